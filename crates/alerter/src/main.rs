@@ -1,0 +1,2 @@
+//! alerter
+fn main() {}

@@ -1,0 +1,2 @@
+//! gridbell
+fn main() {}

@@ -1,0 +1,2 @@
+//! hydrator
+fn main() {}

@@ -1,0 +1,2 @@
+//! retrier
+fn main() {}
