@@ -1,1 +1,61 @@
-//! providers
+//! The four providers: what each one sends and answers, turned into facts.
+//!
+//! A provider is sans-I/O and object-safe. It says what to ask ([`Ask`], a typed path and never a URL) and reads what came back;
+//! who asks, where and with which key is not its business, so an outgoing address cannot even be expressed here.
+//! Adding a provider: one folder, one line in [`PROVIDERS`].
+
+mod ask;
+mod reading;
+
+pub use ask::{ApiPath, Ask, Id, KeyHeader, Method};
+pub use reading::{Answer, Delivery, Finding, Look, Reading, Unreadable, UnreadableAnswer};
+
+use dispatch::Fact;
+
+/// Every provider that a source can name.
+pub static PROVIDERS: &[&dyn Provider] = &[];
+
+/// The provider of that name.
+pub fn provider(name: &str) -> Option<&'static dyn Provider> {
+    PROVIDERS.iter().copied().find(|provider| provider.name() == name)
+}
+
+/// What is particular to one provider.
+pub trait Provider: Sync {
+    /// Its name in the configuration, in signals and in subjects' data: lower case.
+    fn name(&self) -> &'static str;
+
+    /// The base of its own API for production and sandbox, before the documented path; none where nothing is fetched.
+    fn api_url(&self, sandbox: bool) -> Option<&'static str>;
+
+    /// How it takes the API key; none where nothing is fetched.
+    fn key_header(&self) -> Option<KeyHeader>;
+
+    /// Whether a body is the provider's registration handshake, to be answered and forgotten.
+    fn is_ping(&self, body: &str) -> bool {
+        let _ = body;
+        false
+    }
+
+    /// Reads an authentic webhook body.
+    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Reading, Unreadable>;
+
+    /// Where to look when a push contradicts what is known (`known`: the statement that was published last); none where the
+    /// provider has nothing to ask.
+    fn settle(&self, push: &Fact, known: Option<&dispatch::Statement>) -> Option<Look> {
+        let _ = (push, known);
+        None
+    }
+
+    /// The request for a look, or for the next page of its answer.
+    fn ask(&self, look: &Look, page_token: Option<&str>) -> Result<Ask, UnreadableAnswer>;
+
+    /// The token of the page after this one; none after the last.
+    fn next_page(&self, look: &Look, page: &str) -> Option<String> {
+        let _ = (look, page);
+        None
+    }
+
+    /// Reads the pages of an answer.
+    fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer>;
+}

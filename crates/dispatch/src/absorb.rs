@@ -1,0 +1,258 @@
+//! Facts into a subject's state, and the signals that the change owes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Dispatch, DispatchFact, Fact, Origin, PowerEvent, Rank, Says, Signal, Statement, Status, Subject,
+    signal::{Change, Payload, account_payload, dispatch_payload, hex, meter_payload, power_payload},
+};
+
+/// How many events of a stream without versions of its own are remembered to recognise a repetition.
+const REMEMBERED: usize = 512;
+
+/// All that is known of one subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// How many versions have been published.
+    pub version: u64,
+    stream: Stream,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stream {
+    Dispatch(Box<Tracked>),
+    /// Power events, meter data, account events: each is published once. Identity → when it was first seen.
+    Events(BTreeMap<String, Timestamp>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Tracked {
+    id: String,
+    merged: Dispatch,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<Published>,
+}
+
+/// What the last signal said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Published {
+    status: Status,
+    /// None where it is what the merge holds: a dispatch over thousands of meters is stored once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statement: Option<Statement>,
+}
+
+/// What to do with a push that contradicts what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contradiction {
+    /// Leave it unsettled: the provider is asked.
+    Ask,
+    /// The provider was asked and does not know the dispatch (a test of its webhook's own making): the later push holds.
+    TakeLatest,
+}
+
+/// What came of absorbing facts.
+#[derive(Debug)]
+pub struct Absorbed {
+    /// The state to store.
+    pub state: State,
+    /// Whether it differs from what was stored.
+    pub changed: bool,
+    /// What is owed to the controller, in order.
+    pub signals: Vec<Signal>,
+    /// Pushes that contradict what is known: only the provider's search can say which holds. They are not merged.
+    pub unsettled: Vec<Fact>,
+}
+
+impl State {
+    /// The dispatch as it was last published: its status and what was asked.
+    pub fn published(&self) -> Option<(Status, Statement)> {
+        let Stream::Dispatch(tracked) = &self.stream else { return None };
+        let last = tracked.published.as_ref()?;
+        Some((last.status, tracked.last_statement()?))
+    }
+
+    /// The provider's id of the dispatch; none for streams of events.
+    pub fn dispatch_id(&self) -> Option<&str> {
+        match &self.stream {
+            Stream::Dispatch(tracked) => Some(&tracked.id),
+            Stream::Events(_) => None,
+        }
+    }
+
+    fn differs_from(&self, after: &Self) -> bool {
+        match (&self.stream, &after.stream) {
+            (Stream::Dispatch(a), Stream::Dispatch(b)) => a.merged.learns_from(&b.merged),
+            (a, b) => a != b,
+        }
+    }
+}
+
+impl Tracked {
+    fn last_statement(&self) -> Option<Statement> {
+        match &self.published.as_ref()?.statement {
+            Some(statement) => Some(statement.clone()),
+            None => self.merged.view().map(|view| view.statement),
+        }
+    }
+}
+
+/// Merges facts about one subject into its state. `now` only dates the signals.
+///
+/// Returns none where there is neither a state nor a fact that could make one.
+pub fn absorb(
+    state: Option<State>,
+    subject: &Subject,
+    facts: Vec<Fact>,
+    contradiction: Contradiction,
+    now: Timestamp,
+) -> Option<Absorbed> {
+    let before = state.clone();
+    let origin = facts.first().map(|fact| fact.origin.clone());
+    // An answer in hand settles a push of the same batch, so answers go first.
+    let (pushed, fetched): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(is_push);
+    let settled = !fetched.is_empty() || contradiction == Contradiction::TakeLatest;
+    let last = state.as_ref().and_then(State::published);
+    let mut absorbing = Absorbing { subject, now, state, signals: Vec::new(), unsettled: Vec::new() };
+    for fact in fetched.into_iter().chain(pushed) {
+        absorbing.take(fact, settled);
+    }
+    if let Some(origin) = origin {
+        absorbing.publish_dispatch(&origin, last);
+    }
+    let Absorbing { state, signals, unsettled, .. } = absorbing;
+    let state = state?;
+    let changed = before.is_none_or(|before| !signals.is_empty() || before.differs_from(&state));
+    Some(Absorbed { state, changed, signals, unsettled })
+}
+
+fn is_push(fact: &Fact) -> bool {
+    matches!(&fact.says, Says::Dispatch(DispatchFact { rank: Rank::Pushed(_), .. }))
+}
+
+struct Absorbing<'a> {
+    subject: &'a Subject,
+    now: Timestamp,
+    state: Option<State>,
+    signals: Vec<Signal>,
+    unsettled: Vec<Fact>,
+}
+
+impl Absorbing<'_> {
+    fn take(&mut self, fact: Fact, settled: bool) {
+        let origin = &fact.origin;
+        match &fact.says {
+            Says::Dispatch(said) => {
+                if self.take_dispatch(said, settled) == Taken::Unsettled {
+                    self.unsettled.push(fact);
+                }
+            }
+            Says::Power(event) => {
+                self.publish_once(origin, power_identity(event), |subject| power_payload(origin, subject, event));
+            }
+            Says::Meter(data) => {
+                self.publish_once(origin, data.identity.clone(), |subject| meter_payload(origin, subject, data));
+            }
+            Says::Account(event) => {
+                self.publish_once(origin, event.identity.clone(), |_| account_payload(origin, event));
+            }
+        }
+    }
+
+    fn take_dispatch(&mut self, said: &DispatchFact, settled: bool) -> Taken {
+        let state = self.state.get_or_insert_with(|| State {
+            version: 0,
+            stream: Stream::Dispatch(Box::new(Tracked {
+                id: said.id.clone(),
+                merged: Dispatch::default(),
+                published: None,
+            })),
+        });
+        let Stream::Dispatch(tracked) = &mut state.stream else { return Taken::Merged };
+        if let (Rank::Pushed(_), Some(view)) = (said.rank, tracked.merged.view()) {
+            if said.statement.asks_the_same(&view.statement) {
+                return Taken::Merged; // a redelivery: nothing to learn
+            }
+            if !settled {
+                return Taken::Unsettled;
+            }
+        }
+        tracked.merged = std::mem::take(&mut tracked.merged).with(said);
+        Taken::Merged
+    }
+
+    fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, Statement)>) {
+        let Some(State { version, stream: Stream::Dispatch(tracked) }) = &mut self.state else { return };
+        let Some(view) = tracked.merged.view() else { return };
+        let Some(change) = change(last.as_ref(), view.status, &view.statement) else {
+            // Nothing new to say; what was said last must still be known where the merge has moved on in a detail.
+            tracked.published = last.map(|(status, statement)| Published {
+                status,
+                statement: (statement != view.statement).then_some(statement),
+            });
+            return;
+        };
+        *version += 1;
+        let said = (view.status, &view.statement);
+        let payload = dispatch_payload(origin, self.subject, &tracked.id, *version, change, said);
+        self.signals.push(Signal::new(origin, self.subject, *version, self.now, payload));
+        tracked.published = Some(Published { status: view.status, statement: None });
+    }
+
+    fn publish_once(&mut self, origin: &Origin, identity: String, payload: impl FnOnce(&Subject) -> Payload) {
+        let state = self.state.get_or_insert_with(|| State { version: 0, stream: Stream::Events(BTreeMap::new()) });
+        let Stream::Events(seen) = &mut state.stream else { return };
+        if seen.contains_key(&identity) {
+            return;
+        }
+        seen.insert(identity, self.now);
+        while seen.len() > REMEMBERED {
+            let Some(oldest) = seen.iter().min_by_key(|(_, at)| **at).map(|(identity, _)| identity.clone()) else {
+                break;
+            };
+            seen.remove(&oldest);
+        }
+        state.version += 1;
+        self.signals.push(Signal::new(origin, self.subject, state.version, self.now, payload(self.subject)));
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Taken {
+    Merged,
+    Unsettled,
+}
+
+/// What has to be told, given what was told last.
+fn change(last: Option<&(Status, Statement)>, status: Status, statement: &Statement) -> Option<Change> {
+    let as_first = match status {
+        Status::Scheduled => Change::Scheduled,
+        Status::Cancelled => Change::Cancelled,
+        Status::Ended => Change::Ended,
+    };
+    let Some((last_status, last_statement)) = last else { return Some(as_first) };
+    // A known end that passes is no news; neither is a repetition.
+    if last_statement.asks_the_same(statement) {
+        return None;
+    }
+    match (*last_status, status) {
+        (Status::Cancelled, Status::Cancelled) => None,
+        (Status::Cancelled, Status::Scheduled) => Some(Change::Scheduled),
+        (_, Status::Scheduled) => Some(Change::Updated),
+        (_, Status::Cancelled) => Some(Change::Cancelled),
+        (_, Status::Ended) => Some(Change::Ended),
+    }
+}
+
+/// Correlation and feed are the subject's; measured load and compliance change while ramping and are no identity. The target
+/// is in watts by now, so the same fact in another unit is the same fact.
+fn power_identity(event: &PowerEvent) -> String {
+    let end = event.end.map_or_else(|| "-".to_owned(), |end| end.to_string());
+    let text = format!("{}\n{}\n{end}\n{:?}", event.event.as_str(), event.start, event.target);
+    hex(&Sha256::digest(text.as_bytes())[..16])
+}

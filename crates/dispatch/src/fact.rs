@@ -1,0 +1,285 @@
+//! What a provider stated: the input of the merge. Made by the parsers, never changed afterwards.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Request, Subject};
+
+/// Which configured source a fact came through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The source's name in the configuration, such as `voltus-prod`.
+    pub source: String,
+    /// The provider's name: `voltus`, `leap`, `nvgrid`, `openvolt`.
+    pub provider: String,
+    /// The source is a sandbox: all of its traffic is test traffic, whatever a body says.
+    pub sandbox: bool,
+}
+
+/// One statement of a provider about one subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it is about.
+    pub subject: Subject,
+    /// What was said.
+    pub says: Says,
+}
+
+/// The four things that a provider can speak of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// A dispatch, whole, as of one instant.
+    Dispatch(DispatchFact),
+    /// A data centre's power event (NvGrid).
+    Power(PowerEvent),
+    /// Meter readings of one part of an interval (Openvolt).
+    Meter(MeterData),
+    /// An event of the account (Openvolt).
+    Account(AccountEvent),
+}
+
+/// A dispatch as it was stated, and where that statement stands among others about the same dispatch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DispatchFact {
+    /// The provider's id.
+    pub id: String,
+    /// Where it stands in the order of facts.
+    pub rank: Rank,
+    /// What was stated.
+    pub statement: Statement,
+}
+
+/// Where a fact stands in the order of facts about one dispatch.
+///
+/// A push with neither number nor send time (Leap) ranks below everything that was asked for: only the provider's own answer,
+/// fetched later, can say whether such a push is old or new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rank {
+    /// Pushed by the provider; the instant at which we received it.
+    Pushed(Timestamp),
+    /// Fetched by us; the instant at which the fetch began.
+    Fetched(Timestamp),
+    /// Fetched, and the provider counts its modifications (Voltus `modification_number`).
+    Numbered(u64, Timestamp),
+}
+
+impl Rank {
+    /// The instant as of which the statement is known to have held.
+    pub fn observed_at(self) -> Timestamp {
+        match self {
+            Rank::Pushed(at) | Rank::Fetched(at) | Rank::Numbered(_, at) => at,
+        }
+    }
+
+    /// The provider's own count, where it has one.
+    pub fn number(self) -> Option<u64> {
+        match self {
+            Rank::Numbered(number, _) => Some(number),
+            Rank::Pushed(_) | Rank::Fetched(_) => None,
+        }
+    }
+}
+
+/// What a provider states about a dispatch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// False once the provider has withdrawn it (Voltus `authorized: false`, Leap `cancelled: true`).
+    pub authorized: bool,
+    /// When to curtail.
+    pub start: Timestamp,
+    /// When to stop; none until known: curtail until told otherwise.
+    pub end: Option<Timestamp>,
+    /// What is asked of all targets together.
+    pub request: Request,
+    /// The sites or meters, in the provider's order.
+    pub targets: Vec<Target>,
+    /// Why it is only a test, where it is one.
+    pub test_reason: Option<TestReason>,
+    /// Taking part is a choice, without penalty (Leap `is_voluntary`).
+    pub voluntary: bool,
+    /// Lower goes first on overlap (Leap, 1 to 10).
+    pub priority: Option<u32>,
+    /// The programs that call.
+    pub programs: Vec<Program>,
+    /// The provider's own further fields, verbatim.
+    pub details: Map<String, Value>,
+}
+
+impl Statement {
+    /// Whether a controller would act the same on both: details and programs aside, a target's name and foreign id
+    /// counting only where both statements give one (Leap's search leaves the partner's reference out), in any order.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.authorized == other.authorized
+            && self.start == other.start
+            && self.end == other.end
+            && self.request == other.request
+            && self.test_reason == other.test_reason
+            && self.voluntary == other.voluntary
+            && self.priority == other.priority
+            && same_targets(&self.targets, &other.targets)
+    }
+}
+
+fn same_targets(ours: &[Target], theirs: &[Target]) -> bool {
+    let sorted = |targets: &[Target]| {
+        let mut targets: Vec<Target> = targets.to_vec();
+        targets.sort_by(|a, b| a.id.cmp(&b.id));
+        targets
+    };
+    let agree = |a: Option<&String>, b: Option<&String>| a.is_none() || b.is_none() || a == b;
+    ours.len() == theirs.len()
+        && sorted(ours).iter().zip(&sorted(theirs)).all(|(a, b)| {
+            a.id == b.id
+                && a.request == b.request
+                && agree(a.name.as_ref(), b.name.as_ref())
+                && agree(a.external_id.as_ref(), b.external_id.as_ref())
+        })
+}
+
+/// A site or a meter that has to curtail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct Target {
+    /// The provider's id of the site (Voltus `sites[].id`) or meter (Leap `meter_id`).
+    pub id: String,
+    /// The provider's name of it.
+    pub name: Option<String>,
+    /// The operator's own id of it (Voltus `customer_location_id`, Leap `partner_reference`).
+    pub external_id: Option<String>,
+    /// Its own share; none where the provider asks it of the group.
+    pub request: Option<Request>,
+}
+
+/// A program that calls a dispatch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct Program {
+    /// Its name (Leap: the program's identifier, an open set).
+    pub name: Option<String>,
+    /// The market, such as `CAISO`.
+    pub market: Option<String>,
+    /// Voltus `program_type`, verbatim.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The zone people there live in, verbatim; it may be no valid zone ("PST") and never decides an instant.
+    pub timezone: Option<String>,
+}
+
+/// Why a dispatch is only a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TestReason {
+    /// The source is a sandbox.
+    Sandbox,
+    /// Voltus `test`.
+    #[serde(rename = "self")]
+    SelfTest,
+    /// Leap `integration_test_notification`.
+    Integration,
+    /// Leap `communication_test`.
+    Communication,
+}
+
+/// A data centre's power event (NvGrid's webhook payload).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PowerEvent {
+    /// `feed_tag`.
+    pub feed: Option<String>,
+    /// `correlation_id`: what ties the events of one load target together.
+    pub correlation_id: String,
+    /// Which of the four.
+    pub event: PowerEventKind,
+    /// `start_time`.
+    pub start: Timestamp,
+    /// `end_time`; none: for ever.
+    pub end: Option<Timestamp>,
+    /// `strategy`, verbatim.
+    pub strategy: Option<String>,
+    /// `target_load`.
+    pub target: Request,
+    /// `prev_target_load`.
+    pub previous: Option<Request>,
+    /// `calculated_load`, in watts.
+    pub measured_w: Option<u64>,
+    /// Whether the load meets the target; false is normal while ramping.
+    pub compliant: Option<bool>,
+}
+
+/// NvGrid's four power events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PowerEventKind {
+    /// The limit begins to tighten.
+    StartRampDown,
+    /// The lower limit is reached.
+    EndRampDown,
+    /// The limit begins to relax.
+    StartRampUp,
+    /// The higher limit is reached.
+    EndRampUp,
+}
+
+impl PowerEventKind {
+    /// As it stands on the wire and in the signal's type.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StartRampDown => "start_ramp_down",
+            Self::EndRampDown => "end_ramp_down",
+            Self::StartRampUp => "start_ramp_up",
+            Self::EndRampUp => "end_ramp_up",
+        }
+    }
+}
+
+/// Readings of one meter over one part of an announced interval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeterData {
+    /// What makes this the same data as another: the provider's `delivery_id` and the part, else the content.
+    pub identity: String,
+    /// The provider's meter id.
+    pub id: String,
+    /// The delivery that announced the data.
+    pub delivery: String,
+    /// Where the part begins.
+    pub start: Timestamp,
+    /// Where it ends.
+    pub end: Timestamp,
+    /// Openvolt's word for the length of a row: `hh` is half an hour.
+    pub granularity: String,
+    /// Which part of the announced interval, from 1.
+    pub part: u32,
+    /// How many parts there are.
+    pub parts: u32,
+    /// The readings, in order of time.
+    pub intervals: Vec<Interval>,
+}
+
+/// One reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct Interval {
+    /// When the interval begins.
+    pub start: Timestamp,
+    /// Energy used in it, in watt-hours; null where the provider has no reading.
+    pub watt_hours: Option<i64>,
+}
+
+/// An event of the account that the provider told of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountEvent {
+    /// What makes this the same event as another.
+    pub identity: String,
+    /// The provider's type of event, such as `customer.created`.
+    pub event: String,
+    /// The delivery that brought it.
+    pub delivery: String,
+    /// The provider's payload, verbatim.
+    pub payload: Value,
+}

@@ -1,0 +1,131 @@
+//! Power and energy: whole watts and watt-hours, from decimals as they were written, never through a float.
+
+use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// The most that one target can be asked for, in watts (100 MW): beyond it a number is a slip of the unit.
+pub const MAX_TARGET_W: u64 = 100_000_000;
+
+/// What is asked of a target, or of all targets of a dispatch together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Request {
+    /// Use this much less than the baseline (Voltus `commitment`, Leap `energy_kw`).
+    Reduce {
+        /// Watts below the baseline.
+        watts: u64,
+    },
+    /// Draw at most this much (NvGrid `target_load`).
+    Limit {
+        /// Watts, absolute.
+        watts: u64,
+    },
+    /// As much as you can (Leap's null `energy_kw`).
+    ReduceMax,
+    /// The provider names no amount (Voltus' null `commitment`), or one that cannot be.
+    Unspecified,
+}
+
+/// A request as it is stored. Read by name: serde's tagged enums buffer their content, and a buffered number of arbitrary
+/// precision is no number any more.
+#[derive(Deserialize)]
+struct RequestText {
+    kind: String,
+    watts: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let RequestText { kind, watts } = RequestText::deserialize(deserializer)?;
+        match (kind.as_str(), watts) {
+            ("reduce", Some(watts)) => Ok(Self::Reduce { watts }),
+            ("limit", Some(watts)) => Ok(Self::Limit { watts }),
+            ("reduce_max", None) => Ok(Self::ReduceMax),
+            ("unspecified", None) => Ok(Self::Unspecified),
+            _ => Err(de::Error::custom(format_args!("no request of kind {kind:?} with watts {watts:?}"))),
+        }
+    }
+}
+
+impl Request {
+    /// What is asked of all together: reductions add up; one "as much as you can" makes the whole that; one unknown makes the
+    /// whole unknown, since a sum that leaves a site out would pass for the whole.
+    pub fn together(requests: impl IntoIterator<Item = Request>) -> Request {
+        let mut total_w: Option<u64> = None;
+        let mut max = false;
+        for request in requests {
+            match request {
+                Request::Unspecified => return Request::Unspecified,
+                Request::ReduceMax => max = true,
+                Request::Reduce { watts } | Request::Limit { watts } => {
+                    total_w = Some(total_w.unwrap_or(0).saturating_add(watts));
+                }
+            }
+        }
+        match (max, total_w) {
+            (true, _) => Request::ReduceMax,
+            (false, Some(watts)) => Request::Reduce { watts },
+            (false, None) => Request::Unspecified,
+        }
+    }
+}
+
+/// A decimal as a provider writes it, in plain or scientific notation; `None` where it is none, or far beyond any quantity.
+pub fn decimal(text: &str) -> Option<Decimal> {
+    let text = text.trim();
+    if text.contains(['e', 'E']) { Decimal::from_scientific(text).ok() } else { text.parse().ok() }
+}
+
+/// Kilowatts to whole watts, rounded half to even; `None` for what no target can be asked for (negative, over 100 MW).
+pub fn watts_from_kw(kw: Decimal) -> Option<u64> {
+    whole_thousandths(kw)?.to_u64().filter(|watts| *watts <= MAX_TARGET_W)
+}
+
+/// Kilowatt-hours to whole watt-hours, rounded half to even; negative for an export.
+pub fn watt_hours_from_kwh(kwh: Decimal) -> Option<i64> {
+    whole_thousandths(kwh)?.to_i64()
+}
+
+fn whole_thousandths(value: Decimal) -> Option<Decimal> {
+    Some(value.checked_mul(Decimal::ONE_THOUSAND)?.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kilowatts_become_whole_watts_half_to_even() {
+        let check =
+            |kw: &str, expected: Option<u64>| assert_eq!(decimal(kw).and_then(watts_from_kw), expected, "{kw} kW");
+        check("5", Some(5_000));
+        check("10.000", Some(10_000));
+        check("0.0275", Some(28)); // 27.5 W
+        check("0.0285", Some(28)); // 28.5 W; a float would see 28.499…
+        check("1.5e1", Some(15_000));
+        check("0", Some(0));
+        check("-0.0", Some(0));
+        check("100000", Some(100_000_000));
+        check("100000.001", None);
+        check("-1", None);
+        check("1e400", None);
+        check("NaN", None);
+        check("", None);
+    }
+
+    #[test]
+    fn energy_may_be_an_export() {
+        assert_eq!(decimal("-0.5005").and_then(watt_hours_from_kwh), Some(-500));
+        assert_eq!(decimal("0.123").and_then(watt_hours_from_kwh), Some(123));
+    }
+
+    #[test]
+    fn one_unknown_share_makes_the_whole_unknown() {
+        let five = Request::Reduce { watts: 5 };
+        assert_eq!(Request::together([five, five]), Request::Reduce { watts: 10 });
+        assert_eq!(Request::together([five, Request::ReduceMax]), Request::ReduceMax);
+        assert_eq!(Request::together([Request::ReduceMax, Request::Unspecified]), Request::Unspecified);
+        assert_eq!(Request::together([]), Request::Unspecified);
+    }
+}

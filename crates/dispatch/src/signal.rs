@@ -1,0 +1,380 @@
+//! What goes out: CloudEvents 1.0 in structured JSON, one ordered stream per subject.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    AccountEvent, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program, Request, Statement, Subject,
+    Target, TestReason,
+};
+
+/// The most that one SQS message carries (1 MiB), less room for its attributes.
+pub const SIGNAL_LIMIT_BYTES: usize = 1_048_576 - 4_096;
+
+/// One published version of a subject, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// The stream it belongs to: the FIFO message group.
+    pub subject: Subject,
+    /// Counts the published versions of the subject from 1, without holes.
+    pub sequence: u64,
+    /// The CloudEvents type, such as `gridbell.dispatch.scheduled.v1`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The CloudEvents source, `/gridbell/<source>`.
+    pub source: String,
+    /// Test traffic: nobody curtails for it.
+    pub test: bool,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The event as JSON text.
+    pub body: String,
+}
+
+impl Signal {
+    /// `subject#sequence`: the CloudEvents id and the FIFO deduplication id.
+    pub fn id(&self) -> String {
+        format!("{}#{}", self.subject, self.sequence)
+    }
+
+    pub(crate) fn new(origin: &Origin, subject: &Subject, sequence: u64, time: Timestamp, payload: Payload) -> Self {
+        let Payload { kind, test, data } = payload;
+        let source = format!("/gridbell/{}", origin.source);
+        let body = json!({
+            "specversion": "1.0",
+            "id": format!("{subject}#{sequence}"),
+            "source": source,
+            "type": kind,
+            "subject": subject,
+            "time": time,
+            "sequence": sequence.to_string(),
+            "datacontenttype": "application/json",
+            "data": data,
+        })
+        .to_string();
+        Self { subject: subject.clone(), sequence, kind, source, test, time, body }
+    }
+}
+
+/// A type and its data, before they become a version of a subject.
+pub(crate) struct Payload {
+    pub(crate) kind: String,
+    pub(crate) test: bool,
+    pub(crate) data: Value,
+}
+
+/// A group or deduplication id as SQS allows it: up to 128 printable ASCII characters, else its SHA-256 in hex.
+pub fn fifo_id(text: &str) -> String {
+    if text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Whether a dispatch is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Ahead or running: curtail from `start` until `end`, or until told otherwise.
+    Scheduled,
+    /// Withdrawn by the provider.
+    Cancelled,
+    /// Closed by a fact whose end is now or past.
+    Ended,
+}
+
+/// `data.dispatch` of `gridbell.dispatch.scheduled|updated|cancelled|ended.v1`.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct DispatchSignal {
+    /// The subject.
+    pub key: String,
+    /// `voltus` or `leap`.
+    pub provider: String,
+    /// The source's name.
+    pub source: String,
+    /// The provider's id.
+    pub id: String,
+    /// The sequence, as a number.
+    pub version: u64,
+    /// Whether it is on.
+    pub status: Status,
+    /// True whenever `test_reason` is not null: nobody curtails for it.
+    pub test: bool,
+    /// Why it is a test.
+    pub test_reason: Option<TestReason>,
+    /// Taking part is a choice.
+    pub voluntary: bool,
+    /// Lower goes first on overlap.
+    pub priority: Option<u32>,
+    /// RFC 3339, UTC.
+    pub start: Timestamp,
+    /// RFC 3339, UTC; null until known: curtail until told otherwise.
+    pub end: Option<Timestamp>,
+    /// What is asked of all targets together.
+    pub request: Request,
+    /// The sites or meters.
+    pub targets: Vec<TargetEntry>,
+    /// The programs that call.
+    pub programs: Vec<Program>,
+    /// The provider's own further fields, verbatim.
+    pub details: Map<String, Value>,
+}
+
+/// One target, or, where the plain form would not fit into a message, many that share one request.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum TargetEntry {
+    /// A site or a meter.
+    One(Target),
+    /// Nameless targets of the same request.
+    Many {
+        /// The provider's ids.
+        ids: Vec<String>,
+        /// The share of each of them.
+        request: Option<Request>,
+    },
+}
+
+/// `data.power` of `gridbell.power.*.v1`.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct PowerSignal {
+    /// The subject.
+    pub key: String,
+    /// `nvgrid`.
+    pub provider: String,
+    /// The source's name.
+    pub source: String,
+    /// The power feed, where one is named.
+    pub feed: Option<String>,
+    /// What ties the events of one load target together.
+    pub correlation_id: String,
+    /// Which of the four.
+    pub event: PowerEventKind,
+    /// RFC 3339, UTC.
+    pub start: Timestamp,
+    /// RFC 3339, UTC; null: for ever.
+    pub end: Option<Timestamp>,
+    /// Such as `best_effort`.
+    pub strategy: Option<String>,
+    /// The limit that holds from `start`.
+    pub target: Request,
+    /// The limit before.
+    pub previous: Option<Request>,
+    /// The load as the provider measured it, in watts.
+    pub measured_watts: Option<u64>,
+    /// Whether the load meets the target; false is normal while ramping.
+    pub compliant: Option<bool>,
+}
+
+/// `data.meter` of `gridbell.meter.data.v1`.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct MeterSignal {
+    /// The subject.
+    pub key: String,
+    /// `openvolt`.
+    pub provider: String,
+    /// The source's name.
+    pub source: String,
+    /// The provider's meter id.
+    pub id: String,
+    /// The delivery that announced the data.
+    pub delivery: String,
+    /// Where this part begins.
+    pub start: Timestamp,
+    /// Where this part ends; a row that starts here is included in the last part.
+    pub end: Timestamp,
+    /// The length of a row: `hh` is half an hour.
+    pub granularity: String,
+    /// Which part of the announced interval, from 1.
+    pub part: u32,
+    /// How many parts there are.
+    pub parts: u32,
+    /// The readings, in order of time.
+    pub intervals: Vec<Interval>,
+}
+
+/// `data.account` of `gridbell.account.<event>.v1`.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct AccountSignal {
+    /// `openvolt`.
+    pub provider: String,
+    /// The source's name.
+    pub source: String,
+    /// The provider's type of event.
+    pub event: String,
+    /// The delivery that brought it.
+    pub delivery: String,
+    /// The provider's payload, verbatim.
+    pub payload: Value,
+}
+
+/// Which of a dispatch's four types a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Scheduled,
+    Updated,
+    Cancelled,
+    Ended,
+}
+
+impl Change {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Updated => "updated",
+            Self::Cancelled => "cancelled",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+pub(crate) fn dispatch_payload(
+    origin: &Origin,
+    subject: &Subject,
+    id: &str,
+    version: u64,
+    change: Change,
+    (status, statement): (Status, &Statement),
+) -> Payload {
+    let mut signal = DispatchSignal {
+        key: subject.to_string(),
+        provider: origin.provider.clone(),
+        source: origin.source.clone(),
+        id: id.to_owned(),
+        version,
+        status,
+        test: statement.test_reason.is_some(),
+        test_reason: statement.test_reason,
+        voluntary: statement.voluntary,
+        priority: statement.priority,
+        start: statement.start,
+        end: statement.end,
+        request: statement.request,
+        targets: statement.targets.iter().cloned().map(TargetEntry::One).collect(),
+        programs: statement.programs.clone(),
+        details: statement.details.clone(),
+    };
+    let mut data = json!({ "dispatch": signal });
+    // A rough bound before an exact one: only a dispatch over thousands of meters is worth measuring.
+    if statement.targets.len() > 1_000 && data.to_string().len() > SIGNAL_LIMIT_BYTES - 4_096 {
+        signal.targets = grouped(&statement.targets);
+        data = json!({ "dispatch": signal });
+    }
+    Payload { kind: format!("gridbell.dispatch.{}.v1", change.as_str()), test: signal.test, data }
+}
+
+/// Nameless targets written once per request; the others stay as they are.
+fn grouped(targets: &[Target]) -> Vec<TargetEntry> {
+    let mut entries: Vec<TargetEntry> = Vec::new();
+    for target in targets {
+        if target.name.is_some() || target.external_id.is_some() {
+            entries.push(TargetEntry::One(target.clone()));
+            continue;
+        }
+        let shared = entries.iter_mut().find_map(|entry| match entry {
+            TargetEntry::Many { ids, request } if *request == target.request => Some(ids),
+            _ => None,
+        });
+        match shared {
+            Some(ids) => ids.push(target.id.clone()),
+            None => entries.push(TargetEntry::Many { ids: vec![target.id.clone()], request: target.request }),
+        }
+    }
+    entries
+}
+
+pub(crate) fn power_payload(origin: &Origin, subject: &Subject, event: &PowerEvent) -> Payload {
+    let signal = PowerSignal {
+        key: subject.to_string(),
+        provider: origin.provider.clone(),
+        source: origin.source.clone(),
+        feed: event.feed.clone(),
+        correlation_id: event.correlation_id.clone(),
+        event: event.event,
+        start: event.start,
+        end: event.end,
+        strategy: event.strategy.clone(),
+        target: event.target,
+        previous: event.previous,
+        measured_watts: event.measured_w,
+        compliant: event.compliant,
+    };
+    Payload {
+        kind: format!("gridbell.power.{}.v1", event.event.as_str()),
+        test: origin.sandbox,
+        data: json!({ "power": signal }),
+    }
+}
+
+pub(crate) fn meter_payload(origin: &Origin, subject: &Subject, data: &MeterData) -> Payload {
+    let signal = MeterSignal {
+        key: subject.to_string(),
+        provider: origin.provider.clone(),
+        source: origin.source.clone(),
+        id: data.id.clone(),
+        delivery: data.delivery.clone(),
+        start: data.start,
+        end: data.end,
+        granularity: data.granularity.clone(),
+        part: data.part,
+        parts: data.parts,
+        intervals: data.intervals.clone(),
+    };
+    Payload { kind: "gridbell.meter.data.v1".to_owned(), test: origin.sandbox, data: json!({ "meter": signal }) }
+}
+
+pub(crate) fn account_payload(origin: &Origin, event: &AccountEvent) -> Payload {
+    let signal = AccountSignal {
+        provider: origin.provider.clone(),
+        source: origin.source.clone(),
+        event: event.event.clone(),
+        delivery: event.delivery.clone(),
+        payload: event.payload.clone(),
+    };
+    Payload {
+        kind: format!("gridbell.account.{}.v1", event.event),
+        test: origin.sandbox,
+        data: json!({ "account": signal }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_sqs_does_not_allow_is_hashed() {
+        assert_eq!(fifo_id("voltus-prod/dkmq#2"), "voltus-prod/dkmq#2");
+        assert_eq!(fifo_id(&"a".repeat(129)).len(), 64);
+        assert_eq!(fifo_id("has space").len(), 64);
+    }
+
+    #[test]
+    fn targets_of_one_request_share_an_entry_and_named_ones_keep_theirs() {
+        let target = |id: &str, name: Option<&str>, watts| Target {
+            id: id.to_owned(),
+            name: name.map(str::to_owned),
+            external_id: None,
+            request: Some(Request::Reduce { watts }),
+        };
+        let entries =
+            grouped(&[target("a", None, 1), target("b", None, 2), target("c", None, 1), target("d", Some("D"), 1)]);
+        insta::assert_json_snapshot!(serde_json::to_string(&entries).unwrap());
+    }
+}

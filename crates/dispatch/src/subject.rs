@@ -1,0 +1,86 @@
+//! The name of one ordered stream: a dispatch, a power correlation, a meter, an account.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+/// Everything but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The key of one ordered stream of signals, such as `voltus-prod/dkmq`: the source's name, then segments percent-encoded
+/// where they hold anything but unreserved characters. It is the table's key and the FIFO message group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject(String);
+
+impl Subject {
+    /// `<source>/<dispatch id>`.
+    pub fn dispatch(source: &str, id: &str) -> Self {
+        Self(format!("{source}/{}", segment(id)))
+    }
+
+    /// `<source>/<feed_tag or ->/<correlation_id>`; a feed whose tag is a lone `-` is written `%2D`, so that it is not "no feed".
+    pub fn power(source: &str, feed: Option<&str>, correlation_id: &str) -> Self {
+        let feed = match feed {
+            None => "-".to_owned(),
+            Some("-") => "%2D".to_owned(),
+            Some(tag) => segment(tag),
+        };
+        Self(format!("{source}/{feed}/{}", segment(correlation_id)))
+    }
+
+    /// `<source>/<meter_id>`; a meter that is called `account` is written `%61ccount`.
+    pub fn meter(source: &str, id: &str) -> Self {
+        let id = if id == "account" { "%61ccount".to_owned() } else { segment(id) };
+        Self(format!("{source}/{id}"))
+    }
+
+    /// `<source>/account`.
+    pub fn account(source: &str) -> Self {
+        Self(format!("{source}/account"))
+    }
+
+    /// A subject as it was written earlier (a table's key, a command line).
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The name of the source that the subject belongs to.
+    pub fn source(&self) -> &str {
+        self.0.split_once('/').map_or(self.0.as_str(), |(source, _)| source)
+    }
+
+    /// The whole key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_encoded_and_never_collide() {
+        let check = |subject: Subject, expected: &str| assert_eq!(subject.as_str(), expected);
+        check(Subject::dispatch("voltus-prod", "dkmq"), "voltus-prod/dkmq");
+        check(Subject::dispatch("s", "a/b#c ü"), "s/a%2Fb%23c%20%C3%BC");
+        check(Subject::power("dc", None, "c-1"), "dc/-/c-1");
+        check(Subject::power("dc", Some("-"), "c-1"), "dc/%2D/c-1");
+        check(Subject::power("dc", Some("main_power_feed"), "c~1"), "dc/main_power_feed/c~1");
+        check(Subject::meter("ov", "account"), "ov/%61ccount");
+        check(Subject::account("ov"), "ov/account");
+        assert_eq!(Subject::power("dc", None, "c").source(), "dc");
+    }
+}

@@ -1,0 +1,83 @@
+//! What to ask of a provider's API: typed, so that nothing a webhook says can lead a request elsewhere.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A request to the configured API, before host and key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// GET or POST.
+    pub method: Method,
+    /// The documented path, to be put after the source's `api_url`.
+    pub path: ApiPath,
+    /// Query parameters, not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// The JSON body.
+    pub body: Option<Value>,
+}
+
+/// The methods that reading takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// POST, for a search.
+    Post,
+}
+
+/// How a provider takes the API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHeader {
+    /// The header's name, in lower case.
+    pub name: &'static str,
+    /// What stands before the key, such as `Bearer `.
+    pub prefix: &'static str,
+}
+
+/// An identifier that may stand in a path: 1 to 128 ASCII letters, digits, `-` and `_`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Id(String);
+
+impl Id {
+    /// The identifier, where the text is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (!text.is_empty() && text.len() <= 128 && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A path below the configured base: constant segments and identifiers, nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiPath(String);
+
+impl ApiPath {
+    /// A path that the program spells out.
+    pub fn fixed(path: &'static str) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// One more segment.
+    #[must_use]
+    pub fn join(mut self, id: &Id) -> Self {
+        self.0.push('/');
+        self.0.push_str(id.as_str());
+        self
+    }
+
+    /// The path, beginning with a slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ApiPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

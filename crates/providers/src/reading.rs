@@ -1,0 +1,116 @@
+//! What comes of reading a body or an answer: facts, places to look, and what a person has to be told.
+
+use dispatch::{Fact, Origin, Subject};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A webhook as it was accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// Our id of it.
+    pub id: &'a str,
+    /// When we took it.
+    pub received_at: Timestamp,
+    /// The source that it came through.
+    pub origin: &'a Origin,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Reading {
+    /// What the provider stated.
+    pub facts: Vec<Fact>,
+    /// What has to be fetched before anything is known.
+    pub looks: Vec<Look>,
+    /// What a person has to be told.
+    pub findings: Vec<Finding>,
+}
+
+/// Something to be fetched. It travels through queues, so it holds all that [`crate::Provider::ask`] needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// What it is about.
+    pub subject: Subject,
+    /// Two looks with one key are one: the later fetch sees all that the earlier would have seen.
+    pub key: String,
+    /// The provider's own context: ids, windows.
+    pub context: Value,
+}
+
+/// What a person has to be told, beside or instead of a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Part of a body or an answer could not be read; the rest was taken.
+    Unreadable {
+        /// Where, such as `meter_dispatches[0].timeslots[1]`.
+        part: String,
+        /// Why.
+        reason: String,
+    },
+    /// A number that no target can be asked for; it was taken as unspecified.
+    Impossible {
+        /// The dispatch.
+        subject: Subject,
+        /// The target and the number as the provider wrote it.
+        what: String,
+    },
+    /// A type of event that we do not know. What it means is not guessed.
+    UnknownEvent {
+        /// The provider's name of it.
+        name: String,
+    },
+    /// A data centre did not reach its target by the end of the ramp.
+    NotCompliant {
+        /// The power correlation.
+        subject: Subject,
+        /// Measured and wanted load in words.
+        what: String,
+    },
+    /// The provider says that API keys were rotated: ours may stop working.
+    KeysRotated,
+}
+
+/// The pages of an answer to a look.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The source that was asked.
+    pub origin: &'a Origin,
+    /// What was asked.
+    pub look: &'a Look,
+    /// When the fetch began: the answer holds as of then.
+    pub began_at: Timestamp,
+    /// The bodies, in order; at least one.
+    pub pages: &'a [String],
+}
+
+/// An authentic body that the parser does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(
+    /// Where and why, without echoing the value.
+    pub String,
+);
+
+/// An answer that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableAnswer {
+    /// Not the documented shape.
+    #[error("the answer cannot be read: {0}")]
+    Shape(String),
+    /// It speaks of something else than was asked for.
+    #[error("asked for {asked:?}, the answer is about {answered:?}")]
+    OtherId {
+        /// The id that was asked for.
+        asked: String,
+        /// The id that came.
+        answered: String,
+    },
+    /// It does not hold what was asked for.
+    #[error("the answer does not hold {0:?}")]
+    Missing(String),
+    /// The look itself is none of this provider's.
+    #[error("not a look of this provider: {0}")]
+    Look(String),
+}
