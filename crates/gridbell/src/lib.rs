@@ -1,1 +1,3 @@
-//! gridbell
+//! gridbell's binary for people as a library: the configuration and the local stack, for the verbs, the demo and the tests.
+
+pub mod config;

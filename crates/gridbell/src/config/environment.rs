@@ -1,0 +1,109 @@
+//! The same configuration as the functions read it: one JSON string in `GRIDBELL_CONFIG`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Config, ConfigError, Environment, Place, Problem, Provider, TokenHash};
+
+/// Bytes that Lambda takes for all of a function's environment together.
+pub const ENVIRONMENT_LIMIT: usize = 4096;
+
+/// Bytes kept free for the queues' URLs, the tables' names and the variables' own names.
+pub const RESERVED: usize = 1024;
+
+/// A hash that is still to be made: what a token takes once `up` or `config apply` has made it.
+const TOKEN_BYTES: usize = 67;
+
+#[derive(Serialize)]
+struct Functions<'c> {
+    sources: BTreeMap<&'c str, FunctionSource<'c>>,
+    deadlines: FunctionDeadlines,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contacts: Option<FunctionContacts<'c>>,
+    acks: FunctionAcks<'c>,
+}
+
+#[derive(Serialize)]
+struct FunctionSource<'c> {
+    provider: Provider,
+    environment: Environment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_url: Option<&'c str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<String>,
+    tokens: &'c [TokenHash],
+}
+
+#[derive(Serialize)]
+struct FunctionDeadlines {
+    lead_s: u32,
+    immediate_s: u32,
+    acknowledge: bool,
+}
+
+#[derive(Serialize)]
+struct FunctionContacts<'c> {
+    email: &'c [String],
+    from: &'c str,
+}
+
+#[derive(Serialize)]
+struct FunctionAcks<'c> {
+    tokens: &'c [TokenHash],
+}
+
+impl Config {
+    /// The value of `GRIDBELL_CONFIG`. Holds hashes and references, no secret.
+    ///
+    /// # Errors
+    /// None that can be named: every part of it serializes.
+    pub fn functions_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&Functions {
+            sources: self
+                .sources
+                .iter()
+                .map(|(name, source)| {
+                    let source = FunctionSource {
+                        provider: source.provider,
+                        environment: source.environment,
+                        api_url: source.api_url.as_ref().map(|url| url.as_str().trim_end_matches('/')),
+                        api_key: source.api_key.as_ref().map(ToString::to_string),
+                        tokens: &source.tokens,
+                    };
+                    (name.as_str(), source)
+                })
+                .collect(),
+            deadlines: FunctionDeadlines {
+                lead_s: self.deadlines.lead_s,
+                immediate_s: self.deadlines.immediate_s,
+                acknowledge: self.deadlines.acknowledge,
+            },
+            contacts: self
+                .contacts
+                .as_ref()
+                .map(|contacts| FunctionContacts { email: &contacts.email, from: &contacts.from }),
+            acks: FunctionAcks { tokens: &self.acks },
+        })
+    }
+
+    /// Refuses what Lambda would refuse at deployment: an environment that is too large.
+    pub(super) fn check_size(&self, file: &str) -> Result<(), ConfigError> {
+        let to_be_made =
+            self.sources.values().filter(|source| source.tokens.is_empty()).count() + usize::from(self.acks.is_empty());
+        let bytes =
+            self.functions_json().map_or(usize::MAX, |json| json.len().saturating_add(to_be_made * TOKEN_BYTES));
+        let room = ENVIRONMENT_LIMIT - RESERVED;
+        if bytes <= room {
+            return Ok(());
+        }
+        Err(ConfigError::Invalid(Box::new(Problem {
+            place: Place { file: file.to_owned(), line: 1, column: 1 },
+            key: "sources".to_owned(),
+            text: format!(
+                "too large: {bytes} bytes for the functions' environment, and Lambda has room for {room}; spread the {} sources over several stacks, or shorten names and addresses",
+                self.sources.len()
+            ),
+        })))
+    }
+}

@@ -1,0 +1,107 @@
+//! `gridbell.toml`: read, checked, and turned into what the functions read from their environment.
+//!
+//! Nothing here ever prints a value out of the file: a misplaced key could stand in any of them.
+
+mod environment;
+mod error;
+mod provider;
+mod read;
+mod scalar;
+mod table;
+
+use std::{collections::BTreeMap, path::Path};
+
+pub use environment::{ENVIRONMENT_LIMIT, RESERVED};
+pub use error::{ConfigError, Problem};
+pub use provider::{Environment, Provider};
+pub use scalar::{Reference, TokenHash};
+use url::Url;
+
+/// A checked `gridbell.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The sources by name, each a provider's account with a webhook of its own.
+    pub sources: BTreeMap<String, Source>,
+    /// How long a dispatch may stay unacknowledged.
+    pub deadlines: Deadlines,
+    /// Who is told, and in whose name. None where the file has no `[contacts]`.
+    pub contacts: Option<Contacts>,
+    /// Hashes of the tokens that guard `/acks/{token}`; empty where the file has no `[acks]`.
+    pub acks: Vec<TokenHash>,
+}
+
+/// One `[sources.<name>]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Whose webhooks arrive here.
+    pub provider: Provider,
+    /// Sandbox traffic is marked as a test, whatever its body says.
+    pub environment: Environment,
+    /// Base before the documented path, without a trailing slash. None where the provider has none to ask.
+    pub api_url: Option<Url>,
+    /// Where the provider's API key is kept.
+    pub api_key: Option<Reference>,
+    /// SHA-256 of the tokens that guard the hook; empty where the file names none.
+    pub tokens: Vec<TokenHash>,
+    /// Where `api_key` stands in the file, for an error that is found later.
+    pub api_key_at: Option<Place>,
+}
+
+/// `[deadlines]`, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// A dispatch must be acknowledged this long before its start …
+    pub lead_s: u32,
+    /// … or this soon after its first delivery, where it starts sooner than that.
+    pub immediate_s: u32,
+    /// True where a controller acknowledges; else being read from the signals queue counts.
+    pub acknowledge: bool,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { lead_s: 600, immediate_s: 60, acknowledge: false }
+    }
+}
+
+/// `[contacts]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contacts {
+    /// Who gets the mail.
+    pub email: Vec<String>,
+    /// The sender, an identity that SES has verified.
+    pub from: String,
+}
+
+/// A place in the file: line and column from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file as the caller named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] where it cannot be read, [`ConfigError::Invalid`] with the place and the way out otherwise.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: name.clone(), source })?;
+        Self::parse(&name, &text)
+    }
+
+    /// Checks a text; `file` is the name that errors carry.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] for the first thing that is wrong, in the file's order of sections.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let config = read::config(file, text)?;
+        config.check_size(file)?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,143 @@
+//! The file's sections, one function each.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeTable;
+
+use super::{
+    Config, ConfigError, Contacts, Deadlines, Environment, Provider, Source, scalar,
+    scalar::{Reference, TokenHash},
+    table::{At, Document, Table},
+};
+
+pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
+    let document = Document { file, text };
+    let parsed = DeTable::parse(text).map_err(|error| {
+        document.problem(error.span().map_or(0, |span| span.start), "", format!("not TOML: {}", error.message()))
+    })?;
+    let root = Table::root(document, parsed.get_ref());
+    root.only(&["sources", "deadlines", "contacts", "acks"])?;
+    let mut sources = BTreeMap::new();
+    if let Some(table) = root.table("sources")? {
+        for (name, offset, entry) in table.tables()? {
+            scalar::source_name(name).map_err(|text| document.problem(offset, entry.name.clone(), text))?;
+            sources.insert(name.to_owned(), source(name, &entry)?);
+        }
+    }
+    if sources.is_empty() {
+        return Err(document.problem(
+            0,
+            "sources",
+            "no source; write at least one [sources.<name>] with its provider (gridbell.example.toml shows all)",
+        ));
+    }
+    Ok(Config {
+        sources,
+        deadlines: root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?,
+        contacts: root.table("contacts")?.map(|table| contacts(&table)).transpose()?,
+        acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))?,
+    })
+}
+
+fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
+    table.only(&["provider", "environment", "api_url", "api_key", "token"])?;
+    let document = table.document;
+    let provider = required(table, "provider", "a provider's name")?.parse(document, |value| {
+        Provider::from_name(value)
+            .ok_or_else(|| format!("unknown provider; known: {}", Provider::ALL.map(Provider::name).join(", ")))
+    })?;
+    let environment = match table.string("environment", "\"production\" or \"sandbox\"")? {
+        None => Environment::default(),
+        Some(at) => at.parse(document, |value| match value {
+            "production" => Ok(Environment::Production),
+            "sandbox" => Ok(Environment::Sandbox),
+            _ => Err("unknown environment; write \"production\" or \"sandbox\"".to_owned()),
+        })?,
+    };
+    let api_url = match table.string("api_url", "an address in quotes")? {
+        Some(at) => Some(at.parse(document, scalar::api_url)?),
+        None => provider
+            .default_api_url(environment)
+            .map(|own| scalar::api_url(own).map_err(|text| table.problem(text)))
+            .transpose()?,
+    };
+    let api_key = table
+        .string("api_key", "a reference (\"ssm:/…\" or \"env:…\")")?
+        .map(|at| at.parse(document, |value| Reference::parse(value, name)))
+        .transpose()?;
+    if api_key.is_none() && provider.needs_api_key() {
+        return Err(table.problem(format!(
+            "api_key is missing; {provider} is asked with one: write api_key = \"ssm:/gridbell/{name}\" or \"env:NAME\""
+        )));
+    }
+    let api_key_at = api_key.as_ref().map(|_| document.place(table.offset_of("api_key")));
+    Ok(Source { provider, environment, api_url, api_key, tokens: tokens(table)?, api_key_at })
+}
+
+/// `token`: one hash, or two while rotating; none where the key is missing.
+fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
+    let Some(list) = table.strings("token", "\"sha256:…\" or a list of two")? else { return Ok(Vec::new()) };
+    let offset = table.offset_of("token");
+    let key = format!("{}.token", table.name);
+    if list.is_empty() {
+        return Err(table.document.problem(offset, key, "an empty list; leave the key out or write one hash"));
+    }
+    if list.len() > 2 {
+        return Err(table.document.problem(offset, key, "more than two hashes; two while rotating, one otherwise"));
+    }
+    let hashes =
+        list.into_iter().map(|at| at.parse(table.document, TokenHash::parse)).collect::<Result<Vec<_>, _>>()?;
+    if let [first, second] = hashes.as_slice()
+        && first == second
+    {
+        return Err(table.document.problem(offset, key, "the same hash twice; write it once"));
+    }
+    Ok(hashes)
+}
+
+fn deadlines(table: &Table<'_>) -> Result<Deadlines, ConfigError> {
+    table.only(&["lead", "immediate", "acknowledge"])?;
+    let usual = Deadlines::default();
+    let seconds = |key, otherwise| {
+        table
+            .string(key, "a duration in quotes (\"10m\")")?
+            .map_or(Ok(otherwise), |at| at.parse(table.document, scalar::duration))
+    };
+    Ok(Deadlines {
+        lead_s: seconds("lead", usual.lead_s)?,
+        immediate_s: seconds("immediate", usual.immediate_s)?,
+        acknowledge: table.boolean("acknowledge")?.unwrap_or(usual.acknowledge),
+    })
+}
+
+/// Most addresses that one mail goes to: SES takes 50.
+const MOST_ADDRESSES: usize = 50;
+
+fn contacts(table: &Table<'_>) -> Result<Contacts, ConfigError> {
+    table.only(&["email", "from"])?;
+    let document = table.document;
+    let email = table
+        .strings("email", "a list of mail addresses")?
+        .ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))?;
+    if email.is_empty() || email.len() > MOST_ADDRESSES {
+        let key = format!("{}.email", table.name);
+        return Err(document.problem(
+            table.offset_of("email"),
+            key,
+            format!("{} addresses; write 1 to {MOST_ADDRESSES}", email.len()),
+        ));
+    }
+    Ok(Contacts {
+        email: email.into_iter().map(|at| at.parse(document, scalar::email)).collect::<Result<_, _>>()?,
+        from: required(table, "from", "a mail address")?.parse(document, scalar::email)?,
+    })
+}
+
+fn acks(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
+    table.only(&["token"])?;
+    tokens(table)
+}
+
+fn required<'d>(table: &Table<'d>, key: &str, wanted: &str) -> Result<At<&'d str>, ConfigError> {
+    table.string(key, wanted)?.ok_or_else(|| table.problem(format!("{key} is missing; {wanted} belongs here")))
+}

@@ -1,0 +1,149 @@
+//! The values that a key may hold, each parsed at the edge. An error is the text after the key's name and never echoes the value.
+
+use serde::Serialize;
+use url::{Host, Url};
+
+/// SHA-256 of a token, 64 lower-case hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct TokenHash(String);
+
+impl TokenHash {
+    /// Of a token itself.
+    pub fn of(token: &str) -> Self {
+        use sha2::{Digest, Sha256};
+        Self(Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn parse(value: &str) -> Result<Self, String> {
+        let hex = value.strip_prefix("sha256:").unwrap_or_default();
+        if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+            return Ok(Self(hex.to_owned()));
+        }
+        Err("not a token's hash; write \"sha256:\" and the 64 lower-case hex digits of `printf %s TOKEN | sha256sum`, never the token itself".to_owned())
+    }
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// An SSM `SecureString` parameter, by its path.
+    Ssm(String),
+    /// A variable in gridbell's own environment.
+    Env(String),
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ssm(path) => write!(f, "ssm:{path}"),
+            Self::Env(name) => write!(f, "env:{name}"),
+        }
+    }
+}
+
+impl Reference {
+    pub(super) fn parse(value: &str, source: &str) -> Result<Self, String> {
+        if let Some(path) = value.strip_prefix("ssm:") {
+            let good = path.len() <= 1011
+                && path.starts_with('/')
+                && !path.ends_with('/')
+                && !path.contains("//")
+                && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-".contains(&byte));
+            return if good {
+                Ok(Self::Ssm(path.to_owned()))
+            } else {
+                Err(format!(
+                    "not the path of an SSM parameter; write \"ssm:/gridbell/{source}\": letters, digits and _ . - between slashes"
+                ))
+            };
+        }
+        if let Some(name) = value.strip_prefix("env:") {
+            let good = name
+                .bytes()
+                .enumerate()
+                .all(|(at, byte)| byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()));
+            return if good && !name.is_empty() {
+                Ok(Self::Env(name.to_owned()))
+            } else {
+                Err("not the name of an environment variable; write \"env:VOLTUS_API_KEY\": letters, digits and _"
+                    .to_owned())
+            };
+        }
+        Err(format!(
+            "a value stands where a reference belongs; keep the key out of this file and write \"ssm:/gridbell/{source}\" or \"env:{}_API_KEY\"",
+            source.to_ascii_uppercase().replace('-', "_")
+        ))
+    }
+}
+
+/// Longest deadline that is taken, in seconds: a day.
+const LONGEST: i64 = 24 * 60 * 60;
+
+pub(super) fn duration(value: &str) -> Result<u32, String> {
+    let parsed: Option<jiff::SignedDuration> = value.parse().ok();
+    parsed
+        .filter(|duration| duration.subsec_nanos() == 0 && (1..=LONGEST).contains(&duration.as_secs()))
+        .and_then(|duration| u32::try_from(duration.as_secs()).ok())
+        .ok_or_else(|| {
+            "not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h".to_owned()
+        })
+}
+
+pub(super) fn api_url(value: &str) -> Result<Url, String> {
+    let mut url = Url::parse(value)
+        .map_err(|_| "not an address; write \"https://host/base\", the part before the documented path".to_owned())?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err("an address without a host; write \"https://host/base\"".to_owned()),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => {
+            return Err(
+                "http would send the API key in the clear; write https:// (http is for loopback alone)".to_owned()
+            );
+        }
+        _ => return Err("not a web address; write \"https://host/base\"".to_owned()),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user or a password; write the address alone, the key belongs in api_key".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("holds a query or a fragment; write the base before the documented path alone".to_owned());
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+pub(super) fn email(value: &str) -> Result<String, String> {
+    let plain = value.len() <= 254
+        && value.is_ascii()
+        && !value.bytes().any(|byte| byte <= b' ' || byte == 0x7f || b",;<>\"".contains(&byte));
+    match value.split_once('@') {
+        Some((local, domain)) if plain && !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {
+            Ok(value.to_owned())
+        }
+        _ => Err("not a mail address; write one plain address, \"grid-duty@example.com\"".to_owned()),
+    }
+}
+
+pub(super) fn source_name(value: &str) -> Result<(), String> {
+    let good = (1..=64).contains(&value.len())
+        && !value.starts_with('-')
+        && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if good {
+        Ok(())
+    } else {
+        Err("not a source's name; it stands in the webhook's address: a-z, 0-9 and -, 64 characters at most, not beginning with -".to_owned())
+    }
+}

@@ -1,0 +1,159 @@
+//! A table of the file with its place: typed look-ups that fail with file, line, column and the key's name.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{ConfigError, Place, Problem};
+
+/// The whole text, for turning offsets into places.
+#[derive(Clone, Copy)]
+pub(super) struct Document<'d> {
+    pub(super) file: &'d str,
+    pub(super) text: &'d str,
+}
+
+impl Document<'_> {
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Place {
+            file: self.file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+        }
+    }
+
+    pub(super) fn problem(&self, offset: usize, key: impl Into<String>, text: impl Into<String>) -> ConfigError {
+        Box::new(Problem { place: self.place(offset), key: key.into(), text: text.into() }).into()
+    }
+}
+
+/// A value and where it stands.
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) offset: usize,
+    pub(super) key: String,
+}
+
+/// One table: its entries, its full name, where it begins.
+#[derive(Clone)]
+pub(super) struct Table<'d> {
+    pub(super) document: Document<'d>,
+    entries: &'d DeTable<'d>,
+    pub(super) name: String,
+    pub(super) span: Range<usize>,
+}
+
+impl<'d> Table<'d> {
+    pub(super) fn root(document: Document<'d>, entries: &'d DeTable<'d>) -> Self {
+        Self { document, entries, name: String::new(), span: 0..0 }
+    }
+
+    fn full(&self, key: &str) -> String {
+        // A key is the file's own text: nothing of it may move the cursor or run on for pages.
+        let key: String = key.chars().take(80).flat_map(char::escape_debug).collect();
+        if self.name.is_empty() { key } else { format!("{}.{key}", self.name) }
+    }
+
+    /// An error about the table itself.
+    pub(super) fn problem(&self, text: impl Into<String>) -> ConfigError {
+        self.document.problem(self.span.start, self.name.clone(), text)
+    }
+
+    /// Refuses every key but these.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), ConfigError> {
+        for key in self.entries.keys() {
+            if !known.contains(&key.get_ref().as_ref()) {
+                return Err(self.document.problem(
+                    key.span().start,
+                    self.full(key.get_ref()),
+                    format!("unknown key; known here: {}", known.join(", ")),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> ConfigError {
+        self.document.problem(
+            value.span().start,
+            self.full(key),
+            format!("{} where {wanted} belongs", kind(value.get_ref())),
+        )
+    }
+
+    pub(super) fn string(&self, key: &str, wanted: &str) -> Result<Option<At<&'d str>>, ConfigError> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
+        let text = value.get_ref().as_str().ok_or_else(|| self.wrong(key, value, wanted))?;
+        Ok(Some(At { value: text, offset: value.span().start, key: self.full(key) }))
+    }
+
+    pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
+        value.get_ref().as_bool().map(Some).ok_or_else(|| self.wrong(key, value, "true or false"))
+    }
+
+    /// A string or a list of strings.
+    pub(super) fn strings(&self, key: &str, wanted: &str) -> Result<Option<Vec<At<&'d str>>>, ConfigError> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
+        let Some(list) = value.get_ref().as_array() else {
+            return Ok(self.string(key, wanted)?.map(|one| vec![one]));
+        };
+        list.iter()
+            .map(|item| {
+                let text = item.get_ref().as_str().ok_or_else(|| self.wrong(key, item, wanted))?;
+                Ok(At { value: text, offset: item.span().start, key: self.full(key) })
+            })
+            .collect::<Result<Vec<_>, ConfigError>>()
+            .map(Some)
+    }
+
+    pub(super) fn table(&self, key: &str) -> Result<Option<Self>, ConfigError> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
+        let entries = value.get_ref().as_table().ok_or_else(|| self.wrong(key, value, "a table"))?;
+        Ok(Some(Self { document: self.document, entries, name: self.full(key), span: value.span() }))
+    }
+
+    /// Every entry as a table, with its key and the key's offset.
+    pub(super) fn tables(&self) -> Result<Vec<(&'d str, usize, Self)>, ConfigError> {
+        self.entries
+            .iter()
+            .map(|(key, _)| {
+                let name: &'d str = key.get_ref().as_ref();
+                let table = self.table(name)?.ok_or_else(|| self.problem("not readable"))?;
+                Ok((name, key.span().start, table))
+            })
+            .collect()
+    }
+
+    /// Where the value of a key begins, or the table where the key is missing.
+    pub(super) fn offset_of(&self, key: &str) -> usize {
+        self.entries.get(key).map_or(self.span.start, |value| value.span().start)
+    }
+}
+
+impl<T> At<T> {
+    /// Parses the value; the parser's words become the problem's text.
+    pub(super) fn parse<V>(
+        self,
+        document: Document<'_>,
+        parser: impl FnOnce(T) -> Result<V, String>,
+    ) -> Result<V, ConfigError> {
+        parser(self.value).map_err(|text| document.problem(self.offset, self.key, text))
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

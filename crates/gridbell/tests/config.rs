@@ -1,0 +1,246 @@
+//! Every mistake in a `gridbell.toml` is named with its place and the way out, and no value is ever echoed.
+
+use gridbell::config::{Config, Environment, Provider, Reference};
+
+const HASH: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const NVGRID: &str = "[sources.n]\nprovider = \"nvgrid\"\n";
+
+fn refused(text: &str) -> String {
+    Config::parse("gridbell.toml", text).expect_err(&format!("should be refused:\n{text}")).to_string()
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        assert_eq!(refused(text), *expected, "\n{text}");
+    }
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = Config::parse("f", include_str!("../../../gridbell.example.toml")).expect("the example is good");
+    assert_eq!(config.sources.len(), 4);
+    let voltus = &config.sources["voltus-prod"];
+    assert_eq!((voltus.provider, voltus.environment), (Provider::Voltus, Environment::Production));
+    assert_eq!(voltus.api_key, Some(Reference::Ssm("/gridbell/voltus-prod".to_owned())));
+    assert_eq!(config.sources["leap-staging"].tokens.len(), 2);
+    assert_eq!(config.deadlines.lead_s, 600);
+}
+
+#[test]
+fn what_the_functions_read() {
+    let text = format!(
+        "[sources.v]\nprovider='voltus'\nenvironment='sandbox'\napi_key='env:K'\ntoken='{HASH}'\n{NVGRID}\
+         [deadlines]\nlead='1h30m'\n[contacts]\nemail=['a@b.c']\nfrom='d@e.f'\n[acks]\ntoken='{HASH}'"
+    );
+    let json = Config::parse("f", &text).expect("good").functions_json().expect("json");
+    let hash = &HASH[7..];
+    assert_eq!(
+        json,
+        format!(
+            r#"{{"sources":{{"n":{{"provider":"nvgrid","environment":"production","tokens":[]}},"v":{{"provider":"voltus","environment":"sandbox","api_url":"https://sandbox.voltus.co","api_key":"env:K","tokens":["{hash}"]}}}},"deadlines":{{"lead_s":5400,"immediate_s":60,"acknowledge":false}},"contacts":{{"email":["a@b.c"],"from":"d@e.f"}},"acks":{{"tokens":["{hash}"]}}}}"#
+        )
+    );
+}
+
+#[test]
+fn defaults_follow_provider_and_environment() {
+    for (provider, environment, expected) in [
+        ("voltus", "production", "https://api.voltus.co/"),
+        ("voltus", "sandbox", "https://sandbox.voltus.co/"),
+        ("leap", "production", "https://api.leap.energy/v2"),
+        ("leap", "sandbox", "https://api.staging.leap.energy/v2"),
+        ("openvolt", "production", "https://api.openvolt.com/"),
+    ] {
+        let text = format!("[sources.x]\nprovider='{provider}'\nenvironment='{environment}'\napi_key='env:K'");
+        let config = Config::parse("f", &text).expect("good");
+        assert_eq!(config.sources["x"].api_url.as_ref().map(url::Url::as_str), Some(expected));
+    }
+    assert_eq!(Config::parse("f", NVGRID).expect("good").sources["n"].api_url, None);
+}
+
+#[test]
+fn the_file_as_a_whole() {
+    check(&[
+        (
+            "",
+            "gridbell.toml:1:1: sources: no source; write at least one [sources.<name>] with its provider (gridbell.example.toml shows all)",
+        ),
+        ("[sources", "gridbell.toml:1:9: not TOML: unclosed table, expected `]`"),
+        ("[sorces.x]\n", "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks"),
+        ("sources = 1", "gridbell.toml:1:11: sources: a number where a table belongs"),
+        ("[sources]\nx = 'y'", "gridbell.toml:2:5: sources.x: a string where a table belongs"),
+    ]);
+}
+
+#[test]
+fn a_source() {
+    let names = "not a source's name; it stands in the webhook's address: a-z, 0-9 and -, 64 characters at most, not beginning with -";
+    check(&[
+        ("[sources.x]\n", "gridbell.toml:1:1: sources.x: provider is missing; a provider's name belongs here"),
+        (
+            "[sources.x]\nprovider = 'volt'",
+            "gridbell.toml:2:12: sources.x.provider: unknown provider; known: voltus, leap, nvgrid, openvolt",
+        ),
+        (
+            "[sources.x]\nprovider = 3",
+            "gridbell.toml:2:12: sources.x.provider: a number where a provider's name belongs",
+        ),
+        (
+            "[sources.x]\nprovider = 'nvgrid'\n  tokn = 1",
+            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token",
+        ),
+        (
+            "[sources.x]\nprovider = 'nvgrid'\nenvironment = 'test'",
+            "gridbell.toml:3:15: sources.x.environment: unknown environment; write \"production\" or \"sandbox\"",
+        ),
+        (
+            "[sources.x]\nprovider = 'leap'",
+            "gridbell.toml:1:1: sources.x: api_key is missing; leap is asked with one: write api_key = \"ssm:/gridbell/x\" or \"env:NAME\"",
+        ),
+        ("[sources.Ab]\nprovider = 'nvgrid'", &format!("gridbell.toml:1:10: sources.Ab: {names}")),
+        ("[sources.-a]\nprovider = 'nvgrid'", &format!("gridbell.toml:1:10: sources.-a: {names}")),
+        (
+            &format!("[sources.{}]\nprovider = 'nvgrid'", "a".repeat(65)),
+            &format!("gridbell.toml:1:10: sources.{}: {names}", "a".repeat(65)),
+        ),
+    ]);
+    let twice = refused("[sources.x]\nprovider='nvgrid'\n[sources.x]\nprovider='nvgrid'");
+    assert!(twice.starts_with("gridbell.toml:3:"), "{twice}");
+}
+
+#[test]
+fn secrets_stay_outside_and_are_never_echoed() {
+    let key = |value: &str| format!("[sources.v-1]\nprovider = 'voltus'\napi_key = {value}");
+    let belongs = "gridbell.toml:3:11: sources.v-1.api_key: a value stands where a reference belongs; keep the key out of this file and write \"ssm:/gridbell/v-1\" or \"env:V_1_API_KEY\"";
+    let path = "gridbell.toml:3:11: sources.v-1.api_key: not the path of an SSM parameter; write \"ssm:/gridbell/v-1\": letters, digits and _ . - between slashes";
+    let name = "gridbell.toml:3:11: sources.v-1.api_key: not the name of an environment variable; write \"env:VOLTUS_API_KEY\": letters, digits and _";
+    let token = "gridbell.toml:3:9: sources.n.token: not a token's hash; write \"sha256:\" and the 64 lower-case hex digits of `printf %s TOKEN | sha256sum`, never the token itself";
+    check(&[
+        (&key("'s3cr3t'"), belongs),
+        (&key("''"), belongs),
+        (&key("'ssm:'"), path),
+        (&key("'ssm:s3cr3t'"), path),
+        (&key("'ssm:/a//b'"), path),
+        (&key("'env:'"), name),
+        (&key("'env:1S'"), name),
+        (&key("'env:s3-cr3t'"), name),
+        (
+            &key("17"),
+            "gridbell.toml:3:11: sources.v-1.api_key: a number where a reference (\"ssm:/…\" or \"env:…\") belongs",
+        ),
+        (&format!("{NVGRID}token = 's3cr3t'"), token),
+        (&format!("{NVGRID}token = '{}'", HASH.to_uppercase()), token),
+        (&format!("{NVGRID}token = '{HASH}0'"), token),
+    ]);
+    for text in [
+        key("'s3cr3t'"),
+        key("'ssm:s3cr3t'"),
+        key("s3cr3t"),
+        key("'s3cr3t"),
+        key("'a' s3cr3t"),
+        format!("{NVGRID}token=['s3cr3t']"),
+    ] {
+        assert!(!refused(&text).contains("s3cr3t"), "{}", refused(&text));
+    }
+}
+
+#[test]
+fn tokens_are_one_or_two() {
+    let other = HASH.replace('0', "1");
+    check(&[
+        (
+            &format!("{NVGRID}token = []"),
+            "gridbell.toml:3:9: sources.n.token: an empty list; leave the key out or write one hash",
+        ),
+        (
+            &format!("{NVGRID}token = ['{HASH}', '{HASH}']"),
+            "gridbell.toml:3:9: sources.n.token: the same hash twice; write it once",
+        ),
+        (
+            &format!("{NVGRID}token = ['{HASH}', '{other}', '{HASH}']"),
+            "gridbell.toml:3:9: sources.n.token: more than two hashes; two while rotating, one otherwise",
+        ),
+        (
+            &format!("{NVGRID}token = [1]"),
+            "gridbell.toml:3:10: sources.n.token: a number where \"sha256:…\" or a list of two belongs",
+        ),
+        (
+            &format!("{NVGRID}[acks]\ntoken = true"),
+            "gridbell.toml:4:9: acks.token: true or false where \"sha256:…\" or a list of two belongs",
+        ),
+        (&format!("{NVGRID}[acks]\nurl = ''"), "gridbell.toml:4:1: acks.url: unknown key; known here: token"),
+    ]);
+    assert!(Config::parse("f", &format!("{NVGRID}token = ['{HASH}', '{other}']")).is_ok());
+}
+
+#[test]
+fn addresses() {
+    let url = |value: &str| format!("{NVGRID}api_url = '{value}'");
+    let at = "gridbell.toml:3:11: sources.n.api_url:";
+    for (value, expected) in [
+        (
+            "http://api.voltus.co",
+            "http would send the API key in the clear; write https:// (http is for loopback alone)",
+        ),
+        (
+            "http://localhost.example",
+            "http would send the API key in the clear; write https:// (http is for loopback alone)",
+        ),
+        ("api.voltus.co", "not an address; write \"https://host/base\", the part before the documented path"),
+        ("ftp://a.b", "not a web address; write \"https://host/base\""),
+        ("https://user:pw@a.b", "holds a user or a password; write the address alone, the key belongs in api_key"),
+        ("https://a.b/?k=v", "holds a query or a fragment; write the base before the documented path alone"),
+        ("https://a.b/#f", "holds a query or a fragment; write the base before the documented path alone"),
+        ("mailto:a@b.c", "an address without a host; write \"https://host/base\""),
+    ] {
+        assert_eq!(refused(&url(value)), format!("{at} {expected}"), "{value}");
+    }
+    for good in ["http://127.0.0.1:9", "http://localhost:1/x/", "http://[::1]:2", "https://a.b/v2"] {
+        assert!(Config::parse("f", &url(good)).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn deadlines_and_contacts() {
+    let lead = |value: &str| format!("{NVGRID}[deadlines]\nlead = {value}");
+    let duration = "gridbell.toml:4:8: deadlines.lead: not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h";
+    let contacts = |rest: &str| format!("{NVGRID}[contacts]\n{rest}");
+    check(&[
+        (&lead("'soon'"), duration),
+        (&lead("'0s'"), duration),
+        (&lead("'-10m'"), duration),
+        (&lead("'500ms'"), duration),
+        (&lead("'25h'"), duration),
+        (&lead("600"), "gridbell.toml:4:8: deadlines.lead: a number where a duration in quotes (\"10m\") belongs"),
+        (
+            &format!("{NVGRID}[deadlines]\nacknowledge = 'no'"),
+            "gridbell.toml:4:15: deadlines.acknowledge: a string where true or false belongs",
+        ),
+        (
+            &format!("{NVGRID}[deadlines]\nleed = '1m'"),
+            "gridbell.toml:4:1: deadlines.leed: unknown key; known here: lead, immediate, acknowledge",
+        ),
+        (
+            &contacts("from = 'a@b.c'"),
+            "gridbell.toml:3:1: contacts: email is missing; write email = [\"grid-duty@example.com\"]",
+        ),
+        (&contacts("email = []\nfrom = 'a@b.c'"), "gridbell.toml:4:9: contacts.email: 0 addresses; write 1 to 50"),
+        (
+            &contacts("email = ['x']\nfrom = 'a@b.c'"),
+            "gridbell.toml:4:10: contacts.email: not a mail address; write one plain address, \"grid-duty@example.com\"",
+        ),
+        (&contacts("email = ['a@b.c']"), "gridbell.toml:3:1: contacts: from is missing; a mail address belongs here"),
+        (
+            &contacts("email = ['a@b.c']\nfrom = 'a@b.c\\r\\nBcc: x'"),
+            "gridbell.toml:5:8: contacts.from: not a mail address; write one plain address, \"grid-duty@example.com\"",
+        ),
+    ]);
+}
+
+#[test]
+fn what_lambda_would_refuse_is_refused_here() {
+    let text: String = (0..30).map(|n| format!("[sources.nv-{n}]\nprovider = 'nvgrid'\ntoken = '{HASH}'\n")).collect();
+    let error = refused(&text);
+    assert!(error.starts_with("gridbell.toml:1:1: sources: too large: "), "{error}");
+    assert!(error.contains("Lambda has room for 3072; spread the 30 sources over several stacks"), "{error}");
+}
