@@ -1,1 +1,14 @@
-//! pipeline
+//! The use cases over small ports: receive, hydrate, retry, sweep, alert, acknowledge.
+//!
+//! No AWS, no clock, no randomness, no socket: each comes in through [`ports`], so that the same code runs on Lambda, on the
+//! local stack and in a simulator.
+
+pub mod config;
+pub mod incident;
+pub mod ports;
+pub mod record;
+pub mod token;
+pub mod work;
+
+pub mod mail;
+pub mod receive;

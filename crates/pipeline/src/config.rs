@@ -1,0 +1,135 @@
+//! What the operator configured, as the functions see it: parsed once at the start, so that a bad value fails there, by name.
+
+use std::collections::BTreeMap;
+
+use dispatch::Origin;
+use providers::Provider;
+use serde::{Deserialize, Serialize};
+
+use crate::token::TokenHash;
+
+/// The whole configuration, made by the CLI from `gridbell.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// By name.
+    pub sources: BTreeMap<String, Source>,
+    /// When a dispatch must be acknowledged.
+    #[serde(default)]
+    pub deadlines: Deadlines,
+    /// Who is told.
+    #[serde(default)]
+    pub contacts: Contacts,
+    /// Who may acknowledge.
+    #[serde(default)]
+    pub acks: Acks,
+}
+
+/// One door that a provider's webhooks come through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The provider's name.
+    pub provider: String,
+    /// Production or sandbox.
+    #[serde(default)]
+    pub environment: Environment,
+    /// The base of the provider's API, without a slash at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_url: Option<String>,
+    /// Where the API key lies: `ssm:/…` or `env:…`, never the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
+    /// Hashes of the tokens that are valid now.
+    pub tokens: Vec<TokenHash>,
+}
+
+/// Whether a source's dispatches are real.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Real, unless a body says otherwise.
+    #[default]
+    Production,
+    /// Tests, whatever a body says.
+    Sandbox,
+}
+
+/// By when a dispatch must be acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadlines {
+    /// This long before its start …
+    pub lead_s: u32,
+    /// … or this soon after its first delivery, where it starts sooner than that.
+    pub immediate_s: u32,
+    /// Whether a controller acknowledges; else reaching the signals queue counts.
+    pub acknowledge: bool,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { lead_s: 600, immediate_s: 60, acknowledge: false }
+    }
+}
+
+/// Who is told, and by whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contacts {
+    /// Addresses of the people on duty.
+    pub email: Vec<String>,
+    /// The verified sender.
+    pub from: String,
+}
+
+/// Who may acknowledge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acks {
+    /// Hashes of the tokens that are valid now.
+    pub tokens: Vec<TokenHash>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not the shape.
+    #[error("the configuration cannot be read: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// A source names a provider that does not exist.
+    #[error("source {source_name:?} names the provider {provider:?}; known are voltus, leap, nvgrid, openvolt")]
+    Provider {
+        /// The source.
+        source_name: String,
+        /// What it says.
+        provider: String,
+    },
+}
+
+impl Config {
+    /// Reads the JSON that the CLI ships.
+    pub fn parse(json: &str) -> Result<Self, ConfigError> {
+        let config: Self = serde_json::from_str(json)?;
+        for (name, source) in &config.sources {
+            if source.provider().is_none() {
+                return Err(ConfigError::Provider { source_name: name.clone(), provider: source.provider.clone() });
+            }
+        }
+        Ok(config)
+    }
+
+    /// A source with what the domain calls it.
+    pub fn source(&self, name: &str) -> Option<(&Source, Origin)> {
+        let source = self.sources.get(name)?;
+        let sandbox = source.environment == Environment::Sandbox;
+        Some((source, Origin { source: name.to_owned(), provider: source.provider.clone(), sandbox }))
+    }
+}
+
+impl Source {
+    /// Its provider.
+    pub fn provider(&self) -> Option<&'static dyn Provider> {
+        providers::provider(&self.provider)
+    }
+}

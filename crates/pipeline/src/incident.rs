@@ -1,0 +1,163 @@
+//! What a person is told: notices on their way to the alerter, and the incidents that they gather into.
+
+use std::{collections::BTreeMap, fmt};
+
+use dispatch::Subject;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What sort of thing a person is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A deadline is near and nobody acknowledged.
+    DispatchAtRisk,
+    /// What a webhook announced cannot be fetched.
+    HydrationFailing,
+    /// A body could not be read; it is kept.
+    Quarantined,
+    /// A type of event that we do not know.
+    UnknownEvent,
+    /// A data centre did not reach its target.
+    NotCompliant,
+    /// A provider refuses our key, or says that keys were rotated.
+    Credentials,
+    /// Polling found what no webhook brought.
+    MissedDelivery,
+    /// Something was given up; it is kept.
+    DeadLetter,
+}
+
+impl Kind {
+    /// As it stands in subjects and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DispatchAtRisk => "dispatch-at-risk",
+            Self::HydrationFailing => "hydration-failing",
+            Self::Quarantined => "quarantined",
+            Self::UnknownEvent => "unknown-event",
+            Self::NotCompliant => "not-compliant",
+            Self::Credentials => "credentials",
+            Self::MissedDelivery => "missed-delivery",
+            Self::DeadLetter => "dead-letter",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something that a person may have to be told. What travels in `alerts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What sort.
+    pub kind: Kind,
+    /// The source.
+    pub source: String,
+    /// What it is about, as it stands in the mail's subject: a dispatch's key, an event's name, a source.
+    pub about: String,
+    /// What gathers notices into one incident; with the kind it is the incident's key.
+    pub gather: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The dispatch whose sites and times the mail has to name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch: Option<Subject>,
+    /// What the notice says.
+    pub news: News,
+    /// How often the mail for it could not be sent.
+    #[serde(default)]
+    pub attempt: u32,
+}
+
+/// What a notice says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// It is happening.
+    Happens {
+        /// What failed, with its last error, in words.
+        detail: String,
+        /// Two notices of one stage are one mail.
+        stage: String,
+        /// It counts as over once this many seconds passed without another notice; none: somebody will say so.
+        quiet_s: Option<u32>,
+    },
+    /// It is over.
+    Over {
+        /// Why, in words.
+        detail: String,
+    },
+    /// Time to see whether it has gone quiet.
+    Review,
+}
+
+impl Notice {
+    /// The incident's key.
+    pub fn incident(&self) -> String {
+        format!("{}/{}", self.kind, self.gather)
+    }
+}
+
+/// What is stored of one incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// `<kind>/<gather>`.
+    pub incident: String,
+    /// Goes up by one with every write.
+    pub revision: u64,
+    /// Who wrote it last.
+    pub write: String,
+    /// What sort.
+    pub kind: Kind,
+    /// The source.
+    pub source: String,
+    /// What it is about.
+    pub about: String,
+    /// The dispatch, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch: Option<Subject>,
+    /// Open or over.
+    pub status: IncidentStatus,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// The latest notice.
+    pub last_at: Timestamp,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_at: Option<Timestamp>,
+    /// How many notices gathered into it.
+    pub count: u64,
+    /// The latest detail.
+    pub detail: String,
+    /// See [`News::Happens`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_s: Option<u32>,
+    /// The mails: stage → when it was claimed, and when it was sent.
+    pub mails: BTreeMap<String, MailState>,
+}
+
+/// Whether an incident goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentStatus {
+    /// It goes on.
+    Open,
+    /// It is over.
+    Over,
+}
+
+/// How far the mail of one stage is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailState {
+    /// Who is sending it.
+    pub owner: String,
+    /// Since when.
+    pub claimed_at: Timestamp,
+    /// When SES took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+}

@@ -1,0 +1,169 @@
+//! What the use cases need of the world, and no more.
+//!
+//! Every implementation (AWS, the simulator) passes the same contract. A call may succeed and its answer be lost: whoever writes
+//! must recognise its own write ([`crate::record::Record::write`]).
+
+#![expect(
+    async_fn_in_trait,
+    reason = "the callers are generic: whether a future is Send shows where the types are known"
+)]
+
+use dispatch::{Signal, Subject};
+use jiff::Timestamp;
+use providers::Ask;
+
+use crate::{
+    config::Source,
+    incident::{Incident, Notice},
+    mail::Mail,
+    record::Record,
+    work::{Failed, Trouble, Work},
+};
+
+/// The time.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Chance.
+pub trait Chance {
+    /// A name that nothing else bears.
+    fn unique(&self) -> String;
+    /// A number from 0 to `most`, both included, evenly.
+    fn up_to(&self, most: u64) -> u64;
+}
+
+/// A port that did not do what it was asked, or whose answer was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// It may work later.
+    #[error("{port}: {reason}")]
+    Unavailable {
+        /// Which.
+        port: &'static str,
+        /// What it said, in words.
+        reason: String,
+    },
+    /// It will never work: what is stored there cannot be read, or what is sent is too large.
+    #[error("{port}: {reason}")]
+    Broken {
+        /// Which.
+        port: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The door into `deliveries`.
+pub trait Intake {
+    /// Queues a message as it is, durably.
+    async fn take(&self, message: &str) -> Result<(), PortError>;
+}
+
+/// The inner queues, for those who work behind the door.
+pub trait Outlet {
+    /// Work for the hydrator, after a delay of at most 900 s.
+    async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError>;
+    /// A failure for the retrier.
+    async fn failed(&self, failed: &Failed) -> Result<(), PortError>;
+    /// A notice for the alerter, after a delay of at most 900 s.
+    async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError>;
+}
+
+/// The FIFO queue `signals`.
+pub trait SignalStream {
+    /// Sends signals of one subject in order. After an error none, some or all of them are out; sending them again is harmless.
+    async fn publish(&self, signals: &[Signal]) -> Result<(), PortError>;
+}
+
+/// A conditional write that did not happen, as far as its answer tells.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError<T> {
+    /// Somebody else wrote (or this write's own answer was lost): what stands there now.
+    #[error("another write came first")]
+    Lost(Option<Box<T>>),
+    /// The table did not answer.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// The table `dispatches`.
+pub trait Dispatches {
+    /// What stands there, read consistently.
+    async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError>;
+    /// Writes a record where `expected` is the stored revision (none: where nothing is stored).
+    async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>>;
+    /// Empties the outbox of that revision and moves on to the next; false where another write came first.
+    async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError>;
+    /// Subjects that have owed signals since before that instant.
+    async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
+}
+
+/// A failing unit of work as the table `deliveries` knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// What fails.
+    pub work: Work,
+    /// When it will be tried again.
+    pub next_at: Timestamp,
+}
+
+/// The table `deliveries`: what fails, and what was put aside.
+pub trait Deliveries {
+    /// Books the next attempt under [`Work::key`], unless another delivery's attempt for the same key still lies ahead of `now`:
+    /// then false, and this one need not go on, since that later look will see all that this one would.
+    async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError>;
+    /// Forgets the booking, where it is still this delivery's.
+    async fn settled(&self, work: &Work) -> Result<(), PortError>;
+    /// Puts work aside with its raw body, whatever its size, to be replayed after a mend.
+    async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError>;
+}
+
+/// A request to a provider that brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// 401 or 403.
+    #[error("the provider refused the API key ({status})")]
+    Refused {
+        /// The status.
+        status: u16,
+    },
+    /// The key could not be read.
+    #[error("the API key cannot be read: {0}")]
+    Key(String),
+    /// 404.
+    #[error("the provider does not know it (404)")]
+    Missing,
+    /// Any other status than 200.
+    #[error("the provider answered {status}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// `Retry-After`, in seconds.
+        retry_after_s: Option<u32>,
+    },
+    /// No answer, or none that may be taken: redirect, too large, too slow, not JSON.
+    #[error("{0}")]
+    Answer(String),
+}
+
+/// A provider's API, bounded in time and size, following no redirect.
+pub trait ProviderApi {
+    /// Asks the source's configured host and nobody else.
+    async fn fetch(&self, name: &str, source: &Source, ask: &Ask) -> Result<String, FetchError>;
+}
+
+/// The table `alerts`.
+pub trait Incidents {
+    /// What stands there, read consistently.
+    async fn read(&self, incident: &str) -> Result<Option<Incident>, PortError>;
+    /// Writes where `expected` is the stored revision (none: where nothing is stored).
+    async fn write(&self, incident: &Incident, expected: Option<u64>) -> Result<(), WriteError<Incident>>;
+}
+
+/// SES.
+pub trait Mailer {
+    /// Sends a mail.
+    async fn send(&self, mail: &Mail) -> Result<(), PortError>;
+}

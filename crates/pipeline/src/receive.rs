@@ -1,0 +1,135 @@
+//! A webhook at the door: admit, check that it is JSON, queue it durably, answer. Contract, section 3.
+
+use providers::Provider;
+use serde::de::IgnoredAny;
+
+use crate::{
+    config::{Config, Source},
+    ports::{Chance, Clock, Intake},
+    token,
+    work::{MAX_BODY_BYTES, Work},
+};
+
+/// Seconds after which a provider may send again what the queue did not take.
+const RETRY_AFTER_S: u32 = 5;
+
+/// A registration handshake is a few dozen bytes; nothing larger is looked at for one.
+const MAX_PING_BYTES: usize = 4_096;
+
+/// The receiver.
+#[derive(Debug)]
+pub struct Receive<'a, I, C> {
+    /// The sources and their tokens.
+    pub config: &'a Config,
+    /// The door into `deliveries`.
+    pub intake: &'a I,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// In upper case.
+    pub method: &'a str,
+    /// The name in the path.
+    pub source: &'a str,
+    /// The token in the path: it counts where both are given.
+    pub path_token: Option<&'a str>,
+    /// The header `x-api-key`.
+    pub header_token: Option<&'a str>,
+    /// The header `content-encoding`.
+    pub content_encoding: Option<&'a str>,
+    /// The raw body.
+    pub body: &'a [u8],
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// A header beside `content-type`.
+    pub header: Option<(&'static str, String)>,
+    /// JSON.
+    pub body: String,
+    /// What happened, for the log: one word.
+    pub outcome: &'static str,
+    /// The delivery's id, where one was taken.
+    pub delivery: Option<String>,
+}
+
+impl<I: Intake, C: Clock + Chance> Receive<'_, I, C> {
+    /// Takes a webhook, or says why not. A 2xx goes out after the queue has said yes and never before.
+    pub async fn handle(&self, request: Incoming<'_>) -> Answer {
+        let Some((source, provider)) = self.admit(&request) else {
+            return refusal(404, "not_found", "no such hook");
+        };
+        if request.method != "POST" {
+            let mut answer = refusal(405, "method_not_allowed", "a hook takes POST");
+            answer.header = Some(("allow", "POST".to_owned()));
+            return answer;
+        }
+        let body = match plain_json(&request) {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        if body.len() <= MAX_PING_BYTES && provider.is_ping(body) {
+            return Answer { outcome: "ping", ..ok(r#"{"status":"ok"}"#.to_owned()) };
+        }
+        self.queue(source, body).await
+    }
+
+    /// The source, where the token opens it. An unknown source costs the same comparison as a wrong token.
+    fn admit(&self, request: &Incoming<'_>) -> Option<(&str, &'static dyn Provider)> {
+        let token = request.path_token.or(request.header_token).unwrap_or_default();
+        let known: Option<(&String, &Source)> = self.config.sources.get_key_value(request.source);
+        let admitted = token::admits(known.map_or(&[], |(_, source)| source.tokens.as_slice()), token);
+        let (name, source) = known.filter(|_| admitted)?;
+        Some((name, source.provider()?))
+    }
+
+    async fn queue(&self, source: &str, body: &str) -> Answer {
+        let delivery = self.world.unique();
+        let Ok(message) = Work::message(&delivery, source, self.world.now(), body) else {
+            return refusal(413, "incompressible", "the body does not fit into one message, even compressed");
+        };
+        match self.intake.take(&message).await {
+            Ok(()) => Answer {
+                outcome: "accepted",
+                delivery: Some(delivery.clone()),
+                ..ok(format!(r#"{{"status":"accepted","delivery":"{delivery}"}}"#))
+            },
+            Err(error) => {
+                tracing::error!(source.name = source, %error, "the queue did not take a webhook; the provider is asked to send it again");
+                let mut answer = refusal(503, "unavailable", "not taken; send it again");
+                answer.header = Some(("retry-after", RETRY_AFTER_S.to_string()));
+                answer
+            }
+        }
+    }
+}
+
+/// The body, where it is plain JSON text of a size that can be carried.
+fn plain_json<'a>(request: &Incoming<'a>) -> Result<&'a str, Answer> {
+    if request.body.len() > MAX_BODY_BYTES {
+        return Err(refusal(413, "too_large", "a body may be 2 MiB (2097152 bytes)"));
+    }
+    if request.content_encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(refusal(400, "encoded", "a body comes without content-encoding"));
+    }
+    let body = std::str::from_utf8(request.body).map_err(|_| refusal(400, "not_utf8", "the body is not UTF-8"))?;
+    // Skips values without building them: no depth, no number and no escape in it can exhaust anything. What a parser then
+    // refuses is quarantined with its raw body instead of being lost here.
+    serde_json::from_str::<IgnoredAny>(body).map_err(|_| refusal(400, "not_json", "the body is not JSON"))?;
+    Ok(body)
+}
+
+fn ok(body: String) -> Answer {
+    Answer { status: 200, header: None, body, outcome: "ok", delivery: None }
+}
+
+fn refusal(status: u16, code: &'static str, message: &str) -> Answer {
+    let body = format!(r#"{{"error":{{"code":"{code}","message":"{message}"}}}}"#);
+    Answer { status, header: None, body, outcome: code, delivery: None }
+}

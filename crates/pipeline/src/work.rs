@@ -1,0 +1,273 @@
+//! The messages of the inner queues: what is to be done, and what went wrong with it so far.
+
+use std::io::{Read, Write};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use jiff::Timestamp;
+use providers::Look;
+use serde::{Deserialize, Serialize};
+
+/// The most that a webhook's body may be, in bytes (2 MiB).
+pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
+
+/// The most that one message may be, in bytes: SQS carries 1 MiB; the rest is room for the troubles of later attempts.
+pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 32 * 1_024;
+
+/// How many troubles travel along: the first, and the latest.
+const REMEMBERED_TROUBLES: usize = 8;
+
+/// One unit of work: a webhook to be read, or something to be looked up. What travels in `deliveries`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Our id of the delivery that it began with.
+    pub delivery: String,
+    /// The source that it came through.
+    pub source: String,
+    /// When that delivery was taken.
+    pub received_at: Timestamp,
+    /// How often it has failed.
+    #[serde(default)]
+    pub attempt: u32,
+    /// What went wrong, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Read this body.
+    Body(String),
+    /// The same, gzip in base64: what does not fit into a message as it is.
+    Packed(String),
+    /// Ask the provider.
+    Look(Look),
+}
+
+/// A handled failure on its way to the retrier. What travels in `retries`, beside work that a crash redrove there as it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// What went wrong this time.
+    pub failed: Trouble,
+    /// What is still to be done.
+    pub work: Work,
+}
+
+/// One thing that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// When.
+    pub at: Timestamp,
+    /// What sort.
+    pub kind: TroubleKind,
+    /// In words, without a secret and without echoing a body.
+    pub detail: String,
+    /// The provider asked to be left alone this long, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+}
+
+/// What sort of trouble, as far as the way on depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TroubleKind {
+    /// The body, or part of it, cannot be read: trying again is no use.
+    Unreadable,
+    /// A type of event that we do not know: trying again is no use.
+    UnknownEvent,
+    /// The provider did not answer, or not well.
+    Provider,
+    /// The provider refused our key, or the key could not be read.
+    Credentials,
+    /// The provider answered with something else than was asked for.
+    Answer,
+    /// A table or a queue did not take it.
+    Storage,
+    /// The function died or ran out of time.
+    Crash,
+    /// The configuration does not know the source any more.
+    Config,
+}
+
+impl TroubleKind {
+    /// Whether another attempt can help.
+    pub fn is_passing(self) -> bool {
+        !matches!(self, Self::Unreadable | Self::UnknownEvent)
+    }
+}
+
+/// A body that does not fit into one message even compressed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body does not compress into one message of {MAX_MESSAGE_BYTES} bytes")]
+pub struct TooLarge;
+
+/// A packed body that does not unpack.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// Not base64.
+    #[error("the packed body is no base64")]
+    Base64(#[from] base64::DecodeError),
+    /// Not gzip, or not text.
+    #[error("the packed body does not decompress")]
+    Gzip(#[from] std::io::Error),
+}
+
+impl Work {
+    /// Fresh work for a webhook's body, as the one message that it travels in.
+    pub fn message(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Result<String, TooLarge> {
+        let work = |task| Work {
+            delivery: delivery.to_owned(),
+            source: source.to_owned(),
+            received_at,
+            attempt: 0,
+            troubles: Vec::new(),
+            task,
+        };
+        // Escaping can double a body; compressing one that fits would only make it unreadable in the console.
+        let plain = to_json(&work(Task::Body(body.to_owned())));
+        if plain.len() <= MAX_MESSAGE_BYTES {
+            return Ok(plain);
+        }
+        let packed = to_json(&work(Task::Packed(BASE64_STANDARD.encode(pack(body)))));
+        if packed.len() <= MAX_MESSAGE_BYTES { Ok(packed) } else { Err(TooLarge) }
+    }
+
+    /// The body to be read, unpacked; none where the task is to look.
+    pub fn body(&self) -> Option<Result<String, UnpackError>> {
+        match &self.task {
+            Task::Body(body) => Some(Ok(body.clone())),
+            Task::Packed(packed) => {
+                Some(BASE64_STANDARD.decode(packed).map_err(UnpackError::from).and_then(|gz| unpack(&gz)))
+            }
+            Task::Look(_) => None,
+        }
+    }
+
+    /// What makes two failing units one: looks at the same thing are, bodies never are.
+    pub fn key(&self) -> &str {
+        match &self.task {
+            Task::Look(look) => &look.key,
+            Task::Body(_) | Task::Packed(_) => &self.delivery,
+        }
+    }
+
+    /// The same work after one more failure.
+    #[must_use]
+    pub fn after(mut self, trouble: Trouble) -> Self {
+        self.attempt = self.attempt.saturating_add(1);
+        if self.troubles.len() >= REMEMBERED_TROUBLES {
+            self.troubles.remove(1);
+        }
+        self.troubles.push(trouble);
+        self
+    }
+}
+
+impl Failed {
+    /// Reads a message of `retries`: a handled failure, or work that died in a function's hands.
+    pub fn parse(message: &str, now: Timestamp) -> Result<Self, serde_json::Error> {
+        match serde_json::from_str::<Failed>(message) {
+            Ok(failed) => Ok(failed),
+            Err(_) => serde_json::from_str::<Work>(message).map(|work| Failed { failed: Trouble::crash(now), work }),
+        }
+    }
+}
+
+impl Trouble {
+    /// A trouble of that kind.
+    pub fn new(kind: TroubleKind, at: Timestamp, detail: impl Into<String>) -> Self {
+        Self { at, kind, detail: clip(&detail.into(), 600), retry_after_s: None }
+    }
+
+    fn crash(at: Timestamp) -> Self {
+        Self::new(TroubleKind::Crash, at, "the hydrator died or ran out of time several times over this message")
+    }
+}
+
+/// The text, cut at a character's boundary.
+pub(crate) fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Gzip, for messages and table items.
+pub fn pack(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(text.as_bytes());
+    encoder.finish().unwrap_or_default()
+}
+
+/// The inverse of [`pack`], bounded: nothing that we packed is larger.
+pub fn unpack(gz: &[u8]) -> Result<String, UnpackError> {
+    let mut text = String::new();
+    GzDecoder::new(gz).take(32 * 1_024 * 1_024).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn to_json(work: &Work) -> String {
+    // Strings, numbers and instants only: serialising cannot fail.
+    serde_json::to_string(work).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: &str) -> Result<String, TooLarge> {
+        Work::message("d-1", "leap-prod", Timestamp::UNIX_EPOCH, body)
+    }
+
+    #[test]
+    fn a_body_travels_as_it_is_while_it_fits_and_compressed_beyond() {
+        let check = |body: String, packed: bool| {
+            let text = message(&body).unwrap();
+            assert!(text.len() <= MAX_MESSAGE_BYTES);
+            let work: Work = serde_json::from_str(&text).unwrap();
+            assert_eq!(matches!(work.task, Task::Packed(_)), packed);
+            assert_eq!(work.body().unwrap().unwrap(), body);
+        };
+        check("{}".to_owned(), false);
+        check(format!("[{}]", " ".repeat(MAX_BODY_BYTES - 2)), true);
+        check(format!("\"{}\"", "\\\"".repeat(400_000)), true); // escaping alone carries it over the limit
+    }
+
+    #[test]
+    fn a_body_that_does_not_compress_is_refused_rather_than_lost() {
+        let mut state = 1_u64;
+        let noise: String = (0..MAX_BODY_BYTES - 2)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                char::from(b'0' + u8::try_from((state >> 40) % 64).unwrap())
+            })
+            .filter(|c| *c != '\\')
+            .collect();
+        assert_eq!(message(&format!("\"{noise}\"")), Err(TooLarge));
+    }
+
+    #[test]
+    fn work_that_died_in_a_functions_hands_arrives_as_a_crash() {
+        let failed = Failed::parse(&message("{}").unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(failed.failed.kind, TroubleKind::Crash);
+        let again = Failed::parse(&serde_json::to_string(&failed).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(again, failed);
+        assert!(Failed::parse("nonsense", Timestamp::UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn the_first_trouble_and_the_latest_are_kept() {
+        let mut work = serde_json::from_str::<Work>(&message("{}").unwrap()).unwrap();
+        for n in 0..20 {
+            work = work.after(Trouble::new(TroubleKind::Provider, Timestamp::UNIX_EPOCH, format!("failure {n}")));
+        }
+        let details: Vec<&str> = work.troubles.iter().map(|trouble| trouble.detail.as_str()).collect();
+        assert_eq!((work.attempt, details.len()), (20, REMEMBERED_TROUBLES));
+        assert_eq!((details[0], details[1], details[7]), ("failure 0", "failure 13", "failure 19"));
+    }
+}
