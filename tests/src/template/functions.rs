@@ -1,0 +1,220 @@
+//! Functions: what they run, what they are told, where they log.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::model::{Template, listed, target};
+use super::{Check, Findings, must, remove, set};
+
+/// What Lambda takes for all variables of a function together, names and values, bytes.
+const ENVIRONMENT_LIMIT: usize = 4096;
+/// The longest queue URL, table name and log filter to reckon with, for a stack name of up to 32 letters, bytes.
+const LONGEST_QUEUE_URL: usize = 136;
+const LONGEST_TABLE_NAME: usize = 64;
+const LONGEST_LOG_FILTER: usize = 64;
+
+/// A variable, and the resource that it tells.
+type Told = (&'static str, &'static str);
+
+/// What every function reads.
+const SHARED: [Told; 2] = [("GRIDBELL_CONFIG", "Config"), ("GRIDBELL_LOG", "LogFilter")];
+
+const DELIVERIES_QUEUE: Told = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
+const RETRIES_QUEUE: Told = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
+const ALERTS_QUEUE: Told = ("GRIDBELL_ALERTS_QUEUE_URL", "AlertsQueue");
+const SIGNALS_QUEUE: Told = ("GRIDBELL_SIGNALS_QUEUE_URL", "SignalsQueue");
+const DISPATCHES_TABLE: Told = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
+const DELIVERIES_TABLE: Told = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
+const ALERTS_TABLE: Told = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
+
+/// Each function, the crate that it is built from, and the queues and tables that it is told.
+const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
+    ("ReceiverFunction", "receiver", &[DELIVERIES_QUEUE]),
+    (
+        "HydratorFunction",
+        "hydrator",
+        &[DELIVERIES_QUEUE, RETRIES_QUEUE, ALERTS_QUEUE, SIGNALS_QUEUE, DISPATCHES_TABLE, DELIVERIES_TABLE],
+    ),
+    (
+        "RetrierFunction",
+        "retrier",
+        &[
+            DELIVERIES_QUEUE,
+            RETRIES_QUEUE,
+            ALERTS_QUEUE,
+            SIGNALS_QUEUE,
+            DISPATCHES_TABLE,
+            DELIVERIES_TABLE,
+            ALERTS_TABLE,
+        ],
+    ),
+    ("AlerterFunction", "alerter", &[ALERTS_QUEUE, ALERTS_TABLE, DISPATCHES_TABLE]),
+];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "each function is told what it reads, and nothing else",
+        run: environment,
+        saboteurs: || {
+            vec![
+                remove(
+                    "no signals",
+                    "/Resources/HydratorFunction/Properties/Environment/Variables/GRIDBELL_SIGNALS_QUEUE_URL",
+                ),
+                set(
+                    "the wrong table",
+                    "/Resources/AlerterFunction/Properties/Environment/Variables/GRIDBELL_ALERTS_TABLE",
+                    json!({ "Ref": "DispatchesTable" }),
+                ),
+                set(
+                    "an ARN for a URL",
+                    "/Resources/ReceiverFunction/Properties/Environment/Variables/GRIDBELL_DELIVERIES_QUEUE_URL",
+                    json!({ "Fn::GetAtt": ["DeliveriesQueue", "Arn"] }),
+                ),
+                set(
+                    "a table for the receiver",
+                    "/Resources/ReceiverFunction/Properties/Environment/Variables/GRIDBELL_DISPATCHES_TABLE",
+                    json!({ "Ref": "DispatchesTable" }),
+                ),
+                remove("no configuration", "/Globals/Function/Environment/Variables/GRIDBELL_CONFIG"),
+                remove("a function less", "/Resources/AlerterFunction"),
+            ]
+        },
+    },
+    Check {
+        name: "the variables fit into what Lambda takes",
+        run: |template| {
+            let config =
+                template.at("/Parameters/Config/MaxLength").as_u64().and_then(|most| usize::try_from(most).ok());
+            let config = config.unwrap_or(ENVIRONMENT_LIMIT);
+            let longest = |name: &str| match name {
+                "GRIDBELL_CONFIG" => config,
+                "GRIDBELL_LOG" => LONGEST_LOG_FILTER,
+                name if name.ends_with("_QUEUE_URL") => LONGEST_QUEUE_URL,
+                _ => LONGEST_TABLE_NAME,
+            };
+            let mut findings = Findings::new();
+            for function in template.functions() {
+                let size: usize = template.environment(function).keys().map(|name| name.len() + longest(name)).sum();
+                must(&mut findings, size <= ENVIRONMENT_LIMIT, || {
+                    format!("{function}: up to {size} bytes of variables")
+                });
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                set("all of it for the configuration", "/Parameters/Config/MaxLength", json!(4096)),
+                remove("no limit", "/Parameters/Config/MaxLength"),
+            ]
+        },
+    },
+    Check {
+        name: "each function is a Rust binary of this workspace, with a role of its own",
+        run: code,
+        saboteurs: || {
+            vec![
+                set("no such crate", "/Resources/RetrierFunction/Metadata/BuildProperties/Binary", json!("retry")),
+                set("another's code", "/Resources/AlerterFunction/Metadata/BuildProperties/Binary", json!("hydrator")),
+                set("the old system", "/Globals/Function/Runtime", json!("provided.al2")),
+                set(
+                    "a shared role",
+                    "/Resources/ReceiverFunction/Properties/Role",
+                    json!({ "Fn::GetAtt": ["HydratorRole", "Arn"] }),
+                ),
+                remove("a role that SAM makes up", "/Resources/HydratorFunction/Properties/Role"),
+            ]
+        },
+    },
+    Check {
+        name: "logs are kept for a stated time",
+        run: logs,
+        saboteurs: || {
+            vec![
+                remove("for ever", "/Resources/HydratorLogGroup/Properties/RetentionInDays"),
+                remove("a group that Lambda makes up", "/Resources/RetrierFunction/Properties/LoggingConfig"),
+                set(
+                    "another's group",
+                    "/Resources/AlerterFunction/Properties/LoggingConfig/LogGroup",
+                    json!({ "Ref": "HydratorLogGroup" }),
+                ),
+                remove("access logs for ever", "/Resources/ApiLogGroup/Properties/RetentionInDays"),
+            ]
+        },
+    },
+    Check {
+        name: "each linter's rule that is skipped says why",
+        run: skips,
+        saboteurs: || {
+            vec![
+                remove("no reason", "/Resources/ApiLogGroup/Metadata/checkov/skip/0/comment"),
+                set("a lame one", "/Resources/ReceiverFunction/Metadata/checkov/skip/1/comment", json!("not needed")),
+            ]
+        },
+    },
+];
+
+fn environment(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let ids = template.functions();
+    let expected = FUNCTIONS.map(|(id, ..)| id);
+    must(&mut findings, ids == expected, || format!("the functions are {ids:?}"));
+    for (function, _, told) in FUNCTIONS {
+        let mut variables = template.environment(function);
+        for (name, resource) in SHARED.iter().chain(told) {
+            let found = variables.remove(*name).unwrap_or_default();
+            let holds = found == json!({ "Ref": resource });
+            must(&mut findings, holds, || format!("{function}: {name} is {found}, not {resource}"));
+        }
+        let rest: Vec<_> = variables.keys().collect();
+        must(&mut findings, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));
+    }
+    findings
+}
+
+fn code(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    for (function, binary, _) in FUNCTIONS {
+        let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(binary).join("src/main.rs");
+        must(&mut findings, main.is_file(), || format!("{function}: there is no {}", main.display()));
+        let mut is = |what: &str, found: &Value, expected: Value| {
+            must(&mut findings, *found == expected, || format!("{function}: {what} is {found}, not {expected}"));
+        };
+        let metadata = |key: &str| template.at(&format!("/Resources/{function}/Metadata/{key}"));
+        is("Binary", metadata("BuildProperties/Binary"), json!(binary));
+        is("BuildMethod", metadata("BuildMethod"), json!("rust-cargolambda"));
+        is("Runtime", template.function(function, "Runtime"), json!("provided.al2023"));
+        is("Handler", template.function(function, "Handler"), json!("bootstrap"));
+        is("Architectures", template.function(function, "Architectures"), json!([{ "Ref": "Architecture" }]));
+        let role = function.replace("Function", "Role");
+        is("Role", template.property(function, "Role"), json!({ "Fn::GetAtt": [role, "Arn"] }));
+    }
+    findings
+}
+
+fn logs(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    for group in template.resources(Some("AWS::Logs::LogGroup")) {
+        let kept = target(template.property(group, "RetentionInDays"));
+        must(&mut findings, kept == Some("LogRetentionDays"), || format!("{group}: kept for {kept:?}"));
+    }
+    for function in template.functions() {
+        let group = target(template.property(function, "LoggingConfig/LogGroup")).unwrap_or_default();
+        let own = function.replace("Function", "LogGroup");
+        let holds = group == own && template.is(group, "AWS::Logs::LogGroup");
+        must(&mut findings, holds, || format!("{function}: logs into {group:?}, not {own}"));
+    }
+    findings
+}
+
+fn skips(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    for resource in template.resources(None) {
+        for skip in listed(template.at(&format!("/Resources/{resource}/Metadata/checkov/skip"))) {
+            let words = skip["comment"].as_str().unwrap_or_default().split_whitespace().count();
+            must(&mut findings, words >= 6, || format!("{resource}: {} is skipped without a reason", skip["id"]));
+        }
+    }
+    findings
+}

@@ -1,0 +1,80 @@
+//! Checks of `infra/template.yaml`: the relations between its numbers, names and permissions that no linter knows.
+//!
+//! A check is a function from the template to its findings, in words; a good template has none. Each check stands
+//! beside the saboteurs that it must catch: an edit of the template that breaks what the check guards. A check that
+//! no saboteur tries, or a saboteur that its check misses, fails the tests.
+
+mod door;
+mod functions;
+mod model;
+mod queues;
+mod roles;
+mod tables;
+
+use model::Template;
+use serde_json::Value;
+
+/// What a check found, one sentence each.
+type Findings = Vec<String>;
+
+/// One relation, and the edits that must trip it.
+struct Check {
+    name: &'static str,
+    run: fn(&Template) -> Findings,
+    saboteurs: fn() -> Vec<Saboteur>,
+}
+
+/// One edit of the template.
+struct Saboteur {
+    what: &'static str,
+    at: &'static str,
+    /// `None` takes the value away.
+    to: Option<Value>,
+}
+
+/// Writes `to` at the JSON pointer `at`.
+fn set(what: &'static str, at: &'static str, to: Value) -> Saboteur {
+    Saboteur { what, at, to: Some(to) }
+}
+
+/// Takes away what stands at the JSON pointer `at`.
+fn remove(what: &'static str, at: &'static str) -> Saboteur {
+    Saboteur { what, at, to: None }
+}
+
+/// Notes `message` unless `holds`.
+fn must(findings: &mut Findings, holds: bool, message: impl FnOnce() -> String) {
+    if !holds {
+        findings.push(message());
+    }
+}
+
+fn checks() -> impl Iterator<Item = &'static Check> {
+    [queues::CHECKS, tables::CHECKS, functions::CHECKS, roles::CHECKS, door::CHECKS].into_iter().flatten()
+}
+
+#[test]
+fn the_template_holds_every_relation() {
+    let template = Template::load();
+    let findings: Findings = checks()
+        .flat_map(|check| (check.run)(&template).into_iter().map(|found| format!("{}: {found}", check.name)))
+        .collect();
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+#[test]
+fn every_check_catches_its_saboteurs() {
+    let template = Template::load();
+    let mut missed = Findings::new();
+    for check in checks() {
+        let saboteurs = (check.saboteurs)();
+        must(&mut missed, !saboteurs.is_empty(), || format!("{}: no saboteur tries it", check.name));
+        for saboteur in saboteurs {
+            let broken = template.with(saboteur.at, saboteur.to.clone());
+            must(&mut missed, !(check.run)(&broken).is_empty(), || {
+                format!("{}: missed: {}", check.name, saboteur.what)
+            });
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}

@@ -1,0 +1,256 @@
+//! Queues and what consumes them: design decisions about redrive, visibility and order.
+
+use serde_json::{Value, json};
+
+use super::model::{Template, strings, target};
+use super::{Check, Findings, must, remove, set};
+
+/// SQS deduplicates a FIFO message for this long, seconds.
+const DEDUPLICATION_WINDOW: u64 = 300;
+/// The longest that SQS keeps a message, seconds: 14 days.
+const LONGEST_RETENTION: u64 = 1_209_600;
+/// The largest message that SQS carries, bytes: 1 MiB.
+const LARGEST_MESSAGE: u64 = 1_048_576;
+/// Throttling eats receives, so that a healthy message may be received this often.
+const FEWEST_RECEIVES: u64 = 5;
+/// What AWS asks for between a queue's visibility and its consumer's timeout.
+const VISIBILITY_OVER_TIMEOUT: u64 = 6;
+
+/// Where a message goes that was received too often. A delivery that crashed its consumer is one more failure for
+/// the retrier; the signals have no such queue, because taking one message out of a group breaks its order.
+const REDRIVES: [(&str, Option<&str>); 6] = [
+    ("DeliveriesQueue", Some("RetriesQueue")),
+    ("RetriesQueue", Some("RetriesDeadQueue")),
+    ("AlertsQueue", Some("AlertsDeadQueue")),
+    ("SignalsQueue", None),
+    ("RetriesDeadQueue", None),
+    ("AlertsDeadQueue", None),
+];
+
+/// The queues that no function consumes, and who does.
+const READ_BY_OTHERS: [(&str, &str); 3] = [
+    ("SignalsQueue", "the operator's controller, through SignalsReaderPolicy"),
+    ("RetriesDeadQueue", "a person, by the runbook in infra/README.md"),
+    ("AlertsDeadQueue", "a person, by the runbook in infra/README.md"),
+];
+
+const MAPPED: [(&str, &str); 3] =
+    [("DeliveriesQueue", "HydratorFunction"), ("RetriesQueue", "RetrierFunction"), ("AlertsQueue", "AlerterFunction")];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "a message stays hidden for six timeouts of its consumer",
+        run: |template| {
+            let mut findings = Findings::new();
+            for (_, queue, function) in template.mappings() {
+                let hidden = number(template.property(queue, "VisibilityTimeout"));
+                let timeout = number(template.function(function, "Timeout"));
+                let holds = timeout > 0 && hidden >= VISIBILITY_OVER_TIMEOUT * timeout;
+                must(&mut findings, holds, || {
+                    format!("{queue}: hidden for {hidden} s, {function} runs up to {timeout} s")
+                });
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                set("a short visibility", "/Resources/DeliveriesQueue/Properties/VisibilityTimeout", json!(119)),
+                set("a long timeout", "/Resources/AlerterFunction/Properties/Timeout", json!(21)),
+                remove("the default visibility of 30 s", "/Resources/RetriesQueue/Properties/VisibilityTimeout"),
+                remove("a function without a timeout", "/Resources/RetrierFunction/Properties/Timeout"),
+            ]
+        },
+    },
+    Check {
+        name: "what fails goes where it should, and not too soon",
+        run: redrives,
+        saboteurs: || {
+            vec![
+                set("two receives", "/Resources/AlertsQueue/Properties/RedrivePolicy/maxReceiveCount", json!(2)),
+                remove("no redrive", "/Resources/DeliveriesQueue/Properties/RedrivePolicy"),
+                set(
+                    "deliveries that pass the retrier by",
+                    "/Resources/DeliveriesQueue/Properties/RedrivePolicy/deadLetterTargetArn",
+                    json!({ "Fn::GetAtt": ["RetriesDeadQueue", "Arn"] }),
+                ),
+                set(
+                    "a dead-letter queue for the signals",
+                    "/Resources/SignalsQueue/Properties/RedrivePolicy",
+                    json!({ "deadLetterTargetArn": { "Fn::GetAtt": ["AlertsDeadQueue", "Arn"] }, "maxReceiveCount": 5 }),
+                ),
+                set("a queue that nobody thought of", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
+            ]
+        },
+    },
+    Check {
+        name: "a dead-letter queue keeps at least as long as its source",
+        run: |template| {
+            let mut findings = Findings::new();
+            for queue in template.queues() {
+                let Some(dead) = target(template.property(queue, "RedrivePolicy/deadLetterTargetArn")) else {
+                    continue;
+                };
+                let (source, kept) = (retention(template, queue), retention(template, dead));
+                must(&mut findings, kept >= source, || format!("{dead} keeps {kept} s, {queue} keeps {source} s"));
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                set("a short memory", "/Resources/AlertsDeadQueue/Properties/MessageRetentionPeriod", json!(86_400)),
+                remove("the default of 4 days", "/Resources/RetriesDeadQueue/Properties/MessageRetentionPeriod"),
+            ]
+        },
+    },
+    Check {
+        name: "mappings report partial failures and bound their concurrency",
+        run: mappings,
+        saboteurs: || {
+            vec![
+                remove("whole batches fail", "/Resources/RetrierMapping/Properties/FunctionResponseTypes"),
+                remove("no bound", "/Resources/HydratorMapping/Properties/ScalingConfig"),
+                set(
+                    "below what AWS takes",
+                    "/Resources/AlerterMapping/Properties/ScalingConfig/MaximumConcurrency",
+                    json!(1),
+                ),
+                set("a reservation", "/Resources/HydratorFunction/Properties/ReservedConcurrentExecutions", json!(5)),
+                set(
+                    "a queue in its place",
+                    "/Resources/AlerterMapping/Properties/EventSourceArn",
+                    json!({ "Ref": "Api" }),
+                ),
+                remove("a mapping less", "/Resources/AlerterMapping"),
+            ]
+        },
+    },
+    Check {
+        name: "the signals are ordered, and deduplicated by their own id",
+        run: |template| {
+            let mut findings = Findings::new();
+            for queue in template.queues() {
+                let fifo = template.property(queue, "FifoQueue") == true;
+                let signals = queue == "SignalsQueue";
+                must(&mut findings, fifo == signals, || format!("{queue}: only the signals are FIFO, and they are"));
+            }
+            let by_content = template.property("SignalsQueue", "ContentBasedDeduplication");
+            must(&mut findings, by_content == false, || "SignalsQueue: equal bodies are two signals".to_owned());
+            findings
+        },
+        saboteurs: || {
+            vec![
+                remove("a standard queue", "/Resources/SignalsQueue/Properties/FifoQueue"),
+                set("by content", "/Resources/SignalsQueue/Properties/ContentBasedDeduplication", json!(true)),
+                set("FIFO inside", "/Resources/RetriesQueue/Properties/FifoQueue", json!(true)),
+            ]
+        },
+    },
+    Check {
+        name: "a stalled sender cannot outlive the deduplication of its signals",
+        run: |template| {
+            let mut findings = Findings::new();
+            for function in template.functions() {
+                let timeout = number(template.function(function, "Timeout"));
+                let holds = timeout > 0 && timeout * 5 <= DEDUPLICATION_WINDOW;
+                must(&mut findings, holds, || format!("{function}: a timeout of {timeout} s"));
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                set("two minutes", "/Resources/HydratorFunction/Properties/Timeout", json!(120)),
+                remove("no timeout stated", "/Resources/ReceiverFunction/Properties/Timeout"),
+            ]
+        },
+    },
+    Check {
+        name: "every queue has a reader",
+        run: |template| {
+            let mut findings = Findings::new();
+            let mappings = template.mappings();
+            for queue in template.queues() {
+                let mapped = mappings.iter().any(|(_, consumed, _)| *consumed == queue);
+                let other = READ_BY_OTHERS.iter().find(|(id, _)| *id == queue);
+                must(&mut findings, mapped != other.is_some(), || format!("{queue}: mapped {mapped}, else {other:?}"));
+            }
+            let readable = template.property("SignalsReaderPolicy", "PolicyDocument/Statement/0/Resource");
+            let holds = target(readable) == Some("SignalsQueue");
+            must(&mut findings, holds, || "SignalsReaderPolicy does not open the signals".to_owned());
+            findings
+        },
+        saboteurs: || {
+            vec![
+                remove("alerts that nobody reads", "/Resources/AlerterMapping"),
+                remove("signals that nobody may read", "/Resources/SignalsReaderPolicy"),
+                set("a queue more", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
+            ]
+        },
+    },
+    Check {
+        name: "queues are encrypted, keep for 14 days and take 1 MiB",
+        run: |template| {
+            let mut findings = Findings::new();
+            for queue in template.queues() {
+                let encrypted = template.property(queue, "SqsManagedSseEnabled") == true;
+                must(&mut findings, encrypted, || format!("{queue}: not encrypted"));
+                let kept = retention(template, queue);
+                must(&mut findings, kept == LONGEST_RETENTION, || format!("{queue}: keeps {kept} s"));
+                let size = number(template.property(queue, "MaximumMessageSize"));
+                must(&mut findings, size == LARGEST_MESSAGE, || format!("{queue}: takes {size} bytes"));
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                remove("in the clear", "/Resources/SignalsQueue/Properties/SqsManagedSseEnabled"),
+                set("a day", "/Resources/DeliveriesQueue/Properties/MessageRetentionPeriod", json!(86_400)),
+                set("a quarter", "/Resources/RetriesQueue/Properties/MaximumMessageSize", json!(262_144)),
+            ]
+        },
+    },
+];
+
+fn redrives(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    for queue in template.queues() {
+        let Some((_, expected)) = REDRIVES.iter().find(|(id, _)| *id == queue) else {
+            findings.push(format!("{queue}: nobody said where its failures go"));
+            continue;
+        };
+        let found = target(template.property(queue, "RedrivePolicy/deadLetterTargetArn"));
+        must(&mut findings, found == *expected, || format!("{queue}: redrives to {found:?}, not {expected:?}"));
+        let receives = number(template.property(queue, "RedrivePolicy/maxReceiveCount"));
+        let holds = expected.is_none() || receives >= FEWEST_RECEIVES;
+        must(&mut findings, holds, || format!("{queue}: gives up after {receives} receives"));
+    }
+    findings
+}
+
+fn mappings(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let found: Vec<_> = template.mappings().into_iter().map(|(_, queue, function)| (queue, function)).collect();
+    must(&mut findings, found == MAPPED, || format!("the mappings are {found:?}"));
+    for (mapping, ..) in template.mappings() {
+        let types = strings(template.property(mapping, "FunctionResponseTypes"));
+        must(&mut findings, types == ["ReportBatchItemFailures"], || format!("{mapping}: one failure fails the batch"));
+        let bound = number(template.property(mapping, "ScalingConfig/MaximumConcurrency"));
+        must(&mut findings, bound >= 2, || format!("{mapping}: a concurrency of {bound}; AWS takes 2 to 1000"));
+    }
+    for function in template.functions() {
+        let reserved = template.function(function, "ReservedConcurrentExecutions");
+        must(&mut findings, reserved.is_null(), || {
+            format!("{function}: a reservation throttles, and throttling eats receives")
+        });
+    }
+    findings
+}
+
+/// Seconds that a queue keeps a message; SQS's own default is 4 days.
+fn retention(template: &Template, queue: &str) -> u64 {
+    template.property(queue, "MessageRetentionPeriod").as_u64().unwrap_or(345_600)
+}
+
+/// A number, or 0 where there is none.
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}

@@ -1,0 +1,199 @@
+//! Roles: one per function, each statement written out, nothing that the function does not do.
+
+use serde_json::{Value, json};
+
+use super::model::{Template, listed, strings, target};
+use super::{Check, Findings, must, remove, set};
+
+const CONSUME: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+const STATE: [&str; 3] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+const LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
+
+/// Where the providers' API keys lie.
+const API_KEYS: &str = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${SecretsPrefix}*";
+
+/// The resources that end in a wildcard, and why they must.
+const WILDCARDS: [(&str, &str); 1] =
+    [(API_KEYS, "the names of the keys stand in the configuration, their path in a parameter")];
+
+/// One thing that a role may do: actions, and the resources by logical id or, for what has none, by ARN.
+type Grant = (&'static [&'static str], &'static [&'static str]);
+
+/// Every role, in full. The receiver can read nothing at all.
+const ROLES: [(&str, &[Grant]); 4] = [
+    ("ReceiverRole", &[(&LOG, &["ReceiverLogGroup"]), (&["sqs:SendMessage"], &["DeliveriesQueue"])]),
+    (
+        "HydratorRole",
+        &[
+            (&LOG, &["HydratorLogGroup"]),
+            (&CONSUME, &["DeliveriesQueue"]),
+            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
+            (&STATE, &["DispatchesTable", "DeliveriesTable"]),
+            (&["ssm:GetParameter"], &[API_KEYS]),
+        ],
+    ),
+    (
+        "RetrierRole",
+        &[
+            (&LOG, &["RetrierLogGroup"]),
+            (&CONSUME, &["RetriesQueue"]),
+            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
+            (&STATE, &["DispatchesTable", "DeliveriesTable", "AlertsTable"]),
+            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/unsent", "${DispatchesTable.Arn}/index/due"]),
+            (&["ssm:GetParameter"], &[API_KEYS]),
+        ],
+    ),
+    (
+        "AlerterRole",
+        &[
+            (&LOG, &["AlerterLogGroup"]),
+            (&CONSUME, &["AlertsQueue"]),
+            (&["sqs:SendMessage"], &["AlertsQueue"]),
+            (&STATE, &["AlertsTable"]),
+            (&["dynamodb:GetItem"], &["DispatchesTable"]),
+            (&["ses:SendEmail"], &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"]),
+        ],
+    ),
+];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "each role grants exactly what its function does",
+        run: grants,
+        saboteurs: || {
+            vec![
+                set(
+                    "a receiver that reads",
+                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/-",
+                    json!("sqs:ReceiveMessage"),
+                ),
+                set(
+                    "a receiver that sends anywhere",
+                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource",
+                    json!("*"),
+                ),
+                set(
+                    "a receiver with a table",
+                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/-",
+                    json!({ "Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": { "Fn::GetAtt": ["DispatchesTable", "Arn"] } }),
+                ),
+                set(
+                    "a second policy",
+                    "/Resources/ReceiverRole/Properties/Policies/-",
+                    json!({ "PolicyName": "more", "PolicyDocument": { "Statement": [] } }),
+                ),
+                set(
+                    "a managed policy",
+                    "/Resources/AlerterRole/Properties/ManagedPolicyArns",
+                    json!(["arn:aws:iam::aws:policy/AmazonSESFullAccess"]),
+                ),
+                remove(
+                    "a hydrator that cannot consume",
+                    "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/1",
+                ),
+                set("a role more", "/Resources/OtherRole", json!({ "Type": "AWS::IAM::Role" })),
+            ]
+        },
+    },
+    Check {
+        name: "only Lambda takes a function's role",
+        run: |template| {
+            let mut findings = Findings::new();
+            let expected = json!([{
+                "Effect": "Allow",
+                "Principal": { "Service": "lambda.amazonaws.com" },
+                "Action": "sts:AssumeRole",
+            }]);
+            for role in template.resources(Some("AWS::IAM::Role")) {
+                let trusted = template.property(role, "AssumeRolePolicyDocument/Statement");
+                must(&mut findings, *trusted == expected, || format!("{role}: taken by {trusted}"));
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![set(
+                "anybody",
+                "/Resources/AlerterRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal",
+                json!("*"),
+            )]
+        },
+    },
+    Check {
+        name: "a wildcard has a reason",
+        run: wildcards,
+        saboteurs: || {
+            vec![
+                set(
+                    "every resource",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource",
+                    json!("*"),
+                ),
+                set(
+                    "every action",
+                    "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/3/Action",
+                    json!(["dynamodb:*"]),
+                ),
+                set(
+                    "every queue",
+                    "/Resources/SignalsReaderPolicy/Properties/PolicyDocument/Statement/0/Resource",
+                    json!("*"),
+                ),
+            ]
+        },
+    },
+];
+
+fn grants(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let roles = template.resources(Some("AWS::IAM::Role"));
+    let expected = ROLES.map(|(role, _)| role);
+    must(&mut findings, roles == expected, || format!("the roles are {roles:?}"));
+    for (role, expected) in ROLES {
+        let managed = template.property(role, "ManagedPolicyArns");
+        must(&mut findings, managed.is_null(), || format!("{role}: more stands in {managed}"));
+        let policies = listed(template.property(role, "Policies"));
+        must(&mut findings, policies.len() == 1, || format!("{role}: {} policies", policies.len()));
+        let found: Vec<_> = policies.iter().flat_map(statements).map(grant).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(actions, resources)| (actions.to_vec(), resources.to_vec())).collect();
+        for grant in found.iter().filter(|grant| !expected.contains(grant)) {
+            findings.push(format!("{role}: more than its function needs: {grant:?}"));
+        }
+        for grant in expected.iter().filter(|grant| !found.contains(grant)) {
+            findings.push(format!("{role}: its function needs {grant:?}"));
+        }
+    }
+    findings
+}
+
+fn wildcards(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let roles = template.resources(Some("AWS::IAM::Role"));
+    let inline = roles.into_iter().flat_map(|role| listed(template.property(role, "Policies")));
+    let managed = template.resources(Some("AWS::IAM::ManagedPolicy"));
+    let managed = managed.into_iter().map(|policy| template.at(&format!("/Resources/{policy}/Properties")));
+    for statement in inline.chain(managed).flat_map(statements) {
+        let (actions, resources) = grant(statement);
+        for action in actions {
+            must(&mut findings, !action.contains('*'), || format!("an action with a wildcard: {action}"));
+        }
+        for resource in resources {
+            let reasoned = WILDCARDS.iter().any(|(arn, _)| *arn == resource);
+            must(&mut findings, reasoned || !resource.contains('*'), || {
+                format!("a resource with a wildcard: {resource}")
+            });
+        }
+    }
+    findings
+}
+
+fn statements(policy: &Value) -> &[Value] {
+    listed(&policy["PolicyDocument"]["Statement"])
+}
+
+/// A statement as its actions and its resources: logical ids, or ARNs as they are written.
+fn grant(statement: &Value) -> (Vec<&str>, Vec<&str>) {
+    let resources = listed(&statement["Resource"]).iter();
+    let named = |resource| target(resource).or_else(|| resource["Fn::Sub"].as_str()).or_else(|| resource.as_str());
+    (strings(&statement["Action"]), resources.filter_map(named).collect())
+}

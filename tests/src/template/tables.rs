@@ -1,0 +1,111 @@
+//! Tables: what they are keyed by, and what keeps their contents.
+
+use serde_json::{Value, json};
+
+use super::model::Template;
+use super::{Check, Findings, must, remove, set};
+
+struct Table {
+    id: &'static str,
+    key: &'static str,
+    /// Name, hash key and range key of each sparse index.
+    indexes: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const TABLES: [Table; 3] = [
+    Table {
+        id: "DispatchesTable",
+        key: "subject",
+        indexes: &[("unsent", "unsent", "changed_at"), ("due", "due", "due_at")],
+    },
+    Table { id: "DeliveriesTable", key: "delivery", indexes: &[] },
+    Table { id: "AlertsTable", key: "incident", indexes: &[] },
+];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "tables are encrypted, recoverable, kept, and forget by themselves",
+        run: |template| {
+            let mut findings = Findings::new();
+            for table in template.resources(Some("AWS::DynamoDB::Table")) {
+                let mut property = |pointer: &str, expected: Value| {
+                    let found = template.property(table, pointer);
+                    must(&mut findings, *found == expected, || {
+                        format!("{table}: {pointer} is {found}, not {expected}")
+                    });
+                };
+                property("TimeToLiveSpecification", json!({ "AttributeName": "expires_at", "Enabled": true }));
+                property("PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled", json!(true));
+                property("SSESpecification/SSEEnabled", json!(true));
+                property("BillingMode", json!("PAY_PER_REQUEST"));
+                for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+                    let kept = template.at(&format!("/Resources/{table}/{policy}")) == "Retain";
+                    must(&mut findings, kept, || format!("{table}: {policy} is not Retain"));
+                }
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                remove("for ever", "/Resources/DeliveriesTable/Properties/TimeToLiveSpecification"),
+                set("by what", "/Resources/AlertsTable/Properties/TimeToLiveSpecification/AttributeName", json!("ttl")),
+                remove("no way back", "/Resources/DispatchesTable/Properties/PointInTimeRecoverySpecification"),
+                set("in the clear", "/Resources/AlertsTable/Properties/SSESpecification/SSEEnabled", json!(false)),
+                remove("gone with the stack", "/Resources/DispatchesTable/DeletionPolicy"),
+                set("gone when replaced", "/Resources/DeliveriesTable/UpdateReplacePolicy", json!("Delete")),
+            ]
+        },
+    },
+    Check {
+        name: "tables have the keys and sparse indexes that the code asks for",
+        run: keys,
+        saboteurs: || {
+            vec![
+                remove("no sweep", "/Resources/DispatchesTable/Properties/GlobalSecondaryIndexes/0"),
+                set(
+                    "an index by another name",
+                    "/Resources/DispatchesTable/Properties/GlobalSecondaryIndexes/1/IndexName",
+                    json!("deadline"),
+                ),
+                set(
+                    "the whole item in an index",
+                    "/Resources/DispatchesTable/Properties/GlobalSecondaryIndexes/0/Projection/ProjectionType",
+                    json!("ALL"),
+                ),
+                set("another key", "/Resources/AlertsTable/Properties/KeySchema/0/AttributeName", json!("id")),
+                remove("a key without a type", "/Resources/DeliveriesTable/Properties/AttributeDefinitions/0"),
+                remove("a table less", "/Resources/DeliveriesTable"),
+            ]
+        },
+    },
+];
+
+fn keys(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let ids = template.resources(Some("AWS::DynamoDB::Table"));
+    let expected = TABLES.map(|table| table.id);
+    must(&mut findings, ids == expected, || format!("the tables are {ids:?}"));
+    for Table { id, key, indexes } in &TABLES {
+        let mut names = vec![*key];
+        names.extend(indexes.iter().flat_map(|(_, hash, range)| [*hash, *range]));
+        let typed: Vec<_> = names.iter().map(|name| json!({ "AttributeName": name, "AttributeType": "S" })).collect();
+        let described: Vec<_> = indexes
+            .iter()
+            .map(|(name, hash, range)| {
+                json!({
+                    "IndexName": name,
+                    "KeySchema": [{ "AttributeName": hash, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }],
+                    "Projection": { "ProjectionType": "KEYS_ONLY" },
+                })
+            })
+            .collect();
+        let mut property = |pointer: &str, expected: Value| {
+            let found = template.property(id, pointer);
+            must(&mut findings, *found == expected, || format!("{id}: {pointer} is {found}"));
+        };
+        property("KeySchema", json!([{ "AttributeName": key, "KeyType": "HASH" }]));
+        property("AttributeDefinitions", typed.into());
+        property("GlobalSecondaryIndexes", if described.is_empty() { Value::Null } else { described.into() });
+    }
+    findings
+}
