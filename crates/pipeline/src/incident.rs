@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use dispatch::Subject;
 use jiff::Timestamp;
+use providers::Finding;
 use serde::{Deserialize, Serialize};
 
 /// What sort of thing a person is told.
@@ -50,6 +51,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The stage of an incident's first mail.
+pub const FIRST_STAGE: &str = "first";
+
 /// Something that a person may have to be told. What travels in `alerts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
@@ -95,7 +99,94 @@ pub enum News {
     Review,
 }
 
+/// After this long without another of its kind, what nobody can call over counts as over.
+const QUIET_S: u32 = 900;
+
 impl Notice {
+    /// The notice that a finding in a body or an answer calls for.
+    pub fn of_finding(finding: Finding, source: &str, at: Timestamp) -> Self {
+        let happens = |kind, about: String, dispatch: Option<Subject>, detail: String| {
+            Self::happens(kind, source, about.clone(), at, detail).about_dispatch(dispatch).gathered_by(about)
+        };
+        match finding {
+            Finding::Unreadable { part, reason } => {
+                Self::happens(Kind::Quarantined, source, source.to_owned(), at, format!("{part}: {reason}"))
+            }
+            Finding::UnknownEvent { name } => Self::unknown_event(source, &name, at),
+            Finding::Impossible { subject, what } => happens(
+                Kind::Quarantined,
+                subject.to_string(),
+                Some(subject),
+                format!("a quantity that cannot be was taken as unspecified: {what}"),
+            ),
+            Finding::NotCompliant { subject, what } => happens(Kind::NotCompliant, subject.to_string(), None, what),
+            Finding::KeysRotated => happens(
+                Kind::Credentials,
+                source.to_owned(),
+                None,
+                "the provider says that API keys were rotated: the configured key may stop working".to_owned(),
+            ),
+        }
+    }
+
+    /// An event whose name we do not know: all of one source are one incident, each new name one mail of it.
+    pub fn unknown_event(source: &str, name: &str, at: Timestamp) -> Self {
+        let detail = format!(
+            "the source sent an event of the unknown type {name:?}; what it means is not guessed, its body is kept"
+        );
+        let mut notice = Self::happens(Kind::UnknownEvent, source, format!("{source}: {name}"), at, detail);
+        if let News::Happens { stage, .. } = &mut notice.news {
+            name.clone_into(stage);
+        }
+        notice
+    }
+
+    /// Something that nobody will call over by itself: it gathers by source and is over once it has gone quiet.
+    pub fn happens(kind: Kind, source: &str, about: String, at: Timestamp, detail: String) -> Self {
+        Self {
+            kind,
+            source: source.to_owned(),
+            about,
+            gather: source.to_owned(),
+            at,
+            dispatch: None,
+            news: News::Happens { detail, stage: FIRST_STAGE.to_owned(), quiet_s: Some(QUIET_S) },
+            attempt: 0,
+        }
+    }
+
+    /// Names the dispatch whose sites and times belong into the mail.
+    #[must_use]
+    pub fn about_dispatch(mut self, dispatch: Option<Subject>) -> Self {
+        self.dispatch = dispatch;
+        self
+    }
+
+    /// Gathers by something else than the source.
+    #[must_use]
+    pub fn gathered_by(mut self, gather: String) -> Self {
+        self.gather = gather;
+        self
+    }
+
+    /// Goes on until somebody says that it is over.
+    #[must_use]
+    pub fn until_over(mut self) -> Self {
+        if let News::Happens { quiet_s, .. } = &mut self.news {
+            *quiet_s = None;
+        }
+        self
+    }
+
+    /// That it is over.
+    pub fn over(kind: Kind, source: &str, gather: &str, at: Timestamp, detail: String) -> Self {
+        let news = News::Over { detail };
+        Self {
+            news,
+            ..Self::happens(kind, source, gather.to_owned(), at, String::new()).gathered_by(gather.to_owned())
+        }
+    }
+
     /// The incident's key.
     pub fn incident(&self) -> String {
         format!("{}/{}", self.kind, self.gather)

@@ -10,5 +10,9 @@ pub mod record;
 pub mod token;
 pub mod work;
 
+pub mod alert;
+pub mod hydrate;
 pub mod mail;
 pub mod receive;
+pub mod retry;
+pub mod sweep;

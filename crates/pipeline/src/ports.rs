@@ -116,7 +116,7 @@ pub trait Deliveries {
     async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError>;
     /// Forgets the booking, where it is still this delivery's.
     async fn settled(&self, work: &Work) -> Result<(), PortError>;
-    /// Puts work aside with its raw body, whatever its size, to be replayed after a mend.
+    /// Puts work aside under [`Work::kept_as`] with its raw body, whatever its size, to be replayed after a mend.
     async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError>;
 }
 

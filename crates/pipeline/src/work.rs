@@ -48,6 +48,15 @@ pub enum Task {
     Look(Look),
 }
 
+/// A message of an inner queue as a function is handed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What the queue calls it.
+    pub id: String,
+    /// JSON, if it is ours.
+    pub body: String,
+}
+
 /// A handled failure on its way to the retrier. What travels in `retries`, beside work that a crash redrove there as it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
@@ -85,6 +94,8 @@ pub enum TroubleKind {
     Credentials,
     /// The provider answered with something else than was asked for.
     Answer,
+    /// The provider does not know what its own webhook announced; it may not be readable yet.
+    Missing,
     /// A table or a queue did not take it.
     Storage,
     /// The function died or ran out of time.
@@ -134,6 +145,34 @@ impl Work {
         }
         let packed = to_json(&work(Task::Packed(BASE64_STANDARD.encode(pack(body)))));
         if packed.len() <= MAX_MESSAGE_BYTES { Ok(packed) } else { Err(TooLarge) }
+    }
+
+    /// What is none of our messages, as work that can only be put aside.
+    pub fn foreign(message: &Message, now: Timestamp) -> Self {
+        Self {
+            delivery: message.id.clone(),
+            source: "unknown".to_owned(),
+            received_at: now,
+            attempt: 0,
+            troubles: Vec::new(),
+            task: Task::Body(message.body.clone()),
+        }
+    }
+
+    /// What it is about, as far as that is known before it succeeds: the dispatch or meter to look at, else the delivery.
+    pub fn about(&self) -> String {
+        match &self.task {
+            Task::Look(look) => look.subject.to_string(),
+            Task::Body(_) | Task::Packed(_) => format!("{}, delivery {}", self.source, self.delivery),
+        }
+    }
+
+    /// Under which name it is put aside: a delivery may end in several looks.
+    pub fn kept_as(&self) -> String {
+        match &self.task {
+            Task::Look(look) => format!("{}/{}", self.delivery, look.key),
+            Task::Body(_) | Task::Packed(_) => self.delivery.clone(),
+        }
     }
 
     /// The body to be read, unpacked; none where the task is to look.

@@ -1,0 +1,277 @@
+//! From a delivery to signals: read, fetch what is missing, merge, write once, publish.
+//!
+//! A batch goes through in phases, so that looks at one resource are one fetch and facts about one subject are one write.
+//! A failure concerns only the deliveries that it touches: they go to the retrier, with the reason.
+
+mod look;
+mod publish;
+mod settle;
+
+use std::collections::BTreeMap;
+
+use dispatch::{Fact, Origin, Subject};
+use futures_util::{StreamExt, future::join_all, stream};
+use providers::{Delivery, Finding, Look, Provider, Reading};
+
+use crate::{
+    config::{Config, Source},
+    incident::{Kind, Notice},
+    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
+    retry::QUICK_ATTEMPTS,
+    work::{Failed, Message, Task, Trouble, TroubleKind, Work},
+};
+
+pub use publish::{Outcome, publish};
+
+/// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
+const AT_ONCE: usize = 16;
+
+/// The hydrator.
+#[derive(Debug)]
+pub struct Hydrate<'a, T, S, F, D, O, C> {
+    /// The sources.
+    pub config: &'a Config,
+    /// `dispatches`.
+    pub table: &'a T,
+    /// `signals`.
+    pub stream: &'a S,
+    /// The providers' APIs.
+    pub api: &'a F,
+    /// `deliveries`.
+    pub deliveries: &'a D,
+    /// The inner queues.
+    pub outlet: &'a O,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+/// A message of the batch on its way through the phases.
+struct Item {
+    message: String,
+    work: Work,
+    source: Option<Bound>,
+    reading: Reading,
+    trouble: Option<Trouble>,
+}
+
+/// The source that a delivery came through, resolved.
+#[derive(Clone)]
+struct Bound {
+    source: Source,
+    origin: Origin,
+    provider: &'static dyn Provider,
+}
+
+impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
+where
+    T: Dispatches,
+    S: SignalStream,
+    F: ProviderApi,
+    D: Deliveries,
+    O: Outlet,
+    C: Clock + Chance,
+{
+    /// Handles a batch; returns the ids of the messages that nobody took care of, to be delivered again.
+    pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
+        let mut items: Vec<Item> = messages.into_iter().map(|message| self.read(message)).collect();
+        self.tell_all(&mut items).await;
+        self.fan_out(&mut items).await;
+        self.look_up(&mut items).await;
+        self.settle_all(&mut items).await;
+        let ends = join_all(items.into_iter().map(|item| self.finish(item))).await;
+        ends.into_iter().flatten().collect()
+    }
+
+    /// Phase 1: what the body says.
+    fn read(&self, message: Message) -> Item {
+        let now = self.world.now();
+        let Ok(work) = serde_json::from_str::<Work>(&message.body) else {
+            // Nothing that we sent: kept as it is, under the name of nobody.
+            let work = Work::foreign(&message, now);
+            let trouble = Some(Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"));
+            return Item { message: message.id, work, source: None, reading: Reading::default(), trouble };
+        };
+        let source = self.bind(&work.source);
+        let read = match &source {
+            None => Err(Trouble::new(TroubleKind::Config, now, "the configuration does not know the source any more")),
+            Some(bound) => read(&work, bound).map_err(|reason| Trouble::new(TroubleKind::Unreadable, now, reason)),
+        };
+        let (reading, trouble) = match read {
+            Ok(reading) => (reading, None),
+            Err(trouble) => (Reading::default(), Some(trouble)),
+        };
+        Item { message: message.id, work, source, reading, trouble }
+    }
+
+    fn bind(&self, name: &str) -> Option<Bound> {
+        let (source, origin) = self.config.source(name)?;
+        Some(Bound { source: source.clone(), origin, provider: source.provider()? })
+    }
+
+    /// Phase 2: several looks of one delivery become work of their own, so that each is retried alone and none waits for another.
+    async fn fan_out(&self, items: &mut [Item]) {
+        for item in items.iter_mut().filter(|item| item.reading.looks.len() > 1) {
+            let looks = std::mem::take(&mut item.reading.looks);
+            for look in looks {
+                let work = Work { task: Task::Look(look), ..item.work.clone() };
+                if let Err(error) = self.outlet.work(&work, 0).await {
+                    item.trouble = Some(Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string()));
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Phase 3: one fetch for each thing that the batch wants to look at.
+    async fn look_up(&self, items: &mut [Item]) {
+        let mut wanted: BTreeMap<String, (Bound, Look)> = BTreeMap::new();
+        for item in items.iter_mut() {
+            let (Some(bound), Some(look)) = (&item.source, item.reading.looks.first()) else { continue };
+            // From here on the delivery is this look: what fails is retried as such.
+            item.work.task = Task::Look(look.clone());
+            wanted.entry(look.key.clone()).or_insert_with(|| (bound.clone(), look.clone()));
+        }
+        let fetches =
+            wanted.into_iter().map(|(key, (bound, look))| async move { (key, self.look(&bound, &look).await) });
+        let found: BTreeMap<String, Result<Reading, Trouble>> =
+            stream::iter(fetches).buffer_unordered(AT_ONCE).collect().await;
+        for item in items.iter_mut() {
+            let Some(look) = item.reading.looks.pop() else { continue };
+            match found.get(&look.key) {
+                Some(Ok(reading)) => {
+                    item.reading.facts.extend(reading.facts.iter().cloned());
+                    item.reading.findings.extend(reading.findings.iter().cloned());
+                }
+                Some(Err(trouble)) => item.trouble = Some(trouble.clone()),
+                None => {}
+            }
+        }
+    }
+
+    /// Phase 4: one merge, one write and one publication for each subject of the batch.
+    async fn settle_all(&self, items: &mut [Item]) {
+        let mut subjects: BTreeMap<Subject, (Bound, String, Vec<Fact>, Vec<usize>)> = BTreeMap::new();
+        for (index, item) in items.iter_mut().enumerate() {
+            let Some(bound) = &item.source else { continue };
+            for fact in std::mem::take(&mut item.reading.facts) {
+                let (_, _, facts, of) = subjects
+                    .entry(fact.subject.clone())
+                    .or_insert_with(|| (bound.clone(), item.work.delivery.clone(), Vec::new(), Vec::new()));
+                if !facts.contains(&fact) {
+                    facts.push(fact);
+                }
+                if of.last() != Some(&index) {
+                    of.push(index);
+                }
+            }
+        }
+        let settled = subjects.into_iter().map(|(subject, (bound, delivery, facts, of))| async move {
+            (of, self.settle(&bound, &subject, &delivery, facts).await)
+        });
+        let results: Vec<(Vec<usize>, Result<(), Trouble>)> =
+            stream::iter(settled).buffer_unordered(AT_ONCE).collect().await;
+        for (of, result) in results {
+            if let Err(trouble) = result {
+                for index in of {
+                    items[index].trouble = Some(trouble.clone());
+                }
+            }
+        }
+    }
+
+    /// Phase 5: pass on what failed. Returns the message's id where not even that worked.
+    async fn finish(&self, mut item: Item) -> Option<String> {
+        self.tell(&mut item).await;
+        let Item { message, work, trouble, .. } = item;
+        log(&work, trouble.as_ref());
+        let done = match trouble {
+            Some(failed) => self.outlet.failed(&Failed { failed, work }).await,
+            None => self.succeeded(&work).await,
+        };
+        match done {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::error!(delivery.message = message, %error, "left to be delivered again");
+                Some(message)
+            }
+        }
+    }
+
+    /// What the body itself gave cause to tell is told before the delivery turns into looks.
+    async fn tell_all(&self, items: &mut [Item]) {
+        join_all(items.iter_mut().map(|item| self.tell(item))).await;
+    }
+
+    /// Notices for the findings so far; what could not be read goes to the retrier, which keeps it.
+    async fn tell(&self, item: &mut Item) {
+        let now = self.world.now();
+        let findings = std::mem::take(&mut item.reading.findings);
+        let keep = |kind, detail: String| Failed { failed: Trouble::new(kind, now, detail), work: item.work.clone() };
+        let mut unreadable: Vec<String> = Vec::new();
+        let mut told = Ok(());
+        for finding in findings {
+            let one = match finding {
+                Finding::Unreadable { part, reason } => {
+                    unreadable.push(format!("{part}: {reason}"));
+                    Ok(())
+                }
+                Finding::UnknownEvent { name } => self.outlet.failed(&keep(TroubleKind::UnknownEvent, name)).await,
+                finding => self.outlet.notice(&Notice::of_finding(finding, &item.work.source, now), 0).await,
+            };
+            told = told.and(one);
+        }
+        if !unreadable.is_empty() {
+            let detail = format!("{} part(s) could not be read: {}", unreadable.len(), unreadable.join("; "));
+            told = told.and(self.outlet.failed(&keep(TroubleKind::Unreadable, detail)).await);
+        }
+        if let Err(error) = told {
+            item.trouble = Some(Trouble::new(TroubleKind::Storage, now, error.to_string()));
+        }
+    }
+
+    /// A success after failures ends the incident that they opened.
+    async fn succeeded(&self, work: &Work) -> Result<(), PortError> {
+        if work.attempt == 0 {
+            return Ok(());
+        }
+        self.deliveries.settled(work).await?;
+        let now = self.world.now();
+        let detail = format!("it worked at attempt {}", work.attempt + 1);
+        let over = |kind, gather: &str| Notice::over(kind, &work.source, gather, now, detail.clone());
+        if work.attempt >= QUICK_ATTEMPTS {
+            self.outlet.notice(&over(Kind::HydrationFailing, &work.about()), 0).await?;
+        }
+        if work.troubles.iter().any(|trouble| trouble.kind == TroubleKind::Credentials) {
+            self.outlet.notice(&over(Kind::Credentials, &work.source), 0).await?;
+        }
+        Ok(())
+    }
+}
+
+fn read(work: &Work, bound: &Bound) -> Result<Reading, String> {
+    let body = match work.body() {
+        None => {
+            let Task::Look(look) = &work.task else { return Ok(Reading::default()) };
+            return Ok(Reading { looks: vec![look.clone()], ..Reading::default() });
+        }
+        Some(body) => body.map_err(|error| error.to_string())?,
+    };
+    let delivery = Delivery { id: &work.delivery, received_at: work.received_at, origin: &bound.origin };
+    bound.provider.parse(&delivery, &body).map_err(|unreadable| unreadable.to_string())
+}
+
+/// One line for each delivery: it is a failure's only line here, since the retrier logs what becomes of it.
+fn log(work: &Work, trouble: Option<&Trouble>) {
+    let (delivery, source, attempt) = (&work.delivery, &work.source, work.attempt + 1);
+    match trouble {
+        None => tracing::info!(delivery.id = delivery, source.name = source, delivery.attempt = attempt, "hydrated"),
+        Some(trouble) => tracing::warn!(
+            delivery.id = delivery,
+            source.name = source,
+            delivery.attempt = attempt,
+            trouble.kind = ?trouble.kind,
+            trouble.detail = trouble.detail,
+            "not hydrated"
+        ),
+    }
+}

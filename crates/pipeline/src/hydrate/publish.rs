@@ -1,0 +1,31 @@
+//! Sending what a record owes, then taking note that it is sent: in that order, so that a crash repeats rather than loses.
+
+use crate::{
+    ports::{Dispatches, PortError, SignalStream},
+    record::Record,
+};
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was owed.
+    Nothing,
+    /// All is sent, and noted.
+    Sent,
+    /// All is sent; somebody else wrote meanwhile and owes the note.
+    Overtaken,
+}
+
+/// Publishes the outbox of a record as it is stored.
+pub async fn publish(
+    table: &impl Dispatches,
+    stream: &impl SignalStream,
+    record: &Record,
+) -> Result<Outcome, PortError> {
+    if record.outbox.is_empty() {
+        return Ok(Outcome::Nothing);
+    }
+    stream.publish(&record.outbox).await?;
+    let noted = table.sent(&record.subject, record.revision).await?;
+    Ok(if noted { Outcome::Sent } else { Outcome::Overtaken })
+}

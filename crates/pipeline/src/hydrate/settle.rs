@@ -1,0 +1,103 @@
+//! Facts about one subject into its row: read what stands there, merge, write on condition, publish.
+
+use dispatch::{Contradiction, Fact, Rank, Says, Subject, absorb};
+
+use super::{Bound, Hydrate, publish};
+use crate::{
+    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream, WriteError},
+    record::{Record, Step},
+    work::{Trouble, TroubleKind},
+};
+
+/// How often a write may lose against others before the delivery is retried from the start.
+const MAX_TRIES: usize = 8;
+
+impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
+where
+    T: Dispatches,
+    S: SignalStream,
+    F: ProviderApi,
+    D: Deliveries,
+    O: Outlet,
+    C: Clock + Chance,
+{
+    pub(super) async fn settle(
+        &self,
+        bound: &Bound,
+        subject: &Subject,
+        delivery: &str,
+        mut facts: Vec<Fact>,
+    ) -> Result<(), Trouble> {
+        let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
+        let mut contradiction = Contradiction::Ask;
+        for _ in 0..MAX_TRIES {
+            let now = self.world.now();
+            let state = known.as_ref().map(|record| record.state.clone());
+            let Some(absorbed) = absorb(state, subject, facts.clone(), contradiction, now) else { return Ok(()) };
+            if let Some(push) = absorbed.unsettled.first() {
+                match self.ask_the_source(bound, push, known.as_ref()).await? {
+                    Some(answer) => facts.extend(answer),
+                    None => contradiction = Contradiction::TakeLatest,
+                }
+                continue;
+            }
+            if !absorbed.changed {
+                // Unchanged, but what an earlier attempt owes may still lie there.
+                return match &known {
+                    Some(record) => self.publish(record).await,
+                    None => Ok(()),
+                };
+            }
+            let step = Step { subject, delivery, write: self.world.unique(), now };
+            let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
+            match self.table.write(&record, known.as_ref().map(|record| record.revision)).await {
+                Ok(()) => return self.publish(&record).await,
+                Err(WriteError::Lost(Some(stored))) if stored.write == record.write => {
+                    return self.publish(&record).await;
+                }
+                Err(WriteError::Lost(stored)) => known = stored.map(|stored| *stored),
+                Err(WriteError::Port(error)) => return Err(self.storage(&error)),
+            }
+        }
+        let detail = format!("lost the write {MAX_TRIES} times in a row");
+        Err(Trouble::new(TroubleKind::Storage, self.world.now(), detail))
+    }
+
+    /// Whether to read first. What is likely new is written at once on the condition that nothing stands there: the refusal
+    /// brings the stored record along. What is likely known is read, since a refused write costs more than a read.
+    async fn known(&self, subject: &Subject, facts: &[Fact]) -> Result<Option<Record>, PortError> {
+        let likely_new = facts.iter().all(|fact| match &fact.says {
+            Says::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
+            Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+        });
+        if likely_new { Ok(None) } else { self.table.read(subject).await }
+    }
+
+    /// A push contradicts what is known: the provider's own search decides. None: the provider has nothing to say about it, and
+    /// only because both were tests of a webhook's own making does the later push hold.
+    async fn ask_the_source(
+        &self,
+        bound: &Bound,
+        push: &Fact,
+        known: Option<&Record>,
+    ) -> Result<Option<Vec<Fact>>, Trouble> {
+        let published = known.and_then(|record| record.state.published()).map(|(_, statement)| statement);
+        let Some(look) = bound.provider.settle(push, published.as_ref()) else { return Ok(None) };
+        let is_test = |statement: &dispatch::Statement| statement.test_reason.is_some();
+        let both_tests = published.as_ref().is_some_and(is_test)
+            && matches!(&push.says, Says::Dispatch(said) if is_test(&said.statement));
+        match self.look(bound, &look).await {
+            Ok(reading) => Ok(Some(reading.facts.into_iter().filter(|fact| fact.subject == push.subject).collect())),
+            Err(trouble) if trouble.kind == TroubleKind::Missing && both_tests => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    async fn publish(&self, record: &Record) -> Result<(), Trouble> {
+        publish(self.table, self.stream, record).await.map(|_| ()).map_err(|error| self.storage(&error))
+    }
+
+    fn storage(&self, error: &PortError) -> Trouble {
+        Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string())
+    }
+}

@@ -1,0 +1,166 @@
+//! The one path for every failure: when to try again, when to tell a person, when to put aside. Never silently.
+
+use dispatch::Statement;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    config::Config,
+    incident::{Kind, Notice},
+    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, Pending, PortError},
+    work::{Failed, Message, Task, Trouble, TroubleKind, Work},
+};
+
+/// Failures in quick succession before a person is told; slow attempts follow.
+pub const QUICK_ATTEMPTS: u32 = 5;
+
+/// SQS delays a message by this many seconds at most.
+const MAX_DELAY_S: u64 = 900;
+
+/// A slow attempt waits at least half of this, in seconds, and twice as long each time.
+const FIRST_SLOW_DELAY_S: u64 = 60;
+
+/// After this long, work that never succeeded is put aside: whatever it was about is over. Voltus lists the last day.
+const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(48);
+
+/// A dispatch that has been over for this long needs no further look.
+const OVER_MARGIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// The retrier.
+#[derive(Debug)]
+pub struct Retry<'a, T, D, O, C> {
+    /// The deadlines.
+    pub config: &'a Config,
+    /// `dispatches`.
+    pub table: &'a T,
+    /// `deliveries`.
+    pub deliveries: &'a D,
+    /// The inner queues.
+    pub outlet: &'a O,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D, O, C> {
+    /// Handles a batch; returns the ids of the messages that nobody took care of, to be delivered again.
+    pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
+        let handled = messages.into_iter().map(|message| async move {
+            match self.one(&message).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::error!(delivery.message = message.id, %error, "left to be delivered again");
+                    Some(message.id)
+                }
+            }
+        });
+        join_all(handled).await.into_iter().flatten().collect()
+    }
+
+    async fn one(&self, message: &Message) -> Result<(), PortError> {
+        let now = self.world.now();
+        let Failed { failed, work } = Failed::parse(&message.body, now).unwrap_or_else(|_| Failed {
+            failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"),
+            work: Work::foreign(message, now),
+        });
+        match failed.kind {
+            TroubleKind::UnknownEvent => {
+                let notice = Notice::unknown_event(&work.source, &failed.detail, now);
+                self.put_aside(&work, &failed, notice).await
+            }
+            TroubleKind::Unreadable => {
+                let detail = format!("delivery {} is kept: {}", work.delivery, failed.detail);
+                let notice = Notice::happens(Kind::Quarantined, &work.source, work.source.clone(), now, detail);
+                self.put_aside(&work, &failed, notice).await
+            }
+            _ => self.again(work.after(failed), now).await,
+        }
+    }
+
+    /// First kept, then told: a mail never speaks of what is not there.
+    async fn put_aside(&self, work: &Work, trouble: &Trouble, notice: Notice) -> Result<(), PortError> {
+        self.deliveries.quarantine(work, trouble).await?;
+        tracing::warn!(delivery.id = work.delivery, source.name = work.source, reason = trouble.detail, "put aside");
+        self.outlet.notice(&notice, 0).await
+    }
+
+    async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
+        let Some(trouble) = work.troubles.last().cloned() else { return Ok(()) };
+        let known = match &work.task {
+            Task::Look(look) if work.attempt >= QUICK_ATTEMPTS => self.table.read(&look.subject).await?,
+            _ => None,
+        };
+        let known = known.as_ref().and_then(|record| record.state.published()).map(|(_, statement)| statement);
+        if is_pointless(&work, known.as_ref(), now) {
+            let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
+            let notice = Notice::happens(Kind::DeadLetter, &work.source, work.about(), now, detail);
+            self.deliveries.settled(&work).await?;
+            return self.put_aside(&work, &trouble, notice.gathered_by(work.about())).await;
+        }
+        let delay_s = self.delay_s(&work, &trouble, known.as_ref(), now);
+        let next_at = now + SignedDuration::from_secs(i64::from(delay_s));
+        let pending = Pending { work, next_at };
+        if !self.deliveries.book(&pending, now).await? {
+            // A later look at the same thing is due already and will see all that this one would.
+            tracing::info!(
+                delivery.id = pending.work.delivery,
+                look.key = pending.work.key(),
+                "joined a pending attempt"
+            );
+            return Ok(());
+        }
+        self.tell(&pending, &trouble, now).await?;
+        self.outlet.work(&pending.work, delay_s).await
+    }
+
+    async fn tell(
+        &self,
+        Pending { work, next_at }: &Pending,
+        trouble: &Trouble,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        if trouble.kind == TroubleKind::Credentials {
+            let detail = format!("{}; {} waits for it", trouble.detail, work.about());
+            let notice = Notice::happens(Kind::Credentials, &work.source, work.source.clone(), now, detail);
+            self.outlet.notice(&notice.until_over(), 0).await?;
+        }
+        if work.attempt < QUICK_ATTEMPTS {
+            return Ok(());
+        }
+        let dispatch = match &work.task {
+            Task::Look(look) => Some(look.subject.clone()),
+            Task::Body(_) | Task::Packed(_) => None,
+        };
+        let detail = format!("{} (attempt {}; the next at {next_at:.0})", trouble.detail, work.attempt);
+        let notice = Notice::happens(Kind::HydrationFailing, &work.source, work.about(), now, detail);
+        self.outlet.notice(&notice.gathered_by(work.about()).about_dispatch(dispatch).until_over(), 0).await
+    }
+
+    /// Full jitter, doubling: a herd that failed together does not come back together. Never past the point where the dispatch
+    /// needs it, and never before the provider said.
+    fn delay_s(&self, work: &Work, trouble: &Trouble, known: Option<&Statement>, now: Timestamp) -> u32 {
+        let jittered_s = if work.attempt < QUICK_ATTEMPTS {
+            1 + self.world.up_to((1 << work.attempt) - 1)
+        } else {
+            let doublings = (work.attempt - QUICK_ATTEMPTS).min(8);
+            let half_s = (FIRST_SLOW_DELAY_S << doublings).min(MAX_DELAY_S) / 2;
+            half_s + self.world.up_to(half_s)
+        };
+        let lead = SignedDuration::from_secs(i64::from(self.config.deadlines.lead_s));
+        let needed_in_s = known
+            .map(|known| (known.start - lead).duration_since(now).as_secs())
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .filter(|seconds| *seconds > 0);
+        let delay_s = jittered_s
+            .min(needed_in_s.unwrap_or(MAX_DELAY_S))
+            .max(u64::from(trouble.retry_after_s.unwrap_or(0)))
+            .clamp(1, MAX_DELAY_S);
+        u32::try_from(delay_s).unwrap_or(1)
+    }
+}
+
+/// Whether nothing that another attempt could bring matters any more.
+fn is_pointless(work: &Work, known: Option<&Statement>, now: Timestamp) -> bool {
+    let over = known.and_then(|known| known.end).is_some_and(|end| end + OVER_MARGIN < now);
+    let old = now.duration_since(work.received_at) > GIVE_UP_AFTER;
+    work.attempt > QUICK_ATTEMPTS && (over || old)
+}
