@@ -1,3 +1,7 @@
 //! gridbell's binary for people as a library: the configuration and the local stack, for the verbs, the demo and the tests.
 
+pub mod cli;
 pub mod config;
+pub mod local;
+pub mod progress;
+mod verbs;

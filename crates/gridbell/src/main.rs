@@ -1,2 +1,5 @@
-//! gridbell
-fn main() {}
+//! gridbell, the binary for people.
+
+fn main() -> std::process::ExitCode {
+    gridbell::cli::run()
+}

@@ -6,11 +6,9 @@ use serde::Serialize;
 
 use super::{Config, ConfigError, Environment, Place, Problem, Provider, TokenHash};
 
-/// Bytes that Lambda takes for all of a function's environment together.
-pub const ENVIRONMENT_LIMIT: usize = 4096;
-
-/// Bytes kept free for the queues' URLs, the tables' names and the variables' own names.
-pub const RESERVED: usize = 1024;
+/// Bytes that `GRIDBELL_CONFIG` may take: the template's limit on its `Config` parameter. Lambda gives all variables of a function
+/// 4 KB together, so this leaves room for the queues' URLs and the tables' names.
+pub const CONFIG_LIMIT: usize = 3000;
 
 /// A hash that is still to be made: what a token takes once `up` or `config apply` has made it.
 const TOKEN_BYTES: usize = 67;
@@ -93,15 +91,14 @@ impl Config {
             self.sources.values().filter(|source| source.tokens.is_empty()).count() + usize::from(self.acks.is_empty());
         let bytes =
             self.functions_json().map_or(usize::MAX, |json| json.len().saturating_add(to_be_made * TOKEN_BYTES));
-        let room = ENVIRONMENT_LIMIT - RESERVED;
-        if bytes <= room {
+        if bytes <= CONFIG_LIMIT {
             return Ok(());
         }
         Err(ConfigError::Invalid(Box::new(Problem {
             place: Place { file: file.to_owned(), line: 1, column: 1 },
             key: "sources".to_owned(),
             text: format!(
-                "too large: {bytes} bytes for the functions' environment, and Lambda has room for {room}; spread the {} sources over several stacks, or shorten names and addresses",
+                "too large: {bytes} bytes for the functions' environment, and there is room for {CONFIG_LIMIT}; spread the {} sources over several stacks, or shorten names and addresses",
                 self.sources.len()
             ),
         })))

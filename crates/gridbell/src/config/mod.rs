@@ -11,7 +11,7 @@ mod table;
 
 use std::{collections::BTreeMap, path::Path};
 
-pub use environment::{ENVIRONMENT_LIMIT, RESERVED};
+pub use environment::CONFIG_LIMIT;
 pub use error::{ConfigError, Problem};
 pub use provider::{Environment, Provider};
 pub use scalar::{Reference, TokenHash};

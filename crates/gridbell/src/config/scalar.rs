@@ -12,7 +12,7 @@ impl TokenHash {
     /// Of a token itself.
     pub fn of(token: &str) -> Self {
         use sha2::{Digest, Sha256};
-        Self(Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(format!("{:x}", Sha256::digest(token.as_bytes())))
     }
 
     /// The hex digits.

@@ -1,0 +1,112 @@
+//! The command line: nouns first, exit status 0 where it did what was asked, 1 where not, 2 for a wrong command line.
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use url::Url;
+
+use crate::verbs;
+
+/// Takes grid operators' webhooks and makes one ordered stream of signals of them.
+#[derive(Debug, Parser)]
+#[command(name = "gridbell", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Brings the whole system up on this machine and keeps it until Ctrl-C.
+    Up(Up),
+    /// Looks after gridbell.toml.
+    #[command(subcommand)]
+    Config(ConfigVerb),
+}
+
+/// How `up` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    /// The configuration [default: gridbell.toml where there is one, else one source per provider]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Use an AWS-compatible endpoint that runs already, e.g. a LocalStack
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    pub(crate) endpoint_url: Option<Url>,
+    /// Where to write what is up [default: target/gridbell/stack.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Host the functions in `cargo lambda watch`: a change of their source takes effect at once
+    #[arg(long, conflicts_with = "endpoint_url")]
+    pub(crate) watch: bool,
+    /// Leave the stack on the endpoint when gridbell ends
+    #[arg(long, requires = "endpoint_url")]
+    pub(crate) keep: bool,
+    /// Print what is up as JSON, the contents of stack.json
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigVerb {
+    /// Reads the file, says what is wrong with it, and sums it up without secrets.
+    Check {
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = "gridbell.toml")]
+        config: PathBuf,
+        /// Print the summary as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// An endpoint is a scheme, a host and a port.
+fn endpoint(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "write http://HOST:PORT".to_owned())?;
+    let plain =
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none();
+    if plain { Ok(url) } else { Err("write http://HOST:PORT, nothing behind it".to_owned()) }
+}
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match act(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is closed, the exit status says it all.
+            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(cli: Cli) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads can be started")?;
+    match cli.verb {
+        Verb::Up(up) => runtime.block_on(verbs::up::run(up)),
+        Verb::Config(ConfigVerb::Check { config, json }) => verbs::config::check(&config, json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn endpoints() {
+        assert!(endpoint("http://127.0.0.1:4566").is_ok());
+        for wrong in ["127.0.0.1:4566", "http://h/x", "http://h/?a", "ftp://h"] {
+            assert!(endpoint(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! ministack on a free port of loopback, in a folder of its own.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Client, Url};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    aws_api::REGION,
+    files,
+    guard::{Guard, Guarded},
+    token,
+};
+use crate::progress::Progress;
+
+/// How long it may take to answer: 0.5 s is usual, a cold disk and a busy machine take more.
+const STARTING: Duration = Duration::from_mins(1);
+
+/// How often another port is tried, where somebody took the one that was free.
+const PORTS: usize = 5;
+
+/// A running emulator. Dropping it ends it, its functions too.
+#[derive(Debug)]
+pub(super) struct Emulator {
+    pub(super) endpoint: Url,
+    pub(super) process: Guarded,
+    pub(super) log: PathBuf,
+}
+
+/// Starts an emulator from the virtual environment `home`; its log and its files go into `folder`.
+pub(super) async fn start(
+    guard: &Guard,
+    home: &Path,
+    folder: &Path,
+    http: &Client,
+    progress: &dyn Progress,
+) -> Result<Emulator> {
+    let step = progress.step("AWS");
+    step.at("starts the emulator");
+    let log = folder.join("emulator.log");
+    for _ in 0..PORTS {
+        let port = free_port()?;
+        // The health answer repeats this, so another emulator on the same port is not taken for ours.
+        let nonce = token::random();
+        let mut process = spawn(guard, home, folder, &log, port, &nonce)?;
+        let endpoint = Url::parse(&format!("http://127.0.0.1:{port}"))?;
+        let deadline = Instant::now() + STARTING;
+        while process.is_running() {
+            if healthy(http, &endpoint, &nonce).await {
+                step.done(&format!("answers at http://127.0.0.1:{port}"));
+                return Ok(Emulator { endpoint, process, log });
+            }
+            if Instant::now() > deadline {
+                process.end().await;
+                bail!(
+                    "the emulator did not answer within {} s; {}:\n{}",
+                    STARTING.as_secs(),
+                    log.display(),
+                    files::tail(&log, 15)
+                );
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        if !files::tail(&log, 15).contains("in use") {
+            bail!("the emulator ended at once; {}:\n{}", log.display(), files::tail(&log, 15));
+        }
+    }
+    bail!("no free port was left on 127.0.0.1 after {PORTS} tries")
+}
+
+fn spawn(guard: &Guard, home: &Path, folder: &Path, log: &Path, port: u16, nonce: &str) -> Result<Guarded> {
+    let temporary = folder.join("tmp");
+    std::fs::create_dir_all(&temporary)?;
+    let output = std::fs::File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let mut command = guard.command(home.join("bin/ministack"));
+    // The functions inherit the emulator's environment: nothing of the user's may get there.
+    command.env_clear();
+    for name in ["PATH", "HOME", "SSL_CERT_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+        .env("TMPDIR", &temporary)
+        .env("BIND_HOST", "127.0.0.1")
+        .env("GATEWAY_PORT", port.to_string())
+        .env("MINISTACK_HOST", "127.0.0.1")
+        .env("MINISTACK_REGION", REGION)
+        .env("MINISTACK_EDITION", nonce)
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("LOG_LEVEL", "WARNING")
+        .env("PYTHONUNBUFFERED", "1")
+        .current_dir(folder)
+        .stdout(output.try_clone()?)
+        .stderr(Stdio::from(output));
+    Guarded::spawn(&mut command).context("the emulator cannot be started")
+}
+
+/// A port that is free now.
+pub(super) fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
+async fn healthy(http: &Client, endpoint: &Url, nonce: &str) -> bool {
+    let Ok(url) = endpoint.join("/_ministack/health") else { return false };
+    let Ok(response) = http.get(url).timeout(Duration::from_secs(5)).send().await else { return false };
+    let Ok(bytes) = response.bytes().await else { return false };
+    let health: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    health.get("edition").and_then(Value::as_str) == Some(nonce)
+}

@@ -1,0 +1,164 @@
+//! The four functions: built with cargo in gridbell's own profile, each packed as a `bootstrap`.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+use super::{
+    guard::{Guard, Guarded},
+    workspace::Workspace,
+};
+use crate::progress::{Progress, Step};
+
+/// The functions by the name of their binary, in the order in which a delivery passes them.
+pub const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "alerter"];
+
+/// A function's logical id in the template: `receiver` → `ReceiverFunction`.
+pub fn logical_id(function: &str) -> String {
+    let mut letters = function.chars();
+    letters
+        .next()
+        .map(|first| format!("{}{}Function", first.to_ascii_uppercase(), letters.as_str()))
+        .unwrap_or_default()
+}
+
+/// Lines of cargo's output that are kept for an error message.
+const KEPT_LINES: usize = 60;
+
+/// Builds the functions and returns their executables by name.
+pub(super) async fn build(
+    workspace: &Workspace,
+    guard: &Guard,
+    progress: &dyn Progress,
+) -> Result<BTreeMap<&'static str, PathBuf>> {
+    let step = progress.step("functions");
+    step.at("asks cargo");
+    let mut cargo = guard.command(&workspace.cargo);
+    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|name| ["--package", name]));
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    cargo
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(&workspace.root)
+        .env("CARGO_TARGET_DIR", &workspace.target)
+        .env("CARGO_TERM_PROGRESS_WHEN", "always")
+        .env("CARGO_TERM_PROGRESS_WIDTH", "120")
+        .env("CARGO_TERM_COLOR", "never")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Guarded::spawn(&mut cargo).context("cargo cannot be run")?;
+    let stdout = running.child.stdout.take().context("cargo's output is not there")?;
+    let stderr = running.child.stderr.take().context("cargo's output is not there")?;
+    let (found, kept) = tokio::join!(executables(stdout), follow(stderr, step.as_ref()));
+    let status = running.wait().await?;
+    if !status.success() {
+        bail!("the functions do not build ({status}):\n{kept}");
+    }
+    let found = found?;
+    if let Some(missing) = FUNCTIONS.iter().find(|name| !found.contains_key(*name)) {
+        bail!("cargo built no binary named {missing}");
+    }
+    step.done(&format!("{} built", FUNCTIONS.join(", ")));
+    Ok(found)
+}
+
+/// Reads cargo's messages for the paths of what it built.
+async fn executables(stdout: impl tokio::io::AsyncRead + Unpin) -> Result<BTreeMap<&'static str, PathBuf>> {
+    let mut found = BTreeMap::new();
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await.context("cargo's output cannot be read")? {
+        let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+        let name = message.pointer("/target/name").and_then(Value::as_str).unwrap_or_default();
+        let executable = message.get("executable").and_then(Value::as_str);
+        if let (Some(function), Some(path)) = (FUNCTIONS.iter().find(|function| **function == name), executable) {
+            found.insert(*function, PathBuf::from(path));
+        }
+    }
+    Ok(found)
+}
+
+/// Shows cargo's own progress and keeps its last lines. Its bar ends in a carriage return, everything else in a line feed.
+async fn follow(mut stderr: impl tokio::io::AsyncRead + Unpin, step: &dyn Step) -> String {
+    let mut kept: VecDeque<String> = VecDeque::new();
+    let (mut line, mut chunk) = (Vec::new(), [0_u8; 4096]);
+    while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
+        for byte in chunk.get(..read).unwrap_or_default() {
+            if !matches!(byte, b'\r' | b'\n') {
+                line.push(*byte);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&line).into_owned();
+            line.clear();
+            if let Some((done, total, what)) = bar(&text) {
+                step.count(done, total);
+                step.at(what);
+            } else if *byte == b'\n' && !text.trim().is_empty() {
+                step.at(text.trim());
+                kept.push_back(text);
+                if kept.len() > KEPT_LINES {
+                    kept.pop_front();
+                }
+            }
+        }
+    }
+    kept.iter().flat_map(|text| ["  | ", text, "\n"]).collect()
+}
+
+/// `    Building [====>   ] 45/312: serde, tokio` → 45, 312 and the rest.
+fn bar(line: &str) -> Option<(u64, u64, &str)> {
+    let (_, after) = line.trim().strip_prefix("Building [")?.split_once("] ")?;
+    let (numbers, what) = after.split_once(": ").unwrap_or((after, ""));
+    let (done, total) = numbers.split_once('/')?;
+    Some((done.parse().ok()?, total.parse().ok()?, what.trim()))
+}
+
+/// Where the packages of this gridbell's profile lie.
+pub(super) fn packages_folder(workspace: &Workspace) -> PathBuf {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    workspace.own().join("packages").join(profile)
+}
+
+/// Packs every executable, and returns the zips by function.
+pub(super) async fn pack(
+    executables: &BTreeMap<&'static str, PathBuf>,
+    folder: &Path,
+) -> Result<BTreeMap<&'static str, PathBuf>> {
+    let mut packed = BTreeMap::new();
+    for (name, executable) in executables {
+        let (executable, zip) = (executable.clone(), folder.join(format!("{name}.zip")));
+        let file = zip.clone();
+        tokio::task::spawn_blocking(move || super::package::pack(&executable, &file))
+            .await?
+            .with_context(|| format!("{name} was not packed"))?;
+        packed.insert(*name, zip);
+    }
+    Ok(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargos_bar_is_read() {
+        assert_eq!(
+            bar("    Building [====>    ] 45/312: serde, tokio(build)   "),
+            Some((45, 312, "serde, tokio(build)"))
+        );
+        assert_eq!(bar("   Compiling serde v1.0.0"), None);
+        assert_eq!(bar("    Building [] x/y: z"), None);
+    }
+
+    #[test]
+    fn logical_ids() {
+        assert_eq!(logical_id("receiver"), "ReceiverFunction");
+        assert_eq!(logical_id(""), "");
+    }
+}

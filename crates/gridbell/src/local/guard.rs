@@ -1,0 +1,109 @@
+//! Child processes that cannot outlive gridbell: `guard.py` holds each by a pipe that closes when gridbell ends, however it ends.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::process::{Child, ChildStdin, Command};
+
+const SCRIPT: &str = include_str!("guard.py");
+
+/// How long a guard may take to end everything; it asks for 3 s and then kills.
+const ENDING: Duration = Duration::from_secs(8);
+
+/// How often is looked whether it has.
+const LOOKING: Duration = Duration::from_millis(10);
+
+/// What starts guarded commands: a Python and the script.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    python: PathBuf,
+    script: PathBuf,
+}
+
+impl Guard {
+    /// Lays the script into `folder`.
+    pub(super) fn new(python: &Path, folder: &Path) -> Result<Self> {
+        let script = folder.join("guard.py");
+        if std::fs::read_to_string(&script).ok().as_deref() != Some(SCRIPT) {
+            super::files::write(&script, SCRIPT.as_bytes())
+                .with_context(|| format!("{} cannot be written", script.display()))?;
+        }
+        Ok(Self { python: python.to_owned(), script })
+    }
+
+    /// A command that will run under the guard; arguments, environment and output are the caller's to add.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(&self.python);
+        command.args(["-I", "-S"]).arg(&self.script).arg(program).stdin(Stdio::piped()).process_group(0);
+        command
+    }
+}
+
+/// A running command. Dropping it ends the command and everything that it started.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    pub(super) child: Child,
+    lifeline: Option<ChildStdin>,
+    pid: Option<u32>,
+}
+
+impl Guarded {
+    /// Starts a command made by [`Guard::command`].
+    pub(super) fn spawn(command: &mut Command) -> Result<Self> {
+        let mut child = command.spawn().context("a process cannot be started")?;
+        Ok(Self { lifeline: child.stdin.take(), pid: child.id(), child })
+    }
+
+    /// The guard's own process id, which is also the group of everything under it.
+    pub(super) fn group(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// True while the command runs.
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until the command ends by itself. Unlike `Child::wait`, it keeps the lifeline.
+    pub(super) async fn wait(&mut self) -> Result<ExitStatus> {
+        self.child.wait().await.context("a process cannot be waited for")
+    }
+
+    /// Ends the command and everything under it, and waits until that is so.
+    pub(super) async fn end(mut self) {
+        self.lifeline = None;
+        let ended = tokio::time::timeout(ENDING, self.child.wait()).await;
+        if !matches!(ended, Ok(Ok(status)) if status.code().is_some()) {
+            self.kill_group();
+        }
+    }
+
+    /// For the case that the guard itself was killed or hangs.
+    fn kill_group(&self) {
+        let group = self.pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            // It fails where nothing is left in the group, which is what is wanted.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Guarded {
+    /// Waits here, so that whoever drops it knows that nothing is left; it takes some hundredths of a second.
+    fn drop(&mut self) {
+        self.lifeline = None;
+        for _ in 0..ENDING.as_millis() / LOOKING.as_millis() {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(LOOKING),
+                Ok(Some(status)) if status.code().is_some() => return,
+                _ => break,
+            }
+        }
+        self.kill_group();
+    }
+}

@@ -1,0 +1,33 @@
+//! The local stack: `infra/template.yaml`, deployed to an emulator on this machine with the real functions.
+//!
+//! Emulator, functions and their builds run under a guard (`guard.py`) and end with this process, however it ends.
+
+mod aws_api;
+mod deploy;
+mod emulator;
+mod files;
+mod functions;
+mod guard;
+mod http;
+mod mail;
+mod options;
+mod package;
+mod prepare;
+mod ready;
+mod run_folder;
+mod stack;
+mod state;
+pub mod template;
+mod token;
+mod tools;
+mod watch;
+mod workspace;
+
+pub use aws_api::REGION;
+pub use functions::{FUNCTIONS, logical_id};
+pub use http::client as http_client;
+pub use options::{ProviderUrls, UpOptions, built_in};
+pub use prepare::placeholder_key;
+pub use stack::Stack;
+pub use state::{Description, SourceDescription};
+pub use workspace::Workspace;

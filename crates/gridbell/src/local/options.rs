@@ -1,0 +1,98 @@
+//! What a caller may choose about a local stack.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use url::Url;
+
+use crate::config::{Config, ConfigError, Provider};
+
+/// Bases of the providers' APIs, for the built-in configuration: where the stand-ins listen.
+pub type ProviderUrls = BTreeMap<Provider, Url>;
+
+/// How a stack is brought up.
+#[derive(Debug, Clone)]
+pub struct UpOptions {
+    /// The configuration, `env:` references still in it.
+    pub config: Config,
+    /// An AWS-compatible endpoint that runs already; None starts an emulator.
+    pub endpoint_url: Option<Url>,
+    /// Where `stack.json` is written; None keeps it in the stack's own folder.
+    pub state: Option<PathBuf>,
+    /// Host the functions in `cargo lambda watch`, which builds them anew when their source changes.
+    pub watch: bool,
+    /// Leave the stack on an endpoint that is not ours when this process ends.
+    pub keep: bool,
+    /// Further parameters for the template.
+    pub parameters: BTreeMap<String, String>,
+    /// Values for `env:` references, looked up before gridbell's own environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl UpOptions {
+    /// An emulator of its own for this configuration, everything else as usual.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            endpoint_url: None,
+            state: None,
+            watch: false,
+            keep: false,
+            parameters: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        }
+    }
+
+    /// The same with the built-in configuration: one source per provider, `<provider>-demo`.
+    ///
+    /// # Errors
+    /// An address among `urls` that a configuration may not hold.
+    pub fn built_in(urls: &ProviderUrls) -> Result<Self, ConfigError> {
+        built_in(urls).map(Self::new)
+    }
+
+    /// The configuration from a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_file(file: &Path) -> Result<Self, ConfigError> {
+        Config::load(file).map(Self::new)
+    }
+}
+
+/// The configuration that stands in where there is no `gridbell.toml`. A provider that `urls` leaves out is asked at a
+/// port of loopback where nobody listens.
+///
+/// # Errors
+/// An address among `urls` that a configuration may not hold.
+pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
+    let sources = Provider::ALL.map(|provider| {
+        let asked = if provider.needs_api_key() {
+            let url = urls.get(&provider).map_or("http://127.0.0.1:9", Url::as_str);
+            format!("api_url = \"{url}\"\napi_key = \"ssm:/gridbell/{provider}-demo\"\n")
+        } else {
+            String::new()
+        };
+        format!("[sources.{provider}-demo]\nprovider = \"{provider}\"\n{asked}")
+    });
+    let contacts = "[contacts]\nemail = [\"grid-duty@example.com\"]\nfrom = \"gridbell@example.com\"\n";
+    Config::parse("the built-in configuration", &(sources.concat() + contacts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_configuration_takes_the_stand_ins() {
+        let urls = ProviderUrls::from([(Provider::Leap, Url::parse("http://127.0.0.1:7/v2").expect("url"))]);
+        let config = built_in(&urls).expect("good");
+        assert_eq!(config.sources.len(), 4);
+        let url = |source: &str| config.sources[source].api_url.as_ref().map(Url::to_string);
+        assert_eq!(url("leap-demo").as_deref(), Some("http://127.0.0.1:7/v2"));
+        assert_eq!(url("voltus-demo").as_deref(), Some("http://127.0.0.1:9/"));
+        assert_eq!(url("nvgrid-demo"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! What a configuration becomes before it is deployed locally: tokens made, keys fetched from gridbell's own environment.
+
+use std::collections::BTreeMap;
+
+use super::token;
+use crate::config::{Config, ConfigError, Contacts, Place, Problem, Reference, TokenHash};
+
+/// A configuration that is ready to be deployed, and what must be put beside it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// Every key a `ssm:` reference, every door with a token's hash.
+    pub(super) config: Config,
+    /// The tokens that were made here, by source.
+    pub(super) tokens: BTreeMap<String, String>,
+    /// The token of `/acks/`, where it was made here.
+    pub(super) ack_token: Option<String>,
+    /// Parameters that the functions read.
+    pub(super) secrets: Vec<Secret>,
+}
+
+/// A parameter to put.
+pub(super) struct Secret {
+    pub(super) parameter: String,
+    pub(super) value: String,
+    /// True for a placeholder, which must not replace a real value.
+    pub(super) placeholder: bool,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret")
+            .field("parameter", &self.parameter)
+            .field("value", &"[redacted]")
+            .finish_non_exhaustive()
+    }
+}
+
+/// What stands in an emulator's parameter that nobody has put: no provider's key, but the built-in stand-ins take it.
+pub fn placeholder_key(source: &str) -> String {
+    format!("placeholder-of-{source}")
+}
+
+/// Prepares a configuration. `variables` looks up gridbell's own environment.
+pub(super) fn prepare(mut config: Config, variables: &dyn Fn(&str) -> Option<String>) -> Result<Prepared, ConfigError> {
+    let mut secrets = Vec::new();
+    let mut tokens = BTreeMap::new();
+    for (name, source) in &mut config.sources {
+        match &source.api_key {
+            None => {}
+            Some(Reference::Ssm(path)) => {
+                secrets.push(Secret { parameter: path.clone(), value: placeholder_key(name), placeholder: true });
+            }
+            Some(Reference::Env(variable)) => {
+                let value = variables(variable)
+                    .filter(|value| !value.trim().is_empty())
+                    .ok_or_else(|| unset(name, variable, source.api_key_at.clone()))?;
+                let parameter = format!("/gridbell/{name}");
+                secrets.push(Secret { parameter: parameter.clone(), value, placeholder: false });
+                source.api_key = Some(Reference::Ssm(parameter));
+            }
+        }
+        if source.tokens.is_empty() {
+            let made = token::random();
+            source.tokens.push(TokenHash::of(&made));
+            tokens.insert(name.clone(), made);
+        }
+    }
+    // A real key goes in before a placeholder of the same name asks whether one is there.
+    secrets.sort_by_key(|secret| secret.placeholder);
+    let mut ack_token = None;
+    if config.acks.is_empty() {
+        let made = ack_token.insert(token::random());
+        config.acks.push(TokenHash::of(made));
+    }
+    config.contacts.get_or_insert_with(|| Contacts {
+        email: vec!["grid-duty@example.com".to_owned()],
+        from: "gridbell@example.com".to_owned(),
+    });
+    Ok(Prepared { config, tokens, ack_token, secrets })
+}
+
+fn unset(source: &str, variable: &str, place: Option<Place>) -> ConfigError {
+    let place = place.unwrap_or_else(|| Place { file: "gridbell.toml".to_owned(), line: 1, column: 1 });
+    let text = format!(
+        "{variable} is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/{source}\""
+    );
+    ConfigError::Invalid(Box::new(Problem { place, key: format!("sources.{source}.api_key"), text }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "[sources.v]\nprovider = 'voltus'\napi_key = 'env:KEY'\n[sources.l]\nprovider = 'leap'\napi_key = 'ssm:/a/b'\n\
+                        token = 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'\n";
+
+    #[test]
+    fn keys_become_parameters_and_tokens_hashes() {
+        let config = Config::parse("f", TEXT).expect("good");
+        let prepared = prepare(config, &|name| (name == "KEY").then(|| "s3cr3t".to_owned())).expect("prepared");
+        assert_eq!(prepared.config.sources["v"].api_key, Some(Reference::Ssm("/gridbell/v".to_owned())));
+        assert_eq!(prepared.config.sources["v"].tokens, [TokenHash::of(&prepared.tokens["v"])]);
+        assert_eq!(prepared.tokens.len(), 1);
+        assert_eq!(prepared.config.acks, [TokenHash::of(&prepared.ack_token.clone().expect("made"))]);
+        let secrets: Vec<_> =
+            prepared.secrets.iter().map(|secret| (secret.parameter.as_str(), secret.value.as_str())).collect();
+        assert_eq!(secrets, [("/gridbell/v", "s3cr3t"), ("/a/b", "placeholder-of-l")]);
+        assert!(!format!("{prepared:?}").contains("s3cr3t"));
+        let json = prepared.config.functions_json().expect("json");
+        assert!(!json.contains("s3cr3t") && !json.contains(&prepared.tokens["v"]), "{json}");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named_with_its_line() {
+        let config = Config::parse("gridbell.toml", TEXT).expect("good");
+        let error = prepare(config, &|_| Some(" ".to_owned())).expect_err("refused").to_string();
+        assert_eq!(
+            error,
+            "gridbell.toml:3:11: sources.v.api_key: KEY is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/v\""
+        );
+    }
+}

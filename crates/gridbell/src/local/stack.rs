@@ -1,0 +1,387 @@
+//! Bringing a stack up, step by step, and down again.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use url::Url;
+
+use super::{
+    aws_api::{AwsApi, REGION},
+    deploy::{self, Deployment, Outputs, output},
+    emulator::{self, Emulator},
+    files, functions,
+    guard::{Guard, Guarded},
+    http, mail,
+    options::UpOptions,
+    package,
+    prepare::{self, Prepared},
+    ready,
+    run_folder::RunFolder,
+    state::{Description, SourceDescription, StateFile},
+    token,
+    tools::{self, Python, Tool},
+    watch,
+    workspace::Workspace,
+};
+use crate::progress::Progress;
+
+/// A stack that is up. Dropping it ends the emulator and all functions and removes `stack.json`.
+#[derive(Debug)]
+pub struct Stack {
+    // In the order in which they go: whoever reads stack.json must not find it after its stack has gone.
+    state: StateFile,
+    mail: mail::MailBox,
+    watch: Option<Guarded>,
+    emulator: Option<Emulator>,
+    folder: RunFolder,
+    foreign: Option<Foreign>,
+    api: AwsApi,
+    description: Description,
+    outputs: Outputs,
+    tokens: BTreeMap<String, String>,
+    ack_token: Option<String>,
+}
+
+/// What was made on an endpoint that is not ours, and is to be removed from it.
+#[derive(Debug)]
+struct Foreign {
+    deployment: Deployment,
+    secrets: Vec<String>,
+    keep: bool,
+}
+
+/// The ground that every stack stands on.
+struct Ground {
+    workspace: Workspace,
+    python: Python,
+    guard: Guard,
+    folder: RunFolder,
+    state: StateFile,
+    api_http: reqwest::Client,
+}
+
+impl Ground {
+    fn lay(state: Option<&Path>) -> Result<Self> {
+        let workspace = Workspace::find()?;
+        let own = workspace.own();
+        let python = Python::find()?;
+        let guard = Guard::new(&python.program, &own)?;
+        let folder = RunFolder::make(&own.join("run"))?;
+        let state = match state {
+            Some(file) => StateFile::claim(file, &own.join("locks"))?,
+            None => StateFile::claim(&folder.path.join("stack.json"), &own.join("locks"))?,
+        };
+        Ok(Self { workspace, python, guard, folder, state, api_http: http::client()? })
+    }
+}
+
+impl Stack {
+    /// Brings a stack up and returns once a real webhook has got its answer.
+    ///
+    /// # Errors
+    /// Whatever stands in the way, with the way out where there is one; nothing that was started is left running.
+    pub async fn up(options: UpOptions, progress: &dyn Progress) -> Result<Self> {
+        let lookup = |name: &str| options.variables.get(name).cloned().or_else(|| std::env::var(name).ok());
+        let prepared = prepare::prepare(options.config.clone(), &lookup)?;
+        let ground = {
+            let state = options.state.clone();
+            tokio::task::spawn_blocking(move || Ground::lay(state.as_deref())).await??
+        };
+        let (place, (packages, watch_home)) =
+            tokio::try_join!(place(&options, &ground, progress), code(&options, &ground, progress))?;
+        let (emulator, api) = match place {
+            Place::Foreign(endpoint) => {
+                let key = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_else(|_| "test".to_owned());
+                (None, AwsApi::new(ground.api_http.clone(), endpoint, &key))
+            }
+            Place::Own(home) => {
+                let own =
+                    emulator::start(&ground.guard, &home, &ground.folder.path, &ground.api_http, progress).await?;
+                let api = AwsApi::new(ground.api_http.clone(), own.endpoint.clone(), "test");
+                (Some(own), api)
+            }
+        };
+        let hosting = watch_home.map(watch::Hosting::choose).transpose()?;
+        let foreign = emulator.is_none();
+        let deployment = deployment(&options, &prepared, packages, hosting.as_ref(), foreign)?;
+
+        let raised = raise(&ground, &api, &prepared, &deployment, hosting, progress).await;
+        let (outputs, secrets, watch) = match raised {
+            Ok(raised) => raised,
+            Err(error) => {
+                if foreign && !options.keep && deployment.delete(&api).await.is_err() {
+                    progress.note(&format!("the stack {} could not be removed from {}", deployment.stack, api.base()));
+                }
+                let log = emulator.as_ref().map(|emulator| files::tail(&emulator.log, 10)).unwrap_or_default();
+                return Err(if log.is_empty() {
+                    error
+                } else {
+                    error.context(format!("the emulator's last words:\n{log}"))
+                });
+            }
+        };
+        let mail = mail::serve(api.clone()).await?;
+        let description = describe(&api, &prepared, &outputs, &mail.url)?;
+        let mut stack = Self {
+            state: ground.state,
+            mail,
+            watch,
+            emulator,
+            folder: ground.folder,
+            foreign: foreign.then_some(Foreign { deployment, secrets, keep: options.keep }),
+            api,
+            description,
+            outputs,
+            tokens: prepared.tokens,
+            ack_token: prepared.ack_token,
+        };
+        if let Err(error) = stack.answer(progress).await {
+            stack.shutdown().await?;
+            return Err(error);
+        }
+        Ok(stack)
+    }
+
+    /// Waits for the first answer, then writes `stack.json`.
+    async fn answer(&mut self, progress: &dyn Progress) -> Result<()> {
+        let step = progress.step("webhooks");
+        let (at, within) = match self.watch {
+            Some(_) => ("waits for cargo lambda watch to build the receiver", Duration::from_mins(15)),
+            None => ("waits for the first answer", Duration::from_mins(1)),
+        };
+        step.at(at);
+        let known = |name: &str| self.tokens.contains_key(name);
+        let mut failure = ready::wait(&self.api.http, &self.description, &known, within).await;
+        if let (Err(_), Some(emulator)) = (&failure, &self.emulator) {
+            let log = files::tail(&emulator.log, 10);
+            if !log.is_empty() {
+                failure = failure.context(format!("the emulator's last words:\n{log}"));
+            }
+        }
+        failure?;
+        self.state.write(&self.description)?;
+        step.done(&format!("answered at {}", self.description.webhook_base));
+        Ok(())
+    }
+
+    /// Everything that stands in `stack.json`.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Where `stack.json` is.
+    pub fn state_file(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// The folder with the emulator's log.
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// The deployed stack's outputs, the functions' names (`HydratorFunctionName`) among them.
+    pub fn outputs(&self) -> &BTreeMap<String, String> {
+        &self.outputs
+    }
+
+    /// The tokens that were made for this stack, by source.
+    pub fn tokens(&self) -> &BTreeMap<String, String> {
+        &self.tokens
+    }
+
+    /// The token of `/acks/`, where it was made for this stack.
+    pub fn ack_token(&self) -> Option<&str> {
+        self.ack_token.as_deref()
+    }
+
+    /// The process group of the emulator and its functions; None on an endpoint that is not ours.
+    pub fn process_group(&self) -> Option<u32> {
+        self.emulator.as_ref().and_then(|emulator| emulator.process.group())
+    }
+
+    /// The mail sent so far, the oldest first, each an object with id, subject, from, to, text, html and time.
+    ///
+    /// # Errors
+    /// The endpoint does not answer, or has no read-back.
+    pub async fn mail(&self) -> Result<Vec<serde_json::Value>> {
+        mail::sent(&self.api).await
+    }
+
+    /// Returns once the emulator or `cargo lambda watch` has ended by itself; never, where neither was started.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let emulator_log = self.emulator.as_ref().map(|emulator| emulator.log.clone()).unwrap_or_default();
+        let watch_log = self.folder.path.join(watch::LOG);
+        tokio::select! {
+            () = ended(self.emulator.as_mut().map(|emulator| &mut emulator.process)) => {
+                anyhow::anyhow!("the emulator has ended; {}:\n{}", emulator_log.display(), files::tail(&emulator_log, 15))
+            }
+            () = ended(self.watch.as_mut()) => {
+                anyhow::anyhow!("cargo lambda watch has ended; {}:\n{}", watch_log.display(), files::tail(&watch_log, 15))
+            }
+        }
+    }
+
+    /// Takes everything down and waits until it is.
+    ///
+    /// # Errors
+    /// An endpoint that is not ours refuses to delete the stack.
+    pub async fn shutdown(self) -> Result<()> {
+        let Self { state, mail, watch, emulator, folder, foreign, api, .. } = self;
+        drop((state, mail));
+        if let Some(watch) = watch {
+            watch.end().await;
+        }
+        if let Some(emulator) = emulator {
+            emulator.process.end().await;
+        }
+        drop(folder);
+        let Some(foreign) = foreign.filter(|foreign| !foreign.keep) else { return Ok(()) };
+        foreign.deployment.delete(&api).await.context("the stack was not removed from the endpoint")?;
+        for parameter in &foreign.secrets {
+            api.delete_secret(parameter).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn ended(process: Option<&mut Guarded>) {
+    match process {
+        Some(process) => drop(process.wait().await),
+        None => std::future::pending().await,
+    }
+}
+
+type Packages = BTreeMap<&'static str, PathBuf>;
+
+/// The functions' zips; with `--watch` empty ones, and where cargo-lambda is.
+async fn code(options: &UpOptions, ground: &Ground, progress: &dyn Progress) -> Result<(Packages, Option<PathBuf>)> {
+    let folder = functions::packages_folder(&ground.workspace);
+    if options.watch {
+        if options.endpoint_url.is_some() {
+            bail!("--watch hosts the functions for gridbell's own emulator; leave out --endpoint-url");
+        }
+        let tools = ground.workspace.own().join("tools");
+        let home = tools::install(Tool::Watch, &ground.python, &ground.guard, &tools, progress).await?;
+        return Ok((package::stand_ins(&folder.with_file_name("watch"))?, Some(home)));
+    }
+    let executables = functions::build(&ground.workspace, &ground.guard, progress).await?;
+    Ok((functions::pack(&executables, &folder).await?, None))
+}
+
+/// Where the stack will stand.
+enum Place {
+    /// On an endpoint that runs already.
+    Foreign(Url),
+    /// On an emulator of our own, installed here.
+    Own(PathBuf),
+}
+
+async fn place(options: &UpOptions, ground: &Ground, progress: &dyn Progress) -> Result<Place> {
+    if let Some(endpoint) = &options.endpoint_url {
+        return Ok(Place::Foreign(endpoint.clone()));
+    }
+    let tools = ground.workspace.own().join("tools");
+    tools::install(Tool::Emulator, &ground.python, &ground.guard, &tools, progress).await.map(Place::Own)
+}
+
+fn deployment(
+    options: &UpOptions,
+    prepared: &Prepared,
+    packages: Packages,
+    hosting: Option<&watch::Hosting>,
+    foreign: bool,
+) -> Result<Deployment> {
+    // On an endpoint that is not ours, other stacks of gridbell may stand already.
+    let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
+    let config = prepared.config.functions_json()?;
+    let contacts = prepared.config.contacts.as_ref().context("contacts are missing")?;
+    let mut parameters = BTreeMap::from([
+        ("Config".to_owned(), config),
+        ("MailFrom".to_owned(), contacts.from.clone()),
+        ("Architecture".to_owned(), if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
+    ]);
+    parameters.extend(options.parameters.clone());
+    Ok(Deployment {
+        stack: format!("gridbell{suffix}"),
+        bucket: format!("gridbell-code{suffix}"),
+        packages,
+        parameters,
+        hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
+    })
+}
+
+/// Everything that is put onto the endpoint.
+async fn raise(
+    ground: &Ground,
+    api: &AwsApi,
+    prepared: &Prepared,
+    deployment: &Deployment,
+    hosting: Option<watch::Hosting>,
+    progress: &dyn Progress,
+) -> Result<(Outputs, Vec<String>, Option<Guarded>)> {
+    let step = progress.step("stack");
+    step.at("puts the keys in");
+    let note = |parameter: &str| {
+        progress.note(&format!(
+            "{parameter} is not in the emulator: a placeholder stands there, which a real provider refuses"
+        ));
+    };
+    let secrets = deploy::put_secrets(api, &prepared.secrets, &note).await?;
+    if let Some(contacts) = &prepared.config.contacts {
+        api.create_email_identity(&contacts.from).await?;
+    }
+    let outputs = deployment.create(api, &ground.workspace.template(), step.as_ref()).await?;
+    let watch = match hosting {
+        Some(hosting) => {
+            Some(hosting.start(&ground.guard, &ground.workspace, &ground.folder.path, api, &outputs).await?)
+        }
+        None => None,
+    };
+    step.done(&format!("{} on {}", deployment.stack, api.base()));
+    Ok((outputs, secrets, watch))
+}
+
+fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mail: &str) -> Result<Description> {
+    let named = |kind: &str, names: &[(&str, &str)]| {
+        names
+            .iter()
+            .map(|(key, id)| Ok(((*key).to_owned(), output(outputs, &format!("{id}{kind}"))?.to_owned())))
+            .collect::<Result<_>>()
+    };
+    let base = format!("{}/_aws/execute-api/{}/$default", api.base(), output(outputs, "ApiId")?);
+    let door = |path: &str, token: Option<&String>| match token {
+        Some(token) => format!("{base}/{path}/{token}"),
+        None => format!("{base}/{path}"),
+    };
+    let sources = prepared.config.sources.iter().map(|(name, source)| {
+        let url = door(&format!("hooks/{name}"), prepared.tokens.get(name));
+        (name.clone(), SourceDescription { provider: source.provider.to_string(), url, headers: BTreeMap::new() })
+    });
+    Ok(Description {
+        endpoint_url: api.base().to_owned(),
+        region: REGION.to_owned(),
+        queues: named(
+            "Url",
+            &[
+                ("deliveries", "DeliveriesQueue"),
+                ("retries", "RetriesQueue"),
+                ("alerts", "AlertsQueue"),
+                ("signals", "SignalsQueue"),
+                ("retries_dead", "RetriesDeadQueue"),
+                ("alerts_dead", "AlertsDeadQueue"),
+            ],
+        )?,
+        tables: named(
+            "Name",
+            &[("dispatches", "DispatchesTable"), ("deliveries", "DeliveriesTable"), ("alerts", "AlertsTable")],
+        )?,
+        sources: sources.collect(),
+        acks: door("acks", prepared.ack_token.as_ref()),
+        mail: mail.to_owned(),
+        webhook_base: base,
+    })
+}

@@ -1,0 +1,128 @@
+//! `stack.json`: what is up and where, for other programs. It holds tokens, so its owner alone may read it.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::files;
+
+/// The contents of `stack.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// The AWS-compatible endpoint.
+    pub endpoint_url: String,
+    /// The region everything is in.
+    pub region: String,
+    /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
+    pub webhook_base: String,
+    /// The queues' URLs: deliveries, retries, alerts, signals, `retries_dead`, `alerts_dead`.
+    pub queues: BTreeMap<String, String>,
+    /// The tables' names: dispatches, deliveries, alerts.
+    pub tables: BTreeMap<String, String>,
+    /// The sources by name.
+    pub sources: BTreeMap<String, SourceDescription>,
+    /// Where a controller acknowledges.
+    pub acks: String,
+    /// Where the mail sent can be read as JSON.
+    pub mail: String,
+}
+
+/// A source in `stack.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceDescription {
+    /// Whose webhooks it takes.
+    pub provider: String,
+    /// Ends in the token where `up` made it, else at the source's name.
+    pub url: String,
+    /// Headers that a webhook must carry besides.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A claim on a state file, and the file once it is written. Dropping it removes the file.
+#[derive(Debug)]
+pub(super) struct StateFile {
+    file: PathBuf,
+    written: bool,
+    _claim: File,
+}
+
+impl StateFile {
+    /// Claims the file for this process, so that two stacks do not write the same one; `locks` is where claims are kept.
+    pub(super) fn claim(file: &Path, locks: &Path) -> Result<Self> {
+        let absolute = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
+        let id = format!("{:.16x}", Sha256::digest(absolute.as_os_str().as_encoded_bytes()));
+        let claim = files::try_lock(&locks.join(format!("{id}.lock"))).context("the state file cannot be claimed")?;
+        let Some(claim) = claim else {
+            bail!(
+                "another gridbell keeps its stack in {}; give this one a --state FILE of its own",
+                absolute.display()
+            );
+        };
+        // Left by a gridbell that was killed; its stack is gone.
+        if let Err(error) = std::fs::remove_file(&absolute)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            bail!("{} cannot be replaced: {error}", absolute.display());
+        }
+        Ok(Self { file: absolute, written: false, _claim: claim })
+    }
+
+    pub(super) fn write(&mut self, description: &Description) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(description)?;
+        text.push('\n');
+        files::write(&self.file, text.as_bytes())
+            .with_context(|| format!("{} cannot be written", self.file.display()))?;
+        self.written = true;
+        Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.file
+    }
+}
+
+impl Drop for StateFile {
+    fn drop(&mut self) {
+        if self.written {
+            // Somebody may have removed it before, which is as good.
+            drop(std::fs::remove_file(&self.file));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_state_file_has_one_owner_and_goes_with_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (file, locks) = (folder.path().join("a/stack.json"), folder.path().join("locks"));
+        let description = Description {
+            endpoint_url: "http://127.0.0.1:1".to_owned(),
+            region: "us-east-1".to_owned(),
+            webhook_base: "http://127.0.0.1:1/x".to_owned(),
+            queues: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            acks: String::new(),
+            mail: String::new(),
+        };
+        let mut state = StateFile::claim(&file, &locks).expect("claimed");
+        state.write(&description).expect("written");
+        assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        let error = StateFile::claim(&file, &locks).expect_err("refused").to_string();
+        assert!(error.contains("another gridbell keeps its stack in "), "{error}");
+        drop(state);
+        assert!(!file.exists());
+        StateFile::claim(&file, &locks).expect("free again");
+    }
+}

@@ -1,0 +1,54 @@
+//! `config check`: the file read, and what gridbell understood.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+};
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::config::{CONFIG_LIMIT, Config};
+
+/// Checks `file` and sums it up on standard output.
+pub(crate) fn check(file: &Path, as_json: bool) -> Result<()> {
+    let config = Config::load(file)?;
+    let functions = config.functions_json()?;
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        let read: serde_json::Value = serde_json::from_str(&functions)?;
+        writeln!(out, "{}", json!({"file": file.display().to_string(), "bytes": functions.len(), "config": read}))?;
+        return Ok(());
+    }
+    let (bold, plain) = if out.is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    writeln!(
+        out,
+        "{} is good: {} sources, {} of {CONFIG_LIMIT} bytes",
+        file.display(),
+        config.sources.len(),
+        functions.len()
+    )?;
+    for (name, source) in &config.sources {
+        let environment = format!("{:?}", source.environment).to_lowercase();
+        let url = source.api_url.as_ref().map_or("is never asked", |url| url.as_str().trim_end_matches('/'));
+        let key = source.api_key.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        let tokens = match source.tokens.len() {
+            0 => "no token: `gridbell up` makes one, a deployment needs one",
+            1 => "1 token",
+            _ => "2 tokens, rotating",
+        };
+        writeln!(out, "  {bold}{name}{plain}  {} {environment}, {url}, key {key}, {tokens}", source.provider)?;
+    }
+    let deadlines = config.deadlines;
+    let by = if deadlines.acknowledge { "a controller's acknowledgement" } else { "reaching the signals queue" };
+    writeln!(
+        out,
+        "  deadlines: {} s before the start, or {} s after the first delivery, by {by}",
+        deadlines.lead_s, deadlines.immediate_s
+    )?;
+    match &config.contacts {
+        Some(contacts) => writeln!(out, "  alerts: from {} to {}", contacts.from, contacts.email.join(", "))?,
+        None => writeln!(out, "  alerts: no [contacts], so nobody is told; a deployment needs them")?,
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! One file per verb.
+
+pub(crate) mod config;
+pub(crate) mod up;

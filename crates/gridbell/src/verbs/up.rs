@@ -1,0 +1,92 @@
+//! `up`: the stack until Ctrl-C.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    cli::Up,
+    local::{Description, ProviderUrls, Stack, UpOptions, Workspace},
+    progress,
+};
+
+/// Brings the stack up, says where everything is, and waits.
+pub(crate) async fn run(up: Up) -> Result<()> {
+    let mut ending = Ending::listen()?;
+    let progress = progress::for_people();
+    let mut options = options(&up)?;
+    options.state = Some(match up.state {
+        Some(state) => state,
+        None => Workspace::find()?.own().join("stack.json"),
+    });
+    (options.endpoint_url, options.watch, options.keep) = (up.endpoint_url, up.watch, up.keep);
+    let mut stack = tokio::select! {
+        stack = Stack::up(options, progress.as_ref()) => stack?,
+        () = ending.asked() => {
+            progress.note("stopped before it was up");
+            return Ok(());
+        }
+    };
+    if up.json {
+        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(stack.description())?)?;
+    } else {
+        show(stack.description(), stack.state_file())?;
+    }
+    tokio::select! {
+        () = ending.asked() => {}
+        error = stack.failed() => {
+            stack.shutdown().await?;
+            return Err(error);
+        }
+    }
+    progress.note("taking everything down");
+    stack.shutdown().await
+}
+
+fn options(up: &Up) -> Result<UpOptions> {
+    let usual = Path::new("gridbell.toml");
+    match &up.config {
+        Some(file) => Ok(UpOptions::from_file(file)?),
+        None if usual.exists() => Ok(UpOptions::from_file(usual)?),
+        None => Ok(UpOptions::built_in(&ProviderUrls::new())?),
+    }
+}
+
+/// Being asked to end: Ctrl-C, a service manager, a terminal that closes.
+struct Ending([Signal; 3]);
+
+impl Ending {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be listened to");
+        Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
+    }
+
+    async fn asked(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+fn show(description: &Description, state: &Path) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let (bold, plain) = if out.is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    writeln!(out, "\n{bold}gridbell is up.{plain} Ctrl-C takes it down.\n")?;
+    for (name, source) in &description.sources {
+        writeln!(out, "  {bold}{name}{plain} ({})\n    {}", source.provider, source.url)?;
+    }
+    writeln!(out, "\n  signals   {}", description.queues.get("signals").map_or("", String::as_str))?;
+    writeln!(out, "  acks      {}", description.acks)?;
+    writeln!(out, "  mail      {}", description.mail)?;
+    writeln!(out, "  AWS       {} ({})", description.endpoint_url, description.region)?;
+    writeln!(out, "  all of it {}", state.display())?;
+    out.flush()?;
+    Ok(())
+}
