@@ -1,5 +1,6 @@
 //! Asking a provider: all pages of an answer, read into facts.
 
+use jiff::SignedDuration;
 use providers::{Answer, Look, Reading, UnreadableAnswer};
 
 use super::{Bound, Hydrate};
@@ -10,6 +11,9 @@ use crate::{
 
 /// No search that we make has more pages; a provider that never ends its pages must not hold an invocation.
 const MAX_PAGES: usize = 20;
+
+/// No further page is asked for after this long: with the last fetch it stays well below the function's timeout.
+const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(8);
 
 impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
     /// Asks, and reads the answer. It holds as of the instant before the first request.
@@ -27,6 +31,10 @@ impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C
                 Some(_) if pages.len() >= MAX_PAGES => {
                     let detail = format!("the answer has more than {MAX_PAGES} pages");
                     return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
+                }
+                Some(_) if self.world.now().duration_since(began_at) > MAX_PATIENCE => {
+                    let detail = format!("{} pages took too long, and there are more", pages.len());
+                    return Err(Trouble::new(TroubleKind::Provider, self.world.now(), detail));
                 }
                 next => token = next,
             }
