@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::civil::Date;
 use serde_json::Value;
 
 /// A request to the configured API, before host and key.
@@ -52,7 +53,7 @@ impl Id {
     }
 }
 
-/// A path below the configured base: constant segments and identifiers, nothing else.
+/// A path below the configured base: constant segments, an API version that is a date, and identifiers, nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiPath(String);
 
@@ -60,6 +61,11 @@ impl ApiPath {
     /// A path that the program spells out.
     pub fn fixed(path: &'static str) -> Self {
         Self(path.to_owned())
+    }
+
+    /// A path below an API version that is a date, such as `/2022-04-15/dispatches`.
+    pub fn versioned(version: Date, path: &'static str) -> Self {
+        Self(format!("/{version}{path}"))
     }
 
     /// One more segment.
@@ -79,5 +85,36 @@ impl ApiPath {
 impl fmt::Display for ApiPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_leave_its_segment() {
+        let check = |text: &str, taken: bool| assert_eq!(Id::parse(text).is_some(), taken, "{text:?}");
+        check("dkmq", true);
+        check("A-z_09", true);
+        check(&"a".repeat(128), true);
+        check(&"a".repeat(129), false);
+        check("", false);
+        check("..", false);
+        check("a/b", false);
+        check("a%2Fb", false);
+        check("a?b", false);
+        check("ä", false);
+        check("a\n", false);
+    }
+
+    #[test]
+    fn a_path_is_spelt_from_constants_dates_and_ids() {
+        let id = Id::parse("dkmq").unwrap();
+        let path = ApiPath::versioned(date(2022, 4, 15), "/dispatches").join(&id);
+        assert_eq!(path.as_str(), "/2022-04-15/dispatches/dkmq");
+        assert_eq!(ApiPath::fixed("/v1/interval-data").to_string(), "/v1/interval-data");
     }
 }

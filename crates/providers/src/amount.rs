@@ -1,0 +1,58 @@
+//! Kilowatts that a provider asks for.
+
+use dispatch::{Request, decimal, watts_from_kw};
+use serde_json::Value;
+
+use crate::fields::{brief, written};
+
+/// A number of kilowatts as a provider gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kilowatts {
+    /// Null or missing: what that means is the provider's own affair.
+    Absent,
+    /// To be reduced.
+    Reduce(Request),
+    /// What no target can be asked for, in the provider's own writing.
+    Impossible(String),
+}
+
+impl Kilowatts {
+    /// A number or a numeric text.
+    pub(crate) fn read(value: Option<&Value>) -> Self {
+        let Some(value) = value else { return Self::Absent };
+        match written(value) {
+            None => Self::Impossible("a value that is no number".to_owned()),
+            Some(text) => match decimal(text).and_then(watts_from_kw) {
+                Some(watts) => Self::Reduce(Request::Reduce { watts }),
+                None => Self::Impossible(format!("{:?}", brief(text))),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_numeric_texts_are_read_and_the_impossible_is_quoted() {
+        let reduce = |watts| Kilowatts::Reduce(Request::Reduce { watts });
+        let impossible = |what: &str| Kilowatts::Impossible(what.to_owned());
+        let check = |text: &str, expected: Kilowatts| {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(Kilowatts::read(Some(&value)), expected, "{text}");
+        };
+        check("5", reduce(5_000));
+        check("10.000", reduce(10_000));
+        check("\"27.5\"", reduce(27_500));
+        check("1e2", reduce(100_000));
+        check("0", reduce(0));
+        check("-5", impossible("\"-5\""));
+        check("100000.1", impossible("\"100000.1\""));
+        check("1e400", impossible("\"1e+400\""));
+        check("\"NaN\"", impossible("\"NaN\""));
+        check("\"\"", impossible("\"\""));
+        check("[5]", impossible("a value that is no number"));
+        assert_eq!(Kilowatts::read(None), Kilowatts::Absent);
+    }
+}

@@ -1,0 +1,113 @@
+use dispatch::{Rank, Says, TestReason};
+use serde_json::json;
+
+use super::*;
+use crate::testing::{self, check_fixtures, decode, look, parse, shown};
+
+const CREATE: &str = include_str!("fixtures/webhook_create.json");
+const LISTED: &str = include_str!("fixtures/answer_list.json");
+
+#[test]
+fn webhooks_become_looks() {
+    check_fixtures!("fixtures/webhook_*.json", "reading", |body| shown(&Voltus, &parse(&Voltus, body)));
+}
+
+#[test]
+fn answers_become_dispatches() {
+    let asked = look(&Voltus, CREATE);
+    check_fixtures!("fixtures/answer_*.json", "reading", |page| shown(&Voltus, &decode(&Voltus, &asked, page)));
+}
+
+#[test]
+fn only_the_handshake_is_a_ping() {
+    let check = |body: &str, ping: bool| assert_eq!(Voltus.is_ping(body), ping, "{body}");
+    check(include_str!("fixtures/webhook_ping.json"), true);
+    check(r#"{"resource":"","event":{"name":"","at":1e400},"more":[{}]}"#, true);
+    check(CREATE, false);
+    check(r#"{"event":{"name":""},"resource":"/2022-04-15/dispatches/dkmq"}"#, false);
+    check(r#"{"event":{"name":"dispatch.create"},"resource":""}"#, false);
+    check(r#"{"event":{"name":null},"resource":""}"#, false);
+    check(r#"{"event":{},"resource":""}"#, false);
+    check(r#"{"event":{"name":""}}"#, false);
+    check("{}", false);
+    check("null", false);
+    check("", false);
+    // Said twice, it is no handshake: another parser may have read the other one.
+    check(r#"{"event":{"name":""},"resource":"","resource":"/2022-04-15/dispatches/dkmq"}"#, false);
+}
+
+#[test]
+fn a_resource_leads_nowhere_but_to_a_dispatch() {
+    let check = |resource: &str, taken: bool| {
+        let body = json!({"event": {"name": "dispatch.update"}, "resource": resource}).to_string();
+        assert_eq!(parse(&Voltus, &body).is_ok(), taken, "{resource:?}");
+    };
+    check("/2022-04-15/dispatches/dkmq", true);
+    check("/2026-05-01/dispatches/A-z_9", true);
+    check("https://evil.example/2022-04-15/dispatches/dkmq", false);
+    check("//evil.example/2022-04-15/dispatches/dkmq", false);
+    check("///dispatches/dkmq", false);
+    check("\\\\evil.example/2022-04-15/dispatches/dkmq", false);
+    check("/2022-04-15/dispatches/dkmq/", false);
+    check("/2022-04-15/dispatches/dkmq/more", false);
+    check("/2022-04-15/dispatches/dkmq?x=1", false);
+    check("/2022-04-15/dispatches/dkmq#x", false);
+    check("/2022-04-15/dispatches/..", false);
+    check("/2022-04-15/dispatches/%2e%2e", false);
+    check("/2022-04-15/dispatches/", false);
+    check("/2022-04-15/dispatches", false);
+    check("/2022-04-15/sites/dkmq", false);
+    check("/2022-4-15/dispatches/dkmq", false);
+    check("/2022-02-30/dispatches/dkmq", false);
+    check("/20220415x/dispatches/dkmq", false);
+    check("/dispatches/dkmq", false);
+    check("2022-04-15/dispatches/dkmq", false);
+    check(" /2022-04-15/dispatches/dkmq", false);
+    check("/2022-04-15/dispatches/dkmq\r\nhost: evil", false);
+    check(&format!("/2022-04-15/dispatches/{}", "a".repeat(129)), false);
+}
+
+#[test]
+fn a_refused_resource_is_not_echoed() {
+    let body = json!({"event": {"name": "dispatch.update"}, "resource": "https://evil.example/?secret"}).to_string();
+    let reason = parse(&Voltus, &body).unwrap_err();
+    assert_eq!(reason, "`resource` is no path below the API's own host");
+}
+
+#[test]
+fn identical_webhooks_are_one_look() {
+    let update = include_str!("fixtures/webhook_update.json");
+    assert_eq!(look(&Voltus, CREATE).key, look(&Voltus, update).key);
+}
+
+#[test]
+fn a_sandbox_dispatch_is_a_test_though_it_says_otherwise() {
+    let origin = testing::origin(&Voltus, true);
+    let looks = testing::parse_from(&Voltus, &origin, CREATE).unwrap().looks;
+    let facts = decode(&Voltus, &looks[0], LISTED).unwrap().facts;
+    let Says::Dispatch(said) = &facts[0].says else { panic!("{facts:?}") };
+    assert_eq!(said.statement.test_reason, Some(TestReason::Sandbox));
+}
+
+#[test]
+fn the_providers_number_ranks_where_it_has_one() {
+    let rank = |number: serde_json::Value| {
+        let page = json!({"id": "dkmq", "start_time": "2023-12-01T16:50:00Z", "modification_number": number});
+        let reading = decode(&Voltus, &look(&Voltus, CREATE), &page.to_string()).unwrap();
+        let Says::Dispatch(said) = &reading.facts[0].says else { panic!("{reading:?}") };
+        (said.rank, reading.findings.len())
+    };
+    assert_eq!(rank(json!(3)), (Rank::Numbered(3, testing::NOW), 0));
+    assert_eq!(rank(json!("3")), (Rank::Numbered(3, testing::NOW), 0));
+    assert_eq!(rank(json!(null)), (Rank::Fetched(testing::NOW), 0));
+    assert_eq!(rank(json!(-1)), (Rank::Fetched(testing::NOW), 1));
+}
+
+#[test]
+fn a_look_of_another_provider_is_refused() {
+    let mut foreign = look(&Voltus, CREATE);
+    foreign.context = json!({"meter_id": "m"});
+    assert!(matches!(Voltus.ask(&foreign, None), Err(UnreadableAnswer::Look(_))));
+    foreign.context = json!({"date": "2022-04-15", "id": "../sites"});
+    assert!(matches!(Voltus.ask(&foreign, None), Err(UnreadableAnswer::Look(_))));
+}
