@@ -1,0 +1,153 @@
+use dispatch::{Request, TestReason};
+use serde_json::json;
+
+use super::*;
+use crate::testing::{self, check_fixtures, decode, decode_pages, parse, shown};
+
+const METER: &str = include_str!("fixtures/notification_meter.json");
+const GROUP: &str = include_str!("fixtures/notification_group.json");
+
+fn facts(body: &str) -> Vec<Fact> {
+    parse(&Leap, body).expect("a notification").facts
+}
+
+fn said(fact: &Fact) -> &Statement {
+    let Says::Dispatch(said) = &fact.says else { panic!("{fact:?}") };
+    &said.statement
+}
+
+/// The look that settles the first event of a notification.
+fn settle(body: &str) -> Look {
+    Leap.settle(&facts(body)[0], None).expect("a look")
+}
+
+#[test]
+fn notifications_become_dispatches() {
+    check_fixtures!("fixtures/notification_*.json", "reading", |body| shown(&Leap, &parse(&Leap, body)));
+}
+
+#[test]
+fn meter_searches_become_dispatches() {
+    check_fixtures!("fixtures/search_meter*.json", "reading", |page| shown(
+        &Leap,
+        &decode(&Leap, &settle(METER), page)
+    ));
+}
+
+#[test]
+fn group_searches_become_dispatches() {
+    check_fixtures!("fixtures/search_group*.json", "reading", |page| shown(
+        &Leap,
+        &decode(&Leap, &settle(GROUP), page)
+    ));
+}
+
+#[test]
+fn pages_are_followed_and_joined() {
+    let (first, second) =
+        (include_str!("fixtures/search_meter_page_1.json"), include_str!("fixtures/search_meter_page_2.json"));
+    let look = settle(METER);
+    let token = Leap.next_page(&look, first).expect("a token");
+    assert_eq!(Leap.ask(&look, Some(&token)).unwrap().body.unwrap()["page_token"], json!(token));
+    assert_eq!(Leap.next_page(&look, second), None);
+    assert_eq!(Leap.next_page(&look, "no page"), None);
+
+    let facts = decode_pages(&Leap, &look, &[first, second]).unwrap().facts;
+    let [event] = facts.as_slice() else { panic!("{facts:?}") };
+    assert_eq!(said(event).targets.len(), 2);
+    assert_eq!(said(event).request, Request::Reduce { watts: 15_000 });
+}
+
+#[test]
+fn a_search_asks_for_the_hidden_events_too() {
+    let asked = |body: &str| {
+        let Ask { path, body, .. } = Leap.ask(&settle(body), None).unwrap();
+        json!({ "path": path.as_str(), "body": body })
+    };
+    let meter = json!({"path": "/dispatch/meter/search", "body": {
+        "meter_event_ids": ["11cfced0-16f4-4fb7-b72e-5ff939ae541e"],
+        "start_date": "2023-06-04T00:00:00Z", "end_date": "2023-06-06T01:00:00Z",
+        "exclude_real_time_events": false, "exclude_voluntary_events": false}});
+    assert_eq!(asked(METER), meter);
+    let group = json!({"path": "/dispatch/group/search", "body": {
+        "market_group_event_ids": ["114751e8-c0df-4d69-8a4f-9e7cebef1f84"],
+        "start_date": "2023-06-03T23:00:00Z", "end_date": "2023-06-06T00:00:00Z",
+        "exclude_real_time_events": false, "exclude_voluntary_events": false}});
+    assert_eq!(asked(GROUP), group);
+}
+
+#[test]
+fn a_search_spans_push_and_known_but_never_more_than_31_days() {
+    let push = said(&facts(METER)[0]).clone();
+    let moved = |days: i64, end: Option<i64>| {
+        let start = shift(push.start, SignedDuration::from_hours(24 * days));
+        Statement { start, end: end.map(|hours| shift(start, SignedDuration::from_hours(hours))), ..push.clone() }
+    };
+    let check = |known: Statement, from: &str, to: &str| {
+        let (start, end) = window(&push, Some(&known));
+        assert_eq!((start.to_string(), end.to_string()), (from.to_owned(), to.to_owned()));
+        assert!(start <= push.start && push.start < end && end.duration_since(start) <= MAX_SEARCH);
+    };
+    check(moved(3, Some(1)), "2023-06-04T00:00:00Z", "2023-06-09T01:00:00Z");
+    check(moved(-3, None), "2023-06-01T00:00:00Z", "2023-06-06T01:00:00Z");
+    check(moved(-60, Some(1)), "2023-06-04T00:00:00Z", "2023-06-06T01:00:00Z");
+    check(moved(60, Some(1)), "2023-06-04T00:00:00Z", "2023-07-05T00:00:00Z");
+    check(moved(0, Some(-1_000)), "2023-06-04T00:00:00Z", "2023-06-06T01:00:00Z");
+}
+
+#[test]
+fn tests_are_told_apart_and_the_sandbox_goes_first() {
+    let reason = |sandbox: bool, integration: bool, communication: bool| {
+        let mut body: Value = serde_json::from_str(METER).unwrap();
+        body["integration_test_notification"] = integration.into();
+        body["communication_test"] = communication.into();
+        let reading = testing::parse_from(&Leap, &testing::origin(&Leap, sandbox), &body.to_string()).unwrap();
+        assert_eq!(reading.facts.len(), 3);
+        said(&reading.facts[0]).test_reason
+    };
+    assert_eq!(reason(true, true, true), Some(TestReason::Sandbox));
+    assert_eq!(reason(false, true, true), Some(TestReason::Integration));
+    assert_eq!(reason(false, false, true), Some(TestReason::Communication));
+    assert_eq!(reason(false, false, false), None);
+}
+
+#[test]
+fn the_order_of_slots_decides_nothing() {
+    let forward = include_str!("fixtures/notification_meter_twice_differs.json");
+    let mut body: Value = serde_json::from_str(forward).unwrap();
+    let Some(Value::Array(items)) = body.get_mut("meter_dispatches") else { panic!("no items") };
+    items.reverse();
+    for item in items.iter_mut() {
+        item["timeslots"].as_array_mut().expect("slots").reverse();
+    }
+    let (forward, backward) = (facts(forward), facts(&body.to_string()));
+    assert!(said(&forward[0]).asks_the_same(said(&backward[0])));
+}
+
+#[test]
+fn ten_thousand_slots_are_one_dispatch() {
+    let items: Vec<Value> = (0..10_000).map(|meter| slot_of(&format!("m{meter}"), "e")).collect();
+    let facts = facts(&json!({ "meter_dispatches": items }).to_string());
+    assert_eq!(facts.len(), 1);
+    assert_eq!(said(&facts[0]).targets.len(), 10_000);
+    assert_eq!(said(&facts[0]).request, Request::Reduce { watts: 10_000_000 });
+}
+
+#[test]
+fn a_group_that_repeats_its_meters_without_end_is_cut_off() {
+    let meters: Vec<String> = (0..50_000).map(|meter| format!("m{meter}")).collect();
+    let slots: Vec<Value> = (0..5_000).map(|event| group_slot(&format!("e{event}"))).collect();
+    let body = json!({"group_dispatches": [{"market_group_id": "g", "meter_ids": meters, "timeslots": slots}]});
+    let reading = parse(&Leap, &body.to_string()).unwrap();
+    assert!((1..20).contains(&reading.facts.len()), "{} facts", reading.facts.len());
+    assert!(!reading.findings.is_empty());
+}
+
+fn slot_of(meter: &str, event: &str) -> Value {
+    json!({"meter_id": meter, "timeslots": [
+        {"meter_event_id": event, "start_time": "2023-06-05T00:00:00Z", "end_time": "2023-06-05T01:00:00Z", "energy_kw": 1}]})
+}
+
+fn group_slot(event: &str) -> Value {
+    json!({"market_group_event_id": event, "start_time": "2023-06-05T00:00:00Z", "end_time": "2023-06-05T01:00:00Z"})
+}
