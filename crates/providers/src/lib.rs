@@ -4,8 +4,18 @@
 //! who asks, where and with which key is not its business, so an outgoing address cannot even be expressed here.
 //! Adding a provider: one folder, one line in [`PROVIDERS`].
 
+mod amount;
 mod ask;
+mod fields;
+mod findings;
+mod instant;
+mod leap;
+mod nvgrid;
 mod reading;
+mod voltus;
+
+#[cfg(test)]
+mod testing;
 
 pub use ask::{ApiPath, Ask, Id, KeyHeader, Method};
 pub use reading::{Answer, Delivery, Finding, Look, Reading, Unreadable, UnreadableAnswer};
@@ -13,7 +23,7 @@ pub use reading::{Answer, Delivery, Finding, Look, Reading, Unreadable, Unreadab
 use dispatch::Fact;
 
 /// Every provider that a source can name.
-pub static PROVIDERS: &[&dyn Provider] = &[];
+pub static PROVIDERS: &[&dyn Provider] = &[&voltus::Voltus, &leap::Leap, &nvgrid::NvGrid];
 
 /// The provider of that name.
 pub fn provider(name: &str) -> Option<&'static dyn Provider> {

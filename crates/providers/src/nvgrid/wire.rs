@@ -1,0 +1,141 @@
+//! NVIDIA DPS NvGrid's payload: what a data centre's power does after a load target.
+
+use dispatch::{PowerEventKind, decimal};
+use jiff::Timestamp;
+use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
+use serde_json::Value;
+
+use crate::fields::{Fields, Reason, brief, written};
+
+/// Beyond this (10 GW) a load is a slip of the unit: no data centre is near it.
+const MAX_W: u64 = 10_000_000_000;
+
+/// `event`, in lower snake case or as the enum of the `.proto` spells it.
+pub(super) fn event(name: &str) -> Option<PowerEventKind> {
+    let name = name.trim().to_ascii_lowercase();
+    match name.strip_prefix("power_event_").unwrap_or(&name) {
+        "start_ramp_down" => Some(PowerEventKind::StartRampDown),
+        "end_ramp_down" => Some(PowerEventKind::EndRampDown),
+        "start_ramp_up" => Some(PowerEventKind::StartRampUp),
+        "end_ramp_up" => Some(PowerEventKind::EndRampUp),
+        _ => None,
+    }
+}
+
+/// The payload of one of the four events.
+#[derive(Debug)]
+pub(super) struct Payload {
+    /// `feed_tag`; may be missing.
+    pub feed: Option<String>,
+    /// `correlation_id`
+    pub correlation_id: String,
+    /// `start_time`
+    pub start: Timestamp,
+    /// `end_time`; omitted: for ever.
+    pub end: Option<Timestamp>,
+    /// `strategy`
+    pub strategy: Option<String>,
+    /// `target_load` in watts.
+    pub target_w: u64,
+    /// `prev_target_load` in watts.
+    pub previous_w: Result<Option<u64>, Reason>,
+    /// `calculated_load` in watts.
+    pub measured_w: Result<Option<u64>, Reason>,
+    /// `compliant`
+    pub compliant: Result<Option<bool>, Reason>,
+}
+
+impl Payload {
+    /// Identity, times and target have to be readable; what was measured does not.
+    pub(super) fn read(fields: Fields<'_>) -> Result<Self, Reason> {
+        let feed = match fields.get("feed_tag") {
+            None => None,
+            Some(Value::String(tag)) if tag.is_empty() => None,
+            Some(_) => Some(fields.id("feed_tag")?.to_owned()),
+        };
+        Ok(Self {
+            feed,
+            correlation_id: fields.id("correlation_id")?.to_owned(),
+            start: fields.needed_time("start_time")?,
+            end: fields.time("end_time")?,
+            strategy: fields.label("strategy"),
+            target_w: load(fields, "target_load")?.ok_or_else(|| Reason::new("`target_load` is missing"))?,
+            previous_w: load(fields, "prev_target_load"),
+            measured_w: load(fields, "calculated_load"),
+            compliant: fields.flag("compliant"),
+        })
+    }
+}
+
+/// A load `{"value": 6.5, "unit": "mw"}` in whole watts, rounded half to even at the last step.
+fn load(fields: Fields<'_>, name: &str) -> Result<Option<u64>, Reason> {
+    let Some(load) = fields.object(name)? else { return Ok(None) };
+    let of = |what: &str| Reason::new(format!("`{name}` has no {what}"));
+    let unit = load.get("unit").and_then(Value::as_str).ok_or_else(|| of("unit"))?;
+    let factor =
+        watts_per(unit).ok_or_else(|| Reason::new(format!("`{name}` has an unknown unit {:?}", brief(unit))))?;
+    let value = load.get("value").and_then(written).and_then(decimal).ok_or_else(|| of("number as its value"))?;
+    whole_watts(value, factor).map(Some).ok_or_else(|| Reason::new(format!("`{name}` is negative or over 10 GW")))
+}
+
+fn watts_per(unit: &str) -> Option<Decimal> {
+    let unit = unit.trim().to_ascii_lowercase();
+    let watts: u32 = match unit.strip_prefix("unit_").unwrap_or(&unit) {
+        "w" | "watt" | "watts" => 1,
+        "kw" | "kilowatt" | "kilowatts" => 1_000,
+        "mw" | "megawatt" | "megawatts" => 1_000_000,
+        _ => return None,
+    };
+    Some(Decimal::from(watts))
+}
+
+fn whole_watts(value: Decimal, factor: Decimal) -> Option<u64> {
+    let watts = value.checked_mul(factor)?.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
+    watts.to_u64().filter(|watts| *watts <= MAX_W)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn loads_in_every_unit_become_whole_watts() {
+        let check = |value: &str, unit: &str, expected: Option<u64>| {
+            let value: Value = serde_json::from_str(value).unwrap();
+            let object = json!({"load": {"value": value, "unit": unit}});
+            let read = load(Fields::of(&object).unwrap(), "load");
+            assert_eq!(read.ok().flatten(), expected, "{object}");
+        };
+        check("6.5", "mw", Some(6_500_000));
+        check("6500", "kW", Some(6_500_000));
+        check("6500000", "Watts", Some(6_500_000));
+        check("\"6.5\"", "UNIT_MEGAWATT", Some(6_500_000));
+        check("6.5e3", "kilowatts", Some(6_500_000));
+        check("0", "w", Some(0));
+        check("0.5", "w", Some(0));
+        check("1.5", "w", Some(2));
+        check("0.0025", "kw", Some(2));
+        check("10", "gw", None);
+        check("10000", "mw", Some(10_000_000_000));
+        check("10000.000001", "mw", None);
+        check("-1", "mw", None);
+        check("1e400", "mw", None);
+        check("null", "mw", None);
+        check("true", "mw", None);
+        check("5", "", None);
+    }
+
+    #[test]
+    fn events_in_every_spelling() {
+        let check = |name: &str, expected: Option<PowerEventKind>| assert_eq!(event(name), expected, "{name}");
+        check("start_ramp_down", Some(PowerEventKind::StartRampDown));
+        check("END_RAMP_DOWN", Some(PowerEventKind::EndRampDown));
+        check("POWER_EVENT_START_RAMP_UP", Some(PowerEventKind::StartRampUp));
+        check("power_event_end_ramp_up", Some(PowerEventKind::EndRampUp));
+        check("POWER_EVENT_UNSPECIFIED", None);
+        check("hold", None);
+        check("", None);
+    }
+}
