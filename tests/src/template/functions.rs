@@ -1,6 +1,6 @@
 //! Functions: what they run, what they are told, where they log.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Value, json};
 
@@ -83,6 +83,16 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "the variables are those that the code knows",
+        run: known_variables,
+        saboteurs: || {
+            vec![
+                remove("one that nobody sets", "/Globals/Function/Environment/Variables/GRIDBELL_LOG"),
+                set("one that nobody reads", "/Globals/Function/Environment/Variables/GRIDBELL_LOGS", json!("info")),
+            ]
+        },
+    },
+    Check {
         name: "the variables fit into what Lambda takes",
         run: |template| {
             let config =
@@ -107,6 +117,20 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 set("all of it for the configuration", "/Parameters/Config/MaxLength", json!(4096)),
                 remove("no limit", "/Parameters/Config/MaxLength"),
+            ]
+        },
+    },
+    Check {
+        name: "a stack without parameters starts",
+        run: |template| {
+            let default = template.at("/Parameters/Config/Default").as_str().unwrap_or_default();
+            let read = pipeline::config::Config::parse(default);
+            read.err().map(|error| format!("the default of Config: {error}")).into_iter().collect()
+        },
+        saboteurs: || {
+            vec![
+                set("an empty object", "/Parameters/Config/Default", json!("{}")),
+                remove("no default", "/Parameters/Config/Default"),
             ]
         },
     },
@@ -171,6 +195,34 @@ fn environment(template: &Template) -> Findings {
         must(&mut findings, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));
     }
     findings
+}
+
+fn known_variables(template: &Template) -> Findings {
+    let functions = template.functions();
+    let set: BTreeSet<String> =
+        functions.into_iter().flat_map(|id| template.environment(id)).map(|(name, _)| name).collect();
+    let read = variables_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/aws/src"));
+    let unset = read.difference(&set).map(|name| format!("`aws` reads {name}, which no function is given"));
+    let unread = set.difference(&read).map(|name| format!("{name} is given, and `aws` does not read it"));
+    unset.chain(unread).collect()
+}
+
+/// Every string literal in the Rust files below a folder that is the name of one of our variables.
+fn variables_in(folder: &Path) -> BTreeSet<String> {
+    let is_ours = |text: &&str| {
+        text.starts_with("GRIDBELL_") && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    };
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names.append(&mut variables_in(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = std::fs::read_to_string(path).unwrap();
+            names.extend(source.split('"').filter(is_ours).map(str::to_owned));
+        }
+    }
+    names
 }
 
 fn code(template: &Template) -> Findings {
