@@ -1,2 +1,6 @@
-//! receiver
-fn main() {}
+//! The receiver function: wiring only.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::receiver::run().await
+}

@@ -1,0 +1,101 @@
+//! One configuration and one HTTP client for all AWS services: each client of its own would build its TLS connector anew.
+
+use std::{fmt, time::Duration};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{behavior_version::BehaviorVersion, http::SharedHttpClient},
+};
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::{SdkConfig, region::Region};
+use pipeline::ports::PortError;
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(2);
+/// For one attempt.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// For a call with all its attempts: the receiver has 10 s to say 503 in, where a queue does not answer.
+const CALL: Duration = Duration::from_secs(8);
+const ATTEMPTS: u32 = 3;
+
+/// Where AWS is, and who we are there.
+#[derive(Clone)]
+pub struct Access {
+    /// The region.
+    pub region: Region,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// Something else than AWS itself: an emulator.
+    pub endpoint_url: Option<String>,
+    /// Private authorities to trust, as PEM.
+    pub extra_roots: Option<Vec<u8>>,
+}
+
+impl Access {
+    /// An emulator, or AWS where there is no endpoint URL, with a static key.
+    pub fn new(endpoint_url: Option<&str>, region: &str, key_id: &str, secret: &str) -> Self {
+        Self {
+            region: Region::new(region.to_owned()),
+            credentials: Credentials::new(key_id, secret, None, None, "given"),
+            endpoint_url: endpoint_url.map(str::to_owned),
+            extra_roots: None,
+        }
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("region", &self.region)
+            .field("endpoint_url", &self.endpoint_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The configuration that every client of this process shares.
+pub fn shared(access: Access) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(ATTEMPT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(CALL)
+        .build();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(access.region)
+        .credentials_provider(SharedCredentialsProvider::new(access.credentials))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts)
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .http_client(https(access.extra_roots));
+    config.set_endpoint_url(access.endpoint_url);
+    config.build()
+}
+
+fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
+    let mut trusted = TrustStore::empty().with_native_roots(false).with_pem_certificate(crate::roots::amazon_pem());
+    if let Some(pem) = extra_roots {
+        trusted.add_pem_certificate(pem);
+    }
+    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    match TlsContext::builder().with_trust_store(trusted).build() {
+        Ok(context) => builder.tls_context(context).build_https(),
+        // Reserved by the library: building a context from certificates that were read before does not fail.
+        Err(_) => builder.build_https(),
+    }
+}
+
+/// What an AWS call said, as a port says it: the error and its causes. Nothing that was sent stands in it.
+pub(crate) fn unavailable(port: &'static str, error: impl Into<BoxError>) -> PortError {
+    let error = error.into();
+    let causes = std::iter::successors(Some(&*error as &dyn std::error::Error), |error| error.source());
+    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
+    said.dedup();
+    PortError::Unavailable { port, reason: said.join(": ") }
+}

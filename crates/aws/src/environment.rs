@@ -1,0 +1,175 @@
+//! All that a function is told through its environment, read once at the cold start: a missing or bad value fails there, by its
+//! name and without its content.
+
+use std::fmt;
+
+use aws_credential_types::Credentials;
+use aws_types::region::Region;
+use pipeline::config::{Config, ConfigError};
+use tracing_subscriber::filter::Targets;
+
+use crate::client::Access;
+
+/// The configuration, one line of JSON.
+pub const CONFIG: &str = "GRIDBELL_CONFIG";
+/// What is logged: a filter such as `info` or `info,aws=debug`.
+pub const LOG: &str = "GRIDBELL_LOG";
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// Not set, or empty.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// Set to something that cannot be used.
+    #[error("{name} {problem}")]
+    Bad {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong, without the value.
+        problem: String,
+    },
+    /// The configuration cannot be used.
+    #[error("{CONFIG}: {0}")]
+    Config(#[from] ConfigError),
+    /// A file that a variable names cannot be used.
+    #[error("{name}: {path}: {problem}")]
+    File {
+        /// The variable.
+        name: &'static str,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Where a queue's URL stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// `deliveries`.
+    Deliveries,
+    /// `retries`.
+    Retries,
+    /// `alerts`.
+    Alerts,
+    /// `signals`.
+    Signals,
+}
+
+/// Where a table's name stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// `dispatches`.
+    Dispatches,
+    /// `deliveries`.
+    Deliveries,
+    /// `alerts`.
+    Alerts,
+}
+
+/// The variables of this process, or of a test.
+pub struct Environment<'a>(Box<Lookup<'a>>);
+
+type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+impl fmt::Debug for Environment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment([redacted])")
+    }
+}
+
+impl<'a> Environment<'a> {
+    /// Those of this process.
+    pub fn process() -> Self {
+        Self::new(|name| std::env::var(name).ok())
+    }
+
+    /// Those that a function knows.
+    pub fn new(lookup: impl Fn(&str) -> Option<String> + 'a) -> Self {
+        Self(Box::new(lookup))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> Result<Config, EnvironmentError> {
+        Ok(Config::parse(&self.required(CONFIG)?)?)
+    }
+
+    /// A queue's URL.
+    pub fn queue(&self, queue: Queue) -> Result<String, EnvironmentError> {
+        let name = match queue {
+            Queue::Deliveries => "GRIDBELL_DELIVERIES_QUEUE_URL",
+            Queue::Retries => "GRIDBELL_RETRIES_QUEUE_URL",
+            Queue::Alerts => "GRIDBELL_ALERTS_QUEUE_URL",
+            Queue::Signals => "GRIDBELL_SIGNALS_QUEUE_URL",
+        };
+        let url = self.required(name)?;
+        http_url(name, &url)?;
+        Ok(url)
+    }
+
+    /// A table's name.
+    pub fn table(&self, table: Table) -> Result<String, EnvironmentError> {
+        self.required(match table {
+            Table::Dispatches => "GRIDBELL_DISPATCHES_TABLE",
+            Table::Deliveries => "GRIDBELL_DELIVERIES_TABLE",
+            Table::Alerts => "GRIDBELL_ALERTS_TABLE",
+        })
+    }
+
+    /// What is logged; `info` where nothing is said.
+    pub fn log(&self) -> Result<Targets, EnvironmentError> {
+        let filter = self.optional(LOG).unwrap_or_else(|| "info".to_owned());
+        filter.parse().map_err(|_| bad(LOG, "is no filter such as `info` or `info,aws=debug`"))
+    }
+
+    /// Where AWS is and who we are there, as Lambda hands it to every function.
+    pub fn access(&self) -> Result<Access, EnvironmentError> {
+        let region = match self.optional("AWS_REGION") {
+            Some(region) => region,
+            None => self.optional("AWS_DEFAULT_REGION").ok_or(EnvironmentError::Missing("AWS_REGION"))?,
+        };
+        let credentials = Credentials::new(
+            self.required("AWS_ACCESS_KEY_ID")?,
+            self.required("AWS_SECRET_ACCESS_KEY")?,
+            self.optional("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        let endpoint_url = self.optional("AWS_ENDPOINT_URL");
+        if let Some(url) = &endpoint_url {
+            http_url("AWS_ENDPOINT_URL", url)?;
+        }
+        Ok(Access { region: Region::new(region), credentials, endpoint_url, extra_roots: self.extra_roots()? })
+    }
+
+    /// Certificates of private authorities, as PEM, from the file that `SSL_CERT_FILE` names.
+    pub fn extra_roots(&self) -> Result<Option<Vec<u8>>, EnvironmentError> {
+        const NAME: &str = "SSL_CERT_FILE";
+        let Some(path) = self.optional(NAME) else { return Ok(None) };
+        let file = |problem: String| EnvironmentError::File { name: NAME, path: path.clone(), problem };
+        let pem = std::fs::read(&path).map_err(|error| file(error.to_string()))?;
+        crate::roots::check(&pem).map_err(file)?;
+        Ok(Some(pem))
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn required(&self, name: &'static str) -> Result<String, EnvironmentError> {
+        self.optional(name).ok_or(EnvironmentError::Missing(name))
+    }
+}
+
+fn bad(name: &'static str, problem: impl Into<String>) -> EnvironmentError {
+    EnvironmentError::Bad { name, problem: problem.into() }
+}
+
+fn http_url(name: &'static str, url: &str) -> Result<(), EnvironmentError> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && url.parse::<http::Uri>().is_ok() => Ok(()),
+        _ => Err(bad(name, "is no http(s) URL")),
+    }
+}

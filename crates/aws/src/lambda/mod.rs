@@ -1,0 +1,43 @@
+//! The Lambda runtime: what every function shares.
+
+mod api;
+mod batch;
+
+use std::future::Future;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+pub use api::{ApiRequest, ApiResponse};
+pub use batch::{Batch, records};
+
+use crate::{
+    environment::{Environment, EnvironmentError},
+    telemetry,
+};
+
+/// Why a function stops, or an invocation fails.
+pub type Error = lambda_runtime::Error;
+
+/// Begins to log and reads the environment: what fails here stops the cold start, with the variable's name.
+pub(crate) fn cold_start<T>(set_up: impl FnOnce(&Environment<'_>) -> Result<T, EnvironmentError>) -> Result<T, Error> {
+    let environment = Environment::process();
+    let parts = environment.log().and_then(|filter| {
+        telemetry::start(filter);
+        set_up(&environment)
+    });
+    // As text: `main` prints its error's debug form, and this is for people.
+    parts.map_err(|error| error.to_string().into())
+}
+
+/// Hands every event to the function, as the JSON it came in: an event that does not parse is the function's to answer.
+pub(crate) async fn serve<F, Fut, R>(handle: F) -> Result<(), Error>
+where
+    F: Fn(Box<RawValue>) -> Fut,
+    Fut: Future<Output = Result<R, Error>>,
+    R: Serialize,
+{
+    // Boxed: the SDK's futures inside of the runtime's are nested too deeply for the compiler to lay out as one.
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| Box::pin(handle(event.payload)))).await
+}

@@ -1,0 +1,64 @@
+//! The receiver function: webhooks from the HTTP API into `deliveries`. It holds no secret and makes one call.
+
+use pipeline::receive::{Answer, Incoming, Receive};
+use serde_json::value::RawValue;
+
+use crate::{
+    client,
+    environment::Queue,
+    lambda::{self, ApiRequest, ApiResponse, Error},
+    sqs::DeliveriesQueue,
+    world::World,
+};
+
+/// Serves until Lambda ends the process.
+pub async fn run() -> Result<(), Error> {
+    let (config, intake) = lambda::cold_start(|environment| {
+        let aws = client::shared(environment.access()?);
+        Ok((environment.config()?, DeliveriesQueue::new(&aws, environment.queue(Queue::Deliveries)?)))
+    })?;
+    let receive = &Receive { config: &config, intake: &intake, world: &World };
+    lambda::serve(|event: Box<RawValue>| async move {
+        let request = ApiRequest::parse(&event).ok_or("the event is no request of an HTTP API")?;
+        let incoming = incoming(&request);
+        let answer = receive.handle(incoming).await;
+        log(&answer, &incoming, receive.config.sources.contains_key(incoming.source));
+        Ok(response(answer))
+    })
+    .await
+}
+
+/// A path that is no hook's names no source, and is answered like an unknown one.
+fn incoming(request: &ApiRequest) -> Incoming<'_> {
+    let (source, path_token) = match request.below("hooks") {
+        Some([source]) => (source.as_str(), None),
+        Some([source, token]) => (source.as_str(), Some(token.as_str())),
+        _ => ("", None),
+    };
+    Incoming {
+        method: &request.method,
+        source,
+        path_token,
+        header_token: request.header("x-api-key"),
+        content_encoding: request.header("content-encoding"),
+        body: &request.body,
+    }
+}
+
+fn response(answer: Answer) -> ApiResponse {
+    let mut response = ApiResponse::json(answer.status, answer.body);
+    response.headers.extend(answer.header);
+    response
+}
+
+fn log(answer: &Answer, request: &Incoming<'_>, known: bool) {
+    tracing::info!(
+        http.status = answer.status,
+        outcome = answer.outcome,
+        // A token in the wrong place of a path would stand here: only names that we gave are logged.
+        source.name = known.then_some(request.source),
+        delivery.id = answer.delivery,
+        body.bytes = request.body.len(),
+        "webhook"
+    );
+}

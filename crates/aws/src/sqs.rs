@@ -1,0 +1,188 @@
+//! The queues.
+
+use std::borrow::Cow;
+
+use aws_sdk_sqs::{Client, types::MessageAttributeValue};
+use aws_types::SdkConfig;
+use dispatch::{Signal, fifo_id};
+use pipeline::{
+    incident::Notice,
+    ports::{Intake, Outlet, PortError, SignalStream},
+    work::{Failed, Work},
+};
+use serde::Serialize;
+
+use crate::client::unavailable;
+
+/// The most that one message carries, its attributes included (1 MiB).
+const MAX_MESSAGE_BYTES: usize = 1_048_576;
+/// The longest that SQS holds a message back.
+const MAX_DELAY_S: u32 = 900;
+
+/// The door into `deliveries`: all that the receiver can do.
+#[derive(Debug, Clone)]
+pub struct DeliveriesQueue {
+    client: Client,
+    url: String,
+}
+
+/// The inner queues.
+#[derive(Debug, Clone)]
+pub struct InnerQueues {
+    client: Client,
+    urls: QueueUrls,
+}
+
+/// Where the inner queues are. A function that does not send to one has no URL of it.
+#[derive(Debug, Clone, Default)]
+pub struct QueueUrls {
+    /// `deliveries`.
+    pub deliveries: Option<String>,
+    /// `retries`.
+    pub retries: Option<String>,
+    /// `alerts`.
+    pub alerts: Option<String>,
+}
+
+/// The FIFO queue `signals`.
+#[derive(Debug, Clone)]
+pub struct SignalsQueue {
+    client: Client,
+    url: String,
+}
+
+impl DeliveriesQueue {
+    /// The queue with that URL.
+    pub fn new(aws: &SdkConfig, url: impl Into<String>) -> Self {
+        Self { client: Client::new(aws), url: url.into() }
+    }
+}
+
+impl InnerQueues {
+    /// The queues with those URLs.
+    pub fn new(aws: &SdkConfig, urls: QueueUrls) -> Self {
+        Self { client: Client::new(aws), urls }
+    }
+
+    async fn send(
+        &self,
+        (port, url): (&'static str, Option<&String>),
+        message: &impl Serialize,
+        delay_s: u32,
+    ) -> Result<(), PortError> {
+        let broken = |reason: String| PortError::Broken { port, reason };
+        let url = url.ok_or_else(|| broken("this function has no URL of the queue".to_owned()))?;
+        let json = serde_json::to_string(message).map_err(|error| broken(error.to_string()))?;
+        send(&self.client, (port, url), &json, delay_s).await
+    }
+}
+
+impl SignalsQueue {
+    /// The queue with that URL.
+    pub fn new(aws: &SdkConfig, url: impl Into<String>) -> Self {
+        Self { client: Client::new(aws), url: url.into() }
+    }
+}
+
+impl Intake for DeliveriesQueue {
+    async fn take(&self, message: &str) -> Result<(), PortError> {
+        send(&self.client, ("deliveries", &self.url), message, 0).await
+    }
+}
+
+impl Outlet for InnerQueues {
+    async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError> {
+        self.send(("deliveries", self.urls.deliveries.as_ref()), work, delay_s).await
+    }
+
+    async fn failed(&self, failed: &Failed) -> Result<(), PortError> {
+        self.send(("retries", self.urls.retries.as_ref()), failed, 0).await
+    }
+
+    async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
+        self.send(("alerts", self.urls.alerts.as_ref()), notice, delay_s).await
+    }
+}
+
+impl SignalStream for SignalsQueue {
+    async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
+        // One after the other: a batch may succeed in part, and then a later version of a subject would overtake an earlier.
+        for signal in signals {
+            self.publish_one(signal).await?;
+        }
+        Ok(())
+    }
+}
+
+impl SignalsQueue {
+    async fn publish_one(&self, signal: &Signal) -> Result<(), PortError> {
+        const PORT: &str = "signals";
+        let attributes = [("type", signal.kind.as_str()), ("source", &signal.source), ("test", as_text(signal.test))];
+        let body = sendable(&signal.body);
+        let size = body.len()
+            + attributes.iter().map(|(name, value)| name.len() + value.len() + "String".len()).sum::<usize>();
+        if size > MAX_MESSAGE_BYTES {
+            return Err(too_large(PORT, size));
+        }
+        let mut request = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .message_group_id(fifo_id(signal.subject.as_str()))
+            .message_deduplication_id(fifo_id(&signal.id()));
+        for (name, value) in attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            request = request.message_attributes(name, value.map_err(|error| unavailable(PORT, error))?);
+        }
+        Box::pin(request.send()).await.map_err(|error| unavailable(PORT, error))?;
+        Ok(())
+    }
+}
+
+async fn send(client: &Client, (port, url): (&'static str, &str), json: &str, delay_s: u32) -> Result<(), PortError> {
+    let body = sendable(json);
+    if body.len() > MAX_MESSAGE_BYTES {
+        return Err(too_large(port, body.len()));
+    }
+    let mut request = client.send_message().queue_url(url).message_body(body);
+    if delay_s > 0 {
+        request = request.delay_seconds(i32::try_from(delay_s.min(MAX_DELAY_S)).unwrap_or_default());
+    }
+    Box::pin(request.send()).await.map_err(|error| unavailable(port, error))?;
+    Ok(())
+}
+
+/// JSON text as SQS takes it: U+FFFE and U+FFFF stand in it only inside of strings, and there an escape means the same.
+fn sendable(json: &str) -> Cow<'_, str> {
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        Cow::Owned(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
+    } else {
+        Cow::Borrowed(json)
+    }
+}
+
+fn as_text(test: bool) -> &'static str {
+    if test { "true" } else { "false" }
+}
+
+fn too_large(port: &'static str, bytes: usize) -> PortError {
+    PortError::Broken { port, reason: format!("a message of {bytes} bytes; SQS carries {MAX_MESSAGE_BYTES}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sqs_refuses_is_escaped_and_means_the_same() {
+        let check = |text: &str| {
+            let json = serde_json::to_string(text).unwrap();
+            let sent = sendable(&json);
+            assert!(sent.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)), "{sent}");
+            assert_eq!(serde_json::from_str::<String>(&sent).unwrap(), text);
+        };
+        check("plain");
+        check("\u{0}\u{1f}\u{7f}\u{ffff}\u{fffe}😀\\\u{ffff}");
+    }
+}

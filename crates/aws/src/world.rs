@@ -1,0 +1,28 @@
+//! Time and chance as they are.
+
+use jiff::Timestamp;
+use pipeline::ports::{Chance, Clock};
+use uuid::Uuid;
+
+/// The real world.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct World;
+
+impl Clock for World {
+    #[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl Chance for World {
+    #[expect(clippy::disallowed_methods, reason = "this is where chance comes in")]
+    fn unique(&self) -> String {
+        // Ordered by time, so that deliveries are listed as they came.
+        Uuid::now_v7().to_string()
+    }
+
+    fn up_to(&self, most: u64) -> u64 {
+        fastrand::u64(0..=most)
+    }
+}
