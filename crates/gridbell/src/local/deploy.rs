@@ -192,7 +192,7 @@ impl LocalName for roxmltree::Node<'_, '_> {
     }
 }
 
-/// Puts the keys in, and says where only a placeholder stands.
+/// Puts the keys in, says where only a placeholder stands, and returns the parameters that were not there before.
 pub(super) async fn put_secrets(
     api: &AwsApi,
     secrets: &[super::prepare::Secret],
@@ -200,12 +200,14 @@ pub(super) async fn put_secrets(
 ) -> Result<Vec<String>> {
     let mut made = Vec::new();
     for secret in secrets {
-        let is_new = api.put_secret(&secret.parameter, &secret.value, !secret.placeholder).await?;
+        let is_new = api.put_secret(&secret.parameter, &secret.value, false).await?;
         if is_new {
             made.push(secret.parameter.clone());
         }
-        if is_new && secret.placeholder {
-            note(&secret.parameter);
+        match (secret.placeholder, is_new) {
+            (true, true) => note(&secret.parameter),
+            (false, false) => drop(api.put_secret(&secret.parameter, &secret.value, true).await?),
+            _ => {}
         }
     }
     Ok(made)

@@ -12,12 +12,7 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{
-    aws_api::REGION,
-    files,
-    guard::{Guard, Guarded},
-    token,
-};
+use super::{aws_api::REGION, files, guard::Guarded, stack::Ground, token};
 use crate::progress::Progress;
 
 /// How long it may take to answer: 0.5 s is usual, a cold disk and a busy machine take more.
@@ -25,6 +20,9 @@ const STARTING: Duration = Duration::from_mins(1);
 
 /// How often another port is tried, where somebody took the one that was free.
 const PORTS: usize = 5;
+
+/// The log's name in the stack's folder.
+const LOG: &str = "emulator.log";
 
 /// A running emulator. Dropping it ends it, its functions too.
 #[derive(Debug)]
@@ -34,26 +32,20 @@ pub(super) struct Emulator {
     pub(super) log: PathBuf,
 }
 
-/// Starts an emulator from the virtual environment `home`; its log and its files go into `folder`.
-pub(super) async fn start(
-    guard: &Guard,
-    home: &Path,
-    folder: &Path,
-    http: &Client,
-    progress: &dyn Progress,
-) -> Result<Emulator> {
+/// Starts an emulator from the virtual environment `home`; its log and its files go into the stack's folder.
+pub(super) async fn start(ground: &Ground, home: &Path, progress: &dyn Progress) -> Result<Emulator> {
     let step = progress.step("AWS");
     step.at("starts the emulator");
-    let log = folder.join("emulator.log");
+    let log = ground.folder.path.join(LOG);
     for _ in 0..PORTS {
         let port = free_port()?;
         // The health answer repeats this, so another emulator on the same port is not taken for ours.
         let nonce = token::random();
-        let mut process = spawn(guard, home, folder, &log, port, &nonce)?;
+        let mut process = spawn(ground, home, &log, port, &nonce)?;
         let endpoint = Url::parse(&format!("http://127.0.0.1:{port}"))?;
         let deadline = Instant::now() + STARTING;
         while process.is_running() {
-            if healthy(http, &endpoint, &nonce).await {
+            if healthy(&ground.http, &endpoint, &nonce).await {
                 step.done(&format!("answers at http://127.0.0.1:{port}"));
                 return Ok(Emulator { endpoint, process, log });
             }
@@ -75,12 +67,13 @@ pub(super) async fn start(
     bail!("no free port was left on 127.0.0.1 after {PORTS} tries")
 }
 
-fn spawn(guard: &Guard, home: &Path, folder: &Path, log: &Path, port: u16, nonce: &str) -> Result<Guarded> {
+fn spawn(ground: &Ground, home: &Path, log: &Path, port: u16, nonce: &str) -> Result<Guarded> {
+    let folder = &ground.folder.path;
     let temporary = folder.join("tmp");
     std::fs::create_dir_all(&temporary)?;
     let output = std::fs::File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
     let endpoint = format!("http://127.0.0.1:{port}");
-    let mut command = guard.command(home.join("bin/ministack"));
+    let mut command = ground.guard.command_of(ground.state.path(), home.join("bin/ministack"));
     // The functions inherit the emulator's environment: nothing of the user's may get there.
     command.env_clear();
     for name in ["PATH", "HOME", "SSL_CERT_FILE"] {

@@ -40,7 +40,9 @@ pub(super) async fn build(
     let step = progress.step("functions");
     step.at("asks cargo");
     let mut cargo = guard.command(&workspace.cargo);
-    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|name| ["--package", name]));
+    // By binary, not by package: cargo then chooses features for the whole workspace, as it did for `cargo run` and `cargo test`,
+    // and builds nothing twice that is built already.
+    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|name| ["--bin", name]));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

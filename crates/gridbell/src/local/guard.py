@@ -1,6 +1,8 @@
 """Runs a command, and ends it with everything that it started as soon as gridbell is gone.
 
-    python3 guard.py COMMAND [ARGUMENT ...]
+    python3 guard.py FILE COMMAND [ARGUMENT ...]
+
+FILE is removed when the command ends: it describes what then is gone. "-" stands for none.
 
 Standard input is a pipe whose other end gridbell holds: its end of file means that gridbell has ended, however it
 ended, `kill -9` included. The guard leads a process group of its own, so a Ctrl-C in the terminal reaches gridbell
@@ -77,6 +79,7 @@ def end_all():
 
 
 def main():
+    file, *command = sys.argv[1:]
     adopt_orphans()
     waker, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -84,9 +87,9 @@ def main():
     for number in (*ENDING, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     try:
-        child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     except OSError as error:
-        sys.exit(f"{sys.argv[1]}: {error.strerror}")
+        sys.exit(f"{command[0]}: {error.strerror}")
     while child.poll() is None:
         ready, _, _ = select.select([0, waker], [], [])
         if 0 in ready and not os.read(0, 64):
@@ -94,6 +97,11 @@ def main():
         if waker in ready and any(number in ENDING for number in os.read(waker, 64)):
             break
     status = child.poll()
+    if file != "-":
+        try:
+            os.remove(file)
+        except OSError:
+            pass  # It was not written yet, or gridbell has removed it.
     end_all()
     os._exit(143 if status is None else status if status >= 0 else 128 - status)
 

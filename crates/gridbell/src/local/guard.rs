@@ -38,8 +38,13 @@ impl Guard {
 
     /// A command that will run under the guard; arguments, environment and output are the caller's to add.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        self.command_of(Path::new("-"), program)
+    }
+
+    /// The same for a command that `file` describes: the guard removes it when the command ends.
+    pub(super) fn command_of(&self, file: &Path, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(&self.python);
-        command.args(["-I", "-S"]).arg(&self.script).arg(program).stdin(Stdio::piped()).process_group(0);
+        command.args(["-I", "-S"]).arg(&self.script).arg(file).arg(program).stdin(Stdio::piped()).process_group(0);
         command
     }
 }

@@ -13,6 +13,7 @@ mod mail;
 mod options;
 mod package;
 mod prepare;
+mod raise;
 mod ready;
 mod run_folder;
 mod stack;

@@ -7,13 +7,14 @@ use std::{
 
 use url::Url;
 
+use super::prepare::placeholder_key;
 use crate::config::{Config, ConfigError, Provider};
 
 /// Bases of the providers' APIs, for the built-in configuration: where the stand-ins listen.
 pub type ProviderUrls = BTreeMap<Provider, Url>;
 
 /// How a stack is brought up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UpOptions {
     /// The configuration, `env:` references still in it.
     pub config: Config,
@@ -27,8 +28,20 @@ pub struct UpOptions {
     pub keep: bool,
     /// Further parameters for the template.
     pub parameters: BTreeMap<String, String>,
+    /// Values for `ssm:` references by their path, put into the endpoint before anything starts; a reference that is not
+    /// among them gets a placeholder where nothing stands yet.
+    pub secrets: BTreeMap<String, String>,
     /// Values for `env:` references, looked up before gridbell's own environment.
     pub variables: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for UpOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpOptions")
+            .field("config", &self.config)
+            .field("endpoint_url", &self.endpoint_url)
+            .finish_non_exhaustive()
+    }
 }
 
 impl UpOptions {
@@ -41,16 +54,19 @@ impl UpOptions {
             watch: false,
             keep: false,
             parameters: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             variables: BTreeMap::new(),
         }
     }
 
-    /// The same with the built-in configuration: one source per provider, `<provider>-demo`.
+    /// The same with the built-in configuration: one source per provider, `<provider>-demo`, its key [`placeholder_key`].
     ///
     /// # Errors
     /// An address among `urls` that a configuration may not hold.
     pub fn built_in(urls: &ProviderUrls) -> Result<Self, ConfigError> {
-        built_in(urls).map(Self::new)
+        let config = built_in(urls)?;
+        let secrets = config.sources.keys().map(|name| (format!("/gridbell/{name}"), placeholder_key(name))).collect();
+        Ok(Self { secrets, ..Self::new(config) })
     }
 
     /// The configuration from a file.

@@ -40,15 +40,22 @@ pub fn placeholder_key(source: &str) -> String {
     format!("placeholder-of-{source}")
 }
 
-/// Prepares a configuration. `variables` looks up gridbell's own environment.
-pub(super) fn prepare(mut config: Config, variables: &dyn Fn(&str) -> Option<String>) -> Result<Prepared, ConfigError> {
+/// Prepares a configuration. `known` are values of `ssm:` references; `variables` looks up gridbell's own environment.
+pub(super) fn prepare(
+    mut config: Config,
+    known: &BTreeMap<String, String>,
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> Result<Prepared, ConfigError> {
     let mut secrets = Vec::new();
     let mut tokens = BTreeMap::new();
     for (name, source) in &mut config.sources {
         match &source.api_key {
             None => {}
             Some(Reference::Ssm(path)) => {
-                secrets.push(Secret { parameter: path.clone(), value: placeholder_key(name), placeholder: true });
+                let value = known.get(path).cloned();
+                let placeholder = value.is_none();
+                let value = value.unwrap_or_else(|| placeholder_key(name));
+                secrets.push(Secret { parameter: path.clone(), value, placeholder });
             }
             Some(Reference::Env(variable)) => {
                 let value = variables(variable)
@@ -97,7 +104,8 @@ mod tests {
     #[test]
     fn keys_become_parameters_and_tokens_hashes() {
         let config = Config::parse("f", TEXT).expect("good");
-        let prepared = prepare(config, &|name| (name == "KEY").then(|| "s3cr3t".to_owned())).expect("prepared");
+        let prepared =
+            prepare(config, &BTreeMap::new(), &|name| (name == "KEY").then(|| "s3cr3t".to_owned())).expect("prepared");
         assert_eq!(prepared.config.sources["v"].api_key, Some(Reference::Ssm("/gridbell/v".to_owned())));
         assert_eq!(prepared.config.sources["v"].tokens, [TokenHash::of(&prepared.tokens["v"])]);
         assert_eq!(prepared.tokens.len(), 1);
@@ -113,7 +121,7 @@ mod tests {
     #[test]
     fn a_variable_that_is_not_set_is_named_with_its_line() {
         let config = Config::parse("gridbell.toml", TEXT).expect("good");
-        let error = prepare(config, &|_| Some(" ".to_owned())).expect_err("refused").to_string();
+        let error = prepare(config, &BTreeMap::new(), &|_| Some(" ".to_owned())).expect_err("refused").to_string();
         assert_eq!(
             error,
             "gridbell.toml:3:11: sources.v.api_key: KEY is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/v\""

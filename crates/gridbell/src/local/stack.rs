@@ -1,29 +1,23 @@
 //! Bringing a stack up, step by step, and down again.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::{Context, Result, bail};
-use url::Url;
+use anyhow::{Context, Result};
 
 use super::{
-    aws_api::{AwsApi, REGION},
-    deploy::{self, Deployment, Outputs, output},
+    aws_api::AwsApi,
+    deploy::{Deployment, Outputs},
     emulator::{self, Emulator},
-    files, functions,
+    files,
     guard::{Guard, Guarded},
     http, mail,
     options::UpOptions,
-    package,
-    prepare::{self, Prepared},
+    prepare,
+    raise::{self, Place},
     ready,
     run_folder::RunFolder,
-    state::{Description, SourceDescription, StateFile},
-    token,
-    tools::{self, Python, Tool},
+    state::{Description, StateFile},
+    tools::Python,
     watch,
     workspace::Workspace,
 };
@@ -55,13 +49,13 @@ struct Foreign {
 }
 
 /// The ground that every stack stands on.
-struct Ground {
-    workspace: Workspace,
-    python: Python,
-    guard: Guard,
-    folder: RunFolder,
-    state: StateFile,
-    api_http: reqwest::Client,
+pub(super) struct Ground {
+    pub(super) workspace: Workspace,
+    pub(super) python: Python,
+    pub(super) guard: Guard,
+    pub(super) folder: RunFolder,
+    pub(super) state: StateFile,
+    pub(super) http: reqwest::Client,
 }
 
 impl Ground {
@@ -75,7 +69,7 @@ impl Ground {
             Some(file) => StateFile::claim(file, &own.join("locks"))?,
             None => StateFile::claim(&folder.path.join("stack.json"), &own.join("locks"))?,
         };
-        Ok(Self { workspace, python, guard, folder, state, api_http: http::client()? })
+        Ok(Self { workspace, python, guard, folder, state, http: http::client()? })
     }
 }
 
@@ -86,30 +80,29 @@ impl Stack {
     /// Whatever stands in the way, with the way out where there is one; nothing that was started is left running.
     pub async fn up(options: UpOptions, progress: &dyn Progress) -> Result<Self> {
         let lookup = |name: &str| options.variables.get(name).cloned().or_else(|| std::env::var(name).ok());
-        let prepared = prepare::prepare(options.config.clone(), &lookup)?;
+        let prepared = prepare::prepare(options.config.clone(), &options.secrets, &lookup)?;
         let ground = {
             let state = options.state.clone();
             tokio::task::spawn_blocking(move || Ground::lay(state.as_deref())).await??
         };
         let (place, (packages, watch_home)) =
-            tokio::try_join!(place(&options, &ground, progress), code(&options, &ground, progress))?;
+            tokio::try_join!(raise::place(&options, &ground, progress), raise::code(&options, &ground, progress))?;
         let (emulator, api) = match place {
             Place::Foreign(endpoint) => {
                 let key = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_else(|_| "test".to_owned());
-                (None, AwsApi::new(ground.api_http.clone(), endpoint, &key))
+                (None, AwsApi::new(ground.http.clone(), endpoint, &key))
             }
             Place::Own(home) => {
-                let own =
-                    emulator::start(&ground.guard, &home, &ground.folder.path, &ground.api_http, progress).await?;
-                let api = AwsApi::new(ground.api_http.clone(), own.endpoint.clone(), "test");
+                let own = emulator::start(&ground, &home, progress).await?;
+                let api = AwsApi::new(ground.http.clone(), own.endpoint.clone(), "test");
                 (Some(own), api)
             }
         };
         let hosting = watch_home.map(watch::Hosting::choose).transpose()?;
         let foreign = emulator.is_none();
-        let deployment = deployment(&options, &prepared, packages, hosting.as_ref(), foreign)?;
+        let deployment = raise::deployment(&options, &prepared, packages, hosting.as_ref(), foreign)?;
 
-        let raised = raise(&ground, &api, &prepared, &deployment, hosting, progress).await;
+        let raised = raise::raise(&ground, &api, &prepared, &deployment, hosting, progress).await;
         let (outputs, secrets, watch) = match raised {
             Ok(raised) => raised,
             Err(error) => {
@@ -125,7 +118,7 @@ impl Stack {
             }
         };
         let mail = mail::serve(api.clone()).await?;
-        let description = describe(&api, &prepared, &outputs, &mail.url)?;
+        let description = raise::describe(&api, &prepared, &outputs, &mail.url)?;
         let mut stack = Self {
             state: ground.state,
             mail,
@@ -253,135 +246,4 @@ async fn ended(process: Option<&mut Guarded>) {
         Some(process) => drop(process.wait().await),
         None => std::future::pending().await,
     }
-}
-
-type Packages = BTreeMap<&'static str, PathBuf>;
-
-/// The functions' zips; with `--watch` empty ones, and where cargo-lambda is.
-async fn code(options: &UpOptions, ground: &Ground, progress: &dyn Progress) -> Result<(Packages, Option<PathBuf>)> {
-    let folder = functions::packages_folder(&ground.workspace);
-    if options.watch {
-        if options.endpoint_url.is_some() {
-            bail!("--watch hosts the functions for gridbell's own emulator; leave out --endpoint-url");
-        }
-        let tools = ground.workspace.own().join("tools");
-        let home = tools::install(Tool::Watch, &ground.python, &ground.guard, &tools, progress).await?;
-        return Ok((package::stand_ins(&folder.with_file_name("watch"))?, Some(home)));
-    }
-    let executables = functions::build(&ground.workspace, &ground.guard, progress).await?;
-    Ok((functions::pack(&executables, &folder).await?, None))
-}
-
-/// Where the stack will stand.
-enum Place {
-    /// On an endpoint that runs already.
-    Foreign(Url),
-    /// On an emulator of our own, installed here.
-    Own(PathBuf),
-}
-
-async fn place(options: &UpOptions, ground: &Ground, progress: &dyn Progress) -> Result<Place> {
-    if let Some(endpoint) = &options.endpoint_url {
-        return Ok(Place::Foreign(endpoint.clone()));
-    }
-    let tools = ground.workspace.own().join("tools");
-    tools::install(Tool::Emulator, &ground.python, &ground.guard, &tools, progress).await.map(Place::Own)
-}
-
-fn deployment(
-    options: &UpOptions,
-    prepared: &Prepared,
-    packages: Packages,
-    hosting: Option<&watch::Hosting>,
-    foreign: bool,
-) -> Result<Deployment> {
-    // On an endpoint that is not ours, other stacks of gridbell may stand already.
-    let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
-    let config = prepared.config.functions_json()?;
-    let contacts = prepared.config.contacts.as_ref().context("contacts are missing")?;
-    let mut parameters = BTreeMap::from([
-        ("Config".to_owned(), config),
-        ("MailFrom".to_owned(), contacts.from.clone()),
-        ("Architecture".to_owned(), if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
-    ]);
-    parameters.extend(options.parameters.clone());
-    Ok(Deployment {
-        stack: format!("gridbell{suffix}"),
-        bucket: format!("gridbell-code{suffix}"),
-        packages,
-        parameters,
-        hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
-    })
-}
-
-/// Everything that is put onto the endpoint.
-async fn raise(
-    ground: &Ground,
-    api: &AwsApi,
-    prepared: &Prepared,
-    deployment: &Deployment,
-    hosting: Option<watch::Hosting>,
-    progress: &dyn Progress,
-) -> Result<(Outputs, Vec<String>, Option<Guarded>)> {
-    let step = progress.step("stack");
-    step.at("puts the keys in");
-    let note = |parameter: &str| {
-        progress.note(&format!(
-            "{parameter} is not in the emulator: a placeholder stands there, which a real provider refuses"
-        ));
-    };
-    let secrets = deploy::put_secrets(api, &prepared.secrets, &note).await?;
-    if let Some(contacts) = &prepared.config.contacts {
-        api.create_email_identity(&contacts.from).await?;
-    }
-    let outputs = deployment.create(api, &ground.workspace.template(), step.as_ref()).await?;
-    let watch = match hosting {
-        Some(hosting) => {
-            Some(hosting.start(&ground.guard, &ground.workspace, &ground.folder.path, api, &outputs).await?)
-        }
-        None => None,
-    };
-    step.done(&format!("{} on {}", deployment.stack, api.base()));
-    Ok((outputs, secrets, watch))
-}
-
-fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mail: &str) -> Result<Description> {
-    let named = |kind: &str, names: &[(&str, &str)]| {
-        names
-            .iter()
-            .map(|(key, id)| Ok(((*key).to_owned(), output(outputs, &format!("{id}{kind}"))?.to_owned())))
-            .collect::<Result<_>>()
-    };
-    let base = format!("{}/_aws/execute-api/{}/$default", api.base(), output(outputs, "ApiId")?);
-    let door = |path: &str, token: Option<&String>| match token {
-        Some(token) => format!("{base}/{path}/{token}"),
-        None => format!("{base}/{path}"),
-    };
-    let sources = prepared.config.sources.iter().map(|(name, source)| {
-        let url = door(&format!("hooks/{name}"), prepared.tokens.get(name));
-        (name.clone(), SourceDescription { provider: source.provider.to_string(), url, headers: BTreeMap::new() })
-    });
-    Ok(Description {
-        endpoint_url: api.base().to_owned(),
-        region: REGION.to_owned(),
-        queues: named(
-            "Url",
-            &[
-                ("deliveries", "DeliveriesQueue"),
-                ("retries", "RetriesQueue"),
-                ("alerts", "AlertsQueue"),
-                ("signals", "SignalsQueue"),
-                ("retries_dead", "RetriesDeadQueue"),
-                ("alerts_dead", "AlertsDeadQueue"),
-            ],
-        )?,
-        tables: named(
-            "Name",
-            &[("dispatches", "DispatchesTable"), ("deliveries", "DeliveriesTable"), ("alerts", "AlertsTable")],
-        )?,
-        sources: sources.collect(),
-        acks: door("acks", prepared.ack_token.as_ref()),
-        mail: mail.to_owned(),
-        webhook_base: base,
-    })
 }

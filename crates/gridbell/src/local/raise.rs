@@ -1,0 +1,157 @@
+//! The parts of coming up that are not about one process: what is deployed where, and what `stack.json` says of it.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use url::Url;
+
+use super::{
+    aws_api::{AwsApi, REGION},
+    deploy::{self, Deployment, Outputs, output},
+    functions,
+    guard::Guarded,
+    options::UpOptions,
+    package,
+    prepare::Prepared,
+    stack::Ground,
+    state::{Description, SourceDescription},
+    token,
+    tools::{self, Tool},
+    watch,
+};
+use crate::progress::Progress;
+
+type Packages = BTreeMap<&'static str, PathBuf>;
+
+/// The functions' zips; with `--watch` empty ones, and where cargo-lambda is.
+pub(super) async fn code(
+    options: &UpOptions,
+    ground: &Ground,
+    progress: &dyn Progress,
+) -> Result<(Packages, Option<PathBuf>)> {
+    let folder = functions::packages_folder(&ground.workspace);
+    if options.watch {
+        if options.endpoint_url.is_some() {
+            bail!("--watch hosts the functions for gridbell's own emulator; leave out --endpoint-url");
+        }
+        let tools = ground.workspace.own().join("tools");
+        let home = tools::install(Tool::Watch, &ground.python, &ground.guard, &tools, progress).await?;
+        return Ok((package::stand_ins(&folder.with_file_name("watch"))?, Some(home)));
+    }
+    let executables = functions::build(&ground.workspace, &ground.guard, progress).await?;
+    Ok((functions::pack(&executables, &folder).await?, None))
+}
+
+/// Where the stack will stand.
+pub(super) enum Place {
+    /// On an endpoint that runs already.
+    Foreign(Url),
+    /// On an emulator of our own, installed here.
+    Own(PathBuf),
+}
+
+pub(super) async fn place(options: &UpOptions, ground: &Ground, progress: &dyn Progress) -> Result<Place> {
+    if let Some(endpoint) = &options.endpoint_url {
+        return Ok(Place::Foreign(endpoint.clone()));
+    }
+    let tools = ground.workspace.own().join("tools");
+    tools::install(Tool::Emulator, &ground.python, &ground.guard, &tools, progress).await.map(Place::Own)
+}
+
+pub(super) fn deployment(
+    options: &UpOptions,
+    prepared: &Prepared,
+    packages: Packages,
+    hosting: Option<&watch::Hosting>,
+    foreign: bool,
+) -> Result<Deployment> {
+    // On an endpoint that is not ours, other stacks of gridbell may stand already.
+    let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
+    let config = prepared.config.functions_json()?;
+    let contacts = prepared.config.contacts.as_ref().context("contacts are missing")?;
+    let mut parameters = BTreeMap::from([
+        ("Config".to_owned(), config),
+        ("MailFrom".to_owned(), contacts.from.clone()),
+        ("Architecture".to_owned(), if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
+    ]);
+    parameters.extend(options.parameters.clone());
+    Ok(Deployment {
+        stack: format!("gridbell{suffix}"),
+        bucket: format!("gridbell-code{suffix}"),
+        packages,
+        parameters,
+        hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
+    })
+}
+
+/// Everything that is put onto the endpoint.
+pub(super) async fn raise(
+    ground: &Ground,
+    api: &AwsApi,
+    prepared: &Prepared,
+    deployment: &Deployment,
+    hosting: Option<watch::Hosting>,
+    progress: &dyn Progress,
+) -> Result<(Outputs, Vec<String>, Option<Guarded>)> {
+    let step = progress.step("stack");
+    step.at("puts the keys in");
+    let note = |parameter: &str| {
+        progress.note(&format!(
+            "{parameter} is not in the emulator: a placeholder stands there, which a real provider refuses"
+        ));
+    };
+    let secrets = deploy::put_secrets(api, &prepared.secrets, &note).await?;
+    if let Some(contacts) = &prepared.config.contacts {
+        api.create_email_identity(&contacts.from).await?;
+    }
+    let outputs = deployment.create(api, &ground.workspace.template(), step.as_ref()).await?;
+    let watch = match hosting {
+        Some(hosting) => {
+            Some(hosting.start(&ground.guard, &ground.workspace, &ground.folder.path, api, &outputs).await?)
+        }
+        None => None,
+    };
+    step.done(&format!("{} on {}", deployment.stack, api.base()));
+    Ok((outputs, secrets, watch))
+}
+
+pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mail: &str) -> Result<Description> {
+    let named = |kind: &str, names: &[(&str, &str)]| {
+        names
+            .iter()
+            .map(|(key, id)| Ok(((*key).to_owned(), output(outputs, &format!("{id}{kind}"))?.to_owned())))
+            .collect::<Result<_>>()
+    };
+    let base = format!("{}/_aws/execute-api/{}/$default", api.base(), output(outputs, "ApiId")?);
+    let door = |path: &str, token: Option<&String>| match token {
+        Some(token) => format!("{base}/{path}/{token}"),
+        None => format!("{base}/{path}"),
+    };
+    let sources = prepared.config.sources.iter().map(|(name, source)| {
+        let url = door(&format!("hooks/{name}"), prepared.tokens.get(name));
+        (name.clone(), SourceDescription { provider: source.provider.to_string(), url, headers: BTreeMap::new() })
+    });
+    Ok(Description {
+        endpoint_url: api.base().to_owned(),
+        region: REGION.to_owned(),
+        queues: named(
+            "Url",
+            &[
+                ("deliveries", "DeliveriesQueue"),
+                ("retries", "RetriesQueue"),
+                ("alerts", "AlertsQueue"),
+                ("signals", "SignalsQueue"),
+                ("retries_dead", "RetriesDeadQueue"),
+                ("alerts_dead", "AlertsDeadQueue"),
+            ],
+        )?,
+        tables: named(
+            "Name",
+            &[("dispatches", "DispatchesTable"), ("deliveries", "DeliveriesTable"), ("alerts", "AlertsTable")],
+        )?,
+        sources: sources.collect(),
+        acks: door("acks", prepared.ack_token.as_ref()),
+        mail: mail.to_owned(),
+        webhook_base: base,
+    })
+}
