@@ -83,11 +83,8 @@ mod tests {
         }
         let list = findings.into_list();
         assert_eq!(list.len(), MAX_FINDINGS + 1);
-        let last = Finding::Unreadable {
-            part: "…".to_owned(),
-            reason: "968 further findings of the same body are left out".to_owned(),
-        };
-        assert_eq!(list.last(), Some(&last));
+        let reason = "968 further findings of the same body are left out".to_owned();
+        assert_eq!(list.last(), Some(&Finding::Unreadable { part: "…".to_owned(), reason }));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod findings;
 mod instant;
 mod leap;
 mod nvgrid;
+mod openvolt;
 mod reading;
 mod voltus;
 
@@ -23,7 +24,7 @@ pub use reading::{Answer, Delivery, Finding, Look, Reading, Unreadable, Unreadab
 use dispatch::Fact;
 
 /// Every provider that a source can name.
-pub static PROVIDERS: &[&dyn Provider] = &[&voltus::Voltus, &leap::Leap, &nvgrid::NvGrid];
+pub static PROVIDERS: &[&dyn Provider] = &[&voltus::Voltus, &leap::Leap, &nvgrid::NvGrid, &openvolt::Openvolt];
 
 /// The provider of that name.
 pub fn provider(name: &str) -> Option<&'static dyn Provider> {

@@ -28,7 +28,7 @@ pub(super) struct Events<'a> {
     origin: &'a Origin,
     /// Of a search: the one event that was asked for.
     only: Option<&'a str>,
-    events: Vec<Event>,
+    list: Vec<Event>,
     place_of: BTreeMap<String, usize>,
     /// Events of which a share could not be read.
     partial: BTreeSet<String>,
@@ -50,7 +50,7 @@ impl<'a> Events<'a> {
             level,
             origin,
             only,
-            events: Vec::new(),
+            list: Vec::new(),
             place_of: BTreeMap::new(),
             partial: BTreeSet::new(),
             bytes_left: MAX_BYTES,
@@ -122,21 +122,21 @@ impl<'a> Events<'a> {
 
     fn event(&mut self, id: &str, details: impl FnOnce() -> Map<String, Value>) -> &mut Event {
         let place = *self.place_of.entry(id.to_owned()).or_insert_with(|| {
-            self.events.push(Event {
+            self.list.push(Event {
                 id: id.to_owned(),
                 holders: Vec::new(),
                 place_of: BTreeMap::new(),
                 details: details(),
                 impossible: Impossible::default(),
             });
-            self.events.len() - 1
+            self.list.len() - 1
         });
-        &mut self.events[place]
+        &mut self.list[place]
     }
 
     /// A fact per event.
     pub(super) fn into_facts(self, rank: Rank, flags: Flags, findings: &mut Findings) -> Vec<Fact> {
-        let Self { level, origin, events, partial, .. } = self;
+        let Self { level, origin, list, partial, .. } = self;
         let fact = |mut event: Event| {
             let subject = Subject::dispatch(&origin.source, &event.id);
             findings.impossible(&subject, std::mem::take(&mut event.impossible));
@@ -150,7 +150,7 @@ impl<'a> Events<'a> {
             let says = Says::Dispatch(DispatchFact { id, rank, statement });
             Fact { origin: origin.clone(), subject, says }
         };
-        events.into_iter().map(fact).collect()
+        list.into_iter().map(fact).collect()
     }
 }
 
@@ -158,13 +158,11 @@ impl Event {
     /// Adds a slot of a meter or group; false where it contradicts one that is known of the same.
     fn add(&mut self, holder: &str, slot: Slot, meters: &[(&str, Option<&str>)]) -> bool {
         let place = *self.place_of.entry(holder.to_owned()).or_insert(self.holders.len());
-        match self.holders.get_mut(place) {
-            Some(known) => known.add(slot, meters),
-            None => {
-                self.holders.push(Holder::new(slot, meters));
-                true
-            }
+        if let Some(known) = self.holders.get_mut(place) {
+            return known.add(slot, meters);
         }
+        self.holders.push(Holder::new(slot, meters));
+        true
     }
 
     fn windows_differ(&self) -> bool {

@@ -1,0 +1,88 @@
+//! A period is fetched in parts, since 13 months of half-hours are megabytes.
+
+use dispatch::Subject;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::wire::Period;
+use crate::{Delivery, Id, Look, UnreadableAnswer, instant::shift};
+
+/// The longest part.
+const MAX_PART_S: i64 = 31 * 24 * 3_600;
+/// How much wider than a part is asked for: where the provider cuts at the ends, nothing is lost.
+const MARGIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// The context of a look: one part of an announced period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub(super) meter_id: String,
+    /// The provider's `delivery_id`, else ours.
+    pub(super) delivery: String,
+    /// What makes the data the same as another's, where the provider named its delivery; else the content does.
+    pub(super) identity: Option<String>,
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+    /// The last part includes the row that starts at the end.
+    pub(super) last: bool,
+    /// From 1.
+    pub(super) number: u32,
+    pub(super) parts: u32,
+}
+
+impl Part {
+    pub(super) fn of(look: &Look) -> Result<Self, UnreadableAnswer> {
+        let foreign = || UnreadableAnswer::Look("no part of a period".to_owned());
+        let part = Self::deserialize(&look.context).map_err(|_| foreign())?;
+        if Id::parse(&part.meter_id).is_none() {
+            return Err(foreign());
+        }
+        Ok(part)
+    }
+
+    /// The times to ask for.
+    pub(super) fn asked(&self) -> (Timestamp, Timestamp) {
+        (shift(self.start, -MARGIN), shift(self.end, MARGIN))
+    }
+
+    /// Whether a row that starts then belongs to this part.
+    pub(super) fn holds(&self, start: Timestamp) -> bool {
+        (self.start..self.end).contains(&start) || (self.last && start == self.end)
+    }
+}
+
+/// How many parts a period has; an instant is one.
+pub(super) fn count(period: &Period) -> u32 {
+    let length = period.end.duration_since(period.start);
+    // A fraction of a second beyond a whole part is one more part.
+    let seconds = length.as_secs() + i64::from(length.subsec_nanos() > 0);
+    u32::try_from((seconds + MAX_PART_S - 1) / MAX_PART_S).unwrap_or(u32::MAX).max(1)
+}
+
+/// The looks of a period.
+pub(super) fn looks<'a>(
+    delivery: &'a Delivery<'a>,
+    delivery_id: Option<&'a str>,
+    period: &'a Period,
+) -> impl Iterator<Item = Look> + 'a {
+    let Period { meter_id, start, end } = period;
+    let subject = Subject::meter(&delivery.origin.source, meter_id.as_str());
+    let brought_by = delivery_id.unwrap_or(delivery.id);
+    let parts = count(period);
+    (1..=parts).map(move |part| {
+        let edge = |parts: u32| shift(*start, SignedDuration::from_secs(i64::from(parts) * MAX_PART_S)).min(*end);
+        // Both ends of the period, since one delivery may announce two that begin together.
+        let name = format!("{brought_by}/{start}/{end}/{part}");
+        let key = format!("{subject}?{name}");
+        let context = Part {
+            meter_id: meter_id.as_str().to_owned(),
+            delivery: brought_by.to_owned(),
+            identity: delivery_id.map(|_| name),
+            start: edge(part - 1),
+            end: edge(part),
+            last: part == parts,
+            number: part,
+            parts,
+        };
+        Look { subject: subject.clone(), key, context: serde_json::to_value(context).unwrap_or_default() }
+    })
+}

@@ -1,0 +1,205 @@
+//! Openvolt's formats: the envelope of every event, the periods of `meter_data.received`, and the rows of interval data.
+
+use dispatch::{decimal, watt_hours_from_kwh};
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use crate::{
+    Id,
+    fields::{Fields, Reason, id_of, time_of, written},
+};
+
+/// The one event whose payload is documented.
+pub(super) const METER_DATA: &str = "meter_data.received";
+
+/// The events of the account. Their payloads are arbitrary JSON.
+const ACCOUNT: &[&str] = &[
+    "hosted_consent.approved",
+    "hosted_consent.revoked",
+    API_KEYS_ROTATED,
+    "meter.created",
+    "customer.created",
+    "user.created",
+];
+
+pub(super) const API_KEYS_ROTATED: &str = "api_keys.rotated";
+
+/// The longest period that is fetched. A backfill is 13 months; a longer one is a slip of the year.
+const MAX_PERIOD: SignedDuration = SignedDuration::from_hours(5 * 366 * 24);
+
+/// What stands around every payload.
+#[derive(Debug)]
+pub(super) struct Envelope<'a> {
+    /// `event_id`, which is the type of the event.
+    pub event: Event<'a>,
+    /// `delivery_id`: the identifier of the delivery.
+    pub delivery_id: Option<&'a str>,
+    /// `event_timestamp`, verbatim.
+    pub timestamp: Option<&'a Value>,
+    /// `payload`
+    pub payload: &'a Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event<'a> {
+    MeterData,
+    Account(&'static str),
+    /// Looks like a type, but of what is not known.
+    Unknown(&'a str),
+}
+
+impl<'a> Envelope<'a> {
+    pub(super) fn read(body: &'a Value) -> Result<Self, Reason> {
+        let fields = Fields::of(body).map_err(|reason| Reason::new(format!("the body is {reason}")))?;
+        let name =
+            fields.get("event_id").and_then(Value::as_str).ok_or_else(|| Reason::new("`event_id` is no text"))?;
+        Ok(Self {
+            event: Event::parse(name).ok_or_else(|| Reason::new("`event_id` is no type of event"))?,
+            delivery_id: fields.id("delivery_id").ok(),
+            timestamp: fields.get("event_timestamp"),
+            payload: fields.get("payload").unwrap_or(&Value::Null),
+        })
+    }
+}
+
+impl<'a> Event<'a> {
+    fn parse(name: &'a str) -> Option<Self> {
+        if name.eq_ignore_ascii_case(METER_DATA) {
+            return Some(Self::MeterData);
+        }
+        if let Some(known) = ACCOUNT.iter().find(|known| name.eq_ignore_ascii_case(known)) {
+            return Some(Self::Account(known));
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        let a_type = (1..=64).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed);
+        a_type.then_some(Self::Unknown(name))
+    }
+}
+
+/// One element of `meter_data.received`: a meter and the period that there is new data for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Period {
+    /// `meter_id`
+    pub meter_id: Id,
+    /// `start_interval`
+    pub start: Timestamp,
+    /// `end_interval`
+    pub end: Timestamp,
+}
+
+impl Period {
+    pub(super) fn read(element: &Value) -> Result<Self, Reason> {
+        let fields = Fields::of(element)?;
+        let meter_id = Id::parse(fields.id("meter_id")?);
+        let meter_id = meter_id.ok_or_else(|| Reason::new("`meter_id` is no id of letters, digits, `-` and `_`"))?;
+        let time = |names: [&'static str; 2]| {
+            let (name, value) =
+                fields.first(&names).ok_or_else(|| Reason::new(format!("`{}` is missing", names[0])))?;
+            time_of(name, value)
+        };
+        let (start, end) = (time(["start_interval", "startInterval"])?, time(["end_interval", "endInterval"])?);
+        if end < start {
+            return Err(Reason::new("`end_interval` lies before `start_interval`"));
+        }
+        if end.duration_since(start) > MAX_PERIOD {
+            return Err(Reason::new("the period is longer than five years"));
+        }
+        Ok(Self { meter_id, start, end })
+    }
+}
+
+/// The rows of an answer: `data`.
+pub(super) fn rows(answer: &Value) -> Result<&[Value], Reason> {
+    let fields = Fields::of(answer)?;
+    if fields.get("data").is_none() {
+        return Err(Reason::new("`data` is missing"));
+    }
+    fields.list("data")
+}
+
+/// `granularity` of an answer; `hh` is what was asked for.
+pub(super) fn granularity(answer: &Value) -> String {
+    let told = Fields::of(answer).ok().and_then(|fields| fields.label("granularity"));
+    told.unwrap_or_else(|| "hh".to_owned())
+}
+
+/// One row of `data`, of which so much is read as is needed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a>(Fields<'a>);
+
+impl<'a> Row<'a> {
+    pub(super) fn of(row: &'a Value) -> Result<Self, Reason> {
+        Fields::of(row).map(Self)
+    }
+
+    /// `meter_id`, where the row has one.
+    pub(super) fn meter_id(self) -> Option<&'a str> {
+        self.0.first(&["meter_id", "meterId"]).and_then(|(_, id)| id_of(id))
+    }
+
+    /// `start_interval`
+    pub(super) fn start(self) -> Result<Timestamp, Reason> {
+        let start = self.0.first(&["start_interval", "startInterval"]);
+        start.ok_or_else(|| Reason::new("`start_interval` is missing")).and_then(|(name, value)| time_of(name, value))
+    }
+
+    /// `consumption` in whole watt-hours, rounded half to even; none where there is no reading.
+    pub(super) fn watt_hours(self) -> Result<Option<i64>, Reason> {
+        let unit = self.0.first(&["consumption_units", "consumptionUnits"]).map(|(_, unit)| unit.as_str());
+        let kwh_per_unit = match unit {
+            // Nothing else is documented than kWh.
+            None => Decimal::ONE,
+            Some(Some(unit)) if unit.eq_ignore_ascii_case("kwh") => Decimal::ONE,
+            Some(Some(unit)) if unit.eq_ignore_ascii_case("wh") => Decimal::new(1, 3),
+            Some(_) => return Err(Reason::new("`consumption_units` is an unknown unit")),
+        };
+        let Some(consumption) = self.0.get("consumption") else { return Ok(None) };
+        let energy = written(consumption).and_then(decimal).and_then(|energy| energy.checked_mul(kwh_per_unit));
+        let watt_hours = energy.and_then(watt_hours_from_kwh);
+        watt_hours.map(Some).ok_or_else(|| Reason::new("`consumption` is no amount of energy"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn energy_becomes_whole_watt_hours() {
+        let check = |consumption: &str, unit: Value, expected: Result<Option<i64>, &str>| {
+            let consumption: Value = serde_json::from_str(consumption).unwrap();
+            let row = json!({ "consumption": consumption, "consumption_units": unit });
+            let read = Row::of(&row).unwrap().watt_hours().map_err(|reason| reason.to_string());
+            assert_eq!(read, expected.map_err(str::to_owned), "{row}");
+        };
+        let (bad_unit, no_energy) = ("`consumption_units` is an unknown unit", "`consumption` is no amount of energy");
+        check("0.123", json!("kwh"), Ok(Some(123)));
+        check("\"0.1235\"", json!("kWh"), Ok(Some(124)));
+        check("0.1225", json!(null), Ok(Some(122)));
+        check("-0.5", json!("kwh"), Ok(Some(-500)));
+        check("12.5", json!("Wh"), Ok(Some(12)));
+        check("null", json!("kwh"), Ok(None));
+        check("1", json!("MJ"), Err(bad_unit));
+        check("1", json!(7), Err(bad_unit));
+        check("\"\"", json!("kwh"), Err(no_energy));
+        check("1e400", json!("kwh"), Err(no_energy));
+        check("1e20", json!("kwh"), Err(no_energy));
+        check("[1]", json!("kwh"), Err(no_energy));
+    }
+
+    #[test]
+    fn an_unknown_event_has_to_look_like_one() {
+        let check = |name: &str, expected: Option<Event<'_>>| assert_eq!(Event::parse(name), expected, "{name:?}");
+        check("meter_data.received", Some(Event::MeterData));
+        check("API_keys.Rotated", Some(Event::Account(API_KEYS_ROTATED)));
+        check("invoice.created-v2", Some(Event::Unknown("invoice.created-v2")));
+        check(".hidden", None);
+        check("", None);
+        check("a b", None);
+        check("a/b", None);
+        check(&"a".repeat(65), None);
+    }
+}
