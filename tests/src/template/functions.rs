@@ -39,15 +39,7 @@ const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
     (
         "RetrierFunction",
         "retrier",
-        &[
-            DELIVERIES_QUEUE,
-            RETRIES_QUEUE,
-            ALERTS_QUEUE,
-            SIGNALS_QUEUE,
-            DISPATCHES_TABLE,
-            DELIVERIES_TABLE,
-            ALERTS_TABLE,
-        ],
+        &[DELIVERIES_QUEUE, RETRIES_QUEUE, ALERTS_QUEUE, SIGNALS_QUEUE, DISPATCHES_TABLE, DELIVERIES_TABLE],
     ),
     ("AlerterFunction", "alerter", &[ALERTS_QUEUE, ALERTS_TABLE, DISPATCHES_TABLE]),
 ];

@@ -6,7 +6,6 @@ use super::model::{Template, listed, strings, target};
 use super::{Check, Findings, must, remove, set};
 
 const CONSUME: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-const STATE: [&str; 3] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
 const LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 
 /// Where the providers' API keys lie.
@@ -28,7 +27,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&LOG, &["HydratorLogGroup"]),
             (&CONSUME, &["DeliveriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
-            (&STATE, &["DispatchesTable"]),
+            (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
             (&["dynamodb:DeleteItem"], &["DeliveriesTable"]),
             (&["ssm:GetParameter"], &[API_KEYS]),
         ],
@@ -38,11 +37,10 @@ const ROLES: [(&str, &[Grant]); 4] = [
         &[
             (&LOG, &["RetrierLogGroup"]),
             (&CONSUME, &["RetriesQueue"]),
-            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
-            (&STATE, &["DispatchesTable"]),
+            (&["sqs:SendMessage"], &["DeliveriesQueue", "AlertsQueue", "SignalsQueue"]),
+            (&["dynamodb:GetItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
             (&["dynamodb:PutItem", "dynamodb:DeleteItem"], &["DeliveriesTable"]),
-            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/unsent", "${DispatchesTable.Arn}/index/due"]),
-            (&["ssm:GetParameter"], &[API_KEYS]),
+            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/unsent"]),
         ],
     ),
     (
