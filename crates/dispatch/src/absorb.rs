@@ -176,7 +176,9 @@ impl Absorbing<'_> {
         let Stream::Dispatch(tracked) = &mut state.stream else { return Taken::Merged };
         if let (Rank::Pushed(_), Some(view)) = (said.rank, tracked.merged.view()) {
             if said.statement.asks_the_same(&view.statement) {
-                return Taken::Merged; // a redelivery: nothing to learn
+                // A redelivery: nothing to learn but that a push, too, calls it real (or a test).
+                tracked.merged = std::mem::take(&mut tracked.merged).called_so_by(said);
+                return Taken::Merged;
             }
             if !settled {
                 return Taken::Unsettled;

@@ -51,6 +51,13 @@ impl Dispatch {
         self.join(Self::from(fact))
     }
 
+    /// The same, knowing also whether that push called it a test or real.
+    #[must_use]
+    pub(crate) fn called_so_by(self, push: &DispatchFact) -> Self {
+        let Self { pushed_test, pushed_real, .. } = Self::from(push);
+        self.join(Self { pushed_test, pushed_real, ..Self::default() })
+    }
+
     /// The merge of two states.
     #[must_use]
     pub fn join(self, other: Self) -> Self {

@@ -1,0 +1,283 @@
+//! The laws of the merge, over arbitrary facts: what holds does not depend on the order in which facts arrive.
+
+#![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
+
+mod made;
+
+use dispatch::{
+    Absorbed, Contradiction, Dispatch, DispatchFact, Fact, Rank, Says, Signal, State, Statement, Status, absorb,
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use crate::made::{NOW, at, fact, subject};
+
+fn merged(facts: &[DispatchFact]) -> Dispatch {
+    facts.iter().fold(Dispatch::default(), Dispatch::with)
+}
+
+/// Absorbs one batch after the other as the pipeline does: a state that taught nothing is not stored.
+fn absorbed(batches: &[Vec<Fact>], contradiction: Contradiction) -> (Option<State>, Vec<Signal>) {
+    let mut state = None;
+    let mut signals = Vec::new();
+    for facts in batches {
+        let Some(after) = absorb(state.clone(), &subject(), facts.clone(), contradiction, NOW) else { continue };
+        assert!(after.changed || after.signals.is_empty(), "signals of a state that nobody stores");
+        if after.changed {
+            state = Some(after.state);
+        }
+        signals.extend(after.signals);
+    }
+    (state, signals)
+}
+
+fn one_by_one(facts: &[DispatchFact]) -> (Option<State>, Vec<Signal>) {
+    let batches: Vec<Vec<Fact>> = facts.iter().map(|said| vec![fact(said.clone())]).collect();
+    absorbed(&batches, Contradiction::TakeLatest)
+}
+
+/// What the last signal told a controller, as far as it acts on it: nothing but the withdrawal of what is withdrawn.
+fn told(state: &State) -> Option<Statement> {
+    let (_, statement) = state.published().expect("published");
+    statement.authorized.then(|| Statement { programs: Vec::new(), details: serde_json::Map::new(), ..statement })
+}
+
+fn kind(signal: &Signal) -> &str {
+    signal.kind.strip_prefix("gridbell.dispatch.").and_then(|kind| kind.strip_suffix(".v1")).expect("a dispatch")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn join_is_commutative_associative_and_idempotent(
+        a in made::facts(4), b in made::facts(4), c in made::facts(4),
+    ) {
+        let (a, b, c) = (merged(&a), merged(&b), merged(&c));
+        prop_assert_eq!(a.clone().join(b.clone()), b.clone().join(a.clone()));
+        prop_assert_eq!(a.clone().join(b.clone()).join(c.clone()), a.clone().join(b.clone().join(c)));
+        let ab = a.clone().join(b.clone());
+        prop_assert_eq!(ab.clone().join(a.clone()), ab.clone());
+        prop_assert_eq!(ab.clone().join(b), ab);
+        prop_assert_eq!(a.clone().join(Dispatch::default()), a);
+    }
+
+    #[test]
+    fn a_merge_does_not_depend_on_the_order_of_its_facts((facts, shuffled) in made::facts_twice(8)) {
+        let (one, other) = (merged(&facts), merged(&shuffled));
+        prop_assert_eq!(one.view(), other.view());
+        prop_assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
+    }
+
+    #[test]
+    fn what_was_told_last_does_not_depend_on_the_order_of_looks((facts, shuffled) in made::looks_twice(8)) {
+        let (one, _) = one_by_one(&facts);
+        let (other, _) = one_by_one(&shuffled);
+        let (one, other) = (one.unwrap(), other.unwrap());
+        prop_assert_eq!(told(&one), told(&other));
+        let is_cancelled = |state: &State| state.published().unwrap().0 == Status::Cancelled;
+        prop_assert_eq!(is_cancelled(&one), is_cancelled(&other));
+    }
+
+    #[test]
+    fn what_was_told_last_does_not_depend_on_how_looks_are_gathered_into_batches(
+        (facts, shuffled) in made::looks_twice(8), size in 1_usize..5,
+    ) {
+        let batches: Vec<Vec<Fact>> = shuffled.chunks(size).map(|some| some.iter().cloned().map(fact).collect()).collect();
+        let (one, _) = one_by_one(&facts);
+        let (other, _) = absorbed(&batches, Contradiction::Ask);
+        prop_assert_eq!(told(&one.unwrap()), told(&other.unwrap()));
+    }
+
+    #[test]
+    fn what_was_told_last_is_what_holds(facts in made::looks(8)) {
+        let (state, _) = one_by_one(&facts);
+        let view = merged(&facts).view().unwrap();
+        let (status, statement) = state.unwrap().published().unwrap();
+        prop_assert_eq!(status == Status::Cancelled, view.status == Status::Cancelled);
+        prop_assert!(status == Status::Cancelled || statement.asks_the_same(&view.statement));
+    }
+
+    #[test]
+    fn versions_count_from_one_without_holes(facts in made::facts(10)) {
+        let (state, signals) = one_by_one(&facts);
+        let sequences: Vec<u64> = signals.iter().map(|signal| signal.sequence).collect();
+        prop_assert_eq!(&sequences, &(1..=u64::try_from(signals.len()).unwrap()).collect::<Vec<_>>());
+        prop_assert_eq!(state.map_or(0, |state| state.version), sequences.last().copied().unwrap_or(0));
+        prop_assert!(signals.first().is_none_or(|first| kind(first) != "updated"));
+    }
+
+    #[test]
+    fn after_a_cancel_nothing_curtails_again_without_a_newer_authorization(facts in made::looks_of_one_sort(10)) {
+        let mut state = None;
+        let mut cancelled_as_of = None;
+        let mut newest: Option<&DispatchFact> = None;
+        for said in &facts {
+            let after = absorb(state, &subject(), vec![fact(said.clone())], Contradiction::Ask, NOW).unwrap();
+            if newest.is_none_or(|newest| said.rank > newest.rank || (said.rank == newest.rank && !said.statement.authorized)) {
+                newest = Some(said);
+            }
+            let newest = newest.unwrap();
+            for signal in &after.signals {
+                match kind(signal) {
+                    "cancelled" => cancelled_as_of = Some(newest.rank),
+                    "scheduled" | "updated" => {
+                        prop_assert!(newest.statement.authorized);
+                        prop_assert!(cancelled_as_of.is_none_or(|cancelled| newest.rank > cancelled));
+                        prop_assert!(cancelled_as_of.is_none() || kind(signal) == "scheduled");
+                        cancelled_as_of = None;
+                    }
+                    // Authorized again, and over: what extends it is an update.
+                    _ => cancelled_as_of = None,
+                }
+            }
+            state = Some(after.state);
+        }
+    }
+
+    #[test]
+    fn a_second_absorption_of_the_same_looks_changes_nothing((facts, shuffled) in made::looks_twice(8)) {
+        let (state, _) = one_by_one(&facts);
+        let state = state.unwrap();
+        for said in shuffled {
+            let Absorbed { state: after, changed, signals, unsettled } =
+                absorb(Some(state.clone()), &subject(), vec![fact(said)], Contradiction::Ask, NOW).unwrap();
+            prop_assert!(!changed && signals.is_empty() && unsettled.is_empty());
+            prop_assert_eq!(after.published(), state.published());
+        }
+    }
+
+    #[test]
+    fn a_known_end_that_passes_is_no_news(said in made::look(), minutes in 0_i64..100) {
+        let mut later = said.clone();
+        later.rank = match said.rank {
+            Rank::Numbered(number, _) => Rank::Numbered(number, at(100 + minutes)),
+            _ => Rank::Fetched(at(100 + minutes)),
+        };
+        let (_, signals) = one_by_one(&[said, later]);
+        prop_assert_eq!(signals.len(), 1);
+    }
+
+    #[test]
+    fn a_dispatch_without_an_end_is_never_over(facts in made::facts(6)) {
+        let view = merged(&facts).view().unwrap();
+        prop_assert!(view.statement.end.is_some() || view.status != Status::Ended);
+        prop_assert!(view.statement.authorized || view.status == Status::Cancelled);
+    }
+
+    #[test]
+    fn a_lower_number_never_wins_whenever_it_was_fetched(
+        low in made::statement(), high in made::statement(), numbers in (0_u64..5, 1_u64..5), instants in (0_i64..9, 0_i64..9),
+    ) {
+        let number = numbers.0;
+        let (low, high) = (
+            made::said(Rank::Numbered(number, at(instants.0)), low),
+            made::said(Rank::Numbered(number + numbers.1, at(instants.1)), high),
+        );
+        let view = merged(&[high.clone(), low]).view().unwrap();
+        prop_assert_eq!(view.statement, high.statement);
+    }
+
+    #[test]
+    fn without_a_number_the_later_look_wins(
+        numbered in made::statement(), plain in made::statement(), instants in (0_i64..9, 0_i64..9),
+    ) {
+        let numbered = made::said(Rank::Numbered(3, at(instants.0)), numbered);
+        let plain = made::said(Rank::Fetched(at(instants.1)), plain);
+        let view = merged(&[plain.clone(), numbered.clone()]).view().unwrap();
+        let wins = if instants.1 > instants.0 { plain } else { numbered };
+        prop_assert_eq!(view.statement, wins.statement);
+    }
+
+    #[test]
+    fn a_push_never_outranks_a_look(
+        pushed in made::statement(), looked in made::look(), minutes in 0_i64..99,
+    ) {
+        let view = merged(&[looked.clone(), made::said(Rank::Pushed(at(minutes)), pushed)]).view().unwrap();
+        let looked = Statement { test_reason: view.statement.test_reason, ..looked.statement };
+        prop_assert!(view.statement.asks_the_same(&looked));
+    }
+
+    #[test]
+    fn a_test_that_only_the_push_calls_one_stays_a_test(facts in made::tests_and_looks(6), by in 0_usize..6) {
+        // Whatever the order: all pushes say test, the provider's own answers forget it.
+        let mut facts = facts;
+        let len = facts.len();
+        facts.rotate_left(by % len);
+        let (state, _) = one_by_one(&facts);
+        let pushed = facts.iter().any(|said| matches!(said.rank, Rank::Pushed(_)));
+        let (_, statement) = state.unwrap().published().unwrap();
+        prop_assert!(!pushed || !statement.authorized || statement.test_reason.is_some());
+    }
+
+    #[test]
+    fn a_real_push_is_not_hidden_behind_a_test_one((facts, shuffled) in made::real_and_test_pushes_twice(6)) {
+        for facts in [facts, shuffled] {
+            let (state, _) = one_by_one(&facts);
+            let view = state.unwrap().published().unwrap().1;
+            prop_assert_eq!(view.test_reason, None);
+        }
+    }
+
+    #[test]
+    fn a_state_reads_back_equal(facts in made::facts(6)) {
+        let (state, _) = one_by_one(&facts);
+        let state = state.unwrap();
+        let text = serde_json::to_string(&state).unwrap();
+        prop_assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+        for said in facts {
+            let said = fact(said);
+            let text = serde_json::to_string(&said).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), said);
+        }
+    }
+}
+
+#[test]
+fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
+    let push = |watts, minute| made::said(Rank::Pushed(at(minute)), made::reduce(watts));
+    let (state, _) = one_by_one(&[push(5_000, 1)]);
+    let ask = |state: Option<State>, facts: Vec<DispatchFact>| {
+        let facts = facts.into_iter().map(fact).collect();
+        absorb(state, &subject(), facts, Contradiction::Ask, NOW).unwrap()
+    };
+    let contradicted = ask(state.clone(), vec![push(7_000, 2)]);
+    assert!(!contradicted.changed && contradicted.signals.is_empty());
+    let [unsettled] = contradicted.unsettled.as_slice() else { panic!("{contradicted:?}") };
+    let Says::Dispatch(said) = unsettled.says.clone() else { panic!("{unsettled:?}") };
+    // The answer in hand decides, whichever of the two pushes it confirms.
+    for (watts, signals) in [(7_000, 1), (5_000, 0)] {
+        let answer = made::said(Rank::Fetched(at(3)), made::reduce(watts));
+        let settled = ask(state.clone(), vec![said.clone(), answer]);
+        assert!(settled.unsettled.is_empty() && settled.changed);
+        assert_eq!(settled.signals.len(), signals);
+        let (_, statement) = settled.state.published().unwrap();
+        assert!(statement.asks_the_same(&made::reduce(watts)));
+    }
+}
+
+#[test]
+fn of_two_statements_at_one_rank_the_withdrawn_one_holds() {
+    for rank in [Rank::Numbered(1, at(1)), Rank::Fetched(at(1)), Rank::Pushed(at(1))] {
+        let on = made::said(rank, made::reduce(5_000));
+        let off = made::said(rank, Statement { authorized: false, ..made::reduce(5_000) });
+        for facts in [[on.clone(), off.clone()], [off, on]] {
+            assert_eq!(merged(&facts).view().unwrap().status, Status::Cancelled);
+        }
+    }
+}
+
+#[test]
+fn what_is_withdrawn_and_over_is_cancelled() {
+    let end: Option<Timestamp> = Some(at(5));
+    for (authorized, looked_at, expected) in [
+        (true, 4, Status::Scheduled),
+        (true, 5, Status::Ended),
+        (true, 6, Status::Ended),
+        (false, 4, Status::Cancelled),
+        (false, 6, Status::Cancelled),
+    ] {
+        let said = made::said(Rank::Fetched(at(looked_at)), Statement { authorized, end, ..made::reduce(5_000) });
+        assert_eq!(merged(&[said]).view().unwrap().status, expected);
+    }
+}
