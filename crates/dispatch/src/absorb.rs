@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Dispatch, DispatchFact, Fact, Origin, PowerEvent, Rank, Says, Signal, Statement, Status, Subject,
-    signal::{Change, Payload, account_payload, dispatch_payload, hex, meter_payload, power_payload},
+    Dispatch, DispatchFact, Fact, Origin, PowerEvent, Rank, Says, Signal, Statement, Status, Subject, View,
+    payload::{Change, Payload, account_payload, dispatch_payload, meter_payload, power_payload},
+    signal::hex,
 };
 
 /// How many events of a stream without versions of its own are remembered to recognise a repetition.
@@ -190,20 +191,22 @@ impl Absorbing<'_> {
 
     fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, Statement)>) {
         let Some(State { version, stream: Stream::Dispatch(tracked) }) = &mut self.state else { return };
-        let Some(view) = tracked.merged.view() else { return };
-        let Some(change) = change(last.as_ref(), view.status, &view.statement) else {
+        let Some(View { statement: held, status, .. }) = tracked.merged.view() else { return };
+        let statement = match &last {
+            Some((_, told)) => held.clone().named_as_in(told),
+            None => held.clone(),
+        };
+        // Stored only where it is not what the merge holds anyway.
+        let published = |status, told: Statement| Some(Published { status, statement: (told != held).then_some(told) });
+        let Some(change) = change(last.as_ref(), status, &statement) else {
             // Nothing new to say; what was said last must still be known where the merge has moved on in a detail.
-            tracked.published = last.map(|(status, statement)| Published {
-                status,
-                statement: (statement != view.statement).then_some(statement),
-            });
+            tracked.published = last.and_then(|(status, told)| published(status, told));
             return;
         };
         *version += 1;
-        let said = (view.status, &view.statement);
-        let payload = dispatch_payload(origin, self.subject, &tracked.id, *version, change, said);
+        let payload = dispatch_payload(origin, self.subject, &tracked.id, *version, change, (status, &statement));
         self.signals.push(Signal::new(origin, self.subject, *version, self.now, payload));
-        tracked.published = Some(Published { status: view.status, statement: None });
+        tracked.published = published(status, statement);
     }
 
     fn publish_once(&mut self, origin: &Origin, identity: String, payload: impl FnOnce(&Subject) -> Payload) {
@@ -238,8 +241,8 @@ fn change(last: Option<&(Status, Statement)>, status: Status, statement: &Statem
         Status::Ended => Change::Ended,
     };
     let Some((last_status, last_statement)) = last else { return Some(as_first) };
-    // A known end that passes is no news; neither is a repetition.
-    if last_statement.asks_the_same(statement) {
+    // A known end that passes is no news; neither is a repetition, unless it names what had no name.
+    if last_statement.asks_the_same(statement) && statement.names() <= last_statement.names() {
         return None;
     }
     match (*last_status, status) {

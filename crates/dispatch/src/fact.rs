@@ -1,5 +1,7 @@
 //! What a provider stated: the input of the merge. Made by the parsers, never changed afterwards.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -123,17 +125,36 @@ impl Statement {
             && self.priority == other.priority
             && same_targets(&self.targets, &other.targets)
     }
+
+    /// The same with the names and foreign ids that it leaves out and `known` gives: a controller that goes by its own ids
+    /// must not lose them with an answer that does not repeat them.
+    pub(crate) fn named_as_in(mut self, known: &Self) -> Self {
+        let known: BTreeMap<&str, &Target> = known.targets.iter().map(|target| (target.id.as_str(), target)).collect();
+        for target in &mut self.targets {
+            if let Some(known) = known.get(target.id.as_str()) {
+                target.name = target.name.take().or_else(|| known.name.clone());
+                target.external_id = target.external_id.take().or_else(|| known.external_id.clone());
+            }
+        }
+        self
+    }
+
+    /// How many names and foreign ids it gives.
+    pub(crate) fn names(&self) -> usize {
+        let given = |target: &Target| usize::from(target.name.is_some()) + usize::from(target.external_id.is_some());
+        self.targets.iter().map(given).sum()
+    }
 }
 
 fn same_targets(ours: &[Target], theirs: &[Target]) -> bool {
-    let sorted = |targets: &[Target]| {
-        let mut targets: Vec<Target> = targets.to_vec();
-        targets.sort_by(|a, b| a.id.cmp(&b.id));
+    fn sorted(targets: &[Target]) -> Vec<&Target> {
+        let mut targets: Vec<&Target> = targets.iter().collect();
+        targets.sort_by(|a, b| (&a.id, a.request).cmp(&(&b.id, b.request)));
         targets
-    };
+    }
     let agree = |a: Option<&String>, b: Option<&String>| a.is_none() || b.is_none() || a == b;
     ours.len() == theirs.len()
-        && sorted(ours).iter().zip(&sorted(theirs)).all(|(a, b)| {
+        && sorted(ours).into_iter().zip(sorted(theirs)).all(|(a, b)| {
             a.id == b.id
                 && a.request == b.request
                 && agree(a.name.as_ref(), b.name.as_ref())
@@ -143,7 +164,7 @@ fn same_targets(ours: &[Target], theirs: &[Target]) -> bool {
 
 /// A site or a meter that has to curtail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Target {
     /// The provider's id of the site (Voltus `sites[].id`) or meter (Leap `meter_id`).
     pub id: String,
@@ -157,7 +178,7 @@ pub struct Target {
 
 /// A program that calls a dispatch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Program {
     /// Its name (Leap: the program's identifier, an open set).
     pub name: Option<String>,
@@ -172,7 +193,7 @@ pub struct Program {
 
 /// Why a dispatch is only a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TestReason {
     /// The source is a sandbox.
@@ -213,7 +234,7 @@ pub struct PowerEvent {
 
 /// NvGrid's four power events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PowerEventKind {
     /// The limit begins to tighten.
@@ -263,7 +284,7 @@ pub struct MeterData {
 
 /// One reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Interval {
     /// When the interval begins.
     pub start: Timestamp,
