@@ -6,7 +6,10 @@
 mod absorb;
 mod fact;
 mod merge;
+mod payload;
 mod quantity;
+#[cfg(feature = "schema")]
+mod schema;
 mod signal;
 mod subject;
 
@@ -17,6 +20,8 @@ pub use fact::{
 };
 pub use merge::{Dispatch, View};
 pub use quantity::{MAX_TARGET_W, Request, decimal, watt_hours_from_kwh, watts_from_kw};
+#[cfg(feature = "schema")]
+pub use schema::schemas;
 pub use signal::{
     AccountSignal, DispatchSignal, MeterSignal, PowerSignal, SIGNAL_LIMIT_BYTES, Signal, Status, TargetEntry, fifo_id,
 };

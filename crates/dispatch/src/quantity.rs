@@ -8,7 +8,7 @@ pub const MAX_TARGET_W: u64 = 100_000_000;
 
 /// What is asked of a target, or of all targets of a dispatch together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Request {
     /// Use this much less than the baseline (Voltus `commitment`, Leap `energy_kw`).

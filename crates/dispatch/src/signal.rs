@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    AccountEvent, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program, Request, Statement, Subject,
-    Target, TestReason,
-};
+use crate::{Interval, Origin, PowerEventKind, Program, Request, Subject, Target, TestReason, payload::Payload};
 
 /// The most that one SQS message carries (1 MiB), less room for its attributes.
 pub const SIGNAL_LIMIT_BYTES: usize = 1_048_576 - 4_096;
@@ -58,13 +55,6 @@ impl Signal {
     }
 }
 
-/// A type and its data, before they become a version of a subject.
-pub(crate) struct Payload {
-    pub(crate) kind: String,
-    pub(crate) test: bool,
-    pub(crate) data: Value,
-}
-
 /// A group or deduplication id as SQS allows it: up to 128 printable ASCII characters, else its SHA-256 in hex.
 pub fn fifo_id(text: &str) -> String {
     if text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -83,7 +73,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// Whether a dispatch is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Ahead or running: curtail from `start` until `end`, or until told otherwise.
@@ -96,7 +86,7 @@ pub enum Status {
 
 /// `data.dispatch` of `gridbell.dispatch.scheduled|updated|cancelled|ended.v1`.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DispatchSignal {
     /// The subject.
     pub key: String,
@@ -134,7 +124,7 @@ pub struct DispatchSignal {
 
 /// One target, or, where the plain form would not fit into a message, many that share one request.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum TargetEntry {
     /// A site or a meter.
@@ -150,7 +140,7 @@ pub enum TargetEntry {
 
 /// `data.power` of `gridbell.power.*.v1`.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PowerSignal {
     /// The subject.
     pub key: String,
@@ -182,7 +172,7 @@ pub struct PowerSignal {
 
 /// `data.meter` of `gridbell.meter.data.v1`.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeterSignal {
     /// The subject.
     pub key: String,
@@ -210,7 +200,7 @@ pub struct MeterSignal {
 
 /// `data.account` of `gridbell.account.<event>.v1`.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountSignal {
     /// `openvolt`.
     pub provider: String,
@@ -224,136 +214,6 @@ pub struct AccountSignal {
     pub payload: Value,
 }
 
-/// Which of a dispatch's four types a change is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    Scheduled,
-    Updated,
-    Cancelled,
-    Ended,
-}
-
-impl Change {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Updated => "updated",
-            Self::Cancelled => "cancelled",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-pub(crate) fn dispatch_payload(
-    origin: &Origin,
-    subject: &Subject,
-    id: &str,
-    version: u64,
-    change: Change,
-    (status, statement): (Status, &Statement),
-) -> Payload {
-    let mut signal = DispatchSignal {
-        key: subject.to_string(),
-        provider: origin.provider.clone(),
-        source: origin.source.clone(),
-        id: id.to_owned(),
-        version,
-        status,
-        test: statement.test_reason.is_some(),
-        test_reason: statement.test_reason,
-        voluntary: statement.voluntary,
-        priority: statement.priority,
-        start: statement.start,
-        end: statement.end,
-        request: statement.request,
-        targets: statement.targets.iter().cloned().map(TargetEntry::One).collect(),
-        programs: statement.programs.clone(),
-        details: statement.details.clone(),
-    };
-    let mut data = json!({ "dispatch": signal });
-    // A rough bound before an exact one: only a dispatch over thousands of meters is worth measuring.
-    if statement.targets.len() > 1_000 && data.to_string().len() > SIGNAL_LIMIT_BYTES - 4_096 {
-        signal.targets = grouped(&statement.targets);
-        data = json!({ "dispatch": signal });
-    }
-    Payload { kind: format!("gridbell.dispatch.{}.v1", change.as_str()), test: signal.test, data }
-}
-
-/// Nameless targets written once per request; the others stay as they are.
-fn grouped(targets: &[Target]) -> Vec<TargetEntry> {
-    let mut entries: Vec<TargetEntry> = Vec::new();
-    for target in targets {
-        if target.name.is_some() || target.external_id.is_some() {
-            entries.push(TargetEntry::One(target.clone()));
-            continue;
-        }
-        let shared = entries.iter_mut().find_map(|entry| match entry {
-            TargetEntry::Many { ids, request } if *request == target.request => Some(ids),
-            _ => None,
-        });
-        match shared {
-            Some(ids) => ids.push(target.id.clone()),
-            None => entries.push(TargetEntry::Many { ids: vec![target.id.clone()], request: target.request }),
-        }
-    }
-    entries
-}
-
-pub(crate) fn power_payload(origin: &Origin, subject: &Subject, event: &PowerEvent) -> Payload {
-    let signal = PowerSignal {
-        key: subject.to_string(),
-        provider: origin.provider.clone(),
-        source: origin.source.clone(),
-        feed: event.feed.clone(),
-        correlation_id: event.correlation_id.clone(),
-        event: event.event,
-        start: event.start,
-        end: event.end,
-        strategy: event.strategy.clone(),
-        target: event.target,
-        previous: event.previous,
-        measured_watts: event.measured_w,
-        compliant: event.compliant,
-    };
-    Payload {
-        kind: format!("gridbell.power.{}.v1", event.event.as_str()),
-        test: origin.sandbox,
-        data: json!({ "power": signal }),
-    }
-}
-
-pub(crate) fn meter_payload(origin: &Origin, subject: &Subject, data: &MeterData) -> Payload {
-    let signal = MeterSignal {
-        key: subject.to_string(),
-        provider: origin.provider.clone(),
-        source: origin.source.clone(),
-        id: data.id.clone(),
-        delivery: data.delivery.clone(),
-        start: data.start,
-        end: data.end,
-        granularity: data.granularity.clone(),
-        part: data.part,
-        parts: data.parts,
-        intervals: data.intervals.clone(),
-    };
-    Payload { kind: "gridbell.meter.data.v1".to_owned(), test: origin.sandbox, data: json!({ "meter": signal }) }
-}
-
-pub(crate) fn account_payload(origin: &Origin, event: &AccountEvent) -> Payload {
-    let signal = AccountSignal {
-        provider: origin.provider.clone(),
-        source: origin.source.clone(),
-        event: event.event.clone(),
-        delivery: event.delivery.clone(),
-        payload: event.payload.clone(),
-    };
-    Payload {
-        kind: format!("gridbell.account.{}.v1", event.event),
-        test: origin.sandbox,
-        data: json!({ "account": signal }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,18 +223,5 @@ mod tests {
         assert_eq!(fifo_id("voltus-prod/dkmq#2"), "voltus-prod/dkmq#2");
         assert_eq!(fifo_id(&"a".repeat(129)).len(), 64);
         assert_eq!(fifo_id("has space").len(), 64);
-    }
-
-    #[test]
-    fn targets_of_one_request_share_an_entry_and_named_ones_keep_theirs() {
-        let target = |id: &str, name: Option<&str>, watts| Target {
-            id: id.to_owned(),
-            name: name.map(str::to_owned),
-            external_id: None,
-            request: Some(Request::Reduce { watts }),
-        };
-        let entries =
-            grouped(&[target("a", None, 1), target("b", None, 2), target("c", None, 1), target("d", Some("D"), 1)]);
-        insta::assert_json_snapshot!(serde_json::to_string(&entries).unwrap());
     }
 }
