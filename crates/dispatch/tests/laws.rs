@@ -47,7 +47,7 @@ fn kind(signal: &Signal) -> &str {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn join_is_commutative_associative_and_idempotent(

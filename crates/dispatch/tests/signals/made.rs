@@ -1,0 +1,81 @@
+//! Facts as the providers' own samples would make them.
+
+use dispatch::{
+    Contradiction, DispatchFact, Fact, Origin, Program, Rank, Request, Says, Signal, State, Statement, Subject, Target,
+    absorb,
+};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// An instant of the day of the samples, such as `16:40:03.12`.
+pub(crate) fn at(time: &str) -> Timestamp {
+    format!("2023-12-01T{time}Z").parse().expect("a time of day")
+}
+
+pub(crate) fn origin(source: &str, provider: &str) -> Origin {
+    Origin { source: source.to_owned(), provider: provider.to_owned(), sandbox: source.ends_with("-sandbox") }
+}
+
+pub(crate) fn kilowatts(kilowatts: u64) -> Request {
+    Request::Reduce { watts: kilowatts * 1_000 }
+}
+
+/// The contract's example, with an end.
+pub(crate) fn statement() -> Statement {
+    Statement {
+        authorized: true,
+        start: at("16:50:00"),
+        end: Some(at("17:00:00")),
+        request: kilowatts(5),
+        targets: vec![Target {
+            id: "d4z9".to_owned(),
+            name: Some("My Site".to_owned()),
+            external_id: Some("democustomerlocationid".to_owned()),
+            request: Some(kilowatts(5)),
+        }],
+        test_reason: None,
+        voluntary: false,
+        priority: None,
+        programs: vec![Program {
+            name: Some("A Program".to_owned()),
+            market: Some("CAISO".to_owned()),
+            kind: Some("ancillary_services".to_owned()),
+            timezone: Some("PST".to_owned()),
+        }],
+        details: details(r#"{"modification_number":1}"#),
+    }
+}
+
+pub(crate) fn details(json: &str) -> Map<String, Value> {
+    serde_json::from_str(json).expect("a JSON object")
+}
+
+/// What a look at `dkmq` found, begun at that time.
+pub(crate) fn looked(number: u64, time: &str, statement: Statement) -> Fact {
+    said("voltus-prod", "voltus", "dkmq", Rank::Numbered(number, at(time)), statement)
+}
+
+pub(crate) fn said(source: &str, provider: &str, id: &str, rank: Rank, statement: Statement) -> Fact {
+    Fact {
+        origin: origin(source, provider),
+        subject: Subject::dispatch(source, id),
+        says: Says::Dispatch(DispatchFact { id: id.to_owned(), rank, statement }),
+    }
+}
+
+/// Absorbs facts one after the other, each at the instant given with it.
+pub(crate) fn play(facts: impl IntoIterator<Item = (&'static str, Fact)>) -> (State, Vec<Signal>) {
+    let mut state = None;
+    let mut signals = Vec::new();
+    for (time, fact) in facts {
+        let subject = fact.subject.clone();
+        let after = absorb(state, &subject, vec![fact], Contradiction::Ask, at(time)).expect("a state");
+        signals.extend(after.signals);
+        state = Some(after.state);
+    }
+    (state.expect("at least one fact"), signals)
+}
+
+pub(crate) fn data(signal: &Signal) -> Value {
+    serde_json::from_str::<Value>(&signal.body).expect("JSON")["data"].take()
+}

@@ -1,0 +1,180 @@
+//! Section 4 of the contract, row by row: what has been told, what a new look finds, and what that owes.
+
+use dispatch::{Fact, Request, Statement, Target, TestReason};
+
+use crate::made::{at, data, details, kilowatts, looked, play, statement};
+
+fn open_ended() -> Statement {
+    Statement { end: None, ..statement() }
+}
+
+fn ending(time: &str) -> Statement {
+    Statement { end: Some(at(time)), ..statement() }
+}
+
+fn withdrawn(statement: Statement) -> Statement {
+    Statement { authorized: false, ..statement }
+}
+
+fn targets(change: impl FnOnce(&mut Target)) -> Statement {
+    let mut statement = statement();
+    change(&mut statement.targets[0]);
+    statement
+}
+
+/// Absorbs looks in that order; `expected` lists what is published, as `type sequence status`.
+fn check(looks: impl IntoIterator<Item = Fact>, expected: &[&str]) {
+    let (state, signals) = play(looks.into_iter().map(|fact| ("16:40:00", fact)));
+    let published: Vec<String> = signals
+        .iter()
+        .map(|signal| {
+            let kind = signal.kind.strip_prefix("gridbell.dispatch.").unwrap().strip_suffix(".v1").unwrap();
+            let data = data(signal);
+            assert_eq!(data["dispatch"]["version"], signal.sequence);
+            format!("{kind} #{} {}", signal.sequence, data["dispatch"]["status"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(published, expected);
+    assert_eq!(state.version, u64::try_from(expected.len()).unwrap());
+}
+
+#[test]
+fn first_sight() {
+    check([looked(0, "16:40:00", statement())], &["scheduled #1 scheduled"]);
+    check([looked(0, "16:40:00", open_ended())], &["scheduled #1 scheduled"]);
+    check([looked(0, "16:55:00", open_ended())], &["scheduled #1 scheduled"]); // it began already
+    check([looked(0, "16:40:00", withdrawn(statement()))], &["cancelled #1 cancelled"]);
+    check([looked(0, "17:00:00", statement())], &["ended #1 ended"]); // its end is now
+    check([looked(0, "18:00:00", statement())], &["ended #1 ended"]);
+    check([looked(0, "18:00:00", withdrawn(statement()))], &["cancelled #1 cancelled"]);
+}
+
+#[test]
+fn what_a_controller_acts_on_changed() {
+    let changes = [
+        Statement { start: at("16:51:00"), ..statement() },
+        ending("17:01:00"),
+        open_ended(),
+        Statement { request: kilowatts(6), ..statement() },
+        Statement { request: Request::Unspecified, ..statement() },
+        Statement { test_reason: Some(TestReason::SelfTest), ..statement() },
+        Statement { priority: Some(1), ..statement() },
+        Statement { voluntary: true, ..statement() },
+        Statement { targets: Vec::new(), ..statement() },
+        targets(|site| site.id = "9jeq".to_owned()),
+        targets(|site| site.name = Some("Another Site".to_owned())),
+        targets(|site| site.external_id = Some("democustomerlocationid2".to_owned())),
+        targets(|site| site.request = Some(Request::Unspecified)),
+        targets(|site| site.request = None),
+    ];
+    for changed in changes {
+        check(
+            [looked(0, "16:40:00", statement()), looked(1, "16:41:00", changed)],
+            &["scheduled #1 scheduled", "updated #2 scheduled"],
+        );
+    }
+}
+
+#[test]
+fn what_no_controller_acts_on_changed() {
+    let mut reordered = statement();
+    reordered.targets.insert(0, Target { id: "9jeq".to_owned(), ..reordered.targets[0].clone() });
+    let mut in_order = reordered.clone();
+    in_order.targets.reverse();
+    let changes = [
+        (statement(), Statement { details: details(r#"{"metadata":{"note":"new"}}"#), ..statement() }),
+        (statement(), Statement { programs: Vec::new(), ..statement() }),
+        (reordered, in_order),
+    ];
+    for (before, after) in changes {
+        check([looked(0, "16:40:00", before), looked(1, "16:41:00", after)], &["scheduled #1 scheduled"]);
+    }
+}
+
+#[test]
+fn the_end_becomes_known_passes_and_closes() {
+    let begin = looked(0, "16:40:00", open_ended());
+    check(
+        [begin.clone(), looked(1, "16:55:00", ending("17:00:00")), looked(1, "17:30:00", ending("17:00:00"))],
+        &["scheduled #1 scheduled", "updated #2 scheduled"], // ahead; then it passes
+    );
+    check(
+        [begin.clone(), looked(1, "17:00:00", ending("17:00:00"))],
+        &["scheduled #1 scheduled", "ended #2 ended"], // now
+    );
+    check(
+        [begin, looked(1, "17:20:00", ending("17:00:00"))],
+        &["scheduled #1 scheduled", "ended #2 ended"], // past
+    );
+}
+
+#[test]
+fn over_and_yet_not() {
+    let over = [looked(0, "16:40:00", open_ended()), looked(1, "17:20:00", ending("17:00:00"))];
+    let check_after = |fact: Fact, expected: &str| {
+        let facts = over.iter().cloned().chain([fact]);
+        check(facts, &["scheduled #1 scheduled", "ended #2 ended", expected]);
+    };
+    check_after(looked(2, "17:25:00", ending("18:00:00")), "updated #3 scheduled"); // extended
+    check_after(looked(2, "17:25:00", open_ended()), "updated #3 scheduled");
+    check_after(looked(2, "17:25:00", ending("17:10:00")), "ended #3 ended"); // corrected, still over
+    check_after(looked(2, "17:25:00", withdrawn(ending("17:00:00"))), "cancelled #3 cancelled");
+}
+
+#[test]
+fn withdrawn_and_back() {
+    let cancelled = [looked(0, "16:40:00", statement()), looked(2, "16:45:00", withdrawn(statement()))];
+    let check_after = |fact: Fact, expected: &[&str]| {
+        let expected = [&["scheduled #1 scheduled", "cancelled #2 cancelled"], expected].concat();
+        check(cancelled.iter().cloned().chain([fact]), &expected);
+    };
+    check_after(looked(3, "16:46:00", statement()), &["scheduled #3 scheduled"]);
+    check_after(looked(3, "17:30:00", statement()), &["ended #3 ended"]);
+    check_after(looked(1, "16:47:00", statement()), &[]); // an older authorization, looked up later
+    check_after(looked(3, "16:46:00", withdrawn(ending("18:00:00"))), &[]); // withdrawn all the same
+    check_after(looked(2, "16:45:00", statement()), &[]); // the provider contradicts itself: released
+}
+
+#[test]
+fn a_late_create_does_not_undo_a_cancel() {
+    check(
+        [looked(1, "16:45:00", withdrawn(statement())), looked(0, "16:46:00", statement())],
+        &["cancelled #1 cancelled"],
+    );
+}
+
+#[test]
+fn a_withdrawal_after_the_known_end_passed_is_told() {
+    check(
+        [
+            looked(0, "16:40:00", statement()),
+            looked(0, "17:30:00", statement()),
+            looked(1, "17:31:00", withdrawn(statement())),
+        ],
+        &["scheduled #1 scheduled", "cancelled #2 cancelled"],
+    );
+}
+
+#[test]
+fn a_redelivery_publishes_nothing() {
+    let look = looked(0, "16:40:00", statement());
+    check([look.clone(), look.clone(), looked(0, "16:41:00", statement()), look], &["scheduled #1 scheduled"]);
+}
+
+#[test]
+fn an_operators_own_id_that_becomes_known_is_told_and_one_that_is_left_out_is_kept() {
+    let unnamed = || targets(|site| site.external_id = None);
+    check(
+        [looked(0, "16:40:00", unnamed()), looked(1, "16:41:00", statement())],
+        &["scheduled #1 scheduled", "updated #2 scheduled"],
+    );
+    check([looked(0, "16:40:00", statement()), looked(1, "16:41:00", unnamed())], &["scheduled #1 scheduled"]);
+}
+
+#[test]
+fn a_meter_that_stands_twice_in_another_order_is_the_same() {
+    let meter = |kilo| Target { request: Some(kilowatts(kilo)), ..statement().targets.remove(0) };
+    let one = Statement { targets: vec![meter(5), meter(6)], ..statement() };
+    let other = Statement { targets: vec![meter(6), meter(5)], ..statement() };
+    check([looked(0, "16:40:00", one), looked(1, "16:41:00", other)], &["scheduled #1 scheduled"]);
+}
