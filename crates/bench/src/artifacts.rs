@@ -1,0 +1,85 @@
+//! The binaries: built as they are deployed, and how large they are.
+
+use std::{
+    io::{Cursor, Write},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use gridbell::local::Workspace;
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+/// What is compared, in the order of the table.
+pub(crate) const NAMES: [&str; 6] = ["hello", "raw", "receiver", "hydrator", "retrier", "alerter"];
+
+/// Those of them that are ours.
+pub(crate) const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "alerter"];
+
+/// One binary.
+#[derive(Debug, Clone)]
+pub(crate) struct Artifact {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    /// Its size, in bytes.
+    pub(crate) bytes: u64,
+    /// The size of a zip that holds it as `bootstrap`, in bytes.
+    pub(crate) zip_bytes: u64,
+}
+
+/// Builds all in the release profile; cargo's own progress goes to standard error.
+pub(crate) fn build() -> Result<Vec<Artifact>> {
+    let workspace = Workspace::find()?;
+    let packages = FUNCTIONS.iter().flat_map(|name| ["--package", name]);
+    cargo(&workspace, &mut packages.collect::<Vec<_>>())?;
+    // Without the driver's dependencies: their features would find their way into the references.
+    cargo(
+        &workspace,
+        &mut vec!["--package", "bench", "--no-default-features", "--example", "hello", "--example", "raw"],
+    )?;
+    let release = workspace.target.join("release");
+    NAMES
+        .into_iter()
+        .map(|name| {
+            let folder = if FUNCTIONS.contains(&name) { release.clone() } else { release.join("examples") };
+            Artifact::read(name, folder.join(name))
+        })
+        .collect()
+}
+
+/// Takes binaries that were built before; all lie in one folder.
+pub(crate) fn find(folder: &Path) -> Result<Vec<Artifact>> {
+    NAMES.into_iter().map(|name| Artifact::read(name, folder.join(name))).collect()
+}
+
+fn cargo(workspace: &Workspace, arguments: &mut Vec<&str>) -> Result<()> {
+    let mut build = vec!["build", "--release"];
+    build.append(arguments);
+    let status = Command::new(&workspace.cargo)
+        .args(&build)
+        .current_dir(&workspace.root)
+        .env("CARGO_TARGET_DIR", &workspace.target)
+        .status()
+        .context("cargo cannot be run")?;
+    ensure!(status.success(), "cargo {} failed", build.join(" "));
+    Ok(())
+}
+
+impl Artifact {
+    fn read(name: &'static str, path: PathBuf) -> Result<Self> {
+        let binary = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let (bytes, zip_bytes) = (binary.len() as u64, zipped(&binary)?.len() as u64);
+        Ok(Self { name, path, bytes, zip_bytes })
+    }
+}
+
+/// The package as cargo-lambda makes it: one deflated file.
+fn zipped(binary: &[u8]) -> Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o755);
+    zip.start_file("bootstrap", options)?;
+    zip.write_all(binary)?;
+    Ok(zip.finish()?.into_inner())
+}

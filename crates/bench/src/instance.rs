@@ -1,0 +1,144 @@
+//! A function's process, on the stand-in Runtime API.
+
+use std::{
+    fs::File,
+    io::Read,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+use crate::{
+    clock,
+    runtime_api::{RuntimeApi, Step},
+    scene::Variables,
+};
+
+/// The longest that a step may take: under valgrind a cold start is a matter of seconds.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running function. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    child: Child,
+    api: RuntimeApi,
+    started_at: Instant,
+    ready_at: Option<Instant>,
+    /// Whether it waits for an event right now.
+    idle: bool,
+    output: tempfile::NamedTempFile,
+}
+
+impl Instance {
+    /// Starts it. `early` are events that lie there before it asks, as they do at a cold start.
+    pub(crate) async fn start(mut command: Command, variables: &Variables, early: &[Bytes]) -> Result<Self> {
+        let api = RuntimeApi::start().await?;
+        for event in early {
+            api.give(event.clone());
+        }
+        let output = tempfile::NamedTempFile::new()?;
+        command
+            .env_clear()
+            .envs(variables)
+            .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+            .stdin(Stdio::null())
+            .stdout(output.reopen()?)
+            .stderr(output.reopen()?)
+            .kill_on_drop(true);
+        let started_at = clock::now();
+        let child =
+            command.spawn().with_context(|| format!("{} does not run", command.as_std().get_program().display()))?;
+        Ok(Self { child, api, started_at, ready_at: None, idle: false, output })
+    }
+
+    /// From exec until it first asked for an event.
+    pub(crate) async fn ready(&mut self) -> Result<Duration> {
+        while self.ready_at.is_none() {
+            self.step().await?;
+        }
+        Ok(self.since_start(self.ready_at))
+    }
+
+    /// Waits for the answer to the oldest event that was given; from exec until then, and the answer.
+    pub(crate) async fn answer(&mut self) -> Result<(Duration, Bytes)> {
+        loop {
+            if let Some((at, body)) = self.step().await? {
+                return Ok((self.since_start(Some(at)), body));
+            }
+        }
+    }
+
+    /// Has one event handled and waits until it asks for the next.
+    pub(crate) async fn invoke(&mut self, event: Bytes) -> Result<Bytes> {
+        self.api.give(event);
+        let (_, body) = self.answer().await?;
+        self.settle().await?;
+        Ok(body)
+    }
+
+    /// Waits until it waits.
+    pub(crate) async fn settle(&mut self) -> Result<()> {
+        while !self.idle {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    /// The most memory that it has had so far, in KiB.
+    pub(crate) fn peak_rss_kib(&self) -> Result<u64> {
+        let id = self.child.id().context("the function has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("memory is read from /proc")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("/proc names no VmHWM")?;
+        line.trim().trim_end_matches("kB").trim().parse().context("VmHWM is no number")
+    }
+
+    /// Ends it with a signal that valgrind writes its figures on.
+    pub(crate) async fn end(mut self) -> Result<()> {
+        if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            kill_process(id, Signal::TERM)?;
+        }
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.context("the function does not end")??;
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<Option<(Instant, Bytes)>> {
+        let step = tokio::select! {
+            step = self.api.step() => step?,
+            status = self.child.wait() => bail!("the function has ended ({}):\n{}", status?, self.tail()),
+            () = tokio::time::sleep(PATIENCE) => bail!("the function did nothing for {PATIENCE:?}:\n{}", self.tail()),
+        };
+        match step {
+            Step::Asked(at) => {
+                self.ready_at.get_or_insert(at);
+                self.idle = true;
+                Ok(None)
+            }
+            Step::Answered(at, body) => {
+                self.idle = false;
+                Ok(Some((at, body)))
+            }
+            Step::Failed(body) => {
+                bail!("the function failed: {}\n{}", String::from_utf8_lossy(&body), self.tail())
+            }
+        }
+    }
+
+    fn since_start(&self, at: Option<Instant>) -> Duration {
+        at.map(|at| at.duration_since(self.started_at)).unwrap_or_default()
+    }
+
+    /// The last of what it wrote.
+    fn tail(&self) -> String {
+        let mut text = String::new();
+        let read = File::open(self.output.path()).and_then(|mut file| file.read_to_string(&mut text));
+        if read.is_err() {
+            return "(its output cannot be read)".to_owned();
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}

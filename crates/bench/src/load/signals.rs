@@ -1,0 +1,178 @@
+//! The signals queue, read as a controller reads it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use gridbell::local::Description;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::task::AbortHandle;
+
+use super::door::Dispatch;
+
+/// After this long without another signal, what is missing counts as missing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A signal as it came.
+#[derive(Debug, Clone)]
+struct Signal {
+    dispatch: String,
+    sequence: u64,
+    /// When the queue took it, since 1970.
+    sent_at: Duration,
+}
+
+/// What came of some dispatches.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Dispatch → when its first signal was sent.
+    pub(super) first_sent: BTreeMap<String, Duration>,
+    /// Signals that came again.
+    pub(super) twice: usize,
+    /// Signals that came after a later one of their dispatch.
+    pub(super) out_of_order: usize,
+}
+
+/// Everything that came. Dropping it ends the reading.
+#[derive(Debug)]
+pub(super) struct Signals {
+    came: Arc<Mutex<Vec<Signal>>>,
+    reader: AbortHandle,
+}
+
+impl Signals {
+    /// Begins to read.
+    pub(super) fn read(http: Client, stack: &Description) -> Result<Self> {
+        let queue = Queue {
+            http,
+            endpoint: stack.endpoint_url.clone(),
+            region: stack.region.clone(),
+            url: stack.queues.get("signals").context("stack.json names no signals queue")?.clone(),
+        };
+        let came = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&came);
+        let reader = tokio::spawn(async move {
+            loop {
+                match queue.take().await {
+                    Ok(signals) => into.lock().unwrap_or_else(PoisonError::into_inner).extend(signals),
+                    // What stays away is counted as missing in the end.
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                }
+            }
+        });
+        Ok(Self { came, reader: reader.abort_handle() })
+    }
+
+    /// Waits until so many came, or none for a while.
+    pub(super) async fn wait_for(&self, count: usize) {
+        let (mut known, mut quiet) = (0, Duration::ZERO);
+        let step = Duration::from_millis(50);
+        while known < count && quiet < PATIENCE {
+            tokio::time::sleep(step).await;
+            let now = self.all().len();
+            quiet = if now > known { Duration::ZERO } else { quiet + step };
+            known = now;
+        }
+    }
+
+    /// Waits for the signals of those dispatches and says what came.
+    pub(super) async fn of(&self, dispatches: &BTreeMap<String, Dispatch>) -> Seen {
+        let (mut seen, mut quiet) = (Seen::default(), Duration::ZERO);
+        let step = Duration::from_millis(50);
+        while seen.first_sent.len() < dispatches.len() && quiet < PATIENCE {
+            tokio::time::sleep(step).await;
+            let now = Seen::from(self.all().into_iter().filter(|signal| dispatches.contains_key(&signal.dispatch)));
+            quiet = if now.first_sent.len() > seen.first_sent.len() { Duration::ZERO } else { quiet + step };
+            seen = now;
+        }
+        seen
+    }
+
+    fn all(&self) -> Vec<Signal> {
+        self.came.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Seen {
+    fn from(signals: impl Iterator<Item = Signal>) -> Self {
+        let mut seen = Self::default();
+        let mut latest: BTreeMap<String, u64> = BTreeMap::new();
+        for signal in signals {
+            let known = latest.entry(signal.dispatch.clone()).or_default();
+            match signal.sequence.cmp(known) {
+                std::cmp::Ordering::Greater => *known = signal.sequence,
+                std::cmp::Ordering::Equal => seen.twice += 1,
+                std::cmp::Ordering::Less => seen.out_of_order += 1,
+            }
+            seen.first_sent.entry(signal.dispatch).or_insert(signal.sent_at);
+        }
+        seen
+    }
+}
+
+struct Queue {
+    http: Client,
+    endpoint: String,
+    region: String,
+    url: String,
+}
+
+impl Queue {
+    /// Up to ten signals, taken out of the queue.
+    async fn take(&self) -> Result<Vec<Signal>> {
+        let wanted = json!({
+            "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1, "MessageSystemAttributeNames": ["SentTimestamp"],
+        });
+        let answer = self.call("ReceiveMessage", &wanted).await?;
+        let messages = answer.get("Messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let entries: Vec<Value> = messages
+            .iter()
+            .enumerate()
+            .map(|(index, message)| json!({"Id": index.to_string(), "ReceiptHandle": message.get("ReceiptHandle")}))
+            .collect();
+        if !entries.is_empty() {
+            self.call("DeleteMessageBatch", &json!({"QueueUrl": self.url, "Entries": entries})).await?;
+        }
+        Ok(messages.iter().filter_map(signal).collect())
+    }
+
+    async fn call(&self, operation: &str, body: &Value) -> Result<Value> {
+        let credential = format!("test/20260101/{}/sqs/aws4_request", self.region);
+        let signature = "0".repeat(64);
+        let answer = self
+            .http
+            .post(&self.endpoint)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("AmazonSQS.{operation}"))
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={signature}"),
+            )
+            .body(body.to_string())
+            .send()
+            .await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(status.is_success(), "{operation} was refused with {status}: {text}");
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+}
+
+fn signal(message: &Value) -> Option<Signal> {
+    let body: Value = serde_json::from_str(message.get("Body")?.as_str()?).ok()?;
+    let sent_ms = message.pointer("/Attributes/SentTimestamp")?.as_str()?.parse().ok()?;
+    Some(Signal {
+        dispatch: body.get("subject")?.as_str()?.rsplit('/').next()?.to_owned(),
+        sequence: body.get("sequence")?.as_str()?.parse().ok()?,
+        sent_at: Duration::from_millis(sent_ms),
+    })
+}

@@ -1,0 +1,89 @@
+//! What a start, an invocation and a delivery cost. `cargo run --release -p bench` prints it; BENCHMARKS.md says what it means.
+
+mod artifacts;
+mod clock;
+mod instance;
+mod load;
+mod measure;
+mod report;
+mod runtime_api;
+mod scene;
+mod stub;
+mod table;
+mod tls;
+
+use std::{
+    fmt::Display,
+    io::{Write, stdout},
+    path::PathBuf,
+};
+
+use anyhow::{Result, ensure};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    measure::{calls, instructions, start},
+    scene::Scene,
+};
+
+/// Measures the functions against the least that a function can be.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    compare: Compare,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Latency and throughput on the local stack.
+    Load(load::Load),
+}
+
+#[derive(Debug, Args)]
+struct Compare {
+    /// Cold starts of each binary.
+    #[arg(long, default_value_t = 30)]
+    runs: usize,
+    /// Take binaries from this folder instead of building them.
+    #[arg(long, value_name = "FOLDER")]
+    from: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    // Err: a provider was chosen before, which serves as well.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let cli = Cli::parse();
+    match cli.verb {
+        None => compare(cli.compare).await,
+        Some(Verb::Load(load)) => load::run(load).await,
+    }
+}
+
+async fn compare(options: Compare) -> Result<()> {
+    ensure!(options.runs > 0, "--runs must be at least 1");
+    let artifacts = match &options.from {
+        Some(folder) => artifacts::find(folder)?,
+        None => artifacts::build()?,
+    };
+    let scene = Scene::set().await?;
+    let counted = calls::count(&scene, &artifacts).await?;
+    let subjects = measure::subjects(&scene, artifacts).await?;
+    let starts = start::measure(&scene, &subjects, options.runs).await?;
+    show("Starts, memory, size", &report::starts(&subjects, &starts))?;
+    match instructions::valgrind() {
+        Some(valgrind) => {
+            let counts = instructions::measure(&scene, &subjects, &valgrind).await?;
+            let artifacts: Vec<_> = subjects.iter().map(|subject| &subject.artifact).collect();
+            show("Instructions (callgrind, user space)", &report::instructions(&artifacts, &counts))?;
+        }
+        None => show("Instructions", &"not counted: valgrind is missing (Debian, Ubuntu: apt-get install valgrind)\n")?,
+    }
+    show("AWS calls", &report::calls(&counted))
+}
+
+fn show(title: &str, what: &dyn Display) -> Result<()> {
+    Ok(writeln!(stdout(), "\n## {title}\n\n{what}")?)
+}

@@ -1,0 +1,84 @@
+//! User-space instructions by callgrind: the same from run to run to a part in a thousand, whatever else the machine does.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+use tokio::process::Command;
+
+use super::{EVENTS, Subject};
+use crate::{instance::Instance, scene::Scene};
+
+/// What one function executes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instructions {
+    /// From exec until it asks for its first event.
+    pub(crate) init: u64,
+    /// For the first event: the connection and its TLS handshake are in it.
+    pub(crate) first: u64,
+    /// For each later event.
+    pub(crate) warm: u64,
+}
+
+/// How many events before and at the end of the stretch that counts as warm.
+const WARM: (usize, usize) = (11, EVENTS);
+
+/// Where valgrind is, if it is installed.
+pub(crate) fn valgrind() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join("valgrind")).find(|file| file.is_file())
+}
+
+/// Counts for each function.
+pub(crate) async fn measure(scene: &Scene, subjects: &[Subject], valgrind: &Path) -> Result<Vec<Instructions>> {
+    let bar = ProgressBar::new(4 * subjects.len() as u64);
+    let mut all = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        let mut totals = [0; 4];
+        for (total, events) in totals.iter_mut().zip([0, 1, WARM.0, WARM.1]) {
+            *total = total_of(scene, subject, valgrind, events)
+                .await
+                .with_context(|| format!("{} under valgrind", subject.artifact.name))?;
+            bar.inc(1);
+        }
+        let [init, one, some, many] = totals;
+        let warm = many.saturating_sub(some) / (WARM.1 - WARM.0) as u64;
+        all.push(Instructions { init, first: one.saturating_sub(init), warm });
+    }
+    bar.finish_and_clear();
+    Ok(all)
+}
+
+async fn total_of(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -> Result<u64> {
+    scene.aws.reset();
+    let file = scene.file("callgrind.out");
+    let mut command = Command::new(valgrind);
+    command.args(["--quiet", "--tool=callgrind"]);
+    command.arg(format!("--callgrind-out-file={}", file.display())).arg(&subject.artifact.path);
+    let mut instance = Instance::start(command, &scene.variables, &[]).await?;
+    instance.ready().await?;
+    for event in subject.events.iter().take(events) {
+        instance.invoke(event.clone()).await?;
+    }
+    instance.end().await?;
+    let written = std::fs::read_to_string(&file).context("callgrind wrote no figures")?;
+    std::fs::remove_file(&file)?;
+    totals(&written).context("callgrind's figures hold no totals")
+}
+
+/// The last line `totals: N` of a callgrind file.
+fn totals(file: &str) -> Option<u64> {
+    let line = file.lines().rev().find_map(|line| line.strip_prefix("totals:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::totals;
+
+    #[test]
+    fn callgrinds_totals_are_read() {
+        assert_eq!(totals("# callgrind format\nevents: Ir\nfn=(1) x\n1 5\n\ntotals: 1310042\n"), Some(1_310_042));
+        assert_eq!(totals("events: Ir\n"), None);
+    }
+}

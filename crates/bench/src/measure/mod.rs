@@ -1,0 +1,85 @@
+//! What is measured, each in a file of its own.
+
+pub(crate) mod calls;
+pub(crate) mod instructions;
+pub(crate) mod start;
+
+use std::{slice::from_ref, time::Duration};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use tokio::process::Command;
+
+use crate::{
+    artifacts::Artifact,
+    instance::Instance,
+    scene::{self, Scene},
+};
+
+/// How many events are prepared for each function.
+pub(crate) const EVENTS: usize = 61;
+
+/// A function and what it is given.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// The binary.
+    pub(crate) artifact: Artifact,
+    /// One event after the other.
+    pub(crate) events: Vec<Bytes>,
+}
+
+/// Gives each function the events that the functions before it left for it.
+pub(crate) async fn subjects(scene: &Scene, artifacts: Vec<Artifact>) -> Result<Vec<Subject>> {
+    let find = |name: &str| artifacts.iter().find(|artifact| artifact.name == name).context("a binary is missing");
+    let mut receiver = start(find("receiver")?, scene).await?;
+    for index in 0..EVENTS {
+        receiver.invoke(scene::webhook("dispatch.create", &format!("first{index:04}"))).await?;
+    }
+    let deliveries = scene.take("deliveries");
+    receiver.invoke(scene::webhook("dispatch.unheard-of", "first0000")).await?;
+    receiver.end().await?;
+    let notice = notice(scene, find("hydrator")?, find("retrier")?).await?;
+    let webhook = scene::webhook("dispatch.create", "first0000");
+    scene.aws.reset();
+    Ok(artifacts
+        .into_iter()
+        .map(|artifact| {
+            let events = match artifact.name {
+                "hydrator" => deliveries.iter().map(|body| scene::batch("deliveries", from_ref(body))).collect(),
+                "retrier" => vec![scene::sweep(); EVENTS],
+                "alerter" => vec![scene::batch("alerts", from_ref(&notice)); EVENTS],
+                _ => vec![webhook.clone(); EVENTS],
+            };
+            Subject { artifact, events }
+        })
+        .collect())
+}
+
+/// An event that nobody knows ends as a notice for a person.
+async fn notice(scene: &Scene, hydrator: &Artifact, retrier: &Artifact) -> Result<String> {
+    for (artifact, from) in [(hydrator, "deliveries"), (retrier, "retries")] {
+        let messages = scene.take(from);
+        let mut instance = start(artifact, scene).await?;
+        instance.invoke(scene::batch(from, &messages)).await?;
+        instance.end().await?;
+    }
+    scene.take("alerts").pop().context("an unknown event led to no notice")
+}
+
+/// Starts a function with nothing to do yet.
+pub(crate) async fn start(artifact: &Artifact, scene: &Scene) -> Result<Instance> {
+    let mut instance = Instance::start(Command::new(&artifact.path), &scene.variables, &[]).await?;
+    instance.ready().await.with_context(|| format!("{} does not start", artifact.name))?;
+    Ok(instance)
+}
+
+/// The middle one.
+pub(crate) fn median<T: Copy + Ord>(values: &mut [T]) -> Option<T> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+/// As milliseconds.
+pub(crate) fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}

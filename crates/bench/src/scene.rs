@@ -1,0 +1,162 @@
+//! The world that the functions are put into: stand-ins on loopback, an environment of its own, and fixed events.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::{
+    stub::{Aws, Voltus},
+    tls::Authority,
+};
+
+/// A function's environment.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// The source that all webhooks come through.
+const SOURCE: &str = "voltus-prod";
+const TOKEN: &str = "b0d9f4a2c8e14f6fa37c1d52e86b9077";
+
+/// Stand-ins for AWS and a provider, and what leads functions to them.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    /// AWS.
+    pub(crate) aws: Aws,
+    /// The provider.
+    pub(crate) voltus: Voltus,
+    /// The environment of every function.
+    pub(crate) variables: Variables,
+    folder: TempDir,
+}
+
+impl Scene {
+    pub(crate) async fn set() -> Result<Self> {
+        let folder = tempfile::tempdir().context("no temporary folder")?;
+        let authority = Authority::new(folder.path())?;
+        let (aws, voltus) = (Aws::default(), Voltus::default());
+        let endpoint = format!("https://{}", authority.serve(aws.routes()).await?);
+        let provider = format!("https://{}", authority.serve(voltus.routes()).await?);
+        let variables = variables(&endpoint, &provider, &authority.file().display().to_string());
+        Ok(Self { aws, voltus, variables, folder })
+    }
+
+    /// A file of that name, which goes with the scene.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Takes all messages out of a queue.
+    pub(crate) fn take(&self, queue: &str) -> Vec<String> {
+        self.aws.take_messages(&queue_url(queue))
+    }
+}
+
+fn queue_url(name: &str) -> String {
+    format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}")
+}
+
+/// What Lambda and the template set. The credentials are of the length that a role's have.
+fn variables(endpoint: &str, provider: &str, authority: &str) -> Variables {
+    let hash = format!("{:x}", Sha256::digest(TOKEN));
+    let source = |provider: &str, url: &str| json!({"provider": provider, "environment": "production", "api_url": url, "api_key": format!("ssm:/gridbell/{provider}-prod"), "tokens": [hash]});
+    let config = json!({
+        "sources": {
+            SOURCE: source("voltus", provider),
+            "leap-prod": source("leap", "https://api.leap.energy/v2"),
+            "openvolt-prod": source("openvolt", "https://api.openvolt.com"),
+            "nvgrid-prod": {"provider": "nvgrid", "environment": "production", "tokens": [hash]},
+        },
+        "deadlines": {"lead_s": 600, "immediate_s": 60, "acknowledge": false},
+        "contacts": {"email": ["grid-duty@example.com"], "from": "gridbell@example.com"},
+        "acks": {"tokens": [hash]},
+    });
+    let mut variables: Variables = [
+        ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/gridbell/bench"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/01/[$LATEST]0123456789abcdef0123456789abcdef"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "ASIAQAAAAAAAAAAAAAAA"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("SSL_CERT_FILE", authority),
+        ("GRIDBELL_LOG", "info"),
+        ("GRIDBELL_DISPATCHES_TABLE", "dispatches"),
+        ("GRIDBELL_DELIVERIES_TABLE", "deliveries"),
+        ("GRIDBELL_ALERTS_TABLE", "alerts"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    variables.insert("AWS_SESSION_TOKEN".to_owned(), "IQoJb3JpZ2luX2VjEXAMPLE".repeat(40));
+    variables.insert("GRIDBELL_CONFIG".to_owned(), config.to_string());
+    for queue in ["deliveries", "retries", "alerts", "signals"] {
+        let fifo = if queue == "signals" { ".fifo" } else { "" };
+        let name = format!("GRIDBELL_{}_QUEUE_URL", queue.to_ascii_uppercase());
+        variables.insert(name, queue_url(&format!("{queue}{fifo}")));
+    }
+    variables
+}
+
+/// What happened to a dispatch, as the provider's webhook says it.
+pub(crate) fn webhook(event: &str, dispatch: &str) -> Bytes {
+    let body = json!({"event": {"name": event}, "resource": format!("/2022-04-15/dispatches/{dispatch}")}).to_string();
+    let path = format!("/hooks/{SOURCE}/{TOKEN}");
+    let event = json!({
+        "version": "2.0",
+        "routeKey": "ANY /hooks/{source}/{token}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {
+            "accept": "*/*", "accept-encoding": "gzip", "content-length": body.len().to_string(),
+            "content-type": "application/json", "host": "abcdefghij.execute-api.us-east-1.amazonaws.com",
+            "user-agent": "Go-http-client/2.0", "x-amzn-trace-id": "Root=1-65a1b2c3-0123456789abcdef01234567",
+            "x-forwarded-for": "203.0.113.7", "x-forwarded-port": "443", "x-forwarded-proto": "https"
+        },
+        "requestContext": {
+            "accountId": "000000000000", "apiId": "abcdefghij", "domainName": "abcdefghij.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "abcdefghij",
+            "http": {"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "Go-http-client/2.0"},
+            "requestId": "JKJaXmPLvHcESHA=", "routeKey": "ANY /hooks/{source}/{token}", "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 1_767_225_600_000_u64
+        },
+        "pathParameters": {"source": SOURCE, "token": TOKEN},
+        "body": body,
+        "isBase64Encoded": false
+    });
+    Bytes::from(event.to_string())
+}
+
+/// Messages as a mapping hands them over.
+pub(crate) fn batch(queue: &str, bodies: &[String]) -> Bytes {
+    let records: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(index, body)| {
+            json!({
+                "messageId": format!("059f36b4-87a3-44ab-83d2-{index:012}"),
+                "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".repeat(8),
+                "body": body,
+                "attributes": {
+                    "ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000", "SenderId": "AROAQAAAAAAAAAAAAAAAA:receiver",
+                    "ApproximateFirstReceiveTimestamp": "1767225600010"
+                },
+                "messageAttributes": {},
+                "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
+                "awsRegion": "us-east-1"
+            })
+        })
+        .collect();
+    Bytes::from(json!({ "Records": records }).to_string())
+}
+
+/// What the schedule sends, every minute.
+pub(crate) fn sweep() -> Bytes {
+    Bytes::from_static(br#"{"sweep":true}"#)
+}

@@ -1,0 +1,159 @@
+//! Stand-ins for AWS and for a provider. They keep state, so that what a function does next follows from what it did, and every
+//! call is written down.
+
+mod expression;
+mod provider;
+mod tables;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+pub(crate) use provider::Voltus;
+use tables::{Refusal, Tables};
+
+/// A call that a function made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Call {
+    /// Such as `dynamodb:PutItem`.
+    pub(crate) operation: String,
+    /// Whether it was refused: a conditional write that lost.
+    pub(crate) refused: bool,
+}
+
+/// AWS, as far as the functions call it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Aws(Arc<Mutex<World>>);
+
+#[derive(Debug, Default)]
+struct World {
+    calls: Vec<Call>,
+    /// Queue URL → bodies of the messages that nobody took yet.
+    queues: BTreeMap<String, Vec<String>>,
+    tables: Tables,
+    next_id: u64,
+}
+
+impl Aws {
+    /// What serves it.
+    pub(crate) fn routes(&self) -> Router {
+        Router::new().fallback(call).layer(DefaultBodyLimit::disable()).with_state(self.clone())
+    }
+
+    /// The calls since the last time.
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.world().calls)
+    }
+
+    /// Takes all messages out of a queue.
+    pub(crate) fn take_messages(&self, queue_url: &str) -> Vec<String> {
+        self.world().queues.remove(queue_url).unwrap_or_default()
+    }
+
+    /// Forgets everything.
+    pub(crate) fn reset(&self) {
+        *self.world() = World::default();
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let operation = match target.split_once('.') {
+        Some((service, operation)) => (service, operation),
+        None if method == Method::POST && uri.path() == "/v2/email/outbound-emails" => ("SESv2", "SendEmail"),
+        None => ("", uri.path()),
+    };
+    let request = serde_json::from_slice(&body).unwrap_or_default();
+    let mut world = aws.world();
+    let answer = world.answer(operation, &request);
+    let name = match operation.0 {
+        "AmazonSQS" => "sqs",
+        "DynamoDB_20120810" => "dynamodb",
+        "AmazonSSM" => "ssm",
+        "SESv2" => "ses",
+        _ => "unknown",
+    };
+    world.calls.push(Call { operation: format!("{name}:{}", operation.1), refused: answer.is_err() });
+    drop(world);
+    let (status, body) = match answer {
+        Ok(body) => (StatusCode::OK, body),
+        Err(Refusal::Condition(old)) => {
+            let mut body = json!({
+                "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+                "message": "The conditional request failed",
+            });
+            if let Some(old) = old {
+                body["Item"] = Value::Object(old);
+            }
+            (StatusCode::BAD_REQUEST, body)
+        }
+        Err(Refusal::Invalid(error)) => {
+            let message = format!("{error:#}");
+            (StatusCode::BAD_REQUEST, json!({ "__type": "ValidationException", "message": message }))
+        }
+    };
+    let kind = if operation.0 == "AmazonSSM" { "application/x-amz-json-1.1" } else { "application/x-amz-json-1.0" };
+    (status, [("content-type", kind)], body.to_string()).into_response()
+}
+
+impl World {
+    fn answer(&mut self, operation: (&str, &str), request: &Value) -> Result<Value, Refusal> {
+        match operation {
+            ("AmazonSQS", "SendMessage") => {
+                let url = text(request, "QueueUrl")?;
+                let id = self.keep(url, request)?;
+                Ok(json!({ "MessageId": id }))
+            }
+            ("AmazonSQS", "SendMessageBatch") => {
+                let url = text(request, "QueueUrl")?;
+                let entries = request.get("Entries").and_then(Value::as_array).cloned().unwrap_or_default();
+                let sent = entries
+                    .iter()
+                    .map(|entry| Ok(json!({ "Id": text(entry, "Id")?, "MessageId": self.keep(url, entry)? })))
+                    .collect::<Result<Vec<_>, Refusal>>()?;
+                Ok(json!({ "Successful": sent, "Failed": [] }))
+            }
+            ("DynamoDB_20120810", "GetItem") => Ok(self.tables.get(request)?),
+            ("DynamoDB_20120810", "PutItem") => self.tables.put(request),
+            ("DynamoDB_20120810", "UpdateItem") => self.tables.update(request),
+            ("DynamoDB_20120810", "DeleteItem") => self.tables.delete(request),
+            ("DynamoDB_20120810", "Query") => Ok(self.tables.query(request)?),
+            ("AmazonSSM", "GetParameter") => {
+                let name = text(request, "Name")?;
+                Ok(json!({ "Parameter": { "Name": name, "Type": "SecureString", "Value": "secret", "Version": 1 } }))
+            }
+            ("SESv2", "SendEmail") => Ok(json!({ "MessageId": self.id() })),
+            (service, operation) => Err(anyhow::anyhow!("{service} {operation} is not played here").into()),
+        }
+    }
+
+    fn keep(&mut self, queue_url: &str, message: &Value) -> Result<String, Refusal> {
+        let body = text(message, "MessageBody")?;
+        self.queues.entry(queue_url.to_owned()).or_default().push(body.to_owned());
+        Ok(self.id())
+    }
+
+    fn id(&mut self) -> String {
+        self.next_id += 1;
+        format!("{:032x}", self.next_id)
+    }
+}
+
+fn text<'a>(request: &'a Value, name: &str) -> Result<&'a str, Refusal> {
+    let text = request.get(name).and_then(Value::as_str);
+    text.ok_or_else(|| Refusal::Invalid(anyhow::anyhow!("no {name}")))
+}

@@ -1,0 +1,100 @@
+//! TLS on loopback, under an authority made for this one run.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use axum::{Router, serve::Listener};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// A private authority, whose certificate is what `SSL_CERT_FILE` names.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+impl Authority {
+    /// Makes one and writes its certificate into `folder`.
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let file = folder.join("authority.pem");
+        std::fs::write(&file, params.self_signed(&key)?.pem()).context("the authority cannot be written")?;
+        Ok(Self { issuer: Issuer::new(params, key), file })
+    }
+
+    /// The file with its certificate.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Serves on a free port of loopback for as long as this process runs.
+    pub(crate) async fn serve(&self, routes: Router) -> Result<SocketAddr> {
+        let key = KeyPair::generate()?;
+        let leaf = CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()])?.signed_by(&key, &self.issuer)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
+        let address = listener.local_addr()?;
+        let (accepted, streams) = mpsc::channel(64);
+        tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), accepted));
+        tokio::spawn(async move { axum::serve(TlsListener { address, streams }, routes).await });
+        Ok(address)
+    }
+}
+
+type Accepted = (TlsStream<TcpStream>, SocketAddr);
+
+/// Shakes hands with each client on its own: one that is slow keeps no other waiting.
+async fn accept(listener: TcpListener, tls: TlsAcceptor, accepted: mpsc::Sender<Accepted>) {
+    while let Ok((stream, peer)) = listener.accept().await {
+        let (tls, accepted) = (tls.clone(), accepted.clone());
+        tokio::spawn(async move {
+            let _ = stream.set_nodelay(true);
+            // A client that does not shake hands sees that by itself.
+            if let Ok(stream) = tls.accept(stream).await {
+                let _ = accepted.send((stream, peer)).await;
+            }
+        });
+    }
+}
+
+struct TlsListener {
+    address: SocketAddr,
+    streams: mpsc::Receiver<Accepted>,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> Accepted {
+        match self.streams.recv().await {
+            Some(accepted) => accepted,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
