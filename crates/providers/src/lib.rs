@@ -8,6 +8,8 @@ mod amount;
 mod ask;
 mod fields;
 mod findings;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 mod instant;
 mod leap;
 mod nvgrid;
@@ -15,6 +17,8 @@ mod openvolt;
 mod reading;
 mod voltus;
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod testing;
 
