@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A table; all columns but the first are aligned to the right unless they are text.
+/// A table; columns of numbers are aligned to the right, the first is a name.
 #[derive(Debug)]
 pub(crate) struct Table {
     header: Vec<String>,
@@ -28,6 +28,9 @@ impl fmt::Display for Table {
             })
             .collect();
         let is_number = |column: usize| {
+            if column == 0 {
+                return false;
+            }
             let mut cells = self.rows.iter().filter_map(|row| row.get(column)).peekable();
             cells.peek().is_some() && cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()) || cell == "–")
         };
