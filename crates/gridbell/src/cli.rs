@@ -18,6 +18,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Brings the whole system up on this machine, plays every provider's story through it, and checks what comes of it.
+    Demo(Demo),
     /// Brings the whole system up on this machine and keeps it until Ctrl-C.
     Up(Up),
     /// Looks after gridbell.toml.
@@ -25,8 +27,20 @@ enum Verb {
     Config(ConfigVerb),
 }
 
+/// How `demo` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Leave everything up afterwards, until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Print all that came of it as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// How `up` is called.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct Up {
     /// The configuration [default: gridbell.toml where there is one, else one source per provider]
     #[arg(long, value_name = "FILE")]
@@ -40,6 +54,9 @@ pub(crate) struct Up {
     /// Host the functions in `cargo lambda watch`: a change of their source takes effect at once
     #[arg(long, conflicts_with = "endpoint_url")]
     pub(crate) watch: bool,
+    /// Ask stand-ins with the documentation's data instead of the providers; always so without a configuration
+    #[arg(long)]
+    pub(crate) stand_ins: bool,
     /// Leave the stack on the endpoint when gridbell ends
     #[arg(long, requires = "endpoint_url")]
     pub(crate) keep: bool,
@@ -86,6 +103,7 @@ fn act(cli: Cli) -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads can be started")?;
     match cli.verb {
+        Verb::Demo(demo) => runtime.block_on(verbs::demo::run(demo)),
         Verb::Up(up) => runtime.block_on(verbs::up::run(up)),
         Verb::Config(ConfigVerb::Check { config, json }) => verbs::config::check(&config, json),
     }

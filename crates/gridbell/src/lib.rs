@@ -2,6 +2,9 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
+mod fixtures;
 pub mod local;
 pub mod progress;
+pub mod standins;
 mod verbs;

@@ -1,4 +1,5 @@
 //! One file per verb.
 
 pub(crate) mod config;
+pub(crate) mod demo;
 pub(crate) mod up;

@@ -12,13 +12,14 @@ use crate::{
     cli::Up,
     local::{Description, ProviderUrls, Stack, UpOptions, Workspace},
     progress,
+    standins::StandIns,
 };
 
 /// Brings the stack up, says where everything is, and waits.
 pub(crate) async fn run(up: Up) -> Result<()> {
     let mut ending = Ending::listen()?;
     let progress = progress::for_people();
-    let mut options = options(&up)?;
+    let (mut options, stand_ins) = options(&up).await?;
     options.state = Some(match up.state {
         Some(state) => state,
         None => Workspace::find()?.own().join("stack.json"),
@@ -44,28 +45,38 @@ pub(crate) async fn run(up: Up) -> Result<()> {
         }
     }
     progress.note("taking everything down");
-    stack.shutdown().await
+    let down = stack.shutdown().await;
+    drop(stand_ins);
+    down
 }
 
-fn options(up: &Up) -> Result<UpOptions> {
+/// The options, and the stand-ins that must live as long as the stack does.
+async fn options(up: &Up) -> Result<(UpOptions, Option<StandIns>)> {
     let usual = Path::new("gridbell.toml");
-    match &up.config {
-        Some(file) => Ok(UpOptions::from_file(file)?),
-        None if usual.exists() => Ok(UpOptions::from_file(usual)?),
-        None => Ok(UpOptions::built_in(&ProviderUrls::new())?),
+    let (mut options, built_in) = match &up.config {
+        Some(file) => (UpOptions::from_file(file)?, false),
+        None if usual.exists() => (UpOptions::from_file(usual)?, false),
+        None => (UpOptions::built_in(&ProviderUrls::new())?, true),
+    };
+    // The built-in configuration names no provider that could answer.
+    if !(built_in || up.stand_ins) {
+        return Ok((options, None));
     }
+    let stand_ins = StandIns::start().await?;
+    stand_ins.answer_for(&mut options);
+    Ok((options, Some(stand_ins)))
 }
 
 /// Being asked to end: Ctrl-C, a service manager, a terminal that closes.
-struct Ending([Signal; 3]);
+pub(super) struct Ending([Signal; 3]);
 
 impl Ending {
-    fn listen() -> Result<Self> {
+    pub(super) fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("signals cannot be listened to");
         Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
     }
 
-    async fn asked(&mut self) {
+    pub(super) async fn asked(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -75,7 +86,7 @@ impl Ending {
     }
 }
 
-fn show(description: &Description, state: &Path) -> Result<()> {
+pub(super) fn show(description: &Description, state: &Path) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let (bold, plain) = if out.is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     writeln!(out, "\n{bold}gridbell is up.{plain} Ctrl-C takes it down.\n")?;

@@ -1,0 +1,178 @@
+//! The last look: what came is exactly what the scenarios say, nothing less and nothing more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    board::{Board, Observed, Signal},
+    scenario::{Expected, Scenario},
+};
+use crate::{config::Provider, standins::StandIns};
+
+/// The name under which checks that concern no one scenario stand.
+const ALL: &str = "all";
+
+/// Whether a value holds what is expected, objects among other fields; where not, what is wrong.
+pub(super) fn holds(expected: &Value, found: &Value) -> Option<String> {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => expected.iter().find_map(|(name, value)| {
+            holds(value, found.get(name).unwrap_or(&Value::Null)).map(|problem| format!(".{name}{problem}"))
+        }),
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            expected.iter().zip(found).enumerate().find_map(|(index, (expected, found))| {
+                holds(expected, found).map(|problem| format!("[{index}]{problem}"))
+            })
+        }
+        (expected, found) if expected == found => None,
+        (expected, found) => Some(format!(": {found} where {expected} belongs")),
+    }
+}
+
+/// Compares all that was observed with all that was expected.
+pub(super) fn everything(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns, calls_elsewhere: usize) {
+    let seen = board.observed();
+    signals(board, scenarios, &seen);
+    mails(board, scenarios, &seen);
+    fetches(board, scenarios, stand_ins);
+    let problem = (calls_elsewhere > 0).then(|| format!("{calls_elsewhere} connections came"));
+    board.check(ALL, "nobody asks the host that forged webhooks point to", problem);
+}
+
+fn signals(board: &Board, scenarios: &[Scenario], seen: &Observed) {
+    let mut by_subject: BTreeMap<&str, Vec<&Signal>> = BTreeMap::new();
+    for signal in &seen.signals {
+        by_subject.entry(signal.text("subject")).or_default().push(signal);
+    }
+    for scenario in scenarios {
+        for subject in scenario.subjects() {
+            let expected: Vec<&Expected> = (scenario.steps.iter().flat_map(|step| &step.signals))
+                .filter(|expected| expected.subject(&scenario.source) == subject)
+                .collect();
+            let came = by_subject.remove(subject.as_str()).unwrap_or_default();
+            for (index, expected) in expected.iter().enumerate() {
+                let what = format!("{subject}#{} is {}", index + 1, expected.kind());
+                let problem = match came.get(index) {
+                    None => Some("it did not come".to_owned()),
+                    Some(signal) => wrong(expected, signal),
+                };
+                board.check(&scenario.name, what, problem);
+            }
+            let more: Vec<&str> = came.iter().skip(expected.len()).map(|signal| signal.text("type")).collect();
+            let problem = (!more.is_empty()).then(|| format!("also came: {}", more.join(", ")));
+            board.check(&scenario.name, format!("{subject} has {} signals and no more", expected.len()), problem);
+        }
+    }
+    let others: Vec<String> = by_subject.keys().map(|subject| format!("{subject:?}")).collect();
+    let problem = (!others.is_empty()).then(|| format!("signals came of {}", others.join(", ")));
+    board.check(ALL, "no other subject has signals", problem);
+    let problems: Vec<String> = seen.signals.iter().filter_map(envelope).collect();
+    let problem = (!problems.is_empty()).then(|| problems.join("; "));
+    board.check(ALL, "envelope, order and attributes of every signal", problem.or_else(|| out_of_order(seen)));
+}
+
+fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
+    let kind = signal.text("type");
+    if kind != expected.kind() {
+        return Some(format!("it is {kind}"));
+    }
+    let data = signal.event["data"].as_object().and_then(|data| data.values().next());
+    holds(&expected.data, data.unwrap_or(&Value::Null)).map(|problem| format!("data{problem}"))
+}
+
+/// What is wrong with a signal's envelope, if anything.
+fn envelope(signal: &Signal) -> Option<String> {
+    let (subject, sequence) = (signal.text("subject"), signal.text("sequence"));
+    let id = format!("{subject}#{sequence}");
+    let source = format!("/gridbell/{}", subject.split('/').next().unwrap_or_default());
+    let attribute =
+        |name: &str| signal.attributes.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    let test = signal.event["data"].pointer("/dispatch/test").and_then(Value::as_bool).unwrap_or(false).to_string();
+    let pairs = [
+        ("specversion", signal.text("specversion"), "1.0"),
+        ("datacontenttype", signal.text("datacontenttype"), "application/json"),
+        ("id", signal.text("id"), &id),
+        ("source", signal.text("source"), &source),
+        ("message group", &signal.group, subject),
+        ("deduplication id", &signal.deduplication, &id),
+        ("attribute type", attribute("type"), signal.text("type")),
+        ("attribute source", attribute("source"), &source),
+        ("attribute test", attribute("test"), &test),
+    ];
+    let (name, found, wanted) = pairs.into_iter().find(|(_, found, wanted)| found != wanted)?;
+    Some(format!("{id}: {name} is {found:?} where {wanted:?} belongs"))
+}
+
+/// Sequences count from 1 without a hole, in the order of arrival.
+fn out_of_order(seen: &Observed) -> Option<String> {
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    seen.signals.iter().find_map(|signal| {
+        let last = last.entry(signal.text("subject")).or_default();
+        *last += 1;
+        (signal.text("sequence") != last.to_string()).then(|| format!("{} came at place {last}", signal.text("id")))
+    })
+}
+
+fn mails(board: &Board, scenarios: &[Scenario], seen: &Observed) {
+    let mut left: Vec<&str> = seen.mails.iter().map(|mail| mail.subject.as_str()).collect();
+    for scenario in scenarios {
+        for mail in scenario.steps.iter().flat_map(|step| &step.mails) {
+            let subject = format!("[gridbell] {mail}");
+            let place = left.iter().position(|left| *left == subject);
+            if let Some(place) = place {
+                left.remove(place);
+            }
+            let problem = place.is_none().then(|| "it was not sent".to_owned());
+            board.check(&scenario.name, format!("the mail {subject:?} is sent"), problem);
+        }
+    }
+    let problem = (!left.is_empty()).then(|| format!("also sent: {}", left.join(", ")));
+    board.check(ALL, "no other mail is sent", problem);
+}
+
+fn fetches(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns) {
+    for provider in Provider::ALL {
+        let Some(script) = stand_ins.script(provider) else { continue };
+        let mut known = BTreeSet::new();
+        for scenario in scenarios.iter().filter(|scenario| scenario.source == format!("{provider}-demo")) {
+            known.extend(
+                scenario.subjects().into_iter().filter_map(|subject| Some(subject.split_once('/')?.1.to_owned())),
+            );
+            for (about, times) in &scenario.asked {
+                known.insert(about.clone());
+                let (Some(times), found) = (times, script.requests(about)) else { continue };
+                let problem = (found != *times).then(|| format!("asked {found} times"));
+                board.check(&scenario.name, format!("{provider} is asked about {about} {times} times"), problem);
+            }
+        }
+        let seen = script.seen();
+        let other =
+            seen.iter().find(|seen| seen.about.is_empty() || seen.about.iter().any(|about| !known.contains(about)));
+        let problem = other.map(|seen| format!("{} {}", seen.method, seen.path));
+        board.check(ALL, format!("{provider} is asked about nothing else"), problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_holds_what_is_expected_among_other_fields_and_lists_whole() {
+        let check = |expected: Value, found: Value, problem: Option<&str>| {
+            assert_eq!(holds(&expected, &found).as_deref(), problem, "{expected} in {found}");
+        };
+        check(json!({"a": {"b": 1}}), json!({"a": {"b": 1, "c": 2}, "d": 3}), None);
+        check(json!({"a": null}), json!({}), None);
+        check(json!({"a": {"b": 1}}), json!({"a": {"b": 2}}), Some(".a.b: 2 where 1 belongs"));
+        check(
+            json!({"a": [{"b": 1}]}),
+            json!({"a": [{"b": 1}, {"b": 1}]}),
+            Some(r#".a: [{"b":1},{"b":1}] where [{"b":1}] belongs"#),
+        );
+        check(json!([1, {"x": 2}]), json!([1, {"x": 3}]), Some("[1].x: 3 where 2 belongs"));
+        check(json!({"a": 1}), json!(null), Some(r#": null where {"a":1} belongs"#));
+    }
+}

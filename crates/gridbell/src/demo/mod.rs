@@ -1,0 +1,78 @@
+//! `demo`: the real system on this machine, every provider's story played through it, and a look at all that comes of it.
+
+mod board;
+mod check;
+mod player;
+mod queue;
+mod report;
+mod scenario;
+mod show;
+mod watchers;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Result, bail};
+
+use self::{board::Board, player::Stage, queue::Queue, report::Report, scenario::Names, watchers::Watchers};
+use crate::{
+    local::{ProviderUrls, Stack, UpOptions},
+    progress::Progress,
+    standins::{StandIns, times},
+};
+
+/// How long what is still under way in the end may take.
+const LAST_WAIT: Duration = Duration::from_secs(45);
+
+/// A demo that has been played; its stack is still up.
+#[derive(Debug)]
+pub struct Played {
+    /// What came of it.
+    pub report: Report,
+    /// The stack, to be shut down.
+    pub stack: Stack,
+    /// What the stack asks.
+    pub stand_ins: StandIns,
+}
+
+/// The options of the demo's stack: the built-in configuration, asking the stand-ins.
+///
+/// # Errors
+/// No port is free.
+pub async fn prepare() -> Result<(UpOptions, StandIns)> {
+    let stand_ins = StandIns::start().await?;
+    let mut options = UpOptions::built_in(&ProviderUrls::new())?;
+    stand_ins.answer_for(&mut options);
+    Ok((options, stand_ins))
+}
+
+/// Plays everything on a stack that is up, and looks at all that came of it.
+///
+/// # Errors
+/// The scenarios cannot be read. What does not come as expected stands in the report.
+pub async fn play(stack: Stack, stand_ins: StandIns, progress: &dyn Progress) -> Result<Played> {
+    let start = times::now();
+    let scenarios = scenario::load(start)?;
+    let board = Arc::new(Board::new(start));
+    let http = crate::local::http_client()?;
+    let description = stack.description();
+    let queue = |name: &str| {
+        let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
+        Ok(Queue { http: http.clone(), endpoint: description.endpoint_url.clone(), url: url.clone() })
+    };
+    let inner = ["deliveries", "retries", "alerts"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
+    let watchers = Watchers::start(&board, queue("signals")?, (http.clone(), description.mail.clone())).await?;
+    let names = Names::from([("{elsewhere}", watchers.elsewhere.clone())]);
+    let stage = Stage { board: &board, description, stand_ins: &stand_ins, http, names, inner };
+    stage.play(&scenarios, progress).await;
+    if !stage.is_worked_off(LAST_WAIT).await {
+        board.check(
+            "all",
+            "the queues are worked off in the end",
+            Some(format!("not within {} s", LAST_WAIT.as_secs())),
+        );
+    }
+    check::everything(&board, &scenarios, &stand_ins, watchers.calls_elsewhere());
+    drop(watchers);
+    let report = Report::new(&board, &scenarios, &stand_ins);
+    Ok(Played { report, stack, stand_ins })
+}

@@ -1,0 +1,181 @@
+//! Plays the scenarios: all at once, each step by step. A step is over when what it must produce is there.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use futures_util::future::join_all;
+use reqwest::Client;
+use serde_json::Value;
+use tokio::time::{Instant, interval};
+
+use super::{
+    board::{Board, Observed, What},
+    check::holds,
+    queue::Queue,
+    scenario::{Content, Door, Fails, Names, Scenario, Step},
+};
+use crate::{config::Provider, local::Description, progress::Progress, standins::StandIns};
+
+/// How often the queues are asked whether they are idle.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The stage that everything is played on.
+pub(super) struct Stage<'a> {
+    pub(super) board: &'a Board,
+    pub(super) description: &'a Description,
+    pub(super) stand_ins: &'a StandIns,
+    pub(super) http: Client,
+    pub(super) names: Names,
+    /// The queues that are idle once everything is worked off, in the order in which work goes through them.
+    pub(super) inner: Vec<Queue>,
+}
+
+impl Stage<'_> {
+    /// Plays all scenarios at once; what goes wrong is noted on the board.
+    pub(super) async fn play(&self, scenarios: &[Scenario], progress: &dyn Progress) {
+        let plays = scenarios.iter().map(|scenario| async move {
+            let shown = progress.step(&scenario.title);
+            let mut memory = Memory::default();
+            for (index, step) in scenario.steps.iter().enumerate() {
+                shown.at(&step.says);
+                if let Err(error) = self.step(scenario, step, &mut memory).await {
+                    let what = format!("step {}, {}", index + 1, step.says);
+                    self.board.check(&scenario.name, what, Some(format!("{error:#}")));
+                    return;
+                }
+            }
+            shown.done(&format!("{} steps", scenario.steps.len()));
+        });
+        join_all(plays).await;
+    }
+
+    async fn step(&self, scenario: &Scenario, step: &Step, memory: &mut Memory) -> Result<()> {
+        let provider = self.provider(scenario)?;
+        let body = match (&step.send, step.again) {
+            (Some(content), _) => Some(content.body(&self.names)?),
+            (None, Some(_)) => Some(memory.body.clone()),
+            (None, None) => None,
+        };
+        if let Some(content) = &step.holds {
+            self.hold(provider, content, body.as_deref())?;
+        }
+        if let Some(Fails { about, status, times }) = &step.fails {
+            let script = self.stand_ins.script(provider).context("this provider is never asked")?;
+            script.fail(Some(about), *status, *times);
+        }
+        if let Some(body) = body {
+            let sends = (0..step.again.unwrap_or(1)).map(|_| self.send(scenario, step, &body));
+            join_all(sends).await.into_iter().collect::<Result<()>>()?;
+            memory.body = body;
+        }
+        self.wait_for_products(scenario, step, memory).await
+    }
+
+    fn provider(&self, scenario: &Scenario) -> Result<Provider> {
+        let source = self.description.sources.get(&scenario.source);
+        source.and_then(|source| Provider::from_name(&source.provider)).context("the stack has no such source")
+    }
+
+    fn hold(&self, provider: Provider, content: &Content, sent: Option<&str>) -> Result<()> {
+        let text = match sent {
+            Some(sent) if content.sent => sent.to_owned(),
+            _ => content.body(&self.names)?,
+        };
+        let held: Value = serde_json::from_str(&text).context("a stand-in holds JSON")?;
+        match provider {
+            Provider::Voltus => self.stand_ins.voltus.put(held),
+            Provider::Leap => self.stand_ins.leap.put(&held),
+            Provider::Openvolt => {
+                let text = |name: &str| held[name].as_str().with_context(|| format!("{name} is missing"));
+                self.stand_ins.openvolt.put(
+                    text("meter_id")?,
+                    text("start_interval")?.parse()?,
+                    held["consumption"].clone(),
+                );
+            }
+            Provider::Nvgrid => bail!("NvGrid is never asked"),
+        }
+        Ok(())
+    }
+
+    /// Posts a webhook as the provider does, and compares the answer.
+    async fn send(&self, scenario: &Scenario, step: &Step, body: &str) -> Result<()> {
+        let source = &self.description.sources[&scenario.source];
+        let url = match step.door {
+            None => source.url.clone(),
+            Some(Door::WrongToken) => {
+                format!("{}/hooks/{}/{}", self.description.webhook_base, scenario.source, "0".repeat(43))
+            }
+            Some(Door::UnknownSource) => format!("{}/hooks/nobody/{}", self.description.webhook_base, "0".repeat(43)),
+        };
+        let began = Instant::now();
+        let request = self.http.post(url).timeout(Duration::from_secs(30)).header("content-type", "application/json");
+        // The address holds a token, so an error is told without it.
+        let response = request.body(body.to_owned()).send().await.map_err(reqwest::Error::without_url)?;
+        let status = response.status().as_u16();
+        let answer = response.text().await.map_err(reqwest::Error::without_url)?;
+        for subject in scenario.concerned(step) {
+            let text = format!("{}: {status} after {} ms", step.says, began.elapsed().as_millis());
+            self.board.line(&subject, What::Webhook, text);
+        }
+        let read: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
+        let problem = if status == step.answer.status {
+            holds(&step.answer.body, &read).map(|problem| format!("the answer {answer}: {problem}"))
+        } else {
+            Some(format!("{status} {answer}"))
+        };
+        let what = format!("{}: answered with {}", step.says, step.answer.status);
+        self.board.check(&scenario.name, what, problem);
+        Ok(())
+    }
+
+    async fn wait_for_products(&self, scenario: &Scenario, step: &Step, memory: &mut Memory) -> Result<()> {
+        let within = Duration::from_secs(step.within_s);
+        for expected in &step.signals {
+            let subject = expected.subject(&scenario.source);
+            let due = memory.due.entry(subject.clone()).or_default();
+            *due += 1;
+            let due = *due;
+            let came =
+                |seen: &Observed| seen.signals.iter().filter(|signal| signal.text("subject") == subject).count() >= due;
+            if !self.board.wait(within, came).await {
+                bail!("waited {} s for signal {due} of {subject}, {}", step.within_s, expected.kind());
+            }
+        }
+        for mail in &step.mails {
+            let subject = format!("[gridbell] {mail}");
+            if !self.board.wait(within, |seen| seen.mails.iter().any(|mail| mail.subject == subject)).await {
+                bail!("waited {} s for the mail {subject:?}", step.within_s);
+            }
+        }
+        if step.worked_off && !self.is_worked_off(within).await {
+            bail!("the queues were not worked off within {} s", step.within_s);
+        }
+        Ok(())
+    }
+
+    /// Waits until every inner queue is idle, each looked at after those that feed it.
+    pub(super) async fn is_worked_off(&self, within: Duration) -> bool {
+        let looking = async {
+            let mut clock = interval(LOOK_EVERY);
+            'again: loop {
+                clock.tick().await;
+                for queue in &self.inner {
+                    if !matches!(queue.is_idle().await, Ok(true)) {
+                        continue 'again;
+                    }
+                }
+                return;
+            }
+        };
+        tokio::time::timeout(within, looking).await.is_ok()
+    }
+}
+
+/// What a scenario remembers from step to step.
+#[derive(Default)]
+struct Memory {
+    body: String,
+    /// Signals expected so far, by subject.
+    due: BTreeMap<String, usize>,
+}

@@ -1,0 +1,121 @@
+//! What came of the demo, for people and for programs.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    board::{Board, Check, Line, Mail, Signal, What},
+    scenario::Scenario,
+};
+use crate::{
+    config::Provider,
+    standins::{StandIns, times},
+};
+
+/// Everything that was observed, and every check.
+#[derive(Debug)]
+pub struct Report {
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+    pub(super) signals: Vec<Signal>,
+    pub(super) mails: Vec<Mail>,
+    /// By subject, and by time within one.
+    pub(super) timeline: Vec<(String, Vec<Line>)>,
+    pub(super) checks: Vec<Check>,
+}
+
+impl Report {
+    pub(super) fn new(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns) -> Self {
+        let seen = board.observed();
+        let mut lines = seen.timeline;
+        lines.extend(fetches(stand_ins));
+        lines.extend(seen.signals.iter().map(signal));
+        let mut subjects: Vec<String> = scenarios.iter().flat_map(Scenario::subjects).collect();
+        for line in &lines {
+            if !subjects.contains(&line.subject) {
+                subjects.push(line.subject.clone());
+            }
+        }
+        lines.extend(seen.mails.iter().map(|mail| self::mail(mail, &subjects)));
+        let of = |subject: String| {
+            let mut own: Vec<Line> = lines.iter().filter(|line| line.subject == subject).cloned().collect();
+            own.sort_by_key(|line| line.at);
+            (subject, own)
+        };
+        let timeline = subjects.into_iter().map(of).filter(|(_, own)| !own.is_empty()).collect();
+        Self {
+            start: board.start,
+            end: times::now(),
+            signals: seen.signals,
+            mails: seen.mails,
+            timeline,
+            checks: seen.checks,
+        }
+    }
+
+    /// The checks that failed, each as one line.
+    pub fn failures(&self) -> Vec<String> {
+        let failed = |check: &Check| {
+            check.problem.as_ref().map(|problem| format!("{}: {}: {problem}", check.scenario, check.what))
+        };
+        self.checks.iter().filter_map(failed).collect()
+    }
+
+    /// How many checks there were.
+    pub fn checks(&self) -> usize {
+        self.checks.len()
+    }
+
+    /// Seconds since the play began.
+    pub(super) fn since_start_s(&self, at: Timestamp) -> f64 {
+        at.duration_since(self.start).as_secs_f64()
+    }
+
+    /// The whole as one object.
+    pub fn to_json(&self) -> Value {
+        let failures = self.failures();
+        let events: Vec<&Value> = self.signals.iter().map(|signal| &signal.event).collect();
+        json!({
+            "ok": failures.is_empty(),
+            "start": self.start,
+            "seconds": self.since_start_s(self.end),
+            "failures": failures,
+            "checks": self.checks,
+            "signals": events,
+            "mails": self.mails,
+            "timeline": self.timeline.iter().flat_map(|(_, lines)| lines).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn fetches(stand_ins: &StandIns) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for provider in Provider::ALL {
+        for seen in stand_ins.script(provider).map(crate::standins::Script::seen).unwrap_or_default() {
+            let path = seen.path.split_once('?').map_or(seen.path.as_str(), |(path, _)| path);
+            for about in &seen.about {
+                let text = format!("{} {path}: {}", seen.method, seen.status);
+                lines.push(Line { at: seen.at, subject: format!("{provider}-demo/{about}"), what: What::Fetch, text });
+            }
+        }
+    }
+    lines
+}
+
+fn signal(signal: &Signal) -> Line {
+    let kind = super::show::short_kind(signal.text("type"));
+    let text = format!("{} {kind}: {}", signal.text("sequence"), super::show::gist(&signal.event));
+    Line { at: signal.arrived_at, subject: signal.text("subject").to_owned(), what: What::Signal, text }
+}
+
+/// A mail belongs to the longest subject that its own subject names.
+fn mail(mail: &Mail, subjects: &[String]) -> Line {
+    let subject =
+        subjects.iter().filter(|subject| mail.subject.contains(subject.as_str())).max_by_key(|subject| subject.len());
+    Line {
+        at: mail.seen_at,
+        subject: subject.cloned().unwrap_or_default(),
+        what: What::Mail,
+        text: mail.subject.clone(),
+    }
+}

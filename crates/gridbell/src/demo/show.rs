@@ -1,0 +1,191 @@
+//! The report on a terminal: the timeline, the table of the signals, the mail, and what failed.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    board::{Line, What},
+    report::Report,
+};
+
+/// Lines of a mail that are shown.
+const MAIL_LINES: usize = 14;
+
+/// Escape sequences, or none of them.
+#[derive(Debug, Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    /// Colours are for people at a terminal who did not ask for none.
+    fn choose(terminal: bool) -> Self {
+        Self(terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.with("1", text)
+    }
+}
+
+impl Report {
+    /// Writes it for people.
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub fn show(&self) -> std::io::Result<()> {
+        let out = std::io::stdout();
+        let paint = Paint::choose(out.is_terminal());
+        let mut out = out.lock();
+        writeln!(out, "\n{}", paint.bold("Timeline, in seconds since the first webhook"))?;
+        for (subject, lines) in &self.timeline {
+            writeln!(out, "\n{}", paint.bold(subject))?;
+            for line in lines {
+                writeln!(out, "{}", self.timeline_line(line, paint))?;
+            }
+        }
+        writeln!(out, "\n{}\n{}", paint.bold("Signals, in the order in which the controller read them"), self.table())?;
+        for mail in &self.mails {
+            writeln!(out, "\n{}", paint.bold(&format!("Mail: {}", mail.subject)))?;
+            let mut lines = mail.text.lines();
+            for line in lines.by_ref().take(MAIL_LINES) {
+                writeln!(out, "  {line}")?;
+            }
+            if lines.next().is_some() {
+                writeln!(out, "  …")?;
+            }
+        }
+        self.show_checks(&mut out, paint)
+    }
+
+    fn show_checks(&self, out: &mut dyn Write, paint: Paint) -> std::io::Result<()> {
+        let failures = self.failures();
+        writeln!(out)?;
+        for failure in &failures {
+            writeln!(out, "{} {failure}", paint.with("31", "✗"))?;
+        }
+        let seconds = self.since_start_s(self.end);
+        let good = self.checks() - failures.len();
+        let sum = format!(
+            "{good} of {} checks hold, {} signals, {} mails, {seconds:.0} s",
+            self.checks(),
+            self.signals.len(),
+            self.mails.len()
+        );
+        let sum = if failures.is_empty() {
+            paint.with("32", &format!("✓ {sum}"))
+        } else {
+            paint.with("31", &format!("✗ {sum}"))
+        };
+        writeln!(out, "{sum}")?;
+        out.flush()
+    }
+
+    fn timeline_line(&self, line: &Line, paint: Paint) -> String {
+        let (word, code) = match line.what {
+            What::Webhook => ("webhook", "36"),
+            What::Fetch => ("fetch", "2"),
+            What::Signal => ("signal", "32"),
+            What::Mail => ("mail", "33"),
+        };
+        format!("{:>7.2}  {}  {}", self.since_start_s(line.at), paint.with(code, &format!("{word:<7}")), line.text)
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        let columns = if std::io::stdout().is_terminal() { table.width() } else { None };
+        table
+            .load_style(presets::UTF8_BORDERS_ONLY)
+            .set_header(["s", "subject", "#", "type", "what", "from", "to", "test"]);
+        if let Some(columns) = columns {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+        }
+        for signal in &self.signals {
+            let data = data(&signal.event);
+            table.add_row([
+                format!("{:.2}", self.since_start_s(signal.arrived_at)),
+                signal.text("subject").to_owned(),
+                signal.text("sequence").to_owned(),
+                short_kind(signal.text("type")).to_owned(),
+                gist(&signal.event),
+                when(&data["start"], ""),
+                when(&data["end"], if data["start"].is_string() { "open" } else { "" }),
+                data["test"].as_bool().filter(|test| *test).map_or_else(String::new, |_| "test".to_owned()),
+            ]);
+        }
+        table
+    }
+}
+
+/// `gridbell.dispatch.scheduled.v1` → `dispatch.scheduled`.
+pub(super) fn short_kind(kind: &str) -> &str {
+    kind.trim_start_matches("gridbell.").trim_end_matches(".v1")
+}
+
+/// `data`'s one member.
+fn data(event: &Value) -> &Value {
+    event["data"].as_object().and_then(|data| data.values().next()).unwrap_or(&Value::Null)
+}
+
+/// What a signal asks or tells, in a few words.
+pub(super) fn gist(event: &Value) -> String {
+    let data = data(event);
+    if let Some(intervals) = data["intervals"].as_array() {
+        let sum: i64 = intervals.iter().filter_map(|interval| interval["watt_hours"].as_i64()).sum();
+        return format!("{} intervals, {sum} Wh", intervals.len());
+    }
+    let asked = [&data["request"], &data["target"]].into_iter().find(|asked| asked.is_object());
+    let Some(asked) = asked else { return data["event"].as_str().unwrap_or_default().to_owned() };
+    let kind = asked["kind"].as_str().unwrap_or_default().replace('_', " ");
+    asked["watts"].as_u64().map_or(kind.clone(), |watts| format!("{kind} {}", power(watts)))
+}
+
+/// Watts as people write them.
+fn power(watts: u64) -> String {
+    let (unit, size) = match watts {
+        1_000_000.. => ("MW", 1_000_000),
+        1_000.. => ("kW", 1_000),
+        _ => ("W", 1),
+    };
+    let (whole, rest) = (watts / size, watts % size);
+    let digits = size.ilog10() as usize;
+    let fraction = format!("{rest:0digits$}");
+    match fraction.trim_end_matches('0') {
+        "" => format!("{whole} {unit}"),
+        fraction => format!("{whole}.{fraction} {unit}"),
+    }
+}
+
+/// An instant to the minute, in UTC.
+fn when(value: &Value, none: &str) -> String {
+    let instant = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    instant.map_or_else(|| none.to_owned(), |instant| instant.strftime("%Y-%m-%d %H:%MZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn signals_in_a_few_words() {
+        let check = |data: Value, expected: &str| assert_eq!(gist(&json!({"data": data})), expected);
+        check(json!({"dispatch": {"request": {"kind": "reduce", "watts": 55_000}}}), "reduce 55 kW");
+        check(json!({"dispatch": {"request": {"kind": "reduce", "watts": 999}}}), "reduce 999 W");
+        check(json!({"dispatch": {"request": {"kind": "reduce_max"}}}), "reduce max");
+        check(
+            json!({"power": {"event": "start_ramp_down", "target": {"kind": "limit", "watts": 6_500_000}}}),
+            "limit 6.5 MW",
+        );
+        check(json!({"power": {"target": {"kind": "limit", "watts": 1_000_001}}}), "limit 1.000001 MW");
+        check(json!({"meter": {"intervals": [{"watt_hours": 5}, {"watt_hours": null}]}}), "2 intervals, 5 Wh");
+        check(json!({"account": {"event": "customer.created"}}), "customer.created");
+        check(json!({}), "");
+    }
+}

@@ -1,0 +1,100 @@
+//! The controller and the person on duty: tasks that read the queue `signals` and the mail, and note what comes.
+
+use std::{
+    collections::HashSet,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use reqwest::Client;
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinSet, time::interval};
+
+use super::{
+    board::{Board, Mail, Signal},
+    queue::{Message, Queue},
+};
+use crate::standins::times;
+
+/// How often the mail is looked at.
+const MAIL_EVERY: Duration = Duration::from_millis(300);
+
+/// Watches until it is dropped.
+#[derive(Debug)]
+pub(super) struct Watchers {
+    _tasks: JoinSet<()>,
+    /// The host that forged webhooks point to.
+    pub(super) elsewhere: String,
+    calls_elsewhere: Arc<AtomicUsize>,
+}
+
+impl Watchers {
+    pub(super) async fn start(board: &Arc<Board>, signals: Queue, mail: (Client, String)) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
+        let elsewhere = listener.local_addr()?.to_string();
+        let calls_elsewhere = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(read_signals(Arc::clone(board), signals));
+        tasks.spawn(read_mail(Arc::clone(board), mail));
+        let calls = Arc::clone(&calls_elsewhere);
+        tasks.spawn(async move {
+            // Whoever connects is counted and hung up on.
+            while listener.accept().await.is_ok() {
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Ok(Self { _tasks: tasks, elsewhere, calls_elsewhere })
+    }
+
+    /// How many connections there were to the host that nobody may ask.
+    pub(super) fn calls_elsewhere(&self) -> usize {
+        self.calls_elsewhere.load(Ordering::Relaxed)
+    }
+}
+
+async fn read_signals(board: Arc<Board>, queue: Queue) {
+    let mut pause = interval(Duration::from_millis(100));
+    loop {
+        match queue.take().await {
+            Ok(messages) => {
+                let at = times::now();
+                board.note(|seen| seen.signals.extend(messages.into_iter().map(|message| signal(message, at))));
+            }
+            // The stack may be on its way down; what is missing in the end is told then.
+            Err(_) => drop(pause.tick().await),
+        }
+    }
+}
+
+fn signal(message: Message, arrived_at: jiff::Timestamp) -> Signal {
+    let system = |name: &str| message.system.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Signal {
+        arrived_at,
+        event: serde_json::from_str(&message.body).unwrap_or(Value::Null),
+        group: system("MessageGroupId"),
+        deduplication: system("MessageDeduplicationId"),
+        attributes: message.attributes,
+    }
+}
+
+async fn read_mail(board: Arc<Board>, (http, url): (Client, String)) {
+    let mut known = HashSet::new();
+    let mut clock = interval(MAIL_EVERY);
+    loop {
+        clock.tick().await;
+        let Ok(response) = http.get(&url).timeout(Duration::from_secs(5)).send().await else { continue };
+        let Ok(list) = response.json::<Vec<Value>>().await else { continue };
+        for mail in list {
+            let text = |name: &str| mail.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            if known.insert(text("id")) {
+                let mail = Mail { seen_at: times::now(), subject: text("subject"), text: text("text") };
+                board.note(|seen| seen.mails.push(mail));
+            }
+        }
+    }
+}

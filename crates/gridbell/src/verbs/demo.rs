@@ -1,0 +1,56 @@
+//! `demo`: up, play, tell, down.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+
+use super::up::{self, Ending};
+use crate::{
+    cli::Demo,
+    demo::{self, Played},
+    local::{Stack, Workspace},
+    progress::{self, Progress},
+};
+
+/// Plays the demo and says what came of it.
+pub(crate) async fn run(args: Demo) -> Result<()> {
+    let mut ending = Ending::listen()?;
+    let progress = progress::for_people();
+    let played = tokio::select! {
+        played = play(args.keep, progress.as_ref()) => played?,
+        () = ending.asked() => bail!("stopped before the demo was over"),
+    };
+    let Played { report, stack, stand_ins } = played;
+    if args.json {
+        let mut object = report.to_json();
+        if args.keep {
+            object["stack"] = serde_json::to_value(stack.description())?;
+        }
+        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&object)?)?;
+    } else {
+        report.show()?;
+    }
+    if args.keep {
+        if !args.json {
+            up::show(stack.description(), stack.state_file())?;
+        }
+        ending.asked().await;
+    }
+    progress.note("taking everything down");
+    stack.shutdown().await?;
+    drop(stand_ins);
+    let failures = report.failures();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("{} of {} checks failed:\n  {}", failures.len(), report.checks(), failures.join("\n  "))
+}
+
+async fn play(keep: bool, progress: &dyn Progress) -> Result<Played> {
+    let (mut options, stand_ins) = demo::prepare().await?;
+    if keep {
+        options.state = Some(Workspace::find()?.own().join("stack.json"));
+    }
+    let stack = Stack::up(options, progress).await?;
+    demo::play(stack, stand_ins, progress).await
+}
