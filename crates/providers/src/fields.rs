@@ -8,8 +8,10 @@ use serde_json::{Map, Number, Value};
 
 use crate::{Unreadable, instant::instant};
 
-/// The longest identifier that is taken, in characters.
+/// The longest identifier that is taken, in characters, and in bytes: two of them, percent-encoded, and a source's name have to
+/// fit into a table's key of 2,048 bytes.
 const MAX_ID_CHARS: usize = 128;
+const MAX_ID_BYTES: usize = 256;
 
 /// Why something could not be read: names fields, never their values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +141,8 @@ pub(crate) fn written(value: &Value) -> Option<&str> {
 
 /// An identifier of 1 to 128 characters.
 pub(crate) fn id_of(value: &Value) -> Option<&str> {
-    written(value).filter(|id| !id.is_empty() && id.chars().nth(MAX_ID_CHARS).is_none())
+    let fits = |id: &str| (1..=MAX_ID_BYTES).contains(&id.len()) && id.chars().nth(MAX_ID_CHARS).is_none();
+    written(value).filter(|id| fits(id))
 }
 
 /// An RFC 3339 time under that name.
@@ -173,6 +176,16 @@ mod tests {
         assert_eq!(fields.id("c"), Ok("7"));
         assert_eq!(fields.list("a"), Ok(&[] as &[Value]));
         assert_eq!(fields.id("a"), Err(Reason::new("`a` is missing")));
+    }
+
+    #[test]
+    fn an_id_is_bounded_in_characters_and_in_bytes() {
+        let check = |id: String, taken: bool| assert_eq!(id_of(&Value::from(id.as_str())).is_some(), taken, "{id}");
+        check("a".repeat(128), true);
+        check("a".repeat(129), false);
+        check("ü".repeat(128), true);
+        check("電".repeat(86), false);
+        check(String::new(), false);
     }
 
     #[test]

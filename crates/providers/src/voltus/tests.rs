@@ -48,6 +48,7 @@ fn a_resource_leads_nowhere_but_to_a_dispatch() {
     check("//evil.example/2022-04-15/dispatches/dkmq", false);
     check("///dispatches/dkmq", false);
     check("\\\\evil.example/2022-04-15/dispatches/dkmq", false);
+    check("/2022-04-15/dispatches/dkmq ", false);
     check("/2022-04-15/dispatches/dkmq/", false);
     check("/2022-04-15/dispatches/dkmq/more", false);
     check("/2022-04-15/dispatches/dkmq?x=1", false);
