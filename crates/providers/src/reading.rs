@@ -16,7 +16,7 @@ pub struct Delivery<'a> {
     pub origin: &'a Origin,
 }
 
-/// What was read.
+/// What was read. Nothing at all is a handshake or an empty list; findings alone mean that only a person can make sense of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Reading {
     /// What the provider stated.
@@ -42,7 +42,7 @@ pub struct Look {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
-    /// Part of a body or an answer could not be read; the rest was taken.
+    /// Part of a body or an answer could not be read, or contradicts another part; the rest was taken.
     Unreadable {
         /// Where, such as `meter_dispatches[0].timeslots[1]`.
         part: String,
