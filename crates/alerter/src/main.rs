@@ -1,2 +1,6 @@
-//! alerter
-fn main() {}
+//! The alerter function: wiring only.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::alerter::run().await
+}

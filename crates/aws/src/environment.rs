@@ -4,11 +4,16 @@
 use std::fmt;
 
 use aws_credential_types::Credentials;
-use aws_types::region::Region;
+use aws_types::{SdkConfig, region::Region};
 use pipeline::config::{Config, ConfigError};
 use tracing_subscriber::filter::Targets;
 
-use crate::client::Access;
+use crate::{
+    client::Access,
+    http::{self, HttpApi, HttpApiError, Limits},
+    secrets::AwsKeys,
+    sqs::QueueUrls,
+};
 
 /// The configuration, one line of JSON.
 pub const CONFIG: &str = "GRIDBELL_CONFIG";
@@ -22,7 +27,7 @@ pub enum EnvironmentError {
     #[error("{0} is not set")]
     Missing(&'static str),
     /// Set to something that cannot be used.
-    #[error("{name} {problem}")]
+    #[error("{name}{problem}")]
     Bad {
         /// The variable.
         name: &'static str,
@@ -32,6 +37,9 @@ pub enum EnvironmentError {
     /// The configuration cannot be used.
     #[error("{CONFIG}: {0}")]
     Config(#[from] ConfigError),
+    /// The client for the providers' APIs cannot be made.
+    #[error(transparent)]
+    Http(#[from] HttpApiError),
     /// A file that a variable names cannot be used.
     #[error("{name}: {path}: {problem}")]
     File {
@@ -95,6 +103,29 @@ impl<'a> Environment<'a> {
         Ok(Config::parse(&self.required(CONFIG)?)?)
     }
 
+    /// The configuration, for a function that asks the providers: their addresses and keys are checked as well.
+    pub fn asking_config(&self) -> Result<Config, EnvironmentError> {
+        let config = self.config()?;
+        for (name, source) in &config.sources {
+            http::check(source).map_err(|problem| bad(CONFIG, format!(": source {name:?}: {problem}")))?;
+        }
+        Ok(config)
+    }
+
+    /// The providers' APIs.
+    pub fn provider_api(&self, aws: &SdkConfig) -> Result<HttpApi<AwsKeys>, EnvironmentError> {
+        Ok(HttpApi::new(AwsKeys::new(aws), self.extra_roots()?.as_deref(), Limits::default())?)
+    }
+
+    /// The URLs of the inner queues, all of them.
+    pub fn inner_queues(&self) -> Result<QueueUrls, EnvironmentError> {
+        Ok(QueueUrls {
+            deliveries: Some(self.queue(Queue::Deliveries)?),
+            retries: Some(self.queue(Queue::Retries)?),
+            alerts: Some(self.queue(Queue::Alerts)?),
+        })
+    }
+
     /// A queue's URL.
     pub fn queue(&self, queue: Queue) -> Result<String, EnvironmentError> {
         let name = match queue {
@@ -120,7 +151,7 @@ impl<'a> Environment<'a> {
     /// What is logged; `info` where nothing is said.
     pub fn log(&self) -> Result<Targets, EnvironmentError> {
         let filter = self.optional(LOG).unwrap_or_else(|| "info".to_owned());
-        filter.parse().map_err(|_| bad(LOG, "is no filter such as `info` or `info,aws=debug`"))
+        filter.parse().map_err(|_| bad(LOG, " is no filter such as `info` or `info,aws=debug`"))
     }
 
     /// Where AWS is and who we are there, as Lambda hands it to every function.
@@ -169,7 +200,7 @@ fn bad(name: &'static str, problem: impl Into<String>) -> EnvironmentError {
 fn http_url(name: &'static str, url: &str) -> Result<(), EnvironmentError> {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match host {
-        Some(host) if !host.is_empty() && url.parse::<http::Uri>().is_ok() => Ok(()),
-        _ => Err(bad(name, "is no http(s) URL")),
+        Some(host) if !host.is_empty() && url.parse::<::http::Uri>().is_ok() => Ok(()),
+        _ => Err(bad(name, " is no http(s) URL")),
     }
 }

@@ -2,11 +2,21 @@
 //! the configuration from the environment, and what the four functions run.
 
 pub mod client;
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod dynamo;
 pub mod environment;
+pub mod http;
 pub mod lambda;
-pub mod receiver;
+pub mod secrets;
+pub mod ses;
 pub mod sqs;
 pub mod telemetry;
 pub mod world;
+
+pub mod alerter;
+pub mod hydrator;
+pub mod receiver;
+pub mod retrier;
 
 mod roots;

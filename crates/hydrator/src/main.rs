@@ -1,2 +1,6 @@
-//! hydrator
-fn main() {}
+//! The hydrator function: wiring only.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::hydrator::run().await
+}

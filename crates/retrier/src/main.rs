@@ -1,2 +1,6 @@
-//! retrier
-fn main() {}
+//! The retrier function: wiring only.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::retrier::run().await
+}

@@ -1,6 +1,7 @@
 //! Batches of SQS messages. Records are read one by one: a typed batch fails whole over one bad record.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use pipeline::work::Message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -9,8 +10,8 @@ use super::Error;
 /// A batch as it came in.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Id and body of each message that could be read.
-    pub messages: Vec<(String, String)>,
+    /// The messages that could be read.
+    pub messages: Vec<Message>,
     /// Ids of those that could not.
     pub unreadable: Vec<String>,
 }
@@ -32,38 +33,44 @@ struct Bodied {
     body: String,
 }
 
-/// Reads a batch; none where the event is none.
-pub fn records(event: &RawValue) -> Option<Result<Batch, Error>> {
-    let event: Event<'_> = serde_json::from_str(event.get()).ok()?;
+/// Whether an event is a batch.
+pub fn is_batch(event: &RawValue) -> bool {
+    serde_json::from_str::<Event<'_>>(event.get()).is_ok()
+}
+
+/// Reads a batch.
+pub fn records(event: &RawValue) -> Result<Batch, Error> {
+    let event: Event<'_> = serde_json::from_str(event.get()).map_err(|_| "the event is no batch of messages")?;
     let mut batch = Batch::default();
     for record in event.records {
         // Without its name a message cannot be reported: only failing the batch keeps it from being deleted.
-        let Ok(Named { message_id }) = serde_json::from_str(record.get()) else {
-            return Some(Err("a record without a messageId".into()));
-        };
+        let Named { message_id } = serde_json::from_str(record.get()).map_err(|_| "a record has no messageId")?;
         match serde_json::from_str(record.get()) {
-            Ok(Bodied { body }) => batch.messages.push((message_id, body)),
+            Ok(Bodied { body }) => batch.messages.push(Message { id: message_id, body }),
             Err(_) => batch.unreadable.push(message_id),
         }
     }
-    Some(Ok(batch))
+    Ok(batch)
 }
 
-impl Batch {
-    /// How many messages came in.
-    pub fn len(&self) -> usize {
-        self.messages.len() + self.unreadable.len()
+/// Handles a batch and reports what failed.
+pub(crate) async fn handle(
+    event: &RawValue,
+    work: impl AsyncFnOnce(Vec<Message>) -> Vec<String>,
+) -> Result<SqsBatchResponse, Error> {
+    let Batch { messages, unreadable: mut failed } = records(event)?;
+    let total = messages.len() + failed.len();
+    for id in &failed {
+        tracing::error!(message.id = id, "a record without a readable body is left to be delivered again");
     }
-
-    /// Whether none came in.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    failed.extend(Box::pin(work(messages)).await);
+    tracing::info!(batch.messages = total, batch.failed = failed.len(), "batch");
+    answer(total, failed)
 }
 
 /// The answer to a batch of `total` messages of which those failed. Lambda does not slow down on partial failures, so where
 /// all failed the invocation does.
-pub(crate) fn answer(total: usize, failed: Vec<String>) -> Result<SqsBatchResponse, Error> {
+fn answer(total: usize, failed: Vec<String>) -> Result<SqsBatchResponse, Error> {
     if total > 0 && failed.len() >= total {
         return Err(format!("all {total} messages of the batch failed").into());
     }

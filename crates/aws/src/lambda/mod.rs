@@ -1,7 +1,7 @@
 //! The Lambda runtime: what every function shares.
 
 mod api;
-mod batch;
+pub(crate) mod batch;
 
 use std::future::Future;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub use api::{ApiRequest, ApiResponse};
-pub use batch::{Batch, records};
+pub use batch::{Batch, is_batch, records};
 
 use crate::{
     environment::{Environment, EnvironmentError},

@@ -1,0 +1,93 @@
+//! Things to store and to send.
+
+use dispatch::{
+    AccountEvent, Contradiction, DispatchFact, Fact, Origin, Rank, Request, Says, Signal, Statement, Subject, Target,
+    absorb,
+};
+use jiff::Timestamp;
+use pipeline::{
+    incident::{Incident, IncidentStatus, Kind},
+    record::{Record, Step},
+    work::{Task, Work},
+};
+use serde_json::json;
+
+pub(super) fn origin() -> Origin {
+    Origin { source: "contract".to_owned(), provider: "voltus".to_owned(), sandbox: false }
+}
+
+/// A dispatch over so many meters, which owes its first signal.
+pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timestamp) -> Record {
+    let target = |n: usize| Target {
+        // As unlike one another as real ids are.
+        id: dispatch::fifo_id(&format!("{n} ").repeat(2)),
+        name: None,
+        external_id: None,
+        request: Some(Request::Reduce { watts: 5_000 }),
+    };
+    let statement = Statement {
+        authorized: true,
+        start: now,
+        end: None,
+        request: Request::Reduce { watts: 5_000 * u64::try_from(meters).unwrap() },
+        targets: (0..meters).map(target).collect(),
+        test_reason: None,
+        voluntary: false,
+        priority: None,
+        programs: Vec::new(),
+        details: serde_json::Map::new(),
+    };
+    let fact = DispatchFact { id: "dkmq".to_owned(), rank: Rank::Numbered(1, now), statement };
+    following(None, subject, write, Says::Dispatch(fact), now)
+}
+
+/// So many signals of one stream.
+pub(super) fn signals(subject: &Subject, count: usize, now: Timestamp) -> Vec<Signal> {
+    let event = |n: usize| AccountEvent {
+        identity: n.to_string(),
+        event: "customer.created".to_owned(),
+        delivery: "d-1".to_owned(),
+        payload: json!({ "n": n, "odd": "\u{ffff} ü" }),
+    };
+    let record = (0..count).fold(None, |known: Option<Record>, n| {
+        Some(following(known.as_ref(), subject, "w", Says::Account(event(n)), now))
+    });
+    record.map(|record| record.outbox).unwrap_or_default()
+}
+
+fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says, now: Timestamp) -> Record {
+    let fact = Fact { origin: origin(), subject: subject.clone(), says };
+    let absorbed =
+        absorb(known.map(|record| record.state.clone()), subject, vec![fact], Contradiction::TakeLatest, now);
+    let step = Step { subject, delivery: "d-1", write: write.to_owned(), now };
+    Record::following(known, &origin(), absorbed.expect("a fact makes a state"), step)
+}
+
+pub(super) fn work(delivery: &str, task: Task, now: Timestamp) -> Work {
+    Work {
+        delivery: delivery.to_owned(),
+        source: "contract".to_owned(),
+        received_at: now,
+        attempt: 0,
+        troubles: Vec::new(),
+        task,
+    }
+}
+
+pub(super) fn incident(key: &str, revision: u64, write: &str, now: Timestamp) -> Incident {
+    let incident = json!({
+        "incident": key,
+        "revision": revision,
+        "write": write,
+        "kind": Kind::HydrationFailing,
+        "source": "contract",
+        "about": "contract/dkmq",
+        "status": IncidentStatus::Open,
+        "opened_at": now,
+        "last_at": now,
+        "count": 1,
+        "detail": "the provider answered 500",
+        "mails": {},
+    });
+    serde_json::from_value(incident).expect("an incident")
+}

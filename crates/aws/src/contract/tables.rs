@@ -1,0 +1,154 @@
+//! The tables.
+
+use dispatch::Subject;
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    incident::Incident,
+    ports::{Chance, Clock, Deliveries, Dispatches, Incidents, Pending, PortError, WriteError},
+    record::Record,
+    work::{MAX_BODY_BYTES, Task, Trouble, TroubleKind},
+};
+use providers::Look;
+
+use super::samples;
+use crate::{dynamo::DeliveriesTable, world::World};
+
+/// State and outbox: one conditional write, one's own recognised, what is owed found.
+pub async fn records(table: &impl Dispatches) {
+    let now = World.now();
+    let subject = Subject::dispatch("contract", &World.unique());
+    assert_eq!(table.read(&subject).await.unwrap(), None);
+
+    let first = samples::record(&subject, "write-1", 1, now);
+    table.write(&first, None).await.unwrap();
+    assert_eq!(table.read(&subject).await.unwrap().as_ref(), Some(&first));
+    // The answer to a write was lost and the write is repeated: what stands there is one's own.
+    assert_eq!(lost(table.write(&first, None).await), first);
+
+    let second = Record { revision: 2, write: "write-2".to_owned(), ..first.clone() };
+    table.write(&second, Some(1)).await.unwrap();
+    let late = Record { write: "write-3".to_owned(), ..second.clone() };
+    assert_eq!(lost(table.write(&late, Some(1)).await).write, "write-2");
+    let nowhere = Subject::dispatch("contract", &World.unique());
+    let stray = Record { subject: nowhere, ..second.clone() };
+    assert!(matches!(table.write(&stray, Some(1)).await, Err(WriteError::Lost(None))));
+
+    owed(table, &second, now).await;
+    large(table, now).await;
+}
+
+async fn owed(table: &impl Dispatches, record: &Record, now: Timestamp) {
+    let subject = &record.subject;
+    let later = now + SignedDuration::from_secs(1);
+    assert!(table.unsent(later).await.unwrap().contains(subject));
+    assert!(!table.unsent(now).await.unwrap().contains(subject), "only what is older than asked for");
+    assert!(!table.sent(subject, 1).await.unwrap(), "another write came first");
+    assert!(table.sent(subject, 2).await.unwrap());
+    assert!(!table.unsent(later).await.unwrap().contains(subject));
+    let cleared = Record { revision: 3, outbox: Vec::new(), ..record.clone() };
+    assert_eq!(table.read(subject).await.unwrap(), Some(cleared));
+    assert!(!table.sent(subject, 2).await.unwrap(), "once");
+}
+
+async fn large(table: &impl Dispatches, now: Timestamp) {
+    let subject = Subject::dispatch("contract", &World.unique());
+    let mut record = samples::record(&subject, "write-1", 5_000, now);
+    // The queue did not take signals for a while, and three are owed.
+    for _ in 0..2 {
+        record.outbox.extend(record.outbox.first().cloned());
+    }
+    table.write(&record, None).await.unwrap();
+    assert_eq!(table.read(&subject).await.unwrap().as_ref(), Some(&record));
+    let subject = Subject::dispatch("contract", &World.unique());
+    let record = samples::record(&subject, "write-1", 20_000, now);
+    let error = table.write(&record, None).await.expect_err("an item has a limit");
+    assert!(matches!(error, WriteError::Port(PortError::Broken { .. })), "{error}");
+    assert_eq!(table.read(&subject).await.unwrap(), None);
+}
+
+/// Bookings: of several deliveries that fail over one resource, one goes on.
+pub async fn bookings(table: &impl Deliveries) {
+    let now = World.now();
+    let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
+    let subject = Subject::dispatch("contract", &World.unique());
+    let look = Look { key: subject.to_string(), subject, context: serde_json::Value::Null };
+    let pending = |delivery: &str, next_s: i64| Pending {
+        work: samples::work(delivery, Task::Look(look.clone()), now),
+        next_at: at(next_s),
+    };
+    assert!(table.book(&pending("a", 10), now).await.unwrap());
+    assert!(table.book(&pending("a", 20), now).await.unwrap(), "the same delivery moves its own booking");
+    assert!(!table.book(&pending("b", 15), now).await.unwrap(), "another's attempt lies ahead");
+    table.settled(&pending("b", 15).work).await.unwrap();
+    assert!(!table.book(&pending("b", 15), now).await.unwrap(), "settling another's booking changes nothing");
+    assert!(table.book(&pending("b", 40), at(20)).await.unwrap(), "another's attempt was due and may be lost");
+    table.settled(&pending("a", 20).work).await.unwrap();
+    assert!(!table.book(&pending("c", 50), at(20)).await.unwrap());
+    table.settled(&pending("b", 40).work).await.unwrap();
+    assert!(table.book(&pending("c", 50), at(20)).await.unwrap());
+    table.settled(&pending("c", 50).work).await.unwrap();
+    table.settled(&pending("c", 50).work).await.unwrap();
+
+    // A body of any size can fail.
+    let body = Pending { work: samples::work(&World.unique(), Task::Body(noise(900_000)), now), next_at: at(1) };
+    assert!(table.book(&body, now).await.unwrap());
+    table.settled(&body.work).await.unwrap();
+}
+
+/// What was put aside comes back whole, whatever its size, and a look leaves the body that it began with alone.
+pub async fn quarantine(table: &DeliveriesTable) {
+    let now = World.now();
+    let delivery = World.unique();
+    let reason = Trouble::new(TroubleKind::Unreadable, now, "not a known shape");
+    let small = samples::work(&World.unique(), Task::Body("{}".to_owned()), now);
+    let large = samples::work(&delivery, Task::Body(noise(MAX_BODY_BYTES)), now);
+    let subject = Subject::dispatch("contract", "dkmq");
+    let look = Look { key: subject.to_string(), subject, context: serde_json::Value::Null };
+    let look = samples::work(&delivery, Task::Look(look), now);
+    for work in [&small, &large, &look, &large] {
+        table.quarantine(work, &reason).await.unwrap();
+    }
+    for work in [&small, &large] {
+        let kept = table.quarantined(&work.delivery).await.unwrap().expect("it was put aside");
+        assert!(kept.work == *work, "{}", work.delivery);
+        assert_eq!((kept.reason.as_str(), kept.at), ("not a known shape", now));
+    }
+    assert_eq!(table.quarantined(&World.unique()).await.unwrap(), None);
+    assert_eq!(table.quarantined(&format!("{delivery}#1")).await.unwrap(), None, "a part is not the whole");
+}
+
+/// Incidents: one conditional write, one's own recognised.
+pub async fn incidents(table: &impl Incidents) {
+    let now = World.now();
+    let key = format!("hydration-failing/{}", World.unique());
+    assert_eq!(table.read(&key).await.unwrap(), None);
+    let first = samples::incident(&key, 1, "write-1", now);
+    table.write(&first, None).await.unwrap();
+    assert_eq!(table.read(&key).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(lost(table.write(&first, None).await), first);
+    let second = samples::incident(&key, 2, "write-2", now);
+    table.write(&second, Some(1)).await.unwrap();
+    let late: Incident = samples::incident(&key, 2, "write-3", now);
+    assert_eq!(lost(table.write(&late, Some(1)).await), second);
+}
+
+/// What stood there when a write did not happen.
+fn lost<T: std::fmt::Debug>(written: Result<(), WriteError<T>>) -> T {
+    match written {
+        Err(WriteError::Lost(Some(old))) => *old,
+        other => panic!("a write that must lose, and tell to what: {other:?}"),
+    }
+}
+
+/// Text that hardly compresses.
+fn noise(bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes + 64);
+    for n in 0.. {
+        if text.len() >= bytes {
+            break;
+        }
+        text.push_str(&dispatch::fifo_id(&format!("noise {n}")));
+    }
+    text.truncate(bytes);
+    text
+}

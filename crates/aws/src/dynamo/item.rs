@@ -1,0 +1,130 @@
+//! Items: a few readable attributes for people at the console, the rest as JSON, compressed where it is long.
+
+use std::{collections::HashMap, io::Read};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{number, text};
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// Up to here JSON stays readable in the console.
+const PLAIN_BYTES: usize = 8 * 1_024;
+
+/// The default: its window of 2 MB finds in the signals what the state says already; more buys nothing.
+const LEVEL: i32 = 3;
+
+/// Nothing that we packed is larger.
+const MAX_UNPACKED_BYTES: u64 = 32 * 1_024 * 1_024;
+
+/// A value as JSON text, or compressed.
+pub(super) fn packed(value: &impl Serialize) -> Result<AttributeValue, String> {
+    let json = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    if json.len() <= PLAIN_BYTES {
+        return Ok(text(json));
+    }
+    let packed = zstd::bulk::compress(json.as_bytes(), LEVEL).map_err(|error| error.to_string())?;
+    Ok(AttributeValue::B(Blob::new(packed)))
+}
+
+/// The inverse of [`packed`].
+pub(super) fn unpacked<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, String> {
+    let json = match item.get(name) {
+        Some(AttributeValue::S(json)) => json.clone(),
+        Some(AttributeValue::B(packed)) => unpack(packed.as_ref()).map_err(|error| format!("{name}: {error}"))?,
+        _ => return Err(format!("{name} is missing")),
+    };
+    serde_json::from_str(&json).map_err(|error| format!("{name}: {error}"))
+}
+
+fn unpack(packed: &[u8]) -> std::io::Result<String> {
+    let mut json = String::new();
+    zstd::stream::read::Decoder::new(packed)?.take(MAX_UNPACKED_BYTES).read_to_string(&mut json)?;
+    Ok(json)
+}
+
+/// An instant that sorts as text: RFC 3339 in UTC, always nine digits of a second.
+pub(super) fn instant(at: Timestamp) -> AttributeValue {
+    text(format!("{at:.9}"))
+}
+
+/// When DynamoDB may delete the item, in seconds since 1970.
+pub(super) fn days_after(at: Timestamp, days: i64) -> AttributeValue {
+    let end = at.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX);
+    number(u64::try_from(end.as_second()).unwrap_or_default())
+}
+
+pub(super) fn str<'a>(item: &'a Item, name: &str) -> Result<&'a str, String> {
+    match item.get(name) {
+        Some(AttributeValue::S(value)) => Ok(value),
+        _ => Err(format!("{name} is missing")),
+    }
+}
+
+pub(super) fn timestamp(item: &Item, name: &str) -> Result<Timestamp, String> {
+    str(item, name)?.parse().map_err(|error| format!("{name}: {error}"))
+}
+
+pub(super) fn integer(item: &Item, name: &str) -> Result<u64, String> {
+    match item.get(name) {
+        Some(AttributeValue::N(value)) => value.parse().map_err(|error| format!("{name}: {error}")),
+        _ => Err(format!("{name} is missing")),
+    }
+}
+
+/// A unit variant's name as it is serialised, for people at the console.
+pub(super) fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// How DynamoDB counts: names and values, a number as half its digits and one byte (rounded up here).
+pub(super) fn size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len() / 2 + 2,
+        AttributeValue::B(blob) => blob.as_ref().len(),
+        // No other type is written.
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_sort_as_text() {
+        let at = |text: &str| instant(text.parse().unwrap()).as_s().unwrap().clone();
+        assert_eq!(at("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05.000000000Z");
+        assert!(at("2026-01-02T03:04:05Z") < at("2026-01-02T03:04:05.000000001Z"));
+        assert!(at("2026-01-02T03:04:05.9Z") < at("2026-01-02T03:04:06Z"));
+    }
+
+    #[test]
+    fn long_values_are_compressed_and_read_back() {
+        let check = |length: usize, plain: bool| {
+            let value = "x".repeat(length);
+            let item = Item::from([("body".to_owned(), packed(&value).unwrap())]);
+            assert_eq!(matches!(item["body"], AttributeValue::S(_)), plain);
+            assert_eq!(unpacked::<String>(&item, "body").unwrap(), value);
+        };
+        check(0, true);
+        check(PLAIN_BYTES - 2, true);
+        check(PLAIN_BYTES - 1, false);
+        check(1_000_000, false);
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_type_is_named() {
+        let item = Item::from([("revision".to_owned(), text("1"))]);
+        assert_eq!(integer(&item, "revision"), Err("revision is missing".to_owned()));
+        assert_eq!(str(&item, "subject"), Err("subject is missing".to_owned()));
+        assert!(unpacked::<u8>(&item, "body").unwrap_err().contains("body"));
+    }
+}

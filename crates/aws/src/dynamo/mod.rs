@@ -1,0 +1,126 @@
+//! The tables. One item per subject, delivery or incident; every write of state is conditional.
+
+mod deliveries;
+mod dispatches;
+mod incidents;
+mod item;
+mod parts;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use aws_types::SdkConfig;
+use pipeline::ports::{PortError, WriteError};
+
+pub use deliveries::{DeliveriesTable, Quarantined};
+pub use dispatches::DispatchesTable;
+pub use incidents::IncidentsTable;
+
+use crate::client::unavailable;
+use item::Item;
+
+/// The most that an item may be (400 KB).
+const MAX_ITEM_BYTES: usize = 400 * 1_024;
+
+/// One table.
+#[derive(Debug, Clone)]
+struct Store {
+    client: Client,
+    table: String,
+    /// What the table is called in errors.
+    port: &'static str,
+    /// The name of its key.
+    key: &'static str,
+}
+
+/// What must hold for a write to happen.
+struct Condition {
+    expression: String,
+    values: HashMap<String, AttributeValue>,
+}
+
+/// A put that did not happen.
+enum PutError {
+    /// The condition did not hold: what stands there.
+    Refused(Option<Item>),
+    /// The table did not answer, or cannot take it.
+    Port(PortError),
+}
+
+impl Store {
+    fn new(aws: &SdkConfig, table: impl Into<String>, port: &'static str, key: &'static str) -> Self {
+        Self { client: Client::new(aws), table: table.into(), port, key }
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Item>, PortError> {
+        let request = self.client.get_item().table_name(&self.table).key(self.key, text(key)).consistent_read(true);
+        let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;
+        Ok(answer.item)
+    }
+
+    async fn put(&self, item: Item, condition: Option<Condition>) -> Result<(), PutError> {
+        let size = item::size(&item);
+        if size > MAX_ITEM_BYTES {
+            let reason = format!("an item of {size} bytes; DynamoDB takes {MAX_ITEM_BYTES}");
+            return Err(PutError::Port(self.broken(reason)));
+        }
+        let mut request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        if let Some(condition) = condition {
+            request = request
+                .condition_expression(condition.expression)
+                .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        }
+        let Err(error) = Box::pin(request.send()).await else { return Ok(()) };
+        Err(match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => PutError::Refused(refused.item.clone()),
+            _ => PutError::Port(unavailable(self.port, error)),
+        })
+    }
+
+    /// Puts an item whose `revision` follows the expected one, or says what stands there.
+    async fn write<T>(
+        &self,
+        item: Item,
+        expected: Option<u64>,
+        read: impl FnOnce(&Item) -> Result<T, String>,
+    ) -> Result<(), WriteError<T>> {
+        let condition = match expected {
+            None => Condition { expression: format!("attribute_not_exists({})", self.key), values: HashMap::new() },
+            Some(revision) => Condition {
+                expression: "revision = :expected".to_owned(),
+                values: HashMap::from([(":expected".to_owned(), number(revision))]),
+            },
+        };
+        match self.put(item, Some(condition)).await {
+            Ok(()) => Ok(()),
+            Err(PutError::Refused(None)) => Err(WriteError::Lost(None)),
+            Err(PutError::Refused(Some(old))) => {
+                let old = read(&old).map_err(|reason| self.unreadable(&old, &reason))?;
+                Err(WriteError::Lost(Some(Box::new(old))))
+            }
+            Err(PutError::Port(error)) => Err(error.into()),
+        }
+    }
+
+    fn broken(&self, reason: String) -> PortError {
+        PortError::Broken { port: self.port, reason }
+    }
+
+    fn unreadable(&self, item: &Item, reason: &str) -> PortError {
+        let key = item::str(item, self.key).unwrap_or("without a key");
+        self.broken(format!("the item {key} cannot be read: {reason}"))
+    }
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,97 @@
+//! Where a request goes: the configured base and the documented path, nothing else.
+
+use std::net::IpAddr;
+
+use pipeline::config::{Environment, Source};
+use providers::Ask;
+use reqwest::Url;
+
+/// The whole address.
+pub(super) fn build(source: &Source, ask: &Ask) -> Result<Url, String> {
+    let sandbox = source.environment == Environment::Sandbox;
+    let own = source.provider().and_then(|provider| provider.api_url(sandbox));
+    let text = source.api_url.as_deref().or(own).ok_or("the source has no api_url")?;
+    let mut url = base(text)?;
+    let path = format!("{}{}", url.path().trim_end_matches('/'), ask.path);
+    url.set_path(&path);
+    // Dot segments and the like would have been resolved: what was asked for is what is sent, or nothing is.
+    if url.path() != path {
+        return Err("the path is none of the documented ones".to_owned());
+    }
+    if !ask.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&ask.query);
+    }
+    Ok(url)
+}
+
+/// The base that a source is configured with.
+pub(super) fn base(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("api_url: {error}"))?;
+    let host = url.host_str().ok_or("api_url names no host")?;
+    if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(host)) {
+        return Err("api_url is neither https nor on this machine".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("api_url holds more than a host and a path".to_owned());
+    }
+    Ok(url)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use providers::{ApiPath, Id, Method};
+
+    use super::*;
+
+    fn source(api_url: &str) -> Source {
+        serde_json::from_value(serde_json::json!({"provider": "voltus", "api_url": api_url, "tokens": []})).unwrap()
+    }
+
+    fn ask(query: Vec<(&'static str, String)>) -> Ask {
+        let path = ApiPath::fixed("/2022-04-15/dispatches").join(&Id::parse("dkmq").unwrap());
+        Ask { method: Method::Get, path, query, body: None }
+    }
+
+    #[test]
+    fn the_address_is_base_path_and_encoded_query() {
+        let check = |base: &str, expected: &str| {
+            assert_eq!(build(&source(base), &ask(Vec::new())).map(String::from), Ok(expected.to_owned()));
+        };
+        check("https://api.voltus.co", "https://api.voltus.co/2022-04-15/dispatches/dkmq");
+        check("https://api.leap.energy/v2/", "https://api.leap.energy/v2/2022-04-15/dispatches/dkmq");
+        check("http://127.0.0.1:9000/x", "http://127.0.0.1:9000/x/2022-04-15/dispatches/dkmq");
+        check("http://[::1]:9000", "http://[::1]:9000/2022-04-15/dispatches/dkmq");
+        let url = build(&source("https://api.voltus.co"), &ask(vec![("a", "x&b=y#/../?".to_owned())])).unwrap();
+        assert_eq!(url.query(), Some("a=x%26b%3Dy%23%2F..%2F%3F"));
+        assert_eq!(url.host_str(), Some("api.voltus.co"));
+    }
+
+    #[test]
+    fn nothing_but_https_leaves_the_machine() {
+        for text in [
+            "http://api.voltus.co",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "ftp://127.0.0.1",
+            "https://user@api.voltus.co",
+            "https://api.voltus.co?x=1",
+            "https://api.voltus.co#x",
+            "api.voltus.co",
+            "",
+        ] {
+            assert!(base(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_means_another_is_not_sent() {
+        let path = ApiPath::fixed("/a/../../secret");
+        let ask = Ask { method: Method::Get, path, query: Vec::new(), body: None };
+        assert!(build(&source("https://api.voltus.co/v2"), &ask).is_err());
+    }
+}

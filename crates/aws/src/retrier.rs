@@ -1,0 +1,96 @@
+//! The retrier function: failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP API.
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use pipeline::{retry::Retry, sweep::Sweep};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    client,
+    dynamo::{DeliveriesTable, DispatchesTable},
+    environment::{Queue, Table},
+    lambda::{self, ApiRequest, ApiResponse, Error, batch},
+    sqs::{InnerQueues, SignalsQueue},
+    world::World,
+};
+
+/// What the retrier is invoked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Messages of `retries`.
+    Batch,
+    /// The schedule.
+    Sweep,
+    /// A request of the HTTP API.
+    Request(Box<ApiRequest>),
+}
+
+#[derive(Deserialize)]
+struct Scheduled {
+    #[serde(default)]
+    sweep: bool,
+    #[serde(default)]
+    source: String,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Response {
+    Batch(SqsBatchResponse),
+    Request(ApiResponse),
+    Swept { owing: usize, sent: usize, failed: usize },
+}
+
+impl Call {
+    /// Tells an event's kind by its content; none where it is of no known kind.
+    pub fn parse(event: &RawValue) -> Option<Self> {
+        if batch::is_batch(event) {
+            return Some(Self::Batch);
+        }
+        if let Some(request) = ApiRequest::parse(event) {
+            return Some(Self::Request(Box::new(request)));
+        }
+        let scheduled: Scheduled = serde_json::from_str(event.get()).ok()?;
+        (scheduled.sweep || scheduled.source == "aws.events").then_some(Self::Sweep)
+    }
+}
+
+/// Serves until Lambda ends the process.
+pub async fn run() -> Result<(), Error> {
+    let (config, table, stream, deliveries, outlet) = lambda::cold_start(|environment| {
+        let aws = client::shared(environment.access()?);
+        Ok((
+            environment.config()?,
+            DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
+            SignalsQueue::new(&aws, environment.queue(Queue::Signals)?),
+            DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
+            InnerQueues::new(&aws, environment.inner_queues()?),
+        ))
+    })?;
+    let retry = &Retry { config: &config, table: &table, deliveries: &deliveries, outlet: &outlet, world: &World };
+    let sweep = &Sweep { table: &table, stream: &stream, world: &World };
+    lambda::serve(|event: Box<RawValue>| async move {
+        match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
+            Call::Batch => {
+                let answer = batch::handle(&event, async |messages| retry.batch(messages).await).await;
+                answer.map(Response::Batch)
+            }
+            Call::Sweep => {
+                let swept = sweep.run().await?;
+                tracing::info!(
+                    sweep.owing = swept.owing,
+                    sweep.sent = swept.sent,
+                    sweep.failed = swept.failed,
+                    "sweep"
+                );
+                Ok(Response::Swept { owing: swept.owing, sent: swept.sent, failed: swept.failed })
+            }
+            Call::Request(request) => {
+                tracing::info!(http.status = 404, body.bytes = request.body.len(), "acknowledgement");
+                let body = r#"{"error":{"code":"not_found","message":"no such hook"}}"#;
+                Ok(Response::Request(ApiResponse::json(404, body.to_owned())))
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,218 @@
+//! API keys by reference: read when they are needed, kept for five minutes, read anew after a provider refused one.
+
+use std::{collections::HashMap, fmt, time::Duration};
+
+use aws_sdk_ssm::Client;
+use aws_types::SdkConfig;
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::client::unavailable;
+
+/// How long a key is used without asking whether it is still the same.
+const KEPT: Duration = Duration::from_mins(5);
+/// How often a key is read anew because a provider refuses it.
+const AT_MOST_EVERY: Duration = Duration::from_secs(30);
+
+/// A value that appears in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Where a key lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// An SSM parameter.
+    Ssm(String),
+    /// A variable of this process.
+    Env(String),
+}
+
+impl Reference {
+    /// Reads `ssm:/path/of/parameter` or `env:NAME`. What is neither may be a key itself and is not echoed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, name) = text.split_once(':')?;
+        match kind {
+            "ssm" if name.starts_with('/') && name.len() > 1 => Some(Self::Ssm(name.to_owned())),
+            "env" if !name.is_empty() => Some(Self::Env(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ssm(name) => write!(f, "ssm:{name}"),
+            Self::Env(name) => write!(f, "env:{name}"),
+        }
+    }
+}
+
+/// Where keys are read.
+#[expect(
+    async_fn_in_trait,
+    reason = "the callers are generic: whether a future is Send shows where the types are known"
+)]
+pub trait KeySource {
+    /// The key, or why it cannot be read, in words.
+    async fn read(&self, reference: &Reference) -> Result<Secret, String>;
+}
+
+/// SSM and the environment.
+#[derive(Debug, Clone)]
+pub struct AwsKeys(Client);
+
+impl AwsKeys {
+    /// The service.
+    pub fn new(aws: &SdkConfig) -> Self {
+        Self(Client::new(aws))
+    }
+}
+
+impl KeySource for AwsKeys {
+    async fn read(&self, reference: &Reference) -> Result<Secret, String> {
+        let value = match reference {
+            Reference::Ssm(name) => {
+                let request = self.0.get_parameter().name(name).with_decryption(true);
+                let answer = Box::pin(request.send()).await.map_err(|error| unavailable("ssm", error).to_string())?;
+                answer.parameter.and_then(|parameter| parameter.value)
+            }
+            Reference::Env(name) => std::env::var(name).ok(),
+        };
+        match value {
+            Some(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
+            _ => Err("it is empty or not set".to_owned()),
+        }
+    }
+}
+
+/// Keys as they were read last.
+#[derive(Debug)]
+pub struct Vault<K> {
+    source: K,
+    kept: Mutex<HashMap<Reference, Kept>>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    secret: Secret,
+    read_at: Instant,
+}
+
+impl<K: KeySource> Vault<K> {
+    /// An empty one.
+    pub fn new(source: K) -> Self {
+        Self { source, kept: Mutex::new(HashMap::new()) }
+    }
+
+    /// The key.
+    pub async fn key(&self, reference: &Reference) -> Result<Secret, String> {
+        // Held while reading: a batch that starts cold asks once.
+        let mut kept = self.kept.lock().await;
+        let known = kept.get(reference).cloned();
+        if let Some(known) = known.as_ref().filter(|known| known.read_at.elapsed() < KEPT) {
+            return Ok(known.secret.clone());
+        }
+        match (self.source.read(reference).await, known) {
+            (Ok(secret), _) => {
+                kept.insert(reference.clone(), Kept { secret: secret.clone(), read_at: Instant::now() });
+                Ok(secret)
+            }
+            // The key that worked so far beats none.
+            (Err(reason), Some(known)) => {
+                tracing::warn!(key.reference = %reference, reason, "an API key cannot be read anew; the last one is used");
+                Ok(known.secret)
+            }
+            (Err(reason), None) => Err(format!("{reference}: {reason}")),
+        }
+    }
+
+    /// Another key than the one that was refused, if there is one by now.
+    pub async fn other_than(&self, refused: &Secret, reference: &Reference) -> Option<Secret> {
+        let mut kept = self.kept.lock().await;
+        let known = kept.get(reference)?;
+        if known.secret == *refused {
+            if known.read_at.elapsed() < AT_MOST_EVERY {
+                return None;
+            }
+            let secret = self.source.read(reference).await.ok()?;
+            kept.insert(reference.clone(), Kept { secret, read_at: Instant::now() });
+        }
+        kept.get(reference).map(|known| known.secret.clone()).filter(|secret| secret != refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Answers `key-1`, `key-2` …, changing with every `per` reads.
+    struct Rotating {
+        reads: AtomicUsize,
+        per: usize,
+    }
+
+    impl KeySource for &Rotating {
+        async fn read(&self, _reference: &Reference) -> Result<Secret, String> {
+            let read = self.reads.fetch_add(1, Ordering::Relaxed);
+            Ok(Secret::new(format!("key-{}", read / self.per)))
+        }
+    }
+
+    fn reference() -> Reference {
+        Reference::parse("ssm:/gridbell/voltus").unwrap()
+    }
+
+    #[test]
+    fn only_references_are_references() {
+        assert_eq!(Reference::parse("env:KEY"), Some(Reference::Env("KEY".to_owned())));
+        for text in ["", "sk-123", "ssm:", "ssm:/", "ssm:name", "env:", "file:/etc/key"] {
+            assert_eq!(Reference::parse(text), None, "{text}");
+        }
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "[redacted]");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_read_once_in_five_minutes() {
+        let source = Rotating { reads: AtomicUsize::new(0), per: 1 };
+        let vault = Vault::new(&source);
+        assert_eq!(vault.key(&reference()).await, vault.key(&reference()).await);
+        tokio::time::advance(Duration::from_secs(301)).await;
+        assert_eq!(vault.key(&reference()).await, Ok(Secret::new("key-1")));
+        assert_eq!(source.reads.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_key_is_read_anew_at_most_every_thirty_seconds() {
+        let source = Rotating { reads: AtomicUsize::new(0), per: 2 };
+        let vault = Vault::new(&source);
+        let refused = vault.key(&reference()).await.unwrap();
+        assert_eq!(vault.other_than(&refused, &reference()).await, None);
+        assert_eq!(source.reads.load(Ordering::Relaxed), 1);
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert_eq!(vault.other_than(&refused, &reference()).await, None); // read, and still the same
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert_eq!(vault.other_than(&refused, &reference()).await, Some(Secret::new("key-1")));
+        assert_eq!(vault.other_than(&refused, &reference()).await, Some(Secret::new("key-1")));
+        assert_eq!(source.reads.load(Ordering::Relaxed), 3);
+    }
+}

@@ -1,0 +1,87 @@
+//! What a function's environment may hold, and what it says when it does not.
+
+use std::collections::BTreeMap;
+
+use aws::environment::{Environment, Queue, Table};
+
+fn variables(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let config = r#"{"sources":{"v":{"provider":"voltus","api_key":"ssm:/gridbell/v","tokens":[]}}}"#;
+    let mut variables: BTreeMap<String, String> = [
+        ("GRIDBELL_CONFIG", config),
+        ("GRIDBELL_DELIVERIES_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/deliveries"),
+        ("GRIDBELL_DISPATCHES_TABLE", "dispatches"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    variables
+}
+
+/// Reads everything and returns the first complaint.
+fn complaint(changes: &[(&str, &str)]) -> Option<String> {
+    let variables = variables(changes);
+    let environment = Environment::new(|name| variables.get(name).cloned());
+    let read = || {
+        environment.log()?;
+        environment.access()?;
+        environment.asking_config()?;
+        environment.queue(Queue::Deliveries)?;
+        environment.table(Table::Dispatches)
+    };
+    read().err().map(|error| error.to_string())
+}
+
+#[test]
+fn a_whole_environment_is_taken() {
+    assert_eq!(complaint(&[]), None);
+    assert_eq!(complaint(&[("GRIDBELL_LOG", "info,aws=debug"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")]), None);
+}
+
+#[test]
+fn what_is_missing_or_bad_is_named_and_not_echoed() {
+    let check = |name: &str, value: &str, expected: &str| {
+        let said = complaint(&[(name, value)]).unwrap_or_else(|| panic!("{name}={value:?} was taken"));
+        assert!(said.contains(name) && said.contains(expected), "{said}");
+        assert!(value.is_empty() || !said.contains(value), "{said}");
+        assert!(!said.contains("wJalrXUtnFEMI"), "{said}");
+    };
+    for name in [
+        "GRIDBELL_CONFIG",
+        "GRIDBELL_DELIVERIES_QUEUE_URL",
+        "GRIDBELL_DISPATCHES_TABLE",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ] {
+        check(name, "", "is not set");
+    }
+    check("GRIDBELL_DELIVERIES_QUEUE_URL", "deliveries-queue", "is no http(s) URL");
+    check("AWS_ENDPOINT_URL", "localhost:4566", "is no http(s) URL");
+    check("GRIDBELL_LOG", "info,aws=loud", "is no filter");
+    check("GRIDBELL_CONFIG", "{", "cannot be read");
+    check("GRIDBELL_CONFIG", r#"{"sources":{"v":{"provider":"volta","tokens":[]}}}"#, "volta");
+    let with_key = r#"{"sources":{"v":{"provider":"voltus","api_key":"sk-12345","tokens":[]}}}"#;
+    check("GRIDBELL_CONFIG", with_key, "no reference");
+    assert!(!complaint(&[("GRIDBELL_CONFIG", with_key)]).unwrap().contains("sk-12345"));
+    let http = r#"{"sources":{"v":{"provider":"voltus","api_url":"http://api.voltus.co","tokens":[]}}}"#;
+    check("GRIDBELL_CONFIG", http, "neither https");
+}
+
+#[test]
+fn a_file_of_private_authorities_has_to_hold_some() {
+    let said = complaint(&[("SSL_CERT_FILE", "/nowhere/ca.pem")]).unwrap();
+    assert!(said.contains("SSL_CERT_FILE") && said.contains("/nowhere/ca.pem"), "{said}");
+    let said = complaint(&[("SSL_CERT_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))]).unwrap();
+    assert!(said.contains("holds no certificate"), "{said}");
+}
+
+#[test]
+fn nothing_secret_appears_when_it_is_printed() {
+    let variables = variables(&[]);
+    let environment = Environment::new(|name| variables.get(name).cloned());
+    let printed = format!("{environment:?} {:?}", environment.access().unwrap());
+    assert!(!printed.contains("wJalrXUtnFEMI"), "{printed}");
+}
