@@ -57,6 +57,9 @@ pub(crate) struct Up {
     /// Ask stand-ins with the documentation's data instead of the providers; always so without a configuration
     #[arg(long)]
     pub(crate) stand_ins: bool,
+    /// Show what the functions log
+    #[arg(long)]
+    pub(crate) logs: bool,
     /// Leave the stack on the endpoint when gridbell ends
     #[arg(long, requires = "endpoint_url")]
     pub(crate) keep: bool,

@@ -2,11 +2,12 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 
 /// Shows what is going on. Several steps may run at once.
 pub trait Progress: Send + Sync {
@@ -50,7 +51,19 @@ impl Step for Silent {
 
 struct Plain;
 
-struct PlainStep(String);
+struct PlainStep {
+    title: String,
+    shown: Mutex<Shown>,
+}
+
+/// What a line in a pipe says once in a while, so that minutes of building are not silent.
+struct Shown {
+    next: Instant,
+    count: String,
+}
+
+/// How often that is.
+const ONCE_IN_A_WHILE: Duration = Duration::from_secs(15);
 
 /// Standard error may be closed; then there is nobody to tell.
 fn say(line: &str) {
@@ -60,7 +73,8 @@ fn say(line: &str) {
 impl Progress for Plain {
     fn step(&self, title: &str) -> Box<dyn Step> {
         say(&format!("{title} …"));
-        Box::new(PlainStep(title.to_owned()))
+        let shown = Mutex::new(Shown { next: Instant::now() + ONCE_IN_A_WHILE, count: String::new() });
+        Box::new(PlainStep { title: title.to_owned(), shown })
     }
     fn note(&self, line: &str) {
         say(line);
@@ -68,10 +82,18 @@ impl Progress for Plain {
 }
 
 impl Step for PlainStep {
-    fn at(&self, _text: &str) {}
-    fn count(&self, _done: u64, _total: u64) {}
+    fn at(&self, text: &str) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if Instant::now() >= shown.next {
+            shown.next = Instant::now() + ONCE_IN_A_WHILE;
+            say(&format!("{}: {}{text}", self.title, shown.count));
+        }
+    }
+    fn count(&self, done: u64, total: u64) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).count = format!("{done} of {total}, ");
+    }
     fn done(&self, text: &str) {
-        say(&format!("{}: {text}", self.0));
+        say(&format!("{}: {text}", self.title));
     }
 }
 

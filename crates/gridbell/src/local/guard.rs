@@ -112,3 +112,7 @@ impl Drop for Guarded {
         self.kill_group();
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "guard_tests.rs"]
+mod tests;

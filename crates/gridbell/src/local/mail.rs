@@ -62,10 +62,17 @@ fn ministack(answer: &Value) -> Vec<Value> {
         .map(|message| {
             json!({
                 "id": message["MessageId"], "subject": message["Subject"], "from": message["Source"], "to": message["To"],
-                "text": message["BodyText"], "html": message["BodyHtml"], "time": message["Timestamp"],
+                "text": message["BodyText"], "html": message["BodyHtml"], "time": time(&message["Timestamp"]),
             })
         })
         .collect()
+}
+
+/// Seconds since 1970, with a fraction, as RFC 3339.
+fn time(seconds: &Value) -> Value {
+    let written = seconds.as_f64().and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
+    let instant = written.and_then(|since| jiff::Timestamp::UNIX_EPOCH.checked_add(since).ok());
+    instant.map_or_else(|| seconds.clone(), |instant| Value::String(format!("{instant:.6}")))
 }
 
 fn localstack(answer: &Value) -> Vec<Value> {
@@ -86,9 +93,9 @@ mod tests {
 
     #[test]
     fn two_emulators_one_shape() {
-        let expected = json!([{"id": "1", "subject": "[gridbell] x", "from": "a@b.c", "to": ["d@e.f"], "text": "t", "html": "h", "time": "2026-01-01T00:00:00Z"}]);
-        let own = json!({"messages": {"000000000000": [{"MessageId": "1", "Subject": "[gridbell] x", "Source": "a@b.c", "To": ["d@e.f"], "CC": [], "BodyText": "t", "BodyHtml": "h", "Timestamp": "2026-01-01T00:00:00Z"}]}});
-        let other = json!({"messages": [{"Id": "1", "Subject": "[gridbell] x", "Source": "a@b.c", "Destination": {"ToAddresses": ["d@e.f"]}, "Body": {"text_part": "t", "html_part": "h"}, "Timestamp": "2026-01-01T00:00:00Z"}]});
+        let expected = json!([{"id": "1", "subject": "[gridbell] x", "from": "a@b.c", "to": ["d@e.f"], "text": "t", "html": "h", "time": "2026-01-01T00:00:00.500000Z"}]);
+        let own = json!({"messages": {"000000000000": [{"MessageId": "1", "Subject": "[gridbell] x", "Source": "a@b.c", "To": ["d@e.f"], "CC": [], "BodyText": "t", "BodyHtml": "h", "Timestamp": 1_767_225_600.5}]}});
+        let other = json!({"messages": [{"Id": "1", "Subject": "[gridbell] x", "Source": "a@b.c", "Destination": {"ToAddresses": ["d@e.f"]}, "Body": {"text_part": "t", "html_part": "h"}, "Timestamp": "2026-01-01T00:00:00.500000Z"}]});
         assert_eq!(Value::Array(ministack(&own)), expected);
         assert_eq!(Value::Array(localstack(&other)), expected);
     }

@@ -42,10 +42,10 @@ pub(super) fn stand_ins(folder: &Path) -> Result<BTreeMap<&'static str, PathBuf>
     Ok(FUNCTIONS.map(|name| (name, zip.clone())).into())
 }
 
-/// Leaves the debug information out, which is most of a debug build. Without binutils the function runs as it is.
+/// Leaves symbols and debug information out, half of a debug build. Without binutils the function runs as it is.
 fn strip(from: &Path, to: &Path) -> bool {
     Command::new("strip")
-        .args(["--strip-debug", "-o"])
+        .arg("-o")
         .args([to, from])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -9,10 +9,13 @@ use super::{
     deploy::{Deployment, Outputs},
     emulator::{self, Emulator},
     files,
+    functions::logical_id,
     guard::{Guard, Guarded},
-    http, mail,
+    http,
+    logs::{LogLine, Logs},
+    mail,
     options::UpOptions,
-    prepare,
+    prepare, processes,
     raise::{self, Place},
     ready,
     run_folder::RunFolder,
@@ -38,6 +41,8 @@ pub struct Stack {
     outputs: Outputs,
     tokens: BTreeMap<String, String>,
     ack_token: Option<String>,
+    name: String,
+    logs: Logs,
 }
 
 /// What was made on an endpoint that is not ours, and is to be removed from it.
@@ -120,6 +125,8 @@ impl Stack {
         let mail = mail::serve(api.clone()).await?;
         let description = raise::describe(&api, &prepared, &outputs, &mail.url)?;
         let mut stack = Self {
+            name: deployment.stack.clone(),
+            logs: Logs::default(),
             state: ground.state,
             mail,
             watch,
@@ -202,6 +209,20 @@ impl Stack {
     /// The endpoint does not answer, or has no read-back.
     pub async fn mail(&self) -> Result<Vec<serde_json::Value>> {
         mail::sent(&self.api).await
+    }
+
+    /// What the functions have logged since this was asked last, the oldest line first.
+    ///
+    /// # Errors
+    /// The endpoint does not answer.
+    pub async fn logs(&mut self) -> Result<Vec<LogLine>> {
+        self.logs.next(&self.api, &self.name).await
+    }
+
+    /// The processes of a function (`hydrator`) on an emulator of our own; Linux only.
+    pub fn function_processes(&self, function: &str) -> Vec<u32> {
+        let name = self.outputs.get(&format!("{}Name", logical_id(function)));
+        name.map(|name| processes::of_function(name, &self.description.endpoint_url)).unwrap_or_default()
     }
 
     /// Returns once the emulator or `cargo lambda watch` has ended by itself; never, where neither was started.

@@ -127,9 +127,19 @@ async fn make(tool: Tool, python: &Python, guard: &Guard, home: &Path, step: &dy
     let requirements = home.join("requirements.txt");
     files::write(&requirements, tool.requirements().as_bytes())?;
     let mut pip = guard.command(home.join("bin/python"));
-    pip.args(["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
-        .args(["--no-deps", "--require-hashes", "--requirement"])
-        .arg(&requirements);
+    pip.args([
+        "-I",
+        "-m",
+        "pip",
+        "install",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+        "--no-compile",
+    ])
+    .args(["--no-deps", "--require-hashes", "--requirement"])
+    .arg(&requirements);
     step.at("downloads from PyPI");
     run(&mut pip, &log, step)
         .await

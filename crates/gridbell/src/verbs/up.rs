@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal, Write},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -14,6 +15,9 @@ use crate::{
     progress,
     standins::StandIns,
 };
+
+/// How often `--logs` looks for new lines.
+const LOOK_AT_LOGS: Duration = Duration::from_millis(500);
 
 /// Brings the stack up, says where everything is, and waits.
 pub(crate) async fn run(up: Up) -> Result<()> {
@@ -37,12 +41,19 @@ pub(crate) async fn run(up: Up) -> Result<()> {
     } else {
         show(stack.description(), stack.state_file())?;
     }
-    tokio::select! {
-        () = ending.asked() => {}
-        error = stack.failed() => {
-            stack.shutdown().await?;
-            return Err(error);
+    let failure = loop {
+        tokio::select! {
+            () = ending.asked() => break None,
+            error = stack.failed() => break Some(error),
+            () = tokio::time::sleep(LOOK_AT_LOGS), if up.logs => {}
         }
+        for line in stack.logs().await? {
+            progress.note(&line.to_string());
+        }
+    };
+    if let Some(failure) = failure {
+        stack.shutdown().await?;
+        return Err(failure);
     }
     progress.note("taking everything down");
     let down = stack.shutdown().await;
