@@ -1,0 +1,122 @@
+//! The FIFO queue `signals`: groups in order, five minutes of deduplication.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A message that the queue took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub at: Timestamp,
+    /// The message group.
+    pub group: String,
+    /// The deduplication id.
+    pub deduplication: String,
+    /// The attributes `type`, `source` and `test`.
+    pub attributes: BTreeMap<&'static str, String>,
+    /// The event as JSON text.
+    pub body: String,
+}
+
+/// A FIFO queue, deduplicating within each group.
+#[derive(Debug, Default)]
+pub struct Fifo {
+    sent: Vec<Sent>,
+    taken: BTreeMap<(String, String), Timestamp>,
+    /// Where a consumer stands in each group, and which groups it holds.
+    read: BTreeMap<String, (usize, bool)>,
+}
+
+impl Fifo {
+    /// How long the queue remembers a deduplication id.
+    pub const REMEMBERS: SignedDuration = SignedDuration::from_mins(5);
+
+    /// All that it ever took, in order.
+    pub fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// Takes a message; one whose deduplication id it still remembers is accepted and dropped.
+    pub(crate) fn send(&mut self, message: Sent) {
+        let key = (message.group.clone(), message.deduplication.clone());
+        let known = self.taken.get(&key).is_some_and(|at| message.at.duration_since(*at) < Self::REMEMBERS);
+        if !known {
+            self.taken.insert(key, message.at);
+            self.sent.push(message);
+        }
+    }
+
+    /// The next message of the first group that no consumer holds; that group is then held until [`Fifo::done`] or
+    /// [`Fifo::put_back`].
+    pub fn receive(&mut self) -> Option<Sent> {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for message in &self.sent {
+            let place = seen.entry(&message.group).or_default();
+            let (next, held) = self.read.get(&message.group).copied().unwrap_or_default();
+            if *place == next && !held {
+                self.read.insert(message.group.clone(), (next, true));
+                return Some(message.clone());
+            }
+            *place += 1;
+        }
+        None
+    }
+
+    /// The consumer deletes the message that it holds of a group.
+    pub fn done(&mut self, group: &str) {
+        if let Some((next, held)) = self.read.get_mut(group) {
+            *next += usize::from(*held);
+            *held = false;
+        }
+    }
+
+    /// The consumer lets go of a message without deleting it: it comes again.
+    pub fn put_back(&mut self, group: &str) {
+        if let Some((_, held)) = self.read.get_mut(group) {
+            *held = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(queue: &mut Fifo, group: &str, deduplication: &str, seconds: i64) {
+        queue.send(Sent {
+            at: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds),
+            group: group.to_owned(),
+            deduplication: deduplication.to_owned(),
+            attributes: BTreeMap::new(),
+            body: deduplication.to_owned(),
+        });
+    }
+
+    #[test]
+    fn a_repetition_is_dropped_for_five_minutes_within_its_group() {
+        let mut queue = Fifo::default();
+        for (group, at) in [("a", 0), ("a", 299), ("b", 299), ("a", 300)] {
+            send(&mut queue, group, "1", at);
+        }
+        let groups: Vec<&str> = queue.sent().iter().map(|message| message.group.as_str()).collect();
+        assert_eq!(groups, ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn a_group_is_read_in_order_and_by_one_consumer_at_a_time() {
+        let mut queue = Fifo::default();
+        for (group, id) in [("a", "1"), ("a", "2"), ("b", "1")] {
+            send(&mut queue, group, id, 0);
+        }
+        let mut read = || queue.receive().map(|message| format!("{}{}", message.group, message.body));
+        assert_eq!((read(), read(), read()), (Some("a1".to_owned()), Some("b1".to_owned()), None));
+        queue.put_back("a");
+        queue.done("b");
+        assert_eq!(queue.receive().map(|message| message.body), Some("1".to_owned()));
+        queue.done("a");
+        assert_eq!(queue.receive().map(|message| message.body), Some("2".to_owned()));
+        queue.done("a");
+        assert_eq!(queue.receive(), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! One run of a function: the ports as it sees them, and the point where it dies.
+
+use std::{
+    cell::Cell,
+    future::{pending, poll_fn},
+    task::Poll,
+};
+
+use pipeline::ports::PortError;
+
+use crate::{Call, Function, Toxic, World, world::State};
+
+/// One run of a function. It implements every port; each call waits for its turn before and after its effect, so that runs at
+/// the same time interleave as the seed decides, and a crash can fall on either side.
+#[derive(Debug)]
+pub struct Invocation<'w> {
+    pub(crate) world: &'w World,
+    function: Function,
+    number: u64,
+    dead: Cell<bool>,
+}
+
+/// The most turns that a call leaves to others, each before and after its effect.
+const MOST_TURNS: u64 = 2;
+
+impl<'w> Invocation<'w> {
+    pub(crate) fn new(world: &'w World, function: Function) -> Self {
+        let number = world.with(|state| {
+            state.invocations += 1;
+            state.invocations
+        });
+        Self { world, function, number, dead: Cell::new(false) }
+    }
+
+    /// Whether the process died.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.get()
+    }
+
+    /// Makes a call of a port, with whatever goes wrong.
+    pub(crate) async fn call<T>(
+        &self,
+        port: &'static str,
+        effect: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, PortError> {
+        self.wait().await;
+        let toxic = self.strike(port);
+        match toxic {
+            Some(Toxic::Refuse) => return Err(unavailable(port, "refused")),
+            Some(Toxic::CrashBefore) => self.die().await,
+            _ => {}
+        }
+        let result = self.world.with(effect);
+        if toxic == Some(Toxic::CrashAfter) {
+            self.die().await;
+        }
+        self.wait().await;
+        self.world.with(State::pass_some_time);
+        if toxic == Some(Toxic::LoseAnswer) { Err(unavailable(port, "the answer was lost")) } else { Ok(result) }
+    }
+
+    fn strike(&self, port: &'static str) -> Option<Toxic> {
+        let (function, invocation) = (self.function, self.number);
+        self.world.with(|state| {
+            state.pass_some_time();
+            let call = Call { at: state.now, function, invocation, port, toxic: None };
+            state.faults.strike(call)
+        })
+    }
+
+    /// Nothing of a dead process goes on, whatever it was doing at the same time.
+    async fn die(&self) {
+        self.dead.set(true);
+        pending::<()>().await;
+    }
+
+    async fn wait(&self) {
+        let mut turns = self.world.with(|state| state.seed.up_to(MOST_TURNS));
+        poll_fn(|context| {
+            if self.dead.get() {
+                return Poll::Pending;
+            }
+            if turns == 0 {
+                return Poll::Ready(());
+            }
+            turns -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+fn unavailable(port: &'static str, reason: &str) -> PortError {
+    PortError::Unavailable { port, reason: reason.to_owned() }
+}

@@ -1,0 +1,198 @@
+//! The ports of the pipeline over the world.
+
+use std::collections::BTreeMap;
+
+use dispatch::{Signal, Subject, fifo_id};
+use jiff::Timestamp;
+use pipeline::{
+    config::Source,
+    incident::{Incident, Notice},
+    mail::Mail,
+    ports::{
+        Chance, Clock, Deliveries, Dispatches, FetchError, Incidents, Intake, Mailer, Outlet, Pending, PortError,
+        ProviderApi, SignalStream, WriteError,
+    },
+    record::Record,
+    work::{Failed, Trouble, Work},
+};
+use providers::Ask;
+use serde::Serialize;
+
+use crate::{Booking, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, table::Row, world::State};
+
+/// How many subjects one sweep looks at.
+const SWEPT: usize = 100;
+
+impl Clock for Invocation<'_> {
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+}
+
+impl Chance for Invocation<'_> {
+    fn unique(&self) -> String {
+        self.world.with(|state| state.name("d"))
+    }
+
+    fn up_to(&self, most: u64) -> u64 {
+        self.world.with(|state| state.seed.up_to(most))
+    }
+}
+
+impl Invocation<'_> {
+    async fn send(&self, port: &'static str, queue: Inner, body: &str, delay_s: u32) -> Result<(), PortError> {
+        if !Standard::takes(body) {
+            return Err(PortError::Broken { port, reason: format!("{} bytes are too large", body.len()) });
+        }
+        self.call(port, |state| state.send(queue, body, delay_s)).await
+    }
+
+    async fn write<T: Row>(
+        &self,
+        port: &'static str,
+        write: impl FnOnce(&mut State) -> Result<(), Option<Box<T>>>,
+    ) -> Result<(), WriteError<T>> {
+        self.call(port, write).await?.map_err(WriteError::Lost)
+    }
+}
+
+fn json(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
+    serde_json::to_string(message).map_err(|error| PortError::Broken { port, reason: error.to_string() })
+}
+
+impl Intake for Invocation<'_> {
+    async fn take(&self, message: &str) -> Result<(), PortError> {
+        self.send("deliveries.take", Inner::Deliveries, message, 0).await
+    }
+}
+
+impl Outlet for Invocation<'_> {
+    async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError> {
+        self.send("outlet.work", Inner::Deliveries, &json("outlet.work", work)?, delay_s).await
+    }
+
+    async fn failed(&self, failed: &Failed) -> Result<(), PortError> {
+        self.send("outlet.failed", Inner::Retries, &json("outlet.failed", failed)?, 0).await
+    }
+
+    async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
+        self.send("outlet.notice", Inner::Alerts, &json("outlet.notice", notice)?, delay_s).await
+    }
+}
+
+impl SignalStream for Invocation<'_> {
+    async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
+        const PORT: &str = "signals.send";
+        for signal in signals {
+            if signal.body.len() > MAX_MESSAGE_BYTES {
+                return Err(PortError::Broken { port: PORT, reason: "the signal is too large".to_owned() });
+            }
+            let attributes = BTreeMap::from([
+                ("type", signal.kind.clone()),
+                ("source", signal.source.clone()),
+                ("test", signal.test.to_string()),
+            ]);
+            let (group, deduplication) = (fifo_id(signal.subject.as_str()), fifo_id(&signal.id()));
+            let body = signal.body.clone();
+            self.call(PORT, |state| {
+                let at = state.now;
+                state.signals.send(Sent { at, group, deduplication, attributes, body });
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Dispatches for Invocation<'_> {
+    async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError> {
+        self.call("dispatches.read", |state| state.dispatches.get(subject.as_str())).await
+    }
+
+    async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>> {
+        self.write("dispatches.write", |state| state.dispatches.write(record, expected)).await
+    }
+
+    async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
+        self.call("dispatches.sent", |state| {
+            let Some(record) = state.dispatches.get(subject.as_str()) else { return false };
+            let next = Record { revision: revision + 1, outbox: Vec::new(), ..record };
+            state.dispatches.write(&next, Some(revision)).is_ok()
+        })
+        .await
+    }
+
+    async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
+        self.call("dispatches.unsent", |state| {
+            let mut owing = state.dispatches.all();
+            owing.retain(|record| !record.outbox.is_empty() && record.changed_at < before);
+            owing.sort_by_key(|record| record.changed_at);
+            owing.into_iter().take(SWEPT).map(|record| record.subject).collect()
+        })
+        .await
+    }
+}
+
+impl Deliveries for Invocation<'_> {
+    async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
+        let Pending { work, next_at } = pending.clone();
+        self.call("deliveries.book", |state| {
+            let other = state.bookings.get(work.key());
+            if other.is_some_and(|other| other.chain != work.delivery && other.next_at > now) {
+                return false;
+            }
+            let key = work.key().to_owned();
+            state.bookings.insert(key, Booking { chain: work.delivery.clone(), next_at, work });
+            true
+        })
+        .await
+    }
+
+    async fn settled(&self, work: &Work) -> Result<(), PortError> {
+        self.call("deliveries.settled", |state| {
+            if state.bookings.get(work.key()).is_some_and(|booked| booked.chain == work.delivery) {
+                state.bookings.remove(work.key());
+            }
+        })
+        .await
+    }
+
+    async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError> {
+        let kept = Kept { work: work.clone(), reason: reason.detail.clone() };
+        self.call("deliveries.quarantine", |state| {
+            state.kept.insert(work.kept_as(), kept);
+        })
+        .await
+    }
+}
+
+impl ProviderApi for Invocation<'_> {
+    async fn fetch(&self, name: &str, _source: &Source, ask: &Ask) -> Result<String, FetchError> {
+        self.call("api.fetch", |state| {
+            let now = state.now;
+            state.providers.answer(now, name, ask)
+        })
+        .await
+        .map_err(|error| FetchError::Answer(error.to_string()))?
+    }
+}
+
+impl Incidents for Invocation<'_> {
+    async fn read(&self, incident: &str) -> Result<Option<Incident>, PortError> {
+        self.call("alerts.read", |state| state.incidents.get(incident)).await
+    }
+
+    async fn write(&self, incident: &Incident, expected: Option<u64>) -> Result<(), WriteError<Incident>> {
+        self.write("alerts.write", |state| state.incidents.write(incident, expected)).await
+    }
+}
+
+impl Mailer for Invocation<'_> {
+    async fn send(&self, mail: &Mail) -> Result<(), PortError> {
+        self.call("mailer.send", |state| {
+            let now = state.now;
+            state.mails.push((now, mail.clone()));
+        })
+        .await
+    }
+}

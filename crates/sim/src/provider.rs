@@ -1,0 +1,91 @@
+//! Scripted providers: what a source's API answers, in order; the last answer holds.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use pipeline::ports::FetchError;
+use providers::{Ask, Method};
+
+/// One answer of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// 200 with this body.
+    Json(String),
+    /// That status, and `Retry-After` in seconds.
+    Status(u16, Option<u32>),
+    /// 401.
+    Refused,
+    /// 404.
+    Missing,
+    /// No answer that may be taken.
+    Nothing,
+}
+
+impl Reply {
+    fn answer(&self) -> Result<String, FetchError> {
+        Err(match self {
+            Self::Json(body) => return Ok(body.clone()),
+            Self::Status(status, retry_after_s) => {
+                FetchError::Status { status: *status, retry_after_s: *retry_after_s }
+            }
+            Self::Refused => FetchError::Refused { status: 401 },
+            Self::Missing => FetchError::Missing,
+            Self::Nothing => FetchError::Answer("no answer within 5 s".to_owned()),
+        })
+    }
+}
+
+/// A request that a provider was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// When.
+    pub at: Timestamp,
+    /// Through which source.
+    pub source: String,
+    /// The request on one line, such as `GET /2022-04-15/dispatches/dkmq`.
+    pub ask: String,
+}
+
+/// What the providers answer, and what they were asked.
+#[derive(Debug, Default)]
+pub(crate) struct Scripts {
+    scripts: Vec<Script>,
+    pub(crate) fetches: Vec<Fetch>,
+}
+
+#[derive(Debug)]
+struct Script {
+    source: String,
+    about: String,
+    replies: VecDeque<Reply>,
+}
+
+impl Scripts {
+    /// Requests of that source that hold `about` are answered so; an earlier script of the same is replaced.
+    pub(crate) fn put(&mut self, source: &str, about: &str, replies: Vec<Reply>) {
+        self.scripts.retain(|script| script.source != source || script.about != about);
+        self.scripts.push(Script { source: source.to_owned(), about: about.to_owned(), replies: replies.into() });
+    }
+
+    /// Answers a request; what nobody scripted is not known to the provider.
+    pub(crate) fn answer(&mut self, at: Timestamp, source: &str, ask: &Ask) -> Result<String, FetchError> {
+        let ask = line(ask);
+        self.fetches.push(Fetch { at, source: source.to_owned(), ask: ask.clone() });
+        let script = self.scripts.iter_mut().find(|script| script.source == source && ask.contains(&script.about));
+        let Some(script) = script else { return Err(FetchError::Missing) };
+        let reply = if script.replies.len() > 1 { script.replies.pop_front() } else { script.replies.front().cloned() };
+        reply.unwrap_or(Reply::Missing).answer()
+    }
+}
+
+fn line(ask: &Ask) -> String {
+    let Ask { method, path, query, body } = ask;
+    let method = match method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+    };
+    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let question = if query.is_empty() { "" } else { "?" };
+    let body = body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+    format!("{method} {path}{question}{}{body}", query.join("&"))
+}

@@ -1,0 +1,235 @@
+//! Running: one invocation to its end, several at once, and all that there is until nothing is left to do.
+
+use std::{
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    receive::{Answer, Incoming},
+    sweep::Swept,
+    work::Message,
+};
+
+use crate::{Function, Inner, Invocation, Standard, Toxic, World, fault, world::State};
+
+/// How an invocation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended<T> {
+    /// With this answer.
+    Answered(T),
+    /// The process died.
+    Crashed,
+}
+
+impl<T> Ended<T> {
+    /// The answer, where there is one.
+    pub fn answer(self) -> Option<T> {
+        match self {
+            Self::Answered(answer) => Some(answer),
+            Self::Crashed => None,
+        }
+    }
+}
+
+/// How things stood when nothing more was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The inner queues are empty and nothing is owed.
+    Drained,
+    /// Something was still to be done when the time was up.
+    TimeUp,
+}
+
+/// Batches that run at the same time.
+const MOST_AT_ONCE: u64 = 3;
+
+/// No invocation takes more turns; one that does waits for what nobody will do.
+const MOST_TURNS: usize = 10_000_000;
+
+/// The schedule of the sweep.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// A batch at work: an invocation's future.
+type Task<'a> = Pin<Box<dyn Future<Output = Vec<String>> + 'a>>;
+
+impl World {
+    /// Takes a webhook.
+    pub fn post<'a>(&self, request: impl Into<Incoming<'a>>) -> Ended<Answer> {
+        self.run(Function::Receiver, async |invocation| invocation.receive(request.into()).await)
+    }
+
+    /// Hands a batch to the hydrator.
+    pub fn hydrate(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
+        self.run(Function::Hydrator, async |invocation| invocation.hydrate(messages).await)
+    }
+
+    /// Hands a batch to the retrier.
+    pub fn retry(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
+        self.run(Function::Retrier, async |invocation| invocation.retry(messages).await)
+    }
+
+    /// Hands a batch to the alerter.
+    pub fn alert(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
+        self.run(Function::Alerter, async |invocation| invocation.alert(messages).await)
+    }
+
+    /// The schedule comes round.
+    pub fn sweep(&self) -> Ended<Swept> {
+        self.run(Function::Sweeper, async |invocation| invocation.sweep().await)
+    }
+
+    /// Runs whatever needs ports, by itself, to its end.
+    pub fn run<T>(&self, function: Function, task: impl AsyncFnOnce(&Invocation<'_>) -> T) -> Ended<T> {
+        let invocation = Invocation::new(self, function);
+        let mut future = pin!(task(&invocation));
+        for _ in 0..MOST_TURNS {
+            if let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return Ended::Answered(answer);
+            }
+            if invocation.is_dead() {
+                return Ended::Crashed;
+            }
+        }
+        stuck(function)
+    }
+
+    /// Runs batches at the same time; the seed decides whose turn it is. One answer for each, in the same order.
+    pub fn at_once(&self, batches: Vec<(Function, Vec<Message>)>) -> Vec<Ended<Vec<String>>> {
+        let functions: Vec<Function> = batches.iter().map(|(function, _)| *function).collect();
+        let invocations: Vec<Invocation<'_>> =
+            functions.iter().map(|function| Invocation::new(self, *function)).collect();
+        let mut tasks: Vec<(usize, Task<'_>)> = invocations
+            .iter()
+            .zip(batches)
+            .map(|(invocation, (function, messages))| task(invocation, function, messages))
+            .enumerate()
+            .collect();
+        let mut ended: Vec<Option<Ended<Vec<String>>>> = tasks.iter().map(|_| None).collect();
+        for _ in 0..MOST_TURNS {
+            if tasks.is_empty() {
+                return ended.into_iter().map(|ended| ended.unwrap_or(Ended::Crashed)).collect();
+            }
+            let turn = self.with(|state| state.seed.place(tasks.len()));
+            let (number, task) = &mut tasks[turn];
+            match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(failed) => ended[*number] = Some(Ended::Answered(failed)),
+                Poll::Pending if invocations[*number].is_dead() => ended[*number] = Some(Ended::Crashed),
+                Poll::Pending => continue,
+            }
+            drop(tasks.swap_remove(turn));
+        }
+        stuck(functions.first().copied().unwrap_or(Function::Hydrator))
+    }
+
+    /// Runs whatever there is to do, waiting where all is delayed, until nothing is left or that much time has passed.
+    pub fn settle(&self, within: SignedDuration) -> Settled {
+        let until = self.now() + within;
+        while self.now() <= until {
+            if self.with(State::sweep_is_due) {
+                self.sweep();
+                continue;
+            }
+            let batches = self.receive();
+            if !batches.is_empty() {
+                self.work_off(batches);
+                continue;
+            }
+            match self.with(State::next_at) {
+                None => return Settled::Drained,
+                Some(next_at) if next_at > until => return Settled::TimeUp,
+                Some(next_at) => self.with(|state| state.now = state.now.max(next_at)),
+            }
+        }
+        Settled::TimeUp
+    }
+
+    /// Batches of what is visible, from queues as the seed picks them.
+    fn receive(&self) -> Vec<(Inner, Vec<Message>)> {
+        self.with(|state| {
+            let mut batches = Vec::new();
+            for _ in 0..=state.seed.up_to(MOST_AT_ONCE - 1) {
+                let queue = Inner::READ[state.seed.place(Inner::READ.len())];
+                batches.extend(state.receive(queue).map(|batch| (queue, batch)));
+            }
+            if batches.is_empty() {
+                // The seed picked empty ones only: whichever has something comes next.
+                let any = Inner::READ.into_iter().find_map(|queue| Some((queue, state.receive(queue)?)));
+                batches.extend(any);
+            }
+            batches
+        })
+    }
+
+    /// Runs batches at the same time and deletes what they took care of.
+    fn work_off(&self, batches: Vec<(Inner, Vec<Message>)>) {
+        let runs = batches.iter().filter_map(|(queue, messages)| Some((Function::of(*queue)?, messages.clone())));
+        let ended = self.at_once(runs.collect());
+        for ((queue, messages), ended) in batches.into_iter().zip(ended) {
+            let Ended::Answered(failed) = ended else { continue };
+            self.with(|state| {
+                if state.deletion_fails(queue) {
+                    return;
+                }
+                for message in messages.iter().filter(|message| !failed.contains(&message.id)) {
+                    state.queue(queue).delete(&message.id);
+                }
+            });
+        }
+    }
+}
+
+fn task<'a>(invocation: &'a Invocation<'_>, function: Function, messages: Vec<Message>) -> Task<'a> {
+    match function {
+        Function::Hydrator => Box::pin(invocation.hydrate(messages)),
+        Function::Retrier => Box::pin(invocation.retry(messages)),
+        Function::Alerter => Box::pin(invocation.alert(messages)),
+        Function::Receiver | Function::Sweeper => Box::pin(async { Vec::new() }),
+    }
+}
+
+#[expect(clippy::panic, reason = "a test that would wait for ever must end")]
+fn stuck(function: Function) -> ! {
+    panic!("{function:?} waits for what nobody will do")
+}
+
+impl State {
+    fn receive(&mut self, queue: Inner) -> Option<Vec<Message>> {
+        let now = self.now;
+        let Self { seed, queues, .. } = self;
+        let (batch, worn_out) = queues.entry(queue).or_default().receive(now, seed);
+        for message in worn_out {
+            if let Some(into) = queue.redrives_into() {
+                self.queue(into).redriven(message, now);
+            }
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn owes(&self) -> bool {
+        self.dispatches.all().iter().any(|record| !record.outbox.is_empty())
+    }
+
+    fn sweep_is_due(&mut self) -> bool {
+        let due = self.now >= self.next_sweep;
+        while self.now >= self.next_sweep {
+            self.next_sweep += SWEEP_EVERY;
+        }
+        due
+    }
+
+    /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed.
+    fn next_at(&mut self) -> Option<Timestamp> {
+        let next_sweep = self.owes().then_some(self.next_sweep);
+        let queues = Inner::READ.map(|queue| self.queues.get(&queue).and_then(Standard::next_at));
+        queues.into_iter().chain([next_sweep]).flatten().min()
+    }
+
+    /// The mapping deletes what was taken care of; where that goes wrong, all of it comes again.
+    fn deletion_fails(&mut self, queue: Inner) -> bool {
+        let function = Function::of(queue).unwrap_or(Function::Hydrator);
+        let call = fault::Call { at: self.now, function, invocation: 0, port: "mapping.delete", toxic: None };
+        self.faults.strike(call).is_some_and(|toxic| toxic != Toxic::LoseAnswer)
+    }
+}

@@ -1,0 +1,180 @@
+//! Everything that is not the pipeline.
+
+use std::{
+    cell::{Ref, RefCell},
+    collections::BTreeMap,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{config::Config, incident::Incident, mail::Mail, record::Record};
+
+use crate::{
+    Booking, Call, Fetch, Fifo, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times, Toxic, fault::Faults,
+    provider::Scripts,
+};
+
+/// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
+const BEGINNING: Timestamp = Timestamp::constant(1_701_448_800, 0);
+
+/// The world of one test or one seed.
+#[derive(Debug)]
+pub struct World {
+    /// What the operator configured.
+    pub config: Config,
+    state: RefCell<State>,
+}
+
+/// All that changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) now: Timestamp,
+    pub(crate) seed: Seed,
+    pub(crate) names: u64,
+    pub(crate) invocations: u64,
+    pub(crate) faults: Faults,
+    pub(crate) queues: BTreeMap<Inner, Standard>,
+    pub(crate) signals: Fifo,
+    pub(crate) dispatches: Table<Record>,
+    pub(crate) incidents: Table<Incident>,
+    pub(crate) bookings: BTreeMap<String, Booking>,
+    pub(crate) kept: BTreeMap<String, Kept>,
+    pub(crate) mails: Vec<(Timestamp, Mail)>,
+    pub(crate) providers: Scripts,
+    pub(crate) next_sweep: Timestamp,
+}
+
+impl State {
+    /// A name that nothing else bears.
+    pub(crate) fn name(&mut self, of: &str) -> String {
+        self.names += 1;
+        format!("{of}-{}", self.names)
+    }
+
+    pub(crate) fn queue(&mut self, queue: Inner) -> &mut Standard {
+        self.queues.entry(queue).or_default()
+    }
+
+    pub(crate) fn send(&mut self, queue: Inner, body: &str, delay_s: u32) {
+        let (id, now) = (self.name("m"), self.now);
+        self.queue(queue).send(id, body, now, delay_s);
+    }
+
+    /// A call takes a few milliseconds.
+    pub(crate) fn pass_some_time(&mut self) {
+        let millis = 1 + self.seed.up_to(8);
+        self.now += SignedDuration::from_millis(i64::try_from(millis).unwrap_or(1));
+    }
+}
+
+impl World {
+    /// A world that begins at the day of the providers' samples.
+    pub fn new(seed: u64, config: Config) -> Self {
+        let state = State {
+            now: BEGINNING,
+            seed: Seed::new(seed),
+            names: 0,
+            invocations: 0,
+            faults: Faults::default(),
+            queues: BTreeMap::new(),
+            signals: Fifo::default(),
+            dispatches: Table::default(),
+            incidents: Table::default(),
+            bookings: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            mails: Vec::new(),
+            providers: Scripts::default(),
+            next_sweep: BEGINNING + SignedDuration::from_mins(1),
+        };
+        Self { config, state: RefCell::new(state) }
+    }
+
+    /// Looks at or changes what there is. Never held across a wait, so it is never borrowed twice.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.borrow_mut())
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.state.borrow().now
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by: SignedDuration) {
+        self.with(|state| state.now += by);
+    }
+
+    /// Requests of that source that hold `about` are answered so, in order; the last answer holds.
+    pub fn answers(&self, source: &str, about: &str, replies: impl IntoIterator<Item = Reply>) {
+        self.with(|state| state.providers.put(source, about, replies.into_iter().collect()));
+    }
+
+    /// What the providers were asked.
+    pub fn fetches(&self) -> Vec<Fetch> {
+        self.state.borrow().providers.fetches.clone()
+    }
+
+    /// Calls of that port go wrong, such as `signals.send`; [`World::calls`] shows their names.
+    pub fn fault(&self, port: &'static str, toxic: Toxic, times: Times) {
+        self.with(|state| state.faults.on_port(port, toxic, times));
+    }
+
+    /// The call of that number goes wrong, counted over all functions from 0.
+    pub fn fault_at(&self, call: usize, toxic: Toxic) {
+        self.with(|state| state.faults.at_call(call, toxic));
+    }
+
+    /// From here on nothing goes wrong.
+    pub fn heal(&self) {
+        self.with(|state| state.faults.heal());
+    }
+
+    /// Every call so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.borrow().faults.calls().to_vec()
+    }
+
+    /// What the queue `signals` took.
+    pub fn signals(&self) -> Vec<Sent> {
+        self.state.borrow().signals.sent().to_vec()
+    }
+
+    /// The queue `signals`, to be read as a controller reads it.
+    pub fn signals_queue<T>(&self, read: impl FnOnce(&mut Fifo) -> T) -> T {
+        self.with(|state| read(&mut state.signals))
+    }
+
+    /// What is in an inner queue, visible or not.
+    pub fn queued(&self, queue: Inner) -> Vec<Queued> {
+        self.with(|state| state.queue(queue).messages().to_vec())
+    }
+
+    /// Puts a message into an inner queue as somebody else would.
+    pub fn put(&self, queue: Inner, body: &str) {
+        self.with(|state| state.send(queue, body, 0));
+    }
+
+    /// The table `dispatches`.
+    pub fn dispatches(&self) -> Ref<'_, Table<Record>> {
+        Ref::map(self.state.borrow(), |state| &state.dispatches)
+    }
+
+    /// The table `alerts`.
+    pub fn incidents(&self) -> Ref<'_, Table<Incident>> {
+        Ref::map(self.state.borrow(), |state| &state.incidents)
+    }
+
+    /// The booked attempts, by what they look at.
+    pub fn bookings(&self) -> BTreeMap<String, Booking> {
+        self.state.borrow().bookings.clone()
+    }
+
+    /// What was put aside, by its name.
+    pub fn kept(&self) -> BTreeMap<String, Kept> {
+        self.state.borrow().kept.clone()
+    }
+
+    /// The mails, and when each was sent.
+    pub fn mails(&self) -> Vec<(Timestamp, Mail)> {
+        self.state.borrow().mails.clone()
+    }
+}
