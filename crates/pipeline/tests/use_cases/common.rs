@@ -1,0 +1,145 @@
+//! A configured world, and the providers' words.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use pipeline::{config::Config, receive::Answer, token::TokenHash};
+use serde_json::{Value, json};
+use sim::{Settled, Stream, Webhook, World, streams};
+
+/// The token of every source.
+pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// The token that is being rotated out.
+pub(crate) const OLD_TOKEN: &str = "the-token-of-yesterday";
+
+pub(crate) fn config() -> Config {
+    let tokens = [TokenHash::of(OLD_TOKEN), TokenHash::of(TOKEN)];
+    let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens });
+    let config = json!({
+        "sources": {
+            "voltus-prod": source("voltus", "production"),
+            "voltus-sandbox": source("voltus", "sandbox"),
+            "leap-prod": source("leap", "production"),
+            "dc-1": source("nvgrid", "production"),
+            "openvolt-prod": source("openvolt", "production"),
+        },
+        "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com" },
+    });
+    Config::parse(&config.to_string()).expect("a configuration")
+}
+
+pub(crate) fn world(seed: u64) -> World {
+    World::new(seed, config())
+}
+
+/// Posts a webhook with the right token.
+pub(crate) fn post(world: &World, source: &str, body: &str) -> Answer {
+    world.post(Webhook { source, token: TOKEN, body }).answer().expect("an answer")
+}
+
+/// Posts a webhook that is accepted; returns the delivery's id.
+pub(crate) fn accepted(world: &World, source: &str, body: &str) -> String {
+    let answer = post(world, source, body);
+    assert_eq!((answer.status, answer.outcome), (200, "accepted"), "{answer:?}");
+    answer.delivery.expect("an id")
+}
+
+/// Runs everything until nothing is left to do, for a day at most.
+pub(crate) fn drain(world: &World) {
+    assert_eq!(world.settle(SignedDuration::from_hours(24)), Settled::Drained);
+}
+
+/// Runs what there is to do within so many seconds.
+pub(crate) fn run_for(world: &World, seconds: i64) {
+    world.settle(SignedDuration::from_secs(seconds));
+}
+
+/// What was published, by subject.
+pub(crate) fn published(world: &World) -> BTreeMap<String, Stream> {
+    streams(&world.signals()).expect("streams without holes")
+}
+
+/// The types that were published about a subject, such as `dispatch.scheduled`.
+pub(crate) fn types(world: &World, subject: &str) -> Vec<String> {
+    published(world).remove(subject).unwrap_or_default().types
+}
+
+/// `data` of the last signal about a subject.
+pub(crate) fn last(world: &World, subject: &str) -> Value {
+    published(world).remove(subject).and_then(|mut stream| stream.events.pop()).expect("a signal")["data"].take()
+}
+
+/// The subjects of the mails so far, in order.
+pub(crate) fn mail_subjects(world: &World) -> Vec<String> {
+    world.mails().into_iter().map(|(_, mail)| mail.subject).collect()
+}
+
+/// Voltus' thin webhook.
+pub(crate) fn thin(event: &str, id: &str) -> String {
+    json!({ "event": { "name": event }, "resource": format!("/2022-04-15/dispatches/{id}") }).to_string()
+}
+
+/// Voltus' answer about a dispatch from 16:50 to 17:00.
+pub(crate) fn voltus(id: &str, number: u64, commitment_kw: u64) -> Value {
+    json!({
+        "id": id, "authorized": true, "test": false, "modification_number": number,
+        "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:00:00Z",
+        "program": { "name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity" },
+        "sites": [{
+            "id": "d4z9", "name": "My Site", "customer_location_id": "democustomerlocationid",
+            "drop_by": commitment_kw, "commitment": commitment_kw,
+        }],
+    })
+}
+
+/// A Leap notification of one meter in one event, from 16:50 to 17:50.
+pub(crate) fn leap(event: &str, energy_kw: u64) -> Value {
+    json!({
+        "integration_test_notification": false, "communication_test": false,
+        "meter_dispatches": [{ "meter_id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "timeslots": [slot(event, energy_kw)] }],
+    })
+}
+
+fn slot(event: &str, energy_kw: u64) -> Value {
+    json!({
+        "meter_event_id": event, "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:50:00Z",
+        "cancelled": false, "energy_kw": energy_kw, "performance_compensation_cap": "up-to-site-load",
+        "priority": 1, "is_voluntary": false, "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"],
+    })
+}
+
+/// What Leap's search says of that event.
+pub(crate) fn leap_found(event: &str, energy_kw: u64) -> Value {
+    json!({ "meter_dispatches": leap(event, energy_kw)["meter_dispatches"], "next_page_token": null })
+}
+
+/// One of `NvGrid`'s events.
+pub(crate) fn power(event: &str, compliant: bool) -> Value {
+    json!({
+        "event": event, "feed_tag": "main_power_feed", "correlation_id": "c-1", "strategy": "best_effort",
+        "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T18:50:00Z",
+        "target_load": { "value": 6.5, "unit": "mw" }, "prev_target_load": { "value": 10, "unit": "mw" },
+        "calculated_load": { "value": 9.2, "unit": "mw" }, "compliant": compliant,
+    })
+}
+
+/// Openvolt's announcement of an hour of data of some meters.
+pub(crate) fn announced(delivery: &str, meters: &[&str]) -> Value {
+    let period = |meter: &&str| json!({ "meter_id": meter, "start_interval": "2023-12-01T10:00:00Z", "end_interval": "2023-12-01T11:00:00Z" });
+    json!({
+        "subscription_id": "s-1", "event_id": "meter_data.received", "event_timestamp": "2023-12-01T11:05:00Z",
+        "delivery_id": delivery, "payload": meters.iter().map(period).collect::<Vec<_>>(),
+    })
+}
+
+/// Openvolt's readings of that hour.
+pub(crate) fn readings(meter: &str) -> Value {
+    let row = |start: &str, consumption: &str| json!({ "start_interval": start, "consumption": consumption, "consumption_units": "kwh", "meter_id": meter });
+    json!({
+        "start_interval": "2023-12-01T10:00:00Z", "end_interval": "2023-12-01T11:00:00Z", "granularity": "hh",
+        "data": [
+            row("2023-12-01T10:00:00Z", "0.5"), row("2023-12-01T10:30:00Z", "1.25"), row("2023-12-01T11:00:00Z", "2"),
+        ],
+    })
+}

@@ -1,0 +1,6 @@
+//! The use cases over the simulated world.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod common;
+mod receive;
