@@ -112,12 +112,14 @@ where
     async fn fan_out(&self, items: &mut [Item]) {
         for item in items.iter_mut().filter(|item| item.reading.looks.len() > 1) {
             let looks = std::mem::take(&mut item.reading.looks);
-            for look in looks {
-                let work = Work { task: Task::Look(look), ..item.work.clone() };
-                if let Err(error) = self.outlet.work(&work, 0).await {
-                    item.trouble = Some(Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string()));
-                    break;
-                }
+            let work = &item.work;
+            let sent = looks.into_iter().map(|look| async move {
+                let work = Work { task: Task::Look(look), ..work.clone() };
+                self.outlet.work(&work, 0).await
+            });
+            let sent: Vec<Result<(), PortError>> = stream::iter(sent).buffer_unordered(AT_ONCE).collect().await;
+            if let Some(error) = sent.into_iter().find_map(Result::err) {
+                item.trouble = Some(Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string()));
             }
         }
     }
@@ -127,8 +129,11 @@ where
         let mut wanted: BTreeMap<String, (Bound, Look)> = BTreeMap::new();
         for item in items.iter_mut() {
             let (Some(bound), Some(look)) = (&item.source, item.reading.looks.first()) else { continue };
-            // From here on the delivery is this look: what fails is retried as such.
-            item.work.task = Task::Look(look.clone());
+            // From here on the delivery is this look, and what fails is retried as such; a body that could not be told of is
+            // read once more.
+            if item.trouble.is_none() {
+                item.work.task = Task::Look(look.clone());
+            }
             wanted.entry(look.key.clone()).or_insert_with(|| (bound.clone(), look.clone()));
         }
         let fetches =
@@ -197,9 +202,11 @@ where
         }
     }
 
-    /// What the body itself gave cause to tell is told before the delivery turns into looks.
+    /// What the body itself gave cause to tell is told before the delivery turns into looks; of a body that is whole, only
+    /// after its facts are written, since the mail names what they say.
     async fn tell_all(&self, items: &mut [Item]) {
-        join_all(items.iter_mut().map(|item| self.tell(item))).await;
+        let turning = items.iter_mut().filter(|item| !item.reading.looks.is_empty());
+        join_all(turning.map(|item| self.tell(item))).await;
     }
 
     /// Notices for the findings so far; what could not be read goes to the retrier, which keeps it.
@@ -225,7 +232,7 @@ where
             told = told.and(self.outlet.failed(&keep(TroubleKind::Unreadable, detail)).await);
         }
         if let Err(error) = told {
-            item.trouble = Some(Trouble::new(TroubleKind::Storage, now, error.to_string()));
+            item.trouble.get_or_insert_with(|| Trouble::new(TroubleKind::Storage, now, error.to_string()));
         }
     }
 

@@ -87,7 +87,14 @@ where
         let both_tests = published.as_ref().is_some_and(is_test)
             && matches!(&push.says, Says::Dispatch(said) if is_test(&said.statement));
         match self.look(bound, &look).await {
-            Ok(reading) => Ok(Some(reading.facts.into_iter().filter(|fact| fact.subject == push.subject).collect())),
+            Ok(reading) => {
+                let answer: Vec<Fact> = reading.facts.into_iter().filter(|fact| fact.subject == push.subject).collect();
+                if answer.is_empty() {
+                    let detail = "the search answered without a word on what was asked";
+                    return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
+                }
+                Ok(Some(answer))
+            }
             Err(trouble) if trouble.kind == TroubleKind::Missing && both_tests => Ok(None),
             Err(trouble) => Err(trouble),
         }
