@@ -11,6 +11,8 @@ pub enum Toxic {
     Refuse,
     /// It takes effect and its answer is lost: an error all the same.
     LoseAnswer,
+    /// It takes effect, its answer is lost and the client sends it again, as the SDK does: the second answer counts.
+    Repeat,
     /// The process dies before it.
     CrashBefore,
     /// The process dies after it took effect.
@@ -19,7 +21,8 @@ pub enum Toxic {
 
 impl Toxic {
     /// All of them.
-    pub const ALL: [Toxic; 4] = [Toxic::Refuse, Toxic::LoseAnswer, Toxic::CrashBefore, Toxic::CrashAfter];
+    pub const ALL: [Toxic; 5] =
+        [Toxic::Refuse, Toxic::LoseAnswer, Toxic::Repeat, Toxic::CrashBefore, Toxic::CrashAfter];
 }
 
 /// How often a fault strikes.

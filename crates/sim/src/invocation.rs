@@ -38,11 +38,7 @@ impl<'w> Invocation<'w> {
     }
 
     /// Makes a call of a port, with whatever goes wrong.
-    pub(crate) async fn call<T>(
-        &self,
-        port: &'static str,
-        effect: impl FnOnce(&mut State) -> T,
-    ) -> Result<T, PortError> {
+    pub(crate) async fn call<T>(&self, port: &'static str, effect: impl Fn(&mut State) -> T) -> Result<T, PortError> {
         self.wait().await;
         let toxic = self.strike(port);
         match toxic {
@@ -50,7 +46,11 @@ impl<'w> Invocation<'w> {
             Some(Toxic::CrashBefore) => self.die().await,
             _ => {}
         }
-        let result = self.world.with(effect);
+        if toxic == Some(Toxic::Repeat) {
+            self.world.with(&effect);
+            self.wait().await;
+        }
+        let result = self.world.with(&effect);
         if toxic == Some(Toxic::CrashAfter) {
             self.die().await;
         }

@@ -50,7 +50,7 @@ impl Invocation<'_> {
     async fn write<T: Row>(
         &self,
         port: &'static str,
-        write: impl FnOnce(&mut State) -> Result<(), Option<Box<T>>>,
+        write: impl Fn(&mut State) -> Result<(), Option<Box<T>>>,
     ) -> Result<(), WriteError<T>> {
         self.call(port, write).await?.map_err(WriteError::Lost)
     }
@@ -80,6 +80,18 @@ impl Outlet for Invocation<'_> {
     }
 }
 
+fn sent(signal: &Signal, at: Timestamp) -> Sent {
+    let attributes =
+        [("type", signal.kind.clone()), ("source", signal.source.clone()), ("test", signal.test.to_string())];
+    Sent {
+        at,
+        group: fifo_id(signal.subject.as_str()),
+        deduplication: fifo_id(&signal.id()),
+        attributes: BTreeMap::from(attributes),
+        body: signal.body.clone(),
+    }
+}
+
 impl SignalStream for Invocation<'_> {
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
         const PORT: &str = "signals.send";
@@ -87,16 +99,9 @@ impl SignalStream for Invocation<'_> {
             if signal.body.len() > MAX_MESSAGE_BYTES {
                 return Err(PortError::Broken { port: PORT, reason: "the signal is too large".to_owned() });
             }
-            let attributes = BTreeMap::from([
-                ("type", signal.kind.clone()),
-                ("source", signal.source.clone()),
-                ("test", signal.test.to_string()),
-            ]);
-            let (group, deduplication) = (fifo_id(signal.subject.as_str()), fifo_id(&signal.id()));
-            let body = signal.body.clone();
             self.call(PORT, |state| {
                 let at = state.now;
-                state.signals.send(Sent { at, group, deduplication, attributes, body });
+                state.signals.send(sent(signal, at));
             })
             .await?;
         }
@@ -141,8 +146,8 @@ impl Deliveries for Invocation<'_> {
             if other.is_some_and(|other| other.chain != work.delivery && other.next_at > now) {
                 return false;
             }
-            let key = work.key().to_owned();
-            state.bookings.insert(key, Booking { chain: work.delivery.clone(), next_at, work });
+            let booking = Booking { chain: work.delivery.clone(), next_at, work: work.clone() };
+            state.bookings.insert(work.key().to_owned(), booking);
             true
         })
         .await
@@ -160,7 +165,7 @@ impl Deliveries for Invocation<'_> {
     async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError> {
         let kept = Kept { work: work.clone(), reason: reason.detail.clone() };
         self.call("deliveries.quarantine", |state| {
-            state.kept.insert(work.kept_as(), kept);
+            state.kept.insert(work.kept_as(), kept.clone());
         })
         .await
     }

@@ -230,6 +230,6 @@ impl State {
     fn deletion_fails(&mut self, queue: Inner) -> bool {
         let function = Function::of(queue).unwrap_or(Function::Hydrator);
         let call = fault::Call { at: self.now, function, invocation: 0, port: "mapping.delete", toxic: None };
-        self.faults.strike(call).is_some_and(|toxic| toxic != Toxic::LoseAnswer)
+        self.faults.strike(call).is_some_and(|toxic| !matches!(toxic, Toxic::LoseAnswer | Toxic::Repeat))
     }
 }

@@ -1,0 +1,470 @@
+//! From a delivery to signals, per provider, and what becomes of every failure on the way.
+
+use pipeline::work::{Message, Task, Work};
+use serde_json::{Value, json};
+use sim::{Ended, Function, Inner, Reply, Times, Toxic, World};
+
+use crate::common::{
+    accepted, announced, drain, last, leap, leap_found, mail_subjects, power, published, readings, run_for, thin,
+    types, voltus, world,
+};
+
+const EVENT: &str = "11cfced0-16f4-4fb7-b72e-5ff939ae541e";
+const LEAP: &str = "leap-prod/11cfced0-16f4-4fb7-b72e-5ff939ae541e";
+const VOLTUS: &str = "voltus-prod/dkmq";
+
+fn json(value: &Value) -> Reply {
+    Reply::Json(value.to_string())
+}
+
+/// A world in which Voltus answers so about `dkmq`.
+fn voltus_world(seed: u64, answers: &[Value]) -> World {
+    let world = world(seed);
+    world.answers("voltus-prod", "/dispatches/dkmq", answers.iter().map(json).collect::<Vec<_>>());
+    world
+}
+
+/// What is in the queue, as a batch.
+fn batch(world: &World, queue: Inner) -> Vec<Message> {
+    world.queued(queue).into_iter().map(|queued| Message { id: queued.id, body: queued.body }).collect()
+}
+
+fn calls_of(world: &World, port: &str) -> usize {
+    world.calls().iter().filter(|call| call.port == port).count()
+}
+
+#[test]
+fn voltus_is_fetched_and_published() {
+    let world = voltus_world(1, &[voltus("dkmq", 0, 5), voltus("dkmq", 1, 7)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    drain(&world);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    drain(&world);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled", "dispatch.updated"]);
+    let dispatch = last(&world, VOLTUS)["dispatch"].take();
+    assert_eq!(dispatch["request"], json!({ "kind": "reduce", "watts": 7_000 }));
+    assert_eq!(world.fetches()[0].ask, "GET /2022-04-15/dispatches/dkmq");
+    assert!(mail_subjects(&world).is_empty());
+}
+
+#[test]
+fn leap_is_published_as_it_was_pushed_and_redelivered_in_vain() {
+    let world = world(1);
+    for _ in 0..3 {
+        accepted(&world, "leap-prod", &leap(EVENT, 10).to_string());
+        drain(&world);
+    }
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
+    assert!(world.fetches().is_empty());
+}
+
+#[test]
+fn nvgrids_four_events_are_one_stream() {
+    let world = world(1);
+    for (event, compliant) in
+        [("start_ramp_down", false), ("end_ramp_down", true), ("start_ramp_up", true), ("end_ramp_up", true)]
+    {
+        for _ in 0..2 {
+            accepted(&world, "dc-1", &power(event, compliant).to_string());
+            drain(&world);
+        }
+    }
+    let expected = ["power.start_ramp_down", "power.end_ramp_down", "power.start_ramp_up", "power.end_ramp_up"];
+    assert_eq!(types(&world, "dc-1/main_power_feed/c-1"), expected);
+    assert!(mail_subjects(&world).is_empty());
+}
+
+#[test]
+fn openvolts_periods_fan_out_and_each_meter_is_published() {
+    let world = world(1);
+    for meter in ["m1", "m2"] {
+        world.answers("openvolt-prod", &format!("meter_id={meter}&"), [json(&readings(meter))]);
+    }
+    for _ in 0..2 {
+        accepted(&world, "openvolt-prod", &announced("dlv-1", &["m1", "m2"]).to_string());
+        drain(&world);
+    }
+    for meter in ["m1", "m2"] {
+        let subject = format!("openvolt-prod/{meter}");
+        assert_eq!(types(&world, &subject), ["meter.data"]);
+        let data = last(&world, &subject)["meter"].take();
+        assert_eq!(data["intervals"].as_array().unwrap().len(), 3);
+        assert_eq!((data["delivery"].as_str(), data["part"].as_u64()), (Some("dlv-1"), Some(1)));
+    }
+}
+
+#[test]
+fn an_event_of_the_account_is_passed_on_once() {
+    let world = world(1);
+    let event = json!({
+        "subscription_id": "s-1", "event_id": "customer.created", "event_timestamp": "2023-12-01T11:05:00Z",
+        "delivery_id": "dlv-9", "payload": serde_json::from_str::<Value>(r#"{"id":"c-1","share":0.10}"#).unwrap(),
+    });
+    for _ in 0..2 {
+        accepted(&world, "openvolt-prod", &event.to_string());
+        drain(&world);
+    }
+    assert_eq!(types(&world, "openvolt-prod/account"), ["account.customer.created"]);
+    assert_eq!(last(&world, "openvolt-prod/account")["account"]["payload"].to_string(), r#"{"id":"c-1","share":0.10}"#);
+}
+
+#[test]
+fn duplicates_in_one_batch_are_one_fetch_and_one_write() {
+    let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+    for event in ["dispatch.create", "dispatch.update", "dispatch.update"] {
+        accepted(&world, "voltus-prod", &thin(event, "dkmq"));
+    }
+    let batch = batch(&world, Inner::Deliveries);
+    assert_eq!(world.hydrate([batch.clone(), batch].concat()), Ended::Answered(Vec::new()));
+    assert_eq!((world.fetches().len(), calls_of(&world, "dispatches.write")), (1, 1));
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+}
+
+#[test]
+fn a_new_thin_dispatch_costs_four_calls_and_its_fetch() {
+    let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    world.hydrate(batch(&world, Inner::Deliveries));
+    let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
+    assert_eq!(ports, ["deliveries.take", "api.fetch", "dispatches.write", "signals.send", "dispatches.sent"]);
+}
+
+#[test]
+fn a_lost_answer_to_its_own_write_is_recognised() {
+    let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    let batch = batch(&world, Inner::Deliveries);
+    // The SDK sends the same write again, and the stored record then refuses it.
+    world.fault("dispatches.write", Toxic::Repeat, Times::First(1));
+    assert_eq!(world.hydrate(batch), Ended::Answered(Vec::new()));
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert!(world.queued(Inner::Retries).is_empty());
+    assert_eq!(world.dispatches().get(VOLTUS).unwrap().outbox.len(), 0);
+}
+
+#[test]
+fn a_crash_between_write_and_send_is_mended_by_the_redelivery() {
+    for (port, toxic) in [
+        ("dispatches.write", Toxic::CrashAfter),
+        ("signals.send", Toxic::CrashBefore),
+        ("signals.send", Toxic::CrashAfter),
+        ("dispatches.sent", Toxic::CrashBefore),
+        ("dispatches.sent", Toxic::CrashAfter),
+    ] {
+        let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        world.fault(port, toxic, Times::First(1));
+        let batch = batch(&world, Inner::Deliveries);
+        assert_eq!(world.hydrate(batch.clone()), Ended::Crashed);
+        assert_eq!(world.hydrate(batch), Ended::Answered(Vec::new()));
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "{port} {toxic:?}");
+        assert!(world.dispatches().get(VOLTUS).unwrap().outbox.is_empty());
+    }
+}
+
+#[test]
+fn a_crash_between_write_and_send_is_mended_by_the_sweep() {
+    let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    world.fault("dispatches.write", Toxic::CrashAfter, Times::First(1));
+    assert_eq!(world.hydrate(batch(&world, Inner::Deliveries)), Ended::Crashed);
+    assert!(world.signals().is_empty());
+    // Too young: whoever wrote may be about to send.
+    assert_eq!(world.sweep().answer().unwrap().owing, 0);
+    world.advance(jiff::SignedDuration::from_secs(21));
+    let swept = world.sweep().answer().unwrap();
+    assert_eq!((swept.owing, swept.sent, swept.failed), (1, 1, 0));
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert_eq!(world.sweep().answer().unwrap().owing, 0);
+}
+
+#[test]
+fn a_sweep_that_cannot_send_one_subject_sends_the_others() {
+    let world = world(3);
+    for id in ["aaaa", "bbbb"] {
+        world.answers("voltus-prod", id, [json(&voltus(id, 0, 5))]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", id));
+    }
+    world.fault("signals.send", Toxic::Refuse, Times::First(2));
+    world.hydrate(batch(&world, Inner::Deliveries));
+    world.advance(jiff::SignedDuration::from_secs(30));
+    world.fault("signals.send", Toxic::Refuse, Times::First(1));
+    let swept = world.sweep().answer().unwrap();
+    assert_eq!((swept.owing, swept.sent, swept.failed), (2, 1, 1));
+    world.sweep();
+    assert_eq!(published(&world).len(), 2);
+}
+
+#[test]
+fn a_send_that_fails_is_made_up_for() {
+    for toxic in [Toxic::Refuse, Toxic::LoseAnswer] {
+        let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+        world.fault("signals.send", toxic, Times::First(1));
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        drain(&world);
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+        assert!(mail_subjects(&world).is_empty());
+    }
+}
+
+#[test]
+fn runs_at_the_same_time_merge_into_one_stream() {
+    for seed in 0..40 {
+        let numbers: Vec<Value> = (0..4).map(|number| voltus("dkmq", number, 5 + number)).collect();
+        let world = voltus_world(seed, &numbers);
+        for _ in 0..4 {
+            accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        }
+        let batches = batch(&world, Inner::Deliveries).into_iter().map(|one| (Function::Hydrator, vec![one])).collect();
+        for ended in world.at_once(batches) {
+            assert_eq!(ended, Ended::Answered(Vec::new()));
+        }
+        let dispatch = last(&world, VOLTUS)["dispatch"].take();
+        assert_eq!(dispatch["request"]["watts"], 8_000, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_contradicting_push_of_leap_is_settled_by_the_search() {
+    // Late, a genuine update, a genuine revert: the push alone cannot tell.
+    for (known_kw, pushed_kw, found_kw, expected) in [
+        (10, 20, 20, vec!["dispatch.scheduled", "dispatch.updated"]),
+        (10, 20, 10, vec!["dispatch.scheduled"]),
+        (10, 20, 30, vec!["dispatch.scheduled", "dispatch.updated"]),
+    ] {
+        let world = world(1);
+        world.answers("leap-prod", "/dispatch/meter/search", [json(&leap_found(EVENT, found_kw))]);
+        accepted(&world, "leap-prod", &leap(EVENT, known_kw).to_string());
+        drain(&world);
+        accepted(&world, "leap-prod", &leap(EVENT, pushed_kw).to_string());
+        drain(&world);
+        assert_eq!(types(&world, LEAP), expected);
+        let watts = last(&world, LEAP)["dispatch"]["request"]["watts"].as_u64();
+        assert_eq!(watts, Some(found_kw * 1_000));
+        assert_eq!(world.fetches().len(), 1);
+        assert!(world.fetches()[0].ask.contains(r#""exclude_real_time_events":false"#));
+    }
+}
+
+#[test]
+fn a_search_that_is_down_is_asked_again_and_nothing_is_published_before() {
+    let world = world(1);
+    let found =
+        [Reply::Status(500, None), Reply::Nothing, Reply::Json("<html>".to_owned()), json(&leap_found(EVENT, 20))];
+    world.answers("leap-prod", "/dispatch/meter/search", found);
+    accepted(&world, "leap-prod", &leap(EVENT, 10).to_string());
+    drain(&world);
+    accepted(&world, "leap-prod", &leap(EVENT, 20).to_string());
+    run_for(&world, 0);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
+    drain(&world);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"]);
+    assert_eq!(world.fetches().len(), 4);
+}
+
+#[test]
+fn two_pushes_of_one_batch_that_contradict_each_other_are_settled_too() {
+    let world = world(1);
+    world.answers("leap-prod", "/dispatch/meter/search", [json(&leap_found(EVENT, 20))]);
+    for energy_kw in [20, 10] {
+        accepted(&world, "leap-prod", &leap(EVENT, energy_kw).to_string());
+    }
+    assert_eq!(world.hydrate(batch(&world, Inner::Deliveries)), Ended::Answered(Vec::new()));
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
+    assert_eq!(last(&world, LEAP)["dispatch"]["request"]["watts"], 20_000);
+}
+
+/// A test notification of Leap's webhook API: the search has never heard of it.
+fn test_push(energy_kw: u64) -> String {
+    let mut push = leap(EVENT, energy_kw);
+    push["integration_test_notification"] = json!(true);
+    push.to_string()
+}
+
+#[test]
+fn of_two_test_pushes_that_the_search_does_not_know_the_later_one_holds() {
+    let world = world(1);
+    world.answers(
+        "leap-prod",
+        "/dispatch/meter/search",
+        [json(&json!({ "meter_dispatches": [], "next_page_token": null }))],
+    );
+    for energy_kw in [10, 20] {
+        accepted(&world, "leap-prod", &test_push(energy_kw));
+        drain(&world);
+    }
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"]);
+    let dispatch = last(&world, LEAP)["dispatch"].take();
+    assert_eq!(dispatch["request"]["watts"], 20_000);
+    assert_eq!((dispatch["test"].as_bool(), dispatch["test_reason"].as_str()), (Some(true), Some("integration")));
+}
+
+#[test]
+fn a_test_push_does_not_turn_a_real_dispatch_into_a_test() {
+    let world = world(1);
+    world.answers("leap-prod", "/dispatch/meter/search", [json(&leap_found(EVENT, 10))]);
+    accepted(&world, "leap-prod", &leap(EVENT, 10).to_string());
+    drain(&world);
+    accepted(&world, "leap-prod", &test_push(10));
+    drain(&world);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
+    assert_eq!(last(&world, LEAP)["dispatch"]["test"], false);
+}
+
+#[test]
+fn an_answer_about_another_dispatch_publishes_nothing() {
+    let world = voltus_world(1, &[voltus("9jeq", 0, 5)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 3_600);
+    assert!(world.signals().is_empty());
+    assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing: voltus-prod/dkmq"]);
+}
+
+#[test]
+fn a_forged_resource_is_never_asked_for() {
+    for resource in
+        ["https://evil.example/2022-04-15/dispatches/dkmq", "//evil.example/x", "/2022-04-15/dispatches/../keys"]
+    {
+        let world = world(1);
+        let body = json!({ "event": { "name": "dispatch.create" }, "resource": resource }).to_string();
+        let delivery = accepted(&world, "voltus-prod", &body);
+        drain(&world);
+        assert!(world.fetches().is_empty() && world.signals().is_empty());
+        assert_eq!(world.kept()[&delivery].work.body().unwrap().unwrap(), body);
+        assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: voltus-prod");
+    }
+}
+
+#[test]
+fn what_no_parser_reads_is_kept_and_told() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for source in ["voltus-prod", "leap-prod", "dc-1", "openvolt-prod"] {
+        for body in ["null", "[]", "{}", "\"x\"", "1e400", r#""\ud800""#, &deep] {
+            let world = world(1);
+            let delivery = accepted(&world, source, body);
+            drain(&world);
+            assert_eq!(
+                world.kept().get(&delivery).map(|kept| kept.work.body().unwrap().unwrap()).as_deref(),
+                Some(body)
+            );
+            assert_eq!(
+                mail_subjects(&world),
+                [format!("[gridbell] quarantined: {source}"), format!("[gridbell] over: quarantined: {source}"),]
+            );
+        }
+    }
+}
+
+#[test]
+fn one_unreadable_slot_does_not_hide_the_others() {
+    let world = world(1);
+    let mut push = leap(EVENT, 10);
+    let slots = push["meter_dispatches"][0]["timeslots"].as_array_mut().unwrap();
+    slots.push(json!({ "meter_event_id": "22cfced0", "start_time": "tomorrow" }));
+    let delivery = accepted(&world, "leap-prod", &push.to_string());
+    drain(&world);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
+    assert!(world.kept()[&delivery].reason.contains("timeslots[1]"), "{:?}", world.kept());
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: leap-prod");
+}
+
+#[test]
+fn an_unknown_event_is_looked_up_kept_and_told_by_its_name() {
+    let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+    let delivery = accepted(&world, "voltus-prod", &thin("dispatch.paused", "dkmq"));
+    drain(&world);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert!(matches!(world.kept()[&delivery].work.task, Task::Body(_)));
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] unknown-event: voltus-prod: dispatch.paused");
+}
+
+#[test]
+fn an_impossible_amount_is_published_as_unspecified_and_told_with_its_sites() {
+    let world = world(1);
+    let mut push = leap(EVENT, 10);
+    push["meter_dispatches"][0]["timeslots"][0]["energy_kw"] = json!(-10);
+    accepted(&world, "leap-prod", &push.to_string());
+    world.hydrate(batch(&world, Inner::Deliveries));
+    let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
+    let place = |port: &str| ports.iter().position(|called| *called == port).unwrap();
+    assert!(place("dispatches.write") < place("outlet.notice"), "the mail would not know the sites: {ports:?}");
+    drain(&world);
+    assert_eq!(last(&world, LEAP)["dispatch"]["request"], json!({ "kind": "unspecified" }));
+    let (_, mail) = world.mails().remove(0);
+    assert_eq!(mail.subject, format!("[gridbell] quarantined: {LEAP}"));
+    assert!(mail.text.contains("dd21c76c-7126-4ef7-b0a6-f190fad300b2"), "{}", mail.text);
+}
+
+#[test]
+fn a_data_centre_that_does_not_reach_its_target_is_told() {
+    let world = world(1);
+    accepted(&world, "dc-1", &power("start_ramp_down", false).to_string());
+    drain(&world);
+    assert!(mail_subjects(&world).is_empty(), "not to comply is normal while ramping");
+    accepted(&world, "dc-1", &power("end_ramp_down", false).to_string());
+    drain(&world);
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] not-compliant: dc-1/main_power_feed/c-1");
+}
+
+#[test]
+fn rotated_keys_are_told_at_once() {
+    let world = world(1);
+    let event = json!({
+        "subscription_id": "s-1", "event_id": "api_keys.rotated", "event_timestamp": "2023-12-01T11:05:00Z",
+        "delivery_id": "dlv-9", "payload": "",
+    });
+    accepted(&world, "openvolt-prod", &event.to_string());
+    drain(&world);
+    assert_eq!(types(&world, "openvolt-prod/account"), ["account.api_keys.rotated"]);
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] credentials: openvolt-prod");
+}
+
+#[test]
+fn what_a_failing_queue_did_not_let_us_tell_is_told_later() {
+    // The finding belongs to the body; the look that follows from it must not take its place.
+    for port in ["outlet.failed", "outlet.notice"] {
+        for toxic in [Toxic::Refuse, Toxic::LoseAnswer] {
+            let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+            world.fault(port, toxic, Times::First(1));
+            let delivery = accepted(&world, "voltus-prod", &thin("dispatch.paused", "dkmq"));
+            drain(&world);
+            assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+            assert!(world.kept().contains_key(&delivery), "{port} {toxic:?}");
+            assert_eq!(mail_subjects(&world)[0], "[gridbell] unknown-event: voltus-prod: dispatch.paused");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_none_of_ours_is_put_aside() {
+    let world = world(1);
+    world.put(Inner::Deliveries, "{\"hello\":1}");
+    drain(&world);
+    assert_eq!(world.kept().len(), 1);
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: unknown");
+}
+
+#[test]
+fn a_source_that_is_configured_no_more_is_retried_rather_than_dropped() {
+    let mut config = crate::common::config();
+    config.sources.remove("dc-1");
+    let world = World::new(1, config);
+    let work = Work::message("d-7", "dc-1", world.now(), &power("start_ramp_down", false).to_string()).unwrap();
+    world.put(Inner::Deliveries, &work);
+    run_for(&world, 3_600);
+    assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing: dc-1, delivery d-7"]);
+    assert_eq!(world.bookings().len(), 1);
+}
+
+#[test]
+fn a_sandbox_is_a_test_whatever_the_body_says() {
+    let world = world(1);
+    world.answers("voltus-sandbox", "dkmq", [json(&voltus("dkmq", 0, 5))]);
+    accepted(&world, "voltus-sandbox", &thin("dispatch.create", "dkmq"));
+    drain(&world);
+    let dispatch = last(&world, "voltus-sandbox/dkmq")["dispatch"].take();
+    assert_eq!((dispatch["test"].as_bool(), dispatch["test_reason"].as_str()), (Some(true), Some("sandbox")));
+    assert_eq!(world.signals()[0].attributes["test"], "true");
+}
