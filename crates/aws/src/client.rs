@@ -79,7 +79,7 @@ pub fn shared(access: Access) -> SdkConfig {
 }
 
 fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
-    let mut trusted = TrustStore::empty().with_native_roots(false).with_pem_certificate(crate::roots::amazon_pem());
+    let mut trusted = TrustStore::empty().with_native_roots(false).with_pem_certificate(crate::roots::AMAZON);
     if let Some(pem) = extra_roots {
         trusted.add_pem_certificate(pem);
     }

@@ -1,13 +1,10 @@
 //! Whom TLS trusts. Reading the system's store is 84 % of a plain cold start, so the roots are baked in.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-/// The authorities behind AWS endpoints, as PEM: the five that Amazon Trust Services names, out of Mozilla's list.
-pub(crate) fn amazon_pem() -> Vec<u8> {
-    webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(|der| is_amazons(der)).flat_map(|der| pem(der)).collect()
-}
+/// The authorities behind AWS endpoints, as PEM: those that Amazon Trust Services names, out of Mozilla's list.
+pub(crate) const AMAZON: &[u8] = include_bytes!("amazon-roots.pem");
 
 /// All authorities that Mozilla trusts, and private ones.
 pub(crate) fn public(extra: Option<&[u8]>) -> RootCertStore {
@@ -26,28 +23,24 @@ pub(crate) fn check(pem: &[u8]) -> Result<(), String> {
     if roots.is_empty() { Err("holds no certificate".to_owned()) } else { Ok(()) }
 }
 
-fn is_amazons(der: &[u8]) -> bool {
-    let holds = |name: &[u8]| der.windows(name.len()).any(|window| window == name);
-    holds(b"Amazon Root CA") || holds(b"Starfield Services Root") || holds(b"Starfield Class 2")
-}
-
-fn pem(der: &[u8]) -> Vec<u8> {
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(der)).into_bytes()
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
     use super::*;
 
+    /// Fails when Mozilla's list changes; `BLESS=1` writes the file anew.
     #[test]
-    fn amazons_four_roots_are_baked_in_and_read_as_pem() {
-        let pem = amazon_pem();
-        check(&pem).unwrap();
-        let named =
-            |name: &str| pem_to_der(&pem).iter().any(|der| der.windows(name.len()).any(|w| w == name.as_bytes()));
-        for number in 1..=4 {
-            assert!(named(&format!("Amazon Root CA {number}")), "Amazon Root CA {number}");
+    fn amazons_roots_are_those_of_mozillas_list() {
+        let listed: String =
+            webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(|der| is_amazons(der)).map(|der| pem(der)).collect();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/amazon-roots.pem"), &listed).unwrap();
+        } else {
+            assert_eq!(std::str::from_utf8(AMAZON), Ok(listed.as_str()));
         }
+        check(listed.as_bytes()).unwrap();
+        assert_eq!(listed.matches("BEGIN").count(), 5);
     }
 
     #[test]
@@ -59,10 +52,17 @@ mod tests {
     #[test]
     fn private_roots_come_on_top_of_the_public_ones() {
         let one = pem(&webpki_root_certs::TLS_SERVER_ROOT_CERTS[0]);
-        assert_eq!(public(Some(&one)).len(), public(None).len() + 1);
+        assert_eq!(public(Some(one.as_bytes())).len(), public(None).len() + 1);
     }
 
-    fn pem_to_der(pem: &[u8]) -> Vec<CertificateDer<'static>> {
-        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().unwrap()
+    fn is_amazons(der: &[u8]) -> bool {
+        let holds = |name: &[u8]| der.windows(name.len()).any(|window| window == name);
+        holds(b"Amazon Root CA") || holds(b"Starfield Services Root")
+    }
+
+    fn pem(der: &[u8]) -> String {
+        let base64 = BASE64_STANDARD.encode(der);
+        let lines: Vec<&str> = base64.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 }

@@ -1,0 +1,102 @@
+//! Both clients over TLS: who is not vouched for is not talked to, and a private authority can be added.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use aws::{
+    client::{self, Access},
+    http::{HttpApi, Limits},
+    secrets::{KeySource, Reference, Secret},
+    sqs::DeliveriesQueue,
+};
+use pipeline::{
+    config::Source,
+    ports::{FetchError, Intake, ProviderApi},
+};
+use providers::{ApiPath, Ask, Method};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    },
+};
+
+struct Keys;
+
+impl KeySource for Keys {
+    async fn read(&self, _reference: &Reference) -> Result<Secret, String> {
+        Ok(Secret::new("key"))
+    }
+}
+
+/// A server under an authority of its own: its address, and the authority as PEM.
+async fn serve() -> (String, Vec<u8>) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(params, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(acceptor.clone(), stream));
+        }
+    });
+    (base, authority.into_bytes())
+}
+
+/// One answer for each connection, whatever is asked: what SQS says to a message, which is JSON as well.
+async fn answer(acceptor: TlsAcceptor, stream: TcpStream) -> std::io::Result<()> {
+    let mut stream = acceptor.accept(stream).await?;
+    let mut request = vec![0; 65_536];
+    let _ = stream.read(&mut request).await?;
+    let body = r#"{"MessageId":"1","MD5OfMessageBody":"x"}"#;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+    stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await?;
+    stream.shutdown().await
+}
+
+#[tokio::test]
+async fn a_provider_that_nobody_vouches_for_is_not_asked() {
+    let (base, authority) = serve().await;
+    let source = serde_json::json!({"provider": "voltus", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
+    let source: Source = serde_json::from_value(source).unwrap();
+    let ask = Ask { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None };
+    let fetch = async |roots: Option<&[u8]>| {
+        HttpApi::new(Keys, roots, Limits::default()).unwrap().fetch("voltus-prod", &source, &ask).await
+    };
+    let said = fetch(None).await.unwrap_err();
+    assert!(matches!(&said, FetchError::Answer(said) if said.contains("certificate")), "{said}");
+    assert!(fetch(Some(&authority)).await.unwrap().contains("MessageId"));
+}
+
+#[tokio::test]
+async fn an_aws_endpoint_that_nobody_vouches_for_is_not_told_anything() {
+    let (base, authority) = serve().await;
+    let take = async |extra_roots: Option<Vec<u8>>| {
+        let access = Access { extra_roots, ..Access::new(Some(&base), "us-east-1", "key", "secret") };
+        DeliveriesQueue::new(&client::shared(access), format!("{base}/1/deliveries")).take("{}").await
+    };
+    let said = take(None).await.unwrap_err().to_string();
+    assert!(said.contains("certificate"), "{said}");
+    take(Some(authority)).await.unwrap();
+}
