@@ -92,6 +92,9 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         let known = known.as_ref().and_then(|record| record.state.published()).map(|(_, statement)| statement);
         if is_pointless(&work, known.as_ref(), now) {
             let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
+            // Nobody else will ever say that the failing is over.
+            let over = Notice::over(Kind::HydrationFailing, &work.source, &work.about(), now, detail.clone());
+            self.outlet.notice(&over, 0).await?;
             let notice = Notice::happens(Kind::DeadLetter, &work.source, work.about(), now, detail);
             self.deliveries.settled(&work).await?;
             return self.put_aside(&work, &trouble, notice.gathered_by(work.about())).await;
@@ -99,7 +102,8 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         let delay_s = self.delay_s(&work, &trouble, known.as_ref(), now);
         let next_at = now + SignedDuration::from_secs(i64::from(delay_s));
         let pending = Pending { work, next_at };
-        if !self.deliveries.book(&pending, now).await? {
+        let booked = self.deliveries.book(&pending, now).await?;
+        if !booked && !has_told(&pending.work) {
             // A later look at the same thing is due already and will see all that this one would.
             tracing::info!(
                 delivery.id = pending.work.delivery,
@@ -158,9 +162,15 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
     }
 }
 
+/// Whether a person was told of it: then it goes on until it can tell that it is over, whatever other attempts there are.
+fn has_told(work: &Work) -> bool {
+    let earlier = work.troubles.iter().rev().skip(1);
+    work.attempt > QUICK_ATTEMPTS || earlier.into_iter().any(|trouble| trouble.kind == TroubleKind::Credentials)
+}
+
 /// Whether nothing that another attempt could bring matters any more.
 fn is_pointless(work: &Work, known: Option<&Statement>, now: Timestamp) -> bool {
-    let over = known.and_then(|known| known.end).is_some_and(|end| end + OVER_MARGIN < now);
+    let over = known.and_then(|known| known.end).is_some_and(|end| now.duration_since(end) > OVER_MARGIN);
     let old = now.duration_since(work.received_at) > GIVE_UP_AFTER;
     work.attempt > QUICK_ATTEMPTS && (over || old)
 }

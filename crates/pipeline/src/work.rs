@@ -199,7 +199,10 @@ impl Work {
     pub fn after(mut self, trouble: Trouble) -> Self {
         self.attempt = self.attempt.saturating_add(1);
         if self.troubles.len() >= REMEMBERED_TROUBLES {
-            self.troubles.remove(1);
+            // A refused key is never forgotten: who told of it has to tell that it is over.
+            let refused = |trouble: &Trouble| trouble.kind == TroubleKind::Credentials;
+            let only_one = refused(&self.troubles[1]) && !self.troubles[2..].iter().any(refused);
+            self.troubles.remove(if only_one { 2 } else { 1 });
         }
         self.troubles.push(trouble);
         self
