@@ -116,6 +116,12 @@ impl Standard {
         (batch, worn_out)
     }
 
+    /// Takes out everything that is visible, oldest first.
+    pub(crate) fn take(&mut self, now: Timestamp) -> Vec<Message> {
+        let visible = self.messages.extract_if(.., |message| message.visible_at <= now);
+        visible.map(|message| Message { id: message.id, body: message.body }).collect()
+    }
+
     /// Puts in what another queue redrives: it keeps its id and starts to count anew.
     pub(crate) fn redriven(&mut self, message: Queued, now: Timestamp) {
         self.messages.push(Queued { visible_at: now, receives: 0, ..message });

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, incident::Incident, mail::Mail, record::Record};
+use pipeline::{config::Config, incident::Incident, mail::Mail, record::Record, work::Message};
 
 use crate::{
     Booking, Call, Fetch, Fifo, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times, Toxic, fault::Faults,
@@ -146,6 +146,14 @@ impl World {
     /// What is in an inner queue, visible or not.
     pub fn queued(&self, queue: Inner) -> Vec<Queued> {
         self.with(|state| state.queue(queue).messages().to_vec())
+    }
+
+    /// Takes out what is visible in an inner queue, to be handed over by hand, oldest first.
+    pub fn take(&self, queue: Inner) -> Vec<Message> {
+        self.with(|state| {
+            let now = state.now;
+            state.queue(queue).take(now)
+        })
     }
 
     /// Puts a message into an inner queue as somebody else would.

@@ -1,6 +1,6 @@
 //! From a delivery to signals, per provider, and what becomes of every failure on the way.
 
-use pipeline::work::{Message, Task, Work};
+use pipeline::work::{Task, Work};
 use serde_json::{Value, json};
 use sim::{Ended, Function, Inner, Reply, Times, Toxic, World};
 
@@ -22,11 +22,6 @@ fn voltus_world(seed: u64, answers: &[Value]) -> World {
     let world = world(seed);
     world.answers("voltus-prod", "/dispatches/dkmq", answers.iter().map(json).collect::<Vec<_>>());
     world
-}
-
-/// What is in the queue, as a batch.
-fn batch(world: &World, queue: Inner) -> Vec<Message> {
-    world.queued(queue).into_iter().map(|queued| Message { id: queued.id, body: queued.body }).collect()
 }
 
 fn calls_of(world: &World, port: &str) -> usize {
@@ -116,7 +111,7 @@ fn duplicates_in_one_batch_are_one_fetch_and_one_write() {
     for event in ["dispatch.create", "dispatch.update", "dispatch.update"] {
         accepted(&world, "voltus-prod", &thin(event, "dkmq"));
     }
-    let batch = batch(&world, Inner::Deliveries);
+    let batch = world.take(Inner::Deliveries);
     assert_eq!(world.hydrate([batch.clone(), batch].concat()), Ended::Answered(Vec::new()));
     assert_eq!((world.fetches().len(), calls_of(&world, "dispatches.write")), (1, 1));
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
@@ -126,7 +121,7 @@ fn duplicates_in_one_batch_are_one_fetch_and_one_write() {
 fn a_new_thin_dispatch_costs_four_calls_and_its_fetch() {
     let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    world.hydrate(batch(&world, Inner::Deliveries));
+    world.hydrate(world.take(Inner::Deliveries));
     let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
     assert_eq!(ports, ["deliveries.take", "api.fetch", "dispatches.write", "signals.send", "dispatches.sent"]);
 }
@@ -135,7 +130,7 @@ fn a_new_thin_dispatch_costs_four_calls_and_its_fetch() {
 fn a_lost_answer_to_its_own_write_is_recognised() {
     let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    let batch = batch(&world, Inner::Deliveries);
+    let batch = world.take(Inner::Deliveries);
     // The SDK sends the same write again, and the stored record then refuses it.
     world.fault("dispatches.write", Toxic::Repeat, Times::First(1));
     assert_eq!(world.hydrate(batch), Ended::Answered(Vec::new()));
@@ -156,7 +151,7 @@ fn a_crash_between_write_and_send_is_mended_by_the_redelivery() {
         let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
         accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
         world.fault(port, toxic, Times::First(1));
-        let batch = batch(&world, Inner::Deliveries);
+        let batch = world.take(Inner::Deliveries);
         assert_eq!(world.hydrate(batch.clone()), Ended::Crashed);
         assert_eq!(world.hydrate(batch), Ended::Answered(Vec::new()));
         assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "{port} {toxic:?}");
@@ -169,7 +164,7 @@ fn a_crash_between_write_and_send_is_mended_by_the_sweep() {
     let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     world.fault("dispatches.write", Toxic::CrashAfter, Times::First(1));
-    assert_eq!(world.hydrate(batch(&world, Inner::Deliveries)), Ended::Crashed);
+    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Crashed);
     assert!(world.signals().is_empty());
     // Too young: whoever wrote may be about to send.
     assert_eq!(world.sweep().answer().unwrap().owing, 0);
@@ -188,7 +183,7 @@ fn a_sweep_that_cannot_send_one_subject_sends_the_others() {
         accepted(&world, "voltus-prod", &thin("dispatch.create", id));
     }
     world.fault("signals.send", Toxic::Refuse, Times::First(2));
-    world.hydrate(batch(&world, Inner::Deliveries));
+    world.hydrate(world.take(Inner::Deliveries));
     world.advance(jiff::SignedDuration::from_secs(30));
     world.fault("signals.send", Toxic::Refuse, Times::First(1));
     let swept = world.sweep().answer().unwrap();
@@ -217,7 +212,7 @@ fn runs_at_the_same_time_merge_into_one_stream() {
         for _ in 0..4 {
             accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
         }
-        let batches = batch(&world, Inner::Deliveries).into_iter().map(|one| (Function::Hydrator, vec![one])).collect();
+        let batches = world.take(Inner::Deliveries).into_iter().map(|one| (Function::Hydrator, vec![one])).collect();
         for ended in world.at_once(batches) {
             assert_eq!(ended, Ended::Answered(Vec::new()));
         }
@@ -271,7 +266,7 @@ fn two_pushes_of_one_batch_that_contradict_each_other_are_settled_too() {
     for energy_kw in [20, 10] {
         accepted(&world, "leap-prod", &leap(EVENT, energy_kw).to_string());
     }
-    assert_eq!(world.hydrate(batch(&world, Inner::Deliveries)), Ended::Answered(Vec::new()));
+    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
     assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
     assert_eq!(last(&world, LEAP)["dispatch"]["request"]["watts"], 20_000);
 }
@@ -386,7 +381,7 @@ fn an_impossible_amount_is_published_as_unspecified_and_told_with_its_sites() {
     let mut push = leap(EVENT, 10);
     push["meter_dispatches"][0]["timeslots"][0]["energy_kw"] = json!(-10);
     accepted(&world, "leap-prod", &push.to_string());
-    world.hydrate(batch(&world, Inner::Deliveries));
+    world.hydrate(world.take(Inner::Deliveries));
     let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
     let place = |port: &str| ports.iter().position(|called| *called == port).unwrap();
     assert!(place("dispatches.write") < place("outlet.notice"), "the mail would not know the sites: {ports:?}");

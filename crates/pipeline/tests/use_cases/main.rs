@@ -5,3 +5,4 @@
 mod common;
 mod hydrate;
 mod receive;
+mod retry;

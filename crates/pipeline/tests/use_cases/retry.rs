@@ -1,0 +1,372 @@
+//! The one path for every failure: when it is tried again, when a person is told, when it is put aside.
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    retry::QUICK_ATTEMPTS,
+    work::{Failed, Message, Trouble, TroubleKind, Work},
+};
+use serde_json::{Value, json};
+use sim::{Ended, Inner, Reply, Settled, Standard, Times, Toxic, World};
+
+use crate::common::{accepted, config, drain, leap, mail_subjects, run_for, thin, types, voltus, world};
+
+const VOLTUS: &str = "voltus-prod/dkmq";
+
+fn failing(seed: u64, replies: Vec<Reply>) -> World {
+    let world = world(seed);
+    world.answers("voltus-prod", "/dispatches/dkmq", replies);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    world
+}
+
+fn found(answer: &Value) -> Reply {
+    Reply::Json(answer.to_string())
+}
+
+fn well() -> Reply {
+    found(&voltus("dkmq", 0, 5))
+}
+
+/// When the provider was asked, in milliseconds after the first time.
+fn asked_ms(world: &World) -> Vec<i128> {
+    let fetches = world.fetches();
+    fetches.iter().map(|fetch| fetch.at.duration_since(fetches[0].at).as_millis()).collect()
+}
+
+#[test]
+fn three_failures_and_then_a_success() {
+    for seed in 0..10 {
+        let bad = Reply::Status(500, None);
+        let world = failing(seed, vec![bad.clone(), bad.clone(), bad, well()]);
+        drain(&world);
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+        assert_eq!(world.fetches().len(), 4);
+        assert!(mail_subjects(&world).is_empty() && world.bookings().is_empty());
+        assert!(asked_ms(&world)[3] < 20_000, "{:?}", asked_ms(&world));
+    }
+}
+
+#[test]
+fn a_failing_provider_is_asked_a_handful_of_times_in_a_minute_and_never_twice_at_once() {
+    for seed in 0..60 {
+        let world = failing(seed, vec![Reply::Status(500, None)]);
+        run_for(&world, 3_600);
+        let asked = asked_ms(&world);
+        assert!(asked.iter().filter(|ms| **ms < 60_000).count() <= 6, "seed {seed}: {asked:?}");
+        assert!(asked.windows(2).all(|pair| pair[1] - pair[0] >= 1_000), "seed {seed}: {asked:?}");
+        // Slow attempts go on, at most a quarter of an hour apart.
+        assert!(asked.windows(2).all(|pair| pair[1] - pair[0] <= 910_000), "seed {seed}: {asked:?}");
+        assert!(asked.len() >= 9, "seed {seed}: {asked:?}");
+    }
+}
+
+#[test]
+fn what_failed_together_does_not_come_back_together() {
+    let world = world(3);
+    for n in 0..20 {
+        accepted(&world, "voltus-prod", &thin("dispatch.create", &format!("dk{n}")));
+    }
+    run_for(&world, 30);
+    let mut delays: Vec<i64> = world.bookings().values().map(|booking| booking.next_at.as_second()).collect();
+    delays.sort_unstable();
+    delays.dedup();
+    assert!(delays.len() > 8, "{delays:?}");
+}
+
+#[test]
+fn retry_after_is_honoured_up_to_what_a_queue_can_wait() {
+    for (status, asked_s, least_s, most_s) in [(429, 77, 77, 80), (503, 300, 300, 303), (429, 90_000, 900, 903)] {
+        let world = failing(1, vec![Reply::Status(status, Some(asked_s)), well()]);
+        drain(&world);
+        let second = asked_ms(&world)[1];
+        assert!((least_s * 1_000..most_s * 1_000).contains(&second), "{status} after {asked_s} s: {second} ms");
+    }
+}
+
+#[test]
+fn five_quick_failures_open_an_incident_and_the_success_closes_it() {
+    let world = failing(1, [vec![Reply::Status(500, None); 7], vec![well()]].concat());
+    drain(&world);
+    assert_eq!(
+        mail_subjects(&world),
+        [format!("[gridbell] hydration-failing: {VOLTUS}"), format!("[gridbell] over: hydration-failing: {VOLTUS}"),]
+    );
+    let (told_at, mail) = world.mails().remove(0);
+    let fifth = world.fetches()[usize::try_from(QUICK_ATTEMPTS).unwrap() - 1].at;
+    assert!((SignedDuration::ZERO..SignedDuration::from_secs(1)).contains(&told_at.duration_since(fifth)));
+    assert!(mail.text.contains("the provider answered 500"), "{}", mail.text);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+}
+
+#[test]
+fn a_refused_key_is_told_at_once_and_over_once_it_is_taken() {
+    let world = failing(1, vec![Reply::Refused, Reply::Refused, well()]);
+    drain(&world);
+    assert_eq!(
+        mail_subjects(&world),
+        ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod",]
+    );
+    let told_at = world.mails()[0].0;
+    assert!(told_at.duration_since(world.fetches()[0].at) < SignedDuration::from_secs(1));
+}
+
+#[test]
+fn a_refused_key_is_over_even_where_other_failures_followed() {
+    let other = vec![Reply::Status(500, None); 12];
+    let world = failing(1, [vec![Reply::Status(500, None), Reply::Refused], other, vec![well()]].concat());
+    drain(&world);
+    assert!(mail_subjects(&world).contains(&"[gridbell] over: credentials: voltus-prod".to_owned()));
+}
+
+#[test]
+fn a_fresh_dispatch_that_is_not_readable_yet_is_asked_for_again() {
+    let empty = json!({ "dispatches": [], "page": 0, "perPage": 0 });
+    let world = failing(1, vec![Reply::Missing, found(&empty), well()]);
+    drain(&world);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert!(mail_subjects(&world).is_empty());
+}
+
+#[test]
+fn attempts_for_the_same_dispatch_join() {
+    for seed in 0..10 {
+        let world = failing(seed, vec![Reply::Status(500, None)]);
+        for _ in 0..4 {
+            accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        }
+        run_for(&world, 600);
+        let asked = asked_ms(&world);
+        assert!(asked.iter().filter(|ms| **ms < 60_000).count() <= 10, "seed {seed}: {asked:?}");
+        let waiting = world.queued(Inner::Deliveries).len() + world.queued(Inner::Retries).len();
+        assert_eq!(waiting, 1, "seed {seed}: one attempt is left of five deliveries");
+        assert_eq!(mail_subjects(&world), [format!("[gridbell] hydration-failing: {VOLTUS}")]);
+        world.answers("voltus-prod", "/dispatches/dkmq", [well()]);
+        drain(&world);
+        assert_eq!(types(&world, VOLTUS).len(), 1);
+        assert_eq!(mail_subjects(&world)[1..], [format!("[gridbell] over: hydration-failing: {VOLTUS}")]);
+    }
+}
+
+/// The work of `dkmq`'s look after so many failures.
+fn tired(world: &World, delivery: &str, attempts: u32) -> Work {
+    let bodies: Vec<String> = world.queued(Inner::Retries).into_iter().map(|message| message.body).collect();
+    let failed: Failed = serde_json::from_str(bodies.first().expect("a failure")).expect("a failure");
+    let mut work = Work { delivery: delivery.to_owned(), ..failed.work };
+    for _ in 0..attempts {
+        work = work.after(Trouble::new(TroubleKind::Provider, world.now(), "the provider answered 500"));
+    }
+    work
+}
+
+/// A world in which the look at `dkmq` has just failed for the first time, and nothing else is queued.
+fn failed_once(seed: u64) -> World {
+    let world = failing(seed, vec![Reply::Status(500, None)]);
+    world.hydrate(world.take(Inner::Deliveries));
+    world
+}
+
+fn failure(work: Work, kind: TroubleKind, at: Timestamp) -> Message {
+    let failed = Failed { failed: Trouble::new(kind, at, "the provider answered 500"), work };
+    Message { id: "r-1".to_owned(), body: serde_json::to_string(&failed).expect("JSON") }
+}
+
+#[test]
+fn an_incident_is_closed_although_a_fresh_delivery_took_its_turn() {
+    let world = failing(1, vec![Reply::Status(500, None)]);
+    run_for(&world, 300);
+    world.advance(world.bookings()[VOLTUS].next_at.duration_since(world.now()) + SignedDuration::from_secs(1));
+    let old = world.take(Inner::Deliveries);
+    assert_eq!(old.len(), 1);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    let fresh = world.take(Inner::Deliveries);
+    // Both fail; the fresh one books the next attempt first.
+    for batch in [fresh, old] {
+        assert_eq!(world.hydrate(batch), Ended::Answered(Vec::new()));
+        assert_eq!(world.retry(world.take(Inner::Retries)), Ended::Answered(Vec::new()));
+    }
+    world.answers("voltus-prod", "/dispatches/dkmq", [well()]);
+    drain(&world);
+    assert_eq!(
+        mail_subjects(&world),
+        [format!("[gridbell] hydration-failing: {VOLTUS}"), format!("[gridbell] over: hydration-failing: {VOLTUS}"),]
+    );
+}
+
+#[test]
+fn the_first_attempts_are_quick_and_their_delays_within_bounds() {
+    let mut longest = [0; 5];
+    for seed in 0..200 {
+        let world = failed_once(seed);
+        for attempts in 0..5_u32 {
+            let now = world.now();
+            let work = tired(&world, &format!("d-{attempts}"), attempts);
+            let work = Work { task: look_at(&work, attempts), ..work };
+            world.retry(vec![failure(work.clone(), TroubleKind::Provider, now)]);
+            let delay_s = world.bookings()[work.key()].next_at.duration_since(now).as_secs();
+            let (least, most) = [(1, 2), (1, 4), (1, 8), (1, 16), (30, 60)][attempts as usize];
+            assert!((least..=most).contains(&delay_s), "after {attempts} failures: {delay_s} s");
+            longest[attempts as usize] = longest[attempts as usize].max(delay_s);
+        }
+    }
+    assert_eq!(longest, [2, 4, 8, 16, 60], "the whole range is used");
+}
+
+/// The same look under another key, so that bookings do not join.
+fn look_at(work: &Work, number: u32) -> pipeline::work::Task {
+    let pipeline::work::Task::Look(look) = work.task.clone() else { panic!("a look") };
+    pipeline::work::Task::Look(providers::Look { key: format!("{}-{number}", look.key), ..look })
+}
+
+#[test]
+fn slow_attempts_wait_a_quarter_of_an_hour_at_most() {
+    let world = failed_once(1);
+    for attempts in [6, 9, 20, 1_000, u32::MAX - 1] {
+        let now = world.now();
+        let mut work = tired(&world, "d-1", 1);
+        work.attempt = attempts;
+        world.retry(vec![failure(work, TroubleKind::Provider, now)]);
+        let delay_s = world.bookings()[VOLTUS].next_at.duration_since(now).as_secs();
+        assert!((30..=900).contains(&delay_s), "after {attempts} failures: {delay_s} s");
+    }
+}
+
+#[test]
+fn no_attempt_sleeps_past_the_point_where_the_dispatch_needs_it() {
+    // Known and starting at 16:50, to be acknowledged 10 minutes before: the update fails from 16:20 on.
+    let mut config = config();
+    config.deadlines.lead_s = 60;
+    let world = World::new(1, config);
+    world.answers("voltus-prod", "/dispatches/dkmq", [well(), Reply::Status(500, None)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    drain(&world);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 3_600);
+    let needed: Timestamp = "2023-12-01T16:49:00Z".parse().unwrap();
+    let closest = world.fetches().iter().map(|fetch| fetch.at.duration_since(needed).abs()).min().unwrap();
+    assert!(closest < SignedDuration::from_secs(2), "{closest:?}");
+}
+
+#[test]
+fn a_dispatch_that_is_over_is_given_up_and_told() {
+    let world = world(1);
+    world.answers("voltus-prod", "/dispatches/dkmq", [well(), Reply::Status(500, None)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    drain(&world);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    drain(&world);
+    assert_eq!(
+        mail_subjects(&world),
+        [
+            format!("[gridbell] hydration-failing: {VOLTUS}"),
+            format!("[gridbell] over: hydration-failing: {VOLTUS}"),
+            format!("[gridbell] dead-letter: {VOLTUS}"),
+            format!("[gridbell] over: dead-letter: {VOLTUS}"),
+        ]
+    );
+    let given_up = world.kept().into_values().next().expect("kept");
+    assert!(given_up.work.attempt > QUICK_ATTEMPTS);
+    assert!(world.bookings().is_empty());
+    let last = world.fetches().last().unwrap().at;
+    assert!(last > "2023-12-01T18:00:00Z".parse().unwrap() && last < "2023-12-01T18:20:00Z".parse().unwrap());
+}
+
+#[test]
+fn what_was_never_known_is_given_up_after_two_days() {
+    let world = failing(1, vec![Reply::Missing]);
+    let began = world.now();
+    assert_eq!(world.settle(SignedDuration::from_hours(50)), Settled::Drained);
+    let lasted = world.fetches().last().unwrap().at.duration_since(began);
+    assert!((48..49).contains(&lasted.as_hours()), "{lasted:?}");
+    assert!(mail_subjects(&world).contains(&format!("[gridbell] dead-letter: {VOLTUS}")));
+    let open: Vec<String> = (world.incidents().all().into_iter())
+        .filter(|incident| incident.status == pipeline::incident::IncidentStatus::Open)
+        .map(|incident| incident.incident)
+        .collect();
+    assert!(open.is_empty(), "nobody will ever close {open:?}");
+}
+
+#[test]
+fn an_end_at_the_end_of_time_is_no_reason_to_die() {
+    let world = world(1);
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["end_time"] = json!("9999-12-30T21:59:59Z");
+    world.answers("voltus-prod", "/dispatches/dkmq", [found(&answer), Reply::Status(500, None)]);
+    for event in ["dispatch.create", "dispatch.update"] {
+        accepted(&world, "voltus-prod", &thin(event, "dkmq"));
+        run_for(&world, 3_600);
+    }
+    assert!(world.queued(Inner::RetriesDead).is_empty());
+    assert_eq!(world.bookings().len(), 1);
+}
+
+#[test]
+fn what_crashes_the_hydrator_arrives_here_by_redrive() {
+    let world = failing(1, vec![well()]);
+    world.fault("api.fetch", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES));
+    drain(&world);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert!(world.queued(Inner::RetriesDead).is_empty());
+    assert!(mail_subjects(&world).is_empty());
+}
+
+#[test]
+fn what_crashes_the_hydrator_for_ever_is_told() {
+    let world = failing(1, vec![well()]);
+    world.fault("api.fetch", Toxic::CrashBefore, Times::Always);
+    run_for(&world, 2 * 3_600);
+    assert_eq!(mail_subjects(&world), [format!("[gridbell] hydration-failing: voltus-prod, delivery d-1")]);
+    assert!(world.mails()[0].1.text.contains("died"), "{}", world.mails()[0].1.text);
+}
+
+#[test]
+fn a_body_that_waits_for_a_table_is_tried_again_whole() {
+    let world = world(1);
+    world.fault("dispatches.write", Toxic::Refuse, Times::First(3));
+    accepted(&world, "leap-prod", &leap("e-1", 10).to_string());
+    drain(&world);
+    assert_eq!(types(&world, "leap-prod/e-1"), ["dispatch.scheduled"]);
+    assert!(mail_subjects(&world).is_empty() && world.bookings().is_empty());
+}
+
+#[test]
+fn a_foreign_message_is_put_aside() {
+    let world = world(1);
+    world.put(Inner::Retries, "nonsense");
+    drain(&world);
+    let (_, kept) = world.kept().pop_first().expect("kept");
+    assert_eq!(kept.work.body().unwrap().unwrap(), "nonsense");
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: unknown");
+}
+
+#[test]
+fn a_retrier_whose_ports_fail_leaves_the_message_to_be_delivered_again() {
+    for port in ["deliveries.book", "outlet.work", "deliveries.quarantine", "outlet.notice"] {
+        for toxic in Toxic::ALL {
+            let unreadable = accepted_unreadable(port, toxic);
+            assert_eq!(mail_subjects(&unreadable)[0], "[gridbell] quarantined: voltus-prod", "{port} {toxic:?}");
+            let world = failing(1, [vec![Reply::Status(500, None); 6], vec![well()]].concat());
+            world.fault(port, toxic, Times::First(2));
+            drain(&world);
+            assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "{port} {toxic:?}");
+            assert!(world.queued(Inner::RetriesDead).is_empty());
+        }
+    }
+}
+
+fn accepted_unreadable(port: &'static str, toxic: Toxic) -> World {
+    let world = world(1);
+    world.fault(port, toxic, Times::First(2));
+    let delivery = accepted(&world, "voltus-prod", "[]");
+    drain(&world);
+    assert!(world.kept().contains_key(&delivery));
+    world
+}
+
+#[test]
+fn the_first_attempt_after_a_failure_is_the_same_work() {
+    let world = failed_once(1);
+    world.settle(SignedDuration::ZERO);
+    let again: Work = serde_json::from_str(&world.queued(Inner::Deliveries)[0].body).expect("work");
+    assert_eq!((again.attempt, again.troubles.len(), again.key()), (1, 1, VOLTUS));
+    assert_eq!(again.troubles[0].kind, TroubleKind::Provider);
+}
