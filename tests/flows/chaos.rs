@@ -1,0 +1,175 @@
+//! Killed functions, a suspended AWS, webhooks that come five times: every accepted delivery in exactly one sequence of signals.
+//!
+//! These run on a stack of their own, and one after the other, so that each knows what it has done to whom.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::future::{join_all, try_join_all};
+use rustix::process::{Pid, Signal as Unix, kill_process};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::{
+    harness::{Looked, SOON, World, answer, cases, eventually, holds, hurt_world},
+    processes,
+    stub::{Gate, Reply},
+    voltus::{dispatch, webhook},
+};
+
+cases!("chaos":
+    a_hydrator_that_is_killed_in_mid_batch_loses_nothing,
+    a_queue_that_stops_for_a_while_loses_nothing,
+    five_copies_at_once_are_one_sequence,
+    a_queue_that_is_gone_is_the_providers_to_know,
+);
+
+const SOURCE: &str = "voltus-prod";
+
+/// What died in a function's hands comes back after the queue's visibility time-out of 120 s.
+const REDELIVERED: Duration = Duration::from_mins(4);
+
+/// One at a time hurts the stack.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// The dispatch in its `version`th form: another number of kilowatts each time.
+fn version(id: &str, version: u64) -> Value {
+    let mut dispatch = dispatch(id, version);
+    dispatch["sites"][0]["commitment"] = json!(10 + version);
+    dispatch
+}
+
+/// The subject's signals tell the last version, in one sequence that began with the first.
+async fn ends_with(world: &World, within: Duration, id: &str, signals: usize, last: u64) -> Result<()> {
+    let signals = world.signals.within(within, &format!("{SOURCE}/{id}"), signals).await?;
+    ensure!(signals[0].kind() == "dispatch.scheduled", "{id} begins with {}", signals[0].kind());
+    let told = signals.last().context("no signal")?.dispatch();
+    holds(id, told, &json!({"request": {"kind": "reduce", "watts": 1_000 * (10 + last)}}))
+}
+
+async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
+    let world = hurt_world().await?;
+    let ids: Vec<String> = (0..12).map(|index| format!("killed-{index}")).collect();
+    {
+        let _turn = TURN.lock().await;
+        let gate = Gate::closed();
+        world.stub.answer_each(&ids, |id| Reply::Held(gate.clone(), Box::new(Reply::listed(&version(id, 0)))));
+        try_join_all(ids.iter().map(|id| async { world.accepted(SOURCE, &webhook("create", id)).await })).await?;
+        eventually(SOON, "fetches under way", || async {
+            let asked = ids.iter().filter(|id| !world.stub.asked(id).is_empty()).count();
+            Ok(if asked >= 6 { Looked::There(()) } else { Looked::NotYet(format!("{asked} fetches")) })
+        })
+        .await?;
+        let killed = processes::of_function(world.process_group, &world.hydrator)?;
+        ensure!(!killed.is_empty(), "no process of the hydrator was found");
+        for pid in killed {
+            kill_process(pid, Unix::KILL).context("a hydrator cannot be killed")?;
+        }
+        world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
+        gate.open();
+    }
+    for id in &ids {
+        ends_with(&world, REDELIVERED, id, 1, 0).await?;
+    }
+    Ok(())
+}
+
+/// Holds a process still; dropping it lets it go on.
+struct Suspended(Pid);
+
+impl Suspended {
+    fn hold(pid: Pid) -> Result<Self> {
+        kill_process(pid, Unix::STOP).context("the emulator cannot be suspended")?;
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        // It fails where the emulator has ended, and then nothing is held.
+        let _ = kill_process(self.0, Unix::CONT);
+    }
+}
+
+/// Sends as a provider does: until it gets an answer in time.
+async fn until_accepted(world: &World, body: &Value) -> Result<()> {
+    let patience = Duration::from_millis(1_500);
+    eventually(SOON, "an accepted webhook", || async {
+        Ok(match answer(world.webhook(SOURCE).timeout(patience).body(body.to_string())).await {
+            Ok(answer) if answer.status == 200 => Looked::There(()),
+            Ok(answer) => Looked::NotYet(format!("{} {}", answer.status, answer.text)),
+            Err(error) => Looked::NotYet(format!("{error:#}")),
+        })
+    })
+    .await
+}
+
+async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
+    let world = hurt_world().await?;
+    let _turn = TURN.lock().await;
+    let ids: Vec<String> = (0..20).map(|index| format!("stopped-{index}")).collect();
+    world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
+    let emulator = processes::emulator(world.process_group)?;
+    let posts = ids.iter().enumerate().map(|(index, id)| {
+        let world = world.clone();
+        async move {
+            // Some before it stops, most while it stands still.
+            tokio::time::sleep(Duration::from_millis(60 * index as u64)).await;
+            until_accepted(&world, &webhook("create", id)).await
+        }
+    });
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        for _ in 0..2 {
+            let held = Suspended::hold(emulator)?;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            drop(held);
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+        Ok(())
+    };
+    tokio::try_join!(try_join_all(posts), stop)?;
+    for id in &ids {
+        // What a suspended AWS had taken may have died of its time-out.
+        ends_with(&world, REDELIVERED, id, 1, 0).await?;
+    }
+    Ok(())
+}
+
+async fn five_copies_at_once_are_one_sequence() -> Result<()> {
+    let world = hurt_world().await?;
+    let _turn = TURN.lock().await;
+    let ids: Vec<String> = (0..12).map(|index| format!("copied-{index}")).collect();
+    for round in 0..4_u64 {
+        world.stub.answer_each(&ids, |id| Reply::listed(&version(id, round)));
+        let event = if round == 0 { "create" } else { "update" };
+        let copies = ids.iter().flat_map(|id| std::iter::repeat_n(webhook(event, id), 5));
+        let world: &Arc<World> = &world;
+        let answers = join_all(copies.map(|body| async move { world.accepted(SOURCE, &body).await })).await;
+        answers.into_iter().collect::<Result<Vec<_>>>()?;
+        let published = usize::try_from(round)? + 1;
+        for id in &ids {
+            ends_with(world, SOON, id, published, round).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Checked last, since nothing works on this stack afterwards.
+async fn a_queue_that_is_gone_is_the_providers_to_know() -> Result<()> {
+    let world = hurt_world().await?;
+    world.at_the_very_end(|world| async move {
+        let queue = world.description.queues.get("deliveries").context("no deliveries")?;
+        world.aws.delete_queue(queue).await?;
+        let answer = world.post(SOURCE, webhook("create", "lost").to_string()).await?;
+        ensure!(answer.status == 503, "{} {}", answer.status, answer.text);
+        let seconds = answer.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+        ensure!(seconds.is_some_and(|seconds| seconds > 0), "the answer has no Retry-After: {:?}", answer.headers);
+        let error = answer.json();
+        ensure!(error["error"]["code"].is_string() && error["error"]["message"].is_string(), "{error}");
+        let ping = world.post(SOURCE, r#"{"event":{"name":""},"resource":""}"#).await?;
+        ensure!(ping.status == 200, "a ping needs no queue: {} {}", ping.status, ping.text);
+        Ok(())
+    });
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The contract's section 3, row by row, through the API.
+
+use anyhow::{Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, SOON, answer, cases, config, from_now, listed, world};
+
+cases!("door":
+    an_accepted_webhook_is_named,
+    a_ping_of_voltus_is_answered_and_forgotten,
+    json_that_no_parser_knows_is_taken_and_told,
+    json_that_common_parsers_refuse_is_never_our_fault,
+    a_wrong_token_and_an_unknown_source_look_alike,
+    what_is_not_plain_json_is_refused,
+    a_wrong_method_is_refused,
+    two_mebibytes_are_taken_and_a_byte_more_is_not,
+    a_token_may_come_in_a_header_and_the_paths_counts,
+);
+
+/// A power event that nothing else is about.
+fn event(correlation_id: &str) -> Value {
+    json!({
+        "event": "start_ramp_down", "correlation_id": correlation_id, "start_time": from_now(600),
+        "target_load": {"value": 1, "unit": "mw"},
+    })
+}
+
+/// An error in the contract's shape, with this status.
+fn refused(what: &str, answer: &Answer, status: u16) -> Result<()> {
+    ensure!(answer.status == status, "{what}: {} {}, expected {status}", answer.status, answer.text);
+    let error = &answer.json()["error"];
+    let words = |field: &str| error[field].as_str().is_some_and(|text| !text.is_empty());
+    ensure!(words("code") && words("message"), "{what}: {} is no error of the contract", answer.text);
+    Ok(())
+}
+
+async fn an_accepted_webhook_is_named() -> Result<()> {
+    let world = world().await?;
+    let first = world.accepted("nv", &event("door-named-1")).await?;
+    let second = world.accepted("nv", &event("door-named-2")).await?;
+    ensure!(!first.is_empty() && first != second, "{first:?} and {second:?}");
+    world.signals.of("nv/-/door-named-1", 1).await?;
+    world.signals.of("nv/-/door-named-2", 1).await?;
+    Ok(())
+}
+
+async fn a_ping_of_voltus_is_answered_and_forgotten() -> Result<()> {
+    let world = world().await?;
+    for ping in [r#"{"event":{"name":""},"resource":""}"#, "{\n \"resource\": \"\",\n \"event\": {\"name\": \"\"}\n}\n"]
+    {
+        let answer = world.post("voltus-prod", ping).await?;
+        ensure!(answer.status == 200, "{ping}: {} {}", answer.status, answer.text);
+        ensure!(answer.json().get("delivery").is_none(), "a ping became a delivery: {}", answer.text);
+    }
+    world.at_the_end(|world| async move {
+        let mut told = world.mail.about(&["quarantined", "voltus-prod"]).await?;
+        told.retain(|mail| mail.subject.ends_with(": voltus-prod"));
+        ensure!(told.is_empty(), "a ping was quarantined:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn json_that_no_parser_knows_is_taken_and_told() -> Result<()> {
+    let world = world().await?;
+    for source in ["vbad", "lbox", "nbox", "obox"] {
+        for body in ["null", "[]", "{}", "\"x\"", "0", "true", "[{}]", r#"{"event":null}"#] {
+            let answer = world.post(source, body).await?;
+            ensure!(answer.status == 200, "{source} answered {body} with {} {}", answer.status, answer.text);
+            ensure!(answer.json()["delivery"].is_string(), "{source} did not keep {body}: {}", answer.text);
+        }
+        let mail = world.mail.one(SOON, &["quarantined", source]).await?;
+        ensure!(mail.text.contains(source) && mail.text.contains("quarantined"), "{}", mail.text);
+    }
+    world.at_the_end(|world| async move {
+        for source in ["vbad", "lbox", "nbox", "obox"] {
+            let mail = world.mail.about(&["quarantined", source]).await?;
+            ensure!(mail.len() == 1, "{source}: bad bodies were not gathered into one mail:{}", listed(&mail));
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn json_that_common_parsers_refuse_is_never_our_fault() -> Result<()> {
+    let world = world().await?;
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep_object = format!("{}1{}", r#"{"a":"#.repeat(10_000), "}".repeat(10_000));
+    let bodies: [(&str, Vec<u8>); 12] = [
+        ("10,000 levels", deep.into_bytes()),
+        ("10,000 objects", deep_object.into_bytes()),
+        ("an unclosed abyss", "[".repeat(100_000).into_bytes()),
+        ("1e400", br#"{"event":{"name":"x"},"resource":1e400}"#.to_vec()),
+        ("-1e400", b"-1e400".to_vec()),
+        ("a long number", "9".repeat(100_000).into_bytes()),
+        ("a lone surrogate", br#"{"event":{"name":"\ud800"},"resource":""}"#.to_vec()),
+        ("a reversed pair", br#""\udc00\ud800""#.to_vec()),
+        ("a byte order mark", b"\xef\xbb\xbf{}".to_vec()),
+        ("UTF-16", b"\xff\xfe{\0}\0".to_vec()),
+        ("invalid UTF-8", b"{\"event\":\"\xff\xfe\"}".to_vec()),
+        ("a null byte", b"{\"event\":\"\0\"}".to_vec()),
+    ];
+    for (what, body) in bodies {
+        for content_type in ["application/json", "application/octet-stream"] {
+            let request = world.http.post(format!("{}/{}", world.hook("vbad"), config::token("vbad")));
+            let answer = answer(request.header("content-type", content_type).timeout(SOON).body(body.clone())).await?;
+            match answer.status {
+                200 => ensure!(answer.json()["delivery"].is_string(), "{what}: taken and not kept: {}", answer.text),
+                _ => refused(what, &answer, 400)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn a_wrong_token_and_an_unknown_source_look_alike() -> Result<()> {
+    let world = world().await?;
+    let hook = world.hook("nv");
+    let paths = [
+        ("a wrong token", format!("{hook}/{}", config::token("ov"))),
+        ("an unknown source", format!("{}/{}", world.hook("nobody"), config::token("nv"))),
+        ("no token", hook.clone()),
+        ("the token in another case", format!("{hook}/{}", config::token("nv").to_uppercase())),
+        ("a longer token", format!("{hook}/{}x", config::token("nv"))),
+        ("a shorter token", format!("{hook}/{}", &config::token("nv")[1..])),
+        ("the token's hash", format!("{hook}/{}", "0".repeat(64))),
+        ("a source in another case", format!("{}/{}", world.hook("NV"), config::token("nv"))),
+    ];
+    let mut bodies = Vec::new();
+    for (what, path) in paths {
+        for body in ["{}", "no JSON"] {
+            let answer = answer(world.http.post(&path).header("content-type", "application/json").body(body)).await?;
+            ensure!(answer.status == 404, "{what}: {} {}", answer.status, answer.text);
+            let kind = answer.headers.get("content-type").cloned();
+            bodies.push((what, answer.text, kind));
+        }
+    }
+    for (what, text, kind) in &bodies {
+        let (first, usual, usual_kind) = &bodies[0];
+        ensure!(text == usual && kind == usual_kind, "{what} answers {text:?}, {first} answers {usual:?}");
+    }
+    Ok(())
+}
+
+async fn what_is_not_plain_json_is_refused() -> Result<()> {
+    let world = world().await?;
+    for body in ["", " ", "no JSON", "{", "{}{}", "{'a':1}", "{\"a\":1,}", "NaN", "event=x"] {
+        refused(body, &world.post("nv", body).await?, 400)?;
+    }
+    // gzip of `{}`
+    let gzip: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
+    for encoding in ["gzip", "GZIP", "br", "deflate, gzip"] {
+        let request = world.webhook("nv").header("content-encoding", encoding).body(gzip);
+        refused(encoding, &answer(request).await?, 400)?;
+        // What says that it is encoded is refused even where it reads as JSON.
+        let request = world.webhook("nv").header("content-encoding", encoding).body(event("door-gzip").to_string());
+        refused(encoding, &answer(request).await?, 400)?;
+    }
+    Ok(())
+}
+
+async fn a_wrong_method_is_refused() -> Result<()> {
+    let world = world().await?;
+    let url = format!("{}/{}", world.hook("nv"), config::token("nv"));
+    for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE] {
+        refused(method.as_str(), &answer(world.http.request(method.clone(), &url)).await?, 405)?;
+        let with_header = world.http.request(method.clone(), world.hook("nv")).header("x-api-key", config::token("nv"));
+        refused(method.as_str(), &answer(with_header.body(event("door-method").to_string())).await?, 405)?;
+    }
+    Ok(())
+}
+
+async fn two_mebibytes_are_taken_and_a_byte_more_is_not() -> Result<()> {
+    const LIMIT: usize = 2_097_152;
+    let world = world().await?;
+    let padded = |length: usize| {
+        let mut body = event("door-large").to_string();
+        body.push_str(&" ".repeat(length - body.len()));
+        body
+    };
+    refused("a byte too much", &world.post("nv", padded(LIMIT + 1)).await?, 413)?;
+    refused("far too much", &world.post("nv", padded(3 * LIMIT)).await?, 413)?;
+    let taken = world.post("nv", padded(LIMIT)).await?;
+    ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+    world.signals.of("nv/-/door-large", 1).await?;
+
+    // Escaped in a message of its own, this is four times as long.
+    let mut quotes = event("door-quotes");
+    quotes["strategy"] = json!("\"".repeat(900_000));
+    let taken = world.post("nv", quotes.to_string()).await?;
+    ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+    Ok(())
+}
+
+async fn a_token_may_come_in_a_header_and_the_paths_counts() -> Result<()> {
+    let world = world().await?;
+    let (old, new) = (config::token(config::ROTATING), config::new_token(config::ROTATING));
+    let hook = world.hook(config::ROTATING);
+    let send = async |path: &str, header: Option<&str>, id: &str| -> Result<u16> {
+        let mut request = world.http.post(path).header("content-type", "application/json");
+        if let Some(header) = header {
+            request = request.header("X-Api-Key", header);
+        }
+        Ok(answer(request.body(event(id).to_string())).await?.status)
+    };
+    let path = |token: &str| format!("{hook}/{token}");
+    ensure!(send(&hook, Some(&old), "door-header-1").await? == 200, "the token in the header");
+    ensure!(send(&hook, Some(&new), "door-header-2").await? == 200, "the second token in the header");
+    ensure!(send(&path(&new), None, "door-header-3").await? == 200, "the second token in the path");
+    ensure!(send(&path(&old), Some("wrong"), "door-header-4").await? == 200, "the path's token counts, and is right");
+    ensure!(send(&path("wrong"), Some(&old), "door-header-5").await? == 404, "the path's token counts, and is wrong");
+    ensure!(send(&hook, Some("wrong"), "door-header-6").await? == 404, "a wrong token in the header");
+    for id in 1..=4 {
+        world.signals.of(&format!("nv/-/door-header-{id}"), 1).await?;
+    }
+    Ok(())
+}

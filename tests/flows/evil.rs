@@ -1,0 +1,70 @@
+//! What a webhook says about where to look is trusted with nothing.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::{
+    harness::{SOON, cases, listed, world},
+    stub::{Foreign, Reply},
+    voltus::dispatch,
+};
+
+cases!("evil": a_forged_resource_is_never_fetched);
+
+async fn a_forged_resource_is_never_fetched() -> Result<()> {
+    let world = world().await?;
+    let foreign = Foreign::start().await?;
+    let host = foreign.host.clone();
+    let own = world.stub.base.clone();
+    let id = "forged";
+    world.stub.answer(id, Reply::listed(&dispatch(id, 0)));
+    let path = format!("/2022-04-15/dispatches/{id}");
+    let resources = [
+        format!("http://{host}{path}"),
+        format!("https://{host}{path}"),
+        format!("//{host}{path}"),
+        format!("///{host}{path}"),
+        format!("\\\\{host}{path}"),
+        format!("@{host}{path}"),
+        format!(":80@{host}{path}"),
+        format!(".{host}{path}"),
+        format!("{own}{path}"),
+        format!("2022-04-15/dispatches/{id}"),
+        format!("/2022-04-15/../2022-04-15/dispatches/{id}"),
+        format!("/2022-04-15/dispatches/../dispatches/{id}"),
+        format!("/2022-04-15/dispatches/%2e%2e/dispatches/{id}"),
+        format!("/2022-04-15/webhooks/{id}"),
+        format!("/2022-04-15/dispatches/{id}/"),
+        format!("/2022-04-15/dispatches/{id}?x=1"),
+        format!("/2022-04-15/dispatches/{id}#x"),
+        format!("/2022-04-15/dispatches/{id}\r\nHost: {host}"),
+        format!("/2022-13-45/dispatches/{id}"),
+        format!("/dispatches/{id}"),
+        " ".to_owned(),
+        format!(" {path}"),
+        "/2022-04-15/dispatches/".to_owned(),
+        "/2022-04-15/dispatches".to_owned(),
+    ];
+    for resource in &resources {
+        world.accepted("vevil", &json!({"event": {"name": "dispatch.create"}, "resource": resource})).await?;
+    }
+    for resource in [json!(null), json!(7), json!([path]), json!({"path": path})] {
+        world.accepted("vevil", &json!({"event": {"name": "dispatch.create"}, "resource": resource})).await?;
+    }
+    let mail = world.mail.one(SOON, &["quarantined", "vevil"]).await?;
+    ensure!(
+        !mail.text.contains(&host) && !mail.html.contains(&host),
+        "the mail repeats the forged host: {}",
+        mail.text
+    );
+    world.at_the_end(|world| async move {
+        ensure!(foreign.came() == 0, "a forged resource led to a foreign server {} times", foreign.came());
+        let key = crate::harness::config::api_key("vevil");
+        let with_key: Vec<_> = world.stub.seen().into_iter().filter(|seen| seen.key == key).collect();
+        ensure!(with_key.is_empty(), "a forged resource was fetched: {with_key:?}");
+        let told = world.mail.about(&["quarantined", "vevil"]).await?;
+        ensure!(told.len() == 1, "forged resources were not gathered into one mail:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}

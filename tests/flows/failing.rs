@@ -1,0 +1,232 @@
+//! Providers that do not answer, or not well: tried again with patience, told once, never silently given up.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Looked, SOON, World, cases, eventually, holds, instant, listed, world},
+    stub::{Foreign, Reply, Seen},
+    voltus::{dispatch, tell, webhook},
+};
+
+cases!("failing":
+    three_failures_and_then_well,
+    one_that_never_does_is_told_once_and_then_over,
+    a_refused_key_is_told_and_over_when_it_works,
+    what_is_not_readable_yet_is_read_later,
+    an_answer_that_takes_too_long_is_left,
+    a_redirect_is_not_followed,
+    an_answer_that_is_too_large_is_left,
+    an_answer_that_is_none_is_left,
+    an_answer_about_another_dispatch_publishes_nothing,
+    a_provider_that_asks_for_time_gets_it,
+    many_webhooks_about_one_failing_dispatch_are_one_request_at_a_time,
+);
+
+const SOURCE: &str = "voltus-prod";
+
+/// What the slow attempts may take until a mended provider is asked again: a minute, and what a busy machine adds.
+const SLOWLY: Duration = Duration::from_mins(2);
+
+/// A failing provider is never asked twice within this.
+const APART: Duration = Duration::from_millis(50);
+
+/// The most requests about one dispatch that a minute may see: "a handful".
+const HANDFUL: usize = 7;
+
+/// Announces a dispatch whose answers are these, the last one staying.
+async fn announce(world: &World, id: &str, replies: Vec<Reply>) -> Result<()> {
+    world.stub.answers(id, replies);
+    world.accepted(SOURCE, &webhook("create", id)).await.map(drop)
+}
+
+/// The good answer.
+fn well(id: &str) -> Reply {
+    Reply::listed(&dispatch(id, 0))
+}
+
+/// Announces a dispatch that is first answered badly, and waits for its one signal.
+async fn comes_through(id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
+    let world = world().await?;
+    let times = bad.len() + 1;
+    announce(&world, id, bad.into_iter().chain([well(id)]).collect()).await?;
+    world.signals.within(SLOWLY, &format!("{SOURCE}/{id}"), 1).await?;
+    let asked = world.stub.asked(id);
+    ensure!(asked.len() == times, "{id} was asked for {} times, expected {times}", asked.len());
+    patient(&asked)?;
+    Ok(asked)
+}
+
+/// Never two requests at once, and at most a handful in any minute.
+fn patient(asked: &[Seen]) -> Result<()> {
+    let at: Vec<Instant> = asked.iter().map(|seen| seen.at).collect();
+    for pair in at.windows(2) {
+        let apart = pair[1].duration_since(pair[0]);
+        ensure!(apart >= APART, "two requests within {apart:?}");
+    }
+    for (index, first) in at.iter().enumerate() {
+        let within = at[index..].iter().take_while(|at| at.duration_since(*first) < Duration::from_mins(1)).count();
+        ensure!(within <= HANDFUL, "{within} requests in one minute");
+    }
+    Ok(())
+}
+
+async fn three_failures_and_then_well() -> Result<()> {
+    let failures = [500, 502, 503].map(|status| Reply::Fail(status, None));
+    comes_through("thrice", failures.to_vec()).await?;
+    let world = world().await?;
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["thrice"]).await?;
+        ensure!(told.is_empty(), "what mends itself soon is not told:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn one_that_never_does_is_told_once_and_then_over() -> Result<()> {
+    let world = world().await?;
+    let began = instant();
+    announce(&world, "never", vec![Reply::Fail(500, None)]).await?;
+    let mail = world.mail.one(SLOWLY, &["hydration-failing", "voltus-prod/never"]).await?;
+    for word in ["hydration-failing", "voltus-prod/never", "500", "voltus-prod"] {
+        ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
+    }
+    ensure!(mail.html.contains("voltus-prod/never"), "{}", mail.html);
+    // A minute and a half of it: the slow attempts go on, and no mail comes with them.
+    eventually(Duration::from_mins(3), "one more attempt after the mail", || async {
+        let asked = world.stub.asked("never");
+        let late = asked.last().is_some_and(|last| last.at.duration_since(began) > Duration::from_secs(40));
+        Ok(if late && asked.len() >= 6 {
+            Looked::There(())
+        } else {
+            Looked::NotYet(format!("{} requests", asked.len()))
+        })
+    })
+    .await?;
+    patient(&world.stub.asked("never"))?;
+    world.mail.one(SOON, &["hydration-failing", "voltus-prod/never"]).await?;
+
+    // Mended; the provider itself tells of it again, so that nobody has to wait for the slow attempt.
+    tell(&world, SOURCE, "update", &dispatch("never", 1)).await?;
+    world.signals.within(SLOWLY, "voltus-prod/never", 1).await?;
+    over(&world, &["hydration-failing", "voltus-prod/never"]).await?;
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["hydration-failing", "voltus-prod/never"]).await?;
+        ensure!(told.len() == 2, "one mail and its end:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Waits for the mail that says that it is over.
+async fn over(world: &World, words: &[&str]) -> Result<()> {
+    let words = [words, &["over"]].concat();
+    let mail = world.mail.one(Duration::from_mins(3), &words).await?;
+    ensure!(mail.text.to_lowercase().contains("over"), "{}", mail.text);
+    Ok(())
+}
+
+async fn a_refused_key_is_told_and_over_when_it_works() -> Result<()> {
+    let world = world().await?;
+    for (id, status) in [("refused-1", 401), ("refused-2", 403), ("refused-3", 401)] {
+        world.stub.answer(id, Reply::Fail(status, None));
+        world.accepted("vkey", &webhook("create", id)).await?;
+    }
+    let mail = world.mail.one(SOON, &["credentials", "vkey"]).await?;
+    ensure!(mail.text.contains("401") || mail.text.contains("403"), "{}", mail.text);
+    ensure!(!mail.text.contains("key-of-vkey"), "the mail holds the key");
+    for id in ["refused-1", "refused-2", "refused-3"] {
+        world.stub.answer(id, well(id));
+    }
+    for id in ["refused-1", "refused-2", "refused-3"] {
+        world.signals.within(SLOWLY, &format!("vkey/{id}"), 1).await?;
+    }
+    over(&world, &["credentials", "vkey"]).await?;
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["credentials", "vkey"]).await?;
+        ensure!(told.len() == 2, "one mail for one key, and its end:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn what_is_not_readable_yet_is_read_later() -> Result<()> {
+    let empty = Reply::Json(json!({"dispatches": [], "page": 0, "perPage": 0}));
+    comes_through("fresh", vec![Reply::Fail(404, None), empty]).await.map(drop)
+}
+
+async fn an_answer_that_takes_too_long_is_left() -> Result<()> {
+    let slow = Reply::Slow(Duration::from_secs(9), Box::new(well("slow")));
+    let asked = comes_through("slow", vec![slow]).await?;
+    let apart = asked[1].at.duration_since(asked[0].at);
+    ensure!(apart < Duration::from_secs(9), "the slow answer was waited for: {apart:?}");
+    Ok(())
+}
+
+async fn a_redirect_is_not_followed() -> Result<()> {
+    let world = world().await?;
+    let foreign = Foreign::start().await?;
+    let elsewhere = format!("http://{}/2022-04-15/dispatches/redirected", foreign.host);
+    let own = format!("{}/2022-04-15/dispatches/redirected-here", world.stub.base);
+    world.stub.answer("redirected-here", Reply::listed(&dispatch("redirected", 9)));
+    let redirects =
+        [Reply::Redirect(302, elsewhere.clone()), Reply::Redirect(308, elsewhere), Reply::Redirect(307, own)];
+    comes_through("redirected", redirects.to_vec()).await?;
+    ensure!(foreign.came() == 0, "a redirect led to a foreign server {} times", foreign.came());
+    ensure!(world.stub.asked("redirected-here").is_empty(), "a redirect was followed");
+    Ok(())
+}
+
+async fn an_answer_that_is_too_large_is_left() -> Result<()> {
+    let mut huge = dispatch("huge", 0);
+    huge["metadata"] = json!({"filling": "x".repeat(3 * 1_024 * 1_024)});
+    comes_through("huge", vec![Reply::listed(&huge)]).await.map(drop)
+}
+
+async fn an_answer_that_is_none_is_left() -> Result<()> {
+    let html = Reply::Raw("text/html", b"<html>maintenance</html>".to_vec());
+    let broken = Reply::Raw("application/json", br#"{"dispatches": [{"id": "garbage", "#.to_vec());
+    let binary = Reply::Raw("application/json", vec![0xff, 0xfe, 0x00]);
+    comes_through("garbage-1", vec![html, broken]).await?;
+    comes_through("garbage-2", vec![binary, Reply::Json(json!({"dispatches": "none"}))]).await?;
+    comes_through(
+        "garbage-3",
+        vec![Reply::Json(Value::Null), Reply::Json(json!({"dispatches": [{"id": "garbage-3"}]}))],
+    )
+    .await
+    .map(drop)
+}
+
+async fn an_answer_about_another_dispatch_publishes_nothing() -> Result<()> {
+    let world = world().await?;
+    announce(&world, "asked", vec![Reply::listed(&dispatch("answered", 0))]).await?;
+    let mail = world.mail.one(SLOWLY, &["hydration-failing", "voltus-prod/asked"]).await?;
+    ensure!(mail.text.contains("answered"), "the mail does not say what came instead: {}", mail.text);
+    patient(&world.stub.asked("asked"))?;
+    // That neither of the two was published is seen after all cases.
+    Ok(())
+}
+
+async fn a_provider_that_asks_for_time_gets_it() -> Result<()> {
+    let asked = comes_through("throttled", vec![Reply::Fail(429, Some(12)), Reply::Fail(503, Some(4))]).await?;
+    for (pair, seconds) in asked.windows(2).zip([12, 4]) {
+        let apart = pair[1].at.duration_since(pair[0].at);
+        ensure!(apart >= Duration::from_secs(seconds), "asked again after {apart:?} instead of {seconds} s");
+    }
+    Ok(())
+}
+
+async fn many_webhooks_about_one_failing_dispatch_are_one_request_at_a_time() -> Result<()> {
+    let world = world().await?;
+    world.stub.answer("stormy", Reply::Fail(500, None));
+    let body = webhook("update", "stormy");
+    let posts = (0..12).map(|_| world.accepted(SOURCE, &body));
+    futures_util::future::try_join_all(posts).await?;
+    let asked = world.stub.asked_times("stormy", 3, SOON).await?;
+    world.stub.answer("stormy", well("stormy"));
+    let signals = world.signals.within(SLOWLY, "voltus-prod/stormy", 1).await?;
+    holds("the signal", signals[0].dispatch(), &json!({"version": 1}))?;
+    patient(&asked)
+}

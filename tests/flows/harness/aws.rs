@@ -1,0 +1,76 @@
+//! SQS as an outsider asks for it: plain JSON over HTTP. The emulator verifies no signature, so none is made.
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Client;
+use serde_json::{Value, json};
+
+/// An endpoint and a client.
+#[derive(Debug, Clone)]
+pub(crate) struct Aws {
+    http: Client,
+    endpoint: String,
+}
+
+impl Aws {
+    pub(crate) fn new(http: Client, endpoint: &str) -> Self {
+        Self { http, endpoint: endpoint.to_owned() }
+    }
+
+    /// One call of SQS.
+    async fn sqs(&self, action: &str, body: &Value) -> Result<Value> {
+        let credential = "Credential=test/20260101/us-east-1/sqs/aws4_request";
+        let response = self
+            .http
+            .post(&self.endpoint)
+            .timeout(super::SOON)
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={}", "0".repeat(64)),
+            )
+            .header("x-amz-date", "20260101T000000Z")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("AmazonSQS.{action}"))
+            .body(body.to_string())
+            .send()
+            .await
+            .with_context(|| format!("{action} got no answer"))?;
+        let status = response.status();
+        let answer = response.text().await.with_context(|| format!("{action}: the answer broke off"))?;
+        ensure!(status.is_success(), "{action}: {status}: {answer}");
+        if answer.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&answer)?) }
+    }
+
+    /// Receives and deletes up to ten messages, with all of their attributes.
+    pub(crate) async fn take(&self, queue: &str) -> Result<Vec<Value>> {
+        let asked = json!({
+            "QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 2,
+            "AttributeNames": ["All"], "MessageAttributeNames": ["All"],
+        });
+        let answer = self.sqs("ReceiveMessage", &asked).await?;
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        for message in &messages {
+            let receipt = &message["ReceiptHandle"];
+            self.sqs("DeleteMessage", &json!({"QueueUrl": queue, "ReceiptHandle": receipt})).await?;
+        }
+        Ok(messages)
+    }
+
+    /// Takes a queue away.
+    pub(crate) async fn delete_queue(&self, queue: &str) -> Result<()> {
+        self.sqs("DeleteQueue", &json!({"QueueUrl": queue})).await.map(drop)
+    }
+
+    /// How many messages a queue holds: visible, being worked on, and delayed.
+    pub(crate) async fn depth(&self, queue: &str) -> Result<[u64; 3]> {
+        let answer = self.sqs("GetQueueAttributes", &json!({"QueueUrl": queue, "AttributeNames": ["All"]})).await?;
+        let read = |name: &str| -> Result<u64> {
+            let text = answer["Attributes"][name].as_str().with_context(|| format!("no {name} in {answer}"))?;
+            Ok(text.parse()?)
+        };
+        Ok([
+            read("ApproximateNumberOfMessages")?,
+            read("ApproximateNumberOfMessagesNotVisible")?,
+            read("ApproximateNumberOfMessagesDelayed")?,
+        ])
+    }
+}

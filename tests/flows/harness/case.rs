@@ -1,0 +1,35 @@
+//! A test case: an async function with a name.
+
+use std::{future::Future, pin::Pin};
+
+use anyhow::Result;
+
+/// What a case does once it runs.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
+
+/// One test.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: Box<dyn FnOnce() -> Running + Send>,
+}
+
+impl Case {
+    pub(crate) fn new<F, Fut>(name: &'static str, run: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<()>> + 'static,
+    {
+        Self { name, run: Box::new(move || Box::pin(run())) }
+    }
+}
+
+/// A module's cases, named `<module>::<function>`.
+macro_rules! cases {
+    ($module:literal: $($function:ident),+ $(,)?) => {
+        /// The cases of this module.
+        pub(crate) fn cases() -> Vec<crate::harness::Case> {
+            vec![$(crate::harness::Case::new(concat!($module, "::", stringify!($function)), $function)),+]
+        }
+    };
+}
+pub(crate) use cases;

@@ -1,0 +1,81 @@
+//! The configuration that the flows run with. Names are short: Lambda gives a function's environment 4 KB.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use anyhow::Result;
+use gridbell::{config::Config, local::UpOptions};
+use sha2::{Digest, Sha256};
+
+use super::hex;
+
+/// A source: its name, its provider, whether it is a sandbox.
+type Source = (&'static str, &'static str, bool);
+
+/// The sources. Tests of one source tell themselves apart by ids; those of a whole source's incidents have one of their own.
+const SOURCES: &[Source] = &[
+    ("voltus-prod", "voltus", false),
+    ("vbox", "voltus", true),
+    // The provider refuses its key.
+    ("vkey", "voltus", false),
+    // Its webhooks name other hosts.
+    ("vevil", "voltus", false),
+    // Its bodies are not understood.
+    ("vbad", "voltus", false),
+    ("leap", "leap", false),
+    ("lbox", "leap", true),
+    ("nv", "nvgrid", false),
+    ("nbox", "nvgrid", true),
+    ("ov", "openvolt", false),
+    ("obox", "openvolt", true),
+];
+
+/// A source of which two tokens are valid.
+pub(crate) const ROTATING: &str = "nv";
+
+/// The token that guards a source's hook.
+pub(crate) fn token(source: &str) -> String {
+    format!("token-of-{source}")
+}
+
+/// The second token of the source that is rotating.
+pub(crate) fn new_token(source: &str) -> String {
+    format!("new-token-of-{source}")
+}
+
+/// The API key that a source asks its provider with.
+pub(crate) fn api_key(source: &str) -> String {
+    format!("key-of-{source}")
+}
+
+/// The token that guards `/acks/`.
+pub(crate) const ACK_TOKEN: &str = "token-of-acks";
+
+/// Everything on one stub.
+pub(crate) fn options(stub: &str) -> Result<UpOptions> {
+    let mut text = String::new();
+    let mut secrets = BTreeMap::new();
+    for (name, provider, sandbox) in SOURCES {
+        let mut tokens = vec![token(name)];
+        if *name == ROTATING {
+            tokens.push(new_token(name));
+        }
+        let tokens: Vec<String> = tokens.iter().map(|token| format!("\"sha256:{}\"", sha256(token))).collect();
+        let environment = if *sandbox { "sandbox" } else { "production" };
+        writeln!(text, "[sources.{name}]\nprovider = \"{provider}\"\nenvironment = \"{environment}\"")?;
+        writeln!(text, "token = [{}]", tokens.join(", "))?;
+        if *provider != "nvgrid" {
+            let base = if *provider == "leap" { "/v2" } else { "" };
+            writeln!(text, "api_url = \"{stub}{base}\"\napi_key = \"ssm:/gridbell/{name}\"")?;
+            secrets.insert(format!("/gridbell/{name}"), api_key(name));
+        }
+    }
+    writeln!(text, "[deadlines]\nlead = \"60s\"\nimmediate = \"10s\"")?;
+    writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"gridbell@example.com\"")?;
+    writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
+    let config = Config::parse("the flows' configuration", &text)?;
+    Ok(UpOptions { secrets, ..UpOptions::new(config) })
+}
+
+fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}

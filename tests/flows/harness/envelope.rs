@@ -1,0 +1,64 @@
+//! What holds for every signal, whatever it says: the envelope of the contract's section 4.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Signal;
+
+/// The most that one message may carry, in bytes.
+const SQS_LIMIT: usize = 1_048_576;
+
+/// What is wrong with a message of the queue that is the `place`th of its subject.
+pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<String> {
+    let event = &signal.event;
+    let subject = event["subject"].as_str().unwrap_or_default();
+    let (source, _) = subject.split_once('/').unwrap_or_default();
+    let id = format!("{subject}#{place}");
+    let attribute = |name: &str| message["MessageAttributes"][name]["StringValue"].clone();
+    let system = |name: &str| message["Attributes"][name].clone();
+    let time = event["time"].as_str().unwrap_or_default();
+    let data = event["data"].as_object().and_then(|data| data.values().next()).cloned().unwrap_or_default();
+    let checks = [
+        ("specversion", event["specversion"].clone(), json!("1.0")),
+        ("id", event["id"].clone(), json!(id)),
+        ("sequence", event["sequence"].clone(), json!(place.to_string())),
+        ("source", event["source"].clone(), json!(format!("/gridbell/{source}"))),
+        ("datacontenttype", event["datacontenttype"].clone(), json!("application/json")),
+        ("data's source", data["source"].clone(), json!(source)),
+        ("the time's form", json!(time.ends_with('Z') && time.parse::<Timestamp>().is_ok()), json!(true)),
+        ("the attribute type", attribute("type"), event["type"].clone()),
+        ("the attribute source", attribute("source"), event["source"].clone()),
+        ("the message group", system("MessageGroupId"), json!(fifo_id(subject))),
+        ("the deduplication id", system("MessageDeduplicationId"), json!(fifo_id(&id))),
+        ("fits into a message", json!(signal.bytes <= SQS_LIMIT), json!(true)),
+    ];
+    let mut faults: Vec<String> = checks
+        .into_iter()
+        .filter(|(_, actual, expected)| actual != expected)
+        .map(|(what, actual, expected)| format!("{id}: {what} is {actual}, expected {expected}"))
+        .collect();
+    if let Some(test) = data.get("test") {
+        let (told, reason) = (attribute("test"), &data["test_reason"]);
+        if told != json!(test.to_string()) || test != &json!(!reason.is_null()) {
+            faults.push(format!("{id}: test is {test}, its reason {reason}, the attribute {told}"));
+        }
+    }
+    if !matches!(attribute("test").as_str(), Some("true" | "false")) {
+        faults.push(format!("{id}: the attribute test is {}", attribute("test")));
+    }
+    faults
+}
+
+/// As SQS allows it: up to 128 letters, digits and punctuation, else SHA-256 in hex.
+fn fifo_id(text: &str) -> String {
+    if text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
+    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

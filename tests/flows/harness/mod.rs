@@ -1,0 +1,31 @@
+//! What the cases stand on.
+
+mod aws;
+mod case;
+mod clock;
+pub(crate) mod config;
+mod differs;
+mod envelope;
+mod mail;
+mod signals;
+mod world;
+
+use std::fmt::Write as _;
+
+pub(crate) use self::{
+    aws::Aws,
+    case::{Case, cases},
+    clock::{Looked, SOON, eventually, from_now, instant},
+    differs::{holds, same, short},
+    mail::{MailBox, listed},
+    signals::{Signal, Signals},
+    world::{Answer, World, answer, end, hurt_world, world},
+};
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

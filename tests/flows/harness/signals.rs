@@ -1,0 +1,162 @@
+//! The stream out: one reader takes everything off the FIFO queue and files it by subject.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+
+use super::{Aws, SOON, envelope};
+
+/// The most signals that an error message lists.
+const LISTED: usize = 12;
+
+/// One message of the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Signal {
+    /// The `CloudEvents` object.
+    pub(crate) event: Value,
+    /// The length of its text.
+    pub(crate) bytes: usize,
+    /// The message's attribute `test`, a text.
+    pub(crate) test: Value,
+}
+
+impl Signal {
+    /// The last segment but one of its type: `scheduled`, `start_ramp_down`, `data`.
+    pub(crate) fn kind(&self) -> &str {
+        let kind = self.event["type"].as_str().unwrap_or_default();
+        kind.strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or(kind)
+    }
+
+    /// `data.dispatch`.
+    pub(crate) fn dispatch(&self) -> &Value {
+        &self.event["data"]["dispatch"]
+    }
+}
+
+/// What has come so far.
+#[derive(Debug, Default)]
+struct Filed {
+    by_subject: BTreeMap<String, Vec<Signal>>,
+    /// The queue's names of messages that are filed: one that could not be deleted comes again.
+    messages: BTreeSet<String>,
+    /// What is wrong with signals that came, whoever waits for them.
+    faults: Vec<String>,
+    /// How many signals the tests have accounted for.
+    expected: BTreeMap<String, usize>,
+}
+
+/// The signals, as they come in.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    filed: Arc<Mutex<Filed>>,
+    changed: watch::Receiver<u64>,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+fn lock(filed: &Mutex<Filed>) -> MutexGuard<'_, Filed> {
+    // Nothing is left half done by a panic elsewhere.
+    filed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Signals {
+    /// Begins to read.
+    pub(crate) fn read(aws: Aws, queue: String) -> Self {
+        let filed = Arc::new(Mutex::new(Filed::default()));
+        let (tell, changed) = watch::channel(0);
+        let into = filed.clone();
+        let reader = tokio::spawn(async move {
+            loop {
+                match aws.take(&queue).await {
+                    Ok(messages) => {
+                        let mut filed = lock(&into);
+                        for message in &messages {
+                            file(&mut filed, message);
+                        }
+                    }
+                    // The emulator is suspended at times, and ends at some time.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+                }
+                tell.send_modify(|count| *count += 1);
+            }
+        });
+        Self { filed, changed, reader }
+    }
+
+    /// Waits until the subject has exactly `count` signals and returns them.
+    pub(crate) async fn of(&self, subject: &str, count: usize) -> Result<Vec<Signal>> {
+        self.within(SOON, subject, count).await
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn within(&self, patience: Duration, subject: &str, count: usize) -> Result<Vec<Signal>> {
+        {
+            let mut filed = lock(&self.filed);
+            let expected = filed.expected.entry(subject.to_owned()).or_default();
+            *expected = count.max(*expected);
+        }
+        let mut changed = self.changed.clone();
+        let arrived = timeout(patience, changed.wait_for(|_| self.count(subject) >= count)).await;
+        let came = lock(&self.filed).by_subject.get(subject).cloned().unwrap_or_default();
+        match arrived {
+            Ok(Ok(_)) if came.len() == count => Ok(came),
+            Ok(Err(_)) => bail!("the reader of the signals has ended"),
+            _ => bail!("{subject}: {} signals, expected {count}:{}", came.len(), listed(&came)),
+        }
+    }
+
+    fn count(&self, subject: &str) -> usize {
+        lock(&self.filed).by_subject.get(subject).map_or(0, Vec::len)
+    }
+
+    /// What nobody accounted for: signals that no test waited for, and signals that are wrong in themselves.
+    pub(crate) fn unaccounted(&self) -> Vec<String> {
+        let filed = lock(&self.filed);
+        let surplus = filed.by_subject.iter().filter_map(|(subject, came)| {
+            let expected = filed.expected.get(subject).copied().unwrap_or_default();
+            (came.len() > expected)
+                .then(|| format!("{subject}: {} signals, expected {expected}:{}", came.len(), listed(came)))
+        });
+        surplus.chain(filed.faults.iter().cloned()).collect()
+    }
+}
+
+fn file(filed: &mut Filed, message: &Value) {
+    if !filed.messages.insert(message["MessageId"].to_string()) {
+        return;
+    }
+    let read = || -> Result<(String, Signal)> {
+        let text = message["Body"].as_str().context("a message without a body")?;
+        let event: Value = serde_json::from_str(text).context("a message that is not JSON")?;
+        let subject = event["subject"].as_str().context("an event without a subject")?.to_owned();
+        let bytes = text.len();
+        Ok((subject, Signal { event, bytes, test: message["MessageAttributes"]["test"]["StringValue"].clone() }))
+    };
+    let (subject, signal) = match read() {
+        Ok(read) => read,
+        Err(error) => {
+            filed.faults.push(format!("{error:#}"));
+            return;
+        }
+    };
+    let stream = filed.by_subject.entry(subject).or_default();
+    let faults = envelope::faults(message, &signal, stream.len() + 1);
+    stream.push(signal);
+    filed.faults.extend(faults);
+}
+
+fn listed(signals: &[Signal]) -> String {
+    let line = |signal: &Signal| format!("\n  {} {}", signal.event["id"], super::short(&signal.event));
+    signals.iter().take(LISTED).map(line).collect()
+}

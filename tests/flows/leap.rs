@@ -1,0 +1,370 @@
+//! Leap: whole dispatches in one notification, of meters or of groups, without number and without send time.
+
+use std::{collections::BTreeSet, slice::from_ref};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{SOON, Signal, World, cases, config, holds, world},
+    stub::Reply,
+};
+
+cases!("leap":
+    the_seeds_meters,
+    the_seeds_groups,
+    a_redelivery_publishes_nothing,
+    changed_content_is_settled_by_the_search,
+    an_old_notification_that_lands_late_changes_nothing,
+    a_cancel_is_settled_by_the_search,
+    a_withdrawn_event_is_first_seen,
+    five_thousand_meters_of_one_event_are_one_signal,
+    megabytes_travel_compressed,
+    test_notifications_are_tests,
+    one_bad_slot_among_good_ones,
+    pages_of_a_search_are_followed,
+);
+
+const SOURCE: &str = "leap";
+
+/// A slot of one meter, far in the future.
+pub(crate) fn slot(event: &str) -> Value {
+    json!({
+        "meter_event_id": event, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
+        "cancelled": false, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
+        "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"], "energy_kw": 10.0,
+    })
+}
+
+/// A real notification of one meter.
+pub(crate) fn notification(slots: &[Value]) -> Value {
+    json!({
+        "integration_test_notification": false, "communication_test": false,
+        "meter_dispatches": [{"meter_id": "meter-1", "timeslots": slots}],
+    })
+}
+
+/// The search's answer: the same items under another name.
+fn found(slots: &[Value]) -> Reply {
+    Reply::Json(json!({"results": [{"meter_id": "meter-1", "timeslots": slots}], "next_page_token": null}))
+}
+
+fn with(mut slot: Value, name: &str, value: Value) -> Value {
+    slot[name] = value;
+    slot
+}
+
+fn seed(text: &str) -> Result<Value> {
+    serde_json::from_str(text).context("the seed's notification is not JSON")
+}
+
+fn only(signals: &[Signal]) -> Result<&Value> {
+    signals.first().map(Signal::dispatch).context("no signal")
+}
+
+async fn the_seeds_meters() -> Result<()> {
+    let world = world().await?;
+    let body = seed(include_str!("../../crates/providers/src/leap/fixtures/notification_meter.json"))?;
+    for _ in 0..2 {
+        world.accepted(SOURCE, &body).await?;
+    }
+    let target = |request: &Value| json!([{"id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "name": null, "external_id": null, "request": request}]);
+    let event = |start: &str, end: &str, request: Value| {
+        json!({
+            "provider": "leap", "status": "ended", "version": 1, "test": true, "test_reason": "integration",
+            "start": start, "end": end, "targets": target(&request), "request": request,
+        })
+    };
+    let reduce = |watts: u32| json!({"kind": "reduce", "watts": watts});
+    let day = |hour: u32| format!("2023-06-05T{hour:02}:00:00Z");
+    let expected = [
+        ("11", event(&day(0), &day(1), reduce(10_000)), json!({"priority": 1, "voluntary": false})),
+        ("22", event(&day(1), &day(2), reduce(20_000)), json!({"priority": 1, "voluntary": false})),
+        ("33", event(&day(1), &day(5), json!({"kind": "reduce_max"})), json!({"priority": 3, "voluntary": true})),
+    ];
+    for (number, expected, flags) in expected {
+        let subject = format!("leap/{number}cfced0-16f4-4fb7-b72e-5ff939ae541e");
+        let signals = world.signals.of(&subject, 1).await?;
+        ensure!(signals[0].kind() == "dispatch.ended", "{subject} is {}", signals[0].kind());
+        holds(&subject, only(&signals)?, &expected)?;
+        holds(&subject, only(&signals)?, &flags)?;
+    }
+    let signals = world.signals.of("leap/33cfced0-16f4-4fb7-b72e-5ff939ae541e", 1).await?;
+    let told = json!({
+        "programs": [{"name": "ELRP", "market": null, "type": null, "timezone": null}],
+        "details": {"performance_compensation_cap": "grid-exports-allowed", "dispatch_event_types": ["standard"]},
+    });
+    holds("the third", only(&signals)?, &told)
+}
+
+async fn the_seeds_groups() -> Result<()> {
+    let world = world().await?;
+    let body = seed(include_str!("../../crates/providers/src/leap/fixtures/notification_group.json"))?;
+    for _ in 0..2 {
+        world.accepted(SOURCE, &body).await?;
+    }
+    let meters = |first: char, second: char| {
+        let meter = |letter: char| json!({"id": format!("{letter}{letter}ae2779-e392-4f00-b0cf-32e716204f78"), "name": null, "external_id": null, "request": null});
+        json!([meter(first), meter(second)])
+    };
+    let mut first = meters('a', 'b');
+    first[0]["id"] = json!("abae2779-e392-4f00-b0cf-32e716204f78");
+    first[1]["id"] = json!("bbae2779-e392-4f00-b0cf-32e716204f78");
+    let second = meters('c', 'd');
+    // The watts are the group's, once; a meter has no share of its own.
+    let expected = [
+        (
+            "114751e8-c0df-4d69-8a4f-9e7cebef1f84",
+            json!({"request": {"kind": "reduce", "watts": 8_000}, "targets": first, "priority": 2, "voluntary": false}),
+        ),
+        (
+            "224751e8-c0df-4d69-8a4f-9e7cebef1f84",
+            json!({"request": {"kind": "reduce_max"}, "targets": first, "priority": 3, "voluntary": true}),
+        ),
+        (
+            "334751e8-c0df-4d69-8a4f-9e7cebef1f84",
+            json!({"request": {"kind": "reduce", "watts": 12_000}, "targets": second, "priority": 2, "voluntary": false}),
+        ),
+    ];
+    for (id, expected) in expected {
+        let signals = world.signals.of(&format!("leap/{id}"), 1).await?;
+        holds(id, only(&signals)?, &expected)?;
+        let status = json!({"status": "ended", "test": true, "test_reason": "integration", "id": id});
+        holds(id, only(&signals)?, &status)?;
+    }
+    Ok(())
+}
+
+async fn a_redelivery_publishes_nothing() -> Result<()> {
+    let world = world().await?;
+    let body = notification(&[slot("again")]);
+    for _ in 0..5 {
+        world.accepted(SOURCE, &body).await?;
+    }
+    // The same said otherwise: the number as text, the reference left out, an unknown field.
+    let mut other = with(slot("again"), "energy_kw", json!("10"));
+    other["something_new"] = json!({"a": 1});
+    world.accepted(SOURCE, &notification(&[other])).await?;
+    world.signals.of("leap/again", 1).await?;
+    world.at_the_end(|world| async move {
+        let asked = world.stub.asked("again");
+        ensure!(asked.is_empty(), "an unchanged redelivery was searched for {} times", asked.len());
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn changed_content_is_settled_by_the_search() -> Result<()> {
+    let world = world().await?;
+    world.accepted(SOURCE, &notification(&[slot("changed")])).await?;
+    world.signals.of("leap/changed", 1).await?;
+    let newer = with(slot("changed"), "energy_kw", json!(25.5));
+    world.stub.answer("changed", found(&[slot("another"), newer.clone()]));
+    world.accepted(SOURCE, &notification(&[newer])).await?;
+    let signals = world.signals.of("leap/changed", 2).await?;
+    ensure!(signals[1].kind() == "dispatch.updated", "{}", signals[1].event);
+    holds("the update", signals[1].dispatch(), &json!({"request": {"kind": "reduce", "watts": 25_500}, "version": 2}))?;
+
+    let asked = world.stub.asked_times("changed", 1, SOON).await?;
+    let search = &asked[0];
+    ensure!(search.method == "POST" && search.path == "/v2/dispatch/meter/search", "{search:?}");
+    ensure!(search.key == format!("Bearer {}", config::api_key(SOURCE)), "{search:?}");
+    ensure!(search.body["exclude_real_time_events"] == json!(false), "{}", search.body);
+    let instant = |name: &str| -> Result<jiff::Timestamp> {
+        Ok(search.body[name].as_str().with_context(|| format!("no {name}"))?.parse()?)
+    };
+    let span = instant("end_date")?.duration_since(instant("start_date")?);
+    ensure!(span.as_hours() > 0 && span.as_hours() <= 31 * 24, "the search spans {span}");
+    Ok(())
+}
+
+async fn an_old_notification_that_lands_late_changes_nothing() -> Result<()> {
+    let world = world().await?;
+    let subject = "leap/late";
+    let newer = with(slot("late"), "energy_kw", json!(20));
+    world.accepted(SOURCE, &notification(&[slot("late")])).await?;
+    world.signals.of(subject, 1).await?;
+    world.stub.answer("late", found(from_ref(&newer)));
+    world.accepted(SOURCE, &notification(&[newer])).await?;
+    world.signals.of(subject, 2).await?;
+    // Leap sends the first one again: the search still says 20 kW.
+    world.accepted(SOURCE, &notification(&[slot("late")])).await?;
+    world.stub.asked_times("late", 2, SOON).await?;
+    // A genuine revert is the same body, and the search says so.
+    world.stub.answer("late", found(&[slot("late")]));
+    world.accepted(SOURCE, &notification(&[slot("late")])).await?;
+    let signals = world.signals.of(subject, 3).await?;
+    let watts: Vec<_> = signals.iter().map(|signal| signal.dispatch()["request"]["watts"].clone()).collect();
+    ensure!(watts == [json!(10_000), json!(20_000), json!(10_000)], "{watts:?}");
+    Ok(())
+}
+
+async fn a_cancel_is_settled_by_the_search() -> Result<()> {
+    let world = world().await?;
+    let subject = "leap/cancel";
+    let cancelled = with(slot("cancel"), "cancelled", json!(true));
+    world.accepted(SOURCE, &notification(&[slot("cancel")])).await?;
+    world.signals.of(subject, 1).await?;
+    world.stub.answer("cancel", found(from_ref(&cancelled)));
+    for _ in 0..3 {
+        world.accepted(SOURCE, &notification(from_ref(&cancelled))).await?;
+    }
+    let signals = world.signals.of(subject, 2).await?;
+    ensure!(signals[1].kind() == "dispatch.cancelled", "{}", signals[1].event);
+    holds("the cancel", signals[1].dispatch(), &json!({"status": "cancelled", "version": 2}))?;
+    // The notification from before the cancel, redelivered.
+    world.accepted(SOURCE, &notification(&[slot("cancel")])).await?;
+    world.at_the_end(|world| async move { world.signals.of("leap/cancel", 2).await.map(drop) });
+    Ok(())
+}
+
+async fn a_withdrawn_event_is_first_seen() -> Result<()> {
+    let world = world().await?;
+    world.accepted(SOURCE, &notification(&[with(slot("withdrawn"), "cancelled", json!(true))])).await?;
+    let signals = world.signals.of("leap/withdrawn", 1).await?;
+    ensure!(signals[0].kind() == "dispatch.cancelled", "{}", signals[0].event);
+    Ok(())
+}
+
+/// The ids of all targets, whichever form they are written in, and how many there are with repetition.
+fn targets(dispatch: &Value) -> Result<(BTreeSet<String>, usize)> {
+    let (mut ids, mut count) = (BTreeSet::new(), 0);
+    for target in dispatch["targets"].as_array().context("no targets")? {
+        let many = target["ids"].as_array().cloned().unwrap_or_else(|| vec![target["id"].clone()]);
+        for id in many {
+            ids.insert(id.as_str().context("a target without an id")?.to_owned());
+            count += 1;
+        }
+    }
+    Ok((ids, count))
+}
+
+fn meter(index: usize) -> String {
+    format!("{index:08x}-7126-4ef7-b0a6-{:012x}", index * 7_919)
+}
+
+async fn all_of(world: &World, subject: &str, count: usize) -> Result<Value> {
+    let signals = world.signals.of(subject, 1).await?;
+    let dispatch = only(&signals)?;
+    let (ids, with_repetition) = targets(dispatch)?;
+    let expected: BTreeSet<String> = (0..count).map(meter).collect();
+    ensure!(ids == expected, "{} of {count} meters are there", ids.intersection(&expected).count());
+    ensure!(with_repetition == count, "{with_repetition} targets for {count} meters");
+    Ok(dispatch.clone())
+}
+
+async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
+    let world = world().await?;
+    let mut slot = slot("");
+    slot["market_group_event_id"] = json!("many-grouped");
+    let ids: Vec<String> = (0..5_000).map(meter).collect();
+    let body = json!({
+        "integration_test_notification": false, "communication_test": false,
+        "group_dispatches": [{"market_group_id": "group-1", "meter_ids": ids, "timeslots": [slot]}],
+    });
+    world.accepted(SOURCE, &body).await?;
+    let dispatch = all_of(&world, "leap/many-grouped", 5_000).await?;
+    holds("the group's", &dispatch, &json!({"request": {"kind": "reduce", "watts": 10_000}, "status": "scheduled"}))?;
+
+    // Each meter with its own slot of the event: megabytes, and a share for everyone.
+    let item = |index: usize| json!({"meter_id": meter(index), "timeslots": [slot_of(index, "many-metered")]});
+    let body = json!({
+        "integration_test_notification": false, "communication_test": false,
+        "meter_dispatches": (0..5_000).map(item).collect::<Vec<_>>(),
+    });
+    world.accepted(SOURCE, &body).await?;
+    let dispatch = all_of(&world, "leap/many-metered", 5_000).await?;
+    let shares: u64 = (0..5_000).map(|index| 1_000 * (1 + index % 3)).sum();
+    holds("the meters'", &dispatch, &json!({"request": {"kind": "reduce", "watts": shares}}))
+}
+
+/// A lean slot, with one of three shares.
+fn slot_of(index: usize, event: &str) -> Value {
+    json!({
+        "meter_event_id": event, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
+        "cancelled": false, "priority": 1, "is_voluntary": false, "programs": ["DRAM"], "energy_kw": 1 + index % 3,
+    })
+}
+
+async fn megabytes_travel_compressed() -> Result<()> {
+    let world = world().await?;
+    // 1.5 MB of many events; in a message of its own it would be half as much again.
+    let item = |index: usize| {
+        let mut slot = slot(&format!("bulk-{}", index / 2_000));
+        slot["note"] = json!("\"quoted\"");
+        json!({"meter_id": meter(index), "partner_reference": format!("ref {index}"), "timeslots": [slot]})
+    };
+    let body = json!({
+        "integration_test_notification": false, "communication_test": false,
+        "meter_dispatches": (0..4_000).map(item).collect::<Vec<_>>(),
+    });
+    let length = body.to_string().len();
+    ensure!((1_200_000..2_097_152).contains(&length), "the body is {length} bytes long");
+    world.accepted(SOURCE, &body).await?;
+    for event in ["bulk-0", "bulk-1"] {
+        let signals = world.signals.of(&format!("leap/{event}"), 1).await?;
+        let (ids, _) = targets(only(&signals)?)?;
+        ensure!(ids.len() == 2_000, "{event}: {} meters", ids.len());
+        let request = json!({"kind": "reduce", "watts": 20_000_000});
+        holds(event, only(&signals)?, &json!({"request": request}))?;
+    }
+    Ok(())
+}
+
+async fn test_notifications_are_tests() -> Result<()> {
+    let world = world().await?;
+    let flagged = |id: &str, integration: bool, communication: bool| {
+        let mut body = notification(&[slot(id)]);
+        body["integration_test_notification"] = json!(integration);
+        body["communication_test"] = json!(communication);
+        body
+    };
+    let expected = [
+        ("flag-none", false, false, json!({"test": false, "test_reason": null})),
+        ("flag-integration", true, false, json!({"test": true, "test_reason": "integration"})),
+        ("flag-communication", false, true, json!({"test": true, "test_reason": "communication"})),
+        ("flag-both", true, true, json!({"test": true})),
+    ];
+    for (id, integration, communication, expected) in expected {
+        world.accepted(SOURCE, &flagged(id, integration, communication)).await?;
+        let signals = world.signals.of(&format!("leap/{id}"), 1).await?;
+        holds(id, only(&signals)?, &expected)?;
+    }
+    Ok(())
+}
+
+async fn one_bad_slot_among_good_ones() -> Result<()> {
+    let world = world().await?;
+    let bad = with(slot("slot-bad"), "start_time", json!("soon"));
+    let nameless = with(slot(""), "meter_event_id", Value::Null);
+    world.accepted("lbox", &notification(&[slot("slot-good"), bad, nameless, json!(7), slot("slot-fine")])).await?;
+    for id in ["slot-good", "slot-fine"] {
+        world.signals.of(&format!("lbox/{id}"), 1).await?;
+    }
+    world.mail.one(SOON, &["quarantined", "lbox"]).await?;
+    Ok(())
+}
+
+async fn pages_of_a_search_are_followed() -> Result<()> {
+    let world = world().await?;
+    world.accepted(SOURCE, &notification(&[slot("paged")])).await?;
+    world.signals.of("leap/paged", 1).await?;
+    let newer = with(slot("paged"), "priority", json!(4));
+    let last = newer.clone();
+    world.stub.answer(
+        "paged",
+        Reply::with(move |seen| match seen.body["page_token"].as_str() {
+            None => json!({"results": [], "next_page_token": "second"}),
+            Some("second") => {
+                json!({"results": [{"meter_id": "meter-9", "timeslots": []}], "next_page_token": "third"})
+            }
+            _ => json!({"results": [{"meter_id": "meter-1", "timeslots": [last]}], "next_page_token": null}),
+        }),
+    );
+    world.accepted(SOURCE, &notification(&[newer])).await?;
+    let signals = world.signals.of("leap/paged", 2).await?;
+    holds("the update", signals[1].dispatch(), &json!({"priority": 4}))?;
+    let tokens: Vec<_> = world.stub.asked("paged").iter().map(|seen| seen.body["page_token"].clone()).collect();
+    ensure!(tokens == [Value::Null, json!("second"), json!("third")], "{tokens:?}");
+    Ok(())
+}

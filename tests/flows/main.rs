@@ -1,0 +1,58 @@
+//! Flows on the local stack: the real functions behind the real template, black box over HTTP, SQS and mail.
+//!
+//! Every case runs on a stack that the first one brings up: tools are installed and functions built as needed. Cases share it and
+//! tell themselves apart by sources and ids, so all of them run at once. `cargo test --test flows -- leap` runs some.
+
+mod chaos;
+mod door;
+mod evil;
+mod failing;
+mod harness;
+mod leap;
+mod nvgrid;
+mod openvolt;
+mod processes;
+mod sandbox;
+mod stub;
+mod voltus;
+
+use std::{process::ExitCode, sync::Arc};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::{Builder, Runtime};
+
+/// Cases wait far more than they work.
+const AT_ONCE: usize = 64;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
+    let runtime = Arc::new(Builder::new_multi_thread().enable_all().build()?);
+    let cases = [
+        // The slow ones first.
+        chaos::cases(),
+        failing::cases(),
+        door::cases(),
+        evil::cases(),
+        voltus::cases(),
+        leap::cases(),
+        nvgrid::cases(),
+        openvolt::cases(),
+        sandbox::cases(),
+    ];
+    let trials = cases.into_iter().flatten().map(|case| trial(case, runtime.clone())).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let wrong = runtime.block_on(harness::end());
+    let mut code = conclusion.exit_code();
+    if !wrong.is_empty() {
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), "after all cases:\n\n{}\n", wrong.join("\n\n"))?;
+        code = ExitCode::from(101);
+    }
+    Ok(code)
+}
+
+fn trial(case: harness::Case, runtime: Arc<Runtime>) -> Trial {
+    let harness::Case { name, run } = case;
+    Trial::test(name, move || runtime.block_on(run()).map_err(|error| Failed::from(format!("{error:#}"))))
+}

@@ -1,0 +1,46 @@
+//! A server that nobody has any business with.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// Counts who comes. Dropping it ends it.
+pub(crate) struct Foreign {
+    /// `host:port`.
+    pub(crate) host: String,
+    came: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Foreign {
+    pub(crate) async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
+        let host = listener.local_addr()?.to_string();
+        let came = Arc::new(AtomicUsize::new(0));
+        let count = came.clone();
+        let task = tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        Ok(Self { host, came, task })
+    }
+
+    /// How many connections there were.
+    pub(crate) fn came(&self) -> usize {
+        self.came.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,114 @@
+//! What the stub answers.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{Response, StatusCode, header},
+};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::Seen;
+
+/// An answer.
+#[derive(Clone)]
+pub(crate) enum Reply {
+    /// 200 with this.
+    Json(Value),
+    /// An error status, with `Retry-After` in seconds.
+    Fail(u16, Option<u32>),
+    /// 200 with these bytes and this type.
+    Raw(&'static str, Vec<u8>),
+    /// A redirect, with its status.
+    Redirect(u16, String),
+    /// The same, later.
+    Slow(Duration, Box<Reply>),
+    /// The same, once the gate is open.
+    Held(Gate, Box<Reply>),
+    /// What follows from the request.
+    With(Arc<dyn Fn(&Seen) -> Value + Send + Sync>),
+}
+
+/// Holds requests until it is opened; it stays open.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.close();
+    }
+
+    async fn passed(&self) {
+        // An error says that it is closed for ever as a semaphore, which is open as a gate.
+        drop(self.0.acquire().await);
+    }
+}
+
+impl Reply {
+    /// 200 with what a function makes of the request.
+    pub(crate) fn with(make: impl Fn(&Seen) -> Value + Send + Sync + 'static) -> Self {
+        Self::With(Arc::new(make))
+    }
+
+    /// Voltus' answer with one dispatch.
+    pub(crate) fn listed(dispatch: &Value) -> Self {
+        Self::Json(serde_json::json!({"dispatches": [dispatch], "page": 0, "perPage": 0}))
+    }
+
+    pub(super) async fn response(self, seen: &Seen) -> Response<Body> {
+        let mut reply = self;
+        loop {
+            reply = match reply {
+                Self::Slow(delay, inner) => {
+                    tokio::time::sleep(delay).await;
+                    *inner
+                }
+                Self::Held(gate, inner) => {
+                    gate.passed().await;
+                    *inner
+                }
+                other => return other.at_once(seen),
+            };
+        }
+    }
+
+    fn at_once(self, seen: &Seen) -> Response<Body> {
+        let json = |status: u16, body: &Value| {
+            let mut response = Response::new(Body::from(body.to_string()));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+            response
+        };
+        match self {
+            Self::Json(body) => json(200, &body),
+            Self::With(make) => json(200, &make(seen)),
+            Self::Fail(status, retry_after) => {
+                let mut response =
+                    json(status, &serde_json::json!({"message": "as the test wants it", "type": "error"}));
+                if let Some(seconds) = retry_after {
+                    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                }
+                response
+            }
+            Self::Raw(kind, bytes) => {
+                let mut response = Response::new(Body::from(bytes));
+                response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+                response
+            }
+            Self::Redirect(status, to) => {
+                let mut response = json(status, &Value::Null);
+                if let Ok(to) = to.parse() {
+                    response.headers_mut().insert(header::LOCATION, to);
+                }
+                response
+            }
+            // `response` has unwrapped these.
+            Self::Slow(_, inner) | Self::Held(_, inner) => inner.at_once(seen),
+        }
+    }
+}

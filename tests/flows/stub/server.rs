@@ -1,0 +1,154 @@
+//! The stub's server: one port for all providers, whose paths tell them apart.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Method, Response, Uri},
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::Reply;
+use crate::harness::{Looked, eventually, instant};
+
+/// A request.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) at: Instant,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: BTreeMap<String, String>,
+    /// Null where there is none.
+    pub(crate) body: Value,
+    /// The API key, wherever it stood.
+    pub(crate) key: String,
+    /// A dispatch, an event, a meter.
+    pub(crate) about: String,
+}
+
+#[derive(Default)]
+struct Script {
+    replies: BTreeMap<String, VecDeque<Reply>>,
+    seen: Vec<Seen>,
+}
+
+/// The server. Dropping it ends it.
+pub(crate) struct Stub {
+    /// Without a path and without a slash at the end.
+    pub(crate) base: String,
+    script: Arc<Mutex<Script>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
+    // A panic elsewhere leaves nothing half done in here.
+    script.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Stub {
+    pub(crate) async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free for the stub")?;
+        let base = format!("http://{}", listener.local_addr()?);
+        let script = Arc::new(Mutex::new(Script::default()));
+        let router = Router::new().fallback(handle).with_state(script.clone());
+        let task = tokio::spawn(async move {
+            // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
+            drop(axum::serve(listener, router).await);
+        });
+        Ok(Self { base, script, task })
+    }
+
+    /// Answers requests about it with these, in order; the last one stays. Before anything is said, it is not known (404).
+    pub(crate) fn answers(&self, about: &str, replies: impl IntoIterator<Item = Reply>) {
+        lock(&self.script).replies.insert(about.to_owned(), replies.into_iter().collect());
+    }
+
+    /// Answers all requests about it with this.
+    pub(crate) fn answer(&self, about: &str, reply: Reply) {
+        self.answers(about, [reply]);
+    }
+
+    /// Answers requests about each of these with what it is given.
+    pub(crate) fn answer_each(&self, ids: &[String], reply: impl Fn(&str) -> Reply) {
+        for id in ids {
+            self.answer(id, reply(id));
+        }
+    }
+
+    /// The requests about it so far.
+    pub(crate) fn asked(&self, about: &str) -> Vec<Seen> {
+        lock(&self.script).seen.iter().filter(|seen| seen.about == about).cloned().collect()
+    }
+
+    /// All requests so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        lock(&self.script).seen.clone()
+    }
+
+    /// Waits until it was asked about so often.
+    pub(crate) async fn asked_times(&self, about: &str, times: usize, within: Duration) -> Result<Vec<Seen>> {
+        eventually(within, &format!("{times} requests about {about}"), || async {
+            let asked = self.asked(about);
+            Ok(if asked.len() >= times {
+                Looked::There(asked)
+            } else {
+                Looked::NotYet(format!("{} requests", asked.len()))
+            })
+        })
+        .await
+    }
+}
+
+async fn handle(
+    State(script): State<Arc<Mutex<Script>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let query = uri.query().unwrap_or_default();
+    let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let path = uri.path().to_owned();
+    let seen =
+        Seen { at: instant(), about: about(&path, &query, &body), method, path, query, body, key: key(&headers) };
+    let reply = {
+        let mut script = lock(&script);
+        script.seen.push(seen.clone());
+        match script.replies.get_mut(&seen.about) {
+            Some(replies) if replies.len() > 1 => replies.pop_front(),
+            Some(replies) => replies.front().cloned(),
+            None => None,
+        }
+    };
+    reply.unwrap_or(Reply::Fail(404, None)).response(&seen).await
+}
+
+fn about(path: &str, query: &BTreeMap<String, String>, body: &Value) -> String {
+    let searched = |list: &str| body[list][0].as_str().map(str::to_owned);
+    let dispatch = || path.split_once("/dispatches/").map(|(_, id)| id.to_owned());
+    let meter = || query.get("meter_id").cloned();
+    let found = searched("meter_event_ids").or_else(|| searched("market_group_event_ids")).or_else(meter);
+    found.or_else(dispatch).unwrap_or_default()
+}
+
+fn key(headers: &HeaderMap) -> String {
+    let names = ["x-voltus-api-key", "x-api-key", "authorization"];
+    let key = names.iter().find_map(|name| headers.get(*name)?.to_str().ok());
+    key.unwrap_or_default().to_owned()
+}

@@ -1,0 +1,305 @@
+//! Voltus: thin webhooks, each of which means "look again".
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{SOON, World, cases, config, from_now, holds, listed, same, world},
+    stub::Reply,
+};
+
+cases!("voltus":
+    a_create_and_an_update_as_in_the_contract,
+    the_seeds_answer_is_published_once_and_ended,
+    a_cancel_stays_until_a_newer_authorization,
+    an_open_end_becomes_known_and_then_passes,
+    both_shapes_of_an_answer_are_read,
+    what_cannot_be_asked_is_unspecified,
+    an_update_alone_is_first_seen,
+    a_self_test_is_a_test,
+    an_unknown_event_is_looked_at_and_told,
+    details_are_no_news,
+);
+
+const SOURCE: &str = "voltus-prod";
+
+/// What Voltus sends.
+pub(crate) fn webhook(event: &str, id: &str) -> Value {
+    json!({"event": {"name": format!("dispatch.{event}")}, "resource": format!("/2022-04-15/dispatches/{id}")})
+}
+
+/// A dispatch of one site in ten minutes, for an hour.
+pub(crate) fn dispatch(id: &str, modification: u64) -> Value {
+    json!({
+        "id": id, "authorized": true, "test": false, "modification_number": modification,
+        "start_time": "2099-12-01T16:50:00Z", "end_time": "2099-12-01T17:50:00Z",
+        "program": {"id": 7, "name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity"},
+        "sites": [{"name": "My Site", "id": "d4z9", "customer_location_id": "here", "commitment": 5, "drop_by": 5}],
+    })
+}
+
+/// The dispatch with other fields.
+pub(crate) fn with(mut dispatch: Value, fields: Value) -> Value {
+    if let (Some(dispatch), Value::Object(fields)) = (dispatch.as_object_mut(), fields) {
+        dispatch.extend(fields);
+    }
+    dispatch
+}
+
+/// Has Voltus hold the dispatch and tell of it.
+pub(crate) async fn tell(world: &World, source: &str, event: &str, dispatch: &Value) -> Result<String> {
+    let id = dispatch["id"].as_str().context("a dispatch without an id")?;
+    world.stub.answer(id, Reply::listed(dispatch));
+    world.accepted(source, &webhook(event, id)).await
+}
+
+async fn a_create_and_an_update_as_in_the_contract() -> Result<()> {
+    let world = world().await?;
+    let mut dispatch = json!({
+        "id": "dkmq", "authorized": true, "test": false, "modification_number": 0,
+        "start_time": "2023-12-01T16:50:00Z",
+        "program": {"name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "ancillary_services"},
+        "sites": [{"name": "My Site", "id": "d4z9", "customer_location_id": "democustomerlocationid", "drop_by": 4, "commitment": 4}],
+    });
+    tell(&world, SOURCE, "create", &dispatch).await?;
+    world.signals.of("voltus-prod/dkmq", 1).await?;
+    dispatch["modification_number"] = json!(1);
+    dispatch["end_time"] = Value::Null;
+    dispatch["sites"][0]["commitment"] = json!(5);
+    tell(&world, SOURCE, "update", &dispatch).await?;
+    let signals = world.signals.of("voltus-prod/dkmq", 2).await?;
+
+    let expected = json!({
+        "specversion": "1.0", "id": "voltus-prod/dkmq#2", "source": "/gridbell/voltus-prod",
+        "type": "gridbell.dispatch.updated.v1", "subject": "voltus-prod/dkmq", "time": signals[1].event["time"],
+        "sequence": "2", "datacontenttype": "application/json",
+        "data": {"dispatch": {
+            "key": "voltus-prod/dkmq", "provider": "voltus", "source": "voltus-prod", "id": "dkmq", "version": 2,
+            "status": "scheduled", "test": false, "test_reason": null, "voluntary": false, "priority": null,
+            "start": "2023-12-01T16:50:00Z", "end": null,
+            "request": {"kind": "reduce", "watts": 5000},
+            "targets": [{"id": "d4z9", "name": "My Site", "external_id": "democustomerlocationid", "request": {"kind": "reduce", "watts": 5000}}],
+            "programs": [{"name": "A Program", "market": "CAISO", "type": "ancillary_services", "timezone": "PST"}],
+            "details": {"modification_number": 1}}},
+    });
+    same("the second signal", &signals[1].event, &expected)?;
+
+    let first = &signals[0].event;
+    ensure!(first["type"] == "gridbell.dispatch.scheduled.v1", "the first is {}", first["type"]);
+    holds(
+        "the first signal",
+        signals[0].dispatch(),
+        &json!({"version": 1, "status": "scheduled", "request": {"kind": "reduce", "watts": 4000}}),
+    )?;
+    let asked = world.stub.asked("dkmq");
+    let header = asked.iter().map(|seen| (seen.method.as_str(), seen.path.as_str(), seen.key.as_str()));
+    for request in header {
+        let key = config::api_key(SOURCE);
+        ensure!(request == ("GET", "/2022-04-15/dispatches/dkmq", key.as_str()), "{request:?}");
+    }
+    Ok(())
+}
+
+/// The answer of the seed document, its id aside: long over, two sites, without number and times of its own.
+async fn the_seeds_answer_is_published_once_and_ended() -> Result<()> {
+    let world = world().await?;
+    let site = |name: &str, id: &str, location: &str, kw: u32| json!({"name": name, "id": id, "customer_location_id": location, "drop_by": kw, "commitment": kw});
+    let dispatch = json!({
+        "id": "seed", "authorized": true, "test": false,
+        "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:00:00Z",
+        "program": {"name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "ancillary_services"},
+        "sites": [site("My Site", "d4z9", "democustomerlocationid", 5), site("Another Site", "9jeq", "democustomerlocationid2", 50)],
+    });
+    for event in ["create", "update", "update"] {
+        tell(&world, SOURCE, event, &dispatch).await?;
+    }
+    world.stub.asked_times("seed", 1, SOON).await?;
+    let signals = world.signals.of("voltus-prod/seed", 1).await?;
+    ensure!(signals[0].kind() == "dispatch.ended", "{}", signals[0].event);
+    holds(
+        "the signal",
+        signals[0].dispatch(),
+        &json!({
+            "status": "ended", "version": 1, "start": "2023-12-01T16:50:00Z", "end": "2023-12-01T17:00:00Z",
+            "request": {"kind": "reduce", "watts": 55_000},
+            "targets": [
+                {"id": "d4z9", "name": "My Site", "external_id": "democustomerlocationid", "request": {"kind": "reduce", "watts": 5_000}},
+                {"id": "9jeq", "name": "Another Site", "external_id": "democustomerlocationid2", "request": {"kind": "reduce", "watts": 50_000}},
+            ],
+        }),
+    )
+}
+
+async fn a_cancel_stays_until_a_newer_authorization() -> Result<()> {
+    let world = world().await?;
+    let subject = "voltus-prod/cancel";
+    let authorized =
+        |number: u64, authorized: bool| with(dispatch("cancel", number), json!({"authorized": authorized}));
+    tell(&world, SOURCE, "create", &authorized(0, true)).await?;
+    world.signals.of(subject, 1).await?;
+    tell(&world, SOURCE, "update", &authorized(1, false)).await?;
+    world.signals.of(subject, 2).await?;
+    // An answer out of an old cache, and the cancel once more: nothing.
+    tell(&world, SOURCE, "update", &authorized(0, true)).await?;
+    world.stub.asked_times("cancel", 3, SOON).await?;
+    tell(&world, SOURCE, "update", &authorized(1, false)).await?;
+    world.stub.asked_times("cancel", 4, SOON).await?;
+    tell(&world, SOURCE, "update", &authorized(2, true)).await?;
+    let signals = world.signals.of(subject, 3).await?;
+    let kinds: Vec<_> = signals.iter().map(|signal| (signal.kind(), signal.dispatch()["status"].clone())).collect();
+    let expected = [
+        ("dispatch.scheduled", json!("scheduled")),
+        ("dispatch.cancelled", json!("cancelled")),
+        ("dispatch.scheduled", json!("scheduled")),
+    ];
+    ensure!(kinds == expected, "{kinds:?}");
+    Ok(())
+}
+
+async fn an_open_end_becomes_known_and_then_passes() -> Result<()> {
+    let world = world().await?;
+    let subject = "voltus-prod/open";
+    let open =
+        |number: u64, end: Value| with(dispatch("open", number), json!({"start_time": from_now(-60), "end_time": end}));
+    let mut first = open(0, Value::Null);
+    let start = first["start_time"].clone();
+    if let Some(fields) = first.as_object_mut() {
+        fields.remove("end_time");
+    }
+    tell(&world, SOURCE, "create", &first).await?;
+    let signals = world.signals.of(subject, 1).await?;
+    holds("the first", signals[0].dispatch(), &json!({"status": "scheduled", "end": null, "start": start}))?;
+
+    let ahead = from_now(3_600);
+    tell(&world, SOURCE, "update", &with(open(1, json!(ahead)), json!({"start_time": start}))).await?;
+    let signals = world.signals.of(subject, 2).await?;
+    ensure!(signals[1].kind() == "dispatch.updated", "{}", signals[1].event);
+    holds("the second", signals[1].dispatch(), &json!({"status": "scheduled", "end": ahead}))?;
+
+    let past = from_now(-1);
+    tell(&world, SOURCE, "update", &with(open(2, json!(past)), json!({"start_time": start}))).await?;
+    let signals = world.signals.of(subject, 3).await?;
+    ensure!(signals[2].kind() == "dispatch.ended", "{}", signals[2].event);
+    holds("the third", signals[2].dispatch(), &json!({"status": "ended", "end": past, "version": 3}))
+}
+
+async fn both_shapes_of_an_answer_are_read() -> Result<()> {
+    let world = world().await?;
+    let bare = dispatch("shape-bare", 0);
+    world.stub.answer("shape-bare", Reply::Json(bare));
+    let other = dispatch("shape-other", 0);
+    let many = json!({"dispatches": [other, dispatch("shape-list", 0)], "page": 0, "perPage": 0});
+    world.stub.answer("shape-list", Reply::Json(many));
+    // The older samples have neither number nor end, and fractions of nine digits.
+    let old = json!({
+        "id": "shape-old", "authorized": true, "start_time": "2099-12-01T16:50:00.123456789+01:00",
+        "program": {}, "sites": [{"id": "d4z9", "commitment": "5.5", "name": "", "customer_location_id": ""}],
+    });
+    world.stub.answer("shape-old", Reply::Json(old));
+    for id in ["shape-bare", "shape-list", "shape-old"] {
+        world.accepted(SOURCE, &webhook("create", id)).await?;
+    }
+    for id in ["shape-bare", "shape-list"] {
+        let signals = world.signals.of(&format!("voltus-prod/{id}"), 1).await?;
+        holds(id, signals[0].dispatch(), &json!({"id": id, "request": {"kind": "reduce", "watts": 5_000}}))?;
+    }
+    let signals = world.signals.of("voltus-prod/shape-old", 1).await?;
+    let old = signals[0].dispatch();
+    holds("the old shape", old, &json!({"end": null, "request": {"kind": "reduce", "watts": 5_500}}))?;
+    let start = old["start"].as_str().unwrap_or_default();
+    ensure!(start.starts_with("2099-12-01T15:50:00.123456") && start.ends_with('Z'), "the start is {start}");
+    Ok(())
+}
+
+async fn what_cannot_be_asked_is_unspecified() -> Result<()> {
+    let world = world().await?;
+    let sites = |id: &str, commitments: &[Value]| {
+        let site = |(index, commitment): (usize, &Value)| json!({"id": format!("s{index}"), "name": "Site", "commitment": commitment});
+        with(dispatch(id, 0), json!({"sites": commitments.iter().enumerate().map(site).collect::<Vec<_>>()}))
+    };
+    let unspecified = json!({"kind": "unspecified"});
+    // Null is a word of the provider's: nobody is told. Numbers that cannot be are.
+    tell(&world, SOURCE, "create", &sites("null-kw", &[Value::Null])).await?;
+    tell(&world, SOURCE, "create", &sites("odd-kw", &[json!(-5), json!(100_000.5), json!(0.0125)])).await?;
+    let signals = world.signals.of("voltus-prod/null-kw", 1).await?;
+    holds("null", signals[0].dispatch(), &json!({"request": unspecified}))?;
+    ensure!(signals[0].dispatch()["targets"][0]["request"] == unspecified, "{}", signals[0].event);
+
+    let signals = world.signals.of("voltus-prod/odd-kw", 1).await?;
+    let requests: Vec<_> = (0..3).map(|site| signals[0].dispatch()["targets"][site]["request"].clone()).collect();
+    let half_to_even = json!({"kind": "reduce", "watts": 12});
+    ensure!(requests == [unspecified.clone(), unspecified.clone(), half_to_even], "{requests:?}");
+    ensure!(signals[0].dispatch()["request"] == unspecified, "{}", signals[0].event);
+    world.mail.one(SOON, &["quarantined", "voltus-prod/odd-kw"]).await?;
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["null-kw"]).await?;
+        ensure!(told.is_empty(), "a null commitment was told:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn an_update_alone_is_first_seen() -> Result<()> {
+    let world = world().await?;
+    tell(&world, SOURCE, "update", &dispatch("late", 3)).await?;
+    tell(&world, SOURCE, "update", &with(dispatch("gone", 1), json!({"authorized": false}))).await?;
+    // Withdrawn and over: cancelled.
+    let both = json!({"authorized": false, "start_time": from_now(-600), "end_time": from_now(-60)});
+    tell(&world, SOURCE, "update", &with(dispatch("gone-by", 1), both)).await?;
+    let expected = [("late", "dispatch.scheduled"), ("gone", "dispatch.cancelled"), ("gone-by", "dispatch.cancelled")];
+    for (id, kind) in expected {
+        let signals = world.signals.of(&format!("voltus-prod/{id}"), 1).await?;
+        ensure!(signals[0].kind() == kind, "{id} is {}", signals[0].kind());
+        holds(id, signals[0].dispatch(), &json!({"version": 1}))?;
+    }
+    Ok(())
+}
+
+async fn a_self_test_is_a_test() -> Result<()> {
+    let world = world().await?;
+    tell(&world, SOURCE, "create", &with(dispatch("self-test", 0), json!({"test": true}))).await?;
+    let signals = world.signals.of("voltus-prod/self-test", 1).await?;
+    holds("the signal", signals[0].dispatch(), &json!({"test": true, "test_reason": "self"}))
+}
+
+async fn an_unknown_event_is_looked_at_and_told() -> Result<()> {
+    let world = world().await?;
+    world.stub.answer("unknown-event", Reply::listed(&dispatch("unknown-event", 0)));
+    for _ in 0..3 {
+        world.accepted("vbox", &webhook("paused", "unknown-event")).await?;
+    }
+    world.signals.of("vbox/unknown-event", 1).await?;
+    let mail = world.mail.one(SOON, &["unknown-event", "dispatch.paused"]).await?;
+    ensure!(mail.text.contains("vbox"), "{}", mail.text);
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["unknown-event", "dispatch.paused"]).await?;
+        ensure!(told.len() == 1, "one name, one mail:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+/// A provider's further fields are passed on verbatim; that they change is no news by itself.
+async fn details_are_no_news() -> Result<()> {
+    let world = world().await?;
+    let metadata = |number: u64, metadata: &str| -> Result<Value> {
+        let metadata: Value = serde_json::from_str(metadata)?;
+        Ok(with(dispatch("details", number), json!({"metadata": metadata})))
+    };
+    tell(&world, SOURCE, "create", &metadata(0, r#"{"note":"first","π":3.140,"big":12345678901234567890123}"#)?)
+        .await?;
+    let signals = world.signals.of("voltus-prod/details", 1).await?;
+    let details = signals[0].dispatch()["details"]["metadata"].to_string();
+    let verbatim = r#"{"note":"first","π":3.140,"big":12345678901234567890123}"#;
+    ensure!(details == verbatim, "the details are {details}");
+    tell(&world, SOURCE, "update", &metadata(1, r#"{"note":"second"}"#)?).await?;
+    world.stub.asked_times("details", 2, SOON).await?;
+    let moved = with(metadata(2, r#"{"note":"third"}"#)?, json!({"start_time": "2099-12-01T16:40:00Z"}));
+    tell(&world, SOURCE, "update", &moved).await?;
+    let signals = world.signals.of("voltus-prod/details", 2).await?;
+    let expected = json!({
+        "start": "2099-12-01T16:40:00Z",
+        "details": {"modification_number": 2, "program_id": 7, "metadata": {"note": "third"}},
+    });
+    holds("the second", signals[1].dispatch(), &expected)
+}
