@@ -21,6 +21,9 @@ const OVER_STAGE: &str = "over";
 /// A claim older than this is of somebody who died: an invocation is over by then.
 const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(60);
 
+/// After so many seconds a review is made up for that came too early.
+const REVIEW_AGAIN_S: u32 = 60;
+
 /// No incident sends more mails than this, whatever comes in through the door.
 const MAX_MAILS: usize = 6;
 
@@ -187,26 +190,27 @@ fn decide(known: Option<&Incident>, notice: &Notice, claim: &MailState) -> Decis
     match &notice.news {
         News::Happens { detail, stage, quiet_s } => happens(known, notice, (detail, stage, *quiet_s), claim),
         News::Over { detail } => over(known, notice, detail, claim),
-        News::Review => {
-            let Some(known) = known.filter(|known| known.status == IncidentStatus::Open) else {
-                return Decision::Nothing;
-            };
-            let Some(quiet_s) = known.quiet_s else { return Decision::Nothing };
-            let since_s = claim.claimed_at.duration_since(known.last_at).as_secs();
-            match i64::from(quiet_s) - since_s {
-                left_s if left_s > 0 => Decision::Later(u32::try_from(left_s).unwrap_or(quiet_s)),
-                _ => {
-                    let minutes = quiet_s.div_ceil(60);
-                    over(
-                        Some(known),
-                        notice,
-                        &format!("nothing more of it for {minutes} minutes; {} in all", known.count),
-                        claim,
-                    )
-                }
-            }
-        }
+        News::Review => known.map_or(Decision::Nothing, |known| review(known, notice, claim)),
     }
+}
+
+/// Time to see whether an incident has gone quiet, or whether the mail that says so died on the way.
+fn review(known: &Incident, notice: &Notice, claim: &MailState) -> Decision {
+    if known.status == IncidentStatus::Over {
+        return over(Some(known), notice, &known.detail, claim);
+    }
+    let Some(quiet_s) = known.quiet_s else { return Decision::Nothing };
+    let left_s = i64::from(quiet_s) - claim.claimed_at.duration_since(known.last_at).as_secs();
+    if left_s > 0 {
+        return Decision::Later(u32::try_from(left_s).unwrap_or(quiet_s));
+    }
+    // What nobody could be told of yet is not over: its mail is still being tried.
+    if known.mails.is_empty() || known.mails.values().any(|mail| mail.sent_at.is_none()) {
+        return Decision::Later(REVIEW_AGAIN_S);
+    }
+    let minutes = quiet_s.div_ceil(60);
+    let detail = format!("nothing more of it for {minutes} minutes; {} in all", known.count);
+    over(Some(known), notice, &detail, claim)
 }
 
 fn happens(
@@ -216,8 +220,8 @@ fn happens(
     claim: &MailState,
 ) -> Decision {
     let opened = known.is_none_or(|known| known.status == IncidentStatus::Over);
-    if opened && known.and_then(|known| known.over_at).is_some_and(|over_at| notice.at < over_at) {
-        return Decision::Nothing; // older than the news that it is over
+    if opened && known.and_then(|known| known.over_at).is_some_and(|over_at| notice.at <= over_at) {
+        return Decision::Nothing; // older than the news that it is over, or the last of it once more
     }
     let mut next = match known {
         Some(known) if !opened => Incident {
@@ -231,6 +235,7 @@ fn happens(
     };
     detail.clone_into(&mut next.detail);
     notice.about.clone_into(&mut next.about);
+    next.dispatch.clone_from(&notice.dispatch);
     let due = match next.mails.get(stage) {
         None => next.mails.len() < MAX_MAILS,
         Some(mail) => mail.sent_at.is_none() && claim.claimed_at.duration_since(mail.claimed_at) > CLAIM_LASTS,
@@ -239,7 +244,8 @@ fn happens(
         next.mails.insert(stage.to_owned(), claim.clone());
     }
     next.write.clone_from(&claim.owner);
-    let review_in_s = if opened { next.quiet_s } else { None };
+    // Once more with a mail that is made up for: whoever died over it may not have come to ask for the review.
+    let review_in_s = next.quiet_s.filter(|_| opened || due);
     Decision::Write { next: Box::new(next), mail: due.then(|| stage.to_owned()), review_in_s }
 }
 

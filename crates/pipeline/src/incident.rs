@@ -105,8 +105,9 @@ const QUIET_S: u32 = 900;
 impl Notice {
     /// The notice that a finding in a body or an answer calls for.
     pub fn of_finding(finding: Finding, source: &str, at: Timestamp) -> Self {
+        // Each of them is a mail of the source's one incident, so that whoever holds its token cannot open thousands.
         let happens = |kind, about: String, dispatch: Option<Subject>, detail: String| {
-            Self::happens(kind, source, about.clone(), at, detail).about_dispatch(dispatch).gathered_by(about)
+            Self::happens(kind, source, about.clone(), at, detail).about_dispatch(dispatch).mailed_as(&about)
         };
         match finding {
             Finding::Unreadable { part, reason } => {
@@ -134,11 +135,7 @@ impl Notice {
         let detail = format!(
             "the source sent an event of the unknown type {name:?}; what it means is not guessed, its body is kept"
         );
-        let mut notice = Self::happens(Kind::UnknownEvent, source, format!("{source}: {name}"), at, detail);
-        if let News::Happens { stage, .. } = &mut notice.news {
-            name.clone_into(stage);
-        }
-        notice
+        Self::happens(Kind::UnknownEvent, source, format!("{source}: {name}"), at, detail).mailed_as(name)
     }
 
     /// Something that nobody will call over by itself: it gathers by source and is over once it has gone quiet.
@@ -159,6 +156,15 @@ impl Notice {
     #[must_use]
     pub fn about_dispatch(mut self, dispatch: Option<Subject>) -> Self {
         self.dispatch = dispatch;
+        self
+    }
+
+    /// Has a mail of its own within the incident, once.
+    #[must_use]
+    pub fn mailed_as(mut self, name: &str) -> Self {
+        if let News::Happens { stage, .. } = &mut self.news {
+            name.clone_into(stage);
+        }
         self
     }
 

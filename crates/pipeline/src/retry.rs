@@ -97,7 +97,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             self.outlet.notice(&over, 0).await?;
             let notice = Notice::happens(Kind::DeadLetter, &work.source, work.about(), now, detail);
             self.deliveries.settled(&work).await?;
-            return self.put_aside(&work, &trouble, notice.gathered_by(work.about())).await;
+            return self.put_aside(&work, &trouble, notice.mailed_as(&work.about())).await;
         }
         let delay_s = self.delay_s(&work, &trouble, known.as_ref(), now);
         let next_at = now + SignedDuration::from_secs(i64::from(delay_s));
