@@ -314,7 +314,7 @@ fn what_crashes_the_hydrator_for_ever_is_told() {
     let world = failing(1, vec![well()]);
     world.fault("api.fetch", Toxic::CrashBefore, Times::Always);
     run_for(&world, 2 * 3_600);
-    assert_eq!(mail_subjects(&world), [format!("[gridbell] hydration-failing: voltus-prod, delivery d-1")]);
+    assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing: voltus-prod, delivery d-1"]);
     assert!(world.mails()[0].1.text.contains("died"), "{}", world.mails()[0].1.text);
 }
 
