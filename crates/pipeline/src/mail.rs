@@ -72,7 +72,7 @@ fn rows(incident: &Incident, occasion: Occasion, dispatch: Option<&(Status, Stat
     let mut rows: Vec<Row> = Vec::new();
     if let Some((status, statement)) = dispatch {
         rows.push(("Sites", sites(statement)));
-        rows.push(("By how much", vec![format!("{} in all", amount(Some(statement.request)))]));
+        rows.push(("By how much", vec![in_all(statement.request)]));
         rows.push(("From", instant(statement.start, statement)));
         rows.push((
             "To",
@@ -158,6 +158,13 @@ fn site(target: &Target) -> String {
     line
 }
 
+fn in_all(request: Request) -> String {
+    match request {
+        Request::Reduce { .. } | Request::Limit { .. } => format!("{} in all", amount(Some(request))),
+        Request::ReduceMax | Request::Unspecified => amount(Some(request)),
+    }
+}
+
 fn amount(request: Option<Request>) -> String {
     match request {
         Some(Request::Reduce { watts }) => format!("reduce by {}", kilowatts(watts)),
@@ -215,7 +222,8 @@ fn html(subject: &str, rows: &[Row]) -> String {
 }
 
 fn escape(text: &str) -> String {
-    html_escape::encode_safe(text).into_owned()
+    // Nothing stands in an attribute, so a slash stays a slash and a key can be searched for in the source of a mail.
+    html_escape::encode_text(text).into_owned()
 }
 
 /// What a provider wrote, on one line: a line break in a name must not forge a row or a header.
