@@ -5,5 +5,6 @@
 mod alert;
 mod common;
 mod hydrate;
+mod mail;
 mod receive;
 mod retry;

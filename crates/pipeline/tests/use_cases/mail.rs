@@ -1,0 +1,212 @@
+//! What a person reads at 3 a.m., word for word.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use pipeline::{
+    incident::{Incident, Kind, Notice},
+    mail::{Mail, Occasion, compose},
+    record::Record,
+};
+use serde_json::{Value, json};
+use sim::{Reply, World};
+
+use crate::common::{accepted, config, drain, leap, thin, voltus, world};
+
+const KINDS: [Kind; 8] = [
+    Kind::DispatchAtRisk,
+    Kind::HydrationFailing,
+    Kind::Quarantined,
+    Kind::UnknownEvent,
+    Kind::NotCompliant,
+    Kind::Credentials,
+    Kind::MissedDelivery,
+    Kind::DeadLetter,
+];
+
+/// A dispatch of Voltus as it stands in the table, its program in that zone.
+fn known(timezone: &str) -> Record {
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["program"]["timezone"] = json!(timezone);
+    answer["sites"].as_array_mut().unwrap().push(json!({
+        "id": "9jeq", "name": "Another Site", "customer_location_id": "", "commitment": null,
+    }));
+    stored(&answer)
+}
+
+fn stored(answer: &Value) -> Record {
+    let world = world(1);
+    world.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    drain(&world);
+    world.dispatches().get("voltus-prod/dkmq").expect("a record")
+}
+
+fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
+    let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
+    let subject = dispatch::Subject::from_stored(about);
+    let dispatch = about.contains('/').then_some(subject);
+    let source = about.split('/').next().unwrap().to_owned();
+    Incident {
+        incident: Notice::happens(kind, &source, about.to_owned(), at, String::new()).incident(),
+        revision: 1,
+        write: String::new(),
+        kind,
+        source,
+        about: about.to_owned(),
+        dispatch,
+        status: pipeline::incident::IncidentStatus::Open,
+        opened_at: at,
+        last_at: at,
+        over_at: None,
+        count: 3,
+        detail: detail.to_owned(),
+        quiet_s: None,
+        mails: std::collections::BTreeMap::new(),
+    }
+}
+
+fn mail(incident: &Incident, occasion: Occasion, record: Option<&Record>) -> Mail {
+    compose(&config(), incident, occasion, record).expect("somebody to tell")
+}
+
+fn shown(mail: &Mail) -> String {
+    let mut shown = String::new();
+    let Mail { from, to, subject, text, html } = mail;
+    writeln!(shown, "From: {from}\nTo: {}\nSubject: {subject}\n\n{text}\n{html}", to.join(", ")).unwrap();
+    shown
+}
+
+fn check(name: &str, mail: &Mail) {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "../snapshots" }, {
+        insta::assert_snapshot!(name, shown(mail));
+    });
+}
+
+#[test]
+fn every_kind_about_a_known_dispatch() {
+    let record = known("America/Los_Angeles");
+    for kind in KINDS {
+        let incident = incident(kind, "voltus-prod/dkmq", "the provider answered 500");
+        check(&format!("known-{kind}"), &mail(&incident, Occasion::Happens, Some(&record)));
+    }
+}
+
+#[test]
+fn every_kind_about_a_dispatch_that_is_not_known() {
+    for kind in KINDS {
+        let incident = incident(kind, "voltus-prod/dkmq", "the provider answered 500");
+        check(&format!("unknown-{kind}"), &mail(&incident, Occasion::Happens, None));
+    }
+}
+
+#[test]
+fn about_a_source() {
+    let incident = incident(Kind::Credentials, "voltus-prod", "the provider refused the API key (401)");
+    check("source-credentials", &mail(&incident, Occasion::Happens, None));
+}
+
+#[test]
+fn it_is_over() {
+    let incident = incident(Kind::HydrationFailing, "voltus-prod/dkmq", "it worked at attempt 7");
+    check("over-hydration-failing", &mail(&incident, Occasion::Over, Some(&known("America/Los_Angeles"))));
+}
+
+#[test]
+fn a_zone_that_is_none_is_said_to_be_none() {
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
+    check("zone-pst", &mail(&incident, Occasion::Happens, Some(&known("PST"))));
+    for none in ["", "UTC", "../../etc/passwd", "\u{0}", "Mars/Olympus"] {
+        let mail = mail(&incident, Occasion::Happens, Some(&known(none)));
+        assert!(mail.text.contains("2023-12-01 16:50:00 UTC"), "{}", mail.text);
+    }
+}
+
+#[test]
+fn a_dispatch_is_named_first_and_in_the_sites_own_words() {
+    let incident = incident(Kind::HydrationFailing, "voltus-prod/dkmq", "the provider answered 500");
+    let text = mail(&incident, Occasion::Happens, Some(&known("America/Los_Angeles"))).text;
+    let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {text}"));
+    let order = [
+        "My Site (democustomerlocationid): reduce by 5 kW",
+        "2023-12-01 16:50:00 UTC",
+        "2023-12-01 08:50:00 PST",
+        "2023-12-01 17:00:00 UTC",
+        "REAL",
+        "the provider answered 500",
+        "curtail by hand",
+    ];
+    assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{text}");
+}
+
+#[test]
+fn an_open_end_and_many_sites() {
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["end_time"] = Value::Null;
+    answer["sites"] =
+        (0..30).map(|n| json!({ "id": format!("s{n}"), "name": format!("Site {n}"), "commitment": n })).collect();
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
+    let mail = mail(&incident, Occasion::Happens, Some(&stored(&answer)));
+    assert!(mail.text.contains("not known yet") && mail.text.contains("and 10 more"), "{}", mail.text);
+    assert!(mail.text.contains("Site 19") && !mail.text.contains("Site 20"), "{}", mail.text);
+}
+
+#[test]
+fn what_a_provider_wrote_forges_neither_a_header_nor_a_row_nor_html() {
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: nobody curtails for it");
+    let mut incident = incident(Kind::UnknownEvent, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
+    incident.about = "voltus-prod: x\r\nBcc: evil@example.com".to_owned();
+    let mail = mail(&incident, Occasion::Happens, Some(&stored(&answer)));
+    assert!(!mail.subject.contains(['\r', '\n']), "{:?}", mail.subject);
+    assert_eq!(mail.text.lines().filter(|line| line.starts_with("Test or real:")).count(), 1, "{}", mail.text);
+    assert!(!mail.text.lines().any(|line| line.starts_with("Bcc")), "{}", mail.text);
+    assert!(!mail.html.contains("<script") && !mail.html.contains("<evil"), "{}", mail.html);
+    assert!(mail.text.contains("REAL"));
+}
+
+#[test]
+fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
+    let mut incident = incident(Kind::UnknownEvent, "voltus-prod", "d");
+    incident.about = "é".repeat(5_000);
+    let mail = mail(&incident, Occasion::Happens, None);
+    assert!(mail.subject.chars().count() < 220, "{}", mail.subject);
+}
+
+#[test]
+fn a_test_is_marked_in_the_subject_and_in_the_words() {
+    let world = test_world();
+    for (source, about) in [("voltus-sandbox", "voltus-sandbox/dkmq"), ("leap-prod", "leap-prod/e-1")] {
+        let incident = Incident { source: source.to_owned(), ..incident(Kind::HydrationFailing, about, "500") };
+        let record = world.dispatches().get(about);
+        let mail = mail(&incident, Occasion::Happens, record.as_ref());
+        assert_eq!(mail.subject, format!("[gridbell] [TEST] hydration-failing: {about}"));
+        assert!(mail.text.contains("TEST: nobody curtails for it"), "{}", mail.text);
+    }
+    // Nothing is known of it yet, and the source is a sandbox all the same.
+    let incident = incident(Kind::HydrationFailing, "voltus-sandbox/other", "500");
+    assert!(mail(&incident, Occasion::Over, None).subject.starts_with("[gridbell] [TEST] over: "));
+}
+
+fn test_world() -> World {
+    let world = world(1);
+    let mut push = leap("e-1", 10);
+    push["communication_test"] = json!(true);
+    accepted(&world, "leap-prod", &push.to_string());
+    drain(&world);
+    world
+}
+
+#[test]
+fn amounts_are_words() {
+    let words = |commitment: Value| {
+        let mut answer = voltus("dkmq", 0, 5);
+        answer["sites"][0]["commitment"] = commitment;
+        let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "d");
+        mail(&incident, Occasion::Happens, Some(&stored(&answer))).text
+    };
+    assert!(words(json!(5)).contains("reduce by 5 kW"));
+    assert!(words(json!(0.5)).contains("reduce by 0.500 kW"));
+    assert!(words(json!(1.25)).contains("reduce by 1.250 kW"));
+    assert!(words(Value::Null).contains("an amount that the provider does not name"));
+}
