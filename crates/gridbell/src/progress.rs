@@ -2,7 +2,10 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,7 +32,7 @@ pub trait Step: Send + Sync {
 
 /// Bars where standard error is a terminal, else plain lines.
 pub fn for_people() -> Arc<dyn Progress> {
-    if std::io::stderr().is_terminal() { Arc::new(Terminal(MultiProgress::new())) } else { Arc::new(Plain) }
+    if std::io::stderr().is_terminal() { Arc::new(Terminal::default()) } else { Arc::new(Plain) }
 }
 
 /// Shows nothing.
@@ -97,11 +100,34 @@ impl Step for PlainStep {
     }
 }
 
-struct Terminal(MultiProgress);
+/// The bars that are being drawn. Once all have ended they are let go, so that what is printed below them stays.
+#[derive(Default)]
+struct Screen {
+    bars: MultiProgress,
+    active: usize,
+}
+
+#[derive(Default)]
+struct Terminal(Arc<Mutex<Screen>>);
 
 struct TerminalStep {
+    screen: Arc<Mutex<Screen>>,
+    ended: AtomicBool,
     bar: ProgressBar,
     title: String,
+}
+
+impl TerminalStep {
+    fn end(&self) {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        screen.active -= 1;
+        if screen.active == 0 {
+            screen.bars = MultiProgress::new();
+        }
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -110,14 +136,21 @@ fn style(template: &str) -> ProgressStyle {
 
 impl Progress for Terminal {
     fn step(&self, title: &str) -> Box<dyn Step> {
-        let bar =
-            self.0.add(ProgressBar::new_spinner().with_style(style("{spinner:.cyan} {prefix:.bold} {wide_msg:.dim}")));
+        let mut screen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        screen.active += 1;
+        let bar = ProgressBar::new_spinner().with_style(style("{spinner:.cyan} {prefix:.bold} {wide_msg:.dim}"));
+        let bar = screen.bars.add(bar);
         bar.set_prefix(title.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
-        Box::new(TerminalStep { bar, title: title.to_owned() })
+        Box::new(TerminalStep {
+            screen: Arc::clone(&self.0),
+            ended: AtomicBool::new(false),
+            bar,
+            title: title.to_owned(),
+        })
     }
     fn note(&self, line: &str) {
-        drop(self.0.println(line));
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).bars.println(line));
     }
 }
 
@@ -136,6 +169,7 @@ impl Step for TerminalStep {
         self.bar.set_style(style("{prefix:.green} {wide_msg}"));
         self.bar.set_prefix(format!("✓ {}", self.title));
         self.bar.finish_with_message(text.to_owned());
+        self.end();
     }
 }
 
@@ -144,5 +178,6 @@ impl Drop for TerminalStep {
         if !self.bar.is_finished() {
             self.bar.abandon();
         }
+        self.end();
     }
 }

@@ -10,8 +10,6 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
-use crate::standins::times;
-
 /// Everything that the demo has seen, shared by those who watch and those who wait.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -94,12 +92,6 @@ impl Board {
     pub(super) fn note(&self, change: impl FnOnce(&mut Observed)) {
         change(&mut self.lock());
         self.changed.send_modify(|version| *version += 1);
-    }
-
-    /// A line of the timeline, as of now.
-    pub(super) fn line(&self, subject: &str, what: What, text: String) {
-        let line = Line { at: times::now(), subject: subject.to_owned(), what, text };
-        self.note(|seen| seen.timeline.push(line));
     }
 
     pub(super) fn check(&self, scenario: &str, what: impl Into<String>, problem: Option<String>) {

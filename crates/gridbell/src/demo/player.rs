@@ -4,17 +4,23 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::Value;
 use tokio::time::{Instant, interval};
 
 use super::{
-    board::{Board, Observed, What},
+    board::{Board, Line, Observed, What},
     check::holds,
     queue::Queue,
     scenario::{Content, Door, Fails, Names, Scenario, Step},
 };
-use crate::{config::Provider, local::Description, progress::Progress, standins::StandIns};
+use crate::{
+    config::Provider,
+    local::Description,
+    progress::Progress,
+    standins::{StandIns, times},
+};
 
 /// How often the queues are asked whether they are idle.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -38,7 +44,7 @@ impl Stage<'_> {
             let mut memory = Memory::default();
             for (index, step) in scenario.steps.iter().enumerate() {
                 shown.at(&step.says);
-                if let Err(error) = self.step(scenario, step, &mut memory).await {
+                if let Err(error) = self.step(scenario, index, &mut memory).await {
                     let what = format!("step {}, {}", index + 1, step.says);
                     self.board.check(&scenario.name, what, Some(format!("{error:#}")));
                     return;
@@ -49,7 +55,8 @@ impl Stage<'_> {
         join_all(plays).await;
     }
 
-    async fn step(&self, scenario: &Scenario, step: &Step, memory: &mut Memory) -> Result<()> {
+    async fn step(&self, scenario: &Scenario, index: usize, memory: &mut Memory) -> Result<()> {
+        let step = &scenario.steps[index];
         let provider = self.provider(scenario)?;
         let body = match (&step.send, step.again) {
             (Some(content), _) => Some(content.body(&self.names)?),
@@ -65,7 +72,8 @@ impl Stage<'_> {
         }
         if let Some(body) = body {
             let sends = (0..step.again.unwrap_or(1)).map(|_| self.send(scenario, step, &body));
-            join_all(sends).await.into_iter().collect::<Result<()>>()?;
+            let sent = join_all(sends).await.into_iter().collect::<Result<Vec<Sent>>>()?;
+            self.note_sent(scenario, index, &sent);
             memory.body = body;
         }
         self.wait_for_products(scenario, step, memory).await
@@ -99,7 +107,7 @@ impl Stage<'_> {
     }
 
     /// Posts a webhook as the provider does, and compares the answer.
-    async fn send(&self, scenario: &Scenario, step: &Step, body: &str) -> Result<()> {
+    async fn send(&self, scenario: &Scenario, step: &Step, body: &str) -> Result<Sent> {
         let source = &self.description.sources[&scenario.source];
         let url = match step.door {
             None => source.url.clone(),
@@ -108,25 +116,32 @@ impl Stage<'_> {
             }
             Some(Door::UnknownSource) => format!("{}/hooks/nobody/{}", self.description.webhook_base, "0".repeat(43)),
         };
-        let began = Instant::now();
+        let (at, began) = (times::now(), Instant::now());
         let request = self.http.post(url).timeout(Duration::from_secs(30)).header("content-type", "application/json");
         // The address holds a token, so an error is told without it.
         let response = request.body(body.to_owned()).send().await.map_err(reqwest::Error::without_url)?;
         let status = response.status().as_u16();
         let answer = response.text().await.map_err(reqwest::Error::without_url)?;
-        for subject in scenario.concerned(step) {
-            let text = format!("{}: {status} after {} ms", step.says, began.elapsed().as_millis());
-            self.board.line(&subject, What::Webhook, text);
-        }
+        let took = began.elapsed();
         let read: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
         let problem = if status == step.answer.status {
             holds(&step.answer.body, &read).map(|problem| format!("the answer {answer}: {problem}"))
         } else {
             Some(format!("{status} {answer}"))
         };
-        let what = format!("{}: answered with {}", step.says, step.answer.status);
-        self.board.check(&scenario.name, what, problem);
-        Ok(())
+        Ok(Sent { at, status, took, problem })
+    }
+
+    /// One check and one line of the timeline for the sends of a step.
+    fn note_sent(&self, scenario: &Scenario, index: usize, sent: &[Sent]) {
+        let step = &scenario.steps[index];
+        let problem = sent.iter().find_map(|sent| sent.problem.clone());
+        self.board.check(&scenario.name, format!("{}: answered with {}", step.says, step.answer.status), problem);
+        let (Some(first), Some(slowest)) = (sent.first(), sent.iter().map(|sent| sent.took).max()) else { return };
+        let text = format!("{}: {} after {} ms", step.says, first.status, slowest.as_millis());
+        let line = |subject| Line { at: first.at, subject, what: What::Webhook, text: text.clone() };
+        let lines: Vec<Line> = scenario.concerned(index).into_iter().map(line).collect();
+        self.board.note(|seen| seen.timeline.extend(lines));
     }
 
     async fn wait_for_products(&self, scenario: &Scenario, step: &Step, memory: &mut Memory) -> Result<()> {
@@ -178,4 +193,12 @@ struct Memory {
     body: String,
     /// Signals expected so far, by subject.
     due: BTreeMap<String, usize>,
+}
+
+/// A webhook that was answered.
+struct Sent {
+    at: Timestamp,
+    status: u16,
+    took: Duration,
+    problem: Option<String>,
 }

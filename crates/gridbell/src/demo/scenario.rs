@@ -152,14 +152,20 @@ impl Scenario {
         self.subjects_of(&self.steps)
     }
 
-    /// The subjects that a step is about: those of its signals, else the scenario's, else the source.
-    pub(super) fn concerned(&self, step: &Step) -> Vec<String> {
-        let own = self.subjects_of(std::slice::from_ref(step));
-        let asked = || self.asked.keys().map(|about| format!("{}/{about}", self.source)).collect();
-        [own, self.subjects(), asked(), vec![self.source.clone()]]
-            .into_iter()
-            .find(|subjects| !subjects.is_empty())
-            .unwrap_or_default()
+    /// The subjects that a step is about: those of its signals, else of the steps before, else of all, else the source.
+    pub(super) fn concerned(&self, index: usize) -> Vec<String> {
+        let of = |steps: Option<&[Step]>| self.subjects_of(steps.unwrap_or_default());
+        let asked = self.asked.keys().map(|about| format!("{}/{about}", self.source)).collect();
+        [
+            of(self.steps.get(index..=index)),
+            of(self.steps.get(..index)),
+            self.subjects(),
+            asked,
+            vec![self.source.clone()],
+        ]
+        .into_iter()
+        .find(|subjects| !subjects.is_empty())
+        .unwrap_or_default()
     }
 
     fn subjects_of(&self, steps: &[Step]) -> Vec<String> {

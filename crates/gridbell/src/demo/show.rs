@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -13,6 +13,9 @@ use super::{
 
 /// Lines of a mail that are shown.
 const MAIL_LINES: usize = 14;
+
+/// The table's column of subjects.
+const SUBJECT: usize = 1;
 
 /// Escape sequences, or none of them.
 #[derive(Debug, Clone, Copy)]
@@ -99,32 +102,34 @@ impl Report {
     fn table(&self) -> Table {
         let mut table = Table::new();
         let columns = if std::io::stdout().is_terminal() { table.width() } else { None };
-        table
-            .load_style(presets::UTF8_BORDERS_ONLY)
-            .set_header(["s", "subject", "#", "type", "what", "from", "to", "test"]);
-        if let Some(columns) = columns {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-        }
+        table.load_style(presets::NOTHING).set_header(["s", "subject", "#", "type", "asks or tells", "when, UTC"]);
         for signal in &self.signals {
             let data = data(&signal.event);
+            let test = if data["test"] == true { ", a test" } else { "" };
             table.add_row([
                 format!("{:.2}", self.since_start_s(signal.arrived_at)),
                 signal.text("subject").to_owned(),
                 signal.text("sequence").to_owned(),
                 short_kind(signal.text("type")).to_owned(),
-                gist(&signal.event),
-                when(&data["start"], ""),
-                when(&data["end"], if data["start"].is_string() { "open" } else { "" }),
-                data["test"].as_bool().filter(|test| *test).map_or_else(String::new, |_| "test".to_owned()),
+                gist(&signal.event) + test,
+                span(data, self.start),
             ]);
+        }
+        if let Some(columns) = columns {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+            // The subject alone gives way.
+            for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| *index != SUBJECT) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         table
     }
 }
 
-/// `gridbell.dispatch.scheduled.v1` → `dispatch.scheduled`.
+/// `gridbell.dispatch.scheduled.v1` → `scheduled`: the subject shows of what.
 pub(super) fn short_kind(kind: &str) -> &str {
-    kind.trim_start_matches("gridbell.").trim_end_matches(".v1")
+    let kind = kind.trim_start_matches("gridbell.").trim_end_matches(".v1");
+    ["dispatch.", "power.", "account."].iter().find_map(|prefix| kind.strip_prefix(prefix)).unwrap_or(kind)
 }
 
 /// `data`'s one member.
@@ -140,9 +145,17 @@ pub(super) fn gist(event: &Value) -> String {
         return format!("{} intervals, {sum} Wh", intervals.len());
     }
     let asked = [&data["request"], &data["target"]].into_iter().find(|asked| asked.is_object());
-    let Some(asked) = asked else { return data["event"].as_str().unwrap_or_default().to_owned() };
+    let Some(asked) = asked else { return shortened(&data["payload"].to_string()) };
     let kind = asked["kind"].as_str().unwrap_or_default().replace('_', " ");
     asked["watts"].as_u64().map_or(kind.clone(), |watts| format!("{kind} {}", power(watts)))
+}
+
+/// A text of at most 40 characters.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Watts as people write them.
@@ -161,10 +174,19 @@ fn power(watts: u64) -> String {
     }
 }
 
-/// An instant to the minute, in UTC.
-fn when(value: &Value, none: &str) -> String {
-    let instant = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    instant.map_or_else(|| none.to_owned(), |instant| instant.strftime("%Y-%m-%d %H:%MZ").to_string())
+/// From when to when, to the minute; the year and the second day only where they are needed.
+fn span(data: &Value, now: Timestamp) -> String {
+    let instant = |name: &str| data[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    let Some(start) = instant("start") else { return String::new() };
+    let written = |instant: Timestamp, format: &str| instant.strftime(format).to_string();
+    let differ = |a: Timestamp, b: Timestamp, format: &str| written(a, format) != written(b, format);
+    let day = if differ(start, now, "%Y") { "%Y-%m-%d %H:%M" } else { "%m-%d %H:%M" };
+    let end = match instant("end") {
+        None => "open".to_owned(),
+        Some(end) if differ(start, end, "%F") => written(end, "%m-%d %H:%M"),
+        Some(end) => written(end, "%H:%M"),
+    };
+    format!("{}–{end}", written(start, day))
 }
 
 #[cfg(test)]
@@ -185,7 +207,19 @@ mod tests {
         );
         check(json!({"power": {"target": {"kind": "limit", "watts": 1_000_001}}}), "limit 1.000001 MW");
         check(json!({"meter": {"intervals": [{"watt_hours": 5}, {"watt_hours": null}]}}), "2 intervals, 5 Wh");
-        check(json!({"account": {"event": "customer.created"}}), "customer.created");
-        check(json!({}), "");
+        check(json!({"account": {"payload": {"id": 1}}}), r#"{"id":1}"#);
+        check(json!({}), "null");
+    }
+    #[test]
+    fn spans_show_what_is_needed() {
+        let now = "2026-03-01T12:00:00Z".parse().expect("an instant");
+        let check = |start: Value, end: Value, expected: &str| {
+            assert_eq!(span(&json!({"start": start, "end": end}), now), expected);
+        };
+        check(json!("2026-03-01T14:00:00Z"), json!("2026-03-01T15:30:00Z"), "03-01 14:00–15:30");
+        check(json!("2026-03-01T23:00:00Z"), json!("2026-03-02T01:00:00Z"), "03-01 23:00–03-02 01:00");
+        check(json!("2023-06-05T00:00:00Z"), json!("2023-06-05T01:00:00Z"), "2023-06-05 00:00–01:00");
+        check(json!("2026-03-01T14:00:00Z"), json!(null), "03-01 14:00–open");
+        check(json!(null), json!(null), "");
     }
 }
