@@ -1,0 +1,91 @@
+//! Requests as the HTTP API hands them to the receiver (payload format 2.0), and the configuration that lets them in.
+
+use std::collections::BTreeMap;
+
+use gridbell::config::TokenHash;
+use serde_json::{Value, json};
+
+use crate::bodies::{ALL, Body, CREATE, PING};
+
+/// The token of every source in `events/gridbell.toml`. It guards nothing but samples.
+const TOKEN: &str = "token-of-the-events";
+
+/// A configuration for these events: every source admits the one token.
+pub(crate) fn configuration() -> String {
+    let hash = TokenHash::of(TOKEN);
+    let hash = hash.as_str();
+    let source = |provider: &str| {
+        let key = if provider == "nvgrid" {
+            String::new()
+        } else {
+            format!("api_key  = \"ssm:/gridbell/{provider}-demo\"\n")
+        };
+        format!("\n[sources.{provider}-demo]\nprovider = \"{provider}\"\n{key}token    = \"sha256:{hash}\"\n")
+    };
+    let sources: String = ["voltus", "leap", "nvgrid", "openvolt"].map(source).concat();
+    format!("# The sources of the payloads in this folder; their token is {TOKEN:?}.\n{sources}")
+}
+
+/// The receiver's events by name.
+pub(crate) fn receiver() -> BTreeMap<String, Value> {
+    let mut events: BTreeMap<String, Value> = ALL
+        .iter()
+        .map(|body| (format!("{}-{}", body.provider, body.name), request("POST", body, Some(TOKEN), None)))
+        .collect();
+    events.insert("token-in-header".to_owned(), request("POST", CREATE, None, Some(TOKEN)));
+    events.insert("wrong-token".to_owned(), request("POST", CREATE, Some("wrong"), None));
+    events.insert("wrong-method".to_owned(), request("GET", PING, Some(TOKEN), None));
+    let mut broken = request("POST", CREATE, Some(TOKEN), None);
+    broken["body"] = json!("{\"event\": ");
+    events.insert("broken-json".to_owned(), broken);
+    events
+}
+
+fn request(method: &str, body: &Body, path_token: Option<&str>, header_token: Option<&str>) -> Value {
+    let source = body.source();
+    let path = path_token.map_or_else(|| format!("/hooks/{source}"), |token| format!("/hooks/{source}/{token}"));
+    let route = if path_token.is_some() { "ANY /hooks/{source}/{token}" } else { "ANY /hooks/{source}" };
+    let mut headers = json!({
+        "content-type": "application/json",
+        "host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+        "user-agent": body.provider,
+        "x-forwarded-for": "203.0.113.7",
+        "x-forwarded-port": "443",
+        "x-forwarded-proto": "https",
+    });
+    let mut parameters = json!({ "source": source });
+    if let Some(token) = path_token {
+        parameters["token"] = json!(token);
+    }
+    if let Some(token) = header_token {
+        headers["x-api-key"] = json!(token);
+    }
+    json!({
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "pathParameters": parameters,
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "a1b2c3d4e5",
+            "domainName": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "a1b2c3d4e5",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.7",
+                "userAgent": body.provider,
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": route,
+            "stage": "$default",
+            "time": "01/Mar/2026:12:00:00 +0000",
+            "timeEpoch": 1_772_366_400_000_i64,
+        },
+        "body": body.text(),
+        "isBase64Encoded": false,
+    })
+}
