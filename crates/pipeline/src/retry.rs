@@ -112,19 +112,15 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             );
             return Ok(());
         }
-        self.tell(&pending, &trouble, now).await?;
+        self.tell(&pending, &trouble).await?;
         self.outlet.work(&pending.work, delay_s).await
     }
 
-    async fn tell(
-        &self,
-        Pending { work, next_at }: &Pending,
-        trouble: &Trouble,
-        now: Timestamp,
-    ) -> Result<(), PortError> {
+    async fn tell(&self, Pending { work, next_at }: &Pending, trouble: &Trouble) -> Result<(), PortError> {
         if trouble.kind == TroubleKind::Credentials {
             let detail = format!("{}; {} waits for it", trouble.detail, work.about());
-            let notice = Notice::happens(Kind::Credentials, &work.source, work.source.clone(), now, detail);
+            // As of the failure, not of its handling: meanwhile another dispatch's success may have ended the incident.
+            let notice = Notice::happens(Kind::Credentials, &work.source, work.source.clone(), trouble.at, detail);
             self.outlet.notice(&notice.until_over(), 0).await?;
         }
         if work.attempt < QUICK_ATTEMPTS {
@@ -135,7 +131,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             Task::Body(_) | Task::Packed(_) => None,
         };
         let detail = format!("{} (attempt {}; the next at {next_at:.0})", trouble.detail, work.attempt);
-        let notice = Notice::happens(Kind::HydrationFailing, &work.source, work.about(), now, detail);
+        let notice = Notice::happens(Kind::HydrationFailing, &work.source, work.about(), trouble.at, detail);
         self.outlet.notice(&notice.gathered_by(work.about()).about_dispatch(dispatch).until_over(), 0).await
     }
 

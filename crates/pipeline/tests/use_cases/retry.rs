@@ -119,6 +119,24 @@ fn a_refused_key_is_over_even_where_other_failures_followed() {
 }
 
 #[test]
+fn a_failure_from_before_it_was_over_opens_nothing() {
+    let world = failing(1, vec![Reply::Refused, well()]);
+    world.answers("voltus-prod", "/dispatches/late", [Reply::Refused, found(&voltus("late", 0, 5))]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "late"));
+    world.hydrate(world.take(Inner::Deliveries));
+    let mut failures = world.take(Inner::Retries);
+    let late = failures.split_off(1);
+    world.retry(failures);
+    drain(&world);
+    world.retry(late);
+    drain(&world);
+    assert_eq!(
+        mail_subjects(&world),
+        ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"]
+    );
+}
+
+#[test]
 fn a_fresh_dispatch_that_is_not_readable_yet_is_asked_for_again() {
     let empty = json!({ "dispatches": [], "page": 0, "perPage": 0 });
     let world = failing(1, vec![Reply::Missing, found(&empty), well()]);
