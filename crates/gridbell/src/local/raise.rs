@@ -1,6 +1,6 @@
 //! The parts of coming up that are not about one process: what is deployed where, and what `stack.json` says of it.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use url::Url;
@@ -52,6 +52,9 @@ pub(super) enum Place {
 
 pub(super) async fn place(options: &UpOptions, ground: &Ground, progress: &dyn Progress) -> Result<Place> {
     if let Some(endpoint) = &options.endpoint_url {
+        // Any answer will do: what is there shows when the stack is created. Building for nobody would take minutes.
+        let asked = ground.http.get(endpoint.clone()).timeout(Duration::from_secs(10)).send().await;
+        asked.with_context(|| format!("nothing answers at {endpoint}"))?;
         return Ok(Place::Foreign(endpoint.clone()));
     }
     let tools = ground.workspace.own().join("tools");
