@@ -8,3 +8,4 @@ mod hydrate;
 mod mail;
 mod receive;
 mod retry;
+mod walk;

@@ -1,0 +1,251 @@
+//! From the webhook to the signals, through every function, and the same again with each call of a port failing or dying once.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use sim::{Inner, Reply, Seed, Settled, Toxic, Webhook, World};
+
+use crate::common::{
+    TOKEN, announced, leap, leap_found, mail_subjects, power, published, readings, thin, voltus, world,
+};
+
+/// What a provider does in one step: what its API answers from now on, and the webhook that it sends.
+struct Step {
+    answers: Vec<(&'static str, Value)>,
+    source: &'static str,
+    body: String,
+}
+
+/// A provider sends until it is answered 2xx.
+fn post(world: &World, Step { answers, source, body }: &Step) {
+    for (about, answer) in answers {
+        world.answers(source, about, [Reply::Json(answer.to_string())]);
+    }
+    for _ in 0..5 {
+        let answer = world.post(Webhook { source, token: TOKEN, body }).answer();
+        match answer.map(|answer| answer.status) {
+            Some(200) => return,
+            Some(status) => assert_eq!(status, 503),
+            None => {}
+        }
+        world.advance(SignedDuration::from_secs(60));
+    }
+    panic!("the receiver never took it");
+}
+
+fn settled(world: &World) {
+    assert_eq!(world.settle(SignedDuration::from_hours(24)), Settled::Drained);
+}
+
+/// One step after the other, each worked off before the next.
+fn play(world: &World, steps: &[Step]) {
+    for step in steps {
+        post(world, step);
+        settled(world);
+    }
+}
+
+/// Created, changed, withdrawn, and called anew; the end lies beyond all delays.
+fn voltus_story() -> Vec<Step> {
+    let step = |event: &str, number: u64, commitment_kw: u64, authorized: bool| {
+        let mut answer = voltus("dkmq", number, commitment_kw);
+        answer["end_time"] = json!("2024-01-01T00:00:00Z");
+        answer["authorized"] = json!(authorized);
+        Step { answers: vec![("/dispatches/dkmq", answer)], source: "voltus-prod", body: thin(event, "dkmq") }
+    };
+    vec![
+        step("dispatch.create", 0, 5, true),
+        step("dispatch.update", 1, 7, true),
+        step("dispatch.update", 1, 7, true),
+        step("dispatch.update", 2, 7, false),
+        step("dispatch.update", 3, 9, true),
+    ]
+}
+
+/// Pushed, redelivered, updated, contradicted by a late redelivery, withdrawn.
+fn leap_story() -> Vec<Step> {
+    let far = |mut body: Value| {
+        body["meter_dispatches"][0]["timeslots"][0]["end_time"] = json!("2023-12-20T00:00:00Z");
+        body
+    };
+    let step = |pushed: Value, found_kw: u64, cancelled: bool| {
+        let mut found = far(leap_found("e-1", found_kw));
+        found["meter_dispatches"][0]["timeslots"][0]["cancelled"] = json!(cancelled);
+        Step { answers: vec![("/search", found)], source: "leap-prod", body: pushed.to_string() }
+    };
+    let mut cancelled = far(leap("e-1", 20));
+    cancelled["meter_dispatches"][0]["timeslots"][0]["cancelled"] = json!(true);
+    vec![
+        step(far(leap("e-1", 10)), 10, false),
+        step(far(leap("e-1", 10)), 10, false),
+        step(far(leap("e-1", 20)), 20, false),
+        step(far(leap("e-1", 10)), 20, false),
+        step(cancelled, 20, true),
+    ]
+}
+
+fn nvgrid_story() -> Vec<Step> {
+    let step =
+        |event, compliant| Step { answers: Vec::new(), source: "dc-1", body: power(event, compliant).to_string() };
+    vec![
+        step("start_ramp_down", false),
+        step("start_ramp_down", false),
+        step("end_ramp_down", false),
+        step("start_ramp_up", true),
+    ]
+}
+
+/// Two meters at once, the same delivery again, and an event of the account.
+fn openvolt_story() -> Vec<Step> {
+    let answers = || vec![("meter_id=m1&", readings("m1")), ("meter_id=m2&", readings("m2"))];
+    let data =
+        || Step { answers: answers(), source: "openvolt-prod", body: announced("dlv-1", &["m1", "m2"]).to_string() };
+    let event = json!({
+        "subscription_id": "s-1", "event_id": "customer.created", "event_timestamp": "2023-12-01T11:05:00Z",
+        "delivery_id": "dlv-2", "payload": { "id": "c-1" },
+    });
+    let account = Step { answers: Vec::new(), source: "openvolt-prod", body: event.to_string() };
+    vec![data(), data(), account]
+}
+
+/// Broken, unknown and half-readable bodies.
+fn odd_story() -> Vec<Step> {
+    let step = |source, body: String| Step { answers: Vec::new(), source, body };
+    let mut half = leap("e-9", 10);
+    half["meter_dispatches"][0]["timeslots"][0]["end_time"] = json!("2023-12-20T00:00:00Z");
+    half["meter_dispatches"].as_array_mut().unwrap().push(json!({ "meter_id": 7 }));
+    let mut unknown = step("voltus-prod", thin("dispatch.paused", "dkmq"));
+    unknown.answers = voltus_story().remove(0).answers;
+    vec![step("leap-prod", "[]".to_owned()), step("leap-prod", half.to_string()), unknown]
+}
+
+/// What came of it: the types by subject, what was kept, the mails without repetitions.
+type Outcome = (BTreeMap<String, Vec<String>>, Vec<String>, Vec<String>);
+
+fn outcome(world: &World) -> Outcome {
+    let types = published(world).into_iter().map(|(subject, stream)| (subject, stream.types)).collect();
+    let mut kept: Vec<String> = world.kept().into_values().map(|kept| kept.work.body().unwrap().unwrap()).collect();
+    let mut mails = mail_subjects(world);
+    for list in [&mut kept, &mut mails] {
+        list.sort();
+        list.dedup();
+    }
+    (types, kept, mails)
+}
+
+fn nothing_is_left(world: &World) {
+    for queue in [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::RetriesDead, Inner::AlertsDead] {
+        assert!(world.queued(queue).is_empty(), "{queue:?}: {:?}", world.queued(queue));
+    }
+    assert!(world.dispatches().all().iter().all(|record| record.outbox.is_empty()), "something is owed");
+}
+
+/// Plays a story in calm, then once for each call of a port and each thing that can go wrong with it.
+fn every_call_fails_once(steps: &[Step], expected: &[(&str, &[&str])]) {
+    let calm = world(1);
+    play(&calm, steps);
+    nothing_is_left(&calm);
+    let (types, kept, mails) = outcome(&calm);
+    let types_expected: BTreeMap<String, Vec<String>> = expected
+        .iter()
+        .map(|(subject, types)| ((*subject).to_owned(), types.iter().map(|kind| (*kind).to_owned()).collect()))
+        .collect();
+    assert_eq!(types, types_expected);
+    for (number, call) in calm.calls().iter().enumerate() {
+        for toxic in Toxic::ALL {
+            let world = world(1);
+            world.fault_at(number, toxic);
+            play(&world, steps);
+            nothing_is_left(&world);
+            let what = format!("call {number} of {:?}, {}: {toxic:?}", call.function, call.port);
+            assert_eq!(outcome(&world), (types.clone(), kept.clone(), mails.clone()), "{what}");
+        }
+    }
+}
+
+#[test]
+fn voltus_whichever_call_fails() {
+    let types = ["dispatch.scheduled", "dispatch.updated", "dispatch.cancelled", "dispatch.scheduled"];
+    every_call_fails_once(&voltus_story(), &[("voltus-prod/dkmq", &types)]);
+}
+
+#[test]
+fn leap_whichever_call_fails() {
+    let types = ["dispatch.scheduled", "dispatch.updated", "dispatch.cancelled"];
+    every_call_fails_once(&leap_story(), &[("leap-prod/e-1", &types)]);
+}
+
+#[test]
+fn nvgrid_whichever_call_fails() {
+    let types = ["power.start_ramp_down", "power.end_ramp_down", "power.start_ramp_up"];
+    every_call_fails_once(&nvgrid_story(), &[("dc-1/main_power_feed/c-1", &types)]);
+}
+
+#[test]
+fn openvolt_whichever_call_fails() {
+    every_call_fails_once(
+        &openvolt_story(),
+        &[
+            ("openvolt-prod/m1", &["meter.data"]),
+            ("openvolt-prod/m2", &["meter.data"]),
+            ("openvolt-prod/account", &["account.customer.created"]),
+        ],
+    );
+}
+
+#[test]
+fn odd_bodies_whichever_call_fails() {
+    every_call_fails_once(
+        &odd_story(),
+        &[("leap-prod/e-9", &["dispatch.scheduled"]), ("voltus-prod/dkmq", &["dispatch.scheduled"])],
+    );
+}
+
+#[test]
+fn everything_at_once_in_any_order_with_many_faults() {
+    for seed in 0..60 {
+        let world = world(seed);
+        let mut chance = Seed::new(seed);
+        for _ in 0..12 {
+            let call = usize::try_from(chance.up_to(250)).unwrap();
+            world.fault_at(call, Toxic::ALL[chance.place(Toxic::ALL.len())]);
+        }
+        let stories = [voltus_story(), leap_story(), nvgrid_story(), openvolt_story(), odd_story()];
+        let longest = stories.iter().map(Vec::len).max().unwrap();
+        for turn in 0..longest {
+            for step in stories.iter().filter_map(|steps| steps.get(turn)) {
+                for _ in 0..=chance.up_to(4) {
+                    post(&world, step);
+                }
+            }
+            world.settle(SignedDuration::from_millis(i64::try_from(chance.up_to(3_000)).unwrap()));
+        }
+        world.heal();
+        settled(&world);
+        nothing_is_left(&world);
+        let last = |subject: &str| {
+            let event = published(&world)[subject].events.last().unwrap().clone();
+            (event["data"]["dispatch"]["status"].clone(), event["data"]["dispatch"]["request"]["watts"].clone())
+        };
+        assert_eq!(last("voltus-prod/dkmq"), (json!("scheduled"), json!(9_000)), "seed {seed}");
+        assert_eq!(last("leap-prod/e-1"), (json!("cancelled"), json!(20_000)), "seed {seed}");
+        let streams = published(&world);
+        assert_eq!(streams["dc-1/main_power_feed/c-1"].types.len(), 3, "seed {seed}");
+        assert_eq!(streams["openvolt-prod/m2"].types, ["meter.data"], "seed {seed}");
+        assert_eq!(streams["openvolt-prod/account"].types.len(), 1, "seed {seed}");
+        assert_eq!(streams["leap-prod/e-9"].types, ["dispatch.scheduled"], "seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    let history = |seed| {
+        let world = world(seed);
+        world.fault_at(17, Toxic::CrashAfter);
+        play(&world, &leap_story());
+        (world.calls(), world.signals(), world.mails(), world.now())
+    };
+    assert_eq!(history(7), history(7));
+    assert_ne!(history(7), history(8));
+}
