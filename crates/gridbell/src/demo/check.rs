@@ -154,25 +154,4 @@ fn fetches(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_value_holds_what_is_expected_among_other_fields_and_lists_whole() {
-        let check = |expected: Value, found: Value, problem: Option<&str>| {
-            assert_eq!(holds(&expected, &found).as_deref(), problem, "{expected} in {found}");
-        };
-        check(json!({"a": {"b": 1}}), json!({"a": {"b": 1, "c": 2}, "d": 3}), None);
-        check(json!({"a": null}), json!({}), None);
-        check(json!({"a": {"b": 1}}), json!({"a": {"b": 2}}), Some(".a.b: 2 where 1 belongs"));
-        check(
-            json!({"a": [{"b": 1}]}),
-            json!({"a": [{"b": 1}, {"b": 1}]}),
-            Some(r#".a: [{"b":1},{"b":1}] where [{"b":1}] belongs"#),
-        );
-        check(json!([1, {"x": 2}]), json!([1, {"x": 3}]), Some("[1].x: 3 where 2 belongs"));
-        check(json!({"a": 1}), json!(null), Some(r#": null where {"a":1} belongs"#));
-    }
-}
+mod tests;

@@ -50,7 +50,7 @@ impl Stage<'_> {
                     return;
                 }
             }
-            shown.done(&format!("{} steps", scenario.steps.len()));
+            shown.done("played");
         });
         join_all(plays).await;
     }

@@ -1,0 +1,114 @@
+use serde_json::json;
+
+use super::*;
+use crate::{
+    demo::{
+        board::Mail,
+        scenario::{self, Names},
+    },
+    standins::times,
+};
+
+#[test]
+fn a_value_holds_what_is_expected_among_other_fields_and_lists_whole() {
+    let check = |expected: Value, found: Value, problem: Option<&str>| {
+        assert_eq!(holds(&expected, &found).as_deref(), problem, "{expected} in {found}");
+    };
+    check(json!({"a": {"b": 1}}), json!({"a": {"b": 1, "c": 2}, "d": 3}), None);
+    check(json!({"a": null}), json!({}), None);
+    check(json!({"a": {"b": 1}}), json!({"a": {"b": 2}}), Some(".a.b: 2 where 1 belongs"));
+    let longer = json!({"a": [{"b": 1}, {"b": 1}]});
+    check(json!({"a": [{"b": 1}]}), longer, Some(r#".a: [{"b":1},{"b":1}] where [{"b":1}] belongs"#));
+    check(json!([1, {"x": 2}]), json!([1, {"x": 3}]), Some("[1].x: 3 where 2 belongs"));
+    check(json!({"a": 1}), json!(null), Some(r#": null where {"a":1} belongs"#));
+}
+
+/// The signal that an expectation asks for.
+fn wanted(expected: &Expected, source: &str, sequence: usize) -> Signal {
+    let subject = expected.subject(source);
+    let id = format!("{subject}#{sequence}");
+    let pairs = [("type", expected.kind()), ("source", format!("/gridbell/{source}")), ("test", "false".to_owned())];
+    Signal {
+        arrived_at: times::now(),
+        event: json!({
+            "specversion": "1.0", "id": id, "source": format!("/gridbell/{source}"), "type": expected.kind(), "subject": subject,
+            "sequence": sequence.to_string(), "datacontenttype": "application/json", "data": {"of": expected.data},
+        }),
+        attributes: pairs.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        group: subject,
+        deduplication: id,
+    }
+}
+
+fn mail(subject: &str) -> Mail {
+    Mail { seen_at: times::now(), subject: subject.to_owned(), text: String::new() }
+}
+
+/// What fails where one scenario's signals and mails came, spoilt.
+async fn failures(name: &str, spoil: impl FnOnce(&mut Observed)) -> Vec<String> {
+    let start = times::now();
+    let scenarios: Vec<Scenario> =
+        scenario::load(start).expect("scenarios").into_iter().filter(|scenario| scenario.name == name).collect();
+    let mut seen = Observed::default();
+    for (step, scenario) in
+        scenarios.iter().flat_map(|scenario| scenario.steps.iter().map(move |step| (step, scenario)))
+    {
+        for expected in &step.signals {
+            let subject = expected.subject(&scenario.source);
+            let before = seen.signals.iter().filter(|signal| signal.text("subject") == subject).count();
+            seen.signals.push(wanted(expected, &scenario.source, before + 1));
+        }
+        seen.mails.extend(step.mails.iter().map(|subject| mail(&format!("[gridbell] {subject}"))));
+        assert!(step.send.as_ref().is_none_or(|send| send.body(&Names::new()).is_ok()));
+    }
+    spoil(&mut seen);
+    let board = Board::new(start);
+    board.note(|board| *board = seen);
+    everything(&board, &scenarios, &StandIns::start().await.expect("stand-ins"), 0);
+    let failed = |check: super::super::board::Check| Some(format!("{}: {}", check.what, check.problem?));
+    board.observed().checks.into_iter().filter_map(failed).collect()
+}
+
+#[tokio::test]
+async fn what_came_as_expected_fails_nowhere() {
+    assert_eq!(failures("nvgrid", |_| {}).await, Vec::<String>::new());
+    assert_eq!(failures("forged", |_| {}).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_signal_that_is_missing_out_of_place_or_too_much_is_named() {
+    const SUBJECT: &str = "nvgrid-demo/main_power_feed/curtailment-20251024-170000";
+    let missing = failures("nvgrid", |seen| drop(seen.signals.remove(3))).await;
+    assert_eq!(missing, [format!("{SUBJECT}#4 is gridbell.power.end_ramp_up.v1: it did not come")]);
+    let twice = failures("nvgrid", |seen| seen.signals.push(seen.signals[3].clone())).await;
+    assert_eq!(twice[0], format!("{SUBJECT} has 4 signals and no more: also came: gridbell.power.end_ramp_up.v1"));
+    let swapped = failures("nvgrid", |seen| seen.signals.swap(0, 1)).await;
+    assert_eq!(
+        swapped[0],
+        format!("{SUBJECT}#1 is gridbell.power.start_ramp_down.v1: it is gridbell.power.end_ramp_down.v1")
+    );
+    assert!(swapped.iter().any(|failure| failure.ends_with("#2 came at place 1")), "{swapped:?}");
+    let other = failures("nvgrid", |seen| seen.signals[4].event["subject"] = json!("nvgrid-demo/-/other")).await;
+    assert!(
+        other.contains(&r#"no other subject has signals: signals came of "nvgrid-demo/-/other""#.to_owned()),
+        "{other:?}"
+    );
+}
+
+#[tokio::test]
+async fn wrong_data_and_a_wrong_envelope_are_named() {
+    let data = failures("nvgrid", |seen| seen.signals[0].event["data"]["of"]["target"]["watts"] = json!(1)).await;
+    assert!(data.len() == 1 && data[0].ends_with(": data.target.watts: 1 where 6500000 belongs"), "{data:?}");
+    let group = failures("nvgrid", |seen| seen.signals[0].group = "g".to_owned()).await;
+    assert!(group.len() == 1 && group[0].contains("message group is \"g\" where"), "{group:?}");
+    let test = failures("nvgrid", |seen| seen.signals[0].attributes.retain(|(name, _)| name != "test")).await;
+    assert!(test.len() == 1 && test[0].contains("attribute test is \"\" where \"false\" belongs"), "{test:?}");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_missing_or_too_much_is_named() {
+    let missing = failures("forged", |seen| seen.mails.clear()).await;
+    assert_eq!(missing, [r#"the mail "[gridbell] quarantined: voltus-demo" is sent: it was not sent"#]);
+    let twice = failures("forged", |seen| seen.mails.push(seen.mails[0].clone())).await;
+    assert_eq!(twice, ["no other mail is sent: also sent: [gridbell] quarantined: voltus-demo"]);
+}
