@@ -23,7 +23,7 @@ pub async fn run() -> Result<(), Error> {
         let incoming = incoming(&request);
         let answer = receive.handle(incoming).await;
         log(&answer, &incoming, receive.config.sources.contains_key(incoming.source));
-        Ok(response(answer))
+        Ok(ApiResponse::from(answer))
     })
     .await
 }
@@ -43,12 +43,6 @@ fn incoming(request: &ApiRequest) -> Incoming<'_> {
         content_encoding: request.header("content-encoding"),
         body: &request.body,
     }
-}
-
-fn response(answer: Answer) -> ApiResponse {
-    let mut response = ApiResponse::json(answer.status, answer.body);
-    response.headers.extend(answer.header);
-    response
 }
 
 fn log(answer: &Answer, request: &Incoming<'_>, known: bool) {

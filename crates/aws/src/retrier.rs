@@ -1,7 +1,7 @@
 //! The retrier function: failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP API.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::{retry::Retry, sweep::Sweep};
+use pipeline::{acknowledge::Acknowledge, retry::Retry, sweep::Sweep, watch::Watch};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -69,26 +69,40 @@ pub async fn run() -> Result<(), Error> {
     })?;
     let retry = &Retry { config: &config, table: &table, deliveries: &deliveries, outlet: &outlet, world: &World };
     let sweep = &Sweep { table: &table, stream: &stream, world: &World };
+    let watch = &Watch { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
+    let acknowledge = &Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
     lambda::serve(|event: Box<RawValue>| async move {
         match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
             Call::Batch => {
-                let answer = batch::handle(&event, async |messages| retry.batch(messages).await).await;
-                answer.map(Response::Batch)
+                let answer = batch::handle(&event, async |messages| {
+                    let (failures, mut failed) = watch.batch(messages).await;
+                    failed.extend(retry.batch(failures).await);
+                    failed
+                });
+                answer.await.map(Response::Batch)
             }
             Call::Sweep => {
+                // A deadline must not wait for a debt that cannot be paid.
+                let armed = watch.arm_due().await;
                 let swept = sweep.run().await?;
                 tracing::info!(
                     sweep.owing = swept.owing,
                     sweep.sent = swept.sent,
                     sweep.failed = swept.failed,
+                    sweep.armed = armed.as_ref().ok(),
                     "sweep"
                 );
+                armed?;
                 Ok(Response::Swept { owing: swept.owing, sent: swept.sent, failed: swept.failed })
             }
             Call::Request(request) => {
-                tracing::info!(http.status = 404, body.bytes = request.body.len(), "acknowledgement");
-                let body = r#"{"error":{"code":"not_found","message":"no such hook"}}"#;
-                Ok(Response::Request(ApiResponse::json(404, body.to_owned())))
+                let token = match request.below("acks") {
+                    Some([token]) => token.as_str(),
+                    _ => "",
+                };
+                let answer = acknowledge.handle(&request.method, token, &request.body).await;
+                tracing::info!(http.status = answer.status, outcome = answer.outcome, "acknowledgement");
+                Ok(Response::Request(answer.into()))
             }
         }
     })

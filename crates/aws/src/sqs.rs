@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
-use aws_sdk_sqs::{Client, types::MessageAttributeValue};
+use aws_sdk_sqs::{
+    Client,
+    types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
+};
 use aws_types::SdkConfig;
 use dispatch::{Signal, fifo_id};
 use pipeline::{
     incident::Notice,
-    ports::{Intake, Outlet, PortError, SignalStream},
-    work::{Failed, Work},
+    ports::{Backlog, Intake, Outlet, PortError, SignalStream},
+    work::{Check, Failed, Work},
 };
 use serde::Serialize;
 
@@ -18,6 +21,9 @@ use crate::client::unavailable;
 const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// The longest that SQS holds a message back.
 const MAX_DELAY_S: u32 = 900;
+
+/// The most entries of one batch call.
+const MAX_BATCH: usize = 10;
 
 /// The door into `deliveries`: all that the receiver can do.
 #[derive(Debug, Clone)]
@@ -99,6 +105,30 @@ impl Outlet for InnerQueues {
         self.send(("retries", self.urls.retries.as_ref()), failed, 0).await
     }
 
+    async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError> {
+        const PORT: &str = "retries";
+        let broken = |reason: String| PortError::Broken { port: PORT, reason };
+        let url =
+            self.urls.retries.as_ref().ok_or_else(|| broken("this function has no URL of the queue".to_owned()))?;
+        for batch in checks.chunks(MAX_BATCH) {
+            let mut request = self.client.send_message_batch().queue_url(url);
+            for (index, (check, delay_s)) in batch.iter().enumerate() {
+                let json = serde_json::to_string(check).map_err(|error| broken(error.to_string()))?;
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .message_body(sendable(&json))
+                    .delay_seconds(i32::try_from((*delay_s).min(MAX_DELAY_S)).unwrap_or_default());
+                request = request.entries(entry.build().map_err(|error| unavailable(PORT, error))?);
+            }
+            let answer = Box::pin(request.send()).await.map_err(|error| unavailable(PORT, error))?;
+            if let Some(refused) = answer.failed().first() {
+                let reason = format!("refused {} of {}: {}", answer.failed().len(), batch.len(), refused.code());
+                return Err(PortError::Unavailable { port: PORT, reason });
+            }
+        }
+        Ok(())
+    }
+
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
         self.send(("alerts", self.urls.alerts.as_ref()), notice, delay_s).await
     }
@@ -111,6 +141,20 @@ impl SignalStream for SignalsQueue {
             self.publish_one(signal).await?;
         }
         Ok(())
+    }
+
+    async fn backlog(&self) -> Result<Backlog, PortError> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let answer = Box::pin(request.send()).await.map_err(|error| unavailable("signals", error))?;
+        let [waiting, in_hand] = names.map(|name| {
+            let count = answer.attributes().and_then(|attributes| attributes.get(&name));
+            count.and_then(|count| count.parse().ok()).unwrap_or_default()
+        });
+        Ok(Backlog { waiting, in_hand })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dispatch::Origin;
+use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,15 @@ pub struct Deadlines {
     pub immediate_s: u32,
     /// Whether a controller acknowledges; else reaching the signals queue counts.
     pub acknowledge: bool,
+}
+
+impl Deadlines {
+    /// By when a dispatch that was first heard of at that instant must be acknowledged.
+    pub fn due_at(self, start: Timestamp, received_at: Timestamp) -> Timestamp {
+        let before_start = start - SignedDuration::from_secs(i64::from(self.lead_s));
+        let soon = received_at + SignedDuration::from_secs(i64::from(self.immediate_s));
+        before_start.max(soon)
+    }
 }
 
 impl Default for Deadlines {

@@ -10,9 +10,11 @@ pub mod record;
 pub mod token;
 pub mod work;
 
+pub mod acknowledge;
 pub mod alert;
 pub mod hydrate;
 pub mod mail;
 pub mod receive;
 pub mod retry;
 pub mod sweep;
+pub mod watch;

@@ -17,7 +17,7 @@ use crate::{
     incident::{Incident, Notice},
     mail::Mail,
     record::Record,
-    work::{Failed, Trouble, Work},
+    work::{Check, Failed, Trouble, Work},
 };
 
 /// The time.
@@ -67,6 +67,8 @@ pub trait Outlet {
     async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError>;
     /// A failure for the retrier.
     async fn failed(&self, failed: &Failed) -> Result<(), PortError>;
+    /// Deadlines for the retrier, each after a delay of at most 900 s.
+    async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError>;
     /// A notice for the alerter, after a delay of at most 900 s.
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError>;
 }
@@ -75,6 +77,17 @@ pub trait Outlet {
 pub trait SignalStream {
     /// Sends signals of one subject in order. After an error none, some or all of them are out; sending them again is harmless.
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError>;
+    /// How many signals nobody has read yet, and how many somebody is reading right now; both roughly.
+    async fn backlog(&self) -> Result<Backlog, PortError>;
+}
+
+/// What lies in the queue of signals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Nobody has read them yet.
+    pub waiting: u64,
+    /// Somebody has them in hand.
+    pub in_hand: u64,
 }
 
 /// A conditional write that did not happen, as far as its answer tells.
@@ -98,6 +111,8 @@ pub trait Dispatches {
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError>;
     /// Subjects that have owed signals since before that instant.
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
+    /// Subjects that must be acknowledged before that instant, the most urgent first.
+    async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
 }
 
 /// A failing unit of work as the table `deliveries` knows it.

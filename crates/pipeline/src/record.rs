@@ -1,8 +1,10 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, Origin, Signal, State, Subject};
+use dispatch::{Absorbed, Origin, Signal, State, Status, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::config::Deadlines;
 
 /// How many entries of a subject's story are kept.
 const REMEMBERED_ENTRIES: usize = 64;
@@ -26,6 +28,47 @@ pub struct Record {
     pub changed_at: Timestamp,
     /// What happened, oldest first.
     pub history: Vec<Entry>,
+    /// By when it must be acknowledged; none where nothing is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Due>,
+    /// What the controller answered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<Ack>,
+}
+
+/// By when somebody must have acknowledged the current version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// When a person is told (again).
+    pub at: Timestamp,
+    /// How often a person was told of it.
+    pub told: u32,
+}
+
+/// A controller's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// To which version.
+    pub version: u64,
+    /// What it says.
+    pub state: AckState,
+    /// In the controller's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a controller says of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckState {
+    /// It will act.
+    Accepted,
+    /// It has acted.
+    Completed,
+    /// It cannot act.
+    Failed,
 }
 
 /// One step of a subject's story.
@@ -51,9 +94,17 @@ impl Record {
             let what = format!("{} #{}", signal.kind, signal.sequence);
             history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
         }
-        if history.len() > REMEMBERED_ENTRIES {
-            history.drain(1..=history.len() - REMEMBERED_ENTRIES);
-        }
+        let due = match state.published() {
+            // What was told of an earlier version stays told: the incident goes on.
+            Some((Status::Scheduled, statement)) if !signals.is_empty() => Some(Due {
+                at: step.deadlines.due_at(statement.start, step.received_at),
+                told: known.and_then(|known| known.due).map_or(0, |due| due.told),
+            }),
+            Some((Status::Scheduled, _)) => known.and_then(|known| known.due),
+            // Whom a person was told of is watched until that is over.
+            _ => known.and_then(|known| known.due).filter(|due| due.told > 0),
+        };
+        trim(&mut history);
         outbox.extend(signals);
         Self {
             subject: step.subject.clone(),
@@ -64,7 +115,31 @@ impl Record {
             outbox,
             changed_at: step.now,
             history,
+            due,
+            ack: known.and_then(|known| known.ack.clone()),
         }
+    }
+
+    /// The next revision, which changes neither state nor outbox.
+    #[must_use]
+    pub fn noting(mut self, entry: Entry, write: String) -> Self {
+        self.revision += 1;
+        self.write = write;
+        self.history.push(entry);
+        trim(&mut self.history);
+        self
+    }
+
+    /// Whether the controller has taken on the current version.
+    pub fn is_acknowledged(&self) -> bool {
+        self.ack.as_ref().is_some_and(|ack| ack.version == self.state.version && ack.state != AckState::Failed)
+    }
+}
+
+/// The first entry and the latest are kept.
+fn trim(history: &mut Vec<Entry>) {
+    if history.len() > REMEMBERED_ENTRIES {
+        history.drain(1..=history.len() - REMEMBERED_ENTRIES);
     }
 }
 
@@ -75,6 +150,10 @@ pub struct Step<'a> {
     pub subject: &'a Subject,
     /// The delivery that brought it.
     pub delivery: &'a str,
+    /// When that delivery was taken.
+    pub received_at: Timestamp,
+    /// By when a person must be told.
+    pub deadlines: Deadlines,
     /// A name for this one write that no other write bears.
     pub write: String,
     /// When.

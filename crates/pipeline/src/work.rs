@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use dispatch::Subject;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
 use providers::Look;
@@ -64,6 +65,24 @@ pub struct Failed {
     pub failed: Trouble,
     /// What is still to be done.
     pub work: Work,
+}
+
+/// A dispatch's deadline on its way. What travels in `retries`, delayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The dispatch that must be acknowledged.
+    #[serde(rename = "check")]
+    pub subject: Subject,
+    /// So many signals lay unread at an earlier look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
+}
+
+impl Check {
+    /// The deadline of a known dispatch.
+    pub fn dispatch(subject: Subject) -> Self {
+        Self { subject, unread: None }
+    }
 }
 
 /// One thing that went wrong.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use pipeline::ports::Backlog;
 
 /// A message that the queue took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,15 @@ pub struct Sent {
     pub attributes: BTreeMap<&'static str, String>,
     /// The event as JSON text.
     pub body: String,
+}
+
+/// What the controller does at the other end of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controller {
+    /// It reads whatever comes, at once.
+    Reads,
+    /// It reads nothing but what a test reads in its place.
+    IsSilent,
 }
 
 /// A FIFO queue, deduplicating within each group.
@@ -35,6 +45,16 @@ impl Fifo {
     /// All that it ever took, in order.
     pub fn sent(&self) -> &[Sent] {
         &self.sent
+    }
+
+    /// What nobody has deleted yet: waiting, or held by a consumer.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let (mut read, mut in_hand) = (0, 0);
+        for (done, held) in self.read.values() {
+            read += *done as u64;
+            in_hand += u64::from(*held);
+        }
+        Backlog { waiting: (self.sent.len() as u64).saturating_sub(read + in_hand), in_hand }
     }
 
     /// Takes a message; one whose deduplication id it still remembers is accepted and dropped.

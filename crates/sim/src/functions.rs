@@ -1,11 +1,13 @@
 //! The functions as the world runs them: the pipeline's own code, wired to the ports of one invocation.
 
 use pipeline::{
+    acknowledge::Acknowledge,
     alert::Alert,
     hydrate::Hydrate,
     receive::{Answer, Incoming, Receive},
     retry::Retry,
     sweep::{Sweep, Swept},
+    watch::Watch,
     work::Message,
 };
 
@@ -76,11 +78,22 @@ impl Invocation<'_> {
 
     pub(crate) async fn retry(&self, messages: Vec<Message>) -> Vec<String> {
         let config = &self.world.config;
-        Retry { config, table: self, deliveries: self, outlet: self, world: self }.batch(messages).await
+        let watch = Watch { config, table: self, stream: self, outlet: self, world: self };
+        let (failures, mut failed) = watch.batch(messages).await;
+        failed.extend(Retry { config, table: self, deliveries: self, outlet: self, world: self }.batch(failures).await);
+        failed
+    }
+
+    pub(crate) async fn acknowledge(&self, token: &str, body: &[u8]) -> Answer {
+        let config = &self.world.config;
+        Acknowledge { config, table: self, outlet: self, world: self }.handle("POST", token, body).await
     }
 
     pub(crate) async fn sweep(&self) -> Swept {
+        let config = &self.world.config;
+        let watch = Watch { config, table: self, stream: self, outlet: self, world: self };
         // A sweep that could not even begin is made up for a minute later.
+        let _ = watch.arm_due().await;
         Sweep { table: self, stream: self, world: self }.run().await.unwrap_or_default()
     }
 

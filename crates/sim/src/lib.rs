@@ -23,7 +23,7 @@ mod world;
 
 pub use check::{Stream, streams};
 pub use fault::{Call, Times, Toxic};
-pub use fifo::{Fifo, Sent};
+pub use fifo::{Controller, Fifo, Sent};
 pub use functions::{Function, Webhook};
 pub use invocation::Invocation;
 pub use provider::{Fetch, Reply};

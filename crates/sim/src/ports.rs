@@ -9,16 +9,18 @@ use pipeline::{
     incident::{Incident, Notice},
     mail::Mail,
     ports::{
-        Chance, Clock, Deliveries, Dispatches, FetchError, Incidents, Intake, Mailer, Outlet, Pending, PortError,
-        ProviderApi, SignalStream, WriteError,
+        Backlog, Chance, Clock, Deliveries, Dispatches, FetchError, Incidents, Intake, Mailer, Outlet, Pending,
+        PortError, ProviderApi, SignalStream, WriteError,
     },
     record::Record,
-    work::{Failed, Trouble, Work},
+    work::{Check, Failed, Trouble, Work},
 };
 use providers::Ask;
 use serde::Serialize;
 
-use crate::{Booking, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, table::Row, world::State};
+use crate::{
+    Booking, Controller, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, table::Row, world::State,
+};
 
 /// How many subjects one sweep looks at.
 const SWEPT: usize = 100;
@@ -75,6 +77,13 @@ impl Outlet for Invocation<'_> {
         self.send("outlet.failed", Inner::Retries, &json("outlet.failed", failed)?, 0).await
     }
 
+    async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError> {
+        for (check, delay_s) in checks {
+            self.send("outlet.checks", Inner::Retries, &json("outlet.checks", check)?, *delay_s).await?;
+        }
+        Ok(())
+    }
+
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
         self.send("outlet.notice", Inner::Alerts, &json("outlet.notice", notice)?, delay_s).await
     }
@@ -107,6 +116,14 @@ impl SignalStream for Invocation<'_> {
         }
         Ok(())
     }
+
+    async fn backlog(&self) -> Result<Backlog, PortError> {
+        self.call("signals.backlog", |state| match state.controller {
+            Controller::Reads => Backlog::default(),
+            Controller::IsSilent => state.signals.backlog(),
+        })
+        .await
+    }
 }
 
 impl Dispatches for Invocation<'_> {
@@ -133,6 +150,21 @@ impl Dispatches for Invocation<'_> {
             owing.retain(|record| !record.outbox.is_empty() && record.changed_at < before);
             owing.sort_by_key(|record| record.changed_at);
             owing.into_iter().take(SWEPT).map(|record| record.subject).collect()
+        })
+        .await
+    }
+
+    async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
+        self.call("dispatches.due", |state| {
+            let mut due: Vec<(Timestamp, Subject)> = state
+                .dispatches
+                .all()
+                .into_iter()
+                .filter_map(|record| Some((record.due?.at, record.subject)))
+                .filter(|(at, _)| *at < before)
+                .collect();
+            due.sort();
+            due.into_iter().take(SWEPT).map(|(_, subject)| subject).collect()
         })
         .await
     }

@@ -60,6 +60,11 @@ impl World {
         self.run(Function::Receiver, async |invocation| invocation.receive(request.into()).await)
     }
 
+    /// Takes a controller's acknowledgement.
+    pub fn acknowledge(&self, token: &str, body: &str) -> Ended<Answer> {
+        self.run(Function::Retrier, async |invocation| invocation.acknowledge(token, body.as_bytes()).await)
+    }
+
     /// Hands a batch to the hydrator.
     pub fn hydrate(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
         self.run(Function::Hydrator, async |invocation| invocation.hydrate(messages).await)

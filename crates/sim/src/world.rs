@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{config::Config, incident::Incident, mail::Mail, record::Record, work::Message};
 
 use crate::{
-    Booking, Call, Fetch, Fifo, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times, Toxic, fault::Faults,
-    provider::Scripts,
+    Booking, Call, Controller, Fetch, Fifo, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times, Toxic,
+    fault::Faults, provider::Scripts,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -34,6 +34,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) queues: BTreeMap<Inner, Standard>,
     pub(crate) signals: Fifo,
+    pub(crate) controller: Controller,
     pub(crate) dispatches: Table<Record>,
     pub(crate) incidents: Table<Incident>,
     pub(crate) bookings: BTreeMap<String, Booking>,
@@ -77,6 +78,7 @@ impl World {
             faults: Faults::default(),
             queues: BTreeMap::new(),
             signals: Fifo::default(),
+            controller: Controller::Reads,
             dispatches: Table::default(),
             incidents: Table::default(),
             bookings: BTreeMap::new(),
@@ -136,6 +138,11 @@ impl World {
     /// What the queue `signals` took.
     pub fn signals(&self) -> Vec<Sent> {
         self.state.borrow().signals.sent().to_vec()
+    }
+
+    /// Whether somebody reads the queue `signals`.
+    pub fn controller(&self, controller: Controller) {
+        self.with(|state| state.controller = controller);
     }
 
     /// The queue `signals`, to be read as a controller reads it.

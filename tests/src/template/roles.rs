@@ -37,10 +37,11 @@ const ROLES: [(&str, &[Grant]); 4] = [
         &[
             (&LOG, &["RetrierLogGroup"]),
             (&CONSUME, &["RetriesQueue"]),
-            (&["sqs:SendMessage"], &["DeliveriesQueue", "AlertsQueue", "SignalsQueue"]),
-            (&["dynamodb:GetItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
+            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
+            (&["sqs:GetQueueAttributes"], &["SignalsQueue"]),
+            (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
             (&["dynamodb:PutItem", "dynamodb:DeleteItem"], &["DeliveriesTable"]),
-            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/unsent"]),
+            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/unsent", "${DispatchesTable.Arn}/index/due"]),
         ],
     ),
     (

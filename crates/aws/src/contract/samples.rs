@@ -6,6 +6,7 @@ use dispatch::{
 };
 use jiff::Timestamp;
 use pipeline::{
+    config::Deadlines,
     incident::{Incident, IncidentStatus, Kind},
     record::{Record, Step},
     work::{Task, Work},
@@ -59,7 +60,14 @@ fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says,
     let fact = Fact { origin: origin(), subject: subject.clone(), says };
     let absorbed =
         absorb(known.map(|record| record.state.clone()), subject, vec![fact], Contradiction::TakeLatest, now);
-    let step = Step { subject, delivery: "d-1", write: write.to_owned(), now };
+    let step = Step {
+        subject,
+        delivery: "d-1",
+        received_at: now,
+        deadlines: Deadlines::default(),
+        write: write.to_owned(),
+        now,
+    };
     Record::following(known, &origin(), absorbed.expect("a fact makes a state"), step)
 }
 

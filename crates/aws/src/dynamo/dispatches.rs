@@ -8,7 +8,7 @@ use dispatch::{Origin, Signal, State, Subject};
 use jiff::Timestamp;
 use pipeline::{
     ports::{Dispatches, PortError, WriteError},
-    record::{Entry, Record},
+    record::{Ack, Due, Entry, Record},
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ const KEPT_DAYS: i64 = 400;
 const SWEPT: i32 = 100;
 /// The value of the attribute `unsent`: the index's one partition.
 const UNSENT: &str = "1";
+/// The value of the attribute `due`: likewise.
+const DUE: &str = "1";
 
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
@@ -38,6 +40,10 @@ struct Body {
     /// Owed while the item is in the index `unsent`; what stands here afterwards is a memory.
     outbox: Vec<Signal>,
     history: Vec<Entry>,
+    #[serde(default)]
+    due: Option<Due>,
+    #[serde(default)]
+    ack: Option<Ack>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +52,8 @@ struct BodyRef<'a> {
     state: &'a State,
     outbox: &'a [Signal],
     history: &'a [Entry],
+    due: Option<Due>,
+    ack: Option<&'a Ack>,
 }
 
 impl DispatchesTable {
@@ -85,14 +93,31 @@ impl Dispatches for DispatchesTable {
     }
 
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
+        self.indexed("unsent", "unsent = :one AND changed_at < :before", UNSENT, before).await
+    }
+
+    async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
+        self.indexed("due", "due = :one AND due_at < :before", DUE, before).await
+    }
+}
+
+impl DispatchesTable {
+    /// The subjects of a sparse index's one partition, the oldest first.
+    async fn indexed(
+        &self,
+        index: &str,
+        condition: &str,
+        one: &str,
+        before: Timestamp,
+    ) -> Result<Vec<Subject>, PortError> {
         let request = self
             .0
             .client
             .query()
             .table_name(&self.0.table)
-            .index_name("unsent")
-            .key_condition_expression("unsent = :unsent AND changed_at < :before")
-            .expression_attribute_values(":unsent", text(UNSENT))
+            .index_name(index)
+            .key_condition_expression(condition)
+            .expression_attribute_values(":one", text(one))
             .expression_attribute_values(":before", instant(before))
             .limit(SWEPT);
         let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.0.port, error))?;
@@ -102,8 +127,14 @@ impl Dispatches for DispatchesTable {
 }
 
 fn to_item(record: &Record) -> Result<Item, String> {
-    let body =
-        BodyRef { origin: &record.origin, state: &record.state, outbox: &record.outbox, history: &record.history };
+    let body = BodyRef {
+        origin: &record.origin,
+        state: &record.state,
+        outbox: &record.outbox,
+        history: &record.history,
+        due: record.due,
+        ack: record.ack.as_ref(),
+    };
     let mut item = HashMap::from([
         ("subject", text(record.subject.as_str())),
         ("revision", number(record.revision)),
@@ -125,11 +156,18 @@ fn to_item(record: &Record) -> Result<Item, String> {
     if !record.outbox.is_empty() {
         item.insert("unsent", text(UNSENT));
     }
+    if let Some(due) = record.due {
+        item.insert("due", text(DUE));
+        item.insert("due_at", instant(due.at));
+    }
+    if let Some(ack) = &record.ack {
+        item.insert("acknowledged", text(item::word(&ack.state)));
+    }
     Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn from_item(item: &Item) -> Result<Record, String> {
-    let Body { origin, state, mut outbox, history } = unpacked(item, "body")?;
+    let Body { origin, state, mut outbox, history, due, ack } = unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
     }
@@ -142,5 +180,7 @@ fn from_item(item: &Item) -> Result<Record, String> {
         outbox,
         changed_at: item::timestamp(item, "changed_at")?,
         history,
+        due,
+        ack,
     })
 }

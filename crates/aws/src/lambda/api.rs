@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
+use pipeline::receive::Answer;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -57,6 +58,14 @@ struct Context {
 #[derive(Deserialize)]
 struct Http {
     method: String,
+}
+
+impl From<Answer> for ApiResponse {
+    fn from(answer: Answer) -> Self {
+        let mut response = Self::json(answer.status, answer.body);
+        response.headers.extend(answer.header);
+        response
+    }
 }
 
 impl ApiRequest {

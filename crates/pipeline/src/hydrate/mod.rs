@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use dispatch::{Fact, Origin, Subject};
 use futures_util::{StreamExt, future::join_all, stream};
+use jiff::Timestamp;
 use providers::{Delivery, Finding, Look, Provider, Reading};
 
 use crate::{
@@ -53,6 +54,10 @@ struct Item {
     reading: Reading,
     trouble: Option<Trouble>,
 }
+
+/// What a batch says of one subject: through which source, first brought by which delivery and when taken, the facts, and the
+/// items that they came with.
+type Gathered = (Bound, (String, Timestamp), Vec<Fact>, Vec<usize>);
 
 /// The source that a delivery came through, resolved.
 #[derive(Clone)]
@@ -155,13 +160,14 @@ where
 
     /// Phase 4: one merge, one write and one publication for each subject of the batch.
     async fn settle_all(&self, items: &mut [Item]) {
-        let mut subjects: BTreeMap<Subject, (Bound, String, Vec<Fact>, Vec<usize>)> = BTreeMap::new();
+        let mut subjects: BTreeMap<Subject, Gathered> = BTreeMap::new();
         for (index, item) in items.iter_mut().enumerate() {
             let Some(bound) = &item.source else { continue };
             for fact in std::mem::take(&mut item.reading.facts) {
+                let brought = (item.work.delivery.clone(), item.work.received_at);
                 let (_, _, facts, of) = subjects
                     .entry(fact.subject.clone())
-                    .or_insert_with(|| (bound.clone(), item.work.delivery.clone(), Vec::new(), Vec::new()));
+                    .or_insert_with(|| (bound.clone(), brought, Vec::new(), Vec::new()));
                 if !facts.contains(&fact) {
                     facts.push(fact);
                 }
@@ -170,8 +176,8 @@ where
                 }
             }
         }
-        let settled = subjects.into_iter().map(|(subject, (bound, delivery, facts, of))| async move {
-            (of, self.settle(&bound, &subject, &delivery, facts).await)
+        let settled = subjects.into_iter().map(|(subject, (bound, (delivery, received_at), facts, of))| async move {
+            (of, self.settle(&bound, &subject, (&delivery, received_at), facts).await)
         });
         let results: Vec<(Vec<usize>, Result<(), Trouble>)> =
             stream::iter(settled).buffer_unordered(AT_ONCE).collect().await;

@@ -1,12 +1,14 @@
 //! Facts about one subject into its row: read what stands there, merge, write on condition, publish.
 
 use dispatch::{Contradiction, Fact, Rank, Says, Subject, absorb};
+use jiff::Timestamp;
 
 use super::{Bound, Hydrate, publish};
 use crate::{
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream, WriteError},
     record::{Record, Step},
-    work::{Trouble, TroubleKind},
+    watch::{ARMED_AHEAD, hop_s},
+    work::{Check, Trouble, TroubleKind},
 };
 
 /// How often a write may lose against others before the delivery is retried from the start.
@@ -25,7 +27,7 @@ where
         &self,
         bound: &Bound,
         subject: &Subject,
-        delivery: &str,
+        (delivery, received_at): (&str, Timestamp),
         mut facts: Vec<Fact>,
     ) -> Result<(), Trouble> {
         let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
@@ -48,12 +50,13 @@ where
                     None => Ok(()),
                 };
             }
-            let step = Step { subject, delivery, write: self.world.unique(), now };
+            let deadlines = self.config.deadlines;
+            let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
             let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
             match self.table.write(&record, known.as_ref().map(|record| record.revision)).await {
-                Ok(()) => return self.publish(&record).await,
+                Ok(()) => return self.watched(&record).await,
                 Err(WriteError::Lost(Some(stored))) if stored.write == record.write => {
-                    return self.publish(&record).await;
+                    return self.watched(&record).await;
                 }
                 Err(WriteError::Lost(stored)) => known = stored.map(|stored| *stored),
                 Err(WriteError::Port(error)) => return Err(self.storage(&error)),
@@ -98,6 +101,16 @@ where
             Err(trouble) if trouble.kind == TroubleKind::Missing && both_tests => Ok(None),
             Err(trouble) => Err(trouble),
         }
+    }
+
+    /// Publishes what was just written, its deadline armed before the send can fail.
+    async fn watched(&self, record: &Record) -> Result<(), Trouble> {
+        let now = self.world.now();
+        if let Some(due) = record.due.filter(|due| due.at < now + ARMED_AHEAD) {
+            let check = (Check::dispatch(record.subject.clone()), hop_s(due.at, now));
+            self.outlet.checks(&[check]).await.map_err(|error| self.storage(&error))?;
+        }
+        self.publish(record).await
     }
 
     async fn publish(&self, record: &Record) -> Result<(), Trouble> {

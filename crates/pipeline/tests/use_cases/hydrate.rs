@@ -117,18 +117,33 @@ fn duplicates_in_one_batch_are_one_fetch_and_one_write() {
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
 }
 
+/// `dkmq`, far enough ahead that the sweep will see its deadline in time.
+fn far() -> Value {
+    let mut dispatch = voltus("dkmq", 0, 5);
+    dispatch["start_time"] = json!("2023-12-01T20:50:00Z");
+    dispatch["end_time"] = json!("2023-12-01T21:50:00Z");
+    dispatch
+}
+
 #[test]
-fn a_new_thin_dispatch_costs_four_calls_and_its_fetch() {
-    let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    world.hydrate(world.take(Inner::Deliveries));
-    let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
-    assert_eq!(ports, ["deliveries.take", "api.fetch", "dispatches.write", "signals.send", "dispatches.sent"]);
+fn a_new_thin_dispatch_costs_four_calls_and_its_fetch_and_a_near_one_its_deadline() {
+    let check = |answer: Value, expected: &[&str]| {
+        let world = voltus_world(1, &[answer]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        world.hydrate(world.take(Inner::Deliveries));
+        let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
+        assert_eq!(ports, expected);
+    };
+    check(far(), &["deliveries.take", "api.fetch", "dispatches.write", "signals.send", "dispatches.sent"]);
+    check(
+        voltus("dkmq", 0, 5),
+        &["deliveries.take", "api.fetch", "dispatches.write", "outlet.checks", "signals.send", "dispatches.sent"],
+    );
 }
 
 #[test]
 fn a_lost_answer_to_its_own_write_is_recognised() {
-    let world = voltus_world(1, &[voltus("dkmq", 0, 5)]);
+    let world = voltus_world(1, &[far()]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     let batch = world.take(Inner::Deliveries);
     // The SDK sends the same write again, and the stored record then refuses it.

@@ -4,6 +4,7 @@
 
 mod alert;
 mod common;
+mod deadlines;
 mod hydrate;
 mod mail;
 mod receive;

@@ -1,0 +1,188 @@
+//! The controller's answer to a signal. Contract, section 5.
+
+use dispatch::Subject;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    config::Config,
+    incident::{Kind, Notice},
+    ports::{Chance, Clock, Dispatches, Outlet, PortError, WriteError},
+    receive::Answer,
+    record::{Ack, AckState, Entry, Record},
+    token,
+    work::clip,
+};
+
+/// An acknowledgement is a few hundred bytes.
+const MAX_BODY_BYTES: usize = 64 * 1_024;
+
+/// How much of a controller's words is kept, in characters.
+const MAX_DETAIL: usize = 500;
+
+/// How often a write may lose against others.
+const MAX_TRIES: usize = 8;
+
+/// Acknowledgement.
+#[derive(Debug)]
+pub struct Acknowledge<'a, T, O, C> {
+    /// Who may.
+    pub config: &'a Config,
+    /// `dispatches`.
+    pub table: &'a T,
+    /// The inner queues.
+    pub outlet: &'a O,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+/// What a controller sends.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Acknowledgement {
+    /// The dispatch's key, which is the signal's subject.
+    pub dispatch: String,
+    /// The version that it answers.
+    pub version: u64,
+    /// What it says.
+    pub state: AckState,
+    /// In its own words.
+    #[serde(default)]
+    pub detail: Option<String>,
+}
+
+/// What came of an acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is noted, or was before.
+    Noted,
+    /// No such dispatch.
+    Unknown,
+    /// The dispatch has another version by now.
+    Superseded {
+        /// Which.
+        current: u64,
+    },
+}
+
+impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
+    /// A request at the door for acknowledgements.
+    pub async fn handle(&self, method: &str, token: &str, body: &[u8]) -> Answer {
+        if !token::admits(&self.config.acks.tokens, token) {
+            return refusal(404, "not_found", "no such hook");
+        }
+        if method != "POST" {
+            return Answer {
+                header: Some(("allow", "POST".to_owned())),
+                ..refusal(405, "method_not_allowed", "a POST is taken")
+            };
+        }
+        if body.len() > MAX_BODY_BYTES {
+            return refusal(413, "too_large", "an acknowledgement may be 64 KiB");
+        }
+        let Ok(said) = serde_json::from_slice::<Acknowledgement>(body) else {
+            let shape = "expected {\"dispatch\", \"version\", \"state\": accepted | completed | failed, \"detail\"?}";
+            return refusal(400, "unreadable", shape);
+        };
+        match self.note(&said).await {
+            Ok(Outcome::Noted) => answer(200, "acknowledged", &json!({"status": "acknowledged"})),
+            Ok(Outcome::Unknown) => refusal(404, "unknown_dispatch", "no such dispatch"),
+            Ok(Outcome::Superseded { current }) => {
+                let message = format!("the current version is {current}");
+                let error = json!({"code": "superseded", "message": message, "current": current});
+                answer(409, "superseded", &json!({"error": error, "current": current}))
+            }
+            Err(error) => {
+                tracing::error!(dispatch.subject = said.dispatch, %error, "an acknowledgement could not be noted");
+                let unavailable = refusal(503, "unavailable", "not noted; send it again");
+                Answer { header: Some(("retry-after", "5".to_owned())), ..unavailable }
+            }
+        }
+    }
+
+    /// Notes what a controller says. Saying it again changes nothing.
+    pub async fn note(&self, said: &Acknowledgement) -> Result<Outcome, PortError> {
+        let subject = Subject::from_stored(said.dispatch.clone());
+        for _ in 0..MAX_TRIES {
+            let Some(record) = self.table.read(&subject).await? else { return Ok(Outcome::Unknown) };
+            if record.state.dispatch_id().is_none() || record.state.version == 0 {
+                return Ok(Outcome::Unknown);
+            }
+            if record.state.version != said.version {
+                return Ok(Outcome::Superseded { current: record.state.version });
+            }
+            if !is_news(record.ack.as_ref(), said) {
+                self.tell(&record, said).await?;
+                return Ok(Outcome::Noted);
+            }
+            let expected = record.revision;
+            let next = self.following(record, said);
+            match self.table.write(&next, Some(expected)).await {
+                Ok(()) => {}
+                Err(WriteError::Lost(Some(stored))) if stored.write == next.write => {}
+                Err(WriteError::Lost(_)) => continue,
+                Err(WriteError::Port(error)) => return Err(error),
+            }
+            self.tell(&next, said).await?;
+            return Ok(Outcome::Noted);
+        }
+        Err(PortError::Unavailable { port: "dispatches", reason: format!("lost the write {MAX_TRIES} times in a row") })
+    }
+
+    fn following(&self, record: Record, said: &Acknowledgement) -> Record {
+        let now = self.world.now();
+        let detail = said.detail.as_deref().map(|detail| clip(detail, MAX_DETAIL));
+        let what = format!("version {} acknowledged: {}", said.version, word(said.state));
+        let entry = Entry { at: now, delivery: String::new(), what };
+        let ack = Some(Ack { version: said.version, state: said.state, detail, at: now });
+        Record { ack, ..record.noting(entry, self.world.unique()) }
+    }
+
+    /// A controller that cannot act is an incident at once; one that acts ends it.
+    async fn tell(&self, record: &Record, said: &Acknowledgement) -> Result<(), PortError> {
+        let (source, subject, now) = (&record.origin.source, record.subject.as_str(), self.world.now());
+        let failed = format!("{subject}/failed");
+        if said.state == AckState::Failed {
+            let words = said
+                .detail
+                .as_deref()
+                .map_or_else(|| "it gave no reason".to_owned(), |detail| clip(detail, MAX_DETAIL));
+            let detail =
+                format!("the controller answered that it failed to carry out version {}: {words}", said.version);
+            let notice = Notice::happens(Kind::DispatchAtRisk, source, subject.to_owned(), now, detail);
+            let notice = notice.gathered_by(failed).about_dispatch(Some(record.subject.clone())).until_over();
+            return self.outlet.notice(&notice, 0).await;
+        }
+        let detail = format!("the controller answered {} to version {}", word(said.state), said.version);
+        if record.due.is_some_and(|due| due.told > 0) {
+            let over = Notice::over(Kind::DispatchAtRisk, source, subject, now, detail.clone());
+            self.outlet.notice(&over, 0).await?;
+        }
+        if record.history.iter().any(|entry| entry.what.ends_with(word(AckState::Failed))) {
+            self.outlet.notice(&Notice::over(Kind::DispatchAtRisk, source, &failed, now, detail), 0).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A late "accepted" does not undo a "completed"; everything else that differs is news.
+fn is_news(known: Option<&Ack>, said: &Acknowledgement) -> bool {
+    known.filter(|known| known.version == said.version).is_none_or(|known| {
+        known.state != said.state && !(known.state == AckState::Completed && said.state == AckState::Accepted)
+    })
+}
+
+fn word(state: AckState) -> &'static str {
+    match state {
+        AckState::Accepted => "accepted",
+        AckState::Completed => "completed",
+        AckState::Failed => "failed",
+    }
+}
+
+fn answer(status: u16, outcome: &'static str, body: &serde_json::Value) -> Answer {
+    Answer { status, header: None, body: body.to_string(), outcome, delivery: None }
+}
+
+fn refusal(status: u16, code: &'static str, message: &str) -> Answer {
+    answer(status, code, &json!({"error": {"code": code, "message": message}}))
+}

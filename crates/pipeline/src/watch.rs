@@ -1,0 +1,222 @@
+//! Deadlines: nothing stands between a dispatch and its acknowledgement without a person being told in time.
+//!
+//! A deadline is a delayed message, in hops of at most 900 s, that fires to the second; the sweep sends one for whatever the
+//! index says is due soon, so a lost message costs a minute at most. Firing twice is harmless: the table decides.
+
+use dispatch::{Statement, Status, Subject};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    config::Config,
+    incident::{Kind, News, Notice},
+    ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream, WriteError},
+    record::{Due, Entry, Record},
+    work::{Check, Message},
+};
+
+/// SQS delays a message by this many seconds at most.
+const MAX_HOP_S: i64 = 900;
+
+/// What is due sooner than this is armed by whoever learns of it; the rest is found by the sweep of every minute.
+pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
+
+/// Between reminders that a dispatch is still not acknowledged.
+const REMIND_EVERY: SignedDuration = SignedDuration::from_mins(15);
+
+/// A person is told this often of one dispatch, then it is known.
+const MAX_TOLD: u32 = 5;
+
+/// While a dispatch is at risk, how often it is looked whether it still is, in seconds.
+const RECHECK_S: u32 = 30;
+
+/// How long the queue of signals must lie still to count as unread, in seconds.
+const STILL_S: u32 = 5;
+
+/// How often a write may lose against others.
+const MAX_TRIES: usize = 8;
+
+/// The deadlines.
+#[derive(Debug)]
+pub struct Watch<'a, T, S, O, C> {
+    /// The deadlines.
+    pub config: &'a Config,
+    /// `dispatches`.
+    pub table: &'a T,
+    /// `signals`.
+    pub stream: &'a S,
+    /// The inner queues.
+    pub outlet: &'a O,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+/// What a look at a dispatch found.
+enum Found {
+    /// Nothing is awaited any more; why.
+    Fine(&'static str),
+    /// It is not due yet.
+    Early(Timestamp),
+    /// The queue may lie still; look again.
+    Suspect(u64),
+    /// It is due, and this stands in the way.
+    AtRisk(String),
+}
+
+impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, S, O, C> {
+    /// Takes the deadlines out of a batch; returns the other messages, and the ids of those that nobody took care of.
+    pub async fn batch(&self, messages: Vec<Message>) -> (Vec<Message>, Vec<String>) {
+        let (mut others, mut failed) = (Vec::new(), Vec::new());
+        for message in messages {
+            let Ok(check) = serde_json::from_str::<Check>(&message.body) else {
+                others.push(message);
+                continue;
+            };
+            if let Err(error) = self.fired(check).await {
+                tracing::error!(delivery.message = message.id, %error, "a deadline is left to fire again");
+                failed.push(message.id);
+            }
+        }
+        (others, failed)
+    }
+
+    /// A deadline fired.
+    async fn fired(&self, check: Check) -> Result<(), PortError> {
+        self.dispatch(&check.subject, check.unread).await
+    }
+
+    /// Arms what the index says is due soon. Returns how many.
+    pub async fn arm_due(&self) -> Result<usize, PortError> {
+        let now = self.world.now();
+        let subjects = self.table.due(now + ARMED_AHEAD).await?;
+        let mut checks = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            let due = self.table.read(&subject).await?.and_then(|record| record.due);
+            checks.extend(due.map(|due| (Check::dispatch(subject), hop_s(due.at, now))));
+        }
+        self.outlet.checks(&checks).await?;
+        Ok(checks.len())
+    }
+
+    async fn dispatch(&self, subject: &Subject, unread: Option<u64>) -> Result<(), PortError> {
+        for _ in 0..MAX_TRIES {
+            let Some(record) = self.table.read(subject).await? else { return Ok(()) };
+            let (Some(due), Some((status, statement))) = (record.due, record.state.published()) else { return Ok(()) };
+            let now = self.world.now();
+            let next = match self.look(&record, due, status, unread).await? {
+                Found::Early(at) => return self.again(Check::dispatch(subject.clone()), hop_s(at, now)).await,
+                Found::Suspect(waiting) => {
+                    let check = Check { unread: Some(waiting), ..Check::dispatch(subject.clone()) };
+                    return self.again(check, STILL_S).await;
+                }
+                Found::Fine(why) => {
+                    if due.told > 0 {
+                        let source = &record.origin.source;
+                        let over = Notice::over(Kind::DispatchAtRisk, source, subject.as_str(), now, why.to_owned());
+                        self.outlet.notice(&over, 0).await?;
+                    }
+                    None
+                }
+                Found::AtRisk(what) => {
+                    self.tell(&record, due, &statement, what).await?;
+                    let next = next_due(due, &statement, now);
+                    // Told, and still at risk: somebody must notice when it no longer is.
+                    self.again(Check::dispatch(subject.clone()), RECHECK_S).await?;
+                    next
+                }
+            };
+            if self.store(record, next, now).await? {
+                return Ok(());
+            }
+        }
+        Err(PortError::Unavailable {
+            port: "dispatches",
+            reason: format!("lost the write of {subject} {MAX_TRIES} times in a row"),
+        })
+    }
+
+    async fn look(&self, record: &Record, due: Due, status: Status, unread: Option<u64>) -> Result<Found, PortError> {
+        if status != Status::Scheduled {
+            return Ok(Found::Fine("the dispatch is no longer on"));
+        }
+        if record.is_acknowledged() {
+            return Ok(Found::Fine("the controller acknowledged it"));
+        }
+        let backlog = if self.config.deadlines.acknowledge { None } else { Some(self.stream.backlog().await?) };
+        let sent = record.outbox.is_empty();
+        if let Some(backlog) = backlog
+            && sent
+            && backlog.waiting == 0
+        {
+            return Ok(Found::Fine("its signal was read from the queue"));
+        }
+        let recheck = self.world.now() + SignedDuration::from_secs(i64::from(RECHECK_S));
+        if self.world.now() < due.at {
+            return Ok(Found::Early(if due.told > 0 { due.at.min(recheck) } else { due.at }));
+        }
+        Ok(match (sent, backlog, unread) {
+            (false, ..) => Found::AtRisk("its signal could not be sent to the queue yet".to_owned()),
+            (true, None, _) => Found::AtRisk("no controller has acknowledged it".to_owned()),
+            (true, Some(backlog), Some(before)) if backlog.in_hand == 0 && backlog.waiting >= before => {
+                Found::AtRisk(format!("nobody reads the queue of signals: {} wait there", backlog.waiting))
+            }
+            (true, Some(backlog), None) if backlog.in_hand == 0 => Found::Suspect(backlog.waiting),
+            // Somebody is reading; this dispatch's turn comes.
+            (true, Some(_), _) => Found::Early(self.world.now() + SignedDuration::from_secs(i64::from(STILL_S))),
+        })
+    }
+
+    async fn tell(&self, record: &Record, due: Due, statement: &Statement, what: String) -> Result<(), PortError> {
+        let version = record.state.version;
+        let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
+        let subject = &record.subject;
+        let mut notice =
+            Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), self.world.now(), detail)
+                .gathered_by(subject.to_string())
+                .about_dispatch(Some(subject.clone()))
+                .until_over();
+        if let News::Happens { stage, .. } = &mut notice.news
+            && due.told > 0
+        {
+            *stage = format!("reminder {}", due.told);
+        }
+        self.outlet.notice(&notice, 0).await
+    }
+
+    async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
+        self.outlet.checks(&[(check, delay_s)]).await
+    }
+
+    /// False where another write came first.
+    async fn store(&self, record: Record, due: Option<Due>, now: Timestamp) -> Result<bool, PortError> {
+        let expected = record.revision;
+        let what = match due {
+            Some(due) if due.told > 0 => format!("told that it is not acknowledged; next at {:.0}", due.at),
+            _ => "the deadline is met or needs no watching any more".to_owned(),
+        };
+        let entry = Entry { at: now, delivery: String::new(), what };
+        let next = Record { due, ..record.noting(entry, self.world.unique()) };
+        match self.table.write(&next, Some(expected)).await {
+            Ok(()) => Ok(true),
+            Err(WriteError::Lost(Some(stored))) if stored.write == next.write => Ok(true),
+            Err(WriteError::Lost(_)) => Ok(false),
+            Err(WriteError::Port(error)) => Err(error),
+        }
+    }
+}
+
+/// Seconds until then, in one hop.
+pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
+    let whole_s = at.duration_since(now).as_millis().div_euclid(1_000) + 1;
+    u32::try_from(whole_s.clamp(0, i128::from(MAX_HOP_S))).unwrap_or(0)
+}
+
+/// A person is told again when it starts, then every quarter of an hour; of a test only once.
+fn next_due(due: Due, statement: &Statement, now: Timestamp) -> Option<Due> {
+    let told = due.told + 1;
+    let over = statement.end.is_some_and(|end| end <= now);
+    if told >= MAX_TOLD || over || statement.test_reason.is_some() {
+        return None;
+    }
+    let at = if statement.start > now { statement.start } else { now + REMIND_EVERY };
+    Some(Due { at, told })
+}

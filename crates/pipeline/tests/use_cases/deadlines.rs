@@ -1,0 +1,176 @@
+//! Nothing stands between a dispatch and its acknowledgement without a person being told in time, and once.
+
+use jiff::SignedDuration;
+use pipeline::{receive::Answer, token::TokenHash};
+use serde_json::json;
+use sim::{Controller, Reply, World};
+
+use crate::common::{accepted, config, mail_subjects, thin, types, voltus};
+
+const VOLTUS: &str = "voltus-prod/dkmq";
+const AT_RISK: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq";
+const OVER: &str = "[gridbell] over: dispatch-at-risk: voltus-prod/dkmq";
+const ACK_TOKEN: &str = "a-token-for-controllers";
+
+/// A world in which a controller must acknowledge, and Voltus answers so about `dkmq`.
+fn acknowledging(seed: u64) -> World {
+    let mut config = config();
+    config.deadlines.acknowledge = true;
+    config.acks.tokens = vec![TokenHash::of(ACK_TOKEN)];
+    let world = World::new(seed, config);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    world
+}
+
+/// Runs everything and lets that much time pass, whether or not something happens in it.
+fn run_for(world: &World, seconds: i64) {
+    let until = world.now() + SignedDuration::from_secs(seconds);
+    world.settle(SignedDuration::from_secs(seconds));
+    if world.now() < until {
+        world.advance(until.duration_since(world.now()));
+    }
+}
+
+fn acknowledge(world: &World, version: u64, state: &str) -> Answer {
+    let body = json!({ "dispatch": VOLTUS, "version": version, "state": state, "detail": "by the test" });
+    world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer")
+}
+
+/// The mails about this dispatch's risk, over or not.
+fn risks(world: &World) -> Vec<String> {
+    mail_subjects(world).into_iter().filter(|subject| subject.contains("dispatch-at-risk")).collect()
+}
+
+#[test]
+fn a_silent_controller_is_told_of_once_in_time_and_reminded_at_the_start() {
+    let world = acknowledging(1);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 58);
+    assert_eq!(risks(&world), [""; 0]);
+    run_for(&world, 7);
+    assert_eq!(risks(&world), [AT_RISK]);
+    // It starts ten minutes after it was announced.
+    run_for(&world, 9 * 60);
+    assert_eq!(risks(&world), [AT_RISK, AT_RISK]);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.starts_with("Sites:"), "{}", mail.text);
+    assert!(mail.text.contains("no controller has acknowledged it"), "{}", mail.text);
+}
+
+#[test]
+fn an_acknowledgement_in_time_keeps_everybody_asleep() {
+    let world = acknowledging(2);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 20);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200, "saying it again changes nothing");
+    run_for(&world, 3_600);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    assert!(world.dispatches().all()[0].due.is_none());
+}
+
+#[test]
+fn a_late_acknowledgement_ends_the_incident() {
+    let world = acknowledging(3);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 90);
+    assert_eq!(acknowledge(&world, 1, "completed").status, 200);
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_cancel_ends_the_incident() {
+    let world = acknowledging(4);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 90);
+    let mut cancelled = voltus("dkmq", 1, 5);
+    cancelled["authorized"] = json!(false);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(cancelled.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 3_600);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled", "dispatch.cancelled"]);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_new_version_must_be_acknowledged_anew_and_an_old_one_is_refused() {
+    let world = acknowledging(5);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 9).to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 5);
+    let refused = acknowledge(&world, 1, "accepted");
+    assert_eq!(refused.status, 409);
+    assert!(refused.body.contains("\"current\":2"), "{}", refused.body);
+    run_for(&world, 65);
+    assert_eq!(risks(&world), [AT_RISK]);
+}
+
+#[test]
+fn a_controller_that_fails_is_an_incident_at_once() {
+    let world = acknowledging(6);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    assert_eq!(acknowledge(&world, 1, "failed").status, 200);
+    run_for(&world, 2);
+    assert_eq!(risks(&world), [AT_RISK]);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.contains("failed to carry out version 1: by the test"), "{}", mail.text);
+    assert_eq!(acknowledge(&world, 1, "completed").status, 200);
+    run_for(&world, 3);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_queue_of_signals_that_nobody_reads_is_told_of() {
+    let world = World::new(8, config());
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    world.controller(Controller::IsSilent);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 75);
+    assert_eq!(risks(&world), [AT_RISK]);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.contains("nobody reads the queue of signals"), "{}", mail.text);
+    world.controller(Controller::Reads);
+    run_for(&world, 60);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_far_deadline_is_found_by_the_sweep_and_fires_to_the_second() {
+    let world = acknowledging(9);
+    let mut dispatch = voltus("dkmq", 0, 5);
+    dispatch["start_time"] = json!("2023-12-01T18:00:00Z");
+    dispatch["end_time"] = json!(null);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 69 * 60 + 50);
+    assert_eq!(risks(&world), [""; 0]);
+    run_for(&world, 15);
+    assert_eq!(risks(&world), [AT_RISK], "ten minutes before its start");
+}
+
+#[test]
+fn a_test_is_told_of_once_and_never_again() {
+    let world = acknowledging(11);
+    let mut dispatch = voltus("dkmq", 0, 5);
+    dispatch["test"] = json!(true);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), ["[gridbell] [TEST] dispatch-at-risk: voltus-prod/dkmq"]);
+}
+
+#[test]
+fn who_may_not_acknowledge_learns_nothing() {
+    let world = acknowledging(10);
+    let check = |token: &str, body: &str| world.acknowledge(token, body).answer().expect("an answer").status;
+    assert_eq!(check("wrong", "{}"), 404);
+    assert_eq!(check(ACK_TOKEN, "{}"), 400);
+    assert_eq!(check(ACK_TOKEN, r#"{"dispatch":"voltus-prod/none","version":1,"state":"accepted"}"#), 404);
+    assert_eq!(check(ACK_TOKEN, r#"{"dispatch":"voltus-prod/none","version":1,"state":"maybe"}"#), 400);
+    assert_eq!(check(ACK_TOKEN, &"[".repeat(70_000)), 413);
+}
