@@ -7,7 +7,7 @@ mod look;
 mod publish;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::pin};
 
 use dispatch::{Fact, Origin, Subject};
 use futures_util::{StreamExt, future::join_all, stream};
@@ -179,13 +179,12 @@ where
         let settled = subjects.into_iter().map(|(subject, (bound, (delivery, received_at), facts, of))| async move {
             (of, self.settle(&bound, &subject, (&delivery, received_at), facts).await)
         });
-        let results: Vec<(Vec<usize>, Result<(), Trouble>)> =
-            stream::iter(settled).buffer_unordered(AT_ONCE).collect().await;
-        for (of, result) in results {
-            if let Err(trouble) = result {
-                for index in of {
-                    items[index].trouble = Some(trouble.clone());
-                }
+        let mut results = pin!(stream::iter(settled).buffer_unordered(AT_ONCE));
+        while let Some((of, result)) = results.next().await {
+            match (result, of.first()) {
+                (Ok(findings), Some(first)) => items[*first].reading.findings.extend(findings),
+                (Ok(_), None) => {}
+                (Err(trouble), _) => of.into_iter().for_each(|index| items[index].trouble = Some(trouble.clone())),
             }
         }
     }

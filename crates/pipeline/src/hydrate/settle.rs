@@ -2,6 +2,7 @@
 
 use dispatch::{Contradiction, Fact, Rank, Says, Subject, absorb};
 use jiff::Timestamp;
+use providers::{Finding, Reading};
 
 use super::{Bound, Hydrate, publish};
 use crate::{
@@ -23,40 +24,45 @@ where
     O: Outlet,
     C: Clock + Chance,
 {
+    /// Returns what the provider's own search gave cause to tell.
     pub(super) async fn settle(
         &self,
         bound: &Bound,
         subject: &Subject,
         (delivery, received_at): (&str, Timestamp),
         mut facts: Vec<Fact>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Vec<Finding>, Trouble> {
+        let mut findings = Vec::new();
         let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
         let mut contradiction = Contradiction::Ask;
         for _ in 0..MAX_TRIES {
             let now = self.world.now();
             let state = known.as_ref().map(|record| record.state.clone());
-            let Some(absorbed) = absorb(state, subject, facts.clone(), contradiction, now) else { return Ok(()) };
+            let Some(absorbed) = absorb(state, subject, facts.clone(), contradiction, now) else { return Ok(findings) };
             if let Some(push) = absorbed.unsettled.first() {
                 match self.ask_the_source(bound, push, known.as_ref()).await? {
-                    Some(answer) => facts.extend(answer),
+                    Some(answer) => {
+                        facts.extend(answer.facts);
+                        findings.extend(answer.findings);
+                    }
                     None => contradiction = Contradiction::TakeLatest,
                 }
                 continue;
             }
             if !absorbed.changed {
                 // Unchanged, but what an earlier attempt owes may still lie there.
-                return match &known {
-                    Some(record) => self.publish(record).await,
-                    None => Ok(()),
-                };
+                if let Some(record) = &known {
+                    self.publish(record).await?;
+                }
+                return Ok(findings);
             }
             let deadlines = self.config.deadlines;
             let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
             let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
             match self.table.write(&record, known.as_ref().map(|record| record.revision)).await {
-                Ok(()) => return self.watched(&record).await,
+                Ok(()) => return self.watched(&record).await.map(|()| findings),
                 Err(WriteError::Lost(Some(stored))) if stored.write == record.write => {
-                    return self.watched(&record).await;
+                    return self.watched(&record).await.map(|()| findings);
                 }
                 Err(WriteError::Lost(stored)) => known = stored.map(|stored| *stored),
                 Err(WriteError::Port(error)) => return Err(self.storage(&error)),
@@ -83,16 +89,16 @@ where
         bound: &Bound,
         push: &Fact,
         known: Option<&Record>,
-    ) -> Result<Option<Vec<Fact>>, Trouble> {
+    ) -> Result<Option<Reading>, Trouble> {
         let published = known.and_then(|record| record.state.published()).map(|(_, statement)| statement);
         let Some(look) = bound.provider.settle(push, published.as_ref()) else { return Ok(None) };
         let is_test = |statement: &dispatch::Statement| statement.test_reason.is_some();
         let both_tests = published.as_ref().is_some_and(is_test)
             && matches!(&push.says, Says::Dispatch(said) if is_test(&said.statement));
         match self.look(bound, &look).await {
-            Ok(reading) => {
-                let answer: Vec<Fact> = reading.facts.into_iter().filter(|fact| fact.subject == push.subject).collect();
-                if answer.is_empty() {
+            Ok(mut answer) => {
+                answer.facts.retain(|fact| fact.subject == push.subject);
+                if answer.facts.is_empty() {
                     let detail = "the search answered without a word on what was asked";
                     return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
                 }

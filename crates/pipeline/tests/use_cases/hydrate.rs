@@ -478,3 +478,20 @@ fn a_sandbox_is_a_test_whatever_the_body_says() {
     assert_eq!((dispatch["test"].as_bool(), dispatch["test_reason"].as_str()), (Some(true), Some("sandbox")));
     assert_eq!(world.signals()[0].attributes["test"], "true");
 }
+
+#[test]
+fn what_a_search_answer_gives_cause_to_tell_is_told() {
+    let world = world(1);
+    let mut found = leap_found(EVENT, 20);
+    let mut unreadable = found["meter_dispatches"][0].clone();
+    unreadable["meter_id"] = json!("another-meter");
+    unreadable["timeslots"][0]["start_time"] = json!("yesterday");
+    found["meter_dispatches"].as_array_mut().unwrap().push(unreadable);
+    world.answers("leap-prod", "/dispatch/meter/search", [json(&found)]);
+    accepted(&world, "leap-prod", &leap(EVENT, 10).to_string());
+    drain(&world);
+    accepted(&world, "leap-prod", &leap(EVENT, 15).to_string());
+    drain(&world);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"]);
+    assert!(mail_subjects(&world).iter().any(|subject| subject.contains("quarantined")), "{:?}", mail_subjects(&world));
+}
