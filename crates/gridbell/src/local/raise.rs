@@ -110,6 +110,10 @@ pub(super) async fn raise(
     let outputs = deployment.create(api, &ground.workspace.template(), step.as_ref()).await?;
     let watch = match hosting {
         Some(hosting) => {
+            progress.note(&format!(
+                "the functions answer to: cargo lambda invoke -A 127.0.0.1 -P {} FUNCTION -F events/FUNCTION/….json",
+                hosting.port()
+            ));
             Some(hosting.start(&ground.guard, &ground.workspace, &ground.folder.path, api, &outputs).await?)
         }
         None => None,

@@ -35,6 +35,11 @@ impl Hosting {
         Ok(Self { home, port: free_port()? })
     }
 
+    /// Where `cargo lambda invoke` reaches the functions.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address that invokes each function.
     pub(super) fn functions(&self) -> BTreeMap<&'static str, String> {
         FUNCTIONS
