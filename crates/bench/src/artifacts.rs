@@ -57,12 +57,15 @@ pub(crate) fn find(folder: &Path) -> Result<Vec<Artifact>> {
 fn cargo(workspace: &Workspace, arguments: &mut Vec<&str>) -> Result<()> {
     let mut build = vec!["build", "--release"];
     build.append(arguments);
-    let status = Command::new(&workspace.cargo)
-        .args(&build)
-        .current_dir(&workspace.root)
-        .env("CARGO_TARGET_DIR", &workspace.target)
-        .status()
-        .context("cargo cannot be run")?;
+    let mut command = Command::new(&workspace.cargo);
+    command.args(&build).current_dir(&workspace.root).env("CARGO_TARGET_DIR", &workspace.target);
+    for (name, _) in std::env::vars_os() {
+        // What `cargo run` says of this package: build scripts look at it, and would have everything built again.
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|of| name.to_string_lossy().starts_with(of)) {
+            command.env_remove(name);
+        }
+    }
+    let status = command.status().context("cargo cannot be run")?;
     ensure!(status.success(), "cargo {} failed", build.join(" "));
     Ok(())
 }
