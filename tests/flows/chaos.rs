@@ -19,6 +19,7 @@ use crate::{
 
 cases!("chaos":
     a_hydrator_that_is_killed_in_mid_batch_loses_nothing,
+    hydrators_that_die_again_and_again_lose_nothing,
     a_queue_that_stops_for_a_while_loses_nothing,
     five_copies_at_once_are_one_sequence,
     a_queue_that_is_gone_is_the_providers_to_know,
@@ -54,7 +55,7 @@ async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
         let _turn = TURN.lock().await;
         let gate = Gate::closed();
         world.stub.answer_each(&ids, |id| Reply::Held(gate.clone(), Box::new(Reply::listed(&version(id, 0)))));
-        try_join_all(ids.iter().map(|id| async { world.accepted(SOURCE, &webhook("create", id)).await })).await?;
+        try_join_all(ids.iter().map(|id| world.accepted_json(SOURCE, webhook("create", id)))).await?;
         eventually(SOON, "fetches under way", || async {
             let asked = ids.iter().filter(|id| !world.stub.asked(id).is_empty()).count();
             Ok(if asked >= 6 { Looked::There(()) } else { Looked::NotYet(format!("{asked} fetches")) })
@@ -67,6 +68,40 @@ async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
         }
         world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
         gate.open();
+    }
+    for id in &ids {
+        ends_with(&world, REDELIVERED, id, 1, 0).await?;
+    }
+    Ok(())
+}
+
+/// Deaths at any point: before and after the fetch, the write, the sending, the note that it is sent.
+async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
+    let world = hurt_world().await?;
+    let ids: Vec<String> = (0..60).map(|index| format!("dying-{index}")).collect();
+    {
+        let _turn = TURN.lock().await;
+        world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
+        let posts = async {
+            for ids in ids.chunks(5) {
+                try_join_all(ids.iter().map(|id| world.accepted_json(SOURCE, webhook("create", id)))).await?;
+                tokio::time::sleep(Duration::from_millis(150)).await;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        let deaths = async {
+            let mut killed = 0;
+            for pause in [40, 70, 110, 20, 90, 30, 130, 50, 60, 80, 10, 100, 45, 75, 120, 25] {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                for pid in processes::of_function(world.process_group, &world.hydrator)? {
+                    // It may have been taken down in between.
+                    killed += usize::from(kill_process(pid, Unix::KILL).is_ok());
+                }
+            }
+            Ok(killed)
+        };
+        let ((), killed) = tokio::try_join!(posts, deaths)?;
+        ensure!(killed >= 5, "only {killed} hydrators were killed");
     }
     for id in &ids {
         ends_with(&world, REDELIVERED, id, 1, 0).await?;
@@ -145,7 +180,7 @@ async fn five_copies_at_once_are_one_sequence() -> Result<()> {
         let event = if round == 0 { "create" } else { "update" };
         let copies = ids.iter().flat_map(|id| std::iter::repeat_n(webhook(event, id), 5));
         let world: &Arc<World> = &world;
-        let answers = join_all(copies.map(|body| async move { world.accepted(SOURCE, &body).await })).await;
+        let answers = join_all(copies.map(|body| world.accepted_json(SOURCE, body))).await;
         answers.into_iter().collect::<Result<Vec<_>>>()?;
         let published = usize::try_from(round)? + 1;
         for id in &ids {

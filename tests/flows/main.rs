@@ -13,6 +13,7 @@ mod nvgrid;
 mod openvolt;
 mod processes;
 mod sandbox;
+mod stack;
 mod stub;
 mod voltus;
 
@@ -39,6 +40,7 @@ fn main() -> anyhow::Result<ExitCode> {
         nvgrid::cases(),
         openvolt::cases(),
         sandbox::cases(),
+        stack::cases(),
     ];
     let trials = cases.into_iter().flatten().map(|case| trial(case, runtime.clone())).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

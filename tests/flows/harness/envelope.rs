@@ -1,8 +1,9 @@
 //! What holds for every signal, whatever it says: the envelope of the contract's section 4.
 
-use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use jsonschema::Validator;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -49,16 +50,36 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
     if !matches!(attribute("test").as_str(), Some("true" | "false")) {
         faults.push(format!("{id}: the attribute test is {}", attribute("test")));
     }
+    let kept_to = SCHEMAS.iter().find(|(member, _)| event["data"].get(member).is_some());
+    match kept_to {
+        Some((_, Ok(schema))) => {
+            let broken = schema.iter_errors(&event["data"]).take(3);
+            faults.extend(broken.map(|error| format!("{id}: {}: {error}", error.instance_path())));
+        }
+        Some((_, Err(error))) => faults.push(error.clone()),
+        None => faults.push(format!("{id}: data of no known kind")),
+    }
     faults
 }
+
+/// The schemas of `data` that are part of the project, by its one member.
+static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new(|| {
+    let read = |text: &str| {
+        let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
+    };
+    [
+        ("dispatch", read(include_str!("../../../crates/dispatch/schemas/dispatch.json"))),
+        ("power", read(include_str!("../../../crates/dispatch/schemas/power.json"))),
+        ("meter", read(include_str!("../../../crates/dispatch/schemas/meter.json"))),
+        ("account", read(include_str!("../../../crates/dispatch/schemas/account.json"))),
+    ]
+});
 
 /// As SQS allows it: up to 128 letters, digits and punctuation, else SHA-256 in hex.
 fn fifo_id(text: &str) -> String {
     if text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return text.to_owned();
     }
-    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    super::hex(&Sha256::digest(text))
 }

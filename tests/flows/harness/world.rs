@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -30,6 +31,8 @@ pub(crate) struct World {
     pub(crate) aws: Aws,
     pub(crate) http: Client,
     pub(crate) description: Description,
+    /// `stack.json`.
+    pub(crate) state_file: PathBuf,
     pub(crate) process_group: u32,
     pub(crate) hydrator: String,
     stack: AsyncMutex<Option<Stack>>,
@@ -104,6 +107,7 @@ impl World {
             process_group: stack.process_group().context("the stack has no process group")?,
             hydrator: stack.outputs().get("HydratorFunctionName").context("no hydrator")?.clone(),
             description,
+            state_file: stack.state_file().to_owned(),
             stack: AsyncMutex::new(Some(stack)),
             at_the_end: Mutex::default(),
             at_the_very_end: Mutex::default(),
@@ -124,6 +128,11 @@ impl World {
     /// Sends a webhook and returns its answer.
     pub(crate) async fn post(&self, source: &str, body: impl Into<reqwest::Body>) -> Result<Answer> {
         answer(self.webhook(source).body(body)).await
+    }
+
+    /// As [`Self::accepted`], for a body that is made on the spot.
+    pub(crate) async fn accepted_json(&self, source: &str, body: Value) -> Result<String> {
+        self.accepted(source, &body).await
     }
 
     /// Sends a webhook that must be accepted, and returns the delivery's id.
