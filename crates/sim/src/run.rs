@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     receive::{Answer, Incoming},
     sweep::Swept,
+    watch::ARMED_AHEAD,
     work::Message,
 };
 
@@ -224,11 +225,13 @@ impl State {
         due
     }
 
-    /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed.
+    /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed or arms a deadline.
     fn next_at(&mut self) -> Option<Timestamp> {
-        let next_sweep = self.owes().then_some(self.next_sweep);
+        let owing = self.owes().then_some(self.next_sweep);
+        let due = self.dispatches.all().into_iter().filter_map(|record| record.due).map(|due| due.at).min();
+        let arming = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
         let queues = Inner::READ.map(|queue| self.queues.get(&queue).and_then(Standard::next_at));
-        queues.into_iter().chain([next_sweep]).flatten().min()
+        queues.into_iter().chain([owing, arming]).flatten().min()
     }
 
     /// The mapping deletes what was taken care of; where that goes wrong, all of it comes again.
