@@ -1,6 +1,6 @@
 //! Facts about one subject into its row: read what stands there, merge, write on condition, publish.
 
-use dispatch::{Contradiction, Fact, Rank, Says, Subject, absorb};
+use dispatch::{Contradiction, Fact, Rank, SIGNAL_LIMIT_BYTES, Says, Subject, absorb};
 use jiff::Timestamp;
 use providers::{Finding, Reading};
 
@@ -55,6 +55,11 @@ where
                     self.publish(record).await?;
                 }
                 return Ok(findings);
+            }
+            if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > SIGNAL_LIMIT_BYTES) {
+                // Once it is owed, everything after it waits for ever.
+                let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
+                return Err(Trouble::new(TroubleKind::Unreadable, now, detail));
             }
             let deadlines = self.config.deadlines;
             let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };

@@ -495,3 +495,21 @@ fn what_a_search_answer_gives_cause_to_tell_is_told() {
     assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"]);
     assert!(mail_subjects(&world).iter().any(|subject| subject.contains("quarantined")), "{:?}", mail_subjects(&world));
 }
+
+#[test]
+fn what_no_message_can_carry_is_put_aside_and_holds_nothing_up() {
+    let world = world(1);
+    let event = |delivery: &str, payload: &str| {
+        json!({
+            "subscription_id": "s-1", "event_id": "customer.created", "event_timestamp": "2023-12-01T11:05:00Z",
+            "delivery_id": delivery, "payload": payload,
+        })
+    };
+    let large = accepted(&world, "openvolt-prod", &event("dlv-1", &"x".repeat(1_200_000)).to_string());
+    drain(&world);
+    assert!(world.signals().is_empty() && world.kept().contains_key(&large));
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: openvolt-prod");
+    accepted(&world, "openvolt-prod", &event("dlv-2", "x").to_string());
+    drain(&world);
+    assert_eq!(types(&world, "openvolt-prod/account"), ["account.customer.created"]);
+}
