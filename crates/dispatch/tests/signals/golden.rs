@@ -1,7 +1,7 @@
 //! Complete signals, as they go out.
 
 use dispatch::{
-    AccountEvent, Fact, Interval, MeterData, PowerEvent, PowerEventKind, Rank, Request, Says, Signal, Statement,
+    AccountEvent, Fact, Interval, MeterData, PowerEvent, PowerEventKind, Rank, Request, Says, Signal, State, Statement,
     Subject, Target, TestReason,
 };
 use serde_json::{Value, json};
@@ -128,6 +128,47 @@ fn account() -> History {
         says: Says::Account(event),
     };
     vec![("02:00:00", fact)]
+}
+
+#[test]
+fn facts_and_states_of_every_sort_read_back_equal() {
+    let histories =
+        [example(), cancelled(), ended(), group_event(), sandbox(), power(), meter(), account(), unusual_numbers()];
+    for history in histories {
+        for (_, fact) in &history {
+            let text = serde_json::to_string(fact).unwrap();
+            assert_eq!(&serde_json::from_str::<Fact>(&text).unwrap(), fact);
+        }
+        let (state, signals) = play(history);
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+        let text = serde_json::to_string(&signals).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Signal>>(&text).unwrap(), signals);
+    }
+}
+
+/// Every kind of request, and numbers that neither a float nor a buffer brings back.
+fn unusual_numbers() -> History {
+    let requests = [
+        Some(Request::Reduce { watts: u64::MAX }),
+        Some(Request::Limit { watts: 0 }),
+        Some(Request::ReduceMax),
+        Some(Request::Unspecified),
+        None,
+    ];
+    let target = |(index, request): (usize, Option<Request>)| Target {
+        id: format!("m-{index}"),
+        request,
+        ..statement().targets.remove(0)
+    };
+    let statement = Statement {
+        request: Request::Limit { watts: 1 },
+        targets: requests.into_iter().enumerate().map(target).collect(),
+        details: details(r#"{"a":1e400,"b":[0.10,-0,123456789012345678901234567890],"c":{"d":1E-7}}"#),
+        ..statement()
+    };
+    let rank = Rank::Numbered(u64::MAX, at("16:40:00.123456789"));
+    vec![("16:40:00", said("voltus-prod", "voltus", "x", rank, statement))]
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod common;
 mod deadlines;
 mod hydrate;
 mod mail;
+mod messages;
 mod receive;
 mod retry;
 mod walk;
