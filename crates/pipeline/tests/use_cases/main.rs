@@ -8,6 +8,7 @@ mod deadlines;
 mod hydrate;
 mod mail;
 mod messages;
+mod oddities;
 mod receive;
 mod retry;
 mod walk;

@@ -1,0 +1,215 @@
+//! Bodies and answers that are broken, forged, unknown or half readable: nothing is guessed, nothing lost, a person told.
+
+use pipeline::work::{Task, Work};
+use serde_json::{Value, json};
+use sim::{Inner, Reply, Times, Toxic, World};
+
+use crate::common::{
+    accepted, drain, last, leap, leap_found, mail_subjects, power, run_for, thin, types, voltus, world,
+};
+
+const EVENT: &str = "11cfced0-16f4-4fb7-b72e-5ff939ae541e";
+const LEAP: &str = "leap-prod/11cfced0-16f4-4fb7-b72e-5ff939ae541e";
+const VOLTUS: &str = "voltus-prod/dkmq";
+
+fn json(value: &Value) -> Reply {
+    Reply::Json(value.to_string())
+}
+
+/// A world in which Voltus answers so about `dkmq`.
+fn voltus_world(answer: &Value) -> World {
+    let world = world(1);
+    world.answers("voltus-prod", "/dispatches/dkmq", [json(answer)]);
+    world
+}
+
+#[test]
+fn an_answer_about_another_dispatch_publishes_nothing() {
+    let world = voltus_world(&voltus("9jeq", 0, 5));
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 3_600);
+    assert!(world.signals().is_empty());
+    assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing: voltus-prod/dkmq"]);
+}
+
+#[test]
+fn a_forged_resource_is_never_asked_for() {
+    for resource in
+        ["https://evil.example/2022-04-15/dispatches/dkmq", "//evil.example/x", "/2022-04-15/dispatches/../keys"]
+    {
+        let world = world(1);
+        let body = json!({ "event": { "name": "dispatch.create" }, "resource": resource }).to_string();
+        let delivery = accepted(&world, "voltus-prod", &body);
+        drain(&world);
+        assert!(world.fetches().is_empty() && world.signals().is_empty());
+        assert_eq!(world.kept()[&delivery].work.body().unwrap().unwrap(), body);
+        assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: voltus-prod");
+    }
+}
+
+#[test]
+fn what_no_parser_reads_is_kept_and_told() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for source in ["voltus-prod", "leap-prod", "dc-1", "openvolt-prod"] {
+        for body in ["null", "[]", "{}", "\"x\"", "1e400", r#""\ud800""#, &deep] {
+            let world = world(1);
+            let delivery = accepted(&world, source, body);
+            drain(&world);
+            assert_eq!(
+                world.kept().get(&delivery).map(|kept| kept.work.body().unwrap().unwrap()).as_deref(),
+                Some(body)
+            );
+            assert_eq!(
+                mail_subjects(&world),
+                [format!("[gridbell] quarantined: {source}"), format!("[gridbell] over: quarantined: {source}"),]
+            );
+        }
+    }
+}
+
+#[test]
+fn one_unreadable_slot_does_not_hide_the_others() {
+    let world = world(1);
+    let mut push = leap(EVENT, 10);
+    let slots = push["meter_dispatches"][0]["timeslots"].as_array_mut().unwrap();
+    slots.push(json!({ "meter_event_id": "22cfced0", "start_time": "tomorrow" }));
+    let delivery = accepted(&world, "leap-prod", &push.to_string());
+    drain(&world);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
+    assert!(world.kept()[&delivery].reason.contains("timeslots[1]"), "{:?}", world.kept());
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: leap-prod");
+}
+
+#[test]
+fn an_unknown_event_is_looked_up_kept_and_told_by_its_name() {
+    let world = voltus_world(&voltus("dkmq", 0, 5));
+    let delivery = accepted(&world, "voltus-prod", &thin("dispatch.paused", "dkmq"));
+    drain(&world);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert!(matches!(world.kept()[&delivery].work.task, Task::Body(_)));
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] unknown-event: voltus-prod: dispatch.paused");
+}
+
+#[test]
+fn an_impossible_amount_is_published_as_unspecified_and_told_with_its_sites() {
+    let world = world(1);
+    let mut push = leap(EVENT, 10);
+    push["meter_dispatches"][0]["timeslots"][0]["energy_kw"] = json!(-10);
+    accepted(&world, "leap-prod", &push.to_string());
+    world.hydrate(world.take(Inner::Deliveries));
+    let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
+    let place = |port: &str| ports.iter().position(|called| *called == port).unwrap();
+    assert!(place("dispatches.write") < place("outlet.notice"), "the mail would not know the sites: {ports:?}");
+    drain(&world);
+    assert_eq!(last(&world, LEAP)["dispatch"]["request"], json!({ "kind": "unspecified" }));
+    let (_, mail) = world.mails().remove(0);
+    assert_eq!(mail.subject, format!("[gridbell] quarantined: {LEAP}"));
+    assert!(mail.text.contains("dd21c76c-7126-4ef7-b0a6-f190fad300b2"), "{}", mail.text);
+}
+
+#[test]
+fn a_data_centre_that_does_not_reach_its_target_is_told() {
+    let world = world(1);
+    accepted(&world, "dc-1", &power("start_ramp_down", false).to_string());
+    drain(&world);
+    assert!(mail_subjects(&world).is_empty(), "not to comply is normal while ramping");
+    accepted(&world, "dc-1", &power("end_ramp_down", false).to_string());
+    drain(&world);
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] not-compliant: dc-1/main_power_feed/c-1");
+}
+
+#[test]
+fn rotated_keys_are_told_at_once() {
+    let world = world(1);
+    let event = json!({
+        "subscription_id": "s-1", "event_id": "api_keys.rotated", "event_timestamp": "2023-12-01T11:05:00Z",
+        "delivery_id": "dlv-9", "payload": "",
+    });
+    accepted(&world, "openvolt-prod", &event.to_string());
+    drain(&world);
+    assert_eq!(types(&world, "openvolt-prod/account"), ["account.api_keys.rotated"]);
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] credentials: openvolt-prod");
+}
+
+#[test]
+fn what_a_failing_queue_did_not_let_us_tell_is_told_later() {
+    // The finding belongs to the body; the look that follows from it must not take its place.
+    for port in ["outlet.failed", "outlet.notice"] {
+        for toxic in [Toxic::Refuse, Toxic::LoseAnswer] {
+            let world = voltus_world(&voltus("dkmq", 0, 5));
+            world.fault(port, toxic, Times::First(1));
+            let delivery = accepted(&world, "voltus-prod", &thin("dispatch.paused", "dkmq"));
+            drain(&world);
+            assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+            assert!(world.kept().contains_key(&delivery), "{port} {toxic:?}");
+            assert_eq!(mail_subjects(&world)[0], "[gridbell] unknown-event: voltus-prod: dispatch.paused");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_none_of_ours_is_put_aside() {
+    let world = world(1);
+    world.put(Inner::Deliveries, "{\"hello\":1}");
+    drain(&world);
+    assert_eq!(world.kept().len(), 1);
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: unknown");
+}
+
+#[test]
+fn a_source_that_is_configured_no_more_is_retried_rather_than_dropped() {
+    let mut config = crate::common::config();
+    config.sources.remove("dc-1");
+    let world = World::new(1, config);
+    let work = Work::message("d-7", "dc-1", world.now(), &power("start_ramp_down", false).to_string()).unwrap();
+    world.put(Inner::Deliveries, &work);
+    run_for(&world, 3_600);
+    assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing: dc-1, delivery d-7"]);
+    assert_eq!(world.bookings().len(), 1);
+}
+
+#[test]
+fn a_sandbox_is_a_test_whatever_the_body_says() {
+    let world = world(1);
+    world.answers("voltus-sandbox", "dkmq", [json(&voltus("dkmq", 0, 5))]);
+    accepted(&world, "voltus-sandbox", &thin("dispatch.create", "dkmq"));
+    drain(&world);
+    let dispatch = last(&world, "voltus-sandbox/dkmq")["dispatch"].take();
+    assert_eq!((dispatch["test"].as_bool(), dispatch["test_reason"].as_str()), (Some(true), Some("sandbox")));
+    assert_eq!(world.signals()[0].attributes["test"], "true");
+}
+
+#[test]
+fn what_a_search_answer_gives_cause_to_tell_is_told() {
+    let world = world(1);
+    let mut found = leap_found(EVENT, 20);
+    let mut unreadable = found["meter_dispatches"][0].clone();
+    unreadable["meter_id"] = json!("another-meter");
+    unreadable["timeslots"][0]["start_time"] = json!("yesterday");
+    found["meter_dispatches"].as_array_mut().unwrap().push(unreadable);
+    world.answers("leap-prod", "/dispatch/meter/search", [json(&found)]);
+    accepted(&world, "leap-prod", &leap(EVENT, 10).to_string());
+    drain(&world);
+    accepted(&world, "leap-prod", &leap(EVENT, 15).to_string());
+    drain(&world);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"]);
+    assert!(mail_subjects(&world).iter().any(|subject| subject.contains("quarantined")), "{:?}", mail_subjects(&world));
+}
+
+#[test]
+fn what_no_message_can_carry_is_put_aside_and_holds_nothing_up() {
+    let world = world(1);
+    let event = |delivery: &str, payload: &str| {
+        json!({
+            "subscription_id": "s-1", "event_id": "customer.created", "event_timestamp": "2023-12-01T11:05:00Z",
+            "delivery_id": delivery, "payload": payload,
+        })
+    };
+    let large = accepted(&world, "openvolt-prod", &event("dlv-1", &"x".repeat(1_200_000)).to_string());
+    drain(&world);
+    assert!(world.signals().is_empty() && world.kept().contains_key(&large));
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: openvolt-prod");
+    accepted(&world, "openvolt-prod", &event("dlv-2", "x").to_string());
+    drain(&world);
+    assert_eq!(types(&world, "openvolt-prod/account"), ["account.customer.created"]);
+}
