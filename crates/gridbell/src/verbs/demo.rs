@@ -37,13 +37,20 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
         ending.asked().await;
     }
     progress.note("taking everything down");
+    let folder = stack.folder().to_owned();
     stack.shutdown().await?;
     drop(stand_ins);
     let failures = report.failures();
     if failures.is_empty() {
         return Ok(());
     }
-    bail!("{} of {} checks failed:\n  {}", failures.len(), report.checks(), failures.join("\n  "))
+    bail!(
+        "{} of {} checks failed; the logs are in {}:\n  {}",
+        failures.len(),
+        report.checks(),
+        folder.display(),
+        failures.join("\n  ")
+    )
 }
 
 async fn play(keep: bool, progress: &dyn Progress) -> Result<Played> {
