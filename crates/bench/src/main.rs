@@ -49,6 +49,9 @@ struct Compare {
     /// Take binaries from this folder instead of building them.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
+    /// Keep callgrind's files in this folder, for `callgrind_annotate`.
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -75,7 +78,7 @@ async fn compare(options: Compare) -> Result<()> {
     show("Starts, memory, size", &report::starts(&subjects, &starts))?;
     match instructions::valgrind() {
         Some(valgrind) => {
-            let counts = instructions::measure(&scene, &subjects, &valgrind).await?;
+            let counts = instructions::measure(&scene, &subjects, &valgrind, options.keep.as_deref()).await?;
             let artifacts: Vec<_> = subjects.iter().map(|subject| &subject.artifact).collect();
             show("Instructions (callgrind, user space)", &report::instructions(&artifacts, &counts))?;
         }

@@ -30,15 +30,25 @@ pub(crate) fn valgrind() -> Option<PathBuf> {
 }
 
 /// Counts for each function.
-pub(crate) async fn measure(scene: &Scene, subjects: &[Subject], valgrind: &Path) -> Result<Vec<Instructions>> {
+pub(crate) async fn measure(
+    scene: &Scene,
+    subjects: &[Subject],
+    valgrind: &Path,
+    keep: Option<&Path>,
+) -> Result<Vec<Instructions>> {
     let bar = ProgressBar::new(4 * subjects.len() as u64);
     let mut all = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let mut totals = [0; 4];
         for (total, events) in totals.iter_mut().zip([0, 1, WARM.0, WARM.1]) {
-            *total = total_of(scene, subject, valgrind, events)
-                .await
-                .with_context(|| format!("{} under valgrind", subject.artifact.name))?;
+            let name = subject.artifact.name;
+            let file = run(scene, subject, valgrind, events).await.with_context(|| format!("{name} under valgrind"))?;
+            let written = std::fs::read_to_string(&file).context("callgrind wrote no figures")?;
+            *total = in_total(&written).context("callgrind's figures hold no totals")?;
+            if let Some(folder) = keep {
+                std::fs::write(folder.join(format!("callgrind.{name}.{events}")), written)?;
+            }
+            std::fs::remove_file(&file)?;
             bar.inc(1);
         }
         let [init, one, some, many] = totals;
@@ -49,7 +59,8 @@ pub(crate) async fn measure(scene: &Scene, subjects: &[Subject], valgrind: &Path
     Ok(all)
 }
 
-async fn total_of(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -> Result<u64> {
+/// The file that callgrind writes over so many events.
+async fn run(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -> Result<PathBuf> {
     scene.aws.reset();
     let file = scene.file("callgrind.out");
     let mut command = Command::new(valgrind);
@@ -61,24 +72,22 @@ async fn total_of(scene: &Scene, subject: &Subject, valgrind: &Path, events: usi
         instance.invoke(event.clone()).await?;
     }
     instance.end().await?;
-    let written = std::fs::read_to_string(&file).context("callgrind wrote no figures")?;
-    std::fs::remove_file(&file)?;
-    totals(&written).context("callgrind's figures hold no totals")
+    Ok(file)
 }
 
 /// The last line `totals: N` of a callgrind file.
-fn totals(file: &str) -> Option<u64> {
+fn in_total(file: &str) -> Option<u64> {
     let line = file.lines().rev().find_map(|line| line.strip_prefix("totals:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::totals;
+    use super::in_total;
 
     #[test]
     fn callgrinds_totals_are_read() {
-        assert_eq!(totals("# callgrind format\nevents: Ir\nfn=(1) x\n1 5\n\ntotals: 1310042\n"), Some(1_310_042));
-        assert_eq!(totals("events: Ir\n"), None);
+        assert_eq!(in_total("# callgrind format\nevents: Ir\nfn=(1) x\n1 5\n\ntotals: 1310042\n"), Some(1_310_042));
+        assert_eq!(in_total("events: Ir\n"), None);
     }
 }
