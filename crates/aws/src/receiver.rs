@@ -19,7 +19,12 @@ pub async fn run() -> Result<(), Error> {
     })?;
     let receive = &Receive { config: &config, intake: &intake, world: &World };
     lambda::serve(|event: Box<RawValue>| async move {
-        let request = ApiRequest::parse(&event).ok_or("the event is no request of an HTTP API")?;
+        let Some(request) = ApiRequest::parse(&event) else {
+            // A header that is none, most likely. Sending it again would not mend it, so it is no 5xx.
+            tracing::error!("the event is no request of an HTTP API");
+            let body = r#"{"error":{"code":"unreadable","message":"the request cannot be read"}}"#;
+            return Ok(ApiResponse::json(400, body.to_owned()));
+        };
         let incoming = incoming(&request);
         let answer = receive.handle(incoming).await;
         log(&answer, &incoming, receive.config.sources.contains_key(incoming.source));

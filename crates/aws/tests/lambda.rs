@@ -28,6 +28,12 @@ fn a_request_is_read_with_its_raw_body_and_its_path_decoded() {
 }
 
 #[test]
+fn a_header_that_none_can_be_makes_no_request() {
+    // No HTTP API passes one on; the receiver answers 400, since sending it again would not mend it.
+    assert!(ApiRequest::parse(&event(&BASE64.replace("from the header", "a\\u0007bell"))).is_none());
+}
+
+#[test]
 fn a_prefix_before_the_path_and_a_slash_after_it_do_not_matter() {
     let request = ApiRequest::parse(&event(PREFIX)).unwrap();
     assert_eq!(request.method, "GET");

@@ -1,12 +1,13 @@
-//! Requests of an HTTP API (payload format 2.0). Read leniently: what a stranger sends must not fail the invocation, which the
-//! API would turn into a 500.
+//! Requests of an HTTP API (payload format 2.0). The event is taken as `lambda_http` types it, without the `http::Request` that
+//! it would be made into: that needs a well-formed URI, and a stranger's path must not fail the invocation with a 500.
 
 use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequest, http::HeaderMap};
 use percent_encoding::percent_decode_str;
 use pipeline::receive::Answer;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// A request.
@@ -16,8 +17,7 @@ pub struct ApiRequest {
     pub method: String,
     /// The path's segments, decoded, without empty ones at the end.
     pub segments: Vec<String>,
-    /// By lower-case name; a repeated one is joined by commas.
-    headers: BTreeMap<String, String>,
+    headers: HeaderMap,
     /// The raw body.
     pub body: Vec<u8>,
 }
@@ -36,30 +36,6 @@ pub struct ApiResponse {
     pub is_base64_encoded: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    request_context: Context,
-    #[serde(default)]
-    raw_path: String,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    #[serde(default)]
-    body: Option<String>,
-    #[serde(default)]
-    is_base64_encoded: bool,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    http: Http,
-}
-
-#[derive(Deserialize)]
-struct Http {
-    method: String,
-}
-
 impl From<Answer> for ApiResponse {
     fn from(answer: Answer) -> Self {
         let mut response = Self::json(answer.status, answer.body);
@@ -71,23 +47,23 @@ impl From<Answer> for ApiResponse {
 impl ApiRequest {
     /// Reads an event; none where it is no request.
     pub fn parse(event: &RawValue) -> Option<Self> {
-        let wire: Wire = serde_json::from_str(event.get()).ok()?;
-        let body = wire.body.unwrap_or_default();
+        let event: ApiGatewayV2httpRequest = serde_json::from_str(event.get()).ok()?;
+        let body = event.body.unwrap_or_default();
         // What does not decode cannot come from an HTTP API; it is no JSON either, so an empty body gets the same answer.
         let body =
-            if wire.is_base64_encoded { BASE64_STANDARD.decode(body).unwrap_or_default() } else { body.into_bytes() };
-        let path = wire.raw_path.trim_end_matches('/');
+            if event.is_base64_encoded { BASE64_STANDARD.decode(body).unwrap_or_default() } else { body.into_bytes() };
+        let path = event.raw_path.unwrap_or_default();
         Some(Self {
-            method: wire.request_context.http.method.to_ascii_uppercase(),
-            segments: path.split('/').skip(1).map(decoded).collect(),
-            headers: wire.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+            method: event.request_context.http.method.as_str().to_ascii_uppercase(),
+            segments: path.trim_end_matches('/').split('/').skip(1).map(decoded).collect(),
+            headers: event.headers,
             body,
         })
     }
 
     /// A header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The segments after the given one: a stage's or an emulator's prefix does not matter.
