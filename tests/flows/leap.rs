@@ -1,12 +1,12 @@
 //! Leap: whole dispatches in one notification, of meters or of groups, without number and without send time.
 
-use std::{collections::BTreeSet, slice::from_ref};
+use std::slice::from_ref;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SOON, Signal, World, cases, config, holds, world},
+    harness::{SOON, Signal, cases, config, holds, world},
     stub::Reply,
 };
 
@@ -18,8 +18,6 @@ cases!("leap":
     an_old_notification_that_lands_late_changes_nothing,
     a_cancel_is_settled_by_the_search,
     a_withdrawn_event_is_first_seen,
-    five_thousand_meters_of_one_event_are_one_signal,
-    megabytes_travel_compressed,
     test_notifications_are_tests,
     one_bad_slot_among_good_ones,
     pages_of_a_search_are_followed,
@@ -45,7 +43,7 @@ pub(crate) fn notification(slots: &[Value]) -> Value {
 }
 
 /// The search's answer: the same items under another name.
-fn found(slots: &[Value]) -> Reply {
+pub(crate) fn found(slots: &[Value]) -> Reply {
     Reply::Json(json!({"results": [{"meter_id": "meter-1", "timeslots": slots}], "next_page_token": null}))
 }
 
@@ -58,7 +56,7 @@ fn seed(text: &str) -> Result<Value> {
     serde_json::from_str(text).context("the seed's notification is not JSON")
 }
 
-fn only(signals: &[Signal]) -> Result<&Value> {
+pub(crate) fn only(signals: &[Signal]) -> Result<&Value> {
     signals.first().map(Signal::dispatch).context("no signal")
 }
 
@@ -223,91 +221,6 @@ async fn a_withdrawn_event_is_first_seen() -> Result<()> {
     world.accepted(SOURCE, &notification(&[with(slot("withdrawn"), "cancelled", json!(true))])).await?;
     let signals = world.signals.of("leap/withdrawn", 1).await?;
     ensure!(signals[0].kind() == "dispatch.cancelled", "{}", signals[0].event);
-    Ok(())
-}
-
-/// The ids of all targets, whichever form they are written in, and how many there are with repetition.
-fn targets(dispatch: &Value) -> Result<(BTreeSet<String>, usize)> {
-    let (mut ids, mut count) = (BTreeSet::new(), 0);
-    for target in dispatch["targets"].as_array().context("no targets")? {
-        let many = target["ids"].as_array().cloned().unwrap_or_else(|| vec![target["id"].clone()]);
-        for id in many {
-            ids.insert(id.as_str().context("a target without an id")?.to_owned());
-            count += 1;
-        }
-    }
-    Ok((ids, count))
-}
-
-fn meter(index: usize) -> String {
-    format!("{index:08x}-7126-4ef7-b0a6-{:012x}", index * 7_919)
-}
-
-async fn all_of(world: &World, subject: &str, count: usize) -> Result<Value> {
-    let signals = world.signals.of(subject, 1).await?;
-    let dispatch = only(&signals)?;
-    let (ids, with_repetition) = targets(dispatch)?;
-    let expected: BTreeSet<String> = (0..count).map(meter).collect();
-    ensure!(ids == expected, "{} of {count} meters are there", ids.intersection(&expected).count());
-    ensure!(with_repetition == count, "{with_repetition} targets for {count} meters");
-    Ok(dispatch.clone())
-}
-
-async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
-    let world = world().await?;
-    let mut slot = slot("");
-    slot["market_group_event_id"] = json!("many-grouped");
-    let ids: Vec<String> = (0..5_000).map(meter).collect();
-    let body = json!({
-        "integration_test_notification": false, "communication_test": false,
-        "group_dispatches": [{"market_group_id": "group-1", "meter_ids": ids, "timeslots": [slot]}],
-    });
-    world.accepted(SOURCE, &body).await?;
-    let dispatch = all_of(&world, "leap/many-grouped", 5_000).await?;
-    holds("the group's", &dispatch, &json!({"request": {"kind": "reduce", "watts": 10_000}, "status": "scheduled"}))?;
-
-    // Each meter with its own slot of the event: megabytes, and a share for everyone.
-    let item = |index: usize| json!({"meter_id": meter(index), "timeslots": [slot_of(index, "many-metered")]});
-    let body = json!({
-        "integration_test_notification": false, "communication_test": false,
-        "meter_dispatches": (0..5_000).map(item).collect::<Vec<_>>(),
-    });
-    world.accepted(SOURCE, &body).await?;
-    let dispatch = all_of(&world, "leap/many-metered", 5_000).await?;
-    let shares: u64 = (0..5_000).map(|index| 1_000 * (1 + index % 3)).sum();
-    holds("the meters'", &dispatch, &json!({"request": {"kind": "reduce", "watts": shares}}))
-}
-
-/// A lean slot, with one of three shares.
-fn slot_of(index: usize, event: &str) -> Value {
-    json!({
-        "meter_event_id": event, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
-        "cancelled": false, "priority": 1, "is_voluntary": false, "programs": ["DRAM"], "energy_kw": 1 + index % 3,
-    })
-}
-
-async fn megabytes_travel_compressed() -> Result<()> {
-    let world = world().await?;
-    // 1.5 MB of many events; in a message of its own it would be half as much again.
-    let item = |index: usize| {
-        let mut slot = slot(&format!("bulk-{}", index / 2_000));
-        slot["note"] = json!("\"quoted\"");
-        json!({"meter_id": meter(index), "partner_reference": format!("ref {index}"), "timeslots": [slot]})
-    };
-    let body = json!({
-        "integration_test_notification": false, "communication_test": false,
-        "meter_dispatches": (0..4_000).map(item).collect::<Vec<_>>(),
-    });
-    let length = body.to_string().len();
-    ensure!((1_200_000..2_097_152).contains(&length), "the body is {length} bytes long");
-    world.accepted(SOURCE, &body).await?;
-    for event in ["bulk-0", "bulk-1"] {
-        let signals = world.signals.of(&format!("leap/{event}"), 1).await?;
-        let (ids, _) = targets(only(&signals)?)?;
-        ensure!(ids.len() == 2_000, "{event}: {} meters", ids.len());
-        let request = json!({"kind": "reduce", "watts": 20_000_000});
-        holds(event, only(&signals)?, &json!({"request": request}))?;
-    }
     Ok(())
 }
 

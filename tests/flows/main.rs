@@ -3,7 +3,9 @@
 //! Every case runs on a stack that the first one brings up: tools are installed and functions built as needed. Cases share it and
 //! tell themselves apart by sources and ids, so all of them run at once. `cargo test --test flows -- leap` runs some.
 
+mod bulk;
 mod chaos;
+mod copies;
 mod door;
 mod evil;
 mod failing;
@@ -37,6 +39,8 @@ fn main() -> anyhow::Result<ExitCode> {
         evil::cases(),
         voltus::cases(),
         leap::cases(),
+        bulk::cases(),
+        copies::cases(),
         nvgrid::cases(),
         openvolt::cases(),
         sandbox::cases(),

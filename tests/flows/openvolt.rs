@@ -28,14 +28,15 @@ const MOST_DAYS: i64 = 31;
 /// The most that a signal about a meter may take, in bytes.
 const MOST_BYTES: usize = 262_144;
 
-fn webhook(delivery: &str, payload: &Value) -> Value {
+/// Tells of new data.
+pub(crate) fn webhook(delivery: &str, payload: &Value) -> Value {
     json!({
         "subscription_id": "0318df2f-7b9c-4b2e-bf8d-113919ab1e78", "event_id": "meter_data.received",
         "event_timestamp": "2024-05-02T12:31:26.257Z", "delivery_id": delivery, "payload": payload,
     })
 }
 
-fn period(meter: &str, start: &str, end: &str) -> Value {
+pub(crate) fn period(meter: &str, start: &str, end: &str) -> Value {
     json!({"meter_id": meter, "start_interval": start, "end_interval": end})
 }
 
@@ -44,7 +45,7 @@ fn instant(text: &Value) -> Result<Timestamp> {
 }
 
 /// Half-hours of 0.25 kWh from the asked start to the asked end, that one included.
-fn readings(seen: &Seen) -> Value {
+pub(crate) fn readings(seen: &Seen) -> Value {
     let asked = |name: &str| seen.query.get(name).and_then(|text| text.parse::<Timestamp>().ok());
     let (Some(start), Some(end)) = (asked("start_date"), asked("end_date")) else { return Value::Null };
     let first = start.as_second() + (-start.as_second()).rem_euclid(1_800);

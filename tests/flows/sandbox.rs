@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{SOON, Signals, cases, holds, world},
-    leap, voltus,
+    leap, openvolt,
+    stub::Reply,
+    voltus,
 };
 
 cases!("sandbox":
     voltus_says_false_and_is_a_test,
     leap_says_false_and_is_a_test,
-    power_and_account_events_are_marked,
+    power_and_meter_signals_are_marked,
     mail_of_a_sandbox_says_so,
 );
 
@@ -36,7 +38,7 @@ async fn leap_says_false_and_is_a_test() -> Result<()> {
     holds("the dispatch", &data["dispatch"], &json!({"test": true, "test_reason": "sandbox"}))
 }
 
-async fn power_and_account_events_are_marked() -> Result<()> {
+async fn power_and_meter_signals_are_marked() -> Result<()> {
     let world = world().await?;
     let power = json!({
         "event": "start_ramp_up", "correlation_id": "box-power", "start_time": "2025-10-24T17:00:00Z",
@@ -47,6 +49,11 @@ async fn power_and_account_events_are_marked() -> Result<()> {
     let real = world.accepted("nv", &power).await?;
     let signals = world.signals.of("nv/-/box-power", 1).await?;
     ensure!(signals[0].test == json!("false"), "delivery {real} is marked as a test");
+
+    world.stub.answer("box-meter", Reply::with(openvolt::readings));
+    let period = openvolt::period("box-meter", "2024-05-01T00:00:00Z", "2024-05-01T01:00:00Z");
+    world.accepted("obox", &openvolt::webhook("delivery-box", &json!([period]))).await?;
+    is_marked(&world.signals, "obox/box-meter").await?;
     Ok(())
 }
 

@@ -47,6 +47,11 @@ pub(crate) fn api_key(source: &str) -> String {
     format!("key-of-{source}")
 }
 
+/// Everything that nobody may read in a log.
+pub(crate) fn secrets() -> impl Iterator<Item = String> {
+    SOURCES.iter().flat_map(|(name, ..)| [token(name), api_key(name)])
+}
+
 /// The token that guards `/acks/`.
 pub(crate) const ACK_TOKEN: &str = "token-of-acks";
 

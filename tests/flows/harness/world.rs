@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use gridbell::{
-    local::{Description, Stack, http_client},
+    local::{Description, LogLine, Stack, http_client},
     progress,
 };
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
@@ -202,13 +202,23 @@ impl World {
             }
         }
         self.check(&self.at_the_very_end, &mut wrong).await;
-        if let Some(stack) = self.stack.lock().await.take()
-            && let Err(error) = stack.shutdown().await
-        {
+        let Some(mut stack) = self.stack.lock().await.take() else { return wrong };
+        match stack.logs().await {
+            Ok(lines) => wrong.extend(lines.iter().filter_map(indiscreet)),
+            Err(error) => wrong.push(format!("the logs cannot be read: {error:#}")),
+        }
+        if let Err(error) = stack.shutdown().await {
             wrong.push(format!("the stack did not go down: {error:#}"));
         }
         wrong
     }
+}
+
+/// What a log line must not hold: a secret, a panic.
+fn indiscreet(line: &LogLine) -> Option<String> {
+    let known = config::secrets().find(|secret| line.text.contains(secret.as_str()));
+    let panicked = line.text.contains("panicked at").then(|| "a panic".to_owned());
+    known.or(panicked).map(|what| format!("a log line holds {what}: {line}"))
 }
 
 fn push(checks: &Mutex<Vec<Check>>, check: Check) {
