@@ -55,6 +55,7 @@ pub(super) async fn build(
         .env("CARGO_TERM_COLOR", "never")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    forget_outer_cargo(&mut cargo);
     let mut running = Guarded::spawn(&mut cargo).context("cargo cannot be run")?;
     let stdout = running.child.stdout.take().context("cargo's output is not there")?;
     let stderr = running.child.stderr.take().context("cargo's output is not there")?;
@@ -69,6 +70,20 @@ pub(super) async fn build(
     }
     step.done(&format!("{} built", FUNCTIONS.join(", ")));
     Ok(found)
+}
+
+/// Takes from a cargo's environment what `cargo run` and `cargo test` tell gridbell of its own package. `ring`'s build script
+/// looks at it: told otherwise than by the cargo outside, it runs again, and everything that stands on it is built again.
+pub(super) fn forget_outer_cargo(cargo: &mut tokio::process::Command) {
+    for (name, _) in std::env::vars_os() {
+        if is_of_one_package(&name.to_string_lossy()) {
+            cargo.env_remove(name);
+        }
+    }
+}
+
+fn is_of_one_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// Reads cargo's messages for the paths of what it built.
@@ -156,6 +171,12 @@ mod tests {
         );
         assert_eq!(bar("   Compiling serde v1.0.0"), None);
         assert_eq!(bar("    Building [] x/y: z"), None);
+    }
+
+    #[test]
+    fn a_cargo_within_is_not_told_of_the_package_outside() {
+        assert!(is_of_one_package("CARGO_PKG_NAME") && is_of_one_package("CARGO_MANIFEST_DIR"));
+        assert!(!is_of_one_package("CARGO_HOME") && !is_of_one_package("CARGO_TARGET_DIR"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     aws_api::{AwsApi, REGION},
     deploy::{Outputs, output},
     emulator::free_port,
-    functions::{FUNCTIONS, logical_id},
+    functions::{self, FUNCTIONS, logical_id},
     guard::{Guard, Guarded},
     workspace::Workspace,
 };
@@ -78,6 +78,7 @@ impl Hosting {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .stdout(output.try_clone()?)
             .stderr(Stdio::from(output));
+        functions::forget_outer_cargo(&mut command);
         Guarded::spawn(&mut command).context("cargo lambda watch cannot be started")
     }
 }
