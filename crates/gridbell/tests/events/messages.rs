@@ -11,7 +11,10 @@ use pipeline::{
 use providers::{Delivery, Look};
 use serde_json::{Value, json};
 
-use crate::bodies::{ALL, Body, CREATE, PING};
+use crate::{
+    bodies::{ALL, Body, CREATE, PING},
+    requests::acknowledgement,
+};
 
 /// When everything in these events happened: 2026-03-01T12:00:00Z.
 const AT: Timestamp = Timestamp::constant(1_772_366_400, 0);
@@ -61,6 +64,7 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
         // What a crash redrives is the message as the hydrator had it.
         ("crash-redrive", batch("retries", &[text(&work(0, body()))])),
         ("sweep", json!({ "sweep": true })),
+        ("acknowledgement", acknowledgement()),
     ]
     .map(|(name, event)| (name.to_owned(), event))
     .into()

@@ -23,7 +23,9 @@ pub(crate) fn configuration() -> String {
         format!("\n[sources.{provider}-demo]\nprovider = \"{provider}\"\n{key}token    = \"sha256:{hash}\"\n")
     };
     let sources: String = ["voltus", "leap", "nvgrid", "openvolt"].map(source).concat();
-    format!("# The sources of the payloads in this folder; their token is {TOKEN:?}.\n{sources}")
+    format!(
+        "# The sources of the payloads in this folder; their token is {TOKEN:?}.\n{sources}\n[acks]\ntoken = \"sha256:{hash}\"\n"
+    )
 }
 
 /// The receiver's events by name.
@@ -39,6 +41,19 @@ pub(crate) fn receiver() -> BTreeMap<String, Value> {
     broken["body"] = json!("{\"event\": ");
     events.insert("broken-json".to_owned(), broken);
     events
+}
+
+/// A controller acknowledges the dispatch of `voltus/create.json`.
+pub(crate) fn acknowledgement() -> Value {
+    let mut event = request("POST", CREATE, None, None);
+    let path = format!("/acks/{TOKEN}");
+    event["routeKey"] = json!("ANY /acks/{token}");
+    event["rawPath"] = json!(path);
+    event["pathParameters"] = json!({ "token": TOKEN });
+    event["requestContext"]["http"]["path"] = json!(path);
+    event["requestContext"]["routeKey"] = json!("ANY /acks/{token}");
+    event["body"] = json!(r#"{"dispatch": "voltus-demo/dkmq", "version": 1, "state": "accepted"}"#);
+    event
 }
 
 fn request(method: &str, body: &Body, path_token: Option<&str>, header_token: Option<&str>) -> Value {
