@@ -114,9 +114,14 @@ impl HttpClient for OnFirstCall {
 
 /// What an AWS call said, as a port says it: the error and its causes. Nothing that was sent stands in it.
 pub(crate) fn unavailable(port: &'static str, error: impl Into<BoxError>) -> PortError {
+    PortError::Unavailable { port, reason: said(error) }
+}
+
+/// The error and its causes.
+pub(crate) fn said(error: impl Into<BoxError>) -> String {
     let error = error.into();
     let causes = std::iter::successors(Some(&*error as &dyn std::error::Error), |error| error.source());
     let mut said: Vec<String> = causes.map(ToString::to_string).collect();
     said.dedup();
-    PortError::Unavailable { port, reason: said.join(": ") }
+    said.join(": ")
 }

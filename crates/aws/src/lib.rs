@@ -19,4 +19,5 @@ pub mod hydrator;
 pub mod receiver;
 pub mod retrier;
 
+mod gather;
 mod roots;

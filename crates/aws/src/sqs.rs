@@ -1,6 +1,6 @@
 //! The queues.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use aws_sdk_sqs::{
     Client,
@@ -15,7 +15,10 @@ use pipeline::{
 };
 use serde::Serialize;
 
-use crate::client::unavailable;
+use crate::{
+    client::{said, unavailable},
+    gather::{Gather, Limits},
+};
 
 /// The most that one message carries, its attributes included (1 MiB).
 const MAX_MESSAGE_BYTES: usize = 1_048_576;
@@ -55,6 +58,8 @@ pub struct QueueUrls {
 pub struct SignalsQueue {
     client: Client,
     url: String,
+    /// Signals of different subjects that are published at the same time share a call.
+    gather: Arc<Gather<SendMessageBatchRequestEntry, Result<(), String>>>,
 }
 
 impl DeliveriesQueue {
@@ -86,7 +91,8 @@ impl InnerQueues {
 impl SignalsQueue {
     /// The queue with that URL.
     pub fn new(aws: &SdkConfig, url: impl Into<String>) -> Self {
-        Self { client: Client::new(aws), url: url.into() }
+        let gather = Arc::new(Gather::new(Limits { items: MAX_BATCH, bytes: MAX_MESSAGE_BYTES }));
+        Self { client: Client::new(aws), url: url.into(), gather }
     }
 }
 
@@ -137,6 +143,7 @@ impl Outlet for InnerQueues {
 impl SignalStream for SignalsQueue {
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
         // One after the other: a batch may succeed in part, and then a later version of a subject would overtake an earlier.
+        // So a batch never holds two of one subject.
         for signal in signals {
             self.publish_one(signal).await?;
         }
@@ -168,19 +175,39 @@ impl SignalsQueue {
         if size > MAX_MESSAGE_BYTES {
             return Err(too_large(PORT, size));
         }
-        let mut request = self
-            .client
-            .send_message()
-            .queue_url(&self.url)
+        let mut entry = SendMessageBatchRequestEntry::builder()
+            .id("0")
             .message_body(body)
             .message_group_id(fifo_id(signal.subject.as_str()))
             .message_deduplication_id(fifo_id(&signal.id()));
         for (name, value) in attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-            request = request.message_attributes(name, value.map_err(|error| unavailable(PORT, error))?);
+            entry = entry.message_attributes(name, value.map_err(|error| unavailable(PORT, error))?);
         }
-        Box::pin(request.send()).await.map_err(|error| unavailable(PORT, error))?;
-        Ok(())
+        let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
+        let answer = self.gather.send(entry, size, async |entries| self.send_batch(entries).await).await;
+        let answer = answer.unwrap_or_else(|| Err("the call was given up".to_owned()));
+        answer.map_err(|reason| PortError::Unavailable { port: PORT, reason })
+    }
+
+    /// What became of each entry, in their order.
+    async fn send_batch(&self, mut entries: Vec<SendMessageBatchRequestEntry>) -> Vec<Result<(), String>> {
+        let mut answers = vec![Ok(()); entries.len()];
+        for (index, entry) in entries.iter_mut().enumerate() {
+            entry.id = index.to_string();
+        }
+        let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        match Box::pin(request.send()).await {
+            Ok(answer) => {
+                for refused in answer.failed() {
+                    if let Some(answer) = refused.id().parse().ok().and_then(|index: usize| answers.get_mut(index)) {
+                        *answer = Err(format!("refused: {} {}", refused.code(), refused.message().unwrap_or_default()));
+                    }
+                }
+            }
+            Err(error) => answers.fill(Err(said(error))),
+        }
+        answers
     }
 }
 
