@@ -36,7 +36,7 @@ impl Scene {
     pub(crate) async fn set() -> Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
         let authority = Authority::new(folder.path())?;
-        let (aws, voltus) = (Aws::default(), Voltus::default());
+        let (aws, voltus) = (Aws::default(), Voltus::new());
         let endpoint = format!("https://{}", authority.serve(aws.routes()).await?);
         let provider = format!("https://{}", authority.serve(voltus.routes()).await?);
         let variables = variables(&endpoint, &provider, &authority.file().display().to_string());

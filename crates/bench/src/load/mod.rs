@@ -52,7 +52,7 @@ pub(crate) struct Load {
 pub(crate) async fn run(load: Load) -> Result<()> {
     let listener = TcpListener::bind(load.provider).await.with_context(|| format!("{} is not free", load.provider))?;
     let provider = format!("http://{}", listener.local_addr()?);
-    let routes = Voltus::default().routes();
+    let routes = Voltus::new().routes();
     tokio::spawn(async move { axum::serve(listener, routes).await });
     if let Some(file) = &load.state {
         let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;

@@ -90,6 +90,14 @@ impl<'a> Play<'a> {
         counted.push(step("an update", update, Some(self.hydrate(UPDATE, &ten).await?)));
         let again = self.hydrate(AGAIN, &["one"]).await?;
         counted.push(step("an unchanged redelivery of that", again, Some(self.hydrate(AGAIN, &ten).await?)));
+        let soon: Vec<String> = (0..BATCH).map(|index| format!("soon{index}")).collect();
+        let soon: Vec<&str> = soon.iter().map(String::as_str).collect();
+        let one = self.hydrate(NEW, &["soonest"]).await?;
+        counted.push(step(
+            "a new thin dispatch that starts in ten minutes",
+            one,
+            Some(self.hydrate(NEW, &soon).await?),
+        ));
         let storm = self.hydrate(NEW, &["storm"; BATCH]).await?;
         counted.push(step("ten webhooks of one new dispatch", Vec::new(), Some(storm)));
         Ok(counted)
@@ -136,7 +144,9 @@ impl<'a> Play<'a> {
         self.scene.aws.take_calls();
         let answer = self.hydrator.invoke(scene::batch("deliveries", &messages)).await?;
         let calls = self.scene.aws.take_calls();
-        let failed = self.scene.take("retries");
+        let mut failed = self.scene.take("retries");
+        // Deadlines that fire through the same queue are no failures.
+        failed.retain(|message| !message.starts_with("{\"check\""));
         let sent = self.scene.take("signals.fifo");
         let distinct = dispatches.iter().collect::<std::collections::BTreeSet<_>>().len();
         ensure!(

@@ -1,4 +1,5 @@
-//! A stand-in for Voltus: it knows every dispatch that it is asked for, and each as often modified as it was told.
+//! A stand-in for Voltus: it knows every dispatch that it is asked for, and each as often modified as it was told. What is called
+//! `soon…` starts in ten minutes, everything else in a year that is still to come.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +11,25 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::clock;
+
 /// The provider.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Voltus(Arc<Mutex<BTreeMap<String, u32>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Voltus {
+    numbers: Arc<Mutex<BTreeMap<String, u32>>>,
+    /// The same for every answer: an unchanged dispatch is unchanged.
+    soon: Timestamp,
+}
 
 impl Voltus {
+    pub(crate) fn new() -> Self {
+        let soon = Timestamp::UNIX_EPOCH + clock::since_epoch() + SignedDuration::from_mins(10);
+        Self { numbers: Arc::default(), soon }
+    }
+
     /// What serves it.
     pub(crate) fn routes(&self) -> Router {
         Router::new().route("/2022-04-15/dispatches/{id}", get(dispatch)).with_state(self.clone())
@@ -24,25 +37,28 @@ impl Voltus {
 
     /// Modifies a dispatch: its end moves, and its number goes up.
     pub(crate) fn modify(&self, id: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.to_owned()).or_default() += 1;
+        *self.numbers.lock().unwrap_or_else(PoisonError::into_inner).entry(id.to_owned()).or_default() += 1;
     }
 
     fn number(&self, id: &str) -> u32 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied().unwrap_or_default()
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied().unwrap_or_default()
     }
 }
 
-/// The seed's dispatch, in a year that is still to come.
+/// The seed's dispatch.
 async fn dispatch(State(voltus): State<Voltus>, Path(id): Path<String>) -> Json<Value> {
     let number = voltus.number(&id);
+    let later: Timestamp = Timestamp::from_second(4_099_913_400).unwrap_or(Timestamp::MAX);
+    let start = if id.starts_with("soon") { voltus.soon } else { later };
+    let end = start + SignedDuration::from_mins(10) + SignedDuration::from_secs(number.into());
     Json(json!({
         "id": id,
         "authorized": true,
         "test": false,
-        "creation_time": "2099-12-01T16:40:00Z",
+        "creation_time": (start - SignedDuration::from_mins(10)).to_string(),
         "modification_number": number,
-        "start_time": "2099-12-01T16:50:00Z",
-        "end_time": format!("2099-12-01T17:00:{:02}Z", number % 60),
+        "start_time": start.to_string(),
+        "end_time": end.to_string(),
         "metadata": {},
         "program": {
             "id": 42, "name": "A Program", "market": "CAISO", "program_type": "ancillary_services", "timezone": "PST"
