@@ -126,8 +126,9 @@ pub struct Pending {
 
 /// The table `deliveries`: what fails, and what was put aside.
 pub trait Deliveries {
-    /// Books the next attempt under [`Work::key`], unless another delivery's attempt for the same key still lies ahead of `now`:
-    /// then false, and this one need not go on, since that later look will see all that this one would.
+    /// Books the next attempt under [`Work::key`], unless one for the same key still lies ahead of `now`: then false, and this
+    /// one need not go on, since that later look will see all that this one would. Of its own deliveries' bookings only a later
+    /// attempt replaces one that lies ahead: a message that a queue doubled joins its twin.
     async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError>;
     /// Forgets the booking, where it is still this delivery's.
     async fn settled(&self, work: &Work) -> Result<(), PortError>;

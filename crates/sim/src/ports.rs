@@ -175,7 +175,10 @@ impl Deliveries for Invocation<'_> {
         let Pending { work, next_at } = pending.clone();
         self.call("deliveries.book", |state| {
             let other = state.bookings.get(work.key());
-            if other.is_some_and(|other| other.chain != work.delivery && other.next_at > now) {
+            let replaces = |other: &Booking| {
+                other.chain == work.delivery && (other.work.attempt < work.attempt || other.next_at == next_at)
+            };
+            if other.is_some_and(|other| other.next_at > now && !replaces(other)) {
                 return false;
             }
             let booking = Booking { chain: work.delivery.clone(), next_at, work: work.clone() };

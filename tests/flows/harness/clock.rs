@@ -8,8 +8,9 @@ use std::{
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 
-/// How long anything may take that nothing holds up. A machine that builds at the same time is slow.
-pub(crate) const SOON: Duration = Duration::from_mins(1);
+/// How long anything may take that nothing holds up. On a machine that builds at the same time a function can run out of its
+/// time, and what it had in hand comes back after the queue's two minutes.
+pub(crate) const SOON: Duration = Duration::from_mins(3);
 
 /// How often is looked.
 const LOOKING: Duration = Duration::from_millis(100);

@@ -77,7 +77,11 @@ pub async fn bookings(table: &impl Deliveries) {
         next_at: at(next_s),
     };
     assert!(table.book(&pending("a", 10), now).await.unwrap());
-    assert!(table.book(&pending("a", 20), now).await.unwrap(), "the same delivery moves its own booking");
+    assert!(table.book(&pending("a", 10), now).await.unwrap(), "its own write, sent again");
+    assert!(!table.book(&pending("a", 20), now).await.unwrap(), "a doubled message joins its twin");
+    let mut later = pending("a", 20);
+    later.work.attempt += 1;
+    assert!(table.book(&later, now).await.unwrap(), "the same delivery's next attempt moves its booking");
     assert!(!table.book(&pending("b", 15), now).await.unwrap(), "another's attempt lies ahead");
     table.settled(&pending("b", 15).work).await.unwrap();
     assert!(!table.book(&pending("b", 15), now).await.unwrap(), "settling another's booking changes nothing");

@@ -77,10 +77,15 @@ impl Deliveries for DeliveriesTable {
     async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
         let item = booking(pending).map_err(|error| self.0.broken(error))?;
         let condition = Condition {
-            expression: "attribute_not_exists(delivery) OR chain = :me OR next_at <= :now".to_owned(),
+            // With its own instant it is the same write, sent again because its answer was lost.
+            expression: "attribute_not_exists(delivery) OR next_at <= :now \
+                OR (chain = :me AND (attempt < :attempt OR next_at = :next))"
+                .to_owned(),
             values: HashMap::from([
                 (":me".to_owned(), text(&pending.work.delivery)),
                 (":now".to_owned(), instant(now)),
+                (":next".to_owned(), instant(pending.next_at)),
+                (":attempt".to_owned(), number(pending.work.attempt.into())),
             ]),
         };
         match self.0.put(item, Some(condition)).await {

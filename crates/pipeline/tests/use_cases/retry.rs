@@ -383,3 +383,19 @@ fn the_first_attempt_after_a_failure_is_the_same_work() {
     assert_eq!((again.attempt, again.troubles.len(), again.key()), (1, 1, VOLTUS));
     assert_eq!(again.troubles[0].kind, TroubleKind::Provider);
 }
+
+#[test]
+fn a_failure_that_the_queue_doubled_does_not_double_the_attempts() {
+    for seed in 0..10 {
+        let world = failing(seed, vec![Reply::Status(500, None)]);
+        let failures: Vec<String> = world.queued(Inner::Retries).into_iter().map(|message| message.body).collect();
+        for failure in &failures {
+            world.put(Inner::Retries, failure);
+        }
+        run_for(&world, 60);
+        let asked = asked_ms(&world);
+        assert!(asked.len() <= 8, "seed {seed}: {asked:?}");
+        let waiting = world.queued(Inner::Deliveries).len() + world.queued(Inner::Retries).len();
+        assert_eq!(waiting, 1, "seed {seed}: one attempt is left of two messages");
+    }
+}
