@@ -8,6 +8,7 @@ use aws_sdk_sqs::{
 };
 use aws_types::SdkConfig;
 use dispatch::{Signal, fifo_id};
+use futures_util::future::join_all;
 use pipeline::{
     incident::Notice,
     ports::{Backlog, Intake, Outlet, PortError, SignalStream},
@@ -35,11 +36,15 @@ pub struct DeliveriesQueue {
     url: String,
 }
 
+/// Entries of one queue that are sent at the same time share a call.
+type Shared = Arc<Gather<SendMessageBatchRequestEntry, Result<(), String>>>;
+
 /// The inner queues.
 #[derive(Debug, Clone)]
 pub struct InnerQueues {
     client: Client,
     urls: QueueUrls,
+    checks: Shared,
 }
 
 /// Where the inner queues are. A function that does not send to one has no URL of it.
@@ -58,8 +63,8 @@ pub struct QueueUrls {
 pub struct SignalsQueue {
     client: Client,
     url: String,
-    /// Signals of different subjects that are published at the same time share a call.
-    gather: Arc<Gather<SendMessageBatchRequestEntry, Result<(), String>>>,
+    /// Of different subjects only.
+    signals: Shared,
 }
 
 impl DeliveriesQueue {
@@ -72,7 +77,7 @@ impl DeliveriesQueue {
 impl InnerQueues {
     /// The queues with those URLs.
     pub fn new(aws: &SdkConfig, urls: QueueUrls) -> Self {
-        Self { client: Client::new(aws), urls }
+        Self { client: Client::new(aws), urls, checks: shared() }
     }
 
     async fn send(
@@ -91,8 +96,7 @@ impl InnerQueues {
 impl SignalsQueue {
     /// The queue with that URL.
     pub fn new(aws: &SdkConfig, url: impl Into<String>) -> Self {
-        let gather = Arc::new(Gather::new(Limits { items: MAX_BATCH, bytes: MAX_MESSAGE_BYTES }));
-        Self { client: Client::new(aws), url: url.into(), gather }
+        Self { client: Client::new(aws), url: url.into(), signals: shared() }
     }
 }
 
@@ -116,23 +120,18 @@ impl Outlet for InnerQueues {
         let broken = |reason: String| PortError::Broken { port: PORT, reason };
         let url =
             self.urls.retries.as_ref().ok_or_else(|| broken("this function has no URL of the queue".to_owned()))?;
-        for batch in checks.chunks(MAX_BATCH) {
-            let mut request = self.client.send_message_batch().queue_url(url);
-            for (index, (check, delay_s)) in batch.iter().enumerate() {
-                let json = serde_json::to_string(check).map_err(|error| broken(error.to_string()))?;
-                let entry = SendMessageBatchRequestEntry::builder()
-                    .id(index.to_string())
-                    .message_body(sendable(&json))
-                    .delay_seconds(i32::try_from((*delay_s).min(MAX_DELAY_S)).unwrap_or_default());
-                request = request.entries(entry.build().map_err(|error| unavailable(PORT, error))?);
-            }
-            let answer = Box::pin(request.send()).await.map_err(|error| unavailable(PORT, error))?;
-            if let Some(refused) = answer.failed().first() {
-                let reason = format!("refused {} of {}: {}", answer.failed().len(), batch.len(), refused.code());
-                return Err(PortError::Unavailable { port: PORT, reason });
-            }
-        }
-        Ok(())
+        let sends = checks.iter().map(|(check, delay_s)| async move {
+            let json = serde_json::to_string(check).map_err(|error| broken(error.to_string()))?;
+            let body = sendable(&json);
+            let size = body.len();
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id("0")
+                .message_body(body)
+                .delay_seconds(i32::try_from((*delay_s).min(MAX_DELAY_S)).unwrap_or_default());
+            let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
+            send_shared(&self.client, (PORT, url), &self.checks, entry, size).await
+        });
+        join_all(sends).await.into_iter().collect()
     }
 
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
@@ -185,30 +184,48 @@ impl SignalsQueue {
             entry = entry.message_attributes(name, value.map_err(|error| unavailable(PORT, error))?);
         }
         let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
-        let answer = self.gather.send(entry, size, async |entries| self.send_batch(entries).await).await;
-        let answer = answer.unwrap_or_else(|| Err("the call was given up".to_owned()));
-        answer.map_err(|reason| PortError::Unavailable { port: PORT, reason })
+        send_shared(&self.client, (PORT, &self.url), &self.signals, entry, size).await
     }
+}
 
-    /// What became of each entry, in their order.
-    async fn send_batch(&self, mut entries: Vec<SendMessageBatchRequestEntry>) -> Vec<Result<(), String>> {
-        let mut answers = vec![Ok(()); entries.len()];
-        for (index, entry) in entries.iter_mut().enumerate() {
-            entry.id = index.to_string();
-        }
-        let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
-        match Box::pin(request.send()).await {
-            Ok(answer) => {
-                for refused in answer.failed() {
-                    if let Some(answer) = refused.id().parse().ok().and_then(|index: usize| answers.get_mut(index)) {
-                        *answer = Err(format!("refused: {} {}", refused.code(), refused.message().unwrap_or_default()));
-                    }
+fn shared() -> Shared {
+    Arc::new(Gather::new(Limits { items: MAX_BATCH, bytes: MAX_MESSAGE_BYTES }))
+}
+
+async fn send_shared(
+    client: &Client,
+    (port, url): (&'static str, &str),
+    gather: &Shared,
+    entry: SendMessageBatchRequestEntry,
+    bytes: usize,
+) -> Result<(), PortError> {
+    let answer = gather.send(entry, bytes, async |entries| send_batch(client, url, entries).await).await;
+    let answer = answer.unwrap_or_else(|| Err("the call was given up".to_owned()));
+    answer.map_err(|reason| PortError::Unavailable { port, reason })
+}
+
+/// What became of each entry, in their order.
+async fn send_batch(
+    client: &Client,
+    url: &str,
+    mut entries: Vec<SendMessageBatchRequestEntry>,
+) -> Vec<Result<(), String>> {
+    let mut answers = vec![Ok(()); entries.len()];
+    for (index, entry) in entries.iter_mut().enumerate() {
+        entry.id = index.to_string();
+    }
+    let request = client.send_message_batch().queue_url(url).set_entries(Some(entries));
+    match Box::pin(request.send()).await {
+        Ok(answer) => {
+            for refused in answer.failed() {
+                if let Some(answer) = refused.id().parse().ok().and_then(|index: usize| answers.get_mut(index)) {
+                    *answer = Err(format!("refused: {} {}", refused.code(), refused.message().unwrap_or_default()));
                 }
             }
-            Err(error) => answers.fill(Err(said(error))),
         }
-        answers
+        Err(error) => answers.fill(Err(said(error))),
     }
+    answers
 }
 
 async fn send(client: &Client, (port, url): (&'static str, &str), json: &str, delay_s: u32) -> Result<(), PortError> {
