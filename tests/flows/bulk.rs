@@ -6,11 +6,16 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{World, cases, holds, world},
+    harness::{SOON, World, cases, holds, world},
     leap::{only, slot},
 };
 
-cases!("bulk": five_thousand_meters_of_one_event_are_one_signal, megabytes_travel_compressed);
+cases!("bulk":
+    five_thousand_meters_of_one_event_are_one_signal,
+    what_would_not_fit_is_written_as_lists_of_ids,
+    what_cannot_fit_at_all_is_told,
+    megabytes_travel_compressed,
+);
 
 const SOURCE: &str = "leap";
 
@@ -41,16 +46,37 @@ async fn all_of(world: &World, subject: &str, count: usize) -> Result<Value> {
     Ok(dispatch.clone())
 }
 
-async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
-    let world = world().await?;
+/// A group of so many meters, in one slot.
+fn group(event: &str, meters: usize) -> Value {
     let mut slot = slot("");
-    slot["market_group_event_id"] = json!("many-grouped");
-    let ids: Vec<String> = (0..5_000).map(meter).collect();
-    let body = json!({
+    slot["market_group_event_id"] = json!(event);
+    let ids: Vec<String> = (0..meters).map(meter).collect();
+    json!({
         "integration_test_notification": false, "communication_test": false,
         "group_dispatches": [{"market_group_id": "group-1", "meter_ids": ids, "timeslots": [slot]}],
-    });
-    world.accepted(SOURCE, &body).await?;
+    })
+}
+
+async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
+    let world = world().await?;
+    world.accepted(SOURCE, &group("very-many", 15_000)).await?;
+    let dispatch = all_of(&world, "leap/very-many", 15_000).await?;
+    let lists = dispatch["targets"].as_array().context("no targets")?;
+    ensure!(lists.len() == 1 && lists[0]["request"].is_null(), "{} targets", lists.len());
+    Ok(())
+}
+
+/// 45,000 ids alone are more than a message carries: nobody is left believing that it was published.
+async fn what_cannot_fit_at_all_is_told() -> Result<()> {
+    let world = world().await?;
+    world.accepted("lbox", &group("too-many", 45_000)).await?;
+    world.mail.one(SOON, &["quarantined", "lbox"]).await?;
+    Ok(())
+}
+
+async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
+    let world = world().await?;
+    world.accepted(SOURCE, &group("many-grouped", 5_000)).await?;
     let dispatch = all_of(&world, "leap/many-grouped", 5_000).await?;
     holds("the group's", &dispatch, &json!({"request": {"kind": "reduce", "watts": 10_000}, "status": "scheduled"}))?;
 

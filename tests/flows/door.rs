@@ -8,6 +8,7 @@ use crate::harness::{Answer, SOON, answer, cases, config, from_now, listed, worl
 
 cases!("door":
     an_accepted_webhook_is_named,
+    a_content_type_decides_nothing,
     a_ping_of_voltus_is_answered_and_forgotten,
     json_that_no_parser_knows_is_taken_and_told,
     json_that_common_parsers_refuse_is_never_our_fault,
@@ -42,6 +43,24 @@ async fn an_accepted_webhook_is_named() -> Result<()> {
     ensure!(!first.is_empty() && first != second, "{first:?} and {second:?}");
     world.signals.of("nv/-/door-named-1", 1).await?;
     world.signals.of("nv/-/door-named-2", 1).await?;
+    Ok(())
+}
+
+async fn a_content_type_decides_nothing() -> Result<()> {
+    let world = world().await?;
+    let url = format!("{}/{}", world.hook("nv"), config::token("nv"));
+    let kinds =
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/json; charset=UTF-8")];
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let id = format!("door-kind-{index}");
+        let mut request = world.http.post(&url).body(event(&id).to_string());
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        let answer = answer(request).await?;
+        ensure!(answer.status == 200, "{kind:?}: {} {}", answer.status, answer.text);
+        world.signals.of(&format!("nv/-/{id}"), 1).await?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Looked, SOON, World, cases, eventually, holds, instant, listed, world},
+    harness::{Looked, SOON, World, cases, config, eventually, holds, instant, listed, world},
     stub::{Foreign, Reply, Seen},
     voltus::{dispatch, tell, webhook},
 };
@@ -15,6 +15,7 @@ cases!("failing":
     three_failures_and_then_well,
     one_that_never_does_is_told_once_and_then_over,
     a_refused_key_is_told_and_over_when_it_works,
+    a_new_key_is_taken_without_a_restart,
     what_is_not_readable_yet_is_read_later,
     an_answer_that_takes_too_long_is_left,
     a_redirect_is_not_followed,
@@ -136,22 +137,40 @@ async fn over(world: &World, words: &[&str]) -> Result<()> {
 
 async fn a_refused_key_is_told_and_over_when_it_works() -> Result<()> {
     let world = world().await?;
-    for (id, status) in [("refused-1", 401), ("refused-2", 403), ("refused-3", 401)] {
+    let ids = ["refused-1", "refused-2", "refused-3"];
+    for (id, status) in ids.into_iter().zip([401, 403, 401]) {
         world.stub.answer(id, Reply::Fail(status, None));
         world.accepted("vkey", &webhook("create", id)).await?;
     }
     let mail = world.mail.one(SOON, &["credentials", "vkey"]).await?;
     ensure!(mail.text.contains("401") || mail.text.contains("403"), "{}", mail.text);
-    ensure!(!mail.text.contains("key-of-vkey"), "the mail holds the key");
-    for id in ["refused-1", "refused-2", "refused-3"] {
+    for id in ids {
         world.stub.answer(id, well(id));
     }
-    for id in ["refused-1", "refused-2", "refused-3"] {
+    for id in ids {
         world.signals.within(SLOWLY, &format!("vkey/{id}"), 1).await?;
     }
     over(&world, &["credentials", "vkey"]).await?;
-    world.at_the_end(|world| async move {
-        let told = world.mail.about(&["credentials", "vkey"]).await?;
+    told_and_over("vkey").await
+}
+
+async fn a_new_key_is_taken_without_a_restart() -> Result<()> {
+    let world = world().await?;
+    let new_key = format!("new-{}", config::api_key("vbox"));
+    world.stub.answer("rotated", Reply::only_for(new_key.clone(), well("rotated")));
+    world.accepted("vbox", &webhook("create", "rotated")).await?;
+    let mail = world.mail.one(SOON, &["credentials", "vbox"]).await?;
+    ensure!(!mail.text.contains("key-of-") && !mail.html.contains("key-of-"), "the mail holds the key");
+    world.aws.put_parameter("/gridbell/vbox", &new_key).await?;
+    world.signals.within(SLOWLY, "vbox/rotated", 1).await?;
+    over(&world, &["credentials", "vbox"]).await?;
+    told_and_over("vbox").await
+}
+
+/// One mail for one key, and one that it works.
+async fn told_and_over(source: &'static str) -> Result<()> {
+    world().await?.at_the_end(move |world| async move {
+        let told = world.mail.about(&["credentials", source]).await?;
         ensure!(told.len() == 2, "one mail for one key, and its end:{}", listed(&told));
         Ok(())
     });

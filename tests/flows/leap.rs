@@ -15,6 +15,7 @@ cases!("leap":
     the_seeds_groups,
     a_redelivery_publishes_nothing,
     changed_content_is_settled_by_the_search,
+    a_groups_change_is_settled_by_its_own_search,
     an_old_notification_that_lands_late_changes_nothing,
     a_cancel_is_settled_by_the_search,
     a_withdrawn_event_is_first_seen,
@@ -173,6 +174,26 @@ async fn changed_content_is_settled_by_the_search() -> Result<()> {
     };
     let span = instant("end_date")?.duration_since(instant("start_date")?);
     ensure!(span.as_hours() > 0 && span.as_hours() <= 31 * 24, "the search spans {span}");
+    Ok(())
+}
+
+async fn a_groups_change_is_settled_by_its_own_search() -> Result<()> {
+    let world = world().await?;
+    let item = |kw: u32| {
+        let mut slot = with(slot(""), "energy_kw", json!(kw));
+        slot["market_group_event_id"] = json!("group-changed");
+        json!([{"market_group_id": "group-7", "meter_ids": ["meter-1", "meter-2"], "timeslots": [slot]}])
+    };
+    let body = |kw: u32| json!({"integration_test_notification": false, "communication_test": false, "group_dispatches": item(kw)});
+    world.accepted(SOURCE, &body(8)).await?;
+    world.signals.of("leap/group-changed", 1).await?;
+    world.stub.answer("group-changed", Reply::Json(json!({"results": item(9), "next_page_token": null})));
+    world.accepted(SOURCE, &body(9)).await?;
+    let signals = world.signals.of("leap/group-changed", 2).await?;
+    let told = json!({"request": {"kind": "reduce", "watts": 9_000}, "version": 2});
+    holds("the update", signals[1].dispatch(), &told)?;
+    let asked = world.stub.asked("group-changed");
+    ensure!(asked.iter().all(|seen| seen.path == "/v2/dispatch/group/search"), "{asked:?}");
     Ok(())
 }
 

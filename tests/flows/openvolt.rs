@@ -16,7 +16,7 @@ cases!("openvolt":
     several_meters_of_one_delivery,
     what_is_not_read_is_null_and_what_is_written_is_rounded,
     an_event_of_the_account_is_passed_on,
-    rotated_keys_are_told,
+    rotated_keys_and_unknown_events_are_told,
     an_answer_about_another_meter_is_not_taken,
 );
 
@@ -221,13 +221,20 @@ async fn an_event_of_the_account_is_passed_on() -> Result<()> {
     same("the payload", &signals[1].event["data"]["account"]["payload"], &payload)
 }
 
-async fn rotated_keys_are_told() -> Result<()> {
+async fn rotated_keys_and_unknown_events_are_told() -> Result<()> {
     let world = world().await?;
     account(&world, "obox", "api_keys.rotated", "delivery-keys", &json!({})).await?;
     let signals = world.signals.of("obox/account", 1).await?;
     ensure!(signals[0].event["type"] == "gridbell.account.api_keys.rotated.v1", "{}", signals[0].event);
     let mail = world.mail.one(SOON, &["credentials", "obox"]).await?;
     ensure!(mail.text.contains("rotated"), "{}", mail.text);
+
+    // What is unknown is passed on under its own name, and told.
+    account(&world, "obox", "tariff.changed", "delivery-tariff", &json!([1])).await?;
+    let signals = world.signals.of("obox/account", 2).await?;
+    ensure!(signals[1].event["type"] == "gridbell.account.tariff.changed.v1", "{}", signals[1].event);
+    let mail = world.mail.one(SOON, &["unknown-event", "tariff.changed"]).await?;
+    ensure!(mail.text.contains("obox"), "{}", mail.text);
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! Voltus: thin webhooks, each of which means "look again".
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SOON, World, cases, config, from_now, holds, listed, same, world},
+    harness::{SOON, World, cases, config, from_now, holds, instant, listed, same, world},
     stub::Reply,
 };
 
@@ -13,6 +15,7 @@ cases!("voltus":
     the_seeds_answer_is_published_once_and_ended,
     a_cancel_stays_until_a_newer_authorization,
     an_open_end_becomes_known_and_then_passes,
+    a_known_end_that_passes_is_no_news,
     both_shapes_of_an_answer_are_read,
     what_cannot_be_asked_is_unspecified,
     an_update_alone_is_first_seen,
@@ -181,6 +184,21 @@ async fn an_open_end_becomes_known_and_then_passes() -> Result<()> {
     let signals = world.signals.of(subject, 3).await?;
     ensure!(signals[2].kind() == "dispatch.ended", "{}", signals[2].event);
     holds("the third", signals[2].dispatch(), &json!({"status": "ended", "end": past, "version": 3}))
+}
+
+async fn a_known_end_that_passes_is_no_news() -> Result<()> {
+    let world = world().await?;
+    let length = Duration::from_secs(25);
+    let began = instant();
+    let soon = with(dispatch("passing", 0), json!({"start_time": from_now(-60), "end_time": from_now(25)}));
+    tell(&world, SOURCE, "create", &soon).await?;
+    let signals = world.signals.of("voltus-prod/passing", 1).await?;
+    ensure!(signals[0].kind() == "dispatch.scheduled", "{}", signals[0].event);
+    tokio::time::sleep(length.saturating_sub(began.elapsed()) + Duration::from_secs(1)).await;
+    tell(&world, SOURCE, "update", &soon).await?;
+    world.stub.asked_times("passing", 2, SOON).await?;
+    // That nothing more was published is seen after all cases.
+    Ok(())
 }
 
 async fn both_shapes_of_an_answer_are_read() -> Result<()> {

@@ -1,4 +1,4 @@
-//! SQS as an outsider asks for it: plain JSON over HTTP. The emulator verifies no signature, so none is made.
+//! SQS and SSM as an outsider asks for them: plain JSON over HTTP. The emulator verifies no signature, so none is made.
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Client;
@@ -16,9 +16,12 @@ impl Aws {
         Self { http, endpoint: endpoint.to_owned() }
     }
 
-    /// One call of SQS.
     async fn sqs(&self, action: &str, body: &Value) -> Result<Value> {
-        let credential = "Credential=test/20260101/us-east-1/sqs/aws4_request";
+        self.call("sqs", &format!("AmazonSQS.{action}"), "1.0", body).await
+    }
+
+    async fn call(&self, service: &str, target: &str, version: &str, body: &Value) -> Result<Value> {
+        let credential = format!("Credential=test/20260101/us-east-1/{service}/aws4_request");
         let response = self
             .http
             .post(&self.endpoint)
@@ -28,16 +31,22 @@ impl Aws {
                 format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={}", "0".repeat(64)),
             )
             .header("x-amz-date", "20260101T000000Z")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("AmazonSQS.{action}"))
+            .header("content-type", format!("application/x-amz-json-{version}"))
+            .header("x-amz-target", target)
             .body(body.to_string())
             .send()
             .await
-            .with_context(|| format!("{action} got no answer"))?;
+            .with_context(|| format!("{target} got no answer"))?;
         let status = response.status();
-        let answer = response.text().await.with_context(|| format!("{action}: the answer broke off"))?;
-        ensure!(status.is_success(), "{action}: {status}: {answer}");
+        let answer = response.text().await.with_context(|| format!("{target}: the answer broke off"))?;
+        ensure!(status.is_success(), "{target}: {status}: {answer}");
         if answer.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&answer)?) }
+    }
+
+    /// Replaces a secret.
+    pub(crate) async fn put_parameter(&self, name: &str, value: &str) -> Result<()> {
+        let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
+        self.call("ssm", "AmazonSSM.PutParameter", "1.1", &body).await.map(drop)
     }
 
     /// Receives and deletes up to ten messages, with all of their attributes.

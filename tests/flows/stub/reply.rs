@@ -27,7 +27,7 @@ pub(crate) enum Reply {
     /// The same, once the gate is open.
     Held(Gate, Box<Reply>),
     /// What follows from the request.
-    With(Arc<dyn Fn(&Seen) -> Value + Send + Sync>),
+    With(Arc<dyn Fn(&Seen) -> Reply + Send + Sync>),
 }
 
 /// Holds requests until it is opened; it stays open.
@@ -52,7 +52,12 @@ impl Gate {
 impl Reply {
     /// 200 with what a function makes of the request.
     pub(crate) fn with(make: impl Fn(&Seen) -> Value + Send + Sync + 'static) -> Self {
-        Self::With(Arc::new(make))
+        Self::With(Arc::new(move |seen| Self::Json(make(seen))))
+    }
+
+    /// 401 for every key but this one.
+    pub(crate) fn only_for(key: String, reply: Self) -> Self {
+        Self::With(Arc::new(move |seen| if seen.key == key { reply.clone() } else { Self::Fail(401, None) }))
     }
 
     /// Voltus' answer with one dispatch.
@@ -72,12 +77,13 @@ impl Reply {
                     gate.passed().await;
                     *inner
                 }
-                other => return other.at_once(seen),
+                Self::With(make) => make(seen),
+                other => return other.at_once(),
             };
         }
     }
 
-    fn at_once(self, seen: &Seen) -> Response<Body> {
+    fn at_once(self) -> Response<Body> {
         let json = |status: u16, body: &Value| {
             let mut response = Response::new(Body::from(body.to_string()));
             *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -86,7 +92,6 @@ impl Reply {
         };
         match self {
             Self::Json(body) => json(200, &body),
-            Self::With(make) => json(200, &make(seen)),
             Self::Fail(status, retry_after) => {
                 let mut response =
                     json(status, &serde_json::json!({"message": "as the test wants it", "type": "error"}));
@@ -108,7 +113,7 @@ impl Reply {
                 response
             }
             // `response` has unwrapped these.
-            Self::Slow(_, inner) | Self::Held(_, inner) => inner.at_once(seen),
+            Self::Slow(..) | Self::Held(..) | Self::With(_) => json(500, &Value::Null),
         }
     }
 }
