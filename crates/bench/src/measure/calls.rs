@@ -34,6 +34,8 @@ pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact]) -> Result<Vec<C
     let mut play = Play::begin(scene, artifacts).await?;
     let mut counted = play.deliveries().await?;
     counted.extend(play.alerts().await?);
+    // Last: the deadlines that these leave would turn up in the sweep.
+    counted.extend(play.storm().await?);
     Ok(counted)
 }
 
@@ -90,16 +92,18 @@ impl<'a> Play<'a> {
         counted.push(step("an update", update, Some(self.hydrate(UPDATE, &ten).await?)));
         let again = self.hydrate(AGAIN, &["one"]).await?;
         counted.push(step("an unchanged redelivery of that", again, Some(self.hydrate(AGAIN, &ten).await?)));
+        Ok(counted)
+    }
+
+    async fn storm(&mut self) -> Result<Vec<Counted>> {
+        let step = |what, alone, batch| Counted { what, function: "hydrator", alone, batch: Some(batch) };
+        let mut counted = Vec::new();
         let soon: Vec<String> = (0..BATCH).map(|index| format!("soon{index}")).collect();
         let soon: Vec<&str> = soon.iter().map(String::as_str).collect();
         let one = self.hydrate(NEW, &["soonest"]).await?;
-        counted.push(step(
-            "a new thin dispatch that starts in ten minutes",
-            one,
-            Some(self.hydrate(NEW, &soon).await?),
-        ));
+        counted.push(step("a new thin dispatch that starts in ten minutes", one, self.hydrate(NEW, &soon).await?));
         let storm = self.hydrate(NEW, &["storm"; BATCH]).await?;
-        counted.push(step("ten webhooks of one new dispatch", Vec::new(), Some(storm)));
+        counted.push(step("ten webhooks of one new dispatch", Vec::new(), storm));
         Ok(counted)
     }
 

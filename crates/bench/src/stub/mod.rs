@@ -127,6 +127,13 @@ impl World {
                     .collect::<Result<Vec<_>, Refusal>>()?;
                 Ok(json!({ "Successful": sent, "Failed": [] }))
             }
+            ("AmazonSQS", "GetQueueAttributes") => {
+                let waiting = self.queues.get(text(request, "QueueUrl")?).map_or(0, Vec::len).to_string();
+                let attributes = json!({
+                    "ApproximateNumberOfMessages": waiting, "ApproximateNumberOfMessagesNotVisible": "0",
+                });
+                Ok(json!({ "Attributes": attributes }))
+            }
             ("DynamoDB_20120810", "GetItem") => Ok(self.tables.get(request)?),
             ("DynamoDB_20120810", "PutItem") => self.tables.put(request),
             ("DynamoDB_20120810", "UpdateItem") => self.tables.update(request),
