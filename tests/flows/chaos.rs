@@ -31,7 +31,7 @@ const SOURCE: &str = "voltus-prod";
 const REDELIVERED: Duration = Duration::from_mins(4);
 
 /// One at a time hurts the stack.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 
 /// The dispatch in its `version`th form: another number of kilowatts each time.
 fn version(id: &str, version: u64) -> Value {

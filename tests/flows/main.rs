@@ -6,6 +6,7 @@
 mod bulk;
 mod chaos;
 mod copies;
+mod deadlines;
 mod door;
 mod evil;
 mod failing;
@@ -35,6 +36,7 @@ fn main() -> anyhow::Result<ExitCode> {
         // The slow ones first.
         chaos::cases(),
         failing::cases(),
+        deadlines::cases(),
         door::cases(),
         evil::cases(),
         voltus::cases(),

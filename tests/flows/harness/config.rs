@@ -55,8 +55,8 @@ pub(crate) fn secrets() -> impl Iterator<Item = String> {
 /// The token that guards `/acks/`.
 pub(crate) const ACK_TOKEN: &str = "token-of-acks";
 
-/// Everything on one stub.
-pub(crate) fn options(stub: &str) -> Result<UpOptions> {
+/// Everything on one stub. With `acknowledge`, a controller must say that it has taken a dispatch, soon after it is first told.
+pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     let mut text = String::new();
     let mut secrets = BTreeMap::new();
     for (name, provider, sandbox) in SOURCES {
@@ -74,7 +74,7 @@ pub(crate) fn options(stub: &str) -> Result<UpOptions> {
             secrets.insert(format!("/gridbell/{name}"), api_key(name));
         }
     }
-    writeln!(text, "[deadlines]\nlead = \"60s\"\nimmediate = \"10s\"")?;
+    writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"10s\"\nacknowledge = {acknowledge}")?;
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"gridbell@example.com\"")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = Config::parse("the flows' configuration", &text)?;

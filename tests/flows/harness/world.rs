@@ -66,7 +66,7 @@ pub(crate) async fn world() -> Result<Arc<World>> {
     raised(0).await
 }
 
-/// The stack that may be hurt.
+/// The stack that may be hurt. On it a controller has to acknowledge.
 pub(crate) async fn hurt_world() -> Result<Arc<World>> {
     // One after the other: both build the functions.
     world().await?;
@@ -75,7 +75,7 @@ pub(crate) async fn hurt_world() -> Result<Arc<World>> {
 
 async fn raised(which: usize) -> Result<Arc<World>> {
     let world = WORLDS[which]
-        .get_or_init(|| async { World::up().await.map(Arc::new).map_err(|error| format!("{error:#}")) })
+        .get_or_init(|| async { World::up(which == 1).await.map(Arc::new).map_err(|error| format!("{error:#}")) })
         .await;
     world.clone().map_err(|error| anyhow::anyhow!("the stack did not come up: {error}"))
 }
@@ -90,9 +90,9 @@ pub(crate) async fn end() -> Vec<String> {
 }
 
 impl World {
-    async fn up() -> Result<Self> {
+    async fn up(acknowledge: bool) -> Result<Self> {
         let stub = Stub::start().await?;
-        let options = config::options(&stub.base)?;
+        let options = config::options(&stub.base, acknowledge)?;
         let stack = Stack::up(options, progress::for_people().as_ref()).await?;
         let description = stack.description().clone();
         let http = http_client()?;

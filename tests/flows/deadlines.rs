@@ -1,0 +1,138 @@
+//! A dispatch that nobody acknowledges: a person is told in time, and told when it is over. On a stack where a controller must.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    chaos::TURN,
+    harness::{Answer, SOON, World, answer, cases, config, from_now, hurt_world, instant, listed, world},
+    voltus::{dispatch, tell, with},
+};
+
+cases!("deadlines":
+    who_does_not_acknowledge_is_told_of,
+    who_acknowledges_in_time_is_left_alone,
+    who_cannot_is_told_of_at_once,
+    an_acknowledgement_answers_the_current_version,
+    the_door_of_acknowledgements,
+    being_read_counts_where_nobody_must_acknowledge,
+);
+
+const SOURCE: &str = "voltus-prod";
+
+/// Told at the latest: the immediate deadline of 10 s, and what a busy machine adds.
+const IN_TIME: Duration = Duration::from_secs(90);
+
+/// Starts too soon for the usual deadline, so that the immediate one counts.
+fn in_ten_minutes(id: &str, modification: u64) -> Value {
+    with(dispatch(id, modification), json!({"start_time": from_now(600), "end_time": from_now(4_200)}))
+}
+
+/// Publishes a dispatch while nobody kills hydrators.
+async fn published(id: &str) -> Result<Arc<World>> {
+    let world = hurt_world().await?;
+    let _turn = TURN.lock().await;
+    tell(&world, SOURCE, "create", &in_ten_minutes(id, 0)).await?;
+    world.signals.of(&format!("{SOURCE}/{id}"), 1).await?;
+    Ok(world)
+}
+
+async fn acknowledge(world: &World, token: &str, body: impl ToString) -> Result<Answer> {
+    let url = format!("{}/{token}", world.description.acks);
+    answer(world.http.post(url).header("content-type", "application/json").body(body.to_string())).await
+}
+
+fn ack(id: &str, version: u64, state: &str) -> Value {
+    json!({"dispatch": format!("{SOURCE}/{id}"), "version": version, "state": state})
+}
+
+async fn who_does_not_acknowledge_is_told_of() -> Result<()> {
+    let began = instant();
+    let world = published("unheard").await?;
+    let words = ["dispatch-at-risk", "voltus-prod/unheard"];
+    let mail = world.mail.one(IN_TIME, &words).await?;
+    ensure!(began.elapsed() >= Duration::from_secs(9), "told after {:?}, before it was due", began.elapsed());
+    for word in ["My Site", "5 kW", "UTC", "REAL", "voltus-prod/unheard"] {
+        ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
+    }
+    let taken = acknowledge(&world, config::ACK_TOKEN, ack("unheard", 1, "accepted")).await?;
+    ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+    world.mail.one(IN_TIME, &["dispatch-at-risk", "voltus-prod/unheard", "over"]).await?;
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["dispatch-at-risk", "voltus-prod/unheard"]).await?;
+        ensure!(told.len() == 2, "one mail, and its end:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn who_acknowledges_in_time_is_left_alone() -> Result<()> {
+    let world = published("heard").await?;
+    for state in ["accepted", "accepted", "completed"] {
+        let taken = acknowledge(&world, config::ACK_TOKEN, ack("heard", 1, state)).await?;
+        ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+    }
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["voltus-prod/heard"]).await?;
+        ensure!(told.is_empty(), "told of what was acknowledged:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn who_cannot_is_told_of_at_once() -> Result<()> {
+    let world = published("unable").await?;
+    let mut failed = ack("unable", 1, "failed");
+    failed["detail"] = json!("the breaker is stuck");
+    let taken = acknowledge(&world, config::ACK_TOKEN, failed).await?;
+    ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+    let mail = world.mail.one(SOON, &["dispatch-at-risk", "voltus-prod/unable"]).await?;
+    ensure!(mail.text.contains("the breaker is stuck"), "{}", mail.text);
+    Ok(())
+}
+
+async fn an_acknowledgement_answers_the_current_version() -> Result<()> {
+    let world = published("moved").await?;
+    {
+        let _turn = TURN.lock().await;
+        tell(&world, SOURCE, "update", &with(in_ten_minutes("moved", 1), json!({"start_time": from_now(900)}))).await?;
+        world.signals.of("voltus-prod/moved", 2).await?;
+    }
+    let old = acknowledge(&world, config::ACK_TOKEN, ack("moved", 1, "accepted")).await?;
+    ensure!(old.status == 409 && old.text.contains('2'), "{} {}", old.status, old.text);
+    let current = acknowledge(&world, config::ACK_TOKEN, ack("moved", 2, "accepted")).await?;
+    ensure!(current.status == 200, "{} {}", current.status, current.text);
+    let unknown = acknowledge(&world, config::ACK_TOKEN, ack("nobody-knows", 1, "accepted")).await?;
+    ensure!(unknown.status == 404, "{} {}", unknown.status, unknown.text);
+    Ok(())
+}
+
+async fn the_door_of_acknowledgements() -> Result<()> {
+    let world = world().await?;
+    let good = ack("nobody-knows", 1, "accepted");
+    let wrong = acknowledge(&world, "wrong", &good).await?;
+    ensure!(wrong.status == 404, "{} {}", wrong.status, wrong.text);
+    for body in ["", "no JSON", "null", "{}", r#"{"dispatch":"a/b","version":1,"state":"maybe"}"#] {
+        let refused = acknowledge(&world, config::ACK_TOKEN, body).await?;
+        ensure!(refused.status == 400, "{body:?}: {} {}", refused.status, refused.text);
+        ensure!(refused.json()["error"]["code"].is_string(), "{}", refused.text);
+    }
+    let url = format!("{}/{}", world.description.acks, config::ACK_TOKEN);
+    let read = answer(world.http.get(url)).await?;
+    ensure!(read.status == 405, "{} {}", read.status, read.text);
+    Ok(())
+}
+
+async fn being_read_counts_where_nobody_must_acknowledge() -> Result<()> {
+    let world = world().await?;
+    tell(&world, SOURCE, "create", &in_ten_minutes("read", 0)).await?;
+    world.signals.of("voltus-prod/read", 1).await?;
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["dispatch-at-risk"]).await?;
+        ensure!(told.is_empty(), "told of what was read:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
