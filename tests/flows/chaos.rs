@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::{join_all, try_join_all};
 use rustix::process::{Pid, Signal as Unix, kill_process};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     harness::{Looked, SOON, World, answer, cases, eventually, holds, hurt_world},
@@ -31,7 +31,13 @@ const SOURCE: &str = "voltus-prod";
 const REDELIVERED: Duration = Duration::from_mins(4);
 
 /// One at a time hurts the stack.
-pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Waits until nobody hurts the stack, and keeps it so. Who kills goes first, since what died takes two minutes to come back.
+pub(crate) async fn calm() -> MutexGuard<'static, ()> {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    TURN.lock().await
+}
 
 /// The dispatch in its `version`th form: another number of kilowatts each time.
 fn version(id: &str, version: u64) -> Value {
@@ -141,7 +147,7 @@ async fn until_accepted(world: &World, body: &Value) -> Result<()> {
 
 async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
     let world = hurt_world().await?;
-    let _turn = TURN.lock().await;
+    let _turn = calm().await;
     let ids: Vec<String> = (0..20).map(|index| format!("stopped-{index}")).collect();
     world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
     let emulator = processes::emulator(world.process_group)?;
@@ -173,7 +179,7 @@ async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
 
 async fn five_copies_at_once_are_one_sequence() -> Result<()> {
     let world = hurt_world().await?;
-    let _turn = TURN.lock().await;
+    let _turn = calm().await;
     let ids: Vec<String> = (0..12).map(|index| format!("copied-{index}")).collect();
     for round in 0..4_u64 {
         world.stub.answer_each(&ids, |id| Reply::listed(&version(id, round)));

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    chaos::TURN,
+    chaos::calm,
     harness::{Answer, SOON, World, answer, cases, config, from_now, hurt_world, instant, listed, world},
     voltus::{dispatch, tell, with},
 };
@@ -33,7 +33,7 @@ fn in_ten_minutes(id: &str, modification: u64) -> Value {
 /// Publishes a dispatch while nobody kills hydrators.
 async fn published(id: &str) -> Result<Arc<World>> {
     let world = hurt_world().await?;
-    let _turn = TURN.lock().await;
+    let _turn = calm().await;
     tell(&world, SOURCE, "create", &in_ten_minutes(id, 0)).await?;
     world.signals.of(&format!("{SOURCE}/{id}"), 1).await?;
     Ok(world)
@@ -96,7 +96,7 @@ async fn who_cannot_is_told_of_at_once() -> Result<()> {
 async fn an_acknowledgement_answers_the_current_version() -> Result<()> {
     let world = published("moved").await?;
     {
-        let _turn = TURN.lock().await;
+        let _turn = calm().await;
         tell(&world, SOURCE, "update", &with(in_ten_minutes("moved", 1), json!({"start_time": from_now(900)}))).await?;
         world.signals.of("voltus-prod/moved", 2).await?;
     }
