@@ -11,6 +11,8 @@ mod findings;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod instant;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod laws;
 mod leap;
 mod nvgrid;
 mod openvolt;

@@ -1,40 +1,13 @@
 //! What the tests of all providers share.
 
-use dispatch::Origin;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Answer, Ask, Delivery, Look, Method, Provider, Reading};
-
-/// When every webhook of the tests was received and every fetch began: 2023-12-01T16:45:00Z.
-pub(crate) const NOW: Timestamp = Timestamp::constant(1_701_449_100, 0);
-
-pub(crate) fn origin(provider: &dyn Provider, sandbox: bool) -> Origin {
-    let name = provider.name();
-    let kind = if sandbox { "sandbox" } else { "prod" };
-    Origin { source: format!("{name}-{kind}"), provider: name.to_owned(), sandbox }
-}
+pub(crate) use crate::laws::{NOW, decode, decode_pages, origin, parse_from};
+use crate::{Ask, Look, Method, Provider, Reading};
 
 /// A webhook to the production source.
 pub(crate) fn parse(provider: &dyn Provider, body: &str) -> Result<Reading, String> {
     parse_from(provider, &origin(provider, false), body)
-}
-
-pub(crate) fn parse_from(provider: &dyn Provider, origin: &Origin, body: &str) -> Result<Reading, String> {
-    let delivery = Delivery { id: "01JDELIVERY", received_at: NOW, origin };
-    provider.parse(&delivery, body).map_err(|unreadable| unreadable.to_string())
-}
-
-/// An answer of one page to the production source.
-pub(crate) fn decode(provider: &dyn Provider, look: &Look, page: &str) -> Result<Reading, String> {
-    decode_pages(provider, look, &[page])
-}
-
-pub(crate) fn decode_pages(provider: &dyn Provider, look: &Look, pages: &[&str]) -> Result<Reading, String> {
-    let pages: Vec<String> = pages.iter().map(|page| (*page).to_owned()).collect();
-    let origin = origin(provider, look.subject.source().ends_with("-sandbox"));
-    let answer = Answer { origin: &origin, look, began_at: NOW, pages: &pages };
-    provider.decode(&answer).map_err(|error| error.to_string())
 }
 
 /// The single look of a webhook.

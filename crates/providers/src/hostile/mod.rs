@@ -1,110 +1,20 @@
-//! What holds whatever a body or an answer says: no parser panics, all that comes out can be stored and read again, stays
-//! within its source and its bounds, and test traffic never passes for real.
+//! Hostile bodies and answers against the [`laws`](crate::laws), and test traffic that must never pass for real.
 
 mod make;
 
-use dispatch::{Fact, Origin, Says, TestReason};
+use dispatch::{Fact, Says};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::{
-    Finding, Look, Provider, Reading, fixtures,
+    Provider, Reading,
+    laws::{asked, check},
     leap::Leap,
     nvgrid::NvGrid,
     openvolt::Openvolt,
-    testing::{decode, origin, parse, parse_from},
+    testing::{decode, parse},
     voltus::Voltus,
 };
-
-/// No text for people is longer than this.
-const MAX_TEXT: usize = 400;
-
-fn check_webhook(provider: &dyn Provider, body: &str) {
-    let _ = provider.is_ping(body);
-    for sandbox in [false, true] {
-        let origin = origin(provider, sandbox);
-        match parse_from(provider, &origin, body) {
-            Ok(reading) => check_reading(provider, &origin, &reading),
-            Err(reason) => assert!(reason.len() <= MAX_TEXT, "{reason}"),
-        }
-    }
-}
-
-fn check_answer(provider: &dyn Provider, look: &Look, page: &str) {
-    let _ = provider.next_page(look, page);
-    match decode(provider, look, page) {
-        Ok(reading) => {
-            let sandbox = look.subject.source().ends_with("-sandbox");
-            check_reading(provider, &origin(provider, sandbox), &reading);
-            assert!(reading.facts.iter().all(|fact| fact.subject == look.subject), "{reading:?}");
-        }
-        Err(reason) => assert!(reason.len() <= MAX_TEXT, "{reason}"),
-    }
-}
-
-fn check_reading(provider: &dyn Provider, origin: &Origin, reading: &Reading) {
-    assert!(!serde_json::to_string(reading).unwrap().is_empty());
-    let within = |subject: &dispatch::Subject| subject.as_str().starts_with(&format!("{}/", origin.source));
-    for fact in &reading.facts {
-        assert!(within(&fact.subject) && fact.origin == *origin, "{fact:?}");
-        let stored = serde_json::to_string(fact).unwrap();
-        assert_eq!(serde_json::from_str::<Fact>(&stored).unwrap(), *fact);
-        check_fact(fact);
-        if let Some(look) = provider.settle(fact, None) {
-            check_look(provider, &look);
-        }
-    }
-    for look in &reading.looks {
-        assert!(within(&look.subject), "{look:?}");
-        check_look(provider, look);
-    }
-    assert!(reading.findings.len() <= 40, "{} findings", reading.findings.len());
-    for finding in &reading.findings {
-        let texts = match finding {
-            Finding::Unreadable { part, reason } => [part, reason],
-            Finding::Impossible { subject: _, what } | Finding::NotCompliant { subject: _, what } => [what, what],
-            Finding::UnknownEvent { name } => [name, name],
-            Finding::KeysRotated => continue,
-        };
-        assert!(texts.iter().all(|text| text.len() <= MAX_TEXT && !text.contains(char::is_control)), "{finding:?}");
-    }
-}
-
-fn check_fact(fact: &Fact) {
-    let Says::Dispatch(said) = &fact.says else { return };
-    let statement = &said.statement;
-    assert!(!fact.origin.sandbox || statement.test_reason == Some(TestReason::Sandbox), "{fact:?}");
-    let mut ids: Vec<&str> = statement.targets.iter().map(|target| target.id.as_str()).collect();
-    ids.sort_unstable();
-    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "one share a target: {ids:?}");
-}
-
-fn check_look(provider: &dyn Provider, look: &Look) {
-    let stored = serde_json::to_string(look).unwrap();
-    assert_eq!(serde_json::from_str::<Look>(&stored).unwrap(), *look);
-    let ask = provider.ask(look, None).expect("a request");
-    assert!(ask.path.as_str().starts_with('/') && !ask.path.as_str().starts_with("//"), "{ask:?}");
-    assert!(ask.path.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte)), "{ask:?}");
-}
-
-/// A look that its answers in the fixtures are about.
-fn asked(provider: &dyn Provider, sandbox: bool) -> Option<Look> {
-    let origin = origin(provider, sandbox);
-    let read = |body| parse_from(provider, &origin, body).expect("a webhook");
-    match provider.name() {
-        "voltus" => read(fixtures::voltus::WEBHOOK_CREATE).looks.pop(),
-        "openvolt" => read(fixtures::openvolt::WEBHOOK_METER_DATA).looks.pop(),
-        "leap" => provider.settle(&read(fixtures::leap::NOTIFICATION_METER).facts[0], None),
-        _ => None,
-    }
-}
-
-fn check(provider: &dyn Provider, body: &str) {
-    check_webhook(provider, body);
-    for look in [false, true].into_iter().filter_map(|sandbox| asked(provider, sandbox)) {
-        check_answer(provider, &look, body);
-    }
-}
 
 /// Of a flag as Leap and Voltus write it.
 fn is_true(body: &Value, flag: &str) -> bool {
