@@ -1,0 +1,66 @@
+//! The world that the targets play in.
+
+use jiff::SignedDuration;
+use pipeline::{config::Config, token::TokenHash};
+use serde_json::{Value, json};
+use sim::{Webhook, World};
+
+/// The token of every source.
+pub const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// The token for acknowledgements.
+pub const ACK_TOKEN: &str = "a-token-for-controllers";
+
+/// The sources.
+pub const SOURCES: [&str; 5] = ["voltus-prod", "leap-prod", "leap-sandbox", "dc-1", "openvolt-prod"];
+
+/// The dispatch that can be acknowledged.
+pub const KEY: &str = "leap-sandbox/e-1";
+
+/// Longer than anything that fails is tried.
+pub const LONG: SignedDuration = SignedDuration::from_hours(72);
+
+/// A fresh world.
+pub fn world() -> World {
+    World::new(1, Config::parse(&config().to_string()).expect("a configuration"))
+}
+
+/// The configuration of that world.
+pub fn config() -> Value {
+    let source = |provider: &str, environment: &str| {
+        json!({
+            "provider": provider, "environment": environment, "api_key": "env:KEY",
+            "tokens": [TokenHash::of(TOKEN)],
+        })
+    };
+    json!({
+        "sources": {
+            "voltus-prod": source("voltus", "production"),
+            "leap-prod": source("leap", "production"),
+            "leap-sandbox": source("leap", "sandbox"),
+            "dc-1": source("nvgrid", "production"),
+            "openvolt-prod": source("openvolt", "production"),
+        },
+        "deadlines": { "lead_s": 600, "immediate_s": 60, "acknowledge": true },
+        "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com" },
+        "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },
+    })
+}
+
+/// A world in which [`KEY`] waits to be acknowledged.
+pub fn world_with_a_dispatch() -> World {
+    let world = world();
+    world.post(Webhook { source: "leap-sandbox", token: TOKEN, body: &dispatch() });
+    world.settle(SignedDuration::from_secs(30));
+    world
+}
+
+fn dispatch() -> String {
+    json!({
+        "meter_dispatches": [{ "meter_id": "m-1", "timeslots": [{
+            "meter_event_id": "e-1", "start_time": "2023-12-01T17:50:00Z", "end_time": "2023-12-01T18:50:00Z",
+            "cancelled": false, "energy_kw": 10, "priority": 1, "is_voluntary": false,
+        }] }],
+    })
+    .to_string()
+}

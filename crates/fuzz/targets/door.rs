@@ -1,0 +1,45 @@
+//! Any bytes at the door of any source, and through everything behind it: never a 5xx, nothing lost, nothing stuck.
+//!
+//! The first byte chooses the source, the rest is the body. The providers know nothing of what is asked, so a look that a body
+//! leads to goes on until it is given up; time is the simulator's.
+
+#![no_main]
+
+use fuzz::{SOURCES, TOKEN, world};
+use pipeline::receive::Incoming;
+use sim::{Inner, Standard, streams};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Some((first, body)) = data.split_first() else { return };
+    let world = world();
+    let request = Incoming {
+        method: "POST",
+        source: SOURCES[usize::from(*first) % SOURCES.len()],
+        path_token: Some(TOKEN),
+        header_token: None,
+        content_encoding: None,
+        body,
+    };
+    let answer = world.post(request).answer().expect("nothing goes wrong here");
+    assert!(matches!(answer.status, 200 | 400 | 413), "{answer:?}");
+    if answer.outcome != "accepted" {
+        assert!(world.queued(Inner::Deliveries).is_empty(), "kept without being accepted");
+        return;
+    }
+    world.settle(fuzz::LONG);
+    for dead in [Inner::RetriesDead, Inner::AlertsDead] {
+        assert!(world.queued(dead).is_empty(), "{:?}", world.queued(dead));
+    }
+    for queue in Inner::READ {
+        let stuck = world.queued(queue).iter().any(|message| message.receives >= Standard::MAX_RECEIVES);
+        assert!(!stuck, "{queue:?}: {:?}", world.queued(queue));
+    }
+    let published = streams(&world.signals()).expect("sound streams");
+    for event in published.values().flat_map(|stream| &stream.events) {
+        let dispatch = &event["data"]["dispatch"];
+        assert!(
+            dispatch.is_null() || event["source"] != "/gridbell/leap-sandbox" || dispatch["test"] == true,
+            "{event}"
+        );
+    }
+});
