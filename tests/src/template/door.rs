@@ -22,7 +22,7 @@ const PERMISSIONS: [(&str, &str, &str); 3] = [
 ];
 
 /// What the command line and the local stack read back.
-const OUTPUTS: [&str; 16] = [
+const OUTPUTS: [&str; 17] = [
     "WebhookUrl",
     "ApiId",
     "SignalsReaderPolicyArn",
@@ -39,6 +39,7 @@ const OUTPUTS: [&str; 16] = [
     "HydratorFunctionName",
     "RetrierFunctionName",
     "AlerterFunctionName",
+    "WatchTopicArn",
 ];
 
 pub(super) const CHECKS: &[Check] = &[

@@ -4,6 +4,7 @@
 //! beside the saboteurs that it must catch: an edit of the template that breaks what the check guards. A check that
 //! no saboteur tries, or a saboteur that its check misses, fails the tests.
 
+mod alarms;
 mod door;
 mod functions;
 mod model;
@@ -50,7 +51,9 @@ fn must(findings: &mut Findings, holds: bool, message: impl FnOnce() -> String) 
 }
 
 fn checks() -> impl Iterator<Item = &'static Check> {
-    [queues::CHECKS, tables::CHECKS, functions::CHECKS, roles::CHECKS, door::CHECKS].into_iter().flatten()
+    [queues::CHECKS, tables::CHECKS, functions::CHECKS, roles::CHECKS, door::CHECKS, alarms::CHECKS]
+        .into_iter()
+        .flatten()
 }
 
 #[test]

@@ -75,6 +75,8 @@ pub(super) fn deployment(
     let mut parameters = BTreeMap::from([
         ("Config".to_owned(), config),
         ("MailFrom".to_owned(), contacts.from.clone()),
+        // The emulator's CloudWatch measures neither functions nor queues: there, an alarm would be false or silent.
+        ("Watch".to_owned(), "off".to_owned()),
         ("Architecture".to_owned(), if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
     ]);
     parameters.extend(options.parameters.clone());

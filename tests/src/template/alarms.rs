@@ -1,0 +1,309 @@
+//! Who watches the watcher: that an alarm exists for whatever can fall silent, reaches a person, and says what to do.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde_json::{Value, json};
+
+use super::model::{Template, listed, strings, target};
+use super::{Check, Findings, must, remove, set};
+
+/// What runs every minute, by the alarm that notices when it does not: the metric's namespace and what is measured.
+const HEARTBEATS: [(&str, &str, &str); 3] = [
+    ("SweepSilentAlarm", "AWS/Events", "SweepRule"),
+    ("RetrierSilentAlarm", "AWS/Lambda", "RetrierFunction"),
+    ("HydratorSilentAlarm", "AWS/Lambda", "HydratorFunction"),
+];
+
+/// Silence for longer than this is told, seconds: three runs of a schedule of one minute.
+const SILENCE: u64 = 180;
+
+/// `CloudWatch` takes an alarm's description of so many characters.
+const LONGEST_DESCRIPTION: usize = 1024;
+
+/// The longest that anything may wait for a function, seconds; the signals have the usual lead of a deadline.
+const LONGEST_WAIT: u64 = 300;
+const LONGEST_UNREAD: u64 = 600;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "every alarm acts on the topic, where somebody watches",
+        run: actions,
+        saboteurs: || {
+            vec![
+                remove("no action", "/Resources/AlerterFailingAlarm/Properties/AlarmActions"),
+                set("another action", "/Resources/DoorFailingAlarm/Properties/AlarmActions", json!([{ "Ref": "Api" }])),
+                set("switched off", "/Resources/SweepSilentAlarm/Properties/ActionsEnabled", json!(false)),
+                remove("on where nobody watches", "/Resources/AlertsDeadAlarm/Condition"),
+            ]
+        },
+    },
+    Check {
+        name: "an alarm may publish to the topic, and its mail passes neither our code nor SES",
+        run: topic,
+        saboteurs: || {
+            vec![
+                set(
+                    "a key that CloudWatch may not use",
+                    "/Resources/WatchTopic/Properties/KmsMasterKeyId",
+                    json!("alias/aws/sns"),
+                ),
+                remove("in the clear", "/Resources/WatchTopic/Properties/KmsMasterKeyId"),
+                remove("a key for nobody", "/Resources/WatchKey/Properties/KeyPolicy/Statement/1"),
+                set("to a function", "/Resources/WatchSubscription/Properties/Protocol", json!("lambda")),
+                set("to an empty address", "/Resources/WatchSubscription/Condition", json!("Watching")),
+            ]
+        },
+    },
+    Check {
+        name: "each function has an alarm on its errors, and all have one on throttling",
+        run: functions,
+        saboteurs: || {
+            vec![
+                remove("a function that fails alone", "/Resources/AlerterFailingAlarm"),
+                remove("one that is throttled alone", "/Resources/ThrottledAlarm/Properties/Metrics/2"),
+                set(
+                    "the wrong function",
+                    "/Resources/ReceiverFailingAlarm/Properties/Dimensions/0/Value",
+                    json!({ "Ref": "RetrierFunction" }),
+                ),
+                set("an average of errors", "/Resources/HydratorFailingAlarm/Properties/Statistic", json!("Average")),
+            ]
+        },
+    },
+    Check {
+        name: "each queue has an alarm on what waits in it",
+        run: queues,
+        saboteurs: || {
+            vec![
+                remove("signals that nobody reads", "/Resources/SignalsWaitingAlarm"),
+                remove("dead letters", "/Resources/RetriesDeadAlarm"),
+                set("an hour", "/Resources/AlertsWaitingAlarm/Properties/Threshold", json!(3600)),
+                set("within a redelivery", "/Resources/DeliveriesWaitingAlarm/Properties/Threshold", json!(120)),
+                set(
+                    "what is delayed on purpose",
+                    "/Resources/RetriesWaitingAlarm/Properties/Metrics/0/Expression",
+                    json!("age"),
+                ),
+                set("a queue more", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
+            ]
+        },
+    },
+    Check {
+        name: "three silent minutes of what runs every minute are told, and no other silence",
+        run: heartbeats,
+        saboteurs: || {
+            vec![
+                set("nine minutes", "/Resources/SweepSilentAlarm/Properties/Period", json!(180)),
+                set("one minute", "/Resources/HydratorSilentAlarm/Properties/EvaluationPeriods", json!(1)),
+                set(
+                    "silence is golden",
+                    "/Resources/RetrierSilentAlarm/Properties/TreatMissingData",
+                    json!("notBreaching"),
+                ),
+                set("an idle door", "/Resources/DoorFailingAlarm/Properties/TreatMissingData", json!("breaching")),
+                remove("no heartbeat", "/Resources/SweepSilentAlarm"),
+            ]
+        },
+    },
+    Check {
+        name: "what the alerter logs as an error is counted, and costs nothing while there is none",
+        run: |template| {
+            let mut findings = Findings::new();
+            let group = target(template.property("AlerterErrorLines", "LogGroupName"));
+            must(&mut findings, group == Some("AlerterLogGroup"), || format!("counted in {group:?}"));
+            let counted = template.property("AlerterErrorLines", "MetricTransformations/0");
+            for (of_filter, of_alarm) in [("MetricNamespace", "Namespace"), ("MetricName", "MetricName")] {
+                let watched = template.property("MailRefusedAlarm", of_alarm);
+                must(&mut findings, &counted[of_filter] == watched, || format!("{of_alarm} is {watched}"));
+            }
+            must(&mut findings, counted["DefaultValue"].is_null(), || "paid for every hour".to_owned());
+            findings
+        },
+        saboteurs: || {
+            vec![
+                set("another metric", "/Resources/MailRefusedAlarm/Properties/MetricName", json!("Errors")),
+                set(
+                    "another log",
+                    "/Resources/AlerterErrorLines/Properties/LogGroupName",
+                    json!({ "Ref": "ApiLogGroup" }),
+                ),
+                set("zeros", "/Resources/AlerterErrorLines/Properties/MetricTransformations/0/DefaultValue", json!(0)),
+            ]
+        },
+    },
+    Check {
+        name: "an alarm says what to do, and the runbook says it at length",
+        run: descriptions,
+        saboteurs: || {
+            vec![
+                set(
+                    "no word of the runbook",
+                    "/Resources/SweepSilentAlarm/Properties/AlarmDescription",
+                    json!("The sweep is silent."),
+                ),
+                set(
+                    "an alarm that the runbook does not know",
+                    "/Resources/DoorFailingAlarm/Properties/AlarmName",
+                    json!({ "Fn::Sub": "${AWS::StackName}-door" }),
+                ),
+                set(
+                    "a name that another stack bears",
+                    "/Resources/AlertsDeadAlarm/Properties/AlarmName",
+                    json!("alerts-dead"),
+                ),
+                remove("one that only the runbook knows", "/Resources/ThrottledAlarm"),
+            ]
+        },
+    },
+];
+
+fn alarms(template: &Template) -> Vec<&str> {
+    template.resources(Some("AWS::CloudWatch::Alarm"))
+}
+
+/// What an alarm looks at: each metric with its statistic, its own or those of its expression.
+fn metrics<'t>(template: &'t Template, alarm: &str) -> Vec<(&'t Value, &'t Value)> {
+    let own = template.at(&format!("/Resources/{alarm}/Properties"));
+    match listed(&own["Metrics"]) {
+        [] => vec![(own, &own["Statistic"])],
+        several => {
+            let several = several.iter().map(|metric| &metric["MetricStat"]).filter(|metric| !metric.is_null());
+            several.map(|metric| (&metric["Metric"], &metric["Stat"])).collect()
+        }
+    }
+}
+
+/// The alarms that look at this metric of this resource.
+fn alarms_on<'t>(template: &'t Template, metric: &str, resource: &str) -> Vec<&'t str> {
+    let looks = |alarm: &&str| {
+        metrics(template, alarm).iter().any(|(found, _)| {
+            found["MetricName"] == metric && target(&found["Dimensions"][0]["Value"]) == Some(resource)
+        })
+    };
+    alarms(template).into_iter().filter(looks).collect()
+}
+
+fn actions(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    for alarm in alarms(template) {
+        let acts = template.property(alarm, "AlarmActions");
+        must(&mut findings, *acts == json!([{ "Ref": "WatchTopic" }]), || format!("{alarm}: acts on {acts}"));
+        let enabled = template.property(alarm, "ActionsEnabled");
+        must(&mut findings, enabled != false, || format!("{alarm}: does not act"));
+    }
+    let watching = ["AWS::CloudWatch::Alarm", "AWS::SNS::Topic", "AWS::KMS::Key", "AWS::Logs::MetricFilter"];
+    for resource in watching.iter().flat_map(|kind| template.resources(Some(kind))) {
+        let condition = template.at(&format!("/Resources/{resource}/Condition"));
+        must(&mut findings, condition == "Watching", || format!("{resource}: made if {condition}"));
+    }
+    findings
+}
+
+fn topic(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let key = template.property("WatchTopic", "KmsMasterKeyId");
+    must(&mut findings, target(key) == Some("WatchKey"), || format!("WatchTopic: encrypted by {key}"));
+    let statements = listed(template.property("WatchKey", "KeyPolicy/Statement"));
+    let alarms = statements.iter().find(|statement| statement["Principal"]["Service"] == "cloudwatch.amazonaws.com");
+    let may = alarms.map(|statement| strings(&statement["Action"])).unwrap_or_default();
+    must(&mut findings, may == ["kms:Decrypt", "kms:GenerateDataKey*"], || format!("WatchKey: alarms may {may:?}"));
+    for (property, expected) in [
+        ("Protocol", json!("email")),
+        ("TopicArn", json!({ "Ref": "WatchTopic" })),
+        ("Endpoint", json!({ "Ref": "WatchEmail" })),
+    ] {
+        let found = template.property("WatchSubscription", property);
+        must(&mut findings, *found == expected, || format!("WatchSubscription: {property} is {found}"));
+    }
+    let condition = template.at("/Resources/WatchSubscription/Condition");
+    must(&mut findings, condition == "WatchedByMail", || format!("WatchSubscription: made if {condition}"));
+    findings
+}
+
+fn functions(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    for function in template.functions() {
+        for metric in ["Errors", "Throttles"] {
+            let alarms = alarms_on(template, metric, function);
+            must(&mut findings, alarms.len() == 1, || format!("{function}: alarms on {metric}: {alarms:?}"));
+        }
+    }
+    for alarm in alarms(template) {
+        for (metric, statistic) in metrics(template, alarm) {
+            let counted = metric["Namespace"] != "AWS/Lambda" || statistic == "Sum";
+            must(&mut findings, counted, || format!("{alarm}: the {statistic} of a count"));
+        }
+    }
+    findings
+}
+
+fn queues(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let mapped: Vec<_> = template.mappings().into_iter().map(|(_, queue, _)| queue).collect();
+    for queue in template.queues() {
+        let threshold = |alarm: &str| template.property(alarm, "Threshold").as_u64().unwrap_or(0);
+        let age = alarms_on(template, "ApproximateAgeOfOldestMessage", queue);
+        let depth = alarms_on(template, "ApproximateNumberOfMessagesVisible", queue);
+        let most = if mapped.contains(&queue) { LONGEST_WAIT } else { LONGEST_UNREAD };
+        // What was received twice and failed is no backlog.
+        let least = 2 * template.property(queue, "VisibilityTimeout").as_u64().unwrap_or(0);
+        match (age.as_slice(), depth.as_slice()) {
+            ([old], [deep]) if old == deep && mapped.contains(&queue) => {
+                let expression = template.property(old, "Metrics/0/Expression");
+                must(&mut findings, expression == "IF(waiting > 0, age, 0)", || format!("{old}: {expression}"));
+                must(&mut findings, (least..=most).contains(&threshold(old)), || format!("{old}: {}", threshold(old)));
+            }
+            ([old], []) if queue == "SignalsQueue" => {
+                must(&mut findings, (least..=most).contains(&threshold(old)), || format!("{old}: {}", threshold(old)));
+            }
+            ([], [dead]) if !mapped.contains(&queue) => {
+                must(&mut findings, threshold(dead) == 1, || format!("{dead}: {} dead letters", threshold(dead)));
+            }
+            _ => findings.push(format!("{queue}: alarms on its age {age:?}, on its depth {depth:?}")),
+        }
+    }
+    findings
+}
+
+fn heartbeats(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    for (alarm, namespace, runs) in HEARTBEATS {
+        let number = |name: &str| template.property(alarm, name).as_u64().unwrap_or(0);
+        let found = template.property(alarm, "Namespace");
+        must(&mut findings, found == namespace, || format!("{alarm}: measures in {found}"));
+        let looks = alarms_on(template, "Invocations", runs);
+        must(&mut findings, looks == [alarm], || format!("{runs}: alarms on its invocations: {looks:?}"));
+        let silence = number("Period") * number("EvaluationPeriods");
+        must(&mut findings, silence == SILENCE, || format!("{alarm}: told after {silence} s of silence"));
+        let below = template.property(alarm, "ComparisonOperator") == "LessThanThreshold" && number("Threshold") == 1;
+        must(&mut findings, below, || format!("{alarm}: not raised below one"));
+    }
+    for alarm in alarms(template) {
+        let silence = template.property(alarm, "TreatMissingData");
+        let expected = if HEARTBEATS.iter().any(|(id, ..)| *id == alarm) { "breaching" } else { "notBreaching" };
+        must(&mut findings, silence == expected, || format!("{alarm}: silence is {silence}"));
+    }
+    findings
+}
+
+fn descriptions(template: &Template) -> Findings {
+    let mut findings = Findings::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let known: BTreeSet<_> = readme.lines().filter_map(|line| line.strip_prefix("#### Alarm ")).collect();
+    let mut names = BTreeSet::new();
+    for alarm in alarms(template) {
+        let name = template.property(alarm, "AlarmName/Fn::Sub").as_str().unwrap_or_default();
+        let name = name.strip_prefix("${AWS::StackName}-").unwrap_or_default();
+        names.insert(name);
+        let text = template.property(alarm, "AlarmDescription").as_str().unwrap_or_default();
+        let points = text.ends_with(&format!(" Runbook: infra/README.md#alarm-{name}"));
+        must(&mut findings, points && !name.is_empty(), || format!("{alarm}: {name:?} is told as {text:?}"));
+        must(&mut findings, text.len() <= LONGEST_DESCRIPTION, || format!("{alarm}: {} characters", text.len()));
+    }
+    must(&mut findings, names == known, || format!("the alarms are {names:?}, the runbook knows {known:?}"));
+    let looked_at: usize = alarms(template).into_iter().map(|alarm| metrics(template, alarm).len()).sum();
+    let counted = format!("{} alarms on {looked_at} metrics", names.len());
+    must(&mut findings, readme.contains(&counted), || format!("the cost is not that of {counted}"));
+    findings
+}
