@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Dispatch, DispatchFact, Fact, Origin, PowerEvent, Rank, Says, Signal, Statement, Status, Subject, View,
-    payload::{Change, Payload, account_payload, dispatch_payload, meter_payload, power_payload},
+    Dispatch, DispatchFact, EffectiveTargets, Fact, Origin, Plan, PowerEvent, Ramps, Rank, Says, Signal, Statement,
+    Status, Subject, View,
+    payload::{Change, Payload, account_payload, dispatch_data, dispatch_payload, meter_payload, power_payload},
     signal::hex,
 };
 
@@ -21,6 +22,9 @@ pub struct State {
     /// How many versions have been published.
     pub version: u64,
     stream: Stream,
+    /// What power events add up to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ramps: Option<Ramps>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +72,8 @@ pub struct Absorbed {
     pub signals: Vec<Signal>,
     /// Pushes that contradict what is known: only the provider's search can say which holds. They are not merged.
     pub unsettled: Vec<Fact>,
+    /// What people should know of a signal beside its type, by its sequence: how a power event's load compares to its target.
+    pub remarks: BTreeMap<u64, String>,
 }
 
 impl State {
@@ -84,6 +90,29 @@ impl State {
             Stream::Dispatch(tracked) => Some(&tracked.id),
             Stream::Events(_) => None,
         }
+    }
+
+    /// What power events add up to; none for streams of anything else.
+    pub fn ramps(&self) -> Option<&Ramps> {
+        self.ramps.as_ref()
+    }
+
+    /// What it wants of whom, where it is on.
+    pub fn plan(&self, sandbox: bool) -> Option<Plan> {
+        match self.published() {
+            Some((Status::Scheduled, statement)) => Some(Plan::of_dispatch(&statement)),
+            Some(_) => None,
+            None => Plan::of_ramps(self.ramps()?, sandbox),
+        }
+    }
+
+    /// The dispatch's last signal with what is to be added for some of its targets; none where that signal is another.
+    pub fn telling(&self, origin: &Origin, last: &Signal, effective: &EffectiveTargets) -> Option<Signal> {
+        let (status, statement) = self.published().filter(|_| last.sequence == self.version)?;
+        let told = (status, &statement);
+        let data = dispatch_data(origin, &last.subject, self.dispatch_id()?, self.version, told, effective);
+        let payload = Payload { kind: last.kind.clone(), test: last.test, data };
+        Some(Signal::new(origin, &last.subject, last.sequence, last.time, payload))
     }
 
     fn differs_from(&self, after: &Self) -> bool {
@@ -119,17 +148,18 @@ pub fn absorb(
     let (pushed, fetched): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(is_push);
     let settled = !fetched.is_empty() || contradiction == Contradiction::TakeLatest;
     let last = state.as_ref().and_then(State::published);
-    let mut absorbing = Absorbing { subject, now, state, signals: Vec::new(), unsettled: Vec::new() };
+    let mut absorbing =
+        Absorbing { subject, now, state, signals: Vec::new(), unsettled: Vec::new(), remarks: BTreeMap::new() };
     for fact in fetched.into_iter().chain(pushed) {
         absorbing.take(fact, settled);
     }
     if let Some(origin) = origin {
         absorbing.publish_dispatch(&origin, last);
     }
-    let Absorbing { state, signals, unsettled, .. } = absorbing;
+    let Absorbing { state, signals, unsettled, remarks, .. } = absorbing;
     let state = state?;
     let changed = before.is_none_or(|before| !signals.is_empty() || before.differs_from(&state));
-    Some(Absorbed { state, changed, signals, unsettled })
+    Some(Absorbed { state, changed, signals, unsettled, remarks })
 }
 
 fn is_push(fact: &Fact) -> bool {
@@ -142,11 +172,12 @@ struct Absorbing<'a> {
     state: Option<State>,
     signals: Vec<Signal>,
     unsettled: Vec<Fact>,
+    remarks: BTreeMap<u64, String>,
 }
 
 impl Absorbing<'_> {
     fn take(&mut self, fact: Fact, settled: bool) {
-        let origin = &fact.origin;
+        let (origin, now) = (&fact.origin, self.now);
         match &fact.says {
             Says::Dispatch(said) => {
                 if self.take_dispatch(said, settled) == Taken::Unsettled {
@@ -154,7 +185,12 @@ impl Absorbing<'_> {
                 }
             }
             Says::Power(event) => {
-                self.publish_once(origin, power_identity(event), |subject| power_payload(origin, subject, event));
+                let payload = |subject: &Subject| power_payload(origin, subject, event);
+                if let Some(state) = self.publish_once(origin, power_identity(event), payload) {
+                    state.ramps = Some(state.ramps.take().unwrap_or_default().join(Ramps::of(event, now)));
+                    let sequence = state.version;
+                    self.remarks.insert(sequence, event.in_words());
+                }
             }
             Says::Meter(data) => {
                 self.publish_once(origin, data.identity.clone(), |subject| meter_payload(origin, subject, data));
@@ -173,6 +209,7 @@ impl Absorbing<'_> {
                 merged: Dispatch::default(),
                 published: None,
             })),
+            ramps: None,
         });
         let Stream::Dispatch(tracked) = &mut state.stream else { return Taken::Merged };
         if let (Rank::Pushed(_), Some(view)) = (said.rank, tracked.merged.view()) {
@@ -190,7 +227,7 @@ impl Absorbing<'_> {
     }
 
     fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, Statement)>) {
-        let Some(State { version, stream: Stream::Dispatch(tracked) }) = &mut self.state else { return };
+        let Some(State { version, stream: Stream::Dispatch(tracked), .. }) = &mut self.state else { return };
         let Some(View { statement: held, status, .. }) = tracked.merged.view() else { return };
         let statement = match &last {
             Some((_, told)) => held.clone().named_as_in(told),
@@ -209,11 +246,18 @@ impl Absorbing<'_> {
         tracked.published = published(status, statement);
     }
 
-    fn publish_once(&mut self, origin: &Origin, identity: String, payload: impl FnOnce(&Subject) -> Payload) {
-        let state = self.state.get_or_insert_with(|| State { version: 0, stream: Stream::Events(BTreeMap::new()) });
-        let Stream::Events(seen) = &mut state.stream else { return };
+    /// None where it was published before.
+    fn publish_once(
+        &mut self,
+        origin: &Origin,
+        identity: String,
+        payload: impl FnOnce(&Subject) -> Payload,
+    ) -> Option<&mut State> {
+        let fresh = || State { version: 0, stream: Stream::Events(BTreeMap::new()), ramps: None };
+        let state = self.state.get_or_insert_with(fresh);
+        let Stream::Events(seen) = &mut state.stream else { return None };
         if seen.contains_key(&identity) {
-            return;
+            return None;
         }
         seen.insert(identity, self.now);
         while seen.len() > REMEMBERED {
@@ -224,6 +268,7 @@ impl Absorbing<'_> {
         }
         state.version += 1;
         self.signals.push(Signal::new(origin, self.subject, state.version, self.now, payload(self.subject)));
+        Some(state)
     }
 }
 

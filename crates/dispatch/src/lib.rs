@@ -4,22 +4,28 @@
 //! Nothing here knows AWS, a clock or I/O: every instant comes in as an argument, so a history can be replayed.
 
 mod absorb;
+mod effective;
 mod fact;
 mod merge;
 mod payload;
+mod plan;
 mod quantity;
+mod ramp;
 #[cfg(feature = "schema")]
 mod schema;
 mod signal;
 mod subject;
 
 pub use absorb::{Absorbed, Contradiction, State, absorb};
+pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, effective, windows};
 pub use fact::{
     AccountEvent, DispatchFact, Fact, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program, Rank, Says,
     Statement, Target, TestReason,
 };
 pub use merge::{Dispatch, View};
+pub use plan::{Mark, Marks, Plan, Share, Underway, feed_id};
 pub use quantity::{MAX_TARGET_W, Request, decimal, watt_hours_from_kwh, watts_from_kw};
+pub use ramp::{Measured, Ramp, Ramps};
 #[cfg(feature = "schema")]
 pub use schema::schemas;
 pub use signal::{

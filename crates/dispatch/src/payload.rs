@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
-    AccountEvent, AccountSignal, DispatchSignal, MeterData, MeterSignal, Origin, PowerEvent, PowerSignal, Request,
-    SIGNAL_LIMIT_BYTES, Statement, Status, Subject, Target, TargetEntry,
+    AccountEvent, AccountSignal, DispatchSignal, Effective, EffectiveTargets, MeterData, MeterSignal, Origin,
+    PowerEvent, PowerSignal, Request, SIGNAL_LIMIT_BYTES, Statement, Status, Subject, Target, TargetEntry,
 };
 
 /// A type and its data, before they become a version of a subject.
@@ -42,8 +42,23 @@ pub(crate) fn dispatch_payload(
     id: &str,
     version: u64,
     change: Change,
-    (status, statement): (Status, &Statement),
+    told: (Status, &Statement),
 ) -> Payload {
+    let data = dispatch_data(origin, subject, id, version, told, &EffectiveTargets::new());
+    let test = told.1.test_reason.is_some();
+    Payload { kind: format!("gridbell.dispatch.{}.v1", change.as_str()), test, data }
+}
+
+pub(crate) fn dispatch_data(
+    origin: &Origin,
+    subject: &Subject,
+    id: &str,
+    version: u64,
+    (status, statement): (Status, &Statement),
+    effective: &EffectiveTargets,
+) -> Value {
+    let one =
+        |target: &Target| TargetEntry::One { effective: effective.get(&target.id).cloned(), target: target.clone() };
     let mut signal = DispatchSignal {
         key: subject.to_string(),
         provider: origin.provider.clone(),
@@ -58,19 +73,19 @@ pub(crate) fn dispatch_payload(
         start: statement.start,
         end: statement.end,
         request: statement.request,
-        targets: statement.targets.iter().cloned().map(TargetEntry::One).collect(),
+        targets: statement.targets.iter().map(one).collect(),
         programs: statement.programs.clone(),
         details: statement.details.clone(),
     };
     let mut data = json!({ "dispatch": signal });
-    for shorten in [share_entries, leave_details_out, leave_names_out] {
+    for shorten in [share_entries, leave_details_out, leave_effective_out, leave_names_out] {
         if data.to_string().len() <= DATA_LIMIT_BYTES {
             break;
         }
-        shorten(&mut signal, statement);
+        shorten(&mut signal);
         data = json!({ "dispatch": signal });
     }
-    Payload { kind: format!("gridbell.dispatch.{}.v1", change.as_str()), test: signal.test, data }
+    data
 }
 
 /// What a signal's data may be, in bytes: the rest is its envelope, a subject at most three times percent-encoded.
@@ -80,39 +95,64 @@ const DATA_LIMIT_BYTES: usize = SIGNAL_LIMIT_BYTES - 8_192;
 const LONG_DETAIL_BYTES: usize = 1_024;
 
 /// The first thing to do about a signal that does not fit: nothing is lost.
-fn share_entries(signal: &mut DispatchSignal, statement: &Statement) {
-    signal.targets = grouped(&statement.targets);
+fn share_entries(signal: &mut DispatchSignal) {
+    signal.targets = grouped(std::mem::take(&mut signal.targets));
 }
 
 /// The second: no controller acts on details, and what is long among them is what does not fit.
-fn leave_details_out(signal: &mut DispatchSignal, _: &Statement) {
+fn leave_details_out(signal: &mut DispatchSignal) {
     signal.details.retain(|_, detail| detail.to_string().len() <= LONG_DETAIL_BYTES);
 }
 
-/// The last: every meter is still there, by the provider's id. What is not published at all curtails nobody.
-fn leave_names_out(signal: &mut DispatchSignal, statement: &Statement) {
-    let nameless = |target: &Target| Target { name: None, external_id: None, ..target.clone() };
-    signal.targets = grouped(&statement.targets.iter().map(nameless).collect::<Vec<_>>());
+/// The third: who keeps the other dispatches' signals knows what overlaps.
+fn leave_effective_out(signal: &mut DispatchSignal) {
+    change_entries(signal, |_, effective| *effective = None);
 }
 
-/// Nameless targets written once per request; the others stay as they are.
-fn grouped(targets: &[Target]) -> Vec<TargetEntry> {
-    let mut entries: Vec<TargetEntry> = Vec::new();
-    let mut shared_by: BTreeMap<Option<Request>, usize> = BTreeMap::new();
-    for target in targets {
-        if target.name.is_some() || target.external_id.is_some() {
-            entries.push(TargetEntry::One(target.clone()));
-            continue;
+/// The last: every meter is still there, by the provider's id. What is not published at all curtails nobody.
+fn leave_names_out(signal: &mut DispatchSignal) {
+    change_entries(signal, |target, _| {
+        if let Some(target) = target {
+            target.name = None;
+            target.external_id = None;
         }
-        let place = *shared_by.entry(target.request).or_insert_with(|| {
-            entries.push(TargetEntry::Many { ids: Vec::new(), request: target.request });
-            entries.len() - 1
-        });
-        if let Some(TargetEntry::Many { ids, .. }) = entries.get_mut(place) {
-            ids.push(target.id.clone());
+    });
+}
+
+fn change_entries(signal: &mut DispatchSignal, change: impl Fn(Option<&mut Target>, &mut Option<Effective>)) {
+    for entry in &mut signal.targets {
+        match entry {
+            TargetEntry::One { target, effective } => change(Some(target), effective),
+            TargetEntry::Many { effective, .. } => change(None, effective),
         }
     }
-    entries
+    signal.targets = grouped(std::mem::take(&mut signal.targets));
+}
+
+/// Nameless targets of which the same is said written once; the others stay as they are.
+fn grouped(entries: Vec<TargetEntry>) -> Vec<TargetEntry> {
+    let mut shared: Vec<TargetEntry> = Vec::new();
+    let mut places: BTreeMap<(Option<Request>, Option<Effective>), usize> = BTreeMap::new();
+    for entry in entries {
+        let (more, request, effective) = match entry {
+            TargetEntry::One { target, effective } if target.name.is_none() && target.external_id.is_none() => {
+                (vec![target.id], target.request, effective)
+            }
+            TargetEntry::Many { ids, request, effective } => (ids, request, effective),
+            named @ TargetEntry::One { .. } => {
+                shared.push(named);
+                continue;
+            }
+        };
+        let place = *places.entry((request, effective.clone())).or_insert_with(|| {
+            shared.push(TargetEntry::Many { ids: Vec::new(), request, effective });
+            shared.len() - 1
+        });
+        if let Some(TargetEntry::Many { ids, .. }) = shared.get_mut(place) {
+            ids.extend(more);
+        }
+    }
+    shared
 }
 
 pub(crate) fn power_payload(origin: &Origin, subject: &Subject, event: &PowerEvent) -> Payload {
@@ -175,20 +215,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_of_one_request_share_an_entry_and_named_ones_keep_theirs() {
-        let target = |id: &str, name: Option<&str>, watts| Target {
-            id: id.to_owned(),
-            name: name.map(str::to_owned),
-            external_id: None,
-            request: Some(Request::Reduce { watts }),
+    fn targets_of_which_the_same_is_said_share_an_entry_and_named_ones_keep_theirs() {
+        let with = Effective {
+            until: None,
+            governed_by: Subject::dispatch("leap", "e-2"),
+            with: vec![Subject::dispatch("leap", "e-2")],
         };
-        let entries =
-            grouped(&[target("a", None, 1), target("b", None, 2), target("c", None, 1), target("d", Some("D"), 1)]);
+        let entry = |id: &str, name: Option<&str>, watts, effective: Option<&Effective>| TargetEntry::One {
+            target: Target {
+                id: id.to_owned(),
+                name: name.map(str::to_owned),
+                external_id: None,
+                request: Some(Request::Reduce { watts }),
+            },
+            effective: effective.cloned(),
+        };
+        let entries = grouped(vec![
+            entry("a", None, 1, None),
+            entry("b", None, 2, None),
+            entry("c", None, 1, None),
+            entry("d", Some("D"), 1, None),
+            entry("e", None, 1, Some(&with)),
+            entry("f", None, 1, Some(&with)),
+        ]);
+        let one = json!({ "kind": "reduce", "watts": 1 });
         let expected = json!([
-            { "ids": ["a", "c"], "request": { "kind": "reduce", "watts": 1 } },
+            { "ids": ["a", "c"], "request": one },
             { "ids": ["b"], "request": { "kind": "reduce", "watts": 2 } },
-            { "id": "d", "name": "D", "external_id": null, "request": { "kind": "reduce", "watts": 1 } },
+            { "id": "d", "name": "D", "external_id": null, "request": one },
+            { "ids": ["e", "f"], "request": one, "effective": { "until": null, "governed_by": "leap/e-2", "with": ["leap/e-2"] } },
         ]);
         assert_eq!(json!(entries), expected);
+        // Once more changes nothing.
+        assert_eq!(json!(grouped(entries)), expected);
     }
 }

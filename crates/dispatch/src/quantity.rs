@@ -49,6 +49,17 @@ impl<'de> Deserialize<'de> for Request {
 }
 
 impl Request {
+    /// How much it is, so that requests can be compared: "as much as you can", then reductions, then limits (a lower one is
+    /// more), then what names no amount.
+    pub(crate) fn demand(self) -> (u8, u64) {
+        match self {
+            Request::ReduceMax => (3, 0),
+            Request::Reduce { watts } => (2, watts),
+            Request::Limit { watts } => (1, u64::MAX - watts),
+            Request::Unspecified => (0, 0),
+        }
+    }
+
     /// What is asked of all together: reductions add up; one "as much as you can" makes the whole that; one unknown makes the
     /// whole unknown, since a sum that leaves a site out would pass for the whole.
     pub fn together(requests: impl IntoIterator<Item = Request>) -> Request {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Interval, Origin, PowerEventKind, Program, Request, Subject, Target, TestReason, payload::Payload};
+use crate::{
+    Effective, Interval, Origin, PowerEventKind, Program, Request, Subject, Target, TestReason, payload::Payload,
+};
 
 /// The most that one SQS message carries (1 MiB), less room for its attributes.
 pub const SIGNAL_LIMIT_BYTES: usize = 1_048_576 - 4_096;
@@ -72,7 +74,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Whether a dispatch is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -128,13 +130,23 @@ pub struct DispatchSignal {
 #[serde(untagged)]
 pub enum TargetEntry {
     /// A site or a meter.
-    One(Target),
+    One {
+        /// It.
+        #[serde(flatten)]
+        target: Target,
+        /// Only where other active dispatches of the source name it too.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        effective: Option<Effective>,
+    },
     /// Nameless targets of the same request.
     Many {
         /// The provider's ids.
         ids: Vec<String>,
         /// The share of each of them.
         request: Option<Request>,
+        /// Only where the same other active dispatches of the source name each of them too.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        effective: Option<Effective>,
     },
 }
 

@@ -11,6 +11,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// The key of one ordered stream of signals, such as `voltus-prod/dkmq`: the source's name, then segments percent-encoded
 /// where they hold anything but unreserved characters. It is the table's key and the FIFO message group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Subject(String);
 

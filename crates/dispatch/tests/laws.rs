@@ -140,7 +140,7 @@ proptest! {
         let (state, _) = one_by_one(&facts);
         let state = state.unwrap();
         for said in shuffled {
-            let Absorbed { state: after, changed, signals, unsettled } =
+            let Absorbed { state: after, changed, signals, unsettled, .. } =
                 absorb(Some(state.clone()), &subject(), vec![fact(said)], Contradiction::Ask, NOW).unwrap();
             prop_assert!(!changed && signals.is_empty() && unsettled.is_empty());
             prop_assert_eq!(after.published(), state.published());

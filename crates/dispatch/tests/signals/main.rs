@@ -4,6 +4,7 @@
 
 mod golden;
 mod made;
+mod overlap;
 mod rows;
 mod schemas;
 mod size;

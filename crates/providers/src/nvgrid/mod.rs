@@ -6,7 +6,6 @@ mod wire;
 mod tests;
 
 use dispatch::{Fact, PowerEvent, PowerEventKind, Request, Says, Subject};
-use rust_decimal::Decimal;
 use serde_json::Value;
 
 use self::wire::Payload;
@@ -46,7 +45,7 @@ impl Provider for NvGrid {
         let said = power_event(event, payload, &mut findings);
         // While a ramp lasts, not to comply is normal.
         if event == PowerEventKind::EndRampDown && said.compliant == Some(false) {
-            findings.push(Finding::NotCompliant { subject: subject.clone(), what: loads(&said) });
+            findings.push(Finding::NotCompliant { subject: subject.clone(), what: said.loads() });
         }
         let fact = Fact { origin: delivery.origin.clone(), subject, says: Says::Power(said) };
         Ok(Reading { facts: vec![fact], findings: findings.into_list(), ..Reading::default() })
@@ -89,16 +88,5 @@ fn power_event(event: PowerEventKind, payload: Payload, findings: &mut Findings)
         previous,
         measured_w,
         compliant,
-    }
-}
-
-/// Measured and wanted load in words.
-fn loads(said: &PowerEvent) -> String {
-    let kw = |watts: u64| format!("{} kW", (Decimal::from(watts) / Decimal::ONE_THOUSAND).normalize());
-    let measured =
-        said.measured_w.map_or_else(|| "the load was not measured".to_owned(), |w| format!("the load is {}", kw(w)));
-    match said.target {
-        Request::Limit { watts } | Request::Reduce { watts } => format!("{measured}, the limit {}", kw(watts)),
-        Request::ReduceMax | Request::Unspecified => measured,
     }
 }

@@ -1,0 +1,214 @@
+//! One target's view of all dispatches that name it: when it is curtailed, until when, and which dispatch says how much.
+//!
+//! Where dispatches overlap, one of them governs:
+//!
+//! | provider | governs | on a tie |
+//! |---|---|---|
+//! | Voltus | the one that asks for more, and the target is curtailed until all are over | the smaller key |
+//! | Leap | the one of the lower `priority`; one without comes last | the one that asks for more, then the smaller key |
+//! | NvGrid | the one scheduled last, taken to be the one that starts last | the one that asks for more, then the smaller key |
+//!
+//! A dispatch that starts where another ends leaves no gap: that is one window in two segments. Tests and real dispatches do
+//! not see each other.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{Request, Status, Subject};
+
+/// Which of several dispatches governs a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The one that asks for more (Voltus).
+    Larger,
+    /// The one of the lower priority number (Leap).
+    Priority,
+    /// The one that starts last (NvGrid).
+    Later,
+}
+
+impl Rule {
+    /// The rule of a provider, by its name.
+    pub fn of(provider: &str) -> Self {
+        match provider {
+            "leap" => Self::Priority,
+            "nvgrid" => Self::Later,
+            _ => Self::Larger,
+        }
+    }
+
+    /// The governing one is the least.
+    fn order(self, a: &Claim, b: &Claim) -> Ordering {
+        let first = match self {
+            Self::Larger => Ordering::Equal,
+            Self::Priority => a.priority.unwrap_or(u32::MAX).cmp(&b.priority.unwrap_or(u32::MAX)),
+            Self::Later => b.start.cmp(&a.start),
+        };
+        first.then_with(|| b.demand().cmp(&a.demand())).then_with(|| a.cmp(b))
+    }
+}
+
+/// What one dispatch wants of one target.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The dispatch.
+    pub key: Subject,
+    /// Whether it is on: what is cancelled or ended claims nothing.
+    pub status: Status,
+    /// Tests and real dispatches are apart.
+    pub test: bool,
+    /// From when.
+    pub start: Timestamp,
+    /// Until when; none until known.
+    pub end: Option<Timestamp>,
+    /// The target's own share; none where the provider asks it of the group.
+    pub request: Option<Request>,
+    /// What is asked of all targets of the dispatch together.
+    pub total: Request,
+    /// Lower goes first.
+    pub priority: Option<u32>,
+}
+
+impl Claim {
+    /// Whether the target is to be curtailed for it at that instant; the end is not part of it.
+    pub fn covers(&self, at: Timestamp) -> bool {
+        self.status == Status::Scheduled && self.start <= at && self.end.is_none_or(|end| at < end)
+    }
+
+    fn is_on(&self) -> bool {
+        self.covers(self.start)
+    }
+
+    fn demand(&self) -> (u8, u64) {
+        self.request.unwrap_or(self.total).demand()
+    }
+}
+
+/// A time in which a target is curtailed without a gap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when; none until told otherwise.
+    pub until: Option<Timestamp>,
+    /// What it is made of, without gaps, in order of time.
+    pub segments: Vec<Segment>,
+}
+
+/// A part of a window in which nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Segment {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when; none until told otherwise.
+    pub until: Option<Timestamp>,
+    /// The dispatch that says how much.
+    pub governed_by: Subject,
+    /// What it asks of this target; none where the provider asks it of the group.
+    pub request: Option<Request>,
+    /// The others that are active meanwhile, sorted.
+    pub with: Vec<Subject>,
+}
+
+impl Window {
+    /// The dispatches that it is made of.
+    pub fn keys(&self) -> BTreeSet<&Subject> {
+        self.segments.iter().flat_map(|segment| segment.with.iter().chain([&segment.governed_by])).collect()
+    }
+
+    /// What holds at an instant of the window; at its beginning where that lies ahead.
+    pub fn at(&self, at: Timestamp) -> Option<&Segment> {
+        self.segments.iter().rev().find(|segment| segment.from <= at).or_else(|| self.segments.first())
+    }
+
+    fn is_over(&self, at: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= at)
+    }
+}
+
+/// When a target is curtailed by the real dispatches among the claims (or by the tests): in order, disjoint, with gaps between.
+pub fn windows<'a>(rule: Rule, test: bool, claims: impl IntoIterator<Item = &'a Claim>) -> Vec<Window> {
+    let claims: BTreeSet<&Claim> = claims.into_iter().filter(|claim| claim.test == test && claim.is_on()).collect();
+    let edges: BTreeSet<Timestamp> = claims.iter().flat_map(|claim| [Some(claim.start), claim.end]).flatten().collect();
+    let mut windows: Vec<Window> = Vec::new();
+    let mut edges = edges.into_iter().peekable();
+    while let Some(from) = edges.next() {
+        let until = edges.peek().copied();
+        let Some(segment) = segment(rule, claims.iter().copied().filter(|claim| claim.covers(from)), from, until)
+        else {
+            continue;
+        };
+        match windows.last_mut() {
+            Some(window) if window.until == Some(from) => window.append(segment),
+            _ => windows.push(Window { from, until, segments: vec![segment] }),
+        }
+    }
+    windows
+}
+
+impl Window {
+    fn append(&mut self, segment: Segment) {
+        self.until = segment.until;
+        match self.segments.last_mut() {
+            Some(last) if last.says_the_same(&segment) => last.until = segment.until,
+            _ => self.segments.push(segment),
+        }
+    }
+}
+
+impl Segment {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.governed_by == other.governed_by && self.request == other.request && self.with == other.with
+    }
+}
+
+fn segment<'a>(
+    rule: Rule,
+    active: impl Iterator<Item = &'a Claim> + Clone,
+    from: Timestamp,
+    until: Option<Timestamp>,
+) -> Option<Segment> {
+    let governing = active.clone().min_by(|a, b| rule.order(a, b))?;
+    let with: BTreeSet<&Subject> = active.map(|claim| &claim.key).filter(|key| **key != governing.key).collect();
+    Some(Segment {
+        from,
+        until,
+        governed_by: governing.key.clone(),
+        request: governing.request,
+        with: with.into_iter().cloned().collect(),
+    })
+}
+
+/// What a signal adds for a target that other active dispatches of the source name too, as of its publication.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Effective {
+    /// Until when the target stays curtailed without a gap, this dispatch and the others taken together; null until told otherwise.
+    pub until: Option<Timestamp>,
+    /// The dispatch that says how much, now or, where the curtailment lies ahead, at its beginning.
+    pub governed_by: Subject,
+    /// The other active dispatches of that time: those that overlap or adjoin this one, or one another.
+    pub with: Vec<Subject>,
+}
+
+/// What a signal about a dispatch has to add for one target, given all claims on the target, the dispatch's own among them while
+/// it is on. None where the target stands alone, and where the dispatch is off and no other curtails the target at that instant.
+pub fn effective(rule: Rule, (key, test): (&Subject, bool), claims: &[Claim], now: Timestamp) -> Option<Effective> {
+    let windows = windows(rule, test, claims);
+    let is_on = windows.iter().any(|window| window.keys().contains(key));
+    let window = windows
+        .iter()
+        .filter(|window| !window.is_over(now))
+        .find(|window| if is_on { window.keys().contains(key) } else { window.from <= now })?;
+    let with: Vec<Subject> = window.keys().into_iter().filter(|other| *other != key).cloned().collect();
+    let governing = window.at(now).filter(|_| !with.is_empty())?;
+    Some(Effective { until: window.until, governed_by: governing.governed_by.clone(), with })
+}
+
+/// By the target's id.
+pub type EffectiveTargets = BTreeMap<String, Effective>;

@@ -1,0 +1,193 @@
+//! What a subject that is on wants of whom, in short: what lies in the index of active subjects.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
+
+use crate::{Claim, Ramps, Request, Statement, Status, Subject};
+
+/// A dispatch, or a load target, that is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// From when.
+    pub start: Timestamp,
+    /// Until when; none until told otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// What is asked of all targets together.
+    pub request: Request,
+    /// Lower goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+    /// Tests and real dispatches are apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+    /// Who is asked.
+    pub shares: Vec<Share>,
+    /// The ramp that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Underway>,
+}
+
+/// Targets of which the same is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The marks of the targets, sorted.
+    pub marks: Marks,
+    /// The share of each of them; none where the provider asks it of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+}
+
+/// Marks of targets. As text: 16 hexadecimal digits each, one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks(Vec<Mark>);
+
+/// Stands for a target's id: the first 64 bits of its SHA-256. Thousands of ids would not fit into an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(u64);
+
+/// A ramp that has started and not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Underway {
+    /// When its target begins to hold.
+    pub start: Timestamp,
+    /// The target's stated end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// When we heard of it.
+    pub heard_at: Timestamp,
+}
+
+impl Underway {
+    /// Whether this target was set over that one while it was under way: it starts later (heard later, where both start at
+    /// once), and before the other's stated end.
+    pub fn replaces(&self, other: &Self) -> bool {
+        (self.start, self.heard_at) > (other.start, other.heard_at) && other.end.is_none_or(|end| self.start < end)
+    }
+}
+
+impl Mark {
+    /// The mark of a target's id.
+    pub fn of(id: &str) -> Self {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&Sha256::digest(id.as_bytes())[..8]);
+        Self(u64::from_be_bytes(bytes))
+    }
+}
+
+impl Marks {
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Mark> + '_ {
+        self.0.iter().copied()
+    }
+
+    fn holds(&self, mark: Mark) -> bool {
+        self.0.binary_search(&mark).is_ok()
+    }
+}
+
+impl FromIterator<Mark> for Marks {
+    fn from_iter<I: IntoIterator<Item = Mark>>(marks: I) -> Self {
+        let mut marks: Vec<Mark> = marks.into_iter().collect();
+        marks.sort_unstable();
+        marks.dedup();
+        Self(marks)
+    }
+}
+
+impl Serialize for Marks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|mark| mark.0.to_be_bytes()).collect();
+        serializer.serialize_str(&crate::signal::hex(&bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Marks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let marks = text.as_bytes().chunks(16).map(|digits| {
+            let digits = std::str::from_utf8(digits).map_err(de::Error::custom)?;
+            u64::from_str_radix(digits, 16).map(Mark).map_err(de::Error::custom)
+        });
+        marks.collect()
+    }
+}
+
+impl Plan {
+    pub(crate) fn of_dispatch(statement: &Statement) -> Self {
+        let mut by_request: Vec<(Option<Request>, Vec<Mark>)> = Vec::new();
+        for target in &statement.targets {
+            let mark = Mark::of(&target.id);
+            match by_request.iter_mut().find(|(request, _)| *request == target.request) {
+                Some((_, marks)) => marks.push(mark),
+                None => by_request.push((target.request, vec![mark])),
+            }
+        }
+        Self {
+            start: statement.start,
+            end: statement.end,
+            request: statement.request,
+            priority: statement.priority,
+            test: statement.test_reason.is_some(),
+            shares: by_request
+                .into_iter()
+                .map(|(request, marks)| Share { marks: marks.into_iter().collect(), request })
+                .collect(),
+            ramp: None,
+        }
+    }
+
+    /// None where no limit holds and no end of a ramp is awaited.
+    pub(crate) fn of_ramps(ramps: &Ramps, test: bool) -> Option<Self> {
+        let running = ramps.running().max_by_key(|(_, ramp, _)| ramp.start);
+        let ramp =
+            running.map(|(_, ramp, said)| Underway { start: ramp.start, end: said.end, heard_at: said.heard_at });
+        let (start, end, request, asked) = match (ramps.limit(), ramp) {
+            (Some((start, end, request)), _) => (start, end, request, true),
+            // A ramp up whose end nobody stated is not awaited.
+            (None, Some(Underway { start, end: Some(end), .. })) => (start, Some(end), Request::Unspecified, false),
+            (None, _) => return None,
+        };
+        let marks = Marks::from_iter([Mark::of(feed_id(ramps.feed.as_deref()))]);
+        let shares = if asked { vec![Share { marks, request: Some(request) }] } else { Vec::new() };
+        Some(Self { start, end, request, priority: None, test, shares, ramp })
+    }
+
+    /// When it is over for whoever looks for what is active; none until told otherwise.
+    pub fn until(&self) -> Option<Timestamp> {
+        let ramp = self.ramp.map_or(self.end, |ramp| ramp.end);
+        self.end.zip(ramp).map(|(end, ramp)| end.max(ramp))
+    }
+
+    /// The marks of all targets.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> + '_ {
+        self.shares.iter().flat_map(|share| share.marks.iter())
+    }
+
+    /// What it wants of one target; none where it names it not. A target that is named several times counts with the most.
+    pub fn claim(&self, key: &Subject, mark: Mark) -> Option<Claim> {
+        let shares = self.shares.iter().filter(|share| share.marks.holds(mark));
+        let request =
+            shares.map(|share| share.request).max_by_key(|request| request.unwrap_or(self.request).demand())?;
+        Some(Claim {
+            key: key.clone(),
+            status: Status::Scheduled,
+            test: self.test,
+            start: self.start,
+            end: self.end,
+            request,
+            total: self.request,
+            priority: self.priority,
+        })
+    }
+}
+
+/// What a power feed is called as a target: `-` where none is named, as in the subject.
+pub fn feed_id(feed: Option<&str>) -> &str {
+    match feed {
+        None => "-",
+        Some("-") => "%2D",
+        Some(tag) => tag,
+    }
+}

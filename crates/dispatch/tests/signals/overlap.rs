@@ -1,0 +1,78 @@
+//! What a signal adds for targets that other active dispatches name too.
+
+use dispatch::{
+    Effective, EffectiveTargets, Rank, SIGNAL_LIMIT_BYTES, Signal, State, Statement, Subject, Target, schemas,
+};
+use serde_json::{Value, json};
+
+use crate::made::{at, data, details, kilowatts, looked, origin, play, said, statement};
+
+fn effective(other: &str) -> Effective {
+    let other = Subject::dispatch("voltus-prod", other);
+    Effective { until: Some(at("18:00:00")), governed_by: other.clone(), with: vec![other] }
+}
+
+fn told(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Signal {
+    let last = signals.last().unwrap();
+    state.telling(&origin("voltus-prod", "voltus"), last, effective).unwrap()
+}
+
+#[test]
+fn a_target_that_stands_alone_is_written_as_ever() {
+    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", statement()))]);
+    assert_eq!(told(&state, &signals, &EffectiveTargets::new()), signals[0], "byte for byte");
+}
+
+#[test]
+fn an_overlap_is_told_with_its_target_and_keeps_to_the_schema() {
+    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", statement()))]);
+    let signal = told(&state, &signals, &EffectiveTargets::from([("d4z9".to_owned(), effective("asdf"))]));
+    assert_eq!(Signal { body: signals[0].body.clone(), ..signal.clone() }, signals[0], "only the body differs");
+    let expected = json!({
+        "id": "d4z9", "name": "My Site", "external_id": "democustomerlocationid",
+        "request": { "kind": "reduce", "watts": 5000 },
+        "effective": { "until": "2023-12-01T18:00:00Z", "governed_by": "voltus-prod/asdf", "with": ["voltus-prod/asdf"] },
+    });
+    let data = data(&signal);
+    assert_eq!(data["dispatch"]["targets"], json!([expected]));
+    let (_, schema) = schemas().into_iter().find(|(name, _)| *name == "dispatch").unwrap();
+    assert!(jsonschema::draft202012::new(schema.as_value()).unwrap().is_valid(&data));
+}
+
+#[test]
+fn only_the_current_version_can_be_told_anew() {
+    let later = Statement { request: kilowatts(9), ..statement() };
+    let (state, signals) =
+        play([("16:40:00", looked(0, "16:40:00", statement())), ("16:41:00", looked(1, "16:41:00", later))]);
+    let origin = origin("voltus-prod", "voltus");
+    assert_eq!(state.telling(&origin, &signals[0], &EffectiveTargets::new()), None);
+    assert!(state.telling(&origin, &signals[1], &EffectiveTargets::new()).is_some());
+}
+
+/// So many meters, the overlap of each as `which` says.
+fn huge(meters: usize, which: impl Fn(usize) -> String) -> Value {
+    let meter = |index: usize| format!("dd21c76c-7126-4ef7-b0a6-{index:012x}");
+    let target = |index| Target { id: meter(index), name: None, external_id: None, request: Some(kilowatts(5)) };
+    let statement = Statement { targets: (0..meters).map(target).collect(), details: details("{}"), ..statement() };
+    let fact = said("voltus-prod", "voltus", "dkmq", Rank::Pushed(at("16:40:00")), statement);
+    let (state, signals) = play([("16:40:00", fact)]);
+    let all = (0..meters).map(|index| (meter(index), effective(&which(index)))).collect();
+    let signal = told(&state, &signals, &all);
+    assert!(signal.body.len() <= SIGNAL_LIMIT_BYTES, "{} bytes", signal.body.len());
+    data(&signal)["dispatch"]["targets"].take()
+}
+
+#[test]
+fn thousands_of_meters_with_one_overlap_share_an_entry_that_tells_of_it() {
+    let targets = huge(5_000, |_| "asdf".to_owned());
+    assert_eq!(targets.as_array().unwrap().len(), 1);
+    assert_eq!(targets[0]["ids"].as_array().unwrap().len(), 5_000);
+    assert_eq!(targets[0]["effective"]["with"], json!(["voltus-prod/asdf"]));
+}
+
+#[test]
+fn overlaps_that_do_not_fit_are_left_out_and_every_meter_is_still_there() {
+    let targets = huge(10_000, |index| format!("other-{index}"));
+    assert_eq!(targets[0]["ids"].as_array().unwrap().len(), 10_000);
+    assert_eq!(targets[0].get("effective"), None);
+}
