@@ -22,6 +22,8 @@ enum Verb {
     Demo(Demo),
     /// Brings the whole system up on this machine and keeps it until Ctrl-C.
     Up(Up),
+    /// Serves the providers' APIs on this machine, with their webhooks, until Ctrl-C.
+    Simulate(verbs::simulate::Simulate),
     /// Looks after gridbell.toml.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -54,9 +56,9 @@ pub(crate) struct Up {
     /// Host the functions in `cargo lambda watch`: a change of their source takes effect at once
     #[arg(long, conflicts_with = "endpoint_url")]
     pub(crate) watch: bool,
-    /// Ask stand-ins with the documentation's data instead of the providers; always so without a configuration
+    /// Ask simulators of the providers instead of the providers; always so without a configuration
     #[arg(long)]
-    pub(crate) stand_ins: bool,
+    pub(crate) simulators: bool,
     /// Show what the functions log
     #[arg(long)]
     pub(crate) logs: bool,
@@ -108,6 +110,7 @@ fn act(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Demo(demo) => runtime.block_on(verbs::demo::run(demo)),
         Verb::Up(up) => runtime.block_on(verbs::up::run(up)),
+        Verb::Simulate(simulate) => runtime.block_on(verbs::simulate::run(simulate)),
         Verb::Config(ConfigVerb::Check { config, json }) => verbs::config::check(&config, json),
     }
 }

@@ -6,5 +6,5 @@ pub mod demo;
 mod fixtures;
 pub mod local;
 pub mod progress;
-pub mod standins;
+pub mod simulate;
 mod verbs;

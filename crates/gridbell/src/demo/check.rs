@@ -8,7 +8,7 @@ use super::{
     board::{Board, Observed, Signal},
     scenario::{Expected, Scenario},
 };
-use crate::{config::Provider, standins::StandIns};
+use crate::{config::Provider, simulate::Simulators};
 
 /// The name under which checks that concern no one scenario stand.
 const ALL: &str = "all";
@@ -30,11 +30,11 @@ pub(super) fn holds(expected: &Value, found: &Value) -> Option<String> {
 }
 
 /// Compares all that was observed with all that was expected.
-pub(super) fn everything(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns, calls_elsewhere: usize) {
+pub(super) fn everything(board: &Board, scenarios: &[Scenario], simulators: &Simulators, calls_elsewhere: usize) {
     let seen = board.observed();
     signals(board, scenarios, &seen);
     mails(board, scenarios, &seen);
-    fetches(board, scenarios, stand_ins);
+    fetches(board, scenarios, simulators);
     let problem = (calls_elsewhere > 0).then(|| format!("{calls_elsewhere} connections came"));
     board.check(ALL, "nobody asks the host that forged webhooks point to", problem);
 }
@@ -130,9 +130,8 @@ fn mails(board: &Board, scenarios: &[Scenario], seen: &Observed) {
     board.check(ALL, "no other mail is sent", problem);
 }
 
-fn fetches(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns) {
+fn fetches(board: &Board, scenarios: &[Scenario], simulators: &Simulators) {
     for provider in Provider::ALL {
-        let Some(script) = stand_ins.script(provider) else { continue };
         let mut known = BTreeSet::new();
         for scenario in scenarios.iter().filter(|scenario| scenario.source == format!("{provider}-demo")) {
             known.extend(
@@ -140,12 +139,12 @@ fn fetches(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns) {
             );
             for (about, times) in &scenario.asked {
                 known.insert(about.clone());
-                let (Some(times), found) = (times, script.requests(about)) else { continue };
+                let (Some(times), found) = (times, simulators.requests(provider, about)) else { continue };
                 let problem = (found != *times).then(|| format!("asked {found} times"));
                 board.check(&scenario.name, format!("{provider} is asked about {about} {times} times"), problem);
             }
         }
-        let seen = script.seen();
+        let seen = simulators.seen(provider);
         let other =
             seen.iter().find(|seen| seen.about.is_empty() || seen.about.iter().any(|about| !known.contains(about)));
         let problem = other.map(|seen| format!("{} {}", seen.method, seen.path));

@@ -17,7 +17,7 @@ use self::{board::Board, player::Stage, queue::Queue, report::Report, scenario::
 use crate::{
     local::{ProviderUrls, Stack, UpOptions},
     progress::Progress,
-    standins::{StandIns, times},
+    simulate::{Simulators, times},
 };
 
 /// How long what is still under way in the end may take.
@@ -31,25 +31,25 @@ pub struct Played {
     /// The stack, to be shut down.
     pub stack: Stack,
     /// What the stack asks.
-    pub stand_ins: StandIns,
+    pub simulators: Simulators,
 }
 
-/// The options of the demo's stack: the built-in configuration, asking the stand-ins.
+/// The options of the demo's stack: the built-in configuration, asking the simulators.
 ///
 /// # Errors
 /// No port is free.
-pub async fn prepare() -> Result<(UpOptions, StandIns)> {
-    let stand_ins = StandIns::start().await?;
+pub async fn prepare() -> Result<(UpOptions, Simulators)> {
+    let simulators = Simulators::with_the_seeds().await?;
     let mut options = UpOptions::built_in(&ProviderUrls::new())?;
-    stand_ins.answer_for(&mut options);
-    Ok((options, stand_ins))
+    simulators.answer_for(&mut options);
+    Ok((options, simulators))
 }
 
 /// Plays everything on a stack that is up, and looks at all that came of it.
 ///
 /// # Errors
 /// The scenarios cannot be read. What does not come as expected stands in the report.
-pub async fn play(stack: Stack, stand_ins: StandIns, progress: &dyn Progress) -> Result<Played> {
+pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress) -> Result<Played> {
     let start = times::now();
     let scenarios = scenario::load(start)?;
     let board = Arc::new(Board::new(start));
@@ -62,7 +62,7 @@ pub async fn play(stack: Stack, stand_ins: StandIns, progress: &dyn Progress) ->
     let inner = ["deliveries", "retries", "alerts"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
     let watchers = Watchers::start(&board, queue("signals")?, (http.clone(), description.mail.clone())).await?;
     let names = Names::from([("{elsewhere}", watchers.elsewhere.clone())]);
-    let stage = Stage { board: &board, description, stand_ins: &stand_ins, http, names, inner };
+    let stage = Stage { board: &board, description, simulators: &simulators, http, names, inner };
     stage.play(&scenarios, progress).await;
     if !stage.is_worked_off(LAST_WAIT).await {
         board.check(
@@ -71,8 +71,8 @@ pub async fn play(stack: Stack, stand_ins: StandIns, progress: &dyn Progress) ->
             Some(format!("not within {} s", LAST_WAIT.as_secs())),
         );
     }
-    check::everything(&board, &scenarios, &stand_ins, watchers.calls_elsewhere());
+    check::everything(&board, &scenarios, &simulators, watchers.calls_elsewhere());
     drop(watchers);
-    let report = Report::new(&board, &scenarios, &stand_ins);
-    Ok(Played { report, stack, stand_ins })
+    let report = Report::new(&board, &scenarios, &simulators);
+    Ok(Played { report, stack, simulators })
 }

@@ -19,7 +19,7 @@ use crate::{
     config::Provider,
     local::Description,
     progress::Progress,
-    standins::{StandIns, times},
+    simulate::{Simulators, times},
 };
 
 /// How often the queues are asked whether they are idle.
@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub(super) struct Stage<'a> {
     pub(super) board: &'a Board,
     pub(super) description: &'a Description,
-    pub(super) stand_ins: &'a StandIns,
+    pub(super) simulators: &'a Simulators,
     pub(super) http: Client,
     pub(super) names: Names,
     /// The queues that are idle once everything is worked off, in the order in which work goes through them.
@@ -67,8 +67,7 @@ impl Stage<'_> {
             self.hold(provider, content, body.as_deref())?;
         }
         if let Some(Fails { about, status, times }) = &step.fails {
-            let script = self.stand_ins.script(provider).context("this provider is never asked")?;
-            script.fail(Some(about), *status, *times);
+            self.simulators.fail(provider, about, *status, *times);
         }
         if let Some(body) = body {
             let sends = (0..step.again.unwrap_or(1)).map(|_| self.send(scenario, step, &body));
@@ -89,20 +88,8 @@ impl Stage<'_> {
             Some(sent) if content.sent => sent.to_owned(),
             _ => content.body(&self.names)?,
         };
-        let held: Value = serde_json::from_str(&text).context("a stand-in holds JSON")?;
-        match provider {
-            Provider::Voltus => self.stand_ins.voltus.put(held),
-            Provider::Leap => self.stand_ins.leap.put(&held),
-            Provider::Openvolt => {
-                let text = |name: &str| held[name].as_str().with_context(|| format!("{name} is missing"));
-                self.stand_ins.openvolt.put(
-                    text("meter_id")?,
-                    text("start_interval")?.parse()?,
-                    held["consumption"].clone(),
-                );
-            }
-            Provider::Nvgrid => bail!("NvGrid is never asked"),
-        }
+        let held: Value = serde_json::from_str(&text).context("a simulator holds JSON")?;
+        self.simulators.hold(provider, &held);
         Ok(())
     }
 

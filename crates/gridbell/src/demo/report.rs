@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::Provider,
-    standins::{StandIns, times},
+    simulate::{Simulators, times},
 };
 
 /// Everything that was observed, and every check.
@@ -25,10 +25,10 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(board: &Board, scenarios: &[Scenario], stand_ins: &StandIns) -> Self {
+    pub(super) fn new(board: &Board, scenarios: &[Scenario], simulators: &Simulators) -> Self {
         let seen = board.observed();
         let mut lines = seen.timeline;
-        lines.extend(fetches(stand_ins));
+        lines.extend(fetches(simulators));
         lines.extend(seen.signals.iter().map(signal));
         let mut subjects: Vec<String> = scenarios.iter().flat_map(Scenario::subjects).collect();
         for line in &lines {
@@ -88,13 +88,12 @@ impl Report {
     }
 }
 
-fn fetches(stand_ins: &StandIns) -> Vec<Line> {
+fn fetches(simulators: &Simulators) -> Vec<Line> {
     let mut lines = Vec::new();
     for provider in Provider::ALL {
-        for seen in stand_ins.script(provider).map(crate::standins::Script::seen).unwrap_or_default() {
-            let path = seen.path.split_once('?').map_or(seen.path.as_str(), |(path, _)| path);
+        for seen in simulators.seen(provider) {
             for about in &seen.about {
-                let text = format!("{} {path}: {}", seen.method, seen.status);
+                let text = format!("{} {}: {}", seen.method, seen.path, seen.status.unwrap_or_default());
                 lines.push(Line { at: seen.at, subject: format!("{provider}-demo/{about}"), what: What::Fetch, text });
             }
         }

@@ -1,4 +1,4 @@
-//! The scenarios as data: what is sent, what the provider's stand-in holds, what must come of it.
+//! The scenarios as data: what is sent, what the provider holds, what must come of it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{fixtures, local::template, standins::times};
+use crate::{fixtures, local::template, simulate::times};
 
 /// A story of one source.
 #[derive(Debug, Deserialize)]
@@ -29,7 +29,7 @@ pub(super) struct Scenario {
 pub(super) struct Step {
     /// What happens, for people.
     pub(super) says: String,
-    /// What the stand-in holds from now on.
+    /// What the simulator holds from now on.
     pub(super) holds: Option<Content>,
     pub(super) fails: Option<Fails>,
     pub(super) send: Option<Content>,
@@ -75,7 +75,7 @@ pub(super) struct Content {
     set: BTreeMap<String, Value>,
 }
 
-/// The stand-in answers with a status instead.
+/// The simulator answers with a status instead.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fails {

@@ -19,7 +19,7 @@ use super::{
     board::{Board, Mail, Signal},
     queue::{Message, Queue},
 };
-use crate::standins::times;
+use crate::simulate::times;
 
 /// How often the mail is looked at.
 const MAIL_EVERY: Duration = Duration::from_millis(300);

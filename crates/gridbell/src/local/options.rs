@@ -10,7 +10,7 @@ use url::Url;
 use super::prepare::placeholder_key;
 use crate::config::{Config, ConfigError, Provider};
 
-/// Bases of the providers' APIs, for the built-in configuration: where the stand-ins listen.
+/// Bases of the providers' APIs, for the built-in configuration: where simulators listen.
 pub type ProviderUrls = BTreeMap<Provider, Url>;
 
 /// How a stack is brought up.
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_configuration_takes_the_stand_ins() {
+    fn the_built_in_configuration_takes_the_simulators() {
         let urls = ProviderUrls::from([(Provider::Leap, Url::parse("http://127.0.0.1:7/v2").expect("url"))]);
         let config = built_in(&urls).expect("good");
         assert_eq!(config.sources.len(), 4);

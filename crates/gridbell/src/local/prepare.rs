@@ -35,7 +35,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// What stands in an emulator's parameter that nobody has put: no provider's key, but the built-in stand-ins take it.
+/// What stands in an emulator's parameter that nobody has put: no provider's key, but the built-in simulators take one of their own.
 pub fn placeholder_key(source: &str) -> String {
     format!("placeholder-of-{source}")
 }

@@ -20,7 +20,7 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
         played = play(args.keep, progress.as_ref()) => played?,
         () = ending.asked() => bail!("stopped before the demo was over"),
     };
-    let Played { report, stack, stand_ins } = played;
+    let Played { report, stack, simulators } = played;
     if args.json {
         let mut object = report.to_json();
         if args.keep {
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
     progress.note("taking everything down");
     let folder = stack.folder().to_owned();
     stack.shutdown().await?;
-    drop(stand_ins);
+    drop(simulators);
     let failures = report.failures();
     if failures.is_empty() {
         return Ok(());
@@ -54,10 +54,10 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
 }
 
 async fn play(keep: bool, progress: &dyn Progress) -> Result<Played> {
-    let (mut options, stand_ins) = demo::prepare().await?;
+    let (mut options, simulators) = demo::prepare().await?;
     if keep {
         options.state = Some(Workspace::find()?.own().join("stack.json"));
     }
     let stack = Stack::up(options, progress).await?;
-    demo::play(stack, stand_ins, progress).await
+    demo::play(stack, simulators, progress).await
 }

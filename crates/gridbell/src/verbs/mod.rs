@@ -2,4 +2,5 @@
 
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod simulate;
 pub(crate) mod up;

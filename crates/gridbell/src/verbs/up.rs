@@ -13,7 +13,7 @@ use crate::{
     cli::Up,
     local::{Description, ProviderUrls, Stack, UpOptions, Workspace},
     progress,
-    standins::StandIns,
+    simulate::Simulators,
 };
 
 /// How often `--logs` looks for new lines.
@@ -23,7 +23,7 @@ const LOOK_AT_LOGS: Duration = Duration::from_millis(500);
 pub(crate) async fn run(up: Up) -> Result<()> {
     let mut ending = Ending::listen()?;
     let progress = progress::for_people();
-    let (mut options, stand_ins) = options(&up).await?;
+    let (mut options, simulators) = options(&up).await?;
     options.state = Some(match up.state {
         Some(state) => state,
         None => Workspace::find()?.own().join("stack.json"),
@@ -57,12 +57,12 @@ pub(crate) async fn run(up: Up) -> Result<()> {
     }
     progress.note("taking everything down");
     let down = stack.shutdown().await;
-    drop(stand_ins);
+    drop(simulators);
     down
 }
 
-/// The options, and the stand-ins that must live as long as the stack does.
-async fn options(up: &Up) -> Result<(UpOptions, Option<StandIns>)> {
+/// The options, and the simulators that must live as long as the stack does.
+async fn options(up: &Up) -> Result<(UpOptions, Option<Simulators>)> {
     let usual = Path::new("gridbell.toml");
     let (mut options, built_in) = match &up.config {
         Some(file) => (UpOptions::from_file(file)?, false),
@@ -70,12 +70,12 @@ async fn options(up: &Up) -> Result<(UpOptions, Option<StandIns>)> {
         None => (UpOptions::built_in(&ProviderUrls::new())?, true),
     };
     // The built-in configuration names no provider that could answer.
-    if !(built_in || up.stand_ins) {
+    if !(built_in || up.simulators) {
         return Ok((options, None));
     }
-    let stand_ins = StandIns::start().await?;
-    stand_ins.answer_for(&mut options);
-    Ok((options, Some(stand_ins)))
+    let simulators = Simulators::with_the_seeds().await?;
+    simulators.answer_for(&mut options);
+    Ok((options, Some(simulators)))
 }
 
 /// Being asked to end: Ctrl-C, a service manager, a terminal that closes.

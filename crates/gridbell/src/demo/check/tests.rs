@@ -6,7 +6,7 @@ use crate::{
         board::Mail,
         scenario::{self, Names},
     },
-    standins::times,
+    simulate::times,
 };
 
 #[test]
@@ -64,7 +64,7 @@ async fn failures(name: &str, spoil: impl FnOnce(&mut Observed)) -> Vec<String> 
     spoil(&mut seen);
     let board = Board::new(start);
     board.note(|board| *board = seen);
-    everything(&board, &scenarios, &StandIns::start().await.expect("stand-ins"), 0);
+    everything(&board, &scenarios, &Simulators::with_the_seeds().await.expect("simulators"), 0);
     let failed = |check: super::super::board::Check| Some(format!("{}: {}", check.what, check.problem?));
     board.observed().checks.into_iter().filter_map(failed).collect()
 }

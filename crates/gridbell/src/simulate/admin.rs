@@ -1,0 +1,100 @@
+//! What directs a simulator that runs: `/_simulator`. JSON alone is taken, so that no page in a browser can post to it unasked.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use simulators::{Entry, Fault, Hook, PlayError, PlayId};
+
+use super::{server::Served, simulated, times};
+
+/// Begins an exercise.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Play {
+    pub(super) exercise: String,
+    /// None: to those that are registered.
+    pub(super) hook: Option<Hook>,
+    /// None: the simulator's.
+    pub(super) speed: Option<u32>,
+    #[serde(default)]
+    pub(super) misbehave: Vec<Fault>,
+}
+
+/// An exercise that has begun.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Playing {
+    pub(super) play: PlayId,
+}
+
+/// What a simulator says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct About {
+    pub(super) simulates: String,
+    pub(super) speed: u32,
+}
+
+pub(super) fn routes() -> Router<Arc<Served>> {
+    Router::new()
+        .route("/", get(about))
+        .route("/plays", post(play))
+        .route("/log/{after}", get(log))
+        .route("/faults", post(misbehave).delete(mend))
+        .route("/hooks", post(register))
+        .route("/resources", post(hold))
+}
+
+async fn about(State(served): State<Arc<Served>>) -> Json<About> {
+    Json(About { simulates: served.provider.to_string(), speed: served.speed })
+}
+
+async fn play(
+    State(served): State<Arc<Served>>,
+    Json(play): Json<Play>,
+) -> Result<Json<Playing>, (StatusCode, Json<Value>)> {
+    let begun = served.with(|simulator| {
+        let begun = simulator.play(&play.exercise, play.hook.as_ref(), play.speed, times::now());
+        if begun.is_ok() {
+            play.misbehave.into_iter().for_each(|fault| simulator.misbehave(fault));
+        }
+        begun
+    });
+    let refused = |message: String| (StatusCode::BAD_REQUEST, Json(json!({"message": message})));
+    match begun {
+        Ok(play) => Ok(Json(Playing { play })),
+        Err(PlayError::NoHook) => Err(refused("no webhook is registered here, and none is named".to_owned())),
+        Err(PlayError::Unknown) => {
+            let known: Vec<&str> = simulated(served.provider).exercises().iter().map(|known| known.name).collect();
+            Err(refused(format!("no such scenario; {} has {}", served.provider, known.join(", "))))
+        }
+    }
+}
+
+async fn log(State(served): State<Arc<Served>>, Path(after): Path<u64>) -> Json<Vec<Entry>> {
+    Json(served.look(|simulator| simulator.log(after)))
+}
+
+async fn misbehave(State(served): State<Arc<Served>>, Json(fault): Json<Fault>) -> StatusCode {
+    served.with(|simulator| simulator.misbehave(fault));
+    StatusCode::NO_CONTENT
+}
+
+async fn mend(State(served): State<Arc<Served>>) -> StatusCode {
+    served.with(simulators::Simulator::mend);
+    StatusCode::NO_CONTENT
+}
+
+async fn register(State(served): State<Arc<Served>>, Json(hook): Json<Hook>) -> StatusCode {
+    served.with(|simulator| simulator.register(hook));
+    StatusCode::NO_CONTENT
+}
+
+async fn hold(State(served): State<Arc<Served>>, Json(content): Json<Value>) -> StatusCode {
+    served.with(|simulator| simulator.hold(&content));
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,187 @@
+//! The providers' simulators, running: each over HTTP on loopback, in real time, inside this process.
+
+mod admin;
+mod client;
+mod post;
+mod server;
+pub mod times;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use simulators::{Fault, Hook, Keys, Misbehaviour, Seen, Simulated};
+
+pub use self::client::{ClientError, Following, RemoteSimulator};
+use self::server::Server;
+use crate::{
+    config::{Provider, Reference},
+    fixtures,
+    local::{ProviderUrls, UpOptions},
+};
+
+/// The key that simulators take unless told otherwise; the real sandbox of Voltus has a public one as well.
+pub const KEY: &str = "key-of-the-simulators";
+
+/// The variable that it is looked up under, in the options alone.
+const KEY_VARIABLE: &str = "GRIDBELL_SIMULATOR_KEY";
+
+/// What every simulator is started with.
+#[derive(Clone)]
+pub struct Settings {
+    /// Whose keys are taken.
+    pub keys: Keys,
+    /// How many times as fast their clocks run.
+    pub speed: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { keys: Keys::Only(BTreeSet::from([KEY.to_owned()])), speed: 1 }
+    }
+}
+
+/// Some of them, running. Dropping it ends them.
+#[derive(Debug)]
+pub struct Simulators {
+    running: Vec<(Provider, Server)>,
+}
+
+/// The machine for a provider.
+pub const fn simulated(provider: Provider) -> Simulated {
+    match provider {
+        Provider::Voltus => Simulated::Voltus,
+        Provider::Leap => Simulated::Leap,
+        Provider::Nvgrid => Simulated::Nvgrid,
+        Provider::Openvolt => Simulated::Openvolt,
+    }
+}
+
+/// The path that stands in a provider's base before the documented ones.
+const fn base(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Leap => "/v2",
+        Provider::Voltus | Provider::Nvgrid | Provider::Openvolt => "",
+    }
+}
+
+impl Simulators {
+    /// Starts one for each of these providers on a free port.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(providers: &[Provider], settings: &Settings) -> Result<Self> {
+        let mut running = Vec::new();
+        for provider in providers {
+            running.push((*provider, Server::start(*provider, base(*provider), 0, settings).await?));
+        }
+        Ok(Self { running })
+    }
+
+    /// Starts one on that port.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn start_on(provider: Provider, port: u16, settings: &Settings) -> Result<Self> {
+        let server = Server::start(provider, base(provider), port, settings).await?;
+        Ok(Self { running: vec![(provider, server)] })
+    }
+
+    /// All four at real speed, holding the seed documents' data.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn with_the_seeds() -> Result<Self> {
+        let simulators = Self::start(&Provider::ALL, &Settings::default()).await?;
+        simulators.hold_the_seeds()?;
+        Ok(simulators)
+    }
+
+    /// Lets the stack ask these for every source, whatever its configuration says.
+    pub fn answer_for(&self, options: &mut UpOptions) {
+        for source in options.config.sources.values_mut().filter(|source| source.provider.needs_api_key()) {
+            if let Some((_, server)) = self.running.iter().find(|(provider, _)| *provider == source.provider) {
+                source.api_url = Some(server.url.clone());
+                source.api_key = Some(Reference::Env(KEY_VARIABLE.to_owned()));
+            }
+        }
+        options.variables.insert(KEY_VARIABLE.to_owned(), KEY.to_owned());
+    }
+
+    /// The bases that sources' `api_url` is to name.
+    pub fn urls(&self) -> ProviderUrls {
+        self.running.iter().map(|(provider, server)| (*provider, server.url.clone())).collect()
+    }
+
+    /// Holds a resource from now on, in place of the one with its id: Voltus' dispatch, Leap's notification with its time slots,
+    /// one reading of Openvolt's.
+    pub fn hold(&self, provider: Provider, content: &Value) {
+        self.with(provider, |simulator| simulator.hold(content));
+    }
+
+    /// Answers for `about` get this status: `times` of them, or, with none, every one from now on.
+    pub fn fail(&self, provider: Provider, about: &str, status: u16, times: Option<u32>) {
+        let fault = Fault { what: Misbehaviour::Status(status), about: Some(about.to_owned()), times };
+        self.with(provider, |simulator| simulator.misbehave(fault));
+    }
+
+    /// Misbehaves from now on.
+    pub fn misbehave(&self, provider: Provider, faults: &[Fault]) {
+        self.with(provider, |simulator| faults.iter().for_each(|fault| simulator.misbehave(fault.clone())));
+    }
+
+    /// Registers a hook as the provider's dashboard or operator does.
+    pub fn register(&self, provider: Provider, hook: &Hook) {
+        self.with(provider, |simulator| simulator.register(hook.clone()));
+    }
+
+    /// The requests so far, the oldest first.
+    pub fn seen(&self, provider: Provider) -> Vec<Seen> {
+        self.with(provider, |simulator| simulator.seen().cloned().collect()).unwrap_or_default()
+    }
+
+    /// How many requests asked for `about`.
+    pub fn requests(&self, provider: Provider, about: &str) -> usize {
+        self.seen(provider).iter().filter(|seen| seen.about.iter().any(|one| one == about)).count()
+    }
+
+    fn with<T>(&self, provider: Provider, act: impl FnOnce(&mut simulators::Simulator) -> T) -> Option<T> {
+        let (_, server) = self.running.iter().find(|(running, _)| *running == provider)?;
+        Some(server.with(act))
+    }
+
+    /// The dispatches of the seed documents: Voltus' `dkmq` as it was, and `asdf`, which is always in the near future and a little
+    /// later with each look; Leap's events as they were.
+    fn hold_the_seeds(&self) -> Result<()> {
+        let listed = fixtures::json("voltus/answer_list.json")?;
+        for dispatch in listed["dispatches"].as_array().into_iter().flatten() {
+            self.hold(Provider::Voltus, dispatch);
+        }
+        let site = |name: &str, id: &str, location: &str, commitment: u32| json!({"name": name, "id": id, "customer_location_id": location, "commitment": commitment});
+        self.hold(
+            Provider::Voltus,
+            &json!({
+                "id": "asdf", "authorized": true, "test": false, "start_time": "now+10m", "end_time": "now+70m",
+                "program": {"name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity"},
+                "sites": [site("Site 1", "asdf", "1", 12), site("Site 2", "lkjh", "2", 40)],
+            }),
+        );
+        for notification in ["leap/notification_meter.json", "leap/notification_group.json"] {
+            self.hold(Provider::Leap, &fixtures::json(notification)?);
+        }
+        Ok(())
+    }
+}
+
+/// What tells this run's identifiers from those of every other.
+fn run_number(now: Timestamp) -> u64 {
+    let nanoseconds = now.as_nanosecond().unsigned_abs() ^ u128::from(std::process::id()) << 64;
+    u64::try_from(nanoseconds % u128::from(u64::MAX)).unwrap_or_default()
+}
+
+/// Where simulators listen.
+const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;

@@ -1,0 +1,169 @@
+//! One HTTP server on loopback for each simulator: the provider's API, and below `/_simulator` what directs it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::{Context, Result};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use simulators::{PostId, Reply, Request, Simulator};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+    task::JoinSet,
+};
+use url::Url;
+
+use super::{HOST, Settings, admin, post, run_number, simulated, times};
+use crate::config::Provider;
+
+/// Larger requests than this are none of ours.
+const MAX_REQUEST_BYTES: usize = 4 * 1_048_576;
+
+/// A server; dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// What a source's `api_url` is to be.
+    pub(super) url: Url,
+    served: Arc<Served>,
+    _tasks: JoinSet<()>,
+}
+
+/// A simulator and those who wait for it.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) provider: Provider,
+    pub(super) speed: u32,
+    base: &'static str,
+    state: Mutex<Inner>,
+    /// Something is to be done sooner than was known.
+    pub(super) changed: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    simulator: Simulator,
+    /// Requests that wait for a webhook's answer.
+    waiting: HashMap<PostId, oneshot::Sender<simulators::Response>>,
+}
+
+impl Server {
+    /// Serves on `port` (0: a free one), below the path `base` (`""` or such as `/v2`).
+    pub(super) async fn start(provider: Provider, base: &'static str, port: u16, settings: &Settings) -> Result<Self> {
+        let listener = TcpListener::bind((HOST, port)).await;
+        let listener = listener.with_context(|| match port {
+            0 => "no port is free for a simulator".to_owned(),
+            port => format!("port {port} is taken; name another with --port, or leave it out"),
+        })?;
+        let url = Url::parse(&format!("http://{}{base}", listener.local_addr()?))?;
+        let run = run_number(times::now());
+        let simulator = Simulator::new(simulated(provider), settings.keys.clone(), settings.speed, run);
+        let served = Arc::new(Served {
+            provider,
+            speed: settings.speed,
+            base,
+            state: Mutex::new(Inner { simulator, waiting: HashMap::new() }),
+            changed: Notify::new(),
+        });
+        let router = Router::new()
+            .nest("/_simulator", admin::routes())
+            .fallback(handle)
+            .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+            .with_state(Arc::clone(&served));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
+            drop(axum::serve(listener, router).await);
+        });
+        tasks.spawn(post::run(Arc::clone(&served), crate::local::http_client()?));
+        Ok(Self { url, served, _tasks: tasks })
+    }
+
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Simulator) -> T) -> T {
+        self.served.with(act)
+    }
+}
+
+impl Served {
+    /// Does something with the simulator, which may have more to do then.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Simulator) -> T) -> T {
+        let result = act(&mut self.lock().simulator);
+        self.changed.notify_one();
+        result
+    }
+
+    /// The same for whoever acts on what it says next.
+    pub(super) fn look<T>(&self, act: impl FnOnce(&mut Simulator) -> T) -> T {
+        act(&mut self.lock().simulator)
+    }
+
+    /// Tells how a webhook was answered, and whoever waited for it.
+    pub(super) fn answered(&self, id: PostId, outcome: &simulators::Outcome) {
+        let mut inner = self.lock();
+        if let Some(response) = inner.simulator.answered(id, outcome, times::now())
+            && let Some(waiting) = inner.waiting.remove(&id)
+        {
+            // Whoever waited may have hung up.
+            drop(waiting.send(response));
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    async fn respond(&self, request: &Request) -> Option<simulators::Response> {
+        let waited_for = {
+            let mut inner = self.lock();
+            match inner.simulator.handle(request, times::now()) {
+                Reply::Now(response) => Err(response),
+                Reply::After(id) => {
+                    let (told, waits) = oneshot::channel();
+                    inner.waiting.insert(id, told);
+                    Ok(waits)
+                }
+            }
+        };
+        self.changed.notify_one();
+        match waited_for {
+            Err(response) => Some(response),
+            Ok(waits) => waits.await.ok(),
+        }
+    }
+
+    /// A panic elsewhere leaves nothing half done in here.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn handle(
+    State(served): State<Arc<Served>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let headers: BTreeMap<String, String> =
+        headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let path = uri.path().strip_prefix(served.base).unwrap_or_default().to_owned();
+    let request = Request { method: method.to_string(), path, query, headers, body: body.to_vec() };
+    let Some(response) = served.respond(&request).await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    tokio::time::sleep(response.delay.try_into().unwrap_or_default()).await;
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = (status, Body::from(response.body)).into_response();
+    answer.headers_mut().remove(CONTENT_TYPE);
+    for (name, value) in response.headers {
+        if let Ok(value) = value.parse() {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}

@@ -1,0 +1,109 @@
+//! `simulate`: the providers' APIs on loopback until Ctrl-C.
+
+use std::{
+    collections::BTreeSet,
+    io::{IsTerminal, Write},
+};
+
+use anyhow::{Result, bail};
+use serde_json::json;
+use simulators::{Fault, Hook, Keys, Misbehaviour};
+
+use super::up::Ending;
+use crate::{
+    config::Provider,
+    simulate::{KEY, Settings, Simulators, simulated},
+};
+
+/// How `simulate` is called.
+///
+/// Point a source's `api_url` at a printed address and its `api_key` at the printed key; then register webhooks, post scenarios,
+/// or let `gridbell trigger` play one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: gridbell simulate --provider voltus --port 8100 --speed 60")]
+pub(crate) struct Simulate {
+    /// Whom to simulate; may stand several times [default: all]
+    #[arg(long, value_name = "PROVIDER", value_parser = provider)]
+    pub(crate) provider: Vec<Provider>,
+    /// How many times as fast the clock runs: redelivery, scenarios and the instants in them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) speed: u32,
+    /// Where to listen; for one provider alone [default: a free port each]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// The API key that is taken
+    #[arg(long, value_name = "KEY", default_value = KEY)]
+    pub(crate) key: String,
+    /// Misbehave from the beginning: a name, or NAME*TIMES; `--misbehave help` lists the names
+    #[arg(long, value_name = "WHAT", value_parser = fault)]
+    pub(crate) misbehave: Vec<Fault>,
+    /// Send webhooks there, as if registered by the provider's dashboard (Openvolt) or operator (`NvGrid`)
+    #[arg(long, value_name = "URL")]
+    pub(crate) hook: Option<url::Url>,
+    /// Print what is served as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A provider by its name.
+pub(super) fn provider(name: &str) -> Result<Provider, String> {
+    let known = || format!("known: {}", Provider::ALL.map(Provider::name).join(", "));
+    Provider::from_name(name).ok_or_else(known)
+}
+
+/// A fault, or the names of all.
+pub(super) fn fault(text: &str) -> Result<Fault, String> {
+    text.parse().map_err(|error: String| match text {
+        "help" => {
+            let names: Vec<String> = Misbehaviour::named().map(|(name, says)| format!("  {name:22} {says}")).collect();
+            format!("\n{}", names.join("\n"))
+        }
+        _ => error,
+    })
+}
+
+/// Serves until it is asked to end.
+pub(crate) async fn run(args: Simulate) -> Result<()> {
+    let mut ending = Ending::listen()?;
+    let settings = Settings { keys: Keys::Only(BTreeSet::from([args.key.clone()])), speed: args.speed };
+    let providers = if args.provider.is_empty() { Provider::ALL.to_vec() } else { args.provider.clone() };
+    let simulators = match (args.port, providers.as_slice()) {
+        (None, providers) => Simulators::start(providers, &settings).await?,
+        (Some(port), [one]) => Simulators::start_on(*one, port, &settings).await?,
+        (Some(_), _) => bail!("--port is for one provider; name it with --provider"),
+    };
+    for provider in &providers {
+        simulators.misbehave(*provider, &args.misbehave);
+        if let Some(url) = &args.hook {
+            simulators.register(*provider, &Hook { url: url.to_string(), headers: Vec::new() });
+        }
+    }
+    show(&args, &simulators)?;
+    ending.asked().await;
+    Ok(())
+}
+
+fn show(args: &Simulate, simulators: &Simulators) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let urls = simulators.urls();
+    if args.json {
+        let urls: serde_json::Map<_, _> = urls
+            .iter()
+            .map(|(provider, url)| (provider.to_string(), json!(url.as_str().trim_end_matches('/'))))
+            .collect();
+        writeln!(out, "{}", json!({"urls": urls, "key": args.key, "speed": args.speed}))?;
+        return Ok(());
+    }
+    let (bold, plain) = if out.is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    writeln!(out, "\n{bold}Simulated:{plain} Ctrl-C ends it. API key: {}\n", args.key)?;
+    for (provider, url) in &urls {
+        let scenarios: Vec<&str> = simulated(*provider).exercises().iter().map(|exercise| exercise.name).collect();
+        let url = url.as_str().trim_end_matches('/');
+        writeln!(out, "  {bold}{provider}{plain}  api_url = \"{url}\"\n    scenarios: {}", scenarios.join(", "))?;
+    }
+    if args.speed > 1 {
+        writeln!(out, "\n  {} seconds pass in one", args.speed)?;
+    }
+    out.flush()?;
+    Ok(())
+}
