@@ -63,27 +63,32 @@ impl fmt::Debug for Access {
     }
 }
 
-/// The configuration that every client of this process shares.
-pub fn shared(access: Access) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
+/// How long a call may take.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(ATTEMPT)
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(CALL)
-        .build();
+        .build()
+}
+
+/// The configuration that every client of this process shares.
+pub fn shared(access: Access) -> SdkConfig {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(access.region)
         .credentials_provider(SharedCredentialsProvider::new(access.credentials))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(timeouts)
+        .timeout_config(timeouts())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .http_client(https(access.extra_roots));
     config.set_endpoint_url(access.endpoint_url);
     config.build()
 }
 
-fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
+/// The HTTP client of all of them. It trusts Amazon's authorities and those that are given, as PEM.
+pub fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
     let mut trusted = TrustStore::empty().with_native_roots(false).with_pem_certificate(crate::roots::AMAZON);
     if let Some(pem) = extra_roots {
         trusted.add_pem_certificate(pem);

@@ -2,6 +2,7 @@
 //! the configuration from the environment, and what the four functions run.
 
 pub mod client;
+pub mod console;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod dynamo;

@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use url::Url;
 
 use crate::verbs;
@@ -24,9 +24,23 @@ enum Verb {
     Up(Up),
     /// Serves the providers' APIs on this machine, with their webhooks, until Ctrl-C.
     Simulate(verbs::simulate::Simulate),
+    /// Looks at dispatches, and answers for a controller.
+    #[command(subcommand)]
+    Dispatch(verbs::dispatch::DispatchVerb),
+    /// Looks at deliveries that did not go through, and puts them in once more.
+    #[command(subcommand)]
+    Delivery(verbs::delivery::DeliveryVerb),
     /// Looks after gridbell.toml.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Prints the completions for a shell.
+    #[command(
+        after_help = "Example:\n  gridbell completions bash > ~/.local/share/bash-completion/completions/gridbell"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// How `demo` is called.
@@ -97,6 +111,9 @@ pub fn run() -> ExitCode {
     match act(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(Usage(problem)) = error.downcast_ref() {
+                Cli::command().error(clap::error::ErrorKind::ValueValidation, problem).exit();
+            }
             // Where standard error is closed, the exit status says it all.
             drop(writeln!(std::io::stderr(), "error: {error:#}"));
             ExitCode::FAILURE
@@ -104,13 +121,30 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// A wrong command line that shows only once it is understood: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// What is wrong with the command line.
+pub(crate) fn usage(problem: String) -> anyhow::Error {
+    Usage(problem).into()
+}
+
 fn act(cli: Cli) -> Result<()> {
+    if let Verb::Completions { shell } = &cli.verb {
+        clap_complete::generate(*shell, &mut Cli::command(), "gridbell", &mut std::io::stdout());
+        return Ok(());
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads can be started")?;
     match cli.verb {
         Verb::Demo(demo) => runtime.block_on(verbs::demo::run(demo)),
         Verb::Up(up) => runtime.block_on(verbs::up::run(up)),
         Verb::Simulate(simulate) => runtime.block_on(verbs::simulate::run(simulate)),
+        Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
+        Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
+        Verb::Completions { .. } => Ok(()),
         Verb::Config(ConfigVerb::Check { config, json }) => verbs::config::check(&config, json),
     }
 }

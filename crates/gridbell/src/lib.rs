@@ -2,9 +2,11 @@
 
 pub mod cli;
 pub mod config;
+mod console;
 pub mod demo;
 mod fixtures;
 pub mod local;
 pub mod progress;
+mod show;
 pub mod simulate;
 mod verbs;

@@ -28,7 +28,7 @@ const MAX_KEY_BYTES: usize = 1_024;
 
 /// The table `deliveries`.
 #[derive(Debug, Clone)]
-pub struct DeliveriesTable(Store);
+pub struct DeliveriesTable(pub(super) Store);
 
 /// Work that was put aside.
 #[derive(Debug, Clone, PartialEq)]

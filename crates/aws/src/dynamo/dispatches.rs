@@ -30,7 +30,7 @@ const DUE: &str = "1";
 
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
-pub struct DispatchesTable(Store);
+pub struct DispatchesTable(pub(super) Store);
 
 /// What people at the console need not read, compressed as one: state and signals say the same about thousands of meters.
 #[derive(Deserialize)]
@@ -166,7 +166,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
     Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn from_item(item: &Item) -> Result<Record, String> {
+pub(super) fn from_item(item: &Item) -> Result<Record, String> {
     let Body { origin, state, mut outbox, history, due, ack } = unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();

@@ -19,7 +19,7 @@ const KEPT_DAYS: i64 = 400;
 
 /// The table `alerts`.
 #[derive(Debug, Clone)]
-pub struct IncidentsTable(Store);
+pub struct IncidentsTable(pub(super) Store);
 
 impl IncidentsTable {
     /// The table of that name.
@@ -61,6 +61,6 @@ fn to_item(incident: &Incident) -> Result<Item, String> {
     Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn from_item(item: &Item) -> Result<Incident, String> {
+pub(super) fn from_item(item: &Item) -> Result<Incident, String> {
     unpacked(item, "body")
 }

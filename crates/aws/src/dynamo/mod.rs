@@ -4,6 +4,7 @@ mod deliveries;
 mod dispatches;
 mod incidents;
 mod item;
+mod listing;
 mod parts;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use pipeline::ports::{PortError, WriteError};
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
+pub use listing::{Failing, Kept, Listed, PutAside, Wanted};
 
 use crate::client::unavailable;
 use item::Item;

@@ -10,31 +10,13 @@ use super::{
     board::{Line, What},
     report::Report,
 };
+use crate::show::{Paint, power};
 
 /// Lines of a mail that are shown.
 const MAIL_LINES: usize = 14;
 
 /// The table's column of subjects.
 const SUBJECT: usize = 1;
-
-/// Escape sequences, or none of them.
-#[derive(Debug, Clone, Copy)]
-struct Paint(bool);
-
-impl Paint {
-    /// Colours are for people at a terminal who did not ask for none.
-    fn choose(terminal: bool) -> Self {
-        Self(terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
-    }
-
-    fn with(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn bold(self, text: &str) -> String {
-        self.with("1", text)
-    }
-}
 
 impl Report {
     /// Writes it for people.
@@ -43,7 +25,7 @@ impl Report {
     /// Standard output is closed.
     pub fn show(&self) -> std::io::Result<()> {
         let out = std::io::stdout();
-        let paint = Paint::choose(out.is_terminal());
+        let paint = Paint::stdout();
         let mut out = out.lock();
         writeln!(out, "\n{}", paint.bold("Timeline, in seconds since the first webhook"))?;
         for (subject, lines) in &self.timeline {
@@ -155,22 +137,6 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
-    }
-}
-
-/// Watts as people write them.
-fn power(watts: u64) -> String {
-    let (unit, size) = match watts {
-        1_000_000.. => ("MW", 1_000_000),
-        1_000.. => ("kW", 1_000),
-        _ => ("W", 1),
-    };
-    let (whole, rest) = (watts / size, watts % size);
-    let digits = size.ilog10() as usize;
-    let fraction = format!("{rest:0digits$}");
-    match fraction.trim_end_matches('0') {
-        "" => format!("{whole} {unit}"),
-        fraction => format!("{whole}.{fraction} {unit}"),
     }
 }
 

@@ -1,6 +1,8 @@
 //! One file per verb.
 
 pub(crate) mod config;
+pub(crate) mod delivery;
 pub(crate) mod demo;
+pub(crate) mod dispatch;
 pub(crate) mod simulate;
 pub(crate) mod up;

@@ -1,0 +1,9 @@
+//! What a person's machine asks of AWS and no function does: lists, counts, and calls of services that have no SDK here.
+
+mod mail;
+mod query;
+mod queues;
+
+pub use mail::{MailSender, MailState};
+pub use query::{Query, QueryError};
+pub use queues::{Counts, Queues};

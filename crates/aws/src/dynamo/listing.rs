@@ -1,0 +1,275 @@
+//! The tables as a person looks through them: whole scans, filtered where the items lie. No function does this.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use pipeline::{
+    incident::Incident,
+    ports::PortError,
+    record::Record,
+    work::{Task, Trouble},
+};
+
+use super::{
+    DeliveriesTable, DispatchesTable, IncidentsTable, Store, dispatches, incidents,
+    item::{self, Item, instant, unpacked},
+    text,
+};
+use crate::client::unavailable;
+
+/// What a scan found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed<T> {
+    /// In no order.
+    pub found: Vec<T>,
+    /// Keys of items that could not be read, each with the reason: they are said rather than left out.
+    pub unreadable: Vec<String>,
+}
+
+/// Which dispatches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of this source alone.
+    pub source: Option<String>,
+    /// Of this status alone, as it is stored: `scheduled`, `cancelled`, `ended`.
+    pub status: Option<String>,
+    /// Those alone that last beyond this instant, have no end, or changed after it.
+    pub since: Option<Timestamp>,
+}
+
+/// A unit of work that fails and has its next attempt booked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failing {
+    /// Its key in the table.
+    pub id: String,
+    /// The delivery that it began with.
+    pub delivery: String,
+    /// The source that it came through.
+    pub source: String,
+    /// When it was taken.
+    pub received_at: Timestamp,
+    /// When it is tried again.
+    pub next_at: Timestamp,
+    /// How often it has failed.
+    pub attempt: u64,
+    /// What went wrong, oldest first.
+    pub troubles: Vec<Trouble>,
+    /// What is to be done; none where a long body travels in the queue alone.
+    pub task: Option<Task>,
+}
+
+/// Work that was put aside, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutAside {
+    /// Its key in the table.
+    pub id: String,
+    /// The source that it came through.
+    pub source: String,
+    /// When it was taken.
+    pub received_at: Timestamp,
+    /// When it was put aside.
+    pub at: Timestamp,
+    /// The sort of trouble, as it is stored.
+    pub kind: String,
+    /// Why.
+    pub reason: String,
+    /// The delivery as which it was replayed last.
+    pub replayed_as: Option<String>,
+}
+
+/// What the table `deliveries` keeps for people.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// It is being retried.
+    Failing(Box<Failing>),
+    /// It waits for a mend.
+    PutAside(PutAside),
+}
+
+impl DispatchesTable {
+    /// The dispatches that are wanted.
+    pub async fn all(&self, wanted: &Wanted) -> Result<Listed<Record>, PortError> {
+        let mut filter = Filter::new("attribute_exists(#start)").named("#start", "start");
+        if let Some(source) = &wanted.source {
+            filter = filter.and("#source = :source").named("#source", "source").valued(":source", text(source));
+        }
+        if let Some(status) = &wanted.status {
+            filter = filter.and("#status = :status").named("#status", "status").valued(":status", text(status));
+        }
+        if let Some(since) = wanted.since {
+            filter = filter
+                .and("(changed_at > :since OR #end > :since OR (attribute_not_exists(#end) AND #status = :on))")
+                .named("#end", "end")
+                .named("#status", "status")
+                .valued(":since", instant(since))
+                .valued(":on", text("scheduled"));
+        }
+        Ok(self.0.read_all(self.0.scan(filter).await?, dispatches::from_item))
+    }
+
+    /// When something last changed, by source.
+    pub async fn last_changes(&self) -> Result<BTreeMap<String, Timestamp>, PortError> {
+        let filter = Filter { projection: Some("#source, changed_at"), ..Filter::default() };
+        let mut last = BTreeMap::<String, Timestamp>::new();
+        for item in self.0.scan(filter.named("#source", "source")).await? {
+            let (Ok(source), Ok(at)) = (item::str(&item, "source"), item::timestamp(&item, "changed_at")) else {
+                continue;
+            };
+            let known = last.entry(source.to_owned()).or_insert(at);
+            *known = at.max(*known);
+        }
+        Ok(last)
+    }
+}
+
+impl IncidentsTable {
+    /// All incidents, or the open ones.
+    pub async fn all(&self, open: bool) -> Result<Listed<Incident>, PortError> {
+        let mut filter = Filter::new("attribute_exists(opened_at)");
+        if open {
+            filter = filter.and("#status <> :over").named("#status", "status").valued(":over", text("over"));
+        }
+        Ok(self.0.read_all(self.0.scan(filter).await?, incidents::from_item))
+    }
+}
+
+impl DeliveriesTable {
+    /// What fails and what was put aside, of one source or of all; the bodies are left where they are.
+    pub async fn all(&self, source: Option<&str>) -> Result<Listed<Kept>, PortError> {
+        let mut filter = Filter::new("kind IN (:retry, :quarantined)")
+            .valued(":retry", text("retry"))
+            .valued(":quarantined", text("quarantined"))
+            .named("#source", "source");
+        filter.projection = Some(
+            "delivery, kind, chain, next_at, #source, received_at, attempt, troubles, task, quarantined_at, trouble, reason, replayed_as",
+        );
+        if let Some(source) = source {
+            filter = filter.and("#source = :source").valued(":source", text(source));
+        }
+        Ok(self.0.read_all(self.0.scan(filter).await?, kept))
+    }
+
+    /// One of them by its key; none where nothing of that key is kept.
+    pub async fn kept(&self, id: &str) -> Result<Option<Kept>, PortError> {
+        let Some(item) = self.0.get(id).await? else { return Ok(None) };
+        if !matches!(item::str(&item, "kind"), Ok("retry" | "quarantined")) {
+            return Ok(None);
+        }
+        kept(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    /// Notes that what was put aside went in again as another delivery.
+    pub async fn replayed(&self, id: &str, delivery: &str, at: Timestamp) -> Result<(), PortError> {
+        let request = self
+            .0
+            .client
+            .update_item()
+            .table_name(&self.0.table)
+            .key(self.0.key, text(id))
+            .update_expression("SET replayed_as = :delivery, replayed_at = :at")
+            .condition_expression("attribute_exists(delivery)")
+            .expression_attribute_values(":delivery", text(delivery))
+            .expression_attribute_values(":at", instant(at));
+        Box::pin(request.send()).await.map(drop).map_err(|error| unavailable(self.0.port, error))
+    }
+}
+
+fn kept(item: &Item) -> Result<Kept, String> {
+    let id = item::str(item, "delivery")?.to_owned();
+    let source = item::str(item, "source")?.to_owned();
+    let received_at = item::timestamp(item, "received_at")?;
+    if item::str(item, "kind")? == "quarantined" {
+        return Ok(Kept::PutAside(PutAside {
+            id,
+            source,
+            received_at,
+            at: item::timestamp(item, "quarantined_at")?,
+            kind: item::str(item, "trouble")?.to_owned(),
+            reason: item::str(item, "reason")?.to_owned(),
+            replayed_as: item::str(item, "replayed_as").ok().map(str::to_owned),
+        }));
+    }
+    Ok(Kept::Failing(Box::new(Failing {
+        id,
+        delivery: item::str(item, "chain")?.to_owned(),
+        source,
+        received_at,
+        next_at: item::timestamp(item, "next_at")?,
+        attempt: item::integer(item, "attempt")?,
+        troubles: unpacked(item, "troubles")?,
+        task: item.contains_key("task").then(|| unpacked(item, "task")).transpose()?,
+    })))
+}
+
+/// What a scan lets through.
+#[derive(Default)]
+struct Filter {
+    expression: Option<String>,
+    projection: Option<&'static str>,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Filter {
+    fn new(expression: &str) -> Self {
+        Self { expression: Some(expression.to_owned()), ..Self::default() }
+    }
+
+    fn and(mut self, expression: &str) -> Self {
+        self.expression = Some(match self.expression {
+            Some(before) => format!("{before} AND {expression}"),
+            None => expression.to_owned(),
+        });
+        self
+    }
+
+    fn named(mut self, name: &str, attribute: &str) -> Self {
+        self.names.insert(name.to_owned(), attribute.to_owned());
+        self
+    }
+
+    fn valued(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(name.to_owned(), value);
+        self
+    }
+}
+
+impl Store {
+    async fn scan(&self, filter: Filter) -> Result<Vec<Item>, PortError> {
+        let Filter { expression, projection, names, values } = filter;
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .set_filter_expression(expression)
+            .set_projection_expression(projection.map(str::to_owned))
+            .set_expression_attribute_names(Some(names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+            .consistent_read(true);
+        let (mut items, mut from) = (Vec::new(), None);
+        loop {
+            let page = request.clone().set_exclusive_start_key(from.take());
+            let page = Box::pin(page.send()).await.map_err(|error| unavailable(self.port, error))?;
+            items.extend(page.items.unwrap_or_default());
+            from = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    fn read_all<T>(&self, items: Vec<Item>, read: impl Fn(&Item) -> Result<T, String>) -> Listed<T> {
+        let mut listed = Listed { found: Vec::new(), unreadable: Vec::new() };
+        for item in items {
+            match read(&item) {
+                Ok(one) => listed.found.push(one),
+                Err(reason) => {
+                    let key = item::str(&item, self.key).unwrap_or("an item without a key");
+                    listed.unreadable.push(format!("{key}: {reason}"));
+                }
+            }
+        }
+        listed
+    }
+}

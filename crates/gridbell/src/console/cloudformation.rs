@@ -1,0 +1,175 @@
+//! The few calls of `CloudFormation` that the verbs make, and its XML.
+
+use std::collections::BTreeMap;
+
+use aws::console::{Query, QueryError};
+use aws_config::SdkConfig;
+use pipeline::config::Config;
+use roxmltree::{Document, Node};
+
+use super::OpenError;
+
+/// `CloudFormation` in one region.
+#[derive(Debug, Clone)]
+pub(crate) struct CloudFormation(Query);
+
+/// Why a call brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CloudFormationError {
+    /// It could not be made, or was refused.
+    #[error(transparent)]
+    Call(#[from] QueryError),
+    /// It was refused, in AWS's words.
+    #[error("{code}: {message}")]
+    Refused {
+        /// AWS's code.
+        code: String,
+        /// AWS's words.
+        message: String,
+    },
+    /// An answer that says nothing.
+    #[error("CloudFormation's answer cannot be read: {0}")]
+    Answer(String),
+}
+
+impl CloudFormationError {
+    /// Whether there is no such stack.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.contains("does not exist"))
+    }
+
+    /// Whether an update would change nothing.
+    pub(crate) fn is_no_change(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.contains("No updates are to be performed"))
+    }
+}
+
+/// A stack as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StackInfo {
+    /// Its name.
+    pub(crate) name: String,
+    /// Such as `UPDATE_COMPLETE`.
+    pub(crate) status: String,
+    /// Why, where it failed.
+    pub(crate) reason: String,
+    /// What the template was given.
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// What it gave.
+    pub(crate) outputs: BTreeMap<String, String>,
+}
+
+impl StackInfo {
+    /// The configuration that its functions run with.
+    pub(crate) fn config(&self) -> Result<Config, OpenError> {
+        let lacks = |lacks: String| OpenError::Foreign { name: self.name.clone(), lacks };
+        let json = self.parameters.get("Config").ok_or_else(|| lacks("parameter Config".to_owned()))?;
+        Config::parse(json).map_err(|error| lacks(format!("configuration that this gridbell can read: {error}")))
+    }
+}
+
+impl CloudFormation {
+    pub(super) fn new(http: reqwest::Client, aws: &SdkConfig) -> Self {
+        Self(Query::new(http, aws, "cloudformation", "2010-05-15"))
+    }
+
+    /// The stack of that name.
+    pub(crate) async fn describe(&self, name: &str) -> Result<StackInfo, CloudFormationError> {
+        let xml = self.call("DescribeStacks", &[("StackName".to_owned(), name.to_owned())]).await?;
+        stack(&xml)
+    }
+
+    /// Gives one parameter another value and leaves the template and all others as they are.
+    pub(crate) async fn update_parameter(
+        &self,
+        stack: &StackInfo,
+        parameter: &str,
+        value: &str,
+    ) -> Result<(), CloudFormationError> {
+        let mut form =
+            vec![("StackName".to_owned(), stack.name.clone()), ("UsePreviousTemplate".to_owned(), "true".to_owned())];
+        for (index, capability) in
+            ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].iter().enumerate()
+        {
+            form.push((format!("Capabilities.member.{}", index + 1), (*capability).to_owned()));
+        }
+        for (index, name) in stack.parameters.keys().enumerate() {
+            let at = format!("Parameters.member.{}", index + 1);
+            form.push((format!("{at}.ParameterKey"), name.clone()));
+            form.push(if name == parameter {
+                (format!("{at}.ParameterValue"), value.to_owned())
+            } else {
+                (format!("{at}.UsePreviousValue"), "true".to_owned())
+            });
+        }
+        self.call("UpdateStack", &form).await.map(drop)
+    }
+
+    async fn call(&self, action: &str, form: &[(String, String)]) -> Result<String, CloudFormationError> {
+        self.0.call(action, form).await.map_err(|error| match &error {
+            QueryError::Refused { body, .. } => refusal(body).unwrap_or(CloudFormationError::Call(error)),
+            _ => CloudFormationError::Call(error),
+        })
+    }
+}
+
+fn refusal(xml: &str) -> Option<CloudFormationError> {
+    let document = Document::parse(xml).ok()?;
+    let text = |name: &str| {
+        let node = document.descendants().find(|node| node.tag_name().name() == name);
+        node.and_then(|node| node.text()).map(str::to_owned)
+    };
+    Some(CloudFormationError::Refused { code: text("Code")?, message: text("Message").unwrap_or_default() })
+}
+
+fn stack(xml: &str) -> Result<StackInfo, CloudFormationError> {
+    let wrong = |what: &str| CloudFormationError::Answer(what.to_owned());
+    let document = Document::parse(xml).map_err(|_| wrong("no XML"))?;
+    let stack = members(document.root(), "Stacks").next().ok_or_else(|| wrong("no stack in it"))?;
+    let pairs = |list: &str, key: &str, value: &str| {
+        members(stack, list).map(|pair| (text(pair, key), text(pair, value))).collect()
+    };
+    Ok(StackInfo {
+        name: text(stack, "StackName"),
+        status: text(stack, "StackStatus"),
+        reason: text(stack, "StackStatusReason"),
+        parameters: pairs("Parameters", "ParameterKey", "ParameterValue"),
+        outputs: pairs("Outputs", "OutputKey", "OutputValue"),
+    })
+}
+
+/// The `member`s of a list. Answers may or may not carry AWS's namespace.
+fn members<'a, 'i: 'a>(parent: Node<'a, 'i>, list: &'a str) -> impl Iterator<Item = Node<'a, 'i>> {
+    let of_list = parent.descendants().find(move |node| node.tag_name().name() == list);
+    of_list.into_iter().flat_map(|list| list.children().filter(|node| node.tag_name().name() == "member"))
+}
+
+fn text(parent: Node<'_, '_>, name: &str) -> String {
+    let child = parent.children().find(|child| child.tag_name().name() == name);
+    child.and_then(|child| child.text()).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_is_read() {
+        let xml = "<R xmlns='http://x'><DescribeStacksResult><Stacks><member><StackName>s</StackName><Parameters><member>\
+                   <ParameterKey>Config</ParameterKey><ParameterValue>{\"sources\":{}}</ParameterValue></member></Parameters>\
+                   <StackStatus>CREATE_COMPLETE</StackStatus><Outputs><member><OutputKey>ApiId</OutputKey>\
+                   <OutputValue>a1</OutputValue></member></Outputs></member></Stacks></DescribeStacksResult></R>";
+        let info = stack(xml).expect("read");
+        assert_eq!((info.name.as_str(), info.status.as_str()), ("s", "CREATE_COMPLETE"));
+        assert_eq!(info.outputs["ApiId"], "a1");
+        assert!(info.config().expect("a configuration").sources.is_empty());
+        assert!(stack("<R/>").is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_read_and_a_missing_stack_is_told_apart() {
+        let xml = "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id x does not exist</Message></Error></ErrorResponse>";
+        assert!(refusal(xml).expect("read").is_missing());
+        assert!(refusal("{}").is_none());
+    }
+}

@@ -1,0 +1,68 @@
+//! A stack in AWS: the ordinary chain of profile, region and credentials, and the stack's outputs.
+
+use std::collections::BTreeMap;
+
+use aws::{client, environment::Environment};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+
+use super::{Console, OpenError, Place, StackInfo, cloudformation::CloudFormation, plainly};
+use crate::local::http_client;
+
+/// Queues by the name that the verbs use and the output that holds their URL.
+const QUEUES: [(&str, &str); 6] = [
+    ("deliveries", "DeliveriesQueueUrl"),
+    ("retries", "RetriesQueueUrl"),
+    ("alerts", "AlertsQueueUrl"),
+    ("signals", "SignalsQueueUrl"),
+    ("retries_dead", "RetriesDeadQueueUrl"),
+    ("alerts_dead", "AlertsDeadQueueUrl"),
+];
+
+/// Tables likewise.
+const TABLES: [(&str, &str); 3] =
+    [("dispatches", "DispatchesTableName"), ("deliveries", "DeliveriesTableName"), ("alerts", "AlertsTableName")];
+
+pub(super) async fn open(name: &str, profile: Option<&str>, region: Option<&str>) -> Result<Console, OpenError> {
+    let profile = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());
+    let said = |error: String| OpenError::Said(plainly(&error, profile.as_deref()));
+    let http = http_client().map_err(|error| OpenError::Said(error.to_string()))?;
+    let aws = configuration(profile.as_deref(), region).await?;
+    let region = aws.region().ok_or(OpenError::NoRegion)?.to_string();
+    let cloudformation = CloudFormation::new(http.clone(), &aws);
+    let info = match cloudformation.describe(name).await {
+        Ok(info) => info,
+        Err(error) if error.is_missing() => return Err(OpenError::NoSuchStack { name: name.to_owned(), region }),
+        Err(error) => return Err(said(error.to_string())),
+    };
+    let named = |names: &[(&str, &str)]| -> Result<BTreeMap<String, String>, OpenError> {
+        names.iter().map(|(key, output)| Ok(((*key).to_owned(), self::output(&info, output)?))).collect()
+    };
+    Ok(Console {
+        name: name.to_owned(),
+        webhook_base: output(&info, "WebhookUrl")?.trim_end_matches('/').to_owned(),
+        queues: named(&QUEUES)?,
+        tables: named(&TABLES)?,
+        place: Place::Deployed { profile },
+        aws,
+        http,
+    })
+}
+
+async fn configuration(profile: Option<&str>, region: Option<&str>) -> Result<SdkConfig, OpenError> {
+    let roots = Environment::process().extra_roots().map_err(|error| OpenError::Said(error.to_string()))?;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(client::https(roots))
+        .timeout_config(client::timeouts());
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    Ok(loader.load().await)
+}
+
+fn output(info: &StackInfo, name: &str) -> Result<String, OpenError> {
+    let value = info.outputs.get(name).filter(|value| !value.is_empty()).cloned();
+    value.ok_or_else(|| OpenError::Foreign { name: info.name.clone(), lacks: format!("output {name}") })
+}

@@ -1,0 +1,32 @@
+//! `delivery`: what did not go through, and putting it in once more.
+
+mod get;
+mod list;
+mod plan;
+mod replay;
+mod view;
+
+use anyhow::Result;
+
+/// What can be done with deliveries.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum DeliveryVerb {
+    /// Lists what fails and is being retried, and what was put aside, each with its reason.
+    #[command(after_help = list::EXAMPLES)]
+    List(list::List),
+    /// Shows one of them with its raw body.
+    #[command(after_help = get::EXAMPLES)]
+    Get(get::Get),
+    /// Puts deliveries in once more after a mend; shows first what would come of it.
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::Replay),
+}
+
+/// Does what is asked.
+pub(crate) async fn run(verb: DeliveryVerb) -> Result<()> {
+    match verb {
+        DeliveryVerb::List(list) => list.run().await,
+        DeliveryVerb::Get(get) => get.run().await,
+        DeliveryVerb::Replay(replay) => replay.run().await,
+    }
+}

@@ -1,0 +1,169 @@
+//! `delivery replay`.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Result, bail};
+use aws::{dynamo::Kept, world::World};
+use jiff::Timestamp;
+use pipeline::{
+    ports::{Chance, Outlet},
+    work::Work,
+};
+use serde_json::json;
+
+use super::{
+    get::find,
+    plan::{Plan, plan},
+    view::{Chosen, Kind, View},
+};
+use crate::{
+    console::{Console, Which},
+    show::{self, Clockface, Output, Paint},
+};
+
+pub(super) const EXAMPLES: &str = "\
+A replay is a delivery of its own, with a new id: it is read, fetched and merged like any other, so it never curtails what is
+over or cancelled. What has been replayed before is left out of a choice by filter.
+
+Examples:
+  gridbell delivery replay 0195f2c4-7a3e-7c55-9b1e-2f6f0a4d8e11 --dry-run
+  gridbell delivery replay --source leap-prod --since 24h          shows, and asks
+  gridbell delivery replay --all --yes --stack gridbell            after a mend, without asking";
+
+/// What the ids of bookings begin with.
+const BOOKING: &str = "retry#";
+
+/// How `delivery replay` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replay {
+    /// Its id, as `delivery list` shows it; may be given several times
+    #[arg(value_name = "ID", conflicts_with_all = ["source", "kind", "since", "all"])]
+    ids: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Everything that was put aside
+    #[arg(long)]
+    all: bool,
+    /// Show what would come of it, and do nothing; so it is anyway where nobody can be asked
+    #[arg(long)]
+    dry_run: bool,
+    /// Do it without asking
+    #[arg(long, visible_alias = "no-dry-run", conflicts_with = "dry_run")]
+    yes: bool,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Replay {
+    pub(super) async fn run(self) -> Result<()> {
+        let filtered = self.chosen.source.is_some() || self.chosen.kind.is_some() || self.chosen.since.is_some();
+        if self.ids.is_empty() && !filtered && !self.all {
+            return Err(crate::cli::usage(
+                "say which: an ID, a filter (--source, --kind, --since), or --all".to_owned(),
+            ));
+        }
+        let clock = Clockface::now(self.output.utc);
+        self.chosen.of(Vec::new(), clock.now)?;
+        let console = Console::open(&self.which).await?;
+        let config = console.config().await?;
+        let mut works = Vec::new();
+        for id in self.ids(&console, clock.now).await? {
+            let (_, work) = find(&console, &id).await?;
+            let plan = plan(&console, &config, (&id, work.as_ref()), &clock).await?;
+            works.push((plan, work));
+        }
+        let possible = works.iter().filter(|(plan, _)| plan.possible).count();
+        if !self.output.json {
+            show::print(&text(&works, Paint::stdout()))?;
+        }
+        let goes = possible > 0 && !self.dry_run && (self.yes || (!self.output.json && asked(possible)?));
+        let mut replayed = Vec::new();
+        if goes {
+            for (plan, work) in &works {
+                if let (true, Some(work)) = (plan.possible, work) {
+                    replayed.push((plan.id.clone(), put_in(&console, &plan.id, work, clock.now).await?));
+                }
+            }
+        }
+        self.tell(&works, &replayed, goes)?;
+        if possible < works.len() && !self.ids.is_empty() {
+            bail!("{} of {} cannot be replayed", works.len() - possible, works.len());
+        }
+        Ok(())
+    }
+
+    async fn ids(&self, console: &Console, now: Timestamp) -> Result<Vec<String>> {
+        if !self.ids.is_empty() {
+            return Ok(self.ids.clone());
+        }
+        let kept = console.deliveries().all(self.chosen.source.as_deref()).await;
+        let mut chosen = self.chosen.of(kept.map_err(|error| console.refusal(error))?.found, now)?;
+        // What fails is tried again by itself; it is chosen only where it is asked for.
+        let kind = self.chosen.kind.unwrap_or(Kind::Quarantined);
+        chosen.retain(|kept| View::from(kept).kind == kind);
+        chosen.retain(|kept| !matches!(kept, Kept::PutAside(aside) if aside.replayed_as.is_some()));
+        Ok(chosen.iter().map(|kept| View::from(kept).id).collect())
+    }
+
+    fn tell(&self, works: &[(Plan, Option<Work>)], replayed: &[(String, String)], went: bool) -> Result<()> {
+        if self.output.json {
+            let plans: Vec<&Plan> = works.iter().map(|(plan, _)| plan).collect();
+            let replayed: Vec<_> = replayed.iter().map(|(id, new)| json!({"id": id, "delivery": new})).collect();
+            return show::json(&json!({"dry_run": !went, "plans": plans, "replayed": replayed}));
+        }
+        if works.is_empty() {
+            return show::print("nothing to replay");
+        }
+        if !went {
+            return show::print("nothing was done; --yes does it");
+        }
+        for (id, new) in replayed {
+            show::print(&format!("{} {id} went in again as {new}", Paint::stdout().good("✓")))?;
+        }
+        Ok(())
+    }
+}
+
+/// A delivery of its own: taken now, under a new id, with no failures behind it.
+async fn put_in(console: &Console, id: &str, work: &Work, now: Timestamp) -> Result<String> {
+    let delivery = World.unique();
+    let fresh = Work {
+        delivery: delivery.clone(),
+        source: work.source.clone(),
+        received_at: now,
+        attempt: 0,
+        troubles: Vec::new(),
+        task: work.task.clone(),
+    };
+    console.inner().work(&fresh, 0).await.map_err(|error| console.refusal(error))?;
+    // A booking goes by itself once its own attempt succeeds.
+    if !id.starts_with(BOOKING) {
+        console.deliveries().replayed(id, &delivery, now).await.map_err(|error| console.refusal(error))?;
+    }
+    Ok(delivery)
+}
+
+fn asked(count: usize) -> Result<bool> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Ok(false);
+    }
+    write!(std::io::stderr(), "\nput {count} in once more? [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn text(works: &[(Plan, Option<Work>)], paint: Paint) -> String {
+    let rows = works.iter().map(|(plan, _)| {
+        let outcome = plan.outcome.join("\n");
+        let outcome = if plan.possible { outcome } else { paint.bad(&outcome) };
+        vec![plan.id.clone(), plan.source.clone(), outcome]
+    });
+    if works.is_empty() {
+        String::new()
+    } else {
+        show::table(&["delivery", "source", "what would come of it"], &["what would come of it"], rows)
+    }
+}

@@ -1,0 +1,120 @@
+//! A delivery that did not go through, as people and their scripts see it.
+
+use aws::dynamo::{Failing, Kept, PutAside};
+use jiff::Timestamp;
+use pipeline::work::{Task, Trouble};
+use serde::Serialize;
+
+/// Whether somebody still tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// It fails, and its next attempt is booked.
+    Failing,
+    /// It waits for a mend.
+    Quarantined,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct View {
+    pub(crate) id: String,
+    pub(crate) kind: Kind,
+    pub(crate) source: String,
+    pub(crate) received_at: Timestamp,
+    /// Since when it is put aside, or when it failed last.
+    pub(crate) at: Timestamp,
+    /// The sort of trouble.
+    pub(crate) trouble: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// What it would look at, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<String>,
+    /// How often it has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attempt: Option<u64>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_at: Option<Timestamp>,
+    /// As which delivery it was replayed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replayed_as: Option<String>,
+}
+
+impl From<&Kept> for View {
+    fn from(kept: &Kept) -> Self {
+        match kept {
+            Kept::Failing(failing) => Self::from(&**failing),
+            Kept::PutAside(aside) => Self::from(aside),
+        }
+    }
+}
+
+impl From<&Failing> for View {
+    fn from(failing: &Failing) -> Self {
+        let last: Option<&Trouble> = failing.troubles.last();
+        Self {
+            id: failing.id.clone(),
+            kind: Kind::Failing,
+            source: failing.source.clone(),
+            received_at: failing.received_at,
+            at: last.map_or(failing.received_at, |trouble| trouble.at),
+            trouble: last.map(|trouble| crate::show::word(&trouble.kind)).unwrap_or_default(),
+            reason: last.map(|trouble| trouble.detail.clone()).unwrap_or_default(),
+            about: match &failing.task {
+                Some(Task::Look(look)) => Some(look.subject.to_string()),
+                _ => None,
+            },
+            attempt: Some(failing.attempt),
+            next_at: Some(failing.next_at),
+            replayed_as: None,
+        }
+    }
+}
+
+impl From<&PutAside> for View {
+    fn from(aside: &PutAside) -> Self {
+        Self {
+            id: aside.id.clone(),
+            kind: Kind::Quarantined,
+            source: aside.source.clone(),
+            received_at: aside.received_at,
+            at: aside.at,
+            trouble: aside.kind.clone(),
+            reason: aside.reason.clone(),
+            about: aside.id.split_once('/').map(|(_, about)| about.to_owned()),
+            attempt: None,
+            next_at: None,
+            replayed_as: aside.replayed_as.clone(),
+        }
+    }
+}
+
+/// What quarantined and failing deliveries are chosen by.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Chosen {
+    /// Of this source alone
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Of this kind alone
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
+    /// Taken after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+}
+
+impl Chosen {
+    /// Those of them that are chosen, the latest first.
+    pub(crate) fn of(&self, kept: Vec<Kept>, now: Timestamp) -> anyhow::Result<Vec<Kept>> {
+        let since = match &self.since {
+            Some(since) => crate::show::instant_or_age(since, now).map_err(crate::cli::usage)?,
+            None => Timestamp::MIN,
+        };
+        let mut chosen: Vec<(View, Kept)> = kept.into_iter().map(|kept| (View::from(&kept), kept)).collect();
+        chosen.retain(|(view, _)| view.received_at >= since && self.kind.is_none_or(|kind| kind == view.kind));
+        chosen.sort_by(|(a, _), (b, _)| b.received_at.cmp(&a.received_at).then_with(|| a.id.cmp(&b.id)));
+        Ok(chosen.into_iter().map(|(_, kept)| kept).collect())
+    }
+}

@@ -1,0 +1,87 @@
+//! `dispatch ack`: what `POST /acks/{token}` does, with the operator's rights instead of a token.
+
+use anyhow::{Result, bail};
+use aws::world::World;
+use pipeline::{
+    acknowledge::{Acknowledge, Acknowledgement, Outcome},
+    record::AckState,
+};
+use serde_json::json;
+
+use crate::{
+    console::{Console, Which},
+    show::{self, Paint, word},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gridbell dispatch ack voltus-prod/dkmq accepted
+  gridbell dispatch ack voltus-prod/dkmq failed --detail 'chiller 2 is down'    opens an incident at once
+  gridbell dispatch ack voltus-prod/dkmq completed --version 3 --stack gridbell";
+
+/// What is answered.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Answer {
+    /// The sites will act
+    Accepted,
+    /// The sites have acted
+    Completed,
+    /// The sites cannot act: an incident, at once
+    Failed,
+}
+
+/// How `dispatch ack` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ack {
+    /// The dispatch's key
+    #[arg(value_name = "KEY")]
+    key: String,
+    /// What is answered
+    #[arg(value_enum, value_name = "STATE")]
+    answer: Answer,
+    /// The version that is answered [default: the current one]
+    #[arg(long, value_name = "N")]
+    version: Option<u64>,
+    /// In your own words
+    #[arg(long, value_name = "TEXT")]
+    detail: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Ack {
+    pub(super) async fn run(self) -> Result<()> {
+        let Self { key, answer, version, detail, json, which } = self;
+        let console = Console::open(&which).await?;
+        let version = match version {
+            Some(version) => version,
+            None => super::record(&console, &key).await?.state.version,
+        };
+        let state = match answer {
+            Answer::Accepted => AckState::Accepted,
+            Answer::Completed => AckState::Completed,
+            Answer::Failed => AckState::Failed,
+        };
+        let said = Acknowledgement { dispatch: key.clone(), version, state, detail };
+        let (config, table, outlet) = (console.config().await?, console.dispatches(), console.inner());
+        let acknowledge = Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
+        match acknowledge.note(&said).await.map_err(|error| console.refusal(error))? {
+            Outcome::Noted if json => {
+                show::json(&json!({"dispatch": key, "version": version, "state": state, "status": "acknowledged"}))
+            }
+            Outcome::Noted => {
+                let done = format!("{key} version {version}: {}", word(&state));
+                show::print(&Paint::stdout().good(&done))
+            }
+            Outcome::Unknown => {
+                bail!("there is no dispatch {key}: `gridbell dispatch list --all` names those that there are")
+            }
+            Outcome::Superseded { current } => bail!(
+                "version {version} of {key} is not the current one, which is {current}: look at it with `gridbell dispatch get {key}` and answer that"
+            ),
+        }
+    }
+}

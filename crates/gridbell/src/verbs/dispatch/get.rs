@@ -1,0 +1,131 @@
+//! `dispatch get`.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use super::view::{Phase, View};
+use crate::{
+    console::{Console, Which},
+    show::{self, Clockface, Output, Paint, word},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gridbell dispatch get voltus-prod/dkmq
+  gridbell dispatch get voltus-prod/dkmq --stack gridbell --json | jq .targets";
+
+/// Sites that are listed before the rest is counted.
+const LISTED_SITES: usize = 50;
+
+/// How `dispatch get` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Get {
+    /// The dispatch's key, as it stands in lists and mails
+    #[arg(value_name = "KEY")]
+    key: String,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Get {
+    pub(super) async fn run(self) -> Result<()> {
+        let console = Console::open(&self.which).await?;
+        let record = super::record(&console, &self.key).await?;
+        let clock = Clockface::now(self.output.utc);
+        let Some(view) = View::whole(&record, clock.now) else {
+            bail!("{0} is no dispatch; `gridbell dispatch timeline {0}` tells its story", self.key);
+        };
+        if self.output.json {
+            return show::json(&view);
+        }
+        show::print(&text(&view, &clock, Paint::stdout()))
+    }
+}
+
+pub(super) fn text(view: &View, clock: &Clockface, paint: Paint) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: String| {
+        // Writing into memory does not fail.
+        let _ = writeln!(text, "  {name:<13}{value}");
+    };
+    row("phase", phase(view));
+    row("asks", format!("{}{}", show::request(&view.request), if view.voluntary { ", voluntary" } else { "" }));
+    row("starts", format!("{}  ({})", clock.full(view.start), clock.off(view.start)));
+    row(
+        "ends",
+        match view.end {
+            Some(end) => format!("{}  ({})", clock.full(end), clock.off(end)),
+            None => "open: until told otherwise".to_owned(),
+        },
+    );
+    row(
+        "real",
+        match view.test_reason {
+            Some(reason) => format!("no, a test ({})", word(&reason)),
+            None => "yes".to_owned(),
+        },
+    );
+    row("version", format!("{}, changed {}", view.version, clock.full(view.changed_at)));
+    row("controller", controller(view, clock));
+    row(
+        "signals",
+        match view.unsent {
+            0 => "all sent".to_owned(),
+            owed => format!("{owed} still to be sent"),
+        },
+    );
+    if let Some(priority) = view.priority {
+        row("priority", priority.to_string());
+    }
+    for program in view.programs.iter().flatten() {
+        let parts = [&program.name, &program.market, &program.kind, &program.timezone];
+        row("program", parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", "));
+    }
+    let risk = view.at_risk.as_ref().map(|risk| format!("\n{}", paint.bad(&format!("AT RISK: {risk}"))));
+    let title = paint.bold(&format!("{} ({} of {})", view.key, view.provider, view.source));
+    format!("{title}{}\n{text}\n{}", risk.unwrap_or_default(), sites(view))
+}
+
+fn phase(view: &View) -> String {
+    match view.phase {
+        Phase::Over => "over: its end has passed".to_owned(),
+        Phase::Cancelled => "cancelled by the provider".to_owned(),
+        Phase::Ended => "ended by the provider".to_owned(),
+        phase => word(&phase),
+    }
+}
+
+fn controller(view: &View, clock: &Clockface) -> String {
+    let due = |due: jiff::Timestamp| format!("{} ({})", clock.second(due), clock.off(due));
+    match (&view.acknowledgement, view.due) {
+        (Some(ack), _) => {
+            let detail = ack.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            format!("{} version {} at {}{detail}", word(&ack.state), ack.version, clock.full(ack.at))
+        }
+        (None, Some(awaited)) if awaited.told > 0 => {
+            format!("silent; a person was told {} times, next {}", awaited.told, due(awaited.at))
+        }
+        (None, Some(awaited)) => format!("must answer by {}", due(awaited.at)),
+        (None, None) => "nothing is awaited of it".to_owned(),
+    }
+}
+
+fn sites(view: &View) -> String {
+    let targets = view.targets.as_deref().unwrap_or_default();
+    let rows = targets.iter().take(LISTED_SITES).map(|target| {
+        vec![
+            target.id.clone(),
+            target.name.clone().unwrap_or_default(),
+            target.external_id.clone().unwrap_or_default(),
+            target.request.as_ref().map_or_else(|| "its part of the whole".to_owned(), show::request),
+        ]
+    });
+    let table = show::table(&["site", "name", "your id", "asks"], &["name"], rows);
+    match targets.len().saturating_sub(LISTED_SITES) {
+        0 => table,
+        more => format!("{table}\n… and {more} more; --json has them all"),
+    }
+}

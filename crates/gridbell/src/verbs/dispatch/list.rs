@@ -1,0 +1,133 @@
+//! `dispatch list`.
+
+use anyhow::Result;
+use aws::dynamo::Wanted;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::view::{Phase, View};
+use crate::{
+    console::{Console, Which},
+    show::{self, Clockface, Output, Paint, instant_or_age},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gridbell dispatch list                              what is on and coming, on the local stack
+  gridbell dispatch list --stack gridbell --at-risk   what nobody has taken on, in AWS
+  gridbell dispatch list --source voltus-prod --phase cancelled --since 7d
+  gridbell dispatch list --all --json | jq '.dispatches[] | select(.test | not)'";
+
+/// What is over stays in the list this long, unless `--since` or `--all` says otherwise.
+const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(24);
+
+/// How `dispatch list` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Of this source alone
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// In this phase alone; may be given several times
+    #[arg(long, value_name = "PHASE", value_enum)]
+    phase: Vec<Phase>,
+    /// Those alone that something stands in the way of
+    #[arg(long)]
+    at_risk: bool,
+    /// With what ended or changed after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d) [default: 24h]
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Those alone that start before this instant
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<Timestamp>,
+    /// Everything that is kept, however long ago
+    #[arg(long, conflicts_with = "since")]
+    all: bool,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl List {
+    pub(super) async fn run(self) -> Result<()> {
+        let clock = Clockface::now(self.output.utc);
+        let since = match (&self.since, self.all) {
+            (_, true) => None,
+            (Some(since), false) => Some(instant_or_age(since, clock.now).map_err(crate::cli::usage)?),
+            (None, false) => Some(clock.now - SHOWN_AFTERWARDS),
+        };
+        let console = Console::open(&self.which).await?;
+        let wanted = Wanted { source: self.source.clone(), status: None, since };
+        let listed = console.dispatches().all(&wanted).await.map_err(|error| console.refusal(error))?;
+        for unreadable in &listed.unreadable {
+            show::aside(&format!("cannot be read: {unreadable}"));
+        }
+        let views = listed.found.iter().filter_map(|record| View::of(record, clock.now));
+        let views = ordered(views.filter(|view| self.takes(view)).collect());
+        if self.output.json {
+            return show::json(&json!({"dispatches": views, "unreadable": listed.unreadable}));
+        }
+        show::print(&text(&views, &clock, Paint::stdout()))
+    }
+
+    fn takes(&self, view: &View) -> bool {
+        (self.phase.is_empty() || self.phase.contains(&view.phase))
+            && (!self.at_risk || view.at_risk.is_some())
+            && self.until.is_none_or(|until| view.start < until)
+    }
+}
+
+/// Running first, then what comes next, then what is over, the latest first.
+fn ordered(mut views: Vec<View>) -> Vec<View> {
+    let rank = |view: &View| match view.phase {
+        Phase::Running => (0, view.start.as_second()),
+        Phase::Upcoming => (1, view.start.as_second()),
+        Phase::Over | Phase::Ended | Phase::Cancelled => (2, -view.start.as_second()),
+    };
+    views.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key)));
+    views
+}
+
+pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
+    if views.is_empty() {
+        return "no dispatches; --all also shows those that ended earlier".to_owned();
+    }
+    let starts = format!("starts, {}", clock.zone());
+    let header = ["dispatch", starts.as_str(), "ends", "", "phase", "asks", "sites", "#", "controller", "risk"];
+    let rows = views.iter().map(|view| {
+        let phase = show::word(&view.phase);
+        vec![
+            view.key.clone(),
+            clock.minute(view.start),
+            view.end.map_or_else(|| "open".to_owned(), |end| clock.minute(end)),
+            next(view, clock),
+            match view.phase {
+                Phase::Running => paint.bold(&phase),
+                Phase::Upcoming => phase,
+                Phase::Over | Phase::Ended | Phase::Cancelled => paint.dim(&phase),
+            },
+            show::request(&view.request) + if view.test { ", a test" } else { "" },
+            view.sites.to_string(),
+            view.version.to_string(),
+            view.ack_words(),
+            view.at_risk.as_deref().map(|risk| paint.bad(risk)).unwrap_or_default(),
+        ]
+    });
+    let table = show::table(&header, &["dispatch", "risk"], rows);
+    let risky = views.iter().filter(|view| view.at_risk.is_some()).count();
+    match risky {
+        0 => table,
+        _ => format!("{table}\n\n{}", paint.bad(&format!("{risky} of {} at risk", views.len()))),
+    }
+}
+
+/// The countdown to what happens next, or how long ago it was over.
+fn next(view: &View, clock: &Clockface) -> String {
+    match (view.phase, view.end) {
+        (Phase::Upcoming, _) => clock.off(view.start),
+        (Phase::Running, Some(end)) => format!("ends {}", clock.off(end)),
+        (Phase::Running, None) => format!("since {}", show::countdown(clock.now.duration_since(view.start).as_secs())),
+        (Phase::Over | Phase::Ended, Some(end)) => clock.off(end),
+        (Phase::Over | Phase::Ended, None) | (Phase::Cancelled, _) => clock.off(view.changed_at),
+    }
+}

@@ -1,0 +1,51 @@
+//! `dispatch`: what is coming, what is on, what became of it, and answering for a controller.
+
+mod ack;
+mod get;
+mod list;
+mod timeline;
+mod view;
+
+use anyhow::{Result, bail};
+use dispatch::Subject;
+use pipeline::{ports::Dispatches, record::Record};
+
+use crate::console::Console;
+
+pub(crate) use view::phase;
+
+/// What can be done with dispatches.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum DispatchVerb {
+    /// Lists what is running and coming, the most urgent first, and what is over since yesterday.
+    #[command(after_help = list::EXAMPLES)]
+    List(list::List),
+    /// Shows one dispatch: what is asked of which sites, and how far it is.
+    #[command(after_help = get::EXAMPLES)]
+    Get(get::Get),
+    /// Tells the story of a dispatch (or of a meter, a power event): every step, in order, with its reason.
+    #[command(after_help = timeline::EXAMPLES)]
+    Timeline(timeline::Timeline),
+    /// Acknowledges a dispatch, as its controller would.
+    #[command(after_help = ack::EXAMPLES)]
+    Ack(ack::Ack),
+}
+
+/// Does what is asked.
+pub(crate) async fn run(verb: DispatchVerb) -> Result<()> {
+    match verb {
+        DispatchVerb::List(list) => list.run().await,
+        DispatchVerb::Get(get) => get.run().await,
+        DispatchVerb::Timeline(timeline) => timeline.run().await,
+        DispatchVerb::Ack(ack) => ack.run().await,
+    }
+}
+
+/// The stored record of a key.
+pub(crate) async fn record(console: &Console, key: &str) -> Result<Record> {
+    let read = console.dispatches().read(&Subject::from_stored(key)).await;
+    match read.map_err(|error| console.refusal(error))? {
+        Some(record) => Ok(record),
+        None => bail!("there is no dispatch {key}: `gridbell dispatch list --all` names those that there are"),
+    }
+}

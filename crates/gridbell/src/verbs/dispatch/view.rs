@@ -1,0 +1,152 @@
+//! A dispatch as people and their scripts see it: what the table holds, judged at one instant.
+
+use dispatch::{Origin, Program, Request, Statement, Status, Target, TestReason};
+use jiff::{SignedDuration, Timestamp};
+use pipeline::record::{Ack, Due, Record};
+use serde::Serialize;
+
+use crate::show::word;
+
+/// A signal that is owed longer than this is stuck: it is sent within a second as a rule, and by the next sweep at the latest.
+const UNSENT_AFTER: SignedDuration = SignedDuration::from_secs(90);
+
+/// Where a dispatch stands now, the clock taken into account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// It has started and has not ended.
+    Running,
+    /// It starts later.
+    Upcoming,
+    /// Its end has passed.
+    Over,
+    /// The provider closed it.
+    Ended,
+    /// The provider withdrew it.
+    Cancelled,
+}
+
+/// Judges by the clock.
+pub(crate) fn phase(status: Status, statement: &Statement, now: Timestamp) -> Phase {
+    match status {
+        Status::Cancelled => Phase::Cancelled,
+        Status::Ended => Phase::Ended,
+        Status::Scheduled if statement.start > now => Phase::Upcoming,
+        Status::Scheduled if statement.end.is_some_and(|end| end <= now) => Phase::Over,
+        Status::Scheduled => Phase::Running,
+    }
+}
+
+/// One dispatch.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct View {
+    pub(crate) key: String,
+    pub(crate) provider: String,
+    pub(crate) source: String,
+    pub(crate) id: Option<String>,
+    /// How many versions have been published.
+    pub(crate) version: u64,
+    /// As it was published last.
+    pub(crate) status: Status,
+    /// As the clock has it.
+    pub(crate) phase: Phase,
+    pub(crate) test: bool,
+    pub(crate) test_reason: Option<TestReason>,
+    pub(crate) voluntary: bool,
+    pub(crate) priority: Option<u32>,
+    pub(crate) start: Timestamp,
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) request: Request,
+    /// How many targets.
+    pub(crate) sites: usize,
+    pub(crate) changed_at: Timestamp,
+    /// The last answer of a controller, to whichever version.
+    pub(crate) acknowledgement: Option<Ack>,
+    /// Whether that answer takes on the current version.
+    pub(crate) acknowledged: bool,
+    /// By when it must be; none where nothing is awaited any more.
+    pub(crate) due: Option<Due>,
+    /// Signals that are decided and not known to be sent.
+    pub(crate) unsent: usize,
+    /// What stands between it and its site; none where all is well.
+    pub(crate) at_risk: Option<String>,
+    /// The sites or meters; only where one dispatch is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) targets: Option<Vec<Target>>,
+    /// The programs that call; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) programs: Option<Vec<Program>>,
+    /// The provider's own further fields; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) details: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl View {
+    /// None where the record is of no dispatch, or of one that was never published.
+    pub(crate) fn of(record: &Record, now: Timestamp) -> Option<Self> {
+        let (status, statement) = record.state.published()?;
+        let Origin { source, provider, .. } = record.origin.clone();
+        let phase = phase(status, &statement, now);
+        Some(Self {
+            key: record.subject.to_string(),
+            provider,
+            source,
+            id: record.state.dispatch_id().map(str::to_owned),
+            version: record.state.version,
+            status,
+            phase,
+            test: statement.test_reason.is_some(),
+            test_reason: statement.test_reason,
+            voluntary: statement.voluntary,
+            priority: statement.priority,
+            start: statement.start,
+            end: statement.end,
+            request: statement.request,
+            sites: statement.targets.len(),
+            changed_at: record.changed_at,
+            acknowledgement: record.ack.clone(),
+            acknowledged: record.is_acknowledged(),
+            due: record.due,
+            unsent: record.outbox.len(),
+            at_risk: at_risk(record, phase, now),
+            targets: None,
+            programs: None,
+            details: None,
+        })
+    }
+
+    /// With all that the provider stated.
+    pub(crate) fn whole(record: &Record, now: Timestamp) -> Option<Self> {
+        let (_, Statement { targets, programs, details, .. }) = record.state.published()?;
+        let view = Self::of(record, now)?;
+        Some(Self { targets: Some(targets), programs: Some(programs), details: Some(details), ..view })
+    }
+
+    /// A controller's answer in a few words.
+    pub(crate) fn ack_words(&self) -> String {
+        match &self.acknowledgement {
+            None => "-".to_owned(),
+            Some(ack) if ack.version == self.version => word(&ack.state),
+            Some(ack) => format!("{} #{} only", word(&ack.state), ack.version),
+        }
+    }
+}
+
+fn at_risk(record: &Record, phase: Phase, now: Timestamp) -> Option<String> {
+    if !record.outbox.is_empty() && now.duration_since(record.changed_at) > UNSENT_AFTER {
+        return Some("its signal could not be sent to the queue yet".to_owned());
+    }
+    if !matches!(phase, Phase::Running | Phase::Upcoming) || record.is_acknowledged() {
+        return None;
+    }
+    let failed = record
+        .ack
+        .as_ref()
+        .is_some_and(|ack| ack.version == record.state.version && ack.state == pipeline::record::AckState::Failed);
+    match record.due {
+        _ if failed => Some("its controller answered that it cannot act".to_owned()),
+        Some(due) if due.told > 0 => Some("not acknowledged; a person was told".to_owned()),
+        Some(due) if due.at <= now => Some("not acknowledged in time".to_owned()),
+        _ => None,
+    }
+}
