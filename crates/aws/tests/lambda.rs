@@ -55,8 +55,9 @@ fn an_answer_has_the_shape_of_payload_format_2() {
 #[test]
 fn one_bad_record_does_not_take_the_others_with_it() {
     let batch = records(&event(SQS)).unwrap();
-    let read: Vec<(&str, &str)> = batch.messages.iter().map(|m| (m.id.as_str(), m.body.as_str())).collect();
-    assert_eq!(read, [("1", r#"{"a":1}"#), ("4", "not JSON")]);
+    let read: Vec<(&str, &str, u32)> =
+        batch.messages.iter().map(|m| (m.id.as_str(), m.body.as_str(), m.receives)).collect();
+    assert_eq!(read, [("1", r#"{"a":1}"#, 3), ("4", "not JSON", 1)]);
     assert_eq!(batch.unreadable, ["2", "3"]);
     // Without a name it could not be reported, and would be deleted.
     assert!(records(&event(r#"{"Records":[{"body":"x"}]}"#)).is_err());

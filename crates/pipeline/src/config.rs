@@ -71,9 +71,17 @@ pub struct Deadlines {
 impl Deadlines {
     /// By when a dispatch that was first heard of at that instant must be acknowledged.
     pub fn due_at(self, start: Timestamp, received_at: Timestamp) -> Timestamp {
-        let before_start = start - SignedDuration::from_secs(i64::from(self.lead_s));
-        let soon = received_at + SignedDuration::from_secs(i64::from(self.immediate_s));
-        before_start.max(soon)
+        self.before(start).max(self.soon_after(received_at))
+    }
+
+    /// By when a dispatch that starts at that instant must be acknowledged, whenever it was heard of.
+    pub fn before(self, start: Timestamp) -> Timestamp {
+        start.saturating_sub(SignedDuration::from_secs(i64::from(self.lead_s))).unwrap_or(Timestamp::MIN)
+    }
+
+    /// By when a dispatch that was first heard of at that instant, and of which no more is known, must be acknowledged.
+    pub fn soon_after(self, received_at: Timestamp) -> Timestamp {
+        received_at.saturating_add(SignedDuration::from_secs(i64::from(self.immediate_s))).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -3,12 +3,13 @@
 use dispatch::Statement;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use providers::Provider;
 
 use crate::{
-    config::Config,
+    config::{Config, Source},
     incident::{Kind, Notice},
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, Pending, PortError},
-    work::{Failed, Message, Task, Trouble, TroubleKind, Work},
+    work::{Failed, Message, Trouble, TroubleKind, Work},
 };
 
 /// Failures in quick succession before a person is told; slow attempts follow.
@@ -62,6 +63,10 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"),
             work: Work::foreign(message, now),
         });
+        if !failed.kind.is_passing() {
+            // From here on it is told of as what it is.
+            self.over(&work, now, "it is put aside".to_owned()).await?;
+        }
         match failed.kind {
             TroubleKind::UnknownEvent => {
                 let notice = Notice::unknown_event(&work.source, &failed.detail, now);
@@ -85,23 +90,27 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
 
     async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
         let Some(trouble) = work.troubles.last().cloned() else { return Ok(()) };
-        let known = match &work.task {
-            Task::Look(look) if work.attempt >= QUICK_ATTEMPTS => self.table.read(&look.subject).await?,
-            _ => None,
+        let known = match work.subject() {
+            Some(subject) => self.table.read(subject).await?,
+            None => None,
         };
         let known = known.as_ref().and_then(|record| record.state.published()).map(|(_, statement)| statement);
         if is_pointless(&work, known.as_ref(), now) {
             let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
             // Nobody else will ever say that the failing is over.
-            let over = Notice::over(Kind::HydrationFailing, &work.source, &work.about(), now, detail.clone());
-            self.outlet.notice(&over, 0).await?;
+            self.over(&work, now, detail.clone()).await?;
             let notice = Notice::happens(Kind::DeadLetter, &work.source, work.about(), now, detail);
             self.deliveries.settled(&work).await?;
             return self.put_aside(&work, &trouble, notice.mailed_as(&work.about())).await;
         }
-        let delay_s = self.delay_s(&work, &trouble, known.as_ref(), now);
+        let deadlines = self.config.deadlines;
+        let delay_s = self.delay_s(&work, &trouble, known.as_ref().map(|known| deadlines.before(known.start)), now);
         let next_at = now + SignedDuration::from_secs(i64::from(delay_s));
-        let pending = Pending { work, next_at };
+        let due_at = self.presses(&work).then(|| match &known {
+            Some(known) => deadlines.due_at(known.start, work.received_at),
+            None => deadlines.soon_after(work.received_at),
+        });
+        let mut pending = Pending { work, next_at };
         let booked = self.deliveries.book(&pending, now).await?;
         if !booked && !has_told(&pending.work) {
             // A later look at the same thing is due already and will see all that this one would.
@@ -112,32 +121,47 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             );
             return Ok(());
         }
-        self.tell(&pending, &trouble).await?;
+        self.tell(&mut pending, &trouble, due_at).await?;
         self.outlet.work(&pending.work, delay_s).await
     }
 
-    async fn tell(&self, Pending { work, next_at }: &Pending, trouble: &Trouble) -> Result<(), PortError> {
+    /// Told is what failed too often, what would be tried again only when the dispatch is due, and what somebody died over.
+    async fn tell(&self, pending: &mut Pending, trouble: &Trouble, due_at: Option<Timestamp>) -> Result<(), PortError> {
+        let Pending { work, next_at } = pending;
         if trouble.kind == TroubleKind::Credentials {
             let detail = format!("{}; {} waits for it", trouble.detail, work.about());
             // As of the failure, not of its handling: meanwhile another dispatch's success may have ended the incident.
             let notice = Notice::happens(Kind::Credentials, &work.source, work.source.clone(), trouble.at, detail);
             self.outlet.notice(&notice.until_over(), 0).await?;
         }
-        if work.attempt < QUICK_ATTEMPTS {
+        let too_late = due_at.is_some_and(|due_at| *next_at > due_at);
+        let died = trouble.kind == TroubleKind::Crash;
+        if work.attempt < QUICK_ATTEMPTS && work.told.is_none() && !too_late && !died {
             return Ok(());
         }
-        let dispatch = match &work.task {
-            Task::Look(look) => Some(look.subject.clone()),
-            Task::Body(_) | Task::Packed(_) => None,
-        };
         let detail = format!("{} (attempt {}; the next at {next_at:.0})", trouble.detail, work.attempt);
-        let notice = Notice::happens(Kind::HydrationFailing, &work.source, work.about(), trouble.at, detail);
-        self.outlet.notice(&notice.gathered_by(work.about()).about_dispatch(dispatch).until_over(), 0).await
+        let notice = failing(work, trouble.at, detail);
+        self.outlet.notice(&notice, 0).await?;
+        work.told = Some(notice.gather);
+        Ok(())
+    }
+
+    /// What a person was told of is over.
+    async fn over(&self, work: &Work, now: Timestamp, detail: String) -> Result<(), PortError> {
+        let Some(told) = &work.told else { return Ok(()) };
+        let over = Notice::over(Kind::HydrationFailing, &work.source, told, now, detail);
+        self.outlet.notice(&over, 0).await
+    }
+
+    /// Whether it may be a dispatch that must be acted on in time; what is not known is.
+    fn presses(&self, work: &Work) -> bool {
+        let source = self.config.sources.get(&work.source);
+        source.and_then(Source::provider).is_none_or(Provider::presses)
     }
 
     /// Full jitter, doubling: a herd that failed together does not come back together. Never past the point where the dispatch
     /// needs it, and never before the provider said.
-    fn delay_s(&self, work: &Work, trouble: &Trouble, known: Option<&Statement>, now: Timestamp) -> u32 {
+    fn delay_s(&self, work: &Work, trouble: &Trouble, needed_at: Option<Timestamp>, now: Timestamp) -> u32 {
         let jittered_s = if work.attempt < QUICK_ATTEMPTS {
             1 + self.world.up_to((1 << work.attempt) - 1)
         } else {
@@ -145,9 +169,8 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             let half_s = (FIRST_SLOW_DELAY_S << doublings).min(MAX_DELAY_S) / 2;
             half_s + self.world.up_to(half_s)
         };
-        let lead = SignedDuration::from_secs(i64::from(self.config.deadlines.lead_s));
-        let needed_in_s = known
-            .map(|known| (known.start - lead).duration_since(now).as_secs())
+        let needed_in_s = needed_at
+            .map(|needed_at| needed_at.duration_since(now).as_secs())
             .and_then(|seconds| u64::try_from(seconds).ok())
             .filter(|seconds| *seconds > 0);
         let delay_s = jittered_s
@@ -158,10 +181,16 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
     }
 }
 
+/// The notice that work cannot be done. All that it turns into is one incident, until somebody says that it is over.
+pub(crate) fn failing(work: &Work, at: Timestamp, detail: String) -> Notice {
+    let notice = Notice::happens(Kind::HydrationFailing, &work.source, work.about(), at, detail);
+    notice.gathered_by(work.incident()).about_dispatch(work.subject().cloned()).until_over()
+}
+
 /// Whether a person was told of it: then it goes on until it can tell that it is over, whatever other attempts there are.
 fn has_told(work: &Work) -> bool {
-    let earlier = work.troubles.iter().rev().skip(1);
-    work.attempt > QUICK_ATTEMPTS || earlier.into_iter().any(|trouble| trouble.kind == TroubleKind::Credentials)
+    let mut earlier = work.troubles.iter().rev().skip(1);
+    work.told.is_some() || earlier.any(|trouble| trouble.kind == TroubleKind::Credentials)
 }
 
 /// Whether nothing that another attempt could bring matters any more.

@@ -33,6 +33,9 @@ pub struct Work {
     /// What went wrong, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<Trouble>,
+    /// The `hydration-failing` incident that a person was told of, by what gathers it: whoever succeeds says that it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     /// What is to be done.
     pub task: Task,
 }
@@ -56,6 +59,9 @@ pub struct Message {
     pub id: String,
     /// JSON, if it is ours.
     pub body: String,
+    /// How often it was handed out, this time included: more than once where whoever had it before died over it, or could not
+    /// pass it on.
+    pub receives: u32,
 }
 
 /// A handled failure on its way to the retrier. What travels in `retries`, beside work that a crash redrove there as it was.
@@ -155,6 +161,7 @@ impl Work {
             received_at,
             attempt: 0,
             troubles: Vec::new(),
+            told: None,
             task,
         };
         // Escaping can double a body; compressing one that fits would only make it unreadable in the console.
@@ -174,6 +181,7 @@ impl Work {
             received_at: now,
             attempt: 0,
             troubles: Vec::new(),
+            told: None,
             task: Task::Body(message.body.clone()),
         }
     }
@@ -184,6 +192,19 @@ impl Work {
             Task::Look(look) => look.subject.to_string(),
             Task::Body(_) | Task::Packed(_) => format!("{}, delivery {}", self.source, self.delivery),
         }
+    }
+
+    /// The dispatch or meter that it is about, where that is known.
+    pub fn subject(&self) -> Option<&Subject> {
+        match &self.task {
+            Task::Look(look) => Some(&look.subject),
+            Task::Body(_) | Task::Packed(_) => None,
+        }
+    }
+
+    /// What gathers its failures into one incident: what a person was told of stays one, whatever it has turned into.
+    pub fn incident(&self) -> String {
+        self.told.clone().unwrap_or_else(|| self.about())
     }
 
     /// Under which name it is put aside: a delivery may end in several looks.

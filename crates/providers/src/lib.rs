@@ -48,6 +48,11 @@ pub trait Provider: Sync {
     /// How it takes the API key; none where nothing is fetched.
     fn key_header(&self) -> Option<KeyHeader>;
 
+    /// Whether what it announces must be acted on in time, so that a person is told by the clock where it cannot be fetched.
+    fn presses(&self) -> bool {
+        true
+    }
+
     /// Whether a body is the provider's registration handshake, to be answered and forgotten.
     fn is_ping(&self, body: &str) -> bool {
         let _ = body;

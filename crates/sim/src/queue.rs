@@ -111,7 +111,8 @@ impl Standard {
                 continue;
             }
             message.visible_at = now + Self::VISIBILITY;
-            batch.push(Message { id: message.id.clone(), body: message.body.clone() });
+            let Queued { id, body, receives, .. } = message.clone();
+            batch.push(Message { id, body, receives });
         }
         (batch, worn_out)
     }
@@ -119,7 +120,7 @@ impl Standard {
     /// Takes out everything that is visible, oldest first.
     pub(crate) fn take(&mut self, now: Timestamp) -> Vec<Message> {
         let visible = self.messages.extract_if(.., |message| message.visible_at <= now);
-        visible.map(|message| Message { id: message.id, body: message.body }).collect()
+        visible.map(|Queued { id, body, receives, .. }| Message { id, body, receives: receives + 1 }).collect()
     }
 
     /// Puts in what another queue redrives: it keeps its id and starts to count anew.

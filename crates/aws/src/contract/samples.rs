@@ -78,6 +78,7 @@ pub(super) fn work(delivery: &str, task: Task, now: Timestamp) -> Work {
         received_at: now,
         attempt: 0,
         troubles: Vec::new(),
+        told: None,
         task,
     }
 }

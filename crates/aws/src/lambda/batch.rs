@@ -31,6 +31,15 @@ struct Named {
 #[derive(Deserialize)]
 struct Bodied {
     body: String,
+    #[serde(default)]
+    attributes: serde_json::Value,
+}
+
+impl Bodied {
+    /// As often as SQS says; the first time where it does not say.
+    fn receives(&self) -> u32 {
+        self.attributes["ApproximateReceiveCount"].as_str().and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
 }
 
 /// Whether an event is a batch.
@@ -46,7 +55,10 @@ pub fn records(event: &RawValue) -> Result<Batch, Error> {
         // Without its name a message cannot be reported: only failing the batch keeps it from being deleted.
         let Named { message_id } = serde_json::from_str(record.get()).map_err(|_| "a record has no messageId")?;
         match serde_json::from_str(record.get()) {
-            Ok(Bodied { body }) => batch.messages.push(Message { id: message_id, body }),
+            Ok(bodied) => {
+                let receives = bodied.receives();
+                batch.messages.push(Message { id: message_id, body: bodied.body, receives });
+            }
             Err(_) => batch.unreadable.push(message_id),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Source},
     incident::{Kind, Notice},
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
-    retry::QUICK_ATTEMPTS,
+    retry::failing,
     work::{Failed, Message, Task, Trouble, TroubleKind, Work},
 };
 
@@ -78,7 +78,12 @@ where
 {
     /// Handles a batch; returns the ids of the messages that nobody took care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
-        let mut items: Vec<Item> = messages.into_iter().map(|message| self.read(message)).collect();
+        let mut told = self.tell_seen_again(&messages).await;
+        let read = messages.into_iter().map(|message| {
+            let told = told.remove(&message.id);
+            self.read(message, told)
+        });
+        let mut items: Vec<Item> = read.collect();
         self.tell_all(&mut items).await;
         self.fan_out(&mut items).await;
         self.look_up(&mut items).await;
@@ -87,15 +92,39 @@ where
         ends.into_iter().flatten().collect()
     }
 
-    /// Phase 1: what the body says.
-    fn read(&self, message: Message) -> Item {
+    /// What comes a second time lay for minutes in the hands of somebody who died over it, was not let in, or could not pass it
+    /// on: a person is told before anything else is done with it, since this time may end no better. Returns the incidents, by
+    /// the messages' ids.
+    async fn tell_seen_again(&self, messages: &[Message]) -> BTreeMap<String, String> {
         let now = self.world.now();
-        let Ok(work) = serde_json::from_str::<Work>(&message.body) else {
+        let tell = messages.iter().filter(|message| message.receives > 1).map(|message| async move {
+            let work = serde_json::from_str::<Work>(&message.body).ok()?;
+            let detail = format!(
+                "it was handed out {} times by now: whoever had it before died over it, was not let in, or could not pass it on",
+                message.receives
+            );
+            let notice = failing(&work, now, detail);
+            match self.outlet.notice(&notice, 0).await {
+                Ok(()) => Some((message.id.clone(), notice.gather)),
+                Err(error) => {
+                    tracing::error!(delivery.id = work.delivery, %error, "nobody is told yet that it comes again");
+                    None
+                }
+            }
+        });
+        join_all(tell).await.into_iter().flatten().collect()
+    }
+
+    /// Phase 1: what the body says.
+    fn read(&self, message: Message, told: Option<String>) -> Item {
+        let now = self.world.now();
+        let Ok(mut work) = serde_json::from_str::<Work>(&message.body) else {
             // Nothing that we sent: kept as it is, under the name of nobody.
             let work = Work::foreign(&message, now);
             let trouble = Some(Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"));
             return Item { message: message.id, work, source: None, reading: Reading::default(), trouble };
         };
+        work.told = work.told.or(told);
         let source = self.bind(&work.source);
         let read = match &source {
             None => Err(Trouble::new(TroubleKind::Config, now, "the configuration does not know the source any more")),
@@ -119,7 +148,8 @@ where
             let looks = std::mem::take(&mut item.reading.looks);
             let work = &item.work;
             let sent = looks.into_iter().map(|look| async move {
-                let work = Work { task: Task::Look(look), ..work.clone() };
+                // What was told of the delivery is over once all of them are passed on.
+                let work = Work { task: Task::Look(look), told: None, ..work.clone() };
                 self.outlet.work(&work, 0).await
             });
             let sent: Vec<Result<(), PortError>> = stream::iter(sent).buffer_unordered(AT_ONCE).collect().await;
@@ -218,7 +248,9 @@ where
     async fn tell(&self, item: &mut Item) {
         let now = self.world.now();
         let findings = std::mem::take(&mut item.reading.findings);
-        let keep = |kind, detail: String| Failed { failed: Trouble::new(kind, now, detail), work: item.work.clone() };
+        // What is told of the work goes on with it; a copy is kept of what it could not read.
+        let work = Work { told: None, ..item.work.clone() };
+        let keep = |kind, detail: String| Failed { failed: Trouble::new(kind, now, detail), work: work.clone() };
         let mut unreadable: Vec<String> = Vec::new();
         let mut told = Ok(());
         for finding in findings {
@@ -243,15 +275,14 @@ where
 
     /// A success after failures ends the incident that they opened.
     async fn succeeded(&self, work: &Work) -> Result<(), PortError> {
-        if work.attempt == 0 {
-            return Ok(());
+        if work.attempt > 0 {
+            self.deliveries.settled(work).await?;
         }
-        self.deliveries.settled(work).await?;
         let now = self.world.now();
         let detail = format!("it worked at attempt {}", work.attempt + 1);
         let over = |kind, gather: &str| Notice::over(kind, &work.source, gather, now, detail.clone());
-        if work.attempt >= QUICK_ATTEMPTS {
-            self.outlet.notice(&over(Kind::HydrationFailing, &work.about()), 0).await?;
+        if let Some(told) = &work.told {
+            self.outlet.notice(&over(Kind::HydrationFailing, told), 0).await?;
         }
         if work.troubles.iter().any(|trouble| trouble.kind == TroubleKind::Credentials) {
             self.outlet.notice(&over(Kind::Credentials, &work.source), 0).await?;

@@ -11,4 +11,5 @@ mod messages;
 mod oddities;
 mod receive;
 mod retry;
+mod telling;
 mod walk;

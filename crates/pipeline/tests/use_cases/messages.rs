@@ -27,6 +27,7 @@ fn work(task: Task) -> Work {
         received_at: AT,
         attempt: 0,
         troubles: Vec::new(),
+        told: Some("voltus-prod, delivery d-1".to_owned()),
         task,
     };
     work.after(trouble)

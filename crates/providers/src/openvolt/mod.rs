@@ -42,6 +42,11 @@ impl Provider for Openvolt {
         Some(KeyHeader { name: "x-api-key", prefix: "" })
     }
 
+    /// Readings of the past.
+    fn presses(&self) -> bool {
+        false
+    }
+
     fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Reading, Unreadable> {
         let body = json(body)?;
         let envelope = Envelope::read(&body)?;
