@@ -12,7 +12,7 @@ use crate::{
     client::Access,
     http::{self, HttpApi, HttpApiError, Limits},
     secrets::AwsKeys,
-    sqs::QueueUrls,
+    sqs::{QueueUrls, WatchedUrls},
 };
 
 /// The configuration, one line of JSON.
@@ -63,6 +63,10 @@ pub enum Queue {
     Alerts,
     /// `signals`.
     Signals,
+    /// The dead letters of `retries`.
+    RetriesDead,
+    /// The dead letters of `alerts`.
+    AlertsDead,
 }
 
 /// Where a table's name stands.
@@ -126,6 +130,15 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// The URLs of the queues that gridbell watches of itself.
+    pub fn watched_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
+        Ok(WatchedUrls {
+            deliveries: self.queue(Queue::Deliveries)?,
+            retries_dead: self.queue(Queue::RetriesDead)?,
+            alerts_dead: self.queue(Queue::AlertsDead)?,
+        })
+    }
+
     /// A queue's URL.
     pub fn queue(&self, queue: Queue) -> Result<String, EnvironmentError> {
         let name = match queue {
@@ -133,6 +146,8 @@ impl<'a> Environment<'a> {
             Queue::Retries => "GRIDBELL_RETRIES_QUEUE_URL",
             Queue::Alerts => "GRIDBELL_ALERTS_QUEUE_URL",
             Queue::Signals => "GRIDBELL_SIGNALS_QUEUE_URL",
+            Queue::RetriesDead => "GRIDBELL_RETRIES_DEAD_QUEUE_URL",
+            Queue::AlertsDead => "GRIDBELL_ALERTS_DEAD_QUEUE_URL",
         };
         let url = self.required(name)?;
         http_url(name, &url)?;

@@ -1,7 +1,8 @@
 //! The retrier function: failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP API.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::{acknowledge::Acknowledge, retry::Retry, sweep::Sweep, watch::Watch};
+use futures_util::future::join3;
+use pipeline::{acknowledge::Acknowledge, pulse::Pulse, retry::Retry, sweep::Sweep, watch::Watch};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -10,7 +11,7 @@ use crate::{
     dynamo::{DeliveriesTable, DispatchesTable},
     environment::{Queue, Table},
     lambda::{self, ApiRequest, ApiResponse, Error, batch},
-    sqs::{InnerQueues, SignalsQueue},
+    sqs::{InnerQueues, SignalsQueue, WatchedQueues},
     world::World,
 };
 
@@ -57,7 +58,7 @@ impl Call {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, table, stream, deliveries, outlet) = lambda::cold_start(|environment| {
+    let (config, table, stream, deliveries, outlet, queues) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
             environment.config()?,
@@ -65,26 +66,30 @@ pub async fn run() -> Result<(), Error> {
             SignalsQueue::new(&aws, environment.queue(Queue::Signals)?),
             DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
             InnerQueues::new(&aws, environment.inner_queues()?),
+            WatchedQueues::new(&aws, environment.watched_queues()?),
         ))
     })?;
     let retry = &Retry { config: &config, table: &table, deliveries: &deliveries, outlet: &outlet, world: &World };
     let sweep = &Sweep { table: &table, stream: &stream, world: &World };
     let watch = &Watch { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
+    let pulse = &Pulse { health: &deliveries, queues: &queues, outlet: &outlet, world: &World };
     let acknowledge = &Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
     lambda::serve(|event: Box<RawValue>| async move {
         match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
             Call::Batch => {
                 let answer = batch::handle(&event, async |messages| {
-                    let (failures, mut failed) = watch.batch(messages).await;
+                    let (messages, mut failed) = pulse.batch(messages).await;
+                    let (failures, left) = watch.batch(messages).await;
+                    failed.extend(left);
                     failed.extend(retry.batch(failures).await);
                     failed
                 });
                 answer.await.map(Response::Batch)
             }
             Call::Sweep => {
-                // A deadline must not wait for a debt that cannot be paid.
-                let armed = watch.arm_due().await;
-                let swept = sweep.run().await?;
+                // Neither waits for another that fails.
+                let (armed, pulse, swept) = join3(watch.arm_due(), pulse.minute(), sweep.run()).await;
+                let swept = swept?;
                 tracing::info!(
                     sweep.owing = swept.owing,
                     sweep.sent = swept.sent,
@@ -93,6 +98,7 @@ pub async fn run() -> Result<(), Error> {
                     "sweep"
                 );
                 armed?;
+                pulse?;
                 Ok(Response::Swept { owing: swept.owing, sent: swept.sent, failed: swept.failed })
             }
             Call::Request(request) => {

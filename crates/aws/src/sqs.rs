@@ -11,7 +11,8 @@ use dispatch::{Signal, fifo_id};
 use futures_util::future::join_all;
 use pipeline::{
     incident::Notice,
-    ports::{Backlog, Intake, Outlet, PortError, SignalStream},
+    ports::{Backlog, Depths, Intake, Outlet, PortError, SignalStream, Watched},
+    pulse::{Inquiry, Probe},
     work::{Check, Failed, Work},
 };
 use serde::Serialize;
@@ -58,6 +59,24 @@ pub struct QueueUrls {
     pub alerts: Option<String>,
 }
 
+/// The queues that gridbell watches of itself.
+#[derive(Debug, Clone)]
+pub struct WatchedQueues {
+    client: Client,
+    urls: WatchedUrls,
+}
+
+/// Where the watched queues are.
+#[derive(Debug, Clone)]
+pub struct WatchedUrls {
+    /// `deliveries`.
+    pub deliveries: String,
+    /// The dead letters of `retries`.
+    pub retries_dead: String,
+    /// The dead letters of `alerts`.
+    pub alerts_dead: String,
+}
+
 /// The FIFO queue `signals`.
 #[derive(Debug, Clone)]
 pub struct SignalsQueue {
@@ -90,6 +109,13 @@ impl InnerQueues {
         let url = url.ok_or_else(|| broken("this function has no URL of the queue".to_owned()))?;
         let json = serde_json::to_string(message).map_err(|error| broken(error.to_string()))?;
         send(&self.client, (port, url), &json, delay_s).await
+    }
+}
+
+impl WatchedQueues {
+    /// The queues with those URLs.
+    pub fn new(aws: &SdkConfig, urls: WatchedUrls) -> Self {
+        Self { client: Client::new(aws), urls }
     }
 }
 
@@ -134,6 +160,14 @@ impl Outlet for InnerQueues {
         join_all(sends).await.into_iter().collect()
     }
 
+    async fn probe(&self, probe: Probe, delay_s: u32) -> Result<(), PortError> {
+        self.send(("deliveries", self.urls.deliveries.as_ref()), &probe, delay_s).await
+    }
+
+    async fn inquiry(&self, inquiry: Inquiry, delay_s: u32) -> Result<(), PortError> {
+        self.send(("retries", self.urls.retries.as_ref()), &inquiry, delay_s).await
+    }
+
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
         self.send(("alerts", self.urls.alerts.as_ref()), notice, delay_s).await
     }
@@ -150,17 +184,34 @@ impl SignalStream for SignalsQueue {
     }
 
     async fn backlog(&self) -> Result<Backlog, PortError> {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
-        let request = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
-        let answer = Box::pin(request.send()).await.map_err(|error| unavailable("signals", error))?;
-        let [waiting, in_hand] = names.map(|name| {
-            let count = answer.attributes().and_then(|attributes| attributes.get(&name));
-            count.and_then(|count| count.parse().ok()).unwrap_or_default()
-        });
-        Ok(Backlog { waiting, in_hand })
+        backlog(&self.client, ("signals", &self.url)).await
+    }
+}
+
+impl Depths for WatchedQueues {
+    async fn depth(&self, queue: Watched) -> Result<Backlog, PortError> {
+        let url = match queue {
+            Watched::Deliveries => &self.urls.deliveries,
+            Watched::RetriesDead => &self.urls.retries_dead,
+            Watched::AlertsDead => &self.urls.alerts_dead,
+        };
+        backlog(&self.client, (queue.as_str(), url)).await
+    }
+}
+
+async fn backlog(client: &Client, (port, url): (&'static str, &str)) -> Result<Backlog, PortError> {
+    let names =
+        [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
+    let request = client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+    let answer = Box::pin(request.send()).await.map_err(|error| unavailable(port, error))?;
+    let [waiting, in_hand] = names.map(|name| {
+        let count = answer.attributes().and_then(|attributes| attributes.get(&name));
+        count.and_then(|count| count.parse().ok())
+    });
+    // Nothing said is not nothing there.
+    match (waiting, in_hand) {
+        (Some(waiting), Some(in_hand)) => Ok(Backlog { waiting, in_hand }),
+        _ => Err(PortError::Unavailable { port, reason: "the answer holds no counts".to_owned() }),
     }
 }
 

@@ -24,9 +24,13 @@ async fn the_adapters_keep_the_contract_of_the_ports() {
     let deliveries = DeliveriesTable::new(&aws, &resources.deliveries);
     contract::bookings(&deliveries).await;
     contract::quarantine(&deliveries).await;
+    contract::health(&deliveries).await;
     contract::incidents(&IncidentsTable::new(&aws, &resources.alerts)).await;
     contract::messages(&aws, &resources).await;
     contract::delays(&aws, &resources).await;
+    // A queue of its own: what the others delayed lies in theirs.
+    let fresh = Resources::create(&aws, &format!("contract-{}", World.unique())).await;
+    contract::depths(&aws, &fresh).await;
     contract::fifo(&aws, &resources).await;
     contract::verify_sender(&aws, "gridbell@example.com").await;
     contract::mail(&aws, "gridbell@example.com", "grid-duty@example.com").await;

@@ -27,6 +27,10 @@ fn a_whole_file_is_read() {
     assert_eq!(voltus.api_key, Some(Reference::Ssm("/gridbell/voltus-prod".to_owned())));
     assert_eq!(config.sources["leap-staging"].tokens.len(), 2);
     assert_eq!(config.deadlines.lead_s, 600);
+    let own = config.deadlines.but(voltus.deadlines);
+    assert_eq!((own.lead_s, own.immediate_s, own.acknowledge), (1_800, 60, false));
+    let fast = own.but(voltus.programs["Fast Response"]);
+    assert_eq!((fast.lead_s, fast.immediate_s, fast.acknowledge), (1_800, 30, true));
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn a_source() {
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\n  tokn = 1",
-            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token",
+            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token, deadlines",
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\nenvironment = 'test'",
@@ -238,6 +242,47 @@ fn deadlines_and_contacts() {
             "gridbell.toml:5:8: contacts.from: not a mail address; write one plain address, \"grid-duty@example.com\"",
         ),
     ]);
+}
+
+#[test]
+fn a_sources_own_deadlines() {
+    let own = |rest: &str| format!("{NVGRID}[sources.n.deadlines]\n{rest}");
+    let program = |rest: &str| own(&format!("[sources.n.deadlines.programs.\"A Program\"]\n{rest}"));
+    check(&[
+        (
+            &own("lead = 'soon'"),
+            "gridbell.toml:4:8: sources.n.deadlines.lead: not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h",
+        ),
+        (
+            &own("leed = '1m'"),
+            "gridbell.toml:4:1: sources.n.deadlines.leed: unknown key; known here: lead, immediate, acknowledge, programs",
+        ),
+        (
+            &own("programs = 'A Program'"),
+            "gridbell.toml:4:12: sources.n.deadlines.programs: a string where a table belongs",
+        ),
+        (
+            &program("acknowledge = 'yes'"),
+            "gridbell.toml:5:15: sources.n.deadlines.programs.A Program.acknowledge: a string where true or false belongs",
+        ),
+        (
+            &program("programs = {}"),
+            "gridbell.toml:5:1: sources.n.deadlines.programs.A Program.programs: unknown key; known here: lead, immediate, acknowledge",
+        ),
+    ]);
+    let json = |text: &str| {
+        let json = Config::parse("f", text).expect("good").functions_json().expect("json");
+        pipeline::config::Config::parse(&json).expect("the functions read it");
+        serde_json::from_str::<serde_json::Value>(&json).expect("JSON")["sources"]["n"].take()
+    };
+    let text = program("acknowledge = true").replace("deadlines]\n", "deadlines]\nimmediate = '30s'\n");
+    let n = json(&text);
+    assert_eq!(n["deadlines"], serde_json::json!({"lead_s": 600, "immediate_s": 30, "acknowledge": false}));
+    assert_eq!(
+        n["programs"],
+        serde_json::json!({"A Program": {"lead_s": 600, "immediate_s": 30, "acknowledge": true}})
+    );
+    assert!(json(NVGRID).get("deadlines").is_none(), "what is as everywhere takes no room");
 }
 
 #[test]

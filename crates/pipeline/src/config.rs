@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::Origin;
+use dispatch::{Origin, Program};
 use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,12 @@ pub struct Source {
     pub api_key: Option<String>,
     /// Hashes of the tokens that are valid now.
     pub tokens: Vec<TokenHash>,
+    /// By when its dispatches must be acknowledged, where that is not as everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadlines: Option<Deadlines>,
+    /// The same for dispatches of a program, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, Deadlines>,
 }
 
 /// Whether a source's dispatches are real.
@@ -82,6 +88,18 @@ impl Deadlines {
     /// By when a dispatch that was first heard of at that instant, and of which no more is known, must be acknowledged.
     pub fn soon_after(self, received_at: Timestamp) -> Timestamp {
         received_at.saturating_add(SignedDuration::from_secs(i64::from(self.immediate_s))).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Deadlines {
+    /// What satisfies both.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        Self {
+            lead_s: self.lead_s.max(other.lead_s),
+            immediate_s: self.immediate_s.min(other.immediate_s),
+            acknowledge: self.acknowledge || other.acknowledge,
+        }
     }
 }
 
@@ -135,6 +153,16 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// By when a dispatch of that source must be acknowledged. One of several programs must satisfy each of them; programs that
+    /// are not named, and none, are as the source has it.
+    pub fn deadlines_for(&self, source: &str, programs: &[Program]) -> Deadlines {
+        let source = self.sources.get(source);
+        let usual = source.and_then(|source| source.deadlines).unwrap_or(self.deadlines);
+        let of = |program: &Program| source?.programs.get(program.name.as_deref()?).copied();
+        let each = programs.iter().map(|program| of(program).unwrap_or(usual));
+        each.reduce(Deadlines::strictest).unwrap_or(usual)
     }
 
     /// A source with what the domain calls it.

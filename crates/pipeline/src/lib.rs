@@ -14,6 +14,7 @@ pub mod acknowledge;
 pub mod alert;
 pub mod hydrate;
 pub mod mail;
+pub mod pulse;
 pub mod receive;
 pub mod retry;
 pub mod sweep;

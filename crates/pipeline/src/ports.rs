@@ -8,6 +8,8 @@
     reason = "the callers are generic: whether a future is Send shows where the types are known"
 )]
 
+use std::{collections::BTreeMap, fmt};
+
 use dispatch::{Signal, Subject};
 use jiff::Timestamp;
 use providers::Ask;
@@ -16,6 +18,7 @@ use crate::{
     config::Source,
     incident::{Incident, Notice},
     mail::Mail,
+    pulse::{Inquiry, Probe},
     record::Record,
     work::{Check, Failed, Trouble, Work},
 };
@@ -69,6 +72,10 @@ pub trait Outlet {
     async fn failed(&self, failed: &Failed) -> Result<(), PortError>;
     /// Deadlines for the retrier, each after a delay of at most 900 s.
     async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError>;
+    /// A probe for the hydrator, after a delay of at most 900 s.
+    async fn probe(&self, probe: Probe, delay_s: u32) -> Result<(), PortError>;
+    /// For the retrier, whether it was answered, after a delay of at most 900 s.
+    async fn inquiry(&self, inquiry: Inquiry, delay_s: u32) -> Result<(), PortError>;
     /// A notice for the alerter, after a delay of at most 900 s.
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError>;
 }
@@ -81,7 +88,7 @@ pub trait SignalStream {
     async fn backlog(&self) -> Result<Backlog, PortError>;
 }
 
-/// What lies in the queue of signals.
+/// What lies in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Nobody has read them yet.
@@ -134,6 +141,76 @@ pub trait Deliveries {
     async fn settled(&self, work: &Work) -> Result<(), PortError>;
     /// Puts work aside under [`Work::kept_as`] with its raw body, whatever its size, to be replayed after a mend.
     async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError>;
+}
+
+/// What gridbell watches of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watched {
+    /// The queue `deliveries`: whether the hydrator reads it.
+    Deliveries,
+    /// The dead letters of `retries`: whether there are any.
+    RetriesDead,
+    /// The dead letters of `alerts`: whether there are any.
+    AlertsDead,
+}
+
+impl Watched {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Deliveries, Self::RetriesDead, Self::AlertsDead];
+
+    /// The queue's name, as `stack.json` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deliveries => "deliveries",
+            Self::RetriesDead => "retries_dead",
+            Self::AlertsDead => "alerts_dead",
+        }
+    }
+}
+
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What gridbell knows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// The latest probe that the hydrator answered, by the instant that it bears.
+    pub answered: Option<Timestamp>,
+    /// What a person was told of and nobody has called over, and since when; of `deliveries` the first probe that was lost.
+    pub told: BTreeMap<Watched, Timestamp>,
+}
+
+impl Vitals {
+    /// Whether that probe was answered, or a later one.
+    pub fn answers(&self, probe_at: Timestamp) -> bool {
+        self.answered.is_some_and(|answered| answered >= probe_at)
+    }
+
+    /// Since when a person has been told of it.
+    pub fn told(&self, of: Watched) -> Option<Timestamp> {
+        self.told.get(&of).copied()
+    }
+}
+
+/// What gridbell knows of itself, in the table `deliveries` under a key that no delivery bears.
+pub trait Health {
+    /// Notes an answered probe. An older one never replaces a newer one.
+    async fn answered(&self, probe_at: Timestamp) -> Result<(), PortError>;
+    /// What is known, read consistently.
+    async fn vitals(&self) -> Result<Vitals, PortError>;
+    /// Notes that a person is being told of it, unless that is noted already.
+    async fn told(&self, of: Watched, since: Timestamp) -> Result<(), PortError>;
+    /// Forgets what was noted with that instant.
+    async fn over(&self, of: Watched, since: Timestamp) -> Result<(), PortError>;
+}
+
+/// How much lies in the inner queues.
+pub trait Depths {
+    /// How many messages wait, and how many somebody has in hand; both roughly, the delayed ones not counted.
+    async fn depth(&self, queue: Watched) -> Result<Backlog, PortError>;
 }
 
 /// A request to a provider that brought nothing.

@@ -103,7 +103,8 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             self.deliveries.settled(&work).await?;
             return self.put_aside(&work, &trouble, notice.mailed_as(&work.about())).await;
         }
-        let deadlines = self.config.deadlines;
+        let programs = known.as_ref().map_or(&[][..], |known| &known.programs);
+        let deadlines = self.config.deadlines_for(&work.source, programs);
         let delay_s = self.delay_s(&work, &trouble, known.as_ref().map(|known| deadlines.before(known.start)), now);
         let next_at = now + SignedDuration::from_secs(i64::from(delay_s));
         let due_at = self.presses(&work).then(|| match &known {

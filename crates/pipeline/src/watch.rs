@@ -102,7 +102,8 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             let Some(record) = self.table.read(subject).await? else { return Ok(()) };
             let (Some(due), Some((status, statement))) = (record.due, record.state.published()) else { return Ok(()) };
             let now = self.world.now();
-            let next = match self.look(&record, due, status, unread).await? {
+            let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
+            let next = match self.look(&record, due, (status, acknowledge), unread).await? {
                 Found::Early(at) => return self.again(Check::dispatch(subject.clone()), hop_s(at, now)).await,
                 Found::Suspect(waiting) => {
                     let check = Check { unread: Some(waiting), ..Check::dispatch(subject.clone()) };
@@ -134,14 +135,20 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         })
     }
 
-    async fn look(&self, record: &Record, due: Due, status: Status, unread: Option<u64>) -> Result<Found, PortError> {
+    async fn look(
+        &self,
+        record: &Record,
+        due: Due,
+        (status, acknowledge): (Status, bool),
+        unread: Option<u64>,
+    ) -> Result<Found, PortError> {
         if status != Status::Scheduled {
             return Ok(Found::Fine("the dispatch is no longer on"));
         }
         if record.is_acknowledged() {
             return Ok(Found::Fine("the controller acknowledged it"));
         }
-        let backlog = if self.config.deadlines.acknowledge { None } else { Some(self.stream.backlog().await?) };
+        let backlog = if acknowledge { None } else { Some(self.stream.backlog().await?) };
         let sent = record.outbox.is_empty();
         if let Some(backlog) = backlog
             && sent

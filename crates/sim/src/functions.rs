@@ -4,6 +4,7 @@ use pipeline::{
     acknowledge::Acknowledge,
     alert::Alert,
     hydrate::Hydrate,
+    pulse::Pulse,
     receive::{Answer, Incoming, Receive},
     retry::Retry,
     sweep::{Sweep, Swept},
@@ -78,10 +79,16 @@ impl Invocation<'_> {
 
     pub(crate) async fn retry(&self, messages: Vec<Message>) -> Vec<String> {
         let config = &self.world.config;
+        let (messages, mut failed) = self.pulse().batch(messages).await;
         let watch = Watch { config, table: self, stream: self, outlet: self, world: self };
-        let (failures, mut failed) = watch.batch(messages).await;
+        let (failures, left) = watch.batch(messages).await;
+        failed.extend(left);
         failed.extend(Retry { config, table: self, deliveries: self, outlet: self, world: self }.batch(failures).await);
         failed
+    }
+
+    fn pulse(&self) -> Pulse<'_, Self, Self, Self, Self> {
+        Pulse { health: self, queues: self, outlet: self, world: self }
     }
 
     pub(crate) async fn acknowledge(&self, token: &str, body: &[u8]) -> Answer {
@@ -94,6 +101,9 @@ impl Invocation<'_> {
         let watch = Watch { config, table: self, stream: self, outlet: self, world: self };
         // A sweep that could not even begin is made up for a minute later.
         let _ = watch.arm_due().await;
+        if self.world.with(|state| state.has_pulse) {
+            let _ = self.pulse().minute().await;
+        }
         Sweep { table: self, stream: self, world: self }.run().await.unwrap_or_default()
     }
 

@@ -9,9 +9,10 @@ use pipeline::{
     incident::{Incident, Notice},
     mail::Mail,
     ports::{
-        Backlog, Chance, Clock, Deliveries, Dispatches, FetchError, Incidents, Intake, Mailer, Outlet, Pending,
-        PortError, ProviderApi, SignalStream, WriteError,
+        Backlog, Chance, Clock, Deliveries, Depths, Dispatches, FetchError, Health, Incidents, Intake, Mailer, Outlet,
+        Pending, PortError, ProviderApi, SignalStream, Vitals, Watched, WriteError,
     },
+    pulse::{Inquiry, Probe},
     record::Record,
     work::{Check, Failed, Trouble, Work},
 };
@@ -82,6 +83,14 @@ impl Outlet for Invocation<'_> {
             self.send("outlet.checks", Inner::Retries, &json("outlet.checks", check)?, *delay_s).await?;
         }
         Ok(())
+    }
+
+    async fn probe(&self, probe: Probe, delay_s: u32) -> Result<(), PortError> {
+        self.send("outlet.probe", Inner::Deliveries, &json("outlet.probe", &probe)?, delay_s).await
+    }
+
+    async fn inquiry(&self, inquiry: Inquiry, delay_s: u32) -> Result<(), PortError> {
+        self.send("outlet.inquiry", Inner::Retries, &json("outlet.inquiry", &inquiry)?, delay_s).await
     }
 
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
@@ -201,6 +210,45 @@ impl Deliveries for Invocation<'_> {
         let kept = Kept { work: work.clone(), reason: reason.detail.clone() };
         self.call("deliveries.quarantine", |state| {
             state.kept.insert(work.kept_as(), kept.clone());
+        })
+        .await
+    }
+}
+
+impl Health for Invocation<'_> {
+    async fn answered(&self, probe_at: Timestamp) -> Result<(), PortError> {
+        self.call("health.answered", |state| {
+            state.vitals.answered = state.vitals.answered.max(Some(probe_at));
+        })
+        .await
+    }
+
+    async fn vitals(&self) -> Result<Vitals, PortError> {
+        self.call("health.vitals", |state| state.vitals.clone()).await
+    }
+
+    async fn told(&self, of: Watched, since: Timestamp) -> Result<(), PortError> {
+        self.call("health.told", |state| {
+            state.vitals.told.entry(of).or_insert(since);
+        })
+        .await
+    }
+
+    async fn over(&self, of: Watched, since: Timestamp) -> Result<(), PortError> {
+        self.call("health.over", |state| state.vitals.told.retain(|told, at| *told != of || *at != since)).await
+    }
+}
+
+impl Depths for Invocation<'_> {
+    async fn depth(&self, queue: Watched) -> Result<Backlog, PortError> {
+        let inner = match queue {
+            Watched::Deliveries => Inner::Deliveries,
+            Watched::RetriesDead => Inner::RetriesDead,
+            Watched::AlertsDead => Inner::AlertsDead,
+        };
+        self.call("queues.depth", |state| {
+            let now = state.now;
+            state.queue(inner).backlog(now)
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! A standard queue: delay, visibility, receive counts and redrive, in no order that anybody may rely on.
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::work::Message;
+use pipeline::{ports::Backlog, work::Message};
 
 use crate::Seed;
 
@@ -94,6 +94,16 @@ impl Standard {
     /// When the next message can be received, be it now or later.
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
         self.messages.iter().map(|message| message.visible_at).min()
+    }
+
+    /// What waits, and what somebody has in hand; what was never handed out and is not visible yet is neither.
+    pub(crate) fn backlog(&self, now: Timestamp) -> Backlog {
+        let count =
+            |is: fn(&Queued, Timestamp) -> bool| self.messages.iter().filter(|message| is(message, now)).count() as u64;
+        Backlog {
+            waiting: count(|message, now| message.visible_at <= now),
+            in_hand: count(|message, now| message.visible_at > now && message.receives > 0),
+        }
     }
 
     /// Hands out a batch of what is visible, in the seed's order, and the messages that were received too often.

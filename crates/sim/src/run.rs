@@ -202,6 +202,9 @@ fn stuck(function: Function) -> ! {
 
 impl State {
     fn receive(&mut self, queue: Inner) -> Option<Vec<Message>> {
+        if !self.reads(queue) {
+            return None;
+        }
         let now = self.now;
         let Self { seed, queues, .. } = self;
         let (batch, worn_out) = queues.entry(queue).or_default().receive(now, seed);
@@ -213,12 +216,17 @@ impl State {
         (!batch.is_empty()).then_some(batch)
     }
 
+    /// Whether somebody reads the queue.
+    fn reads(&self, queue: Inner) -> bool {
+        Function::of(queue).is_some_and(|function| !self.stopped.contains(&function))
+    }
+
     fn owes(&self) -> bool {
         self.dispatches.all().iter().any(|record| !record.outbox.is_empty())
     }
 
     fn sweep_is_due(&mut self) -> bool {
-        let due = self.now >= self.next_sweep;
+        let due = self.now >= self.next_sweep && !self.stopped.contains(&Function::Sweeper);
         while self.now >= self.next_sweep {
             self.next_sweep += SWEEP_EVERY;
         }
@@ -227,10 +235,11 @@ impl State {
 
     /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed or arms a deadline.
     fn next_at(&mut self) -> Option<Timestamp> {
-        let owing = self.owes().then_some(self.next_sweep);
+        let owing = (self.owes() || self.has_pulse).then_some(self.next_sweep);
         let due = self.dispatches.all().into_iter().filter_map(|record| record.due).map(|due| due.at).min();
         let arming = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
-        let queues = Inner::READ.map(|queue| self.queues.get(&queue).and_then(Standard::next_at));
+        let queues =
+            Inner::READ.map(|queue| self.queues.get(&queue).filter(|_| self.reads(queue)).and_then(Standard::next_at));
         queues.into_iter().chain([owing, arming]).flatten().min()
     }
 

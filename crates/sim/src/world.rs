@@ -6,11 +6,11 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, incident::Incident, mail::Mail, record::Record, work::Message};
+use pipeline::{config::Config, incident::Incident, mail::Mail, ports::Vitals, record::Record, work::Message};
 
 use crate::{
-    Booking, Call, Controller, Fetch, Fifo, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times, Toxic,
-    fault::Faults, provider::Scripts,
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times,
+    Toxic, fault::Faults, provider::Scripts,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -41,6 +41,11 @@ pub(crate) struct State {
     pub(crate) kept: BTreeMap<String, Kept>,
     pub(crate) mails: Vec<(Timestamp, Mail)>,
     pub(crate) providers: Scripts,
+    pub(crate) vitals: Vitals,
+    /// Functions that nobody runs.
+    pub(crate) stopped: Vec<Function>,
+    /// Whether each sweep takes the pulse.
+    pub(crate) has_pulse: bool,
     pub(crate) next_sweep: Timestamp,
 }
 
@@ -85,6 +90,9 @@ impl World {
             kept: BTreeMap::new(),
             mails: Vec::new(),
             providers: Scripts::default(),
+            vitals: Vitals::default(),
+            stopped: Vec::new(),
+            has_pulse: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
         };
         Self { config, state: RefCell::new(state) }
@@ -128,6 +136,22 @@ impl World {
     /// From here on nothing goes wrong.
     pub fn heal(&self) {
         self.with(|state| state.faults.heal());
+    }
+
+    /// Nobody runs that function any more: its queue is not read, its schedule does not come round.
+    pub fn stop(&self, function: Function) {
+        self.with(|state| state.stopped.push(function));
+    }
+
+    /// The function runs again.
+    pub fn start(&self, function: Function) {
+        self.with(|state| state.stopped.retain(|stopped| *stopped != function));
+    }
+
+    /// From here on each sweep takes the pulse of the hydrator and looks for dead letters. Then there is always something to do,
+    /// and nothing ever settles.
+    pub fn take_the_pulse(&self) {
+        self.with(|state| state.has_pulse = true);
     }
 
     /// Every call so far.

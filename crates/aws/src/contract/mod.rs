@@ -8,6 +8,6 @@ mod resources;
 mod samples;
 mod tables;
 
-pub use queues::{delays, fifo, mail, messages, verify_sender};
+pub use queues::{delays, depths, fifo, mail, messages, verify_sender};
 pub use resources::Resources;
-pub use tables::{bookings, incidents, quarantine, records};
+pub use tables::{bookings, health, incidents, quarantine, records};

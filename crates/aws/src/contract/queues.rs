@@ -11,14 +11,15 @@ use dispatch::{Signal, Subject, fifo_id};
 use pipeline::{
     incident::{Kind, News, Notice},
     mail::Mail,
-    ports::{Chance, Clock, Intake, Mailer, Outlet, PortError, SignalStream},
+    ports::{Backlog, Chance, Clock, Depths, Intake, Mailer, Outlet, PortError, SignalStream, Watched},
+    pulse::{Inquiry, Probe},
     work::{Failed, Task, Trouble, TroubleKind, Work},
 };
 
 use super::{Resources, samples};
 use crate::{
     ses::Ses,
-    sqs::{DeliveriesQueue, InnerQueues, SignalsQueue},
+    sqs::{DeliveriesQueue, InnerQueues, SignalsQueue, WatchedQueues, WatchedUrls},
     world::World,
 };
 
@@ -43,6 +44,12 @@ pub async fn messages(aws: &SdkConfig, resources: &Resources) {
     let failed = Failed { failed: Trouble::new(TroubleKind::Provider, now, "500"), work: work.clone() };
     outlet.failed(&failed).await.unwrap();
     assert_eq!(read::<Failed>(&next(aws, &url(&resources.inner.retries)).await), failed);
+    let probe = Probe { at: now };
+    outlet.probe(probe, 0).await.unwrap();
+    assert_eq!(read::<Probe>(&next(aws, &url(&resources.inner.deliveries)).await), probe);
+    let inquiry = Inquiry { probe_at: now, again: false };
+    outlet.inquiry(inquiry, 0).await.unwrap();
+    assert_eq!(read::<Inquiry>(&next(aws, &url(&resources.inner.retries)).await), inquiry);
     let notice = notice();
     outlet.notice(&notice, 0).await.unwrap();
     assert_eq!(read::<Notice>(&next(aws, &url(&resources.inner.alerts)).await), notice);
@@ -60,6 +67,31 @@ pub async fn delays(aws: &SdkConfig, resources: &Resources) {
     let came = next(aws, &url).await;
     assert_eq!(read::<Work>(&came), work);
     assert!(World.now().duration_since(sent_at).as_millis() >= 1_900);
+}
+
+/// How much waits and how much is in hand, the delayed not counted.
+pub async fn depths(aws: &SdkConfig, resources: &Resources) {
+    let url = |url: &Option<String>| url.clone().expect("a queue");
+    let urls = WatchedUrls {
+        deliveries: url(&resources.inner.deliveries),
+        retries_dead: url(&resources.inner.retries),
+        alerts_dead: url(&resources.inner.alerts),
+    };
+    let (queues, outlet) = (WatchedQueues::new(aws, urls), InnerQueues::new(aws, resources.inner.clone()));
+    for queue in Watched::ALL {
+        assert_eq!(queues.depth(queue).await.unwrap(), Backlog::default(), "{queue}");
+    }
+    let probe = Probe { at: World.now() };
+    for delay_s in [0, 0, 600] {
+        outlet.probe(probe, delay_s).await.unwrap();
+    }
+    assert_eq!(queues.depth(Watched::Deliveries).await.unwrap(), Backlog { waiting: 2, in_hand: 0 });
+    let client = Client::new(aws);
+    let url = url(&resources.inner.deliveries);
+    let taken = Box::pin(client.receive_message().queue_url(&url).send()).await.expect("an answer");
+    assert_eq!(taken.messages().len(), 1);
+    assert_eq!(queues.depth(Watched::Deliveries).await.unwrap(), Backlog { waiting: 1, in_hand: 1 });
+    assert_eq!(queues.depth(Watched::RetriesDead).await.unwrap(), Backlog::default());
 }
 
 /// Signals of one subject come out in order and once, with what a consumer filters by; other subjects do not wait for them.

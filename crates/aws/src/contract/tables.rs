@@ -4,7 +4,9 @@ use dispatch::Subject;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     incident::Incident,
-    ports::{Chance, Clock, Deliveries, Dispatches, Incidents, Pending, PortError, WriteError},
+    ports::{
+        Chance, Clock, Deliveries, Dispatches, Health, Incidents, Pending, PortError, Vitals, Watched, WriteError,
+    },
     record::Record,
     work::{MAX_BODY_BYTES, Task, Trouble, TroubleKind},
 };
@@ -119,6 +121,30 @@ pub async fn quarantine(table: &DeliveriesTable) {
     }
     assert_eq!(table.quarantined(&World.unique()).await.unwrap(), None);
     assert_eq!(table.quarantined(&format!("{delivery}#1")).await.unwrap(), None, "a part is not the whole");
+}
+
+/// What gridbell knows of itself: an older answer never replaces a newer one, and what was told is noted once.
+pub async fn health(table: &impl Health) {
+    let now = World.now();
+    let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
+    assert_eq!(table.vitals().await.unwrap(), Vitals::default());
+    table.over(Watched::Deliveries, now).await.unwrap();
+    for seconds in [10, 10, 20, 15] {
+        table.answered(at(seconds)).await.unwrap();
+    }
+    table.told(Watched::Deliveries, at(1)).await.unwrap();
+    table.told(Watched::Deliveries, at(2)).await.unwrap();
+    table.told(Watched::AlertsDead, at(3)).await.unwrap();
+    let vitals = table.vitals().await.unwrap();
+    assert_eq!(vitals.answered, Some(at(20)));
+    assert_eq!(vitals.told, [(Watched::Deliveries, at(1)), (Watched::AlertsDead, at(3))].into());
+    table.over(Watched::Deliveries, at(2)).await.unwrap();
+    assert_eq!(table.vitals().await.unwrap(), vitals, "another's word is not over");
+    for _ in 0..2 {
+        table.over(Watched::Deliveries, at(1)).await.unwrap();
+    }
+    let vitals = table.vitals().await.unwrap();
+    assert_eq!((vitals.answered, vitals.told), (Some(at(20)), [(Watched::AlertsDead, at(3))].into()));
 }
 
 /// Incidents: one conditional write, one's own recognised.

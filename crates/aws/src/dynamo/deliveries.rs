@@ -49,6 +49,10 @@ impl DeliveriesTable {
         Self(Store::new(aws, table, "deliveries", "delivery"))
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.0
+    }
+
     /// What was put aside under an id; none where nothing was.
     pub async fn quarantined(&self, id: &str) -> Result<Option<Quarantined>, PortError> {
         let Some(head) = self.0.get(id).await? else { return Ok(None) };

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod dispatches;
+mod health;
 mod incidents;
 mod item;
 mod listing;

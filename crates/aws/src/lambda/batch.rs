@@ -54,7 +54,7 @@ pub fn records(event: &RawValue) -> Result<Batch, Error> {
     for record in event.records {
         // Without its name a message cannot be reported: only failing the batch keeps it from being deleted.
         let Named { message_id } = serde_json::from_str(record.get()).map_err(|_| "a record has no messageId")?;
-        match serde_json::from_str(record.get()) {
+        match serde_json::from_str::<Bodied>(record.get()) {
             Ok(bodied) => {
                 let receives = bodied.receives();
                 batch.messages.push(Message { id: message_id, body: bodied.body, receives });

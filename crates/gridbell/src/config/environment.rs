@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Config, ConfigError, Environment, Place, Problem, Provider, TokenHash};
+use super::{Config, ConfigError, Deadlines, Environment, Place, Problem, Provider, Source, TokenHash};
 
 /// Bytes that `GRIDBELL_CONFIG` may take: the template's limit on its `Config` parameter. Lambda gives all variables of a function
 /// 4 KB together, so this leaves room for the queues' URLs and the tables' names.
@@ -31,6 +31,10 @@ struct FunctionSource<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<String>,
     tokens: &'c [TokenHash],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadlines: Option<FunctionDeadlines>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    programs: BTreeMap<&'c str, FunctionDeadlines>,
 }
 
 #[derive(Serialize)]
@@ -38,6 +42,12 @@ struct FunctionDeadlines {
     lead_s: u32,
     immediate_s: u32,
     acknowledge: bool,
+}
+
+impl From<Deadlines> for FunctionDeadlines {
+    fn from(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> Self {
+        Self { lead_s, immediate_s, acknowledge }
+    }
 }
 
 #[derive(Serialize)]
@@ -58,31 +68,29 @@ impl Config {
     /// None that can be named: every part of it serializes.
     pub fn functions_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&Functions {
-            sources: self
-                .sources
-                .iter()
-                .map(|(name, source)| {
-                    let source = FunctionSource {
-                        provider: source.provider,
-                        environment: source.environment,
-                        api_url: source.api_url.as_ref().map(|url| url.as_str().trim_end_matches('/')),
-                        api_key: source.api_key.as_ref().map(ToString::to_string),
-                        tokens: &source.tokens,
-                    };
-                    (name.as_str(), source)
-                })
-                .collect(),
-            deadlines: FunctionDeadlines {
-                lead_s: self.deadlines.lead_s,
-                immediate_s: self.deadlines.immediate_s,
-                acknowledge: self.deadlines.acknowledge,
-            },
+            sources: self.sources.iter().map(|(name, source)| (name.as_str(), self.function_source(source))).collect(),
+            deadlines: self.deadlines.into(),
             contacts: self
                 .contacts
                 .as_ref()
                 .map(|contacts| FunctionContacts { email: &contacts.email, from: &contacts.from }),
             acks: FunctionAcks { tokens: &self.acks },
         })
+    }
+
+    /// The functions are handed every deadline whole, so that they need not know what it falls back to.
+    fn function_source<'c>(&self, source: &'c Source) -> FunctionSource<'c> {
+        let own = self.deadlines.but(source.deadlines);
+        let programs = source.programs.iter().map(|(name, said)| (name.as_str(), own.but(*said).into()));
+        FunctionSource {
+            provider: source.provider,
+            environment: source.environment,
+            api_url: source.api_url.as_ref().map(|url| url.as_str().trim_end_matches('/')),
+            api_key: source.api_key.as_ref().map(ToString::to_string),
+            tokens: &source.tokens,
+            deadlines: (own != self.deadlines).then(|| own.into()),
+            programs: programs.collect(),
+        }
     }
 
     /// Refuses what Lambda would refuse at deployment: an environment that is too large.

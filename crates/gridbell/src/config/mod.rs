@@ -43,6 +43,10 @@ pub struct Source {
     pub api_key: Option<Reference>,
     /// SHA-256 of the tokens that guard the hook; empty where the file names none.
     pub tokens: Vec<TokenHash>,
+    /// What its deadlines are otherwise.
+    pub deadlines: Overrides,
+    /// The same for one of its programs, by the program's name.
+    pub programs: BTreeMap<String, Overrides>,
     /// Where `api_key` stands in the file, for an error that is found later.
     pub api_key_at: Option<Place>,
 }
@@ -61,6 +65,29 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self { lead_s: 600, immediate_s: 60, acknowledge: false }
+    }
+}
+
+/// `[sources.<name>.deadlines]`, or one of its `programs`: what is not said is as it is further out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// See [`Deadlines::lead_s`].
+    pub lead_s: Option<u32>,
+    /// See [`Deadlines::immediate_s`].
+    pub immediate_s: Option<u32>,
+    /// See [`Deadlines::acknowledge`].
+    pub acknowledge: Option<bool>,
+}
+
+impl Deadlines {
+    /// These, but for what is said otherwise.
+    #[must_use]
+    pub fn but(self, said: Overrides) -> Self {
+        Self {
+            lead_s: said.lead_s.unwrap_or(self.lead_s),
+            immediate_s: said.immediate_s.unwrap_or(self.immediate_s),
+            acknowledge: said.acknowledge.unwrap_or(self.acknowledge),
+        }
     }
 }
 

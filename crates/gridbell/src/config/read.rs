@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigError, Contacts, Deadlines, Environment, Provider, Source, scalar,
+    Config, ConfigError, Contacts, Deadlines, Environment, Overrides, Provider, Source, scalar,
     scalar::{Reference, TokenHash},
     table::{At, Document, Table},
 };
@@ -40,7 +40,7 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
 }
 
 fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
-    table.only(&["provider", "environment", "api_url", "api_key", "token"])?;
+    table.only(&["provider", "environment", "api_url", "api_key", "token", "deadlines"])?;
     let document = table.document;
     let provider = required(table, "provider", "a provider's name")?.parse(document, |value| {
         Provider::from_name(value)
@@ -71,7 +71,9 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
         )));
     }
     let api_key_at = api_key.as_ref().map(|_| document.place(table.offset_of("api_key")));
-    Ok(Source { provider, environment, api_url, api_key, tokens: tokens(table)?, api_key_at })
+    let (deadlines, programs) =
+        table.table("deadlines")?.map_or(Ok(Default::default()), |table| source_deadlines(&table))?;
+    Ok(Source { provider, environment, api_url, api_key, tokens: tokens(table)?, deadlines, programs, api_key_at })
 }
 
 /// `token`: one hash, or two while rotating; none where the key is missing.
@@ -95,18 +97,36 @@ fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
     Ok(hashes)
 }
 
+const DEADLINES: [&str; 3] = ["lead", "immediate", "acknowledge"];
+
 fn deadlines(table: &Table<'_>) -> Result<Deadlines, ConfigError> {
-    table.only(&["lead", "immediate", "acknowledge"])?;
-    let usual = Deadlines::default();
-    let seconds = |key, otherwise| {
-        table
-            .string(key, "a duration in quotes (\"10m\")")?
-            .map_or(Ok(otherwise), |at| at.parse(table.document, scalar::duration))
+    table.only(&DEADLINES)?;
+    Ok(Deadlines::default().but(overrides(table)?))
+}
+
+/// A source's own, and those of its programs by name.
+fn source_deadlines(table: &Table<'_>) -> Result<(Overrides, BTreeMap<String, Overrides>), ConfigError> {
+    let [lead, immediate, acknowledge] = DEADLINES;
+    table.only(&[lead, immediate, acknowledge, "programs"])?;
+    let mut programs = BTreeMap::new();
+    if let Some(table) = table.table("programs")? {
+        for (name, _, table) in table.tables()? {
+            table.only(&DEADLINES)?;
+            programs.insert(name.to_owned(), overrides(&table)?);
+        }
+    }
+    Ok((overrides(table)?, programs))
+}
+
+fn overrides(table: &Table<'_>) -> Result<Overrides, ConfigError> {
+    let seconds = |key| {
+        let said = table.string(key, "a duration in quotes (\"10m\")")?;
+        said.map(|at| at.parse(table.document, scalar::duration)).transpose()
     };
-    Ok(Deadlines {
-        lead_s: seconds("lead", usual.lead_s)?,
-        immediate_s: seconds("immediate", usual.immediate_s)?,
-        acknowledge: table.boolean("acknowledge")?.unwrap_or(usual.acknowledge),
+    Ok(Overrides {
+        lead_s: seconds("lead")?,
+        immediate_s: seconds("immediate")?,
+        acknowledge: table.boolean("acknowledge")?,
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use serde_json::json;
 
-use crate::config::{CONFIG_LIMIT, Config};
+use crate::config::{CONFIG_LIMIT, Config, Deadlines};
 
 /// Checks `file` and sums it up on standard output.
 pub(crate) fn check(file: &Path, as_json: bool) -> Result<()> {
@@ -39,16 +39,24 @@ pub(crate) fn check(file: &Path, as_json: bool) -> Result<()> {
         };
         writeln!(out, "  {bold}{name}{plain}  {} {environment}, {url}, key {key}, {tokens}", source.provider)?;
     }
-    let deadlines = config.deadlines;
-    let by = if deadlines.acknowledge { "a controller's acknowledgement" } else { "reaching the signals queue" };
-    writeln!(
-        out,
-        "  deadlines: {} s before the start, or {} s after the first delivery, by {by}",
-        deadlines.lead_s, deadlines.immediate_s
-    )?;
+    writeln!(out, "  deadlines: {}", words(config.deadlines))?;
+    for (name, source) in &config.sources {
+        let own = config.deadlines.but(source.deadlines);
+        if own != config.deadlines {
+            writeln!(out, "    of {name}: {}", words(own))?;
+        }
+        for (program, said) in &source.programs {
+            writeln!(out, "    of {name}, program {program:?}: {}", words(own.but(*said)))?;
+        }
+    }
     match &config.contacts {
         Some(contacts) => writeln!(out, "  alerts: from {} to {}", contacts.from, contacts.email.join(", "))?,
         None => writeln!(out, "  alerts: no [contacts], so nobody is told; a deployment needs them")?,
     }
     Ok(())
+}
+
+fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> String {
+    let by = if acknowledge { "a controller's acknowledgement" } else { "reaching the signals queue" };
+    format!("{lead_s} s before the start, or {immediate_s} s after the first delivery, by {by}")
 }

@@ -17,7 +17,8 @@ use providers::{Delivery, Finding, Look, Provider, Reading};
 use crate::{
     config::{Config, Source},
     incident::{Kind, Notice},
-    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
+    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
+    pulse,
     retry::failing,
     work::{Failed, Message, Task, Trouble, TroubleKind, Work},
 };
@@ -72,12 +73,13 @@ where
     T: Dispatches,
     S: SignalStream,
     F: ProviderApi,
-    D: Deliveries,
+    D: Deliveries + Health,
     O: Outlet,
     C: Clock + Chance,
 {
     /// Handles a batch; returns the ids of the messages that nobody took care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
+        let (messages, mut unanswered) = pulse::answer(self.deliveries, messages).await;
         let mut told = self.tell_seen_again(&messages).await;
         let read = messages.into_iter().map(|message| {
             let told = told.remove(&message.id);
@@ -89,7 +91,8 @@ where
         self.look_up(&mut items).await;
         self.settle_all(&mut items).await;
         let ends = join_all(items.into_iter().map(|item| self.finish(item))).await;
-        ends.into_iter().flatten().collect()
+        unanswered.extend(ends.into_iter().flatten());
+        unanswered
     }
 
     /// What comes a second time lay for minutes in the hands of somebody who died over it, was not let in, or could not pass it

@@ -61,7 +61,9 @@ where
                 let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
                 return Err(Trouble::new(TroubleKind::Unreadable, now, detail));
             }
-            let deadlines = self.config.deadlines;
+            let published = absorbed.state.published();
+            let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
+            let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
             let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
             let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
             match self.table.write(&record, known.as_ref().map(|record| record.revision)).await {

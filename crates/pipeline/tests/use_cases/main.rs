@@ -9,6 +9,8 @@ mod hydrate;
 mod mail;
 mod messages;
 mod oddities;
+mod overrides;
+mod pulse;
 mod receive;
 mod retry;
 mod telling;

@@ -1,0 +1,117 @@
+//! Deadlines that a source, or one of its programs, has otherwise.
+
+use dispatch::Program;
+use jiff::SignedDuration;
+use pipeline::config::{Config, Deadlines};
+use serde_json::json;
+use sim::{Controller, Reply, World};
+
+use crate::common::{accepted, config, mail_subjects, run_for, thin, voltus};
+
+const USUAL: Deadlines = Deadlines { lead_s: 600, immediate_s: 60, acknowledge: false };
+const OWN: Deadlines = Deadlines { lead_s: 300, immediate_s: 90, acknowledge: false };
+
+/// `voltus-prod` has its own, and two programs of it have theirs.
+fn configured() -> Config {
+    let mut config = config();
+    let source = config.sources.get_mut("voltus-prod").expect("the source");
+    source.deadlines = Some(OWN);
+    source.programs.insert("A Program".to_owned(), Deadlines { acknowledge: true, ..OWN });
+    source.programs.insert("Fast".to_owned(), Deadlines { lead_s: 60, immediate_s: 10, acknowledge: false });
+    config
+}
+
+fn program(name: Option<&str>) -> Program {
+    Program { name: name.map(str::to_owned), market: None, kind: None, timezone: None }
+}
+
+#[test]
+fn the_nearest_counts_and_of_several_programs_the_strictest() {
+    let config = configured();
+    let check = |source: &str, programs: &[Option<&str>], expected: Deadlines| {
+        let programs: Vec<Program> = programs.iter().copied().map(program).collect();
+        assert_eq!(config.deadlines_for(source, &programs), expected, "{source} {programs:?}");
+    };
+    let fast = Deadlines { lead_s: 60, immediate_s: 10, acknowledge: false };
+    check("leap-prod", &[Some("A Program")], USUAL);
+    check("a source of yesterday", &[], USUAL);
+    check("voltus-prod", &[], OWN);
+    check("voltus-prod", &[None], OWN);
+    check("voltus-prod", &[Some("Fast")], fast);
+    check(
+        "voltus-prod",
+        &[Some("A Program"), Some("Fast")],
+        Deadlines { lead_s: 300, immediate_s: 10, acknowledge: true },
+    );
+    // What is not named is as the source has it, and that must hold as well.
+    check(
+        "voltus-prod",
+        &[Some("Fast"), Some("Another")],
+        Deadlines { lead_s: 300, immediate_s: 10, acknowledge: false },
+    );
+}
+
+#[test]
+fn they_are_read_as_the_command_line_writes_them() {
+    let config = configured();
+    let json = serde_json::to_string(&config).expect("JSON");
+    assert_eq!(Config::parse(&json).expect("a configuration"), config);
+}
+
+/// `dkmq` of that program, which starts at 17:10, half an hour after it was announced.
+fn announced(config: Config, name: &str) -> World {
+    let world = World::new(1, config);
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["start_time"] = json!("2023-12-01T17:10:00Z");
+    answer["end_time"] = json!("2023-12-01T18:00:00Z");
+    answer["program"]["name"] = json!(name);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    world
+}
+
+/// When the first mail left, in minutes after the announcement.
+fn told_after_min(world: &World) -> Option<i64> {
+    let began = world.now();
+    run_for(world, 3_600);
+    world.mails().first().map(|(at, _)| at.duration_since(began).as_mins())
+}
+
+#[test]
+fn a_program_whose_dispatches_must_be_acknowledged_is_not_content_with_being_read() {
+    // The controller reads the queue of signals, and acknowledges nothing.
+    let check = |name: &str, told: Option<i64>| {
+        assert_eq!(told_after_min(&announced(configured(), name)), told, "{name}");
+    };
+    check("A Program", Some(25));
+    check("Another", None);
+}
+
+#[test]
+fn each_source_and_program_is_told_of_in_its_own_time() {
+    let check = |config: Config, name: &str, minutes: i64| {
+        let world = announced(config, name);
+        world.controller(Controller::IsSilent);
+        assert_eq!(told_after_min(&world), Some(minutes), "{name}");
+        assert_eq!(mail_subjects(&world)[0], "[gridbell] dispatch-at-risk: voltus-prod/dkmq");
+    };
+    check(config(), "Fast", 20);
+    check(configured(), "Another", 25);
+    check(configured(), "Fast", 29);
+}
+
+#[test]
+fn what_cannot_be_fetched_is_told_of_in_its_sources_time() {
+    let check = |immediate_s: u32, told: bool| {
+        let mut config = config();
+        let own = Deadlines { immediate_s, ..USUAL };
+        config.sources.get_mut("voltus-prod").expect("the source").deadlines = Some(own);
+        let world = World::new(1, config);
+        world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(429, Some(200))]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        world.settle(SignedDuration::from_secs(10));
+        assert_eq!(!world.mails().is_empty(), told, "{immediate_s} s");
+    };
+    check(60, true);
+    check(300, false);
+}
