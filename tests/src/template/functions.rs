@@ -24,6 +24,8 @@ const DELIVERIES_QUEUE: Told = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueu
 const RETRIES_QUEUE: Told = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
 const ALERTS_QUEUE: Told = ("GRIDBELL_ALERTS_QUEUE_URL", "AlertsQueue");
 const SIGNALS_QUEUE: Told = ("GRIDBELL_SIGNALS_QUEUE_URL", "SignalsQueue");
+const RETRIES_DEAD_QUEUE: Told = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "RetriesDeadQueue");
+const ALERTS_DEAD_QUEUE: Told = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
 const DISPATCHES_TABLE: Told = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
 const DELIVERIES_TABLE: Told = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
 const ALERTS_TABLE: Told = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
@@ -39,7 +41,16 @@ const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
     (
         "RetrierFunction",
         "retrier",
-        &[DELIVERIES_QUEUE, RETRIES_QUEUE, ALERTS_QUEUE, SIGNALS_QUEUE, DISPATCHES_TABLE, DELIVERIES_TABLE],
+        &[
+            DELIVERIES_QUEUE,
+            RETRIES_QUEUE,
+            ALERTS_QUEUE,
+            SIGNALS_QUEUE,
+            RETRIES_DEAD_QUEUE,
+            ALERTS_DEAD_QUEUE,
+            DISPATCHES_TABLE,
+            DELIVERIES_TABLE,
+        ],
     ),
     ("AlerterFunction", "alerter", &[ALERTS_QUEUE, ALERTS_TABLE, DISPATCHES_TABLE]),
 ];
