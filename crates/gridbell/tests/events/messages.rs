@@ -113,6 +113,7 @@ fn work(attempt: u32, task: Task) -> Work {
         received_at: AT,
         attempt,
         troubles: (0..attempt).map(trouble).collect(),
+        told: None,
         task,
     }
 }

@@ -49,7 +49,7 @@ fn all_is_quiet_while_the_hydrator_answers() {
 fn a_dispatch_that_comes_while_the_hydrator_is_stopped_is_told_of_before_its_limit() {
     let limit_s = i64::from(Deadlines::default().immediate_s);
     // Wherever between two sweeps it stops.
-    for lag_s in 0..60 {
+    for lag_s in [0, 1, 7, 15, 22, 29, 30, 31, 44, 52, 59] {
         let world = beating(1);
         run_for(&world, 120);
         world.advance(SignedDuration::from_secs(lag_s));
