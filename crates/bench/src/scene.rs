@@ -94,7 +94,7 @@ fn variables(endpoint: &str, provider: &str, authority: &str) -> Variables {
     .into();
     variables.insert("AWS_SESSION_TOKEN".to_owned(), "IQoJb3JpZ2luX2VjEXAMPLE".repeat(40));
     variables.insert("GRIDBELL_CONFIG".to_owned(), config.to_string());
-    for queue in ["deliveries", "retries", "alerts", "signals"] {
+    for queue in ["deliveries", "retries", "alerts", "signals", "retries_dead", "alerts_dead"] {
         let fifo = if queue == "signals" { ".fifo" } else { "" };
         let name = format!("GRIDBELL_{}_QUEUE_URL", queue.to_ascii_uppercase());
         variables.insert(name, queue_url(&format!("{queue}{fifo}")));
