@@ -30,9 +30,15 @@ enum Verb {
     /// Looks at deliveries that did not go through, and puts them in once more.
     #[command(subcommand)]
     Delivery(verbs::delivery::DeliveryVerb),
+    /// Looks at incidents, and takes them on.
+    #[command(subcommand)]
+    Alert(verbs::alert::AlertVerb),
     /// Looks after gridbell.toml.
     #[command(subcommand)]
-    Config(ConfigVerb),
+    Config(verbs::config::ConfigVerb),
+    /// Says in one screen what would stop a dispatch from getting through, with the mend beside it.
+    #[command(after_help = verbs::doctor::EXAMPLES)]
+    Doctor(verbs::doctor::Doctor),
     /// Prints the completions for a shell.
     #[command(
         after_help = "Example:\n  gridbell completions bash > ~/.local/share/bash-completion/completions/gridbell"
@@ -84,19 +90,6 @@ pub(crate) struct Up {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum ConfigVerb {
-    /// Reads the file, says what is wrong with it, and sums it up without secrets.
-    Check {
-        /// The configuration
-        #[arg(long, value_name = "FILE", default_value = "gridbell.toml")]
-        config: PathBuf,
-        /// Print the summary as JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 /// An endpoint is a scheme, a host and a port.
 fn endpoint(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "write http://HOST:PORT".to_owned())?;
@@ -145,7 +138,9 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
         Verb::Completions { .. } => Ok(()),
-        Verb::Config(ConfigVerb::Check { config, json }) => verbs::config::check(&config, json),
+        Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),
+        Verb::Config(verb) => runtime.block_on(verbs::config::run(verb)),
+        Verb::Doctor(doctor) => runtime.block_on(verbs::doctor::run(doctor)),
     }
 }
 

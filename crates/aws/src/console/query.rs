@@ -54,12 +54,11 @@ impl Query {
     /// The service of that name, its API of that version, in the configuration's region (or on its endpoint).
     pub fn new(http: reqwest::Client, aws: &SdkConfig, service: &'static str, version: &'static str) -> Self {
         let region = region(aws);
-        let url = match aws.endpoint_url() {
-            Some(endpoint) => format!("{}/", endpoint.trim_end_matches('/')),
-            None => {
-                let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                format!("https://{service}.{region}.{suffix}/")
-            }
+        let url = if let Some(endpoint) = aws.endpoint_url() {
+            format!("{}/", endpoint.trim_end_matches('/'))
+        } else {
+            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            format!("https://{service}.{region}.{suffix}/")
         };
         Self { http, aws: aws.clone(), service, version, url }
     }

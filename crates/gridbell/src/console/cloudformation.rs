@@ -79,12 +79,11 @@ impl CloudFormation {
         stack(&xml)
     }
 
-    /// Gives one parameter another value and leaves the template and all others as they are.
-    pub(crate) async fn update_parameter(
+    /// Gives parameters other values and leaves the template and all others as they are.
+    pub(crate) async fn update_parameters(
         &self,
         stack: &StackInfo,
-        parameter: &str,
-        value: &str,
+        values: &[(&str, String)],
     ) -> Result<(), CloudFormationError> {
         let mut form =
             vec![("StackName".to_owned(), stack.name.clone()), ("UsePreviousTemplate".to_owned(), "true".to_owned())];
@@ -96,10 +95,9 @@ impl CloudFormation {
         for (index, name) in stack.parameters.keys().enumerate() {
             let at = format!("Parameters.member.{}", index + 1);
             form.push((format!("{at}.ParameterKey"), name.clone()));
-            form.push(if name == parameter {
-                (format!("{at}.ParameterValue"), value.to_owned())
-            } else {
-                (format!("{at}.UsePreviousValue"), "true".to_owned())
+            form.push(match values.iter().find(|(changed, _)| changed == name) {
+                Some((_, value)) => (format!("{at}.ParameterValue"), value.clone()),
+                None => (format!("{at}.UsePreviousValue"), "true".to_owned()),
             });
         }
         self.call("UpdateStack", &form).await.map(drop)

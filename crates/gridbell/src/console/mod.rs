@@ -28,10 +28,10 @@ pub(crate) struct Which {
     /// A stack deployed in AWS, by the name that CloudFormation knows it by
     #[arg(long, value_name = "NAME")]
     pub(crate) stack: Option<String>,
-    /// The AWS profile to use [default: AWS_PROFILE, else `default`]
+    /// The AWS profile to use [default: `AWS_PROFILE`, else `default`]
     #[arg(long, value_name = "NAME", requires = "stack")]
     pub(crate) profile: Option<String>,
-    /// The AWS region [default: AWS_REGION, else the profile's]
+    /// The AWS region [default: `AWS_REGION`, else the profile's]
     #[arg(long, value_name = "NAME", requires = "stack")]
     pub(crate) region: Option<String>,
 }

@@ -34,4 +34,5 @@ pub use options::{ProviderUrls, UpOptions, built_in};
 pub use prepare::placeholder_key;
 pub use stack::Stack;
 pub use state::{Description, SourceDescription};
+pub(crate) use token::random as random_token;
 pub use workspace::Workspace;

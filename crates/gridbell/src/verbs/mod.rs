@@ -1,8 +1,10 @@
 //! One file per verb.
 
+pub(crate) mod alert;
 pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod dispatch;
+pub(crate) mod doctor;
 pub(crate) mod simulate;
 pub(crate) mod up;

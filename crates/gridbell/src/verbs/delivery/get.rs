@@ -1,6 +1,6 @@
 //! `delivery get`.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
 use anyhow::{Result, bail};
 use aws::dynamo::Kept;
@@ -43,7 +43,6 @@ impl Get {
         };
         if self.raw {
             let Some(body) = body else { bail!("{} is no body but a look at the provider; leave out --raw", self.id) };
-            use std::io::Write as _;
             std::io::stdout().write_all(body.as_bytes())?;
             return Ok(());
         }
@@ -82,6 +81,7 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<(Kept, Option<Wo
             received_at: failing.received_at,
             attempt: u32::try_from(failing.attempt).unwrap_or(u32::MAX),
             troubles: failing.troubles.clone(),
+            told: None,
             task,
         }),
     };

@@ -129,14 +129,7 @@ impl Replay {
 /// A delivery of its own: taken now, under a new id, with no failures behind it.
 async fn put_in(console: &Console, id: &str, work: &Work, now: Timestamp) -> Result<String> {
     let delivery = World.unique();
-    let fresh = Work {
-        delivery: delivery.clone(),
-        source: work.source.clone(),
-        received_at: now,
-        attempt: 0,
-        troubles: Vec::new(),
-        task: work.task.clone(),
-    };
+    let fresh = Work { delivery: delivery.clone(), received_at: now, attempt: 0, troubles: Vec::new(), ..work.clone() };
     console.inner().work(&fresh, 0).await.map_err(|error| console.refusal(error))?;
     // A booking goes by itself once its own attempt succeeds.
     if !id.starts_with(BOOKING) {

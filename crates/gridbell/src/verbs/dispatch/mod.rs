@@ -12,7 +12,7 @@ use pipeline::{ports::Dispatches, record::Record};
 
 use crate::console::Console;
 
-pub(crate) use view::phase;
+pub(crate) use view::{Phase, View, phase};
 
 /// What can be done with dispatches.
 #[derive(Debug, clap::Subcommand)]

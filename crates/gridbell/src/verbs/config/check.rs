@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::config::{CONFIG_LIMIT, Config, Deadlines};
 
 /// Checks `file` and sums it up on standard output.
-pub(crate) fn check(file: &Path, as_json: bool) -> Result<()> {
+pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
     let config = Config::load(file)?;
     let functions = config.functions_json()?;
     let mut out = std::io::stdout().lock();

@@ -1,0 +1,83 @@
+//! `alert list`.
+
+use anyhow::Result;
+use pipeline::incident::{Incident, IncidentStatus};
+use serde_json::json;
+
+use crate::{
+    console::{Console, Which},
+    show::{self, Clockface, Output, Paint, instant_or_age, word},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gridbell alert list --open
+  gridbell alert list --since 7d --source leap-prod
+  gridbell alert list --stack gridbell --open --json | jq -r '.incidents[].incident'";
+
+/// How `alert list` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Those alone that are not over
+    #[arg(long)]
+    open: bool,
+    /// Of this source alone
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// With news after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl List {
+    pub(super) async fn run(self) -> Result<()> {
+        let clock = Clockface::now(self.output.utc);
+        let since = self.since.as_deref().map(|since| instant_or_age(since, clock.now)).transpose();
+        let since = since.map_err(crate::cli::usage)?;
+        let console = Console::open(&self.which).await?;
+        let listed = console.incidents().all(self.open).await.map_err(|error| console.refusal(error))?;
+        for unreadable in &listed.unreadable {
+            show::aside(&format!("cannot be read: {unreadable}"));
+        }
+        let mut incidents = listed.found;
+        incidents.retain(|incident| {
+            self.source.as_ref().is_none_or(|source| *source == incident.source)
+                && since.is_none_or(|since| incident.last_at >= since)
+        });
+        incidents.sort_by_key(|incident| (incident.status == IncidentStatus::Over, -incident.last_at.as_second()));
+        if self.output.json {
+            return show::json(&json!({"incidents": incidents, "unreadable": listed.unreadable}));
+        }
+        show::print(&text(&incidents, &clock, Paint::stdout()))
+    }
+}
+
+pub(super) fn text(incidents: &[Incident], clock: &Clockface, paint: Paint) -> String {
+    if incidents.is_empty() {
+        return "no incidents".to_owned();
+    }
+    let since = format!("since, {}", clock.zone());
+    let rows = incidents.iter().map(|incident| {
+        let status = word(&incident.status);
+        let status = match status.as_str() {
+            "open" => paint.bad(&status),
+            "over" => paint.dim(&status),
+            _ => paint.warn(&status),
+        };
+        let mails = incident.mails.values().filter(|mail| mail.sent_at.is_some()).count();
+        vec![
+            incident.incident.clone(),
+            status,
+            clock.minute(incident.opened_at),
+            clock.off(incident.over_at.unwrap_or(incident.last_at)),
+            incident.count.to_string(),
+            mails.to_string(),
+            incident.detail.clone(),
+        ]
+    });
+    show::table(&["incident", "status", since.as_str(), "last", "times", "mails", "what"], &["incident", "what"], rows)
+}

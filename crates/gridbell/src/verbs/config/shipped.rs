@@ -1,0 +1,113 @@
+//! From the file to what is shipped: what the file leaves open is taken from what runs, and what cannot run there is refused.
+
+use anyhow::{Result, bail};
+use pipeline::{config::Config as Running, token::TokenHash};
+
+use crate::{
+    config::{CONFIG_LIMIT, Config},
+    local::random_token,
+};
+
+/// A configuration ready to be shipped.
+#[derive(Debug)]
+pub(super) struct Shipped {
+    pub(super) config: Running,
+    /// The same as the template's parameter takes it.
+    pub(super) json: String,
+    /// Tokens that were made for sources which have none, by source.
+    pub(super) made: Vec<(String, String)>,
+}
+
+/// Completes the file's configuration with what runs.
+///
+/// # Errors
+/// What could not run: a key in the environment, a path that the functions may not read, too many characters.
+pub(super) fn complete(file: &Config, running: &Running, local: bool, secrets: Option<&str>) -> Result<Shipped> {
+    let mut config = Running::parse(&file.functions_json()?)?;
+    let mut made = Vec::new();
+    for (name, source) in &mut config.sources {
+        let known = running.sources.get(name);
+        if source.tokens.is_empty() {
+            source.tokens = known.map(|known| known.tokens.clone()).unwrap_or_default();
+        }
+        if source.tokens.is_empty() {
+            let token = random_token();
+            source.tokens.push(TokenHash::of(&token));
+            made.push((name.clone(), token));
+        }
+        match source.api_key.as_deref() {
+            // `up` has put its value where the functions read it.
+            Some(key) if key.starts_with("env:") && local && known.is_some_and(|known| known.api_key.is_some()) => {
+                source.api_key = known.and_then(|known| known.api_key.clone());
+            }
+            Some(key) if key.starts_with("env:") => bail!(
+                "sources.{name}.api_key: {key} cannot be read by functions that run already; put the key into SSM and write ssm:/…"
+            ),
+            Some(key) => {
+                let prefix = secrets.unwrap_or("/");
+                if !key.strip_prefix("ssm:").is_some_and(|path| path.starts_with(prefix)) {
+                    bail!(
+                        "sources.{name}.api_key: the functions may read below {prefix} alone, and {key} lies elsewhere"
+                    );
+                }
+            }
+            None => {}
+        }
+    }
+    if config.acks.tokens.is_empty() {
+        config.acks.tokens.clone_from(&running.acks.tokens);
+    }
+    if config.contacts.email.is_empty() {
+        config.contacts.clone_from(&running.contacts);
+    }
+    if config.contacts.email.is_empty() {
+        bail!("contacts: without them nobody is told of anything; write [contacts] with email and from");
+    }
+    let json = serde_json::to_string(&config)?;
+    if json.chars().count() > CONFIG_LIMIT {
+        bail!(
+            "the configuration takes {} characters, and there is room for {CONFIG_LIMIT}: spread the sources over several stacks, or shorten names and addresses",
+            json.chars().count()
+        );
+    }
+    Ok(Shipped { config, json, made })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[sources.a]\nprovider = 'voltus'\napi_key = 'ssm:/gridbell/a'\n[sources.n]\nprovider = 'nvgrid'\n\
+                        [contacts]\nemail = ['duty@example.com']\nfrom = 'gridbell@example.com'\n";
+
+    fn file(text: &str) -> Config {
+        Config::parse("gridbell.toml", text).expect("good")
+    }
+
+    fn running(json: &str) -> Running {
+        Running::parse(json).expect("good")
+    }
+
+    #[test]
+    fn tokens_that_run_are_kept_and_missing_ones_made() {
+        let hash = TokenHash::of("known").to_hex();
+        let runs = running(&format!(r#"{{"sources":{{"a":{{"provider":"voltus","tokens":["{hash}"]}}}}}}"#));
+        let shipped = complete(&file(FILE), &runs, false, Some("/gridbell/")).expect("complete");
+        assert_eq!(shipped.config.sources["a"].tokens, [TokenHash::of("known")]);
+        let [(name, token)] = shipped.made.as_slice() else { panic!("one is made: {:?}", shipped.made.len()) };
+        assert_eq!((name.as_str(), &shipped.config.sources["n"].tokens), ("n", &vec![TokenHash::of(token)]));
+        assert!(!shipped.json.contains(token.as_str()));
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused() {
+        let nothing = running(r#"{"sources":{}}"#);
+        let check = |text: &str, secrets: &str, expected: &str| {
+            let error = complete(&file(text), &nothing, false, Some(secrets)).expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(FILE, "/other/", "may read below /other/ alone");
+        check(&FILE.replace("ssm:/gridbell/a", "env:KEY"), "/", "cannot be read by functions that run already");
+        check("[sources.n]\nprovider = 'nvgrid'\n", "/", "without them nobody is told");
+    }
+}

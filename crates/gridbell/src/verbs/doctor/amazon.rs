@@ -1,0 +1,139 @@
+//! What AWS does for us: mail, queues, the time.
+
+use std::time::Duration;
+
+use aws::console::{Counts, MailState};
+use jiff::{Timestamp, fmt::rfc2822};
+use pipeline::ports::Clock;
+
+use super::{Check, Finding, Patient};
+
+const MAIL: &str = "mail";
+const QUEUE: &str = "queue";
+const TIME: &str = "clock";
+
+/// A signature holds for five minutes either way.
+const SIGNATURE_HOLDS_S: i64 = 300;
+/// More than this shows in deadlines.
+const NOTICED_S: i64 = 5;
+/// More than this in a queue of ours is a jam: each is emptied within seconds.
+const JAM: u64 = 100;
+
+pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
+    let mut checks: Vec<(&'static str, Check<'a>)> =
+        vec![(MAIL, Box::pin(sender(patient))), (MAIL, Box::pin(sandbox(patient)))];
+    for (name, url) in &patient.console.queues {
+        checks.push((QUEUE, Box::pin(queue(patient, name, url))));
+    }
+    checks.push((TIME, Box::pin(time(patient))));
+    checks
+}
+
+async fn sender(patient: &Patient<'_>) -> Vec<Finding> {
+    let from = &patient.config.contacts.from;
+    if from.is_empty() {
+        // Said already: there are no contacts.
+        return Vec::new();
+    }
+    let verify = "aws sesv2 create-email-identity --email-identity";
+    vec![match patient.console.mail_sender().state(from).await {
+        Ok(MailState::Verified) => Finding::good(MAIL, format!("SES sends in the name of {from}")),
+        Ok(MailState::Unverified) => Finding::bad(MAIL, format!("{from} is not confirmed, so SES sends nothing"))
+            .mend(format!("follow the link in the mail that AWS sent to {from}, or set its domain's DNS records")),
+        Ok(MailState::Unknown) => Finding::bad(MAIL, format!("SES does not know {from}, so it sends nothing"))
+            .mend(format!("{verify} {from}")),
+        Err(error) => Finding::unknown(MAIL, patient.console.refusal(error).to_string()),
+    }]
+}
+
+async fn sandbox(patient: &Patient<'_>) -> Vec<Finding> {
+    vec![match patient.console.mail_sender().out_of_sandbox().await {
+        Ok(true) => Finding::good(MAIL, "SES is out of its sandbox"),
+        Ok(false) => Finding::bad(MAIL, "SES is in its sandbox: it writes to verified addresses only, 200 a day")
+            .mend("ask for production access: aws sesv2 put-account-details --production-access-enabled …"),
+        Err(error) => Finding::unknown(MAIL, patient.console.refusal(error).to_string()),
+    }]
+}
+
+async fn queue(patient: &Patient<'_>, name: &str, url: &str) -> Vec<Finding> {
+    let finding = match patient.console.counting().counts(url).await {
+        Ok(counts) => counted(name, counts, patient.config.deadlines.acknowledge),
+        Err(error) => Finding::unknown(QUEUE, patient.console.refusal(error).to_string()),
+    };
+    vec![finding.about(name)]
+}
+
+fn counted(name: &str, counts: Counts, acknowledges: bool) -> Finding {
+    let Counts { waiting, in_hand, delayed } = counts;
+    let found = format!("{waiting} waiting, {in_hand} in hand, {delayed} held back");
+    if name.ends_with("_dead") {
+        return match waiting + in_hand {
+            0 => Finding::good(QUEUE, "empty"),
+            dead => Finding::bad(QUEUE, format!("{dead} given up"))
+                .mend("find the cause in the log, then move them back: aws sqs start-message-move-task --source-arn …"),
+        };
+    }
+    match name {
+        "signals" if waiting > 0 && in_hand == 0 && !acknowledges => {
+            Finding::notice(QUEUE, format!("{found}: nobody seems to read it")).mend("look at the controller")
+        }
+        "signals" => Finding::good(QUEUE, found),
+        _ if waiting > JAM => Finding::notice(QUEUE, format!("{found}: it does not empty"))
+            .mend("look at the function's errors and throttles in the console"),
+        _ => Finding::good(QUEUE, found),
+    }
+}
+
+/// The time as AWS has it, and ours.
+async fn time(patient: &Patient<'_>) -> Vec<Finding> {
+    let region = patient.console.aws.region().map_or("us-east-1", AsRef::as_ref);
+    let ping = || format!("https://dynamodb.{region}.amazonaws.com/ping");
+    let url = patient.console.aws.endpoint_url().map_or_else(ping, str::to_owned);
+    let answer = patient.console.http().get(url).timeout(Duration::from_secs(5)).send().await;
+    let Ok(answer) = answer else { return vec![Finding::unknown(TIME, "AWS does not answer")] };
+    let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
+    let theirs = date.and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
+    let Some(theirs) = theirs else { return vec![Finding::unknown(TIME, "the answer bears no date")] };
+    vec![skew(theirs, aws::world::World.now())]
+}
+
+fn skew(theirs: Timestamp, ours: Timestamp) -> Finding {
+    let off_s = ours.duration_since(theirs).as_secs();
+    let found = format!("this machine is {} s {}", off_s.abs(), if off_s < 0 { "behind" } else { "ahead" });
+    let mend = "let the system keep its time: timedatectl set-ntp true";
+    match off_s.abs() {
+        SIGNATURE_HOLDS_S.. => Finding::bad(TIME, format!("{found}: AWS takes no signature of it")).mend(mend),
+        NOTICED_S.. => Finding::notice(TIME, found).mend(mend),
+        _ => Finding::good(TIME, "this machine agrees with AWS"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Verdict, *};
+
+    #[test]
+    fn a_clock_that_is_off_is_told_by_how_much_it_matters() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        let check = |ours: &str, expected| {
+            assert_eq!(skew(at("2026-03-01T12:00:00Z"), at(ours)).verdict, expected, "{ours}");
+        };
+        check("2026-03-01T12:00:02Z", Verdict::Good);
+        check("2026-03-01T11:59:40Z", Verdict::Notice);
+        check("2026-03-01T12:06:00Z", Verdict::Bad);
+    }
+
+    #[test]
+    fn what_lies_in_a_queue_is_judged_by_whose_it_is() {
+        let counts = |waiting, in_hand| Counts { waiting, in_hand, delayed: 0 };
+        let check = |name, counts, acknowledges, expected| {
+            assert_eq!(counted(name, counts, acknowledges).verdict, expected, "{name}");
+        };
+        check("retries_dead", counts(0, 0), false, Verdict::Good);
+        check("retries_dead", counts(1, 0), false, Verdict::Bad);
+        check("signals", counts(5, 0), false, Verdict::Notice);
+        check("signals", counts(5, 1), false, Verdict::Good);
+        check("signals", counts(5, 0), true, Verdict::Good);
+        check("deliveries", counts(5_000, 0), false, Verdict::Notice);
+    }
+}

@@ -1,0 +1,170 @@
+//! `doctor`: what would stop a dispatch from getting through, on one screen, with the mend beside it.
+
+mod amazon;
+mod door;
+mod flow;
+mod stack;
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use anyhow::{Result, bail};
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use pipeline::config::Config;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    console::{Console, Which},
+    show::{self, Clockface, Output, Paint},
+};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  gridbell doctor                                     the local stack
+  gridbell doctor --stack gridbell --profile duty     one in AWS
+  gridbell doctor --json | jq '.checks[] | select(.verdict == \"bad\")'";
+
+/// For one check.
+const CHECK: Duration = Duration::from_secs(12);
+
+/// How `doctor` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// All is well.
+    Good,
+    /// Worth a look; no dispatch is stopped by it.
+    Notice,
+    /// It could not be found out.
+    Unknown,
+    /// A dispatch, or the word of one, is stopped by it.
+    Bad,
+}
+
+/// One line on the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// What was checked, such as `secret`.
+    pub(super) check: &'static str,
+    /// The source or queue, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) about: Option<String>,
+    pub(super) verdict: Verdict,
+    /// What was found.
+    pub(super) found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mend: Option<String>,
+}
+
+impl Finding {
+    fn new(check: &'static str, verdict: Verdict, found: impl Into<String>) -> Self {
+        Self { check, about: None, verdict, found: found.into(), mend: None }
+    }
+
+    pub(super) fn good(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Good, found)
+    }
+
+    pub(super) fn notice(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Notice, found)
+    }
+
+    pub(super) fn unknown(check: &'static str, why: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Unknown, why)
+    }
+
+    pub(super) fn bad(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Bad, found)
+    }
+
+    pub(super) fn about(mut self, about: &str) -> Self {
+        self.about = Some(about.to_owned());
+        self
+    }
+
+    pub(super) fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend = Some(mend.into());
+        self
+    }
+}
+
+/// A check under way.
+pub(super) type Check<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + 'a>>;
+
+/// What every check may look at.
+pub(super) struct Patient<'a> {
+    pub(super) console: &'a Console,
+    pub(super) config: &'a Config,
+    pub(super) clock: &'a Clockface,
+}
+
+/// Examines the stack.
+pub(crate) async fn run(doctor: Doctor) -> Result<()> {
+    let clock = Clockface::now(doctor.output.utc);
+    let console = Console::open(&doctor.which).await?;
+    let config = console.config().await?;
+    let patient = Patient { console: &console, config: &config, clock: &clock };
+    let findings = examine(&patient).await;
+    let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count();
+    if doctor.output.json {
+        show::json(&json!({"stack": console.name, "healthy": bad == 0, "checks": findings}))?;
+    } else {
+        show::print(&text(&findings, Paint::stdout()))?;
+    }
+    if bad > 0 {
+        bail!("{bad} of {} checks failed", findings.len());
+    }
+    Ok(())
+}
+
+/// All checks at once, each within its time.
+async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+    let checks: Vec<(&'static str, Check<'_>)> =
+        [stack::checks(patient), door::checks(patient), amazon::checks(patient), flow::checks(patient)]
+            .into_iter()
+            .flatten()
+            .collect();
+    let timed = checks.into_iter().map(|(name, check)| async move {
+        let late = || vec![Finding::unknown(name, format!("no answer within {} s", CHECK.as_secs()))];
+        tokio::time::timeout(CHECK, check).await.unwrap_or_else(|_| late())
+    });
+    let mut timed: FuturesOrdered<_> = timed.collect();
+    let mut findings = Vec::new();
+    while let Some(found) = timed.next().await {
+        findings.extend(found);
+    }
+    findings
+}
+
+pub(super) fn text(findings: &[Finding], paint: Paint) -> String {
+    let rows = findings.iter().map(|finding| {
+        let mark = match finding.verdict {
+            Verdict::Good => paint.good("✓"),
+            Verdict::Notice => paint.warn("!"),
+            Verdict::Unknown => paint.dim("?"),
+            Verdict::Bad => paint.bad("✗"),
+        };
+        let mend = finding.mend.as_ref().map(|mend| format!("\n→ {mend}")).unwrap_or_default();
+        let about = finding.about.clone().unwrap_or_default();
+        vec![mark, finding.check.to_owned(), about, format!("{}{mend}", finding.found)]
+    });
+    let table = show::table(&["", "check", "", "found"], &["found"], rows);
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let sum = match (count(Verdict::Bad), count(Verdict::Unknown)) {
+        (0, 0) => paint.good("a dispatch gets through"),
+        (0, unknown) => paint.warn(&format!("nothing known stops a dispatch; {unknown} checks could not tell")),
+        (1, _) => paint.bad("one thing stops a dispatch, or the word of one"),
+        (bad, _) => paint.bad(&format!("{bad} things stop a dispatch, or the word of one")),
+    };
+    format!("{table}\n\n{sum}")
+}
