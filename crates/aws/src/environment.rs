@@ -118,7 +118,9 @@ impl<'a> Environment<'a> {
 
     /// The providers' APIs.
     pub fn provider_api(&self, aws: &SdkConfig) -> Result<HttpApi<AwsKeys>, EnvironmentError> {
-        Ok(HttpApi::new(AwsKeys::new(aws), self.extra_roots()?.as_deref(), Limits::default())?)
+        let limits = Limits::default();
+        let client = http::client(self.extra_roots()?.as_deref(), limits)?;
+        Ok(HttpApi::new(client.clone(), AwsKeys::new(aws, client), limits))
     }
 
     /// The URLs of the inner queues, all of them.

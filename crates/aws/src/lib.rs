@@ -22,3 +22,4 @@ pub mod retrier;
 
 mod gather;
 mod roots;
+mod signed;

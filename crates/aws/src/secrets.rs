@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use aws_sdk_ssm::Client;
 use aws_types::SdkConfig;
+use serde::Deserialize;
+use serde_json::json;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::client::unavailable;
+use crate::signed::{Call, Service};
 
 /// How long a key is used without asking whether it is still the same.
 const KEPT: Duration = Duration::from_mins(5);
@@ -77,28 +78,48 @@ pub trait KeySource {
 
 /// SSM and the environment.
 #[derive(Debug, Clone)]
-pub struct AwsKeys(Client);
+pub struct AwsKeys(Service);
+
+/// What SSM answers to `GetParameter`, as far as it matters.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetParameter {
+    parameter: Parameter,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameter {
+    value: String,
+}
 
 impl AwsKeys {
-    /// The service.
-    pub fn new(aws: &SdkConfig) -> Self {
-        Self(Client::new(aws))
+    /// The service, asked with that client.
+    pub fn new(aws: &SdkConfig, http: reqwest::Client) -> Self {
+        Self(Service::new(http, aws, "ssm"))
+    }
+
+    /// A parameter's value, decrypted. What SSM says of a refusal holds no value.
+    async fn parameter(&self, name: &str) -> Result<String, String> {
+        let headers = &[("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "AmazonSSM.GetParameter")];
+        let body = json!({ "Name": name, "WithDecryption": true }).to_string();
+        let call = Call { action: "ssm:GetParameter", headers, body };
+        let answer = self.0.post(call).await.map_err(|error| error.to_string())?;
+        let answer: GetParameter =
+            serde_json::from_str(&answer).map_err(|_| "ssm:GetParameter answered with something else".to_owned())?;
+        Ok(answer.parameter.value)
     }
 }
 
 impl KeySource for AwsKeys {
     async fn read(&self, reference: &Reference) -> Result<Secret, String> {
         let value = match reference {
-            Reference::Ssm(name) => {
-                let request = self.0.get_parameter().name(name).with_decryption(true);
-                let answer = Box::pin(request.send()).await.map_err(|error| unavailable("ssm", error).to_string())?;
-                answer.parameter.and_then(|parameter| parameter.value)
-            }
-            Reference::Env(name) => std::env::var(name).ok(),
+            Reference::Ssm(name) => self.parameter(name).await?,
+            Reference::Env(name) => std::env::var(name).unwrap_or_default(),
         };
-        match value {
-            Some(value) if !value.trim().is_empty() => Ok(Secret::new(value.trim())),
-            _ => Err("it is empty or not set".to_owned()),
+        match value.trim() {
+            "" => Err("it is empty or not set".to_owned()),
+            value => Ok(Secret::new(value)),
         }
     }
 }

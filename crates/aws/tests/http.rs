@@ -111,7 +111,7 @@ fn cut() -> impl futures_util::Stream<Item = Result<&'static str, std::io::Error
 
 fn api(reads: &Arc<AtomicUsize>) -> HttpApi<Keys> {
     let limits = Limits { connect: Duration::from_millis(300), total: Duration::from_millis(400), bytes: 1_024 };
-    HttpApi::new(Keys(reads.clone()), None, limits).unwrap()
+    HttpApi::new(aws::http::client(None, limits).unwrap(), Keys(reads.clone()), limits)
 }
 
 fn source(api_url: &str) -> Source {

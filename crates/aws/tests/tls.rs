@@ -82,7 +82,9 @@ async fn a_provider_that_nobody_vouches_for_is_not_asked() {
     let source: Source = serde_json::from_value(source).unwrap();
     let ask = Ask { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None };
     let fetch = async |roots: Option<&[u8]>| {
-        HttpApi::new(Keys, roots, Limits::default()).unwrap().fetch("voltus-prod", &source, &ask).await
+        HttpApi::new(aws::http::client(roots, Limits::default()).unwrap(), Keys, Limits::default())
+            .fetch("voltus-prod", &source, &ask)
+            .await
     };
     let said = fetch(None).await.unwrap_err();
     assert!(matches!(&said, FetchError::Answer(said) if said.contains("certificate")), "{said}");

@@ -5,5 +5,7 @@ mod query;
 mod queues;
 
 pub use mail::{MailSender, MailState};
-pub use query::{Query, QueryError};
+pub use query::Query;
 pub use queues::{Counts, Queues};
+
+pub use crate::signed::CallError;

@@ -60,23 +60,28 @@ pub enum HttpApiError {
     Client(#[from] reqwest::Error),
 }
 
+/// A client that trusts the public authorities and, beside them, those in `extra_roots` (PEM).
+pub fn client(extra_roots: Option<&[u8]>, limits: Limits) -> Result<Client, HttpApiError> {
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots::public(extra_roots))
+        .with_no_client_auth();
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(limits.connect)
+        .timeout(limits.total)
+        .build()?;
+    Ok(client)
+}
+
 impl<K: KeySource> HttpApi<K> {
-    /// A client that trusts the public authorities and, beside them, those in `extra_roots` (PEM).
-    pub fn new(keys: K, extra_roots: Option<&[u8]>, limits: Limits) -> Result<Self, HttpApiError> {
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots::public(extra_roots))
-            .with_no_client_auth();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(limits.connect)
-            .timeout(limits.total)
-            .build()?;
-        Ok(Self { client, vault: Vault::new(keys), limits })
+    /// The APIs, asked with that client.
+    pub fn new(client: Client, keys: K, limits: Limits) -> Self {
+        Self { client, vault: Vault::new(keys), limits }
     }
 
     async fn ask_with(&self, request: RequestBuilder, header: KeyHeader, key: &Secret) -> Result<String, FetchError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws::console::{Query, QueryError};
+use aws::console::{CallError, Query};
 use aws_config::SdkConfig;
 use pipeline::config::Config;
 use roxmltree::{Document, Node};
@@ -18,7 +18,7 @@ pub(crate) struct CloudFormation(Query);
 pub(crate) enum CloudFormationError {
     /// It could not be made, or was refused.
     #[error(transparent)]
-    Call(#[from] QueryError),
+    Call(#[from] CallError),
     /// It was refused, in AWS's words.
     #[error("{code}: {message}")]
     Refused {
@@ -105,7 +105,7 @@ impl CloudFormation {
 
     async fn call(&self, action: &str, form: &[(String, String)]) -> Result<String, CloudFormationError> {
         self.0.call(action, form).await.map_err(|error| match &error {
-            QueryError::Refused { body, .. } => refusal(body).unwrap_or(CloudFormationError::Call(error)),
+            CallError::Refused { body, .. } => refusal(body).unwrap_or(CloudFormationError::Call(error)),
             _ => CloudFormationError::Call(error),
         })
     }

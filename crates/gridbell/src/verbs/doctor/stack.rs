@@ -57,7 +57,7 @@ async fn secret(patient: &Patient<'_>, name: &str, key: &str) -> Vec<Finding> {
         let why = format!("{reference} lies in the functions' environment, which cannot be read from here");
         return vec![Finding::unknown(SECRET, why).about(name)];
     }
-    let finding = match AwsKeys::new(&patient.console.aws).read(&reference).await {
+    let finding = match AwsKeys::new(&patient.console.aws, patient.console.http().clone()).read(&reference).await {
         Ok(_) => Finding::good(SECRET, format!("{reference} can be read")),
         Err(said) => {
             let found = format!("{reference} cannot be read: {}", patient.console.refusal(&said));

@@ -1,0 +1,120 @@
+//! Calls of AWS services that have no SDK here, signed. An SDK takes minutes to build and a megabyte of a function, for one or two
+//! calls of its hundreds.
+
+use std::time::SystemTime;
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use aws_types::SdkConfig;
+
+use crate::client::said;
+
+/// Why a call brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nobody to call as.
+    #[error("no credentials: {0}")]
+    Credentials(String),
+    /// The call could not be made or got no answer.
+    #[error("{host} does not answer: {reason}")]
+    Unreachable {
+        /// Who was called.
+        host: String,
+        /// What happened.
+        reason: String,
+    },
+    /// AWS said no.
+    #[error("{action} was refused ({status}): {body}")]
+    Refused {
+        /// What was asked.
+        action: String,
+        /// The answer's status.
+        status: u16,
+        /// The answer, which holds AWS's code and message.
+        body: String,
+    },
+}
+
+/// One service, in the configuration's region or on its endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    http: reqwest::Client,
+    aws: SdkConfig,
+    name: &'static str,
+    url: String,
+}
+
+/// A call, whose headers are all signed.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// For errors.
+    pub(crate) action: &'a str,
+    /// Beside the signature's.
+    pub(crate) headers: &'a [(&'static str, &'a str)],
+    /// As `content-type` says.
+    pub(crate) body: String,
+}
+
+impl Service {
+    /// The service of that name. How long a call may take is the client's business.
+    pub(crate) fn new(http: reqwest::Client, aws: &SdkConfig, name: &'static str) -> Self {
+        let region = region(aws);
+        let url = if let Some(endpoint) = aws.endpoint_url() {
+            format!("{}/", endpoint.trim_end_matches('/'))
+        } else {
+            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            format!("https://{name}.{region}.{suffix}/")
+        };
+        Self { http, aws: aws.clone(), name, url }
+    }
+
+    /// Makes a call; returns the answer's body.
+    pub(crate) async fn post(&self, call: Call<'_>) -> Result<String, CallError> {
+        let unreachable = |reason: String| CallError::Unreachable { host: self.url.clone(), reason };
+        let signature = self.signature(&call).await?;
+        let mut request = self.http.post(&self.url).body(call.body);
+        for (name, value) in call.headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in signature {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| unreachable(said(error.without_url())))?;
+        let status = response.status();
+        let body = response.text().await.map_err(|error| unreachable(said(error.without_url())))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(CallError::Refused { action: call.action.to_owned(), status: status.as_u16(), body })
+    }
+
+    async fn signature(&self, call: &Call<'_>) -> Result<Vec<(String, String)>, CallError> {
+        let refused = |reason: String| CallError::Credentials(reason);
+        let provider = self.aws.credentials_provider().ok_or_else(|| refused("none are configured".to_owned()))?;
+        let credentials = provider.provide_credentials().await.map_err(|error| refused(said(error)))?;
+        let identity = credentials.into();
+        #[expect(clippy::disallowed_methods, reason = "a signature holds for a few minutes of real time")]
+        let now = SystemTime::now();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region(&self.aws))
+            .name(self.name)
+            .time(now)
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| refused(said(error)))?
+            .into();
+        let headers = call.headers.iter().copied();
+        let body = SignableBody::Bytes(call.body.as_bytes());
+        let request = SignableRequest::new("POST", &self.url, headers, body).map_err(|error| refused(said(error)))?;
+        let (instructions, _) = sign(request, &parameters).map_err(|error| refused(said(error)))?.into_parts();
+        Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+fn region(aws: &SdkConfig) -> &str {
+    aws.region().map_or("us-east-1", AsRef::as_ref)
+}
