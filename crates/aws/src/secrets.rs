@@ -7,12 +7,15 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::signed::{Call, Service};
+use crate::signed::{Call, CallError, Service};
 
 /// How long a key is used without asking whether it is still the same.
 const KEPT: Duration = Duration::from_mins(5);
 /// How often a key is read anew because a provider refuses it.
 const AT_MOST_EVERY: Duration = Duration::from_secs(30);
+
+/// A store that stumbles is no refused key: it is asked again after these pauses.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// A value that appears in no log.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,7 +107,15 @@ impl AwsKeys {
         let headers = &[("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "AmazonSSM.GetParameter")];
         let body = json!({ "Name": name, "WithDecryption": true }).to_string();
         let call = Call { action: "ssm:GetParameter", headers, body };
-        let answer = self.0.post(call).await.map_err(|error| error.to_string())?;
+        let mut answer = self.0.post(&call).await;
+        for pause in AGAIN_AFTER {
+            if !answer.as_ref().is_err_and(CallError::is_passing) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            answer = self.0.post(&call).await;
+        }
+        let answer = answer.map_err(|error| error.to_string())?;
         let answer: GetParameter =
             serde_json::from_str(&answer).map_err(|_| "ssm:GetParameter answered with something else".to_owned())?;
         Ok(answer.parameter.value)

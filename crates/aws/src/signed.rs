@@ -1,7 +1,7 @@
 //! Calls of AWS services that have no SDK here, signed. An SDK takes minutes to build and a megabyte of a function, for one or two
 //! calls of its hundreds.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::{
@@ -11,6 +11,9 @@ use aws_sigv4::{
 use aws_types::SdkConfig;
 
 use crate::client::said;
+
+/// For one call.
+const CALL: Duration = Duration::from_secs(5);
 
 /// Why a call brought nothing.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,17 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// Whether the same call may work in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Credentials(_) => false,
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, body, .. } => *status >= 500 || *status == 429 || body.contains("Throttl"),
+        }
+    }
+}
+
 /// One service, in the configuration's region or on its endpoint.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
@@ -59,7 +73,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Service {
-    /// The service of that name. How long a call may take is the client's business.
+    /// The service of that name.
     pub(crate) fn new(http: reqwest::Client, aws: &SdkConfig, name: &'static str) -> Self {
         let region = region(aws);
         let url = if let Some(endpoint) = aws.endpoint_url() {
@@ -72,10 +86,10 @@ impl Service {
     }
 
     /// Makes a call; returns the answer's body.
-    pub(crate) async fn post(&self, call: Call<'_>) -> Result<String, CallError> {
+    pub(crate) async fn post(&self, call: &Call<'_>) -> Result<String, CallError> {
         let unreachable = |reason: String| CallError::Unreachable { host: self.url.clone(), reason };
-        let signature = self.signature(&call).await?;
-        let mut request = self.http.post(&self.url).body(call.body);
+        let signature = self.signature(call).await?;
+        let mut request = self.http.post(&self.url).timeout(CALL).body(call.body.clone());
         for (name, value) in call.headers {
             request = request.header(*name, *value);
         }
@@ -117,4 +131,22 @@ impl Service {
 
 fn region(aws: &SdkConfig) -> &str {
     aws.region().map_or("us-east-1", AsRef::as_ref)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_work_in_a_moment() {
+        let refused = |status, body: &str| CallError::Refused { action: "a".to_owned(), status, body: body.to_owned() };
+        for passing in [refused(503, ""), refused(429, ""), refused(400, r#"{"__type":"ThrottlingException"}"#)] {
+            assert!(passing.is_passing(), "{passing}");
+        }
+        for lasting in
+            [refused(400, r#"{"__type":"ParameterNotFound"}"#), refused(403, ""), CallError::Credentials(String::new())]
+        {
+            assert!(!lasting.is_passing(), "{lasting}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ impl Query {
     pub async fn call(&self, action: &str, parameters: &[(String, String)]) -> Result<String, CallError> {
         let body = form(action, self.version, parameters);
         let headers = &[("content-type", "application/x-www-form-urlencoded")];
-        self.service.post(Call { action, headers, body }).await
+        self.service.post(&Call { action, headers, body }).await
     }
 }
 
