@@ -59,10 +59,17 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
 
     async fn one(&self, message: &Message) -> Result<(), PortError> {
         let now = self.world.now();
-        let Failed { failed, work } = Failed::parse(&message.body, now).unwrap_or_else(|_| Failed {
+        let Failed { failed, mut work } = Failed::parse(&message.body, now).unwrap_or_else(|_| Failed {
             failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"),
             work: Work::foreign(message, now),
         });
+        if message.receives > 1 && failed.kind.is_passing() {
+            // Whoever had it before could neither book it nor pass it on: this time may end no better.
+            let detail = format!("{}; what becomes of it could not be settled at once", failed.detail);
+            let notice = failing(&work, now, detail);
+            self.outlet.notice(&notice, 0).await?;
+            work.told = Some(notice.gather);
+        }
         if !failed.kind.is_passing() {
             // From here on it is told of as what it is.
             self.over(&work, now, "it is put aside".to_owned()).await?;

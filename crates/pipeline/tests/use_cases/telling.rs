@@ -6,7 +6,7 @@ use pipeline::{
     work::{Failed, Work},
 };
 use serde_json::{Value, json};
-use sim::{Inner, Reply, Settled, Standard, Times, Toxic, World};
+use sim::{Function, Inner, Reply, Settled, Standard, Times, Toxic, World};
 
 use crate::common::{accepted, announced, config, drain, mail_subjects, readings, run_for, thin, types, voltus, world};
 
@@ -159,6 +159,69 @@ fn readings_of_the_past_press_nobody() {
     drain(&world);
     assert_eq!(types(&world, "openvolt-prod/m1"), ["meter.data"]);
     assert_eq!(mail_subjects(&world), [""; 0]);
+}
+
+/// Brings something upon a world.
+type Hazard = Box<dyn Fn(&World)>;
+
+/// What can stand in a dispatch's way, one thing at a time.
+fn hazards() -> Vec<(String, Hazard)> {
+    let answers = |reply: Reply| -> Hazard {
+        Box::new(move |world| world.answers("voltus-prod", "/dispatches/dkmq", [reply.clone()]))
+    };
+    let mut hazards = vec![
+        ("the hydrator stops".to_owned(), Box::new(|world: &World| world.stop(Function::Hydrator)) as Hazard),
+        ("500".to_owned(), answers(Reply::Status(500, None))),
+        ("429 for a minute".to_owned(), answers(Reply::Status(429, Some(61)))),
+        ("429 for a day".to_owned(), answers(Reply::Status(429, Some(86_400)))),
+        ("404".to_owned(), answers(Reply::Missing)),
+        ("a refused key".to_owned(), answers(Reply::Refused)),
+        ("nonsense".to_owned(), answers(Reply::Json("{}".to_owned()))),
+        ("another dispatch".to_owned(), answers(found(&voltus("other", 0, 5)))),
+    ];
+    let ports = [
+        "api.fetch",
+        "dispatches.write",
+        "dispatches.read",
+        "outlet.failed",
+        "outlet.work",
+        "deliveries.book",
+        "signals.send",
+    ];
+    for port in ports {
+        // The alerter reads dispatches as well; where it dies over that, CloudWatch has to tell.
+        let toxics = [Toxic::Refuse, Toxic::CrashBefore, Toxic::CrashAfter];
+        for toxic in toxics.into_iter().take(if port == "dispatches.read" { 1 } else { 3 }) {
+            let hazard = move |world: &World| {
+                // Whatever it is that fails then has something to do.
+                if ["outlet.failed", "outlet.work", "deliveries.book", "dispatches.read"].contains(&port) {
+                    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
+                }
+                world.fault(port, toxic, Times::Always);
+            };
+            hazards.push((format!("{port}: {toxic:?}"), Box::new(hazard)));
+        }
+    }
+    hazards
+}
+
+#[test]
+fn whatever_stands_in_its_way_a_dispatch_is_published_or_told_of() {
+    // Once over is a message that died in a function's hands, plus what the alerter takes.
+    let within_s = Standard::VISIBILITY.as_secs() + 15;
+    for (name, hazard) in hazards() {
+        for seed in 0..6 {
+            let world = world(seed);
+            world.take_the_pulse();
+            world.answers("voltus-prod", "/dispatches/dkmq", [well()]);
+            run_for(&world, 60 + 17 * i64::try_from(seed).unwrap());
+            hazard(&world);
+            accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+            run_for(&world, within_s);
+            let published = !world.signals().is_empty();
+            assert!(published || !world.mails().is_empty(), "{name}, seed {seed}: neither published nor told");
+        }
+    }
 }
 
 #[test]
