@@ -60,6 +60,22 @@ fn check_answer(provider: &dyn Provider, look: &Look, page: &str) {
     }
 }
 
+/// A list may hold any dispatch, of its own source alone.
+fn check_list(provider: &dyn Provider, look: &Look, page: &str) {
+    check_look(provider, look);
+    let _ = provider.next_page(look, page);
+    match decode(provider, look, page) {
+        Ok(reading) => {
+            let sandbox = look.subject.source().ends_with("-sandbox");
+            check_reading(provider, &origin(provider, sandbox), &reading);
+            for pair in reading.facts.windows(2) {
+                let _ = provider.is_same_call(&pair[0], &pair[1]);
+            }
+        }
+        Err(reason) => assert!(reason.len() <= MAX_TEXT, "{reason}"),
+    }
+}
+
 fn check_reading(provider: &dyn Provider, origin: &Origin, reading: &Reading) {
     assert!(!serde_json::to_string(reading).unwrap().is_empty());
     let within = |subject: &dispatch::Subject| subject.as_str().starts_with(&format!("{}/", origin.source));
@@ -117,7 +133,7 @@ pub(crate) fn asked(provider: &dyn Provider, sandbox: bool) -> Option<Look> {
     }
 }
 
-/// Reads a text as the provider's webhook and as its answer, and checks all that comes of it.
+/// Reads a text as the provider's webhook, as its answer and as its list, and checks all that comes of it.
 ///
 /// # Panics
 ///
@@ -126,5 +142,10 @@ pub fn check(provider: &dyn Provider, body: &str) {
     check_webhook(provider, body);
     for look in [false, true].into_iter().filter_map(|sandbox| asked(provider, sandbox)) {
         check_answer(provider, &look, body);
+    }
+    for origin in [false, true].map(|sandbox| origin(provider, sandbox)) {
+        for look in provider.listings(&origin, NOW) {
+            check_list(provider, &look, body);
+        }
     }
 }

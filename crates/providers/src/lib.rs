@@ -27,7 +27,8 @@ mod testing;
 pub use ask::{ApiPath, Ask, Id, KeyHeader, Method};
 pub use reading::{Answer, Delivery, Finding, Look, Reading, Unreadable, UnreadableAnswer};
 
-use dispatch::Fact;
+use dispatch::{Fact, Origin};
+use jiff::Timestamp;
 
 /// Every provider that a source can name.
 pub static PROVIDERS: &[&dyn Provider] = &[&voltus::Voltus, &leap::Leap, &nvgrid::NvGrid, &openvolt::Openvolt];
@@ -67,6 +68,20 @@ pub trait Provider: Sync {
     fn settle(&self, push: &Fact, known: Option<&dispatch::Statement>) -> Option<Look> {
         let _ = (push, known);
         None
+    }
+
+    /// What to ask to see every dispatch that runs, is to come, or was over a little while ago: one look for each list that the
+    /// provider has. None where it lists nothing. A list's answer may hold anything, nothing included; what of it can be read
+    /// becomes facts as a single answer would.
+    fn listings(&self, origin: &Origin, now: Timestamp) -> Vec<Look> {
+        let _ = (origin, now);
+        Vec::new()
+    }
+
+    /// Whether two dispatches of the provider's lists are one call seen from two sides (Leap: by meter and by group).
+    fn is_same_call(&self, one: &Fact, other: &Fact) -> bool {
+        let _ = (one, other);
+        false
     }
 
     /// The request for a look, or for the next page of its answer.

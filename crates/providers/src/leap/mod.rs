@@ -10,7 +10,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use dispatch::{Fact, Rank, Says, Statement};
+use dispatch::{Fact, Origin, Rank, Says, Statement, Subject};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ use crate::{
 const MAX_SEARCH: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// How far a search reaches beyond the times that are known.
 const MARGIN: SignedDuration = SignedDuration::from_hours(24);
+/// How far back a list reaches: an outage of a day is made up for. The rest of [`MAX_SEARCH`] lies ahead.
+const LISTED_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// The longest page token that is sent back.
 const MAX_TOKEN_BYTES: usize = 1_024;
 
@@ -40,7 +42,9 @@ pub(crate) struct Leap;
 #[derive(Serialize, Deserialize)]
 struct Search {
     level: String,
-    event_id: String,
+    /// None: all events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
     start_date: Timestamp,
     end_date: Timestamp,
 }
@@ -89,25 +93,49 @@ impl Provider for Leap {
 
     fn settle(&self, push: &Fact, known: Option<&Statement>) -> Option<Look> {
         let Says::Dispatch(said) = &push.says else { return None };
-        // Only a group's statement names its group.
-        let group = said.statement.details.contains_key("market_group_id");
-        let level = if group { Level::Group } else { Level::Meter };
+        let level = if is_group(&said.statement) { Level::Group } else { Level::Meter };
         let (start_date, end_date) = window(&said.statement, known);
-        let search = Search { level: level.as_str().to_owned(), event_id: said.id.clone(), start_date, end_date };
+        let search = Search { level: level.as_str().to_owned(), event_id: Some(said.id.clone()), start_date, end_date };
         let context = serde_json::to_value(search).ok()?;
         Some(Look { subject: push.subject.clone(), key: push.subject.to_string(), context })
+    }
+
+    /// Both levels: which of them an account uses, only its answers tell. Meters come first, since they say more.
+    fn listings(&self, origin: &Origin, now: Timestamp) -> Vec<Look> {
+        let start_date = shift(now, -LISTED_BACK);
+        let end_date = shift(start_date, MAX_SEARCH);
+        let look = |level: Level| {
+            let search = Search { level: level.as_str().to_owned(), event_id: None, start_date, end_date };
+            Some(Look {
+                subject: Subject::account(&origin.source),
+                key: format!("{}/list/{}", origin.source, level.as_str()),
+                context: serde_json::to_value(search).ok()?,
+            })
+        };
+        Level::ALL.into_iter().filter_map(look).collect()
+    }
+
+    /// A call shows up at either level under ids of its own. The times are the same, and so are the meters.
+    fn is_same_call(&self, one: &Fact, other: &Fact) -> bool {
+        let (Says::Dispatch(one), Says::Dispatch(other)) = (&one.says, &other.says) else { return false };
+        let (one, other) = (&one.statement, &other.statement);
+        is_group(one) != is_group(other)
+            && (one.start, one.end) == (other.start, other.end)
+            && one.targets.iter().any(|target| other.targets.iter().any(|same| same.id == target.id))
     }
 
     fn ask(&self, look: &Look, page_token: Option<&str>) -> Result<Ask, UnreadableAnswer> {
         let (search, level) = Search::of(look)?;
         let mut body = json!({
-            level.filter(): [search.event_id],
             "start_date": search.start_date,
             "end_date": search.end_date,
             // The default hides CAISO's 5-minute events.
             "exclude_real_time_events": false,
             "exclude_voluntary_events": false,
         });
+        if let Some(event_id) = search.event_id {
+            body[level.filter()] = json!([event_id]);
+        }
         if let Some(token) = page_token {
             body["page_token"] = Value::from(token);
         }
@@ -123,7 +151,7 @@ impl Provider for Leap {
     fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {
         let (search, level) = Search::of(answer.look)?;
         let mut findings = Findings::default();
-        let mut events = Events::new(level, answer.origin, Some(&search.event_id));
+        let mut events = Events::new(level, answer.origin, search.event_id.as_deref());
         let mut flags = Flags::default();
         for page in answer.pages {
             let page = json(page)?;
@@ -134,12 +162,20 @@ impl Provider for Leap {
             events.take(list, items, &mut findings);
         }
         let facts = events.into_facts(Rank::Fetched(answer.began_at), flags, &mut findings);
+        let Some(event_id) = search.event_id else {
+            return Ok(Reading { facts, findings: findings.into_list(), ..Reading::default() });
+        };
         match (facts.is_empty(), findings.is_empty()) {
             (false, _) => Ok(Reading { facts, findings: findings.into_list(), ..Reading::default() }),
-            (true, true) => Err(UnreadableAnswer::Missing(search.event_id)),
+            (true, true) => Err(UnreadableAnswer::Missing(event_id)),
             (true, false) => Err(UnreadableAnswer::Shape("no slot of the event can be read".to_owned())),
         }
     }
+}
+
+/// Only a group's statement names its group.
+fn is_group(statement: &Statement) -> bool {
+    statement.details.contains_key("market_group_id")
 }
 
 /// What to search: the times of the push and of what is known, with a day on either side. Where that is more than a search may

@@ -42,6 +42,41 @@ fn group_searches_become_dispatches() {
     ));
 }
 
+fn listings() -> [Look; 2] {
+    Leap.listings(&testing::origin(&Leap, false), testing::NOW).try_into().expect("a list for each level")
+}
+
+#[test]
+fn lists_become_dispatches() {
+    let [meters, groups] = listings();
+    check_fixtures!("fixtures/list_meter*.json", "reading", |page| shown(&Leap, &decode(&Leap, &meters, page)));
+    check_fixtures!("fixtures/list_group*.json", "reading", |page| shown(&Leap, &decode(&Leap, &groups, page)));
+}
+
+#[test]
+fn a_list_asks_for_all_that_is_hidden_from_yesterday_on_for_31_days() {
+    for (look, path) in listings().into_iter().zip(["/dispatch/meter/search", "/dispatch/group/search"]) {
+        let Ask { method, path: asked, body, .. } = Leap.ask(&look, Some("t-1")).unwrap();
+        assert_eq!((method, asked.as_str()), (Method::Post, path));
+        let body = body.unwrap();
+        let expected = json!({
+            "start_date": "2023-11-30T16:45:00Z", "end_date": "2023-12-31T16:45:00Z",
+            "exclude_real_time_events": false, "exclude_voluntary_events": false, "page_token": "t-1"});
+        assert_eq!(body, expected);
+    }
+}
+
+#[test]
+fn a_call_is_the_same_from_both_levels() {
+    let [meters, groups] = listings();
+    let read = |look: &Look, page| decode(&Leap, look, page).unwrap().facts;
+    let meters = read(&meters, include_str!("fixtures/list_meter.json"));
+    let groups = read(&groups, include_str!("fixtures/list_group.json"));
+    let same: Vec<bool> = meters.iter().map(|fact| Leap.is_same_call(fact, &groups[0])).collect();
+    assert_eq!(same, [true, false, false, false], "only the one with the group's times");
+    assert!(!Leap.is_same_call(&meters[0], &meters[0]), "one level has one view of a call");
+}
+
 #[test]
 fn pages_are_followed_and_joined() {
     let (first, second) =

@@ -1,4 +1,5 @@
-//! NVIDIA DPS NvGrid: four events around a load target, each whole in its webhook. Nothing is ever fetched.
+//! NVIDIA DPS NvGrid: four events around a load target, each whole in its webhook. Nothing is ever fetched, nor polled: its
+//! status and its schedule are gRPC calls whose field numbers are not public.
 
 mod wire;
 

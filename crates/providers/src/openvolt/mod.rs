@@ -1,5 +1,7 @@
 //! Openvolt: a webhook tells that a meter has new data for a period, which is then fetched in parts; other events concern the
 //! account and are passed on as they are.
+//!
+//! Nothing is listed: readings are fetched for the meter and the period that a webhook names, and no call says what is new.
 
 mod part;
 mod readings;

@@ -1,6 +1,7 @@
 //! Voltus: a thin webhook names a dispatch, which is then fetched.
 //!
 //! Two successive updates of one dispatch are byte-identical and both matter, so a webhook is never more than "look again".
+//! The list of dispatches reaches back a day.
 
 mod wire;
 
@@ -10,7 +11,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use dispatch::{DispatchFact, Fact, Origin, Program, Rank, Request, Says, Statement, Subject, Target, TestReason};
-use serde_json::json;
+use jiff::{Timestamp, civil::Date};
+use serde_json::{Value, json};
 
 use self::wire::{Site, Webhook};
 use crate::{
@@ -21,8 +23,27 @@ use crate::{
     findings::{Findings, Impossible},
 };
 
+/// The version of the API whose list is polled. A webhook names its own.
+const LISTED_VERSION: Date = jiff::civil::date(2022, 4, 15);
+
 /// The provider.
 pub(crate) struct Voltus;
+
+/// What a look is for.
+enum Asked {
+    One(Id),
+    All,
+}
+
+impl Asked {
+    fn of(look: &Look) -> Result<Self, UnreadableAnswer> {
+        if look.context.get("list") == Some(&Value::Bool(true)) {
+            return Ok(Self::All);
+        }
+        let id = look.context.get("id").and_then(Value::as_str).and_then(Id::parse);
+        id.map(Self::One).ok_or_else(|| UnreadableAnswer::Look("no dispatch id".to_owned()))
+    }
+}
 
 impl Provider for Voltus {
     fn name(&self) -> &'static str {
@@ -61,40 +82,77 @@ impl Provider for Voltus {
         Ok(Reading { looks: vec![look], findings, ..Reading::default() })
     }
 
+    fn listings(&self, origin: &Origin, _now: Timestamp) -> Vec<Look> {
+        vec![Look {
+            subject: Subject::account(&origin.source),
+            key: format!("{}/list", origin.source),
+            context: json!({ "date": LISTED_VERSION, "list": true }),
+        }]
+    }
+
     fn ask(&self, look: &Look, _page_token: Option<&str>) -> Result<Ask, UnreadableAnswer> {
         let version = look.context.get("date").and_then(|date| date.as_str()).and_then(wire::parse_version);
         let version = version.ok_or_else(|| UnreadableAnswer::Look("no date".to_owned()))?;
-        let path = ApiPath::versioned(version, "/dispatches").join(&asked_id(look)?);
+        let dispatches = ApiPath::versioned(version, "/dispatches");
+        let path = match Asked::of(look)? {
+            Asked::One(id) => dispatches.join(&id),
+            Asked::All => dispatches,
+        };
         Ok(Ask { method: Method::Get, path, query: Vec::new(), body: None })
     }
 
     fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {
-        let id = asked_id(answer.look)?;
+        let asked = Asked::of(answer.look)?;
         let pages = answer.pages.iter().map(|page| json(page)).collect::<Result<Vec<_>, Reason>>()?;
         let mut listed = Vec::new();
         for page in &pages {
-            listed.extend(wire::dispatches(page)?);
+            listed.extend(match asked {
+                Asked::One(_) => wire::dispatches(page)?,
+                Asked::All => wire::list(page)?,
+            });
         }
-        let mut findings = Findings::default();
-        let mut facts = Vec::new();
-        for dispatch in listed.iter().filter(|dispatch| wire::id(dispatch) == Some(id.as_str())) {
-            let dispatch = wire::Dispatch::read(dispatch)?;
-            facts.push(fact(answer, &id, dispatch, &mut findings));
+        match asked {
+            Asked::One(id) => one(answer, &listed, &id),
+            Asked::All => Ok(all(answer, &listed)),
         }
-        if facts.is_empty() {
-            return Err(not_among(&listed, &id));
-        }
-        Ok(Reading { facts, findings: findings.into_list(), ..Reading::default() })
     }
 }
 
-fn asked_id(look: &Look) -> Result<Id, UnreadableAnswer> {
-    let id = look.context.get("id").and_then(|id| id.as_str()).and_then(Id::parse);
-    id.ok_or_else(|| UnreadableAnswer::Look("no dispatch id".to_owned()))
+/// The dispatch that was asked for. What cannot be read of it costs the answer.
+fn one(answer: &Answer<'_>, listed: &[&Value], id: &Id) -> Result<Reading, UnreadableAnswer> {
+    let mut findings = Findings::default();
+    let mut facts = Vec::new();
+    for dispatch in listed.iter().filter(|dispatch| wire::id(dispatch) == Some(id.as_str())) {
+        let dispatch = wire::Dispatch::read(dispatch)?;
+        facts.push(fact(answer, id, dispatch, ("", &mut findings)));
+    }
+    if facts.is_empty() {
+        return Err(not_among(listed, id));
+    }
+    Ok(Reading { facts, findings: findings.into_list(), ..Reading::default() })
+}
+
+/// Whatever the list holds. What cannot be read costs only itself.
+fn all(answer: &Answer<'_>, listed: &[&Value]) -> Reading {
+    let mut findings = Findings::default();
+    let mut facts = Vec::new();
+    for (index, dispatch) in listed.iter().enumerate() {
+        let Some(id) = wire::id(dispatch).and_then(Id::parse) else {
+            findings.unreadable(format!("dispatches[{index}]"), "`id` is none of letters, digits, `-` and `_`");
+            continue;
+        };
+        match wire::Dispatch::read(dispatch) {
+            Ok(dispatch) => {
+                facts.push(fact(answer, &id, dispatch, (&format!("dispatches[{index}]."), &mut findings)));
+            }
+            Err(reason) => findings.unreadable(format!("dispatches[{index}]"), reason),
+        }
+    }
+    Reading { facts, findings: findings.into_list(), ..Reading::default() }
 }
 
 /// Why an answer without the asked dispatch cannot be taken.
-fn not_among(listed: &[&serde_json::Value], asked: &Id) -> UnreadableAnswer {
+fn not_among(listed: &[&Value], asked: &Id) -> UnreadableAnswer {
     match listed.first().map(|dispatch| wire::id(dispatch)) {
         None => UnreadableAnswer::Missing(asked.as_str().to_owned()),
         Some(None) => UnreadableAnswer::Shape("a dispatch without `id`".to_owned()),
@@ -102,22 +160,23 @@ fn not_among(listed: &[&serde_json::Value], asked: &Id) -> UnreadableAnswer {
     }
 }
 
-fn fact(answer: &Answer<'_>, id: &Id, dispatch: wire::Dispatch<'_>, findings: &mut Findings) -> Fact {
+/// `place` is what stands before a finding's part.
+fn fact(answer: &Answer<'_>, id: &Id, dispatch: wire::Dispatch<'_>, (place, findings): (&str, &mut Findings)) -> Fact {
     let origin = answer.origin;
     let subject = Subject::dispatch(&origin.source, id.as_str());
     let rank = match dispatch.modification_number {
         Ok(Some(number)) => Rank::Numbered(number, answer.began_at),
         Ok(None) => Rank::Fetched(answer.began_at),
         Err(reason) => {
-            findings.unreadable("modification_number", reason);
+            findings.unreadable(format!("{place}modification_number"), reason);
             Rank::Fetched(answer.began_at)
         }
     };
     let program = dispatch.program.unwrap_or_else(|reason| {
-        findings.unreadable("program", reason);
+        findings.unreadable(format!("{place}program"), reason);
         None
     });
-    let (targets, request) = targets(dispatch.sites, &subject, findings);
+    let (targets, request) = targets(dispatch.sites, &subject, (place, findings));
     let statement = Statement {
         // A cancel is stated as false. An answer that leaves the field out must not release a site that was called.
         authorized: dispatch.authorized.unwrap_or(true),
@@ -151,7 +210,7 @@ fn read_program(program: Fields<'_>) -> Program {
 
 /// The sites that can be read, and what is asked of all together. A site that cannot be read has a share that nobody knows, so
 /// the sum is then unknown as well.
-fn targets(sites: &[serde_json::Value], subject: &Subject, findings: &mut Findings) -> (Vec<Target>, Request) {
+fn targets(sites: &[Value], subject: &Subject, (within, findings): (&str, &mut Findings)) -> (Vec<Target>, Request) {
     let mut targets: Vec<Target> = Vec::with_capacity(sites.len());
     let mut place_of: BTreeMap<String, usize> = BTreeMap::new();
     let mut impossible = Impossible::default();
@@ -160,7 +219,7 @@ fn targets(sites: &[serde_json::Value], subject: &Subject, findings: &mut Findin
         let site = match Site::read(site) {
             Ok(site) => site,
             Err(reason) => {
-                findings.unreadable(format!("sites[{index}]"), reason);
+                findings.unreadable(format!("{within}sites[{index}]"), reason);
                 whole = false;
                 continue;
             }
@@ -173,7 +232,7 @@ fn targets(sites: &[serde_json::Value], subject: &Subject, findings: &mut Findin
             // Two different shares for one site: neither can be trusted to be the whole.
             Some(_) => {
                 findings.unreadable(
-                    format!("sites[{index}]"),
+                    format!("{within}sites[{index}]"),
                     "the site stands here twice and differs; the first was taken",
                 );
                 whole = false;

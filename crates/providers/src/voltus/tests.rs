@@ -18,6 +18,35 @@ fn answers_become_dispatches() {
     check_fixtures!("fixtures/answer_*.json", "reading", |page| shown(&Voltus, &decode(&Voltus, &asked, page)));
 }
 
+fn listing() -> Look {
+    Voltus.listings(&testing::origin(&Voltus, false), testing::NOW).remove(0)
+}
+
+#[test]
+fn lists_become_dispatches() {
+    let Ask { path, query, body, .. } = Voltus.ask(&listing(), None).unwrap();
+    assert_eq!((path.as_str(), query.len(), body), ("/2022-04-15/dispatches", 0, None));
+    check_fixtures!("fixtures/list_*.json", "reading", |page| shown(&Voltus, &decode(&Voltus, &listing(), page)));
+}
+
+#[test]
+fn an_empty_list_is_an_answer() {
+    let empty = decode(&Voltus, &listing(), include_str!("fixtures/answer_empty_list.json"));
+    assert_eq!(empty, Ok(Reading::default()));
+}
+
+#[test]
+fn all_that_a_sandbox_lists_is_a_test() {
+    let origin = testing::origin(&Voltus, true);
+    let look = Voltus.listings(&origin, testing::NOW).remove(0);
+    let facts = decode(&Voltus, &look, include_str!("fixtures/list_day.json")).unwrap().facts;
+    let reason = |fact: &Fact| match &fact.says {
+        Says::Dispatch(said) => said.statement.test_reason,
+        says => panic!("{says:?}"),
+    };
+    assert_eq!(facts.iter().map(reason).collect::<Vec<_>>(), [Some(TestReason::Sandbox); 4]);
+}
+
 #[test]
 fn only_the_handshake_is_a_ping() {
     let check = |body: &str, ping: bool| assert_eq!(Voltus.is_ping(body), ping, "{body}");

@@ -83,6 +83,13 @@ pub(super) fn dispatches(answer: &Value) -> Result<&[Value], Reason> {
     if answer.get("dispatches").is_some() { fields.list("dispatches") } else { Ok(std::slice::from_ref(answer)) }
 }
 
+/// The dispatches of a list; null is an empty one. An object without it is an error's, and no list.
+pub(super) fn list(answer: &Value) -> Result<&[Value], Reason> {
+    let fields = Fields::of(answer)?;
+    answer.get("dispatches").ok_or_else(|| Reason::new("`dispatches` is missing"))?;
+    fields.list("dispatches")
+}
+
 /// `id` of a dispatch.
 pub(super) fn id(dispatch: &Value) -> Option<&str> {
     dispatch.get("id").and_then(id_of)
