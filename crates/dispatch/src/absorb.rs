@@ -84,6 +84,15 @@ impl State {
         Some((last.status, tracked.last_statement()?))
     }
 
+    /// Whether `after` differs in nothing but the instant as of which it holds. A look that is made every minute need not be noted
+    /// then; what is lost is only that a slower answer, begun before it, would be told to be older.
+    pub fn holds_the_same_as(&self, after: &Self) -> bool {
+        match (&self.stream, &after.stream) {
+            (Stream::Dispatch(a), Stream::Dispatch(b)) => a.merged.holds_the_same_as(&b.merged),
+            (a, b) => a == b,
+        }
+    }
+
     /// The provider's id of the dispatch; none for streams of events.
     pub fn dispatch_id(&self) -> Option<&str> {
         match &self.stream {

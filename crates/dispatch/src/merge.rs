@@ -69,16 +69,27 @@ impl Dispatch {
         }
     }
 
-    /// What holds now; none before the first fact.
-    pub fn view(&self) -> Option<View> {
-        let ranked = match (&self.numbered, &self.plain) {
+    /// The fact that holds now.
+    fn held(&self) -> Option<&Ranked> {
+        match (&self.numbered, &self.plain) {
             // A provider that counts and one time did not: the later look is the truth; a mere push never is.
             (Some(numbered), Some(plain)) if matches!(plain.rank, Rank::Fetched(at) if at > numbered.rank.observed_at()) => {
-                plain
+                Some(plain)
             }
-            (Some(ranked), _) | (None, Some(ranked)) => ranked,
-            (None, None) => return None,
-        };
+            (Some(ranked), _) | (None, Some(ranked)) => Some(ranked),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether the same holds in both, as of whatever instants.
+    pub(crate) fn holds_the_same_as(&self, other: &Self) -> bool {
+        let held = |one: &Self| one.held().map(|held| (held.rank.number(), held.statement.clone()));
+        held(self) == held(other) && (self.pushed_test, self.pushed_real) == (other.pushed_test, other.pushed_real)
+    }
+
+    /// What holds now; none before the first fact.
+    pub fn view(&self) -> Option<View> {
+        let ranked = self.held()?;
         let mut statement = ranked.statement.clone();
         // A real push for the same id, confirmed by a fetch, is no test: a real dispatch must not hide behind one.
         if statement.test_reason.is_none() && !self.pushed_real {

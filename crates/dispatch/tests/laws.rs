@@ -148,6 +148,22 @@ proptest! {
     }
 
     #[test]
+    fn what_says_again_what_holds_need_not_be_stored(facts in made::facts(6), which in 0_usize..6, minutes in 10_i64..100) {
+        let (state, _) = one_by_one(&facts);
+        let state = state.unwrap();
+        let mut again = facts[which % facts.len()].clone();
+        again.rank = match again.rank {
+            Rank::Numbered(number, _) => Rank::Numbered(number, at(minutes)),
+            _ => Rank::Fetched(at(minutes)),
+        };
+        let after = absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Ask, NOW).unwrap();
+        if state.holds_the_same_as(&after.state) {
+            prop_assert!(after.signals.is_empty());
+            prop_assert_eq!(after.state.published(), state.published());
+        }
+    }
+
+    #[test]
     fn a_known_end_that_passes_is_no_news(said in made::look(), minutes in 0_i64..100) {
         let mut later = said.clone();
         later.rank = match said.rank {
@@ -254,6 +270,19 @@ fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
         let (_, statement) = settled.state.published().unwrap();
         assert!(statement.asks_the_same(&made::reduce(watts)));
     }
+}
+
+#[test]
+fn a_revert_to_an_older_statement_is_not_taken_for_a_repetition() {
+    let looks =
+        [(0, 5_000), (1, 9_000)].map(|(at, watts)| made::said(Rank::Fetched(made::at(at)), made::reduce(watts)));
+    let (state, _) = one_by_one(&looks);
+    let repeats = |watts| {
+        let said = made::said(Rank::Fetched(made::at(2)), made::reduce(watts));
+        let after = absorb(state.clone(), &subject(), vec![fact(said)], Contradiction::Ask, NOW).expect("a state");
+        state.as_ref().is_some_and(|state| state.holds_the_same_as(&after.state))
+    };
+    assert_eq!((repeats(9_000), repeats(5_000)), (true, false));
 }
 
 #[test]
