@@ -49,6 +49,13 @@ pub struct Source {
     /// The same for dispatches of a program, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub programs: BTreeMap<String, Deadlines>,
+    /// How often its dispatches are listed while none is near, in seconds; 0: never.
+    #[serde(default = "usual_poll_s")]
+    pub poll_s: u32,
+}
+
+fn usual_poll_s() -> u32 {
+    300
 }
 
 /// Whether a source's dispatches are real.
@@ -177,5 +184,12 @@ impl Source {
     /// Its provider.
     pub fn provider(&self) -> Option<&'static dyn Provider> {
         providers::provider(&self.provider)
+    }
+
+    /// Whether its dispatches are listed now and then: where the provider has a list, and we a key to it.
+    pub fn is_polled(&self) -> bool {
+        let origin = Origin { source: String::new(), provider: self.provider.clone(), sandbox: false };
+        let lists = |provider: &dyn Provider| !provider.listings(&origin, Timestamp::UNIX_EPOCH).is_empty();
+        self.poll_s > 0 && self.api_key.is_some() && self.provider().is_some_and(lists)
     }
 }

@@ -27,6 +27,8 @@ pub enum Kind {
     MissedDelivery,
     /// Something was given up; it is kept.
     DeadLetter,
+    /// A provider does not say what it lists: what its webhooks do not bring is not seen.
+    SourceDown,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             Self::Credentials => "credentials",
             Self::MissedDelivery => "missed-delivery",
             Self::DeadLetter => "dead-letter",
+            Self::SourceDown => "source-down",
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod incident;
+pub mod poll;
 pub mod ports;
 pub mod record;
 pub mod token;

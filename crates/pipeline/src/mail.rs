@@ -127,8 +127,12 @@ fn advice(incident: &Incident) -> Vec<String> {
         ],
         Kind::DispatchAtRisk => &["Curtail by hand, or find out why the controller does not acknowledge."],
         Kind::MissedDelivery => {
-            &["Check the webhook's registration with the provider: this dispatch came without one."]
+            &["Nothing is lost: its signals are out. Check the webhook's registration with the provider."]
         }
+        Kind::SourceDown => &[
+            "Watch the provider's portal: what no webhook brings is not seen while its list cannot be read.",
+            "gridbell goes on asking and will say when it worked.",
+        ],
         Kind::DeadLetter => {
             &["Look into the provider's portal whether it still matters; the work is kept in the table of deliveries."]
         }

@@ -18,6 +18,7 @@ use crate::{
     config::Source,
     incident::{Incident, Notice},
     mail::Mail,
+    poll::PollState,
     pulse::{Inquiry, Probe},
     record::Record,
     work::{Check, Failed, Trouble, Work},
@@ -131,7 +132,7 @@ pub struct Pending {
     pub next_at: Timestamp,
 }
 
-/// The table `deliveries`: what fails, and what was put aside.
+/// The table `deliveries`: what fails, what was put aside, and how the polling of each source stands.
 pub trait Deliveries {
     /// Books the next attempt under [`Work::key`], unless one for the same key still lies ahead of `now`: then false, and this
     /// one need not go on, since that later look will see all that this one would. Of its own deliveries' bookings only a later
@@ -141,6 +142,10 @@ pub trait Deliveries {
     async fn settled(&self, work: &Work) -> Result<(), PortError>;
     /// Puts work aside under [`Work::kept_as`] with its raw body, whatever its size, to be replayed after a mend.
     async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError>;
+    /// How the polling of a source stands, read consistently; none before its first poll.
+    async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError>;
+    /// Writes that where `expected` is the stored revision (none: where nothing is stored).
+    async fn write_poll_state(&self, state: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>>;
 }
 
 /// What gridbell watches of itself.

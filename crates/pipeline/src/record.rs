@@ -34,6 +34,20 @@ pub struct Record {
     /// What the controller answered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
+    /// What polling found and no webhook has told of since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Missed>,
+}
+
+/// A change that polling found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// When the first such change was found.
+    pub found_at: Timestamp,
+    /// Which signals it led to, such as `gridbell.dispatch.updated.v1 #2`.
+    pub what: String,
+    /// Whether a person was told that no webhook came.
+    pub told: bool,
 }
 
 /// By when somebody must have acknowledged the current version.
@@ -117,6 +131,7 @@ impl Record {
             history,
             due,
             ack: known.and_then(|known| known.ack.clone()),
+            missed: None,
         }
     }
 

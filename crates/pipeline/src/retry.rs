@@ -9,7 +9,7 @@ use crate::{
     config::{Config, Source},
     incident::{Kind, Notice},
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, Pending, PortError},
-    work::{Failed, Message, Trouble, TroubleKind, Work},
+    work::{Failed, Message, Task, Trouble, TroubleKind, Work},
 };
 
 /// Failures in quick succession before a person is told; slow attempts follow.
@@ -63,6 +63,10 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"),
             work: Work::foreign(message, now),
         });
+        if work.task == Task::Poll {
+            // The hydrator died over it. The next poll sees that, counts it, and is its retry.
+            return Ok(());
+        }
         if message.receives > 1 && failed.kind.is_passing() {
             // Whoever had it before could neither book it nor pass it on: this time may end no better.
             let detail = format!("{}; what becomes of it could not be settled at once", failed.detail);

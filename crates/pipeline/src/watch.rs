@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     config::Config,
     incident::{Kind, News, Notice},
+    poll::GRACE_S,
     ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream, WriteError},
-    record::{Due, Entry, Record},
+    record::{Due, Entry, Missed, Record},
     work::{Check, Message},
 };
 
@@ -81,7 +82,33 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
 
     /// A deadline fired.
     async fn fired(&self, check: Check) -> Result<(), PortError> {
-        self.dispatch(&check.subject, check.unread).await
+        if check.missed { self.missed(&check.subject).await } else { self.dispatch(&check.subject, check.unread).await }
+    }
+
+    /// The grace is over in which a webhook could have told of what polling found.
+    async fn missed(&self, subject: &Subject) -> Result<(), PortError> {
+        for _ in 0..MAX_TRIES {
+            let Some(record) = self.table.read(subject).await? else { return Ok(()) };
+            let Some(missed) = record.missed.clone().filter(|missed| !missed.told) else { return Ok(()) };
+            let now = self.world.now();
+            let until = missed.found_at + SignedDuration::from_secs(i64::from(GRACE_S));
+            if now < until {
+                return self.again(Check::missed(subject.clone()), hop_s(until, now)).await;
+            }
+            let (found_at, what) = (missed.found_at, &missed.what);
+            let detail = format!("polling found at {found_at:.0} what no webhook has told of since: {what}");
+            let notice = Notice::happens(Kind::MissedDelivery, &record.origin.source, subject.to_string(), now, detail)
+                .gathered_by(subject.to_string())
+                .about_dispatch(Some(subject.clone()))
+                .mailed_as(what);
+            self.outlet.notice(&notice, 0).await?;
+            let entry = Entry { at: now, delivery: String::new(), what: "told that no webhook brought it".to_owned() };
+            let missed = Some(Missed { told: true, ..missed });
+            if self.write(Record { missed, ..record.noting(entry, self.world.unique()) }).await? {
+                return Ok(());
+            }
+        }
+        Err(lost(subject))
     }
 
     /// Arms what the index says is due soon. Returns how many.
@@ -129,10 +156,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 return Ok(());
             }
         }
-        Err(PortError::Unavailable {
-            port: "dispatches",
-            reason: format!("lost the write of {subject} {MAX_TRIES} times in a row"),
-        })
+        Err(lost(subject))
     }
 
     async fn look(
@@ -195,20 +219,28 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
 
     /// False where another write came first.
     async fn store(&self, record: Record, due: Option<Due>, now: Timestamp) -> Result<bool, PortError> {
-        let expected = record.revision;
         let what = match due {
             Some(due) if due.told > 0 => format!("told that it is not acknowledged; next at {:.0}", due.at),
             _ => "the deadline is met or needs no watching any more".to_owned(),
         };
         let entry = Entry { at: now, delivery: String::new(), what };
-        let next = Record { due, ..record.noting(entry, self.world.unique()) };
-        match self.table.write(&next, Some(expected)).await {
+        self.write(Record { due, ..record.noting(entry, self.world.unique()) }).await
+    }
+
+    /// Writes the next revision; false where another write came first.
+    async fn write(&self, next: Record) -> Result<bool, PortError> {
+        match self.table.write(&next, Some(next.revision - 1)).await {
             Ok(()) => Ok(true),
             Err(WriteError::Lost(Some(stored))) if stored.write == next.write => Ok(true),
             Err(WriteError::Lost(_)) => Ok(false),
             Err(WriteError::Port(error)) => Err(error),
         }
     }
+}
+
+fn lost(subject: &Subject) -> PortError {
+    let reason = format!("lost the write of {subject} {MAX_TRIES} times in a row");
+    PortError::Unavailable { port: "dispatches", reason }
 }
 
 /// Seconds until then, in one hop.

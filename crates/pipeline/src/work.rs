@@ -50,6 +50,8 @@ pub enum Task {
     Packed(String),
     /// Ask the provider.
     Look(Look),
+    /// Ask the provider for all that it lists.
+    Poll,
 }
 
 /// A message of an inner queue as a function is handed it.
@@ -82,12 +84,20 @@ pub struct Check {
     /// So many signals lay unread at an earlier look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<u64>,
+    /// No deadline: whether a webhook has told of what polling found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
 }
 
 impl Check {
     /// The deadline of a known dispatch.
     pub fn dispatch(subject: Subject) -> Self {
-        Self { subject, unread: None }
+        Self { subject, unread: None, missed: false }
+    }
+
+    /// The end of the grace in which a webhook may still tell of what polling found.
+    pub fn missed(subject: Subject) -> Self {
+        Self { missed: true, ..Self::dispatch(subject) }
     }
 }
 
@@ -191,6 +201,7 @@ impl Work {
         match &self.task {
             Task::Look(look) => look.subject.to_string(),
             Task::Body(_) | Task::Packed(_) => format!("{}, delivery {}", self.source, self.delivery),
+            Task::Poll => self.source.clone(),
         }
     }
 
@@ -198,7 +209,7 @@ impl Work {
     pub fn subject(&self) -> Option<&Subject> {
         match &self.task {
             Task::Look(look) => Some(&look.subject),
-            Task::Body(_) | Task::Packed(_) => None,
+            Task::Body(_) | Task::Packed(_) | Task::Poll => None,
         }
     }
 
@@ -211,7 +222,7 @@ impl Work {
     pub fn kept_as(&self) -> String {
         match &self.task {
             Task::Look(look) => format!("{}/{}", self.delivery, look.key),
-            Task::Body(_) | Task::Packed(_) => self.delivery.clone(),
+            Task::Body(_) | Task::Packed(_) | Task::Poll => self.delivery.clone(),
         }
     }
 
@@ -222,7 +233,7 @@ impl Work {
             Task::Packed(packed) => {
                 Some(BASE64_STANDARD.decode(packed).map_err(UnpackError::from).and_then(|gz| unpack(&gz)))
             }
-            Task::Look(_) => None,
+            Task::Look(_) | Task::Poll => None,
         }
     }
 
@@ -230,7 +241,7 @@ impl Work {
     pub fn key(&self) -> &str {
         match &self.task {
             Task::Look(look) => &look.key,
-            Task::Body(_) | Task::Packed(_) => &self.delivery,
+            Task::Body(_) | Task::Packed(_) | Task::Poll => &self.delivery,
         }
     }
 

@@ -4,6 +4,7 @@ use pipeline::{
     acknowledge::Acknowledge,
     alert::Alert,
     hydrate::Hydrate,
+    poll::Polls,
     pulse::Pulse,
     receive::{Answer, Incoming, Receive},
     retry::Retry,
@@ -104,6 +105,7 @@ impl Invocation<'_> {
         if self.world.with(|state| state.has_pulse) {
             let _ = self.pulse().minute().await;
         }
+        let _ = Polls { config, deliveries: self, outlet: self, world: self }.send_due().await;
         Sweep { table: self, stream: self, world: self }.run().await.unwrap_or_default()
     }
 

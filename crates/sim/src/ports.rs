@@ -8,6 +8,7 @@ use pipeline::{
     config::Source,
     incident::{Incident, Notice},
     mail::Mail,
+    poll::PollState,
     ports::{
         Backlog, Chance, Clock, Deliveries, Depths, Dispatches, FetchError, Health, Incidents, Intake, Mailer, Outlet,
         Pending, PortError, ProviderApi, SignalStream, Vitals, Watched, WriteError,
@@ -212,6 +213,14 @@ impl Deliveries for Invocation<'_> {
             state.kept.insert(work.kept_as(), kept.clone());
         })
         .await
+    }
+
+    async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError> {
+        self.call("deliveries.poll_state", |state| state.polls.get(source)).await
+    }
+
+    async fn write_poll_state(&self, poll: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>> {
+        self.write("deliveries.write_poll_state", |state| state.polls.write(poll, expected)).await
     }
 }
 

@@ -71,7 +71,9 @@ impl Scripts {
     pub(crate) fn answer(&mut self, at: Timestamp, source: &str, ask: &Ask) -> Result<String, FetchError> {
         let ask = line(ask);
         self.fetches.push(Fetch { at, source: source.to_owned(), ask: ask.clone() });
-        let script = self.scripts.iter_mut().find(|script| script.source == source && ask.contains(&script.about));
+        // A list's path stands in the paths of all that it lists: the script that says more about the request is meant.
+        let scripts = self.scripts.iter_mut().filter(|script| script.source == source && ask.contains(&script.about));
+        let script = scripts.max_by_key(|script| script.about.len());
         let Some(script) = script else { return Err(FetchError::Missing) };
         let reply = if script.replies.len() > 1 { script.replies.pop_front() } else { script.replies.front().cloned() };
         reply.unwrap_or(Reply::Missing).answer()

@@ -7,6 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    config::Source,
     receive::{Answer, Incoming},
     sweep::Swept,
     watch::ARMED_AHEAD,
@@ -132,6 +133,7 @@ impl World {
     /// Runs whatever there is to do, waiting where all is delayed, until nothing is left or that much time has passed.
     pub fn settle(&self, within: SignedDuration) -> Settled {
         let until = self.now() + within;
+        let polls = self.config.sources.values().any(Source::is_polled);
         while self.now() <= until {
             if self.with(State::sweep_is_due) {
                 self.sweep();
@@ -142,7 +144,7 @@ impl World {
                 self.work_off(batches);
                 continue;
             }
-            match self.with(State::next_at) {
+            match self.with(|state| state.next_at(polls)) {
                 None => return Settled::Drained,
                 Some(next_at) if next_at > until => return Settled::TimeUp,
                 Some(next_at) => self.with(|state| state.now = state.now.max(next_at)),
@@ -233,9 +235,9 @@ impl State {
         due
     }
 
-    /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed or arms a deadline.
-    fn next_at(&mut self) -> Option<Timestamp> {
-        let owing = (self.owes() || self.has_pulse).then_some(self.next_sweep);
+    /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed, arms a deadline or polls.
+    fn next_at(&mut self, polls: bool) -> Option<Timestamp> {
+        let owing = (polls || self.owes() || self.has_pulse).then_some(self.next_sweep);
         let due = self.dispatches.all().into_iter().filter_map(|record| record.due).map(|due| due.at).min();
         let arming = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
         let queues =

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pipeline::{incident::Incident, record::Record, work::Work};
+use pipeline::{incident::Incident, poll::PollState, record::Record, work::Work};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A table of one sort of row, whose revision goes up by one with each write.
@@ -76,6 +76,16 @@ impl<T: Row> Table<T> {
         assert_eq!(row.revision(), expected.unwrap_or(0) + 1, "revisions of {} leave a gap", row.key());
         self.rows.insert(row.key().to_owned(), serde_json::to_string(row).expect("a row is JSON"));
         Ok(())
+    }
+}
+
+impl Row for PollState {
+    fn key(&self) -> &str {
+        &self.source
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
     }
 }
 

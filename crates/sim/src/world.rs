@@ -6,7 +6,9 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, incident::Incident, mail::Mail, ports::Vitals, record::Record, work::Message};
+use pipeline::{
+    config::Config, incident::Incident, mail::Mail, poll::PollState, ports::Vitals, record::Record, work::Message,
+};
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times,
@@ -37,6 +39,7 @@ pub(crate) struct State {
     pub(crate) controller: Controller,
     pub(crate) dispatches: Table<Record>,
     pub(crate) incidents: Table<Incident>,
+    pub(crate) polls: Table<PollState>,
     pub(crate) bookings: BTreeMap<String, Booking>,
     pub(crate) kept: BTreeMap<String, Kept>,
     pub(crate) mails: Vec<(Timestamp, Mail)>,
@@ -86,6 +89,7 @@ impl World {
             controller: Controller::Reads,
             dispatches: Table::default(),
             incidents: Table::default(),
+            polls: Table::default(),
             bookings: BTreeMap::new(),
             kept: BTreeMap::new(),
             mails: Vec::new(),
@@ -200,6 +204,11 @@ impl World {
     /// The table `alerts`.
     pub fn incidents(&self) -> Ref<'_, Table<Incident>> {
         Ref::map(self.state.borrow(), |state| &state.incidents)
+    }
+
+    /// How the polling of each source stands.
+    pub fn polls(&self) -> Ref<'_, Table<PollState>> {
+        Ref::map(self.state.borrow(), |state| &state.polls)
     }
 
     /// The booked attempts, by what they look at.

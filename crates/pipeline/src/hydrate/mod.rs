@@ -4,19 +4,25 @@
 //! A failure concerns only the deliveries that it touches: they go to the retrier, with the reason.
 
 mod look;
+mod poll;
 mod publish;
 mod settle;
 
 use std::{collections::BTreeMap, pin::pin};
 
 use dispatch::{Fact, Origin, Subject};
-use futures_util::{StreamExt, future::join_all, stream};
+use futures_util::{
+    StreamExt,
+    future::{join, join_all},
+    stream,
+};
 use jiff::Timestamp;
 use providers::{Delivery, Finding, Look, Provider, Reading};
 
 use crate::{
     config::{Config, Source},
     incident::{Kind, Notice},
+    poll::poll_works,
     ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
     pulse,
     retry::failing,
@@ -80,6 +86,13 @@ where
     /// Handles a batch; returns the ids of the messages that nobody took care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let (messages, mut unanswered) = pulse::answer(self.deliveries, messages).await;
+        let (messages, polls) = poll_works(messages);
+        let polled = join_all(polls.iter().map(|work| self.poll(work)));
+        unanswered.extend(join(self.hydrated(messages), polled).await.0);
+        unanswered
+    }
+
+    async fn hydrated(&self, messages: Vec<Message>) -> Vec<String> {
         let mut told = self.tell_seen_again(&messages).await;
         let read = messages.into_iter().map(|message| {
             let told = told.remove(&message.id);
@@ -91,8 +104,7 @@ where
         self.look_up(&mut items).await;
         self.settle_all(&mut items).await;
         let ends = join_all(items.into_iter().map(|item| self.finish(item))).await;
-        unanswered.extend(ends.into_iter().flatten());
-        unanswered
+        ends.into_iter().flatten().collect()
     }
 
     /// What comes a second time lay for minutes in the hands of somebody who died over it, was not let in, or could not pass it

@@ -6,6 +6,7 @@ use providers::{Finding, Reading};
 
 use super::{Bound, Hydrate, publish};
 use crate::{
+    incident::{Kind, Notice},
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream, WriteError},
     record::{Record, Step},
     watch::{ARMED_AHEAD, hop_s},
@@ -49,7 +50,8 @@ where
                 }
                 continue;
             }
-            if !absorbed.changed {
+            let missed = known.as_ref().and_then(|record| record.missed.as_ref());
+            if !absorbed.changed && missed.is_none() {
                 // Unchanged, but what an earlier attempt owes may still lie there.
                 if let Some(record) = &known {
                     self.publish(record).await?;
@@ -60,6 +62,9 @@ where
                 // Once it is owed, everything after it waits for ever.
                 let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
                 return Err(Trouble::new(TroubleKind::Unreadable, now, detail));
+            }
+            if missed.is_some_and(|missed| missed.told) {
+                self.came_after_all(bound, subject).await.map_err(|error| self.storage(&error))?;
             }
             let published = absorbed.state.published();
             let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
@@ -116,8 +121,16 @@ where
         }
     }
 
+    /// A person was told that no webhook had come.
+    async fn came_after_all(&self, bound: &Bound, subject: &Subject) -> Result<(), PortError> {
+        let detail = "a webhook of this dispatch came after all".to_owned();
+        let source = &bound.origin.source;
+        let over = Notice::over(Kind::MissedDelivery, source, subject.as_str(), self.world.now(), detail);
+        self.outlet.notice(&over, 0).await
+    }
+
     /// Publishes what was just written, its deadline armed before the send can fail.
-    async fn watched(&self, record: &Record) -> Result<(), Trouble> {
+    pub(super) async fn watched(&self, record: &Record) -> Result<(), Trouble> {
         let now = self.world.now();
         if let Some(due) = record.due.filter(|due| due.at < now + ARMED_AHEAD) {
             let check = (Check::dispatch(record.subject.clone()), hop_s(due.at, now));
@@ -130,7 +143,7 @@ where
         publish(self.table, self.stream, record).await.map(|_| ()).map_err(|error| self.storage(&error))
     }
 
-    fn storage(&self, error: &PortError) -> Trouble {
+    pub(super) fn storage(&self, error: &PortError) -> Trouble {
         Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string())
     }
 }

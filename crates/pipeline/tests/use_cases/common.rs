@@ -13,9 +13,10 @@ pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
 /// The token that is being rotated out.
 pub(crate) const OLD_TOKEN: &str = "the-token-of-yesterday";
 
+/// All sources, none of them polled.
 pub(crate) fn config() -> Config {
     let tokens = [TokenHash::of(OLD_TOKEN), TokenHash::of(TOKEN)];
-    let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens });
+    let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens, "poll_s": 0 });
     let config = json!({
         "sources": {
             "voltus-prod": source("voltus", "production"),

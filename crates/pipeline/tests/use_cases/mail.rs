@@ -104,6 +104,8 @@ fn every_kind_about_a_dispatch_that_is_not_known() {
 fn about_a_source() {
     let incident = incident(Kind::Credentials, "voltus-prod", "the provider refused the API key (401)");
     check("source-credentials", &mail(&incident, Occasion::Happens, None));
+    let incident = self::incident(Kind::SourceDown, "voltus-prod", "the provider answered 500");
+    check("source-source-down", &mail(&incident, Occasion::Happens, None));
 }
 
 #[test]

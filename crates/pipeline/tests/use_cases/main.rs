@@ -10,6 +10,7 @@ mod mail;
 mod messages;
 mod oddities;
 mod overrides;
+mod poll;
 mod pulse;
 mod receive;
 mod retry;

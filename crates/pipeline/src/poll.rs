@@ -1,0 +1,277 @@
+//! Polling: what a provider lists is read now and then, so that a webhook that never came is made up for.
+//!
+//! The minute's sweep decides which source's poll is due and sends it to the hydrator, which alone holds the providers' keys. How
+//! the polling of a source stands is one item. A poll that fails is not retried: the next minute's is its retry.
+
+use dispatch::{Fact, Says};
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{Config, Source},
+    incident::{Kind, Notice},
+    ports::{Chance, Clock, Deliveries, Outlet, PortError, WriteError},
+    work::{Message, Task, Trouble, TroubleKind, Work},
+};
+
+/// While a dispatch runs or is about to start, and after a failure, a source is polled with every sweep.
+const EVERY_SWEEP_S: u32 = 60;
+
+/// So long before its start a dispatch is near.
+const NEAR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The schedule comes a few seconds early or late.
+const SLACK: SignedDuration = SignedDuration::from_secs(15);
+
+/// Failing for this long means that a source is down …
+const DOWN_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// … or so many times in a row, while a dispatch is near.
+const DOWN_AFTER_TIMES: u32 = 3;
+
+/// A provider that asks to be left alone for longer is asked again all the same, in seconds.
+const MAX_RETRY_AFTER_S: u32 = 3_600;
+
+/// So long after polling found a change, a webhook may still tell of it: they are often just late. In seconds.
+pub const GRACE_S: u32 = 120;
+
+/// How the polling of one source stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollState {
+    /// The source: the key.
+    pub source: String,
+    /// Goes up by one with every write.
+    pub revision: u64,
+    /// Who wrote it last.
+    pub write: String,
+    /// When the latest poll began.
+    pub began_at: Timestamp,
+    /// It has not ended yet. Still so when the next one begins: it died.
+    pub under_way: bool,
+    /// When the latest good one did; none: what a list holds was there before us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_at: Option<Timestamp>,
+    /// From when on a dispatch of the latest good list is near; none: of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_from: Option<Timestamp>,
+    /// The provider asked to be left alone until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The failures since the latest good poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
+    /// What of the latest list could not be read, by its hash: a person is told when that changes, not every minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubts: Option<String>,
+}
+
+/// Failures since the latest good poll.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Since when they are like the latest: a refused key, or anything else.
+    pub since: Timestamp,
+    /// How many of those in a row.
+    pub count: u32,
+    /// The latest.
+    pub last: Trouble,
+    /// A person was told that the source is down.
+    pub told_down: bool,
+    /// A person was told that the key is refused.
+    pub told_credentials: bool,
+}
+
+impl PollState {
+    /// The state with a poll that begins now, and what a person has to be told if the one before it died; none where it is too
+    /// early for another.
+    pub fn claimed(known: Option<Self>, source: &str, now: Timestamp, write: String) -> Option<(Self, Option<Notice>)> {
+        let Some(known) = known else { return Some((Self::first(source, now, write), None)) };
+        let just_began = now.duration_since(known.began_at) + SLACK < seconds(EVERY_SWEEP_S);
+        if just_began || known.must_wait(now) {
+            return None;
+        }
+        let (next, notice) = if known.under_way {
+            let died = Trouble::new(TroubleKind::Crash, known.began_at, "the hydrator died or ran out of time over it");
+            known.failed(&died, now, write)
+        } else {
+            (known.following(write), None)
+        };
+        Some((Self { began_at: now, under_way: true, ..next }, notice))
+    }
+
+    fn first(source: &str, began_at: Timestamp, write: String) -> Self {
+        Self {
+            source: source.to_owned(),
+            revision: 1,
+            write,
+            began_at,
+            under_way: true,
+            good_at: None,
+            near_from: None,
+            not_before: None,
+            failing: None,
+            doubts: None,
+        }
+    }
+
+    fn following(self, write: String) -> Self {
+        Self { revision: self.revision + 1, write, under_way: false, ..self }
+    }
+
+    /// Whether a poll is due, where `idle_s` is the source's interval while nothing is near.
+    pub fn is_due(&self, idle_s: u32, now: Timestamp) -> bool {
+        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == TroubleKind::Credentials);
+        let often = self.is_near(now) || self.under_way || (self.failing.is_some() && !refused);
+        let interval_s = if often { EVERY_SWEEP_S } else { idle_s.max(EVERY_SWEEP_S) };
+        !self.must_wait(now) && now.duration_since(self.began_at) + SLACK >= seconds(interval_s)
+    }
+
+    fn must_wait(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|not_before| now < not_before)
+    }
+
+    fn is_near(&self, now: Timestamp) -> bool {
+        self.near_from.is_some_and(|from| from <= now)
+    }
+
+    /// After a good poll: the state, and what is over with it.
+    pub fn good(self, listed: &[Fact], doubts: Option<String>, now: Timestamp, write: String) -> (Self, Vec<Notice>) {
+        let failing = self.failing.as_ref();
+        let over = |told: bool, kind| {
+            let detail = "the provider's list of dispatches can be read again".to_owned();
+            told.then(|| Notice::over(kind, &self.source, &self.source, now, detail))
+        };
+        let notices = [
+            over(failing.is_some_and(|failing| failing.told_down), Kind::SourceDown),
+            over(failing.is_some_and(|failing| failing.told_credentials), Kind::Credentials),
+        ];
+        let next = Self {
+            good_at: Some(self.began_at),
+            near_from: near_from(listed, now),
+            not_before: None,
+            failing: None,
+            doubts,
+            ..self.following(write)
+        };
+        (next, notices.into_iter().flatten().collect())
+    }
+
+    /// After a failed poll: the state, and what a person has to be told.
+    pub fn failed(self, trouble: &Trouble, now: Timestamp, write: String) -> (Self, Option<Notice>) {
+        let not_before = trouble.retry_after_s.map(|wait_s| now + seconds(wait_s.min(MAX_RETRY_AFTER_S)));
+        let refused = trouble.kind == TroubleKind::Credentials;
+        let known = self.failing.as_ref();
+        let alike = known.filter(|failing| (failing.last.kind == TroubleKind::Credentials) == refused);
+        let mut failing = Failing {
+            since: alike.map_or(self.began_at, |failing| failing.since),
+            count: alike.map_or(1, |failing| failing.count.saturating_add(1)),
+            last: trouble.clone(),
+            told_down: known.is_some_and(|failing| failing.told_down),
+            told_credentials: known.is_some_and(|failing| failing.told_credentials),
+        };
+        let kind = if refused {
+            Some(Kind::Credentials).filter(|_| !std::mem::replace(&mut failing.told_credentials, true))
+        } else {
+            // It stays down at least until the provider may be asked again.
+            let lasts = not_before.unwrap_or(now).duration_since(failing.since);
+            let down = lasts >= DOWN_AFTER || (self.is_near(now) && failing.count >= DOWN_AFTER_TIMES);
+            Some(Kind::SourceDown).filter(|_| down && !std::mem::replace(&mut failing.told_down, true))
+        };
+        let notice = kind.map(|kind| {
+            let (since, count) = (failing.since, failing.count);
+            let detail = format!("the provider's list of dispatches cannot be read: {}", trouble.detail);
+            let detail = format!("{detail} (since {since:.0}, {count} time(s) in a row)");
+            Notice::happens(kind, &self.source, self.source.clone(), trouble.at, detail).until_over()
+        });
+        (Self { not_before, failing: Some(failing), ..self.following(write) }, notice)
+    }
+}
+
+/// From when on a dispatch that is not over is near.
+fn near_from(listed: &[Fact], now: Timestamp) -> Option<Timestamp> {
+    let starts = listed.iter().filter_map(|fact| match &fact.says {
+        Says::Dispatch(said) => Some(&said.statement)
+            .filter(|statement| statement.authorized && statement.end.is_none_or(|end| end > now))
+            .map(|statement| statement.start.saturating_sub(NEAR).unwrap_or(Timestamp::MIN)),
+        Says::Power(_) | Says::Meter(_) | Says::Account(_) => None,
+    });
+    starts.min()
+}
+
+fn seconds(seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(seconds))
+}
+
+/// A poll's message is a few hundred bytes; nothing larger is read to find one.
+const MAX_MESSAGE_BYTES: usize = 1_024;
+
+/// Takes the polls out of a batch: they are no deliveries, and whatever becomes of them is theirs alone.
+pub(crate) fn poll_works(messages: Vec<Message>) -> (Vec<Message>, Vec<Work>) {
+    let (mut others, mut polls) = (Vec::new(), Vec::new());
+    for message in messages {
+        let small = Some(&message.body).filter(|body| body.len() <= MAX_MESSAGE_BYTES);
+        match small.and_then(|body| serde_json::from_str::<Work>(body).ok()) {
+            Some(work) if work.task == Task::Poll => polls.push(work),
+            _ => others.push(message),
+        }
+    }
+    (others, polls)
+}
+
+/// What the schedule does for polling.
+#[derive(Debug)]
+pub struct Polls<'a, D, O, C> {
+    /// The sources.
+    pub config: &'a Config,
+    /// `deliveries`.
+    pub deliveries: &'a D,
+    /// The inner queues.
+    pub outlet: &'a O,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+impl<D: Deliveries, O: Outlet, C: Clock + Chance> Polls<'_, D, O, C> {
+    /// Sends the polls that are due. Returns how many; one source that fails does not keep the others waiting.
+    pub async fn send_due(&self) -> Result<usize, PortError> {
+        let polled = self.config.sources.iter().filter(|(_, source)| source.is_polled());
+        let sent = join_all(polled.map(|(name, source)| self.send(name, source))).await;
+        sent.into_iter().try_fold(0, |count, sent| sent.map(|sent| count + usize::from(sent)))
+    }
+
+    async fn send(&self, name: &str, source: &Source) -> Result<bool, PortError> {
+        let now = self.world.now();
+        let state = self.deliveries.poll_state(name).await?;
+        if state.is_some_and(|state| !state.is_due(source.poll_s, now)) {
+            return Ok(false);
+        }
+        let work = Work {
+            delivery: format!("poll-{}", self.world.unique()),
+            source: name.to_owned(),
+            received_at: now,
+            attempt: 0,
+            troubles: Vec::new(),
+            told: None,
+            task: Task::Poll,
+        };
+        self.outlet.work(&work, 0).await.map(|()| true)
+    }
+}
+
+/// Tells first and stores then, so that nothing is noted as told that was not. False where another write came first.
+pub(crate) async fn note(
+    deliveries: &impl Deliveries,
+    outlet: &impl Outlet,
+    (next, expected): (&PollState, Option<u64>),
+    notices: impl IntoIterator<Item = Notice>,
+) -> Result<bool, PortError> {
+    for notice in notices {
+        outlet.notice(&notice, 0).await?;
+    }
+    match deliveries.write_poll_state(next, expected).await {
+        Ok(()) => Ok(true),
+        Err(WriteError::Lost(Some(stored))) if stored.write == next.write => Ok(true),
+        Err(WriteError::Lost(_)) => Ok(false),
+        Err(WriteError::Port(error)) => Err(error),
+    }
+}
