@@ -14,6 +14,7 @@ mod harness;
 mod leap;
 mod nvgrid;
 mod openvolt;
+mod poll;
 mod processes;
 mod sandbox;
 mod stack;
@@ -35,6 +36,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let cases = [
         // The slow ones first.
         chaos::cases(),
+        poll::cases(),
         failing::cases(),
         deadlines::cases(),
         door::cases(),

@@ -1,8 +1,8 @@
 //! The retrier function: failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP API.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use futures_util::future::join3;
-use pipeline::{acknowledge::Acknowledge, pulse::Pulse, retry::Retry, sweep::Sweep, watch::Watch};
+use futures_util::future::join4;
+use pipeline::{acknowledge::Acknowledge, poll::Polls, pulse::Pulse, retry::Retry, sweep::Sweep, watch::Watch};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -73,6 +73,7 @@ pub async fn run() -> Result<(), Error> {
     let sweep = &Sweep { table: &table, stream: &stream, world: &World };
     let watch = &Watch { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
     let pulse = &Pulse { health: &deliveries, queues: &queues, outlet: &outlet, world: &World };
+    let polls = &Polls { config: &config, deliveries: &deliveries, outlet: &outlet, world: &World };
     let acknowledge = &Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
     lambda::serve(|event: Box<RawValue>| async move {
         match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
@@ -87,18 +88,21 @@ pub async fn run() -> Result<(), Error> {
                 answer.await.map(Response::Batch)
             }
             Call::Sweep => {
-                // Neither waits for another that fails.
-                let (armed, pulse, swept) = join3(watch.arm_due(), pulse.minute(), sweep.run()).await;
+                // None waits for another that fails.
+                let (armed, polls, pulse, swept) =
+                    join4(watch.arm_due(), polls.send_due(), pulse.minute(), sweep.run()).await;
                 let swept = swept?;
                 tracing::info!(
                     sweep.owing = swept.owing,
                     sweep.sent = swept.sent,
                     sweep.failed = swept.failed,
                     sweep.armed = armed.as_ref().ok(),
+                    sweep.polls = polls.as_ref().ok(),
                     "sweep"
                 );
                 armed?;
                 pulse?;
+                polls?;
                 Ok(Response::Swept { owing: swept.owing, sent: swept.sent, failed: swept.failed })
             }
             Call::Request(request) => {

@@ -25,6 +25,7 @@ async fn the_adapters_keep_the_contract_of_the_ports() {
     contract::bookings(&deliveries).await;
     contract::quarantine(&deliveries).await;
     contract::health(&deliveries).await;
+    contract::polls(&deliveries).await;
     contract::incidents(&IncidentsTable::new(&aws, &resources.alerts)).await;
     contract::messages(&aws, &resources).await;
     contract::delays(&aws, &resources).await;

@@ -94,7 +94,7 @@ fn a_source() {
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\n  tokn = 1",
-            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token, deadlines",
+            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token, poll, deadlines",
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\nenvironment = 'test'",
@@ -178,6 +178,33 @@ fn tokens_are_one_or_two() {
         (&format!("{NVGRID}[acks]\nurl = ''"), "gridbell.toml:4:1: acks.url: unknown key; known here: token"),
     ]);
     assert!(Config::parse("f", &format!("{NVGRID}token = ['{HASH}', '{other}']")).is_ok());
+}
+
+#[test]
+fn polling() {
+    let poll = |value: &str| format!("[sources.v]\nprovider = 'voltus'\napi_key = 'env:K'\npoll = {value}");
+    let interval = "gridbell.toml:4:8: sources.v.poll: no interval; write \"off\" or \"5m\": from 1m to 24h, and every minute near a dispatch all the same";
+    check(&[
+        (&poll("'often'"), interval),
+        (&poll("'30s'"), interval),
+        (&poll("'25h'"), interval),
+        (
+            &poll("5"),
+            "gridbell.toml:4:8: sources.v.poll: a number where \"off\" or a duration in quotes (\"5m\") belongs",
+        ),
+        (
+            &format!("{NVGRID}poll = '5m'"),
+            "gridbell.toml:3:8: sources.n.poll: nvgrid lists no dispatches; write \"off\" or leave it out",
+        ),
+    ]);
+    assert!(Config::parse("f", &format!("{NVGRID}poll = 'off'")).is_ok());
+    for (text, seconds, read) in [("'off'", 0, ",\"poll_s\":0}"), ("'1m'", 60, ",\"poll_s\":60}"), ("'5m'", 300, "[]}")]
+    {
+        let config = Config::parse("f", &poll(text)).expect("good");
+        assert_eq!(config.sources["v"].poll_s, seconds);
+        let json = config.functions_json().expect("json");
+        assert!(json.contains(&format!("\"tokens\":[]{}", read.trim_start_matches("[]"))), "{json}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ const SOURCES: &[Source] = &[
     ("vevil", "voltus", false),
     // Its bodies are not understood.
     ("vbad", "voltus", false),
+    (POLLED, "voltus", false),
     ("leap", "leap", false),
     ("lbox", "leap", true),
     ("nv", "nvgrid", false),
@@ -28,6 +29,9 @@ const SOURCES: &[Source] = &[
     ("ov", "openvolt", false),
     ("obox", "openvolt", true),
 ];
+
+/// The one source that is polled. What the others list would be told of.
+pub(crate) const POLLED: &str = "vpoll";
 
 /// A source of which two tokens are valid.
 pub(crate) const ROTATING: &str = "nv";
@@ -67,7 +71,8 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
         let tokens: Vec<String> = tokens.iter().map(|token| format!("\"sha256:{}\"", sha256(token))).collect();
         let environment = if *sandbox { "sandbox" } else { "production" };
         writeln!(text, "[sources.{name}]\nprovider = \"{provider}\"\nenvironment = \"{environment}\"")?;
-        writeln!(text, "token = [{}]", tokens.join(", "))?;
+        let poll = if *name == POLLED { "1m" } else { "off" };
+        writeln!(text, "token = [{}]\npoll = \"{poll}\"", tokens.join(", "))?;
         if *provider != "nvgrid" {
             let base = if *provider == "leap" { "/v2" } else { "" };
             writeln!(text, "api_url = \"{stub}{base}\"\napi_key = \"ssm:/gridbell/{name}\"")?;

@@ -20,6 +20,9 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use super::Reply;
 use crate::harness::{Looked, eventually, instant};
 
+/// What Voltus' list of dispatches is about; empty unless a case says otherwise.
+pub(crate) const LIST: &str = "the list of dispatches";
+
 /// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
@@ -64,7 +67,9 @@ impl Stub {
     pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free for the stub")?;
         let base = format!("http://{}", listener.local_addr()?);
-        let script = Arc::new(Mutex::new(Script::default()));
+        let empty = Reply::Json(serde_json::json!({"dispatches": [], "page": 0, "perPage": 0}));
+        let replies = BTreeMap::from([(LIST.to_owned(), VecDeque::from([empty]))]);
+        let script = Arc::new(Mutex::new(Script { replies, ..Script::default() }));
         let router = Router::new().fallback(handle).with_state(script.clone());
         let task = tokio::spawn(async move {
             // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
@@ -144,7 +149,8 @@ fn about(path: &str, query: &BTreeMap<String, String>, body: &Value) -> String {
     let dispatch = || path.split_once("/dispatches/").map(|(_, id)| id.to_owned());
     let meter = || query.get("meter_id").cloned();
     let found = searched("meter_event_ids").or_else(|| searched("market_group_event_ids")).or_else(meter);
-    found.or_else(dispatch).unwrap_or_default()
+    let list = || path.ends_with("/dispatches").then(|| LIST.to_owned());
+    found.or_else(dispatch).or_else(list).unwrap_or_default()
 }
 
 fn key(headers: &HeaderMap) -> String {

@@ -28,7 +28,10 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&CONSUME, &["DeliveriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
-            (&["dynamodb:UpdateItem", "dynamodb:DeleteItem"], &["DeliveriesTable"]),
+            (
+                &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                &["DeliveriesTable"],
+            ),
             (&["ssm:GetParameter"], &[API_KEYS]),
         ],
     ),

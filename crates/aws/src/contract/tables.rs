@@ -4,10 +4,11 @@ use dispatch::Subject;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     incident::Incident,
+    poll::PollState,
     ports::{
         Chance, Clock, Deliveries, Dispatches, Health, Incidents, Pending, PortError, Vitals, Watched, WriteError,
     },
-    record::Record,
+    record::{Missed, Record},
     work::{MAX_BODY_BYTES, Task, Trouble, TroubleKind},
 };
 use providers::Look;
@@ -27,7 +28,8 @@ pub async fn records(table: &impl Dispatches) {
     // The answer to a write was lost and the write is repeated: what stands there is one's own.
     assert_eq!(lost(table.write(&first, None).await), first);
 
-    let second = Record { revision: 2, write: "write-2".to_owned(), ..first.clone() };
+    let missed = Missed { found_at: now, what: "gridbell.dispatch.scheduled.v1 #1".to_owned(), told: false };
+    let second = Record { revision: 2, write: "write-2".to_owned(), missed: Some(missed), ..first.clone() };
     table.write(&second, Some(1)).await.unwrap();
     let late = Record { write: "write-3".to_owned(), ..second.clone() };
     assert_eq!(lost(table.write(&late, Some(1)).await).write, "write-2");
@@ -145,6 +147,24 @@ pub async fn health(table: &impl Health) {
     }
     let vitals = table.vitals().await.unwrap();
     assert_eq!((vitals.answered, vitals.told), (Some(at(20)), [(Watched::AlertsDead, at(3))].into()));
+}
+
+/// How a source's polling stands: one conditional write, one's own recognised, and out of the way of the deliveries.
+pub async fn polls(table: &DeliveriesTable) {
+    let now = World.now();
+    let source = World.unique();
+    assert_eq!(table.poll_state(&source).await.unwrap(), None);
+    let (first, _) = PollState::claimed(None, &source, now, "write-1".to_owned()).expect("a first poll");
+    table.write_poll_state(&first, None).await.unwrap();
+    assert_eq!(table.poll_state(&source).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(lost(table.write_poll_state(&first, None).await), first);
+    let trouble = Trouble::new(TroubleKind::Provider, now, "the provider answered 500");
+    let (second, _) = first.clone().failed(&trouble, now, "write-2".to_owned());
+    table.write_poll_state(&second, Some(1)).await.unwrap();
+    let late = PollState { write: "write-3".to_owned(), ..second.clone() };
+    assert_eq!(lost(table.write_poll_state(&late, Some(1)).await), second);
+    assert_eq!(table.poll_state(&source).await.unwrap(), Some(second));
+    assert_eq!(table.quarantined(&format!("poll#{source}")).await.unwrap(), None, "nothing that was put aside");
 }
 
 /// Incidents: one conditional write, one's own recognised.

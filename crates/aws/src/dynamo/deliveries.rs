@@ -1,4 +1,4 @@
-//! The table `deliveries`: what fails and when it is tried again, and what was put aside.
+//! The table `deliveries`: what fails and when it is tried again, what was put aside, how the polling of a source stands.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,15 @@ use aws_sdk_dynamodb::{operation::delete_item::DeleteItemError, primitives::Blob
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use pipeline::{
-    ports::{Deliveries, Pending, PortError},
+    poll::PollState,
+    ports::{Deliveries, Pending, PortError, WriteError},
     work::{Task, Trouble, Work, pack, unpack},
 };
 
 use super::{
     Condition, PutError, Store,
     item::{self, Item, days_after, instant, packed},
-    number, parts, text,
+    number, parts, polls, text,
 };
 use crate::client::unavailable;
 
@@ -149,6 +150,16 @@ impl Deliveries for DeliveriesTable {
         }
         self.put(head).await
     }
+
+    async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError> {
+        let Some(item) = self.0.get(&polls::key(source)).await? else { return Ok(None) };
+        polls::from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    async fn write_poll_state(&self, state: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>> {
+        let item = polls::to_item(state).map_err(|error| self.0.broken(error))?;
+        self.0.write(item, expected, polls::from_item).await
+    }
 }
 
 fn read(id: &str, head: &Item, gz: &[u8]) -> Result<Quarantined, String> {
@@ -190,7 +201,7 @@ fn booking_key(work: &Work) -> String {
 /// A body stands under its delivery's id. A look that began with the same delivery must not replace it.
 fn quarantine_key(work: &Work) -> String {
     match &work.task {
-        Task::Body(_) | Task::Packed(_) => work.delivery.clone(),
+        Task::Body(_) | Task::Packed(_) | Task::Poll => work.delivery.clone(),
         Task::Look(look) => format!("{}/{}", work.delivery, short(&look.key)),
     }
 }

@@ -8,7 +8,7 @@ use dispatch::{Origin, Signal, State, Subject};
 use jiff::Timestamp;
 use pipeline::{
     ports::{Dispatches, PortError, WriteError},
-    record::{Ack, Due, Entry, Record},
+    record::{Ack, Due, Entry, Missed, Record},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,8 @@ struct Body {
     due: Option<Due>,
     #[serde(default)]
     ack: Option<Ack>,
+    #[serde(default)]
+    missed: Option<Missed>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +56,7 @@ struct BodyRef<'a> {
     history: &'a [Entry],
     due: Option<Due>,
     ack: Option<&'a Ack>,
+    missed: Option<&'a Missed>,
 }
 
 impl DispatchesTable {
@@ -134,6 +137,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
         history: &record.history,
         due: record.due,
         ack: record.ack.as_ref(),
+        missed: record.missed.as_ref(),
     };
     let mut item = HashMap::from([
         ("subject", text(record.subject.as_str())),
@@ -167,7 +171,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<Record, String> {
-    let Body { origin, state, mut outbox, history, due, ack } = unpacked(item, "body")?;
+    let Body { origin, state, mut outbox, history, due, ack, missed } = unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
     }
@@ -182,5 +186,6 @@ pub(super) fn from_item(item: &Item) -> Result<Record, String> {
         history,
         due,
         ack,
+        missed,
     })
 }

@@ -7,6 +7,7 @@ mod incidents;
 mod item;
 mod listing;
 mod parts;
+mod polls;
 
 use std::collections::HashMap;
 

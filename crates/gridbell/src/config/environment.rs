@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Config, ConfigError, Deadlines, Environment, Place, Problem, Provider, Source, TokenHash};
+use super::{Config, ConfigError, Deadlines, Environment, Place, Problem, Provider, Source, TokenHash, USUAL_POLL_S};
 
 /// Bytes that `GRIDBELL_CONFIG` may take: the template's limit on its `Config` parameter. Lambda gives all variables of a function
 /// 4 KB together, so this leaves room for the queues' URLs and the tables' names.
@@ -31,6 +31,8 @@ struct FunctionSource<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<String>,
     tokens: &'c [TokenHash],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll_s: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadlines: Option<FunctionDeadlines>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -88,6 +90,7 @@ impl Config {
             api_url: source.api_url.as_ref().map(|url| url.as_str().trim_end_matches('/')),
             api_key: source.api_key.as_ref().map(ToString::to_string),
             tokens: &source.tokens,
+            poll_s: Some(source.poll_s).filter(|seconds| *seconds != USUAL_POLL_S),
             deadlines: (own != self.deadlines).then(|| own.into()),
             programs: programs.collect(),
         }

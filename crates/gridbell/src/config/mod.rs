@@ -47,9 +47,14 @@ pub struct Source {
     pub deadlines: Overrides,
     /// The same for one of its programs, by the program's name.
     pub programs: BTreeMap<String, Overrides>,
+    /// How often its dispatches are listed while none is near, in seconds; 0: never.
+    pub poll_s: u32,
     /// Where `api_key` stands in the file, for an error that is found later.
     pub api_key_at: Option<Place>,
 }
+
+/// Where `poll` is not said: every five minutes.
+pub const USUAL_POLL_S: u32 = 300;
 
 /// `[deadlines]`, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,6 +58,11 @@ impl Provider {
         })
     }
 
+    /// Whether it lists its dispatches, so that they can be polled.
+    pub const fn lists_dispatches(self) -> bool {
+        matches!(self, Self::Voltus | Self::Leap)
+    }
+
     /// Whether a webhook of it can only be understood by asking it with a key.
     pub const fn needs_api_key(self) -> bool {
         !matches!(self, Self::Nvgrid)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigError, Contacts, Deadlines, Environment, Overrides, Provider, Source, scalar,
+    Config, ConfigError, Contacts, Deadlines, Environment, Overrides, Provider, Source, USUAL_POLL_S, scalar,
     scalar::{Reference, TokenHash},
     table::{At, Document, Table},
 };
@@ -40,7 +40,7 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
 }
 
 fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
-    table.only(&["provider", "environment", "api_url", "api_key", "token", "deadlines"])?;
+    table.only(&["provider", "environment", "api_url", "api_key", "token", "poll", "deadlines"])?;
     let document = table.document;
     let provider = required(table, "provider", "a provider's name")?.parse(document, |value| {
         Provider::from_name(value)
@@ -73,8 +73,36 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
     let api_key_at = api_key.as_ref().map(|_| document.place(table.offset_of("api_key")));
     let (deadlines, programs) =
         table.table("deadlines")?.map_or(Ok(Default::default()), |table| source_deadlines(&table))?;
-    Ok(Source { provider, environment, api_url, api_key, tokens: tokens(table)?, deadlines, programs, api_key_at })
+    Ok(Source {
+        provider,
+        environment,
+        api_url,
+        api_key,
+        tokens: tokens(table)?,
+        poll_s: poll(table, provider)?,
+        deadlines,
+        programs,
+        api_key_at,
+    })
 }
+
+/// `poll`: an interval, or `off`.
+fn poll(table: &Table<'_>, provider: Provider) -> Result<u32, ConfigError> {
+    let Some(at) = table.string("poll", "\"off\" or a duration in quotes (\"5m\")")? else { return Ok(USUAL_POLL_S) };
+    at.parse(table.document, |value| match value {
+        "off" => Ok(0),
+        _ if !provider.lists_dispatches() => {
+            Err(format!("{provider} lists no dispatches; write \"off\" or leave it out"))
+        }
+        value => scalar::duration(value).ok().filter(|seconds| *seconds >= LEAST_POLL_S).ok_or_else(|| {
+            "no interval; write \"off\" or \"5m\": from 1m to 24h, and every minute near a dispatch all the same"
+                .to_owned()
+        }),
+    })
+}
+
+/// The sweep runs every minute, and no source is polled more often.
+const LEAST_POLL_S: u32 = 60;
 
 /// `token`: one hash, or two while rotating; none where the key is missing.
 fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {

@@ -87,7 +87,8 @@ pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
     let sources = Provider::ALL.map(|provider| {
         let asked = if provider.needs_api_key() {
             let url = urls.get(&provider).map_or("http://127.0.0.1:9", Url::as_str);
-            format!("api_url = \"{url}\"\napi_key = \"ssm:/gridbell/{provider}-demo\"\n")
+            // Nobody listens, or a stand-in whose lists no webhook announces.
+            format!("api_url = \"{url}\"\napi_key = \"ssm:/gridbell/{provider}-demo\"\npoll = \"off\"\n")
         } else {
             String::new()
         };

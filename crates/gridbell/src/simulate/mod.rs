@@ -107,6 +107,8 @@ impl Simulators {
             if let Some((_, server)) = self.running.iter().find(|(provider, _)| *provider == source.provider) {
                 source.api_url = Some(server.url.clone());
                 source.api_key = Some(Reference::Env(KEY_VARIABLE.to_owned()));
+                // They list more than is ever announced, and what starts in ten minutes does so in every list.
+                source.poll_s = 0;
             }
         }
         options.variables.insert(KEY_VARIABLE.to_owned(), KEY.to_owned());

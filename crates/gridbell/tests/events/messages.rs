@@ -96,6 +96,7 @@ pub(crate) fn alerter() -> BTreeMap<String, Value> {
         not_compliant.gathered_by(correlation.to_owned()),
         about_source(Kind::Credentials, "voltus-demo", "the provider refused the API key (401)"),
         about_dispatch(Kind::MissedDelivery, "listed by the provider, and no webhook brought it"),
+        about_source(Kind::SourceDown, "voltus-demo", "the provider answered 500").until_over(),
         about_dispatch(Kind::DeadLetter, "given up after 60 attempts; the last: the provider answered 500"),
     ];
     let over = Notice::over(Kind::HydrationFailing, "voltus-demo", DISPATCH, AT, "it worked at attempt 7".to_owned());

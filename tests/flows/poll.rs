@@ -1,0 +1,60 @@
+//! A provider lists what no webhook brought: it is published, and told of unless the webhook was only late.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{SOON, World, cases, config::POLLED, from_now, listed, world},
+    stub::{LIST, Reply},
+    voltus::{dispatch, tell, with},
+};
+
+cases!("poll":
+    what_no_webhook_brought_is_published_and_told_of,
+);
+
+/// The schedule comes every minute; a busy machine adds to that.
+const A_POLL: Duration = Duration::from_secs(150);
+
+/// The grace for late webhooks, and the mail.
+const GRACE: Duration = Duration::from_secs(180);
+
+fn in_two_hours(id: &str) -> Value {
+    with(dispatch(id, 0), json!({"start_time": from_now(7_200), "end_time": from_now(10_800)}))
+}
+
+async fn what_no_webhook_brought_is_published_and_told_of() -> Result<()> {
+    let world = world().await?;
+    // What the first list holds was there before us.
+    world.stub.asked_times(LIST, 1, A_POLL).await?;
+    let dispatches = ["unannounced", "late"].map(in_two_hours);
+    world.stub.answer(LIST, Reply::Json(json!({"dispatches": dispatches, "page": 0, "perPage": 0})));
+    for id in ["unannounced", "late"] {
+        let signals = world.signals.within(A_POLL, &format!("{POLLED}/{id}"), 1).await?;
+        ensure!(signals[0].event["type"] == "gridbell.dispatch.scheduled.v1", "{}", signals[0].event);
+    }
+    tell(&world, POLLED, "create", &dispatches[1]).await?;
+    let mail = world.mail.one(GRACE, &["missed-delivery", "unannounced"]).await?;
+    for word in ["My Site", "5 kW", "UTC", "REAL", "gridbell.dispatch.scheduled.v1 #1"] {
+        ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
+    }
+    left_alone(&world);
+    let again = world.signals.within(SOON, &format!("{POLLED}/unannounced"), 1).await?;
+    ensure!(again.len() == 1, "polled once more, published once more");
+    Ok(())
+}
+
+/// Of a webhook that was only late nobody hears, and of none of the lists that were read.
+fn left_alone(world: &World) {
+    world.at_the_end(|world| async move {
+        let mut told = world.mail.about(&["vpoll/late"]).await?;
+        told.extend(world.mail.about(&["source-down"]).await?);
+        ensure!(told.is_empty(), "told of what is well:{}", listed(&told));
+        let asked = world.stub.asked(LIST);
+        let hurried = asked.windows(2).filter(|pair| pair[1].at.duration_since(pair[0].at) < Duration::from_secs(45));
+        ensure!(hurried.count() == 0, "a source was polled twice within a minute");
+        Ok(())
+    });
+}
