@@ -48,7 +48,7 @@ impl Get {
         }
         let look = work.as_ref().and_then(|work| match &work.task {
             Task::Look(look) => serde_json::to_value(look).ok(),
-            Task::Body(_) | Task::Packed(_) => None,
+            Task::Body(_) | Task::Packed(_) | Task::Poll => None,
         });
         let view = View::from(&kept);
         if self.output.json {
