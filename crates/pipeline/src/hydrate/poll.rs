@@ -231,15 +231,12 @@ where
     ) -> Result<(), PortError> {
         let (now, write, expected) = (self.world.now(), self.world.unique(), state.revision);
         let (source, told) = (state.source.clone(), state.doubts.clone());
-        let (next, mut notices) = match trouble {
-            Some(trouble) => {
-                let (next, notice) = state.failed(&trouble, now, write);
-                (next, notice.into_iter().collect())
-            }
-            None => {
-                let doubts = serde_json::to_string(&findings).ok().filter(|_| !findings.is_empty());
-                state.good(listed, doubts.map(|doubts| dispatch::fifo_id(&doubts)), now, write)
-            }
+        let (next, mut notices) = if let Some(trouble) = trouble {
+            let (next, notice) = state.failed(&trouble, now, write);
+            (next, notice.into_iter().collect())
+        } else {
+            let doubts = serde_json::to_string(&findings).ok().filter(|_| !findings.is_empty());
+            state.good(listed, doubts.map(|doubts| dispatch::fifo_id(&doubts)), now, write)
         };
         if next.doubts != told {
             notices.extend(doubts(findings, &source, now));

@@ -11,6 +11,7 @@ mod messages;
 mod oddities;
 mod overrides;
 mod poll;
+mod polling;
 mod pulse;
 mod receive;
 mod retry;

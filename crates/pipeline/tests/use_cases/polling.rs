@@ -1,0 +1,222 @@
+//! When a source is polled, and what a person is told where it cannot be.
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::work::{Task, Work};
+use serde_json::Value;
+use sim::{Inner, Reply, Times, Toxic, World};
+
+use crate::{
+    common::{accepted, mail_subjects, thin, types, voltus},
+    poll::{LIST, VOLTUS, asked, between, list, lists, polled, polling, run_for},
+};
+
+#[test]
+fn a_source_is_polled_every_minute_near_a_dispatch_and_seldom_otherwise() {
+    let world = polling(7);
+    lists(&world, &[between("dkmq", 0, "2023-12-01T19:00:00Z", Some("2023-12-01T20:00:00Z"))]);
+    run_for(&world, 5 * 3_600);
+    let asked = asked(&world, "voltus-prod", LIST);
+    let count = |from: &str, to: &str| {
+        let (from, to): (Timestamp, Timestamp) = (from.parse().unwrap(), to.parse().unwrap());
+        asked.iter().filter(|at| (from..to).contains(at)).count()
+    };
+    assert!((10..=13).contains(&count("2023-12-01T17:00:00Z", "2023-12-01T18:00:00Z")), "{asked:?}");
+    assert!((58..=61).contains(&count("2023-12-01T18:05:00Z", "2023-12-01T19:05:00Z")), "{asked:?}");
+    assert!((48..=51).contains(&count("2023-12-01T19:10:00Z", "2023-12-01T20:00:00Z")), "{asked:?}");
+    assert!((10..=13).contains(&count("2023-12-01T20:05:00Z", "2023-12-01T21:05:00Z")), "{asked:?}");
+    let apart = asked.windows(2).map(|pair| pair[1].duration_since(pair[0])).min();
+    assert!(apart > Some(SignedDuration::from_secs(45)), "{apart:?}");
+}
+
+#[test]
+fn a_source_that_is_not_to_be_polled_is_not_asked() {
+    let world = World::new(8, polled(&["dc-1", "openvolt-prod"]));
+    run_for(&world, 3_600);
+    assert!(world.fetches().is_empty() && world.polls().all().is_empty());
+}
+
+#[test]
+fn a_provider_that_asks_to_be_left_alone_is() {
+    let world = polling(9);
+    world.answers("voltus-prod", LIST, [Reply::Status(429, Some(200)), list(&[])]);
+    run_for(&world, 1_000);
+    let asked = asked(&world, "voltus-prod", LIST);
+    let first = asked[1].duration_since(asked[0]).as_secs();
+    assert!((200..262).contains(&first), "{asked:?}");
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    // For longer than a source may fail: then it is down already.
+    world.answers("voltus-prod", LIST, [Reply::Status(429, Some(90_000)), list(&[])]);
+    run_for(&world, 400);
+    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
+    run_for(&world, 3_600);
+    assert_eq!(mail_subjects(&world).pop().as_deref(), Some("[gridbell] over: source-down: voltus-prod"));
+}
+
+#[test]
+fn a_refused_key_is_told_at_once_and_over_once_it_is_taken() {
+    let world = polling(10);
+    world.answers("voltus-prod", LIST, [Reply::Refused]);
+    run_for(&world, 62);
+    assert_eq!(mail_subjects(&world), ["[gridbell] credentials: voltus-prod"]);
+    run_for(&world, 3_600);
+    assert_eq!(mail_subjects(&world).len(), 1, "one mail, and no other kind for the same cause");
+    assert!(asked(&world, "voltus-prod", LIST).len() < 15, "a refused key is not hammered with");
+    lists(&world, &[]);
+    run_for(&world, 310);
+    assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: credentials: voltus-prod"]);
+}
+
+#[test]
+fn a_provider_that_is_down_is_told_of_after_five_minutes_and_once() {
+    let world = polling(11);
+    world.answers("voltus-prod", LIST, [Reply::Status(500, None), Reply::Nothing]);
+    run_for(&world, 300);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    run_for(&world, 125);
+    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.contains("no answer within 5 s"), "the last error: {}", mail.text);
+    run_for(&world, 7_200);
+    assert_eq!(mail_subjects(&world).len(), 1);
+    lists(&world, &[]);
+    run_for(&world, 62);
+    assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+}
+
+#[test]
+fn near_a_dispatch_three_failures_in_a_row_are_enough() {
+    let world = polling(12);
+    let dispatch = voltus("dkmq", 0, 5);
+    world.answers("voltus-prod", LIST, [list(std::slice::from_ref(&dispatch)), Reply::Status(503, None)]);
+    run_for(&world, 200);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    run_for(&world, 62);
+    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
+}
+
+#[test]
+fn a_provider_down_from_before_the_delivery_until_after_the_start_passes_in_no_silence() {
+    let world = polling(13);
+    run_for(&world, 90);
+    let down = Reply::Status(500, None);
+    world.answers("voltus-prod", LIST, [down.clone()]);
+    world.answers("voltus-prod", "/dispatches/dkmq", [down]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 480);
+    let start: Timestamp = "2023-12-01T16:50:00Z".parse().unwrap();
+    assert!(world.now() < start);
+    let told = mail_subjects(&world);
+    assert!(told.contains(&format!("[gridbell] hydration-failing: {VOLTUS}")), "{told:?}");
+    run_for(&world, 600);
+    assert!(mail_subjects(&world).contains(&"[gridbell] source-down: voltus-prod".to_owned()));
+    let dispatch = between("dkmq", 0, "2023-12-01T16:50:00Z", Some("2023-12-01T18:00:00Z"));
+    lists(&world, std::slice::from_ref(&dispatch));
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+    run_for(&world, 62);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "the list is there before the next slow attempt");
+    run_for(&world, 1_800);
+    let told = mail_subjects(&world);
+    for kind in ["hydration-failing: voltus-prod/dkmq", "source-down: voltus-prod"] {
+        assert!(told.contains(&format!("[gridbell] over: {kind}")), "{told:?}");
+    }
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+}
+
+#[test]
+fn lists_that_are_none_change_nothing_and_are_told_of() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for body in ["", "nonsense", "[]", "{}", "null", r#"{"dispatches":7}"#, r#"{"message":"no","type":"e"}"#, &deep] {
+        let world = polling(14);
+        world.answers("voltus-prod", LIST, [Reply::Json(body.to_owned())]);
+        run_for(&world, 600);
+        assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"], "{body:.20}");
+        assert!(world.signals().is_empty() && world.dispatches().all().is_empty());
+    }
+}
+
+#[test]
+fn a_list_without_end_is_not_taken() {
+    let world = polling(15);
+    let many: Vec<Value> = (0..2_001).map(|n| voltus(&format!("d{n}"), 0, 5)).collect();
+    lists(&world, &many);
+    run_for(&world, 600);
+    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
+    assert!(world.signals().is_empty());
+}
+
+#[test]
+fn polls_that_waited_for_the_hydrator_are_one() {
+    let world = polling(22);
+    for n in 0..20 {
+        let work = Work {
+            delivery: format!("poll-{n}"),
+            source: "voltus-prod".to_owned(),
+            received_at: world.now(),
+            attempt: 0,
+            troubles: Vec::new(),
+            told: None,
+            task: Task::Poll,
+        };
+        world.put(Inner::Deliveries, &serde_json::to_string(&work).unwrap());
+    }
+    run_for(&world, 40);
+    assert_eq!(asked(&world, "voltus-prod", LIST).len(), 1);
+    assert!(world.queued(Inner::Deliveries).is_empty());
+}
+
+#[test]
+fn a_list_that_kills_the_hydrator_is_told_of() {
+    let world = polling(23);
+    world.fault("api.fetch", Toxic::CrashBefore, Times::Always);
+    run_for(&world, 3_600);
+    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
+    assert!(world.kept().is_empty() && world.queued(Inner::RetriesDead).is_empty());
+    world.heal();
+    run_for(&world, 120);
+    assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+}
+
+/// A dispatch that no webhook told of, then a key that is refused for a while, in calm and with each call failing once.
+fn story(world: &World) {
+    run_for(world, 150);
+    lists(world, &[between("dkmq", 0, "2023-12-02T17:00:00Z", None)]);
+    run_for(world, 900);
+    world.answers("voltus-prod", LIST, [Reply::Refused]);
+    run_for(world, 400);
+    lists(world, &[between("dkmq", 1, "2023-12-02T17:00:00Z", None)]);
+    run_for(world, 1_500);
+}
+
+fn outcome(world: &World) -> (Vec<String>, Vec<String>) {
+    let mut mails = mail_subjects(world);
+    mails.sort();
+    mails.dedup();
+    (types(world, VOLTUS), mails)
+}
+
+#[test]
+fn whichever_call_of_a_poll_fails() {
+    let calm = polling(24);
+    story(&calm);
+    let expected = outcome(&calm);
+    assert_eq!(expected.0, ["dispatch.scheduled"]);
+    assert_eq!(expected.1.len(), 4, "{:?}", expected.1);
+    // Of the many that find nothing new, one is like the other.
+    let calls = calm.calls();
+    let mut of: std::collections::BTreeMap<(String, &str), u32> = std::collections::BTreeMap::new();
+    for (number, call) in calls.iter().enumerate() {
+        let seen = of.entry((format!("{:?}", call.function), call.port)).or_default();
+        *seen += 1;
+        if *seen > 8 {
+            continue;
+        }
+        for toxic in Toxic::ALL {
+            let world = polling(24);
+            world.fault_at(number, toxic);
+            story(&world);
+            let what = format!("call {number} of {:?}, {}: {toxic:?}", call.function, call.port);
+            assert_eq!(outcome(&world), expected, "{what}");
+            assert!(world.queued(Inner::RetriesDead).is_empty(), "{what}");
+        }
+    }
+}
