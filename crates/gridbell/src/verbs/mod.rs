@@ -7,4 +7,6 @@ pub(crate) mod demo;
 pub(crate) mod dispatch;
 pub(crate) mod doctor;
 pub(crate) mod simulate;
+pub(crate) mod trigger;
 pub(crate) mod up;
+pub(crate) mod webhook;
