@@ -23,7 +23,7 @@ pub(crate) struct Where {
     /// The hook's address from outside, with or without its token; a tunnel's address alone stands for the local stack behind it
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<Url>,
-    /// Where the hook's token lies: env:NAME, or ssm:/path [default: the one in the address]
+    /// Where the hook's token lies: `env:NAME` or `ssm:/path` [default: the one in the address]
     #[arg(long, value_name = "REFERENCE", value_parser = reference)]
     pub(crate) token: Option<Reference>,
 }

@@ -42,7 +42,7 @@ pub(crate) struct Trigger {
     /// Misbehave meanwhile, once or NAME*TIMES; `--misbehave help` lists the names
     #[arg(long, value_name = "WHAT", value_parser = fault)]
     misbehave: Vec<Fault>,
-    /// The simulator that the source asks [default: its api_url]
+    /// The simulator that the source asks [default: its `api_url`]
     #[arg(long, value_name = "URL")]
     simulator: Option<Url>,
     /// Print one JSON object per line

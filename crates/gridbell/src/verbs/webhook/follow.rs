@@ -27,21 +27,17 @@ pub(super) async fn to_signal(opened: &Opened, id: &str, within: Duration) -> Re
         }
     };
     show::aside(&format!("waiting for the signal of {subject} …"));
-    match tokio::time::timeout(within, waiting).await {
-        Ok(record) => {
-            let told: Vec<String> = record?.history.into_iter().map(|entry| entry.what).collect();
-            show::print(&format!("Published for {subject}: {}", told.join(", ")))
-        }
-        Err(_) => {
-            let why = latest_trouble(opened, Timestamp::MIN).await?;
-            let why = why.unwrap_or_else(|| "no delivery of it has come".to_owned());
-            bail!(
-                "no signal of {subject} within {} s: {why}; `gridbell delivery list --source {}` shows more",
-                within.as_secs(),
-                opened.name
-            )
-        }
+    if let Ok(record) = tokio::time::timeout(within, waiting).await {
+        let told: Vec<String> = record?.history.into_iter().map(|entry| entry.what).collect();
+        return show::print(&format!("Published for {subject}: {}", told.join(", ")));
     }
+    let why = latest_trouble(opened, Timestamp::MIN).await?;
+    let why = why.unwrap_or_else(|| "no delivery of it has come".to_owned());
+    bail!(
+        "no signal of {subject} within {} s: {why}; `gridbell delivery list --source {}` shows more",
+        within.as_secs(),
+        opened.name
+    )
 }
 
 /// Waits until a delivery that came after `since` went through, and says how.

@@ -43,13 +43,12 @@ impl Unregister {
 
     async fn voltus(&self, opened: &Opened) -> Result<()> {
         let api = api(opened).await?;
-        let ids = match &self.id {
-            Some(id) => vec![id.clone()],
-            None => {
-                let door = opened.door(&self.hook.place).await?;
-                let ours = voltus::list(&api).await?.into_iter().filter(|webhook| voltus::is_ours(webhook, &door));
-                ours.map(|webhook| webhook.id).collect()
-            }
+        let ids = if let Some(id) = &self.id {
+            vec![id.clone()]
+        } else {
+            let door = opened.door(&self.hook.place).await?;
+            let ours = voltus::list(&api).await?.into_iter().filter(|webhook| voltus::is_ours(webhook, &door));
+            ours.map(|webhook| webhook.id).collect()
         };
         if ids.is_empty() {
             bail!(
