@@ -24,6 +24,11 @@ enum Verb {
     Up(Up),
     /// Serves the providers' APIs on this machine, with their webhooks, until Ctrl-C.
     Simulate(verbs::simulate::Simulate),
+    /// Plays a provider's scenario at a source, by that provider's own rules.
+    Trigger(verbs::trigger::Trigger),
+    /// Registers a source's webhook with its provider, lists it, takes it away, tests it.
+    #[command(subcommand)]
+    Webhook(verbs::webhook::WebhookVerb),
     /// Looks at dispatches, and answers for a controller.
     #[command(subcommand)]
     Dispatch(verbs::dispatch::DispatchVerb),
@@ -135,6 +140,8 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Demo(demo) => runtime.block_on(verbs::demo::run(demo)),
         Verb::Up(up) => runtime.block_on(verbs::up::run(up)),
         Verb::Simulate(simulate) => runtime.block_on(verbs::simulate::run(simulate)),
+        Verb::Trigger(trigger) => runtime.block_on(verbs::trigger::run(trigger)),
+        Verb::Webhook(verb) => runtime.block_on(verbs::webhook::run(verb)),
         Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
         Verb::Completions { .. } => Ok(()),

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 mod console;
 pub mod demo;
+mod door;
 mod fixtures;
 pub mod local;
 pub mod progress;

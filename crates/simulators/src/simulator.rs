@@ -90,6 +90,8 @@ pub struct Simulator {
     open: Vec<PlayId>,
     /// Webhooks that the next one overtakes.
     overtaken: Vec<(Errand, Hook, Value)>,
+    /// What is to be made of answers that wait for a webhook.
+    spoils: Vec<(PostId, Misbehaviour)>,
     log: VecDeque<Entry>,
     entries: u64,
     window: Window,
@@ -109,6 +111,7 @@ impl Simulator {
             plays: POSTED,
             open: Vec::new(),
             overtaken: Vec::new(),
+            spoils: Vec::new(),
             log: VecDeque::new(),
             entries: 0,
             window: Window::new(),
@@ -217,8 +220,12 @@ impl Simulator {
         };
         self.close(now);
         let done = self.api.concludes(answer?, outcome, now, &mut self.ids);
+        let spoil = self.spoils.extract_if(.., |(post, _)| *post == id).next();
         match self.finish(done, now) {
-            Reply::Now(response) => Some(response),
+            Reply::Now(response) => Some(match spoil {
+                Some((_, fault)) => fault.spoil(response),
+                None => response,
+            }),
             Reply::After(_) => None,
         }
     }
@@ -266,6 +273,10 @@ impl Simulator {
         let reply = told(self.finish(done, now));
         match (reply, fault) {
             (Reply::Now(response), Some(fault)) => Reply::Now(fault.spoil(response)),
+            (Reply::After(id), Some(fault)) => {
+                self.spoils.push((id, fault));
+                Reply::After(id)
+            }
             (reply, _) => reply,
         }
     }

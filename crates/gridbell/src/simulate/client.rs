@@ -89,15 +89,6 @@ impl RemoteSimulator {
         Ok(Following { simulator: self.clone(), play: playing.play, after: 0, come: VecDeque::new() })
     }
 
-    /// Lets it behave again.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub async fn mend(&self) -> Result<(), ClientError> {
-        let sent = self.http.delete(self.at("/faults")).timeout(ANSWERS).send().await;
-        sent.map(drop).map_err(|error| self.gone(error))
-    }
-
     fn at(&self, path: &str) -> String {
         format!("{}_simulator{}", self.url, path.trim_end_matches('/'))
     }

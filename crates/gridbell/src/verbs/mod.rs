@@ -9,4 +9,6 @@ pub(crate) mod doctor;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod simulate;
+pub(crate) mod trigger;
 pub(crate) mod up;
+pub(crate) mod webhook;

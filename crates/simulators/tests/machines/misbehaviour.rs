@@ -73,3 +73,13 @@ fn the_last_webhook_is_not_held_back_by_nobody() {
     assert_eq!(bench.run(|_| 200).len(), 3);
     assert_eq!(bench.told().last().map(|line| line.ends_with("over")), Some(true));
 }
+
+#[test]
+fn an_answer_that_waited_for_a_webhook_goes_wrong_as_well() {
+    let mut bench = misbehaving(Simulated::Voltus, &["garbage*1"]);
+    let events = json!([{"name": "dispatch.create"}]);
+    let registration = json!({"url": "https://receiver.example/hook", "events": events});
+    let ((status, body), _) = bench.ask_and_answer("/2022-04-15/webhooks", &registration, 200);
+    assert_eq!((status, body), (200, Value::Null));
+    assert_eq!(bench.get("/2022-04-15/webhooks").1["webhooks"].as_array().map(Vec::len), Some(1));
+}

@@ -1,0 +1,212 @@
+//! A source of a stack that runs: whom it asks, with which key, and the door that its webhooks come through.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
+use aws::secrets::{AwsKeys, KeySource, Reference, Secret};
+use pipeline::{
+    config::{Environment, Source},
+    token,
+};
+use url::Url;
+
+use crate::{
+    cli,
+    config::Provider,
+    console::{Console, Place, Which},
+};
+
+/// Where a webhook goes, where that is not what `stack.json` says.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Where webhooks go")]
+pub(crate) struct Where {
+    /// The hook's address from outside, with or without its token; a tunnel's address alone stands for the local stack behind it
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<Url>,
+    /// Where the hook's token lies: `env:NAME` or `ssm:/path` [default: the one in the address]
+    #[arg(long, value_name = "REFERENCE", value_parser = reference)]
+    pub(crate) token: Option<Reference>,
+}
+
+fn reference(text: &str) -> Result<Reference, String> {
+    Reference::parse(text).ok_or_else(|| "write env:NAME or ssm:/path/of/parameter, never the token itself".to_owned())
+}
+
+/// A source of an opened stack.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) console: Console,
+    pub(crate) name: String,
+    pub(crate) provider: Provider,
+    source: Source,
+}
+
+/// The address and the token of a hook. Shown without the token.
+#[derive(Clone)]
+pub(crate) struct Door {
+    /// Ends at the source's name.
+    pub(crate) url: Url,
+    pub(crate) token: Secret,
+}
+
+impl Opened {
+    /// Opens the stack and finds the source in what its functions run with.
+    ///
+    /// # Errors
+    /// In one line: as [`Console::open`], or there is no such source (exit status 2).
+    pub(crate) async fn open(which: &Which, name: &str) -> Result<Self> {
+        let console = Console::open(which).await?;
+        let mut config = console.config().await?;
+        let Some(source) = config.sources.remove(name) else {
+            let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
+            return Err(cli::usage(format!("there is no source {name} in this stack; it has {}", known.join(", "))));
+        };
+        let provider = Provider::from_name(&source.provider).context("the stack names an unknown provider")?;
+        Ok(Self { console, name: name.to_owned(), provider, source })
+    }
+
+    /// Whether everything that comes through it is a test.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.source.environment == Environment::Sandbox
+    }
+
+    /// Whether two tokens open it.
+    pub(crate) fn rotates(&self) -> bool {
+        self.source.tokens.len() > 1
+    }
+
+    /// The base of the provider's API; none where it is never asked.
+    pub(crate) fn api_url(&self) -> Result<Option<Url>> {
+        let parse =
+            |text: &String| Url::parse(text).with_context(|| format!("the api_url of {} is no address", self.name));
+        self.source.api_url.as_ref().map(parse).transpose()
+    }
+
+    /// The API key.
+    pub(crate) async fn key(&self) -> Result<Secret> {
+        let text = self.source.api_key.as_deref().with_context(|| format!("{} has no api_key", self.name))?;
+        let reference =
+            Reference::parse(text).with_context(|| format!("the api_key of {} is no reference", self.name))?;
+        self.read(&reference).await
+    }
+
+    async fn read(&self, reference: &Reference) -> Result<Secret> {
+        let read = AwsKeys::new(&self.console.aws).read(reference).await;
+        read.map_err(|reason| self.console.refusal(format!("{reference} cannot be read: {reason}")).into())
+    }
+
+    /// The door, its token checked against what the stack knows of it.
+    pub(crate) async fn door(&self, place: &Where) -> Result<Door> {
+        let hook = match &self.console.place {
+            Place::Local { hooks } => hooks.get(&self.name).cloned(),
+            Place::Deployed { .. } => None,
+        };
+        let own = hook.unwrap_or_else(|| format!("{}/hooks/{}", self.console.webhook_base, self.name));
+        let own = Url::parse(&own).context("the stack's address cannot be read")?;
+        let address = place.url.as_ref().map_or_else(|| own.clone(), |given| seen_from(given, &own));
+        let (url, in_address) = split(&address, &self.name)?;
+        let token = match &place.token {
+            Some(reference) => Some(self.read(reference).await?),
+            None => in_address.or_else(|| split(&own, &self.name).ok()?.1),
+        };
+        let Some(token) = token else {
+            bail!(
+                "the token of {} is not known here, the stack holds its hash alone: say where it lies with --token env:NAME or ssm:/path",
+                self.name
+            );
+        };
+        if !token::admits(&self.source.tokens, token.expose()) {
+            bail!("that token does not open {}: its hash is none of those in the stack's configuration", self.name);
+        }
+        Ok(Door { url, token })
+    }
+}
+
+impl Door {
+    /// With the token as the last segment.
+    pub(crate) fn address(&self) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/{}", self.url.path(), self.token.expose()));
+        url
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/[token]", self.url)
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Door({self})")
+    }
+}
+
+/// The address as given; a tunnel's, which has no path, in front of the stack's own path.
+fn seen_from(given: &Url, own: &Url) -> Url {
+    let mut url = given.clone();
+    if given.path() == "/" {
+        url.set_path(own.path());
+    }
+    url
+}
+
+/// The part up to the source's name, and the token behind it.
+fn split(address: &Url, source: &str) -> Result<(Url, Option<Secret>)> {
+    let mut url = address.clone();
+    let path = url.path().trim_end_matches('/').to_owned();
+    let end = format!("/hooks/{source}");
+    if path.ends_with(&end) {
+        url.set_path(&path);
+        return Ok((url, None));
+    }
+    let (before, token) = path.rsplit_once('/').unwrap_or_default();
+    if !before.ends_with(&end) {
+        return Err(cli::usage(format!("--url ends in {end}, or in {end}/TOKEN")));
+    }
+    url.set_path(before);
+    Ok((url, Some(Secret::new(token))))
+}
+
+/// Whether only this machine reaches it.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn door(url: &str, token: &str) -> Door {
+    Door { url: Url::parse(url).expect("an address"), token: Secret::new(token) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_split_at_the_sources_name_and_shown_without_its_token() {
+        let url = |text: &str| Url::parse(text).expect("an address");
+        let (at, token) = split(&url("https://h/p/hooks/a/t0"), "a").expect("split");
+        let door = Door { url: at, token: token.expect("a token") };
+        assert_eq!(
+            (door.address().as_str(), door.to_string().as_str()),
+            ("https://h/p/hooks/a/t0", "https://h/p/hooks/a/[token]")
+        );
+        assert!(!format!("{door:?}").contains("t0"));
+        assert!(split(&url("https://h/hooks/a/"), "a").expect("split").1.is_none());
+        assert!(split(&url("https://h/hooks/b/t0"), "a").is_err() && split(&url("https://h/"), "a").is_err());
+    }
+
+    #[test]
+    fn a_tunnel_stands_in_front_of_the_stacks_own_path() {
+        let own = Url::parse("http://127.0.0.1:4566/_aws/x/hooks/a/t0").expect("an address");
+        let given = |text: &str| seen_from(&Url::parse(text).expect("an address"), &own).to_string();
+        assert_eq!(given("https://abc.tunnel.example"), "https://abc.tunnel.example/_aws/x/hooks/a/t0");
+        assert_eq!(given("https://abc.example/hooks/a"), "https://abc.example/hooks/a");
+    }
+}

@@ -1,0 +1,182 @@
+//! `trigger`: a provider's scenario, played at a source by that provider's simulator, and each webhook as it is answered.
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use simulators::{Entry, Exercise, Fault, Hook, What};
+use url::Url;
+
+use super::simulate::fault;
+use crate::{
+    cli,
+    config::Provider,
+    console::Which,
+    door::{Opened, Where, is_loopback},
+    local::http_client,
+    show::{self, Paint},
+    simulate::{ClientError, RemoteSimulator, Settings, Simulators, simulated, times},
+};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  gridbell trigger --list
+  gridbell trigger voltus-demo cancelled
+  gridbell trigger leap-demo update --speed 600 --misbehave duplicate
+  gridbell trigger leap-prod basic --stack gridbell --token env:LEAP_TOKEN";
+
+/// How `trigger` is called.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Trigger {
+    /// The source that gets the webhooks
+    #[arg(required_unless_present = "list")]
+    source: Option<String>,
+    /// What happens; --list names them
+    #[arg(required_unless_present = "list")]
+    scenario: Option<String>,
+    /// Name every provider's scenarios
+    #[arg(long)]
+    list: bool,
+    /// How many times as fast it happens: at 60, minutes are seconds
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    speed: u32,
+    /// Misbehave meanwhile, once or NAME*TIMES; `--misbehave help` lists the names
+    #[arg(long, value_name = "WHAT", value_parser = fault)]
+    misbehave: Vec<Fault>,
+    /// The simulator that the source asks [default: its `api_url`]
+    #[arg(long, value_name = "URL")]
+    simulator: Option<Url>,
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Plays it, or lists what can be played.
+pub(crate) async fn run(args: Trigger) -> Result<()> {
+    let (Some(source), Some(scenario), false) = (&args.source, &args.scenario, args.list) else {
+        return list(args.json);
+    };
+    let opened = Opened::open(&args.which, source).await?;
+    let exercise = exercise(opened.provider, scenario)?;
+    let door = opened.door(&args.place).await?;
+    let (simulator, _own) = simulator(&args, &opened, exercise).await?;
+    let hook = Hook { url: door.address().to_string(), headers: Vec::new() };
+    // Once, unless it says how often: what outlives this play would surprise the next.
+    let misbehave = args.misbehave.iter().cloned().map(|fault| Fault { times: fault.times.or(Some(1)), ..fault });
+    let mut following = simulator.play(exercise.name, hook, args.speed, misbehave.collect()).await?;
+    let began = times::now();
+    let mut given_up = 0;
+    loop {
+        let entry = following.next().await?;
+        let over = entry.what == What::Over;
+        given_up += usize::from(matches!(entry.what, What::GaveUp { .. }));
+        if args.json {
+            show::print(&serde_json::to_string(&entry)?)?;
+        } else if !over {
+            show::print(&line(&entry, began))?;
+        }
+        if over {
+            break;
+        }
+    }
+    if given_up > 0 {
+        bail!("{given_up} webhooks were given up, as {} would", opened.provider);
+    }
+    if !args.json {
+        show::print(&format!(
+            "All delivered. What came of it: gridbell dispatch list, or the queue signals ({source}/…)."
+        ))?;
+    }
+    Ok(())
+}
+
+fn exercise(provider: Provider, name: &str) -> Result<&'static Exercise> {
+    let all = simulated(provider).exercises();
+    all.iter().find(|exercise| exercise.name == name).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|exercise| exercise.name).collect();
+        cli::usage(format!("{provider} has no scenario {name}; it has {}", names.join(", ")))
+    })
+}
+
+/// The simulator that the source asks; one of our own where the webhooks say it all, and nobody needs to be asked.
+async fn simulator(
+    args: &Trigger,
+    opened: &Opened,
+    exercise: &Exercise,
+) -> Result<(RemoteSimulator, Option<Simulators>)> {
+    let (provider, name) = (opened.provider, &opened.name);
+    let asked = match &args.simulator {
+        Some(url) => Some(url.clone()),
+        None => opened.api_url()?.filter(is_loopback),
+    };
+    let http = http_client()?;
+    if let Some(url) = &asked {
+        match RemoteSimulator::find(&http, url).await {
+            Ok(found) if found.provider() == provider.name() => return Ok((found, None)),
+            Ok(found) => bail!("{url} simulates {}, and {name} is one of {provider}", found.provider()),
+            Err(error @ (ClientError::Gone { .. } | ClientError::Real { .. })) if args.simulator.is_some() => {
+                return Err(error.into());
+            }
+            Err(_) => {}
+        }
+    }
+    if exercise.asks {
+        let asks = opened.api_url()?.map_or_else(|| "nobody".to_owned(), |url| url.to_string());
+        bail!(
+            "{} can only be understood by asking {provider}, and {name} asks {asks}, which is no simulator: run `gridbell simulate --provider {provider}`, \
+             give {name} its address and key in gridbell.toml, and start the stack anew; without a gridbell.toml `gridbell up` does all that",
+            exercise.name
+        );
+    }
+    let own = Simulators::start(&[provider], &Settings::default()).await?;
+    let url = own.urls()[&provider].clone();
+    Ok((RemoteSimulator::find(&http, &url).await?, Some(own)))
+}
+
+fn line(entry: &Entry, began: jiff::Timestamp) -> String {
+    let paint = Paint::stdout();
+    let after = entry.at.duration_since(began).as_secs_f64().max(0.0);
+    let at = paint.dim(&format!("{after:7.1} s"));
+    match &entry.what {
+        What::Published { says } => format!("{at}  {}", paint.bold(says)),
+        What::Webhook { status, problem, attempt, took_ms, again, .. } => {
+            let answer = match (status, problem) {
+                (Some(status), _) => format!("{status} after {took_ms} ms"),
+                (None, problem) => problem.clone().unwrap_or_default(),
+            };
+            let answer = if again.is_none() && status.is_some() { paint.good(&answer) } else { paint.warn(&answer) };
+            let again = again.map_or_else(String::new, |again| {
+                format!(", again in {:.1} s", again.duration_since(entry.at).as_secs_f64())
+            });
+            let nth = if *attempt > 1 { format!(" (try {attempt})") } else { String::new() };
+            format!("{at}    webhook{nth}: {answer}{again}")
+        }
+        What::GaveUp { then, .. } => format!("{at}    {}", paint.bad(&format!("given up; the provider {then}"))),
+        What::Over => String::new(),
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    provider: Provider,
+    scenario: &'static str,
+    says: &'static str,
+}
+
+fn list(json: bool) -> Result<()> {
+    let all = Provider::ALL.into_iter().flat_map(|provider| {
+        simulated(provider).exercises().iter().map(move |exercise| Listed {
+            provider,
+            scenario: exercise.name,
+            says: exercise.title,
+        })
+    });
+    if json {
+        return show::json(&all.collect::<Vec<_>>());
+    }
+    let rows = all.map(|one| vec![one.provider.to_string(), one.scenario.to_owned(), one.says.to_owned()]);
+    show::print(&show::table(&["provider", "scenario", "what happens"], &["what happens"], rows))
+}

@@ -1,0 +1,165 @@
+//! A provider's registration API: one request, and what its answer means.
+
+use std::time::Duration;
+
+use aws::secrets::Secret;
+use reqwest::{Client, Method, Response};
+use serde_json::Value;
+use url::Url;
+
+use crate::config::Provider;
+
+/// How long an ordinary answer may take.
+const ANSWERS: Duration = Duration::from_secs(30);
+
+/// How long one may take that waits for our receiver.
+const HANDSHAKE: Duration = Duration::from_secs(90);
+
+/// Answers are short; what is longer is none.
+const MAX_BYTES: usize = 4 * 1_048_576;
+
+/// A provider's API with its key.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    http: Client,
+    provider: Provider,
+    base: Url,
+    key: Secret,
+}
+
+/// Why it did not do what it was asked, in one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    /// No answer, or half of one: what was asked may have been done.
+    #[error("{base} did not answer: {reason}; check the network and api_url")]
+    Silent { base: String, reason: String },
+    /// An answer that cannot be understood: what was asked may have been done.
+    #[error("{base} answered {status} with what cannot be understood: {reason}")]
+    Strange { base: String, status: u16, reason: &'static str },
+    /// A refusal.
+    #[error("{provider} answered {status}{said}: {meaning}")]
+    Refused { provider: Provider, status: u16, said: String, meaning: String },
+}
+
+impl ApiError {
+    /// Whether what was asked may have been done all the same.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Silent { .. } | Self::Strange { .. } => true,
+            Self::Refused { status, .. } => *status >= 500,
+        }
+    }
+
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+}
+
+impl Api {
+    pub(super) fn new(http: &Client, provider: Provider, base: Url, key: Secret) -> Self {
+        Self { http: http.clone(), provider, base, key }
+    }
+
+    /// The base without a slash at its end.
+    pub(super) fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// One request; the answer's JSON, null where there is none.
+    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
+        self.within(ANSWERS, method, path, body).await
+    }
+
+    /// The same for a call during which the provider asks our receiver.
+    pub(super) async fn call_that_asks_us(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
+        self.within(HANDSHAKE, Method::POST, path, Some(body)).await
+    }
+
+    async fn within(
+        &self,
+        span: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ApiError> {
+        let (header, prefix) = match self.provider {
+            Provider::Voltus => ("x-voltus-api-key", ""),
+            Provider::Leap => ("authorization", "Bearer "),
+            Provider::Openvolt | Provider::Nvgrid => ("x-api-key", ""),
+        };
+        let request = self.http.request(method, format!("{}{path}", self.base())).timeout(span);
+        let mut request =
+            request.header(header, format!("{prefix}{}", self.key.expose())).header("accept", "application/json");
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| self.silent(error))?;
+        let status = response.status();
+        let waits = hint(&response);
+        let text = self.read(response).await?;
+        if status.is_success() {
+            let strange = |_| self.strange(status.as_u16(), "no JSON");
+            return if text.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&text).map_err(strange) };
+        }
+        let said = said(&text).map_or_else(String::new, |said| format!(" ({said})"));
+        let meaning = self.meaning(status.as_u16(), &waits);
+        Err(ApiError::Refused { provider: self.provider, status: status.as_u16(), said, meaning })
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, ApiError> {
+        let status = response.status().as_u16();
+        let mut text = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.silent(error))? {
+            text.extend_from_slice(&chunk);
+            if text.len() > MAX_BYTES {
+                return Err(self.strange(status, "more than 4 MiB"));
+            }
+        }
+        Ok(text)
+    }
+
+    fn silent(&self, error: reqwest::Error) -> ApiError {
+        let reason = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            format!("{:#}", anyhow::Error::from(error.without_url()))
+        };
+        ApiError::Silent { base: self.base().to_owned(), reason }
+    }
+
+    pub(super) fn strange(&self, status: u16, reason: &'static str) -> ApiError {
+        ApiError::Strange { base: self.base().to_owned(), status, reason }
+    }
+
+    fn meaning(&self, status: u16, waits: &str) -> String {
+        match status {
+            300..=399 => {
+                "it points elsewhere, which is not followed since the key would go along; check api_url".to_owned()
+            }
+            400 => {
+                "the request was not taken as it is; a missing key and a hook that does not answer are told so as well"
+                    .to_owned()
+            }
+            401 | 403 => format!("the API key is not accepted; check that api_key is a key for {}", self.base()),
+            404 => "there is no such thing there; check api_url".to_owned(),
+            429 => format!("too many requests; {waits}"),
+            500.. => "the provider has trouble; try again later".to_owned(),
+            _ => "this is not expected".to_owned(),
+        }
+    }
+}
+
+/// When to come back, as far as the answer says.
+fn hint(response: &Response) -> String {
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let seconds = header("retry-after").or_else(|| header("x-ratelimit-reset"));
+    seconds.map_or_else(|| "try again in a minute".to_owned(), |seconds| format!("try again in {seconds} s"))
+}
+
+/// The message of an error's envelope, on one line.
+fn said(text: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(text).ok()?;
+    let message = body["message"].as_str()?;
+    let line: String = message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+    (!line.is_empty()).then_some(line)
+}

@@ -1,0 +1,90 @@
+//! From a test to its signal: the stack's own tables say how far it is.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use aws::dynamo::Kept;
+use dispatch::Subject;
+use jiff::Timestamp;
+use pipeline::ports::Dispatches;
+
+use crate::{door::Opened, show, simulate::times};
+
+/// How often the tables are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Waits until a dispatch of the source is published, and says what was.
+pub(super) async fn to_signal(opened: &Opened, id: &str, within: Duration) -> Result<()> {
+    let subject = Subject::dispatch(&opened.name, id);
+    let table = opened.console.dispatches();
+    let waiting = async {
+        loop {
+            let record = table.read(&subject).await.map_err(|error| opened.console.refusal(error))?;
+            if let Some(record) = record.filter(|record| record.outbox.is_empty() && !record.history.is_empty()) {
+                return Ok::<_, anyhow::Error>(record);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    show::aside(&format!("waiting for the signal of {subject} …"));
+    if let Ok(record) = tokio::time::timeout(within, waiting).await {
+        let told: Vec<String> = record?.history.into_iter().map(|entry| entry.what).collect();
+        return show::print(&format!("Published for {subject}: {}", told.join(", ")));
+    }
+    let why = latest_trouble(opened, Timestamp::MIN).await?;
+    let why = why.unwrap_or_else(|| "no delivery of it has come".to_owned());
+    bail!(
+        "no signal of {subject} within {} s: {why}; `gridbell delivery list --source {}` shows more",
+        within.as_secs(),
+        opened.name
+    )
+}
+
+/// Waits until a delivery that came after `since` went through, and says how.
+pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Duration) -> Result<()> {
+    let waiting = async {
+        loop {
+            let changed =
+                opened.console.dispatches().last_changes().await.map_err(|error| opened.console.refusal(error))?;
+            if changed.get(&opened.name).is_some_and(|at| *at > since) {
+                return Ok::<_, anyhow::Error>(());
+            }
+            if let Some(trouble) = latest_trouble(opened, since).await? {
+                bail!(
+                    "a delivery came, and did not go through: {trouble}; `gridbell delivery list --source {}` shows more",
+                    opened.name
+                );
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    show::aside(&format!(
+        "waiting up to {} min for the first delivery (Ctrl-C: leave it) …",
+        within.as_secs().div_ceil(60)
+    ));
+    match tokio::time::timeout(within, waiting).await {
+        Ok(came) => {
+            came?;
+            let after = times::now().duration_since(since).as_secs();
+            show::print(&format!("The first delivery came after {after} s and went through: the hook works."))
+        }
+        Err(_) => bail!(
+            "no delivery came within {} s; check the address in the dashboard, or wait longer with --wait",
+            within.as_secs()
+        ),
+    }
+}
+
+/// The newest failure or quarantine of the source since then, in words.
+async fn latest_trouble(opened: &Opened, since: Timestamp) -> Result<Option<String>> {
+    let kept =
+        opened.console.deliveries().all(Some(&opened.name)).await.map_err(|error| opened.console.refusal(error))?;
+    let told = kept.found.into_iter().map(|kept| match kept {
+        Kept::Failing(failing) => {
+            let why = failing.troubles.last().map_or_else(String::new, |trouble| trouble.detail.clone());
+            (failing.received_at, format!("delivery {} is being tried again: {why}", failing.delivery))
+        }
+        Kept::PutAside(put) => (put.received_at, format!("delivery {} was put aside: {}", put.id, put.reason)),
+    });
+    Ok(told.filter(|(at, _)| *at > since).max_by_key(|(at, _)| *at).map(|(_, text)| text))
+}

@@ -1,0 +1,177 @@
+//! Leap: one webhook for meters and one for groups. A PUT replaces what is there, so it is read and shown first.
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use crate::door::Door;
+
+/// The header that carries the token.
+const HEADER: &str = "x-api-key";
+
+/// Which notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Level {
+    /// Of single meters
+    Meter,
+    /// Of market groups
+    Group,
+}
+
+impl Level {
+    pub(super) const BOTH: [Self; 2] = [Self::Meter, Self::Group];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Meter => "meter",
+            Self::Group => "group",
+        }
+    }
+
+    fn path(self) -> String {
+        format!("/dispatch/{}/webhook", self.name())
+    }
+}
+
+/// What is set at a level. The headers' values stay inside.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Set {
+    pub(super) url: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Set {
+    /// Where it goes, and the names of its headers.
+    pub(super) fn shown(&self) -> String {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        // A token may stand in the path: of what is not ours, only the host is shown.
+        let host = url::Url::parse(&self.url).map_or_else(|_| "?".to_owned(), |url| url.origin().ascii_serialization());
+        let names = if names.is_empty() { "no headers".to_owned() } else { format!("headers {}", names.join(", ")) };
+        format!("{host}/… with {names}")
+    }
+
+    pub(super) fn goes_to(&self, door: &Door) -> bool {
+        self.url.trim_end_matches('/') == door.url.as_str().trim_end_matches('/') || self.url == door.address().as_str()
+    }
+
+    fn is_exactly(&self, door: &Door) -> bool {
+        self.url == door.url.as_str() && self.headers == [(HEADER.to_owned(), door.token.expose().to_owned())]
+    }
+}
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+/// What a registration came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Registered {
+    Anew,
+    /// It was so before.
+    Already,
+    /// The same hook, with another token before.
+    Rotated,
+}
+
+/// What is set now.
+pub(super) async fn get(api: &Api, level: Level) -> Result<Option<Set>> {
+    let answer = match api.call(Method::GET, &level.path(), None).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(url) = answer["url"].as_str().filter(|url| !url.is_empty()) else { return Ok(None) };
+    let header = |header: &Value| {
+        let (name, value) = (header["name"].as_str()?, header["value"].as_str().unwrap_or_default());
+        Some((name.to_ascii_lowercase(), value.to_owned()))
+    };
+    let headers = answer["headers"].as_array().into_iter().flatten().filter_map(header).collect();
+    Ok(Some(Set { url: url.to_owned(), headers }))
+}
+
+/// Sets the door. `replace` is asked with what would be lost, where that is not ours.
+pub(super) async fn register(
+    api: &Api,
+    level: Level,
+    door: &Door,
+    replace: impl FnOnce(&Set) -> Result<()>,
+) -> Result<Registered> {
+    let before = get(api, level).await.context("nothing is changed: what is set now cannot be read")?;
+    let came = match &before {
+        Some(set) if set.is_exactly(door) => return Ok(Registered::Already),
+        Some(set) if set.goes_to(door) => Registered::Rotated,
+        Some(set) => {
+            replace(set)?;
+            Registered::Anew
+        }
+        None => Registered::Anew,
+    };
+    let body = json!({"url": door.url, "headers": [{"name": HEADER, "value": door.token.expose()}]});
+    let put = api.call(Method::PUT, &level.path(), Some(&body)).await;
+    if let Err(error) = &put
+        && !error.is_in_doubt()
+    {
+        bail!("nothing is changed: {error}");
+    }
+    // Only reading it back says what counts.
+    let after = get(api, level).await;
+    match (after, put) {
+        (Ok(Some(set)), _) if set.goes_to(door) => Ok(came),
+        (Ok(set), put) => {
+            let why = put.err().map_or_else(String::new, |error| format!("{error}; "));
+            bail!(
+                "{why}Leap says that {} is set at the {} level",
+                set.map_or_else(|| "nothing".to_owned(), |set| set.shown()),
+                level.name()
+            )
+        }
+        (Err(error), put) => {
+            let why = put.err().map_or_else(String::new, |error| format!("{error}; "));
+            bail!("{why}it may be set or not, and cannot be read back: {error:#}; look with `gridbell webhook list`")
+        }
+    }
+}
+
+/// Takes the webhook of a level away. `foreign` is asked where it is not ours.
+pub(super) async fn unregister(
+    api: &Api,
+    level: Level,
+    door: &Door,
+    foreign: impl FnOnce(&Set) -> Result<()>,
+) -> Result<bool> {
+    let Some(set) = get(api, level).await? else { return Ok(false) };
+    if !set.goes_to(door) {
+        foreign(&set)?;
+    }
+    match api.call(Method::DELETE, &level.path(), None).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_missing() => Ok(false),
+        Err(error) => Err(error).with_context(|| {
+            format!("the {} webhook may be set still; look with `gridbell webhook list`", level.name())
+        }),
+    }
+}
+
+/// Leap's report of how our receiver answered its test notification.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) status: Option<u64>,
+    pub(super) lines: Vec<String>,
+}
+
+/// Lets Leap send a test notification with this event, and report.
+pub(super) async fn test(api: &Api, level: Level, event: &str, now: Timestamp) -> Result<Report> {
+    let body = simulators::leap_integration_test(level == Level::Group, event, now);
+    let answer = api.call_that_asks_us(&format!("{}/integration_test", level.path()), &body).await?;
+    let line = |name: &str| match &answer[name] {
+        Value::Null => None,
+        Value::String(text) => Some(format!("{name}: {text}")),
+        other => Some(format!("{name}: {other}")),
+    };
+    let lines = ["http_status", "sent_time", "received_time", "body", "error_message"].into_iter().filter_map(line);
+    Ok(Report { status: answer["http_status"].as_u64(), lines: lines.collect() })
+}

@@ -1,0 +1,120 @@
+//! `webhook`: the providers' own registration of a source's hook, against their real APIs.
+
+mod api;
+mod follow;
+mod leap;
+mod openvolt;
+mod probe;
+mod voltus;
+
+mod list;
+mod register;
+mod test;
+mod unregister;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Context, Result, bail};
+
+use self::api::Api;
+use crate::{
+    cli,
+    config::Provider,
+    console::Which,
+    door::{Opened, Where},
+    local::http_client,
+};
+
+/// What can be done with a source's webhook.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum WebhookVerb {
+    /// Tells the provider where the source's webhooks go, once our own receiver is seen to answer there.
+    #[command(after_help = register::EXAMPLES)]
+    Register(register::Register),
+    /// Lists what the provider has registered.
+    #[command(after_help = "Example:\n  gridbell webhook list voltus-prod --stack gridbell")]
+    List(list::List),
+    /// Takes the source's webhook away again.
+    #[command(after_help = unregister::EXAMPLES)]
+    Unregister(unregister::Unregister),
+    /// Lets the provider send a test, and follows it to its signal.
+    #[command(after_help = test::EXAMPLES)]
+    Test(test::Test),
+}
+
+/// Does what is asked.
+pub(crate) async fn run(verb: WebhookVerb) -> Result<()> {
+    match verb {
+        WebhookVerb::Register(register) => register.run().await,
+        WebhookVerb::List(list) => list.run().await,
+        WebhookVerb::Unregister(unregister) => unregister.run().await,
+        WebhookVerb::Test(test) => test.run().await,
+    }
+}
+
+/// What every one of them is told.
+#[derive(Debug, clap::Args)]
+struct About {
+    /// The source
+    source: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// The same with the hook's address.
+#[derive(Debug, clap::Args)]
+struct AboutHook {
+    #[command(flatten)]
+    about: About,
+    #[command(flatten)]
+    place: Where,
+}
+
+impl About {
+    async fn open(&self) -> Result<Opened> {
+        Opened::open(&self.which, &self.source).await
+    }
+}
+
+/// The provider's API with the source's key.
+async fn api(opened: &Opened) -> Result<Api> {
+    let base = opened.api_url()?.with_context(|| format!("{} has no api_url", opened.name))?;
+    Ok(Api::new(&http_client()?, opened.provider, base, opened.key().await?))
+}
+
+/// `NvGrid` takes registrations over gRPC alone.
+fn nvgrid_says(opened: &Opened) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{} takes webhooks by gRPC alone, whose field numbers are not public, so gridbell does not call it: let the site's operator put the hook's address \
+         on the DPS whitelist (else: \"webhook URL not whitelisted\"), and call {}'s RegisterWebhook or UnregisterWebhook with it by the client that came with the DPS install",
+        opened.name,
+        Provider::Nvgrid
+    )
+}
+
+/// Asks a person before something that cannot be taken back; `--yes` answers beforehand.
+fn consent(yes: bool, what: &str) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(cli::usage(format!("{what}: say --yes to go on")));
+    }
+    write!(std::io::stderr(), "{what}. Go on? [y/N] ")?;
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    bail!("left as it is")
+}
+
+/// A span as it is written: `90s`, `10m`.
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    let parsed: Option<jiff::SignedDuration> = text.parse().ok();
+    parsed.and_then(|span| span.try_into().ok()).ok_or_else(|| "write 90s, 10m or 1h".to_owned())
+}

@@ -1,0 +1,49 @@
+//! Is our own receiver there? Asked from here, before any provider is told of it.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use reqwest::Client;
+
+use crate::{
+    config::Provider,
+    door::{Door, is_loopback},
+};
+
+/// How long it may take, a cold start included.
+const ANSWERS: Duration = Duration::from_secs(15);
+
+/// Asks the door as this provider will: Voltus pings it. Of the others nothing harmless is known, so it is read, which a hook
+/// refuses with 405 where the token is right and with 404 where not.
+///
+/// # Errors
+/// It does not answer as it must.
+pub(super) async fn probe(http: &Client, provider: Provider, door: &Door, api: Option<&url::Url>) -> Result<()> {
+    if is_loopback(&door.url) && api.is_some_and(|api| !is_loopback(api)) {
+        bail!(
+            "{door} is reached from this machine alone, and {provider} calls from outside: give the address that it sees with --url"
+        );
+    }
+    let (request, wanted) = match provider {
+        Provider::Voltus => (http.post(door.address()).body(r#"{"event":{"name":""},"resource":""}"#), 200),
+        _ => (http.get(door.address()), 405),
+    };
+    let request = request.header("content-type", "application/json").timeout(ANSWERS);
+    match request.send().await {
+        Ok(response) if response.status() == wanted => Ok(()),
+        Ok(response) if response.status() == 404 => {
+            bail!("{door} answers 404: another token, another source, or no gridbell; nothing is registered")
+        }
+        Ok(response) => {
+            bail!("{door} answers {} where a receiver answers {wanted}; nothing is registered", response.status())
+        }
+        Err(error) => {
+            let reason = if error.is_timeout() {
+                "no answer in time".to_owned()
+            } else {
+                format!("{:#}", anyhow::Error::from(error.without_url()))
+            };
+            bail!("{door} does not answer ({reason}); nothing is registered")
+        }
+    }
+}

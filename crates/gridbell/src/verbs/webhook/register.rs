@@ -1,0 +1,102 @@
+//! `webhook register`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{AboutHook, api, consent, follow, leap, nvgrid_says, openvolt, probe, span, voltus};
+use crate::{
+    config::Provider,
+    door::{Door, Opened},
+    local::http_client,
+    show,
+    simulate::times,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gridbell webhook register voltus-prod --stack gridbell --token env:VOLTUS_HOOK_TOKEN
+  gridbell webhook register leap-prod --level group --stack gridbell --token ssm:/ops/leap-token
+  gridbell webhook register voltus-demo --url https://abc.tunnel.example     the local stack, behind a tunnel
+
+Rotating a token without a gap: give the source both hashes in gridbell.toml and deploy; register with the new token
+(with Voltus, unregister the old one then, by its id); leave the old hash out and deploy again.";
+
+/// How `webhook register` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Register {
+    #[command(flatten)]
+    hook: AboutHook,
+    /// Leap: which notifications; may stand twice [default: meter]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    level: Vec<leap::Level>,
+    /// Leap: replace what is set without asking
+    #[arg(long)]
+    yes: bool,
+    /// Openvolt: how long to wait for the first delivery; 0s: not at all
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span)]
+    wait: Duration,
+}
+
+impl Register {
+    pub(super) async fn run(self) -> Result<()> {
+        let opened = self.hook.about.open().await?;
+        if opened.provider == Provider::Nvgrid {
+            return Err(nvgrid_says(&opened));
+        }
+        let door = opened.door(&self.hook.place).await?;
+        probe::probe(&http_client()?, opened.provider, &door, opened.api_url()?.as_ref()).await?;
+        match opened.provider {
+            Provider::Voltus => voltus(&opened, &door).await,
+            Provider::Leap => self.leap(&opened, &door).await,
+            Provider::Openvolt | Provider::Nvgrid => self.openvolt(&opened, &door).await,
+        }
+    }
+
+    async fn leap(&self, opened: &Opened, door: &Door) -> Result<()> {
+        let api = api(opened).await?;
+        let levels = if self.level.is_empty() { &[leap::Level::Meter] } else { self.level.as_slice() };
+        for level in levels {
+            let name = level.name();
+            let replace = |set: &leap::Set| {
+                consent(self.yes, &format!("Leap's {name} webhook goes to {} and would be replaced", set.shown()))
+            };
+            let says = match leap::register(&api, *level, door, replace).await? {
+                leap::Registered::Already => "was set already",
+                leap::Registered::Anew => "is set",
+                leap::Registered::Rotated => "is set with another token than before",
+            };
+            show::print(&format!("Leap's {name} webhook {says}: {}, the token in the header x-api-key", door.url))?;
+        }
+        if opened.rotates() {
+            show::print(
+                "Two tokens open this source. Leave the old one's hash out of gridbell.toml once no notification brings it any more.",
+            )?;
+        }
+        show::print(&format!("Try it: gridbell webhook test {}", opened.name))
+    }
+
+    async fn openvolt(&self, opened: &Opened, door: &Door) -> Result<()> {
+        let since = times::now();
+        show::print(&openvolt::to_enter(&opened.name, door))?;
+        if self.wait.is_zero() {
+            return Ok(());
+        }
+        follow::to_delivery(opened, since, self.wait).await
+    }
+}
+
+async fn voltus(opened: &Opened, door: &Door) -> Result<()> {
+    let api = api(opened).await?;
+    let says = match voltus::register(&api, door).await? {
+        voltus::Registered::Anew(id) => format!("Registered as {id}: {door}"),
+        voltus::Registered::Already(id) => format!("Registered already as {id}, nothing is changed: {door}"),
+    };
+    show::print(&says)?;
+    if opened.rotates() {
+        show::print(
+            "Two tokens open this source. Once this one works, unregister the old webhook by its id, and leave its hash out of gridbell.toml.",
+        )?;
+    }
+    show::print(&format!("Try it: gridbell webhook test {}", opened.name))
+}
