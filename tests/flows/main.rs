@@ -5,7 +5,9 @@
 
 mod bulk;
 mod chaos;
+mod controller;
 mod copies;
+mod cut;
 mod deadlines;
 mod door;
 mod evil;
@@ -35,8 +37,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let cases = [
         // The slow ones first.
         chaos::cases(),
+        cut::cases(),
         failing::cases(),
         deadlines::cases(),
+        controller::cases(),
         door::cases(),
         evil::cases(),
         voltus::cases(),
