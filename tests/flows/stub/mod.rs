@@ -6,4 +6,4 @@ mod server;
 
 pub(crate) use foreign::Foreign;
 pub(crate) use reply::{Gate, Reply};
-pub(crate) use server::{Seen, Stub, list_of};
+pub(crate) use server::{Seen, Stub};

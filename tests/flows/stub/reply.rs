@@ -60,13 +60,6 @@ impl Reply {
         Self::With(Arc::new(move |seen| if seen.key == key { reply.clone() } else { Self::Fail(401, None) }))
     }
 
-    /// An empty list, in the words of Voltus and of Leap.
-    pub(crate) fn empty_list() -> Self {
-        Self::Json(serde_json::json!({
-            "dispatches": [], "page": 0, "perPage": 0, "results": [], "next_page_token": null,
-        }))
-    }
-
     /// Voltus' answer with one dispatch.
     pub(crate) fn listed(dispatch: &Value) -> Self {
         Self::Json(serde_json::json!({"dispatches": [dispatch], "page": 0, "perPage": 0}))

@@ -125,9 +125,8 @@ async fn handle(
     let query = uri.query().unwrap_or_default();
     let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let path = uri.path().to_owned();
-    let key = key(&headers);
-    let about = about(&path, &query, &body).unwrap_or_else(|| list_of(&key));
-    let seen = Seen { at: instant(), about, method, path, query, body, key };
+    let seen =
+        Seen { at: instant(), about: about(&path, &query, &body), method, path, query, body, key: key(&headers) };
     let reply = {
         let mut script = lock(&script);
         script.seen.push(seen.clone());
@@ -137,28 +136,15 @@ async fn handle(
             None => None,
         }
     };
-    let reply =
-        reply.unwrap_or_else(|| if is_list(&seen.about) { Reply::empty_list() } else { Reply::Fail(404, None) });
-    reply.response(&seen).await
+    reply.unwrap_or(Reply::Fail(404, None)).response(&seen).await
 }
 
-/// What a request for everything that a key may see is about.
-pub(crate) fn list_of(key: &str) -> String {
-    format!("{LIST}{key}")
-}
-
-const LIST: &str = "the list of ";
-
-fn is_list(about: &str) -> bool {
-    about.starts_with(LIST)
-}
-
-fn about(path: &str, query: &BTreeMap<String, String>, body: &Value) -> Option<String> {
+fn about(path: &str, query: &BTreeMap<String, String>, body: &Value) -> String {
     let searched = |list: &str| body[list][0].as_str().map(str::to_owned);
     let dispatch = || path.split_once("/dispatches/").map(|(_, id)| id.to_owned());
     let meter = || query.get("meter_id").cloned();
     let found = searched("meter_event_ids").or_else(|| searched("market_group_event_ids")).or_else(meter);
-    found.or_else(dispatch)
+    found.or_else(dispatch).unwrap_or_default()
 }
 
 fn key(headers: &HeaderMap) -> String {
