@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 
 use crate::{
     chaos::calm,
-    harness::{Answer, SOON, World, answer, cases, config, from_now, hurt_world, instant, listed, world},
+    harness::{
+        Answer, Looked, SOON, World, answer, cases, config, eventually, from_now, hurt_world, instant, listed, world,
+    },
     voltus::{dispatch, tell, with},
 };
 
 cases!("deadlines":
     who_does_not_acknowledge_is_told_of,
+    a_sandbox_that_is_not_acknowledged_is_told_once_as_a_test,
     who_acknowledges_in_time_is_left_alone,
     who_cannot_is_told_of_at_once,
     an_acknowledgement_answers_the_current_version,
@@ -63,6 +66,41 @@ async fn who_does_not_acknowledge_is_told_of() -> Result<()> {
     world.at_the_end(|world| async move {
         let told = world.mail.about(&["dispatch-at-risk", "voltus-prod/unheard"]).await?;
         ensure!(told.len() == 2, "one mail, and its end:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Whether the controller is silent or cannot: marked, told once, and then left at that.
+async fn a_sandbox_that_is_not_acknowledged_is_told_once_as_a_test() -> Result<()> {
+    let world = hurt_world().await?;
+    let [silent, unable] = ["vbox/test-silent", "vbox/test-unable"];
+    {
+        let _turn = calm().await;
+        for subject in [silent, unable] {
+            let dispatch = in_ten_minutes(subject.trim_start_matches("vbox/"), 0);
+            tell(&world, "vbox", "create", &dispatch).await?;
+            let signals = world.signals.of(subject, 1).await?;
+            ensure!(signals[0].test == json!("true"), "{subject}: {}", signals[0].test);
+        }
+    }
+    let failed = json!({"dispatch": unable, "version": 1, "state": "failed", "detail": "as the test wants it"});
+    let taken = acknowledge(&world, config::ACK_TOKEN, failed).await?;
+    ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+    for subject in [silent, unable] {
+        let what = format!("mail about {subject}");
+        eventually(IN_TIME, &what, || async {
+            let told = world.mail.about(&["[TEST] dispatch-at-risk", subject]).await?;
+            Ok(if told.is_empty() { Looked::NotYet("none".to_owned()) } else { Looked::There(()) })
+        })
+        .await?;
+    }
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["dispatch-at-risk", "vbox/"]).await?;
+        ensure!(told.iter().all(|mail| mail.subject.contains("[TEST]")), "unmarked:{}", listed(&told));
+        let of = |subject: &str| told.iter().filter(|mail| mail.subject.contains(subject)).count();
+        // Who fails has not acknowledged either: both are told, each once.
+        ensure!(of("test-silent") == 1 && of("test-unable") <= 2, "told again of a test:{}", listed(&told));
         Ok(())
     });
     Ok(())

@@ -6,14 +6,15 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Looked, SOON, World, cases, config, eventually, holds, instant, listed, world},
+    harness::{Looked, SOON, World, cases, config, eventually, from_now, holds, instant, listed, world},
     stub::{Foreign, Reply, Seen},
-    voltus::{dispatch, tell, webhook},
+    voltus::{dispatch, tell, webhook, with},
 };
 
 cases!("failing":
     three_failures_and_then_well,
     one_that_never_does_is_told_once_and_then_over,
+    a_provider_that_is_down_until_after_the_start_is_told_before_it,
     a_refused_key_is_told_and_over_when_it_works,
     a_new_key_is_taken_without_a_restart,
     what_is_not_readable_yet_is_read_later,
@@ -124,6 +125,44 @@ async fn one_that_never_does_is_told_once_and_then_over() -> Result<()> {
         ensure!(told.len() == 2, "one mail and its end:{}", listed(&told));
         Ok(())
     });
+    Ok(())
+}
+
+/// Down from before the delivery until after the start: a person knows before the start that something was announced, and the
+/// stream states it once the provider is back. The same of a sandbox, marked.
+async fn a_provider_that_is_down_until_after_the_start_is_told_before_it() -> Result<()> {
+    let world = world().await?;
+    let start_in = Duration::from_secs(75);
+    let began = instant();
+    let late = with(dispatch("down", 0), json!({"start_time": from_now(75), "end_time": from_now(7_200)}));
+    // The one source has few incidents besides, the other is a sandbox.
+    let sources = [("vbad", "REAL", "false"), ("vbox", "TEST", "true")];
+    world.stub.answer("down", Reply::Fail(503, None));
+    for (source, ..) in sources {
+        world.accepted(source, &webhook("create", "down")).await?;
+    }
+    for (source, mark, _) in sources {
+        let about = format!("{source}/down");
+        let mail = world.mail.one(SLOWLY, &["hydration-failing", &about]).await?;
+        ensure!(began.elapsed() < start_in, "told after {:?}, when it had started", began.elapsed());
+        ensure!(mail.text.contains(mark) && mail.text.contains("503"), "{}", mail.text);
+        ensure!(mail.subject.contains("[TEST]") == (mark == "TEST"), "{}", mail.subject);
+    }
+    tokio::time::sleep(start_in.saturating_sub(began.elapsed())).await;
+    for (source, ..) in sources {
+        tell(&world, source, "update", &late).await?;
+    }
+    for (source, _, test) in sources {
+        let subject = format!("{source}/down");
+        let signals = world.signals.within(SLOWLY, &subject, 1).await?;
+        ensure!(signals[0].kind() == "dispatch.scheduled" && signals[0].test == json!(test), "{}", signals[0].event);
+        over(&world, &["hydration-failing", &subject]).await?;
+        world.at_the_end(move |world| async move {
+            let told = world.mail.about(&[&subject]).await?;
+            ensure!(told.len() == 2, "one mail and its end:{}", listed(&told));
+            Ok(())
+        });
+    }
     Ok(())
 }
 

@@ -5,7 +5,9 @@
 
 mod bulk;
 mod chaos;
+mod controller;
 mod copies;
+mod cut;
 mod deadlines;
 mod door;
 mod evil;
@@ -37,8 +39,10 @@ fn main() -> anyhow::Result<ExitCode> {
         // The slow ones first.
         chaos::cases(),
         poll::cases(),
+        cut::cases(),
         failing::cases(),
         deadlines::cases(),
+        controller::cases(),
         door::cases(),
         evil::cases(),
         voltus::cases(),

@@ -33,6 +33,9 @@ const RECHECK_S: u32 = 30;
 /// How long the queue of signals must lie still to count as unread, in seconds.
 const STILL_S: u32 = 5;
 
+/// A signal younger than this is most likely being sent.
+const SENDING: SignedDuration = SignedDuration::from_secs(5);
+
 /// How often a write may lose against others.
 const MAX_TRIES: usize = 8;
 
@@ -185,6 +188,10 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             return Ok(Found::Early(if due.told > 0 { due.at.min(recheck) } else { due.at }));
         }
         Ok(match (sent, backlog, unread) {
+            // Whoever wrote it is sending it right now.
+            (false, ..) if self.world.now().duration_since(record.changed_at) < SENDING => {
+                Found::Early(self.world.now() + SENDING)
+            }
             (false, ..) => Found::AtRisk("its signal could not be sent to the queue yet".to_owned()),
             (true, None, _) => Found::AtRisk("no controller has acknowledged it".to_owned()),
             (true, Some(backlog), Some(before)) if backlog.in_hand == 0 && backlog.waiting >= before => {

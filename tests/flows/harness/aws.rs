@@ -1,7 +1,7 @@
 //! SQS and SSM as an outsider asks for them: plain JSON over HTTP. The emulator verifies no signature, so none is made.
 
 use anyhow::{Context, Result, ensure};
-use reqwest::Client;
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 /// An endpoint and a client.
@@ -21,26 +21,62 @@ impl Aws {
     }
 
     async fn call(&self, service: &str, target: &str, version: &str, body: &Value) -> Result<Value> {
+        let request = self
+            .signed(self.http.post(&self.endpoint), service)
+            .header("content-type", format!("application/x-amz-json-{version}"))
+            .header("x-amz-target", target)
+            .body(body.to_string());
+        read(target, request).await
+    }
+
+    fn signed(&self, request: RequestBuilder, service: &str) -> RequestBuilder {
         let credential = format!("Credential=test/20260101/us-east-1/{service}/aws4_request");
-        let response = self
-            .http
-            .post(&self.endpoint)
+        let signature = "0".repeat(64);
+        request
             .timeout(super::SOON)
             .header(
                 "authorization",
-                format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={}", "0".repeat(64)),
+                format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={signature}"),
             )
             .header("x-amz-date", "20260101T000000Z")
-            .header("content-type", format!("application/x-amz-json-{version}"))
-            .header("x-amz-target", target)
-            .body(body.to_string())
-            .send()
-            .await
-            .with_context(|| format!("{target} got no answer"))?;
-        let status = response.status();
-        let answer = response.text().await.with_context(|| format!("{target}: the answer broke off"))?;
-        ensure!(status.is_success(), "{target}: {status}: {answer}");
-        if answer.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&answer)?) }
+    }
+
+    /// A call of a service that speaks REST; null where the answer is empty.
+    pub(crate) async fn rest(&self, method: Method, service: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let what = format!("{method} {path}");
+        let mut request = self.signed(self.http.request(method, format!("{}{path}", self.endpoint)), service);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        read(&what, request).await
+    }
+
+    /// Lets a function take from its queue, or keeps it from that. What it has in hand it finishes.
+    pub(crate) async fn enable_mapping(&self, function: &str, enabled: bool) -> Result<()> {
+        let path = format!("/2015-03-31/event-source-mappings/?FunctionName={function}");
+        let listed = self.rest(Method::GET, "lambda", &path, None).await?;
+        let id = listed["EventSourceMappings"][0]["UUID"].as_str().context("the function has no mapping")?;
+        let path = format!("/2015-03-31/event-source-mappings/{id}");
+        self.rest(Method::PUT, "lambda", &path, Some(&json!({"Enabled": enabled}))).await.map(drop)
+    }
+
+    /// Makes an address one that SES sends from, or takes that away: then SES refuses every mail from it.
+    pub(crate) async fn verify_sender(&self, address: &str, verified: bool) -> Result<()> {
+        let path = "/v2/email/identities";
+        let made = if verified {
+            self.rest(Method::POST, "ses", path, Some(&json!({"EmailIdentity": address}))).await
+        } else {
+            self.rest(Method::DELETE, "ses", &format!("{path}/{address}"), None).await
+        };
+        made.map(drop)
+    }
+
+    /// What a function has logged that its log's filter pattern finds.
+    pub(crate) async fn logged(&self, group: &str, pattern: &str) -> Result<Vec<String>> {
+        let asked = json!({"logGroupName": group, "filterPattern": pattern});
+        let answer = self.call("logs", "Logs_20140328.FilterLogEvents", "1.1", &asked).await?;
+        let events = answer["events"].as_array().context("no events")?;
+        Ok(events.iter().map(|event| event["message"].as_str().unwrap_or_default().to_owned()).collect())
     }
 
     /// Replaces a secret.
@@ -64,6 +100,23 @@ impl Aws {
         Ok(messages)
     }
 
+    /// Makes a FIFO queue and returns its URL.
+    pub(crate) async fn make_fifo(&self, name: &str) -> Result<String> {
+        let asked = json!({"QueueName": name, "Attributes": {"FifoQueue": "true"}});
+        let answer = self.sqs("CreateQueue", &asked).await?;
+        Ok(answer["QueueUrl"].as_str().context("the queue has no URL")?.to_owned())
+    }
+
+    /// Sends a signal as it stands; `copy` tells equal ones apart, which SQS would leave out.
+    pub(crate) async fn send_signal(&self, queue: &str, event: &Value, copy: usize) -> Result<()> {
+        let group = event["subject"].as_str().context("a signal without a subject")?;
+        let id = format!("{copy}-{}", event["sequence"].as_str().unwrap_or_default());
+        let asked = json!({
+            "QueueUrl": queue, "MessageBody": event.to_string(), "MessageGroupId": group, "MessageDeduplicationId": id,
+        });
+        self.sqs("SendMessage", &asked).await.map(drop)
+    }
+
     /// Takes a queue away.
     pub(crate) async fn delete_queue(&self, queue: &str) -> Result<()> {
         self.sqs("DeleteQueue", &json!({"QueueUrl": queue})).await.map(drop)
@@ -82,4 +135,12 @@ impl Aws {
             read("ApproximateNumberOfMessagesDelayed")?,
         ])
     }
+}
+
+async fn read(what: &str, request: RequestBuilder) -> Result<Value> {
+    let response = request.send().await.with_context(|| format!("{what} got no answer"))?;
+    let status = response.status();
+    let answer = response.text().await.with_context(|| format!("{what}: the answer broke off"))?;
+    ensure!(status.is_success(), "{what}: {status}: {answer}");
+    if answer.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&answer)?) }
 }

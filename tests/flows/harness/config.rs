@@ -33,6 +33,14 @@ const SOURCES: &[Source] = &[
 /// The one source that is polled. What the others list would be told of.
 pub(crate) const POLLED: &str = "vpoll";
 
+/// Whether a source is marked as a sandbox.
+pub(crate) fn is_sandbox(source: &str) -> bool {
+    SOURCES.iter().any(|(name, _, sandbox)| *name == source && *sandbox)
+}
+
+/// Who sends the mail.
+pub(crate) const SENDER: &str = "gridbell@example.com";
+
 /// A source of which two tokens are valid.
 pub(crate) const ROTATING: &str = "nv";
 
@@ -80,7 +88,7 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
         }
     }
     writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"10s\"\nacknowledge = {acknowledge}")?;
-    writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"gridbell@example.com\"")?;
+    writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"{SENDER}\"")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = Config::parse("the flows' configuration", &text)?;
     Ok(UpOptions { secrets, ..UpOptions::new(config) })

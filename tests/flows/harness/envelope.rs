@@ -7,7 +7,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Signal;
+use super::{Signal, config::is_sandbox};
 
 /// The most that one message may carry, in bytes.
 const SQS_LIMIT: usize = 1_048_576;
@@ -46,6 +46,9 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
         if told != json!(test.to_string()) || test != &json!(!reason.is_null()) {
             faults.push(format!("{id}: test is {test}, its reason {reason}, the attribute {told}"));
         }
+    }
+    if is_sandbox(source) && attribute("test") != "true" {
+        faults.push(format!("{id}: a sandbox's signal that is no test"));
     }
     if !matches!(attribute("test").as_str(), Some("true" | "false")) {
         faults.push(format!("{id}: the attribute test is {}", attribute("test")));

@@ -8,7 +8,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use super::{Aws, SOON, envelope};
 
@@ -57,6 +61,8 @@ pub(crate) struct Signals {
     filed: Arc<Mutex<Filed>>,
     changed: watch::Receiver<u64>,
     reader: JoinHandle<()>,
+    /// Who has it reads.
+    turn: Arc<AsyncMutex<()>>,
 }
 
 impl Drop for Signals {
@@ -76,8 +82,11 @@ impl Signals {
         let filed = Arc::new(Mutex::new(Filed::default()));
         let (tell, changed) = watch::channel(0);
         let into = filed.clone();
+        let turn = Arc::new(AsyncMutex::new(()));
+        let reads = turn.clone();
         let reader = tokio::spawn(async move {
             loop {
+                let _turn = reads.lock().await;
                 match aws.take(&queue).await {
                     Ok(messages) => {
                         let mut filed = lock(&into);
@@ -91,7 +100,12 @@ impl Signals {
                 tell.send_modify(|count| *count += 1);
             }
         });
-        Self { filed, changed, reader }
+        Self { filed, changed, reader, turn }
+    }
+
+    /// Nobody reads until this is dropped.
+    pub(crate) async fn unread(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
     }
 
     /// Waits until the subject has exactly `count` signals and returns them.

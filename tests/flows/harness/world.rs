@@ -58,8 +58,9 @@ impl Answer {
     }
 }
 
-/// The stacks of this process. The second one is for the cases that kill and suspend, which nobody else may feel.
-static WORLDS: [OnceCell<Result<Arc<World>, String>>; 2] = [const { OnceCell::const_new() }; 2];
+/// The stacks of this process. The second one is for the cases that kill and suspend, the third for those that take a part away
+/// for a while, which nobody else may feel.
+static WORLDS: [OnceCell<Result<Arc<World>, String>>; 3] = [const { OnceCell::const_new() }; 3];
 
 /// The stack that most cases share; the first who asks brings it up.
 pub(crate) async fn world() -> Result<Arc<World>> {
@@ -71,6 +72,12 @@ pub(crate) async fn hurt_world() -> Result<Arc<World>> {
     // One after the other: both build the functions.
     world().await?;
     raised(1).await
+}
+
+/// The stack of which parts are taken away for a while.
+pub(crate) async fn cut_world() -> Result<Arc<World>> {
+    hurt_world().await?;
+    raised(2).await
 }
 
 async fn raised(which: usize) -> Result<Arc<World>> {

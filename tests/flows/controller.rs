@@ -1,0 +1,90 @@
+//! The example of a controller, `crates/aws/examples/controller.rs`, on a queue of its own that holds what the stack published.
+
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    time::timeout,
+};
+
+use crate::{
+    chaos::calm,
+    harness::{cases, config, from_now, hurt_world, listed},
+    voltus::{dispatch, tell, with},
+};
+
+cases!("controller": the_example_acts_once_on_each_change_and_acknowledges);
+
+const SOURCE: &str = "voltus-prod";
+
+/// How long the example may take over one signal.
+const ACTING: Duration = Duration::from_secs(30);
+
+/// Beside this test, where `cargo test` of the workspace has built it.
+fn example() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own.ancestors().nth(2).context("the test lies nowhere")?;
+    let example = folder.join("examples/controller");
+    ensure!(example.is_file(), "{} is not there: `cargo test --no-run` builds it", example.display());
+    Ok(example)
+}
+
+async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
+    let world = hurt_world().await?;
+    let queue = world.aws.make_fifo("controller.fifo").await?;
+    let folder = world.state_file.with_file_name(format!("controller-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let mut stack: serde_json::Value = serde_json::from_str(&fs::read_to_string(&world.state_file)?)?;
+    stack["queues"]["signals"] = json!(queue);
+    stack["acks"] = json!(format!("{}/{}", world.description.acks, config::ACK_TOKEN));
+    fs::write(folder.join("stack.json"), stack.to_string())?;
+    let mut running = Command::new(example()?)
+        .arg(folder.join("stack.json"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("the example does not start")?;
+    let mut lines = BufReader::new(running.stdout.take().context("no output")?).lines();
+
+    let (start, end) = (from_now(600), from_now(4_200));
+    let first = with(dispatch("controlled", 0), json!({"start_time": start, "end_time": end}));
+    let moved = with(first.clone(), json!({"modification_number": 1, "end_time": from_now(5_000)}));
+    let cancelled = with(moved.clone(), json!({"modification_number": 2, "authorized": false}));
+    let states = [("create", first), ("update", moved), ("update", cancelled)];
+    let mut copies = 0..;
+    let mut expected = Vec::new();
+    for (place, (event, state)) in states.iter().enumerate() {
+        let signals = {
+            let _turn = calm().await;
+            tell(&world, SOURCE, event, state).await?;
+            world.signals.of("voltus-prod/controlled", place + 1).await?
+        };
+        // The newest, the newest again, and the oldest after it.
+        for signal in [&signals[place], &signals[place], &signals[0]] {
+            world.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
+        }
+        let word = ["curtail", "instead", "leave"][place];
+        let line = timeout(ACTING, lines.next_line()).await.with_context(|| format!("nothing said of {word}"))??;
+        let line = line.context("the example has ended")?;
+        ensure!(line.starts_with(&format!("{word} \"voltus-prod/controlled\"")), "{line}");
+        expected.push(line);
+    }
+    let mut test = world.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
+    test["subject"] = json!("voltus-prod/nobody");
+    test["data"]["dispatch"] = json!({"key": "voltus-prod/controlled", "version": 1, "test": true});
+    world.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
+    let line = timeout(ACTING, lines.next_line()).await.context("nothing said of the test")??;
+    ensure!(line.as_deref() == Some("test \"voltus-prod/controlled\""), "after {expected:?}: {line:?}");
+    running.kill().await?;
+    fs::remove_dir_all(folder)?;
+    world.at_the_end(|world| async move {
+        let told = world.mail.about(&["voltus-prod/controlled"]).await?;
+        ensure!(told.is_empty(), "it was acknowledged in time, and yet:{}", listed(&told));
+        Ok(())
+    });
+    Ok(())
+}
