@@ -20,6 +20,7 @@ mod poll;
 mod processes;
 mod sandbox;
 mod stack;
+mod stopped;
 mod stub;
 mod voltus;
 
@@ -40,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
         chaos::cases(),
         poll::cases(),
         cut::cases(),
+        stopped::cases(),
         failing::cases(),
         deadlines::cases(),
         controller::cases(),
