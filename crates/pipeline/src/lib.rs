@@ -4,6 +4,7 @@
 //! local stack and in a simulator.
 
 pub mod config;
+pub mod held;
 pub mod incident;
 pub mod ports;
 pub mod record;

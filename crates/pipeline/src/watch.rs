@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::Config,
-    incident::{Kind, News, Notice},
+    incident::{Kind, Notice},
     ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream, WriteError},
     record::{Due, Entry, Record},
     work::{Check, Message},
@@ -118,7 +118,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                     None
                 }
                 Found::AtRisk(what) => {
-                    self.tell(&record, due, &statement, what).await?;
+                    self.tell(&record, &statement, what).await?;
                     let next = next_due(due, &statement, now);
                     // Told, and still at risk: somebody must notice when it no longer is.
                     self.again(Check::dispatch(subject.clone()), RECHECK_S).await?;
@@ -172,20 +172,15 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         })
     }
 
-    async fn tell(&self, record: &Record, due: Due, statement: &Statement, what: String) -> Result<(), PortError> {
+    async fn tell(&self, record: &Record, statement: &Statement, what: String) -> Result<(), PortError> {
         let version = record.state.version;
         let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
         let subject = &record.subject;
-        let mut notice =
+        let notice =
             Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), self.world.now(), detail)
                 .gathered_by(subject.to_string())
                 .about_dispatch(Some(subject.clone()))
                 .until_over();
-        if let News::Happens { stage, .. } = &mut notice.news
-            && due.told > 0
-        {
-            *stage = format!("reminder {}", due.told);
-        }
         self.outlet.notice(&notice, 0).await
     }
 

@@ -6,7 +6,15 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, incident::Incident, mail::Mail, ports::Vitals, record::Record, work::Message};
+use pipeline::{
+    config::Config,
+    held::{Gate, Link},
+    incident::Incident,
+    mail::Mail,
+    ports::Vitals,
+    record::Record,
+    work::Message,
+};
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times,
@@ -37,6 +45,8 @@ pub(crate) struct State {
     pub(crate) controller: Controller,
     pub(crate) dispatches: Table<Record>,
     pub(crate) incidents: Table<Incident>,
+    pub(crate) gates: Table<Gate>,
+    pub(crate) links: Table<Link>,
     pub(crate) bookings: BTreeMap<String, Booking>,
     pub(crate) kept: BTreeMap<String, Kept>,
     pub(crate) mails: Vec<(Timestamp, Mail)>,
@@ -86,6 +96,8 @@ impl World {
             controller: Controller::Reads,
             dispatches: Table::default(),
             incidents: Table::default(),
+            gates: Table::default(),
+            links: Table::default(),
             bookings: BTreeMap::new(),
             kept: BTreeMap::new(),
             mails: Vec::new(),
@@ -200,6 +212,11 @@ impl World {
     /// The table `alerts`.
     pub fn incidents(&self) -> Ref<'_, Table<Incident>> {
         Ref::map(self.state.borrow(), |state| &state.incidents)
+    }
+
+    /// The links of the mails, in the table `alerts`.
+    pub fn links(&self) -> Ref<'_, Table<Link>> {
+        Ref::map(self.state.borrow(), |state| &state.links)
     }
 
     /// The booked attempts, by what they look at.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use pipeline::{
     incident::{Incident, Kind, Notice},
-    mail::{Mail, Occasion, compose},
+    alert::Occasion,
+    mail::{Circumstances, Mail, compose},
     record::Record,
 };
 use serde_json::{Value, json};
@@ -59,6 +60,8 @@ fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
         opened_at: at,
         last_at: at,
         over_at: None,
+        acknowledged: None,
+        level: 0,
         count: 3,
         detail: detail.to_owned(),
         quiet_s: None,
@@ -66,14 +69,24 @@ fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
     }
 }
 
+fn circumstances() -> Circumstances {
+    Circumstances {
+        to: vec!["grid-duty@example.com".to_owned()],
+        now: "2023-12-01T16:41:09Z".parse().unwrap(),
+        link: Some("https://gridbell.example/alerts/5ec4e7".to_owned()),
+        awaited: true,
+    }
+}
+
 fn mail(incident: &Incident, occasion: Occasion, record: Option<&Record>) -> Mail {
-    compose(&config(), incident, occasion, record).expect("somebody to tell")
+    compose(&config(), incident, occasion, record, circumstances()).expect("somebody to tell")
 }
 
 fn shown(mail: &Mail) -> String {
     let mut shown = String::new();
-    let Mail { from, to, subject, text, html } = mail;
-    writeln!(shown, "From: {from}\nTo: {}\nSubject: {subject}\n\n{text}\n{html}", to.join(", ")).unwrap();
+    let Mail { from, to, subject, text, html, calendar, thread } = mail;
+    writeln!(shown, "From: {from}\nTo: {}\nSubject: {subject}\nReferences: {thread}\n", to.join(", ")).unwrap();
+    writeln!(shown, "{text}\n{html}\n{}", calendar.as_deref().unwrap_or("no calendar").replace('\r', "")).unwrap();
     shown
 }
 
@@ -88,7 +101,7 @@ fn every_kind_about_a_known_dispatch() {
     let record = known("America/Los_Angeles");
     for kind in KINDS {
         let incident = incident(kind, "voltus-prod/dkmq", "the provider answered 500");
-        check(&format!("known-{kind}"), &mail(&incident, Occasion::Happens, Some(&record)));
+        check(&format!("known-{kind}"), &mail(&incident, Occasion::First, Some(&record)));
     }
 }
 
@@ -96,14 +109,14 @@ fn every_kind_about_a_known_dispatch() {
 fn every_kind_about_a_dispatch_that_is_not_known() {
     for kind in KINDS {
         let incident = incident(kind, "voltus-prod/dkmq", "the provider answered 500");
-        check(&format!("unknown-{kind}"), &mail(&incident, Occasion::Happens, None));
+        check(&format!("unknown-{kind}"), &mail(&incident, Occasion::First, None));
     }
 }
 
 #[test]
 fn about_a_source() {
     let incident = incident(Kind::Credentials, "voltus-prod", "the provider refused the API key (401)");
-    check("source-credentials", &mail(&incident, Occasion::Happens, None));
+    check("source-credentials", &mail(&incident, Occasion::First, None));
 }
 
 #[test]
@@ -115,9 +128,9 @@ fn it_is_over() {
 #[test]
 fn a_zone_that_is_none_is_said_to_be_none() {
     let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
-    check("zone-pst", &mail(&incident, Occasion::Happens, Some(&known("PST"))));
+    check("zone-pst", &mail(&incident, Occasion::First, Some(&known("PST"))));
     for none in ["", "UTC", "../../etc/passwd", "\u{0}", "Mars/Olympus"] {
-        let mail = mail(&incident, Occasion::Happens, Some(&known(none)));
+        let mail = mail(&incident, Occasion::First, Some(&known(none)));
         assert!(mail.text.contains("2023-12-01 16:50:00 UTC"), "{}", mail.text);
     }
 }
@@ -125,7 +138,7 @@ fn a_zone_that_is_none_is_said_to_be_none() {
 #[test]
 fn a_dispatch_is_named_first_and_in_the_sites_own_words() {
     let incident = incident(Kind::HydrationFailing, "voltus-prod/dkmq", "the provider answered 500");
-    let text = mail(&incident, Occasion::Happens, Some(&known("America/Los_Angeles"))).text;
+    let text = mail(&incident, Occasion::First, Some(&known("America/Los_Angeles"))).text;
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {text}"));
     let order = [
         "My Site (democustomerlocationid): reduce by 5 kW",
@@ -146,7 +159,7 @@ fn an_open_end_and_many_sites() {
     answer["sites"] =
         (0..30).map(|n| json!({ "id": format!("s{n}"), "name": format!("Site {n}"), "commitment": n })).collect();
     let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
-    let mail = mail(&incident, Occasion::Happens, Some(&stored(&answer)));
+    let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
     assert!(mail.text.contains("not known yet") && mail.text.contains("and 10 more"), "{}", mail.text);
     assert!(mail.text.contains("Site 19") && !mail.text.contains("Site 20"), "{}", mail.text);
 }
@@ -157,7 +170,7 @@ fn what_a_provider_wrote_forges_neither_a_header_nor_a_row_nor_html() {
     answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: nobody curtails for it");
     let mut incident = incident(Kind::UnknownEvent, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
     incident.about = "voltus-prod: x\r\nBcc: evil@example.com".to_owned();
-    let mail = mail(&incident, Occasion::Happens, Some(&stored(&answer)));
+    let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
     assert!(!mail.subject.contains(['\r', '\n']), "{:?}", mail.subject);
     assert_eq!(mail.text.lines().filter(|line| line.starts_with("Test or real:")).count(), 1, "{}", mail.text);
     assert!(!mail.text.lines().any(|line| line.starts_with("Bcc")), "{}", mail.text);
@@ -169,7 +182,7 @@ fn what_a_provider_wrote_forges_neither_a_header_nor_a_row_nor_html() {
 fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
     let mut incident = incident(Kind::UnknownEvent, "voltus-prod", "d");
     incident.about = "é".repeat(5_000);
-    let mail = mail(&incident, Occasion::Happens, None);
+    let mail = mail(&incident, Occasion::First, None);
     assert!(mail.subject.chars().count() < 220, "{}", mail.subject);
 }
 
@@ -179,7 +192,7 @@ fn a_test_is_marked_in_the_subject_and_in_the_words() {
     for (source, about) in [("voltus-sandbox", "voltus-sandbox/dkmq"), ("leap-prod", "leap-prod/e-1")] {
         let incident = Incident { source: source.to_owned(), ..incident(Kind::HydrationFailing, about, "500") };
         let record = world.dispatches().get(about);
-        let mail = mail(&incident, Occasion::Happens, record.as_ref());
+        let mail = mail(&incident, Occasion::First, record.as_ref());
         assert_eq!(mail.subject, format!("[gridbell] [TEST] hydration-failing: {about}"));
         assert!(mail.text.contains("TEST: nobody curtails for it"), "{}", mail.text);
     }
@@ -203,7 +216,7 @@ fn amounts_are_words() {
         let mut answer = voltus("dkmq", 0, 5);
         answer["sites"][0]["commitment"] = commitment;
         let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "d");
-        mail(&incident, Occasion::Happens, Some(&stored(&answer))).text
+        mail(&incident, Occasion::First, Some(&stored(&answer))).text
     };
     assert!(words(json!(5)).contains("reduce by 5 kW"));
     assert!(words(json!(0.5)).contains("reduce by 0.500 kW"));
