@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigError, Contacts, Deadlines, Environment, Overrides, Provider, Source, scalar,
+    Config, ConfigError, Deadlines, Environment, Overrides, Provider, Source, contacts, scalar,
     scalar::{Reference, TokenHash},
     table::{At, Document, Table},
 };
@@ -31,16 +31,24 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
             "no source; write at least one [sources.<name>] with its provider (gridbell.example.toml shows all)",
         ));
     }
+    let deadlines = root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?;
+    let contacts = root.table("contacts")?.map(|table| contacts::general(&table)).transpose()?;
+    for (name, _, entry) in root.table("sources")?.map(|table| table.tables()).transpose()?.unwrap_or_default() {
+        let own = sources.get(name).and_then(|source: &Source| source.contacts.as_ref());
+        if let (Some(own), Some(table)) = (own, entry.table("contacts")?) {
+            contacts::fits(&table, contacts.as_ref(), own)?;
+        }
+    }
     Ok(Config {
         sources,
-        deadlines: root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?,
-        contacts: root.table("contacts")?.map(|table| contacts(&table)).transpose()?,
+        deadlines,
+        contacts,
         acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))?,
     })
 }
 
 fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
-    table.only(&["provider", "environment", "api_url", "api_key", "token", "deadlines"])?;
+    table.only(&["provider", "environment", "api_url", "api_key", "token", "deadlines", "contacts"])?;
     let document = table.document;
     let provider = required(table, "provider", "a provider's name")?.parse(document, |value| {
         Provider::from_name(value)
@@ -73,7 +81,9 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
     let api_key_at = api_key.as_ref().map(|_| document.place(table.offset_of("api_key")));
     let (deadlines, programs) =
         table.table("deadlines")?.map_or(Ok(Default::default()), |table| source_deadlines(&table))?;
-    Ok(Source { provider, environment, api_url, api_key, tokens: tokens(table)?, deadlines, programs, api_key_at })
+    let contacts = table.table("contacts")?.map(|own| contacts::of_source(&own)).transpose()?;
+    let tokens = tokens(table)?;
+    Ok(Source { provider, environment, api_url, api_key, tokens, deadlines, programs, contacts, api_key_at })
 }
 
 /// `token`: one hash, or two while rotating; none where the key is missing.
@@ -127,29 +137,6 @@ fn overrides(table: &Table<'_>) -> Result<Overrides, ConfigError> {
         lead_s: seconds("lead")?,
         immediate_s: seconds("immediate")?,
         acknowledge: table.boolean("acknowledge")?,
-    })
-}
-
-/// Most addresses that one mail goes to: SES takes 50.
-const MOST_ADDRESSES: usize = 50;
-
-fn contacts(table: &Table<'_>) -> Result<Contacts, ConfigError> {
-    table.only(&["email", "from"])?;
-    let document = table.document;
-    let email = table
-        .strings("email", "a list of mail addresses")?
-        .ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))?;
-    if email.is_empty() || email.len() > MOST_ADDRESSES {
-        let key = format!("{}.email", table.name);
-        return Err(document.problem(
-            table.offset_of("email"),
-            key,
-            format!("{} addresses; write 1 to {MOST_ADDRESSES}", email.len()),
-        ));
-    }
-    Ok(Contacts {
-        email: email.into_iter().map(|at| at.parse(document, scalar::email)).collect::<Result<_, _>>()?,
-        from: required(table, "from", "a mail address")?.parse(document, scalar::email)?,
     })
 }
 

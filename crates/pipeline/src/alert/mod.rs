@@ -33,6 +33,9 @@ use stages::{Rules, published};
 /// How often a write may lose against others.
 const MAX_TRIES: usize = 8;
 
+/// After so many seconds a review asks again for a dispatch that cannot be read.
+const UNREAD_S: u32 = 300;
+
 /// How long the link in a mail can be used.
 const LINK_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -94,7 +97,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 Ok(record) => record.as_ref(),
                 Err(error) if is_review && may_wait(known.as_ref(), now) => {
                     tracing::warn!(alert.incident = key, %error, "a review waits for the dispatch");
-                    return self.review(notice, stages::MAX_DELAY_S / 3).await;
+                    return self.review(notice, UNREAD_S).await;
                 }
                 Err(_) => None,
             };
@@ -253,7 +256,8 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
 
 /// Whether a review can be put off until the dispatch can be read.
 fn may_wait(known: Option<&Incident>, now: Timestamp) -> bool {
-    known.is_some_and(|known| now < known.opened_at + stages::REMINDED_FOR)
+    let again = now + SignedDuration::from_secs(i64::from(UNREAD_S));
+    known.is_some_and(|known| again < known.opened_at + stages::REMINDED_FOR)
 }
 
 fn lost(key: &str) -> PortError {
