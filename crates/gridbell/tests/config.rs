@@ -325,12 +325,17 @@ fn who_is_told_how_often_and_who_besides() {
             "gridbell.toml:4:1: sources.n.contacts.from: unknown key; known here: email, escalate",
         ),
         (
-            &format!("{}[sources.n.contacts]\nemail = [{}]", contacts("escalate = [{ after = '0', email = 'x@b.c' }]\n"), many.join(",")),
+            &format!(
+                "{}[sources.n.contacts]\nemail = [{}]",
+                contacts("escalate = [{ after = '0', email = 'x@b.c' }]\n"),
+                many.join(",")
+            ),
             "gridbell.toml:7:1: sources.n.contacts: 51 addresses with those of escalate; a mail goes to 50 at most",
         ),
     ]);
-    let text = contacts("remind = 'off'\nescalate = [{ after = '15m', email = 'x@b.c' }, { after = '0s', email = ['y@b.c'] }]\n")
-        + "[sources.n.contacts]\nescalate = []\n";
+    let text = contacts(
+        "remind = 'off'\nescalate = [{ after = '15m', email = 'x@b.c' }, { after = '0s', email = ['y@b.c'] }]\n",
+    ) + "[sources.n.contacts]\nescalate = []\n";
     let json = Config::parse("f", &text).expect("good").functions_json().expect("json");
     for part in [
         r#""tokens":[],"contacts":{"escalate":[]}"#,

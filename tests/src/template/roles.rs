@@ -55,7 +55,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&["sqs:SendMessage"], &["AlertsQueue"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem"], &["AlertsTable"]),
             (&["dynamodb:GetItem"], &["DispatchesTable"]),
-            (&["ses:SendEmail"], &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"]),
+            (&["ses:SendEmail", "ses:SendRawEmail"], &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"]),
         ],
     ),
 ];

@@ -114,8 +114,8 @@ fn escalate(table: &Table<'_>) -> Result<Option<Vec<Escalation>>, ConfigError> {
             .string("after", "a duration in quotes (\"15m\")")?
             .ok_or_else(|| step.problem("after is missing; write after = \"15m\""))?
             .parse(step.document, scalar::duration_or_none)?;
-        let email = addresses(step)?
-            .ok_or_else(|| step.problem("email is missing; write email = [\"lead@example.com\"]"))?;
+        let email =
+            addresses(step)?.ok_or_else(|| step.problem("email is missing; write email = [\"lead@example.com\"]"))?;
         Ok(Escalation { after_s, email })
     };
     steps.iter().map(read).collect::<Result<_, ConfigError>>().map(Some)

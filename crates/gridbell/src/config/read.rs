@@ -39,12 +39,7 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
             contacts::fits(&table, contacts.as_ref(), own)?;
         }
     }
-    Ok(Config {
-        sources,
-        deadlines,
-        contacts,
-        acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))?,
-    })
+    Ok(Config { sources, deadlines, contacts, acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? })
 }
 
 fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {

@@ -41,12 +41,7 @@ impl<I: Incidents, C: Clock + Chance> AcknowledgeIncident<'_, I, C> {
     }
 
     /// The same for one occurrence alone: what has begun anew since is another matter.
-    pub(super) async fn note(
-        &self,
-        key: &str,
-        opened_at: Option<Timestamp>,
-        by: &str,
-    ) -> Result<Outcome, PortError> {
+    pub(super) async fn note(&self, key: &str, opened_at: Option<Timestamp>, by: &str) -> Result<Outcome, PortError> {
         for _ in 0..MAX_TRIES {
             let Some(known) = self.incidents.read(key).await? else { return Ok(Outcome::Unknown) };
             if known.status == IncidentStatus::Over || opened_at.is_some_and(|at| at != known.opened_at) {

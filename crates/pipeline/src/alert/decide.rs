@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::stages::{self, Occasion, OVER, Rules};
+use super::stages::{self, OVER, Occasion, Rules};
 use crate::{
     incident::{Incident, IncidentStatus, MailState, News, Notice},
     work::clip,
@@ -176,8 +176,7 @@ fn fresh(known: Option<&Incident>, notice: &Notice, quiet_s: Option<u32>) -> Inc
 
 fn over(known: Option<&Incident>, notice: &Notice, detail: &str, claim: &MailState) -> Decision {
     let told = known.is_some_and(|known| is_open(known) && !known.mails.is_empty());
-    let unfinished =
-        known.and_then(|known| known.mails.get(OVER)).is_some_and(|mail| is_stale(mail, claim.claimed_at));
+    let unfinished = known.and_then(|known| known.mails.get(OVER)).is_some_and(|mail| is_stale(mail, claim.claimed_at));
     let retried =
         notice.attempt > 0 && known.is_some_and(|known| !known.mails.contains_key(OVER) && !known.mails.is_empty());
     if known.is_some_and(|known| !is_open(known)) && !unfinished && !retried {

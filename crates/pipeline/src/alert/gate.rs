@@ -80,7 +80,11 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 if known {
                     return Ok(Pass::Held);
                 }
-                if gate.held.len() < MAX_LISTED { gate.held.push(one.clone()) } else { gate.unlisted += 1 }
+                if gate.held.len() < MAX_LISTED {
+                    gate.held.push(one.clone());
+                } else {
+                    gate.unlisted += 1;
+                }
                 Pass::Held
             };
             gate.last_at = now;
@@ -141,15 +145,12 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
         let audience = self.config.audience(&gate.source);
         let level = gathered.iter().filter_map(|one| Some(one.incident.as_ref()?.level)).max().unwrap_or(0);
         let to = audience.addresses(level);
-        let sent = match (gathered.as_slice(), gate.unlisted) {
-            ([Gathered { held, incident: Some(incident), .. }], 0) => {
-                let record = self.dispatch(incident.dispatch.as_ref()).await.unwrap_or(None);
-                self.send_one(incident, Occasion::of(&held.stage), record.as_ref(), to).await
-            }
-            _ => {
-                gathered.sort_by_key(|one| one.line.sorts_by);
-                self.send_list(&gate, gathered, to).await
-            }
+        let sent = if let ([Gathered { held, incident: Some(incident), .. }], 0) = (&gathered[..], gate.unlisted) {
+            let record = self.dispatch(incident.dispatch.as_ref()).await.unwrap_or(None);
+            self.send_one(incident, Occasion::of(&held.stage), record.as_ref(), to).await
+        } else {
+            gathered.sort_by_key(|one| one.line.sorts_by);
+            self.send_list(&gate, gathered, to).await
         };
         if let Err(error) = &sent {
             tracing::error!(alert.gate = gate.gate, %error, "a gathered mail was not sent");
@@ -246,7 +247,8 @@ fn fresh(key: &str, incident: &Incident, stage: &str, test: bool, now: Timestamp
 fn gathering_s(gate: &Gate, stage: &str, rules: Rules<'_>, now: Timestamp) -> u32 {
     let usual_s = gate.gathering_s(now);
     let calm = matches!(Occasion::of(stage), Occasion::Reminder(_) | Occasion::Over);
-    let starts = rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, statement)| statement.start);
+    let starts =
+        rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, statement)| statement.start);
     let soon = starts.is_some_and(|start| start.duration_since(now).as_secs() < 2 * i64::from(usual_s));
     if soon && !calm { Gate::shortest_s() } else { usual_s }
 }

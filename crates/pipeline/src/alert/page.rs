@@ -81,7 +81,8 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
     async fn acknowledge(&self, link: Link) -> Result<Page, PortError> {
         let by = format!("the link in the mail to {}", link.to.join(", "));
         let acknowledge = AcknowledgeIncident { incidents: self.incidents, world: self.world };
-        let noting = link.incidents.iter().map(|(incident, opened_at)| acknowledge.note(incident, Some(*opened_at), &by));
+        let noting =
+            link.incidents.iter().map(|(incident, opened_at)| acknowledge.note(incident, Some(*opened_at), &by));
         let outcomes: Vec<Result<Outcome, PortError>> = stream::iter(noting).buffered(AT_ONCE).collect().await;
         let outcomes: Vec<Outcome> = outcomes.into_iter().collect::<Result<_, _>>()?;
         let expected = link.revision;

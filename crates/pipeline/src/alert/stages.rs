@@ -75,7 +75,11 @@ impl Occasion {
 
 /// The name of the stage at which a notice is mailed: nothing that a provider names can pass for one of ours.
 pub(super) fn of_notice(stage: &str) -> String {
-    if stage == crate::incident::FIRST_STAGE { stage.to_owned() } else { format!("about {}", crate::work::clip(stage, 100)) }
+    if stage == crate::incident::FIRST_STAGE {
+        stage.to_owned()
+    } else {
+        format!("about {}", crate::work::clip(stage, 100))
+    }
 }
 
 /// What the clock goes by.

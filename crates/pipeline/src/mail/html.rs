@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::words::Row;
+use super::words::{Row, Shown};
 use crate::alert::Occasion;
 
 /// Mid-tones, which stand out from white and from black.
@@ -37,25 +37,28 @@ pub(super) fn page(subject: &str, test: bool, occasion: Occasion, rows: &[Row], 
 }
 
 fn cell(html: &mut String, row: &Row, link: Option<&str>) {
-    let lines: Vec<String> = row.lines.iter().map(|line| self::line(line, row.verbatim, link)).collect();
+    let lines: Vec<String> = row.lines.iter().map(|line| shown_as(line, row.shown, link)).collect();
     let _ = writeln!(
         html,
         "<tr valign=\"top\" style=\"border-top:1px solid #80889055\"><th align=\"left\" scope=\"row\" style=\"padding:6px 14px 6px 0;\
          white-space:nowrap\">{}</th><td style=\"padding:6px 0;overflow-wrap:anywhere\">{}</td></tr>",
         row.label,
-        lines.join("<br>")
+        lines.join(if row.shown == Shown::Items { "" } else { "<br>" })
     );
 }
 
-fn line(line: &str, verbatim: bool, link: Option<&str>) -> String {
-    match (verbatim, link) {
-        (true, Some(link)) if link == line => format!(
+fn shown_as(text: &str, shown: Shown, link: Option<&str>) -> String {
+    match (shown, link) {
+        (Shown::Verbatim, Some(address)) if address == text => format!(
             "<a href=\"{}\" style=\"display:inline-block;border:2px solid {RED};border-radius:6px;padding:6px 14px;\
              font-weight:600;color:{RED};text-decoration:none\">I take this on</a>",
-            attribute(line)
+            attribute(text)
         ),
-        (true, _) => format!("<code style=\"font-family:ui-monospace,Menlo,Consolas,monospace\">{}</code>", escape(line)),
-        (false, _) => escape(line),
+        (Shown::Verbatim, _) => {
+            format!("<code style=\"font-family:ui-monospace,Menlo,Consolas,monospace\">{}</code>", escape(text))
+        }
+        (Shown::Items, _) => format!("<div style=\"padding-bottom:8px\">{}</div>", escape(text)),
+        (Shown::Lines, _) => escape(text),
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Circumstances, Mail, advice, happened, html, test_mark, thread,
-    words::{self, row, tame},
+    words::{self, Row, Shown, row, tame},
 };
 use crate::{
     alert::Occasion,
@@ -53,8 +53,17 @@ fn asks(statement: &Statement) -> String {
     let more = statement.targets.len().saturating_sub(1);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let minute = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M").to_string();
-    let end = statement.end.map_or_else(|| "open".to_owned(), minute);
-    format!(", {}{more}, {}, {} to {end} UTC", clip(&site, 60), words::amount(statement.request), minute(statement.start))
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let end = statement.end.map_or_else(
+        || "open".to_owned(),
+        |end| if day(end) == day(statement.start) { end.strftime("%H:%M").to_string() } else { minute(end) },
+    );
+    format!(
+        ", {}{more}, {}, {} to {end} UTC",
+        clip(&site, 60),
+        words::amount(statement.request),
+        minute(statement.start)
+    )
 }
 
 /// The subject of a list.
@@ -83,7 +92,8 @@ pub fn compose_list(config: &Config, gate: &Gate, lines: &[Line], circumstances:
     if gate.unlisted > 0 {
         listed.push(format!("and {} more, which stand in the table of alerts", gate.unlisted));
     }
-    let mut rows = vec![row(if over { "Over" } else { "What failed" }, listed), words::test_or_real(gate.test)];
+    let what = Row { label: if over { "Over" } else { "What failed" }, lines: listed, shown: Shown::Items };
+    let mut rows = vec![what, words::test_or_real(gate.test)];
     let now = if over { &["Nothing: this is over."][..] } else { advice(gate.kind) };
     rows.push(row("What to do now", now.iter().map(|line| (*line).to_owned()).collect()));
     rows.extend(words::take_all_on(&circumstances));

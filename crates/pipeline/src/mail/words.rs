@@ -22,16 +22,26 @@ const MAX_NAME: usize = 200;
 pub(super) struct Row {
     pub(super) label: &'static str,
     pub(super) lines: Vec<String>,
+    pub(super) shown: Shown,
+}
+
+/// How lines read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// As sentences of one thing.
+    Lines,
+    /// Each as a thing of its own.
+    Items,
     /// Commands and addresses, to be copied.
-    pub(super) verbatim: bool,
+    Verbatim,
 }
 
 pub(super) fn row(label: &'static str, lines: Vec<String>) -> Row {
-    Row { label, lines, verbatim: false }
+    Row { label, lines, shown: Shown::Lines }
 }
 
 fn verbatim(label: &'static str, lines: Vec<String>) -> Row {
-    Row { label, lines, verbatim: true }
+    Row { label, lines, shown: Shown::Verbatim }
 }
 
 pub(super) fn rows(

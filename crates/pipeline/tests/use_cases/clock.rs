@@ -86,7 +86,12 @@ fn what_nobody_takes_on_is_reminded_of_until_it_is_over() {
     check(
         &world,
         began,
-        &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty"), (30, "reminder 2", "grid-duty"), (40, "over", "grid-duty")],
+        &[
+            (0, "", "grid-duty"),
+            (15, "reminder 1", "grid-duty"),
+            (30, "reminder 2", "grid-duty"),
+            (40, "over", "grid-duty"),
+        ],
     );
 }
 
@@ -170,10 +175,10 @@ fn what_begins_again_waits_for_somebody_again() {
     let began = world.now();
     notify(&world, &failing(&world, ABOUT));
     pass(&world, 16);
-    assert_eq!(mailed(&world, began)[2..], [
-        (0, String::new(), "grid-duty".to_owned()),
-        (15, "reminder 1".to_owned(), "grid-duty".to_owned())
-    ]);
+    assert_eq!(
+        mailed(&world, began)[2..],
+        [(0, String::new(), "grid-duty".to_owned()), (15, "reminder 1".to_owned(), "grid-duty".to_owned())]
+    );
 }
 
 #[test]
@@ -238,7 +243,8 @@ fn nobody_is_reminded_of_a_dispatch_that_has_ended() {
 #[test]
 fn what_goes_quiet_by_itself_is_not_reminded_of() {
     let world = World::new(1, told_by(60, vec![step(60, LEAD)]));
-    let notice = Notice::happens(Kind::Quarantined, "voltus-prod", "voltus-prod".to_owned(), world.now(), "d".to_owned());
+    let notice =
+        Notice::happens(Kind::Quarantined, "voltus-prod", "voltus-prod".to_owned(), world.now(), "d".to_owned());
     notify(&world, &notice);
     drain(&world);
     let subjects: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();

@@ -27,9 +27,9 @@ fn notify(world: &World, notice: &Notice) {
 }
 
 /// Whether each of so many is named in a mail whose subject holds that.
-fn all_are_named(world: &World, word: &str, count: usize) {
+fn all_are_named(world: &World, occasion: &str, count: usize) {
     let texts: String = (world.mails().into_iter())
-        .filter(|(_, mail)| mail.subject.contains("over: ") == (word == "over: "))
+        .filter(|(_, mail)| mail.subject.contains("over: ") == (occasion == "over: "))
         .map(|(_, mail)| mail.text)
         .collect();
     for n in 0..count {

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use pipeline::{
-    incident::{Incident, Kind, Notice},
     alert::Occasion,
-    mail::{Circumstances, Mail, compose},
+    held::{Gate, Held},
+    incident::{Acknowledged, Incident, IncidentStatus, Kind, Notice},
+    mail::{Circumstances, Line, Mail, compose, compose_list, line, list_subject},
     record::Record,
 };
 use serde_json::{Value, json};
@@ -56,7 +57,7 @@ fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
         source,
         about: about.to_owned(),
         dispatch,
-        status: pipeline::incident::IncidentStatus::Open,
+        status: IncidentStatus::Open,
         opened_at: at,
         last_at: at,
         over_at: None,
@@ -222,4 +223,148 @@ fn amounts_are_words() {
     assert!(words(json!(0.5)).contains("reduce by 0.500 kW"));
     assert!(words(json!(1.25)).contains("reduce by 1.250 kW"));
     assert!(words(Value::Null).contains("an amount that the provider does not name"));
+}
+
+#[test]
+fn every_occasion() {
+    let record = known("America/Los_Angeles");
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    for (name, occasion) in
+        [("start", Occasion::Start), ("reminder", Occasion::Reminder(2)), ("escalation", Occasion::Escalation(1))]
+    {
+        check(&format!("occasion-{name}"), &mail(&incident, occasion, Some(&record)));
+    }
+}
+
+#[test]
+fn who_took_it_on_is_named() {
+    let by = Acknowledged { by: "the person on duty".to_owned(), at: "2023-12-01T16:44:00Z".parse().unwrap() };
+    let known = incident(Kind::Credentials, "voltus-prod", "it worked at attempt 7");
+    let incident = Incident { status: IncidentStatus::Over, acknowledged: Some(by), ..known };
+    check("over-taken-on", &mail(&incident, Occasion::Over, None));
+}
+
+#[test]
+fn a_test_with_an_open_end() {
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["end_time"] = Value::Null;
+    answer["test"] = json!(true);
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    check("test-open-end", &mail(&incident, Occasion::First, Some(&stored(&answer))));
+}
+
+#[test]
+fn a_window_that_is_cancelled_is_cancelled_in_the_calendar() {
+    let world = world(1);
+    for (number, authorized) in [(0, true), (1, false)] {
+        let mut answer = voltus("dkmq", number, 5);
+        answer["authorized"] = json!(authorized);
+        world.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
+        accepted(&world, "voltus-prod", &thin(if authorized { "dispatch.create" } else { "dispatch.update" }, "dkmq"));
+        drain(&world);
+    }
+    let record = world.dispatches().get("voltus-prod/dkmq").unwrap();
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "the dispatch is no longer on");
+    let calendar = mail(&incident, Occasion::Over, Some(&record)).calendar.unwrap();
+    for line in ["UID:voltus-prod/dkmq", "SEQUENCE:2", "STATUS:CANCELLED", "METHOD:PUBLISH", "DTSTART:20231201T165000Z"]
+    {
+        assert!(calendar.split("\r\n").any(|found| found == line), "{line} is not in {calendar}");
+    }
+}
+
+fn gate(occasion: &str, test: bool, unlisted: u64) -> Gate {
+    let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
+    Gate {
+        gate: format!("gate/hydration-failing/voltus-prod/{occasion}"),
+        revision: 1,
+        write: String::new(),
+        kind: Kind::HydrationFailing,
+        source: "voltus-prod".to_owned(),
+        occasion: occasion.to_owned(),
+        test,
+        last_at: at,
+        passed: Vec::new(),
+        held: Vec::new(),
+        unlisted,
+        flush_at: None,
+        batches: 0,
+        flushed_at: None,
+        claim: None,
+    }
+}
+
+/// The lines of a list of three: one known, one over by now, one that nobody could fetch yet.
+fn lines(stage: &str) -> Vec<Line> {
+    let record = known("America/Los_Angeles");
+    let of = |n: usize| {
+        let about = format!("voltus-prod/d{n}");
+        let incident = incident(Kind::HydrationFailing, &about, "the provider answered 500");
+        let held = Held {
+            incident: incident.incident.clone(),
+            opened_at: incident.opened_at,
+            stage: stage.to_owned(),
+            about,
+            detail: incident.detail.clone(),
+        };
+        (held, incident)
+    };
+    let (held, incident) = of(1);
+    let (over_held, over) = of(2);
+    let over = Incident { status: IncidentStatus::Over, ..over };
+    let (unknown_held, unknown) = of(3);
+    vec![
+        line(&held, Some(&incident), Some(&record)),
+        line(&over_held, Some(&over), Some(&record)),
+        line(&unknown_held, Some(&unknown), None),
+    ]
+}
+
+#[test]
+fn one_mail_for_many() {
+    for (name, gate) in [
+        ("first", gate("first", false, 0)),
+        ("first-test", gate("first", true, 0)),
+        ("first-many", gate("first", false, 812)),
+        ("reminder", gate("reminder", false, 0)),
+        ("escalation", gate("escalation", false, 0)),
+        ("over", gate("over", false, 0)),
+    ] {
+        let awaited = !gate.test && gate.occasion != "over";
+        let link = circumstances().link.filter(|_| awaited);
+        let circumstances = Circumstances { awaited, link, ..circumstances() };
+        let mail = compose_list(&config(), &gate, &lines(&gate.occasion), circumstances).expect("somebody to tell");
+        assert_eq!(mail.subject, list_subject(&gate, &lines(&gate.occasion)));
+        check(&format!("list-{name}"), &mail);
+    }
+}
+
+#[test]
+fn what_a_provider_wrote_forges_nothing_in_a_list_or_a_calendar() {
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["sites"][0]["name"] = json!("x\r\nEND:VEVENT\r\nBEGIN:VALARM;a,b\\c <img src=//evil>");
+    let record = stored(&answer);
+    let hostile = "a\r\nBcc: evil@example.com\u{202e}\u{200b}\u{2028}<script>".to_owned();
+    let known = incident(Kind::HydrationFailing, "voltus-prod/dkmq", &hostile);
+    let held = Held {
+        incident: known.incident.clone(),
+        opened_at: known.opened_at,
+        stage: "first".to_owned(),
+        about: hostile.clone(),
+        detail: hostile,
+    };
+    let lines = [line(&held, Some(&known), Some(&record))];
+    let list = compose_list(&config(), &gate("first", false, 0), &lines, circumstances()).unwrap();
+    let single = mail(&known, Occasion::First, Some(&record));
+    for mail in [&list, &single] {
+        assert!(!mail.subject.contains(|c: char| c.is_control()), "{:?}", mail.subject);
+        for text in [&mail.text, &mail.html] {
+            assert!(!text.contains(['\r', '\u{202e}', '\u{200b}', '\u{2028}']), "{text}");
+            assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
+        }
+        assert!(!mail.html.contains("<script") && !mail.html.contains("<img"), "{}", mail.html);
+    }
+    let calendar = single.calendar.unwrap();
+    assert_eq!(calendar.matches("END:VEVENT\r\n").count(), 1, "{calendar}");
+    assert!(!calendar.contains("\r\nBEGIN:VALARM"), "{calendar}");
+    assert!(calendar.replace("\r\n ", "").contains("VALARM\\;a\\,b\\\\c"), "{calendar}");
 }
