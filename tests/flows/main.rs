@@ -11,6 +11,7 @@ mod door;
 mod evil;
 mod failing;
 mod harness;
+mod incidents;
 mod leap;
 mod nvgrid;
 mod openvolt;
@@ -36,6 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
         // The slow ones first.
         chaos::cases(),
         failing::cases(),
+        incidents::cases(),
         deadlines::cases(),
         door::cases(),
         evil::cases(),

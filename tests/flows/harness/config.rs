@@ -21,6 +21,9 @@ const SOURCES: &[Source] = &[
     ("vevil", "voltus", false),
     // Its bodies are not understood.
     ("vbad", "voltus", false),
+    // It is down; its incidents are told to others as well.
+    ("vout", "voltus", false),
+    ("vesc", "voltus", false),
     ("leap", "leap", false),
     ("lbox", "leap", true),
     ("nv", "nvgrid", false),
@@ -76,6 +79,7 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     }
     writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"10s\"\nacknowledge = {acknowledge}")?;
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"gridbell@example.com\"")?;
+    writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = Config::parse("the flows' configuration", &text)?;
     Ok(UpOptions { secrets, ..UpOptions::new(config) })

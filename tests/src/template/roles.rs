@@ -55,7 +55,10 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&["sqs:SendMessage"], &["AlertsQueue"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem"], &["AlertsTable"]),
             (&["dynamodb:GetItem"], &["DispatchesTable"]),
-            (&["ses:SendEmail", "ses:SendRawEmail"], &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"]),
+            (
+                &["ses:SendEmail", "ses:SendRawEmail"],
+                &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"],
+            ),
         ],
     ),
 ];
