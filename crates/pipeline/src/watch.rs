@@ -23,8 +23,8 @@ pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 /// Between reminders that a dispatch is still not acknowledged.
 const REMIND_EVERY: SignedDuration = SignedDuration::from_mins(15);
 
-/// A person is told this often of one dispatch, then it is known.
-const MAX_TOLD: u32 = 5;
+/// So often a dispatch is looked at as one at risk, a day of quarters of an hour: the alerter tells a person once, and reminds.
+const MAX_TOLD: u32 = 100;
 
 /// While a dispatch is at risk, how often it is looked whether it still is, in seconds.
 const RECHECK_S: u32 = 30;

@@ -37,6 +37,7 @@ struct FunctionSource<'c> {
     deadlines: Option<FunctionDeadlines>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     programs: BTreeMap<&'c str, FunctionDeadlines>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     contacts: Option<&'c SourceContacts>,
 }
 
