@@ -34,7 +34,7 @@ pub trait Clock {
 pub trait Chance {
     /// A name that nothing else bears.
     fn unique(&self) -> String;
-    /// A name that nobody guesses: 256 bits, as letters and digits that need no escape in a URL.
+    /// A name that nobody guesses: at least 128 random bits, as letters and digits that need no escape in a URL.
     fn secret(&self) -> String;
     /// A number from 0 to `most`, both included, evenly.
     fn up_to(&self, most: u64) -> u64;

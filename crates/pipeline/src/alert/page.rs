@@ -1,6 +1,6 @@
 //! The door behind the link in a mail: reading it shows a page, only its button acknowledges.
 //!
-//! Mail scanners and previews read links, so a GET changes nothing. The secret is 256 random bits that stand in the mail alone;
+//! Mail scanners and previews read links, so a GET changes nothing. The secret is 244 random bits that stand in the mail alone;
 //! the table knows its hash. That is as good as a signature: neither can be guessed, both end with their date, and there is no
 //! key to keep, to leak or to rotate. Looking a hash up tells nobody by its timing how near a guess was.
 
