@@ -19,8 +19,8 @@ cases!("incidents":
 /// Its incidents are told to others soon.
 const ESCALATING: &str = "vesc";
 
-/// Its provider is down.
-const DOWN: &str = "vout";
+/// Twenty of its dispatches cannot be fetched.
+const DOWN: &str = "vbad";
 
 /// Five quick failures, and what a busy machine adds.
 const FAILING: Duration = Duration::from_mins(3);

@@ -19,10 +19,9 @@ const SOURCES: &[Source] = &[
     ("vkey", "voltus", false),
     // Its webhooks name other hosts.
     ("vevil", "voltus", false),
-    // Its bodies are not understood.
+    // Its bodies are not understood, and some of what it announces cannot be fetched.
     ("vbad", "voltus", false),
-    // It is down; its incidents are told to others as well.
-    ("vout", "voltus", false),
+    // Its incidents are told to others as well.
     ("vesc", "voltus", false),
     ("leap", "leap", false),
     ("lbox", "leap", true),
