@@ -13,6 +13,7 @@ mod door;
 mod evil;
 mod failing;
 mod harness;
+mod incidents;
 mod leap;
 mod nvgrid;
 mod openvolt;
@@ -43,6 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
         cut::cases(),
         stopped::cases(),
         failing::cases(),
+        incidents::cases(),
         deadlines::cases(),
         controller::cases(),
         door::cases(),

@@ -1,25 +1,61 @@
-//! The alerter function: notices into incidents and mails.
+//! The alerter function: notices from `alerts` into incidents and mails, and the links in those mails from the HTTP API.
 
-use pipeline::alert::Alert;
+use std::collections::BTreeMap;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use pipeline::alert::{Alert, Door, Page};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
     client,
     dynamo::{DispatchesTable, IncidentsTable},
     environment::{Queue, Table},
-    lambda::{self, Error, batch},
+    lambda::{self, ApiRequest, ApiResponse, Error, batch},
     ses::Ses,
     sqs::{InnerQueues, QueueUrls},
     world::World,
 };
 
+/// What keeps a page to its reader: not stored, not indexed, not framed, its address told to nobody, nothing fetched for it.
+const GUARDS: [(&str, &str); 6] = [
+    ("content-type", "text/html; charset=utf-8"),
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    ("x-robots-tag", "noindex, nofollow"),
+    ("x-content-type-options", "nosniff"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+];
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Response {
+    Batch(SqsBatchResponse),
+    Request(ApiResponse),
+}
+
+impl From<Page> for ApiResponse {
+    fn from(page: Page) -> Self {
+        let mut headers: BTreeMap<&'static str, String> =
+            GUARDS.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        if page.status == 405 {
+            headers.insert("allow", "GET, HEAD, POST".to_owned());
+        }
+        Self { status_code: page.status, headers, body: page.body, is_base64_encoded: false }
+    }
+}
+
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, incidents, table, mailer, outlet) = lambda::cold_start(|environment| {
+    let (config, public_url, incidents, table, mailer, outlet) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         let alerts = QueueUrls { alerts: Some(environment.queue(Queue::Alerts)?), ..QueueUrls::default() };
         Ok((
             environment.config()?,
+            environment.public_url()?,
             IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
             DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
             Ses::new(&aws),
@@ -28,14 +64,26 @@ pub async fn run() -> Result<(), Error> {
     })?;
     let alert = &Alert {
         config: &config,
+        public_url: public_url.as_deref(),
         incidents: &incidents,
         table: &table,
         mailer: &mailer,
         outlet: &outlet,
         world: &World,
     };
+    let door = &Door { incidents: &incidents, world: &World };
     lambda::serve(|event: Box<RawValue>| async move {
-        batch::handle(&event, async |messages| alert.batch(messages).await).await
+        if batch::is_batch(&event) {
+            return batch::handle(&event, async |messages| alert.batch(messages).await).await.map(Response::Batch);
+        }
+        let request = ApiRequest::parse(&event).ok_or("the event is neither a batch nor a request")?;
+        let secret = match request.below("alerts") {
+            Some([secret]) => secret.as_str(),
+            _ => "",
+        };
+        let page = door.handle(&request.method, secret).await;
+        tracing::info!(http.status = page.status, outcome = page.outcome, "link");
+        Ok(Response::Request(page.into()))
     })
     .await
 }

@@ -165,6 +165,14 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// What the HTTP API's routes stand behind, without a slash at the end; none: mails hold no link.
+    pub fn public_url(&self) -> Result<Option<String>, EnvironmentError> {
+        const NAME: &str = "GRIDBELL_PUBLIC_URL";
+        let Some(url) = self.optional(NAME) else { return Ok(None) };
+        http_url(NAME, &url)?;
+        Ok(Some(url.trim_end_matches('/').to_owned()))
+    }
+
     /// What is logged; `info` where nothing is said.
     pub fn log(&self) -> Result<Targets, EnvironmentError> {
         let filter = self.optional(LOG).unwrap_or_else(|| "info".to_owned());

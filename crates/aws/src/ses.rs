@@ -4,7 +4,11 @@ use aws_sdk_sesv2::{
     Client,
     error::BuildError,
     operation::send_email::SendEmailError,
-    types::{Body, Content, Destination, EmailContent, Message},
+    primitives::Blob,
+    types::{
+        Attachment, AttachmentContentDisposition, AttachmentContentTransferEncoding, Body, Content, Destination,
+        EmailContent, Message, MessageHeader,
+    },
 };
 use aws_types::SdkConfig;
 use pipeline::{
@@ -16,20 +20,30 @@ use crate::client::unavailable;
 
 const PORT: &str = "mail";
 
+/// What the window is called where it is attached.
+const CALENDAR: &str = "dispatch.ics";
+
 /// SES.
 #[derive(Debug, Clone)]
 pub struct Ses(Client);
+
+/// What SES did not take.
+enum SendError {
+    /// It may take it later.
+    Later(PortError),
+    /// It will never take this one.
+    Never(PortError),
+}
 
 impl Ses {
     /// The service.
     pub fn new(aws: &SdkConfig) -> Self {
         Self(Client::new(aws))
     }
-}
 
-impl Mailer for Ses {
-    async fn send(&self, mail: &Mail) -> Result<(), PortError> {
-        let content = content(mail).map_err(|error| PortError::Broken { port: PORT, reason: error.to_string() })?;
+    async fn try_send(&self, mail: &Mail, content: Result<EmailContent, BuildError>) -> Result<(), SendError> {
+        let broken = |reason: String| SendError::Never(PortError::Broken { port: PORT, reason });
+        let content = content.map_err(|error| broken(error.to_string()))?;
         let request = self
             .0
             .send_email()
@@ -37,15 +51,61 @@ impl Mailer for Ses {
             .destination(Destination::builder().set_to_addresses(Some(mail.to.clone())).build())
             .content(content);
         let Err(error) = Box::pin(request.send()).await else { return Ok(()) };
-        let broken = matches!(error.as_service_error(), Some(SendEmailError::BadRequestException(_)));
+        let never = matches!(
+            error.as_service_error(),
+            Some(SendEmailError::BadRequestException(_) | SendEmailError::MessageRejected(_))
+        );
         let error = unavailable(PORT, error);
-        Err(if broken { PortError::Broken { port: PORT, reason: error.to_string() } } else { error })
+        Err(if never { broken(error.to_string()) } else { SendError::Later(error) })
     }
 }
 
-fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
+impl Mailer for Ses {
+    async fn send(&self, mail: &Mail) -> Result<(), PortError> {
+        match self.try_send(mail, whole(mail)).await {
+            Ok(()) => Ok(()),
+            Err(SendError::Later(error)) => Err(error),
+            Err(SendError::Never(error)) => {
+                // Whatever it is that SES will not carry: the words matter more than what they come with.
+                tracing::warn!(%error, "the mail is sent without its window and thread");
+                match self.try_send(mail, bare(mail)).await {
+                    Ok(()) => Ok(()),
+                    Err(SendError::Later(error) | SendError::Never(error)) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+fn whole(mail: &Mail) -> Result<EmailContent, BuildError> {
+    let header = |name: &str, value: &str| MessageHeader::builder().name(name).value(value).build();
+    let headers = vec![
+        header("Auto-Submitted", "auto-generated")?,
+        // SES names each mail itself; what all mails of an incident refer to makes them one thread.
+        header("References", &mail.thread)?,
+        header("In-Reply-To", &mail.thread)?,
+    ];
+    let attachments = mail.calendar.as_deref().map(attachment).transpose()?;
+    let message = message(mail)?.set_headers(Some(headers)).set_attachments(attachments.map(|one| vec![one])).build();
+    Ok(EmailContent::builder().simple(message).build())
+}
+
+fn bare(mail: &Mail) -> Result<EmailContent, BuildError> {
+    Ok(EmailContent::builder().simple(message(mail)?.build()).build())
+}
+
+fn message(mail: &Mail) -> Result<aws_sdk_sesv2::types::builders::MessageBuilder, BuildError> {
     let utf8 = |text: &str| Content::builder().data(text).charset("UTF-8").build();
     let body = Body::builder().text(utf8(&mail.text)?).html(utf8(&mail.html)?).build();
-    let message = Message::builder().subject(utf8(&mail.subject)?).body(body).build();
-    Ok(EmailContent::builder().simple(message).build())
+    Ok(Message::builder().subject(utf8(&mail.subject)?).body(body))
+}
+
+fn attachment(calendar: &str) -> Result<Attachment, BuildError> {
+    Attachment::builder()
+        .file_name(CALENDAR)
+        .content_type("text/calendar; method=PUBLISH; charset=UTF-8")
+        .content_disposition(AttachmentContentDisposition::Attachment)
+        .content_transfer_encoding(AttachmentContentTransferEncoding::Base64)
+        .raw_content(Blob::new(calendar.as_bytes()))
+        .build()
 }

@@ -22,6 +22,12 @@ impl Chance for World {
         Uuid::now_v7().to_string()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is where chance comes in")]
+    fn secret(&self) -> String {
+        // Two of 122 random bits each, from the system's generator.
+        format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+    }
+
     fn up_to(&self, most: u64) -> u64 {
         fastrand::u64(0..=most)
     }

@@ -26,7 +26,9 @@ async fn the_adapters_keep_the_contract_of_the_ports() {
     contract::quarantine(&deliveries).await;
     contract::health(&deliveries).await;
     contract::polls(&deliveries).await;
-    contract::incidents(&IncidentsTable::new(&aws, &resources.alerts)).await;
+    let alerts = IncidentsTable::new(&aws, &resources.alerts);
+    contract::incidents(&alerts).await;
+    contract::gates_and_links(&alerts).await;
     contract::messages(&aws, &resources).await;
     contract::delays(&aws, &resources).await;
     // A queue of its own: what the others delayed lies in theirs.

@@ -94,7 +94,7 @@ fn a_source() {
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\n  tokn = 1",
-            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token, poll, deadlines",
+            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token, poll, deadlines, contacts",
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\nenvironment = 'test'",
@@ -310,6 +310,70 @@ fn a_sources_own_deadlines() {
         serde_json::json!({"A Program": {"lead_s": 600, "immediate_s": 30, "acknowledge": true}})
     );
     assert!(json(NVGRID).get("deadlines").is_none(), "what is as everywhere takes no room");
+}
+
+#[test]
+fn who_is_told_how_often_and_who_besides() {
+    let contacts = |rest: &str| format!("{NVGRID}[contacts]\nemail = ['a@b.c']\nfrom = 'a@b.c'\n{rest}");
+    let duration = "not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h";
+    let many: Vec<String> = (0..50).map(|n| format!("'p{n}@b.c'")).collect();
+    check(&[
+        (&contacts("remind = 'often'"), &format!("gridbell.toml:6:10: contacts.remind: {duration}")),
+        (
+            &contacts("remind = 15"),
+            "gridbell.toml:6:10: contacts.remind: a number where a duration in quotes (\"15m\"), or \"off\" belongs",
+        ),
+        (
+            &contacts("escalate = 'x@b.c'"),
+            "gridbell.toml:6:12: contacts.escalate: a string where a list of { after = \"15m\", email = [\"lead@example.com\"] } belongs",
+        ),
+        (
+            &contacts("escalate = [{ email = ['x@b.c'] }]"),
+            "gridbell.toml:6:13: contacts.escalate: after is missing; write after = \"15m\"",
+        ),
+        (
+            &contacts("escalate = [{ after = '1m' }]"),
+            "gridbell.toml:6:13: contacts.escalate: email is missing; write email = [\"lead@example.com\"]",
+        ),
+        (
+            &contacts("escalate = [\n{ after = '1m', email = ['x@b.c'] },\n{ after = 'soon', email = 'x@b.c' }]"),
+            &format!("gridbell.toml:8:11: contacts.escalate.after: {duration}"),
+        ),
+        (
+            &contacts("escalate = [{ after = '1m', mail = 'x@b.c' }]"),
+            "gridbell.toml:6:29: contacts.escalate.mail: unknown key; known here: after, email",
+        ),
+        (
+            &contacts(&format!("escalate = [{{ after = '1m', email = [{}] }}]", many.join(","))),
+            "gridbell.toml:3:1: contacts: 51 addresses with those of escalate; a mail goes to 50 at most",
+        ),
+        (
+            &format!("{NVGRID}[sources.n.contacts]\nfrom = 'x@b.c'"),
+            "gridbell.toml:4:1: sources.n.contacts.from: unknown key; known here: email, escalate",
+        ),
+        (
+            &format!(
+                "{}[sources.n.contacts]\nemail = [{}]",
+                contacts("escalate = [{ after = '0', email = 'x@b.c' }]\n"),
+                many.join(",")
+            ),
+            "gridbell.toml:7:1: sources.n.contacts: 51 addresses with those of escalate; a mail goes to 50 at most",
+        ),
+    ]);
+    let text = contacts(
+        "remind = 'off'\nescalate = [{ after = '15m', email = 'x@b.c' }, { after = '0s', email = ['y@b.c'] }]\n",
+    ) + "[sources.n.contacts]\nescalate = []\n";
+    let json = Config::parse("f", &text).expect("good").functions_json().expect("json");
+    for part in [
+        r#""tokens":[],"contacts":{"escalate":[]}"#,
+        r#""contacts":{"email":["a@b.c"],"from":"a@b.c","remind_s":0,"escalate":[{"after_s":900,"email":["x@b.c"]},{"after_s":0,"email":["y@b.c"]}]}"#,
+    ] {
+        assert!(json.contains(part), "{json}");
+    }
+    let read = pipeline::config::Config::parse(&json).expect("the functions read it");
+    let levels = [0, 899, 900].map(|age_s| read.audience("other").level(jiff::SignedDuration::from_secs(age_s)));
+    assert_eq!(levels, [1, 1, 2], "sorted by time");
+    assert_eq!(read.audience("n").steps(), []);
 }
 
 #[test]

@@ -52,6 +52,9 @@ pub struct Source {
     /// How often its dispatches are listed while none is near, in seconds; 0: never.
     #[serde(default = "usual_poll_s")]
     pub poll_s: u32,
+    /// Who is told of it instead of the general contacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<SourceContacts>,
 }
 
 fn usual_poll_s() -> u32 {
@@ -116,14 +119,83 @@ impl Default for Deadlines {
     }
 }
 
-/// Who is told, and by whom.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Who is told, by whom, and how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contacts {
     /// Addresses of the people on duty.
     pub email: Vec<String>,
     /// The verified sender.
     pub from: String,
+    /// Between reminders of what nobody has taken on, in seconds; 0: never.
+    #[serde(default = "usual_remind_s")]
+    pub remind_s: u32,
+    /// Who is told besides, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalate: Vec<Escalation>,
+}
+
+/// Who is told besides of an incident that nobody has taken on after a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Escalation {
+    /// This long after it opened, in seconds.
+    pub after_s: u32,
+    /// Addresses.
+    pub email: Vec<String>,
+}
+
+/// Who is told of one source; what is not said here is as in general.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceContacts {
+    /// Instead of the general addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Vec<String>>,
+    /// Instead of the general escalation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate: Option<Vec<Escalation>>,
+}
+
+fn usual_remind_s() -> u32 {
+    900
+}
+
+impl Default for Contacts {
+    fn default() -> Self {
+        Self { email: Vec::new(), from: String::new(), remind_s: usual_remind_s(), escalate: Vec::new() }
+    }
+}
+
+/// Who is told of one source's incidents, step by step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audience<'c> {
+    email: &'c [String],
+    escalate: &'c [Escalation],
+}
+
+impl<'c> Audience<'c> {
+    /// The steps of the escalation, the earliest first.
+    pub fn steps(self) -> &'c [Escalation] {
+        self.escalate
+    }
+
+    /// How many steps are due once an incident has been open for so long.
+    pub fn level(self, age: SignedDuration) -> usize {
+        self.escalate.iter().take_while(|step| SignedDuration::from_secs(i64::from(step.after_s)) <= age).count()
+    }
+
+    /// Everybody up to that step, each address once.
+    pub fn addresses(self, level: usize) -> Vec<String> {
+        let steps = self.escalate.iter().take(level).flat_map(|step| &step.email);
+        let mut addresses: Vec<String> = Vec::new();
+        for address in self.email.iter().chain(steps) {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        addresses
+    }
 }
 
 /// Who may acknowledge.
@@ -153,10 +225,16 @@ pub enum ConfigError {
 impl Config {
     /// Reads the JSON that the CLI ships.
     pub fn parse(json: &str) -> Result<Self, ConfigError> {
-        let config: Self = serde_json::from_str(json)?;
+        let mut config: Self = serde_json::from_str(json)?;
         for (name, source) in &config.sources {
             if source.provider().is_none() {
                 return Err(ConfigError::Provider { source_name: name.clone(), provider: source.provider.clone() });
+            }
+        }
+        config.contacts.escalate.sort_by_key(|step| step.after_s);
+        for source in config.sources.values_mut() {
+            if let Some(escalate) = source.contacts.as_mut().and_then(|contacts| contacts.escalate.as_mut()) {
+                escalate.sort_by_key(|step| step.after_s);
             }
         }
         Ok(config)
@@ -170,6 +248,15 @@ impl Config {
         let of = |program: &Program| source?.programs.get(program.name.as_deref()?).copied();
         let each = programs.iter().map(|program| of(program).unwrap_or(usual));
         each.reduce(Deadlines::strictest).unwrap_or(usual)
+    }
+
+    /// Who is told of a source's incidents.
+    pub fn audience(&self, source: &str) -> Audience<'_> {
+        let own = self.sources.get(source).and_then(|source| source.contacts.as_ref());
+        Audience {
+            email: own.and_then(|own| own.email.as_deref()).unwrap_or(&self.contacts.email),
+            escalate: own.and_then(|own| own.escalate.as_deref()).unwrap_or(&self.contacts.escalate),
+        }
     }
 
     /// A source with what the domain calls it.

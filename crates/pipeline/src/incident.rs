@@ -98,8 +98,13 @@ pub enum News {
         /// Why, in words.
         detail: String,
     },
-    /// Time to see whether it has gone quiet.
+    /// Time to see whether it has gone quiet, and whether a person must be told again.
     Review,
+    /// Time to send what a gate has gathered.
+    Flush {
+        /// The gate's key.
+        gate: String,
+    },
 }
 
 /// After this long without another of its kind, what nobody can call over counts as over.
@@ -220,7 +225,7 @@ pub struct Incident {
     /// The dispatch, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispatch: Option<Subject>,
-    /// Open or over.
+    /// Open, acknowledged or over.
     pub status: IncidentStatus,
     /// When it began.
     pub opened_at: Timestamp,
@@ -229,6 +234,12 @@ pub struct Incident {
     /// When it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_at: Option<Timestamp>,
+    /// Who took it on, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
+    /// How many steps of the escalation were told of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub level: usize,
     /// How many notices gathered into it.
     pub count: u64,
     /// The latest detail.
@@ -240,12 +251,28 @@ pub struct Incident {
     pub mails: BTreeMap<String, MailState>,
 }
 
+/// A person took an incident on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Who, as far as is known.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(level: &usize) -> bool {
+    *level == 0
+}
+
 /// Whether an incident goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentStatus {
     /// It goes on.
     Open,
+    /// It goes on, and a person has taken it on: nobody is reminded.
+    Acknowledged,
     /// It is over.
     Over,
 }

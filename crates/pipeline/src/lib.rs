@@ -4,6 +4,7 @@
 //! local stack and in a simulator.
 
 pub mod config;
+pub mod held;
 pub mod incident;
 pub mod poll;
 pub mod ports;

@@ -16,6 +16,7 @@ use providers::Ask;
 
 use crate::{
     config::Source,
+    held::{Gate, Link},
     incident::{Incident, Notice},
     mail::Mail,
     poll::PollState,
@@ -34,6 +35,8 @@ pub trait Clock {
 pub trait Chance {
     /// A name that nothing else bears.
     fn unique(&self) -> String;
+    /// A name that nobody guesses: at least 128 random bits, as letters and digits that need no escape in a URL.
+    fn secret(&self) -> String;
     /// A number from 0 to `most`, both included, evenly.
     fn up_to(&self, most: u64) -> u64;
 }
@@ -252,12 +255,20 @@ pub trait ProviderApi {
     async fn fetch(&self, name: &str, source: &Source, ask: &Ask) -> Result<String, FetchError>;
 }
 
-/// The table `alerts`.
+/// The table `alerts`: incidents, and beside them gates and links.
 pub trait Incidents {
     /// What stands there, read consistently.
     async fn read(&self, incident: &str) -> Result<Option<Incident>, PortError>;
     /// Writes where `expected` is the stored revision (none: where nothing is stored).
     async fn write(&self, incident: &Incident, expected: Option<u64>) -> Result<(), WriteError<Incident>>;
+    /// A gate, read consistently.
+    async fn gate(&self, gate: &str) -> Result<Option<Gate>, PortError>;
+    /// Writes a gate, as [`Incidents::write`] does.
+    async fn write_gate(&self, gate: &Gate, expected: Option<u64>) -> Result<(), WriteError<Gate>>;
+    /// A link, read consistently.
+    async fn link(&self, link: &str) -> Result<Option<Link>, PortError>;
+    /// Writes a link, as [`Incidents::write`] does.
+    async fn write_link(&self, link: &Link, expected: Option<u64>) -> Result<(), WriteError<Link>>;
 }
 
 /// SES.

@@ -2,7 +2,7 @@
 
 use pipeline::{
     acknowledge::Acknowledge,
-    alert::Alert,
+    alert::{Alert, Door, Page},
     hydrate::Hydrate,
     poll::Polls,
     pulse::Pulse,
@@ -14,6 +14,9 @@ use pipeline::{
 };
 
 use crate::{Inner, Invocation};
+
+/// What the links in mails stand behind.
+pub const PUBLIC_URL: &str = "https://gridbell.example";
 
 /// A function of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +114,13 @@ impl Invocation<'_> {
 
     pub(crate) async fn alert(&self, messages: Vec<Message>) -> Vec<String> {
         let config = &self.world.config;
-        Alert { config, incidents: self, table: self, mailer: self, outlet: self, world: self }.batch(messages).await
+        let public_url = Some(PUBLIC_URL);
+        Alert { config, public_url, incidents: self, table: self, mailer: self, outlet: self, world: self }
+            .batch(messages)
+            .await
+    }
+
+    pub(crate) async fn follow(&self, method: &str, secret: &str) -> Page {
+        Door { incidents: self, world: self }.handle(method, secret).await
     }
 }

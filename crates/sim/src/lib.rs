@@ -24,7 +24,7 @@ mod world;
 pub use check::{Stream, streams};
 pub use fault::{Call, Times, Toxic};
 pub use fifo::{Controller, Fifo, Sent};
-pub use functions::{Function, Webhook};
+pub use functions::{Function, PUBLIC_URL, Webhook};
 pub use invocation::Invocation;
 pub use provider::{Fetch, Reply};
 pub use queue::{Inner, Queued, Standard};

@@ -6,6 +6,7 @@ use dispatch::{Signal, Subject, fifo_id};
 use jiff::Timestamp;
 use pipeline::{
     config::Source,
+    held::{Gate, Link},
     incident::{Incident, Notice},
     mail::Mail,
     poll::PollState,
@@ -36,6 +37,10 @@ impl Clock for Invocation<'_> {
 impl Chance for Invocation<'_> {
     fn unique(&self) -> String {
         self.world.with(|state| state.name("d"))
+    }
+
+    fn secret(&self) -> String {
+        self.world.with(|state| state.name("secret"))
     }
 
     fn up_to(&self, most: u64) -> u64 {
@@ -281,6 +286,22 @@ impl Incidents for Invocation<'_> {
 
     async fn write(&self, incident: &Incident, expected: Option<u64>) -> Result<(), WriteError<Incident>> {
         self.write("alerts.write", |state| state.incidents.write(incident, expected)).await
+    }
+
+    async fn gate(&self, gate: &str) -> Result<Option<Gate>, PortError> {
+        self.call("alerts.gate", |state| state.gates.get(gate)).await
+    }
+
+    async fn write_gate(&self, gate: &Gate, expected: Option<u64>) -> Result<(), WriteError<Gate>> {
+        self.write("alerts.write_gate", |state| state.gates.write(gate, expected)).await
+    }
+
+    async fn link(&self, link: &str) -> Result<Option<Link>, PortError> {
+        self.call("alerts.link", |state| state.links.get(link)).await
+    }
+
+    async fn write_link(&self, link: &Link, expected: Option<u64>) -> Result<(), WriteError<Link>> {
+        self.write("alerts.write_link", |state| state.links.write(link, expected)).await
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    alert::Page,
     config::Source,
     receive::{Answer, Incoming},
     sweep::Swept,
@@ -80,6 +81,12 @@ impl World {
     /// Hands a batch to the alerter.
     pub fn alert(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
         self.run(Function::Alerter, async |invocation| invocation.alert(messages).await)
+    }
+
+    /// Somebody follows the link of a mail.
+    pub fn follow(&self, method: &str, url: &str) -> Ended<Page> {
+        let secret = url.rsplit('/').next().unwrap_or_default();
+        self.run(Function::Alerter, async |invocation| invocation.follow(method, secret).await)
     }
 
     /// The schedule comes round.

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pipeline::{incident::Incident, poll::PollState, record::Record, work::Work};
+use pipeline::{
+    held::{Gate, Link},
+    incident::Incident,
+    poll::PollState,
+    record::Record,
+    work::Work,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A table of one sort of row, whose revision goes up by one with each write.
@@ -40,6 +46,26 @@ impl Row for Record {
 impl Row for Incident {
     fn key(&self) -> &str {
         &self.incident
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+impl Row for Gate {
+    fn key(&self) -> &str {
+        &self.gate
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+impl Row for Link {
+    fn key(&self) -> &str {
+        &self.link
     }
 
     fn revision(&self) -> u64 {

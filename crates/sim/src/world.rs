@@ -7,7 +7,14 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    config::Config, incident::Incident, mail::Mail, poll::PollState, ports::Vitals, record::Record, work::Message,
+    config::Config,
+    held::{Gate, Link},
+    incident::Incident,
+    mail::Mail,
+    poll::PollState,
+    ports::Vitals,
+    record::Record,
+    work::Message,
 };
 
 use crate::{
@@ -40,6 +47,8 @@ pub(crate) struct State {
     pub(crate) dispatches: Table<Record>,
     pub(crate) incidents: Table<Incident>,
     pub(crate) polls: Table<PollState>,
+    pub(crate) gates: Table<Gate>,
+    pub(crate) links: Table<Link>,
     pub(crate) bookings: BTreeMap<String, Booking>,
     pub(crate) kept: BTreeMap<String, Kept>,
     pub(crate) mails: Vec<(Timestamp, Mail)>,
@@ -90,6 +99,8 @@ impl World {
             dispatches: Table::default(),
             incidents: Table::default(),
             polls: Table::default(),
+            gates: Table::default(),
+            links: Table::default(),
             bookings: BTreeMap::new(),
             kept: BTreeMap::new(),
             mails: Vec::new(),
@@ -209,6 +220,11 @@ impl World {
     /// How the polling of each source stands.
     pub fn polls(&self) -> Ref<'_, Table<PollState>> {
         Ref::map(self.state.borrow(), |state| &state.polls)
+    }
+
+    /// The links of the mails, in the table `alerts`.
+    pub fn links(&self) -> Ref<'_, Table<Link>> {
+        Ref::map(self.state.borrow(), |state| &state.links)
     }
 
     /// The booked attempts, by what they look at.

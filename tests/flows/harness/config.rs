@@ -19,9 +19,11 @@ const SOURCES: &[Source] = &[
     ("vkey", "voltus", false),
     // Its webhooks name other hosts.
     ("vevil", "voltus", false),
-    // Its bodies are not understood.
+    // Its bodies are not understood, and some of what it announces cannot be fetched.
     ("vbad", "voltus", false),
     (POLLED, "voltus", false),
+    // Its incidents are told to others as well.
+    ("vesc", "voltus", false),
     ("leap", "leap", false),
     ("lbox", "leap", true),
     ("nv", "nvgrid", false),
@@ -89,6 +91,7 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     }
     writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"10s\"\nacknowledge = {acknowledge}")?;
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"{SENDER}\"")?;
+    writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = Config::parse("the flows' configuration", &text)?;
     Ok(UpOptions { secrets, ..UpOptions::new(config) })

@@ -8,16 +8,18 @@ use super::{Check, Findings, must, remove, set};
 /// The longest that an HTTP API waits for a function, milliseconds.
 const LONGEST_INTEGRATION: u64 = 30_000;
 
-const ROUTES: [(&str, &str); 3] = [
+const ROUTES: [(&str, &str); 4] = [
     ("ANY /hooks/{source}/{token}", "ReceiverFunction"),
     ("ANY /hooks/{source}", "ReceiverFunction"),
     ("ANY /acks/{token}", "RetrierFunction"),
+    ("ANY /alerts/{token}", "AlerterFunction"),
 ];
 
 /// Who may invoke which function, and on whose behalf.
-const PERMISSIONS: [(&str, &str, &str); 3] = [
+const PERMISSIONS: [(&str, &str, &str); 4] = [
     ("ReceiverFunction", "apigateway.amazonaws.com", "${Api}/*/*/hooks/*"),
     ("RetrierFunction", "apigateway.amazonaws.com", "${Api}/*/*/acks/*"),
+    ("AlerterFunction", "apigateway.amazonaws.com", "${Api}/*/*/alerts/*"),
     ("RetrierFunction", "events.amazonaws.com", "SweepRule"),
 ];
 

@@ -13,9 +13,13 @@ const ENVIRONMENT_LIMIT: usize = 4096;
 const LONGEST_QUEUE_URL: usize = 136;
 const LONGEST_TABLE_NAME: usize = 64;
 const LONGEST_LOG_FILTER: usize = 64;
+const LONGEST_API_URL: usize = 80;
 
 /// A variable, and the resource that it tells.
 type Told = (&'static str, &'static str);
+
+/// What the links in mails stand behind.
+const PUBLIC_URL: (&str, &str) = ("GRIDBELL_PUBLIC_URL", "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}");
 
 /// What every function reads.
 const SHARED: [Told; 2] = [("GRIDBELL_CONFIG", "Config"), ("GRIDBELL_LOG", "LogFilter")];
@@ -80,6 +84,7 @@ pub(super) const CHECKS: &[Check] = &[
                     "/Resources/ReceiverFunction/Properties/Environment/Variables/GRIDBELL_DISPATCHES_TABLE",
                     json!({ "Ref": "DispatchesTable" }),
                 ),
+                remove("no links", "/Resources/AlerterFunction/Properties/Environment/Variables/GRIDBELL_PUBLIC_URL"),
                 remove("no configuration", "/Globals/Function/Environment/Variables/GRIDBELL_CONFIG"),
                 remove("a function less", "/Resources/AlerterFunction"),
             ]
@@ -104,6 +109,7 @@ pub(super) const CHECKS: &[Check] = &[
             let longest = |name: &str| match name {
                 "GRIDBELL_CONFIG" => config,
                 "GRIDBELL_LOG" => LONGEST_LOG_FILTER,
+                "GRIDBELL_PUBLIC_URL" => LONGEST_API_URL,
                 name if name.ends_with("_QUEUE_URL") => LONGEST_QUEUE_URL,
                 _ => LONGEST_TABLE_NAME,
             };
@@ -193,6 +199,11 @@ fn environment(template: &Template) -> Findings {
             let found = variables.remove(*name).unwrap_or_default();
             let holds = found == json!({ "Ref": resource });
             must(&mut findings, holds, || format!("{function}: {name} is {found}, not {resource}"));
+        }
+        if function == "AlerterFunction" {
+            let (name, url) = PUBLIC_URL;
+            let found = variables.remove(name).unwrap_or_default();
+            must(&mut findings, found == json!({ "Fn::Sub": url }), || format!("{function}: {name} is {found}"));
         }
         let rest: Vec<_> = variables.keys().collect();
         must(&mut findings, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));

@@ -58,7 +58,10 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&["sqs:SendMessage"], &["AlertsQueue"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem"], &["AlertsTable"]),
             (&["dynamodb:GetItem"], &["DispatchesTable"]),
-            (&["ses:SendEmail"], &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"]),
+            (
+                &["ses:SendEmail", "ses:SendRawEmail"],
+                &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"],
+            ),
         ],
     ),
 ];

@@ -10,4 +10,4 @@ mod tables;
 
 pub use queues::{delays, depths, fifo, mail, messages, verify_sender};
 pub use resources::Resources;
-pub use tables::{bookings, health, incidents, polls, quarantine, records};
+pub use tables::{bookings, gates_and_links, health, incidents, polls, quarantine, records};

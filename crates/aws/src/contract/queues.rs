@@ -140,6 +140,8 @@ pub async fn mail(aws: &SdkConfig, from: &str, to: &str) -> String {
         subject: format!("[gridbell] contract: ü {}", World.unique()),
         text: "The site at Straße 1 …\n".to_owned(),
         html: "<p>The site at Straße 1 …</p>".to_owned(),
+        calendar: Some("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n".to_owned()),
+        thread: "<contract@example.com>".to_owned(),
     };
     let sent = mail(from);
     Ses::new(aws).send(&sent).await.unwrap();

@@ -7,6 +7,7 @@ use dispatch::{
 use jiff::Timestamp;
 use pipeline::{
     config::Deadlines,
+    held::{Gate, Held, Link},
     incident::{Incident, IncidentStatus, Kind},
     record::{Record, Step},
     work::{Task, Work},
@@ -99,4 +100,36 @@ pub(super) fn incident(key: &str, revision: u64, write: &str, now: Timestamp) ->
         "mails": {},
     });
     serde_json::from_value(incident).expect("an incident")
+}
+
+/// A gate that holds so many mails, each as long as it can be.
+pub(super) fn gate(key: &str, count: usize, now: Timestamp) -> Gate {
+    let held = |n: usize| Held {
+        incident: format!("hydration-failing/{}", dispatch::fifo_id(&format!("{n} ").repeat(200))),
+        opened_at: now,
+        stage: "first".to_owned(),
+        about: "ü".repeat(160),
+        detail: dispatch::fifo_id(&n.to_string()).repeat(2),
+    };
+    let gate = json!({
+        "gate": key, "revision": 1, "write": "write-1", "kind": Kind::HydrationFailing, "source": "contract",
+        "occasion": "first", "test": false, "last_at": now, "passed": ["a", "b", "c"],
+        "held": (0..count).map(held).collect::<Vec<_>>(), "unlisted": 7, "flush_at": now,
+    });
+    serde_json::from_value(gate).expect("a gate")
+}
+
+/// A link that takes so many incidents on.
+pub(super) fn link(key: &str, incidents: usize, now: Timestamp) -> Link {
+    let incidents = (0..incidents).map(|n| (format!("hydration-failing/contract/{n}"), now)).collect();
+    Link {
+        link: key.to_owned(),
+        revision: 1,
+        write: "write-1".to_owned(),
+        incidents,
+        subject: "[gridbell] hydration-failing contract: 200 dispatches".to_owned(),
+        to: vec!["grid-duty@example.com".to_owned()],
+        expires_at: now,
+        used_at: None,
+    }
 }

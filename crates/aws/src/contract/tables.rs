@@ -3,6 +3,7 @@
 use dispatch::Subject;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    held::{Gate, Link, MAX_LISTED},
     incident::Incident,
     poll::PollState,
     ports::{
@@ -180,6 +181,28 @@ pub async fn incidents(table: &impl Incidents) {
     table.write(&second, Some(1)).await.unwrap();
     let late: Incident = samples::incident(&key, 2, "write-3", now);
     assert_eq!(lost(table.write(&late, Some(1)).await), second);
+}
+
+/// What lies beside the incidents: the same conditions, and neither is taken for the other or for an incident.
+pub async fn gates_and_links(table: &impl Incidents) {
+    let now = World.now();
+    let name = World.unique();
+    let gate = samples::gate(&format!("gate/hydration-failing/{name}/first"), MAX_LISTED, now);
+    assert_eq!(table.gate(&gate.gate).await.unwrap(), None);
+    table.write_gate(&gate, None).await.unwrap();
+    assert_eq!(table.gate(&gate.gate).await.unwrap().as_ref(), Some(&gate));
+    assert_eq!(lost(table.write_gate(&gate, None).await), gate);
+    let next = Gate { revision: 2, write: "write-2".to_owned(), held: Vec::new(), ..gate.clone() };
+    table.write_gate(&next, Some(1)).await.unwrap();
+    assert_eq!(lost(table.write_gate(&gate, Some(1)).await), next);
+
+    let link = samples::link(&format!("link/{name}"), MAX_LISTED, now);
+    assert_eq!(table.link(&link.link).await.unwrap(), None);
+    table.write_link(&link, None).await.unwrap();
+    let used = Link { revision: 2, used_at: Some(now), ..link.clone() };
+    table.write_link(&used, Some(1)).await.unwrap();
+    assert_eq!(lost(table.write_link(&used, Some(1)).await), used, "used once");
+    assert_eq!(table.link(&link.link).await.unwrap(), Some(used));
 }
 
 /// What stood there when a write did not happen.

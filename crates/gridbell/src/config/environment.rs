@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Config, ConfigError, Deadlines, Environment, Place, Problem, Provider, Source, TokenHash, USUAL_POLL_S};
+use super::{
+    Config, ConfigError, Contacts, Deadlines, Environment, Place, Problem, Provider, Source, SourceContacts, TokenHash,
+    USUAL_POLL_S,
+};
 
 /// Bytes that `GRIDBELL_CONFIG` may take: the template's limit on its `Config` parameter. Lambda gives all variables of a function
 /// 4 KB together, so this leaves room for the queues' URLs and the tables' names.
@@ -18,7 +21,7 @@ struct Functions<'c> {
     sources: BTreeMap<&'c str, FunctionSource<'c>>,
     deadlines: FunctionDeadlines,
     #[serde(skip_serializing_if = "Option::is_none")]
-    contacts: Option<FunctionContacts<'c>>,
+    contacts: Option<&'c Contacts>,
     acks: FunctionAcks<'c>,
 }
 
@@ -37,6 +40,8 @@ struct FunctionSource<'c> {
     deadlines: Option<FunctionDeadlines>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     programs: BTreeMap<&'c str, FunctionDeadlines>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contacts: Option<&'c SourceContacts>,
 }
 
 #[derive(Serialize)]
@@ -53,12 +58,6 @@ impl From<Deadlines> for FunctionDeadlines {
 }
 
 #[derive(Serialize)]
-struct FunctionContacts<'c> {
-    email: &'c [String],
-    from: &'c str,
-}
-
-#[derive(Serialize)]
 struct FunctionAcks<'c> {
     tokens: &'c [TokenHash],
 }
@@ -72,10 +71,7 @@ impl Config {
         serde_json::to_string(&Functions {
             sources: self.sources.iter().map(|(name, source)| (name.as_str(), self.function_source(source))).collect(),
             deadlines: self.deadlines.into(),
-            contacts: self
-                .contacts
-                .as_ref()
-                .map(|contacts| FunctionContacts { email: &contacts.email, from: &contacts.from }),
+            contacts: self.contacts.as_ref(),
             acks: FunctionAcks { tokens: &self.acks },
         })
     }
@@ -93,6 +89,7 @@ impl Config {
             poll_s: Some(source.poll_s).filter(|seconds| *seconds != USUAL_POLL_S),
             deadlines: (own != self.deadlines).then(|| own.into()),
             programs: programs.collect(),
+            contacts: source.contacts.as_ref(),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here ever prints a value out of the file: a misplaced key could stand in any of them.
 
+mod contacts;
 mod environment;
 mod error;
 mod provider;
@@ -11,6 +12,7 @@ mod table;
 
 use std::{collections::BTreeMap, path::Path};
 
+pub use contacts::{Contacts, Escalation, SourceContacts};
 pub use environment::CONFIG_LIMIT;
 pub use error::{ConfigError, Problem};
 pub use provider::{Environment, Provider};
@@ -49,6 +51,8 @@ pub struct Source {
     pub programs: BTreeMap<String, Overrides>,
     /// How often its dispatches are listed while none is near, in seconds; 0: never.
     pub poll_s: u32,
+    /// Who is told of it instead of the general contacts.
+    pub contacts: Option<SourceContacts>,
     /// Where `api_key` stands in the file, for an error that is found later.
     pub api_key_at: Option<Place>,
 }
@@ -94,15 +98,6 @@ impl Deadlines {
             acknowledge: said.acknowledge.unwrap_or(self.acknowledge),
         }
     }
-}
-
-/// `[contacts]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contacts {
-    /// Who gets the mail.
-    pub email: Vec<String>,
-    /// The sender, an identity that SES has verified.
-    pub from: String,
 }
 
 /// A place in the file: line and column from 1.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigError, Contacts, Deadlines, Environment, Overrides, Provider, Source, USUAL_POLL_S, scalar,
+    Config, ConfigError, Deadlines, Environment, Overrides, Provider, Source, USUAL_POLL_S, contacts, scalar,
     scalar::{Reference, TokenHash},
     table::{At, Document, Table},
 };
@@ -31,16 +31,19 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
             "no source; write at least one [sources.<name>] with its provider (gridbell.example.toml shows all)",
         ));
     }
-    Ok(Config {
-        sources,
-        deadlines: root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?,
-        contacts: root.table("contacts")?.map(|table| contacts(&table)).transpose()?,
-        acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))?,
-    })
+    let deadlines = root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?;
+    let contacts = root.table("contacts")?.map(|table| contacts::general(&table)).transpose()?;
+    for (name, _, entry) in root.table("sources")?.map(|table| table.tables()).transpose()?.unwrap_or_default() {
+        let own = sources.get(name).and_then(|source: &Source| source.contacts.as_ref());
+        if let (Some(own), Some(table)) = (own, entry.table("contacts")?) {
+            contacts::fits(&table, contacts.as_ref(), own)?;
+        }
+    }
+    Ok(Config { sources, deadlines, contacts, acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? })
 }
 
 fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
-    table.only(&["provider", "environment", "api_url", "api_key", "token", "poll", "deadlines"])?;
+    table.only(&["provider", "environment", "api_url", "api_key", "token", "poll", "deadlines", "contacts"])?;
     let document = table.document;
     let provider = required(table, "provider", "a provider's name")?.parse(document, |value| {
         Provider::from_name(value)
@@ -82,6 +85,7 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
         poll_s: poll(table, provider)?,
         deadlines,
         programs,
+        contacts: table.table("contacts")?.map(|own| contacts::of_source(&own)).transpose()?,
         api_key_at,
     })
 }
@@ -155,29 +159,6 @@ fn overrides(table: &Table<'_>) -> Result<Overrides, ConfigError> {
         lead_s: seconds("lead")?,
         immediate_s: seconds("immediate")?,
         acknowledge: table.boolean("acknowledge")?,
-    })
-}
-
-/// Most addresses that one mail goes to: SES takes 50.
-const MOST_ADDRESSES: usize = 50;
-
-fn contacts(table: &Table<'_>) -> Result<Contacts, ConfigError> {
-    table.only(&["email", "from"])?;
-    let document = table.document;
-    let email = table
-        .strings("email", "a list of mail addresses")?
-        .ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))?;
-    if email.is_empty() || email.len() > MOST_ADDRESSES {
-        let key = format!("{}.email", table.name);
-        return Err(document.problem(
-            table.offset_of("email"),
-            key,
-            format!("{} addresses; write 1 to {MOST_ADDRESSES}", email.len()),
-        ));
-    }
-    Ok(Contacts {
-        email: email.into_iter().map(|at| at.parse(document, scalar::email)).collect::<Result<_, _>>()?,
-        from: required(table, "from", "a mail address")?.parse(document, scalar::email)?,
     })
 }
 

@@ -95,6 +95,16 @@ pub(super) fn duration(value: &str) -> Result<u32, String> {
         })
 }
 
+/// A duration, or none at all: "off" or "0".
+pub(super) fn duration_or_off(value: &str) -> Result<u32, String> {
+    if value == "off" { Ok(0) } else { duration_or_none(value) }
+}
+
+/// A duration, or at once: "0" or "0s".
+pub(super) fn duration_or_none(value: &str) -> Result<u32, String> {
+    if matches!(value, "0" | "0s") { Ok(0) } else { duration(value) }
+}
+
 pub(super) fn api_url(value: &str) -> Result<Url, String> {
     let mut url = Url::parse(value)
         .map_err(|_| "not an address; write \"https://host/base\", the part before the documented path".to_owned())?;

@@ -118,6 +118,19 @@ impl<'d> Table<'d> {
         Ok(Some(Self { document: self.document, entries, name: self.full(key), span: value.span() }))
     }
 
+    /// A list of tables, written in line or as `[[…]]`.
+    pub(super) fn table_list(&self, key: &str, wanted: &str) -> Result<Option<Vec<Self>>, ConfigError> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
+        let list = value.get_ref().as_array().ok_or_else(|| self.wrong(key, value, wanted))?;
+        list.iter()
+            .map(|item| {
+                let entries = item.get_ref().as_table().ok_or_else(|| self.wrong(key, item, wanted))?;
+                Ok(Self { document: self.document, entries, name: self.full(key), span: item.span() })
+            })
+            .collect::<Result<Vec<_>, ConfigError>>()
+            .map(Some)
+    }
+
     /// Every entry as a table, with its key and the key's offset.
     pub(super) fn tables(&self) -> Result<Vec<(&'d str, usize, Self)>, ConfigError> {
         self.entries

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{aws_api::AwsApi, template};
@@ -50,8 +51,11 @@ impl Deployment {
         }
         template::set_code(&mut template, &uris)?;
         for (function, url) in &self.hosted {
-            template::set_variable(&mut template, function, "MINISTACK_LAMBDA_PROXY_URL", url)?;
+            template::set_variable(&mut template, function, "MINISTACK_LAMBDA_PROXY_URL", json!(url))?;
         }
+        // An emulator's API does not stand behind the name that it has in the cloud.
+        let public_url = json!({ "Fn::Sub": door(api, "${Api}") });
+        template::set_variable(&mut template, "alerter", "GRIDBELL_PUBLIC_URL", public_url)?;
         api.put_object(&self.bucket, TEMPLATE_KEY, template.to_string().into_bytes()).await?;
         step.at("creates the stack");
         api.cloudformation("CreateStack", &self.create_parameters(api)).await?;
@@ -118,6 +122,11 @@ impl Deployment {
         }
         api.delete_bucket(&self.bucket).await
     }
+}
+
+/// What the routes of an HTTP API stand behind.
+pub(super) fn door(api: &AwsApi, id: &str) -> String {
+    format!("{}/_aws/execute-api/{id}/$default", api.base())
 }
 
 const TEMPLATE_KEY: &str = "template.json";

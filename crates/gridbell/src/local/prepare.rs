@@ -79,9 +79,8 @@ pub(super) fn prepare(
         let made = ack_token.insert(token::random());
         config.acks.push(TokenHash::of(made));
     }
-    config.contacts.get_or_insert_with(|| Contacts {
-        email: vec!["grid-duty@example.com".to_owned()],
-        from: "gridbell@example.com".to_owned(),
+    config.contacts.get_or_insert_with(|| {
+        Contacts::usual(vec!["grid-duty@example.com".to_owned()], "gridbell@example.com".to_owned())
     });
     Ok(Prepared { config, tokens, ack_token, secrets })
 }

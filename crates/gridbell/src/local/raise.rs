@@ -131,7 +131,7 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
             .map(|(key, id)| Ok(((*key).to_owned(), output(outputs, &format!("{id}{kind}"))?.to_owned())))
             .collect::<Result<_>>()
     };
-    let base = format!("{}/_aws/execute-api/{}/$default", api.base(), output(outputs, "ApiId")?);
+    let base = deploy::door(api, output(outputs, "ApiId")?);
     let door = |path: &str, token: Option<&String>| match token {
         Some(token) => format!("{base}/{path}/{token}"),
         None => format!("{base}/{path}"),

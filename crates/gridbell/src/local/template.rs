@@ -88,14 +88,14 @@ pub(super) fn set_code(template: &mut Value, uris: &BTreeMap<&'static str, Strin
 }
 
 /// Adds an environment variable to one function.
-pub(super) fn set_variable(template: &mut Value, function: &str, name: &str, value: &str) -> Result<()> {
+pub(super) fn set_variable(template: &mut Value, function: &str, name: &str, value: Value) -> Result<()> {
     let environment = properties(template, function)?.entry("Environment").or_insert_with(|| json!({}));
     let variables = environment
         .as_object_mut()
         .context("Environment is no mapping")?
         .entry("Variables")
         .or_insert_with(|| json!({}));
-    variables.as_object_mut().context("Variables is no mapping")?.insert(name.to_owned(), json!(value));
+    variables.as_object_mut().context("Variables is no mapping")?.insert(name.to_owned(), value);
     Ok(())
 }
 

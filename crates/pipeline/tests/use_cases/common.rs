@@ -25,7 +25,7 @@ pub(crate) fn config() -> Config {
             "dc-1": source("nvgrid", "production"),
             "openvolt-prod": source("openvolt", "production"),
         },
-        "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com" },
+        "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com", "remind_s": 0 },
     });
     Config::parse(&config.to_string()).expect("a configuration")
 }

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use pipeline::{
-    incident::{Incident, Kind, Notice},
-    mail::{Mail, Occasion, compose},
+    alert::Occasion,
+    held::{Gate, Held},
+    incident::{Acknowledged, Incident, IncidentStatus, Kind, Notice},
+    mail::{Circumstances, Line, Mail, compose, compose_list, line, list_subject},
     record::Record,
 };
 use serde_json::{Value, json};
@@ -55,10 +57,12 @@ fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
         source,
         about: about.to_owned(),
         dispatch,
-        status: pipeline::incident::IncidentStatus::Open,
+        status: IncidentStatus::Open,
         opened_at: at,
         last_at: at,
         over_at: None,
+        acknowledged: None,
+        level: 0,
         count: 3,
         detail: detail.to_owned(),
         quiet_s: None,
@@ -66,14 +70,24 @@ fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
     }
 }
 
+fn circumstances() -> Circumstances {
+    Circumstances {
+        to: vec!["grid-duty@example.com".to_owned()],
+        now: "2023-12-01T16:41:09Z".parse().unwrap(),
+        link: Some("https://gridbell.example/alerts/5ec4e7".to_owned()),
+        awaited: true,
+    }
+}
+
 fn mail(incident: &Incident, occasion: Occasion, record: Option<&Record>) -> Mail {
-    compose(&config(), incident, occasion, record).expect("somebody to tell")
+    compose(&config(), incident, occasion, record, circumstances()).expect("somebody to tell")
 }
 
 fn shown(mail: &Mail) -> String {
     let mut shown = String::new();
-    let Mail { from, to, subject, text, html } = mail;
-    writeln!(shown, "From: {from}\nTo: {}\nSubject: {subject}\n\n{text}\n{html}", to.join(", ")).unwrap();
+    let Mail { from, to, subject, text, html, calendar, thread } = mail;
+    writeln!(shown, "From: {from}\nTo: {}\nSubject: {subject}\nReferences: {thread}\n", to.join(", ")).unwrap();
+    writeln!(shown, "{text}\n{html}\n{}", calendar.as_deref().unwrap_or("no calendar").replace('\r', "")).unwrap();
     shown
 }
 
@@ -88,7 +102,7 @@ fn every_kind_about_a_known_dispatch() {
     let record = known("America/Los_Angeles");
     for kind in KINDS {
         let incident = incident(kind, "voltus-prod/dkmq", "the provider answered 500");
-        check(&format!("known-{kind}"), &mail(&incident, Occasion::Happens, Some(&record)));
+        check(&format!("known-{kind}"), &mail(&incident, Occasion::First, Some(&record)));
     }
 }
 
@@ -96,16 +110,16 @@ fn every_kind_about_a_known_dispatch() {
 fn every_kind_about_a_dispatch_that_is_not_known() {
     for kind in KINDS {
         let incident = incident(kind, "voltus-prod/dkmq", "the provider answered 500");
-        check(&format!("unknown-{kind}"), &mail(&incident, Occasion::Happens, None));
+        check(&format!("unknown-{kind}"), &mail(&incident, Occasion::First, None));
     }
 }
 
 #[test]
 fn about_a_source() {
     let incident = incident(Kind::Credentials, "voltus-prod", "the provider refused the API key (401)");
-    check("source-credentials", &mail(&incident, Occasion::Happens, None));
+    check("source-credentials", &mail(&incident, Occasion::First, None));
     let incident = self::incident(Kind::SourceDown, "voltus-prod", "the provider answered 500");
-    check("source-source-down", &mail(&incident, Occasion::Happens, None));
+    check("source-source-down", &mail(&incident, Occasion::First, None));
 }
 
 #[test]
@@ -117,9 +131,9 @@ fn it_is_over() {
 #[test]
 fn a_zone_that_is_none_is_said_to_be_none() {
     let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
-    check("zone-pst", &mail(&incident, Occasion::Happens, Some(&known("PST"))));
+    check("zone-pst", &mail(&incident, Occasion::First, Some(&known("PST"))));
     for none in ["", "UTC", "../../etc/passwd", "\u{0}", "Mars/Olympus"] {
-        let mail = mail(&incident, Occasion::Happens, Some(&known(none)));
+        let mail = mail(&incident, Occasion::First, Some(&known(none)));
         assert!(mail.text.contains("2023-12-01 16:50:00 UTC"), "{}", mail.text);
     }
 }
@@ -127,7 +141,7 @@ fn a_zone_that_is_none_is_said_to_be_none() {
 #[test]
 fn a_dispatch_is_named_first_and_in_the_sites_own_words() {
     let incident = incident(Kind::HydrationFailing, "voltus-prod/dkmq", "the provider answered 500");
-    let text = mail(&incident, Occasion::Happens, Some(&known("America/Los_Angeles"))).text;
+    let text = mail(&incident, Occasion::First, Some(&known("America/Los_Angeles"))).text;
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {text}"));
     let order = [
         "My Site (democustomerlocationid): reduce by 5 kW",
@@ -148,7 +162,7 @@ fn an_open_end_and_many_sites() {
     answer["sites"] =
         (0..30).map(|n| json!({ "id": format!("s{n}"), "name": format!("Site {n}"), "commitment": n })).collect();
     let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
-    let mail = mail(&incident, Occasion::Happens, Some(&stored(&answer)));
+    let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
     assert!(mail.text.contains("not known yet") && mail.text.contains("and 10 more"), "{}", mail.text);
     assert!(mail.text.contains("Site 19") && !mail.text.contains("Site 20"), "{}", mail.text);
 }
@@ -159,7 +173,7 @@ fn what_a_provider_wrote_forges_neither_a_header_nor_a_row_nor_html() {
     answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: nobody curtails for it");
     let mut incident = incident(Kind::UnknownEvent, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
     incident.about = "voltus-prod: x\r\nBcc: evil@example.com".to_owned();
-    let mail = mail(&incident, Occasion::Happens, Some(&stored(&answer)));
+    let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
     assert!(!mail.subject.contains(['\r', '\n']), "{:?}", mail.subject);
     assert_eq!(mail.text.lines().filter(|line| line.starts_with("Test or real:")).count(), 1, "{}", mail.text);
     assert!(!mail.text.lines().any(|line| line.starts_with("Bcc")), "{}", mail.text);
@@ -171,7 +185,7 @@ fn what_a_provider_wrote_forges_neither_a_header_nor_a_row_nor_html() {
 fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
     let mut incident = incident(Kind::UnknownEvent, "voltus-prod", "d");
     incident.about = "é".repeat(5_000);
-    let mail = mail(&incident, Occasion::Happens, None);
+    let mail = mail(&incident, Occasion::First, None);
     assert!(mail.subject.chars().count() < 220, "{}", mail.subject);
 }
 
@@ -181,7 +195,7 @@ fn a_test_is_marked_in_the_subject_and_in_the_words() {
     for (source, about) in [("voltus-sandbox", "voltus-sandbox/dkmq"), ("leap-prod", "leap-prod/e-1")] {
         let incident = Incident { source: source.to_owned(), ..incident(Kind::HydrationFailing, about, "500") };
         let record = world.dispatches().get(about);
-        let mail = mail(&incident, Occasion::Happens, record.as_ref());
+        let mail = mail(&incident, Occasion::First, record.as_ref());
         assert_eq!(mail.subject, format!("[gridbell] [TEST] hydration-failing: {about}"));
         assert!(mail.text.contains("TEST: nobody curtails for it"), "{}", mail.text);
     }
@@ -205,10 +219,154 @@ fn amounts_are_words() {
         let mut answer = voltus("dkmq", 0, 5);
         answer["sites"][0]["commitment"] = commitment;
         let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "d");
-        mail(&incident, Occasion::Happens, Some(&stored(&answer))).text
+        mail(&incident, Occasion::First, Some(&stored(&answer))).text
     };
     assert!(words(json!(5)).contains("reduce by 5 kW"));
     assert!(words(json!(0.5)).contains("reduce by 0.500 kW"));
     assert!(words(json!(1.25)).contains("reduce by 1.250 kW"));
     assert!(words(Value::Null).contains("an amount that the provider does not name"));
+}
+
+#[test]
+fn every_occasion() {
+    let record = known("America/Los_Angeles");
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    for (name, occasion) in
+        [("start", Occasion::Start), ("reminder", Occasion::Reminder(2)), ("escalation", Occasion::Escalation(1))]
+    {
+        check(&format!("occasion-{name}"), &mail(&incident, occasion, Some(&record)));
+    }
+}
+
+#[test]
+fn who_took_it_on_is_named() {
+    let by = Acknowledged { by: "the person on duty".to_owned(), at: "2023-12-01T16:44:00Z".parse().unwrap() };
+    let known = incident(Kind::Credentials, "voltus-prod", "it worked at attempt 7");
+    let incident = Incident { status: IncidentStatus::Over, acknowledged: Some(by), ..known };
+    check("over-taken-on", &mail(&incident, Occasion::Over, None));
+}
+
+#[test]
+fn a_test_with_an_open_end() {
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["end_time"] = Value::Null;
+    answer["test"] = json!(true);
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    check("test-open-end", &mail(&incident, Occasion::First, Some(&stored(&answer))));
+}
+
+#[test]
+fn a_window_that_is_cancelled_is_cancelled_in_the_calendar() {
+    let world = world(1);
+    for (number, authorized) in [(0, true), (1, false)] {
+        let mut answer = voltus("dkmq", number, 5);
+        answer["authorized"] = json!(authorized);
+        world.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
+        accepted(&world, "voltus-prod", &thin(if authorized { "dispatch.create" } else { "dispatch.update" }, "dkmq"));
+        drain(&world);
+    }
+    let record = world.dispatches().get("voltus-prod/dkmq").unwrap();
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "the dispatch is no longer on");
+    let calendar = mail(&incident, Occasion::Over, Some(&record)).calendar.unwrap();
+    for line in ["UID:voltus-prod/dkmq", "SEQUENCE:2", "STATUS:CANCELLED", "METHOD:PUBLISH", "DTSTART:20231201T165000Z"]
+    {
+        assert!(calendar.split("\r\n").any(|found| found == line), "{line} is not in {calendar}");
+    }
+}
+
+fn gate(occasion: &str, test: bool, unlisted: u64) -> Gate {
+    let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
+    Gate {
+        gate: format!("gate/hydration-failing/voltus-prod/{occasion}"),
+        revision: 1,
+        write: String::new(),
+        kind: Kind::HydrationFailing,
+        source: "voltus-prod".to_owned(),
+        occasion: occasion.to_owned(),
+        test,
+        last_at: at,
+        passed: Vec::new(),
+        held: Vec::new(),
+        unlisted,
+        flush_at: None,
+        batches: 0,
+        flushed_at: None,
+        claim: None,
+    }
+}
+
+/// The lines of a list of three: one known, one over by now, one that nobody could fetch yet.
+fn lines(stage: &str) -> Vec<Line> {
+    let record = known("America/Los_Angeles");
+    let of = |n: usize| {
+        let about = format!("voltus-prod/d{n}");
+        let incident = incident(Kind::HydrationFailing, &about, "the provider answered 500");
+        let held = Held {
+            incident: incident.incident.clone(),
+            opened_at: incident.opened_at,
+            stage: stage.to_owned(),
+            about,
+            detail: incident.detail.clone(),
+        };
+        (held, incident)
+    };
+    let (held, incident) = of(1);
+    let (over_held, over) = of(2);
+    let over = Incident { status: IncidentStatus::Over, ..over };
+    let (unknown_held, unknown) = of(3);
+    vec![
+        line(&held, Some(&incident), Some(&record)),
+        line(&over_held, Some(&over), Some(&record)),
+        line(&unknown_held, Some(&unknown), None),
+    ]
+}
+
+#[test]
+fn one_mail_for_many() {
+    for (name, gate) in [
+        ("first", gate("first", false, 0)),
+        ("first-test", gate("first", true, 0)),
+        ("first-many", gate("first", false, 812)),
+        ("reminder", gate("reminder", false, 0)),
+        ("escalation", gate("escalation", false, 0)),
+        ("over", gate("over", false, 0)),
+    ] {
+        let awaited = !gate.test && gate.occasion != "over";
+        let link = circumstances().link.filter(|_| awaited);
+        let circumstances = Circumstances { awaited, link, ..circumstances() };
+        let mail = compose_list(&config(), &gate, &lines(&gate.occasion), circumstances).expect("somebody to tell");
+        assert_eq!(mail.subject, list_subject(&gate, &lines(&gate.occasion)));
+        check(&format!("list-{name}"), &mail);
+    }
+}
+
+#[test]
+fn what_a_provider_wrote_forges_nothing_in_a_list_or_a_calendar() {
+    let mut answer = voltus("dkmq", 0, 5);
+    answer["sites"][0]["name"] = json!("x\r\nEND:VEVENT\r\nBEGIN:VALARM;a,b\\c <img src=//evil>");
+    let record = stored(&answer);
+    let hostile = "a\r\nBcc: evil@example.com\u{202e}\u{200b}\u{2028}<script>".to_owned();
+    let known = incident(Kind::HydrationFailing, "voltus-prod/dkmq", &hostile);
+    let held = Held {
+        incident: known.incident.clone(),
+        opened_at: known.opened_at,
+        stage: "first".to_owned(),
+        about: hostile.clone(),
+        detail: hostile,
+    };
+    let lines = [line(&held, Some(&known), Some(&record))];
+    let list = compose_list(&config(), &gate("first", false, 0), &lines, circumstances()).unwrap();
+    let single = mail(&known, Occasion::First, Some(&record));
+    for mail in [&list, &single] {
+        assert!(!mail.subject.contains(|c: char| c.is_control()), "{:?}", mail.subject);
+        for text in [&mail.text, &mail.html] {
+            assert!(!text.contains(['\r', '\u{202e}', '\u{200b}', '\u{2028}']), "{text}");
+            assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
+        }
+        assert!(!mail.html.contains("<script") && !mail.html.contains("<img"), "{}", mail.html);
+    }
+    let calendar = single.calendar.unwrap();
+    assert_eq!(calendar.matches("END:VEVENT\r\n").count(), 1, "{calendar}");
+    assert!(!calendar.contains("\r\nBEGIN:VALARM"), "{calendar}");
+    assert!(calendar.replace("\r\n ", "").contains("VALARM\\;a\\,b\\\\c"), "{calendar}");
 }

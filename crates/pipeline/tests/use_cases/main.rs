@@ -3,9 +3,12 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod alert;
+mod clock;
 mod common;
 mod deadlines;
+mod gate;
 mod hydrate;
+mod link;
 mod mail;
 mod messages;
 mod oddities;

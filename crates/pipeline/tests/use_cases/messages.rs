@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt::Debug};
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    incident::{Incident, IncidentStatus, Kind, MailState, Notice},
+    held::{Gate, Held, Link},
+    incident::{Acknowledged, Incident, IncidentStatus, Kind, MailState, Notice},
     work::{Check, Failed, Task, Trouble, TroubleKind, Work},
 };
 use providers::Look;
@@ -69,6 +70,7 @@ fn notices_and_incidents() {
         happens.clone().until_over().gathered_by("x".to_owned()).mailed_as("stage"),
         Notice::unknown_event("voltus-prod", "dispatch.paused", AT),
         Notice::over(Kind::DeadLetter, "voltus-prod", "x", AT, "done".to_owned()),
+        Notice { news: pipeline::incident::News::Flush { gate: "gate/x".to_owned() }, ..happens.clone() },
         Notice { news: pipeline::incident::News::Review, attempt: 3, ..happens },
     ];
     for notice in &notices {
@@ -89,7 +91,47 @@ fn notices_and_incidents() {
         over_at: Some(AT),
         count: 1,
         detail: "d".to_owned(),
+        acknowledged: Some(Acknowledged { by: "somebody".to_owned(), at: AT }),
+        level: 2,
         quiet_s: Some(900),
         mails: BTreeMap::from([("first".to_owned(), mail)]),
+    });
+}
+
+#[test]
+fn gates_and_links() {
+    let held = Held {
+        incident: "quarantined/voltus-prod".to_owned(),
+        opened_at: AT,
+        stage: "first".to_owned(),
+        about: "voltus-prod".to_owned(),
+        detail: "d".to_owned(),
+    };
+    check(&Gate {
+        gate: "gate/quarantined/voltus-prod/first".to_owned(),
+        revision: 1,
+        write: "d-1".to_owned(),
+        kind: Kind::Quarantined,
+        source: "voltus-prod".to_owned(),
+        occasion: "first".to_owned(),
+        test: false,
+        last_at: AT,
+        passed: vec![held.id()],
+        held: vec![held],
+        unlisted: 7,
+        flush_at: Some(AT),
+        batches: 2,
+        flushed_at: Some(AT),
+        claim: Some(("d-2".to_owned(), AT)),
+    });
+    check(&Link {
+        link: Link::key("a secret"),
+        revision: 2,
+        write: "d-3".to_owned(),
+        incidents: vec![("quarantined/voltus-prod".to_owned(), AT)],
+        subject: "[gridbell] quarantined: voltus-prod".to_owned(),
+        to: vec!["grid-duty@example.com".to_owned()],
+        expires_at: AT,
+        used_at: Some(AT),
     });
 }

@@ -245,7 +245,13 @@ fn a_dispatch_that_is_over_is_given_up_and_told() {
     drain(&world);
     let mut mails = mail_subjects(&world);
     mails.sort();
-    let expected = ["dead-letter", "hydration-failing", "over: dead-letter", "over: hydration-failing"];
+    let expected = [
+        "dead-letter",
+        "hydration-failing",
+        "over: dead-letter",
+        "over: hydration-failing",
+        "starts now: hydration-failing",
+    ];
     assert_eq!(mails, expected.map(|kind| format!("[gridbell] {kind}: {VOLTUS}")));
     let given_up = world.kept().into_values().next().expect("kept");
     assert!(given_up.work.attempt > QUICK_ATTEMPTS);

@@ -50,7 +50,16 @@ pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
         }
     }
     match &config.contacts {
-        Some(contacts) => writeln!(out, "  alerts: from {} to {}", contacts.from, contacts.email.join(", "))?,
+        Some(contacts) => {
+            let reminded = match contacts.remind_s {
+                0 => "no reminders".to_owned(),
+                remind_s => format!("reminded every {remind_s} s"),
+            };
+            writeln!(out, "  alerts: from {} to {}, {reminded}", contacts.from, contacts.email.join(", "))?;
+            for step in &contacts.escalate {
+                writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "))?;
+            }
+        }
         None => writeln!(out, "  alerts: no [contacts], so nobody is told; a deployment needs them")?,
     }
     Ok(())

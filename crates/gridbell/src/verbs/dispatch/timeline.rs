@@ -198,6 +198,9 @@ fn of_incident(incident: &Incident) -> Vec<Step> {
         };
         steps.push(step(at, Kind::Mail, format!("{name} {what}, stage {stage}")));
     }
+    if let Some(by) = &incident.acknowledged {
+        steps.push(step(by.at, Kind::Incident, format!("{name} was taken on by {}", by.by)));
+    }
     match incident.over_at {
         Some(at) => steps.push(step(at, Kind::Incident, format!("{name} is over: {}", incident.detail))),
         None if incident.count > 1 => {

@@ -1,0 +1,208 @@
+//! Many incidents of one cause are few mails, whatever fails or dies on the way; and none of them is missing.
+
+use dispatch::Subject;
+use jiff::SignedDuration;
+use pipeline::incident::{IncidentStatus, Kind, Notice};
+use serde_json::json;
+use sim::{Inner, Reply, Settled, Times, Toxic, World};
+
+use crate::common::{accepted, config, drain, mail_subjects, run_for, thin, voltus, world};
+
+fn about(source: &str, n: usize) -> String {
+    format!("{source}/d{n:03}")
+}
+
+fn failing(world: &World, source: &str, n: usize) -> Notice {
+    let about = about(source, n);
+    let notice = Notice::happens(Kind::HydrationFailing, source, about.clone(), world.now(), "500".to_owned());
+    notice.gathered_by(about.clone()).about_dispatch(Some(Subject::from_stored(about))).until_over()
+}
+
+fn over(world: &World, source: &str, n: usize) -> Notice {
+    Notice::over(Kind::HydrationFailing, source, &about(source, n), world.now(), "it worked".to_owned())
+}
+
+fn notify(world: &World, notice: &Notice) {
+    world.put(Inner::Alerts, &serde_json::to_string(notice).expect("JSON"));
+}
+
+/// Whether each of so many is named in a mail whose subject holds that.
+fn all_are_named(world: &World, occasion: &str, count: usize) {
+    let texts: String = (world.mails().into_iter())
+        .filter(|(_, mail)| mail.subject.contains("over: ") == (occasion == "over: "))
+        .map(|(_, mail)| mail.text)
+        .collect();
+    for n in 0..count {
+        assert!(texts.contains(&about("voltus-prod", n)), "{n} is not named in {texts}");
+    }
+}
+
+#[test]
+fn an_outage_of_a_provider_is_a_handful_of_mails() {
+    for seed in 0..10 {
+        let world = world(seed);
+        for n in 0..47 {
+            notify(&world, &failing(&world, "voltus-prod", n));
+        }
+        run_for(&world, 3_600);
+        let subjects = mail_subjects(&world);
+        assert_eq!(subjects.len(), 4, "{subjects:?}");
+        assert_eq!(subjects[3], "[gridbell] hydration-failing voltus-prod: 44 dispatches");
+        all_are_named(&world, "", 47);
+        for n in 0..47 {
+            notify(&world, &over(&world, "voltus-prod", n));
+        }
+        drain(&world);
+        let subjects = mail_subjects(&world);
+        assert_eq!(subjects.len(), 8, "{subjects:?}");
+        assert_eq!(subjects[7], "[gridbell] over: hydration-failing voltus-prod: 44 dispatches");
+        all_are_named(&world, "over: ", 47);
+    }
+}
+
+#[test]
+fn reminders_of_an_outage_are_gathered_as_well() {
+    let mut config = config();
+    config.contacts.remind_s = 900;
+    let world = World::new(1, config);
+    for n in 0..30 {
+        notify(&world, &failing(&world, "voltus-prod", n));
+    }
+    run_for(&world, 4 * 3_600);
+    let mails = mail_subjects(&world).len();
+    assert!(mails < 4 + 3 + 2 * 16, "{mails} mails in four hours");
+    assert!(mail_subjects(&world).iter().any(|subject| subject.contains("reminder: hydration-failing voltus-prod:")));
+}
+
+#[test]
+fn one_that_is_held_alone_is_told_in_full() {
+    let world = world(1);
+    for n in 0..4 {
+        world.answers("voltus-prod", &format!("d00{n}"), [Reply::Json(voltus(&format!("d00{n}"), 0, 5).to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", &format!("d00{n}")));
+    }
+    run_for(&world, 5);
+    for n in 0..4 {
+        notify(&world, &failing(&world, "voltus-prod", n));
+    }
+    run_for(&world, 40);
+    let (_, last) = world.mails().pop().unwrap();
+    assert!(last.subject.contains("hydration-failing: voltus-prod/d00"), "{}", last.subject);
+    assert!(last.text.starts_with("Sites:") && last.calendar.is_some(), "{}", last.text);
+}
+
+#[test]
+fn real_and_test_never_share_a_mail() {
+    let world = world(1);
+    let mut test = voltus("test", 0, 5);
+    test["test"] = json!(true);
+    for n in 0..12 {
+        let id = format!("d{n:03}");
+        let mut dispatch = voltus(&id, 0, 5);
+        dispatch["test"] = json!(n % 2 == 0);
+        world.answers("voltus-prod", &id, [Reply::Json(dispatch.to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", &id));
+    }
+    run_for(&world, 10);
+    for n in 0..12 {
+        notify(&world, &failing(&world, "voltus-prod", n));
+    }
+    run_for(&world, 60);
+    for (_, mail) in world.mails() {
+        let test = mail.subject.contains("[TEST]");
+        for n in (0..12).filter(|n| (n % 2 == 0) != test) {
+            assert!(!mail.text.contains(&about("voltus-prod", n)), "{}\n{}", mail.subject, mail.text);
+        }
+    }
+    all_are_named(&world, "", 12);
+}
+
+#[test]
+fn a_list_says_what_has_changed_meanwhile_and_begins_with_the_most_urgent() {
+    let world = world(1);
+    for n in 0..9 {
+        let id = format!("d{n:03}");
+        let mut dispatch = voltus(&id, 0, 5);
+        dispatch["start_time"] = json!(format!("2023-12-01T19:{:02}:00Z", 59 - n));
+        dispatch["end_time"] = json!("2023-12-01T20:00:00Z");
+        world.answers("voltus-prod", &id, [Reply::Json(dispatch.to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", &id));
+    }
+    run_for(&world, 10);
+    for n in 0..9 {
+        notify(&world, &failing(&world, "voltus-prod", n));
+    }
+    run_for(&world, 10);
+    let held: Vec<usize> = (0..9)
+        .filter(|n| !world.mails().iter().any(|(_, mail)| mail.text.contains(&about("voltus-prod", *n))))
+        .collect();
+    notify(&world, &over(&world, "voltus-prod", held[0]));
+    run_for(&world, 40);
+    let (_, list) = world.mails().pop().unwrap();
+    let line = list.text.lines().find(|line| line.contains(&about("voltus-prod", held[0]))).unwrap().to_owned();
+    assert!(line.contains("(over meanwhile)") && line.contains("My Site, reduce by 5 kW"), "{line}");
+    let place = |n: usize| list.text.find(&about("voltus-prod", n)).unwrap();
+    assert!(held.windows(2).all(|pair| place(pair[0]) > place(pair[1])), "{}", list.text);
+}
+
+#[test]
+fn a_thousand_at_once_leave_an_item_that_can_be_stored_and_a_mail_that_can_be_read() {
+    let world = world(1);
+    for n in 0..1_000 {
+        notify(&world, &failing(&world, "voltus-prod", n));
+    }
+    drain(&world);
+    assert!(world.mails().len() <= 12, "{:?}", mail_subjects(&world));
+    let lines = world.mails().into_iter().map(|(_, mail)| mail.text.lines().count()).max().unwrap();
+    assert!(lines < 230, "{lines}");
+    assert_eq!(world.incidents().all().len(), 1_000);
+    let counted: usize = (mail_subjects(&world).iter())
+        .map(|subject| subject.rsplit(": ").next().and_then(|last| last.split(' ').next()?.parse().ok()).unwrap_or(1))
+        .sum();
+    assert_eq!(counted, 1_000, "{:?}", mail_subjects(&world));
+}
+
+#[test]
+fn a_list_that_ses_refuses_is_sent_later() {
+    for failures in [1, 4, 12] {
+        let world = world(1);
+        world.fault("mailer.send", Toxic::Refuse, Times::First(failures));
+        for n in 0..10 {
+            notify(&world, &failing(&world, "voltus-prod", n));
+        }
+        drain(&world);
+        all_are_named(&world, "", 10);
+        assert!(mail_subjects(&world).len() <= 5, "{:?}", mail_subjects(&world));
+    }
+}
+
+#[test]
+fn every_fault_at_every_call_loses_nobody_and_repeats_at_most_one_mail() {
+    let play = |world: &World| {
+        for n in 0..6 {
+            notify(world, &failing(world, "voltus-prod", n));
+        }
+        world.settle(SignedDuration::from_mins(20));
+        for n in 0..6 {
+            notify(world, &over(world, "voltus-prod", n));
+        }
+        world.settle(SignedDuration::from_hours(24))
+    };
+    let calm = world(1);
+    assert_eq!(play(&calm), Settled::Drained);
+    assert_eq!(mail_subjects(&calm).len(), 8);
+    for call in 0..calm.calls().len() {
+        for toxic in Toxic::ALL {
+            let world = world(1);
+            world.fault_at(call, toxic);
+            assert_eq!(play(&world), Settled::Drained, "{call} {toxic:?}");
+            // Those of a batch that died come later than the rest, and then by themselves or as one more list.
+            let mails = mail_subjects(&world);
+            assert!(mails.len() <= 10, "{call} {:?} {toxic:?}: {mails:?}", calm.calls()[call].port);
+            all_are_named(&world, "", 6);
+            all_are_named(&world, "over: ", 6);
+            assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+            assert!(world.queued(Inner::AlertsDead).is_empty());
+        }
+    }
+}
