@@ -6,6 +6,7 @@
 pub mod config;
 pub mod incident;
 pub mod ports;
+pub mod ramping;
 pub mod record;
 pub mod token;
 pub mod work;
@@ -14,6 +15,7 @@ pub mod acknowledge;
 pub mod alert;
 pub mod hydrate;
 pub mod mail;
+mod overdue;
 pub mod pulse;
 pub mod receive;
 pub mod retry;

@@ -1,10 +1,10 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, Origin, Signal, State, Status, Subject};
+use dispatch::{Absorbed, Origin, Plan, Signal, State, Status, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Deadlines;
+use crate::{config::Deadlines, ramping::Ramping};
 
 /// How many entries of a subject's story are kept.
 const REMEMBERED_ENTRIES: usize = 64;
@@ -34,6 +34,9 @@ pub struct Record {
     /// What the controller answered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
+    /// What became of a load target.
+    #[serde(default)]
+    pub ramping: Ramping,
 }
 
 /// By when somebody must have acknowledged the current version.
@@ -85,13 +88,14 @@ pub struct Entry {
 impl Record {
     /// What follows from absorbing facts that a delivery brought: the next revision, owing what was owed plus what is new.
     pub fn following(known: Option<&Record>, origin: &Origin, absorbed: Absorbed, step: Step<'_>) -> Self {
-        let Absorbed { state, signals, .. } = absorbed;
+        let Absorbed { state, signals, remarks, .. } = absorbed;
         let (revision, mut outbox, mut history) = match known {
             Some(record) => (record.revision + 1, record.outbox.clone(), record.history.clone()),
             None => (1, Vec::new(), Vec::new()),
         };
         for signal in &signals {
-            let what = format!("{} #{}", signal.kind, signal.sequence);
+            let remark = remarks.get(&signal.sequence).map_or_else(String::new, |remark| format!(": {remark}"));
+            let what = format!("{} #{}{remark}", signal.kind, signal.sequence);
             history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
         }
         let due = match state.published() {
@@ -117,7 +121,17 @@ impl Record {
             history,
             due,
             ack: known.and_then(|known| known.ack.clone()),
+            ramping: known.map(|known| known.ramping.clone()).unwrap_or_default(),
         }
+    }
+
+    /// What it wants of whom, where it is on.
+    pub fn plan(&self) -> Option<Plan> {
+        let mut plan = self.state.plan(self.origin.sandbox)?;
+        if let (Some(ramp), Some(replaced)) = (&mut plan.ramp, &self.ramping.replaced) {
+            ramp.running &= ramp.start > replaced.start;
+        }
+        Some(plan)
     }
 
     /// The next revision, which changes neither state nor outbox.

@@ -100,7 +100,13 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
     async fn dispatch(&self, subject: &Subject, unread: Option<u64>) -> Result<(), PortError> {
         for _ in 0..MAX_TRIES {
             let Some(record) = self.table.read(subject).await? else { return Ok(()) };
-            let (Some(due), Some((status, statement))) = (record.due, record.state.published()) else { return Ok(()) };
+            let Some(due) = record.due else { return Ok(()) };
+            let Some((status, statement)) = record.state.published() else {
+                if self.ramp(record, due).await? {
+                    return Ok(());
+                }
+                continue;
+            };
             let now = self.world.now();
             let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
             let next = match self.look(&record, due, (status, acknowledge), unread).await? {
@@ -189,7 +195,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         self.outlet.notice(&notice, 0).await
     }
 
-    async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
+    pub(crate) async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
         self.outlet.checks(&[(check, delay_s)]).await
     }
 

@@ -7,4 +7,5 @@ pub(crate) mod demo;
 pub(crate) mod dispatch;
 pub(crate) mod doctor;
 pub(crate) mod simulate;
+pub(crate) mod site;
 pub(crate) mod up;
