@@ -31,10 +31,10 @@ fn effective(world: &World, id: &str) -> Option<Value> {
     last(world, &format!("voltus-prod/{id}"))["dispatch"]["targets"][0].get("effective").cloned()
 }
 
-fn until(end: Option<&str>, governed_by: &str, with: &[&str]) -> Option<Value> {
+fn until(end: Option<&str>, governed_by: &str, with: &[&str]) -> Value {
     let end = end.map(|end| format!("2023-12-01T{end}:00Z"));
     let with: Vec<String> = with.iter().map(|id| format!("voltus-prod/{id}")).collect();
-    Some(json!({ "until": end, "governed_by": format!("voltus-prod/{governed_by}"), "with": with }))
+    json!({ "until": end, "governed_by": format!("voltus-prod/{governed_by}"), "with": with })
 }
 
 #[test]
@@ -43,13 +43,13 @@ fn overlapping_dispatches_of_one_site_say_until_when_it_stays_curtailed() {
     stated(&world, &dispatch("one", "d4z9", ("16:30", Some("17:00")), 0));
     assert_eq!(effective(&world, "one"), None, "it stands alone");
     stated(&world, &dispatch("two", "d4z9", ("16:35", None), 0));
-    assert_eq!(effective(&world, "two"), until(None, "one", &["one"]));
+    assert_eq!(effective(&world, "two"), Some(until(None, "one", &["one"])));
     stated(&world, &dispatch("two", "d4z9", ("16:35", Some("17:20")), 1));
-    assert_eq!(effective(&world, "two"), until(Some("17:20"), "one", &["one"]));
+    assert_eq!(effective(&world, "two"), Some(until(Some("17:20"), "one", &["one"])));
     // The first ends now; the second keeps the site.
     stated(&world, &dispatch("one", "d4z9", ("16:30", Some("16:40")), 1));
     assert_eq!(types(&world, "voltus-prod/one"), ["dispatch.scheduled", "dispatch.ended"]);
-    assert_eq!(effective(&world, "one"), until(Some("17:20"), "two", &["two"]));
+    assert_eq!(effective(&world, "one"), Some(until(Some("17:20"), "two", &["two"])));
     // Nobody is left that could hold it.
     stated(&world, &dispatch("two", "d4z9", ("16:35", Some("16:40")), 2));
     assert_eq!(effective(&world, "two"), None);
@@ -60,7 +60,7 @@ fn back_to_back_is_told_and_another_site_or_a_gap_is_not() {
     let world = world(2);
     stated(&world, &dispatch("one", "d4z9", ("17:00", Some("18:00")), 0));
     stated(&world, &dispatch("next", "d4z9", ("18:00", Some("19:00")), 0));
-    assert_eq!(effective(&world, "next"), until(Some("19:00"), "one", &["one"]));
+    assert_eq!(effective(&world, "next"), Some(until(Some("19:00"), "one", &["one"])));
     stated(&world, &dispatch("later", "d4z9", ("19:30", Some("20:00")), 0));
     stated(&world, &dispatch("elsewhere", "e5", ("17:00", Some("18:00")), 0));
     assert_eq!((effective(&world, "later"), effective(&world, "elsewhere")), (None, None));
