@@ -16,6 +16,7 @@ mod nvgrid;
 mod openvolt;
 mod processes;
 mod sandbox;
+mod sites;
 mod stack;
 mod stub;
 mod voltus;
@@ -46,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         nvgrid::cases(),
         openvolt::cases(),
         sandbox::cases(),
+        sites::cases(),
         stack::cases(),
     ];
     let trials = cases.into_iter().flatten().map(|case| trial(case, runtime.clone())).collect();
