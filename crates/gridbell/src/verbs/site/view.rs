@@ -159,7 +159,10 @@ pub(crate) mod tests {
             record("e", "s2", "10:00", Some("11:00"), true),
         ];
         let sites = sites(&records, at("10:45"));
-        assert_eq!(sites.iter().map(|site| site.site.as_str()).collect::<Vec<_>>(), ["voltus-prod/s1", "voltus-prod/s2"]);
+        assert_eq!(
+            sites.iter().map(|site| site.site.as_str()).collect::<Vec<_>>(),
+            ["voltus-prod/s1", "voltus-prod/s2"]
+        );
         assert!(sites[0].curtailed && !sites[1].curtailed, "a test curtails nobody");
         assert_eq!((sites[0].windows.len(), sites[0].windows[0].until), (1, None));
         let now = segment(&sites[0].windows[0], at("10:45")).expect("a segment");
