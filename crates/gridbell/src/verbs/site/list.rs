@@ -98,7 +98,11 @@ mod tests {
             record("e", "s2", "10:00", Some("11:00"), true),
         ];
         let clock = Clockface::fixed(at("10:45"));
-        insta::assert_snapshot!(text(&sites(&records, clock.now), &clock, Paint::none()), @"");
+        insta::assert_snapshot!(text(&sites(&records, clock.now), &clock, Paint::none()), @"
+        site            name     now        from, UTC  until                 governed by  asks          with  then
+        voltus-prod/s1  Site s1  curtailed  10:00      open   since 45 min   aa           reduce 10 kW  b
+        voltus-prod/s2  Site s2  free       12:00      13:00  in 1 h 15 min  c            reduce 5 kW         1 more
+        ");
         assert!(text(&[], &clock, Paint::none()).starts_with("no site is curtailed"));
     }
 }
