@@ -20,6 +20,7 @@ mod openvolt;
 mod poll;
 mod processes;
 mod sandbox;
+mod sites;
 mod stack;
 mod stopped;
 mod stub;
@@ -56,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         nvgrid::cases(),
         openvolt::cases(),
         sandbox::cases(),
+        sites::cases(),
         stack::cases(),
     ];
     let trials = cases.into_iter().flatten().map(|case| trial(case, runtime.clone())).collect();

@@ -31,13 +31,13 @@ pub(crate) fn webhook(event: &str, id: &str) -> Value {
     json!({"event": {"name": format!("dispatch.{event}")}, "resource": format!("/2022-04-15/dispatches/{id}")})
 }
 
-/// A dispatch of one site in ten minutes, for an hour.
+/// A dispatch of a site of its own, for an hour: whatever shares a site is told so.
 pub(crate) fn dispatch(id: &str, modification: u64) -> Value {
     json!({
         "id": id, "authorized": true, "test": false, "modification_number": modification,
         "start_time": "2099-12-01T16:50:00Z", "end_time": "2099-12-01T17:50:00Z",
         "program": {"id": 7, "name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity"},
-        "sites": [{"name": "My Site", "id": "d4z9", "customer_location_id": "here", "commitment": 5, "drop_by": 5}],
+        "sites": [{"name": "My Site", "id": format!("site-of-{id}"), "customer_location_id": "here", "commitment": 5, "drop_by": 5}],
     })
 }
 
@@ -111,7 +111,7 @@ async fn the_seeds_answer_is_published_once_and_ended() -> Result<()> {
         "id": "seed", "authorized": true, "test": false,
         "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:00:00Z",
         "program": {"name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "ancillary_services"},
-        "sites": [site("My Site", "d4z9", "democustomerlocationid", 5), site("Another Site", "9jeq", "democustomerlocationid2", 50)],
+        "sites": [site("My Site", "7sds", "democustomerlocationid", 5), site("Another Site", "9jeq", "democustomerlocationid2", 50)],
     });
     for event in ["create", "update", "update"] {
         tell(&world, SOURCE, event, &dispatch).await?;
@@ -126,7 +126,7 @@ async fn the_seeds_answer_is_published_once_and_ended() -> Result<()> {
             "status": "ended", "version": 1, "start": "2023-12-01T16:50:00Z", "end": "2023-12-01T17:00:00Z",
             "request": {"kind": "reduce", "watts": 55_000},
             "targets": [
-                {"id": "d4z9", "name": "My Site", "external_id": "democustomerlocationid", "request": {"kind": "reduce", "watts": 5_000}},
+                {"id": "7sds", "name": "My Site", "external_id": "democustomerlocationid", "request": {"kind": "reduce", "watts": 5_000}},
                 {"id": "9jeq", "name": "Another Site", "external_id": "democustomerlocationid2", "request": {"kind": "reduce", "watts": 50_000}},
             ],
         }),
@@ -211,7 +211,7 @@ async fn both_shapes_of_an_answer_are_read() -> Result<()> {
     // The older samples have neither number nor end, and fractions of nine digits.
     let old = json!({
         "id": "shape-old", "authorized": true, "start_time": "2099-12-01T16:50:00.123456789+01:00",
-        "program": {}, "sites": [{"id": "d4z9", "commitment": "5.5", "name": "", "customer_location_id": ""}],
+        "program": {}, "sites": [{"id": "8bis", "commitment": "5.5", "name": "", "customer_location_id": ""}],
     });
     world.stub.answer("shape-old", Reply::Json(old));
     for id in ["shape-bare", "shape-list", "shape-old"] {

@@ -23,7 +23,7 @@ pub use fact::{
     Statement, Target, TestReason,
 };
 pub use merge::{Dispatch, View};
-pub use plan::{Mark, Marks, Plan, Share, Underway, feed_id};
+pub use plan::{Mark, Marks, Onset, Plan, Share, feed_id};
 pub use quantity::{MAX_TARGET_W, Request, decimal, watt_hours_from_kwh, watts_from_kw};
 pub use ramp::{Measured, Ramp, Ramps};
 #[cfg(feature = "schema")]

@@ -24,9 +24,9 @@ pub struct Plan {
     pub test: bool,
     /// Who is asked.
     pub shares: Vec<Share>,
-    /// The ramp that is under way.
+    /// The ramp that started last, of a load target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ramp: Option<Underway>,
+    pub ramp: Option<Onset>,
 }
 
 /// Targets of which the same is asked.
@@ -47,9 +47,9 @@ pub struct Marks(Vec<Mark>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
-/// A ramp that has started and not ended.
+/// The beginning of a ramp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Underway {
+pub struct Onset {
     /// When its target begins to hold.
     pub start: Timestamp,
     /// The target's stated end.
@@ -57,13 +57,16 @@ pub struct Underway {
     pub end: Option<Timestamp>,
     /// When we heard of it.
     pub heard_at: Timestamp,
+    /// Its end was not told of yet.
+    pub running: bool,
 }
 
-impl Underway {
-    /// Whether this target was set over that one while it was under way: it starts later (heard later, where both start at
-    /// once), and before the other's stated end.
+impl Onset {
+    /// Whether this target was set over that one, whose ramp had not ended: it starts later (was heard of later, where both
+    /// start at once), and before the other's stated end.
     pub fn replaces(&self, other: &Self) -> bool {
-        (self.start, self.heard_at) > (other.start, other.heard_at) && other.end.is_none_or(|end| self.start < end)
+        let later = (self.start, self.heard_at) > (other.start, other.heard_at);
+        other.running && later && other.end.is_none_or(|end| self.start < end)
     }
 }
 
@@ -140,13 +143,13 @@ impl Plan {
 
     /// None where no limit holds and no end of a ramp is awaited.
     pub(crate) fn of_ramps(ramps: &Ramps, test: bool) -> Option<Self> {
-        let running = ramps.running().max_by_key(|(_, ramp, _)| ramp.start);
-        let ramp =
-            running.map(|(_, ramp, said)| Underway { start: ramp.start, end: said.end, heard_at: said.heard_at });
+        let ramp = ramps.onset();
         let (start, end, request, asked) = match (ramps.limit(), ramp) {
             (Some((start, end, request)), _) => (start, end, request, true),
             // A ramp up whose end nobody stated is not awaited.
-            (None, Some(Underway { start, end: Some(end), .. })) => (start, Some(end), Request::Unspecified, false),
+            (None, Some(Onset { start, end: Some(end), running: true, .. })) => {
+                (start, Some(end), Request::Unspecified, false)
+            }
             (None, _) => return None,
         };
         let marks = Marks::from_iter([Mark::of(feed_id(ramps.feed.as_deref()))]);
@@ -156,7 +159,7 @@ impl Plan {
 
     /// When it is over for whoever looks for what is active; none until told otherwise.
     pub fn until(&self) -> Option<Timestamp> {
-        let ramp = self.ramp.map_or(self.end, |ramp| ramp.end);
+        let ramp = self.ramp.filter(|ramp| ramp.running).map_or(self.end, |ramp| ramp.end);
         self.end.zip(ramp).map(|(end, ramp)| end.max(ramp))
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{PowerEvent, PowerEventKind, Request};
+use crate::{Onset, PowerEvent, PowerEventKind, Request};
 
 /// What is known of one correlation: of each direction the ramp that starts last. A join: the order of events does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,14 +75,22 @@ impl Ramps {
         Self { feed: self.feed.max(other.feed), down: later(self.down, other.down), up: later(self.up, other.up) }
     }
 
-    /// The ramps that have started and not ended, with their directions' start events.
-    pub fn running(&self) -> impl Iterator<Item = (PowerEventKind, &Ramp, &Measured)> {
+    /// The ramps that have started, each with its start event.
+    fn started(&self) -> impl Iterator<Item = (PowerEventKind, &Ramp, &Measured)> {
         let down = self.down.as_ref().map(|ramp| (PowerEventKind::StartRampDown, ramp));
         let up = self.up.as_ref().map(|ramp| (PowerEventKind::StartRampUp, ramp));
-        down.into_iter()
-            .chain(up)
-            .filter(|(_, ramp)| ramp.ended.is_none())
-            .filter_map(|(kind, ramp)| Some((kind, ramp, ramp.started.as_ref()?)))
+        down.into_iter().chain(up).filter_map(|(kind, ramp)| Some((kind, ramp, ramp.started.as_ref()?)))
+    }
+
+    /// The ramps that have started and not ended, each with its start event.
+    pub fn running(&self) -> impl Iterator<Item = (PowerEventKind, &Ramp, &Measured)> {
+        self.started().filter(|(_, ramp, _)| ramp.ended.is_none())
+    }
+
+    /// The ramp that starts last.
+    pub fn onset(&self) -> Option<Onset> {
+        let (_, ramp, said) = self.started().max_by_key(|(_, ramp, _)| ramp.start)?;
+        Some(Onset { start: ramp.start, end: said.end, heard_at: said.heard_at, running: ramp.ended.is_none() })
     }
 
     /// The lower limit: from when, until when, how much. It goes from the ramp down to its stated end, or to the ramp up.

@@ -52,6 +52,12 @@ impl Subject {
         self.0.split_once('/').map_or(self.0.as_str(), |(source, _)| source)
     }
 
+    /// What stands for the power feed, in the subject of a load target.
+    pub fn feed(&self) -> Option<&str> {
+        let mut parts = self.0.split('/').skip(1);
+        parts.next().filter(|_| parts.next().is_some())
+    }
+
     /// The whole key.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -83,5 +89,7 @@ mod tests {
         check(Subject::meter("ov", "account"), "ov/%61ccount");
         check(Subject::account("ov"), "ov/account");
         assert_eq!(Subject::power("dc", None, "c").source(), "dc");
+        assert_eq!(Subject::power("dc", Some("main feed"), "c").feed(), Some("main%20feed"));
+        assert_eq!(Subject::dispatch("voltus-prod", "dkmq").feed(), None);
     }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
 
 use dispatch::{
-    Claim, Effective, Mark, PowerEvent, PowerEventKind, Ramps, Request, Rule, Status, Subject, Underway, Window,
+    Claim, Effective, Mark, Onset, PowerEvent, PowerEventKind, Ramps, Request, Rule, Status, Subject, Window,
     effective, windows,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -240,14 +240,19 @@ fn a_signal_says_until_when_the_site_stays_curtailed() {
 
 #[test]
 fn a_new_target_replaces_the_one_under_way_and_not_the_one_that_is_over() {
-    let ramp =
-        |start: i64, end: Option<i64>, heard: i64| Underway { start: at(start), end: end.map(at), heard_at: at(heard) };
+    let ramp = |start: i64, end: Option<i64>, heard: i64| Onset {
+        start: at(start),
+        end: end.map(at),
+        heard_at: at(heard),
+        running: true,
+    };
     assert!(ramp(20, None, 20).replaces(&ramp(10, Some(30), 10)));
     assert!(ramp(20, None, 20).replaces(&ramp(10, None, 25)), "heard in the wrong order");
     assert!(!ramp(30, None, 30).replaces(&ramp(10, Some(30), 10)), "back to back");
     assert!(!ramp(10, None, 10).replaces(&ramp(20, None, 20)));
     assert!(ramp(10, None, 12).replaces(&ramp(10, None, 10)));
     assert!(!ramp(10, None, 10).replaces(&ramp(10, None, 10)));
+    assert!(!ramp(20, None, 20).replaces(&Onset { running: false, ..ramp(10, Some(30), 10) }), "its end was told of");
 }
 
 #[test]

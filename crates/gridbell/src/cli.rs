@@ -32,6 +32,9 @@ enum Verb {
     /// Looks at dispatches, and answers for a controller.
     #[command(subcommand)]
     Dispatch(verbs::dispatch::DispatchVerb),
+    /// Looks at sites: who is curtailed, until when, and which of the dispatches that overlap there says how much.
+    #[command(subcommand)]
+    Site(verbs::site::SiteVerb),
     /// Looks at deliveries that did not go through, and puts them in once more.
     #[command(subcommand)]
     Delivery(verbs::delivery::DeliveryVerb),
@@ -143,6 +146,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Trigger(trigger) => runtime.block_on(verbs::trigger::run(trigger)),
         Verb::Webhook(verb) => runtime.block_on(verbs::webhook::run(verb)),
         Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
+        Verb::Site(verb) => runtime.block_on(verbs::site::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
         Verb::Completions { .. } => Ok(()),
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),

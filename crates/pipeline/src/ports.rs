@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use dispatch::{Signal, Subject};
+use dispatch::{Plan, Signal, Subject};
 use jiff::Timestamp;
 use providers::Ask;
 
@@ -112,6 +112,15 @@ pub enum WriteError<T> {
     Port(#[from] PortError),
 }
 
+/// A subject that is on, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Active {
+    /// The key.
+    pub subject: Subject,
+    /// What it wants of whom.
+    pub plan: Plan,
+}
+
 /// The table `dispatches`.
 pub trait Dispatches {
     /// What stands there, read consistently.
@@ -124,6 +133,9 @@ pub trait Dispatches {
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
     /// Subjects that must be acknowledged before that instant, the most urgent first.
     async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
+    /// A source's subjects that are on and not over at that instant, the last to be over first. What was written a moment ago
+    /// may be missing; of thousands, those that are over soonest may be.
+    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError>;
 }
 
 /// A failing unit of work as the table `deliveries` knows it.

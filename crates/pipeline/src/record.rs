@@ -1,10 +1,10 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, Origin, Rank, Signal, State, Status, Subject};
+use dispatch::{Absorbed, Origin, Plan, Rank, Signal, State, Status, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Deadlines;
+use crate::{config::Deadlines, ramping::Ramping};
 
 /// How many entries of a subject's story are kept.
 const REMEMBERED_ENTRIES: usize = 64;
@@ -37,6 +37,9 @@ pub struct Record {
     /// What polling found and no webhook has told of since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<Missed>,
+    /// What became of a load target.
+    #[serde(default)]
+    pub ramping: Ramping,
 }
 
 /// A change that polling found.
@@ -99,13 +102,14 @@ pub struct Entry {
 impl Record {
     /// What follows from absorbing facts that a delivery brought: the next revision, owing what was owed plus what is new.
     pub fn following(known: Option<&Record>, origin: &Origin, absorbed: Absorbed, step: Step<'_>) -> Self {
-        let Absorbed { state, signals, .. } = absorbed;
+        let Absorbed { state, signals, remarks, .. } = absorbed;
         let (revision, mut outbox, mut history) = match known {
             Some(record) => (record.revision + 1, record.outbox.clone(), record.history.clone()),
             None => (1, Vec::new(), Vec::new()),
         };
         for signal in &signals {
-            let what = format!("{} #{}{}", signal.kind, signal.sequence, grounds(state.rank()));
+            let remark = remarks.get(&signal.sequence).map_or_else(String::new, |remark| format!(": {remark}"));
+            let what = format!("{} #{}{}{remark}", signal.kind, signal.sequence, grounds(state.rank()));
             history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
         }
         let due = match state.published() {
@@ -132,7 +136,17 @@ impl Record {
             due,
             ack: known.and_then(|known| known.ack.clone()),
             missed: None,
+            ramping: known.map(|known| known.ramping.clone()).unwrap_or_default(),
         }
+    }
+
+    /// What it wants of whom, where it is on.
+    pub fn plan(&self) -> Option<Plan> {
+        let mut plan = self.state.plan(self.origin.sandbox)?;
+        if let (Some(ramp), Some(replaced)) = (&mut plan.ramp, &self.ramping.replaced) {
+            ramp.running &= ramp.start > replaced.start;
+        }
+        Some(plan)
     }
 
     /// The next revision, which changes neither state nor outbox.

@@ -137,7 +137,13 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         let recheck = Check { told: true, ..Check::dispatch(subject.clone()) };
         for _ in 0..MAX_TRIES {
             let Some(record) = self.table.read(subject).await? else { return Ok(()) };
-            let (Some(due), Some((status, statement))) = (record.due, record.state.published()) else { return Ok(()) };
+            let Some(due) = record.due else { return Ok(()) };
+            let Some((status, statement)) = record.state.published() else {
+                if self.ramp(record, due).await? {
+                    return Ok(());
+                }
+                continue;
+            };
             let now = self.world.now();
             let next = match self.look(&record, due, (status, &statement), check.unread).await? {
                 Found::Early(at) => return self.again(Check { unread: None, ..check.clone() }, hop_s(at, now)).await,
@@ -244,7 +250,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         self.outlet.notice(&notice, 0).await
     }
 
-    async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
+    pub(crate) async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
         self.outlet.checks(&[(check, delay_s)]).await
     }
 

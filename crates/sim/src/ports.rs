@@ -11,8 +11,8 @@ use pipeline::{
     mail::Mail,
     poll::PollState,
     ports::{
-        Backlog, Chance, Clock, Deliveries, Depths, Dispatches, FetchError, Health, Incidents, Intake, Mailer, Outlet,
-        Pending, PortError, ProviderApi, SignalStream, Vitals, Watched, WriteError,
+        Active, Backlog, Chance, Clock, Deliveries, Depths, Dispatches, FetchError, Health, Incidents, Intake, Mailer,
+        Outlet, Pending, PortError, ProviderApi, SignalStream, Vitals, Watched, WriteError,
     },
     pulse::{Inquiry, Probe},
     record::Record,
@@ -180,6 +180,19 @@ impl Dispatches for Invocation<'_> {
                 .collect();
             due.sort();
             due.into_iter().take(SWEPT).map(|(_, subject)| subject).collect()
+        })
+        .await
+    }
+
+    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
+        self.call("dispatches.active", |state| {
+            let of_source = state.dispatches.all().into_iter().filter(|record| record.origin.source == source);
+            let mut active: Vec<Active> = of_source
+                .filter_map(|record| Some(Active { plan: record.plan()?, subject: record.subject }))
+                .filter(|active| active.plan.until().is_none_or(|until| until > at))
+                .collect();
+            active.sort_by_key(|active| std::cmp::Reverse(active.plan.until().unwrap_or(Timestamp::MAX)));
+            active
         })
         .await
     }

@@ -28,6 +28,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&CONSUME, &["DeliveriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
+            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/active"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DeliveriesTable"],
@@ -47,7 +48,14 @@ const ROLES: [(&str, &[Grant]); 4] = [
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DeliveriesTable"],
             ),
-            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/unsent", "${DispatchesTable.Arn}/index/due"]),
+            (
+                &["dynamodb:Query"],
+                &[
+                    "${DispatchesTable.Arn}/index/unsent",
+                    "${DispatchesTable.Arn}/index/due",
+                    "${DispatchesTable.Arn}/index/active",
+                ],
+            ),
         ],
     ),
     (

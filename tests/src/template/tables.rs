@@ -8,15 +8,15 @@ use super::{Check, Findings, must, remove, set};
 struct Table {
     id: &'static str,
     key: &'static str,
-    /// Name, hash key and range key of each sparse index.
-    indexes: &'static [(&'static str, &'static str, &'static str)],
+    /// Name (its hash key's, too), range key and further attributes of each sparse index.
+    indexes: &'static [(&'static str, &'static str, &'static [&'static str])],
 }
 
 const TABLES: [Table; 3] = [
     Table {
         id: "DispatchesTable",
         key: "subject",
-        indexes: &[("unsent", "unsent", "changed_at"), ("due", "due", "due_at")],
+        indexes: &[("unsent", "changed_at", &[]), ("due", "due_at", &[]), ("active", "until", &["plan"])],
     },
     Table { id: "DeliveriesTable", key: "delivery", indexes: &[] },
     Table { id: "AlertsTable", key: "incident", indexes: &[] },
@@ -72,6 +72,10 @@ pub(super) const CHECKS: &[Check] = &[
                     "/Resources/DispatchesTable/Properties/GlobalSecondaryIndexes/0/Projection/ProjectionType",
                     json!("ALL"),
                 ),
+                remove(
+                    "active without a plan",
+                    "/Resources/DispatchesTable/Properties/GlobalSecondaryIndexes/2/Projection/NonKeyAttributes",
+                ),
                 set("another key", "/Resources/AlertsTable/Properties/KeySchema/0/AttributeName", json!("id")),
                 remove("a key without a type", "/Resources/DeliveriesTable/Properties/AttributeDefinitions/0"),
                 remove("a table less", "/Resources/DeliveriesTable"),
@@ -87,15 +91,20 @@ fn keys(template: &Template) -> Findings {
     must(&mut findings, ids == expected, || format!("the tables are {ids:?}"));
     for Table { id, key, indexes } in &TABLES {
         let mut names = vec![*key];
-        names.extend(indexes.iter().flat_map(|(_, hash, range)| [*hash, *range]));
+        names.extend(indexes.iter().flat_map(|(name, range, _)| [*name, *range]));
         let typed: Vec<_> = names.iter().map(|name| json!({ "AttributeName": name, "AttributeType": "S" })).collect();
         let described: Vec<_> = indexes
             .iter()
-            .map(|(name, hash, range)| {
+            .map(|(name, range, further)| {
+                let projection = if further.is_empty() {
+                    json!({ "ProjectionType": "KEYS_ONLY" })
+                } else {
+                    json!({ "ProjectionType": "INCLUDE", "NonKeyAttributes": further })
+                };
                 json!({
                     "IndexName": name,
-                    "KeySchema": [{ "AttributeName": hash, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }],
-                    "Projection": { "ProjectionType": "KEYS_ONLY" },
+                    "KeySchema": [{ "AttributeName": name, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }],
+                    "Projection": projection,
                 })
             })
             .collect();

@@ -55,7 +55,7 @@ async fn queue(aws: &SdkConfig, name: &str, fifo: bool) -> String {
     Box::pin(request.send()).await.expect("a queue").queue_url.expect("its URL")
 }
 
-async fn table(aws: &SdkConfig, name: &str, key: &str, unsent: bool) -> String {
+async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String {
     let attribute = |name: &str| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
     };
@@ -66,18 +66,25 @@ async fn table(aws: &SdkConfig, name: &str, key: &str, unsent: bool) -> String {
         .billing_mode(BillingMode::PayPerRequest)
         .attribute_definitions(attribute(key))
         .key_schema(element(key, KeyType::Hash));
-    if unsent {
-        let index = GlobalSecondaryIndex::builder()
-            .index_name("unsent")
-            .key_schema(element("unsent", KeyType::Hash))
-            .key_schema(element("changed_at", KeyType::Range))
-            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-            .build()
-            .unwrap();
-        request = request
-            .attribute_definitions(attribute("unsent"))
-            .attribute_definitions(attribute("changed_at"))
-            .global_secondary_indexes(index);
+    if indexed {
+        let index = |name: &str, range: &str, projection: Projection| {
+            GlobalSecondaryIndex::builder()
+                .index_name(name)
+                .key_schema(element(name, KeyType::Hash))
+                .key_schema(element(range, KeyType::Range))
+                .projection(projection)
+                .build()
+                .unwrap()
+        };
+        let keys = || Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+        let plan = Projection::builder().projection_type(ProjectionType::Include).non_key_attributes("plan").build();
+        let keyed_by = ["unsent", "changed_at", "due", "due_at", "active", "until"].map(attribute);
+        request = keyed_by
+            .into_iter()
+            .fold(request, |request, attribute| request.attribute_definitions(attribute))
+            .global_secondary_indexes(index("unsent", "changed_at", keys()))
+            .global_secondary_indexes(index("due", "due_at", keys()))
+            .global_secondary_indexes(index("active", "until", plan));
     }
     Box::pin(request.send()).await.expect("a table");
     name.to_owned()

@@ -43,6 +43,14 @@ pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timesta
     following(None, subject, write, Says::Dispatch(fact), now)
 }
 
+/// The same dispatch, stated to end then.
+pub(super) fn ending(known: &Record, write: &str, end: Timestamp, now: Timestamp) -> Record {
+    let (_, statement) = known.state.published().expect("a dispatch");
+    let rank = Rank::Numbered(known.state.version + 1, now);
+    let fact = DispatchFact { id: "dkmq".to_owned(), rank, statement: Statement { end: Some(end), ..statement } };
+    following(Some(known), &known.subject, write, Says::Dispatch(fact), now)
+}
+
 /// So many signals of one stream.
 pub(super) fn signals(subject: &Subject, count: usize, now: Timestamp) -> Vec<Signal> {
     let event = |n: usize| AccountEvent {

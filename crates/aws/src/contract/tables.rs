@@ -7,7 +7,8 @@ use pipeline::{
     incident::Incident,
     poll::PollState,
     ports::{
-        Chance, Clock, Deliveries, Dispatches, Health, Incidents, Pending, PortError, Vitals, Watched, WriteError,
+        Active, Chance, Clock, Deliveries, Dispatches, Health, Incidents, Pending, PortError, Vitals, Watched,
+        WriteError,
     },
     record::{Missed, Record},
     work::{MAX_BODY_BYTES, Task, Trouble, TroubleKind},
@@ -40,6 +41,31 @@ pub async fn records(table: &impl Dispatches) {
 
     owed(table, &second, now).await;
     large(table, now).await;
+    active(table, now).await;
+}
+
+/// What is on is found with its plan until it is over, the last to be over first.
+async fn active(table: &impl Dispatches, now: Timestamp) {
+    let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
+    let subjects = [World.unique(), World.unique()].map(|id| Subject::dispatch("contract", &id));
+    let [open, ending] = subjects.each_ref().map(|subject| samples::record(subject, "write-1", 3, now));
+    let ending = samples::ending(&ending, "write-1", at(60), now);
+    let ending = Record { revision: 1, ..ending };
+    for record in [&ending, &open] {
+        table.write(record, None).await.unwrap();
+    }
+    let found = async |source: &str, at: Timestamp| -> Vec<Active> {
+        let mut active = table.active(source, at).await.unwrap();
+        active.retain(|active| subjects.contains(&active.subject));
+        active
+    };
+    let as_found = |record: &Record| Active { subject: record.subject.clone(), plan: record.plan().unwrap() };
+    assert_eq!(found("contract", at(59)).await, [as_found(&open), as_found(&ending)]);
+    assert_eq!(found("contract", at(60)).await, [as_found(&open)], "it is over at its end");
+    assert_eq!(found("another-source", now).await, []);
+    let ended = samples::ending(&open, "write-2", now, now);
+    table.write(&ended, Some(1)).await.unwrap();
+    assert_eq!(found("contract", at(0)).await, [as_found(&ending)]);
 }
 
 async fn owed(table: &impl Dispatches, record: &Record, now: Timestamp) {

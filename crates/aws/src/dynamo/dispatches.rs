@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_types::SdkConfig;
-use dispatch::{Origin, Signal, State, Subject};
+use dispatch::{Origin, Plan, Signal, State, Subject};
 use jiff::Timestamp;
 use pipeline::{
-    ports::{Dispatches, PortError, WriteError},
+    ports::{Active, Dispatches, PortError, WriteError},
+    ramping::Ramping,
     record::{Ack, Due, Entry, Missed, Record},
 };
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ const UNSENT: &str = "1";
 /// The value of the attribute `due`: likewise.
 const DUE: &str = "1";
 
+/// How many pages of the index `active`, a megabyte each, are read at most: of tens of thousands of dispatches, those that are
+/// over last.
+const ACTIVE_PAGES: usize = 8;
+/// Sorts after every instant: what has no end is over last.
+const OPEN: &str = "9999-12-31T23:59:59Z";
+
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
 pub struct DispatchesTable(pub(super) Store);
@@ -46,6 +53,8 @@ struct Body {
     ack: Option<Ack>,
     #[serde(default)]
     missed: Option<Missed>,
+    #[serde(default)]
+    ramping: Ramping,
 }
 
 #[derive(Serialize)]
@@ -57,6 +66,7 @@ struct BodyRef<'a> {
     due: Option<Due>,
     ack: Option<&'a Ack>,
     missed: Option<&'a Missed>,
+    ramping: &'a Ramping,
 }
 
 impl DispatchesTable {
@@ -102,6 +112,40 @@ impl Dispatches for DispatchesTable {
     async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
         self.indexed("due", "due = :one AND due_at < :before", DUE, before).await
     }
+
+    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
+        let mut active = Vec::new();
+        let mut from = None;
+        for _ in 0..ACTIVE_PAGES {
+            let request = self
+                .0
+                .client
+                .query()
+                .table_name(&self.0.table)
+                .index_name("active")
+                .key_condition_expression("#active = :source AND #until > :at")
+                .expression_attribute_names("#active", "active")
+                .expression_attribute_names("#until", "until")
+                .expression_attribute_values(":source", text(source))
+                .expression_attribute_values(":at", instant(at))
+                .scan_index_forward(false)
+                .set_exclusive_start_key(from.take());
+            let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.0.port, error))?;
+            for item in answer.items() {
+                active.push(planned(item).map_err(|reason| self.0.unreadable(item, &reason))?);
+            }
+            from = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(active)
+    }
+}
+
+fn planned(item: &Item) -> Result<Active, String> {
+    let plan: Plan = unpacked(item, "plan")?;
+    Ok(Active { subject: Subject::from_stored(item::str(item, "subject")?), plan })
 }
 
 impl DispatchesTable {
@@ -138,6 +182,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
         due: record.due,
         ack: record.ack.as_ref(),
         missed: record.missed.as_ref(),
+        ramping: &record.ramping,
     };
     let mut item = HashMap::from([
         ("subject", text(record.subject.as_str())),
@@ -164,6 +209,11 @@ fn to_item(record: &Record) -> Result<Item, String> {
         item.insert("due", text(DUE));
         item.insert("due_at", instant(due.at));
     }
+    if let Some(plan) = record.plan() {
+        item.insert("active", text(&record.origin.source));
+        item.insert("until", plan.until().map_or_else(|| text(OPEN), instant));
+        item.insert("plan", packed(&plan)?);
+    }
     if let Some(ack) = &record.ack {
         item.insert("acknowledged", text(item::word(&ack.state)));
     }
@@ -171,7 +221,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<Record, String> {
-    let Body { origin, state, mut outbox, history, due, ack, missed } = unpacked(item, "body")?;
+    let Body { origin, state, mut outbox, history, due, ack, missed, ramping } = unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
     }
@@ -187,5 +237,6 @@ pub(super) fn from_item(item: &Item) -> Result<Record, String> {
         due,
         ack,
         missed,
+        ramping,
     })
 }

@@ -68,7 +68,7 @@ impl Tables {
         Ok(answer(request, known.as_ref(), Some(&after)))
     }
 
-    /// A query of an index; its projection is the keys.
+    /// A query of an index; its projection is the keys, and a plan where there is one.
     pub(super) fn query(&self, request: &Value) -> Result<Value> {
         let table = name(request)?;
         let index = request.get("IndexName").and_then(Value::as_str).context("only indexes are queried here")?;
@@ -76,7 +76,7 @@ impl Tables {
         let condition = request.get("KeyConditionExpression").and_then(Value::as_str).context("no key condition")?;
         let mut found: Vec<(String, Item)> = Vec::new();
         for item in self.0.get(table).into_iter().flat_map(BTreeMap::values) {
-            let names = [Some(own), Some(keys.hash), keys.range];
+            let names = [Some(own), Some(keys.hash), keys.range, (index == "active").then_some("plan")];
             let projected: Item = names
                 .into_iter()
                 .flatten()
@@ -136,6 +136,7 @@ fn index_keys(index: &str) -> Result<Keys> {
     match index {
         "unsent" => Ok(Keys { hash: "unsent", range: Some("changed_at") }),
         "due" => Ok(Keys { hash: "due", range: Some("due_at") }),
+        "active" => Ok(Keys { hash: "active", range: Some("until") }),
         other => anyhow::bail!("no index {other}"),
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod simulate;
+pub(crate) mod site;
 pub(crate) mod trigger;
 pub(crate) mod up;
 pub(crate) mod webhook;

@@ -4,8 +4,10 @@
 //! A failure concerns only the deliveries that it touches: they go to the retrier, with the reason.
 
 mod look;
+mod neighbours;
 mod poll;
 mod publish;
+mod ramps;
 mod settle;
 
 use std::{collections::BTreeMap, pin::pin};
@@ -29,6 +31,7 @@ use crate::{
     work::{Failed, Message, Task, Trouble, TroubleKind, Work},
 };
 
+use neighbours::Neighbours;
 pub use publish::{Outcome, publish};
 
 /// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
@@ -221,8 +224,9 @@ where
                 }
             }
         }
+        let neighbours = &Neighbours::default();
         let settled = subjects.into_iter().map(|(subject, (bound, (delivery, received_at), facts, of))| async move {
-            (of, self.settle(&bound, &subject, (&delivery, received_at), facts).await)
+            (of, self.settle(&bound, &subject, (&delivery, received_at), facts, neighbours).await)
         });
         let mut results = pin!(stream::iter(settled).buffer_unordered(AT_ONCE));
         while let Some((of, result)) = results.next().await {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use providers::Finding;
 
-use super::{AT_ONCE, Bound, Hydrate};
+use super::{AT_ONCE, Bound, Hydrate, neighbours::Neighbours};
 use crate::{
     incident::{Kind, Notice},
     poll::{GRACE_S, PollState, note},
@@ -156,7 +156,8 @@ where
         };
         let news = candidates.iter().filter(|candidate| !self.is_history(candidate));
         let news = news.filter(|candidate| !is_other_view(bound, candidate, &candidates));
-        let merges = news.map(|candidate| self.merge_listed(bound, work, candidate, is_first));
+        let neighbours = &Neighbours::default();
+        let merges = news.map(|candidate| self.merge_listed((bound, work), candidate, is_first, neighbours));
         results.extend(stream::iter(merges).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
         results
     }
@@ -173,10 +174,10 @@ where
 
     async fn merge_listed(
         &self,
-        bound: &Bound,
-        work: &Work,
+        (bound, work): (&Bound, &Work),
         candidate: &Candidate,
         is_first: bool,
+        neighbours: &Neighbours,
     ) -> Result<bool, Refused> {
         let Some(subject) = candidate.facts.first().map(|fact| &fact.subject) else { return Ok(false) };
         let mut known = candidate.known.clone();
@@ -210,9 +211,9 @@ where
             let step = Step { subject, delivery, received_at: now, deadlines, write: self.world.unique(), now };
             let next = Record { missed, ..Record::following(known.as_ref(), &bound.origin, absorbed, step) };
             match self.table.write(&next, known.as_ref().map(|record| record.revision)).await {
-                Ok(()) => return self.watched(&next).await.map(|()| news).map_err(Refused::Now),
+                Ok(()) => return self.watched(next, news, neighbours).await.map(|()| news).map_err(Refused::Now),
                 Err(WriteError::Lost(Some(stored))) if stored.write == next.write => {
-                    return self.watched(&next).await.map(|()| news).map_err(Refused::Now);
+                    return self.watched(next, news, neighbours).await.map(|()| news).map_err(Refused::Now);
                 }
                 Err(WriteError::Lost(stored)) => known = stored.map(|stored| *stored),
                 Err(WriteError::Port(error)) => return Err(Refused::Now(self.storage(&error))),

@@ -4,7 +4,7 @@ use dispatch::{Contradiction, Fact, Rank, SIGNAL_LIMIT_BYTES, Says, Subject, abs
 use jiff::Timestamp;
 use providers::{Finding, Reading};
 
-use super::{Bound, Hydrate, publish};
+use super::{Bound, Hydrate, neighbours::Neighbours, publish};
 use crate::{
     incident::{Kind, Notice},
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream, WriteError},
@@ -32,6 +32,7 @@ where
         subject: &Subject,
         (delivery, received_at): (&str, Timestamp),
         mut facts: Vec<Fact>,
+        neighbours: &Neighbours,
     ) -> Result<Vec<Finding>, Trouble> {
         let mut findings = Vec::new();
         let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
@@ -70,11 +71,13 @@ where
             let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
             let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
             let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
+            let has_news = !absorbed.signals.is_empty();
             let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
+            let record = self.with_ramps(record, delivery, neighbours).await.map_err(|error| self.storage(&error))?;
             match self.table.write(&record, known.as_ref().map(|record| record.revision)).await {
-                Ok(()) => return self.watched(&record).await.map(|()| findings),
+                Ok(()) => return self.watched(record, has_news, neighbours).await.map(|()| findings),
                 Err(WriteError::Lost(Some(stored))) if stored.write == record.write => {
-                    return self.watched(&record).await.map(|()| findings);
+                    return self.watched(record, has_news, neighbours).await.map(|()| findings);
                 }
                 Err(WriteError::Lost(stored)) => known = stored.map(|stored| *stored),
                 Err(WriteError::Port(error)) => return Err(self.storage(&error)),
@@ -130,13 +133,14 @@ where
     }
 
     /// Publishes what was just written, its deadline armed before the send can fail.
-    pub(super) async fn watched(&self, record: &Record) -> Result<(), Trouble> {
+    pub(super) async fn watched(&self, record: Record, has_news: bool, neighbours: &Neighbours) -> Result<(), Trouble> {
         let now = self.world.now();
         if let Some(due) = record.due.filter(|due| due.at < now + ARMED_AHEAD) {
             let check = (Check::dispatch(record.subject.clone()), hop_s(due.at, now));
             self.outlet.checks(&[check]).await.map_err(|error| self.storage(&error))?;
         }
-        self.publish(record).await
+        let record = if has_news { self.with_neighbours(record, neighbours).await } else { record };
+        self.publish(&record).await
     }
 
     async fn publish(&self, record: &Record) -> Result<(), Trouble> {

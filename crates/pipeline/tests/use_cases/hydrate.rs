@@ -62,7 +62,7 @@ fn nvgrids_four_events_are_one_stream() {
     {
         for _ in 0..2 {
             accepted(&world, "dc-1", &power(event, compliant).to_string());
-            drain(&world);
+            run_for(&world, 60);
         }
     }
     let expected = ["power.start_ramp_down", "power.end_ramp_down", "power.start_ramp_up", "power.end_ramp_up"];
@@ -125,7 +125,7 @@ fn far() -> Value {
 }
 
 #[test]
-fn a_new_thin_dispatch_costs_four_calls_and_its_fetch_and_a_near_one_its_deadline() {
+fn a_new_thin_dispatch_costs_five_calls_and_its_fetch_and_a_near_one_its_deadline() {
     let check = |answer: Value, expected: &[&str]| {
         let world = voltus_world(1, &[answer]);
         accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -133,11 +133,9 @@ fn a_new_thin_dispatch_costs_four_calls_and_its_fetch_and_a_near_one_its_deadlin
         let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
         assert_eq!(ports, expected);
     };
-    check(far(), &["deliveries.take", "api.fetch", "dispatches.write", "signals.send", "dispatches.sent"]);
-    check(
-        voltus("dkmq", 0, 5),
-        &["deliveries.take", "api.fetch", "dispatches.write", "outlet.checks", "signals.send", "dispatches.sent"],
-    );
+    let (before, after) = (["deliveries.take", "api.fetch", "dispatches.write"], ["signals.send", "dispatches.sent"]);
+    check(far(), &[&before[..], &["dispatches.active"], &after[..]].concat());
+    check(voltus("dkmq", 0, 5), &[&before[..], &["outlet.checks", "dispatches.active"], &after[..]].concat());
 }
 
 #[test]

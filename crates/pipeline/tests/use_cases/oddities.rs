@@ -111,7 +111,7 @@ fn an_impossible_amount_is_published_as_unspecified_and_told_with_its_sites() {
 fn a_data_centre_that_does_not_reach_its_target_is_told() {
     let world = world(1);
     accepted(&world, "dc-1", &power("start_ramp_down", false).to_string());
-    drain(&world);
+    run_for(&world, 600);
     assert!(mail_subjects(&world).is_empty(), "not to comply is normal while ramping");
     accepted(&world, "dc-1", &power("end_ramp_down", false).to_string());
     drain(&world);

@@ -1,0 +1,173 @@
+//! A site as people and their scripts see it: the windows in which it is curtailed, judged at one instant.
+
+use std::collections::BTreeMap;
+
+use dispatch::{Claim, Mark, Request, Rule, Segment, Subject, Target, Window, feed_id, windows};
+use jiff::Timestamp;
+use pipeline::record::Record;
+use serde::Serialize;
+
+/// One site, meter or power feed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Site {
+    /// `<source>/<id>`.
+    pub(crate) site: String,
+    pub(crate) source: String,
+    /// The provider's id of it; of a power feed its tag, or `-`.
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    /// The operator's own id.
+    pub(crate) external_id: Option<String>,
+    /// Whether a real dispatch curtails it now.
+    pub(crate) curtailed: bool,
+    /// When real dispatches curtail it, from now on.
+    pub(crate) windows: Vec<Window>,
+    /// When tests would.
+    pub(crate) tests: Vec<Window>,
+}
+
+impl Site {
+    /// The window that matters first, and whether it is one of tests.
+    pub(crate) fn next(&self) -> Option<(&Window, bool)> {
+        let tests = self.tests.iter().map(|window| (window, true));
+        self.windows.iter().map(|window| (window, false)).chain(tests).next()
+    }
+}
+
+/// What holds in a window now, or at its beginning.
+pub(crate) fn segment(window: &Window, now: Timestamp) -> Option<&Segment> {
+    window.at(now)
+}
+
+/// The sites of those records that are curtailed now or later: curtailed ones first, then the next to be.
+pub(crate) fn sites(records: &[Record], now: Timestamp) -> Vec<Site> {
+    let mut claims: BTreeMap<(String, String), (Named, Vec<Claim>)> = BTreeMap::new();
+    for record in records {
+        let Some(plan) = record.plan() else { continue };
+        for target in targets(record) {
+            let Some(claim) = plan.claim(&record.subject, Mark::of(&target.id)) else { continue };
+            let of = (record.origin.source.clone(), target.id);
+            let (named, claims) = claims.entry(of).or_default();
+            named.provider.clone_from(&record.origin.provider);
+            named.name = named.name.take().or(target.name);
+            named.external_id = named.external_id.take().or(target.external_id);
+            claims.push(claim);
+        }
+    }
+    let mut sites: Vec<Site> = claims
+        .into_iter()
+        .map(|((source, id), (named, claims))| {
+            let rule = Rule::of(&named.provider);
+            let ahead = |test: bool| -> Vec<Window> {
+                let windows = windows(rule, test, &claims).into_iter();
+                windows.filter(|window| window.until.is_none_or(|until| until > now)).collect()
+            };
+            let (windows, tests) = (ahead(false), ahead(true));
+            let curtailed = windows.first().is_some_and(|window| window.from <= now);
+            let Named { name, external_id, .. } = named;
+            Site { site: format!("{source}/{id}"), source, id, name, external_id, curtailed, windows, tests }
+        })
+        .filter(|site| site.next().is_some())
+        .collect();
+    sites.sort_by_cached_key(|site| {
+        let (window, test) = site.next().map_or((None, true), |(window, test)| (Some(window.from), test));
+        (test, window.map(|from| from.max(now)), site.site.clone())
+    });
+    sites
+}
+
+#[derive(Default)]
+struct Named {
+    provider: String,
+    name: Option<String>,
+    external_id: Option<String>,
+}
+
+fn targets(record: &Record) -> Vec<Target> {
+    if let Some((_, statement)) = record.state.published() {
+        return statement.targets;
+    }
+    let feed = record.state.ramps().map(|ramps| feed_id(ramps.feed.as_deref()).to_owned());
+    feed.into_iter().map(|id| Target { id, name: None, external_id: None, request: None }).collect()
+}
+
+/// A dispatch without the source that the site names already.
+pub(crate) fn brief(key: &Subject) -> &str {
+    key.as_str().split_once('/').map_or(key.as_str(), |(_, rest)| rest)
+}
+
+/// What is asked of the site, in a few words.
+pub(crate) fn asks(request: Option<Request>) -> String {
+    request.as_ref().map_or_else(|| "its part of the whole".to_owned(), crate::show::request)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use dispatch::{Contradiction, DispatchFact, Fact, Origin, Rank, Says, Statement, absorb};
+    use pipeline::{config::Deadlines, record::Step};
+
+    use super::*;
+
+    pub(crate) fn at(time: &str) -> Timestamp {
+        format!("2026-03-01T{time}:00Z").parse().expect("a time of the day")
+    }
+
+    /// A dispatch of one site as the table holds it; 5 kW for each letter of its id.
+    pub(crate) fn record(id: &str, site: &str, from: &str, until: Option<&str>, test: bool) -> Record {
+        let origin = Origin { source: "voltus-prod".to_owned(), provider: "voltus".to_owned(), sandbox: test };
+        let request = Request::Reduce { watts: 5_000 * u64::try_from(id.len()).expect("short") };
+        let statement = Statement {
+            authorized: true,
+            start: at(from),
+            end: until.map(at),
+            request,
+            targets: vec![Target {
+                id: site.to_owned(),
+                name: Some(format!("Site {site}")),
+                external_id: None,
+                request: Some(request),
+            }],
+            test_reason: test.then_some(dispatch::TestReason::Sandbox),
+            voluntary: false,
+            priority: None,
+            programs: Vec::new(),
+            details: serde_json::Map::new(),
+        };
+        let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(0, at("00:00")), statement };
+        let subject = Subject::dispatch("voltus-prod", id);
+        let fact = Fact { origin: origin.clone(), subject: subject.clone(), says: Says::Dispatch(said) };
+        let now = at("00:00");
+        let absorbed = absorb(None, &subject, vec![fact], Contradiction::Ask, now).expect("a state");
+        let step = Step {
+            subject: &subject,
+            delivery: "d-1",
+            received_at: now,
+            deadlines: Deadlines::default(),
+            write: "w".to_owned(),
+            now,
+        };
+        Record::following(None, &origin, absorbed, step)
+    }
+
+    #[test]
+    fn overlapping_dispatches_of_one_site_are_one_window_and_what_is_over_is_left_out() {
+        let records = [
+            record("aa", "s1", "10:00", Some("11:00"), false),
+            record("b", "s1", "10:30", None, false),
+            record("c", "s2", "12:00", Some("13:00"), false),
+            record("d", "s3", "08:00", Some("09:00"), false),
+            record("e", "s2", "10:00", Some("11:00"), true),
+        ];
+        let sites = sites(&records, at("10:45"));
+        assert_eq!(
+            sites.iter().map(|site| site.site.as_str()).collect::<Vec<_>>(),
+            ["voltus-prod/s1", "voltus-prod/s2"]
+        );
+        assert!(sites[0].curtailed && !sites[1].curtailed, "a test curtails nobody");
+        assert_eq!((sites[0].windows.len(), sites[0].windows[0].until), (1, None));
+        let now = segment(&sites[0].windows[0], at("10:45")).expect("a segment");
+        assert_eq!((brief(&now.governed_by), now.with.len()), ("aa", 1));
+        assert_eq!((sites[1].windows.len(), sites[1].tests.len()), (1, 1));
+        assert_eq!(sites[0].name.as_deref(), Some("Site s1"));
+    }
+}

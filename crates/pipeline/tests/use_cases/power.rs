@@ -1,0 +1,243 @@
+//! Load targets: an end that is not told of in time is told to a person, once; a target that another replaces is another matter.
+
+use jiff::SignedDuration;
+use pipeline::record::Record;
+use serde_json::{Value, json};
+use sim::{Ended, Inner, Times, Toxic, Webhook, World};
+
+use crate::common::{TOKEN, accepted, mail_subjects, power, run_for, types, world};
+
+const FIRST: &str = "dc-1/main_power_feed/c-1";
+const SECOND: &str = "dc-1/main_power_feed/c-2";
+
+/// An event of a correlation whose target holds from one time of the day to another; it is 16:40 now.
+fn event(name: &str, correlation: &str, (start, end): (&str, Option<&str>), compliant: bool) -> Value {
+    let mut event = power(name, compliant);
+    event["correlation_id"] = json!(correlation);
+    event["start_time"] = json!(format!("2023-12-01T{start}:00Z"));
+    event["end_time"] = end.map_or(Value::Null, |end| json!(format!("2023-12-01T{end}:00Z")));
+    event
+}
+
+/// Takes an event in and works it off.
+fn heard(world: &World, event: &Value) {
+    accepted(world, "dc-1", &event.to_string());
+    run_for(world, 5);
+}
+
+/// Takes an event in, however often that goes wrong.
+fn insisted(world: &World, event: &Value) {
+    let webhook = || world.post(Webhook { source: "dc-1", token: TOKEN, body: &event.to_string() }).answer();
+    while webhook().is_none_or(|answer| answer.status != 200) {
+        world.advance(SignedDuration::from_secs(5));
+    }
+}
+
+/// Lets things happen until that time of the day.
+fn until(world: &World, time: &str) {
+    let then = format!("2023-12-01T{time}Z").parse().unwrap();
+    world.settle(world.now().duration_until(then));
+    if world.now() < then {
+        world.advance(world.now().duration_until(then));
+    }
+}
+
+fn record(world: &World, subject: &str) -> Record {
+    world.dispatches().get(subject).expect("a record")
+}
+
+fn story(world: &World, subject: &str) -> Vec<String> {
+    record(world, subject).history.into_iter().map(|entry| entry.what).collect()
+}
+
+fn told(about: &str) -> String {
+    format!("[gridbell] not-compliant: {about}")
+}
+
+fn over(about: &str) -> String {
+    format!("[gridbell] over: not-compliant: {about}")
+}
+
+#[test]
+fn a_ramp_whose_end_is_not_told_of_in_time_is_told_once_and_its_late_end_ends_it() {
+    let world = world(1);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:50", Some("17:50")), false));
+    until(&world, "17:54:50");
+    assert_eq!(mail_subjects(&world), [""; 0], "five minutes are granted");
+    until(&world, "17:55:10");
+    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+    let (_, mail) = world.mails().pop().unwrap();
+    for words in ["start_ramp_down", "did not report its end by 2023-12-01T17:55:00Z", "the limit 6500 kW"] {
+        assert!(mail.text.contains(words), "{words}: {}", mail.text);
+    }
+    until(&world, "20:00:00");
+    assert_eq!(mail_subjects(&world), [told(FIRST)], "once");
+    heard(&world, &event("end_ramp_down", "c-1", ("16:50", Some("17:50")), true));
+    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    let (_, mail) = world.mails().pop().unwrap();
+    assert!(mail.text.contains("its end was told of at 2023-12-01T20:00"), "{}", mail.text);
+    until(&world, "23:00:00");
+    assert_eq!(mail_subjects(&world).len(), 2);
+    assert_eq!(types(&world, FIRST), ["power.start_ramp_down", "power.end_ramp_down"], "the signals are as ever");
+}
+
+#[test]
+fn an_end_in_time_keeps_everybody_asleep_whichever_of_the_two_is_heard_first() {
+    for order in [["start_ramp_down", "end_ramp_down"], ["end_ramp_down", "start_ramp_down"]] {
+        let world = world(2);
+        for name in order {
+            heard(&world, &event(name, "c-1", ("16:30", Some("17:50")), true));
+        }
+        until(&world, "23:00:00");
+        assert_eq!(mail_subjects(&world), [""; 0], "{order:?}");
+        assert_eq!(record(&world, FIRST).due, None);
+    }
+}
+
+#[test]
+fn what_has_no_stated_end_and_what_is_history_is_not_awaited() {
+    let world = world(3);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:30", None), false));
+    heard(&world, &event("start_ramp_down", "c-2", ("14:30", Some("15:30")), false));
+    assert_eq!((record(&world, FIRST).due, record(&world, SECOND).due), (None, None));
+    // Its end passed a while ago, and may be on its way as well.
+    let mut late = event("start_ramp_down", "c-3", ("15:30", Some("16:00")), false);
+    late["feed_tag"] = json!("another_feed");
+    heard(&world, &late);
+    until(&world, "16:44:50");
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    until(&world, "16:46:00");
+    assert_eq!(mail_subjects(&world), [told("dc-1/another_feed/c-3")]);
+}
+
+#[test]
+fn a_new_target_over_a_running_one_replaces_it_and_nobody_is_told_that_the_first_is_overdue() {
+    let world = world(4);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:40", Some("17:50")), true));
+    heard(&world, &event("start_ramp_down", "c-2", ("16:41", Some("18:50")), false));
+    assert!(story(&world, FIRST).contains(&format!("replaced by {SECOND}")), "{:?}", story(&world, FIRST));
+    assert!(story(&world, SECOND).contains(&format!("replaces {FIRST}")), "{:?}", story(&world, SECOND));
+    assert_eq!(record(&world, FIRST).due, None);
+    heard(&world, &event("end_ramp_down", "c-2", ("16:41", Some("18:50")), true));
+    until(&world, "23:00:00");
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    assert_eq!(story(&world, SECOND).iter().filter(|what| what.starts_with("replaces")).count(), 1);
+}
+
+#[test]
+fn a_start_that_is_heard_of_after_the_one_that_replaced_it_is_replaced_all_the_same() {
+    let world = world(5);
+    heard(&world, &event("start_ramp_down", "c-2", ("16:41", None), false));
+    heard(&world, &event("start_ramp_down", "c-1", ("16:38", Some("17:50")), true));
+    assert!(story(&world, FIRST).contains(&format!("replaced by {SECOND}")));
+    until(&world, "23:00:00");
+    assert_eq!(mail_subjects(&world), [""; 0]);
+}
+
+#[test]
+fn two_starts_in_one_batch_replace_each_other_too() {
+    let world = world(6);
+    for (correlation, start) in [("c-1", "16:30"), ("c-2", "16:36")] {
+        accepted(&world, "dc-1", &event("start_ramp_down", correlation, (start, Some("17:50")), true).to_string());
+    }
+    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+    let replaced = record(&world, FIRST).ramping.replaced.map(|replaced| replaced.by.to_string());
+    assert_eq!(replaced.as_deref(), Some(SECOND));
+    assert_eq!(record(&world, SECOND).ramping.replaced, None);
+}
+
+#[test]
+fn neither_another_feed_nor_what_follows_back_to_back_replaces_a_target() {
+    let world = world(7);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:40", Some("17:00")), true));
+    let mut elsewhere = event("start_ramp_down", "c-2", ("16:45", None), true);
+    elsewhere["feed_tag"] = json!("another_feed");
+    heard(&world, &elsewhere);
+    heard(&world, &event("start_ramp_down", "c-3", ("17:00", None), true));
+    until(&world, "17:06:00");
+    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+}
+
+#[test]
+fn a_target_that_was_missed_when_it_was_replaced_is_told_of_once() {
+    let world = world(8);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:20", Some("17:50")), false));
+    heard(&world, &event("start_ramp_down", "c-2", ("16:39", None), false));
+    heard(&world, &event("start_ramp_down", "c-3", ("16:40", None), false));
+    run_for(&world, 10);
+    assert_eq!(mail_subjects(&world), [told(FIRST)], "a ramp of one minute may well miss its target");
+    let (_, mail) = world.mails().pop().unwrap();
+    assert!(mail.text.contains(&format!("replaced by {SECOND}")), "{}", mail.text);
+}
+
+#[test]
+fn what_the_index_did_not_show_is_found_when_the_end_is_overdue() {
+    let world = world(9);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:30", Some("17:50")), true));
+    world.fault("dispatches.active", Toxic::Refuse, Times::First(1));
+    heard(&world, &event("start_ramp_down", "c-2", ("16:41", Some("19:50")), true));
+    assert_eq!(record(&world, FIRST).ramping.replaced, None);
+    until(&world, "18:00:00");
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    assert!(story(&world, FIRST).contains(&format!("replaced by {SECOND}")));
+}
+
+#[test]
+fn an_index_that_does_not_answer_keeps_nobody_from_being_told() {
+    let world = world(10);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:30", Some("16:50")), true));
+    world.fault("dispatches.active", Toxic::Refuse, Times::Always);
+    until(&world, "16:56:00");
+    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+}
+
+#[test]
+fn compliance_of_each_event_is_on_the_timeline() {
+    let world = world(11);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:30", Some("17:50")), false));
+    let mut end = event("end_ramp_down", "c-1", ("16:30", Some("17:50")), true);
+    end["calculated_load"] = json!({"value": 6.3, "unit": "mw"});
+    heard(&world, &end);
+    let mut up = event("start_ramp_up", "c-1", ("17:50", None), true);
+    up["compliant"] = Value::Null;
+    up["calculated_load"] = Value::Null;
+    heard(&world, &up);
+    let expected = [
+        "gridbell.power.start_ramp_down.v1 #1: the load is 9200 kW, the limit 6500 kW; compliant: no",
+        "gridbell.power.end_ramp_down.v1 #2: the load is 6300 kW, the limit 6500 kW; compliant: yes",
+        "gridbell.power.start_ramp_up.v1 #3: the load was not measured, the limit 6500 kW; compliant: not known",
+    ];
+    assert_eq!(story(&world, FIRST), expected);
+}
+
+#[test]
+fn whatever_call_fails_a_replaced_target_is_replaced_and_an_overdue_one_told_once() {
+    let play = |fault: Option<(usize, Toxic)>| {
+        let world = world(12);
+        if let Some((call, toxic)) = fault {
+            world.fault_at(call, toxic);
+        }
+        for (correlation, start) in [("c-1", "16:30"), ("c-2", "16:40")] {
+            let start = event("start_ramp_down", correlation, (start, Some("17:00")), true);
+            insisted(&world, &start);
+            world.settle(SignedDuration::from_secs(150));
+        }
+        until(&world, "17:20:00");
+        let end = event("end_ramp_down", "c-2", ("16:40", Some("17:00")), true);
+        insisted(&world, &end);
+        world.settle(SignedDuration::from_mins(20));
+        let mut mails = mail_subjects(&world);
+        mails.retain(|subject| subject.contains("not-compliant"));
+        mails.dedup();
+        assert_eq!(mails, [told(SECOND), over(SECOND)], "{fault:?}");
+        let replaced = record(&world, FIRST).ramping.replaced.map(|replaced| replaced.by.to_string());
+        assert_eq!(replaced.as_deref(), Some(SECOND), "{fault:?}");
+        world.calls().len()
+    };
+    let calls = play(None);
+    for call in 0..calls {
+        for toxic in Toxic::ALL {
+            play(Some((call, toxic)));
+        }
+    }
+}
