@@ -39,10 +39,13 @@ pub struct Record {
 /// By when somebody must have acknowledged the current version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
-    /// When a person is told (again).
+    /// When it is looked at.
     pub at: Timestamp,
     /// How often a person was told of it.
     pub told: u32,
+    /// Once told: when a person is told again, where nothing has changed by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_at: Option<Timestamp>,
 }
 
 /// A controller's answer.
@@ -99,10 +102,11 @@ impl Record {
             Some((Status::Scheduled, statement)) if !signals.is_empty() => Some(Due {
                 at: step.deadlines.due_at(statement.start, step.received_at),
                 told: known.and_then(|known| known.due).map_or(0, |due| due.told),
+                remind_at: known.and_then(|known| known.due).and_then(|due| due.remind_at),
             }),
             Some((Status::Scheduled, _)) => known.and_then(|known| known.due),
             // Whom a person was told of is watched until that is over.
-            _ => known.and_then(|known| known.due).filter(|due| due.told > 0),
+            _ => known.and_then(|known| known.due.filter(|due| due.told > 0 || known.has_failed())),
         };
         trim(&mut history);
         outbox.extend(signals);
@@ -122,12 +126,17 @@ impl Record {
 
     /// The next revision, which changes neither state nor outbox.
     #[must_use]
-    pub fn noting(mut self, entry: Entry, write: String) -> Self {
+    pub fn noting(mut self, entry: impl Into<Option<Entry>>, write: String) -> Self {
         self.revision += 1;
         self.write = write;
-        self.history.push(entry);
+        self.history.extend(entry.into());
         trim(&mut self.history);
         self
+    }
+
+    /// Whether the controller said last that it cannot act, and a person was told of that.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.ack.as_ref().is_some_and(|ack| ack.state == AckState::Failed)
     }
 
     /// Whether the controller has taken on the current version.

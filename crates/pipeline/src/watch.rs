@@ -26,8 +26,11 @@ const REMIND_EVERY: SignedDuration = SignedDuration::from_mins(15);
 /// A person is told this often of one dispatch, then it is known.
 const MAX_TOLD: u32 = 5;
 
-/// While a dispatch is at risk, how often it is looked whether it still is, in seconds.
-const RECHECK_S: u32 = 30;
+/// While a dispatch is at risk, how often it is looked whether it still is.
+const RECHECK: SignedDuration = SignedDuration::from_secs(30);
+
+/// A check that is early by less than this was sent in time, by another clock.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long the queue of signals must lie still to count as unread, in seconds.
 const STILL_S: u32 = 5;
@@ -103,7 +106,14 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             let (Some(due), Some((status, statement))) = (record.due, record.state.published()) else { return Ok(()) };
             let now = self.world.now();
             let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
+            let ended = due.told > 0 && statement.end.is_some_and(|end| end <= now);
             let next = match self.look(&record, due, (status, acknowledge), unread).await? {
+                Found::Early(_) | Found::Suspect(_) | Found::AtRisk(_) if ended => {
+                    self.over(&record, subject.as_str(), "its end has passed, and nobody acknowledged it").await?;
+                    None
+                }
+                // The sweep arms whatever is due; were each early check sent on as well, a doubled one would never die.
+                Found::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => return Ok(()),
                 Found::Early(at) => return self.again(Check::dispatch(subject.clone()), hop_s(at, now)).await,
                 Found::Suspect(waiting) => {
                     let check = Check { unread: Some(waiting), ..Check::dispatch(subject.clone()) };
@@ -111,22 +121,28 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 }
                 Found::Fine(why) => {
                     if due.told > 0 {
-                        let source = &record.origin.source;
-                        let over = Notice::over(Kind::DispatchAtRisk, source, subject.as_str(), now, why.to_owned());
-                        self.outlet.notice(&over, 0).await?;
+                        self.over(&record, subject.as_str(), why).await?;
+                    }
+                    if record.has_failed() {
+                        self.over(&record, &format!("{subject}/failed"), why).await?;
                     }
                     None
                 }
                 Found::AtRisk(what) => {
-                    self.tell(&record, due, &statement, what).await?;
                     let next = next_due(due, &statement, now);
-                    // Told, and still at risk: somebody must notice when it no longer is.
-                    self.again(Check::dispatch(subject.clone()), RECHECK_S).await?;
-                    next
+                    if next.told > due.told {
+                        self.tell(&record, due, &statement, what).await?;
+                    }
+                    Some(next)
                 }
             };
             if self.store(record, next, now).await? {
-                return Ok(());
+                return match next {
+                    Some(next) if next.at < now + ARMED_AHEAD => {
+                        self.again(Check::dispatch(subject.clone()), hop_s(next.at, now)).await
+                    }
+                    _ => Ok(()),
+                };
             }
         }
         Err(PortError::Unavailable {
@@ -156,9 +172,8 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         {
             return Ok(Found::Fine("its signal was read from the queue"));
         }
-        let recheck = self.world.now() + SignedDuration::from_secs(i64::from(RECHECK_S));
         if self.world.now() < due.at {
-            return Ok(Found::Early(if due.told > 0 { due.at.min(recheck) } else { due.at }));
+            return Ok(Found::Early(due.at));
         }
         Ok(match (sent, backlog, unread) {
             (false, ..) => Found::AtRisk("its signal could not be sent to the queue yet".to_owned()),
@@ -189,6 +204,12 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         self.outlet.notice(&notice, 0).await
     }
 
+    async fn over(&self, record: &Record, gather: &str, why: &str) -> Result<(), PortError> {
+        let source = &record.origin.source;
+        let over = Notice::over(Kind::DispatchAtRisk, source, gather, self.world.now(), why.to_owned());
+        self.outlet.notice(&over, 0).await
+    }
+
     async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
         self.outlet.checks(&[(check, delay_s)]).await
     }
@@ -196,11 +217,13 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
     /// False where another write came first.
     async fn store(&self, record: Record, due: Option<Due>, now: Timestamp) -> Result<bool, PortError> {
         let expected = record.revision;
+        let told = record.due.map_or(0, |due| due.told);
         let what = match due {
-            Some(due) if due.told > 0 => format!("told that it is not acknowledged; next at {:.0}", due.at),
-            _ => "the deadline is met or needs no watching any more".to_owned(),
+            Some(due) if due.told > told => Some("told that it is not acknowledged"),
+            Some(_) => None,
+            None => Some("the deadline is met or needs no watching any more"),
         };
-        let entry = Entry { at: now, delivery: String::new(), what };
+        let entry = what.map(|what| Entry { at: now, delivery: String::new(), what: what.to_owned() });
         let next = Record { due, ..record.noting(entry, self.world.unique()) };
         match self.table.write(&next, Some(expected)).await {
             Ok(()) => Ok(true),
@@ -217,13 +240,21 @@ pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
     u32::try_from(whole_s.clamp(0, i128::from(MAX_HOP_S))).unwrap_or(0)
 }
 
-/// A person is told again when it starts, then every quarter of an hour; of a test only once.
-fn next_due(due: Due, statement: &Statement, now: Timestamp) -> Option<Due> {
-    let told = due.told + 1;
-    let over = statement.end.is_some_and(|end| end <= now);
-    if told >= MAX_TOLD || over || statement.test_reason.is_some() {
-        return None;
+/// A person is told this often of a dispatch, and of a test only once.
+fn is_told_enough(due: Due, statement: &Statement) -> bool {
+    due.told >= MAX_TOLD || (due.told > 0 && statement.test_reason.is_some())
+}
+
+/// What is told of is looked at again soon. A person is told again when it starts, then every quarter of an hour; what was told
+/// often enough is watched on without a word, since somebody must say when it is over.
+fn next_due(due: Due, statement: &Statement, now: Timestamp) -> Due {
+    if is_told_enough(due, statement) {
+        let at = statement.end.filter(|end| *end > now).map_or(now + REMIND_EVERY, |end| end.min(now + REMIND_EVERY));
+        return Due { at, ..due };
     }
-    let at = if statement.start > now { statement.start } else { now + REMIND_EVERY };
-    Some(Due { at, told })
+    let remind_at = due.remind_at.filter(|remind_at| *remind_at > now);
+    let told = due.told + u32::from(remind_at.is_none());
+    let next = if statement.start > now { statement.start } else { now + REMIND_EVERY };
+    let remind_at = remind_at.unwrap_or(next);
+    Due { at: remind_at.min(now + RECHECK), told, remind_at: Some(remind_at) }
 }

@@ -154,14 +154,15 @@ fn a_far_deadline_is_found_by_the_sweep_and_fires_to_the_second() {
 }
 
 #[test]
-fn a_test_is_told_of_once_and_never_again() {
+fn a_test_is_told_of_once_until_it_is_over() {
     let world = acknowledging(11);
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["test"] = json!(true);
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 3_600);
-    assert_eq!(risks(&world), ["[gridbell] [TEST] dispatch-at-risk: voltus-prod/dkmq"]);
+    let told = ["[gridbell] [TEST] dispatch-at-risk: voltus-prod/dkmq", "[gridbell] [TEST] over: dispatch-at-risk: voltus-prod/dkmq"];
+    assert_eq!(risks(&world), told);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod alert;
 mod common;
 mod deadlines;
+mod found_by_swarm;
 mod hydrate;
 mod mail;
 mod messages;

@@ -25,6 +25,9 @@ use crate::{Controller, Function, Inner, Invocation, Seed, Webhook, World, world
 /// After this long without faults everything must be done.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(5);
 
+/// What lies in a queue and is none of ours.
+pub(super) const FOREIGN: &str = "foreign";
+
 /// No history takes more steps; one that does goes round in circles.
 const MOST_STEPS: u64 = 200_000;
 
@@ -224,6 +227,9 @@ impl<'w> Driver<'w> {
             Event::TimeOut(number) => self.dies(number, now, "time-out"),
             Event::Heal => self.heal(now),
             Event::Sweep => {
+                if self.live(|live| live.healed) {
+                    self.redrive();
+                }
                 if self.is_over() {
                     return true;
                 }
@@ -409,11 +415,21 @@ impl<'w> Driver<'w> {
             live.journal.note(now, "healed", || json!({}));
         });
         self.world.controller(Controller::Reads);
+        self.redrive();
+        self.owe_acknowledgements(now);
+    }
+
+    /// An operator hands in again what was given up by dying over it; what is none of ours stays.
+    fn redrive(&mut self) {
         for (dead, queue) in [(Inner::RetriesDead, Inner::Retries), (Inner::AlertsDead, Inner::Alerts)] {
+            let foreign_only = self.world.queued(dead).iter().all(|message| message.body == FOREIGN);
+            if foreign_only {
+                continue;
+            }
             for message in self.world.take(dead) {
-                self.world.put(queue, &message.body);
+                let into = if message.body == FOREIGN { dead } else { queue };
+                self.world.put(into, &message.body);
             }
         }
-        self.owe_acknowledgements(now);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Saboteur,
-    driver::{Done, Driver, Purpose},
+    driver::{Done, Driver, FOREIGN, Purpose},
     plan::Kind,
 };
 use crate::{Function, Inner, Queued};
@@ -17,7 +17,7 @@ impl Driver<'_> {
         if !self.live(|live| live.plan.has(Kind::Foreign)) {
             return;
         }
-        for (queue, body) in [(Inner::Deliveries, "foreign"), (Inner::Retries, "{\"foreign\":1}"), (Inner::Alerts, "foreign")] {
+        for (queue, body) in [(Inner::Deliveries, FOREIGN), (Inner::Retries, "{\"foreign\":1}"), (Inner::Alerts, FOREIGN)] {
             self.world.put(queue, body);
         }
     }

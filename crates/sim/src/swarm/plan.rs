@@ -185,7 +185,7 @@ impl Plan {
             acknowledge: chance.up_to(9) < 7,
             concurrency: 1 + chance.place(3),
             window_ms: [0, 0, 300, 2_000][chance.place(4)],
-            skew_ms: [50, 1_000, 10_000, 60_000][chance.place(4)],
+            skew_ms: [50, 1_000, 10_000, 25_000][chance.place(4)],
             heals_at,
             rates,
             outages,

@@ -88,11 +88,8 @@ fn hydration(monitor: &Monitor, state: &State, live: &Live, (number, story): (us
         }
         let limit = counts_from(live, taken_at) + HYDRATED;
         let published = monitor.signals.published.get(&story.subject);
-        let reflected = published.into_iter().flatten().filter(|signal| signal.at <= limit).any(|signal| {
-            signal.versions.iter().any(|said| *said >= version)
-                || signal.versions.iter().any(|said| story.versions[*said].asks_the_same(&story.versions[version]))
-                || (signal.status == "cancelled" && !story.versions[version].authorized)
-        });
+        let mut in_time = published.into_iter().flatten().filter(|signal| signal.at <= limit);
+        let reflected = in_time.any(|signal| signal.reflects(story, version));
         let told = state.mails.iter().any(|(at, mail)| {
             let credentials = mail.subject.contains("credentials") && mail.subject.contains(story.source);
             *at <= limit && (credentials || names(&mail.subject, &story.subject) || mail.subject.contains(story.source))

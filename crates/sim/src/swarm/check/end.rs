@@ -30,13 +30,7 @@ fn dispatch(monitor: &Monitor, state: &State, live: &Live, (number, story): (usi
         .filter_map(|post| if let About::Dispatch(of, version) = post.about { (of == number).then_some(version) } else { None })
         .max()?;
     let last = monitor.signals.last(story);
-    // What the last signal says, said by whichever version holds since.
-    let reflected = last.is_some_and(|last| {
-        let truth = &story.versions[newest];
-        last.versions.iter().any(|version| *version >= newest)
-            || last.versions.iter().any(|version| story.versions[*version].asks_the_same(truth))
-            || (last.status == "cancelled" && !truth.authorized)
-    });
+    let reflected = last.is_some_and(|last| last.reflects(story, newest));
     let unsearched = story.provider == Provider::Leap { searched: false };
     if reflected || (unsearched && last.is_some()) || given_up(state, &story.subject) {
         return None;
@@ -82,15 +76,13 @@ fn poison(state: &State, live: &Live) -> Option<Broken> {
 /// Every incident was told, and is over.
 fn incidents(state: &State) -> Option<Broken> {
     for row in state.incidents.rows() {
-        let unsent = row.mails.iter().find(|(_, mail)| mail.sent_at.is_none());
-        if let Some((stage, _)) = unsent {
-            return Some(("mail-arrives", row.incident.clone(), format!("the mail of {stage:?} was never sent")));
-        }
         if row.status != IncidentStatus::Over {
             return Some(("incident-closes", row.incident.clone(), format!("it is open still: {}", row.detail)));
         }
-        if row.count > 0 && row.mails.is_empty() {
-            return Some(("mail-arrives", row.incident.clone(), "nobody was ever told".to_owned()));
+        // What was over before its mail could go out needs none.
+        let told = row.mails.values().any(|mail| mail.sent_at.is_some());
+        if told && row.mails.get("over").is_none_or(|mail| mail.sent_at.is_none()) {
+            return Some(("incident-closes", row.incident.clone(), "nobody was told that it is over".to_owned()));
         }
     }
     None
