@@ -129,20 +129,25 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                     None
                 }
                 Found::AtRisk(what) => {
-                    let next = next_due(due, &statement, now);
-                    if next.told > due.told {
-                        self.tell(&record, due, &statement, what).await?;
+                    let (next, stage) = next_due(due, &statement, now);
+                    let notice = stage.map(|stage| notice(&record, &statement, (stage, what), now));
+                    // Stored first: told first, and overtaken by an acknowledgement, nobody would say that it is over.
+                    if self.store(record, Some(next), now).await? {
+                        if let Some(notice) = notice {
+                            self.outlet.notice(&notice, 0).await?;
+                        }
+                        return match hop_s(next.at, now) {
+                            hop_s if next.at < now + ARMED_AHEAD => {
+                                self.again(Check::dispatch(subject.clone()), hop_s).await
+                            }
+                            _ => Ok(()),
+                        };
                     }
-                    Some(next)
+                    continue;
                 }
             };
             if self.store(record, next, now).await? {
-                return match next {
-                    Some(next) if next.at < now + ARMED_AHEAD => {
-                        self.again(Check::dispatch(subject.clone()), hop_s(next.at, now)).await
-                    }
-                    _ => Ok(()),
-                };
+                return Ok(());
             }
         }
         Err(PortError::Unavailable {
@@ -187,23 +192,6 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         })
     }
 
-    async fn tell(&self, record: &Record, due: Due, statement: &Statement, what: String) -> Result<(), PortError> {
-        let version = record.state.version;
-        let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
-        let subject = &record.subject;
-        let mut notice =
-            Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), self.world.now(), detail)
-                .gathered_by(subject.to_string())
-                .about_dispatch(Some(subject.clone()))
-                .until_over();
-        if let News::Happens { stage, .. } = &mut notice.news
-            && due.told > 0
-        {
-            *stage = format!("reminder {}", due.told);
-        }
-        self.outlet.notice(&notice, 0).await
-    }
-
     async fn over(&self, record: &Record, gather: &str, why: &str) -> Result<(), PortError> {
         let source = &record.origin.source;
         let over = Notice::over(Kind::DispatchAtRisk, source, gather, self.world.now(), why.to_owned());
@@ -245,16 +233,40 @@ fn is_told_enough(due: Due, statement: &Statement) -> bool {
     due.told >= MAX_TOLD || (due.told > 0 && statement.test_reason.is_some())
 }
 
-/// What is told of is looked at again soon. A person is told again when it starts, then every quarter of an hour; what was told
-/// often enough is watched on without a word, since somebody must say when it is over.
-fn next_due(due: Due, statement: &Statement, now: Timestamp) -> Due {
-    if is_told_enough(due, statement) {
-        let at = statement.end.filter(|end| *end > now).map_or(now + REMIND_EVERY, |end| end.min(now + REMIND_EVERY));
-        return Due { at, ..due };
+/// When it is looked at next, and of which stage a person is told now, if any.
+///
+/// Each stage is told twice, half a minute apart: whoever stored that it is told may have died before the telling, and the
+/// alerter makes one mail of both. A person is told again when it starts, then every quarter of an hour; what was told often
+/// enough is watched on without a word, since somebody must say when it is over.
+fn next_due(due: Due, statement: &Statement, now: Timestamp) -> (Due, Option<u32>) {
+    let reminding = if statement.start > now { statement.start } else { now + REMIND_EVERY };
+    match due.remind_at {
+        None if due.told > 0 => {
+            let at = reminding.min(now + RECHECK);
+            (Due { at, told: due.told, remind_at: Some(reminding) }, Some(due.told - 1))
+        }
+        _ if is_told_enough(due, statement) => {
+            let next = now + REMIND_EVERY;
+            let at = statement.end.filter(|end| *end > now).map_or(next, |end| end.min(next));
+            (Due { at, ..due }, None)
+        }
+        Some(remind_at) if remind_at > now => (Due { at: remind_at.min(now + RECHECK), ..due }, None),
+        _ => (Due { at: now + RECHECK, told: due.told + 1, remind_at: None }, Some(due.told)),
     }
-    let remind_at = due.remind_at.filter(|remind_at| *remind_at > now);
-    let told = due.told + u32::from(remind_at.is_none());
-    let next = if statement.start > now { statement.start } else { now + REMIND_EVERY };
-    let remind_at = remind_at.unwrap_or(next);
-    Due { at: remind_at.min(now + RECHECK), told, remind_at: Some(remind_at) }
+}
+
+fn notice(record: &Record, statement: &Statement, (stage, what): (u32, String), now: Timestamp) -> Notice {
+    let version = record.state.version;
+    let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
+    let subject = &record.subject;
+    let mut notice = Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), now, detail)
+        .gathered_by(subject.to_string())
+        .about_dispatch(Some(subject.clone()))
+        .until_over();
+    if let News::Happens { stage: name, .. } = &mut notice.news
+        && stage > 0
+    {
+        *name = format!("reminder {stage}");
+    }
+    notice
 }
