@@ -48,6 +48,13 @@ pub struct Due {
     pub remind_at: Option<Timestamp>,
 }
 
+impl Due {
+    /// Whether a person is about to be told of it: it is stored that it is being done, and not that it is done.
+    pub(crate) fn is_to_be_told(&self) -> bool {
+        self.told > 0 && self.remind_at.is_none()
+    }
+}
+
 /// A controller's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {

@@ -129,21 +129,17 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                     None
                 }
                 Found::AtRisk(what) => {
-                    let (next, stage) = next_due(due, &statement, now);
-                    let notice = stage.map(|stage| notice(&record, &statement, (stage, what), now));
-                    // Stored first: told first, and overtaken by an acknowledgement, nobody would say that it is over.
-                    if self.store(record, Some(next), now).await? {
-                        if let Some(notice) = notice {
-                            self.outlet.notice(&notice, 0).await?;
-                        }
-                        return match hop_s(next.at, now) {
-                            hop_s if next.at < now + ARMED_AHEAD => {
-                                self.again(Check::dispatch(subject.clone()), hop_s).await
-                            }
-                            _ => Ok(()),
-                        };
+                    let next = next_due(due, &statement, now);
+                    if due.is_to_be_told() {
+                        self.outlet.notice(&notice(&record, &statement, what, now), 0).await?;
                     }
-                    continue;
+                    if !self.store(record, Some(next), now).await? || next.is_to_be_told() {
+                        continue;
+                    }
+                    if next.at < now + ARMED_AHEAD {
+                        self.again(Check::dispatch(subject.clone()), hop_s(next.at, now)).await?;
+                    }
+                    return Ok(());
                 }
             };
             if self.store(record, next, now).await? {
@@ -233,29 +229,27 @@ fn is_told_enough(due: Due, statement: &Statement) -> bool {
     due.told >= MAX_TOLD || (due.told > 0 && statement.test_reason.is_some())
 }
 
-/// When it is looked at next, and of which stage a person is told now, if any.
+/// When it is looked at next.
 ///
-/// Each stage is told twice, half a minute apart: whoever stored that it is told may have died before the telling, and the
-/// alerter makes one mail of both. A person is told again when it starts, then every quarter of an hour; what was told often
-/// enough is watched on without a word, since somebody must say when it is over.
-fn next_due(due: Due, statement: &Statement, now: Timestamp) -> (Due, Option<u32>) {
-    let reminding = if statement.start > now { statement.start } else { now + REMIND_EVERY };
+/// That a person is told is stored before the telling (told first and then overtaken by an acknowledgement, nobody would say that
+/// it is over) and once more after it (whoever dies in between leaves it to the next look). A person is told again when it
+/// starts, then every quarter of an hour; what was told often enough is watched on without a word.
+fn next_due(due: Due, statement: &Statement, now: Timestamp) -> Due {
     match due.remind_at {
-        None if due.told > 0 => {
-            let at = reminding.min(now + RECHECK);
-            (Due { at, told: due.told, remind_at: Some(reminding) }, Some(due.told - 1))
+        _ if due.is_to_be_told() => {
+            let remind_at = if statement.start > now { statement.start } else { now + REMIND_EVERY };
+            Due { at: remind_at.min(now + RECHECK), told: due.told, remind_at: Some(remind_at) }
         }
         _ if is_told_enough(due, statement) => {
             let next = now + REMIND_EVERY;
-            let at = statement.end.filter(|end| *end > now).map_or(next, |end| end.min(next));
-            (Due { at, ..due }, None)
+            Due { at: statement.end.filter(|end| *end > now).map_or(next, |end| end.min(next)), ..due }
         }
-        Some(remind_at) if remind_at > now => (Due { at: remind_at.min(now + RECHECK), ..due }, None),
-        _ => (Due { at: now + RECHECK, told: due.told + 1, remind_at: None }, Some(due.told)),
+        Some(remind_at) if remind_at > now => Due { at: remind_at.min(now + RECHECK), ..due },
+        _ => Due { at: now, told: due.told + 1, remind_at: None },
     }
 }
 
-fn notice(record: &Record, statement: &Statement, (stage, what): (u32, String), now: Timestamp) -> Notice {
+fn notice(record: &Record, statement: &Statement, what: String, now: Timestamp) -> Notice {
     let version = record.state.version;
     let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
     let subject = &record.subject;
@@ -263,10 +257,8 @@ fn notice(record: &Record, statement: &Statement, (stage, what): (u32, String), 
         .gathered_by(subject.to_string())
         .about_dispatch(Some(subject.clone()))
         .until_over();
-    if let News::Happens { stage: name, .. } = &mut notice.news
-        && stage > 0
-    {
-        *name = format!("reminder {stage}");
+    if let (News::Happens { stage, .. }, Some(Due { told: 2.., .. })) = (&mut notice.news, record.due) {
+        *stage = format!("reminder {}", record.due.map_or(0, |due| due.told - 1));
     }
     notice
 }

@@ -6,5 +6,6 @@ pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod dispatch;
 pub(crate) mod doctor;
+pub(crate) mod sim;
 pub(crate) mod simulate;
 pub(crate) mod up;

@@ -8,6 +8,7 @@ use crate::{
     swarm::{
         live::Live,
         model::{About, Provider, Story},
+        plan::Kind,
     },
     world::State,
 };
@@ -18,7 +19,10 @@ pub(super) fn look(monitor: &Monitor, state: &mut State, live: &Live) -> Option<
     let mut found: Vec<Broken> = dispatches.collect();
     found.extend(streams(monitor, state, live));
     found.extend(poison(state, live));
-    found.extend(incidents(state));
+    // While our own services fail, the news that something is over may be lost; that it happens may not.
+    if !live.plan.kinds().any(Kind::is_ours) {
+        found.extend(incidents(state));
+    }
     found.extend(dead_letters(state));
     found.into_iter().next()
 }
