@@ -36,7 +36,11 @@ fn main() {
             }
         }
     }
-    println!("{count} seeds, {} steps each, {:.1} seeds/s", steps / count, count as f64 / began.elapsed().as_secs_f64());
+    println!(
+        "{count} seeds, {} steps each, {:.1} seeds/s",
+        steps / count,
+        count as f64 / began.elapsed().as_secs_f64()
+    );
     for (name, seeds) in found {
         println!("{name}: {} {:?}", seeds.len(), &seeds[..seeds.len().min(12)]);
     }

@@ -20,8 +20,8 @@ use providers::Ask;
 use serde::Serialize;
 
 use crate::{
-    Booking, Controller, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur, table::Row,
-    world::State,
+    Booking, Controller, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur,
+    table::Row, world::State,
 };
 
 /// How many subjects one sweep looks at.

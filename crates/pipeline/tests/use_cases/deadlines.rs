@@ -161,7 +161,10 @@ fn a_test_is_told_of_once_until_it_is_over() {
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 3_600);
-    let told = ["[gridbell] [TEST] dispatch-at-risk: voltus-prod/dkmq", "[gridbell] [TEST] over: dispatch-at-risk: voltus-prod/dkmq"];
+    let told = [
+        "[gridbell] [TEST] dispatch-at-risk: voltus-prod/dkmq",
+        "[gridbell] [TEST] over: dispatch-at-risk: voltus-prod/dkmq",
+    ];
     assert_eq!(risks(&world), told);
 }
 

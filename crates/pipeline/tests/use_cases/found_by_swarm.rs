@@ -49,13 +49,20 @@ fn a_late_acknowledgement_does_not_end_what_was_told_of_as_often_as_it_may() {
     let body = json!({ "dispatch": "voltus-prod/dkmq", "version": 1, "state": "accepted" }).to_string();
     world.acknowledge("a-token-for-controllers", &body);
     run_for(&world, 5);
-    assert_eq!(mail_subjects(&world).last().map(String::as_str), Some("[gridbell] over: dispatch-at-risk: voltus-prod/dkmq"));
+    assert_eq!(
+        mail_subjects(&world).last().map(String::as_str),
+        Some("[gridbell] over: dispatch-at-risk: voltus-prod/dkmq")
+    );
 }
 
 #[test]
 fn a_delivery_is_lost_where_a_retrier_dies_between_its_booking_and_its_attempt() {
     let world = World::new(1, config());
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(429, Some(600)), Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    world.answers(
+        "voltus-prod",
+        "/dispatches/dkmq",
+        [Reply::Status(429, Some(600)), Reply::Json(voltus("dkmq", 0, 5).to_string())],
+    );
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     world.fault("deliveries.book", Toxic::CrashAfter, Times::First(1));
     run_for(&world, 60);

@@ -20,7 +20,7 @@ use super::{
     model::{ACK_TOKEN, About, Model, TOKEN},
     plan::{Kind, Plan},
 };
-use crate::{Controller, Function, Inner, Invocation, Seed, Webhook, World, world::BEGINNING};
+use crate::{Controller, Function, Inner, Invocation, Queued, Seed, Webhook, World, world::BEGINNING};
 
 /// After this long without faults everything must be done.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(5);
@@ -136,7 +136,10 @@ fn config(plan: &Plan) -> Config {
         "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com" },
         "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },
     });
-    #[expect(clippy::expect_used, reason = "a constant that does not parse is a bug of the simulator, to be shown at once")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a constant that does not parse is a bug of the simulator, to be shown at once"
+    )]
     Config::parse(&config.to_string()).expect("a configuration")
 }
 
@@ -252,9 +255,7 @@ impl<'w> Driver<'w> {
         self.world.with(|state| {
             let healed = state.swarm.as_ref().is_some_and(|live| live.healed);
             let soon = now + SignedDuration::from_mins(4);
-            !healed
-                || state.owes()
-                || state.dispatches.rows().any(|record| record.due.is_some_and(|due| due.at < soon))
+            !healed || state.owes() || state.dispatches.rows().any(|record| record.due.is_some_and(|due| due.at < soon))
         })
     }
 
@@ -267,8 +268,12 @@ impl<'w> Driver<'w> {
     fn left(&self) -> String {
         self.world.with(|state| {
             let mut left = Vec::new();
+            // A review of an incident comes round until somebody could be told; while our own services failed, that may have been
+            // lost (TESTING.md names it).
+            let excused = state.swarm.as_ref().is_some_and(|live| live.plan.kinds().any(Kind::is_ours));
             for queue in Inner::READ {
-                let count = state.queue(queue).messages().len();
+                let awaited = |message: &&Queued| !(excused && message.body.contains("\"news\":\"review\""));
+                let count = state.queue(queue).messages().iter().filter(awaited).count();
                 if count > 0 {
                     left.push(format!("{count} in {queue:?}"));
                 }
@@ -291,7 +296,11 @@ impl<'w> Driver<'w> {
         let invocation = Rc::new(Invocation::new(self.world, function));
         let number = invocation.number();
         let stillborn = self.live(|live| {
-            live.journal.note(now, "start", || json!({ "function": format!("{function:?}"), "invocation": number, "for": format!("{purpose:?}") }));
+            live.journal.note(
+                now,
+                "start",
+                || json!({ "function": format!("{function:?}"), "invocation": number, "for": format!("{purpose:?}") }),
+            );
             live.strikes(Kind::ColdStart)
         });
         let task = task(Rc::clone(&invocation));
@@ -318,7 +327,9 @@ impl<'w> Driver<'w> {
         match polled {
             std::task::Poll::Ready(done) => {
                 if let Some(Running { purpose, .. }) = self.running.remove(&number) {
-                    self.live(|live| live.journal.note(now, "end", || json!({ "invocation": number, "with": format!("{done:?}") })));
+                    self.live(|live| {
+                        live.journal.note(now, "end", || json!({ "invocation": number, "with": format!("{done:?}") }))
+                    });
                     self.ended(purpose, Some(done), now);
                 }
             }
@@ -335,7 +346,9 @@ impl<'w> Driver<'w> {
 
     fn ended(&mut self, purpose: Purpose, done: Option<Done>, now: Timestamp) {
         match (purpose, done) {
-            (Purpose::Batch(queue, messages), Some(Done::Batch(failed))) => self.worked_off(queue, &messages, &failed, now),
+            (Purpose::Batch(queue, messages), Some(Done::Batch(failed))) => {
+                self.worked_off(queue, &messages, &failed, now)
+            }
             (Purpose::Post(post), done) => {
                 let status = if let Some(Done::Status(status)) = done { Some(status) } else { None };
                 self.answered(post, status, now);

@@ -56,7 +56,19 @@ pub(crate) enum Side {
 impl Live {
     pub(crate) fn new(plan: Plan, model: Model, chance: Seed, journal: Journal, saboteur: Option<Saboteur>) -> Self {
         let (timers, paces) = (BTreeMap::new(), BTreeMap::new());
-        Self { plan, model, chance, journal, saboteur, healed: false, violations: Vec::new(), repeated_mails: 0, timers, order: 0, paces }
+        Self {
+            plan,
+            model,
+            chance,
+            journal,
+            saboteur,
+            healed: false,
+            violations: Vec::new(),
+            repeated_mails: 0,
+            timers,
+            order: 0,
+            paces,
+        }
     }
 
     /// The plan, while it still holds.
@@ -129,9 +141,11 @@ impl Live {
     /// Notes a message of an inner queue.
     pub(crate) fn message(&mut self, at: Timestamp, queue: Inner, id: &str, body: &str, delay_s: u32) {
         self.no_secret(at, "a message of an inner queue", body);
-        self.journal.note(at, "message", || {
-            json!({ "queue": format!("{queue:?}"), "id": id, "delay_s": delay_s, "body": body })
-        });
+        self.journal.note(
+            at,
+            "message",
+            || json!({ "queue": format!("{queue:?}"), "id": id, "delay_s": delay_s, "body": body }),
+        );
     }
 
     /// No secret may stand there.
@@ -197,8 +211,7 @@ impl State {
             let published = dispatches.get(&story.subject).and_then(|record| record.state.published());
             published.is_some_and(|(_, statement)| is_of(&story.versions[current], &statement))
         };
-        let (mut answer, fault) =
-            model.answer(((!*healed).then_some(plan), chance), *now, source, ask, shown);
+        let (mut answer, fault) = model.answer(((!*healed).then_some(plan), chance), *now, source, ask, shown);
         if *saboteur == Some(Saboteur::KeyInTrouble) && answer.is_err() {
             answer = Err(FetchError::Answer(format!("the provider did not like {API_KEY}")));
         }

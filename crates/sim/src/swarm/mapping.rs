@@ -17,7 +17,9 @@ impl Driver<'_> {
         if !self.live(|live| live.plan.has(Kind::Foreign)) {
             return;
         }
-        for (queue, body) in [(Inner::Deliveries, FOREIGN), (Inner::Retries, "{\"foreign\":1}"), (Inner::Alerts, FOREIGN)] {
+        for (queue, body) in
+            [(Inner::Deliveries, FOREIGN), (Inner::Retries, "{\"foreign\":1}"), (Inner::Alerts, FOREIGN)]
+        {
             self.world.put(queue, body);
         }
     }
@@ -76,7 +78,8 @@ impl Driver<'_> {
     pub(super) fn worked_off(&mut self, queue: Inner, messages: &[Message], failed: &[String], now: Timestamp) {
         let blind = self.live(|live| live.saboteur) == Some(Saboteur::BlindAcknowledgement);
         if self.live(|live| live.strikes(Kind::BatchError)) {
-            return self.live(|live| live.journal.note(now, "batch-error", || json!({ "queue": format!("{queue:?}") })));
+            return self
+                .live(|live| live.journal.note(now, "batch-error", || json!({ "queue": format!("{queue:?}") })));
         }
         for message in messages.iter().filter(|message| blind || !failed.contains(&message.id)) {
             let (lost, twice) = self.live(|live| {
@@ -89,7 +92,8 @@ impl Driver<'_> {
             self.world.with(|state| {
                 state.queue(queue).delete(&message.id);
                 if let Some(after_s) = twice {
-                    let copy = Queued { id: message.id.clone(), body: message.body.clone(), visible_at: now, receives: 0 };
+                    let copy =
+                        Queued { id: message.id.clone(), body: message.body.clone(), visible_at: now, receives: 0 };
                     state.queue(queue).redriven(copy, now + seconds(after_s));
                 }
             });

@@ -56,7 +56,8 @@ fn acknowledgement(
     let published = monitor.signals.published.get(&story.subject)?;
     for (place, signal) in published.iter().enumerate().filter(|(_, signal)| signal.status == "scheduled") {
         let said = &story.versions[*signal.versions.last()?];
-        let due = (said.start - SignedDuration::from_secs(LEAD_S)).max(signal.at + SignedDuration::from_secs(IMMEDIATE_S));
+        let due =
+            (said.start - SignedDuration::from_secs(LEAD_S)).max(signal.at + SignedDuration::from_secs(IMMEDIATE_S));
         let limit = counts_from(live, due) + MARGIN;
         let superseded = published.get(place + 1).is_some_and(|next| next.at <= limit);
         let over = said.end.is_some_and(|end| end <= limit);
@@ -95,7 +96,8 @@ fn hydration(monitor: &Monitor, state: &State, live: &Live, (number, story): (us
             *at <= limit && (credentials || names(&mail.subject, &story.subject) || mail.subject.contains(story.source))
         });
         if !reflected && !told {
-            let what = format!("version {version}, accepted at {taken_at}, is neither reflected nor told of by {limit}");
+            let what =
+                format!("version {version}, accepted at {taken_at}, is neither reflected nor told of by {limit}");
             return Some(("told-in-time", story.subject.clone(), what));
         }
     }

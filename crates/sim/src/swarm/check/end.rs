@@ -31,7 +31,9 @@ pub(super) fn look(monitor: &Monitor, state: &mut State, live: &Live) -> Option<
 fn dispatch(monitor: &Monitor, state: &State, live: &Live, (number, story): (usize, &Story)) -> Option<Broken> {
     let taken = live.model.posts.iter().filter(|post| post.taken_at.is_some());
     let newest = taken
-        .filter_map(|post| if let About::Dispatch(of, version) = post.about { (of == number).then_some(version) } else { None })
+        .filter_map(|post| {
+            if let About::Dispatch(of, version) = post.about { (of == number).then_some(version) } else { None }
+        })
         .max()?;
     let last = monitor.signals.last(story);
     let reflected = last.is_some_and(|last| last.reflects(story, newest));
@@ -39,7 +41,9 @@ fn dispatch(monitor: &Monitor, state: &State, live: &Live, (number, story): (usi
     if reflected || (unsearched && last.is_some()) || given_up(state, &story.subject) {
         return None;
     }
-    let said = last.map_or("nothing".to_owned(), |last| format!("#{} ({}, version {:?})", last.sequence, last.status, last.versions));
+    let said = last.map_or("nothing".to_owned(), |last| {
+        format!("#{} ({}, version {:?})", last.sequence, last.status, last.versions)
+    });
     Some(("truth-arrives", story.subject.clone(), format!("the last signal is {said}, version {newest} was accepted")))
 }
 
@@ -68,10 +72,15 @@ fn poison(state: &State, live: &Live) -> Option<Broken> {
             kept.work.source == post.source && kept.work.body().and_then(Result::ok).as_deref() == Some(&post.body)
         });
         let told = state.mails.iter().any(|(_, mail)| {
-            (mail.subject.contains("quarantined") || mail.subject.contains("unknown-event")) && mail.subject.contains(post.source)
+            (mail.subject.contains("quarantined") || mail.subject.contains("unknown-event"))
+                && mail.subject.contains(post.source)
         });
         if !kept || !told {
-            return Some(("poison-is-kept", post.source.to_owned(), format!("{} was kept: {kept}, told: {told}", post.body)));
+            return Some((
+                "poison-is-kept",
+                post.source.to_owned(),
+                format!("{} was kept: {kept}, told: {told}", post.body),
+            ));
         }
     }
     None

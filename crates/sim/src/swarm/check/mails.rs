@@ -60,7 +60,8 @@ impl Mails {
 }
 
 fn check(mail: &Mail, live: &Live, _now: Timestamp) -> Option<Broken> {
-    let secret = super::super::model::SECRETS.iter().any(|secret| mail.text.contains(secret) || mail.html.contains(secret));
+    let secret =
+        super::super::model::SECRETS.iter().any(|secret| mail.text.contains(secret) || mail.html.contains(secret));
     if secret {
         return Some(("no-secret", mail.subject.clone(), "the mail holds a token or a key".to_owned()));
     }

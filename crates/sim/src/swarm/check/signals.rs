@@ -123,17 +123,29 @@ impl Signals {
         if let Some(last) = before.last() {
             let text = meaning(data);
             if last.text == text {
-                return broken("unchanged-is-silent", subject, format!("#{sequence} says what #{} said", last.sequence));
+                return broken(
+                    "unchanged-is-silent",
+                    subject,
+                    format!("#{sequence} says what #{} said", last.sequence),
+                );
             }
             let oldest = last.versions.first().copied().unwrap_or(0);
             let numbered = story.provider == Provider::Voltus { numbered: true };
             // A test that its own search does not know has no order but that of arrival.
             let searched = story.provider != (Provider::Leap { searched: false });
             if searched && last.status == "cancelled" && status == "scheduled" && newest <= oldest {
-                return broken("cancel-stands", subject, format!("#{sequence} ({kind}) undoes a cancel without a newer authorization"));
+                return broken(
+                    "cancel-stands",
+                    subject,
+                    format!("#{sequence} ({kind}) undoes a cancel without a newer authorization"),
+                );
             }
             if numbered && newest <= oldest {
-                return broken("newest-wins", subject, format!("#{sequence} says version {newest} after version {oldest}"));
+                return broken(
+                    "newest-wins",
+                    subject,
+                    format!("#{sequence} says version {newest} after version {oldest}"),
+                );
             }
         }
         before.push(Published { at: now, sequence, status, versions, text: meaning(data) });

@@ -140,8 +140,7 @@ pub(crate) fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timest
     let end = [None, Some(600), Some(3_600)][chance.place(3)].map(|length| start + seconds(length));
     let targets = (0..=chance.place(2)).map(|site| (format!("site-{site}"), 1 + chance.up_to(9))).collect();
     let first = Said { at, authorized: true, start, end: end.filter(|end| *end > at), targets, note: 1 };
-    let mut story =
-        Story { source, provider, subject: format!("{source}/{id}"), id, test, versions: vec![first] };
+    let mut story = Story { source, provider, subject: format!("{source}/{id}"), id, test, versions: vec![first] };
     for _ in 0..chance.up_to(4) {
         let Some(last) = story.versions.last() else { break };
         let gap = [1, 3, 20, 120, 400][chance.place(5)];

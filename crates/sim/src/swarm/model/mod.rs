@@ -147,14 +147,14 @@ impl Model {
             for story in &self.dispatches {
                 let mut other = story.clone();
                 other.rename("forged");
-                let mut forged =
-                    post(at(), story.source, other.webhook(0), About::Forged, Redelivery::Never);
+                let mut forged = post(at(), story.source, other.webhook(0), About::Forged, Redelivery::Never);
                 forged.token = "a-wrong-token";
                 made.push(forged);
             }
         }
         if plan.has(Kind::Poison) {
-            let bodies = ["[]", "null", "{}", "\"x\"", r#"{"event":{"name":"x"},"resource":"//evil/2022-04-15/dispatches/v0"}"#];
+            let bodies =
+                ["[]", "null", "{}", "\"x\"", r#"{"event":{"name":"x"},"resource":"//evil/2022-04-15/dispatches/v0"}"#];
             for source in ["voltus-prod", "leap-prod", "dc-1", "openvolt-prod"] {
                 let when = at();
                 let place = usize::try_from(when.as_second().unsigned_abs()).unwrap_or(0) % bodies.len();
