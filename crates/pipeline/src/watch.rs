@@ -131,7 +131,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 Found::AtRisk(what) => {
                     let next = next_due(due, &statement, now);
                     if due.is_to_be_told() {
-                        self.outlet.notice(&notice(&record, &statement, what, now), 0).await?;
+                        self.outlet.notice(&notice(&record, &statement, &what, now), 0).await?;
                     }
                     if !self.store(record, Some(next), now).await? || next.is_to_be_told() {
                         continue;
@@ -249,7 +249,7 @@ fn next_due(due: Due, statement: &Statement, now: Timestamp) -> Due {
     }
 }
 
-fn notice(record: &Record, statement: &Statement, what: String, now: Timestamp) -> Notice {
+fn notice(record: &Record, statement: &Statement, what: &str, now: Timestamp) -> Notice {
     let version = record.state.version;
     let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
     let subject = &record.subject;

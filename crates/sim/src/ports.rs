@@ -155,7 +155,8 @@ impl Dispatches for Invocation<'_> {
         }
         self.write("dispatches.write", |state| {
             if state.sabotaged(Saboteur::NoVersionCheck) {
-                return Ok(state.dispatches.put(record));
+                state.dispatches.put(record);
+                return Ok(());
             }
             let written = state.dispatches.write(record, expected);
             written.map_err(|stored| state.shown(stored.map(|stored| *stored)).map(Box::new))

@@ -62,14 +62,14 @@ impl Driver<'_> {
             }
             let scheduled = status == "scheduled";
             self.consumer.known.insert(subject.clone(), Known { version, scheduled });
-            self.answers(subject, version, scheduled, now);
+            self.answers(&subject, version, scheduled, now);
         }
     }
 
-    fn answers(&mut self, subject: String, version: u64, scheduled: bool, now: Timestamp) {
+    fn answers(&mut self, subject: &str, version: u64, scheduled: bool, now: Timestamp) {
         let mut said: Vec<(u64, Said)> = Vec::new();
         self.live(|live| {
-            let of = |state, version, forged| Said { subject: subject.clone(), version, state, forged, attempt: 0 };
+            let of = |state, version, forged| Said { subject: subject.to_owned(), version, state, forged, attempt: 0 };
             if live.plan.has(Kind::Forged) && version == 1 {
                 said.push((1, of("accepted", version, true)));
             }

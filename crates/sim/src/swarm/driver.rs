@@ -233,6 +233,9 @@ impl<'w> Driver<'w> {
                 if self.live(|live| live.healed) {
                     self.redrive();
                 }
+                if self.live(|live| live.strikes(Kind::Expiry)) {
+                    self.world.with(|state| state.bookings.pop_first());
+                }
                 if self.is_over() {
                     return true;
                 }
@@ -328,7 +331,7 @@ impl<'w> Driver<'w> {
             std::task::Poll::Ready(done) => {
                 if let Some(Running { purpose, .. }) = self.running.remove(&number) {
                     self.live(|live| {
-                        live.journal.note(now, "end", || json!({ "invocation": number, "with": format!("{done:?}") }))
+                        live.journal.note(now, "end", || json!({ "invocation": number, "with": format!("{done:?}") }));
                     });
                     self.ended(purpose, Some(done), now);
                 }
@@ -347,7 +350,7 @@ impl<'w> Driver<'w> {
     fn ended(&mut self, purpose: Purpose, done: Option<Done>, now: Timestamp) {
         match (purpose, done) {
             (Purpose::Batch(queue, messages), Some(Done::Batch(failed))) => {
-                self.worked_off(queue, &messages, &failed, now)
+                self.worked_off(queue, &messages, &failed, now);
             }
             (Purpose::Post(post), done) => {
                 let status = if let Some(Done::Status(status)) = done { Some(status) } else { None };

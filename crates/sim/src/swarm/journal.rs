@@ -1,5 +1,7 @@
 //! The history of one seed: every call, message, fault, signal and mail with its virtual time, as JSON lines.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -58,7 +60,7 @@ pub fn timeline(history: &[Value]) -> String {
             .filter(|(name, value)| !matches!(name.as_str(), "step" | "at" | "what") && !value.is_null())
             .map(|(name, value)| format!("{name}={}", shortened(&plain(value))))
             .collect();
-        text.push_str(&format!("{:>6} {time:<15} {:<9} {}\n", word("step"), word("what"), rest.join(" ")));
+        let _ = writeln!(text, "{:>6} {time:<15} {:<9} {}", word("step"), word("what"), rest.join(" "));
     }
     text
 }

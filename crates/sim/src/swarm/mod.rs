@@ -14,6 +14,8 @@ mod model;
 mod plan;
 mod sabotage;
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -56,7 +58,10 @@ pub struct Report {
 impl Report {
     /// The history as JSON lines.
     pub fn jsonl(&self) -> String {
-        self.history.iter().map(|line| format!("{line}\n")).collect()
+        self.history.iter().fold(String::new(), |mut text, line| {
+            let _ = writeln!(text, "{line}");
+            text
+        })
     }
 }
 

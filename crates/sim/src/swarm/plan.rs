@@ -43,8 +43,6 @@ kinds! {
     Outage "outage",
     /// An invocation hangs before or after a call's effect, up to its time-out and beyond.
     Stall "stall",
-    /// A dead process's last request arrives seconds after it.
-    Ghost "ghost",
     /// An invocation's clock is wrong.
     Skew "skew",
     /// An invocation dies before it begins.
@@ -53,7 +51,7 @@ kinds! {
     BatchError "batch-error",
     /// A message is handed out twice, or once more after it was deleted.
     Duplicate "duplicate",
-    /// Rows that expire are gone early; without it they never go.
+    /// A booked attempt expires long before its time; without it none ever does.
     Expiry "expiry",
     /// The provider answers 5xx or nothing.
     Failing "failing",

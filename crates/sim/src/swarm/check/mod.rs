@@ -26,7 +26,7 @@ impl Monitor {
     pub(super) fn step(&mut self, world: &World) {
         let broken = world.with(|state| {
             let now = state.now;
-            let Some(live) = state.swarm.take() else { return None };
+            let live = state.swarm.take()?;
             let mut broken = self.signals.look(&state.signals, &state.dispatches, &live.model, now);
             let (incidents, written) = (&mut state.incidents, &state.mails);
             broken = broken.or_else(|| self.mails.look(incidents, written, &live, now));
@@ -39,7 +39,7 @@ impl Monitor {
     /// Looks at what is left when nothing more is to be done.
     pub(super) fn at_the_end(&self, world: &World, consumer: &Consumer) {
         let broken = world.with(|state| {
-            let Some(live) = state.swarm.take() else { return None };
+            let live = state.swarm.take()?;
             let broken = end::look(self, state, &live).or_else(|| deadlines::look(self, state, &live, consumer));
             state.swarm = Some(live);
             broken

@@ -96,8 +96,9 @@ impl Model {
         }
         if let Some(story) = self.asked(source, ask) {
             return match (story.provider, story.current(now)) {
-                (Provider::Voltus { .. }, Some(current)) => Ok(story.answer(current, &story.id).to_string()),
-                (Provider::Leap { searched: true }, Some(current)) => Ok(story.answer(current, &story.id).to_string()),
+                (Provider::Voltus { .. } | Provider::Leap { searched: true }, Some(current)) => {
+                    Ok(story.answer(current, &story.id).to_string())
+                }
                 (Provider::Leap { .. }, _) => {
                     Ok(json!({ "meter_dispatches": [], "next_page_token": null }).to_string())
                 }
