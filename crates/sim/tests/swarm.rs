@@ -108,7 +108,7 @@ fn caught(saboteur: Saboteur, catches: usize) -> (Vec<u64>, &'static str) {
             began = seed + 1;
             by = if by.is_empty() { violation.invariant } else { by };
         }
-        if takes.len() == catches || seed - began >= BUDGET {
+        if takes.len() == catches || seed + 1 >= began + BUDGET {
             break;
         }
     }
