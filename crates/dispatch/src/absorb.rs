@@ -132,6 +132,14 @@ impl State {
         Some(Signal::new(origin, &last.subject, last.sequence, last.time, payload))
     }
 
+    /// Whether anything of it was asked for, rather than only pushed.
+    pub fn was_fetched(&self) -> bool {
+        match &self.stream {
+            Stream::Dispatch(tracked) => tracked.merged.was_fetched(),
+            Stream::Events(_) => false,
+        }
+    }
+
     fn differs_from(&self, after: &Self) -> bool {
         match (&self.stream, &after.stream) {
             (Stream::Dispatch(a), Stream::Dispatch(b)) => a.merged.learns_from(&b.merged),

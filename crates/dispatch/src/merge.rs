@@ -107,6 +107,11 @@ impl Dispatch {
         Some(View { statement, observed_at, rank: ranked.rank, status })
     }
 
+    /// Whether an answer is part of it, and not pushes alone.
+    pub(crate) fn was_fetched(&self) -> bool {
+        self.numbered.is_some() || self.plain.as_ref().is_some_and(|plain| matches!(plain.rank, Rank::Fetched(_)))
+    }
+
     /// Whether what is stored would differ: a later sight of the same number with the same content teaches nothing.
     pub(crate) fn learns_from(&self, merged: &Self) -> bool {
         let same_number = match (&self.numbered, &merged.numbered) {

@@ -41,6 +41,9 @@ enum Verb {
     /// Looks at incidents, and takes them on.
     #[command(subcommand)]
     Alert(verbs::alert::AlertVerb),
+    /// Plays whole histories from seeds, with everything that can go wrong, and checks each step.
+    #[command(subcommand)]
+    Sim(verbs::sim::SimVerb),
     /// Looks after gridbell.toml.
     #[command(subcommand)]
     Config(verbs::config::ConfigVerb),
@@ -148,6 +151,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
         Verb::Site(verb) => runtime.block_on(verbs::site::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
+        Verb::Sim(verb) => verbs::sim::run(verb),
         Verb::Completions { .. } => Ok(()),
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),
         Verb::Config(verb) => runtime.block_on(verbs::config::run(verb)),

@@ -58,8 +58,11 @@ pub struct Missed {
 pub struct Due {
     /// When a person is told; after that, when somebody looks at the latest whether it is over.
     pub at: Timestamp,
-    /// The version that a person was told of; 0: of none.
+    /// The version that a person was told of, or is about to be; 0: of none.
     pub told: u64,
+    /// It is stored that a person is about to be told, and not yet that it is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub telling: bool,
 }
 
 /// A controller's answer.
@@ -117,10 +120,11 @@ impl Record {
             Some((Status::Scheduled, statement)) if !signals.is_empty() => Some(Due {
                 at: step.deadlines.due_at(statement.start, step.received_at),
                 told: known.and_then(|known| known.due).map_or(0, |due| due.told),
+                telling: false,
             }),
             Some((Status::Scheduled, _)) => known.and_then(|known| known.due),
             // Whom a person was told of is watched until that is over.
-            _ => known.and_then(|known| known.due).filter(|due| due.told > 0),
+            _ => known.and_then(|known| known.due.filter(|due| due.told > 0 || known.has_failed())),
         };
         trim(&mut history);
         outbox.extend(signals);
@@ -151,12 +155,17 @@ impl Record {
 
     /// The next revision, which changes neither state nor outbox.
     #[must_use]
-    pub fn noting(mut self, entry: Entry, write: String) -> Self {
+    pub fn noting(mut self, entry: impl Into<Option<Entry>>, write: String) -> Self {
         self.revision += 1;
         self.write = write;
-        self.history.push(entry);
+        self.history.extend(entry.into());
         trim(&mut self.history);
         self
+    }
+
+    /// Whether the controller said last that it cannot act, and a person was told of that.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.ack.as_ref().is_some_and(|ack| ack.state == AckState::Failed)
     }
 
     /// Whether the controller has taken on the current version.

@@ -88,7 +88,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
                 let notice = Notice::happens(Kind::Quarantined, &work.source, work.source.clone(), now, detail);
                 self.put_aside(&work, &failed, notice).await
             }
-            _ => self.again(work.after(failed), now).await,
+            _ => self.again(work.after(failed), message.receives > 1, now).await,
         }
     }
 
@@ -99,7 +99,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         self.outlet.notice(&notice, 0).await
     }
 
-    async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
+    async fn again(&self, work: Work, again: bool, now: Timestamp) -> Result<(), PortError> {
         let Some(trouble) = work.troubles.last().cloned() else { return Ok(()) };
         let known = match work.subject() {
             Some(subject) => self.table.read(subject).await?,
@@ -124,8 +124,9 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         });
         let mut pending = Pending { work, next_at };
         let booked = self.deliveries.book(&pending, now).await?;
-        if !booked && !has_told(&pending.work) {
-            // A later look at the same thing is due already and will see all that this one would.
+        if !booked && !has_told(&pending.work) && !again {
+            // A later look at the same thing is due already and will see all that this one would. Of a message that comes again
+            // nobody knows whether it is its own booking, by somebody who died before the attempt was sent.
             tracing::info!(
                 delivery.id = pending.work.delivery,
                 look.key = pending.work.key(),

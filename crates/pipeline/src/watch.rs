@@ -24,6 +24,9 @@ pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 /// While a dispatch is at risk, how often it is looked whether it still is, in seconds. To remind people is the alerter's.
 const RECHECK_S: u32 = 30;
 
+/// A check that is early by less than this was sent in time, by another clock.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(60);
+
 /// Where such a look is lost, the sweep makes up for it within this …
 const RECHECK_AT_THE_LATEST: SignedDuration = SignedDuration::from_mins(15);
 
@@ -146,15 +149,18 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             };
             let now = self.world.now();
             let next = match self.look(&record, due, (status, &statement), check.unread).await? {
+                // The sweep arms whatever is due; were each early check sent on as well, a doubled one would never die.
+                Found::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => return Ok(()),
                 Found::Early(at) => return self.again(Check { unread: None, ..check.clone() }, hop_s(at, now)).await,
                 Found::Suspect(waiting) => {
                     return self.again(Check { unread: Some(waiting), ..check.clone() }, STILL_S).await;
                 }
                 Found::Fine(why) => {
                     if due.told > 0 {
-                        let source = &record.origin.source;
-                        let over = Notice::over(Kind::DispatchAtRisk, source, subject.as_str(), now, why.to_owned());
-                        self.outlet.notice(&over, 0).await?;
+                        self.over(&record, subject.as_str(), why).await?;
+                    }
+                    if record.has_failed() {
+                        self.over(&record, &format!("{subject}/failed"), why).await?;
                     }
                     let what = format!("its deadline needs no watching any more: {why}");
                     let entry = Entry { at: now, delivery: String::new(), what };
@@ -162,10 +168,16 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 }
                 Found::AtRisk(what) => {
                     let version = record.state.version;
+                    if !due.telling || due.told != version {
+                        // Stored first: told first and then overtaken by an acknowledgement, nobody would say that it is over.
+                        let due = Some(Due { told: version, telling: true, ..due });
+                        self.write(Record { due, ..record.noting(None, self.world.unique()) }).await?;
+                        continue;
+                    }
                     self.tell(&record, &statement, what).await?;
                     // Told, and still at risk: somebody must notice when it no longer is.
                     self.again(recheck.clone(), RECHECK_S).await?;
-                    let due = Some(Due { at: now + RECHECK_AT_THE_LATEST, told: version });
+                    let due = Some(Due { at: now + RECHECK_AT_THE_LATEST, told: version, telling: false });
                     let what = format!("told that version {version} is not acknowledged");
                     let entry = Entry { at: now, delivery: String::new(), what };
                     Record { due, ..record.noting(entry, self.world.unique()) }
@@ -177,7 +189,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 Found::Told => {
                     self.again(recheck.clone(), RECHECK_S).await?;
                     let due = Some(Due { at: now + RECHECK_AT_THE_LATEST, ..due });
-                    Record { due, revision: record.revision + 1, write: self.world.unique(), ..record }
+                    Record { due, ..record.noting(None, self.world.unique()) }
                 }
             };
             if self.write(next).await? {
@@ -215,7 +227,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         {
             return Ok(Found::Fine("its signal was read from the queue"));
         }
-        if due.told == record.state.version {
+        if due.told == record.state.version && !due.telling {
             return Ok(Found::Told);
         }
         if now < due.at {
@@ -248,6 +260,12 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 .about_dispatch(Some(subject.clone()))
                 .until_over();
         self.outlet.notice(&notice, 0).await
+    }
+
+    async fn over(&self, record: &Record, gather: &str, why: &str) -> Result<(), PortError> {
+        let source = &record.origin.source;
+        let over = Notice::over(Kind::DispatchAtRisk, source, gather, self.world.now(), why.to_owned());
+        self.outlet.notice(&over, 0).await
     }
 
     pub(crate) async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {

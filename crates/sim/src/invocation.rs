@@ -8,14 +8,18 @@ use std::{
 
 use pipeline::ports::PortError;
 
-use crate::{Call, Function, Toxic, World, world::State};
+use crate::{
+    Call, Function, Toxic, World,
+    swarm::live::{Side, Sleep},
+    world::State,
+};
 
 /// One run of a function. It implements every port; each call waits for its turn before and after its effect, so that runs at
 /// the same time interleave as the seed decides, and a crash can fall on either side.
 #[derive(Debug)]
 pub struct Invocation<'w> {
     pub(crate) world: &'w World,
-    function: Function,
+    pub(crate) function: Function,
     number: u64,
     dead: Cell<bool>,
 }
@@ -32,6 +36,10 @@ impl<'w> Invocation<'w> {
         Self { world, function, number, dead: Cell::new(false) }
     }
 
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether the process died.
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.get()
@@ -39,7 +47,7 @@ impl<'w> Invocation<'w> {
 
     /// Makes a call of a port, with whatever goes wrong.
     pub(crate) async fn call<T>(&self, port: &'static str, effect: impl Fn(&mut State) -> T) -> Result<T, PortError> {
-        self.wait().await;
+        self.wait(port, Side::Before).await;
         let toxic = self.strike(port);
         match toxic {
             Some(Toxic::Refuse) => return Err(unavailable(port, "refused")),
@@ -48,13 +56,13 @@ impl<'w> Invocation<'w> {
         }
         if toxic == Some(Toxic::Repeat) {
             self.world.with(&effect);
-            self.wait().await;
+            self.wait(port, Side::After).await;
         }
         let result = self.world.with(&effect);
         if toxic == Some(Toxic::CrashAfter) {
             self.die().await;
         }
-        self.wait().await;
+        self.wait(port, Side::After).await;
         self.world.with(State::pass_some_time);
         if toxic == Some(Toxic::LoseAnswer) { Err(unavailable(port, "the answer was lost")) } else { Ok(result) }
     }
@@ -64,7 +72,7 @@ impl<'w> Invocation<'w> {
         self.world.with(|state| {
             state.pass_some_time();
             let call = Call { at: state.now, function, invocation, port, toxic: None };
-            state.faults.strike(call)
+            state.strike(call)
         })
     }
 
@@ -74,7 +82,10 @@ impl<'w> Invocation<'w> {
         pending::<()>().await;
     }
 
-    async fn wait(&self) {
+    async fn wait(&self, port: &'static str, side: Side) {
+        if let Some(until) = self.world.with(|state| state.rests_until(self.number, port, side)) {
+            return Sleep { invocation: self, until, order: None }.await;
+        }
         let mut turns = self.world.with(|state| state.seed.up_to(MOST_TURNS));
         poll_fn(|context| {
             if self.dead.get() {

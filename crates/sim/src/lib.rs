@@ -18,6 +18,7 @@ mod provider;
 mod queue;
 mod run;
 mod seed;
+pub mod swarm;
 mod table;
 mod world;
 

@@ -22,7 +22,8 @@ use providers::Ask;
 use serde::Serialize;
 
 use crate::{
-    Booking, Controller, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, table::Row, world::State,
+    Booking, Controller, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur,
+    table::Row, world::State,
 };
 
 /// How many subjects one sweep looks at.
@@ -30,13 +31,13 @@ const SWEPT: usize = 100;
 
 impl Clock for Invocation<'_> {
     fn now(&self) -> Timestamp {
-        self.world.now()
+        self.world.with(|state| state.now + state.skew(self.number()))
     }
 }
 
 impl Chance for Invocation<'_> {
     fn unique(&self) -> String {
-        self.world.with(|state| state.name("d"))
+        self.world.with(|state| state.unique(self.function))
     }
 
     fn secret(&self) -> String {
@@ -77,7 +78,8 @@ impl Intake for Invocation<'_> {
 
 impl Outlet for Invocation<'_> {
     async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError> {
-        self.send("outlet.work", Inner::Deliveries, &json("outlet.work", work)?, delay_s).await
+        let work = self.world.with(|state| state.retried(work.clone()));
+        self.send("outlet.work", Inner::Deliveries, &json("outlet.work", &work)?, delay_s).await
     }
 
     async fn failed(&self, failed: &Failed) -> Result<(), PortError> {
@@ -85,6 +87,9 @@ impl Outlet for Invocation<'_> {
     }
 
     async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError> {
+        if self.sabotaged(Saboteur::DeadlineNeverArmed) {
+            return Ok(());
+        }
         for (check, delay_s) in checks {
             self.send("outlet.checks", Inner::Retries, &json("outlet.checks", check)?, *delay_s).await?;
         }
@@ -119,13 +124,17 @@ fn sent(signal: &Signal, at: Timestamp) -> Sent {
 impl SignalStream for Invocation<'_> {
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
         const PORT: &str = "signals.send";
+        if let (true, Some(signal)) = (self.sabotaged(Saboteur::OutboxClearedBeforeSend), signals.first()) {
+            self.call("dispatches.sent", |state| state.clear_outbox(signal)).await?;
+        }
         for signal in signals {
             if signal.body.len() > MAX_MESSAGE_BYTES {
                 return Err(PortError::Broken { port: PORT, reason: "the signal is too large".to_owned() });
             }
             self.call(PORT, |state| {
                 let at = state.now;
-                state.signals.send(sent(signal, at));
+                let sent = state.sent_as(sent(signal, at));
+                state.signals.send(sent);
             })
             .await?;
         }
@@ -143,11 +152,22 @@ impl SignalStream for Invocation<'_> {
 
 impl Dispatches for Invocation<'_> {
     async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError> {
-        self.call("dispatches.read", |state| state.dispatches.get(subject.as_str())).await
+        self.call("dispatches.read", |state| state.shown(state.dispatches.get(subject.as_str()))).await
     }
 
     async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>> {
-        self.write("dispatches.write", |state| state.dispatches.write(record, expected)).await
+        if self.sabotaged(Saboteur::SendThenWrite) {
+            self.publish(&record.outbox).await?;
+        }
+        self.write("dispatches.write", |state| {
+            if state.sabotaged(Saboteur::NoVersionCheck) {
+                state.dispatches.put(record);
+                return Ok(());
+            }
+            let written = state.dispatches.write(record, expected);
+            written.map_err(|stored| state.shown(stored.map(|stored| *stored)).map(Box::new))
+        })
+        .await
     }
 
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
@@ -161,10 +181,10 @@ impl Dispatches for Invocation<'_> {
 
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
         self.call("dispatches.unsent", |state| {
-            let mut owing = state.dispatches.all();
-            owing.retain(|record| !record.outbox.is_empty() && record.changed_at < before);
+            let owes = |record: &&Record| !record.outbox.is_empty() && record.changed_at < before;
+            let mut owing: Vec<&Record> = state.dispatches.rows().filter(owes).collect();
             owing.sort_by_key(|record| record.changed_at);
-            owing.into_iter().take(SWEPT).map(|record| record.subject).collect()
+            owing.into_iter().take(SWEPT).map(|record| record.subject.clone()).collect()
         })
         .await
     }
@@ -173,9 +193,8 @@ impl Dispatches for Invocation<'_> {
         self.call("dispatches.due", |state| {
             let mut due: Vec<(Timestamp, Subject)> = state
                 .dispatches
-                .all()
-                .into_iter()
-                .filter_map(|record| Some((record.due?.at, record.subject)))
+                .rows()
+                .filter_map(|record| Some((record.due?.at, record.subject.clone())))
                 .filter(|(at, _)| *at < before)
                 .collect();
             due.sort();
@@ -284,6 +303,9 @@ impl Depths for Invocation<'_> {
 impl ProviderApi for Invocation<'_> {
     async fn fetch(&self, name: &str, _source: &Source, ask: &Ask) -> Result<String, FetchError> {
         self.call("api.fetch", |state| {
+            if let Some(answer) = state.swarm_answers(name, ask) {
+                return answer;
+            }
             let now = state.now;
             state.providers.answer(now, name, ask)
         })
@@ -294,7 +316,7 @@ impl ProviderApi for Invocation<'_> {
 
 impl Incidents for Invocation<'_> {
     async fn read(&self, incident: &str) -> Result<Option<Incident>, PortError> {
-        self.call("alerts.read", |state| state.incidents.get(incident)).await
+        self.call("alerts.read", |state| state.shown_incident(state.incidents.get(incident))).await
     }
 
     async fn write(&self, incident: &Incident, expected: Option<u64>) -> Result<(), WriteError<Incident>> {

@@ -80,7 +80,7 @@ impl Scripts {
     }
 }
 
-fn line(ask: &Ask) -> String {
+pub(crate) fn line(ask: &Ask) -> String {
     let Ask { method, path, query, body } = ask;
     let method = match method {
         Method::Get => "GET",

@@ -138,6 +138,13 @@ impl Standard {
         self.messages.push(Queued { visible_at: now, receives: 0, ..message });
     }
 
+    /// Shows a message that somebody has in hand to others, from then on: SQS promises to deliver at least once.
+    pub(crate) fn again(&mut self, id: &str, at: Timestamp) {
+        for message in self.messages.iter_mut().filter(|message| message.id == id) {
+            message.visible_at = at;
+        }
+    }
+
     /// Takes a message out for good.
     pub(crate) fn delete(&mut self, id: &str) {
         self.messages.retain(|message| message.id != id);

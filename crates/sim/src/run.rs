@@ -210,7 +210,7 @@ fn stuck(function: Function) -> ! {
 }
 
 impl State {
-    fn receive(&mut self, queue: Inner) -> Option<Vec<Message>> {
+    pub(crate) fn receive(&mut self, queue: Inner) -> Option<Vec<Message>> {
         if !self.reads(queue) {
             return None;
         }
@@ -230,8 +230,8 @@ impl State {
         Function::of(queue).is_some_and(|function| !self.stopped.contains(&function))
     }
 
-    fn owes(&self) -> bool {
-        self.dispatches.all().iter().any(|record| !record.outbox.is_empty())
+    pub(crate) fn owes(&self) -> bool {
+        self.dispatches.rows().any(|record| !record.outbox.is_empty())
     }
 
     fn sweep_is_due(&mut self) -> bool {
@@ -245,7 +245,7 @@ impl State {
     /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed, arms a deadline or polls.
     fn next_at(&mut self, polls: bool) -> Option<Timestamp> {
         let owing = (polls || self.owes() || self.has_pulse).then_some(self.next_sweep);
-        let due = self.dispatches.all().into_iter().filter_map(|record| record.due).map(|due| due.at).min();
+        let due = self.dispatches.rows().filter_map(|record| record.due).map(|due| due.at).min();
         let arming = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
         let queues =
             Inner::READ.map(|queue| self.queues.get(&queue).filter(|_| self.reads(queue)).and_then(Standard::next_at));
@@ -256,6 +256,6 @@ impl State {
     fn deletion_fails(&mut self, queue: Inner) -> bool {
         let function = Function::of(queue).unwrap_or(Function::Hydrator);
         let call = fault::Call { at: self.now, function, invocation: 0, port: "mapping.delete", toxic: None };
-        self.faults.strike(call).is_some_and(|toxic| !matches!(toxic, Toxic::LoseAnswer | Toxic::Repeat))
+        self.strike(call).is_some_and(|toxic| !matches!(toxic, Toxic::LoseAnswer | Toxic::Repeat))
     }
 }

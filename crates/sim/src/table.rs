@@ -15,18 +15,19 @@ use serde::{Serialize, de::DeserializeOwned};
 /// A table of one sort of row, whose revision goes up by one with each write.
 #[derive(Debug)]
 pub struct Table<T> {
-    rows: BTreeMap<String, String>,
-    of: std::marker::PhantomData<T>,
+    rows: BTreeMap<String, T>,
+    /// The keys written since somebody last asked.
+    written: Vec<String>,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), of: std::marker::PhantomData }
+        Self { rows: BTreeMap::new(), written: Vec::new() }
     }
 }
 
 /// A row of a table.
-pub trait Row: Serialize + DeserializeOwned {
+pub trait Row: Clone + Serialize + DeserializeOwned {
     /// Its key.
     fn key(&self) -> &str;
     /// Its revision.
@@ -76,32 +77,47 @@ impl Row for Link {
 #[expect(clippy::expect_used, reason = "a row that does not read back is a bug of the pipeline, to be shown at once")]
 impl<T: Row> Table<T> {
     /// What stands under a key.
-    ///
-    /// # Panics
-    ///
-    /// Where it does not read back.
     pub fn get(&self, key: &str) -> Option<T> {
-        self.rows.get(key).map(|row| serde_json::from_str(row).expect("a row reads back"))
+        self.rows.get(key).cloned()
     }
 
     /// All rows, in the order of their keys.
     pub fn all(&self) -> Vec<T> {
-        self.rows.keys().filter_map(|key| self.get(key)).collect()
+        self.rows.values().cloned().collect()
+    }
+
+    /// All rows, in the order of their keys.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &T> {
+        self.rows.values()
+    }
+
+    /// The keys written since this was last asked.
+    pub(crate) fn take_written(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.written)
     }
 
     /// Writes where the stored revision is the expected one (none: where nothing is stored), else says what stands there.
     ///
     /// # Panics
     ///
-    /// Where the new revision does not follow the expected one: a later condition could then hold by accident.
+    /// Where the new revision does not follow the expected one (a later condition could then hold by accident), or where the row
+    /// does not read back.
     pub(crate) fn write(&mut self, row: &T, expected: Option<u64>) -> Result<(), Option<Box<T>>> {
-        let stored = self.get(row.key());
-        if stored.as_ref().map(Row::revision) != expected {
-            return Err(stored.map(Box::new));
+        let stored = self.rows.get(row.key());
+        if stored.map(Row::revision) != expected {
+            return Err(stored.cloned().map(Box::new));
         }
         assert_eq!(row.revision(), expected.unwrap_or(0) + 1, "revisions of {} leave a gap", row.key());
-        self.rows.insert(row.key().to_owned(), serde_json::to_string(row).expect("a row is JSON"));
+        self.put(row);
         Ok(())
+    }
+
+    /// Puts a row, whatever stands there.
+    pub(crate) fn put(&mut self, row: &T) {
+        let text = serde_json::to_string(row).expect("a row is JSON");
+        let stored: T = serde_json::from_str(&text).expect("a row reads back");
+        self.rows.insert(row.key().to_owned(), stored);
+        self.written.push(row.key().to_owned());
     }
 }
 

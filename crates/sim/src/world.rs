@@ -19,11 +19,11 @@ use pipeline::{
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times,
-    Toxic, fault::Faults, provider::Scripts,
+    Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
-const BEGINNING: Timestamp = Timestamp::constant(1_701_448_800, 0);
+pub(crate) const BEGINNING: Timestamp = Timestamp::constant(1_701_448_800, 0);
 
 /// The world of one test or one seed.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(crate) struct State {
     /// Whether each sweep takes the pulse.
     pub(crate) has_pulse: bool,
     pub(crate) next_sweep: Timestamp,
+    /// Where a swarm drives the world.
+    pub(crate) swarm: Option<Box<Live>>,
 }
 
 impl State {
@@ -74,11 +76,17 @@ impl State {
 
     pub(crate) fn send(&mut self, queue: Inner, body: &str, delay_s: u32) {
         let (id, now) = (self.name("m"), self.now);
+        if let Some(live) = &mut self.swarm {
+            live.message(now, queue, &id, body, delay_s);
+        }
         self.queue(queue).send(id, body, now, delay_s);
     }
 
     /// A call takes a few milliseconds.
     pub(crate) fn pass_some_time(&mut self) {
+        if self.swarm.is_some() {
+            return; // its calls sleep
+        }
         let millis = 1 + self.seed.up_to(8);
         self.now += SignedDuration::from_millis(i64::try_from(millis).unwrap_or(1));
     }
@@ -109,6 +117,7 @@ impl World {
             stopped: Vec::new(),
             has_pulse: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
+            swarm: None,
         };
         Self { config, state: RefCell::new(state) }
     }

@@ -8,6 +8,7 @@ pub(crate) mod dispatch;
 pub(crate) mod doctor;
 #[cfg(test)]
 mod fixtures;
+pub(crate) mod sim;
 pub(crate) mod simulate;
 pub(crate) mod site;
 pub(crate) mod trigger;

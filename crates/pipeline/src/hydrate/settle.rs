@@ -108,7 +108,10 @@ where
         let published = known.and_then(|record| record.state.published()).map(|(_, statement)| statement);
         let Some(look) = bound.provider.settle(push, published.as_ref()) else { return Ok(None) };
         let is_test = |statement: &dispatch::Statement| statement.test_reason.is_some();
-        let both_tests = published.as_ref().is_some_and(is_test)
+        // What the search has shown once is no test of a webhook's own making.
+        let searched = known.is_some_and(|record| record.state.was_fetched());
+        let both_tests = !searched
+            && published.as_ref().is_some_and(is_test)
             && matches!(&push.says, Says::Dispatch(said) if is_test(&said.statement));
         match self.look(bound, &look).await {
             Ok(mut answer) => {

@@ -154,7 +154,7 @@ fn a_far_deadline_is_found_by_the_sweep_and_fires_to_the_second() {
 }
 
 #[test]
-fn a_test_is_told_of_once_and_never_again() {
+fn a_test_is_told_of_once_until_it_is_over() {
     let world = acknowledging(11);
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["test"] = json!(true);

@@ -6,6 +6,7 @@ mod alert;
 mod clock;
 mod common;
 mod deadlines;
+mod found_by_swarm;
 mod gate;
 mod hydrate;
 mod link;

@@ -1,0 +1,119 @@
+//! `sim run`: whole histories from seeds, each checked at every step.
+
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use sim::swarm::{self, Kind, Options, Report};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimVerb {
+    /// Plays seeds until one of them shows that something does not hold.
+    Run(Run),
+}
+
+/// How `sim run` is called.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gridbell sim run --seeds 100000\n  gridbell sim run --seed 4711\n  gridbell sim run --seed 4711 --without crash --history 4711.jsonl"
+)]
+pub(crate) struct Run {
+    /// How many seeds
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Play this one and show its timeline
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+    /// Leave a kind of fault out, to see which of them matter
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    without: Vec<Kind>,
+    /// Write the seed's history as JSON lines
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    history: Option<PathBuf>,
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    let known = || Kind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+    Kind::parse(name).ok_or_else(|| format!("known are {}", known()))
+}
+
+/// Plays what was asked for.
+pub(crate) fn run(SimVerb::Run(args): SimVerb) -> Result<()> {
+    match args.seed {
+        Some(seed) => replay(seed, &args),
+        None => play(&args),
+    }
+}
+
+fn replay(seed: u64, args: &Run) -> Result<()> {
+    let report = swarm::run(seed, &Options { record: true, without: args.without.clone(), saboteur: None });
+    if let Some(file) = &args.history {
+        fs::write(file, report.jsonl()).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    let mut out = std::io::stdout();
+    write!(out, "{}", swarm::timeline(&report.history))?;
+    verdict(&report)?;
+    writeln!(out, "seed {seed} holds: {} signals, {} mails, {} steps", report.signals, report.mails, report.steps)?;
+    Ok(())
+}
+
+/// All cores; stops at the first seed that fails.
+fn play(args: &Run) -> Result<()> {
+    let bar = ProgressBar::new(args.seeds);
+    let style = "{bar:40} {human_pos}/{human_len} seeds, {per_sec}, {eta} left";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let (next, steps) = (AtomicU64::new(0), AtomicU64::new(0));
+    let failed: Mutex<Option<Report>> = Mutex::new(None);
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= args.seeds || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                return;
+            }
+            let options = Options { without: args.without.clone(), ..Options::default() };
+            let report = swarm::run(args.from.wrapping_add(number), &options);
+            steps.fetch_add(report.steps, Ordering::Relaxed);
+            bar.inc(1);
+            if report.violation.is_some() {
+                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(report);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let (took, per_second) = (bar.elapsed(), bar.per_sec());
+    bar.finish_and_clear();
+    if let Some(report) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return verdict(&report);
+    }
+    let steps = steps.into_inner();
+    writeln!(
+        std::io::stdout(),
+        "{} seeds from {} on hold: {steps} steps in {took:.1?}, {per_second:.0} seeds a second",
+        args.seeds,
+        args.from
+    )?;
+    Ok(())
+}
+
+fn verdict(report: &Report) -> Result<()> {
+    let Some(violation) = &report.violation else { return Ok(()) };
+    let seed = report.seed;
+    bail!("seed {seed}: {violation}\nreplay it: cargo run -- sim run --seed {seed}")
+}

@@ -1,0 +1,94 @@
+//! What the swarm of `sim` found, each by its symptom and without its luck.
+
+use jiff::SignedDuration;
+use pipeline::{incident::IncidentStatus, token::TokenHash};
+use serde_json::json;
+use sim::{Reply, Times, Toxic, World};
+
+use crate::common::{accepted, config, leap, leap_found, mail_subjects, thin, types, voltus};
+
+/// A world in which a controller must acknowledge.
+fn acknowledging() -> World {
+    let mut config = config();
+    config.deadlines.acknowledge = true;
+    config.acks.tokens = vec![TokenHash::of("a-token-for-controllers")];
+    World::new(1, config)
+}
+
+fn run_for(world: &World, minutes: i64) {
+    let until = world.now() + SignedDuration::from_mins(minutes);
+    world.settle(SignedDuration::from_mins(minutes));
+    world.advance(until.duration_since(world.now()).max(SignedDuration::ZERO));
+}
+
+#[test]
+fn a_dispatch_that_nobody_acknowledged_stays_at_risk_for_ever_once_its_end_has_passed() {
+    for test in [false, true] {
+        let world = acknowledging();
+        let mut dispatch = voltus("dkmq", 0, 5);
+        dispatch["test"] = json!(test);
+        world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        run_for(&world, 60);
+        let status: Vec<IncidentStatus> = world.incidents().all().iter().map(|incident| incident.status).collect();
+        assert_eq!(status, [IncidentStatus::Over], "test: {test}");
+        assert!(mail_subjects(&world).last().is_some_and(|subject| subject.contains("over: ")), "test: {test}");
+    }
+}
+
+#[test]
+fn a_late_acknowledgement_does_not_end_what_was_told_of_as_often_as_it_may() {
+    let world = acknowledging();
+    let mut dispatch = voltus("dkmq", 0, 5);
+    dispatch["end_time"] = json!(null);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 180);
+    let told = mail_subjects(&world).len();
+    assert_eq!(told, 5, "a person is told five times, then it is known");
+    let body = json!({ "dispatch": "voltus-prod/dkmq", "version": 1, "state": "accepted" }).to_string();
+    world.acknowledge("a-token-for-controllers", &body);
+    run_for(&world, 5);
+    assert_eq!(
+        mail_subjects(&world).last().map(String::as_str),
+        Some("[gridbell] over: dispatch-at-risk: voltus-prod/dkmq")
+    );
+}
+
+#[test]
+fn a_delivery_is_lost_where_a_retrier_dies_between_its_booking_and_its_attempt() {
+    let world = World::new(1, config());
+    world.answers(
+        "voltus-prod",
+        "/dispatches/dkmq",
+        [Reply::Status(429, Some(600)), Reply::Json(voltus("dkmq", 0, 5).to_string())],
+    );
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    world.fault("deliveries.book", Toxic::CrashAfter, Times::First(1));
+    run_for(&world, 60);
+    assert_eq!(types(&world, "voltus-prod/dkmq"), ["dispatch.scheduled"]);
+}
+
+#[test]
+fn a_tests_cancel_is_dropped_where_the_search_does_not_show_for_once_what_it_has_shown() {
+    let world = World::new(1, config());
+    let test = |watts: u64, cancelled: bool| {
+        let mut body = leap("e-1", watts);
+        body["communication_test"] = json!(true);
+        body["meter_dispatches"][0]["timeslots"][0]["cancelled"] = json!(cancelled);
+        body.to_string()
+    };
+    let found = |cancelled: bool| {
+        let mut found = leap_found("e-1", 20);
+        found["meter_dispatches"][0]["timeslots"][0]["cancelled"] = json!(cancelled);
+        Reply::Json(found.to_string())
+    };
+    let nothing = Reply::Json(json!({ "meter_dispatches": [], "next_page_token": null }).to_string());
+    world.answers("leap-prod", "/search", [found(false), nothing, found(true)]);
+    for body in [test(10, false), test(20, false), test(20, true)] {
+        accepted(&world, "leap-prod", &body);
+        run_for(&world, 5);
+    }
+    let types = types(&world, "leap-prod/e-1");
+    assert_eq!(types.last().map(String::as_str), Some("dispatch.cancelled"), "{types:?}");
+}

@@ -1,0 +1,270 @@
+//! What lives in the world while a seed runs: pace, faults and clocks of invocations, and the timers that they sleep by.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::ports::FetchError;
+use providers::Ask;
+use serde_json::json;
+
+use super::{
+    Violation,
+    journal::Journal,
+    model::{API_KEY, Model, SECRETS, Said, Story},
+    plan::{Kind, Plan},
+    sabotage::Saboteur,
+};
+use crate::{Call, Inner, Invocation, Seed, Toxic, world::State};
+
+/// The part of a seed's run that the ports can reach.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) plan: Plan,
+    pub(crate) model: Model,
+    pub(crate) chance: Seed,
+    pub(crate) journal: Journal,
+    pub(crate) saboteur: Option<Saboteur>,
+    /// Nothing goes wrong any more.
+    pub(crate) healed: bool,
+    pub(crate) violations: Vec<Violation>,
+    /// Mails that a lost answer had sent twice.
+    pub(crate) repeated_mails: usize,
+    timers: BTreeMap<(Timestamp, u64), (u64, Waker)>,
+    order: u64,
+    paces: BTreeMap<u64, Pace>,
+}
+
+/// How fast an invocation is, and how wrong its clock.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Calls take this many milliseconds at most, before and after their effect.
+    slowest_ms: u64,
+    skew: SignedDuration,
+}
+
+/// On which side of its effect a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Before,
+    After,
+}
+
+impl Live {
+    pub(crate) fn new(plan: Plan, model: Model, chance: Seed, journal: Journal, saboteur: Option<Saboteur>) -> Self {
+        let (timers, paces) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            plan,
+            model,
+            chance,
+            journal,
+            saboteur,
+            healed: false,
+            violations: Vec::new(),
+            repeated_mails: 0,
+            timers,
+            order: 0,
+            paces,
+        }
+    }
+
+    /// The plan, while it still holds.
+    fn hurting(&self) -> Option<&Plan> {
+        (!self.healed).then_some(&self.plan)
+    }
+
+    /// Whether a fault of that kind strikes now.
+    pub(crate) fn strikes(&mut self, kind: Kind) -> bool {
+        let rate = self.hurting().map_or(0, |plan| plan.rate(kind));
+        rate > 0 && self.chance.up_to(999) < rate
+    }
+
+    fn pace(&mut self, invocation: u64) -> Pace {
+        let (healed, chance, plan) = (self.healed, &mut self.chance, &self.plan);
+        *self.paces.entry(invocation).or_insert_with(|| {
+            let skewed = !healed && plan.has(Kind::Skew);
+            let skew_ms = i64::try_from(chance.up_to(2 * plan.skew_ms)).unwrap_or(0);
+            let middle_ms = i64::try_from(plan.skew_ms).unwrap_or(0);
+            let skew = SignedDuration::from_millis(if skewed { skew_ms - middle_ms } else { 0 });
+            Pace { slowest_ms: if plan.by_priority && !healed { by_priority(chance) } else { 8 }, skew }
+        })
+    }
+
+    /// How wrong that invocation's clock is.
+    pub(crate) fn skew(&mut self, invocation: u64) -> SignedDuration {
+        self.pace(invocation).skew
+    }
+
+    /// Until when a call rests on that side of its effect.
+    fn rests_until(&mut self, now: Timestamp, invocation: u64, port: &str, side: Side) -> Timestamp {
+        let mut slowest_ms = self.pace(invocation).slowest_ms;
+        if self.plan.by_priority && !self.healed && self.chance.up_to(30) == 0 {
+            // A change of priority in the middle of a run is what PCT finds races by.
+            slowest_ms = by_priority(&mut self.chance);
+            self.paces.entry(invocation).and_modify(|pace| pace.slowest_ms = slowest_ms);
+        }
+        let mut rest_ms = 1 + self.chance.up_to(slowest_ms);
+        if port == "api.fetch" && side == Side::After {
+            let most_ms = if self.strikes(Kind::Slow) { 4_900 } else { 300 };
+            rest_ms = 20 + self.chance.up_to(most_ms);
+        }
+        if self.strikes(Kind::Stall) {
+            rest_ms += [1_000, 5_000, 15_000, 25_000][self.chance.place(4)];
+        }
+        now + SignedDuration::from_millis(i64::try_from(rest_ms).unwrap_or(1))
+    }
+
+    /// What goes wrong with a call.
+    pub(crate) fn strike(&mut self, call: &Call) -> Option<Toxic> {
+        let plan = self.hurting()?;
+        let out = plan.outages.iter().any(|outage| call.port.starts_with(outage.of) && outage.covers(call.at));
+        if out {
+            return Some(Toxic::Refuse);
+        }
+        let side = self.chance.up_to(1) == 0;
+        let toxics = [
+            (Kind::Crash, if side { Toxic::CrashBefore } else { Toxic::CrashAfter }),
+            (Kind::LostAnswer, Toxic::LoseAnswer),
+            (Kind::Repeat, Toxic::Repeat),
+            (Kind::Throttle, Toxic::Refuse),
+        ];
+        // Several calls make an invocation, so each is hit more rarely than an invocation would be.
+        let hits = toxics.into_iter().find(|(kind, _)| self.strikes(*kind) && self.chance.up_to(2) == 0);
+        let toxic = hits.map(|(_, toxic)| toxic);
+        self.repeated_mails += usize::from(call.port == "mailer.send" && toxic == Some(Toxic::Repeat));
+        toxic
+    }
+
+    /// Notes a message of an inner queue.
+    pub(crate) fn message(&mut self, at: Timestamp, queue: Inner, id: &str, body: &str, delay_s: u32) {
+        self.no_secret(at, "a message of an inner queue", body);
+        self.journal.note(
+            at,
+            "message",
+            || json!({ "queue": format!("{queue:?}"), "id": id, "delay_s": delay_s, "body": body }),
+        );
+    }
+
+    /// No secret may stand there.
+    pub(crate) fn no_secret(&mut self, at: Timestamp, place: &str, text: &str) {
+        if SECRETS.iter().any(|secret| text.contains(secret)) {
+            self.violated(at, "no-secret", place, "it holds a token or a key".to_owned());
+        }
+    }
+
+    /// Notes that something does not hold.
+    pub(crate) fn violated(&mut self, at: Timestamp, invariant: &'static str, subject: &str, detail: String) {
+        self.journal.note(at, "VIOLATION", || json!({ "invariant": invariant, "subject": subject, "detail": detail }));
+        let (step, subject) = (self.journal.step(), subject.to_owned());
+        self.violations.push(Violation { invariant, step, at, subject, detail });
+    }
+
+    /// The earliest timer.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes the earliest timer out, where it is due; the invocation that slept by it.
+    pub(crate) fn ring(&mut self, now: Timestamp) -> Option<(u64, Waker)> {
+        let first = self.timers.first_entry().filter(|first| first.key().0 <= now)?;
+        Some(first.remove())
+    }
+}
+
+/// The pace that a priority means: the lowest hardly gets a turn.
+fn by_priority(chance: &mut Seed) -> u64 {
+    [1, 2, 4, 20, 100, 500, 2_500][chance.place(7)]
+}
+
+impl State {
+    /// Notes a call and says what goes wrong with it.
+    pub(crate) fn strike(&mut self, call: Call) -> Option<Toxic> {
+        let Some(live) = &mut self.swarm else { return self.faults.strike(call) };
+        let toxic = live.strike(&call);
+        live.journal.note(call.at, "call", || {
+            let (function, toxic) = (format!("{:?}", call.function), toxic.map(|toxic| format!("{toxic:?}")));
+            json!({ "function": function, "invocation": call.invocation, "port": call.port, "fault": toxic })
+        });
+        toxic
+    }
+
+    /// How wrong that invocation's clock is.
+    pub(crate) fn skew(&mut self, invocation: u64) -> SignedDuration {
+        self.swarm.as_mut().map_or(SignedDuration::ZERO, |live| live.skew(invocation))
+    }
+
+    /// Until when a call rests, where a swarm decides; none: turns decide.
+    pub(crate) fn rests_until(&mut self, invocation: u64, port: &str, side: Side) -> Option<Timestamp> {
+        let now = self.now;
+        Some(self.swarm.as_mut()?.rests_until(now, invocation, port, side))
+    }
+
+    /// What a provider of the swarm answers; none where tests script the providers.
+    pub(crate) fn swarm_answers(&mut self, source: &str, ask: &Ask) -> Option<Result<String, FetchError>> {
+        let Self { swarm, dispatches, now, .. } = self;
+        let live = swarm.as_mut()?;
+        let Live { plan, model, chance, journal, healed, saboteur, .. } = &mut **live;
+        let shown = |story: &Story, current: usize| {
+            let published = dispatches.get(&story.subject).and_then(|record| record.state.published());
+            published.is_some_and(|(_, statement)| is_of(&story.versions[current], &statement))
+        };
+        let (mut answer, fault) = model.answer(((!*healed).then_some(plan), chance), *now, source, ask, shown);
+        if *saboteur == Some(Saboteur::KeyInTrouble) && answer.is_err() {
+            answer = Err(FetchError::Answer(format!("the provider did not like {API_KEY}")));
+        }
+        journal.note(*now, "fetch", || {
+            let said = answer.as_ref().map_or_else(|error| format!("error: {error}"), Clone::clone);
+            json!({ "source": source, "ask": crate::provider::line(ask), "answer": said, "fault": fault.map(Kind::name) })
+        });
+        Some(answer)
+    }
+}
+
+/// Whether a statement says what that version says.
+fn is_of(said: &Said, statement: &dispatch::Statement) -> bool {
+    let watts = match statement.request {
+        dispatch::Request::Reduce { watts } => watts,
+        _ => 0,
+    };
+    (said.authorized, said.start, said.end, said.watts())
+        == (statement.authorized, statement.start, statement.end, watts)
+}
+
+/// Sleeping by the world's clock.
+pub(crate) struct Sleep<'a> {
+    pub(crate) invocation: &'a Invocation<'a>,
+    pub(crate) until: Timestamp,
+    pub(crate) order: Option<u64>,
+}
+
+impl Future for Sleep<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let (until, order, number) = (self.until, self.order, self.invocation.number());
+        if self.invocation.is_dead() {
+            return Poll::Pending;
+        }
+        let slept = self.invocation.world.with(|state| {
+            let now = state.now;
+            let live = state.swarm.as_mut()?;
+            if now >= until {
+                if let Some(order) = order {
+                    live.timers.remove(&(until, order));
+                }
+                return None;
+            }
+            let order = order.unwrap_or_else(|| {
+                live.order += 1;
+                live.order
+            });
+            live.timers.insert((until, order), (number, context.waker().clone()));
+            Some(order)
+        });
+        self.order = slept;
+        if slept.is_some() { Poll::Pending } else { Poll::Ready(()) }
+    }
+}

@@ -1,0 +1,131 @@
+//! The providers' APIs: the truth as of the request, and all the ways in which an answer is none.
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::ports::FetchError;
+use providers::Ask;
+use serde_json::{Value, json};
+
+use super::{API_KEY, Model, Provider, Story};
+use crate::{
+    Seed,
+    swarm::plan::{Kind, Outage, Plan},
+};
+
+/// What a provider answered, and why it was no good answer where it was none.
+pub(crate) type Reply = (Result<String, FetchError>, Option<Kind>);
+
+/// How long a fresh dispatch may not be readable.
+const NOT_YET: SignedDuration = SignedDuration::from_secs(20);
+
+impl Model {
+    /// Answers a request. `shown`: whether the current version of that dispatch is stored already, so that an older answer is a
+    /// step back and not the first look at a lagging replica.
+    pub(crate) fn answer(
+        &self,
+        (plan, chance): (Option<&Plan>, &mut Seed),
+        now: Timestamp,
+        source: &str,
+        ask: &Ask,
+        shown: impl Fn(&Story, usize) -> bool,
+    ) -> Reply {
+        let Some(plan) = plan else { return (self.truth(now, source, ask), None) };
+        let within = |outages: &[Outage]| outages.iter().any(|outage| outage.of == source && outage.covers(now));
+        if within(&plan.down) {
+            return (Err(FetchError::Status { status: 503, retry_after_s: None }), Some(Kind::Down));
+        }
+        if within(&plan.refused) {
+            return (Err(FetchError::Refused { status: 401 }), Some(Kind::KeyRefused));
+        }
+        let mut strikes = |kind: Kind| chance.up_to(999) < 2 * plan.rate(kind);
+        if strikes(Kind::Failing) {
+            let nothing = Err(FetchError::Answer("no answer within 5 s".to_owned()));
+            let failing = [nothing, Err(FetchError::Status { status: 502, retry_after_s: None })];
+            return (failing.into_iter().nth(chance.place(2)).unwrap_or(Err(FetchError::Missing)), Some(Kind::Failing));
+        }
+        if strikes(Kind::RateLimit) {
+            let retry_after_s = [None, Some(1), Some(20), Some(60)][chance.place(4)];
+            return (Err(FetchError::Status { status: 429, retry_after_s }), Some(Kind::RateLimit));
+        }
+        let about = self.asked(source, ask);
+        if let Some((story, current)) = about.and_then(|story| Some((story, story.current(now)?))) {
+            let age = now.duration_since(story.versions[0].at);
+            // Of a test that the search does not know, the later push holds: that is no replica that lags.
+            let pushed = matches!(story.provider, Provider::Leap { .. }) && story.test.is_some();
+            if plan.has(Kind::NotYet) && age < NOT_YET && !pushed {
+                return (Err(FetchError::Missing), Some(Kind::NotYet));
+            }
+            if strikes(Kind::OtherId) && !pushed {
+                let other = story.answer(current, "another").to_string().replace(&story.id, "another");
+                return (Ok(other), Some(Kind::OtherId));
+            }
+            let numbered = story.provider == Provider::Voltus { numbered: true };
+            if numbered && current > 0 && strikes(Kind::Stale) && shown(story, current) {
+                return (Ok(story.answer(chance.place(current), &story.id).to_string()), Some(Kind::Stale));
+            }
+        }
+        let answer = self.truth(now, source, ask);
+        if answer.is_ok() && strikes(Kind::Garbage) {
+            let garbage = match (chance.up_to(3), answer) {
+                (0, Ok(whole)) => whole.get(..whole.len() / 2).unwrap_or_default().to_owned(),
+                (1, _) => json!({ "message": format!("the key {} is fine", &API_KEY[..3]) }).to_string(),
+                (2, _) => "[]".to_owned(),
+                _ => "null".to_owned(),
+            };
+            return (Ok(garbage), Some(Kind::Garbage));
+        }
+        (answer, None)
+    }
+
+    fn asked(&self, source: &str, ask: &Ask) -> Option<&Story> {
+        let id = match &ask.body {
+            None => ask.path.as_str().strip_prefix("/2022-04-15/dispatches/")?.to_owned(),
+            Some(body) => body["meter_event_ids"][0].as_str()?.to_owned(),
+        };
+        self.dispatches.iter().find(|story| story.source == source && story.id == id)
+    }
+
+    /// What a well-behaved provider answers.
+    fn truth(&self, now: Timestamp, source: &str, ask: &Ask) -> Result<String, FetchError> {
+        let path = ask.path.as_str();
+        if path == "/v1/interval-data" {
+            let meter = ask.query.iter().find(|(name, _)| *name == "meter_id").map(|(_, value)| value.as_str());
+            let happened = self.streams.iter().flat_map(|story| &story.happenings).filter(|one| one.at <= now);
+            let mut readings = happened.flat_map(|one| &one.readings);
+            let found = readings.find(|(id, _)| Some(id.as_str()) == meter);
+            return found.map(|(_, data)| data.to_string()).ok_or(FetchError::Missing);
+        }
+        if let Some(story) = self.asked(source, ask) {
+            return match (story.provider, story.current(now)) {
+                (Provider::Voltus { .. } | Provider::Leap { searched: true }, Some(current)) => {
+                    Ok(story.answer(current, &story.id).to_string())
+                }
+                (Provider::Leap { .. }, _) => {
+                    Ok(json!({ "meter_dispatches": [], "next_page_token": null }).to_string())
+                }
+                (Provider::Voltus { .. }, None) => Err(FetchError::Missing),
+            };
+        }
+        self.listed(now, source, path)
+    }
+
+    /// All that a source would list now.
+    fn listed(&self, now: Timestamp, source: &str, path: &str) -> Result<String, FetchError> {
+        let stories = || self.dispatches.iter().filter(|story| story.source == source);
+        let shown = stories().filter_map(|story| Some((story, story.current(now)?)));
+        match path {
+            "/2022-04-15/dispatches" => {
+                let list: Vec<Value> = shown.map(|(story, current)| story.answer(current, &story.id)).collect();
+                Ok(json!({ "dispatches": list, "page": 0, "perPage": 0 }).to_string())
+            }
+            "/dispatch/meter/search" => {
+                let searched = shown.filter(|(story, _)| story.provider == Provider::Leap { searched: true });
+                let answers = searched.map(|(story, current)| story.answer(current, &story.id));
+                let items = answers.filter_map(|mut answer| answer["meter_dispatches"].take().as_array().cloned());
+                let items: Vec<Value> = items.flatten().collect();
+                Ok(json!({ "meter_dispatches": items, "next_page_token": null }).to_string())
+            }
+            "/dispatch/group/search" => Ok(json!({ "results": [], "next_page_token": null }).to_string()),
+            _ => Err(FetchError::Missing),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the providers know and say: the truth that every signal must trace back to, made from the seed.
+
+mod api;
+mod dispatches;
+mod streams;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::{dispatches::dispatch_story, streams::stream_stories};
+use super::plan::{Kind, Plan};
+use crate::Seed;
+
+pub(crate) use self::{
+    dispatches::{Provider, Said, Story},
+    streams::StreamStory,
+};
+
+/// The token of every source.
+pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// The token for acknowledgements.
+pub(crate) const ACK_TOKEN: &str = "another-token-that-nobody-guesses";
+
+/// What no message, mail or line of a history may hold. The key stands in what a provider may say of it.
+pub(crate) const SECRETS: [&str; 3] = [TOKEN, ACK_TOKEN, API_KEY];
+
+/// The key that the providers take.
+pub(crate) const API_KEY: &str = "sk-live-that-nobody-reads";
+
+/// How often and when a provider sends again what was not answered 2xx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redelivery {
+    /// Twice as long each time, five times (Voltus).
+    Doubling,
+    /// Every minute, fifty times (Leap).
+    EveryMinute,
+    /// Every half minute, ten times (nothing public says; others do so).
+    EveryHalfMinute,
+    /// Never: strangers.
+    Never,
+}
+
+impl Redelivery {
+    /// How long after attempt number `attempt` (from 1) the next is made.
+    pub(crate) fn after(self, attempt: u32) -> Option<SignedDuration> {
+        let (seconds, most) = match self {
+            Self::Doubling => (10 << attempt.min(6), 5),
+            Self::EveryMinute => (60, 50),
+            Self::EveryHalfMinute => (30, 10),
+            Self::Never => (0, 0),
+        };
+        (attempt <= most).then(|| SignedDuration::from_secs(seconds))
+    }
+}
+
+/// What a webhook is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// That version of that dispatch.
+    Dispatch(usize, usize),
+    /// That happening of that stream.
+    Stream(usize, usize),
+    /// A body that nobody can read.
+    Poison,
+    /// Nothing: a stranger made it up.
+    Forged,
+}
+
+/// A webhook that a provider sends.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    pub(crate) at: Timestamp,
+    pub(crate) source: &'static str,
+    pub(crate) token: &'static str,
+    pub(crate) body: String,
+    pub(crate) about: About,
+    pub(crate) redelivery: Redelivery,
+    /// How often it was sent.
+    pub(crate) attempts: u32,
+    /// When the receiver first queued it, as its answer told or would have told.
+    pub(crate) taken_at: Option<Timestamp>,
+    /// When the provider first saw a 2xx.
+    pub(crate) accepted_at: Option<Timestamp>,
+}
+
+/// The providers' truth, and what they send.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) dispatches: Vec<Story>,
+    pub(crate) streams: Vec<StreamStory>,
+    pub(crate) posts: Vec<Post>,
+}
+
+impl Model {
+    pub(crate) fn new(chance: &mut Seed, begins_at: Timestamp, plan: &Plan) -> Self {
+        let count = 1 + chance.place(4);
+        let dispatches = (0..count).map(|number| dispatch_story(chance, number, begins_at)).collect();
+        let streams = stream_stories(chance, begins_at);
+        let mut model = Self { dispatches, streams, posts: Vec::new() };
+        model.schedule(chance, plan);
+        model
+    }
+
+    fn schedule(&mut self, chance: &mut Seed, plan: &Plan) {
+        let mut posts = Vec::new();
+        for (number, story) in self.dispatches.iter().enumerate() {
+            for (version, said) in story.versions.iter().enumerate() {
+                let redelivery = match story.provider {
+                    Provider::Voltus { .. } => Redelivery::Doubling,
+                    Provider::Leap { .. } => Redelivery::EveryMinute,
+                };
+                let body = story.webhook(version);
+                posts.push(post(said.at, story.source, body, About::Dispatch(number, version), redelivery));
+            }
+        }
+        for (number, story) in self.streams.iter().enumerate() {
+            for (place, happening) in story.happenings.iter().enumerate() {
+                let about = About::Stream(number, place);
+                let body = happening.body.clone();
+                posts.push(post(happening.at, story.source, body, about, Redelivery::EveryHalfMinute));
+            }
+        }
+        let mut more = Vec::new();
+        for post in &mut posts {
+            if chance.up_to(999) < 4 * plan.rate(Kind::Late) {
+                post.at += SignedDuration::from_secs(i64::try_from(chance.up_to(300)).unwrap_or(0));
+            } else {
+                post.at += SignedDuration::from_millis(i64::try_from(chance.up_to(3_000)).unwrap_or(0));
+            }
+            if chance.up_to(999) < 4 * plan.rate(Kind::Doubled) {
+                let later_s = [0, 1, 30, 200][chance.place(4)];
+                more.push(Post { at: post.at + SignedDuration::from_secs(later_s), ..post.clone() });
+            }
+        }
+        posts.extend(more);
+        self.posts = posts;
+        self.strangers(chance, plan);
+    }
+
+    /// Forged and poisoned bodies, among the others.
+    fn strangers(&mut self, chance: &mut Seed, plan: &Plan) {
+        let span_s = 900;
+        let begins_at = self.posts.iter().map(|post| post.at).min().unwrap_or_default();
+        let mut at = || begins_at + SignedDuration::from_secs(i64::try_from(chance.up_to(span_s)).unwrap_or(0));
+        let mut made = Vec::new();
+        if plan.has(Kind::Forged) {
+            for story in &self.dispatches {
+                let mut other = story.clone();
+                other.rename("forged");
+                let mut forged = post(at(), story.source, other.webhook(0), About::Forged, Redelivery::Never);
+                forged.token = "a-wrong-token";
+                made.push(forged);
+            }
+        }
+        if plan.has(Kind::Poison) {
+            let bodies =
+                ["[]", "null", "{}", "\"x\"", r#"{"event":{"name":"x"},"resource":"//evil/2022-04-15/dispatches/v0"}"#];
+            for source in ["voltus-prod", "leap-prod", "dc-1", "openvolt-prod"] {
+                let when = at();
+                let place = usize::try_from(when.as_second().unsigned_abs()).unwrap_or(0) % bodies.len();
+                made.push(post(when, source, bodies[place].to_owned(), About::Poison, Redelivery::EveryHalfMinute));
+            }
+        }
+        self.posts.extend(made);
+    }
+}
+
+fn post(at: Timestamp, source: &'static str, body: String, about: About, redelivery: Redelivery) -> Post {
+    Post { at, source, token: TOKEN, body, about, redelivery, attempts: 0, taken_at: None, accepted_at: None }
+}

@@ -1,0 +1,113 @@
+//! What happens once and is told once: power events, meter data, events of the account.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::Seed;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Happening {
+    pub(crate) at: Timestamp,
+    /// The webhook.
+    pub(crate) body: String,
+    /// The signals that it stands for: subject, type, and what its `data` must hold.
+    pub(crate) signals: Vec<(String, String, Value)>,
+    /// Openvolt: meter → what the API answers.
+    pub(crate) readings: Vec<(String, Value)>,
+}
+
+/// Things that happened through one source.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamStory {
+    pub(crate) source: &'static str,
+    pub(crate) happenings: Vec<Happening>,
+}
+
+pub(crate) fn stream_stories(chance: &mut Seed, begins_at: Timestamp) -> Vec<StreamStory> {
+    let mut stories = Vec::new();
+    if chance.up_to(2) == 0 {
+        stories.push(power(chance, begins_at));
+    }
+    if chance.up_to(2) == 0 {
+        stories.push(meters(chance, begins_at));
+    }
+    stories
+}
+
+fn later(chance: &mut Seed, at: Timestamp) -> Timestamp {
+    at + SignedDuration::from_secs(i64::try_from(1 + chance.up_to(240)).unwrap_or(1))
+}
+
+/// A load target of a data centre: down, held, up again.
+fn power(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
+    let mut at = begins_at;
+    let start = begins_at + SignedDuration::from_mins(10);
+    let mut happenings = Vec::new();
+    for event in ["start_ramp_down", "end_ramp_down", "start_ramp_up", "end_ramp_up"] {
+        at = later(chance, at);
+        let body = json!({
+            "event": event, "feed_tag": "main", "correlation_id": "c-1", "strategy": "best_effort", "start_time": start,
+            "end_time": start + SignedDuration::from_hours(1), "target_load": { "value": 6.5, "unit": "mw" },
+            "prev_target_load": { "value": 10, "unit": "mw" }, "calculated_load": { "value": 6, "unit": "mw" },
+            "compliant": true,
+        });
+        let held = json!({ "correlation_id": "c-1", "event": event, "start": start, "target": { "kind": "limit", "watts": 6_500_000 } });
+        let signal = ("dc-1/main/c-1".to_owned(), format!("power.{event}"), json!({ "power": held }));
+        happenings.push(Happening { at, body: body.to_string(), signals: vec![signal], readings: Vec::new() });
+    }
+    StreamStory { source: "dc-1", happenings }
+}
+
+/// Data of one or two meters, then an event of the account.
+fn meters(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
+    let mut happenings = Vec::new();
+    let mut at = begins_at;
+    for delivery in ["dlv-1", "dlv-2"] {
+        at = later(chance, at);
+        let meters: Vec<String> = (0..=chance.place(2)).map(|meter| format!("m{meter}-{delivery}")).collect();
+        let (from, to) = ("2023-12-01T10:00:00Z", "2023-12-01T10:30:00Z");
+        let payload: Vec<Value> = meters
+            .iter()
+            .map(|meter| json!({ "meter_id": meter, "start_interval": from, "end_interval": to }))
+            .collect();
+        let reading = chance.up_to(900);
+        let row = |start: &str, meter: &str| json!({ "start_interval": start, "consumption": reading, "consumption_units": "kwh", "meter_id": meter });
+        happenings.push(Happening {
+            at,
+            body: envelope("meter_data.received", delivery, at, &json!(payload)),
+            signals: meters
+                .iter()
+                .map(|meter| {
+                    let intervals =
+                        [from, to].map(|start| json!({ "start": start, "watt_hours": reading * 1_000 }));
+                    let held = json!({ "meter": { "id": meter, "delivery": delivery, "intervals": intervals } });
+                    (format!("openvolt-prod/{meter}"), "meter.data".to_owned(), held)
+                })
+                .collect(),
+            readings: meters
+                .iter()
+                .map(|meter| {
+                    let data = json!({ "start_interval": from, "end_interval": to, "granularity": "hh", "data": [row(from, meter), row(to, meter)] });
+                    (meter.clone(), data)
+                })
+                .collect(),
+        });
+    }
+    let at = later(chance, at);
+    let held = json!({ "account": { "event": "customer.created", "delivery": "dlv-3", "payload": { "id": "c-9" } } });
+    happenings.push(Happening {
+        at,
+        body: envelope("customer.created", "dlv-3", at, &json!({ "id": "c-9" })),
+        signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), held)],
+        readings: Vec::new(),
+    });
+    StreamStory { source: "openvolt-prod", happenings }
+}
+
+fn envelope(event: &str, delivery: &str, at: Timestamp, payload: &Value) -> String {
+    json!({
+        "subscription_id": "s-1", "event_id": event, "event_timestamp": at, "delivery_id": delivery, "payload": payload,
+    })
+    .to_string()
+}

@@ -1,0 +1,206 @@
+//! What goes wrong in one seed's history: a random subset of all kinds, each with a rate of its own.
+//!
+//! A subset, because faults hide each other: where everything fails at once, little ever gets far enough to break.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Seed;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $name:literal,)*) => {
+        /// A kind of fault.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Kind] = &[$(Kind::$kind,)*];
+
+            /// As it stands in a history and on a command line.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A process dies before or after a call took effect.
+    Crash "crash",
+    /// A call takes effect and its answer is lost.
+    LostAnswer "lost-answer",
+    /// A call takes effect, its answer is lost and the SDK sends it again.
+    Repeat "repeat",
+    /// A service refuses single calls.
+    Throttle "throttle",
+    /// A service refuses every call for minutes.
+    Outage "outage",
+    /// An invocation hangs before or after a call's effect, up to its time-out and beyond.
+    Stall "stall",
+    /// An invocation's clock is wrong.
+    Skew "skew",
+    /// An invocation dies before it begins.
+    ColdStart "cold-start",
+    /// An invocation does its work, then fails as a whole: all of its batch comes again.
+    BatchError "batch-error",
+    /// A message is handed out twice, or once more after it was deleted.
+    Duplicate "duplicate",
+    /// A booked attempt expires long before its time; without it none ever does.
+    Expiry "expiry",
+    /// The provider answers 5xx or nothing.
+    Failing "failing",
+    /// The provider is down for minutes.
+    Down "down",
+    /// The provider answers 429, with or without `Retry-After`.
+    RateLimit "rate-limit",
+    /// The provider takes seconds.
+    Slow "slow",
+    /// The provider shows an older version than it has shown before.
+    Stale "stale",
+    /// The provider does not know yet what its webhook announced.
+    NotYet "not-yet",
+    /// The provider answers with something that cannot be read, or only its first half.
+    Garbage "garbage",
+    /// The provider answers about another id.
+    OtherId "other-id",
+    /// The provider refuses the key while it is rotated.
+    KeyRefused "key-refused",
+    /// The provider sends a webhook twice.
+    Doubled "doubled",
+    /// Webhooks come minutes late and in any order.
+    Late "late",
+    /// The provider never sees our answer and sends again.
+    LostAck "lost-ack",
+    /// Strangers post plausible bodies and acknowledgements with wrong tokens.
+    Forged "forged",
+    /// Authentic bodies that nobody can read.
+    Poison "poison",
+    /// Messages that are none of ours lie in the inner queues.
+    Foreign "foreign",
+    /// The controller acknowledges minutes late.
+    LateAck "late-ack",
+    /// The controller acknowledges everything twice.
+    DoubledAck "doubled-ack",
+    /// The controller acknowledges versions that are long superseded.
+    OldAck "old-ack",
+    /// The controller says that it cannot act.
+    FailedAck "failed-ack",
+    /// The controller says nothing at all.
+    Silent "silent",
+}
+
+impl Kind {
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Whether it lies with our own services; the others are the world's, and hold no excuse for telling a person late.
+    pub(crate) fn is_ours(self) -> bool {
+        self < Self::Failing
+    }
+}
+
+/// A service, or a provider's source, that fails from one instant to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outage {
+    pub(crate) of: &'static str,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+impl Outage {
+    pub(crate) fn covers(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+}
+
+/// What one seed's history is made of, beside the providers' truth.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Kind → how many of a thousand chances strike.
+    rates: BTreeMap<Kind, u64>,
+    /// Turns go by priority (as in PCT) rather than evenly: uniform chance hides stale writes.
+    pub(crate) by_priority: bool,
+    /// A controller acknowledges, rather than only read.
+    pub(crate) acknowledge: bool,
+    /// Invocations of one queue at the same time, at most.
+    pub(crate) concurrency: usize,
+    /// How long a mapping waits for more messages, at most, in milliseconds.
+    pub(crate) window_ms: u64,
+    /// The largest error of a clock, in milliseconds.
+    pub(crate) skew_ms: u64,
+    /// From here on nothing goes wrong.
+    pub(crate) heals_at: Timestamp,
+    /// Services that are down for a while, by the beginning of their ports' names.
+    pub(crate) outages: Vec<Outage>,
+    /// Sources whose API is down.
+    pub(crate) down: Vec<Outage>,
+    /// Sources whose key is refused.
+    pub(crate) refused: Vec<Outage>,
+}
+
+/// What an outage strikes: the beginning of ports' names.
+const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals", "alerts", "mailer", "deliveries"];
+
+/// Sources with an API.
+const APIS: [&str; 4] = ["voltus-prod", "voltus-sandbox", "leap-prod", "openvolt-prod"];
+
+impl Plan {
+    pub(crate) fn new(chance: &mut Seed, begins_at: Timestamp, without: &[Kind]) -> Self {
+        let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
+        let share = [100, 300, 600][chance.place(3)];
+        let mut rates = BTreeMap::new();
+        for kind in Kind::ALL {
+            let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
+            if on && !without.contains(kind) {
+                rates.insert(*kind, rate);
+            }
+        }
+        let heals_at = begins_at + minutes(15 + chance.up_to(20));
+        let mut outage = |kind: Kind, names: &[&'static str]| {
+            let count = 1 + chance.up_to(1);
+            let list: Vec<Outage> = (0..count)
+                .map(|_| {
+                    let from = begins_at + minutes(chance.up_to(20));
+                    let until = (from + minutes(1 + chance.up_to(9))).min(heals_at);
+                    Outage { of: names[chance.place(names.len())], from, until }
+                })
+                .collect();
+            if rates.contains_key(&kind) { list } else { Vec::new() }
+        };
+        let outages = outage(Kind::Outage, &SERVICES);
+        let down = outage(Kind::Down, &APIS);
+        let refused = outage(Kind::KeyRefused, &APIS);
+        Self {
+            by_priority: chance.up_to(1) == 1,
+            acknowledge: chance.up_to(9) < 7,
+            concurrency: 1 + chance.place(3),
+            window_ms: [0, 0, 300, 2_000][chance.place(4)],
+            skew_ms: [50, 1_000, 10_000, 25_000][chance.place(4)],
+            heals_at,
+            rates,
+            outages,
+            down,
+            refused,
+        }
+    }
+
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        self.rates.contains_key(&kind)
+    }
+
+    pub(crate) fn rate(&self, kind: Kind) -> u64 {
+        self.rates.get(&kind).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.rates.keys().copied()
+    }
+}
