@@ -81,8 +81,10 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
         let tokens: Vec<String> = tokens.iter().map(|token| format!("\"sha256:{}\"", sha256(token))).collect();
         let environment = if *sandbox { "sandbox" } else { "production" };
         writeln!(text, "[sources.{name}]\nprovider = \"{provider}\"\nenvironment = \"{environment}\"")?;
-        let poll = if *name == POLLED { "1m" } else { "off" };
-        writeln!(text, "token = [{}]\npoll = \"{poll}\"", tokens.join(", "))?;
+        writeln!(text, "token = [{}]", tokens.join(", "))?;
+        if matches!(*provider, "voltus" | "leap") {
+            writeln!(text, "poll = \"{}\"", if *name == POLLED { "1m" } else { "off" })?;
+        }
         if *provider != "nvgrid" {
             let base = if *provider == "leap" { "/v2" } else { "" };
             writeln!(text, "api_url = \"{stub}{base}\"\napi_key = \"ssm:/gridbell/{name}\"")?;
