@@ -78,7 +78,7 @@ impl List {
 }
 
 /// Running first, then what comes next, then what is over, the latest first.
-fn ordered(mut views: Vec<View>) -> Vec<View> {
+pub(super) fn ordered(mut views: Vec<View>) -> Vec<View> {
     let rank = |view: &View| match view.phase {
         Phase::Running => (0, view.start.as_second()),
         Phase::Upcoming => (1, view.start.as_second()),

@@ -3,6 +3,8 @@
 mod ack;
 mod get;
 mod list;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod view;
 

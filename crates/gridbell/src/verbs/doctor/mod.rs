@@ -168,3 +168,24 @@ pub(super) fn text(findings: &[Finding], paint: Paint) -> String {
     };
     format!("{table}\n\n{sum}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_screen() {
+        let findings = [
+            Finding::good("configuration", "2 sources, the queue being read is awaited"),
+            Finding::good("secret", "ssm:/gridbell/a can be read").about("a"),
+            Finding::unknown("provider key", "no answer within 12 s").about("a"),
+            Finding::notice("clock", "this machine is 20 s behind").mend("timedatectl set-ntp true"),
+            Finding::bad("mail", "SES is in its sandbox").mend("ask for production access"),
+        ];
+        insta::assert_snapshot!(text(&findings, Paint::none()));
+        assert!(
+            text(&findings[..3], Paint::none()).ends_with("nothing known stops a dispatch; 1 checks could not tell")
+        );
+        assert!(text(&findings[..2], Paint::none()).ends_with("a dispatch gets through"));
+    }
+}

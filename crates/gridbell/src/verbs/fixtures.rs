@@ -1,0 +1,80 @@
+//! Fixed records for the golden tests of what the verbs show.
+
+use dispatch::{
+    Contradiction, DispatchFact, Fact, Origin, Program, Rank, Request, Says, Statement, Subject, Target, TestReason,
+    absorb,
+};
+use jiff::Timestamp;
+use pipeline::{
+    config::Deadlines,
+    record::{Record, Step},
+};
+
+/// When it is now.
+pub(super) const NOW: &str = "2026-03-01T12:00:00Z";
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().expect("an instant")
+}
+
+/// Our id of the delivery that brings everything, taken at 11:40:00.
+pub(super) const DELIVERY: &str = "019ca938-6100-7000-8000-000000000001";
+
+/// What a provider stated: two sites, 55 kW, real.
+pub(super) fn statement(start: &str, end: Option<&str>) -> Statement {
+    let target = |id: &str, name: &str, watts| Target {
+        id: id.to_owned(),
+        name: Some(name.to_owned()),
+        external_id: Some(format!("our-{id}")),
+        request: Some(Request::Reduce { watts }),
+    };
+    Statement {
+        authorized: true,
+        start: at(start),
+        end: end.map(at),
+        request: Request::Reduce { watts: 55_000 },
+        targets: vec![target("d4z9", "My Site", 5_000), target("9jeq", "Another Site", 50_000)],
+        test_reason: None,
+        voluntary: false,
+        priority: None,
+        programs: vec![Program {
+            name: Some("A Program".to_owned()),
+            market: Some("CAISO".to_owned()),
+            kind: Some("ancillary_services".to_owned()),
+            timezone: Some("PST".to_owned()),
+        }],
+        details: serde_json::Map::new(),
+    }
+}
+
+/// The same as a test.
+pub(super) fn test(statement: Statement) -> Statement {
+    Statement { test_reason: Some(TestReason::SelfTest), ..statement }
+}
+
+/// The record after those statements, each a modification of the one before, all signals sent.
+pub(super) fn record(id: &str, statements: impl IntoIterator<Item = Statement>) -> Record {
+    let origin = Origin { source: "voltus-prod".to_owned(), provider: "voltus".to_owned(), sandbox: false };
+    let subject = Subject::dispatch("voltus-prod", id);
+    let mut record: Option<Record> = None;
+    for (number, statement) in (0_u64..).zip(statements) {
+        let now =
+            at("2026-03-01T11:40:01Z") + jiff::SignedDuration::from_mins(i64::try_from(number).unwrap_or_default());
+        let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(number, now), statement };
+        let fact = Fact { origin: origin.clone(), subject: subject.clone(), says: Says::Dispatch(said) };
+        let state = record.as_ref().map(|record| record.state.clone());
+        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, now).expect("absorbed");
+        let step = Step {
+            subject: &subject,
+            delivery: DELIVERY,
+            received_at: at("2026-03-01T11:40:00Z"),
+            deadlines: Deadlines::default(),
+            write: format!("write-{number}"),
+            now,
+        };
+        let mut next = Record::following(record.as_ref(), &origin, absorbed, step);
+        next.outbox.clear();
+        record = Some(next);
+    }
+    record.expect("a statement at least")
+}
