@@ -92,6 +92,14 @@ impl State {
         }
     }
 
+    /// Where the statement that holds stands among all that was stated; none for streams of events.
+    pub fn rank(&self) -> Option<Rank> {
+        match &self.stream {
+            Stream::Dispatch(tracked) => tracked.merged.view().map(|view| view.rank),
+            Stream::Events(_) => None,
+        }
+    }
+
     /// What power events add up to; none for streams of anything else.
     pub fn ramps(&self) -> Option<&Ramps> {
         self.ramps.as_ref()

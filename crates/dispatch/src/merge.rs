@@ -40,6 +40,8 @@ pub struct View {
     pub statement: Statement,
     /// As of when.
     pub observed_at: Timestamp,
+    /// Where it stands among all that was stated.
+    pub rank: Rank,
     /// Scheduled, cancelled or ended, judged by the fact itself and not by the clock.
     pub status: Status,
 }
@@ -91,7 +93,7 @@ impl Dispatch {
             (true, true) => Status::Ended,
             (true, false) => Status::Scheduled,
         };
-        Some(View { statement, observed_at, status })
+        Some(View { statement, observed_at, rank: ranked.rank, status })
     }
 
     /// Whether what is stored would differ: a later sight of the same number with the same content teaches nothing.

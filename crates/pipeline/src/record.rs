@@ -1,6 +1,6 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, Origin, Signal, State, Status, Subject};
+use dispatch::{Absorbed, Origin, Rank, Signal, State, Status, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ impl Record {
             None => (1, Vec::new(), Vec::new()),
         };
         for signal in &signals {
-            let what = format!("{} #{}", signal.kind, signal.sequence);
+            let what = format!("{} #{}{}", signal.kind, signal.sequence, grounds(state.rank()));
             history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
         }
         let due = match state.published() {
@@ -133,6 +133,16 @@ impl Record {
     /// Whether the controller has taken on the current version.
     pub fn is_acknowledged(&self) -> bool {
         self.ack.as_ref().is_some_and(|ack| ack.version == self.state.version && ack.state != AckState::Failed)
+    }
+}
+
+/// Why a version was published, for people.
+fn grounds(rank: Option<Rank>) -> String {
+    match rank {
+        Some(Rank::Pushed(_)) => ", as the webhook stated".to_owned(),
+        Some(Rank::Fetched(at)) => format!(", as fetched at {at:.3}"),
+        Some(Rank::Numbered(number, at)) => format!(", modification {number} as fetched at {at:.3}"),
+        None => String::new(),
     }
 }
 

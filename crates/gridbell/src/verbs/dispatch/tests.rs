@@ -87,7 +87,7 @@ fn a_story_in_order() {
         delivery: String::new(),
         what: "told that it is not acknowledged; next at 2026-03-01T12:05:00Z".to_owned(),
     });
-    let other = "019ca938-6100-7000-8000-000000000002";
+    let other = "019ca932-ba80-7000-8000-000000000002";
     let failing = Failing {
         id: "retry#voltus-prod/told".to_owned(),
         delivery: other.to_owned(),

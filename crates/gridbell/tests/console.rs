@@ -1,0 +1,273 @@
+//! The operator's verbs as a person calls them, on one local stack: what they show, what they do, and how they refuse.
+
+#![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
+
+use std::{
+    process::{Command, Stdio},
+    sync::LazyLock,
+    time::Duration,
+};
+
+use gridbell::{
+    local::{ProviderUrls, Stack, UpOptions},
+    progress,
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// All tests of this file share it; it ends with the process. No provider answers there.
+static STACK: LazyLock<(Runtime, Stack)> = LazyLock::new(|| {
+    let runtime = Runtime::new().expect("threads");
+    let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
+    let stack = runtime.block_on(Stack::up(options, progress::for_people().as_ref())).expect("up");
+    (runtime, stack)
+});
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
+    }
+
+    /// Refused with that status, in one line that holds those words.
+    fn refuses(&self, code: i32, words: &str) {
+        let lines: Vec<&str> = self.err.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert!(self.code == code && lines.len() == 1 && self.err.contains(words), "{} {}", self.code, self.err);
+        assert!(code == 2 || self.err.lines().count() == 1, "{}", self.err);
+    }
+}
+
+/// `gridbell …` without a stack of its own.
+fn plain(arguments: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_gridbell"))
+        .args(arguments)
+        .env_remove("AWS_PROFILE")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("TZ", "UTC")
+        .stdin(Stdio::null())
+        .output()
+        .expect("gridbell starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Said { code: output.status.code().expect("ended"), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// `gridbell …` on the stack.
+fn gridbell(arguments: &[&str]) -> Said {
+    let state = STACK.1.state_file().to_str().expect("a path");
+    plain(&[arguments, &["--state", state]].concat())
+}
+
+fn post(source: &str, body: &str) {
+    let url = STACK.1.description().sources[source].url.clone();
+    let body = body.to_owned();
+    let sent = STACK.0.block_on(async move {
+        let http = gridbell::local::http_client().expect("a client");
+        http.post(url).header("content-type", "application/json").body(body).send().await
+    });
+    assert_eq!(sent.expect("answered").status(), 200);
+}
+
+/// Asks until it is so.
+fn wait_for<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
+    for _ in 0..300 {
+        if let Some(found) = ask() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("after 30 s there is no {what}")
+}
+
+/// A real dispatch of Leap for one meter, far ahead; a webhook tells all of it.
+fn dispatch(id: &str) -> String {
+    let slot = json!({"meter_event_id": id, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
+        "cancelled": false, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
+        "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"], "energy_kw": 12.5});
+    let meter =
+        json!({"meter_id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "partner_reference": "site-1", "timeslots": [slot]});
+    let body =
+        json!({"integration_test_notification": false, "communication_test": false, "meter_dispatches": [meter]});
+    post("leap-demo", &body.to_string());
+    let key = format!("leap-demo/{id}");
+    wait_for("dispatch", || {
+        let listed = gridbell(&["dispatch", "list", "--json"]).json();
+        let found = listed["dispatches"].as_array()?.iter().any(|dispatch| dispatch["key"] == key.as_str());
+        found.then_some(key.clone())
+    })
+}
+
+#[test]
+fn a_dispatch_is_listed_shown_and_told() {
+    let key = dispatch("11cfced0-16f4-4fb7-b72e-000000000001");
+    let listed = gridbell(&["dispatch", "list", "--source", "leap-demo", "--phase", "upcoming", "--utc"]);
+    assert!(listed.out.contains(&key) && listed.out.contains("reduce 12.5 kW") && !listed.out.contains('\u{1b}'));
+    let none = gridbell(&["dispatch", "list", "--until", "2000-01-01T00:00:00Z", "--json"]).json();
+    assert_eq!(none["dispatches"], json!([]));
+
+    let got = gridbell(&["dispatch", "get", &key, "--json"]).json();
+    let shape = json!([
+        got["status"],
+        got["phase"],
+        got["version"],
+        got["test"],
+        got["request"],
+        got["targets"][0]["external_id"]
+    ]);
+    assert_eq!(shape, json!(["scheduled", "upcoming", 1, false, {"kind": "reduce", "watts": 12_500}, "site-1"]));
+    assert!(gridbell(&["dispatch", "get", &key, "--utc"]).out.contains("starts       2099-06-05 00:00:00 UTC"));
+
+    let story = gridbell(&["dispatch", "timeline", &key, "--json"]).json();
+    let kinds: Vec<&str> =
+        story["steps"].as_array().expect("steps").iter().filter_map(|step| step["kind"].as_str()).collect();
+    assert_eq!(kinds, ["webhook", "change", "deadline", "start", "end"]);
+    gridbell(&["dispatch", "get", "leap-demo/nobody"]).refuses(1, "there is no dispatch leap-demo/nobody");
+    gridbell(&["dispatch", "timeline", "leap-demo/nobody"]).refuses(1, "nothing is known of leap-demo/nobody");
+    gridbell(&["dispatch", "list", "--since", "yesterday"]).refuses(2, "is neither an instant");
+    gridbell(&["dispatch", "list", "--phase", "never"]).refuses(2, "never");
+}
+
+#[test]
+fn an_answer_is_noted_for_the_current_version_alone() {
+    let key = dispatch("11cfced0-16f4-4fb7-b72e-000000000002");
+    gridbell(&["dispatch", "ack", &key, "accepted", "--version", "7"]).refuses(1, "not the current one, which is 1");
+    gridbell(&["dispatch", "ack", &key, "perhaps"]).refuses(2, "perhaps");
+    gridbell(&["dispatch", "ack", "leap-demo/nobody", "accepted"]).refuses(1, "there is no dispatch");
+    let said = gridbell(&["dispatch", "ack", &key, "accepted", "--detail", "on it", "--json"]);
+    assert_eq!((said.code, &said.json()["version"]), (0, &json!(1)));
+    let got = gridbell(&["dispatch", "get", &key, "--json"]).json();
+    assert_eq!((&got["acknowledged"], &got["acknowledgement"]["detail"]), (&json!(true), &json!("on it")));
+    assert!(gridbell(&["dispatch", "timeline", &key]).out.contains("version 1 acknowledged: accepted: on it"));
+
+    assert_eq!(gridbell(&["dispatch", "ack", &key, "failed"]).code, 0);
+    let risky = gridbell(&["dispatch", "list", "--at-risk", "--json"]).json();
+    assert!(risky["dispatches"].as_array().expect("a list").iter().any(|dispatch| dispatch["key"] == key.as_str()));
+    let incident = wait_for("incident", || {
+        let listed = gridbell(&["alert", "list", "--open", "--json"]).json();
+        let about =
+            listed["incidents"].as_array()?.iter().find(|incident| incident["dispatch"] == key.as_str())?.clone();
+        Some(about)
+    });
+    assert_eq!(incident["kind"], "dispatch-at-risk");
+}
+
+#[test]
+fn what_was_put_aside_is_shown_and_goes_in_again_as_another() {
+    let body = r#"{"what":"is this"}"#;
+    post("openvolt-demo", body);
+    let ids = || -> Vec<String> {
+        let listed =
+            gridbell(&["delivery", "list", "--source", "openvolt-demo", "--kind", "quarantined", "--json"]).json();
+        let waiting =
+            listed["deliveries"].as_array().expect("a list").iter().filter(|one| one["replayed_as"].is_null());
+        waiting.filter_map(|one| one["id"].as_str().map(str::to_owned)).collect()
+    };
+    let id = wait_for("quarantined delivery", || ids().pop());
+    assert_eq!(gridbell(&["delivery", "get", &id, "--raw"]).out, body);
+    assert_eq!(gridbell(&["delivery", "get", &id, "--json"]).json()["body"], body);
+
+    // Nobody can be asked here, so nothing is done unless it is said.
+    for arguments in [&["delivery", "replay", "--all"][..], &["delivery", "replay", &id, "--dry-run"]] {
+        let shown = gridbell(arguments);
+        assert!(shown.code == 0 && shown.out.contains(&id) && shown.out.contains("nothing was done"), "{}", shown.out);
+    }
+    let replayed = gridbell(&["delivery", "replay", &id, "--yes", "--json"]).json();
+    let new = replayed["replayed"][0]["delivery"].as_str().expect("an id").to_owned();
+    assert_ne!(new, id);
+    assert_eq!(wait_for("second time", || ids().pop().filter(|found| *found != id)), new);
+    assert_eq!(gridbell(&["delivery", "get", &id, "--json"]).json()["replayed_as"], new.as_str());
+
+    gridbell(&["delivery", "replay"]).refuses(2, "say which");
+    gridbell(&["delivery", "replay", "nobody", "--yes"]).refuses(1, "was put aside under nobody");
+    gridbell(&["delivery", "replay", &id, "--source", "x"]).refuses(2, "cannot be used with");
+    gridbell(&["delivery", "get", "nobody"]).refuses(1, "was put aside under nobody");
+}
+
+#[test]
+fn the_doctor_finds_the_stack_well_and_shows_no_secret() {
+    let said = gridbell(&["doctor", "--json"]);
+    let checks = said.json()["checks"].as_array().expect("checks").clone();
+    let verdict = |check: &str| checks.iter().find(|one| one["check"] == check).map(|one| one["verdict"].clone());
+    for check in ["configuration", "secret", "webhook address", "mail", "queue", "clock"] {
+        assert_eq!(verdict(check), Some(json!("good")), "{check}");
+    }
+    let bad = checks.iter().any(|one| one["verdict"] == "bad");
+    assert_eq!(said.code, i32::from(bad), "{}", said.out);
+    for (name, token) in STACK.1.tokens() {
+        assert!(!said.out.contains(token.as_str()) && !said.out.contains(&gridbell::local::placeholder_key(name)));
+    }
+    let screen = gridbell(&["doctor"]);
+    assert!(screen.out.contains("✓  configuration") && !screen.out.contains('\u{1b}'), "{}", screen.out);
+}
+
+#[test]
+fn a_configuration_is_shipped_once_it_is_confirmed() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("gridbell.toml");
+    let source = |provider: &str| format!("[sources.{provider}-demo]\nprovider = '{provider}'\n");
+    let asked = |provider: &str| {
+        format!("{}api_url = 'http://127.0.0.1:9'\napi_key = 'ssm:/gridbell/{provider}-demo'\n", source(provider))
+    };
+    let text =
+        [asked("voltus"), asked("leap"), asked("openvolt"), source("nvgrid")].concat() + "[deadlines]\nlead = '20m'\n";
+    std::fs::write(&file, &text).expect("written");
+    let file = file.to_str().expect("a path");
+    let dry = gridbell(&["config", "apply", "--config", file, "--dry-run"]);
+    assert!(dry.code == 0 && dry.out.contains("~ deadlines.lead_s: 600 → 1200"), "{}{}", dry.out, dry.err);
+    gridbell(&["config", "apply", "--config", file]).refuses(1, "--yes does it without asking");
+    let done = gridbell(&["config", "apply", "--config", file, "--yes", "--json"]).json();
+    assert_eq!((&done["applied"], &done["new_hooks"]), (&json!(true), &json!({})));
+    assert!(gridbell(&["config", "apply", "--config", file]).out.contains("this is what runs already"));
+    std::fs::write(file, text.replace("ssm:/gridbell/leap-demo", "ssm:/elsewhere/leap")).expect("written");
+    gridbell(&["config", "apply", "--config", file, "--yes"]).refuses(1, "may read below /gridbell/ alone");
+}
+
+#[test]
+fn a_stack_that_is_not_there_is_one_line() {
+    plain(&["dispatch", "list", "--state", "/nowhere/stack.json"]).refuses(1, "no stack is up here");
+    plain(&["doctor", "--state", "x", "--stack", "y"]).refuses(2, "cannot be used with");
+    plain(&["doctor", "--profile", "y"]).refuses(2, "--stack");
+    let folder = tempfile::tempdir().expect("folder");
+    let state = folder.path().join("stack.json");
+    std::fs::write(&state, "{}").expect("written");
+    let state = state.to_str().expect("a path");
+    plain(&["delivery", "list", "--state", state]).refuses(1, "describes no stack");
+    let mut gone = serde_json::to_value(STACK.1.description()).expect("JSON");
+    gone["endpoint_url"] = json!("http://127.0.0.1:9");
+    std::fs::write(state, gone.to_string()).expect("written");
+    plain(&["delivery", "list", "--state", state]).refuses(1, "it has ended");
+    assert!(plain(&["completions", "bash"]).out.contains("_gridbell"));
+}
+
+/// The verbs find a deployed stack by its name, through AWS's ordinary settings.
+#[test]
+fn a_stack_is_found_by_name_through_the_ordinary_settings() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (config, credentials) = (folder.path().join("config"), folder.path().join("credentials"));
+    let endpoint = &STACK.1.description().endpoint_url;
+    std::fs::write(&config, format!("[profile duty]\nregion = us-east-1\nendpoint_url = {endpoint}\n"))
+        .expect("written");
+    std::fs::write(&credentials, "[duty]\naws_access_key_id = test\naws_secret_access_key = test\n").expect("written");
+    let ask = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_gridbell"))
+            .args(arguments)
+            .env("AWS_CONFIG_FILE", &config)
+            .env("AWS_SHARED_CREDENTIALS_FILE", &credentials)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .stdin(Stdio::null())
+            .output()
+            .expect("gridbell starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Said { code: output.status.code().expect("ended"), out: text(output.stdout), err: text(output.stderr) }
+    };
+    let listed = ask(&["delivery", "list", "--stack", "gridbell", "--profile", "duty", "--json"]);
+    assert!(listed.code == 0 && listed.json()["deliveries"].is_array(), "{}", listed.err);
+    ask(&["delivery", "list", "--stack", "other", "--profile", "duty"])
+        .refuses(1, "there is no stack other in us-east-1");
+    ask(&["delivery", "list", "--stack", "gridbell"]).refuses(1, "region");
+}
