@@ -96,8 +96,8 @@ fn dispatch(id: &str) -> String {
     let key = format!("leap-demo/{id}");
     wait_for("dispatch", || {
         let listed = gridbell(&["dispatch", "list", "--json"]).json();
-        let found = listed["dispatches"].as_array()?.iter().any(|dispatch| dispatch["key"] == key.as_str());
-        found.then_some(key.clone())
+        let sent = |dispatch: &Value| dispatch["key"] == key.as_str() && dispatch["unsent"] == 0;
+        listed["dispatches"].as_array()?.iter().any(sent).then_some(key.clone())
     })
 }
 
