@@ -143,7 +143,10 @@ async fn others(bench: &Bench) {
 
 async fn life_cycle(bench: &Bench) {
     let registered = bench.does(&["webhook", "register", "voltus-demo"]).await;
-    assert!(registered.starts_with("Registered as ") && registered.contains("/hooks/voltus-demo/[token]"), "{registered}");
+    assert!(
+        registered.starts_with("Registered as ") && registered.contains("/hooks/voltus-demo/[token]"),
+        "{registered}"
+    );
     assert!(bench.does(&["webhook", "register", "voltus-demo"]).await.starts_with("Registered already as "));
     let listed = bench.does(&["webhook", "list", "voltus-demo", "--json"]).await;
     let listed: Value = serde_json::from_str(&listed).expect("JSON");
