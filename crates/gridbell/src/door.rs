@@ -91,7 +91,7 @@ impl Opened {
     }
 
     async fn read(&self, reference: &Reference) -> Result<Secret> {
-        let read = AwsKeys::new(&self.console.aws).read(reference).await;
+        let read = AwsKeys::new(&self.console.aws, self.console.http().clone()).read(reference).await;
         read.map_err(|reason| self.console.refusal(format!("{reference} cannot be read: {reason}")).into())
     }
 
