@@ -17,6 +17,7 @@ mod openvolt;
 mod processes;
 mod sandbox;
 mod stack;
+mod stopped;
 mod stub;
 mod voltus;
 
@@ -35,6 +36,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let cases = [
         // The slow ones first.
         chaos::cases(),
+        stopped::cases(),
         failing::cases(),
         deadlines::cases(),
         door::cases(),

@@ -1,4 +1,4 @@
-//! SQS and SSM as an outsider asks for them: plain JSON over HTTP. The emulator verifies no signature, so none is made.
+//! SQS, SSM and Lambda as an outsider asks for them: plain JSON over HTTP. The emulator verifies no signature, so none is made.
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Client;
@@ -67,6 +67,23 @@ impl Aws {
     /// Takes a queue away.
     pub(crate) async fn delete_queue(&self, queue: &str) -> Result<()> {
         self.sqs("DeleteQueue", &json!({"QueueUrl": queue})).await.map(drop)
+    }
+
+    /// Has a function's queue read, or no more.
+    pub(crate) async fn read_queue_of(&self, function: &str, read: bool) -> Result<()> {
+        let mappings = format!("{}/2015-03-31/event-source-mappings", self.endpoint);
+        let credential = "Credential=test/20260101/us-east-1/lambda/aws4_request";
+        let authorization = format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
+        let send = |request: reqwest::RequestBuilder| {
+            request.timeout(super::SOON).header("authorization", authorization.as_str()).send()
+        };
+        let url = format!("{mappings}/?FunctionName={function}");
+        let listed: Value = send(self.http.get(url)).await?.error_for_status()?.json().await?;
+        let mapping = &listed["EventSourceMappings"][0]["UUID"];
+        let mapping = mapping.as_str().with_context(|| format!("no mapping of {function} in {listed}"))?;
+        let request = self.http.put(format!("{mappings}/{mapping}")).json(&json!({"Enabled": read}));
+        send(request).await?.error_for_status()?;
+        Ok(())
     }
 
     /// How many messages a queue holds: visible, being worked on, and delayed.
