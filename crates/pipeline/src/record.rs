@@ -39,10 +39,10 @@ pub struct Record {
 /// By when somebody must have acknowledged the current version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
-    /// When a person is told (again).
+    /// When a person is told; after that, when somebody looks at the latest whether it is over.
     pub at: Timestamp,
-    /// How often a person was told of it.
-    pub told: u32,
+    /// The version that a person was told of; 0: of none.
+    pub told: u64,
 }
 
 /// A controller's answer.
@@ -95,7 +95,7 @@ impl Record {
             history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
         }
         let due = match state.published() {
-            // What was told of an earlier version stays told: the incident goes on.
+            // What was told of an earlier version is watched on: the incident is open.
             Some((Status::Scheduled, statement)) if !signals.is_empty() => Some(Due {
                 at: step.deadlines.due_at(statement.start, step.received_at),
                 told: known.and_then(|known| known.due).map_or(0, |due| due.told),

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::Config,
-    incident::{Kind, News, Notice},
+    incident::{Kind, Notice},
     ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream, WriteError},
     record::{Due, Entry, Record},
     work::{Check, Message},
@@ -20,14 +20,17 @@ const MAX_HOP_S: i64 = 900;
 /// What is due sooner than this is armed by whoever learns of it; the rest is found by the sweep of every minute.
 pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 
-/// Between reminders that a dispatch is still not acknowledged.
-const REMIND_EVERY: SignedDuration = SignedDuration::from_mins(15);
-
-/// A person is told this often of one dispatch, then it is known.
-const MAX_TOLD: u32 = 5;
-
-/// While a dispatch is at risk, how often it is looked whether it still is, in seconds.
+/// While a dispatch is at risk, how often it is looked whether it still is, in seconds. To remind people is the alerter's.
 const RECHECK_S: u32 = 30;
+
+/// Where such a look is lost, the sweep makes up for it within this …
+const RECHECK_AT_THE_LATEST: SignedDuration = SignedDuration::from_mins(15);
+
+/// … and as long as none is lost, that is put off before the sweep sees it: else each sweep would add looks to those under way.
+const PUT_OFF_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// A dispatch of which no end is known is watched for this long after its start.
+const WATCHED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long the queue of signals must lie still to count as unread, in seconds.
 const STILL_S: u32 = 5;
@@ -56,6 +59,8 @@ enum Found {
     Fine(&'static str),
     /// It is not due yet.
     Early(Timestamp),
+    /// A person was told, and it has not changed since.
+    Told,
     /// The queue may lie still; look again.
     Suspect(u64),
     /// It is due, and this stands in the way.
@@ -81,7 +86,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
 
     /// A deadline fired.
     async fn fired(&self, check: Check) -> Result<(), PortError> {
-        self.dispatch(&check.subject, check.unread).await
+        self.dispatch(&check).await
     }
 
     /// Arms what the index says is due soon. Returns how many.
@@ -97,17 +102,17 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         Ok(checks.len())
     }
 
-    async fn dispatch(&self, subject: &Subject, unread: Option<u64>) -> Result<(), PortError> {
+    async fn dispatch(&self, check: &Check) -> Result<(), PortError> {
+        let subject = &check.subject;
+        let recheck = Check { told: true, ..Check::dispatch(subject.clone()) };
         for _ in 0..MAX_TRIES {
             let Some(record) = self.table.read(subject).await? else { return Ok(()) };
             let (Some(due), Some((status, statement))) = (record.due, record.state.published()) else { return Ok(()) };
             let now = self.world.now();
-            let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
-            let next = match self.look(&record, due, (status, acknowledge), unread).await? {
-                Found::Early(at) => return self.again(Check::dispatch(subject.clone()), hop_s(at, now)).await,
+            let next = match self.look(&record, due, (status, &statement), check.unread).await? {
+                Found::Early(at) => return self.again(Check { unread: None, ..check.clone() }, hop_s(at, now)).await,
                 Found::Suspect(waiting) => {
-                    let check = Check { unread: Some(waiting), ..Check::dispatch(subject.clone()) };
-                    return self.again(check, STILL_S).await;
+                    return self.again(Check { unread: Some(waiting), ..check.clone() }, STILL_S).await;
                 }
                 Found::Fine(why) => {
                     if due.told > 0 {
@@ -115,39 +120,57 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                         let over = Notice::over(Kind::DispatchAtRisk, source, subject.as_str(), now, why.to_owned());
                         self.outlet.notice(&over, 0).await?;
                     }
-                    None
+                    let what = format!("its deadline needs no watching any more: {why}");
+                    let entry = Entry { at: now, delivery: String::new(), what };
+                    Record { due: None, ..record.noting(entry, self.world.unique()) }
                 }
                 Found::AtRisk(what) => {
-                    self.tell(&record, due, &statement, what).await?;
-                    let next = next_due(due, &statement, now);
+                    let version = record.state.version;
+                    self.tell(&record, &statement, what).await?;
                     // Told, and still at risk: somebody must notice when it no longer is.
-                    self.again(Check::dispatch(subject.clone()), RECHECK_S).await?;
-                    next
+                    self.again(recheck.clone(), RECHECK_S).await?;
+                    let due = Some(Due { at: now + RECHECK_AT_THE_LATEST, told: version });
+                    let what = format!("told that version {version} is not acknowledged");
+                    let entry = Entry { at: now, delivery: String::new(), what };
+                    Record { due, ..record.noting(entry, self.world.unique()) }
+                }
+                Found::Told if now < due.at - PUT_OFF_AHEAD => {
+                    // Any other look has another that goes on.
+                    return if check.told { self.again(recheck.clone(), RECHECK_S).await } else { Ok(()) };
+                }
+                Found::Told => {
+                    self.again(recheck.clone(), RECHECK_S).await?;
+                    let due = Some(Due { at: now + RECHECK_AT_THE_LATEST, ..due });
+                    Record { due, revision: record.revision + 1, write: self.world.unique(), ..record }
                 }
             };
-            if self.store(record, next, now).await? {
+            if self.write(next).await? {
                 return Ok(());
             }
         }
-        Err(PortError::Unavailable {
-            port: "dispatches",
-            reason: format!("lost the write of {subject} {MAX_TRIES} times in a row"),
-        })
+        Err(lost(subject))
     }
 
     async fn look(
         &self,
         record: &Record,
         due: Due,
-        (status, acknowledge): (Status, bool),
+        (status, statement): (Status, &Statement),
         unread: Option<u64>,
     ) -> Result<Found, PortError> {
+        let now = self.world.now();
+        let over_at = statement.end.or_else(|| statement.start.checked_add(WATCHED_FOR).ok());
         if status != Status::Scheduled {
             return Ok(Found::Fine("the dispatch is no longer on"));
         }
         if record.is_acknowledged() {
             return Ok(Found::Fine("the controller acknowledged it"));
         }
+        // What nobody was told of does not end in silence.
+        if due.told > 0 && over_at.is_some_and(|over_at| over_at <= now) {
+            return Ok(Found::Fine("its time has passed, and nobody acknowledged it"));
+        }
+        let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
         let backlog = if acknowledge { None } else { Some(self.stream.backlog().await?) };
         let sent = record.outbox.is_empty();
         if let Some(backlog) = backlog
@@ -156,8 +179,11 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         {
             return Ok(Found::Fine("its signal was read from the queue"));
         }
-        let recheck = self.world.now() + SignedDuration::from_secs(i64::from(RECHECK_S));
-        if self.world.now() < due.at {
+        if due.told == record.state.version {
+            return Ok(Found::Told);
+        }
+        if now < due.at {
+            let recheck = now + SignedDuration::from_secs(i64::from(RECHECK_S));
             return Ok(Found::Early(if due.told > 0 { due.at.min(recheck) } else { due.at }));
         }
         Ok(match (sent, backlog, unread) {
@@ -168,24 +194,19 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             }
             (true, Some(backlog), None) if backlog.in_hand == 0 => Found::Suspect(backlog.waiting),
             // Somebody is reading; this dispatch's turn comes.
-            (true, Some(_), _) => Found::Early(self.world.now() + SignedDuration::from_secs(i64::from(STILL_S))),
+            (true, Some(_), _) => Found::Early(now + SignedDuration::from_secs(i64::from(STILL_S))),
         })
     }
 
-    async fn tell(&self, record: &Record, due: Due, statement: &Statement, what: String) -> Result<(), PortError> {
+    async fn tell(&self, record: &Record, statement: &Statement, what: String) -> Result<(), PortError> {
         let version = record.state.version;
         let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
         let subject = &record.subject;
-        let mut notice =
+        let notice =
             Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), self.world.now(), detail)
                 .gathered_by(subject.to_string())
                 .about_dispatch(Some(subject.clone()))
                 .until_over();
-        if let News::Happens { stage, .. } = &mut notice.news
-            && due.told > 0
-        {
-            *stage = format!("reminder {}", due.told);
-        }
         self.outlet.notice(&notice, 0).await
     }
 
@@ -193,16 +214,9 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         self.outlet.checks(&[(check, delay_s)]).await
     }
 
-    /// False where another write came first.
-    async fn store(&self, record: Record, due: Option<Due>, now: Timestamp) -> Result<bool, PortError> {
-        let expected = record.revision;
-        let what = match due {
-            Some(due) if due.told > 0 => format!("told that it is not acknowledged; next at {:.0}", due.at),
-            _ => "the deadline is met or needs no watching any more".to_owned(),
-        };
-        let entry = Entry { at: now, delivery: String::new(), what };
-        let next = Record { due, ..record.noting(entry, self.world.unique()) };
-        match self.table.write(&next, Some(expected)).await {
+    /// Writes the next revision; false where another write came first.
+    async fn write(&self, next: Record) -> Result<bool, PortError> {
+        match self.table.write(&next, Some(next.revision - 1)).await {
             Ok(()) => Ok(true),
             Err(WriteError::Lost(Some(stored))) if stored.write == next.write => Ok(true),
             Err(WriteError::Lost(_)) => Ok(false),
@@ -211,19 +225,13 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
     }
 }
 
+fn lost(subject: &Subject) -> PortError {
+    let reason = format!("lost the write of {subject} {MAX_TRIES} times in a row");
+    PortError::Unavailable { port: "dispatches", reason }
+}
+
 /// Seconds until then, in one hop.
 pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
     let whole_s = at.duration_since(now).as_millis().div_euclid(1_000) + 1;
     u32::try_from(whole_s.clamp(0, i128::from(MAX_HOP_S))).unwrap_or(0)
-}
-
-/// A person is told again when it starts, then every quarter of an hour; of a test only once.
-fn next_due(due: Due, statement: &Statement, now: Timestamp) -> Option<Due> {
-    let told = due.told + 1;
-    let over = statement.end.is_some_and(|end| end <= now);
-    if told >= MAX_TOLD || over || statement.test_reason.is_some() {
-        return None;
-    }
-    let at = if statement.start > now { statement.start } else { now + REMIND_EVERY };
-    Some(Due { at, told })
 }

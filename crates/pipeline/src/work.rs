@@ -82,12 +82,15 @@ pub struct Check {
     /// So many signals lay unread at an earlier look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<u64>,
+    /// A person was told; this looks whether it is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 impl Check {
     /// The deadline of a known dispatch.
     pub fn dispatch(subject: Subject) -> Self {
-        Self { subject, unread: None }
+        Self { subject, unread: None, told: false }
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use pipeline::{receive::Answer, token::TokenHash};
 use serde_json::json;
-use sim::{Controller, Reply, World};
+use sim::{Controller, Inner, Reply, World};
 
 use crate::common::{accepted, config, mail_subjects, thin, types, voltus};
 
@@ -161,7 +161,89 @@ fn a_test_is_told_of_once_and_never_again() {
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 3_600);
-    assert_eq!(risks(&world), ["[gridbell] [TEST] dispatch-at-risk: voltus-prod/dkmq"]);
+    let about = "dispatch-at-risk: voltus-prod/dkmq";
+    assert_eq!(risks(&world), [format!("[gridbell] [TEST] {about}"), format!("[gridbell] [TEST] over: {about}")]);
+}
+
+#[test]
+fn what_nobody_ever_acknowledges_is_over_with_its_end() {
+    let world = acknowledging(12);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 19 * 60);
+    assert!(!risks(&world).contains(&OVER.to_owned()), "it runs until 17:00");
+    run_for(&world, 2 * 60);
+    assert_eq!(risks(&world).last().map(String::as_str), Some(OVER));
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.contains("its time has passed, and nobody acknowledged it"), "{}", mail.text);
+    assert!(world.dispatches().all()[0].due.is_none());
+}
+
+#[test]
+fn what_has_no_end_is_watched_for_a_day() {
+    let world = acknowledging(13);
+    let mut dispatch = voltus("dkmq", 0, 5);
+    dispatch["end_time"] = json!(null);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 4 * 3_600);
+    assert_eq!(world.queued(Inner::Retries).len(), 1, "looks do not multiply");
+    world.advance(SignedDuration::from_hours(20));
+    run_for(&world, 60);
+    assert!(!risks(&world).contains(&OVER.to_owned()));
+    run_for(&world, 15 * 60);
+    assert_eq!(risks(&world).last().map(String::as_str), Some(OVER));
+}
+
+#[test]
+fn a_dispatch_that_ends_before_it_is_due_does_not_pass_in_silence() {
+    let world = acknowledging(14);
+    let mut dispatch = voltus("dkmq", 0, 5);
+    dispatch["start_time"] = json!("2023-12-01T16:40:05Z");
+    dispatch["end_time"] = json!("2023-12-01T16:40:35Z");
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 120);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_version_that_comes_right_after_the_late_acknowledgement_of_another_is_told_of_too() {
+    let world = acknowledging(15);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 65);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    // Before anybody has looked again.
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 9).to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 70);
+    assert_eq!(risks(&world), [AT_RISK, OVER, AT_RISK]);
+}
+
+#[test]
+fn a_further_version_of_what_is_at_risk_is_the_same_incident() {
+    let world = acknowledging(16);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 90);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 9).to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 120);
+    assert_eq!(risks(&world), [AT_RISK]);
+    assert!(world.incidents().all()[0].detail.contains("version 2"), "{:?}", world.incidents().all()[0].detail);
+}
+
+#[test]
+fn a_look_that_is_lost_is_made_up_for() {
+    let world = World::new(17, config());
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    world.controller(Controller::IsSilent);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 75);
+    world.advance(SignedDuration::from_secs(31));
+    assert!(!world.take(Inner::Retries).is_empty());
+    world.controller(Controller::Reads);
+    run_for(&world, 16 * 60);
+    let risks = risks(&world);
+    assert_eq!((risks.first().map(String::as_str), risks.last().map(String::as_str)), (Some(AT_RISK), Some(OVER)));
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn controller(view: &View, clock: &Clockface) -> String {
             format!("{} version {} at {}{detail}", word(&ack.state), ack.version, clock.full(ack.at))
         }
         (None, Some(awaited)) if awaited.told > 0 => {
-            format!("silent; a person was told {} times, next {}", awaited.told, due(awaited.at))
+            format!("silent; a person was told of version {}", awaited.told)
         }
         (None, Some(awaited)) => format!("must answer by {}", due(awaited.at)),
         (None, None) => "nothing is awaited of it".to_owned(),

@@ -143,9 +143,9 @@ fn of_record(record: &Record) -> Vec<Step> {
         let ids: Vec<String> = record.outbox.iter().map(dispatch::Signal::id).collect();
         steps.push(step(record.changed_at, Kind::Owed, format!("not known to be sent yet: {}", ids.join(", "))));
     }
-    if let Some(due) = record.due {
-        let what = if due.told > 0 { "a person is told again" } else { "a person is told" };
-        steps.push(step(due.at, Kind::Deadline, format!("unless it is acknowledged by then, {what}")));
+    // Once a person was told, its instant is only when somebody looks again at the latest.
+    if let Some(due) = record.due.filter(|due| due.told < record.state.version) {
+        steps.push(step(due.at, Kind::Deadline, "unless it is acknowledged by then, a person is told".to_owned()));
     }
     if let Some((status, statement)) = record.state.published() {
         let word = show::word(&status);
