@@ -215,7 +215,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             return Ok(Found::Fine("the controller acknowledged it"));
         }
         // What nobody was told of does not end in silence.
-        if due.told > 0 && over_at.is_some_and(|over_at| over_at <= now) {
+        if due.told > 0 && !due.telling && over_at.is_some_and(|over_at| over_at <= now) {
             return Ok(Found::Fine("its time has passed, and nobody acknowledged it"));
         }
         let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
