@@ -31,7 +31,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 const WELL: &str = "all-is-well";
 const EXPECTED: [&str; 4] = ["hydration-failing: deliveries", "unread-", "refused-mail", "refused-test"];
 
-/// Starts in ten minutes: too soon for the usual deadline, so that the immediate one of 10 s counts.
+/// Starts in ten minutes: too soon for the usual deadline, so that the immediate one of 30 s counts.
 fn soon(id: &str) -> Value {
     with(dispatch(id, 0), json!({"start_time": from_now(600), "end_time": from_now(4_200)}))
 }

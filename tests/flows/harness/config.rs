@@ -91,7 +91,9 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
             secrets.insert(format!("/gridbell/{name}"), api_key(name));
         }
     }
-    writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"10s\"\nacknowledge = {acknowledge}")?;
+    // What mends itself within a few attempts is not told, so the limit leaves time for them.
+    let immediate = if acknowledge { "10s" } else { "30s" };
+    writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"{immediate}\"\nacknowledge = {acknowledge}")?;
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"{SENDER}\"")?;
     writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
