@@ -149,6 +149,10 @@ fn fresh_seeds_hold() {
     let steps: u64 = played.iter().map(|(_, report)| report.steps).sum();
     let failed = played.iter().filter(|(_, report)| report.violation.is_some()).count();
     println!("{} seeds in {:.0?}, {steps} steps, {failed} failed", played.len(), began.elapsed());
+    for violation in played.iter().filter_map(|(_, report)| report.violation.as_ref().map(|found| (report.seed, found)))
+    {
+        println!("seed {}: {}", violation.0, violation.1);
+    }
     for (_, report) in &played {
         assert_holds(report);
     }
