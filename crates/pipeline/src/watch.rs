@@ -29,8 +29,8 @@ const MAX_TOLD: u32 = 5;
 /// While a dispatch is at risk, how often it is looked whether it still is.
 const RECHECK: SignedDuration = SignedDuration::from_secs(30);
 
-/// A check that is early by less than this was sent in time, by another clock.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(60);
+/// A check that is early by less than this was sent in time, by another clock. Less than [`RECHECK`], or what is doubled lives on.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
 
 /// How long the queue of signals must lie still to count as unread, in seconds.
 const STILL_S: u32 = 5;
