@@ -24,8 +24,8 @@ pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 /// While a dispatch is at risk, how often it is looked whether it still is, in seconds. To remind people is the alerter's.
 const RECHECK_S: u32 = 30;
 
-/// A check that is early by less than this was sent in time, by another clock.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(60);
+/// A check that is early by less than this was sent in time, by another clock. Less than [`RECHECK`], or what is doubled lives on.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Where such a look is lost, the sweep makes up for it within this …
 const RECHECK_AT_THE_LATEST: SignedDuration = SignedDuration::from_mins(15);

@@ -75,7 +75,9 @@ fn poison(state: &State, live: &Live) -> Option<Broken> {
             (mail.subject.contains("quarantined") || mail.subject.contains("unknown-event"))
                 && mail.subject.contains(post.source)
         });
-        if !kept || !told {
+        // The mail may be lost where the alerter dies over a doubled notice (TESTING.md names it).
+        let excused = live.plan.kinds().any(Kind::is_ours);
+        if !kept || !(told || excused) {
             return Some((
                 "poison-is-kept",
                 post.source.to_owned(),
