@@ -37,15 +37,13 @@ fn a_dispatch_that_nobody_acknowledged_stays_at_risk_for_ever_once_its_end_has_p
 }
 
 #[test]
-fn a_late_acknowledgement_does_not_end_what_was_told_of_as_often_as_it_may() {
+fn an_acknowledgement_hours_late_does_not_end_the_incident() {
     let world = acknowledging();
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["end_time"] = json!(null);
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 180);
-    let told = mail_subjects(&world).len();
-    assert_eq!(told, 5, "a person is told five times, then it is known");
     let body = json!({ "dispatch": "voltus-prod/dkmq", "version": 1, "state": "accepted" }).to_string();
     world.acknowledge("a-token-for-controllers", &body);
     run_for(&world, 5);
