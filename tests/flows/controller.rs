@@ -48,10 +48,10 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     let queue = world.aws.make_fifo("controller.fifo").await?;
     let folder = world.state_file.with_file_name(format!("controller-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let mut stack: serde_json::Value = serde_json::from_str(&fs::read_to_string(&world.state_file)?)?;
-    stack["queues"]["signals"] = json!(queue);
-    stack["acks"] = json!(format!("{}/{}", world.description.acks, config::ACK_TOKEN));
-    fs::write(folder.join("stack.json"), stack.to_string())?;
+    let mut described: serde_json::Value = serde_json::from_str(&fs::read_to_string(&world.state_file)?)?;
+    described["queues"]["signals"] = json!(queue);
+    described["acks"] = json!(format!("{}/{}", world.description.acks, config::ACK_TOKEN));
+    fs::write(folder.join("stack.json"), described.to_string())?;
     let mut running = Command::new(example()?)
         .arg(folder.join("stack.json"))
         .stdin(Stdio::null())
@@ -65,10 +65,10 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     let first = with(dispatch("controlled", 0), json!({"start_time": start, "end_time": end}));
     let moved = with(first.clone(), json!({"modification_number": 1, "end_time": from_now(5_000)}));
     let cancelled = with(moved.clone(), json!({"modification_number": 2, "authorized": false}));
-    let states = [("create", first), ("update", moved), ("update", cancelled)];
+    let changes = [("create", first), ("update", moved), ("update", cancelled)];
     let mut copies = 0..;
     let mut expected = Vec::new();
-    for (place, (event, state)) in states.iter().enumerate() {
+    for (place, (event, state)) in changes.iter().enumerate() {
         let signals = {
             let _turn = calm().await;
             tell(&world, SOURCE, event, state).await?;
@@ -78,9 +78,9 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
         for signal in [&signals[place], &signals[place], &signals[0]] {
             world.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
         }
-        let word = ["curtail", "instead", "leave"][place];
-        let line = said(&mut lines).await.with_context(|| format!("nothing said of {word}"))?;
-        ensure!(line.starts_with(&format!("{word} \"voltus-prod/controlled\"")), "{line}");
+        let verb = ["curtail", "instead", "leave"][place];
+        let line = said(&mut lines).await.with_context(|| format!("nothing said of {verb}"))?;
+        ensure!(line.starts_with(&format!("{verb} \"voltus-prod/controlled\"")), "{line}");
         expected.push(line);
     }
     let mut test = world.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();

@@ -21,15 +21,14 @@ impl Aws {
     }
 
     async fn call(&self, service: &str, target: &str, version: &str, body: &Value) -> Result<Value> {
-        let request = self
-            .signed(self.http.post(&self.endpoint), service)
+        let request = Self::signed(self.http.post(&self.endpoint), service)
             .header("content-type", format!("application/x-amz-json-{version}"))
             .header("x-amz-target", target)
             .body(body.to_string());
         read(target, request).await
     }
 
-    fn signed(&self, request: RequestBuilder, service: &str) -> RequestBuilder {
+    fn signed(request: RequestBuilder, service: &str) -> RequestBuilder {
         let credential = format!("Credential=test/20260101/us-east-1/{service}/aws4_request");
         let signature = "0".repeat(64);
         request
@@ -44,7 +43,7 @@ impl Aws {
     /// A call of a service that speaks REST; null where the answer is empty.
     pub(crate) async fn rest(&self, method: Method, service: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let what = format!("{method} {path}");
-        let mut request = self.signed(self.http.request(method, format!("{}{path}", self.endpoint)), service);
+        let mut request = Self::signed(self.http.request(method, format!("{}{path}", self.endpoint)), service);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
