@@ -3,6 +3,7 @@
 mod amazon;
 mod door;
 mod flow;
+mod provider;
 mod stack;
 
 use std::{future::Future, pin::Pin, time::Duration};
@@ -129,11 +130,16 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
 
 /// All checks at once, each within its time.
 async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
-    let checks: Vec<(&'static str, Check<'_>)> =
-        [stack::checks(patient), door::checks(patient), amazon::checks(patient), flow::checks(patient)]
-            .into_iter()
-            .flatten()
-            .collect();
+    let checks: Vec<(&'static str, Check<'_>)> = [
+        stack::checks(patient),
+        provider::checks(patient),
+        door::checks(patient),
+        amazon::checks(patient),
+        flow::checks(patient),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let timed = checks.into_iter().map(|(name, check)| async move {
         let late = || vec![Finding::unknown(name, format!("no answer within {} s", CHECK.as_secs()))];
         tokio::time::timeout(CHECK, check).await.unwrap_or_else(|_| late())

@@ -1,0 +1,58 @@
+//! `alert ack`.
+
+use anyhow::{Result, bail};
+use aws::world::World;
+use pipeline::alert::{AcknowledgeIncident, Outcome};
+use serde_json::json;
+
+use crate::{
+    console::{Console, Which},
+    show::{self, Clockface, Paint},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gridbell alert ack dispatch-at-risk/voltus-prod/dkmq
+  gridbell alert ack credentials/leap-prod --by 'Ada on duty' --stack gridbell";
+
+/// How `alert ack` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ack {
+    /// The incident, as `alert list` shows it
+    #[arg(value_name = "INCIDENT")]
+    incident: String,
+    /// Who takes it on [default: the user of this machine]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Ack {
+    pub(super) async fn run(self) -> Result<()> {
+        let Self { incident, by, json, which } = self;
+        let console = Console::open(&which).await?;
+        let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
+        let by = by.or_else(user).unwrap_or_else(|| "the command line".to_owned());
+        let table = console.incidents();
+        let acknowledge = AcknowledgeIncident { incidents: &table, world: &World };
+        let clock = Clockface::now(false);
+        let done = match acknowledge.acknowledge(&incident, &by).await.map_err(|error| console.refusal(error))? {
+            Outcome::Noted => format!("{incident}: {by} has taken it on"),
+            Outcome::Already(before) => {
+                format!("{incident}: {} had taken it on before, at {}", before.by, clock.full(before.at))
+            }
+            Outcome::Over => bail!("{incident} is over: there is nothing to take on"),
+            Outcome::Unknown => {
+                bail!("there is no incident {incident}: `gridbell alert list` names those that there are")
+            }
+        };
+        if json {
+            return show::json(&json!({"incident": incident, "status": "acknowledged", "said": done}));
+        }
+        show::print(&Paint::stdout().good(&done))
+    }
+}

@@ -1,0 +1,48 @@
+//! The providers: whether they take our key.
+
+use aws::{
+    http::{HttpApi, Limits},
+    secrets::AwsKeys,
+};
+use pipeline::{
+    config::Source,
+    ports::{FetchError, ProviderApi},
+};
+
+use super::{Check, Finding, Patient};
+
+const KEY: &str = "provider key";
+
+pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
+    let asked = patient.config.sources.iter().filter(|(_, source)| source.api_key.is_some());
+    asked.map(|(name, source)| (KEY, Box::pin(key(patient, name, source)) as Check<'a>)).collect()
+}
+
+/// Asks for the list of dispatches, which changes nothing.
+async fn key(patient: &Patient<'_>, name: &str, source: &Source) -> Vec<Finding> {
+    let unknown = |why: String| vec![Finding::unknown(KEY, why).about(name)];
+    let Some((origin, provider)) = patient.config.source(name).map(|(_, origin)| origin).zip(source.provider()) else {
+        return unknown("this gridbell does not know the provider".to_owned());
+    };
+    let Some(look) = provider.listings(&origin, patient.clock.now).into_iter().next() else {
+        return unknown(format!("{} has no list that could be asked for harmlessly", source.provider));
+    };
+    let ask = match provider.ask(&look, None) {
+        Ok(ask) => ask,
+        Err(error) => return unknown(error.to_string()),
+    };
+    // The client follows no redirect and takes no proxy, as the functions' own does not.
+    let client = patient.console.http().clone();
+    let api = HttpApi::new(client.clone(), AwsKeys::new(&patient.console.aws, client), Limits::default());
+    let host = source.api_url.as_deref().or_else(|| provider.api_url(origin.sandbox)).unwrap_or("the provider");
+    let finding = match api.fetch(name, source, &ask).await {
+        // It has looked at the key before it looked for anything else.
+        Ok(_) | Err(FetchError::Missing) => Finding::good(KEY, format!("{host} takes it")),
+        Err(error @ FetchError::Refused { .. }) => Finding::bad(KEY, format!("{host}: {error}"))
+            .mend(format!("put the provider's current key into {}", source.api_key.as_deref().unwrap_or_default())),
+        Err(FetchError::Key(_)) => Finding::unknown(KEY, "it cannot be read from here, so it was not tried"),
+        Err(error) => Finding::unknown(KEY, format!("{host}: {error}"))
+            .mend("webhooks are kept and fetched later; ask the provider if it lasts"),
+    };
+    vec![finding.about(name)]
+}
