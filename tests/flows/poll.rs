@@ -19,7 +19,7 @@ cases!("poll":
 const A_POLL: Duration = Duration::from_secs(150);
 
 /// The grace for late webhooks, and the mail.
-const GRACE: Duration = Duration::from_secs(180);
+const GRACE: Duration = Duration::from_mins(3);
 
 fn in_two_hours(id: &str) -> Value {
     with(dispatch(id, 0), json!({"start_time": from_now(7_200), "end_time": from_now(10_800)}))

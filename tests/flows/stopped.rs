@@ -16,7 +16,7 @@ cases!("stopped": a_hydrator_that_is_stopped_is_told_of_in_time_and_over_when_it
 const SOURCE: &str = "voltus-prod";
 
 /// Half a minute to the next probe, 22 s for its answer, and what a busy machine adds.
-const IN_TIME: Duration = Duration::from_secs(120);
+const IN_TIME: Duration = Duration::from_mins(2);
 
 /// Waits for one more mail about the silence of the hydrator than there were.
 async fn one_more(world: &World, within: Duration, before: usize) -> Result<String> {

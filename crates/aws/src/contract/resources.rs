@@ -1,8 +1,11 @@
 //! Queues and tables of the checks' own, so that no function drains them.
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
+use aws_sdk_dynamodb::{
+    operation::create_table::builders::CreateTableFluentBuilder,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+        ScalarAttributeType,
+    },
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_types::SdkConfig;
@@ -81,7 +84,7 @@ async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String 
         let keyed_by = ["unsent", "changed_at", "due", "due_at", "active", "until"].map(attribute);
         request = keyed_by
             .into_iter()
-            .fold(request, |request, attribute| request.attribute_definitions(attribute))
+            .fold(request, CreateTableFluentBuilder::attribute_definitions)
             .global_secondary_indexes(index("unsent", "changed_at", keys()))
             .global_secondary_indexes(index("due", "due_at", keys()))
             .global_secondary_indexes(index("active", "until", plan));

@@ -37,7 +37,7 @@ impl Get {
         let clock = Clockface::now(self.output.utc);
         let console = Console::open(&self.which).await?;
         let records = super::active(&console, Some(source), clock.now).await?;
-        let Some(site) = sites(&records, clock.now).into_iter().find(|site| site.site == self.site) else {
+        let Some(site) = sites(&records, clock.now).into_iter().find(|site| site.key == self.site) else {
             bail!(
                 "no active dispatch names a site {}: `gridbell site list --source {source}` shows those that one does",
                 self.site
@@ -51,7 +51,7 @@ impl Get {
 }
 
 fn text(site: &Site, clock: &Clockface, paint: Paint) -> String {
-    let mut text = paint.bold(&site.site);
+    let mut text = paint.bold(&site.key);
     let names = [&site.name, &site.external_id].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
     if !names.is_empty() {
         // Writing into memory does not fail.

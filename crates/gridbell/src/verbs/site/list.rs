@@ -69,7 +69,7 @@ fn row(site: &Site, clock: &Clockface, paint: Paint) -> Option<Vec<String>> {
     };
     let later = site.windows.len() + site.tests.len() - 1;
     Some(vec![
-        site.site.clone(),
+        site.key.clone(),
         site.name.clone().unwrap_or_default(),
         now,
         clock.minute(window.from),

@@ -11,7 +11,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Site {
     /// `<source>/<id>`.
-    pub(crate) site: String,
+    #[serde(rename = "site")]
+    pub(crate) key: String,
     pub(crate) source: String,
     /// The provider's id of it; of a power feed its tag, or `-`.
     pub(crate) id: String,
@@ -65,13 +66,13 @@ pub(crate) fn sites(records: &[Record], now: Timestamp) -> Vec<Site> {
             let (windows, tests) = (ahead(false), ahead(true));
             let curtailed = windows.first().is_some_and(|window| window.from <= now);
             let Named { name, external_id, .. } = named;
-            Site { site: format!("{source}/{id}"), source, id, name, external_id, curtailed, windows, tests }
+            Site { key: format!("{source}/{id}"), source, id, name, external_id, curtailed, windows, tests }
         })
         .filter(|site| site.next().is_some())
         .collect();
     sites.sort_by_cached_key(|site| {
         let (window, test) = site.next().map_or((None, true), |(window, test)| (Some(window.from), test));
-        (test, window.map(|from| from.max(now)), site.site.clone())
+        (test, window.map(|from| from.max(now)), site.key.clone())
     });
     sites
 }
@@ -160,7 +161,7 @@ pub(crate) mod tests {
         ];
         let sites = sites(&records, at("10:45"));
         assert_eq!(
-            sites.iter().map(|site| site.site.as_str()).collect::<Vec<_>>(),
+            sites.iter().map(|site| site.key.as_str()).collect::<Vec<_>>(),
             ["voltus-prod/s1", "voltus-prod/s2"]
         );
         assert!(sites[0].curtailed && !sites[1].curtailed, "a test curtails nobody");
