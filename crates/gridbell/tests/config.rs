@@ -44,7 +44,7 @@ fn what_the_functions_read() {
     assert_eq!(
         json,
         format!(
-            r#"{{"sources":{{"n":{{"provider":"nvgrid","environment":"production","tokens":[]}},"v":{{"provider":"voltus","environment":"sandbox","api_url":"https://sandbox.voltus.co","api_key":"env:K","tokens":["{hash}"]}}}},"deadlines":{{"lead_s":5400,"immediate_s":60,"acknowledge":false}},"contacts":{{"email":["a@b.c"],"from":"d@e.f"}},"acks":{{"tokens":["{hash}"]}}}}"#
+            r#"{{"sources":{{"n":{{"provider":"nvgrid","tokens":[]}},"v":{{"provider":"voltus","environment":"sandbox","api_url":"https://sandbox.voltus.co","api_key":"env:K","tokens":["{hash}"]}}}},"deadlines":{{"lead_s":5400,"immediate_s":60,"acknowledge":false}},"contacts":{{"email":["a@b.c"],"from":"d@e.f"}},"acks":{{"tokens":["{hash}"]}}}}"#
         )
     );
 }

@@ -21,17 +21,12 @@ const MAX_HOP_S: i64 = 900;
 /// What is due sooner than this is armed by whoever learns of it; the rest is found by the sweep of every minute.
 pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 
-/// While a dispatch is at risk, how often it is looked whether it still is, in seconds. To remind people is the alerter's.
-const RECHECK_S: u32 = 30;
+/// While a dispatch is at risk, how often it is looked whether it still is. The sweep alone arms these looks: one that armed the
+/// next would live on once more with each time that it is doubled. To remind people is the alerter's.
+const RECHECK: SignedDuration = SignedDuration::from_secs(60);
 
-/// A check that is early by less than this was sent in time, by another clock. Less than [`RECHECK`], or what is doubled lives on.
+/// A check that is early by less than this was sent in time, by another clock.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
-
-/// Where such a look is lost, the sweep makes up for it within this …
-const RECHECK_AT_THE_LATEST: SignedDuration = SignedDuration::from_mins(15);
-
-/// … and as long as none is lost, that is put off before the sweep sees it: else each sweep would add looks to those under way.
-const PUT_OFF_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// A dispatch of which no end is known is watched for this long after its start.
 const WATCHED_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -137,7 +132,6 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
 
     async fn dispatch(&self, check: &Check) -> Result<(), PortError> {
         let subject = &check.subject;
-        let recheck = Check { told: true, ..Check::dispatch(subject.clone()) };
         for _ in 0..MAX_TRIES {
             let Some(record) = self.table.read(subject).await? else { return Ok(()) };
             let Some(due) = record.due else { return Ok(()) };
@@ -175,20 +169,13 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                         continue;
                     }
                     self.tell(&record, &statement, what).await?;
-                    // Told, and still at risk: somebody must notice when it no longer is.
-                    self.again(recheck.clone(), RECHECK_S).await?;
-                    let due = Some(Due { at: now + RECHECK_AT_THE_LATEST, told: version, telling: false });
+                    let due = Some(Due { at: now + RECHECK, told: version, telling: false });
                     let what = format!("told that version {version} is not acknowledged");
                     let entry = Entry { at: now, delivery: String::new(), what };
                     Record { due, ..record.noting(entry, self.world.unique()) }
                 }
-                Found::Told if now < due.at - PUT_OFF_AHEAD => {
-                    // Any other look has another that goes on.
-                    return if check.told { self.again(recheck.clone(), RECHECK_S).await } else { Ok(()) };
-                }
                 Found::Told => {
-                    self.again(recheck.clone(), RECHECK_S).await?;
-                    let due = Some(Due { at: now + RECHECK_AT_THE_LATEST, ..due });
+                    let due = Some(Due { at: now + RECHECK, ..due });
                     Record { due, ..record.noting(None, self.world.unique()) }
                 }
             };
@@ -227,12 +214,11 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         {
             return Ok(Found::Fine("its signal was read from the queue"));
         }
+        if now < due.at {
+            return Ok(Found::Early(due.at));
+        }
         if due.told == record.state.version && !due.telling {
             return Ok(Found::Told);
-        }
-        if now < due.at {
-            let recheck = now + SignedDuration::from_secs(i64::from(RECHECK_S));
-            return Ok(Found::Early(if due.told > 0 { due.at.min(recheck) } else { due.at }));
         }
         Ok(match (sent, backlog, unread) {
             // Whoever wrote it is sending it right now.
@@ -245,8 +231,8 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 Found::AtRisk(format!("nobody reads the queue of signals: {} wait there", backlog.waiting))
             }
             (true, Some(backlog), None) if backlog.in_hand == 0 => Found::Suspect(backlog.waiting),
-            // Somebody is reading; this dispatch's turn comes.
-            (true, Some(_), _) => Found::Early(now + SignedDuration::from_secs(i64::from(STILL_S))),
+            // Somebody is reading; this dispatch's turn comes, or the next sweep looks again.
+            (true, Some(_), _) => Found::Early(now + RECHECK),
         })
     }
 

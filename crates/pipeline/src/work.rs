@@ -87,15 +87,12 @@ pub struct Check {
     /// No deadline: whether a webhook has told of what polling found.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missed: bool,
-    /// A person was told; this looks whether it is over.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub told: bool,
 }
 
 impl Check {
     /// The deadline of a known dispatch.
     pub fn dispatch(subject: Subject) -> Self {
-        Self { subject, unread: None, told: false, missed: false }
+        Self { subject, unread: None, missed: false }
     }
 
     /// The end of the grace in which a webhook may still tell of what polling found.

@@ -28,7 +28,9 @@ struct Functions<'c> {
 #[derive(Serialize)]
 struct FunctionSource<'c> {
     provider: Provider,
-    environment: Environment,
+    /// Production goes without saying: there is little room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Environment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_url: Option<&'c str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +84,7 @@ impl Config {
         let programs = source.programs.iter().map(|(name, said)| (name.as_str(), own.but(*said).into()));
         FunctionSource {
             provider: source.provider,
-            environment: source.environment,
+            environment: Some(source.environment).filter(|environment| *environment != Environment::Production),
             api_url: source.api_url.as_ref().map(|url| url.as_str().trim_end_matches('/')),
             api_key: source.api_key.as_ref().map(ToString::to_string),
             tokens: &source.tokens,

@@ -179,7 +179,10 @@ fn over(known: Option<&Incident>, notice: &Notice, detail: &str, claim: &MailSta
     let unfinished = known.and_then(|known| known.mails.get(OVER)).is_some_and(|mail| is_stale(mail, claim.claimed_at));
     let retried =
         notice.attempt > 0 && known.is_some_and(|known| !known.mails.contains_key(OVER) && !known.mails.is_empty());
-    if known.is_some_and(|known| !is_open(known)) && !unfinished && !retried {
+    // It happened again and was over again, and that it is over came first: what happened is old when it comes.
+    let later = matches!(notice.news, News::Over { .. })
+        && known.and_then(|known| known.over_at).is_some_and(|over_at| over_at < notice.at);
+    if known.is_some_and(|known| !is_open(known)) && !unfinished && !retried && !later {
         return Decision::Nothing;
     }
     // Without a known incident this is a note for a notice that is still under way: it happened before it was over.

@@ -232,21 +232,6 @@ fn a_further_version_of_what_is_at_risk_is_the_same_incident() {
 }
 
 #[test]
-fn a_look_that_is_lost_is_made_up_for() {
-    let world = World::new(17, config());
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
-    world.controller(Controller::IsSilent);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 75);
-    world.advance(SignedDuration::from_secs(31));
-    assert!(!world.take(Inner::Retries).is_empty());
-    world.controller(Controller::Reads);
-    run_for(&world, 16 * 60);
-    let risks = risks(&world);
-    assert_eq!((risks.first().map(String::as_str), risks.last().map(String::as_str)), (Some(AT_RISK), Some(OVER)));
-}
-
-#[test]
 fn who_may_not_acknowledge_learns_nothing() {
     let world = acknowledging(10);
     let check = |token: &str, body: &str| world.acknowledge(token, body).answer().expect("an answer").status;

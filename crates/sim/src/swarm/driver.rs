@@ -127,7 +127,7 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
 /// Every provider, in production and sandbox.
 fn config(plan: &Plan) -> Config {
     let tokens = [TokenHash::of("the-token-of-yesterday"), TokenHash::of(TOKEN)];
-    let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens });
+    let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens, "poll_s": 0 });
     let config = json!({
         "sources": {
             "voltus-prod": source("voltus", "production"),
