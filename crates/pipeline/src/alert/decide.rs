@@ -51,6 +51,17 @@ fn is_stale(mail: &MailState, now: Timestamp) -> bool {
     mail.sent_at.is_none() && now.duration_since(mail.claimed_at).as_secs() > CLAIM_LASTS_S
 }
 
+/// Whether somebody else is sending the notice's mail right now. Whoever that is may die over it, so the notice comes once more.
+pub(super) fn is_in_other_hands(incident: Option<&Incident>, notice: &Notice) -> bool {
+    let Some(incident) = incident else { return false };
+    let stage = match &notice.news {
+        News::Happens { stage, .. } if is_open(incident) => stages::of_notice(stage),
+        News::Over { .. } => OVER.to_owned(),
+        News::Happens { .. } | News::Review | News::Flush { .. } => return false,
+    };
+    incident.mails.get(&stage).is_some_and(|mail| mail.sent_at.is_none())
+}
+
 /// Time to see whether an incident has gone quiet, whether a person must be told again, or whether a mail died on the way.
 fn review(known: &Incident, notice: &Notice, rules: Rules<'_>, claim: &MailState) -> Decision {
     match known.quiet_s {

@@ -105,6 +105,9 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
             let claim = MailState { owner: self.world.unique(), claimed_at: now, sent_at: None };
             let rules = Rules::new(self.config, &notice.source, dispatch.as_ref());
             let (next, mail, review_in_s) = match decide(known.as_ref(), notice, rules, &claim) {
+                Decision::Nothing if decide::is_in_other_hands(known.as_ref(), notice) => {
+                    return self.notice_again(notice, decide::CLAIM_LASTS_S).await;
+                }
                 Decision::Nothing => return Ok(()),
                 Decision::Later(delay_s) => return self.review(notice, delay_s).await,
                 Decision::Write { next, mail, review_in_s } => (next, mail, review_in_s),
@@ -120,6 +123,9 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
             }
             return match mail {
                 Some(stage) => self.mail(notice, *next, &stage).await,
+                None if decide::is_in_other_hands(Some(&next), notice) => {
+                    self.notice_again(notice, decide::CLAIM_LASTS_S).await
+                }
                 None => Ok(()),
             };
         }
@@ -211,10 +217,14 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
     }
 
     async fn try_again(&self, notice: &Notice) -> Result<(), PortError> {
-        let again = Notice { attempt: notice.attempt.saturating_add(1), ..notice.clone() };
         let delay_s = (2_u32 << notice.attempt.min(8)).min(300);
         tracing::warn!(alert.incident = notice.incident(), retry.delay_s = delay_s, "the mail will be tried again");
-        self.outlet.notice(&again, delay_s).await
+        self.notice_again(notice, i64::from(delay_s)).await
+    }
+
+    async fn notice_again(&self, notice: &Notice, delay_s: i64) -> Result<(), PortError> {
+        let again = Notice { attempt: notice.attempt.saturating_add(1), ..notice.clone() };
+        self.outlet.notice(&again, u32::try_from(delay_s + 1).unwrap_or(stages::MAX_DELAY_S)).await
     }
 
     /// Marks a claimed stage as sent, to so many steps of the escalation; or gives the claim back.
