@@ -74,13 +74,13 @@ fn post(source: &str, body: &str) {
 
 /// Asks until it is so.
 fn wait_for<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
-    for _ in 0..300 {
+    for _ in 0..1_800 {
         if let Some(found) = ask() {
             return found;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("after 30 s there is no {what}")
+    panic!("after three minutes there is no {what}")
 }
 
 /// A real dispatch of Leap for one meter, far ahead; a webhook tells all of it.
