@@ -36,7 +36,12 @@ fn meter(index: usize) -> String {
     format!("{index:08x}-7126-4ef7-b0a6-{:012x}", index * 7_919)
 }
 
-async fn all_of(world: &World, subject: &str, count: usize) -> Result<Value> {
+/// Of a dispatch that shares no meter with others: they would say so, each group of them in an entry of its own.
+fn meter_alone(index: usize) -> String {
+    meter(1_000_000 + index)
+}
+
+async fn all_of(world: &World, subject: &str, count: usize, meter: fn(usize) -> String) -> Result<Value> {
     let signals = world.signals.of(subject, 1).await?;
     let dispatch = only(&signals)?;
     let (ids, with_repetition) = targets(dispatch)?;
@@ -47,7 +52,7 @@ async fn all_of(world: &World, subject: &str, count: usize) -> Result<Value> {
 }
 
 /// A group of so many meters, in one slot.
-fn group(event: &str, meters: usize) -> Value {
+fn group(event: &str, meters: usize, meter: fn(usize) -> String) -> Value {
     let mut slot = slot("");
     slot["market_group_event_id"] = json!(event);
     let ids: Vec<String> = (0..meters).map(meter).collect();
@@ -59,8 +64,8 @@ fn group(event: &str, meters: usize) -> Value {
 
 async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
     let world = world().await?;
-    world.accepted(SOURCE, &group("very-many", 15_000)).await?;
-    let dispatch = all_of(&world, "leap/very-many", 15_000).await?;
+    world.accepted(SOURCE, &group("very-many", 15_000, meter_alone)).await?;
+    let dispatch = all_of(&world, "leap/very-many", 15_000, meter_alone).await?;
     let lists = dispatch["targets"].as_array().context("no targets")?;
     ensure!(lists.len() == 1 && lists[0]["request"].is_null(), "{} targets", lists.len());
     Ok(())
@@ -69,15 +74,15 @@ async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
 /// 45,000 ids alone are more than a message carries: nobody is left believing that it was published.
 async fn what_cannot_fit_at_all_is_told() -> Result<()> {
     let world = world().await?;
-    world.accepted("lbox", &group("too-many", 45_000)).await?;
+    world.accepted("lbox", &group("too-many", 45_000, meter)).await?;
     world.mail.one(SOON, &["quarantined", "lbox"]).await?;
     Ok(())
 }
 
 async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
     let world = world().await?;
-    world.accepted(SOURCE, &group("many-grouped", 5_000)).await?;
-    let dispatch = all_of(&world, "leap/many-grouped", 5_000).await?;
+    world.accepted(SOURCE, &group("many-grouped", 5_000, meter)).await?;
+    let dispatch = all_of(&world, "leap/many-grouped", 5_000, meter).await?;
     holds("the group's", &dispatch, &json!({"request": {"kind": "reduce", "watts": 10_000}, "status": "scheduled"}))?;
 
     // Each meter with its own slot of the event: megabytes, and a share for everyone.
@@ -87,7 +92,7 @@ async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
         "meter_dispatches": (0..5_000).map(item).collect::<Vec<_>>(),
     });
     world.accepted(SOURCE, &body).await?;
-    let dispatch = all_of(&world, "leap/many-metered", 5_000).await?;
+    let dispatch = all_of(&world, "leap/many-metered", 5_000, meter).await?;
     let shares: u64 = (0..5_000).map(|index| 1_000 * (1 + index % 3)).sum();
     holds("the meters'", &dispatch, &json!({"request": {"kind": "reduce", "watts": shares}}))
 }
