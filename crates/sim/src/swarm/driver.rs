@@ -12,15 +12,15 @@ use pipeline::{config::Config, token::TokenHash, work::Message};
 use serde_json::json;
 
 use super::{
-    Options, Report, Saboteur,
+    Options, Report,
     check::Monitor,
     consumer::{Consumer, Said},
     journal::Journal,
     live::Live,
-    model::{ACK_TOKEN, About, Model, Provider, TOKEN},
+    model::{ACK_TOKEN, Model, Provider, TOKEN},
     plan::{Kind, Plan},
 };
-use crate::{Controller, Function, Inner, Invocation, Queued, Seed, Webhook, World, world::BEGINNING};
+use crate::{Controller, Function, Inner, Invocation, Queued, Seed, World, world::BEGINNING};
 
 /// After this long without faults everything must be done.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(5);
@@ -84,7 +84,7 @@ pub(super) struct Driver<'w> {
     pub(super) consumer: Consumer,
     monitor: Monitor,
     /// Bodies that a saboteur remembers.
-    remembered: BTreeSet<(&'static str, String)>,
+    pub(super) remembered: BTreeSet<(&'static str, String)>,
 }
 
 /// Plays a seed.
@@ -365,66 +365,6 @@ impl<'w> Driver<'w> {
                 self.acknowledged(said, status, now);
             }
             _ => {}
-        }
-    }
-
-    /// A provider, or a stranger, sends a webhook.
-    fn post(&mut self, number: usize, now: Timestamp) {
-        let saboteur = self.live(|live| live.saboteur);
-        let (source, mut token, body, thin) = self.live(|live| {
-            let post = &mut live.model.posts[number];
-            post.attempts += 1;
-            let (source, token, body) = (post.source, post.token, post.body.clone());
-            live.journal.note(now, "post", || json!({ "post": number, "source": source, "about": format!("{:?}", live.model.posts[number].about), "body": body }));
-            (source, token, body, source.starts_with("voltus"))
-        });
-        let key = (source, body.clone());
-        let remembers = match saboteur {
-            Some(Saboteur::DeduplicateBeforeEnqueue) => !thin && !self.remembered.insert(key),
-            Some(Saboteur::DeduplicateThinByBody) => thin && self.remembered.contains(&key),
-            Some(Saboteur::AnyTokenAdmits) => {
-                token = TOKEN;
-                false
-            }
-            _ => false,
-        };
-        if remembers {
-            return self.answered(number, Some(200), now);
-        }
-        self.start(Function::Receiver, Purpose::Post(number), move |invocation| {
-            Box::pin(async move {
-                let webhook = Webhook { source, token, body: &body };
-                Done::Status(invocation.receive(webhook.into()).await.status)
-            })
-        });
-    }
-
-    fn answered(&mut self, number: usize, status: Option<u16>, now: Timestamp) {
-        let again = self.live(|live| {
-            let lost = status == Some(200) && live.strikes(Kind::LostAck);
-            let post = &mut live.model.posts[number];
-            if post.about == About::Forged {
-                if status.is_some_and(|status| status != 404) {
-                    let (source, what) = (post.source, format!("a wrong token was answered {status:?}"));
-                    live.violated(now, "only-authentic-requests", source, what);
-                }
-                return None;
-            }
-            if status == Some(200) {
-                post.taken_at.get_or_insert(now);
-                if !lost {
-                    post.accepted_at.get_or_insert(now);
-                    return None;
-                }
-            }
-            post.redelivery.after(post.attempts)
-        });
-        if status == Some(200) && self.live(|live| live.saboteur) == Some(Saboteur::DeduplicateThinByBody) {
-            let key = self.live(|live| (live.model.posts[number].source, live.model.posts[number].body.clone()));
-            self.remembered.insert(key);
-        }
-        if let Some(after) = again {
-            self.at(now + after, Event::Post(number));
         }
     }
 

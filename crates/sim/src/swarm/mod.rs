@@ -13,6 +13,7 @@ mod mapping;
 mod model;
 mod plan;
 mod sabotage;
+mod sender;
 
 use std::fmt::Write as _;
 
