@@ -199,19 +199,19 @@ async fn a_groups_change_is_settled_by_its_own_search() -> Result<()> {
 
 async fn an_old_notification_that_lands_late_changes_nothing() -> Result<()> {
     let world = world().await?;
-    let subject = "leap/late";
-    let newer = with(slot("late"), "energy_kw", json!(20));
-    world.accepted(SOURCE, &notification(&[slot("late")])).await?;
+    let subject = "leap/overtaken";
+    let newer = with(slot("overtaken"), "energy_kw", json!(20));
+    world.accepted(SOURCE, &notification(&[slot("overtaken")])).await?;
     world.signals.of(subject, 1).await?;
-    world.stub.answer("late", found(from_ref(&newer)));
+    world.stub.answer("overtaken", found(from_ref(&newer)));
     world.accepted(SOURCE, &notification(&[newer])).await?;
     world.signals.of(subject, 2).await?;
     // Leap sends the first one again: the search still says 20 kW.
-    world.accepted(SOURCE, &notification(&[slot("late")])).await?;
-    world.stub.asked_times("late", 2, SOON).await?;
+    world.accepted(SOURCE, &notification(&[slot("overtaken")])).await?;
+    world.stub.asked_times("overtaken", 2, SOON).await?;
     // A genuine revert is the same body, and the search says so.
-    world.stub.answer("late", found(&[slot("late")]));
-    world.accepted(SOURCE, &notification(&[slot("late")])).await?;
+    world.stub.answer("overtaken", found(&[slot("overtaken")]));
+    world.accepted(SOURCE, &notification(&[slot("overtaken")])).await?;
     let signals = world.signals.of(subject, 3).await?;
     let watts: Vec<_> = signals.iter().map(|signal| signal.dispatch()["request"]["watts"].clone()).collect();
     ensure!(watts == [json!(10_000), json!(20_000), json!(10_000)], "{watts:?}");
@@ -220,11 +220,11 @@ async fn an_old_notification_that_lands_late_changes_nothing() -> Result<()> {
 
 async fn a_cancel_is_settled_by_the_search() -> Result<()> {
     let world = world().await?;
-    let subject = "leap/cancel";
-    let cancelled = with(slot("cancel"), "cancelled", json!(true));
-    world.accepted(SOURCE, &notification(&[slot("cancel")])).await?;
+    let subject = "leap/called-off";
+    let cancelled = with(slot("called-off"), "cancelled", json!(true));
+    world.accepted(SOURCE, &notification(&[slot("called-off")])).await?;
     world.signals.of(subject, 1).await?;
-    world.stub.answer("cancel", found(from_ref(&cancelled)));
+    world.stub.answer("called-off", found(from_ref(&cancelled)));
     for _ in 0..3 {
         world.accepted(SOURCE, &notification(from_ref(&cancelled))).await?;
     }
@@ -232,8 +232,8 @@ async fn a_cancel_is_settled_by_the_search() -> Result<()> {
     ensure!(signals[1].kind() == "dispatch.cancelled", "{}", signals[1].event);
     holds("the cancel", signals[1].dispatch(), &json!({"status": "cancelled", "version": 2}))?;
     // The notification from before the cancel, redelivered.
-    world.accepted(SOURCE, &notification(&[slot("cancel")])).await?;
-    world.at_the_end(|world| async move { world.signals.of("leap/cancel", 2).await.map(drop) });
+    world.accepted(SOURCE, &notification(&[slot("called-off")])).await?;
+    world.at_the_end(|world| async move { world.signals.of("leap/called-off", 2).await.map(drop) });
     Ok(())
 }
 
