@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -138,6 +138,16 @@ async fn nothing_is_sent_when_all_is_well() -> Result<()> {
             tell(&world, source, "create", &soon(WELL)).await?;
             let signals = world.signals.of(&format!("{source}/{WELL}"), 1).await?;
             ensure!(signals[0].test == json!(test), "{source}: {}", signals[0].test);
+        }
+        // Nobody else keeps the signals from being read until their deadlines have passed.
+        let table = world.description.tables.get("dispatches").context("no table of dispatches")?;
+        for source in [SOURCE, SANDBOX] {
+            let subject = format!("{source}/{WELL}");
+            eventually(SOON, "a deadline that has passed", || async {
+                let ahead = world.aws.has_a_deadline(table, &subject).await?;
+                Ok(if ahead { Looked::NotYet(format!("{subject} awaits it")) } else { Looked::There(()) })
+            })
+            .await?;
         }
     }
     world.at_the_end(|world| async move {

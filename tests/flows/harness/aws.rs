@@ -151,6 +151,13 @@ impl Aws {
             read("ApproximateNumberOfMessagesDelayed")?,
         ])
     }
+
+    /// Whether a dispatch's deadline still lies ahead, as its item says.
+    pub(crate) async fn has_a_deadline(&self, table: &str, subject: &str) -> Result<bool> {
+        let asked = json!({"TableName": table, "Key": {"subject": {"S": subject}}, "ConsistentRead": true});
+        let item = self.call("dynamodb", "DynamoDB_20120810.GetItem", "1.0", &asked).await?;
+        Ok(item["Item"]["due"].is_object())
+    }
 }
 
 async fn read(what: &str, request: RequestBuilder) -> Result<Value> {
