@@ -7,11 +7,12 @@ use serde_json::json;
 use crate::{
     config::Config,
     incident::{Kind, Notice},
-    ports::{Chance, Clock, Dispatches, Outlet, PortError, WriteError},
+    ports::{Chance, Clock, Dispatches, Outlet, PortError},
     receive::Answer,
     record::{Ack, AckState, Entry, Record},
     token,
     work::clip,
+    written::{MAX_TRIES, always_overtaken, written},
 };
 
 /// An acknowledgement is a few hundred bytes.
@@ -19,9 +20,6 @@ const MAX_BODY_BYTES: usize = 64 * 1_024;
 
 /// How much of a controller's words is kept, in characters.
 const MAX_DETAIL: usize = 500;
-
-/// How often a write may lose against others.
-const MAX_TRIES: usize = 8;
 
 /// Acknowledgement.
 #[derive(Debug)]
@@ -116,16 +114,12 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
             }
             let expected = record.revision;
             let next = self.following(record, said);
-            match self.table.write(&next, Some(expected)).await {
-                Ok(()) => {}
-                Err(WriteError::Lost(Some(stored))) if stored.write == next.write => {}
-                Err(WriteError::Lost(_)) => continue,
-                Err(WriteError::Port(error)) => return Err(error),
+            if written(&next, self.table.write(&next, Some(expected)).await)?.is_done() {
+                self.tell(&next, said).await?;
+                return Ok(Outcome::Noted);
             }
-            self.tell(&next, said).await?;
-            return Ok(Outcome::Noted);
         }
-        Err(PortError::Unavailable { port: "dispatches", reason: format!("lost the write {MAX_TRIES} times in a row") })
+        Err(always_overtaken("dispatches", subject))
     }
 
     fn following(&self, record: Record, said: &Acknowledgement) -> Record {

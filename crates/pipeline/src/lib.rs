@@ -12,11 +12,13 @@ pub mod ramping;
 pub mod record;
 pub mod token;
 pub mod work;
+mod written;
 
 pub mod acknowledge;
 pub mod alert;
 pub mod hydrate;
 pub mod mail;
+mod missed;
 mod overdue;
 pub mod pulse;
 pub mod receive;

@@ -4,9 +4,9 @@ use dispatch::Subject;
 use jiff::Timestamp;
 
 use crate::{
-    ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream, WriteError},
+    ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream},
     record::{Due, Entry, Record},
-    watch::{Watch, hop_s},
+    watch::Watch,
     work::Check,
 };
 
@@ -15,10 +15,9 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
     pub(crate) async fn ramp(&self, record: Record, due: Due) -> Result<bool, PortError> {
         let now = self.world.now();
         if now < due.at {
-            self.again(Check::dispatch(record.subject.clone()), hop_s(due.at, now)).await?;
-            return Ok(true);
+            return self.early(Check::dispatch(record.subject.clone()), due.at, now).await.map(|()| true);
         }
-        let mut next = Record { revision: record.revision + 1, write: self.world.unique(), ..record.clone() };
+        let mut next = record.clone().noting(None, self.world.unique());
         let entry = |what: String| Entry { at: now, delivery: String::new(), what };
         let notice = if let Some((by, at)) = self.replaced(&record).await {
             next.replace(&by, at, entry)
@@ -34,16 +33,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             self.outlet.notice(&notice, 0).await?;
         }
         next.due = next.ramp_due();
-        match self.table.write(&next, Some(record.revision)).await {
-            Ok(()) => {}
-            Err(WriteError::Lost(Some(stored))) if stored.write == next.write => {}
-            Err(WriteError::Lost(_)) => return Ok(false),
-            Err(WriteError::Port(error)) => return Err(error),
-        }
-        if let Some(due) = next.due {
-            self.again(Check::dispatch(next.subject), hop_s(due.at, now)).await?;
-        }
-        Ok(true)
+        self.write(next).await
     }
 
     /// Which target took its place, where the index did not show that yet when either was heard of.

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{Config, Source},
     incident::{Kind, Notice},
-    ports::{Chance, Clock, Deliveries, Outlet, PortError, WriteError},
+    ports::{Chance, Clock, Deliveries, Outlet, PortError},
     work::{Message, Task, Trouble, TroubleKind, Work},
+    written::written,
 };
 
 /// While a dispatch runs or is about to start, and after a failure, a source is polled with every sweep.
@@ -268,10 +269,5 @@ pub(crate) async fn note(
     for notice in notices {
         outlet.notice(&notice, 0).await?;
     }
-    match deliveries.write_poll_state(next, expected).await {
-        Ok(()) => Ok(true),
-        Err(WriteError::Lost(Some(stored))) if stored.write == next.write => Ok(true),
-        Err(WriteError::Lost(_)) => Ok(false),
-        Err(WriteError::Port(error)) => Err(error),
-    }
+    written(next, deliveries.write_poll_state(next, expected).await).map(|written| written.is_done())
 }

@@ -3,16 +3,16 @@
 //! A deadline is a delayed message, in hops of at most 900 s, that fires to the second; the sweep sends one for whatever the
 //! index says is due soon, so a lost message costs a minute at most. Firing twice is harmless: the table decides.
 
-use dispatch::{Statement, Status, Subject};
+use dispatch::{Statement, Status};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::Config,
     incident::{Kind, Notice},
-    poll::GRACE_S,
-    ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream, WriteError},
-    record::{Due, Entry, Missed, Record},
+    ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream},
+    record::{Due, Entry, Record},
     work::{Check, Message},
+    written::{MAX_TRIES, always_overtaken, written},
 };
 
 /// SQS delays a message by this many seconds at most.
@@ -36,9 +36,6 @@ const STILL_S: u32 = 5;
 
 /// A signal younger than this is most likely being sent.
 const SENDING: SignedDuration = SignedDuration::from_secs(5);
-
-/// How often a write may lose against others.
-const MAX_TRIES: usize = 8;
 
 /// The deadlines.
 #[derive(Debug)]
@@ -91,32 +88,6 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         if check.missed { self.missed(&check.subject).await } else { self.dispatch(&check).await }
     }
 
-    /// The grace is over in which a webhook could have told of what polling found.
-    async fn missed(&self, subject: &Subject) -> Result<(), PortError> {
-        for _ in 0..MAX_TRIES {
-            let Some(record) = self.table.read(subject).await? else { return Ok(()) };
-            let Some(missed) = record.missed.clone().filter(|missed| !missed.told) else { return Ok(()) };
-            let now = self.world.now();
-            let until = missed.found_at + SignedDuration::from_secs(i64::from(GRACE_S));
-            if now < until {
-                return self.again(Check::missed(subject.clone()), hop_s(until, now)).await;
-            }
-            let (found_at, what) = (missed.found_at, &missed.what);
-            let detail = format!("polling found at {found_at:.0} what no webhook has told of since: {what}");
-            let notice = Notice::happens(Kind::MissedDelivery, &record.origin.source, subject.to_string(), now, detail)
-                .gathered_by(subject.to_string())
-                .about_dispatch(Some(subject.clone()))
-                .mailed_as(what);
-            self.outlet.notice(&notice, 0).await?;
-            let entry = Entry { at: now, delivery: String::new(), what: "told that no webhook brought it".to_owned() };
-            let missed = Some(Missed { told: true, ..missed });
-            if self.write(Record { missed, ..record.noting(entry, self.world.unique()) }).await? {
-                return Ok(());
-            }
-        }
-        Err(lost(subject))
-    }
-
     /// Arms what the index says is due soon. Returns how many.
     pub async fn arm_due(&self) -> Result<usize, PortError> {
         let now = self.world.now();
@@ -143,9 +114,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
             };
             let now = self.world.now();
             let next = match self.look(&record, due, (status, &statement), check.unread).await? {
-                // The sweep arms whatever is due; were each early check sent on as well, a doubled one would never die.
-                Found::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => return Ok(()),
-                Found::Early(at) => return self.again(Check { unread: None, ..check.clone() }, hop_s(at, now)).await,
+                Found::Early(at) => return self.early(Check { unread: None, ..check.clone() }, at, now).await,
                 Found::Suspect(waiting) => {
                     return self.again(Check { unread: Some(waiting), ..check.clone() }, STILL_S).await;
                 }
@@ -183,7 +152,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 return Ok(());
             }
         }
-        Err(lost(subject))
+        Err(always_overtaken("dispatches", subject))
     }
 
     async fn look(
@@ -254,24 +223,24 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         self.outlet.notice(&over, 0).await
     }
 
+    /// A check fired before its time. The sweep arms whatever is due; were each early check sent on as well, a doubled one would
+    /// never die.
+    pub(crate) async fn early(&self, check: Check, at: Timestamp, now: Timestamp) -> Result<(), PortError> {
+        if at.duration_since(now) > CLOCKS_DIFFER {
+            return Ok(());
+        }
+        self.again(check, hop_s(at, now)).await
+    }
+
     pub(crate) async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
         self.outlet.checks(&[(check, delay_s)]).await
     }
 
     /// Writes the next revision; false where another write came first.
-    async fn write(&self, next: Record) -> Result<bool, PortError> {
-        match self.table.write(&next, Some(next.revision - 1)).await {
-            Ok(()) => Ok(true),
-            Err(WriteError::Lost(Some(stored))) if stored.write == next.write => Ok(true),
-            Err(WriteError::Lost(_)) => Ok(false),
-            Err(WriteError::Port(error)) => Err(error),
-        }
+    pub(crate) async fn write(&self, next: Record) -> Result<bool, PortError> {
+        let answer = self.table.write(&next, Some(next.revision - 1)).await;
+        written(&next, answer).map(|written| written.is_done())
     }
-}
-
-fn lost(subject: &Subject) -> PortError {
-    let reason = format!("lost the write of {subject} {MAX_TRIES} times in a row");
-    PortError::Unavailable { port: "dispatches", reason }
 }
 
 /// Seconds until then, in one hop.

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{MAX_TRIES, lost};
 use crate::{
     incident::{Acknowledged, Incident, IncidentStatus},
-    ports::{Chance, Clock, Incidents, PortError, WriteError},
+    ports::{Chance, Clock, Incidents, PortError},
     work::clip,
+    written::{MAX_TRIES, always_overtaken, written},
 };
 
 /// How much of a name is kept, in characters.
@@ -58,15 +58,11 @@ impl<I: Incidents, C: Clock + Chance> AcknowledgeIncident<'_, I, C> {
                 acknowledged: Some(Acknowledged { by: clip(by, MAX_BY), at: self.world.now() }),
                 ..known
             };
-            match self.incidents.write(&next, Some(expected)).await {
-                Ok(()) => {}
-                Err(WriteError::Lost(Some(stored))) if stored.write == next.write => {}
-                Err(WriteError::Lost(_)) => continue,
-                Err(WriteError::Port(error)) => return Err(error),
+            if written(&next, self.incidents.write(&next, Some(expected)).await)?.is_done() {
+                tracing::info!(alert.incident = key, "acknowledged");
+                return Ok(Outcome::Noted);
             }
-            tracing::info!(alert.incident = key, "acknowledged");
-            return Ok(Outcome::Noted);
         }
-        Err(lost(key))
+        Err(always_overtaken("alerts", key))
     }
 }

@@ -8,16 +8,17 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Alert, MAX_TRIES, decide, lost,
+    Alert, decide,
     stages::{self, Occasion, Rules},
 };
 use crate::{
     held::{BY_THEMSELVES, Gate, Held, MAX_LISTED},
     incident::{Incident, News, Notice},
     mail::{self, Circumstances, Line},
-    ports::{Chance, Clock, Dispatches, Incidents, Mailer, Outlet, PortError, WriteError},
+    ports::{Chance, Clock, Dispatches, Incidents, Mailer, Outlet, PortError},
     record::Record,
     work::clip,
+    written::{MAX_TRIES, always_overtaken, written},
 };
 
 /// Reads under way at once.
@@ -92,19 +93,15 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 return Ok(pass);
             }
         }
-        Err(lost(&key))
+        Err(always_overtaken("alerts", &key))
     }
 
     /// False where another write came first.
     async fn write_gate(&self, gate: &mut Gate, expected: Option<u64>) -> Result<bool, PortError> {
         gate.revision = expected.map_or(1, |revision| revision + 1);
         gate.write = self.world.unique();
-        match self.incidents.write_gate(gate, expected).await {
-            Ok(()) => Ok(true),
-            Err(WriteError::Lost(Some(stored))) if stored.write == gate.write => Ok(true),
-            Err(WriteError::Lost(_)) => Ok(false),
-            Err(WriteError::Port(error)) => Err(error),
-        }
+        let answer = self.incidents.write_gate(gate, expected).await;
+        written(&*gate, answer).map(|written| written.is_done())
     }
 
     async fn flush_later(&self, of: &Incident, gate: &str, delay_s: u32) -> Result<(), PortError> {
@@ -133,7 +130,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 return self.send_gathered(notice, gate).await;
             }
         }
-        Err(lost(key))
+        Err(always_overtaken("alerts", key))
     }
 
     async fn send_gathered(&self, notice: &Notice, gate: Gate) -> Result<(), PortError> {
@@ -214,7 +211,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 return Ok(());
             }
         }
-        Err(lost(&sent.gate))
+        Err(always_overtaken("alerts", &sent.gate))
     }
 }
 

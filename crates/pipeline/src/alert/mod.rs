@@ -17,9 +17,10 @@ use crate::{
     held::Link,
     incident::{Incident, MailState, News, Notice},
     mail::{self, Circumstances, Mail},
-    ports::{Chance, Clock, Dispatches, Incidents, Mailer, Outlet, PortError, WriteError},
+    ports::{Chance, Clock, Dispatches, Incidents, Mailer, Outlet, PortError},
     record::Record,
     work::Message,
+    written::{MAX_TRIES, Written, always_overtaken, written},
 };
 
 pub use acknowledge::{AcknowledgeIncident, Outcome};
@@ -29,9 +30,6 @@ pub use stages::Occasion;
 use decide::{Decision, decide};
 use gate::Pass;
 use stages::{Rules, published};
-
-/// How often a write may lose against others.
-const MAX_TRIES: usize = 8;
 
 /// After so many seconds a review asks again for a dispatch that cannot be read.
 const UNREAD_S: u32 = 300;
@@ -112,11 +110,9 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 Decision::Later(delay_s) => return self.review(notice, delay_s).await,
                 Decision::Write { next, mail, review_in_s } => (next, mail, review_in_s),
             };
-            match self.incidents.write(&next, known.map(|known| known.revision)).await {
-                Ok(()) => {}
-                Err(WriteError::Lost(Some(stored))) if stored.write == next.write => {}
-                Err(WriteError::Lost(_)) => continue,
-                Err(WriteError::Port(error)) => return Err(error),
+            let answer = self.incidents.write(&next, known.map(|known| known.revision)).await;
+            if !written(&*next, answer)?.is_done() {
+                continue;
             }
             if let Some(delay_s) = review_in_s {
                 self.review(notice, delay_s).await?;
@@ -129,7 +125,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 None => Ok(()),
             };
         }
-        Err(lost(&key))
+        Err(always_overtaken("alerts", &key))
     }
 
     async fn review(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
@@ -204,16 +200,12 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
             expires_at: self.world.now() + LINK_LASTS,
             used_at: None,
         };
-        match self.incidents.write_link(&link, None).await {
-            Ok(()) => Some(format!("{base}/alerts/{secret}")),
-            Err(WriteError::Lost(Some(stored))) if stored.write == link.write => {
-                Some(format!("{base}/alerts/{secret}"))
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the mail goes without a link");
-                None
-            }
+        match written(&link, self.incidents.write_link(&link, None).await) {
+            Ok(Written::Done) => return Some(format!("{base}/alerts/{secret}")),
+            Ok(Written::Overtaken(_)) => tracing::warn!("the mail goes without a link: another bears its name"),
+            Err(error) => tracing::warn!(%error, "the mail goes without a link"),
         }
+        None
     }
 
     async fn try_again(&self, notice: &Notice) -> Result<(), PortError> {
@@ -246,14 +238,12 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
             }
             next.revision += 1;
             next.write = self.world.unique();
-            match self.incidents.write(&next, Some(expected)).await {
-                Ok(()) => return Ok(()),
-                Err(WriteError::Lost(Some(other))) if other.write == next.write => return Ok(()),
-                Err(WriteError::Lost(other)) => stored = other.map(|other| *other),
-                Err(WriteError::Port(error)) => return Err(error),
+            match written(&next, self.incidents.write(&next, Some(expected)).await)? {
+                Written::Done => return Ok(()),
+                Written::Overtaken(other) => stored = other,
             }
         }
-        Err(lost(&key))
+        Err(always_overtaken("alerts", &key))
     }
 
     async fn dispatch(&self, subject: Option<&Subject>) -> Result<Option<Record>, PortError> {
@@ -268,8 +258,4 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
 fn may_wait(known: Option<&Incident>, now: Timestamp) -> bool {
     let again = now + SignedDuration::from_secs(i64::from(UNREAD_S));
     known.is_some_and(|known| again < known.opened_at + stages::REMINDED_FOR)
-}
-
-fn lost(key: &str) -> PortError {
-    PortError::Unavailable { port: "alerts", reason: format!("lost the write of {key} {MAX_TRIES} times in a row") }
 }

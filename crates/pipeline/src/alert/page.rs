@@ -11,8 +11,9 @@ use super::{AcknowledgeIncident, Outcome};
 use crate::{
     held::Link,
     mail::{escape, tame},
-    ports::{Chance, Clock, Incidents, PortError, WriteError},
+    ports::{Chance, Clock, Incidents, PortError},
     work::clip,
+    written::{Written, written},
 };
 
 /// A secret is 64 hex digits; nothing longer is looked up.
@@ -69,7 +70,7 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
         };
         let now = self.world.now();
         if link.used_at.is_some() {
-            return Ok(page(410, "used", "Used", "This link was used before. It works once.", ""));
+            return Ok(used_before());
         }
         if link.expires_at <= now {
             return Ok(page(410, "expired", "Too old", "This link has expired.", ""));
@@ -92,13 +93,15 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
             used_at: Some(self.world.now()),
             ..link.clone()
         };
-        match self.incidents.write_link(&used, Some(expected)).await {
-            Ok(()) => Ok(done(&link, &outcomes)),
-            Err(WriteError::Lost(Some(stored))) if stored.write == used.write => Ok(done(&link, &outcomes)),
-            Err(WriteError::Lost(_)) => Ok(page(410, "used", "Used", "This link was used before. It works once.", "")),
-            Err(WriteError::Port(error)) => Err(error),
-        }
+        Ok(match written(&used, self.incidents.write_link(&used, Some(expected)).await)? {
+            Written::Done => done(&link, &outcomes),
+            Written::Overtaken(_) => used_before(),
+        })
     }
+}
+
+fn used_before() -> Page {
+    page(410, "used", "Used", "This link was used before. It works once.", "")
 }
 
 fn ask(link: &Link) -> Page {

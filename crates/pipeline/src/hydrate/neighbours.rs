@@ -12,8 +12,9 @@ use jiff::Timestamp;
 
 use super::Hydrate;
 use crate::{
-    ports::{Active, Chance, Clock, Dispatches, WriteError},
+    ports::{Active, Chance, Clock, Dispatches},
     record::Record,
+    written::{Written, written},
 };
 
 /// What is active in the sources that a batch speaks of.
@@ -107,20 +108,18 @@ impl<T: Dispatches, S, F, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C>
         if effective.is_empty() {
             return record;
         }
-        let mut next = Record { revision: record.revision + 1, write: self.world.unique(), ..record.clone() };
+        let mut next = record.clone().noting(None, self.world.unique());
         let told = next.outbox.last().and_then(|last| record.state.telling(&record.origin, last, &effective));
         match (next.outbox.last_mut(), told) {
             (Some(last), Some(told)) => *last = told,
             _ => return record,
         }
-        match self.table.write(&next, Some(record.revision)).await {
-            Ok(()) => next,
-            Err(WriteError::Lost(Some(stored))) if stored.write == next.write => next,
-            Err(error) => {
-                let subject = &record.subject;
-                tracing::warn!(dispatch.subject = %subject, %error, "a signal goes out without what overlaps it");
-                record
-            }
-        }
+        let why = match written(&next, self.table.write(&next, Some(record.revision)).await) {
+            Ok(Written::Done) => return next,
+            Ok(Written::Overtaken(_)) => "another write came first".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(dispatch.subject = %record.subject, error = why, "a signal goes out without what overlaps it");
+        record
     }
 }

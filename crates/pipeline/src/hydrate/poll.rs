@@ -11,13 +11,11 @@ use super::{AT_ONCE, Bound, Hydrate, neighbours::Neighbours};
 use crate::{
     incident::{Kind, Notice},
     poll::{GRACE_S, PollState, note},
-    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream, WriteError},
+    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
     record::{Missed, Record, Step},
     work::{Check, Trouble, TroubleKind, Work, clip},
+    written::{MAX_TRIES, Written, always_overtaken, written},
 };
-
-/// How often a write may lose against others before the subject is left to the next poll.
-const MAX_TRIES: usize = 8;
 
 /// The most dispatches that are taken of one list: more would not be merged within one invocation.
 const MAX_LISTED: usize = 2_000;
@@ -210,17 +208,15 @@ where
             let delivery = work.delivery.as_str();
             let step = Step { subject, delivery, received_at: now, deadlines, write: self.world.unique(), now };
             let next = Record { missed, ..Record::following(known.as_ref(), &bound.origin, absorbed, step) };
-            match self.table.write(&next, known.as_ref().map(|record| record.revision)).await {
-                Ok(()) => return self.watched(next, news, neighbours).await.map(|()| news).map_err(Refused::Now),
-                Err(WriteError::Lost(Some(stored))) if stored.write == next.write => {
+            let answer = self.table.write(&next, known.as_ref().map(|record| record.revision)).await;
+            match written(&next, answer).map_err(|error| Refused::Now(self.storage(&error)))? {
+                Written::Done => {
                     return self.watched(next, news, neighbours).await.map(|()| news).map_err(Refused::Now);
                 }
-                Err(WriteError::Lost(stored)) => known = stored.map(|stored| *stored),
-                Err(WriteError::Port(error)) => return Err(Refused::Now(self.storage(&error))),
+                Written::Overtaken(stored) => known = stored,
             }
         }
-        let detail = format!("lost the write of {subject} {MAX_TRIES} times in a row");
-        Err(Refused::Now(Trouble::new(TroubleKind::Storage, self.world.now(), detail)))
+        Err(Refused::Now(self.storage(&always_overtaken("dispatches", subject))))
     }
 
     async fn note_poll(

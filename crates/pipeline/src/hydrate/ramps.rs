@@ -5,12 +5,10 @@ use jiff::Timestamp;
 
 use super::{Hydrate, neighbours::Neighbours};
 use crate::{
-    ports::{Chance, Clock, Dispatches, Outlet, PortError, WriteError},
+    ports::{Chance, Clock, Dispatches, Outlet, PortError},
     record::{Entry, Record},
+    written::{MAX_TRIES, always_overtaken, written},
 };
-
-/// How often a write may lose against others.
-const MAX_TRIES: usize = 8;
 
 /// The targets of the same feed that matter to one.
 #[derive(Debug, Default)]
@@ -77,7 +75,7 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
     ) -> Result<(), PortError> {
         for _ in 0..MAX_TRIES {
             let Some(known) = self.table.read(subject).await? else { return Ok(()) };
-            let mut next = Record { revision: known.revision + 1, write: self.world.unique(), ..known.clone() };
+            let mut next = known.clone().noting(None, self.world.unique());
             let missed = next.replace(by, at, &entry);
             let over = next.no_longer_overdue(self.world.now());
             if next.ramping == known.ramping {
@@ -86,16 +84,10 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
             for notice in missed.iter().chain(&over) {
                 self.outlet.notice(notice, 0).await?;
             }
-            match self.table.write(&next, Some(known.revision)).await {
-                Ok(()) => return Ok(()),
-                Err(WriteError::Lost(Some(stored))) if stored.write == next.write => return Ok(()),
-                Err(WriteError::Lost(_)) => {}
-                Err(WriteError::Port(error)) => return Err(error),
+            if written(&next, self.table.write(&next, Some(known.revision)).await)?.is_done() {
+                return Ok(());
             }
         }
-        Err(PortError::Unavailable {
-            port: "dispatches",
-            reason: format!("lost the write of {subject} {MAX_TRIES} times in a row"),
-        })
+        Err(always_overtaken("dispatches", subject))
     }
 }

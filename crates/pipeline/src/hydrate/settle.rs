@@ -7,14 +7,12 @@ use providers::{Finding, Reading};
 use super::{Bound, Hydrate, neighbours::Neighbours, publish};
 use crate::{
     incident::{Kind, Notice},
-    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream, WriteError},
+    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
     record::{Record, Step},
     watch::{ARMED_AHEAD, hop_s},
     work::{Check, Trouble, TroubleKind},
+    written::{MAX_TRIES, Written, always_overtaken, written},
 };
-
-/// How often a write may lose against others before the delivery is retried from the start.
-const MAX_TRIES: usize = 8;
 
 impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
 where
@@ -74,17 +72,13 @@ where
             let has_news = !absorbed.signals.is_empty();
             let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
             let record = self.with_ramps(record, delivery, neighbours).await.map_err(|error| self.storage(&error))?;
-            match self.table.write(&record, known.as_ref().map(|record| record.revision)).await {
-                Ok(()) => return self.watched(record, has_news, neighbours).await.map(|()| findings),
-                Err(WriteError::Lost(Some(stored))) if stored.write == record.write => {
-                    return self.watched(record, has_news, neighbours).await.map(|()| findings);
-                }
-                Err(WriteError::Lost(stored)) => known = stored.map(|stored| *stored),
-                Err(WriteError::Port(error)) => return Err(self.storage(&error)),
+            let answer = self.table.write(&record, known.as_ref().map(|record| record.revision)).await;
+            match written(&record, answer).map_err(|error| self.storage(&error))? {
+                Written::Done => return self.watched(record, has_news, neighbours).await.map(|()| findings),
+                Written::Overtaken(stored) => known = stored,
             }
         }
-        let detail = format!("lost the write {MAX_TRIES} times in a row");
-        Err(Trouble::new(TroubleKind::Storage, self.world.now(), detail))
+        Err(self.storage(&always_overtaken("dispatches", subject)))
     }
 
     /// Whether to read first. What is likely new is written at once on the condition that nothing stands there: the refusal
