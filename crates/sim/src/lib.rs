@@ -12,6 +12,7 @@ mod check;
 mod fault;
 mod fifo;
 mod functions;
+pub mod history;
 mod invocation;
 mod ports;
 mod provider;

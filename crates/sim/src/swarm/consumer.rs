@@ -10,7 +10,7 @@ use super::{
     model::ACK_TOKEN,
     plan::Kind,
 };
-use crate::Function;
+use crate::{Function, history};
 
 /// An acknowledgement on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +36,6 @@ struct Known {
 pub(crate) struct Consumer {
     read: usize,
     known: BTreeMap<String, Known>,
-    /// Subject and version → when its acceptance was noted.
-    pub(crate) noted: BTreeMap<(String, u64), Timestamp>,
 }
 
 /// How often an acknowledgement is sent again.
@@ -135,7 +133,8 @@ impl Driver<'_> {
             }
             Some(200) => {
                 if said.state != "failed" {
-                    self.consumer.noted.entry((said.subject, said.version)).or_insert(now);
+                    let event = history::Event::Noted { subject: said.subject, version: said.version };
+                    self.live(|live| live.seen.push(history::Line { at: now, event }));
                 }
             }
             Some(409) => {}

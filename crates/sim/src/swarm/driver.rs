@@ -13,14 +13,18 @@ use serde_json::json;
 
 use super::{
     Options, Report,
-    check::Monitor,
     consumer::{Consumer, Said},
     journal::Journal,
     live::Live,
-    model::{ACK_TOKEN, Model, Provider, TOKEN},
+    model::{ACK_TOKEN, Model, TOKEN},
+    monitor::Monitor,
     plan::{Kind, Plan},
 };
-use crate::{Controller, Function, Inner, Invocation, Queued, Seed, World, world::BEGINNING};
+use crate::{
+    Controller, Function, Inner, Invocation, Queued, Seed, World,
+    history::{Name, Provider},
+    world::BEGINNING,
+};
 
 /// After this long without faults everything must be done.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(5);
@@ -84,7 +88,7 @@ pub(super) struct Driver<'w> {
     pub(super) consumer: Consumer,
     monitor: Monitor,
     /// Bodies that a saboteur remembers.
-    pub(super) remembered: BTreeSet<(&'static str, String)>,
+    pub(super) remembered: BTreeSet<(Name, String)>,
 }
 
 /// Plays a seed.
@@ -156,7 +160,7 @@ impl<'w> Driver<'w> {
             running: BTreeMap::new(),
             asks_at: BTreeMap::new(),
             consumer: Consumer::default(),
-            monitor: Monitor::default(),
+            monitor: world.with(|state| Monitor::new(state.swarm.as_deref_mut())),
             remembered: BTreeSet::new(),
         };
         let (posts, heals_at, silent) = driver.live(|live| {
@@ -217,7 +221,7 @@ impl<'w> Driver<'w> {
                 return;
             }
         }
-        self.monitor.at_the_end(self.world, &self.consumer);
+        self.monitor.at_the_end(self.world);
     }
 
     fn next_at(&self) -> Option<Timestamp> {

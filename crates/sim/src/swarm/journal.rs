@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::history::Line;
+
 /// What happened, oldest first. Nothing is written where nobody will read it: most seeds pass.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
@@ -40,6 +42,18 @@ impl Journal {
             line.extend(fields);
         }
         self.lines.push(Value::Object(line));
+    }
+
+    /// Notes what the checker is told.
+    pub(crate) fn line(&mut self, line: &Line) {
+        if !self.on {
+            return;
+        }
+        let mut fields = Map::from_iter([("step".to_owned(), json!(self.step))]);
+        if let Ok(Value::Object(told)) = serde_json::to_value(line) {
+            fields.extend(told);
+        }
+        self.lines.push(Value::Object(fields));
     }
 
     pub(crate) fn into_lines(self) -> Vec<Value> {

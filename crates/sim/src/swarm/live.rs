@@ -14,11 +14,15 @@ use serde_json::json;
 use super::{
     Violation,
     journal::Journal,
-    model::{API_KEY, Model, SECRETS, Said, Story},
+    model::{API_KEY, Model, SECRETS},
     plan::{Kind, Plan},
     sabotage::Saboteur,
 };
-use crate::{Call, Inner, Invocation, Seed, Toxic, world::State};
+use crate::{
+    Call, Inner, Invocation, Seed, Toxic,
+    history::{Event, Line, Said, Story},
+    world::State,
+};
 
 /// The part of a seed's run that the ports can reach.
 #[derive(Debug)]
@@ -31,8 +35,8 @@ pub(crate) struct Live {
     /// Nothing goes wrong any more.
     pub(crate) healed: bool,
     pub(crate) violations: Vec<Violation>,
-    /// Mails that a lost answer had sent twice.
-    pub(crate) repeated_mails: usize,
+    /// What the checker is to hear of next.
+    pub(crate) seen: Vec<Line>,
     timers: BTreeMap<(Timestamp, u64), (u64, Waker)>,
     order: u64,
     paces: BTreeMap<u64, Pace>,
@@ -64,7 +68,7 @@ impl Live {
             saboteur,
             healed: false,
             violations: Vec::new(),
-            repeated_mails: 0,
+            seen: Vec::new(),
             timers,
             order: 0,
             paces,
@@ -134,7 +138,9 @@ impl Live {
         // Several calls make an invocation, so each is hit more rarely than an invocation would be.
         let hits = toxics.into_iter().find(|(kind, _)| self.strikes(*kind) && self.chance.up_to(2) == 0);
         let toxic = hits.map(|(_, toxic)| toxic);
-        self.repeated_mails += usize::from(call.port == "mailer.send" && toxic == Some(Toxic::Repeat));
+        if call.port == "mailer.send" && toxic == Some(Toxic::Repeat) {
+            self.seen.push(Line { at: call.at, event: Event::MailRepeats });
+        }
         toxic
     }
 

@@ -4,13 +4,13 @@
 //! [`run`] plays a seed. A history in which something does not hold ends there, with a [`Violation`]; played again with
 //! [`Options::record`] it is written down.
 
-mod check;
 mod consumer;
 mod driver;
 mod journal;
 pub(crate) mod live;
 mod mapping;
 mod model;
+mod monitor;
 mod plan;
 mod sabotage;
 mod sender;

@@ -6,10 +6,13 @@ use serde_json::json;
 use super::{
     Saboteur,
     driver::{Done, Driver, Event, Purpose},
-    model::{About, TOKEN},
+    model::TOKEN,
     plan::Kind,
 };
-use crate::{Function, Webhook};
+use crate::{
+    Function, Webhook,
+    history::{self, About},
+};
 
 impl Driver<'_> {
     /// A provider, or a stranger, sends a webhook.
@@ -18,11 +21,12 @@ impl Driver<'_> {
         let (source, mut token, body, thin) = self.live(|live| {
             let post = &mut live.model.posts[number];
             post.attempts += 1;
-            let (source, token, body) = (post.source, post.token, post.body.clone());
+            let (source, token, body) = (post.source.clone(), post.token, post.body.clone());
             live.journal.note(now, "post", || json!({ "post": number, "source": source, "about": format!("{:?}", live.model.posts[number].about), "body": body }));
-            (source, token, body, source.starts_with("voltus"))
+            let thin = source.starts_with("voltus");
+            (source, token, body, thin)
         });
-        let key = (source, body.clone());
+        let key = (source.clone(), body.clone());
         let remembers = match saboteur {
             Some(Saboteur::DeduplicateBeforeEnqueue) => !thin && !self.remembered.insert(key),
             Some(Saboteur::DeduplicateThinByBody) => thin && self.remembered.contains(&key),
@@ -37,7 +41,7 @@ impl Driver<'_> {
         }
         self.start(Function::Receiver, Purpose::Post(number), move |invocation| {
             Box::pin(async move {
-                let webhook = Webhook { source, token, body: &body };
+                let webhook = Webhook { source: &source, token, body: &body };
                 Done::Status(invocation.receive(webhook.into()).await.status)
             })
         });
@@ -48,11 +52,10 @@ impl Driver<'_> {
         let again = self.live(|live| {
             let lost = status == Some(200) && live.strikes(Kind::LostAck);
             let post = &mut live.model.posts[number];
-            if post.about == About::Forged {
-                if status.is_some_and(|status| status != 404) {
-                    let (source, what) = (post.source, format!("a wrong token was answered {status:?}"));
-                    live.violated(now, "only-authentic-requests", source, what);
-                }
+            let (source, about, body) = (post.source.clone(), post.about, post.body.clone());
+            live.seen.push(history::Line { at: now, event: history::Event::Answered { source, about, body, status } });
+            let post = &mut live.model.posts[number];
+            if about == About::Forged {
                 return None;
             }
             if status == Some(200) {
@@ -65,7 +68,8 @@ impl Driver<'_> {
             post.redelivery.after(post.attempts)
         });
         if status == Some(200) && self.live(|live| live.saboteur) == Some(Saboteur::DeduplicateThinByBody) {
-            let key = self.live(|live| (live.model.posts[number].source, live.model.posts[number].body.clone()));
+            let key =
+                self.live(|live| (live.model.posts[number].source.clone(), live.model.posts[number].body.clone()));
             self.remembered.insert(key);
         }
         if let Some(after) = again {

@@ -5,9 +5,10 @@ use pipeline::ports::FetchError;
 use providers::Ask;
 use serde_json::{Value, json};
 
-use super::{API_KEY, Model, Provider, Story};
+use super::{API_KEY, Model};
 use crate::{
     Seed,
+    history::{Provider, Story},
     swarm::plan::{Kind, Outage, Plan},
 };
 

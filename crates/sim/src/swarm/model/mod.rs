@@ -8,11 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::{dispatches::dispatch_story, streams::stream_stories};
 use super::plan::{Kind, Plan};
-use crate::Seed;
-
-pub(crate) use self::{
-    dispatches::{Provider, Said, Story},
-    streams::StreamStory,
+use crate::{
+    Seed,
+    history::{About, Name, Provider, Story, StreamStory},
 };
 
 /// The token of every source.
@@ -53,24 +51,11 @@ impl Redelivery {
     }
 }
 
-/// What a webhook is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum About {
-    /// That version of that dispatch.
-    Dispatch(usize, usize),
-    /// That happening of that stream.
-    Stream(usize, usize),
-    /// A body that nobody can read.
-    Poison,
-    /// Nothing: a stranger made it up.
-    Forged,
-}
-
 /// A webhook that a provider sends.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
     pub(crate) at: Timestamp,
-    pub(crate) source: &'static str,
+    pub(crate) source: Name,
     pub(crate) token: &'static str,
     pub(crate) body: String,
     pub(crate) about: About,
@@ -110,14 +95,14 @@ impl Model {
                     Provider::Leap { .. } => Redelivery::EveryMinute,
                 };
                 let body = story.webhook(version);
-                posts.push(post(said.at, story.source, body, About::Dispatch(number, version), redelivery));
+                posts.push(post(said.at, &story.source, body, About::Dispatch(number, version), redelivery));
             }
         }
         for (number, story) in self.streams.iter().enumerate() {
             for (place, happening) in story.happenings.iter().enumerate() {
                 let about = About::Stream(number, place);
                 let body = happening.body.clone();
-                posts.push(post(happening.at, story.source, body, about, Redelivery::EveryHalfMinute));
+                posts.push(post(happening.at, &story.source, body, about, Redelivery::EveryHalfMinute));
             }
         }
         let mut more = Vec::new();
@@ -147,7 +132,7 @@ impl Model {
             for story in &self.dispatches {
                 let mut other = story.clone();
                 other.rename("forged");
-                let mut forged = post(at(), story.source, other.webhook(0), About::Forged, Redelivery::Never);
+                let mut forged = post(at(), &story.source, other.webhook(0), About::Forged, Redelivery::Never);
                 forged.token = "a-wrong-token";
                 made.push(forged);
             }
@@ -158,13 +143,20 @@ impl Model {
             for source in ["voltus-prod", "leap-prod", "dc-1", "openvolt-prod"] {
                 let when = at();
                 let place = usize::try_from(when.as_second().unsigned_abs()).unwrap_or(0) % bodies.len();
-                made.push(post(when, source, bodies[place].to_owned(), About::Poison, Redelivery::EveryHalfMinute));
+                made.push(post(
+                    when,
+                    &source.into(),
+                    bodies[place].to_owned(),
+                    About::Poison,
+                    Redelivery::EveryHalfMinute,
+                ));
             }
         }
         self.posts.extend(made);
     }
 }
 
-fn post(at: Timestamp, source: &'static str, body: String, about: About, redelivery: Redelivery) -> Post {
+fn post(at: Timestamp, source: &Name, body: String, about: About, redelivery: Redelivery) -> Post {
+    let source = source.clone();
     Post { at, source, token: TOKEN, body, about, redelivery, attempts: 0, taken_at: None, accepted_at: None }
 }

@@ -3,26 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::Seed;
-
-/// One thing that happened.
-#[derive(Debug, Clone)]
-pub(crate) struct Happening {
-    pub(crate) at: Timestamp,
-    /// The webhook.
-    pub(crate) body: String,
-    /// The signals that it stands for: subject, type, and what its `data` must hold.
-    pub(crate) signals: Vec<(String, String, Value)>,
-    /// Openvolt: meter → what the API answers.
-    pub(crate) readings: Vec<(String, Value)>,
-}
-
-/// Things that happened through one source.
-#[derive(Debug, Clone)]
-pub(crate) struct StreamStory {
-    pub(crate) source: &'static str,
-    pub(crate) happenings: Vec<Happening>,
-}
+use crate::{
+    Seed,
+    history::{Happening, StreamStory},
+};
 
 pub(crate) fn stream_stories(chance: &mut Seed, begins_at: Timestamp) -> Vec<StreamStory> {
     let mut stories = Vec::new();
@@ -56,7 +40,7 @@ fn power(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
         let signal = ("dc-1/main/c-1".to_owned(), format!("power.{event}"), json!({ "power": held }));
         happenings.push(Happening { at, body: body.to_string(), signals: vec![signal], readings: Vec::new() });
     }
-    StreamStory { source: "dc-1", happenings }
+    StreamStory { source: "dc-1".into(), happenings }
 }
 
 /// Data of one or two meters, then an event of the account.
@@ -102,7 +86,7 @@ fn meters(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
         signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), held)],
         readings: Vec::new(),
     });
-    StreamStory { source: "openvolt-prod", happenings }
+    StreamStory { source: "openvolt-prod".into(), happenings }
 }
 
 fn envelope(event: &str, delivery: &str, at: Timestamp, payload: &Value) -> String {

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dispatch::fifo_id;
 use jiff::Timestamp;
-use pipeline::record::Record;
 use serde_json::Value;
 
-use super::Broken;
-use crate::{
-    Fifo, Sent, Table,
-    swarm::model::{Model, Provider, Said, Story},
-};
+use super::{Broken, Event, Provider, Said, Story, StreamStory};
+use crate::Fifo;
+
+/// What the providers speak of.
+type Stories<'s> = (&'s [Story], &'s [StreamStory]);
 
 /// A signal about a dispatch as it was published.
 #[derive(Debug, Clone)]
@@ -27,7 +26,6 @@ pub(super) struct Published {
 /// What was published so far.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
-    seen: usize,
     highest: BTreeMap<String, u64>,
     bodies: BTreeMap<(String, u64), (Timestamp, String)>,
     /// Dispatches, by subject.
@@ -37,42 +35,31 @@ pub(super) struct Signals {
 }
 
 fn broken<T>(invariant: &'static str, subject: &str, detail: impl Into<String>) -> Result<T, Broken> {
-    Err((invariant, subject.to_owned(), detail.into()))
+    Err(Broken::new(invariant, subject, detail))
 }
 
 impl Signals {
-    pub(super) fn look(
-        &mut self,
-        queue: &Fifo,
-        table: &Table<Record>,
-        model: &Model,
-        now: Timestamp,
-    ) -> Option<Broken> {
-        let new = &queue.sent()[self.seen..];
-        self.seen = queue.sent().len();
-        new.iter().find_map(|sent| self.one(sent, table, model, now).err())
-    }
-
-    fn one(&mut self, sent: &Sent, table: &Table<Record>, model: &Model, now: Timestamp) -> Result<(), Broken> {
-        let Ok(event) = serde_json::from_str::<Value>(&sent.body) else {
-            return broken("envelope", &sent.group, "the signal is no JSON");
+    /// The queue took a signal.
+    pub(super) fn takes(&mut self, now: Timestamp, signal: &Event, stories: Stories<'_>) -> Result<(), Broken> {
+        let Event::Signal { group, deduplication, body, stored } = signal else { return Ok(()) };
+        let Ok(event) = serde_json::from_str::<Value>(body) else {
+            return broken("envelope", group, "the signal is no JSON");
         };
         let text = |name: &str| event[name].as_str().unwrap_or_default();
         let subject = text("subject");
         let sequence: u64 = text("sequence").parse().unwrap_or(0);
         let id = format!("{subject}#{sequence}");
-        if text("id") != id || sent.group != fifo_id(subject) {
+        if text("id") != id || *group != fifo_id(subject) {
             return broken("envelope", subject, format!("{id} bears another id or group"));
         }
-        let stored = table.get(subject).map_or(0, |record| record.state.version);
-        if stored < sequence {
+        if let Some(stored) = stored.filter(|stored| *stored < sequence) {
             return broken("stored-before-sent", subject, format!("#{sequence} is out, version {stored} is stored"));
         }
         let highest = self.highest.entry(subject.to_owned()).or_default();
         if sequence <= *highest {
             // Beyond the five minutes that the queue remembers, a repetition comes through; the consumer knows it by its number.
             let (at, before) = self.bodies.get(&(subject.to_owned(), sequence)).cloned().unwrap_or_default();
-            if before != sent.body {
+            if before != *body {
                 return broken("one-meaning", subject, format!("#{sequence} was published with two meanings"));
             }
             if now.duration_since(at) < Fifo::REMEMBERS {
@@ -84,15 +71,15 @@ impl Signals {
             return broken("sequence", subject, format!("#{sequence} follows #{highest}"));
         }
         *highest = sequence;
-        if sent.deduplication != fifo_id(&id) {
+        if *deduplication != fifo_id(&id) {
             return broken("envelope", subject, format!("{id} is deduplicated by another name"));
         }
-        self.bodies.insert((subject.to_owned(), sequence), (now, sent.body.clone()));
+        self.bodies.insert((subject.to_owned(), sequence), (now, body.clone()));
         let kind = text("type").strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or_default();
         if event["data"]["dispatch"].is_object() {
-            self.dispatch(subject, sequence, kind, &event["data"]["dispatch"], model, now)
+            self.dispatch(subject, sequence, kind, &event["data"]["dispatch"], stories.0, now)
         } else {
-            self.happening(subject, kind, &event["data"], model, now)
+            self.happening(subject, kind, &event["data"], stories.1, now)
         }
     }
 
@@ -102,13 +89,13 @@ impl Signals {
         sequence: u64,
         kind: &str,
         data: &Value,
-        model: &Model,
+        stories: &[Story],
         now: Timestamp,
     ) -> Result<(), Broken> {
-        let Some(story) = model.dispatches.iter().find(|story| story.subject == subject) else {
+        let Some(story) = stories.iter().find(|story| story.subject == subject) else {
             return broken("traces-to-a-fact", subject, "no provider ever spoke of it");
         };
-        if data["test"] != Value::Bool(story.test.is_some()) || data["test_reason"].as_str() != story.test {
+        if data["test"] != Value::Bool(story.test.is_some()) || data["test_reason"].as_str() != story.test.as_deref() {
             let said = format!("test {}, {}; in truth {:?}", data["test"], data["test_reason"], story.test);
             return broken("test-is-test", subject, said);
         }
@@ -157,10 +144,10 @@ impl Signals {
         subject: &str,
         kind: &str,
         data: &Value,
-        model: &Model,
+        stories: &[StreamStory],
         now: Timestamp,
     ) -> Result<(), Broken> {
-        for (number, story) in model.streams.iter().enumerate() {
+        for (number, story) in stories.iter().enumerate() {
             for (place, happening) in story.happenings.iter().enumerate().filter(|(_, one)| one.at <= now) {
                 for (which, (its_subject, its_kind, held)) in happening.signals.iter().enumerate() {
                     if its_subject == subject && its_kind == kind && holds(held, data) {

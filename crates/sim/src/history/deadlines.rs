@@ -1,0 +1,90 @@
+//! No dispatch passes in silence: acknowledged, or a person was told in time.
+//!
+//! While our own services fail, time is not promised: then it counts from when they work again.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{About, Broken, Checker, Provider, Story, mails::names};
+
+/// How long after the deadline the mail may be on its way: a sweep, a hop, a batch, and clocks that differ.
+const MARGIN: SignedDuration = SignedDuration::from_secs(150);
+
+/// A delivery that is not reflected by then has been told of: five quick attempts, each as late as a provider may ask for.
+const HYDRATED: SignedDuration = SignedDuration::from_mins(8);
+
+/// The lead and the immediate deadline of the configuration, in seconds.
+const LEAD_S: i64 = 600;
+const IMMEDIATE_S: i64 = 60;
+
+pub(super) fn look(seen: &Checker) -> Vec<Broken> {
+    let mut found = Vec::new();
+    for (number, story) in seen.dispatches.iter().enumerate() {
+        found.extend(acknowledgement(seen, story).or_else(|| hydration(seen, (number, story))));
+    }
+    found
+}
+
+/// From when on time counts.
+fn counts_from(seen: &Checker, at: Timestamp) -> Timestamp {
+    let circumstances = &seen.circumstances;
+    let works_again = circumstances.heals_at + SignedDuration::from_mins(5);
+    if circumstances.ours_fail { at.max(works_again) } else { at }
+}
+
+/// Each published version that was to be acted on was acknowledged, superseded, or told of.
+fn acknowledgement(seen: &Checker, story: &Story) -> Option<Broken> {
+    let circumstances = &seen.circumstances;
+    if !circumstances.acknowledges && !circumstances.is_silent {
+        return None;
+    }
+    let published = seen.signals.published.get(&story.subject)?;
+    for (place, signal) in published.iter().enumerate().filter(|(_, signal)| signal.status == "scheduled") {
+        let said = &story.versions[*signal.versions.last()?];
+        let due =
+            (said.start - SignedDuration::from_secs(LEAD_S)).max(signal.at + SignedDuration::from_secs(IMMEDIATE_S));
+        let limit = counts_from(seen, due) + MARGIN;
+        let superseded = published.get(place + 1).is_some_and(|next| next.at <= limit);
+        let over = said.end.is_some_and(|end| end <= limit);
+        let acknowledged = if circumstances.acknowledges {
+            seen.noted.get(&(story.subject.clone(), signal.sequence)).is_some_and(|at| *at <= limit)
+        } else {
+            circumstances.heals_at <= limit
+        };
+        if !superseded && !over && !acknowledged && !told_by(seen, story, limit) {
+            let what = format!("#{} was due at {due} and neither acknowledged nor told of by {limit}", signal.sequence);
+            return Some(Broken::new("told-in-time", &story.subject, what));
+        }
+    }
+    None
+}
+
+fn told_by(seen: &Checker, story: &Story, limit: Timestamp) -> bool {
+    let about = |subject: &str| subject.contains("dispatch-at-risk") && names(subject, &story.subject);
+    seen.mails.sent.iter().any(|(at, subject)| *at <= limit && about(subject))
+}
+
+/// Each webhook that was answered 2xx is reflected soon, or a person knows that it is not.
+fn hydration(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken> {
+    for accepted in &seen.accepted {
+        let About::Dispatch(of, version) = accepted.about else { continue };
+        if of != number {
+            continue;
+        }
+        let limit = counts_from(seen, accepted.at) + HYDRATED;
+        let published = seen.signals.published.get(&story.subject);
+        let mut in_time = published.into_iter().flatten().filter(|signal| signal.at <= limit);
+        let reflected = in_time.any(|signal| signal.reflects(story, version));
+        let told = seen.mails.sent.iter().any(|(at, mail)| {
+            let credentials = mail.contains("credentials") && mail.contains(&*story.source);
+            *at <= limit && (credentials || names(mail, &story.subject) || mail.contains(&*story.source))
+        });
+        // A test that its own search does not know has no order but that of arrival: an earlier push may come last.
+        let unsearched = story.provider == Provider::Leap { searched: false } && published.is_some();
+        if !reflected && !told && !unsearched {
+            let what =
+                format!("version {version}, accepted at {}, is neither reflected nor told of by {limit}", accepted.at);
+            return Some(Broken::new("told-in-time", &story.subject, what));
+        }
+    }
+    None
+}

@@ -1,0 +1,101 @@
+//! Once faults have stopped: everything is reflected, told, drained and closed.
+
+use pipeline::incident::IncidentStatus;
+
+use super::{About, Broken, Checker, Provider, Story, mails::names};
+
+pub(super) fn look(seen: &Checker) -> Vec<Broken> {
+    let stories = seen.dispatches.iter().enumerate();
+    let mut found: Vec<Broken> = stories.filter_map(|(number, story)| dispatch(seen, (number, story))).collect();
+    found.extend(streams(seen));
+    found.extend(poison(seen));
+    // While our own services fail, the news that something is over may be lost; that it happens may not.
+    if !seen.circumstances.ours_fail {
+        found.extend(incidents(seen));
+    }
+    found.extend(dead_letters(seen));
+    found.extend(seen.left.iter().map(|left| Broken::new("drains", "queues and outbox", left.clone())));
+    found
+}
+
+/// The last signal says what the provider says, as of the last webhook that was answered 2xx; or a person was told why not.
+fn dispatch(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken> {
+    let newest = seen
+        .accepted
+        .iter()
+        .filter_map(|accepted| {
+            if let About::Dispatch(of, version) = accepted.about { (of == number).then_some(version) } else { None }
+        })
+        .max()?;
+    let last = seen.signals.last(story);
+    let reflected = last.is_some_and(|last| last.reflects(story, newest));
+    let unsearched = story.provider == Provider::Leap { searched: false };
+    if reflected || (unsearched && last.is_some()) || given_up(seen, &story.subject) {
+        return None;
+    }
+    let said = last.map_or("nothing".to_owned(), |last| {
+        format!("#{} ({}, version {:?})", last.sequence, last.status, last.versions)
+    });
+    let what = format!("the last signal is {said}, version {newest} was accepted");
+    Some(Broken::new("truth-arrives", &story.subject, what))
+}
+
+fn given_up(seen: &Checker, subject: &str) -> bool {
+    seen.mails.subjects().any(|mail| mail.contains("dead-letter") && names(mail, subject))
+}
+
+/// What was accepted of streams was told.
+fn streams(seen: &Checker) -> Vec<Broken> {
+    let mut found = Vec::new();
+    for accepted in &seen.accepted {
+        let About::Stream(number, place) = accepted.about else { continue };
+        let Some(happening) = seen.streams.get(number).and_then(|story| story.happenings.get(place)) else { continue };
+        for (which, (subject, kind, _)) in happening.signals.iter().enumerate() {
+            if !seen.signals.told.contains(&(number, place, which)) && !given_up(seen, subject) {
+                found.push(Broken::new("truth-arrives", subject, format!("{kind} was accepted and never told")));
+            }
+        }
+    }
+    found
+}
+
+/// What nobody can read is kept, and a person knows.
+fn poison(seen: &Checker) -> Vec<Broken> {
+    let mut found = Vec::new();
+    for accepted in seen.accepted.iter().filter(|accepted| accepted.about == About::Poison) {
+        let kept = seen.kept.iter().any(|(source, body)| *source == accepted.source && *body == accepted.body);
+        let told = seen.mails.subjects().any(|mail| {
+            (mail.contains("quarantined") || mail.contains("unknown-event")) && mail.contains(&*accepted.source)
+        });
+        // The mail may be lost where the alerter dies over a doubled notice (TESTING.md names it).
+        let excused = seen.circumstances.ours_fail;
+        if !kept || !(told || excused) {
+            let what = format!("{} was kept: {kept}, told: {told}", accepted.body);
+            found.push(Broken::new("poison-is-kept", &accepted.source, what));
+        }
+    }
+    found
+}
+
+/// Every incident was told, and is over.
+fn incidents(seen: &Checker) -> Vec<Broken> {
+    let mut found = Vec::new();
+    for row in seen.mails.rows() {
+        if row.status != IncidentStatus::Over {
+            found.push(Broken::new("incident-closes", &row.incident, format!("it is open still: {}", row.detail)));
+            continue;
+        }
+        // What was over before its mail could go out needs none.
+        let told = row.mails.values().any(|mail| mail.sent_at.is_some());
+        if told && row.mails.get("over").is_none_or(|mail| mail.sent_at.is_none()) {
+            found.push(Broken::new("incident-closes", &row.incident, "nobody was told that it is over"));
+        }
+    }
+    found
+}
+
+/// Nothing was given up but what is none of ours.
+fn dead_letters(seen: &Checker) -> Vec<Broken> {
+    let lost = seen.dead.iter().filter(|(_, body)| !body.contains("foreign"));
+    lost.map(|(queue, body)| Broken::new("nothing-is-dropped", queue, body.clone())).collect()
+}

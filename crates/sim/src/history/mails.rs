@@ -1,0 +1,81 @@
+//! Mails: one for each incident and stage, tests marked as such.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pipeline::incident::Incident;
+
+use super::{Broken, Story};
+
+/// What was mailed so far.
+#[derive(Debug, Default)]
+pub(super) struct Mails {
+    /// When each went out, and its subject.
+    pub(super) sent: Vec<(Timestamp, String)>,
+    rows: BTreeMap<String, Incident>,
+    claims: usize,
+    /// Mails that a lost answer had sent twice.
+    pub(super) repeats: usize,
+}
+
+impl Mails {
+    pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.sent.iter().map(|(_, subject)| subject.as_str())
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Incident> {
+        self.rows.values()
+    }
+
+    /// A mail went out.
+    pub(super) fn takes(
+        &mut self,
+        at: Timestamp,
+        (subject, text): (&str, &str),
+        stories: &[Story],
+        ours_fail: bool,
+    ) -> Option<Broken> {
+        self.sent.push((at, subject.to_owned()));
+        let sent = self.sent.len();
+        // A list goes out again where somebody died between its mail and the note that it is out: rather twice than never.
+        if sent > self.claims + self.repeats && !ours_fail {
+            let what = format!("{sent} mails for {} claims and {} repetitions", self.claims, self.repeats);
+            return Some(Broken::new("one-mail-per-stage", "mails", what));
+        }
+        let story = stories.iter().find(|story| names(subject, &story.subject))?;
+        let marked = subject.contains("[TEST]");
+        // Where the table could not be read, the mail says so, and that it may be a test.
+        let at_risk = subject.contains("dispatch-at-risk") && !text.contains("Sites, amount, times");
+        if (marked && story.test.is_none()) || (at_risk && !marked && story.test.is_some()) {
+            return Some(Broken::new(
+                "test-is-test",
+                &story.subject,
+                format!("{subject:?}, in truth {:?}", story.test),
+            ));
+        }
+        None
+    }
+
+    /// A stage whose mail is out is not claimed once more, as long as it is the same incident.
+    pub(super) fn written(&mut self, row: &Incident) -> Option<Broken> {
+        let before = self.rows.get(&row.incident).filter(|before| before.opened_at == row.opened_at);
+        for (stage, mail) in &row.mails {
+            let earlier = before.and_then(|before| before.mails.get(stage));
+            if earlier.is_some_and(|earlier| earlier.owner == mail.owner && earlier.claimed_at == mail.claimed_at) {
+                continue;
+            }
+            self.claims += 1;
+            if earlier.is_some_and(|earlier| earlier.sent_at.is_some()) && stage != "over" {
+                let what = format!("the stage {stage:?} was mailed, and is claimed again");
+                return Some(Broken::new("one-mail-per-stage", &row.incident, what));
+            }
+        }
+        self.rows.insert(row.incident.clone(), row.clone());
+        None
+    }
+}
+
+/// Whether a mail's subject ends with that dispatch's key.
+pub(super) fn names(subject: &str, key: &str) -> bool {
+    subject.ends_with(key)
+}

@@ -1,0 +1,122 @@
+//! Tells the checker what each step changed.
+
+use super::{live::Live, model::SECRETS, plan::Kind};
+use crate::{
+    Inner, Sent, World,
+    history::{Broken, Checker, Circumstances, Event, Line},
+    world::State,
+};
+
+/// Who looks, and how far it has looked.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    checker: Checker,
+    signals: usize,
+    mails: usize,
+}
+
+impl Monitor {
+    /// Begins with what the providers will state.
+    pub(super) fn new(live: Option<&mut Live>) -> Self {
+        let Some(live) = live else { return Self::of(Circumstances::default()) };
+        let plan = &live.plan;
+        let mut monitor = Self::of(Circumstances {
+            acknowledges: plan.acknowledge,
+            is_silent: plan.has(Kind::Silent),
+            ours_fail: plan.kinds().any(Kind::is_ours),
+            heals_at: plan.heals_at,
+        });
+        let dispatches = live.model.dispatches.iter().cloned().map(|story| Event::Dispatch { story });
+        let streams = live.model.streams.iter().cloned().map(|story| Event::Stream { story });
+        let stories: Vec<Event> = dispatches.chain(streams).collect();
+        for event in stories {
+            monitor.tell(&Line { at: crate::world::BEGINNING, event }, live);
+        }
+        monitor
+    }
+
+    fn of(circumstances: Circumstances) -> Self {
+        let secrets = SECRETS.iter().map(|secret| (*secret).to_owned()).collect();
+        Self { checker: Checker::new(circumstances, secrets), signals: 0, mails: 0 }
+    }
+
+    fn tell(&mut self, told: &Line, live: &mut Live) -> Option<Broken> {
+        live.journal.line(told);
+        self.checker.takes(told)
+    }
+
+    /// Looks at what the last step changed.
+    pub(super) fn step(&mut self, world: &World) {
+        world.with(|state| {
+            let Some(mut live) = state.swarm.take() else { return };
+            let lines = self.news(state, &mut live);
+            let broken = lines.iter().find_map(|line| self.tell(line, &mut live));
+            report(state, &mut live, broken);
+            state.swarm = Some(live);
+        });
+    }
+
+    fn news(&mut self, state: &mut State, live: &mut Live) -> Vec<Line> {
+        let mut lines = std::mem::take(&mut live.seen);
+        let sent = state.signals.sent();
+        lines.extend(sent[self.signals..].iter().map(|sent| signal(sent, state)));
+        self.signals = sent.len();
+        let now = state.now;
+        for key in state.incidents.take_written() {
+            let row = state.incidents.get(&key).map(|row| Event::Incident { row: Box::new(row) });
+            lines.extend(row.map(|event| Line { at: now, event }));
+        }
+        for (at, mail) in &state.mails[self.mails..] {
+            let (subject, text, html) = (mail.subject.clone(), mail.text.clone(), mail.html.clone());
+            lines.push(Line { at: *at, event: Event::Mail { subject, text, html } });
+        }
+        self.mails = state.mails.len();
+        lines
+    }
+
+    /// Looks at what is left when nothing more is to be done.
+    pub(super) fn at_the_end(&mut self, world: &World) {
+        world.with(|state| {
+            let Some(mut live) = state.swarm.take() else { return };
+            for line in left(state) {
+                self.tell(&line, &mut live);
+            }
+            let broken = self.checker.ends().into_iter().next();
+            report(state, &mut live, broken);
+            state.swarm = Some(live);
+        });
+    }
+}
+
+fn signal(sent: &Sent, state: &State) -> Line {
+    let subject = dispatch_subject(&sent.body);
+    let stored = subject.and_then(|subject| state.dispatches.get(&subject)).map_or(0, |record| record.state.version);
+    let (group, deduplication, body) = (sent.group.clone(), sent.deduplication.clone(), sent.body.clone());
+    Line { at: sent.at, event: Event::Signal { group, deduplication, body, stored: Some(stored) } }
+}
+
+fn dispatch_subject(body: &str) -> Option<String> {
+    let event: serde_json::Value = serde_json::from_str(body).ok()?;
+    event["subject"].as_str().map(str::to_owned)
+}
+
+/// What can be known only in the end.
+fn left(state: &mut State) -> Vec<Line> {
+    let kept = state.kept.values().filter_map(|kept| {
+        let body = kept.work.body()?.ok()?;
+        Some(Event::Kept { source: kept.work.source.clone(), body })
+    });
+    let mut events: Vec<Event> = kept.collect();
+    for queue in [Inner::RetriesDead, Inner::AlertsDead] {
+        let dead = state.queue(queue).messages().iter();
+        events.extend(dead.map(|message| Event::Dead { queue: format!("{queue:?}"), body: message.body.clone() }));
+    }
+    let at = state.now;
+    events.into_iter().map(|event| Line { at, event }).collect()
+}
+
+fn report(state: &State, live: &mut Live, broken: Option<Broken>) {
+    if let Some(Broken { invariant, subject, detail }) = broken {
+        live.violated(state.now, invariant, &subject, detail);
+    }
+}
