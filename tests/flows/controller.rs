@@ -12,7 +12,8 @@ use tokio::{
 
 use crate::{
     chaos::calm,
-    harness::{cases, config, from_now, hurt_world, listed},
+    deadlines::WELL_IN_TIME,
+    harness::{cases, config, from_now, hurt_world, instant, listed},
     voltus::{dispatch, tell, with},
 };
 
@@ -21,7 +22,7 @@ cases!("controller": the_example_acts_once_on_each_change_and_acknowledges);
 const SOURCE: &str = "voltus-prod";
 
 /// How long the example may take over one signal.
-const ACTING: Duration = Duration::from_secs(30);
+const ACTING: Duration = Duration::from_mins(2);
 
 /// Beside this test, where `cargo test` of the workspace has built it.
 fn example() -> Result<PathBuf> {
@@ -67,13 +68,12 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     let cancelled = with(moved.clone(), json!({"modification_number": 2, "authorized": false}));
     let changes = [("create", first), ("update", moved), ("update", cancelled)];
     let mut copies = 0..;
-    let mut expected = Vec::new();
+    let (mut expected, mut in_time) = (Vec::new(), true);
     for (place, (event, state)) in changes.iter().enumerate() {
-        let signals = {
-            let _turn = calm().await;
-            tell(&world, SOURCE, event, state).await?;
-            world.signals.of("voltus-prod/controlled", place + 1).await?
-        };
+        let _turn = calm().await;
+        let told = instant();
+        tell(&world, SOURCE, event, state).await?;
+        let signals = world.signals.of("voltus-prod/controlled", place + 1).await?;
         // The newest, the newest again, and the oldest after it.
         for signal in [&signals[place], &signals[place], &signals[0]] {
             world.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
@@ -81,6 +81,7 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
         let verb = ["curtail", "instead", "leave"][place];
         let line = said(&mut lines).await.with_context(|| format!("nothing said of {verb}"))?;
         ensure!(line.starts_with(&format!("{verb} \"voltus-prod/controlled\"")), "{line}");
+        in_time &= told.elapsed() < WELL_IN_TIME;
         expected.push(line);
     }
     let mut test = world.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
@@ -91,9 +92,9 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     ensure!(line == "test \"voltus-prod/controlled\"", "after {expected:?}: {line:?}");
     running.kill().await?;
     fs::remove_dir_all(folder)?;
-    world.at_the_end(|world| async move {
+    world.at_the_end(move |world| async move {
         let told = world.mail.about(&["voltus-prod/controlled"]).await?;
-        ensure!(told.is_empty(), "it was acknowledged in time, and yet:{}", listed(&told));
+        ensure!(told.is_empty() || !in_time, "it was acknowledged in time, and yet:{}", listed(&told));
         Ok(())
     });
     Ok(())

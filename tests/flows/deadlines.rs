@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,8 +25,11 @@ cases!("deadlines":
 
 const SOURCE: &str = "voltus-prod";
 
-/// Told at the latest: the immediate deadline of 10 s, and what a busy machine adds.
-const IN_TIME: Duration = Duration::from_secs(90);
+/// Told at the latest: the immediate deadline of 10 s, and what a busy machine adds; in any case before the start.
+const IN_TIME: Duration = Duration::from_mins(5);
+
+/// Who acknowledges within this was in time, by any clock.
+pub(crate) const WELL_IN_TIME: Duration = Duration::from_secs(8);
 
 /// Starts too soon for the usual deadline, so that the immediate one counts.
 fn in_ten_minutes(id: &str, modification: u64) -> Value {
@@ -42,9 +45,15 @@ async fn published(id: &str) -> Result<Arc<World>> {
     Ok(world)
 }
 
+/// Acknowledges as a controller does: once more where the answer was "not now". Another case may have suspended AWS.
 async fn acknowledge(world: &World, token: &str, body: impl ToString) -> Result<Answer> {
-    let url = format!("{}/{token}", world.description.acks);
-    answer(world.http.post(url).header("content-type", "application/json").body(body.to_string())).await
+    let (url, body) = (format!("{}/{token}", world.description.acks), body.to_string());
+    eventually(SOON, "an answer to an acknowledgement", || async {
+        let request = world.http.post(&url).header("content-type", "application/json").body(body.clone());
+        let answer = answer(request).await?;
+        Ok(if answer.status == 503 { Looked::NotYet(answer.text) } else { Looked::There(answer) })
+    })
+    .await
 }
 
 fn ack(id: &str, version: u64, state: &str) -> Value {
@@ -107,17 +116,26 @@ async fn a_sandbox_that_is_not_acknowledged_is_told_once_as_a_test() -> Result<(
 }
 
 async fn who_acknowledges_in_time_is_left_alone() -> Result<()> {
-    let world = published("heard").await?;
-    for state in ["accepted", "accepted", "completed"] {
-        let taken = acknowledge(&world, config::ACK_TOKEN, ack("heard", 1, state)).await?;
-        ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+    for attempt in 0..10 {
+        let (began, id) = (instant(), format!("heard-{attempt}"));
+        let world = published(&id).await?;
+        let mut in_time = false;
+        for state in ["accepted", "accepted", "completed"] {
+            let taken = acknowledge(&world, config::ACK_TOKEN, ack(&id, 1, state)).await?;
+            in_time |= began.elapsed() < WELL_IN_TIME;
+            ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
+        }
+        // A busy machine may be too slow for a deadline of ten seconds; then a person is told, and rightly.
+        if in_time {
+            world.at_the_end(move |world| async move {
+                let told = world.mail.about(&[&format!("{SOURCE}/{id}")]).await?;
+                ensure!(told.is_empty(), "told of what was acknowledged:{}", listed(&told));
+                Ok(())
+            });
+            return Ok(());
+        }
     }
-    world.at_the_end(|world| async move {
-        let told = world.mail.about(&["voltus-prod/heard"]).await?;
-        ensure!(told.is_empty(), "told of what was acknowledged:{}", listed(&told));
-        Ok(())
-    });
-    Ok(())
+    bail!("nothing was acknowledged within {WELL_IN_TIME:?}, ten times in a row")
 }
 
 async fn who_cannot_is_told_of_at_once() -> Result<()> {

@@ -30,7 +30,7 @@ cases!("failing":
 const SOURCE: &str = "voltus-prod";
 
 /// What the slow attempts may take until a mended provider is asked again: a minute, and what a busy machine adds.
-const SLOWLY: Duration = Duration::from_mins(2);
+const SLOWLY: Duration = Duration::from_mins(5);
 
 /// A failing provider is never asked twice within this.
 const APART: Duration = Duration::from_millis(50);
@@ -132,9 +132,9 @@ async fn one_that_never_does_is_told_once_and_then_over() -> Result<()> {
 /// stream states it once the provider is back. The same of a sandbox, marked.
 async fn a_provider_that_is_down_until_after_the_start_is_told_before_it() -> Result<()> {
     let world = world().await?;
-    let start_in = Duration::from_secs(75);
+    let start_in = Duration::from_mins(2);
     let began = instant();
-    let late = with(dispatch("down", 0), json!({"start_time": from_now(75), "end_time": from_now(7_200)}));
+    let late = with(dispatch("down", 0), json!({"start_time": from_now(120), "end_time": from_now(7_200)}));
     // The one source fails at nothing else, so that its mails are not gathered with others; the other is a sandbox.
     let sources = [("vevil", "REAL", "false"), ("vbox", "TEST", "true")];
     world.stub.answer("down", Reply::Fail(503, None));
@@ -225,8 +225,8 @@ async fn an_answer_that_takes_too_long_is_left() -> Result<()> {
     let slow = Reply::Slow(Duration::from_secs(40), Box::new(well("slow")));
     let asked = comes_through("slow", vec![slow]).await?;
     let apart = asked[1].at.duration_since(asked[0].at);
-    // Five seconds, the delay, and what a busy machine adds.
-    ensure!(apart < Duration::from_secs(18), "the slow answer was waited for: {apart:?}");
+    // Five seconds, the delay, and what a busy machine adds: less than the answer takes.
+    ensure!(apart < Duration::from_secs(38), "the slow answer was waited for: {apart:?}");
     Ok(())
 }
 

@@ -16,10 +16,10 @@ cases!("poll":
 );
 
 /// The schedule comes every minute; a busy machine adds to that.
-const A_POLL: Duration = Duration::from_secs(150);
+const A_POLL: Duration = Duration::from_mins(5);
 
 /// The grace for late webhooks, and the mail.
-const GRACE: Duration = Duration::from_mins(3);
+const GRACE: Duration = Duration::from_mins(6);
 
 fn in_two_hours(id: &str) -> Value {
     with(dispatch(id, 0), json!({"start_time": from_now(7_200), "end_time": from_now(10_800)}))
@@ -53,7 +53,7 @@ fn left_alone(world: &World) {
         told.extend(world.mail.about(&["source-down"]).await?);
         ensure!(told.is_empty(), "told of what is well:{}", listed(&told));
         let asked = world.stub.asked(LIST);
-        let hurried = asked.windows(2).filter(|pair| pair[1].at.duration_since(pair[0].at) < Duration::from_secs(45));
+        let hurried = asked.windows(2).filter(|pair| pair[1].at.duration_since(pair[0].at) < Duration::from_secs(30));
         ensure!(hurried.count() == 0, "a source was polled twice within a minute");
         Ok(())
     });

@@ -21,7 +21,7 @@ use super::{Aws, Looked, MailBox, Signals, config, eventually};
 use crate::stub::Stub;
 
 /// How long a queue may take to become empty once nobody sends any more; a retried look waits up to a minute.
-const DRAINING: Duration = Duration::from_secs(90);
+const DRAINING: Duration = Duration::from_mins(4);
 
 /// A stack that is up, shared by many cases.
 pub(crate) struct World {
