@@ -128,18 +128,21 @@ async fn one_that_never_does_is_told_once_and_then_over() -> Result<()> {
     Ok(())
 }
 
+/// The dispatch of a provider that is down.
+pub(crate) const DOWN: &str = "down";
+
 /// Down from before the delivery until after the start: a person knows before the start that something was announced, and the
 /// stream states it once the provider is back. The same of a sandbox, marked.
 async fn a_provider_that_is_down_until_after_the_start_is_told_before_it() -> Result<()> {
     let world = world().await?;
     let start_in = Duration::from_mins(2);
     let began = instant();
-    let late = with(dispatch("down", 0), json!({"start_time": from_now(120), "end_time": from_now(7_200)}));
+    let late = with(dispatch(DOWN, 0), json!({"start_time": from_now(120), "end_time": from_now(7_200)}));
     // The one source fails at nothing else, so that its mails are not gathered with others; the other is a sandbox.
     let sources = [("vevil", "REAL", "false"), ("vbox", "TEST", "true")];
-    world.stub.answer("down", Reply::Fail(503, None));
+    world.stub.answer(DOWN, Reply::Fail(503, None));
     for (source, ..) in sources {
-        world.accepted(source, &webhook("create", "down")).await?;
+        world.accepted(source, &webhook("create", DOWN)).await?;
     }
     for (source, mark, _) in sources {
         let about = format!("{source}/down");
