@@ -28,7 +28,8 @@ pub(crate) struct Where {
     pub(crate) token: Option<Reference>,
 }
 
-fn reference(text: &str) -> Result<Reference, String> {
+/// A secret's place by its words.
+pub(crate) fn reference(text: &str) -> Result<Reference, String> {
     Reference::parse(text).ok_or_else(|| "write env:NAME or ssm:/path/of/parameter, never the token itself".to_owned())
 }
 
@@ -90,7 +91,8 @@ impl Opened {
         self.read(&reference).await
     }
 
-    async fn read(&self, reference: &Reference) -> Result<Secret> {
+    /// What lies at a reference.
+    pub(crate) async fn read(&self, reference: &Reference) -> Result<Secret> {
         let read = AwsKeys::new(&self.console.aws, self.console.http().clone()).read(reference).await;
         read.map_err(|reason| self.console.refusal(format!("{reference} cannot be read: {reason}")).into())
     }

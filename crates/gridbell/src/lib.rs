@@ -7,6 +7,7 @@ pub mod demo;
 mod door;
 mod fixtures;
 pub mod local;
+mod nvgrid;
 pub mod progress;
 mod show;
 pub mod simulate;

@@ -9,6 +9,7 @@ use crate::{
     ids::Ids,
     plan::{Act, Exercise},
     rules::Rules,
+    script::Script,
 };
 
 /// Where webhooks go.
@@ -26,6 +27,8 @@ pub struct Hook {
 pub(crate) struct View {
     pub(crate) other_shape: bool,
     pub(crate) stale: bool,
+    /// An address is refused, whatever it is.
+    pub(crate) unlisted: bool,
 }
 
 /// A request with a good key.
@@ -92,6 +95,15 @@ pub(crate) trait Api: Send {
     /// The status for a request without a key.
     fn without_key(&self) -> u16 {
         401
+    }
+
+    /// Whether a request may come in.
+    fn admits(&self, request: &Request, script: &mut Script, _: Timestamp) -> Result<(), Refusal> {
+        match self.key(request) {
+            None => Err(Refusal(self.without_key(), "no API key")),
+            Some(key) if !script.takes(key) => Err(Refusal(401, "unknown API key")),
+            Some(_) => Ok(()),
+        }
     }
 
     /// How many requests a minute may have.

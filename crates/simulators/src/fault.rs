@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::Response;
+use crate::{Response, nvgrid};
 
 /// What a slow answer takes.
 const SLOW: SignedDuration = SignedDuration::from_secs(7);
@@ -34,6 +34,10 @@ pub enum Misbehaviour {
     OtherShape,
     /// The answer as it was one change ago.
     Stale,
+    /// `NvGrid`: a login has expired. The next one holds.
+    SessionExpired,
+    /// `NvGrid`: an address is refused at its registration.
+    NotWhitelisted,
     /// A webhook is sent twice.
     Duplicate,
     /// A webhook is sent after the next one.
@@ -43,7 +47,7 @@ pub enum Misbehaviour {
 }
 
 /// All but the statuses, with their names and what they do.
-const NAMES: [(&str, Misbehaviour, &str); 12] = [
+const NAMES: [(&str, Misbehaviour, &str); 14] = [
     ("slow", Misbehaviour::Slow, "answers after 7 s"),
     ("429", Misbehaviour::TooMany, "answers 429"),
     ("429-retry-after", Misbehaviour::TooManyRetryAfter, "answers 429 with Retry-After: 2"),
@@ -53,6 +57,8 @@ const NAMES: [(&str, Misbehaviour, &str); 12] = [
     ("redirect", Misbehaviour::Redirect, "answers 302 to another host"),
     ("other-shape", Misbehaviour::OtherShape, "answers in the other shape that occurs"),
     ("stale", Misbehaviour::Stale, "answers as it was one change ago"),
+    ("session-expired", Misbehaviour::SessionExpired, "NvGrid: takes a login for expired"),
+    ("not-whitelisted", Misbehaviour::NotWhitelisted, "NvGrid: refuses to register an address"),
     ("duplicate", Misbehaviour::Duplicate, "sends a webhook twice"),
     ("reorder", Misbehaviour::Reorder, "sends a webhook after the next one"),
     ("lost-acknowledgement", Misbehaviour::LostAcknowledgement, "does not hear the acknowledgement, so sends again"),
@@ -64,9 +70,15 @@ impl Misbehaviour {
         NAMES.iter().map(|(name, _, says)| (*name, *says)).chain([("STATUS", "answers with it: 401, 403, 404, 500, …")])
     }
 
-    /// Whether it is about webhooks; else about answers.
-    pub(crate) fn is_of_webhooks(self) -> bool {
-        matches!(self, Self::Duplicate | Self::Reorder | Self::LostAcknowledgement)
+    /// Whether it is something that goes wrong with the answer to a request for that; else it is none, or about webhooks.
+    pub(crate) fn is_of_answers_about(self, about: &[String]) -> bool {
+        let asks = |name: &str| about.iter().any(|one| one == name);
+        match self {
+            Self::Duplicate | Self::Reorder | Self::LostAcknowledgement => false,
+            Self::SessionExpired => asks(nvgrid::SESSION_CALL),
+            Self::NotWhitelisted => asks(nvgrid::REGISTER),
+            _ => true,
+        }
     }
 
     /// What it makes of an answer.

@@ -29,6 +29,7 @@ pub use fault::{Fault, Misbehaviour};
 pub use http::{Reply, Request, Response};
 pub use leap::integration_test as leap_integration_test;
 pub use log::{Entry, PlayId, What};
+pub use nvgrid::PROTO as NVGRID_PROTO;
 pub use plan::Exercise;
 pub use script::{Keys, Seen};
 pub use simulator::{PlayError, Simulated, Simulator};

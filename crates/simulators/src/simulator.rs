@@ -36,7 +36,7 @@ pub enum Simulated {
     Voltus,
     /// Leap.
     Leap,
-    /// `NvGrid`, its webhooks alone.
+    /// `NvGrid`.
     Nvgrid,
     /// Openvolt.
     Openvolt,
@@ -243,21 +243,20 @@ impl Simulator {
     }
 
     fn reply(&mut self, request: &Request, about: &[String], now: Timestamp) -> Reply {
-        match self.api.key(request) {
-            None => return self.refuse(&Refusal(self.api.without_key(), "no API key")),
-            Some(key) if !self.script.takes(key) => return self.refuse(&Refusal(401, "unknown API key")),
-            Some(_) => {}
+        if let Err(refusal) = self.api.admits(request, &mut self.script, now) {
+            return self.refuse(&refusal);
         }
         let standing = self.api.limit().map(|most| self.window.count(most, now));
         let told = |reply| limit::told(reply, standing.as_ref());
         if standing.as_ref().is_some_and(|standing| standing.is_over) {
             return told(self.refuse(&Refusal(429, "too many requests")));
         }
-        let fault = self.script.meets(about, |what| !what.is_of_webhooks());
+        let fault = self.script.meets(about, |what| what.is_of_answers_about(about));
         match fault {
             Some(Misbehaviour::Status(status)) => {
                 return told(self.refuse(&Refusal(status, "as it was told to")));
             }
+            Some(Misbehaviour::SessionExpired) => return self.refuse(&Refusal(401, "the token is expired")),
             Some(Misbehaviour::TooMany | Misbehaviour::TooManyRetryAfter) => {
                 let mut reply = told(self.refuse(&Refusal(429, "too many requests")));
                 if let (Reply::Now(response), Some(Misbehaviour::TooManyRetryAfter)) = (&mut reply, fault) {
@@ -267,8 +266,12 @@ impl Simulator {
             }
             _ => {}
         }
-        let view =
-            View { other_shape: fault == Some(Misbehaviour::OtherShape), stale: fault == Some(Misbehaviour::Stale) };
+        let is = |what| fault == Some(what);
+        let view = View {
+            other_shape: is(Misbehaviour::OtherShape),
+            stale: is(Misbehaviour::Stale),
+            unlisted: is(Misbehaviour::NotWhitelisted),
+        };
         let done = self.api.answer(&Asked { request, body: request.json(), view, now }, &mut self.ids);
         let reply = told(self.finish(done, now));
         match (reply, fault) {

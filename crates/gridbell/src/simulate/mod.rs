@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod grpc;
 mod post;
 mod server;
 pub mod times;
@@ -27,8 +28,14 @@ use crate::{
 /// The key that simulators take unless told otherwise; the real sandbox of Voltus has a public one as well.
 pub const KEY: &str = "key-of-the-simulators";
 
-/// The variable that it is looked up under, in the options alone.
+/// The variables that it, and `NvGrid`'s login with it, are looked up under, in the options alone.
 const KEY_VARIABLE: &str = "GRIDBELL_SIMULATOR_KEY";
+const LOGIN_VARIABLE: &str = "GRIDBELL_SIMULATOR_LOGIN";
+
+/// The login that `NvGrid`'s simulator takes with a key for its password; any name will do.
+pub(crate) fn login(key: &str) -> String {
+    format!("operator:{key}")
+}
 
 /// What every simulator is started with.
 #[derive(Clone)]
@@ -103,15 +110,17 @@ impl Simulators {
 
     /// Lets the stack ask these for every source, whatever its configuration says.
     pub fn answer_for(&self, options: &mut UpOptions) {
-        for source in options.config.sources.values_mut().filter(|source| source.provider.needs_api_key()) {
+        for source in options.config.sources.values_mut() {
             if let Some((_, server)) = self.running.iter().find(|(provider, _)| *provider == source.provider) {
+                let variable = if source.provider == Provider::Nvgrid { LOGIN_VARIABLE } else { KEY_VARIABLE };
                 source.api_url = Some(server.url.clone());
-                source.api_key = Some(Reference::Env(KEY_VARIABLE.to_owned()));
+                source.api_key = Some(Reference::Env(variable.to_owned()));
                 // They list more than is ever announced, and what starts in ten minutes does so in every list.
                 source.poll_s = 0;
             }
         }
         options.variables.insert(KEY_VARIABLE.to_owned(), KEY.to_owned());
+        options.variables.insert(LOGIN_VARIABLE.to_owned(), login(KEY));
     }
 
     /// The bases that sources' `api_url` is to name.

@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
+    extract::{DefaultBodyLimit, FromRequest, Request as HttpRequest, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
+use prost_reflect::DescriptorPool;
 use simulators::{PostId, Reply, Request, Simulator};
 use tokio::{
     net::TcpListener,
@@ -21,7 +22,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{HOST, Settings, admin, post, run_number, simulated, times};
+use super::{HOST, Settings, admin, grpc, post, run_number, simulated, times};
 use crate::config::Provider;
 
 /// Larger requests than this are none of ours.
@@ -43,6 +44,8 @@ pub(super) struct Served {
     pub(super) speed: u32,
     base: &'static str,
     state: Mutex<Inner>,
+    /// The description by which it is asked over gRPC, where it is.
+    described: Option<DescriptorPool>,
     /// Something is to be done sooner than was known.
     pub(super) changed: Notify,
 }
@@ -65,18 +68,22 @@ impl Server {
         let url = Url::parse(&format!("http://{}{base}", listener.local_addr()?))?;
         let run = run_number(times::now());
         let simulator = Simulator::new(simulated(provider), settings.keys.clone(), settings.speed, run);
+        let mut router = Router::new().nest("/_simulator", admin::routes());
+        let mut described = None;
+        if provider == Provider::Nvgrid {
+            let (with_reflection, pool) = grpc::serve(router)?;
+            (router, described) = (with_reflection, Some(pool));
+        }
         let served = Arc::new(Served {
             provider,
             speed: settings.speed,
             base,
             state: Mutex::new(Inner { simulator, waiting: HashMap::new() }),
+            described,
             changed: Notify::new(),
         });
-        let router = Router::new()
-            .nest("/_simulator", admin::routes())
-            .fallback(handle)
-            .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-            .with_state(Arc::clone(&served));
+        let router =
+            router.fallback(handle).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(Arc::clone(&served));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
@@ -117,7 +124,7 @@ impl Served {
         self.changed.notify_one();
     }
 
-    async fn respond(&self, request: &Request) -> Option<simulators::Response> {
+    pub(super) async fn respond(&self, request: &Request) -> Option<simulators::Response> {
         let waited_for = {
             let mut inner = self.lock();
             match inner.simulator.handle(request, times::now()) {
@@ -142,13 +149,20 @@ impl Served {
     }
 }
 
-async fn handle(
-    State(served): State<Arc<Served>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn handle(State(served): State<Arc<Served>>, request: HttpRequest) -> Response {
+    match served.described.clone().filter(|_| grpc::is_call(&request)) {
+        Some(pool) => grpc::handle(served, &pool, request).await,
+        None => over_http(&served, request).await,
+    }
+}
+
+async fn over_http(served: &Served, request: HttpRequest) -> Response {
+    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let body = match Bytes::from_request(request, &()).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let headers: &HeaderMap = &headers;
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let headers: BTreeMap<String, String> =

@@ -1,125 +1,203 @@
-//! `NvGrid`: the webhooks of a data centre's ramps. Registration is gRPC with field numbers that are not public, so hooks are
-//! put in as a site's operator would.
+//! `NvGrid`: a login whose sessions end, registration against a whitelist, status and schedule, and the webhooks of ramps.
+//!
+//! It is asked over gRPC. Whoever serves it translates: a call's path stands for itself, its messages come and go as JSON with the
+//! names of [`PROTO`], an HTTP status stands for the gRPC code that means the same. What is not documented is assumed here: how long
+//! a session lasts, that a second registration of one address replaces the first, and everything that [`PROTO`] says is ours.
 
+mod exercises;
+mod whitelist;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use self::whitelist::Whitelist;
 use crate::{
     Exercise, Hook, Request,
     api::{Api, Asked, Done, Refusal},
     ids::Ids,
-    plan::{Act, Stage},
     rules::{self, Rules},
+    script::Script,
 };
 
-/// Registered hooks.
+/// The simulated service's description: an assumption, as its first lines say.
+pub const PROTO: &str = include_str!("nvgrid.proto");
+
+/// How long a login holds; not documented.
+const SESSION: SignedDuration = SignedDuration::from_mins(10);
+
+/// What a call other than the login is about, besides itself.
+pub(crate) const SESSION_CALL: &str = "session";
+
+/// The call that registers.
+pub(crate) const REGISTER: &str = "RegisterWebhook";
+
+/// A site.
 #[derive(Debug, Default)]
 pub(crate) struct Nvgrid {
-    hooks: Vec<Hook>,
+    whitelist: Whitelist,
+    hooks: Vec<Registered>,
+    /// Until when each token holds.
+    sessions: BTreeMap<String, Timestamp>,
+    /// The targets so far, each as the last webhook told of it, by feed, correlation and start.
+    targets: BTreeMap<[String; 3], Value>,
+    /// The last webhook of each feed.
+    now: BTreeMap<String, Value>,
 }
 
-const ALL: &[Exercise] = &[
-    Exercise {
-        name: "ramp-compliant",
-        title: "a data centre ramps down, meets its target, and ramps up an hour later",
-        asks: false,
-        acts: |stage| {
-            let id = correlation(stage);
-            let (down, up) = (Some((2, 62)), Some((62, 62)));
-            vec![
-                ramp(stage, 0, &id, ("start_ramp_down", down, [6.5, 10.0, 9.2], false)),
-                ramp(stage, 2, &id, ("end_ramp_down", down, [6.5, 10.0, 6.3], true)),
-                ramp(stage, 62, &id, ("start_ramp_up", up, [10.0, 6.5, 6.4], true)),
-                ramp(stage, 64, &id, ("end_ramp_up", up, [10.0, 6.5, 9.8], true)),
-            ]
-        },
-    },
-    Exercise {
-        name: "ramp-missed",
-        title: "a data centre ramps down and misses its target: a person is told",
-        asks: false,
-        acts: |stage| {
-            let id = correlation(stage);
-            let window = Some((2, 62));
-            vec![
-                ramp(stage, 0, &id, ("start_ramp_down", window, [6.5, 10.0, 9.2], false)),
-                ramp(stage, 5, &id, ("end_ramp_down", window, [6.5, 10.0, 8.1], false)),
-            ]
-        },
-    },
-    Exercise {
-        name: "for-ever",
-        title: "a limit without an end",
-        asks: false,
-        acts: |stage| {
-            let id = correlation(stage);
-            vec![
-                ramp(stage, 0, &id, ("start_ramp_down", None, [4.0, 10.0, 9.6], false)),
-                ramp(stage, 3, &id, ("end_ramp_down", None, [4.0, 10.0, 3.9], true)),
-            ]
-        },
-    },
-    Exercise {
-        name: "new-target",
-        title: "a second, lower target is set while the first one runs: the one scheduled last wins",
-        asks: false,
-        acts: |stage| {
-            let (first, second) = (correlation(stage), correlation(stage));
-            vec![
-                ramp(stage, 0, &first, ("start_ramp_down", Some((0, 60)), [6.5, 10.0, 9.2], false)),
-                ramp(stage, 2, &first, ("end_ramp_down", Some((0, 60)), [6.5, 10.0, 6.4], true)),
-                ramp(stage, 10, &second, ("start_ramp_down", Some((10, 40)), [5.0, 6.5, 6.4], false)),
-                ramp(stage, 12, &second, ("end_ramp_down", Some((10, 40)), [5.0, 6.5, 4.9], true)),
-            ]
-        },
-    },
-];
-
-fn correlation(stage: &mut Stage<'_>) -> String {
-    format!("curtailment-{}", stage.ids.short())
+#[derive(Debug)]
+struct Registered {
+    hook: Hook,
+    /// Names as in a webhook's body; none: all.
+    events: BTreeSet<String>,
 }
 
-type Ramp = (&'static str, Option<(i64, i64)>, [f64; 3], bool);
+fn call(request: &Request) -> &str {
+    request.path.rsplit('/').next().unwrap_or_default()
+}
 
-/// One webhook: the event, its window in minutes, target, previous target and measured load in megawatts.
-fn ramp(stage: &Stage<'_>, minutes: i64, id: &str, (event, window, [target, before, load], compliant): Ramp) -> Act {
-    let load_of = |value: f64| json!({"value": value, "unit": "mw"});
-    let mut body = json!({
-        "event": event, "feed_tag": "main_power_feed", "start_time": stage.text(window.map_or(minutes, |(from, _)| from)),
-        "strategy": "best_effort", "target_load": load_of(target), "prev_target_load": load_of(before),
-        "calculated_load": load_of(load), "compliant": compliant, "correlation_id": id,
-    });
-    if let Some((from, to)) = window.filter(|(from, to)| from < to) {
-        (body["start_time"], body["end_time"]) = (json!(stage.text(from)), json!(stage.text(to)));
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// The answer of the webhook calls: a refusal is an answer as well.
+fn answered(refused: Option<&str>) -> Result<Done, Refusal> {
+    let code = if refused.is_some() { "STATUS_CODE_ERROR" } else { "STATUS_CODE_SUCCESS" };
+    Ok(Done::Answer(200, json!({"code": code, "diag_msg": refused.unwrap_or_default()})))
+}
+
+/// A load as a webhook writes it (`mw`), as the messages do.
+fn load(value: &Value) -> Value {
+    json!({"value": value["value"], "unit": "UNIT_MEGAWATT"})
+}
+
+fn target(webhook: &Value) -> Value {
+    json!({
+        "interval": {"start_time": webhook["start_time"], "end_time": webhook["end_time"]},
+        "target_load": load(&webhook["target_load"]),
+        "feed_tags": [webhook["feed_tag"]],
+        "correlation_id": webhook["correlation_id"],
+    })
+}
+
+impl Nvgrid {
+    fn log_in(&mut self, now: Timestamp, ids: &mut Ids) -> Value {
+        let token = ids.uuid();
+        self.sessions.retain(|_, until| *until > now);
+        self.sessions.insert(token.clone(), now.checked_add(SESSION).unwrap_or(now));
+        json!({"access_token": token, "refresh_token": ids.uuid()})
     }
-    let met = if compliant { "" } else { ", not compliant" };
-    stage.tells(minutes, format!("{event} to {target} MW, {load} MW measured{met}"), body)
+
+    fn register_asked(&mut self, body: &Value, unlisted: bool) -> Result<Done, Refusal> {
+        let url = text(body, "url");
+        if unlisted || !self.whitelist.admits(url) {
+            return answered(Some("webhook URL not whitelisted"));
+        }
+        let name = |event: &Value| event.as_str()?.strip_prefix("POWER_EVENT_").map(str::to_ascii_lowercase);
+        let mut events: BTreeSet<String> =
+            body["for_events"].as_array().into_iter().flatten().filter_map(name).collect();
+        if events.contains("unspecified") {
+            events.clear();
+        }
+        self.hooks.retain(|known| known.hook.url != url);
+        self.hooks.push(Registered { hook: Hook { url: url.to_owned(), headers: Vec::new() }, events });
+        answered(None)
+    }
+
+    fn unregister(&mut self, url: &str) -> Result<Done, Refusal> {
+        let before = self.hooks.len();
+        self.hooks.retain(|known| known.hook.url != url);
+        answered((self.hooks.len() == before).then_some("webhook not found"))
+    }
+
+    fn status(&self) -> Value {
+        let feed = |(tag, webhook): (&String, &Value)| {
+            let status = json!({
+                "load_target": target(webhook),
+                "calculated_load": load(&webhook["calculated_load"]),
+                "compliant": webhook["compliant"],
+            });
+            (tag.clone(), status)
+        };
+        json!({"statuses": self.now.iter().map(feed).collect::<serde_json::Map<_, _>>()})
+    }
+
+    /// The targets of those feeds that hold at some instant of the interval.
+    fn schedule(&self, body: &Value) -> Value {
+        let instant = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        let (from, to) = (instant(&body["interval"]["start_time"]), instant(&body["interval"]["end_time"]));
+        let feeds: Vec<&str> = body["feed_tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let within = |webhook: &&Value| {
+            let (starts, ends) = (instant(&webhook["start_time"]), instant(&webhook["end_time"]));
+            (feeds.is_empty() || feeds.contains(&text(webhook, "feed_tag")))
+                && to.is_none_or(|to| starts.is_none_or(|starts| starts < to))
+                && from.is_none_or(|from| ends.is_none_or(|ends| ends > from))
+        };
+        json!({"load_targets": self.targets.values().filter(within).map(target).collect::<Vec<_>>()})
+    }
 }
 
 impl Api for Nvgrid {
-    fn key<'r>(&self, _: &'r Request) -> Option<&'r str> {
-        Some("")
+    fn key<'r>(&self, request: &'r Request) -> Option<&'r str> {
+        request.headers.get("authorization")?.strip_prefix("Bearer ")
     }
 
-    fn about(&self, _: &Request) -> Vec<String> {
-        Vec::new()
+    /// The password opens the login, and what the login gave everything else.
+    fn admits(&self, request: &Request, script: &mut Script, now: Timestamp) -> Result<(), Refusal> {
+        if call(request) == "Token" {
+            let body = request.json();
+            let password = text(&body["password_credential"], "password");
+            return if script.takes(password) { Ok(()) } else { Err(Refusal(401, "invalid credentials")) };
+        }
+        match self.key(request).map(|token| self.sessions.get(token)) {
+            None => Err(Refusal(401, "no authorization")),
+            Some(Some(until)) if *until > now => Ok(()),
+            Some(_) => Err(Refusal(401, "the token is invalid or expired")),
+        }
     }
 
-    fn answer(&mut self, _: &Asked<'_>, _: &mut Ids) -> Result<Done, Refusal> {
-        Err(Refusal(404, "NvGrid is asked by gRPC, which is not simulated"))
+    fn about(&self, request: &Request) -> Vec<String> {
+        match call(request) {
+            "Token" => vec!["Token".to_owned()],
+            other => vec![other.to_owned(), SESSION_CALL.to_owned()],
+        }
+    }
+
+    fn answer(&mut self, asked: &Asked<'_>, ids: &mut Ids) -> Result<Done, Refusal> {
+        match call(asked.request) {
+            "Token" => Ok(Done::Answer(200, self.log_in(asked.now, ids))),
+            REGISTER => self.register_asked(&asked.body, asked.view.unlisted),
+            "UnregisterWebhook" => self.unregister(text(&asked.body, "url")),
+            "GetStatus" => Ok(Done::Answer(200, self.status())),
+            "GetLoadSchedule" => Ok(Done::Answer(200, self.schedule(&asked.body))),
+            _ => Err(Refusal(501, "no such call")),
+        }
     }
 
     fn error(&self, _: u16, message: &str) -> Value {
         json!({"message": message})
     }
 
-    fn hold(&mut self, _: &Value) {}
+    /// A webhook that is sent says how things stand; `{"whitelist": ["<address>", …]}` is the operator's.
+    fn hold(&mut self, content: &Value) {
+        for entry in content["whitelist"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            self.whitelist.add(entry);
+        }
+        if content["event"].is_string() {
+            let key = ["feed_tag", "correlation_id", "start_time"].map(|name| text(content, name).to_owned());
+            self.now.insert(key[0].clone(), content.clone());
+            self.targets.insert(key, content.clone());
+        }
+    }
 
-    fn hooks(&self, _: &Value) -> Vec<Hook> {
-        self.hooks.clone()
+    fn hooks(&self, webhook: &Value) -> Vec<Hook> {
+        let wanted = |known: &&Registered| known.events.is_empty() || known.events.contains(text(webhook, "event"));
+        self.hooks.iter().filter(wanted).map(|known| known.hook.clone()).collect()
     }
 
     fn register(&mut self, hook: Hook) {
-        self.hooks.push(hook);
+        self.hooks.push(Registered { hook, events: BTreeSet::new() });
     }
 
     fn rules(&self) -> &'static Rules {
@@ -127,6 +205,6 @@ impl Api for Nvgrid {
     }
 
     fn exercises(&self) -> &'static [Exercise] {
-        ALL
+        exercises::ALL
     }
 }

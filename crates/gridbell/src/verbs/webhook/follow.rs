@@ -13,13 +13,12 @@ use crate::{door::Opened, show, simulate::times};
 /// How often the tables are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Waits until a dispatch of the source is published, and says what was.
-pub(super) async fn to_signal(opened: &Opened, id: &str, within: Duration) -> Result<()> {
-    let subject = Subject::dispatch(&opened.name, id);
+/// Waits until something of the source's is published about that, and says what was.
+pub(super) async fn to_signal(opened: &Opened, subject: &Subject, within: Duration) -> Result<()> {
     let table = opened.console.dispatches();
     let waiting = async {
         loop {
-            let record = table.read(&subject).await.map_err(|error| opened.console.refusal(error))?;
+            let record = table.read(subject).await.map_err(|error| opened.console.refusal(error))?;
             if let Some(record) = record.filter(|record| record.outbox.is_empty() && !record.history.is_empty()) {
                 return Ok::<_, anyhow::Error>(record);
             }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{AboutHook, api, leap, nvgrid_says, voltus};
+use super::{AboutHook, api, leap, nvgrid, voltus};
 use crate::{config::Provider, door::Door, show};
 
 /// How `webhook list` is called.
@@ -11,6 +11,8 @@ use crate::{config::Provider, door::Door, show};
 pub(crate) struct List {
     #[command(flatten)]
     hook: AboutHook,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -19,6 +21,7 @@ pub(crate) struct List {
 impl List {
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.hook.about.open().await?;
+        self.asking.is_for(opened.provider)?;
         // Without its token a hook can be listed all the same; only which one is ours is not known then.
         let door = opened.door(&self.hook.place).await.ok();
         let rows = match opened.provider {
@@ -34,7 +37,7 @@ impl List {
             Provider::Openvolt => anyhow::bail!(
                 "Openvolt lists its subscriptions in the developer dashboard alone, under Event Subscriptions"
             ),
-            Provider::Nvgrid => return Err(nvgrid_says(&opened)),
+            Provider::Nvgrid => return nvgrid::list(&self.asking, &opened, self.json).await,
         };
         if self.json {
             return show::json(&rows);

@@ -3,6 +3,7 @@
 mod api;
 mod follow;
 mod leap;
+mod nvgrid;
 mod openvolt;
 mod probe;
 mod voltus;
@@ -22,7 +23,6 @@ use anyhow::{Context, Result, bail};
 use self::api::Api;
 use crate::{
     cli,
-    config::Provider,
     console::Which,
     door::{Opened, Where},
     local::http_client,
@@ -43,6 +43,16 @@ pub(crate) enum WebhookVerb {
     /// Lets the provider send a test, and follows it to its signal.
     #[command(after_help = test::EXAMPLES)]
     Test(test::Test),
+    /// `NvGrid`: how the site's feeds stand: the targets that hold, the loads that are measured.
+    #[command(
+        after_help = "Example:\n  gridbell webhook status nvgrid-site --proto dps/nvgrid.proto --proto dps/auth.proto --ca dps-ca.pem"
+    )]
+    Status(nvgrid::Status),
+    /// `NvGrid`: which targets are scheduled in an interval.
+    #[command(
+        after_help = "Example:\n  gridbell webhook schedule nvgrid-site --until 2026-12-01T00:00:00Z --feed main_power_feed --ca dps-ca.pem"
+    )]
+    Schedule(nvgrid::Schedule),
 }
 
 /// Does what is asked.
@@ -52,6 +62,8 @@ pub(crate) async fn run(verb: WebhookVerb) -> Result<()> {
         WebhookVerb::List(list) => list.run().await,
         WebhookVerb::Unregister(unregister) => unregister.run().await,
         WebhookVerb::Test(test) => test.run().await,
+        WebhookVerb::Status(status) => status.run().await,
+        WebhookVerb::Schedule(schedule) => schedule.run().await,
     }
 }
 
@@ -83,16 +95,6 @@ impl About {
 async fn api(opened: &Opened) -> Result<Api> {
     let base = opened.api_url()?.with_context(|| format!("{} has no api_url", opened.name))?;
     Ok(Api::new(&http_client()?, opened.provider, base, opened.key().await?))
-}
-
-/// `NvGrid` takes registrations over gRPC alone.
-fn nvgrid_says(opened: &Opened) -> anyhow::Error {
-    anyhow::anyhow!(
-        "{} takes webhooks by gRPC alone, whose field numbers are not public, so gridbell does not call it: let the site's operator put the hook's address \
-         on the DPS whitelist (else: \"webhook URL not whitelisted\"), and call {}'s RegisterWebhook or UnregisterWebhook with it by the client that came with the DPS install",
-        opened.name,
-        Provider::Nvgrid
-    )
 }
 
 /// Asks a person before something that cannot be taken back; `--yes` answers beforehand.

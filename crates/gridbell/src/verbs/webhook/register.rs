@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{AboutHook, api, consent, follow, leap, nvgrid_says, openvolt, probe, span, voltus};
+use super::{AboutHook, api, consent, follow, leap, nvgrid, openvolt, probe, span, voltus};
 use crate::{
     config::Provider,
     door::{Door, Opened},
@@ -18,6 +18,11 @@ Examples:
   gridbell webhook register voltus-prod --stack gridbell --token env:VOLTUS_HOOK_TOKEN
   gridbell webhook register leap-prod --level group --stack gridbell --token ssm:/ops/leap-token
   gridbell webhook register voltus-demo --url https://abc.tunnel.example     the local stack, behind a tunnel
+  gridbell webhook register nvgrid-site --event start_ramp_down --event end_ramp_down --stack gridbell --token env:NVGRID_HOOK_TOKEN \
+      --proto dps/nvgrid.proto --proto dps/auth.proto --ca dps-ca.pem
+
+NvGrid's field numbers are not public: they come from the .proto files of the DPS install, from a descriptor set, or from the
+server's own reflection. The site's operator must have put the hook's address on the DPS whitelist.
 
 Rotating a token without a gap: give the source both hashes in gridbell.toml and deploy; register with the new token
 (with Voltus, unregister the old one then, by its id); leave the old hash out and deploy again.";
@@ -33,6 +38,11 @@ pub(crate) struct Register {
     /// Leap: replace what is set without asking
     #[arg(long)]
     yes: bool,
+    /// `NvGrid`: a power event to be told of; may stand several times [default: all]
+    #[arg(long, value_name = "EVENT", value_parser = nvgrid::event)]
+    event: Vec<String>,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
     /// Openvolt: how long to wait for the first delivery; 0s: not at all
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span)]
     wait: Duration,
@@ -41,15 +51,15 @@ pub(crate) struct Register {
 impl Register {
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.hook.about.open().await?;
-        if opened.provider == Provider::Nvgrid {
-            return Err(nvgrid_says(&opened));
-        }
+        self.asking.is_for(opened.provider)?;
         let door = opened.door(&self.hook.place).await?;
-        probe::probe(&http_client()?, opened.provider, &door, opened.api_url()?.as_ref()).await?;
+        let asked = self.asking.asked(&opened)?;
+        probe::probe(&http_client()?, opened.provider, &door, asked.as_ref()).await?;
         match opened.provider {
             Provider::Voltus => voltus(&opened, &door).await,
             Provider::Leap => self.leap(&opened, &door).await,
-            Provider::Openvolt | Provider::Nvgrid => self.openvolt(&opened, &door).await,
+            Provider::Openvolt => self.openvolt(&opened, &door).await,
+            Provider::Nvgrid => nvgrid::register(&self.asking, &opened, &door, &self.event).await,
         }
     }
 

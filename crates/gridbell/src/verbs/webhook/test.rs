@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use dispatch::Subject;
 
-use super::{About, Api, api, consent, follow, leap, nvgrid_says, span, voltus};
+use super::{AboutHook, Api, api, consent, follow, leap, nvgrid, span, voltus};
 use crate::{config::Provider, door::Opened, show, simulate::times};
 
 pub(super) const EXAMPLES: &str = "\
@@ -20,7 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
     #[command(flatten)]
-    about: About,
+    hook: AboutHook,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
     /// Voltus' sandbox: which scenario; `gridbell trigger --list` names them
     #[arg(long, value_name = "NAME", default_value = "basic")]
     scenario: String,
@@ -37,7 +40,8 @@ pub(crate) struct Test {
 
 impl Test {
     pub(super) async fn run(self) -> Result<()> {
-        let opened = self.about.open().await?;
+        let opened = self.hook.about.open().await?;
+        self.asking.is_for(opened.provider)?;
         match opened.provider {
             Provider::Voltus => self.voltus(&opened).await,
             Provider::Leap => self.leap(&opened).await,
@@ -47,7 +51,7 @@ impl Test {
                 )?;
                 follow::to_delivery(&opened, times::now(), self.wait).await
             }
-            Provider::Nvgrid => Err(nvgrid_says(&opened)),
+            Provider::Nvgrid => nvgrid::test(&self.asking, &self.hook, &opened, self.wait).await,
         }
     }
 
@@ -74,7 +78,7 @@ impl Test {
             None => self.appears(&api, &before).await?,
         };
         show::print(&format!("The dispatch is {id}."))?;
-        follow::to_signal(opened, &id, self.wait).await
+        follow::to_signal(opened, &Subject::dispatch(&opened.name, &id), self.wait).await
     }
 
     /// The first dispatch that was not there before.
@@ -114,7 +118,7 @@ impl Test {
                 opened.name
             );
         }
-        follow::to_signal(opened, &event, self.wait).await
+        follow::to_signal(opened, &Subject::dispatch(&opened.name, &event), self.wait).await
     }
 }
 

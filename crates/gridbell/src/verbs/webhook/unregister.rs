@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::{AboutHook, api, consent, leap, nvgrid_says, voltus};
+use super::{AboutHook, api, consent, leap, nvgrid, voltus};
 use crate::{config::Provider, door::Opened, show};
 
 pub(super) const EXAMPLES: &str = "\
@@ -16,6 +16,8 @@ Examples:
 pub(crate) struct Unregister {
     #[command(flatten)]
     hook: AboutHook,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
     /// Voltus: the webhook's id [default: those that go to this source]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -30,6 +32,7 @@ pub(crate) struct Unregister {
 impl Unregister {
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.hook.about.open().await?;
+        self.asking.is_for(opened.provider)?;
         match opened.provider {
             Provider::Voltus => self.voltus(&opened).await,
             Provider::Leap => self.leap(&opened).await,
@@ -37,7 +40,7 @@ impl Unregister {
                 "Openvolt takes webhooks away by its dashboard alone: under Event Subscriptions, delete the one that goes to …/hooks/{}/…",
                 opened.name
             ),
-            Provider::Nvgrid => Err(nvgrid_says(&opened)),
+            Provider::Nvgrid => nvgrid::unregister(&self.asking, &opened, &opened.door(&self.hook.place).await?).await,
         }
     }
 

@@ -1,0 +1,147 @@
+//! What the service looks like: read from the site's own `.proto` files, from a descriptor set, or by server reflection.
+
+use std::path::{Path, PathBuf};
+
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+    SerializeOptions, ServiceDescriptor,
+};
+use serde_json::Value;
+
+use super::NvgridError;
+
+/// The documented package.
+const PACKAGE: &str = "nvidia.dcpower.v1";
+
+/// Where a description comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// `.proto` files, and the folders that they import from.
+    Proto {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// The folders; none: the files' own.
+        folders: Vec<PathBuf>,
+    },
+    /// A descriptor set as `protoc` writes it.
+    DescriptorSet(PathBuf),
+    /// The server itself.
+    Reflection,
+}
+
+/// A description.
+#[derive(Debug, Clone)]
+pub(crate) struct Description {
+    pub(super) pool: DescriptorPool,
+    /// How it is named to people.
+    pub(super) from: String,
+}
+
+impl Description {
+    /// Compiles `.proto` files.
+    ///
+    /// # Errors
+    /// [`NvgridError::Description`], with the place.
+    pub(crate) fn of_proto(files: &[PathBuf], folders: &[PathBuf]) -> Result<Self, NvgridError> {
+        let own = |file: &PathBuf| match file.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let from = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+        let folders = if folders.is_empty() { files.iter().map(own).collect() } else { folders.to_vec() };
+        // Its `Debug` is its words with the place.
+        let compiled = protox::compile(files, folders).map_err(|error| unreadable(&from, format!("{error:?}")))?;
+        let pool = DescriptorPool::from_file_descriptor_set(compiled);
+        Ok(Self { pool: pool.map_err(|error| unreadable(&from, format!("{error:?}")))?, from })
+    }
+
+    /// Reads a descriptor set. Google's own types need not be in it.
+    ///
+    /// # Errors
+    /// [`NvgridError::Description`].
+    pub(crate) fn of_set(file: &Path) -> Result<Self, NvgridError> {
+        let from = file.display().to_string();
+        let bytes = std::fs::read(file).map_err(|error| unreadable(&from, error.to_string()))?;
+        let mut pool = DescriptorPool::global();
+        pool.decode_file_descriptor_set(bytes.as_slice()).map_err(|error| {
+            unreadable(&from, format!("{error:?}; write it with `protoc --include_imports --descriptor_set_out=FILE`"))
+        })?;
+        Ok(Self { pool, from })
+    }
+
+    /// A method by the documented names; the service in whichever package.
+    ///
+    /// # Errors
+    /// [`NvgridError::Lacks`].
+    pub(super) fn method(&self, service: &str, method: &str) -> Result<MethodDescriptor, NvgridError> {
+        let found = self.pool.get_service_by_name(&format!("{PACKAGE}.{service}"));
+        let found = found.or_else(|| self.pool.services().find(|one| one.name() == service));
+        let there = || self.pool.services().map(|one| one.full_name().to_owned()).collect();
+        let found: ServiceDescriptor = found.ok_or_else(|| self.lacks(&format!("service {service}"), there()))?;
+        let there = || found.methods().map(|one| one.name().to_owned()).collect();
+        found
+            .methods()
+            .find(|one| one.name() == method)
+            .ok_or_else(|| self.lacks(&format!("method {method} in the service {}", found.full_name()), there()))
+    }
+
+    /// A field by its documented name.
+    ///
+    /// # Errors
+    /// [`NvgridError::Lacks`].
+    pub(super) fn field(&self, message: &MessageDescriptor, name: &str) -> Result<FieldDescriptor, NvgridError> {
+        let there = || message.fields().map(|one| one.name().to_owned()).collect();
+        message
+            .get_field_by_name(name)
+            .ok_or_else(|| self.lacks(&format!("field {name} in the message {}", message.full_name()), there()))
+    }
+
+    /// The message that a field holds.
+    ///
+    /// # Errors
+    /// [`NvgridError::Lacks`].
+    pub(super) fn message(&self, message: &MessageDescriptor, name: &str) -> Result<MessageDescriptor, NvgridError> {
+        match self.field(message, name)?.kind() {
+            Kind::Message(inner) => Ok(inner),
+            other => Err(self.lacks(&format!("message in {}.{name}", message.full_name()), vec![format!("{other:?}")])),
+        }
+    }
+
+    /// The values that a field may have, checked to be among them.
+    ///
+    /// # Errors
+    /// [`NvgridError::Lacks`].
+    pub(super) fn values(&self, message: &MessageDescriptor, name: &str, wanted: &[String]) -> Result<(), NvgridError> {
+        let found: EnumDescriptor = match self.field(message, name)?.kind() {
+            Kind::Enum(found) => found,
+            other => {
+                return Err(self.lacks(&format!("enum in {}.{name}", message.full_name()), vec![format!("{other:?}")]));
+            }
+        };
+        let there = || found.values().map(|one| one.name().to_owned()).collect();
+        match wanted.iter().find(|wanted| found.get_value_by_name(wanted).is_none()) {
+            Some(wanted) => Err(self.lacks(&format!("value {wanted} in the enum {}", found.full_name()), there())),
+            None => Ok(()),
+        }
+    }
+
+    fn lacks(&self, what: &str, there: Vec<String>) -> NvgridError {
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        NvgridError::Lacks { from: self.from.clone(), what: what.to_owned(), there }
+    }
+}
+
+pub(super) fn unreadable(from: &str, reason: String) -> NvgridError {
+    NvgridError::Description { from: from.to_owned(), reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") }
+}
+
+/// A message as JSON with the names of its description, unset fields included.
+pub(crate) fn to_json(message: &DynamicMessage) -> Result<Value, serde_json::Error> {
+    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
+    message.serialize_with_options(serde_json::value::Serializer, &options)
+}
+
+/// A message from JSON.
+pub(crate) fn from_json(message: MessageDescriptor, value: Value) -> Result<DynamicMessage, serde_json::Error> {
+    DynamicMessage::deserialize(message, value)
+}

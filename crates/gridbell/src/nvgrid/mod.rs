@@ -1,0 +1,20 @@
+//! `NvGrid`, asked over gRPC: login, registration, status and schedule.
+//!
+//! The field numbers of its messages are not public. They are read at run time, from what came with the DPS install or from the
+//! server's own reflection; in here there are the documented names alone.
+
+mod channel;
+mod client;
+mod codec;
+mod description;
+mod error;
+mod reflection;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use channel::Endpoint;
+pub(crate) use client::{Client, EVENTS, Login};
+pub(crate) use codec::Raw;
+pub(crate) use description::{Description, Origin, from_json, to_json};
+pub(crate) use error::NvgridError;
