@@ -71,7 +71,7 @@ impl Endpoint {
     fn failed(&self, reason: &str) -> NvgridError {
         let (base, reason) = (self.shown(), reason.to_owned());
         // rustls names its errors in words alone once they have passed through the transport.
-        let way = if reason.contains("UnknownIssuer") || reason.contains("CaUsedAsEndEntity") {
+        let way = if ["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"].iter().any(|one| reason.contains(one)) {
             match &self.ca {
                 None => "a private CA signed it: give that CA's certificate with --ca FILE".to_owned(),
                 Some(file) => format!("{} is not the CA that signed it", file.display()),

@@ -73,18 +73,18 @@ impl RemoteSimulator {
         &self.provider
     }
 
-    /// Begins an exercise.
+    /// Begins an exercise. No hook: its webhooks go to those that are registered.
     ///
     /// # Errors
     /// It does not know it, or does not answer.
     pub async fn play(
         &self,
         exercise: &str,
-        hook: Hook,
+        hook: Option<Hook>,
         speed: u32,
         misbehave: Vec<Fault>,
     ) -> Result<Following, ClientError> {
-        let play = Play { exercise: exercise.to_owned(), hook: Some(hook), speed: Some(speed), misbehave };
+        let play = Play { exercise: exercise.to_owned(), hook, speed: Some(speed), misbehave };
         let playing: Playing = self.call(self.http.post(self.at("/plays")).json(&play)).await?;
         Ok(Following { simulator: self.clone(), play: playing.play, after: 0, come: VecDeque::new() })
     }

@@ -8,7 +8,7 @@ mod server;
 pub mod times;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 

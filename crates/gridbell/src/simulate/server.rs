@@ -8,9 +8,9 @@ use std::{
 use anyhow::{Context, Result};
 use axum::{
     Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, FromRequest, Request as HttpRequest, State},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    body::{Body, to_bytes},
+    extract::{DefaultBodyLimit, Request as HttpRequest, State},
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use prost_reflect::DescriptorPool;
@@ -157,18 +157,16 @@ async fn handle(State(served): State<Arc<Served>>, request: HttpRequest) -> Resp
 }
 
 async fn over_http(served: &Served, request: HttpRequest) -> Response {
-    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
-    let body = match Bytes::from_request(request, &()).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal.into_response(),
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_REQUEST_BYTES).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let headers: &HeaderMap = &headers;
-    let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let headers: BTreeMap<String, String> =
-        headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    let path = uri.path().strip_prefix(served.base).unwrap_or_default().to_owned();
-    let request = Request { method: method.to_string(), path, query, headers, body: body.to_vec() };
+        parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let path = parts.uri.path().strip_prefix(served.base).unwrap_or_default().to_owned();
+    let request = Request { method: parts.method.to_string(), path, query, headers, body: body.to_vec() };
     let Some(response) = served.respond(&request).await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     tokio::time::sleep(response.delay.try_into().unwrap_or_default()).await;
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

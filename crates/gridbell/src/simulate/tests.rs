@@ -16,10 +16,10 @@ use crate::local::http_client;
 type Book = (Arc<Mutex<Vec<Value>>>, Arc<Mutex<VecDeque<u16>>>);
 
 /// A receiver that answers with these statuses in turn, then with 200.
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     task: AbortHandle,
-    got: Arc<Mutex<Vec<Value>>>,
+    pub(crate) got: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Drop for Receiver {
@@ -28,7 +28,7 @@ impl Drop for Receiver {
     }
 }
 
-async fn receiver(statuses: &[u16]) -> Receiver {
+pub(crate) async fn receiver(statuses: &[u16]) -> Receiver {
     let got = Arc::new(Mutex::new(Vec::new()));
     let statuses = Arc::new(Mutex::new(statuses.iter().copied().collect::<VecDeque<_>>()));
     let listener = TcpListener::bind((HOST, 0)).await.expect("a port");
@@ -99,7 +99,7 @@ async fn a_play_is_followed_to_its_end_with_its_redeliveries() {
     let found = RemoteSimulator::find(&bench.http, &bench.url(Provider::Leap)).await.expect("found");
     assert_eq!(found.provider(), "leap");
     let hook = Hook { url: receiver.url.clone(), headers: Vec::new() };
-    let mut following = found.play("update", hook.clone(), 600, Vec::new()).await.expect("begun");
+    let mut following = found.play("update", Some(hook.clone()), 600, Vec::new()).await.expect("begun");
     let mut told = Vec::new();
     loop {
         match following.next().await.expect("told").what {
@@ -109,7 +109,7 @@ async fn a_play_is_followed_to_its_end_with_its_redeliveries() {
         }
     }
     assert_eq!(told, [(1, Some(500)), (2, Some(503)), (3, Some(200)), (1, Some(200))]);
-    let unknown = found.play("no-such", hook, 1, Vec::new()).await.expect_err("refused").to_string();
+    let unknown = found.play("no-such", Some(hook), 1, Vec::new()).await.expect_err("refused").to_string();
     assert!(unknown.starts_with("no such scenario; leap has basic, "), "{unknown}");
 }
 
@@ -146,7 +146,9 @@ async fn a_stack_asks_the_simulators_whatever_its_configuration_says() {
     let mut options = UpOptions::new(config);
     simulators.answer_for(&mut options);
     assert_eq!(options.config.sources["v"].api_url.as_ref(), simulators.urls().get(&Provider::Voltus));
-    assert_eq!(options.config.sources["n"].api_url, None);
+    assert_eq!(options.config.sources["n"].api_url.as_ref(), simulators.urls().get(&Provider::Nvgrid));
     let Some(Reference::Env(variable)) = &options.config.sources["v"].api_key else { panic!("no reference") };
     assert_eq!(options.variables[variable], KEY);
+    let Some(Reference::Env(variable)) = &options.config.sources["n"].api_key else { panic!("no reference") };
+    assert_eq!(options.variables[variable], login(KEY));
 }

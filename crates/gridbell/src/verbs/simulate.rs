@@ -12,15 +12,18 @@ use simulators::{Fault, Hook, Keys, Misbehaviour};
 use super::up::Ending;
 use crate::{
     config::Provider,
-    simulate::{KEY, Settings, Simulators, simulated},
+    simulate::{KEY, Settings, Simulators, login, simulated},
 };
 
 /// How `simulate` is called.
 ///
-/// Point a source's `api_url` at a printed address and its `api_key` at the printed key; then register webhooks, post scenarios,
-/// or let `gridbell trigger` play one.
+/// Point a source's `api_url` at a printed address and its `api_key` at the printed key (`NvGrid`: at any name, a colon and the key);
+/// then register webhooks, post scenarios, or let `gridbell trigger` play one. `NvGrid` is served over gRPC with server reflection,
+/// by a description whose field numbers are gridbell's own: the real ones are not public.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: gridbell simulate --provider voltus --port 8100 --speed 60")]
+#[command(
+    after_help = "Examples:\n  gridbell simulate --provider voltus --port 8100 --speed 60\n  gridbell simulate --provider nvgrid --port 8200 --whitelist https://abc.tunnel.example"
+)]
 pub(crate) struct Simulate {
     /// Whom to simulate; may stand several times [default: all]
     #[arg(long, value_name = "PROVIDER", value_parser = provider)]
@@ -40,6 +43,10 @@ pub(crate) struct Simulate {
     /// Send webhooks there, as if registered by the provider's dashboard (Openvolt) or operator (`NvGrid`)
     #[arg(long, value_name = "URL")]
     pub(crate) hook: Option<url::Url>,
+    /// `NvGrid`: an address that webhooks may be registered for, exactly or as a prefix that ends in a slash; may stand several times
+    /// [default: those on loopback, which always are]
+    #[arg(long, value_name = "URL")]
+    pub(crate) whitelist: Vec<url::Url>,
     /// Print what is served as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -78,6 +85,9 @@ pub(crate) async fn run(args: Simulate) -> Result<()> {
             simulators.register(*provider, &Hook { url: url.to_string(), headers: Vec::new() });
         }
     }
+    if !args.whitelist.is_empty() {
+        simulators.hold(Provider::Nvgrid, &json!({"whitelist": args.whitelist}));
+    }
     show(&args, &simulators)?;
     ending.asked().await;
     Ok(())
@@ -100,6 +110,9 @@ fn show(args: &Simulate, simulators: &Simulators) -> Result<()> {
         let scenarios: Vec<&str> = simulated(*provider).exercises().iter().map(|exercise| exercise.name).collect();
         let url = url.as_str().trim_end_matches('/');
         writeln!(out, "  {bold}{provider}{plain}  api_url = \"{url}\"\n    scenarios: {}", scenarios.join(", "))?;
+        if *provider == Provider::Nvgrid {
+            writeln!(out, "    gRPC with server reflection; api_key is a login: {}", login(&args.key))?;
+        }
     }
     if args.speed > 1 {
         writeln!(out, "\n  {} seconds pass in one", args.speed)?;

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Trigger) -> Result<()> {
     let hook = Hook { url: door.address().to_string(), headers: Vec::new() };
     // Once, unless it says how often: what outlives this play would surprise the next.
     let misbehave = args.misbehave.iter().cloned().map(|fault| Fault { times: fault.times.or(Some(1)), ..fault });
-    let mut following = simulator.play(exercise.name, hook, args.speed, misbehave.collect()).await?;
+    let mut following = simulator.play(exercise.name, Some(hook), args.speed, misbehave.collect()).await?;
     let began = times::now();
     let mut given_up = 0;
     loop {

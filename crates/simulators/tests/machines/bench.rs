@@ -9,6 +9,8 @@ use simulators::{Entry, Hook, Keys, Outcome, Post, Reply, Request, Response, Sim
 pub(crate) struct Bench {
     pub(crate) simulator: Simulator,
     pub(crate) now: Timestamp,
+    /// What `NvGrid`'s login gave.
+    pub(crate) session: Option<String>,
     whom: Simulated,
 }
 
@@ -30,14 +32,15 @@ pub(crate) fn begin() -> Timestamp {
 impl Bench {
     pub(crate) fn new(whom: Simulated) -> Self {
         let keys = Keys::Only(BTreeSet::from(["key".to_owned()]));
-        Self { simulator: Simulator::new(whom, keys, 1, 7), now: begin(), whom }
+        Self { simulator: Simulator::new(whom, keys, 1, 7), now: begin(), session: None, whom }
     }
 
     fn request(&self, method: &str, path: &str, body: &Value) -> Request {
         let (name, value) = match self.whom {
-            Simulated::Voltus => ("x-voltus-api-key", "key"),
-            Simulated::Leap => ("authorization", "Bearer key"),
-            _ => ("x-api-key", "key"),
+            Simulated::Voltus => ("x-voltus-api-key", "key".to_owned()),
+            Simulated::Leap => ("authorization", "Bearer key".to_owned()),
+            Simulated::Nvgrid => ("authorization", format!("Bearer {}", self.session.as_deref().unwrap_or_default())),
+            Simulated::Openvolt => ("x-api-key", "key".to_owned()),
         };
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let query = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -45,7 +48,7 @@ impl Bench {
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            headers: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+            headers: BTreeMap::from([(name.to_owned(), value)]),
             body: body.to_string().into_bytes(),
         }
     }

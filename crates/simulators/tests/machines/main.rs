@@ -5,5 +5,6 @@
 mod bench;
 mod leap;
 mod misbehaviour;
+mod nvgrid;
 mod openvolt;
 mod voltus;

@@ -14,6 +14,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{api::Api, *};
 use crate::{
+    config::Provider,
     door::{Door, door},
     simulate::{Settings, Simulators, times},
 };
