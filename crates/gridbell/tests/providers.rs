@@ -128,7 +128,7 @@ async fn exercises(bench: &Bench) {
 }
 
 async fn others(bench: &Bench) {
-    // Leap's update and Openvolt's data are asked for; NvGrid is never asked, so a simulator of trigger's own plays it.
+    // Leap's update and Openvolt's data are asked for; NvGrid's webhooks say it all.
     bench.does(&["trigger", "leap-demo", "cancel", "--speed", "600", "--misbehave", "lost-acknowledgement"]).await;
     assert_eq!(short(&bench.signals(2).await), ["0 #1 scheduled.v1, an end", "0 #2 cancelled.v1, an end"]);
     bench.does(&["trigger", "nvgrid-demo", "ramp-compliant", "--speed", "3600"]).await;
@@ -169,8 +169,40 @@ async fn life_cycle(bench: &Bench) {
     }
     let entered = bench.does(&["webhook", "register", "openvolt-demo", "--wait", "0s"]).await;
     assert!(entered.contains("Subscription type   Webhook") && entered.contains("/hooks/openvolt-demo/"), "{entered}");
-    let (status, said) = bench.refuses(&["webhook", "register", "nvgrid-demo"]).await;
-    assert!(status == Some(1) && said.contains("by gRPC alone") && said.trim_end().lines().count() == 1, "{said}");
+}
+
+/// `NvGrid`, by gRPC: the site is a simulator, and describes itself or is described by its file.
+async fn life_cycle_over_grpc(bench: &Bench) {
+    let proto = tempfile::Builder::new().suffix(".proto").tempfile().expect("a file");
+    std::fs::write(proto.path(), simulators::NVGRID_PROTO).expect("written");
+    let proto = proto.path().to_str().expect("a path");
+    let registered =
+        bench.does(&["webhook", "register", "nvgrid-demo", "--event", "start_ramp_down", "--proto", proto]).await;
+    assert!(registered.starts_with("Registered for start_ramp_down: http") && registered.contains("/[token]"));
+    bench.does(&["webhook", "register", "nvgrid-demo"]).await;
+    bench.does(&["trigger", "nvgrid-demo", "for-ever", "--speed", "3600"]).await;
+    assert_eq!(bench.signals(2).await[1]["type"], "gridbell.power.end_ramp_down.v1");
+    let told = bench.does(&["webhook", "status", "nvgrid-demo"]).await;
+    assert!(told.contains("main_power_feed") && told.contains("target_load  4.0 megawatt"), "{told}");
+    let told = bench.does(&["webhook", "schedule", "nvgrid-demo", "--from", "2026-01-01T00:00:00Z", "--json"]).await;
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert!(told["load_targets"].is_array(), "{told}");
+    let (status, said) = bench.refuses(&["webhook", "list", "nvgrid-demo"]).await;
+    assert!(status == Some(1) && said.contains("has no call that lists webhooks"), "{said}");
+    bench.does(&["webhook", "unregister", "nvgrid-demo"]).await;
+    let (status, said) = bench.refuses(&["webhook", "unregister", "nvgrid-demo"]).await;
+    assert!(status == Some(1) && said.contains("webhook not found") && said.trim_end().lines().count() == 1, "{said}");
+    let outside = ["webhook", "register", "nvgrid-demo", "--login", "env:NOT_SET_ANYWHERE"];
+    let (status, said) = bench.refuses(&outside).await;
+    assert!(status == Some(1) && said.contains("nothing is registered") && said.contains("NOT_SET_ANYWHERE"), "{said}");
+    for (wrong, expected) in [
+        (&["webhook", "register", "nvgrid-demo", "--event", "ramp"][..], "start_ramp_up, end_ramp_up"),
+        (&["webhook", "status", "voltus-demo"], "is told by NvGrid alone"),
+        (&["webhook", "list", "voltus-demo", "--proto", proto], "voltus is none"),
+    ] {
+        let (status, said) = bench.refuses(wrong).await;
+        assert!(status == Some(2) && said.contains(expected), "{wrong:?}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +215,7 @@ async fn exercises_and_registration_against_a_local_stack() {
     exercises(&bench).await;
     others(&bench).await;
     life_cycle(&bench).await;
+    life_cycle_over_grpc(&bench).await;
     bench.stack.shutdown().await.expect("down");
     drop(simulators);
 }

@@ -10,7 +10,7 @@ pub enum Provider {
     Voltus,
     /// Leap, meter and group bodies.
     Leap,
-    /// `NvGrid`, which pushes everything and is never asked.
+    /// `NvGrid`, which pushes everything: the functions never ask it.
     Nvgrid,
     /// Openvolt.
     Openvolt,

@@ -50,9 +50,9 @@ impl Description {
         let from = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
         let folders = if folders.is_empty() { files.iter().map(own).collect() } else { folders.to_vec() };
         // Its `Debug` is its words with the place.
-        let compiled = protox::compile(files, folders).map_err(|error| unreadable(&from, format!("{error:?}")))?;
+        let compiled = protox::compile(files, folders).map_err(|error| unreadable(&from, &format!("{error:?}")))?;
         let pool = DescriptorPool::from_file_descriptor_set(compiled);
-        Ok(Self { pool: pool.map_err(|error| unreadable(&from, format!("{error:?}")))?, from })
+        Ok(Self { pool: pool.map_err(|error| unreadable(&from, &format!("{error:?}")))?, from })
     }
 
     /// Reads a descriptor set. Google's own types need not be in it.
@@ -61,10 +61,10 @@ impl Description {
     /// [`NvgridError::Description`].
     pub(crate) fn of_set(file: &Path) -> Result<Self, NvgridError> {
         let from = file.display().to_string();
-        let bytes = std::fs::read(file).map_err(|error| unreadable(&from, error.to_string()))?;
+        let bytes = std::fs::read(file).map_err(|error| unreadable(&from, &error.to_string()))?;
         let mut pool = DescriptorPool::global();
         pool.decode_file_descriptor_set(bytes.as_slice()).map_err(|error| {
-            unreadable(&from, format!("{error:?}; write it with `protoc --include_imports --descriptor_set_out=FILE`"))
+            unreadable(&from, &format!("{error:?}; write it with `protoc --include_imports --descriptor_set_out=FILE`"))
         })?;
         Ok(Self { pool, from })
     }
@@ -76,13 +76,13 @@ impl Description {
     pub(super) fn method(&self, service: &str, method: &str) -> Result<MethodDescriptor, NvgridError> {
         let found = self.pool.get_service_by_name(&format!("{PACKAGE}.{service}"));
         let found = found.or_else(|| self.pool.services().find(|one| one.name() == service));
-        let there = || self.pool.services().map(|one| one.full_name().to_owned()).collect();
-        let found: ServiceDescriptor = found.ok_or_else(|| self.lacks(&format!("service {service}"), there()))?;
-        let there = || found.methods().map(|one| one.name().to_owned()).collect();
+        let there = || self.pool.services().map(|one| one.full_name().to_owned()).collect::<Vec<_>>();
+        let found: ServiceDescriptor = found.ok_or_else(|| self.lacks(&format!("service {service}"), &there()))?;
+        let there = || found.methods().map(|one| one.name().to_owned()).collect::<Vec<_>>();
         found
             .methods()
             .find(|one| one.name() == method)
-            .ok_or_else(|| self.lacks(&format!("method {method} in the service {}", found.full_name()), there()))
+            .ok_or_else(|| self.lacks(&format!("method {method} in the service {}", found.full_name()), &there()))
     }
 
     /// A field by its documented name.
@@ -90,10 +90,10 @@ impl Description {
     /// # Errors
     /// [`NvgridError::Lacks`].
     pub(super) fn field(&self, message: &MessageDescriptor, name: &str) -> Result<FieldDescriptor, NvgridError> {
-        let there = || message.fields().map(|one| one.name().to_owned()).collect();
+        let there = || message.fields().map(|one| one.name().to_owned()).collect::<Vec<_>>();
         message
             .get_field_by_name(name)
-            .ok_or_else(|| self.lacks(&format!("field {name} in the message {}", message.full_name()), there()))
+            .ok_or_else(|| self.lacks(&format!("field {name} in the message {}", message.full_name()), &there()))
     }
 
     /// The message that a field holds.
@@ -103,7 +103,7 @@ impl Description {
     pub(super) fn message(&self, message: &MessageDescriptor, name: &str) -> Result<MessageDescriptor, NvgridError> {
         match self.field(message, name)?.kind() {
             Kind::Message(inner) => Ok(inner),
-            other => Err(self.lacks(&format!("message in {}.{name}", message.full_name()), vec![format!("{other:?}")])),
+            other => Err(self.lacks(&format!("message in {}.{name}", message.full_name()), &[format!("{other:?}")])),
         }
     }
 
@@ -115,23 +115,23 @@ impl Description {
         let found: EnumDescriptor = match self.field(message, name)?.kind() {
             Kind::Enum(found) => found,
             other => {
-                return Err(self.lacks(&format!("enum in {}.{name}", message.full_name()), vec![format!("{other:?}")]));
+                return Err(self.lacks(&format!("enum in {}.{name}", message.full_name()), &[format!("{other:?}")]));
             }
         };
-        let there = || found.values().map(|one| one.name().to_owned()).collect();
+        let there = || found.values().map(|one| one.name().to_owned()).collect::<Vec<_>>();
         match wanted.iter().find(|wanted| found.get_value_by_name(wanted).is_none()) {
-            Some(wanted) => Err(self.lacks(&format!("value {wanted} in the enum {}", found.full_name()), there())),
+            Some(wanted) => Err(self.lacks(&format!("value {wanted} in the enum {}", found.full_name()), &there())),
             None => Ok(()),
         }
     }
 
-    fn lacks(&self, what: &str, there: Vec<String>) -> NvgridError {
+    fn lacks(&self, what: &str, there: &[String]) -> NvgridError {
         let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
         NvgridError::Lacks { from: self.from.clone(), what: what.to_owned(), there }
     }
 }
 
-pub(super) fn unreadable(from: &str, reason: String) -> NvgridError {
+pub(super) fn unreadable(from: &str, reason: &str) -> NvgridError {
     NvgridError::Description { from: from.to_owned(), reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") }
 }
 

@@ -1,6 +1,10 @@
 //! Why `NvGrid` did not do what it was asked, in one line that says what to do.
 
+use std::error::Error;
+
 use tonic::{Code, Status};
+
+use super::channel::in_words;
 
 /// What stands in the way.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +44,7 @@ pub(crate) enum NvgridError {
         reason: String,
     },
     /// Nobody answers.
-    #[error("{base} cannot be reached: {reason}; check the network, api_url and its port")]
+    #[error("{base} cannot be reached: {reason}; check the network and the address: https or http, host, port")]
     Unreachable {
         /// Where.
         base: String,
@@ -129,7 +133,11 @@ impl NvgridError {
 
 /// A status in short: its code's name and its words, on one line.
 pub(super) fn said(status: &Status) -> String {
-    let words = one_line(status.message());
+    let words = match status.source() {
+        // The transport's own words say nothing; what lies behind them does.
+        Some(source) => one_line(&in_words(source)),
+        None => one_line(status.message()),
+    };
     let code = format!("{:?}", status.code());
     let mut name = String::new();
     for letter in code.chars() {

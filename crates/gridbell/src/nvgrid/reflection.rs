@@ -1,6 +1,6 @@
 //! Server reflection: v1, and where a server does not know that, v1alpha, whose messages are the same on the wire.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, error::Error};
 
 use futures_util::stream;
 use prost::{Message, bytes::Bytes};
@@ -19,6 +19,7 @@ use tonic_reflection::pb::v1::{
 
 use super::{
     Description, NvgridError, Raw,
+    channel::in_words,
     description::unreadable,
     error::{one_line, said},
 };
@@ -58,7 +59,7 @@ pub(super) async fn describe(
             Ok(listed) => {
                 let wanted = |name: &&String| SERVICES.contains(&name.rsplit('.').next().unwrap_or_default());
                 let pool = reflection.files(listed.iter().filter(wanted)).await;
-                let pool = pool.map_err(|reason| unreadable(&from, reason))?;
+                let pool = pool.map_err(|reason| unreadable(&from, &reason))?;
                 if pool.services().len() == 0 {
                     return Err(NvgridError::Lacks {
                         from,
@@ -75,6 +76,9 @@ pub(super) async fn describe(
         }
     }
     let base = base.to_owned();
+    if let Some(source) = refusal.source() {
+        return Err(NvgridError::Unreachable { base, reason: in_words(source) });
+    }
     let reason = match refusal.code() {
         Code::Unimplemented => "it has no server reflection, neither v1 nor v1alpha".to_owned(),
         _ => said(&refusal),

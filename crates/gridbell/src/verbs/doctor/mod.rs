@@ -3,6 +3,7 @@
 mod amazon;
 mod door;
 mod flow;
+mod nvgrid;
 mod provider;
 mod stack;
 

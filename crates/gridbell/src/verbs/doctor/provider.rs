@@ -9,13 +9,18 @@ use pipeline::{
     ports::{FetchError, ProviderApi},
 };
 
-use super::{Check, Finding, Patient};
+use super::{Check, Finding, Patient, nvgrid};
+use crate::config;
 
-const KEY: &str = "provider key";
+pub(super) const KEY: &str = "provider key";
 
 pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
     let asked = patient.config.sources.iter().filter(|(_, source)| source.api_key.is_some());
-    asked.map(|(name, source)| (KEY, Box::pin(key(patient, name, source)) as Check<'a>)).collect()
+    let check = |(name, source): (&'a String, &'a Source)| match config::Provider::from_name(&source.provider) {
+        Some(config::Provider::Nvgrid) => (KEY, Box::pin(nvgrid::login(patient, name, source)) as Check<'a>),
+        _ => (KEY, Box::pin(key(patient, name, source)) as Check<'a>),
+    };
+    asked.map(check).collect()
 }
 
 /// Asks for the list of dispatches, which changes nothing.

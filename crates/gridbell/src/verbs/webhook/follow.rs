@@ -68,7 +68,7 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
             show::print(&format!("The first delivery came after {after} s and went through: the hook works."))
         }
         Err(_) => bail!(
-            "no delivery came within {} s; check the address in the dashboard, or wait longer with --wait",
+            "no delivery came within {} s; check the address that is registered, or wait longer with --wait",
             within.as_secs()
         ),
     }

@@ -11,11 +11,11 @@ use crate::{config::Provider, door::Door, show};
 pub(crate) struct List {
     #[command(flatten)]
     hook: AboutHook,
-    #[command(flatten)]
-    asking: nvgrid::Asking,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
 }
 
 impl List {

@@ -41,11 +41,11 @@ pub(crate) struct Register {
     /// `NvGrid`: a power event to be told of; may stand several times [default: all]
     #[arg(long, value_name = "EVENT", value_parser = nvgrid::event)]
     event: Vec<String>,
-    #[command(flatten)]
-    asking: nvgrid::Asking,
     /// Openvolt: how long to wait for the first delivery; 0s: not at all
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span)]
     wait: Duration,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
 }
 
 impl Register {

@@ -22,8 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Test {
     #[command(flatten)]
     hook: AboutHook,
-    #[command(flatten)]
-    asking: nvgrid::Asking,
     /// Voltus' sandbox: which scenario; `gridbell trigger --list` names them
     #[arg(long, value_name = "NAME", default_value = "basic")]
     scenario: String,
@@ -36,6 +34,8 @@ pub(crate) struct Test {
     /// How long to wait for the signal
     #[arg(long, value_name = "SPAN", default_value = "2m", value_parser = span)]
     wait: Duration,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
 }
 
 impl Test {

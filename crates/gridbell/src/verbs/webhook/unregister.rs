@@ -16,8 +16,6 @@ Examples:
 pub(crate) struct Unregister {
     #[command(flatten)]
     hook: AboutHook,
-    #[command(flatten)]
-    asking: nvgrid::Asking,
     /// Voltus: the webhook's id [default: those that go to this source]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -27,6 +25,8 @@ pub(crate) struct Unregister {
     /// Leap: take it away without asking, where it is not this source's
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    asking: nvgrid::Asking,
 }
 
 impl Unregister {

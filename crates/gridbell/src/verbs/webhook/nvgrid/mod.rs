@@ -1,0 +1,125 @@
+//! `NvGrid`: asked over gRPC, by a description that is found at run time. No call of it lists webhooks.
+
+mod asking;
+mod site;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use self::{asking::ANSWERS, site::outline};
+pub(super) use self::{
+    asking::Asking,
+    site::{Schedule, Status},
+};
+use super::{AboutHook, follow};
+use crate::{
+    door::{Door, Opened},
+    fixtures,
+    local::http_client,
+    nvgrid::{EVENTS, NvgridError},
+    show,
+    simulate::times,
+};
+
+/// A power event by its name.
+pub(super) fn event(name: &str) -> Result<String, String> {
+    if EVENTS.contains(&name) { Ok(name.to_owned()) } else { Err(format!("there are {}", EVENTS.join(", "))) }
+}
+
+/// Registers the door, which has been seen to answer.
+pub(super) async fn register(asking: &Asking, opened: &Opened, door: &Door, events: &[String]) -> Result<()> {
+    let mut client = asking.client(opened).await.context("nothing is registered")?;
+    if let Err(error) = client.register(door.address().as_str(), events).await {
+        return Err(undone(&opened.name, error, "registered"));
+    }
+    let of = if events.is_empty() { "all power events".to_owned() } else { events.join(", ") };
+    show::print(&format!("Registered for {of}: {door}"))?;
+    if opened.rotates() {
+        show::print(
+            "Two tokens open this source. Once this one works, unregister the address with the old one (--token), and leave its hash out of gridbell.toml.",
+        )?;
+    }
+    show::print(&format!(
+        "NvGrid has no call that lists webhooks: keep in mind that it is there. It goes away with: gridbell webhook unregister {0}\nTry it: gridbell webhook test {0}",
+        opened.name
+    ))
+}
+
+/// Takes the door's address away.
+pub(super) async fn unregister(asking: &Asking, opened: &Opened, door: &Door) -> Result<()> {
+    let mut client = asking.client(opened).await.context("it is registered still, if it was")?;
+    match client.unregister(door.address().as_str()).await {
+        Ok(()) => show::print(&format!("Unregistered {door}. No webhook of NvGrid's comes to it any more.")),
+        Err(error @ NvgridError::Refused { .. }) => Err(anyhow::anyhow!(
+            "{error}: nothing is taken away; NvGrid takes away the very address that was registered, so say --url and --token if that was another"
+        )),
+        Err(error) => Err(undone(&opened.name, error, "unregistered")),
+    }
+}
+
+/// Why it did not go through, and what holds now.
+fn undone(source: &str, error: NvgridError, what: &str) -> anyhow::Error {
+    if error.is_in_doubt() {
+        return anyhow::anyhow!(
+            "it may be {what} or not: {error}; NvGrid has no call that lists webhooks, so make sure with `gridbell webhook unregister {source}`, and begin anew"
+        );
+    }
+    anyhow::Error::from(error).context(format!("nothing is {what}"))
+}
+
+/// What can be said instead of a list.
+pub(super) async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result<()> {
+    let mut client = asking.client(opened).await?;
+    let status = client.status().await?;
+    if json {
+        show::json(&json!({"webhooks": null, "status": status}))?;
+    } else {
+        show::print(&format!(
+            "What its status says of the feeds, by {}:\n{}",
+            client.described_by(),
+            outline(&status)
+        ))?;
+    }
+    bail!(
+        "NvGrid has no call that lists webhooks, so whether {0} is registered shows when an event comes (`gridbell delivery list --source {0}`); its DPS operator sees the registrations",
+        opened.name
+    )
+}
+
+/// Lets an event come: a rehearsal's own, or the next that there is.
+pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wait: Duration) -> Result<()> {
+    if !opened.is_sandbox() {
+        show::print(
+            "NvGrid sends no tests, and an event of our own would pass for a real one: its source is production.",
+        )?;
+        let mut client = asking.client(opened).await?;
+        client.status().await?;
+        show::print("The site takes the login and tells its status. A ramp at the site brings an event.")?;
+        return follow::to_delivery(opened, times::now(), wait).await;
+    }
+    let door = opened.door(&hook.place).await?;
+    let now = times::now();
+    let mut body = fixtures::json("nvgrid/start_ramp_down.json")?;
+    let correlation = format!("gridbell-test-{}", now.as_millisecond());
+    let hour_later = now.checked_add(SignedDuration::from_hours(1)).unwrap_or(now);
+    for (name, value) in
+        [("correlation_id", &correlation), ("start_time", &now.to_string()), ("end_time", &hour_later.to_string())]
+    {
+        body[name] = json!(value);
+    }
+    let feed = body["feed_tag"].as_str().map(str::to_owned);
+    let sent = http_client()?.post(door.address()).json(&body).timeout(ANSWERS).send().await;
+    let answer = sent
+        .map_err(|error| anyhow::Error::from(error.without_url()))
+        .with_context(|| format!("{door} does not answer"))?;
+    if !answer.status().is_success() {
+        bail!("{door} answers {}, where NvGrid counts 200 alone as taken", answer.status());
+    }
+    show::print(&format!(
+        "NvGrid sends no tests, so gridbell sent an event as it would: start_ramp_down of {correlation}."
+    ))?;
+    follow::to_signal(opened, &dispatch::Subject::power(&opened.name, feed.as_deref(), &correlation), wait).await
+}
