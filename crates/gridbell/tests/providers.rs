@@ -9,11 +9,14 @@ use std::{
 };
 
 use gridbell::{
+    config::Provider,
     demo,
     local::{Stack, http_client},
     progress::Silent,
+    simulate::Simulators,
 };
 use serde_json::{Value, json};
+use simulators::{Fault, Misbehaviour};
 
 /// How long a signal may take.
 const COMES: Duration = Duration::from_mins(1);
@@ -172,7 +175,7 @@ async fn life_cycle(bench: &Bench) {
 }
 
 /// `NvGrid`, by gRPC: the site is a simulator, and describes itself or is described by its file.
-async fn life_cycle_over_grpc(bench: &Bench) {
+async fn life_cycle_over_grpc(bench: &Bench, simulators: &Simulators) {
     let proto = tempfile::Builder::new().suffix(".proto").tempfile().expect("a file");
     std::fs::write(proto.path(), simulators::NVGRID_PROTO).expect("written");
     let proto = proto.path().to_str().expect("a path");
@@ -189,6 +192,19 @@ async fn life_cycle_over_grpc(bench: &Bench) {
     assert!(told["load_targets"].is_array(), "{told}");
     let (status, said) = bench.refuses(&["webhook", "list", "nvgrid-demo"]).await;
     assert!(status == Some(1) && said.contains("has no call that lists webhooks"), "{said}");
+    for (fault, expected) in [
+        (Misbehaviour::Status(503), "it may be registered or not: "),
+        (Misbehaviour::Status(403), "nothing is registered: "),
+        (Misbehaviour::NotWhitelisted, "nothing is registered: "),
+    ] {
+        let about = Some("RegisterWebhook".to_owned());
+        simulators.misbehave(Provider::Nvgrid, &[Fault { what: fault, about, times: Some(1) }]);
+        let (status, said) = bench.refuses(&["webhook", "register", "nvgrid-demo"]).await;
+        let one_line = said.trim_end().lines().count() == 1;
+        assert!(status == Some(1) && said.contains(expected) && one_line, "{fault}: {said}");
+    }
+    let (status, said) = bench.refuses(&["webhook", "test", "nvgrid-demo", "--wait", "1s"]).await;
+    assert!(status == Some(1) && said.contains("no delivery came within 1 s"), "{said}");
     bench.does(&["webhook", "unregister", "nvgrid-demo"]).await;
     let (status, said) = bench.refuses(&["webhook", "unregister", "nvgrid-demo"]).await;
     assert!(status == Some(1) && said.contains("webhook not found") && said.trim_end().lines().count() == 1, "{said}");
@@ -215,7 +231,7 @@ async fn exercises_and_registration_against_a_local_stack() {
     exercises(&bench).await;
     others(&bench).await;
     life_cycle(&bench).await;
-    life_cycle_over_grpc(&bench).await;
+    life_cycle_over_grpc(&bench, &simulators).await;
     bench.stack.shutdown().await.expect("down");
     drop(simulators);
 }

@@ -1,59 +1,24 @@
 //! The calls, by their documented names.
 
-use std::time::Duration;
-
-use aws::secrets::Secret;
 use jiff::Timestamp;
-use prost::{Message, bytes::Bytes};
-use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{Kind, MessageDescriptor, MethodDescriptor};
 use serde_json::{Value, json};
-use tonic::{
-    Code, Request, Status,
-    client::Grpc,
-    codegen::http::uri::PathAndQuery,
-    metadata::{Ascii, MetadataValue},
-    transport::Channel,
-};
 
 use super::{
-    Description, Endpoint, NvgridError, Origin, Raw,
-    description::{from_json, to_json},
-    error::{one_line, said},
-    reflection,
+    Description, Endpoint, Login, NvgridError, Origin,
+    error::one_line,
+    session::{Session, meaning},
 };
 
 const SITE: &str = "NvGrid";
-const LOGIN: &str = "AuthService";
 
 /// The power events, as webhooks name them.
 pub(crate) const EVENTS: [&str; 4] = ["start_ramp_up", "end_ramp_up", "start_ramp_down", "end_ramp_down"];
 
-/// How a session is opened.
-pub(crate) enum Login {
-    /// By the user's name and password.
-    Password(String, Secret),
-    /// It is open: a token of the site's identity provider.
-    Token(Secret),
-}
-
-impl Login {
-    /// Reads `username:password`; what has no colon is a token.
-    pub(crate) fn parse(key: &Secret) -> Self {
-        match key.expose().trim_end_matches(['\r', '\n']).split_once(':') {
-            Some((user, password)) => Self::Password(user.to_owned(), Secret::new(password)),
-            None => Self::Token(Secret::new(key.expose().trim())),
-        }
-    }
-}
-
-/// A site's `NvGrid`. It logs in when it is first asked, and once more where a session has expired.
+/// A site's `NvGrid`.
+#[derive(Debug)]
 pub(crate) struct Client {
-    base: String,
-    answers: Duration,
-    channel: Channel,
-    description: Description,
-    login: Login,
-    session: Option<MetadataValue<Ascii>>,
+    session: Session,
 }
 
 impl Client {
@@ -62,27 +27,16 @@ impl Client {
     /// # Errors
     /// It is not reached, or not described.
     pub(crate) async fn connect(endpoint: &Endpoint, origin: &Origin, login: Login) -> Result<Self, NvgridError> {
-        // A file that cannot be read is told before anybody is called.
-        let read = match origin {
-            Origin::Proto { files, folders } => Some(Description::of_proto(files, folders)?),
-            Origin::DescriptorSet(file) => Some(Description::of_set(file)?),
-            Origin::Reflection => None,
-        };
-        let session = match &login {
-            Login::Token(token) => Some(bearer(token.expose())?),
-            Login::Password(..) => None,
-        };
-        let (base, channel) = (endpoint.shown(), endpoint.connect().await?);
-        let description = match read {
-            Some(description) => description,
-            None => reflection::describe(&base, &channel, session.as_ref()).await?,
-        };
-        Ok(Self { base, answers: endpoint.answers, channel, description, login, session })
+        Ok(Self { session: Session::connect(endpoint, origin, login).await? })
     }
 
     /// Where the description comes from, for people.
     pub(crate) fn described_by(&self) -> &str {
-        &self.description.from
+        &self.session.description.from
+    }
+
+    fn description(&self) -> &Description {
+        &self.session.description
     }
 
     /// Registers an address for these events; none: for all.
@@ -90,13 +44,13 @@ impl Client {
     /// # Errors
     /// [`NvgridError::is_in_doubt`] says whether it may be registered all the same.
     pub(crate) async fn register(&mut self, url: &str, events: &[String]) -> Result<(), NvgridError> {
-        let method = self.description.method(SITE, "RegisterWebhook")?;
-        self.description.field(&method.input(), "url")?;
+        let method = self.description().method(SITE, "RegisterWebhook")?;
+        self.description().field(&method.input(), "url")?;
         let names: Vec<String> =
             events.iter().map(|event| format!("POWER_EVENT_{}", event.to_ascii_uppercase())).collect();
         let mut request = json!({"url": url});
         if !names.is_empty() {
-            self.description.values(&method.input(), "for_events", &names)?;
+            self.description().values(&method.input(), "for_events", &names)?;
             request["for_events"] = json!(names);
         }
         self.agreed(&method, request).await
@@ -107,8 +61,8 @@ impl Client {
     /// # Errors
     /// As [`Self::register`].
     pub(crate) async fn unregister(&mut self, url: &str) -> Result<(), NvgridError> {
-        let method = self.description.method(SITE, "UnregisterWebhook")?;
-        self.description.field(&method.input(), "url")?;
+        let method = self.description().method(SITE, "UnregisterWebhook")?;
+        self.description().field(&method.input(), "url")?;
         self.agreed(&method, json!({"url": url})).await
     }
 
@@ -117,8 +71,8 @@ impl Client {
     /// # Errors
     /// As every call.
     pub(crate) async fn status(&mut self) -> Result<Value, NvgridError> {
-        let method = self.description.method(SITE, "GetStatus")?;
-        self.call(&method, json!({})).await
+        let method = self.description().method(SITE, "GetStatus")?;
+        self.session.call(&method, json!({})).await
     }
 
     /// The targets of an interval, as the site tells them; of these feeds, or of all.
@@ -130,7 +84,7 @@ impl Client {
         (from, until): (Timestamp, Timestamp),
         feeds: &[String],
     ) -> Result<Value, NvgridError> {
-        let method = self.description.method(SITE, "GetLoadSchedule")?;
+        let method = self.description().method(SITE, "GetLoadSchedule")?;
         let input = method.input();
         let interval = json!({"start_time": from.to_string(), "end_time": until.to_string()});
         // Which message holds the two instants is not documented.
@@ -139,10 +93,10 @@ impl Client {
             Some(field) => json!({field: interval}),
         };
         if !feeds.is_empty() {
-            self.description.field(&input, "feed_tags")?;
+            self.description().field(&input, "feed_tags")?;
             request["feed_tags"] = json!(feeds);
         }
-        self.call(&method, request).await
+        self.session.call(&method, request).await
     }
 
     /// The field of a request that holds `start_time` and `end_time`; none: the request itself.
@@ -154,135 +108,20 @@ impl Client {
         match inner {
             _ if holds(input) => Ok(None),
             Some(field) => Ok(Some(field.name().to_owned())),
-            None => self.description.field(input, "start_time").map(|_| None),
+            None => self.description().field(input, "start_time").map(|_| None),
         }
     }
 
     /// A call that answers with a code and a word about it.
     async fn agreed(&mut self, method: &MethodDescriptor, request: Value) -> Result<(), NvgridError> {
-        self.description.field(&method.output(), "code")?;
-        let answer = self.call(method, request).await?;
+        self.description().field(&method.output(), "code")?;
+        let answer = self.session.call(method, request).await?;
         if answer["code"] == "STATUS_CODE_SUCCESS" {
             return Ok(());
         }
         let code = answer["code"].as_str().map_or_else(|| answer["code"].to_string(), str::to_owned);
         let said = one_line(answer["diag_msg"].as_str().unwrap_or_default());
         let said = if said.is_empty() { code } else { said };
-        Err(NvgridError::Refused { base: self.base.clone(), meaning: meaning(&said), said })
+        Err(NvgridError::Refused { base: self.session.base.clone(), meaning: meaning(&said), said })
     }
-
-    /// A call within a session.
-    async fn call(&mut self, method: &MethodDescriptor, request: Value) -> Result<Value, NvgridError> {
-        if self.session.is_none() {
-            self.log_in().await?;
-        }
-        let answer = match (self.once(method, &request).await, &self.login) {
-            (Err(status), Login::Password(..)) if status.code() == Code::Unauthenticated => {
-                self.log_in().await?;
-                self.once(method, &request).await
-            }
-            (answer, _) => answer,
-        };
-        match (answer, &self.login) {
-            (Ok(bytes), _) => self.read(method, bytes),
-            (Err(status), Login::Token(_)) if status.code() == Code::Unauthenticated => Err(NvgridError::Login {
-                base: self.base.clone(),
-                said: said(&status),
-                way: "the token has expired or is none of this site's; get a fresh one, or give username:password",
-            }),
-            (Err(status), _) if one_line(status.message()).contains("whitelist") => {
-                let said = said(&status);
-                Err(NvgridError::Refused { base: self.base.clone(), meaning: meaning(&said), said })
-            }
-            (Err(status), _) => Err(NvgridError::failed(&self.base, method.name(), &status)),
-        }
-    }
-
-    async fn log_in(&mut self) -> Result<(), NvgridError> {
-        let Login::Password(user, password) = &self.login else { return Ok(()) };
-        let method = self.description.method(LOGIN, "Token")?;
-        let credential = self.description.message(&method.input(), "password_credential")?;
-        for name in ["username", "password"] {
-            self.description.field(&credential, name)?;
-        }
-        self.description.field(&method.output(), "access_token")?;
-        let request = json!({"password_credential": {"username": user, "password": password.expose()}});
-        let refused = |said: String| NvgridError::Login {
-            base: self.base.clone(),
-            said,
-            way: "check that api_key (or --login) leads to username:password of a user of this DPS",
-        };
-        self.session = None;
-        let answer = match self.once(&method, &request).await {
-            Ok(bytes) => self.read(&method, bytes)?,
-            Err(status) => {
-                return Err(match status.code() {
-                    Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::NotFound => {
-                        refused(said(&status))
-                    }
-                    _ => NvgridError::failed(&self.base, "the login", &status),
-                });
-            }
-        };
-        match answer["access_token"].as_str().filter(|token| !token.is_empty()) {
-            Some(token) => self.session = Some(bearer(token)?),
-            None => return Err(refused("it answers without a token".to_owned())),
-        }
-        Ok(())
-    }
-
-    async fn once(&self, method: &MethodDescriptor, request: &Value) -> Result<Bytes, Status> {
-        let message = from_json(method.input(), request.clone()).map_err(|error| {
-            Status::invalid_argument(format!("{} cannot be written: {error}", method.input().full_name()))
-        })?;
-        let mut request = Request::new(Bytes::from(message.encode_to_vec()));
-        request.set_timeout(self.answers);
-        if let Some(session) = &self.session {
-            request.metadata_mut().insert("authorization", session.clone());
-        }
-        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-        let path = PathAndQuery::try_from(path).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let mut client = Grpc::new(self.channel.clone());
-        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        // A server may leave the deadline that it is told unkept.
-        match tokio::time::timeout(self.answers, client.unary(request, path, Raw)).await {
-            Ok(answer) => answer.map(tonic::Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded("")),
-        }
-    }
-
-    fn read(&self, method: &MethodDescriptor, bytes: Bytes) -> Result<Value, NvgridError> {
-        let strange = |reason: String| NvgridError::Strange {
-            base: self.base.clone(),
-            method: method.name().to_owned(),
-            reason: one_line(&reason),
-        };
-        let message = DynamicMessage::decode(method.output(), bytes).map_err(|error| strange(error.to_string()))?;
-        to_json(&message).map_err(|error| strange(error.to_string()))
-    }
-}
-
-/// The login and the session stay out of it.
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
-fn bearer(token: &str) -> Result<MetadataValue<Ascii>, NvgridError> {
-    let value = format!("Bearer {token}").parse::<MetadataValue<Ascii>>();
-    let mut value =
-        value.map_err(|_| NvgridError::Setting { problem: "the token holds what no header may".to_owned() })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// What a refusal means, where it is known.
-fn meaning(said: &str) -> String {
-    if said.contains("whitelist") {
-        return ": the site's operator must put the address on the DPS whitelist (scheme, host and port as they are, the path exactly or as a prefix ending in /), \
-                in the Helm values under dps.nvgrid.webhook.whitelist"
-            .to_owned();
-    }
-    String::new()
 }

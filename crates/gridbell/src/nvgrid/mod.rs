@@ -9,12 +9,14 @@ mod codec;
 mod description;
 mod error;
 mod reflection;
+mod session;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use channel::Endpoint;
-pub(crate) use client::{Client, EVENTS, Login};
+pub(crate) use client::{Client, EVENTS};
 pub(crate) use codec::Raw;
 pub(crate) use description::{Description, Origin, from_json, to_json};
 pub(crate) use error::NvgridError;
+pub(crate) use session::Login;

@@ -102,7 +102,8 @@ pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wai
     }
     let door = opened.door(&hook.place).await?;
     let now = times::now();
-    let mut body = fixtures::json("nvgrid/start_ramp_down.json")?;
+    // The end of a ramp that went well: of a start, somebody would await the end.
+    let mut body = fixtures::json("nvgrid/end_ramp_down.json")?;
     let correlation = format!("gridbell-test-{}", now.as_millisecond());
     let hour_later = now.checked_add(SignedDuration::from_hours(1)).unwrap_or(now);
     for (name, value) in
@@ -119,7 +120,7 @@ pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wai
         bail!("{door} answers {}, where NvGrid counts 200 alone as taken", answer.status());
     }
     show::print(&format!(
-        "NvGrid sends no tests, so gridbell sent an event as it would: start_ramp_down of {correlation}."
+        "NvGrid sends no tests, so gridbell sent an event as it would: end_ramp_down of {correlation}."
     ))?;
     follow::to_signal(opened, &dispatch::Subject::power(&opened.name, feed.as_deref(), &correlation), wait).await
 }

@@ -1,0 +1,192 @@
+//! A session: the connection, the description, the login, and a call by them.
+
+use std::{fmt, time::Duration};
+
+use aws::secrets::Secret;
+use prost::{Message, bytes::Bytes};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use serde_json::{Value, json};
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codegen::http::uri::PathAndQuery,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
+
+use super::{
+    Description, Endpoint, NvgridError, Origin, Raw,
+    description::{from_json, to_json},
+    error::{one_line, said},
+    reflection,
+};
+
+const LOGIN: &str = "AuthService";
+
+/// How a session is opened.
+pub(crate) enum Login {
+    /// By the user's name and password.
+    Password(String, Secret),
+    /// It is open: a token of the site's identity provider.
+    Token(Secret),
+}
+
+impl Login {
+    /// Reads `username:password`; what has no colon is a token.
+    pub(crate) fn parse(key: &Secret) -> Self {
+        match key.expose().trim_end_matches(['\r', '\n']).split_once(':') {
+            Some((user, password)) => Self::Password(user.to_owned(), Secret::new(password)),
+            None => Self::Token(Secret::new(key.expose().trim())),
+        }
+    }
+}
+
+/// A session with a site. It logs in when it is first asked, and once more where a session has expired.
+pub(super) struct Session {
+    pub(super) base: String,
+    answers: Duration,
+    channel: Channel,
+    pub(super) description: Description,
+    login: Login,
+    authorization: Option<MetadataValue<Ascii>>,
+}
+
+impl Session {
+    /// Connects and finds out how the service looks.
+    ///
+    /// # Errors
+    /// It is not reached, or not described.
+    pub(super) async fn connect(endpoint: &Endpoint, origin: &Origin, login: Login) -> Result<Self, NvgridError> {
+        // A file that cannot be read is told before anybody is called.
+        let read = match origin {
+            Origin::Proto { files, folders } => Some(Description::of_proto(files, folders)?),
+            Origin::DescriptorSet(file) => Some(Description::of_set(file)?),
+            Origin::Reflection => None,
+        };
+        let authorization = match &login {
+            Login::Token(token) => Some(bearer(token.expose())?),
+            Login::Password(..) => None,
+        };
+        let (base, channel) = (endpoint.shown(), endpoint.connect().await?);
+        let description = match read {
+            Some(description) => description,
+            None => reflection::describe(&base, &channel, authorization.as_ref()).await?,
+        };
+        Ok(Self { base, answers: endpoint.answers, channel, description, login, authorization })
+    }
+
+    /// A call within a session.
+    pub(super) async fn call(&mut self, method: &MethodDescriptor, request: Value) -> Result<Value, NvgridError> {
+        if self.authorization.is_none() {
+            self.log_in().await?;
+        }
+        let answer = match (self.once(method, &request).await, &self.login) {
+            (Err(status), Login::Password(..)) if status.code() == Code::Unauthenticated => {
+                self.log_in().await?;
+                self.once(method, &request).await
+            }
+            (answer, _) => answer,
+        };
+        match (answer, &self.login) {
+            (Ok(bytes), _) => self.read(method, bytes),
+            (Err(status), Login::Token(_)) if status.code() == Code::Unauthenticated => Err(NvgridError::Login {
+                base: self.base.clone(),
+                said: said(&status),
+                way: "the token has expired or is none of this site's; get a fresh one, or give username:password",
+            }),
+            (Err(status), _) if one_line(status.message()).contains("whitelist") => {
+                let said = said(&status);
+                Err(NvgridError::Refused { base: self.base.clone(), meaning: meaning(&said), said })
+            }
+            (Err(status), _) => Err(NvgridError::failed(&self.base, method.name(), &status)),
+        }
+    }
+
+    async fn log_in(&mut self) -> Result<(), NvgridError> {
+        let Login::Password(user, password) = &self.login else { return Ok(()) };
+        let method = self.description.method(LOGIN, "Token")?;
+        let credential = self.description.message(&method.input(), "password_credential")?;
+        for name in ["username", "password"] {
+            self.description.field(&credential, name)?;
+        }
+        self.description.field(&method.output(), "access_token")?;
+        let request = json!({"password_credential": {"username": user, "password": password.expose()}});
+        let refused = |said: String| NvgridError::Login {
+            base: self.base.clone(),
+            said,
+            way: "check that api_key (or --login) leads to username:password of a user of this DPS",
+        };
+        self.authorization = None;
+        let answer = match self.once(&method, &request).await {
+            Ok(bytes) => self.read(&method, bytes)?,
+            Err(status) => {
+                return Err(match status.code() {
+                    Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::NotFound => {
+                        refused(said(&status))
+                    }
+                    _ => NvgridError::failed(&self.base, "the login", &status),
+                });
+            }
+        };
+        match answer["access_token"].as_str().filter(|token| !token.is_empty()) {
+            Some(token) => self.authorization = Some(bearer(token)?),
+            None => return Err(refused("it answers without a token".to_owned())),
+        }
+        Ok(())
+    }
+
+    async fn once(&self, method: &MethodDescriptor, request: &Value) -> Result<Bytes, Status> {
+        let message = from_json(method.input(), request.clone()).map_err(|error| {
+            Status::invalid_argument(format!("{} cannot be written: {error}", method.input().full_name()))
+        })?;
+        let mut request = Request::new(Bytes::from(message.encode_to_vec()));
+        request.set_timeout(self.answers);
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        let path = PathAndQuery::try_from(path).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let mut client = Grpc::new(self.channel.clone());
+        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        // A server may leave the deadline that it is told unkept.
+        match tokio::time::timeout(self.answers, client.unary(request, path, Raw)).await {
+            Ok(answer) => answer.map(tonic::Response::into_inner),
+            Err(_) => Err(Status::deadline_exceeded("")),
+        }
+    }
+
+    fn read(&self, method: &MethodDescriptor, bytes: Bytes) -> Result<Value, NvgridError> {
+        let strange = |reason: String| NvgridError::Strange {
+            base: self.base.clone(),
+            method: method.name().to_owned(),
+            reason: one_line(&reason),
+        };
+        let message = DynamicMessage::decode(method.output(), bytes).map_err(|error| strange(error.to_string()))?;
+        to_json(&message).map_err(|error| strange(error.to_string()))
+    }
+}
+
+/// The login and the session stay out of it.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+fn bearer(token: &str) -> Result<MetadataValue<Ascii>, NvgridError> {
+    let value = format!("Bearer {token}").parse::<MetadataValue<Ascii>>();
+    let mut value =
+        value.map_err(|_| NvgridError::Setting { problem: "the token holds what no header may".to_owned() })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// What a refusal means, where it is known.
+pub(super) fn meaning(said: &str) -> String {
+    if said.contains("whitelist") {
+        return ": the site's operator must put the address on the DPS whitelist (scheme, host and port as they are, the path exactly or as a prefix ending in /), \
+                in the Helm values under dps.nvgrid.webhook.whitelist"
+            .to_owned();
+    }
+    String::new()
+}
