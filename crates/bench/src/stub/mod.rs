@@ -1,6 +1,7 @@
 //! Stand-ins for AWS and for a provider. They keep state, so that what a function does next follows from what it did, and every
 //! call is written down.
 
+mod capacity;
 mod expression;
 mod provider;
 mod tables;
@@ -19,6 +20,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+pub(crate) use capacity::Capacity;
 pub(crate) use provider::Voltus;
 use tables::{Refusal, Tables};
 
@@ -29,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) operation: String,
     /// Whether it was refused: a conditional write that lost.
     pub(crate) refused: bool,
+    /// What it consumed of a table.
+    pub(crate) capacity: Capacity,
 }
 
 /// AWS, as far as the functions call it.
@@ -87,7 +91,8 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
         "SESv2" => "ses",
         _ => "unknown",
     };
-    world.calls.push(Call { operation: format!("{name}:{}", operation.1), refused: answer.is_err() });
+    let capacity = world.tables.take_consumed();
+    world.calls.push(Call { operation: format!("{name}:{}", operation.1), refused: answer.is_err(), capacity });
     drop(world);
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),

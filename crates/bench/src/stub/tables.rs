@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::expression::{Item, holds, updated};
+use super::{
+    capacity::{Capacity, size},
+    expression::{Item, holds, updated},
+};
 
 /// A call that DynamoDB would refuse.
 #[derive(Debug)]
@@ -22,82 +25,125 @@ impl From<anyhow::Error> for Refusal {
     }
 }
 
-/// A table, or an index over one: its hash key and range key.
-struct Keys {
+/// A sparse index: what carries its hash key is in it.
+#[derive(Debug)]
+pub(super) struct Index {
+    name: &'static str,
     hash: &'static str,
-    range: Option<&'static str>,
+    range: &'static str,
+    /// What it holds beside the keys.
+    included: &'static [&'static str],
+}
+
+/// The indexes of `dispatches`, as `infra/template.yaml` has them; the other tables have none.
+pub(super) const INDEXES: [Index; 3] = [
+    Index { name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
+    Index { name: "due", hash: "due", range: "due_at", included: &[] },
+    Index { name: "active", hash: "active", range: "until", included: &["plan"] },
+];
+
+impl Index {
+    /// What it holds of an item; none where that is not in it.
+    pub(super) fn entry(&self, item: &Item) -> Option<Item> {
+        item.get(self.hash)?;
+        let names = ["subject", self.hash, self.range].into_iter().chain(self.included.iter().copied());
+        Some(names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
+    }
+
+    /// Whether two entries of one item stand in different places.
+    pub(super) fn is_moved(&self, before: &Item, after: &Item) -> bool {
+        [self.hash, self.range].into_iter().any(|key| before.get(key) != after.get(key))
+    }
 }
 
 /// By name, then by key.
 #[derive(Debug, Default)]
-pub(super) struct Tables(BTreeMap<String, BTreeMap<String, Item>>);
+pub(super) struct Tables {
+    items: BTreeMap<String, BTreeMap<String, Item>>,
+    consumed: Capacity,
+}
 
 impl Tables {
-    pub(super) fn get(&self, request: &Value) -> Result<Value> {
+    /// What was consumed since the last time.
+    pub(super) fn take_consumed(&mut self) -> Capacity {
+        std::mem::take(&mut self.consumed)
+    }
+
+    pub(super) fn get(&mut self, request: &Value) -> Result<Value> {
         let (table, key) = addressed(request, request.get("Key"))?;
-        let item = self.0.get(table).and_then(|items| items.get(&key));
+        let item = self.items.get(table).and_then(|items| items.get(&key));
+        let consistent = request.get("ConsistentRead").and_then(Value::as_bool).unwrap_or_default();
+        self.consumed += Capacity::of_read(item.map(size).unwrap_or_default(), consistent);
         Ok(item.map_or_else(|| json!({}), |item| json!({ "Item": item })))
     }
 
     pub(super) fn put(&mut self, request: &Value) -> Result<Value, Refusal> {
         let item = request.get("Item").and_then(Value::as_object).context("no Item")?;
         let (table, key) = addressed(request, request.get("Item"))?;
-        let items = self.0.entry(table.to_owned()).or_default();
-        let known = permitted(request, items.get(&key))?;
-        items.insert(key, item.clone());
+        let known = self.write(request, (table, key), |_| Ok(Some(item.clone())))?.0;
         Ok(answer(request, known.as_ref(), None))
     }
 
     pub(super) fn delete(&mut self, request: &Value) -> Result<Value, Refusal> {
-        let (table, key) = addressed(request, request.get("Key"))?;
-        let items = self.0.entry(table.to_owned()).or_default();
-        let known = permitted(request, items.get(&key))?;
-        items.remove(&key);
+        let at = addressed(request, request.get("Key"))?;
+        let known = self.write(request, at, |_| Ok(None))?.0;
         Ok(answer(request, known.as_ref(), None))
     }
 
     pub(super) fn update(&mut self, request: &Value) -> Result<Value, Refusal> {
-        let (table, key) = addressed(request, request.get("Key"))?;
-        let items = self.0.entry(table.to_owned()).or_default();
-        let known = permitted(request, items.get(&key))?;
+        let at = addressed(request, request.get("Key"))?;
         let keys = request.get("Key").and_then(Value::as_object).context("no Key")?;
-        let before = known.clone().unwrap_or_else(|| keys.clone());
         let update = request.get("UpdateExpression").and_then(Value::as_str).context("no UpdateExpression")?;
-        let after = updated(update, request, &before)?;
-        items.insert(key, after.clone());
-        Ok(answer(request, known.as_ref(), Some(&after)))
+        let (known, after) =
+            self.write(request, at, |known| updated(update, request, known.unwrap_or(keys)).map(Some))?;
+        Ok(answer(request, known.as_ref(), after.as_ref()))
     }
 
-    /// A query of an index; its projection is the keys, and a plan where there is one.
-    pub(super) fn query(&self, request: &Value) -> Result<Value> {
+    /// The item before and after, if what the request demands of it holds.
+    fn write(
+        &mut self,
+        request: &Value,
+        (table, key): (&str, String),
+        next: impl FnOnce(Option<&Item>) -> Result<Option<Item>>,
+    ) -> Result<(Option<Item>, Option<Item>), Refusal> {
+        let indexes = if table == "dispatches" { &INDEXES[..] } else { &[] };
+        let items = self.items.entry(table.to_owned()).or_default();
+        let known = items.get(&key).cloned();
+        let after = next(known.as_ref())?;
+        let permitted = permitted(request, known.as_ref());
+        self.consumed += Capacity::of_write(indexes, known.as_ref(), after.as_ref(), permitted.is_ok());
+        permitted?;
+        match &after {
+            Some(item) => drop(items.insert(key, item.clone())),
+            None => drop(items.remove(&key)),
+        }
+        Ok((known, after))
+    }
+
+    /// A query of an index.
+    pub(super) fn query(&mut self, request: &Value) -> Result<Value> {
         let table = name(request)?;
-        let index = request.get("IndexName").and_then(Value::as_str).context("only indexes are queried here")?;
-        let (own, keys) = (primary(table)?, index_keys(index)?);
+        let name = request.get("IndexName").and_then(Value::as_str).context("only indexes are queried here")?;
+        let index = INDEXES.iter().find(|index| index.name == name).with_context(|| format!("no index {name}"))?;
         let condition = request.get("KeyConditionExpression").and_then(Value::as_str).context("no key condition")?;
         let mut found: Vec<(String, Item)> = Vec::new();
-        for item in self.0.get(table).into_iter().flat_map(BTreeMap::values) {
-            let names = [Some(own), Some(keys.hash), keys.range, (index == "active").then_some("plan")];
-            let projected: Item = names
-                .into_iter()
-                .flatten()
-                .filter_map(|name| Some((name.to_owned(), item.get(name)?.clone())))
-                .collect();
-            if item.contains_key(keys.hash) && holds(condition, request, &projected)? {
-                let order = keys.range.and_then(|range| text(&projected, range)).unwrap_or_default();
-                found.push((order, projected));
+        for entry in self.items.get(table).into_iter().flat_map(BTreeMap::values).filter_map(|item| index.entry(item)) {
+            if holds(condition, request, &entry)? {
+                found.push((text(&entry, index.range).unwrap_or_default(), entry));
             }
         }
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         let items: Vec<&Item> = found.iter().map(|(_, item)| item).collect();
+        self.consumed += Capacity::of_read(items.iter().map(|item| size(item)).sum(), false);
         Ok(json!({ "Items": items, "Count": items.len(), "ScannedCount": items.len() }))
     }
 }
 
-/// The old item, if what the request demands of it holds.
-fn permitted(request: &Value, known: Option<&Item>) -> Result<Option<Item>, Refusal> {
-    let Some(condition) = request.get("ConditionExpression").and_then(Value::as_str) else { return Ok(known.cloned()) };
+/// Whether what the request demands of the item holds.
+fn permitted(request: &Value, known: Option<&Item>) -> Result<(), Refusal> {
+    let Some(condition) = request.get("ConditionExpression").and_then(Value::as_str) else { return Ok(()) };
     if holds(condition, request, known.unwrap_or(&Item::new()))? {
-        return Ok(known.cloned());
+        return Ok(());
     }
     let wanted = request.get("ReturnValuesOnConditionCheckFailure").and_then(Value::as_str) == Some("ALL_OLD");
     Err(Refusal::Condition(known.filter(|_| wanted).cloned()))
@@ -129,15 +175,6 @@ fn primary(table: &str) -> Result<&'static str> {
         "deliveries" => Ok("delivery"),
         "alerts" => Ok("incident"),
         other => anyhow::bail!("no table {other}"),
-    }
-}
-
-fn index_keys(index: &str) -> Result<Keys> {
-    match index {
-        "unsent" => Ok(Keys { hash: "unsent", range: Some("changed_at") }),
-        "due" => Ok(Keys { hash: "due", range: Some("due_at") }),
-        "active" => Ok(Keys { hash: "active", range: Some("until") }),
-        other => anyhow::bail!("no index {other}"),
     }
 }
 
