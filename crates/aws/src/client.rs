@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_sqs::config::IdentityCache;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{
     Builder,
@@ -15,6 +16,7 @@ use aws_smithy_runtime_api::{
         connector_metadata::ConnectorMetadata,
         http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
         runtime_components::RuntimeComponents,
+        stalled_stream_protection::StalledStreamProtectionConfig,
     },
 };
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
@@ -82,6 +84,10 @@ pub fn shared(access: Access) -> SdkConfig {
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        // What it watches for, an answer that trickles, the limits above end as well.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        // The key is that of the environment and never renewed: there is nothing to remember.
+        .identity_cache(IdentityCache::no_cache())
         .http_client(https(access.extra_roots));
     config.set_endpoint_url(access.endpoint_url);
     config.build()

@@ -29,21 +29,19 @@ pub(crate) struct Artifact {
     pub(crate) zip_bytes: u64,
 }
 
-/// Builds all in the release profile; cargo's own progress goes to standard error.
-pub(crate) fn build() -> Result<Vec<Artifact>> {
+/// Builds all in that profile; cargo's own progress goes to standard error.
+pub(crate) fn build(profile: &str) -> Result<Vec<Artifact>> {
     let workspace = Workspace::find()?;
     let packages = FUNCTIONS.iter().flat_map(|name| ["--package", name]);
-    cargo(&workspace, &mut packages.collect::<Vec<_>>())?;
+    cargo(&workspace, profile, &packages.collect::<Vec<_>>())?;
     // Without the driver's dependencies: their features would find their way into the references.
-    cargo(
-        &workspace,
-        &mut vec!["--package", "bench", "--no-default-features", "--example", "hello", "--example", "raw"],
-    )?;
-    let release = workspace.target.join("release");
+    let references = ["--package", "bench", "--no-default-features", "--example", "hello", "--example", "raw"];
+    cargo(&workspace, profile, &references)?;
+    let built = workspace.target.join(if profile == "dev" { "debug" } else { profile });
     NAMES
         .into_iter()
         .map(|name| {
-            let folder = if FUNCTIONS.contains(&name) { release.clone() } else { release.join("examples") };
+            let folder = if FUNCTIONS.contains(&name) { built.clone() } else { built.join("examples") };
             Artifact::read(name, folder.join(name))
         })
         .collect()
@@ -54,9 +52,8 @@ pub(crate) fn find(folder: &Path) -> Result<Vec<Artifact>> {
     NAMES.into_iter().map(|name| Artifact::read(name, folder.join(name))).collect()
 }
 
-fn cargo(workspace: &Workspace, arguments: &mut Vec<&str>) -> Result<()> {
-    let mut build = vec!["build", "--release"];
-    build.append(arguments);
+fn cargo(workspace: &Workspace, profile: &str, arguments: &[&str]) -> Result<()> {
+    let build = [&["build", "--locked", "--profile", profile], arguments].concat();
     let mut command = Command::new(&workspace.cargo);
     command.args(&build).current_dir(&workspace.root).env("CARGO_TARGET_DIR", &workspace.target);
     for (name, _) in std::env::vars_os() {

@@ -1,7 +1,7 @@
 //! A function's process, on the stand-in Runtime API.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::Read,
     process::Stdio,
     time::{Duration, Instant},
@@ -46,8 +46,8 @@ impl Instance {
             .envs(variables)
             .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
             .stdin(Stdio::null())
-            .stdout(output.reopen()?)
-            .stderr(output.reopen()?)
+            .stdout(OpenOptions::new().append(true).open(output.path())?)
+            .stderr(OpenOptions::new().append(true).open(output.path())?)
             .kill_on_drop(true);
         let started_at = clock::now();
         let child =
@@ -94,6 +94,11 @@ impl Instance {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("memory is read from /proc")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("/proc names no VmHWM")?;
         line.trim().trim_end_matches("kB").trim().parse().context("VmHWM is no number")
+    }
+
+    /// How much it has logged so far, in bytes.
+    pub(crate) fn logged_bytes(&self) -> Result<u64> {
+        Ok(self.output.as_file().metadata()?.len())
     }
 
     /// Ends it with a signal that valgrind writes its figures on.

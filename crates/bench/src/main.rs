@@ -22,6 +22,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    artifacts::Artifact,
     measure::{calls, instructions, start},
     scene::Scene,
 };
@@ -37,6 +38,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// AWS calls and what they consume: the same in every profile.
+    Calls(Binaries),
     /// Latency and throughput on the local stack.
     Load(load::Load),
 }
@@ -46,12 +49,31 @@ struct Compare {
     /// Cold starts of each binary.
     #[arg(long, default_value_t = 30)]
     runs: usize,
-    /// Take binaries from this folder instead of building them.
-    #[arg(long, value_name = "FOLDER")]
-    from: Option<PathBuf>,
+    #[command(flatten)]
+    binaries: Binaries,
     /// Keep callgrind's files in this folder, for `callgrind_annotate`.
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+struct Binaries {
+    /// Take binaries from this folder instead of building them.
+    #[arg(long, value_name = "FOLDER")]
+    from: Option<PathBuf>,
+    /// Build them in this profile of `Cargo.toml`.
+    #[arg(long, default_value = "release", conflicts_with = "from")]
+    profile: String,
+}
+
+impl Binaries {
+    fn find(&self) -> Result<Vec<Artifact>> {
+        match &self.from {
+            Some(folder) => artifacts::find(folder),
+            None => artifacts::build(&self.profile),
+        }
+    }
 }
 
 #[tokio::main]
@@ -62,15 +84,16 @@ async fn main() -> Result<()> {
     match cli.verb {
         None => compare(cli.compare).await,
         Some(Verb::Load(load)) => load::run(load).await,
+        Some(Verb::Calls(binaries)) => {
+            let counted = calls::count(&Scene::set().await?, &binaries.find()?).await?;
+            show("AWS calls", &report::calls(&counted))
+        }
     }
 }
 
 async fn compare(options: Compare) -> Result<()> {
     ensure!(options.runs > 0, "--runs must be at least 1");
-    let artifacts = match &options.from {
-        Some(folder) => artifacts::find(folder)?,
-        None => artifacts::build()?,
-    };
+    let artifacts = options.binaries.find()?;
     let scene = Scene::set().await?;
     let counted = calls::count(&scene, &artifacts).await?;
     let subjects = measure::subjects(&scene, artifacts).await?;

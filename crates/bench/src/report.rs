@@ -4,7 +4,7 @@ use crate::{
     artifacts::Artifact,
     measure::{
         Subject,
-        calls::{BATCH, Counted, in_words},
+        calls::{BATCH, Counted, Did, in_words},
         instructions::Instructions,
         ms,
         start::Start,
@@ -70,20 +70,49 @@ pub(crate) fn instructions(artifacts: &[&Artifact], counts: &[Instructions]) -> 
     table
 }
 
-/// AWS calls.
+/// AWS calls, and what they consume.
 pub(crate) fn calls(counted: &[Counted]) -> Table {
-    let mut table = Table::new(["what happens", "function", "alone", "each in a batch of 10", "which calls"]);
+    let mut table = Table::new([
+        "what happens",
+        "function",
+        "calls, alone",
+        "each of ten",
+        "write units, alone",
+        "each of ten",
+        "read units, alone",
+        "each of ten",
+        "logged, bytes",
+        "which calls",
+    ]);
     for step in counted {
-        let alone = if step.alone.is_empty() { NONE.to_owned() } else { step.alone.len().to_string() };
-        let each = step.batch.as_ref().map(|calls| format!("{:.1}", whole(calls.len() as u64) / whole(BATCH as u64)));
-        let which = match &step.batch {
-            Some(batch) if step.alone.is_empty() => format!("all: {}", in_words(batch)),
-            Some(batch) => format!("{}; batch: {}", in_words(&step.alone), in_words(batch)),
-            None => in_words(&step.alone),
+        let (alone, batch) = (step.alone.as_ref(), step.batch.as_ref());
+        let each = |of: fn(&Did) -> u64| batch.map_or(NONE.to_owned(), |did| tenth(of(did)));
+        let one = |of: fn(&Did) -> u64| alone.map_or(NONE.to_owned(), |did| of(did).to_string());
+        let which = match (alone, batch) {
+            (None, Some(batch)) => format!("all: {}", in_words(&batch.calls)),
+            (Some(alone), Some(batch)) => format!("{}; ten: {}", in_words(&alone.calls), in_words(&batch.calls)),
+            (alone, None) => alone.map_or_else(String::new, |alone| in_words(&alone.calls)),
         };
-        table.row([step.what.to_owned(), step.function.to_owned(), alone, each.unwrap_or(NONE.to_owned()), which]);
+        table.row([
+            step.what.to_owned(),
+            step.function.to_owned(),
+            one(|did| did.calls.len() as u64),
+            each(|did| did.calls.len() as u64),
+            one(|did| did.capacity().writes as u64),
+            each(|did| did.capacity().writes as u64),
+            alone.map_or(NONE.to_owned(), |did| format!("{:.1}", whole(did.capacity().half_reads as u64) / 2.0)),
+            batch.map_or(NONE.to_owned(), |did| {
+                format!("{:.2}", whole(did.capacity().half_reads as u64) / 2.0 / whole(BATCH as u64))
+            }),
+            one(|did| did.logged),
+            which,
+        ]);
     }
     table
+}
+
+fn tenth(of_ten: u64) -> String {
+    format!("{:.1}", whole(of_ten) / whole(BATCH as u64))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^53, to be shown with three digits")]

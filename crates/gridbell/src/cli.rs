@@ -50,6 +50,8 @@ enum Verb {
     /// Says in one screen what would stop a dispatch from getting through, with the mend beside it.
     #[command(after_help = verbs::doctor::EXAMPLES)]
     Doctor(verbs::doctor::Doctor),
+    /// Says what it costs at AWS, line by line, before the bill does.
+    Cost(verbs::cost::Cost),
     /// Prints the completions for a shell.
     #[command(
         after_help = "Example:\n  gridbell completions bash > ~/.local/share/bash-completion/completions/gridbell"
@@ -153,6 +155,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
         Verb::Sim(verb) => verbs::sim::run(verb),
         Verb::Completions { .. } => Ok(()),
+        Verb::Cost(cost) => verbs::cost::run(&cost),
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),
         Verb::Config(verb) => runtime.block_on(verbs::config::run(verb)),
         Verb::Doctor(doctor) => runtime.block_on(verbs::doctor::run(doctor)),

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 mod console;
+pub mod cost;
 pub mod demo;
 mod door;
 mod fixtures;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use bytes::Bytes;
 
 use super::start;
 use crate::{
     artifacts::Artifact,
     instance::Instance,
     scene::{self, Scene},
-    stub::Call,
+    stub::{Call, Capacity},
 };
 
 /// How many deliveries a full batch holds.
@@ -22,17 +23,36 @@ pub(crate) struct Counted {
     pub(crate) what: &'static str,
     /// The function that makes the calls.
     pub(crate) function: &'static str,
-    /// For one delivery alone.
-    pub(crate) alone: Vec<Call>,
+    /// For one delivery alone; none where only many of them are one step.
+    pub(crate) alone: Option<Did>,
     /// For ten in one batch; none where there are no batches.
-    pub(crate) batch: Option<Vec<Call>>,
+    pub(crate) batch: Option<Did>,
 }
 
-/// Plays everything that a delivery can meet.
+/// What one invocation did.
+#[derive(Debug, Clone)]
+pub(crate) struct Did {
+    /// Its AWS calls.
+    pub(crate) calls: Vec<Call>,
+    /// How much it logged, in bytes.
+    pub(crate) logged: u64,
+}
+
+impl Did {
+    /// What was consumed of tables.
+    pub(crate) fn capacity(&self) -> Capacity {
+        let mut sum = Capacity::default();
+        self.calls.iter().for_each(|call| sum += call.capacity);
+        sum
+    }
+}
+
+/// Plays everything that a delivery can meet, and what is done while there is none.
 pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact]) -> Result<Vec<Counted>> {
     scene.aws.reset();
     let mut play = Play::begin(scene, artifacts).await?;
     let mut counted = play.deliveries().await?;
+    counted.extend(play.idle().await?);
     counted.extend(play.alerts().await?);
     // Last: the deadlines that these leave would turn up in the sweep.
     counted.extend(play.storm().await?);
@@ -52,7 +72,7 @@ struct Play<'a> {
     hydrator: Instance,
     retrier: Instance,
     alerter: Instance,
-    first: Vec<Call>,
+    first: Option<Did>,
 }
 
 impl<'a> Play<'a> {
@@ -66,88 +86,115 @@ impl<'a> Play<'a> {
         let mut take = |name: &str| running.remove(name).ok_or_else(|| anyhow::anyhow!("{name} is missing"));
         let (receiver, hydrator, retrier, alerter) =
             (take("receiver")?, take("hydrator")?, take("retrier")?, take("alerter")?);
-        let mut play = Self { scene, receiver, hydrator, retrier, alerter, first: Vec::new() };
-        play.first = play.hydrate(NEW, &["begin"]).await?;
+        let mut play = Self { scene, receiver, hydrator, retrier, alerter, first: None };
+        play.first = Some(play.hydrate(NEW, &["begin"]).await?);
         Ok(play)
     }
 
     async fn deliveries(&mut self) -> Result<Vec<Counted>> {
         let ten: Vec<String> = (0..BATCH).map(|index| format!("ten{index}")).collect();
         let ten: Vec<&str> = ten.iter().map(String::as_str).collect();
-        let mut counted = Vec::new();
-        let step = |what, alone, batch| Counted { what, function: "hydrator", alone, batch };
-        counted.push(Counted {
-            what: "a webhook is accepted",
-            function: "receiver",
-            alone: self.receive().await?,
-            batch: None,
-        });
+        let mut counted = vec![Counted::alone("a webhook is accepted", "receiver", self.receive().await?)];
+        let mut step = |what, alone, batch| {
+            counted.push(Counted { what, function: "hydrator", alone: Some(alone), batch: Some(batch) });
+        };
         let new = self.hydrate(NEW, &["one"]).await?;
-        counted.push(step("a new thin dispatch", new, Some(self.hydrate(NEW, &ten).await?)));
-        counted.push(step("… the API key is read first (each 5 minutes)", self.first.clone(), None));
+        step("a new thin dispatch", new, self.hydrate(NEW, &ten).await?);
         let again = self.hydrate(AGAIN, &["one"]).await?;
-        counted.push(step("an unchanged redelivery of it", again, Some(self.hydrate(AGAIN, &ten).await?)));
+        step("an unchanged redelivery of it", again, self.hydrate(AGAIN, &ten).await?);
         ten.iter().chain(&["one"]).for_each(|id| self.scene.voltus.modify(id));
         let update = self.hydrate(UPDATE, &["one"]).await?;
-        counted.push(step("an update", update, Some(self.hydrate(UPDATE, &ten).await?)));
+        step("an update", update, self.hydrate(UPDATE, &ten).await?);
         let again = self.hydrate(AGAIN, &["one"]).await?;
-        counted.push(step("an unchanged redelivery of that", again, Some(self.hydrate(AGAIN, &ten).await?)));
+        step("an unchanged redelivery of that", again, self.hydrate(AGAIN, &ten).await?);
+        let first = self.first.take();
+        counted.insert(
+            2,
+            Counted {
+                what: "… the API key is read first (each 5 minutes)",
+                function: "hydrator",
+                alone: first,
+                batch: None,
+            },
+        );
         Ok(counted)
     }
 
     async fn storm(&mut self) -> Result<Vec<Counted>> {
-        let step = |what, alone, batch| Counted { what, function: "hydrator", alone, batch: Some(batch) };
-        let mut counted = Vec::new();
         let soon: Vec<String> = (0..BATCH).map(|index| format!("soon{index}")).collect();
         let soon: Vec<&str> = soon.iter().map(String::as_str).collect();
+        let step = |what, alone, batch| Counted { what, function: "hydrator", alone, batch: Some(batch) };
         let one = self.hydrate(NEW, &["soonest"]).await?;
-        counted.push(step("a new thin dispatch that starts in ten minutes", one, self.hydrate(NEW, &soon).await?));
+        let ten = self.hydrate(NEW, &soon).await?;
         let storm = self.hydrate(NEW, &["storm"; BATCH]).await?;
-        counted.push(step("ten webhooks of one new dispatch", Vec::new(), storm));
-        Ok(counted)
+        Ok(vec![
+            step("a new thin dispatch that starts in ten minutes", Some(one), ten),
+            step("ten webhooks of one new dispatch", None, storm),
+        ])
+    }
+
+    /// A minute in which nothing happens: a sweep, its probes and the questions after them, now and then a poll.
+    async fn idle(&mut self) -> Result<Vec<Counted>> {
+        let due = Self::done(self.scene, &mut self.retrier, scene::sweep()).await?;
+        let (probes, polls): (Vec<_>, Vec<_>) =
+            self.scene.take("deliveries").into_iter().partition(|message| message.starts_with("{\"probe\""));
+        let inquiries = self.scene.take("retries");
+        ensure!(polls.len() == 1 && !probes.is_empty(), "a sweep sent {} polls, {} probes", polls.len(), probes.len());
+        let poll = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &polls)).await?;
+        let probe = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &probes[..1])).await?;
+        let inquiry = Self::done(self.scene, &mut self.retrier, scene::batch("retries", &inquiries[..1])).await?;
+        let sweep = Self::done(self.scene, &mut self.retrier, scene::sweep()).await?;
+        for queue in ["deliveries", "retries"] {
+            self.scene.take(queue);
+        }
+        Ok(vec![
+            Counted::alone("a sweep with nothing due", "retrier", sweep),
+            Counted::alone("… that has a source polled", "retrier", due),
+            Counted::alone("a probe is answered", "hydrator", probe),
+            Counted::alone("… and asked after", "retrier", inquiry),
+            Counted::alone("a poll that finds nothing new", "hydrator", poll),
+        ])
     }
 
     async fn alerts(&mut self) -> Result<Vec<Counted>> {
-        let step = |what, function, alone, batch| Counted { what, function, alone, batch };
-        let mut counted = Vec::new();
-        self.retrier.invoke(scene::sweep()).await?;
-        counted.push(step("a sweep with nothing due", "retrier", self.scene.aws.take_calls(), None));
         self.receiver.invoke(scene::webhook("dispatch.unheard-of", "one")).await?;
         let messages = self.scene.take("deliveries");
-        self.scene.aws.take_calls();
-        self.hydrator.invoke(scene::batch("deliveries", &messages)).await?;
-        counted.push(step("an unknown event", "hydrator", self.scene.aws.take_calls(), None));
+        let unknown = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &messages)).await?;
         let failed = self.scene.take("retries");
-        self.retrier.invoke(scene::batch("retries", &failed)).await?;
-        counted.push(step("… is put aside", "retrier", self.scene.aws.take_calls(), None));
+        let aside = Self::done(self.scene, &mut self.retrier, scene::batch("retries", &failed)).await?;
         let notices = self.scene.take("alerts");
-        self.alerter.invoke(scene::batch("alerts", &notices)).await?;
-        counted.push(step("… and mailed as a new incident", "alerter", self.scene.aws.take_calls(), None));
-        self.alerter.invoke(scene::batch("alerts", &notices)).await?;
-        let again = self.scene.aws.take_calls();
+        let mailed = Self::done(self.scene, &mut self.alerter, scene::batch("alerts", &notices)).await?;
+        let again = Self::done(self.scene, &mut self.alerter, scene::batch("alerts", &notices)).await?;
         let ten: Vec<String> = notices.iter().cycle().take(BATCH * notices.len()).cloned().collect();
-        self.alerter.invoke(scene::batch("alerts", &ten)).await?;
-        counted.push(step("another notice of that incident", "alerter", again, Some(self.scene.aws.take_calls())));
-        Ok(counted)
+        let ten = Self::done(self.scene, &mut self.alerter, scene::batch("alerts", &ten)).await?;
+        Ok(vec![
+            Counted::alone("an unknown event", "hydrator", unknown),
+            Counted::alone("… is put aside", "retrier", aside),
+            Counted::alone("… and mailed as a new incident", "alerter", mailed),
+            Counted {
+                what: "another notice of that incident",
+                function: "alerter",
+                alone: Some(again),
+                batch: Some(ten),
+            },
+        ])
     }
 
-    async fn receive(&mut self) -> Result<Vec<Call>> {
-        self.scene.aws.take_calls();
-        self.receiver.invoke(scene::webhook("dispatch.create", "received")).await?;
+    async fn receive(&mut self) -> Result<Did> {
+        let event = scene::webhook("dispatch.create", "received");
+        let did = Self::done(self.scene, &mut self.receiver, event).await?;
         let taken = self.scene.take("deliveries");
         ensure!(taken.len() == 1, "the receiver queued {} messages", taken.len());
-        Ok(self.scene.aws.take_calls())
+        Ok(did)
     }
 
-    /// Takes a webhook for each dispatch through both functions, the deliveries in one batch; the hydrator's calls.
-    async fn hydrate(&mut self, (event, signals): Plot, dispatches: &[&str]) -> Result<Vec<Call>> {
+    /// Takes a webhook for each dispatch through both functions, the deliveries in one batch; what the hydrator did.
+    async fn hydrate(&mut self, (event, signals): Plot, dispatches: &[&str]) -> Result<Did> {
         for dispatch in dispatches {
             self.receiver.invoke(scene::webhook(event, dispatch)).await?;
         }
         let messages = self.scene.take("deliveries");
-        self.scene.aws.take_calls();
-        let answer = self.hydrator.invoke(scene::batch("deliveries", &messages)).await?;
-        let calls = self.scene.aws.take_calls();
+        let did = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &messages)).await?;
         let mut failed = self.scene.take("retries");
         // Deadlines that fire through the same queue are no failures.
         failed.retain(|message| !message.starts_with("{\"check\""));
@@ -155,11 +202,23 @@ impl<'a> Play<'a> {
         let distinct = dispatches.iter().collect::<std::collections::BTreeSet<_>>().len();
         ensure!(
             failed.is_empty() && sent.len() == signals * distinct,
-            "{event} of {dispatches:?} led to {} signals and to the failures {failed:?}; the hydrator said {}",
+            "{event} of {dispatches:?} led to {} signals and to the failures {failed:?}",
             sent.len(),
-            String::from_utf8_lossy(&answer)
         );
-        Ok(calls)
+        Ok(did)
+    }
+
+    async fn done(scene: &Scene, function: &mut Instance, event: Bytes) -> Result<Did> {
+        scene.aws.take_calls();
+        let before = function.logged_bytes()?;
+        function.invoke(event).await?;
+        Ok(Did { calls: scene.aws.take_calls(), logged: function.logged_bytes()? - before })
+    }
+}
+
+impl Counted {
+    fn alone(what: &'static str, function: &'static str, did: Did) -> Self {
+        Self { what, function, alone: Some(did), batch: None }
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) operation: String,
     /// Whether it was refused: a conditional write that lost.
     pub(crate) refused: bool,
+    /// Whether it was made to a FIFO queue, which costs more.
+    pub(crate) fifo: bool,
     /// What it consumed of a table.
     pub(crate) capacity: Capacity,
 }
@@ -92,7 +94,8 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
         _ => "unknown",
     };
     let capacity = world.tables.take_consumed();
-    world.calls.push(Call { operation: format!("{name}:{}", operation.1), refused: answer.is_err(), capacity });
+    let fifo = request.get("QueueUrl").and_then(Value::as_str).is_some_and(|url| url.ends_with(".fifo"));
+    world.calls.push(Call { operation: format!("{name}:{}", operation.1), refused: answer.is_err(), fifo, capacity });
     drop(world);
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),

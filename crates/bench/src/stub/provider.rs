@@ -1,5 +1,5 @@
 //! A stand-in for Voltus: it knows every dispatch that it is asked for, and each as often modified as it was told. What is called
-//! `soon…` starts in ten minutes, everything else in a year that is still to come.
+//! `soon…` starts in ten minutes, everything else in a year that is still to come. Its list is empty.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,11 @@ impl Voltus {
 
     /// What serves it.
     pub(crate) fn routes(&self) -> Router {
-        Router::new().route("/2022-04-15/dispatches/{id}", get(dispatch)).with_state(self.clone())
+        let nothing = async || Json(json!({ "dispatches": [], "page": 0, "perPage": 0 }));
+        Router::new()
+            .route("/{version}/dispatches", get(nothing))
+            .route("/2022-04-15/dispatches/{id}", get(dispatch))
+            .with_state(self.clone())
     }
 
     /// Modifies a dispatch: its end moves, and its number goes up.
@@ -45,7 +49,7 @@ impl Voltus {
     }
 }
 
-/// The seed's dispatch.
+/// A dispatch of two sites of its own: none overlaps another.
 async fn dispatch(State(voltus): State<Voltus>, Path(id): Path<String>) -> Json<Value> {
     let number = voltus.number(&id);
     let later: Timestamp = Timestamp::from_second(4_099_913_400).unwrap_or(Timestamp::MAX);
@@ -64,8 +68,8 @@ async fn dispatch(State(voltus): State<Voltus>, Path(id): Path<String>) -> Json<
             "id": 42, "name": "A Program", "market": "CAISO", "program_type": "ancillary_services", "timezone": "PST"
         },
         "sites": [
-            { "name": "My Site", "id": "d4z9", "customer_location_id": "democustomerlocationid", "drop_by": 5, "commitment": 5 },
-            { "name": "Another Site", "id": "9jeq", "customer_location_id": "democustomerlocationid2", "drop_by": 50, "commitment": 50 }
+            { "name": "Cold store", "id": format!("{id}-1"), "customer_location_id": "kx93-1", "drop_by": 5, "commitment": 5 },
+            { "name": "Bakery", "id": format!("{id}-2"), "customer_location_id": "kx93-2", "drop_by": 50, "commitment": 50 }
         ]
     }))
 }

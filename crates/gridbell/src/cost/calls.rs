@@ -28,4 +28,5 @@ pub struct Step {
     pub ten: Option<Count>,
 }
 
-const NOTHING: Count = Count { standard: 0, fifo: 0, writes: 0, half_reads: 0, mails: 0, logged: 0 };
+/// All of them.
+pub const STEPS: [Step; 0] = [];

@@ -1,4 +1,4 @@
-//! What AWS asks for: list prices of us-east-1, the first tier of each, without the free tier.
+//! What AWS asks for: list prices of us-east-1, the first tier of each, and the free tier that does not end after a year.
 
 use serde::Serialize;
 
@@ -42,6 +42,8 @@ pub struct Price {
     pub dollars: f64,
     /// … for so many.
     pub per: f64,
+    /// So many of each month cost nothing, without an end to that.
+    pub free: f64,
     /// Where it stands.
     pub source: &'static str,
 }
@@ -53,6 +55,7 @@ pub const PRICES: [Price; 9] = [
         name: "HTTP API, requests",
         dollars: 1.00,
         per: 1e6,
+        free: 0.0,
         source: "https://aws.amazon.com/api-gateway/pricing/",
     },
     Price {
@@ -60,6 +63,7 @@ pub const PRICES: [Price; 9] = [
         name: "Lambda, requests",
         dollars: 0.20,
         per: 1e6,
+        free: 1e6,
         source: "https://aws.amazon.com/lambda/pricing/",
     },
     Price {
@@ -67,6 +71,7 @@ pub const PRICES: [Price; 9] = [
         name: "Lambda arm64, GB-seconds",
         dollars: 0.000_013_333_4,
         per: 1.0,
+        free: 400_000.0,
         source: "https://aws.amazon.com/lambda/pricing/",
     },
     Price {
@@ -74,6 +79,7 @@ pub const PRICES: [Price; 9] = [
         name: "SQS standard, requests",
         dollars: 0.40,
         per: 1e6,
+        free: 1e6,
         source: "https://aws.amazon.com/sqs/pricing/",
     },
     Price {
@@ -81,6 +87,7 @@ pub const PRICES: [Price; 9] = [
         name: "SQS FIFO, requests",
         dollars: 0.50,
         per: 1e6,
+        free: 0.0,
         source: "https://aws.amazon.com/sqs/pricing/",
     },
     Price {
@@ -88,6 +95,7 @@ pub const PRICES: [Price; 9] = [
         name: "DynamoDB, write units",
         dollars: 0.625,
         per: 1e6,
+        free: 0.0,
         source: "https://aws.amazon.com/dynamodb/pricing/on-demand/",
     },
     Price {
@@ -95,6 +103,7 @@ pub const PRICES: [Price; 9] = [
         name: "DynamoDB, read units",
         dollars: 0.125,
         per: 1e6,
+        free: 0.0,
         source: "https://aws.amazon.com/dynamodb/pricing/on-demand/",
     },
     Price {
@@ -102,6 +111,7 @@ pub const PRICES: [Price; 9] = [
         name: "SES, mails",
         dollars: 0.10,
         per: 1e3,
+        free: 0.0,
         source: "https://aws.amazon.com/ses/pricing/",
     },
     Price {
@@ -109,6 +119,7 @@ pub const PRICES: [Price; 9] = [
         name: "CloudWatch Logs, bytes",
         dollars: 0.50,
         per: 1_073_741_824.0,
+        free: 5.0 * 1_073_741_824.0,
         source: "https://aws.amazon.com/cloudwatch/pricing/",
     },
 ];

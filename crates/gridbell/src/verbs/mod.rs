@@ -2,6 +2,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod config;
+pub(crate) mod cost;
 pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod dispatch;
