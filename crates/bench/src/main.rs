@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod clock;
+mod gate;
 mod instance;
 mod load;
 mod measure;
@@ -40,6 +41,8 @@ struct Cli {
 enum Verb {
     /// AWS calls and what they consume: the same in every profile.
     Calls(Binaries),
+    /// Instructions and calls against what was committed.
+    Gate(gate::Gate),
     /// Latency and throughput on the local stack.
     Load(load::Load),
 }
@@ -84,6 +87,7 @@ async fn main() -> Result<()> {
     match cli.verb {
         None => compare(cli.compare).await,
         Some(Verb::Load(load)) => load::run(load).await,
+        Some(Verb::Gate(gate)) => gate::run(gate).await,
         Some(Verb::Calls(binaries)) => {
             let counted = calls::count(&Scene::set().await?, &binaries.find()?).await?;
             show("AWS calls", &report::calls(&counted))

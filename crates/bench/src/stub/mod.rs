@@ -94,7 +94,8 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
         _ => "unknown",
     };
     let capacity = world.tables.take_consumed();
-    let fifo = request.get("QueueUrl").and_then(Value::as_str).is_some_and(|url| url.ends_with(".fifo"));
+    let fifo =
+        request.get("QueueUrl").and_then(Value::as_str).is_some_and(|url| url.rsplit('.').next() == Some("fifo"));
     world.calls.push(Call { operation: format!("{name}:{}", operation.1), refused: answer.is_err(), fifo, capacity });
     drop(world);
     let (status, body) = match answer {

@@ -12,7 +12,7 @@ pub use prices::{AS_OF, Line, PRICES, Price, REGION};
 
 /// The functions' memory, as `infra/template.yaml` has it.
 const MEMORY_GB: f64 = 0.25;
-/// What Lambda itself logs of an invocation (START, END, REPORT), in bytes as CloudWatch counts them.
+/// What Lambda itself logs of an invocation (START, END, REPORT), in bytes as `CloudWatch` counts them.
 const PLATFORM_BYTES: f64 = 400.0;
 /// What the HTTP API logs of a request.
 const ACCESS_BYTES: f64 = 300.0;
