@@ -50,6 +50,8 @@ enum Verb {
     /// Says in one screen what would stop a dispatch from getting through, with the mend beside it.
     #[command(after_help = verbs::doctor::EXAMPLES)]
     Doctor(verbs::doctor::Doctor),
+    /// Measures what a start, an invocation and a delivery cost, on this machine.
+    Bench(verbs::bench::Bench),
     /// Says what it costs at AWS, line by line, before the bill does.
     Cost(verbs::cost::Cost),
     /// Prints the completions for a shell.
@@ -155,6 +157,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
         Verb::Sim(verb) => verbs::sim::run(verb),
         Verb::Completions { .. } => Ok(()),
+        Verb::Bench(bench) => verbs::bench::run(&bench),
         Verb::Cost(cost) => verbs::cost::run(&cost),
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),
         Verb::Config(verb) => runtime.block_on(verbs::config::run(verb)),

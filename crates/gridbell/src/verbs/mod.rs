@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub(crate) mod alert;
+pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod cost;
 pub(crate) mod delivery;
