@@ -21,6 +21,10 @@ const LEVEL: i32 = 3;
 /// was compressed with it is read with it, so **this file never changes**: a better one would be another file, and tried first.
 const DICTIONARY: &[u8] = include_bytes!("dictionary-1.jsonl");
 
+/// Up to here a dictionary helps. With one, zstd looks for repetitions in a window made for small texts, and the record of thousands
+/// of meters would be larger than an item may be.
+const SMALL_BYTES: usize = 64 * 1_024;
+
 /// Nothing that we packed is larger.
 const MAX_UNPACKED_BYTES: u64 = 32 * 1_024 * 1_024;
 
@@ -45,7 +49,8 @@ pub(super) fn unpacked<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T
 }
 
 fn pack(json: &[u8]) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::Compressor::with_dictionary(LEVEL, DICTIONARY)?.compress(json)
+    let dictionary = if json.len() <= SMALL_BYTES { DICTIONARY } else { &[] };
+    zstd::bulk::Compressor::with_dictionary(LEVEL, dictionary)?.compress(json)
 }
 
 /// Reads also what was packed without the dictionary.
