@@ -46,7 +46,7 @@ pub(crate) struct Gate {
 pub(crate) async fn run(gate: Gate) -> Result<()> {
     let artifacts = gate.binaries.find()?;
     let scene = Scene::set().await?;
-    let mut moved = differing(&calls::count(&scene, &artifacts).await?)?;
+    let mut moved = differing(&calls::count(&scene, &artifacts, 0).await?)?;
     let Some(valgrind) = instructions::valgrind() else {
         bail!("instructions cannot be counted: valgrind is missing (Debian, Ubuntu: apt-get install valgrind)")
     };

@@ -40,7 +40,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// AWS calls and what they consume: the same in every profile.
-    Calls(Binaries),
+    Calls(Calls),
     /// Instructions and calls against what was committed.
     Gate(gate::Gate),
     /// Latency and throughput on the local stack.
@@ -70,6 +70,15 @@ struct Binaries {
     profile: String,
 }
 
+#[derive(Debug, Args)]
+struct Calls {
+    #[command(flatten)]
+    binaries: Binaries,
+    /// Beside so many dispatches of the past.
+    #[arg(long, default_value_t = 0)]
+    stored: usize,
+}
+
 impl Binaries {
     fn find(&self) -> Result<Vec<Artifact>> {
         match &self.from {
@@ -88,8 +97,8 @@ async fn main() -> Result<()> {
         None => compare(cli.compare).await,
         Some(Verb::Load(load)) => load::run(load).await,
         Some(Verb::Gate(gate)) => gate::run(gate).await,
-        Some(Verb::Calls(binaries)) => {
-            let counted = calls::count(&Scene::set().await?, &binaries.find()?).await?;
+        Some(Verb::Calls(options)) => {
+            let counted = calls::count(&Scene::set().await?, &options.binaries.find()?, options.stored).await?;
             show("AWS calls", &report::calls(&counted))
         }
     }
@@ -99,7 +108,7 @@ async fn compare(options: Compare) -> Result<()> {
     ensure!(options.runs > 0, "--runs must be at least 1");
     let artifacts = options.binaries.find()?;
     let scene = Scene::set().await?;
-    let counted = calls::count(&scene, &artifacts).await?;
+    let counted = calls::count(&scene, &artifacts, 0).await?;
     let subjects = measure::subjects(&scene, artifacts).await?;
     let starts = start::measure(&scene, &subjects, options.runs).await?;
     show("Starts, memory, size", &report::starts(&subjects, &starts))?;

@@ -47,10 +47,11 @@ impl Did {
     }
 }
 
-/// Plays everything that a delivery can meet, and what is done while there is none.
-pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact]) -> Result<Vec<Counted>> {
+/// Plays everything that a delivery can meet, and what is done while there is none, beside so many dispatches of the past.
+pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact], stored: usize) -> Result<Vec<Counted>> {
     scene.aws.reset();
     let mut play = Play::begin(scene, artifacts).await?;
+    scene.aws.store_past(stored);
     let mut counted = play.deliveries().await?;
     counted.extend(play.idle().await?);
     counted.extend(play.alerts().await?);

@@ -66,6 +66,11 @@ impl Aws {
         self.world().queues.remove(queue_url).unwrap_or_default()
     }
 
+    /// Stores so many dispatches that are over.
+    pub(crate) fn store_past(&self, count: usize) {
+        self.world().tables.store_past(count);
+    }
+
     /// Forgets everything.
     pub(crate) fn reset(&self) {
         *self.world() = World::default();
