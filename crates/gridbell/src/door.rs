@@ -24,13 +24,29 @@ pub(crate) struct Where {
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<Url>,
     /// Where the hook's token lies: `env:NAME` or `ssm:/path` [default: the one in the address]
-    #[arg(long, value_name = "REFERENCE", value_parser = reference)]
-    pub(crate) token: Option<Reference>,
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) token: Option<Lies>,
 }
 
-/// A secret's place by its words.
-pub(crate) fn reference(text: &str) -> Result<Reference, String> {
-    Reference::parse(text).ok_or_else(|| "write env:NAME or ssm:/path/of/parameter, never the token itself".to_owned())
+/// Where a secret lies, as it was written. A secret that was written instead must not be told, which clap would do.
+#[derive(Debug, Clone)]
+pub(crate) struct Lies(Option<Reference>);
+
+impl From<&str> for Lies {
+    fn from(text: &str) -> Self {
+        Self(Reference::parse(text))
+    }
+}
+
+impl Lies {
+    /// The reference.
+    ///
+    /// # Errors
+    /// It is none (exit status 2).
+    pub(crate) fn reference(&self, flag: &str) -> Result<&Reference> {
+        let wrong = || cli::usage(format!("{flag} is env:NAME or ssm:/path/of/parameter, never the secret itself"));
+        self.0.as_ref().ok_or_else(wrong)
+    }
 }
 
 /// A source of an opened stack.
@@ -108,7 +124,7 @@ impl Opened {
         let address = place.url.as_ref().map_or_else(|| own.clone(), |given| seen_from(given, &own));
         let (url, in_address) = split(&address, &self.name)?;
         let token = match &place.token {
-            Some(reference) => Some(self.read(reference).await?),
+            Some(lies) => Some(self.read(lies.reference("--token")?).await?),
             None => in_address.or_else(|| split(&own, &self.name).ok()?.1),
         };
         let Some(token) = token else {

@@ -214,10 +214,12 @@ async fn life_cycle_over_grpc(bench: &Bench, simulators: &Simulators) {
     for (wrong, expected) in [
         (&["webhook", "register", "nvgrid-demo", "--event", "ramp"][..], "start_ramp_up, end_ramp_up"),
         (&["webhook", "status", "voltus-demo"], "is told by NvGrid alone"),
+        (&["webhook", "status", "nvgrid-demo", "--login", "operator:geheim"], "never the secret itself"),
+        (&["webhook", "register", "nvgrid-demo", "--token", "geheim"], "never the secret itself"),
         (&["webhook", "list", "voltus-demo", "--proto", proto], "voltus is none"),
     ] {
         let (status, said) = bench.refuses(wrong).await;
-        assert!(status == Some(2) && said.contains(expected), "{wrong:?}: {said}");
+        assert!(status == Some(2) && said.contains(expected) && !said.contains("geheim"), "{wrong:?}: {said}");
     }
 }
 

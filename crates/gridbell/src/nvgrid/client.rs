@@ -45,7 +45,7 @@ impl Client {
     /// [`NvgridError::is_in_doubt`] says whether it may be registered all the same.
     pub(crate) async fn register(&mut self, url: &str, events: &[String]) -> Result<(), NvgridError> {
         let method = self.description().method(SITE, "RegisterWebhook")?;
-        self.description().field(&method.input(), "url")?;
+        self.description().text(&method.input(), "url")?;
         let names: Vec<String> =
             events.iter().map(|event| format!("POWER_EVENT_{}", event.to_ascii_uppercase())).collect();
         let mut request = json!({"url": url});
@@ -62,7 +62,7 @@ impl Client {
     /// As [`Self::register`].
     pub(crate) async fn unregister(&mut self, url: &str) -> Result<(), NvgridError> {
         let method = self.description().method(SITE, "UnregisterWebhook")?;
-        self.description().field(&method.input(), "url")?;
+        self.description().text(&method.input(), "url")?;
         self.agreed(&method, json!({"url": url})).await
     }
 

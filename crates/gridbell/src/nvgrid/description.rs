@@ -96,6 +96,18 @@ impl Description {
             .ok_or_else(|| self.lacks(&format!("field {name} in the message {}", message.full_name()), &there()))
     }
 
+    /// A field of text by its documented name. What goes into it may be a secret, so it must fit: whoever refuses it tells it.
+    ///
+    /// # Errors
+    /// [`NvgridError::Lacks`].
+    pub(super) fn text(&self, message: &MessageDescriptor, name: &str) -> Result<(), NvgridError> {
+        let field = self.field(message, name)?;
+        match field.kind() {
+            Kind::String if !field.is_list() => Ok(()),
+            other => Err(self.lacks(&format!("text in {}.{name}", message.full_name()), &[format!("{other:?}")])),
+        }
+    }
+
     /// The message that a field holds.
     ///
     /// # Errors

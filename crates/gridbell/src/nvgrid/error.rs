@@ -96,6 +96,8 @@ pub(crate) enum NvgridError {
         method: String,
         /// What is wrong with it.
         reason: String,
+        /// Whether what was asked may have been done all the same.
+        in_doubt: bool,
     },
     /// A refusal as an answer.
     #[error("{base} refuses ({said}){meaning}")]
@@ -127,7 +129,15 @@ impl NvgridError {
 
     /// Whether what was asked may have been done all the same.
     pub(crate) fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Strange { .. } | Self::Failed { in_doubt: true, .. })
+        matches!(self, Self::Strange { in_doubt: true, .. } | Self::Failed { in_doubt: true, .. })
+    }
+
+    /// The same of a call that does nothing of what was asked: the login before it.
+    pub(super) fn before(mut self) -> Self {
+        if let Self::Strange { in_doubt, .. } | Self::Failed { in_doubt, .. } = &mut self {
+            *in_doubt = false;
+        }
+        self
     }
 }
 

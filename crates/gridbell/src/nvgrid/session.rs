@@ -67,11 +67,19 @@ impl Session {
             Login::Token(token) => Some(bearer(token.expose())?),
             Login::Password(..) => None,
         };
-        let (base, channel) = (endpoint.shown(), endpoint.connect().await?);
-        let description = match read {
-            Some(description) => description,
-            None => reflection::describe(&base, &channel, authorization.as_ref()).await?,
+        let base = endpoint.shown();
+        let connecting = async {
+            let channel = endpoint.connect().await?;
+            let description = match read {
+                Some(description) => description,
+                None => reflection::describe(&base, &channel, authorization.as_ref()).await?,
+            };
+            Ok((channel, description))
         };
+        let Ok(connected) = tokio::time::timeout(endpoint.answers, connecting).await else {
+            return Err(NvgridError::Unreachable { base, reason: "no answer in time".to_owned() });
+        };
+        let (channel, description) = connected?;
         Ok(Self { base, answers: endpoint.answers, channel, description, login, authorization })
     }
 
@@ -107,9 +115,9 @@ impl Session {
         let method = self.description.method(LOGIN, "Token")?;
         let credential = self.description.message(&method.input(), "password_credential")?;
         for name in ["username", "password"] {
-            self.description.field(&credential, name)?;
+            self.description.text(&credential, name)?;
         }
-        self.description.field(&method.output(), "access_token")?;
+        self.description.text(&method.output(), "access_token")?;
         let request = json!({"password_credential": {"username": user, "password": password.expose()}});
         let refused = |said: String| NvgridError::Login {
             base: self.base.clone(),
@@ -118,13 +126,13 @@ impl Session {
         };
         self.authorization = None;
         let answer = match self.once(&method, &request).await {
-            Ok(bytes) => self.read(&method, bytes)?,
+            Ok(bytes) => self.read(&method, bytes).map_err(NvgridError::before)?,
             Err(status) => {
                 return Err(match status.code() {
                     Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::NotFound => {
                         refused(said(&status))
                     }
-                    _ => NvgridError::failed(&self.base, "the login", &status),
+                    _ => NvgridError::failed(&self.base, "the login", &status).before(),
                 });
             }
         };
@@ -160,6 +168,7 @@ impl Session {
             base: self.base.clone(),
             method: method.name().to_owned(),
             reason: one_line(&reason),
+            in_doubt: true,
         };
         let message = DynamicMessage::decode(method.output(), bytes).map_err(|error| strange(error.to_string()))?;
         to_json(&message).map_err(|error| strange(error.to_string()))

@@ -128,6 +128,37 @@ async fn a_call_that_fails_says_why_and_whether_it_may_have_been_done() {
     assert!(told.contains("DEADLINE_EXCEEDED") || told.contains("CANCELLED"), "{told}");
 }
 
+#[tokio::test]
+async fn a_login_that_fails_leaves_no_doubt_about_what_it_was_for() {
+    let site = site().await;
+    for fault in ["503*1", "500*1", "garbage*1", "truncated*1"] {
+        site.misbehave(fault);
+        let error = site.client().await.register("http://127.0.0.1:9/hook", &[]).await.expect_err("failed");
+        assert!(!error.is_in_doubt(), "{fault}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_description_of_another_shape_makes_no_secret_known() {
+    let site = site().await;
+    let told = said(changed(&site, "string password = 2;", "int32 password = 2;").await.status().await);
+    assert!(told.ends_with("has no text in nvidia.dcpower.v1.PasswordCredential.password; it has int32"), "{told}");
+    let mut client = changed(&site, "string url = 1;\n  repeated", "repeated string url = 1;\n  repeated").await;
+    let told = said(client.register("http://127.0.0.1:9/hooks/n/t0ken", &[]).await);
+    assert!(told.contains("has no text in ") && !told.contains("t0ken"), "{told}");
+}
+
+#[tokio::test]
+async fn who_takes_a_connection_and_says_nothing_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    for scheme in ["http", "https"] {
+        let url = Url::parse(&format!("{scheme}://{}", listener.local_addr().expect("bound"))).expect("an address");
+        let quick = Endpoint { answers: Duration::from_millis(200), ..endpoint(url) };
+        let told = said(Client::connect(&quick, &Origin::Reflection, login("u:p")).await);
+        assert!(told.contains("cannot be reached: no answer in time"), "{told}");
+    }
+}
+
 /// A server that answers by this router.
 async fn server(router: Router) -> (Url, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -3,13 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use aws::secrets::Reference;
 use url::Url;
 
 use crate::{
     cli,
     config::Provider,
-    door::{Opened, is_loopback, reference},
+    door::{Lies, Opened, is_loopback},
     nvgrid::{Client, Endpoint, Login, Origin},
     show,
 };
@@ -40,8 +39,8 @@ pub(crate) struct Asking {
     #[arg(long, value_name = "URL", value_parser = address)]
     api_url: Option<Url>,
     /// Where username:password lies, or a token alone: `env:NAME` or `ssm:/path` [default: the source's `api_key`]
-    #[arg(long, value_name = "REFERENCE", value_parser = reference)]
-    login: Option<Reference>,
+    #[arg(long, value_name = "REFERENCE")]
+    login: Option<Lies>,
 }
 
 fn address(text: &str) -> Result<Url, String> {
@@ -91,7 +90,7 @@ impl Asking {
     pub(super) async fn client(&self, opened: &Opened) -> Result<Client> {
         let url = self.url(opened)?;
         let key = match &self.login {
-            Some(reference) => opened.read(reference).await?,
+            Some(lies) => opened.read(lies.reference("--login")?).await?,
             None => opened.key().await.with_context(
                 || "no login is known; say where username:password lies with --login env:NAME or ssm:/path",
             )?,

@@ -78,7 +78,9 @@ fn tell(answer: &Value, json: bool) -> Result<()> {
 pub(super) fn outline(answer: &Value) -> String {
     let mut lines = Vec::new();
     branch(answer, 0, &mut lines);
-    lines.join("\n")
+    // What a site wrote moves no cursor.
+    let plain = |line: String| line.chars().filter(|letter| !letter.is_control()).collect();
+    lines.into_iter().map(plain).collect::<Vec<String>>().join("\n")
 }
 
 fn branch(value: &Value, depth: usize, lines: &mut Vec<String>) {
@@ -136,5 +138,6 @@ mod tests {
              target_load  6.5 megawatt\n      feed_tags  a, b\nload_targets  none"
         );
         assert_eq!(outline(&json!({"statuses": {}})), "statuses  none");
+        assert_eq!(outline(&json!({"feed": "a\u{1b}[2J\nb"})), "feed  a[2Jb");
     }
 }
