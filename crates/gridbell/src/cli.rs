@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use url::Url;
 
 use crate::verbs;
@@ -115,18 +115,32 @@ fn endpoint(text: &str) -> Result<Url, String> {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    match act(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if let Some(Usage(problem)) = error.downcast_ref() {
-                Cli::command().error(clap::error::ErrorKind::ValueValidation, problem).exit();
-            }
-            // Where standard error is closed, the exit status says it all.
-            drop(writeln!(std::io::stderr(), "error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    let done = match Cli::try_parse() {
+        Ok(cli) => act(cli),
+        Err(error) if is_help(&error) => error.exit(),
+        Err(error) => Err(usage(in_one_line(&error.render().to_string()))),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    // Where standard error is closed, the exit status says it all.
+    drop(writeln!(std::io::stderr(), "error: {error:#}"));
+    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// What was asked for, or what answers a command line that stops too early.
+fn is_help(error: &clap::Error) -> bool {
+    !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// What is wrong and what would be right, without the usage, which `--help` shows.
+fn in_one_line(said: &str) -> String {
+    let lines = said.lines().map(str::trim).take_while(|line| !line.starts_with("For more information"));
+    let (usage, said): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("Usage:"));
+    let said: Vec<&str> = said.into_iter().filter(|line| !line.is_empty()).collect();
+    let words = usage.first().map_or("", |usage| usage.trim_start_matches("Usage: ")).split(' ');
+    let verb: String =
+        words.take_while(|word| word.starts_with(char::is_alphabetic)).flat_map(|word| [word, " "]).collect();
+    let said = said.join(" ").replace(" tip: ", "; ");
+    format!("{}; `{verb}--help` says more", said.trim_start_matches("error: "))
 }
 
 /// A wrong command line that shows only once it is understood: exit status 2.
@@ -174,6 +188,27 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line() {
+        let check = |words: &str, expected: &str| {
+            let words = ["gridbell"].into_iter().chain(words.split(' '));
+            let error = Cli::try_parse_from(words).expect_err("refused");
+            assert_eq!(in_one_line(&error.render().to_string()), expected);
+        };
+        check(
+            "dispatch list --sourc x",
+            "unexpected argument '--sourc' found; a similar argument exists: '--source'; `gridbell dispatch list --help` says more",
+        );
+        check(
+            "dispatch get",
+            "the following required arguments were not provided: <KEY>; `gridbell dispatch get --help` says more",
+        );
+        check(
+            "dispatch list --phase never",
+            "invalid value 'never' for '--phase <PHASE>' [possible values: running, upcoming, over, ended, cancelled]; `--help` says more",
+        );
     }
 
     #[test]

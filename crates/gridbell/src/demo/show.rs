@@ -1,8 +1,7 @@
 //! The report on a terminal: the timeline, the table of the signals, the mail, and what failed.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -10,13 +9,10 @@ use super::{
     board::{Line, What},
     report::Report,
 };
-use crate::show::{Paint, power};
+use crate::show::{self, Paint, power};
 
 /// Lines of a mail that are shown.
 const MAIL_LINES: usize = 14;
-
-/// The table's column of subjects.
-const SUBJECT: usize = 1;
 
 impl Report {
     /// Writes it for people.
@@ -81,30 +77,20 @@ impl Report {
         format!("{:>7.2}  {}  {}", self.since_start_s(line.at), paint.with(code, &format!("{word:<7}")), line.text)
     }
 
-    fn table(&self) -> Table {
-        let mut table = Table::new();
-        let columns = if std::io::stdout().is_terminal() { table.width() } else { None };
-        table.load_style(presets::NOTHING).set_header(["s", "subject", "#", "type", "asks or tells", "when, UTC"]);
-        for signal in &self.signals {
+    fn table(&self) -> String {
+        let rows = self.signals.iter().map(|signal| {
             let data = data(&signal.event);
             let test = if data["test"] == true { ", a test" } else { "" };
-            table.add_row([
-                format!("{:.2}", self.since_start_s(signal.arrived_at)),
+            vec![
                 signal.text("subject").to_owned(),
                 signal.text("sequence").to_owned(),
+                format!("{:.2}", self.since_start_s(signal.arrived_at)),
                 short_kind(signal.text("type")).to_owned(),
                 gist(&signal.event) + test,
                 span(data, self.start),
-            ]);
-        }
-        if let Some(columns) = columns {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-            // The subject alone gives way.
-            for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| *index != SUBJECT) {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
-        }
-        table
+            ]
+        });
+        show::table(&["subject", "#", "s", "type", "asks or tells", "when, UTC"], &["asks or tells"], rows)
     }
 }
 

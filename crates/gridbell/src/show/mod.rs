@@ -1,13 +1,16 @@
 //! How the verbs show things: tables that fit the terminal, times that a person reads, colours where they help.
 
 mod amount;
+mod ask;
 mod paint;
 mod table;
 mod time;
+mod wrap;
 
 use std::io::Write;
 
 pub(crate) use amount::{power, request};
+pub(crate) use ask::{can_ask, consent};
 pub(crate) use paint::Paint;
 pub(crate) use table::table;
 pub(crate) use time::{Clockface, countdown, instant_or_age};

@@ -37,8 +37,8 @@ pub(crate) struct Simulate {
     /// The API key that is taken
     #[arg(long, value_name = "KEY", default_value = KEY)]
     pub(crate) key: String,
-    /// Misbehave from the beginning: a name, or NAME*TIMES; `--misbehave help` lists the names
-    #[arg(long, value_name = "WHAT", value_parser = fault)]
+    /// Misbehave from the beginning: a name, or NAME*TIMES; `--help` lists the names
+    #[arg(long, value_name = "WHAT", value_parser = fault, long_help = faults())]
     pub(crate) misbehave: Vec<Fault>,
     /// Send webhooks there, as if registered by the provider's dashboard (Openvolt) or operator (`NvGrid`)
     #[arg(long, value_name = "URL")]
@@ -58,15 +58,15 @@ pub(super) fn provider(name: &str) -> Result<Provider, String> {
     Provider::from_name(name).ok_or_else(known)
 }
 
-/// A fault, or the names of all.
+/// A fault.
 pub(super) fn fault(text: &str) -> Result<Fault, String> {
-    text.parse().map_err(|error: String| match text {
-        "help" => {
-            let names: Vec<String> = Misbehaviour::named().map(|(name, says)| format!("  {name:22} {says}")).collect();
-            format!("\n{}", names.join("\n"))
-        }
-        _ => error,
-    })
+    text.parse()
+}
+
+/// What a fault may be, for `--help`.
+pub(super) fn faults() -> String {
+    let names = Misbehaviour::named().map(|(name, says)| format!("  {name:22} {says}"));
+    ["A name, or NAME*TIMES:".to_owned()].into_iter().chain(names).collect::<Vec<_>>().join("\n")
 }
 
 /// Serves until it is asked to end.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use simulators::{Entry, Exercise, Fault, Hook, What};
 use url::Url;
 
-use super::simulate::fault;
+use super::simulate::{fault, faults};
 use crate::{
     cli,
     config::Provider,
@@ -39,8 +39,8 @@ pub(crate) struct Trigger {
     /// How many times as fast it happens: at 60, minutes are seconds
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     speed: u32,
-    /// Misbehave meanwhile, once or NAME*TIMES; `--misbehave help` lists the names
-    #[arg(long, value_name = "WHAT", value_parser = fault)]
+    /// Misbehave meanwhile, once or NAME*TIMES; `--help` lists the names
+    #[arg(long, value_name = "WHAT", value_parser = fault, long_help = faults())]
     misbehave: Vec<Fault>,
     /// The simulator that the source asks [default: its `api_url`]
     #[arg(long, value_name = "URL")]

@@ -79,5 +79,5 @@ pub(super) fn text(incidents: &[Incident], clock: &Clockface, paint: Paint) -> S
             incident.detail.clone(),
         ]
     });
-    show::table(&["incident", "status", since.as_str(), "last", "times", "mails", "what"], &["incident", "what"], rows)
+    show::table(&["incident", "status", since.as_str(), "last", "times", "mails", "what"], &["what"], rows)
 }

@@ -1,10 +1,6 @@
 //! `config apply`.
 
-use std::{
-    io::{BufRead, IsTerminal, Write},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -67,10 +63,8 @@ impl Apply {
             show::print(&text(&changes, Paint::stdout()))?;
         }
         let go = !changes.is_empty() && !self.dry_run;
-        if go && !self.yes && !asked()? {
-            bail!("nothing was changed: it was not confirmed; --yes does it without asking");
-        }
         if go {
+            show::consent(self.yes, &format!("the configuration of {} would change", console.name))?;
             ship(&console, &stack, &values).await?;
         }
         self.tell(&console, &shipped, &changes, go)
@@ -138,16 +132,6 @@ async fn ship(console: &Console, stack: &StackInfo, values: &[(&'static str, Str
             status => bail!("the update failed ({status}): {}; what ran before runs on", now.reason),
         }
     }
-}
-
-fn asked() -> Result<bool> {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Ok(false);
-    }
-    write!(std::io::stderr(), "\nship it? [y/N] ")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn text(changes: &[Change], paint: Paint) -> String {

@@ -67,5 +67,5 @@ pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
             format!("{about}{}", view.reason),
         ]
     });
-    show::table(&["delivery", "source", taken.as_str(), "state", "reason"], &["reason", "state"], rows)
+    show::table(&["delivery", "source", taken.as_str(), "state", "reason"], &["reason"], rows)
 }

@@ -1,7 +1,5 @@
 //! `delivery replay`.
 
-use std::io::{BufRead, IsTerminal, Write};
-
 use anyhow::{Result, bail};
 use aws::{dynamo::Kept, world::World};
 use jiff::Timestamp;
@@ -78,7 +76,10 @@ impl Replay {
         if !self.output.json {
             show::print(&text(&works, Paint::stdout()))?;
         }
-        let goes = possible > 0 && !self.dry_run && (self.yes || (!self.output.json && asked(possible)?));
+        let goes = possible > 0 && !self.dry_run && (self.yes || (!self.output.json && show::can_ask()));
+        if goes {
+            show::consent(self.yes, &format!("{possible} would go in once more"))?;
+        }
         let mut replayed = Vec::new();
         if goes {
             for (plan, work) in &works {
@@ -136,16 +137,6 @@ async fn put_in(console: &Console, id: &str, work: &Work, now: Timestamp) -> Res
         console.deliveries().replayed(id, &delivery, now).await.map_err(|error| console.refusal(error))?;
     }
     Ok(delivery)
-}
-
-fn asked(count: usize) -> Result<bool> {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Ok(false);
-    }
-    write!(std::io::stderr(), "\nput {count} in once more? [y/N] ")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn text(works: &[(Plan, Option<Work>)], paint: Paint) -> String {

@@ -113,7 +113,7 @@ pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
             view.at_risk.as_deref().map(|risk| paint.bad(risk)).unwrap_or_default(),
         ]
     });
-    let table = show::table(&header, &["dispatch", "risk"], rows);
+    let table = show::table(&header, &["risk"], rows);
     let risky = views.iter().filter(|view| view.at_risk.is_some()).count();
     match risky {
         0 => table,

@@ -51,7 +51,7 @@ fn text(sites: &[Site], clock: &Clockface, paint: Paint) -> String {
     let from = format!("from, {}", clock.zone());
     let header = ["site", "name", "now", from.as_str(), "until", "", "governed by", "asks", "with", "then"];
     let rows = sites.iter().filter_map(|site| row(site, clock, paint));
-    show::table(&header, &["name", "with"], rows)
+    show::table(&header, &["name", "governed by", "with"], rows)
 }
 
 fn row(site: &Site, clock: &Clockface, paint: Paint) -> Option<Vec<String>> {

@@ -16,16 +16,14 @@ mod unregister;
 #[cfg(test)]
 mod tests;
 
-use std::io::{BufRead, IsTerminal, Write};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use self::api::Api;
 use crate::{
-    cli,
     console::Which,
     door::{Opened, Where},
     local::http_client,
+    show::consent,
 };
 
 /// What can be done with a source's webhook.
@@ -95,24 +93,6 @@ impl About {
 async fn api(opened: &Opened) -> Result<Api> {
     let base = opened.api_url()?.with_context(|| format!("{} has no api_url", opened.name))?;
     Ok(Api::new(&http_client()?, opened.provider, base, opened.key().await?))
-}
-
-/// Asks a person before something that cannot be taken back; `--yes` answers beforehand.
-fn consent(yes: bool, what: &str) -> Result<()> {
-    if yes {
-        return Ok(());
-    }
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(cli::usage(format!("{what}: say --yes to go on")));
-    }
-    write!(std::io::stderr(), "{what}. Go on? [y/N] ")?;
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    bail!("left as it is")
 }
 
 /// A span as it is written: `90s`, `10m`.

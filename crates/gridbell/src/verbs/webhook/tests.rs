@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use anyhow::bail;
 use axum::{Router, extract::State, http::StatusCode, routing::any};
 use simulators::{Fault, Keys};
 use tokio::{net::TcpListener, task::JoinSet};

@@ -1,0 +1,30 @@
+//! Asking a person before something that others feel.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Result, bail};
+
+/// Whether there is a person to ask: one who can answer, and sees what is asked.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks whether to go on with `what`; `yes`, which is `--yes`, answers beforehand.
+///
+/// # Errors
+/// The answer is no; or nobody can be asked, which is a wrong command line (exit status 2).
+pub(crate) fn consent(yes: bool, what: &str) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !can_ask() {
+        return Err(crate::cli::usage(format!("{what}; nobody can be asked here, so say --yes to go on")));
+    }
+    write!(std::io::stderr(), "{what}. Go on? [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    bail!("left as it is")
+}
