@@ -6,7 +6,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_sqs::config::IdentityCache;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{
-    Builder,
+    Builder, Connector,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::{
@@ -22,6 +22,8 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 use pipeline::ports::PortError;
+
+use crate::console::Proxies;
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -95,17 +97,38 @@ pub fn shared(access: Access) -> SdkConfig {
 
 /// The HTTP client of all of them. It trusts Amazon's authorities and those that are given, as PEM.
 pub fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
+    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    let client = match trusting(extra_roots) {
+        Some(context) => builder.tls_context(context).build_https(),
+        None => builder.build_https(),
+    };
+    SharedHttpClient::new(OnFirstCall(client))
+}
+
+/// The same through a proxy, where the person at this machine uses one.
+pub fn https_through(extra_roots: Option<Vec<u8>>, proxies: &Proxies) -> SharedHttpClient {
+    let Some(proxy) = proxies.of_sdk() else { return https(extra_roots) };
+    let context = trusting(extra_roots);
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
+        match &context {
+            Some(context) => connector.tls_context(context.clone()).build(),
+            None => connector.build(),
+        }
+    })
+}
+
+/// Whom TLS trusts: Amazon's authorities and those that are given.
+fn trusting(extra_roots: Option<Vec<u8>>) -> Option<TlsContext> {
     let mut trusted = TrustStore::empty().with_native_roots(false).with_pem_certificate(crate::roots::AMAZON);
     if let Some(pem) = extra_roots {
         trusted.add_pem_certificate(pem);
     }
-    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    let client = match TlsContext::builder().with_trust_store(trusted).build() {
-        Ok(context) => builder.tls_context(context).build_https(),
-        // Reserved by the library: building a context from certificates that were read before does not fail.
-        Err(_) => builder.build_https(),
-    };
-    SharedHttpClient::new(OnFirstCall(client))
+    // An error is reserved by the library: building a context from certificates that were read before does not fail.
+    TlsContext::builder().with_trust_store(trusted).build().ok()
 }
 
 /// Sets TLS up with the first call. The library's own client also does in its check of the configuration of each service's

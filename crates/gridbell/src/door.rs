@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Context, Result, bail};
 use aws::secrets::{AwsKeys, KeySource, Reference, Secret};
 use pipeline::{
-    config::{Environment, Source},
+    config::{Config, Environment, Source},
     token,
 };
 use url::Url;
@@ -58,6 +58,25 @@ pub(crate) struct Opened {
     source: Source,
 }
 
+/// How an address that a provider has registered stands to a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The source's own address, with a token that opens it.
+    Here,
+    /// The source's own address, without one.
+    Locked,
+    /// Another host, with a token that opens the source: a tunnel or a domain in front of the stack.
+    InFront,
+    /// None of ours.
+    Foreign,
+}
+
+/// There is no such source: a wrong command line.
+pub(crate) fn no_source(config: &Config, name: &str) -> anyhow::Error {
+    let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
+    cli::usage(format!("there is no source {name} in this stack; it has {}", known.join(", ")))
+}
+
 /// The address and the token of a hook. Shown without the token.
 #[derive(Clone)]
 pub(crate) struct Door {
@@ -73,13 +92,18 @@ impl Opened {
     /// In one line: as [`Console::open`], or there is no such source (exit status 2).
     pub(crate) async fn open(which: &Which, name: &str) -> Result<Self> {
         let console = Console::open(which).await?;
-        let mut config = console.config().await?;
-        let Some(source) = config.sources.remove(name) else {
-            let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
-            return Err(cli::usage(format!("there is no source {name} in this stack; it has {}", known.join(", "))));
-        };
+        let config = console.config().await?;
+        Self::of(&console, &config, name)
+    }
+
+    /// The source in the configuration of an opened stack.
+    ///
+    /// # Errors
+    /// In one line: there is no such source (exit status 2).
+    pub(crate) fn of(console: &Console, config: &Config, name: &str) -> Result<Self> {
+        let source = config.sources.get(name).ok_or_else(|| no_source(config, name))?.clone();
         let provider = Provider::from_name(&source.provider).context("the stack names an unknown provider")?;
-        Ok(Self { console, name: name.to_owned(), provider, source })
+        Ok(Self { console: console.clone(), name: name.to_owned(), provider, source })
     }
 
     /// Whether everything that comes through it is a test.
@@ -107,6 +131,37 @@ impl Opened {
         self.read(&reference).await
     }
 
+    /// The address of the hook as the stack has it, with its token where that is known here.
+    fn own(&self) -> Result<Url> {
+        let hook = match &self.console.place {
+            Place::Local { hooks } => hooks.get(&self.name).cloned(),
+            Place::Deployed { .. } => None,
+        };
+        let own = hook.unwrap_or_else(|| format!("{}/hooks/{}", self.console.webhook_base, self.name));
+        Url::parse(&own).context("the stack's address cannot be read")
+    }
+
+    /// How an address that a provider has registered, or its header's token, stands to this source; and the address' host.
+    pub(crate) fn standing(&self, address: &str, header: Option<&str>) -> (String, Standing) {
+        // Voltus' samples show one without its scheme.
+        let whole = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
+        let Ok(url) = Url::parse(&whole) else { return ("?".to_owned(), Standing::Foreign) };
+        let bare = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default(), url.path().to_owned());
+        let own = self.own().and_then(|own| split(&own, &self.name)).map(|(own, _)| bare(&own)).ok();
+        let Ok((at, in_path)) = split(&url, &self.name) else {
+            return (url.origin().ascii_serialization(), Standing::Foreign);
+        };
+        let token = in_path.or_else(|| header.map(Secret::new));
+        let opens = token.is_some_and(|token| token::admits(&self.source.tokens, token.expose()));
+        let standing = match (own == Some(bare(&at)), opens) {
+            (true, true) => Standing::Here,
+            (true, false) => Standing::Locked,
+            (false, true) => Standing::InFront,
+            (false, false) => Standing::Foreign,
+        };
+        (url.origin().ascii_serialization(), standing)
+    }
+
     /// What lies at a reference.
     pub(crate) async fn read(&self, reference: &Reference) -> Result<Secret> {
         let read = AwsKeys::new(&self.console.aws, self.console.http().clone()).read(reference).await;
@@ -115,12 +170,7 @@ impl Opened {
 
     /// The door, its token checked against what the stack knows of it.
     pub(crate) async fn door(&self, place: &Where) -> Result<Door> {
-        let hook = match &self.console.place {
-            Place::Local { hooks } => hooks.get(&self.name).cloned(),
-            Place::Deployed { .. } => None,
-        };
-        let own = hook.unwrap_or_else(|| format!("{}/hooks/{}", self.console.webhook_base, self.name));
-        let own = Url::parse(&own).context("the stack's address cannot be read")?;
+        let own = self.own()?;
         let address = place.url.as_ref().map_or_else(|| own.clone(), |given| seen_from(given, &own));
         let (url, in_address) = split(&address, &self.name)?;
         let token = match &place.token {
@@ -197,6 +247,15 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// A source of Voltus' in a deployed stack, opened by these tokens.
+#[cfg(test)]
+pub(crate) fn opened(name: &str, webhook_base: &str, tokens: &[&str]) -> Opened {
+    let hashes: Vec<String> = tokens.iter().map(|token| token::TokenHash::of(token).to_hex()).collect();
+    let config = serde_json::json!({"sources": {name: {"provider": "voltus", "tokens": hashes}}});
+    let config = Config::parse(&config.to_string()).expect("good");
+    Opened::of(&Console::nowhere(webhook_base), &config, name).expect("there")
+}
+
 #[cfg(test)]
 pub(crate) fn door(url: &str, token: &str) -> Door {
     Door { url: Url::parse(url).expect("an address"), token: Secret::new(token) }
@@ -218,6 +277,24 @@ mod tests {
         assert!(!format!("{door:?}").contains("t0"));
         assert!(split(&url("https://h/hooks/a/"), "a").expect("split").1.is_none());
         assert!(split(&url("https://h/hooks/b/t0"), "a").is_err() && split(&url("https://h/"), "a").is_err());
+    }
+
+    #[test]
+    fn what_a_provider_has_registered_stands_to_a_source_by_address_and_token() {
+        let source = opened("a", "https://stack.example/prod", &["t0", "t1"]);
+        let check = |address: &str, header: Option<&str>, expected: Standing| {
+            assert_eq!(source.standing(address, header).1, expected, "{address}");
+        };
+        check("https://stack.example/prod/hooks/a/t0", None, Standing::Here);
+        check("stack.example/prod/hooks/a/t1", None, Standing::Here);
+        check("https://stack.example/prod/hooks/a", Some("t1"), Standing::Here);
+        check("https://stack.example/prod/hooks/a", None, Standing::Locked);
+        check("https://stack.example/prod/hooks/a/old", Some("t0"), Standing::Locked);
+        check("https://hooks.corp.example/hooks/a/t0", None, Standing::InFront);
+        check("https://hooks.corp.example/hooks/a/old", None, Standing::Foreign);
+        check("https://stack.example/prod/hooks/b/t0", None, Standing::Foreign);
+        check("no address", None, Standing::Foreign);
+        assert_eq!(source.standing("https://h.example:8443/x/t0", None).0, "https://h.example:8443");
     }
 
     #[test]

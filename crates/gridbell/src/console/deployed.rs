@@ -6,7 +6,7 @@ use aws::{client, environment::Environment};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use super::{Console, OpenError, Place, StackInfo, cloudformation::CloudFormation, plainly};
-use crate::local::http_client;
+use crate::local::{http_client, proxies};
 
 /// Queues by the name that the verbs use and the output that holds their URL.
 const QUEUES: [(&str, &str); 6] = [
@@ -49,9 +49,10 @@ pub(super) async fn open(name: &str, profile: Option<&str>, region: Option<&str>
 }
 
 async fn configuration(profile: Option<&str>, region: Option<&str>) -> Result<SdkConfig, OpenError> {
+    let proxies = proxies().map_err(|error| OpenError::Said(error.to_string()))?;
     let roots = Environment::process().extra_roots().map_err(|error| OpenError::Said(error.to_string()))?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(client::https(roots))
+        .http_client(client::https_through(roots, &proxies))
         .timeout_config(client::timeouts());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);

@@ -1,6 +1,7 @@
 //! A stack that runs, opened by the operator's verbs: the local one by its `stack.json`, one in AWS by its name and profile.
 
 mod cloudformation;
+mod cloudwatch;
 mod deployed;
 mod error;
 mod local;
@@ -16,6 +17,7 @@ use aws_config::SdkConfig;
 use pipeline::config::Config;
 
 pub(crate) use cloudformation::{CloudFormation, StackInfo};
+pub(crate) use cloudwatch::CloudWatch;
 pub(crate) use error::{OpenError, plainly};
 
 /// Which stack a verb is about.
@@ -117,6 +119,11 @@ impl Console {
         CloudFormation::new(self.http.clone(), &self.aws)
     }
 
+    /// What CloudWatch has measured.
+    pub(crate) fn cloudwatch(&self) -> CloudWatch {
+        CloudWatch::new(self.http.clone(), &self.aws)
+    }
+
     /// The configuration that its functions run with.
     ///
     /// # Errors
@@ -138,6 +145,20 @@ impl Console {
     /// An HTTP client that follows no redirect.
     pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
+    }
+
+    /// A deployed stack that is not there.
+    #[cfg(test)]
+    pub(crate) fn nowhere(webhook_base: &str) -> Self {
+        Self {
+            aws: SdkConfig::builder().build(),
+            name: "gridbell".to_owned(),
+            place: Place::Deployed { profile: None },
+            webhook_base: webhook_base.to_owned(),
+            queues: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            http: crate::local::http_client().expect("a client"),
+        }
     }
 
     fn table(&self, name: &str) -> &str {

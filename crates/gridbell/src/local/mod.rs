@@ -29,6 +29,7 @@ mod workspace;
 pub use aws_api::REGION;
 pub use functions::{FUNCTIONS, logical_id};
 pub use http::client as http_client;
+pub(crate) use http::proxies;
 pub use logs::LogLine;
 pub use options::{ProviderUrls, UpOptions, built_in};
 pub use prepare::placeholder_key;

@@ -38,7 +38,8 @@ impl<'h> Table<'h> {
     fn new(header: &'h [&'h str], giving: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Self {
         let rows: Vec<Vec<String>> = rows.into_iter().collect();
         let lines = |row: &Vec<String>, column: usize| wrapped(&row[column], usize::MAX).into_iter();
-        let widest = |column| rows.iter().flat_map(|row| lines(row, column)).map(|line| width(&line)).max().unwrap_or(0);
+        let widest =
+            |column| rows.iter().flat_map(|row| lines(row, column)).map(|line| width(&line)).max().unwrap_or(0);
         let widths = header.iter().enumerate().map(|(column, name)| widest(column).max(width(name))).collect();
         Self { header, gives: header.iter().map(|name| giving.contains(name)).collect(), rows, widths }
     }
@@ -55,8 +56,7 @@ impl<'h> Table<'h> {
 
     /// One cell side by side with the next: each as wide as its column is to be.
     fn line(&self, cells: &[&str], columns: &[usize], widths: &[usize]) -> Vec<String> {
-        let broken: Vec<Vec<String>> =
-            columns.iter().map(|column| wrapped(cells[*column], widths[*column])).collect();
+        let broken: Vec<Vec<String>> = columns.iter().map(|column| wrapped(cells[*column], widths[*column])).collect();
         let height = broken.iter().map(Vec::len).max().unwrap_or(0);
         let line = |number: usize| {
             let mut line = String::new();
@@ -122,7 +122,8 @@ fn stacked(table: &Table<'_>, below: &[usize], columns: usize) -> String {
         lines.extend(wrapped(cells[0], columns));
         lines.extend(indented(table.line(&cells, below, &table.widths)));
         for column in table.columns(|column| column > 0 && table.gives[column] && width(cells[column]) > 0) {
-            let named = if several { format!("{}: {}", table.header[column], cells[column]) } else { row[column].clone() };
+            let named =
+                if several { format!("{}: {}", table.header[column], cells[column]) } else { row[column].clone() };
             lines.extend(indented(wrapped(&named, inner)));
         }
     }

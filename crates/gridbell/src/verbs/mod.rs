@@ -10,6 +10,7 @@ pub(crate) mod dispatch;
 pub(crate) mod doctor;
 #[cfg(test)]
 mod fixtures;
+pub(crate) mod listing;
 pub(crate) mod sim;
 pub(crate) mod simulate;
 pub(crate) mod site;

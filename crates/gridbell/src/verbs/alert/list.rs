@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use pipeline::incident::{Incident, IncidentStatus};
-use serde_json::json;
 
 use crate::{
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output, Paint, instant_or_age, word},
+    verbs::listing::Listing,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -38,21 +38,16 @@ impl List {
         let clock = Clockface::now(self.output.utc);
         let since = self.since.as_deref().map(|since| instant_or_age(since, clock.now)).transpose();
         let since = since.map_err(crate::cli::usage)?;
-        let console = Console::open(&self.which).await?;
+        let listing = Listing::open(self.output, &self.which, clock).await?;
+        let console = &listing.console;
         let listed = console.incidents().all(self.open).await.map_err(|error| console.refusal(error))?;
-        for unreadable in &listed.unreadable {
-            show::aside(&format!("cannot be read: {unreadable}"));
-        }
         let mut incidents = listed.found;
         incidents.retain(|incident| {
             self.source.as_ref().is_none_or(|source| *source == incident.source)
                 && since.is_none_or(|since| incident.last_at >= since)
         });
         incidents.sort_by_key(|incident| (incident.status == IncidentStatus::Over, -incident.last_at.as_second()));
-        if self.output.json {
-            return show::json(&json!({"incidents": incidents, "unreadable": listed.unreadable}));
-        }
-        show::print(&text(&incidents, &clock, Paint::stdout()))
+        listing.show(("incidents", &incidents), &listed.unreadable, self.source.as_deref(), text).await
     }
 }
 

@@ -7,7 +7,10 @@ use aws::dynamo::Kept;
 use pipeline::work::{Task, Work};
 use serde_json::{Value, json};
 
-use super::view::View;
+use super::{
+    dead::{self, DEAD, Dead, Holds},
+    view::{Kind, View},
+};
 use crate::{
     console::{Console, Which},
     show::{self, Clockface, Output, Paint},
@@ -36,10 +39,11 @@ pub(crate) struct Get {
 impl Get {
     pub(super) async fn run(self) -> Result<()> {
         let console = Console::open(&self.which).await?;
-        let (kept, work) = find(&console, &self.id).await?;
-        let body = match &work {
-            Some(work) => work.body().transpose()?,
-            None => None,
+        let Found { view, work, dead } = find(&console, &self.id).await?;
+        let body = match (&work, &dead) {
+            (Some(work), _) => work.body().transpose()?,
+            (None, Some(dead)) => Some(dead.body().to_owned()),
+            (None, None) => None,
         };
         if self.raw {
             let Some(body) = body else { bail!("{} is no body but a look at the provider; leave out --raw", self.id) };
@@ -50,12 +54,11 @@ impl Get {
             Task::Look(look) => serde_json::to_value(look).ok(),
             Task::Body(_) | Task::Packed(_) | Task::Poll => None,
         });
-        let view = View::from(&kept);
         if self.output.json {
             let mut value = serde_json::to_value(&view)?;
             value["body"] = json!(body);
             value["look"] = json!(look);
-            value["troubles"] = json!(troubles(&kept, work.as_ref()));
+            value["troubles"] = json!(work.map(|work| work.troubles).unwrap_or_default());
             return show::json(&value);
         }
         let clock = Clockface::now(self.output.utc);
@@ -63,8 +66,26 @@ impl Get {
     }
 }
 
-/// What is kept under an id, with the work itself as far as the table has it.
-pub(super) async fn find(console: &Console, id: &str) -> Result<(Kept, Option<Work>)> {
+/// What is kept under an id.
+pub(super) struct Found {
+    pub(super) view: View,
+    /// The work itself, as far as it is at hand.
+    pub(super) work: Option<Work>,
+    /// The dead letter, where it is one.
+    pub(super) dead: Option<Dead>,
+}
+
+/// What is kept under an id, in the table or in a dead-letter queue.
+pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
+    if id.starts_with(DEAD) {
+        let Some(dead) = dead::all(console).await?.into_iter().find(|dead| dead.id() == id) else {
+            bail!(
+                "there is no dead letter {id}: `gridbell delivery list --kind dead-letter` names those that there are"
+            );
+        };
+        let work = if let Holds::Work(work) = &dead.holds { Some((**work).clone()) } else { None };
+        return Ok(Found { view: View::from(&dead), work, dead: Some(dead) });
+    }
     let table = console.deliveries();
     let Some(kept) = table.kept(id).await.map_err(|error| console.refusal(error))? else {
         bail!(
@@ -85,15 +106,7 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<(Kept, Option<Wo
             task,
         }),
     };
-    Ok((kept, work))
-}
-
-fn troubles(kept: &Kept, work: Option<&Work>) -> Value {
-    match (kept, work) {
-        (Kept::Failing(failing), _) => json!(failing.troubles),
-        (Kept::PutAside(_), Some(work)) => json!(work.troubles),
-        (Kept::PutAside(_), None) => json!([]),
-    }
+    Ok(Found { view: View::from(&kept), work, dead: None })
 }
 
 fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clockface, paint: Paint) -> String {
@@ -106,6 +119,7 @@ fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clock
     row("taken", format!("{}  ({})", clock.full(view.received_at), clock.off(view.received_at)));
     match (view.attempt, view.next_at) {
         (Some(attempt), Some(next)) => row("failing", format!("{attempt} times; tried again {}", clock.off(next))),
+        _ if view.kind == Kind::DeadLetter => row("lies in", format!("{}, sent {}", view.trouble, clock.full(view.at))),
         _ => row("put aside", clock.full(view.at)),
     }
     row("reason", format!("{}: {}", view.trouble, view.reason));

@@ -1,17 +1,18 @@
 //! `delivery list`.
 
 use anyhow::Result;
-use serde_json::json;
 
 use super::view::{Chosen, Kind, View};
 use crate::{
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output, Paint},
+    verbs::listing::Listing,
 };
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   gridbell delivery list
+  gridbell delivery list --kind dead-letter                  what a function died over, at the end of a queue
   gridbell delivery list --source leap-prod --kind quarantined --since 7d
   gridbell delivery list --stack gridbell --json | jq -r '.deliveries[].id'";
 
@@ -31,23 +32,16 @@ impl List {
         let clock = Clockface::now(self.output.utc);
         // What is wrong with the command line is said before anything is asked.
         self.chosen.of(Vec::new(), clock.now)?;
-        let console = Console::open(&self.which).await?;
-        let kept = console.deliveries().all(self.chosen.source.as_deref()).await;
-        let kept = kept.map_err(|error| console.refusal(error))?;
-        for unreadable in &kept.unreadable {
-            show::aside(&format!("cannot be read: {unreadable}"));
-        }
-        let views: Vec<View> = self.chosen.of(kept.found, clock.now)?.iter().map(View::from).collect();
-        if self.output.json {
-            return show::json(&json!({"deliveries": views, "unreadable": kept.unreadable}));
-        }
-        show::print(&text(&views, &clock, Paint::stdout()))
+        let listing = Listing::open(self.output, &self.which, clock).await?;
+        let Listing { console, clock, .. } = &listing;
+        let (views, unreadable) = self.chosen.find(console, clock.now).await?;
+        listing.show(("deliveries", &views), &unreadable, self.chosen.source.as_deref(), text).await
     }
 }
 
 pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
     if views.is_empty() {
-        return "nothing fails, and nothing was put aside".to_owned();
+        return "nothing fails, nothing was put aside, and there are no dead letters".to_owned();
     }
     let taken = format!("taken, {}", clock.zone());
     let rows = views.iter().map(|view| {
@@ -55,6 +49,7 @@ pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
             (Kind::Failing, Some(attempt), Some(next_at)) => {
                 paint.warn(&format!("failing, attempt {} {}", attempt + 1, clock.off(next_at)))
             }
+            (Kind::DeadLetter, ..) => paint.bad("dead letter"),
             _ if view.replayed_as.is_some() => paint.dim("quarantined, replayed since"),
             _ => paint.bad("quarantined"),
         };

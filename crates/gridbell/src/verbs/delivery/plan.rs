@@ -14,6 +14,7 @@ use pipeline::{
 use providers::{Delivery, Reading};
 use serde::Serialize;
 
+use super::get::Found;
 use crate::{
     console::Console,
     show::{Clockface, word},
@@ -32,17 +33,21 @@ pub(super) struct Plan {
 }
 
 /// Works it out.
-pub(super) async fn plan(
-    console: &Console,
-    config: &Config,
-    (id, work): (&str, Option<&Work>),
-    clock: &Clockface,
-) -> Result<Plan> {
-    let plan =
-        |source: &str, possible, outcome| Plan { id: id.to_owned(), source: source.to_owned(), possible, outcome };
-    let Some(work) = work else {
-        let why = "its body travels in the queue alone: wait for its next attempt".to_owned();
-        return Ok(plan("", false, vec![why]));
+pub(super) async fn plan(console: &Console, config: &Config, found: &Found, clock: &Clockface) -> Result<Plan> {
+    let plan = |source: &str, possible, outcome| Plan {
+        id: found.view.id.clone(),
+        source: source.to_owned(),
+        possible,
+        outcome,
+    };
+    let Some(work) = &found.work else {
+        let outcome = found.dead.as_ref().map(|dead| dead.outcome());
+        let (possible, what) = match outcome {
+            Some(Some(outcome)) => (true, outcome),
+            Some(None) => (false, "nothing would come of it; SQS drops it after 14 days".to_owned()),
+            None => (false, "its body travels in the queue alone: wait for its next attempt".to_owned()),
+        };
+        return Ok(plan(&found.view.source, possible, vec![what]));
     };
     let reading = match read(config, work, clock.now) {
         Ok(reading) => reading,

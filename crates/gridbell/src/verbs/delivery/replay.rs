@@ -1,7 +1,7 @@
 //! `delivery replay`.
 
 use anyhow::{Result, bail};
-use aws::{dynamo::Kept, world::World};
+use aws::world::World;
 use jiff::Timestamp;
 use pipeline::{
     ports::{Chance, Outlet},
@@ -10,9 +10,9 @@ use pipeline::{
 use serde_json::json;
 
 use super::{
-    get::find,
+    get::{Found, find},
     plan::{Plan, plan},
-    view::{Chosen, Kind, View},
+    view::{Chosen, Kind},
 };
 use crate::{
     console::{Console, Which},
@@ -21,11 +21,13 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 A replay is a delivery of its own, with a new id: it is read, fetched and merged like any other, so it never curtails what is
-over or cancelled. What has been replayed before is left out of a choice by filter.
+over or cancelled. What has been replayed before is left out of a choice by filter. A dead letter that is no delivery (a deadline,
+something that a person is to be told) goes back into its queue as it is.
 
 Examples:
   gridbell delivery replay 0195f2c4-7a3e-7c55-9b1e-2f6f0a4d8e11 --dry-run
   gridbell delivery replay --source leap-prod --since 24h          shows, and asks
+  gridbell delivery replay --kind dead-letter                      what lies in the dead-letter queues
   gridbell delivery replay --all --yes --stack gridbell            after a mend, without asking";
 
 /// What the ids of bookings begin with.
@@ -68,9 +70,8 @@ impl Replay {
         let config = console.config().await?;
         let mut works = Vec::new();
         for id in self.ids(&console, clock.now).await? {
-            let (_, work) = find(&console, &id).await?;
-            let plan = plan(&console, &config, (&id, work.as_ref()), &clock).await?;
-            works.push((plan, work));
+            let found = find(&console, &id).await?;
+            works.push((plan(&console, &config, &found, &clock).await?, found));
         }
         let possible = works.iter().filter(|(plan, _)| plan.possible).count();
         if !self.output.json {
@@ -82,10 +83,8 @@ impl Replay {
         }
         let mut replayed = Vec::new();
         if goes {
-            for (plan, work) in &works {
-                if let (true, Some(work)) = (plan.possible, work) {
-                    replayed.push((plan.id.clone(), put_in(&console, &plan.id, work, clock.now).await?));
-                }
+            for (plan, found) in works.iter().filter(|(plan, _)| plan.possible) {
+                replayed.push((plan.id.clone(), put_in(&console, &plan.id, found, clock.now).await?));
             }
         }
         self.tell(&works, &replayed, goes)?;
@@ -99,16 +98,14 @@ impl Replay {
         if !self.ids.is_empty() {
             return Ok(self.ids.clone());
         }
-        let kept = console.deliveries().all(self.chosen.source.as_deref()).await;
-        let mut chosen = self.chosen.of(kept.map_err(|error| console.refusal(error))?.found, now)?;
-        // What fails is tried again by itself; it is chosen only where it is asked for.
+        // What fails is tried again by itself, and a dead letter wants a mend first: each is chosen only where it is asked for.
         let kind = self.chosen.kind.unwrap_or(Kind::Quarantined);
-        chosen.retain(|kept| View::from(kept).kind == kind);
-        chosen.retain(|kept| !matches!(kept, Kept::PutAside(aside) if aside.replayed_as.is_some()));
-        Ok(chosen.iter().map(|kept| View::from(kept).id).collect())
+        let chosen = Chosen { kind: Some(kind), ..self.chosen.clone() };
+        let (views, _) = chosen.find(console, now).await?;
+        Ok(views.into_iter().filter(|view| view.replayed_as.is_none()).map(|view| view.id).collect())
     }
 
-    fn tell(&self, works: &[(Plan, Option<Work>)], replayed: &[(String, String)], went: bool) -> Result<()> {
+    fn tell(&self, works: &[(Plan, Found)], replayed: &[(String, String)], went: bool) -> Result<()> {
         if self.output.json {
             let plans: Vec<&Plan> = works.iter().map(|(plan, _)| plan).collect();
             let replayed: Vec<_> = replayed.iter().map(|(id, new)| json!({"id": id, "delivery": new})).collect();
@@ -121,16 +118,27 @@ impl Replay {
             return show::print("nothing was done; --yes does it");
         }
         for (id, new) in replayed {
-            show::print(&format!("{} {id} went in again as {new}", Paint::stdout().good("✓")))?;
+            let how = if id == new { "went back into its queue".to_owned() } else { format!("went in again as {new}") };
+            show::print(&format!("{} {id} {how}", Paint::stdout().good("✓")))?;
         }
         Ok(())
     }
 }
 
-/// A delivery of its own: taken now, under a new id, with no failures behind it.
-async fn put_in(console: &Console, id: &str, work: &Work, now: Timestamp) -> Result<String> {
+/// A delivery of its own: taken now, under a new id, with no failures behind it. What is no delivery goes back as it is.
+async fn put_in(console: &Console, id: &str, found: &Found, now: Timestamp) -> Result<String> {
+    let Some(work) = &found.work else {
+        if let Some(dead) = &found.dead {
+            dead.put_back(console, None).await?;
+        }
+        return Ok(id.to_owned());
+    };
     let delivery = World.unique();
     let fresh = Work { delivery: delivery.clone(), received_at: now, attempt: 0, troubles: Vec::new(), ..work.clone() };
+    if let Some(dead) = &found.dead {
+        dead.put_back(console, Some(&fresh)).await?;
+        return Ok(delivery);
+    }
     console.inner().work(&fresh, 0).await.map_err(|error| console.refusal(error))?;
     // A booking goes by itself once its own attempt succeeds.
     if !id.starts_with(BOOKING) {
@@ -139,7 +147,7 @@ async fn put_in(console: &Console, id: &str, work: &Work, now: Timestamp) -> Res
     Ok(delivery)
 }
 
-fn text(works: &[(Plan, Option<Work>)], paint: Paint) -> String {
+fn text(works: &[(Plan, Found)], paint: Paint) -> String {
     let rows = works.iter().map(|(plan, _)| {
         let outcome = plan.outcome.join("\n");
         let outcome = if plan.possible { outcome } else { paint.bad(&outcome) };

@@ -5,6 +5,9 @@ use jiff::Timestamp;
 use pipeline::work::{Task, Trouble};
 use serde::Serialize;
 
+use super::dead;
+use crate::console::Console;
+
 /// Whether somebody still tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -13,6 +16,8 @@ pub(crate) enum Kind {
     Failing,
     /// It waits for a mend.
     Quarantined,
+    /// A function failed on it five times without a word, and SQS took it out of its way.
+    DeadLetter,
 }
 
 /// One of them.
@@ -106,15 +111,27 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
+    /// All that did not go through and is chosen, the latest first; and what of it cannot be read.
+    pub(crate) async fn find(&self, console: &Console, now: Timestamp) -> anyhow::Result<(Vec<View>, Vec<String>)> {
+        let kept = console.deliveries().all(self.source.as_deref()).await.map_err(|error| console.refusal(error))?;
+        let mut views: Vec<View> = kept.found.iter().map(View::from).collect();
+        if self.kind.is_none_or(|kind| kind == Kind::DeadLetter) {
+            views.extend(dead::all(console).await?.iter().map(View::from));
+        }
+        Ok((self.of(views, now)?, kept.unreadable))
+    }
+
     /// Those of them that are chosen, the latest first.
-    pub(crate) fn of(&self, kept: Vec<Kept>, now: Timestamp) -> anyhow::Result<Vec<Kept>> {
+    pub(crate) fn of(&self, mut views: Vec<View>, now: Timestamp) -> anyhow::Result<Vec<View>> {
         let since = match &self.since {
             Some(since) => crate::show::instant_or_age(since, now).map_err(crate::cli::usage)?,
             None => Timestamp::MIN,
         };
-        let mut chosen: Vec<(View, Kept)> = kept.into_iter().map(|kept| (View::from(&kept), kept)).collect();
-        chosen.retain(|(view, _)| view.received_at >= since && self.kind.is_none_or(|kind| kind == view.kind));
-        chosen.sort_by(|(a, _), (b, _)| b.received_at.cmp(&a.received_at).then_with(|| a.id.cmp(&b.id)));
-        Ok(chosen.into_iter().map(|(_, kept)| kept).collect())
+        let of_source = |view: &View| self.source.as_ref().is_none_or(|source| *source == view.source);
+        views.retain(|view| {
+            view.received_at >= since && self.kind.is_none_or(|kind| kind == view.kind) && of_source(view)
+        });
+        views.sort_by(|a, b| b.received_at.cmp(&a.received_at).then_with(|| a.id.cmp(&b.id)));
+        Ok(views)
     }
 }

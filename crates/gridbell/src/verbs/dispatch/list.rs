@@ -3,12 +3,12 @@
 use anyhow::Result;
 use aws::dynamo::Wanted;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
 use super::view::{Phase, View};
 use crate::{
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output, Paint, instant_or_age},
+    verbs::listing::Listing,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -56,18 +56,13 @@ impl List {
             (Some(since), false) => Some(instant_or_age(since, clock.now).map_err(crate::cli::usage)?),
             (None, false) => Some(clock.now - SHOWN_AFTERWARDS),
         };
-        let console = Console::open(&self.which).await?;
+        let listing = Listing::open(self.output, &self.which, clock).await?;
+        let Listing { console, clock, .. } = &listing;
         let wanted = Wanted { source: self.source.clone(), status: None, since };
         let listed = console.dispatches().all(&wanted).await.map_err(|error| console.refusal(error))?;
-        for unreadable in &listed.unreadable {
-            show::aside(&format!("cannot be read: {unreadable}"));
-        }
         let views = listed.found.iter().filter_map(|record| View::of(record, clock.now));
         let views = ordered(views.filter(|view| self.takes(view)).collect());
-        if self.output.json {
-            return show::json(&json!({"dispatches": views, "unreadable": listed.unreadable}));
-        }
-        show::print(&text(&views, &clock, Paint::stdout()))
+        listing.show(("dispatches", &views), &listed.unreadable, self.source.as_deref(), text).await
     }
 
     fn takes(&self, view: &View) -> bool {

@@ -7,6 +7,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 use pipeline::ports::Clock;
 
 use super::{Check, Finding, Patient};
+use crate::show::countdown;
 
 const MAIL: &str = "mail";
 const QUEUE: &str = "queue";
@@ -18,6 +19,8 @@ const SIGNATURE_HOLDS_S: i64 = 300;
 const NOTICED_S: i64 = 5;
 /// More than this in a queue of ours is a jam: each is emptied within seconds.
 const JAM: u64 = 100;
+/// What lies in one of them for longer than a visibility timeout was handed out and not dealt with, in seconds.
+const STUCK_S: i64 = 300;
 
 pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
     let mut checks: Vec<(&'static str, Check<'a>)> =
@@ -57,20 +60,35 @@ async fn sandbox(patient: &Patient<'_>) -> Vec<Finding> {
 
 async fn queue(patient: &Patient<'_>, name: &str, url: &str) -> Vec<Finding> {
     let finding = match patient.console.counting().counts(url).await {
-        Ok(counts) => counted(name, counts, patient.config.deadlines.acknowledge),
+        Ok(counts) => {
+            let oldest_s = if counts.waiting + counts.in_hand == 0 { None } else { oldest_s(patient, name, url).await };
+            counted(name, counts, oldest_s, patient.config.deadlines.acknowledge)
+        }
         Err(error) => Finding::unknown(QUEUE, patient.console.refusal(error).to_string()),
     };
     vec![finding.about(name)]
 }
 
-fn counted(name: &str, counts: Counts, acknowledges: bool) -> Finding {
+/// The age of the oldest message: of a dead letter its own, of others what CloudWatch knows, which an emulator does not.
+async fn oldest_s(patient: &Patient<'_>, name: &str, url: &str) -> Option<i64> {
+    if name.ends_with("_dead") {
+        let letters = patient.console.counting().dead_letters(url).await.ok()?;
+        let oldest = letters.into_iter().map(|letter| letter.sent_at).min()?;
+        return Some(patient.clock.now.duration_since(oldest).as_secs());
+    }
+    patient.console.cloudwatch().oldest_s(url.rsplit('/').next()?, patient.clock.now).await.ok()?
+}
+
+fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool) -> Finding {
     let Counts { waiting, in_hand, delayed } = counts;
-    let found = format!("{waiting} waiting, {in_hand} in hand, {delayed} held back");
+    let oldest = oldest_s.map_or_else(String::new, |age_s| format!(", the oldest for {}", countdown(age_s)));
+    let found = format!("{waiting} waiting, {in_hand} in hand, {delayed} held back{oldest}");
     if name.ends_with("_dead") {
         return match waiting + in_hand {
             0 => Finding::good(QUEUE, "empty"),
-            dead => Finding::bad(QUEUE, format!("{dead} given up"))
-                .mend("find the cause in the log, then move them back: aws sqs start-message-move-task --source-arn …"),
+            dead => Finding::bad(QUEUE, format!("{dead} dead letters{oldest}")).mend(
+                "`gridbell delivery list --kind dead-letter` shows them; after a mend: `gridbell delivery replay --kind dead-letter`",
+            ),
         };
     }
     match name {
@@ -78,8 +96,10 @@ fn counted(name: &str, counts: Counts, acknowledges: bool) -> Finding {
             Finding::notice(QUEUE, format!("{found}: nobody seems to read it")).mend("look at the controller")
         }
         "signals" => Finding::good(QUEUE, found),
-        _ if waiting > JAM => Finding::notice(QUEUE, format!("{found}: it does not empty"))
-            .mend("look at the function's errors and throttles in the console"),
+        _ if waiting > JAM || oldest_s.is_some_and(|age_s| age_s > STUCK_S) => {
+            Finding::notice(QUEUE, format!("{found}: it does not empty"))
+                .mend("look at the function's errors and throttles in the console")
+        }
         _ => Finding::good(QUEUE, found),
     }
 }
@@ -127,7 +147,7 @@ mod tests {
     fn what_lies_in_a_queue_is_judged_by_whose_it_is() {
         let counts = |waiting, in_hand| Counts { waiting, in_hand, delayed: 0 };
         let check = |name, counts, acknowledges, expected| {
-            assert_eq!(counted(name, counts, acknowledges).verdict, expected, "{name}");
+            assert_eq!(counted(name, counts, Some(5), acknowledges).verdict, expected, "{name}");
         };
         check("retries_dead", counts(0, 0), false, Verdict::Good);
         check("retries_dead", counts(1, 0), false, Verdict::Bad);
@@ -135,5 +155,12 @@ mod tests {
         check("signals", counts(5, 1), false, Verdict::Good);
         check("signals", counts(5, 0), true, Verdict::Good);
         check("deliveries", counts(5_000, 0), false, Verdict::Notice);
+        check("deliveries", counts(5, 0), false, Verdict::Good);
+        let stuck = counted("deliveries", counts(1, 0), Some(900), false);
+        assert!(stuck.verdict == Verdict::Notice && stuck.found.contains("the oldest for 15 min: "), "{}", stuck.found);
+        assert_eq!(
+            counted("retries_dead", counts(2, 0), Some(7_200), false).found,
+            "2 dead letters, the oldest for 2 h"
+        );
     }
 }

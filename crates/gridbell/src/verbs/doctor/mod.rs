@@ -5,6 +5,7 @@ mod door;
 mod flow;
 mod nvgrid;
 mod provider;
+mod registered;
 mod stack;
 
 use std::{future::Future, pin::Pin, time::Duration};
@@ -135,6 +136,7 @@ async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
         stack::checks(patient),
         provider::checks(patient),
         door::checks(patient),
+        registered::checks(patient),
         amazon::checks(patient),
         flow::checks(patient),
     ]

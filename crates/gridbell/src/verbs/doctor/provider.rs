@@ -4,10 +4,14 @@ use aws::{
     http::{HttpApi, Limits},
     secrets::AwsKeys,
 };
+use dispatch::Origin;
+use jiff::Timestamp;
 use pipeline::{
     config::Source,
     ports::{FetchError, ProviderApi},
 };
+use providers::{Delivery, Look, Provider};
+use serde_json::json;
 
 use super::{Check, Finding, Patient, nvgrid};
 use crate::config;
@@ -23,26 +27,43 @@ pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'
     asked.map(check).collect()
 }
 
-/// Asks for the list of dispatches, which changes nothing.
+/// Who lists nothing is asked for the data of a meter that nobody has, as if a webhook had told of it.
+fn of_nobodys_meter(provider: &dyn Provider, origin: &Origin, now: Timestamp) -> Option<Look> {
+    let period = json!({"meter_id": "0".repeat(24), "start_interval": now, "end_interval": now});
+    let body = json!({"event_id": "meter_data.received", "delivery_id": "doctor", "payload": [period]});
+    let delivery = Delivery { id: "doctor", received_at: now, origin };
+    provider.parse(&delivery, &body.to_string()).ok()?.looks.into_iter().next()
+}
+
+/// Asks for the list of dispatches, or for a meter that nobody has: neither changes anything.
 async fn key(patient: &Patient<'_>, name: &str, source: &Source) -> Vec<Finding> {
     let unknown = |why: String| vec![Finding::unknown(KEY, why).about(name)];
     let Some((origin, provider)) = patient.config.source(name).map(|(_, origin)| origin).zip(source.provider()) else {
         return unknown("this gridbell does not know the provider".to_owned());
     };
-    let Some(look) = provider.listings(&origin, patient.clock.now).into_iter().next() else {
-        return unknown(format!("{} has no list that could be asked for harmlessly", source.provider));
+    let now = patient.clock.now;
+    let listed = provider.listings(&origin, now).into_iter().next();
+    let lists = listed.is_some();
+    let Some(look) = listed.or_else(|| of_nobodys_meter(provider, &origin, now)) else {
+        return unknown(format!("{} has nothing that could be asked for harmlessly", source.provider));
     };
     let ask = match provider.ask(&look, None) {
         Ok(ask) => ask,
         Err(error) => return unknown(error.to_string()),
     };
-    // The client follows no redirect and takes no proxy, as the functions' own does not.
+    // The client follows no redirect, as the functions' own does not; unlike theirs it takes the person's proxy.
     let client = patient.console.http().clone();
     let api = HttpApi::new(client.clone(), AwsKeys::new(&patient.console.aws, client), Limits::default());
     let host = source.api_url.as_deref().or_else(|| provider.api_url(origin.sandbox)).unwrap_or("the provider");
     let finding = match api.fetch(name, source, &ask).await {
         // It has looked at the key before it looked for anything else.
-        Ok(_) | Err(FetchError::Missing) => Finding::good(KEY, format!("{host} takes it")),
+        Ok(_) | Err(FetchError::Missing | FetchError::Status { status: 400 | 422, .. }) => {
+            Finding::good(KEY, format!("{host} takes it"))
+        }
+        Err(FetchError::Refused { status: 403 }) if !lists => Finding::unknown(
+            KEY,
+            format!("{host} answers 403 about a meter that nobody has, which may be about the meter"),
+        ),
         Err(error @ FetchError::Refused { .. }) => Finding::bad(KEY, format!("{host}: {error}"))
             .mend(format!("put the provider's current key into {}", source.api_key.as_deref().unwrap_or_default())),
         Err(FetchError::Key(_)) => Finding::unknown(KEY, "it cannot be read from here, so it was not tried"),

@@ -1,12 +1,12 @@
 //! `site list`.
 
 use anyhow::Result;
-use serde_json::json;
 
 use super::view::{Site, asks, brief, segment, sites};
 use crate::{
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output, Paint},
+    verbs::listing::Listing,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -33,14 +33,12 @@ pub(crate) struct List {
 impl List {
     pub(super) async fn run(self) -> Result<()> {
         let clock = Clockface::now(self.output.utc);
-        let console = Console::open(&self.which).await?;
-        let records = super::active(&console, self.source.as_deref(), clock.now).await?;
+        let listing = Listing::open(self.output, &self.which, clock).await?;
+        let Listing { console, clock, .. } = &listing;
+        let records = super::active(console, self.source.as_deref(), clock.now).await?;
         let mut sites = sites(&records, clock.now);
         sites.retain(|site| site.curtailed || !self.now);
-        if self.output.json {
-            return show::json(&json!({ "sites": sites }));
-        }
-        show::print(&text(&sites, &clock, Paint::stdout()))
+        listing.show(("sites", &sites), &[], self.source.as_deref(), text).await
     }
 }
 

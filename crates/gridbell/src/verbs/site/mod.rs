@@ -4,7 +4,7 @@ mod get;
 mod list;
 mod view;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use dispatch::Subject;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -38,9 +38,6 @@ pub(crate) async fn run(verb: SiteVerb) -> Result<()> {
 async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Result<Vec<Record>> {
     let config = console.config().await?;
     let sources: Vec<&str> = config.sources.keys().map(String::as_str).collect();
-    if let Some(unknown) = source.filter(|source| !sources.contains(source)) {
-        bail!("there is no source {unknown}: the stack knows {}", sources.join(", "));
-    }
     let table = console.dispatches();
     let mut subjects: Vec<Subject> = Vec::new();
     for name in sources.into_iter().filter(|name| source.is_none_or(|source| source == *name)) {

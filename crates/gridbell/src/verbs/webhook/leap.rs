@@ -56,6 +56,11 @@ impl Set {
         self.url.trim_end_matches('/') == door.url.as_str().trim_end_matches('/') || self.url == door.address().as_str()
     }
 
+    /// The token that it sends in the header.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.headers.iter().find(|(name, _)| name == HEADER).map(|(_, value)| value.as_str())
+    }
+
     fn is_exactly(&self, door: &Door) -> bool {
         self.url == door.url.as_str() && self.headers == [(HEADER.to_owned(), door.token.expose().to_owned())]
     }

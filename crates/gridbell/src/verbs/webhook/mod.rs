@@ -10,6 +10,7 @@ mod voltus;
 
 mod list;
 mod register;
+mod registered;
 mod test;
 mod unregister;
 
@@ -19,6 +20,7 @@ mod tests;
 use anyhow::{Context, Result};
 
 use self::api::Api;
+pub(crate) use self::registered::{Registered, registered};
 use crate::{
     console::Which,
     door::{Opened, Where},

@@ -11,6 +11,9 @@ use crate::door::Door;
 const WEBHOOKS: &str = "/2022-04-15/webhooks";
 const DISPATCHES: &str = "/2022-04-15/dispatches";
 
+/// What a webhook is registered for.
+pub(super) const EVENTS: [&str; 2] = ["dispatch.create", "dispatch.update"];
+
 /// A registered webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Webhook {
@@ -58,7 +61,7 @@ pub(super) async fn register(api: &Api, door: &Door) -> Result<Registered> {
     if let Some(known) = ours(list(api).await?) {
         return Ok(Registered::Already(known.id));
     }
-    let events = json!([{"name": "dispatch.create"}, {"name": "dispatch.update"}]);
+    let events = EVENTS.map(|name| json!({"name": name}));
     let body = json!({"url": door.address(), "events": events});
     let answer = match api.call_that_asks_us(WEBHOOKS, &body).await {
         Ok(answer) => answer,
