@@ -66,6 +66,9 @@ enum Verb {
 
 /// How `demo` is called.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gridbell demo\n  gridbell demo --keep        and look around afterwards: gridbell dispatch list"
+)]
 pub(crate) struct Demo {
     /// Leave everything up afterwards, until Ctrl-C
     #[arg(long)]
@@ -77,6 +80,9 @@ pub(crate) struct Demo {
 
 /// How `up` is called.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gridbell up\n  gridbell up --config gridbell.toml --logs\n  gridbell up --endpoint-url http://127.0.0.1:4566 --keep"
+)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct Up {
     /// The configuration [default: gridbell.toml where there is one, else one source per provider]
@@ -188,6 +194,27 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verbs_help_has_an_example() {
+        fn leaves(command: &clap::Command, found: &mut Vec<clap::Command>) {
+            if !command.has_subcommands() {
+                found.push(command.clone());
+            }
+            for one in command.get_subcommands().filter(|one| one.get_name() != "help") {
+                leaves(one, found);
+            }
+        }
+        let mut verbs = Vec::new();
+        let mut whole = Cli::command();
+        whole.build();
+        leaves(&whole, &mut verbs);
+        assert!(verbs.len() > 20, "{}", verbs.len());
+        for mut verb in verbs {
+            let help = verb.render_long_help().to_string();
+            assert!(help.contains("Example") && help.contains("gridbell "), "{help}");
+        }
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub(super) async fn open(name: &str, profile: Option<&str>, region: Option<&str>
     let profile = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());
     let said = |error: String| OpenError::Said(plainly(&error, profile.as_deref()));
     let http = http_client().map_err(|error| OpenError::Said(error.to_string()))?;
+    if let Some(missing) = profile.as_deref().filter(|profile| !is_set_up(profile)) {
+        return Err(OpenError::NoProfile { profile: missing.to_owned() });
+    }
     let aws = configuration(profile.as_deref(), region).await?;
     let region = aws.region().ok_or(OpenError::NoRegion)?.to_string();
     let cloudformation = CloudFormation::new(http.clone(), &aws);
@@ -46,6 +49,21 @@ pub(super) async fn open(name: &str, profile: Option<&str>, region: Option<&str>
         aws,
         http,
     })
+}
+
+/// Whether a file of AWS's settings names it. The SDK only finds no credentials where none does.
+fn is_set_up(profile: &str) -> bool {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let files =
+        [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")].map(|(variable, name)| {
+            let file = std::env::var(variable).unwrap_or_else(|_| format!("{home}/.aws/{name}"));
+            std::fs::read_to_string(file).unwrap_or_default()
+        });
+    let names_it = |line: &str| {
+        let header = line.trim().strip_prefix('[').and_then(|line| line.split(']').next()).unwrap_or_default();
+        header.trim().strip_prefix("profile").map_or(header, str::trim_start).trim() == profile
+    };
+    profile == "default" || files.iter().flat_map(|file| file.lines()).any(names_it)
 }
 
 async fn configuration(profile: Option<&str>, region: Option<&str>) -> Result<SdkConfig, OpenError> {

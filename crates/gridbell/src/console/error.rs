@@ -30,6 +30,12 @@ pub(crate) enum OpenError {
     /// AWS needs a region.
     #[error("no AWS region is known: say --region NAME, set AWS_REGION, or give the profile one")]
     NoRegion,
+    /// No file of AWS's settings names it.
+    #[error("the AWS profile {profile} is not set up: `aws configure list-profiles` names those that are")]
+    NoProfile {
+        /// The profile.
+        profile: String,
+    },
     /// There is no such stack.
     #[error(
         "there is no stack {name} in {region}: `aws cloudformation list-stacks --region {region}` names those that there are"
@@ -86,12 +92,6 @@ pub(crate) fn plainly(said: &str, profile: Option<&str>) -> String {
     if has(&["AccessDenied"]) {
         return format!("access denied: {}", one_line(said));
     }
-    if has(&["could not find profile", "ProfileFile", "profile `", "not defined"]) && profile.is_some() {
-        return format!(
-            "the AWS profile {} is not set up: `aws configure list-profiles` names those that are",
-            profile.unwrap_or_default()
-        );
-    }
     if has(&[
         "no providers in chain provided credentials",
         "CredentialsNotLoaded",
@@ -139,7 +139,6 @@ mod tests {
         check("the SSO session has expired or is otherwise invalid", "aws sso login --profile duty");
         check("ExpiredTokenException: The security token included in the request is expired", "has expired");
         check("UnrecognizedClientException: The security token included in the request is invalid", "does not know");
-        check("could not find profile `duty` in the configuration", "the AWS profile duty is not set up");
         check("no providers in chain provided credentials", "nobody is signed in");
         check("dispatch failure: io error:\n connection refused", "does not answer");
         check("something\n  else", "something else");

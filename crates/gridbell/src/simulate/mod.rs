@@ -145,6 +145,11 @@ impl Simulators {
         self.with(provider, |simulator| faults.iter().for_each(|fault| simulator.misbehave(fault.clone())));
     }
 
+    /// Behaves again.
+    pub fn mend(&self, provider: Provider) {
+        self.with(provider, simulators::Simulator::mend);
+    }
+
     /// Registers a hook as the provider's dashboard or operator does.
     pub fn register(&self, provider: Provider, hook: &Hook) {
         self.with(provider, |simulator| simulator.register(hook.clone()));

@@ -157,17 +157,18 @@ async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
 
 pub(super) fn text(findings: &[Finding], paint: Paint) -> String {
     let rows = findings.iter().map(|finding| {
-        let mark = match finding.verdict {
-            Verdict::Good => paint.good("✓"),
-            Verdict::Notice => paint.warn("!"),
-            Verdict::Unknown => paint.dim("?"),
-            Verdict::Bad => paint.bad("✗"),
+        let check = finding.check;
+        let check = match finding.verdict {
+            Verdict::Good => paint.good(&format!("✓ {check}")),
+            Verdict::Notice => paint.warn(&format!("! {check}")),
+            Verdict::Unknown => paint.dim(&format!("? {check}")),
+            Verdict::Bad => paint.bad(&format!("✗ {check}")),
         };
         let mend = finding.mend.as_ref().map(|mend| format!("\n→ {mend}")).unwrap_or_default();
         let about = finding.about.clone().unwrap_or_default();
-        vec![mark, finding.check.to_owned(), about, format!("{}{mend}", finding.found)]
+        vec![check, about, format!("{}{mend}", finding.found)]
     });
-    let table = show::table(&["", "check", "", "found"], &["found"], rows);
+    let table = show::table(&["  check", "", "found"], &["found"], rows);
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let sum = match (count(Verdict::Bad), count(Verdict::Unknown)) {
         (0, 0) => paint.good("a dispatch gets through"),

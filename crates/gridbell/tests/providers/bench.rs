@@ -1,0 +1,209 @@
+//! A local stack whose sources ask simulators, a queue that is read all along, and the binary.
+
+use std::{
+    collections::BTreeMap,
+    process::{Output, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use gridbell::{
+    config::Provider,
+    local::{Stack, UpOptions, http_client},
+    progress::Silent,
+    simulate::{Settings, Simulators},
+};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// How long a signal may take.
+const COMES: Duration = Duration::from_mins(3);
+
+/// How long nothing more may come before it counts as nothing.
+const QUIET: Duration = Duration::from_secs(4);
+
+/// How often it is looked whether something came.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+pub(crate) struct Bench {
+    pub(crate) stack: Stack,
+    /// The ones that the built-in sources ask, and those of `more`.
+    pub(crate) simulators: Simulators,
+    /// By source, in the order in which they were read.
+    came: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
+    _more: Vec<Simulators>,
+    _reads: JoinSet<()>,
+    _folder: tempfile::TempDir,
+}
+
+/// How many signals of a source had come.
+pub(crate) struct Mark<'s> {
+    source: &'s str,
+    had: usize,
+}
+
+impl Mark<'_> {
+    pub(crate) fn had(&self) -> usize {
+        self.had
+    }
+}
+
+impl Bench {
+    /// Brings it up. `more` copies of each source that asks somebody, `<provider>-1` and so on, have a simulator of their own.
+    pub(crate) async fn up(more: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut options, simulators) = gridbell::demo::prepare().await.expect("simulators");
+        options.state = Some(folder.path().join("stack.json"));
+        let more = copies(&mut options, more).await;
+        let stack = Stack::up(options, &Silent).await.expect("up");
+        let came = Arc::new(Mutex::new(BTreeMap::new()));
+        let mut reads = JoinSet::new();
+        let queue = (stack.description().endpoint_url.clone(), stack.description().queues["signals"].clone());
+        reads.spawn(read(queue, Arc::clone(&came)));
+        Self { stack, simulators, came, _more: more, _reads: reads, _folder: folder }
+    }
+
+    pub(crate) async fn gridbell(&self, args: &[&str]) -> Output {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_gridbell"))
+            .args(args)
+            .arg("--state")
+            .arg(self.stack.state_file())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .expect("gridbell starts")
+    }
+
+    /// What it printed; it must have done what was asked.
+    pub(crate) async fn does(&self, args: &[&str]) -> String {
+        let output = self.gridbell(args).await;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {out}{err}");
+        out.into_owned()
+    }
+
+    /// What it printed; or else the one line in which it said why not.
+    pub(crate) async fn tries(&self, args: &[&str]) -> Result<String, String> {
+        let output = self.gridbell(args).await;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.success() {
+            return Ok(out.into_owned());
+        }
+        assert!(output.status.code() == Some(1) && err.trim_end().lines().count() == 1, "{args:?}: {out}{err}");
+        Err(err.into_owned())
+    }
+
+    /// What it said in refusing, one line, and its exit status.
+    pub(crate) async fn refuses(&self, args: &[&str]) -> (Option<i32>, String) {
+        let output = self.gridbell(args).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+        (output.status.code(), said)
+    }
+
+    /// The signals of a source from here on.
+    pub(crate) fn mark<'s>(&self, source: &'s str) -> Mark<'s> {
+        Mark { source, had: self.all(source).len() }
+    }
+
+    /// So many signals since then, as soon as they have come.
+    pub(crate) async fn signals(&self, mark: &Mark<'_>, count: usize) -> Vec<Value> {
+        let waiting = async {
+            while self.all(mark.source).len() < mark.had + count {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let in_time = tokio::time::timeout(COMES, waiting).await.is_ok();
+        let came = self.all(mark.source).split_off(mark.had);
+        assert!(
+            in_time,
+            "{} of {count} signals of {} came: {:?}",
+            came.len(),
+            mark.source,
+            short(&came[came.len().saturating_sub(5)..])
+        );
+        came
+    }
+
+    /// After a while in which more could have come: all signals of a source.
+    pub(crate) async fn quiet(&self, source: &str) -> Vec<Value> {
+        let mut had = self.all(source).len();
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let all = self.all(source);
+            if all.len() == had {
+                return all;
+            }
+            had = all.len();
+        }
+    }
+
+    fn all(&self, source: &str) -> Vec<Value> {
+        self.came.lock().expect("whole").get(source).cloned().unwrap_or_default()
+    }
+}
+
+async fn copies(options: &mut UpOptions, copies: usize) -> Vec<Simulators> {
+    let providers =
+        Provider::ALL.map(|provider| (provider, options.config.sources[&format!("{provider}-demo")].clone()));
+    let asking: Vec<_> = providers.into_iter().filter(|(_, source)| source.api_key.is_some()).collect();
+    let mut more = Vec::new();
+    for number in 1..=copies {
+        let names: Vec<Provider> = asking.iter().map(|(provider, _)| *provider).collect();
+        let simulators = Simulators::start(&names, &Settings::default()).await.expect("simulators");
+        for (provider, source) in &asking {
+            let mut copy = source.clone();
+            copy.api_url = simulators.urls().get(provider).cloned();
+            options.config.sources.insert(format!("{provider}-{number}"), copy);
+        }
+        more.push(simulators);
+    }
+    more
+}
+
+async fn read((endpoint, queue): (String, String), came: Arc<Mutex<BTreeMap<String, Vec<Value>>>>) {
+    let http = http_client().expect("a client");
+    let sqs = |action: &str, mut body: Value| {
+        body["QueueUrl"] = json!(queue);
+        let request = http.post(&endpoint).header("content-type", "application/x-amz-json-1.0");
+        request.header("x-amz-target", format!("AmazonSQS.{action}")).json(&body).send()
+    };
+    loop {
+        let Ok(answer) = sqs("ReceiveMessage", json!({"MaxNumberOfMessages": 10, "WaitTimeSeconds": 1})).await else {
+            return;
+        };
+        let taken: Value = answer.json().await.unwrap_or_default();
+        let Some(messages) = taken["Messages"].as_array() else { continue };
+        for message in messages {
+            let signal: Value = serde_json::from_str(message["Body"].as_str().expect("a body")).expect("JSON");
+            let source = signal["subject"].as_str().and_then(|subject| subject.split('/').next()).expect("a source");
+            came.lock().expect("whole").entry(source.to_owned()).or_default().push(signal);
+        }
+        let entry =
+            |(id, message): (usize, &Value)| json!({"Id": id.to_string(), "ReceiptHandle": message["ReceiptHandle"]});
+        let entries: Vec<Value> = messages.iter().enumerate().map(entry).collect();
+        drop(sqs("DeleteMessageBatch", json!({"Entries": entries})).await);
+    }
+}
+
+/// A signal in short: which subject by the order of their appearance, its number, what it is, and whether its end is known.
+pub(crate) fn short(signals: &[Value]) -> Vec<String> {
+    let mut subjects: Vec<&str> = Vec::new();
+    let mut lines = Vec::new();
+    for signal in signals {
+        let subject = signal["subject"].as_str().expect("a subject");
+        let place = subjects.iter().position(|known| *known == subject).unwrap_or_else(|| {
+            subjects.push(subject);
+            subjects.len() - 1
+        });
+        let kind = signal["type"].as_str().expect("a type").trim_start_matches("gridbell.");
+        let kind = kind.trim_start_matches("dispatch.").trim_end_matches(".v1");
+        let open = if signal["data"]["dispatch"].is_object() && signal["data"]["dispatch"]["end"].is_null() {
+            ", no end"
+        } else {
+            ""
+        };
+        lines.push(format!("{place} #{} {kind}{open}", signal["sequence"].as_str().expect("a number")));
+    }
+    lines
+}
