@@ -119,7 +119,7 @@ impl Console {
         CloudFormation::new(self.http.clone(), &self.aws)
     }
 
-    /// What CloudWatch has measured.
+    /// What `CloudWatch` has measured.
     pub(crate) fn cloudwatch(&self) -> CloudWatch {
         CloudWatch::new(self.http.clone(), &self.aws)
     }

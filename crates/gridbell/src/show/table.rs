@@ -55,7 +55,7 @@ impl<'h> Table<'h> {
     }
 
     /// One cell side by side with the next: each as wide as its column is to be.
-    fn line(&self, cells: &[&str], columns: &[usize], widths: &[usize]) -> Vec<String> {
+    fn line(cells: &[&str], columns: &[usize], widths: &[usize]) -> Vec<String> {
         let broken: Vec<Vec<String>> = columns.iter().map(|column| wrapped(cells[*column], widths[*column])).collect();
         let height = broken.iter().map(Vec::len).max().unwrap_or(0);
         let line = |number: usize| {
@@ -92,9 +92,9 @@ fn fitted(table: &Table<'_>, columns: Option<usize>) -> String {
 /// The widths where the giving columns share what is left; what one does not need goes to the others.
 fn shared(table: &Table<'_>, giving: &[usize], left: usize, share: usize) -> Vec<usize> {
     let mut widths = table.widths.clone();
-    let spare: usize = giving.iter().map(|column| share.saturating_sub(widths[*column])).sum();
+    let unused: usize = giving.iter().map(|column| share.saturating_sub(widths[*column])).sum();
     let wide = giving.iter().filter(|column| widths[**column] > share).count();
-    let more = spare.checked_div(wide).unwrap_or(0);
+    let more = unused.checked_div(wide).unwrap_or(0);
     for column in giving {
         widths[*column] = widths[*column].min(share + more).min(left);
     }
@@ -103,10 +103,10 @@ fn shared(table: &Table<'_>, giving: &[usize], left: usize, share: usize) -> Vec
 
 fn in_rows(table: &Table<'_>, widths: &[usize]) -> String {
     let all = table.columns(|_| true);
-    let mut lines = table.line(table.header, &all, widths);
+    let mut lines = Table::line(table.header, &all, widths);
     for row in &table.rows {
         let cells: Vec<&str> = row.iter().map(String::as_str).collect();
-        lines.extend(table.line(&cells, &all, widths));
+        lines.extend(Table::line(&cells, &all, widths));
     }
     lines.join("\n")
 }
@@ -116,11 +116,11 @@ fn stacked(table: &Table<'_>, below: &[usize], columns: usize) -> String {
     let inner = columns.saturating_sub(INDENT).max(1);
     let several = table.gives.iter().filter(|gives| **gives).count() > 1;
     let indented = |lines: Vec<String>| lines.into_iter().map(|line| format!("{}{line}", " ".repeat(INDENT)));
-    let mut lines: Vec<String> = indented(table.line(table.header, below, &table.widths)).collect();
+    let mut lines: Vec<String> = indented(Table::line(table.header, below, &table.widths)).collect();
     for row in &table.rows {
         let cells: Vec<&str> = row.iter().map(String::as_str).collect();
         lines.extend(wrapped(cells[0], columns));
-        lines.extend(indented(table.line(&cells, below, &table.widths)));
+        lines.extend(indented(Table::line(&cells, below, &table.widths)));
         for column in table.columns(|column| column > 0 && table.gives[column] && width(cells[column]) > 0) {
             let named =
                 if several { format!("{}: {}", table.header[column], cells[column]) } else { row[column].clone() };

@@ -108,12 +108,17 @@ impl Bench {
 
     /// So many signals since then, as soon as they have come.
     pub(crate) async fn signals(&self, mark: &Mark<'_>, count: usize) -> Vec<Value> {
+        self.signals_within(COMES, mark, count).await
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn signals_within(&self, patience: Duration, mark: &Mark<'_>, count: usize) -> Vec<Value> {
         let waiting = async {
             while self.all(mark.source).len() < mark.had + count {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        let in_time = tokio::time::timeout(COMES, waiting).await.is_ok();
+        let in_time = tokio::time::timeout(patience, waiting).await.is_ok();
         let came = self.all(mark.source).split_off(mark.had);
         assert!(
             in_time,

@@ -1,6 +1,6 @@
 //! Every exercise by its name, triggered at a stack, gives the signals that its description asks for: no more, no fewer.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
 
@@ -59,6 +59,9 @@ const OPENVOLT: &[Expected] = &[
 
 /// Meters of Leap's huge notification, each an event of its own.
 const HUGE: usize = 1_500;
+
+/// A machine that is busy with other things does not write them in one invocation; the next one comes after three minutes.
+const HUGE_COMES: Duration = Duration::from_mins(12);
 
 /// Plays all of them, the providers side by side.
 pub(crate) async fn all(bench: &Bench) {
@@ -138,8 +141,8 @@ fn as_voltus_describes_it(name: &str, signals: &[Value]) {
 
 async fn huge(bench: &Bench) {
     let mark = bench.mark("leap-1");
-    bench.does(&["trigger", "leap-1", "huge"]).await;
-    let signals = bench.signals(&mark, HUGE).await;
+    bench.does(&["trigger", "leap-1", "huge", "--speed", "1"]).await;
+    let signals = bench.signals_within(HUGE_COMES, &mark, HUGE).await;
     assert!(
         signals.iter().all(|signal| signal["type"] == "gridbell.dispatch.scheduled.v1" && signal["sequence"] == "1")
     );
@@ -153,7 +156,7 @@ async fn mail(bench: &Bench, about: &str) {
         if mails.iter().any(|mail| mail["subject"].as_str().is_some_and(|subject| subject.contains(about))) {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!(
         "no mail says {about}: {:?}",

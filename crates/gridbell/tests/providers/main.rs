@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::bench::Bench;
 
+/// Each test alone is as much as a small machine does in time.
+static ONE_AFTER_THE_OTHER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn life_cycle(bench: &Bench) {
     let registered = bench.does(&["webhook", "register", "voltus-demo"]).await;
     assert!(
@@ -47,6 +50,7 @@ async fn life_cycle(bench: &Bench) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exercises_and_registration_against_a_local_stack() {
+    let _turn = ONE_AFTER_THE_OTHER.lock().await;
     let bench = Bench::up(1).await;
     exercises::all(&bench).await;
     life_cycle(&bench).await;
@@ -55,6 +59,7 @@ async fn exercises_and_registration_against_a_local_stack() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exercises_and_registration_while_the_providers_misbehave() {
+    let _turn = ONE_AFTER_THE_OTHER.lock().await;
     let bench = Bench::up(misbehaviour::COPIES).await;
     misbehaviour::all(&bench).await;
     bench.stack.shutdown().await.expect("down");

@@ -80,10 +80,9 @@ impl Dead {
     /// What would come of putting it back, where it is no work; none where nothing would.
     pub(super) fn outcome(&self) -> Option<String> {
         match &self.holds {
-            Holds::Work(_) => None,
             Holds::Check(subject) => Some(format!("the deadline of {subject} is looked at once more")),
             Holds::Notice(notice) => Some(format!("a person is told of it: {}, {}", word(&notice.kind), notice.about)),
-            Holds::Stale => None,
+            Holds::Work(_) | Holds::Stale => None,
         }
     }
 

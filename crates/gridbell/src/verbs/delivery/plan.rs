@@ -14,7 +14,7 @@ use pipeline::{
 use providers::{Delivery, Reading};
 use serde::Serialize;
 
-use super::get::Found;
+use super::{dead::Dead, get::Found};
 use crate::{
     console::Console,
     show::{Clockface, word},
@@ -41,7 +41,7 @@ pub(super) async fn plan(console: &Console, config: &Config, found: &Found, cloc
         outcome,
     };
     let Some(work) = &found.work else {
-        let outcome = found.dead.as_ref().map(|dead| dead.outcome());
+        let outcome = found.dead.as_ref().map(Dead::outcome);
         let (possible, what) = match outcome {
             Some(Some(outcome)) => (true, outcome),
             Some(None) => (false, "nothing would come of it; SQS drops it after 14 days".to_owned()),

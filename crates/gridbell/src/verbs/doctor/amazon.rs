@@ -69,7 +69,7 @@ async fn queue(patient: &Patient<'_>, name: &str, url: &str) -> Vec<Finding> {
     vec![finding.about(name)]
 }
 
-/// The age of the oldest message: of a dead letter its own, of others what CloudWatch knows, which an emulator does not.
+/// The age of the oldest message: of a dead letter its own, of others what `CloudWatch` knows, which an emulator does not.
 async fn oldest_s(patient: &Patient<'_>, name: &str, url: &str) -> Option<i64> {
     if name.ends_with("_dead") {
         let letters = patient.console.counting().dead_letters(url).await.ok()?;
