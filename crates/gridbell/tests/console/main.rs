@@ -109,6 +109,18 @@ fn a_dispatch_is_listed_shown_and_told() {
     let key = dispatch("11cfced0-16f4-4fb7-b72e-000000000001");
     let listed = gridbell(&["dispatch", "list", "--source", "leap-demo", "--phase", "upcoming", "--utc"]);
     assert!(listed.out.contains(&key) && listed.out.contains("reduce 12.5 kW") && !listed.out.contains('\u{1b}'));
+    let sites = gridbell(&["site", "list", "--source", "leap-demo", "--json"]).json();
+    let site = sites["sites"][0]["site"].as_str().expect("a site").to_owned();
+    assert!(
+        sites["sites"][0]["curtailed"] == false && site == "leap-demo/dd21c76c-7126-4ef7-b0a6-f190fad300b2",
+        "{sites}"
+    );
+    let got = gridbell(&["site", "get", &site, "--utc"]);
+    assert!(
+        got.out.contains("free until 2099-06-05 00:00:00 UTC") && got.out.contains("reduce 12.5 kW"),
+        "{}",
+        got.out
+    );
     let none = gridbell(&["dispatch", "list", "--until", "2000-01-01T00:00:00Z", "--json"]).json();
     assert_eq!(none["dispatches"], json!([]));
 
@@ -158,6 +170,14 @@ fn an_answer_is_noted_for_the_current_version_alone() {
         Some(about)
     });
     assert_eq!(incident["kind"], "dispatch-at-risk");
+    let name = incident["incident"].as_str().expect("a name");
+    gridbell(&["alert", "ack", &key]).refuses(1, &format!("open are {name}"));
+    assert!(gridbell(&["alert", "ack", name, "--by", "Ada"]).out.contains(&format!("{name}: Ada has taken it on")));
+    let again = gridbell(&["alert", "ack", name, "--by", "Bob", "--json"]).json();
+    assert!(again["said"].as_str().is_some_and(|said| said.contains("Ada had taken it on before")), "{again}");
+    let listed = gridbell(&["alert", "list", "--json"]).json();
+    let status = |one: &Value| (one["incident"] == name).then(|| one["status"].clone());
+    assert_eq!(listed["incidents"].as_array().expect("a list").iter().find_map(status), Some(json!("acknowledged")));
 }
 
 #[test]

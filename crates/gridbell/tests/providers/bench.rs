@@ -63,15 +63,15 @@ impl Bench {
         Self { stack, simulators, came, _more: more, _reads: reads, _folder: folder }
     }
 
+    /// `gridbell …` on the stack.
+    pub(crate) fn command(&self, args: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gridbell"));
+        command.args(args).arg("--state").arg(self.stack.state_file()).stdin(Stdio::null());
+        command
+    }
+
     pub(crate) async fn gridbell(&self, args: &[&str]) -> Output {
-        tokio::process::Command::new(env!("CARGO_BIN_EXE_gridbell"))
-            .args(args)
-            .arg("--state")
-            .arg(self.stack.state_file())
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .expect("gridbell starts")
+        self.command(args).output().await.expect("gridbell starts")
     }
 
     /// What it printed; it must have done what was asked.

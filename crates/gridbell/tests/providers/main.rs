@@ -7,7 +7,10 @@ mod bench;
 mod exercises;
 mod misbehaviour;
 
+use std::process::Stdio;
+
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::bench::Bench;
 
@@ -44,6 +47,16 @@ async fn life_cycle(bench: &Bench) {
     }
     let entered = bench.does(&["webhook", "register", "openvolt-demo", "--wait", "0s"]).await;
     assert!(entered.contains("Subscription type   Webhook") && entered.contains("/hooks/openvolt-demo/"), "{entered}");
+    // A person enters it, and the first delivery shows that it was entered well.
+    let mut register = bench.command(&["webhook", "register", "openvolt-demo", "--wait", "2m"]);
+    let mut register = register.stdout(Stdio::piped()).spawn().expect("gridbell starts");
+    let mut said = BufReader::new(register.stdout.take().expect("piped")).lines();
+    while !said.next_line().await.expect("read").expect("it waits").contains("whoever has it can post to this source") {
+    }
+    bench.does(&["trigger", "openvolt-demo", "daily"]).await;
+    let last = said.next_line().await.expect("read").expect("said");
+    assert!(last.ends_with("went through: the hook works."), "{last}");
+    assert!(register.wait().await.expect("ended").success());
     let (status, said) = bench.refuses(&["webhook", "register", "nvgrid-demo"]).await;
     assert!(status == Some(1) && said.contains("by gRPC alone") && said.trim_end().lines().count() == 1, "{said}");
 }

@@ -46,13 +46,21 @@ impl Ack {
                 format!("{incident}: {} had taken it on before, at {}", before.by, clock.full(before.at))
             }
             Outcome::Over => bail!("{incident} is over: there is nothing to take on"),
-            Outcome::Unknown => {
-                bail!("there is no incident {incident}: `gridbell alert list` names those that there are")
-            }
+            Outcome::Unknown => bail!("there is no incident {incident}: {}", others(&console, &incident).await),
         };
         if json {
             return show::json(&json!({"incident": incident, "status": "acknowledged", "said": done}));
         }
         show::print(&Paint::stdout().good(&done))
+    }
+}
+
+/// What may have been meant: open incidents that hold these words, such as a dispatch's key.
+async fn others(console: &Console, words: &str) -> String {
+    let open = console.incidents().all(true).await.map(|listed| listed.found).unwrap_or_default();
+    let names = open.into_iter().map(|incident| incident.incident).filter(|name| name.contains(words));
+    match names.collect::<Vec<_>>().as_slice() {
+        [] => "`gridbell alert list` names those that there are".to_owned(),
+        names => format!("open are {}", names.join(", ")),
     }
 }
