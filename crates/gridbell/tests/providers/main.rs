@@ -57,8 +57,41 @@ async fn life_cycle(bench: &Bench) {
     let last = said.next_line().await.expect("read").expect("said");
     assert!(last.ends_with("went through: the hook works."), "{last}");
     assert!(register.wait().await.expect("ended").success());
-    let (status, said) = bench.refuses(&["webhook", "register", "nvgrid-demo"]).await;
-    assert!(status == Some(1) && said.contains("by gRPC alone") && said.trim_end().lines().count() == 1, "{said}");
+}
+
+/// `NvGrid`, by gRPC: the site is a simulator, and describes itself or is described by its file.
+async fn life_cycle_over_grpc(bench: &Bench) {
+    let proto = tempfile::Builder::new().suffix(".proto").tempfile().expect("a file");
+    std::fs::write(proto.path(), simulators::NVGRID_PROTO).expect("written");
+    let proto = proto.path().to_str().expect("a path");
+    let registered =
+        bench.does(&["webhook", "register", "nvgrid-demo", "--event", "start_ramp_down", "--proto", proto]).await;
+    assert!(registered.starts_with("Registered for start_ramp_down: http") && registered.contains("/[token]"));
+    bench.does(&["webhook", "register", "nvgrid-demo"]).await;
+    let mark = bench.mark("nvgrid-demo");
+    bench.does(&["trigger", "nvgrid-demo", "for-ever", "--speed", "3600"]).await;
+    assert_eq!(bench.signals(&mark, 2).await.len(), 2);
+    let told = bench.does(&["webhook", "status", "nvgrid-demo"]).await;
+    assert!(told.contains("main_power_feed") && told.contains("target_load  4.0 megawatt"), "{told}");
+    let told = bench.does(&["webhook", "schedule", "nvgrid-demo", "--from", "2026-01-01T00:00:00Z", "--json"]).await;
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert!(told["load_targets"].is_array(), "{told}");
+    let (status, said) = bench.refuses(&["webhook", "list", "nvgrid-demo"]).await;
+    assert!(status == Some(1) && said.contains("has no call that lists webhooks"), "{said}");
+    bench.does(&["webhook", "unregister", "nvgrid-demo"]).await;
+    let (status, said) = bench.refuses(&["webhook", "unregister", "nvgrid-demo"]).await;
+    assert!(status == Some(1) && said.contains("webhook not found"), "{said}");
+    let outside = ["webhook", "register", "nvgrid-demo", "--login", "env:NOT_SET_ANYWHERE"];
+    let (status, said) = bench.refuses(&outside).await;
+    assert!(status == Some(1) && said.contains("nothing is registered") && said.contains("NOT_SET_ANYWHERE"), "{said}");
+    for (wrong, expected) in [
+        (&["webhook", "register", "nvgrid-demo", "--event", "ramp"][..], "start_ramp_up, end_ramp_up"),
+        (&["webhook", "status", "voltus-demo"], "is told by NvGrid alone"),
+        (&["webhook", "list", "voltus-demo", "--proto", proto], "voltus is none"),
+    ] {
+        let (status, said) = bench.refuses(wrong).await;
+        assert!(status == Some(2) && said.contains(expected), "{wrong:?}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,6 +100,7 @@ async fn exercises_and_registration_against_a_local_stack() {
     let bench = Bench::up(1).await;
     exercises::all(&bench).await;
     life_cycle(&bench).await;
+    life_cycle_over_grpc(&bench).await;
     bench.stack.shutdown().await.expect("down");
 }
 
