@@ -28,7 +28,6 @@ fn a_wrong_command_line_is_one_line_and_two() {
         ("webhook register", "<SOURCE>"),
         ("webhook register leap-demo --level site", "[possible values: meter, group]"),
         ("webhook register leap-demo --wait soon", "write 90s, 10m or 1h"),
-        ("webhook register leap-demo --token s3cr3t", "never the token itself"),
         ("webhook register leap-demo --url nowhere", "invalid value 'nowhere'"),
         ("trigger leap-demo", "<SCENARIO>"),
         ("trigger leap-demo basic --misbehave badly", "unknown misbehaviour; known: slow, "),
@@ -41,9 +40,7 @@ fn a_wrong_command_line_is_one_line_and_two() {
         ("sim run --seed one", "invalid value 'one'"),
         ("completions tcsh", "[possible values: bash,"),
     ] {
-        let said = plain(&arguments.split(' ').collect::<Vec<_>>());
-        said.refuses(2, expected);
-        assert!(!said.err.contains("s3cr3t") || arguments.contains("s3cr3t"), "{}", said.err);
+        plain(&arguments.split(' ').collect::<Vec<_>>()).refuses(2, expected);
     }
 }
 
@@ -54,6 +51,7 @@ fn what_is_not_there_is_one_line() {
         ("site list --source nobody", 2, "there is no source nobody in this stack"),
         ("delivery list --source nobody", 2, "there is no source nobody in this stack"),
         ("alert list --source nobody", 2, "there is no source nobody in this stack"),
+        ("webhook register leap-demo --token s3cr3t", 2, "never the secret itself"),
         ("webhook list nobody", 2, "there is no source nobody in this stack"),
         ("trigger nobody basic", 2, "there is no source nobody in this stack"),
         ("trigger leap-demo earthquake", 2, "leap has no scenario earthquake; it has basic, "),
@@ -81,7 +79,9 @@ fn what_is_not_there_is_one_line() {
         ("trigger voltus-demo basic", 1, "run `gridbell simulate --provider voltus`"),
         ("config apply --config nowhere.toml", 1, "nowhere.toml"),
     ] {
-        gridbell(&arguments.split(' ').collect::<Vec<_>>()).refuses(code, expected);
+        let said = gridbell(&arguments.split(' ').collect::<Vec<_>>());
+        said.refuses(code, expected);
+        assert!(!said.err.contains("s3cr3t"), "{}", said.err);
     }
 }
 

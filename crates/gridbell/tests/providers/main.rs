@@ -9,7 +9,9 @@ mod misbehaviour;
 
 use std::process::Stdio;
 
+use gridbell::config::Provider;
 use serde_json::Value;
+use simulators::{Fault, Misbehaviour};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::bench::Bench;
@@ -78,6 +80,19 @@ async fn life_cycle_over_grpc(bench: &Bench) {
     assert!(told["load_targets"].is_array(), "{told}");
     let (status, said) = bench.refuses(&["webhook", "list", "nvgrid-demo"]).await;
     assert!(status == Some(1) && said.contains("has no call that lists webhooks"), "{said}");
+    for (fault, expected) in [
+        (Misbehaviour::Status(503), "it may be registered or not: "),
+        (Misbehaviour::Status(403), "nothing is registered: "),
+        (Misbehaviour::NotWhitelisted, "nothing is registered: "),
+    ] {
+        let about = Some("RegisterWebhook".to_owned());
+        bench.simulators.misbehave(Provider::Nvgrid, &[Fault { what: fault, about, times: Some(1) }]);
+        let (status, said) = bench.refuses(&["webhook", "register", "nvgrid-demo"]).await;
+        let one_line = said.trim_end().lines().count() == 1;
+        assert!(status == Some(1) && said.contains(expected) && one_line, "{fault}: {said}");
+    }
+    let (status, said) = bench.refuses(&["webhook", "test", "nvgrid-demo", "--wait", "1s"]).await;
+    assert!(status == Some(1) && said.contains("no delivery came within 1 s"), "{said}");
     bench.does(&["webhook", "unregister", "nvgrid-demo"]).await;
     let (status, said) = bench.refuses(&["webhook", "unregister", "nvgrid-demo"]).await;
     assert!(status == Some(1) && said.contains("webhook not found"), "{said}");
@@ -87,10 +102,12 @@ async fn life_cycle_over_grpc(bench: &Bench) {
     for (wrong, expected) in [
         (&["webhook", "register", "nvgrid-demo", "--event", "ramp"][..], "start_ramp_up, end_ramp_up"),
         (&["webhook", "status", "voltus-demo"], "is told by NvGrid alone"),
+        (&["webhook", "status", "nvgrid-demo", "--login", "operator:geheim"], "never the secret itself"),
+        (&["webhook", "register", "nvgrid-demo", "--token", "geheim"], "never the secret itself"),
         (&["webhook", "list", "voltus-demo", "--proto", proto], "voltus is none"),
     ] {
         let (status, said) = bench.refuses(wrong).await;
-        assert!(status == Some(2) && said.contains(expected), "{wrong:?}: {said}");
+        assert!(status == Some(2) && said.contains(expected) && !said.contains("geheim"), "{wrong:?}: {said}");
     }
 }
 
