@@ -23,6 +23,9 @@ pub(crate) struct Instructions {
 /// How many events before and at the end of the stretch that counts as warm.
 const WARM: (usize, usize) = (11, EVENTS);
 
+/// How often a run may fail before that says something about the function.
+const TRIES: usize = 4;
+
 /// Where valgrind is, if it is installed.
 pub(crate) fn valgrind() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -42,7 +45,8 @@ pub(crate) async fn measure(
         let mut totals = [0; 4];
         for (total, events) in totals.iter_mut().zip([0, 1, WARM.0, WARM.1]) {
             let name = subject.artifact.name;
-            let file = run(scene, subject, valgrind, events).await.with_context(|| format!("{name} under valgrind"))?;
+            let file = patiently(scene, subject, valgrind, events).await;
+            let file = file.with_context(|| format!("{name} under valgrind"))?;
             let written = std::fs::read_to_string(&file).context("callgrind wrote no figures")?;
             *total = in_total(&written).context("callgrind's figures hold no totals")?;
             if let Some(folder) = keep {
@@ -57,6 +61,16 @@ pub(crate) async fn measure(
     }
     bar.finish_and_clear();
     Ok(all)
+}
+
+/// Runs it again where it failed: on a busy machine a call under valgrind can take longer than its time limit.
+async fn patiently(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -> Result<PathBuf> {
+    for _ in 1..TRIES {
+        if let Ok(file) = run(scene, subject, valgrind, events).await {
+            return Ok(file);
+        }
+    }
+    run(scene, subject, valgrind, events).await
 }
 
 /// The file that callgrind writes over so many events.
