@@ -78,6 +78,9 @@ impl Intake for Invocation<'_> {
 
 impl Outlet for Invocation<'_> {
     async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError> {
+        if self.world.with(|state| state.swallows(work)) {
+            return Ok(());
+        }
         let work = self.world.with(|state| state.retried(work.clone()));
         self.send("outlet.work", Inner::Deliveries, &json("outlet.work", &work)?, delay_s).await
     }
@@ -105,6 +108,9 @@ impl Outlet for Invocation<'_> {
     }
 
     async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
+        if self.world.with(|state| state.swallows(notice)) {
+            return Ok(());
+        }
         self.send("outlet.notice", Inner::Alerts, &json("outlet.notice", notice)?, delay_s).await
     }
 }
@@ -336,6 +342,9 @@ impl Incidents for Invocation<'_> {
     }
 
     async fn write_link(&self, link: &Link, expected: Option<u64>) -> Result<(), WriteError<Link>> {
+        if link.used_at.is_some() && self.sabotaged(Saboteur::LinkNeverUsedUp) {
+            return Ok(());
+        }
         self.write("alerts.write_link", |state| state.links.write(link, expected)).await
     }
 }

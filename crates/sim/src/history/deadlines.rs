@@ -5,12 +5,17 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{About, Broken, Checker, Provider, Story, mails::names};
+use crate::Standard;
 
 /// How long after the deadline the mail may be on its way: a sweep, a hop, a batch, and clocks that differ.
 const MARGIN: SignedDuration = SignedDuration::from_secs(150);
 
 /// A delivery that is not reflected by then has been told of: five quick attempts, each as late as a provider may ask for.
 const HYDRATED: SignedDuration = SignedDuration::from_mins(8);
+
+/// An invocation whose time was up leaves its messages hidden for this long; none is left more often than it is received.
+const STARVED: SignedDuration = Standard::VISIBILITY;
+const MOST_STARVED: i32 = 5;
 
 /// The lead and the immediate deadline of the configuration, in seconds.
 const LEAD_S: i64 = 600;
@@ -28,7 +33,9 @@ pub(super) fn look(seen: &Checker) -> Vec<Broken> {
 fn counts_from(seen: &Checker, at: Timestamp) -> Timestamp {
     let circumstances = &seen.circumstances;
     let works_again = circumstances.heals_at + SignedDuration::from_mins(5);
-    if circumstances.ours_fail { at.max(works_again) } else { at }
+    // Where turns go by priority, an invocation can be starved until its time is up though nothing fails.
+    let starved = STARVED * seen.timed_out.min(MOST_STARVED);
+    if circumstances.ours_fail { at.max(works_again) } else { at + starved }
 }
 
 /// Each published version that was to be acted on was acknowledged, superseded, or told of.
@@ -58,6 +65,12 @@ fn acknowledgement(seen: &Checker, story: &Story) -> Option<Broken> {
     None
 }
 
+/// Whether a mail says that the dispatch, its source or one of its source's deliveries cannot be read.
+fn tells_of(mail: &str, story: &Story) -> bool {
+    let of_source = ["credentials", "source-down", "quarantined", "unknown-event", ", delivery "];
+    names(mail, &story.subject) || (mail.contains(&*story.source) && of_source.iter().any(|kind| mail.contains(kind)))
+}
+
 fn told_by(seen: &Checker, story: &Story, limit: Timestamp) -> bool {
     let about = |subject: &str| subject.contains("dispatch-at-risk") && names(subject, &story.subject);
     seen.mails.sent.iter().any(|(at, subject)| *at <= limit && about(subject))
@@ -74,10 +87,7 @@ fn hydration(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken>
         let published = seen.signals.published.get(&story.subject);
         let mut in_time = published.into_iter().flatten().filter(|signal| signal.at <= limit);
         let reflected = in_time.any(|signal| signal.reflects(story, version));
-        let told = seen.mails.sent.iter().any(|(at, mail)| {
-            let credentials = mail.contains("credentials") && mail.contains(&*story.source);
-            *at <= limit && (credentials || names(mail, &story.subject) || mail.contains(&*story.source))
-        });
+        let told = seen.mails.sent.iter().any(|(at, mail)| *at <= limit && tells_of(mail, story));
         // A test that its own search does not know has no order but that of arrival: an earlier push may come last.
         let unsearched = story.provider == Provider::Leap { searched: false } && published.is_some();
         if !reflected && !told && !unsearched {

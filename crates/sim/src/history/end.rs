@@ -9,8 +9,7 @@ pub(super) fn look(seen: &Checker) -> Vec<Broken> {
     let mut found: Vec<Broken> = stories.filter_map(|(number, story)| dispatch(seen, (number, story))).collect();
     found.extend(streams(seen));
     found.extend(poison(seen));
-    // While our own services fail, the news that something is over may be lost; that it happens may not.
-    if !seen.circumstances.ours_fail {
+    if !seen.circumstances.ours_fail || seen.circumstances.is_complete {
         found.extend(incidents(seen));
     }
     found.extend(dead_letters(seen));
@@ -20,13 +19,11 @@ pub(super) fn look(seen: &Checker) -> Vec<Broken> {
 
 /// The last signal says what the provider says, as of the last webhook that was answered 2xx; or a person was told why not.
 fn dispatch(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken> {
-    let newest = seen
-        .accepted
-        .iter()
-        .filter_map(|accepted| {
-            if let About::Dispatch(of, version) = accepted.about { (of == number).then_some(version) } else { None }
-        })
-        .max()?;
+    let accepted = seen.accepted.iter().filter_map(|accepted| {
+        if let About::Dispatch(of, version) = accepted.about { (of == number).then_some(version) } else { None }
+    });
+    let listed = (seen.circumstances.polls && story.is_listed()).then(|| story.versions.len() - 1);
+    let newest = accepted.chain(listed).max()?;
     let last = seen.signals.last(story);
     let reflected = last.is_some_and(|last| last.reflects(story, newest));
     let unsearched = story.provider == Provider::Leap { searched: false };
@@ -36,7 +33,7 @@ fn dispatch(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken> 
     let said = last.map_or("nothing".to_owned(), |last| {
         format!("#{} ({}, version {:?})", last.sequence, last.status, last.versions)
     });
-    let what = format!("the last signal is {said}, version {newest} was accepted");
+    let what = format!("the last signal is {said}, version {newest} was accepted or listed");
     Some(Broken::new("truth-arrives", &story.subject, what))
 }
 
@@ -67,9 +64,7 @@ fn poison(seen: &Checker) -> Vec<Broken> {
         let told = seen.mails.subjects().any(|mail| {
             (mail.contains("quarantined") || mail.contains("unknown-event")) && mail.contains(&*accepted.source)
         });
-        // The mail may be lost where the alerter dies over a doubled notice (TESTING.md names it).
-        let excused = seen.circumstances.ours_fail;
-        if !kept || !(told || excused) {
+        if !kept || !told {
             let what = format!("{} was kept: {kept}, told: {told}", accepted.body);
             found.push(Broken::new("poison-is-kept", &accepted.source, what));
         }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pipeline::incident::Incident;
+use pipeline::{
+    alert::Occasion,
+    incident::{Incident, IncidentStatus},
+};
 
 use super::{Broken, Story};
 
@@ -14,7 +17,7 @@ pub(super) struct Mails {
     pub(super) sent: Vec<(Timestamp, String)>,
     rows: BTreeMap<String, Incident>,
     claims: usize,
-    /// Mails that a lost answer had sent twice.
+    /// What may have sent a mail twice.
     pub(super) repeats: usize,
 }
 
@@ -33,13 +36,14 @@ impl Mails {
         at: Timestamp,
         (subject, text): (&str, &str),
         stories: &[Story],
-        ours_fail: bool,
+        excused: bool,
     ) -> Option<Broken> {
         self.sent.push((at, subject.to_owned()));
         let sent = self.sent.len();
-        // A list goes out again where somebody died between its mail and the note that it is out: rather twice than never.
-        if sent > self.claims + self.repeats && !ours_fail {
-            let what = format!("{sent} mails for {} claims and {} repetitions", self.claims, self.repeats);
+        // A list goes out again where somebody died, or could not write, between its mail and the note that it is out: rather
+        // twice than never.
+        if sent > self.claims + self.repeats && !excused {
+            let what = format!("{sent} mails for {} claims and {} troubles of the alerter", self.claims, self.repeats);
             return Some(Broken::new("one-mail-per-stage", "mails", what));
         }
         let story = stories.iter().find(|story| names(subject, &story.subject))?;
@@ -65,6 +69,11 @@ impl Mails {
                 continue;
             }
             self.claims += 1;
+            let of_the_clock = !matches!(Occasion::of(stage), Occasion::First | Occasion::Over);
+            if row.status == IncidentStatus::Acknowledged && of_the_clock {
+                let what = format!("somebody has taken it on, and {stage:?} is to be mailed");
+                return Some(Broken::new("taken-on-is-quiet", &row.incident, what));
+            }
             if earlier.is_some_and(|earlier| earlier.sent_at.is_some()) && stage != "over" {
                 let what = format!("the stage {stage:?} was mailed, and is claimed again");
                 return Some(Broken::new("one-mail-per-stage", &row.incident, what));

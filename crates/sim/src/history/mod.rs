@@ -100,8 +100,10 @@ pub enum Event {
         /// The same as HTML.
         html: String,
     },
-    /// A mail goes out twice, because an answer of the mail service was lost.
+    /// A mail may go out twice: the alerter died, or a call that it made failed or was repeated.
     MailRepeats,
+    /// An invocation's time was up: its messages come again when they are visible again.
+    TimeOut,
     /// A controller's acknowledgement was noted.
     Noted {
         /// Of which dispatch.

@@ -76,6 +76,11 @@ impl Story {
         self.subject = format!("{}/{id}", self.source);
     }
 
+    /// Whether its provider's list shows it.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.provider != (Provider::Leap { searched: false })
+    }
+
     /// The version that holds at that instant.
     pub fn current(&self, at: Timestamp) -> Option<usize> {
         self.versions.iter().rposition(|said| said.at <= at)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::ports::FetchError;
+use pipeline::{poll::PollState, ports::FetchError};
 use providers::Ask;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use super::{
     sabotage::Saboteur,
 };
 use crate::{
-    Call, Inner, Invocation, Seed, Toxic,
+    Call, Function, Inner, Invocation, Seed, Toxic,
     history::{Event, Line, Said, Story},
     world::State,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Live {
     pub(crate) saboteur: Option<Saboteur>,
     /// Nothing goes wrong any more.
     pub(crate) healed: bool,
+    /// Until then there is something to be learned from polling.
+    pub(crate) polled_until: Timestamp,
     pub(crate) violations: Vec<Violation>,
     /// What the checker is to hear of next.
     pub(crate) seen: Vec<Line>,
@@ -41,6 +43,9 @@ pub(crate) struct Live {
     order: u64,
     paces: BTreeMap<u64, Pace>,
 }
+
+/// From the schedule over the queue to the end of a poll, where one that a `Retry-After` put off comes first.
+const POLL_TAKES: SignedDuration = SignedDuration::from_mins(4);
 
 /// How fast an invocation is, and how wrong its clock.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +65,7 @@ pub(crate) enum Side {
 impl Live {
     pub(crate) fn new(plan: Plan, model: Model, chance: Seed, journal: Journal, saboteur: Option<Saboteur>) -> Self {
         let (timers, paces) = (BTreeMap::new(), BTreeMap::new());
+        let polled_until = polled_until(&plan, &model);
         Self {
             plan,
             model,
@@ -67,6 +73,7 @@ impl Live {
             journal,
             saboteur,
             healed: false,
+            polled_until,
             violations: Vec::new(),
             seen: Vec::new(),
             timers,
@@ -123,8 +130,18 @@ impl Live {
 
     /// What goes wrong with a call.
     pub(crate) fn strike(&mut self, call: &Call) -> Option<Toxic> {
+        let toxic = self.toxic(call);
+        if toxic.is_some() && call.function == Function::Alerter {
+            self.seen.push(Line { at: call.at, event: Event::MailRepeats });
+        }
+        toxic
+    }
+
+    fn toxic(&mut self, call: &Call) -> Option<Toxic> {
         let plan = self.hurting()?;
-        let out = plan.outages.iter().any(|outage| call.port.starts_with(outage.of) && outage.covers(call.at));
+        // What gridbell knows of itself lies in the table of deliveries.
+        let table = |port: &'static str| if port.starts_with("health") { "deliveries" } else { port };
+        let out = plan.outages.iter().any(|outage| table(call.port).starts_with(outage.of) && outage.covers(call.at));
         if out {
             return Some(Toxic::Refuse);
         }
@@ -137,11 +154,7 @@ impl Live {
         ];
         // Several calls make an invocation, so each is hit more rarely than an invocation would be.
         let hits = toxics.into_iter().find(|(kind, _)| self.strikes(*kind) && self.chance.up_to(2) == 0);
-        let toxic = hits.map(|(_, toxic)| toxic);
-        if call.port == "mailer.send" && toxic == Some(Toxic::Repeat) {
-            self.seen.push(Line { at: call.at, event: Event::MailRepeats });
-        }
-        toxic
+        hits.map(|(_, toxic)| toxic)
     }
 
     /// Notes a message of an inner queue.
@@ -180,6 +193,13 @@ impl Live {
     }
 }
 
+/// A good poll of each source after everything has been said.
+fn polled_until(plan: &Plan, model: &Model) -> Timestamp {
+    let said = model.dispatches.iter().flat_map(|story| &story.versions).map(|said| said.at);
+    let last = said.chain([plan.heals_at]).max().filter(|_| plan.poll_s > 0);
+    last.map_or(Timestamp::MIN, |last| last + SignedDuration::from_secs(i64::from(plan.poll_s)) + POLL_TAKES)
+}
+
 /// The pace that a priority means: the lowest hardly gets a turn.
 fn by_priority(chance: &mut Seed) -> u64 {
     [1, 2, 4, 20, 100, 500, 2_500][chance.place(7)]
@@ -195,6 +215,12 @@ impl State {
             json!({ "function": function, "invocation": call.invocation, "port": call.port, "fault": toxic })
         });
         toxic
+    }
+
+    /// Whether no poll fails, and nothing that gridbell watches of itself.
+    pub(crate) fn is_well(&self) -> bool {
+        let fails = |poll: &PollState| poll.under_way || poll.failing.is_some();
+        self.vitals.told.is_empty() && !self.polls.rows().any(fails)
     }
 
     /// How wrong that invocation's clock is.

@@ -6,11 +6,14 @@
 
 mod consumer;
 mod driver;
+mod invocations;
 mod journal;
 pub(crate) mod live;
 mod mapping;
 mod model;
 mod monitor;
+mod operator;
+mod person;
 mod plan;
 mod sabotage;
 mod sender;

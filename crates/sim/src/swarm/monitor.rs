@@ -25,6 +25,8 @@ impl Monitor {
             is_silent: plan.has(Kind::Silent),
             ours_fail: plan.kinds().any(Kind::is_ours),
             heals_at: plan.heals_at,
+            polls: plan.poll_s > 0,
+            is_complete: true,
         });
         let dispatches = live.model.dispatches.iter().cloned().map(|story| Event::Dispatch { story });
         let streams = live.model.streams.iter().cloned().map(|story| Event::Stream { story });

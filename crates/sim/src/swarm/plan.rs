@@ -53,7 +53,7 @@ kinds! {
     Duplicate "duplicate",
     /// A booked attempt expires long before its time; without it none ever does.
     Expiry "expiry",
-    /// The provider answers 5xx or nothing.
+    /// The provider answers 5xx, redirects, or does not answer at all.
     Failing "failing",
     /// The provider is down for minutes.
     Down "down",
@@ -83,6 +83,8 @@ kinds! {
     Poison "poison",
     /// Messages that are none of ours lie in the inner queues.
     Foreign "foreign",
+    /// The provider never sends a webhook, where polling makes up for it.
+    NeverSent "never-sent",
     /// The controller acknowledges minutes late.
     LateAck "late-ack",
     /// The controller acknowledges everything twice.
@@ -130,6 +132,12 @@ pub(crate) struct Plan {
     pub(crate) by_priority: bool,
     /// A controller acknowledges, rather than only read.
     pub(crate) acknowledge: bool,
+    /// Sources are listed this often while nothing is near, in seconds; 0: never.
+    pub(crate) poll_s: u32,
+    /// Each sweep takes the pulse of the hydrator and looks for dead letters.
+    pub(crate) pulse: bool,
+    /// A person follows the links in mails.
+    pub(crate) reads_mail: bool,
     /// Invocations of one queue at the same time, at most.
     pub(crate) concurrency: usize,
     /// How long a mapping waits for more messages, at most, in milliseconds.
@@ -181,9 +189,12 @@ impl Plan {
         Self {
             by_priority: chance.up_to(1) == 1,
             acknowledge: chance.up_to(9) < 7,
+            poll_s: [0, 0, 60, 300][chance.place(4)],
+            pulse: chance.up_to(3) == 0,
+            reads_mail: chance.up_to(1) == 0,
             concurrency: 1 + chance.place(3),
             window_ms: [0, 0, 300, 2_000][chance.place(4)],
-            skew_ms: [50, 1_000, 10_000, 25_000][chance.place(4)],
+            skew_ms: [50, 1_000, 10_000, 60_000][chance.place(4)],
             heals_at,
             rates,
             outages,

@@ -3,6 +3,7 @@
 
 use dispatch::Signal;
 use pipeline::{incident::Incident, record::Record, work::Work};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{Function, Invocation, Sent, world::State};
@@ -52,6 +53,12 @@ saboteurs! {
     LastAnswerWins "last-answer-wins",
     /// No deadline is armed.
     DeadlineNeverArmed "deadline-never-armed",
+    /// A deadline is armed only once the dispatch could be read: that it cannot be is told of no dispatch that is not stored.
+    DeadlineAfterHydration "deadline-after-hydration",
+    /// No list of a provider is ever read.
+    ListNeverRead "list-never-read",
+    /// The link in a mail is never used up.
+    LinkNeverUsedUp "link-never-used-up",
     /// A test looks like the real thing.
     TestFlagDropped "test-flag-dropped",
     /// Each notice is a mail.
@@ -103,6 +110,18 @@ impl State {
             (work.attempt, work.troubles) = (0, Vec::new());
         }
         work
+    }
+
+    /// Whether a message never gets into the queue: notices of what could not be read yet, or polls.
+    pub(crate) fn swallows(&self, message: &impl Serialize) -> bool {
+        let [early, poll] = [Saboteur::DeadlineAfterHydration, Saboteur::ListNeverRead].map(|by| self.sabotaged(by));
+        if !early && !poll {
+            return false;
+        }
+        let message = serde_json::to_value(message).unwrap_or_default();
+        let unread = || message["gather"].as_str().is_some_and(|subject| self.dispatches.get(subject).is_none());
+        let is_early = message["kind"] == "hydration-failing" && message["news"]["happens"].is_object() && unread();
+        (early && is_early) || (poll && message["task"] == "poll")
     }
 
     /// A signal as the queue gets to see it.

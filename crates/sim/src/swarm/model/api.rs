@@ -35,13 +35,18 @@ impl Model {
             return (Err(FetchError::Status { status: 503, retry_after_s: None }), Some(Kind::Down));
         }
         if within(&plan.refused) {
-            return (Err(FetchError::Refused { status: 401 }), Some(Kind::KeyRefused));
+            let unread = chance.up_to(3) == 0;
+            let error = if unread { FetchError::Key("throttled".to_owned()) } else { FetchError::Refused { status: 401 } };
+            return (Err(error), Some(Kind::KeyRefused));
         }
         let mut strikes = |kind: Kind| chance.up_to(999) < 2 * plan.rate(kind);
         if strikes(Kind::Failing) {
-            let nothing = Err(FetchError::Answer("no answer within 5 s".to_owned()));
-            let failing = [nothing, Err(FetchError::Status { status: 502, retry_after_s: None })];
-            return (failing.into_iter().nth(chance.place(2)).unwrap_or(Err(FetchError::Missing)), Some(Kind::Failing));
+            let error = match chance.up_to(2) {
+                0 => FetchError::Answer("no answer within 5 s".to_owned()),
+                1 => FetchError::Answer("the provider redirects, which is not followed".to_owned()),
+                _ => FetchError::Status { status: 502, retry_after_s: None },
+            };
+            return (Err(error), Some(Kind::Failing));
         }
         if strikes(Kind::RateLimit) {
             let retry_after_s = [None, Some(1), Some(20), Some(60)][chance.place(4)];

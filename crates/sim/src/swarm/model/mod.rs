@@ -94,6 +94,9 @@ impl Model {
                     Provider::Voltus { .. } => Redelivery::Doubling,
                     Provider::Leap { .. } => Redelivery::EveryMinute,
                 };
+                if story.is_listed() && plan.poll_s > 0 && chance.up_to(999) < 2 * plan.rate(Kind::NeverSent) {
+                    continue;
+                }
                 let body = story.webhook(version);
                 posts.push(post(said.at, &story.source, body, About::Dispatch(number, version), redelivery));
             }

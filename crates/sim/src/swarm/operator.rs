@@ -1,0 +1,29 @@
+//! What people do: an operator hands in again what was given up.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::driver::{Driver, FOREIGN};
+use crate::{Controller, Inner};
+
+impl Driver<'_> {
+    /// From here on nothing goes wrong, and what was given up by dying over it is handed in again, as an operator would.
+    pub(super) fn heal(&mut self, now: Timestamp) {
+        self.live(|live| {
+            live.healed = true;
+            live.journal.note(now, "healed", || json!({}));
+        });
+        self.world.controller(Controller::Reads);
+        self.redrive();
+        self.owe_acknowledgements(now);
+    }
+
+    /// An operator hands in again what was given up by dying over it, and throws away what is none of ours.
+    pub(super) fn redrive(&mut self) {
+        for (dead, queue) in [(Inner::RetriesDead, Inner::Retries), (Inner::AlertsDead, Inner::Alerts)] {
+            for message in self.world.take(dead).iter().filter(|message| message.body != FOREIGN) {
+                self.world.put(queue, &message.body);
+            }
+        }
+    }
+}
