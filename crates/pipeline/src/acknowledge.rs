@@ -142,17 +142,19 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
                 .map_or_else(|| "it gave no reason".to_owned(), |detail| clip(detail, MAX_DETAIL));
             let detail =
                 format!("the controller answered that it failed to carry out version {}: {words}", said.version);
-            let notice = Notice::happens(Kind::DispatchAtRisk, source, subject.to_owned(), now, detail);
+            let at = record.ack.as_ref().map_or(now, |ack| ack.at);
+            let notice = Notice::happens(Kind::DispatchAtRisk, source, subject.to_owned(), at, detail);
             let notice = notice.gathered_by(failed).about_dispatch(Some(record.subject.clone())).until_over();
             return self.outlet.notice(&notice, 0).await;
         }
         let detail = format!("the controller answered {} to version {}", word(said.state), said.version);
-        if record.due.is_some_and(|due| due.told > 0) {
-            let over = Notice::over(Kind::DispatchAtRisk, source, subject, now, detail.clone());
+        if let Some(due) = record.due.filter(|due| due.told > 0) {
+            let over = Notice::over(Kind::DispatchAtRisk, source, subject, due.over_at(now), detail.clone());
             self.outlet.notice(&over, 0).await?;
         }
-        if record.history.iter().any(|entry| entry.what.ends_with(word(AckState::Failed))) {
-            self.outlet.notice(&Notice::over(Kind::DispatchAtRisk, source, &failed, now, detail), 0).await?;
+        if record.has_failed() {
+            let over = Notice::over(Kind::DispatchAtRisk, source, &failed, record.failed_until(now), detail);
+            self.outlet.notice(&over, 0).await?;
         }
         Ok(())
     }

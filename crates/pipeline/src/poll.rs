@@ -80,6 +80,9 @@ pub struct Failing {
     pub told_down: bool,
     /// A person was told that the key is refused.
     pub told_credentials: bool,
+    /// A poll died, perhaps between telling and noting that: then it is said of either that it is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_have_told: bool,
 }
 
 impl PollState {
@@ -143,8 +146,8 @@ impl PollState {
             told.then(|| Notice::over(kind, &self.source, &self.source, now, detail))
         };
         let notices = [
-            over(failing.is_some_and(|failing| failing.told_down), Kind::SourceDown),
-            over(failing.is_some_and(|failing| failing.told_credentials), Kind::Credentials),
+            over(failing.is_some_and(|failing| failing.told_down || failing.may_have_told), Kind::SourceDown),
+            over(failing.is_some_and(|failing| failing.told_credentials || failing.may_have_told), Kind::Credentials),
         ];
         let next = Self {
             good_at: Some(self.began_at),
@@ -169,6 +172,7 @@ impl PollState {
             last: trouble.clone(),
             told_down: known.is_some_and(|failing| failing.told_down),
             told_credentials: known.is_some_and(|failing| failing.told_credentials),
+            may_have_told: trouble.kind == TroubleKind::Crash || known.is_some_and(|failing| failing.may_have_told),
         };
         let kind = if refused {
             Some(Kind::Credentials).filter(|_| !std::mem::replace(&mut failing.told_credentials, true))

@@ -197,14 +197,18 @@ impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Pulse<'_, H, Q, O, C> {
         let Backlog { waiting, in_hand } = self.queues.depth(queue).await?;
         match (waiting + in_hand, told) {
             (0, Some(since)) => self.over(Kind::DeadLetter, queue, since, "the queue is empty again".to_owned()).await,
-            (0, None) | (1.., Some(_)) => Ok(()),
-            (dead, None) => {
+            (0, None) => Ok(()),
+            // Told once more now and then: who marked it may have died before he told.
+            (1.., Some(since)) if now.duration_since(since).as_mins() % FRESH_EVERY_MIN != 0 => Ok(()),
+            (dead, told) => {
+                if told.is_none() {
+                    self.health.told(queue, now).await?;
+                }
                 let detail = format!(
                     "{dead} messages lie in the queue {queue}, where a function failed on each five times without a word; \
                     the runbook in infra/README.md says how to read them and how to send them back"
                 );
-                self.outlet.notice(&happens(Kind::DeadLetter, queue, now, detail), 0).await?;
-                self.health.told(queue, now).await
+                self.outlet.notice(&happens(Kind::DeadLetter, queue, now, detail), 0).await
             }
         }
     }

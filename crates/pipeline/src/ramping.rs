@@ -67,7 +67,7 @@ impl Record {
 
     /// The same as a deadline.
     pub(crate) fn ramp_due(&self) -> Option<Due> {
-        self.awaited().map(|awaited| Due { at: awaited.at, told: 0, telling: false })
+        self.awaited().map(|awaited| Due { at: awaited.at, told: 0, telling: false, told_at: None })
     }
 
     /// Notes that another target took this one's place, where its ramp was not told of as ended; nothing is awaited of it then.

@@ -1,13 +1,16 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
 use dispatch::{Absorbed, Origin, Plan, Rank, Signal, State, Status, Subject};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{config::Deadlines, ramping::Ramping};
 
 /// How many entries of a subject's story are kept.
 const REMEMBERED_ENTRIES: usize = 64;
+
+/// How the entry of an acknowledgement ends by which the controller says that it cannot act.
+pub(crate) const FAILED: &str = "acknowledged: failed";
 
 /// All that is stored of one subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +66,21 @@ pub struct Due {
     /// It is stored that a person is about to be told, and not yet that it is done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub telling: bool,
+    /// When that was decided, by the clock of whoever did. What is told bears this instant, and that it is over a later one:
+    /// another clock, or a slower invocation, must not make it begin anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Timestamp>,
+}
+
+impl Due {
+    /// When it is over that a person was told.
+    pub(crate) fn over_at(self, now: Timestamp) -> Timestamp {
+        self.told_at.map_or(now, |told_at| now.max(after(told_at)))
+    }
+}
+
+fn after(at: Timestamp) -> Timestamp {
+    at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX)
 }
 
 /// A controller's answer.
@@ -121,6 +139,7 @@ impl Record {
                 at: step.deadlines.due_at(statement.start, step.received_at),
                 told: known.and_then(|known| known.due).map_or(0, |due| due.told),
                 telling: false,
+                told_at: known.and_then(|known| known.due).and_then(|due| due.told_at),
             }),
             Some((Status::Scheduled, _)) => known.and_then(|known| known.due),
             // Whom a person was told of is watched until that is over.
@@ -163,9 +182,20 @@ impl Record {
         self
     }
 
-    /// Whether the controller said last that it cannot act, and a person was told of that.
+    /// Whether the controller ever said that it cannot act: a person was told of that, and perhaps not yet that it is over.
     pub(crate) fn has_failed(&self) -> bool {
-        self.ack.as_ref().is_some_and(|ack| ack.state == AckState::Failed)
+        self.failed_at().is_some()
+    }
+
+    /// When it last said so.
+    fn failed_at(&self) -> Option<Timestamp> {
+        let ack = self.ack.as_ref().filter(|ack| ack.state == AckState::Failed).map(|ack| ack.at);
+        ack.or_else(|| self.history.iter().rfind(|entry| entry.what.ends_with(FAILED)).map(|entry| entry.at))
+    }
+
+    /// When that is over.
+    pub(crate) fn failed_until(&self, now: Timestamp) -> Timestamp {
+        self.failed_at().map_or(now, |failed_at| now.max(after(failed_at)))
     }
 
     /// Whether the controller has taken on the current version.

@@ -120,10 +120,10 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 }
                 Found::Fine(why) => {
                     if due.told > 0 {
-                        self.over(&record, subject.as_str(), why).await?;
+                        self.over(&record, subject.as_str(), (due.over_at(now), why)).await?;
                     }
                     if record.has_failed() {
-                        self.over(&record, &format!("{subject}/failed"), why).await?;
+                        self.over(&record, &format!("{subject}/failed"), (record.failed_until(now), why)).await?;
                     }
                     let what = format!("its deadline needs no watching any more: {why}");
                     let entry = Entry { at: now, delivery: String::new(), what };
@@ -133,12 +133,12 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                     let version = record.state.version;
                     if !due.telling || due.told != version {
                         // Stored first: told first and then overtaken by an acknowledgement, nobody would say that it is over.
-                        let due = Some(Due { told: version, telling: true, ..due });
+                        let due = Some(Due { told: version, telling: true, told_at: Some(now), ..due });
                         self.write(Record { due, ..record.noting(None, self.world.unique()) }).await?;
                         continue;
                     }
-                    self.tell(&record, &statement, what).await?;
-                    let due = Some(Due { at: now + RECHECK, told: version, telling: false });
+                    self.tell(&record, &statement, (due.told_at.unwrap_or(now), what)).await?;
+                    let due = Some(Due { at: now + RECHECK, telling: false, ..due });
                     let what = format!("told that version {version} is not acknowledged");
                     let entry = Entry { at: now, delivery: String::new(), what };
                     Record { due, ..record.noting(entry, self.world.unique()) }
@@ -205,21 +205,25 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         })
     }
 
-    async fn tell(&self, record: &Record, statement: &Statement, what: String) -> Result<(), PortError> {
+    async fn tell(
+        &self,
+        record: &Record,
+        statement: &Statement,
+        (at, what): (Timestamp, String),
+    ) -> Result<(), PortError> {
         let version = record.state.version;
         let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
         let subject = &record.subject;
-        let notice =
-            Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), self.world.now(), detail)
-                .gathered_by(subject.to_string())
-                .about_dispatch(Some(subject.clone()))
-                .until_over();
+        let notice = Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), at, detail)
+            .gathered_by(subject.to_string())
+            .about_dispatch(Some(subject.clone()))
+            .until_over();
         self.outlet.notice(&notice, 0).await
     }
 
-    async fn over(&self, record: &Record, gather: &str, why: &str) -> Result<(), PortError> {
+    async fn over(&self, record: &Record, gather: &str, (at, why): (Timestamp, &str)) -> Result<(), PortError> {
         let source = &record.origin.source;
-        let over = Notice::over(Kind::DispatchAtRisk, source, gather, self.world.now(), why.to_owned());
+        let over = Notice::over(Kind::DispatchAtRisk, source, gather, at, why.to_owned());
         self.outlet.notice(&over, 0).await
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::stages::{self, OVER, Occasion, Rules};
 use crate::{
-    incident::{Incident, IncidentStatus, MailState, News, Notice},
+    incident::{Incident, IncidentStatus, Kind, MailState, News, Notice},
     work::clip,
 };
 
@@ -18,6 +18,9 @@ const REVIEW_AGAIN_S: u32 = 60;
 
 /// No incident sends more mails of notices than this, whatever comes in through the door.
 const MAX_MAILS: usize = 6;
+
+/// Of what goes on nobody is told for longer than this.
+const LAPSES_AFTER: SignedDuration = stages::REMINDED_FOR;
 
 /// How much of a detail and of a name is stored, in characters.
 const MAX_DETAIL: usize = 2_000;
@@ -57,6 +60,7 @@ pub(super) fn is_in_other_hands(incident: Option<&Incident>, notice: &Notice) ->
     let stage = match &notice.news {
         News::Happens { stage, .. } if is_open(incident) => stages::of_notice(stage),
         News::Over { .. } => OVER.to_owned(),
+        News::Review if !is_open(incident) => OVER.to_owned(),
         News::Happens { .. } | News::Review | News::Flush { .. } => return false,
     };
     incident.mails.get(&stage).is_some_and(|mail| mail.sent_at.is_none())
@@ -85,8 +89,20 @@ fn gone_quiet(known: &Incident, notice: &Notice, quiet_s: u32, claim: &MailState
     over(Some(known), notice, &detail, claim)
 }
 
+/// Whether silence ends it: each attempt that fails tells of it anew, or the one thing that would end it may never come. So nobody
+/// waits for ever where whoever would have said that it is over has died.
+fn lapses(incident: &Incident) -> bool {
+    incident.quiet_s.is_none()
+        && matches!(incident.kind, Kind::HydrationFailing | Kind::NotCompliant | Kind::DeadLetter)
+}
+
 fn clock(known: &Incident, notice: &Notice, rules: Rules<'_>, claim: &MailState) -> Decision {
     let now = claim.claimed_at;
+    if lapses(known) && !known.mails.is_empty() && now.duration_since(known.last_at) > LAPSES_AFTER {
+        let hours = LAPSES_AFTER.as_hours();
+        let detail = format!("nothing was heard of it for {hours} hours; what became of it is not known here");
+        return over(Some(known), notice, &detail, claim);
+    }
     let died = known
         .mails
         .iter()
@@ -100,6 +116,7 @@ fn clock(known: &Incident, notice: &Notice, rules: Rules<'_>, claim: &MailState)
         _ if known.mails.is_empty() && known.status == IncidentStatus::Open && !rules.test => {
             return Decision::Later(REVIEW_AGAIN_S);
         }
+        _ if lapses(known) => return Decision::Later(stages::MAX_DELAY_S),
         _ => return Decision::Nothing,
     };
     let mut next = Incident { revision: known.revision + 1, write: claim.owner.clone(), ..known.clone() };
@@ -160,7 +177,8 @@ fn first_review_s(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Opti
 /// When the clock looks next, once the mail that was just claimed has gone out.
 fn review_in_s(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<u32> {
     let told = Incident { level: rules.level(incident, now), ..incident.clone() };
-    stages::next(&told, rules, now).map(|(_, at)| stages::hop_s(at, now))
+    let next = stages::next(&told, rules, now).map(|(_, at)| stages::hop_s(at, now));
+    next.or_else(|| lapses(incident).then_some(stages::MAX_DELAY_S))
 }
 
 fn fresh(known: Option<&Incident>, notice: &Notice, quiet_s: Option<u32>) -> Incident {

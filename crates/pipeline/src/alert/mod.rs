@@ -34,6 +34,9 @@ use stages::{Rules, published};
 /// After so many seconds a review asks again for a dispatch that cannot be read.
 const UNREAD_S: u32 = 300;
 
+/// After so many seconds an invocation has written or never will.
+const IS_OVER_S: u32 = 30;
+
 /// How long the link in a mail can be used.
 const LINK_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -110,11 +113,15 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 Decision::Later(delay_s) => return self.review(notice, delay_s).await,
                 Decision::Write { next, mail, review_in_s } => (next, mail, review_in_s),
             };
+            if let Some(delay_s) = review_in_s.filter(|_| !is_review) {
+                // Under way before the write: whoever dies in between leaves no incident that nobody looks at again.
+                self.review(notice, delay_s.max(IS_OVER_S)).await?;
+            }
             let answer = self.incidents.write(&next, known.map(|known| known.revision)).await;
             if !written(&*next, answer)?.is_done() {
                 continue;
             }
-            if let Some(delay_s) = review_in_s {
+            if let Some(delay_s) = review_in_s.filter(|delay_s| is_review || *delay_s < IS_OVER_S) {
                 self.review(notice, delay_s).await?;
             }
             return match mail {
@@ -157,8 +164,11 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 tracing::error!(alert.incident = incident.incident, alert.stage = stage, %error, "not mailed");
             }
         }
-        self.mark(incident, stage, sent.is_ok().then_some((sent_at, level))).await?;
-        if sent.is_err() { self.try_again(notice).await } else { Ok(()) }
+        if sent.is_err() {
+            // Before the claim is given back: whoever dies in between leaves a claim that expires, and not nobody.
+            self.try_again(notice).await?;
+        }
+        self.mark(incident, stage, sent.is_ok().then_some((sent_at, level))).await
     }
 
     async fn send_one(

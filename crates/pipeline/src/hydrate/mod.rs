@@ -122,13 +122,11 @@ where
                 message.receives
             );
             let notice = failing(&work, now, detail);
-            match self.outlet.notice(&notice, 0).await {
-                Ok(()) => Some((message.id.clone(), notice.gather)),
-                Err(error) => {
-                    tracing::error!(delivery.id = work.delivery, %error, "nobody is told yet that it comes again");
-                    None
-                }
+            if let Err(error) = self.outlet.notice(&notice, 0).await {
+                // Perhaps it is out, and only the answer was lost: that it is over is said all the same.
+                tracing::error!(delivery.id = work.delivery, %error, "nobody may be told yet that it comes again");
             }
+            Some((message.id.clone(), notice.gather))
         });
         join_all(tell).await.into_iter().flatten().collect()
     }

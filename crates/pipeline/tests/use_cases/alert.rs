@@ -12,8 +12,7 @@ const ABOUT: &str = "voltus-prod/dkmq";
 
 /// Something that goes on until somebody says that it is over.
 fn failing(world: &World) -> Notice {
-    let notice =
-        Notice::happens(Kind::HydrationFailing, "voltus-prod", ABOUT.to_owned(), world.now(), "500".to_owned());
+    let notice = Notice::happens(Kind::SourceDown, "voltus-prod", ABOUT.to_owned(), world.now(), "500".to_owned());
     notice.gathered_by(ABOUT.to_owned()).about_dispatch(Some(Subject::from_stored(ABOUT))).until_over()
 }
 
@@ -24,7 +23,7 @@ fn quarantined(world: &World, detail: &str) -> Notice {
 }
 
 fn over(world: &World) -> Notice {
-    Notice::over(Kind::HydrationFailing, "voltus-prod", ABOUT, world.now(), "it worked at attempt 7".to_owned())
+    Notice::over(Kind::SourceDown, "voltus-prod", ABOUT, world.now(), "it worked at attempt 7".to_owned())
 }
 
 fn notify(world: &World, notice: &Notice) {
@@ -50,7 +49,7 @@ fn an_incident_is_mailed_once_however_often_it_is_noticed() {
         }
         drain(&world);
         assert_eq!(mailed(&world), ["happens"]);
-        let incident = world.incidents().get("hydration-failing/voltus-prod/dkmq").unwrap();
+        let incident = world.incidents().get("source-down/voltus-prod/dkmq").unwrap();
         assert_eq!((incident.count, incident.status), (30, IncidentStatus::Open));
     }
 }

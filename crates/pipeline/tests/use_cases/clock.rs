@@ -13,7 +13,7 @@ use sim::{Function, Inner, Reply, Settled, Toxic, World};
 use crate::common::{accepted, config, drain, thin, voltus};
 
 const ABOUT: &str = "voltus-prod/dkmq";
-const INCIDENT: &str = "hydration-failing/voltus-prod/dkmq";
+const INCIDENT: &str = "source-down/voltus-prod/dkmq";
 const DUTY: &str = "grid-duty@example.com";
 const LEAD: &str = "lead@example.com";
 const HEAD: &str = "head@example.com";
@@ -31,13 +31,13 @@ fn told_by(remind_s: u32, escalate: Vec<Escalation>) -> Config {
 /// Goes on until somebody says that it is over.
 fn failing(world: &World, about: &str) -> Notice {
     let source = about.split('/').next().unwrap();
-    let notice = Notice::happens(Kind::HydrationFailing, source, about.to_owned(), world.now(), "500".to_owned());
+    let notice = Notice::happens(Kind::SourceDown, source, about.to_owned(), world.now(), "500".to_owned());
     notice.gathered_by(about.to_owned()).about_dispatch(Some(Subject::from_stored(about))).until_over()
 }
 
 fn over(world: &World, about: &str) -> Notice {
     let source = about.split('/').next().unwrap();
-    Notice::over(Kind::HydrationFailing, source, about, world.now(), "it worked at attempt 7".to_owned())
+    Notice::over(Kind::SourceDown, source, about, world.now(), "it worked at attempt 7".to_owned())
 }
 
 fn notify(world: &World, notice: &Notice) {
@@ -56,7 +56,7 @@ fn pass(world: &World, minutes: i64) {
 fn mailed(world: &World, began: Timestamp) -> Vec<(i64, String, String)> {
     let mails = world.mails().into_iter().map(|(at, mail)| {
         let happened = mail.subject.trim_start_matches("[gridbell] ");
-        let happened = happened.split("hydration-failing").next().unwrap().trim_end_matches(": ").to_owned();
+        let happened = happened.split("source-down").next().unwrap().trim_end_matches(": ").to_owned();
         let to: Vec<&str> = mail.to.iter().map(|to| to.split('@').next().unwrap()).collect();
         (at.duration_since(began).as_mins(), happened, to.join(" "))
     });
@@ -161,7 +161,7 @@ fn who_takes_it_on_is_left_alone_and_still_hears_that_it_is_over() {
     check(&world, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty"), (76, "over", "grid-duty")]);
     assert!(world.mails().pop().unwrap().1.text.contains("by the person on duty"));
     assert_eq!(acknowledge(&world, INCIDENT), Outcome::Over);
-    assert_eq!(acknowledge(&world, "hydration-failing/voltus-prod/none"), Outcome::Unknown);
+    assert_eq!(acknowledge(&world, "source-down/voltus-prod/none"), Outcome::Unknown);
 }
 
 #[test]

@@ -14,12 +14,12 @@ fn about(source: &str, n: usize) -> String {
 
 fn failing(world: &World, source: &str, n: usize) -> Notice {
     let about = about(source, n);
-    let notice = Notice::happens(Kind::HydrationFailing, source, about.clone(), world.now(), "500".to_owned());
+    let notice = Notice::happens(Kind::SourceDown, source, about.clone(), world.now(), "500".to_owned());
     notice.gathered_by(about.clone()).about_dispatch(Some(Subject::from_stored(about))).until_over()
 }
 
 fn over(world: &World, source: &str, n: usize) -> Notice {
-    Notice::over(Kind::HydrationFailing, source, &about(source, n), world.now(), "it worked".to_owned())
+    Notice::over(Kind::SourceDown, source, &about(source, n), world.now(), "it worked".to_owned())
 }
 
 fn notify(world: &World, notice: &Notice) {
@@ -47,7 +47,7 @@ fn an_outage_of_a_provider_is_a_handful_of_mails() {
         run_for(&world, 3_600);
         let subjects = mail_subjects(&world);
         assert_eq!(subjects.len(), 4, "{subjects:?}");
-        assert_eq!(subjects[3], "[gridbell] hydration-failing voltus-prod: 44 dispatches");
+        assert_eq!(subjects[3], "[gridbell] source-down voltus-prod: 44 dispatches");
         all_are_named(&world, "", 47);
         for n in 0..47 {
             notify(&world, &over(&world, "voltus-prod", n));
@@ -55,7 +55,7 @@ fn an_outage_of_a_provider_is_a_handful_of_mails() {
         drain(&world);
         let subjects = mail_subjects(&world);
         assert_eq!(subjects.len(), 8, "{subjects:?}");
-        assert_eq!(subjects[7], "[gridbell] over: hydration-failing voltus-prod: 44 dispatches");
+        assert_eq!(subjects[7], "[gridbell] over: source-down voltus-prod: 44 dispatches");
         all_are_named(&world, "over: ", 47);
     }
 }
@@ -71,7 +71,7 @@ fn reminders_of_an_outage_are_gathered_as_well() {
     run_for(&world, 4 * 3_600);
     let mails = mail_subjects(&world).len();
     assert!(mails < 4 + 3 + 2 * 16, "{mails} mails in four hours");
-    assert!(mail_subjects(&world).iter().any(|subject| subject.contains("reminder: hydration-failing voltus-prod:")));
+    assert!(mail_subjects(&world).iter().any(|subject| subject.contains("reminder: source-down voltus-prod:")));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn one_that_is_held_alone_is_told_in_full() {
     }
     run_for(&world, 40);
     let (_, last) = world.mails().pop().unwrap();
-    assert!(last.subject.contains("hydration-failing: voltus-prod/d00"), "{}", last.subject);
+    assert!(last.subject.contains("source-down: voltus-prod/d00"), "{}", last.subject);
     assert!(last.text.starts_with("Sites:") && last.calendar.is_some(), "{}", last.text);
 }
 

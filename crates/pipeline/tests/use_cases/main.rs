@@ -9,6 +9,7 @@ mod deadlines;
 mod found_by_swarm;
 mod gate;
 mod hydrate;
+mod left_open;
 mod link;
 mod mail;
 mod messages;

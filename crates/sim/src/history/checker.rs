@@ -9,6 +9,7 @@ use super::{About, Event, Line, Name, Story, StreamStory, deadlines, end, mails:
 
 /// What is known of a history beforehand, and what excuses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub struct Circumstances {
     /// A controller acknowledges, rather than only read.
     pub acknowledges: bool,

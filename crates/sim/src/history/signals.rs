@@ -27,7 +27,7 @@ pub(super) struct Published {
 #[derive(Debug, Default)]
 pub(super) struct Signals {
     highest: BTreeMap<String, u64>,
-    bodies: BTreeMap<(String, u64), (Timestamp, String)>,
+    bodies: BTreeMap<(String, u64), (Timestamp, Value)>,
     /// Dispatches, by subject.
     pub(super) published: BTreeMap<String, Vec<Published>>,
     /// Happenings that were told: story, place, which of its signals.
@@ -59,7 +59,7 @@ impl Signals {
         if sequence <= *highest {
             // Beyond the five minutes that the queue remembers, a repetition comes through; the consumer knows it by its number.
             let (at, before) = self.bodies.get(&(subject.to_owned(), sequence)).cloned().unwrap_or_default();
-            if before != *body {
+            if before != without_neighbours(event.clone()) {
                 return broken("one-meaning", subject, format!("#{sequence} was published with two meanings"));
             }
             if now.duration_since(at) < Fifo::REMEMBERS {
@@ -74,7 +74,7 @@ impl Signals {
         if *deduplication != fifo_id(&id) {
             return broken("envelope", subject, format!("{id} is deduplicated by another name"));
         }
-        self.bodies.insert((subject.to_owned(), sequence), (now, body.clone()));
+        self.bodies.insert((subject.to_owned(), sequence), (now, without_neighbours(event.clone())));
         let kind = text("type").strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or_default();
         if event["data"]["dispatch"].is_object() {
             self.dispatch(subject, sequence, kind, &event["data"]["dispatch"], stories.0, now)
@@ -162,6 +162,17 @@ impl Signals {
         }
         broken("traces-to-a-fact", subject, format!("{kind} was never stated: {data}"))
     }
+}
+
+/// A signal but for what others ask of its targets: that is as of each publication.
+fn without_neighbours(mut event: Value) -> Value {
+    let targets = event.pointer_mut("/data/dispatch/targets").and_then(Value::as_array_mut);
+    for target in targets.into_iter().flatten() {
+        if let Some(target) = target.as_object_mut() {
+            target.remove("effective");
+        }
+    }
+    event
 }
 
 /// What a controller acts on.

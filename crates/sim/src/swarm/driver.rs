@@ -30,6 +30,9 @@ use crate::{
 /// After this long without faults everything must be done.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(5);
 
+/// After this long without news an incident is over whose end nobody told.
+const LAPSED: SignedDuration = SignedDuration::from_hours(26);
+
 /// What lies in a queue and is none of ours.
 pub(super) const FOREIGN: &str = "foreign";
 
@@ -232,8 +235,8 @@ impl<'w> Driver<'w> {
                 return;
             }
             let heals_at = self.live(|live| live.plan.heals_at);
-            if now > heals_at + PATIENCE || step > MOST_STEPS {
-                let left = self.left();
+            let left = if now > heals_at + PATIENCE || step > MOST_STEPS { self.left() } else { String::new() };
+            if !left.is_empty() && (now > heals_at + LAPSED || step > MOST_STEPS || !self.only_incidents()) {
                 self.live(|live| live.violated(now, "drains", "queues and outbox", left));
                 return;
             }
@@ -293,6 +296,16 @@ impl<'w> Driver<'w> {
         let is_pending = |event: &Event| !matches!(event, Event::Sweep | Event::TimeOut(_));
         let polled = self.live(|live| live.polled_until) <= self.world.now();
         polled && !self.agenda.values().any(is_pending) && self.running.is_empty() && self.left().is_empty()
+    }
+
+    /// Whether nothing is left but incidents whose end nobody told.
+    fn only_incidents(&self) -> bool {
+        self.world.with(|state| {
+            let is_done =
+                !state.owes() && state.is_well() && state.dispatches.rows().all(|record| record.due.is_none());
+            is_done
+                && [Inner::Deliveries, Inner::Retries].into_iter().all(|queue| state.queue(queue).messages().is_empty())
+        })
     }
 
     /// What is still to be done, in words.

@@ -125,6 +125,7 @@ impl Outage {
 
 /// What one seed's history is made of, beside the providers' truth.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub(crate) struct Plan {
     /// Kind → how many of a thousand chances strike.
     rates: BTreeMap<Kind, u64>,

@@ -28,7 +28,7 @@ fn records() -> Vec<Record> {
     let open = || statement("2026-03-01T11:30:00Z", None);
     let withdrawn = dispatch::Statement { authorized: false, ..later() };
     let told = Record {
-        due: Some(Due { at: at("2026-03-01T12:05:00Z"), told: 2, telling: false }),
+        due: Some(Due { at: at("2026-03-01T12:05:00Z"), told: 2, telling: false, told_at: None }),
         ..record("told", [statement("2026-03-01T12:05:00Z", None)])
     };
     vec![

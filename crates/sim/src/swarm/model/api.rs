@@ -36,7 +36,8 @@ impl Model {
         }
         if within(&plan.refused) {
             let unread = chance.up_to(3) == 0;
-            let error = if unread { FetchError::Key("throttled".to_owned()) } else { FetchError::Refused { status: 401 } };
+            let error =
+                if unread { FetchError::Key("throttled".to_owned()) } else { FetchError::Refused { status: 401 } };
             return (Err(error), Some(Kind::KeyRefused));
         }
         let mut strikes = |kind: Kind| chance.up_to(999) < 2 * plan.rate(kind);
