@@ -13,6 +13,9 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(150);
 /// A delivery that is not reflected by then has been told of: five quick attempts, each as late as a provider may ask for.
 const HYDRATED: SignedDuration = SignedDuration::from_mins(8);
 
+/// What was never seen before is told of sooner: as soon as the next attempt would come after the immediate deadline.
+const FIRST_SEEN: SignedDuration = SignedDuration::from_secs(IMMEDIATE_S + 150);
+
 /// An invocation whose time was up leaves its messages hidden for this long; none is left more often than it is received.
 const STARVED: SignedDuration = Standard::VISIBILITY;
 const MOST_STARVED: i32 = 5;
@@ -67,7 +70,8 @@ fn acknowledgement(seen: &Checker, story: &Story) -> Option<Broken> {
 
 /// Whether a mail says that the dispatch, its source or one of its source's deliveries cannot be read.
 fn tells_of(mail: &str, story: &Story) -> bool {
-    let of_source = ["credentials", "source-down", "quarantined", "unknown-event", ", delivery "];
+    let gathered = format!("hydration-failing {}:", story.source);
+    let of_source = ["credentials", "source-down", "quarantined", "unknown-event", ", delivery ", &gathered];
     names(mail, &story.subject) || (mail.contains(&*story.source) && of_source.iter().any(|kind| mail.contains(kind)))
 }
 
@@ -83,8 +87,9 @@ fn hydration(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken>
         if of != number {
             continue;
         }
-        let limit = counts_from(seen, accepted.at) + HYDRATED;
         let published = seen.signals.published.get(&story.subject);
+        let is_known = published.into_iter().flatten().any(|signal| signal.at <= accepted.at);
+        let limit = counts_from(seen, accepted.at) + if is_known { HYDRATED } else { FIRST_SEEN };
         let mut in_time = published.into_iter().flatten().filter(|signal| signal.at <= limit);
         let reflected = in_time.any(|signal| signal.reflects(story, version));
         let told = seen.mails.sent.iter().any(|(at, mail)| *at <= limit && tells_of(mail, story));

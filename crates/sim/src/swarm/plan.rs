@@ -165,28 +165,30 @@ impl Plan {
     pub(crate) fn new(chance: &mut Seed, begins_at: Timestamp, without: &[Kind]) -> Self {
         let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
         let share = [100, 300, 600][chance.place(3)];
+        // Only where our own services work is time promised.
+        let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
         for kind in Kind::ALL {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
-            if on && !without.contains(kind) {
+            if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
                 rates.insert(*kind, rate);
             }
         }
         let heals_at = begins_at + minutes(15 + chance.up_to(20));
-        let mut outage = |kind: Kind, names: &[&'static str]| {
+        let mut outage = |kind: Kind, names: &[&'static str], most: u64| {
             let count = 1 + chance.up_to(1);
             let list: Vec<Outage> = (0..count)
                 .map(|_| {
                     let from = begins_at + minutes(chance.up_to(20));
-                    let until = (from + minutes(1 + chance.up_to(9))).min(heals_at);
+                    let until = (from + minutes(1 + chance.up_to(most - 1))).min(heals_at);
                     Outage { of: names[chance.place(names.len())], from, until }
                 })
                 .collect();
             if rates.contains_key(&kind) { list } else { Vec::new() }
         };
-        let outages = outage(Kind::Outage, &SERVICES);
-        let down = outage(Kind::Down, &APIS);
-        let refused = outage(Kind::KeyRefused, &APIS);
+        let outages = outage(Kind::Outage, &SERVICES, 10);
+        let down = outage(Kind::Down, &APIS, 30);
+        let refused = outage(Kind::KeyRefused, &APIS, 10);
         Self {
             by_priority: chance.up_to(1) == 1,
             acknowledge: chance.up_to(9) < 7,
