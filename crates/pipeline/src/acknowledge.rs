@@ -1,6 +1,7 @@
 //! The controller's answer to a signal. Contract, section 5.
 
-use dispatch::Subject;
+use dispatch::{Status, Subject};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use crate::{
     incident::{Kind, Notice},
     ports::{Chance, Clock, Dispatches, Outlet, PortError},
     receive::Answer,
-    record::{Ack, AckState, Entry, Record},
+    record::{Ack, AckState, Due, Entry, Record},
     token,
     work::clip,
     written::{MAX_TRIES, always_overtaken, written},
@@ -17,6 +18,9 @@ use crate::{
 
 /// An acknowledgement is a few hundred bytes.
 const MAX_BODY_BYTES: usize = 64 * 1_024;
+
+/// So long after a controller failed what it had taken on before, somebody looks whether it has recovered.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// How much of a controller's words is kept, in characters.
 const MAX_DETAIL: usize = 500;
@@ -128,7 +132,11 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
         let what = format!("version {} acknowledged: {}", said.version, word(said.state));
         let entry = Entry { at: now, delivery: String::new(), what };
         let ack = Some(Ack { version: said.version, state: said.state, detail, at: now });
-        Record { ack, ..record.noting(entry, self.world.unique()) }
+        // What had been taken on before is watched again: somebody must say that the failure is over.
+        let is_on = matches!(record.state.published(), Some((Status::Scheduled, _)));
+        let again = Due { at: now + AGAIN_AFTER, told: 0, telling: false, told_at: None };
+        let due = record.due.or((said.state == AckState::Failed && is_on).then_some(again));
+        Record { ack, due, ..record.noting(entry, self.world.unique()) }
     }
 
     /// A controller that cannot act is an incident at once; one that acts ends it.

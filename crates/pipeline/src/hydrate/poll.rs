@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::{Contradiction, Fact, SIGNAL_LIMIT_BYTES, Says, Subject, absorb};
+use dispatch::{Contradiction, Fact, Rank, SIGNAL_LIMIT_BYTES, Says, Subject, absorb};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use providers::Finding;
@@ -180,6 +180,9 @@ where
         let Some(subject) = candidate.facts.first().map(|fact| &fact.subject) else { return Ok(false) };
         let mut known = candidate.known.clone();
         for _ in 0..MAX_TRIES {
+            if known.as_ref().is_some_and(|known| is_before_the_push(known, &candidate.facts)) {
+                return Ok(false);
+            }
             let now = self.world.now();
             let state = known.as_ref().map(|record| record.state.clone());
             let absorbed = absorb(state, subject, candidate.facts.clone(), Contradiction::TakeLatest, now);
@@ -248,6 +251,16 @@ enum Refused {
     Now(Trouble),
     /// No poll ever will.
     Never(Finding),
+}
+
+/// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.
+/// The next poll knows.
+fn is_before_the_push(known: &Record, listed: &[Fact]) -> bool {
+    let Some(Rank::Pushed(received_at)) = known.state.rank() else { return false };
+    listed.iter().all(|fact| match &fact.says {
+        Says::Dispatch(said) => said.rank.observed_at() <= received_at,
+        Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+    })
 }
 
 /// Of two views of one call the one counts that a webhook has brought, else that of the earlier list.

@@ -9,7 +9,6 @@ use super::{About, Event, Line, Name, Story, StreamStory, deadlines, end, mails:
 
 /// What is known of a history beforehand, and what excuses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub struct Circumstances {
     /// A controller acknowledges, rather than only read.
     pub acknowledges: bool,
@@ -19,12 +18,6 @@ pub struct Circumstances {
     pub ours_fail: bool,
     /// From here on nothing goes wrong.
     pub heals_at: Timestamp,
-    /// The providers' lists are read, so that no webhook is needed.
-    #[serde(default)]
-    pub polls: bool,
-    /// Nothing is hidden: whatever makes a mail go out twice is told of, and the history goes on until every incident can be over.
-    #[serde(default)]
-    pub is_complete: bool,
 }
 
 /// Something that does not hold.
@@ -73,6 +66,10 @@ pub struct Checker {
     pub(super) left: Vec<String>,
     /// Invocations whose time was up.
     pub(super) timed_out: i32,
+    /// The providers' lists are read.
+    pub(super) polls: bool,
+    /// Nothing is hidden from it.
+    pub(super) is_complete: bool,
 }
 
 impl Checker {
@@ -91,7 +88,22 @@ impl Checker {
             dead: Vec::new(),
             left: Vec::new(),
             timed_out: 0,
+            polls: false,
+            is_complete: false,
         }
+    }
+
+    /// The providers' lists are read now and then: what they say must arrive without any webhook.
+    #[must_use]
+    pub fn polling(self, polls: bool) -> Self {
+        Self { polls, ..self }
+    }
+
+    /// Nothing is hidden: whatever makes a mail go out twice is told of, and the history goes on until every incident can be
+    /// over. Then it is no excuse that our own services fail.
+    #[must_use]
+    pub fn complete(self) -> Self {
+        Self { is_complete: true, ..self }
     }
 
     /// Takes the next line; says what does not hold from there on.
@@ -110,7 +122,7 @@ impl Checker {
             Event::Incident { row } => return self.mails.written(row),
             Event::Mail { subject, text, html } => {
                 let secret = self.no_secret(subject, text).or_else(|| self.no_secret(subject, html));
-                let excused = self.circumstances.ours_fail && !self.circumstances.is_complete;
+                let excused = self.circumstances.ours_fail && !self.is_complete;
                 return secret.or_else(|| self.mails.takes(at, (subject, text), &self.dispatches, excused));
             }
             Event::MailRepeats => self.mails.repeats += 1,

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use dispatch::Rank;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{poll::PollState, ports::FetchError};
 use providers::Ask;
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     Call, Function, Inner, Invocation, Seed, Toxic,
-    history::{Event, Line, Said, Story},
+    history::{Event, Line, Story},
     world::State,
 };
 
@@ -240,8 +241,8 @@ impl State {
         let live = swarm.as_mut()?;
         let Live { plan, model, chance, journal, healed, saboteur, .. } = &mut **live;
         let shown = |story: &Story, current: usize| {
-            let published = dispatches.get(&story.subject).and_then(|record| record.state.published());
-            published.is_some_and(|(_, statement)| is_of(&story.versions[current], &statement))
+            let number = dispatches.get(&story.subject).and_then(|record| record.state.rank()).and_then(Rank::number);
+            number.is_some_and(|number| number >= current as u64)
         };
         let (mut answer, fault) = model.answer(((!*healed).then_some(plan), chance), *now, source, ask, shown);
         if *saboteur == Some(Saboteur::KeyInTrouble) && answer.is_err() {
@@ -253,16 +254,6 @@ impl State {
         });
         Some(answer)
     }
-}
-
-/// Whether a statement says what that version says.
-fn is_of(said: &Said, statement: &dispatch::Statement) -> bool {
-    let watts = match statement.request {
-        dispatch::Request::Reduce { watts } => watts,
-        _ => 0,
-    };
-    (said.authorized, said.start, said.end, said.watts())
-        == (statement.authorized, statement.start, statement.end, watts)
 }
 
 /// Sleeping by the world's clock.

@@ -20,14 +20,14 @@ impl Monitor {
     pub(super) fn new(live: Option<&mut Live>) -> Self {
         let Some(live) = live else { return Self::of(Circumstances::default()) };
         let plan = &live.plan;
+        let polls = plan.poll_s > 0;
         let mut monitor = Self::of(Circumstances {
             acknowledges: plan.acknowledge,
             is_silent: plan.has(Kind::Silent),
             ours_fail: plan.kinds().any(Kind::is_ours),
             heals_at: plan.heals_at,
-            polls: plan.poll_s > 0,
-            is_complete: true,
         });
+        monitor.checker = monitor.checker.polling(polls).complete();
         let dispatches = live.model.dispatches.iter().cloned().map(|story| Event::Dispatch { story });
         let streams = live.model.streams.iter().cloned().map(|story| Event::Stream { story });
         let stories: Vec<Event> = dispatches.chain(streams).collect();
