@@ -136,7 +136,7 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
         let is_on = matches!(record.state.published(), Some((Status::Scheduled, _)));
         let again = Due { at: now + AGAIN_AFTER, told: 0, telling: false, told_at: None };
         let due = record.due.or((said.state == AckState::Failed && is_on).then_some(again));
-        Record { ack, due, ..record.noting(entry, self.world.unique()) }
+        Record { due, ack, ..record.noting(entry, self.world.unique()) }
     }
 
     /// A controller that cannot act is an incident at once; one that acts ends it.
