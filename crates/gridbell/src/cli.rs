@@ -44,6 +44,9 @@ enum Verb {
     /// Plays whole histories from seeds, with everything that can go wrong, and checks each step.
     #[command(subcommand)]
     Sim(verbs::sim::SimVerb),
+    /// Brings the whole system up on this machine and hurts it while webhooks come: whatever was accepted is accounted for.
+    #[command(after_help = verbs::chaos::EXAMPLES)]
+    Chaos(verbs::chaos::Chaos),
     /// Looks after gridbell.toml.
     #[command(subcommand)]
     Config(verbs::config::ConfigVerb),
@@ -176,6 +179,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Site(verb) => runtime.block_on(verbs::site::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
         Verb::Sim(verb) => verbs::sim::run(verb),
+        Verb::Chaos(chaos) => runtime.block_on(verbs::chaos::run(chaos)),
         Verb::Completions { .. } => Ok(()),
         Verb::Bench(bench) => verbs::bench::run(&bench),
         Verb::Cost(cost) => verbs::cost::run(&cost),

@@ -1,5 +1,6 @@
 //! gridbell's binary for people as a library: the configuration and the local stack, for the verbs, the demo and the tests.
 
+pub mod chaos;
 pub mod cli;
 pub mod config;
 mod console;
@@ -10,6 +11,7 @@ mod fixtures;
 pub mod local;
 mod nvgrid;
 pub mod progress;
+mod queue;
 mod show;
 pub mod simulate;
 mod verbs;

@@ -127,6 +127,12 @@ fn sent(signal: &Signal, at: Timestamp) -> Sent {
     }
 }
 
+/// What SQS counts of a message: its attributes' names, types and values as well.
+fn bytes(sent: &Sent) -> usize {
+    let attributes = sent.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
+    sent.body.len() + attributes.sum::<usize>()
+}
+
 impl SignalStream for Invocation<'_> {
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
         const PORT: &str = "signals.send";
@@ -134,7 +140,7 @@ impl SignalStream for Invocation<'_> {
             self.call("dispatches.sent", |state| state.clear_outbox(signal)).await?;
         }
         for signal in signals {
-            if signal.body.len() > MAX_MESSAGE_BYTES {
+            if bytes(&sent(signal, Timestamp::UNIX_EPOCH)) > MAX_MESSAGE_BYTES {
                 return Err(PortError::Broken { port: PORT, reason: "the signal is too large".to_owned() });
             }
             self.call(PORT, |state| {

@@ -146,7 +146,7 @@ impl World {
                 self.sweep();
                 continue;
             }
-            let batches = self.receive();
+            let batches = self.batches();
             if !batches.is_empty() {
                 self.work_off(batches);
                 continue;
@@ -161,7 +161,7 @@ impl World {
     }
 
     /// Batches of what is visible, from queues as the seed picks them.
-    fn receive(&self) -> Vec<(Inner, Vec<Message>)> {
+    fn batches(&self) -> Vec<(Inner, Vec<Message>)> {
         self.with(|state| {
             let mut batches = Vec::new();
             for _ in 0..=state.seed.up_to(MOST_AT_ONCE - 1) {

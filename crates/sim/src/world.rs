@@ -18,8 +18,8 @@ use pipeline::{
 };
 
 use crate::{
-    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Kept, Queued, Reply, Seed, Sent, Standard, Table, Times,
-    Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Queued, Reply, Seed, Sent, Standard,
+    Table, Times, Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -201,6 +201,21 @@ impl World {
     /// What is in an inner queue, visible or not.
     pub fn queued(&self, queue: Inner) -> Vec<Queued> {
         self.with(|state| state.queue(queue).messages().to_vec())
+    }
+
+    /// The ports as a function of this world sees them, outside of any batch.
+    pub fn ports(&self) -> Invocation<'_> {
+        Invocation::new(self, Function::Retrier)
+    }
+
+    /// A batch of what is visible in an inner queue, hidden from then on; empty where nothing is.
+    pub fn receive(&self, queue: Inner) -> Vec<Message> {
+        self.with(|state| state.receive(queue)).unwrap_or_default()
+    }
+
+    /// Takes a message out of an inner queue for good.
+    pub fn delete(&self, queue: Inner, id: &str) {
+        self.with(|state| state.queue(queue).delete(id));
     }
 
     /// Takes out what is visible in an inner queue, to be handed over by hand, oldest first.

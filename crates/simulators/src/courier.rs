@@ -121,6 +121,11 @@ impl Courier {
         self.letters.iter().filter_map(|letter| letter.due).min()
     }
 
+    /// Whether nothing is on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.letters.is_empty()
+    }
+
     /// Whether a play has webhooks that are not settled.
     pub(crate) fn carries_for(&self, play: PlayId) -> bool {
         self.letters.iter().any(|letter| letter.errand.play == play)

@@ -32,5 +32,5 @@ pub use log::{Entry, PlayId, What};
 pub use nvgrid::PROTO as NVGRID_PROTO;
 pub use plan::Exercise;
 pub use script::{Keys, Seen};
-pub use simulator::{PlayError, Simulated, Simulator};
+pub use simulator::{PlayError, Publication, Simulated, Simulator};
 pub use voltus::scenario as voltus_scenario;

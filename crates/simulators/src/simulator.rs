@@ -95,6 +95,24 @@ pub struct Simulator {
     log: VecDeque<Entry>,
     entries: u64,
     window: Window,
+    is_limited: bool,
+}
+
+/// Something that a provider states at an instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication {
+    /// When.
+    pub at: Timestamp,
+    /// What the log calls it.
+    pub says: String,
+    /// What it holds from then on.
+    pub holds: Option<Value>,
+    /// The webhook, sent again by the provider's own rules.
+    pub sends: Value,
+    /// Where that goes.
+    pub hook: Hook,
+    /// How many times as fast the rules' clock runs.
+    pub speed: u32,
 }
 
 impl Simulator {
@@ -115,12 +133,29 @@ impl Simulator {
             log: VecDeque::new(),
             entries: 0,
             window: Window::new(),
+            is_limited: true,
         }
     }
 
     /// Holds a resource from now on: a dispatch, a notification's time slots, a reading.
     pub fn hold(&mut self, content: &Value) {
         self.api.hold(content);
+    }
+
+    /// Publishes something once its time has come.
+    pub fn announce(&mut self, Publication { at, says, holds, sends, hook, speed }: Publication) {
+        let act = Act { at, says, holds, sends: Some(sends) };
+        self.planned.push(Planned { play: POSTED, speed, act, hook: Some(hook) });
+    }
+
+    /// Takes any number of requests in a minute from now on, as from a customer with a limit of its own.
+    pub fn lift_limit(&mut self) {
+        self.is_limited = false;
+    }
+
+    /// Whether everything was published, and every webhook delivered or given up.
+    pub fn is_idle(&self) -> bool {
+        self.planned.is_empty() && self.overtaken.is_empty() && self.courier.is_idle()
     }
 
     /// Registers a hook as the provider's dashboard does.
@@ -246,7 +281,7 @@ impl Simulator {
         if let Err(refusal) = self.api.admits(request, &mut self.script, now) {
             return self.refuse(&refusal);
         }
-        let standing = self.api.limit().map(|most| self.window.count(most, now));
+        let standing = self.api.limit().filter(|_| self.is_limited).map(|most| self.window.count(most, now));
         let told = |reply| limit::told(reply, standing.as_ref());
         if standing.as_ref().is_some_and(|standing| standing.is_over) {
             return told(self.refuse(&Refusal(429, "too many requests")));

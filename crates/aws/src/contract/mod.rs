@@ -1,13 +1,15 @@
-//! What the use cases rely on, asked of the real adapters: against the emulator in `tests/contract.rs`, and wherever else an
-//! AWS-compatible endpoint answers. A check panics where the answer is another.
+//! What the use cases rely on, asked of every implementation of a port: the simulator's, and the adapters over an emulator or over
+//! AWS itself (`tests/contract.rs`). A check panics where the answer is another.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a check fails by panicking")]
 
 mod queues;
+mod reader;
 mod resources;
 mod samples;
 mod tables;
 
-pub use queues::{delays, depths, fifo, mail, messages, verify_sender};
+pub use queues::{delays, depths, fifo, mail, messages, redrive, shortened, unverified, verify_sender, visibility};
+pub use reader::{Queue, Reader, SqsReader, Taken};
 pub use resources::Resources;
-pub use tables::{bookings, gates_and_links, health, incidents, polls, quarantine, records};
+pub use tables::{bookings, gates_and_links, health, incidents, polls, quarantine, records, too_large};

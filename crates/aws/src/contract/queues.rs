@@ -1,103 +1,132 @@
 //! The queues, and mail.
 
-use std::time::Duration;
-
-use aws_sdk_sqs::{
-    Client,
-    types::{Message, MessageSystemAttributeName},
-};
 use aws_types::SdkConfig;
 use dispatch::{Signal, Subject, fifo_id};
+use jiff::Timestamp;
 use pipeline::{
     incident::{Kind, News, Notice},
     mail::Mail,
-    ports::{Backlog, Chance, Clock, Depths, Intake, Mailer, Outlet, PortError, SignalStream, Watched},
+    ports::{Backlog, Chance, Depths, Intake, Mailer, Outlet, PortError, SignalStream, Watched},
     pulse::{Inquiry, Probe},
     work::{Failed, Task, Trouble, TroubleKind, Work},
 };
 
-use super::{Resources, samples};
-use crate::{
-    ses::Ses,
-    sqs::{DeliveriesQueue, InnerQueues, SignalsQueue, WatchedQueues, WatchedUrls},
-    world::World,
+use super::{
+    reader::{Queue, Reader, Taken, next},
+    samples,
 };
+use crate::world::World;
 
 /// What goes into a queue comes out as it was, up to what SQS carries.
-pub async fn messages(aws: &SdkConfig, resources: &Resources) {
-    let now = World.now();
-    let url = |url: &Option<String>| url.clone().expect("a queue");
-    let outlet = InnerQueues::new(aws, resources.inner.clone());
-
-    let door = DeliveriesQueue::new(aws, url(&resources.inner.deliveries));
+pub async fn messages(door: &impl Intake, outlet: &impl Outlet, reader: &impl Reader) {
+    let now = reader.now();
     let message = Work::message("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").unwrap();
     door.take(&message).await.unwrap();
-    let came = next(aws, &url(&resources.inner.deliveries)).await;
+    let came = next(reader, Queue::Deliveries).await;
     assert_eq!(read::<Work>(&came), serde_json::from_str::<Work>(&message).unwrap());
     let largest = format!("\"{}\"", "x".repeat(1_048_574));
     door.take(&largest).await.unwrap();
-    assert_eq!(next(aws, &url(&resources.inner.deliveries)).await.body, Some(largest.clone()));
+    assert_eq!(next(reader, Queue::Deliveries).await.body, largest);
     let error = door.take(&format!("{largest} ")).await.expect_err("SQS has a limit");
     assert!(matches!(error, PortError::Broken { .. }), "{error}");
 
     let work = samples::work("d-2", Task::Body("{}".to_owned()), now);
     let failed = Failed { failed: Trouble::new(TroubleKind::Provider, now, "500"), work: work.clone() };
     outlet.failed(&failed).await.unwrap();
-    assert_eq!(read::<Failed>(&next(aws, &url(&resources.inner.retries)).await), failed);
+    assert_eq!(read::<Failed>(&next(reader, Queue::Retries).await), failed);
     let probe = Probe { at: now };
     outlet.probe(probe, 0).await.unwrap();
-    assert_eq!(read::<Probe>(&next(aws, &url(&resources.inner.deliveries)).await), probe);
+    assert_eq!(read::<Probe>(&next(reader, Queue::Deliveries).await), probe);
     let inquiry = Inquiry { probe_at: now, again: false };
     outlet.inquiry(inquiry, 0).await.unwrap();
-    assert_eq!(read::<Inquiry>(&next(aws, &url(&resources.inner.retries)).await), inquiry);
-    let notice = notice();
+    assert_eq!(read::<Inquiry>(&next(reader, Queue::Retries).await), inquiry);
+    let notice = notice(now);
     outlet.notice(&notice, 0).await.unwrap();
-    assert_eq!(read::<Notice>(&next(aws, &url(&resources.inner.alerts)).await), notice);
+    assert_eq!(read::<Notice>(&next(reader, Queue::Alerts).await), notice);
 }
 
-/// A delay is kept, and one beyond what SQS takes is shortened instead of refused.
-pub async fn delays(aws: &SdkConfig, resources: &Resources) {
-    let url = resources.inner.deliveries.clone().expect("a queue");
-    let outlet = InnerQueues::new(aws, resources.inner.clone());
-    let work = samples::work("d-3", Task::Body("{}".to_owned()), World.now());
+/// A delay is kept.
+pub async fn delays(outlet: &impl Outlet, reader: &impl Reader) {
+    let work = samples::work("d-3", Task::Body("{}".to_owned()), reader.now());
+    let sent_at = reader.now();
+    outlet.work(&work, 4).await.unwrap();
+    assert_eq!(reader.receive(Queue::Deliveries).await, None, "not before its time");
+    reader.pass(3).await;
+    assert_eq!(read::<Work>(&next(reader, Queue::Deliveries).await), work);
+    assert!(reader.now().duration_since(sent_at).as_millis() >= 3_900);
+}
+
+/// A delay beyond what SQS takes is shortened instead of refused.
+pub async fn shortened(outlet: &impl Outlet, reader: &impl Reader) {
+    let work = samples::work("d-4", Task::Body("{}".to_owned()), reader.now());
     outlet.work(&work, 90_000).await.unwrap();
-    let sent_at = World.now();
-    outlet.work(&work, 2).await.unwrap();
-    assert!(receive(aws, &url, 1).await.is_none(), "not before its time");
-    let came = next(aws, &url).await;
-    assert_eq!(read::<Work>(&came), work);
-    assert!(World.now().duration_since(sent_at).as_millis() >= 1_900);
+    assert_eq!(reader.receive(Queue::Deliveries).await, None, "it waits for a quarter of an hour");
 }
 
-/// How much waits and how much is in hand, the delayed not counted.
-pub async fn depths(aws: &SdkConfig, resources: &Resources) {
-    let url = |url: &Option<String>| url.clone().expect("a queue");
-    let urls = WatchedUrls {
-        deliveries: url(&resources.inner.deliveries),
-        retries_dead: url(&resources.inner.retries),
-        alerts_dead: url(&resources.inner.alerts),
-    };
-    let (queues, outlet) = (WatchedQueues::new(aws, urls), InnerQueues::new(aws, resources.inner.clone()));
+/// Whoever has a message in hand has it alone for a while; what he does not delete comes again, and he is told how often it
+/// came. So a batch that failed in part is that part once more and nothing else.
+pub async fn visibility<R: Reader>(outlet: &impl Outlet, reader: &R) {
+    for number in 0..2 {
+        let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(number);
+        outlet.inquiry(Inquiry { probe_at: at, again: false }, 0).await.unwrap();
+    }
+    let mut batch = [taken(reader, Queue::Retries).await, taken(reader, Queue::Retries).await];
+    batch.sort_by(|a, b| a.body.cmp(&b.body));
+    let [done, failed] = batch;
+    assert_ne!(done.body, failed.body, "each is in one hand");
+    assert_eq!((done.receives, failed.receives), (1, 1));
+    assert_eq!(reader.receive(Queue::Retries).await, None, "both are hidden");
+    reader.delete(Queue::Retries, &done).await;
+    reader.pass(R::VISIBILITY_S).await;
+    let again = taken(reader, Queue::Retries).await;
+    assert_eq!((&again.body, again.receives), (&failed.body, 2));
+    reader.delete(Queue::Retries, &again).await;
+    reader.pass(R::VISIBILITY_S).await;
+    assert_eq!(reader.receive(Queue::Retries).await, None, "both are gone");
+}
+
+/// What was received too often goes over into the queue behind, as it is.
+pub async fn redrive<R: Reader>(outlet: &impl Outlet, reader: &R) {
+    let probe = Probe { at: Timestamp::UNIX_EPOCH };
+    outlet.probe(probe, 0).await.unwrap();
+    for receives in 1..=R::MAX_RECEIVES {
+        let came = taken(reader, Queue::Deliveries).await;
+        assert_eq!((read::<Probe>(&came), came.receives), (probe, receives));
+        reader.pass(R::VISIBILITY_S).await;
+    }
+    assert_eq!(reader.receive(Queue::Deliveries).await, None, "it has gone over");
+    assert_eq!(read::<Probe>(&next(reader, Queue::Retries).await), probe);
+}
+
+async fn taken(reader: &impl Reader, queue: Queue) -> Taken {
+    for _ in 0..5 {
+        if let Some(taken) = reader.receive(queue).await {
+            return taken;
+        }
+    }
+    panic!("nothing is visible in {queue:?}");
+}
+
+/// How much waits and how much is in hand, the delayed not counted. In fresh queues.
+pub async fn depths(queues: &impl Depths, outlet: &impl Outlet, reader: &impl Reader) {
     for queue in Watched::ALL {
         assert_eq!(queues.depth(queue).await.unwrap(), Backlog::default(), "{queue}");
     }
-    let probe = Probe { at: World.now() };
+    let probe = Probe { at: reader.now() };
     for delay_s in [0, 0, 600] {
         outlet.probe(probe, delay_s).await.unwrap();
     }
     assert_eq!(queues.depth(Watched::Deliveries).await.unwrap(), Backlog { waiting: 2, in_hand: 0 });
-    let client = Client::new(aws);
-    let url = url(&resources.inner.deliveries);
-    let taken = Box::pin(client.receive_message().queue_url(&url).send()).await.expect("an answer");
-    assert_eq!(taken.messages().len(), 1);
-    assert_eq!(queues.depth(Watched::Deliveries).await.unwrap(), Backlog { waiting: 1, in_hand: 1 });
+    taken(reader, Queue::Deliveries).await;
+    // A reader may be handed both at once.
+    let Backlog { waiting, in_hand } = queues.depth(Watched::Deliveries).await.unwrap();
+    assert!(waiting + in_hand == 2 && in_hand > 0, "{waiting} wait, {in_hand} are in hand");
     assert_eq!(queues.depth(Watched::RetriesDead).await.unwrap(), Backlog::default());
 }
 
 /// Signals of one subject come out in order and once, with what a consumer filters by; other subjects do not wait for them.
-pub async fn fifo(aws: &SdkConfig, resources: &Resources) {
-    let now = World.now();
-    let stream = SignalsQueue::new(aws, &resources.signals);
+pub async fn fifo(stream: &impl SignalStream, reader: &impl Reader) {
+    let now = reader.now();
     let long = "x".repeat(200);
     let subjects = [Subject::dispatch("contract", &World.unique()), Subject::dispatch("contract", &long)];
     for subject in &subjects {
@@ -106,13 +135,14 @@ pub async fn fifo(aws: &SdkConfig, resources: &Resources) {
         stream.publish(&signals).await.unwrap(); // again, because the first answer was lost
         let mut came = Vec::new();
         while came.len() < signals.len() {
-            came.push(next(aws, &resources.signals).await);
+            came.push(next(reader, Queue::Signals).await);
         }
         for (message, signal) in came.iter().zip(&signals) {
             same(message, signal);
         }
     }
-    assert!(receive(aws, &resources.signals, 1).await.is_none(), "each came once");
+    assert_eq!(reader.receive(Queue::Signals).await, None, "each came once");
+    held_back(stream, reader, now).await;
 
     let [signal] = &samples::signals(&subjects[0], 1, now)[..] else { panic!("one signal") };
     let large = Signal { body: format!("\"{}\"", "x".repeat(1_048_560)), ..signal.clone() };
@@ -120,21 +150,45 @@ pub async fn fifo(aws: &SdkConfig, resources: &Resources) {
     assert!(matches!(error, PortError::Broken { .. }), "{error}");
 }
 
-fn same(message: &Message, signal: &Signal) {
+/// While one signal of a subject is in hand, the next one waits and another subject's does not.
+async fn held_back(stream: &impl SignalStream, reader: &impl Reader, now: Timestamp) {
+    let subjects = [(); 2].map(|()| Subject::dispatch("contract", &World.unique()));
+    let [first, other] = subjects.each_ref().map(|subject| samples::signals(subject, 2, now));
+    stream.publish(&first).await.unwrap();
+    let in_hand = taken(reader, Queue::Signals).await;
+    same(&in_hand, &first[0]);
+    assert_eq!(reader.receive(Queue::Signals).await, None, "the second waits for the first");
+    stream.publish(&other[..1]).await.unwrap();
+    same(&next(reader, Queue::Signals).await, &other[0]);
+    reader.delete(Queue::Signals, &in_hand).await;
+    same(&next(reader, Queue::Signals).await, &first[1]);
+}
+
+fn same(message: &Taken, signal: &Signal) {
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
-    assert_eq!(json(message.body().expect("a body")), json(&signal.body));
-    let attribute = |name: &str| message.message_attributes().and_then(|all| all.get(name)?.string_value());
+    assert_eq!(json(&message.body), json(&signal.body));
+    let attribute = |name: &str| message.attributes.get(name).map(String::as_str);
     assert_eq!(attribute("type"), Some(signal.kind.as_str()));
     assert_eq!(attribute("source"), Some(signal.source.as_str()));
     assert_eq!(attribute("test"), Some("false"));
-    let system = |name| message.attributes().and_then(|all| all.get(&name)).map(String::as_str);
-    assert_eq!(system(MessageSystemAttributeName::MessageGroupId), Some(fifo_id(signal.subject.as_str()).as_str()));
-    assert_eq!(system(MessageSystemAttributeName::MessageDeduplicationId), Some(fifo_id(&signal.id()).as_str()));
+    assert_eq!(message.group, Some(fifo_id(signal.subject.as_str())));
+    assert_eq!(message.deduplication, Some(fifo_id(&signal.id())));
 }
 
 /// Sends a mail from a verified sender; whoever can read mail looks for the subject that comes back.
-pub async fn mail(aws: &SdkConfig, from: &str, to: &str) -> String {
-    let mail = |from: &str| Mail {
+pub async fn mail(mailer: &impl Mailer, from: &str, to: &str) -> String {
+    let sent = a_mail(from, to);
+    mailer.send(&sent).await.unwrap();
+    sent.subject
+}
+
+/// Nobody sends in the name of somebody who has not confirmed it.
+pub async fn unverified(mailer: &impl Mailer, to: &str) {
+    mailer.send(&a_mail("nobody@unverified.invalid", to)).await.expect_err("a sender that is not verified");
+}
+
+fn a_mail(from: &str, to: &str) -> Mail {
+    Mail {
         from: from.to_owned(),
         to: vec![to.to_owned()],
         subject: format!("[gridbell] contract: ü {}", World.unique()),
@@ -142,11 +196,7 @@ pub async fn mail(aws: &SdkConfig, from: &str, to: &str) -> String {
         html: "<p>The site at Straße 1 …</p>".to_owned(),
         calendar: Some("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n".to_owned()),
         thread: "<contract@example.com>".to_owned(),
-    };
-    let sent = mail(from);
-    Ses::new(aws).send(&sent).await.unwrap();
-    Ses::new(aws).send(&mail("nobody@unverified.invalid")).await.expect_err("a sender that is not verified");
-    sent.subject
+    }
 }
 
 /// Makes an address a verified sender, where the endpoint lets anybody do that: an emulator.
@@ -155,40 +205,14 @@ pub async fn verify_sender(aws: &SdkConfig, address: &str) {
     Box::pin(client.create_email_identity().email_identity(address).send()).await.expect("an identity");
 }
 
-fn notice() -> Notice {
+fn notice(at: Timestamp) -> Notice {
     let news = News::Over { detail: "it is over".to_owned() };
     let notice = serde_json::json!({
-        "kind": Kind::Quarantined, "source": "contract", "about": "contract", "gather": "contract", "at": World.now(), "news": news,
+        "kind": Kind::Quarantined, "source": "contract", "about": "contract", "gather": "contract", "at": at, "news": news,
     });
     serde_json::from_value(notice).expect("a notice")
 }
 
-fn read<T: serde::de::DeserializeOwned>(message: &Message) -> T {
-    serde_json::from_str(message.body().expect("a body")).expect("JSON of ours")
-}
-
-/// The next message, deleted.
-async fn next(aws: &SdkConfig, url: &str) -> Message {
-    for _ in 0..10 {
-        if let Some(message) = receive(aws, url, 1).await {
-            return message;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    panic!("no message in {url}");
-}
-
-async fn receive(aws: &SdkConfig, url: &str, wait_s: i32) -> Option<Message> {
-    let client = Client::new(aws);
-    let request = client
-        .receive_message()
-        .queue_url(url)
-        .max_number_of_messages(1)
-        .wait_time_seconds(wait_s)
-        .message_attribute_names("All")
-        .message_system_attribute_names(MessageSystemAttributeName::All);
-    let message = Box::pin(request.send()).await.expect("an answer").messages.unwrap_or_default().into_iter().next()?;
-    let handle = message.receipt_handle().expect("a handle");
-    Box::pin(client.delete_message().queue_url(url).receipt_handle(handle).send()).await.expect("deleted");
-    Some(message)
+fn read<T: serde::de::DeserializeOwned>(message: &Taken) -> T {
+    serde_json::from_str(&message.body).expect("JSON of ours")
 }

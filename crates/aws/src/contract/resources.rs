@@ -1,10 +1,12 @@
 //! Queues and tables of the checks' own, so that no function drains them.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     operation::create_table::builders::CreateTableFluentBuilder,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-        ScalarAttributeType,
+        ScalarAttributeType, TableStatus,
     },
 };
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -28,16 +30,48 @@ pub struct Resources {
 }
 
 impl Resources {
+    /// How long a message is hidden, in seconds: short, since the checks wait for it.
+    pub const VISIBILITY_S: u64 = 3;
+
+    /// How often a message of `deliveries` is received.
+    pub const MAX_RECEIVES: u32 = 3;
+
+    /// The number of the account that the credentials belong to: a queue's URL tells, and the queue goes again.
+    pub async fn account(aws: &SdkConfig, name: &str) -> String {
+        let url = queue(aws, name, None).await;
+        Box::pin(aws_sdk_sqs::Client::new(aws).delete_queue().queue_url(&url).send()).await.expect("deleted");
+        url.rsplit('/').nth(1).unwrap_or_default().to_owned()
+    }
+
+    /// Takes them away again; says what is left where that fails.
+    pub async fn delete(&self, aws: &SdkConfig) -> Vec<String> {
+        let (sqs, dynamo) = (aws_sdk_sqs::Client::new(aws), aws_sdk_dynamodb::Client::new(aws));
+        let mut left = Vec::new();
+        let inner = [&self.inner.deliveries, &self.inner.retries, &self.inner.alerts];
+        for url in inner.into_iter().flatten().chain([&self.signals]) {
+            if Box::pin(sqs.delete_queue().queue_url(url).send()).await.is_err() {
+                left.push(url.clone());
+            }
+        }
+        for table in [&self.dispatches, &self.deliveries, &self.alerts] {
+            if Box::pin(dynamo.delete_table().table_name(table).send()).await.is_err() {
+                left.push(table.clone());
+            }
+        }
+        left
+    }
+
     /// Makes them, with names that begin with the given one.
     pub async fn create(aws: &SdkConfig, name: &str) -> Self {
+        let retries = queue(aws, &format!("{name}-retries"), None).await;
         let inner = QueueUrls {
-            deliveries: Some(queue(aws, &format!("{name}-deliveries"), false).await),
-            retries: Some(queue(aws, &format!("{name}-retries"), false).await),
-            alerts: Some(queue(aws, &format!("{name}-alerts"), false).await),
+            deliveries: Some(queue(aws, &format!("{name}-deliveries"), Some(&retries)).await),
+            retries: Some(retries),
+            alerts: Some(queue(aws, &format!("{name}-alerts"), None).await),
         };
         Self {
             inner,
-            signals: queue(aws, &format!("{name}-signals.fifo"), true).await,
+            signals: fifo(aws, &format!("{name}-signals.fifo")).await,
             dispatches: table(aws, &format!("{name}-dispatches"), "subject", true).await,
             deliveries: table(aws, &format!("{name}-deliveries"), "delivery", false).await,
             alerts: table(aws, &format!("{name}-alerts"), "incident", false).await,
@@ -45,17 +79,44 @@ impl Resources {
     }
 }
 
-async fn queue(aws: &SdkConfig, name: &str, fifo: bool) -> String {
-    let mut request = aws_sdk_sqs::Client::new(aws)
+async fn queue(aws: &SdkConfig, name: &str, behind: Option<&str>) -> String {
+    let client = aws_sdk_sqs::Client::new(aws);
+    let mut request = client
         .create_queue()
         .queue_name(name)
-        .attributes(QueueAttributeName::MaximumMessageSize, "1048576");
-    if fifo {
-        request = request
-            .attributes(QueueAttributeName::FifoQueue, "true")
-            .attributes(QueueAttributeName::ContentBasedDeduplication, "false");
+        .attributes(QueueAttributeName::MaximumMessageSize, "1048576")
+        .attributes(QueueAttributeName::VisibilityTimeout, Resources::VISIBILITY_S.to_string());
+    if let Some(behind) = behind {
+        let asked = client.get_queue_attributes().queue_url(behind).attribute_names(QueueAttributeName::QueueArn);
+        let answer = Box::pin(asked.send()).await.expect("attributes").attributes.expect("the ARN");
+        let policy = serde_json::json!({
+            "deadLetterTargetArn": answer[&QueueAttributeName::QueueArn], "maxReceiveCount": Resources::MAX_RECEIVES,
+        });
+        request = request.attributes(QueueAttributeName::RedrivePolicy, policy.to_string());
     }
     Box::pin(request.send()).await.expect("a queue").queue_url.expect("its URL")
+}
+
+async fn fifo(aws: &SdkConfig, name: &str) -> String {
+    let request = aws_sdk_sqs::Client::new(aws)
+        .create_queue()
+        .queue_name(name)
+        .attributes(QueueAttributeName::MaximumMessageSize, "1048576")
+        .attributes(QueueAttributeName::FifoQueue, "true")
+        .attributes(QueueAttributeName::ContentBasedDeduplication, "false");
+    Box::pin(request.send()).await.expect("a queue").queue_url.expect("its URL")
+}
+
+/// AWS makes a table a while after it has said so.
+async fn made(client: &aws_sdk_dynamodb::Client, name: &str) {
+    for _ in 0..120 {
+        let answer = Box::pin(client.describe_table().table_name(name).send()).await.expect("a description");
+        if answer.table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("the table {name} is not there after a minute");
 }
 
 async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String {
@@ -63,7 +124,8 @@ async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String 
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
     };
     let element = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let mut request = aws_sdk_dynamodb::Client::new(aws)
+    let client = aws_sdk_dynamodb::Client::new(aws);
+    let mut request = client
         .create_table()
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
@@ -90,5 +152,6 @@ async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String 
             .global_secondary_indexes(index("active", "until", plan));
     }
     Box::pin(request.send()).await.expect("a table");
+    made(&client, name).await;
     name.to_owned()
 }

@@ -3,7 +3,6 @@
 mod board;
 mod check;
 mod player;
-mod queue;
 mod report;
 mod scenario;
 mod show;
@@ -13,10 +12,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 
-use self::{board::Board, player::Stage, queue::Queue, report::Report, scenario::Names, watchers::Watchers};
+use self::{board::Board, player::Stage, report::Report, scenario::Names, watchers::Watchers};
 use crate::{
     local::{ProviderUrls, Stack, UpOptions},
     progress::Progress,
+    queue::Queue,
     simulate::{Simulators, times},
 };
 

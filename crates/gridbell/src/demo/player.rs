@@ -12,13 +12,13 @@ use tokio::time::{Instant, interval};
 use super::{
     board::{Board, Line, Observed, What},
     check::holds,
-    queue::Queue,
     scenario::{Content, Door, Fails, Names, Scenario, Step},
 };
 use crate::{
     config::Provider,
     local::Description,
     progress::Progress,
+    queue::Queue,
     simulate::{Simulators, times},
 };
 

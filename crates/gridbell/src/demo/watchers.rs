@@ -15,11 +15,11 @@ use reqwest::Client;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
-use super::{
-    board::{Board, Mail, Signal},
+use super::board::{Board, Mail, Signal};
+use crate::{
     queue::{Message, Queue},
+    simulate::times,
 };
-use crate::simulate::times;
 
 /// How often the mail is looked at.
 const MAIL_EVERY: Duration = Duration::from_millis(300);

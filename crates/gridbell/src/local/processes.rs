@@ -15,3 +15,9 @@ pub(super) fn of_function(function: &str, endpoint: &str) -> Vec<u32> {
         })
         .collect()
 }
+
+/// The emulator: the child of the guard that leads its group.
+pub(super) fn emulator(guard: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}

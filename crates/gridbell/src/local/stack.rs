@@ -225,6 +225,11 @@ impl Stack {
         name.map(|name| processes::of_function(name, &self.description.endpoint_url)).unwrap_or_default()
     }
 
+    /// The emulator's own process, where it is ours; Linux only.
+    pub fn emulator_process(&self) -> Option<u32> {
+        self.process_group().and_then(processes::emulator)
+    }
+
     /// Returns once the emulator or `cargo lambda watch` has ended by itself; never, where neither was started.
     pub async fn failed(&mut self) -> anyhow::Error {
         let emulator_log = self.emulator.as_ref().map(|emulator| emulator.log.clone()).unwrap_or_default();

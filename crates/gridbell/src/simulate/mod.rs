@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use simulators::{Fault, Hook, Keys, Misbehaviour, Seen, Simulated};
+use simulators::{Entry, Fault, Hook, Keys, Misbehaviour, Publication, Seen, Simulated};
 
 pub use self::client::{ClientError, Following, RemoteSimulator};
 use self::server::Server;
@@ -148,6 +148,35 @@ impl Simulators {
     /// Behaves again.
     pub fn mend(&self, provider: Provider) {
         self.with(provider, simulators::Simulator::mend);
+    }
+
+    /// All behave again.
+    pub fn mend_all(&self) {
+        for (_, server) in &self.running {
+            server.with(simulators::Simulator::mend);
+        }
+    }
+
+    /// Takes any number of requests.
+    pub fn lift_limits(&self) {
+        for (_, server) in &self.running {
+            server.with(simulators::Simulator::lift_limit);
+        }
+    }
+
+    /// Publishes something once its time has come.
+    pub fn announce(&self, provider: Provider, publication: Publication) {
+        self.with(provider, |simulator| simulator.announce(publication));
+    }
+
+    /// Whether everything was published, and every webhook delivered or given up.
+    pub fn are_idle(&self) -> bool {
+        self.running.iter().all(|(_, server)| server.with(|simulator| simulator.is_idle()))
+    }
+
+    /// What happened after the entry of that number.
+    pub fn log(&self, provider: Provider, after: u64) -> Vec<Entry> {
+        self.with(provider, |simulator| simulator.log(after)).unwrap_or_default()
     }
 
     /// Registers a hook as the provider's dashboard or operator does.

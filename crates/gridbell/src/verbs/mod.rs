@@ -2,6 +2,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod bench;
+pub(crate) mod chaos;
 pub(crate) mod config;
 pub(crate) mod cost;
 pub(crate) mod delivery;

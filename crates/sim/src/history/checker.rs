@@ -130,6 +130,7 @@ impl Checker {
             Event::Noted { subject, version } => {
                 self.noted.entry((subject.clone(), *version)).or_insert(at);
             }
+            Event::Stored { subject, version } => return self.signals.stored(subject, *version),
             Event::Kept { source, body } => self.kept.push((source.clone(), body.clone())),
             Event::Dead { queue, body } => self.dead.push((queue.clone(), body.clone())),
             Event::Left { still } => self.left.push(still.clone()),

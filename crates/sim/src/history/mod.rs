@@ -111,6 +111,13 @@ pub enum Event {
         /// Of which version.
         version: u64,
     },
+    /// In the end: the version that is stored of a dispatch.
+    Stored {
+        /// Which dispatch.
+        subject: String,
+        /// The version.
+        version: u64,
+    },
     /// In the end: a body is kept aside.
     Kept {
         /// Whose.

@@ -230,6 +230,13 @@ impl Published {
 }
 
 impl Signals {
+    /// In the end all that is stored has been published, and nothing else.
+    pub(super) fn stored(&self, subject: &str, version: u64) -> Option<Broken> {
+        let sent = self.highest.get(subject).copied().unwrap_or(0);
+        let what = || format!("version {version} is stored, #{sent} was published last");
+        (sent != version).then(|| Broken::new("stored-is-sent", subject, what()))
+    }
+
     /// Of a story, what was published last.
     pub(super) fn last(&self, story: &Story) -> Option<&Published> {
         self.published.get(&story.subject)?.last()

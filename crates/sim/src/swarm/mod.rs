@@ -23,7 +23,12 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use self::{journal::timeline, plan::Kind, sabotage::Saboteur};
+pub use self::{
+    journal::timeline,
+    model::{Pace, dispatch_story, meter_story, power_story},
+    plan::Kind,
+    sabotage::Saboteur,
+};
 
 /// How a seed is played.
 #[derive(Debug, Clone, Default)]

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Pace;
 use crate::{
     Seed,
     history::{Provider, Said, Story},
@@ -12,7 +13,7 @@ fn seconds(seconds: u64) -> SignedDuration {
 }
 
 /// A dispatch that the seed makes up.
-pub(crate) fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timestamp) -> Story {
+pub fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timestamp, pace: &Pace) -> Story {
     let (source, provider, test) = match chance.up_to(9) {
         0..=2 => ("voltus-prod", Provider::Voltus { numbered: true }, None),
         3 => ("voltus-prod", Provider::Voltus { numbered: false }, None),
@@ -23,7 +24,7 @@ pub(crate) fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timest
         _ => ("leap-prod", Provider::Leap { searched: false }, Some("integration")),
     };
     let id = format!("{}{number}", if matches!(provider, Provider::Voltus { .. }) { "v" } else { "e-" });
-    let at = begins_at + seconds(chance.up_to(600));
+    let at = begins_at + seconds(chance.up_to(pace.within_s));
     let start = at + SignedDuration::from_secs([-60, 30, 300, 900, 2_400][chance.place(5)]);
     let end = [None, Some(600), Some(3_600)][chance.place(3)].map(|length| start + seconds(length));
     let targets = (0..=chance.place(2)).map(|site| (format!("site-{site}"), 1 + chance.up_to(9))).collect();
@@ -38,7 +39,7 @@ pub(crate) fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timest
     };
     for _ in 0..chance.up_to(4) {
         let Some(last) = story.versions.last() else { break };
-        let gap = [1, 3, 20, 120, 400][chance.place(5)];
+        let gap = pace.gaps_s[chance.place(5)];
         let next = changed(chance, &story.versions, Said { at: last.at + seconds(gap), ..last.clone() });
         story.versions.push(next);
     }

@@ -6,12 +6,32 @@ mod streams;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::{dispatches::dispatch_story, streams::stream_stories};
+use self::streams::stream_stories;
+pub use self::{
+    dispatches::dispatch_story,
+    streams::{meter_story, power_story},
+};
 use super::plan::{Kind, Plan};
 use crate::{
     Seed,
     history::{About, Name, Provider, Story, StreamStory},
 };
+
+/// How fast things happen, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Within how long dispatches are first told of.
+    pub within_s: u64,
+    /// Gaps between a dispatch's versions, one as likely as another. A second at least: what carries no number is ordered by clocks.
+    pub gaps_s: [u64; 5],
+    /// How long after one happening the next comes, at most.
+    pub later_s: u64,
+}
+
+impl Pace {
+    /// The swarm's, which has hours.
+    const SWARM: Self = Self { within_s: 600, gaps_s: [1, 3, 20, 120, 400], later_s: 240 };
+}
 
 /// The token of every source.
 pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
@@ -79,7 +99,7 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(chance: &mut Seed, begins_at: Timestamp, plan: &Plan) -> Self {
         let count = 1 + chance.place(4);
-        let dispatches = (0..count).map(|number| dispatch_story(chance, number, begins_at)).collect();
+        let dispatches = (0..count).map(|number| dispatch_story(chance, number, begins_at, &Pace::SWARM)).collect();
         let streams = stream_stories(chance, begins_at);
         let mut model = Self { dispatches, streams, posts: Vec::new() };
         model.schedule(chance, plan);

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::Pace;
 use crate::{
     Seed,
     history::{Happening, StreamStory},
@@ -11,44 +12,44 @@ use crate::{
 pub(crate) fn stream_stories(chance: &mut Seed, begins_at: Timestamp) -> Vec<StreamStory> {
     let mut stories = Vec::new();
     if chance.up_to(2) == 0 {
-        stories.push(power(chance, begins_at));
+        stories.push(power_story(chance, 1, begins_at, &Pace::SWARM));
     }
     if chance.up_to(2) == 0 {
-        stories.push(meters(chance, begins_at));
+        stories.push(meter_story(chance, "dlv", begins_at, &Pace::SWARM));
     }
     stories
 }
 
-fn later(chance: &mut Seed, at: Timestamp) -> Timestamp {
-    at + SignedDuration::from_secs(i64::try_from(1 + chance.up_to(240)).unwrap_or(1))
+fn later(chance: &mut Seed, at: Timestamp, pace: &Pace) -> Timestamp {
+    at + SignedDuration::from_secs(i64::try_from(1 + chance.up_to(pace.later_s)).unwrap_or(1))
 }
 
 /// A load target of a data centre: down, held, up again.
-fn power(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
+pub fn power_story(chance: &mut Seed, number: usize, begins_at: Timestamp, pace: &Pace) -> StreamStory {
     let mut at = begins_at;
     let start = begins_at + SignedDuration::from_mins(10);
-    let mut happenings = Vec::new();
+    let (mut happenings, id) = (Vec::new(), format!("c-{number}"));
     for event in ["start_ramp_down", "end_ramp_down", "start_ramp_up", "end_ramp_up"] {
-        at = later(chance, at);
+        at = later(chance, at, pace);
         let body = json!({
-            "event": event, "feed_tag": "main", "correlation_id": "c-1", "strategy": "best_effort", "start_time": start,
+            "event": event, "feed_tag": "main", "correlation_id": id, "strategy": "best_effort", "start_time": start,
             "end_time": start + SignedDuration::from_hours(1), "target_load": { "value": 6.5, "unit": "mw" },
             "prev_target_load": { "value": 10, "unit": "mw" }, "calculated_load": { "value": 6, "unit": "mw" },
             "compliant": true,
         });
-        let held = json!({ "correlation_id": "c-1", "event": event, "start": start, "target": { "kind": "limit", "watts": 6_500_000 } });
-        let signal = ("dc-1/main/c-1".to_owned(), format!("power.{event}"), json!({ "power": held }));
+        let held = json!({ "correlation_id": id, "event": event, "start": start, "target": { "kind": "limit", "watts": 6_500_000 } });
+        let signal = (format!("dc-1/main/{id}"), format!("power.{event}"), json!({ "power": held }));
         happenings.push(Happening { at, body: body.to_string(), signals: vec![signal], readings: Vec::new() });
     }
     StreamStory { source: "dc-1".into(), happenings }
 }
 
-/// Data of one or two meters, then an event of the account.
-fn meters(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
+/// Data of some meters, twice, then an event of the account; its deliveries are named after `name`.
+pub fn meter_story(chance: &mut Seed, name: &str, begins_at: Timestamp, pace: &Pace) -> StreamStory {
     let mut happenings = Vec::new();
     let mut at = begins_at;
-    for delivery in ["dlv-1", "dlv-2"] {
-        at = later(chance, at);
+    for delivery in [format!("{name}-1"), format!("{name}-2")] {
+        at = later(chance, at, pace);
         let meters: Vec<String> = (0..=chance.place(2)).map(|meter| format!("m{meter}-{delivery}")).collect();
         let (from, to) = ("2023-12-01T10:00:00Z", "2023-12-01T10:30:00Z");
         let payload: Vec<Value> = meters
@@ -59,7 +60,7 @@ fn meters(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
         let row = |start: &str, meter: &str| json!({ "start_interval": start, "consumption": reading, "consumption_units": "kwh", "meter_id": meter });
         happenings.push(Happening {
             at,
-            body: envelope("meter_data.received", delivery, at, &json!(payload)),
+            body: envelope("meter_data.received", &delivery, at, &json!(payload)),
             signals: meters
                 .iter()
                 .map(|meter| {
@@ -78,11 +79,11 @@ fn meters(chance: &mut Seed, begins_at: Timestamp) -> StreamStory {
                 .collect(),
         });
     }
-    let at = later(chance, at);
-    let held = json!({ "account": { "event": "customer.created", "delivery": "dlv-3", "payload": { "id": "c-9" } } });
+    let (at, delivery) = (later(chance, at, pace), format!("{name}-3"));
+    let held = json!({ "account": { "event": "customer.created", "delivery": delivery, "payload": { "id": "c-9" } } });
     happenings.push(Happening {
         at,
-        body: envelope("customer.created", "dlv-3", at, &json!({ "id": "c-9" })),
+        body: envelope("customer.created", &delivery, at, &json!({ "id": "c-9" })),
         signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), held)],
         readings: Vec::new(),
     });

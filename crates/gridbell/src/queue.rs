@@ -10,34 +10,47 @@ use crate::local::REGION;
 
 /// A queue.
 #[derive(Debug, Clone)]
-pub(super) struct Queue {
-    pub(super) http: Client,
+pub(crate) struct Queue {
+    pub(crate) http: Client,
     /// Of the stack.
-    pub(super) endpoint: String,
+    pub(crate) endpoint: String,
     /// Of the queue.
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 /// A message.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub(super) body: String,
+pub(crate) struct Message {
+    /// The queue's name for it, the same each time it is handed out.
+    pub(crate) id: String,
+    pub(crate) body: String,
     /// Names and values of its message attributes.
-    pub(super) attributes: Vec<(String, String)>,
+    pub(crate) attributes: Vec<(String, String)>,
     /// What the queue itself knows, `MessageGroupId` among it.
-    pub(super) system: Value,
+    pub(crate) system: Value,
     receipt: String,
 }
 
 impl Queue {
     /// Waits up to a second for messages, takes up to ten, and deletes them.
-    pub(super) async fn take(&self) -> Result<Vec<Message>> {
+    pub(crate) async fn take(&self) -> Result<Vec<Message>> {
+        let messages = self.receive().await?;
+        self.delete(&messages).await?;
+        Ok(messages)
+    }
+
+    /// Waits up to a second for messages and takes up to ten; what is not deleted comes again.
+    pub(crate) async fn receive(&self) -> Result<Vec<Message>> {
         let ask = json!({
             "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1,
             "MessageAttributeNames": ["All"], "MessageSystemAttributeNames": ["All"],
         });
         let answer = self.call("ReceiveMessage", &ask).await?;
-        let messages: Vec<Message> = answer["Messages"].as_array().into_iter().flatten().filter_map(message).collect();
+        Ok(answer["Messages"].as_array().into_iter().flatten().filter_map(message).collect())
+    }
+
+    /// Deletes them.
+    pub(crate) async fn delete(&self, messages: &[Message]) -> Result<()> {
         let entries: Vec<Value> = messages
             .iter()
             .enumerate()
@@ -46,11 +59,11 @@ impl Queue {
         if !entries.is_empty() {
             self.call("DeleteMessageBatch", &json!({"QueueUrl": self.url, "Entries": entries})).await?;
         }
-        Ok(messages)
+        Ok(())
     }
 
     /// Whether nothing waits in it now and nobody is at work on what was in it. What is delayed does not count.
-    pub(super) async fn is_idle(&self) -> Result<bool> {
+    pub(crate) async fn is_idle(&self) -> Result<bool> {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let answer = self.call("GetQueueAttributes", &json!({"QueueUrl": self.url, "AttributeNames": names})).await?;
         Ok(names.iter().all(|name| answer["Attributes"][name] == "0"))
@@ -82,6 +95,7 @@ impl Queue {
 fn message(message: &Value) -> Option<Message> {
     let attributes = message["MessageAttributes"].as_object().into_iter().flatten();
     Some(Message {
+        id: message["MessageId"].as_str()?.to_owned(),
         body: message["Body"].as_str()?.to_owned(),
         attributes: attributes
             .filter_map(|(name, value)| Some((name.clone(), value["StringValue"].as_str()?.to_owned())))

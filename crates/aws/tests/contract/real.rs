@@ -1,0 +1,120 @@
+//! The adapters. Over AWS itself only where the variable names the very account that the credentials belong to; what the checks
+//! make there they take away again, whatever comes of them.
+
+use std::{io::Write, panic::AssertUnwindSafe};
+
+use aws::{
+    client::{self, Access},
+    contract::{self, Resources, SqsReader},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
+    ses::Ses,
+    sqs::{DeliveriesQueue, InnerQueues, SignalsQueue, WatchedQueues, WatchedUrls},
+    world::World,
+};
+use aws_credential_types::Credentials;
+use aws_types::SdkConfig;
+use futures_util::FutureExt;
+use pipeline::ports::Chance;
+
+/// Where the checks run, and what they may do there.
+struct Place {
+    access: Access,
+    /// On an emulator anybody is a verified sender; in AWS the operator names one.
+    sender: Option<String>,
+    is_emulator: bool,
+    /// The account that everything has to be made in.
+    account: Option<String>,
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn place() -> Option<Place> {
+    if let Some(endpoint) = variable("GRIDBELL_TEST_ENDPOINT_URL") {
+        let access = Access::new(Some(&endpoint), "us-east-1", "test", "test");
+        let sender = Some("gridbell@example.com".to_owned());
+        return Some(Place { access, sender, is_emulator: true, account: None });
+    }
+    let account = variable("GRIDBELL_TEST_AWS_ACCOUNT")?;
+    let needed = |name| variable(name).unwrap_or_else(|| panic!("{name} is not set"));
+    let [region, key_id, secret] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(needed);
+    let mut access = Access::new(None, &region, &key_id, &secret);
+    if let Some(token) = variable("AWS_SESSION_TOKEN") {
+        access.credentials = Credentials::new(&key_id, &secret, Some(token), None, "given");
+    }
+    Some(Place { access, sender: variable("GRIDBELL_TEST_MAIL_FROM"), is_emulator: false, account: Some(account) })
+}
+
+/// Past the test runner, which would swallow it.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[tokio::test]
+async fn the_adapters_keep_the_contract_of_the_ports() {
+    let Some(place) = place() else {
+        return say(
+            "SKIPPED: neither GRIDBELL_TEST_ENDPOINT_URL nor GRIDBELL_TEST_AWS_ACCOUNT says where the adapters are to be checked",
+        );
+    };
+    let aws = client::shared(place.access.clone());
+    let name = || format!("gridbell-contract-{}", World.unique());
+    let account = Resources::account(&aws, &name()).await;
+    assert!(
+        place.account.as_ref().is_none_or(|named| *named == account),
+        "the credentials are of another account than GRIDBELL_TEST_AWS_ACCOUNT: nothing was left there"
+    );
+    // Queues of their own for what counts messages: what the others delayed lies in theirs.
+    let (resources, fresh) = (Resources::create(&aws, &name()).await, Resources::create(&aws, &name()).await);
+    let checked = AssertUnwindSafe(check(&aws, &resources, &fresh, &place)).catch_unwind().await;
+    let mut left = resources.delete(&aws).await;
+    left.extend(fresh.delete(&aws).await);
+    if let Err(panic) = checked {
+        say(&format!("left behind: {left:?}"));
+        std::panic::resume_unwind(panic);
+    }
+    assert!(left.is_empty(), "{left:?}");
+}
+
+async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place: &Place) {
+    let dispatches = DispatchesTable::new(aws, &resources.dispatches);
+    contract::records(&dispatches).await;
+    contract::too_large(&dispatches).await;
+    let deliveries = DeliveriesTable::new(aws, &resources.deliveries);
+    contract::bookings(&deliveries).await;
+    let kept = async |id: &str| {
+        let kept = deliveries.quarantined(id).await.unwrap()?;
+        Some((kept.work, kept.reason))
+    };
+    contract::quarantine(&deliveries, kept).await;
+    contract::health(&deliveries).await;
+    let source = contract::polls(&deliveries).await;
+    assert_eq!(deliveries.quarantined(&format!("poll#{source}")).await.unwrap(), None, "nothing that was put aside");
+    let alerts = IncidentsTable::new(aws, &resources.alerts);
+    contract::incidents(&alerts).await;
+    contract::gates_and_links(&alerts).await;
+
+    let url = |url: &Option<String>| url.clone().expect("a queue");
+    let (outlet, reader) = (InnerQueues::new(aws, resources.inner.clone()), SqsReader::new(aws, resources));
+    contract::messages(&DeliveriesQueue::new(aws, url(&resources.inner.deliveries)), &outlet, &reader).await;
+    contract::visibility(&outlet, &reader).await;
+    contract::redrive(&outlet, &reader).await;
+    contract::delays(&outlet, &reader).await;
+    contract::shortened(&outlet, &reader).await;
+    contract::fifo(&SignalsQueue::new(aws, &resources.signals), &reader).await;
+    let [deliveries, retries_dead, alerts_dead] =
+        [&fresh.inner.deliveries, &fresh.inner.retries, &fresh.inner.alerts].map(url);
+    let watched = WatchedQueues::new(aws, WatchedUrls { deliveries, retries_dead, alerts_dead });
+    contract::depths(&watched, &InnerQueues::new(aws, fresh.inner.clone()), &SqsReader::new(aws, fresh)).await;
+
+    let to = if place.is_emulator { "grid-duty@example.com" } else { "success@simulator.amazonses.com" };
+    let Some(from) = &place.sender else {
+        return say("SKIPPED: mail; GRIDBELL_TEST_MAIL_FROM names no verified sender");
+    };
+    if place.is_emulator {
+        contract::verify_sender(aws, from).await;
+    }
+    contract::mail(&Ses::new(aws), from, to).await;
+    contract::unverified(&Ses::new(aws), to).await;
+}

@@ -1,0 +1,107 @@
+//! The simulator's ports, by the same checks.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use aws::contract::{self, Queue, Reader, Taken};
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{config::Config, ports::Clock, work::Message};
+use serde_json::json;
+use sim::{Inner, Standard, World};
+
+/// Whoever reads its queues. It hands out batches of any size, of which the rest waits here.
+struct SimReader<'w> {
+    world: &'w World,
+    handed_out: RefCell<BTreeMap<Inner, Vec<Message>>>,
+}
+
+fn inner(queue: Queue) -> Option<Inner> {
+    match queue {
+        Queue::Deliveries => Some(Inner::Deliveries),
+        Queue::Retries => Some(Inner::Retries),
+        Queue::Alerts => Some(Inner::Alerts),
+        Queue::Signals => None,
+    }
+}
+
+impl Reader for SimReader<'_> {
+    const VISIBILITY_S: u64 = Standard::VISIBILITY.as_secs().unsigned_abs();
+    const MAX_RECEIVES: u32 = Standard::MAX_RECEIVES;
+
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    async fn pass(&self, seconds: u64) {
+        self.world.advance(SignedDuration::from_secs(i64::try_from(seconds).expect("a short while")));
+    }
+
+    async fn receive(&self, queue: Queue) -> Option<Taken> {
+        self.world.advance(SignedDuration::from_secs(1));
+        let Some(inner) = inner(queue) else {
+            let sent = self.world.signals_queue(sim::Fifo::receive)?;
+            let attributes = sent.attributes.into_iter().map(|(name, value)| (name.to_owned(), value));
+            return Some(Taken {
+                handle: sent.group.clone(),
+                body: sent.body,
+                receives: 1,
+                group: Some(sent.group),
+                deduplication: Some(sent.deduplication),
+                attributes: attributes.collect(),
+            });
+        };
+        let mut handed_out = self.handed_out.borrow_mut();
+        let rest = handed_out.entry(inner).or_default();
+        if rest.is_empty() {
+            rest.extend(self.world.receive(inner));
+        }
+        let Message { id, body, receives } = rest.pop()?;
+        Some(Taken { handle: id, body, receives, ..Taken::default() })
+    }
+
+    async fn delete(&self, queue: Queue, taken: &Taken) {
+        match inner(queue) {
+            Some(inner) => self.world.delete(inner, &taken.handle),
+            None => self.world.signals_queue(|signals| signals.done(&taken.handle)),
+        }
+    }
+}
+
+fn world_of(seed: u64) -> World {
+    let config = json!({
+        "sources": {}, "deadlines": { "lead_s": 600, "immediate_s": 60, "acknowledge": false },
+        "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com" }, "acks": { "tokens": [] },
+    });
+    World::new(seed, Config::parse(&config.to_string()).expect("a configuration"))
+}
+
+#[tokio::test]
+async fn the_simulators_tables_keep_the_contract_of_the_ports() {
+    let world = world_of(1);
+    let ports = world.ports();
+    contract::records(&ports).await;
+    contract::bookings(&ports).await;
+    let kept = async |id: &str| world.kept().remove(id).map(|kept| (kept.work, kept.reason));
+    contract::quarantine(&ports, kept).await;
+    contract::health(&ports).await;
+    contract::polls(&ports).await;
+    contract::incidents(&ports).await;
+    contract::gates_and_links(&ports).await;
+}
+
+#[tokio::test]
+async fn the_simulators_queues_and_mail_keep_the_contract_of_the_ports() {
+    for seed in 0..16 {
+        let world = world_of(seed);
+        let (ports, reader) = (world.ports(), SimReader { world: &world, handed_out: RefCell::default() });
+        assert_eq!(ports.now(), reader.now());
+        contract::messages(&ports, &ports, &reader).await;
+        contract::visibility(&ports, &reader).await;
+        contract::redrive(&ports, &reader).await;
+        contract::delays(&ports, &reader).await;
+        contract::fifo(&ports, &reader).await;
+        let (fresh, rest) = (world_of(seed), RefCell::default());
+        contract::depths(&fresh.ports(), &fresh.ports(), &SimReader { world: &fresh, handed_out: rest }).await;
+        let subject = contract::mail(&ports, "gridbell@example.com", "grid-duty@example.com").await;
+        assert_eq!(world.mails().last().map(|(_, mail)| mail.subject.clone()), Some(subject));
+    }
+}

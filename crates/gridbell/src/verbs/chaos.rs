@@ -1,0 +1,65 @@
+//! `chaos`: up, hurt, judge, down.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use super::up::Ending;
+use crate::{
+    chaos::{self, Options},
+    progress, show,
+    simulate::times,
+};
+
+pub(crate) const EXAMPLES: &str = "\
+Webhooks of every provider come in bursts, twice, late and in another order, with updates and cancels, while processes of the
+functions are killed, the emulator is stopped and goes on, and the providers answer slowly, wrongly or not at all. It ends with
+status 1 where anything that was accepted is not accounted for.
+
+Examples:
+  gridbell chaos
+  gridbell chaos --webhooks 200 --seed 7 --history chaos.jsonl
+  gridbell chaos --json | jq .losses";
+
+/// How `chaos` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Chaos {
+    /// How many webhooks, repetitions included
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(10..=20_000))]
+    webhooks: u32,
+    /// Decides every choice: who is hit by it is up to the machine [default: the time]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Write all that was seen as JSON lines
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// Print all that came of it as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Hurts a stack of its own and says what came of it.
+pub(crate) async fn run(args: Chaos) -> Result<()> {
+    let mut ending = Ending::listen()?;
+    let progress = progress::for_people();
+    let seed = args.seed.unwrap_or_else(|| times::now().as_second().unsigned_abs());
+    progress.note(&format!("seed {seed}"));
+    let options = Options { seed, webhooks: usize::try_from(args.webhooks)? };
+    let ran = tokio::select! {
+        ran = chaos::run(options, progress.as_ref()) => ran?,
+        () = ending.asked() => bail!("stopped before it was over"),
+    };
+    if let Some(file) = &args.history {
+        std::fs::write(file, ran.jsonl()?).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    if args.json {
+        show::json(&ran.report)?;
+    } else {
+        ran.report.show()?;
+    }
+    if ran.report.holds() {
+        return Ok(());
+    }
+    let broken: Vec<String> = ran.report.broken.iter().map(ToString::to_string).collect();
+    bail!("of what was accepted, not all is accounted for (seed {seed}):\n  {}", broken.join("\n  "))
+}
