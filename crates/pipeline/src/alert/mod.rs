@@ -98,7 +98,8 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 Ok(record) => record.as_ref(),
                 Err(error) if is_review && may_wait(known.as_ref(), now) => {
                     tracing::warn!(alert.incident = key, %error, "a review waits for the dispatch");
-                    return self.review(notice, UNREAD_S).await;
+                    // As it is: that it follows a refused mail is known by its attempt alone.
+                    return self.outlet.notice(notice, UNREAD_S).await;
                 }
                 Err(_) => None,
             };

@@ -1,5 +1,6 @@
 //! Incidents that stayed open for ever, or whose end nobody was told of, as the swarm of `sim` found them: each by its symptom.
 
+use dispatch::Subject;
 use jiff::SignedDuration;
 use pipeline::{
     incident::{IncidentStatus, Kind, Notice},
@@ -53,6 +54,24 @@ fn nobody_is_told_that_it_is_over_where_the_mail_is_refused_and_the_alerter_dies
     run_for(&world, 120);
     let subjects = mail_subjects(&world);
     assert_eq!(subjects, ["[gridbell] quarantined: voltus-prod", "[gridbell] over: quarantined: voltus-prod"]);
+    all_is_over(&world);
+}
+
+#[test]
+fn nobody_is_told_that_it_is_over_where_the_mail_is_refused_and_the_dispatch_cannot_be_read_then() {
+    let world = World::new(1, config());
+    let about = Subject::from_stored("voltus-prod/dkmq");
+    let notice = Notice::happens(Kind::Quarantined, "voltus-prod", about.to_string(), world.now(), "one".to_owned());
+    let notice = notice.about_dispatch(Some(about));
+    world.put(Inner::Alerts, &serde_json::to_string(&notice).expect("a notice"));
+    run_for(&world, 10);
+    world.fault("mailer.send", Toxic::Refuse, Times::First(1));
+    while world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Open) {
+        world.settle(SignedDuration::from_secs(1));
+        world.advance(SignedDuration::from_secs(1));
+    }
+    world.fault("dispatches.read", Toxic::Refuse, Times::First(1));
+    run_for(&world, 120);
     all_is_over(&world);
 }
 
