@@ -57,10 +57,11 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    show::aside(&format!(
-        "waiting up to {} min for the first delivery (Ctrl-C: leave it) …",
-        within.as_secs().div_ceil(60)
-    ));
+    let most = match within.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    };
+    show::aside(&format!("waiting up to {most} for the first delivery (Ctrl-C: leave it) …"));
     match tokio::time::timeout(within, waiting).await {
         Ok(came) => {
             came?;
