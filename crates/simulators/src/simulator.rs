@@ -6,18 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    Entry, Exercise, Fault, Hook, Keys, Misbehaviour, Outcome, PlayId, Post, PostId, Reply, Request, Response, Seen,
-    What,
+    Entry, Fault, Hook, Keys, Misbehaviour, Outcome, PlayId, Post, PostId, Reply, Request, Response, Seen, What,
     api::{Api, Asked, Done, Refusal, View},
     courier::{Courier, Errand, Letter, Next},
     ids::Ids,
-    leap::Leap,
     limit::{self, Window},
-    nvgrid::Nvgrid,
-    openvolt::Openvolt,
     plan::{self, Act, Stage},
     script::Script,
-    voltus::Voltus,
+    simulated::Simulated,
 };
 
 /// How many log entries are kept.
@@ -28,35 +24,6 @@ const OVERTAKEN_BY: SignedDuration = SignedDuration::from_secs(1);
 
 /// The play that everything posted through the provider's own API belongs to.
 const POSTED: PlayId = 0;
-
-/// Whom to simulate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Simulated {
-    /// Voltus' sandbox.
-    Voltus,
-    /// Leap.
-    Leap,
-    /// `NvGrid`.
-    Nvgrid,
-    /// Openvolt.
-    Openvolt,
-}
-
-impl Simulated {
-    fn api(self) -> Box<dyn Api> {
-        match self {
-            Self::Voltus => Box::new(Voltus::default()),
-            Self::Leap => Box::new(Leap::default()),
-            Self::Nvgrid => Box::new(Nvgrid::default()),
-            Self::Openvolt => Box::new(Openvolt::default()),
-        }
-    }
-
-    /// Its exercises.
-    pub fn exercises(self) -> &'static [Exercise] {
-        self.api().exercises()
-    }
-}
 
 /// Why an exercise is not played.
 #[derive(Debug, PartialEq, Eq)]
