@@ -34,7 +34,7 @@ where
     ) -> Result<Vec<Finding>, Trouble> {
         let mut findings = Vec::new();
         let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
-        let mut contradiction = Contradiction::Ask;
+        let (mut contradiction, mut asked) = (Contradiction::Ask, None);
         for _ in 0..MAX_TRIES {
             let now = self.world.now();
             let state = known.as_ref().map(|record| record.state.clone());
@@ -42,6 +42,7 @@ where
             if let Some(push) = absorbed.unsettled.first() {
                 match self.ask_the_source(bound, push, known.as_ref()).await? {
                     Some(answer) => {
+                        asked = Some(push.clone());
                         facts.extend(answer.facts);
                         findings.extend(answer.findings);
                     }
@@ -74,11 +75,39 @@ where
             let record = self.with_ramps(record, delivery, neighbours).await.map_err(|error| self.storage(&error))?;
             let answer = self.table.write(&record, known.as_ref().map(|record| record.revision)).await;
             match written(&record, answer).map_err(|error| self.storage(&error))? {
-                Written::Done => return self.watched(record, has_news, neighbours).await.map(|()| findings),
+                Written::Done => {
+                    let settled = asked.map(|push| (push, record.clone()));
+                    self.watched(record, has_news, neighbours).await?;
+                    if let Some((push, record)) = settled {
+                        findings.extend(self.settled_since(bound, (&push, &record), neighbours).await);
+                    }
+                    return Ok(findings);
+                }
                 Written::Overtaken(stored) => known = stored,
             }
         }
         Err(self.storage(&always_overtaken("dispatches", subject)))
+    }
+
+    /// Asks once more, after the write. A push that said what stood here before came while the first answer was on its way, and was
+    /// taken for a repetition: the answer would stand, and what the provider said after it be lost. Where this fails, the next
+    /// poll makes up for it.
+    async fn settled_since(
+        &self,
+        bound: &Bound,
+        (push, record): (&Fact, &Record),
+        neighbours: &Neighbours,
+    ) -> Vec<Finding> {
+        let delivery = record.history.last().map_or("", |entry| &entry.delivery);
+        let again = async {
+            let Some(answer) = self.ask_the_source(bound, push, Some(record)).await? else { return Ok(Vec::new()) };
+            let received = (delivery, record.changed_at);
+            Box::pin(self.settle(bound, &record.subject, received, answer.facts, neighbours)).await
+        };
+        again.await.unwrap_or_else(|trouble: Trouble| {
+            tracing::warn!(dispatch.subject = %record.subject, trouble.detail, "not asked once more after it was settled");
+            Vec::new()
+        })
     }
 
     /// Whether to read first. What is likely new is written at once on the condition that nothing stands there: the refusal

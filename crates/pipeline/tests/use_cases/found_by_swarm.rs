@@ -68,6 +68,20 @@ fn a_delivery_is_lost_where_a_retrier_dies_between_its_booking_and_its_attempt()
 }
 
 #[test]
+fn what_leap_took_back_within_a_second_stood_where_it_was_told_while_the_change_was_being_settled() {
+    let world = World::new(1, config());
+    let found = |energy_kw| Reply::Json(leap_found("e-1", energy_kw).to_string());
+    world.answers("leap-prod", "/search", [found(20), found(10)]);
+    accepted(&world, "leap-prod", &leap("e-1", 10).to_string());
+    run_for(&world, 1);
+    // Its webhook "10 again" came in between, said what stood there, and was taken for a repetition.
+    accepted(&world, "leap-prod", &leap("e-1", 20).to_string());
+    run_for(&world, 1);
+    let types = types(&world, "leap-prod/e-1");
+    assert_eq!(types, ["dispatch.scheduled", "dispatch.updated", "dispatch.updated"]);
+}
+
+#[test]
 fn a_tests_cancel_is_dropped_where_the_search_does_not_show_for_once_what_it_has_shown() {
     let world = World::new(1, config());
     let test = |watts: u64, cancelled: bool| {
