@@ -79,7 +79,9 @@ where
                     let settled = asked.map(|push| (push, record.clone()));
                     self.watched(record, has_news, neighbours).await?;
                     if let Some((push, record)) = settled {
-                        findings.extend(self.settled_since(bound, (&push, &record), neighbours).await);
+                        findings.extend(
+                            self.settled_since(bound, (&push, &record), (delivery, received_at), neighbours).await,
+                        );
                     }
                     return Ok(findings);
                 }
@@ -96,12 +98,11 @@ where
         &self,
         bound: &Bound,
         (push, record): (&Fact, &Record),
+        received: (&str, Timestamp),
         neighbours: &Neighbours,
     ) -> Vec<Finding> {
-        let delivery = record.history.last().map_or("", |entry| &entry.delivery);
         let again = async {
             let Some(answer) = self.ask_the_source(bound, push, Some(record)).await? else { return Ok(Vec::new()) };
-            let received = (delivery, record.changed_at);
             Box::pin(self.settle(bound, &record.subject, received, answer.facts, neighbours)).await
         };
         again.await.unwrap_or_else(|trouble: Trouble| {
