@@ -76,7 +76,7 @@ where
             let answer = self.table.write(&record, known.as_ref().map(|record| record.revision)).await;
             match written(&record, answer).map_err(|error| self.storage(&error))? {
                 Written::Done => {
-                    let settled = asked.map(|push| (push, record.clone()));
+                    let settled = asked.filter(|_| has_news).map(|push| (push, record.clone()));
                     self.watched(record, has_news, neighbours).await?;
                     if let Some((push, record)) = settled {
                         findings.extend(
@@ -91,7 +91,7 @@ where
         Err(self.storage(&always_overtaken("dispatches", subject)))
     }
 
-    /// Asks once more, after the write. A push that said what stood here before came while the first answer was on its way, and was
+    /// Asks once more, after a write that changed what stood here. A push that said what stood here before came while the first answer was on its way, and was
     /// taken for a repetition: the answer would stand, and what the provider said after it be lost. Where this fails, the next
     /// poll makes up for it.
     async fn settled_since(
