@@ -10,7 +10,7 @@ use crate::{
     incident::{Kind, Notice},
     ports::{Chance, Clock, Dispatches, Outlet, PortError},
     receive::Answer,
-    record::{Ack, AckState, Due, Entry, Record},
+    record::{Ack, AckState, Due, Entry, Record, over_at},
     token,
     work::clip,
     written::{MAX_TRIES, always_overtaken, written},
@@ -136,7 +136,8 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
         let is_on = matches!(record.state.published(), Some((Status::Scheduled, _)));
         let again = Due { at: now + AGAIN_AFTER, told: 0, telling: false, told_at: None };
         let due = record.due.or((said.state == AckState::Failed && is_on).then_some(again));
-        Record { due, ack, ..record.noting(entry, self.world.unique()) }
+        let failed_at = if said.state == AckState::Failed { Some(now) } else { record.failed_at };
+        Record { due, ack, failed_at, ..record.noting(entry, self.world.unique()) }
     }
 
     /// A controller that cannot act is an incident at once; one that acts ends it.
@@ -160,8 +161,8 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
             let over = Notice::over(Kind::DispatchAtRisk, source, subject, due.over_at(now), detail.clone());
             self.outlet.notice(&over, 0).await?;
         }
-        if record.has_failed() {
-            let over = Notice::over(Kind::DispatchAtRisk, source, &failed, record.failed_until(now), detail);
+        if let Some(failed_at) = record.failed_at {
+            let over = Notice::over(Kind::DispatchAtRisk, source, &failed, over_at(failed_at, now), detail);
             self.outlet.notice(&over, 0).await?;
         }
         Ok(())

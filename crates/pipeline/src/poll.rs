@@ -13,7 +13,6 @@ use crate::{
     incident::{Kind, Notice},
     ports::{Chance, Clock, Deliveries, Outlet, PortError},
     work::{Message, Task, Trouble, TroubleKind, Work},
-    written::written,
 };
 
 /// While a dispatch runs or is about to start, and after a failure, a source is polled with every sweep.
@@ -116,6 +115,12 @@ impl PollState {
             failing: None,
             doubts: None,
         }
+    }
+
+    /// The same before a person was told that the source is down.
+    #[must_use]
+    pub fn not_told_down(self) -> Self {
+        Self { failing: self.failing.map(|failing| Failing { told_down: false, ..failing }), ..self }
     }
 
     fn following(self, write: String) -> Self {
@@ -250,28 +255,7 @@ impl<D: Deliveries, O: Outlet, C: Clock + Chance> Polls<'_, D, O, C> {
         if state.is_some_and(|state| !state.is_due(source.poll_s, now)) {
             return Ok(false);
         }
-        let work = Work {
-            delivery: format!("poll-{}", self.world.unique()),
-            source: name.to_owned(),
-            received_at: now,
-            attempt: 0,
-            troubles: Vec::new(),
-            told: None,
-            task: Task::Poll,
-        };
+        let work = Work::fresh(&format!("poll-{}", self.world.unique()), name, now, Task::Poll);
         self.outlet.work(&work, 0).await.map(|()| true)
     }
-}
-
-/// Tells first and stores then, so that nothing is noted as told that was not. False where another write came first.
-pub(crate) async fn note(
-    deliveries: &impl Deliveries,
-    outlet: &impl Outlet,
-    (next, expected): (&PollState, Option<u64>),
-    notices: impl IntoIterator<Item = Notice>,
-) -> Result<bool, PortError> {
-    for notice in notices {
-        outlet.notice(&notice, 0).await?;
-    }
-    written(next, deliveries.write_poll_state(next, expected).await).map(|written| written.is_done())
 }

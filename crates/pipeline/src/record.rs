@@ -9,9 +9,6 @@ use crate::{config::Deadlines, ramping::Ramping};
 /// How many entries of a subject's story are kept.
 const REMEMBERED_ENTRIES: usize = 64;
 
-/// How the entry of an acknowledgement ends by which the controller says that it cannot act.
-pub(crate) const FAILED: &str = "acknowledged: failed";
-
 /// All that is stored of one subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -37,6 +34,10 @@ pub struct Record {
     /// What the controller answered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
+    /// When the controller last answered that it cannot act, whatever it answered since: a person was told of that, and perhaps not
+    /// yet that it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
     /// What polling found and no webhook has told of since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<Missed>,
@@ -75,12 +76,13 @@ pub struct Due {
 impl Due {
     /// When it is over that a person was told.
     pub(crate) fn over_at(self, now: Timestamp) -> Timestamp {
-        self.told_at.map_or(now, |told_at| now.max(after(told_at)))
+        self.told_at.map_or(now, |told_at| over_at(told_at, now))
     }
 }
 
-fn after(at: Timestamp) -> Timestamp {
-    at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX)
+/// When it is over what began at an instant that may be of another clock, one that is ahead.
+pub(crate) fn over_at(began_at: Timestamp, now: Timestamp) -> Timestamp {
+    now.max(began_at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX))
 }
 
 /// A controller's answer.
@@ -143,7 +145,7 @@ impl Record {
             }),
             Some((Status::Scheduled, _)) => known.and_then(|known| known.due),
             // Whom a person was told of is watched until that is over.
-            _ => known.and_then(|known| known.due.filter(|due| due.told > 0 || known.has_failed())),
+            _ => known.and_then(|known| known.due.filter(|due| due.told > 0 || known.failed_at.is_some())),
         };
         trim(&mut history);
         outbox.extend(signals);
@@ -158,6 +160,7 @@ impl Record {
             history,
             due,
             ack: known.and_then(|known| known.ack.clone()),
+            failed_at: known.and_then(|known| known.failed_at),
             missed: None,
             ramping: known.map(|known| known.ramping.clone()).unwrap_or_default(),
         }
@@ -180,22 +183,6 @@ impl Record {
         self.history.extend(entry.into());
         trim(&mut self.history);
         self
-    }
-
-    /// Whether the controller ever said that it cannot act: a person was told of that, and perhaps not yet that it is over.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed_at().is_some()
-    }
-
-    /// When it last said so.
-    fn failed_at(&self) -> Option<Timestamp> {
-        let ack = self.ack.as_ref().filter(|ack| ack.state == AckState::Failed).map(|ack| ack.at);
-        ack.or_else(|| self.history.iter().rfind(|entry| entry.what.ends_with(FAILED)).map(|entry| entry.at))
-    }
-
-    /// When that is over.
-    pub(crate) fn failed_until(&self, now: Timestamp) -> Timestamp {
-        self.failed_at().map_or(now, |failed_at| now.max(after(failed_at)))
     }
 
     /// Whether the controller has taken on the current version.

@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     incident::{Kind, Notice},
     ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream},
-    record::{Due, Entry, Record},
+    record::{Due, Entry, Record, over_at},
     work::{Check, Message},
     written::{MAX_TRIES, always_overtaken, written},
 };
@@ -122,8 +122,8 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                     if due.told > 0 {
                         self.over(&record, subject.as_str(), (due.over_at(now), why)).await?;
                     }
-                    if record.has_failed() {
-                        self.over(&record, &format!("{subject}/failed"), (record.failed_until(now), why)).await?;
+                    if let Some(failed_at) = record.failed_at {
+                        self.over(&record, &format!("{subject}/failed"), (over_at(failed_at, now), why)).await?;
                     }
                     let what = format!("its deadline needs no watching any more: {why}");
                     let entry = Entry { at: now, delivery: String::new(), what };

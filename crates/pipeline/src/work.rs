@@ -163,9 +163,9 @@ pub enum UnpackError {
 }
 
 impl Work {
-    /// Fresh work for a webhook's body, as the one message that it travels in.
-    pub fn message(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Result<String, TooLarge> {
-        let work = |task| Work {
+    /// Work that was never tried.
+    pub fn fresh(delivery: &str, source: &str, received_at: Timestamp, task: Task) -> Self {
+        Self {
             delivery: delivery.to_owned(),
             source: source.to_owned(),
             received_at,
@@ -173,7 +173,12 @@ impl Work {
             troubles: Vec::new(),
             told: None,
             task,
-        };
+        }
+    }
+
+    /// Fresh work for a webhook's body, as the one message that it travels in.
+    pub fn message(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Result<String, TooLarge> {
+        let work = |task| Self::fresh(delivery, source, received_at, task);
         // Escaping can double a body; compressing one that fits would only make it unreadable in the console.
         let plain = to_json(&work(Task::Body(body.to_owned())));
         if plain.len() <= MAX_MESSAGE_BYTES {
@@ -185,15 +190,7 @@ impl Work {
 
     /// What is none of our messages, as work that can only be put aside.
     pub fn foreign(message: &Message, now: Timestamp) -> Self {
-        Self {
-            delivery: message.id.clone(),
-            source: "unknown".to_owned(),
-            received_at: now,
-            attempt: 0,
-            troubles: Vec::new(),
-            told: None,
-            task: Task::Body(message.body.clone()),
-        }
+        Self::fresh(&message.id, "unknown", now, Task::Body(message.body.clone()))
     }
 
     /// What it is about, as far as that is known before it succeeds: the dispatch or meter to look at, else the delivery.

@@ -81,15 +81,7 @@ fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says,
 }
 
 pub(super) fn work(delivery: &str, task: Task, now: Timestamp) -> Work {
-    Work {
-        delivery: delivery.to_owned(),
-        source: "contract".to_owned(),
-        received_at: now,
-        attempt: 0,
-        troubles: Vec::new(),
-        told: None,
-        task,
-    }
+    Work::fresh(delivery, "contract", now, task)
 }
 
 pub(super) fn incident(key: &str, revision: u64, write: &str, now: Timestamp) -> Incident {

@@ -52,6 +52,8 @@ struct Body {
     #[serde(default)]
     ack: Option<Ack>,
     #[serde(default)]
+    failed_at: Option<Timestamp>,
+    #[serde(default)]
     missed: Option<Missed>,
     #[serde(default)]
     ramping: Ramping,
@@ -65,6 +67,8 @@ struct BodyRef<'a> {
     history: &'a [Entry],
     due: Option<Due>,
     ack: Option<&'a Ack>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_at: Option<Timestamp>,
     missed: Option<&'a Missed>,
     ramping: &'a Ramping,
 }
@@ -181,6 +185,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
         history: &record.history,
         due: record.due,
         ack: record.ack.as_ref(),
+        failed_at: record.failed_at,
         missed: record.missed.as_ref(),
         ramping: &record.ramping,
     };
@@ -221,7 +226,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<Record, String> {
-    let Body { origin, state, mut outbox, history, due, ack, missed, ramping } = unpacked(item, "body")?;
+    let Body { origin, state, mut outbox, history, due, ack, failed_at, missed, ramping } = unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
     }
@@ -236,6 +241,7 @@ pub(super) fn from_item(item: &Item) -> Result<Record, String> {
         history,
         due,
         ack,
+        failed_at,
         missed,
         ramping,
     })

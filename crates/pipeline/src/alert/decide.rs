@@ -218,7 +218,8 @@ fn over(known: Option<&Incident>, notice: &Notice, detail: &str, claim: &MailSta
     let mut next = known.cloned().unwrap_or_else(|| Incident { count: 0, revision: 0, ..fresh(None, notice, None) });
     next.revision += 1;
     next.status = IncidentStatus::Over;
-    next.over_at = Some(notice.at.max(next.last_at));
+    // Never earlier than it was: what once came too late must not begin it anew.
+    next.over_at = next.over_at.max(Some(notice.at.max(next.last_at)));
     next.detail = clip(detail, MAX_DETAIL);
     let mail = told || unfinished || retried;
     if mail {

@@ -10,7 +10,7 @@ use providers::Finding;
 use super::{AT_ONCE, Bound, Hydrate, neighbours::Neighbours};
 use crate::{
     incident::{Kind, Notice},
-    poll::{GRACE_S, PollState, note},
+    poll::{GRACE_S, PollState},
     ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
     record::{Missed, Record, Step},
     work::{Check, Trouble, TroubleKind, Work, clip},
@@ -89,8 +89,16 @@ where
         let expected = known.as_ref().map(|state| state.revision);
         let claimed = PollState::claimed(known, source, self.world.now(), self.world.unique());
         let Some((next, notice)) = claimed else { return Ok(None) };
-        let noted = note(self.deliveries, self.outlet, (&next, expected), notice).await?;
-        Ok(noted.then_some(next))
+        // Stored first, as not told yet: where the poll that seemed dead was only slow and comes first, nobody would say that what
+        // was told is over.
+        let stored = if notice.is_some() { next.clone().not_told_down() } else { next.clone() };
+        if !written(&stored, self.deliveries.write_poll_state(&stored, expected).await)?.is_done() {
+            return Ok(None);
+        }
+        if let Some(notice) = notice {
+            self.outlet.notice(&notice, 0).await?;
+        }
+        Ok(Some(next))
     }
 
     /// Asks for all lists. One that does not exist for us (404) or that our key does not open (401, 403) is none that we use, as
@@ -241,7 +249,11 @@ where
         if next.doubts != told {
             notices.extend(doubts(findings, &source, now));
         }
-        note(self.deliveries, self.outlet, (&next, Some(expected)), notices).await.map(|_| ())
+        // Told first and stored then, so that nothing is noted as told that was not.
+        for notice in notices {
+            self.outlet.notice(&notice, 0).await?;
+        }
+        written(&next, self.deliveries.write_poll_state(&next, Some(expected)).await).map(|_| ())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dispatch::{Contradiction, Fact, Rank, SIGNAL_LIMIT_BYTES, Says, Subject, absorb};
 use jiff::Timestamp;
-use providers::{Finding, Reading};
+use providers::{Finding, Look, Reading};
 
 use super::{Bound, Hydrate, neighbours::Neighbours, publish};
 use crate::{
@@ -10,9 +10,12 @@ use crate::{
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
     record::{Record, Step},
     watch::{ARMED_AHEAD, hop_s},
-    work::{Check, Trouble, TroubleKind},
+    work::{Check, Task, Trouble, TroubleKind, Work},
     written::{MAX_TRIES, Written, always_overtaken, written},
 };
+
+/// Longer than a hydrator may run: by then its write is done, or never will be. In seconds.
+const WRITTEN_S: u32 = 30;
 
 impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
 where
@@ -34,15 +37,15 @@ where
     ) -> Result<Vec<Finding>, Trouble> {
         let mut findings = Vec::new();
         let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
-        let (mut contradiction, mut asked) = (Contradiction::Ask, None);
+        let (mut contradiction, mut asked) = (Contradiction::Ask, None::<Look>);
         for _ in 0..MAX_TRIES {
             let now = self.world.now();
             let state = known.as_ref().map(|record| record.state.clone());
             let Some(absorbed) = absorb(state, subject, facts.clone(), contradiction, now) else { return Ok(findings) };
             if let Some(push) = absorbed.unsettled.first() {
                 match self.ask_the_source(bound, push, known.as_ref()).await? {
-                    Some(answer) => {
-                        asked = Some(push.clone());
+                    Some((look, answer)) => {
+                        asked = Some(look);
                         facts.extend(answer.facts);
                         findings.extend(answer.findings);
                     }
@@ -71,44 +74,31 @@ where
             let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
             let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
             let has_news = !absorbed.signals.is_empty();
+            if let Some(look) = asked.take_if(|_| has_news) {
+                self.look_again(bound, look, (delivery, received_at)).await.map_err(|error| self.storage(&error))?;
+            }
             let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
             let record = self.with_ramps(record, delivery, neighbours).await.map_err(|error| self.storage(&error))?;
             let answer = self.table.write(&record, known.as_ref().map(|record| record.revision)).await;
             match written(&record, answer).map_err(|error| self.storage(&error))? {
-                Written::Done => {
-                    let settled = asked.filter(|_| has_news).map(|push| (push, record.clone()));
-                    self.watched(record, has_news, neighbours).await?;
-                    if let Some((push, record)) = settled {
-                        findings.extend(
-                            self.settled_since(bound, (&push, &record), (delivery, received_at), neighbours).await,
-                        );
-                    }
-                    return Ok(findings);
-                }
+                Written::Done => return self.watched(record, has_news, neighbours).await.map(|()| findings),
                 Written::Overtaken(stored) => known = stored,
             }
         }
         Err(self.storage(&always_overtaken("dispatches", subject)))
     }
 
-    /// Asks once more, after a write that changed what stood here. A push that said what stood here before came while the first answer was on its way, and was
-    /// taken for a repetition: the answer would stand, and what the provider said after it be lost. Where this fails, the next
-    /// poll makes up for it.
-    async fn settled_since(
+    /// What the search says once more, after a write that changes what stands here. A push that said what stood before came while
+    /// the first answer was on its way, and was taken for a repetition: the answer would stand, and what the provider said after
+    /// it be lost. Asked for before the write, since whoever dies after it leaves nothing that contradicts.
+    async fn look_again(
         &self,
         bound: &Bound,
-        (push, record): (&Fact, &Record),
-        received: (&str, Timestamp),
-        neighbours: &Neighbours,
-    ) -> Vec<Finding> {
-        let again = async {
-            let Some(answer) = self.ask_the_source(bound, push, Some(record)).await? else { return Ok(Vec::new()) };
-            Box::pin(self.settle(bound, &record.subject, received, answer.facts, neighbours)).await
-        };
-        again.await.unwrap_or_else(|trouble: Trouble| {
-            tracing::warn!(dispatch.subject = %record.subject, trouble.detail, "not asked once more after it was settled");
-            Vec::new()
-        })
+        look: Look,
+        (delivery, received_at): (&str, Timestamp),
+    ) -> Result<(), PortError> {
+        let work = Work::fresh(delivery, &bound.origin.source, received_at, Task::Look(look));
+        self.outlet.work(&work, WRITTEN_S).await
     }
 
     /// Whether to read first. What is likely new is written at once on the condition that nothing stands there: the refusal
@@ -128,7 +118,7 @@ where
         bound: &Bound,
         push: &Fact,
         known: Option<&Record>,
-    ) -> Result<Option<Reading>, Trouble> {
+    ) -> Result<Option<(Look, Reading)>, Trouble> {
         let published = known.and_then(|record| record.state.published()).map(|(_, statement)| statement);
         let Some(look) = bound.provider.settle(push, published.as_ref()) else { return Ok(None) };
         let is_test = |statement: &dispatch::Statement| statement.test_reason.is_some();
@@ -144,7 +134,7 @@ where
                     let detail = "the search answered without a word on what was asked";
                     return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
                 }
-                Ok(Some(answer))
+                Ok(Some((look, answer)))
             }
             Err(trouble) if trouble.kind == TroubleKind::Missing && both_tests => Ok(None),
             Err(trouble) => Err(trouble),

@@ -1,5 +1,7 @@
 //! What the swarm of `sim` found, each by its symptom and without its luck.
 
+use std::iter;
+
 use jiff::SignedDuration;
 use pipeline::{incident::IncidentStatus, token::TokenHash};
 use serde_json::json;
@@ -67,18 +69,36 @@ fn a_delivery_is_lost_where_a_retrier_dies_between_its_booking_and_its_attempt()
     assert_eq!(types(&world, "voltus-prod/dkmq"), ["dispatch.scheduled"]);
 }
 
-#[test]
-fn what_leap_took_back_within_a_second_stood_where_it_was_told_while_the_change_was_being_settled() {
+/// Leap says 10, 20, and 10 again, whose webhook came while the search about the 20 was being settled: it said what stood there,
+/// and was taken for a repetition.
+fn taken_back(again: impl IntoIterator<Item = Reply>, hurt: impl FnOnce(&World)) {
     let world = World::new(1, config());
     let found = |energy_kw| Reply::Json(leap_found("e-1", energy_kw).to_string());
-    world.answers("leap-prod", "/search", [found(20), found(10)]);
+    world.answers("leap-prod", "/search", iter::once(found(20)).chain(again).chain([found(10)]));
     accepted(&world, "leap-prod", &leap("e-1", 10).to_string());
     run_for(&world, 1);
-    // Its webhook "10 again" came in between, said what stood there, and was taken for a repetition.
+    hurt(&world);
     accepted(&world, "leap-prod", &leap("e-1", 20).to_string());
-    run_for(&world, 1);
+    run_for(&world, 10);
     let types = types(&world, "leap-prod/e-1");
     assert_eq!(types, ["dispatch.scheduled", "dispatch.updated", "dispatch.updated"]);
+}
+
+#[test]
+fn what_leap_took_back_within_a_second_stood_where_it_was_told_while_the_change_was_being_settled() {
+    taken_back([], |_| {});
+}
+
+#[test]
+fn what_leap_took_back_within_a_second_stood_where_its_search_failed_then() {
+    taken_back([Reply::Status(500, None), Reply::Json("null".to_owned())], |_| {});
+}
+
+#[test]
+fn what_leap_took_back_within_a_second_stood_where_the_hydrator_died_then() {
+    for port in ["dispatches.write", "signals.send"] {
+        taken_back([], |world| world.fault(port, Toxic::CrashAfter, Times::First(1)));
+    }
 }
 
 #[test]
