@@ -153,3 +153,28 @@ fn a_ramp_whose_end_never_comes_is_an_incident_for_ever() {
     assert!(incident.detail.contains("what became of it is not known here"), "{incident:?}");
     all_is_over(&world);
 }
+
+/// The end of that day, whichever call of it fails.
+#[test]
+fn what_nobody_heard_of_for_a_day_is_called_over_once_whatever_call_fails_then() {
+    let history = |fault: Option<(usize, Toxic)>| {
+        let world = World::new(1, config());
+        let long_ago = world.now() - SignedDuration::from_mins(23 * 60 + 55);
+        let notice = Notice::happens(Kind::NotCompliant, "dc-1", "c-1".to_owned(), long_ago, "no end".to_owned());
+        world.put(Inner::Alerts, &serde_json::to_string(&notice.until_over()).expect("a notice"));
+        if let Some((call, toxic)) = fault {
+            world.fault_at(call, toxic);
+        }
+        run_for(&world, 3 * 60);
+        world
+    };
+    for call in 0..history(None).calls().len() {
+        for toxic in Toxic::ALL {
+            let world = history(Some((call, toxic)));
+            all_is_over(&world);
+            let mut subjects = mail_subjects(&world);
+            subjects.dedup();
+            assert_eq!(subjects.len(), 2, "{call} {toxic:?}: {subjects:?}");
+        }
+    }
+}
