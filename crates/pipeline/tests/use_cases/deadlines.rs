@@ -241,3 +241,20 @@ fn who_may_not_acknowledge_learns_nothing() {
     assert_eq!(check(ACK_TOKEN, r#"{"dispatch":"voltus-prod/none","version":1,"state":"maybe"}"#), 400);
     assert_eq!(check(ACK_TOKEN, &"[".repeat(70_000)), 413);
 }
+
+#[test]
+fn an_answer_without_a_number_that_says_nothing_new_leaves_the_deadline_where_it_is() {
+    let world = acknowledging(17);
+    let mut answer = voltus("dkmq", 0, 5);
+    answer.as_object_mut().expect("an answer").remove("modification_number");
+    answer["start_time"] = json!("2023-12-01T18:40:00Z");
+    answer["end_time"] = json!(null);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
+    for event in ["dispatch.create", "dispatch.update"] {
+        accepted(&world, "voltus-prod", &thin(event, "dkmq"));
+        run_for(&world, 5);
+    }
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    run_for(&world, 110 * 60);
+    assert_eq!(risks(&world), [AT_RISK], "ten minutes before its start");
+}

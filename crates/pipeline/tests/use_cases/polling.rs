@@ -1,7 +1,10 @@
 //! When a source is polled, and what a person is told where it cannot be.
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::work::{Task, Work};
+use pipeline::{
+    config::Config,
+    work::{Task, Work},
+};
 use serde_json::Value;
 use sim::{Inner, Reply, Times, Toxic, World};
 
@@ -26,6 +29,17 @@ fn a_source_is_polled_every_minute_near_a_dispatch_and_seldom_otherwise() {
     assert!((10..=13).contains(&count("2023-12-01T20:05:00Z", "2023-12-01T21:05:00Z")), "{asked:?}");
     let apart = asked.windows(2).map(|pair| pair[1].duration_since(pair[0])).min();
     assert!(apart > Some(SignedDuration::from_secs(45)), "{apart:?}");
+}
+
+#[test]
+fn a_source_is_polled_every_five_minutes_where_the_configuration_does_not_say_how_often() {
+    let mut config = serde_json::to_value(polled(&[])).unwrap();
+    config["sources"]["voltus-prod"].as_object_mut().unwrap().remove("poll_s");
+    let world = World::new(18, Config::parse(&config.to_string()).unwrap());
+    lists(&world, &[]);
+    run_for(&world, 3_600);
+    let asked = asked(&world, "voltus-prod", LIST);
+    assert!((11..=13).contains(&asked.len()), "{asked:?}");
 }
 
 #[test]
