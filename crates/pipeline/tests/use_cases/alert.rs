@@ -232,6 +232,8 @@ fn what_could_not_be_mailed_for_an_hour_is_mailed_then() {
         notify(&world, &notice(&world, "broken"));
         run_for(&world, 3_600);
         assert!(mailed(&world).is_empty());
+        let tries = world.calls().iter().filter(|call| call.port == "mailer.send").count();
+        assert!((15..=25).contains(&tries), "ever more seldom, every five minutes at last: {tries}");
         world.heal();
         drain(&world);
         assert_eq!(mailed(&world)[0], "happens");

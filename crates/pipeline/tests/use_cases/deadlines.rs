@@ -1,7 +1,7 @@
 //! Nothing stands between a dispatch and its acknowledgement without a person being told in time, and once.
 
 use jiff::SignedDuration;
-use pipeline::{receive::Answer, token::TokenHash};
+use pipeline::{incident::IncidentStatus, receive::Answer, record::AckState, token::TokenHash};
 use serde_json::json;
 use sim::{Controller, Inner, Reply, World};
 
@@ -122,6 +122,39 @@ fn a_controller_that_fails_is_an_incident_at_once() {
     assert_eq!(acknowledge(&world, 1, "completed").status, 200);
     run_for(&world, 3);
     assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_controller_that_acts_after_it_failed_has_taken_the_dispatch_on_and_a_late_accepted_undoes_no_completed() {
+    let world = acknowledging(18);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    for (says, stands) in [
+        ("failed", AckState::Failed),
+        ("accepted", AckState::Accepted),
+        ("completed", AckState::Completed),
+        ("accepted", AckState::Completed),
+    ] {
+        assert_eq!(acknowledge(&world, 1, says).status, 200);
+        let record = world.dispatches().get(VOLTUS).expect("a record");
+        assert_eq!(record.ack.map(|ack| ack.state), Some(stands), "{says}");
+    }
+}
+
+#[test]
+fn a_controllers_failure_that_is_told_of_after_its_end_begins_nothing() {
+    let world = acknowledging(19);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    for says in ["failed", "completed"] {
+        assert_eq!(acknowledge(&world, 1, says).status, 200);
+    }
+    for late in world.take(Inner::Alerts).into_iter().rev() {
+        world.alert(vec![late]);
+    }
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), [""; 0]);
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
 }
 
 #[test]

@@ -61,6 +61,51 @@ fn an_outage_of_a_provider_is_a_handful_of_mails() {
 }
 
 #[test]
+fn after_half_an_hour_of_silence_a_new_outage_is_told_of_at_once_again() {
+    let world = world(1);
+    for n in 0..10 {
+        notify(&world, &failing(&world, "voltus-prod", n));
+    }
+    run_for(&world, 3_600);
+    assert_eq!(mail_subjects(&world).len(), 4);
+    world.advance(SignedDuration::from_mins(31));
+    for n in 10..13 {
+        notify(&world, &failing(&world, "voltus-prod", n));
+    }
+    run_for(&world, 5);
+    assert_eq!(mail_subjects(&world).len(), 7, "{:?}", mail_subjects(&world));
+}
+
+#[test]
+fn what_starts_soon_waits_for_its_like_for_half_a_minute_and_no_longer() {
+    let world = world(1);
+    let notices = |range: std::ops::Range<usize>, apart_s: i64| {
+        for n in range {
+            notify(&world, &failing(&world, "voltus-prod", n));
+            run_for(&world, apart_s);
+            world.advance(SignedDuration::from_secs(apart_s));
+        }
+    };
+    for n in 0..20 {
+        let id = format!("d{n:03}");
+        world.answers("voltus-prod", &id, [Reply::Json(voltus(&id, 0, 5).to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", &id));
+    }
+    run_for(&world, 5);
+    // They start at 16:50.
+    world.advance(SignedDuration::from_secs(360));
+    notices(0..10, 0);
+    run_for(&world, 40);
+    assert_eq!(mail_subjects(&world).len(), 4, "three by themselves, and a list");
+    let began = world.now();
+    notices(10..20, 1);
+    run_for(&world, 60);
+    assert_eq!(mail_subjects(&world).len(), 5, "one more list: {:?}", mail_subjects(&world));
+    let waited = world.mails().pop().expect("a list").0.duration_since(began).as_secs();
+    assert!((25..=35).contains(&waited), "{waited} s");
+}
+
+#[test]
 fn reminders_of_an_outage_are_gathered_as_well() {
     let mut config = config();
     config.contacts.remind_s = 900;

@@ -83,6 +83,9 @@ fn probes_do_not_pile_up_while_nobody_answers() {
     world.stop(Function::Hydrator);
     run_for(&world, 24 * 3_600);
     assert!(probes(&world) < 400, "{}", probes(&world));
+    let incident = world.incidents().get("hydration-failing/deliveries").expect("an incident");
+    let told = incident.detail.split("some ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0);
+    assert!(probes(&world).abs_diff(told) <= 10, "{} and not {}", probes(&world), incident.detail);
     world.start(Function::Hydrator);
     run_for(&world, 180);
     assert_eq!(mail_subjects(&world), [SILENT, OVER]);
