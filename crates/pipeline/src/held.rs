@@ -83,10 +83,15 @@ impl Gate {
     /// Begins anew what nothing has come to for long.
     #[must_use]
     pub fn rested(self, now: Timestamp) -> Self {
-        if !self.held.is_empty() || now.duration_since(self.last_at) <= QUIET {
+        if !self.is_empty() || now.duration_since(self.last_at) <= QUIET {
             return self;
         }
-        Self { passed: Vec::new(), unlisted: 0, flush_at: None, batches: 0, flushed_at: None, claim: None, ..self }
+        Self { passed: Vec::new(), batches: 0, ..self }
+    }
+
+    /// Whether nothing waits, listed or counted.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.unlisted == 0
     }
 
     /// How long the next batch is gathered, in seconds.

@@ -117,7 +117,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
             let Some(mut gate) = self.incidents.gate(key).await? else { return Ok(()) };
             let (expected, now) = (gate.revision, self.world.now());
             // One that comes early belongs to a batch that went out; the present one has its own on its way.
-            if gate.held.is_empty() || gate.flush_at.is_some_and(|at| at > now + EARLY) {
+            if gate.is_empty() || gate.flush_at.is_some_and(|at| at > now + EARLY) {
                 return Ok(());
             }
             let busy = gate.claim.as_ref().map(|(_, at)| decide::CLAIM_LASTS_S - now.duration_since(*at).as_secs());
@@ -200,7 +200,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 gate.flushed_at = Some(now);
                 gate.flush_at = None;
             }
-            if done && !gate.held.is_empty() {
+            if done && !gate.is_empty() {
                 let delay_s = gate.gathering_s(now);
                 let mut notice = Notice::happens(gate.kind, &gate.source, gate.source.clone(), now, String::new());
                 notice.news = News::Flush { gate: gate.gate.clone() };

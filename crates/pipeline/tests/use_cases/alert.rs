@@ -124,6 +124,8 @@ fn what_nobody_calls_over_is_over_a_quarter_of_an_hour_after_the_last_notice() {
     let quiet = world.mails()[1].0.duration_since(last);
     assert!((minutes(15)..minutes(16)).contains(&quiet), "{quiet:?}");
     assert!(world.mails()[1].1.text.contains("3 in all"), "{}", world.mails()[1].1.text);
+    let looks = world.calls().iter().filter(|call| call.port == "outlet.notice").count();
+    assert!(looks <= 6, "{looks} looks whether it is over");
 }
 
 #[test]

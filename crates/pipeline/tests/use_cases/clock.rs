@@ -268,6 +268,20 @@ fn a_review_that_comes_twice_changes_nothing() {
 }
 
 #[test]
+fn two_reviews_at_the_same_time_remind_once() {
+    for seed in 0..40 {
+        let world = World::new(seed, told_by(900, Vec::new()));
+        notify(&world, &failing(&world, ABOUT));
+        pass(&world, 14);
+        world.advance(SignedDuration::from_mins(2));
+        let reviews = world.take(Inner::Alerts).into_iter().flat_map(|review| [review.clone(), review]);
+        world.at_once(reviews.map(|review| (Function::Alerter, vec![review])).collect());
+        let reminders = world.mails().iter().filter(|(_, mail)| mail.subject.contains("reminder")).count();
+        assert_eq!(reminders, 1, "seed {seed}");
+    }
+}
+
+#[test]
 fn an_escalation_that_could_not_be_mailed_is_mailed_later() {
     let world = World::new(1, told_by(0, vec![step(600, LEAD)]));
     notify(&world, &failing(&world, ABOUT));

@@ -4,7 +4,7 @@ use dispatch::Subject;
 use jiff::SignedDuration;
 use pipeline::incident::{IncidentStatus, Kind, Notice};
 use serde_json::json;
-use sim::{Inner, Reply, Settled, Times, Toxic, World};
+use sim::{Ended, Function, Inner, Reply, Settled, Times, Toxic, World};
 
 use crate::common::{accepted, config, drain, mail_subjects, run_for, thin, voltus, world};
 
@@ -201,10 +201,35 @@ fn a_thousand_at_once_leave_an_item_that_can_be_stored_and_a_mail_that_can_be_re
     let lines = world.mails().into_iter().map(|(_, mail)| mail.text.lines().count()).max().unwrap();
     assert!(lines < 230, "{lines}");
     assert_eq!(world.incidents().all().len(), 1_000);
-    let counted: usize = (mail_subjects(&world).iter())
+    assert_eq!(told(&world), 1_000, "{:?}", mail_subjects(&world));
+}
+
+/// How many incidents the mails tell of, by their subjects.
+fn told(world: &World) -> usize {
+    (mail_subjects(world).iter())
         .map(|subject| subject.rsplit(": ").next().and_then(|last| last.split(' ').next()?.parse().ok()).unwrap_or(1))
-        .sum();
-    assert_eq!(counted, 1_000, "{:?}", mail_subjects(&world));
+        .sum()
+}
+
+#[test]
+fn what_comes_while_a_full_list_is_being_sent_is_never_told_of() {
+    for seed in 0..4 {
+        let world = world(seed);
+        for n in 0..203 {
+            notify(&world, &failing(&world, "voltus-prod", n));
+        }
+        run_for(&world, 28);
+        assert_eq!((told(&world), world.incidents().all().len()), (3, 203));
+        world.advance(SignedDuration::from_secs(30));
+        for n in 203..206 {
+            notify(&world, &failing(&world, "voltus-prod", n));
+        }
+        let batches = world.take(Inner::Alerts).into_iter().map(|one| (Function::Alerter, vec![one])).collect();
+        let ended = world.at_once(batches);
+        assert!(ended.iter().all(|ended| *ended == Ended::Answered(Vec::new())), "{ended:?}");
+        drain(&world);
+        assert_eq!(told(&world), 206, "seed {seed}: {:?}", mail_subjects(&world));
+    }
 }
 
 #[test]
