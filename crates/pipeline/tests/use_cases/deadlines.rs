@@ -142,6 +142,22 @@ fn a_controller_that_acts_after_it_failed_has_taken_the_dispatch_on_and_a_late_a
 }
 
 #[test]
+fn a_failure_after_it_was_taken_on_is_over_with_the_dispatch() {
+    let world = acknowledging(20);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    for (says, awaited) in [("accepted", false), ("failed", true)] {
+        assert_eq!(acknowledge(&world, 1, says).status, 200);
+        run_for(&world, 90);
+        assert_eq!(world.dispatches().get(VOLTUS).expect("a record").due.is_some(), awaited, "{says}");
+    }
+    run_for(&world, 3 * 3_600);
+    let risks = risks(&world);
+    assert_eq!((risks.first().map(String::as_str), risks.last().map(String::as_str)), (Some(AT_RISK), Some(OVER)));
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+}
+
+#[test]
 fn a_controllers_failure_that_is_told_of_after_its_end_begins_nothing() {
     let world = acknowledging(19);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
