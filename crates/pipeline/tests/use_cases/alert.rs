@@ -174,6 +174,25 @@ fn each_unknown_event_is_told_by_its_name_and_a_flood_of_names_is_bounded() {
 }
 
 #[test]
+fn an_event_that_is_called_like_a_stage_of_ours_is_told_of_like_any_other() {
+    let world = world(1);
+    world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    for name in ["over", "start", "reminder 1", "first", "dispatch.x"] {
+        accepted(&world, "voltus-prod", &thin(name, "dkmq"));
+        run_for(&world, 5);
+    }
+    let mut told = mail_subjects(&world).into_iter().collect::<Vec<_>>().join("\n");
+    // Of many in one minute the later ones come as a list.
+    run_for(&world, 60);
+    told.extend(world.mails().into_iter().map(|(_, mail)| mail.text));
+    for name in ["over", "start", "reminder 1", "first", "dispatch.x"] {
+        assert!(told.contains(&format!("voltus-prod: {name}")), "{name}: {told}");
+    }
+    drain(&world);
+    assert_eq!(mailed(&world).iter().filter(|stage| **stage == "over").count(), 1, "{:?}", mail_subjects(&world));
+}
+
+#[test]
 fn a_flood_of_impossible_amounts_is_bounded() {
     let world = world(1);
     for n in 0..60 {

@@ -96,6 +96,28 @@ fn what_nobody_takes_on_is_reminded_of_until_it_is_over() {
 }
 
 #[test]
+fn reminders_come_every_quarter_of_an_hour_where_the_configuration_does_not_say_how_often() {
+    let mut config = serde_json::to_value(config()).unwrap();
+    config["contacts"].as_object_mut().unwrap().remove("remind_s");
+    let world = World::new(1, Config::parse(&config.to_string()).unwrap());
+    let began = world.now();
+    notify(&world, &failing(&world, ABOUT));
+    pass(&world, 32);
+    check(&world, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty"), (30, "reminder 2", "grid-duty")]);
+}
+
+#[test]
+fn reminders_follow_where_the_first_mail_was_refused_for_an_hour() {
+    let world = World::new(1, told_by(900, Vec::new()));
+    world.fault("mailer.send", Toxic::Refuse, sim::Times::Always);
+    notify(&world, &failing(&world, ABOUT));
+    pass(&world, 60);
+    world.heal();
+    pass(&world, 40);
+    assert!(world.mails().len() >= 3, "{:?}", world.mails().len());
+}
+
+#[test]
 fn reminders_end_after_a_day() {
     let world = World::new(1, told_by(3_600, Vec::new()));
     notify(&world, &failing(&world, ABOUT));

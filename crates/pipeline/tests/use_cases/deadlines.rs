@@ -1,7 +1,7 @@
 //! Nothing stands between a dispatch and its acknowledgement without a person being told in time, and once.
 
 use jiff::SignedDuration;
-use pipeline::{incident::IncidentStatus, receive::Answer, record::AckState, token::TokenHash};
+use pipeline::{incident::IncidentStatus, receive::Answer, record::AckState, token::TokenHash, work::Check};
 use serde_json::json;
 use sim::{Controller, Inner, Reply, World};
 
@@ -186,6 +186,17 @@ fn a_queue_of_signals_that_nobody_reads_is_told_of() {
     world.controller(Controller::Reads);
     run_for(&world, 60);
     assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_deadline_that_fires_too_early_tells_nobody() {
+    let world = acknowledging(21);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    let check = Check::dispatch(world.dispatches().get(VOLTUS).expect("a record").subject);
+    world.put(Inner::Retries, &serde_json::to_string(&check).expect("a check"));
+    run_for(&world, 30);
+    assert_eq!(risks(&world), [""; 0]);
 }
 
 #[test]

@@ -257,6 +257,21 @@ fn a_contradicting_push_of_leap_is_settled_by_the_search() {
 }
 
 #[test]
+fn a_search_of_two_pages_is_read_to_its_end() {
+    let world = world(1);
+    let mut pages = [leap_found(EVENT, 20), leap_found(EVENT, 20)];
+    pages[0]["next_page_token"] = json!("the-second-page");
+    pages[1]["meter_dispatches"][0]["meter_id"] = json!("00000000-7126-4ef7-b0a6-f190fad300b2");
+    world.answers("leap-prod", "/dispatch/meter/search", [json(&pages[0])]);
+    world.answers("leap-prod", r#""page_token":"the-second-page""#, [json(&pages[1])]);
+    for energy_kw in [10, 20] {
+        accepted(&world, "leap-prod", &leap(EVENT, energy_kw).to_string());
+        drain(&world);
+    }
+    assert_eq!(last(&world, LEAP)["dispatch"]["targets"].as_array().map(Vec::len), Some(2), "{:?}", world.fetches());
+}
+
+#[test]
 fn a_search_that_is_down_is_asked_again_and_nothing_is_published_before() {
     let world = world(1);
     let found =

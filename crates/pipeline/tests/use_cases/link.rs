@@ -163,3 +163,15 @@ fn whatever_fails_the_button_can_be_pressed_again() {
         }
     }
 }
+
+#[test]
+fn the_page_of_a_long_list_counts_what_it_does_not_show() {
+    let world = reminded();
+    for n in 0..30 {
+        notify(&world, &failing(&world, n));
+    }
+    run_for(&world, 60);
+    let pages: Vec<String> = (0..4).map(|mail| follow(&world, "GET", &link(&world, mail)).body).collect();
+    assert!(!pages[0].contains(" more</li>"), "{}", pages[0]);
+    assert!(pages[3].contains("<li>and 7 more</li>"), "{}", pages[3]);
+}
