@@ -147,6 +147,22 @@ fn tests_are_told_apart_and_the_sandbox_goes_first() {
 }
 
 #[test]
+fn a_search_that_calls_one_page_a_test_is_a_test_and_what_of_it_cannot_be_read_is_told() {
+    let page = include_str!("fixtures/search_meter_page_2.json");
+    for (flag, reason) in
+        [("integration_test_notification", TestReason::Integration), ("communication_test", TestReason::Communication)]
+    {
+        let mut first: Value = serde_json::from_str(include_str!("fixtures/search_meter_page_1.json")).unwrap();
+        first[flag] = true.into();
+        let slots = first["results"][0]["timeslots"].as_array_mut().unwrap();
+        slots.push(json!({ "meter_event_id": slots[0]["meter_event_id"], "start_time": 7 }));
+        let reading = decode_pages(&Leap, &settle(METER), &[&first.to_string(), page]).unwrap();
+        assert_eq!(said(&reading.facts[0]).test_reason, Some(reason));
+        assert_eq!(reading.findings.len(), 1, "{reading:?}");
+    }
+}
+
+#[test]
 fn the_order_of_slots_decides_nothing() {
     let forward = include_str!("fixtures/notification_meter_twice_differs.json");
     let mut body: Value = serde_json::from_str(forward).unwrap();

@@ -141,3 +141,10 @@ fn a_look_of_another_provider_is_refused() {
     foreign.context = json!({"date": "2022-04-15", "id": "../sites"});
     assert!(matches!(Voltus.ask(&foreign, None), Err(UnreadableAnswer::Look(_))));
 }
+
+#[test]
+fn no_two_of_its_dispatches_are_one_call() {
+    let page = json!({"id": "dkmq", "start_time": "2023-12-01T16:50:00Z"});
+    let facts = decode(&Voltus, &look(&Voltus, CREATE), &page.to_string()).unwrap().facts;
+    assert!(!Voltus.is_same_call(&facts[0], &facts[0]));
+}

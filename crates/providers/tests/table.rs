@@ -1,0 +1,34 @@
+//! The table of providers, as whoever configures a source and whoever sends a request see it.
+
+use providers::{PROVIDERS, provider};
+
+#[test]
+fn each_is_found_by_its_name_and_takes_its_key_where_it_says_so() {
+    for (name, header, production, sandbox) in [
+        ("voltus", Some(("x-voltus-api-key", "")), Some("https://api.voltus.co"), Some("https://sandbox.voltus.co")),
+        (
+            "leap",
+            Some(("authorization", "Bearer ")),
+            Some("https://api.leap.energy/v2"),
+            Some("https://api.staging.leap.energy/v2"),
+        ),
+        ("nvgrid", None, None, None),
+        ("openvolt", Some(("x-api-key", "")), Some("https://api.openvolt.com"), Some("https://api.openvolt.com")),
+    ] {
+        let known = provider(name).expect(name);
+        assert_eq!(known.name(), name);
+        assert_eq!(known.key_header().map(|header| (header.name, header.prefix)), header, "{name}");
+        assert_eq!((known.api_url(false), known.api_url(true)), (production, sandbox), "{name}");
+        assert_eq!(known.presses(), name != "openvolt", "readings of the past press nobody");
+    }
+    assert_eq!(PROVIDERS.len(), 4);
+    assert!(provider("Voltus").is_none() && provider("").is_none());
+}
+
+#[test]
+fn only_voltus_greets() {
+    let greeting = r#"{"event":{"name":""},"resource":""}"#;
+    let greets: Vec<&str> =
+        PROVIDERS.iter().filter(|known| known.is_ping(greeting)).map(|known| known.name()).collect();
+    assert_eq!(greets, ["voltus"]);
+}
