@@ -1,11 +1,15 @@
 //! Items: a few readable attributes for people at the console, the rest as JSON, compressed unless it is short. Each KB of an item
 //! is paid for with every write, so compression knows beforehand what records look like.
 
-use std::{collections::HashMap, io::Read};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, io, sync::LazyLock};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
+use zstd::{
+    bulk::{Compressor, Decompressor},
+    dict::{DecoderDictionary, EncoderDictionary},
+};
 
 use super::{number, text};
 
@@ -21,12 +25,20 @@ const LEVEL: i32 = 3;
 /// was compressed with it is read with it, so **this file never changes**: a better one would be another file, and tried first.
 const DICTIONARY: &[u8] = include_bytes!("dictionary-1.jsonl");
 
+/// The dictionary as zstd wants it, and the memory that it works in: made with the first record, and not anew for each.
+static TO_PACK: LazyLock<EncoderDictionary<'_>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LEVEL));
+static TO_UNPACK: LazyLock<DecoderDictionary<'_>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY));
+thread_local! {
+    static COMPRESSOR: RefCell<Compressor<'static>> = RefCell::default();
+    static DECOMPRESSOR: RefCell<Decompressor<'static>> = RefCell::default();
+}
+
 /// Up to here a dictionary helps. With one, zstd looks for repetitions in a window made for small texts, and the record of thousands
 /// of meters would be larger than an item may be.
 const SMALL_BYTES: usize = 64 * 1_024;
 
 /// Nothing that we packed is larger.
-const MAX_UNPACKED_BYTES: u64 = 32 * 1_024 * 1_024;
+const MAX_UNPACKED_BYTES: usize = 32 * 1_024 * 1_024;
 
 /// A value as JSON text, or compressed.
 pub(super) fn packed(value: &impl Serialize) -> Result<AttributeValue, String> {
@@ -41,25 +53,30 @@ pub(super) fn packed(value: &impl Serialize) -> Result<AttributeValue, String> {
 /// The inverse of [`packed`].
 pub(super) fn unpacked<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, String> {
     let json = match item.get(name) {
-        Some(AttributeValue::S(json)) => json.clone(),
-        Some(AttributeValue::B(packed)) => unpack(packed.as_ref()).map_err(|error| format!("{name}: {error}"))?,
+        Some(AttributeValue::S(json)) => Cow::from(json),
+        Some(AttributeValue::B(packed)) => unpack(packed.as_ref()).map_err(|error| format!("{name}: {error}"))?.into(),
         _ => return Err(format!("{name} is missing")),
     };
     serde_json::from_str(&json).map_err(|error| format!("{name}: {error}"))
 }
 
-fn pack(json: &[u8]) -> std::io::Result<Vec<u8>> {
-    let dictionary = if json.len() <= SMALL_BYTES { DICTIONARY } else { &[] };
-    zstd::bulk::Compressor::with_dictionary(LEVEL, dictionary)?.compress(json)
+fn pack(json: &[u8]) -> io::Result<Vec<u8>> {
+    if json.len() > SMALL_BYTES {
+        return Compressor::new(LEVEL)?.compress(json);
+    }
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.set_prepared_dictionary(&TO_PACK)?;
+        compressor.compress(json)
+    })
 }
 
 /// Reads also what was packed without the dictionary.
-fn unpack(packed: &[u8]) -> std::io::Result<String> {
-    let mut json = String::new();
-    zstd::stream::read::Decoder::with_dictionary(packed, DICTIONARY)?
-        .take(MAX_UNPACKED_BYTES)
-        .read_to_string(&mut json)?;
-    Ok(json)
+fn unpack(packed: &[u8]) -> io::Result<String> {
+    let json = DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        decompressor.set_prepared_dictionary(&TO_UNPACK)?;
+        decompressor.decompress(packed, MAX_UNPACKED_BYTES)
+    });
+    String::from_utf8(json?).map_err(io::Error::other)
 }
 
 /// An instant that sorts as text: RFC 3339 in UTC, always nine digits of a second.
@@ -159,6 +176,21 @@ mod tests {
             "the dictionary has changed: what is stored cannot be read any more"
         );
         assert_eq!(read(WITHOUT), expected);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_leaves_nothing_behind_for_the_next() {
+        let json = format!(r#"{{"origin":{{"source":"voltus"}},"note":"{}"}}"#, "n".repeat(PLAIN_BYTES));
+        let packed = pack(json.as_bytes()).unwrap();
+        for damaged in [&packed[..packed.len() - 3], &packed[1..], b"no frame"] {
+            assert!(unpack(damaged).is_err());
+            assert_eq!(unpack(&packed).unwrap(), json);
+        }
+        assert_eq!(pack(json.as_bytes()).unwrap(), packed);
+        // As it was packed and read before contexts were kept.
+        assert_eq!(Compressor::with_dictionary(LEVEL, DICTIONARY).unwrap().compress(json.as_bytes()).unwrap(), packed);
+        let before = zstd::stream::read::Decoder::with_dictionary(&*packed, DICTIONARY).unwrap();
+        assert_eq!(io::read_to_string(before).unwrap(), json);
     }
 
     #[test]
