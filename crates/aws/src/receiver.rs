@@ -2,6 +2,7 @@
 
 use pipeline::receive::{Answer, Incoming, Receive};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::{
     client,
@@ -26,8 +27,9 @@ pub async fn run() -> Result<(), Error> {
             return Ok(ApiResponse::json(400, body.to_owned()));
         };
         let incoming = incoming(&request);
+        let began = Instant::now();
         let answer = receive.handle(incoming).await;
-        log(&answer, &incoming, receive.config.sources.contains_key(incoming.source));
+        log(&answer, &incoming, receive.config.sources.contains_key(incoming.source), began);
         Ok(ApiResponse::from(answer))
     })
     .await
@@ -50,7 +52,7 @@ fn incoming(request: &ApiRequest) -> Incoming<'_> {
     }
 }
 
-fn log(answer: &Answer, request: &Incoming<'_>, known: bool) {
+fn log(answer: &Answer, request: &Incoming<'_>, known: bool, began: Instant) {
     tracing::info!(
         http.status = answer.status,
         outcome = answer.outcome,
@@ -58,6 +60,7 @@ fn log(answer: &Answer, request: &Incoming<'_>, known: bool) {
         source.name = known.then_some(request.source),
         delivery.id = answer.delivery,
         body.bytes = request.body.len(),
+        duration.ms = lambda::ms_since(began),
         "webhook"
     );
 }

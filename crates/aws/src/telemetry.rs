@@ -1,15 +1,111 @@
-//! Logs: JSON lines on standard output, which Lambda keeps.
+//! Logs: JSON lines on standard output, which Lambda keeps. `level` and `timestamp` are as Lambda reads them.
 
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+/// Who opens a span for each invocation.
+const RUNTIME: &str = "lambda_runtime";
 
 /// Begins to log. A second call changes nothing.
 pub fn start(filter: Targets) {
-    let lines = tracing_subscriber::fmt::layer()
+    // Only a second call fails: the first subscriber goes on.
+    let _ = subscriber(filter, std::io::stdout).try_init();
+}
+
+/// Each byte is paid for, so neither module nor span is written: a log stream is one invocation after the other anyway.
+fn subscriber<W>(filter: Targets, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = fmt::layer()
         .json()
         .flatten_event(true)
+        .with_target(false)
+        .with_current_span(false)
         .with_span_list(false)
         .with_ansi(false)
-        .with_writer(std::io::stdout);
-    // Only a second call fails: the first subscriber goes on.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+        .with_writer(writer);
+    tracing_subscriber::registry().with(without_spans(filter)).with(lines)
+}
+
+/// A span that is not written need not be made, unless somebody asks for the runtime's own log.
+fn without_spans(filter: Targets) -> Targets {
+    if filter.iter().any(|(target, _)| target.starts_with(RUNTIME)) {
+        return filter;
+    }
+    let level = filter.default_level().unwrap_or(LevelFilter::OFF);
+    filter.with_target(RUNTIME, level.min(LevelFilter::WARN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use serde_json::{Map, Value};
+    use tracing::{Level, subscriber::with_default};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, log: impl FnOnce()) -> Vec<Map<String, Value>> {
+        let written = Written::default();
+        let to = written.clone();
+        with_default(subscriber(filter.parse().unwrap(), move || to.clone()), log);
+        let lines = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn in_an_invocation(log: impl FnOnce()) {
+        let span =
+            tracing::info_span!(target: "lambda_runtime::layers::trace", "Lambda runtime invoke", requestId = "r");
+        span.in_scope(log);
+    }
+
+    #[test]
+    fn a_line_is_json_with_what_lambda_filters_by_and_nothing_that_nobody_reads() {
+        let lines = logged("info", || {
+            in_an_invocation(|| tracing::warn!(delivery.id = "d", source.name = None::<&str>, "not hydrated"));
+        });
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(line.keys().collect::<Vec<_>>(), ["timestamp", "level", "message", "delivery.id"]);
+        assert_eq!((&line["level"], &line["delivery.id"]), (&Value::from("WARN"), &Value::from("d")));
+        line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    }
+
+    #[test]
+    fn the_runtime_is_heard_when_something_is_wrong_or_when_it_is_asked_for() {
+        let check = |filter: &str, expected: &[&str]| {
+            let lines = logged(filter, || {
+                tracing::event!(target: "lambda_runtime::runtime", Level::ERROR, "error");
+                tracing::event!(target: "lambda_runtime::runtime", Level::INFO, "info");
+                tracing::info!("ours");
+            });
+            assert_eq!(lines.iter().map(|line| &line["message"]).collect::<Vec<_>>(), expected, "{filter}");
+        };
+        check("info", &["error", "ours"]);
+        check("warn", &["error"]);
+        check("off", &[]);
+        check("aws=info", &["ours"]);
+        check("info,lambda_runtime=info", &["error", "info", "ours"]);
+    }
 }

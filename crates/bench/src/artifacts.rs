@@ -37,19 +37,16 @@ pub(crate) fn build(profile: &str) -> Result<Vec<Artifact>> {
     // Without the driver's dependencies: their features would find their way into the references.
     let references = ["--package", "bench", "--no-default-features", "--example", "hello", "--example", "raw"];
     cargo(&workspace, profile, &references)?;
-    let built = workspace.target.join(if profile == "dev" { "debug" } else { profile });
-    NAMES
-        .into_iter()
-        .map(|name| {
-            let folder = if FUNCTIONS.contains(&name) { built.clone() } else { built.join("examples") };
-            Artifact::read(name, folder.join(name))
-        })
-        .collect()
+    find(&workspace.target.join(if profile == "dev" { "debug" } else { profile }))
 }
 
-/// Takes binaries that were built before; all lie in one folder.
+/// Takes binaries that were built before, from one folder; the references may lie in `examples` below it, where cargo puts them.
 pub(crate) fn find(folder: &Path) -> Result<Vec<Artifact>> {
-    NAMES.into_iter().map(|name| Artifact::read(name, folder.join(name))).collect()
+    let place = |name: &'static str| {
+        let place = folder.join(name);
+        if place.is_file() { place } else { folder.join("examples").join(name) }
+    };
+    NAMES.into_iter().map(|name| Artifact::read(name, place(name))).collect()
 }
 
 fn cargo(workspace: &Workspace, profile: &str, arguments: &[&str]) -> Result<()> {

@@ -12,6 +12,7 @@ mod scene;
 mod stub;
 mod table;
 mod tls;
+mod top;
 
 use std::{
     fmt::Display,
@@ -45,6 +46,8 @@ enum Verb {
     Gate(gate::Gate),
     /// Latency and throughput on the local stack.
     Load(load::Load),
+    /// Where warm invocations spend their instructions.
+    Top(top::Top),
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +100,7 @@ async fn main() -> Result<()> {
         None => compare(cli.compare).await,
         Some(Verb::Load(load)) => load::run(load).await,
         Some(Verb::Gate(gate)) => gate::run(gate).await,
+        Some(Verb::Top(top)) => top::run(&top),
         Some(Verb::Calls(options)) => {
             let counted = calls::count(&Scene::set().await?, &options.binaries.find()?, options.stored).await?;
             show("AWS calls", &report::calls(&counted))

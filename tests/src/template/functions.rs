@@ -161,7 +161,7 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "logs are kept for a stated time",
+        name: "logs hold our lines, for a stated time",
         run: logs,
         saboteurs: || {
             vec![
@@ -173,6 +173,9 @@ pub(super) const CHECKS: &[Check] = &[
                     json!({ "Ref": "HydratorLogGroup" }),
                 ),
                 remove("access logs for ever", "/Resources/ApiLogGroup/Properties/RetentionInDays"),
+                set("Lambda's own lines", "/Globals/Function/LoggingConfig/SystemLogLevel", json!("INFO")),
+                remove("a filter behind ours", "/Globals/Function/LoggingConfig/ApplicationLogLevel"),
+                set("as text", "/Resources/ReceiverFunction/Properties/LoggingConfig/LogFormat", json!("Text")),
             ]
         },
     },
@@ -270,6 +273,11 @@ fn logs(template: &Template) -> Findings {
         let own = function.replace("Function", "LogGroup");
         let holds = group == own && template.is(group, "AWS::Logs::LogGroup");
         must(&mut findings, holds, || format!("{function}: logs into {group:?}, not {own}"));
+        // `gridbell cost` counts on it, and no filter of Lambda's may stand behind ours: it would swallow `LogFilter: debug`.
+        for (key, expected) in [("LogFormat", "JSON"), ("ApplicationLogLevel", "TRACE"), ("SystemLogLevel", "WARN")] {
+            let found = template.function(function, &format!("LoggingConfig/{key}"));
+            must(&mut findings, found == expected, || format!("{function}: {key} is {found}, not {expected}"));
+        }
     }
     findings
 }

@@ -4,6 +4,7 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use pipeline::work::Message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::Error;
 
@@ -75,8 +76,9 @@ pub(crate) async fn handle(
     for id in &failed {
         tracing::error!(message.id = id, "a record without a readable body is left to be delivered again");
     }
+    let began = Instant::now();
     failed.extend(Box::pin(work(messages)).await);
-    tracing::info!(batch.messages = total, batch.failed = failed.len(), "batch");
+    tracing::info!(batch.messages = total, batch.failed = failed.len(), duration.ms = super::ms_since(began), "batch");
     answer(total, failed)
 }
 

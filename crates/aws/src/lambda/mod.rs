@@ -8,6 +8,7 @@ use std::future::Future;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 pub use api::{ApiRequest, ApiResponse};
 pub use batch::{Batch, is_batch, records};
@@ -40,4 +41,9 @@ where
 {
     // Boxed: the SDK's futures inside of the runtime's are nested too deeply for the compiler to lay out as one.
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| Box::pin(handle(event.payload)))).await
+}
+
+/// For a log line: Lambda's own, which say how long an invocation took, are switched off in the template.
+pub(crate) fn ms_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

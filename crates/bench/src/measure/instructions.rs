@@ -21,7 +21,7 @@ pub(crate) struct Instructions {
 }
 
 /// How many events before and at the end of the stretch that counts as warm.
-const WARM: (usize, usize) = (11, EVENTS);
+pub(crate) const WARM: (usize, usize) = (11, EVENTS);
 
 /// How often a run may fail before that says something about the function.
 const TRIES: usize = 4;

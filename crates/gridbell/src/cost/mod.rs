@@ -12,8 +12,6 @@ pub use prices::{AS_OF, Line, PRICES, Price, REGION};
 
 /// The functions' memory, as `infra/template.yaml` has it.
 const MEMORY_GB: f64 = 0.25;
-/// What Lambda itself logs of an invocation (START, END, REPORT), in bytes as `CloudWatch` counts them.
-const PLATFORM_BYTES: f64 = 400.0;
 /// What the HTTP API logs of a request.
 const ACCESS_BYTES: f64 = 300.0;
 /// Minutes of a month, at 730 hours.
@@ -149,7 +147,8 @@ fn invocation(count: Count, lasts_s: f64) -> Usage {
         .with(Line::DynamoWrites, f64::from(count.writes))
         .with(Line::DynamoReads, f64::from(count.half_reads) / 2.0)
         .with(Line::Mails, f64::from(count.mails))
-        .with(Line::Logs, f64::from(count.logged) + PLATFORM_BYTES)
+        // Lambda itself logs nothing of an invocation that went well: the template's `SystemLogLevel`.
+        .with(Line::Logs, f64::from(count.logged))
 }
 
 /// What a mapping receives and deletes for one batch.

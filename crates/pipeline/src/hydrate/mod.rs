@@ -323,11 +323,19 @@ fn read(work: &Work, bound: &Bound) -> Result<Reading, String> {
 /// One line for each delivery: it is a failure's only line here, since the retrier logs what becomes of it.
 fn log(work: &Work, trouble: Option<&Trouble>) {
     let (delivery, source, attempt) = (&work.delivery, &work.source, work.attempt + 1);
+    let look = if let Task::Look(look) = &work.task { Some(&look.key) } else { None };
     match trouble {
-        None => tracing::info!(delivery.id = delivery, source.name = source, delivery.attempt = attempt, "hydrated"),
+        None => tracing::info!(
+            delivery.id = delivery,
+            source.name = source,
+            look.key = look,
+            delivery.attempt = attempt,
+            "hydrated"
+        ),
         Some(trouble) => tracing::warn!(
             delivery.id = delivery,
             source.name = source,
+            look.key = look,
             delivery.attempt = attempt,
             trouble.kind = ?trouble.kind,
             trouble.detail = trouble.detail,
