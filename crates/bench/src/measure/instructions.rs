@@ -39,6 +39,9 @@ pub(crate) async fn measure(
     valgrind: &Path,
     keep: Option<&Path>,
 ) -> Result<Vec<Instructions>> {
+    if let Some(folder) = keep {
+        std::fs::create_dir_all(folder)?;
+    }
     let bar = ProgressBar::new(4 * subjects.len() as u64);
     let mut all = Vec::with_capacity(subjects.len());
     for subject in subjects {
