@@ -222,6 +222,16 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_bench_needs_no_driver_and_everything_else_is_the_drivers() {
+        let asked =
+            |words: &str| Cli::try_parse_from(["gridbell", "bench"].into_iter().chain(words.split_whitespace()));
+        assert_eq!(asked("--help").expect_err("help").kind(), clap::error::ErrorKind::DisplayHelp);
+        for words in ["", "--runs 5", "load --help", "-- --help"] {
+            assert!(asked(words).is_ok(), "{words}");
+        }
+    }
+
+    #[test]
     fn a_wrong_command_line_is_one_line() {
         let check = |words: &str, expected: &str| {
             let words = ["gridbell"].into_iter().chain(words.split(' '));

@@ -1,5 +1,6 @@
 //! Queues and what consumes them: design decisions about redrive, visibility and order.
 
+use pipeline::hydrate::WRITTEN_S;
 use serde_json::{Value, json};
 
 use super::model::{Template, strings, target};
@@ -162,6 +163,19 @@ pub(super) const CHECKS: &[Check] = &[
                 remove("no timeout stated", "/Resources/ReceiverFunction/Properties/Timeout"),
             ]
         },
+    },
+    Check {
+        name: "what is booked for when a hydrator has written finds it done",
+        run: |template| {
+            let mut findings = Findings::new();
+            let timeout = number(template.function("HydratorFunction", "Timeout"));
+            let holds = timeout > 0 && timeout < u64::from(WRITTEN_S);
+            must(&mut findings, holds, || {
+                format!("HydratorFunction: a timeout of {timeout} s, of less than {WRITTEN_S} s")
+            });
+            findings
+        },
+        saboteurs: || vec![set("half a minute", "/Resources/HydratorFunction/Properties/Timeout", json!(30))],
     },
     Check {
         name: "every queue has a reader",

@@ -10,13 +10,13 @@ const EXAMPLES: &str = "\
 Examples:
   gridbell bench                                  starts, memory, sizes, instructions, AWS calls
   gridbell bench load --single 50 --burst 2000    latency and throughput on a local stack of its own
-  gridbell bench load --help";
+  gridbell bench load --help                      the driver's own help; from nothing its build takes some ten minutes";
 
 /// How `bench` is called.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, disable_help_flag = true)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Bench {
-    /// What the driver is told; `gridbell bench --help` is its own help
+    /// What the driver is told; `gridbell bench -- --help` is its own help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<OsString>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Bench {
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let workspace = Workspace::find()?;
     let status = Command::new(&workspace.cargo)
-        .args(["run", "--quiet", "--release", "--package", "bench", "--"])
+        .args(["run", "--release", "--package", "bench", "--"])
         .args(&bench.arguments)
         .current_dir(&workspace.root)
         .status()

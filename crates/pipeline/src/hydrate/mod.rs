@@ -10,6 +10,8 @@ mod publish;
 mod ramps;
 mod settle;
 
+pub use settle::WRITTEN_S;
+
 use std::{collections::BTreeMap, pin::pin};
 
 use dispatch::{Fact, Origin, Subject};

@@ -14,8 +14,8 @@ use crate::{
     written::{MAX_TRIES, Written, always_overtaken, written},
 };
 
-/// Longer than a hydrator may run: by then its write is done, or never will be. In seconds.
-const WRITTEN_S: u32 = 30;
+/// Longer than a hydrator may run (its `Timeout` in the template): by then its write is done, or never will be. In seconds.
+pub const WRITTEN_S: u32 = 30;
 
 impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
 where
