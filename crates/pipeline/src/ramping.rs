@@ -101,9 +101,10 @@ impl Record {
     /// That the ramp which a person was told of is no longer overdue, where it is not; from then on it is forgotten.
     pub(crate) fn no_longer_overdue(&mut self, now: Timestamp) -> Option<Notice> {
         let told = self.ramping.overdue?;
-        let why = match &self.ramping.replaced {
+        let replaced = self.ramping.replaced.as_ref();
+        let why = match replaced {
             Some(replaced) if replaced.start >= told => format!("it was replaced by {}", replaced.by),
-            _ => ended_late(self.state.ramps()?, told)?,
+            _ => ended_late(self.state.ramps()?, told, replaced.map(|replaced| replaced.start))?,
         };
         self.ramping.overdue = None;
         let subject = self.subject.as_str();
@@ -111,9 +112,9 @@ impl Record {
     }
 }
 
-/// Why the ramp that starts then is not awaited any more; none where it is.
-fn ended_late(ramps: &Ramps, start: Timestamp) -> Option<String> {
-    if ramps.running().any(|(_, ramp, _)| ramp.start <= start) {
+/// Why the ramp that starts then is not awaited any more; none where it is, or an earlier one that was not replaced.
+fn ended_late(ramps: &Ramps, start: Timestamp, replaced: Option<Timestamp>) -> Option<String> {
+    if ramps.running().any(|(_, ramp, _)| ramp.start <= start && Some(ramp.start) > replaced) {
         return None;
     }
     let ramp = [&ramps.down, &ramps.up].into_iter().flatten().find(|ramp| ramp.start == start);

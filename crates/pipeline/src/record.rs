@@ -203,8 +203,8 @@ fn grounds(rank: Option<Rank>) -> String {
 
 /// The first entry and the latest are kept.
 fn trim(history: &mut Vec<Entry>) {
-    if history.len() > REMEMBERED_ENTRIES {
-        history.drain(1..=history.len() - REMEMBERED_ENTRIES);
+    if let Some(excess) = history.len().checked_sub(REMEMBERED_ENTRIES) {
+        history.drain(1..=excess);
     }
 }
 

@@ -318,8 +318,9 @@ impl ProviderApi for Invocation<'_> {
             if let Some(answer) = state.swarm_answers(name, ask) {
                 return answer;
             }
-            let now = state.now;
-            state.providers.answer(now, name, ask)
+            let (took, answer) = state.providers.answer(state.now, name, ask);
+            state.now += took;
+            answer
         })
         .await
         .map_err(|error| FetchError::Answer(error.to_string()))?

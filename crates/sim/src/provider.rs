@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::ports::FetchError;
 use providers::{Ask, Method};
 
@@ -11,6 +11,8 @@ use providers::{Ask, Method};
 pub enum Reply {
     /// 200 with this body.
     Json(String),
+    /// The same after so many seconds.
+    Slow(u32, String),
     /// That status, and `Retry-After` in seconds.
     Status(u16, Option<u32>),
     /// 401.
@@ -22,9 +24,13 @@ pub enum Reply {
 }
 
 impl Reply {
+    fn takes(&self) -> SignedDuration {
+        SignedDuration::from_secs(if let Self::Slow(seconds, _) = self { i64::from(*seconds) } else { 0 })
+    }
+
     fn answer(&self) -> Result<String, FetchError> {
         Err(match self {
-            Self::Json(body) => return Ok(body.clone()),
+            Self::Json(body) | Self::Slow(_, body) => return Ok(body.clone()),
             Self::Status(status, retry_after_s) => {
                 FetchError::Status { status: *status, retry_after_s: *retry_after_s }
             }
@@ -67,16 +73,23 @@ impl Scripts {
         self.scripts.push(Script { source: source.to_owned(), about: about.to_owned(), replies: replies.into() });
     }
 
-    /// Answers a request; what nobody scripted is not known to the provider.
-    pub(crate) fn answer(&mut self, at: Timestamp, source: &str, ask: &Ask) -> Result<String, FetchError> {
+    /// Answers a request, and says how long that takes; what nobody scripted is not known to the provider.
+    pub(crate) fn answer(
+        &mut self,
+        at: Timestamp,
+        source: &str,
+        ask: &Ask,
+    ) -> (SignedDuration, Result<String, FetchError>) {
         let ask = line(ask);
         self.fetches.push(Fetch { at, source: source.to_owned(), ask: ask.clone() });
         // A list's path stands in the paths of all that it lists: the script that says more about the request is meant.
         let scripts = self.scripts.iter_mut().filter(|script| script.source == source && ask.contains(&script.about));
         let script = scripts.max_by_key(|script| script.about.len());
-        let Some(script) = script else { return Err(FetchError::Missing) };
-        let reply = if script.replies.len() > 1 { script.replies.pop_front() } else { script.replies.front().cloned() };
-        reply.unwrap_or(Reply::Missing).answer()
+        let reply = script.and_then(|script| {
+            if script.replies.len() > 1 { script.replies.pop_front() } else { script.replies.front().cloned() }
+        });
+        let reply = reply.unwrap_or(Reply::Missing);
+        (reply.takes(), reply.answer())
     }
 }
 

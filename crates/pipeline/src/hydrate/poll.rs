@@ -71,12 +71,11 @@ where
         let listed: Vec<Fact> = facts.iter().map(|(_, fact)| fact.clone()).collect();
         let is_first = state.good_at.is_none();
         let merged = self.merge_list(&bound, work, facts, is_first).await;
-        let mut changed = 0;
-        for result in merged {
-            match result {
-                Ok(news) => changed += usize::from(news),
-                Err(Refused::Never(finding)) => findings.push(finding),
-                Err(Refused::Now(reason)) => trouble = trouble.or(Some(reason)),
+        let changed = merged.iter().filter(|result| matches!(result, Ok(true))).count();
+        for refused in merged.into_iter().filter_map(Result::err) {
+            match refused {
+                Refused::Never(finding) => findings.push(finding),
+                Refused::Now(reason) => trouble = trouble.or(Some(reason)),
             }
         }
         log(work, listed.len(), changed, trouble.as_ref());
@@ -107,7 +106,7 @@ where
         let began_at = self.world.now();
         let mut listed = Listed::default();
         let mut unused: Option<Trouble> = None;
-        let mut good = 0;
+        let mut answered = false;
         for (number, look) in bound.provider.listings(&bound.origin, began_at).iter().enumerate() {
             let now = self.world.now();
             if now.duration_since(began_at) > MAX_PATIENCE {
@@ -116,7 +115,7 @@ where
             }
             match self.look(bound, look).await {
                 Ok(reading) => {
-                    good += 1;
+                    answered = true;
                     listed.facts.extend(reading.facts.into_iter().map(|fact| (number, fact)));
                     listed.findings.extend(reading.findings);
                 }
@@ -128,7 +127,7 @@ where
                 }
             }
         }
-        if good == 0 {
+        if !answered {
             listed.trouble = listed.trouble.or(unused);
         }
         if listed.facts.len() > MAX_LISTED {
@@ -206,12 +205,12 @@ where
             let changes: Vec<String> =
                 absorbed.signals.iter().map(|signal| format!("{} #{}", signal.kind, signal.sequence)).collect();
             let news = !changes.is_empty();
-            let before = known.as_ref().and_then(|record| record.missed.clone());
-            let missed = if news && !is_first { Some(following(before, &changes.join(", "), now)) } else { before };
-            if news && missed.is_some() {
+            let mut missed = known.as_ref().and_then(|record| record.missed.clone());
+            if news && !is_first {
                 // Before the write: a check of what was not written finds nothing, a change without a check is never told of.
                 let check = (Check::missed(subject.clone()), GRACE_S);
                 self.outlet.checks(&[check]).await.map_err(|error| Refused::Now(self.storage(&error)))?;
+                missed = Some(following(missed, &changes.join(", "), now));
             }
             let published = absorbed.state.published();
             let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
@@ -278,7 +277,7 @@ fn is_before_the_push(known: &Record, listed: &[Fact]) -> bool {
 /// Of two views of one call the one counts that a webhook has brought, else that of the earlier list.
 fn is_other_view(bound: &Bound, candidate: &Candidate, all: &[Candidate]) -> bool {
     let Some(fact) = candidate.facts.first().filter(|_| candidate.known.is_none()) else { return false };
-    all.iter().filter(|other| other.list != candidate.list).any(|other| {
+    all.iter().any(|other| {
         (other.known.is_some() || other.list < candidate.list)
             && other.facts.iter().any(|same| bound.provider.is_same_call(fact, same))
     })

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use pipeline::{incident::IncidentStatus, receive::Answer, record::AckState, token::TokenHash, work::Check};
 use serde_json::json;
-use sim::{Controller, Inner, Reply, World};
+use sim::{Controller, Function, Inner, Reply, World};
 
 use crate::common::{accepted, config, mail_subjects, thin, types, voltus};
 
@@ -94,6 +94,20 @@ fn a_cancel_ends_the_incident() {
 }
 
 #[test]
+fn what_is_withdrawn_before_its_deadline_is_awaited_no_more() {
+    let world = acknowledging(22);
+    let mut cancelled = voltus("dkmq", 1, 5);
+    cancelled["authorized"] = json!(false);
+    let answers = [voltus("dkmq", 0, 5), cancelled].map(|answer| Reply::Json(answer.to_string()));
+    world.answers("voltus-prod", "/dispatches/dkmq", answers);
+    for awaited in [true, false] {
+        accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        run_for(&world, 5);
+        assert_eq!(world.dispatches().get(VOLTUS).expect("a record").due.is_some(), awaited);
+    }
+}
+
+#[test]
 fn a_new_version_must_be_acknowledged_anew_and_an_old_one_is_refused() {
     let world = acknowledging(5);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -168,6 +182,24 @@ fn a_controllers_failure_that_is_told_of_after_its_end_begins_nothing() {
     for late in world.take(Inner::Alerts).into_iter().rev() {
         world.alert(vec![late]);
     }
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), [""; 0]);
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+}
+
+#[test]
+fn a_silence_that_is_told_of_after_its_end_begins_nothing() {
+    let world = acknowledging(23);
+    world.stop(Function::Alerter);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 70);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    let late = world.take(Inner::Alerts);
+    assert_eq!(late.len(), 2);
+    for late in late.into_iter().rev() {
+        world.alert(vec![late]);
+    }
+    world.start(Function::Alerter);
     run_for(&world, 3_600);
     assert_eq!(risks(&world), [""; 0]);
     assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
@@ -304,17 +336,20 @@ fn who_may_not_acknowledge_learns_nothing() {
 
 #[test]
 fn an_answer_without_a_number_that_says_nothing_new_leaves_the_deadline_where_it_is() {
-    let world = acknowledging(17);
-    let mut answer = voltus("dkmq", 0, 5);
-    answer.as_object_mut().expect("an answer").remove("modification_number");
-    answer["start_time"] = json!("2023-12-01T18:40:00Z");
-    answer["end_time"] = json!(null);
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
-    for event in ["dispatch.create", "dispatch.update"] {
-        accepted(&world, "voltus-prod", &thin(event, "dkmq"));
-        run_for(&world, 5);
+    // Ten minutes before its start, or a minute after it was heard of first.
+    for (start, due_after_s) in [("18:40", 110 * 60), ("16:50", 60)] {
+        let world = acknowledging(17);
+        let mut answer = voltus("dkmq", 0, 5);
+        answer.as_object_mut().expect("an answer").remove("modification_number");
+        answer["start_time"] = json!(format!("2023-12-01T{start}:00Z"));
+        answer["end_time"] = json!(null);
+        world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        run_for(&world, 40);
+        accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        assert_eq!(risks(&world), [""; 0]);
+        run_for(&world, due_after_s - 30);
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+        assert_eq!(risks(&world), [AT_RISK], "to start at {start}");
     }
-    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
-    run_for(&world, 110 * 60);
-    assert_eq!(risks(&world), [AT_RISK], "ten minutes before its start");
 }

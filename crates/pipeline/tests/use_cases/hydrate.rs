@@ -139,6 +139,18 @@ fn a_new_thin_dispatch_costs_five_calls_and_its_fetch_and_a_near_one_its_deadlin
 }
 
 #[test]
+fn an_update_of_what_is_known_is_written_once_after_a_read() {
+    let mut update = far();
+    update["modification_number"] = json!(1);
+    let world = voltus_world(1, &[far(), update]);
+    for event in ["dispatch.create", "dispatch.update"] {
+        accepted(&world, "voltus-prod", &thin(event, "dkmq"));
+        world.hydrate(world.take(Inner::Deliveries));
+    }
+    assert_eq!((calls_of(&world, "dispatches.read"), calls_of(&world, "dispatches.write")), (1, 2));
+}
+
+#[test]
 fn a_lost_answer_to_its_own_write_is_recognised() {
     let world = voltus_world(1, &[far()]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));

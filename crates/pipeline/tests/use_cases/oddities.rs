@@ -1,5 +1,6 @@
 //! Bodies and answers that are broken, forged, unknown or half readable: nothing is guessed, nothing lost, a person told.
 
+use dispatch::SIGNAL_LIMIT_BYTES;
 use pipeline::work::{Task, Work};
 use serde_json::{Value, json};
 use sim::{Inner, Reply, Times, Toxic, World};
@@ -194,6 +195,24 @@ fn what_a_search_answer_gives_cause_to_tell_is_told() {
     drain(&world);
     assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"]);
     assert!(mail_subjects(&world).iter().any(|subject| subject.contains("quarantined")), "{:?}", mail_subjects(&world));
+}
+
+#[test]
+fn what_a_message_just_carries_is_published_and_one_byte_more_put_aside() {
+    let play = |bytes: usize| {
+        let world = world(1);
+        let event = json!({
+            "subscription_id": "s-1", "event_id": "customer.created", "event_timestamp": "2023-12-01T11:05:00Z",
+            "delivery_id": "dlv-1", "payload": "x".repeat(bytes),
+        });
+        accepted(&world, "openvolt-prod", &event.to_string());
+        run_for(&world, 5);
+        let published: Vec<usize> = world.signals().iter().map(|signal| signal.body.len()).collect();
+        (published, world.kept().len())
+    };
+    let room = SIGNAL_LIMIT_BYTES - play(0).0[0];
+    assert_eq!(play(room), (vec![SIGNAL_LIMIT_BYTES], 0));
+    assert_eq!(play(room + 1), (Vec::new(), 1));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What no webhook brought is found, merged like anything else, and told of.
 
+use dispatch::SIGNAL_LIMIT_BYTES;
 use jiff::{SignedDuration, Timestamp};
-use pipeline::config::Config;
+use pipeline::{config::Config, work::Work};
 use serde_json::{Value, json};
-use sim::{Reply, World};
+use sim::{Ended, Inner, Reply, World};
 
 use crate::common::{accepted, config, last, leap, mail_subjects, published, thin, types, voltus};
 
@@ -198,19 +199,72 @@ fn voltus_like(dispatch: &Value, commitment_kw: u64) -> Value {
 
 #[test]
 fn one_unreadable_dispatch_among_many_costs_the_others_nothing_and_is_told_of_once() {
-    let world = polling(16);
+    for is_first_list in [false, true] {
+        let world = polling(16);
+        if !is_first_list {
+            run_for(&world, 90);
+        }
+        let broken = json!({ "id": "broken", "start_time": "soon" });
+        let foreign = json!({ "id": "../sites", "start_time": "2023-12-01T16:50:00Z" });
+        lists(&world, &[json!(7), broken, foreign, between("dkmq", 0, "2023-12-01T16:30:00Z", None)]);
+        run_for(&world, 3_600);
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+        assert_eq!(published(&world).len(), 1);
+        let mut told = mail_subjects(&world);
+        told.retain(|subject| !subject.contains("missed-delivery"));
+        let quarantined = "quarantined: voltus-prod";
+        assert_eq!(told, [format!("[gridbell] {quarantined}"), format!("[gridbell] over: {quarantined}")]);
+        assert!(world.mails()[0].1.text.contains("dispatches[1]: `start_time`"), "{}", world.mails()[0].1.text);
+    }
+}
+
+#[test]
+fn what_is_listed_and_fits_into_no_message_is_told_of_and_one_byte_less_published() {
+    let play = |bytes: usize| {
+        let world = polling(27);
+        let mut dispatch = between("dkmq", 0, "2023-12-01T16:30:00Z", None);
+        dispatch["program"]["name"] = json!("x".repeat(bytes));
+        lists(&world, &[dispatch]);
+        run_for(&world, 70);
+        let published: Vec<usize> = world.signals().iter().map(|signal| signal.body.len()).collect();
+        (published, mail_subjects(&world))
+    };
+    // So large that all is left out that can be.
+    let large = SIGNAL_LIMIT_BYTES - 4_096;
+    let room = large + SIGNAL_LIMIT_BYTES - play(large).0[0];
+    assert_eq!(play(room), (vec![SIGNAL_LIMIT_BYTES], Vec::new()));
+    assert_eq!(play(room + 1), (Vec::new(), vec!["[gridbell] quarantined: voltus-prod".to_owned()]));
+}
+
+#[test]
+fn two_changes_that_no_webhook_told_of_within_two_minutes_are_one_mail_that_names_both() {
+    let world = polling(28);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    lists(&world, &[voltus("dkmq", 0, 5)]);
     run_for(&world, 90);
-    let broken = json!({ "id": "broken", "start_time": "soon" });
-    let foreign = json!({ "id": "../sites", "start_time": "2023-12-01T16:50:00Z" });
-    lists(&world, &[json!(7), broken, foreign, between("dkmq", 0, "2023-12-01T16:30:00Z", None)]);
-    run_for(&world, 3_600);
+    for number in [1, 2] {
+        lists(&world, &[voltus("dkmq", number, 5 + number)]);
+        run_for(&world, 60);
+    }
+    run_for(&world, 200);
+    assert_eq!(mail_subjects(&world), [MISSED]);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    let both = "gridbell.dispatch.updated.v1 #2, gridbell.dispatch.updated.v1 #3";
+    assert!(mail.text.contains(both), "{}", mail.text);
+}
+
+#[test]
+fn an_older_answer_does_not_win_over_a_list_that_changed_the_number_alone() {
+    let world = polling(29);
+    let answers = [voltus("dkmq", 0, 5), voltus("dkmq", 1, 9)].map(|answer| Reply::Json(answer.to_string()));
+    world.answers("voltus-prod", "/dispatches/dkmq", answers);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    lists(&world, &[voltus("dkmq", 2, 5)]);
+    run_for(&world, 90);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 20);
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
-    assert_eq!(published(&world).len(), 1);
-    let mut told = mail_subjects(&world);
-    told.retain(|subject| !subject.contains("over:"));
-    told.sort();
-    assert_eq!(told, [MISSED, "[gridbell] quarantined: voltus-prod"]);
-    assert!(world.mails()[0].1.text.contains("dispatches[1]: `start_time`"), "{}", world.mails()[0].1.text);
 }
 
 #[test]
@@ -275,6 +329,20 @@ fn one_list_of_leap_that_fails_does_not_hold_the_other_back_and_is_told_of() {
 }
 
 #[test]
+fn a_list_that_took_too_long_keeps_the_next_from_being_asked_for_and_is_told_of() {
+    for (takes_s, is_told) in [(3, false), (5, true)] {
+        let world = World::new(31, polled(&["leap-prod"]));
+        let Reply::Json(meters) = leap_lists("e-1") else { panic!("a list") };
+        world.answers("leap-prod", METERS, [Reply::Slow(takes_s, meters)]);
+        world.answers("leap-prod", GROUPS, [Reply::Missing]);
+        run_for(&world, 600);
+        assert_eq!(types(&world, "leap-prod/e-1"), ["dispatch.scheduled"]);
+        assert_eq!(asked(&world, "leap-prod", GROUPS).is_empty(), is_told);
+        assert_eq!(mail_subjects(&world).contains(&"[gridbell] source-down: leap-prod".to_owned()), is_told);
+    }
+}
+
+#[test]
 fn a_call_that_leap_lists_at_both_levels_is_one_dispatch() {
     let both = |webhook: Option<Value>| {
         let world = World::new(21, polled(&["leap-prod"]));
@@ -291,4 +359,20 @@ fn a_call_that_leap_lists_at_both_levels_is_one_dispatch() {
     let Reply::Json(group) = group_lists("g-1") else { panic!("a list") };
     let group: Value = serde_json::from_str(&group).unwrap();
     assert_eq!(both(Some(json!({ "group_dispatches": group["results"] }))), ["leap-prod/g-1"]);
+}
+
+#[test]
+fn a_push_that_came_after_the_list_was_asked_for_is_not_undone_by_it() {
+    let world = World::new(30, polled(&["leap-prod"]));
+    world.answers("leap-prod", METERS, [leap_lists("e-1")]);
+    world.answers("leap-prod", GROUPS, [Reply::Missing]);
+    // Of the next poll, in a minute, or by a clock that is ahead.
+    let received_at = world.now() + SignedDuration::from_secs(90);
+    let push = Work::message("d-7", "leap-prod", received_at, &leap("e-1", 20).to_string()).unwrap();
+    world.put(Inner::Deliveries, &push);
+    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+    run_for(&world, 70);
+    assert_eq!((asked(&world, "leap-prod", METERS).len(), types(&world, "leap-prod/e-1").len()), (1, 1));
+    run_for(&world, 60);
+    assert_eq!(types(&world, "leap-prod/e-1"), ["dispatch.scheduled", "dispatch.updated"], "the next list knows");
 }

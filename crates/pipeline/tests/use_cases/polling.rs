@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
+    poll::Polls,
     work::{Task, Work},
 };
 use serde_json::Value;
-use sim::{Inner, Reply, Times, Toxic, World};
+use sim::{Function, Inner, Reply, Times, Toxic, World};
 
 use crate::{
     common::{accepted, mail_subjects, thin, types, voltus},
@@ -149,45 +150,77 @@ fn lists_that_are_none_change_nothing_and_are_told_of() {
 }
 
 #[test]
-fn a_list_without_end_is_not_taken() {
-    let world = polling(15);
+fn a_list_of_two_thousand_is_taken_and_one_without_end_is_not() {
+    let play = |many: &[Value]| {
+        let world = polling(15);
+        lists(&world, many);
+        run_for(&world, 430);
+        (world.signals().len(), mail_subjects(&world))
+    };
+    let dispatch = between("dkmq", 0, "2023-12-01T16:30:00Z", None);
+    assert_eq!(play(&vec![dispatch; 2_000]), (1, Vec::new()));
     let many: Vec<Value> = (0..2_001).map(|n| voltus(&format!("d{n}"), 0, 5)).collect();
-    lists(&world, &many);
-    run_for(&world, 600);
-    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
-    assert!(world.signals().is_empty());
+    assert_eq!(play(&many), (0, vec!["[gridbell] source-down: voltus-prod".to_owned()]));
 }
 
 #[test]
 fn polls_that_waited_for_the_hydrator_are_one() {
     let world = polling(22);
-    for n in 0..20 {
-        let work = Work {
-            delivery: format!("poll-{n}"),
-            source: "voltus-prod".to_owned(),
-            received_at: world.now(),
-            attempt: 0,
-            troubles: Vec::new(),
-            told: None,
-            task: Task::Poll,
-        };
-        world.put(Inner::Deliveries, &serde_json::to_string(&work).unwrap());
-    }
+    polls_waiting(&world, 20);
     run_for(&world, 40);
     assert_eq!(asked(&world, "voltus-prod", LIST).len(), 1);
     assert!(world.queued(Inner::Deliveries).is_empty());
 }
 
+fn polls_waiting(world: &World, count: usize) {
+    for n in 0..count {
+        let work = Work::fresh(&format!("poll-{n}"), "voltus-prod", world.now(), Task::Poll);
+        world.put(Inner::Deliveries, &serde_json::to_string(&work).unwrap());
+    }
+}
+
+#[test]
+fn of_two_hydrators_with_a_poll_each_one_asks() {
+    for seed in 0..20 {
+        let world = polling(seed);
+        run_for(&world, 90);
+        assert_eq!(asked(&world, "voltus-prod", LIST).len(), 1);
+        polls_waiting(&world, 2);
+        let polls = world.take(Inner::Deliveries).into_iter().map(|poll| (Function::Hydrator, vec![poll]));
+        world.advance(SignedDuration::from_secs(300));
+        world.at_once(polls.collect());
+        assert_eq!(asked(&world, "voltus-prod", LIST).len(), 2, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_source_whose_state_cannot_be_read_does_not_keep_the_other_polls_waiting() {
+    let world = World::new(32, polled(&["voltus-prod", "leap-prod"]));
+    let send = || {
+        let ports = &world.ports();
+        let polls = Polls { config: &world.config, deliveries: ports, outlet: ports, world: ports };
+        let sent = world.run(Function::Sweeper, async |_| polls.send_due().await).answer();
+        (sent.unwrap().ok(), world.take(Inner::Deliveries).len())
+    };
+    assert_eq!(send(), (Some(2), 2));
+    world.fault("deliveries.poll_state", Toxic::Refuse, Times::First(1));
+    assert_eq!(send(), (None, 1));
+}
+
 #[test]
 fn a_list_that_kills_the_hydrator_is_told_of() {
-    let world = polling(23);
-    world.fault("api.fetch", Toxic::CrashBefore, Times::Always);
-    run_for(&world, 3_600);
-    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
-    assert!(world.kept().is_empty() && world.queued(Inner::RetriesDead).is_empty());
-    world.heal();
-    run_for(&world, 120);
-    assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+    // Where it dies once over telling that as well, the next one tells.
+    for dies_over_telling in [0, 1] {
+        let world = polling(23);
+        world.fault("api.fetch", Toxic::CrashBefore, Times::Always);
+        world.fault("outlet.notice", Toxic::CrashBefore, Times::First(dies_over_telling));
+        run_for(&world, 3_600);
+        assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
+        assert!(world.kept().is_empty() && world.queued(Inner::RetriesDead).is_empty());
+        world.heal();
+        run_for(&world, 120);
+        assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+    }
 }
 
 /// A dispatch that no webhook told of, then a key that is refused for a while, in calm and with each call failing once.

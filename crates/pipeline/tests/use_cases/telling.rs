@@ -117,6 +117,31 @@ fn an_account_of_many_meters_is_told_of_as_one_delivery() {
 }
 
 #[test]
+fn a_meter_that_fails_after_its_delivery_was_passed_on_is_told_of_by_its_own_name() {
+    let world = world(1);
+    world.answers("openvolt-prod", "meter_id=m1&", [found(&readings("m1"))]);
+    world.answers("openvolt-prod", "meter_id=m2&", [Reply::Status(500, None)]);
+    world.fault("outlet.work", Toxic::CrashBefore, Times::First(1));
+    accepted(&world, "openvolt-prod", &announced("dlv-1", &["m1", "m2"]).to_string());
+    run_for(&world, 1_800);
+    let about = "hydration-failing: openvolt-prod, delivery d-1";
+    let meter = "[gridbell] hydration-failing: openvolt-prod/m2".to_owned();
+    assert_eq!(mail_subjects(&world), [format!("[gridbell] {about}"), format!("[gridbell] over: {about}"), meter]);
+}
+
+#[test]
+fn what_is_kept_of_a_delivery_that_still_fails_does_not_end_the_failing() {
+    let world = world(1);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.paused", "dkmq"));
+    world.fault("outlet.failed", Toxic::CrashBefore, Times::First(1));
+    run_for(&world, 600);
+    let mut mails = mail_subjects(&world);
+    mails.retain(|subject| subject.contains("hydration-failing"));
+    assert_eq!(mails, [FAILING]);
+}
+
+#[test]
 fn a_provider_that_wants_to_be_left_alone_for_too_long_is_told_of_at_once() {
     // Nothing is known of it yet, so it may start right away.
     let check = |retry_after_s: u32, told: bool| {

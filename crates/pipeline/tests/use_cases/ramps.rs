@@ -1,0 +1,106 @@
+//! Load targets that follow one another on a feed: which is replaced by which, which ramp is awaited, and what is over with that.
+
+use serde_json::json;
+use sim::{Ended, Inner, World};
+
+use crate::{
+    common::{accepted, mail_subjects, run_for, world},
+    power::{FIRST, SECOND, event, heard, over, story, told, until},
+};
+
+const THIRD: &str = "dc-1/main_power_feed/c-3";
+
+fn replaced(world: &World, by: &str) -> Vec<String> {
+    story(world, by).into_iter().filter(|what| what.starts_with("replaces")).collect()
+}
+
+#[test]
+fn an_overdue_target_that_another_replaces_after_all_is_over_with_that() {
+    let world = world(1);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:50", Some("17:50")), true));
+    until(&world, "17:56:00");
+    heard(&world, &event("start_ramp_down", "c-2", ("17:40", None), true));
+    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    let (_, mail) = world.mails().pop().unwrap();
+    assert!(mail.text.contains(&format!("it was replaced by {SECOND}")), "{}", mail.text);
+}
+
+#[test]
+fn an_overdue_ramp_is_over_once_another_of_its_correlation_has_followed() {
+    let world = world(2);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:50", Some("17:50")), true));
+    until(&world, "17:56:00");
+    heard(&world, &event("start_ramp_up", "c-1", ("17:50", None), true));
+    assert_eq!(mail_subjects(&world), [told(FIRST)], "its end is still awaited while the way back has begun");
+    heard(&world, &event("start_ramp_down", "c-1", ("18:30", Some("19:30")), true));
+    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    let (_, mail) = world.mails().pop().unwrap();
+    assert!(mail.text.contains("another ramp of the same correlation followed"), "{}", mail.text);
+}
+
+#[test]
+fn the_way_back_of_a_replaced_target_stays_overdue_although_its_end_was_told_of() {
+    let world = world(3);
+    heard(&world, &event("start_ramp_down", "c-1", ("16:38", Some("17:50")), true));
+    heard(&world, &event("start_ramp_down", "c-2", ("16:39", None), true));
+    heard(&world, &event("start_ramp_up", "c-1", ("18:00", Some("18:30")), true));
+    until(&world, "18:36:00");
+    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+    heard(&world, &event("end_ramp_up", "c-1", ("18:00", Some("18:30")), true));
+    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    let (_, mail) = world.mails().pop().unwrap();
+    assert!(mail.text.contains("its end was told of at 2023-12-01T18:36"), "{}", mail.text);
+}
+
+#[test]
+fn what_was_replaced_is_not_replaced_again_but_its_way_back_is() {
+    let world = world(4);
+    for (name, correlation, start) in [
+        ("start_ramp_down", "c-1", "16:36"),
+        ("start_ramp_down", "c-2", "16:37"),
+        ("start_ramp_up", "c-1", "16:38"),
+        ("start_ramp_down", "c-3", "16:39"),
+    ] {
+        heard(&world, &event(name, correlation, (start, Some("17:50")), true));
+    }
+    assert_eq!(replaced(&world, SECOND), [format!("replaces {FIRST}")]);
+    assert_eq!(replaced(&world, FIRST), [format!("replaces {SECOND}")]);
+    assert_eq!(replaced(&world, THIRD), [format!("replaces {FIRST}")], "the second was replaced before");
+}
+
+#[test]
+fn two_targets_of_one_batch_replace_a_third_once() {
+    for seed in 0..5 {
+        let world = world(seed);
+        heard(&world, &event("start_ramp_down", "c-1", ("16:20", Some("17:50")), false));
+        for (correlation, start) in [("c-2", "16:38"), ("c-3", "16:39")] {
+            accepted(&world, "dc-1", &event("start_ramp_down", correlation, (start, None), true).to_string());
+        }
+        assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+        let by = story(&world, FIRST).into_iter().filter(|what| what.starts_with("replaced by")).count();
+        assert_eq!(by, 1, "{:?}", story(&world, FIRST));
+        run_for(&world, 10);
+        assert_eq!(mail_subjects(&world), [told(FIRST)]);
+    }
+}
+
+#[test]
+fn starts_of_one_batch_find_what_was_active_at_each_and_read_it_once_for_the_same_instant() {
+    // Whichever of the two is worked off first.
+    for feed in ["another_feed", "one_more_feed"] {
+        for elsewhere in ["16:39", "17:30"] {
+            let world = world(5);
+            heard(&world, &event("start_ramp_down", "c-1", ("16:30", Some("17:00")), true));
+            let before = world.calls().len();
+            let mut other_feed = event("start_ramp_down", "c-2", (elsewhere, None), true);
+            other_feed["feed_tag"] = json!(feed);
+            for start in [other_feed, event("start_ramp_down", "c-3", ("16:39", None), true)] {
+                accepted(&world, "dc-1", &start.to_string());
+            }
+            assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+            assert_eq!(replaced(&world, THIRD), [format!("replaces {FIRST}")], "{feed} starts at {elsewhere}");
+            let reads = world.calls()[before..].iter().filter(|call| call.port == "dispatches.active").count();
+            assert!(elsewhere != "16:39" || reads == 1, "{reads} reads");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A push that contradicts what is known: who is asked, how long, and when the push holds without an answer.
+
+use serde_json::{Value, json};
+use sim::{Ended, Inner, Reply, World};
+
+use crate::common::{accepted, last, leap, leap_found, mail_subjects, run_for, types, world};
+
+const LEAP: &str = "leap-prod/e-1";
+const SEARCH: &str = "/dispatch/meter/search";
+
+/// A push of so many kilowatts, perhaps one of a webhook's own tests.
+fn push(energy_kw: u64, test: bool) -> String {
+    let mut push = leap("e-1", energy_kw);
+    push["integration_test_notification"] = json!(test);
+    push.to_string()
+}
+
+fn nothing() -> Reply {
+    Reply::Json(json!({ "meter_dispatches": [], "next_page_token": null }).to_string())
+}
+
+fn watts(world: &World) -> Value {
+    last(world, LEAP)["dispatch"]["request"]["watts"].take()
+}
+
+#[test]
+fn only_a_test_over_a_test_that_the_search_does_not_know_holds_by_itself() {
+    for (known_is_test, pushed_is_test, answer, expected) in [
+        (true, true, nothing(), 20_000),
+        (true, true, Reply::Status(500, None), 10_000),
+        (false, false, nothing(), 10_000),
+        (false, true, nothing(), 10_000),
+        (true, false, nothing(), 10_000),
+    ] {
+        let world = world(1);
+        world.answers("leap-prod", SEARCH, [answer.clone()]);
+        accepted(&world, "leap-prod", &push(10, known_is_test));
+        run_for(&world, 1);
+        accepted(&world, "leap-prod", &push(20, pushed_is_test));
+        run_for(&world, 1_800);
+        let what = format!("test: {known_is_test}, then {pushed_is_test}; {answer:?}");
+        assert_eq!(watts(&world), expected, "{what}");
+        let failing = mail_subjects(&world).iter().any(|subject| subject.contains("hydration-failing"));
+        assert_eq!(failing, expected == 10_000, "{what}");
+    }
+}
+
+/// A contradiction about which the search has one page after the other; how often it was asked within one invocation.
+fn pages_asked_for(page: impl Fn(String) -> Reply) -> usize {
+    let world = world(1);
+    let mut endless = leap_found("e-1", 20);
+    endless["next_page_token"] = json!("another-page");
+    world.answers("leap-prod", SEARCH, [page(endless.to_string())]);
+    accepted(&world, "leap-prod", &push(10, false));
+    run_for(&world, 1);
+    accepted(&world, "leap-prod", &push(20, false));
+    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"], "half an answer is none");
+    let pages = world.fetches().len();
+    world.answers("leap-prod", SEARCH, [Reply::Json(leap_found("e-1", 20).to_string())]);
+    run_for(&world, 60);
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"], "it is asked again");
+    pages
+}
+
+#[test]
+fn a_search_that_never_ends_its_pages_holds_no_invocation() {
+    assert_eq!(pages_asked_for(Reply::Json), 20);
+    // Eight seconds are granted.
+    assert_eq!(pages_asked_for(|page| Reply::Slow(3, page)), 3);
+}

@@ -1,0 +1,47 @@
+//! What is remembered of a dispatch: on what grounds each version was published, and how much of a long story is kept.
+
+use serde_json::json;
+use sim::{Reply, World};
+
+use crate::common::{accepted, leap, run_for, thin, voltus, world};
+
+fn story(world: &World, subject: &str) -> Vec<String> {
+    world.dispatches().get(subject).expect("a record").history.into_iter().map(|entry| entry.what).collect()
+}
+
+#[test]
+fn the_story_says_on_what_grounds_each_version_was_published() {
+    let world = world(1);
+    let mut unnumbered = voltus("bare", 0, 5);
+    unnumbered.as_object_mut().unwrap().remove("modification_number");
+    for (id, answer) in [("dkmq", voltus("dkmq", 3, 5)), ("bare", unnumbered)] {
+        world.answers("voltus-prod", &format!("/dispatches/{id}"), [Reply::Json(answer.to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", id));
+    }
+    accepted(&world, "leap-prod", &leap("e-1", 10).to_string());
+    run_for(&world, 5);
+    for (subject, grounds) in [
+        ("voltus-prod/dkmq", ", modification 3 as fetched at 2023-12-01T16:40:00."),
+        ("voltus-prod/bare", ", as fetched at 2023-12-01T16:40:00."),
+        ("leap-prod/e-1", ", as the webhook stated"),
+    ] {
+        let told = &story(&world, subject)[0];
+        assert!(told.starts_with(&format!("gridbell.dispatch.scheduled.v1 #1{grounds}")), "{told}");
+    }
+}
+
+#[test]
+fn of_a_long_story_the_beginning_and_the_latest_are_kept() {
+    let world = world(2);
+    let answers = (0..70).map(|number| Reply::Json(voltus("dkmq", number, number + 1).to_string()));
+    world.answers("voltus-prod", "/dispatches/dkmq", answers);
+    for _ in 0..70 {
+        accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        run_for(&world, 1);
+    }
+    let story = story(&world, "voltus-prod/dkmq");
+    assert_eq!(story.len(), 64);
+    for (place, number) in [(0, 1), (1, 8), (63, 70)] {
+        assert!(story[place].contains(&format!(" #{number}, ")), "{}: {}", json!(place), story[place]);
+    }
+}
