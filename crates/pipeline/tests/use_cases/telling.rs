@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use pipeline::{
+    incident::IncidentStatus,
     retry::QUICK_ATTEMPTS,
     work::{Failed, Work},
 };
@@ -117,16 +118,23 @@ fn an_account_of_many_meters_is_told_of_as_one_delivery() {
 }
 
 #[test]
-fn a_meter_that_fails_after_its_delivery_was_passed_on_is_told_of_by_its_own_name() {
+fn a_meter_that_works_after_its_delivery_was_told_of_does_not_end_the_failing_of_another() {
     let world = world(1);
-    world.answers("openvolt-prod", "meter_id=m1&", [found(&readings("m1"))]);
-    world.answers("openvolt-prod", "meter_id=m2&", [Reply::Status(500, None)]);
+    let down = vec![Reply::Status(500, None); 6];
+    world.answers("openvolt-prod", "meter_id=m1&", [down.clone(), vec![found(&readings("m1"))]].concat());
+    world.answers("openvolt-prod", "meter_id=m2&", down);
     world.fault("outlet.work", Toxic::CrashBefore, Times::First(1));
     accepted(&world, "openvolt-prod", &announced("dlv-1", &["m1", "m2"]).to_string());
     run_for(&world, 1_800);
-    let about = "hydration-failing: openvolt-prod, delivery d-1";
-    let meter = "[gridbell] hydration-failing: openvolt-prod/m2".to_owned();
-    assert_eq!(mail_subjects(&world), [format!("[gridbell] {about}"), format!("[gridbell] over: {about}"), meter]);
+    assert_eq!(types(&world, "openvolt-prod/m1"), ["meter.data"]);
+    for (about, status) in [
+        ("openvolt-prod, delivery d-1", IncidentStatus::Over),
+        ("openvolt-prod/m1", IncidentStatus::Over),
+        ("openvolt-prod/m2", IncidentStatus::Open),
+    ] {
+        let incident = world.incidents().get(&format!("hydration-failing/{about}"));
+        assert_eq!(incident.map(|incident| incident.status), Some(status), "{about}");
+    }
 }
 
 #[test]
@@ -294,7 +302,7 @@ fn what_was_never_known_is_given_up_after_two_days() {
     assert!((48..49).contains(&lasted.as_hours()), "{lasted:?}");
     assert!(mail_subjects(&world).contains(&format!("[gridbell] dead-letter: {VOLTUS}")));
     let open: Vec<String> = (world.incidents().all().into_iter())
-        .filter(|incident| incident.status == pipeline::incident::IncidentStatus::Open)
+        .filter(|incident| incident.status == IncidentStatus::Open)
         .map(|incident| incident.incident)
         .collect();
     assert!(open.is_empty(), "nobody will ever close {open:?}");
