@@ -84,13 +84,10 @@ impl State {
         Some((last.status, tracked.last_statement()?))
     }
 
-    /// Whether `after` differs in nothing but the instant as of which it holds. A look that is made every minute need not be noted
-    /// then; what is lost is only that a slower answer, begun before it, would be told to be older.
+    /// Whether `after` is a dispatch that differs in nothing but the instant as of which it holds. A look that is made every minute
+    /// need not be noted then; what is lost is only that a slower answer, begun before it, would be told to be older.
     pub fn holds_the_same_as(&self, after: &Self) -> bool {
-        match (&self.stream, &after.stream) {
-            (Stream::Dispatch(a), Stream::Dispatch(b)) => a.merged.holds_the_same_as(&b.merged),
-            (a, b) => a == b,
-        }
+        self.merged().zip(after.merged()).is_some_and(|(before, after)| before.holds_the_same_as(after))
     }
 
     /// The provider's id of the dispatch; none for streams of events.
@@ -103,10 +100,7 @@ impl State {
 
     /// Where the statement that holds stands among all that was stated; none for streams of events.
     pub fn rank(&self) -> Option<Rank> {
-        match &self.stream {
-            Stream::Dispatch(tracked) => tracked.merged.view().map(|view| view.rank),
-            Stream::Events(_) => None,
-        }
+        self.merged()?.view().map(|view| view.rank)
     }
 
     /// What power events add up to; none for streams of anything else.
@@ -134,17 +128,19 @@ impl State {
 
     /// Whether anything of it was asked for, rather than only pushed.
     pub fn was_fetched(&self) -> bool {
+        self.merged().is_some_and(Dispatch::was_fetched)
+    }
+
+    /// None for streams of events, which learn nothing without a signal.
+    fn merged(&self) -> Option<&Dispatch> {
         match &self.stream {
-            Stream::Dispatch(tracked) => tracked.merged.was_fetched(),
-            Stream::Events(_) => false,
+            Stream::Dispatch(tracked) => Some(&tracked.merged),
+            Stream::Events(_) => None,
         }
     }
 
-    fn differs_from(&self, after: &Self) -> bool {
-        match (&self.stream, &after.stream) {
-            (Stream::Dispatch(a), Stream::Dispatch(b)) => a.merged.learns_from(&b.merged),
-            (a, b) => a != b,
-        }
+    fn learns_from(&self, after: &Self) -> bool {
+        self.merged().zip(after.merged()).is_some_and(|(before, after)| before.learns_from(after))
     }
 }
 
@@ -183,7 +179,7 @@ pub fn absorb(
     }
     let Absorbing { state, signals, unsettled, remarks, .. } = absorbing;
     let state = state?;
-    let changed = before.is_none_or(|before| !signals.is_empty() || before.differs_from(&state));
+    let changed = before.is_none_or(|before| !signals.is_empty() || before.learns_from(&state));
     Some(Absorbed { state, changed, signals, unsettled, remarks })
 }
 

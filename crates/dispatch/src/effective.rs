@@ -144,27 +144,14 @@ pub fn windows<'a>(rule: Rule, test: bool, claims: impl IntoIterator<Item = &'a 
             continue;
         };
         match windows.last_mut() {
-            Some(window) if window.until == Some(from) => window.append(segment),
+            Some(window) if window.until == Some(from) => {
+                window.until = until;
+                window.segments.push(segment);
+            }
             _ => windows.push(Window { from, until, segments: vec![segment] }),
         }
     }
     windows
-}
-
-impl Window {
-    fn append(&mut self, segment: Segment) {
-        self.until = segment.until;
-        match self.segments.last_mut() {
-            Some(last) if last.says_the_same(&segment) => last.until = segment.until,
-            _ => self.segments.push(segment),
-        }
-    }
-}
-
-impl Segment {
-    fn says_the_same(&self, other: &Self) -> bool {
-        self.governed_by == other.governed_by && self.request == other.request && self.with == other.with
-    }
 }
 
 fn segment<'a>(

@@ -180,6 +180,12 @@ fn ramps_of(kind: usize, start: i64, end: Option<i64>, watts: u64, compliant: Op
 }
 
 #[test]
+fn each_provider_has_its_rule() {
+    let rules = ["voltus", "leap", "nvgrid"].map(Rule::of);
+    assert_eq!(rules, [Rule::Larger, Rule::Priority, Rule::Later]);
+}
+
+#[test]
 fn voltus_curtails_until_all_are_over_and_the_larger_request_governs() {
     let check = |claims: &[Claim], expected: &str| assert_eq!(short(&windows(Rule::Larger, false, claims)), expected);
     check(&[claim("a", 10, 20, 5), claim("b", 15, 30, 9)], "10-15 a, 15-20 b+a, 20-30 b");
@@ -265,6 +271,8 @@ fn the_limit_holds_from_the_ramp_down_to_its_stated_end_or_the_ramp_up() {
     let lifted = reached.join(ramps_of(2, 40, None, 9, None));
     assert_eq!(lifted.limit(), Some((at(10), Some(at(40)), Request::Limit { watts: 7 })));
     assert_eq!(ramps_of(2, 40, None, 9, None).limit(), None);
+    let done = lifted.clone().join(ramps_of(3, 40, None, 9, None));
+    assert_eq!((lifted.running().count(), done.running().count()), (1, 0));
 }
 
 #[test]

@@ -5,7 +5,8 @@
 mod made;
 
 use dispatch::{
-    Absorbed, Contradiction, Dispatch, DispatchFact, Fact, Rank, Says, Signal, State, Statement, Status, absorb,
+    Absorbed, Contradiction, Dispatch, DispatchFact, Fact, Rank, Says, Signal, State, Statement, Status, TestReason,
+    absorb,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -270,6 +271,40 @@ fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
         let (_, statement) = settled.state.published().unwrap();
         assert!(statement.asks_the_same(&made::reduce(watts)));
     }
+}
+
+#[test]
+fn a_push_that_names_what_the_answer_leaves_out_does_not_contradict_it() {
+    let named = made::reduce(5_000);
+    let mut unnamed = named.clone();
+    unnamed.targets[0].external_id = None;
+    for (known, pushed) in [(&named, &unnamed), (&unnamed, &named)] {
+        let (state, _) = one_by_one(&[made::said(Rank::Fetched(at(1)), known.clone())]);
+        let push = fact(made::said(Rank::Pushed(at(2)), pushed.clone()));
+        let after = absorb(state, &subject(), vec![push], Contradiction::Ask, NOW).expect("a state");
+        assert!(after.unsettled.is_empty() && after.signals.is_empty(), "{after:?}");
+    }
+}
+
+#[test]
+fn a_push_that_calls_it_a_test_is_remembered_whether_it_comes_before_or_after_the_answer() {
+    let test = Statement { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
+    let push = made::said(Rank::Pushed(at(2)), test.clone());
+    let answer = made::said(Rank::Fetched(at(2)), test);
+    for facts in [[push.clone(), answer.clone()], [answer, push]] {
+        let later = made::said(Rank::Fetched(at(3)), made::reduce(6_000));
+        let (state, _) = one_by_one(&[facts.as_slice(), &[later]].concat());
+        let (_, statement) = state.expect("a state").published().expect("published");
+        assert_eq!(statement.test_reason, Some(TestReason::Integration));
+    }
+}
+
+#[test]
+fn a_higher_number_that_says_the_same_keeps_the_lower_ones_out() {
+    let look = |number, watts| made::said(Rank::Numbered(number, at(1)), made::reduce(watts));
+    let (state, signals) = one_by_one(&[look(1, 5_000), look(3, 5_000), look(2, 9_000)]);
+    assert_eq!(signals.len(), 1);
+    assert!(told(&state.expect("a state")).expect("on").asks_the_same(&made::reduce(5_000)));
 }
 
 #[test]

@@ -205,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_comes_as_such_and_as_a_word() {
+        for (value, expected) in
+            [(json!(true), true), (json!(false), false), (json!("True"), true), (json!("FALSE"), false)]
+        {
+            assert_eq!(Fields::of(&json!({ "f": value })).unwrap().flag("f"), Ok(Some(expected)), "{value}");
+        }
+    }
+
+    #[test]
     fn reasons_name_the_field_and_echo_nothing() {
         let value = json!({"t": "tomorrow", "f": "maybe", "l": {"secret": 1}});
         let fields = Fields::of(&value).unwrap();

@@ -30,8 +30,8 @@ fn nanoseconds(text: &str) -> Cow<'_, str> {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (fraction, offset) = rest.split_at(digits);
     match fraction.get(..9) {
-        Some(nanoseconds) if digits > 9 => Cow::Owned(format!("{whole}.{nanoseconds}{offset}")),
-        _ => Cow::Borrowed(text),
+        Some(nanoseconds) => Cow::Owned(format!("{whole}.{nanoseconds}{offset}")),
+        None => Cow::Borrowed(text),
     }
 }
 

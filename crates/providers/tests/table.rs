@@ -1,6 +1,8 @@
 //! The table of providers, as whoever configures a source and whoever sends a request see it.
 
-use providers::{PROVIDERS, provider};
+use dispatch::Subject;
+use providers::{Look, PROVIDERS, provider};
+use serde_json::Value;
 
 #[test]
 fn each_is_found_by_its_name_and_takes_its_key_where_it_says_so() {
@@ -31,4 +33,12 @@ fn only_voltus_greets() {
     let greets: Vec<&str> =
         PROVIDERS.iter().filter(|known| known.is_ping(greeting)).map(|known| known.name()).collect();
     assert_eq!(greets, ["voltus"]);
+}
+
+#[test]
+fn only_the_answers_of_leap_have_further_pages() {
+    let look = Look { subject: Subject::account("s"), key: String::new(), context: Value::Null };
+    let page = r#"{"next_page_token":"t-1"}"#;
+    let tokens = PROVIDERS.iter().filter_map(|known| Some((known.name(), known.next_page(&look, page)?)));
+    assert_eq!(tokens.collect::<Vec<_>>(), [("leap", "t-1".to_owned())]);
 }

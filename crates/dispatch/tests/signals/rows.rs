@@ -168,7 +168,14 @@ fn an_operators_own_id_that_becomes_known_is_told_and_one_that_is_left_out_is_ke
         [looked(0, "16:40:00", unnamed()), looked(1, "16:41:00", statement())],
         &["scheduled #1 scheduled", "updated #2 scheduled"],
     );
-    check([looked(0, "16:40:00", statement()), looked(1, "16:41:00", unnamed())], &["scheduled #1 scheduled"]);
+    let (named, forgotten) = (looked(0, "16:40:00", statement()), looked(1, "16:41:00", unnamed()));
+    check([named.clone(), forgotten.clone()], &["scheduled #1 scheduled"]);
+    check([named, forgotten, looked(2, "16:42:00", statement())], &["scheduled #1 scheduled"]); // said before
+    let nameless = |name: Option<&str>| targets(|site| (site.name, site.external_id) = (name.map(str::to_owned), None));
+    check(
+        [looked(0, "16:40:00", nameless(None)), looked(1, "16:41:00", nameless(Some("My Site")))],
+        &["scheduled #1 scheduled", "updated #2 scheduled"],
+    );
 }
 
 #[test]

@@ -75,6 +75,10 @@ fn a_call_is_the_same_from_both_levels() {
     let same: Vec<bool> = meters.iter().map(|fact| Leap.is_same_call(fact, &groups[0])).collect();
     assert_eq!(same, [true, false, false, false], "only the one with the group's times");
     assert!(!Leap.is_same_call(&meters[0], &meters[0]), "one level has one view of a call");
+    let mut of_others = groups[0].clone();
+    let Says::Dispatch(said) = &mut of_others.says else { panic!("{of_others:?}") };
+    said.statement.targets.iter_mut().for_each(|target| target.id.push('x'));
+    assert!(!Leap.is_same_call(&meters[0], &of_others), "at the same time, of other meters");
 }
 
 #[test]
@@ -86,6 +90,8 @@ fn pages_are_followed_and_joined() {
     assert_eq!(Leap.ask(&look, Some(&token)).unwrap().body.unwrap()["page_token"], json!(token));
     assert_eq!(Leap.next_page(&look, second), None);
     assert_eq!(Leap.next_page(&look, "no page"), None);
+    let token = |bytes: usize| Leap.next_page(&look, &json!({ "next_page_token": "t".repeat(bytes) }).to_string());
+    assert_eq!([0, 1, 1_024, 1_025].map(|bytes| token(bytes).is_some()), [false, true, true, false]);
 
     let facts = decode_pages(&Leap, &look, &[first, second]).unwrap().facts;
     let [event] = facts.as_slice() else { panic!("{facts:?}") };
@@ -176,6 +182,21 @@ fn the_order_of_slots_decides_nothing() {
 }
 
 #[test]
+fn a_meter_said_twice_is_tested_if_either_says_so_and_free_to_choose_if_both_do() {
+    let said = |[first, second]: [bool; 2]| {
+        let mut items = [slot_of("m", "e"), slot_of("m", "e")];
+        for (item, flag) in items.iter_mut().zip([first, second]) {
+            item["timeslots"][0]["is_communication_test"] = flag.into();
+            item["timeslots"][0]["is_voluntary"] = flag.into();
+        }
+        let facts = facts(&json!({ "meter_dispatches": items }).to_string());
+        (said(&facts[0]).test_reason.is_some(), said(&facts[0]).voluntary)
+    };
+    let orders = [[false, false], [false, true], [true, false], [true, true]];
+    assert_eq!(orders.map(said), [(false, false), (true, false), (true, false), (true, true)]);
+}
+
+#[test]
 fn ten_thousand_slots_are_one_dispatch() {
     let items: Vec<Value> = (0..10_000).map(|meter| slot_of(&format!("m{meter}"), "e")).collect();
     let facts = facts(&json!({ "meter_dispatches": items }).to_string());
@@ -186,12 +207,17 @@ fn ten_thousand_slots_are_one_dispatch() {
 
 #[test]
 fn a_group_that_repeats_its_meters_without_end_is_cut_off() {
-    let meters: Vec<String> = (0..50_000).map(|meter| format!("m{meter}")).collect();
-    let slots: Vec<Value> = (0..5_000).map(|event| group_slot(&format!("e{event}"))).collect();
-    let body = json!({"group_dispatches": [{"market_group_id": "g", "meter_ids": meters, "timeslots": slots}]});
-    let reading = parse(&Leap, &body.to_string()).unwrap();
-    assert!((1..20).contains(&reading.facts.len()), "{} facts", reading.facts.len());
-    assert!(!reading.findings.is_empty());
+    let read = |meters: Vec<String>, slots: usize, references: &str| {
+        let slots: Vec<Value> = (0..slots).map(|event| group_slot(&format!("e{event}"))).collect();
+        let group =
+            json!({"market_group_id": "g", "meter_ids": meters, "timeslots": slots, "partner_references": references});
+        let reading = parse(&Leap, &json!({ "group_dispatches": [group] }).to_string()).unwrap();
+        (reading.facts.len(), !reading.findings.is_empty())
+    };
+    let meters = |count: usize| (0..count).map(|meter| format!("dd21c76c-7126-4ef7-b0a6-{meter:012}")).collect();
+    assert_eq!(read(meters(5_000), 80, ""), (80, false));
+    assert_eq!(read(meters(50_000), 100, ""), (8, true));
+    assert_eq!(read(meters(1), 100, &"r".repeat(1024 * 1024)), (63, true), "what it calls them counts too");
 }
 
 fn slot_of(meter: &str, event: &str) -> Value {

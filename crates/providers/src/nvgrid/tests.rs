@@ -24,6 +24,13 @@ fn the_same_load_in_another_unit_is_the_same_fact() {
 }
 
 #[test]
+fn an_empty_tag_names_no_feed() {
+    let subject = |tag: Value| with("feed_tag", tag).unwrap().facts[0].subject.clone();
+    let unnamed = Subject::power("nvgrid-prod", None, "curtailment-20251024-170000");
+    assert_eq!([subject(json!("")), subject(json!(null))], [unnamed.clone(), unnamed]);
+}
+
+#[test]
 fn what_decides_has_to_be_readable() {
     let check = |field: &str, value: Value, reason: &str| assert_eq!(with(field, value).unwrap_err(), reason);
     check("event", json!(3), "`event` is no text");

@@ -54,6 +54,9 @@ fn parts_cover_a_period_without_a_hole_or_an_overlap() {
     check("2024-05-01T00:00:00Z", "2024-06-01T00:00:00.000000001Z", 2);
     check("2023-04-01T00:00:00Z", "2024-05-01T00:00:00Z", 13);
     check("2019-05-01T00:00:00Z", "2024-05-03T00:00:00Z", 59);
+    check("2019-05-01T00:00:00Z", "2024-05-04T00:00:00Z", 60);
+    let longer = announced(&[("2019-05-01T00:00:00Z", "2024-05-04T00:00:00.000000001Z")]);
+    assert_eq!((longer.looks.len(), longer.findings.len()), (0, 1), "a slip of the year");
 }
 
 #[test]
@@ -134,14 +137,17 @@ fn more_rows_than_half_hours_are_refused() {
 
 #[test]
 fn a_webhook_asks_for_no_more_than_its_bound() {
-    let payload: Vec<Value> = (0..10_000)
-        .map(|meter| {
-            json!({"meter_id": format!("m{meter}"), "start_interval": "2019-05-01T00:00:00Z", "end_interval": "2024-05-01T00:00:00Z"})
-        })
-        .collect();
-    let body = json!({"event_id": "meter_data.received", "payload": payload}).to_string();
-    let reading = parse(&Openvolt, &body).unwrap();
-    assert!(reading.looks.len() <= MAX_LOOKS && !reading.findings.is_empty());
+    let asked = |meters: usize, end: &str| {
+        let meter = |meter| json!({"meter_id": format!("m{meter}"), "start_interval": "2019-05-01T00:00:00Z", "end_interval": end});
+        let payload: Vec<Value> = (0..meters).map(meter).collect();
+        let body = json!({"event_id": "meter_data.received", "payload": payload}).to_string();
+        let Reading { looks, findings, .. } = parse(&Openvolt, &body).unwrap();
+        (looks.len(), findings.len())
+    };
+    assert_eq!(asked(MAX_LOOKS, "2019-05-02T00:00:00Z"), (20_000, 0));
+    assert_eq!(asked(MAX_LOOKS + 1, "2019-05-02T00:00:00Z"), (20_000, 1));
+    // A period of 59 parts is asked for as a whole, or not at all.
+    assert_eq!(asked(339, "2024-05-01T00:00:00Z"), (338 * 59, 1));
 }
 
 #[test]

@@ -89,7 +89,10 @@ fn a_resource_leads_nowhere_but_to_a_dispatch() {
     check("/2022-04-15/sites/dkmq", false);
     check("/2022-4-15/dispatches/dkmq", false);
     check("/2022-02-30/dispatches/dkmq", false);
+    check("/20220415/dispatches/dkmq", false);
     check("/20220415x/dispatches/dkmq", false);
+    check("/-002022-04-15/dispatches/dkmq", false);
+    check("/2022-04-15T00/dispatches/dkmq", false);
     check("/dispatches/dkmq", false);
     check("2022-04-15/dispatches/dkmq", false);
     check(" /2022-04-15/dispatches/dkmq", false);

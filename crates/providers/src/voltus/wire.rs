@@ -72,9 +72,8 @@ impl Resource {
 
 /// A date as Voltus writes the API's version: exactly `YYYY-MM-DD`.
 pub(super) fn parse_version(text: &str) -> Option<Date> {
-    let shaped =
-        |(index, byte): (usize, u8)| if index == 4 || index == 7 { byte == b'-' } else { byte.is_ascii_digit() };
-    (text.len() == 10 && text.bytes().enumerate().all(shaped)).then(|| text.parse().ok())?
+    let written_so = |date: &Date| text.len() == 10 && date.to_string() == text;
+    text.parse().ok().filter(written_so)
 }
 
 /// The dispatches of an answer: `{"dispatches":[…],"page":0,"perPage":0}` and the bare object both occur.
