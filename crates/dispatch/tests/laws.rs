@@ -300,6 +300,16 @@ fn a_push_that_calls_it_a_test_is_remembered_whether_it_comes_before_or_after_th
 }
 
 #[test]
+fn a_push_that_only_repeats_the_answer_is_remembered_to_call_it_real() {
+    let answer = made::said(Rank::Fetched(at(1)), made::reduce(5_000));
+    let repeats = made::said(Rank::Pushed(at(2)), made::reduce(5_000));
+    let test = Statement { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
+    let (state, _) = one_by_one(&[answer, repeats, made::said(Rank::Pushed(at(3)), test)]);
+    let (_, statement) = state.expect("a state").published().expect("published");
+    assert_eq!(statement.test_reason, None);
+}
+
+#[test]
 fn a_higher_number_that_says_the_same_keeps_the_lower_ones_out() {
     let look = |number, watts| made::said(Rank::Numbered(number, at(1)), made::reduce(watts));
     let (state, signals) = one_by_one(&[look(1, 5_000), look(3, 5_000), look(2, 9_000)]);
@@ -325,9 +335,11 @@ fn of_two_statements_at_one_rank_the_withdrawn_one_holds() {
     for rank in [Rank::Numbered(1, at(1)), Rank::Fetched(at(1)), Rank::Pushed(at(1))] {
         let on = made::said(rank, made::reduce(5_000));
         let off = made::said(rank, Statement { authorized: false, ..made::reduce(5_000) });
-        for facts in [[on.clone(), off.clone()], [off, on]] {
+        for facts in [[on.clone(), off.clone()], [off, on.clone()]] {
             assert_eq!(merged(&facts).view().unwrap().status, Status::Cancelled);
         }
+        let more = made::said(rank, made::reduce(6_000));
+        assert_eq!(merged(&[on.clone(), more.clone()]), merged(&[more, on]), "and else the same in any order");
     }
 }
 

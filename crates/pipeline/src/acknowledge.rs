@@ -106,7 +106,7 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
         let subject = Subject::from_stored(said.dispatch.clone());
         for _ in 0..MAX_TRIES {
             let Some(record) = self.table.read(&subject).await? else { return Ok(Outcome::Unknown) };
-            if record.state.dispatch_id().is_none() || record.state.version == 0 {
+            if record.state.dispatch_id().is_none() {
                 return Ok(Outcome::Unknown);
             }
             if record.state.version != said.version {

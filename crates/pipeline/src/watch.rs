@@ -131,7 +131,7 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
                 }
                 Found::AtRisk(what) => {
                     let version = record.state.version;
-                    if !due.telling || due.told != version {
+                    if (due.telling, due.told) != (true, version) {
                         // Stored first: told first and then overtaken by an acknowledgement, nobody would say that it is over.
                         let due = Some(Due { told: version, telling: true, told_at: Some(now), ..due });
                         self.write(Record { due, ..record.noting(None, self.world.unique()) }).await?;

@@ -1,29 +1,40 @@
 //! Nothing stands between a dispatch and its acknowledgement without a person being told in time, and once.
 
 use jiff::SignedDuration;
-use pipeline::{incident::IncidentStatus, receive::Answer, record::AckState, token::TokenHash, work::Check};
+use pipeline::{
+    config::Config,
+    receive::Answer,
+    record::{Due, Record},
+    token::TokenHash,
+    work::Check,
+};
 use serde_json::json;
-use sim::{Controller, Function, Inner, Reply, World};
+use sim::{Controller, Fifo, Function, Inner, Reply, Times, Toxic, World};
 
 use crate::common::{accepted, config, mail_subjects, thin, types, voltus};
 
-const VOLTUS: &str = "voltus-prod/dkmq";
-const AT_RISK: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq";
-const OVER: &str = "[gridbell] over: dispatch-at-risk: voltus-prod/dkmq";
-const ACK_TOKEN: &str = "a-token-for-controllers";
+pub(crate) const VOLTUS: &str = "voltus-prod/dkmq";
+pub(crate) const AT_RISK: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq";
+pub(crate) const OVER: &str = "[gridbell] over: dispatch-at-risk: voltus-prod/dkmq";
+pub(crate) const ACK_TOKEN: &str = "a-token-for-controllers";
 
-/// A world in which a controller must acknowledge, and Voltus answers so about `dkmq`.
-fn acknowledging(seed: u64) -> World {
+/// A controller must acknowledge.
+pub(crate) fn acknowledged() -> Config {
     let mut config = config();
     config.deadlines.acknowledge = true;
     config.acks.tokens = vec![TokenHash::of(ACK_TOKEN)];
-    let world = World::new(seed, config);
+    config
+}
+
+/// A world in which a controller must acknowledge, and Voltus answers so about `dkmq`.
+pub(crate) fn acknowledging(seed: u64) -> World {
+    let world = World::new(seed, acknowledged());
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     world
 }
 
 /// Runs everything and lets that much time pass, whether or not something happens in it.
-fn run_for(world: &World, seconds: i64) {
+pub(crate) fn run_for(world: &World, seconds: i64) {
     let until = world.now() + SignedDuration::from_secs(seconds);
     world.settle(SignedDuration::from_secs(seconds));
     if world.now() < until {
@@ -31,13 +42,33 @@ fn run_for(world: &World, seconds: i64) {
     }
 }
 
-fn acknowledge(world: &World, version: u64, state: &str) -> Answer {
+pub(crate) fn acknowledge(world: &World, version: u64, state: &str) -> Answer {
     let body = json!({ "dispatch": VOLTUS, "version": version, "state": state, "detail": "by the test" });
     world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer")
 }
 
+pub(crate) fn record(world: &World) -> Record {
+    world.dispatches().get(VOLTUS).expect("a record")
+}
+
+fn due(world: &World) -> Due {
+    record(world).due.expect("a deadline")
+}
+
+/// A deadline fires; returns how many unread signals each look remembers that is to follow seconds later.
+fn fired(world: &World, unread: Option<u64>) -> Vec<Option<u64>> {
+    world.take(Inner::Retries);
+    let check = Check { unread, ..Check::dispatch(record(world).subject) };
+    world.put(Inner::Retries, &serde_json::to_string(&check).expect("a check"));
+    world.retry(world.take(Inner::Retries)).answer().expect("an answer");
+    assert_eq!(world.take(Inner::Retries), [], "not at once");
+    world.advance(SignedDuration::from_secs(6));
+    let following = world.take(Inner::Retries).into_iter();
+    following.map(|check| serde_json::from_str::<Check>(&check.body).expect("a check").unread).collect()
+}
+
 /// The mails about this dispatch's risk, over or not.
-fn risks(world: &World) -> Vec<String> {
+pub(crate) fn risks(world: &World) -> Vec<String> {
     mail_subjects(world).into_iter().filter(|subject| subject.contains("dispatch-at-risk")).collect()
 }
 
@@ -64,19 +95,10 @@ fn an_acknowledgement_in_time_keeps_everybody_asleep() {
     run_for(&world, 20);
     assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
     assert_eq!(acknowledge(&world, 1, "accepted").status, 200, "saying it again changes nothing");
+    assert_eq!(world.queued(Inner::Alerts), [], "what nobody was told of is not told to be over");
     run_for(&world, 3_600);
     assert_eq!(mail_subjects(&world), [""; 0]);
     assert!(world.dispatches().all()[0].due.is_none());
-}
-
-#[test]
-fn a_late_acknowledgement_ends_the_incident() {
-    let world = acknowledging(3);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 90);
-    assert_eq!(acknowledge(&world, 1, "completed").status, 200);
-    run_for(&world, 3_600);
-    assert_eq!(risks(&world), [AT_RISK, OVER]);
 }
 
 #[test]
@@ -124,88 +146,6 @@ fn a_new_version_must_be_acknowledged_anew_and_an_old_one_is_refused() {
 }
 
 #[test]
-fn a_controller_that_fails_is_an_incident_at_once() {
-    let world = acknowledging(6);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 5);
-    assert_eq!(acknowledge(&world, 1, "failed").status, 200);
-    run_for(&world, 2);
-    assert_eq!(risks(&world), [AT_RISK]);
-    let (_, mail) = world.mails().pop().expect("a mail");
-    assert!(mail.text.contains("failed to carry out version 1: by the test"), "{}", mail.text);
-    assert_eq!(acknowledge(&world, 1, "completed").status, 200);
-    run_for(&world, 3);
-    assert_eq!(risks(&world), [AT_RISK, OVER]);
-}
-
-#[test]
-fn a_controller_that_acts_after_it_failed_has_taken_the_dispatch_on_and_a_late_accepted_undoes_no_completed() {
-    let world = acknowledging(18);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 5);
-    for (says, stands) in [
-        ("failed", AckState::Failed),
-        ("accepted", AckState::Accepted),
-        ("completed", AckState::Completed),
-        ("accepted", AckState::Completed),
-    ] {
-        assert_eq!(acknowledge(&world, 1, says).status, 200);
-        let record = world.dispatches().get(VOLTUS).expect("a record");
-        assert_eq!(record.ack.map(|ack| ack.state), Some(stands), "{says}");
-    }
-}
-
-#[test]
-fn a_failure_after_it_was_taken_on_is_over_with_the_dispatch() {
-    let world = acknowledging(20);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 5);
-    for (says, awaited) in [("accepted", false), ("failed", true)] {
-        assert_eq!(acknowledge(&world, 1, says).status, 200);
-        run_for(&world, 90);
-        assert_eq!(world.dispatches().get(VOLTUS).expect("a record").due.is_some(), awaited, "{says}");
-    }
-    run_for(&world, 3 * 3_600);
-    let risks = risks(&world);
-    assert_eq!((risks.first().map(String::as_str), risks.last().map(String::as_str)), (Some(AT_RISK), Some(OVER)));
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
-}
-
-#[test]
-fn a_controllers_failure_that_is_told_of_after_its_end_begins_nothing() {
-    let world = acknowledging(19);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 5);
-    for says in ["failed", "completed"] {
-        assert_eq!(acknowledge(&world, 1, says).status, 200);
-    }
-    for late in world.take(Inner::Alerts).into_iter().rev() {
-        world.alert(vec![late]);
-    }
-    run_for(&world, 3_600);
-    assert_eq!(risks(&world), [""; 0]);
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
-}
-
-#[test]
-fn a_silence_that_is_told_of_after_its_end_begins_nothing() {
-    let world = acknowledging(23);
-    world.stop(Function::Alerter);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 70);
-    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
-    let late = world.take(Inner::Alerts);
-    assert_eq!(late.len(), 2);
-    for late in late.into_iter().rev() {
-        world.alert(vec![late]);
-    }
-    world.start(Function::Alerter);
-    run_for(&world, 3_600);
-    assert_eq!(risks(&world), [""; 0]);
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
-}
-
-#[test]
 fn a_queue_of_signals_that_nobody_reads_is_told_of() {
     let world = World::new(8, config());
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
@@ -221,14 +161,78 @@ fn a_queue_of_signals_that_nobody_reads_is_told_of() {
 }
 
 #[test]
-fn a_deadline_that_fires_too_early_tells_nobody() {
+fn a_queue_of_signals_counts_as_unread_where_it_lies_still_and_nobody_has_any_in_hand() {
+    let world = World::new(22, config());
+    for id in ["dkmq", "asdf"] {
+        world.answers("voltus-prod", &format!("/dispatches/{id}"), [Reply::Json(voltus(id, 0, 5).to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", id));
+    }
+    world.controller(Controller::IsSilent);
+    run_for(&world, 5);
+    world.stop(Function::Retrier);
+    run_for(&world, 65);
+    let told = || !world.queued(Inner::Alerts).is_empty();
+    let held = world.signals_queue(Fifo::receive).expect("a signal");
+    assert_eq!((fired(&world, None), fired(&world, Some(1))), (vec![], vec![]), "somebody reads");
+    world.signals_queue(|signals| signals.put_back(&held.group));
+    assert_eq!(fired(&world, None), [Some(2)], "perhaps, and is looked at again");
+    assert_eq!(fired(&world, Some(3)), [], "one was read since");
+    assert!(!told());
+    assert_eq!((fired(&world, Some(2)), told()), (vec![], true));
+}
+
+#[test]
+fn a_signal_that_is_being_sent_is_looked_at_again_and_told_of_where_it_cannot_be_sent() {
+    let world = acknowledging(23);
+    world.stop(Function::Hydrator);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 70);
+    world.fault("signals.send", Toxic::Refuse, Times::Always);
+    world.hydrate(world.take(Inner::Deliveries));
+    assert!(due(&world).at < world.now(), "it was overdue when it was learnt of");
+    assert_eq!(fired(&world, Some(1)), [None], "what lay unread before says nothing of this signal");
+    assert_eq!(world.queued(Inner::Alerts).len(), 0);
+    assert_eq!(fired(&world, None), []);
+    run_for(&world, 1);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.contains("its signal could not be sent to the queue yet"), "{}", mail.text);
+}
+
+#[test]
+fn a_deadline_that_fires_too_early_tells_nobody_and_one_of_another_clock_fires_again_in_time() {
     let world = acknowledging(21);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 5);
-    let check = Check::dispatch(world.dispatches().get(VOLTUS).expect("a record").subject);
-    world.put(Inner::Retries, &serde_json::to_string(&check).expect("a check"));
+    let check = serde_json::to_string(&Check::dispatch(record(&world).subject)).expect("a check");
+    world.put(Inner::Retries, &check);
     run_for(&world, 30);
     assert_eq!(risks(&world), [""; 0]);
+
+    let armed = world.queued(Inner::Retries).len();
+    let at = due(&world).at;
+    let early = |seconds: i64| {
+        world.advance(at.duration_since(world.now()) - SignedDuration::from_secs(seconds));
+        world.put(Inner::Retries, &check);
+        world.retry(world.take(Inner::Retries));
+        world.queued(Inner::Retries)
+    };
+    assert_eq!(early(11).len(), armed, "the sweep arms what is due");
+    let again = early(9);
+    assert_eq!(again.len(), armed + 1);
+    assert!(again.iter().all(|check| (at..at + SignedDuration::from_secs(2)).contains(&check.visible_at)), "{again:?}");
+}
+
+#[test]
+fn what_is_at_risk_is_looked_at_every_minute() {
+    let world = acknowledging(24);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 70);
+    for _ in 0..4 {
+        let ahead = due(&world).at.duration_since(world.now());
+        assert!((1..=60).contains(&ahead.as_secs()), "{ahead}");
+        run_for(&world, 60);
+    }
+    assert_eq!(risks(&world), [AT_RISK]);
 }
 
 #[test]
@@ -316,22 +320,13 @@ fn a_further_version_of_what_is_at_risk_is_the_same_incident() {
     let world = acknowledging(16);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 90);
+    let first = due(&world).told_at;
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 9).to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
     run_for(&world, 120);
     assert_eq!(risks(&world), [AT_RISK]);
+    assert!(due(&world).told_at > first && first.is_some(), "each bears the instant at which it was told");
     assert!(world.incidents().all()[0].detail.contains("version 2"), "{:?}", world.incidents().all()[0].detail);
-}
-
-#[test]
-fn who_may_not_acknowledge_learns_nothing() {
-    let world = acknowledging(10);
-    let check = |token: &str, body: &str| world.acknowledge(token, body).answer().expect("an answer").status;
-    assert_eq!(check("wrong", "{}"), 404);
-    assert_eq!(check(ACK_TOKEN, "{}"), 400);
-    assert_eq!(check(ACK_TOKEN, r#"{"dispatch":"voltus-prod/none","version":1,"state":"accepted"}"#), 404);
-    assert_eq!(check(ACK_TOKEN, r#"{"dispatch":"voltus-prod/none","version":1,"state":"maybe"}"#), 400);
-    assert_eq!(check(ACK_TOKEN, &"[".repeat(70_000)), 413);
 }
 
 #[test]

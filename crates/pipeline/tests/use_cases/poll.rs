@@ -2,7 +2,10 @@
 
 use dispatch::SIGNAL_LIMIT_BYTES;
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, work::Work};
+use pipeline::{
+    config::Config,
+    work::{Check, Work},
+};
 use serde_json::{Value, json};
 use sim::{Ended, Inner, Reply, World};
 
@@ -71,8 +74,11 @@ fn what_no_webhook_brought_is_published_and_told_of_once() {
     lists(&world, &[between("dkmq", 0, "2023-12-01T18:00:00Z", None)]);
     run_for(&world, 300);
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    let check = Check::missed(world.dispatches().get(VOLTUS).expect("a record").subject);
+    world.put(Inner::Retries, &serde_json::to_string(&check).expect("a check"));
+    run_for(&world, 1);
     assert_eq!(mail_subjects(&world), [""; 0], "a webhook may be late");
-    run_for(&world, 121);
+    run_for(&world, 120);
     assert_eq!(mail_subjects(&world), [MISSED]);
     let (_, mail) = world.mails().pop().expect("a mail");
     assert!(mail.text.starts_with("Sites:"), "{}", mail.text);

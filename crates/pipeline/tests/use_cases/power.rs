@@ -1,7 +1,7 @@
 //! Load targets: an end that is not told of in time is told to a person, once; a target that another replaces is another matter.
 
 use jiff::SignedDuration;
-use pipeline::record::Record;
+use pipeline::{record::Record, work::Check};
 use serde_json::{Value, json};
 use sim::{Ended, Inner, Times, Toxic, Webhook, World};
 
@@ -62,6 +62,8 @@ pub(crate) fn over(about: &str) -> String {
 fn a_ramp_whose_end_is_not_told_of_in_time_is_told_once_and_its_late_end_ends_it() {
     let world = world(1);
     heard(&world, &event("start_ramp_down", "c-1", ("16:50", Some("17:50")), false));
+    let check = Check::dispatch(record(&world, FIRST).subject);
+    world.put(Inner::Retries, &serde_json::to_string(&check).unwrap());
     until(&world, "17:54:50");
     assert_eq!(mail_subjects(&world), [""; 0], "five minutes are granted");
     until(&world, "17:55:10");

@@ -1,0 +1,172 @@
+//! What a controller answers, and what that begins and ends.
+
+use jiff::SignedDuration;
+use pipeline::{acknowledge::Acknowledge, incident::IncidentStatus, receive::Answer, record::AckState};
+use serde_json::json;
+use sim::{Function, Inner, Invocation, Reply, Times, Toxic};
+
+use crate::{
+    common::{accepted, power, thin, voltus},
+    deadlines::{ACK_TOKEN, AT_RISK, OVER, VOLTUS, acknowledge, acknowledged, acknowledging, record, risks, run_for},
+};
+
+#[test]
+fn a_late_acknowledgement_ends_the_incident() {
+    let world = acknowledging(3);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 90);
+    assert_eq!(acknowledge(&world, 1, "completed").status, 200);
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.contains("the controller answered completed to version 1"), "{}", mail.text);
+}
+
+#[test]
+fn a_controller_that_fails_is_an_incident_at_once() {
+    let world = acknowledging(6);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    assert_eq!(acknowledge(&world, 1, "failed").status, 200);
+    run_for(&world, 2);
+    assert_eq!(risks(&world), [AT_RISK]);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    assert!(mail.text.contains("failed to carry out version 1: by the test"), "{}", mail.text);
+    assert_eq!(acknowledge(&world, 1, "completed").status, 200);
+    run_for(&world, 3);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+}
+
+#[test]
+fn a_controller_that_acts_after_it_failed_has_taken_the_dispatch_on_and_a_late_accepted_undoes_no_completed() {
+    let world = acknowledging(18);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    for (says, stands) in [
+        ("failed", AckState::Failed),
+        ("accepted", AckState::Accepted),
+        ("completed", AckState::Completed),
+        ("accepted", AckState::Completed),
+    ] {
+        assert_eq!(acknowledge(&world, 1, says).status, 200);
+        assert_eq!(record(&world).ack.map(|ack| ack.state), Some(stands), "{says}");
+    }
+    let story = record(&world)
+        .history
+        .into_iter()
+        .filter_map(|entry| Some(entry.what.strip_prefix("version 1 acknowledged: ")?.to_owned()));
+    assert_eq!(story.collect::<Vec<_>>(), ["failed", "accepted", "completed"]);
+}
+
+#[test]
+fn a_failure_after_it_was_taken_on_is_over_with_the_dispatch() {
+    let world = acknowledging(20);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    run_for(&world, 90);
+    assert_eq!(acknowledge(&world, 1, "completed").status, 200);
+    assert_eq!(record(&world).due, None, "nothing is awaited");
+    assert_eq!(acknowledge(&world, 1, "failed").status, 200);
+    let due = record(&world).due.expect("somebody looks a minute later");
+    assert_eq!(due.at.duration_since(world.now()).as_secs(), 59);
+    run_for(&world, 90);
+    assert!(record(&world).due.is_some());
+    run_for(&world, 3 * 3_600);
+    let risks = risks(&world);
+    assert_eq!((risks.first().map(String::as_str), risks.last().map(String::as_str)), (Some(AT_RISK), Some(OVER)));
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+}
+
+#[test]
+fn a_controllers_failure_that_is_told_of_after_its_end_begins_nothing() {
+    let world = acknowledging(19);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    for says in ["failed", "completed"] {
+        assert_eq!(acknowledge(&world, 1, says).status, 200);
+    }
+    for late in world.take(Inner::Alerts).into_iter().rev() {
+        world.alert(vec![late]);
+    }
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), [""; 0]);
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+}
+
+#[test]
+fn a_silence_that_is_told_of_after_its_end_begins_nothing() {
+    let world = acknowledging(23);
+    world.stop(Function::Alerter);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 70);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    let late = world.take(Inner::Alerts);
+    assert_eq!(late.len(), 2);
+    for late in late.into_iter().rev() {
+        world.alert(vec![late]);
+    }
+    world.start(Function::Alerter);
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), [""; 0]);
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+}
+
+#[test]
+fn who_may_not_acknowledge_learns_nothing() {
+    let world = acknowledging(10);
+    let check = |token: &str, body: &str| world.acknowledge(token, body).answer().expect("an answer").status;
+    assert_eq!(check("wrong", "{}"), 404);
+    assert_eq!(check(ACK_TOKEN, "{}"), 400);
+    assert_eq!(check(ACK_TOKEN, r#"{"dispatch":"voltus-prod/none","version":1,"state":"accepted"}"#), 404);
+    assert_eq!(check(ACK_TOKEN, r#"{"dispatch":"voltus-prod/none","version":1,"state":"maybe"}"#), 400);
+    let unknown = r#"{"dispatch":"voltus-prod/none","version":1,"state":"accepted"}"#;
+    let padded = |bytes: usize| unknown.to_owned() + &" ".repeat(bytes - unknown.len());
+    assert_eq!((check(ACK_TOKEN, &padded(65_536)), check(ACK_TOKEN, &padded(65_537))), (404, 413));
+}
+
+#[test]
+fn what_the_controller_failed_is_over_once_the_provider_withdraws_it_and_fails_no_more() {
+    let world = acknowledging(25);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    assert_eq!(acknowledge(&world, 1, "failed").status, 200);
+    let mut withdrawn = voltus("dkmq", 1, 5);
+    withdrawn["authorized"] = json!(false);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(withdrawn.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 3_600);
+    assert_eq!(risks(&world), [AT_RISK, OVER]);
+    assert_eq!(acknowledge(&world, 2, "failed").status, 200);
+    assert_eq!(record(&world).due, None, "what is withdrawn is not watched");
+}
+
+#[test]
+fn an_acknowledgement_that_could_not_be_noted_is_to_be_sent_again() {
+    let world = acknowledging(26);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    world.fault("dispatches.write", Toxic::Refuse, Times::First(1));
+    let refused = acknowledge(&world, 1, "accepted");
+    assert_eq!((refused.status, refused.header), (503, Some(("retry-after", "5".to_owned()))));
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+}
+
+#[test]
+fn an_acknowledgement_is_posted() {
+    let config = acknowledged();
+    let get = async |ports: &Invocation<'_>| {
+        Acknowledge { config: &config, table: ports, outlet: ports, world: ports }.handle("GET", ACK_TOKEN, b"").await
+    };
+    let Answer { status, header, .. } = acknowledging(27).run(Function::Retrier, get).answer().expect("an answer");
+    assert_eq!((status, header), (405, Some(("allow", "POST".to_owned()))));
+}
+
+#[test]
+fn a_load_target_is_no_dispatch_to_be_acknowledged() {
+    let world = acknowledging(28);
+    accepted(&world, "dc-1", &power("start_ramp_down", true).to_string());
+    run_for(&world, 5);
+    let body = json!({ "dispatch": "dc-1/main_power_feed/c-1", "version": 1, "state": "accepted" });
+    assert_eq!(world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer").status, 404);
+}
