@@ -1,13 +1,12 @@
 //! What a controller answers, and what that begins and ends.
 
-use jiff::SignedDuration;
 use pipeline::{acknowledge::Acknowledge, incident::IncidentStatus, receive::Answer, record::AckState};
 use serde_json::json;
 use sim::{Function, Inner, Invocation, Reply, Times, Toxic};
 
 use crate::{
     common::{accepted, power, thin, voltus},
-    deadlines::{ACK_TOKEN, AT_RISK, OVER, VOLTUS, acknowledge, acknowledged, acknowledging, record, risks, run_for},
+    deadlines::{ACK_TOKEN, AT_RISK, OVER, acknowledge, acknowledged, acknowledging, record, risks, run_for},
 };
 
 #[test]
