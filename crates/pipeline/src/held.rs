@@ -43,9 +43,12 @@ pub struct Gate {
     /// So many more wait that are not listed.
     #[serde(default)]
     pub unlisted: u64,
-    /// When what waits goes out.
+    /// When what waits goes out. What comes later may hasten it and never puts it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flush_at: Option<Timestamp>,
+    /// When the last message comes that was sent for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_at: Option<Timestamp>,
     /// Batches that went out.
     #[serde(default)]
     pub batches: u32,
@@ -134,5 +137,44 @@ impl Link {
     /// Where the link with that secret is stored.
     pub fn key(secret: &str) -> String {
         format!("link/{}", TokenHash::of(secret).to_hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+    }
+
+    /// One that has sent so many batches, the last of them at the epoch.
+    fn gate(batches: u32) -> Gate {
+        serde_json::from_value(json!({
+            "gate": "gate/source-down/voltus-prod/first", "revision": 1, "write": "w-1", "kind": "source-down",
+            "source": "voltus-prod", "occasion": "first", "test": false, "last_at": at(0), "passed": ["1", "2", "3"],
+            "held": [], "batches": batches, "flushed_at": at(0),
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn each_batch_is_gathered_for_longer_until_there_was_none_for_ten_minutes() {
+        let gathering_s = |batches, seconds| gate(batches).gathering_s(at(seconds));
+        assert_eq!([0, 1, 2, 3, u32::MAX].map(|batches| gathering_s(batches, 599)), [30, 120, 600, 600, 600]);
+        assert_eq!([0, 1, 2, 3, u32::MAX].map(|batches| gathering_s(batches, 600)), [30; 5]);
+        assert_eq!(Gate { flushed_at: None, ..gate(0) }.gathering_s(at(0)), 30);
+    }
+
+    #[test]
+    fn after_half_an_hour_in_which_nothing_came_it_knows_of_no_mail_and_no_batch() {
+        let minutes = |minutes: i64| gate(7).rested(at(60 * minutes));
+        assert_eq!(minutes(30), gate(7));
+        let rested = minutes(31);
+        assert_eq!((rested.passed.len(), rested.batches), (0, 0));
+        let waiting = Gate { unlisted: 1, ..gate(7) };
+        assert_eq!(waiting.clone().rested(at(86_400)), waiting, "what waits is never forgotten");
     }
 }

@@ -88,7 +88,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
                 let notice = Notice::happens(Kind::Quarantined, &work.source, work.source.clone(), now, detail);
                 self.put_aside(&work, &failed, notice).await
             }
-            _ => self.again(work.after(failed), message.receives > 1, now).await,
+            _ => self.again(work.after(failed), now).await,
         }
     }
 
@@ -99,7 +99,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         self.outlet.notice(&notice, 0).await
     }
 
-    async fn again(&self, work: Work, again: bool, now: Timestamp) -> Result<(), PortError> {
+    async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
         let Some(trouble) = work.troubles.last().cloned() else { return Ok(()) };
         let known = match work.subject() {
             Some(subject) => self.table.read(subject).await?,
@@ -124,9 +124,8 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         });
         let mut pending = Pending { work, next_at };
         let booked = self.deliveries.book(&pending, now).await?;
-        if !booked && !has_told(&pending.work) && !again {
-            // A later look at the same thing is due already and will see all that this one would. Of a message that comes again
-            // nobody knows whether it is its own booking, by somebody who died before the attempt was sent.
+        if !booked && !has_told(&pending.work) {
+            // A later look at the same thing is due already and will see all that this one would.
             tracing::info!(
                 delivery.id = pending.work.delivery,
                 look.key = pending.work.key(),
@@ -200,7 +199,9 @@ pub(crate) fn failing(work: &Work, at: Timestamp, detail: String) -> Notice {
     notice.gathered_by(work.incident()).about_dispatch(work.subject().cloned()).until_over()
 }
 
-/// Whether a person was told of it: then it goes on until it can tell that it is over, whatever other attempts there are.
+/// Whether a person was told of it: then it goes on until it can tell that it is over, whatever other attempts there are. So
+/// does a message that comes again, which was just told of: what is booked may be its own attempt, by somebody who died before
+/// sending it.
 fn has_told(work: &Work) -> bool {
     let mut earlier = work.troubles.iter().rev().skip(1);
     work.told.is_some() || earlier.any(|trouble| trouble.kind == TroubleKind::Credentials)

@@ -85,6 +85,7 @@ mod tests {
         assert!(admits(&known, "old") && admits(&known, "new"));
         assert!(!admits(&known, "other") && !admits(&known, ""));
         assert!(!admits(&[], "old") && !admits(&[], ""));
+        assert!(admits(&[TokenHash::of("old"), TokenHash::of("old")], "old"), "listed twice it is valid once");
     }
 
     #[test]

@@ -225,9 +225,9 @@ impl State {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Whether somebody reads the queue.
+    /// Whether somebody reads the queue; dead letters a person may read.
     fn reads(&self, queue: Inner) -> bool {
-        Function::of(queue).is_some_and(|function| !self.stopped.contains(&function))
+        Function::of(queue).is_none_or(|function| !self.stopped.contains(&function))
     }
 
     pub(crate) fn owes(&self) -> bool {

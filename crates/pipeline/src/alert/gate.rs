@@ -72,11 +72,13 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 let known = gate.held.iter().any(|held| held.id() == one.id());
                 let wanted_s = gathering_s(&gate, stage, rules, now);
                 let wanted_at = now + SignedDuration::from_secs(i64::from(wanted_s));
-                let ahead = gate.flush_at.filter(|at| *at > now && *at <= wanted_at);
+                let ahead = gate.message_at.filter(|at| *at > now && *at <= wanted_at);
                 if ahead.is_none() || known {
                     let at = ahead.unwrap_or(wanted_at);
                     self.flush_later(incident, &key, stages::hop_s(at, now)).await?;
-                    gate.flush_at = Some(at);
+                    gate.message_at = Some(at);
+                    // What is due already has a message on its way, which must not find that it came too early.
+                    gate.flush_at = Some(gate.flush_at.map_or(at, |due| due.min(at)));
                 }
                 if known {
                     return Ok(Pass::Held);
@@ -162,7 +164,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
             .filter(|one| one.incident.as_ref().is_some_and(|incident| stages::is_awaited(incident, gate.test)))
             .map(|one| (one.held.incident.clone(), one.held.opened_at))
             .collect();
-        let awaits = !awaited.is_empty() && gate.occasion != Occasion::Over.word();
+        let awaits = !awaited.is_empty();
         let lines: Vec<Line> = gathered.into_iter().map(|one| one.line).collect();
         let subject = mail::list_subject(gate, &lines);
         let link = if awaits { self.link(&awaited, &subject, &to).await } else { None };
@@ -199,6 +201,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 gate.batches = gate.batches.saturating_add(1);
                 gate.flushed_at = Some(now);
                 gate.flush_at = None;
+                gate.message_at = None;
             }
             if done && !gate.is_empty() {
                 let delay_s = gate.gathering_s(now);
@@ -206,6 +209,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 notice.news = News::Flush { gate: gate.gate.clone() };
                 self.outlet.notice(&notice, delay_s).await?;
                 gate.flush_at = Some(now + SignedDuration::from_secs(i64::from(delay_s)));
+                gate.message_at = gate.flush_at;
             }
             if self.write_gate(&mut gate, Some(expected)).await? {
                 return Ok(());
@@ -234,6 +238,7 @@ fn fresh(key: &str, incident: &Incident, stage: &str, test: bool, now: Timestamp
         held: Vec::new(),
         unlisted: 0,
         flush_at: None,
+        message_at: None,
         batches: 0,
         flushed_at: None,
         claim: None,

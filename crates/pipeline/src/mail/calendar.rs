@@ -94,5 +94,7 @@ mod tests {
             assert!(folded.lines().all(|line| line.len() <= MAX_LINE), "{folded}");
             assert_eq!(folded.replace("\r\n ", "").trim_end_matches("\r\n"), text);
         }
+        let lines = |octets: usize| folded(&"x".repeat(octets)).lines().count();
+        assert_eq!((lines(MAX_LINE), lines(MAX_LINE + 1)), (1, 2));
     }
 }

@@ -36,7 +36,7 @@ pub fn line(held: &Held, incident: Option<&Incident>, record: Option<&Record>) -
     let over = Occasion::of(&held.stage) == Occasion::Over;
     let by_now = match incident.map(|incident| incident.status) {
         Some(IncidentStatus::Over) if !over => " (over meanwhile)",
-        Some(IncidentStatus::Acknowledged) if !over => " (taken on meanwhile)",
+        Some(IncidentStatus::Acknowledged) => " (taken on meanwhile)",
         Some(_) => "",
         None => " (over or begun anew meanwhile)",
     };
@@ -76,7 +76,6 @@ pub fn list_subject(gate: &Gate, lines: &[Line]) -> String {
         (false, 1) => "incident",
         (false, _) => "incidents",
     };
-    let happened = if gate.occasion == "reminder" { "reminder: ".to_owned() } else { happened };
     format!("[gridbell] {}{happened}{} {}: {count} {what}", test_mark(gate.test), gate.kind, tame(&gate.source))
 }
 

@@ -102,6 +102,7 @@ fn happened(occasion: Occasion) -> String {
     match occasion {
         Occasion::First => String::new(),
         Occasion::Start => "starts now: ".to_owned(),
+        Occasion::Reminder(0) => "reminder: ".to_owned(),
         Occasion::Reminder(n) => format!("reminder {n}: "),
         Occasion::Escalation(_) => "nobody has taken it on: ".to_owned(),
         Occasion::Over => "over: ".to_owned(),

@@ -134,6 +134,8 @@ fn reminders_are_bounded_however_short_the_time_between() {
     assert_eq!(world.settle(SignedDuration::from_hours(48)), Settled::Drained);
     // After the first few, those of an outage are gathered: here of one dispatch, so that each batch is one mail.
     assert!(world.mails().len() < 110, "{}", world.mails().len());
+    let stages = world.incidents().get(INCIDENT).unwrap().mails;
+    assert_eq!(stages.keys().filter(|stage| stage.starts_with("reminder ")).count(), 100);
 }
 
 #[test]
@@ -271,6 +273,7 @@ fn what_goes_quiet_by_itself_is_not_reminded_of() {
     drain(&world);
     let subjects: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();
     assert_eq!(subjects, ["[gridbell] quarantined: voltus-prod", "[gridbell] over: quarantined: voltus-prod"]);
+    assert!(world.links().all().is_empty(), "there is nothing to take on");
 }
 
 #[test]

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use pipeline::{
     alert::Occasion,
-    held::{Gate, Held},
     incident::{Acknowledged, Incident, IncidentStatus, Kind, Notice},
-    mail::{Circumstances, Line, Mail, compose, compose_list, line, list_subject},
+    mail::{Circumstances, Mail, compose},
     record::Record,
 };
 use serde_json::{Value, json};
@@ -27,7 +26,7 @@ const KINDS: [Kind; 8] = [
 ];
 
 /// A dispatch of Voltus as it stands in the table, its program in that zone.
-fn known(timezone: &str) -> Record {
+pub(crate) fn known(timezone: &str) -> Record {
     let mut answer = voltus("dkmq", 0, 5);
     answer["program"]["timezone"] = json!(timezone);
     answer["sites"].as_array_mut().unwrap().push(json!({
@@ -36,7 +35,7 @@ fn known(timezone: &str) -> Record {
     stored(&answer)
 }
 
-fn stored(answer: &Value) -> Record {
+pub(crate) fn stored(answer: &Value) -> Record {
     let world = world(1);
     world.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -44,7 +43,7 @@ fn stored(answer: &Value) -> Record {
     world.dispatches().get("voltus-prod/dkmq").expect("a record")
 }
 
-fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
+pub(crate) fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
     let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
     let subject = dispatch::Subject::from_stored(about);
     let dispatch = about.contains('/').then_some(subject);
@@ -70,7 +69,7 @@ fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
     }
 }
 
-fn circumstances() -> Circumstances {
+pub(crate) fn circumstances() -> Circumstances {
     Circumstances {
         to: vec!["grid-duty@example.com".to_owned()],
         now: "2023-12-01T16:41:09Z".parse().unwrap(),
@@ -79,7 +78,7 @@ fn circumstances() -> Circumstances {
     }
 }
 
-fn mail(incident: &Incident, occasion: Occasion, record: Option<&Record>) -> Mail {
+pub(crate) fn mail(incident: &Incident, occasion: Occasion, record: Option<&Record>) -> Mail {
     compose(&config(), incident, occasion, record, circumstances()).expect("somebody to tell")
 }
 
@@ -91,7 +90,7 @@ fn shown(mail: &Mail) -> String {
     shown
 }
 
-fn check(name: &str, mail: &Mail) {
+pub(crate) fn check(name: &str, mail: &Mail) {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "../snapshots" }, {
         insta::assert_snapshot!(name, shown(mail));
     });
@@ -136,6 +135,11 @@ fn a_zone_that_is_none_is_said_to_be_none() {
         let mail = mail(&incident, Occasion::First, Some(&known(none)));
         assert!(mail.text.contains("2023-12-01 16:50:00 UTC"), "{}", mail.text);
     }
+    for (zone, lines) in [("", 1), ("UTC", 1), ("Mars/Olympus", 2), ("America/Los_Angeles", 2)] {
+        let text = mail(&incident, Occasion::First, Some(&known(zone))).text;
+        let from: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("From:")).collect();
+        assert!(from[lines].starts_with("To:"), "{zone:?}: {text}");
+    }
 }
 
 #[test]
@@ -159,12 +163,53 @@ fn a_dispatch_is_named_first_and_in_the_sites_own_words() {
 fn an_open_end_and_many_sites() {
     let mut answer = voltus("dkmq", 0, 5);
     answer["end_time"] = Value::Null;
-    answer["sites"] =
-        (0..30).map(|n| json!({ "id": format!("s{n}"), "name": format!("Site {n}"), "commitment": n })).collect();
     let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
-    let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
-    assert!(mail.text.contains("not known yet") && mail.text.contains("and 10 more"), "{}", mail.text);
-    assert!(mail.text.contains("Site 19") && !mail.text.contains("Site 20"), "{}", mail.text);
+    let mut of = |sites: usize| {
+        let site = |n| json!({ "id": format!("s{n}"), "name": format!("Site {n}"), "commitment": n });
+        answer["sites"] = (0..sites).map(site).collect();
+        let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
+        (mail.text, mail.calendar.unwrap().replace("\r\n ", ""))
+    };
+    let (text, calendar) = of(30);
+    assert!(text.contains("not known yet") && text.contains("and 10 more"), "{text}");
+    assert!(text.contains("Site 19") && !text.contains("Site 20"), "{text}");
+    assert!(calendar.contains("Site 2 and 27 more") && !calendar.contains("Site 3"), "{calendar}");
+    assert!(!of(20).0.contains(" more") && !of(3).1.contains(" more"));
+}
+
+#[test]
+fn an_end_that_is_no_later_than_the_start_stands_in_no_calendar() {
+    let mut answer = voltus("dkmq", 0, 5);
+    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
+    for (end, stands) in [("2023-12-01T16:50:00Z", false), ("2023-12-01T16:50:01Z", true)] {
+        answer["end_time"] = json!(end);
+        let calendar = mail(&incident, Occasion::First, Some(&stored(&answer))).calendar.unwrap();
+        assert_eq!(calendar.contains("\r\nDTEND:"), stands, "RFC 5545, 3.8.2.2: {calendar}");
+    }
+}
+
+#[test]
+fn what_was_noticed_once_is_not_counted() {
+    let noticed = incident(Kind::SourceDown, "voltus-prod", "the provider answered 500");
+    for (count, counted) in [(1, false), (2, true)] {
+        let text = mail(&Incident { count, ..noticed.clone() }, Occasion::First, None).text;
+        assert_eq!(text.contains(", noticed"), counted, "{text}");
+    }
+}
+
+#[test]
+fn a_command_can_be_copied_into_a_shell_whatever_the_incident_is_called() {
+    let known = incident(Kind::UnknownEvent, "voltus-prod", "d");
+    for (called, argument) in [
+        ("unknown-event/voltus-prod/x.y", "unknown-event/voltus-prod/x.y"),
+        ("unknown-event/voltus-prod: x", "'unknown-event/voltus-prod: x'"),
+        ("unknown-event/$(reboot)'", r"'unknown-event/$(reboot)'\'''"),
+    ] {
+        let incident = Incident { incident: called.to_owned(), ..known.clone() };
+        let circumstances = Circumstances { link: None, ..circumstances() };
+        let text = compose(&config(), &incident, Occasion::First, None, circumstances).unwrap().text;
+        assert!(text.contains(&format!("gridbell alert ack {argument}\n")), "{text}");
+    }
 }
 
 #[test]
@@ -272,101 +317,4 @@ fn a_window_that_is_cancelled_is_cancelled_in_the_calendar() {
     {
         assert!(calendar.split("\r\n").any(|found| found == line), "{line} is not in {calendar}");
     }
-}
-
-fn gate(occasion: &str, test: bool, unlisted: u64) -> Gate {
-    let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
-    Gate {
-        gate: format!("gate/hydration-failing/voltus-prod/{occasion}"),
-        revision: 1,
-        write: String::new(),
-        kind: Kind::HydrationFailing,
-        source: "voltus-prod".to_owned(),
-        occasion: occasion.to_owned(),
-        test,
-        last_at: at,
-        passed: Vec::new(),
-        held: Vec::new(),
-        unlisted,
-        flush_at: None,
-        batches: 0,
-        flushed_at: None,
-        claim: None,
-    }
-}
-
-/// The lines of a list of three: one known, one over by now, one that nobody could fetch yet.
-fn lines(stage: &str) -> Vec<Line> {
-    let record = known("America/Los_Angeles");
-    let of = |n: usize| {
-        let about = format!("voltus-prod/d{n}");
-        let incident = incident(Kind::HydrationFailing, &about, "the provider answered 500");
-        let held = Held {
-            incident: incident.incident.clone(),
-            opened_at: incident.opened_at,
-            stage: stage.to_owned(),
-            about,
-            detail: incident.detail.clone(),
-        };
-        (held, incident)
-    };
-    let (held, incident) = of(1);
-    let (over_held, over) = of(2);
-    let over = Incident { status: IncidentStatus::Over, ..over };
-    let (unknown_held, unknown) = of(3);
-    vec![
-        line(&held, Some(&incident), Some(&record)),
-        line(&over_held, Some(&over), Some(&record)),
-        line(&unknown_held, Some(&unknown), None),
-    ]
-}
-
-#[test]
-fn one_mail_for_many() {
-    for (name, gate) in [
-        ("first", gate("first", false, 0)),
-        ("first-test", gate("first", true, 0)),
-        ("first-many", gate("first", false, 812)),
-        ("reminder", gate("reminder", false, 0)),
-        ("escalation", gate("escalation", false, 0)),
-        ("over", gate("over", false, 0)),
-    ] {
-        let awaited = !gate.test && gate.occasion != "over";
-        let link = circumstances().link.filter(|_| awaited);
-        let circumstances = Circumstances { awaited, link, ..circumstances() };
-        let mail = compose_list(&config(), &gate, &lines(&gate.occasion), circumstances).expect("somebody to tell");
-        assert_eq!(mail.subject, list_subject(&gate, &lines(&gate.occasion)));
-        check(&format!("list-{name}"), &mail);
-    }
-}
-
-#[test]
-fn what_a_provider_wrote_forges_nothing_in_a_list_or_a_calendar() {
-    let mut answer = voltus("dkmq", 0, 5);
-    answer["sites"][0]["name"] = json!("x\r\nEND:VEVENT\r\nBEGIN:VALARM;a,b\\c <img src=//evil>");
-    let record = stored(&answer);
-    let hostile = "a\r\nBcc: evil@example.com\u{202e}\u{200b}\u{2028}<script>".to_owned();
-    let known = incident(Kind::HydrationFailing, "voltus-prod/dkmq", &hostile);
-    let held = Held {
-        incident: known.incident.clone(),
-        opened_at: known.opened_at,
-        stage: "first".to_owned(),
-        about: hostile.clone(),
-        detail: hostile,
-    };
-    let lines = [line(&held, Some(&known), Some(&record))];
-    let list = compose_list(&config(), &gate("first", false, 0), &lines, circumstances()).unwrap();
-    let single = mail(&known, Occasion::First, Some(&record));
-    for mail in [&list, &single] {
-        assert!(!mail.subject.contains(|c: char| c.is_control()), "{:?}", mail.subject);
-        for text in [&mail.text, &mail.html] {
-            assert!(!text.contains(['\r', '\u{202e}', '\u{200b}', '\u{2028}']), "{text}");
-            assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
-        }
-        assert!(!mail.html.contains("<script") && !mail.html.contains("<img"), "{}", mail.html);
-    }
-    let calendar = single.calendar.unwrap();
-    assert_eq!(calendar.matches("END:VEVENT\r\n").count(), 1, "{calendar}");
-    assert!(!calendar.contains("\r\nBEGIN:VALARM"), "{calendar}");
-    assert!(calendar.replace("\r\n ", "").contains("VALARM\\;a\\,b\\\\c"), "{calendar}");
 }

@@ -120,6 +120,7 @@ fn gates_and_links() {
         held: vec![held],
         unlisted: 7,
         flush_at: Some(AT),
+        message_at: Some(AT),
         batches: 2,
         flushed_at: Some(AT),
         claim: Some(("d-2".to_owned(), AT)),

@@ -190,7 +190,12 @@ fn dead_letters_are_told_of_once_and_over_when_they_are_gone() {
     world.put(Inner::RetriesDead, "another");
     run_for(&world, 3_600);
     assert_eq!(mail_subjects(&world), [DEAD]);
-    world.take(Inner::RetriesDead);
+    let noticed = world.incidents().get("dead-letter/retries_dead").expect("an incident").count;
+    assert!((10..=16).contains(&noticed), "every five minutes, and not {noticed} times in an hour");
+    assert!(!world.receive(Inner::RetriesDead).is_empty());
+    run_for(&world, 65);
+    assert_eq!(mail_subjects(&world), [DEAD], "whoever looks at one has it in hand");
+    world.queued(Inner::RetriesDead).iter().for_each(|message| world.delete(Inner::RetriesDead, &message.id));
     run_for(&world, 65);
     assert_eq!(mail_subjects(&world), [DEAD, NO_MORE_DEAD]);
     world.put(Inner::AlertsDead, "nonsense");

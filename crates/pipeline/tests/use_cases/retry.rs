@@ -187,25 +187,34 @@ fn failure(work: Work, kind: TroubleKind, at: Timestamp) -> Message {
     Message { id: "r-1".to_owned(), body: serde_json::to_string(&failed).expect("JSON"), receives: 1 }
 }
 
-#[test]
-fn an_incident_is_closed_although_a_fresh_delivery_took_its_turn() {
-    let world = failing(1, vec![Reply::Status(500, None)]);
-    run_for(&world, 300);
+/// A dispatch that fails so for a while, and then otherwise: an older attempt, and a fresh one that books the next one first.
+fn overtaken_by_a_fresh_delivery(first: Reply, for_s: i64) -> World {
+    let world = failing(1, vec![first]);
+    run_for(&world, for_s);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
     world.advance(world.bookings()[VOLTUS].next_at.duration_since(world.now()) + SignedDuration::from_secs(1));
     let old = world.take(Inner::Deliveries);
     assert_eq!(old.len(), 1);
     accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
     let fresh = world.take(Inner::Deliveries);
-    // Both fail; the fresh one books the next attempt first.
     for batch in [fresh, old] {
         assert_eq!(world.hydrate(batch), Ended::Answered(Vec::new()));
         assert_eq!(world.retry(world.take(Inner::Retries)), Ended::Answered(Vec::new()));
     }
     world.answers("voltus-prod", "/dispatches/dkmq", [well()]);
     drain(&world);
+    world
+}
+
+#[test]
+fn an_incident_is_closed_although_a_fresh_delivery_took_its_turn() {
+    let world = overtaken_by_a_fresh_delivery(Reply::Status(500, None), 300);
+    let failing = format!("hydration-failing: {VOLTUS}");
+    assert_eq!(mail_subjects(&world), [format!("[gridbell] {failing}"), format!("[gridbell] over: {failing}")]);
+    let world = overtaken_by_a_fresh_delivery(Reply::Refused, 1);
     assert_eq!(
         mail_subjects(&world),
-        [format!("[gridbell] hydration-failing: {VOLTUS}"), format!("[gridbell] over: hydration-failing: {VOLTUS}"),]
+        ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"]
     );
 }
 

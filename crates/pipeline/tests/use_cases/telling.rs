@@ -194,6 +194,19 @@ fn readings_of_the_past_press_nobody() {
     assert_eq!(mail_subjects(&world), [""; 0]);
 }
 
+#[test]
+fn readings_that_fail_five_times_are_told_of_although_they_press_nobody() {
+    let world = world(1);
+    let failures = vec![Reply::Status(500, None); 6];
+    world.answers("openvolt-prod", "meter_id=m1&", [failures, vec![found(&readings("m1"))]].concat());
+    accepted(&world, "openvolt-prod", &announced("dlv-1", &["m1"]).to_string());
+    drain(&world);
+    let about = "hydration-failing: openvolt-prod/m1";
+    assert_eq!(mail_subjects(&world), [format!("[gridbell] {about}"), format!("[gridbell] over: {about}")]);
+    let fifth = world.fetches()[usize::try_from(QUICK_ATTEMPTS).unwrap() - 1].at;
+    assert!(world.mails()[0].0.duration_since(fifth) < SignedDuration::from_secs(1));
+}
+
 /// Brings something upon a world.
 type Hazard = Box<dyn Fn(&World)>;
 
@@ -291,6 +304,19 @@ fn a_dispatch_that_is_over_is_given_up_and_told() {
     assert!(world.bookings().is_empty());
     let last = world.fetches().last().unwrap().at;
     assert!(last > "2023-12-01T18:00:00Z".parse().unwrap() && last < "2023-12-01T18:20:00Z".parse().unwrap());
+}
+
+#[test]
+fn what_is_over_already_is_asked_for_six_times_before_it_is_given_up() {
+    let world = world(1);
+    world.answers("voltus-prod", "/dispatches/dkmq", [well(), Reply::Status(500, None)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    drain(&world);
+    world.advance(SignedDuration::from_hours(3));
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    drain(&world);
+    assert_eq!(world.fetches().len(), 1 + 6);
+    assert!(mail_subjects(&world).contains(&format!("[gridbell] dead-letter: {VOLTUS}")));
 }
 
 #[test]
