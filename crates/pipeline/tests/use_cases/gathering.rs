@@ -130,7 +130,9 @@ fn flush_before(world: &World, seconds: i64) -> Vec<Message> {
     let at = gate(world).flush_at.expect("a time");
     world.advance(at.duration_since(world.now()) - SignedDuration::from_secs(seconds));
     let queued = flushes(world);
-    queued.iter().for_each(|message| world.delete(Inner::Alerts, &message.id));
+    for message in &queued {
+        world.delete(Inner::Alerts, &message.id);
+    }
     queued.into_iter().map(|Queued { id, body, receives, .. }| Message { id, body, receives }).collect()
 }
 

@@ -51,8 +51,9 @@ fn a_dispatch_that_comes_while_the_hydrator_is_stopped_is_told_of_before_its_lim
     // Wherever between two sweeps it stops.
     for lag_s in [0, 1, 7, 15, 22, 29, 30, 31, 44, 52, 59] {
         let world = beating(1);
-        run_for(&world, 120);
-        world.advance(SignedDuration::from_secs(lag_s));
+        let stops_at = world.now() + SignedDuration::from_secs(120 + lag_s);
+        run_for(&world, 120 + lag_s);
+        world.advance(stops_at.duration_since(world.now()).max(SignedDuration::ZERO));
         world.stop(Function::Hydrator);
         accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
         let came_at = world.now();
@@ -195,7 +196,9 @@ fn dead_letters_are_told_of_once_and_over_when_they_are_gone() {
     assert!(!world.receive(Inner::RetriesDead).is_empty());
     run_for(&world, 65);
     assert_eq!(mail_subjects(&world), [DEAD], "whoever looks at one has it in hand");
-    world.queued(Inner::RetriesDead).iter().for_each(|message| world.delete(Inner::RetriesDead, &message.id));
+    for message in world.queued(Inner::RetriesDead) {
+        world.delete(Inner::RetriesDead, &message.id);
+    }
     run_for(&world, 65);
     assert_eq!(mail_subjects(&world), [DEAD, NO_MORE_DEAD]);
     world.put(Inner::AlertsDead, "nonsense");

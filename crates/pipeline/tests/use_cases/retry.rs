@@ -258,13 +258,13 @@ fn slow_attempts_wait_a_quarter_of_an_hour_at_most() {
 
 #[test]
 fn no_attempt_sleeps_past_the_point_where_the_dispatch_needs_it() {
-    // Known and starting at 16:50, to be acknowledged 10 minutes before: the update fails from 16:20 on.
+    // Known and starting at 16:50, to be acknowledged a minute before: the update fails from 16:40 on.
     let mut config = config();
     config.deadlines.lead_s = 60;
     let world = World::new(1, config);
     world.answers("voltus-prod", "/dispatches/dkmq", [well(), Reply::Status(500, None)]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    drain(&world);
+    run_for(&world, 10);
     accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
     run_for(&world, 3_600);
     let needed: Timestamp = "2023-12-01T16:49:00Z".parse().unwrap();
