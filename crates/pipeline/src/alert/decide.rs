@@ -103,11 +103,7 @@ fn clock(known: &Incident, notice: &Notice, rules: Rules<'_>, claim: &MailState)
         let detail = format!("nothing was heard of it for {hours} hours; what became of it is not known here");
         return over(Some(known), notice, &detail, claim);
     }
-    let died = known
-        .mails
-        .iter()
-        .find(|(stage, mail)| Occasion::of(stage).is_of_the_clock() && is_stale(mail, now))
-        .map(|(stage, _)| stage.clone());
+    let died = known.mails.iter().find(|(_, mail)| is_stale(mail, now)).map(|(stage, _)| stage.clone());
     let stage = match (died, stages::next(known, rules, now)) {
         (Some(stage), _) if known.status == IncidentStatus::Open => stage,
         (_, Some((stage, at))) if at <= now => stage,

@@ -66,11 +66,6 @@ impl Occasion {
             Self::Over => "over",
         }
     }
-
-    /// Whether the incident's clock calls for it, not a notice.
-    pub(super) fn is_of_the_clock(self) -> bool {
-        matches!(self, Self::Start | Self::Reminder(_) | Self::Escalation(_))
-    }
 }
 
 /// The name of the stage at which a notice is mailed: nothing that a provider names can pass for one of ours.

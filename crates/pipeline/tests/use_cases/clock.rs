@@ -8,7 +8,7 @@ use pipeline::{
     incident::{IncidentStatus, Kind, Notice},
 };
 use serde_json::json;
-use sim::{Function, Inner, Reply, Settled, Toxic, World};
+use sim::{Function, Inner, Reply, Settled, Standard, Toxic, World};
 
 use crate::common::{accepted, config, drain, thin, voltus};
 
@@ -315,6 +315,17 @@ fn an_escalation_that_could_not_be_mailed_is_mailed_later() {
     drain(&world);
     let last = world.mails().pop().unwrap().1;
     assert_eq!((world.mails().len(), last.to), (2, vec![DUTY.to_owned(), LEAD.to_owned()]));
+}
+
+#[test]
+fn a_first_mail_that_the_alerter_died_over_until_it_was_a_dead_letter_is_never_made_up_for() {
+    let world = World::new(1, told_by(0, Vec::new()));
+    world.fault("mailer.send", Toxic::CrashBefore, sim::Times::First(Standard::MAX_RECEIVES));
+    notify(&world, &Notice { kind: Kind::HydrationFailing, ..failing(&world, ABOUT) });
+    pass(&world, 60);
+    assert_eq!(world.queued(Inner::AlertsDead).len(), 1);
+    let subjects: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();
+    assert_eq!(subjects, [format!("[gridbell] hydration-failing: {ABOUT}")]);
 }
 
 #[test]
