@@ -10,7 +10,7 @@ use pipeline::{
 use serde_json::json;
 use sim::{Function, Inner, Reply, Settled, Standard, Toxic, World};
 
-use crate::common::{accepted, config, drain, thin, voltus};
+use crate::common::{self, accepted, config, drain, thin, voltus};
 
 const ABOUT: &str = "voltus-prod/dkmq";
 const INCIDENT: &str = "source-down/voltus-prod/dkmq";
@@ -45,11 +45,7 @@ fn notify(world: &World, notice: &Notice) {
 }
 
 fn pass(world: &World, minutes: i64) {
-    let until = world.now() + SignedDuration::from_mins(minutes);
-    world.settle(SignedDuration::from_mins(minutes));
-    if world.now() < until {
-        world.advance(until.duration_since(world.now()));
-    }
+    common::pass(world, SignedDuration::from_mins(minutes));
 }
 
 /// What was mailed: how many minutes after the beginning, what had happened, and to whom.

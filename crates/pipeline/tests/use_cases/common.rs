@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::{config::Config, receive::Answer, token::TokenHash};
 use serde_json::{Value, json};
 use sim::{Settled, Stream, Webhook, World, streams};
@@ -56,6 +56,13 @@ pub(crate) fn run_for(world: &World, seconds: i64) {
     world.settle(SignedDuration::from_secs(seconds));
 }
 
+/// Runs what there is to do within that time, and lets all of it pass.
+pub(crate) fn pass(world: &World, time: SignedDuration) {
+    let until = world.now() + time;
+    world.settle(time);
+    world.advance(until.duration_since(world.now()).max(SignedDuration::ZERO));
+}
+
 /// What was published, by subject.
 pub(crate) fn published(world: &World) -> BTreeMap<String, Stream> {
     streams(&world.signals()).expect("streams without holes")
@@ -74,6 +81,11 @@ pub(crate) fn last(world: &World, subject: &str) -> Value {
 /// The subjects of the mails so far, in order.
 pub(crate) fn mail_subjects(world: &World) -> Vec<String> {
     world.mails().into_iter().map(|(_, mail)| mail.subject).collect()
+}
+
+/// When each mail left, in seconds since then.
+pub(crate) fn mailed_s(world: &World, since: Timestamp) -> Vec<i64> {
+    world.mails().iter().map(|(at, _)| at.duration_since(since).as_secs()).collect()
 }
 
 /// Voltus' thin webhook.

@@ -11,7 +11,7 @@ use pipeline::{
 use serde_json::json;
 use sim::{Controller, Fifo, Function, Inner, Reply, Times, Toxic, World};
 
-use crate::common::{accepted, config, mail_subjects, thin, types, voltus};
+use crate::common::{self, accepted, config, mail_subjects, thin, types, voltus};
 
 pub(crate) const VOLTUS: &str = "voltus-prod/dkmq";
 pub(crate) const AT_RISK: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq";
@@ -35,11 +35,7 @@ pub(crate) fn acknowledging(seed: u64) -> World {
 
 /// Runs everything and lets that much time pass, whether or not something happens in it.
 pub(crate) fn run_for(world: &World, seconds: i64) {
-    let until = world.now() + SignedDuration::from_secs(seconds);
-    world.settle(SignedDuration::from_secs(seconds));
-    if world.now() < until {
-        world.advance(until.duration_since(world.now()));
-    }
+    common::pass(world, SignedDuration::from_secs(seconds));
 }
 
 pub(crate) fn acknowledge(world: &World, version: u64, state: &str) -> Answer {

@@ -7,7 +7,7 @@ use pipeline::{incident::IncidentStatus, token::TokenHash};
 use serde_json::json;
 use sim::{Reply, Times, Toxic, World};
 
-use crate::common::{accepted, config, leap, leap_found, mail_subjects, thin, types, voltus};
+use crate::common::{self, accepted, config, leap, leap_found, mail_subjects, thin, types, voltus};
 
 /// A world in which a controller must acknowledge.
 fn acknowledging() -> World {
@@ -18,9 +18,7 @@ fn acknowledging() -> World {
 }
 
 fn run_for(world: &World, minutes: i64) {
-    let until = world.now() + SignedDuration::from_mins(minutes);
-    world.settle(SignedDuration::from_mins(minutes));
-    world.advance(until.duration_since(world.now()).max(SignedDuration::ZERO));
+    common::pass(world, SignedDuration::from_mins(minutes));
 }
 
 #[test]

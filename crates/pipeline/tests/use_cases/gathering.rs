@@ -1,6 +1,6 @@
 //! How long mails wait for their like, and who sends them: one at a time, once, at the time that was set.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use pipeline::{
     held::Gate,
     incident::{News, Notice},
@@ -10,7 +10,7 @@ use pipeline::{
 use sim::{Ended, Function, Inner, Queued, Reply, World};
 
 use crate::{
-    common::{accepted, drain, mail_subjects, run_for, thin, voltus, world},
+    common::{accepted, drain, mail_subjects, mailed_s, pass, run_for, thin, voltus, world},
     gate::{all_are_named, failing, notify},
 };
 
@@ -37,20 +37,13 @@ fn ten(seed: u64) -> World {
     world
 }
 
-/// When each mail left, in seconds.
-fn mailed_s(world: &World, since: Timestamp) -> Vec<i64> {
-    world.mails().iter().map(|(at, _)| at.duration_since(since).as_secs()).collect()
-}
-
 #[test]
 fn what_goes_on_and_on_is_told_of_ever_more_rarely() {
     let world = world(1);
     let began = world.now();
     for n in 0..240 {
         notify(&world, &failing(&world, "voltus-prod", n));
-        let next_at = world.now() + SignedDuration::from_secs(10);
-        run_for(&world, 10);
-        world.advance(next_at.duration_since(world.now()).max(SignedDuration::ZERO));
+        pass(&world, SignedDuration::from_secs(10));
     }
     let mailed_s = mailed_s(&world, began);
     assert_eq!(mailed_s[..3], [0, 10, 20], "the first few by themselves");
@@ -70,9 +63,7 @@ fn as_long_as_more_comes_no_list_is_sent() {
         let began = world.now();
         for n in 0..400 {
             notify(&world, &failing(&world, "voltus-prod", n));
-            let next_at = world.now() + SignedDuration::from_millis(every_ms);
-            world.settle(SignedDuration::from_millis(every_ms));
-            world.advance(next_at.duration_since(world.now()).max(SignedDuration::ZERO));
+            pass(&world, SignedDuration::from_millis(every_ms));
         }
         let mailed_s = mailed_s(&world, began);
         let list_s = mailed_s.get(3).copied();

@@ -9,12 +9,10 @@ use pipeline::{
 use serde_json::json;
 use sim::{Inner, Reply, Times, Toxic, World};
 
-use crate::common::{accepted, config, mail_subjects, power, thin, voltus};
+use crate::common::{self, accepted, config, mail_subjects, power, thin, voltus};
 
 fn run_for(world: &World, minutes: i64) {
-    let until = world.now() + SignedDuration::from_mins(minutes);
-    world.settle(SignedDuration::from_mins(minutes));
-    world.advance(until.duration_since(world.now()).max(SignedDuration::ZERO));
+    common::pass(world, SignedDuration::from_mins(minutes));
 }
 
 fn quarantined(world: &World, detail: &str) {

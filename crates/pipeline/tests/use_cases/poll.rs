@@ -9,7 +9,7 @@ use pipeline::{
 use serde_json::{Value, json};
 use sim::{Ended, Inner, Reply, World};
 
-use crate::common::{accepted, config, last, leap, mail_subjects, published, thin, types, voltus};
+use crate::common::{self, accepted, config, last, leap, mail_subjects, published, thin, types, voltus};
 
 /// What requests for Voltus' list hold.
 pub(crate) const LIST: &str = "/dispatches";
@@ -42,11 +42,7 @@ pub(crate) fn lists(world: &World, dispatches: &[Value]) {
 
 /// Runs everything and lets that much time pass.
 pub(crate) fn run_for(world: &World, seconds: i64) {
-    let until = world.now() + SignedDuration::from_secs(seconds);
-    world.settle(SignedDuration::from_secs(seconds));
-    if world.now() < until {
-        world.advance(until.duration_since(world.now()));
-    }
+    common::pass(world, SignedDuration::from_secs(seconds));
 }
 
 pub(crate) fn between(id: &str, number: u64, start: &str, end: Option<&str>) -> Value {
