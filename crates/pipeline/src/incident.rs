@@ -238,7 +238,7 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
     /// How many steps of the escalation were told of it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub level: usize,
     /// How many notices gathered into it.
     pub count: u64,
@@ -258,11 +258,6 @@ pub struct Acknowledged {
     pub by: String,
     /// When.
     pub at: Timestamp,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(level: &usize) -> bool {
-    *level == 0
 }
 
 /// Whether an incident goes on.

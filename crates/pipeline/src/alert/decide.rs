@@ -59,9 +59,8 @@ pub(super) fn is_in_other_hands(incident: Option<&Incident>, notice: &Notice) ->
     let Some(incident) = incident else { return false };
     let stage = match &notice.news {
         News::Happens { stage, .. } if is_open(incident) => stages::of_notice(stage),
-        News::Over { .. } => OVER.to_owned(),
-        News::Review if !is_open(incident) => OVER.to_owned(),
-        News::Happens { .. } | News::Review | News::Flush { .. } => return false,
+        News::Over { .. } | News::Review => OVER.to_owned(),
+        News::Happens { .. } | News::Flush { .. } => return false,
     };
     incident.mails.get(&stage).is_some_and(|mail| mail.sent_at.is_none())
 }

@@ -86,10 +86,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
 
     async fn one(&self, notice: &Notice) -> Result<(), PortError> {
         let key = notice.incident();
-        let read = match &notice.news {
-            News::Over { .. } => Ok(None),
-            _ => self.dispatch(notice.dispatch.as_ref()).await,
-        };
+        let read = self.dispatch(notice.dispatch.as_ref()).await;
         let is_review = notice.news == News::Review;
         for _ in 0..MAX_TRIES {
             let known = self.incidents.read(&key).await?;

@@ -9,6 +9,7 @@ use sim::{Ended, Function, Inner, Reply, Settled, Times, Toxic, World};
 use crate::common::{accepted, config, drain, leap, mail_subjects, run_for, thin, voltus, world};
 
 const ABOUT: &str = "voltus-prod/dkmq";
+const INCIDENT: &str = "source-down/voltus-prod/dkmq";
 
 /// Something that goes on until somebody says that it is over.
 fn failing(world: &World) -> Notice {
@@ -49,7 +50,7 @@ fn an_incident_is_mailed_once_however_often_it_is_noticed() {
         }
         drain(&world);
         assert_eq!(mailed(&world), ["happens"]);
-        let incident = world.incidents().get("source-down/voltus-prod/dkmq").unwrap();
+        let incident = world.incidents().get(INCIDENT).unwrap();
         assert_eq!((incident.count, incident.status), (30, IncidentStatus::Open));
     }
 }
@@ -75,14 +76,20 @@ fn it_is_over_once_and_only_where_it_was_told() {
     notify(&world, &over(&world));
     drain(&world);
     assert!(mailed(&world).is_empty(), "nobody was told that it began");
+    assert_eq!(world.incidents().get(INCIDENT).unwrap().count, 0);
     world.advance(minutes(1));
     notify(&world, &failing(&world));
     drain(&world);
+    let over = over(&world);
+    notify(&world, &over);
+    drain(&world);
+    let ended = world.incidents().get(INCIDENT);
     for _ in 0..3 {
-        notify(&world, &over(&world));
+        notify(&world, &over);
     }
     drain(&world);
     assert_eq!(mailed(&world), ["happens", "over"]);
+    assert_eq!(world.incidents().get(INCIDENT), ended);
 }
 
 #[test]
@@ -95,6 +102,24 @@ fn news_that_are_older_than_the_end_are_no_news() {
     notify(&world, &late);
     drain(&world);
     assert!(mailed(&world).is_empty());
+}
+
+#[test]
+fn what_came_again_and_went_again_is_no_news_where_its_second_end_comes_first() {
+    let world = world(1);
+    for notice in [failing, over] {
+        notify(&world, &notice(&world));
+        drain(&world);
+        world.advance(minutes(1));
+    }
+    let late = failing(&world);
+    world.advance(minutes(1));
+    for notice in [over(&world), late] {
+        notify(&world, &notice);
+        drain(&world);
+    }
+    assert_eq!(mailed(&world), ["happens", "over"]);
+    assert_eq!(world.incidents().get(INCIDENT).unwrap().status, IncidentStatus::Over);
 }
 
 #[test]
@@ -113,12 +138,13 @@ fn what_begins_again_is_mailed_again() {
 #[test]
 fn what_nobody_calls_over_is_over_a_quarter_of_an_hour_after_the_last_notice() {
     let world = world(1);
+    let mut last = world.now();
     for _ in 0..3 {
+        world.advance(minutes(1));
+        last = world.now();
         notify(&world, &quarantined(&world, "broken"));
         run_for(&world, 600);
-        world.advance(minutes(1));
     }
-    let last = world.incidents().get("quarantined/voltus-prod").unwrap().last_at;
     drain(&world);
     assert_eq!(mailed(&world), ["happens", "over"]);
     let quiet = world.mails()[1].0.duration_since(last);
@@ -171,6 +197,8 @@ fn each_unknown_event_is_told_by_its_name_and_a_flood_of_names_is_bounded() {
     drain(&world);
     assert!(mailed(&world).len() <= 7, "{:?}", mail_subjects(&world));
     assert_eq!(mailed(&world).last(), Some(&"over"));
+    let named = world.incidents().get("unknown-event/voltus-prod").unwrap().mails.len() - 1;
+    assert_eq!(named, 6, "of more names nobody is told, one by one or in a list");
 }
 
 #[test]
@@ -269,6 +297,36 @@ fn an_incident_whose_first_look_was_lost_still_comes_to_its_end() {
         notify(&world, &quarantined(&world, "broken"));
         drain(&world);
         assert_eq!(mailed(&world), ["happens", "over"], "{toxic:?}");
+    }
+}
+
+#[test]
+fn what_is_delivered_twice_is_mailed_although_one_reader_dies_over_the_mail_and_the_other_is_done_with_the_message() {
+    let happens = |world: &World| notify(world, &failing(world));
+    let ends = |world: &World| {
+        notify(world, &failing(world));
+        run_for(world, 60);
+        notify(world, &over(world));
+    };
+    let goes_quiet = |world: &World| {
+        notify(world, &quarantined(world, "broken"));
+        run_for(world, 60);
+        world.advance(minutes(15));
+    };
+    let histories: [(fn(&World), &[&str]); 3] =
+        [(happens, &["happens"]), (ends, &["happens", "over"]), (goes_quiet, &["happens", "over"])];
+    for (play, expected) in histories {
+        let world = world(1);
+        play(&world);
+        let messages = world.take(Inner::Alerts);
+        world.fault("mailer.send", Toxic::CrashBefore, Times::First(1));
+        assert_eq!(world.alert(messages.clone()), Ended::Crashed);
+        let died = world.now();
+        assert_eq!(world.alert(messages), Ended::Answered(Vec::new()));
+        drain(&world);
+        assert_eq!(mailed(&world), expected);
+        let made_up = world.mails().pop().unwrap().0.duration_since(died);
+        assert!((60..63).contains(&made_up.as_secs()), "as soon as the other counts as dead: {made_up:?}");
     }
 }
 

@@ -12,24 +12,24 @@ use sim::{Function, Inner, Reply, Settled, Standard, Toxic, World};
 
 use crate::common::{self, accepted, config, drain, thin, voltus};
 
-const ABOUT: &str = "voltus-prod/dkmq";
-const INCIDENT: &str = "source-down/voltus-prod/dkmq";
+pub(crate) const ABOUT: &str = "voltus-prod/dkmq";
+pub(crate) const INCIDENT: &str = "source-down/voltus-prod/dkmq";
 const DUTY: &str = "grid-duty@example.com";
-const LEAD: &str = "lead@example.com";
+pub(crate) const LEAD: &str = "lead@example.com";
 const HEAD: &str = "head@example.com";
 
-fn step(after_s: u32, email: &str) -> Escalation {
+pub(crate) fn step(after_s: u32, email: &str) -> Escalation {
     Escalation { after_s, email: vec![email.to_owned()] }
 }
 
-fn told_by(remind_s: u32, escalate: Vec<Escalation>) -> Config {
+pub(crate) fn told_by(remind_s: u32, escalate: Vec<Escalation>) -> Config {
     let mut config = config();
     config.contacts = Contacts { remind_s, escalate, ..config.contacts };
     config
 }
 
 /// Goes on until somebody says that it is over.
-fn failing(world: &World, about: &str) -> Notice {
+pub(crate) fn failing(world: &World, about: &str) -> Notice {
     let source = about.split('/').next().unwrap();
     let notice = Notice::happens(Kind::SourceDown, source, about.to_owned(), world.now(), "500".to_owned());
     notice.gathered_by(about.to_owned()).about_dispatch(Some(Subject::from_stored(about))).until_over()
@@ -40,11 +40,11 @@ fn over(world: &World, about: &str) -> Notice {
     Notice::over(Kind::SourceDown, source, about, world.now(), "it worked at attempt 7".to_owned())
 }
 
-fn notify(world: &World, notice: &Notice) {
+pub(crate) fn notify(world: &World, notice: &Notice) {
     world.put(Inner::Alerts, &serde_json::to_string(notice).expect("JSON"));
 }
 
-fn pass(world: &World, minutes: i64) {
+pub(crate) fn pass(world: &World, minutes: i64) {
     common::pass(world, SignedDuration::from_mins(minutes));
 }
 
@@ -59,12 +59,12 @@ fn mailed(world: &World, began: Timestamp) -> Vec<(i64, String, String)> {
     mails.collect()
 }
 
-fn check(world: &World, began: Timestamp, expected: &[(i64, &str, &str)]) {
+pub(crate) fn check(world: &World, began: Timestamp, expected: &[(i64, &str, &str)]) {
     let expected: Vec<_> = expected.iter().map(|(at, what, to)| (*at, (*what).to_owned(), (*to).to_owned())).collect();
     assert_eq!(mailed(world, began), expected);
 }
 
-fn acknowledge(world: &World, incident: &str) -> Outcome {
+pub(crate) fn acknowledge(world: &World, incident: &str) -> Outcome {
     let run = world.run(Function::Alerter, async |ports| {
         AcknowledgeIncident { incidents: ports, world: ports }.acknowledge(incident, "the person on duty").await
     });

@@ -32,14 +32,17 @@ fn all_is_over(world: &World) {
 
 #[test]
 fn an_incident_stays_open_where_the_alerter_dies_over_it_and_another_notice_makes_up_for_the_mail() {
-    let world = World::new(1, config());
-    quarantined(&world, "one");
-    world.fault("alerts.write", Toxic::CrashAfter, Times::First(1));
-    run_for(&world, 1);
-    quarantined(&world, "two");
-    run_for(&world, 120);
-    assert_eq!(world.incidents().all().len(), 1);
-    all_is_over(&world);
+    for after_s in [30, 60, 90] {
+        let world = World::new(1, config());
+        quarantined(&world, "one");
+        world.fault("alerts.write", Toxic::CrashAfter, Times::First(1));
+        world.settle(SignedDuration::from_secs(1));
+        world.advance(SignedDuration::from_secs(after_s));
+        quarantined(&world, "two");
+        run_for(&world, 120);
+        assert_eq!(world.incidents().all().len(), 1);
+        all_is_over(&world);
+    }
 }
 
 #[test]

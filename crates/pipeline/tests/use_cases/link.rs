@@ -1,12 +1,15 @@
 //! The link in a mail: reading it changes nothing, its button acknowledges, once.
 
+use std::collections::BTreeSet;
+
 use dispatch::Subject;
+use futures_util::future::join;
 use jiff::SignedDuration;
 use pipeline::{
-    alert::Page,
+    alert::{Door, Page},
     incident::{IncidentStatus, Kind, Notice},
 };
-use sim::{Inner, PUBLIC_URL, Toxic, World};
+use sim::{Function, Inner, PUBLIC_URL, Toxic, World};
 
 use crate::common::{config, mail_subjects, run_for};
 
@@ -55,6 +58,8 @@ fn reading_changes_nothing_and_the_button_ends_the_reminders() {
         let page = follow(&world, method, &link);
         assert_eq!((page.status, page.outcome), (200, "shown"));
         assert!(page.body.contains(INCIDENT) && page.body.contains("<button>"), "{}", page.body);
+        assert!(page.body.contains("since 2023-12-01 16:40 UTC"), "{}", page.body);
+        assert!(page.body.contains("until 2023-12-08 16:40 UTC"), "{}", page.body);
     }
     assert_eq!(status(&world), IncidentStatus::Open);
     assert_eq!(follow(&world, "PUT", &link).status, 405);
@@ -90,6 +95,16 @@ fn a_stranger_learns_nothing() {
         }
     }
     assert_eq!(status(&world), IncidentStatus::Open);
+}
+
+#[test]
+fn what_can_be_no_secret_is_not_looked_up() {
+    let world = reminded();
+    for (length, looked_up) in [(0, 0), (1, 1), (64, 1), (100, 1), (101, 0), (100_000, 0)] {
+        let before = world.calls().len();
+        assert_eq!(follow(&world, "GET", &"a".repeat(length)).status, 404);
+        assert_eq!(world.calls().len() - before, looked_up, "{length} letters");
+    }
 }
 
 #[test]
@@ -161,6 +176,26 @@ fn whatever_fails_the_button_can_be_pressed_again() {
             assert!(answers.iter().flatten().all(|status| [200, 410, 503].contains(status)), "{answers:?}");
             assert_eq!(answers[2], Some(410), "{call} {toxic:?} {answers:?}");
         }
+    }
+}
+
+#[test]
+fn a_button_that_is_pressed_twice_at_once_works_once() {
+    for seed in 0..20 {
+        let mut config = config();
+        config.contacts.remind_s = 900;
+        let world = World::new(seed, config);
+        notify(&world, &failing(&world, 0));
+        run_for(&world, 5);
+        let link = link(&world, 0);
+        let secret = link.rsplit('/').next().unwrap();
+        let pressed = world.run(Function::Alerter, async |ports| {
+            let door = Door { incidents: ports, world: ports };
+            join(door.handle("POST", secret), door.handle("POST", secret)).await
+        });
+        let (one, other) = pressed.answer().expect("two pages");
+        let outcomes = BTreeSet::from([one.outcome, other.outcome]);
+        assert_eq!(outcomes, BTreeSet::from(["acknowledged", "used"]), "seed {seed}");
     }
 }
 

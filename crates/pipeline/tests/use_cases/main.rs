@@ -25,6 +25,7 @@ mod pulse;
 mod ramps;
 mod receive;
 mod retry;
+mod reviews;
 mod settling;
 mod sites;
 mod story;
