@@ -156,7 +156,7 @@ fn happens(
         next.mails.insert(stage.clone(), claim.clone());
     }
     next.write.clone_from(&claim.owner);
-    // Once more with a mail that is made up for: whoever died over it may not have come to ask for the review. A mail that was
+    // Once more with a mail that is made up for: the first review may have died as well, among the dead letters. A mail that was
     // refused had asked for it before.
     let ask = opened || (due && notice.attempt == 0);
     let review_in_s = next.quiet_s.or_else(|| first_review_s(&next, rules, now)).filter(|_| ask);
@@ -199,14 +199,19 @@ fn fresh(known: Option<&Incident>, notice: &Notice, quiet_s: Option<u32>) -> Inc
 }
 
 fn over(known: Option<&Incident>, notice: &Notice, detail: &str, claim: &MailState) -> Decision {
-    let told = known.is_some_and(|known| is_open(known) && !known.mails.is_empty());
-    let unfinished = known.and_then(|known| known.mails.get(OVER)).is_some_and(|mail| is_stale(mail, claim.claimed_at));
-    let retried =
-        notice.attempt > 0 && known.is_some_and(|known| !known.mails.contains_key(OVER) && !known.mails.is_empty());
+    let says_when = matches!(notice.news, News::Over { .. });
+    // It began anew since, which this notice, late or once more after a refused mail, does not know of.
+    if says_when && known.is_some_and(|known| is_open(known) && notice.at < known.opened_at) {
+        return Decision::Nothing;
+    }
+    // A person heard that it began, and nobody is telling that it is over: not yet, not any more, or SES refused it.
+    let mail = known.is_some_and(|known| {
+        let telling = known.mails.get(OVER).is_some_and(|mail| !is_stale(mail, claim.claimed_at));
+        !known.mails.is_empty() && !telling
+    });
     // It happened again and was over again, and that it is over came first: what happened is old when it comes.
-    let later = matches!(notice.news, News::Over { .. })
-        && known.and_then(|known| known.over_at).is_some_and(|over_at| over_at < notice.at);
-    if known.is_some_and(|known| !is_open(known)) && !unfinished && !retried && !later {
+    let later = says_when && known.and_then(|known| known.over_at).is_some_and(|over_at| over_at < notice.at);
+    if known.is_some_and(|known| !is_open(known)) && !mail && !later {
         return Decision::Nothing;
     }
     // Without a known incident this is a note for a notice that is still under way: it happened before it was over.
@@ -216,7 +221,6 @@ fn over(known: Option<&Incident>, notice: &Notice, detail: &str, claim: &MailSta
     // Never earlier than it was: what once came too late must not begin it anew.
     next.over_at = next.over_at.max(Some(notice.at.max(next.last_at)));
     next.detail = clip(detail, MAX_DETAIL);
-    let mail = told || unfinished || retried;
     if mail {
         next.mails.insert(OVER.to_owned(), claim.clone());
     }

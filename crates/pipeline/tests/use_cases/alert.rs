@@ -8,36 +8,36 @@ use sim::{Ended, Function, Inner, Reply, Settled, Times, Toxic, World};
 
 use crate::common::{accepted, config, drain, leap, mail_subjects, run_for, thin, voltus, world};
 
-const ABOUT: &str = "voltus-prod/dkmq";
-const INCIDENT: &str = "source-down/voltus-prod/dkmq";
+pub(crate) const ABOUT: &str = "voltus-prod/dkmq";
+pub(crate) const INCIDENT: &str = "source-down/voltus-prod/dkmq";
 
 /// Something that goes on until somebody says that it is over.
-fn failing(world: &World) -> Notice {
+pub(crate) fn failing(world: &World) -> Notice {
     let notice = Notice::happens(Kind::SourceDown, "voltus-prod", ABOUT.to_owned(), world.now(), "500".to_owned());
     notice.gathered_by(ABOUT.to_owned()).about_dispatch(Some(Subject::from_stored(ABOUT))).until_over()
 }
 
 /// Something that is over once it has gone quiet.
-fn quarantined(world: &World, detail: &str) -> Notice {
+pub(crate) fn quarantined(world: &World, detail: &str) -> Notice {
     let about = "voltus-prod".to_owned();
     Notice::happens(Kind::Quarantined, "voltus-prod", about, world.now(), detail.to_owned())
 }
 
-fn over(world: &World) -> Notice {
+pub(crate) fn over(world: &World) -> Notice {
     Notice::over(Kind::SourceDown, "voltus-prod", ABOUT, world.now(), "it worked at attempt 7".to_owned())
 }
 
-fn notify(world: &World, notice: &Notice) {
+pub(crate) fn notify(world: &World, notice: &Notice) {
     world.put(Inner::Alerts, &serde_json::to_string(notice).expect("JSON"));
 }
 
 /// The stages that were mailed, oldest first: `happens` or `over`.
-fn mailed(world: &World) -> Vec<&'static str> {
+pub(crate) fn mailed(world: &World) -> Vec<&'static str> {
     let stage = |subject: String| if subject.contains("over: ") { "over" } else { "happens" };
     mail_subjects(world).into_iter().map(stage).collect()
 }
 
-fn minutes(minutes: i64) -> SignedDuration {
+pub(crate) fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 
@@ -93,36 +93,6 @@ fn it_is_over_once_and_only_where_it_was_told() {
 }
 
 #[test]
-fn news_that_are_older_than_the_end_are_no_news() {
-    let world = world(1);
-    let late = failing(&world);
-    world.advance(minutes(1));
-    notify(&world, &over(&world));
-    drain(&world);
-    notify(&world, &late);
-    drain(&world);
-    assert!(mailed(&world).is_empty());
-}
-
-#[test]
-fn what_came_again_and_went_again_is_no_news_where_its_second_end_comes_first() {
-    let world = world(1);
-    for notice in [failing, over] {
-        notify(&world, &notice(&world));
-        drain(&world);
-        world.advance(minutes(1));
-    }
-    let late = failing(&world);
-    world.advance(minutes(1));
-    for notice in [over(&world), late] {
-        notify(&world, &notice);
-        drain(&world);
-    }
-    assert_eq!(mailed(&world), ["happens", "over"]);
-    assert_eq!(world.incidents().get(INCIDENT).unwrap().status, IncidentStatus::Over);
-}
-
-#[test]
 fn what_begins_again_is_mailed_again() {
     let world = world(1);
     for _ in 0..2 {
@@ -152,18 +122,6 @@ fn what_nobody_calls_over_is_over_a_quarter_of_an_hour_after_the_last_notice() {
     assert!(world.mails()[1].1.text.contains("3 in all"), "{}", world.mails()[1].1.text);
     let looks = world.calls().iter().filter(|call| call.port == "outlet.notice").count();
     assert!(looks <= 6, "{looks} looks whether it is over");
-}
-
-#[test]
-fn a_notice_that_is_delivered_again_after_the_end_does_not_begin_anew() {
-    let world = world(1);
-    let notice = quarantined(&world, "broken");
-    notify(&world, &notice);
-    drain(&world);
-    assert_eq!(mailed(&world), ["happens", "over"]);
-    notify(&world, &notice);
-    drain(&world);
-    assert_eq!(mailed(&world), ["happens", "over"]);
 }
 
 #[test]
@@ -297,36 +255,6 @@ fn an_incident_whose_first_look_was_lost_still_comes_to_its_end() {
         notify(&world, &quarantined(&world, "broken"));
         drain(&world);
         assert_eq!(mailed(&world), ["happens", "over"], "{toxic:?}");
-    }
-}
-
-#[test]
-fn what_is_delivered_twice_is_mailed_although_one_reader_dies_over_the_mail_and_the_other_is_done_with_the_message() {
-    let happens = |world: &World| notify(world, &failing(world));
-    let ends = |world: &World| {
-        notify(world, &failing(world));
-        run_for(world, 60);
-        notify(world, &over(world));
-    };
-    let goes_quiet = |world: &World| {
-        notify(world, &quarantined(world, "broken"));
-        run_for(world, 60);
-        world.advance(minutes(15));
-    };
-    let histories: [(fn(&World), &[&str]); 3] =
-        [(happens, &["happens"]), (ends, &["happens", "over"]), (goes_quiet, &["happens", "over"])];
-    for (play, expected) in histories {
-        let world = world(1);
-        play(&world);
-        let messages = world.take(Inner::Alerts);
-        world.fault("mailer.send", Toxic::CrashBefore, Times::First(1));
-        assert_eq!(world.alert(messages.clone()), Ended::Crashed);
-        let died = world.now();
-        assert_eq!(world.alert(messages), Ended::Answered(Vec::new()));
-        drain(&world);
-        assert_eq!(mailed(&world), expected);
-        let made_up = world.mails().pop().unwrap().0.duration_since(died);
-        assert!((60..63).contains(&made_up.as_secs()), "as soon as the other counts as dead: {made_up:?}");
     }
 }
 

@@ -17,6 +17,7 @@ mod lists;
 mod mail;
 mod messages;
 mod oddities;
+mod out_of_order;
 mod overrides;
 mod poll;
 mod polling;

@@ -122,25 +122,6 @@ fn a_key_that_is_refused_after_it_was_rotated_is_not_over_for_going_quiet() {
 }
 
 #[test]
-fn after_an_outage_of_the_mailer_the_next_mail_that_is_refused_is_tried_again_within_seconds() {
-    for seed in 0..12 {
-        let world = reminded(seed);
-        notify(&world, &failing(&world, ABOUT));
-        pass(&world, 14);
-        world.fault("mailer.send", Toxic::Refuse, Times::Always);
-        pass(&world, 20);
-        world.heal();
-        pass(&world, 7);
-        assert_eq!(world.mails().len(), 2, "seed {seed}");
-        world.fault("mailer.send", Toxic::Refuse, Times::First(1));
-        pass(&world, 30);
-        let mails = world.mails();
-        let between = mails[2].0.duration_since(mails[1].0);
-        assert!(between < SignedDuration::from_secs(900 + 10), "seed {seed}: {between:?}");
-    }
-}
-
-#[test]
 fn reminders_follow_although_the_first_look_ended_among_the_dead_letters() {
     let world = reminded(1);
     world.fault("alerts.write", Toxic::CrashAfter, Times::Always);
