@@ -1,7 +1,6 @@
 //! The looks at an incident: when they come, how many, what they wait for, and that they go on whatever dies or is refused.
 
 use futures_util::future::join;
-use jiff::SignedDuration;
 use pipeline::{
     alert::{AcknowledgeIncident, Outcome},
     config::Escalation,
