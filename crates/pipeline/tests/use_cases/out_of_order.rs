@@ -98,3 +98,17 @@ fn what_began_anew_while_no_mail_could_be_sent_passes_in_silence_where_the_old_e
     drain(&world);
     assert_eq!(mailed(&world), ["happens", "happens", "over"]);
 }
+
+#[test]
+fn what_began_and_ended_at_the_same_instant_is_over_in_either_order() {
+    for ended_first in [false, true] {
+        let world = world(1);
+        let (began, ended) = (failing(&world), over(&world));
+        for notice in if ended_first { [ended, began] } else { [began, ended] } {
+            notify(&world, &notice);
+            drain(&world);
+        }
+        assert_eq!(mailed(&world).len(), if ended_first { 0 } else { 2 });
+        assert_eq!(world.incidents().get(INCIDENT).unwrap().status, IncidentStatus::Over);
+    }
+}
