@@ -36,8 +36,7 @@ fn an_incident_stays_open_where_the_alerter_dies_over_it_and_another_notice_make
         let world = World::new(1, config());
         quarantined(&world, "one");
         world.fault("alerts.write", Toxic::CrashAfter, Times::First(1));
-        world.settle(SignedDuration::from_secs(1));
-        world.advance(SignedDuration::from_secs(after_s));
+        common::pass(&world, SignedDuration::from_secs(after_s));
         quarantined(&world, "two");
         run_for(&world, 120);
         assert_eq!(world.incidents().all().len(), 1);
