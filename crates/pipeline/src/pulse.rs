@@ -205,7 +205,7 @@ impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Pulse<'_, H, Q, O, C> {
                     self.health.told(queue, now).await?;
                 }
                 let detail = format!(
-                    "{dead} messages lie in the queue {queue}, where a function failed on each five times without a word; \
+                    "{dead} message(s) in the queue {queue}, on each of which a function failed five times without a word; \
                     the runbook in infra/README.md says how to read them and how to send them back"
                 );
                 self.outlet.notice(&happens(Kind::DeadLetter, queue, now, detail), 0).await

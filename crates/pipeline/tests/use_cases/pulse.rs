@@ -181,7 +181,7 @@ fn dead_letters_are_told_of_once_and_over_when_they_are_gone() {
     run_for(&world, 65);
     assert_eq!(mail_subjects(&world), [DEAD]);
     let text = world.mails()[0].1.text.clone();
-    assert!(text.contains("1 messages lie in the queue retries_dead") && text.contains("infra/README.md"), "{text}");
+    assert!(text.contains("1 message(s) in the queue retries_dead") && text.contains("infra/README.md"), "{text}");
     world.put(Inner::RetriesDead, "another");
     run_for(&world, 3_600);
     assert_eq!(mail_subjects(&world), [DEAD]);
