@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
 
 /// The most that one message may be, in bytes: SQS carries 1 MiB; the rest is room for the troubles of later attempts.
-pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 32 * 1_024;
+pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 64 * 1_024;
 
 /// How many troubles travel along: the first, and the latest.
 const REMEMBERED_TROUBLES: usize = 8;
@@ -339,6 +339,18 @@ mod tests {
             .filter(|c| *c != '\\')
             .collect();
         assert_eq!(message(&format!("\"{noise}\"")), Err(TooLarge));
+    }
+
+    #[test]
+    fn the_largest_message_still_carries_the_longest_troubles_of_its_later_attempts() {
+        let filled = |bytes: usize| message(&"x".repeat(bytes)).unwrap();
+        let largest = filled(MAX_MESSAGE_BYTES - filled(0).len());
+        assert_eq!(largest.len(), MAX_MESSAGE_BYTES);
+        let trouble = || Trouble::new(TroubleKind::Provider, Timestamp::MAX, "\u{1}".repeat(1_000));
+        let work = serde_json::from_str::<Work>(&largest).unwrap();
+        let work = (0..20).fold(work, |work, _| work.after(trouble()));
+        let again = serde_json::to_string(&Failed { failed: trouble(), work }).unwrap();
+        assert!(again.len() <= 1_048_576, "SQS carries 1 MiB, not {}", again.len());
     }
 
     #[test]
