@@ -175,7 +175,8 @@ fn an_event_that_is_called_like_a_stage_of_ours_is_told_of_like_any_other() {
         assert!(told.contains(&format!("voltus-prod: {name}")), "{name}: {told}");
     }
     drain(&world);
-    assert_eq!(mailed(&world).iter().filter(|stage| **stage == "over").count(), 1, "{:?}", mail_subjects(&world));
+    let over = mailed(&world).iter().map(|stage| *stage == "over").collect::<Vec<_>>();
+    assert!(over.ends_with(&[false, true]) && !over[..over.len() - 1].contains(&true), "{:?}", mail_subjects(&world));
 }
 
 #[test]
