@@ -99,6 +99,20 @@ fn a_provider_that_is_down_is_told_of_after_five_minutes_and_once() {
 }
 
 #[test]
+fn a_provider_that_is_down_again_is_told_of_again() {
+    let world = polling(21);
+    for _ in 0..2 {
+        world.answers("voltus-prod", LIST, [Reply::Status(500, None)]);
+        run_for(&world, 900);
+        lists(&world, &[]);
+        run_for(&world, 62);
+    }
+    let [down, over] =
+        ["source-down: voltus-prod", "over: source-down: voltus-prod"].map(|it| format!("[gridbell] {it}"));
+    assert_eq!(mail_subjects(&world), [down.clone(), over.clone(), down, over]);
+}
+
+#[test]
 fn near_a_dispatch_three_failures_in_a_row_are_enough() {
     let world = polling(12);
     let dispatch = voltus("dkmq", 0, 5);
