@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   gridbell bench                                  starts, memory, sizes, instructions, AWS calls
   gridbell bench load --single 50 --burst 2000    latency and throughput on a local stack of its own
-  gridbell bench load --help                      the driver's own help; from nothing its build takes some ten minutes";
+  gridbell bench load --help                      the driver's own help, once it is built";
 
 /// How `bench` is called.
 #[derive(Debug, clap::Args)]
