@@ -60,7 +60,7 @@ fn acknowledgement(seen: &Checker, story: &Story) -> Option<Broken> {
         } else {
             circumstances.heals_at <= limit
         };
-        if !superseded && !over && !acknowledged && !told_by(seen, story, limit) {
+        if !superseded && !over && !acknowledged && !seen.mails.at_risk_by(limit, &story.subject) {
             let what = format!("#{} was due at {due} and neither acknowledged nor told of by {limit}", signal.sequence);
             return Some(Broken::new("told-in-time", &story.subject, what));
         }
@@ -73,11 +73,6 @@ fn tells_of(mail: &str, story: &Story) -> bool {
     let gathered = format!("hydration-failing {}:", story.source);
     let of_source = ["credentials", "source-down", "quarantined", "unknown-event", ", delivery ", &gathered];
     names(mail, &story.subject) || (mail.contains(&*story.source) && of_source.iter().any(|kind| mail.contains(kind)))
-}
-
-fn told_by(seen: &Checker, story: &Story, limit: Timestamp) -> bool {
-    let about = |subject: &str| subject.contains("dispatch-at-risk") && names(subject, &story.subject);
-    seen.mails.sent.iter().any(|(at, subject)| *at <= limit && about(subject))
 }
 
 /// Each webhook that was answered 2xx is reflected soon, or a person knows that it is not.

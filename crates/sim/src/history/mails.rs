@@ -15,6 +15,8 @@ use super::{Broken, Story};
 pub(super) struct Mails {
     /// When each went out, and its subject.
     pub(super) sent: Vec<(Timestamp, String)>,
+    /// What each said.
+    texts: Vec<String>,
     rows: BTreeMap<String, Incident>,
     claims: usize,
     /// What may have sent a mail twice.
@@ -30,6 +32,15 @@ impl Mails {
         self.rows.values()
     }
 
+    /// Whether a person was told by then that the dispatch is at risk, by a mail of its own or in a list.
+    pub(super) fn at_risk_by(&self, limit: Timestamp, key: &str) -> bool {
+        let listed = format!(" {key}, ");
+        self.sent.iter().zip(&self.texts).any(|((at, subject), text)| {
+            let news = subject.contains("dispatch-at-risk") && !subject.contains("over: ");
+            *at <= limit && news && (names(subject, key) || text.contains(&listed))
+        })
+    }
+
     /// A mail went out.
     pub(super) fn takes(
         &mut self,
@@ -39,6 +50,7 @@ impl Mails {
         excused: bool,
     ) -> Option<Broken> {
         self.sent.push((at, subject.to_owned()));
+        self.texts.push(text.to_owned());
         let sent = self.sent.len();
         // A list goes out again where somebody died, or could not write, between its mail and the note that it is out: rather
         // twice than never.
