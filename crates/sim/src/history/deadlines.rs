@@ -87,7 +87,7 @@ fn hydration(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken>
         let limit = counts_from(seen, accepted.at) + if is_known { HYDRATED } else { FIRST_SEEN };
         let mut in_time = published.into_iter().flatten().filter(|signal| signal.at <= limit);
         let reflected = in_time.any(|signal| signal.reflects(story, version));
-        let told = seen.mails.sent.iter().any(|(at, mail)| *at <= limit && tells_of(mail, story));
+        let told = seen.mails.sent.iter().any(|mail| mail.at <= limit && tells_of(&mail.subject, story));
         // A test that its own search does not know has no order but that of arrival: an earlier push may come last.
         let unsearched = story.provider == Provider::Leap { searched: false } && published.is_some();
         if !reflected && !told && !unsearched {

@@ -10,13 +10,18 @@ use pipeline::{
 
 use super::{Broken, Story};
 
+/// A mail that went out.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) at: Timestamp,
+    pub(super) subject: String,
+    text: String,
+}
+
 /// What was mailed so far.
 #[derive(Debug, Default)]
 pub(super) struct Mails {
-    /// When each went out, and its subject.
-    pub(super) sent: Vec<(Timestamp, String)>,
-    /// What each said.
-    texts: Vec<String>,
+    pub(super) sent: Vec<Sent>,
     rows: BTreeMap<String, Incident>,
     claims: usize,
     /// What may have sent a mail twice.
@@ -25,7 +30,7 @@ pub(super) struct Mails {
 
 impl Mails {
     pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
-        self.sent.iter().map(|(_, subject)| subject.as_str())
+        self.sent.iter().map(|mail| mail.subject.as_str())
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = &Incident> {
@@ -35,9 +40,9 @@ impl Mails {
     /// Whether a person was told by then that the dispatch is at risk, by a mail of its own or in a list.
     pub(super) fn at_risk_by(&self, limit: Timestamp, key: &str) -> bool {
         let listed = format!(" {key}, ");
-        self.sent.iter().zip(&self.texts).any(|((at, subject), text)| {
-            let news = subject.contains("dispatch-at-risk") && !subject.contains("over: ");
-            *at <= limit && news && (names(subject, key) || text.contains(&listed))
+        self.sent.iter().filter(|mail| mail.at <= limit).any(|Sent { subject, text, .. }| {
+            let happens = subject.contains("dispatch-at-risk") && !subject.contains("over: ");
+            happens && (names(subject, key) || text.contains(&listed))
         })
     }
 
@@ -49,8 +54,7 @@ impl Mails {
         stories: &[Story],
         excused: bool,
     ) -> Option<Broken> {
-        self.sent.push((at, subject.to_owned()));
-        self.texts.push(text.to_owned());
+        self.sent.push(Sent { at, subject: subject.to_owned(), text: text.to_owned() });
         let sent = self.sent.len();
         // A list goes out again where somebody died, or could not write, between its mail and the note that it is out: rather
         // twice than never.
