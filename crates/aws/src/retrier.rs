@@ -70,7 +70,7 @@ pub async fn run() -> Result<(), Error> {
         ))
     })?;
     let retry = &Retry { config: &config, table: &table, deliveries: &deliveries, outlet: &outlet, world: &World };
-    let sweep = &Sweep { table: &table, stream: &stream, world: &World };
+    let sweep = &Sweep { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
     let watch = &Watch { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
     let pulse = &Pulse { health: &deliveries, queues: &queues, outlet: &outlet, world: &World };
     let polls = &Polls { config: &config, deliveries: &deliveries, outlet: &outlet, world: &World };

@@ -27,6 +27,9 @@ const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// The longest that SQS holds a message back.
 const MAX_DELAY_S: u32 = 900;
 
+/// What the body of one signal may be: the rest is room for its attributes' names, types and values.
+pub const SIGNAL_LIMIT_BYTES: usize = MAX_MESSAGE_BYTES - 4_096;
+
 /// The most entries of one batch call.
 const MAX_BATCH: usize = 10;
 
@@ -174,6 +177,10 @@ impl Outlet for InnerQueues {
 }
 
 impl SignalStream for SignalsQueue {
+    fn limit_bytes(&self) -> usize {
+        SIGNAL_LIMIT_BYTES
+    }
+
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
         // One after the other: a batch may succeed in part, and then a later version of a subject would overtake an earlier.
         // So a batch never holds two of one subject.
@@ -218,7 +225,10 @@ async fn backlog(client: &Client, (port, url): (&'static str, &str)) -> Result<B
 impl SignalsQueue {
     async fn publish_one(&self, signal: &Signal) -> Result<(), PortError> {
         const PORT: &str = "signals";
-        let attributes = [("type", signal.kind.as_str()), ("source", &signal.source), ("test", as_text(signal.test))];
+        let mut attributes =
+            vec![("type", signal.kind.clone()), ("source", signal.source.clone()), ("test", signal.test.to_string())];
+        let parts = signal.part.map(|part| [("part", part.number.to_string()), ("parts", part.of.to_string())]);
+        attributes.extend(parts.into_iter().flatten());
         let body = sendable(&signal.body);
         let size = body.len()
             + attributes.iter().map(|(name, value)| name.len() + value.len() + "String".len()).sum::<usize>();
@@ -299,10 +309,6 @@ fn sendable(json: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(json)
     }
-}
-
-fn as_text(test: bool) -> &'static str {
-    if test { "true" } else { "false" }
 }
 
 fn too_large(port: &'static str, bytes: usize) -> PortError {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Dispatch, DispatchFact, EffectiveTargets, Fact, Origin, Plan, PowerEvent, Ramps, Rank, Says, Signal, Statement,
-    Status, Subject, View,
-    payload::{Change, Payload, account_payload, dispatch_data, dispatch_payload, meter_payload, power_payload},
+    Dispatch, DispatchFact, EffectiveTargets, Epoch, Fact, Origin, Plan, PowerEvent, Publication, Ramps, Rank, Says,
+    Signal, Statement, Status, Subject, View,
+    parts::Version,
+    payload::{Change, Payload, account_payload, meter_payload, power_payload},
     signal::hex,
 };
 
@@ -19,8 +20,10 @@ const REMEMBERED: usize = 512;
 /// All that is known of one subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// How many versions have been published.
+    /// How many versions have been published in this epoch.
     pub version: u64,
+    /// Which numbering the version belongs to.
+    pub epoch: Epoch,
     stream: Stream,
     /// What power events add up to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,13 +120,55 @@ impl State {
         }
     }
 
-    /// The dispatch's last signal with what is to be added for some of its targets; none where that signal is another.
-    pub fn telling(&self, origin: &Origin, last: &Signal, effective: &EffectiveTargets) -> Option<Signal> {
-        let (status, statement) = self.published().filter(|_| last.sequence == self.version)?;
-        let told = (status, &statement);
-        let data = dispatch_data(origin, &last.subject, self.dispatch_id()?, self.version, told, effective);
-        let payload = Payload { kind: last.kind.clone(), test: last.test, data };
-        Some(Signal::new(origin, &last.subject, last.sequence, last.time, payload))
+    /// The dispatch's last version with what is to be added for some of its targets: as many signals as that version has parts.
+    /// None where `last` is no signal of that version.
+    pub fn with_effective(
+        &self,
+        origin: &Origin,
+        last: &Signal,
+        effective: &EffectiveTargets,
+        limit_bytes: usize,
+    ) -> Option<Vec<Signal>> {
+        let is_last = (last.epoch, last.sequence) == (self.epoch, self.version);
+        let (status, statement) = self.published().filter(|_| is_last)?;
+        let id = self.dispatch_id()?;
+        let version =
+            Version { origin, subject: &last.subject, id, number: self.version, status, statement: &statement };
+        let payloads = version.payloads_of(&last.kind, limit_bytes, effective).into_iter();
+        let stamp = (self.epoch, self.version);
+        Some(payloads.map(|payload| Signal::new(origin, &last.subject, stamp, last.time, payload)).collect())
+    }
+
+    /// The same state in a newer epoch, in which nothing has been published yet: a dispatch that is on is published once more, as
+    /// its first version; what was decided before and never sent is numbered anew. `unsent`: what is pending in the outbox.
+    /// None where the state belongs to that epoch, or to a newer one.
+    pub fn in_epoch(
+        &self,
+        origin: &Origin,
+        subject: &Subject,
+        unsent: &[Signal],
+        publication: Publication,
+    ) -> Option<(Self, Vec<Signal>)> {
+        let Publication { epoch, now, .. } = publication;
+        if self.epoch >= epoch {
+            return None;
+        }
+        let mut state = Self { version: 0, epoch, ..self.clone() };
+        let Stream::Dispatch(tracked) = &mut state.stream else {
+            let sequences = (1..).zip(unsent);
+            let signals: Vec<Signal> =
+                sequences.map(|(sequence, signal)| signal.clone().restamped(epoch, sequence)).collect();
+            state.version = signals.len() as u64;
+            return Some((state, signals));
+        };
+        let is_on = |view: &View| view.status == Status::Scheduled && view.statement.end.is_none_or(|end| end > now);
+        if unsent.is_empty() && !tracked.merged.view().as_ref().is_some_and(is_on) {
+            return Some((state, Vec::new()));
+        }
+        tracked.published = None;
+        let mut absorbing = Absorbing::new(subject, Some(state), publication);
+        absorbing.publish_dispatch(origin, None);
+        Some((absorbing.state?, absorbing.signals))
     }
 
     /// Whether anything of it was asked for, rather than only pushed.
@@ -153,7 +198,8 @@ impl Tracked {
     }
 }
 
-/// Merges facts about one subject into its state. `now` only dates the signals.
+/// Merges facts about one subject into its state, which belongs to the epoch of the publication ([`State::in_epoch`]). Its time
+/// only dates the signals.
 ///
 /// Returns none where there is neither a state nor a fact that could make one.
 pub fn absorb(
@@ -161,7 +207,7 @@ pub fn absorb(
     subject: &Subject,
     facts: Vec<Fact>,
     contradiction: Contradiction,
-    now: Timestamp,
+    publication: Publication,
 ) -> Option<Absorbed> {
     let before = state.clone();
     let origin = facts.first().map(|fact| fact.origin.clone());
@@ -169,8 +215,7 @@ pub fn absorb(
     let (pushed, fetched): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(is_push);
     let settled = !fetched.is_empty() || contradiction == Contradiction::TakeLatest;
     let last = state.as_ref().and_then(State::published);
-    let mut absorbing =
-        Absorbing { subject, now, state, signals: Vec::new(), unsettled: Vec::new(), remarks: BTreeMap::new() };
+    let mut absorbing = Absorbing::new(subject, state, publication);
     for fact in fetched.into_iter().chain(pushed) {
         absorbing.take(fact, settled);
     }
@@ -189,16 +234,21 @@ fn is_push(fact: &Fact) -> bool {
 
 struct Absorbing<'a> {
     subject: &'a Subject,
-    now: Timestamp,
+    publication: Publication,
     state: Option<State>,
     signals: Vec<Signal>,
     unsettled: Vec<Fact>,
     remarks: BTreeMap<u64, String>,
 }
 
-impl Absorbing<'_> {
+impl<'a> Absorbing<'a> {
+    fn new(subject: &'a Subject, state: Option<State>, publication: Publication) -> Self {
+        let (signals, unsettled, remarks) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { subject, publication, state, signals, unsettled, remarks }
+    }
+
     fn take(&mut self, fact: Fact, settled: bool) {
-        let (origin, now) = (&fact.origin, self.now);
+        let (origin, now) = (&fact.origin, self.publication.now);
         match &fact.says {
             Says::Dispatch(said) => {
                 if self.take_dispatch(said, settled) == Taken::Unsettled {
@@ -223,8 +273,10 @@ impl Absorbing<'_> {
     }
 
     fn take_dispatch(&mut self, said: &DispatchFact, settled: bool) -> Taken {
+        let epoch = self.publication.epoch;
         let state = self.state.get_or_insert_with(|| State {
             version: 0,
+            epoch,
             stream: Stream::Dispatch(Box::new(Tracked {
                 id: said.id.clone(),
                 merged: Dispatch::default(),
@@ -248,7 +300,8 @@ impl Absorbing<'_> {
     }
 
     fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, Statement)>) {
-        let Some(State { version, stream: Stream::Dispatch(tracked), .. }) = &mut self.state else { return };
+        let Publication { now, limit_bytes, .. } = self.publication;
+        let Some(State { version, epoch, stream: Stream::Dispatch(tracked), .. }) = &mut self.state else { return };
         let Some(View { statement: held, status, .. }) = tracked.merged.view() else { return };
         let statement = match &last {
             Some((_, told)) => held.clone().named_as_in(told),
@@ -262,8 +315,10 @@ impl Absorbing<'_> {
             return;
         };
         *version += 1;
-        let payload = dispatch_payload(origin, self.subject, &tracked.id, *version, change, (status, &statement));
-        self.signals.push(Signal::new(origin, self.subject, *version, self.now, payload));
+        let (subject, stamp) = (self.subject, (*epoch, *version));
+        let next = Version { origin, subject, id: &tracked.id, number: *version, status, statement: &statement };
+        let payloads = next.payloads(change, limit_bytes).into_iter();
+        self.signals.extend(payloads.map(|payload| Signal::new(origin, subject, stamp, now, payload)));
         tracked.published = published(status, statement);
     }
 
@@ -274,13 +329,14 @@ impl Absorbing<'_> {
         identity: String,
         payload: impl FnOnce(&Subject) -> Payload,
     ) -> Option<&mut State> {
-        let fresh = || State { version: 0, stream: Stream::Events(BTreeMap::new()), ramps: None };
+        let Publication { epoch, now, .. } = self.publication;
+        let fresh = || State { version: 0, epoch, stream: Stream::Events(BTreeMap::new()), ramps: None };
         let state = self.state.get_or_insert_with(fresh);
         let Stream::Events(seen) = &mut state.stream else { return None };
         if seen.contains_key(&identity) {
             return None;
         }
-        seen.insert(identity, self.now);
+        seen.insert(identity, now);
         while seen.len() > REMEMBERED {
             let Some(oldest) = seen.iter().min_by_key(|(_, at)| **at).map(|(identity, _)| identity.clone()) else {
                 break;
@@ -288,7 +344,8 @@ impl Absorbing<'_> {
             seen.remove(&oldest);
         }
         state.version += 1;
-        self.signals.push(Signal::new(origin, self.subject, state.version, self.now, payload(self.subject)));
+        let stamp = (state.epoch, state.version);
+        self.signals.push(Signal::new(origin, self.subject, stamp, now, payload(self.subject)));
         Some(state)
     }
 }

@@ -5,8 +5,10 @@
 
 mod absorb;
 mod effective;
+mod epoch;
 mod fact;
 mod merge;
+mod parts;
 mod payload;
 mod plan;
 mod quantity;
@@ -18,6 +20,7 @@ mod subject;
 
 pub use absorb::{Absorbed, Contradiction, State, absorb};
 pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, effective, windows};
+pub use epoch::Epoch;
 pub use fact::{
     AccountEvent, DispatchFact, Fact, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program, Rank, Says,
     Statement, Target, TestReason,
@@ -29,6 +32,6 @@ pub use ramp::{Measured, Ramp, Ramps};
 #[cfg(feature = "schema")]
 pub use schema::schemas;
 pub use signal::{
-    AccountSignal, DispatchSignal, MeterSignal, PowerSignal, SIGNAL_LIMIT_BYTES, Signal, Status, TargetEntry, fifo_id,
+    AccountSignal, DispatchSignal, MeterSignal, Part, PowerSignal, Publication, Signal, Status, TargetEntry, fifo_id,
 };
 pub use subject::Subject;

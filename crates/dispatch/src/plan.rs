@@ -118,6 +118,42 @@ impl<'de> Deserialize<'de> for Marks {
 }
 
 impl Plan {
+    /// The same plan in pieces of so many marks at most, for a store whose items are bounded. No marks are one piece.
+    pub fn pieces(&self, most_marks: usize) -> Vec<Self> {
+        let mut pieces: Vec<Vec<Share>> = vec![Vec::new()];
+        let mut room = most_marks;
+        for Share { marks, request } in &self.shares {
+            let mut marks = marks.0.as_slice();
+            while !marks.is_empty() {
+                if room == 0 {
+                    pieces.push(Vec::new());
+                    room = most_marks.max(1);
+                }
+                let (these, others) = marks.split_at(marks.len().min(room));
+                room -= these.len();
+                marks = others;
+                if let Some(piece) = pieces.last_mut() {
+                    piece.push(Share { marks: Marks(these.to_vec()), request: *request });
+                }
+            }
+        }
+        let head = Self { shares: Vec::new(), ..self.clone() };
+        pieces.into_iter().map(|shares| Self { shares, ..head.clone() }).collect()
+    }
+
+    /// The plan that was in pieces, in their order; none of no pieces.
+    pub fn joined(pieces: impl IntoIterator<Item = Self>) -> Option<Self> {
+        pieces.into_iter().reduce(|mut plan, piece| {
+            for share in piece.shares {
+                match plan.shares.last_mut().filter(|last| last.request == share.request) {
+                    Some(last) => last.marks.0.extend(share.marks.0),
+                    None => plan.shares.push(share),
+                }
+            }
+            plan
+        })
+    }
+
     pub(crate) fn of_dispatch(statement: &Statement) -> Self {
         let mut by_request: Vec<(Option<Request>, Vec<Mark>)> = Vec::new();
         for target in &statement.targets {
@@ -192,5 +228,40 @@ pub fn feed_id(feed: Option<&str>) -> &str {
         None => "-",
         Some("-") => "%2D",
         Some(tag) => tag,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_in_pieces_is_the_same_plan() {
+        let share = |from: u64, count: u64, request| Share {
+            marks: (from..from + count).map(|id| Mark::of(&id.to_string())).collect(),
+            request,
+        };
+        let plan = Plan {
+            start: Timestamp::UNIX_EPOCH,
+            end: None,
+            request: Request::Unspecified,
+            priority: Some(1),
+            test: false,
+            shares: vec![
+                share(0, 7, None),
+                share(7, 1, Some(Request::ReduceMax)),
+                share(8, 12, Some(Request::Reduce { watts: 5 })),
+            ],
+            ramp: None,
+        };
+        for most_marks in 1..=21 {
+            let pieces = plan.pieces(most_marks);
+            assert_eq!(pieces.len(), 20_usize.div_ceil(most_marks));
+            assert!(pieces.iter().all(|piece| piece.marks().count() <= most_marks));
+            assert_eq!(Plan::joined(pieces), Some(plan.clone()), "{most_marks}");
+        }
+        let empty = Plan { shares: Vec::new(), ..plan };
+        assert_eq!(empty.pieces(5), [empty.clone()]);
+        assert_eq!(Plan::joined([]), None);
     }
 }

@@ -6,19 +6,41 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Effective, Interval, Origin, PowerEventKind, Program, Request, Subject, Target, TestReason, payload::Payload,
+    Effective, Epoch, Interval, Origin, PowerEventKind, Program, Request, Subject, Target, TestReason, payload::Payload,
 };
 
-/// The most that one SQS message carries (1 MiB), less room for its attributes.
-pub const SIGNAL_LIMIT_BYTES: usize = 1_048_576 - 4_096;
+/// When a version is published, under which numbering, and how large one message may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publication {
+    /// The epoch of the tables.
+    pub epoch: Epoch,
+    /// The time of the signal.
+    pub now: Timestamp,
+    /// The most that the body of one signal may be, in bytes; what is larger is split into parts.
+    pub limit_bytes: usize,
+}
 
-/// One published version of a subject, ready to be sent.
+/// One of several messages that together are one version of a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// From 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// One published version of a subject, or one part of it, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
     /// The stream it belongs to: the FIFO message group.
     pub subject: Subject,
-    /// Counts the published versions of the subject from 1, without holes.
+    /// Which numbering the sequence belongs to.
+    pub epoch: Epoch,
+    /// Counts the published versions of the subject in this epoch from 1, without holes.
     pub sequence: u64,
+    /// Which part of the version it is; none where it is the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// The CloudEvents type, such as `gridbell.dispatch.scheduled.v1`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -33,28 +55,56 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// `subject#sequence`: the CloudEvents id and the FIFO deduplication id.
+    /// `subject#epoch.sequence`, with `.part` where there are parts: the CloudEvents id and the FIFO deduplication id.
     pub fn id(&self) -> String {
-        format!("{}#{}", self.subject, self.sequence)
+        id(&self.subject, self.epoch, self.sequence, self.part)
     }
 
-    pub(crate) fn new(origin: &Origin, subject: &Subject, sequence: u64, time: Timestamp, payload: Payload) -> Self {
-        let Payload { kind, test, data } = payload;
+    /// The same event as version `sequence` of another epoch: for what was decided before the epoch and never sent.
+    #[must_use]
+    pub fn restamped(self, epoch: Epoch, sequence: u64) -> Self {
+        let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(&self.body) else { return self };
+        let stamped = Self { epoch, sequence, ..self };
+        event.insert("id".to_owned(), Value::from(stamped.id()));
+        event.insert("epoch".to_owned(), Value::from(epoch.to_string()));
+        event.insert("sequence".to_owned(), Value::from(sequence.to_string()));
+        Self { body: Value::Object(event).to_string(), ..stamped }
+    }
+
+    pub(crate) fn new(
+        origin: &Origin,
+        subject: &Subject,
+        (epoch, sequence): (Epoch, u64),
+        time: Timestamp,
+        payload: Payload,
+    ) -> Self {
+        let Payload { kind, test, part, data } = payload;
         let source = format!("/gridbell/{}", origin.source);
         let body = json!({
             "specversion": "1.0",
-            "id": format!("{subject}#{sequence}"),
+            "id": id(subject, epoch, sequence, part),
             "source": source,
             "type": kind,
             "subject": subject,
-            "time": time,
+            "time": micros(time),
+            "epoch": epoch.to_string(),
             "sequence": sequence.to_string(),
             "datacontenttype": "application/json",
             "data": data,
         })
         .to_string();
-        Self { subject: subject.clone(), sequence, kind, source, test, time, body }
+        Self { subject: subject.clone(), epoch, sequence, part, kind, source, test, time, body }
     }
+}
+
+fn id(subject: &Subject, epoch: Epoch, sequence: u64, part: Option<Part>) -> String {
+    let part = part.map_or_else(String::new, |part| format!(".{}", part.number));
+    format!("{subject}#{epoch}.{sequence}{part}")
+}
+
+/// An instant with six fractional digits at most, the rest cut off: no consumer has to know nanoseconds.
+fn micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
 /// A group or deduplication id as SQS allows it: up to 128 printable ASCII characters, else its SHA-256 in hex.
@@ -100,6 +150,12 @@ pub struct DispatchSignal {
     pub id: String,
     /// The sequence, as a number.
     pub version: u64,
+    /// Which part of the version this is, from 1; only where one message does not carry the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
+    /// How many parts the version has; each holds a share of the targets, and all else that the whole says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u32>,
     /// Whether it is on.
     pub status: Status,
     /// True whenever `test_reason` is not null: nobody curtails for it.

@@ -11,11 +11,11 @@ use dispatch::{
     Rank, Request, Says, Share, State, Statement, Subject, Target, absorb, feed_id,
 };
 
-use made::{NOW, at, fact, reduce, said, subject};
+use made::{NOW, at, fact, published_at, reduce, said, subject};
 
 fn state(rank: Rank) -> State {
     let facts = vec![fact(said(rank, reduce(5_000)))];
-    absorb(None, &subject(), facts, Contradiction::Ask, NOW).expect("a state").state
+    absorb(None, &subject(), facts, Contradiction::Ask, published_at(NOW)).expect("a state").state
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn heard(state: Option<State>, event: &PowerEvent) -> Absorbed {
     let subject = Subject::power("dc-1", Some("main"), "c-1");
     let origin = Origin { source: "dc-1".to_owned(), provider: "nvgrid".to_owned(), sandbox: false };
     let fact = Fact { origin, subject: subject.clone(), says: Says::Power(event.clone()) };
-    absorb(state, &subject, vec![fact], Contradiction::Ask, event.start).expect("a state")
+    absorb(state, &subject, vec![fact], Contradiction::Ask, published_at(event.start)).expect("a state")
 }
 
 /// What a load target's events add up to.
@@ -115,7 +115,7 @@ fn a_plan_groups_the_targets_of_which_the_same_is_asked_and_reads_back_equal() {
     };
     let targets = vec![share("m-1", 1), share("m-2", 2), share("m-3", 1)];
     let facts = vec![fact(said(Rank::Fetched(at(0)), Statement { targets, ..reduce(4) }))];
-    let state = absorb(None, &subject(), facts, Contradiction::Ask, NOW).expect("a state").state;
+    let state = absorb(None, &subject(), facts, Contradiction::Ask, published_at(NOW)).expect("a state").state;
     let plan = state.plan(false).expect("a plan");
     let shares = plan.shares.iter().map(|share| (share.marks.iter().collect::<Vec<_>>(), share.request));
     let mut of_one_watt = ["m-1", "m-3"].map(Mark::of);

@@ -11,7 +11,7 @@ use dispatch::{
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use crate::made::{NOW, at, fact, subject};
+use crate::made::{NOW, at, fact, published_at, subject};
 
 fn merged(facts: &[DispatchFact]) -> Dispatch {
     facts.iter().fold(Dispatch::default(), Dispatch::with)
@@ -22,7 +22,9 @@ fn absorbed(batches: &[Vec<Fact>], contradiction: Contradiction) -> (Option<Stat
     let mut state = None;
     let mut signals = Vec::new();
     for facts in batches {
-        let Some(after) = absorb(state.clone(), &subject(), facts.clone(), contradiction, NOW) else { continue };
+        let Some(after) = absorb(state.clone(), &subject(), facts.clone(), contradiction, published_at(NOW)) else {
+            continue;
+        };
         assert!(after.changed || after.signals.is_empty(), "signals of a state that nobody stores");
         if after.changed {
             state = Some(after.state);
@@ -114,7 +116,7 @@ proptest! {
         let mut cancelled_as_of = None;
         let mut newest: Option<&DispatchFact> = None;
         for said in &facts {
-            let after = absorb(state, &subject(), vec![fact(said.clone())], Contradiction::Ask, NOW).unwrap();
+            let after = absorb(state, &subject(), vec![fact(said.clone())], Contradiction::Ask, published_at(NOW)).unwrap();
             if newest.is_none_or(|newest| said.rank > newest.rank || (said.rank == newest.rank && !said.statement.authorized)) {
                 newest = Some(said);
             }
@@ -142,7 +144,7 @@ proptest! {
         let state = state.unwrap();
         for said in shuffled {
             let Absorbed { state: after, changed, signals, unsettled, .. } =
-                absorb(Some(state.clone()), &subject(), vec![fact(said)], Contradiction::Ask, NOW).unwrap();
+                absorb(Some(state.clone()), &subject(), vec![fact(said)], Contradiction::Ask, published_at(NOW)).unwrap();
             prop_assert!(!changed && signals.is_empty() && unsettled.is_empty());
             prop_assert_eq!(after.published(), state.published());
         }
@@ -157,7 +159,7 @@ proptest! {
             Rank::Numbered(number, _) => Rank::Numbered(number, at(minutes)),
             _ => Rank::Fetched(at(minutes)),
         };
-        let after = absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Ask, NOW).unwrap();
+        let after = absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Ask, published_at(NOW)).unwrap();
         if state.holds_the_same_as(&after.state) {
             prop_assert!(after.signals.is_empty());
             prop_assert_eq!(after.state.published(), state.published());
@@ -256,7 +258,7 @@ fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
     let (state, _) = one_by_one(&[push(5_000, 1)]);
     let ask = |state: Option<State>, facts: Vec<DispatchFact>| {
         let facts = facts.into_iter().map(fact).collect();
-        absorb(state, &subject(), facts, Contradiction::Ask, NOW).unwrap()
+        absorb(state, &subject(), facts, Contradiction::Ask, published_at(NOW)).unwrap()
     };
     let contradicted = ask(state.clone(), vec![push(7_000, 2)]);
     assert!(!contradicted.changed && contradicted.signals.is_empty());
@@ -281,7 +283,7 @@ fn a_push_that_names_what_the_answer_leaves_out_does_not_contradict_it() {
     for (known, pushed) in [(&named, &unnamed), (&unnamed, &named)] {
         let (state, _) = one_by_one(&[made::said(Rank::Fetched(at(1)), known.clone())]);
         let push = fact(made::said(Rank::Pushed(at(2)), pushed.clone()));
-        let after = absorb(state, &subject(), vec![push], Contradiction::Ask, NOW).expect("a state");
+        let after = absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
         assert!(after.unsettled.is_empty() && after.signals.is_empty(), "{after:?}");
     }
 }
@@ -324,7 +326,8 @@ fn a_revert_to_an_older_statement_is_not_taken_for_a_repetition() {
     let (state, _) = one_by_one(&looks);
     let repeats = |watts| {
         let said = made::said(Rank::Fetched(made::at(2)), made::reduce(watts));
-        let after = absorb(state.clone(), &subject(), vec![fact(said)], Contradiction::Ask, NOW).expect("a state");
+        let after = absorb(state.clone(), &subject(), vec![fact(said)], Contradiction::Ask, published_at(NOW))
+            .expect("a state");
         state.as_ref().is_some_and(|state| state.holds_the_same_as(&after.state))
     };
     assert_eq!((repeats(9_000), repeats(5_000)), (true, false));

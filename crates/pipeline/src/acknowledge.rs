@@ -1,9 +1,8 @@
 //! The controller's answer to a signal. Contract, section 5.
 
-use dispatch::{Status, Subject};
+use dispatch::{Epoch, Status, Subject};
 use jiff::SignedDuration;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     config::Config,
@@ -39,16 +38,17 @@ pub struct Acknowledge<'a, T, O, C> {
 }
 
 /// What a controller sends.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// The dispatch's key, which is the signal's subject.
     pub dispatch: String,
+    /// The epoch of the signal that it answers; none: that of today.
+    pub epoch: Option<Epoch>,
     /// The version that it answers.
     pub version: u64,
     /// What it says.
     pub state: AckState,
     /// In its own words.
-    #[serde(default)]
     pub detail: Option<String>,
 }
 
@@ -63,7 +63,52 @@ pub enum Outcome {
     Superseded {
         /// Which.
         current: u64,
+        /// In which epoch.
+        epoch: Epoch,
     },
+}
+
+impl Acknowledgement {
+    /// Reads a controller's JSON. An error names the field and says what belongs there.
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
+        let said: Value = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+        if !said.is_object() {
+            return Err("the body is not a JSON object".to_owned());
+        }
+        let text = |name: &str| said.get(name).and_then(Value::as_str);
+        let dispatch = text("dispatch").filter(|dispatch| !dispatch.is_empty());
+        let state = match text("state") {
+            Some("accepted") => AckState::Accepted,
+            Some("completed") => AckState::Completed,
+            Some("failed") => AckState::Failed,
+            _ => return Err("`state` is none of \"accepted\", \"completed\", \"failed\"".to_owned()),
+        };
+        let detail = match said.get("detail") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(detail)) => Some(detail.clone()),
+            Some(_) => return Err("`detail` is not text".to_owned()),
+        };
+        let epoch = match said.get("epoch") {
+            None | Some(Value::Null) => None,
+            Some(epoch) => Some(whole(epoch).ok_or("`epoch` is not the decimal number of a signal's `epoch`")?),
+        };
+        Ok(Self {
+            dispatch: dispatch
+                .ok_or("`dispatch` is not the key of a dispatch, such as \"voltus-prod/dkmq\"")?
+                .to_owned(),
+            epoch: epoch.map(Epoch::from),
+            version: said.get("version").and_then(whole).ok_or("`version` is not a whole number from 0")?,
+            state,
+            detail,
+        })
+    }
+}
+
+/// A whole number from 0: as such, as `1.0`, or as decimal text.
+fn whole(value: &Value) -> Option<u64> {
+    let text = value.as_str().or_else(|| value.as_number().map(serde_json::Number::as_str))?;
+    let number = dispatch::decimal(text)?.normalize();
+    (number.scale() == 0).then(|| u64::try_from(number).ok()).flatten()
 }
 
 impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
@@ -81,17 +126,17 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
         if body.len() > MAX_BODY_BYTES {
             return refusal(413, "too_large", "an acknowledgement may be 64 KiB");
         }
-        let Ok(said) = serde_json::from_slice::<Acknowledgement>(body) else {
-            let shape = "expected {\"dispatch\", \"version\", \"state\": accepted | completed | failed, \"detail\"?}";
-            return refusal(400, "unreadable", shape);
+        let said = match Acknowledgement::parse(body) {
+            Ok(said) => said,
+            Err(reason) => return refusal(400, "unreadable", &reason),
         };
         match self.note(&said).await {
             Ok(Outcome::Noted) => answer(200, "acknowledged", &json!({"status": "acknowledged"})),
             Ok(Outcome::Unknown) => refusal(404, "unknown_dispatch", "no such dispatch"),
-            Ok(Outcome::Superseded { current }) => {
-                let message = format!("the current version is {current}");
+            Ok(Outcome::Superseded { current, epoch }) => {
+                let message = format!("the current version is {current} of epoch {epoch}");
                 let error = json!({"code": "superseded", "message": message, "current": current});
-                answer(409, "superseded", &json!({"error": error, "current": current}))
+                answer(409, "superseded", &json!({"error": error, "current": current, "epoch": epoch.to_string()}))
             }
             Err(error) => {
                 tracing::error!(dispatch.subject = said.dispatch, %error, "an acknowledgement could not be noted");
@@ -109,8 +154,12 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
             if record.state.dispatch_id().is_none() {
                 return Ok(Outcome::Unknown);
             }
-            if record.state.version != said.version {
-                return Ok(Outcome::Superseded { current: record.state.version });
+            // A record that no signal has come from in this epoch has no version yet that anybody could answer.
+            let epoch = self.table.epoch(self.world.now()).await?.max(record.state.epoch);
+            let of_today = record.state.epoch == epoch && said.epoch.is_none_or(|said| said == epoch);
+            if !of_today || record.state.version != said.version {
+                let current = if record.state.epoch == epoch { record.state.version } else { 0 };
+                return Ok(Outcome::Superseded { current, epoch });
             }
             if !is_news(record.ack.as_ref(), said) {
                 self.tell(&record, said).await?;

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use dispatch::{Plan, Signal, Subject};
+use dispatch::{Epoch, Plan, Signal, Subject};
 use jiff::Timestamp;
 use providers::Ask;
 
@@ -22,7 +22,7 @@ use crate::{
     poll::PollState,
     pulse::{Inquiry, Probe},
     record::Record,
-    work::{Check, Failed, Trouble, Work},
+    work::{BodyPart, Check, Failed, StoredBody, Trouble, Work},
 };
 
 /// The time.
@@ -86,6 +86,8 @@ pub trait Outlet {
 
 /// The FIFO queue `signals`.
 pub trait SignalStream {
+    /// The most that the body of one signal may be, in bytes.
+    fn limit_bytes(&self) -> usize;
     /// Sends signals of one subject in order. After an error none, some or all of them are out; sending them again is harmless.
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError>;
     /// How many signals nobody has read yet, and how many somebody is reading right now; both roughly.
@@ -123,6 +125,9 @@ pub struct Active {
 
 /// The table `dispatches`.
 pub trait Dispatches {
+    /// The epoch of the table. Whoever asks first stores `now` as it, on the condition that none is stored; it is read once in the
+    /// life of a process.
+    async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError>;
     /// What stands there, read consistently.
     async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError>;
     /// Writes a record where `expected` is the stored revision (none: where nothing is stored).
@@ -157,6 +162,10 @@ pub trait Deliveries {
     async fn settled(&self, work: &Work) -> Result<(), PortError>;
     /// Puts work aside under [`Work::kept_as`] with its raw body, whatever its size, to be replayed after a mend.
     async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError>;
+    /// Keeps a share of the delivery's body. Keeping it again changes nothing.
+    async fn keep_part(&self, delivery: &str, part: &BodyPart, at: Timestamp) -> Result<(), PortError>;
+    /// A body that came in parts, read consistently; none where one of its chunks is not there.
+    async fn body(&self, stored: &StoredBody) -> Result<Option<String>, PortError>;
     /// How the polling of a source stands, read consistently; none before its first poll.
     async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError>;
     /// Writes that where `expected` is the stored revision (none: where nothing is stored).

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use crate::{
     config::{Config, Source},
-    ports::{Chance, Clock, Intake},
+    ports::{Chance, Clock, Intake, PortError},
     token,
     work::{MAX_BODY_BYTES, Work},
 };
@@ -91,10 +91,7 @@ impl<I: Intake, C: Clock + Chance> Receive<'_, I, C> {
 
     async fn queue(&self, source: &str, body: &str) -> Answer {
         let delivery = self.world.unique();
-        let Ok(message) = Work::message(&delivery, source, self.world.now(), body) else {
-            return refusal(413, "incompressible", "the body does not fit into one message, even compressed");
-        };
-        match self.intake.take(&message).await {
+        match self.take(&Work::messages(&delivery, source, self.world.now(), body)).await {
             Ok(()) => Answer {
                 outcome: "accepted",
                 delivery: Some(delivery.clone()),
@@ -107,6 +104,13 @@ impl<I: Intake, C: Clock + Chance> Receive<'_, I, C> {
                 answer
             }
         }
+    }
+
+    async fn take(&self, messages: &[String]) -> Result<(), PortError> {
+        for message in messages {
+            self.intake.take(message).await?;
+        }
+        Ok(())
     }
 }
 

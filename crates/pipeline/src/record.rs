@@ -1,6 +1,6 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, Origin, Plan, Rank, Signal, State, Status, Subject};
+use dispatch::{Absorbed, Origin, Plan, Publication, Rank, Signal, State, Status, Subject};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ pub struct Record {
     pub revision: u64,
     /// Who wrote it last: a lost acknowledgement is recognised by it as one's own success.
     pub write: String,
+    /// The write that this one follows, where it is known: a store that keeps a record in several items tidies up after it.
+    #[serde(skip)]
+    pub follows: Option<String>,
     /// Where it comes from.
     pub origin: Origin,
     /// What is known.
@@ -85,6 +88,9 @@ pub(crate) fn over_at(began_at: Timestamp, now: Timestamp) -> Timestamp {
     now.max(began_at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX))
 }
 
+/// Stands for a version of an earlier epoch that a person was told of: no version of this one, and not none.
+const TOLD_BEFORE: u64 = u64::MAX;
+
 /// A controller's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
@@ -130,9 +136,11 @@ impl Record {
             Some(record) => (record.revision + 1, record.outbox.clone(), record.history.clone()),
             None => (1, Vec::new(), Vec::new()),
         };
-        for signal in &signals {
+        // The parts of one version are one step of its story.
+        for signal in signals.iter().filter(|signal| signal.part.is_none_or(|part| part.number == 1)) {
             let remark = remarks.get(&signal.sequence).map_or_else(String::new, |remark| format!(": {remark}"));
-            let what = format!("{} #{}{}{remark}", signal.kind, signal.sequence, grounds(state.rank()));
+            let parts = signal.part.map_or_else(String::new, |part| format!(" in {} parts", part.of));
+            let what = format!("{} #{}{parts}{}{remark}", signal.kind, signal.sequence, grounds(state.rank()));
             history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
         }
         let due = match state.published() {
@@ -153,6 +161,7 @@ impl Record {
             subject: step.subject.clone(),
             revision,
             write: step.write,
+            follows: known.map(|known| known.write.clone()),
             origin: origin.clone(),
             state,
             outbox,
@@ -164,6 +173,29 @@ impl Record {
             missed: None,
             ramping: known.map(|known| known.ramping.clone()).unwrap_or_default(),
         }
+    }
+
+    /// The same in a newer epoch, in which nothing is published and nothing acknowledged yet ([`State::in_epoch`]). None where it
+    /// belongs to that epoch, or to a newer one.
+    #[must_use]
+    pub fn in_epoch(&self, publication: Publication, deadlines: Deadlines) -> Option<Self> {
+        let (state, outbox) = self.state.in_epoch(&self.origin, &self.subject, &self.outbox, publication)?;
+        let now = publication.now;
+        let (epoch, count) = (publication.epoch, outbox.len());
+        let what = format!("epoch {epoch} begins: sequences count from 1 again, {count} signal(s) to send");
+        let due = match state.published() {
+            Some((Status::Scheduled, statement)) if !outbox.is_empty() => Some(Due {
+                at: deadlines.due_at(statement.start, now),
+                told: self.due.filter(|due| due.told > 0).map_or(0, |_| TOLD_BEFORE),
+                telling: false,
+                told_at: self.due.and_then(|due| due.told_at),
+            }),
+            _ => self.due,
+        };
+        let mut history = self.history.clone();
+        history.push(Entry { at: now, delivery: String::new(), what });
+        trim(&mut history);
+        Some(Self { state, outbox, due, ack: None, history, changed_at: now, ..self.clone() })
     }
 
     /// What it wants of whom, where it is on.
@@ -179,7 +211,7 @@ impl Record {
     #[must_use]
     pub fn noting(mut self, entry: impl Into<Option<Entry>>, write: String) -> Self {
         self.revision += 1;
-        self.write = write;
+        self.follows = Some(std::mem::replace(&mut self.write, write));
         self.history.extend(entry.into());
         trim(&mut self.history);
         self

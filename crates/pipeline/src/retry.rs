@@ -147,7 +147,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             self.outlet.notice(&notice.until_over(), 0).await?;
         }
         let too_late = due_at.is_some_and(|due_at| *next_at > due_at);
-        let died = trouble.kind == TroubleKind::Crash;
+        let died = matches!(trouble.kind, TroubleKind::Crash | TroubleKind::Incomplete);
         if work.attempt < QUICK_ATTEMPTS && work.told.is_none() && !too_late && !died {
             return Ok(());
         }

@@ -15,6 +15,12 @@ pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
 /// The most that one message may be, in bytes: SQS carries 1 MiB; the rest is room for the troubles of later attempts.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 64 * 1_024;
 
+/// How much of a compressed body one item of a table holds, in bytes: a body of 2 MiB travels and is stored in pieces of it.
+pub const CHUNK_BYTES: usize = 350 * 1_024;
+
+/// How many pieces one message carries: in base64 they leave room for the envelope.
+const CHUNKS_A_MESSAGE: usize = 2;
+
 /// How many troubles travel along: the first, and the latest.
 const REMEMBERED_TROUBLES: usize = 8;
 
@@ -48,10 +54,44 @@ pub enum Task {
     Body(String),
     /// The same, gzip in base64: what does not fit into a message as it is.
     Packed(String),
+    /// Keep this share of a body that no single message carries; whoever keeps the last one reads the body.
+    Part(BodyPart),
+    /// Read the body whose parts are kept.
+    Stored(StoredBody),
+    /// A while after a part came: see whether the others did.
+    Awaited(StoredBody),
     /// Ask the provider.
     Look(Look),
     /// Ask the provider for all that it lists.
     Poll,
+}
+
+/// A share of a webhook's body that is too large for one message, even compressed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodyPart {
+    /// The number of its first chunk, from 0.
+    pub first: u32,
+    /// How many chunks the whole body has.
+    pub of: u32,
+    /// Its chunks one after the other, of [`CHUNK_BYTES`] each but for the body's last: gzip in base64.
+    pub data: String,
+}
+
+impl BodyPart {
+    /// Its chunks with their numbers.
+    pub fn chunks(&self) -> Result<Vec<(u32, Vec<u8>)>, UnpackError> {
+        let bytes = BASE64_STANDARD.decode(&self.data)?;
+        Ok((self.first..).zip(bytes.chunks(CHUNK_BYTES).map(<[u8]>::to_vec)).collect())
+    }
+}
+
+/// Where a body lies that came in parts: chunks in the table `deliveries`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredBody {
+    /// The delivery that it came with.
+    pub delivery: String,
+    /// How many chunks it has.
+    pub chunks: u32,
 }
 
 /// A message of an inner queue as a function is handed it.
@@ -133,6 +173,8 @@ pub enum TroubleKind {
     Missing,
     /// A table or a queue did not take it.
     Storage,
+    /// Of a body that came in parts, some parts did not come.
+    Incomplete,
     /// The function died or ran out of time.
     Crash,
     /// The configuration does not know the source any more.
@@ -145,11 +187,6 @@ impl TroubleKind {
         !matches!(self, Self::Unreadable | Self::UnknownEvent)
     }
 }
-
-/// A body that does not fit into one message even compressed.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body does not compress into one message of {MAX_MESSAGE_BYTES} bytes")]
-pub struct TooLarge;
 
 /// A packed body that does not unpack.
 #[derive(Debug, thiserror::Error)]
@@ -176,16 +213,26 @@ impl Work {
         }
     }
 
-    /// Fresh work for a webhook's body, as the one message that it travels in.
-    pub fn message(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Result<String, TooLarge> {
-        let work = |task| Self::fresh(delivery, source, received_at, task);
+    /// Fresh work for a webhook's body, as the messages that it travels in: one, unless it does not fit even compressed.
+    pub fn messages(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Vec<String> {
+        let message = |task| to_json(&Self::fresh(delivery, source, received_at, task));
         // Escaping can double a body; compressing one that fits would only make it unreadable in the console.
-        let plain = to_json(&work(Task::Body(body.to_owned())));
+        let plain = message(Task::Body(body.to_owned()));
         if plain.len() <= MAX_MESSAGE_BYTES {
-            return Ok(plain);
+            return vec![plain];
         }
-        let packed = to_json(&work(Task::Packed(BASE64_STANDARD.encode(pack(body)))));
-        if packed.len() <= MAX_MESSAGE_BYTES { Ok(packed) } else { Err(TooLarge) }
+        let gz = pack(body);
+        let packed = message(Task::Packed(BASE64_STANDARD.encode(&gz)));
+        if packed.len() <= MAX_MESSAGE_BYTES {
+            return vec![packed];
+        }
+        let count = |chunks: usize| u32::try_from(chunks).unwrap_or(u32::MAX);
+        let of = count(gz.len().div_ceil(CHUNK_BYTES));
+        let part = |(number, bytes): (usize, &[u8])| {
+            let first = count(number * CHUNKS_A_MESSAGE);
+            message(Task::Part(BodyPart { first, of, data: BASE64_STANDARD.encode(bytes) }))
+        };
+        gz.chunks(CHUNK_BYTES * CHUNKS_A_MESSAGE).enumerate().map(part).collect()
     }
 
     /// What is none of our messages, as work that can only be put aside.
@@ -197,8 +244,8 @@ impl Work {
     pub fn about(&self) -> String {
         match &self.task {
             Task::Look(look) => look.subject.to_string(),
-            Task::Body(_) | Task::Packed(_) => format!("{}, delivery {}", self.source, self.delivery),
             Task::Poll => self.source.clone(),
+            _ => format!("{}, delivery {}", self.source, self.delivery),
         }
     }
 
@@ -206,7 +253,7 @@ impl Work {
     pub fn subject(&self) -> Option<&Subject> {
         match &self.task {
             Task::Look(look) => Some(&look.subject),
-            Task::Body(_) | Task::Packed(_) | Task::Poll => None,
+            _ => None,
         }
     }
 
@@ -219,18 +266,18 @@ impl Work {
     pub fn kept_as(&self) -> String {
         match &self.task {
             Task::Look(look) => format!("{}/{}", self.delivery, look.key),
-            Task::Body(_) | Task::Packed(_) | Task::Poll => self.delivery.clone(),
+            _ => self.delivery.clone(),
         }
     }
 
-    /// The body to be read, unpacked; none where the task is to look.
+    /// The body to be read, unpacked; none where it does not travel along.
     pub fn body(&self) -> Option<Result<String, UnpackError>> {
         match &self.task {
             Task::Body(body) => Some(Ok(body.clone())),
             Task::Packed(packed) => {
                 Some(BASE64_STANDARD.decode(packed).map_err(UnpackError::from).and_then(|gz| unpack(&gz)))
             }
-            Task::Look(_) | Task::Poll => None,
+            _ => None,
         }
     }
 
@@ -238,7 +285,7 @@ impl Work {
     pub fn key(&self) -> &str {
         match &self.task {
             Task::Look(look) => &look.key,
-            Task::Body(_) | Task::Packed(_) | Task::Poll => &self.delivery,
+            _ => &self.delivery,
         }
     }
 
@@ -310,14 +357,20 @@ fn to_json(work: &Work) -> String {
 mod tests {
     use super::*;
 
-    fn message(body: &str) -> Result<String, TooLarge> {
-        Work::message("d-1", "leap-prod", Timestamp::UNIX_EPOCH, body)
+    fn messages(body: &str) -> Vec<String> {
+        Work::messages("d-1", "leap-prod", Timestamp::UNIX_EPOCH, body)
+    }
+
+    fn message(body: &str) -> String {
+        let mut messages = messages(body);
+        assert_eq!(messages.len(), 1);
+        messages.remove(0)
     }
 
     #[test]
     fn a_body_travels_as_it_is_while_it_fits_and_compressed_beyond() {
         let check = |body: String, packed: bool| {
-            let text = message(&body).unwrap();
+            let text = message(&body);
             assert!(text.len() <= MAX_MESSAGE_BYTES);
             let work: Work = serde_json::from_str(&text).unwrap();
             assert_eq!(matches!(work.task, Task::Packed(_)), packed);
@@ -329,21 +382,35 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_does_not_compress_is_refused_rather_than_lost() {
+    fn a_body_that_does_not_compress_travels_in_parts() {
         let mut state = 1_u64;
         let noise: String = (0..MAX_BODY_BYTES - 2)
             .map(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                char::from(b'0' + u8::try_from((state >> 40) % 64).unwrap())
+                char::from(b'#' + u8::try_from((state >> 40) % 57).unwrap())
             })
-            .filter(|c| *c != '\\')
             .collect();
-        assert_eq!(message(&format!("\"{noise}\"")), Err(TooLarge));
+        let body = format!("\"{noise}\"");
+        let parts = messages(&body);
+        assert!((2..=3).contains(&parts.len()), "{} messages", parts.len());
+        let mut chunks = Vec::new();
+        for text in &parts {
+            assert!(text.len() <= MAX_MESSAGE_BYTES);
+            let work: Work = serde_json::from_str(text).unwrap();
+            let Task::Part(part) = work.task else { panic!("{:?}", work.task) };
+            chunks.extend(part.chunks().unwrap());
+            assert!(part.of > 2);
+        }
+        let numbers: Vec<u32> = chunks.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (0..u32::try_from(chunks.len()).unwrap()).collect::<Vec<_>>());
+        assert!(chunks.iter().all(|(_, chunk)| chunk.len() <= CHUNK_BYTES));
+        let gz: Vec<u8> = chunks.into_iter().flat_map(|(_, chunk)| chunk).collect();
+        assert!(unpack(&gz).unwrap() == body);
     }
 
     #[test]
     fn the_largest_message_still_carries_the_longest_troubles_of_its_later_attempts() {
-        let filled = |bytes: usize| message(&"x".repeat(bytes)).unwrap();
+        let filled = |bytes: usize| message(&"x".repeat(bytes));
         let largest = filled(MAX_MESSAGE_BYTES - filled(0).len());
         assert_eq!(largest.len(), MAX_MESSAGE_BYTES);
         let trouble = || Trouble::new(TroubleKind::Provider, Timestamp::MAX, "\u{1}".repeat(1_000));
@@ -355,7 +422,7 @@ mod tests {
 
     #[test]
     fn work_that_died_in_a_functions_hands_arrives_as_a_crash() {
-        let failed = Failed::parse(&message("{}").unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+        let failed = Failed::parse(&message("{}"), Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(failed.failed.kind, TroubleKind::Crash);
         let again = Failed::parse(&serde_json::to_string(&failed).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(again, failed);
@@ -364,7 +431,7 @@ mod tests {
 
     #[test]
     fn the_first_trouble_and_the_latest_are_kept() {
-        let mut work = serde_json::from_str::<Work>(&message("{}").unwrap()).unwrap();
+        let mut work = serde_json::from_str::<Work>(&message("{}")).unwrap();
         for n in 0..20 {
             work = work.after(Trouble::new(TroubleKind::Provider, Timestamp::UNIX_EPOCH, format!("failure {n}")));
         }

@@ -7,13 +7,15 @@ use serde_json::Value;
 
 use crate::Sent;
 
-/// The signals of one subject, in order.
+/// The signals of one subject, in order; the parts of one version are one event.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stream {
     /// What comes after `gridbell.` and before `.v1` in each type, such as `dispatch.scheduled`.
     pub types: Vec<String>,
     /// The events, whole.
     pub events: Vec<Value>,
+    /// Epoch, sequence, part and parts of the last message.
+    last: (u64, u64, u64, u64),
 }
 
 /// Sorts what the queue took by subject.
@@ -29,24 +31,59 @@ pub fn streams(sent: &[Sent]) -> Result<BTreeMap<String, Stream>, String> {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         let (subject, kind) = (text("subject"), text("type"));
         let stream = streams.entry(subject.clone()).or_default();
-        let expected = format!("{subject}#{}", stream.events.len() + 1);
+        let dispatch = &event["data"]["dispatch"];
+        let parts = dispatch["parts"].as_u64().unwrap_or(1);
+        let (epoch, sequence, part) = stream.next(text("epoch").parse().unwrap_or(0));
+        let suffix = if parts > 1 { format!(".{part}") } else { String::new() };
+        let expected = format!("{subject}#{epoch}.{sequence}{suffix}");
+        let attribute = |name: &str| message.attributes.get(name).map(String::as_str);
+        let numbers = (parts > 1).then(|| (part.to_string(), parts.to_string()));
         let held = [
             ("id", text("id") == expected),
-            ("sequence", expected.ends_with(&format!("#{}", text("sequence")))),
+            ("sequence", text("sequence") == sequence.to_string()),
+            ("part", dispatch["part"].as_u64().unwrap_or(1) == part),
             ("group", message.group == fifo_id(&subject)),
             ("deduplication id", message.deduplication == fifo_id(&expected)),
-            ("type", message.attributes.get("type") == Some(&kind)),
-            ("source", message.attributes.get("source") == Some(&text("source"))),
+            ("type", attribute("type") == Some(&kind)),
+            ("source", attribute("source") == Some(&text("source"))),
+            ("attribute part", attribute("part") == numbers.as_ref().map(|(part, _)| part.as_str())),
+            ("attribute parts", attribute("parts") == numbers.as_ref().map(|(_, parts)| parts.as_str())),
             ("specversion", text("specversion") == "1.0"),
         ];
         if let Some((what, _)) = held.iter().find(|(_, holds)| !holds) {
             return Err(format!("the {what} of {} is not what {expected} asks for", text("id")));
         }
+        stream.last = (epoch, sequence, part, parts);
         let kind = kind.strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1"));
-        stream.types.push(kind.ok_or_else(|| format!("the type of {expected} is none of ours"))?.to_owned());
-        stream.events.push(event);
+        let kind = kind.ok_or_else(|| format!("the type of {expected} is none of ours"))?.to_owned();
+        match stream.events.last_mut() {
+            Some(whole) if part > 1 => join(whole, dispatch),
+            _ => {
+                stream.types.push(kind);
+                stream.events.push(event);
+            }
+        }
     }
     Ok(streams)
+}
+
+impl Stream {
+    /// Epoch, sequence and part of the message that follows, where it bears that epoch.
+    fn next(&self, epoch: u64) -> (u64, u64, u64) {
+        match self.last {
+            (last, ..) if epoch > last => (epoch, 1, 1),
+            (last, sequence, part, parts) if part < parts => (last, sequence, part + 1),
+            (last, sequence, ..) => (last, sequence + 1, 1),
+        }
+    }
+}
+
+/// Adds the targets of a further part.
+fn join(whole: &mut Value, part: &Value) {
+    let targets = whole["data"]["dispatch"]["targets"].as_array_mut();
+    if let (Some(targets), Some(more)) = (targets, part["targets"].as_array()) {
+        targets.extend(more.iter().cloned());
+    }
 }
 
 #[cfg(test)]
@@ -57,11 +94,15 @@ mod tests {
     use super::*;
 
     fn sent(sequence: u64) -> Sent {
-        let id = format!("s/a#{sequence}");
+        sent_in(7, sequence)
+    }
+
+    fn sent_in(epoch: u64, sequence: u64) -> Sent {
+        let id = format!("s/a#{epoch}.{sequence}");
         let kind = "gridbell.dispatch.scheduled.v1";
         let event = json!({
             "specversion": "1.0", "id": id, "source": "/gridbell/s", "type": kind, "subject": "s/a",
-            "sequence": sequence.to_string(),
+            "epoch": epoch.to_string(), "sequence": sequence.to_string(),
         });
         Sent {
             at: Timestamp::UNIX_EPOCH,
@@ -87,6 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_begins_at_one_and_never_goes_back() {
+        let check = |sent: &[(u64, u64)], holds: bool| {
+            let all: Vec<Sent> = sent.iter().map(|(epoch, sequence)| sent_in(*epoch, *sequence)).collect();
+            assert_eq!(streams(&all).is_ok(), holds, "{sent:?}");
+        };
+        check(&[(7, 1), (7, 2), (8, 1), (8, 2)], true);
+        check(&[(7, 1), (8, 2)], false);
+        check(&[(8, 1), (7, 2)], false);
+    }
+
+    #[test]
     fn an_envelope_that_contradicts_its_message_is_found() {
         let spoil = |change: fn(&mut Sent)| {
             let mut sent = sent(1);
@@ -94,7 +146,7 @@ mod tests {
             assert!(streams(&[sent]).is_err());
         };
         spoil(|sent| sent.group = "s/b".to_owned());
-        spoil(|sent| sent.deduplication = "s/a#2".to_owned());
+        spoil(|sent| sent.deduplication = "s/a#7.2".to_owned());
         spoil(|sent| sent.attributes.clear());
         spoil(|sent| sent.body = "{}".to_owned());
     }

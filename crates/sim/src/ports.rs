@@ -1,8 +1,6 @@
 //! The ports of the pipeline over the world.
 
-use std::collections::BTreeMap;
-
-use dispatch::{Signal, Subject, fifo_id};
+use dispatch::{Epoch, Signal, Subject, fifo_id};
 use jiff::Timestamp;
 use pipeline::{
     config::Source,
@@ -16,7 +14,7 @@ use pipeline::{
     },
     pulse::{Inquiry, Probe},
     record::Record,
-    work::{Check, Failed, Trouble, Work},
+    work::{BodyPart, Check, Failed, StoredBody, Trouble, Work, unpack},
 };
 use providers::Ask;
 use serde::Serialize;
@@ -115,14 +113,25 @@ impl Outlet for Invocation<'_> {
     }
 }
 
+impl State {
+    /// A body that came in parts; none where one is missing.
+    pub(crate) fn body(&self, stored: &StoredBody) -> Option<String> {
+        let chunk = |number| self.chunks.get(&(stored.delivery.clone(), number));
+        let chunks: Option<Vec<&Vec<u8>>> = (0..stored.chunks).map(chunk).collect();
+        unpack(&chunks?.into_iter().flatten().copied().collect::<Vec<u8>>()).ok()
+    }
+}
+
 fn sent(signal: &Signal, at: Timestamp) -> Sent {
-    let attributes =
-        [("type", signal.kind.clone()), ("source", signal.source.clone()), ("test", signal.test.to_string())];
+    let mut attributes =
+        vec![("type", signal.kind.clone()), ("source", signal.source.clone()), ("test", signal.test.to_string())];
+    let parts = signal.part.map(|part| [("part", part.number.to_string()), ("parts", part.of.to_string())]);
+    attributes.extend(parts.into_iter().flatten());
     Sent {
         at,
         group: fifo_id(signal.subject.as_str()),
         deduplication: fifo_id(&signal.id()),
-        attributes: BTreeMap::from(attributes),
+        attributes: attributes.into_iter().collect(),
         body: signal.body.clone(),
     }
 }
@@ -134,6 +143,10 @@ fn bytes(sent: &Sent) -> usize {
 }
 
 impl SignalStream for Invocation<'_> {
+    fn limit_bytes(&self) -> usize {
+        self.world.with(|state| state.signal_limit_bytes)
+    }
+
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
         const PORT: &str = "signals.send";
         if let (true, Some(signal)) = (self.sabotaged(Saboteur::OutboxClearedBeforeSend), signals.first()) {
@@ -163,6 +176,11 @@ impl SignalStream for Invocation<'_> {
 }
 
 impl Dispatches for Invocation<'_> {
+    /// A process asks once in its life, which is as good as never where many share one.
+    async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError> {
+        Ok(self.world.with(|state| *state.epoch.get_or_insert_with(|| Epoch::at(now))))
+    }
+
     async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError> {
         self.call("dispatches.read", |state| state.shown(state.dispatches.get(subject.as_str()))).await
     }
@@ -262,6 +280,19 @@ impl Deliveries for Invocation<'_> {
             state.kept.insert(work.kept_as(), kept.clone());
         })
         .await
+    }
+
+    async fn keep_part(&self, delivery: &str, part: &BodyPart, _at: Timestamp) -> Result<(), PortError> {
+        const PORT: &str = "deliveries.keep_part";
+        let chunks = part.chunks().map_err(|error| PortError::Broken { port: PORT, reason: error.to_string() })?;
+        for (number, chunk) in chunks {
+            self.call(PORT, |state| state.chunks.insert((delivery.to_owned(), number), chunk.clone())).await?;
+        }
+        Ok(())
+    }
+
+    async fn body(&self, stored: &StoredBody) -> Result<Option<String>, PortError> {
+        self.call("deliveries.body", |state| state.body(stored)).await
     }
 
     async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError> {

@@ -13,7 +13,7 @@ use pipeline::{
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A table of one sort of row, whose revision goes up by one with each write.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Table<T> {
     rows: BTreeMap<String, T>,
     /// The keys written since somebody last asked.

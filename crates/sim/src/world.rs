@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
 };
 
+use dispatch::{Epoch, Subject};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
@@ -24,6 +25,9 @@ use crate::{
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
 pub(crate) const BEGINNING: Timestamp = Timestamp::constant(1_701_448_800, 0);
+
+/// What the body of one signal may be, unless the test says otherwise: what SQS carries, less room for the attributes.
+pub(crate) const SIGNAL_LIMIT_BYTES: usize = 1_048_576 - 4_096;
 
 /// The world of one test or one seed.
 #[derive(Debug)]
@@ -45,6 +49,12 @@ pub(crate) struct State {
     pub(crate) signals: Fifo,
     pub(crate) controller: Controller,
     pub(crate) dispatches: Table<Record>,
+    /// The epoch of the table `dispatches`; none until somebody asks.
+    pub(crate) epoch: Option<Epoch>,
+    /// The most that the body of one signal may be.
+    pub(crate) signal_limit_bytes: usize,
+    /// Chunks of bodies that came in parts, by delivery and number.
+    pub(crate) chunks: BTreeMap<(String, u32), Vec<u8>>,
     pub(crate) incidents: Table<Incident>,
     pub(crate) polls: Table<PollState>,
     pub(crate) gates: Table<Gate>,
@@ -105,6 +115,9 @@ impl World {
             signals: Fifo::default(),
             controller: Controller::Reads,
             dispatches: Table::default(),
+            epoch: None,
+            signal_limit_bytes: SIGNAL_LIMIT_BYTES,
+            chunks: BTreeMap::new(),
             incidents: Table::default(),
             polls: Table::default(),
             gates: Table::default(),
@@ -160,6 +173,39 @@ impl World {
     /// From here on nothing goes wrong.
     pub fn heal(&self) {
         self.with(|state| state.faults.heal());
+    }
+
+    /// From here on the body of one signal may be so large.
+    pub fn limit_signals(&self, bytes: usize) {
+        self.with(|state| state.signal_limit_bytes = bytes);
+    }
+
+    /// The table `dispatches` as it stands, to be restored later.
+    pub fn backup(&self) -> Table<Record> {
+        self.with(|state| state.dispatches.clone())
+    }
+
+    /// Brings the table `dispatches` back to what it was.
+    pub fn restore(&self, backup: Table<Record>) {
+        self.with(|state| state.dispatches = backup);
+    }
+
+    /// The epoch of the table `dispatches`; 0 before anybody has published anything.
+    pub fn epoch(&self) -> Epoch {
+        self.with(|state| state.epoch.unwrap_or_default())
+    }
+
+    /// What an operator does after a restore, while no function runs: a new epoch, and every record brought into it. The epoch.
+    pub fn begin_epoch(&self) -> Epoch {
+        let (epoch, subjects) = self.with(|state| {
+            let epoch = state.epoch.unwrap_or_default().after(state.now);
+            state.epoch = Some(epoch);
+            (epoch, state.dispatches.rows().map(|record| record.subject.clone()).collect::<Vec<Subject>>())
+        });
+        for subject in subjects {
+            self.run(Function::Sweeper, async |invocation| invocation.bring_into_epoch(&subject).await);
+        }
+        epoch
     }
 
     /// Nobody runs that function any more: its queue is not read, its schedule does not come round.

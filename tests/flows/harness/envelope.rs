@@ -17,7 +17,9 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
     let event = &signal.event;
     let subject = event["subject"].as_str().unwrap_or_default();
     let (source, _) = subject.split_once('/').unwrap_or_default();
-    let id = format!("{subject}#{place}");
+    let epoch = event["epoch"].as_str().unwrap_or_default();
+    let part = event["data"]["dispatch"]["part"].as_u64();
+    let id = format!("{subject}#{epoch}.{place}{}", part.map_or_else(String::new, |part| format!(".{part}")));
     let attribute = |name: &str| message["MessageAttributes"][name]["StringValue"].clone();
     let system = |name: &str| message["Attributes"][name].clone();
     let time = event["time"].as_str().unwrap_or_default();
@@ -25,7 +27,9 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
     let checks = [
         ("specversion", event["specversion"].clone(), json!("1.0")),
         ("id", event["id"].clone(), json!(id)),
+        ("the epoch's form", json!(epoch.len() == 13 && epoch.bytes().all(|byte| byte.is_ascii_digit())), json!(true)),
         ("sequence", event["sequence"].clone(), json!(place.to_string())),
+        ("the attribute part", attribute("part"), part.map_or(Value::Null, |part| json!(part.to_string()))),
         ("source", event["source"].clone(), json!(format!("/gridbell/{source}"))),
         ("datacontenttype", event["datacontenttype"].clone(), json!("application/json")),
         ("data's source", data["source"].clone(), json!(source)),

@@ -27,7 +27,10 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&LOG, &["HydratorLogGroup"]),
             (&CONSUME, &["DeliveriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
-            (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
+            (
+                &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                &["DispatchesTable"],
+            ),
             (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/active"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
@@ -43,7 +46,10 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&CONSUME, &["RetriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
             (&["sqs:GetQueueAttributes"], &["DeliveriesQueue", "SignalsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
-            (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["DispatchesTable"]),
+            (
+                &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                &["DispatchesTable"],
+            ),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DeliveriesTable"],

@@ -16,7 +16,11 @@ const TABLES: [Table; 3] = [
     Table {
         id: "DispatchesTable",
         key: "subject",
-        indexes: &[("unsent", "changed_at", &[]), ("due", "due_at", &[]), ("active", "until", &["plan"])],
+        indexes: &[
+            ("unsent", "changed_at", &[]),
+            ("due", "due_at", &[]),
+            ("active", "until", &["plan", "plan_of", "plan_set"]),
+        ],
     },
     Table { id: "DeliveriesTable", key: "delivery", indexes: &[] },
     Table { id: "AlertsTable", key: "incident", indexes: &[] },

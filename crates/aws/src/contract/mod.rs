@@ -12,4 +12,4 @@ mod tables;
 pub use queues::{delays, depths, fifo, mail, messages, redrive, shortened, unverified, verify_sender, visibility};
 pub use reader::{Queue, Reader, SqsReader, Taken};
 pub use resources::Resources;
-pub use tables::{bookings, gates_and_links, health, incidents, polls, quarantine, records, too_large};
+pub use tables::{bodies, bookings, epoch, gates_and_links, health, incidents, large, polls, quarantine, records};

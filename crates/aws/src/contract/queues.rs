@@ -20,7 +20,7 @@ use crate::world::World;
 /// What goes into a queue comes out as it was, up to what SQS carries.
 pub async fn messages(door: &impl Intake, outlet: &impl Outlet, reader: &impl Reader) {
     let now = reader.now();
-    let message = Work::message("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").unwrap();
+    let message = Work::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").remove(0);
     door.take(&message).await.unwrap();
     let came = next(reader, Queue::Deliveries).await;
     assert_eq!(read::<Work>(&came), serde_json::from_str::<Work>(&message).unwrap());

@@ -142,7 +142,10 @@ async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String 
                 .unwrap()
         };
         let keys = || Projection::builder().projection_type(ProjectionType::KeysOnly).build();
-        let plan = Projection::builder().projection_type(ProjectionType::Include).non_key_attributes("plan").build();
+        let plan = Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(["plan", "plan_of", "plan_set"].map(str::to_owned).to_vec()))
+            .build();
         let keyed_by = ["unsent", "changed_at", "due", "due_at", "active", "until"].map(attribute);
         request = keyed_by
             .into_iter()

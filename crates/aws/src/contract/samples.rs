@@ -1,8 +1,8 @@
 //! Things to store and to send.
 
 use dispatch::{
-    AccountEvent, Contradiction, DispatchFact, Fact, Origin, Rank, Request, Says, Signal, Statement, Subject, Target,
-    absorb,
+    AccountEvent, Contradiction, DispatchFact, Epoch, Fact, Origin, Publication, Rank, Request, Says, Signal,
+    Statement, Subject, Target, absorb,
 };
 use jiff::Timestamp;
 use pipeline::{
@@ -67,8 +67,9 @@ pub(super) fn signals(subject: &Subject, count: usize, now: Timestamp) -> Vec<Si
 
 fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says, now: Timestamp) -> Record {
     let fact = Fact { origin: origin(), subject: subject.clone(), says };
-    let absorbed =
-        absorb(known.map(|record| record.state.clone()), subject, vec![fact], Contradiction::TakeLatest, now);
+    let publication = Publication { epoch: Epoch::from(1), now, limit_bytes: 1_048_576 - 4_096 };
+    let state = known.map(|record| record.state.clone());
+    let absorbed = absorb(state, subject, vec![fact], Contradiction::TakeLatest, publication);
     let step = Step {
         subject,
         delivery: "d-1",

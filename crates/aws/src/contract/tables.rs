@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use dispatch::Subject;
+use dispatch::{Epoch, Subject};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     held::{Gate, Link, MAX_LISTED},
     incident::Incident,
     poll::PollState,
-    ports::{
-        Active, Chance, Clock, Deliveries, Dispatches, Health, Incidents, Pending, PortError, Vitals, Watched,
-        WriteError,
-    },
+    ports::{Active, Chance, Clock, Deliveries, Dispatches, Health, Incidents, Pending, Vitals, Watched, WriteError},
     record::{Missed, Record},
-    work::{MAX_BODY_BYTES, Task, Trouble, TroubleKind, Work},
+    work::{BodyPart, MAX_BODY_BYTES, StoredBody, Task, Trouble, TroubleKind, Work},
 };
 use providers::Look;
 
@@ -107,13 +104,69 @@ async fn grows(table: &impl Dispatches, now: Timestamp) {
     assert_eq!(table.read(&subject).await.unwrap().as_ref(), Some(&record));
 }
 
-/// An item has a limit, and what does not fit is refused for good.
-pub async fn too_large(table: &impl Dispatches) {
-    let subject = Subject::dispatch("contract", &World.unique());
-    let record = samples::record(&subject, "write-1", 20_000, World.now());
-    let error = table.write(&record, None).await.expect_err("an item has a limit");
-    assert!(matches!(error, WriteError::Port(PortError::Broken { .. })), "{error}");
-    assert_eq!(table.read(&subject).await.unwrap(), None);
+/// A record of any size is one record: it is found whole with its plan, replaced whole, and brought along whole by a refused write.
+pub async fn large(table: &impl Dispatches) {
+    const METERS: usize = 50_000;
+    let now = World.now();
+    let subject = Subject::dispatch("contract-large", &World.unique());
+    let first = samples::record(&subject, "write-1", METERS, now);
+    assert!(first.outbox.len() > 1, "its signal comes in parts");
+    table.write(&first, None).await.unwrap();
+    assert!(table.read(&subject).await.unwrap().as_ref() == Some(&first), "it is read as it was written");
+    // Its own answer was lost: what was put with it is still in use.
+    assert!(lost(table.write(&first, None).await) == first, "a refused write brings it along");
+    assert!(table.read(&subject).await.unwrap().as_ref() == Some(&first), "a write sent again took it away");
+    let plan = async || {
+        let active = table.active("contract-large", now).await.unwrap();
+        active.into_iter().find(|active| active.subject == subject).map(|active| active.plan)
+    };
+    assert!(soon(async || plan().await == first.plan()).await);
+    let second = first.clone().noting(None, "write-2".to_owned());
+    table.write(&second, Some(1)).await.unwrap();
+    let late = first.clone().noting(None, "write-3".to_owned());
+    assert!(lost(table.write(&late, Some(1)).await).write == "write-2");
+    let stored = table.read(&subject).await.unwrap().unwrap();
+    assert!(stored == Record { follows: None, ..second }, "a write that lost took something away");
+    assert!(soon(async || plan().await == first.plan()).await);
+    assert!(table.sent(&subject, 2).await.unwrap());
+    assert!(table.read(&subject).await.unwrap().unwrap().outbox.is_empty());
+    let ended = samples::ending(&Record { revision: 3, ..stored }, "write-4", now, now);
+    table.write(&ended, Some(3)).await.unwrap();
+    assert!(soon(async || plan().await.is_none()).await);
+}
+
+/// The first who asks gives the table its epoch, and everybody is told the same.
+pub async fn epoch(table: &impl Dispatches, other: &impl Dispatches) {
+    let now = World.now();
+    let epoch = table.epoch(now).await.unwrap();
+    assert_eq!(epoch, Epoch::at(now));
+    let later = now + SignedDuration::from_secs(5);
+    assert_eq!(other.epoch(later).await.unwrap(), epoch);
+    assert_eq!(table.epoch(later).await.unwrap(), epoch);
+}
+
+/// A body that came in parts, in any order and twice, is there once all of them are.
+pub async fn bodies(table: &impl Deliveries) {
+    let now = World.now();
+    let (delivery, body) = (World.unique(), format!("\"{}\"", noise(MAX_BODY_BYTES - 2)));
+    let messages = Work::messages(&delivery, "contract", now, &body);
+    assert!(messages.len() > 1, "{} bytes fit into one message", body.len());
+    let parts: Vec<BodyPart> = messages
+        .iter()
+        .map(|message| match serde_json::from_str::<Work>(message).unwrap().task {
+            Task::Part(part) => part,
+            task => panic!("{task:?}"),
+        })
+        .collect();
+    let stored = StoredBody { delivery: delivery.clone(), chunks: parts[0].of };
+    for part in parts.iter().rev() {
+        assert_eq!(table.body(&stored).await.unwrap(), None);
+        table.keep_part(&delivery, part, now).await.unwrap();
+    }
+    table.keep_part(&delivery, &parts[1], now).await.unwrap();
+    assert!(table.body(&stored).await.unwrap().as_ref() == Some(&body), "it comes back as it was");
+    let other = StoredBody { delivery: World.unique(), ..stored };
+    assert_eq!(table.body(&other).await.unwrap(), None);
 }
 
 /// Bookings: of several deliveries that fail over one resource, one goes on.

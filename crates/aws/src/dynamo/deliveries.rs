@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use pipeline::{
     poll::PollState,
     ports::{Deliveries, Pending, PortError, WriteError},
-    work::{Task, Trouble, Work, pack, unpack},
+    work::{BodyPart, StoredBody, Task, Trouble, Work, pack, unpack},
 };
 
 use super::{
@@ -20,6 +20,8 @@ use crate::client::unavailable;
 
 /// How long what was put aside waits for a mend.
 const QUARANTINED_DAYS: i64 = 90;
+/// How long the chunks of a body are kept: longer than what was put aside waits.
+const CHUNKS_DAYS: i64 = QUARANTINED_DAYS + 14;
 /// How long a booking that nobody settled is kept after its attempt: as long as the queue keeps the message.
 const BOOKED_DAYS: i64 = 14;
 /// The most of a booked task that is kept beside the booking; the message itself travels in the queue.
@@ -151,6 +153,30 @@ impl Deliveries for DeliveriesTable {
         self.put(head).await
     }
 
+    async fn keep_part(&self, delivery: &str, part: &BodyPart, at: Timestamp) -> Result<(), PortError> {
+        let chunks = part.chunks().map_err(|error| self.0.broken(error.to_string()))?;
+        for (number, chunk) in chunks {
+            let item = [
+                ("delivery", text(chunk_key(delivery, number))),
+                ("kind", text("chunk")),
+                ("body", AttributeValue::B(Blob::new(chunk))),
+                ("expires_at", days_after(at, CHUNKS_DAYS)),
+            ];
+            self.put(named(item)).await?;
+        }
+        Ok(())
+    }
+
+    async fn body(&self, stored: &StoredBody) -> Result<Option<String>, PortError> {
+        let mut gz = Vec::new();
+        for number in 0..stored.chunks {
+            let item = self.0.get(&chunk_key(&stored.delivery, number)).await?;
+            let Some(chunk) = item.as_ref().and_then(blob) else { return Ok(None) };
+            gz.extend_from_slice(chunk);
+        }
+        unpack(&gz).map(Some).map_err(|error| self.0.broken(format!("a body in chunks: {error}")))
+    }
+
     async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError> {
         let Some(item) = self.0.get(&polls::key(source)).await? else { return Ok(None) };
         polls::from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
@@ -188,6 +214,7 @@ fn booking(pending: &Pending) -> Result<Item, String> {
     ]);
     let task = match &work.task {
         Task::Body(body) | Task::Packed(body) if body.len() > BOOKED_TASK_BYTES => None,
+        Task::Part(_) => None,
         task => Some(packed(task)?),
     };
     item.extend(task.map(|task| ("task".to_owned(), task)));
@@ -201,13 +228,17 @@ fn booking_key(work: &Work) -> String {
 /// A body stands under its delivery's id. A look that began with the same delivery must not replace it.
 fn quarantine_key(work: &Work) -> String {
     match &work.task {
-        Task::Body(_) | Task::Packed(_) | Task::Poll => work.delivery.clone(),
         Task::Look(look) => format!("{}/{}", work.delivery, short(&look.key)),
+        _ => work.delivery.clone(),
     }
 }
 
 fn short(key: &str) -> String {
     if key.len() <= MAX_KEY_BYTES { key.to_owned() } else { dispatch::fifo_id(key) }
+}
+
+fn chunk_key(delivery: &str, number: u32) -> String {
+    format!("body#{delivery}#{number}")
 }
 
 fn named<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {

@@ -1,10 +1,13 @@
 //! The table `dispatches`: a subject's state and the signals it still owes, in one item.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_types::SdkConfig;
-use dispatch::{Origin, Plan, Signal, State, Subject};
+use dispatch::{Epoch, Origin, Signal, State, Subject};
 use jiff::Timestamp;
 use pipeline::{
     ports::{Active, Dispatches, PortError, WriteError},
@@ -14,9 +17,9 @@ use pipeline::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Store,
+    Condition, PutError, Store,
     item::{self, Item, days_after, instant, packed, unpacked},
-    number, text,
+    large, number, text,
 };
 use crate::client::unavailable;
 
@@ -35,9 +38,12 @@ const ACTIVE_PAGES: usize = 8;
 /// Sorts after every instant: what has no end is over last.
 const OPEN: &str = "9999-12-31T23:59:59Z";
 
+/// The key of the item that holds the epoch: no subject, since every subject holds a slash.
+const EPOCH: &str = "epoch";
+
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
-pub struct DispatchesTable(pub(super) Store);
+pub struct DispatchesTable(pub(super) Store, Arc<OnceLock<Epoch>>);
 
 /// What people at the console need not read, compressed as one: state and signals say the same about thousands of meters.
 #[derive(Deserialize)]
@@ -76,19 +82,72 @@ struct BodyRef<'a> {
 impl DispatchesTable {
     /// The table of that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
-        Self(Store::new(aws, table, "dispatches", "subject"))
+        Self(Store::new(aws, table, "dispatches", "subject"), Arc::default())
+    }
+
+    /// The epoch as it is stored; none before anybody has published anything.
+    pub async fn stored_epoch(&self) -> Result<Option<Epoch>, PortError> {
+        let Some(item) = self.0.get(EPOCH).await? else { return Ok(None) };
+        item::integer(&item, "epoch")
+            .map(|epoch| Some(epoch.into()))
+            .map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    /// Begins a new epoch: after a restore, while no function runs. Processes that run keep the one that they know.
+    pub async fn begin_epoch(&self, now: Timestamp) -> Result<Epoch, PortError> {
+        let epoch = self.stored_epoch().await?.unwrap_or_default().after(now);
+        match self.0.put(epoch_item(epoch), None).await {
+            Ok(()) => Ok(epoch),
+            Err(PutError::Port(error)) => Err(error),
+            Err(PutError::Refused(_)) => Err(self.0.broken("an unconditional write was refused".to_owned())),
+        }
     }
 }
 
 impl Dispatches for DispatchesTable {
+    async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError> {
+        if let Some(epoch) = self.1.get() {
+            return Ok(*epoch);
+        }
+        let epoch = match self.stored_epoch().await? {
+            Some(epoch) => epoch,
+            None => self.first_epoch(Epoch::at(now)).await?,
+        };
+        Ok(*self.1.get_or_init(|| epoch))
+    }
+
     async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError> {
-        let Some(item) = self.0.get(subject.as_str()).await? else { return Ok(None) };
-        from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+        match self.0.get(subject.as_str()).await? {
+            Some(head) => self.record(head).await,
+            None => Ok(None),
+        }
     }
 
     async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>> {
-        let item = to_item(record).map_err(|error| self.0.broken(error))?;
-        self.0.write(item, expected, from_item).await
+        let layout = to_item(record).and_then(|head| large::layout(head, &record.write, record.plan().as_ref()));
+        let layout = layout.map_err(|error| self.0.broken(error))?;
+        let (subject, is_divided) = (record.subject.as_str(), layout.is_divided());
+        self.0.put_others(&layout).await?;
+        match self.0.put_after(layout.head, expected).await {
+            Ok(()) => {
+                if let (true, Some(replaced)) = (is_divided, &record.follows) {
+                    self.0.forget_others(subject, replaced).await;
+                }
+                Ok(())
+            }
+            Err(PutError::Port(error)) => Err(error.into()),
+            Err(PutError::Refused(old)) => {
+                let old = match old {
+                    Some(head) => self.record(head).await?,
+                    None => None,
+                };
+                // This write's own answer may have been lost: then what it put is in use.
+                if is_divided && old.as_ref().is_none_or(|old| old.write != record.write) {
+                    self.0.forget_others(subject, &record.write).await;
+                }
+                Err(WriteError::Lost(old.map(Box::new)))
+            }
+        }
     }
 
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
@@ -118,7 +177,7 @@ impl Dispatches for DispatchesTable {
     }
 
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
-        let mut active = Vec::new();
+        let mut items = Vec::new();
         let mut from = None;
         for _ in 0..ACTIVE_PAGES {
             let request = self
@@ -135,24 +194,36 @@ impl Dispatches for DispatchesTable {
                 .scan_index_forward(false)
                 .set_exclusive_start_key(from.take());
             let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.0.port, error))?;
-            for item in answer.items() {
-                active.push(planned(item).map_err(|reason| self.0.unreadable(item, &reason))?);
-            }
+            items.extend(answer.items.unwrap_or_default());
             from = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if from.is_none() {
                 break;
             }
         }
-        Ok(active)
+        large::active(&items).map_err(|(item, reason)| self.0.unreadable(item, &reason))
     }
 }
 
-fn planned(item: &Item) -> Result<Active, String> {
-    let plan: Plan = unpacked(item, "plan")?;
-    Ok(Active { subject: Subject::from_stored(item::str(item, "subject")?), plan })
-}
-
 impl DispatchesTable {
+    /// Stores the epoch of new tables, unless another process was faster: then its one holds.
+    async fn first_epoch(&self, epoch: Epoch) -> Result<Epoch, PortError> {
+        let condition = Condition { expression: "attribute_not_exists(subject)".to_owned(), values: HashMap::new() };
+        match self.0.put(epoch_item(epoch), Some(condition)).await {
+            Ok(()) => Ok(epoch),
+            Err(PutError::Port(error)) => Err(error),
+            Err(PutError::Refused(_)) => {
+                let stored = self.stored_epoch().await?;
+                stored.ok_or_else(|| self.0.broken("the epoch was stored and is not there".to_owned()))
+            }
+        }
+    }
+
+    /// Reads a record's item, with what it names.
+    pub(super) async fn record(&self, head: Item) -> Result<Option<Record>, PortError> {
+        let Some(item) = self.0.whole(head).await? else { return Ok(None) };
+        from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
     /// The subjects of a sparse index's one partition, the oldest first.
     async fn indexed(
         &self,
@@ -175,6 +246,10 @@ impl DispatchesTable {
         let subjects = answer.items().iter().filter_map(|item| item::str(item, self.0.key).ok());
         Ok(subjects.map(Subject::from_stored).collect())
     }
+}
+
+fn epoch_item(epoch: Epoch) -> Item {
+    Item::from([("subject".to_owned(), text(EPOCH)), ("epoch".to_owned(), number(epoch.as_millisecond()))])
 }
 
 fn to_item(record: &Record) -> Result<Item, String> {
@@ -225,7 +300,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
     Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-pub(super) fn from_item(item: &Item) -> Result<Record, String> {
+fn from_item(item: &Item) -> Result<Record, String> {
     let Body { origin, state, mut outbox, history, due, ack, failed_at, missed, ramping } = unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
@@ -234,6 +309,7 @@ pub(super) fn from_item(item: &Item) -> Result<Record, String> {
         subject: Subject::from_stored(item::str(item, "subject")?),
         revision: item::integer(item, "revision")?,
         write: item::str(item, "write")?.to_owned(),
+        follows: None,
         origin,
         state,
         outbox,

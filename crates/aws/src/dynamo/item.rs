@@ -37,8 +37,11 @@ thread_local! {
 /// of meters would be larger than an item may be.
 const SMALL_BYTES: usize = 64 * 1_024;
 
+/// How far back repetitions are found: 32 MiB.
+const WINDOW_LOG: u32 = 25;
+
 /// Nothing that we packed is larger.
-const MAX_UNPACKED_BYTES: usize = 32 * 1_024 * 1_024;
+const MAX_UNPACKED_BYTES: usize = 64 * 1_024 * 1_024;
 
 /// A value as JSON text, or compressed.
 pub(super) fn packed(value: &impl Serialize) -> Result<AttributeValue, String> {
@@ -47,7 +50,11 @@ pub(super) fn packed(value: &impl Serialize) -> Result<AttributeValue, String> {
         return Ok(text(json));
     }
     let packed = pack(json.as_bytes()).map_err(|error| error.to_string())?;
-    Ok(AttributeValue::B(Blob::new(packed)))
+    Ok(bytes(packed))
+}
+
+pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
 }
 
 /// The inverse of [`packed`].
@@ -62,7 +69,11 @@ pub(super) fn unpacked<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T
 
 fn pack(json: &[u8]) -> io::Result<Vec<u8>> {
     if json.len() > SMALL_BYTES {
-        return Compressor::new(LEVEL)?.compress(json);
+        let mut compressor = Compressor::new(LEVEL)?;
+        // Of tens of thousands of meters, the signals repeat what the state says megabytes earlier.
+        compressor.long_distance_matching(true)?;
+        compressor.window_log(WINDOW_LOG)?;
+        return compressor.compress(json);
     }
     COMPRESSOR.with_borrow_mut(|compressor| {
         compressor.set_prepared_dictionary(&TO_PACK)?;

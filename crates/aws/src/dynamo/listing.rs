@@ -12,7 +12,7 @@ use pipeline::{
 };
 
 use super::{
-    DeliveriesTable, DispatchesTable, IncidentsTable, Store, dispatches, incidents,
+    DeliveriesTable, DispatchesTable, IncidentsTable, Store, incidents,
     item::{self, Item, instant, unpacked},
     text,
 };
@@ -105,7 +105,15 @@ impl DispatchesTable {
                 .valued(":since", instant(since))
                 .valued(":on", text("scheduled"));
         }
-        Ok(self.0.read_all(self.0.scan(filter).await?, dispatches::from_item))
+        let mut listed = Listed { found: Vec::new(), unreadable: Vec::new() };
+        for head in self.0.scan(filter).await? {
+            match self.record(head).await {
+                Ok(record) => listed.found.extend(record),
+                Err(PortError::Broken { reason, .. }) => listed.unreadable.push(reason),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(listed)
     }
 
     /// When something last changed, by source.

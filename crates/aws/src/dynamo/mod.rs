@@ -5,6 +5,7 @@ mod dispatches;
 mod health;
 mod incidents;
 mod item;
+mod large;
 mod listing;
 mod parts;
 mod polls;
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::{
     Client,
     operation::put_item::PutItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use aws_types::SdkConfig;
 use pipeline::ports::{PortError, WriteError};
@@ -86,13 +87,8 @@ impl Store {
         })
     }
 
-    /// Puts an item whose `revision` follows the expected one, or says what stands there.
-    async fn write<T>(
-        &self,
-        item: Item,
-        expected: Option<u64>,
-        read: impl FnOnce(&Item) -> Result<T, String>,
-    ) -> Result<(), WriteError<T>> {
+    /// Puts an item whose `revision` follows the expected one. Where another write came first: what stands there.
+    async fn put_after(&self, item: Item, expected: Option<u64>) -> Result<(), PutError> {
         let condition = match expected {
             None => Condition { expression: format!("attribute_not_exists({})", self.key), values: HashMap::new() },
             Some(revision) => Condition {
@@ -100,7 +96,28 @@ impl Store {
                 values: HashMap::from([(":expected".to_owned(), number(revision))]),
             },
         };
-        match self.put(item, Some(condition)).await {
+        self.put(item, Some(condition)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, PortError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key(self.key, text(key))
+            .return_values(ReturnValue::AllOld);
+        let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;
+        Ok(answer.attributes.is_some_and(|old| !old.is_empty()))
+    }
+
+    /// Puts an item whose `revision` follows the expected one, or says what stands there.
+    async fn write<T>(
+        &self,
+        item: Item,
+        expected: Option<u64>,
+        read: impl FnOnce(&Item) -> Result<T, String>,
+    ) -> Result<(), WriteError<T>> {
+        match self.put_after(item, expected).await {
             Ok(()) => Ok(()),
             Err(PutError::Refused(None)) => Err(WriteError::Lost(None)),
             Err(PutError::Refused(Some(old))) => {

@@ -1,11 +1,10 @@
 //! Quarantined work over as many items as it takes: an item holds 400 KB, a webhook's body may be 2 MiB.
 
-/// How much of it one item holds.
-pub(super) const PART_BYTES: usize = 350 * 1_024;
+use pipeline::work::CHUNK_BYTES;
 
 /// What the head holds, and what goes before it into items of its own.
 pub(super) fn split(gz: &[u8]) -> (Option<&[u8]>, Vec<&[u8]>) {
-    if gz.len() <= PART_BYTES { (Some(gz), Vec::new()) } else { (None, gz.chunks(PART_BYTES).collect()) }
+    if gz.len() <= CHUNK_BYTES { (Some(gz), Vec::new()) } else { (None, gz.chunks(CHUNK_BYTES).collect()) }
 }
 
 /// The key of a part, counted from 1.

@@ -79,10 +79,12 @@ async fn the_adapters_keep_the_contract_of_the_ports() {
 
 async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place: &Place) {
     let dispatches = DispatchesTable::new(aws, &resources.dispatches);
+    contract::epoch(&dispatches, &DispatchesTable::new(aws, &resources.dispatches)).await;
     contract::records(&dispatches).await;
-    contract::too_large(&dispatches).await;
+    contract::large(&dispatches).await;
     let deliveries = DeliveriesTable::new(aws, &resources.deliveries);
     contract::bookings(&deliveries).await;
+    contract::bodies(&deliveries).await;
     let kept = async |id: &str| {
         let kept = deliveries.quarantined(id).await.unwrap()?;
         Some((kept.work, kept.reason))

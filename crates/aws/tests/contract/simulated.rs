@@ -78,7 +78,10 @@ fn world_of(seed: u64) -> World {
 async fn the_simulators_tables_keep_the_contract_of_the_ports() {
     let world = world_of(1);
     let ports = world.ports();
+    contract::epoch(&ports, &world.ports()).await;
     contract::records(&ports).await;
+    contract::large(&ports).await;
+    contract::bodies(&ports).await;
     contract::bookings(&ports).await;
     let kept = async |id: &str| world.kept().remove(id).map(|kept| (kept.work, kept.reason));
     contract::quarantine(&ports, kept).await;

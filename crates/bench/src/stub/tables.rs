@@ -39,7 +39,7 @@ pub(super) struct Index {
 pub(super) const INDEXES: [Index; 3] = [
     Index { name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
     Index { name: "due", hash: "due", range: "due_at", included: &[] },
-    Index { name: "active", hash: "active", range: "until", included: &["plan"] },
+    Index { name: "active", hash: "active", range: "until", included: &["plan", "plan_of", "plan_set"] },
 ];
 
 impl Index {

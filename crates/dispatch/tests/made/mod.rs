@@ -1,6 +1,9 @@
 //! Facts made up within a small space, so that they collide.
 
-use dispatch::{DispatchFact, Fact, Origin, Program, Rank, Request, Says, Statement, Subject, Target, TestReason};
+use dispatch::{
+    DispatchFact, Epoch, Fact, Origin, Program, Publication, Rank, Request, Says, Statement, Subject, Target,
+    TestReason,
+};
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
@@ -11,6 +14,11 @@ pub(crate) const NOW: Timestamp = Timestamp::constant(1_701_448_800, 0);
 /// So many minutes later.
 pub(crate) fn at(minutes: i64) -> Timestamp {
     NOW + SignedDuration::from_mins(minutes)
+}
+
+/// At that instant, in one epoch, within what SQS carries.
+pub(crate) fn published_at(now: Timestamp) -> Publication {
+    Publication { epoch: Epoch::at(NOW), now, limit_bytes: 1_048_576 - 4_096 }
 }
 
 pub(crate) fn subject() -> Subject {

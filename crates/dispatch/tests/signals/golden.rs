@@ -191,8 +191,8 @@ fn complete_signals() {
 
 #[test]
 fn the_contracts_example_field_for_field() {
-    let expected = r#"{"specversion":"1.0","id":"voltus-prod/dkmq#2","source":"/gridbell/voltus-prod",
-        "type":"gridbell.dispatch.updated.v1","subject":"voltus-prod/dkmq","time":"2023-12-01T16:40:03.12Z","sequence":"2",
+    let expected = r#"{"specversion":"1.0","id":"voltus-prod/dkmq#1701388800000.2","source":"/gridbell/voltus-prod",
+        "type":"gridbell.dispatch.updated.v1","subject":"voltus-prod/dkmq","time":"2023-12-01T16:40:03.12Z","epoch":"1701388800000","sequence":"2",
         "datacontenttype":"application/json","data":{"dispatch":{
         "key":"voltus-prod/dkmq","provider":"voltus","source":"voltus-prod","id":"dkmq","version":2,
         "status":"scheduled","test":false,"test_reason":null,"voluntary":false,"priority":null,
@@ -205,7 +205,7 @@ fn the_contracts_example_field_for_field() {
     let (_, signals) = play(example());
     // As text: the order of the fields is the contract's.
     assert_eq!(signals[1].body, expected.to_string());
-    assert_eq!(signals[1].id(), "voltus-prod/dkmq#2");
+    assert_eq!(signals[1].id(), "voltus-prod/dkmq#1701388800000.2");
     assert_eq!((signals[1].sequence, signals[1].test), (2, false));
 }
 

@@ -1,8 +1,8 @@
 //! Facts as the providers' own samples would make them.
 
 use dispatch::{
-    Contradiction, DispatchFact, Fact, Origin, Program, Rank, Request, Says, Signal, State, Statement, Subject, Target,
-    absorb,
+    Contradiction, DispatchFact, Epoch, Fact, Origin, Program, Publication, Rank, Request, Says, Signal, State,
+    Statement, Subject, Target, absorb,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -63,13 +63,25 @@ pub(crate) fn said(source: &str, provider: &str, id: &str, rank: Rank, statement
     }
 }
 
+/// What the body of one signal may be: what SQS carries, less room for the attributes.
+pub(crate) const LIMIT_BYTES: usize = 1_048_576 - 4_096;
+
+/// The epoch of all signals here.
+pub(crate) fn epoch() -> Epoch {
+    Epoch::at(at("00:00:00"))
+}
+
+pub(crate) fn published_at(now: Timestamp) -> Publication {
+    Publication { epoch: epoch(), now, limit_bytes: LIMIT_BYTES }
+}
+
 /// Absorbs facts one after the other, each at the instant given with it.
 pub(crate) fn play(facts: impl IntoIterator<Item = (&'static str, Fact)>) -> (State, Vec<Signal>) {
     let mut state = None;
     let mut signals = Vec::new();
     for (time, fact) in facts {
         let subject = fact.subject.clone();
-        let after = absorb(state, &subject, vec![fact], Contradiction::Ask, at(time)).expect("a state");
+        let after = absorb(state, &subject, vec![fact], Contradiction::Ask, published_at(at(time))).expect("a state");
         signals.extend(after.signals);
         state = Some(after.state);
     }

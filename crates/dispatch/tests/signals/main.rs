@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod epoch;
 mod golden;
 mod made;
 mod overlap;

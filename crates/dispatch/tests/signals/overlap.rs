@@ -1,11 +1,9 @@
 //! What a signal adds for targets that other active dispatches name too.
 
-use dispatch::{
-    Effective, EffectiveTargets, Rank, SIGNAL_LIMIT_BYTES, Signal, State, Statement, Subject, Target, schemas,
-};
+use dispatch::{Effective, EffectiveTargets, Rank, Signal, State, Statement, Subject, Target, schemas};
 use serde_json::{Value, json};
 
-use crate::made::{at, data, details, kilowatts, looked, origin, play, said, statement};
+use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, looked, origin, play, said, statement};
 
 fn effective(other: &str) -> Effective {
     let other = Subject::dispatch("voltus-prod", other);
@@ -14,7 +12,9 @@ fn effective(other: &str) -> Effective {
 
 fn told(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Signal {
     let last = signals.last().unwrap();
-    state.telling(&origin("voltus-prod", "voltus"), last, effective).unwrap()
+    let mut signals = state.with_effective(&origin("voltus-prod", "voltus"), last, effective, LIMIT_BYTES).unwrap();
+    assert_eq!(signals.len(), 1);
+    signals.remove(0)
 }
 
 #[test]
@@ -45,8 +45,8 @@ fn only_the_current_version_can_be_told_anew() {
     let (state, signals) =
         play([("16:40:00", looked(0, "16:40:00", statement())), ("16:41:00", looked(1, "16:41:00", later))]);
     let origin = origin("voltus-prod", "voltus");
-    assert_eq!(state.telling(&origin, &signals[0], &EffectiveTargets::new()), None);
-    assert!(state.telling(&origin, &signals[1], &EffectiveTargets::new()).is_some());
+    assert_eq!(state.with_effective(&origin, &signals[0], &EffectiveTargets::new(), LIMIT_BYTES), None);
+    assert!(state.with_effective(&origin, &signals[1], &EffectiveTargets::new(), LIMIT_BYTES).is_some());
 }
 
 /// So many meters, the overlap of each as `which` says.
@@ -58,7 +58,7 @@ fn huge(meters: usize, which: impl Fn(usize) -> String) -> Value {
     let (state, signals) = play([("16:40:00", fact)]);
     let all = (0..meters).map(|index| (meter(index), effective(&which(index)))).collect();
     let signal = told(&state, &signals, &all);
-    assert!(signal.body.len() <= SIGNAL_LIMIT_BYTES, "{} bytes", signal.body.len());
+    assert!(signal.body.len() <= LIMIT_BYTES, "{} bytes", signal.body.len());
     data(&signal)["dispatch"]["targets"].take()
 }
 

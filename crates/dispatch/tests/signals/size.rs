@@ -1,25 +1,27 @@
-//! A dispatch over thousands of meters is one message.
+//! A dispatch over thousands of meters is one message, one over tens of thousands comes in parts.
 
 use std::collections::BTreeSet;
 
-use dispatch::{Rank, SIGNAL_LIMIT_BYTES, Signal, Statement, Target};
+use dispatch::{Effective, EffectiveTargets, Part, Rank, Signal, State, Statement, Subject, Target};
 use serde_json::Value;
 
-use crate::made::{at, data, details, kilowatts, play, said, statement};
+use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, origin, play, said, statement};
 
 /// What SQS carries: 1 MiB, attributes included.
 const MESSAGE_BYTES: usize = 1_048_576;
-
-const _: () = assert!(SIGNAL_LIMIT_BYTES < MESSAGE_BYTES);
 
 fn meter(index: usize) -> String {
     format!("dd21c76c-7126-4ef7-b0a6-{index:012x}")
 }
 
-fn signal(statement: Statement) -> Signal {
+fn signals(statement: Statement) -> (State, Vec<Signal>) {
     let fact =
         said("leap-prod", "leap", "11cfced0-16f4-4fb7-b72e-5ff939ae541e", Rank::Pushed(at("16:40:00")), statement);
-    let (_, mut signals) = play([("16:40:00", fact)]);
+    play([("16:40:00", fact)])
+}
+
+fn signal(statement: Statement) -> Signal {
+    let (_, mut signals) = signals(statement);
     assert_eq!(signals.len(), 1);
     signals.remove(0)
 }
@@ -45,7 +47,7 @@ fn ids(signal: &Signal) -> BTreeSet<String> {
 fn check(meters: usize, target: impl Fn(usize) -> Target) -> Signal {
     let signal = signal(over(meters, target));
     let bytes = signal.body.len();
-    assert!(bytes <= SIGNAL_LIMIT_BYTES, "{bytes} bytes over {meters} meters");
+    assert!(bytes <= LIMIT_BYTES, "{bytes} bytes over {meters} meters");
     assert_eq!(ids(&signal), (0..meters).map(meter).collect());
     signal
 }
@@ -82,10 +84,76 @@ fn thousands_of_different_shares_keep_theirs() {
     check(10_000, |index| Target { request: Some(kilowatts(u64::try_from(index).unwrap())), ..plain(index) });
 }
 
+/// Parts of one version that hold each target once, in order, and all else each; what is left when the parts are joined.
+fn check_parts(signals: &[Signal], targets: &[Target]) {
+    let of = u32::try_from(signals.len()).unwrap();
+    assert!(of > 1, "one message");
+    let mut found = Vec::new();
+    for (number, signal) in (1..).zip(signals) {
+        assert!(signal.body.len() <= LIMIT_BYTES, "{} bytes", signal.body.len());
+        assert_eq!(signal.part, Some(Part { number, of }));
+        assert_eq!(signal.sequence, 1);
+        let event: Value = serde_json::from_str(&signal.body).unwrap();
+        assert_eq!(event["id"], format!("{}#1701388800000.1.{number}", signal.subject));
+        let dispatch = &event["data"]["dispatch"];
+        assert_eq!((&dispatch["part"], &dispatch["parts"]), (&number.into(), &of.into()));
+        assert_eq!(dispatch["request"], serde_json::json!(kilowatts(5)));
+        for entry in dispatch["targets"].as_array().unwrap() {
+            let ids = entry.get("ids").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![entry["id"].clone()]);
+            found.extend(ids.into_iter().map(|id| (id, entry["external_id"].clone(), entry["request"].clone())));
+        }
+    }
+    found.sort_by_key(|(id, ..)| id.to_string());
+    let mut expected: Vec<(Value, Value, Value)> = targets
+        .iter()
+        .map(|target| {
+            (target.id.clone().into(), serde_json::json!(target.external_id), serde_json::json!(target.request))
+        })
+        .collect();
+    expected.sort_by_key(|(id, ..)| id.to_string());
+    assert!(found == expected, "targets are lost, doubled or changed");
+}
+
 #[test]
-fn long_references_do_not_keep_a_dispatch_from_being_published() {
-    check(5_000, |index| Target { external_id: Some(format!("plant {index} {}", "x".repeat(200))), ..plain(index) });
-    check(20_000, |index| Target { external_id: Some(meter(index)), request: None, ..plain(index) });
+fn fifty_thousand_meters_come_in_parts_that_name_each_once() {
+    let check = |target: &dyn Fn(usize) -> Target| {
+        let statement = over(50_000, target);
+        check_parts(&signals(statement.clone()).1, &statement.targets);
+    };
+    check(&|index| Target { request: None, ..plain(index) });
+    check(&plain);
+    check(&|index| Target { request: Some(kilowatts(u64::try_from(index).unwrap())), ..plain(index) });
+    check(&|index| Target { external_id: Some(meter(index)), request: None, ..plain(index) });
+}
+
+#[test]
+fn long_references_are_kept_in_parts() {
+    let statement =
+        over(5_000, |index| Target { external_id: Some(format!("plant {index} {}", "x".repeat(300))), ..plain(index) });
+    check_parts(&signals(statement.clone()).1, &statement.targets);
+}
+
+#[test]
+fn a_name_that_is_larger_than_a_message_is_left_out_and_its_site_stays() {
+    let statement = over(3, |index| Target { name: Some("x".repeat(MESSAGE_BYTES / 2 * index)), ..plain(index) });
+    let (_, signals) = signals(statement);
+    let all: BTreeSet<String> = signals.iter().flat_map(ids).collect();
+    assert_eq!(all, (0..3).map(meter).collect());
+    assert!(signals.iter().all(|signal| signal.body.len() <= LIMIT_BYTES));
+}
+
+#[test]
+fn overlaps_change_nothing_about_which_part_holds_which_target() {
+    let (state, plain_signals) = signals(over(50_000, |index| Target { request: None, ..plain(index) }));
+    let other = Subject::dispatch("leap-prod", "other");
+    let overlap = Effective { until: None, governed_by: other.clone(), with: vec![other] };
+    let effective: EffectiveTargets = (0..50_000).step_by(7).map(|index| (meter(index), overlap.clone())).collect();
+    let origin = origin("leap-prod", "leap");
+    let told = state.with_effective(&origin, &plain_signals[0], &effective, LIMIT_BYTES).unwrap();
+    let all = |signals: &[Signal]| signals.iter().map(ids).collect::<Vec<_>>();
+    assert!(all(&told) == all(&plain_signals));
+    assert!(told.iter().zip(&plain_signals).all(|(told, plain)| told.id() == plain.id()));
+    assert!(told.iter().any(|signal| signal.body.contains("governed_by")));
 }
 
 #[test]
@@ -100,6 +168,6 @@ fn a_long_reference_survives_where_there_is_room_for_it() {
 fn a_providers_further_fields_do_not_keep_a_dispatch_from_being_published() {
     let details = details(&format!(r#"{{"metadata":{{"text":"{}"}}}}"#, "x".repeat(MESSAGE_BYTES)));
     let signal = signal(Statement { details, ..statement() });
-    assert!(signal.body.len() <= SIGNAL_LIMIT_BYTES);
+    assert!(signal.body.len() <= LIMIT_BYTES);
     assert_eq!(data(&signal)["dispatch"]["targets"][0]["external_id"], "democustomerlocationid");
 }

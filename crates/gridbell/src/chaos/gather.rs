@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use aws::dynamo::{Kept, Wanted};
 use jiff::{SignedDuration, Timestamp};
-use pipeline::ports::Dispatches;
+use pipeline::{
+    ports::{Deliveries, Dispatches},
+    work::Task,
+};
 use sim::history::{Broken, Checker, Circumstances, Event, Line};
 use tokio::time::{Instant, sleep};
 
@@ -87,8 +90,8 @@ pub(super) async fn in_the_end(
     events.extend(incidents.found.into_iter().map(|row| Event::Incident { row: Box::new(row) }));
     let records = console.dispatches().all(&Wanted::default()).await?;
     events.extend(records.found.iter().map(|record| {
-        let (subject, version) = (record.subject.to_string(), record.state.version);
-        Event::Stored { subject, version }
+        let version = (record.state.epoch, record.state.version).into();
+        Event::Stored { subject: record.subject.to_string(), version }
     }));
     let unreadable = incidents.unreadable.into_iter().chain(records.unreadable);
     let deliveries = console.deliveries();
@@ -98,7 +101,10 @@ pub(super) async fn in_the_end(
     for kept in kept.found {
         let Kept::PutAside(aside) = kept else { continue };
         let work = deliveries.quarantined(&aside.id).await?.map(|kept| kept.work);
-        let body = work.and_then(|work| work.body()).transpose().ok().flatten();
+        let body = match work.as_ref().map(|work| &work.task) {
+            Some(Task::Stored(stored)) => deliveries.body(stored).await?,
+            _ => work.and_then(|work| work.body()).transpose().ok().flatten(),
+        };
         events.extend(body.map(|body| Event::Kept { source: aside.source, body }));
     }
     for name in ["retries_dead", "alerts_dead"] {

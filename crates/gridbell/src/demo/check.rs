@@ -83,7 +83,7 @@ fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
 /// What is wrong with a signal's envelope, if anything.
 fn envelope(signal: &Signal) -> Option<String> {
     let (subject, sequence) = (signal.text("subject"), signal.text("sequence"));
-    let id = format!("{subject}#{sequence}");
+    let id = format!("{subject}#{}.{sequence}", signal.text("epoch"));
     let source = format!("/gridbell/{}", subject.split('/').next().unwrap_or_default());
     let attribute =
         |name: &str| signal.attributes.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
@@ -91,6 +91,7 @@ fn envelope(signal: &Signal) -> Option<String> {
     let pairs = [
         ("specversion", signal.text("specversion"), "1.0"),
         ("datacontenttype", signal.text("datacontenttype"), "application/json"),
+        ("epoch", signal.text("epoch"), epoch_of(signal)),
         ("id", signal.text("id"), &id),
         ("source", signal.text("source"), &source),
         ("message group", &signal.group, subject),
@@ -101,6 +102,12 @@ fn envelope(signal: &Signal) -> Option<String> {
     ];
     let (name, found, wanted) = pairs.into_iter().find(|(_, found, wanted)| found != wanted)?;
     Some(format!("{id}: {name} is {found:?} where {wanted:?} belongs"))
+}
+
+/// The epoch where it is Unix milliseconds of our time, else what no epoch is.
+fn epoch_of(signal: &Signal) -> &str {
+    let epoch = signal.text("epoch");
+    if epoch.len() == 13 && epoch.bytes().all(|byte| byte.is_ascii_digit()) { epoch } else { "Unix milliseconds" }
 }
 
 /// Sequences count from 1 without a hole, in the order of arrival.

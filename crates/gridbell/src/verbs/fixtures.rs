@@ -63,7 +63,12 @@ pub(super) fn record(id: &str, statements: impl IntoIterator<Item = Statement>) 
         let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(number, now), statement };
         let fact = Fact { origin: origin.clone(), subject: subject.clone(), says: Says::Dispatch(said) };
         let state = record.as_ref().map(|record| record.state.clone());
-        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, now).expect("absorbed");
+        let publication = dispatch::Publication {
+            epoch: dispatch::Epoch::at(at("2026-03-01T00:00:00Z")),
+            now,
+            limit_bytes: usize::MAX,
+        };
+        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
         let step = Step {
             subject: &subject,
             delivery: DELIVERY,

@@ -25,10 +25,8 @@ const DISPATCH: &str = "voltus-demo/dkmq";
 /// The hydrator's events by name: each provider's bodies, one message each; all of them in one batch; a look that was tried before.
 pub(crate) fn hydrator() -> BTreeMap<String, Value> {
     let bodies = || ALL.iter().filter(|body| body.name != PING.name).enumerate();
-    let message = |(index, body): (usize, &Body)| {
-        let message = Work::message(&delivery(index), &body.source(), AT, body.text());
-        message.expect("it fits into a message")
-    };
+    let message =
+        |(index, body): (usize, &Body)| Work::messages(&delivery(index), &body.source(), AT, body.text()).remove(0);
     let mut events: BTreeMap<String, Value> = bodies()
         .map(|(index, body)| {
             (format!("{}-{}", body.provider, body.name), batch("deliveries", &[message((index, body))]))

@@ -3,6 +3,7 @@
 //! A batch goes through in phases, so that looks at one resource are one fetch and facts about one subject are one write.
 //! A failure concerns only the deliveries that it touches: they go to the retrier, with the reason.
 
+mod assemble;
 mod look;
 mod neighbours;
 mod poll;
@@ -103,7 +104,7 @@ where
             let told = told.remove(&message.id);
             self.read(message, told)
         });
-        let mut items: Vec<Item> = read.collect();
+        let mut items: Vec<Item> = join_all(read).await;
         self.tell_all(&mut items).await;
         self.fan_out(&mut items).await;
         self.look_up(&mut items).await;
@@ -134,7 +135,7 @@ where
     }
 
     /// Phase 1: what the body says.
-    fn read(&self, message: Message, told: Option<String>) -> Item {
+    async fn read(&self, message: Message, told: Option<String>) -> Item {
         let now = self.world.now();
         let Ok(mut work) = serde_json::from_str::<Work>(&message.body) else {
             // Nothing that we sent: kept as it is, under the name of nobody.
@@ -146,7 +147,12 @@ where
         let source = self.bind(&work.source);
         let read = match &source {
             None => Err(Trouble::new(TroubleKind::Config, now, "the configuration does not know the source any more")),
-            Some(bound) => read(&work, bound).map_err(|reason| Trouble::new(TroubleKind::Unreadable, now, reason)),
+            Some(bound) => match self.body(&mut work).await {
+                Ok(body) => {
+                    read(&work, bound, body).map_err(|reason| Trouble::new(TroubleKind::Unreadable, now, reason))
+                }
+                Err(trouble) => Err(trouble),
+            },
         };
         let (reading, trouble) = match read {
             Ok(reading) => (reading, None),
@@ -310,13 +316,14 @@ where
     }
 }
 
-fn read(work: &Work, bound: &Bound) -> Result<Reading, String> {
-    let body = match work.body() {
-        None => {
+fn read(work: &Work, bound: &Bound, stored: Option<String>) -> Result<Reading, String> {
+    let body = match (stored, work.body()) {
+        (Some(body), _) => body,
+        (None, Some(body)) => body.map_err(|error| error.to_string())?,
+        (None, None) => {
             let Task::Look(look) = &work.task else { return Ok(Reading::default()) };
             return Ok(Reading { looks: vec![look.clone()], ..Reading::default() });
         }
-        Some(body) => body.map_err(|error| error.to_string())?,
     };
     let delivery = Delivery { id: &work.delivery, received_at: work.received_at, origin: &bound.origin };
     bound.provider.parse(&delivery, &body).map_err(|unreadable| unreadable.to_string())

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::Hydrate;
 use crate::{
-    ports::{Active, Chance, Clock, Dispatches},
+    ports::{Active, Chance, Clock, Dispatches, SignalStream},
     record::Record,
     written::{Written, written},
 };
@@ -94,7 +94,7 @@ impl Source {
     }
 }
 
-impl<T: Dispatches, S, F, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
+impl<T: Dispatches, S: SignalStream, F, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
     /// A record whose newest signal tells of each target that others keep curtailed too; as it is where there is none.
     pub(super) async fn with_neighbours(&self, record: Record, neighbours: &Neighbours) -> Record {
         let Some((_, statement)) = record.state.published() else { return record };
@@ -109,11 +109,12 @@ impl<T: Dispatches, S, F, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C>
             return record;
         }
         let mut next = record.clone().noting(None, self.world.unique());
-        let told = next.outbox.last().and_then(|last| record.state.telling(&record.origin, last, &effective));
-        match (next.outbox.last_mut(), told) {
-            (Some(last), Some(told)) => *last = told,
-            _ => return record,
-        }
+        let limit_bytes = self.stream.limit_bytes();
+        let last = record.outbox.last();
+        let told = last.and_then(|last| record.state.with_effective(&record.origin, last, &effective, limit_bytes));
+        let Some(told) = told else { return record };
+        next.outbox.retain(|signal| signal.sequence != record.state.version);
+        next.outbox.extend(told);
         let why = match written(&next, self.table.write(&next, Some(record.revision)).await) {
             Ok(Written::Done) => return next,
             Ok(Written::Overtaken(_)) => "another write came first".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::{Contradiction, Fact, Rank, SIGNAL_LIMIT_BYTES, Says, Subject, absorb};
+use dispatch::{Contradiction, Fact, Publication, Rank, Says, Subject, absorb};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use providers::Finding;
@@ -185,20 +185,23 @@ where
         neighbours: &Neighbours,
     ) -> Result<bool, Refused> {
         let Some(subject) = candidate.facts.first().map(|fact| &fact.subject) else { return Ok(false) };
+        let epoch = self.table.epoch(self.world.now()).await.map_err(|error| Refused::Now(self.storage(&error)))?;
         let mut known = candidate.known.clone();
         for _ in 0..MAX_TRIES {
             if known.as_ref().is_some_and(|known| is_before_the_push(known, &candidate.facts)) {
                 return Ok(false);
             }
             let now = self.world.now();
+            let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
+            let is_of_before = self.begin_epoch(&mut known, publication);
             let state = known.as_ref().map(|record| record.state.clone());
-            let absorbed = absorb(state, subject, candidate.facts.clone(), Contradiction::TakeLatest, now);
-            let Some(absorbed) = absorbed.filter(|absorbed| absorbed.changed) else { return Ok(false) };
+            let absorbed = absorb(state, subject, candidate.facts.clone(), Contradiction::TakeLatest, publication);
+            let Some(absorbed) = absorbed.filter(|absorbed| absorbed.changed || is_of_before) else { return Ok(false) };
             let repeats = known.as_ref().is_some_and(|record| record.state.holds_the_same_as(&absorbed.state));
-            if absorbed.signals.is_empty() && repeats {
+            if absorbed.signals.is_empty() && repeats && !is_of_before {
                 return Ok(false);
             }
-            if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > SIGNAL_LIMIT_BYTES) {
+            if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > publication.limit_bytes) {
                 let reason = format!("its signal of {} bytes is more than a message carries", signal.body.len());
                 return Err(Refused::Never(Finding::Unreadable { part: subject.to_string(), reason }));
             }

@@ -1,6 +1,6 @@
 //! Facts about one subject into its row: read what stands there, merge, write on condition, publish.
 
-use dispatch::{Contradiction, Fact, Rank, SIGNAL_LIMIT_BYTES, Says, Subject, absorb};
+use dispatch::{Contradiction, Fact, Publication, Rank, Says, Subject, absorb};
 use jiff::Timestamp;
 use providers::{Finding, Look, Reading};
 
@@ -36,12 +36,16 @@ where
         neighbours: &Neighbours,
     ) -> Result<Vec<Finding>, Trouble> {
         let mut findings = Vec::new();
+        let epoch = self.table.epoch(self.world.now()).await.map_err(|error| self.storage(&error))?;
         let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
         let (mut contradiction, mut asked) = (Contradiction::Ask, None::<Look>);
         for _ in 0..MAX_TRIES {
             let now = self.world.now();
+            let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
+            let is_of_before = self.begin_epoch(&mut known, publication);
             let state = known.as_ref().map(|record| record.state.clone());
-            let Some(absorbed) = absorb(state, subject, facts.clone(), contradiction, now) else { return Ok(findings) };
+            let absorbed = absorb(state, subject, facts.clone(), contradiction, publication);
+            let Some(absorbed) = absorbed else { return Ok(findings) };
             if let Some(push) = absorbed.unsettled.first() {
                 match self.ask_the_source(bound, push, known.as_ref()).await? {
                     Some((look, answer)) => {
@@ -54,14 +58,14 @@ where
                 continue;
             }
             let missed = known.as_ref().and_then(|record| record.missed.as_ref());
-            if !absorbed.changed && missed.is_none() {
+            if !absorbed.changed && missed.is_none() && !is_of_before {
                 // Unchanged, but what an earlier attempt owes may still lie there.
                 if let Some(record) = &known {
                     self.publish(record).await?;
                 }
                 return Ok(findings);
             }
-            if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > SIGNAL_LIMIT_BYTES) {
+            if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > publication.limit_bytes) {
                 // Once it is owed, everything after it waits for ever.
                 let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
                 return Err(Trouble::new(TroubleKind::Unreadable, now, detail));
@@ -86,6 +90,18 @@ where
             }
         }
         Err(self.storage(&always_overtaken("dispatches", subject)))
+    }
+
+    /// A record of an earlier epoch as it is in this one; whether it was of an earlier one.
+    pub(super) fn begin_epoch(&self, known: &mut Option<Record>, publication: Publication) -> bool {
+        let anew = known.as_ref().and_then(|record| {
+            let published = record.state.published();
+            let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
+            record.in_epoch(publication, self.config.deadlines_for(&record.origin.source, programs))
+        });
+        let is_of_before = anew.is_some();
+        *known = anew.or_else(|| known.take());
+        is_of_before
     }
 
     /// What the search says once more, after a write that changes what stands here. A push that said what stood before came while
@@ -163,7 +179,9 @@ where
     async fn publish(&self, record: &Record) -> Result<(), Trouble> {
         publish(self.table, self.stream, record).await.map(|_| ()).map_err(|error| self.storage(&error))
     }
+}
 
+impl<T, S, F, D, O, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
     pub(super) fn storage(&self, error: &PortError) -> Trouble {
         Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string())
     }

@@ -1,6 +1,5 @@
 //! Bodies and answers that are broken, forged, unknown or half readable: nothing is guessed, nothing lost, a person told.
 
-use dispatch::SIGNAL_LIMIT_BYTES;
 use pipeline::work::{Task, Work};
 use serde_json::{Value, json};
 use sim::{Inner, Reply, Times, Toxic, World};
@@ -162,7 +161,7 @@ fn a_source_that_is_configured_no_more_is_retried_rather_than_dropped() {
     let mut config = crate::common::config();
     config.sources.remove("dc-1");
     let world = World::new(1, config);
-    let work = Work::message("d-7", "dc-1", world.now(), &power("start_ramp_down", false).to_string()).unwrap();
+    let work = Work::messages("d-7", "dc-1", world.now(), &power("start_ramp_down", false).to_string()).remove(0);
     world.put(Inner::Deliveries, &work);
     run_for(&world, 3_600);
     assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing: dc-1, delivery d-7"]);
@@ -197,6 +196,9 @@ fn what_a_search_answer_gives_cause_to_tell_is_told() {
     assert!(mail_subjects(&world).iter().any(|subject| subject.contains("quarantined")), "{:?}", mail_subjects(&world));
 }
 
+/// What the body of a signal may be: what SQS carries, less room for the attributes.
+const LIMIT_BYTES: usize = 1_048_576 - 4_096;
+
 #[test]
 fn what_a_message_just_carries_is_published_and_one_byte_more_put_aside() {
     let play = |bytes: usize| {
@@ -210,8 +212,8 @@ fn what_a_message_just_carries_is_published_and_one_byte_more_put_aside() {
         let published: Vec<usize> = world.signals().iter().map(|signal| signal.body.len()).collect();
         (published, world.kept().len())
     };
-    let room = SIGNAL_LIMIT_BYTES - play(0).0[0];
-    assert_eq!(play(room), (vec![SIGNAL_LIMIT_BYTES], 0));
+    let room = LIMIT_BYTES - play(0).0[0];
+    assert_eq!(play(room), (vec![LIMIT_BYTES], 0));
     assert_eq!(play(room + 1), (Vec::new(), 1));
 }
 

@@ -169,7 +169,7 @@ fn a_probe_is_taken_for_nothing_else() {
         let read = (serde_json::from_str::<Probe>(text).is_ok(), serde_json::from_str::<Inquiry>(text).is_ok());
         assert_eq!(read, (text == &texts[0], text != &texts[0]), "{text}");
     }
-    let work = Work::message("d-1", "voltus-prod", at, &texts[0]).unwrap();
+    let work = Work::messages("d-1", "voltus-prod", at, &texts[0]).remove(0);
     assert!(serde_json::from_str::<Probe>(&work).is_err(), "a body that looks like one is none");
 }
 

@@ -70,7 +70,7 @@ fn what_crashes_the_hydrator_for_ever_is_told() {
 #[test]
 fn a_crash_that_nobody_could_tell_of_is_told_by_the_retrier_at_once() {
     let world = world(1);
-    let work = Work::message("d-1", "voltus-prod", world.now(), &thin("dispatch.create", "dkmq")).unwrap();
+    let work = Work::messages("d-1", "voltus-prod", world.now(), &thin("dispatch.create", "dkmq")).remove(0);
     world.put(Inner::Retries, &work);
     let began = world.now();
     world.answers("voltus-prod", "/dispatches/dkmq", [well()]);

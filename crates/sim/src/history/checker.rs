@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{About, Event, Line, Name, Story, StreamStory, deadlines, end, mails::Mails, signals::Signals};
+use super::{About, Event, Line, Name, Numbered, Story, StreamStory, deadlines, end, mails::Mails, signals::Signals};
 
 /// What is known of a history beforehand, and what excuses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub struct Checker {
     pub(super) signals: Signals,
     pub(super) mails: Mails,
     /// Subject and version → when its acceptance was noted.
-    pub(super) noted: BTreeMap<(String, u64), Timestamp>,
+    pub(super) noted: BTreeMap<(String, Numbered), Timestamp>,
     /// Source and body.
     pub(super) kept: Vec<(String, String)>,
     /// Queue and body.

@@ -56,12 +56,12 @@ fn acknowledgement(seen: &Checker, story: &Story) -> Option<Broken> {
         let superseded = published.get(place + 1).is_some_and(|next| next.at <= limit);
         let over = said.end.is_some_and(|end| end <= limit);
         let acknowledged = if circumstances.acknowledges {
-            seen.noted.get(&(story.subject.clone(), signal.sequence)).is_some_and(|at| *at <= limit)
+            seen.noted.get(&(story.subject.clone(), signal.number)).is_some_and(|at| *at <= limit)
         } else {
             circumstances.heals_at <= limit
         };
         if !superseded && !over && !acknowledged && !seen.mails.at_risk_by(limit, &story.subject) {
-            let what = format!("#{} was due at {due} and neither acknowledged nor told of by {limit}", signal.sequence);
+            let what = format!("{} was due at {due} and neither acknowledged nor told of by {limit}", signal.number);
             return Some(Broken::new("told-in-time", &story.subject, what));
         }
     }

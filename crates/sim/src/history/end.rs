@@ -30,9 +30,8 @@ fn dispatch(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken> 
     if reflected || (unsearched && last.is_some()) || given_up(seen, &story.subject) {
         return None;
     }
-    let said = last.map_or("nothing".to_owned(), |last| {
-        format!("#{} ({}, version {:?})", last.sequence, last.status, last.versions)
-    });
+    let said = last
+        .map_or("nothing".to_owned(), |last| format!("{} ({}, version {:?})", last.number, last.status, last.versions));
     let what = format!("the last signal is {said}, version {newest} was accepted or listed");
     Some(Broken::new("truth-arrives", &story.subject, what))
 }
@@ -48,7 +47,7 @@ fn streams(seen: &Checker) -> Vec<Broken> {
         let About::Stream(number, place) = accepted.about else { continue };
         let Some(happening) = seen.streams.get(number).and_then(|story| story.happenings.get(place)) else { continue };
         for (which, (subject, kind, _)) in happening.signals.iter().enumerate() {
-            if !seen.signals.told.contains(&(number, place, which)) && !given_up(seen, subject) {
+            if !seen.signals.told.contains_key(&(number, place, which)) && !given_up(seen, subject) {
                 found.push(Broken::new("truth-arrives", subject, format!("{kind} was accepted and never told")));
             }
         }

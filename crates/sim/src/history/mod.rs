@@ -11,8 +11,9 @@ mod mails;
 mod signals;
 mod story;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
+use dispatch::Epoch;
 use jiff::Timestamp;
 use pipeline::incident::Incident;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,27 @@ pub enum About {
     Poison,
     /// Nothing: a stranger made it up.
     Forged,
+}
+
+/// A version of a subject: its epoch, and its sequence in it. In order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Numbered {
+    /// The epoch.
+    pub epoch: u64,
+    /// Counts from 1.
+    pub sequence: u64,
+}
+
+impl From<(Epoch, u64)> for Numbered {
+    fn from((epoch, sequence): (Epoch, u64)) -> Self {
+        Self { epoch: epoch.as_millisecond(), sequence }
+    }
+}
+
+impl fmt::Display for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}.{}", self.epoch, self.sequence)
+    }
 }
 
 /// One thing that was seen, and when.
@@ -84,7 +106,7 @@ pub enum Event {
         /// The event as text.
         body: String,
         /// The version that was stored just then, where somebody could look.
-        stored: Option<u64>,
+        stored: Option<Numbered>,
     },
     /// A row of the table `alerts` was written; where nobody sees the writing, the row as it stands in the end.
     Incident {
@@ -109,14 +131,14 @@ pub enum Event {
         /// Of which dispatch.
         subject: String,
         /// Of which version.
-        version: u64,
+        version: Numbered,
     },
     /// In the end: the version that is stored of a dispatch.
     Stored {
         /// Which dispatch.
         subject: String,
         /// The version.
-        version: u64,
+        version: Numbered,
     },
     /// In the end: a body is kept aside.
     Kept {

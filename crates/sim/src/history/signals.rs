@@ -1,12 +1,12 @@
 //! Signals: numbered without holes, true to what the provider stated, stored before they are sent, each told once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dispatch::fifo_id;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Broken, Event, Provider, Said, Story, StreamStory};
+use super::{Broken, Event, Numbered, Provider, Said, Story, StreamStory};
 use crate::Fifo;
 
 /// What the providers speak of.
@@ -16,7 +16,7 @@ type Stories<'s> = (&'s [Story], &'s [StreamStory]);
 #[derive(Debug, Clone)]
 pub(super) struct Published {
     pub(super) at: Timestamp,
-    pub(super) sequence: u64,
+    pub(super) number: Numbered,
     pub(super) status: String,
     /// The model's versions that say so.
     pub(super) versions: Vec<usize>,
@@ -26,12 +26,15 @@ pub(super) struct Published {
 /// What was published so far.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
-    highest: BTreeMap<String, u64>,
-    bodies: BTreeMap<(String, u64), (Timestamp, Value)>,
+    highest: BTreeMap<String, Numbered>,
+    /// By subject, version and part.
+    bodies: BTreeMap<(String, Numbered, u64), (Timestamp, Value)>,
+    /// The parts of a version of which more are to come, by subject.
+    begun: BTreeMap<String, Vec<Value>>,
     /// Dispatches, by subject.
     pub(super) published: BTreeMap<String, Vec<Published>>,
-    /// Happenings that were told: story, place, which of its signals.
-    pub(super) told: BTreeSet<(usize, usize, usize)>,
+    /// Happenings that were told, and in which epoch: story, place, which of its signals.
+    pub(super) told: BTreeMap<(usize, usize, usize), u64>,
 }
 
 fn broken<T>(invariant: &'static str, subject: &str, detail: impl Into<String>) -> Result<T, Broken> {
@@ -46,47 +49,78 @@ impl Signals {
             return broken("envelope", group, "the signal is no JSON");
         };
         let text = |name: &str| event[name].as_str().unwrap_or_default();
+        let decimal = |name: &str| text(name).parse().unwrap_or(0);
         let subject = text("subject");
-        let sequence: u64 = text("sequence").parse().unwrap_or(0);
-        let id = format!("{subject}#{sequence}");
+        let number = Numbered { epoch: decimal("epoch"), sequence: decimal("sequence") };
+        let dispatch = &event["data"]["dispatch"];
+        let (part, parts) = (dispatch["part"].as_u64().unwrap_or(1), dispatch["parts"].as_u64().unwrap_or(1));
+        let suffix = if parts > 1 { format!(".{part}") } else { String::new() };
+        let id = format!("{subject}{number}{suffix}");
         if text("id") != id || *group != fifo_id(subject) {
             return broken("envelope", subject, format!("{id} bears another id or group"));
         }
-        if let Some(stored) = stored.filter(|stored| *stored < sequence) {
-            return broken("stored-before-sent", subject, format!("#{sequence} is out, version {stored} is stored"));
+        if let Some(stored) = stored.filter(|stored| *stored < number) {
+            return broken("stored-before-sent", subject, format!("{number} is out, version {stored} is stored"));
         }
         let highest = self.highest.entry(subject.to_owned()).or_default();
-        if sequence <= *highest {
+        let begun = self.begun.get(subject).map_or(0, Vec::len) as u64;
+        let is_known = number < *highest || (number == *highest && (begun == 0 || part <= begun));
+        if is_known {
             // Beyond the five minutes that the queue remembers, a repetition comes through; the consumer knows it by its number.
-            let (at, before) = self.bodies.get(&(subject.to_owned(), sequence)).cloned().unwrap_or_default();
+            let (at, before) = self.bodies.get(&(subject.to_owned(), number, part)).cloned().unwrap_or_default();
             if before != without_neighbours(event.clone()) {
-                return broken("one-meaning", subject, format!("#{sequence} was published with two meanings"));
+                return broken("one-meaning", subject, format!("{id} was published with two meanings"));
             }
             if now.duration_since(at) < Fifo::REMEMBERS {
-                return broken("sequence", subject, format!("#{sequence} comes again after #{highest}"));
+                return broken("sequence", subject, format!("{id} comes again after {highest}"));
             }
             return Ok(());
         }
-        if sequence != *highest + 1 {
-            return broken("sequence", subject, format!("#{sequence} follows #{highest}"));
+        let first = if number.epoch > highest.epoch { 1 } else { highest.sequence + 1 };
+        let follows = if begun > 0 && number == *highest {
+            part == begun + 1
+        } else {
+            begun == 0 && part == 1 && number.sequence == first
+        };
+        // A version that was half sent before the epoch is never completed.
+        let begins_epoch = number.epoch > highest.epoch && (number.sequence, part) == (1, 1);
+        if !follows && !begins_epoch {
+            return broken("sequence", subject, format!("{id} follows {highest}, of which {begun} part(s) were sent"));
         }
-        *highest = sequence;
+        if begins_epoch {
+            self.begun.remove(subject);
+        }
+        *highest = number;
         if *deduplication != fifo_id(&id) {
             return broken("envelope", subject, format!("{id} is deduplicated by another name"));
         }
-        self.bodies.insert((subject.to_owned(), sequence), (now, without_neighbours(event.clone())));
+        self.bodies.insert((subject.to_owned(), number, part), (now, without_neighbours(event.clone())));
         let kind = text("type").strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or_default();
-        if event["data"]["dispatch"].is_object() {
-            self.dispatch(subject, sequence, kind, &event["data"]["dispatch"], stories.0, now)
-        } else {
-            self.happening(subject, kind, &event["data"], stories.1, now)
+        if !dispatch.is_object() {
+            return self.happening((subject, number.epoch), kind, &event["data"], stories.1, now);
         }
+        let Some(whole) = self.joined(subject, dispatch, part == parts) else { return Ok(()) };
+        self.dispatch(subject, number, kind, &whole, stories.0, now)
+    }
+
+    /// A dispatch with the targets of all its parts, once the last one has come.
+    fn joined(&mut self, subject: &str, dispatch: &Value, is_last: bool) -> Option<Value> {
+        let begun = self.begun.entry(subject.to_owned()).or_default();
+        begun.push(dispatch.clone());
+        if !is_last {
+            return None;
+        }
+        let parts = self.begun.remove(subject)?;
+        let targets = parts.iter().filter_map(|part| part["targets"].as_array()).flatten().cloned().collect();
+        let mut whole = dispatch.clone();
+        whole["targets"] = Value::Array(targets);
+        Some(whole)
     }
 
     fn dispatch(
         &mut self,
         subject: &str,
-        sequence: u64,
+        number: Numbered,
         kind: &str,
         data: &Value,
         stories: &[Story],
@@ -104,17 +138,14 @@ impl Signals {
         let versions: Vec<usize> =
             spoken.filter(|(_, said)| says(data, &status, said, now)).map(|(number, _)| number).collect();
         let Some(newest) = versions.last().copied() else {
-            return broken("traces-to-a-fact", subject, format!("#{sequence} says what was never stated: {data}"));
+            return broken("traces-to-a-fact", subject, format!("{number} says what was never stated: {data}"));
         };
         let before = self.published.entry(subject.to_owned()).or_default();
-        if let Some(last) = before.last() {
+        // A restored table knows nothing of what was published before its epoch.
+        if let Some(last) = before.last().filter(|last| last.number.epoch == number.epoch) {
             let text = meaning(data);
             if last.text == text {
-                return broken(
-                    "unchanged-is-silent",
-                    subject,
-                    format!("#{sequence} says what #{} said", last.sequence),
-                );
+                return broken("unchanged-is-silent", subject, format!("{number} says what {} said", last.number));
             }
             let oldest = last.versions.first().copied().unwrap_or(0);
             let numbered = story.provider == Provider::Voltus { numbered: true };
@@ -124,24 +155,24 @@ impl Signals {
                 return broken(
                     "cancel-stands",
                     subject,
-                    format!("#{sequence} ({kind}) undoes a cancel without a newer authorization"),
+                    format!("{number} ({kind}) undoes a cancel without a newer authorization"),
                 );
             }
             if numbered && newest <= oldest {
                 return broken(
                     "newest-wins",
                     subject,
-                    format!("#{sequence} says version {newest} after version {oldest}"),
+                    format!("{number} says version {newest} after version {oldest}"),
                 );
             }
         }
-        before.push(Published { at: now, sequence, status, versions, text: meaning(data) });
+        before.push(Published { at: now, number, status, versions, text: meaning(data) });
         Ok(())
     }
 
     fn happening(
         &mut self,
-        subject: &str,
+        (subject, epoch): (&str, u64),
         kind: &str,
         data: &Value,
         stories: &[StreamStory],
@@ -151,10 +182,10 @@ impl Signals {
             for (place, happening) in story.happenings.iter().enumerate().filter(|(_, one)| one.at <= now) {
                 for (which, (its_subject, its_kind, held)) in happening.signals.iter().enumerate() {
                     if its_subject == subject && its_kind == kind && holds(held, data) {
-                        return if self.told.insert((number, place, which)) {
-                            Ok(())
-                        } else {
+                        return if self.told.insert((number, place, which), epoch) == Some(epoch) {
                             broken("told-once", subject, format!("{kind} is told twice"))
+                        } else {
+                            Ok(())
                         };
                     }
                 }
@@ -231,10 +262,12 @@ impl Published {
 
 impl Signals {
     /// In the end all that is stored has been published, and nothing else.
-    pub(super) fn stored(&self, subject: &str, version: u64) -> Option<Broken> {
-        let sent = self.highest.get(subject).copied().unwrap_or(0);
-        let what = || format!("version {version} is stored, #{sent} was published last");
-        (sent != version).then(|| Broken::new("stored-is-sent", subject, what()))
+    pub(super) fn stored(&self, subject: &str, version: Numbered) -> Option<Broken> {
+        let sent = self.highest.get(subject).copied().unwrap_or_default();
+        let what = || format!("version {version} is stored, {sent} was published last");
+        // What is over is not published again in a newer epoch.
+        let is_of_before = version.sequence == 0 && version.epoch > sent.epoch;
+        (sent != version && !is_of_before).then(|| Broken::new("stored-is-sent", subject, what()))
     }
 
     /// Of a story, what was published last.

@@ -10,13 +10,16 @@ use super::{
     model::ACK_TOKEN,
     plan::Kind,
 };
-use crate::{Function, history};
+use crate::{
+    Function,
+    history::{self, Numbered},
+};
 
 /// An acknowledgement on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) subject: String,
-    pub(crate) version: u64,
+    pub(crate) version: Numbered,
     pub(crate) state: &'static str,
     /// A stranger's, with a wrong token.
     pub(crate) forged: bool,
@@ -26,7 +29,7 @@ pub(crate) struct Said {
 /// What the controller knows of a subject.
 #[derive(Debug, Clone)]
 struct Known {
-    version: u64,
+    version: Numbered,
     /// Something is awaited of it.
     scheduled: bool,
 }
@@ -53,7 +56,13 @@ impl Driver<'_> {
         for body in new {
             let Ok(event) = serde_json::from_str::<Value>(&body) else { continue };
             let subject = event["subject"].as_str().unwrap_or_default().to_owned();
-            let version = event["sequence"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+            let decimal = |name: &str| event[name].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+            let version = Numbered { epoch: decimal("epoch"), sequence: decimal("sequence") };
+            let dispatch = &event["data"]["dispatch"];
+            // The parts of a version come in order: with the last one, all are there.
+            if dispatch["part"] != dispatch["parts"] {
+                continue;
+            }
             let Some(status) = event["data"]["dispatch"]["status"].as_str() else { continue };
             if self.consumer.known.get(&subject).is_some_and(|known| known.version >= version) {
                 continue;
@@ -64,11 +73,11 @@ impl Driver<'_> {
         }
     }
 
-    fn answers(&mut self, subject: &str, version: u64, scheduled: bool, now: Timestamp) {
+    fn answers(&mut self, subject: &str, version: Numbered, scheduled: bool, now: Timestamp) {
         let mut said: Vec<(u64, Said)> = Vec::new();
         self.live(|live| {
             let of = |state, version, forged| Said { subject: subject.to_owned(), version, state, forged, attempt: 0 };
-            if live.plan.has(Kind::Forged) && version == 1 {
+            if live.plan.has(Kind::Forged) && version.sequence == 1 {
                 said.push((1, of("accepted", version, true)));
             }
             if !live.plan.acknowledge || !scheduled || (live.plan.has(Kind::Silent) && !live.healed) {
@@ -83,8 +92,9 @@ impl Driver<'_> {
             if live.plan.has(Kind::DoubledAck) {
                 said.push((late_s + live.chance.up_to(60), of("completed", version, false)));
             }
-            if live.plan.has(Kind::OldAck) && version > 1 {
-                said.push((late_s, of("accepted", version - 1, false)));
+            if live.plan.has(Kind::OldAck) && version.sequence > 1 {
+                let older = Numbered { sequence: version.sequence - 1, ..version };
+                said.push((late_s, of("accepted", older, false)));
             }
         });
         for (after_s, said) in said {
@@ -116,7 +126,10 @@ impl Driver<'_> {
 
     pub(super) fn acknowledge(&mut self, said: Said) {
         let token = if said.forged { "a-wrong-token" } else { ACK_TOKEN };
-        let body = json!({ "dispatch": said.subject, "version": said.version, "state": said.state }).to_string();
+        let Numbered { epoch, sequence } = said.version;
+        let body =
+            json!({ "dispatch": said.subject, "epoch": epoch.to_string(), "version": sequence, "state": said.state });
+        let body = body.to_string();
         let now = self.world.now();
         self.live(|live| live.journal.note(now, "ack", || json!({ "said": format!("{said:?}") })));
         self.start(Function::Retrier, Purpose::Ack(said), move |invocation| {

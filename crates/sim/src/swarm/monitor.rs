@@ -1,5 +1,8 @@
 //! Tells the checker what each step changed.
 
+use dispatch::Epoch;
+use pipeline::work::Task;
+
 use super::{live::Live, model::SECRETS, plan::Kind};
 use crate::{
     Inner, Sent, World,
@@ -92,9 +95,10 @@ impl Monitor {
 
 fn signal(sent: &Sent, state: &State) -> Line {
     let subject = dispatch_subject(&sent.body);
-    let stored = subject.and_then(|subject| state.dispatches.get(&subject)).map_or(0, |record| record.state.version);
+    let record = subject.and_then(|subject| state.dispatches.get(&subject));
+    let stored = record.map_or((Epoch::default(), 0), |record| (record.state.epoch, record.state.version));
     let (group, deduplication, body) = (sent.group.clone(), sent.deduplication.clone(), sent.body.clone());
-    Line { at: sent.at, event: Event::Signal { group, deduplication, body, stored: Some(stored) } }
+    Line { at: sent.at, event: Event::Signal { group, deduplication, body, stored: Some(stored.into()) } }
 }
 
 fn dispatch_subject(body: &str) -> Option<String> {
@@ -105,7 +109,10 @@ fn dispatch_subject(body: &str) -> Option<String> {
 /// What can be known only in the end.
 fn left(state: &mut State) -> Vec<Line> {
     let kept = state.kept.values().filter_map(|kept| {
-        let body = kept.work.body()?.ok()?;
+        let body = match &kept.work.task {
+            Task::Stored(stored) => state.body(stored)?,
+            _ => kept.work.body()?.ok()?,
+        };
         Some(Event::Kept { source: kept.work.source.clone(), body })
     });
     let mut events: Vec<Event> = kept.collect();

@@ -26,13 +26,13 @@ fn a_value_holds_what_is_expected_among_other_fields_and_lists_whole() {
 /// The signal that an expectation asks for.
 fn wanted(expected: &Expected, source: &str, sequence: usize) -> Signal {
     let subject = expected.subject(source);
-    let id = format!("{subject}#{sequence}");
+    let id = format!("{subject}#1700000000000.{sequence}");
     let pairs = [("type", expected.kind()), ("source", format!("/gridbell/{source}")), ("test", "false".to_owned())];
     Signal {
         arrived_at: times::now(),
         event: json!({
             "specversion": "1.0", "id": id, "source": format!("/gridbell/{source}"), "type": expected.kind(), "subject": subject,
-            "sequence": sequence.to_string(), "datacontenttype": "application/json", "data": {"of": expected.data},
+            "epoch": "1700000000000", "sequence": sequence.to_string(), "datacontenttype": "application/json", "data": {"of": expected.data},
         }),
         attributes: pairs.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         group: subject,

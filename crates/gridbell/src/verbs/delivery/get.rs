@@ -4,7 +4,10 @@ use std::{fmt::Write as _, io::Write as _};
 
 use anyhow::{Result, bail};
 use aws::dynamo::Kept;
-use pipeline::work::{Task, Work};
+use pipeline::{
+    ports::Deliveries,
+    work::{Task, Work},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -41,7 +44,10 @@ impl Get {
         let console = Console::open(&self.which).await?;
         let Found { view, work, dead } = find(&console, &self.id).await?;
         let body = match (&work, &dead) {
-            (Some(work), _) => work.body().transpose()?,
+            (Some(work), _) => match stored_body(&console, work).await? {
+                None => work.body().transpose()?,
+                stored => stored,
+            },
             (None, Some(dead)) => Some(dead.body().to_owned()),
             (None, None) => None,
         };
@@ -52,7 +58,7 @@ impl Get {
         }
         let look = work.as_ref().and_then(|work| match &work.task {
             Task::Look(look) => serde_json::to_value(look).ok(),
-            Task::Body(_) | Task::Packed(_) | Task::Poll => None,
+            _ => None,
         });
         if self.output.json {
             let mut value = serde_json::to_value(&view)?;
@@ -64,6 +70,12 @@ impl Get {
         let clock = Clockface::now(self.output.utc);
         show::print(&text(&view, (body.as_deref(), look.as_ref()), &clock, Paint::stdout()))
     }
+}
+
+/// The body of work whose body came in parts; none of other work, and none where a part is missing.
+pub(super) async fn stored_body(console: &Console, work: &Work) -> Result<Option<String>> {
+    let (Task::Stored(stored) | Task::Awaited(stored)) = &work.task else { return Ok(None) };
+    Ok(console.deliveries().body(stored).await.map_err(|error| console.refusal(error))?)
 }
 
 /// What is kept under an id.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use dispatch::{Contradiction, Fact, Status, Subject, absorb};
+use aws::sqs::SIGNAL_LIMIT_BYTES;
+use dispatch::{Contradiction, Epoch, Fact, Publication, Status, Subject, absorb};
 use jiff::Timestamp;
 use pipeline::{
     config::Config,
@@ -14,7 +15,10 @@ use pipeline::{
 use providers::{Delivery, Reading};
 use serde::Serialize;
 
-use super::{dead::Dead, get::Found};
+use super::{
+    dead::Dead,
+    get::{Found, stored_body},
+};
 use crate::{
     console::Console,
     show::{Clockface, word},
@@ -49,7 +53,8 @@ pub(super) async fn plan(console: &Console, config: &Config, found: &Found, cloc
         };
         return Ok(plan(&found.view.source, possible, vec![what]));
     };
-    let reading = match read(config, work, clock.now) {
+    let stored = stored_body(console, work).await?;
+    let reading = match read(config, work, stored, clock.now) {
         Ok(reading) => reading,
         Err(why) => return Ok(plan(&work.source, true, vec![format!("put aside again: {why}")])),
     };
@@ -74,12 +79,12 @@ pub(super) async fn plan(console: &Console, config: &Config, found: &Found, cloc
     Ok(plan(&work.source, true, outcome))
 }
 
-fn read(config: &Config, work: &Work, now: Timestamp) -> Result<Reading, String> {
+fn read(config: &Config, work: &Work, stored: Option<String>, now: Timestamp) -> Result<Reading, String> {
     let (source, origin) = config
         .source(&work.source)
         .ok_or_else(|| format!("the configuration that runs knows no source {}", work.source))?;
     let provider = source.provider().ok_or("this gridbell does not know the provider")?;
-    let body = match (&work.task, work.body()) {
+    let body = match (&work.task, stored.map(Ok).or_else(|| work.body())) {
         (Task::Look(look), _) => return Ok(Reading { looks: vec![look.clone()], ..Reading::default() }),
         (_, Some(body)) => body.map_err(|error| error.to_string())?,
         (_, None) => return Ok(Reading::default()),
@@ -117,7 +122,9 @@ fn of_look(subject: &Subject, record: Option<&Record>, clock: &Clockface) -> Str
 fn of_facts(subject: &Subject, record: Option<Record>, facts: Vec<Fact>, now: Timestamp) -> String {
     let known = record.as_ref().and_then(|record| record.state.published());
     let state = record.map(|record| record.state);
-    let Some(absorbed) = absorb(state, subject, facts, Contradiction::Ask, now) else {
+    let epoch = state.as_ref().map_or_else(|| Epoch::at(now), |state| state.epoch);
+    let publication = Publication { epoch, now, limit_bytes: SIGNAL_LIMIT_BYTES };
+    let Some(absorbed) = absorb(state, subject, facts, Contradiction::Ask, publication) else {
         return format!("{subject}: nothing");
     };
     if !absorbed.unsettled.is_empty() {

@@ -65,7 +65,7 @@ impl Ack {
             Answer::Completed => AckState::Completed,
             Answer::Failed => AckState::Failed,
         };
-        let said = Acknowledgement { dispatch: key.clone(), version, state, detail };
+        let said = Acknowledgement { dispatch: key.clone(), epoch: None, version, state, detail };
         let (config, table, outlet) = (console.config().await?, console.dispatches(), console.inner());
         let acknowledge = Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
         match acknowledge.note(&said).await.map_err(|error| console.refusal(error))? {
@@ -79,7 +79,7 @@ impl Ack {
             Outcome::Unknown => {
                 bail!("there is no dispatch {key}: `gridbell dispatch list --all` names those that there are")
             }
-            Outcome::Superseded { current } => bail!(
+            Outcome::Superseded { current, .. } => bail!(
                 "version {version} of {key} is not the current one, which is {current}: look at it with `gridbell dispatch get {key}` and answer that"
             ),
         }

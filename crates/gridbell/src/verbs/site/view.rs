@@ -138,7 +138,8 @@ pub(crate) mod tests {
         let subject = Subject::dispatch("voltus-prod", id);
         let fact = Fact { origin: origin.clone(), subject: subject.clone(), says: Says::Dispatch(said) };
         let now = at("00:00");
-        let absorbed = absorb(None, &subject, vec![fact], Contradiction::Ask, now).expect("a state");
+        let publication = dispatch::Publication { epoch: dispatch::Epoch::at(now), now, limit_bytes: usize::MAX };
+        let absorbed = absorb(None, &subject, vec![fact], Contradiction::Ask, publication).expect("a state");
         let step = Step {
             subject: &subject,
             delivery: "d-1",

@@ -1,0 +1,170 @@
+//! A record that is larger than an item may be, in several: its body in chunks, its plan in pieces.
+//!
+//! All of one write bear its name. They are put before the record's own item, which names them, so whoever finds that item finds
+//! all of it, and a write that dies half way leaves the record as it was. What an earlier write left is deleted afterwards; where
+//! that does not happen, it is deleted with the record's expiry.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use dispatch::{Plan, Subject};
+use futures_util::{StreamExt, future::join_all, stream};
+use pipeline::{
+    ports::{Active, PortError},
+    work::CHUNK_BYTES,
+};
+
+use super::{
+    MAX_ITEM_BYTES, Store,
+    item::{self, Item, bytes, packed, unpacked},
+    number, text,
+};
+
+/// How much of a plan one item holds: 8 bytes a mark, hardly compressible.
+const PIECE_MARKS: usize = 40_000;
+
+/// Up to here a plan stays in the record's own item.
+const SMALL_PLAN_BYTES: usize = 64 * 1_024;
+
+/// How often a record is read anew whose chunks another write replaces meanwhile.
+const MAX_READS: usize = 5;
+
+/// Puts and gets under way at once.
+const AT_ONCE: usize = 8;
+
+/// A record as it is stored: its own item, and what it names.
+pub(super) struct Layout {
+    pub(super) head: Item,
+    others: Vec<Item>,
+}
+
+/// Divides a record's item where it is too large. `write` names the write.
+pub(super) fn layout(mut head: Item, write: &str, plan: Option<&Plan>) -> Result<Layout, String> {
+    if item::size(&head) <= MAX_ITEM_BYTES {
+        return Ok(Layout { head, others: Vec::new() });
+    }
+    let subject = item::str(&head, "subject")?.to_owned();
+    let expires_at = head.get("expires_at").cloned();
+    let part = |kind: &str, number: usize| {
+        let mut part = Item::from([("subject".to_owned(), text(key(&subject, write, kind, number)))]);
+        part.extend(expires_at.clone().map(|at| ("expires_at".to_owned(), at)));
+        part
+    };
+    let mut others = Vec::new();
+    let is_large = |value: &AttributeValue| value.as_b().is_ok_and(|plan| plan.as_ref().len() > SMALL_PLAN_BYTES);
+    if let Some(plan) = plan.filter(|_| head.get("plan").is_some_and(is_large)) {
+        for (number, piece) in plan.pieces(PIECE_MARKS).iter().enumerate() {
+            let mut item = part("plan", number);
+            item.extend(
+                ["active", "until"].iter().filter_map(|name| Some(((*name).to_owned(), head.get(*name)?.clone()))),
+            );
+            item.insert("plan".to_owned(), packed(piece)?);
+            item.insert("plan_of".to_owned(), text(&subject));
+            item.insert("plan_set".to_owned(), text(write));
+            others.push(item);
+        }
+        head.remove("plan");
+        head.insert("plan_set".to_owned(), text(write));
+    }
+    if let Some(AttributeValue::B(body)) = head.remove("body") {
+        let chunks = body.as_ref().chunks(CHUNK_BYTES);
+        head.insert("chunks".to_owned(), number(chunks.len() as u64));
+        head.insert("chunks_of".to_owned(), text(write));
+        for (number, chunk) in chunks.enumerate() {
+            let mut item = part("body", number);
+            item.insert("chunk".to_owned(), bytes(chunk));
+            others.push(item);
+        }
+    }
+    Ok(Layout { head, others })
+}
+
+impl Layout {
+    pub(super) fn is_divided(&self) -> bool {
+        !self.others.is_empty()
+    }
+}
+
+fn key(subject: &str, write: &str, kind: &str, number: usize) -> String {
+    format!("{subject}#{write}#{kind}{number}")
+}
+
+impl Store {
+    /// Puts what the record's own item will name.
+    pub(super) async fn put_others(&self, layout: &Layout) -> Result<(), PortError> {
+        let puts = layout.others.iter().cloned().map(|item| async {
+            match self.put(item, None).await {
+                Ok(()) => Ok(()),
+                Err(super::PutError::Port(error)) => Err(error),
+                Err(super::PutError::Refused(_)) => Err(self.broken("an unconditional write was refused".to_owned())),
+            }
+        });
+        let answers: Vec<_> = stream::iter(puts).buffer_unordered(AT_ONCE).collect().await;
+        answers.into_iter().collect()
+    }
+
+    /// Deletes what a write left beside the record's own item. What fails here goes with the record's expiry.
+    pub(super) async fn forget_others(&self, subject: &str, write: &str) {
+        for kind in ["plan", "body"] {
+            for number in 0.. {
+                if !matches!(self.delete(&key(subject, write, kind, number)).await, Ok(true)) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// A record's item with the body that it only names.
+    pub(super) async fn whole(&self, mut head: Item) -> Result<Option<Item>, PortError> {
+        for _ in 0..MAX_READS {
+            let Ok(chunks) = item::integer(&head, "chunks") else { return Ok(Some(head)) };
+            let subject = item::str(&head, "subject").map_err(|reason| self.unreadable(&head, &reason))?.to_owned();
+            let write = item::str(&head, "chunks_of").map_err(|reason| self.unreadable(&head, &reason))?.to_owned();
+            let gets = (0..usize::try_from(chunks).unwrap_or(usize::MAX)).map(|number| {
+                let key = key(&subject, &write, "body", number);
+                async move { self.get(&key).await }
+            });
+            let found = join_all(gets).await.into_iter().collect::<Result<Vec<Option<Item>>, PortError>>()?;
+            let body: Option<Vec<u8>> = found.iter().try_fold(Vec::new(), |mut body, item| {
+                body.extend_from_slice(item.as_ref()?.get("chunk")?.as_b().ok()?.as_ref());
+                Some(body)
+            });
+            if let Some(body) = body {
+                head.insert("body".to_owned(), bytes(body));
+                return Ok(Some(head));
+            }
+            // Another write has replaced them since the item was read.
+            let Some(newer) = self.get(&subject).await? else { return Ok(None) };
+            head = newer;
+        }
+        Err(PortError::Unavailable {
+            port: self.port,
+            reason: "a record is written faster than it can be read".to_owned(),
+        })
+    }
+}
+
+/// What the index `active` holds, plans in pieces put together. Pieces of a write that another has replaced count for nothing.
+pub(super) fn active(items: &[Item]) -> Result<Vec<Active>, (&Item, String)> {
+    let mut pieces: BTreeMap<(&str, &str), Vec<(&str, Plan)>> = BTreeMap::new();
+    for item in items {
+        let (Ok(of), Ok(set)) = (item::str(item, "plan_of"), item::str(item, "plan_set")) else { continue };
+        let plan = unpacked(item, "plan").map_err(|reason| (item, reason))?;
+        let key = item::str(item, "subject").map_err(|reason| (item, reason))?;
+        pieces.entry((of, set)).or_default().push((key, plan));
+    }
+    let mut active = Vec::new();
+    for item in items.iter().filter(|item| !item.contains_key("plan_of")) {
+        let subject = item::str(item, "subject").map_err(|reason| (item, reason))?;
+        let plan = match item::str(item, "plan_set") {
+            Err(_) => Some(unpacked(item, "plan").map_err(|reason| (item, reason))?),
+            Ok(set) => {
+                let mut of = pieces.remove(&(subject, set)).unwrap_or_default();
+                of.sort_by_key(|(key, _)| (key.len(), *key));
+                Plan::joined(of.into_iter().map(|(_, plan)| plan))
+            }
+        };
+        active.extend(plan.map(|plan| Active { subject: Subject::from_stored(subject), plan }));
+    }
+    Ok(active)
+}

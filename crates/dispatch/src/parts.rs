@@ -1,0 +1,262 @@
+//! A dispatch as the data of its signal: in one message where it fits, else in parts that hold a share of the targets each.
+//!
+//! How the targets are divided depends on the statement alone and never on what others ask of them, so that a set of parts that
+//! is published again, with or without [`Effective`], is divided as it was before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::{
+    DispatchSignal, Effective, EffectiveTargets, Origin, Part, Request, Statement, Status, Subject, Target,
+    TargetEntry,
+    payload::{Change, Payload},
+};
+
+/// A version of a dispatch: what is published of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Version<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) subject: &'a Subject,
+    pub(crate) id: &'a str,
+    pub(crate) number: u64,
+    pub(crate) status: Status,
+    pub(crate) statement: &'a Statement,
+}
+
+/// A detail is a word or a number; beyond this many bytes it is a document.
+const LONG_DETAIL_BYTES: usize = 1_024;
+
+/// What the JSON of a group of targets takes beside their ids and their request.
+const GROUP_BYTES: usize = 32;
+
+impl Version<'_> {
+    /// Its payloads: one, or one for each part.
+    pub(crate) fn payloads(self, change: Change, limit_bytes: usize) -> Vec<Payload> {
+        self.payloads_of(&format!("gridbell.dispatch.{}.v1", change.as_str()), limit_bytes, &EffectiveTargets::new())
+    }
+
+    /// The same with what is to be added for some of its targets.
+    pub(crate) fn payloads_of(self, kind: &str, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<Payload> {
+        let limit_bytes = limit_bytes.saturating_sub(envelope_bytes(self.subject));
+        let payload =
+            |(part, data)| Payload { kind: kind.to_owned(), test: self.statement.test_reason.is_some(), part, data };
+        self.data(limit_bytes, effective).into_iter().map(payload).collect()
+    }
+
+    fn data(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Value)> {
+        let targets = &self.statement.targets;
+        let whole = self.signal(entries(targets, &EffectiveTargets::new()));
+        let fits = |data: &Value| data.to_string().len() <= limit_bytes;
+        let plain = data_of(&whole);
+        let plain_fits = fits(&plain);
+        if plain_fits && effective.is_empty() {
+            return vec![(None, plain)];
+        }
+        if !plain_fits && !fits(&data_of(&shared(whole))) {
+            return self.parts(limit_bytes, effective);
+        }
+        vec![(None, self.one(targets, limit_bytes, effective))]
+    }
+
+    /// One message with these targets, as much said of them as fits.
+    fn one(self, targets: &[Target], limit_bytes: usize, effective: &EffectiveTargets) -> Value {
+        let fits = |data: &Value| data.to_string().len() <= limit_bytes;
+        let nothing = EffectiveTargets::new();
+        for effective in [effective, &nothing] {
+            let signal = self.signal(entries(targets, effective));
+            let plain = data_of(&signal);
+            if fits(&plain) {
+                return plain;
+            }
+            let grouped = data_of(&shared(signal));
+            if fits(&grouped) {
+                return grouped;
+            }
+        }
+        // One target whose name alone is larger than a message: the provider's id remains, so the site is curtailed.
+        let nameless: Vec<Target> =
+            targets.iter().map(|target| Target { name: None, external_id: None, ..target.clone() }).collect();
+        data_of(&shared(self.signal(entries(&nameless, &nothing))))
+    }
+
+    fn parts(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Value)> {
+        let mut statement = Statement { targets: Vec::new(), ..self.statement.clone() };
+        let head_bytes =
+            |statement: &Statement| data_of(&Version { statement, ..self }.signal(Vec::new())).to_string().len();
+        if head_bytes(&statement) > limit_bytes / 2 {
+            // No controller acts on details and programs, and what is long among them is what does not fit.
+            statement.details.retain(|_, detail| detail.to_string().len() <= LONG_DETAIL_BYTES);
+            for program in &mut statement.programs {
+                let labels = [&mut program.name, &mut program.market, &mut program.kind, &mut program.timezone];
+                labels.into_iter().for_each(|label| {
+                    label.take_if(|text| text.len() > LONG_DETAIL_BYTES);
+                });
+            }
+        }
+        let room_bytes = limit_bytes.saturating_sub(head_bytes(&statement) + 2 * GROUP_BYTES);
+        let chunks = divided(&self.statement.targets, room_bytes);
+        let of = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let version = Version { statement: &statement, ..self };
+        let numbered = (1..=of).zip(chunks);
+        numbered
+            .map(|(number, targets)| {
+                let part = (of > 1).then_some(Part { number, of });
+                let mut data = version.one(targets, limit_bytes, effective);
+                if let (Some(part), Some(dispatch)) = (part, data["dispatch"].as_object_mut()) {
+                    dispatch.insert("part".to_owned(), part.number.into());
+                    dispatch.insert("parts".to_owned(), part.of.into());
+                }
+                (part, data)
+            })
+            .collect()
+    }
+
+    fn signal(self, targets: Vec<TargetEntry>) -> DispatchSignal {
+        let statement = self.statement;
+        DispatchSignal {
+            key: self.subject.to_string(),
+            provider: self.origin.provider.clone(),
+            source: self.origin.source.clone(),
+            id: self.id.to_owned(),
+            version: self.number,
+            part: None,
+            parts: None,
+            status: self.status,
+            test: statement.test_reason.is_some(),
+            test_reason: statement.test_reason,
+            voluntary: statement.voluntary,
+            priority: statement.priority,
+            start: statement.start,
+            end: statement.end,
+            request: statement.request,
+            targets,
+            programs: statement.programs.clone(),
+            details: statement.details.clone(),
+        }
+    }
+}
+
+/// What the envelope takes around the data, at most: it holds the subject twice.
+fn envelope_bytes(subject: &Subject) -> usize {
+    512 + 2 * subject.as_str().len()
+}
+
+fn data_of(signal: &DispatchSignal) -> Value {
+    json!({ "dispatch": signal })
+}
+
+fn entries(targets: &[Target], effective: &EffectiveTargets) -> Vec<TargetEntry> {
+    let one =
+        |target: &Target| TargetEntry::One { effective: effective.get(&target.id).cloned(), target: target.clone() };
+    targets.iter().map(one).collect()
+}
+
+fn shared(mut signal: DispatchSignal) -> DispatchSignal {
+    signal.targets = grouped(signal.targets);
+    signal
+}
+
+fn is_nameless(target: &Target) -> bool {
+    target.name.is_none() && target.external_id.is_none()
+}
+
+/// The targets in as many runs as it takes so that none needs more room; a target that is larger by itself stands alone.
+/// No targets are one empty run.
+fn divided(targets: &[Target], room_bytes: usize) -> Vec<&[Target]> {
+    let mut runs = Vec::new();
+    let (mut from, mut used_bytes) = (0, 0);
+    let mut requests: BTreeSet<Option<Request>> = BTreeSet::new();
+    for (place, target) in targets.iter().enumerate() {
+        let mut bytes = bytes_of(target, &requests);
+        if used_bytes + bytes > room_bytes && place > from {
+            runs.push(&targets[from..place]);
+            requests.clear();
+            (from, used_bytes) = (place, 0);
+            bytes = bytes_of(target, &requests);
+        }
+        used_bytes += bytes;
+        if is_nameless(target) {
+            requests.insert(target.request);
+        }
+    }
+    runs.push(&targets[from..]);
+    runs
+}
+
+/// What a target adds to a message that has groups of these requests already.
+fn bytes_of(target: &Target, requests: &BTreeSet<Option<Request>>) -> usize {
+    let json = |value: Value| value.to_string().len() + 1;
+    match is_nameless(target) {
+        false => json(json!(target)),
+        true if requests.contains(&target.request) => json(json!(target.id)),
+        true => json(json!(target.id)) + json(json!(target.request)) + GROUP_BYTES,
+    }
+}
+
+/// Nameless targets of which the same is said written once; the others stay as they are.
+fn grouped(entries: Vec<TargetEntry>) -> Vec<TargetEntry> {
+    let mut shared: Vec<TargetEntry> = Vec::new();
+    let mut places: BTreeMap<(Option<Request>, Option<Effective>), usize> = BTreeMap::new();
+    for entry in entries {
+        let (more, request, effective) = match entry {
+            TargetEntry::One { target, effective } if is_nameless(&target) => {
+                (vec![target.id], target.request, effective)
+            }
+            TargetEntry::Many { ids, request, effective } => (ids, request, effective),
+            named @ TargetEntry::One { .. } => {
+                shared.push(named);
+                continue;
+            }
+        };
+        let place = *places.entry((request, effective.clone())).or_insert_with(|| {
+            shared.push(TargetEntry::Many { ids: Vec::new(), request, effective });
+            shared.len() - 1
+        });
+        if let Some(TargetEntry::Many { ids, .. }) = shared.get_mut(place) {
+            ids.extend(more);
+        }
+    }
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_which_the_same_is_said_share_an_entry_and_named_ones_keep_theirs() {
+        let with = Effective {
+            until: None,
+            governed_by: Subject::dispatch("leap", "e-2"),
+            with: vec![Subject::dispatch("leap", "e-2")],
+        };
+        let entry = |id: &str, name: Option<&str>, watts, effective: Option<&Effective>| TargetEntry::One {
+            target: Target {
+                id: id.to_owned(),
+                name: name.map(str::to_owned),
+                external_id: None,
+                request: Some(Request::Reduce { watts }),
+            },
+            effective: effective.cloned(),
+        };
+        let entries = grouped(vec![
+            entry("a", None, 1, None),
+            entry("b", None, 2, None),
+            entry("c", None, 1, None),
+            entry("d", Some("D"), 1, None),
+            entry("e", None, 1, Some(&with)),
+            entry("f", None, 1, Some(&with)),
+        ]);
+        let one = json!({ "kind": "reduce", "watts": 1 });
+        let expected = json!([
+            { "ids": ["a", "c"], "request": one },
+            { "ids": ["b"], "request": { "kind": "reduce", "watts": 2 } },
+            { "id": "d", "name": "D", "external_id": null, "request": one },
+            { "ids": ["e", "f"], "request": one, "effective": { "until": null, "governed_by": "leap/e-2", "with": ["leap/e-2"] } },
+        ]);
+        assert_eq!(json!(entries), expected);
+        // Once more changes nothing.
+        assert_eq!(json!(grouped(entries)), expected);
+    }
+}

@@ -1,0 +1,145 @@
+//! What is too large for one message or one item: bodies and signals in parts, each set whole or not at all.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use sim::{Inner, Times, Toxic, World};
+
+use crate::common::{accepted, last, leap, mail_subjects, pass, published, run_for, world};
+
+/// A group of so many meters, called from 16:50 to 17:50.
+fn group(event: &str, meters: usize) -> String {
+    let meter = |index: usize| dispatch::fifo_id(&format!("meter {index} ").repeat(3));
+    json!({
+        "integration_test_notification": false, "communication_test": false,
+        "group_dispatches": [{
+            "market_group_id": "g-1", "meter_ids": (0..meters).map(meter).collect::<Vec<_>>(),
+            "timeslots": [{
+                "market_group_event_id": event, "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:50:00Z",
+                "cancelled": false, "energy_kw": 8, "priority": 2,
+            }],
+        }],
+    })
+    .to_string()
+}
+
+fn meters(dispatch: &Value) -> usize {
+    let of = |entry: &Value| entry["ids"].as_array().map_or(1, Vec::len);
+    dispatch["targets"].as_array().into_iter().flatten().map(of).sum()
+}
+
+/// A world whose messages carry a hundred meters or so.
+fn small_signals(seed: u64) -> World {
+    let world = world(seed);
+    world.limit_signals(8_000);
+    world
+}
+
+#[test]
+fn thirty_thousand_meters_whose_body_fits_into_no_message_reach_the_controller() {
+    let world = world(1);
+    let body = group("e-1", 30_000);
+    assert!(body.len() > 1_900_000);
+    accepted(&world, "leap-prod", &body);
+    assert!(world.queued(Inner::Deliveries).len() > 1, "it travels in parts");
+    run_for(&world, 30);
+    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
+    assert!(world.signals().len() > 1);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+    // Once more is nothing new.
+    let sent = world.signals().len();
+    accepted(&world, "leap-prod", &body);
+    run_for(&world, 120);
+    assert_eq!(world.signals().len(), sent);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+}
+
+#[test]
+fn a_body_of_which_a_part_is_lost_is_an_incident_and_is_read_once_all_is_there() {
+    let world = world(2);
+    accepted(&world, "leap-prod", &group("e-1", 30_000));
+    let mut parts = world.take(Inner::Deliveries);
+    let lost = parts.pop().expect("a part");
+    assert!(!parts.is_empty());
+    for part in parts {
+        assert_eq!(world.hydrate(vec![part]).answer(), Some(Vec::new()));
+    }
+    pass(&world, SignedDuration::from_secs(55));
+    assert_eq!((world.signals().len(), mail_subjects(&world).len()), (0, 0));
+    pass(&world, SignedDuration::from_secs(40));
+    let told = mail_subjects(&world);
+    assert!(told.len() == 1 && told[0].contains("hydration-failing: leap-prod, delivery"), "{told:?}");
+    assert_eq!(world.hydrate(vec![lost]).answer(), Some(Vec::new()));
+    run_for(&world, 1_800);
+    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
+    let told = mail_subjects(&world);
+    assert!(told.last().is_some_and(|mail| mail.contains("over: hydration-failing")), "{told:?}");
+}
+
+#[test]
+fn a_part_that_comes_twice_or_out_of_order_changes_nothing() {
+    let world = world(3);
+    accepted(&world, "leap-prod", &group("e-1", 30_000));
+    let parts = world.take(Inner::Deliveries);
+    for part in parts.iter().chain(&parts).rev().cloned() {
+        assert_eq!(world.hydrate(vec![part]).answer(), Some(Vec::new()));
+    }
+    run_for(&world, 180);
+    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
+    assert_eq!(published(&world)["leap-prod/e-1"].types, ["dispatch.scheduled"]);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+}
+
+#[test]
+fn a_receiver_that_cannot_queue_every_part_asks_for_the_body_again() {
+    let world = world(4);
+    world.fault("deliveries.take", Toxic::Refuse, Times::First(1));
+    let refused = crate::common::post(&world, "leap-prod", &group("e-1", 30_000));
+    assert_eq!(refused.status, 503);
+    accepted(&world, "leap-prod", &group("e-1", 30_000));
+    run_for(&world, 30);
+    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
+}
+
+#[test]
+fn a_half_sent_set_of_parts_is_completed_by_the_sweep() {
+    let world = small_signals(5);
+    // The hydrator dies after the first part is out.
+    world.fault("signals.send", Toxic::CrashAfter, Times::First(1));
+    accepted(&world, "leap-prod", &group("e-1", 300));
+    run_for(&world, 100);
+    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 300);
+    let parts = world.signals().len();
+    assert!(parts > 2, "{parts} parts");
+}
+
+#[test]
+fn a_set_of_parts_that_stays_incomplete_for_a_minute_is_an_incident_until_it_is_whole() {
+    let world = small_signals(6);
+    world.fault("signals.send", Toxic::Refuse, Times::Always);
+    accepted(&world, "leap-prod", &group("e-1", 300));
+    run_for(&world, 300);
+    let told = mail_subjects(&world);
+    assert!(told.iter().any(|mail| mail.contains("hydration-failing: leap-prod/e-1")), "{told:?}");
+    world.heal();
+    world.settle(SignedDuration::from_hours(2));
+    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 300);
+    let told = mail_subjects(&world);
+    assert!(told.iter().any(|mail| mail.contains("over: hydration-failing: leap-prod/e-1")), "{told:?}");
+}
+
+#[test]
+fn an_overlap_is_told_of_in_the_same_parts() {
+    let world = small_signals(7);
+    accepted(&world, "leap-prod", &group("e-1", 300));
+    run_for(&world, 10);
+    let before = world.signals().len();
+    accepted(&world, "leap-prod", &group("e-2", 300));
+    run_for(&world, 10);
+    let dispatch = last(&world, "leap-prod/e-2")["dispatch"].clone();
+    assert_eq!(meters(&dispatch), 300);
+    assert_eq!(world.signals().len(), 2 * before);
+    assert_eq!(dispatch["targets"][0]["effective"]["with"], json!(["leap-prod/e-1"]));
+    accepted(&world, "leap-prod", &leap("e-3", 7).to_string());
+    run_for(&world, 10);
+    assert_eq!(last(&world, "leap-prod/e-3")["dispatch"].get("part"), None, "what fits is one message");
+}
