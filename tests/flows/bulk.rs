@@ -6,14 +6,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SOON, World, cases, holds, world},
+    harness::{World, cases, holds, world},
     leap::{only, slot},
 };
 
 cases!("bulk":
     five_thousand_meters_of_one_event_are_one_signal,
     what_would_not_fit_is_written_as_lists_of_ids,
-    what_cannot_fit_at_all_is_told,
+    fifty_thousand_meters_come_in_parts_that_name_each_once,
     megabytes_travel_compressed,
 );
 
@@ -71,12 +71,32 @@ async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
     Ok(())
 }
 
-/// 45,000 ids alone are more than a message carries: nobody is left believing that it was published.
-async fn what_cannot_fit_at_all_is_told() -> Result<()> {
+/// The ids alone are more than a message carries, and the record is more than an item holds.
+async fn fifty_thousand_meters_come_in_parts_that_name_each_once() -> Result<()> {
+    const METERS: usize = 50_000;
     let world = world().await?;
-    world.accepted("lbox", &group("too-many", 45_000, meter)).await?;
-    world.mail.one(SOON, &["quarantined", "lbox"]).await?;
+    let body = group("too-many", METERS, meter_far);
+    ensure!(body.to_string().len() > 1_900_000, "the body is {} bytes long", body.to_string().len());
+    world.accepted("lbox", &body).await?;
+    let signals = world.signals.of("lbox/too-many", 2).await?;
+    let (mut ids, mut count) = (BTreeSet::new(), 0);
+    for (number, signal) in (1..).zip(&signals) {
+        let head = json!({"part": number, "parts": 2, "version": 1, "request": {"kind": "reduce", "watts": 10_000}});
+        holds("a part", signal.dispatch(), &head)?;
+        let (of_part, with_repetition) = targets(signal.dispatch())?;
+        ids.extend(of_part);
+        count += with_repetition;
+    }
+    ensure!(ids == (0..METERS).map(meter_far).collect(), "{} meters are there", ids.len());
+    ensure!(count == METERS, "{count} targets");
+    // Once more is nothing new.
+    world.accepted("lbox", &body).await?;
     Ok(())
+}
+
+/// Of a dispatch that shares no meter with any other.
+fn meter_far(index: usize) -> String {
+    meter(2_000_000 + index)
 }
 
 async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {

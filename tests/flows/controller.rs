@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     chaos::calm,
     deadlines::WELL_IN_TIME,
-    harness::{cases, config, from_now, hurt_world, instant, listed},
+    harness::{World, cases, config, from_now, hurt_world, instant, listed},
     voltus::{dispatch, tell, with},
 };
 
@@ -38,10 +38,47 @@ async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
     loop {
         let line = timeout(ACTING, lines.next_line()).await.context("in time")??;
         let line = line.context("the example has ended")?;
-        if !line.starts_with("tries again") {
+        if !line.starts_with("tries again") && !line.starts_with("pass over") {
             return Ok(line);
         }
     }
+}
+
+/// A rebuilt stack counts from 1 under a newer epoch: that is newer than anything of before, and comes in parts.
+async fn follows_a_rebuilt_stack(
+    world: &World,
+    queue: &str,
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    test: &serde_json::Value,
+) -> Result<()> {
+    let epoch = |by: i64| -> Result<String> {
+        let epoch: i64 = test["epoch"].as_str().context("no epoch")?.parse()?;
+        Ok((epoch + by).to_string())
+    };
+    let event = |epoch: String, sequence: u64, part: u64| {
+        let mut event = test.clone();
+        (event["epoch"], event["sequence"]) = (json!(epoch), json!(sequence.to_string()));
+        event["type"] = json!("gridbell.dispatch.scheduled.v1");
+        event["data"]["dispatch"] = json!({
+            "key": format!("rebuilt-{sequence}"), "version": sequence, "test": false, "part": part, "parts": 2, "targets": [{"id": part}],
+        });
+        event
+    };
+    let all = [
+        event(epoch(0)?, 9, 1),
+        // Discards what is incomplete of the version before.
+        event(epoch(1)?, 1, 2),
+        // Of before: passed over, and not acknowledged, though its number is higher.
+        event(epoch(0)?, 10, 1),
+        event(epoch(0)?, 10, 2),
+        event(epoch(1)?, 1, 1),
+    ];
+    for (copy, event) in (1_000..).zip(&all) {
+        world.aws.send_signal(queue, event, copy).await?;
+    }
+    let line = said(lines).await.context("nothing said of the rebuilt stack")?;
+    ensure!(line.starts_with("curtail \"rebuilt-1\""), "{line:?}");
+    Ok(())
 }
 
 async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
@@ -90,6 +127,7 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     world.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
     let line = said(&mut lines).await.context("nothing said of the test")?;
     ensure!(line == "test \"voltus-prod/controlled\"", "after {expected:?}: {line:?}");
+    follows_a_rebuilt_stack(&world, &queue, &mut lines, &test).await?;
     running.kill().await?;
     fs::remove_dir_all(folder)?;
     world.at_the_end(move |world| async move {

@@ -10,6 +10,7 @@ mod copies;
 mod cut;
 mod deadlines;
 mod door;
+mod epoch;
 mod evil;
 mod failing;
 mod harness;
@@ -46,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         stopped::cases(),
         failing::cases(),
         incidents::cases(),
+        epoch::cases(),
         deadlines::cases(),
         controller::cases(),
         door::cases(),

@@ -87,9 +87,16 @@ impl Service {
 
     /// Makes a call; returns the answer's body.
     pub(crate) async fn post(&self, call: &Call<'_>) -> Result<String, CallError> {
+        self.send("POST", "", call).await
+    }
+
+    /// Makes a call of a REST API, to a path (and query) that needs no escape.
+    pub(crate) async fn send(&self, method: &str, path: &str, call: &Call<'_>) -> Result<String, CallError> {
         let unreachable = |reason: String| CallError::Unreachable { host: self.url.clone(), reason };
-        let signature = self.signature(call).await?;
-        let mut request = self.http.post(&self.url).timeout(CALL).body(call.body.clone());
+        let url = format!("{}{path}", self.url);
+        let signature = self.signature(method, &url, call).await?;
+        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
+        let mut request = self.http.request(method, url).timeout(CALL).body(call.body.clone());
         for (name, value) in call.headers {
             request = request.header(*name, *value);
         }
@@ -105,7 +112,7 @@ impl Service {
         Err(CallError::Refused { action: call.action.to_owned(), status: status.as_u16(), body })
     }
 
-    async fn signature(&self, call: &Call<'_>) -> Result<Vec<(String, String)>, CallError> {
+    async fn signature(&self, method: &str, url: &str, call: &Call<'_>) -> Result<Vec<(String, String)>, CallError> {
         let refused = |reason: String| CallError::Credentials(reason);
         let provider = self.aws.credentials_provider().ok_or_else(|| refused("none are configured".to_owned()))?;
         let credentials = provider.provide_credentials().await.map_err(|error| refused(said(error)))?;
@@ -123,7 +130,7 @@ impl Service {
             .into();
         let headers = call.headers.iter().copied();
         let body = SignableBody::Bytes(call.body.as_bytes());
-        let request = SignableRequest::new("POST", &self.url, headers, body).map_err(|error| refused(said(error)))?;
+        let request = SignableRequest::new(method, url, headers, body).map_err(|error| refused(said(error)))?;
         let (instructions, _) = sign(request, &parameters).map_err(|error| refused(said(error)))?.into_parts();
         Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }

@@ -106,8 +106,34 @@ fn variables(endpoint: &str, provider: &str, authority: &str) -> Variables {
 
 /// What happened to a dispatch, as the provider's webhook says it.
 pub(crate) fn webhook(event: &str, dispatch: &str) -> Bytes {
-    let body = json!({"event": {"name": event}, "resource": format!("/2022-04-15/dispatches/{dispatch}")}).to_string();
-    let path = format!("/hooks/{SOURCE}/{TOKEN}");
+    post(
+        SOURCE,
+        &json!({"event": {"name": event}, "resource": format!("/2022-04-15/dispatches/{dispatch}")}).to_string(),
+    )
+}
+
+/// A market group of so many meters is called, as Leap's webhook says it.
+pub(crate) fn group(event: &str, meters: usize) -> Bytes {
+    let meter = |index: usize| {
+        let hash = format!("{:x}", Sha256::digest(index.to_string()));
+        format!("{}-{}-{}-{}-{}", &hash[..8], &hash[8..12], &hash[12..16], &hash[16..20], &hash[20..32])
+    };
+    let body = json!({
+        "integration_test_notification": false, "communication_test": false,
+        "group_dispatches": [{
+            "market_group_id": "g-1", "meter_ids": (0..meters).map(meter).collect::<Vec<_>>(),
+            "timeslots": [{
+                "market_group_event_id": event, "start_time": "2030-06-05T00:00:00Z", "end_time": "2030-06-05T01:00:00Z",
+                "cancelled": false, "energy_kw": 8, "priority": 2,
+            }],
+        }],
+    });
+    post("leap-prod", &body.to_string())
+}
+
+/// A webhook as the HTTP API hands it over.
+fn post(source: &str, body: &str) -> Bytes {
+    let path = format!("/hooks/{source}/{TOKEN}");
     let event = json!({
         "version": "2.0",
         "routeKey": "ANY /hooks/{source}/{token}",
@@ -126,7 +152,7 @@ pub(crate) fn webhook(event: &str, dispatch: &str) -> Bytes {
             "requestId": "JKJaXmPLvHcESHA=", "routeKey": "ANY /hooks/{source}/{token}", "stage": "$default",
             "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 1_767_225_600_000_u64
         },
-        "pathParameters": {"source": SOURCE, "token": TOKEN},
+        "pathParameters": {"source": source, "token": TOKEN},
         "body": body,
         "isBase64Encoded": false
     });

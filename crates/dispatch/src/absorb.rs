@@ -214,7 +214,9 @@ pub fn absorb(
     // An answer in hand settles a push of the same batch, so answers go first.
     let (pushed, fetched): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(is_push);
     let settled = !fetched.is_empty() || contradiction == Contradiction::TakeLatest;
-    let last = state.as_ref().and_then(State::published);
+    // What was published in an earlier epoch may differ from what a restored table remembers of it: the next word of the provider
+    // is published, changed or not.
+    let last = state.as_ref().filter(|state| state.version > 0).and_then(State::published);
     let mut absorbing = Absorbing::new(subject, state, publication);
     for fact in fetched.into_iter().chain(pushed) {
         absorbing.take(fact, settled);

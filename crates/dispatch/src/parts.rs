@@ -88,10 +88,9 @@ impl Version<'_> {
             // No controller acts on details and programs, and what is long among them is what does not fit.
             statement.details.retain(|_, detail| detail.to_string().len() <= LONG_DETAIL_BYTES);
             for program in &mut statement.programs {
-                let labels = [&mut program.name, &mut program.market, &mut program.kind, &mut program.timezone];
-                labels.into_iter().for_each(|label| {
+                for label in [&mut program.name, &mut program.market, &mut program.kind, &mut program.timezone] {
                     label.take_if(|text| text.len() > LONG_DETAIL_BYTES);
-                });
+                }
             }
         }
         let room_bytes = limit_bytes.saturating_sub(head_bytes(&statement) + 2 * GROUP_BYTES);

@@ -38,6 +38,9 @@ enum Verb {
     /// Looks at deliveries that did not go through, and puts them in once more.
     #[command(subcommand)]
     Delivery(verbs::delivery::DeliveryVerb),
+    /// Shows under which epoch signals are published, and begins a new one after a restore.
+    #[command(subcommand)]
+    Epoch(verbs::epoch::EpochVerb),
     /// Looks at incidents, and takes them on.
     #[command(subcommand)]
     Alert(verbs::alert::AlertVerb),
@@ -184,6 +187,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Bench(bench) => verbs::bench::run(&bench),
         Verb::Cost(cost) => verbs::cost::run(&cost),
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),
+        Verb::Epoch(verb) => runtime.block_on(verbs::epoch::run(verb)),
         Verb::Config(verb) => runtime.block_on(verbs::config::run(verb)),
         Verb::Doctor(doctor) => runtime.block_on(verbs::doctor::run(doctor)),
     }

@@ -1,12 +1,10 @@
 //! The functions as the world runs them: the pipeline's own code, wired to the ports of one invocation.
 
-use dispatch::Subject;
 use pipeline::{
     acknowledge::Acknowledge,
     alert::{Alert, Door, Page},
     hydrate::Hydrate,
     poll::Polls,
-    ports::Dispatches,
     pulse::Pulse,
     receive::{Answer, Incoming, Receive},
     retry::Retry,
@@ -111,18 +109,7 @@ impl Invocation<'_> {
             let _ = self.pulse().minute().await;
         }
         let _ = Polls { config, deliveries: self, outlet: self, world: self }.send_due().await;
-        self.sweeper().run().await.unwrap_or_default()
-    }
-
-    fn sweeper(&self) -> Sweep<'_, Self, Self, Self, Self> {
-        Sweep { config: &self.world.config, table: self, stream: self, outlet: self, world: self }
-    }
-
-    /// What the operator's command does with each record after a restore.
-    pub(crate) async fn bring_into_epoch(&self, subject: &Subject) {
-        if let Ok(Some(record)) = Dispatches::read(self, subject).await {
-            let _ = self.sweeper().in_current_epoch(record).await;
-        }
+        Sweep { config, table: self, stream: self, outlet: self, world: self }.run().await.unwrap_or_default()
     }
 
     pub(crate) async fn alert(&self, messages: Vec<Message>) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
 };
 
-use dispatch::{Epoch, Subject};
+use dispatch::{Epoch, Publication};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
@@ -197,15 +197,22 @@ impl World {
 
     /// What an operator does after a restore, while no function runs: a new epoch, and every record brought into it. The epoch.
     pub fn begin_epoch(&self) -> Epoch {
-        let (epoch, subjects) = self.with(|state| {
+        self.with(|state| {
             let epoch = state.epoch.unwrap_or_default().after(state.now);
             state.epoch = Some(epoch);
-            (epoch, state.dispatches.rows().map(|record| record.subject.clone()).collect::<Vec<Subject>>())
-        });
-        for subject in subjects {
-            self.run(Function::Sweeper, async |invocation| invocation.bring_into_epoch(&subject).await);
-        }
-        epoch
+            let publication = Publication { epoch, now: state.now, limit_bytes: state.signal_limit_bytes };
+            for record in state.dispatches.all() {
+                let published = record.state.published();
+                let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
+                let deadlines = self.config.deadlines_for(&record.origin.source, programs);
+                if let Some(next) = record.in_epoch(publication, deadlines) {
+                    let write = state.name("epoch");
+                    // Nothing else runs.
+                    let _ = state.dispatches.write(&next.noting(None, write), Some(record.revision));
+                }
+            }
+            epoch
+        })
     }
 
     /// Nobody runs that function any more: its queue is not read, its schedule does not come round.

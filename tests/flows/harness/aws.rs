@@ -70,6 +70,36 @@ impl Aws {
         made.map(drop)
     }
 
+    /// Every item of a table.
+    pub(crate) async fn items(&self, table: &str) -> Result<Vec<Value>> {
+        let (mut items, mut from) = (Vec::new(), Value::Null);
+        loop {
+            let mut asked = json!({"TableName": table, "ConsistentRead": true});
+            if from.is_object() {
+                asked["ExclusiveStartKey"] = from;
+            }
+            let mut page = self.call("dynamodb", "DynamoDB_20120810.Scan", "1.0", &asked).await?;
+            items.extend(page["Items"].as_array().cloned().context("no items")?);
+            from = page["LastEvaluatedKey"].take();
+            if !from.is_object() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Brings a table back to those items, as a restore would.
+    pub(crate) async fn restore(&self, table: &str, key: &str, items: &[Value]) -> Result<()> {
+        for item in self.items(table).await? {
+            let asked = json!({"TableName": table, "Key": {key: item[key]}});
+            self.call("dynamodb", "DynamoDB_20120810.DeleteItem", "1.0", &asked).await?;
+        }
+        for item in items {
+            let asked = json!({"TableName": table, "Item": item});
+            self.call("dynamodb", "DynamoDB_20120810.PutItem", "1.0", &asked).await?;
+        }
+        Ok(())
+    }
+
     /// What a function has logged that its log's filter pattern finds.
     pub(crate) async fn logged(&self, group: &str, pattern: &str) -> Result<Vec<String>> {
         let asked = json!({"logGroupName": group, "filterPattern": pattern});

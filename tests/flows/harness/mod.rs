@@ -19,7 +19,7 @@ pub(crate) use self::{
     differs::{holds, same, short},
     mail::{MailBox, listed},
     signals::{Signal, Signals},
-    world::{Answer, World, answer, cut_world, end, hurt_world, world},
+    world::{Answer, World, answer, cut_world, end, hurt_world, restored_world, world},
 };
 
 /// Lower-case hex.

@@ -165,9 +165,17 @@ fn file(filed: &mut Filed, message: &Value) {
         }
     };
     let stream = filed.by_subject.entry(subject).or_default();
-    let faults = envelope::faults(message, &signal, stream.len() + 1);
+    let faults = envelope::faults(message, &signal, place(stream, &signal));
     stream.push(signal);
     filed.faults.extend(faults);
+}
+
+/// The sequence that a signal must bear: they count from 1 in each epoch, and the parts of a version share one.
+fn place(before: &[Signal], signal: &Signal) -> usize {
+    let of_epoch = before.iter().filter(|other| other.event["epoch"] == signal.event["epoch"]);
+    let versions = of_epoch.filter(|other| other.dispatch()["part"].as_u64().is_none_or(|part| part == 1)).count();
+    let continues = signal.dispatch()["part"].as_u64().is_some_and(|part| part > 1);
+    if continues { versions } else { versions + 1 }
 }
 
 fn listed(signals: &[Signal]) -> String {

@@ -59,8 +59,8 @@ impl Answer {
 }
 
 /// The stacks of this process. The second one is for the cases that kill and suspend, the third for those that take a part away
-/// for a while, which nobody else may feel.
-static WORLDS: [OnceCell<Result<Arc<World>, String>>; 3] = [const { OnceCell::const_new() }; 3];
+/// for a while, which nobody else may feel, the fourth for those that restore its tables.
+static WORLDS: [OnceCell<Result<Arc<World>, String>>; 4] = [const { OnceCell::const_new() }; 4];
 
 /// The stack that most cases share; the first who asks brings it up.
 pub(crate) async fn world() -> Result<Arc<World>> {
@@ -78,6 +78,12 @@ pub(crate) async fn hurt_world() -> Result<Arc<World>> {
 pub(crate) async fn cut_world() -> Result<Arc<World>> {
     hurt_world().await?;
     raised(2).await
+}
+
+/// The stack whose tables are restored.
+pub(crate) async fn restored_world() -> Result<Arc<World>> {
+    cut_world().await?;
+    raised(3).await
 }
 
 async fn raised(which: usize) -> Result<Arc<World>> {

@@ -88,6 +88,11 @@ pub enum Kept {
 }
 
 impl DispatchesTable {
+    /// Every record: dispatches, load targets, meters, accounts.
+    pub async fn all_records(&self) -> Result<Listed<Record>, PortError> {
+        self.records(Filter::new("attribute_exists(revision)")).await
+    }
+
     /// The dispatches that are wanted.
     pub async fn all(&self, wanted: &Wanted) -> Result<Listed<Record>, PortError> {
         let mut filter = Filter::new("attribute_exists(#start)").named("#start", "start");
@@ -105,6 +110,10 @@ impl DispatchesTable {
                 .valued(":since", instant(since))
                 .valued(":on", text("scheduled"));
         }
+        self.records(filter).await
+    }
+
+    async fn records(&self, filter: Filter) -> Result<Listed<Record>, PortError> {
         let mut listed = Listed { found: Vec::new(), unreadable: Vec::new() };
         for head in self.0.scan(filter).await? {
             match self.record(head).await {

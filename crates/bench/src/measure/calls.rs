@@ -13,6 +13,9 @@ use crate::{
     stub::{Call, Capacity},
 };
 
+/// The meters of the largest notification: 1.95 MB of JSON.
+const METERS: usize = 50_000;
+
 /// How many deliveries a full batch holds.
 pub(crate) const BATCH: usize = 10;
 
@@ -55,6 +58,7 @@ pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact], stored: usize) 
     let mut counted = play.deliveries().await?;
     counted.extend(play.idle().await?);
     counted.extend(play.alerts().await?);
+    counted.extend(play.large().await?);
     // Last: the deadlines that these leave would turn up in the sweep.
     counted.extend(play.storm().await?);
     Ok(counted)
@@ -178,6 +182,21 @@ impl<'a> Play<'a> {
                 alone: Some(again),
                 batch: Some(ten),
             },
+        ])
+    }
+
+    /// The largest notification that the endpoint accepts, or nearly: its body, its record and its signal come in parts.
+    async fn large(&mut self) -> Result<Vec<Counted>> {
+        let accepted = Self::done(self.scene, &mut self.receiver, scene::group("large", METERS)).await?;
+        let messages = self.scene.take("deliveries");
+        let hydrated = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &messages)).await?;
+        let (failed, sent) = (self.scene.take("retries"), self.scene.take("signals.fifo"));
+        ensure!(failed.is_empty() && sent.len() > 1, "{} meters led to {} signals, {failed:?}", METERS, sent.len());
+        // What was to be looked at a minute later is not worked off here.
+        self.scene.take("deliveries");
+        Ok(vec![
+            Counted::alone("a notification of 50,000 meters is accepted", "receiver", accepted),
+            Counted::alone("… and published in parts", "hydrator", hydrated),
         ])
     }
 

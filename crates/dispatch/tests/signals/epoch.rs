@@ -60,6 +60,22 @@ fn what_is_over_or_withdrawn_is_not_published_again_unless_it_was_never_sent() {
         let (after, again) = anew(&state, "voltus-prod/dkmq", &signals[1..], "17:30:00");
         assert_eq!((after.version, said(&again[0]).0), (1, "voltus-prod/dkmq#1701432000000.1".to_owned()));
         assert_eq!(said(&again[0]).1, said(&signals[1]).1);
+        // A consumer of the newer epoch knows nothing of it yet: the provider's next word is published, though it says nothing new.
+        let (_, held) = state.published().unwrap();
+        let subject = Subject::from_stored("voltus-prod/dkmq");
+        let repeated = vec![looked(1, "17:31:00", held)];
+        let next = absorb(
+            Some(anew(&state, "voltus-prod/dkmq", &[], "17:30:00").0),
+            &subject,
+            repeated,
+            Contradiction::Ask,
+            newer("17:31:00"),
+        );
+        let next = next.unwrap();
+        assert_eq!(
+            next.signals.iter().map(said).collect::<Vec<_>>(),
+            [("voltus-prod/dkmq#1701432000000.1".to_owned(), said(&signals[1]).1)]
+        );
     }
 }
 

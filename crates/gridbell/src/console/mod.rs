@@ -9,7 +9,7 @@ mod local;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use aws::{
-    console::{MailSender, Queues},
+    console::{Functions, MailSender, Queues},
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     sqs::{InnerQueues, QueueUrls},
 };
@@ -107,6 +107,16 @@ impl Console {
     /// How much lies in the queues.
     pub(crate) fn counting(&self) -> Queues {
         Queues::new(&self.aws)
+    }
+
+    /// Lambda's side of the functions.
+    pub(crate) fn functions(&self) -> Functions {
+        Functions::new(self.http.clone(), &self.aws)
+    }
+
+    /// What SQS calls a queue.
+    pub(crate) fn queue_name(&self, name: &str) -> Option<&str> {
+        self.queues.get(name)?.rsplit('/').next()
     }
 
     /// SES, asked about itself.

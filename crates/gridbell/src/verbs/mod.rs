@@ -9,6 +9,7 @@ pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod dispatch;
 pub(crate) mod doctor;
+pub(crate) mod epoch;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod listing;

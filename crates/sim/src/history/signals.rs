@@ -195,12 +195,28 @@ impl Signals {
     }
 }
 
-/// A signal but for what others ask of its targets: that is as of each publication.
+/// A signal but for what others ask of its targets, which is as of each publication and decides which of them share an entry.
 fn without_neighbours(mut event: Value) -> Value {
-    let targets = event.pointer_mut("/data/dispatch/targets").and_then(Value::as_array_mut);
-    for target in targets.into_iter().flatten() {
+    let Some(targets) = event.pointer_mut("/data/dispatch/targets").and_then(Value::as_array_mut) else { return event };
+    let entries = std::mem::take(targets);
+    for mut entry in entries {
+        let ids = entry["ids"].as_array().cloned();
+        if let Some(entry) = entry.as_object_mut() {
+            entry.retain(|name, value| !["effective", "ids"].contains(&name.as_str()) && !value.is_null());
+        }
+        match ids {
+            None => targets.push(entry),
+            Some(ids) => targets.extend(ids.into_iter().map(|id| {
+                let mut one = entry.clone();
+                one["id"] = id;
+                one
+            })),
+        }
+    }
+    targets.sort_by_cached_key(|target| target["id"].to_string());
+    for target in targets {
         if let Some(target) = target.as_object_mut() {
-            target.remove("effective");
+            target.sort_keys();
         }
     }
     event
@@ -214,15 +230,16 @@ fn meaning(data: &Value) -> String {
 /// Whether a signal says what that version says.
 fn says(data: &Value, status: &str, said: &Said, now: Timestamp) -> bool {
     let instant = |name: &str| data[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    let targets: Vec<(String, u64)> = data["targets"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|target| {
-            let watts = target["request"]["watts"].as_u64().unwrap_or(0);
-            (target["id"].as_str().unwrap_or_default().to_owned(), watts / 1_000)
-        })
-        .collect();
+    let of_entry = |entry: &Value| -> Vec<(String, u64)> {
+        let watts = entry["request"]["watts"].as_u64().unwrap_or(0);
+        // Where room is short, those of which the same is said share an entry.
+        let ids = entry["ids"].as_array().cloned().unwrap_or_else(|| vec![entry["id"].clone()]);
+        ids.iter().map(|id| (id.as_str().unwrap_or_default().to_owned(), watts / 1_000)).collect()
+    };
+    let mut targets: Vec<(String, u64)> = data["targets"].as_array().into_iter().flatten().flat_map(of_entry).collect();
+    let mut spoken = said.targets.clone();
+    targets.sort_unstable();
+    spoken.sort_unstable();
     // Withdrawn and over is withdrawn; over needs an end that has come, give or take a clock's error.
     let over = said.end.is_some_and(|end| end.duration_since(now).as_secs() <= 61);
     let status_holds = match status {
@@ -234,7 +251,7 @@ fn says(data: &Value, status: &str, said: &Said, now: Timestamp) -> bool {
         && instant("start") == Some(said.start)
         && instant("end") == said.end
         && data["request"]["watts"].as_u64() == Some(said.watts())
-        && targets == said.targets
+        && targets == spoken
 }
 
 /// Whether `actual` holds all that `expected` does.

@@ -11,7 +11,7 @@ use pipeline::{config::Config, record::Record, token::TokenHash, work::Message};
 use serde_json::json;
 
 use super::{
-    Options, Report,
+    Options, Report, Saboteur,
     consumer::{Consumer, Said},
     invocations::TIME_OUT,
     journal::Journal,
@@ -22,7 +22,7 @@ use super::{
     plan::{Kind, Plan},
 };
 use crate::{
-    Controller, Function, Inner, Invocation, Seed, World,
+    Controller, Function, Inner, Invocation, Seed, Table, World,
     history::{Name, Provider},
     world::BEGINNING,
 };
@@ -54,6 +54,10 @@ pub(super) enum Event {
     TimeOut(u64),
     /// From here on nothing goes wrong.
     Heal,
+    /// The table of dispatches is backed up.
+    Backup,
+    /// It is brought back to that, while nothing runs, and a new epoch begins.
+    Restore,
 }
 
 /// What an invocation was started for.
@@ -100,6 +104,7 @@ pub(super) struct Driver<'w> {
     pub(super) mails_read: usize,
     /// What became of links' buttons.
     pub(super) pressed: BTreeMap<String, Pressed>,
+    backup: Option<(Timestamp, Table<Record>)>,
 }
 
 /// Plays a seed.
@@ -181,7 +186,16 @@ impl<'w> Driver<'w> {
             remembered: BTreeSet::new(),
             mails_read: 0,
             pressed: BTreeMap::new(),
+            backup: None,
         };
+        let (restore, limit_bytes) = driver.live(|live| (live.plan.restore, live.plan.signal_limit_bytes));
+        if let Some((backup_at, restored_at)) = restore {
+            driver.at(backup_at, Event::Backup);
+            driver.at(restored_at, Event::Restore);
+        }
+        if let Some(bytes) = limit_bytes {
+            world.limit_signals(bytes);
+        }
         let (posts, heals_at, silent) = driver.live(|live| {
             let posts: Vec<Timestamp> = live.model.posts.iter().map(|post| post.at).collect();
             (posts, live.plan.heals_at, live.plan.has(Kind::Silent))
@@ -258,6 +272,8 @@ impl<'w> Driver<'w> {
             Event::Follow(follows) => self.follow(follows, now),
             Event::TimeOut(number) => self.dies(number, now, TIME_OUT),
             Event::Heal => self.heal(now),
+            Event::Backup => self.backup = Some((now, self.world.backup())),
+            Event::Restore => self.restore(now),
             Event::Sweep => {
                 if self.live(|live| live.healed) {
                     self.redrive();
@@ -280,6 +296,28 @@ impl<'w> Driver<'w> {
             }
         }
         false
+    }
+
+    /// The operator's way: nothing runs, the table is restored, a new epoch begins. What the providers said since the backup they say
+    /// again, as somebody asks them to.
+    fn restore(&mut self, now: Timestamp) {
+        let Some((backed_up_at, backup)) = self.backup.take() else { return };
+        for number in self.running.keys().copied().collect::<Vec<u64>>() {
+            self.dies(number, now, "stopped for a restore");
+        }
+        self.world.restore(backup);
+        if self.live(|live| live.saboteur) != Some(Saboteur::RestoreWithoutEpoch) {
+            self.world.begin_epoch();
+        }
+        let lost: Vec<usize> = self.live(|live| {
+            let since = backed_up_at - SignedDuration::from_mins(1);
+            let posts = live.model.posts.iter().enumerate();
+            posts.filter(|(_, post)| post.taken_at.is_some_and(|at| at >= since)).map(|(number, _)| number).collect()
+        });
+        for number in lost {
+            let after_s = 5 + self.live(|live| live.chance.up_to(30));
+            self.at(now + SignedDuration::from_secs(i64::try_from(after_s).unwrap_or(5)), Event::Post(number));
+        }
     }
 
     /// In the quiet after all faults, hours pass in which there is nothing to sweep.

@@ -95,6 +95,8 @@ kinds! {
     FailedAck "failed-ack",
     /// The controller says nothing at all.
     Silent "silent",
+    /// The table of dispatches is restored to an earlier point, and a new epoch begins.
+    Restore "restore",
 }
 
 impl Kind {
@@ -105,7 +107,7 @@ impl Kind {
 
     /// Whether it lies with our own services; the others are the world's, and hold no excuse for telling a person late.
     pub(crate) fn is_ours(self) -> bool {
-        self < Self::Failing
+        self < Self::Failing || self == Self::Restore
     }
 }
 
@@ -153,10 +155,17 @@ pub(crate) struct Plan {
     pub(crate) down: Vec<Outage>,
     /// Sources whose key is refused.
     pub(crate) refused: Vec<Outage>,
+    /// When the table of dispatches is backed up, and when it is restored to that.
+    pub(crate) restore: Option<(Timestamp, Timestamp)>,
+    /// The most that the body of one signal may be: small, so that signals come in parts.
+    pub(crate) signal_limit_bytes: Option<usize>,
 }
 
 /// What an outage strikes: the beginning of ports' names.
 const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals", "alerts", "mailer", "deliveries"];
+
+/// A signal of two sites or so: a dispatch over more comes in parts.
+const SMALL_SIGNAL_BYTES: usize = 1_500;
 
 /// Sources with an API.
 const APIS: [&str; 4] = ["voltus-prod", "voltus-sandbox", "leap-prod", "openvolt-prod"];
@@ -168,7 +177,7 @@ impl Plan {
         // Only where our own services work is time promised.
         let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Restore) {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
                 rates.insert(*kind, rate);
@@ -189,7 +198,7 @@ impl Plan {
         let outages = outage(Kind::Outage, &SERVICES, 10);
         let down = outage(Kind::Down, &APIS, 30);
         let refused = outage(Kind::KeyRefused, &APIS, 10);
-        Self {
+        let mut plan = Self {
             by_priority: chance.up_to(1) == 1,
             acknowledge: chance.up_to(9) < 7,
             poll_s: [0, 0, 60, 300][chance.place(4)],
@@ -203,7 +212,18 @@ impl Plan {
             outages,
             down,
             refused,
+            restore: None,
+            signal_limit_bytes: None,
+        };
+        // Drawn last: what was found before these existed is found by the same seeds.
+        plan.signal_limit_bytes = (chance.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
+        let restored_at = begins_at + minutes(4 + chance.up_to(9));
+        let backup_at = restored_at - minutes(1 + chance.up_to(2));
+        if chance.up_to(999) < share && !ours_work && !without.contains(&Kind::Restore) {
+            plan.restore = Some((backup_at, restored_at));
+            plan.rates.insert(Kind::Restore, 1);
         }
+        plan
     }
 
     pub(crate) fn has(&self, kind: Kind) -> bool {

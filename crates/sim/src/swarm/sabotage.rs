@@ -67,6 +67,8 @@ saboteurs! {
     FreshDeduplicationId "fresh-deduplication-id",
     /// An error's text holds the key.
     KeyInTrouble "key-in-trouble",
+    /// A restored table goes on counting in the epoch of before.
+    RestoreWithoutEpoch "restore-without-epoch",
     /// Any token opens the hook.
     AnyTokenAdmits "any-token-admits",
 }

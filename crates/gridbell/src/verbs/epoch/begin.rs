@@ -1,0 +1,168 @@
+//! `epoch begin`.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws::{
+    console::{Functions, Mapping},
+    sqs::SignalsQueue,
+    world::World,
+};
+use dispatch::Epoch;
+use pipeline::{ports::Clock, sweep::Sweep};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    console::{Console, Which},
+    progress::{self, Step},
+    show::{self, Paint},
+};
+
+pub(super) const EXAMPLES: &str = "\
+After a restore the tables know less than the consumers, whose highest sequences belong to versions that the tables have
+forgotten. A new epoch says so on every signal. The queues are not read meanwhile, and the functions are restarted; webhooks are
+still accepted. Ask the providers to send again what they sent since the restored point; Voltus and Leap are polled anyway.
+
+Examples:
+  gridbell epoch begin --stack gridbell --profile duty
+  gridbell epoch begin --yes                              the local stack, without asking";
+
+/// The queues that functions read.
+const READ: [&str; 3] = ["deliveries", "retries", "alerts"];
+
+/// Longer than any invocation may take.
+const IN_FLIGHT: Duration = Duration::from_secs(30);
+
+/// Lambda switches a mapping, and replaces a function's processes, within a minute or so.
+const SWITCHING: Duration = Duration::from_mins(5);
+
+/// How often is looked.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How `epoch begin` is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Begin {
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+    /// Print what came of it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Begin {
+    pub(super) async fn run(self) -> Result<()> {
+        let console = Console::open(&self.which).await?;
+        let table = console.dispatches();
+        let before = table.stored_epoch().await.map_err(|error| console.refusal(error))?;
+        let what = format!("every active dispatch of {} would be published once more, under a new epoch", console.name);
+        show::consent(self.yes, &what)?;
+        let functions = console.functions();
+        let queues: Vec<&str> = READ.iter().filter_map(|name| console.queue_name(name)).collect();
+        let mappings = functions.mappings(&queues).await.map_err(|error| console.refusal(error))?;
+        if mappings.is_empty() {
+            bail!("no function reads the queues of {}: is it a stack of gridbell?", console.name);
+        }
+        let progress = progress::for_people();
+        let step = progress.step("new epoch");
+        let begun = begin(&console, &functions, &mappings, &*step).await;
+        step.at("the queues are read again");
+        switch(&functions, &mappings, true).await.with_context(|| {
+            format!("the mappings of {} are disabled still: run this command once more", console.name)
+        })?;
+        let (epoch, brought, sending) = begun?;
+        step.done(&format!("epoch {epoch}: {sending} dispatches are published once more"));
+        if self.json {
+            let before = before.map(|epoch| epoch.to_string());
+            return show::json(&json!({
+                "before": before, "epoch": epoch.to_string(), "records": brought, "published_again": sending,
+            }));
+        }
+        show::print(&Paint::stdout().good(&format!("{} publishes under epoch {epoch}", console.name)))
+    }
+}
+
+/// The epoch, how many records were brought into it, and of how many something is to be sent.
+async fn begin(
+    console: &Console,
+    functions: &Functions,
+    mappings: &[Mapping],
+    step: &dyn Step,
+) -> Result<(Epoch, usize, usize)> {
+    step.at("the queues are not read any more");
+    switch(functions, mappings, false).await?;
+    settle(console).await?;
+    let epoch = console.dispatches().begin_epoch(World.now()).await.map_err(|error| console.refusal(error))?;
+    step.at("the functions are restarted");
+    for mapping in mappings {
+        functions.restart(&mapping.function_arn, &format!("gridbell, epoch {epoch}")).await?;
+    }
+    for mapping in mappings {
+        until(SWITCHING, async || Ok(functions.is_updated(&mapping.function_arn).await?)).await?;
+    }
+    let (config, outlet) = (console.config().await?, console.inner());
+    let stream = SignalsQueue::new(&console.aws, console.queues.get("signals").cloned().unwrap_or_default());
+    // A handle of its own, that knows no epoch yet.
+    let table = console.dispatches();
+    let sweep = Sweep { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
+    let records = table.all_records().await.map_err(|error| console.refusal(error))?;
+    if let Some(unreadable) = records.unreadable.first() {
+        bail!("{} records cannot be read, and belong to no epoch: {unreadable}", records.unreadable.len());
+    }
+    let total = records.found.len();
+    let (mut brought, mut sending) = (0, 0);
+    for record in records.found {
+        let known = record.state.epoch;
+        let record = sweep.in_current_epoch(record).await.map_err(|error| console.refusal(error))?;
+        brought += usize::from(record.state.epoch > known);
+        sending += usize::from(!record.outbox.is_empty());
+        step.count(brought as u64, total as u64);
+    }
+    Ok((epoch, brought, sending))
+}
+
+async fn switch(functions: &Functions, mappings: &[Mapping], enabled: bool) -> Result<()> {
+    for mapping in mappings {
+        functions.enable(mapping, enabled).await?;
+    }
+    let queues: Vec<&str> = mappings.iter().map(Mapping::queue).collect();
+    let wanted = if enabled { "Enabled" } else { "Disabled" };
+    until(SWITCHING, async || {
+        let now = functions.mappings(&queues).await?;
+        Ok(now.iter().all(|mapping| mapping.state == wanted))
+    })
+    .await
+}
+
+/// What was under way ends: nothing is in anybody's hands, or no invocation can run any more.
+async fn settle(console: &Console) -> Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < IN_FLIGHT {
+        let mut in_hand = 0;
+        for url in READ.iter().filter_map(|name| console.queues.get(*name)) {
+            in_hand += console.counting().counts(url).await.map_err(|error| console.refusal(error))?.in_hand;
+        }
+        if in_hand == 0 {
+            return Ok(());
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+async fn until(most: Duration, is_so: impl AsyncFn() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while !is_so().await? {
+        if began.elapsed() > most {
+            bail!(
+                "AWS has not done it within {} minutes: look at the functions and run this command once more",
+                most.as_secs() / 60
+            );
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! A table that is restored to an earlier point, and the command after it. On a stack of its own.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{
+    harness::{World, answer, cases, config, from_now, holds, restored_world},
+    voltus::{dispatch, tell, with},
+};
+
+cases!("epoch": after_a_restore_consumers_follow_a_newer_epoch);
+
+const SOURCE: &str = "voltus-prod";
+const SUBJECT: &str = "voltus-prod/restored";
+
+/// Runs the command as an operator does, and reads what it prints.
+async fn gridbell(world: &World, arguments: &[&str]) -> Result<Value> {
+    let own = std::env::current_exe()?;
+    let binary = own.ancestors().nth(2).context("the test lies nowhere")?.join("gridbell");
+    ensure!(binary.is_file(), "{} is not there: `cargo test --no-run` builds it", binary.display());
+    let run = Command::new(binary)
+        .args(arguments)
+        .args(["--json", "--state"])
+        .arg(&world.state_file)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    ensure!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_slice(&run.stdout).context("no JSON")
+}
+
+async fn acknowledge(world: &World, said: Value) -> Result<(u16, Value)> {
+    let url = format!("{}/{}", world.description.acks, config::ACK_TOKEN);
+    let answer = answer(world.http.post(url).body(said.to_string())).await?;
+    Ok((answer.status, answer.json()))
+}
+
+async fn after_a_restore_consumers_follow_a_newer_epoch() -> Result<()> {
+    let world = restored_world().await?;
+    let table = world.description.tables.get("dispatches").context("no table")?;
+    let first = with(dispatch("restored", 0), json!({"start_time": from_now(3_600), "end_time": from_now(7_200)}));
+    tell(&world, SOURCE, "create", &first).await?;
+    let published = world.signals.of(SUBJECT, 1).await?;
+    let before = published[0].event["epoch"].clone();
+    let backup = world.aws.items(table).await?;
+    let later = with(first, json!({"modification_number": 1, "end_time": from_now(9_000)}));
+    tell(&world, SOURCE, "update", &later).await?;
+    world.signals.of(SUBJECT, 2).await?;
+    let says = json!({"dispatch": SUBJECT, "epoch": before, "version": 2, "state": "accepted"});
+    let (status, _) = acknowledge(&world, says.clone()).await?;
+    ensure!(status == 200, "the acknowledgement got {status}");
+
+    world.aws.restore(table, "subject", &backup).await?;
+    ensure!(gridbell(&world, &["epoch", "get"]).await?["epoch"] == before, "the restored table has its old epoch");
+    let begun = gridbell(&world, &["epoch", "begin", "--yes"]).await?;
+    ensure!(begun["before"] == before && begun["published_again"] == 1, "{begun}");
+    let signals = world.signals.of(SUBJECT, 3).await?;
+    let again = &signals[2].event;
+    ensure!(again["epoch"] == begun["epoch"], "{} is not of the epoch {begun}", again["id"]);
+    holds("what is published once more", again, &json!({"sequence": "1", "type": "gridbell.dispatch.scheduled.v1"}))?;
+    // An acknowledgement of before confirms nothing, whatever version it names.
+    for version in [1, 2] {
+        let mut says = says.clone();
+        says["version"] = json!(version);
+        let (status, body) = acknowledge(&world, says).await?;
+        ensure!(status == 409 && body["epoch"] == begun["epoch"], "{status} {body}");
+    }
+    // What was lost with the restore is learned again, under the new epoch.
+    tell(&world, SOURCE, "update", &later).await?;
+    let signals = world.signals.of(SUBJECT, 4).await?;
+    let version = json!({"epoch": begun["epoch"], "sequence": "2", "type": "gridbell.dispatch.updated.v1"});
+    holds("the update", &signals[3].event, &version)?;
+    let says = json!({"dispatch": SUBJECT, "epoch": begun["epoch"], "version": 2, "state": "accepted"});
+    let (status, body) = acknowledge(&world, says).await?;
+    ensure!(status == 200, "{status} {body}");
+    Ok(())
+}
