@@ -207,6 +207,19 @@ impl Notice {
     }
 }
 
+impl Incident {
+    /// That it is resolved, where it is one that a dispatch's record ends: a restored record may not remember that a person was
+    /// notified. What is still at risk in the new epoch begins anew.
+    pub fn resolved_by_restore(&self, at: Timestamp) -> Option<Notice> {
+        let is_of_a_record = matches!(self.kind, Kind::DispatchAtRisk | Kind::MissedDelivery | Kind::NotCompliant);
+        let goes_on = self.status != IncidentStatus::Over && self.quiet_s.is_none();
+        let gather = self.incident.strip_prefix(self.kind.as_str())?.strip_prefix('/')?;
+        let detail = "the tables were restored and a new epoch began: what is still at risk is told of anew".to_owned();
+        let at = at.max(self.last_at.saturating_add(jiff::SignedDuration::from_millis(1)).unwrap_or(at));
+        (is_of_a_record && goes_on).then(|| Notice::over(self.kind, &self.source, gather, at, detail))
+    }
+}
+
 /// What is stored of one incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {

@@ -211,6 +211,12 @@ impl World {
                     let _ = state.dispatches.write(&next.noting(None, write), Some(record.revision));
                 }
             }
+            let notices: Vec<_> =
+                state.incidents.rows().filter_map(|incident| incident.resolved_by_restore(state.now)).collect();
+            for notice in notices {
+                let json = serde_json::to_string(&notice).unwrap_or_default();
+                state.send(Inner::Alerts, &json, 0);
+            }
             epoch
         })
     }

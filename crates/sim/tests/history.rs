@@ -7,6 +7,9 @@ use sim::history::{About, Circumstances, Event, Line, judge};
 
 const SECRET: &str = "a-token-that-nobody-guesses";
 
+/// The epoch of the stack that was recorded.
+const EPOCH: u64 = 1_763_787_147_000;
+
 fn recorded() -> Vec<Line> {
     let lines = include_str!("recorded/chaos.jsonl").lines();
     lines.map(|line| Line::read(&serde_json::from_str(line).expect("JSON")).expect("a line of a history")).collect()
@@ -41,7 +44,7 @@ fn change(line: &mut Line, change: impl FnOnce(&mut Value)) {
 fn again(lines: &mut Vec<Line>, place: usize, sequence: u64) {
     let mut line = lines[place].clone();
     let Event::Signal { group, deduplication, .. } = &mut line.event else { panic!("no signal") };
-    let id = format!("{group}#{sequence}");
+    let id = format!("{group}#{EPOCH}.{sequence}");
     id.clone_into(deduplication);
     change(&mut line, |event| (event["id"], event["sequence"]) = (json!(id), json!(sequence.to_string())));
     let last = signals(lines, "voltus-prod/v21").into_iter().chain([place]).max().expect("a signal");
@@ -59,7 +62,7 @@ fn what_a_stack_went_through_holds_as_it_was() {
 #[test]
 fn what_a_broken_system_would_have_left_is_refused() {
     type Sabotage = fn(&mut Vec<Line>);
-    let sabotages: [(&str, &str, Sabotage); 12] = [
+    let sabotages: [(&str, &str, Sabotage); 14] = [
         ("the last signal is lost", "truth-arrives", |lines| {
             let last = *signals(lines, "voltus-prod/v21").last().expect("a signal");
             lines.remove(last);
@@ -77,6 +80,21 @@ fn what_a_broken_system_would_have_left_is_refused() {
         ("a signal comes twice", "sequence", |lines| {
             let first = signals(lines, "voltus-prod/v3")[0];
             lines.insert(first + 1, lines[first].clone());
+        }),
+        ("an epoch begins in the middle", "sequence", |lines| {
+            let last = *signals(lines, "voltus-prod/v3").last().expect("a signal");
+            change(&mut lines[last], |event| {
+                let id = event["id"].as_str().expect("an id").replace(&EPOCH.to_string(), &(EPOCH + 1).to_string());
+                (event["id"], event["epoch"]) = (json!(id), json!((EPOCH + 1).to_string()));
+            });
+        }),
+        ("a part is missing", "sequence", |lines| {
+            let last = *signals(lines, "voltus-prod/v3").last().expect("a signal");
+            change(&mut lines[last], |event| {
+                let id = format!("{}.2", event["id"].as_str().expect("an id"));
+                event["id"] = json!(id);
+                (event["data"]["dispatch"]["part"], event["data"]["dispatch"]["parts"]) = (json!(2), json!(2));
+            });
         }),
         ("what is unchanged is told under a new number", "unchanged-is-silent", |lines| {
             let last = *signals(lines, "voltus-prod/v21").last().expect("a signal");

@@ -24,6 +24,16 @@ const PORTS: usize = 5;
 /// The log's name in the stack's folder.
 const LOG: &str = "emulator.log";
 
+/// Starts it. Its Lambda runtime API writes an answer's headers and body separately: with Nagle's algorithm on, each invocation waits
+/// 40 ms for an acknowledgement in between.
+const START: &str = "\
+import socketserver, sys
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+sys.argv[0] = 'ministack'
+from ministack.app import main
+sys.exit(main())
+";
+
 /// A running emulator. Dropping it ends it, its functions too.
 #[derive(Debug)]
 pub(super) struct Emulator {
@@ -73,7 +83,8 @@ fn spawn(ground: &Ground, home: &Path, log: &Path, port: u16, nonce: &str) -> Re
     std::fs::create_dir_all(&temporary)?;
     let output = std::fs::File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
     let endpoint = format!("http://127.0.0.1:{port}");
-    let mut command = ground.guard.command_of(ground.state.path(), home.join("bin/ministack"));
+    let mut command = ground.guard.command_of(ground.state.path(), home.join("bin/python"));
+    command.args(["-c", START]);
     // The functions inherit the emulator's environment: nothing of the user's may get there.
     command.env_clear();
     for name in ["PATH", "HOME", "SSL_CERT_FILE"] {

@@ -9,7 +9,10 @@ use aws::{
     world::World,
 };
 use dispatch::Epoch;
-use pipeline::{ports::Clock, sweep::Sweep};
+use pipeline::{
+    ports::{Clock, Outlet},
+    sweep::Sweep,
+};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -120,6 +123,10 @@ async fn begin(
         brought += usize::from(record.state.epoch > known);
         sending += usize::from(!record.outbox.is_empty());
         step.count(brought as u64, total as u64);
+    }
+    let incidents = console.incidents().all(true).await.map_err(|error| console.refusal(error))?;
+    for notice in incidents.found.iter().filter_map(|incident| incident.resolved_by_restore(World.now())) {
+        outlet.notice(&notice, 0).await.map_err(|error| console.refusal(error))?;
     }
     Ok((epoch, brought, sending))
 }
