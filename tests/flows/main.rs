@@ -14,6 +14,7 @@ mod epoch;
 mod evil;
 mod failing;
 mod harness;
+mod headers;
 mod incidents;
 mod leap;
 mod nvgrid;
@@ -51,6 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
         deadlines::cases(),
         controller::cases(),
         door::cases(),
+        headers::cases(),
         evil::cases(),
         voltus::cases(),
         leap::cases(),

@@ -31,14 +31,12 @@ async fn of_two_that_overlap_the_one_that_ends_says_until_when_the_other_holds_t
 
     tell(&world, SOURCE, "create", &of_the_site("second-there", 0, &from_now(-60), Some(&end))).await?;
     let signals = world.signals.of("voltus-prod/second-there", 1).await?;
-    let expected =
-        json!({"until": null, "governed_by": "voltus-prod/first-there", "with": ["voltus-prod/first-there"]});
+    let expected = json!({"until": null, "governed_by": "voltus-prod/first-there", "with": ["voltus-prod/first-there"], "others": 1});
     same("the second", &signals[0].dispatch()["targets"][0]["effective"], &expected)?;
 
     tell(&world, SOURCE, "update", &of_the_site("first-there", 1, &began, Some(&from_now(-1)))).await?;
     let signals = world.signals.of("voltus-prod/first-there", 2).await?;
     ensure!(signals[1].kind() == "dispatch.ended", "{}", signals[1].event);
-    let expected =
-        json!({"until": end, "governed_by": "voltus-prod/second-there", "with": ["voltus-prod/second-there"]});
+    let expected = json!({"until": end, "governed_by": "voltus-prod/second-there", "with": ["voltus-prod/second-there"], "others": 1});
     same("the first, which ended", &signals[1].dispatch()["targets"][0]["effective"], &expected)
 }

@@ -32,6 +32,9 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// For a call with all its attempts: the receiver has 10 s to say 503 in, where a queue does not answer.
 const CALL: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 3;
+/// A connection that was idle for longer is not used any more: AWS closes idle ones after a minute or more, which a frozen function
+/// notices only with its next call. The SDK repeats a call that met a closed connection, but up to a second later.
+const IDLE: Duration = Duration::from_secs(45);
 
 /// Where AWS is, and who we are there.
 #[derive(Clone)]
@@ -97,7 +100,7 @@ pub fn shared(access: Access) -> SdkConfig {
 
 /// The HTTP client of all of them. It trusts Amazon's authorities and those that are given, as PEM.
 pub fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
-    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    let builder = Builder::new().pool_idle_timeout(IDLE).tls_provider(Provider::Rustls(CryptoMode::Ring));
     let client = match trusting(extra_roots) {
         Some(context) => builder.tls_context(context).build_https(),
         None => builder.build_https(),

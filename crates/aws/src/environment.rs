@@ -119,8 +119,9 @@ impl<'a> Environment<'a> {
     /// The providers' APIs.
     pub fn provider_api(&self, aws: &SdkConfig) -> Result<HttpApi<AwsKeys>, EnvironmentError> {
         let limits = Limits::default();
-        let client = http::client(self.extra_roots()?.as_deref(), limits)?;
-        Ok(HttpApi::new(client.clone(), AwsKeys::new(aws, client), limits))
+        let connections = http::Connections::new(self.extra_roots()?.as_deref(), limits)?;
+        let keys = AwsKeys::new(aws, connections.client());
+        Ok(HttpApi::new(connections, keys, limits))
     }
 
     /// The URLs of the inner queues, all of them.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use aws::{
-    http::{HttpApi, Limits},
+    http::{Connections, HttpApi, Limits},
     secrets::{KeySource, Reference, Secret},
 };
 use axum::{
@@ -96,10 +96,26 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "Fri, 31 Dec 2100 23:59:59 GMT")]).into_response()
         }
         "down" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        "empty" => StatusCode::NO_CONTENT.into_response(),
+        "nothing" => StatusCode::NO_CONTENT.into_response(),
+        "reset" => StatusCode::RESET_CONTENT.into_response(),
+        "empty" => (json, "").into_response(),
+        "marked" => (json, b"\xef\xbb\xbf{\"id\":\"good\"}".to_vec()).into_response(),
+        coded if coded.starts_with("coded-") => {
+            let coding = ["identity", "UTF-8", "", "none", "utf8", "identity, identity", "br", "gzip"]
+                [coded["coded-".len()..].parse::<usize>().unwrap()];
+            ([(header::CONTENT_ENCODING, coding)], r#"{"id":"good"}"#).into_response()
+        }
+        status if status.starts_with("status-") => {
+            let status = StatusCode::from_bytes(&status.as_bytes()["status-".len()..]).unwrap();
+            (status, [(header::CONTENT_TYPE, "text/html")], r#"{"id":"good"}"#).into_response()
+        }
         "html" => ([(header::CONTENT_TYPE, "text/html")], "<html></html>").into_response(),
-        "latin1" => (json, vec![b'"', 0xe9, b'"']).into_response(),
+        "latin1" => (json, b"{\"id\":\"caf\xe9\"}".to_vec()).into_response(),
+        "utf16" => (json, b"\xff\xfe{\0}\0".to_vec()).into_response(),
         "gzip" => (json, [(header::CONTENT_ENCODING, "gzip")], vec![0x1f, 0x8b]).into_response(),
+        "silent-gzip" => (json, vec![0x1f, 0x8b, 8, 0]).into_response(),
+        "brotli" => (json, [(header::CONTENT_ENCODING, "br")], vec![0x0b, 0, 0x80, b'{', b'}', 3]).into_response(),
+        "text" => (json, "not found").into_response(),
         "cut" => (json, [(header::CONTENT_LENGTH, "1000")], Body::from_stream(cut())).into_response(),
         other => panic!("no such scenario: {other}"),
     }
@@ -111,7 +127,7 @@ fn cut() -> impl futures_util::Stream<Item = Result<&'static str, std::io::Error
 
 fn api(reads: &Arc<AtomicUsize>) -> HttpApi<Keys> {
     let limits = Limits { connect: Duration::from_millis(300), total: Duration::from_millis(400), bytes: 1_024 };
-    HttpApi::new(aws::http::client(None, limits).unwrap(), Keys(reads.clone()), limits)
+    HttpApi::new(Connections::new(None, limits).unwrap(), Keys(reads.clone()), limits)
 }
 
 fn source(api_url: &str) -> Source {
@@ -122,7 +138,7 @@ fn source(api_url: &str) -> Source {
 
 fn ask(scenario: &str) -> Ask {
     let path = ApiPath::fixed("/look").join(&Id::parse(scenario).unwrap());
-    Ask { method: Method::Get, path, query: vec![("window", "a b&c".to_owned())], body: None }
+    Ask { method: Method::Get, path, query: vec![("window", "a b&c".to_owned())], body: None, idempotent: true }
 }
 
 async fn fetch(server: &Server, scenario: &str) -> Result<String, FetchError> {
@@ -144,6 +160,19 @@ async fn an_answer_is_json_text_and_the_key_travels_in_the_providers_header() {
 }
 
 #[tokio::test]
+async fn the_bytes_are_the_answer_whatever_status_and_headers_say() {
+    let server = serve().await;
+    for status in [200, 201, 202, 203, 206, 207, 299] {
+        assert_eq!(fetch(&server, &format!("status-{status}")).await.unwrap(), r#"{"id":"good"}"#, "{status}");
+    }
+    for coding in 0..8 {
+        assert_eq!(fetch(&server, &format!("coded-{coding}")).await.unwrap(), r#"{"id":"good"}"#, "{coding}");
+    }
+    assert_eq!(fetch(&server, "marked").await.unwrap(), r#"{"id":"good"}"#);
+    assert_eq!(fetch(&server, "latin1").await.unwrap(), "{\"id\":\"caf\u{fffd}\"}");
+}
+
+#[tokio::test]
 async fn what_may_not_be_taken_is_refused_in_words_and_without_key_or_query() {
     let server = serve().await;
     for (scenario, says) in [
@@ -153,9 +182,13 @@ async fn what_may_not_be_taken_is_refused_in_words_and_without_key_or_query() {
         ("endless", "larger than 1024 bytes"),
         ("slow", "no whole answer within 400 ms"),
         ("drip", "no whole answer within 400 ms"),
-        ("html", "not JSON"),
-        ("latin1", "not UTF-8"),
-        ("gzip", "compressed"),
+        ("html", "not JSON but a page of HTML"),
+        ("text", "not JSON"),
+        ("utf16", "not JSON"),
+        ("empty", "the answer is empty"),
+        ("gzip", "compressed (gzip)"),
+        ("silent-gzip", "compressed (gzip)"),
+        ("brotli", "compressed (br)"),
         ("cut", "broke off"),
     ] {
         let error = fetch(&server, scenario).await.unwrap_err();
@@ -165,7 +198,7 @@ async fn what_may_not_be_taken_is_refused_in_words_and_without_key_or_query() {
         assert!(!said.contains(KEY) && !said.contains("window"), "{scenario}: {said}");
     }
     // One request each: no redirect was followed, nothing was tried again.
-    assert_eq!(server.seen.lock().unwrap().len(), 10);
+    assert_eq!(server.seen.lock().unwrap().len(), 14);
 }
 
 #[tokio::test]
@@ -180,7 +213,8 @@ async fn statuses_become_what_the_way_on_depends_on() {
     };
     assert_eq!(status("busy").await, (429, Some(17)));
     assert_eq!(status("down").await, (500, None));
-    assert_eq!(status("empty").await, (204, None));
+    assert_eq!(status("nothing").await, (204, None));
+    assert_eq!(status("reset").await, (205, None));
     let (code, retry_after_s) = status("dated").await;
     assert!(code == 503 && retry_after_s.is_some_and(|seconds| seconds > 86_400));
 }

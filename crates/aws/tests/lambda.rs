@@ -44,6 +44,25 @@ fn a_prefix_before_the_path_and_a_slash_after_it_do_not_matter() {
 }
 
 #[test]
+fn one_slash_at_a_paths_end_is_nothing_and_two_are_a_segment() {
+    let check = |path: &str, root: &str, expected: &[&str]| {
+        let event = event(&PREFIX.replace("/_aws/execute-api/abc/$default/hooks/voltus-prod/", path));
+        assert_eq!(ApiRequest::parse(&event).unwrap().below(root).unwrap(), expected, "{path}");
+    };
+    check("/hooks/voltus-prod/token", "hooks", &["voltus-prod", "token"]);
+    check("/hooks/voltus-prod/token/", "hooks", &["voltus-prod", "token"]);
+    check("/v1/hooks/voltus-prod/", "hooks", &["voltus-prod"]);
+    check("/hooks/voltus-prod/token//", "hooks", &["voltus-prod", "token", ""]);
+    check("/hooks/voltus-prod//", "hooks", &["voltus-prod", ""]);
+    check("/hooks/voltus-prod//token", "hooks", &["voltus-prod", "", "token"]);
+    check("/hooks/voltus-prod/t%2Fk%2F", "hooks", &["voltus-prod", "t/k/"]);
+    check("/hooks/", "hooks", &[]);
+    check("/hooks//", "hooks", &[""]);
+    check("/acks/token/", "acks", &["token"]);
+    check("/alerts/secret/", "alerts", &["secret"]);
+}
+
+#[test]
 fn an_answer_has_the_shape_of_payload_format_2() {
     let answer = serde_json::to_value(ApiResponse::json(404, "{}".to_owned())).unwrap();
     let expected = serde_json::json!({

@@ -39,6 +39,17 @@ impl KeySource for Keys {
 
 /// A server under an authority of its own: its address, and the authority as PEM.
 async fn serve() -> (String, Vec<u8>) {
+    let (listener, acceptor, authority) = listen().await;
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(acceptor.clone(), stream));
+        }
+    });
+    (base, authority)
+}
+
+async fn listen() -> (TcpListener, TlsAcceptor, Vec<u8>) {
     let authority_key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -55,13 +66,7 @@ async fn serve() -> (String, Vec<u8>) {
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let base = format!("https://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(acceptor.clone(), stream));
-        }
-    });
-    (base, authority.into_bytes())
+    (listener, acceptor, authority.into_bytes())
 }
 
 /// One answer for each connection, whatever is asked: what SQS says to a message, which is JSON as well.
@@ -80,15 +85,48 @@ async fn a_provider_that_nobody_vouches_for_is_not_asked() {
     let (base, authority) = serve().await;
     let source = serde_json::json!({"provider": "voltus", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
     let source: Source = serde_json::from_value(source).unwrap();
-    let ask = Ask { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None };
+    let ask = Ask { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None, idempotent: true };
     let fetch = async |roots: Option<&[u8]>| {
-        HttpApi::new(aws::http::client(roots, Limits::default()).unwrap(), Keys, Limits::default())
+        HttpApi::new(aws::http::Connections::new(roots, Limits::default()).unwrap(), Keys, Limits::default())
             .fetch("voltus-prod", &source, &ask)
             .await
     };
     let said = fetch(None).await.unwrap_err();
     assert!(matches!(&said, FetchError::Answer(said) if said.contains("certificate")), "{said}");
     assert!(fetch(Some(&authority)).await.unwrap().contains("MessageId"));
+}
+
+/// A server that keeps its connections, and drops each of them at its second request without the end that TLS wants.
+async fn serve_once_each() -> (String, Vec<u8>) {
+    let (listener, acceptor, authority) = listen().await;
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept(stream).await?;
+                let mut request = vec![0; 65_536];
+                let _ = stream.read(&mut request).await?;
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await?;
+                stream.read(&mut request).await
+            });
+        }
+    });
+    (base, authority)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_cut_without_a_word_costs_a_new_one() {
+    let (base, authority) = serve_once_each().await;
+    let source = serde_json::json!({"provider": "leap", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
+    let source: Source = serde_json::from_value(source).unwrap();
+    let body = Some(serde_json::json!({"meter_ids": []}));
+    let ask = Ask { method: Method::Post, path: ApiPath::fixed("/x"), query: Vec::new(), body, idempotent: true };
+    let limits = Limits::default();
+    let api = HttpApi::new(aws::http::Connections::new(Some(&authority), limits).unwrap(), Keys, limits);
+    for _ in 0..3 {
+        assert_eq!(api.fetch("leap-prod", &source, &ask).await.unwrap(), "{}");
+    }
 }
 
 #[tokio::test]

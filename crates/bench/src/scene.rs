@@ -136,7 +136,7 @@ fn post(source: &str, body: &str) -> Bytes {
     let path = format!("/hooks/{source}/{TOKEN}");
     let event = json!({
         "version": "2.0",
-        "routeKey": "ANY /hooks/{source}/{token}",
+        "routeKey": "ANY /hooks/{proxy+}",
         "rawPath": path,
         "rawQueryString": "",
         "headers": {
@@ -149,10 +149,10 @@ fn post(source: &str, body: &str) -> Bytes {
             "accountId": "000000000000", "apiId": "abcdefghij", "domainName": "abcdefghij.execute-api.us-east-1.amazonaws.com",
             "domainPrefix": "abcdefghij",
             "http": {"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "Go-http-client/2.0"},
-            "requestId": "JKJaXmPLvHcESHA=", "routeKey": "ANY /hooks/{source}/{token}", "stage": "$default",
+            "requestId": "JKJaXmPLvHcESHA=", "routeKey": "ANY /hooks/{proxy+}", "stage": "$default",
             "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 1_767_225_600_000_u64
         },
-        "pathParameters": {"source": source, "token": TOKEN},
+        "pathParameters": {"proxy": format!("{source}/{TOKEN}")},
         "body": body,
         "isBase64Encoded": false
     });

@@ -179,8 +179,23 @@ pub struct Effective {
     pub until: Option<Timestamp>,
     /// The dispatch that says how much, now or, where the curtailment lies ahead, at its beginning.
     pub governed_by: Subject,
-    /// The other active dispatches of that time: those that overlap or adjoin this one, or one another.
+    /// The other active dispatches of that time: those that overlap or adjoin this one, or one another. At most 20 are named, the
+    /// first by their keys.
     pub with: Vec<Subject>,
+    /// How many other dispatches there are, named or not.
+    pub others: usize,
+}
+
+/// How many other dispatches a signal names for one target: with thousands of targets, a message would hold little else.
+const MAX_NAMED: usize = 20;
+
+impl Effective {
+    /// With all other dispatches, sorted.
+    pub fn new(until: Option<Timestamp>, governed_by: Subject, mut with: Vec<Subject>) -> Self {
+        let others = with.len();
+        with.truncate(MAX_NAMED);
+        Self { until, governed_by, with, others }
+    }
 }
 
 /// What a signal about a dispatch has to add for one target, given all claims on the target, the dispatch's own among them while
@@ -194,7 +209,7 @@ pub fn effective(rule: Rule, (key, test): (&Subject, bool), claims: &[Claim], no
         .find(|window| if is_on { window.keys().contains(key) } else { window.from <= now })?;
     let with: Vec<Subject> = window.keys().into_iter().filter(|other| *other != key).cloned().collect();
     let governing = window.at(now).filter(|_| !with.is_empty())?;
-    Some(Effective { until: window.until, governed_by: governing.governed_by.clone(), with })
+    Some(Effective::new(window.until, governing.governed_by.clone(), with))
 }
 
 /// By the target's id.

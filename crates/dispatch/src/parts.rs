@@ -225,11 +225,8 @@ mod tests {
 
     #[test]
     fn targets_of_which_the_same_is_said_share_an_entry_and_named_ones_keep_theirs() {
-        let with = Effective {
-            until: None,
-            governed_by: Subject::dispatch("leap", "e-2"),
-            with: vec![Subject::dispatch("leap", "e-2")],
-        };
+        let other = Subject::dispatch("leap", "e-2");
+        let with = Effective::new(None, other.clone(), vec![other]);
         let entry = |id: &str, name: Option<&str>, watts, effective: Option<&Effective>| TargetEntry::One {
             target: Target {
                 id: id.to_owned(),
@@ -252,7 +249,7 @@ mod tests {
             { "ids": ["a", "c"], "request": one },
             { "ids": ["b"], "request": { "kind": "reduce", "watts": 2 } },
             { "id": "d", "name": "D", "external_id": null, "request": one },
-            { "ids": ["e", "f"], "request": one, "effective": { "until": null, "governed_by": "leap/e-2", "with": ["leap/e-2"] } },
+            { "ids": ["e", "f"], "request": one, "effective": { "until": null, "governed_by": "leap/e-2", "with": ["leap/e-2"], "others": 1 } },
         ]);
         assert_eq!(json!(entries), expected);
         // Once more changes nothing.

@@ -224,7 +224,7 @@ fn the_target_that_nvgrid_sets_last_wins_and_the_earlier_one_holds_again_after_i
 #[test]
 fn a_signal_says_until_when_the_site_stays_curtailed() {
     let said = |until: Option<i64>, by: &str, with: &[&str]| {
-        Some(Effective { until: until.map(at), governed_by: key(by), with: with.iter().copied().map(key).collect() })
+        Some(Effective::new(until.map(at), key(by), with.iter().copied().map(key).collect()))
     };
     let (a, b) = (claim("a", 10, 20, 5), claim("b", 15, 30, 9));
     let both = [a.clone(), b.clone()];
@@ -244,6 +244,17 @@ fn a_signal_says_until_when_the_site_stays_curtailed() {
     check("a", &[a.clone(), claim("c", 20, 25, 1)], 12, said(Some(25), "a", &["c"]));
     check("a", &[a.clone(), claim("c", 21, 25, 1)], 12, None);
     check("a", &[a, Claim { test: true, ..b }], 12, None);
+}
+
+#[test]
+fn a_signal_names_twenty_others_and_counts_them_all() {
+    for others in [1, 19, 20, 21, 1_000] {
+        let mut claims: Vec<Claim> = (0..others).map(|n| claim(&format!("o{n:04}"), 10, 20, 5)).collect();
+        claims.push(claim("a", 10, 20, 9));
+        let said = effective(Rule::Larger, (&key("a"), false), &claims, at(12)).expect("others");
+        assert_eq!((said.others, said.with.len()), (others, others.min(20)));
+        assert!(said.with.is_sorted() && said.with.first() == Some(&key("o0000")));
+    }
 }
 
 #[test]

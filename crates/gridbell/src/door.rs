@@ -223,7 +223,8 @@ fn seen_from(given: &Url, own: &Url) -> Url {
 /// The part up to the source's name, and the token behind it.
 fn split(address: &Url, source: &str) -> Result<(Url, Option<Secret>)> {
     let mut url = address.clone();
-    let path = url.path().trim_end_matches('/').to_owned();
+    // The receiver overlooks one slash at the end, and not two.
+    let path = url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
     let end = format!("/hooks/{source}");
     if path.ends_with(&end) {
         url.set_path(&path);

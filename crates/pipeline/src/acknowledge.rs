@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     config::Config,
     incident::{Kind, Notice},
+    plain,
     ports::{Chance, Clock, Dispatches, Outlet, PortError},
     receive::Answer,
     record::{Ack, AckState, Due, Entry, Record, over_at},
@@ -126,7 +127,7 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
         if body.len() > MAX_BODY_BYTES {
             return refusal(413, "too_large", "an acknowledgement may be 64 KiB");
         }
-        let said = match Acknowledgement::parse(body) {
+        let said = match Acknowledgement::parse(plain::unmarked(body)) {
             Ok(said) => said,
             Err(reason) => return refusal(400, "unreadable", &reason),
         };

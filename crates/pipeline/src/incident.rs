@@ -73,6 +73,9 @@ pub struct Notice {
     /// The dispatch whose sites and times the mail has to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispatch: Option<Subject>,
+    /// Told anew once a day by whoever tells it: nobody is reminded in between, and acknowledging it changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once_a_day: bool,
     /// What the notice says.
     pub news: News,
     /// How often the mail for it could not be sent.
@@ -155,6 +158,7 @@ impl Notice {
             gather: source.to_owned(),
             at,
             dispatch: None,
+            once_a_day: false,
             news: News::Happens { detail, stage: FIRST_STAGE.to_owned(), quiet_s: Some(QUIET_S) },
             attempt: 0,
         }
@@ -189,6 +193,13 @@ impl Notice {
         if let News::Happens { quiet_s, .. } = &mut self.news {
             *quiet_s = None;
         }
+        self
+    }
+
+    /// Is told anew once a day, and not reminded of otherwise.
+    #[must_use]
+    pub fn once_a_day(mut self) -> Self {
+        self.once_a_day = true;
         self
     }
 
@@ -238,6 +249,9 @@ pub struct Incident {
     /// The dispatch, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispatch: Option<Subject>,
+    /// See [`Notice::once_a_day`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once_a_day: bool,
     /// Open, acknowledged or over.
     pub status: IncidentStatus,
     /// When it began.

@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 
 use crate::{
     config::{Config, Source},
+    plain,
     ports::{Chance, Clock, Intake, PortError},
     token,
     work::{MAX_BODY_BYTES, Work},
@@ -38,7 +39,7 @@ pub struct Incoming<'a> {
     pub path_token: Option<&'a str>,
     /// The header `x-api-key`.
     pub header_token: Option<&'a str>,
-    /// The header `content-encoding`.
+    /// The header `content-encoding`: it only explains a body that is no plain JSON.
     pub content_encoding: Option<&'a str>,
     /// The raw body.
     pub body: &'a [u8],
@@ -119,13 +120,16 @@ fn plain_json<'a>(request: &Incoming<'a>) -> Result<&'a str, Answer> {
     if request.body.len() > MAX_BODY_BYTES {
         return Err(refusal(413, "too_large", "a body may be 2 MiB (2097152 bytes)"));
     }
-    if request.content_encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(refusal(400, "encoded", "a body comes without content-encoding"));
-    }
-    let body = std::str::from_utf8(request.body).map_err(|_| refusal(400, "not_utf8", "the body is not UTF-8"))?;
+    let unreadable = |code, message| match plain::compression(request.body, request.content_encoding) {
+        Some(coding) => refusal(400, "encoded", &format!("the body is compressed ({coding}): send it as plain JSON")),
+        None => refusal(400, code, message),
+    };
+    // A byte order mark is no part of the JSON, and is not kept.
+    let body = plain::unmarked(request.body);
+    let body = std::str::from_utf8(body).map_err(|_| unreadable("not_utf8", "the body is not UTF-8"))?;
     // Skips values without building them: no depth, no number and no escape in it can exhaust anything. What a parser then
     // refuses is quarantined with its raw body instead of being lost here.
-    serde_json::from_str::<IgnoredAny>(body).map_err(|_| refusal(400, "not_json", "the body is not JSON"))?;
+    serde_json::from_str::<IgnoredAny>(body).map_err(|_| unreadable("not_json", "the body is not JSON"))?;
     Ok(body)
 }
 

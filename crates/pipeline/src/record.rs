@@ -4,7 +4,7 @@ use dispatch::{Absorbed, Origin, Plan, Publication, Rank, Signal, State, Status,
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Deadlines, ramping::Ramping};
+use crate::{config::Deadlines, open_end::OpenEnd, ramping::Ramping};
 
 /// How many entries of a subject's story are kept.
 const REMEMBERED_ENTRIES: usize = 64;
@@ -34,6 +34,9 @@ pub struct Record {
     /// By when it must be acknowledged; none where nothing is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
+    /// When a person is asked whether it is still on; none where it has an end, or is not on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_end: Option<OpenEnd>,
     /// What the controller answered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
@@ -87,6 +90,9 @@ impl Due {
 pub(crate) fn over_at(began_at: Timestamp, now: Timestamp) -> Timestamp {
     now.max(began_at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX))
 }
+
+/// An incident without news for longer has ended by itself.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(48);
 
 /// Stands for a version of an earlier epoch that a person was told of: no version of this one, and not none.
 const TOLD_BEFORE: u64 = u64::MAX;
@@ -143,7 +149,8 @@ impl Record {
             let what = format!("{} #{}{parts}{}{remark}", signal.kind, signal.sequence, grounds(state.rank()));
             history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
         }
-        let due = match state.published() {
+        let published = state.published();
+        let due = match &published {
             // What was told of an earlier version is watched on: the incident is open.
             Some((Status::Scheduled, statement)) if !signals.is_empty() => Some(Due {
                 at: step.deadlines.due_at(statement.start, step.received_at),
@@ -155,6 +162,9 @@ impl Record {
             // Whom a person was told of is watched until that is over.
             _ => known.and_then(|known| known.due.filter(|due| due.told > 0 || known.failed_at.is_some())),
         };
+        let first_seen_at = history.first().map_or(step.now, |first| first.at);
+        let known_open = known.and_then(|known| known.open_end);
+        let open_end = OpenEnd::following(known_open, published.as_ref(), first_seen_at, step.now);
         trim(&mut history);
         outbox.extend(signals);
         Self {
@@ -168,6 +178,7 @@ impl Record {
             changed_at: step.now,
             history,
             due,
+            open_end,
             ack: known.and_then(|known| known.ack.clone()),
             failed_at: known.and_then(|known| known.failed_at),
             missed: None,
@@ -183,19 +194,30 @@ impl Record {
         let now = publication.now;
         let (epoch, count) = (publication.epoch, outbox.len());
         let what = format!("epoch {epoch} begins: sequences count from 1 again, {count} signal(s) to send");
-        let due = match state.published() {
-            Some((Status::Scheduled, statement)) if !outbox.is_empty() => Some(Due {
-                at: deadlines.due_at(statement.start, now),
-                told: self.due.filter(|due| due.told > 0).map_or(0, |_| TOLD_BEFORE),
-                telling: false,
-                told_at: self.due.and_then(|due| due.told_at),
-            }),
-            _ => self.due,
+        // The record may have forgotten that a person was notified: the watch resolves in any case what it finds well.
+        let resolves = |at| Some(Due { at, told: TOLD_BEFORE, telling: false, told_at: None });
+        let is_recent = now.duration_since(self.changed_at) < FORGOTTEN_AFTER;
+        let (due, failed_at) = match state.published() {
+            Some((Status::Scheduled, statement)) if !outbox.is_empty() => {
+                let due_at = deadlines.due_at(statement.start, now);
+                // What ends before anybody looks must not pass for notified.
+                let ends_first = statement.end.is_some_and(|end| end <= due_at);
+                let due = resolves(due_at).map(|due| Due { told: if ends_first { 0 } else { due.told }, ..due });
+                (due, self.failed_at.or(Some(self.changed_at)))
+            }
+            Some(_) if is_recent => (resolves(now), self.failed_at.or(Some(self.changed_at))),
+            _ => (self.due, self.failed_at),
         };
         let mut history = self.history.clone();
         history.push(Entry { at: now, delivery: String::new(), what });
         trim(&mut history);
-        Some(Self { state, outbox, due, ack: None, history, changed_at: now, ..self.clone() })
+        Some(Self { state, outbox, due, failed_at, ack: None, history, changed_at: now, ..self.clone() })
+    }
+
+    /// When somebody has to look at it next: what the index `due` holds.
+    pub fn look_at(&self) -> Option<Timestamp> {
+        let times = [self.due.map(|due| due.at), self.open_end.map(|open_end| open_end.ask_at)];
+        times.into_iter().flatten().min()
     }
 
     /// What it wants of whom, where it is on.

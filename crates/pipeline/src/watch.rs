@@ -28,7 +28,8 @@ const RECHECK: SignedDuration = SignedDuration::from_secs(60);
 /// A check that is early by less than this was sent in time, by another clock.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
 
-/// A dispatch of which no end is known is watched for this long after its start.
+/// A dispatch of which no end is known counts as at risk for this long after its start. Then a person is asked once a day whether it
+/// is still on (`open_end.rs`).
 const WATCHED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long the queue of signals must lie still to count as unread, in seconds.
@@ -94,8 +95,8 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         let subjects = self.table.due(now + ARMED_AHEAD).await?;
         let mut checks = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            let due = self.table.read(&subject).await?.and_then(|record| record.due);
-            checks.extend(due.map(|due| (Check::dispatch(subject), hop_s(due.at, now))));
+            let look_at = self.table.read(&subject).await?.and_then(|record| record.look_at());
+            checks.extend(look_at.map(|at| (Check::dispatch(subject), hop_s(at, now))));
         }
         self.outlet.checks(&checks).await?;
         Ok(checks.len())
@@ -105,6 +106,10 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         let subject = &check.subject;
         for _ in 0..MAX_TRIES {
             let Some(record) = self.table.read(subject).await? else { return Ok(()) };
+            if let Some(open_end) = record.open_end.filter(|open_end| open_end.ask_at <= self.world.now()) {
+                self.ask_whether_on(record, open_end).await?;
+                continue;
+            }
             let Some(due) = record.due else { return Ok(()) };
             let Some((status, statement)) = record.state.published() else {
                 if self.ramp(record, due).await? {
@@ -172,7 +177,10 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         }
         // What nobody was told of does not end in silence.
         if due.told > 0 && !due.telling && over_at.is_some_and(|over_at| over_at <= now) {
-            return Ok(Found::Fine("its time has passed, and nobody acknowledged it"));
+            return Ok(Found::Fine(match record.open_end {
+                Some(_) => "nobody acknowledged it within a day; a person is asked once a day whether it is still on",
+                None => "its time has passed, and nobody acknowledged it",
+            }));
         }
         let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
         let backlog = if acknowledge { None } else { Some(self.stream.backlog().await?) };

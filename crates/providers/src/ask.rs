@@ -16,6 +16,9 @@ pub struct Ask {
     pub query: Vec<(&'static str, String)>,
     /// The JSON body.
     pub body: Option<Value>,
+    /// Whether asking twice is as good as asking once, whatever the method: a search only reads. Such a request may be repeated where
+    /// its connection breaks before anything is answered.
+    pub idempotent: bool,
 }
 
 /// The methods that reading takes.

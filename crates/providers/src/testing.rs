@@ -30,7 +30,7 @@ pub(crate) fn shown(provider: &dyn Provider, reading: &Result<Reading, String>) 
 }
 
 fn shown_ask(provider: &dyn Provider, look: &Look) -> Value {
-    let Ask { method, path, query, body } = provider.ask(look, None).expect("a request");
+    let Ask { method, path, query, body, .. } = provider.ask(look, None).expect("a request");
     let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let method = match method {
         Method::Get => "GET",

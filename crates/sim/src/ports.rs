@@ -224,7 +224,7 @@ impl Dispatches for Invocation<'_> {
             let mut due: Vec<(Timestamp, Subject)> = state
                 .dispatches
                 .rows()
-                .filter_map(|record| Some((record.due?.at, record.subject.clone())))
+                .filter_map(|record| Some((record.look_at()?, record.subject.clone())))
                 .filter(|(at, _)| *at < before)
                 .collect();
             due.sort();

@@ -94,7 +94,7 @@ impl Scripts {
 }
 
 pub(crate) fn line(ask: &Ask) -> String {
-    let Ask { method, path, query, body } = ask;
+    let Ask { method, path, query, body, .. } = ask;
     let method = match method {
         Method::Get => "GET",
         Method::Post => "POST",

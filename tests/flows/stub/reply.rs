@@ -20,6 +20,10 @@ pub(crate) enum Reply {
     Fail(u16, Option<u32>),
     /// 200 with these bytes and this type.
     Raw(&'static str, Vec<u8>),
+    /// This status with these headers and bytes.
+    Odd { status: u16, headers: &'static [(&'static str, &'static str)], bytes: Vec<u8> },
+    /// The same on a connection's first request; on a later one the connection is dropped without a byte.
+    DropsKept(Box<Reply>),
     /// A redirect, with its status.
     Redirect(u16, String),
     /// The same, later.
@@ -77,6 +81,9 @@ impl Reply {
                     gate.passed().await;
                     *inner
                 }
+                // Unwinding ends the connection's task, and with it the connection; the panic hook is not told.
+                Self::DropsKept(_) if seen.nth > 1 => std::panic::resume_unwind(Box::new("the stub drops it")),
+                Self::DropsKept(inner) => *inner,
                 Self::With(make) => make(seen),
                 other => return other.at_once(),
             };
@@ -105,6 +112,14 @@ impl Reply {
                 response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
                 response
             }
+            Self::Odd { status, headers, bytes } => {
+                let mut response = Response::new(Body::from(bytes));
+                *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                for (name, value) in headers {
+                    response.headers_mut().append(*name, header::HeaderValue::from_static(value));
+                }
+                response
+            }
             Self::Redirect(status, to) => {
                 let mut response = json(status, &Value::Null);
                 if let Ok(to) = to.parse() {
@@ -113,7 +128,7 @@ impl Reply {
                 response
             }
             // `response` has unwrapped these.
-            Self::Slow(..) | Self::Held(..) | Self::With(_) => json(500, &Value::Null),
+            Self::Slow(..) | Self::Held(..) | Self::DropsKept(_) | Self::With(_) => json(500, &Value::Null),
         }
     }
 }

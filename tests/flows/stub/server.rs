@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, Method, Response, Uri},
 };
 use serde_json::Value;
@@ -36,12 +36,16 @@ pub(crate) struct Seen {
     pub(crate) key: String,
     /// A dispatch, an event, a meter.
     pub(crate) about: String,
+    /// Which request of its connection it is, from 1.
+    pub(crate) nth: usize,
 }
 
 #[derive(Default)]
 struct Script {
     replies: BTreeMap<String, VecDeque<Reply>>,
     seen: Vec<Seen>,
+    /// How many requests came over each connection, by the address at its other end.
+    came: BTreeMap<SocketAddr, usize>,
 }
 
 /// The server. Dropping it ends it.
@@ -73,7 +77,7 @@ impl Stub {
         let router = Router::new().fallback(handle).with_state(script.clone());
         let task = tokio::spawn(async move {
             // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
-            drop(axum::serve(listener, router).await);
+            drop(axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await);
         });
         Ok(Self { base, script, task })
     }
@@ -121,6 +125,7 @@ impl Stub {
 
 async fn handle(
     State(script): State<Arc<Mutex<Script>>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -130,16 +135,19 @@ async fn handle(
     let query = uri.query().unwrap_or_default();
     let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let path = uri.path().to_owned();
-    let seen =
-        Seen { at: instant(), about: about(&path, &query, &body), method, path, query, body, key: key(&headers) };
-    let reply = {
+    let (at, about, key) = (instant(), about(&path, &query, &body), key(&headers));
+    let (seen, reply) = {
         let mut script = lock(&script);
+        let nth = script.came.entry(from).or_default();
+        *nth += 1;
+        let seen = Seen { at, about, method, path, query, body, key, nth: *nth };
         script.seen.push(seen.clone());
-        match script.replies.get_mut(&seen.about) {
+        let reply = match script.replies.get_mut(&seen.about) {
             Some(replies) if replies.len() > 1 => replies.pop_front(),
             Some(replies) => replies.front().cloned(),
             None => None,
-        }
+        };
+        (seen, reply)
     };
     reply.unwrap_or(Reply::Fail(404, None)).response(&seen).await
 }

@@ -8,11 +8,10 @@ use super::{Check, Findings, must, remove, set};
 /// The longest that an HTTP API waits for a function, milliseconds.
 const LONGEST_INTEGRATION: u64 = 30_000;
 
-const ROUTES: [(&str, &str); 4] = [
-    ("ANY /hooks/{source}/{token}", "ReceiverFunction"),
-    ("ANY /hooks/{source}", "ReceiverFunction"),
-    ("ANY /acks/{token}", "RetrierFunction"),
-    ("ANY /alerts/{token}", "AlerterFunction"),
+const ROUTES: [(&str, &str); 3] = [
+    ("ANY /hooks/{proxy+}", "ReceiverFunction"),
+    ("ANY /acks/{proxy+}", "RetrierFunction"),
+    ("ANY /alerts/{proxy+}", "AlerterFunction"),
 ];
 
 /// Who may invoke which function, and on whose behalf.
@@ -50,7 +49,12 @@ pub(super) const CHECKS: &[Check] = &[
         run: routes,
         saboteurs: || {
             vec![
-                set("posts alone", "/Resources/HooksHeaderRoute/Properties/RouteKey", json!("POST /hooks/{source}")),
+                set("posts alone", "/Resources/HooksRoute/Properties/RouteKey", json!("POST /hooks/{proxy+}")),
+                set(
+                    "no slash at the end",
+                    "/Resources/HooksRoute/Properties/RouteKey",
+                    json!("ANY /hooks/{source}/{token}"),
+                ),
                 set(
                     "acknowledgements to the receiver",
                     "/Resources/AcksRoute/Properties/Target",

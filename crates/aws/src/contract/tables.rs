@@ -41,6 +41,7 @@ pub async fn records(table: &impl Dispatches) {
     owed(table, &second, now).await;
     grows(table, now).await;
     active(table, now).await;
+    looked_at(table, now).await;
 }
 
 /// What is on is found with its plan until it is over, the last to be over first.
@@ -66,6 +67,21 @@ async fn active(table: &impl Dispatches, now: Timestamp) {
     let ended = samples::ending(&open, "write-2", now, now);
     table.write(&ended, Some(1)).await.unwrap();
     assert!(soon(async || found("contract", at(0)).await == [as_found(&ending)]).await);
+}
+
+/// What has no end is found when a person is to be asked about it, whether or not it still has a deadline.
+async fn looked_at(table: &impl Dispatches, now: Timestamp) {
+    let subject = Subject::dispatch("contract", &World.unique());
+    let record = Record { due: None, ..samples::record(&subject, "write-1", 1, now) };
+    let ask_at = record.open_end.expect("the sample has no end").ask_at;
+    table.write(&record, None).await.unwrap();
+    assert_eq!(table.read(&subject).await.unwrap().as_ref(), Some(&record));
+    let found = async |before| table.due(before).await.unwrap().contains(&subject);
+    assert!(soon(async || found(ask_at + SignedDuration::from_secs(1)).await).await);
+    assert!(!found(ask_at).await, "only what is earlier than asked for");
+    let done = Record { revision: 2, open_end: None, ..record };
+    table.write(&done, Some(1)).await.unwrap();
+    assert!(soon(async || !found(ask_at + SignedDuration::from_secs(1)).await).await);
 }
 
 /// Whether it becomes so within some seconds: an index follows its table, in AWS a moment later.

@@ -10,6 +10,7 @@ use aws_types::SdkConfig;
 use dispatch::{Epoch, Origin, Signal, State, Subject};
 use jiff::Timestamp;
 use pipeline::{
+    open_end::OpenEnd,
     ports::{Active, Dispatches, PortError, WriteError},
     ramping::Ramping,
     record::{Ack, Due, Entry, Missed, Record},
@@ -56,6 +57,8 @@ struct Body {
     #[serde(default)]
     due: Option<Due>,
     #[serde(default)]
+    open_end: Option<OpenEnd>,
+    #[serde(default)]
     ack: Option<Ack>,
     #[serde(default)]
     failed_at: Option<Timestamp>,
@@ -72,6 +75,8 @@ struct BodyRef<'a> {
     outbox: &'a [Signal],
     history: &'a [Entry],
     due: Option<Due>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_end: Option<OpenEnd>,
     ack: Option<&'a Ack>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_at: Option<Timestamp>,
@@ -259,6 +264,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
         outbox: &record.outbox,
         history: &record.history,
         due: record.due,
+        open_end: record.open_end,
         ack: record.ack.as_ref(),
         failed_at: record.failed_at,
         missed: record.missed.as_ref(),
@@ -285,9 +291,9 @@ fn to_item(record: &Record) -> Result<Item, String> {
     if !record.outbox.is_empty() {
         item.insert("unsent", text(UNSENT));
     }
-    if let Some(due) = record.due {
+    if let Some(look_at) = record.look_at() {
         item.insert("due", text(DUE));
-        item.insert("due_at", instant(due.at));
+        item.insert("due_at", instant(look_at));
     }
     if let Some(plan) = record.plan() {
         item.insert("active", text(&record.origin.source));
@@ -301,7 +307,8 @@ fn to_item(record: &Record) -> Result<Item, String> {
 }
 
 fn from_item(item: &Item) -> Result<Record, String> {
-    let Body { origin, state, mut outbox, history, due, ack, failed_at, missed, ramping } = unpacked(item, "body")?;
+    let Body { origin, state, mut outbox, history, due, open_end, ack, failed_at, missed, ramping } =
+        unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
     }
@@ -316,6 +323,7 @@ fn from_item(item: &Item) -> Result<Record, String> {
         changed_at: item::timestamp(item, "changed_at")?,
         history,
         due,
+        open_end,
         ack,
         failed_at,
         missed,

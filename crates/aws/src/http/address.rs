@@ -54,7 +54,7 @@ mod tests {
 
     fn ask(query: Vec<(&'static str, String)>) -> Ask {
         let path = ApiPath::fixed("/2022-04-15/dispatches").join(&Id::parse("dkmq").unwrap());
-        Ask { method: Method::Get, path, query, body: None }
+        Ask { method: Method::Get, path, query, body: None, idempotent: true }
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_path_that_means_another_is_not_sent() {
         let path = ApiPath::fixed("/a/../../secret");
-        let ask = Ask { method: Method::Get, path, query: Vec::new(), body: None };
+        let ask = Ask { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true };
         assert!(build(&source("https://api.voltus.co/v2"), &ask).is_err());
     }
 }

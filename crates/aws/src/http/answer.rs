@@ -1,11 +1,17 @@
 //! What comes back, taken only as far as it is safe to.
 
+use std::borrow::Cow;
+
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
-use pipeline::ports::{Clock, FetchError};
-use reqwest::{
-    RequestBuilder, Response, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+use pipeline::{
+    plain,
+    ports::{Clock, FetchError},
 };
+use reqwest::{
+    Response, StatusCode,
+    header::{CONTENT_ENCODING, RETRY_AFTER},
+};
+use serde::de::IgnoredAny;
 
 use super::Limits;
 use crate::world::World;
@@ -13,11 +19,15 @@ use crate::world::World;
 /// HTTP dates are RFC 2822 dates in GMT.
 static HTTP_DATE: DateTimeParser = DateTimeParser::new();
 
-/// Sends the request and reads the answer's body: JSON text of status 200, or why there is none.
-pub(super) async fn read(request: RequestBuilder, limits: Limits) -> Result<String, FetchError> {
-    let response = request.send().await.map_err(|error| unanswered(&error, limits))?;
+/// The answer's body: JSON text that came with any 2xx, or why there is none.
+pub(super) async fn read(answer: Result<Response, reqwest::Error>, limits: Limits) -> Result<String, FetchError> {
+    let response = answer.map_err(|error| unanswered(&error, limits))?;
     match response.status() {
-        StatusCode::OK => body(response, limits).await,
+        // They say themselves that nothing comes with them. It may later.
+        status @ (StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) => {
+            Err(FetchError::Status { status: status.as_u16(), retry_after_s: retry_after(&response) })
+        }
+        status if status.is_success() => body(response, limits).await,
         StatusCode::NOT_FOUND => Err(FetchError::Missing),
         status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             Err(FetchError::Refused { status: status.as_u16() })
@@ -31,12 +41,7 @@ pub(super) async fn read(request: RequestBuilder, limits: Limits) -> Result<Stri
 
 async fn body(mut response: Response, limits: Limits) -> Result<String, FetchError> {
     let refuse = |reason: String| Err(FetchError::Answer(reason));
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
-    // Nothing here decompresses, so that a small answer cannot become a large one.
-    if header(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return refuse("the answer is compressed, which was not asked for".to_owned());
-    }
-    let says_json = header(CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
+    let coding = response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let too_large = || format!("the answer is larger than {} bytes", limits.bytes);
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
     if announced > limits.bytes {
@@ -49,11 +54,27 @@ async fn body(mut response: Response, limits: Limits) -> Result<String, FetchErr
         }
         bytes.extend_from_slice(&chunk);
     }
-    let Ok(text) = String::from_utf8(bytes) else { return refuse("the answer is not UTF-8".to_owned()) };
-    if !says_json && !text.trim_start().starts_with(['{', '[']) {
-        return refuse("the answer is not JSON".to_owned());
+    json(&bytes, coding.as_deref()).map(Cow::into_owned).map_err(FetchError::Answer)
+}
+
+/// The JSON text in an answer's body, or what stands there instead. Neither `content-type` nor `content-encoding` decides, since
+/// both are often wrong. Nothing here decompresses, so that a small answer cannot become a large one.
+fn json<'a>(bytes: &'a [u8], coding: Option<&str>) -> Result<Cow<'a, str>, String> {
+    let text = plain::text(bytes);
+    let begins = text.trim_start();
+    // The parsers say what is wrong with an object or a list, and read what can be read of it.
+    if begins.starts_with(['{', '[']) || serde_json::from_str::<IgnoredAny>(begins).is_ok() {
+        return Ok(text);
     }
-    Ok(text)
+    Err(if let Some(coding) = plain::compression(bytes, coding) {
+        format!("the answer is compressed ({coding}), which was not asked for")
+    } else if begins.is_empty() {
+        "the answer is empty".to_owned()
+    } else if begins.starts_with('<') {
+        "the answer is not JSON but a page of HTML or XML".to_owned()
+    } else {
+        "the answer is not JSON".to_owned()
+    })
 }
 
 /// Without the address, whose query may say more than a log should.
@@ -87,6 +108,33 @@ fn seconds(value: &str, now: Timestamp) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bytes_of_an_answer_decide_and_not_its_headers() {
+        let check = |bytes: &[u8], coding: Option<&str>, expected: Result<&str, &str>| {
+            let read = json(bytes, coding);
+            match (&read, expected) {
+                (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{coding:?}"),
+                (Err(said), Err(expected)) => assert!(said.contains(expected), "{said}"),
+                _ => panic!("{bytes:?} {coding:?}: {read:?}, not {expected:?}"),
+            }
+        };
+        for coding in [None, Some("identity"), Some("UTF-8"), Some(""), Some("none"), Some("gzip"), Some("a, b")] {
+            check(b" {\"a\":1}", coding, Ok(" {\"a\":1}"));
+            check(b"\xef\xbb\xbf[]", coding, Ok("[]"));
+            check(b"null", coding, Ok("null"));
+        }
+        check(b"{\"name\":\"caf\xe9\"}", None, Ok("{\"name\":\"caf\u{fffd}\"}"));
+        check(b"\x1f\x8b\x08\0", None, Err("compressed (gzip)"));
+        check(b"\x28\xb5\x2f\xfd\0", Some("UTF-8"), Err("compressed (zstd)"));
+        check(b"\x0b\x01\x80{}\x03", Some("br"), Err("compressed (br)"));
+        check(b"\x0b\x01\x80{}\x03", None, Err("not JSON"));
+        check(b"<!doctype html><title>502</title>", None, Err("a page of HTML"));
+        check(b"not found", None, Err("not JSON"));
+        check(b"\xff\xfe{\0}\0", None, Err("not JSON"));
+        check(b"\xef\xbb\xbf \n", None, Err("empty"));
+        check(b"", Some("gzip"), Err("empty"));
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

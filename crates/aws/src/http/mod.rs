@@ -2,8 +2,9 @@
 
 mod address;
 mod answer;
+mod connections;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use pipeline::{
     config::Source,
@@ -11,15 +12,13 @@ use pipeline::{
 };
 use providers::{Ask, KeyHeader, Method, Provider};
 use reqwest::{
-    Client, RequestBuilder,
+    Request, Url,
     header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT},
-    redirect::Policy,
 };
 
-use crate::{
-    roots,
-    secrets::{KeySource, Reference, Secret, Vault},
-};
+pub use connections::Connections;
+
+use crate::secrets::{KeySource, Reference, Secret, Vault};
 
 /// What one request may take.
 #[derive(Debug, Clone, Copy)]
@@ -38,13 +37,14 @@ impl Default for Limits {
     }
 }
 
-/// A provider is never asked twice within this time, not even with another key.
+/// A provider is never asked twice within this time, not even with another key. Asked means answered: a request that met a dropped
+/// connection was most likely never read, and is repeated at once ([`Connections`]).
 const BETWEEN: Duration = Duration::from_millis(60);
 
 /// The providers' APIs.
 #[derive(Debug)]
 pub struct HttpApi<K> {
-    client: Client,
+    connections: Connections,
     vault: Vault<K>,
     limits: Limits,
 }
@@ -60,36 +60,37 @@ pub enum HttpApiError {
     Client(#[from] reqwest::Error),
 }
 
-/// A client that trusts the public authorities and, beside them, those in `extra_roots` (PEM).
-pub fn client(extra_roots: Option<&[u8]>, limits: Limits) -> Result<Client, HttpApiError> {
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots::public(extra_roots))
-        .with_no_client_auth();
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .connect_timeout(limits.connect)
-        .timeout(limits.total)
-        .build()?;
-    Ok(client)
-}
-
 impl<K: KeySource> HttpApi<K> {
-    /// The APIs, asked with that client.
-    pub fn new(client: Client, keys: K, limits: Limits) -> Self {
-        Self { client, vault: Vault::new(keys), limits }
+    /// The APIs, asked over these connections.
+    pub fn new(connections: impl Into<Connections>, keys: K, limits: Limits) -> Self {
+        Self { connections: connections.into(), vault: Vault::new(keys), limits }
     }
 
-    async fn ask_with(&self, request: RequestBuilder, header: KeyHeader, key: &Secret) -> Result<String, FetchError> {
+    async fn ask_with(&self, url: &Url, ask: &Ask, header: KeyHeader, key: &Secret) -> Result<String, FetchError> {
         let mut value = HeaderValue::try_from(format!("{}{}", header.prefix, key.expose()))
             .map_err(|_| FetchError::Key("the key holds characters that no header carries".to_owned()))?;
         value.set_sensitive(true);
-        answer::read(request.header(header.name, value), self.limits).await
+        let mut request = request(url.clone(), ask);
+        request.headers_mut().insert(header.name, value);
+        let response = self.connections.send(request, ask.idempotent, self.limits.total).await;
+        answer::read(response, self.limits).await
     }
+}
+
+fn request(url: Url, ask: &Ask) -> Request {
+    let method = match ask.method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+    };
+    let mut request = Request::new(method, url);
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("gridbell/", env!("CARGO_PKG_VERSION"))));
+    if let Some(body) = &ask.body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(body.to_string().into());
+    }
+    request
 }
 
 impl<K: KeySource> ProviderApi for HttpApi<K> {
@@ -100,28 +101,15 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
         let reference = source.api_key.as_deref().and_then(Reference::parse);
         let reference = reference
             .ok_or_else(|| FetchError::Key("the source has no api_key of the form ssm:/name or env:NAME".to_owned()))?;
-        let request = || {
-            let request = match ask.method {
-                Method::Get => self.client.get(url.clone()),
-                Method::Post => self.client.post(url.clone()),
-            };
-            let request = request
-                .header(ACCEPT, "application/json")
-                .header(USER_AGENT, concat!("gridbell/", env!("CARGO_PKG_VERSION")));
-            match &ask.body {
-                Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.to_string()),
-                None => request,
-            }
-        };
         let key = self.vault.key(&reference).await.map_err(FetchError::Key)?;
-        let refused = match self.ask_with(request(), header, &key).await {
+        let refused = match self.ask_with(&url, ask, header, &key).await {
             Err(refused @ FetchError::Refused { .. }) => refused,
             other => return other,
         };
         let Some(key) = self.vault.other_than(&key, &reference).await else { return Err(refused) };
         tracing::info!(source.name = name, "the API key was refused; there is a new one");
         tokio::time::sleep(BETWEEN).await;
-        self.ask_with(request(), header, &key).await
+        self.ask_with(&url, ask, header, &key).await
     }
 }
 

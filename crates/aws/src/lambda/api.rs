@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub struct ApiRequest {
     /// In upper case.
     pub method: String,
-    /// The path's segments, decoded, without empty ones at the end.
+    /// The path's segments, decoded. One slash at the end is nothing; after a second one, an empty segment follows.
     pub segments: Vec<String>,
     headers: HeaderMap,
     /// The raw body.
@@ -55,7 +55,7 @@ impl ApiRequest {
         let path = event.raw_path.unwrap_or_default();
         Some(Self {
             method: event.request_context.http.method.as_str().to_ascii_uppercase(),
-            segments: path.trim_end_matches('/').split('/').skip(1).map(decoded).collect(),
+            segments: path.strip_suffix('/').unwrap_or(&path).split('/').skip(1).map(decoded).collect(),
             headers: event.headers,
             body,
         })

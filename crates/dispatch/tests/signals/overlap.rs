@@ -7,7 +7,7 @@ use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, looked, origin, pla
 
 fn effective(other: &str) -> Effective {
     let other = Subject::dispatch("voltus-prod", other);
-    Effective { until: Some(at("18:00:00")), governed_by: other.clone(), with: vec![other] }
+    Effective::new(Some(at("18:00:00")), other.clone(), vec![other])
 }
 
 fn told(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Signal {
@@ -31,7 +31,7 @@ fn an_overlap_is_told_with_its_target_and_keeps_to_the_schema() {
     let expected = json!({
         "id": "d4z9", "name": "My Site", "external_id": "democustomerlocationid",
         "request": { "kind": "reduce", "watts": 5000 },
-        "effective": { "until": "2023-12-01T18:00:00Z", "governed_by": "voltus-prod/asdf", "with": ["voltus-prod/asdf"] },
+        "effective": { "until": "2023-12-01T18:00:00Z", "governed_by": "voltus-prod/asdf", "with": ["voltus-prod/asdf"], "others": 1 },
     });
     let data = data(&signal);
     assert_eq!(data["dispatch"]["targets"], json!([expected]));

@@ -146,7 +146,7 @@ fn a_name_that_is_larger_than_a_message_is_left_out_and_its_site_stays() {
 fn overlaps_change_nothing_about_which_part_holds_which_target() {
     let (state, plain_signals) = signals(over(50_000, |index| Target { request: None, ..plain(index) }));
     let other = Subject::dispatch("leap-prod", "other");
-    let overlap = Effective { until: None, governed_by: other.clone(), with: vec![other] };
+    let overlap = Effective::new(None, other.clone(), vec![other]);
     let effective: EffectiveTargets = (0..50_000).step_by(7).map(|index| (meter(index), overlap.clone())).collect();
     let origin = origin("leap-prod", "leap");
     let told = state.with_effective(&origin, &plain_signals[0], &effective, LIMIT_BYTES).unwrap();

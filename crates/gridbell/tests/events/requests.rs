@@ -47,11 +47,11 @@ pub(crate) fn receiver() -> BTreeMap<String, Value> {
 pub(crate) fn acknowledgement() -> Value {
     let mut event = request("POST", CREATE, None, None);
     let path = format!("/acks/{TOKEN}");
-    event["routeKey"] = json!("ANY /acks/{token}");
+    event["routeKey"] = json!("ANY /acks/{proxy+}");
     event["rawPath"] = json!(path);
-    event["pathParameters"] = json!({ "token": TOKEN });
+    event["pathParameters"] = json!({ "proxy": TOKEN });
     event["requestContext"]["http"]["path"] = json!(path);
-    event["requestContext"]["routeKey"] = json!("ANY /acks/{token}");
+    event["requestContext"]["routeKey"] = json!("ANY /acks/{proxy+}");
     event["body"] = json!(r#"{"dispatch": "voltus-demo/dkmq", "version": 1, "state": "accepted"}"#);
     event
 }
@@ -59,7 +59,7 @@ pub(crate) fn acknowledgement() -> Value {
 fn request(method: &str, body: &Body, path_token: Option<&str>, header_token: Option<&str>) -> Value {
     let source = body.source();
     let path = path_token.map_or_else(|| format!("/hooks/{source}"), |token| format!("/hooks/{source}/{token}"));
-    let route = if path_token.is_some() { "ANY /hooks/{source}/{token}" } else { "ANY /hooks/{source}" };
+    let route = "ANY /hooks/{proxy+}";
     let mut headers = json!({
         "content-type": "application/json",
         "host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
@@ -68,10 +68,7 @@ fn request(method: &str, body: &Body, path_token: Option<&str>, header_token: Op
         "x-forwarded-port": "443",
         "x-forwarded-proto": "https",
     });
-    let mut parameters = json!({ "source": source });
-    if let Some(token) = path_token {
-        parameters["token"] = json!(token);
-    }
+    let parameters = json!({ "proxy": path.trim_start_matches("/hooks/") });
     if let Some(token) = header_token {
         headers["x-api-key"] = json!(token);
     }

@@ -19,6 +19,9 @@ const REVIEW_AGAIN_S: u32 = 60;
 /// No incident sends more mails of notices than this, whatever comes in through the door.
 const MAX_MAILS: usize = 6;
 
+/// The same for what is told once a day: for as long as a dispatch is kept.
+const MAX_DAYS: usize = 400;
+
 /// Of what goes on nobody is told for longer than this.
 const LAPSES_AFTER: SignedDuration = stages::REMINDED_FOR;
 
@@ -146,10 +149,11 @@ fn happens(
     next.detail = clip(detail, MAX_DETAIL);
     next.about = clip(&notice.about, MAX_ABOUT);
     next.dispatch.clone_from(&notice.dispatch);
+    next.once_a_day = notice.once_a_day;
     let stage = stages::of_notice(stage);
     let of_notices = next.mails.keys().filter(|stage| Occasion::of(stage) == Occasion::First).count();
     let due = match next.mails.get(&stage) {
-        None => of_notices < MAX_MAILS,
+        None => of_notices < if notice.once_a_day { MAX_DAYS } else { MAX_MAILS },
         Some(mail) => is_stale(mail, now),
     };
     if due {
@@ -185,6 +189,7 @@ fn fresh(known: Option<&Incident>, notice: &Notice, quiet_s: Option<u32>) -> Inc
         source: notice.source.clone(),
         about: notice.about.clone(),
         dispatch: notice.dispatch.clone(),
+        once_a_day: notice.once_a_day,
         status: IncidentStatus::Open,
         opened_at: notice.at,
         last_at: notice.at,

@@ -112,7 +112,7 @@ pub(super) fn published(record: Option<&Record>) -> Option<(Status, Statement)> 
 /// The stage that the clock calls for next, and when. Each comes after the first mail; the next reminder comes its time after
 /// the last mail, whatever that was for.
 pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<(String, Timestamp)> {
-    if incident.status != IncidentStatus::Open || incident.quiet_s.is_some() || rules.test {
+    if !is_awaited(incident, rules.test) {
         return None;
     }
     let told_at = incident.mails.values().map(|mail| mail.claimed_at).max()?;
@@ -144,5 +144,6 @@ pub(super) fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
 
 /// Whether somebody is waited for to take an incident on, so that acknowledging it changes anything.
 pub(super) fn is_awaited(incident: &Incident, test: bool) -> bool {
-    incident.status == IncidentStatus::Open && incident.quiet_s.is_none() && !test
+    let ends_when_told = incident.quiet_s.is_none() && !incident.once_a_day;
+    incident.status == IncidentStatus::Open && ends_when_told && !test
 }

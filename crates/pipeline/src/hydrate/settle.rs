@@ -168,8 +168,8 @@ where
     /// Publishes what was just written, its deadline armed before the send can fail.
     pub(super) async fn watched(&self, record: Record, has_news: bool, neighbours: &Neighbours) -> Result<(), Trouble> {
         let now = self.world.now();
-        if let Some(due) = record.due.filter(|due| due.at < now + ARMED_AHEAD) {
-            let check = (Check::dispatch(record.subject.clone()), hop_s(due.at, now));
+        if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
+            let check = (Check::dispatch(record.subject.clone()), hop_s(at, now));
             self.outlet.checks(&[check]).await.map_err(|error| self.storage(&error))?;
         }
         let record = if has_news { self.with_neighbours(record, neighbours).await } else { record };

@@ -121,6 +121,17 @@ fn thread(config: &Config, of: &str) -> String {
     format!("<{}@{domain}>", &id[..32])
 }
 
+/// What a person does about an incident now.
+fn advice_on(incident: &Incident) -> &'static [&'static str] {
+    if incident.once_a_day {
+        return &[
+            "Ask the provider whether this dispatch is still on, and have it state an end or withdraw it.",
+            "Acknowledging it does not end the question: it comes once a day until an end is known.",
+        ];
+    }
+    advice(incident.kind)
+}
+
 /// What a person does now.
 fn advice(kind: Kind) -> &'static [&'static str] {
     match kind {

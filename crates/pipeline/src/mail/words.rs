@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use dispatch::{Request, Statement, Status, Target};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Circumstances, advice};
+use super::{Circumstances, advice_on};
 use crate::{
     alert::Occasion,
     incident::{Incident, IncidentStatus},
@@ -59,7 +59,7 @@ pub(super) fn rows(
         "What to do now",
         match occasion {
             Occasion::Over => vec!["Nothing: this is over.".to_owned()],
-            _ => advice(incident.kind).iter().map(|line| (*line).to_owned()).collect(),
+            _ => advice_on(incident).iter().map(|line| (*line).to_owned()).collect(),
         },
     ));
     if let Some(subject) = &incident.dispatch {

@@ -56,6 +56,7 @@ pub(crate) fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
         source,
         about: about.to_owned(),
         dispatch,
+        once_a_day: false,
         status: IncidentStatus::Open,
         opened_at: at,
         last_at: at,

@@ -18,6 +18,7 @@ mod lists;
 mod mail;
 mod messages;
 mod oddities;
+mod open_end;
 mod out_of_order;
 mod overrides;
 mod parts;

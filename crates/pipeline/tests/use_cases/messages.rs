@@ -85,6 +85,7 @@ fn notices_and_incidents() {
         source: "voltus-prod".to_owned(),
         about: "voltus-prod".to_owned(),
         dispatch: Some(look().subject),
+        once_a_day: false,
         status: IncidentStatus::Over,
         opened_at: AT,
         last_at: AT,

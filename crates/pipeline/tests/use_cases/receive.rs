@@ -86,20 +86,55 @@ fn what_is_not_json_is_refused() {
 }
 
 #[test]
-fn a_byte_order_mark_and_invalid_utf8_are_refused() {
-    refused(request(b"\xef\xbb\xbf{}"), 400, "not_json");
+fn invalid_utf8_is_refused() {
     refused(request(b"\"\xff\""), 400, "not_utf8");
     refused(request(b"\xff\xfe{\0}\0"), 400, "not_utf8");
 }
 
 #[test]
-fn an_encoded_body_is_refused() {
-    for encoding in ["gzip", "br", "deflate", "gzip, identity"] {
-        refused(Incoming { content_encoding: Some(encoding), ..request(b"{}") }, 400, "encoded");
+fn a_byte_order_mark_is_skipped() {
+    let body = thin("dispatch.create", "dkmq");
+    for marks in 1..=2 {
+        let marked = [b"\xef\xbb\xbf".repeat(marks).as_slice(), body.as_bytes()].concat();
+        let (answer, queued) = posted(request(&marked));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(queued[0].body().unwrap().unwrap(), body);
     }
-    // Compressed without saying so.
-    refused(request(&pipeline::work::pack("{}")), 400, "not_utf8");
-    assert_eq!(posted(Incoming { content_encoding: Some("Identity"), ..request(b"{}") }).0.status, 200);
+    let (ping, queued) = posted(request(b"\xef\xbb\xbf{\"event\":{\"name\":\"\"},\"resource\":\"\"}"));
+    assert_eq!((ping.outcome, queued.len()), ("ping", 0));
+    refused(request(b"\xef\xbb\xbf"), 400, "not_json");
+    refused(request(b" \xef\xbb\xbf{}"), 400, "not_json");
+}
+
+#[test]
+fn plain_json_is_taken_whatever_its_coding_is_called() {
+    let body = thin("dispatch.create", "dkmq");
+    let named =
+        ["identity", "Identity", "UTF-8", "utf8", "", " ", "none", "binary", "8bit", "identity, identity", "?", "null"];
+    let real = ["gzip", "x-gzip", "GZIP", "br", "deflate", "compress", "zstd", "dcb", "dcz", "gzip, identity"];
+    for encoding in named.into_iter().chain(real) {
+        let (answer, queued) = posted(Incoming { content_encoding: Some(encoding), ..request(body.as_bytes()) });
+        assert_eq!(answer.status, 200, "{encoding:?}: {answer:?}");
+        assert_eq!(queued[0].body().unwrap().unwrap(), body);
+    }
+}
+
+#[test]
+fn a_compressed_body_is_refused_whatever_its_coding_is_called() {
+    // `{}` by gzip, zlib, brotli; zstd by our own hand.
+    let gzip: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
+    let zlib: &[u8] = &[0x78, 0x9c, 0xab, 0xae, 0x05, 0x00, 0x01, 0x75, 0x00, 0xf9];
+    let zstd = pipeline::work::pack("{}");
+    for body in [gzip, zlib, zstd.as_slice()] {
+        for encoding in [None, Some("gzip"), Some("identity"), Some("UTF-8"), Some("")] {
+            refused(Incoming { content_encoding: encoding, ..request(body) }, 400, "encoded");
+        }
+    }
+    let brotli: &[u8] = &[0x0b, 0x00, 0x80, 0x7b, 0x7d, 0x03];
+    refused(Incoming { content_encoding: Some("br"), ..request(brotli) }, 400, "encoded");
+    refused(request(brotli), 400, "not_utf8");
+    let answer = posted(Incoming { content_encoding: Some("br"), ..request(b"no JSON") }).0;
+    assert!(answer.body.contains("compressed (br)"), "{}", answer.body);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn effective(world: &World, id: &str) -> Option<Value> {
 fn until(end: Option<&str>, governed_by: &str, with: &[&str]) -> Value {
     let end = end.map(|end| format!("2023-12-01T{end}:00Z"));
     let with: Vec<String> = with.iter().map(|id| format!("voltus-prod/{id}")).collect();
-    json!({ "until": end, "governed_by": format!("voltus-prod/{governed_by}"), "with": with })
+    json!({ "until": end, "governed_by": format!("voltus-prod/{governed_by}"), "with": with, "others": with.len() })
 }
 
 #[test]

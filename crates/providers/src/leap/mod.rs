@@ -139,7 +139,13 @@ impl Provider for Leap {
         if let Some(token) = page_token {
             body["page_token"] = Value::from(token);
         }
-        Ok(Ask { method: Method::Post, path: ApiPath::fixed(level.search()), query: Vec::new(), body: Some(body) })
+        Ok(Ask {
+            method: Method::Post,
+            path: ApiPath::fixed(level.search()),
+            query: Vec::new(),
+            body: Some(body),
+            idempotent: true,
+        })
     }
 
     fn next_page(&self, _look: &Look, page: &str) -> Option<String> {

@@ -74,7 +74,7 @@ impl Provider for Openvolt {
             ("start_date", start.to_string()),
             ("end_date", end.to_string()),
         ];
-        Ok(Ask { method: Method::Get, path: ApiPath::fixed("/v1/interval-data"), query, body: None })
+        Ok(Ask { method: Method::Get, path: ApiPath::fixed("/v1/interval-data"), query, body: None, idempotent: true })
     }
 
     fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {

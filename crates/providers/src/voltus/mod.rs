@@ -98,7 +98,7 @@ impl Provider for Voltus {
             Asked::One(id) => dispatches.join(&id),
             Asked::All => dispatches,
         };
-        Ok(Ask { method: Method::Get, path, query: Vec::new(), body: None })
+        Ok(Ask { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true })
     }
 
     fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {

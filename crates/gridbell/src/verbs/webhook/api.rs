@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws::secrets::Secret;
+use pipeline::plain;
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use url::Url;
@@ -96,10 +97,15 @@ impl Api {
         let response = request.send().await.map_err(|error| self.silent(error))?;
         let status = response.status();
         let waits = hint(&response);
-        let text = self.read(response).await?;
+        let coding = response.headers().get("content-encoding").and_then(|coding| coding.to_str().ok());
+        let coding = coding.map(str::to_owned);
+        let bytes = self.read(response).await?;
+        let text = plain::text(&bytes);
         if status.is_success() {
-            let strange = |_| self.strange(status.as_u16(), "no JSON");
-            return if text.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&text).map_err(strange) };
+            let compressed = plain::compression(&bytes, coding.as_deref()).is_some();
+            let reason = if compressed { "it is compressed, which was not asked for" } else { "no JSON" };
+            let strange = |_| self.strange(status.as_u16(), reason);
+            return if text.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(strange) };
         }
         let said = said(&text).map_or_else(String::new, |said| format!(" ({said})"));
         let meaning = self.meaning(status.as_u16(), &waits);
@@ -157,8 +163,8 @@ fn hint(response: &Response) -> String {
 }
 
 /// The message of an error's envelope, on one line.
-fn said(text: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(text).ok()?;
+fn said(text: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(text).ok()?;
     let message = body["message"].as_str()?;
     let line: String = message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
     (!line.is_empty()).then_some(line)

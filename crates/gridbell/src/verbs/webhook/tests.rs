@@ -131,6 +131,39 @@ async fn what_a_refusal_means_is_said_in_one_line() {
 }
 
 #[tokio::test]
+async fn an_answer_is_read_by_its_bytes_and_not_by_its_headers() {
+    type Case = (&'static str, u16, &'static str, &'static [u8], Result<serde_json::Value, &'static str>);
+    let answers: [Case; 7] = [
+        ("/created", 201, "identity", b"{\"a\":1}", Ok(serde_json::json!({"a": 1}))),
+        ("/marked", 203, "UTF-8", b"\xef\xbb\xbf[]", Ok(serde_json::json!([]))),
+        ("/called-gzip", 200, "gzip", b"[1]", Ok(serde_json::json!([1]))),
+        ("/latin1", 200, "", b"[\"caf\xe9\"]", Ok(serde_json::json!(["caf\u{fffd}"]))),
+        ("/nothing", 204, "", b"", Ok(serde_json::Value::Null)),
+        ("/gzip", 200, "", &[0x1f, 0x8b, 8, 0], Err("it is compressed")),
+        ("/page", 200, "", b"<html></html>", Err("no JSON")),
+    ];
+    let mut router = Router::new();
+    for (path, status, coding, bytes, _) in &answers {
+        let status = StatusCode::from_u16(*status).expect("a status");
+        let answer = (status, [("content-encoding", (*coding).to_owned())], bytes.to_vec());
+        router = router.route(path, any(|| async move { answer }));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("bound")).parse().expect("an address");
+    let mut server = JoinSet::new();
+    server.spawn(async move { drop(axum::serve(listener, router).await) });
+    let http = http_client().expect("a client");
+    let api = Api::new(&http, Provider::Voltus, base, aws::secrets::Secret::new("key"));
+    for (path, .., expected) in answers {
+        match (api.call(reqwest::Method::GET, path, None).await, expected) {
+            (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{path}"),
+            (Err(told), Err(expected)) => assert!(told.to_string().contains(expected), "{path}: {told}"),
+            (came, _) => panic!("{path}: {came:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_registration_whose_answer_is_lost_is_found_in_the_list_or_said_to_be_in_doubt() {
     for fault in ["garbage*1", "truncated*1", "500*1"] {
         let bench = bench(Provider::Voltus).await;

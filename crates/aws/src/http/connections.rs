@@ -1,0 +1,161 @@
+//! Kept connections, and what it costs where the other side has dropped one meanwhile: a new connection and nothing else.
+
+use std::{
+    collections::HashMap,
+    error::Error as StdError,
+    io::ErrorKind,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use hyper_util::client::legacy::connect::HttpInfo;
+use reqwest::{Client, Request, Response, redirect::Policy};
+use tokio::time::Instant;
+
+use super::{HttpApiError, Limits};
+use crate::roots;
+
+/// A connection that was idle for longer is not used any more. Servers close theirs after 5 s (Node.js) to 75 s (nginx), and a
+/// frozen function notices only when it runs again. The pool asks the clock when it takes a connection out, so what lay there
+/// over a freeze is thrown away, provided that the monotonic clock went on meanwhile, as it does on Lambda. Where it did not,
+/// and where a server is quicker than this, the request that meets the dropped connection is repeated.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The connections to the providers.
+#[derive(Debug)]
+pub struct Connections {
+    client: Mutex<Client>,
+    /// What another client is made of; none where a dropped connection is an error like any other.
+    recipe: Option<Recipe>,
+    /// Over which connections, by their local address, answers came, and when the last one did.
+    answered: Mutex<HashMap<SocketAddr, Instant>>,
+}
+
+#[derive(Debug)]
+struct Recipe {
+    tls: rustls::ClientConfig,
+    limits: Limits,
+}
+
+impl Recipe {
+    fn client(&self) -> reqwest::Result<Client> {
+        Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(self.limits.connect)
+            .timeout(self.limits.total)
+            .pool_idle_timeout(IDLE)
+            .build()
+    }
+}
+
+/// For a process that asks once: it keeps no connection for long enough to lose it.
+impl From<Client> for Connections {
+    fn from(client: Client) -> Self {
+        Self { client: Mutex::new(client), recipe: None, answered: Mutex::default() }
+    }
+}
+
+impl Connections {
+    /// Connections that trust the public authorities and, beside them, those in `extra_roots` (PEM).
+    pub fn new(extra_roots: Option<&[u8]>, limits: Limits) -> Result<Self, HttpApiError> {
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots::public(extra_roots))
+            .with_no_client_auth();
+        let recipe = Recipe { tls, limits };
+        Ok(Self { client: Mutex::new(recipe.client()?), recipe: Some(recipe), answered: Mutex::default() })
+    }
+
+    /// The client that keeps them.
+    pub fn client(&self) -> Client {
+        lock(&self.client).clone()
+    }
+
+    /// Sends a request. An idempotent one that met a dropped connection is sent once more at once, within what is left of the
+    /// total time. The client for it is a new one, so that it cannot meet the next dropped connection of the same pool; what is
+    /// asked afterwards uses the new one too.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        idempotent: bool,
+        total: Duration,
+    ) -> Result<Response, reqwest::Error> {
+        let began = Instant::now();
+        let again = if idempotent { request.try_clone() } else { None };
+        let error = match self.client().execute(request).await {
+            Ok(response) => {
+                self.note(&response);
+                return Ok(response);
+            }
+            Err(error) => error,
+        };
+        let left = total.saturating_sub(began.elapsed());
+        let (Some(mut again), Some(recipe)) = (again, &self.recipe) else { return Err(error) };
+        if left.is_zero() || !self.was_dropped(&error) {
+            return Err(error);
+        }
+        let Ok(fresh) = recipe.client() else { return Err(error) };
+        tracing::debug!("the provider had dropped a kept connection; the request is sent once more over a new one");
+        *again.timeout_mut() = Some(left);
+        let response = fresh.execute(again).await?;
+        self.note(&response);
+        *lock(&self.client) = fresh;
+        Ok(response)
+    }
+
+    fn note(&self, response: &Response) {
+        let Some(info) = response.extensions().get::<HttpInfo>() else { return };
+        let now = Instant::now();
+        let mut answered = lock(&self.answered);
+        // What has answered nothing for this long is not in the pool any more; its port may belong to another connection soon.
+        answered.retain(|_, at| now.duration_since(*at) < 2 * IDLE);
+        answered.insert(info.local_addr(), now);
+    }
+
+    /// Whether the connection had answered before and then broke without a whole head of an answer. A new connection that breaks is
+    /// the provider's failure; one that was kept is most likely older than the provider's patience. Half a status line counts as no
+    /// answer: nothing was said in it.
+    fn was_dropped(&self, error: &reqwest::Error) -> bool {
+        let (mut was_kept, mut broke) = (false, false);
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+                was_kept |= local_address(error).is_some_and(|address| lock(&self.answered).contains_key(&address));
+            }
+            if let Some(error) = error.downcast_ref::<hyper::Error>() {
+                broke |= error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+            }
+            broke |= error.downcast_ref::<std::io::Error>().is_some_and(|error| is_broken(error.kind()));
+            cause = error.source();
+        }
+        was_kept && broke
+    }
+}
+
+fn is_broken(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NotConnected
+            | ErrorKind::UnexpectedEof
+    )
+}
+
+/// The local address of the connection that a request broke on, where there was one.
+fn local_address(error: &hyper_util::client::legacy::Error) -> Option<SocketAddr> {
+    let mut extras = http::Extensions::new();
+    error.connect_info()?.get_extras(&mut extras);
+    extras.get::<HttpInfo>().map(HttpInfo::local_addr)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is done under it that could leave it half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

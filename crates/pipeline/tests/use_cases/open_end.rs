@@ -1,0 +1,202 @@
+//! A dispatch without an end stays active, and once a day a person is asked whether it still is.
+
+use jiff::SignedDuration;
+use pipeline::{
+    alert::{AcknowledgeIncident, Outcome},
+    incident::IncidentStatus,
+    work::Check,
+};
+use serde_json::{Value, json};
+use sim::{Function, Inner, Invocation, Reply, Times, Toxic, World};
+
+use crate::{
+    common::{accepted, mail_subjects, thin, types, voltus},
+    deadlines::{VOLTUS, acknowledge, acknowledging, record, run_for},
+};
+
+const QUESTION: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq has no end: is it still on?";
+const RESOLVED: &str = "[gridbell] over: dispatch-at-risk: voltus-prod/dkmq has no end: is it still on?";
+const INCIDENT: &str = "dispatch-at-risk/voltus-prod/dkmq/open";
+
+/// Voltus' answer without an end.
+fn open(number: u64) -> Value {
+    let mut answer = voltus("dkmq", number, 5);
+    answer["end_time"] = json!(null);
+    answer
+}
+
+fn says(world: &World, answer: &Value) {
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
+    accepted(world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(world, 5);
+}
+
+/// A dispatch from 16:50 on, without an end, which the controller has acknowledged by 16:41.
+fn acknowledged(seed: u64) -> World {
+    let world = acknowledging(seed);
+    says(&world, &open(0));
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    run_for(&world, 55);
+    world
+}
+
+/// Most of that time passes, and then what there is to do is done until its end.
+fn hours(world: &World, hours: i64) {
+    world.advance(SignedDuration::from_hours(hours) - SignedDuration::from_secs(150));
+    run_for(world, 150);
+}
+
+fn asked(world: &World) -> usize {
+    mail_subjects(world).iter().filter(|subject| *subject == QUESTION).count()
+}
+
+#[test]
+fn an_acknowledged_dispatch_without_an_end_is_asked_about_daily() {
+    let world = acknowledged(1);
+    hours(&world, 24);
+    assert_eq!(asked(&world), 0, "it is 16:41");
+    run_for(&world, 500);
+    assert_eq!(asked(&world), 0, "and now nearly 16:50");
+    run_for(&world, 100);
+    assert_eq!(asked(&world), 1);
+    let (_, mail) = world.mails().pop().expect("a mail");
+    for words in ["on since 2023-12-01T16:50:00Z", "for 24 hours", "never stated an end", "Ask the provider"] {
+        assert!(mail.text.contains(words), "{words}: {}", mail.text);
+    }
+    hours(&world, 12);
+    assert_eq!(asked(&world), 1);
+    hours(&world, 12);
+    assert_eq!(asked(&world), 2);
+    for day in 3..=12 {
+        hours(&world, 24);
+        assert_eq!(asked(&world), day, "no day is left out");
+    }
+    assert_eq!(mail_subjects(&world).len(), 12, "and nothing else is told");
+    assert!(
+        world.queued(Inner::Alerts).is_empty() && world.queued(Inner::Retries).is_empty(),
+        "nothing hops meanwhile"
+    );
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+}
+
+#[test]
+fn an_end_a_cancel_or_a_closing_resolves_the_question_once() {
+    let mut ends = open(1);
+    ends["end_time"] = json!("2023-12-05T12:00:00Z");
+    let mut cancelled = open(1);
+    cancelled["authorized"] = json!(false);
+    let mut ended = open(1);
+    ended["end_time"] = json!("2023-12-02T16:00:00Z");
+    for (answer, why) in [(ends, "states its end now"), (cancelled, "no longer on"), (ended, "no longer on")] {
+        let world = acknowledged(2);
+        hours(&world, 25);
+        assert_eq!(asked(&world), 1);
+        says(&world, &answer);
+        run_for(&world, 60);
+        let subjects = mail_subjects(&world);
+        assert_eq!(subjects.iter().filter(|subject| *subject == RESOLVED).count(), 1, "{why}: {subjects:?}");
+        assert!(world.mails().iter().any(|(_, mail)| mail.subject == RESOLVED && mail.text.contains(why)), "{why}");
+        assert_eq!(record(&world).open_end, None);
+        hours(&world, 72);
+        assert_eq!(asked(&world), 1);
+    }
+}
+
+#[test]
+fn nobody_is_asked_about_an_end_a_cancel_or_a_test() {
+    let mut test = open(0);
+    test["test"] = json!(true);
+    let mut cancelled = open(0);
+    cancelled["authorized"] = json!(false);
+    for answer in [voltus("dkmq", 0, 5), test, cancelled] {
+        let world = acknowledging(3);
+        says(&world, &answer);
+        assert_eq!(record(&world).open_end, None);
+    }
+    let world = acknowledging(3);
+    world.answers("voltus-sandbox", "/dispatches/dkmq", [Reply::Json(open(0).to_string())]);
+    accepted(&world, "voltus-sandbox", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 5);
+    assert_eq!(world.dispatches().get("voltus-sandbox/dkmq").expect("a record").open_end, None);
+    // What was asked about nobody before it got its end is not resolved either.
+    let world = acknowledged(3);
+    says(&world, &voltus("dkmq", 1, 5));
+    assert_eq!(record(&world).open_end, None);
+    assert!(!mail_subjects(&world).contains(&RESOLVED.to_owned()));
+}
+
+#[test]
+fn what_began_long_ago_is_asked_about_a_day_after_it_was_seen() {
+    let world = acknowledging(4);
+    let mut answer = open(0);
+    answer["start_time"] = json!("2023-11-20T08:00:00Z");
+    says(&world, &answer);
+    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+    hours(&world, 23);
+    assert_eq!(asked(&world), 0);
+    hours(&world, 2);
+    assert_eq!(asked(&world), 1);
+}
+
+#[test]
+fn a_change_does_not_move_the_next_question() {
+    let world = acknowledged(5);
+    hours(&world, 25);
+    says(&world, &{
+        let mut more = open(1);
+        more["sites"][0]["commitment"] = json!(9);
+        more
+    });
+    assert_eq!(acknowledge(&world, 2, "accepted").status, 200);
+    hours(&world, 22);
+    assert_eq!(asked(&world), 1);
+    hours(&world, 2);
+    assert_eq!(asked(&world), 2);
+    // An end is stated and taken back: the next question opens the incident anew.
+    says(&world, &{
+        let mut ends = open(2);
+        ends["end_time"] = json!("2023-12-09T12:00:00Z");
+        ends
+    });
+    run_for(&world, 60);
+    says(&world, &open(3));
+    run_for(&world, 120);
+    assert_eq!(asked(&world), 3);
+}
+
+#[test]
+fn acknowledging_the_question_does_not_end_it() {
+    let world = acknowledged(6);
+    hours(&world, 25);
+    let acknowledge = async |invocation: &Invocation<'_>| {
+        let incidents = AcknowledgeIncident { incidents: invocation, world: invocation };
+        incidents.acknowledge(INCIDENT, "somebody").await
+    };
+    let outcome = world.run(Function::Alerter, acknowledge).answer().expect("an answer").expect("no error");
+    assert_eq!(outcome, Outcome::Noted);
+    hours(&world, 24);
+    assert_eq!(asked(&world), 2);
+    assert_eq!(world.incidents().get(INCIDENT).expect("an incident").status, IncidentStatus::Acknowledged);
+}
+
+#[test]
+fn a_question_is_asked_once_a_day_whatever_dies_or_comes_twice() {
+    for (port, toxic) in [
+        ("outlet.notice", Toxic::CrashBefore),
+        ("outlet.notice", Toxic::CrashAfter),
+        ("outlet.notice", Toxic::Refuse),
+        ("dispatches.write", Toxic::CrashAfter),
+        ("dispatches.write", Toxic::LoseAnswer),
+        ("mailer.send", Toxic::Refuse),
+    ] {
+        let world = acknowledged(7);
+        world.advance(SignedDuration::from_hours(24) + SignedDuration::from_secs(590));
+        world.fault(port, toxic, Times::First(1));
+        let check = serde_json::to_string(&Check::dispatch(record(&world).subject)).expect("a check");
+        world.put(Inner::Retries, &check);
+        world.put(Inner::Retries, &check);
+        run_for(&world, 900);
+        assert_eq!(asked(&world), 1, "{port} {toxic:?}: {:?}", mail_subjects(&world));
+        assert_eq!(record(&world).open_end.map(|open_end| (open_end.asked, open_end.asking)), Some((1, false)));
+    }
+}
