@@ -26,6 +26,7 @@ mod sites;
 mod stack;
 mod stopped;
 mod stub;
+mod text;
 mod voltus;
 
 use std::{process::ExitCode, sync::Arc};
@@ -63,6 +64,7 @@ fn main() -> anyhow::Result<ExitCode> {
         sandbox::cases(),
         sites::cases(),
         stack::cases(),
+        text::cases(),
     ];
     let trials = cases.into_iter().flatten().map(|case| trial(case, runtime.clone())).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -153,5 +153,5 @@ fn what(event: &Value) -> (String, Option<&'static str>) {
 }
 
 fn say(line: &str) -> io::Result<()> {
-    io::Write::write_all(&mut io::stdout(), format!("{line}\n").as_bytes())
+    io::Write::write_all(&mut io::stdout(), format!("{}\n", dispatch::text::one_line(line)).as_bytes())
 }

@@ -6,7 +6,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_sqs::config::IdentityCache;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{
-    Builder, Connector,
+    Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::{
@@ -22,8 +22,6 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 use pipeline::ports::PortError;
-
-use crate::console::Proxies;
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -106,22 +104,6 @@ pub fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
         None => builder.build_https(),
     };
     SharedHttpClient::new(OnFirstCall(client))
-}
-
-/// The same through a proxy, where the person at this machine uses one.
-pub fn https_through(extra_roots: Option<Vec<u8>>, proxies: &Proxies) -> SharedHttpClient {
-    let Some(proxy) = proxies.of_sdk() else { return https(extra_roots) };
-    let context = trusting(extra_roots);
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().proxy_config(proxy.clone());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
-        match &context {
-            Some(context) => connector.tls_context(context.clone()).build(),
-            None => connector.build(),
-        }
-    })
 }
 
 /// Whom TLS trusts: Amazon's authorities and those that are given.

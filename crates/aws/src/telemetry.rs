@@ -1,5 +1,8 @@
 //! Logs: JSON lines on standard output, which Lambda keeps. `level` and `timestamp` are as Lambda reads them.
 
+use std::{io, str};
+
+use dispatch::text;
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     filter::Targets,
@@ -14,7 +17,7 @@ const RUNTIME: &str = "lambda_runtime";
 /// Begins to log. A second call changes nothing.
 pub fn start(filter: Targets) {
     // Only a second call fails: the first subscriber goes on.
-    let _ = subscriber(filter, std::io::stdout).try_init();
+    let _ = subscriber(filter, || Escaped(io::stdout())).try_init();
 }
 
 /// Each byte is paid for, so neither module nor span is written: a log stream is one invocation after the other anyway.
@@ -33,6 +36,24 @@ where
     tracing_subscriber::registry().with(without_spans(filter)).with(lines)
 }
 
+/// A log is read at a terminal, too: what would act there is written as `\u001b` is. A line comes whole, in one call.
+#[derive(Debug)]
+struct Escaped<W>(W);
+
+impl<W: io::Write> io::Write for Escaped<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match str::from_utf8(line) {
+            Ok(json) => self.0.write_all(text::json(json).as_bytes())?,
+            Err(_) => self.0.write_all(line.escape_ascii().to_string().as_bytes())?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// A span that is not written need not be made, unless somebody asks for the runtime's own log.
 fn without_spans(filter: Targets) -> Targets {
     if filter.iter().any(|(target, _)| target.starts_with(RUNTIME)) {
@@ -44,10 +65,7 @@ fn without_spans(filter: Targets) -> Targets {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
+    use std::sync::{Arc, Mutex};
 
     use serde_json::{Map, Value};
     use tracing::{Level, subscriber::with_default};
@@ -67,12 +85,15 @@ mod tests {
         }
     }
 
-    fn logged(filter: &str, log: impl FnOnce()) -> Vec<Map<String, Value>> {
+    fn written(filter: &str, log: impl FnOnce()) -> String {
         let written = Written::default();
         let to = written.clone();
-        with_default(subscriber(filter.parse().unwrap(), move || to.clone()), log);
-        let lines = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        with_default(subscriber(filter.parse().unwrap(), move || Escaped(to.clone())), log);
+        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn logged(filter: &str, log: impl FnOnce()) -> Vec<Map<String, Value>> {
+        written(filter, log).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     fn in_an_invocation(log: impl FnOnce()) {
@@ -90,6 +111,17 @@ mod tests {
         assert_eq!(line.keys().collect::<Vec<_>>(), ["timestamp", "level", "message", "delivery.id"]);
         assert_eq!((&line["level"], &line["delivery.id"]), (&Value::from("WARN"), &Value::from("d")));
         line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    }
+
+    #[test]
+    fn what_others_wrote_is_logged_and_does_nothing_at_a_terminal() {
+        let named = "Mill \u{1b}[2J\u{9b}31m\u{202e}\u{200b}\u{7f}\r\nforged";
+        let log = || tracing::warn!(site.name = named, error = %named, "{named}");
+        let text = written("info", log);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.trim_end().chars().any(text::is_hidden), "{text}");
+        let line = logged("info", log).remove(0);
+        assert_eq!(["site.name", "error", "message"].map(|field| line[field].as_str()), [Some(named); 3]);
     }
 
     #[test]

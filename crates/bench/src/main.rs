@@ -18,6 +18,7 @@ use std::{
     fmt::Display,
     io::{Write, stdout},
     path::PathBuf,
+    process::ExitCode,
 };
 
 use anyhow::{Result, ensure};
@@ -91,8 +92,23 @@ impl Binaries {
     }
 }
 
+/// What a shell says of a process that SIGPIPE ended.
+const READER_LEFT: u8 = 141;
+
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
+    match run().await {
+        Err(error) if reader_left(&error) => Ok(ExitCode::from(READER_LEFT)),
+        other => other.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// `gridbell bench | head -1`: the reader has seen enough.
+fn reader_left(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+async fn run() -> Result<()> {
     // Err: a provider was chosen before, which serves as well.
     drop(rustls::crypto::ring::default_provider().install_default());
     let cli = Cli::parse();

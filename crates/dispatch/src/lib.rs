@@ -17,6 +17,7 @@ mod ramp;
 mod schema;
 mod signal;
 mod subject;
+pub mod text;
 
 pub use absorb::{Absorbed, Contradiction, State, absorb};
 pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, effective, windows};

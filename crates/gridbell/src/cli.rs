@@ -1,12 +1,12 @@
 //! The command line: nouns first, exit status 0 where it did what was asked, 1 where not, 2 for a wrong command line.
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use url::Url;
 
-use crate::verbs;
+use crate::{show, verbs};
 
 /// Takes grid operators' webhooks and makes one ordered stream of signals of them.
 #[derive(Debug, Parser)]
@@ -125,16 +125,31 @@ fn endpoint(text: &str) -> Result<Url, String> {
     if plain { Ok(url) } else { Err("write http://HOST:PORT, nothing behind it".to_owned()) }
 }
 
+/// The exit status of what has no end and whose reader has left: what a shell says of a process that SIGPIPE ended.
+pub(crate) const READER_LEFT: u8 = 141;
+
+/// The whole command line, for tests that go through every verb.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
+    let mut ours = false;
     let done = match Cli::try_parse() {
-        Ok(cli) => act(cli),
+        Ok(cli) => {
+            // These fail with the last words of a compiler, the emulator or a checker. Everywhere else an error is one line.
+            ours = matches!(cli.verb, Verb::Up(_) | Verb::Demo(_) | Verb::Chaos(_) | Verb::Sim(_));
+            act(cli)
+        }
         Err(error) if is_help(&error) => error.exit(),
         Err(error) => Err(usage(in_one_line(&error.render().to_string()))),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
-    // Where standard error is closed, the exit status says it all.
-    drop(writeln!(std::io::stderr(), "error: {error:#}"));
+    if error.is::<show::ReaderLeft>() {
+        return ExitCode::from(READER_LEFT);
+    }
+    show::error(&format!("{error:#}"), ours);
     if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
@@ -167,8 +182,9 @@ pub(crate) fn usage(problem: String) -> anyhow::Error {
 
 fn act(cli: Cli) -> Result<()> {
     if let Verb::Completions { shell } = &cli.verb {
-        clap_complete::generate(*shell, &mut Cli::command(), "gridbell", &mut std::io::stdout());
-        return Ok(());
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut Cli::command(), "gridbell", &mut script);
+        return show::raw(&script);
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads can be started")?;

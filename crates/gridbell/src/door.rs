@@ -74,6 +74,7 @@ pub(crate) enum Standing {
 /// There is no such source: a wrong command line.
 pub(crate) fn no_source(config: &Config, name: &str) -> anyhow::Error {
     let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
+    let name = crate::show::name(name);
     cli::usage(format!("there is no source {name} in this stack; it has {}", known.join(", ")))
 }
 

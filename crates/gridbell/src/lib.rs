@@ -1,5 +1,6 @@
 //! gridbell's binary for people as a library: the configuration and the local stack, for the verbs, the demo and the tests.
 
+mod argument;
 pub mod chaos;
 pub mod cli;
 pub mod config;

@@ -1,7 +1,6 @@
 //! What a person sees while the stack comes up: bars on a terminal, plain lines in a pipe, nothing in a test.
 
 use std::{
-    io::{IsTerminal, Write},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -9,8 +8,11 @@ use std::{
     time::Duration,
 };
 
+use dispatch::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::time::Instant;
+
+use crate::show;
 
 /// Shows what is going on. Several steps may run at once.
 pub trait Progress: Send + Sync {
@@ -32,7 +34,8 @@ pub trait Step: Send + Sync {
 
 /// Bars where standard error is a terminal, else plain lines.
 pub fn for_people() -> Arc<dyn Progress> {
-    if std::io::stderr().is_terminal() { Arc::new(Terminal::default()) } else { Arc::new(Plain) }
+    let shown: Arc<dyn Progress> = if show::aside_is_seen() { Arc::new(Terminal::default()) } else { Arc::new(Plain) };
+    Arc::new(Clean(shown))
 }
 
 /// Shows nothing.
@@ -68,19 +71,45 @@ struct Shown {
 /// How often that is.
 const ONCE_IN_A_WHILE: Duration = Duration::from_secs(15);
 
-/// Standard error may be closed; then there is nobody to tell.
-fn say(line: &str) {
-    drop(writeln!(std::io::stderr(), "{line}"));
+/// How much of a line is shown, in characters: a function's log line may hold a name of any length.
+const MAX_LINE: usize = 4_000;
+
+/// What others wrote may stand in every line (a function's log, an error), so each is cleaned, whoever shows it.
+struct Clean<T: ?Sized>(T);
+
+fn clean(line: &str) -> String {
+    text::brief(line, MAX_LINE)
+}
+
+impl Progress for Clean<Arc<dyn Progress>> {
+    fn step(&self, title: &str) -> Box<dyn Step> {
+        Box::new(Clean(self.0.step(&clean(title))))
+    }
+    fn note(&self, line: &str) {
+        self.0.note(&clean(line));
+    }
+}
+
+impl Step for Clean<Box<dyn Step>> {
+    fn at(&self, text: &str) {
+        self.0.at(&clean(text));
+    }
+    fn count(&self, done: u64, total: u64) {
+        self.0.count(done, total);
+    }
+    fn done(&self, text: &str) {
+        self.0.done(&clean(text));
+    }
 }
 
 impl Progress for Plain {
     fn step(&self, title: &str) -> Box<dyn Step> {
-        say(&format!("{title} …"));
+        show::aside(&format!("{title} …"));
         let shown = Mutex::new(Shown { next: Instant::now() + ONCE_IN_A_WHILE, count: String::new() });
         Box::new(PlainStep { title: title.to_owned(), shown })
     }
     fn note(&self, line: &str) {
-        say(line);
+        show::aside(line);
     }
 }
 
@@ -89,14 +118,14 @@ impl Step for PlainStep {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if Instant::now() >= shown.next {
             shown.next = Instant::now() + ONCE_IN_A_WHILE;
-            say(&format!("{}: {}{text}", self.title, shown.count));
+            show::aside(&format!("{}: {}{text}", self.title, shown.count));
         }
     }
     fn count(&self, done: u64, total: u64) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).count = format!("{done} of {total}, ");
     }
     fn done(&self, text: &str) {
-        say(&format!("{}: {text}", self.title));
+        show::aside(&format!("{}: {text}", self.title));
     }
 }
 
@@ -179,5 +208,53 @@ impl Drop for TerminalStep {
             self.bar.abandon();
         }
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl Kept {
+        fn keep(&self, line: &str) {
+            self.0.lock().expect("no panic").push(line.to_owned());
+        }
+    }
+
+    impl Progress for Kept {
+        fn step(&self, title: &str) -> Box<dyn Step> {
+            self.keep(title);
+            Box::new(self.clone())
+        }
+        fn note(&self, line: &str) {
+            self.keep(line);
+        }
+    }
+
+    impl Step for Kept {
+        fn at(&self, text: &str) {
+            self.keep(text);
+        }
+        fn count(&self, _done: u64, _total: u64) {}
+        fn done(&self, text: &str) {
+            self.keep(text);
+        }
+    }
+
+    #[test]
+    fn a_line_of_progress_is_clean_and_short() {
+        let kept = Kept::default();
+        let progress = Clean(Arc::new(kept.clone()) as Arc<dyn Progress>);
+        let evil = format!("\u{1b}[2J\u{202e}a\nb{}", "x".repeat(20_000));
+        let step = progress.step(&evil);
+        step.at(&evil);
+        step.done(&evil);
+        progress.note(&evil);
+        let lines = kept.0.lock().expect("no panic").clone();
+        assert_eq!(lines.len(), 4);
+        assert!(lines.iter().all(|line| line.starts_with("\u{fffd}a bx") && line.chars().count() < 4_100), "{lines:?}");
     }
 }

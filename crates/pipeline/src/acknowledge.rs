@@ -19,6 +19,9 @@ use crate::{
 /// An acknowledgement is a few hundred bytes.
 const MAX_BODY_BYTES: usize = 64 * 1_024;
 
+/// No key of a dispatch is longer, in bytes; what is longer, or empty, need not be looked for, and the table would not take it.
+const MAX_KEY_BYTES: usize = 4_096;
+
 /// So long after a controller failed what it had taken on before, somebody looks whether it has recovered.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
@@ -140,7 +143,7 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
                 answer(409, "superseded", &json!({"error": error, "current": current, "epoch": epoch.to_string()}))
             }
             Err(error) => {
-                tracing::error!(dispatch.subject = said.dispatch, %error, "an acknowledgement could not be noted");
+                tracing::error!(dispatch.subject = clip(&said.dispatch, MAX_DETAIL), %error, "an acknowledgement could not be noted");
                 let unavailable = refusal(503, "unavailable", "not noted; send it again");
                 Answer { header: Some(("retry-after", "5".to_owned())), ..unavailable }
             }
@@ -149,6 +152,9 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
 
     /// Notes what a controller says. Saying it again changes nothing.
     pub async fn note(&self, said: &Acknowledgement) -> Result<Outcome, PortError> {
+        if !(1..=MAX_KEY_BYTES).contains(&said.dispatch.len()) {
+            return Ok(Outcome::Unknown);
+        }
         let subject = Subject::from_stored(said.dispatch.clone());
         for _ in 0..MAX_TRIES {
             let Some(record) = self.table.read(&subject).await? else { return Ok(Outcome::Unknown) };

@@ -13,6 +13,7 @@ pub mod record;
 pub mod token;
 pub mod work;
 mod written;
+pub mod zone;
 
 pub mod acknowledge;
 pub mod alert;

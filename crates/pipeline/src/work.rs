@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use dispatch::Subject;
+pub(crate) use dispatch::text::clip;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
 use providers::Look;
@@ -322,14 +323,6 @@ impl Trouble {
 
     fn crash(at: Timestamp) -> Self {
         Self::new(TroubleKind::Crash, at, "the hydrator died or ran out of time several times over this message")
-    }
-}
-
-/// The text, cut at a character's boundary.
-pub(crate) fn clip(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -152,12 +152,7 @@ pub(crate) fn time_of(name: &str, value: &Value) -> Result<Timestamp, Reason> {
 
 /// A provider's text, short and plain enough to stand in a message to people.
 pub(crate) fn brief(text: &str) -> String {
-    const CHARS: usize = 64;
-    let mut plain: String = text.chars().take(CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(CHARS).is_some() {
-        plain.push('…');
-    }
-    plain
+    dispatch::text::brief(text, 64)
 }
 
 #[cfg(test)]
@@ -224,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_people_read_is_short_and_plain() {
-        assert_eq!(brief("a\r\nb"), "a  b");
+        assert_eq!(brief("a\r\nb\u{1b}[2Jc\u{202e}"), "a b\u{fffd}c");
         assert_eq!(brief(&"ü".repeat(100)).chars().count(), 65);
     }
 }

@@ -2,13 +2,13 @@
 
 mod functions;
 mod mail;
-mod proxies;
 mod query;
 mod queues;
+mod through;
 
+pub use self::through::through;
 pub use functions::{Functions, Mapping};
 pub use mail::{MailSender, MailState};
-pub use proxies::{Proxies, ProxiesError};
 pub use query::Query;
 pub use queues::{Counts, DeadLetter, Queues};
 

@@ -31,6 +31,9 @@ use item::Item;
 /// The most that an item may be (400 KB).
 const MAX_ITEM_BYTES: usize = 400 * 1_024;
 
+/// The most that a key may be, in bytes.
+const MAX_KEY_BYTES: usize = 2_048;
+
 /// One table.
 #[derive(Debug, Clone)]
 struct Store {
@@ -62,6 +65,10 @@ impl Store {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Item>, PortError> {
+        // DynamoDB answers to such a key with an exception; nothing can stand under it.
+        if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
+            return Ok(None);
+        }
         let request = self.client.get_item().table_name(&self.table).key(self.key, text(key)).consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;
         Ok(answer.item)

@@ -89,7 +89,7 @@ impl Report {
 
     pub(crate) fn show(&self) -> anyhow::Result<()> {
         let paint = Paint::stdout();
-        let line = |name: &str, text: String| show::print(&format!("{}{text}", paint.dim(&format!("{name:<12}"))));
+        let line = |name: &str, text: String| show::line(&format!("{}{text}", paint.dim(&format!("{name:<12}"))));
         line("seed", self.seed.to_string())?;
         line(
             "webhooks",

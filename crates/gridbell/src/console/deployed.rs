@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws::{client, environment::Environment};
+use aws::{client, console::through, environment::Environment};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use super::{Console, OpenError, Place, StackInfo, cloudformation::CloudFormation, plainly};
@@ -29,7 +29,7 @@ pub(super) async fn open(name: &str, profile: Option<&str>, region: Option<&str>
     if let Some(missing) = profile.as_deref().filter(|profile| !is_set_up(profile)) {
         return Err(OpenError::NoProfile { profile: missing.to_owned() });
     }
-    let aws = configuration(profile.as_deref(), region).await?;
+    let aws = configuration(profile.as_deref(), region, http.clone()).await?;
     let region = aws.region().ok_or(OpenError::NoRegion)?.to_string();
     let cloudformation = CloudFormation::new(http.clone(), &aws);
     let info = match cloudformation.describe(name).await {
@@ -66,12 +66,19 @@ fn is_set_up(profile: &str) -> bool {
     profile == "default" || files.iter().flat_map(|file| file.lines()).any(names_it)
 }
 
-async fn configuration(profile: Option<&str>, region: Option<&str>) -> Result<SdkConfig, OpenError> {
-    let proxies = proxies().map_err(|error| OpenError::Said(error.to_string()))?;
-    let roots = Environment::process().extra_roots().map_err(|error| OpenError::Said(error.to_string()))?;
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(client::https_through(roots, &proxies))
-        .timeout_config(client::timeouts());
+async fn configuration(
+    profile: Option<&str>,
+    region: Option<&str>,
+    http: reqwest::Client,
+) -> Result<SdkConfig, OpenError> {
+    // The SDK's own client knows no SOCKS, and would not say which variable is wrong.
+    let client = if proxies().are_set() {
+        through(http)
+    } else {
+        client::https(Environment::process().extra_roots().map_err(|error| OpenError::Said(error.to_string()))?)
+    };
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).http_client(client).timeout_config(client::timeouts());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }

@@ -1,5 +1,7 @@
 //! What stands in the way of an opened stack, each in one line that says what to do.
 
+use crate::local::ProxyError;
+
 /// Why a stack cannot be opened, or does not do what it is asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
@@ -64,6 +66,10 @@ pub(crate) fn plainly(said: &str, profile: Option<&str>) -> String {
     let login =
         profile.map_or_else(|| "aws sso login".to_owned(), |profile| format!("aws sso login --profile {profile}"));
     let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+    if let Some(at) = said.find(ProxyError::SAYS) {
+        let from = said[..at].rfind([' ', '(']).map_or(0, |space| space + 1);
+        return one_line(&said[from..]);
+    }
     if let Some(action) = after(said, "is not authorized to perform: ") {
         return format!(
             "access denied: this identity may not {action}; ask for that permission, or use another --profile"
@@ -142,5 +148,7 @@ mod tests {
         check("no providers in chain provided credentials", "nobody is signed in");
         check("dispatch failure: io error:\n connection refused", "does not answer");
         check("something\n  else", "something else");
+        let said = "https://x does not answer: error sending request: HTTPS_PROXY names no proxy that can be used: write http://HOST:PORT";
+        assert_eq!(plainly(said, None), "HTTPS_PROXY names no proxy that can be used: write http://HOST:PORT");
     }
 }

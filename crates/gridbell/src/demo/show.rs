@@ -1,7 +1,6 @@
 //! The report on a terminal: the timeline, the table of the signals, the mail, and what failed.
 
-use std::io::Write;
-
+use dispatch::text::clip;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -18,37 +17,37 @@ impl Report {
     /// Writes it for people.
     ///
     /// # Errors
-    /// Standard output is closed.
-    pub fn show(&self) -> std::io::Result<()> {
-        let out = std::io::stdout();
+    /// Standard output cannot be written.
+    pub fn show(&self) -> anyhow::Result<()> {
         let paint = Paint::stdout();
-        let mut out = out.lock();
-        writeln!(out, "\n{}", paint.bold("Timeline, in seconds since the first webhook"))?;
+        show::line("")?;
+        show::line(&paint.bold("Timeline, in seconds since the first webhook"))?;
         for (subject, lines) in &self.timeline {
-            writeln!(out, "\n{}", paint.bold(subject))?;
+            show::screen(&format!("\n{}", paint.bold(subject)))?;
             for line in lines {
-                writeln!(out, "{}", self.timeline_line(line, paint))?;
+                show::line(&self.timeline_line(line, paint))?;
             }
         }
-        writeln!(out, "\n{}\n{}", paint.bold("Signals, in the order in which the controller read them"), self.table())?;
+        let title = paint.bold("Signals, in the order in which the controller read them");
+        show::screen(&format!("\n{title}\n{}", self.table()))?;
         for mail in &self.mails {
-            writeln!(out, "\n{}", paint.bold(&format!("Mail: {}", mail.subject)))?;
+            show::screen(&format!("\n{}", paint.bold(&format!("Mail: {}", mail.subject))))?;
             let mut lines = mail.text.lines();
             for line in lines.by_ref().take(MAIL_LINES) {
-                writeln!(out, "  {line}")?;
+                show::line(&format!("  {line}"))?;
             }
             if lines.next().is_some() {
-                writeln!(out, "  …")?;
+                show::line("  …")?;
             }
         }
-        self.show_checks(&mut out, paint)
+        self.show_checks(paint)
     }
 
-    fn show_checks(&self, out: &mut dyn Write, paint: Paint) -> std::io::Result<()> {
+    fn show_checks(&self, paint: Paint) -> anyhow::Result<()> {
         let failures = self.failures();
-        writeln!(out)?;
+        show::line("")?;
         for failure in &failures {
-            writeln!(out, "{} {failure}", paint.with("31", "✗"))?;
+            show::line(&format!("{} {failure}", paint.with("31", "✗")))?;
         }
         let seconds = self.since_start_s(self.end);
         let good = self.checks() - failures.len();
@@ -63,8 +62,7 @@ impl Report {
         } else {
             paint.with("31", &format!("✗ {sum}"))
         };
-        writeln!(out, "{sum}")?;
-        out.flush()
+        show::line(&sum)
     }
 
     fn timeline_line(&self, line: &Line, paint: Paint) -> String {
@@ -113,17 +111,9 @@ pub(super) fn gist(event: &Value) -> String {
         return format!("{} intervals, {sum} Wh", intervals.len());
     }
     let asked = [&data["request"], &data["target"]].into_iter().find(|asked| asked.is_object());
-    let Some(asked) = asked else { return shortened(&data["payload"].to_string()) };
+    let Some(asked) = asked else { return clip(&data["payload"].to_string(), 40) };
     let kind = asked["kind"].as_str().unwrap_or_default().replace('_', " ");
     asked["watts"].as_u64().map_or(kind.clone(), |watts| format!("{kind} {}", power(watts)))
-}
-
-/// A text of at most 40 characters.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// From when to when, to the minute; the year and the second day only where they are needed.

@@ -1,12 +1,12 @@
 //! Asking a person before something that others feel.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 use anyhow::{Result, bail};
 
 /// Whether there is a person to ask: one who can answer, and sees what is asked.
 pub(crate) fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    std::io::stdin().is_terminal() && super::aside_is_seen()
 }
 
 /// Asks whether to go on with `what`; `yes`, which is `--yes`, answers beforehand.
@@ -20,7 +20,7 @@ pub(crate) fn consent(yes: bool, what: &str) -> Result<()> {
     if !can_ask() {
         return Err(crate::cli::usage(format!("{what}; nobody can be asked here, so say --yes to go on")));
     }
-    write!(std::io::stderr(), "{what}. Go on? [y/N] ")?;
+    super::out::ask(&format!("{what}. Go on? [y/N] "));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {

@@ -2,18 +2,28 @@
 
 mod amount;
 mod ask;
+mod marks;
+mod out;
 mod paint;
 mod table;
 mod time;
 mod wrap;
 
-use std::io::Write;
-
 pub(crate) use amount::{power, request};
 pub(crate) use ask::{can_ask, consent};
+pub(crate) use marks::stacked;
+pub(crate) use out::{
+    ReaderLeft, aside, aside_is_seen, error, is_seen, json, json_line, line, raw, screen, while_read,
+};
 pub(crate) use paint::Paint;
 pub(crate) use table::table;
 pub(crate) use time::{Clockface, countdown, instant_or_age};
+
+/// How much of a name is shown, in characters.
+const MAX_NAME: usize = 200;
+
+/// How much of a field is shown, in characters: a key may be 4,096 bytes long.
+const MAX_FIELD: usize = 4_200;
 
 /// How a verb that shows something is asked to.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -27,23 +37,14 @@ pub(crate) struct Output {
     pub(crate) utc: bool,
 }
 
-/// Prints a value as indented JSON.
-pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print(&serde_json::to_string_pretty(value)?)
+/// A name that somebody gave: it may be of any length.
+pub(crate) fn name(text: &str) -> String {
+    dispatch::text::brief(text, MAX_NAME)
 }
 
-/// Prints a text and ends its line. A reader that has left (`| head`) has seen enough.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Says something beside the result, on standard error.
-pub(crate) fn aside(text: &str) {
-    // Where standard error is closed, there is nobody to tell.
-    drop(writeln!(std::io::stderr(), "{text}"));
+/// A line of a list of fields: a name, and what it holds on one line.
+pub(crate) fn field(name: &str, width: usize, value: &str) -> String {
+    format!("  {name:<width$}{}\n", marks::cleaned(value, MAX_FIELD))
 }
 
 /// A unit variant as it is serialised.

@@ -1,8 +1,6 @@
 //! Colours, or none.
 
-use std::io::IsTerminal;
-
-/// Escape sequences, or none of them.
+/// Colours for what is shown, or none of them. What is painted is one line, and clean.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint(bool);
 
@@ -10,7 +8,7 @@ impl Paint {
     /// Colours are for people at a terminal who did not ask for none.
     pub(crate) fn stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self(std::io::stdout().is_terminal() && !refused)
+        Self(super::is_seen() && !refused)
     }
 
     /// None, as in a pipe.
@@ -19,8 +17,14 @@ impl Paint {
         Self(false)
     }
 
+    /// All of them, as at a terminal.
+    #[cfg(test)]
+    pub(crate) fn all() -> Self {
+        Self(true)
+    }
+
     pub(crate) fn with(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.0 { super::marks::coloured(code, text) } else { super::marks::cleaned(text, usize::MAX) }
     }
 
     pub(crate) fn bold(self, text: &str) -> String {

@@ -1,9 +1,11 @@
 //! Tables without lines that fit the terminal: in rows; where that is too wide, each row's first cell above the others; where that
 //! is too wide as well, one cell a line. In a pipe they are as wide as they are.
 
-use std::io::IsTerminal;
-
-use super::wrap::{width, wrapped};
+use super::{
+    is_seen,
+    marks::cleaned,
+    wrap::{width, wrapped},
+};
 
 /// Blanks between two columns.
 const GAP: usize = 2;
@@ -14,6 +16,10 @@ const INDENT: usize = 2;
 /// A column that is broken is not made narrower than this.
 const NARROWEST: usize = 24;
 
+/// How much of a cell is shown, in characters: of the first, which is what a row is about and is copied from here, of one that may
+/// be broken, and of any other.
+const MAX_CELL: [usize; 3] = [4_200, 2_000, 400];
+
 /// A table of those columns, which has any rows. The ones that are named in `giving` may be broken.
 pub(crate) fn table(header: &[&str], giving: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     fitted(&Table::new(header, giving, rows), columns())
@@ -21,7 +27,7 @@ pub(crate) fn table(header: &[&str], giving: &[&str], rows: impl IntoIterator<It
 
 /// The terminal's width; none where there is none.
 fn columns() -> Option<usize> {
-    let size = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    let size = is_seen().then(terminal_size::terminal_size).flatten();
     size.map(|(width, _)| usize::from(width.0)).filter(|columns| *columns > 0)
 }
 
@@ -36,12 +42,17 @@ struct Table<'h> {
 
 impl<'h> Table<'h> {
     fn new(header: &'h [&'h str], giving: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Self {
-        let rows: Vec<Vec<String>> = rows.into_iter().collect();
-        let lines = |row: &Vec<String>, column: usize| wrapped(&row[column], usize::MAX).into_iter();
-        let widest =
-            |column| rows.iter().flat_map(|row| lines(row, column)).map(|line| width(&line)).max().unwrap_or(0);
+        let gives: Vec<bool> = header.iter().map(|name| giving.contains(name)).collect();
+        let most = |column: usize| match (column, gives.get(column)) {
+            (0, _) => MAX_CELL[0],
+            (_, Some(true)) => MAX_CELL[1],
+            _ => MAX_CELL[2],
+        };
+        let clean = |row: Vec<String>| row.iter().enumerate().map(|(at, cell)| cleaned(cell, most(at))).collect();
+        let rows: Vec<Vec<String>> = rows.into_iter().map(clean).collect();
+        let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
         let widths = header.iter().enumerate().map(|(column, name)| widest(column).max(width(name))).collect();
-        Self { header, gives: header.iter().map(|name| giving.contains(name)).collect(), rows, widths }
+        Self { header, gives, rows, widths }
     }
 
     /// The width of these columns side by side.
@@ -152,16 +163,19 @@ fn in_pairs(table: &Table<'_>, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Paint, marks::rendered},
+        *,
+    };
 
     fn shown(columns: usize) -> String {
         let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
         let rows = [
-            row(["voltus-demo/k0sn82547", "04:11", "2 min ago", "\u{1b}[31mrunning\u{1b}[0m", ""]),
+            row(["voltus-demo/k0sn82547", "04:11", "2 min ago", &Paint::all().bad("running"), ""]),
             row(["leap-demo/d23827cf-0650", "04:13", "", "over", "its controller answered that it cannot act"]),
         ];
         let table = Table::new(&["dispatch", "starts", "", "phase", "risk"], &["risk"], rows);
-        let text = fitted(&table, Some(columns));
+        let text = rendered(&fitted(&table, Some(columns)));
         let plain = text.replace("\u{1b}[31m", "").replace("\u{1b}[0m", "");
         assert!(plain.lines().all(|line| width(line) <= columns), "{text}");
         text.replace('\u{1b}', "^")

@@ -88,7 +88,8 @@ pub(crate) fn instant_or_age(text: &str, now: Timestamp) -> Result<Timestamp, St
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    let wrong = || format!("{text:?} is neither an instant (2026-03-01T14:00:00Z) nor an age (90m, 24h, 7d)");
+    let wrong =
+        || format!("{:?} is neither an instant (2026-03-01T14:00:00Z) nor an age (90m, 24h, 7d)", super::name(text));
     let at = text.char_indices().last().map_or(0, |(at, _)| at);
     let (number, unit) = text.split_at(at);
     let seconds: i64 = match unit {

@@ -2,30 +2,37 @@
 
 use unicode_width::UnicodeWidthStr;
 
-/// The columns that a line takes.
+use super::marks::{Piece, coloured, pieces};
+
+/// The columns that a cell takes: its widest line.
 pub(super) fn width(text: &str) -> usize {
-    let (_, plain, _) = unpainted(text);
-    plain.width()
+    lines(text).iter().map(|(_, line)| line.width()).max().unwrap_or(0)
 }
 
-/// The text in lines of at most so many columns, broken between words where that can be. A painted one stays so on each line.
+/// The cell in lines of at most so many columns, broken between words where that can be. A painted one stays so on each line.
 pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let (before, plain, after) = unpainted(text);
-    let mut lines: Vec<String> = plain.split('\n').flat_map(|line| broken(line, columns)).collect();
-    if !before.is_empty() {
-        lines = lines.into_iter().map(|line| format!("{before}{line}{after}")).collect();
+    let painted = |(colour, line): (Option<&str>, String)| {
+        let lines = broken(&line, columns).into_iter();
+        lines.map(|line| colour.map_or_else(|| line.clone(), |code| coloured(code, &line))).collect::<Vec<_>>()
+    };
+    lines(text).into_iter().flat_map(painted).collect()
+}
+
+/// The lines of a cell, each with its colour: a cell is painted as a whole or not at all.
+fn lines(text: &str) -> Vec<(Option<&str>, String)> {
+    let mut lines = vec![(None, String::new())];
+    for piece in pieces(text) {
+        match (piece, lines.last_mut()) {
+            (Piece::Text(text), Some((_, line))) => line.push_str(text),
+            (Piece::Colour("0"), _) | (_, None) => {}
+            (Piece::Colour(code), Some((colour, _))) => *colour = Some(code),
+            (Piece::Break, Some((colour, _))) => {
+                let colour = *colour;
+                lines.push((colour, String::new()));
+            }
+        }
     }
     lines
-}
-
-/// What is painted as a whole, between its escape sequences; anything else as it is.
-fn unpainted(text: &str) -> (&str, &str, &str) {
-    let painted = text.strip_prefix("\u{1b}[").and_then(|rest| {
-        let code = rest.find('m')?;
-        let plain = rest[code + 1..].strip_suffix("\u{1b}[0m")?;
-        Some((&text[..code + 3], plain, "\u{1b}[0m"))
-    });
-    painted.unwrap_or(("", text, ""))
 }
 
 fn broken(line: &str, columns: usize) -> Vec<String> {
@@ -55,14 +62,15 @@ fn broken(line: &str, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::marks::stacked, *};
 
     #[test]
     fn between_words_and_within_those_that_are_too_long() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("a 0123456789", 4), ["a", "0123", "4567", "89"]);
-        assert_eq!(wrapped("\u{1b}[31mone two\u{1b}[0m", 3), ["\u{1b}[31mone\u{1b}[0m", "\u{1b}[31mtwo\u{1b}[0m"]);
-        assert_eq!(wrapped("first\nsecond", 80), ["first", "second"]);
-        assert_eq!((width("\u{1b}[1m✓ é\u{1b}[0m"), width("")), (3, 0));
+        let painted = coloured("31", &stacked(["one two", "3"]));
+        assert_eq!(wrapped(&painted, 3), ["one", "two", "3"].map(|line| coloured("31", line)));
+        assert_eq!(wrapped(&stacked(["first", "second"]), 80), ["first", "second"]);
+        assert_eq!((width(&coloured("1", "✓ é")), width(""), width(&stacked(["a", "bcd"]))), (3, 0, 3));
     }
 }

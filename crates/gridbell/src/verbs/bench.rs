@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::local::Workspace;
+use crate::{cli::READER_LEFT, local::Workspace, show};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +30,10 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         .current_dir(&workspace.root)
         .status()
         .context("cargo cannot be run; the bench is built with it")?;
+    // What a shell says of a process whose reader has left.
+    if status.code() == Some(READER_LEFT.into()) {
+        return Err(show::ReaderLeft.into());
+    }
     if !status.success() {
         bail!("the bench ended with {status}");
     }

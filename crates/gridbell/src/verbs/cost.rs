@@ -48,16 +48,16 @@ pub(crate) fn run(args: &Cost) -> Result<()> {
     if args.json {
         return show::json(&object(&columns));
     }
-    show::print(&format!(
+    show::line(&format!(
         "Dollars, list prices of {REGION}, {AS_OF}; a webhook brings: {}\n",
         show::word(&args.brings)
     ))?;
     let header: Vec<&str> = std::iter::once("").chain(columns.iter().map(|(name, _)| name.as_str())).collect();
-    show::print(&show::table(&header, &[], rows(&columns)))?;
+    show::screen(&show::table(&header, &[], rows(&columns)))?;
     for (name, usage) in &columns {
-        show::print(&format!("Most of {name}: {}", most(*usage)))?;
+        show::line(&format!("Most of {name}: {}", most(*usage)))?;
     }
-    show::print(
+    show::line(
         "A Function URL in place of the HTTP API is possible where the configuration has only sources with a token in the path or \
          header. Not in it: the alarms (0.10 each a month), storage, data transfer.",
     )

@@ -1,7 +1,5 @@
 //! `demo`: up, play, tell, down.
 
-use std::io::Write;
-
 use anyhow::{Result, bail};
 
 use super::up::{self, Ending};
@@ -10,6 +8,7 @@ use crate::{
     demo::{self, Played},
     local::{Stack, Workspace},
     progress::{self, Progress},
+    show,
 };
 
 /// Plays the demo and says what came of it.
@@ -26,7 +25,7 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
         if args.keep {
             object["stack"] = serde_json::to_value(stack.description())?;
         }
-        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&object)?)?;
+        show::json(&object)?;
     } else {
         report.show()?;
     }
@@ -34,7 +33,9 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
         if !args.json {
             up::show(stack.description(), stack.state_file())?;
         }
-        ending.asked().await;
+        if show::while_read().is_ok() {
+            ending.asked().await;
+        }
     }
     progress.note("taking everything down");
     let folder = stack.folder().to_owned();

@@ -46,6 +46,6 @@ impl Listing {
         if self.output.json {
             return show::json(&json!({name: found, "unreadable": unreadable}));
         }
-        show::print(&text(found, &self.clock, Paint::stdout()))
+        show::screen(&text(found, &self.clock, Paint::stdout()))
     }
 }

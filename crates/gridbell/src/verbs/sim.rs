@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     path::PathBuf,
     sync::{
         Mutex, PoisonError,
@@ -15,6 +14,8 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use sim::swarm::{self, Kind, Options, Report};
+
+use crate::show;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimVerb {
@@ -63,11 +64,12 @@ fn replay(seed: u64, args: &Run) -> Result<()> {
     if let Some(file) = &args.history {
         fs::write(file, report.jsonl()).with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    let mut out = std::io::stdout();
-    write!(out, "{}", swarm::timeline(&report.history))?;
+    show::screen(&swarm::timeline(&report.history))?;
     verdict(&report)?;
-    writeln!(out, "seed {seed} holds: {} signals, {} mails, {} steps", report.signals, report.mails, report.steps)?;
-    Ok(())
+    show::line(&format!(
+        "seed {seed} holds: {} signals, {} mails, {} steps",
+        report.signals, report.mails, report.steps
+    ))
 }
 
 /// All cores; stops at the first seed that fails.
@@ -103,13 +105,10 @@ fn play(args: &Run) -> Result<()> {
         return verdict(&report);
     }
     let steps = steps.into_inner();
-    writeln!(
-        std::io::stdout(),
+    show::line(&format!(
         "{} seeds from {} on hold: {steps} steps in {took:.1?}, {per_second:.0} seeds a second",
-        args.seeds,
-        args.from
-    )?;
-    Ok(())
+        args.seeds, args.from
+    ))
 }
 
 fn verdict(report: &Report) -> Result<()> {

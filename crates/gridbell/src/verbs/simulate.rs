@@ -1,9 +1,6 @@
 //! `simulate`: the providers' APIs on loopback until Ctrl-C.
 
-use std::{
-    collections::BTreeSet,
-    io::{IsTerminal, Write},
-};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -12,6 +9,7 @@ use simulators::{Fault, Hook, Keys, Misbehaviour};
 use super::up::Ending;
 use crate::{
     config::Provider,
+    show::{self, Paint},
     simulate::{KEY, Settings, Simulators, login, simulated},
 };
 
@@ -89,34 +87,33 @@ pub(crate) async fn run(args: Simulate) -> Result<()> {
         simulators.hold(Provider::Nvgrid, &json!({"whitelist": args.whitelist}));
     }
     show(&args, &simulators)?;
+    show::while_read()?;
     ending.asked().await;
     Ok(())
 }
 
 fn show(args: &Simulate, simulators: &Simulators) -> Result<()> {
-    let mut out = std::io::stdout().lock();
     let urls = simulators.urls();
     if args.json {
         let urls: serde_json::Map<_, _> = urls
             .iter()
             .map(|(provider, url)| (provider.to_string(), json!(url.as_str().trim_end_matches('/'))))
             .collect();
-        writeln!(out, "{}", json!({"urls": urls, "key": args.key, "speed": args.speed}))?;
-        return Ok(());
+        return show::json_line(&json!({"urls": urls, "key": args.key, "speed": args.speed}));
     }
-    let (bold, plain) = if out.is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-    writeln!(out, "\n{bold}Simulated:{plain} Ctrl-C ends it. API key: {}\n", args.key)?;
+    let paint = Paint::stdout();
+    let mut text = format!("\n{} Ctrl-C ends it. API key: {}\n\n", paint.bold("Simulated:"), args.key);
+    // Writing into memory does not fail.
     for (provider, url) in &urls {
         let scenarios: Vec<&str> = simulated(*provider).exercises().iter().map(|exercise| exercise.name).collect();
-        let url = url.as_str().trim_end_matches('/');
-        writeln!(out, "  {bold}{provider}{plain}  api_url = \"{url}\"\n    scenarios: {}", scenarios.join(", "))?;
+        let (name, url) = (paint.bold(&provider.to_string()), url.as_str().trim_end_matches('/'));
+        let _ = writeln!(text, "  {name}  api_url = \"{url}\"\n    scenarios: {}", scenarios.join(", "));
         if *provider == Provider::Nvgrid {
-            writeln!(out, "    gRPC with server reflection; api_key is a login: {}", login(&args.key))?;
+            let _ = writeln!(text, "    gRPC with server reflection; api_key is a login: {}", login(&args.key));
         }
     }
     if args.speed > 1 {
-        writeln!(out, "\n  {} seconds pass in one", args.speed)?;
+        let _ = writeln!(text, "\n  {} seconds pass in one", args.speed);
     }
-    out.flush()?;
-    Ok(())
+    show::screen(&text)
 }

@@ -74,19 +74,20 @@ pub(crate) async fn run(args: Trigger) -> Result<()> {
         let over = entry.what == What::Over;
         given_up += usize::from(matches!(entry.what, What::GaveUp { .. }));
         if args.json {
-            show::print(&serde_json::to_string(&entry)?)?;
+            show::json_line(&entry)?;
         } else if !over {
-            show::print(&line(&entry, began))?;
+            show::line(&line(&entry, began))?;
         }
         if over {
             break;
         }
+        show::while_read()?;
     }
     if given_up > 0 {
         bail!("{given_up} webhooks were given up, as {} would", opened.provider);
     }
     if !args.json {
-        show::print(&format!(
+        show::line(&format!(
             "All delivered. What came of it: gridbell dispatch list, or the queue signals ({source}/…)."
         ))?;
     }
@@ -178,5 +179,5 @@ fn list(json: bool) -> Result<()> {
         return show::json(&all.collect::<Vec<_>>());
     }
     let rows = all.map(|one| vec![one.provider.to_string(), one.scenario.to_owned(), one.says.to_owned()]);
-    show::print(&show::table(&["provider", "scenario", "what happens"], &["what happens"], rows))
+    show::screen(&show::table(&["provider", "scenario", "what happens"], &["what happens"], rows))
 }

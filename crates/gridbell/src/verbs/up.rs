@@ -1,10 +1,6 @@
 //! `up`: the stack until Ctrl-C.
 
-use std::{
-    io::{IsTerminal, Write},
-    path::Path,
-    time::Duration,
-};
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +9,7 @@ use crate::{
     cli::Up,
     local::{Description, ProviderUrls, Stack, UpOptions, Workspace},
     progress,
+    show::{self, Paint},
     simulate::Simulators,
 };
 
@@ -37,9 +34,13 @@ pub(crate) async fn run(up: Up) -> Result<()> {
         }
     };
     if up.json {
-        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(stack.description())?)?;
+        show::json(stack.description())?;
     } else {
         show(stack.description(), stack.state_file())?;
+    }
+    if let Err(left) = show::while_read() {
+        stack.shutdown().await?;
+        return Err(left.into());
     }
     let failure = loop {
         tokio::select! {
@@ -98,17 +99,21 @@ impl Ending {
 }
 
 pub(super) fn show(description: &Description, state: &Path) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    let (bold, plain) = if out.is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-    writeln!(out, "\n{bold}gridbell is up.{plain} Ctrl-C takes it down.\n")?;
+    let paint = Paint::stdout();
+    let mut text = format!("\n{} Ctrl-C takes it down.\n\n", paint.bold("gridbell is up."));
     for (name, source) in &description.sources {
-        writeln!(out, "  {bold}{name}{plain} ({})\n    {}", source.provider, source.url)?;
+        // Writing into memory does not fail.
+        let _ = writeln!(text, "  {} ({})\n    {}", paint.bold(name), source.provider, source.url);
     }
-    writeln!(out, "\n  signals   {}", description.queues.get("signals").map_or("", String::as_str))?;
-    writeln!(out, "  acks      {}", description.acks)?;
-    writeln!(out, "  mail      {}", description.mail)?;
-    writeln!(out, "  AWS       {} ({})", description.endpoint_url, description.region)?;
-    writeln!(out, "  all of it {}", state.display())?;
-    out.flush()?;
-    Ok(())
+    text.push('\n');
+    for (name, value) in [
+        ("signals", description.queues.get("signals").map_or("", String::as_str)),
+        ("acks", &description.acks),
+        ("mail", &description.mail),
+        ("AWS", &format!("{} ({})", description.endpoint_url, description.region)),
+        ("all of it", &state.display().to_string()),
+    ] {
+        text.push_str(&show::field(name, 10, value));
+    }
+    show::screen(&text)
 }

@@ -128,7 +128,7 @@ fn whoever_is_not_signed_in_or_cannot_reach_aws_is_told_in_one_line() {
         "",
         "AWS does not answer: check the network and the region",
     );
-    let proxy = ("HTTPS_PROXY", "socks5://u:s3cr3t@h");
+    let proxy = ("HTTPS_PROXY", "ftp://u:s3cr3t@h");
     check("dispatch list", &[key[0], key[1], region, proxy], "", "HTTPS_PROXY names no proxy that can be used");
     let endpoint = ("AWS_ENDPOINT_URL", STACK.1.description().endpoint_url.as_str());
     let other = deployed("dispatch list --region eu-west-1", &[key[0], key[1], endpoint], "");
@@ -145,4 +145,28 @@ fn this_machine_is_asked_past_every_proxy() {
         .output()
         .expect("gridbell starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_proxy_that_is_not_needed_blocks_nothing() {
+    let state = STACK.1.state_file().to_str().expect("a path");
+    for wrong in ["ftp://u:s3cr3t@h", "socks9://h", "http://h:port"] {
+        for arguments in [
+            &["dispatch", "list", "--json", "--state", state][..],
+            &["doctor", "--json", "--state", state],
+            &["completions", "bash"],
+            &["cost", "--json"],
+            &["trigger", "--list"],
+        ] {
+            let ask = |variables: &[&str]| {
+                let mut gridbell = Command::new(env!("CARGO_BIN_EXE_gridbell"));
+                gridbell.args(arguments).envs(variables.iter().map(|name| (*name, wrong))).stdin(Stdio::null());
+                gridbell.output().expect("gridbell starts")
+            };
+            let (with, without) = (ask(&["HTTP_PROXY", "HTTPS_PROXY", "all_proxy"]), ask(&[]));
+            let said = String::from_utf8_lossy(&with.stderr);
+            assert_eq!(with.status.code(), without.status.code(), "{arguments:?} with {wrong}: {said}");
+            assert!(!said.contains("s3cr3t") && !said.contains("PROXY"), "{said}");
+        }
+    }
 }

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use dispatch::{Request, Statement, Status, Target};
-use jiff::{Timestamp, tz::TimeZone};
+use dispatch::{Request, Statement, Status, Target, text::one_line};
+use jiff::Timestamp;
 
 use super::{Circumstances, advice_on};
 use crate::{
     alert::Occasion,
     incident::{Incident, IncidentStatus},
     work::clip,
+    zone::Zone,
 };
 
 /// Sites listed by name before the rest is counted.
@@ -17,6 +18,9 @@ const LISTED_SITES: usize = 20;
 
 /// How much of a name is shown, in characters.
 const MAX_NAME: usize = 200;
+
+/// Zones that an instant is shown in, beside UTC.
+const MAX_ZONES: usize = 3;
 
 /// A label and its lines.
 pub(super) struct Row {
@@ -191,16 +195,19 @@ pub(super) fn second(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// UTC, then each program's own zone; a name that is no zone ("PST") is said to be none.
+/// UTC, then the zone of each program; a name that is not understood is said to be none.
 fn instant(at: Timestamp, statement: &Statement) -> Vec<String> {
     let mut lines = vec![second(at)];
-    let mut zones: Vec<&str> = statement.programs.iter().filter_map(|program| program.timezone.as_deref()).collect();
-    zones.dedup();
-    for name in zones.into_iter().filter(|name| !name.is_empty() && *name != "UTC").take(3) {
-        lines.push(match TimeZone::get(name) {
-            Ok(zone) => at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %Z (%:Q)").to_string(),
-            Err(_) => format!("(the program's zone, {:?}, is no time zone)", clip(&tame(name), 40)),
-        });
+    for program in &statement.programs {
+        let Some(name) = program.timezone.as_deref().filter(|name| !name.trim().is_empty()) else { continue };
+        let line = match Zone::of(name, program.market.as_deref()) {
+            Some(zone) if zone.is_utc() => continue,
+            Some(zone) => format!("{} ({})", zone.show(at, "%Y-%m-%d %H:%M:%S"), zone.name),
+            None => format!("(the program's zone, {:?}, is no time zone)", clip(&tame(name), 40)),
+        };
+        if lines.len() <= MAX_ZONES && !lines.contains(&line) {
+            lines.push(line);
+        }
     }
     lines
 }
@@ -221,14 +228,5 @@ pub(super) fn text(rows: &[Row]) -> String {
 /// What others wrote, on one line and as it reads: a line break must forge no row and no header, and no invisible mark must
 /// turn what stands beside it around.
 pub(crate) fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect()
-}
-
-/// Line separators, marks of direction, zero-width characters, tags.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    )
+    one_line(text).into_owned()
 }

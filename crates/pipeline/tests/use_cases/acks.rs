@@ -169,3 +169,16 @@ fn a_load_target_is_no_dispatch_to_be_acknowledged() {
     let body = json!({ "dispatch": "dc-1/main_power_feed/c-1", "version": 1, "state": "accepted" });
     assert_eq!(world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer").status, 404);
 }
+
+#[test]
+fn an_empty_or_oversized_key_is_no_dispatch_and_asks_no_table() {
+    let world = acknowledging(29);
+    world.fault("dispatches.read", Toxic::Refuse, Times::Always);
+    for key in [String::new(), "k".repeat(4_097), "voltus-prod/".to_owned() + &"ü".repeat(10_000)] {
+        let body = json!({ "dispatch": key, "version": 1, "state": "accepted" });
+        let answer = world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer");
+        assert_eq!((answer.status, answer.outcome), (404, "unknown_dispatch"), "{} bytes", key.len());
+    }
+    let body = json!({ "dispatch": "k".repeat(4_096), "version": 1, "state": "accepted" });
+    assert_eq!(world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer").status, 503);
+}

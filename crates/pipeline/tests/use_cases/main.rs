@@ -34,4 +34,5 @@ mod settling;
 mod sites;
 mod story;
 mod telling;
+mod untrusted;
 mod walk;

@@ -6,6 +6,7 @@ use pipeline::alert::{AcknowledgeIncident, Outcome};
 use serde_json::json;
 
 use crate::{
+    argument::Key,
     console::{Console, Which},
     show::{self, Clockface, Paint},
 };
@@ -19,7 +20,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ack {
     /// The incident, as `alert list` shows it
-    #[arg(value_name = "INCIDENT")]
+    #[arg(value_name = "INCIDENT", value_parser = Key::shown_by("gridbell alert list"))]
     incident: String,
     /// Who takes it on [default: the user of this machine]
     #[arg(long, value_name = "NAME")]
@@ -46,12 +47,14 @@ impl Ack {
                 format!("{incident}: {} had taken it on before, at {}", before.by, clock.full(before.at))
             }
             Outcome::Over => bail!("{incident} is over: there is nothing to take on"),
-            Outcome::Unknown => bail!("there is no incident {incident}: {}", others(&console, &incident).await),
+            Outcome::Unknown => {
+                bail!("there is no incident {}: {}", show::name(&incident), others(&console, &incident).await)
+            }
         };
         if json {
             return show::json(&json!({"incident": incident, "status": "acknowledged", "said": done}));
         }
-        show::print(&Paint::stdout().good(&done))
+        show::line(&Paint::stdout().good(&done))
     }
 }
 

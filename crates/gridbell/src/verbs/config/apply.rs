@@ -60,7 +60,7 @@ impl Apply {
         let mut changes = changes(&serde_json::to_value(&running)?, &serde_json::to_value(&shipped.config)?);
         let values = values(&stack, &shipped, &mut changes);
         if !self.json {
-            show::print(&text(&changes, Paint::stdout()))?;
+            show::screen(&text(&changes, Paint::stdout()))?;
         }
         let go = !changes.is_empty() && !self.dry_run;
         if go {
@@ -79,12 +79,12 @@ impl Apply {
             return show::json(&json!({"stack": console.name, "applied": went, "changes": changes, "new_hooks": made}));
         }
         for (name, url) in &made {
-            show::print(&format!("{name} has a token of its own now; this is shown once: {url}"))?;
+            show::line(&format!("{name} has a token of its own now; this is shown once: {url}"))?;
         }
         match (changes.is_empty(), went) {
-            (true, _) => show::print("this is what runs already"),
-            (false, true) => show::print(&Paint::stdout().good(&format!("{} runs it", console.name))),
-            (false, false) => show::print("nothing was changed"),
+            (true, _) => show::line("this is what runs already"),
+            (false, true) => show::line(&Paint::stdout().good(&format!("{} runs it", console.name))),
+            (false, false) => show::line("nothing was changed"),
         }
     }
 }
@@ -141,7 +141,8 @@ fn text(changes: &[Change], paint: Paint) -> String {
         (Some(before), None) => format!("{} {key}: {before}", paint.bad("-")),
         (None, None) => String::new(),
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let lines: Vec<String> = lines.collect();
+    show::stacked(lines.iter().map(String::as_str))
 }
 
 #[cfg(test)]

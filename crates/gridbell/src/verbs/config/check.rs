@@ -1,33 +1,38 @@
 //! `config check`: the file read, and what gridbell understood.
 
-use std::{
-    io::{IsTerminal, Write},
-    path::Path,
-};
+use std::{fmt::Write as _, path::Path};
 
 use anyhow::Result;
 use serde_json::json;
 
-use crate::config::{CONFIG_LIMIT, Config, Deadlines};
+use crate::{
+    config::{CONFIG_LIMIT, Config, Deadlines},
+    show::{self, Paint},
+};
 
 /// Checks `file` and sums it up on standard output.
 pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
     let config = Config::load(file)?;
     let functions = config.functions_json()?;
-    let mut out = std::io::stdout().lock();
     if as_json {
         let read: serde_json::Value = serde_json::from_str(&functions)?;
-        writeln!(out, "{}", json!({"file": file.display().to_string(), "bytes": functions.len(), "config": read}))?;
-        return Ok(());
+        return show::json_line(&json!({"file": file.display().to_string(), "bytes": functions.len(), "config": read}));
     }
-    let (bold, plain) = if out.is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-    writeln!(
+    show::screen(&sum(file, &config, functions.len()))
+}
+
+/// What was read, in words.
+fn sum(file: &Path, config: &Config, bytes: usize) -> String {
+    let paint = Paint::stdout();
+    // Writing into memory does not fail.
+    let mut out = String::new();
+    let _ = writeln!(
         out,
         "{} is good: {} sources, {} of {CONFIG_LIMIT} bytes",
         file.display(),
         config.sources.len(),
-        functions.len()
-    )?;
+        bytes
+    );
     for (name, source) in &config.sources {
         let environment = format!("{:?}", source.environment).to_lowercase();
         let url = source.api_url.as_ref().map_or("is never asked", |url| url.as_str().trim_end_matches('/'));
@@ -37,16 +42,16 @@ pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
             1 => "1 token",
             _ => "2 tokens, rotating",
         };
-        writeln!(out, "  {bold}{name}{plain}  {} {environment}, {url}, key {key}, {tokens}", source.provider)?;
+        let _ = writeln!(out, "  {}  {} {environment}, {url}, key {key}, {tokens}", paint.bold(name), source.provider);
     }
-    writeln!(out, "  deadlines: {}", words(config.deadlines))?;
+    let _ = writeln!(out, "  deadlines: {}", words(config.deadlines));
     for (name, source) in &config.sources {
         let own = config.deadlines.but(source.deadlines);
         if own != config.deadlines {
-            writeln!(out, "    of {name}: {}", words(own))?;
+            let _ = writeln!(out, "    of {name}: {}", words(own));
         }
         for (program, said) in &source.programs {
-            writeln!(out, "    of {name}, program {program:?}: {}", words(own.but(*said)))?;
+            let _ = writeln!(out, "    of {name}, program {program:?}: {}", words(own.but(*said)));
         }
     }
     match &config.contacts {
@@ -55,14 +60,14 @@ pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
                 0 => "no reminders".to_owned(),
                 remind_s => format!("reminded every {remind_s} s"),
             };
-            writeln!(out, "  alerts: from {} to {}, {reminded}", contacts.from, contacts.email.join(", "))?;
+            let _ = writeln!(out, "  alerts: from {} to {}, {reminded}", contacts.from, contacts.email.join(", "));
             for step in &contacts.escalate {
-                writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "))?;
+                let _ = writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "));
             }
         }
-        None => writeln!(out, "  alerts: no [contacts], so nobody is told; a deployment needs them")?,
+        None => out.push_str("  alerts: no [contacts], so nobody is told; a deployment needs them"),
     }
-    Ok(())
+    out
 }
 
 fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> String {

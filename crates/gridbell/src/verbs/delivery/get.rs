@@ -1,9 +1,8 @@
 //! `delivery get`.
 
-use std::{fmt::Write as _, io::Write as _};
-
 use anyhow::{Result, bail};
 use aws::dynamo::Kept;
+use dispatch::text::clip;
 use pipeline::{
     ports::Deliveries,
     work::{Task, Work},
@@ -15,6 +14,7 @@ use super::{
     view::{Kind, View},
 };
 use crate::{
+    argument::Key,
     console::{Console, Which},
     show::{self, Clockface, Output, Paint},
 };
@@ -24,11 +24,14 @@ Examples:
   gridbell delivery get 0195f2c4-7a3e-7c55-9b1e-2f6f0a4d8e11
   gridbell delivery get 0195f2c4-7a3e-7c55-9b1e-2f6f0a4d8e11 --raw > body.json    the provider's body, byte for byte";
 
+/// How much of a body is shown, in characters.
+const MAX_BODY: usize = 8_000;
+
 /// How `delivery get` is called.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Get {
     /// Its id, as `delivery list` shows it
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = Key::shown_by("gridbell delivery list"))]
     id: String,
     /// Print the raw body and nothing else
     #[arg(long, conflicts_with = "json")]
@@ -53,8 +56,8 @@ impl Get {
         };
         if self.raw {
             let Some(body) = body else { bail!("{} is no body but a look at the provider; leave out --raw", self.id) };
-            std::io::stdout().write_all(body.as_bytes())?;
-            return Ok(());
+            // Byte for byte into a file or a pipe; at a terminal nothing in it is to act.
+            return if show::is_seen() { show::screen(&body) } else { show::raw(body.as_bytes()) };
         }
         let look = work.as_ref().and_then(|work| match &work.task {
             Task::Look(look) => serde_json::to_value(look).ok(),
@@ -68,7 +71,7 @@ impl Get {
             return show::json(&value);
         }
         let clock = Clockface::now(self.output.utc);
-        show::print(&text(&view, (body.as_deref(), look.as_ref()), &clock, Paint::stdout()))
+        show::screen(&text(&view, (body.as_deref(), look.as_ref()), &clock, Paint::stdout()))
     }
 }
 
@@ -92,7 +95,8 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
     if id.starts_with(DEAD) {
         let Some(dead) = dead::all(console).await?.into_iter().find(|dead| dead.id() == id) else {
             bail!(
-                "there is no dead letter {id}: `gridbell delivery list --kind dead-letter` names those that there are"
+                "there is no dead letter {}: `gridbell delivery list --kind dead-letter` names those that there are",
+                show::name(id)
             );
         };
         let work = if let Holds::Work(work) = &dead.holds { Some((**work).clone()) } else { None };
@@ -101,7 +105,8 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
     let table = console.deliveries();
     let Some(kept) = table.kept(id).await.map_err(|error| console.refusal(error))? else {
         bail!(
-            "nothing fails and nothing was put aside under {id}: what went through is not kept; `gridbell delivery list` names the rest"
+            "nothing fails and nothing was put aside under {}: what went through is not kept; `gridbell delivery list` names the rest",
+            show::name(id)
         );
     };
     let work = match &kept {
@@ -123,10 +128,7 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
 
 fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clockface, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.bold(&view.id));
-    let mut row = |name: &str, value: String| {
-        // Writing into memory does not fail.
-        let _ = writeln!(text, "  {name:<11}{value}");
-    };
+    let mut row = |name: &str, value: String| text.push_str(&show::field(name, 11, &value));
     row("source", view.source.clone());
     row("taken", format!("{}  ({})", clock.full(view.received_at), clock.off(view.received_at)));
     match (view.attempt, view.next_at) {
@@ -140,10 +142,15 @@ fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clock
     }
     match (body, look) {
         (Some(body), _) => {
-            let _ = write!(text, "\n{body}");
+            text.push('\n');
+            text.push_str(&clip(body, MAX_BODY));
+            if body.len() > MAX_BODY {
+                text.push_str("\n(cut; --raw prints all of it)");
+            }
         }
         (None, Some(look)) => {
-            let _ = write!(text, "\na look at the provider: {look}");
+            text.push_str("\na look at the provider: ");
+            text.push_str(&clip(&look.to_string(), MAX_BODY));
         }
         (None, None) => text.push_str("\nits body is too long to be kept here; it travels in the queue"),
     }

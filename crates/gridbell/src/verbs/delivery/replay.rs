@@ -15,6 +15,7 @@ use super::{
     view::{Chosen, Kind},
 };
 use crate::{
+    argument::Key,
     console::{Console, Which},
     show::{self, Clockface, Output, Paint},
 };
@@ -37,7 +38,7 @@ const BOOKING: &str = "retry#";
 #[derive(Debug, clap::Args)]
 pub(crate) struct Replay {
     /// Its id, as `delivery list` shows it; may be given several times
-    #[arg(value_name = "ID", conflicts_with_all = ["source", "kind", "since", "all"])]
+    #[arg(value_name = "ID", value_parser = Key::shown_by("gridbell delivery list"), conflicts_with_all = ["source", "kind", "since", "all"])]
     ids: Vec<String>,
     #[command(flatten)]
     chosen: Chosen,
@@ -75,7 +76,7 @@ impl Replay {
         }
         let possible = works.iter().filter(|(plan, _)| plan.possible).count();
         if !self.output.json {
-            show::print(&text(&works, Paint::stdout()))?;
+            show::screen(&text(&works, Paint::stdout()))?;
         }
         let goes = possible > 0 && !self.dry_run && (self.yes || (!self.output.json && show::can_ask()));
         if goes {
@@ -112,14 +113,14 @@ impl Replay {
             return show::json(&json!({"dry_run": !went, "plans": plans, "replayed": replayed}));
         }
         if works.is_empty() {
-            return show::print("nothing to replay");
+            return show::line("nothing to replay");
         }
         if !went {
-            return show::print("nothing was done; --yes does it");
+            return show::line("nothing was done; --yes does it");
         }
         for (id, new) in replayed {
             let how = if id == new { "went back into its queue".to_owned() } else { format!("went in again as {new}") };
-            show::print(&format!("{} {id} {how}", Paint::stdout().good("✓")))?;
+            show::line(&format!("{} {id} {how}", Paint::stdout().good("✓")))?;
         }
         Ok(())
     }
@@ -149,7 +150,7 @@ async fn put_in(console: &Console, id: &str, found: &Found, now: Timestamp) -> R
 
 fn text(works: &[(Plan, Found)], paint: Paint) -> String {
     let rows = works.iter().map(|(plan, _)| {
-        let outcome = plan.outcome.join("\n");
+        let outcome = show::stacked(plan.outcome.iter().map(String::as_str));
         let outcome = if plan.possible { outcome } else { paint.bad(&outcome) };
         vec![plan.id.clone(), plan.source.clone(), outcome]
     });

@@ -9,6 +9,7 @@ use pipeline::{
 use serde_json::json;
 
 use crate::{
+    argument::Key,
     console::{Console, Which},
     show::{self, Paint, word},
 };
@@ -34,7 +35,7 @@ enum Answer {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ack {
     /// The dispatch's key
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", value_parser = Key::shown_by("gridbell dispatch list --all"))]
     key: String,
     /// What is answered
     #[arg(value_enum, value_name = "STATE")]
@@ -74,10 +75,13 @@ impl Ack {
             }
             Outcome::Noted => {
                 let done = format!("{key} version {version}: {}", word(&state));
-                show::print(&Paint::stdout().good(&done))
+                show::line(&Paint::stdout().good(&done))
             }
             Outcome::Unknown => {
-                bail!("there is no dispatch {key}: `gridbell dispatch list --all` names those that there are")
+                bail!(
+                    "there is no dispatch {}: `gridbell dispatch list --all` names those that there are",
+                    show::name(&key)
+                )
             }
             Outcome::Superseded { current, .. } => bail!(
                 "version {version} of {key} is not the current one, which is {current}: look at it with `gridbell dispatch get {key}` and answer that"

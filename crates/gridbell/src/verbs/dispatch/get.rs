@@ -1,11 +1,12 @@
 //! `dispatch get`.
 
-use std::fmt::Write as _;
-
 use anyhow::{Result, bail};
+use dispatch::Program;
+use pipeline::zone::Zone;
 
 use super::view::{Phase, View};
 use crate::{
+    argument::Key,
     console::{Console, Which},
     show::{self, Clockface, Output, Paint, word},
 };
@@ -22,7 +23,7 @@ const LISTED_SITES: usize = 50;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Get {
     /// The dispatch's key, as it stands in lists and mails
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", value_parser = Key::shown_by("gridbell dispatch list --all"))]
     key: String,
     #[command(flatten)]
     output: Output,
@@ -41,16 +42,13 @@ impl Get {
         if self.output.json {
             return show::json(&view);
         }
-        show::print(&text(&view, &clock, Paint::stdout()))
+        show::screen(&text(&view, &clock, Paint::stdout()))
     }
 }
 
 pub(super) fn text(view: &View, clock: &Clockface, paint: Paint) -> String {
     let mut text = String::new();
-    let mut row = |name: &str, value: String| {
-        // Writing into memory does not fail.
-        let _ = writeln!(text, "  {name:<13}{value}");
-    };
+    let mut row = |name: &str, value: String| text.push_str(&show::field(name, 13, &value));
     row("phase", phase(view));
     row("asks", format!("{}{}", show::request(&view.request), if view.voluntary { ", voluntary" } else { "" }));
     row("starts", format!("{}  ({})", clock.full(view.start), clock.off(view.start)));
@@ -82,11 +80,22 @@ pub(super) fn text(view: &View, clock: &Clockface, paint: Paint) -> String {
     }
     for program in view.programs.iter().flatten() {
         let parts = [&program.name, &program.market, &program.kind, &program.timezone];
-        row("program", parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", "));
+        row("program", parts.into_iter().flatten().map(|part| show::name(part)).collect::<Vec<_>>().join(", "));
+        if let Some(there) = there(program, view) {
+            row("", there);
+        }
     }
     let risk = view.at_risk.as_ref().map(|risk| format!("\n{}", paint.bad(&format!("AT RISK: {risk}"))));
     let title = paint.bold(&format!("{} ({} of {})", view.key, view.provider, view.source));
     format!("{title}{}\n{text}\n{}", risk.unwrap_or_default(), sites(view))
+}
+
+/// When it is where the program's people live, as far as their zone is understood.
+fn there(program: &Program, view: &View) -> Option<String> {
+    let zone = Zone::of(program.timezone.as_deref()?, program.market.as_deref()).filter(|zone| !zone.is_utc())?;
+    let at = |at: jiff::Timestamp| zone.show(at, "%Y-%m-%d %H:%M:%S");
+    let end = view.end.map(|end| format!(" to {}", at(end))).unwrap_or_default();
+    Some(format!("{}{end} ({})", at(view.start), zone.name))
 }
 
 fn phase(view: &View) -> String {
@@ -118,7 +127,7 @@ fn sites(view: &View) -> String {
     let rows = targets.iter().take(LISTED_SITES).map(|target| {
         vec![
             target.id.clone(),
-            target.name.clone().unwrap_or_default(),
+            target.name.as_deref().map(show::name).unwrap_or_default(),
             target.external_id.clone().unwrap_or_default(),
             target.request.as_ref().map_or_else(|| "its part of the whole".to_owned(), show::request),
         ]

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use dispatch::Subject;
 use pipeline::{ports::Dispatches, record::Record};
 
-use crate::console::Console;
+use crate::{console::Console, show::name};
 
 pub(crate) use view::{Phase, View, phase};
 
@@ -48,6 +48,6 @@ pub(crate) async fn record(console: &Console, key: &str) -> Result<Record> {
     let read = console.dispatches().read(&Subject::from_stored(key)).await;
     match read.map_err(|error| console.refusal(error))? {
         Some(record) => Ok(record),
-        None => bail!("there is no dispatch {key}: `gridbell dispatch list --all` names those that there are"),
+        None => bail!("there is no dispatch {}: `gridbell dispatch list --all` names those that there are", name(key)),
     }
 }

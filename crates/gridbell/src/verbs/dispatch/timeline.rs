@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    argument::Key,
     console::{Console, Which},
     show::{self, Clockface, Output, Paint},
 };
@@ -25,7 +26,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(crate) struct Timeline {
     /// The dispatch's key, or any other subject
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", value_parser = Key::shown_by("gridbell dispatch list --all"))]
     key: String,
     #[command(flatten)]
     output: Output,
@@ -80,13 +81,13 @@ impl Timeline {
         if steps.is_empty() {
             bail!(
                 "nothing is known of {}: `gridbell dispatch list --all` names the dispatches that there are",
-                self.key
+                show::name(&self.key)
             );
         }
         if self.output.json {
             return show::json(&json!({"key": self.key, "steps": steps}));
         }
-        show::print(&text(&steps, &clock, Paint::stdout()))
+        show::screen(&text(&steps, &clock, Paint::stdout()))
     }
 }
 

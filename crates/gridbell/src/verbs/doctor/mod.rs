@@ -122,7 +122,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     if doctor.output.json {
         show::json(&json!({"stack": console.name, "healthy": bad == 0, "checks": findings}))?;
     } else {
-        show::print(&text(&findings, Paint::stdout()))?;
+        show::screen(&text(&findings, Paint::stdout()))?;
     }
     if bad > 0 {
         bail!("{bad} of {} checks failed", findings.len());
@@ -164,9 +164,9 @@ pub(super) fn text(findings: &[Finding], paint: Paint) -> String {
             Verdict::Unknown => paint.dim(&format!("? {check}")),
             Verdict::Bad => paint.bad(&format!("✗ {check}")),
         };
-        let mend = finding.mend.as_ref().map(|mend| format!("\n→ {mend}")).unwrap_or_default();
+        let mend = finding.mend.as_ref().map(|mend| format!("→ {mend}"));
         let about = finding.about.clone().unwrap_or_default();
-        vec![check, about, format!("{}{mend}", finding.found)]
+        vec![check, about, show::stacked([finding.found.as_str()].into_iter().chain(mend.as_deref()))]
     });
     let table = show::table(&["  check", "", "found"], &["found"], rows);
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();

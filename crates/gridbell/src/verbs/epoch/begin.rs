@@ -84,7 +84,7 @@ impl Begin {
                 "before": before, "epoch": epoch.to_string(), "records": brought, "published_again": sending,
             }));
         }
-        show::print(&Paint::stdout().good(&format!("{} publishes under epoch {epoch}", console.name)))
+        show::line(&Paint::stdout().good(&format!("{} publishes under epoch {epoch}", console.name)))
     }
 }
 

@@ -46,6 +46,6 @@ impl Get {
         if self.json {
             return show::json(&json!({"epoch": text}));
         }
-        show::print(text.as_deref().unwrap_or("none yet: the first signal begins it"))
+        show::line(text.as_deref().unwrap_or("none yet: the first signal begins it"))
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
-use dispatch::Window;
+use dispatch::{Window, text::one_line};
 
 use super::view::{Site, asks, brief, sites};
 use crate::{
+    argument::Key,
     console::{Console, Which},
     show::{self, Clockface, Output, Paint},
 };
@@ -21,7 +22,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(crate) struct Get {
     /// The site: its source, a slash, and the provider's id of it
-    #[arg(value_name = "SOURCE/SITE")]
+    #[arg(value_name = "SOURCE/SITE", value_parser = Key::shown_by("gridbell site list"))]
     site: String,
     #[command(flatten)]
     output: Output,
@@ -32,27 +33,37 @@ pub(crate) struct Get {
 impl Get {
     pub(super) async fn run(self) -> Result<()> {
         let Some((source, _)) = self.site.split_once('/') else {
-            return Err(crate::cli::usage(format!("{:?} names no site: write SOURCE/SITE", self.site)));
+            return Err(crate::cli::usage(format!("{:?} names no site: write SOURCE/SITE", show::name(&self.site))));
         };
         let clock = Clockface::now(self.output.utc);
         let console = Console::open(&self.which).await?;
         let records = super::active(&console, Some(source), clock.now).await?;
-        let Some(site) = sites(&records, clock.now).into_iter().find(|site| site.key == self.site) else {
+        let Some(site) = named(sites(&records, clock.now), &self.site) else {
             bail!(
-                "no active dispatch names a site {}: `gridbell site list --source {source}` shows those that one does",
-                self.site
+                "no active dispatch names a site {}: `gridbell site list --source {}` shows those that one does",
+                show::name(&self.site),
+                show::name(source)
             );
         };
         if self.output.json {
             return show::json(&site);
         }
-        show::print(&text(&site, &clock, Paint::stdout()))
+        show::screen(&text(&site, &clock, Paint::stdout()))
     }
+}
+
+/// The site of that key; else the only one whose key is shown so, since what is copied from a list is what a list shows.
+fn named(sites: Vec<Site>, key: &str) -> Option<Site> {
+    if let Some(site) = sites.iter().find(|site| site.key == key) {
+        return Some(site.clone());
+    }
+    let mut shown = sites.into_iter().filter(|site| one_line(&site.key) == one_line(key));
+    shown.next().filter(|_| shown.next().is_none())
 }
 
 fn text(site: &Site, clock: &Clockface, paint: Paint) -> String {
     let mut text = paint.bold(&site.key);
-    let names = [&site.name, &site.external_id].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
+    let names = [&site.name, &site.external_id].into_iter().flatten().map(|name| show::name(name)).collect::<Vec<_>>();
     if !names.is_empty() {
         // Writing into memory does not fail.
         let _ = write!(text, " ({})", names.join(", "));

@@ -68,7 +68,7 @@ fn row(site: &Site, clock: &Clockface, paint: Paint) -> Option<Vec<String>> {
     let later = site.windows.len() + site.tests.len() - 1;
     Some(vec![
         site.key.clone(),
-        site.name.clone().unwrap_or_default(),
+        site.name.as_deref().map(show::name).unwrap_or_default(),
         now,
         clock.minute(window.from),
         window.until.map_or_else(|| "open".to_owned(), |until| clock.minute(until)),

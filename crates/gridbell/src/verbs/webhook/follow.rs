@@ -28,7 +28,7 @@ pub(super) async fn to_signal(opened: &Opened, subject: &Subject, within: Durati
     show::aside(&format!("waiting for the signal of {subject} …"));
     if let Ok(record) = tokio::time::timeout(within, waiting).await {
         let told: Vec<String> = record?.history.into_iter().map(|entry| entry.what).collect();
-        return show::print(&format!("Published for {subject}: {}", told.join(", ")));
+        return show::line(&format!("Published for {subject}: {}", told.join(", ")));
     }
     let why = latest_trouble(opened, Timestamp::MIN).await?;
     let why = why.unwrap_or_else(|| "no delivery of it has come".to_owned());
@@ -66,7 +66,7 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
         Ok(came) => {
             came?;
             let after = times::now().duration_since(since).as_secs();
-            show::print(&format!("The first delivery came after {after} s and went through: the hook works."))
+            show::line(&format!("The first delivery came after {after} s and went through: the hook works."))
         }
         Err(_) => bail!(
             "no delivery came within {} s; check the address that is registered, or wait longer with --wait",

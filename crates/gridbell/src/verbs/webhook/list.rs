@@ -43,7 +43,7 @@ impl List {
             return show::json(&rows);
         }
         if rows.is_empty() {
-            return show::print(&format!("{} has no webhook registered", opened.provider));
+            return show::line(&format!("{} has no webhook registered", opened.provider));
         }
         let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
         let ours = |row: &Value| match row["ours"].as_bool() {
@@ -53,7 +53,7 @@ impl List {
         };
         let rows =
             rows.iter().map(|row| vec![text(row, "id"), ours(row).to_owned(), text(row, "goes_to"), text(row, "for")]);
-        show::print(&show::table(&["id", "whose", "goes to", "for"], &["goes to", "for"], rows))
+        show::screen(&show::table(&["id", "whose", "goes to", "for"], &["goes to", "for"], rows))
     }
 }
 

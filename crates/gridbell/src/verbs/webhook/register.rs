@@ -76,19 +76,19 @@ impl Register {
                 leap::Registered::Anew => "is set",
                 leap::Registered::Rotated => "is set with another token than before",
             };
-            show::print(&format!("Leap's {name} webhook {says}: {}, the token in the header x-api-key", door.url))?;
+            show::line(&format!("Leap's {name} webhook {says}: {}, the token in the header x-api-key", door.url))?;
         }
         if opened.rotates() {
-            show::print(
+            show::line(
                 "Two tokens open this source. Leave the old one's hash out of gridbell.toml once no notification brings it any more.",
             )?;
         }
-        show::print(&format!("Try it: gridbell webhook test {}", opened.name))
+        show::line(&format!("Try it: gridbell webhook test {}", opened.name))
     }
 
     async fn openvolt(&self, opened: &Opened, door: &Door) -> Result<()> {
         let since = times::now();
-        show::print(&openvolt::to_enter(&opened.name, door))?;
+        show::screen(&openvolt::to_enter(&opened.name, door))?;
         if self.wait.is_zero() {
             return Ok(());
         }
@@ -102,11 +102,11 @@ async fn voltus(opened: &Opened, door: &Door) -> Result<()> {
         voltus::Registered::Anew(id) => format!("Registered as {id}: {door}"),
         voltus::Registered::Already(id) => format!("Registered already as {id}, nothing is changed: {door}"),
     };
-    show::print(&says)?;
+    show::line(&says)?;
     if opened.rotates() {
-        show::print(
+        show::line(
             "Two tokens open this source. Once this one works, unregister the old webhook by its id, and leave its hash out of gridbell.toml.",
         )?;
     }
-    show::print(&format!("Try it: gridbell webhook test {}", opened.name))
+    show::line(&format!("Try it: gridbell webhook test {}", opened.name))
 }

@@ -14,6 +14,9 @@ Examples:
   gridbell webhook test voltus-prod --stack gridbell          asks first: a self-test goes to all sites, marked test
   gridbell webhook test leap-prod --level group --stack gridbell";
 
+/// How much of a line of Leap's report is shown, in characters.
+const MAX_REPORTED: usize = 2_000;
+
 /// How often Voltus is asked which dispatches there are: its limit is some hundred a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -46,7 +49,7 @@ impl Test {
             Provider::Voltus => self.voltus(&opened).await,
             Provider::Leap => self.leap(&opened).await,
             Provider::Openvolt => {
-                show::print(
+                show::line(
                     "Openvolt sends no tests. Data of a meter that it has (9999999999995 to 9999999999999 are its test meters) brings a delivery.",
                 )?;
                 follow::to_delivery(&opened, times::now(), self.wait).await
@@ -66,7 +69,7 @@ impl Test {
         let before = voltus::dispatches(&api).await?;
         let named = if opened.is_sandbox() {
             voltus::post_scenario(&api, &self.scenario, times::now()).await?;
-            show::print(&format!("Voltus' sandbox plays the scenario {}.", self.scenario))?;
+            show::line(&format!("Voltus' sandbox plays the scenario {}.", self.scenario))?;
             None
         } else {
             let what = "Voltus would schedule a real self-test in production: a dispatch of ten minutes in a quarter of an hour, at all sites, marked test";
@@ -77,7 +80,7 @@ impl Test {
             Some(id) => id,
             None => self.appears(&api, &before).await?,
         };
-        show::print(&format!("The dispatch is {id}."))?;
+        show::line(&format!("The dispatch is {id}."))?;
         follow::to_signal(opened, &Subject::dispatch(&opened.name, &id), self.wait).await
     }
 
@@ -108,10 +111,10 @@ impl Test {
         }
         let event = uuid();
         let report = leap::test(&api, self.level, &event, times::now()).await?;
-        show::print(&format!(
-            "Leap sent a test notification and reports of our answer:\n  {}",
-            report.lines.join("\n  ")
-        ))?;
+        show::line("Leap sent a test notification and reports of our answer:")?;
+        for line in &report.lines {
+            show::line(&format!("  {}", dispatch::text::clip(line, MAX_REPORTED)))?;
+        }
         if !report.status.is_some_and(|status| (200..300).contains(&status)) {
             bail!(
                 "our hook did not take it: the report above says how it answered; look at `gridbell webhook list {}`",

@@ -61,7 +61,7 @@ impl Unregister {
         }
         for id in ids {
             voltus::delete(&api, &id).await?;
-            show::print(&format!("Unregistered {id}. No webhook of Voltus' comes to it any more."))?;
+            show::line(&format!("Unregistered {id}. No webhook of Voltus' comes to it any more."))?;
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Unregister {
             if !leap::unregister(&api, *level, &door, foreign).await? {
                 bail!("Leap has no {name} webhook set");
             }
-            show::print(&format!("Leap's {name} webhook is taken away."))?;
+            show::line(&format!("Leap's {name} webhook is taken away."))?;
         }
         Ok(())
     }

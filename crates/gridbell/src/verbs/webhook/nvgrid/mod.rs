@@ -36,23 +36,24 @@ pub(super) async fn register(asking: &Asking, opened: &Opened, door: &Door, even
         return Err(undone(&opened.name, error, "registered"));
     }
     let of = if events.is_empty() { "all power events".to_owned() } else { events.join(", ") };
-    show::print(&format!("Registered for {of}: {door}"))?;
+    show::line(&format!("Registered for {of}: {door}"))?;
     if opened.rotates() {
-        show::print(
+        show::line(
             "Two tokens open this source. Once this one works, unregister the address with the old one (--token), and leave its hash out of gridbell.toml.",
         )?;
     }
-    show::print(&format!(
-        "NvGrid has no call that lists webhooks: keep in mind that it is there. It goes away with: gridbell webhook unregister {0}\nTry it: gridbell webhook test {0}",
+    show::line(&format!(
+        "NvGrid has no call that lists webhooks: keep in mind that it is there. It goes away with: gridbell webhook unregister {}",
         opened.name
-    ))
+    ))?;
+    show::line(&format!("Try it: gridbell webhook test {}", opened.name))
 }
 
 /// Takes the door's address away.
 pub(super) async fn unregister(asking: &Asking, opened: &Opened, door: &Door) -> Result<()> {
     let mut client = asking.client(opened).await.context("it is registered still, if it was")?;
     match client.unregister(door.address().as_str()).await {
-        Ok(()) => show::print(&format!("Unregistered {door}. No webhook of NvGrid's comes to it any more.")),
+        Ok(()) => show::line(&format!("Unregistered {door}. No webhook of NvGrid's comes to it any more.")),
         Err(error @ NvgridError::Refused { .. }) => Err(anyhow::anyhow!(
             "{error}: nothing is taken away; NvGrid takes away the very address that was registered, so say --url and --token if that was another"
         )),
@@ -77,11 +78,8 @@ pub(super) async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result
     if json {
         show::json(&json!({"webhooks": null, "status": status}))?;
     } else {
-        show::print(&format!(
-            "What its status says of the feeds, by {}:\n{}",
-            client.described_by(),
-            outline(&status)
-        ))?;
+        show::line(&format!("What its status says of the feeds, by {}:", client.described_by()))?;
+        show::screen(&outline(&status))?;
     }
     bail!(
         "NvGrid has no call that lists webhooks, so whether {0} is registered shows when an event comes (`gridbell delivery list --source {0}`); its DPS operator sees the registrations",
@@ -92,12 +90,12 @@ pub(super) async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result
 /// Lets an event come: a rehearsal's own, or the next that there is.
 pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wait: Duration) -> Result<()> {
     if !opened.is_sandbox() {
-        show::print(
+        show::line(
             "NvGrid sends no tests, and an event of our own would pass for a real one: its source is production.",
         )?;
         let mut client = asking.client(opened).await?;
         client.status().await?;
-        show::print("The site takes the login and tells its status. A ramp at the site brings an event.")?;
+        show::line("The site takes the login and tells its status. A ramp at the site brings an event.")?;
         return follow::to_delivery(opened, times::now(), wait).await;
     }
     let door = opened.door(&hook.place).await?;
@@ -119,7 +117,7 @@ pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wai
     if !answer.status().is_success() {
         bail!("{door} answers {}, where NvGrid counts 200 alone as taken", answer.status());
     }
-    show::print(&format!(
+    show::line(&format!(
         "NvGrid sends no tests, so gridbell sent an event as it would: end_ramp_down of {correlation}."
     ))?;
     follow::to_signal(opened, &dispatch::Subject::power(&opened.name, feed.as_deref(), &correlation), wait).await

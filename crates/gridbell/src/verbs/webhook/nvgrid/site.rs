@@ -1,11 +1,15 @@
 //! `webhook status` and `webhook schedule`: what the site tells of itself.
 
 use anyhow::Result;
+use dispatch::text;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{super::About, Asking};
 use crate::{cli, config::Provider, door::Opened, show, simulate::times};
+
+/// How much of a line is shown, in characters.
+const MAX_LINE: usize = 2_000;
 
 /// `webhook status`.
 #[derive(Debug, clap::Args)]
@@ -71,16 +75,14 @@ async fn site(about: &About, what: &str) -> Result<Opened> {
 }
 
 fn tell(answer: &Value, json: bool) -> Result<()> {
-    if json { show::json(answer) } else { show::print(&outline(answer)) }
+    if json { show::json(answer) } else { show::screen(&outline(answer)) }
 }
 
 /// An answer as people read it: a name a line, what lies in it further to the right. How the messages look is the site's to say.
 pub(super) fn outline(answer: &Value) -> String {
     let mut lines = Vec::new();
     branch(answer, 0, &mut lines);
-    // What a site wrote moves no cursor.
-    let plain = |line: String| line.chars().filter(|letter| !letter.is_control()).collect();
-    lines.into_iter().map(plain).collect::<Vec<String>>().join("\n")
+    lines.iter().map(|line| text::brief(line, MAX_LINE)).collect::<Vec<String>>().join("\n")
 }
 
 fn branch(value: &Value, depth: usize, lines: &mut Vec<String>) {
@@ -138,6 +140,6 @@ mod tests {
              target_load  6.5 megawatt\n      feed_tags  a, b\nload_targets  none"
         );
         assert_eq!(outline(&json!({"statuses": {}})), "statuses  none");
-        assert_eq!(outline(&json!({"feed": "a\u{1b}[2J\nb"})), "feed  a[2Jb");
+        assert_eq!(outline(&json!({"feed": "a\u{1b}[2J\nb"})), "feed  a\u{fffd} b");
     }
 }

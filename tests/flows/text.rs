@@ -1,0 +1,102 @@
+//! Text that others wrote: names that act on a terminal are data in signals and harmless in mails, and zones have many names. On the
+//! stack where a controller must acknowledge, so that each dispatch is mailed soon.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Result, ensure};
+use dispatch::text::is_hidden;
+use serde_json::{Value, json};
+
+use crate::{
+    chaos::calm,
+    harness::{World, answer, cases, config, from_now, hurt_world, same},
+    voltus::{dispatch, tell, with},
+};
+
+cases!("text":
+    names_that_act_on_a_terminal_are_data_in_signals_and_harmless_in_mails,
+    zones_are_understood_by_the_names_that_providers_give_them,
+    an_empty_or_oversized_key_is_no_dispatch_to_acknowledge,
+);
+
+/// The immediate deadline of 10 s, and what a busy machine adds.
+const IN_TIME: Duration = Duration::from_mins(5);
+
+/// A site's name that does something each.
+fn names() -> [(&'static str, String); 3] {
+    [
+        ("name-escapes", "Mill \u{1b}[2J\u{1b}]0;pwn\u{7}\u{1b}[31mGONE".to_owned()),
+        (
+            "name-marks",
+            "\u{9b}8mMill\u{202e}\u{2066}\u{200b}\u{feff}\u{e0041}\u{7f}\r\nWhat failed: nothing".to_owned(),
+        ),
+        ("name-long", format!("Mill \u{1b}[8m{}", "\u{202e}\u{1b}[2Jx".repeat(2_900))),
+    ]
+}
+
+/// Publishes a dispatch that starts soon while nobody kills hydrators; nobody acknowledges it.
+async fn published(source: &str, dispatch: Value) -> Result<Arc<World>> {
+    let world = hurt_world().await?;
+    let _turn = calm().await;
+    tell(&world, source, "create", &dispatch).await?;
+    let id = dispatch["id"].as_str().unwrap_or_default();
+    world.signals.of(&format!("{source}/{id}"), 1).await?;
+    Ok(world)
+}
+
+fn soon(id: &str) -> Value {
+    with(dispatch(id, 0), json!({"start_time": from_now(600), "end_time": from_now(4_200)}))
+}
+
+async fn names_that_act_on_a_terminal_are_data_in_signals_and_harmless_in_mails() -> Result<()> {
+    for (id, name) in names() {
+        let mut dispatch = soon(id);
+        dispatch["sites"][0]["name"] = json!(name);
+        dispatch["sites"][0]["customer_location_id"] = json!(name);
+        dispatch["program"]["name"] = json!(name);
+        let world = published("vevil", dispatch).await?;
+        let subject = format!("vevil/{id}");
+        let signals = world.signals.of(&subject, 1).await?;
+        same(id, &signals[0].dispatch()["targets"][0]["name"], &json!(name))?;
+        let mail = world.mail.one(IN_TIME, &["dispatch-at-risk", &subject]).await?;
+        for (part, text) in [("subject", &mail.subject), ("text", &mail.text), ("HTML", &mail.html)] {
+            let hidden = text.chars().find(|c| *c != '\n' && is_hidden(*c));
+            ensure!(hidden.is_none(), "the {part} of {id} holds {hidden:?}");
+        }
+        ensure!(mail.text.contains("Mill") && mail.text.len() < 5_000, "{id}: {}", mail.text);
+        let failed = mail.text.lines().filter(|line| line.starts_with("What failed:")).count();
+        ensure!(failed == 1, "{id}: {}", mail.text);
+    }
+    Ok(())
+}
+
+async fn zones_are_understood_by_the_names_that_providers_give_them() -> Result<()> {
+    for (id, zone, market, expected) in [
+        ("zone-pst", "PST", "CAISO", &["PST (America/Los_Angeles)", "PDT (America/Los_Angeles)"][..]),
+        ("zone-cst-of-china", "CST", "SGCC", &["CST (Asia/Shanghai)"]),
+        ("zone-miso", "est", "MISO", &["EST (EST)"]),
+    ] {
+        let mut dispatch = soon(id);
+        (dispatch["program"]["timezone"], dispatch["program"]["market"]) = (json!(zone), json!(market));
+        let world = published("vesc", dispatch).await?;
+        let subject = format!("vesc/{id}");
+        let mail = world.mail.one(IN_TIME, &["dispatch-at-risk", &subject]).await?;
+        ensure!(expected.iter().any(|line| mail.text.contains(line)), "{zone} of {market}: {}", mail.text);
+        let signals = world.signals.of(&subject, 1).await?;
+        same(id, &signals[0].dispatch()["programs"][0]["timezone"], &json!(zone))?;
+    }
+    Ok(())
+}
+
+async fn an_empty_or_oversized_key_is_no_dispatch_to_acknowledge() -> Result<()> {
+    let world = hurt_world().await?;
+    let url = format!("{}/{}", world.description.acks, config::ACK_TOKEN);
+    for key in [String::new(), "k".repeat(3_000), "k".repeat(40_000), "vevil/\u{0}\u{1b}[2J".to_owned()] {
+        let body = json!({"dispatch": key, "version": 1, "state": "accepted"}).to_string();
+        let _turn = calm().await;
+        let request = world.http.post(&url).header("content-type", "application/json").body(body);
+        let refused = answer(request).await?;
+        ensure!(matches!(refused.status, 400 | 404), "{} bytes: {} {}", key.len(), refused.status, refused.text);
+    }
+    Ok(())
+}
