@@ -18,6 +18,7 @@ mod headers;
 mod incidents;
 mod leap;
 mod nvgrid;
+mod odd_inputs;
 mod openvolt;
 mod poll;
 mod processes;
@@ -61,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
         copies::cases(),
         nvgrid::cases(),
         openvolt::cases(),
+        odd_inputs::cases(),
         sandbox::cases(),
         sites::cases(),
         stack::cases(),

@@ -27,7 +27,7 @@ fn seed() -> Value {
     })
 }
 
-fn about(correlation_id: &str) -> Value {
+pub(crate) fn about(correlation_id: &str) -> Value {
     let mut event = seed();
     event["correlation_id"] = json!(correlation_id);
     event

@@ -235,6 +235,17 @@ async fn rotated_keys_and_unknown_events_are_told() -> Result<()> {
     ensure!(signals[1].event["type"] == "gridbell.account.tariff.changed.v1", "{}", signals[1].event);
     let mail = world.mail.one(SOON, &["unknown-event", "tariff.changed"]).await?;
     ensure!(mail.text.contains("obox"), "{}", mail.text);
+
+    // A known delivery with another type or payload is another event, and a repetition is none.
+    let others = [("user.created", json!({"user_id": "u1"})), ("user.created", json!({"user_id": "u2"}))];
+    for (index, (event, payload)) in others.iter().enumerate() {
+        for _ in 0..2 {
+            account(&world, "obox", event, "delivery-tariff", payload).await?;
+        }
+        let signals = world.signals.of("obox/account", 3 + index).await?;
+        let said = &signals[2 + index].event;
+        ensure!(said["data"]["account"]["payload"] == *payload, "{said}");
+    }
     Ok(())
 }
 

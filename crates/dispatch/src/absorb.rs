@@ -288,7 +288,8 @@ impl<'a> Absorbing<'a> {
         });
         let Stream::Dispatch(tracked) = &mut state.stream else { return Taken::Merged };
         if let (Rank::Pushed(_), Some(view)) = (said.rank, tracked.merged.view()) {
-            if said.statement.asks_the_same(&view.statement) {
+            let same = said.statement.end == view.stated_end;
+            if same && said.statement.asks_the_same_but_for_the_end(&view.statement) {
                 // A redelivery: nothing to learn but that a push, too, calls it real (or a test).
                 tracked.merged = std::mem::take(&mut tracked.merged).called_so_by(said);
                 return Taken::Merged;
@@ -366,8 +367,11 @@ fn change(last: Option<&(Status, Statement)>, status: Status, statement: &Statem
         Status::Ended => Change::Ended,
     };
     let Some((last_status, last_statement)) = last else { return Some(as_first) };
+    // What ended before it began has an end that cannot be told: only its status says so.
+    let is_called_off = |status, statement: &Statement| status == Status::Ended && statement.end.is_none();
+    let is_so_still = is_called_off(*last_status, last_statement) == is_called_off(status, statement);
     // A known end that passes is no news; neither is a repetition, unless it names what had no name.
-    if last_statement.asks_the_same(statement) && statement.names() <= last_statement.names() {
+    if is_so_still && last_statement.asks_the_same(statement) && statement.names() <= last_statement.names() {
         return None;
     }
     match (*last_status, status) {

@@ -28,6 +28,27 @@ pub struct Fact {
     pub subject: Subject,
     /// What was said.
     pub says: Says,
+    /// What of it could not be read. It takes no part in the merge: people are notified, the fact is taken without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A field that could not be read, or that says what cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// Which field, by a name that every answer about the same subject has in common, such as `sites[d4z9].commitment`.
+    pub field: String,
+    /// Why, and what is taken instead.
+    pub reason: String,
+    /// Stands for the field and its value: the same value of the same field is reported once.
+    pub digest: String,
+}
+
+impl Fact {
+    /// A fact that was read without a doubt.
+    pub fn new(origin: Origin, subject: Subject, says: Says) -> Self {
+        Self { origin, subject, says, diagnostics: Vec::new() }
+    }
 }
 
 /// The four things that a provider can speak of.
@@ -94,7 +115,8 @@ pub struct Statement {
     pub authorized: bool,
     /// When to curtail.
     pub start: Timestamp,
-    /// When to stop; none until known: curtail until told otherwise.
+    /// When to stop, as it was stated; none until known: curtail until told otherwise. An end that is not after the start is
+    /// taken for none, or for "over" ([`crate::Dispatch::view`]): no view and no signal holds one.
     pub end: Option<Timestamp>,
     /// What is asked of all targets together.
     pub request: Request,
@@ -116,14 +138,22 @@ impl Statement {
     /// Whether a controller would act the same on both: details and programs aside, a target's name and foreign id
     /// counting only where both statements give one (Leap's search leaves the partner's reference out), in any order.
     pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.end == other.end && self.asks_the_same_but_for_the_end(other)
+    }
+
+    pub(crate) fn asks_the_same_but_for_the_end(&self, other: &Self) -> bool {
         self.authorized == other.authorized
             && self.start == other.start
-            && self.end == other.end
             && self.request == other.request
             && self.test_reason == other.test_reason
             && self.voluntary == other.voluntary
             && self.priority == other.priority
             && same_targets(&self.targets, &other.targets)
+    }
+
+    /// The end, where it is after the start.
+    pub fn possible_end(&self) -> Option<Timestamp> {
+        self.end.filter(|end| *end > self.start)
     }
 
     /// The same with the names and foreign ids that it leaves out and `known` gives: a controller that goes by its own ids

@@ -23,8 +23,8 @@ pub use absorb::{Absorbed, Contradiction, State, absorb};
 pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, effective, windows};
 pub use epoch::Epoch;
 pub use fact::{
-    AccountEvent, DispatchFact, Fact, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program, Rank, Says,
-    Statement, Target, TestReason,
+    AccountEvent, Diagnostic, DispatchFact, Fact, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program,
+    Rank, Says, Statement, Target, TestReason,
 };
 pub use merge::{Dispatch, View};
 pub use plan::{Mark, Marks, Onset, Plan, Share, feed_id};

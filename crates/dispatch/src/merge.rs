@@ -3,7 +3,7 @@
 //!
 //! Two registers, each "the highest rank wins": one for answers that carry the provider's own number, one for all others. A
 //! single order over both would not be transitive (numbers and instants can disagree), so they are joined side by side and
-//! only [`Dispatch::view`] chooses between them.
+//! only [`Dispatch::view`] chooses between them. The earliest fact's times are a third register, "the lowest rank wins".
 
 use std::cmp::Ordering;
 
@@ -19,6 +19,9 @@ pub struct Dispatch {
     numbered: Option<Ranked>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plain: Option<Ranked>,
+    /// The times that the fact of the lowest rank stated, where no other register holds that fact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<Times>,
     /// A push called it a test. A fetched answer of the same provider may not repeat that (Leap's search does not).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pushed_test: Option<TestReason>,
@@ -33,11 +36,37 @@ struct Ranked {
     statement: Statement,
 }
 
+/// The times that a fact stated. The lowest rank goes first, then any fixed order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Times {
+    rank: Rank,
+    start: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<Timestamp>,
+}
+
+impl From<&Ranked> for Times {
+    fn from(ranked: &Ranked) -> Self {
+        Self { rank: ranked.rank, start: ranked.statement.start, end: ranked.statement.end }
+    }
+}
+
+impl Ranked {
+    /// Whether its end is not after its start, and was past when it was observed. Unlike a possible end, such a one may be news
+    /// once it is past.
+    fn may_be_called_off(&self) -> bool {
+        let Statement { start, end, .. } = self.statement;
+        end.is_some_and(|end| end <= start && end <= self.rank.observed_at())
+    }
+}
+
 /// The one true state of a dispatch, as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// What holds, the test reason of the pushes included.
+    /// What holds, the test reason of the pushes included, and without an end that is not after the start.
     pub statement: Statement,
+    /// The end as it was stated, possible or not.
+    pub stated_end: Option<Timestamp>,
     /// As of when.
     pub observed_at: Timestamp,
     /// Where it stands among all that was stated.
@@ -63,12 +92,22 @@ impl Dispatch {
     /// The merge of two states.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
-        Self {
+        let first = [self.first(), other.first()].into_iter().flatten().min();
+        let joined = Self {
             numbered: highest(self.numbered, other.numbered),
             plain: highest(self.plain, other.plain),
+            first: None,
             pushed_test: self.pushed_test.max(other.pushed_test),
             pushed_real: self.pushed_real || other.pushed_real,
-        }
+        };
+        // Most dispatches never change, or never need it: it is stored only where the registers do not say it anyway.
+        Self { first: first.filter(|first| joined.first() != Some(*first)), ..joined }
+    }
+
+    /// The times that were stated first.
+    fn first(&self) -> Option<Times> {
+        let registers = self.numbered.iter().chain(&self.plain).map(Times::from);
+        registers.chain(self.first).min()
     }
 
     /// The fact that holds now.
@@ -83,9 +122,19 @@ impl Dispatch {
         }
     }
 
+    /// Whether the fact that holds says that the dispatch is over. An end that is not after the start says so only of a
+    /// dispatch that was stated with other times before: there a provider calls it off before it begins. First seen so, it is a
+    /// slip, however often and late it is repeated, and the dispatch stays open: to curtail is the safe mistake.
+    fn is_over(&self, held: &Ranked) -> bool {
+        let Statement { start, end: Some(end), .. } = held.statement else { return false };
+        let is_known_otherwise = || self.first().is_some_and(|first| (first.start, first.end) != (start, Some(end)));
+        if end > start { end <= held.rank.observed_at() } else { held.may_be_called_off() && is_known_otherwise() }
+    }
+
     /// Whether the same holds in both, as of whatever instants.
     pub(crate) fn holds_the_same_as(&self, other: &Self) -> bool {
-        let held = |one: &Self| one.held().map(|held| (held.rank.number(), held.statement.clone()));
+        let held =
+            |one: &Self| one.held().map(|held| (held.rank.number(), held.statement.clone(), held.may_be_called_off()));
         held(self) == held(other) && (self.pushed_test, self.pushed_real) == (other.pushed_test, other.pushed_real)
     }
 
@@ -97,14 +146,14 @@ impl Dispatch {
         if statement.test_reason.is_none() && !self.pushed_real {
             statement.test_reason = self.pushed_test;
         }
-        let observed_at = ranked.rank.observed_at();
-        let over = statement.end.is_some_and(|end| end <= observed_at);
-        let status = match (statement.authorized, over) {
+        let stated_end = statement.end;
+        statement.end = statement.possible_end();
+        let status = match (statement.authorized, self.is_over(ranked)) {
             (false, _) => Status::Cancelled,
             (true, true) => Status::Ended,
             (true, false) => Status::Scheduled,
         };
-        Some(View { statement, observed_at, rank: ranked.rank, status })
+        Some(View { statement, stated_end, observed_at: ranked.rank.observed_at(), rank: ranked.rank, status })
     }
 
     /// Whether an answer is part of it, and not pushes alone.
@@ -115,10 +164,15 @@ impl Dispatch {
     /// Whether what is stored would differ: a later sight of the same number with the same content teaches nothing.
     pub(crate) fn learns_from(&self, merged: &Self) -> bool {
         let same_number = match (&self.numbered, &merged.numbered) {
-            (Some(a), Some(b)) => a.rank.number() == b.rank.number() && a.statement == b.statement,
+            (Some(a), Some(b)) => {
+                a.rank.number() == b.rank.number()
+                    && a.statement == b.statement
+                    && a.may_be_called_off() == b.may_be_called_off()
+            }
             (a, b) => a == b,
         };
         !(same_number
+            && self.first() == merged.first()
             && self.plain == merged.plain
             && self.pushed_test == merged.pushed_test
             && self.pushed_real == merged.pushed_real)

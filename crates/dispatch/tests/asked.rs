@@ -58,7 +58,7 @@ fn power(event: PowerEventKind, start: i64, end: Option<i64>, watts: u64) -> Pow
 fn heard(state: Option<State>, event: &PowerEvent) -> Absorbed {
     let subject = Subject::power("dc-1", Some("main"), "c-1");
     let origin = Origin { source: "dc-1".to_owned(), provider: "nvgrid".to_owned(), sandbox: false };
-    let fact = Fact { origin, subject: subject.clone(), says: Says::Power(event.clone()) };
+    let fact = Fact::new(origin, subject.clone(), Says::Power(event.clone()));
     absorb(state, &subject, vec![fact], Contradiction::Ask, published_at(event.start)).expect("a state")
 }
 

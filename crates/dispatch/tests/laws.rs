@@ -45,6 +45,11 @@ fn told(state: &State) -> Option<Statement> {
     statement.authorized.then(|| Statement { programs: Vec::new(), details: serde_json::Map::new(), ..statement })
 }
 
+/// A statement as a view shows it.
+fn shown(stated: Statement) -> Statement {
+    Statement { end: stated.possible_end(), ..stated }
+}
+
 fn kind(signal: &Signal) -> &str {
     signal.kind.strip_prefix("gridbell.dispatch.").and_then(|kind| kind.strip_suffix(".v1")).expect("a dispatch")
 }
@@ -180,8 +185,39 @@ proptest! {
     #[test]
     fn a_dispatch_without_an_end_is_never_over(facts in made::facts(6)) {
         let view = merged(&facts).view().unwrap();
-        prop_assert!(view.statement.end.is_some() || view.status != Status::Ended);
+        prop_assert!(view.stated_end.is_some() || view.status != Status::Ended);
         prop_assert!(view.statement.authorized || view.status == Status::Cancelled);
+    }
+
+    #[test]
+    fn no_signal_and_no_view_has_an_end_that_is_not_after_its_start(facts in made::facts(8)) {
+        let (state, signals) = one_by_one(&facts);
+        for signal in &signals {
+            let body: serde_json::Value = serde_json::from_str(&signal.body).unwrap();
+            let instant = |name: &str| body["data"]["dispatch"][name].as_str().map(|text| text.parse::<Timestamp>().unwrap());
+            prop_assert!(instant("end").is_none_or(|end| end > instant("start").unwrap()), "{}", signal.body);
+        }
+        let statements = [state.unwrap().published().unwrap().1, merged(&facts).view().unwrap().statement];
+        prop_assert!(statements.iter().all(|said| said.end.is_none_or(|end| end > said.start)));
+    }
+
+    #[test]
+    fn what_was_first_stated_with_an_impossible_end_stays_open_however_often_it_is_repeated(
+        said in made::look(), length in 0_i64..9, minutes in proptest::collection::vec(0_i64..100, 1..5),
+    ) {
+        let mut said = said;
+        said.statement.authorized = true;
+        said.statement.end = Some(said.statement.start - jiff::SignedDuration::from_mins(length));
+        let again = |minutes: i64| {
+            let rank = match said.rank {
+                Rank::Numbered(number, _) => Rank::Numbered(number, at(minutes)),
+                _ => Rank::Fetched(at(minutes)),
+            };
+            made::said(rank, said.statement.clone())
+        };
+        let (state, signals) = one_by_one(&minutes.into_iter().map(again).collect::<Vec<_>>());
+        prop_assert_eq!(signals.iter().map(kind).collect::<Vec<_>>(), ["scheduled"]);
+        prop_assert_eq!(state.unwrap().published().unwrap().1.end, None);
     }
 
     #[test]
@@ -194,7 +230,7 @@ proptest! {
             made::said(Rank::Numbered(number + numbers.1, at(instants.1)), high),
         );
         let view = merged(&[high.clone(), low]).view().unwrap();
-        prop_assert_eq!(view.statement, high.statement);
+        prop_assert_eq!(view.statement, shown(high.statement));
     }
 
     #[test]
@@ -205,7 +241,7 @@ proptest! {
         let plain = made::said(Rank::Fetched(at(instants.1)), plain);
         let view = merged(&[plain.clone(), numbered.clone()]).view().unwrap();
         let wins = if instants.1 > instants.0 { plain } else { numbered };
-        prop_assert_eq!(view.statement, wins.statement);
+        prop_assert_eq!(view.statement, shown(wins.statement));
     }
 
     #[test]
@@ -213,7 +249,7 @@ proptest! {
         pushed in made::statement(), looked in made::look(), minutes in 0_i64..99,
     ) {
         let view = merged(&[looked.clone(), made::said(Rank::Pushed(at(minutes)), pushed)]).view().unwrap();
-        let looked = Statement { test_reason: view.statement.test_reason, ..looked.statement };
+        let looked = Statement { test_reason: view.statement.test_reason, ..shown(looked.statement) };
         prop_assert!(view.statement.asks_the_same(&looked));
     }
 
@@ -250,6 +286,47 @@ proptest! {
             prop_assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), said);
         }
     }
+}
+
+/// What is published of looks, each begun at that minute and stating that end: `start` is minute 10.
+fn kinds(looks: &[(i64, Option<i64>)]) -> Vec<String> {
+    let look = |(number, (minute, end)): (u64, &(i64, Option<i64>))| {
+        made::said(Rank::Numbered(number, at(*minute)), Statement { end: end.map(at), ..made::reduce(5_000) })
+    };
+    let (_, signals) = one_by_one(&(0..).zip(looks).map(look).collect::<Vec<_>>());
+    signals.iter().map(|signal| kind(signal).to_owned()).collect()
+}
+
+#[test]
+fn an_end_that_is_not_after_the_start_closes_what_was_published_before_and_opens_what_was_not() {
+    // Called off before it begins.
+    assert_eq!(kinds(&[(0, None), (5, Some(5))]), ["scheduled", "ended"]);
+    assert_eq!(kinds(&[(0, Some(40)), (5, Some(3))]), ["scheduled", "ended"]);
+    // Not over yet: as if without an end.
+    assert_eq!(kinds(&[(0, Some(40)), (5, Some(10))]), ["scheduled", "updated"]);
+    assert_eq!(kinds(&[(0, None), (5, Some(10))]), ["scheduled"]);
+    // First seen so: open, and closed by what the provider says next.
+    assert_eq!(kinds(&[(0, Some(5))]), ["scheduled"]);
+    assert_eq!(kinds(&[(20, Some(5))]), ["scheduled"]);
+    assert_eq!(kinds(&[(0, Some(5)), (5, Some(4))]), ["scheduled", "ended"]);
+    // Called off, and on again.
+    assert_eq!(kinds(&[(0, None), (5, Some(5)), (6, None)]), ["scheduled", "ended", "updated"]);
+    // First seen over, but possible.
+    assert_eq!(kinds(&[(20, Some(15))]), ["ended"]);
+}
+
+#[test]
+fn a_repeated_push_with_an_impossible_end_contradicts_nothing_and_one_that_calls_it_off_does() {
+    let push = |minute, end: Option<i64>| {
+        fact(made::said(Rank::Pushed(at(minute)), Statement { end: end.map(at), ..made::reduce(5_000) }))
+    };
+    let ask =
+        |state, push| absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
+    let first = ask(None, push(0, Some(5)));
+    let again = ask(Some(first.state), push(7, Some(5)));
+    assert!(!again.changed && again.unsettled.is_empty() && again.signals.is_empty());
+    let known = ask(None, push(0, None));
+    assert_eq!(ask(Some(known.state), push(7, Some(5))).unsettled.len(), 1);
 }
 
 #[test]
@@ -348,13 +425,13 @@ fn of_two_statements_at_one_rank_the_withdrawn_one_holds() {
 
 #[test]
 fn what_is_withdrawn_and_over_is_cancelled() {
-    let end: Option<Timestamp> = Some(at(5));
+    let end: Option<Timestamp> = Some(at(15));
     for (authorized, looked_at, expected) in [
-        (true, 4, Status::Scheduled),
-        (true, 5, Status::Ended),
-        (true, 6, Status::Ended),
-        (false, 4, Status::Cancelled),
-        (false, 6, Status::Cancelled),
+        (true, 14, Status::Scheduled),
+        (true, 15, Status::Ended),
+        (true, 16, Status::Ended),
+        (false, 14, Status::Cancelled),
+        (false, 16, Status::Cancelled),
     ] {
         let said = made::said(Rank::Fetched(at(looked_at)), Statement { authorized, end, ..made::reduce(5_000) });
         assert_eq!(merged(&[said]).view().unwrap().status, expected);

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use providers::Finding;
 use serde::{Deserialize, Serialize};
 
+use crate::work::clip;
+
 /// What sort of thing a person is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -125,19 +127,15 @@ impl Notice {
                 Self::happens(Kind::Quarantined, source, source.to_owned(), at, format!("{part}: {reason}"))
             }
             Finding::UnknownEvent { name } => Self::unknown_event(source, &name, at),
-            Finding::Impossible { subject, what } => happens(
-                Kind::Quarantined,
-                subject.to_string(),
-                Some(subject),
-                format!("a quantity that cannot be was taken as unspecified: {what}"),
-            ),
             Finding::NotCompliant { subject, what } => happens(Kind::NotCompliant, subject.to_string(), None, what),
-            Finding::KeysRotated => happens(
+            // A mail for each event, whatever else is known of keys and whatever its delivery is called.
+            Finding::KeysRotated { event } => happens(
                 Kind::Credentials,
                 source.to_owned(),
                 None,
                 "the provider says that API keys were rotated: the configured key may stop working".to_owned(),
-            ),
+            )
+            .mailed_as(&format!("rotated {}", clip(&event, 16))),
         }
     }
 

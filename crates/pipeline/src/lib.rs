@@ -10,6 +10,7 @@ pub mod poll;
 pub mod ports;
 pub mod ramping;
 pub mod record;
+pub mod reported;
 pub mod token;
 pub mod work;
 mod written;

@@ -4,7 +4,7 @@ use dispatch::{Absorbed, Origin, Plan, Publication, Rank, Signal, State, Status,
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Deadlines, open_end::OpenEnd, ramping::Ramping};
+use crate::{config::Deadlines, open_end::OpenEnd, ramping::Ramping, reported::Reported};
 
 /// How many entries of a subject's story are kept.
 const REMEMBERED_ENTRIES: usize = 64;
@@ -50,6 +50,9 @@ pub struct Record {
     /// What became of a load target.
     #[serde(default)]
     pub ramping: Ramping,
+    /// Which fields that could not be read people were notified of.
+    #[serde(default, skip_serializing_if = "Reported::is_empty")]
+    pub reported: Reported,
 }
 
 /// A change that polling found.
@@ -183,6 +186,7 @@ impl Record {
             failed_at: known.and_then(|known| known.failed_at),
             missed: None,
             ramping: known.map(|known| known.ramping.clone()).unwrap_or_default(),
+            reported: known.map(|known| known.reported.clone()).unwrap_or_default(),
         }
     }
 

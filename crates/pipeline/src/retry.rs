@@ -99,6 +99,17 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         self.outlet.notice(&notice, 0).await
     }
 
+    /// No further attempt: what was to be done is kept for a replay, and a person is told once.
+    async fn give_up(&self, work: &Work, trouble: &Trouble, kind: Kind, now: Timestamp) -> Result<(), PortError> {
+        let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
+        // Nobody else will ever say that the failing is over.
+        self.over(work, now, detail.clone()).await?;
+        let notice = Notice::happens(kind, &work.source, work.about(), now, detail);
+        let notice = notice.about_dispatch(work.subject().cloned()).mailed_as(&work.about());
+        self.deliveries.settled(work).await?;
+        self.put_aside(work, trouble, notice).await
+    }
+
     async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
         let Some(trouble) = work.troubles.last().cloned() else { return Ok(()) };
         let known = match work.subject() {
@@ -107,12 +118,10 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         };
         let known = known.as_ref().and_then(|record| record.state.published()).map(|(_, statement)| statement);
         if is_pointless(&work, known.as_ref(), now) {
-            let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
-            // Nobody else will ever say that the failing is over.
-            self.over(&work, now, detail.clone()).await?;
-            let notice = Notice::happens(Kind::DeadLetter, &work.source, work.about(), now, detail);
-            self.deliveries.settled(&work).await?;
-            return self.put_aside(&work, &trouble, notice.mailed_as(&work.about())).await;
+            return self.give_up(&work, &trouble, Kind::DeadLetter, now).await;
+        }
+        if is_lasting(&work) {
+            return self.give_up(&work, &trouble, Kind::Quarantined, now).await;
         }
         let programs = known.as_ref().map_or(&[][..], |known| &known.programs);
         let deadlines = self.config.deadlines_for(&work.source, programs);
@@ -205,6 +214,13 @@ pub(crate) fn failing(work: &Work, at: Timestamp, detail: String) -> Notice {
 fn has_told(work: &Work) -> bool {
     let mut earlier = work.troubles.iter().rev().skip(1);
     work.told.is_some() || earlier.any(|trouble| trouble.kind == TroubleKind::Credentials)
+}
+
+/// Whether the latest attempts all ended in what no attempt mends.
+fn is_lasting(work: &Work) -> bool {
+    let quick = usize::try_from(QUICK_ATTEMPTS).unwrap_or(usize::MAX);
+    let lasting = work.troubles.iter().rev().take_while(|trouble| trouble.kind.is_lasting());
+    work.attempt >= QUICK_ATTEMPTS && lasting.count() >= quick
 }
 
 /// Whether nothing that another attempt could bring matters any more.

@@ -95,8 +95,9 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         let subjects = self.table.due(now + ARMED_AHEAD).await?;
         let mut checks = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            let look_at = self.table.read(&subject).await?.and_then(|record| record.look_at());
-            checks.extend(look_at.map(|at| (Check::dispatch(subject), hop_s(at, now))));
+            // The record's own subject: an index may know it by a shorter key.
+            let Some(record) = self.table.read(&subject).await? else { continue };
+            checks.extend(record.look_at().map(|at| (Check::dispatch(record.subject), hop_s(at, now))));
         }
         self.outlet.checks(&checks).await?;
         Ok(checks.len())

@@ -170,12 +170,16 @@ pub enum TroubleKind {
     Credentials,
     /// The provider answered with something else than was asked for.
     Answer,
+    /// The provider's answer is none that we can read.
+    UnreadableAnswer,
     /// The provider does not know what its own webhook announced; it may not be readable yet.
     Missing,
     /// A table or a queue did not take it.
     Storage,
     /// Of a body that came in parts, some parts did not come.
     Incomplete,
+    /// A table or a queue cannot take it, or holds what cannot be read.
+    Broken,
     /// The function died or ran out of time.
     Crash,
     /// The configuration does not know the source any more.
@@ -186,6 +190,12 @@ impl TroubleKind {
     /// Whether another attempt can help.
     pub fn is_passing(self) -> bool {
         !matches!(self, Self::Unreadable | Self::UnknownEvent)
+    }
+
+    /// Whether further attempts are of no use once a few have ended so. A few it may take: a proxy on the way may have answered,
+    /// and another version of our own program may have stored what this one cannot read.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Self::UnreadableAnswer | Self::Broken)
     }
 }
 

@@ -21,10 +21,10 @@ impl Kilowatts {
     pub(crate) fn read(value: Option<&Value>) -> Self {
         let Some(value) = value else { return Self::Absent };
         match written(value) {
-            None => Self::Impossible("a value that is no number".to_owned()),
+            None => Self::Impossible("no number".to_owned()),
             Some(text) => match decimal(text).and_then(watts_from_kw) {
                 Some(watts) => Self::Reduce(Request::Reduce { watts }),
-                None => Self::Impossible(format!("{:?}", brief(text))),
+                None => Self::Impossible(format!("{:?} kW", brief(text))),
             },
         }
     }
@@ -47,12 +47,12 @@ mod tests {
         check("\"27.5\"", reduce(27_500));
         check("1e2", reduce(100_000));
         check("0", reduce(0));
-        check("-5", impossible("\"-5\""));
-        check("100000.1", impossible("\"100000.1\""));
-        check("1e400", impossible("\"1e+400\""));
-        check("\"NaN\"", impossible("\"NaN\""));
-        check("\"\"", impossible("\"\""));
-        check("[5]", impossible("a value that is no number"));
+        check("-5", impossible("\"-5\" kW"));
+        check("100000.1", impossible("\"100000.1\" kW"));
+        check("1e400", impossible("\"1e+400\" kW"));
+        check("\"NaN\"", impossible("\"NaN\" kW"));
+        check("\"\"", impossible("\"\" kW"));
+        check("[5]", impossible("no number"));
         assert_eq!(Kilowatts::read(None), Kilowatts::Absent);
     }
 }

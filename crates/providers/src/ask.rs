@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::civil::Date;
 use serde_json::Value;
 
+use crate::fields::MAX_ID_BYTES;
+
 /// A request to the configured API, before host and key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
@@ -39,7 +41,7 @@ pub struct KeyHeader {
     pub prefix: &'static str,
 }
 
-/// An identifier that may stand in a path: 1 to 128 ASCII letters, digits, `-` and `_`.
+/// An identifier that may stand in a path: 1 to 512 ASCII letters, digits, `-` and `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Id(String);
 
@@ -47,7 +49,7 @@ impl Id {
     /// The identifier, where the text is one.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (!text.is_empty() && text.len() <= 128 && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+        (!text.is_empty() && text.len() <= MAX_ID_BYTES && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
     }
 
     /// The text.
@@ -102,8 +104,8 @@ mod tests {
         let check = |text: &str, taken: bool| assert_eq!(Id::parse(text).is_some(), taken, "{text:?}");
         check("dkmq", true);
         check("A-z_09", true);
-        check(&"a".repeat(128), true);
-        check(&"a".repeat(129), false);
+        check(&"a".repeat(512), true);
+        check(&"a".repeat(513), false);
         check("", false);
         check("..", false);
         check("a/b", false);

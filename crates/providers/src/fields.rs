@@ -1,17 +1,23 @@
-//! A provider's JSON read field by field, so that an error names the field, never echoes its value, and costs no more than the
-//! element that it stands in. Everywhere a null is the same as a missing field.
+//! A provider's JSON read field by field, each of which fails alone: the error names the field and never echoes its value.
+//! Everywhere a null is the same as a missing field.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use dispatch::Request;
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value};
+use sha2::{Digest, Sha256};
 
-use crate::{Unreadable, instant::instant};
+use crate::{
+    Unreadable,
+    amount::Kilowatts,
+    diagnostics::Diagnostics,
+    instant::{end, start},
+    lenient::verbatim,
+};
 
-/// The longest identifier that is taken, in characters, and in bytes: two of them, percent-encoded, and a source's name have to
-/// fit into a table's key of 2,048 bytes.
-const MAX_ID_CHARS: usize = 128;
-const MAX_ID_BYTES: usize = 256;
+/// The longest identifier that is taken, in bytes.
+pub(crate) const MAX_ID_BYTES: usize = 512;
 
 /// Why something could not be read: names fields, never their values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +47,6 @@ impl From<Reason> for crate::UnreadableAnswer {
     }
 }
 
-/// A body as JSON. Nesting beyond 128 levels is refused by the parser.
-pub(crate) fn json(body: &str) -> Result<Value, Reason> {
-    // The parser's own message tells line and column and quotes nothing.
-    serde_json::from_str(body).map_err(|error| Reason(format!("not JSON: {error}")))
-}
-
 /// One object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields<'a>(&'a Map<String, Value>);
@@ -66,12 +66,6 @@ impl<'a> Fields<'a> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 
-    /// An object below this one.
-    pub(crate) fn object(self, name: &str) -> Result<Option<Self>, Reason> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        Fields::of(value).map(Some).map_err(|reason| Reason(format!("`{name}` is {reason}")))
-    }
-
     /// A list; a missing one is empty.
     pub(crate) fn list(self, name: &str) -> Result<&'a [Value], Reason> {
         match self.get(name) {
@@ -81,29 +75,16 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An identifier: some text of up to 128 characters, or a number as it is written.
+    /// An identifier: some text of up to 512 bytes, or a number as it is written.
     pub(crate) fn id(self, name: &str) -> Result<&'a str, Reason> {
         let value = self.get(name).ok_or_else(|| Reason(format!("`{name}` is missing")))?;
-        id_of(value).ok_or_else(|| Reason(format!("`{name}` is no identifier of 1 to 128 characters")))
+        id_of(value).ok_or_else(|| Reason(format!("`{name}` is no identifier of 1 to {MAX_ID_BYTES} bytes")))
     }
 
-    /// A name or a reference that people read; none where it is missing, empty or anything but text or a number.
-    pub(crate) fn label(self, name: &str) -> Option<String> {
-        self.get(name).and_then(written).filter(|text| !text.is_empty()).map(str::to_owned)
-    }
-
-    /// An RFC 3339 time; none where it is missing or empty.
-    pub(crate) fn time(self, name: &str) -> Result<Option<Timestamp>, Reason> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(value) => time_of(name, value).map(Some),
-        }
-    }
-
-    /// An RFC 3339 time that has to be there.
-    pub(crate) fn needed_time(self, name: &str) -> Result<Timestamp, Reason> {
-        self.time(name)?.ok_or_else(|| Reason(format!("`{name}` is missing")))
+    /// The RFC 3339 time at which something begins: without it nothing can be done.
+    pub(crate) fn start(self, name: &str) -> Result<Timestamp, Reason> {
+        let value = self.get(name).ok_or_else(|| Reason(format!("`{name}` is missing")))?;
+        start_of(name, value)
     }
 
     /// True or false, as such or as a word.
@@ -126,28 +107,185 @@ impl<'a> Fields<'a> {
             _ => Err(Reason(format!("`{name}` is not a whole number from 0"))),
         }
     }
+}
 
-    /// All fields but the known ones, verbatim and in their order.
-    pub(crate) fn others(self, known: &[&str]) -> Map<String, Value> {
-        let unknown = self.0.iter().filter(|(name, _)| !known.contains(&name.as_str()));
-        unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
+/// One object of which nothing is needed: a field that cannot be read is none, and a diagnostic.
+pub(crate) struct Lenient<'a, 'd> {
+    fields: Fields<'a>,
+    /// What stands before the names of its fields.
+    within: String,
+    diagnostics: &'d mut Diagnostics,
+}
+
+impl<'a, 'd> Lenient<'a, 'd> {
+    pub(crate) fn new(fields: Fields<'a>, within: &str, diagnostics: &'d mut Diagnostics) -> Self {
+        Self { fields, within: within.to_owned(), diagnostics }
+    }
+
+    /// Says that a field could not be taken as it is.
+    pub(crate) fn doubt(&mut self, name: &str, reason: impl fmt::Display) {
+        let value = self.fields.get(name).unwrap_or(&Value::Null);
+        self.diagnostics.add(format!("{}{name}", self.within), value, reason);
+    }
+
+    fn or_none<T: Default>(&mut self, name: &str, read: Result<T, Reason>) -> T {
+        self.diagnostics.unless(&format!("{}{name}", self.within), self.fields.get(name), read)
+    }
+
+    pub(crate) fn list(&mut self, name: &str) -> &'a [Value] {
+        self.or_none(name, self.fields.list(name))
+    }
+
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        self.or_none(name, self.fields.flag(name))
+    }
+
+    pub(crate) fn whole(&mut self, name: &str) -> Option<u64> {
+        self.or_none(name, self.fields.whole(name))
+    }
+
+    /// An identifier that may be missing, such as a feed's.
+    pub(crate) fn id(&mut self, name: &str) -> Option<&'a str> {
+        let is_empty = |value: &Value| matches!(value, Value::String(text) if text.is_empty());
+        self.fields.get(name).filter(|value| !is_empty(value))?;
+        self.or_none(name, self.fields.id(name).map(Some))
+    }
+
+    /// A name that people read; none where it is empty.
+    pub(crate) fn label(&mut self, name: &str) -> Option<String> {
+        let read = match self.fields.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+            Some(_) => Err(Reason(format!("`{name}` is not a text"))),
+        };
+        self.or_none(name, read)
+    }
+
+    /// A reference of the operator's own: a text, or a number as it is written; none where it is empty.
+    pub(crate) fn reference(&mut self, name: &str) -> Option<String> {
+        let read = self.fields.get(name).map_or(Ok(None), reference_of);
+        self.or_none(name, read.map_err(|reason| Reason(format!("`{name}` is {reason}"))))
+    }
+
+    /// An object below this one; its fields are named after it.
+    pub(crate) fn object(&mut self, name: &str) -> Option<Lenient<'a, '_>> {
+        let value = self.fields.get(name)?;
+        match Fields::of(value) {
+            Ok(fields) => {
+                Some(Lenient { fields, within: format!("{}{name}.", self.within), diagnostics: self.diagnostics })
+            }
+            Err(reason) => {
+                self.doubt(name, format!("`{name}` is {reason}"));
+                None
+            }
+        }
+    }
+
+    /// The end of what begins then; none: until told otherwise. One that is not after the start is doubted, and left to the merge,
+    /// which knows whether it calls off what was published.
+    pub(crate) fn end(&mut self, name: &str, start: Timestamp) -> Option<Timestamp> {
+        let read = self.fields.get(name).map_or(Ok(None), |value| end_of(name, value));
+        let end = self.or_none(name, read);
+        if end.is_some_and(|end| end <= start) {
+            self.doubt(name, format!("`{name}` is not after the start"));
+        }
+        end
+    }
+
+    /// The kilowatts that are asked of somebody; none: no number is given.
+    pub(crate) fn kilowatts(&mut self, name: &str) -> Option<Request> {
+        match Kilowatts::read(self.fields.get(name)) {
+            Kilowatts::Absent => None,
+            Kilowatts::Reduce(request) => Some(request),
+            Kilowatts::Impossible(what) => {
+                self.doubt(name, format!("`{name}` is {what}, which is taken as unspecified"));
+                Some(Request::Unspecified)
+            }
+        }
+    }
+
+    /// All fields but the known ones, verbatim and in their order; what of them is nested too deep is null.
+    pub(crate) fn others(&mut self, known: &[&str]) -> Map<String, Value> {
+        let unknown = self.fields.0.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+        let mut others = Map::new();
+        for (name, value) in unknown {
+            let (copy, deep) = verbatim(value);
+            if deep {
+                self.diagnostics.add(format!("{}{name}", self.within), value, DEEP);
+            }
+            others.insert(name.clone(), copy);
+        }
+        others
     }
 }
+
+/// Why something verbatim is not.
+pub(crate) const DEEP: &str = "it is nested more than 100 levels deep; what lies below is null";
 
 /// Text, or a number as it is written.
 pub(crate) fn written(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.as_number().map(Number::as_str))
 }
 
-/// An identifier of 1 to 128 characters.
+/// An identifier of 1 to 512 bytes.
 pub(crate) fn id_of(value: &Value) -> Option<&str> {
-    let fits = |id: &str| (1..=MAX_ID_BYTES).contains(&id.len()) && id.chars().nth(MAX_ID_CHARS).is_none();
-    written(value).filter(|id| fits(id))
+    written(value).filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
 }
 
-/// An RFC 3339 time under that name.
-pub(crate) fn time_of(name: &str, value: &Value) -> Result<Timestamp, Reason> {
-    value.as_str().and_then(instant).ok_or_else(|| Reason(format!("`{name}` is not an RFC 3339 time")))
+/// A reference of the operator's own: none where it is empty or null.
+pub(crate) fn reference_of(value: &Value) -> Result<Option<String>, Reason> {
+    match (value, written(value)) {
+        (Value::Null, _) | (_, Some("")) => Ok(None),
+        (_, Some(text)) => Ok(Some(text.to_owned())),
+        (_, None) => Err(Reason::new("neither a text nor a number")),
+    }
+}
+
+/// The time at which something begins.
+pub(crate) fn start_of(name: &str, value: &Value) -> Result<Timestamp, Reason> {
+    value.as_str().ok_or("is not an RFC 3339 time").and_then(start).map_err(|why| Reason(format!("`{name}` {why}")))
+}
+
+/// The time at which something ends; none: never, or it is not known.
+pub(crate) fn end_of(name: &str, value: &Value) -> Result<Option<Timestamp>, Reason> {
+    value.as_str().ok_or("is not an RFC 3339 time").and_then(end).map_err(|why| Reason(format!("`{name}` {why}")))
+}
+
+/// The one value that is meant: the body itself, or what is wrapped in it once, as the one element of a list or the one field
+/// of an object that can be meant.
+pub(crate) fn unwrapped(body: &Value, is_meant: impl Fn(&Value) -> bool) -> &Value {
+    if is_meant(body) {
+        return body;
+    }
+    let mut wrapped = match body {
+        Value::Array(items) if items.len() == 1 => items.iter().filter(|item| is_meant(item)).collect::<Vec<_>>(),
+        Value::Object(fields) => fields.values().filter(|field| is_meant(field)).collect(),
+        _ => Vec::new(),
+    };
+    if wrapped.len() == 1 { wrapped.remove(0) } else { body }
+}
+
+/// A list of objects without anything around it. An empty one says nothing of what it is a list of.
+pub(crate) fn bare(value: &Value) -> Option<&[Value]> {
+    value.as_array().map(Vec::as_slice).filter(|items| items.first().is_some_and(Value::is_object))
+}
+
+/// Whether the value is an object with all of these fields.
+pub(crate) fn has(value: &Value, names: &[&str]) -> bool {
+    names.iter().all(|name| value.get(*name).is_some_and(|field| !field.is_null()))
+}
+
+/// SHA-256 in hex over texts, each closed by a byte that UTF-8 never holds, so that no two lists run into one.
+pub(crate) fn digest(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.as_bytes());
+        hash.update([0xff]);
+    }
+    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// A provider's text, short and plain enough to stand in a message to people.
@@ -166,20 +304,22 @@ mod tests {
         let value = json!({"a": null, "b": "", "c": 7});
         let fields = Fields::of(&value).unwrap();
         assert_eq!(fields.flag("a"), Ok(None));
-        assert_eq!(fields.time("b"), Ok(None));
-        assert_eq!(fields.label("b"), None);
+        let mut diagnostics = Diagnostics::default();
+        let mut lenient = Lenient::new(fields, "", &mut diagnostics);
+        assert_eq!((lenient.end("b", Timestamp::UNIX_EPOCH), lenient.label("b"), lenient.id("b")), (None, None, None));
+        assert!(diagnostics.into_list().is_empty());
         assert_eq!(fields.id("c"), Ok("7"));
         assert_eq!(fields.list("a"), Ok(&[] as &[Value]));
         assert_eq!(fields.id("a"), Err(Reason::new("`a` is missing")));
     }
 
     #[test]
-    fn an_id_is_bounded_in_characters_and_in_bytes() {
+    fn an_id_is_bounded_in_bytes() {
         let check = |id: String, taken: bool| assert_eq!(id_of(&Value::from(id.as_str())).is_some(), taken, "{id}");
-        check("a".repeat(128), true);
-        check("a".repeat(129), false);
-        check("ü".repeat(128), true);
-        check("電".repeat(86), false);
+        check("a".repeat(512), true);
+        check("a".repeat(513), false);
+        check("ü".repeat(256), true);
+        check("電".repeat(171), false);
         check(String::new(), false);
     }
 
@@ -212,9 +352,40 @@ mod tests {
     fn reasons_name_the_field_and_echo_nothing() {
         let value = json!({"t": "tomorrow", "f": "maybe", "l": {"secret": 1}});
         let fields = Fields::of(&value).unwrap();
-        assert_eq!(fields.time("t").unwrap_err().to_string(), "`t` is not an RFC 3339 time");
+        assert_eq!(fields.start("t").unwrap_err().to_string(), "`t` is not an RFC 3339 time");
         assert_eq!(fields.flag("f").unwrap_err().to_string(), "`f` is neither true nor false");
         assert_eq!(fields.list("l").unwrap_err().to_string(), "`l` is not a list");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_none_and_named() {
+        let value = json!({"o": 7, "l": "x", "f": 1, "t": ["a"], "r": {}, "e": false, "k": "-5", "id": {}, "w": 2.5});
+        let mut diagnostics = Diagnostics::default();
+        let mut fields = Lenient::new(Fields::of(&value).unwrap(), "s.", &mut diagnostics);
+        assert!(fields.object("o").is_none() && fields.list("l").is_empty() && fields.flag("f").is_none());
+        assert_eq!(
+            (fields.label("t"), fields.reference("r"), fields.id("id"), fields.whole("w")),
+            (None, None, None, None)
+        );
+        assert_eq!(fields.end("e", Timestamp::UNIX_EPOCH), None);
+        assert_eq!(fields.kilowatts("k"), Some(Request::Unspecified));
+        let named: Vec<String> = diagnostics.into_list().into_iter().map(|one| one.field).collect();
+        assert_eq!(named, ["s.o", "s.l", "s.f", "s.t", "s.r", "s.id", "s.w", "s.e", "s.k"]);
+    }
+
+    #[test]
+    fn one_wrapping_is_looked_through_where_one_thing_can_be_meant() {
+        let is_meant = |value: &Value| has(value, &["id"]);
+        let check = |body: Value, meant: bool| assert_eq!(is_meant(unwrapped(&body, is_meant)), meant, "{body}");
+        check(json!({"id": 1}), true);
+        check(json!([{"id": 1}]), true);
+        check(json!({"data": {"id": 1}, "page": 0, "links": {}}), true);
+        check(json!([{"id": 1}, {"id": 2}]), false);
+        check(json!({"a": {"id": 1}, "b": {"id": 1}}), false);
+        check(json!([[{"id": 1}]]), false);
+        check(json!({"data": {"data": {"id": 1}}}), false);
+        check(json!([]), false);
+        check(json!({"id": null}), false);
     }
 
     #[test]

@@ -7,12 +7,46 @@ use jiff::{SignedDuration, Timestamp};
 /// The longest text that can be a time: a fraction of any sensible length included.
 const MAX_BYTES: usize = 64;
 
-/// An RFC 3339 date-time, with an offset. Fractions beyond nanoseconds are cut off.
-pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+/// The first instant of the year 2000. What lies before is a time that somebody never set.
+const SENSIBLE_FROM: Timestamp = Timestamp::constant(946_684_800, 0);
+
+/// The first instant of the year 9999, which stands for "never".
+const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
+
+/// When something begins: an RFC 3339 date-time, with an offset, from the year 2000 on and before 9999. The error says what it
+/// is.
+pub(crate) fn start(text: &str) -> Result<Timestamp, &'static str> {
+    match end(text)? {
+        Some(at) => Ok(at),
+        None if text.trim().is_empty() => Err("is empty"),
+        None => Err("is in the year 9999 or later"),
+    }
+}
+
+/// When something ends; none where it is empty, or in the year 9999 or later.
+pub(crate) fn end(text: &str) -> Result<Option<Timestamp>, &'static str> {
+    let text = text.trim();
+    if text.is_empty() || is_beyond_9998(text) {
+        return Ok(None);
+    }
+    match instant(text) {
+        None => Err("is not an RFC 3339 time"),
+        Some(at) if at < SENSIBLE_FROM => Err("is before the year 2000"),
+        Some(at) => Ok(Some(at).filter(|at| *at < NEVER)),
+    }
+}
+
+/// The library's last instant lies in the year 9999, and the offset may carry it beyond: the text is asked first.
+fn is_beyond_9998(text: &str) -> bool {
+    let year = text.strip_prefix('+').unwrap_or(text).split('-').next().unwrap_or_default();
+    year.len() >= 4 && year.len() < text.len() && year.len() < 20 && year.parse::<u64>().is_ok_and(|year| year >= 9_999)
+}
+
+/// An RFC 3339 date-time, with an offset. Fractions beyond microseconds are cut off.
+fn instant(text: &str) -> Option<Timestamp> {
     // Years beyond four digits cannot be written back in RFC 3339.
     let four_digit_year = text.len() <= MAX_BYTES && text.bytes().take(4).all(|byte| byte.is_ascii_digit());
-    let at: Timestamp = four_digit_year.then(|| nanoseconds(text))?.parse().ok()?;
-    (at >= FIRST).then_some(at)
+    four_digit_year.then(|| microseconds(text))?.parse().ok()
 }
 
 /// The first instant of the year 1.
@@ -24,13 +58,13 @@ pub(crate) fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(bound).max(FIRST)
 }
 
-/// The same text with no more than nine digits of a second.
-fn nanoseconds(text: &str) -> Cow<'_, str> {
+/// The same text with no more than six digits of a second.
+fn microseconds(text: &str) -> Cow<'_, str> {
     let Some((whole, rest)) = text.split_once('.') else { return Cow::Borrowed(text) };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (fraction, offset) = rest.split_at(digits);
-    match fraction.get(..9) {
-        Some(nanoseconds) => Cow::Owned(format!("{whole}.{nanoseconds}{offset}")),
+    match fraction.get(..6) {
+        Some(microseconds) => Cow::Owned(format!("{whole}.{microseconds}{offset}")),
         None => Cow::Borrowed(text),
     }
 }
@@ -42,13 +76,14 @@ mod tests {
     #[test]
     fn rfc_3339_in_all_its_spellings() {
         let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(instant(text).map(|at| at.to_string()).as_deref(), expected, "{text}");
+            assert_eq!(start(text).ok().map(|at| at.to_string()).as_deref(), expected, "{text}");
         };
         check("2023-12-01T16:50:00Z", Some("2023-12-01T16:50:00Z"));
         check("2023-12-01t16:50:00z", Some("2023-12-01T16:50:00Z"));
         check("2023-07-06T19:30:00-07:00", Some("2023-07-07T02:30:00Z"));
-        check("2023-12-01T16:50:00.123456789Z", Some("2023-12-01T16:50:00.123456789Z"));
-        check("2023-12-01T16:50:00.1234567899999+01:00", Some("2023-12-01T15:50:00.123456789Z"));
+        check("2023-12-01T16:50:00.123456789Z", Some("2023-12-01T16:50:00.123456Z"));
+        check("2023-12-01T16:50:00.9999999999999+01:00", Some("2023-12-01T15:50:00.999999Z"));
+        check(" 2023-12-01T16:50:00.12345Z\n", Some("2023-12-01T16:50:00.12345Z"));
         check("2024-02-29T00:00:00.000Z", Some("2024-02-29T00:00:00Z"));
         check("2023-02-29T00:00:00Z", None);
         // Without an offset it is no instant: nobody says whose midnight.
@@ -60,6 +95,35 @@ mod tests {
         check("1701449400", None);
         check("2023-12-01T16:50:00.ßZ", None);
         check(&format!("2023-12-01T16:50:00.{}Z", "9".repeat(10_000)), None);
+    }
+
+    #[test]
+    fn an_end_may_be_never_and_never_is_not_before_2000() {
+        let check = |text: &str, expected: Result<Option<&str>, &str>| {
+            let read = end(text).map(|at| at.map(|at| at.to_string()));
+            assert_eq!(read, expected.map(|at| at.map(str::to_owned)), "{text}");
+        };
+        check("2023-12-01T17:50:00Z", Ok(Some("2023-12-01T17:50:00Z")));
+        for never in [
+            "",
+            "9999-12-31T23:59:59Z",
+            "9999-01-01T00:00:00+23:59",
+            "9998-12-31T23:59:59-01:00",
+            "9999-99-99T00:00:00Z",
+            "10000-01-01T00:00:00Z",
+            "+12345-01-01T00:00:00Z",
+            "9999-12-31",
+        ] {
+            check(never, Ok(None));
+        }
+        for early in ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:59:59.999999999Z"] {
+            check(early, Err("is before the year 2000"));
+        }
+        for none in ["0000-00-00T00:00:00Z", "soon", "1701449400", "99991231", "-9999-01-01T00:00:00Z", "2023-12-01"] {
+            check(none, Err("is not an RFC 3339 time"));
+        }
+        check("2000-01-01T00:00:00Z", Ok(Some("2000-01-01T00:00:00Z")));
+        assert!(start("").is_err() && start("9999-12-31T23:59:59Z").is_err() && start("0001-01-01T00:00:00Z").is_err());
     }
 
     #[test]

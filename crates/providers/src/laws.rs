@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that is broken must fail")]
 
-use dispatch::{Fact, Origin, Says, TestReason};
+use dispatch::{Diagnostic, Fact, Interval, MAX_TARGET_W, Origin, Request, Says, TestReason};
 use jiff::Timestamp;
 
 use crate::{Answer, Delivery, Finding, Look, Provider, Reading, fixtures};
@@ -36,6 +36,9 @@ pub(crate) fn decode_pages(provider: &dyn Provider, look: &Look, pages: &[&str])
 
 /// No text for people is longer than this.
 const MAX_TEXT: usize = 400;
+
+/// A field's name holds ids of the provider, in whatever script.
+const MAX_FIELD: usize = 600;
 
 fn check_webhook(provider: &dyn Provider, body: &str) {
     let _ = provider.is_ping(body);
@@ -96,21 +99,53 @@ fn check_reading(provider: &dyn Provider, origin: &Origin, reading: &Reading) {
     for finding in &reading.findings {
         let texts = match finding {
             Finding::Unreadable { part, reason } => [part, reason],
-            Finding::Impossible { subject: _, what } | Finding::NotCompliant { subject: _, what } => [what, what],
+            Finding::NotCompliant { subject: _, what } => [what, what],
             Finding::UnknownEvent { name } => [name, name],
-            Finding::KeysRotated => continue,
+            Finding::KeysRotated { event } => [event, event],
         };
         assert!(texts.iter().all(|text| text.len() <= MAX_TEXT && !text.contains(char::is_control)), "{finding:?}");
     }
 }
 
 fn check_fact(fact: &Fact) {
+    assert!(fact.diagnostics.len() <= 20, "{} diagnostics", fact.diagnostics.len());
+    for Diagnostic { field, reason, digest } in &fact.diagnostics {
+        let plain = |text: &str| !text.is_empty() && text.len() <= MAX_FIELD && !text.contains(char::is_control);
+        assert!(plain(field) && plain(reason) && digest.len() == 12, "{fact:?}");
+    }
+    match &fact.says {
+        Says::Dispatch(_) | Says::Account(_) => {}
+        Says::Power(said) => {
+            check_times(said.start, said.end);
+            assert!(said.end.is_none_or(|end| end > said.start), "{fact:?}");
+        }
+        Says::Meter(said) => {
+            check_times(said.start, Some(said.end));
+            let most = 5_000_000_000 * 366 * 48;
+            let sensible = |one: &Interval| one.watt_hours.is_none_or(|watt_hours| watt_hours.unsigned_abs() <= most);
+            assert!(said.intervals.iter().all(sensible), "{fact:?}");
+        }
+    }
     let Says::Dispatch(said) = &fact.says else { return };
     let statement = &said.statement;
+    check_times(statement.start, statement.end);
+    let shares = statement.targets.iter().filter_map(|target| target.request);
+    for request in shares {
+        assert!(!matches!(request, Request::Reduce { watts } if watts > MAX_TARGET_W), "{fact:?}");
+    }
+    assert!(serde_json::to_string(&statement.details).is_ok_and(|text| !text.contains('\u{fdd0}')), "{fact:?}");
     assert!(!fact.origin.sandbox || statement.test_reason == Some(TestReason::Sandbox), "{fact:?}");
     let mut ids: Vec<&str> = statement.targets.iter().map(|target| target.id.as_str()).collect();
     ids.sort_unstable();
     assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "one share a target: {ids:?}");
+}
+
+/// Times lie between the years 2000 and 9999 and have microseconds at most.
+fn check_times(start: Timestamp, end: Option<Timestamp>) {
+    let sensible = Timestamp::constant(946_684_800, 0)..Timestamp::constant(253_370_764_800, 0);
+    for at in std::iter::once(start).chain(end) {
+        assert!(sensible.contains(&at) && at.subsec_nanosecond() % 1_000 == 0, "{at}");
+    }
 }
 
 fn check_look(provider: &dyn Provider, look: &Look) {

@@ -6,6 +6,7 @@
 
 mod amount;
 mod ask;
+mod diagnostics;
 mod fields;
 mod findings;
 #[cfg(any(test, feature = "fixtures"))]
@@ -14,6 +15,7 @@ mod instant;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod laws;
 mod leap;
+mod lenient;
 mod nvgrid;
 mod openvolt;
 mod reading;

@@ -42,19 +42,13 @@ pub struct Look {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
-    /// Part of a body or an answer could not be read, or contradicts another part; the rest was taken.
+    /// Part of a body or an answer could not be read and is part of no fact; the rest was taken. What of a fact could not be read
+    /// stands in its diagnostics.
     Unreadable {
         /// Where, such as `meter_dispatches[0].timeslots[1]`.
         part: String,
         /// Why.
         reason: String,
-    },
-    /// A number that no target can be asked for; it was taken as unspecified.
-    Impossible {
-        /// The dispatch.
-        subject: Subject,
-        /// The target and the number as the provider wrote it.
-        what: String,
     },
     /// A type of event that we do not know. What it means is not guessed.
     UnknownEvent {
@@ -69,7 +63,10 @@ pub enum Finding {
         what: String,
     },
     /// The provider says that API keys were rotated: ours may stop working.
-    KeysRotated,
+    KeysRotated {
+        /// The identity of the event: of each a person is told.
+        event: String,
+    },
 }
 
 /// The pages of an answer to a look.

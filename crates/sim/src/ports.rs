@@ -158,6 +158,9 @@ impl SignalStream for Invocation<'_> {
             }
             self.call(PORT, |state| {
                 let at = state.now;
+                if state.drops(signal) {
+                    return;
+                }
                 let sent = state.sent_as(sent(signal, at));
                 state.signals.send(sent);
             })

@@ -66,7 +66,7 @@ pub(super) fn signals(subject: &Subject, count: usize, now: Timestamp) -> Vec<Si
 }
 
 fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says, now: Timestamp) -> Record {
-    let fact = Fact { origin: origin(), subject: subject.clone(), says };
+    let fact = Fact::new(origin(), subject.clone(), says);
     let publication = Publication { epoch: Epoch::from(1), now, limit_bytes: 1_048_576 - 4_096 };
     let state = known.map(|record| record.state.clone());
     let absorbed = absorb(state, subject, vec![fact], Contradiction::TakeLatest, publication);

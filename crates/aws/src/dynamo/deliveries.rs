@@ -26,8 +26,6 @@ const CHUNKS_DAYS: i64 = QUARANTINED_DAYS + 14;
 const BOOKED_DAYS: i64 = 14;
 /// The most of a booked task that is kept beside the booking; the message itself travels in the queue.
 const BOOKED_TASK_BYTES: usize = 64 * 1_024;
-/// Up to here a key stands as it is: DynamoDB takes 2,048 bytes.
-const MAX_KEY_BYTES: usize = 1_024;
 
 /// The table `deliveries`.
 #[derive(Debug, Clone)]
@@ -222,19 +220,15 @@ fn booking(pending: &Pending) -> Result<Item, String> {
 }
 
 fn booking_key(work: &Work) -> String {
-    format!("retry#{}", short(work.key()))
+    item::key(&format!("retry#{}", work.key())).into_owned()
 }
 
 /// A body stands under its delivery's id. A look that began with the same delivery must not replace it.
 fn quarantine_key(work: &Work) -> String {
     match &work.task {
-        Task::Look(look) => format!("{}/{}", work.delivery, short(&look.key)),
+        Task::Look(look) => item::key(&format!("{}/{}", work.delivery, look.key)).into_owned(),
         _ => work.delivery.clone(),
     }
-}
-
-fn short(key: &str) -> String {
-    if key.len() <= MAX_KEY_BYTES { key.to_owned() } else { dispatch::fifo_id(key) }
 }
 
 fn chunk_key(delivery: &str, number: u32) -> String {

@@ -5,15 +5,16 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::AttributeValue};
 use aws_types::SdkConfig;
-use dispatch::{Epoch, Origin, Signal, State, Subject};
+use dispatch::{Epoch, Origin, Plan, Signal, State, Subject};
 use jiff::Timestamp;
 use pipeline::{
     open_end::OpenEnd,
     ports::{Active, Dispatches, PortError, WriteError},
     ramping::Ramping,
     record::{Ack, Due, Entry, Missed, Record},
+    reported::Reported,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,8 @@ struct Body {
     missed: Option<Missed>,
     #[serde(default)]
     ramping: Ramping,
+    #[serde(default)]
+    reported: Reported,
 }
 
 #[derive(Serialize)]
@@ -82,6 +85,8 @@ struct BodyRef<'a> {
     failed_at: Option<Timestamp>,
     missed: Option<&'a Missed>,
     ramping: &'a Ramping,
+    #[serde(skip_serializing_if = "Reported::is_empty")]
+    reported: &'a Reported,
 }
 
 impl DispatchesTable {
@@ -161,7 +166,7 @@ impl Dispatches for DispatchesTable {
             .client
             .update_item()
             .table_name(&self.0.table)
-            .key(self.0.key, text(subject.as_str()))
+            .key(self.0.key, text(item::key(subject.as_str())))
             .update_expression("SET revision = :next REMOVE unsent")
             .condition_expression("revision = :expected")
             .expression_attribute_values(":expected", number(revision))
@@ -207,6 +212,15 @@ impl Dispatches for DispatchesTable {
         }
         large::active(&items).map_err(|(item, reason)| self.0.unreadable(item, &reason))
     }
+}
+
+fn named(plan: &Plan, subject: &Subject) -> Result<AttributeValue, String> {
+    if item::key(subject.as_str()) == subject.as_str() {
+        return packed(plan);
+    }
+    let mut plan = serde_json::to_value(plan).map_err(|error| error.to_string())?;
+    plan["subject"] = subject.as_str().into();
+    packed(&plan)
 }
 
 impl DispatchesTable {
@@ -269,6 +283,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
         failed_at: record.failed_at,
         missed: record.missed.as_ref(),
         ramping: &record.ramping,
+        reported: &record.reported,
     };
     let mut item = HashMap::from([
         ("subject", text(record.subject.as_str())),
@@ -298,7 +313,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
     if let Some(plan) = record.plan() {
         item.insert("active", text(&record.origin.source));
         item.insert("until", plan.until().map_or_else(|| text(OPEN), instant));
-        item.insert("plan", packed(&plan)?);
+        item.insert("plan", named(&plan, &record.subject)?);
     }
     if let Some(ack) = &record.ack {
         item.insert("acknowledged", text(item::word(&ack.state)));
@@ -307,13 +322,13 @@ fn to_item(record: &Record) -> Result<Item, String> {
 }
 
 fn from_item(item: &Item) -> Result<Record, String> {
-    let Body { origin, state, mut outbox, history, due, open_end, ack, failed_at, missed, ramping } =
+    let Body { origin, state, mut outbox, history, due, open_end, ack, failed_at, missed, ramping, reported } =
         unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
     }
     Ok(Record {
-        subject: Subject::from_stored(item::str(item, "subject")?),
+        subject: Subject::from_stored(item::full_key(item, "subject")?),
         revision: item::integer(item, "revision")?,
         write: item::str(item, "write")?.to_owned(),
         follows: None,
@@ -328,5 +343,6 @@ fn from_item(item: &Item) -> Result<Record, String> {
         failed_at,
         missed,
         ramping,
+        reported,
     })
 }

@@ -90,6 +90,32 @@ fn unpack(packed: &[u8]) -> io::Result<String> {
     String::from_utf8(json?).map_err(io::Error::other)
 }
 
+/// Up to here a key stands as it is, in bytes: DynamoDB takes 2,048, and two identifiers of 512 bytes may be percent-encoded.
+const MAX_KEY_BYTES: usize = 1_024;
+
+/// Where the text stands of which the key is only the hash.
+const FULL_KEY: &str = "full_key";
+
+/// The key under which that text stands in a table: itself, or where it is too long its SHA-256 in hex.
+pub(super) fn key(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_KEY_BYTES { Cow::Borrowed(text) } else { Cow::Owned(dispatch::fifo_id(text)) }
+}
+
+/// The item under its key, beside which a text that is too long for one is kept.
+pub(super) fn keyed(mut item: Item, name: &str) -> Item {
+    let long = str(&item, name).ok().filter(|text| text.len() > MAX_KEY_BYTES).map(str::to_owned);
+    if let Some(long) = long {
+        item.insert(name.to_owned(), text(key(&long)));
+        item.insert(FULL_KEY.to_owned(), text(long));
+    }
+    item
+}
+
+/// The text that the item stands under, however long.
+pub(super) fn full_key<'a>(item: &'a Item, name: &str) -> Result<&'a str, String> {
+    str(item, FULL_KEY).or_else(|_| str(item, name))
+}
+
 /// An instant that sorts as text: RFC 3339 in UTC, always nine digits of a second.
 pub(super) fn instant(at: Timestamp) -> AttributeValue {
     text(format!("{at:.9}"))
@@ -202,6 +228,18 @@ mod tests {
         assert_eq!(Compressor::with_dictionary(LEVEL, DICTIONARY).unwrap().compress(json.as_bytes()).unwrap(), packed);
         let before = zstd::stream::read::Decoder::with_dictionary(&*packed, DICTIONARY).unwrap();
         assert_eq!(io::read_to_string(before).unwrap(), json);
+    }
+
+    #[test]
+    fn a_key_that_is_too_long_stands_as_its_hash_beside_the_text() {
+        let item = |bytes: usize| keyed(Item::from([("subject".to_owned(), text("s".repeat(bytes)))]), "subject");
+        for (bytes, hashed) in [(1_024, false), (1_025, true), (3_200, true)] {
+            let (item, subject) = (item(bytes), "s".repeat(bytes));
+            assert_eq!(str(&item, "subject").unwrap(), key(&subject));
+            assert_eq!(full_key(&item, "subject").unwrap(), subject);
+            assert_eq!((key(&subject).len() == 64, item.len()), (hashed, 1 + usize::from(hashed)));
+            assert_eq!(key(&key(&subject)), key(&subject), "what an index knows it by is a key as well");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! all of it, and a write that dies half way leaves the record as it was. What an earlier write left is deleted afterwards; where
 //! that does not happen, it is deleted with the record's expiry.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use dispatch::{Plan, Subject};
@@ -13,6 +13,7 @@ use pipeline::{
     ports::{Active, PortError},
     work::CHUNK_BYTES,
 };
+use serde::Deserialize;
 
 use super::{
     MAX_ITEM_BYTES, Store,
@@ -60,7 +61,7 @@ pub(super) fn layout(mut head: Item, write: &str, plan: Option<&Plan>) -> Result
             );
             item.insert("plan".to_owned(), packed(piece)?);
             item.insert("plan_of".to_owned(), text(&subject));
-            item.insert("plan_set".to_owned(), text(write));
+            item.insert("plan_set".to_owned(), text(format!("{write}#{number:04}")));
             others.push(item);
         }
         head.remove("plan");
@@ -118,7 +119,8 @@ impl Store {
     pub(super) async fn whole(&self, mut head: Item) -> Result<Option<Item>, PortError> {
         for _ in 0..MAX_READS {
             let Ok(chunks) = item::integer(&head, "chunks") else { return Ok(Some(head)) };
-            let subject = item::str(&head, "subject").map_err(|reason| self.unreadable(&head, &reason))?.to_owned();
+            let subject =
+                item::full_key(&head, "subject").map_err(|reason| self.unreadable(&head, &reason))?.to_owned();
             let write = item::str(&head, "chunks_of").map_err(|reason| self.unreadable(&head, &reason))?.to_owned();
             let gets = (0..usize::try_from(chunks).unwrap_or(usize::MAX)).map(|number| {
                 let key = key(&subject, &write, "body", number);
@@ -146,25 +148,40 @@ impl Store {
 
 /// What the index `active` holds, plans in pieces put together. Pieces of a write that another has replaced count for nothing.
 pub(super) fn active(items: &[Item]) -> Result<Vec<Active>, (&Item, String)> {
-    let mut pieces: BTreeMap<(&str, &str), Vec<(&str, Plan)>> = BTreeMap::new();
+    // By the record's key and the write, the pieces in their order.
+    let mut pieces: BTreeMap<(Cow<'_, str>, &str), BTreeMap<&str, (&str, Plan)>> = BTreeMap::new();
     for item in items {
         let (Ok(of), Ok(set)) = (item::str(item, "plan_of"), item::str(item, "plan_set")) else { continue };
+        let Some((set, number)) = set.rsplit_once('#') else { continue };
         let plan = unpacked(item, "plan").map_err(|reason| (item, reason))?;
-        let key = item::str(item, "subject").map_err(|reason| (item, reason))?;
-        pieces.entry((of, set)).or_default().push((key, plan));
+        pieces.entry((item::key(of), set)).or_default().insert(number, (of, plan));
     }
     let mut active = Vec::new();
     for item in items.iter().filter(|item| !item.contains_key("plan_of")) {
-        let subject = item::str(item, "subject").map_err(|reason| (item, reason))?;
-        let plan = match item::str(item, "plan_set") {
-            Err(_) => Some(unpacked(item, "plan").map_err(|reason| (item, reason))?),
-            Ok(set) => {
-                let mut of = pieces.remove(&(subject, set)).unwrap_or_default();
-                of.sort_by_key(|(key, _)| (key.len(), *key));
-                Plan::joined(of.into_iter().map(|(_, plan)| plan))
-            }
+        let key = item::str(item, "subject").map_err(|reason| (item, reason))?;
+        let Ok(set) = item::str(item, "plan_set") else {
+            active.push(whole_plan(item, key).map_err(|reason| (item, reason))?);
+            continue;
         };
-        active.extend(plan.map(|plan| Active { subject: Subject::from_stored(subject), plan }));
+        let of = pieces.remove(&(Cow::Borrowed(key), set)).unwrap_or_default();
+        let subject = of.values().next().map(|(subject, _)| Subject::from_stored(*subject));
+        let plan = Plan::joined(of.into_values().map(|(_, plan)| plan));
+        active.extend(subject.zip(plan).map(|(subject, plan)| Active { subject, plan }));
     }
     Ok(active)
+}
+
+/// A plan that names its subject.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    subject: Option<Subject>,
+}
+
+fn whole_plan(item: &Item, key: &str) -> Result<Active, String> {
+    // The index holds the key, which of a long subject is the hash.
+    let subject =
+        if key.contains('/') { Some(Subject::from_stored(key)) } else { unpacked::<Named>(item, "plan")?.subject };
+    let subject = subject.ok_or("the plan does not name its subject")?;
+    Ok(Active { subject, plan: unpacked(item, "plan")? })
 }

@@ -183,7 +183,7 @@ impl DeliveriesTable {
             .client
             .update_item()
             .table_name(&self.0.table)
-            .key(self.0.key, text(id))
+            .key(self.0.key, text(item::key(id)))
             .update_expression("SET replayed_as = :delivery, replayed_at = :at")
             .condition_expression("attribute_exists(delivery)")
             .expression_attribute_values(":delivery", text(delivery))

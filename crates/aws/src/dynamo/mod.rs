@@ -31,9 +31,6 @@ use item::Item;
 /// The most that an item may be (400 KB).
 const MAX_ITEM_BYTES: usize = 400 * 1_024;
 
-/// The most that a key may be, in bytes.
-const MAX_KEY_BYTES: usize = 2_048;
-
 /// One table.
 #[derive(Debug, Clone)]
 struct Store {
@@ -65,16 +62,18 @@ impl Store {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Item>, PortError> {
-        // DynamoDB answers to such a key with an exception; nothing can stand under it.
-        if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
+        // DynamoDB answers to an empty key with an exception; nothing can stand under it.
+        if key.is_empty() {
             return Ok(None);
         }
-        let request = self.client.get_item().table_name(&self.table).key(self.key, text(key)).consistent_read(true);
+        let request =
+            self.client.get_item().table_name(&self.table).key(self.key, text(item::key(key))).consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;
         Ok(answer.item)
     }
 
     async fn put(&self, item: Item, condition: Option<Condition>) -> Result<(), PutError> {
+        let item = item::keyed(item, self.key);
         let size = item::size(&item);
         if size > MAX_ITEM_BYTES {
             let reason = format!("an item of {size} bytes; DynamoDB takes {MAX_ITEM_BYTES}");
@@ -111,7 +110,7 @@ impl Store {
             .client
             .delete_item()
             .table_name(&self.table)
-            .key(self.key, text(key))
+            .key(self.key, text(item::key(key)))
             .return_values(ReturnValue::AllOld);
         let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;
         Ok(answer.attributes.is_some_and(|old| !old.is_empty()))

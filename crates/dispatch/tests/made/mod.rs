@@ -27,7 +27,7 @@ pub(crate) fn subject() -> Subject {
 
 pub(crate) fn fact(said: DispatchFact) -> Fact {
     let origin = Origin { source: "leap-prod".to_owned(), provider: "leap".to_owned(), sandbox: false };
-    Fact { origin, subject: subject(), says: Says::Dispatch(said) }
+    Fact::new(origin, subject(), Says::Dispatch(said))
 }
 
 pub(crate) fn said(rank: Rank, statement: Statement) -> DispatchFact {

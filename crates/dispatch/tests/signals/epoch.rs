@@ -96,7 +96,7 @@ fn events_that_were_never_sent_keep_their_order_and_their_words() {
             payload: serde_json::from_str(&format!(r#"{{"n":{number}.500,"text":"ü\uffff"}}"#)).unwrap(),
         };
         let subject = Subject::account("openvolt-prod");
-        Fact { origin: origin("openvolt-prod", "openvolt"), subject, says: Says::Account(event) }
+        Fact::new(origin("openvolt-prod", "openvolt"), subject, Says::Account(event))
     };
     let (state, signals) = play([("16:40:00", event(1)), ("16:41:00", event(2)), ("16:42:00", event(3))]);
     let (after, again) = anew(&state, "openvolt-prod/account", &signals[1..], "16:45:00");

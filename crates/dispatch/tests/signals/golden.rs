@@ -82,10 +82,8 @@ fn power() -> History {
         measured_w: Some(9_200_000),
         compliant,
     };
-    let fact = |event| Fact {
-        origin: origin("dc-1", "nvgrid"),
-        subject: Subject::power("dc-1", Some("main_power_feed"), "c-1"),
-        says: Says::Power(event),
+    let fact = |event| {
+        Fact::new(origin("dc-1", "nvgrid"), Subject::power("dc-1", Some("main_power_feed"), "c-1"), Says::Power(event))
     };
     vec![
         ("16:50:01", fact(event(PowerEventKind::StartRampDown, Some(false)))),
@@ -107,11 +105,8 @@ fn meter() -> History {
         parts: 1,
         intervals: vec![interval("00:00:00", Some(123)), interval("00:30:00", None), interval("01:00:00", Some(-7))],
     };
-    let fact = Fact {
-        origin: origin("openvolt-prod", "openvolt"),
-        subject: Subject::meter("openvolt-prod", &data.id),
-        says: Says::Meter(data),
-    };
+    let fact =
+        Fact::new(origin("openvolt-prod", "openvolt"), Subject::meter("openvolt-prod", &data.id), Says::Meter(data));
     vec![("02:00:00", fact.clone()), ("02:00:01", fact)]
 }
 
@@ -122,11 +117,7 @@ fn account() -> History {
         delivery: "dlv-2".to_owned(),
         payload: serde_json::from_str(r#"{"id":"c-9","share":0.10,"tags":[]}"#).expect("JSON"),
     };
-    let fact = Fact {
-        origin: origin("openvolt-prod", "openvolt"),
-        subject: Subject::account("openvolt-prod"),
-        says: Says::Account(event),
-    };
+    let fact = Fact::new(origin("openvolt-prod", "openvolt"), Subject::account("openvolt-prod"), Says::Account(event));
     vec![("02:00:00", fact)]
 }
 

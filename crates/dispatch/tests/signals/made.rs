@@ -56,11 +56,11 @@ pub(crate) fn looked(number: u64, time: &str, statement: Statement) -> Fact {
 }
 
 pub(crate) fn said(source: &str, provider: &str, id: &str, rank: Rank, statement: Statement) -> Fact {
-    Fact {
-        origin: origin(source, provider),
-        subject: Subject::dispatch(source, id),
-        says: Says::Dispatch(DispatchFact { id: id.to_owned(), rank, statement }),
-    }
+    Fact::new(
+        origin(source, provider),
+        Subject::dispatch(source, id),
+        Says::Dispatch(DispatchFact { id: id.to_owned(), rank, statement }),
+    )
 }
 
 /// What the body of one signal may be: what SQS carries, less room for the attributes.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sim::{
     Seed,
-    history::{About, Event, Line, Name, Provider as Whose, Said, Story, StreamStory},
+    history::{About, Event, Line, Name, Oddity, Provider as Whose, Said, Story, StreamStory},
     swarm::{Pace, dispatch_story, meter_story, power_story},
 };
 
@@ -99,7 +99,9 @@ impl Plan {
         }
     }
 
-    fn dispatch(&mut self, story: Story) {
+    fn dispatch(&mut self, mut story: Story) {
+        // The simulated providers are given JSON, which no odd text is.
+        story.oddity = Oddity::None;
         let number = self.dispatches.len();
         for (version, said) in story.versions.iter().enumerate() {
             let body = parsed(&story.webhook(version));

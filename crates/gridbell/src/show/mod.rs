@@ -17,7 +17,7 @@ pub(crate) use out::{
 };
 pub(crate) use paint::Paint;
 pub(crate) use table::table;
-pub(crate) use time::{Clockface, countdown, instant_or_age};
+pub(crate) use time::{Clockface, countdown, instant, instant_or_age};
 
 /// How much of a name is shown, in characters.
 const MAX_NAME: usize = 200;

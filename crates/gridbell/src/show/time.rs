@@ -83,10 +83,23 @@ pub(crate) fn countdown(seconds: i64) -> String {
     }
 }
 
-/// Reads `2026-03-01T14:00:00Z` as it stands, and `90m`, `24h`, `7d` as that long before `now`.
+/// Reads `2026-03-01T14:00:00Z`, from the year 2000 to 9998: what lies beyond was never set, or stands for "never".
+pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
+    let years = Timestamp::constant(946_684_800, 0)..Timestamp::constant(253_370_764_800, 0);
+    let at = text.parse::<Timestamp>().ok().filter(|at| years.contains(at));
+    at.ok_or_else(|| format!("{text:?} is no instant of the years 2000 to 9998, such as 2026-03-01T14:00:00Z"))
+}
+
+/// Reads an instant as it stands, and `90m`, `24h`, `7d` as that long before `now`.
 pub(crate) fn instant_or_age(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
+    let is_instant = text.contains(['T', 't', ':']) || text.matches('-').count() > 1;
+    if is_instant {
+        let at = instant(text)?;
+        return if at <= now {
+            Ok(at)
+        } else {
+            Err(format!("{text:?} lies ahead, and nothing can be listed since then"))
+        };
     }
     let wrong =
         || format!("{:?} is neither an instant (2026-03-01T14:00:00Z) nor an age (90m, 24h, 7d)", super::name(text));
@@ -139,7 +152,19 @@ mod tests {
         assert_eq!(instant_or_age("90m", now), Ok(at("2026-03-01T10:30:00Z")));
         assert_eq!(instant_or_age("7d", now), Ok(at("2026-02-22T12:00:00Z")));
         for wrong in ["", "d", "7", "-1h", "7 days", "é", "99999999999d"] {
-            assert!(instant_or_age(wrong, now).is_err(), "{wrong}");
+            assert!(instant_or_age(wrong, now).is_err_and(|why| why.contains("nor an age")), "{wrong}");
         }
+        let beyond = [
+            "9999-12-31T23:59:59Z",
+            "0001-01-01T00:00:00Z",
+            "0000-00-00T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "tomorrow: 9",
+        ];
+        for wrong in beyond {
+            assert!(instant_or_age(wrong, now).is_err_and(|why| why.contains("2000 to 9998")), "{wrong}");
+        }
+        assert!(instant_or_age("2026-03-01T12:00:01Z", now).is_err_and(|why| why.contains("lies ahead")));
+        assert_eq!(instant_or_age("2026-03-01T12:00:00Z", now), Ok(now));
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn record(id: &str, statements: impl IntoIterator<Item = Statement>) 
         let now =
             at("2026-03-01T11:40:01Z") + jiff::SignedDuration::from_mins(i64::try_from(number).unwrap_or_default());
         let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(number, now), statement };
-        let fact = Fact { origin: origin.clone(), subject: subject.clone(), says: Says::Dispatch(said) };
+        let fact = Fact::new(origin.clone(), subject.clone(), Says::Dispatch(said));
         let state = record.as_ref().map(|record| record.state.clone());
         let publication = dispatch::Publication {
             epoch: dispatch::Epoch::at(at("2026-03-01T00:00:00Z")),

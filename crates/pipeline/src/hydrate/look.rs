@@ -47,7 +47,8 @@ impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C
         let kind = match error {
             // Not there yet, most likely: a fresh dispatch may not be readable at once.
             UnreadableAnswer::Missing(_) => TroubleKind::Missing,
-            UnreadableAnswer::Shape(_) | UnreadableAnswer::OtherId { .. } => TroubleKind::Answer,
+            UnreadableAnswer::Shape(_) => TroubleKind::UnreadableAnswer,
+            UnreadableAnswer::OtherId { .. } => TroubleKind::Answer,
             UnreadableAnswer::Look(_) => TroubleKind::Unreadable,
         };
         Trouble::new(kind, self.world.now(), error.to_string())

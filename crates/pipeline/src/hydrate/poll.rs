@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::{Contradiction, Fact, Publication, Rank, Says, Subject, absorb};
+use dispatch::{Absorbed, Contradiction, Fact, Publication, Rank, Says, Subject, absorb};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use providers::Finding;
@@ -171,7 +171,7 @@ where
     fn is_history(&self, candidate: &Candidate) -> bool {
         let since = self.world.now().saturating_sub(HISTORY).unwrap_or(jiff::Timestamp::MIN);
         let over = |fact: &Fact| match &fact.says {
-            Says::Dispatch(said) => said.statement.end.is_some_and(|end| end < since),
+            Says::Dispatch(said) => said.statement.possible_end().is_some_and(|end| end < since),
             Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
         };
         candidate.known.is_none() && candidate.facts.iter().all(over)
@@ -196,9 +196,12 @@ where
             let is_of_before = self.begin_epoch(&mut known, publication);
             let state = known.as_ref().map(|record| record.state.clone());
             let absorbed = absorb(state, subject, candidate.facts.clone(), Contradiction::TakeLatest, publication);
-            let Some(absorbed) = absorbed.filter(|absorbed| absorbed.changed || is_of_before) else { return Ok(false) };
+            let reported = known.as_ref().map(|record| record.reported.clone()).unwrap_or_default();
+            let fresh = reported.fresh(&candidate.facts);
+            let is_new = |absorbed: &Absorbed| absorbed.changed || is_of_before || !fresh.is_empty();
+            let Some(absorbed) = absorbed.filter(is_new) else { return Ok(false) };
             let repeats = known.as_ref().is_some_and(|record| record.state.holds_the_same_as(&absorbed.state));
-            if absorbed.signals.is_empty() && repeats && !is_of_before {
+            if absorbed.signals.is_empty() && repeats && !is_of_before && fresh.is_empty() {
                 return Ok(false);
             }
             if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > publication.limit_bytes) {
@@ -215,12 +218,14 @@ where
                 self.outlet.checks(&[check]).await.map_err(|error| Refused::Now(self.storage(&error)))?;
                 missed = Some(following(missed, &changes.join(", "), now));
             }
+            self.report(subject, &fresh).await.map_err(|error| Refused::Now(self.storage(&error)))?;
             let published = absorbed.state.published();
             let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
             let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
             let delivery = work.delivery.as_str();
             let step = Step { subject, delivery, received_at: now, deadlines, write: self.world.unique(), now };
-            let next = Record { missed, ..Record::following(known.as_ref(), &bound.origin, absorbed, step) };
+            let reported = reported.with(&fresh);
+            let next = Record { missed, reported, ..Record::following(known.as_ref(), &bound.origin, absorbed, step) };
             let answer = self.table.write(&next, known.as_ref().map(|record| record.revision)).await;
             match written(&next, answer).map_err(|error| Refused::Now(self.storage(&error)))? {
                 Written::Done => {

@@ -1,6 +1,6 @@
 //! Facts about one subject into its row: read what stands there, merge, write on condition, publish.
 
-use dispatch::{Contradiction, Fact, Publication, Rank, Says, Subject, absorb};
+use dispatch::{Contradiction, Diagnostic, Fact, Publication, Rank, Says, Subject, absorb};
 use jiff::Timestamp;
 use providers::{Finding, Look, Reading};
 
@@ -9,6 +9,7 @@ use crate::{
     incident::{Kind, Notice},
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
     record::{Record, Step},
+    reported,
     watch::{ARMED_AHEAD, hop_s},
     work::{Check, Task, Trouble, TroubleKind, Work},
     written::{MAX_TRIES, Written, always_overtaken, written},
@@ -58,7 +59,9 @@ where
                 continue;
             }
             let missed = known.as_ref().and_then(|record| record.missed.as_ref());
-            if !absorbed.changed && missed.is_none() && !is_of_before {
+            let reported = known.as_ref().map(|record| record.reported.clone()).unwrap_or_default();
+            let fresh = reported.fresh(&facts);
+            if !absorbed.changed && missed.is_none() && !is_of_before && fresh.is_empty() {
                 // Unchanged, but what an earlier attempt owes may still lie there.
                 if let Some(record) = &known {
                     self.publish(record).await?;
@@ -81,7 +84,9 @@ where
             if let Some(look) = asked.take_if(|_| has_news) {
                 self.look_again(bound, look, (delivery, received_at)).await.map_err(|error| self.storage(&error))?;
             }
+            self.report(subject, &fresh).await.map_err(|error| self.storage(&error))?;
             let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
+            let record = Record { reported: reported.with(&fresh), ..record };
             let record = self.with_ramps(record, delivery, neighbours).await.map_err(|error| self.storage(&error))?;
             let answer = self.table.write(&record, known.as_ref().map(|record| record.revision)).await;
             match written(&record, answer).map_err(|error| self.storage(&error))? {
@@ -104,6 +109,15 @@ where
         is_of_before
     }
 
+    /// Notifies people of fields that could not be read. Before the write that remembers it: a crash in between repeats it rather
+    /// than loses it.
+    pub(super) async fn report(&self, subject: &Subject, fresh: &[Diagnostic]) -> Result<(), PortError> {
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        self.outlet.notice(&reported::notice(subject, fresh, self.world.now()), reported::WRITTEN_S).await
+    }
+
     /// What the search says once more, after a write that changes what stands here. A push that said what stood before came while
     /// the first answer was on its way, and was taken for a repetition: the answer would stand, and what the provider said after
     /// it be lost. Asked for before the write, since whoever dies after it leaves nothing that contradicts.
@@ -118,9 +132,11 @@ where
     }
 
     /// Whether to read first. What is likely new is written at once on the condition that nothing stands there: the refusal
-    /// brings the stored record along. What is likely known is read, since a refused write costs more than a read.
+    /// brings the stored record along. What is likely known is read, since a refused write costs more than a read, and so is what
+    /// may have been reported.
     async fn known(&self, subject: &Subject, facts: &[Fact]) -> Result<Option<Record>, PortError> {
         let likely_new = facts.iter().all(|fact| match &fact.says {
+            _ if !fact.diagnostics.is_empty() => false,
             Says::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
             Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
         });
@@ -183,6 +199,10 @@ where
 
 impl<T, S, F, D, O, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
     pub(super) fn storage(&self, error: &PortError) -> Trouble {
-        Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string())
+        let kind = match error {
+            PortError::Unavailable { .. } => TroubleKind::Storage,
+            PortError::Broken { .. } => TroubleKind::Broken,
+        };
+        Trouble::new(kind, self.world.now(), error.to_string())
     }
 }

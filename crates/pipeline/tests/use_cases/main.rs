@@ -34,5 +34,6 @@ mod settling;
 mod sites;
 mod story;
 mod telling;
+mod unreadable_fields;
 mod untrusted;
 mod walk;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::{
-    Provider, Reading,
+    Provider, Reading, fixtures,
     laws::{asked, check},
     leap::Leap,
     nvgrid::NvGrid,
@@ -72,6 +72,62 @@ macro_rules! hostile {
             }
         }
     };
+}
+
+/// What no value of a field may do: lose the fact that it stands in, or any other.
+fn keeps_its_facts(read: impl Fn(&str) -> Result<Reading, String>, fixture: &str, needed: &[&str]) {
+    let body: Value = serde_json::from_str(fixture).expect("JSON");
+    let facts = read(fixture).expect("a fixture").facts.len();
+    let deep = format!("{}{}", "{\"a\":[".repeat(300), "]}".repeat(300));
+    let odd = [
+        "null",
+        "7",
+        "-1",
+        "2.5",
+        "1e400",
+        "1180591620717411303424",
+        "true",
+        "\"\"",
+        "\"soon\"",
+        "[]",
+        "[null]",
+        "{}",
+        "NaN",
+        "\"\\ud83d\"",
+        "\"0001-01-01T00:00:00Z\"",
+        "\"9999-12-31T23:59:59Z\"",
+        &deep,
+    ];
+    let is_needed = |pointer: &str| {
+        let up = |needed: &&str| {
+            *needed == pointer || needed.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'))
+        };
+        pointer.is_empty() || needed.iter().any(up)
+    };
+    for pointer in make::pointers(&body).iter().filter(|pointer| !is_needed(pointer)) {
+        let mut changed = body.clone();
+        *changed.pointer_mut(pointer).expect("a place") = Value::from("<here>");
+        for value in odd {
+            let text = changed.to_string().replace("\"<here>\"", value);
+            let reading = read(&text).unwrap_or_else(|reason| panic!("{pointer} {value:.40}: {reason}"));
+            assert_eq!(reading.facts.len(), facts, "{pointer} {value:.40}: {reading:?}");
+            assert!(reading.findings.is_empty(), "{pointer} {value:.40}: {reading:?}");
+        }
+    }
+}
+
+#[test]
+fn no_field_but_id_and_start_can_lose_a_dispatch() {
+    let look = asked(&Voltus, false).expect("a look");
+    let answer = |text: &str| decode(&Voltus, &look, text);
+    keeps_its_facts(answer, fixtures::voltus::ANSWER_CREATED, &["/id", "/start_time"]);
+    let of_meter = fixtures::leap::NOTIFICATION_METER_CANCELLED;
+    let slot = "/meter_dispatches/0/timeslots/0";
+    let needed = [format!("{slot}/meter_event_id"), format!("{slot}/start_time")];
+    keeps_its_facts(|text| parse(&Leap, text), of_meter, &needed.each_ref().map(String::as_str));
+    let needed = ["/event", "/correlation_id", "/start_time"];
+    keeps_its_facts(|text| parse(&NvGrid, text), fixtures::nvgrid::START_RAMP_DOWN, &needed);
+    keeps_its_facts(|text| parse(&Openvolt, text), fixtures::openvolt::WEBHOOK_CUSTOMER_CREATED, &["/event_id"]);
 }
 
 hostile!(voltus, &Voltus);

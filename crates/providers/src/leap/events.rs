@@ -3,24 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dispatch::{DispatchFact, Fact, Origin, Rank, Says, Subject};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
-    statement::{Holder, statement},
-    wire::{Flags, Item, Level, Meters, Slot, details},
+    items::Shared,
+    statement::{Holder, Meter, statement},
+    wire::{Flags, Item, Level, Slot},
 };
 use crate::{
-    amount::Kilowatts,
-    fields::{brief, id_of},
-    findings::{Findings, Impossible},
+    diagnostics::Diagnostics,
+    fields::{MAX_ID_BYTES, id_of},
+    findings::Findings,
 };
 
 /// The most that the meters of all events of one body may take, in bytes. Each slot of a group repeats all of its meters, so a
 /// body of 2 MiB could otherwise grow without end; this is 5,000 meters in 80 slots.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-
-/// What a meter costs beside its id.
-const METER_BYTES: usize = 128;
 
 /// The events of one level, in the order in which they turn up.
 pub(super) struct Events<'a> {
@@ -41,7 +39,7 @@ pub(super) struct Event {
     pub(super) holders: Vec<Holder>,
     place_of: BTreeMap<String, usize>,
     pub(super) details: Map<String, Value>,
-    impossible: Impossible,
+    diagnostics: Diagnostics,
 }
 
 impl<'a> Events<'a> {
@@ -57,66 +55,53 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Takes the items of a list; what of it cannot be read becomes a finding.
+    /// Takes the items of a list; what of it has no event or no start becomes a finding.
     pub(super) fn take(&mut self, list: &str, items: &[Value], findings: &mut Findings) {
         for (index, value) in items.iter().enumerate() {
             let part = format!("{list}[{index}]");
-            match Item::read(value, self.level) {
+            match Item::read(value) {
                 Ok(item) => self.take_item(&part, &item, findings),
-                Err(reason) => {
-                    findings.unreadable(part, reason);
-                    let slots = value.get("timeslots").and_then(Value::as_array);
-                    slots.into_iter().flatten().for_each(|slot| self.leave_out(slot));
-                }
+                Err(reason) => findings.unreadable(part, reason),
             }
         }
     }
 
     fn take_item(&mut self, part: &str, item: &Item<'_>, findings: &mut Findings) {
-        let meters = meters(part, item, findings);
-        let references_bytes = item.references.map_or(0, |references| references.to_string().len());
-        let bytes = meters.iter().map(|(id, _)| id.len() + METER_BYTES).sum::<usize>() + references_bytes;
+        let shared = Shared::read(item, self.level);
         for (index, value) in item.timeslots.iter().enumerate() {
             let part = || format!("{part}.timeslots[{index}]");
-            let Some(id) = self.level.event_of(value) else {
-                findings.unreadable(part(), "no event id of 1 to 128 characters");
+            let Some(id) = value.get(self.level.event_id()).and_then(id_of) else {
+                findings.unreadable(part(), format!("no event id of 1 to {MAX_ID_BYTES} bytes"));
                 continue;
             };
             if self.only.is_some_and(|only| only != id) {
                 continue;
             }
-            let read = Slot::read(value, &mut |doubt| findings.unreadable(part(), doubt));
-            let slot = match read {
+            let mut diagnostics = shared.diagnostics.clone();
+            let slot = match Slot::read(value, &shared.within, &mut diagnostics) {
                 Ok(slot) => slot,
                 Err(reason) => {
                     findings.unreadable(part(), reason);
-                    self.leave_out(value);
+                    self.partial.insert(id.to_owned());
                     continue;
                 }
             };
-            let Some(left) = self.bytes_left.checked_sub(bytes) else {
+            let Some(left) = self.bytes_left.checked_sub(shared.bytes) else {
                 findings.unreadable(part(), "more meters and slots than one body may hold");
-                self.leave_out(value);
+                self.partial.insert(id.to_owned());
                 continue;
             };
             self.bytes_left = left;
-            let level = self.level;
-            let event = self.event(id, || item_details(level, item, value));
-            if let Kilowatts::Impossible(number) = &slot.energy {
-                event.impossible.add(|| format!("{}: energy_kw {number}", brief(item.holder)));
+            if shared.holder.is_none() && self.level == Level::Meter {
+                // A share of nobody: the sum is unknown.
+                self.partial.insert(id.to_owned());
             }
-            if !event.add(item.holder, slot, &meters) {
-                findings.unreadable(
-                    part(),
-                    "it contradicts another slot of the same event; the stronger of both was taken",
-                );
+            let event = self.event(id, || shared.details(value, &mut diagnostics));
+            if !event.add(shared.holder.unwrap_or_default(), slot, &shared.meters) {
+                let reason = "it contradicts another slot of the same event; the stronger of both was taken";
+                diagnostics.add(format!("{}timeslots", shared.within), value, reason);
             }
-        }
-    }
-
-    fn leave_out(&mut self, slot: &Value) {
-        if let Some(id) = self.level.event_of(slot) {
-            self.partial.insert(id.to_owned());
+            event.diagnostics.extend(&diagnostics);
         }
     }
 
@@ -127,28 +112,29 @@ impl<'a> Events<'a> {
                 holders: Vec::new(),
                 place_of: BTreeMap::new(),
                 details: details(),
-                impossible: Impossible::default(),
+                diagnostics: Diagnostics::default(),
             });
             self.list.len() - 1
         });
         &mut self.list[place]
     }
 
-    /// A fact per event.
-    pub(super) fn into_facts(self, rank: Rank, flags: Flags, findings: &mut Findings) -> Vec<Fact> {
+    /// A fact per event. `of_all`: what could not be read of what concerns all of them.
+    pub(super) fn into_facts(self, rank: Rank, flags: Flags, of_all: &Diagnostics) -> Vec<Fact> {
         let Self { level, origin, list, partial, .. } = self;
         let fact = |mut event: Event| {
             let subject = Subject::dispatch(&origin.source, &event.id);
-            findings.impossible(&subject, std::mem::take(&mut event.impossible));
-            if event.windows_differ() {
-                let part = format!("event {}", brief(&event.id));
-                findings.unreadable(part, "its slots differ in their times; the whole span was taken");
+            let mut diagnostics = std::mem::take(&mut event.diagnostics);
+            diagnostics.extend(of_all);
+            if let Some(windows) = event.differing_windows() {
+                let reason = "the slots of the event differ in their times; the whole span was taken";
+                diagnostics.add("timeslots", &windows, reason);
             }
             let id = event.id.clone();
             let whole = !partial.contains(&id);
             let statement = statement(event, level, whole, origin, flags);
             let says = Says::Dispatch(DispatchFact { id, rank, statement });
-            Fact { origin: origin.clone(), subject, says }
+            Fact { diagnostics: diagnostics.into_list(), ..Fact::new(origin.clone(), subject, says) }
         };
         list.into_iter().map(fact).collect()
     }
@@ -156,7 +142,7 @@ impl<'a> Events<'a> {
 
 impl Event {
     /// Adds a slot of a meter or group; false where it contradicts one that is known of the same.
-    fn add(&mut self, holder: &str, slot: Slot, meters: &[(&str, Option<&str>)]) -> bool {
+    fn add(&mut self, holder: &str, slot: Slot, meters: &[Meter]) -> bool {
         let place = *self.place_of.entry(holder.to_owned()).or_insert(self.holders.len());
         if let Some(known) = self.holders.get_mut(place) {
             return known.add(slot, meters);
@@ -165,37 +151,10 @@ impl Event {
         true
     }
 
-    fn windows_differ(&self) -> bool {
-        let window = |holder: &Holder| (holder.slot.start, holder.slot.end);
-        let mut standing = self.holders.iter().filter(|holder| !holder.slot.cancelled).map(window);
-        let first = standing.next();
-        standing.any(|window| Some(window) != first)
+    /// The times of what is not cancelled, in order, where there are several.
+    fn differing_windows(&self) -> Option<Value> {
+        let standing = self.holders.iter().filter(|holder| !holder.slot.cancelled);
+        let windows: BTreeSet<_> = standing.map(|holder| (holder.slot.start, holder.slot.end)).collect();
+        (windows.len() > 1).then(|| windows.into_iter().map(|(start, end)| json!([start, end])).collect())
     }
-}
-
-/// The meters of an item, with the partner's reference.
-fn meters<'a>(part: &str, item: &'a Item<'_>, findings: &mut Findings) -> Vec<(&'a str, Option<&'a str>)> {
-    let ids = match &item.meters {
-        Meters::One(reference) => return vec![(item.holder, reference.as_deref())],
-        Meters::Many(ids) => ids,
-    };
-    let mut meters = Vec::with_capacity(ids.len());
-    for (index, id) in ids.iter().enumerate() {
-        match id_of(id) {
-            Some(id) => meters.push((id, None)),
-            None => findings.unreadable(format!("{part}.meter_ids[{index}]"), "no identifier of 1 to 128 characters"),
-        }
-    }
-    meters
-}
-
-fn item_details(level: Level, item: &Item<'_>, slot: &Value) -> Map<String, Value> {
-    let mut details = details(slot);
-    if level == Level::Group {
-        details.insert("market_group_id".to_owned(), Value::from(item.holder));
-    }
-    if let Some(references) = item.references {
-        details.insert("partner_references".to_owned(), references.clone());
-    }
-    details
 }

@@ -4,6 +4,7 @@
 //! one. A notification that contradicts what is known is settled by asking the search.
 
 mod events;
+mod items;
 mod statement;
 mod wire;
 
@@ -21,9 +22,11 @@ use self::{
 };
 use crate::{
     Answer, ApiPath, Ask, Delivery, KeyHeader, Look, Method, Provider, Reading, Unreadable, UnreadableAnswer,
-    fields::{Fields, Reason, json},
+    diagnostics::Diagnostics,
+    fields::{Fields, Reason},
     findings::Findings,
     instant::shift,
+    lenient::json,
 };
 
 /// The most that one search may span.
@@ -73,8 +76,10 @@ impl Provider for Leap {
 
     fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Reading, Unreadable> {
         let body = json(body)?;
-        let fields = Fields::of(&body).map_err(|reason| Reason::new(format!("the body is {reason}")))?;
-        let flags = Flags::read(fields)?;
+        let body = wire::notification(&body);
+        let fields = Fields::of(body).map_err(|reason| Reason::new(format!("the body is {reason}")))?;
+        let mut of_all = Diagnostics::default();
+        let flags = Flags::read(fields, &mut of_all);
         if Level::ALL.iter().all(|level| fields.get(level.list()).is_none()) {
             return Err(Unreadable("neither `meter_dispatches` nor `group_dispatches`".to_owned()));
         }
@@ -86,7 +91,7 @@ impl Provider for Leap {
                 Ok(items) => events.take(level.list(), items, &mut findings),
                 Err(reason) => findings.unreadable(level.list(), reason),
             }
-            facts.extend(events.into_facts(Rank::Pushed(delivery.received_at), flags, &mut findings));
+            facts.extend(events.into_facts(Rank::Pushed(delivery.received_at), flags, &of_all));
         }
         Ok(Reading { facts, findings: findings.into_list(), ..Reading::default() })
     }
@@ -148,9 +153,10 @@ impl Provider for Leap {
         })
     }
 
-    fn next_page(&self, _look: &Look, page: &str) -> Option<String> {
+    fn next_page(&self, look: &Look, page: &str) -> Option<String> {
+        let level = Search::of(look).map_or(Level::Meter, |(_, level)| level);
         let page = json(page).ok()?;
-        let token = page.get("next_page_token")?.as_str()?;
+        let token = wire::page(&page, level).get("next_page_token")?.as_str()?;
         (!token.is_empty() && token.len() <= MAX_TOKEN_BYTES).then(|| token.to_owned())
     }
 
@@ -159,15 +165,19 @@ impl Provider for Leap {
         let mut findings = Findings::default();
         let mut events = Events::new(level, answer.origin, search.event_id.as_deref());
         let mut flags = Flags::default();
+        let mut of_all = Diagnostics::default();
         for page in answer.pages {
             let page = json(page)?;
-            let (list, items) = wire::results(&page, level)?;
-            let told = Flags::read(Fields::of(&page)?)?;
-            flags.integration |= told.integration;
-            flags.communication |= told.communication;
+            let page = wire::page(&page, level);
+            let (list, items) = wire::results(page, level)?;
+            if let Ok(fields) = Fields::of(page) {
+                let told = Flags::read(fields, &mut of_all);
+                flags.integration |= told.integration;
+                flags.communication |= told.communication;
+            }
             events.take(list, items, &mut findings);
         }
-        let facts = events.into_facts(Rank::Fetched(answer.began_at), flags, &mut findings);
+        let facts = events.into_facts(Rank::Fetched(answer.began_at), flags, &of_all);
         let Some(event_id) = search.event_id else {
             return Ok(Reading { facts, findings: findings.into_list(), ..Reading::default() });
         };

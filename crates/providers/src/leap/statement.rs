@@ -9,53 +9,47 @@ use super::{
     events::Event,
     wire::{Flags, Level, Slot},
 };
-use crate::amount::Kilowatts;
 
 /// A meter or a group in one event.
 pub(super) struct Holder {
     pub(super) slot: Slot,
     /// Id and partner's reference; a group that is listed twice may hold a meter twice.
-    meters: Vec<(String, Option<String>)>,
+    meters: Vec<Meter>,
 }
 
+/// A meter's id, and the partner's reference of it.
+pub(super) type Meter = (String, Option<String>);
+
 impl Holder {
-    pub(super) fn new(slot: Slot, meters: &[(&str, Option<&str>)]) -> Self {
-        Self { slot, meters: owned(meters).collect() }
+    pub(super) fn new(slot: Slot, meters: &[Meter]) -> Self {
+        Self { slot, meters: meters.to_vec() }
     }
 
     /// Adds another slot of the same event: said twice it counts once. Where the two differ, a cancel goes before all, then the
     /// lower priority number, then the larger share, and the times span both: one meter has one share, never the sum.
     /// False where they differ.
-    pub(super) fn add(&mut self, slot: Slot, meters: &[(&str, Option<&str>)]) -> bool {
+    pub(super) fn add(&mut self, slot: Slot, meters: &[Meter]) -> bool {
         let Self { slot: known, meters: all } = self;
-        all.extend(owned(meters));
-        let acts = |slot: &Slot| (slot.start, slot.end, slot.cancelled, request(slot), slot.priority, slot.voluntary);
+        all.extend_from_slice(meters);
+        let acts = |slot: &Slot| (slot.start, slot.end, slot.cancelled, slot.request, slot.priority, slot.voluntary);
         let agree = acts(known) == acts(&slot);
         known.communication |= slot.communication;
         known.voluntary &= slot.voluntary;
-        (known.start, known.end) = (known.start.min(slot.start), later(known.end, slot.end));
+        (known.start, known.end) = spanned((known.start, known.end), (slot.start, slot.end));
         if goes_before(&slot, known) == Ordering::Less {
             known.cancelled = slot.cancelled;
             known.priority = slot.priority;
-            known.energy = slot.energy;
+            known.request = slot.request;
         }
         known.programs.extend(slot.programs);
         agree
     }
-
-    fn request(&self) -> Request {
-        request(&self.slot)
-    }
-}
-
-fn owned(meters: &[(&str, Option<&str>)]) -> impl Iterator<Item = (String, Option<String>)> {
-    meters.iter().map(|(id, reference)| ((*id).to_owned(), reference.map(str::to_owned)))
 }
 
 fn goes_before(a: &Slot, b: &Slot) -> Ordering {
     let number = |slot: &Slot| slot.priority.unwrap_or(u32::MAX);
     let by_cancel = b.cancelled.cmp(&a.cancelled);
-    by_cancel.then(number(a).cmp(&number(b))).then_with(|| size(request(b)).cmp(&size(request(a))))
+    by_cancel.then(number(a).cmp(&number(b))).then_with(|| size(b.request).cmp(&size(a.request)))
 }
 
 /// How much is asked: an unknown amount is less than any.
@@ -67,17 +61,21 @@ fn size(request: Request) -> (u8, u64) {
     }
 }
 
-fn request(slot: &Slot) -> Request {
-    match slot.energy {
-        Kilowatts::Reduce(request) => request,
-        Kilowatts::Absent => Request::ReduceMax,
-        Kilowatts::Impossible(_) => Request::Unspecified,
-    }
-}
+/// From when until when.
+type Times = (Timestamp, Option<Timestamp>);
 
-/// The later end; an end that is not known is later than any.
-fn later(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    Some(a?.max(b?))
+/// From the earlier start to the later end; an end that is not known is later than any. Slots that end before they begin span
+/// what ends before it begins, and one among others leaves the end unknown.
+fn spanned(a: Times, b: Times) -> Times {
+    let is_impossible = |(start, end): Times| end.is_some_and(|end| end <= start);
+    let start = a.0.min(b.0);
+    let later = a.1.zip(b.1).map(|(a, b)| a.max(b));
+    let end = match (is_impossible(a), is_impossible(b)) {
+        (false, false) => later,
+        (true, true) => later.filter(|end| *end <= start),
+        _ => None,
+    };
+    (start, end)
 }
 
 /// What an event asks. Meters or groups that are cancelled drop out; it is withdrawn when all of them are. `whole`: no share of
@@ -89,11 +87,12 @@ pub(super) fn statement(event: Event, level: Level, whole: bool, origin: &Origin
     // Those that stand; of a withdrawn event those that stood.
     let counted: Vec<Holder> = holders.into_iter().filter(|holder| holder.slot.cancelled != authorized).collect();
     let slots = || counted.iter().map(|holder| &holder.slot);
+    let (start, end) = slots().map(|slot| (slot.start, slot.end)).reduce(spanned).unwrap_or_default();
     Statement {
         authorized,
-        start: slots().map(|slot| slot.start).min().unwrap_or_default(),
-        end: slots().map(|slot| slot.end).reduce(later).flatten(),
-        request: if whole { Request::together(counted.iter().map(Holder::request)) } else { Request::Unspecified },
+        start,
+        end,
+        request: if whole { Request::together(slots().map(|slot| slot.request)) } else { Request::Unspecified },
         test_reason: test_reason(origin, Flags { communication, ..flags }),
         // One binding share makes the whole binding, and the strictest priority counts.
         voluntary: slots().all(|slot| slot.voluntary),
@@ -124,7 +123,7 @@ fn targets(holders: Vec<Holder>, level: Level) -> Vec<Target> {
     let mut seen = BTreeSet::new();
     let mut targets = Vec::new();
     for holder in holders {
-        let request = (level == Level::Meter).then(|| holder.request());
+        let request = (level == Level::Meter).then_some(holder.slot.request);
         for (id, external_id) in holder.meters {
             if seen.insert(id.clone()) {
                 targets.push(Target { id, name: None, external_id, request });

@@ -1,11 +1,12 @@
 //! Leap's formats: the notification, and the search that shows the same items page by page.
 
+use dispatch::Request;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
-    amount::Kilowatts,
-    fields::{Fields, Reason, id_of, written},
+    diagnostics::Diagnostics,
+    fields::{Fields, Lenient, Reason, bare, has, unwrapped},
 };
 
 /// Leap dispatches meters or market groups; the two differ in names, and in whom the kilowatts are asked of.
@@ -53,7 +54,8 @@ impl Level {
         }
     }
 
-    fn event_id(self) -> &'static str {
+    /// The name of a slot's event.
+    pub(super) fn event_id(self) -> &'static str {
         match self {
             Self::Meter => "meter_event_id",
             Self::Group => "market_group_event_id",
@@ -65,11 +67,6 @@ impl Level {
             Self::Meter => "meter_id",
             Self::Group => "market_group_id",
         }
-    }
-
-    /// The event's id of a time slot that may be unreadable otherwise.
-    pub(super) fn event_of(self, slot: &Value) -> Option<&str> {
-        slot.get(self.event_id()).and_then(id_of)
     }
 }
 
@@ -83,61 +80,71 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    pub(super) fn read(notification: Fields<'_>) -> Result<Self, Reason> {
-        Ok(Self {
-            integration: notification.flag("integration_test_notification")?.unwrap_or(false),
-            communication: communication_test(notification)?,
-        })
+    /// One that cannot be read means real: no dispatch hides behind it.
+    pub(super) fn read(notification: Fields<'_>, diagnostics: &mut Diagnostics) -> Self {
+        let mut fields = Lenient::new(notification, "", diagnostics);
+        Self {
+            integration: fields.flag("integration_test_notification").unwrap_or(false),
+            communication: communication_test(&mut fields),
+        }
     }
 }
 
 /// A notification writes `communication_test`, a slot of the search either spelling.
-fn communication_test(fields: Fields<'_>) -> Result<bool, Reason> {
-    let flag = |name| Ok(fields.flag(name)?.unwrap_or(false));
-    Ok(flag("communication_test")? || flag("is_communication_test")?)
+fn communication_test(fields: &mut Lenient<'_, '_>) -> bool {
+    ["communication_test", "is_communication_test"].map(|name| fields.flag(name).unwrap_or(false)).contains(&true)
 }
 
-/// The items of one page of a search: under `results`, or under the notification's name.
+/// The fields that mark all of a body as a test.
+const FLAGS: [&str; 3] = ["integration_test_notification", "communication_test", "is_communication_test"];
+
+/// A notification, wrapped once or not. What calls itself a test around another is no mere wrapping.
+pub(super) fn notification(body: &Value) -> &Value {
+    if FLAGS.iter().any(|flag| has(body, &[flag])) {
+        return body;
+    }
+    unwrapped(body, |body| Level::ALL.iter().any(|level| has(body, &[level.list()])))
+}
+
+/// A page of a search, wrapped once or not.
+pub(super) fn page(page: &Value, level: Level) -> &Value {
+    let is_whole = page.is_array() || FLAGS.iter().any(|flag| has(page, &[flag]));
+    if is_whole { page } else { unwrapped(page, |page| list_of(page, level).is_some()) }
+}
+
+fn list_of(page: &Value, level: Level) -> Option<&'static str> {
+    ["results", level.list()].into_iter().find(|name| page.get(*name).is_some())
+}
+
+/// The items of one page of a search: under `results`, under the notification's name, or bare.
 pub(super) fn results(page: &Value, level: Level) -> Result<(&'static str, &[Value]), Reason> {
+    if let Some(items) = bare(page) {
+        return Ok(("results", items));
+    }
     let fields = Fields::of(page)?;
-    let name = ["results", level.list()].into_iter().find(|name| page.get(*name).is_some());
-    let name = name.ok_or_else(|| Reason::new("`results` is missing"))?;
+    let name = list_of(page, level).ok_or_else(|| Reason::new("`results` is missing"))?;
     Ok((name, fields.list(name)?))
 }
 
-/// One of `meter_dispatches[]` or `group_dispatches[]`: who holds the time slots.
-#[derive(Debug)]
+/// One of `meter_dispatches[]` or `group_dispatches[]`: who holds the time slots. Only the slots are needed of it.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Item<'a> {
-    /// `meter_id` or `market_group_id`.
-    pub holder: &'a str,
-    /// The one meter, or `meter_ids`, each still to be read on its own.
-    pub meters: Meters<'a>,
+    /// All of it.
+    pub fields: Fields<'a>,
     /// `timeslots`, each still to be read on its own.
     pub timeslots: &'a [Value],
-    /// `partner_references` of a group.
-    pub references: Option<&'a Value>,
-}
-
-#[derive(Debug)]
-pub(super) enum Meters<'a> {
-    /// With `partner_reference`.
-    One(Option<String>),
-    Many(&'a [Value]),
 }
 
 impl<'a> Item<'a> {
-    pub(super) fn read(item: &'a Value, level: Level) -> Result<Self, Reason> {
+    pub(super) fn read(item: &'a Value) -> Result<Self, Reason> {
         let fields = Fields::of(item)?;
-        let meters = match level {
-            Level::Meter => Meters::One(fields.label("partner_reference")),
-            Level::Group => Meters::Many(fields.list("meter_ids")?),
-        };
-        Ok(Self {
-            holder: fields.id(level.holder_id())?,
-            meters,
-            timeslots: fields.list("timeslots")?,
-            references: fields.get("partner_references").filter(|_| level == Level::Group),
-        })
+        Ok(Self { fields, timeslots: fields.list("timeslots")? })
+    }
+
+    /// `meter_id` or `market_group_id`.
+    pub(super) fn holder(&self, level: Level, diagnostics: &mut Diagnostics) -> Option<&'a str> {
+        let name = level.holder_id();
+        diagnostics.unless(name, self.fields.get(name), self.fields.id(name).map(Some))
     }
 }
 
@@ -146,12 +153,12 @@ impl<'a> Item<'a> {
 pub(super) struct Slot {
     /// `start_time`
     pub start: Timestamp,
-    /// `end_time`
+    /// `end_time`, as it was stated.
     pub end: Option<Timestamp>,
     /// `cancelled`
     pub cancelled: bool,
     /// `energy_kw`: null or absent means as much as you can.
-    pub energy: Kilowatts,
+    pub request: Request,
     /// `priority`: 1 goes first.
     pub priority: Option<u32>,
     /// `is_voluntary`
@@ -163,51 +170,58 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Times, `cancelled` and the test flag decide whether and when to curtail: unreadable, they cost the slot. Of the others an
-    /// unreadable one is a doubt, and the slot is taken without it.
-    pub(super) fn read(slot: &Value, doubt: &mut dyn FnMut(Reason)) -> Result<Self, Reason> {
+    /// Only the start is needed. `within` stands before the names of its fields.
+    pub(super) fn read(slot: &Value, within: &str, diagnostics: &mut Diagnostics) -> Result<Self, Reason> {
         let fields = Fields::of(slot)?;
-        let priority = unless(fields.whole("priority"), doubt);
-        let voluntary = unless(fields.flag("is_voluntary"), doubt);
-        let programs = unless(fields.list("programs"), doubt);
+        let start = fields.start("start_time")?;
+        let mut fields = Lenient::new(fields, within, diagnostics);
         Ok(Self {
-            start: fields.needed_time("start_time")?,
-            end: fields.time("end_time")?,
-            cancelled: fields.flag("cancelled")?.unwrap_or(false),
-            energy: Kilowatts::read(fields.get("energy_kw")),
-            priority: priority.map(|priority| u32::try_from(priority).unwrap_or(u32::MAX)),
-            voluntary: voluntary.unwrap_or(false),
-            programs: programs.iter().filter_map(written).map(str::to_owned).collect(),
-            communication: communication_test(fields)?,
+            start,
+            end: fields.end("end_time", start),
+            cancelled: fields.flag("cancelled").unwrap_or(false),
+            request: fields.kilowatts("energy_kw").unwrap_or(Request::ReduceMax),
+            priority: priority(&mut fields),
+            voluntary: fields.flag("is_voluntary").unwrap_or(false),
+            communication: communication_test(&mut fields),
+            programs: programs(&mut fields),
         })
     }
 }
 
-/// The value, or none and a doubt.
-fn unless<T: Default>(read: Result<T, Reason>, doubt: &mut dyn FnMut(Reason)) -> T {
-    read.unwrap_or_else(|reason| {
-        doubt(reason);
-        T::default()
-    })
+/// None where it cannot be: a number that is cut off would be another one.
+fn priority(slot: &mut Lenient<'_, '_>) -> Option<u32> {
+    let priority = slot.whole("priority")?;
+    let fits = u32::try_from(priority).ok();
+    if fits.is_none() {
+        slot.doubt("priority", "`priority` is far beyond 10");
+    }
+    fits
 }
 
-/// A slot's further fields, verbatim: `performance_compensation_cap`, `dispatch_event_types`, `nomination_kw`, and what Leap
-/// adds without notice. What a group's statement is told by (`market_group_id`) can only come from the item.
-pub(super) fn details(slot: &Value) -> Map<String, Value> {
-    const TOLD: &[&str] = &[
-        "meter_event_id",
-        "market_group_event_id",
-        "market_group_id",
-        "partner_references",
-        "start_time",
-        "end_time",
-        "cancelled",
-        "energy_kw",
-        "priority",
-        "is_voluntary",
-        "programs",
-        "communication_test",
-        "is_communication_test",
-    ];
-    Fields::of(slot).map(|fields| fields.others(TOLD)).unwrap_or_default()
+fn programs(slot: &mut Lenient<'_, '_>) -> Vec<String> {
+    let listed = slot.list("programs");
+    let names: Vec<String> = listed.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    if names.len() < listed.len() {
+        slot.doubt("programs", "a program is not a text");
+    }
+    names
 }
+
+/// What is told otherwise than as a detail. What a group's statement is told by (`market_group_id`) can only come from the item.
+/// All other fields of a slot are details: `performance_compensation_cap`, `dispatch_event_types`, `nomination_kw`, and what Leap
+/// adds without notice.
+pub(super) const TOLD: &[&str] = &[
+    "meter_event_id",
+    "market_group_event_id",
+    "market_group_id",
+    "partner_references",
+    "start_time",
+    "end_time",
+    "cancelled",
+    "energy_kw",
+    "priority",
+    "is_voluntary",
+    "programs",
+    "communication_test",
+    "is_communication_test",
+];

@@ -1,3 +1,4 @@
+use dispatch::Request;
 use serde_json::json;
 
 use super::*;
@@ -31,31 +32,57 @@ fn an_empty_tag_names_no_feed() {
 }
 
 #[test]
-fn what_decides_has_to_be_readable() {
+fn what_it_is_about_and_when_it_starts_have_to_be_readable() {
     let check = |field: &str, value: Value, reason: &str| assert_eq!(with(field, value).unwrap_err(), reason);
     check("event", json!(3), "`event` is no text");
-    check("correlation_id", json!(""), "`correlation_id` is no identifier of 1 to 128 characters");
+    check("correlation_id", json!(""), "`correlation_id` is no identifier of 1 to 512 bytes");
     check("correlation_id", json!(null), "`correlation_id` is missing");
-    check("feed_tag", json!(["a"]), "`feed_tag` is no identifier of 1 to 128 characters");
     check("start_time", json!(null), "`start_time` is missing");
-    check("end_time", json!("never"), "`end_time` is not an RFC 3339 time");
-    check("target_load", json!(null), "`target_load` is missing");
-    check("target_load", json!(6.5), "`target_load` is not an object");
-    check("target_load", json!({"value": 6.5}), "`target_load` has no unit");
-    check("target_load", json!({"value": 6.5, "unit": "hp"}), "`target_load` has an unknown unit \"hp\"");
-    check("target_load", json!({"value": -1, "unit": "mw"}), "`target_load` is negative or over 10 GW");
+    check("start_time", json!("0001-01-01T00:00:00Z"), "`start_time` is before the year 2000");
+    check("start_time", json!("9999-01-01T00:00:00Z"), "`start_time` is in the year 9999 or later");
 }
 
 #[test]
-fn what_was_measured_may_be_unreadable() {
-    let check = |field: &str, value: Value| {
+fn all_else_fails_alone() {
+    let check = |field: &str, value: Value, reason: &str| {
         let reading = with(field, value).unwrap();
-        let unreadable = reading.findings.iter().filter(|finding| matches!(finding, Finding::Unreadable { .. }));
-        assert_eq!((reading.facts.len(), unreadable.count()), (1, 1), "{field}: {reading:?}");
+        let [Fact { says: Says::Power(said), diagnostics, .. }] = reading.facts.as_slice() else {
+            panic!("{reading:?}")
+        };
+        let told: Vec<(&str, &str)> = diagnostics.iter().map(|one| (one.field.as_str(), one.reason.as_str())).collect();
+        assert_eq!(told, [(field, reason)]);
+        said.clone()
     };
-    check("calculated_load", json!({"value": 9, "unit": "hp"}));
-    check("prev_target_load", json!("10 mw"));
-    check("compliant", json!("nearly"));
+    check("feed_tag", json!(["a"]), "`feed_tag` is no identifier of 1 to 512 bytes");
+    check("strategy", json!(["best_effort"]), "`strategy` is not a text");
+    check("calculated_load", json!({"value": 9, "unit": "hp"}), "`calculated_load` has an unknown unit \"hp\"");
+    check("prev_target_load", json!("10 mw"), "`prev_target_load` is not an object");
+    check("compliant", json!("nearly"), "`compliant` is neither true nor false");
+    for (value, reason) in [
+        (json!(null), "`target_load` is missing"),
+        (json!(6.5), "`target_load` is not an object"),
+        (json!({"value": 6.5}), "`target_load` has no unit"),
+        (json!({"value": 6.5, "unit": "hp"}), "`target_load` has an unknown unit \"hp\""),
+        (json!({"value": -1, "unit": "mw"}), "`target_load` is negative or over 10 GW"),
+    ] {
+        assert_eq!(check("target_load", value, reason).target, Request::Unspecified);
+    }
+    for (value, reason) in [
+        (json!("never"), "`end_time` is not an RFC 3339 time"),
+        (json!(false), "`end_time` is not an RFC 3339 time"),
+        (json!(1_764_500_000), "`end_time` is not an RFC 3339 time"),
+        (json!("0001-01-01T00:00:00Z"), "`end_time` is before the year 2000"),
+        (json!("2025-10-24T17:00:00Z"), "`end_time` is not after the start"),
+    ] {
+        assert_eq!(check("end_time", value, reason).end, None);
+    }
+}
+
+#[test]
+fn an_end_in_the_year_9999_is_for_ever() {
+    let reading = with("end_time", json!("9999-12-31T23:59:59Z")).unwrap();
+    let [Fact { says: Says::Power(said), diagnostics, .. }] = reading.facts.as_slice() else { panic!("{reading:?}") };
+    assert_eq!((said.end, diagnostics.len()), (None, 0));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! NVIDIA DPS NvGrid's payload: what a data centre's power does after a load target.
 
-use dispatch::{PowerEventKind, decimal};
-use jiff::Timestamp;
+use dispatch::{PowerEvent, PowerEventKind, Request, decimal};
 use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
 use serde_json::Value;
 
-use crate::fields::{Fields, Reason, brief, written};
+use crate::{
+    diagnostics::Diagnostics,
+    fields::{Fields, Lenient, Reason, brief, written},
+};
 
 /// Beyond this (10 GW) a load is a slip of the unit: no data centre is near it.
 const MAX_W: u64 = 10_000_000_000;
@@ -22,54 +24,39 @@ pub(super) fn event(name: &str) -> Option<PowerEventKind> {
     }
 }
 
-/// The payload of one of the four events.
-#[derive(Debug)]
-pub(super) struct Payload {
-    /// `feed_tag`; may be missing.
-    pub feed: Option<String>,
-    /// `correlation_id`
-    pub correlation_id: String,
-    /// `start_time`
-    pub start: Timestamp,
-    /// `end_time`; omitted: for ever.
-    pub end: Option<Timestamp>,
-    /// `strategy`
-    pub strategy: Option<String>,
-    /// `target_load` in watts.
-    pub target_w: u64,
-    /// `prev_target_load` in watts.
-    pub previous_w: Result<Option<u64>, Reason>,
-    /// `calculated_load` in watts.
-    pub measured_w: Result<Option<u64>, Reason>,
-    /// `compliant`
-    pub compliant: Result<Option<bool>, Reason>,
-}
-
-impl Payload {
-    /// Identity, times and target have to be readable; what was measured does not.
-    pub(super) fn read(fields: Fields<'_>) -> Result<Self, Reason> {
-        let feed = match fields.get("feed_tag") {
-            None => None,
-            Some(Value::String(tag)) if tag.is_empty() => None,
-            Some(_) => Some(fields.id("feed_tag")?.to_owned()),
-        };
-        Ok(Self {
-            feed,
-            correlation_id: fields.id("correlation_id")?.to_owned(),
-            start: fields.needed_time("start_time")?,
-            end: fields.time("end_time")?,
-            strategy: fields.label("strategy"),
-            target_w: load(fields, "target_load")?.ok_or_else(|| Reason::new("`target_load` is missing"))?,
-            previous_w: load(fields, "prev_target_load"),
-            measured_w: load(fields, "calculated_load"),
-            compliant: fields.flag("compliant"),
-        })
+/// The payload of one of the four events. Only what it is about and its start are needed.
+pub(super) fn power_event(
+    event: PowerEventKind,
+    fields: Fields<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Result<PowerEvent, Reason> {
+    let correlation_id = fields.id("correlation_id")?.to_owned();
+    let start = fields.start("start_time")?;
+    let mut load = |name: &str| diagnostics.unless(name, fields.get(name), load(fields, name));
+    let (previous_w, measured_w, target_w) = (load("prev_target_load"), load("calculated_load"), load("target_load"));
+    if fields.get("target_load").is_none() {
+        diagnostics.add("target_load", &Value::Null, "`target_load` is missing");
     }
+    let mut lenient = Lenient::new(fields, "", diagnostics);
+    Ok(PowerEvent {
+        feed: lenient.id("feed_tag").map(str::to_owned),
+        correlation_id,
+        event,
+        start,
+        // Each event is told of once, so there is nothing that an end before the start could call off.
+        end: lenient.end("end_time", start).filter(|end| *end > start),
+        strategy: lenient.label("strategy"),
+        target: target_w.map_or(Request::Unspecified, |watts| Request::Limit { watts }),
+        previous: previous_w.map(|watts| Request::Limit { watts }),
+        measured_w,
+        compliant: lenient.flag("compliant"),
+    })
 }
 
 /// A load `{"value": 6.5, "unit": "mw"}` in whole watts, rounded half to even at the last step.
 fn load(fields: Fields<'_>, name: &str) -> Result<Option<u64>, Reason> {
-    let Some(load) = fields.object(name)? else { return Ok(None) };
+    let Some(load) = fields.get(name) else { return Ok(None) };
+    let load = Fields::of(load).map_err(|reason| Reason::new(format!("`{name}` is {reason}")))?;
     let of = |what: &str| Reason::new(format!("`{name}` has no {what}"));
     let unit = load.get("unit").and_then(Value::as_str).ok_or_else(|| of("unit"))?;
     let factor =

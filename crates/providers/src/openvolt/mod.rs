@@ -10,19 +10,21 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 use dispatch::{AccountEvent, Fact, Says, Subject};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use self::{
-    part::Part,
+    part::{Announced, Part},
     wire::{Envelope, Event, Period},
 };
 use crate::{
     Answer, ApiPath, Ask, Delivery, Finding, KeyHeader, Look, Method, Provider, Reading, Unreadable, UnreadableAnswer,
-    fields::json, findings::Findings,
+    diagnostics::Diagnostics,
+    fields::{DEEP, digest},
+    findings::Findings,
+    lenient::{json, verbatim},
 };
 
 /// The most looks that one webhook may ask for: every meter of a large account for a day, or a backfill of a thousand.
@@ -55,12 +57,14 @@ impl Provider for Openvolt {
         match envelope.event {
             Event::MeterData => meter_data(delivery, &envelope),
             Event::Account(event) => {
-                let rotated = (event == wire::API_KEYS_ROTATED).then_some(Finding::KeysRotated);
-                Ok(account(delivery, &envelope, event, rotated))
+                let rotated = |event: &str| Finding::KeysRotated { event: event.to_owned() };
+                Ok(account(delivery, envelope, event, |identity| {
+                    (event == wire::API_KEYS_ROTATED).then(|| rotated(identity))
+                }))
             }
             // What it means is not guessed: it is passed on under its own name, and a person is told.
             Event::Unknown(event) => {
-                Ok(account(delivery, &envelope, event, Some(Finding::UnknownEvent { name: event.to_owned() })))
+                Ok(account(delivery, envelope, event, |_| Some(Finding::UnknownEvent { name: event.to_owned() })))
             }
         }
     }
@@ -79,11 +83,12 @@ impl Provider for Openvolt {
 
     fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {
         let part = Part::of(answer.look)?;
-        let mut findings = Findings::default();
-        let data = readings::read(&part, answer.pages, &mut findings)?;
+        let mut diagnostics = Diagnostics::default();
+        let data = readings::read(&part, answer.pages, &mut diagnostics)?;
         let subject = Subject::meter(&answer.origin.source, &part.meter_id);
-        let fact = Fact { origin: answer.origin.clone(), subject, says: Says::Meter(data) };
-        Ok(Reading { facts: vec![fact], findings: findings.into_list(), ..Reading::default() })
+        let fact = Fact::new(answer.origin.clone(), subject, Says::Meter(data));
+        let facts = vec![Fact { diagnostics: diagnostics.into_list(), ..fact }];
+        Ok(Reading { facts, ..Reading::default() })
     }
 }
 
@@ -96,11 +101,16 @@ fn meter_data(delivery: &Delivery<'_>, envelope: &Envelope<'_>) -> Result<Readin
         _ => return Err(Unreadable("`payload` is neither a list of periods nor one".to_owned())),
     };
     let mut findings = Findings::default();
+    for diagnostic in envelope.diagnostics.clone().into_list() {
+        findings.unreadable(diagnostic.field, diagnostic.reason);
+    }
+    let announced = envelope.delivery_id.map(|id| Announced { id, payload: digest(&[&envelope.payload.to_string()]) });
     let mut looks = Vec::new();
     let mut seen = BTreeSet::new();
     for (index, element) in elements.iter().enumerate() {
         let place = format!("payload[{index}]");
-        let period = match Period::read(element) {
+        let doubt = &mut |doubt| findings.unreadable(place.clone(), doubt);
+        let period = match Period::read(element, delivery.received_at, doubt) {
             Ok(period) => period,
             Err(reason) => {
                 findings.unreadable(place, reason);
@@ -111,41 +121,38 @@ fn meter_data(delivery: &Delivery<'_>, envelope: &Envelope<'_>) -> Result<Readin
             findings.unreadable(place, "more periods than one webhook may ask for");
             continue;
         }
-        let parts = part::looks(delivery, envelope.delivery_id, &period);
+        let parts = part::looks(delivery, announced.as_ref(), &period);
         looks.extend(parts.filter(|look| seen.insert(look.key.clone())));
     }
     Ok(Reading { looks, findings: findings.into_list(), ..Reading::default() })
 }
 
-/// An event of the account, passed on verbatim.
-fn account(delivery: &Delivery<'_>, envelope: &Envelope<'_>, event: &str, finding: Option<Finding>) -> Reading {
-    let identity = envelope.delivery_id.map_or_else(
-        || {
-            let timestamp = envelope.timestamp.unwrap_or(&Value::Null);
-            digest(&[event, &timestamp.to_string(), &envelope.payload.to_string()])
-        },
-        str::to_owned,
-    );
+/// An event of the account, passed on verbatim. A delivery's id alone is no identity: another type or payload under a known one is
+/// another event.
+fn account(
+    delivery: &Delivery<'_>,
+    envelope: Envelope<'_>,
+    event: &str,
+    finding: impl FnOnce(&str) -> Option<Finding>,
+) -> Reading {
+    let Envelope { delivery_id, timestamp, payload, mut diagnostics, .. } = envelope;
+    let written = payload.to_string();
+    let identity = match delivery_id {
+        Some(id) => digest(&["delivery", id, event, &written]),
+        None => digest(&[event, &timestamp.unwrap_or(&Value::Null).to_string(), &written]),
+    };
+    let (payload, deep) = verbatim(payload);
+    if deep {
+        diagnostics.add("payload", &payload, DEEP);
+    }
+    let findings = finding(&identity).into_iter().collect();
     let said = AccountEvent {
         identity,
         event: event.to_owned(),
-        delivery: envelope.delivery_id.unwrap_or(delivery.id).to_owned(),
-        payload: envelope.payload.clone(),
+        delivery: delivery_id.unwrap_or(delivery.id).to_owned(),
+        payload,
     };
-    let subject = Subject::account(&delivery.origin.source);
-    let fact = Fact { origin: delivery.origin.clone(), subject, says: Says::Account(said) };
-    Reading { facts: vec![fact], findings: finding.into_iter().collect(), ..Reading::default() }
-}
-
-/// SHA-256 in hex over texts, each closed by a byte that UTF-8 never holds, so that no two lists run into one.
-fn digest(texts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for text in texts {
-        hash.update(text.as_bytes());
-        hash.update([0xff]);
-    }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let fact = Fact::new(delivery.origin.clone(), Subject::account(&delivery.origin.source), Says::Account(said));
+    let facts = vec![Fact { diagnostics: diagnostics.into_list(), ..fact }];
+    Reading { facts, findings, ..Reading::default() }
 }

@@ -58,25 +58,33 @@ pub(super) fn count(period: &Period) -> u32 {
     u32::try_from((seconds + MAX_PART_S - 1) / MAX_PART_S).unwrap_or(u32::MAX).max(1)
 }
 
+/// The provider's name of a delivery, and what it brought: another payload under a known name is another delivery.
+pub(super) struct Announced<'a> {
+    pub(super) id: &'a str,
+    /// The digest of the payload.
+    pub(super) payload: String,
+}
+
 /// The looks of a period.
 pub(super) fn looks<'a>(
     delivery: &'a Delivery<'a>,
-    delivery_id: Option<&'a str>,
+    announced: Option<&'a Announced<'a>>,
     period: &'a Period,
 ) -> impl Iterator<Item = Look> + 'a {
     let Period { meter_id, start, end } = period;
     let subject = Subject::meter(&delivery.origin.source, meter_id.as_str());
-    let brought_by = delivery_id.unwrap_or(delivery.id);
+    let brought_by = announced.map_or(delivery.id, |announced| announced.id);
+    let payload = announced.map_or("-", |announced| &announced.payload[..16]);
     let parts = count(period);
     (1..=parts).map(move |part| {
         let edge = |parts: u32| shift(*start, SignedDuration::from_secs(i64::from(parts) * MAX_PART_S)).min(*end);
         // Both ends of the period, since one delivery may announce two that begin together.
-        let name = format!("{brought_by}/{start}/{end}/{part}");
+        let name = format!("{brought_by}/{payload}/{start}/{end}/{part}");
         let key = format!("{subject}?{name}");
         let context = Part {
             meter_id: meter_id.as_str().to_owned(),
             delivery: brought_by.to_owned(),
-            identity: delivery_id.map(|_| name),
+            identity: announced.map(|_| name),
             start: edge(part - 1),
             end: edge(part),
             last: part == parts,

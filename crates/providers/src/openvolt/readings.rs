@@ -6,40 +6,46 @@ use dispatch::{Interval, MeterData};
 use jiff::Timestamp;
 
 use super::{
-    digest,
     part::Part,
     wire::{self, Row},
 };
 use crate::{
     UnreadableAnswer,
-    fields::{Reason, brief, json},
-    findings::Findings,
+    diagnostics::Diagnostics,
+    fields::{Reason, brief, digest},
+    lenient::json,
 };
 
 /// Half-hours of the longest part, and a little: clocks change.
 const MAX_ROWS: usize = 31 * 48 + 8;
 
 /// Reads the rows of all pages, each on its own, and keeps those of the part. The same start twice: the later row counts.
-pub(super) fn read(part: &Part, pages: &[String], findings: &mut Findings) -> Result<MeterData, UnreadableAnswer> {
+pub(super) fn read(
+    part: &Part,
+    pages: &[String],
+    diagnostics: &mut Diagnostics,
+) -> Result<MeterData, UnreadableAnswer> {
     let mut rows: BTreeMap<Timestamp, Option<i64>> = BTreeMap::new();
     let mut granularity = "hh".to_owned();
     let (mut seen, mut unreadable) = (0, 0);
     for page in pages {
         let page = json(page)?;
-        granularity = wire::granularity(&page);
-        for (index, value) in wire::rows(&page)?.iter().enumerate() {
+        let page = wire::page(&page);
+        granularity = wire::granularity(page, diagnostics);
+        let most = wire::most_watt_hours(&granularity);
+        for (index, value) in wire::rows(page)?.iter().enumerate() {
             seen += 1;
             let row = Row::of(value);
             if let Some(other) = row.as_ref().ok().and_then(|row| row.meter_id()).filter(|id| *id != part.meter_id) {
                 return Err(UnreadableAnswer::OtherId { asked: part.meter_id.clone(), answered: brief(other) });
             }
-            match row.and_then(|row| reading(part, row)) {
-                Ok(Some((start, watt_hours))) => {
-                    rows.insert(start, watt_hours);
+            match row.and_then(|row| Ok((row.start()?, row))) {
+                Ok((start, row)) if part.holds(start) => {
+                    rows.insert(start, watt_hours(start, row, most, diagnostics));
                 }
-                Ok(None) => {}
+                Ok(_) => {}
                 Err(reason) => {
-                    findings.unreadable(format!("data[{index}]"), reason);
+                    diagnostics.add(format!("data[{index}]"), value, reason);
                     unreadable += 1;
                 }
             }
@@ -55,13 +61,12 @@ pub(super) fn read(part: &Part, pages: &[String], findings: &mut Findings) -> Re
     Ok(meter_data(part, granularity, intervals))
 }
 
-/// The reading of a row; none where the row lies outside of the part, be it readable or not.
-fn reading(part: &Part, row: Row<'_>) -> Result<Option<(Timestamp, Option<i64>)>, Reason> {
-    let start = row.start()?;
-    if !part.holds(start) {
-        return Ok(None);
-    }
-    Ok(Some((start, row.watt_hours()?)))
+/// The energy of a row; what cannot be read or cannot be is no reading.
+fn watt_hours(start: Timestamp, row: Row<'_>, most: u64, diagnostics: &mut Diagnostics) -> Option<i64> {
+    row.watt_hours(most).unwrap_or_else(|reason: Reason| {
+        diagnostics.add(format!("data[{start}].consumption"), row.consumption(), reason);
+        None
+    })
 }
 
 fn meter_data(part: &Part, granularity: String, intervals: Vec<Interval>) -> MeterData {

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::{
     Id,
-    fields::{Fields, Reason, id_of, time_of, written},
+    diagnostics::Diagnostics,
+    fields::{Fields, Lenient, Reason, bare, end_of, has, id_of, start_of, unwrapped, written},
 };
 
 /// The one event whose payload is documented.
@@ -35,10 +36,12 @@ pub(super) struct Envelope<'a> {
     pub event: Event<'a>,
     /// `delivery_id`: the identifier of the delivery.
     pub delivery_id: Option<&'a str>,
-    /// `event_timestamp`, verbatim.
+    /// `event_timestamp`, as it is written.
     pub timestamp: Option<&'a Value>,
     /// `payload`
     pub payload: &'a Value,
+    /// What of it could not be read.
+    pub diagnostics: Diagnostics,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,14 +54,17 @@ pub(super) enum Event<'a> {
 
 impl<'a> Envelope<'a> {
     pub(super) fn read(body: &'a Value) -> Result<Self, Reason> {
+        let body = unwrapped(body, |body| has(body, &["event_id"]));
         let fields = Fields::of(body).map_err(|reason| Reason::new(format!("the body is {reason}")))?;
         let name =
             fields.get("event_id").and_then(Value::as_str).ok_or_else(|| Reason::new("`event_id` is no text"))?;
+        let mut diagnostics = Diagnostics::default();
         Ok(Self {
-            event: Event::parse(name).ok_or_else(|| Reason::new("`event_id` is no type of event"))?,
-            delivery_id: fields.id("delivery_id").ok(),
+            event: Event::parse(name.trim()).ok_or_else(|| Reason::new("`event_id` is no type of event"))?,
+            delivery_id: Lenient::new(fields, "", &mut diagnostics).id("delivery_id"),
             timestamp: fields.get("event_timestamp"),
             payload: fields.get("payload").unwrap_or(&Value::Null),
+            diagnostics,
         })
     }
 }
@@ -89,16 +95,31 @@ pub(super) struct Period {
 }
 
 impl Period {
-    pub(super) fn read(element: &Value) -> Result<Self, Reason> {
+    /// A period without an end lasts until its announcement, which is told of as a doubt.
+    pub(super) fn read(
+        element: &Value,
+        announced_at: Timestamp,
+        doubt: &mut dyn FnMut(Reason),
+    ) -> Result<Self, Reason> {
         let fields = Fields::of(element)?;
         let meter_id = Id::parse(fields.id("meter_id")?);
         let meter_id = meter_id.ok_or_else(|| Reason::new("`meter_id` is no id of letters, digits, `-` and `_`"))?;
-        let time = |names: [&'static str; 2]| {
-            let (name, value) =
-                fields.first(&names).ok_or_else(|| Reason::new(format!("`{}` is missing", names[0])))?;
-            time_of(name, value)
+        let (name, value) = fields
+            .first(&["start_interval", "startInterval"])
+            .ok_or_else(|| Reason::new("`start_interval` is missing"))?;
+        let start = start_of(name, value)?;
+        let end = match fields.first(&["end_interval", "endInterval"]) {
+            None => Err(Reason::new("`end_interval` is missing")),
+            Some((name, value)) => end_of(name, value)
+                .and_then(|end| end.ok_or_else(|| Reason::new(format!("`{name}` is in the year 9999 or later")))),
         };
-        let (start, end) = (time(["start_interval", "startInterval"])?, time(["end_interval", "endInterval"])?);
+        let end = end.or_else(|reason| {
+            if announced_at <= start {
+                return Err(reason);
+            }
+            doubt(Reason::new(format!("{reason}; all until the webhook is asked for")));
+            Ok(announced_at)
+        })?;
         if end < start {
             return Err(Reason::new("`end_interval` lies before `start_interval`"));
         }
@@ -109,9 +130,17 @@ impl Period {
     }
 }
 
-/// The rows of an answer: `data`.
-pub(super) fn rows(answer: &Value) -> Result<&[Value], Reason> {
-    let fields = Fields::of(answer)?;
+/// A page of an answer, wrapped once or not.
+pub(super) fn page(answer: &Value) -> &Value {
+    if answer.is_array() { answer } else { unwrapped(answer, |answer| answer.get("data").is_some_and(Value::is_array)) }
+}
+
+/// The rows of a page: `data`, or the bare list.
+pub(super) fn rows(page: &Value) -> Result<&[Value], Reason> {
+    if let Some(rows) = bare(page) {
+        return Ok(rows);
+    }
+    let fields = Fields::of(page)?;
     if fields.get("data").is_none() {
         return Err(Reason::new("`data` is missing"));
     }
@@ -119,9 +148,23 @@ pub(super) fn rows(answer: &Value) -> Result<&[Value], Reason> {
 }
 
 /// `granularity` of an answer; `hh` is what was asked for.
-pub(super) fn granularity(answer: &Value) -> String {
-    let told = Fields::of(answer).ok().and_then(|fields| fields.label("granularity"));
+pub(super) fn granularity(page: &Value, diagnostics: &mut Diagnostics) -> String {
+    let told = Fields::of(page).ok().and_then(|fields| Lenient::new(fields, "", diagnostics).label("granularity"));
     told.unwrap_or_else(|| "hh".to_owned())
+}
+
+/// The most that a row of that length can hold, in watt-hours either way: 10 GW for as long as it lasts. Beyond is a slip of the
+/// unit.
+pub(super) fn most_watt_hours(granularity: &str) -> u64 {
+    const HALF_HOUR_WH: u64 = 5_000_000_000;
+    let half_hours = match granularity {
+        "day" => 48,
+        "week" => 7 * 48,
+        "month" => 31 * 48,
+        "year" => 366 * 48,
+        _ => 1,
+    };
+    half_hours * HALF_HOUR_WH
 }
 
 /// One row of `data`, of which so much is read as is needed.
@@ -141,11 +184,16 @@ impl<'a> Row<'a> {
     /// `start_interval`
     pub(super) fn start(self) -> Result<Timestamp, Reason> {
         let start = self.0.first(&["start_interval", "startInterval"]);
-        start.ok_or_else(|| Reason::new("`start_interval` is missing")).and_then(|(name, value)| time_of(name, value))
+        start.ok_or_else(|| Reason::new("`start_interval` is missing")).and_then(|(name, value)| start_of(name, value))
+    }
+
+    /// `consumption` as it is written, for a diagnostic.
+    pub(super) fn consumption(self) -> &'a Value {
+        self.0.get("consumption").unwrap_or(&Value::Null)
     }
 
     /// `consumption` in whole watt-hours, rounded half to even; none where there is no reading.
-    pub(super) fn watt_hours(self) -> Result<Option<i64>, Reason> {
+    pub(super) fn watt_hours(self, most: u64) -> Result<Option<i64>, Reason> {
         let unit = self.0.first(&["consumption_units", "consumptionUnits"]).map(|(_, unit)| unit.as_str());
         let kwh_per_unit = match unit {
             // Nothing else is documented than kWh.
@@ -157,7 +205,11 @@ impl<'a> Row<'a> {
         let Some(consumption) = self.0.get("consumption") else { return Ok(None) };
         let energy = written(consumption).and_then(decimal).and_then(|energy| energy.checked_mul(kwh_per_unit));
         let watt_hours = energy.and_then(watt_hours_from_kwh);
-        watt_hours.map(Some).ok_or_else(|| Reason::new("`consumption` is no amount of energy"))
+        let watt_hours = watt_hours.ok_or_else(|| Reason::new("`consumption` is no amount of energy"))?;
+        if watt_hours.unsigned_abs() > most {
+            return Err(Reason::new("`consumption` is more than any meter can count in that time"));
+        }
+        Ok(Some(watt_hours))
     }
 }
 
@@ -172,10 +224,11 @@ mod tests {
         let check = |consumption: &str, unit: Value, expected: Result<Option<i64>, &str>| {
             let consumption: Value = serde_json::from_str(consumption).unwrap();
             let row = json!({ "consumption": consumption, "consumption_units": unit });
-            let read = Row::of(&row).unwrap().watt_hours().map_err(|reason| reason.to_string());
+            let read = Row::of(&row).unwrap().watt_hours(most_watt_hours("hh")).map_err(|reason| reason.to_string());
             assert_eq!(read, expected.map_err(str::to_owned), "{row}");
         };
         let (bad_unit, no_energy) = ("`consumption_units` is an unknown unit", "`consumption` is no amount of energy");
+        let too_much = "`consumption` is more than any meter can count in that time";
         check("0.123", json!("kwh"), Ok(Some(123)));
         check("\"0.1235\"", json!("kWh"), Ok(Some(124)));
         check("0.1225", json!(null), Ok(Some(122)));
@@ -188,6 +241,11 @@ mod tests {
         check("1e400", json!("kwh"), Err(no_energy));
         check("1e20", json!("kwh"), Err(no_energy));
         check("[1]", json!("kwh"), Err(no_energy));
+        check("5000000", json!("kwh"), Ok(Some(5_000_000_000)));
+        check("-5000000", json!("kwh"), Ok(Some(-5_000_000_000)));
+        check("5000000.001", json!("kwh"), Err(too_much));
+        check("1e15", json!("kwh"), Err(too_much));
+        check("-1e15", json!("Wh"), Err(too_much));
     }
 
     #[test]

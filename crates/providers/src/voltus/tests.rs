@@ -97,7 +97,7 @@ fn a_resource_leads_nowhere_but_to_a_dispatch() {
     check("2022-04-15/dispatches/dkmq", false);
     check(" /2022-04-15/dispatches/dkmq", false);
     check("/2022-04-15/dispatches/dkmq\r\nhost: evil", false);
-    check(&format!("/2022-04-15/dispatches/{}", "a".repeat(129)), false);
+    check(&format!("/2022-04-15/dispatches/{}", "a".repeat(513)), false);
 }
 
 #[test]
@@ -128,12 +128,17 @@ fn the_providers_number_ranks_where_it_has_one() {
         let page = json!({"id": "dkmq", "start_time": "2023-12-01T16:50:00Z", "modification_number": number});
         let reading = decode(&Voltus, &look(&Voltus, CREATE), &page.to_string()).unwrap();
         let Says::Dispatch(said) = &reading.facts[0].says else { panic!("{reading:?}") };
-        (said.rank, reading.findings.len())
+        (said.rank, reading.facts[0].diagnostics.len())
     };
     assert_eq!(rank(json!(3)), (Rank::Numbered(3, testing::NOW), 0));
     assert_eq!(rank(json!("3")), (Rank::Numbered(3, testing::NOW), 0));
     assert_eq!(rank(json!(null)), (Rank::Fetched(testing::NOW), 0));
-    assert_eq!(rank(json!(-1)), (Rank::Fetched(testing::NOW), 1));
+    for unreadable in [json!(-1), json!(2.5), json!("two"), json!([1]), json!(true)] {
+        assert_eq!(rank(unreadable), (Rank::Fetched(testing::NOW), 1));
+    }
+    let huge = serde_json::from_str("1180591620717411303424").unwrap();
+    assert_eq!(rank(huge), (Rank::Fetched(testing::NOW), 1));
+    assert_eq!(rank(serde_json::from_str("3.0").unwrap()), (Rank::Numbered(3, testing::NOW), 0));
 }
 
 #[test]

@@ -2,12 +2,11 @@
 
 use jiff::{Timestamp, civil::Date};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     Id,
-    amount::Kilowatts,
-    fields::{Fields, Reason, id_of},
+    fields::{Fields, Reason, bare, has, id_of, unwrapped},
 };
 
 /// What Voltus posts while a registration waits: `{"event":{"name":""},"resource":""}`.
@@ -38,6 +37,7 @@ pub(super) struct Webhook<'a> {
 
 impl<'a> Webhook<'a> {
     pub(super) fn read(body: &'a Value) -> Result<Self, Reason> {
+        let body = unwrapped(body, |body| has(body, &["resource"]));
         let fields = Fields::of(body).map_err(|reason| Reason::new(format!("the body is {reason}")))?;
         let resource = fields.get("resource").ok_or_else(|| Reason::new("`resource` is missing"))?;
         let resource = resource.as_str().ok_or_else(|| Reason::new("`resource` is not a text"))?;
@@ -76,14 +76,27 @@ pub(super) fn parse_version(text: &str) -> Option<Date> {
     text.parse().ok().filter(written_so)
 }
 
-/// The dispatches of an answer: `{"dispatches":[…],"page":0,"perPage":0}` and the bare object both occur.
+/// The dispatches of an answer about one: `{"dispatches":[…],"page":0,"perPage":0}` and the bare object both occur, and either
+/// may be wrapped once more.
 pub(super) fn dispatches(answer: &Value) -> Result<&[Value], Reason> {
-    let fields = Fields::of(answer)?;
-    if answer.get("dispatches").is_some() { fields.list("dispatches") } else { Ok(std::slice::from_ref(answer)) }
+    let is_one = |value: &Value| has(value, &["id", "start_time"]);
+    // What calls itself a test, or withdrawn, around another is no mere wrapping.
+    let is_whole = has(answer, &["test"]) || has(answer, &["authorized"]);
+    let is_meant = |value: &Value| is_whole || value.get("dispatches").is_some() || is_one(value);
+    let answer = unwrapped(answer, is_meant);
+    if bare(answer).is_some() || answer.get("dispatches").is_some() {
+        return list(answer);
+    }
+    Fields::of(answer).map(|_| std::slice::from_ref(answer))
 }
 
-/// The dispatches of a list; null is an empty one. An object without it is an error's, and no list.
+/// The dispatches of a list, bare or wrapped; null is an empty one. An object without it is an error's, and an empty bare list may
+/// be anything's.
 pub(super) fn list(answer: &Value) -> Result<&[Value], Reason> {
+    if let Some(items) = bare(answer) {
+        return Ok(items);
+    }
+    let answer = unwrapped(answer, |value| value.get("dispatches").is_some());
     let fields = Fields::of(answer)?;
     answer.get("dispatches").ok_or_else(|| Reason::new("`dispatches` is missing"))?;
     fields.list("dispatches")
@@ -94,70 +107,18 @@ pub(super) fn id(dispatch: &Value) -> Option<&str> {
     dispatch.get("id").and_then(id_of)
 }
 
-/// A dispatch as `GET /2022-04-15/dispatches/{id}` shows it.
-#[derive(Debug)]
+/// What is needed of a dispatch as `GET /2022-04-15/dispatches/{id}` shows it: all else may be unreadable.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Dispatch<'a> {
-    /// `authorized`: false once it is cancelled.
-    pub authorized: Option<bool>,
-    /// `test`: no need to curtail.
-    pub test: bool,
-    /// `modification_number`, from 0; older answers have none.
-    pub modification_number: Result<Option<u64>, Reason>,
+    /// All of it.
+    pub fields: Fields<'a>,
     /// `start_time`.
     pub start: Timestamp,
-    /// `end_time`: omitted or null until it is known.
-    pub end: Option<Timestamp>,
-    /// `program`.
-    pub program: Result<Option<Fields<'a>>, Reason>,
-    /// `sites`, each still to be read on its own.
-    pub sites: &'a [Value],
-    /// All other fields, and `program.id`.
-    pub details: Map<String, Value>,
 }
 
 impl<'a> Dispatch<'a> {
     pub(super) fn read(dispatch: &'a Value) -> Result<Self, Reason> {
-        const TOLD: &[&str] = &["id", "authorized", "test", "start_time", "end_time", "program", "sites"];
         let fields = Fields::of(dispatch)?;
-        let program = fields.object("program");
-        let mut details = fields.others(TOLD);
-        if let Some(id) = program.as_ref().ok().copied().flatten().and_then(|program| program.get("id")) {
-            details.entry("program_id").or_insert_with(|| id.clone());
-        }
-        Ok(Self {
-            authorized: fields.flag("authorized")?,
-            test: fields.flag("test")?.unwrap_or(false),
-            modification_number: fields.whole("modification_number"),
-            start: fields.needed_time("start_time")?,
-            end: fields.time("end_time")?,
-            program,
-            sites: fields.list("sites")?,
-            details,
-        })
-    }
-}
-
-/// One of `sites[]`. `drop_by` is deprecated and says nothing that `commitment` does not.
-#[derive(Debug)]
-pub(super) struct Site {
-    /// `id`.
-    pub id: String,
-    /// `name`.
-    pub name: Option<String>,
-    /// `customer_location_id`; may be "".
-    pub customer_location_id: Option<String>,
-    /// `commitment` in kilowatts; may be null.
-    pub commitment: Kilowatts,
-}
-
-impl Site {
-    pub(super) fn read(site: &Value) -> Result<Self, Reason> {
-        let fields = Fields::of(site)?;
-        Ok(Self {
-            id: fields.id("id")?.to_owned(),
-            name: fields.label("name"),
-            customer_location_id: fields.label("customer_location_id"),
-            commitment: Kilowatts::read(fields.get("commitment")),
-        })
+        Ok(Self { fields, start: fields.start("start_time")? })
     }
 }

@@ -21,8 +21,10 @@ use serde_json::Value;
 
 pub use self::{
     checker::{Broken, Checker, Circumstances, judge},
-    story::{Happening, Provider, Said, Story, StreamStory},
+    story::{Happening, Oddity, Provider, Said, Story, StreamStory},
 };
+
+pub(crate) use self::story::wire;
 
 /// A source's name, and whatever else a story mostly has from a constant.
 pub type Name = Cow<'static, str>;

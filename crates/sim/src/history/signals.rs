@@ -133,6 +133,11 @@ impl Signals {
             let said = format!("test {}, {}; in truth {:?}", data["test"], data["test_reason"], story.test);
             return broken("test-is-test", subject, said);
         }
+        let instant = |name: &str| data[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        if instant("end").is_some_and(|end| instant("start").is_none_or(|start| end <= start)) {
+            let times = format!("{number} starts at {} and ends at {}", data["start"], data["end"]);
+            return broken("ends-after-its-start", subject, times);
+        }
         let status = data["status"].as_str().unwrap_or_default().to_owned();
         let spoken = story.versions.iter().enumerate().filter(|(_, said)| said.at <= now);
         let versions: Vec<usize> =
@@ -158,7 +163,9 @@ impl Signals {
                     format!("{number} ({kind}) undoes a cancel without a newer authorization"),
                 );
             }
-            if numbered && newest <= oldest {
+            // What was first seen with an end before its start is called off once an earlier version shows that it was on.
+            let called_off = status == "ended" && story.versions[newest].possible_end() != story.versions[newest].end;
+            if numbered && newest <= oldest && !(called_off && newest == oldest) {
                 return broken(
                     "newest-wins",
                     subject,
@@ -249,7 +256,7 @@ fn says(data: &Value, status: &str, said: &Said, now: Timestamp) -> bool {
     };
     status_holds
         && instant("start") == Some(said.start)
-        && instant("end") == said.end
+        && instant("end") == said.possible_end()
         && data["request"]["watts"].as_u64() == Some(said.watts())
         && targets == spoken
 }
@@ -271,7 +278,8 @@ impl Published {
     /// Whether that version, or a later one, asks for what this says.
     pub(super) fn reflects(&self, story: &Story, version: usize) -> bool {
         story.versions[version..].iter().any(|truth| {
-            let same = |said: &usize| story.versions[*said].asks_the_same(truth);
+            let is_over = self.status != "ended" || truth.end.is_some();
+            let same = |said: &usize| is_over && story.versions[*said].asks_the_same(truth);
             self.versions.iter().any(same) || (self.status == "cancelled" && !truth.authorized)
         })
     }

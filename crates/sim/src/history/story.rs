@@ -45,11 +45,78 @@ impl Said {
         self.targets.iter().map(|(_, kw)| kw * 1_000).sum()
     }
 
-    /// Whether a controller would act the same on both.
+    /// The end, where it is after the start: what is called off before it begins has none that can be told.
+    pub fn possible_end(&self) -> Option<Timestamp> {
+        self.end.filter(|end| *end > self.start)
+    }
+
+    /// Whether a controller would act the same on both, as long as neither is called off.
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        let acts = |said: &Self| (said.authorized, said.start, said.end, said.targets.clone());
+        let acts = |said: &Self| (said.authorized, said.start, said.possible_end(), said.targets.clone());
         acts(self) == acts(other)
     }
+}
+
+/// What is odd about the way in which a provider writes a dispatch. It concerns no controller: what is published is the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Oddity {
+    /// Nothing.
+    #[default]
+    None,
+    /// Half of a surrogate pair in a name.
+    HalfPair,
+    /// A number where a text belongs, or neither true nor false where one of them does.
+    OtherType,
+    /// A detail that is nested without end.
+    Deep,
+    /// An end that is not known is a time that was never set.
+    UnsetEnd,
+    /// An end that is not known is the year 9999.
+    EndIn9999,
+}
+
+impl Oddity {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::None, Self::HalfPair, Self::OtherType, Self::Deep, Self::UnsetEnd, Self::EndIn9999];
+
+    fn end(self, end: Option<Timestamp>) -> Value {
+        match (self, end) {
+            (Self::UnsetEnd, None) => json!("0001-01-01T00:00:00Z"),
+            (Self::EndIn9999, None) => json!("9999-12-31T23:59:59Z"),
+            (_, end) => json!(end),
+        }
+    }
+
+    fn voltus(self, answer: &mut Value) {
+        match self {
+            Self::HalfPair => answer["sites"][0]["name"] = json!(format!("A Site {HALF}")),
+            Self::OtherType => answer["program"]["market"] = json!(7),
+            Self::Deep => answer["metadata"]["deep"] = json!(NESTED),
+            Self::None | Self::UnsetEnd | Self::EndIn9999 => {}
+        }
+    }
+
+    fn leap(self, slot: &mut Value) {
+        match self {
+            Self::HalfPair => slot["programs"] = json!(["DRAM", format!("ELRP {HALF}")]),
+            Self::OtherType => slot["is_voluntary"] = json!("perhaps"),
+            Self::Deep => slot["deep"] = json!(NESTED),
+            Self::None | Self::UnsetEnd | Self::EndIn9999 => {}
+        }
+    }
+}
+
+/// Stand for what no JSON value can hold.
+const HALF: &str = "<half>";
+const NESTED: &str = "<nested>";
+
+/// What a provider's server writes.
+pub(crate) fn wire(body: &Value) -> String {
+    let (open, close) = ("[".repeat(300), "]".repeat(300));
+    let text = body.to_string().replace(HALF, "\\ud83d");
+    if text.contains(NESTED) { text.replace(&format!("\"{NESTED}\""), &format!("{open}{close}")) } else { text }
 }
 
 /// A dispatch, from its creation to its end.
@@ -67,6 +134,9 @@ pub struct Story {
     pub test: Option<Name>,
     /// The first tells of it, each later one changes it.
     pub versions: Vec<Said>,
+    /// How its provider writes it.
+    #[serde(default)]
+    pub oddity: Oddity,
 }
 
 impl Story {
@@ -94,12 +164,11 @@ impl Story {
                 let resource = format!("/2022-04-15/dispatches/{}", self.id);
                 json!({ "event": { "name": event }, "resource": resource }).to_string()
             }
-            Provider::Leap { .. } => json!({
+            Provider::Leap { .. } => wire(&json!({
                 "integration_test_notification": self.test.as_deref() == Some("integration"),
                 "communication_test": self.test.as_deref() == Some("communication"),
                 "meter_dispatches": self.meters(version),
-            })
-            .to_string(),
+            })),
         }
     }
 
@@ -116,9 +185,11 @@ impl Story {
                         "id": site, "name": "A Site", "customer_location_id": "loc", "commitment": kw, "drop_by": null,
                     })).collect::<Vec<_>>(),
                 });
-                if let Some(end) = said.end {
-                    answer["end_time"] = json!(end);
+                let end = self.oddity.end(said.end);
+                if !end.is_null() {
+                    answer["end_time"] = end;
                 }
+                self.oddity.voltus(&mut answer);
                 if numbered {
                     answer["modification_number"] = json!(version);
                 }
@@ -131,12 +202,14 @@ impl Story {
     fn meters(&self, version: usize) -> Vec<Value> {
         let said = &self.versions[version];
         let slot = |kw: u64| {
-            json!({
-                "meter_event_id": self.id, "start_time": said.start, "end_time": said.end, "cancelled": !said.authorized,
+            let mut slot = json!({
+                "meter_event_id": self.id, "start_time": said.start, "end_time": self.oddity.end(said.end), "cancelled": !said.authorized,
                 "energy_kw": kw, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
                 "communication_test": self.test.as_deref() == Some("communication"), "dispatch_event_types": ["day-ahead"],
                 "programs": ["DRAM"], "nomination_kw": said.note,
-            })
+            });
+            self.oddity.leap(&mut slot);
+            slot
         };
         said.targets.iter().map(|(meter, kw)| json!({ "meter_id": meter, "timeslots": [slot(*kw)] })).collect()
     }

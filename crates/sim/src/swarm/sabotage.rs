@@ -71,6 +71,8 @@ saboteurs! {
     RestoreWithoutEpoch "restore-without-epoch",
     /// Any token opens the hook.
     AnyTokenAdmits "any-token-admits",
+    /// A dispatch with a field that cannot be read is not published, though nobody acts on that field.
+    OddFieldDropsDispatch "odd-field-drops-dispatch",
 }
 
 impl Saboteur {
@@ -135,6 +137,12 @@ impl State {
             sent.deduplication = self.name("fresh");
         }
         sent
+    }
+
+    /// Whether the queue never gets to see the signal.
+    pub(crate) fn drops(&self, signal: &Signal) -> bool {
+        self.sabotaged(Saboteur::OddFieldDropsDispatch)
+            && self.dispatches.get(signal.subject.as_str()).is_some_and(|record| !record.reported.is_empty())
     }
 
     /// Clears what a signal's subject owes.

@@ -113,6 +113,7 @@ pub(crate) struct Chosen {
 impl Chosen {
     /// All that did not go through and is chosen, the latest first; and what of it cannot be read.
     pub(crate) async fn find(&self, console: &Console, now: Timestamp) -> anyhow::Result<(Vec<View>, Vec<String>)> {
+        self.since(now)?;
         let kept = console.deliveries().all(self.source.as_deref()).await.map_err(|error| console.refusal(error))?;
         let mut views: Vec<View> = kept.found.iter().map(View::from).collect();
         if self.kind.is_none_or(|kind| kind == Kind::DeadLetter) {
@@ -121,12 +122,14 @@ impl Chosen {
         Ok((self.of(views, now)?, kept.unreadable))
     }
 
+    fn since(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
+        let Some(since) = &self.since else { return Ok(Timestamp::MIN) };
+        crate::show::instant_or_age(since, now).map_err(crate::cli::usage)
+    }
+
     /// Those of them that are chosen, the latest first.
     pub(crate) fn of(&self, mut views: Vec<View>, now: Timestamp) -> anyhow::Result<Vec<View>> {
-        let since = match &self.since {
-            Some(since) => crate::show::instant_or_age(since, now).map_err(crate::cli::usage)?,
-            None => Timestamp::MIN,
-        };
+        let since = self.since(now)?;
         let of_source = |view: &View| self.source.as_ref().is_none_or(|source| *source == view.source);
         views.retain(|view| {
             view.received_at >= since && self.kind.is_none_or(|kind| kind == view.kind) && of_source(view)

@@ -37,7 +37,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     /// Those alone that start before this instant
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "INSTANT", value_parser = show::instant)]
     until: Option<Timestamp>,
     /// Everything that is kept, however long ago
     #[arg(long, conflicts_with = "since")]
@@ -56,6 +56,13 @@ impl List {
             (Some(since), false) => Some(instant_or_age(since, clock.now).map_err(crate::cli::usage)?),
             (None, false) => Some(clock.now - SHOWN_AFTERWARDS),
         };
+        if let (Some(_), Some(since), Some(until)) = (&self.since, since, self.until)
+            && until <= since
+        {
+            return Err(crate::cli::usage(format!(
+                "--until has to lie after --since: {until} does not lie after {since}"
+            )));
+        }
         let listing = Listing::open(self.output, &self.which, clock).await?;
         let Listing { console, clock, .. } = &listing;
         let wanted = Wanted { source: self.source.clone(), status: None, since };

@@ -136,7 +136,7 @@ pub(crate) mod tests {
         };
         let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(0, at("00:00")), statement };
         let subject = Subject::dispatch("voltus-prod", id);
-        let fact = Fact { origin: origin.clone(), subject: subject.clone(), says: Says::Dispatch(said) };
+        let fact = Fact::new(origin.clone(), subject.clone(), Says::Dispatch(said));
         let now = at("00:00");
         let publication = dispatch::Publication { epoch: dispatch::Epoch::at(now), now, limit_bytes: usize::MAX };
         let absorbed = absorb(None, &subject, vec![fact], Contradiction::Ask, publication).expect("a state");

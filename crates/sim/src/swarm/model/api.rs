@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{API_KEY, Model};
 use crate::{
     Seed,
-    history::{Provider, Story},
+    history::{Provider, Story, wire},
     swarm::plan::{Kind, Outage, Plan},
 };
 
@@ -62,12 +62,12 @@ impl Model {
                 return (Err(FetchError::Missing), Some(Kind::NotYet));
             }
             if strikes(Kind::OtherId) && !pushed {
-                let other = story.answer(current, "another").to_string().replace(&story.id, "another");
+                let other = wire(&story.answer(current, "another")).replace(&story.id, "another");
                 return (Ok(other), Some(Kind::OtherId));
             }
             let numbered = story.provider == Provider::Voltus { numbered: true };
             if numbered && current > 0 && strikes(Kind::Stale) && shown(story, current) {
-                return (Ok(story.answer(chance.place(current), &story.id).to_string()), Some(Kind::Stale));
+                return (Ok(wire(&story.answer(chance.place(current), &story.id))), Some(Kind::Stale));
             }
         }
         let answer = self.truth(now, source, ask);
@@ -104,7 +104,7 @@ impl Model {
         if let Some(story) = self.asked(source, ask) {
             return match (story.provider, story.current(now)) {
                 (Provider::Voltus { .. } | Provider::Leap { searched: true }, Some(current)) => {
-                    Ok(story.answer(current, &story.id).to_string())
+                    Ok(wire(&story.answer(current, &story.id)))
                 }
                 (Provider::Leap { .. }, _) => {
                     Ok(json!({ "meter_dispatches": [], "next_page_token": null }).to_string())
@@ -122,14 +122,14 @@ impl Model {
         match path {
             "/2022-04-15/dispatches" => {
                 let list: Vec<Value> = shown.map(|(story, current)| story.answer(current, &story.id)).collect();
-                Ok(json!({ "dispatches": list, "page": 0, "perPage": 0 }).to_string())
+                Ok(wire(&json!({ "dispatches": list, "page": 0, "perPage": 0 })))
             }
             "/dispatch/meter/search" => {
                 let searched = shown.filter(|(story, _)| story.provider == Provider::Leap { searched: true });
                 let answers = searched.map(|(story, current)| story.answer(current, &story.id));
                 let items = answers.filter_map(|mut answer| answer["meter_dispatches"].take().as_array().cloned());
                 let items: Vec<Value> = items.flatten().collect();
-                Ok(json!({ "meter_dispatches": items, "next_page_token": null }).to_string())
+                Ok(wire(&json!({ "meter_dispatches": items, "next_page_token": null })))
             }
             "/dispatch/group/search" => Ok(json!({ "results": [], "next_page_token": null }).to_string()),
             _ => Err(FetchError::Missing),

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Pace;
 use crate::{
     Seed,
-    history::{Provider, Said, Story},
+    history::{Oddity, Provider, Said, Story},
 };
 
 fn seconds(seconds: u64) -> SignedDuration {
@@ -36,6 +36,7 @@ pub fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timestamp, pa
         id,
         test: test.map(Into::into),
         versions: vec![first],
+        oddity: oddity(at),
     };
     for _ in 0..chance.up_to(4) {
         let Some(last) = story.versions.last() else { break };
@@ -44,6 +45,17 @@ pub fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timestamp, pa
         story.versions.push(next);
     }
     story
+}
+
+/// Every other dispatch is odd, one way as often as another.
+fn oddity(at: Timestamp) -> Oddity {
+    let draw = usize::try_from(at.as_second().unsigned_abs() % 10).unwrap_or(0);
+    Oddity::ALL.get(draw + 1).copied().unwrap_or_default()
+}
+
+/// The end of what is called off before it starts: past by any clock.
+fn called_off(said: &Said) -> Timestamp {
+    said.at - SignedDuration::from_secs(300)
 }
 
 /// What a provider does to a dispatch next.
@@ -58,7 +70,7 @@ fn changed(chance: &mut Seed, before: &[Said], mut next: Said) -> Said {
         0..=1 => next.targets.iter_mut().for_each(|(_, kw)| *kw += 1 + chance.up_to(5)),
         2 => next.start += seconds(60 * (1 + chance.up_to(10))),
         3 => next.end = Some(next.start.max(next.at) + seconds(1_800)),
-        4 => next.end = Some(next.at),
+        4 => next.end = Some(if next.start < next.at { next.at } else { called_off(&next) }),
         5..=6 => next.authorized = false,
         7..=8 if before.len() > 1 => {
             // A genuine revert: it asks for what it asked for before.
@@ -67,7 +79,7 @@ fn changed(chance: &mut Seed, before: &[Said], mut next: Said) -> Said {
         }
         _ => {}
     }
-    if next.end.is_some_and(|end| end <= next.start) && next.end != Some(next.at) {
+    if next.end.is_some_and(|end| end <= next.start) && next.end != Some(called_off(&next)) {
         next.end = None;
     }
     next

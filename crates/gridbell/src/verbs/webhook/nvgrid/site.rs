@@ -29,10 +29,10 @@ pub(crate) struct Schedule {
     #[command(flatten)]
     about: About,
     /// The beginning of the interval, RFC 3339 [default: now]
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "INSTANT", value_parser = show::instant)]
     from: Option<Timestamp>,
     /// Its end [default: a day after its beginning]
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "INSTANT", value_parser = show::instant)]
     until: Option<Timestamp>,
     /// A feed's tag; may stand several times [default: all]
     #[arg(long, value_name = "TAG")]
@@ -56,7 +56,7 @@ impl Schedule {
         let from = self.from.unwrap_or_else(times::now);
         let until = self.until.unwrap_or_else(|| from.checked_add(SignedDuration::from_hours(24)).unwrap_or(from));
         if until <= from {
-            return Err(cli::usage("--until lies after --from".to_owned()));
+            return Err(cli::usage(format!("--until has to lie after --from, and {until} does not lie after {from}")));
         }
         let opened = site(&self.about, "schedule").await?;
         tell(&self.asking.client(&opened).await?.schedule((from, until), &self.feed).await?, self.json)

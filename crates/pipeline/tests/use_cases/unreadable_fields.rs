@@ -1,0 +1,269 @@
+//! An odd field, end or identifier costs itself: the dispatch is published, and a person notified of it once.
+
+use serde_json::{Value, json};
+use sim::{Reply, Times, Toxic, World};
+
+use crate::{
+    common::{accepted, announced, last, leap, mail_subjects, pass, power, run_for, thin, types, voltus, world},
+    poll::{between, lists, polling},
+};
+
+const EVENT: &str = "11cfced0-16f4-4fb7-b72e-5ff939ae541e";
+const LEAP: &str = "leap-prod/11cfced0-16f4-4fb7-b72e-5ff939ae541e";
+const VOLTUS: &str = "voltus-prod/dkmq";
+const QUARANTINED: &str = "[gridbell] quarantined: voltus-prod/dkmq";
+
+/// Voltus' answer with a field changed, by its JSON pointer.
+fn voltus_with(pointer: &str, value: &str) -> String {
+    let mut answer = voltus("dkmq", 0, 5);
+    *answer.pointer_mut(pointer).unwrap() = json!("<here>");
+    answer.to_string().replace("\"<here>\"", value)
+}
+
+fn answering(answer: String) -> World {
+    let world = world(1);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    world
+}
+
+fn mails_about(world: &World, subject: &str) -> Vec<String> {
+    let wanted = format!("[gridbell] quarantined: {subject}");
+    world
+        .mails()
+        .into_iter()
+        .map(|(_, mail)| mail)
+        .filter(|mail| mail.subject == wanted)
+        .map(|mail| mail.text)
+        .collect()
+}
+
+#[test]
+fn a_field_that_cannot_be_read_costs_itself_and_is_notified_once() {
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for (pointer, value, field) in [
+        ("/end_time", "false", "end_time"),
+        ("/end_time", "\"soon\"", "end_time"),
+        ("/end_time", "1701449400", "end_time"),
+        ("/end_time", "\"0000-00-00T00:00:00Z\"", "end_time"),
+        ("/program/market", "7", "program.market"),
+        ("/program/timezone", "[]", "program.timezone"),
+        ("/program", "[1]", "program"),
+        ("/sites/0/commitment", "{}", "sites[d4z9].commitment"),
+        ("/sites/0/commitment", "NaN", "sites[d4z9].commitment"),
+        ("/sites/0/name", "{\"a\":1}", "sites[d4z9].name"),
+        ("/sites", "7", "sites"),
+        ("/authorized", "\"maybe\"", "authorized"),
+        ("/test", "[]", "test"),
+        ("/modification_number", "-1", "modification_number"),
+        ("/sites/0/drop_by", "1e400", ""),
+        ("/sites/0/name", "\"My Site \\ud83d\"", ""),
+        ("/sites/0/customer_location_id", &deep, "sites[d4z9].customer_location_id"),
+    ] {
+        let world = answering(voltus_with(pointer, value));
+        run_for(&world, 300);
+        accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        run_for(&world, 300);
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "{pointer} {value:.20}");
+        let mails = mails_about(&world, VOLTUS);
+        assert_eq!(mails.len(), usize::from(!field.is_empty()), "{pointer} {value:.20}: {:?}", mail_subjects(&world));
+        assert!(mails.iter().all(|text| text.contains(&format!("{field}: "))), "{mails:?}");
+    }
+}
+
+#[test]
+fn metadata_nested_without_end_becomes_null_where_it_is_too_deep() {
+    for levels in [500, 10_000] {
+        let mut answer = voltus("dkmq", 0, 5).to_string();
+        answer.truncate(answer.len() - 1);
+        let (open, close) = ("{\"a\":".repeat(levels), "}".repeat(levels));
+        let world = answering(format!("{answer},\"metadata\":{open}1{close}}}"));
+        run_for(&world, 300);
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+        assert!(last(&world, VOLTUS)["dispatch"]["details"]["metadata"]["a"]["a"].is_object());
+        assert_eq!(mails_about(&world, VOLTUS).len(), 1);
+    }
+}
+
+#[test]
+fn another_value_of_the_field_is_another_mail() {
+    let world = answering(voltus_with("/program/market", "7"));
+    run_for(&world, 120);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus_with("/program/market", "8"))]);
+    for _ in 0..3 {
+        accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        run_for(&world, 120);
+    }
+    assert_eq!(mails_about(&world, VOLTUS).len(), 2, "{:?}", mail_subjects(&world));
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+}
+
+#[test]
+fn a_list_that_is_polled_each_minute_notifies_once() {
+    let world = polling(21);
+    let mut odd = between("dkmq", 0, "2023-12-01T16:50:00Z", Some("2023-12-01T18:00:00Z"));
+    odd["program"]["market"] = json!(7);
+    lists(&world, std::slice::from_ref(&odd));
+    run_for(&world, 1_200);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(odd.to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 1_200);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert_eq!(mails_about(&world, VOLTUS).len(), 1, "{:?}", mail_subjects(&world));
+}
+
+#[test]
+fn a_push_and_its_redeliveries_notify_once() {
+    let world = world(1);
+    let mut push = leap(EVENT, 10);
+    push["meter_dispatches"][0]["timeslots"][0]["is_voluntary"] = json!("perhaps");
+    for _ in 0..4 {
+        accepted(&world, "leap-prod", &push.to_string());
+        run_for(&world, 60);
+    }
+    let mut load = power("start_ramp_down", false);
+    load["target_load"] = json!("low");
+    for _ in 0..3 {
+        accepted(&world, "dc-1", &load.to_string());
+        run_for(&world, 60);
+    }
+    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
+    assert_eq!(mails_about(&world, LEAP).len(), 1);
+    let subject = "dc-1/main_power_feed/c-1";
+    assert_eq!(last(&world, subject)["power"]["target"], json!({ "kind": "unspecified" }));
+    assert_eq!((types(&world, subject).len(), mails_about(&world, subject).len()), (1, 1));
+}
+
+#[test]
+fn whoever_dies_between_notifying_and_writing_makes_one_mail() {
+    for toxic in [Toxic::CrashBefore, Toxic::CrashAfter, Toxic::Refuse, Toxic::LoseAnswer] {
+        for port in ["outlet.notice", "dispatches.write"] {
+            let world = world(1);
+            world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus_with("/program/market", "7"))]);
+            world.fault(port, toxic, Times::First(1));
+            accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+            run_for(&world, 900);
+            assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+            assert_eq!(mails_about(&world, VOLTUS).len(), 1, "{port} {toxic:?}: {:?}", mail_subjects(&world));
+        }
+    }
+}
+
+#[test]
+fn an_end_that_cannot_be_is_none_and_notified() {
+    // When it is observed: 16:40 and some seconds.
+    for (end, told) in [
+        ("9999-12-31T23:59:59Z", 0),
+        ("0001-01-01T00:00:00Z", 1),
+        ("1970-01-01T00:00:00Z", 1),
+        ("2023-12-01T16:50:00Z", 1),
+        ("2023-12-01T16:30:00Z", 1),
+        ("2023-12-01T16:49:59.9999999Z", 1),
+    ] {
+        let world = answering(voltus_with("/end_time", &json!(end).to_string()));
+        run_for(&world, 300);
+        assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "{end}");
+        assert_eq!(last(&world, VOLTUS)["dispatch"]["end"], Value::Null);
+        assert_eq!(mails_about(&world, VOLTUS).len(), told, "{end}");
+    }
+}
+
+#[test]
+fn a_dispatch_that_is_called_off_before_it_begins_is_ended_without_an_end() {
+    let world = answering(voltus("dkmq", 0, 5).to_string());
+    run_for(&world, 60);
+    let now = world.now().to_string();
+    let called_off = voltus_with("/end_time", &json!(now).to_string())
+        .replace("\"modification_number\":0", "\"modification_number\":1");
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(called_off)]);
+    world.advance(jiff::SignedDuration::from_secs(2));
+    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(&world, 120);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled", "dispatch.ended"]);
+    assert_eq!(last(&world, VOLTUS)["dispatch"]["end"], Value::Null);
+    assert_eq!(mails_about(&world, VOLTUS).len(), 1);
+}
+
+#[test]
+fn an_answer_that_nobody_can_read_is_given_up_after_a_few_attempts_and_notified_once() {
+    for answer in
+        ["{\"id\":\"dkmq\"}", "{\"message\":\"no\"}", "7", "{\"id\":\"dkmq\",\"start_time\":\"0001-01-01T00:00:00Z\"}"]
+    {
+        let world = answering(answer.to_owned());
+        pass(&world, jiff::SignedDuration::from_hours(3));
+        let asked = world.fetches().len();
+        assert!((5..=6).contains(&asked), "{answer}: {asked} attempts");
+        assert!(world.bookings().is_empty() && world.signals().is_empty());
+        assert_eq!(world.kept().len(), 1);
+        assert_eq!(mail_subjects(&world), [QUARANTINED, "[gridbell] over: quarantined: voltus-prod/dkmq"], "{answer}");
+    }
+}
+
+#[test]
+fn an_answer_that_can_be_read_again_within_a_few_attempts_is_taken() {
+    let world = world(1);
+    let page = || Reply::Json("{\"error\":\"bad gateway\"}".to_owned());
+    let whole = Reply::Json(voltus("dkmq", 0, 5).to_string());
+    world.answers("voltus-prod", "/dispatches/dkmq", [page(), page(), page(), whole]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 120);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert!(world.kept().is_empty());
+}
+
+#[test]
+fn another_event_under_a_known_delivery_id_is_another_event() {
+    let world = world(1);
+    let event = |kind: &str, payload: Value| json!({ "subscription_id": "s", "event_id": kind, "event_timestamp": world.now(), "delivery_id": "33333333", "payload": payload });
+    for (kind, payload) in [
+        ("customer.created", json!({ "customer_id": "c1" })),
+        ("user.created", json!({ "user_id": "u1" })),
+        ("user.created", json!({ "user_id": "u2" })),
+        ("customer.created", json!({ "customer_id": "c1" })),
+        ("API_Keys.Rotated ", json!([[]])),
+        ("api_keys.rotated", json!("")),
+        ("api_keys.rotated", json!("")),
+    ] {
+        accepted(&world, "openvolt-prod", &event(kind, payload).to_string());
+        run_for(&world, 60);
+    }
+    let published = ["customer.created", "user.created", "user.created", "api_keys.rotated", "api_keys.rotated"];
+    assert_eq!(types(&world, "openvolt-prod/account"), published.map(|kind| format!("account.{kind}")));
+    let told = mail_subjects(&world);
+    let rotated = told.iter().filter(|subject| *subject == "[gridbell] credentials: openvolt-prod");
+    assert_eq!(rotated.count(), 2, "{told:?}");
+}
+
+#[test]
+fn another_payload_under_a_known_delivery_id_is_fetched_again() {
+    let world = world(1);
+    world.answers("openvolt-prod", "/interval-data", [Reply::Json(crate::common::readings("m1").to_string())]);
+    for body in [announced("dlv-1", &["m1"]), announced("dlv-1", &["m1"]), announced("dlv-1", &["m1", "m1"])] {
+        accepted(&world, "openvolt-prod", &body.to_string());
+        run_for(&world, 60);
+    }
+    assert_eq!(types(&world, "openvolt-prod/m1"), ["meter.data", "meter.data"]);
+}
+
+#[test]
+fn an_identifier_of_512_bytes_is_published() {
+    let id = "a".repeat(512);
+    let world = world(1);
+    world.answers("voltus-prod", &format!("/dispatches/{id}"), [Reply::Json(voltus(&id, 0, 5).to_string())]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", &id));
+    let mut load = power("start_ramp_down", false);
+    let (feed, correlation) = ("電".repeat(170), "ü".repeat(256));
+    load["feed_tag"] = json!(feed);
+    load["correlation_id"] = json!(correlation);
+    accepted(&world, "dc-1", &load.to_string());
+    let event = "e".repeat(512);
+    accepted(&world, "leap-prod", &leap(&event, 10).to_string());
+    run_for(&world, 60);
+    for subject in [
+        format!("voltus-prod/{id}"),
+        format!("leap-prod/{event}"),
+        dispatch::Subject::power("dc-1", Some(&feed), &correlation).to_string(),
+    ] {
+        assert_eq!(types(&world, &subject).len(), 1, "{subject}");
+    }
+}

@@ -1,0 +1,94 @@
+//! What an item says of all its time slots: who holds them, and which meters that is.
+
+use serde_json::{Map, Value};
+
+use super::{
+    statement::Meter,
+    wire::{Item, Level, TOLD},
+};
+use crate::{
+    diagnostics::{Diagnostics, element},
+    fields::{DEEP, Fields, Lenient, MAX_ID_BYTES, id_of, reference_of},
+    lenient::verbatim,
+};
+
+/// Of one item, the same for each of its slots.
+pub(super) struct Shared<'a> {
+    /// `meter_id` or `market_group_id`.
+    pub(super) holder: Option<&'a str>,
+    pub(super) meters: Vec<Meter>,
+    /// Of a group: its id, and references that are no meter's.
+    details: Map<String, Value>,
+    /// What stands before the names of its fields, and of its slots'.
+    pub(super) within: String,
+    pub(super) diagnostics: Diagnostics,
+    /// How much a slot of it takes, in bytes.
+    pub(super) bytes: usize,
+}
+
+/// What a meter costs beside its id.
+const METER_BYTES: usize = 128;
+
+impl<'a> Shared<'a> {
+    pub(super) fn read(item: &Item<'a>, level: Level) -> Self {
+        let mut diagnostics = Diagnostics::default();
+        let holder = item.holder(level, &mut diagnostics);
+        let list = if level == Level::Group { "groups" } else { "meters" };
+        let within = format!("{}.", element(list, holder.unwrap_or("?")));
+        let mut fields = Lenient::new(item.fields, &within, &mut diagnostics);
+        let mut details = Map::new();
+        let meters = match level {
+            Level::Meter => {
+                let reference = fields.reference("partner_reference");
+                holder.map(|id| (id.to_owned(), reference)).into_iter().collect()
+            }
+            Level::Group => {
+                details.insert("market_group_id".to_owned(), holder.map_or(Value::Null, Value::from));
+                let ids = fields.list("meter_ids");
+                let references = item.fields.get("partner_references");
+                let paired = references.and_then(Value::as_array).filter(|references| references.len() == ids.len());
+                if let Some(references) = references.filter(|_| paired.is_none()) {
+                    details.insert("partner_references".to_owned(), deep(&within, references, &mut diagnostics));
+                }
+                group(&within, ids, paired.map_or(&[], Vec::as_slice), &mut diagnostics)
+            }
+        };
+        let meter_bytes = |(id, reference): &Meter| id.len() + reference.as_ref().map_or(0, String::len) + METER_BYTES;
+        let bytes = meters.iter().map(meter_bytes).sum::<usize>();
+        let bytes = bytes + details.values().map(|detail| detail.to_string().len()).sum::<usize>();
+        Self { holder, meters, details, within, diagnostics, bytes }
+    }
+
+    /// A slot's further fields and those of its item.
+    pub(super) fn details(&self, slot: &Value, diagnostics: &mut Diagnostics) -> Map<String, Value> {
+        let fields = Fields::of(slot).map(|fields| Lenient::new(fields, &self.within, diagnostics).others(TOLD));
+        let mut details = fields.unwrap_or_default();
+        details.extend(self.details.clone());
+        details
+    }
+}
+
+fn deep(within: &str, references: &Value, diagnostics: &mut Diagnostics) -> Value {
+    let (copy, deep) = verbatim(references);
+    if deep {
+        diagnostics.add(format!("{within}partner_references"), references, DEEP);
+    }
+    copy
+}
+
+/// The meters of a group. The partner's references are theirs where there is one for each.
+fn group(within: &str, ids: &[Value], references: &[Value], diagnostics: &mut Diagnostics) -> Vec<Meter> {
+    let mut meters = Vec::with_capacity(ids.len());
+    for (index, id) in ids.iter().enumerate() {
+        let Some(meter) = id_of(id) else {
+            let reason = format!("no identifier of 1 to {MAX_ID_BYTES} bytes");
+            diagnostics.add(format!("{within}meter_ids[{index}]"), id, reason);
+            continue;
+        };
+        let given = references.get(index);
+        let field = format!("{within}partner_references[{index}]");
+        let reference = diagnostics.unless(&field, given, given.map_or(Ok(None), reference_of));
+        meters.push((meter.to_owned(), reference));
+    }
+    meters
+}
