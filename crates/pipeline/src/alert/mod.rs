@@ -9,13 +9,13 @@ mod gate;
 mod page;
 mod stages;
 
-use dispatch::Subject;
+use dispatch::{Status, Subject};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::Config,
     held::Link,
-    incident::{Incident, MailState, News, Notice},
+    incident::{Incident, IncidentStatus, Kind, MailState, News, Notice},
     mail::{self, Circumstances, Mail},
     ports::{Chance, Clock, Dispatches, Incidents, Mailer, Outlet, PortError},
     record::Record,
@@ -100,6 +100,11 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 }
                 Err(_) => None,
             };
+            let opens = known.as_ref().is_none_or(|known| known.status == IncidentStatus::Over);
+            if opens && read.is_ok() && is_at_risk_no_more(notice, record) {
+                tracing::info!(alert.incident = key, "a late notice: the dispatch is not at risk any more");
+                return Ok(());
+            }
             let dispatch = published(record);
             let claim = MailState { owner: self.world.unique(), claimed_at: now, sent_at: None };
             let rules = Rules::new(self.config, &notice.source, dispatch.as_ref());
@@ -260,6 +265,18 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
             None => Ok(None),
         }
     }
+}
+
+/// Whether a notice of a silent controller came late: the controller has acknowledged meanwhile, the provider has withdrawn the
+/// dispatch, or the tables were restored to a time before it. Nobody else would then say that the incident is over.
+fn is_at_risk_no_more(notice: &Notice, record: Option<&Record>) -> bool {
+    let News::Happens { quiet_s: None, .. } = &notice.news else { return false };
+    let is_of_silence = notice.kind == Kind::DispatchAtRisk
+        && notice.dispatch.as_ref().is_some_and(|subject| subject.as_str() == notice.gather);
+    let is_done = record.is_none_or(|record| {
+        record.is_acknowledged() || matches!(record.state.published(), Some((Status::Cancelled, _)))
+    });
+    is_of_silence && is_done
 }
 
 /// Whether a review can be put off until the dispatch can be read.

@@ -174,11 +174,15 @@ fn a_load_target_is_no_dispatch_to_be_acknowledged() {
 fn an_empty_or_oversized_key_is_no_dispatch_and_asks_no_table() {
     let world = acknowledging(29);
     world.fault("dispatches.read", Toxic::Refuse, Times::Always);
-    for key in [String::new(), "k".repeat(4_097), "voltus-prod/".to_owned() + &"ü".repeat(10_000)] {
+    let answered = |key: &str| {
         let body = json!({ "dispatch": key, "version": 1, "state": "accepted" });
         let answer = world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer");
-        assert_eq!((answer.status, answer.outcome), (404, "unknown_dispatch"), "{} bytes", key.len());
+        (answer.status, answer.outcome)
+    };
+    for key in ["k".repeat(4_097), "voltus-prod/".to_owned() + &"ü".repeat(10_000)] {
+        assert_eq!(answered(&key), (404, "unknown_dispatch"), "{} bytes", key.len());
     }
+    assert_eq!(answered(""), (400, "unreadable"));
     let body = json!({ "dispatch": "k".repeat(4_096), "version": 1, "state": "accepted" });
     assert_eq!(world.acknowledge(ACK_TOKEN, &body.to_string()).answer().expect("an answer").status, 503);
 }
