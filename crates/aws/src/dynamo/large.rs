@@ -93,8 +93,8 @@ fn key(subject: &str, write: &str, kind: &str, number: usize) -> String {
 impl Store {
     /// Puts what the record's own item will name.
     pub(super) async fn put_others(&self, layout: &Layout) -> Result<(), PortError> {
-        let puts = layout.others.iter().cloned().map(|item| async {
-            match self.put(item, None).await {
+        let puts = layout.others.iter().map(|item| async {
+            match self.put(item.clone(), None).await {
                 Ok(()) => Ok(()),
                 Err(super::PutError::Port(error)) => Err(error),
                 Err(super::PutError::Refused(_)) => Err(self.broken("an unconditional write was refused".to_owned())),
@@ -148,8 +148,8 @@ impl Store {
 
 /// What the index `active` holds, plans in pieces put together. Pieces of a write that another has replaced count for nothing.
 pub(super) fn active(items: &[Item]) -> Result<Vec<Active>, (&Item, String)> {
-    // By the record's key and the write, the pieces in their order.
-    let mut pieces: BTreeMap<(Cow<'_, str>, &str), BTreeMap<&str, (&str, Plan)>> = BTreeMap::new();
+    // By the record's key and the write.
+    let mut pieces: BTreeMap<(Cow<'_, str>, &str), Pieces<'_>> = BTreeMap::new();
     for item in items {
         let (Ok(of), Ok(set)) = (item::str(item, "plan_of"), item::str(item, "plan_set")) else { continue };
         let Some((set, number)) = set.rsplit_once('#') else { continue };
@@ -170,6 +170,9 @@ pub(super) fn active(items: &[Item]) -> Result<Vec<Active>, (&Item, String)> {
     }
     Ok(active)
 }
+
+/// The pieces of one plan in their order, each with the subject.
+type Pieces<'a> = BTreeMap<&'a str, (&'a str, Plan)>;
 
 /// A plan that names its subject.
 #[derive(Deserialize)]

@@ -310,7 +310,8 @@ impl<'w> Driver<'w> {
             self.world.begin_epoch();
         }
         let lost: Vec<usize> = self.live(|live| {
-            let since = backed_up_at - SignedDuration::from_mins(1);
+            // What a webhook announced may have been learned much later, after retries.
+            let since = backed_up_at - SignedDuration::from_hours(1);
             let posts = live.model.posts.iter().enumerate();
             posts.filter(|(_, post)| post.taken_at.is_some_and(|at| at >= since)).map(|(number, _)| number).collect()
         });

@@ -25,7 +25,7 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 After a restore the tables know less than the consumers, whose highest sequences belong to versions that the tables have
 forgotten. A new epoch says so on every signal. The queues are not read meanwhile, and the functions are restarted; webhooks are
-still accepted. Ask the providers to send again what they sent since the restored point; Voltus and Leap are polled anyway.
+still accepted. Ask the providers to send again what they sent since an hour before the restored point; Voltus and Leap are polled.
 
 Examples:
   gridbell epoch begin --stack gridbell --profile duty
