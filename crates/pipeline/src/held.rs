@@ -14,8 +14,11 @@ pub const MAX_LISTED: usize = 200;
 /// A gate that nothing has come to for this long begins anew.
 const QUIET: SignedDuration = SignedDuration::from_mins(30);
 
-/// How long the first batch is gathered, in seconds, the second, and every further one.
-const GATHERING_S: [u32; 3] = [30, 120, 600];
+/// How long the first batch is gathered, in seconds, and every further one (Alertmanager's `group_wait` and `group_interval`).
+const GATHERING_S: [u32; 2] = [30, 300];
+
+/// How long a mail that must be sent now may wait for others, in seconds: with the message's way it is out within ten.
+pub const URGENT_S: u32 = 6;
 
 /// The mails of one kind, source and occasion: the first few pass, the rest is held and goes out as one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,11 +107,6 @@ impl Gate {
         let batches = if lately { usize::try_from(self.batches).unwrap_or(usize::MAX) } else { 0 };
         GATHERING_S.get(batches).copied().unwrap_or(last)
     }
-
-    /// The shortest that anything is gathered, in seconds.
-    pub fn shortest_s() -> u32 {
-        GATHERING_S[0]
-    }
 }
 
 /// A link that acknowledges, once: whoever holds the mail may. What is stored is the secret's hash, never the secret.
@@ -161,10 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn each_batch_is_gathered_for_longer_until_there_was_none_for_ten_minutes() {
+    fn further_batches_are_gathered_for_longer_until_there_was_none_for_five_minutes() {
         let gathering_s = |batches, seconds| gate(batches).gathering_s(at(seconds));
-        assert_eq!([0, 1, 2, 3, u32::MAX].map(|batches| gathering_s(batches, 599)), [30, 120, 600, 600, 600]);
-        assert_eq!([0, 1, 2, 3, u32::MAX].map(|batches| gathering_s(batches, 600)), [30; 5]);
+        assert_eq!([0, 1, 2, u32::MAX].map(|batches| gathering_s(batches, 299)), [30, 300, 300, 300]);
+        assert_eq!([0, 1, 2, u32::MAX].map(|batches| gathering_s(batches, 300)), [30; 4]);
         assert_eq!(Gate { flushed_at: None, ..gate(0) }.gathering_s(at(0)), 30);
     }
 

@@ -12,8 +12,8 @@ use super::{
     stages::{self, Occasion, Rules},
 };
 use crate::{
-    held::{BY_THEMSELVES, Gate, Held, MAX_LISTED},
-    incident::{Incident, News, Notice},
+    held::{BY_THEMSELVES, Gate, Held, MAX_LISTED, URGENT_S},
+    incident::{Incident, Kind, News, Notice},
     mail::{self, Circumstances, Line},
     ports::{Chance, Clock, Dispatches, Incidents, Mailer, Outlet, PortError},
     record::Record,
@@ -26,6 +26,9 @@ const AT_ONCE: usize = 16;
 
 /// How much of a detail a list holds, in characters.
 const MAX_DETAIL: usize = 160;
+
+/// What starts sooner is urgent.
+const SOON: SignedDuration = SignedDuration::from_mins(15);
 
 /// A flush that comes this much too early is on time: clocks differ.
 const EARLY: SignedDuration = SignedDuration::from_secs(5);
@@ -70,7 +73,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 Pass::Go
             } else {
                 let known = gate.held.iter().any(|held| held.id() == one.id());
-                let wanted_s = gathering_s(&gate, stage, rules, now);
+                let wanted_s = gathering_s(&gate, incident, stage, rules, now);
                 let wanted_at = now + SignedDuration::from_secs(i64::from(wanted_s));
                 let ahead = gate.message_at.filter(|at| *at > now && *at <= wanted_at);
                 if ahead.is_none() || known {
@@ -245,12 +248,23 @@ fn fresh(key: &str, incident: &Incident, stage: &str, test: bool, now: Timestamp
     }
 }
 
-/// How long a mail may wait for others, in seconds: of a dispatch that starts sooner than that, as short as can be.
-fn gathering_s(gate: &Gate, stage: &str, rules: Rules<'_>, now: Timestamp) -> u32 {
-    let usual_s = gate.gathering_s(now);
-    let calm = matches!(Occasion::of(stage), Occasion::Reminder(_) | Occasion::Over);
-    let starts =
-        rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, statement)| statement.start);
-    let soon = starts.is_some_and(|start| start.duration_since(now).as_secs() < 2 * i64::from(usual_s));
-    if soon && !calm { Gate::shortest_s() } else { usual_s }
+/// How long a mail may wait for others, in seconds. One that is urgent waits for nothing that anybody could miss.
+fn gathering_s(gate: &Gate, incident: &Incident, stage: &str, rules: Rules<'_>, now: Timestamp) -> u32 {
+    if is_urgent(incident, stage, rules, now) { URGENT_S } else { gate.gathering_s(now) }
+}
+
+/// Whether a person has to know of it now: the dispatch is due, it starts within a quarter of an hour or has begun, or nobody knows
+/// when it starts. Reminders and what is over can wait, and so can tests.
+fn is_urgent(incident: &Incident, stage: &str, rules: Rules<'_>, now: Timestamp) -> bool {
+    let is_due = match Occasion::of(stage) {
+        Occasion::First => incident.kind == Kind::DispatchAtRisk && !incident.once_a_day,
+        Occasion::Start | Occasion::Escalation(_) => true,
+        Occasion::Reminder(_) | Occasion::Over => return false,
+    };
+    let starts_soon = match rules.dispatch {
+        Some((Status::Scheduled, statement)) => statement.start <= now + SOON,
+        Some(_) => false,
+        None => incident.kind == Kind::HydrationFailing && incident.dispatch.is_some() && rules.presses,
+    };
+    !rules.test && (is_due || starts_soon)
 }

@@ -2,9 +2,10 @@
 
 use dispatch::{Statement, Status};
 use jiff::{SignedDuration, Timestamp};
+use providers::Provider;
 
 use crate::{
-    config::{Audience, Config},
+    config::{Audience, Config, Source},
     incident::{Incident, IncidentStatus},
     mail,
     record::Record,
@@ -84,6 +85,8 @@ pub(super) struct Rules<'a> {
     pub(super) remind_s: u32,
     pub(super) dispatch: Option<&'a (Status, Statement)>,
     pub(super) test: bool,
+    /// What the source announces must be acted on in time; what is not known is.
+    pub(super) presses: bool,
 }
 
 impl<'a> Rules<'a> {
@@ -93,6 +96,7 @@ impl<'a> Rules<'a> {
             remind_s: config.contacts.remind_s,
             dispatch,
             test: mail::is_test(config, source, dispatch),
+            presses: config.sources.get(source).and_then(Source::provider).is_none_or(Provider::presses),
         }
     }
 
