@@ -185,12 +185,13 @@ async fn what_is_not_read_is_null_and_what_is_written_is_rounded() -> Result<()>
     world.accepted(SOURCE, &webhook("delivery-gaps", &payload)).await?;
     let signals = world.signals.of("ov/meter-gaps", 1).await?;
     let interval = |minute: &str, watt_hours: Value| json!({"start": format!("2024-05-01T00:{minute}:00Z"), "watt_hours": watt_hours});
-    // Half to even: 12.5 Wh are 12, 1013.5 Wh are 1014. The unreadable row is put aside, the others are not.
+    // Half to even: 12.5 Wh are 12, 1013.5 Wh are 1014. What cannot be read is null, and its interval stays.
     let expected = json!([
         interval("00", Value::Null),
         interval("30", json!(12)),
         interval("45", json!(1_014)),
-        interval("50", json!(-500))
+        interval("50", json!(-500)),
+        interval("55", Value::Null)
     ]);
     same("the intervals", &signals[0].event["data"]["meter"]["intervals"], &expected)
 }

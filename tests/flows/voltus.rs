@@ -72,10 +72,11 @@ async fn a_create_and_an_update_as_in_the_contract() -> Result<()> {
     tell(&world, SOURCE, "update", &dispatch).await?;
     let signals = world.signals.of("voltus-prod/dkmq", 2).await?;
 
+    let epoch = signals[1].event["epoch"].as_str().context("no epoch")?;
     let expected = json!({
-        "specversion": "1.0", "id": "voltus-prod/dkmq#2", "source": "/gridbell/voltus-prod",
+        "specversion": "1.0", "id": format!("voltus-prod/dkmq#{epoch}.2"), "source": "/gridbell/voltus-prod",
         "type": "gridbell.dispatch.updated.v1", "subject": "voltus-prod/dkmq", "time": signals[1].event["time"],
-        "sequence": "2", "datacontenttype": "application/json",
+        "epoch": epoch, "sequence": "2", "datacontenttype": "application/json",
         "data": {"dispatch": {
             "key": "voltus-prod/dkmq", "provider": "voltus", "source": "voltus-prod", "id": "dkmq", "version": 2,
             "status": "scheduled", "test": false, "test_reason": null, "voluntary": false, "priority": null,
