@@ -227,6 +227,14 @@ impl Incident {
         let at = at.max(self.last_at.saturating_add(jiff::SignedDuration::from_millis(1)).unwrap_or(at));
         (is_of_a_record && goes_on).then(|| Notice::over(self.kind, &self.source, gather, at, detail))
     }
+
+    /// That it is resolved, where the dispatch's record knows nothing of it any more. As of its last news: what happens from now on
+    /// begins it anew, by whatever clock.
+    pub(crate) fn resolved_by_record(&self) -> Notice {
+        let gather = self.incident.split_once('/').map_or("", |(_, gather)| gather);
+        let at = self.last_at.saturating_add(jiff::SignedDuration::from_millis(1)).unwrap_or(self.last_at);
+        Notice::over(self.kind, &self.source, gather, at, "the dispatch is not at risk any more".to_owned())
+    }
 }
 
 /// What is stored of one incident.

@@ -206,7 +206,12 @@ fn fresh(known: Option<&Incident>, notice: &Notice, quiet_s: Option<u32>) -> Inc
 fn over(known: Option<&Incident>, notice: &Notice, detail: &str, claim: &MailState) -> Decision {
     let says_when = matches!(notice.news, News::Over { .. });
     // It began anew since, which this notice, late or once more after a refused mail, does not know of.
-    if says_when && known.is_some_and(|known| is_open(known) && notice.at < known.opened_at) {
+    let is_outdated = |known: &Incident| {
+        // Of a dispatch at risk each notice bears the instant that its record knows, and that it is over a later one.
+        let began_at = if known.kind == Kind::DispatchAtRisk { known.last_at } else { known.opened_at };
+        is_open(known) && notice.at < began_at
+    };
+    if says_when && known.is_some_and(is_outdated) {
         return Decision::Nothing;
     }
     // A person heard that it began, and nobody is telling that it is over: not yet, not any more, or SES refused it.

@@ -100,11 +100,19 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
                 }
                 Err(_) => None,
             };
-            let opens = known.as_ref().is_none_or(|known| known.status == IncidentStatus::Over);
-            if opens && read.is_ok() && is_at_risk_no_more(notice, record) {
-                tracing::info!(alert.incident = key, "a late notice: the dispatch is not at risk any more");
-                return Ok(());
+            let mut resolved = None;
+            if read.is_ok() && is_at_risk_no_more(notice, record) {
+                let open = known.as_ref().filter(|known| known.status != IncidentStatus::Over);
+                match (open, is_review) {
+                    (Some(open), true) => resolved = Some(open.resolved_by_record()),
+                    (Some(_), false) => {}
+                    (None, _) => {
+                        tracing::info!(alert.incident = key, "a late notice: the dispatch is not at risk any more");
+                        return Ok(());
+                    }
+                }
             }
+            let notice = resolved.as_ref().unwrap_or(notice);
             let dispatch = published(record);
             let claim = MailState { owner: self.world.unique(), claimed_at: now, sent_at: None };
             let rules = Rules::new(self.config, &notice.source, dispatch.as_ref());
@@ -267,16 +275,22 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
     }
 }
 
-/// Whether a notice of a silent controller came late: the controller has acknowledged meanwhile, the provider has withdrawn the
-/// dispatch, or the tables were restored to a time before it. Nobody else would then say that the incident is over.
+/// Whether a dispatch's record knows nothing of what a notice or a review is about: the controller has acknowledged meanwhile, the
+/// provider has withdrawn the dispatch, or the tables were restored to a time before it. Nobody else would then resolve it.
 fn is_at_risk_no_more(notice: &Notice, record: Option<&Record>) -> bool {
-    let News::Happens { quiet_s: None, .. } = &notice.news else { return false };
-    let is_of_silence = notice.kind == Kind::DispatchAtRisk
-        && notice.dispatch.as_ref().is_some_and(|subject| subject.as_str() == notice.gather);
-    let is_done = record.is_none_or(|record| {
-        record.is_acknowledged() || matches!(record.state.published(), Some((Status::Cancelled, _)))
-    });
-    is_of_silence && is_done
+    let (News::Happens { quiet_s: None, .. } | News::Review, Kind::DispatchAtRisk, Some(subject)) =
+        (&notice.news, notice.kind, &notice.dispatch)
+    else {
+        return false;
+    };
+    let Some(record) = record else { return true };
+    let is_withdrawn = matches!(record.state.published(), Some((Status::Cancelled, _)));
+    match notice.gather.strip_prefix(subject.as_str()) {
+        Some("") => is_withdrawn || record.is_acknowledged() || record.due.is_none_or(|due| due.told == 0),
+        // A withdrawal that the controller failed to carry out is told of like any other version.
+        Some("/failed") => record.is_acknowledged() || record.failed_at.is_none(),
+        _ => false,
+    }
 }
 
 /// Whether a review can be put off until the dispatch can be read.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sim::{Function, Reply, World, streams};
 
 use crate::{
-    common::{accepted, power, run_for, thin, types, voltus},
+    common::{accepted, mail_subjects, power, run_for, thin, types, voltus},
     deadlines::{ACK_TOKEN, acknowledge, acknowledging, record},
 };
 
@@ -148,4 +148,19 @@ fn an_acknowledgement_names_the_field_that_it_lacks() {
     check(said("epoch", json!("soon")), 400, "`epoch`");
     check(said("epoch", json!("1")), 409, "epoch");
     check(said("version", serde_json::from_str("1.0").unwrap()), 200, "acknowledged");
+}
+
+#[test]
+fn a_notice_of_before_a_restore_that_comes_late_opens_no_incident() {
+    let world = acknowledging(7);
+    let backup = world.backup();
+    world.stop(Function::Alerter);
+    says(&world, 0, 5);
+    run_for(&world, 1_200);
+    world.restore(backup);
+    world.begin_epoch();
+    says(&world, 0, 5);
+    world.start(Function::Alerter);
+    run_for(&world, 5);
+    assert!(mail_subjects(&world).is_empty(), "{:?}", mail_subjects(&world));
 }
