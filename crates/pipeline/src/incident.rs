@@ -123,20 +123,28 @@ impl Notice {
             Self::happens(kind, source, about.clone(), at, detail).about_dispatch(dispatch).mailed_as(&about)
         };
         match finding {
-            Finding::Unreadable { part, reason } => {
-                Self::happens(Kind::Quarantined, source, source.to_owned(), at, format!("{part}: {reason}"))
+            Finding::Unreadable { part, reason, about } => {
+                Self::unreadable(about.as_ref(), source, at, format!("{part}: {reason}"))
             }
             Finding::UnknownEvent { name } => Self::unknown_event(source, &name, at),
             Finding::NotCompliant { subject, what } => happens(Kind::NotCompliant, subject.to_string(), None, what),
-            // A mail for each event, whatever else is known of keys and whatever its delivery is called.
+            // An incident for each event, whatever else is known of keys and whatever its delivery is called: one has but a few mails.
             Finding::KeysRotated { event } => happens(
                 Kind::Credentials,
                 source.to_owned(),
                 None,
                 "the provider says that API keys were rotated: the configured key may stop working".to_owned(),
             )
-            .mailed_as(&format!("rotated {}", clip(&event, 16))),
+            .gathered_by(format!("{source}/rotated/{}", clip(&event, 16))),
         }
+    }
+
+    /// Something that cannot be read. A dispatch that is lost with it has an incident of its own: what else of its source cannot be
+    /// read must not hide it.
+    pub fn unreadable(about: Option<&Subject>, source: &str, at: Timestamp, detail: String) -> Self {
+        let of = about.map_or_else(|| source.to_owned(), Subject::to_string);
+        let notice = Self::happens(Kind::Quarantined, source, of.clone(), at, detail).gathered_by(of);
+        if about.is_some() { notice.about_dispatch(about.cloned()).mailed_as("lost") } else { notice }
     }
 
     /// An event whose name we do not know: all of one source are one incident, each new name one mail of it.

@@ -265,9 +265,12 @@ pub enum FetchError {
         /// `Retry-After`, in seconds.
         retry_after_s: Option<u32>,
     },
-    /// No answer, or none that may be taken: redirect, too large, too slow, not JSON.
+    /// No answer, or none that may be taken: redirect, too slow, empty, the page of somebody on the way.
     #[error("{0}")]
     Answer(String),
+    /// An answer that no further attempt makes readable: compressed, too large, or something else than JSON.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// A provider's API, bounded in time and size, following no redirect.

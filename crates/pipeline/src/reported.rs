@@ -55,11 +55,11 @@ pub(crate) fn notice(subject: &Subject, diagnostics: &[Diagnostic], at: Timestam
     let said: Vec<String> =
         diagnostics.iter().map(|Diagnostic { field, reason, .. }| format!("{field}: {reason}")).collect();
     let detail = format!("{}; it is published without that", clip(&said.join("; "), MAX_DETAIL));
-    // Sent again after a crash it is the same mail.
-    let stage = format!("{subject} {}", fifo_id(&digests.join(" ")));
+    // An incident for each subject, since one has but a few mails. Sent again after a crash it is the same mail.
     Notice::happens(Kind::Quarantined, subject.source(), subject.to_string(), at, detail)
         .about_dispatch(Some(subject.clone()))
-        .mailed_as(&stage)
+        .gathered_by(subject.to_string())
+        .mailed_as(&fifo_id(&digests.join(" ")))
 }
 
 #[cfg(test)]

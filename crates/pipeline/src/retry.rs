@@ -1,6 +1,6 @@
 //! The one path for every failure: when to try again, when to tell a person, when to put aside. Never silently.
 
-use dispatch::Statement;
+use dispatch::{Statement, Subject};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
@@ -81,22 +81,26 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         match failed.kind {
             TroubleKind::UnknownEvent => {
                 let notice = Notice::unknown_event(&work.source, &failed.detail, now);
-                self.put_aside(&work, &failed, notice).await
+                self.put_aside(&work, &failed, vec![notice]).await
             }
             TroubleKind::Unreadable => {
                 let detail = format!("delivery {} is kept: {}", work.delivery, failed.detail);
-                let notice = Notice::happens(Kind::Quarantined, &work.source, work.source.clone(), now, detail);
-                self.put_aside(&work, &failed, notice).await
+                let about = if failed.about.is_empty() { &vec![None] } else { &failed.about };
+                let notices = about.iter().map(|of| Notice::unreadable(of.as_ref(), &work.source, now, detail.clone()));
+                self.put_aside(&work, &failed, notices.collect()).await
             }
             _ => self.again(work.after(failed), now).await,
         }
     }
 
     /// First kept, then told: a mail never speaks of what is not there.
-    async fn put_aside(&self, work: &Work, trouble: &Trouble, notice: Notice) -> Result<(), PortError> {
+    async fn put_aside(&self, work: &Work, trouble: &Trouble, notices: Vec<Notice>) -> Result<(), PortError> {
         self.deliveries.quarantine(work, trouble).await?;
         tracing::warn!(delivery.id = work.delivery, source.name = work.source, reason = trouble.detail, "put aside");
-        self.outlet.notice(&notice, 0).await
+        for notice in notices {
+            self.outlet.notice(&notice, 0).await?;
+        }
+        Ok(())
     }
 
     /// No further attempt: what was to be done is kept for a replay, and a person is told once.
@@ -104,10 +108,13 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
         // Nobody else will ever say that the failing is over.
         self.over(work, now, detail.clone()).await?;
-        let notice = Notice::happens(kind, &work.source, work.about(), now, detail);
-        let notice = notice.about_dispatch(work.subject().cloned()).mailed_as(&work.about());
+        let subject = concerned(work, trouble);
+        let about = subject.map_or_else(|| work.about(), Subject::to_string);
+        let notice = Notice::happens(kind, &work.source, about.clone(), now, detail);
+        // Each an incident of its own: of many that are given up together none is kept from a person.
+        let notice = notice.about_dispatch(subject.cloned()).gathered_by(about).mailed_as("given up");
         self.deliveries.settled(work).await?;
-        self.put_aside(work, trouble, notice).await
+        self.put_aside(work, trouble, vec![notice]).await
     }
 
     async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
@@ -161,7 +168,10 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             return Ok(());
         }
         let detail = format!("{} (attempt {}; the next at {next_at:.0})", trouble.detail, work.attempt);
-        let notice = failing(work, trouble.at, detail);
+        let mut notice = failing(work, trouble.at, detail);
+        if let Some(subject) = concerned(work, trouble) {
+            notice = Notice { about: subject.to_string(), ..notice }.about_dispatch(Some(subject.clone()));
+        }
         self.outlet.notice(&notice, 0).await?;
         work.told = Some(notice.gather);
         Ok(())
@@ -206,6 +216,11 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
 pub(crate) fn failing(work: &Work, at: Timestamp, detail: String) -> Notice {
     let notice = Notice::happens(Kind::HydrationFailing, &work.source, work.about(), at, detail);
     notice.gathered_by(work.incident()).about_dispatch(work.subject().cloned()).until_over()
+}
+
+/// The dispatch or meter that people look for, where it is known.
+fn concerned<'a>(work: &'a Work, trouble: &'a Trouble) -> Option<&'a Subject> {
+    work.subject().or_else(|| trouble.about.iter().flatten().next())
 }
 
 /// Whether a person was told of it: then it goes on until it can tell that it is over, whatever other attempts there are. So

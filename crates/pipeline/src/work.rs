@@ -154,6 +154,10 @@ pub struct Trouble {
     /// The provider asked to be left alone this long, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
+    /// The dispatches that are lost with what cannot be read; a none among them stands for what has no known id. Empty: nothing is
+    /// known but the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<Option<Subject>>,
 }
 
 /// What sort of trouble, as far as the way on depends on it.
@@ -328,7 +332,13 @@ impl Failed {
 impl Trouble {
     /// A trouble of that kind.
     pub fn new(kind: TroubleKind, at: Timestamp, detail: impl Into<String>) -> Self {
-        Self { at, kind, detail: clip(&detail.into(), 600), retry_after_s: None }
+        Self { at, kind, detail: clip(&detail.into(), 600), retry_after_s: None, about: Vec::new() }
+    }
+
+    /// It concerns that subject.
+    #[must_use]
+    pub fn about(self, subject: &Subject) -> Self {
+        Self { about: vec![Some(subject.clone())], ..self }
     }
 
     fn crash(at: Timestamp) -> Self {

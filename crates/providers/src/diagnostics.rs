@@ -5,7 +5,10 @@ use std::{fmt::Display, mem};
 use dispatch::Diagnostic;
 use serde_json::Value;
 
-use crate::fields::{Reason, brief, digest};
+use crate::{
+    fields::{Reason, brief, digest},
+    lenient::{self, LOST_CHARACTERS},
+};
 
 /// The most that is said of one fact: of thousands of odd fields people need to see a few, and the number of the rest.
 const MAX_DIAGNOSTICS: usize = 16;
@@ -33,6 +36,23 @@ impl Diagnostics {
             self.add(field, value.unwrap_or(&Value::Null), reason);
             T::default()
         })
+    }
+
+    /// A provider's own value as it goes on, and a diagnostic where that is not verbatim.
+    pub(crate) fn verbatim(&mut self, field: &str, value: &Value) -> Value {
+        let (copy, losses) = lenient::verbatim(value);
+        let reasons: Vec<&str> = losses.reasons().collect();
+        if !reasons.is_empty() {
+            self.add(field, value, reasons.join("; "));
+        }
+        copy
+    }
+
+    /// Says that characters of a text were lost, where any were.
+    pub(crate) fn characters(&mut self, field: &str, text: &str) {
+        if lenient::has_lost_characters(text) {
+            self.add(field, &Value::from(text), LOST_CHARACTERS);
+        }
     }
 
     /// Takes over what another gathered.

@@ -13,7 +13,6 @@ use crate::{
     amount::Kilowatts,
     diagnostics::Diagnostics,
     instant::{end, start},
-    lenient::verbatim,
 };
 
 /// The longest identifier that is taken, in bytes.
@@ -148,7 +147,16 @@ impl<'a, 'd> Lenient<'a, 'd> {
     pub(crate) fn id(&mut self, name: &str) -> Option<&'a str> {
         let is_empty = |value: &Value| matches!(value, Value::String(text) if text.is_empty());
         self.fields.get(name).filter(|value| !is_empty(value))?;
-        self.or_none(name, self.fields.id(name).map(Some))
+        let id = self.or_none(name, self.fields.id(name).map(Some));
+        self.doubt_characters(name, id);
+        id
+    }
+
+    /// Says that characters of a text were lost, where any were.
+    pub(crate) fn doubt_characters(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.diagnostics.characters(&format!("{}{name}", self.within), text);
+        }
     }
 
     /// A name that people read; none where it is empty.
@@ -158,13 +166,17 @@ impl<'a, 'd> Lenient<'a, 'd> {
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
             Some(_) => Err(Reason(format!("`{name}` is not a text"))),
         };
-        self.or_none(name, read)
+        let label = self.or_none(name, read);
+        self.doubt_characters(name, label.as_deref());
+        label
     }
 
     /// A reference of the operator's own: a text, or a number as it is written; none where it is empty.
     pub(crate) fn reference(&mut self, name: &str) -> Option<String> {
         let read = self.fields.get(name).map_or(Ok(None), reference_of);
-        self.or_none(name, read.map_err(|reason| Reason(format!("`{name}` is {reason}"))))
+        let reference = self.or_none(name, read.map_err(|reason| Reason(format!("`{name}` is {reason}"))));
+        self.doubt_characters(name, reference.as_deref());
+        reference
     }
 
     /// An object below this one; its fields are named after it.
@@ -204,23 +216,18 @@ impl<'a, 'd> Lenient<'a, 'd> {
         }
     }
 
-    /// All fields but the known ones, verbatim and in their order; what of them is nested too deep is null.
+    /// All fields but the known ones, verbatim and in their order, as far as that can be.
     pub(crate) fn others(&mut self, known: &[&str]) -> Map<String, Value> {
         let unknown = self.fields.0.iter().filter(|(name, _)| !known.contains(&name.as_str()));
         let mut others = Map::new();
         for (name, value) in unknown {
-            let (copy, deep) = verbatim(value);
-            if deep {
-                self.diagnostics.add(format!("{}{name}", self.within), value, DEEP);
-            }
-            others.insert(name.clone(), copy);
+            let field = format!("{}{name}", self.within);
+            self.diagnostics.characters(&field, name);
+            others.insert(name.clone(), self.diagnostics.verbatim(&field, value));
         }
         others
     }
 }
-
-/// Why something verbatim is not.
-pub(crate) const DEEP: &str = "it is nested more than 100 levels deep; what lies below is null";
 
 /// Text, or a number as it is written.
 pub(crate) fn written(value: &Value) -> Option<&str> {
@@ -306,7 +313,7 @@ mod tests {
         assert_eq!(fields.flag("a"), Ok(None));
         let mut diagnostics = Diagnostics::default();
         let mut lenient = Lenient::new(fields, "", &mut diagnostics);
-        assert_eq!((lenient.end("b", Timestamp::UNIX_EPOCH), lenient.label("b"), lenient.id("b")), (None, None, None));
+        assert_eq!((lenient.end("a", Timestamp::UNIX_EPOCH), lenient.label("b"), lenient.id("b")), (None, None, None));
         assert!(diagnostics.into_list().is_empty());
         assert_eq!(fields.id("c"), Ok("7"));
         assert_eq!(fields.list("a"), Ok(&[] as &[Value]));
@@ -355,6 +362,19 @@ mod tests {
         assert_eq!(fields.start("t").unwrap_err().to_string(), "`t` is not an RFC 3339 time");
         assert_eq!(fields.flag("f").unwrap_err().to_string(), "`f` is neither true nor false");
         assert_eq!(fields.list("l").unwrap_err().to_string(), "`l` is not a list");
+    }
+
+    #[test]
+    fn a_text_with_lost_characters_is_taken_and_named() {
+        let value = json!({"l": "Pump \u{fffd}", "r": "\u{fffd}", "id": "a\u{fffd}b", "o\u{fffd}": 1, "m": ["\u{fffd}"], "t": "Pümp"});
+        let mut diagnostics = Diagnostics::default();
+        let mut fields = Lenient::new(Fields::of(&value).unwrap(), "s.", &mut diagnostics);
+        assert_eq!(fields.label("l").as_deref(), Some("Pump \u{fffd}"));
+        assert_eq!(fields.reference("r").as_deref(), Some("\u{fffd}"));
+        assert_eq!((fields.id("id"), fields.label("t").as_deref()), (Some("a\u{fffd}b"), Some("Pümp")));
+        assert_eq!(fields.others(&["l", "r", "id", "t"]).len(), 2);
+        let named: Vec<String> = diagnostics.into_list().into_iter().map(|one| one.field).collect();
+        assert_eq!(named, ["s.l", "s.r", "s.id", "s.o\u{fffd}", "s.m"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use dispatch::Subject;
+
 use crate::Finding;
 
 /// The most findings of one body: ten thousand bad slots are one trouble, not ten thousand.
@@ -17,7 +19,12 @@ pub(crate) struct Findings {
 impl Findings {
     /// A part that could not be read; the rest was taken.
     pub(crate) fn unreadable(&mut self, part: impl Into<String>, reason: impl Display) {
-        self.push(Finding::Unreadable { part: part.into(), reason: reason.to_string() });
+        self.push(Finding::Unreadable { part: part.into(), reason: reason.to_string(), about: None });
+    }
+
+    /// A dispatch that cannot be published; its id is known.
+    pub(crate) fn lost(&mut self, about: Subject, part: impl Into<String>, reason: impl Display) {
+        self.push(Finding::Unreadable { part: part.into(), reason: reason.to_string(), about: Some(about) });
     }
 
     pub(crate) fn push(&mut self, finding: Finding) {
@@ -35,7 +42,7 @@ impl Findings {
     pub(crate) fn into_list(mut self) -> Vec<Finding> {
         if self.more > 0 {
             let reason = format!("{} further findings of the same body are left out", self.more);
-            self.list.push(Finding::Unreadable { part: "…".to_owned(), reason });
+            self.list.push(Finding::Unreadable { part: "…".to_owned(), reason, about: None });
         }
         self.list
     }
@@ -54,6 +61,6 @@ mod tests {
         let list = findings.into_list();
         assert_eq!(list.len(), MAX_FINDINGS + 1);
         let reason = "968 further findings of the same body are left out".to_owned();
-        assert_eq!(list.last(), Some(&Finding::Unreadable { part: "…".to_owned(), reason }));
+        assert_eq!(list.last(), Some(&Finding::Unreadable { part: "…".to_owned(), reason, about: None }));
     }
 }

@@ -18,15 +18,17 @@ const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
 pub(crate) fn start(text: &str) -> Result<Timestamp, &'static str> {
     match end(text)? {
         Some(at) => Ok(at),
-        None if text.trim().is_empty() => Err("is empty"),
         None => Err("is in the year 9999 or later"),
     }
 }
 
-/// When something ends; none where it is empty, or in the year 9999 or later.
+/// When something ends; none in the year 9999 or later.
 pub(crate) fn end(text: &str) -> Result<Option<Timestamp>, &'static str> {
     let text = text.trim();
-    if text.is_empty() || is_beyond_9998(text) {
+    if text.is_empty() {
+        return Err("is empty");
+    }
+    if is_beyond_9998(text) {
         return Ok(None);
     }
     match instant(text) {
@@ -46,7 +48,13 @@ fn is_beyond_9998(text: &str) -> bool {
 fn instant(text: &str) -> Option<Timestamp> {
     // Years beyond four digits cannot be written back in RFC 3339.
     let four_digit_year = text.len() <= MAX_BYTES && text.bytes().take(4).all(|byte| byte.is_ascii_digit());
-    four_digit_year.then(|| microseconds(text))?.parse().ok()
+    four_digit_year.then(|| microseconds(text))?.parse().ok().map(in_microseconds)
+}
+
+/// The instant without what is finer than a microsecond, as all times go out.
+pub(crate) fn in_microseconds(at: Timestamp) -> Timestamp {
+    let nanoseconds = at.as_nanosecond();
+    Timestamp::from_nanosecond(nanoseconds - nanoseconds.rem_euclid(1_000)).unwrap_or(at)
 }
 
 /// The first instant of the year 1.
@@ -60,7 +68,8 @@ pub(crate) fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
 
 /// The same text with no more than six digits of a second.
 fn microseconds(text: &str) -> Cow<'_, str> {
-    let Some((whole, rest)) = text.split_once('.') else { return Cow::Borrowed(text) };
+    // ISO 8601 knows the comma as well.
+    let Some((whole, rest)) = text.split_once(['.', ',']) else { return Cow::Borrowed(text) };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (fraction, offset) = rest.split_at(digits);
     match fraction.get(..6) {
@@ -83,6 +92,7 @@ mod tests {
         check("2023-07-06T19:30:00-07:00", Some("2023-07-07T02:30:00Z"));
         check("2023-12-01T16:50:00.123456789Z", Some("2023-12-01T16:50:00.123456Z"));
         check("2023-12-01T16:50:00.9999999999999+01:00", Some("2023-12-01T15:50:00.999999Z"));
+        check("2023-12-01T16:50:00,123456789Z", Some("2023-12-01T16:50:00.123456Z"));
         check(" 2023-12-01T16:50:00.12345Z\n", Some("2023-12-01T16:50:00.12345Z"));
         check("2024-02-29T00:00:00.000Z", Some("2024-02-29T00:00:00Z"));
         check("2023-02-29T00:00:00Z", None);
@@ -104,8 +114,9 @@ mod tests {
             assert_eq!(read, expected.map(|at| at.map(str::to_owned)), "{text}");
         };
         check("2023-12-01T17:50:00Z", Ok(Some("2023-12-01T17:50:00Z")));
+        check("", Err("is empty"));
+        check(" ", Err("is empty"));
         for never in [
-            "",
             "9999-12-31T23:59:59Z",
             "9999-01-01T00:00:00+23:59",
             "9998-12-31T23:59:59-01:00",

@@ -98,7 +98,7 @@ fn check_reading(provider: &dyn Provider, origin: &Origin, reading: &Reading) {
     assert!(reading.findings.len() <= 40, "{} findings", reading.findings.len());
     for finding in &reading.findings {
         let texts = match finding {
-            Finding::Unreadable { part, reason } => [part, reason],
+            Finding::Unreadable { part, reason, about: _ } => [part, reason],
             Finding::NotCompliant { subject: _, what } => [what, what],
             Finding::UnknownEvent { name } => [name, name],
             Finding::KeysRotated { event } => [event, event],

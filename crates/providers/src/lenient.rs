@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fields::Reason;
 
@@ -13,8 +13,12 @@ use crate::fields::Reason;
 /// parsers (ours among them) follow 128.
 const MAX_DEPTH: usize = 100;
 
-/// Stands in the tree for what was nested deeper: no provider writes this noncharacter.
-const TOO_DEEP: &str = "\u{fdd0}nested too deep\u{fdd0}";
+/// Begins the one text of a list that stands in the tree for what JSON has no value for. No provider writes this noncharacter, and
+/// a list is neither a text, a number, a flag nor an object, so that every field refuses it.
+const MARK: char = '\u{fdd0}';
+
+/// What stands there for what was nested deeper.
+const TOO_DEEP: &str = "nested too deep";
 
 /// What the parser makes a number of, whatever it holds.
 const PARSERS_OWN: &str = "$serde_json::private::Number";
@@ -26,24 +30,70 @@ pub(crate) fn json(body: &str) -> Result<Value, Reason> {
     serde_json::from_str(&mended(body)).map_err(|error| Reason::new(format!("not JSON: {error}")))
 }
 
-/// A value as it stands in the tree, with null for what was nested too deep, and whether there was any of that.
-pub(crate) fn verbatim(value: &Value) -> (Value, bool) {
+/// What kept a value from being taken as it stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    deep: bool,
+    numbers: bool,
+    characters: bool,
+}
+
+impl Losses {
+    /// Each in words.
+    pub(crate) fn reasons(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.deep, "it is nested more than 100 levels deep; what lies below is null"),
+            (self.numbers, "it holds a number that JSON parsers refuse; that is null"),
+            (self.characters, LOST_CHARACTERS),
+        ];
+        all.into_iter().filter_map(|(is_so, reason)| is_so.then_some(reason))
+    }
+}
+
+/// Why a text is not taken as it is.
+pub(crate) const LOST_CHARACTERS: &str = "it holds characters that cannot be read; they are U+FFFD";
+
+/// Whether characters of the text were lost, here or on the way to us.
+pub(crate) fn has_lost_characters(text: &str) -> bool {
+    text.contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// A value as it stands in the tree, with null for what was nested too deep and for numbers that common parsers refuse: one of
+/// them would cost the whole signal there.
+pub(crate) fn verbatim(value: &Value) -> (Value, Losses) {
+    let mut losses = Losses::default();
+    let copy = copied(value, &mut losses);
+    (copy, losses)
+}
+
+fn copied(value: &Value, losses: &mut Losses) -> Value {
     match value {
-        Value::String(text) if text == TOO_DEEP => (Value::Null, true),
         Value::Array(items) => {
-            let (items, deep): (Vec<Value>, Vec<bool>) = items.iter().map(verbatim).unzip();
-            (Value::Array(items), deep.contains(&true))
+            if let [Value::String(text)] = items.as_slice()
+                && let Some(word) = text.strip_prefix(MARK)
+            {
+                *(if word == TOO_DEEP { &mut losses.deep } else { &mut losses.numbers }) = true;
+                return Value::Null;
+            }
+            Value::Array(items.iter().map(|item| copied(item, losses)).collect())
         }
         Value::Object(fields) => {
-            let mut any = false;
-            let fields = fields.iter().map(|(name, value)| {
-                let (value, deep) = verbatim(value);
-                any |= deep;
-                (name.clone(), value)
-            });
-            (Value::Object(fields.collect()), any)
+            let mut copy = Map::new();
+            for (name, value) in fields {
+                losses.characters |= has_lost_characters(name);
+                copy.insert(name.clone(), copied(value, losses));
+            }
+            Value::Object(copy)
         }
-        other => (other.clone(), false),
+        Value::Number(number) if number.as_f64().is_none_or(f64::is_infinite) => {
+            losses.numbers = true;
+            Value::Null
+        }
+        Value::String(text) => {
+            losses.characters |= has_lost_characters(text);
+            value.clone()
+        }
+        other => other.clone(),
     }
 }
 
@@ -56,7 +106,7 @@ fn mended(text: &str) -> Cow<'_, str> {
             b'"' => at = mend.string(at),
             b'[' | b'{' if depth == MAX_DEPTH => {
                 let end = skipped(bytes, at);
-                mend.replace(at, end, &format!("\"{TOO_DEEP}\""));
+                mend.replace(at, end, &format!("[\"{MARK}{TOO_DEEP}\"]"));
                 at = end;
             }
             b'[' | b'{' => (at, depth) = (at + 1, depth + 1),
@@ -125,13 +175,13 @@ impl Mend<'_> {
         }
     }
 
-    /// What other languages write for a number that is none becomes a text, which no amount is read from.
+    /// What other languages write for a number that is none becomes what no field is read from.
     fn no_number(&mut self, at: usize) -> usize {
         let rest = &self.text[at..];
         let Some(word) = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word)) else {
             return at + 1;
         };
-        self.replace(at, at + word.len(), &format!("\"{word}\""));
+        self.replace(at, at + word.len(), &format!("[\"{MARK}{word}\"]"));
         at + word.len()
     }
 }
@@ -187,20 +237,35 @@ mod tests {
             let body = format!(r#"{{"id":"d","metadata":{open}"x]}}"{close},"end":1}}"#);
             let tree = read(&body);
             assert_eq!((&tree["id"], &tree["end"]), (&json!("d"), &json!(1)));
-            let (metadata, deep) = verbatim(&tree["metadata"]);
-            assert!(deep && !metadata.to_string().contains("too deep"), "{levels}");
+            let (metadata, losses) = verbatim(&tree["metadata"]);
+            assert!(losses.deep && !metadata.to_string().contains("too deep"), "{levels}");
         }
         let shallow = format!(r#"{{"m":{}{}}}"#, "[".repeat(99), "]".repeat(99));
-        assert_eq!(verbatim(&read(&shallow)), (serde_json::from_str(&shallow).unwrap(), false));
+        assert_eq!(verbatim(&read(&shallow)), (serde_json::from_str(&shallow).unwrap(), Losses::default()));
     }
 
     #[test]
     fn control_characters_and_numbers_that_are_none_cost_themselves() {
         assert_eq!(read("{\"a\":\"x\ny\tz\u{1}\"}"), json!({"a": "x\ny\tz\u{1}"}));
-        assert_eq!(read(r#"[NaN,Infinity,-Infinity,-1,"NaN"]"#), json!(["NaN", "Infinity", "-Infinity", -1, "NaN"]));
+        let none = ["NaN", "Infinity", "-Infinity"].map(|word| json!([format!("{MARK}{word}")]));
+        assert_eq!(read(r#"[NaN,Infinity,-Infinity,-1,"NaN"]"#), json!([none[0], none[1], none[2], -1, "NaN"]));
         assert_eq!(read("[1e400,-1E-400]")[0].to_string(), "1e+400");
         assert_eq!(read("\u{feff}{\"a\":1,\"a\":2}"), json!({"a": 2}));
         assert_eq!(read(r#"{"id":1,"m":{"$serde_json::private::Number":{}}}"#)["id"], json!(1));
+    }
+
+    #[test]
+    fn what_goes_on_verbatim_holds_nothing_that_parsers_refuse() {
+        let check = |text: &str, expected: Value, reasons: usize| {
+            let (copy, losses) = verbatim(&read(text));
+            assert_eq!((copy, losses.reasons().count()), (expected, reasons), "{text}");
+        };
+        check(r#"{"a":NaN,"b":[-Infinity],"c":1}"#, json!({"a": null, "b": [null], "c": 1}), 1);
+        check("[1e400,-1e999,2]", json!([null, null, 2]), 1);
+        check("NaN", Value::Null, 1);
+        check(r#"{"\ud83d":"\ude00"}"#, json!({"\u{fffd}": "\u{fffd}"}), 1);
+        check(r#"["NaN",["NaN"],"\u0000"]"#, json!(["NaN", ["NaN"], "\0"]), 0);
+        assert_eq!(verbatim(&read("1e300")).0.to_string(), "1e+300");
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub enum Finding {
         part: String,
         /// Why.
         reason: String,
+        /// The dispatch that is lost with it, where its id can be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<Subject>,
     },
     /// A type of event that we do not know. What it means is not guessed.
     UnknownEvent {

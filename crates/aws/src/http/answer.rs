@@ -40,7 +40,7 @@ pub(super) async fn read(answer: Result<Response, reqwest::Error>, limits: Limit
 }
 
 async fn body(mut response: Response, limits: Limits) -> Result<String, FetchError> {
-    let refuse = |reason: String| Err(FetchError::Answer(reason));
+    let refuse = |reason: String| Err(FetchError::Unreadable(reason));
     let coding = response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let too_large = || format!("the answer is larger than {} bytes", limits.bytes);
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
@@ -54,12 +54,12 @@ async fn body(mut response: Response, limits: Limits) -> Result<String, FetchErr
         }
         bytes.extend_from_slice(&chunk);
     }
-    json(&bytes, coding.as_deref()).map(Cow::into_owned).map_err(FetchError::Answer)
+    json(&bytes, coding.as_deref()).map(Cow::into_owned)
 }
 
 /// The JSON text in an answer's body, or what stands there instead. Neither `content-type` nor `content-encoding` decides, since
 /// both are often wrong. Nothing here decompresses, so that a small answer cannot become a large one.
-fn json<'a>(bytes: &'a [u8], coding: Option<&str>) -> Result<Cow<'a, str>, String> {
+fn json<'a>(bytes: &'a [u8], coding: Option<&str>) -> Result<Cow<'a, str>, FetchError> {
     let text = plain::text(bytes);
     let begins = text.trim_start();
     // The parsers say what is wrong with an object or a list, and read what can be read of it.
@@ -67,13 +67,14 @@ fn json<'a>(bytes: &'a [u8], coding: Option<&str>) -> Result<Cow<'a, str>, Strin
         return Ok(text);
     }
     Err(if let Some(coding) = plain::compression(bytes, coding) {
-        format!("the answer is compressed ({coding}), which was not asked for")
+        FetchError::Unreadable(format!("the answer is compressed ({coding}), which was not asked for"))
     } else if begins.is_empty() {
-        "the answer is empty".to_owned()
+        FetchError::Answer("the answer is empty".to_owned())
     } else if begins.starts_with('<') {
-        "the answer is not JSON but a page of HTML or XML".to_owned()
+        // A proxy's, most likely, as long as what is behind it is down.
+        FetchError::Answer("the answer is not JSON but a page of HTML or XML".to_owned())
     } else {
-        "the answer is not JSON".to_owned()
+        FetchError::Unreadable("the answer is not JSON".to_owned())
     })
 }
 
@@ -115,7 +116,7 @@ mod tests {
             let read = json(bytes, coding);
             match (&read, expected) {
                 (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{coding:?}"),
-                (Err(said), Err(expected)) => assert!(said.contains(expected), "{said}"),
+                (Err(said), Err(expected)) => assert!(said.to_string().contains(expected), "{said}"),
                 _ => panic!("{bytes:?} {coding:?}: {read:?}, not {expected:?}"),
             }
         };

@@ -60,6 +60,7 @@ impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C
             FetchError::Missing => (TroubleKind::Missing, None),
             FetchError::Status { retry_after_s, .. } => (TroubleKind::Provider, *retry_after_s),
             FetchError::Answer(_) => (TroubleKind::Provider, None),
+            FetchError::Unreadable(_) => (TroubleKind::UnreadableAnswer, None),
         };
         Trouble { retry_after_s, ..Trouble::new(kind, self.world.now(), error.to_string()) }
     }

@@ -276,12 +276,15 @@ where
         // What is told of the work goes on with it; a copy is kept of what it could not read.
         let work = Work { told: None, ..item.work.clone() };
         let keep = |kind, detail: String| Failed { failed: Trouble::new(kind, now, detail), work: work.clone() };
-        let mut unreadable: Vec<String> = Vec::new();
+        let (mut unreadable, mut about): (Vec<String>, Vec<Option<Subject>>) = (Vec::new(), Vec::new());
         let mut told = Ok(());
         for finding in findings {
             let one = match finding {
-                Finding::Unreadable { part, reason } => {
+                Finding::Unreadable { part, reason, about: lost } => {
                     unreadable.push(format!("{part}: {reason}"));
+                    if !about.contains(&lost) {
+                        about.push(lost);
+                    }
                     Ok(())
                 }
                 Finding::UnknownEvent { name } => self.outlet.failed(&keep(TroubleKind::UnknownEvent, name)).await,
@@ -291,7 +294,8 @@ where
         }
         if !unreadable.is_empty() {
             let detail = format!("{} part(s) could not be read: {}", unreadable.len(), unreadable.join("; "));
-            told = told.and(self.outlet.failed(&keep(TroubleKind::Unreadable, detail)).await);
+            let Failed { failed, work } = keep(TroubleKind::Unreadable, detail);
+            told = told.and(self.outlet.failed(&Failed { failed: Trouble { about, ..failed }, work }).await);
         }
         if let Err(error) = told {
             item.trouble.get_or_insert_with(|| Trouble::new(TroubleKind::Storage, now, error.to_string()));

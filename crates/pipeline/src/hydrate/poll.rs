@@ -206,7 +206,11 @@ where
             }
             if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > publication.limit_bytes) {
                 let reason = format!("its signal of {} bytes is more than a message carries", signal.body.len());
-                return Err(Refused::Never(Finding::Unreadable { part: subject.to_string(), reason }));
+                return Err(Refused::Never(Finding::Unreadable {
+                    part: subject.to_string(),
+                    reason,
+                    about: Some(subject.clone()),
+                }));
             }
             let changes: Vec<String> =
                 absorbed.signals.iter().map(|signal| format!("{} #{}", signal.kind, signal.sequence)).collect();
@@ -305,7 +309,7 @@ fn doubts(findings: Vec<Finding>, source: &str, now: jiff::Timestamp) -> Vec<Not
     let mut notices = Vec::new();
     for finding in findings {
         match finding {
-            Finding::Unreadable { part, reason } => unreadable.push(format!("{part}: {reason}")),
+            Finding::Unreadable { part, reason, about: None } => unreadable.push(format!("{part}: {reason}")),
             finding => notices.push(Notice::of_finding(finding, source, now)),
         }
     }

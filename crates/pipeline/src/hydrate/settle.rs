@@ -71,7 +71,7 @@ where
             if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > publication.limit_bytes) {
                 // Once it is owed, everything after it waits for ever.
                 let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
-                return Err(Trouble::new(TroubleKind::Unreadable, now, detail));
+                return Err(Trouble::new(TroubleKind::Unreadable, now, detail).about(subject));
             }
             if missed.is_some_and(|missed| missed.told) {
                 self.came_after_all(bound, subject).await.map_err(|error| self.storage(&error))?;
@@ -164,12 +164,13 @@ where
                 answer.facts.retain(|fact| fact.subject == push.subject);
                 if answer.facts.is_empty() {
                     let detail = "the search answered without a word on what was asked";
-                    return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
+                    return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail).about(&push.subject));
                 }
                 Ok(Some((look, answer)))
             }
             Err(trouble) if trouble.kind == TroubleKind::Missing && both_tests => Ok(None),
-            Err(trouble) => Err(trouble),
+            // The delivery may hold other dispatches as well: people look for this one.
+            Err(trouble) => Err(trouble.about(&push.subject)),
         }
     }
 

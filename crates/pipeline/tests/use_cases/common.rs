@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, receive::Answer, token::TokenHash};
+use pipeline::{config::Config, mail::Mail, receive::Answer, token::TokenHash};
 use serde_json::{Value, json};
 use sim::{Settled, Stream, Webhook, World, streams};
 
@@ -81,6 +81,12 @@ pub(crate) fn last(world: &World, subject: &str) -> Value {
 /// The subjects of the mails so far, in order.
 pub(crate) fn mail_subjects(world: &World) -> Vec<String> {
     world.mails().into_iter().map(|(_, mail)| mail.subject).collect()
+}
+
+/// Whether a mail, alone or in a list, says that something is wrong with that dispatch.
+pub(crate) fn is_about(mail: &Mail, key: &str) -> bool {
+    let alone = mail.subject.ends_with(&format!(": {key}"));
+    !mail.subject.contains("over: ") && (alone || mail.text.contains(&format!("{key},")))
 }
 
 /// When each mail left, in seconds since then.

@@ -77,7 +77,38 @@ fn one_unreadable_slot_does_not_hide_the_others() {
     drain(&world);
     assert_eq!(types(&world, LEAP), ["dispatch.scheduled"]);
     assert!(world.kept()[&delivery].reason.contains("timeslots[1]"), "{:?}", world.kept());
-    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: leap-prod");
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: leap-prod/22cfced0");
+}
+
+#[test]
+fn a_dispatch_without_a_start_is_notified_whatever_else_of_its_source_is_unreadable() {
+    let world = world(1);
+    accepted(&world, "leap-prod", "[]");
+    run_for(&world, 60);
+    let mut push = leap(EVENT, 10);
+    push["meter_dispatches"][0]["timeslots"][0]["start_time"] = json!("0001-01-01T00:00:00Z");
+    for _ in 0..3 {
+        accepted(&world, "leap-prod", &push.to_string());
+        run_for(&world, 60);
+    }
+    assert!(world.signals().is_empty());
+    assert_eq!(
+        mail_subjects(&world),
+        ["[gridbell] quarantined: leap-prod".to_owned(), format!("[gridbell] quarantined: {LEAP}")]
+    );
+}
+
+#[test]
+fn a_search_that_nobody_can_read_is_notified_as_the_dispatch_it_is_about() {
+    let world = world(1);
+    accepted(&world, "leap-prod", &leap(EVENT, 10).to_string());
+    run_for(&world, 60);
+    world.answers("leap-prod", "/dispatch/meter/search", [Reply::Json("{\"message\":\"no\"}".to_owned())]);
+    accepted(&world, "leap-prod", &leap(EVENT, 20).to_string());
+    drain(&world);
+    let told = mail_subjects(&world);
+    assert!(told.iter().any(|subject| *subject == format!("[gridbell] quarantined: {LEAP}")), "{told:?}");
+    assert!(world.bookings().is_empty());
 }
 
 #[test]
@@ -227,7 +258,7 @@ fn what_no_message_can_carry_is_put_aside_and_holds_nothing_up() {
     let large = accepted(&world, "openvolt-prod", &event("dlv-1", &"x".repeat(1_200_000)).to_string());
     drain(&world);
     assert!(world.signals().is_empty() && world.kept().contains_key(&large));
-    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: openvolt-prod");
+    assert_eq!(mail_subjects(&world)[0], "[gridbell] quarantined: openvolt-prod/account");
     accepted(&world, "openvolt-prod", &event("dlv-2", "x").to_string());
     drain(&world);
     assert_eq!(types(&world, "openvolt-prod/account"), ["account.customer.created"]);

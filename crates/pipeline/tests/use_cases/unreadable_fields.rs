@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use sim::{Reply, Times, Toxic, World};
 
 use crate::{
-    common::{accepted, announced, last, leap, mail_subjects, pass, power, run_for, thin, types, voltus, world},
+    common::{
+        accepted, announced, is_about, last, leap, mail_subjects, pass, power, run_for, thin, types, voltus, world,
+    },
     poll::{between, lists, polling},
 };
 
@@ -16,7 +18,10 @@ const QUARANTINED: &str = "[gridbell] quarantined: voltus-prod/dkmq";
 /// Voltus' answer with a field changed, by its JSON pointer.
 fn voltus_with(pointer: &str, value: &str) -> String {
     let mut answer = voltus("dkmq", 0, 5);
-    *answer.pointer_mut(pointer).unwrap() = json!("<here>");
+    match answer.pointer_mut(pointer) {
+        Some(field) => *field = json!("<here>"),
+        None => answer[&pointer[1..]] = json!("<here>"),
+    }
     answer.to_string().replace("\"<here>\"", value)
 }
 
@@ -57,7 +62,13 @@ fn a_field_that_cannot_be_read_costs_itself_and_is_notified_once() {
         ("/test", "[]", "test"),
         ("/modification_number", "-1", "modification_number"),
         ("/sites/0/drop_by", "1e400", ""),
-        ("/sites/0/name", "\"My Site \\ud83d\"", ""),
+        ("/sites/0/name", "\"My Site \\ud83d\"", "sites[d4z9].name"),
+        ("/sites/0/name", "\"My Site \u{fffd}\"", "sites[d4z9].name"),
+        ("/sites/0/name", "NaN", "sites[d4z9].name"),
+        ("/metadata", "{\"a\":1e400}", "metadata"),
+        ("/metadata", "[Infinity]", "metadata"),
+        ("/metadata", "{\"\\udc00\":1}", "metadata"),
+        ("/end_time", "\"\"", "end_time"),
         ("/sites/0/customer_location_id", &deep, "sites[d4z9].customer_location_id"),
     ] {
         let world = answering(voltus_with(pointer, value));
@@ -266,4 +277,62 @@ fn an_identifier_of_512_bytes_is_published() {
     ] {
         assert_eq!(types(&world, &subject).len(), 1, "{subject}");
     }
+}
+
+#[test]
+fn every_odd_dispatch_of_a_source_is_notified_and_not_only_the_first_few() {
+    let world = world(1);
+    for n in 0..30 {
+        let mut push = leap(&format!("e-{n}"), 10);
+        push["meter_dispatches"][0]["timeslots"][0]["end_time"] = json!("soon");
+        accepted(&world, "leap-prod", &push.to_string());
+        run_for(&world, 20);
+    }
+    run_for(&world, 900);
+    let mails: Vec<_> = world.mails().into_iter().map(|(_, mail)| mail).collect();
+    for n in 0..30 {
+        let key = format!("leap-prod/e-{n}");
+        let naming = mails.iter().filter(|mail| is_about(mail, &key));
+        assert_eq!(naming.count(), 1, "{key} {:?}", mail_subjects(&world));
+    }
+}
+
+#[test]
+fn two_values_of_a_field_of_a_dispatch_with_a_long_id_are_two_mails() {
+    let id = "e".repeat(300);
+    let world = world(1);
+    for priority in [-1, 77] {
+        let mut push = leap(&id, 10);
+        push["meter_dispatches"][0]["timeslots"][0]["priority"] = json!(priority);
+        accepted(&world, "leap-prod", &push.to_string());
+        run_for(&world, 60);
+    }
+    let told: Vec<_> = world.mails().into_iter().filter(|(_, mail)| mail.text.contains("priority: ")).collect();
+    assert_eq!(told.len(), 2, "{:?}", mail_subjects(&world));
+}
+
+#[test]
+fn keys_that_are_rotated_ten_times_are_notified_ten_times() {
+    let world = world(1);
+    for n in 0..10 {
+        let event = json!({ "event_id": "api_keys.rotated", "delivery_id": "same", "payload": { "n": n } });
+        accepted(&world, "openvolt-prod", &event.to_string());
+        run_for(&world, 5);
+    }
+    run_for(&world, 60);
+    let told: usize = world.mails().iter().map(|(_, mail)| mail.text.matches("API keys were rotated").count()).sum();
+    assert_eq!(told, 10, "{:?}", mail_subjects(&world));
+}
+
+#[test]
+fn a_redelivered_period_whose_end_cannot_be_read_is_published_once() {
+    let world = world(1);
+    world.answers("openvolt-prod", "/interval-data", [Reply::Json(crate::common::readings("m1").to_string())]);
+    let mut body = announced("dlv-1", &["m1"]);
+    body["payload"][0]["end_interval"] = json!(false);
+    for _ in 0..3 {
+        accepted(&world, "openvolt-prod", &body.to_string());
+        run_for(&world, 60);
+    }
+    assert_eq!(types(&world, "openvolt-prod/m1"), ["meter.data"]);
 }

@@ -77,11 +77,13 @@ impl<'a> Events<'a> {
             if self.only.is_some_and(|only| only != id) {
                 continue;
             }
-            let mut diagnostics = shared.diagnostics.clone();
+            // What decides comes first: of many diagnostics people see the first few.
+            let mut diagnostics = Diagnostics::default();
+            diagnostics.characters(self.level.event_id(), id);
             let slot = match Slot::read(value, &shared.within, &mut diagnostics) {
                 Ok(slot) => slot,
                 Err(reason) => {
-                    findings.unreadable(part(), reason);
+                    findings.lost(Subject::dispatch(&self.origin.source, id), part(), reason);
                     self.partial.insert(id.to_owned());
                     continue;
                 }
@@ -102,6 +104,7 @@ impl<'a> Events<'a> {
                 diagnostics.add(format!("{}timeslots", shared.within), value, reason);
             }
             event.diagnostics.extend(&diagnostics);
+            event.diagnostics.extend(&shared.diagnostics);
         }
     }
 

@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     diagnostics::{Diagnostics, element},
-    fields::{DEEP, Fields, Lenient, MAX_ID_BYTES, id_of, reference_of},
-    lenient::verbatim,
+    fields::{Fields, Lenient, MAX_ID_BYTES, id_of, reference_of},
 };
 
 /// Of one item, the same for each of its slots.
@@ -48,7 +47,8 @@ impl<'a> Shared<'a> {
                 let references = item.fields.get("partner_references");
                 let paired = references.and_then(Value::as_array).filter(|references| references.len() == ids.len());
                 if let Some(references) = references.filter(|_| paired.is_none()) {
-                    details.insert("partner_references".to_owned(), deep(&within, references, &mut diagnostics));
+                    let field = format!("{within}partner_references");
+                    details.insert("partner_references".to_owned(), diagnostics.verbatim(&field, references));
                 }
                 group(&within, ids, paired.map_or(&[], Vec::as_slice), &mut diagnostics)
             }
@@ -68,14 +68,6 @@ impl<'a> Shared<'a> {
     }
 }
 
-fn deep(within: &str, references: &Value, diagnostics: &mut Diagnostics) -> Value {
-    let (copy, deep) = verbatim(references);
-    if deep {
-        diagnostics.add(format!("{within}partner_references"), references, DEEP);
-    }
-    copy
-}
-
 /// The meters of a group. The partner's references are theirs where there is one for each.
 fn group(within: &str, ids: &[Value], references: &[Value], diagnostics: &mut Diagnostics) -> Vec<Meter> {
     let mut meters = Vec::with_capacity(ids.len());
@@ -85,9 +77,13 @@ fn group(within: &str, ids: &[Value], references: &[Value], diagnostics: &mut Di
             diagnostics.add(format!("{within}meter_ids[{index}]"), id, reason);
             continue;
         };
+        diagnostics.characters(&format!("{within}meter_ids[{index}]"), meter);
         let given = references.get(index);
         let field = format!("{within}partner_references[{index}]");
         let reference = diagnostics.unless(&field, given, given.map_or(Ok(None), reference_of));
+        if let Some(reference) = &reference {
+            diagnostics.characters(&field, reference);
+        }
         meters.push((meter.to_owned(), reference));
     }
     meters

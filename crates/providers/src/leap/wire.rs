@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     diagnostics::Diagnostics,
     fields::{Fields, Lenient, Reason, bare, has, unwrapped},
+    lenient::has_lost_characters,
 };
 
 /// Leap dispatches meters or market groups; the two differ in names, and in whom the kilowatts are asked of.
@@ -144,7 +145,9 @@ impl<'a> Item<'a> {
     /// `meter_id` or `market_group_id`.
     pub(super) fn holder(&self, level: Level, diagnostics: &mut Diagnostics) -> Option<&'a str> {
         let name = level.holder_id();
-        diagnostics.unless(name, self.fields.get(name), self.fields.id(name).map(Some))
+        let holder = diagnostics.unless(name, self.fields.get(name), self.fields.id(name).map(Some));
+        diagnostics.characters(name, holder.unwrap_or_default());
+        holder
     }
 }
 
@@ -188,14 +191,15 @@ impl Slot {
     }
 }
 
-/// None where it cannot be: a number that is cut off would be another one.
+/// 1 to 10, as documented; none where it cannot be. A number that is cut off would be another one, and one out of the range would
+/// go before those that count.
 fn priority(slot: &mut Lenient<'_, '_>) -> Option<u32> {
     let priority = slot.whole("priority")?;
-    let fits = u32::try_from(priority).ok();
-    if fits.is_none() {
-        slot.doubt("priority", "`priority` is far beyond 10");
+    let possible = u32::try_from(priority).ok().filter(|priority| (1..=10).contains(priority));
+    if possible.is_none() {
+        slot.doubt("priority", "`priority` is not 1 to 10");
     }
-    fits
+    possible
 }
 
 fn programs(slot: &mut Lenient<'_, '_>) -> Vec<String> {
@@ -204,6 +208,8 @@ fn programs(slot: &mut Lenient<'_, '_>) -> Vec<String> {
     if names.len() < listed.len() {
         slot.doubt("programs", "a program is not a text");
     }
+    let lost = names.iter().find(|name| has_lost_characters(name)).cloned();
+    slot.doubt_characters("programs", lost.as_deref());
     names
 }
 

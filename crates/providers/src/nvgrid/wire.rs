@@ -37,6 +37,7 @@ pub(super) fn power_event(
     if fields.get("target_load").is_none() {
         diagnostics.add("target_load", &Value::Null, "`target_load` is missing");
     }
+    diagnostics.characters("correlation_id", &correlation_id);
     let mut lenient = Lenient::new(fields, "", diagnostics);
     Ok(PowerEvent {
         feed: lenient.id("feed_tag").map(str::to_owned),

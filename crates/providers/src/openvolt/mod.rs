@@ -21,10 +21,7 @@ use self::{
 };
 use crate::{
     Answer, ApiPath, Ask, Delivery, Finding, KeyHeader, Look, Method, Provider, Reading, Unreadable, UnreadableAnswer,
-    diagnostics::Diagnostics,
-    fields::{DEEP, digest},
-    findings::Findings,
-    lenient::{json, verbatim},
+    diagnostics::Diagnostics, fields::digest, findings::Findings, lenient::json,
 };
 
 /// The most looks that one webhook may ask for: every meter of a large account for a day, or a backfill of a thousand.
@@ -141,10 +138,7 @@ fn account(
         Some(id) => digest(&["delivery", id, event, &written]),
         None => digest(&[event, &timestamp.unwrap_or(&Value::Null).to_string(), &written]),
     };
-    let (payload, deep) = verbatim(payload);
-    if deep {
-        diagnostics.add("payload", &payload, DEEP);
-    }
+    let payload = diagnostics.verbatim("payload", payload);
     let findings = finding(&identity).into_iter().collect();
     let said = AccountEvent {
         identity,

@@ -71,15 +71,17 @@ pub(super) fn looks<'a>(
     announced: Option<&'a Announced<'a>>,
     period: &'a Period,
 ) -> impl Iterator<Item = Look> + 'a {
-    let Period { meter_id, start, end } = period;
+    let Period { meter_id, start, end, is_end_assumed } = period;
     let subject = Subject::meter(&delivery.origin.source, meter_id.as_str());
     let brought_by = announced.map_or(delivery.id, |announced| announced.id);
     let payload = announced.map_or("-", |announced| &announced.payload[..16]);
     let parts = count(period);
+    // An assumed end is another with every delivery; what is delivered is the same.
+    let stated_end = if *is_end_assumed { "-".to_owned() } else { end.to_string() };
     (1..=parts).map(move |part| {
         let edge = |parts: u32| shift(*start, SignedDuration::from_secs(i64::from(parts) * MAX_PART_S)).min(*end);
         // Both ends of the period, since one delivery may announce two that begin together.
-        let name = format!("{brought_by}/{payload}/{start}/{end}/{part}");
+        let name = format!("{brought_by}/{payload}/{start}/{stated_end}/{part}");
         let key = format!("{subject}?{name}");
         let context = Part {
             meter_id: meter_id.as_str().to_owned(),

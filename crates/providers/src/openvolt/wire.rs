@@ -9,6 +9,7 @@ use crate::{
     Id,
     diagnostics::Diagnostics,
     fields::{Fields, Lenient, Reason, bare, end_of, has, id_of, start_of, unwrapped, written},
+    instant::in_microseconds,
 };
 
 /// The one event whose payload is documented.
@@ -92,6 +93,8 @@ pub(super) struct Period {
     pub start: Timestamp,
     /// `end_interval`
     pub end: Timestamp,
+    /// It could not be read, and the announcement's instant stands for it.
+    pub is_end_assumed: bool,
 }
 
 impl Period {
@@ -113,12 +116,13 @@ impl Period {
             Some((name, value)) => end_of(name, value)
                 .and_then(|end| end.ok_or_else(|| Reason::new(format!("`{name}` is in the year 9999 or later")))),
         };
+        let is_end_assumed = end.is_err();
         let end = end.or_else(|reason| {
             if announced_at <= start {
                 return Err(reason);
             }
             doubt(Reason::new(format!("{reason}; all until the webhook is asked for")));
-            Ok(announced_at)
+            Ok(in_microseconds(announced_at))
         })?;
         if end < start {
             return Err(Reason::new("`end_interval` lies before `start_interval`"));
@@ -126,7 +130,7 @@ impl Period {
         if end.duration_since(start) > MAX_PERIOD {
             return Err(Reason::new("the period is longer than five years"));
         }
-        Ok(Self { meter_id, start, end })
+        Ok(Self { meter_id, start, end, is_end_assumed })
     }
 }
 

@@ -17,6 +17,7 @@ use self::{statement::fact, wire::Webhook};
 use crate::{
     Answer, ApiPath, Ask, Delivery, Finding, Id, KeyHeader, Look, Method, Provider, Reading, Unreadable,
     UnreadableAnswer,
+    diagnostics::element,
     fields::{Reason, brief},
     findings::Findings,
     lenient::json,
@@ -140,7 +141,10 @@ fn all(answer: &Answer<'_>, listed: &[&Value]) -> Reading {
         };
         match wire::Dispatch::read(dispatch) {
             Ok(dispatch) => facts.push(fact(answer, &id, dispatch)),
-            Err(reason) => findings.unreadable(format!("dispatches[{index}]"), reason),
+            Err(reason) => {
+                let subject = Subject::dispatch(&answer.origin.source, id.as_str());
+                findings.lost(subject, element("dispatches", id.as_str()), reason);
+            }
         }
     }
     Reading { facts, findings: findings.into_list(), ..Reading::default() }

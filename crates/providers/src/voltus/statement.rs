@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dispatch::{DispatchFact, Fact, Origin, Program, Rank, Request, Says, Statement, Subject, Target, TestReason};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::wire::Dispatch;
 use crate::{
@@ -23,11 +23,7 @@ pub(super) fn fact(answer: &Answer<'_>, id: &Id, Dispatch { fields, start }: Dis
         Some(number) => Rank::Numbered(number, answer.began_at),
         None => Rank::Fetched(answer.began_at),
     };
-    let mut details = lenient.others(TOLD);
-    if let Some(id) = fields.get("program").and_then(|program| program.get("id")).filter(|id| !id.is_null()) {
-        details.entry("program_id").or_insert_with(|| crate::lenient::verbatim(id).0);
-    }
-    let statement = Statement {
+    let mut statement = Statement {
         // A cancel is stated as false. An answer that leaves the field out must not release a site that was called.
         authorized: lenient.flag("authorized").unwrap_or(true),
         start,
@@ -38,12 +34,17 @@ pub(super) fn fact(answer: &Answer<'_>, id: &Id, Dispatch { fields, start }: Dis
         programs: lenient.object("program").map(program).into_iter().collect(),
         request: Request::Unspecified,
         targets: Vec::new(),
-        details,
+        details: Map::new(),
     };
     let sites = lenient.list("sites");
-    let (targets, request) = targets(sites, &mut diagnostics);
-    let said =
-        DispatchFact { id: id.as_str().to_owned(), rank, statement: Statement { targets, request, ..statement } };
+    (statement.targets, statement.request) = targets(sites, &mut diagnostics);
+    // Last, since nobody acts on them: of many diagnostics people see the first few.
+    statement.details = Lenient::new(fields, "", &mut diagnostics).others(TOLD);
+    if let Some(id) = fields.get("program").and_then(|program| program.get("id")).filter(|id| !id.is_null()) {
+        let details = &mut statement.details;
+        details.entry("program_id").or_insert_with(|| diagnostics.verbatim("program.id", id));
+    }
+    let said = DispatchFact { id: id.as_str().to_owned(), rank, statement };
     let subject = Subject::dispatch(&origin.source, id.as_str());
     Fact { diagnostics: diagnostics.into_list(), ..Fact::new(origin.clone(), subject, Says::Dispatch(said)) }
 }
@@ -78,6 +79,7 @@ fn targets(sites: &[Value], diagnostics: &mut Diagnostics) -> (Vec<Target>, Requ
                 continue;
             }
         };
+        diagnostics.characters(&format!("sites[{index}].id"), id);
         let target = target(id, Lenient::new(fields, &format!("{}.", element("sites", id)), diagnostics));
         let place = *place_of.entry(target.id.clone()).or_insert(targets.len());
         match targets.get(place) {

@@ -84,6 +84,9 @@ pub(super) fn dispatches(answer: &Value) -> Result<&[Value], Reason> {
     let is_whole = has(answer, &["test"]) || has(answer, &["authorized"]);
     let is_meant = |value: &Value| is_whole || value.get("dispatches").is_some() || is_one(value);
     let answer = unwrapped(answer, is_meant);
+    if let Some(one) = answer.get("dispatches").filter(|one| is_one(one)) {
+        return Ok(std::slice::from_ref(one));
+    }
     if bare(answer).is_some() || answer.get("dispatches").is_some() {
         return list(answer);
     }
