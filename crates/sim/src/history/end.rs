@@ -1,6 +1,6 @@
 //! Once faults have stopped: everything is reflected, told, drained and closed.
 
-use pipeline::incident::IncidentStatus;
+use pipeline::incident::{Incident, IncidentStatus, Kind};
 
 use super::{About, Broken, Checker, Provider, Story, mails::names};
 
@@ -36,8 +36,12 @@ fn dispatch(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken> 
     Some(Broken::new("truth-arrives", &story.subject, what))
 }
 
+/// Whether a person was notified that nothing more is attempted: of what failed for days, or of answers that nobody can read.
 fn given_up(seen: &Checker, subject: &str) -> bool {
-    seen.mails.subjects().any(|mail| mail.contains("dead-letter") && names(mail, subject))
+    let is_sent = |row: &Incident| row.mails.get("about given up").is_some_and(|mail| mail.sent_at.is_some());
+    let unreadable = |row: &Incident| row.kind == Kind::Quarantined && names(&row.incident, subject) && is_sent(row);
+    seen.mails.rows().any(unreadable)
+        || seen.mails.subjects().any(|mail| mail.contains("dead-letter") && names(mail, subject))
 }
 
 /// What was accepted of streams was told.
