@@ -1,13 +1,13 @@
 //! The queues.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use aws_sdk_sqs::{
     Client,
     types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
 };
 use aws_types::SdkConfig;
-use dispatch::{Signal, fifo_id};
+use dispatch::{Signal, fifo_id, sendable};
 use futures_util::future::join_all;
 use pipeline::{
     incident::Notice,
@@ -300,15 +300,6 @@ async fn send(client: &Client, (port, url): (&'static str, &str), json: &str, de
     }
     Box::pin(request.send()).await.map_err(|error| unavailable(port, error))?;
     Ok(())
-}
-
-/// JSON text as SQS takes it: U+FFFE and U+FFFF stand in it only inside of strings, and there an escape means the same.
-fn sendable(json: &str) -> Cow<'_, str> {
-    if json.contains(['\u{fffe}', '\u{ffff}']) {
-        Cow::Owned(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
-    } else {
-        Cow::Borrowed(json)
-    }
 }
 
 fn too_large(port: &'static str, bytes: usize) -> PortError {

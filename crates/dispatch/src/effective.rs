@@ -14,6 +14,7 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -212,5 +213,5 @@ pub fn effective(rule: Rule, (key, test): (&Subject, bool), claims: &[Claim], no
     Some(Effective::new(window.until, governing.governed_by.clone(), with))
 }
 
-/// By the target's id.
-pub type EffectiveTargets = BTreeMap<String, Effective>;
+/// By the target's id. Thousands of targets share what is said of them.
+pub type EffectiveTargets = BTreeMap<String, Arc<Effective>>;

@@ -1,6 +1,10 @@
 //! What a provider stated: the input of the merge. Made by the parsers, never changed afterwards.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -121,7 +125,7 @@ pub struct Statement {
     /// What is asked of all targets together.
     pub request: Request,
     /// The sites or meters, in the provider's order.
-    pub targets: Vec<Target>,
+    pub targets: Targets,
     /// Why it is only a test, where it is one.
     pub test_reason: Option<TestReason>,
     /// Taking part is a choice, without penalty (Leap `is_voluntary`).
@@ -159,8 +163,11 @@ impl Statement {
     /// The same with the names and foreign ids that it leaves out and `known` gives: a controller that goes by its own ids
     /// must not lose them with an answer that does not repeat them.
     pub(crate) fn named_as_in(mut self, known: &Self) -> Self {
+        if known.names() == 0 {
+            return self;
+        }
         let known: BTreeMap<&str, &Target> = known.targets.iter().map(|target| (target.id.as_str(), target)).collect();
-        for target in &mut self.targets {
+        for target in self.targets.iter_mut() {
             if let Some(known) = known.get(target.id.as_str()) {
                 target.name = target.name.take().or_else(|| known.name.clone());
                 target.external_id = target.external_id.take().or_else(|| known.external_id.clone());
@@ -176,11 +183,15 @@ impl Statement {
     }
 }
 
-fn same_targets(ours: &[Target], theirs: &[Target]) -> bool {
-    fn sorted(targets: &[Target]) -> Vec<&Target> {
-        let mut targets: Vec<&Target> = targets.iter().collect();
-        targets.sort_by(|a, b| (&a.id, a.request).cmp(&(&b.id, b.request)));
-        targets
+fn sorted(targets: &[Target]) -> Vec<&Target> {
+    let mut targets: Vec<&Target> = targets.iter().collect();
+    targets.sort_by(|a, b| (&a.id, a.request).cmp(&(&b.id, b.request)));
+    targets
+}
+
+fn same_targets(ours: &Targets, theirs: &Targets) -> bool {
+    if ours == theirs {
+        return true;
     }
     let agree = |a: Option<&String>, b: Option<&String>| a.is_none() || b.is_none() || a == b;
     ours.len() == theirs.len()
@@ -190,6 +201,45 @@ fn same_targets(ours: &[Target], theirs: &[Target]) -> bool {
                 && agree(a.name.as_ref(), b.name.as_ref())
                 && agree(a.external_id.as_ref(), b.external_id.as_ref())
         })
+}
+
+/// Sites or meters, in the provider's order. Copies share them: a statement is copied several times on its way, and over hundreds
+/// of thousands of meters each copy of these would take tens of megabytes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Targets(Arc<Vec<Target>>);
+
+impl PartialEq for Targets {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl From<Vec<Target>> for Targets {
+    fn from(targets: Vec<Target>) -> Self {
+        Self(Arc::new(targets))
+    }
+}
+
+impl FromIterator<Target> for Targets {
+    fn from_iter<I: IntoIterator<Item = Target>>(targets: I) -> Self {
+        Vec::from_iter(targets).into()
+    }
+}
+
+impl Deref for Targets {
+    type Target = Vec<Target>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// Whoever changes them gets a copy of their own.
+impl DerefMut for Targets {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// A site or a meter that has to curtail.

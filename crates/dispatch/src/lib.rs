@@ -24,7 +24,7 @@ pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, e
 pub use epoch::Epoch;
 pub use fact::{
     AccountEvent, Diagnostic, DispatchFact, Fact, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program,
-    Rank, Says, Statement, Target, TestReason,
+    Rank, Says, Statement, Target, Targets, TestReason,
 };
 pub use merge::{Dispatch, View};
 pub use plan::{Mark, Marks, Onset, Plan, Share, feed_id};
@@ -34,5 +34,6 @@ pub use ramp::{Measured, Ramp, Ramps};
 pub use schema::schemas;
 pub use signal::{
     AccountSignal, DispatchSignal, MeterSignal, Part, PowerSignal, Publication, Signal, Status, TargetEntry, fifo_id,
+    sendable,
 };
 pub use subject::Subject;

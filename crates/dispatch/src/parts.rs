@@ -3,14 +3,19 @@
 //! How the targets are divided depends on the statement alone and never on what others ask of them, so that a set of parts that
 //! is published again, with or without [`Effective`], is divided as it was before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{
     DispatchSignal, Effective, EffectiveTargets, Origin, Part, Request, Statement, Status, Subject, Target,
-    TargetEntry,
-    payload::{Change, Payload},
+    TargetEntry, Targets,
+    payload::{self, Change, Payload},
+    signal::written,
 };
 
 /// A version of a dispatch: what is published of it.
@@ -30,6 +35,13 @@ const LONG_DETAIL_BYTES: usize = 1_024;
 /// What the JSON of a group of targets takes beside their ids and their request.
 const GROUP_BYTES: usize = 32;
 
+/// One in so many bytes of a part is left free for what other dispatches ask of the same targets ([`Effective`]), which is added to
+/// parts that are divided already.
+const EFFECTIVE_SHARE: usize = 16;
+
+/// The longest that a part's number and count can be.
+const LAST_PART: Part = Part { number: u32::MAX, of: u32::MAX };
+
 impl Version<'_> {
     /// Its payloads: one, or one for each part.
     pub(crate) fn payloads(self, change: Change, limit_bytes: usize) -> Vec<Payload> {
@@ -44,27 +56,38 @@ impl Version<'_> {
         self.data(limit_bytes, effective).into_iter().map(payload).collect()
     }
 
-    fn data(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Value)> {
+    fn data(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Box<RawValue>)> {
         let targets = &self.statement.targets;
-        let whole = self.signal(entries(targets, &EffectiveTargets::new()));
-        let fits = |data: &Value| data.to_string().len() <= limit_bytes;
+        // Entries of targets whose ids alone do not fit need not be made.
+        if targets.iter().map(|target| target.id.len()).sum::<usize>() > limit_bytes {
+            return self.parts(limit_bytes, effective);
+        }
+        let whole = self.signal(None, entries(targets, &EffectiveTargets::new()));
+        let fits = |data: &RawValue| data.get().len() <= limit_bytes;
         let plain = data_of(&whole);
         let plain_fits = fits(&plain);
         if plain_fits && effective.is_empty() {
             return vec![(None, plain)];
         }
+        drop(plain);
         if !plain_fits && !fits(&data_of(&shared(whole))) {
             return self.parts(limit_bytes, effective);
         }
-        vec![(None, self.one(targets, limit_bytes, effective))]
+        vec![(None, self.one(None, targets, limit_bytes, effective))]
     }
 
     /// One message with these targets, as much said of them as fits.
-    fn one(self, targets: &[Target], limit_bytes: usize, effective: &EffectiveTargets) -> Value {
-        let fits = |data: &Value| data.to_string().len() <= limit_bytes;
+    fn one(
+        self,
+        part: Option<Part>,
+        targets: &[Target],
+        limit_bytes: usize,
+        effective: &EffectiveTargets,
+    ) -> Box<RawValue> {
+        let fits = |data: &RawValue| data.get().len() <= limit_bytes;
         let nothing = EffectiveTargets::new();
         for effective in [effective, &nothing] {
-            let signal = self.signal(entries(targets, effective));
+            let signal = self.signal(part, entries(targets, effective));
             let plain = data_of(&signal);
             if fits(&plain) {
                 return plain;
@@ -77,13 +100,14 @@ impl Version<'_> {
         // One target whose name alone is larger than a message: the provider's id remains, so the site is curtailed.
         let nameless: Vec<Target> =
             targets.iter().map(|target| Target { name: None, external_id: None, ..target.clone() }).collect();
-        data_of(&shared(self.signal(entries(&nameless, &nothing))))
+        data_of(&shared(self.signal(part, entries(&nameless, &nothing))))
     }
 
-    fn parts(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Value)> {
-        let mut statement = Statement { targets: Vec::new(), ..self.statement.clone() };
-        let head_bytes =
-            |statement: &Statement| data_of(&Version { statement, ..self }.signal(Vec::new())).to_string().len();
+    fn parts(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Box<RawValue>)> {
+        let mut statement = Statement { targets: Targets::default(), ..self.statement.clone() };
+        let head_bytes = |statement: &Statement| {
+            data_of(&Version { statement, ..self }.signal(Some(LAST_PART), Vec::new())).get().len()
+        };
         if head_bytes(&statement) > limit_bytes / 2 {
             // No controller acts on details and programs, and what is long among them is what does not fit.
             statement.details.retain(|_, detail| detail.to_string().len() <= LONG_DETAIL_BYTES);
@@ -93,7 +117,8 @@ impl Version<'_> {
                 }
             }
         }
-        let room_bytes = limit_bytes.saturating_sub(head_bytes(&statement) + 2 * GROUP_BYTES);
+        let room_bytes =
+            limit_bytes.saturating_sub(head_bytes(&statement) + GROUP_BYTES + limit_bytes / EFFECTIVE_SHARE);
         let chunks = divided(&self.statement.targets, room_bytes);
         let of = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         let version = Version { statement: &statement, ..self };
@@ -101,17 +126,12 @@ impl Version<'_> {
         numbered
             .map(|(number, targets)| {
                 let part = (of > 1).then_some(Part { number, of });
-                let mut data = version.one(targets, limit_bytes, effective);
-                if let (Some(part), Some(dispatch)) = (part, data["dispatch"].as_object_mut()) {
-                    dispatch.insert("part".to_owned(), part.number.into());
-                    dispatch.insert("parts".to_owned(), part.of.into());
-                }
-                (part, data)
+                (part, version.one(part, targets, limit_bytes, effective))
             })
             .collect()
     }
 
-    fn signal(self, targets: Vec<TargetEntry>) -> DispatchSignal {
+    fn signal(self, part: Option<Part>, targets: Vec<TargetEntry>) -> DispatchSignal {
         let statement = self.statement;
         DispatchSignal {
             key: self.subject.to_string(),
@@ -119,8 +139,8 @@ impl Version<'_> {
             source: self.origin.source.clone(),
             id: self.id.to_owned(),
             version: self.number,
-            part: None,
-            parts: None,
+            part: part.map(|part| part.number),
+            parts: part.map(|part| part.of),
             status: self.status,
             test: statement.test_reason.is_some(),
             test_reason: statement.test_reason,
@@ -141,8 +161,8 @@ fn envelope_bytes(subject: &Subject) -> usize {
     512 + 2 * subject.as_str().len()
 }
 
-fn data_of(signal: &DispatchSignal) -> Value {
-    json!({ "dispatch": signal })
+fn data_of(signal: &DispatchSignal) -> Box<RawValue> {
+    payload::data_of("dispatch", signal)
 }
 
 fn entries(targets: &[Target], effective: &EffectiveTargets) -> Vec<TargetEntry> {
@@ -185,18 +205,23 @@ fn divided(targets: &[Target], room_bytes: usize) -> Vec<&[Target]> {
 
 /// What a target adds to a message that has groups of these requests already.
 fn bytes_of(target: &Target, requests: &BTreeSet<Option<Request>>) -> usize {
-    let json = |value: Value| value.to_string().len() + 1;
+    let id_bytes = || json_bytes(&target.id);
     match is_nameless(target) {
-        false => json(json!(target)),
-        true if requests.contains(&target.request) => json(json!(target.id)),
-        true => json(json!(target.id)) + json(json!(target.request)) + GROUP_BYTES,
+        false => json_bytes(target),
+        true if requests.contains(&target.request) => id_bytes(),
+        true => id_bytes() + json_bytes(&target.request) + GROUP_BYTES,
     }
+}
+
+/// What a value takes in a list.
+fn json_bytes(value: &impl Serialize) -> usize {
+    written(value).get().len() + 1
 }
 
 /// Nameless targets of which the same is said written once; the others stay as they are.
 fn grouped(entries: Vec<TargetEntry>) -> Vec<TargetEntry> {
     let mut shared: Vec<TargetEntry> = Vec::new();
-    let mut places: BTreeMap<(Option<Request>, Option<Effective>), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(Option<Request>, Option<Arc<Effective>>), usize> = BTreeMap::new();
     for entry in entries {
         let (more, request, effective) = match entry {
             TargetEntry::One { target, effective } if is_nameless(&target) => {
@@ -221,13 +246,15 @@ fn grouped(entries: Vec<TargetEntry>) -> Vec<TargetEntry> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn targets_of_which_the_same_is_said_share_an_entry_and_named_ones_keep_theirs() {
         let other = Subject::dispatch("leap", "e-2");
-        let with = Effective::new(None, other.clone(), vec![other]);
-        let entry = |id: &str, name: Option<&str>, watts, effective: Option<&Effective>| TargetEntry::One {
+        let with = Arc::new(Effective::new(None, other.clone(), vec![other]));
+        let entry = |id: &str, name: Option<&str>, watts, effective: Option<&Arc<Effective>>| TargetEntry::One {
             target: Target {
                 id: id.to_owned(),
                 name: name.map(str::to_owned),

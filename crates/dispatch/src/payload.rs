@@ -1,15 +1,26 @@
 //! A subject's news before it becomes a numbered signal: its type and its data.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-use crate::{AccountEvent, AccountSignal, MeterData, MeterSignal, Origin, Part, PowerEvent, PowerSignal, Subject};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    AccountEvent, AccountSignal, MeterData, MeterSignal, Origin, Part, PowerEvent, PowerSignal, Subject,
+    signal::written,
+};
 
 /// A type and its data, before they become a version of a subject, or one part of it.
 pub(crate) struct Payload {
     pub(crate) kind: String,
     pub(crate) test: bool,
     pub(crate) part: Option<Part>,
-    pub(crate) data: Value,
+    pub(crate) data: Box<RawValue>,
+}
+
+/// The `data` of a signal: one member, which says what sort it is.
+pub(crate) fn data_of(name: &str, signal: &impl Serialize) -> Box<RawValue> {
+    written(&BTreeMap::from([(name, signal)]))
 }
 
 /// Which of a dispatch's four types a change is.
@@ -52,7 +63,7 @@ pub(crate) fn power_payload(origin: &Origin, subject: &Subject, event: &PowerEve
         kind: format!("gridbell.power.{}.v1", event.event.as_str()),
         test: origin.sandbox,
         part: None,
-        data: json!({ "power": signal }),
+        data: data_of("power", &signal),
     }
 }
 
@@ -74,7 +85,7 @@ pub(crate) fn meter_payload(origin: &Origin, subject: &Subject, data: &MeterData
         kind: "gridbell.meter.data.v1".to_owned(),
         test: origin.sandbox,
         part: None,
-        data: json!({ "meter": signal }),
+        data: data_of("meter", &signal),
     }
 }
 
@@ -90,6 +101,6 @@ pub(crate) fn account_payload(origin: &Origin, event: &AccountEvent) -> Payload 
         kind: format!("gridbell.account.{}.v1", event.event),
         test: origin.sandbox,
         part: None,
-        data: json!({ "account": signal }),
+        data: data_of("account", &signal),
     }
 }

@@ -1,5 +1,7 @@
 //! What a subject that is on wants of whom, in short: what lies in the index of active subjects.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
@@ -156,12 +158,13 @@ impl Plan {
 
     pub(crate) fn of_dispatch(statement: &Statement) -> Self {
         let mut by_request: Vec<(Option<Request>, Vec<Mark>)> = Vec::new();
-        for target in &statement.targets {
-            let mark = Mark::of(&target.id);
-            match by_request.iter_mut().find(|(request, _)| *request == target.request) {
-                Some((_, marks)) => marks.push(mark),
-                None => by_request.push((target.request, vec![mark])),
-            }
+        let mut place_of: BTreeMap<Option<Request>, usize> = BTreeMap::new();
+        for target in statement.targets.iter() {
+            let place = *place_of.entry(target.request).or_insert_with(|| {
+                by_request.push((target.request, Vec::new()));
+                by_request.len() - 1
+            });
+            by_request[place].1.push(Mark::of(&target.id));
         }
         Self {
             start: statement.start,
@@ -204,12 +207,30 @@ impl Plan {
         self.shares.iter().flat_map(|share| share.marks.iter())
     }
 
+    /// What it asks of each target. One that is named several times counts with the most.
+    pub fn asked(&self) -> BTreeMap<Mark, Option<Request>> {
+        let mut asked = BTreeMap::new();
+        for share in &self.shares {
+            for mark in share.marks.iter() {
+                let known = asked.entry(mark).or_insert(share.request);
+                if self.demand(*known) < self.demand(share.request) {
+                    *known = share.request;
+                }
+            }
+        }
+        asked
+    }
+
     /// What it wants of one target; none where it names it not. A target that is named several times counts with the most.
     pub fn claim(&self, key: &Subject, mark: Mark) -> Option<Claim> {
         let shares = self.shares.iter().filter(|share| share.marks.holds(mark));
-        let request =
-            shares.map(|share| share.request).max_by_key(|request| request.unwrap_or(self.request).demand())?;
-        Some(Claim {
+        let request = shares.map(|share| share.request).max_by_key(|request| self.demand(*request))?;
+        Some(self.claim_of(key, request))
+    }
+
+    /// What it wants of a target whose share that is.
+    pub fn claim_of(&self, key: &Subject, request: Option<Request>) -> Claim {
+        Claim {
             key: key.clone(),
             status: Status::Scheduled,
             test: self.test,
@@ -218,7 +239,11 @@ impl Plan {
             request,
             total: self.request,
             priority: self.priority,
-        })
+        }
+    }
+
+    fn demand(&self, request: Option<Request>) -> (u8, u64) {
+        request.unwrap_or(self.request).demand()
     }
 }
 
@@ -234,6 +259,28 @@ pub fn feed_id(feed: Option<&str>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_that_is_named_several_times_counts_with_the_most() {
+        let mark = |id: &str| Mark::of(id);
+        let share = |ids: &[&str], request| Share { marks: ids.iter().map(|id| mark(id)).collect(), request };
+        let watts = |watts| Some(Request::Reduce { watts });
+        let plan = Plan {
+            start: Timestamp::UNIX_EPOCH,
+            end: None,
+            request: Request::Reduce { watts: 7 },
+            priority: None,
+            test: false,
+            shares: vec![share(&["a", "b", "c"], watts(5)), share(&["b"], watts(9)), share(&["c"], None)],
+            ramp: None,
+        };
+        let asked = plan.asked();
+        assert_eq!(asked, BTreeMap::from([(mark("a"), watts(5)), (mark("b"), watts(9)), (mark("c"), None)]));
+        let key = Subject::dispatch("leap", "e-1");
+        for (mark, request) in asked {
+            assert_eq!(plan.claim(&key, mark), Some(plan.claim_of(&key, request)));
+        }
+    }
 
     #[test]
     fn a_plan_in_pieces_is_the_same_plan() {

@@ -1,8 +1,13 @@
 //! What goes out: CloudEvents 1.0 in structured JSON, one ordered stream per subject.
 
+use std::{borrow::Cow, sync::Arc};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -68,7 +73,7 @@ impl Signal {
         event.insert("id".to_owned(), Value::from(stamped.id()));
         event.insert("epoch".to_owned(), Value::from(epoch.to_string()));
         event.insert("sequence".to_owned(), Value::from(sequence.to_string()));
-        Self { body: Value::Object(event).to_string(), ..stamped }
+        Self { body: written(&event).to_string(), ..stamped }
     }
 
     pub(crate) fn new(
@@ -80,20 +85,56 @@ impl Signal {
     ) -> Self {
         let Payload { kind, test, part, data } = payload;
         let source = format!("/gridbell/{}", origin.source);
-        let body = json!({
-            "specversion": "1.0",
-            "id": id(subject, epoch, sequence, part),
-            "source": source,
-            "type": kind,
-            "subject": subject,
-            "time": micros(time),
-            "epoch": epoch.to_string(),
-            "sequence": sequence.to_string(),
-            "datacontenttype": "application/json",
-            "data": data,
-        })
-        .to_string();
+        let event = Event {
+            specversion: "1.0",
+            id: id(subject, epoch, sequence, part),
+            source: &source,
+            kind: &kind,
+            subject,
+            time: micros(time),
+            epoch: epoch.to_string(),
+            sequence: sequence.to_string(),
+            datacontenttype: "application/json",
+            data: &data,
+        };
+        let body = written(&event).to_string();
         Self { subject: subject.clone(), epoch, sequence, part, kind, source, test, time, body }
+    }
+}
+
+/// The envelope of a signal.
+#[derive(Serialize)]
+struct Event<'a> {
+    specversion: &'static str,
+    id: String,
+    source: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    subject: &'a Subject,
+    time: Timestamp,
+    epoch: String,
+    sequence: String,
+    datacontenttype: &'static str,
+    data: &'a RawValue,
+}
+
+/// A value as JSON text. A tree of a megabyte's values in between would be ten times as large.
+pub(crate) fn written(value: &impl Serialize) -> Box<RawValue> {
+    // Strings, numbers and instants only: serialising cannot fail.
+    let json = to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned());
+    match sendable(json.get()) {
+        Cow::Borrowed(_) => json,
+        Cow::Owned(escaped) => RawValue::from_string(escaped).unwrap_or(json),
+    }
+}
+
+/// JSON text as SQS takes it: U+FFFE and U+FFFF stand in it only inside of strings, and there an escape means the same. It takes
+/// twice the room, so what is divided by its size is escaped before.
+pub fn sendable(json: &str) -> Cow<'_, str> {
+    if json.contains('\u{fffe}') || json.contains('\u{ffff}') {
+        Cow::Owned(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
+    } else {
+        Cow::Borrowed(json)
     }
 }
 
@@ -192,7 +233,7 @@ pub enum TargetEntry {
         target: Target,
         /// Only where other active dispatches of the source name it too.
         #[serde(skip_serializing_if = "Option::is_none")]
-        effective: Option<Effective>,
+        effective: Option<Arc<Effective>>,
     },
     /// Nameless targets of the same request.
     Many {
@@ -202,7 +243,7 @@ pub enum TargetEntry {
         request: Option<Request>,
         /// Only where the same other active dispatches of the source name each of them too.
         #[serde(skip_serializing_if = "Option::is_none")]
-        effective: Option<Effective>,
+        effective: Option<Arc<Effective>>,
     },
 }
 

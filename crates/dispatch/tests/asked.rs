@@ -114,7 +114,7 @@ fn a_plan_groups_the_targets_of_which_the_same_is_asked_and_reads_back_equal() {
         request: Some(Request::Reduce { watts }),
     };
     let targets = vec![share("m-1", 1), share("m-2", 2), share("m-3", 1)];
-    let facts = vec![fact(said(Rank::Fetched(at(0)), Statement { targets, ..reduce(4) }))];
+    let facts = vec![fact(said(Rank::Fetched(at(0)), Statement { targets: targets.into(), ..reduce(4) }))];
     let state = absorb(None, &subject(), facts, Contradiction::Ask, published_at(NOW)).expect("a state").state;
     let plan = state.plan(false).expect("a plan");
     let shares = plan.shares.iter().map(|share| (share.marks.iter().collect::<Vec<_>>(), share.request));

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use dispatch::Subject;
 pub(crate) use dispatch::text::clip;
+use dispatch::{Subject, sendable};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
 use providers::Look;
@@ -43,6 +43,9 @@ pub struct Work {
     /// The `hydration-failing` incident that a person was told of, by what gathers it: whoever succeeds says that it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<String>,
+    /// An earlier invocation settled every subject of the body up to this one, in their order, and ran short of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Subject>,
     /// What is to be done.
     pub task: Task,
 }
@@ -224,6 +227,7 @@ impl Work {
             attempt: 0,
             troubles: Vec::new(),
             told: None,
+            after: None,
             task,
         }
     }
@@ -363,7 +367,9 @@ pub fn unpack(gz: &[u8]) -> Result<String, UnpackError> {
 
 fn to_json(work: &Work) -> String {
     // Strings, numbers and instants only: serialising cannot fail.
-    serde_json::to_string(work).unwrap_or_default()
+    let json = serde_json::to_string(work).unwrap_or_default();
+    // Escapes take room: what is divided by its size is escaped before.
+    sendable(&json).into_owned()
 }
 
 #[cfg(test)]
@@ -392,6 +398,18 @@ mod tests {
         check("{}".to_owned(), false);
         check(format!("[{}]", " ".repeat(MAX_BODY_BYTES - 2)), true);
         check(format!("\"{}\"", "\\\"".repeat(400_000)), true); // escaping alone carries it over the limit
+    }
+
+    #[test]
+    fn noncharacters_count_as_what_is_sent() {
+        // As they are they fit into a message; SQS wants them escaped, and then they do not.
+        for noise in ["\u{ffff}", "\u{fffe}"] {
+            let body = format!("\"{}\"", noise.repeat(300_000));
+            let text = message(&body);
+            assert!(sendable(&text).len() <= MAX_MESSAGE_BYTES);
+            let work: Work = serde_json::from_str(&text).unwrap();
+            assert_eq!(work.body().unwrap().unwrap(), body);
+        }
     }
 
     #[test]

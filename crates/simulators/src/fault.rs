@@ -87,7 +87,7 @@ impl Misbehaviour {
             Self::Slow => response.delay = SLOW,
             Self::Garbage => response.body = b"<html>Service under maintenance</html>".to_vec(),
             Self::Truncated => response.body.truncate(response.body.len() / 2),
-            Self::Huge => response.body.extend(std::iter::repeat_n(b' ', 2 * 1_048_576)),
+            Self::Huge => response.body.extend(std::iter::repeat_n(b' ', 5 * 1_048_576)),
             Self::Redirect => {
                 (response.status, response.body) = (302, Vec::new());
                 response.headers = vec![("location", "https://elsewhere.invalid/".to_owned())];

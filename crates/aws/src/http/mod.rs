@@ -31,9 +31,12 @@ pub struct Limits {
     pub bytes: usize,
 }
 
+/// Twice a webhook: what a webhook names must be readable when its update or its cancel is looked up.
+const MAX_ANSWER_BYTES: usize = 2 * pipeline::work::MAX_BODY_BYTES;
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), bytes: 1_024 * 1_024 }
+        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), bytes: MAX_ANSWER_BYTES }
     }
 }
 

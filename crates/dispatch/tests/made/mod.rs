@@ -42,7 +42,7 @@ pub(crate) fn reduce(watts: u64) -> Statement {
         start: at(10),
         end: None,
         request,
-        targets: vec![target("m-1", Some(request))],
+        targets: vec![target("m-1", Some(request))].into(),
         test_reason: None,
         voluntary: false,
         priority: None,

@@ -51,7 +51,7 @@ fn group_event() -> History {
     };
     let statement = Statement {
         request: Request::ReduceMax,
-        targets: vec![meter("dd21c76c", Some("plant 7")), meter("ee21c76c", None)],
+        targets: vec![meter("dd21c76c", Some("plant 7")), meter("ee21c76c", None)].into(),
         test_reason: Some(TestReason::Communication),
         voluntary: true,
         priority: Some(1),

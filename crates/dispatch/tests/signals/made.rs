@@ -32,7 +32,8 @@ pub(crate) fn statement() -> Statement {
             name: Some("My Site".to_owned()),
             external_id: Some("democustomerlocationid".to_owned()),
             request: Some(kilowatts(5)),
-        }],
+        }]
+        .into(),
         test_reason: None,
         voluntary: false,
         priority: None,

@@ -1,13 +1,15 @@
 //! What a signal adds for targets that other active dispatches name too.
 
+use std::sync::Arc;
+
 use dispatch::{Effective, EffectiveTargets, Rank, Signal, State, Statement, Subject, Target, schemas};
 use serde_json::{Value, json};
 
 use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, looked, origin, play, said, statement};
 
-fn effective(other: &str) -> Effective {
+fn effective(other: &str) -> Arc<Effective> {
     let other = Subject::dispatch("voltus-prod", other);
-    Effective::new(Some(at("18:00:00")), other.clone(), vec![other])
+    Arc::new(Effective::new(Some(at("18:00:00")), other.clone(), vec![other]))
 }
 
 fn told(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Signal {

@@ -1,6 +1,6 @@
 //! Section 4 of the contract, row by row: what has been told, what a new look finds, and what that owes.
 
-use dispatch::{Fact, Request, Statement, Target, TestReason};
+use dispatch::{Fact, Request, Statement, Target, Targets, TestReason};
 
 use crate::made::{at, data, details, kilowatts, looked, play, statement};
 
@@ -60,7 +60,7 @@ fn what_a_controller_acts_on_changed() {
         Statement { test_reason: Some(TestReason::SelfTest), ..statement() },
         Statement { priority: Some(1), ..statement() },
         Statement { voluntary: true, ..statement() },
-        Statement { targets: Vec::new(), ..statement() },
+        Statement { targets: Targets::default(), ..statement() },
         targets(|site| site.id = "9jeq".to_owned()),
         targets(|site| site.name = Some("Another Site".to_owned())),
         targets(|site| site.external_id = Some("democustomerlocationid2".to_owned())),
@@ -78,7 +78,8 @@ fn what_a_controller_acts_on_changed() {
 #[test]
 fn what_no_controller_acts_on_changed() {
     let mut reordered = statement();
-    reordered.targets.insert(0, Target { id: "9jeq".to_owned(), ..reordered.targets[0].clone() });
+    let other = Target { id: "9jeq".to_owned(), ..reordered.targets[0].clone() };
+    reordered.targets.insert(0, other);
     let mut in_order = reordered.clone();
     in_order.targets.reverse();
     let changes = [
@@ -181,7 +182,7 @@ fn an_operators_own_id_that_becomes_known_is_told_and_one_that_is_left_out_is_ke
 #[test]
 fn a_meter_that_stands_twice_in_another_order_is_the_same() {
     let meter = |kilo| Target { request: Some(kilowatts(kilo)), ..statement().targets.remove(0) };
-    let one = Statement { targets: vec![meter(5), meter(6)], ..statement() };
-    let other = Statement { targets: vec![meter(6), meter(5)], ..statement() };
+    let one = Statement { targets: vec![meter(5), meter(6)].into(), ..statement() };
+    let other = Statement { targets: vec![meter(6), meter(5)].into(), ..statement() };
     check([looked(0, "16:40:00", one), looked(1, "16:41:00", other)], &["scheduled #1 scheduled"]);
 }

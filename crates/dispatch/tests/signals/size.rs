@@ -1,8 +1,8 @@
 //! A dispatch over thousands of meters is one message, one over tens of thousands comes in parts.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use dispatch::{Effective, EffectiveTargets, Part, Rank, Signal, State, Statement, Subject, Target};
+use dispatch::{Effective, EffectiveTargets, Part, Rank, Signal, State, Statement, Subject, Target, sendable};
 use serde_json::Value;
 
 use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, origin, play, said, statement};
@@ -127,6 +127,22 @@ fn fifty_thousand_meters_come_in_parts_that_name_each_once() {
 }
 
 #[test]
+fn a_quarter_of_a_million_short_ids_come_in_parts() {
+    let statement = over(260_000, |index| Target { id: format!("{index:x}"), request: None, ..plain(index) });
+    check_parts(&signals(statement.clone()).1, &statement.targets);
+}
+
+/// SQS takes neither character as it is, and their escapes are twice as long.
+#[test]
+fn noncharacters_count_as_what_is_sent() {
+    let noise = "\u{ffff}\u{fffe}".repeat(40);
+    let statement = over(7_000, |index| Target { id: format!("{noise}{index}"), request: None, ..plain(index) });
+    let (_, signals) = signals(statement.clone());
+    check_parts(&signals, &statement.targets);
+    assert!(signals.iter().all(|signal| sendable(&signal.body) == signal.body));
+}
+
+#[test]
 fn long_references_are_kept_in_parts() {
     let statement =
         over(5_000, |index| Target { external_id: Some(format!("plant {index} {}", "x".repeat(300))), ..plain(index) });
@@ -146,7 +162,7 @@ fn a_name_that_is_larger_than_a_message_is_left_out_and_its_site_stays() {
 fn overlaps_change_nothing_about_which_part_holds_which_target() {
     let (state, plain_signals) = signals(over(50_000, |index| Target { request: None, ..plain(index) }));
     let other = Subject::dispatch("leap-prod", "other");
-    let overlap = Effective::new(None, other.clone(), vec![other]);
+    let overlap = Arc::new(Effective::new(None, other.clone(), vec![other]));
     let effective: EffectiveTargets = (0..50_000).step_by(7).map(|index| (meter(index), overlap.clone())).collect();
     let origin = origin("leap-prod", "leap");
     let told = state.with_effective(&origin, &plain_signals[0], &effective, LIMIT_BYTES).unwrap();

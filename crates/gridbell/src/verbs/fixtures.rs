@@ -33,7 +33,7 @@ pub(super) fn statement(start: &str, end: Option<&str>) -> Statement {
         start: at(start),
         end: end.map(at),
         request: Request::Reduce { watts: 55_000 },
-        targets: vec![target("d4z9", "My Site", 5_000), target("9jeq", "Another Site", 50_000)],
+        targets: vec![target("d4z9", "My Site", 5_000), target("9jeq", "Another Site", 50_000)].into(),
         test_reason: None,
         voluntary: false,
         priority: None,

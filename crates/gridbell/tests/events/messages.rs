@@ -113,6 +113,7 @@ fn work(attempt: u32, task: Task) -> Work {
         attempt,
         troubles: (0..attempt).map(trouble).collect(),
         told: None,
+        after: None,
         task,
     }
 }

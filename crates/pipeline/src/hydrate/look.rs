@@ -10,7 +10,10 @@ use crate::{
 };
 
 /// No search that we make has more pages; a provider that never ends its pages must not hold an invocation.
-const MAX_PAGES: usize = 20;
+const MAX_PAGES: usize = 60;
+
+/// All pages together are no larger, in bytes: they are in memory at once.
+const MAX_PAGES_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// No further page is asked for after this long: with the last fetch it stays well below the function's timeout.
 const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(8);
@@ -35,6 +38,10 @@ impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C
                 Some(_) if self.world.now().duration_since(began_at) > MAX_PATIENCE => {
                     let detail = format!("{} pages took too long, and there are more", pages.len());
                     return Err(Trouble::new(TroubleKind::Provider, self.world.now(), detail));
+                }
+                Some(_) if pages.iter().map(String::len).sum::<usize>() > MAX_PAGES_BYTES => {
+                    let detail = format!("{} pages are more than {MAX_PAGES_BYTES} bytes", pages.len());
+                    return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
                 }
                 next => token = next,
             }

@@ -13,15 +13,15 @@ mod settle;
 
 pub use settle::WRITTEN_S;
 
-use std::{collections::BTreeMap, pin::pin};
+use std::collections::BTreeMap;
 
-use dispatch::{Fact, Origin, Subject};
+use dispatch::{Fact, Origin, Says, Subject};
 use futures_util::{
     StreamExt,
     future::{join, join_all},
-    stream,
+    stream::{self, FuturesUnordered},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Finding, Look, Provider, Reading};
 
 use crate::{
@@ -39,6 +39,13 @@ pub use publish::{Outcome, publish};
 
 /// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
 const AT_ONCE: usize = 16;
+
+/// So many targets of a dispatch take one of the places at once.
+const TARGETS_A_PLACE: usize = 125;
+
+/// After this long nothing is begun any more, so that what is under way ends within the function's time (its `Timeout` in the
+/// template is 20 s). A body may hold thousands of dispatches, or a few over tens of thousands of meters each.
+const ENOUGH: SignedDuration = SignedDuration::from_secs(8);
 
 /// The hydrator.
 #[derive(Debug)]
@@ -66,6 +73,8 @@ struct Item {
     source: Option<Bound>,
     reading: Reading,
     trouble: Option<Trouble>,
+    /// There was no time for the subjects behind this one.
+    goes_on_after: Option<Subject>,
 }
 
 /// What a batch says of one subject: through which source, first brought by which delivery and when taken, the facts, and the
@@ -99,6 +108,7 @@ where
     }
 
     async fn hydrated(&self, messages: Vec<Message>) -> Vec<String> {
+        let began_at = self.world.now();
         let mut told = self.tell_seen_again(&messages).await;
         let read = messages.into_iter().map(|message| {
             let told = told.remove(&message.id);
@@ -108,7 +118,7 @@ where
         self.tell_all(&mut items).await;
         self.fan_out(&mut items).await;
         self.look_up(&mut items).await;
-        self.settle_all(&mut items).await;
+        self.settle_all(&mut items, began_at).await;
         let ends = join_all(items.into_iter().map(|item| self.finish(item))).await;
         ends.into_iter().flatten().collect()
     }
@@ -141,7 +151,14 @@ where
             // Nothing that we sent: kept as it is, under the name of nobody.
             let work = Work::foreign(&message, now);
             let trouble = Some(Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"));
-            return Item { message: message.id, work, source: None, reading: Reading::default(), trouble };
+            return Item {
+                message: message.id,
+                work,
+                source: None,
+                reading: Reading::default(),
+                trouble,
+                goes_on_after: None,
+            };
         };
         work.told = work.told.or(told);
         let source = self.bind(&work.source);
@@ -155,10 +172,10 @@ where
             },
         };
         let (reading, trouble) = match read {
-            Ok(reading) => (reading, None),
+            Ok(reading) => (remaining(reading, work.after.as_ref()), None),
             Err(trouble) => (Reading::default(), Some(trouble)),
         };
-        Item { message: message.id, work, source, reading, trouble }
+        Item { message: message.id, work, source, reading, trouble, goes_on_after: None }
     }
 
     fn bind(&self, name: &str) -> Option<Bound> {
@@ -203,7 +220,9 @@ where
             let Some(look) = item.reading.looks.pop() else { continue };
             match found.get(&look.key) {
                 Some(Ok(reading)) => {
-                    item.reading.facts.extend(reading.facts.iter().cloned());
+                    let facts = reading.facts.iter();
+                    let facts = facts.filter(|fact| item.work.after.as_ref().is_none_or(|after| fact.subject > *after));
+                    item.reading.facts.extend(facts.cloned());
                     item.reading.findings.extend(reading.findings.iter().cloned());
                 }
                 Some(Err(trouble)) => item.trouble = Some(trouble.clone()),
@@ -212,34 +231,39 @@ where
         }
     }
 
-    /// Phase 4: one merge, one write and one publication for each subject of the batch.
-    async fn settle_all(&self, items: &mut [Item]) {
-        let mut subjects: BTreeMap<Subject, Gathered> = BTreeMap::new();
-        for (index, item) in items.iter_mut().enumerate() {
-            let Some(bound) = &item.source else { continue };
-            for fact in std::mem::take(&mut item.reading.facts) {
-                let brought = (item.work.delivery.clone(), item.work.received_at);
-                let (_, _, facts, of) = subjects
-                    .entry(fact.subject.clone())
-                    .or_insert_with(|| (bound.clone(), brought, Vec::new(), Vec::new()));
-                if !facts.contains(&fact) {
-                    facts.push(fact);
-                }
-                if of.last() != Some(&index) {
-                    of.push(index);
-                }
-            }
-        }
+    /// Phase 4: one merge, one write and one publication for each subject of the batch, in their order. What there is no time for
+    /// is left to another invocation.
+    async fn settle_all(&self, items: &mut [Item], began_at: Timestamp) {
+        let mut subjects = gather(items).into_iter().peekable();
         let neighbours = &Neighbours::default();
-        let settled = subjects.into_iter().map(|(subject, (bound, (delivery, received_at), facts, of))| async move {
-            (of, self.settle(&bound, &subject, (&delivery, received_at), facts, neighbours).await)
-        });
-        let mut results = pin!(stream::iter(settled).buffer_unordered(AT_ONCE));
-        while let Some((of, result)) = results.next().await {
+        let mut running = FuturesUnordered::new();
+        let (mut weight, mut last) = (0, None);
+        loop {
+            let has_time = last.is_none() || self.world.now().duration_since(began_at) < ENOUGH;
+            let fits = |weight: usize, (_, gathered): &(Subject, Gathered)| {
+                weight == 0 || weight + weight_of(&gathered.2) <= AT_ONCE
+            };
+            while let Some((subject, gathered)) = subjects.next_if(|next| has_time && fits(weight, next)) {
+                let (bound, (delivery, received_at), facts, of) = gathered;
+                let own = weight_of(&facts);
+                weight += own;
+                last = Some(subject.clone());
+                running.push(async move {
+                    let settled = self.settle(&bound, &subject, (&delivery, received_at), facts, neighbours).await;
+                    (own, of, settled)
+                });
+            }
+            let Some((own, of, result)) = running.next().await else { break };
+            weight -= own;
             match (result, of.first()) {
                 (Ok(findings), Some(first)) => items[*first].reading.findings.extend(findings),
                 (Ok(_), None) => {}
                 (Err(trouble), _) => of.into_iter().for_each(|index| items[index].trouble = Some(trouble.clone())),
+            }
+        }
+        for (_, (_, _, _, of)) in subjects {
+            for index in of {
+                items[index].goes_on_after.clone_from(&last);
             }
         }
     }
@@ -247,11 +271,12 @@ where
     /// Phase 5: pass on what failed. Returns the message's id where not even that worked.
     async fn finish(&self, mut item: Item) -> Option<String> {
         self.tell(&mut item).await;
-        let Item { message, work, trouble, .. } = item;
+        let Item { message, work, trouble, goes_on_after, .. } = item;
         log(&work, trouble.as_ref());
-        let done = match trouble {
-            Some(failed) => self.outlet.failed(&Failed { failed, work }).await,
-            None => self.succeeded(&work).await,
+        let done = match (trouble, goes_on_after) {
+            (Some(failed), _) => self.outlet.failed(&Failed { failed, work }).await,
+            (None, None) => self.succeeded(&work).await,
+            (None, after) => self.outlet.work(&Work { after, ..work }, 0).await,
         };
         match done {
             Ok(()) => None,
@@ -318,6 +343,41 @@ where
         }
         Ok(())
     }
+}
+
+/// What a batch says of each subject.
+fn gather(items: &mut [Item]) -> BTreeMap<Subject, Gathered> {
+    let mut subjects: BTreeMap<Subject, Gathered> = BTreeMap::new();
+    for (index, item) in items.iter_mut().enumerate() {
+        let Some(bound) = &item.source else { continue };
+        for fact in std::mem::take(&mut item.reading.facts) {
+            let brought = (item.work.delivery.clone(), item.work.received_at);
+            let (_, _, facts, of) = subjects
+                .entry(fact.subject.clone())
+                .or_insert_with(|| (bound.clone(), brought, Vec::new(), Vec::new()));
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+            if of.last() != Some(&index) {
+                of.push(index);
+            }
+        }
+    }
+    subjects
+}
+
+/// How many of the [`AT_ONCE`] places facts about one subject take: thousands of targets take all of them, since each that is under
+/// way holds its signals and its record in memory.
+fn weight_of(facts: &[Fact]) -> usize {
+    let targets = |fact: &Fact| if let Says::Dispatch(said) = &fact.says { said.statement.targets.len() } else { 0 };
+    (1 + facts.iter().map(targets).sum::<usize>() / TARGETS_A_PLACE).min(AT_ONCE)
+}
+
+/// What an earlier invocation had no time for; what else there was to say of the body, it said.
+fn remaining(reading: Reading, after: Option<&Subject>) -> Reading {
+    let Some(after) = after else { return reading };
+    let facts = reading.facts.into_iter().filter(|fact| fact.subject > *after).collect();
+    Reading { facts, looks: reading.looks, ..Reading::default() }
 }
 
 fn read(work: &Work, bound: &Bound, stored: Option<String>) -> Result<Reading, String> {

@@ -4,9 +4,12 @@
 //! read for an unchanged redelivery. Where a target is shared, a second write puts that into the signal that is owed. Whatever
 //! goes wrong on the way, the signal goes out as it was written first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use dispatch::{Claim, EffectiveTargets, Mark, Plan, Rule, Subject, effective};
+use dispatch::{Claim, Effective, EffectiveTargets, Mark, Plan, Request, Rule, Subject, effective};
 use futures_util::lock::Mutex;
 use jiff::Timestamp;
 
@@ -21,13 +24,22 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Neighbours(Mutex<BTreeMap<String, Source>>);
 
+/// Stands for a plan: hundreds of thousands of targets cannot each hold the subjects of theirs.
+type Number = u32;
+
+/// Which plans name a target, and what each asks of it.
+type Asked = Vec<(Number, Option<Request>)>;
+
 /// What is active in one source.
 #[derive(Debug, Default)]
 pub(super) struct Source {
     /// From which instant on it is known; none before the first read.
     since: Option<Timestamp>,
-    plans: BTreeMap<Subject, Plan>,
-    by_mark: BTreeMap<Mark, BTreeSet<Subject>>,
+    plans: BTreeMap<Subject, (Number, Plan)>,
+    by_number: BTreeMap<Number, Subject>,
+    /// What each plan asks of each target.
+    shares: BTreeMap<(Mark, Number), Option<Request>>,
+    next: Number,
     /// What this batch itself wrote: the index lags behind it.
     written: BTreeSet<Subject>,
 }
@@ -70,27 +82,38 @@ impl Source {
     }
 
     fn put(&mut self, subject: &Subject, plan: Option<Plan>) {
-        for mark in self.plans.remove(subject).iter().flat_map(Plan::marks) {
-            if let Some(subjects) = self.by_mark.get_mut(&mark) {
-                subjects.remove(subject);
+        if let Some((number, plan)) = self.plans.remove(subject) {
+            for mark in plan.marks() {
+                self.shares.remove(&(mark, number));
             }
+            self.by_number.remove(&number);
         }
         let Some(plan) = plan else { return };
-        for mark in plan.marks() {
-            self.by_mark.entry(mark).or_default().insert(subject.clone());
-        }
-        self.plans.insert(subject.clone(), plan);
+        let number = self.next;
+        self.next += 1;
+        self.shares.extend(plan.asked().into_iter().map(|(mark, request)| ((mark, number), request)));
+        self.by_number.insert(number, subject.clone());
+        self.plans.insert(subject.clone(), (number, plan));
     }
 
     /// All others, each with its plan.
     pub(super) fn others<'a>(&'a self, than: &'a Subject) -> impl Iterator<Item = (&'a Subject, &'a Plan)> {
-        self.plans.iter().filter(move |(subject, _)| *subject != than)
+        self.plans.iter().filter(move |(subject, _)| *subject != than).map(|(subject, (_, plan))| (subject, plan))
     }
 
-    fn claims(&self, target: &str) -> Vec<Claim> {
+    fn asked(&self, target: &str) -> Asked {
         let mark = Mark::of(target);
-        let subjects = self.by_mark.get(&mark).into_iter().flatten();
-        subjects.filter_map(|subject| self.plans.get(subject)?.claim(subject, mark)).collect()
+        let shares = self.shares.range((mark, Number::MIN)..=(mark, Number::MAX));
+        shares.map(|((_, number), request)| (*number, *request)).collect()
+    }
+
+    fn claims(&self, asked: &Asked) -> Vec<Claim> {
+        let claim = |(number, request): &(Number, Option<Request>)| {
+            let subject = self.by_number.get(number)?;
+            let (_, plan) = self.plans.get(subject)?;
+            Some(plan.claim_of(subject, *request))
+        };
+        asked.iter().filter_map(claim).collect()
     }
 }
 
@@ -101,8 +124,19 @@ impl<T: Dispatches, S: SignalStream, F, D, O, C: Clock + Chance> Hydrate<'_, T, 
         let (now, rule) = (self.world.now(), Rule::of(&record.origin.provider));
         let about = (&record.subject, statement.test_reason.is_some());
         let shared = |source: &Source| -> EffectiveTargets {
+            // Most targets of a dispatch share their neighbours.
+            let mut known: BTreeMap<Asked, Option<Arc<Effective>>> = BTreeMap::new();
+            let mut of = |id: &str| {
+                let asked = source.asked(id);
+                if let Some(known) = known.get(&asked) {
+                    return known.clone();
+                }
+                let found = effective(rule, about, &source.claims(&asked), now).map(Arc::new);
+                known.insert(asked, found.clone());
+                found
+            };
             let targets = statement.targets.iter().map(|target| &target.id);
-            targets.filter_map(|id| Some((id.clone(), effective(rule, about, &source.claims(id), now)?))).collect()
+            targets.filter_map(|id| Some((id.clone(), of(id)?))).collect()
         };
         let effective = neighbours.look(self.table, &record, now, shared).await;
         if effective.is_empty() {

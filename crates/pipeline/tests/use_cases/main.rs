@@ -31,6 +31,7 @@ mod receive;
 mod retry;
 mod reviews;
 mod settling;
+mod short_of_time;
 mod sites;
 mod story;
 mod telling;

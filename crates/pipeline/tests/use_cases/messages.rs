@@ -29,6 +29,7 @@ fn work(task: Task) -> Work {
         attempt: 0,
         troubles: Vec::new(),
         told: Some("voltus-prod, delivery d-1".to_owned()),
+        after: Some(Subject::dispatch("voltus-prod", "a")),
         task,
     };
     work.after(trouble)

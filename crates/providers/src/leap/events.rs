@@ -1,6 +1,9 @@
 //! Time slots, which Leap lists by meter or group, gathered into dispatches, which are events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use dispatch::{DispatchFact, Fact, Origin, Rank, Says, Subject};
 use serde_json::{Map, Value, json};
@@ -16,9 +19,12 @@ use crate::{
     findings::Findings,
 };
 
-/// The most that the meters of all events of one body may take, in bytes. Each slot of a group repeats all of its meters, so a
-/// body of 2 MiB could otherwise grow without end; this is 5,000 meters in 80 slots.
+/// The most that the meters of all events of one body may take, in bytes. An event that several groups have in common repeats the
+/// meters of all of them, so a body of 2 MiB could otherwise grow without end.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a slot takes beside its meters.
+const SLOT_BYTES: usize = 512;
 
 /// The events of one level, in the order in which they turn up.
 pub(super) struct Events<'a> {
@@ -88,7 +94,11 @@ impl<'a> Events<'a> {
                     continue;
                 }
             };
-            let Some(left) = self.bytes_left.checked_sub(shared.bytes) else {
+            // Slots share the meters of their item, unless an event has several items.
+            let is_shared = index > 0 && !self.place_of.contains_key(id);
+            let meters_bytes = if is_shared { 0 } else { shared.meters_bytes };
+            let bytes = meters_bytes + shared.details_bytes + SLOT_BYTES;
+            let Some(left) = self.bytes_left.checked_sub(bytes) else {
                 findings.unreadable(part(), "more meters and slots than one body may hold");
                 self.partial.insert(id.to_owned());
                 continue;
@@ -125,6 +135,7 @@ impl<'a> Events<'a> {
     /// A fact per event. `of_all`: what could not be read of what concerns all of them.
     pub(super) fn into_facts(self, rank: Rank, flags: Flags, of_all: &Diagnostics) -> Vec<Fact> {
         let Self { level, origin, list, partial, .. } = self;
+        let mut made = None;
         let fact = |mut event: Event| {
             let subject = Subject::dispatch(&origin.source, &event.id);
             let mut diagnostics = std::mem::take(&mut event.diagnostics);
@@ -135,7 +146,7 @@ impl<'a> Events<'a> {
             }
             let id = event.id.clone();
             let whole = !partial.contains(&id);
-            let statement = statement(event, level, whole, origin, flags);
+            let statement = statement(event, (level, &mut made), whole, origin, flags);
             let says = Says::Dispatch(DispatchFact { id, rank, statement });
             Fact { diagnostics: diagnostics.into_list(), ..Fact::new(origin.clone(), subject, says) }
         };
@@ -145,7 +156,7 @@ impl<'a> Events<'a> {
 
 impl Event {
     /// Adds a slot of a meter or group; false where it contradicts one that is known of the same.
-    fn add(&mut self, holder: &str, slot: Slot, meters: &[Meter]) -> bool {
+    fn add(&mut self, holder: &str, slot: Slot, meters: &Arc<Vec<Meter>>) -> bool {
         let place = *self.place_of.entry(holder.to_owned()).or_insert(self.holders.len());
         if let Some(known) = self.holders.get_mut(place) {
             return known.add(slot, meters);

@@ -1,5 +1,7 @@
 //! What an item says of all its time slots: who holds them, and which meters that is.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -15,14 +17,16 @@ use crate::{
 pub(super) struct Shared<'a> {
     /// `meter_id` or `market_group_id`.
     pub(super) holder: Option<&'a str>,
-    pub(super) meters: Vec<Meter>,
+    pub(super) meters: Arc<Vec<Meter>>,
     /// Of a group: its id, and references that are no meter's.
     details: Map<String, Value>,
     /// What stands before the names of its fields, and of its slots'.
     pub(super) within: String,
     pub(super) diagnostics: Diagnostics,
-    /// How much a slot of it takes, in bytes.
-    pub(super) bytes: usize,
+    /// How much its meters take, in bytes.
+    pub(super) meters_bytes: usize,
+    /// How much its details take, in bytes.
+    pub(super) details_bytes: usize,
 }
 
 /// What a meter costs beside its id.
@@ -36,7 +40,7 @@ impl<'a> Shared<'a> {
         let within = format!("{}.", element(list, holder.unwrap_or("?")));
         let mut fields = Lenient::new(item.fields, &within, &mut diagnostics);
         let mut details = Map::new();
-        let meters = match level {
+        let meters: Vec<Meter> = match level {
             Level::Meter => {
                 let reference = fields.reference("partner_reference");
                 holder.map(|id| (id.to_owned(), reference)).into_iter().collect()
@@ -53,10 +57,10 @@ impl<'a> Shared<'a> {
                 group(&within, ids, paired.map_or(&[], Vec::as_slice), &mut diagnostics)
             }
         };
-        let meter_bytes = |(id, reference): &Meter| id.len() + reference.as_ref().map_or(0, String::len) + METER_BYTES;
-        let bytes = meters.iter().map(meter_bytes).sum::<usize>();
-        let bytes = bytes + details.values().map(|detail| detail.to_string().len()).sum::<usize>();
-        Self { holder, meters, details, within, diagnostics, bytes }
+        let bytes_of = |(id, reference): &Meter| id.len() + reference.as_ref().map_or(0, String::len) + METER_BYTES;
+        let meters_bytes = meters.iter().map(bytes_of).sum();
+        let details_bytes = details.values().map(|detail| detail.to_string().len()).sum();
+        Self { holder, meters: Arc::new(meters), details, within, diagnostics, meters_bytes, details_bytes }
     }
 
     /// A slot's further fields and those of its item.

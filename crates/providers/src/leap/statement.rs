@@ -1,8 +1,8 @@
 //! An event's shares become one statement.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{cmp::Ordering, collections::HashSet, sync::Arc};
 
-use dispatch::{Origin, Program, Request, Statement, Target, TestReason};
+use dispatch::{Origin, Program, Request, Statement, Target, Targets, TestReason};
 use jiff::Timestamp;
 
 use super::{
@@ -14,23 +14,25 @@ use super::{
 pub(super) struct Holder {
     pub(super) slot: Slot,
     /// Id and partner's reference; a group that is listed twice may hold a meter twice.
-    meters: Vec<Meter>,
+    meters: Arc<Vec<Meter>>,
 }
 
 /// A meter's id, and the partner's reference of it.
 pub(super) type Meter = (String, Option<String>);
 
 impl Holder {
-    pub(super) fn new(slot: Slot, meters: &[Meter]) -> Self {
-        Self { slot, meters: meters.to_vec() }
+    pub(super) fn new(slot: Slot, meters: &Arc<Vec<Meter>>) -> Self {
+        Self { slot, meters: Arc::clone(meters) }
     }
 
     /// Adds another slot of the same event: said twice it counts once. Where the two differ, a cancel goes before all, then the
     /// lower priority number, then the larger share, and the times span both: one meter has one share, never the sum.
     /// False where they differ.
-    pub(super) fn add(&mut self, slot: Slot, meters: &[Meter]) -> bool {
+    pub(super) fn add(&mut self, slot: Slot, meters: &Arc<Vec<Meter>>) -> bool {
         let Self { slot: known, meters: all } = self;
-        all.extend_from_slice(meters);
+        if !Arc::ptr_eq(all, meters) {
+            Arc::make_mut(all).extend_from_slice(meters);
+        }
         let acts = |slot: &Slot| (slot.start, slot.end, slot.cancelled, slot.request, slot.priority, slot.voluntary);
         let agree = acts(known) == acts(&slot);
         known.communication |= slot.communication;
@@ -80,7 +82,13 @@ fn spanned(a: Times, b: Times) -> Times {
 
 /// What an event asks. Meters or groups that are cancelled drop out; it is withdrawn when all of them are. `whole`: no share of
 /// it was unreadable, so that the sum is the sum.
-pub(super) fn statement(event: Event, level: Level, whole: bool, origin: &Origin, flags: Flags) -> Statement {
+pub(super) fn statement(
+    event: Event,
+    (level, made): (Level, &mut Option<Made>),
+    whole: bool,
+    origin: &Origin,
+    flags: Flags,
+) -> Statement {
     let Event { holders, details, .. } = event;
     let communication = flags.communication || holders.iter().any(|holder| holder.slot.communication);
     let authorized = holders.iter().any(|holder| !holder.slot.cancelled);
@@ -98,7 +106,7 @@ pub(super) fn statement(event: Event, level: Level, whole: bool, origin: &Origin
         voluntary: slots().all(|slot| slot.voluntary),
         priority: slots().filter_map(|slot| slot.priority).min(),
         programs: programs(slots()),
-        targets: targets(counted, level),
+        targets: targets(&counted, level, made),
         details,
     }
 }
@@ -113,19 +121,37 @@ fn test_reason(origin: &Origin, flags: Flags) -> Option<TestReason> {
 }
 
 fn programs<'a>(slots: impl Iterator<Item = &'a Slot>) -> Vec<Program> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     let names = slots.flat_map(|slot| &slot.programs).filter(|name| seen.insert(*name));
     names.map(|name| Program { name: Some(name.clone()), market: None, kind: None, timezone: None }).collect()
 }
 
-/// A meter has its own share; of a group the kilowatts are asked once, so its meters have none.
-fn targets(holders: Vec<Holder>, level: Level) -> Vec<Target> {
-    let mut seen = BTreeSet::new();
+/// A meter has its own share; of a group the kilowatts are asked once, so its meters have none. The events of one group share them.
+fn targets(holders: &[Holder], level: Level, made: &mut Option<Made>) -> Targets {
+    let only = holders.first().filter(|_| level == Level::Group && holders.len() == 1);
+    let Some(meters) = only.map(|holder| Arc::clone(&holder.meters)) else { return distinct(holders, level).into() };
+    if let Some(made) = made.as_ref().filter(|made| Arc::ptr_eq(&made.meters, &meters)) {
+        return made.targets.clone();
+    }
+    let targets = Targets::from(distinct(holders, level));
+    *made = Some(Made { meters, targets: targets.clone() });
+    targets
+}
+
+/// The targets of a group's meters.
+pub(super) struct Made {
+    meters: Arc<Vec<Meter>>,
+    targets: Targets,
+}
+
+fn distinct(holders: &[Holder], level: Level) -> Vec<Target> {
+    let mut seen = HashSet::new();
     let mut targets = Vec::new();
     for holder in holders {
         let request = (level == Level::Meter).then_some(holder.slot.request);
-        for (id, external_id) in holder.meters {
-            if seen.insert(id.clone()) {
+        for (id, external_id) in holder.meters.iter() {
+            if seen.insert(id) {
+                let (id, external_id) = (id.clone(), external_id.clone());
                 targets.push(Target { id, name: None, external_id, request });
             }
         }

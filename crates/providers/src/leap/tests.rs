@@ -206,17 +206,19 @@ fn ten_thousand_slots_are_one_dispatch() {
 }
 
 #[test]
-fn a_group_that_repeats_its_meters_without_end_is_cut_off() {
-    let read = |meters: Vec<String>, slots: usize, references: &str| {
+fn groups_that_repeat_their_meters_without_end_are_cut_off() {
+    let read_of = |groups: usize, meters: Vec<String>, slots: usize, references: &str| {
         let slots: Vec<Value> = (0..slots).map(|event| group_slot(&format!("e{event}"))).collect();
-        let group =
-            json!({"market_group_id": "g", "meter_ids": meters, "timeslots": slots, "partner_references": references});
-        let reading = parse(&Leap, &json!({ "group_dispatches": [group] }).to_string()).unwrap();
+        let group = |group: usize| json!({"market_group_id": group.to_string(), "meter_ids": meters, "timeslots": slots, "partner_references": references});
+        let groups: Vec<Value> = (0..groups).map(group).collect();
+        let reading = parse(&Leap, &json!({ "group_dispatches": groups }).to_string()).unwrap();
         (reading.facts.len(), !reading.findings.is_empty())
     };
+    let read = |meters, slots, references| read_of(1, meters, slots, references);
     let meters = |count: usize| (0..count).map(|meter| format!("dd21c76c-7126-4ef7-b0a6-{meter:012}")).collect();
     assert_eq!(read(meters(5_000), 80, ""), (80, false));
-    assert_eq!(read(meters(50_000), 100, ""), (8, true));
+    assert_eq!(read(meters(50_000), 100, ""), (100, false), "events of one group share its meters");
+    assert_eq!(read_of(2, meters(25_000), 100, ""), (100, true), "those of several groups cannot");
     assert_eq!(read(meters(1), 100, &"r".repeat(1024 * 1024)), (63, true), "what it calls them counts too");
 }
 

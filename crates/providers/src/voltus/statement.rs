@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::{DispatchFact, Fact, Origin, Program, Rank, Request, Says, Statement, Subject, Target, TestReason};
+use dispatch::{
+    DispatchFact, Fact, Origin, Program, Rank, Request, Says, Statement, Subject, Target, Targets, TestReason,
+};
 use serde_json::{Map, Value};
 
 use super::wire::Dispatch;
@@ -33,11 +35,12 @@ pub(super) fn fact(answer: &Answer<'_>, id: &Id, Dispatch { fields, start }: Dis
         priority: None,
         programs: lenient.object("program").map(program).into_iter().collect(),
         request: Request::Unspecified,
-        targets: Vec::new(),
+        targets: Targets::default(),
         details: Map::new(),
     };
     let sites = lenient.list("sites");
-    (statement.targets, statement.request) = targets(sites, &mut diagnostics);
+    let (targets, request) = targets(sites, &mut diagnostics);
+    (statement.targets, statement.request) = (targets.into(), request);
     // Last, since nobody acts on them: of many diagnostics people see the first few.
     statement.details = Lenient::new(fields, "", &mut diagnostics).others(TOLD);
     if let Some(id) = fields.get("program").and_then(|program| program.get("id")).filter(|id| !id.is_null()) {

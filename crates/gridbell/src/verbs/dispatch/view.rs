@@ -119,7 +119,7 @@ impl View {
     pub(crate) fn whole(record: &Record, now: Timestamp) -> Option<Self> {
         let (_, Statement { targets, programs, details, .. }) = record.state.published()?;
         let view = Self::of(record, now)?;
-        Some(Self { targets: Some(targets), programs: Some(programs), details: Some(details), ..view })
+        Some(Self { targets: Some(targets.to_vec()), programs: Some(programs), details: Some(details), ..view })
     }
 
     /// A controller's answer in a few words.

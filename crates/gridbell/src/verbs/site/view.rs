@@ -45,8 +45,10 @@ pub(crate) fn sites(records: &[Record], now: Timestamp) -> Vec<Site> {
     let mut claims: BTreeMap<(String, String), (Named, Vec<Claim>)> = BTreeMap::new();
     for record in records {
         let Some(plan) = record.plan() else { continue };
+        let asked = plan.asked();
         for target in targets(record) {
-            let Some(claim) = plan.claim(&record.subject, Mark::of(&target.id)) else { continue };
+            let Some(request) = asked.get(&Mark::of(&target.id)) else { continue };
+            let claim = plan.claim_of(&record.subject, *request);
             let of = (record.origin.source.clone(), target.id);
             let (named, claims) = claims.entry(of).or_default();
             named.provider.clone_from(&record.origin.provider);
@@ -86,7 +88,7 @@ struct Named {
 
 fn targets(record: &Record) -> Vec<Target> {
     if let Some((_, statement)) = record.state.published() {
-        return statement.targets;
+        return statement.targets.to_vec();
     }
     let feed = record.state.ramps().map(|ramps| feed_id(ramps.feed.as_deref()).to_owned());
     feed.into_iter().map(|id| Target { id, name: None, external_id: None, request: None }).collect()
@@ -127,7 +129,8 @@ pub(crate) mod tests {
                 name: Some(format!("Site {site}")),
                 external_id: None,
                 request: Some(request),
-            }],
+            }]
+            .into(),
             test_reason: test.then_some(dispatch::TestReason::Sandbox),
             voluntary: false,
             priority: None,

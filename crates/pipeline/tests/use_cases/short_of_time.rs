@@ -1,0 +1,116 @@
+//! A body that holds more than one invocation has time for: what is left goes on in the next one.
+
+use std::cell::Cell;
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    hydrate::Hydrate,
+    ports::{Chance, Clock},
+    work::{Message, Work},
+};
+use serde_json::json;
+use sim::{Function, Inner, Invocation, World};
+
+use crate::common::{accepted, config, mail_subjects, published, run_for, world};
+
+/// A clock that is five seconds further each time somebody looks at it.
+struct Slow<'a> {
+    invocation: &'a Invocation<'a>,
+    looks: Cell<i64>,
+}
+
+impl Clock for Slow<'_> {
+    fn now(&self) -> Timestamp {
+        self.looks.set(self.looks.get() + 1);
+        self.invocation.now() + SignedDuration::from_secs(5 * self.looks.get())
+    }
+}
+
+impl Chance for Slow<'_> {
+    fn unique(&self) -> String {
+        self.invocation.unique()
+    }
+
+    fn secret(&self) -> String {
+        self.invocation.secret()
+    }
+
+    fn up_to(&self, most: u64) -> u64 {
+        self.invocation.up_to(most)
+    }
+}
+
+fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
+    let config = config();
+    let ended = world.run(Function::Hydrator, async |ports| {
+        let slow = Slow { invocation: ports, looks: Cell::new(0) };
+        let hydrate = Hydrate {
+            config: &config,
+            table: ports,
+            stream: ports,
+            api: ports,
+            deliveries: ports,
+            outlet: ports,
+            world: &slow,
+        };
+        hydrate.batch(messages).await
+    });
+    ended.answer().expect("an answer")
+}
+
+/// A group of so many meters that is called in so many hours.
+fn hours(meters: usize, hours: usize) -> String {
+    let slot = |hour: usize| {
+        json!({
+            "market_group_event_id": format!("e-{hour}"), "start_time": format!("2023-12-02T{hour:02}:00:00Z"),
+            "end_time": format!("2023-12-02T{hour:02}:59:00Z"), "cancelled": false, "energy_kw": 8, "priority": 2,
+        })
+    };
+    let meters: Vec<String> = (0..meters).map(|meter| format!("m-{meter}")).collect();
+    let group =
+        json!({"market_group_id": "g-1", "meter_ids": meters, "timeslots": (0..hours).map(slot).collect::<Vec<_>>()});
+    json!({"integration_test_notification": false, "communication_test": false, "group_dispatches": [group]})
+        .to_string()
+}
+
+#[test]
+fn dispatches_that_there_is_no_time_for_are_left_to_the_next_invocation() {
+    let world = world(1);
+    accepted(&world, "leap-prod", &hours(3_000, 6));
+    let mut batches = 0;
+    let mut known = 0;
+    loop {
+        let messages = world.take(Inner::Deliveries);
+        if messages.is_empty() {
+            break;
+        }
+        batches += 1;
+        assert_eq!(hydrate_slowly(&world, messages), [""; 0]);
+        let now_known = published(&world).len();
+        assert!(now_known > known, "each invocation gets further");
+        known = now_known;
+    }
+    assert!(batches > 1, "one was enough");
+    assert_eq!(known, 6);
+    let once = published(&world).values().all(|stream| stream.types == ["dispatch.scheduled"]);
+    assert!(once, "a dispatch was published twice");
+    run_for(&world, 120);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+}
+
+#[test]
+fn what_an_earlier_invocation_said_of_the_body_is_not_said_again() {
+    let world = world(2);
+    let mut body: serde_json::Value = serde_json::from_str(&hours(3_000, 6)).unwrap();
+    body["group_dispatches"][0]["timeslots"][5]["start_time"] = "soon".into();
+    accepted(&world, "leap-prod", &body.to_string());
+    while let messages = world.take(Inner::Deliveries)
+        && !messages.is_empty()
+    {
+        let going_on = messages.iter().filter_map(|message| serde_json::from_str::<Work>(&message.body).ok());
+        let is_first = going_on.map(|work| work.after).all(|after| after.is_none());
+        assert_eq!(hydrate_slowly(&world, messages), [""; 0]);
+        assert_eq!(world.take(Inner::Retries).iter().any(|message| message.body.contains("failed")), is_first);
+    }
+    assert_eq!(published(&world).len(), 5);
+}
