@@ -65,7 +65,7 @@ fn pages_asked_for(page: impl Fn(String) -> Reply) -> usize {
 
 #[test]
 fn a_search_that_never_ends_its_pages_holds_no_invocation() {
-    assert_eq!(pages_asked_for(Reply::Json), 20);
+    assert_eq!(pages_asked_for(Reply::Json), 60);
     // Eight seconds are granted.
     assert_eq!(pages_asked_for(|page| Reply::Slow(3, page)), 3);
 }
