@@ -99,6 +99,22 @@ fn a_dispatch_without_a_start_is_notified_whatever_else_of_its_source_is_unreada
 }
 
 #[test]
+fn a_load_target_without_a_start_is_notified_by_its_name() {
+    let world = world(1);
+    accepted(&world, "dc-1", "{}");
+    run_for(&world, 60);
+    for start in [json!(null), json!(1_701_449_400), json!("9999-01-01T00:00:00Z")] {
+        let mut load = power("start_ramp_down", false);
+        load["start_time"] = start;
+        accepted(&world, "dc-1", &load.to_string());
+        run_for(&world, 60);
+    }
+    assert!(world.signals().is_empty());
+    let told = ["dc-1", "dc-1/main_power_feed/c-1"].map(|about| format!("[gridbell] quarantined: {about}"));
+    assert_eq!(mail_subjects(&world), told);
+}
+
+#[test]
 fn a_search_that_nobody_can_read_is_notified_as_the_dispatch_it_is_about() {
     let world = world(1);
     accepted(&world, "leap-prod", &leap(EVENT, 10).to_string());

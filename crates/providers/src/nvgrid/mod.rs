@@ -42,8 +42,18 @@ impl Provider for NvGrid {
             return Ok(Reading { findings, ..Reading::default() });
         };
         let mut diagnostics = Diagnostics::default();
-        let said = wire::power_event(event, fields, &mut diagnostics)?;
-        let subject = Subject::power(&delivery.origin.source, said.feed.as_deref(), &said.correlation_id);
+        let correlation_id = fields.id("correlation_id")?;
+        let feed = wire::feed(fields, &mut diagnostics);
+        let subject = Subject::power(&delivery.origin.source, feed, correlation_id);
+        let said = match wire::power_event(event, (feed, correlation_id), fields, &mut diagnostics) {
+            Ok(said) => said,
+            // People look for what is lost by its name.
+            Err(reason) => {
+                let findings =
+                    vec![Finding::Unreadable { part: brief(name), reason: reason.to_string(), about: Some(subject) }];
+                return Ok(Reading { findings, ..Reading::default() });
+            }
+        };
         let mut findings = Vec::new();
         // While a ramp lasts, not to comply is normal.
         if event == PowerEventKind::EndRampDown && said.compliant == Some(false) {

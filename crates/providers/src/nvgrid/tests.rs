@@ -37,6 +37,15 @@ fn what_it_is_about_and_when_it_starts_have_to_be_readable() {
     check("event", json!(3), "`event` is no text");
     check("correlation_id", json!(""), "`correlation_id` is no identifier of 1 to 512 bytes");
     check("correlation_id", json!(null), "`correlation_id` is missing");
+    // What it is about is known: it is lost by that name.
+    let check = |field: &str, value: Value, expected: &str| {
+        let reading = with(field, value).unwrap();
+        let [Finding::Unreadable { reason, about: Some(subject), .. }] = reading.findings.as_slice() else {
+            panic!("{reading:?}")
+        };
+        assert_eq!(subject.as_str(), "nvgrid-prod/main_power_feed/curtailment-20251024-170000");
+        assert_eq!((reason.as_str(), reading.facts.len()), (expected, 0));
+    };
     check("start_time", json!(null), "`start_time` is missing");
     check("start_time", json!("0001-01-01T00:00:00Z"), "`start_time` is before the year 2000");
     check("start_time", json!("9999-01-01T00:00:00Z"), "`start_time` is in the year 9999 or later");

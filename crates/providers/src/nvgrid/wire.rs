@@ -24,24 +24,29 @@ pub(super) fn event(name: &str) -> Option<PowerEventKind> {
     }
 }
 
-/// The payload of one of the four events. Only what it is about and its start are needed.
+/// `feed_tag`, which may be missing.
+pub(super) fn feed<'a>(fields: Fields<'a>, diagnostics: &mut Diagnostics) -> Option<&'a str> {
+    Lenient::new(fields, "", diagnostics).id("feed_tag")
+}
+
+/// The payload of one of the four events, of a feed and a correlation. Beside those only its start is needed.
 pub(super) fn power_event(
     event: PowerEventKind,
+    (feed, correlation_id): (Option<&str>, &str),
     fields: Fields<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Result<PowerEvent, Reason> {
-    let correlation_id = fields.id("correlation_id")?.to_owned();
     let start = fields.start("start_time")?;
     let mut load = |name: &str| diagnostics.unless(name, fields.get(name), load(fields, name));
     let (previous_w, measured_w, target_w) = (load("prev_target_load"), load("calculated_load"), load("target_load"));
     if fields.get("target_load").is_none() {
         diagnostics.add("target_load", &Value::Null, "`target_load` is missing");
     }
-    diagnostics.characters("correlation_id", &correlation_id);
+    diagnostics.characters("correlation_id", correlation_id);
     let mut lenient = Lenient::new(fields, "", diagnostics);
     Ok(PowerEvent {
-        feed: lenient.id("feed_tag").map(str::to_owned),
-        correlation_id,
+        feed: feed.map(str::to_owned),
+        correlation_id: correlation_id.to_owned(),
         event,
         start,
         // Each event is told of once, so there is nothing that an end before the start could call off.
