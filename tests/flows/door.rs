@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Looked, Mail, SOON, World, answer, cases, config, eventually, from_now, listed, world};
+use crate::harness::{Answer, SOON, answer, cases, config, from_now, listed, world};
 
 cases!("door":
     an_accepted_webhook_is_named,
@@ -81,13 +81,6 @@ async fn a_ping_of_voltus_is_answered_and_forgotten() -> Result<()> {
     Ok(())
 }
 
-/// Mails about bodies that cannot be read. What is about one of the source's dispatches has mails of its own.
-async fn about_bodies(world: &World, source: &str) -> Result<Vec<Mail>> {
-    let mut mail = world.mail.about(&["quarantined", source]).await?;
-    mail.retain(|mail| !mail.subject.contains(&format!("{source}/")));
-    Ok(mail)
-}
-
 async fn json_that_no_parser_knows_is_taken_and_told() -> Result<()> {
     let world = world().await?;
     for source in ["vbad", "lbox", "nbox", "obox"] {
@@ -96,17 +89,12 @@ async fn json_that_no_parser_knows_is_taken_and_told() -> Result<()> {
             ensure!(answer.status == 200, "{source} answered {body} with {} {}", answer.status, answer.text);
             ensure!(answer.json()["delivery"].is_string(), "{source} did not keep {body}: {}", answer.text);
         }
-        let what = format!("a mail about the bodies of {source}");
-        let mail = eventually(SOON, &what, || async {
-            let mail = about_bodies(&world, source).await?.pop();
-            Ok(mail.map_or_else(|| Looked::NotYet("none".to_owned()), Looked::There))
-        });
-        let mail = mail.await?;
+        let mail = world.mail.one_about_bodies(SOON, source).await?;
         ensure!(mail.text.contains(source) && mail.text.contains("quarantined"), "{}", mail.text);
     }
     world.at_the_end(|world| async move {
         for source in ["vbad", "lbox", "nbox", "obox"] {
-            let mail = about_bodies(&world, source).await?;
+            let mail = world.mail.about_bodies(source).await?;
             ensure!(mail.len() == 1, "{source}: bad bodies were not gathered into one mail:{}", listed(&mail));
         }
         Ok(())

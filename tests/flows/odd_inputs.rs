@@ -176,17 +176,17 @@ async fn a_load_target_that_cannot_be_read_is_unspecified() -> Result<()> {
         ("odd-load-end", json!({"end_time": "2001-01-01T00:00:00Z"}), "end_time"),
     ];
     for (id, fields, field) in odd {
-        // On a feed of its own: no target replaces another's.
-        let of = json!({"feed_tag": format!("feed-of-{id}"), "compliant": true});
-        world.accepted("nv", &with(with(nvgrid::about(id), of), fields)).await?;
-        let subject = format!("nv/feed-of-{id}/{id}");
+        // A feed of its own: on a shared one it would replace the targets of other cases.
+        let body = with(with(nvgrid::about(id), json!({ "feed_tag": id })), fields);
+        world.accepted("nv", &body).await?;
+        let subject = format!("nv/{id}/{id}");
         world.signals.of(&subject, 1).await?;
         told(&world, &subject, field).await?;
     }
-    let signals = world.signals.of("nv/feed-of-odd-target/odd-target", 1).await?;
+    let signals = world.signals.of("nv/odd-target/odd-target", 1).await?;
     let target = &signals[0].event["data"]["power"]["target"];
     ensure!(target == &json!({"kind": "unspecified"}), "the target is {target}");
-    let signals = world.signals.of("nv/feed-of-odd-load-end/odd-load-end", 1).await?;
+    let signals = world.signals.of("nv/odd-load-end/odd-load-end", 1).await?;
     ensure!(signals[0].event["data"]["power"]["end"].is_null(), "{}", signals[0].event);
     Ok(())
 }

@@ -47,6 +47,22 @@ impl MailBox {
         Ok(mail.filter(|mail| words.iter().all(|word| mail.subject.contains(word))).collect())
     }
 
+    /// Mails about what cannot be read of a source's bodies. What is about one of its dispatches or meters has mails of its own.
+    pub(crate) async fn about_bodies(&self, source: &str) -> Result<Vec<Mail>> {
+        let mut mail = self.about(&["quarantined", source]).await?;
+        mail.retain(|mail| mail.subject.ends_with(&format!(": {source}")));
+        Ok(mail)
+    }
+
+    /// Waits for one of those.
+    pub(crate) async fn one_about_bodies(&self, within: Duration, source: &str) -> Result<Mail> {
+        eventually(within, &format!("a mail about bodies of {source}"), || async {
+            let mail = self.about_bodies(source).await?.pop();
+            Ok(mail.map_or_else(|| Looked::NotYet("none".to_owned()), Looked::There))
+        })
+        .await
+    }
+
     /// Waits for one such mail, and fails where there are more.
     pub(crate) async fn one(&self, within: Duration, words: &[&str]) -> Result<Mail> {
         let what = format!("mail about {words:?}");

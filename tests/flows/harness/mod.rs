@@ -17,7 +17,7 @@ pub(crate) use self::{
     case::{Case, cases},
     clock::{Looked, SOON, eventually, from_now, instant},
     differs::{holds, same, short},
-    mail::{Mail, MailBox, listed},
+    mail::{MailBox, listed},
     signals::{Signal, Signals},
     world::{Answer, World, answer, cut_world, end, hurt_world, restored_world, world},
 };
