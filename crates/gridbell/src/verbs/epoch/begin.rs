@@ -9,7 +9,9 @@ use aws::{
     world::World,
 };
 use dispatch::Epoch;
+use futures_util::{StreamExt, stream};
 use pipeline::{
+    hydrate::publish,
     ports::{Clock, Outlet},
     sweep::Sweep,
 };
@@ -39,6 +41,9 @@ const IN_FLIGHT: Duration = Duration::from_secs(30);
 
 /// Lambda switches a mapping, and replaces a function's processes, within a minute or so.
 const SWITCHING: Duration = Duration::from_mins(5);
+
+/// How many records are brought into the epoch at once.
+const AT_ONCE: usize = 8;
 
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -76,25 +81,33 @@ impl Begin {
         switch(&functions, &mappings, true).await.with_context(|| {
             format!("the mappings of {} are disabled still: run this command once more", console.name)
         })?;
-        let (epoch, brought, sending) = begun?;
+        let Begun { epoch, records, sending, left } = begun?;
         step.done(&format!("epoch {epoch}: {sending} dispatches are published once more"));
+        if left > 0 {
+            progress.note(&format!("{left} of them could not be sent yet: the sweep sends them, a hundred a minute"));
+        }
         if self.json {
             let before = before.map(|epoch| epoch.to_string());
             return show::json(&json!({
-                "before": before, "epoch": epoch.to_string(), "records": brought, "published_again": sending,
+                "before": before, "epoch": epoch.to_string(), "records": records, "published_again": sending, "unsent": left,
             }));
         }
         show::line(&Paint::stdout().good(&format!("{} publishes under epoch {epoch}", console.name)))
     }
 }
 
-/// The epoch, how many records were brought into it, and of how many something is to be sent.
-async fn begin(
-    console: &Console,
-    functions: &Functions,
-    mappings: &[Mapping],
-    step: &dyn Step,
-) -> Result<(Epoch, usize, usize)> {
+/// What came of it.
+struct Begun {
+    epoch: Epoch,
+    /// How many records were brought into the epoch.
+    records: usize,
+    /// Of how many something is published once more.
+    sending: usize,
+    /// Of those, how many could not be sent yet.
+    left: usize,
+}
+
+async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], step: &dyn Step) -> Result<Begun> {
     step.at("the queues are not read any more");
     switch(functions, mappings, false).await?;
     settle(console).await?;
@@ -107,28 +120,36 @@ async fn begin(
         until(SWITCHING, async || Ok(functions.is_updated(&mapping.function_arn).await?)).await?;
     }
     let (config, outlet) = (console.config().await?, console.inner());
-    let stream = SignalsQueue::new(&console.aws, console.queues.get("signals").cloned().unwrap_or_default());
+    let signals = SignalsQueue::new(&console.aws, console.queues.get("signals").cloned().unwrap_or_default());
     // A handle of its own, that knows no epoch yet.
     let table = console.dispatches();
-    let sweep = Sweep { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
+    let sweep = Sweep { config: &config, table: &table, stream: &signals, outlet: &outlet, world: &World };
     let records = table.all_records().await.map_err(|error| console.refusal(error))?;
     if let Some(unreadable) = records.unreadable.first() {
         bail!("{} records cannot be read, and belong to no epoch: {unreadable}", records.unreadable.len());
     }
-    let total = records.found.len();
-    let (mut brought, mut sending) = (0, 0);
-    for record in records.found {
+    let total = records.found.len() as u64;
+    let bring = records.found.into_iter().map(async |record| {
         let known = record.state.epoch;
         let record = sweep.in_current_epoch(record).await.map_err(|error| console.refusal(error))?;
-        brought += usize::from(record.state.epoch > known);
-        sending += usize::from(!record.outbox.is_empty());
-        step.count(brought as u64, total as u64);
+        // The sweep sends a hundred a minute: a dispatch that is near must not wait for it. What cannot be sent here is left to it.
+        let sent = publish(&table, &signals, &record).await;
+        Ok::<_, anyhow::Error>((record.state.epoch > known, !record.outbox.is_empty(), sent.is_err()))
+    });
+    let mut brought = stream::iter(bring).buffer_unordered(AT_ONCE);
+    let mut begun = Begun { epoch, records: 0, sending: 0, left: 0 };
+    while let Some(one) = brought.next().await {
+        let (is_new, sends, is_left) = one?;
+        begun.records += usize::from(is_new);
+        begun.sending += usize::from(sends);
+        begun.left += usize::from(is_left);
+        step.count(begun.records as u64, total);
     }
     let incidents = console.incidents().all(true).await.map_err(|error| console.refusal(error))?;
     for notice in incidents.found.iter().filter_map(|incident| incident.resolved_by_restore(World.now())) {
         outlet.notice(&notice, 0).await.map_err(|error| console.refusal(error))?;
     }
-    Ok((epoch, brought, sending))
+    Ok(begun)
 }
 
 async fn switch(functions: &Functions, mappings: &[Mapping], enabled: bool) -> Result<()> {
