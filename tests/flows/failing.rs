@@ -249,7 +249,7 @@ async fn a_redirect_is_not_followed() -> Result<()> {
 
 async fn an_answer_that_is_too_large_is_left() -> Result<()> {
     let mut huge = dispatch("huge", 0);
-    huge["metadata"] = json!({"filling": "x".repeat(3 * 1_024 * 1_024)});
+    huge["metadata"] = json!({"filling": "x".repeat(5 * 1_024 * 1_024)});
     comes_through("huge", vec![Reply::listed(&huge)]).await.map(drop)
 }
 
