@@ -120,7 +120,8 @@ pub(super) fn mutated(provider: &str) -> impl Strategy<Value = Value> + use<> {
     let fixtures: Vec<&str> =
         fixtures::all().filter(|(name, _)| name.starts_with(&prefix)).map(|(_, text)| text).collect();
     (select(fixtures), vec((any::<usize>(), change()), 1..5)).prop_map(|(text, changes)| {
-        let mut body = crate::lenient::json(text).expect("a fixture");
+        // Without the marks that reading leaves in its tree: no provider sends those.
+        let (mut body, _) = crate::lenient::verbatim(&crate::lenient::json(text).expect("a fixture"));
         for (place, change) in changes {
             let pointers = pointers(&body);
             apply(&mut body, &pointers[place % pointers.len()], change);
