@@ -235,7 +235,7 @@ impl Deref for Targets {
     }
 }
 
-/// Whoever changes them gets a copy of their own.
+/// A change makes a copy of its own.
 impl DerefMut for Targets {
     fn deref_mut(&mut self) -> &mut Self::Target {
         Arc::make_mut(&mut self.0)

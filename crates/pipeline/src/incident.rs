@@ -75,7 +75,7 @@ pub struct Notice {
     /// The dispatch whose sites and times the mail has to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispatch: Option<Subject>,
-    /// Told anew once a day by whoever tells it: nobody is reminded in between, and acknowledging it changes nothing.
+    /// Its component notifies anew once a day: no reminder is sent in between, and acknowledging it changes nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub once_a_day: bool,
     /// What the notice says.
@@ -202,7 +202,7 @@ impl Notice {
         self
     }
 
-    /// Is told anew once a day, and not reminded of otherwise.
+    /// People are notified of it anew once a day, without reminders.
     #[must_use]
     pub fn once_a_day(mut self) -> Self {
         self.once_a_day = true;
@@ -231,7 +231,9 @@ impl Incident {
         let is_of_a_record = matches!(self.kind, Kind::DispatchAtRisk | Kind::MissedDelivery | Kind::NotCompliant);
         let goes_on = self.status != IncidentStatus::Over && self.quiet_s.is_none();
         let gather = self.incident.strip_prefix(self.kind.as_str())?.strip_prefix('/')?;
-        let detail = "the tables were restored and a new epoch began: what is still at risk is told of anew".to_owned();
+        let detail =
+            "the tables were restored and a new epoch began: people are notified anew of what is still at risk"
+                .to_owned();
         let at = at.max(self.last_at.saturating_add(jiff::SignedDuration::from_millis(1)).unwrap_or(at));
         (is_of_a_record && goes_on).then(|| Notice::over(self.kind, &self.source, gather, at, detail))
     }

@@ -63,14 +63,14 @@ fn open((status, statement): &(Status, Statement)) -> Option<&Statement> {
 }
 
 impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, S, O, C> {
-    /// It is time to ask, or to say that there is nothing to ask any more. One step towards it: whoever calls reads the record anew.
+    /// It is time to ask, or to say that there is nothing to ask any more. One step towards it: the caller reads the record anew.
     pub(crate) async fn ask_whether_on(&self, record: Record, open_end: OpenEnd) -> Result<(), PortError> {
         let now = self.world.now();
         let published = record.state.published();
         let entry = |what: String| Entry { at: now, delivery: String::new(), what };
         let (open_end, entry) = match published.as_ref().and_then(open) {
             Some(_) if !open_end.asking => {
-                // Stored first: asked first and then overtaken by an end, nobody would resolve it.
+                // Stored first: asked first and then overtaken by an end, the question would stay open.
                 let asked = open_end.asked + 1;
                 (Some(OpenEnd { asking: true, asked, asked_at: Some(now), ..open_end }), None)
             }

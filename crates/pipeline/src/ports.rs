@@ -125,7 +125,7 @@ pub struct Active {
 
 /// The table `dispatches`.
 pub trait Dispatches {
-    /// The epoch of the table. Whoever asks first stores `now` as it, on the condition that none is stored; it is read once in the
+    /// The epoch of the table. The first caller stores `now` as it, on the condition that none is stored; it is read once in the
     /// life of a process.
     async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError>;
     /// What stands there, read consistently.
@@ -265,7 +265,7 @@ pub enum FetchError {
         /// `Retry-After`, in seconds.
         retry_after_s: Option<u32>,
     },
-    /// No answer, or none that may be taken: redirect, too slow, empty, the page of somebody on the way.
+    /// No answer, or none that may be taken: redirect, too slow, empty, the page of a proxy on the way.
     #[error("{0}")]
     Answer(String),
     /// An answer that no further attempt makes readable: compressed, too large, or something else than JSON.

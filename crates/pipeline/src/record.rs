@@ -97,7 +97,7 @@ pub(crate) fn over_at(began_at: Timestamp, now: Timestamp) -> Timestamp {
 /// An incident without news for longer has ended by itself.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(48);
 
-/// Stands for a version of an earlier epoch that a person was told of: no version of this one, and not none.
+/// Stands for a version of an earlier epoch that a person was notified of: no version of this one, and not none.
 const TOLD_BEFORE: u64 = u64::MAX;
 
 /// A controller's answer.
@@ -218,7 +218,7 @@ impl Record {
         Some(Self { state, outbox, due, failed_at, ack: None, history, changed_at: now, ..self.clone() })
     }
 
-    /// When somebody has to look at it next: what the index `due` holds.
+    /// When the watch has to look at it next: what the index `due` holds.
     pub fn look_at(&self) -> Option<Timestamp> {
         let times = [self.due.map(|due| due.at), self.open_end.map(|open_end| open_end.ask_at)];
         times.into_iter().flatten().min()

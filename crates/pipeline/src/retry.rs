@@ -103,10 +103,10 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         Ok(())
     }
 
-    /// No further attempt: what was to be done is kept for a replay, and a person is told once.
+    /// No further attempt: what was to be done is kept for a replay, and a person is notified once.
     async fn give_up(&self, work: &Work, trouble: &Trouble, kind: Kind, now: Timestamp) -> Result<(), PortError> {
         let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
-        // Nobody else will ever say that the failing is over.
+        // No other component resolves the failing.
         self.over(work, now, detail.clone()).await?;
         let subject = concerned(work, trouble);
         let about = subject.map_or_else(|| work.about(), Subject::to_string);

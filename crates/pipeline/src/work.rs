@@ -58,7 +58,7 @@ pub enum Task {
     Body(String),
     /// The same, gzip in base64: what does not fit into a message as it is.
     Packed(String),
-    /// Keep this share of a body that no single message carries; whoever keeps the last one reads the body.
+    /// Keep this share of a body that no single message carries; the invocation that keeps the last one reads the body.
     Part(BodyPart),
     /// Read the body whose parts are kept.
     Stored(StoredBody),

@@ -23,7 +23,7 @@ static READER_LEFT: AtomicBool = AtomicBool::new(false);
 
 /// Standard output's reader has left, and what goes on for ever need not.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads standard output any more")]
+#[error("standard output is closed")]
 pub(crate) struct ReaderLeft;
 
 /// Prints one line.

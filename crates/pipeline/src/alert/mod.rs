@@ -276,7 +276,7 @@ impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert
 }
 
 /// Whether a dispatch's record knows nothing of what a notice or a review is about: the controller has acknowledged meanwhile, the
-/// provider has withdrawn the dispatch, or the tables were restored to a time before it. Nobody else would then resolve it.
+/// provider has withdrawn the dispatch, or the tables were restored to a time before it. No other component would then resolve it.
 fn is_at_risk_no_more(notice: &Notice, record: Option<&Record>) -> bool {
     let (News::Happens { quiet_s: None, .. } | News::Review, Kind::DispatchAtRisk, Some(subject)) =
         (&notice.news, notice.kind, &notice.dispatch)
@@ -287,7 +287,7 @@ fn is_at_risk_no_more(notice: &Notice, record: Option<&Record>) -> bool {
     let is_withdrawn = matches!(record.state.published(), Some((Status::Cancelled, _)));
     match notice.gather.strip_prefix(subject.as_str()) {
         Some("") => is_withdrawn || record.is_acknowledged() || record.due.is_none_or(|due| due.told == 0),
-        // A withdrawal that the controller failed to carry out is told of like any other version.
+        // A withdrawal that the controller failed to carry out is an incident like any other version.
         Some("/failed") => record.is_acknowledged() || record.failed_at.is_none(),
         _ => false,
     }

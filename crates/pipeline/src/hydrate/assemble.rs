@@ -1,4 +1,4 @@
-//! A body that no single message carries comes in parts: each is kept, and whoever keeps the last one reads the body.
+//! A body that no single message carries comes in parts: each is kept, and the invocation that keeps the last one reads the body.
 
 use super::Hydrate;
 use crate::{
@@ -16,7 +16,7 @@ impl<T, S, F, D: Deliveries, O: Outlet, C: Clock> Hydrate<'_, T, S, F, D, O, C> 
         match work.task.clone() {
             Task::Part(part) => self.keep(work, part).await,
             Task::Stored(stored) => self.whole(&stored).await?.ok_or_else(|| self.incomplete(&stored)).map(Some),
-            // Whoever kept the last part has it in hand.
+            // The invocation that kept the last part has it in hand.
             Task::Awaited(stored) => {
                 work.task = Task::Stored(stored.clone());
                 match self.whole(&stored).await? {
