@@ -1,26 +1,21 @@
 //! The messages of the inner queues: what is to be done, and what went wrong with it so far.
 
-use std::io::{Read, Write};
+mod body;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub(crate) use dispatch::text::clip;
 use dispatch::{Subject, sendable};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
 use providers::Look;
 use serde::{Deserialize, Serialize};
+
+pub use body::{BodyPart, CHUNK_BYTES, StoredBody, UnpackError, pack, unpack};
 
 /// The most that a webhook's body may be, in bytes (2 MiB).
 pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
 
 /// The most that one message may be, in bytes: SQS carries 1 MiB; the rest is room for the troubles of later attempts.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 64 * 1_024;
-
-/// How much of a compressed body one item of a table holds, in bytes: a body of 2 MiB travels and is stored in pieces of it.
-pub const CHUNK_BYTES: usize = 350 * 1_024;
-
-/// How many pieces one message carries: in base64 they leave room for the envelope.
-const CHUNKS_A_MESSAGE: usize = 2;
 
 /// How many troubles travel along: the first, and the latest.
 const REMEMBERED_TROUBLES: usize = 8;
@@ -68,34 +63,6 @@ pub enum Task {
     Look(Look),
     /// Ask the provider for all that it lists.
     Poll,
-}
-
-/// A share of a webhook's body that is too large for one message, even compressed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BodyPart {
-    /// The number of its first chunk, from 0.
-    pub first: u32,
-    /// How many chunks the whole body has.
-    pub of: u32,
-    /// Its chunks one after the other, of [`CHUNK_BYTES`] each but for the body's last: gzip in base64.
-    pub data: String,
-}
-
-impl BodyPart {
-    /// Its chunks with their numbers.
-    pub fn chunks(&self) -> Result<Vec<(u32, Vec<u8>)>, UnpackError> {
-        let bytes = BASE64_STANDARD.decode(&self.data)?;
-        Ok((self.first..).zip(bytes.chunks(CHUNK_BYTES).map(<[u8]>::to_vec)).collect())
-    }
-}
-
-/// Where a body lies that came in parts: chunks in the table `deliveries`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredBody {
-    /// The delivery that it came with.
-    pub delivery: String,
-    /// How many chunks it has.
-    pub chunks: u32,
 }
 
 /// A message of an inner queue as a function is handed it.
@@ -206,17 +173,6 @@ impl TroubleKind {
     }
 }
 
-/// A packed body that does not unpack.
-#[derive(Debug, thiserror::Error)]
-pub enum UnpackError {
-    /// Not base64.
-    #[error("the packed body is no base64")]
-    Base64(#[from] base64::DecodeError),
-    /// Not gzip, or not text.
-    #[error("the packed body does not decompress")]
-    Gzip(#[from] std::io::Error),
-}
-
 impl Work {
     /// Work that was never tried.
     pub fn fresh(delivery: &str, source: &str, received_at: Timestamp, task: Task) -> Self {
@@ -245,13 +201,7 @@ impl Work {
         if packed.len() <= MAX_MESSAGE_BYTES {
             return vec![packed];
         }
-        let count = |chunks: usize| u32::try_from(chunks).unwrap_or(u32::MAX);
-        let of = count(gz.len().div_ceil(CHUNK_BYTES));
-        let part = |(number, bytes): (usize, &[u8])| {
-            let first = count(number * CHUNKS_A_MESSAGE);
-            message(Task::Part(BodyPart { first, of, data: BASE64_STANDARD.encode(bytes) }))
-        };
-        gz.chunks(CHUNK_BYTES * CHUNKS_A_MESSAGE).enumerate().map(part).collect()
+        BodyPart::all(&gz).map(|part| message(Task::Part(part))).collect()
     }
 
     /// What is none of our messages, as work that can only be put aside.
@@ -348,21 +298,6 @@ impl Trouble {
     fn crash(at: Timestamp) -> Self {
         Self::new(TroubleKind::Crash, at, "the hydrator died or ran out of time several times over this message")
     }
-}
-
-/// Gzip, for messages and table items.
-pub fn pack(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing into memory does not fail.
-    let _ = encoder.write_all(text.as_bytes());
-    encoder.finish().unwrap_or_default()
-}
-
-/// The inverse of [`pack`], bounded: nothing that we packed is larger.
-pub fn unpack(gz: &[u8]) -> Result<String, UnpackError> {
-    let mut text = String::new();
-    GzDecoder::new(gz).take(32 * 1_024 * 1_024).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn to_json(work: &Work) -> String {

@@ -1,6 +1,6 @@
 //! A record that is larger than an item may be, in several: its body in chunks, its plan in pieces.
 //!
-//! All of one write bear its name. They are put before the record's own item, which names them, so a reader that finds that item finds
+//! All of one write bear its name. They are put before the record's own item, which names them: a reader that finds it finds
 //! all of it, and a write that dies half way leaves the record as it was. What an earlier write left is deleted afterwards; where
 //! that does not happen, it is deleted with the record's expiry.
 

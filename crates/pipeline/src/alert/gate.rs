@@ -253,8 +253,8 @@ fn gathering_s(gate: &Gate, incident: &Incident, stage: &str, rules: Rules<'_>, 
     if is_urgent(incident, stage, rules, now) { URGENT_S } else { gate.gathering_s(now) }
 }
 
-/// Whether a person has to know of it now: the dispatch is due, it starts within a quarter of an hour or has begun, or it is not known
-/// when it starts. Reminders and what is over can wait, and so can tests.
+/// Whether a person has to know of it now: the dispatch is due, it starts within a quarter of an hour or has begun, or its start
+/// is not known. Reminders and what is over can wait, and so can tests.
 fn is_urgent(incident: &Incident, stage: &str, rules: Rules<'_>, now: Timestamp) -> bool {
     let is_due = match Occasion::of(stage) {
         Occasion::First => incident.kind == Kind::DispatchAtRisk && !incident.once_a_day,
