@@ -179,7 +179,9 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, 
         // What nobody was told of does not end in silence.
         if due.told > 0 && !due.telling && over_at.is_some_and(|over_at| over_at <= now) {
             return Ok(Found::Fine(match record.open_end {
-                Some(_) => "no controller acknowledged it within a day; a person is asked once a day whether it is still on",
+                Some(_) => {
+                    "no controller acknowledged it within a day; a person is asked once a day whether it is still on"
+                }
                 None => "its time has passed, and nobody acknowledged it",
             }));
         }
