@@ -192,12 +192,14 @@ impl Dispatches for Invocation<'_> {
         if self.sabotaged(Saboteur::SendThenWrite) {
             self.publish(&record.outbox).await?;
         }
+        // What a write follows is said to the store and not stored, as in the real table.
+        let record = Record { follows: None, ..record.clone() };
         self.write("dispatches.write", |state| {
             if state.sabotaged(Saboteur::NoVersionCheck) {
-                state.dispatches.put(record);
+                state.dispatches.put(&record);
                 return Ok(());
             }
-            let written = state.dispatches.write(record, expected);
+            let written = state.dispatches.write(&record, expected);
             written.map_err(|stored| state.shown(stored.map(|stored| *stored)).map(Box::new))
         })
         .await

@@ -14,8 +14,9 @@ use pipeline::{
 };
 use serde_json::json;
 
-pub(super) fn origin() -> Origin {
-    Origin { source: "contract".to_owned(), provider: "voltus".to_owned(), sandbox: false }
+/// The origin of what is about it.
+fn origin(subject: &Subject) -> Origin {
+    Origin { source: subject.source().to_owned(), provider: "voltus".to_owned(), sandbox: false }
 }
 
 /// A dispatch over so many meters, which owes its first signal.
@@ -66,7 +67,7 @@ pub(super) fn signals(subject: &Subject, count: usize, now: Timestamp) -> Vec<Si
 }
 
 fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says, now: Timestamp) -> Record {
-    let fact = Fact::new(origin(), subject.clone(), says);
+    let fact = Fact::new(origin(subject), subject.clone(), says);
     let publication = Publication { epoch: Epoch::from(1), now, limit_bytes: 1_048_576 - 4_096 };
     let state = known.map(|record| record.state.clone());
     let absorbed = absorb(state, subject, vec![fact], Contradiction::TakeLatest, publication);
@@ -78,7 +79,7 @@ fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says,
         write: write.to_owned(),
         now,
     };
-    Record::following(known, &origin(), absorbed.expect("a fact makes a state"), step)
+    Record::following(known, &origin(subject), absorbed.expect("a fact makes a state"), step)
 }
 
 pub(super) fn work(delivery: &str, task: Task, now: Timestamp) -> Work {

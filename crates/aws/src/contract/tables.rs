@@ -52,7 +52,7 @@ async fn active(table: &impl Dispatches, now: Timestamp) {
     let subjects = [long, World.unique()].map(|id| Subject::dispatch("contract", &id));
     let [open, ending] = subjects.each_ref().map(|subject| samples::record(subject, "write-1", 3, now));
     let ending = samples::ending(&ending, "write-1", at(60), now);
-    let ending = Record { revision: 1, ..ending };
+    let ending = Record { revision: 1, follows: None, ..ending };
     for record in [&ending, &open] {
         table.write(record, None).await.unwrap();
         assert_eq!(table.read(&record.subject).await.unwrap().as_ref(), Some(record));
