@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum EpochVerb {
     /// Shows the epoch that signals bear.
+    #[command(after_help = "Examples:\n  gridbell epoch get\n  gridbell epoch get --json --stack gridbell")]
     Get(Get),
     /// Begins a new epoch, after the table of dispatches was restored: every active dispatch is published once more.
     #[command(after_help = begin::EXAMPLES)]
