@@ -1,19 +1,20 @@
 //! The controller's answer to a signal. Contract, section 5.
 
-use dispatch::{Epoch, Status, Subject};
+use dispatch::{Epoch, Subject};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::{
+    conditions::Condition,
     config::Config,
-    incident::{Kind, Notice},
     plain,
     ports::{Chance, Clock, Dispatches, Outlet, PortError},
     receive::Answer,
-    record::{Ack, AckState, Due, Entry, Record, over_at},
+    record::{Ack, AckState, Record},
+    timeline::{Event, TimelineEvent},
     token,
+    update::{Change, From, Records, update},
     work::clip,
-    written::{MAX_TRIES, always_overtaken, written},
 };
 
 /// An acknowledgement is a few hundred bytes.
@@ -22,8 +23,8 @@ const MAX_BODY_BYTES: usize = 64 * 1_024;
 /// No key of a dispatch is longer, in bytes; what is longer, or empty, need not be looked for, and the table would not take it.
 const MAX_KEY_BYTES: usize = 4_096;
 
-/// So long after a controller failed what it had taken on before, somebody looks whether it has recovered.
-const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// What is due so soon may be overdue by another clock.
+const SOON: SignedDuration = SignedDuration::from_secs(10);
 
 /// How much of a controller's words is kept, in characters.
 const MAX_DETAIL: usize = 500;
@@ -156,72 +157,48 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
             return Ok(Outcome::Unknown);
         }
         let subject = Subject::from_stored(said.dispatch.clone());
-        for _ in 0..MAX_TRIES {
-            let Some(record) = self.table.read(&subject).await? else { return Ok(Outcome::Unknown) };
-            if record.state.dispatch_id().is_none() {
-                return Ok(Outcome::Unknown);
-            }
+        let mut hints = Vec::new();
+        let noted = update(Records(self.table), &subject, From::Stored, async |record| {
+            let Some(record) = record.filter(|record| record.state.dispatch_id().is_some()) else {
+                return Ok(Change::Keep(Outcome::Unknown));
+            };
             // A record that no signal has come from in this epoch has no version yet that anybody could answer.
             let epoch = self.table.epoch(self.world.now()).await?.max(record.state.epoch);
             let of_today = record.state.epoch == epoch && said.epoch.is_none_or(|said| said == epoch);
             if !of_today || record.state.version != said.version {
                 let current = if record.state.epoch == epoch { record.state.version } else { 0 };
-                return Ok(Outcome::Superseded { current, epoch });
+                return Ok(Change::Keep(Outcome::Superseded { current, epoch }));
             }
+            hints = self.hints(&record, said);
             if !is_news(record.ack.as_ref(), said) {
-                self.tell(&record, said).await?;
-                return Ok(Outcome::Noted);
+                return Ok(Change::Keep(Outcome::Noted));
             }
-            let expected = record.revision;
-            let next = self.following(record, said);
-            if written(&next, self.table.write(&next, Some(expected)).await)?.is_done() {
-                self.tell(&next, said).await?;
-                return Ok(Outcome::Noted);
-            }
+            Ok(Change::Write(Box::new(self.following(record, said)), Outcome::Noted))
+        });
+        let outcome = noted.await?.result;
+        for condition in hints {
+            self.outlet.hint(condition, self.world.now(), 0).await?;
         }
-        Err(always_overtaken("dispatches", subject))
+        Ok(outcome)
+    }
+
+    /// What may change with it: a controller that cannot act is an incident at once; one that acts resolves what may be open.
+    fn hints(&self, record: &Record, said: &Acknowledgement) -> Vec<Condition> {
+        let failed = said.state == AckState::Failed || record.has_failed();
+        let failed = failed.then(|| Condition::ControllerFailed { dispatch: record.subject.clone() });
+        let is_due = record.due.is_some_and(|due| due <= self.world.now() + SOON);
+        let overdue = is_due.then(|| Condition::NotAcknowledged { dispatch: record.subject.clone() });
+        failed.into_iter().chain(overdue).collect()
     }
 
     fn following(&self, record: Record, said: &Acknowledgement) -> Record {
         let now = self.world.now();
         let detail = said.detail.as_deref().map(|detail| clip(detail, MAX_DETAIL));
-        let what = format!("version {} acknowledged: {}", said.version, word(said.state));
-        let entry = Entry { at: now, delivery: String::new(), what };
+        let event = TimelineEvent::new(now, Event::Acknowledged { version: said.version, state: said.state });
         let ack = Some(Ack { version: said.version, state: said.state, detail, at: now });
-        // What had been taken on before is watched again: somebody must say that the failure is over.
-        let is_on = matches!(record.state.published(), Some((Status::Scheduled, _)));
-        let again = Due { at: now + AGAIN_AFTER, told: 0, telling: false, told_at: None };
-        let due = record.due.or((said.state == AckState::Failed && is_on).then_some(again));
-        let failed_at = if said.state == AckState::Failed { Some(now) } else { record.failed_at };
-        Record { due, ack, failed_at, ..record.noting(entry, self.world.unique()) }
-    }
-
-    /// A controller that cannot act is an incident at once; one that acts ends it.
-    async fn tell(&self, record: &Record, said: &Acknowledgement) -> Result<(), PortError> {
-        let (source, subject, now) = (&record.origin.source, record.subject.as_str(), self.world.now());
-        let failed = format!("{subject}/failed");
-        if said.state == AckState::Failed {
-            let words = said
-                .detail
-                .as_deref()
-                .map_or_else(|| "it gave no reason".to_owned(), |detail| clip(detail, MAX_DETAIL));
-            let detail =
-                format!("the controller answered that it failed to carry out version {}: {words}", said.version);
-            let at = record.ack.as_ref().map_or(now, |ack| ack.at);
-            let notice = Notice::happens(Kind::DispatchAtRisk, source, subject.to_owned(), at, detail);
-            let notice = notice.gathered_by(failed).about_dispatch(Some(record.subject.clone())).until_over();
-            return self.outlet.notice(&notice, 0).await;
-        }
-        let detail = format!("the controller answered {} to version {}", word(said.state), said.version);
-        if let Some(due) = record.due.filter(|due| due.told > 0) {
-            let over = Notice::over(Kind::DispatchAtRisk, source, subject, due.over_at(now), detail.clone());
-            self.outlet.notice(&over, 0).await?;
-        }
-        if let Some(failed_at) = record.failed_at {
-            let over = Notice::over(Kind::DispatchAtRisk, source, &failed, over_at(failed_at, now), detail);
-            self.outlet.notice(&over, 0).await?;
-        }
-        Ok(())
+        // What is acknowledged needs no watching any more.
+        let due = record.due.filter(|_| said.state == AckState::Failed);
+        Record { due, ack, ..record.noting(event, self.world.unique()) }
     }
 }
 
@@ -230,14 +207,6 @@ fn is_news(known: Option<&Ack>, said: &Acknowledgement) -> bool {
     known.filter(|known| known.version == said.version).is_none_or(|known| {
         known.state != said.state && !(known.state == AckState::Completed && said.state == AckState::Accepted)
     })
-}
-
-fn word(state: AckState) -> &'static str {
-    match state {
-        AckState::Accepted => "accepted",
-        AckState::Completed => "completed",
-        AckState::Failed => "failed",
-    }
 }
 
 fn answer(status: u16, outcome: &'static str, body: &serde_json::Value) -> Answer {

@@ -133,6 +133,12 @@ pub struct Contacts {
     /// Who is told besides, and when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escalate: Vec<Escalation>,
+    /// How long the first mail of a group waits for others, in seconds, unless it is urgent.
+    #[serde(default = "usual_group_wait_s")]
+    pub group_wait_s: u32,
+    /// How long the next mail of a group waits after the one before, in seconds, unless it is urgent.
+    #[serde(default = "usual_group_interval_s")]
+    pub group_interval_s: u32,
 }
 
 /// Who is told besides of an incident that nobody has taken on after a while.
@@ -161,9 +167,24 @@ fn usual_remind_s() -> u32 {
     900
 }
 
+fn usual_group_wait_s() -> u32 {
+    30
+}
+
+fn usual_group_interval_s() -> u32 {
+    300
+}
+
 impl Default for Contacts {
     fn default() -> Self {
-        Self { email: Vec::new(), from: String::new(), remind_s: usual_remind_s(), escalate: Vec::new() }
+        Self {
+            email: Vec::new(),
+            from: String::new(),
+            remind_s: usual_remind_s(),
+            escalate: Vec::new(),
+            group_wait_s: usual_group_wait_s(),
+            group_interval_s: usual_group_interval_s(),
+        }
     }
 }
 

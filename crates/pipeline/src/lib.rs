@@ -3,29 +3,31 @@
 //! No AWS, no clock, no randomness, no socket: each comes in through [`ports`], so that the same code runs on Lambda, on the
 //! local stack and in a simulator.
 
+pub mod conditions;
 pub mod config;
-pub mod held;
+pub mod group;
 pub mod incident;
+pub mod messages;
 pub mod poll;
 pub mod ports;
 pub mod ramping;
 pub mod record;
-pub mod reported;
+pub mod timeline;
 pub mod token;
+pub mod unreadable;
+mod update;
 pub mod work;
-mod written;
 pub mod zone;
 
 pub mod acknowledge;
 pub mod alert;
+pub mod heartbeat;
 pub mod hydrate;
 pub mod mail;
-mod missed;
-pub mod open_end;
-mod overdue;
+mod open_end;
 pub mod plain;
-pub mod pulse;
 pub mod receive;
 pub mod retry;
+pub mod review;
 pub mod sweep;
 pub mod watch;

@@ -9,10 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    conditions::Condition,
     config::{Config, Source},
-    incident::{Kind, Notice},
+    messages::ToHydrate,
     ports::{Chance, Clock, Deliveries, Outlet, PortError},
-    work::{Message, Task, Trouble, TroubleKind, Work},
+    review::OpenIncidents,
+    work::{Task, Trouble, TroubleKind, Work},
 };
 
 /// While a dispatch runs or is about to start, and after a failure, a source is polled with every sweep.
@@ -33,8 +35,8 @@ const DOWN_AFTER_TIMES: u32 = 3;
 /// A provider that asks to be left alone for longer is asked again all the same, in seconds.
 const MAX_RETRY_AFTER_S: u32 = 3_600;
 
-/// So long after polling found a change, a webhook may still tell of it: they are often just late. In seconds.
-pub const GRACE_S: u32 = 120;
+/// So long after polling found a change, a webhook may still announce it: they are often just late.
+pub const GRACE: SignedDuration = SignedDuration::from_secs(120);
 
 /// How the polling of one source stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,9 +63,20 @@ pub struct PollState {
     /// The failures since the latest good poll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Failing>,
-    /// What of the latest list could not be read, by its hash: a person is told when that changes, not every minute.
+    /// What of the latest list could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doubts: Option<String>,
+    pub doubts: Option<Doubts>,
+}
+
+/// What of a list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubts {
+    /// Since when exactly that could not be read.
+    pub since: Timestamp,
+    /// Its hash.
+    pub digest: String,
+    /// It, in words.
+    pub detail: String,
 }
 
 /// Failures since the latest good poll.
@@ -75,31 +88,32 @@ pub struct Failing {
     pub count: u32,
     /// The latest.
     pub last: Trouble,
-    /// A person was told that the source is down.
-    pub told_down: bool,
-    /// A person was told that the key is refused.
-    pub told_credentials: bool,
-    /// A poll died, perhaps between telling and noting that: then it is said of either that it is over.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub may_have_told: bool,
+}
+
+impl Failing {
+    /// What fails, since when, and how often, in words.
+    pub(crate) fn detail(&self) -> String {
+        let (since, count) = (self.since, self.count);
+        let detail = format!("the provider's list of dispatches cannot be read: {}", self.last.detail);
+        format!("{detail} (since {since:.0}, {count} time(s) in a row)")
+    }
 }
 
 impl PollState {
-    /// The state with a poll that begins now, and what a person has to be told if the one before it died; none where it is too
-    /// early for another.
-    pub fn claimed(known: Option<Self>, source: &str, now: Timestamp, write: String) -> Option<(Self, Option<Notice>)> {
-        let Some(known) = known else { return Some((Self::first(source, now, write), None)) };
+    /// The state with a poll that begins now; none where it is too early for another.
+    pub fn claimed(known: Option<Self>, source: &str, now: Timestamp, write: String) -> Option<Self> {
+        let Some(known) = known else { return Some(Self::first(source, now, write)) };
         let just_began = now.duration_since(known.began_at) + SLACK < seconds(EVERY_SWEEP_S);
         if just_began || known.must_wait(now) {
             return None;
         }
-        let (next, notice) = if known.under_way {
+        let next = if known.under_way {
             let died = Trouble::new(TroubleKind::Crash, known.began_at, "the hydrator died or ran out of time over it");
             known.failed(&died, now, write)
         } else {
-            (known.following(write), None)
+            known.following(write)
         };
-        Some((Self { began_at: now, under_way: true, ..next }, notice))
+        Some(Self { began_at: now, under_way: true, ..next })
     }
 
     fn first(source: &str, began_at: Timestamp, write: String) -> Self {
@@ -115,12 +129,6 @@ impl PollState {
             failing: None,
             doubts: None,
         }
-    }
-
-    /// The same before a person was told that the source is down.
-    #[must_use]
-    pub fn not_told_down(self) -> Self {
-        Self { failing: self.failing.map(|failing| Failing { told_down: false, ..failing }), ..self }
     }
 
     fn following(self, write: String) -> Self {
@@ -143,57 +151,58 @@ impl PollState {
         self.near_from.is_some_and(|from| from <= now)
     }
 
-    /// After a good poll: the state, and what is over with it.
-    pub fn good(self, listed: &[Fact], doubts: Option<String>, now: Timestamp, write: String) -> (Self, Vec<Notice>) {
-        let failing = self.failing.as_ref();
-        let over = |told: bool, kind| {
-            let detail = "the provider's list of dispatches can be read again".to_owned();
-            told.then(|| Notice::over(kind, &self.source, &self.source, now, detail))
+    /// Whether the source is down, rather than that one poll failed.
+    pub(crate) fn is_down(&self, now: Timestamp) -> bool {
+        let Some(failing) = &self.failing else { return false };
+        // It stays down at least until the provider may be asked again.
+        let lasts = self.not_before.unwrap_or(now).max(now).duration_since(failing.since);
+        lasts >= DOWN_AFTER || (self.is_near(now) && failing.count >= DOWN_AFTER_TIMES)
+    }
+
+    /// What people may have to be notified of.
+    pub fn conditions(&self, now: Timestamp) -> Vec<Condition> {
+        let source = || self.source.clone();
+        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == TroubleKind::Credentials);
+        let failing = if refused {
+            Some(Condition::KeyRefused { source: source() })
+        } else {
+            self.is_down(now).then(|| Condition::SourceDown { source: source() })
         };
-        let notices = [
-            over(failing.is_some_and(|failing| failing.told_down || failing.may_have_told), Kind::SourceDown),
-            over(failing.is_some_and(|failing| failing.told_credentials || failing.may_have_told), Kind::Credentials),
-        ];
-        let next = Self {
+        let doubts = self.doubts.as_ref().map(|_| Condition::Quarantined { source: source(), about: None });
+        failing.into_iter().chain(doubts).collect()
+    }
+
+    /// After a good poll.
+    #[must_use]
+    pub fn good(self, listed: &[Fact], doubts: Option<Doubts>, now: Timestamp, write: String) -> Self {
+        let known = self.doubts.clone();
+        let doubts = doubts.map(|doubts| match known {
+            Some(known) if known.digest == doubts.digest => known,
+            _ => doubts,
+        });
+        Self {
             good_at: Some(self.began_at),
             near_from: near_from(listed, now),
             not_before: None,
             failing: None,
             doubts,
             ..self.following(write)
-        };
-        (next, notices.into_iter().flatten().collect())
+        }
     }
 
-    /// After a failed poll: the state, and what a person has to be told.
-    pub fn failed(self, trouble: &Trouble, now: Timestamp, write: String) -> (Self, Option<Notice>) {
+    /// After a failed poll.
+    #[must_use]
+    pub fn failed(self, trouble: &Trouble, now: Timestamp, write: String) -> Self {
         let not_before = trouble.retry_after_s.map(|wait_s| now + seconds(wait_s.min(MAX_RETRY_AFTER_S)));
         let refused = trouble.kind == TroubleKind::Credentials;
         let known = self.failing.as_ref();
         let alike = known.filter(|failing| (failing.last.kind == TroubleKind::Credentials) == refused);
-        let mut failing = Failing {
+        let failing = Failing {
             since: alike.map_or(self.began_at, |failing| failing.since),
             count: alike.map_or(1, |failing| failing.count.saturating_add(1)),
             last: trouble.clone(),
-            told_down: known.is_some_and(|failing| failing.told_down),
-            told_credentials: known.is_some_and(|failing| failing.told_credentials),
-            may_have_told: trouble.kind == TroubleKind::Crash || known.is_some_and(|failing| failing.may_have_told),
         };
-        let kind = if refused {
-            Some(Kind::Credentials).filter(|_| !std::mem::replace(&mut failing.told_credentials, true))
-        } else {
-            // It stays down at least until the provider may be asked again.
-            let lasts = not_before.unwrap_or(now).duration_since(failing.since);
-            let down = lasts >= DOWN_AFTER || (self.is_near(now) && failing.count >= DOWN_AFTER_TIMES);
-            Some(Kind::SourceDown).filter(|_| down && !std::mem::replace(&mut failing.told_down, true))
-        };
-        let notice = kind.map(|kind| {
-            let (since, count) = (failing.since, failing.count);
-            let detail = format!("the provider's list of dispatches cannot be read: {}", trouble.detail);
-            let detail = format!("{detail} (since {since:.0}, {count} time(s) in a row)");
-            Notice::happens(kind, &self.source, self.source.clone(), trouble.at, detail).until_over()
-        });
-        (Self { not_before, failing: Some(failing), ..self.following(write) }, notice)
+        Self { not_before, failing: Some(failing), ..self.following(write) }
     }
 }
 
@@ -212,22 +221,6 @@ fn seconds(seconds: u32) -> SignedDuration {
     SignedDuration::from_secs(i64::from(seconds))
 }
 
-/// A poll's message is a few hundred bytes; nothing larger is read to find one.
-const MAX_MESSAGE_BYTES: usize = 1_024;
-
-/// Takes the polls out of a batch: they are no deliveries, and whatever becomes of them is theirs alone.
-pub(crate) fn poll_works(messages: Vec<Message>) -> (Vec<Message>, Vec<Work>) {
-    let (mut others, mut polls) = (Vec::new(), Vec::new());
-    for message in messages {
-        let small = Some(&message.body).filter(|body| body.len() <= MAX_MESSAGE_BYTES);
-        match small.and_then(|body| serde_json::from_str::<Work>(body).ok()) {
-            Some(work) if work.task == Task::Poll => polls.push(work),
-            _ => others.push(message),
-        }
-    }
-    (others, polls)
-}
-
 /// What the schedule does for polling.
 #[derive(Debug)]
 pub struct Polls<'a, D, O, C> {
@@ -242,20 +235,26 @@ pub struct Polls<'a, D, O, C> {
 }
 
 impl<D: Deliveries, O: Outlet, C: Clock + Chance> Polls<'_, D, O, C> {
-    /// Sends the polls that are due. Returns how many; one source that fails does not keep the others waiting.
-    pub async fn send_due(&self) -> Result<usize, PortError> {
+    /// Sends the polls that are due, and hints for what no open incident covers. Returns how many polls; one source that fails
+    /// does not keep the others waiting.
+    pub async fn send_due(&self, open: &OpenIncidents) -> Result<usize, PortError> {
         let polled = self.config.sources.iter().filter(|(_, source)| source.is_polled());
-        let sent = join_all(polled.map(|(name, source)| self.send(name, source))).await;
+        let sent = join_all(polled.map(|(name, source)| self.send(name, source, open))).await;
         sent.into_iter().try_fold(0, |count, sent| sent.map(|sent| count + usize::from(sent)))
     }
 
-    async fn send(&self, name: &str, source: &Source) -> Result<bool, PortError> {
+    async fn send(&self, name: &str, source: &Source, open: &OpenIncidents) -> Result<bool, PortError> {
         let now = self.world.now();
         let state = self.deliveries.poll_state(name).await?;
+        if let Some(state) = &state {
+            for condition in state.conditions(now).into_iter().filter(|condition| !open.covers(condition)) {
+                self.outlet.hint(condition, now, 0).await?;
+            }
+        }
         if state.is_some_and(|state| !state.is_due(source.poll_s, now)) {
             return Ok(false);
         }
         let work = Work::fresh(&format!("poll-{}", self.world.unique()), name, now, Task::Poll);
-        self.outlet.work(&work, 0).await.map(|()| true)
+        self.outlet.deliver(ToHydrate::Work(work), 0).await.map(|()| true)
     }
 }

@@ -8,21 +8,24 @@
     reason = "the callers are generic: whether a future is Send shows where the types are known"
 )]
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use dispatch::{Epoch, Plan, Signal, Subject};
 use jiff::Timestamp;
 use providers::Ask;
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    conditions::{Condition, NotedEvent},
     config::Source,
-    held::{Gate, Link},
-    incident::{Incident, Notice},
+    group::{AckLink, AlertGroup},
+    incident::Incident,
     mail::Mail,
+    messages::{Hint, ToAlert, ToHydrate, ToRetry},
     poll::PollState,
-    pulse::{Inquiry, Probe},
     record::Record,
-    work::{BodyPart, Check, Failed, StoredBody, Trouble, Work},
+    retry::RetryState,
+    work::{BodyPart, StoredBody, Trouble, Work},
 };
 
 /// The time.
@@ -68,20 +71,36 @@ pub trait Intake {
     async fn take(&self, message: &str) -> Result<(), PortError>;
 }
 
-/// The inner queues, for those who work behind the door.
+/// The inner queues, for those who work behind the endpoint.
 pub trait Outlet {
-    /// Work for the hydrator, after a delay of at most 900 s.
-    async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError>;
-    /// A failure for the retrier.
-    async fn failed(&self, failed: &Failed) -> Result<(), PortError>;
-    /// Deadlines for the retrier, each after a delay of at most 900 s.
-    async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError>;
-    /// A probe for the hydrator, after a delay of at most 900 s.
-    async fn probe(&self, probe: Probe, delay_s: u32) -> Result<(), PortError>;
-    /// For the retrier, whether it was answered, after a delay of at most 900 s.
-    async fn inquiry(&self, inquiry: Inquiry, delay_s: u32) -> Result<(), PortError>;
-    /// A notice for the alerter, after a delay of at most 900 s.
-    async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError>;
+    /// A message for the hydrator, after a delay of at most 900 s.
+    async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError>;
+    /// Messages for the retrier, each after a delay of at most 900 s.
+    async fn retry(&self, messages: &[(ToRetry, u32)]) -> Result<(), PortError>;
+    /// A message for the alerter, after a delay of at most 900 s.
+    async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError>;
+
+    /// A hint that a condition may have changed, after a delay of at most 900 s.
+    async fn hint(&self, condition: Condition, at: Timestamp, delay_s: u32) -> Result<(), PortError> {
+        let lane = Lane::of(&condition);
+        self.alert(&ToAlert::Hint(Hint { condition, at, attempt: 0, timer: false }), lane, delay_s).await
+    }
+}
+
+/// Which of the alerter's queues carries a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// `alerts`: a dispatch may depend on it.
+    Urgent,
+    /// `reviews`: it can wait for a minute.
+    CanWait,
+}
+
+impl Lane {
+    /// That of a condition's hints.
+    pub fn of(condition: &Condition) -> Self {
+        if condition.is_urgent() { Self::Urgent } else { Self::CanWait }
+    }
 }
 
 /// The FIFO queue `signals`.
@@ -90,16 +109,14 @@ pub trait SignalStream {
     fn limit_bytes(&self) -> usize;
     /// Sends signals of one subject in order. After an error none, some or all of them are out; sending them again is harmless.
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError>;
-    /// How many signals nobody has read yet, and how many somebody is reading right now; both roughly.
-    async fn backlog(&self) -> Result<Backlog, PortError>;
 }
 
-/// What lies in a queue.
+/// What lies in a queue, roughly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Nobody has read them yet.
+    /// Messages that are not read yet.
     pub waiting: u64,
-    /// Somebody has them in hand.
+    /// Messages that a consumer is reading right now.
     pub in_hand: u64,
 }
 
@@ -123,6 +140,15 @@ pub struct Active {
     pub plan: Plan,
 }
 
+/// A subject of which a person may have to know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// From when on.
+    pub at: Timestamp,
+    /// Which.
+    pub subject: Subject,
+}
+
 /// The table `dispatches`.
 pub trait Dispatches {
     /// The epoch of the table. The first caller stores `now` as it, on the condition that none is stored; it is read once in the
@@ -136,32 +162,64 @@ pub trait Dispatches {
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError>;
     /// Subjects that have owed signals since before that instant.
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
-    /// Subjects that must be acknowledged before that instant, the most urgent first.
-    async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
+    /// Subjects of which a person may have to know before that instant ([`Record::look_at`]), the most urgent first.
+    async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError>;
     /// A source's subjects that are on and not over at that instant, the last to be over first. What was written a moment ago
     /// may be missing; of thousands, those that are over soonest may be.
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError>;
 }
 
-/// A failing unit of work as the table `deliveries` knows it.
+/// A job that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pending {
     /// What fails.
     pub work: Work,
-    /// When it will be tried again.
-    pub next_at: Timestamp,
+    /// How its attempts stand.
+    pub state: RetryState,
 }
 
-/// The table `deliveries`: what fails, what was put aside, and how the polling of each source stands.
+/// A provider refuses the key of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The source.
+    pub source: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The latest refusal.
+    pub at: Timestamp,
+    /// What the provider said, in words.
+    pub detail: String,
+}
+
+/// The table `deliveries`: jobs that wait, what is quarantined, and how each source stands.
 pub trait Deliveries {
     /// Books the next attempt under [`Work::key`], unless one for the same key still lies ahead of `now`: then false, and this
-    /// one need not go on, since that later look will see all that this one would. Of its own deliveries' bookings only a later
+    /// one need not go on, since that later request will see all that this one would. Of its own deliveries' bookings only a later
     /// attempt replaces one that lies ahead: a message that a queue doubled joins its twin.
     async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError>;
-    /// Forgets the booking, where it is still this delivery's.
-    async fn settled(&self, work: &Work) -> Result<(), PortError>;
-    /// Puts work aside under [`Work::kept_as`] with its raw body, whatever its size, to be replayed after a mend.
-    async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError>;
+    /// What is booked under a key, read consistently.
+    async fn retry_state(&self, key: &str) -> Result<Option<RetryState>, PortError>;
+    /// Has a person notified of what is booked under a key by that instant, if it was to be later.
+    async fn hasten(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError>;
+    /// Forgets what is booked under the key of the work: its own booking, and one that was made before `as_of`.
+    async fn settled(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError>;
+    /// Stores that a source's key is refused.
+    async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError>;
+    /// Forgets that, where it was refused before `as_of`.
+    async fn accept(&self, source: &str, as_of: Timestamp) -> Result<(), PortError>;
+    /// The latest refusal, read consistently.
+    async fn refusal(&self, source: &str) -> Result<Option<Refusal>, PortError>;
+    /// Quarantines work under [`Work::kept_as`] with its raw body, whatever its size, to be replayed after a mend; and the events that
+    /// it is, which count until it is replayed.
+    async fn quarantine(&self, work: &Work, reason: &Trouble, events: &[NotedEvent]) -> Result<(), PortError>;
+    /// Stores an event under its condition and stage. Storing it again moves its instant.
+    async fn note(&self, event: &NotedEvent) -> Result<(), PortError>;
+    /// The events of a condition since an instant that are not replayed, oldest first; of very many the latest. What was stored a
+    /// moment ago may be missing.
+    async fn events(&self, condition: &Condition, since: Timestamp) -> Result<Vec<NotedEvent>, PortError>;
+    /// What may be firing in a source as of now: jobs of which a person must know, and events of the last hour. What was stored a
+    /// moment ago may be missing.
+    async fn firing(&self, source: &str, now: Timestamp) -> Result<Vec<Condition>, PortError>;
     /// Keeps a share of the delivery's body. Keeping it again changes nothing.
     async fn keep_part(&self, delivery: &str, part: &BodyPart, at: Timestamp) -> Result<(), PortError>;
     /// A body that came in parts, read consistently; none where one of its chunks is not there.
@@ -172,25 +230,29 @@ pub trait Deliveries {
     async fn write_poll_state(&self, state: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>>;
 }
 
-/// What gridbell watches of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A queue that gridbell watches of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Watched {
-    /// The queue `deliveries`: whether the hydrator reads it.
+    /// `deliveries`: whether the hydrator reads it.
     Deliveries,
+    /// `signals`: whether a controller reads it.
+    Signals,
+    /// `reviews`: whether the alerter is behind.
+    Reviews,
     /// The dead letters of `retries`: whether there are any.
     RetriesDead,
-    /// The dead letters of `alerts`: whether there are any.
+    /// The dead letters of `alerts` and `reviews`: whether there are any.
     AlertsDead,
 }
 
 impl Watched {
-    /// All.
-    pub const ALL: [Self; 3] = [Self::Deliveries, Self::RetriesDead, Self::AlertsDead];
-
     /// The queue's name, as `stack.json` has it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deliveries => "deliveries",
+            Self::Signals => "signals",
+            Self::Reviews => "reviews",
             Self::RetriesDead => "retries_dead",
             Self::AlertsDead => "alerts_dead",
         }
@@ -203,42 +265,17 @@ impl fmt::Display for Watched {
     }
 }
 
-/// What gridbell knows of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vitals {
-    /// The latest probe that the hydrator answered, by the instant that it bears.
-    pub answered: Option<Timestamp>,
-    /// What a person was told of and nobody has called over, and since when; of `deliveries` the first probe that was lost.
-    pub told: BTreeMap<Watched, Timestamp>,
-}
-
-impl Vitals {
-    /// Whether that probe was answered, or a later one.
-    pub fn answers(&self, probe_at: Timestamp) -> bool {
-        self.answered.is_some_and(|answered| answered >= probe_at)
-    }
-
-    /// Since when a person has been told of it.
-    pub fn told(&self, of: Watched) -> Option<Timestamp> {
-        self.told.get(&of).copied()
-    }
-}
-
-/// What gridbell knows of itself, in the table `deliveries` under a key that no delivery bears.
+/// The hydrator's heartbeat, in the table `deliveries` under a key that no delivery bears.
 pub trait Health {
-    /// Notes an answered probe. An older one never replaces a newer one.
-    async fn answered(&self, probe_at: Timestamp) -> Result<(), PortError>;
-    /// What is known, read consistently.
-    async fn vitals(&self) -> Result<Vitals, PortError>;
-    /// Notes that a person is being told of it, unless that is noted already.
-    async fn told(&self, of: Watched, since: Timestamp) -> Result<(), PortError>;
-    /// Forgets what was noted with that instant.
-    async fn over(&self, of: Watched, since: Timestamp) -> Result<(), PortError>;
+    /// Notes an answered heartbeat. An older one never replaces a newer one.
+    async fn answer(&self, sent_at: Timestamp) -> Result<(), PortError>;
+    /// The latest heartbeat that was answered, by the instant that it bears; read consistently.
+    async fn answered(&self) -> Result<Option<Timestamp>, PortError>;
 }
 
-/// How much lies in the inner queues.
+/// How much lies in the queues.
 pub trait Depths {
-    /// How many messages wait, and how many somebody has in hand; both roughly, the delayed ones not counted.
+    /// How many messages wait, and how many a consumer has in hand; both roughly, the delayed ones not counted.
     async fn depth(&self, queue: Watched) -> Result<Backlog, PortError>;
 }
 
@@ -279,20 +316,39 @@ pub trait ProviderApi {
     async fn fetch(&self, name: &str, source: &Source, ask: &Ask) -> Result<String, FetchError>;
 }
 
-/// The table `alerts`: incidents, and beside them gates and links.
+/// The table `alerts`: incidents, and beside them alert groups and links.
 pub trait Incidents {
     /// What stands there, read consistently.
     async fn read(&self, incident: &str) -> Result<Option<Incident>, PortError>;
     /// Writes where `expected` is the stored revision (none: where nothing is stored).
     async fn write(&self, incident: &Incident, expected: Option<u64>) -> Result<(), WriteError<Incident>>;
-    /// A gate, read consistently.
-    async fn gate(&self, gate: &str) -> Result<Option<Gate>, PortError>;
-    /// Writes a gate, as [`Incidents::write`] does.
-    async fn write_gate(&self, gate: &Gate, expected: Option<u64>) -> Result<(), WriteError<Gate>>;
+    /// The keys of incidents with a mail that waits in a group, the most urgent first, `limit` at most. What was written a moment ago
+    /// may be missing.
+    async fn waiting(&self, group: &str, limit: usize) -> Result<Vec<String>, PortError>;
+    /// An alert group, read consistently.
+    async fn group(&self, group: &str) -> Result<Option<AlertGroup>, PortError>;
+    /// Writes an alert group, as [`Incidents::write`] does.
+    async fn write_group(&self, group: &AlertGroup, expected: Option<u64>) -> Result<(), WriteError<AlertGroup>>;
     /// A link, read consistently.
-    async fn link(&self, link: &str) -> Result<Option<Link>, PortError>;
+    async fn link(&self, link: &str) -> Result<Option<AckLink>, PortError>;
     /// Writes a link, as [`Incidents::write`] does.
-    async fn write_link(&self, link: &Link, expected: Option<u64>) -> Result<(), WriteError<Link>>;
+    async fn write_link(&self, link: &AckLink, expected: Option<u64>) -> Result<(), WriteError<AckLink>>;
+}
+
+/// Which incidents are open, for whoever has them reviewed.
+pub trait OpenIncidentIndex {
+    /// A page of the keys of incidents that are open or have a mail to send, after what an earlier page ended with. What was written
+    /// a moment ago may be missing.
+    async fn open(&self, after: Option<&str>) -> Result<OpenPage, PortError>;
+}
+
+/// A page of open incidents.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenPage {
+    /// Their keys, a hundred at most.
+    pub incidents: Vec<String>,
+    /// What the next page begins after; none: this is the last.
+    pub next: Option<String>,
 }
 
 /// SES.

@@ -1,13 +1,23 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, Origin, Plan, Publication, Rank, Signal, State, Status, Subject};
-use jiff::{SignedDuration, Timestamp};
+use dispatch::{Absorbed, Origin, Plan, Publication, Signal, State, Status, Subject};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Deadlines, open_end::OpenEnd, ramping::Ramping, reported::Reported};
+use crate::{
+    config::Deadlines,
+    open_end,
+    ramping::Ramping,
+    timeline::{Event, TimelineEvent, trim},
+    unreadable::UnreadableFields,
+    work::clip,
+};
 
-/// How many entries of a subject's story are kept.
-const REMEMBERED_ENTRIES: usize = 64;
+/// How many changes that no webhook announced are remembered.
+const REMEMBERED_CHANGES: usize = 16;
+
+/// How much is said of one such change, in characters.
+const MAX_CHANGE: usize = 300;
 
 /// All that is stored of one subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,75 +40,38 @@ pub struct Record {
     /// When the state last changed.
     pub changed_at: Timestamp,
     /// What happened, oldest first.
-    pub history: Vec<Entry>,
-    /// By when it must be acknowledged; none where nothing is awaited.
+    pub history: Vec<TimelineEvent>,
+    /// By when it must be acknowledged, or the end of a ramp be reported; none where nothing is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Due>,
-    /// When a person is asked whether it is still on; none where it has an end, or is not on.
+    pub due: Option<Timestamp>,
+    /// By when it had to be acknowledged, where its time passed and no controller did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub open_end: Option<OpenEnd>,
+    pub lapsed: Option<Timestamp>,
+    /// When a person is asked first whether it is still active; none where it has an end, or is not active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_end: Option<Timestamp>,
     /// What the controller answered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
-    /// When the controller last answered that it cannot act, whatever it answered since: a person was told of that, and perhaps not
-    /// yet that it is over.
+    /// What polling found and no webhook has announced since, oldest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_at: Option<Timestamp>,
-    /// What polling found and no webhook has told of since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missed: Option<Missed>,
+    pub missed: Option<Vec<MissedChange>>,
     /// What became of a load target.
     #[serde(default)]
     pub ramping: Ramping,
-    /// Which fields that could not be read people were notified of.
-    #[serde(default, skip_serializing_if = "Reported::is_empty")]
-    pub reported: Reported,
+    /// Fields that could not be read.
+    #[serde(default, skip_serializing_if = "UnreadableFields::is_empty")]
+    pub unreadable: UnreadableFields,
 }
 
-/// A change that polling found.
+/// A change that polling found, and no webhook announced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Missed {
-    /// When the first such change was found.
+pub struct MissedChange {
+    /// When.
     pub found_at: Timestamp,
     /// Which signals it led to, such as `gridbell.dispatch.updated.v1 #2`.
     pub what: String,
-    /// Whether a person was told that no webhook came.
-    pub told: bool,
 }
-
-/// By when somebody must have acknowledged the current version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Due {
-    /// When a person is told; after that, when somebody looks at the latest whether it is over.
-    pub at: Timestamp,
-    /// The version that a person was told of, or is about to be; 0: of none.
-    pub told: u64,
-    /// It is stored that a person is about to be told, and not yet that it is done.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub telling: bool,
-    /// When that was decided, by the clock of whoever did. What is told bears this instant, and that it is over a later one:
-    /// another clock, or a slower invocation, must not make it begin anew.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told_at: Option<Timestamp>,
-}
-
-impl Due {
-    /// When it is over that a person was told.
-    pub(crate) fn over_at(self, now: Timestamp) -> Timestamp {
-        self.told_at.map_or(now, |told_at| over_at(told_at, now))
-    }
-}
-
-/// When it is over what began at an instant that may be of another clock, one that is ahead.
-pub(crate) fn over_at(began_at: Timestamp, now: Timestamp) -> Timestamp {
-    now.max(began_at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX))
-}
-
-/// An incident without news for longer has ended by itself.
-const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(48);
-
-/// Stands for a version of an earlier epoch that a person was notified of: no version of this one, and not none.
-const TOLD_BEFORE: u64 = u64::MAX;
 
 /// A controller's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,15 +99,15 @@ pub enum AckState {
     Failed,
 }
 
-/// One step of a subject's story.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When.
-    pub at: Timestamp,
-    /// Through which delivery.
-    pub delivery: String,
-    /// What, in words.
-    pub what: String,
+impl AckState {
+    /// As it stands in the request.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl Record {
@@ -145,29 +118,29 @@ impl Record {
             Some(record) => (record.revision + 1, record.outbox.clone(), record.history.clone()),
             None => (1, Vec::new(), Vec::new()),
         };
-        // The parts of one version are one step of its story.
+        // The parts of one version are one step of its history.
         for signal in signals.iter().filter(|signal| signal.part.is_none_or(|part| part.number == 1)) {
-            let remark = remarks.get(&signal.sequence).map_or_else(String::new, |remark| format!(": {remark}"));
-            let parts = signal.part.map_or_else(String::new, |part| format!(" in {} parts", part.of));
-            let what = format!("{} #{}{parts}{}{remark}", signal.kind, signal.sequence, grounds(state.rank()));
-            history.push(Entry { at: step.now, delivery: step.delivery.to_owned(), what });
+            let event = Event::Published {
+                signal: signal.kind.clone(),
+                sequence: signal.sequence,
+                parts: signal.part.map(|part| part.of),
+                grounds: state.rank(),
+                remark: remarks.get(&signal.sequence).cloned(),
+            };
+            history.push(TimelineEvent::of(step.delivery, step.now, event));
         }
         let published = state.published();
-        let due = match &published {
-            // What was told of an earlier version is watched on: the incident is open.
-            Some((Status::Scheduled, statement)) if !signals.is_empty() => Some(Due {
-                at: step.deadlines.due_at(statement.start, step.received_at),
-                told: known.and_then(|known| known.due).map_or(0, |due| due.told),
-                telling: false,
-                told_at: known.and_then(|known| known.due).and_then(|due| due.told_at),
-            }),
-            Some((Status::Scheduled, _)) => known.and_then(|known| known.due),
-            // Whom a person was told of is watched until that is over.
-            _ => known.and_then(|known| known.due.filter(|due| due.told > 0 || known.failed_at.is_some())),
+        let (due, lapsed) = match &published {
+            Some((Status::Scheduled, statement)) if !signals.is_empty() => {
+                (Some(step.deadlines.due_at(statement.start, step.received_at)), None)
+            }
+            Some((Status::Scheduled, _)) => {
+                (known.and_then(|known| known.due), known.and_then(|known| known.lapsed))
+            }
+            _ => (None, None),
         };
         let first_seen_at = history.first().map_or(step.now, |first| first.at);
-        let known_open = known.and_then(|known| known.open_end);
-        let open_end = OpenEnd::following(known_open, published.as_ref(), first_seen_at, step.now);
+        let open_end = open_end::asks_from(published.as_ref(), first_seen_at);
         trim(&mut history);
         outbox.extend(signals);
         Self {
@@ -181,12 +154,12 @@ impl Record {
             changed_at: step.now,
             history,
             due,
+            lapsed,
             open_end,
             ack: known.and_then(|known| known.ack.clone()),
-            failed_at: known.and_then(|known| known.failed_at),
             missed: None,
             ramping: known.map(|known| known.ramping.clone()).unwrap_or_default(),
-            reported: known.map(|known| known.reported.clone()).unwrap_or_default(),
+            unreadable: known.map(|known| known.unreadable.clone()).unwrap_or_default(),
         }
     }
 
@@ -196,32 +169,32 @@ impl Record {
     pub fn in_epoch(&self, publication: Publication, deadlines: Deadlines) -> Option<Self> {
         let (state, outbox) = self.state.in_epoch(&self.origin, &self.subject, &self.outbox, publication)?;
         let now = publication.now;
-        let (epoch, count) = (publication.epoch, outbox.len());
-        let what = format!("epoch {epoch} begins: sequences count from 1 again, {count} signal(s) to send");
-        // The record may have forgotten that a person was notified: the watch resolves in any case what it finds well.
-        let resolves = |at| Some(Due { at, told: TOLD_BEFORE, telling: false, told_at: None });
-        let is_recent = now.duration_since(self.changed_at) < FORGOTTEN_AFTER;
-        let (due, failed_at) = match state.published() {
-            Some((Status::Scheduled, statement)) if !outbox.is_empty() => {
-                let due_at = deadlines.due_at(statement.start, now);
-                // What ends before anybody looks must not pass for notified.
-                let ends_first = statement.end.is_some_and(|end| end <= due_at);
-                let due = resolves(due_at).map(|due| Due { told: if ends_first { 0 } else { due.told }, ..due });
-                (due, self.failed_at.or(Some(self.changed_at)))
-            }
-            Some(_) if is_recent => (resolves(now), self.failed_at.or(Some(self.changed_at))),
-            _ => (self.due, self.failed_at),
+        let due = match state.published() {
+            Some((Status::Scheduled, statement)) if !outbox.is_empty() => Some(deadlines.due_at(statement.start, now)),
+            Some(_) => None,
+            None => self.due,
         };
         let mut history = self.history.clone();
-        history.push(Entry { at: now, delivery: String::new(), what });
+        let event = Event::EpochBegan { epoch: publication.epoch, signals: outbox.len() };
+        history.push(TimelineEvent::new(now, event));
         trim(&mut history);
-        Some(Self { state, outbox, due, failed_at, ack: None, history, changed_at: now, ..self.clone() })
+        Some(Self { state, outbox, due, lapsed: None, ack: None, history, changed_at: now, ..self.clone() })
     }
 
-    /// When the watch has to look at it next: what the index `due` holds.
+    /// From when on a person may have to know of it: what the index `due` holds.
     pub fn look_at(&self) -> Option<Timestamp> {
-        let times = [self.due.map(|due| due.at), self.open_end.map(|open_end| open_end.ask_at)];
-        times.into_iter().flatten().min()
+        [self.due, self.open_end].into_iter().flatten().min()
+    }
+
+    /// The same with one more change that polling found.
+    #[must_use]
+    pub(crate) fn with_missed(mut self, known: Option<&Self>, what: &str, now: Timestamp) -> Self {
+        let mut changes = known.and_then(|known| known.missed.clone()).unwrap_or_default();
+        changes.push(MissedChange { found_at: now, what: clip(what, MAX_CHANGE) });
+        let excess = changes.len().saturating_sub(REMEMBERED_CHANGES);
+        changes.drain(..excess);
+        self.missed = Some(changes);
+        self
     }
 
     /// What it wants of whom, where it is on.
@@ -235,34 +208,26 @@ impl Record {
 
     /// The next revision, which changes neither state nor outbox.
     #[must_use]
-    pub fn noting(mut self, entry: impl Into<Option<Entry>>, write: String) -> Self {
+    pub fn noting(mut self, event: impl Into<Option<TimelineEvent>>, write: String) -> Self {
         self.revision += 1;
         self.follows = Some(std::mem::replace(&mut self.write, write));
-        self.history.extend(entry.into());
+        self.history.extend(event.into());
         trim(&mut self.history);
         self
     }
 
     /// Whether the controller has taken on the current version.
     pub fn is_acknowledged(&self) -> bool {
-        self.ack.as_ref().is_some_and(|ack| ack.version == self.state.version && ack.state != AckState::Failed)
+        self.answered(|state| state != AckState::Failed)
     }
-}
 
-/// Why a version was published, for people.
-fn grounds(rank: Option<Rank>) -> String {
-    match rank {
-        Some(Rank::Pushed(_)) => ", as the webhook stated".to_owned(),
-        Some(Rank::Fetched(at)) => format!(", as fetched at {at:.3}"),
-        Some(Rank::Numbered(number, at)) => format!(", modification {number} as fetched at {at:.3}"),
-        None => String::new(),
+    /// Whether the controller answered that it cannot act on the current version.
+    pub fn has_failed(&self) -> bool {
+        self.answered(|state| state == AckState::Failed)
     }
-}
 
-/// The first entry and the latest are kept.
-fn trim(history: &mut Vec<Entry>) {
-    if let Some(excess) = history.len().checked_sub(REMEMBERED_ENTRIES) {
-        history.drain(1..=excess);
+    fn answered(&self, is: impl FnOnce(AckState) -> bool) -> bool {
+        self.ack.as_ref().is_some_and(|ack| ack.version == self.state.version && is(ack.state))
     }
 }
 

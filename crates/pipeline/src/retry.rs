@@ -1,31 +1,65 @@
-//! The one path for every failure: when to try again, when to tell a person, when to put aside. Never silently.
+//! The one path for every failure: when to try again, when to notify a person, when to quarantine. Never silently.
 
 use dispatch::{Statement, Subject};
-use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    conditions::{Condition, FIRST_STAGE, News, NotedEvent},
     config::{Config, Source},
-    incident::{Kind, Notice},
-    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, Pending, PortError},
-    work::{Failed, Message, Task, Trouble, TroubleKind, Work},
+    incident::Kind,
+    messages::ToHydrate,
+    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, Pending, PortError, Refusal},
+    watch::hop_s,
+    work::{Failed, Task, Trouble, TroubleKind, Work},
 };
 
-/// Failures in quick succession before a person is told; slow attempts follow.
+/// Failures in quick succession before a person is notified; slow attempts follow.
 pub const QUICK_ATTEMPTS: u32 = 5;
 
 /// SQS delays a message by this many seconds at most.
 const MAX_DELAY_S: u64 = 900;
 
+/// A hint waits for so many seconds until the index shows what it is about.
+pub(crate) const NOTED_S: u32 = 2;
+
+/// The sweep finds what is due later.
+const SWEPT: SignedDuration = SignedDuration::from_secs(120);
+
+/// A job that no dispatch depends on may fail for this long before a person is notified.
+const UNHURRIED: SignedDuration = SignedDuration::from_mins(5);
+
+/// A key that was refused within this time is still refused.
+const REFUSED_WITHIN: SignedDuration = SignedDuration::from_mins(30);
+
 /// A slow attempt waits at least half of this, in seconds, and twice as long each time.
 const FIRST_SLOW_DELAY_S: u64 = 60;
 
-/// After this long, work that never succeeded is put aside: whatever it was about is over. Voltus lists the last day.
+/// After this long, work that never succeeded is quarantined: whatever it was about is over. Voltus lists the last day.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(48);
 
 /// A dispatch that has been over for this long needs no further look.
 const OVER_MARGIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// How the attempts of a job stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryState {
+    /// The source.
+    pub source: String,
+    /// What it is about, as a person reads it.
+    pub about: String,
+    /// How often it has failed.
+    pub attempt: u32,
+    /// When it failed last.
+    pub failed_at: Timestamp,
+    /// When it is tried again.
+    pub next_at: Timestamp,
+    /// From when on a person must know.
+    pub notify_at: Timestamp,
+    /// The latest failure, in words.
+    pub detail: String,
+}
 
 /// The retrier.
 #[derive(Debug)]
@@ -43,78 +77,62 @@ pub struct Retry<'a, T, D, O, C> {
 }
 
 impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D, O, C> {
-    /// Handles a batch; returns the ids of the messages that nobody took care of, to be delivered again.
-    pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
-        let handled = messages.into_iter().map(|message| async move {
-            match self.one(&message).await {
-                Ok(()) => None,
-                Err(error) => {
-                    tracing::error!(delivery.message = message.id, %error, "left to be delivered again");
-                    Some(message.id)
-                }
-            }
-        });
-        join_all(handled).await.into_iter().flatten().collect()
-    }
-
-    async fn one(&self, message: &Message) -> Result<(), PortError> {
+    /// Handles a failed job.
+    pub async fn failed(&self, Failed { failed, work }: Failed) -> Result<(), PortError> {
         let now = self.world.now();
-        let Failed { failed, mut work } = Failed::parse(&message.body, now).unwrap_or_else(|_| Failed {
-            failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"),
-            work: Work::foreign(message, now),
-        });
         if work.task == Task::Poll {
             // The hydrator died over it. The next poll sees that, counts it, and is its retry.
             return Ok(());
         }
-        if message.receives > 1 && failed.kind.is_passing() {
-            // Whoever had it before could neither book it nor pass it on: this time may end no better.
-            let detail = format!("{}; what becomes of it could not be settled at once", failed.detail);
-            let notice = failing(&work, now, detail);
-            self.outlet.notice(&notice, 0).await?;
-            work.told = Some(notice.gather);
-        }
-        if !failed.kind.is_passing() {
-            // From here on it is told of as what it is.
-            self.over(&work, now, "it is put aside".to_owned()).await?;
-        }
         match failed.kind {
             TroubleKind::UnknownEvent => {
-                let notice = Notice::unknown_event(&work.source, &failed.detail, now);
-                self.put_aside(&work, &failed, vec![notice]).await
+                let event = unknown_event(&work.source, &failed.detail, now);
+                self.quarantine(&work, &failed, vec![event]).await
             }
             TroubleKind::Unreadable => {
                 let detail = format!("delivery {} is kept: {}", work.delivery, failed.detail);
                 let about = if failed.about.is_empty() { &vec![None] } else { &failed.about };
-                let notices = about.iter().map(|of| Notice::unreadable(of.as_ref(), &work.source, now, detail.clone()));
-                self.put_aside(&work, &failed, notices.collect()).await
+                let events = about.iter().map(|of| unreadable(of.as_ref(), &work.source, now, detail.clone())).collect();
+                self.quarantine(&work, &failed, events).await
             }
-            _ => self.again(work.after(failed), now).await,
-        }
+            _ => return self.again(work.after(failed), now).await,
+        }?;
+        // Nothing of it waits any more, whatever failed before.
+        self.settled(&work).await
     }
 
-    /// First kept, then told: a mail never speaks of what is not there.
-    async fn put_aside(&self, work: &Work, trouble: &Trouble, notices: Vec<Notice>) -> Result<(), PortError> {
-        self.deliveries.quarantine(work, trouble).await?;
-        tracing::warn!(delivery.id = work.delivery, source.name = work.source, reason = trouble.detail, "put aside");
-        for notice in notices {
-            self.outlet.notice(&notice, 0).await?;
+    /// First stored, then notified: a mail never speaks of what is not there.
+    async fn quarantine(&self, work: &Work, trouble: &Trouble, events: Vec<NotedEvent>) -> Result<(), PortError> {
+        self.deliveries.quarantine(work, trouble, &events).await?;
+        tracing::warn!(delivery.id = work.delivery, source.name = work.source, reason = trouble.detail, "quarantined");
+        for event in events {
+            self.outlet.hint(event.condition, event.at, NOTED_S).await?;
         }
         Ok(())
+    }
+
+    async fn settled(&self, work: &Work) -> Result<(), PortError> {
+        if work.attempt == 0 {
+            return Ok(());
+        }
+        self.deliveries.settled(work, Timestamp::MIN).await?;
+        self.outlet.hint(work.condition(), self.world.now(), 0).await
     }
 
     /// No further attempt: what was to be done is kept for a replay, and a person is notified once.
     async fn give_up(&self, work: &Work, trouble: &Trouble, kind: Kind, now: Timestamp) -> Result<(), PortError> {
         let detail = format!("given up after {} attempts; the last: {}", work.attempt, trouble.detail);
-        // No other component resolves the failing.
-        self.over(work, now, detail.clone()).await?;
         let subject = concerned(work, trouble);
+        let source = work.source.clone();
         let about = subject.map_or_else(|| work.about(), Subject::to_string);
-        let notice = Notice::happens(kind, &work.source, about.clone(), now, detail);
         // Each an incident of its own: of many that are given up together none is kept from a person.
-        let notice = notice.about_dispatch(subject.cloned()).gathered_by(about).mailed_as("given up");
-        self.deliveries.settled(work).await?;
-        self.put_aside(work, trouble, vec![notice]).await
+        let condition = match (kind, subject) {
+            (Kind::Quarantined, Some(subject)) => Condition::Quarantined { source, about: Some(subject.clone()) },
+            _ => Condition::GivenUp { source, about: about.clone() },
+        };
+        let event = NotedEvent { condition, at: now, news: News { stage: "given up".to_owned(), about, detail } };
+        self.quarantine(work, trouble, vec![event]).await?;
+        self.settled(work).await
     }
 
     async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
@@ -133,55 +151,50 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         let programs = known.as_ref().map_or(&[][..], |known| &known.programs);
         let deadlines = self.config.deadlines_for(&work.source, programs);
         let delay_s = self.delay_s(&work, &trouble, known.as_ref().map(|known| deadlines.before(known.start)), now);
-        let next_at = now + SignedDuration::from_secs(i64::from(delay_s));
         let due_at = self.presses(&work).then(|| match &known {
             Some(known) => deadlines.due_at(known.start, work.received_at),
             None => deadlines.soon_after(work.received_at),
         });
-        let mut pending = Pending { work, next_at };
-        let booked = self.deliveries.book(&pending, now).await?;
-        if !booked && !has_told(&pending.work) {
-            // A later look at the same thing is due already and will see all that this one would.
-            tracing::info!(
-                delivery.id = pending.work.delivery,
-                look.key = pending.work.key(),
-                "joined a pending attempt"
-            );
-            return Ok(());
+        let mut state = state(&work, &trouble, now + SignedDuration::from_secs(i64::from(delay_s)), due_at);
+        let booked = self.deliveries.retry_state(work.key()).await?.map(|booked| booked.notify_at);
+        // What a person must know of the job before this one holds of both.
+        state.notify_at = booked.map_or(state.notify_at, |booked| booked.min(state.notify_at));
+        let pending = Pending { work, state };
+        let goes_on = self.deliveries.book(&pending, now).await?;
+        let Pending { work, state } = pending;
+        if !goes_on {
+            // A later request for the same thing is booked already and will see all that this one would.
+            self.deliveries.hasten(work.key(), state.notify_at).await?;
+            tracing::info!(delivery.id = work.delivery, look.key = work.key(), "joined a pending attempt");
         }
-        self.tell(&mut pending, &trouble, due_at).await?;
-        self.outlet.work(&pending.work, delay_s).await
-    }
-
-    /// Told is what failed too often, what would be tried again only when the dispatch is due, and what somebody died over.
-    async fn tell(&self, pending: &mut Pending, trouble: &Trouble, due_at: Option<Timestamp>) -> Result<(), PortError> {
-        let Pending { work, next_at } = pending;
         if trouble.kind == TroubleKind::Credentials {
-            let detail = format!("{}; {} waits for it", trouble.detail, work.about());
-            // As of the failure, not of its handling: meanwhile another dispatch's success may have ended the incident.
-            let notice = Notice::happens(Kind::Credentials, &work.source, work.source.clone(), trouble.at, detail);
-            self.outlet.notice(&notice.until_over(), 0).await?;
+            self.refused(&work, &trouble).await?;
         }
-        let too_late = due_at.is_some_and(|due_at| *next_at > due_at);
-        let died = matches!(trouble.kind, TroubleKind::Crash | TroubleKind::Incomplete);
-        if work.attempt < QUICK_ATTEMPTS && work.told.is_none() && !too_late && !died {
-            return Ok(());
+        let is_armed = booked.is_some_and(|booked| booked <= state.notify_at && now < booked);
+        if !is_armed && state.notify_at < now + SWEPT {
+            self.outlet.hint(work.condition(), state.notify_at.min(now), hop_s(state.notify_at, now)).await?;
         }
-        let detail = format!("{} (attempt {}; the next at {next_at:.0})", trouble.detail, work.attempt);
-        let mut notice = failing(work, trouble.at, detail);
-        if let Some(subject) = concerned(work, trouble) {
-            notice = Notice { about: subject.to_string(), ..notice }.about_dispatch(Some(subject.clone()));
+        if goes_on {
+            self.outlet.deliver(ToHydrate::Work(work), delay_s).await?;
         }
-        self.outlet.notice(&notice, 0).await?;
-        work.told = Some(notice.gather);
         Ok(())
     }
 
-    /// What a person was told of is over.
-    async fn over(&self, work: &Work, now: Timestamp, detail: String) -> Result<(), PortError> {
-        let Some(told) = &work.told else { return Ok(()) };
-        let over = Notice::over(Kind::HydrationFailing, &work.source, told, now, detail);
-        self.outlet.notice(&over, 0).await
+    async fn refused(&self, work: &Work, trouble: &Trouble) -> Result<(), PortError> {
+        let source = work.source.clone();
+        let known = self.deliveries.refusal(&source).await?;
+        let lately = known.filter(|known| trouble.at.duration_since(known.at) < REFUSED_WITHIN);
+        let refusal = Refusal {
+            source: source.clone(),
+            since: lately.as_ref().map_or(trouble.at, |known| known.since),
+            at: trouble.at,
+            detail: format!("{}; {} waits for it", trouble.detail, work.about()),
+        };
+        self.deliveries.refuse(&refusal).await?;
+        if lately.is_none() {
+            self.outlet.hint(Condition::KeyRefused { source }, trouble.at, 0).await?;
+        }
+        Ok(())
     }
 
     /// Whether it may be a dispatch that must be acted on in time; what is not known is.
@@ -212,23 +225,48 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
     }
 }
 
-/// The notice that work cannot be done. All that it turns into is one incident, until somebody says that it is over.
-pub(crate) fn failing(work: &Work, at: Timestamp, detail: String) -> Notice {
-    let notice = Notice::happens(Kind::HydrationFailing, &work.source, work.about(), at, detail);
-    notice.gathered_by(work.incident()).about_dispatch(work.subject().cloned()).until_over()
+/// How the attempts of a job stand after one more failure. A person must know of what failed too often, of what would be tried again
+/// only when the dispatch is due, and of what a component died over; of the rest when the dispatch is due.
+fn state(work: &Work, trouble: &Trouble, next_at: Timestamp, due_at: Option<Timestamp>) -> RetryState {
+    let died = matches!(trouble.kind, TroubleKind::Crash | TroubleKind::Incomplete);
+    let too_late = due_at.is_some_and(|due_at| next_at > due_at);
+    let notify_at = if work.attempt >= QUICK_ATTEMPTS || died || too_late {
+        trouble.at
+    } else {
+        // Without a deadline: when the quick attempts must be used up.
+        due_at.unwrap_or_else(|| work.received_at + UNHURRIED)
+    };
+    RetryState {
+        source: work.source.clone(),
+        about: concerned(work, trouble).map_or_else(|| work.about(), Subject::to_string),
+        attempt: work.attempt,
+        failed_at: trouble.at,
+        next_at,
+        notify_at,
+        detail: trouble.detail.clone(),
+    }
+}
+
+/// Something that cannot be read. A dispatch that is lost with it has an incident of its own: what else of its source cannot be
+/// read must not hide it.
+pub(crate) fn unreadable(about: Option<&Subject>, source: &str, at: Timestamp, detail: String) -> NotedEvent {
+    let condition = Condition::Quarantined { source: source.to_owned(), about: about.cloned() };
+    let stage = if about.is_some() { "lost" } else { FIRST_STAGE }.to_owned();
+    let about = about.map_or_else(|| source.to_owned(), Subject::to_string);
+    NotedEvent { condition, at, news: News { stage, about, detail } }
+}
+
+/// An event whose name gridbell does not know: all of one source are one incident, each new name one stage of it.
+pub(crate) fn unknown_event(source: &str, name: &str, at: Timestamp) -> NotedEvent {
+    let detail =
+        format!("the source sent an event of the unknown type {name:?}; what it means is not guessed, its body is kept");
+    let condition = Condition::UnknownEvent { source: source.to_owned() };
+    NotedEvent { condition, at, news: News { stage: name.to_owned(), about: format!("{source}: {name}"), detail } }
 }
 
 /// The dispatch or meter that people look for, where it is known.
 fn concerned<'a>(work: &'a Work, trouble: &'a Trouble) -> Option<&'a Subject> {
     work.subject().or_else(|| trouble.about.iter().flatten().next())
-}
-
-/// Whether a person was told of it: then it goes on until it can tell that it is over, whatever other attempts there are. So
-/// does a message that comes again, which was just told of: what is booked may be its own attempt, by somebody who died before
-/// sending it.
-fn has_told(work: &Work) -> bool {
-    let mut earlier = work.troubles.iter().rev().skip(1);
-    work.told.is_some() || earlier.any(|trouble| trouble.kind == TroubleKind::Credentials)
 }
 
 /// Whether the latest attempts all ended in what no attempt mends.

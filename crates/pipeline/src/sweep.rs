@@ -1,22 +1,23 @@
 //! Every minute: send what is pending in the outbox and was not sent, because a function died between its write and its send.
 
-use dispatch::{Publication, Signal};
-use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+
+use dispatch::Publication;
+use futures_util::future::join_all;
+use jiff::SignedDuration;
 
 use crate::{
+    conditions::Condition,
     config::Config,
     hydrate::{Outcome, publish},
-    incident::{Kind, Notice},
-    ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream},
+    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, SignalStream},
     record::Record,
-    written::{MAX_TRIES, Written, always_overtaken, written},
+    review::OpenIncidents,
+    update::{Change, From, Records, Updated, update},
 };
 
 /// Younger debts are most likely being paid right now.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
-
-/// A version in several parts that is not sent whole after this long is an incident: its consumer can act on none of it.
-const INCOMPLETE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// The sweep.
 #[derive(Debug)]
@@ -71,45 +72,52 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Sweep<'_, T, 
     /// Sends what a record has pending, numbered in the current epoch.
     async fn send(&self, record: Record) -> Result<Outcome, PortError> {
         let record = self.in_current_epoch(record).await?;
+        let in_parts = record.outbox.iter().any(|signal| signal.part.is_some());
         let sent = publish(self.table, self.stream, &record).await;
-        if sent.is_err() && is_half_sent_for_long(&record, self.world.now()) {
-            self.outlet.notice(&incomplete(&record, self.world.now()), 0).await?;
+        if sent.is_err() && in_parts {
+            let condition = Condition::PartsUnsent { dispatch: record.subject.clone() };
+            self.outlet.hint(condition, self.world.now(), 0).await?;
         }
         sent
     }
 
-    /// The record as it is in the current epoch, stored so in one conditional write: sequences begin anew, a dispatch that is on is
-    /// published once more, and what was never sent is numbered anew.
-    pub async fn in_current_epoch(&self, mut record: Record) -> Result<Record, PortError> {
-        for _ in 0..MAX_TRIES {
+    /// The record as it is in the current epoch, stored so in one conditional write: sequences begin anew, a dispatch that is active
+    /// is published once more, and what was never sent is numbered anew.
+    pub async fn in_current_epoch(&self, record: Record) -> Result<Record, PortError> {
+        let subject = record.subject.clone();
+        let changed = update(Records(self.table), &subject, From::Known(Some(record)), async |record| {
+            let Some(record) = record else {
+                return Err(PortError::Unavailable { port: "dispatches", reason: format!("{subject} is gone") });
+            };
             let now = self.world.now();
             let epoch = self.table.epoch(now).await?;
             let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
             let published = record.state.published();
             let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
             let deadlines = self.config.deadlines_for(&record.origin.source, programs);
-            let Some(next) = record.in_epoch(publication, deadlines) else { return Ok(record) };
-            let next = next.noting(None, self.world.unique());
-            match written(&next, self.table.write(&next, Some(record.revision)).await)? {
-                Written::Done => return Ok(next),
-                Written::Overtaken(Some(stored)) => record = stored,
-                Written::Overtaken(None) => return Err(always_overtaken("dispatches", &record.subject)),
-            }
-        }
-        Err(always_overtaken("dispatches", &record.subject))
+            Ok(match record.in_epoch(publication, deadlines) {
+                Some(next) => Change::Write(Box::new(next.noting(None, self.world.unique())), None),
+                None => Change::Keep(Some(record)),
+            })
+        });
+        let Updated { written, result } = changed.await?;
+        written.or(result).ok_or_else(|| PortError::Unavailable {
+            port: "dispatches",
+            reason: format!("{subject} is gone"),
+        })
     }
-}
 
-fn is_half_sent_for_long(record: &Record, now: Timestamp) -> bool {
-    let in_parts = record.outbox.iter().any(|signal: &Signal| signal.part.is_some());
-    in_parts && now.duration_since(record.changed_at) > INCOMPLETE_AFTER
-}
-
-/// Resolves by itself once the set is sent and no sweep says it again.
-fn incomplete(record: &Record, now: Timestamp) -> Notice {
-    let subject = &record.subject;
-    let detail = "its signal has several parts, and not all of them could be sent yet: no consumer can act on it";
-    Notice::happens(Kind::HydrationFailing, &record.origin.source, subject.to_string(), now, detail.to_owned())
-        .gathered_by(format!("{subject}/parts"))
-        .about_dispatch(Some(subject.clone()))
+    /// Hints at what may be firing in a source and has no open incident. Returns how many.
+    pub async fn hint(&self, deliveries: &impl Deliveries, open: &OpenIncidents) -> Result<usize, PortError> {
+        let now = self.world.now();
+        let firing = join_all(self.config.sources.keys().map(|source| deliveries.firing(source, now))).await;
+        let mut conditions: BTreeSet<Condition> = BTreeSet::new();
+        for found in firing {
+            conditions.extend(found?.into_iter().filter(|condition| !open.covers(condition)));
+        }
+        for condition in &conditions {
+            self.outlet.hint(condition.clone(), now, 0).await?;
+        }
+        Ok(conditions.len())
+    }
 }

@@ -1,36 +1,30 @@
-//! Deadlines: nothing stands between a dispatch and its acknowledgement without a person being told in time.
+//! Deadlines: a person is notified in time of every dispatch that no controller has acknowledged.
 //!
-//! A deadline is a delayed message, in hops of at most 900 s, that fires to the second; the sweep sends one for whatever the
-//! index says is due soon, so a lost message costs a minute at most. Firing twice is harmless: the table decides.
+//! A deadline is a delayed message that fires to the second; the sweep sends one for each that the index says is due soon, so a
+//! lost message costs a minute at most. Firing twice is harmless: the table decides.
 
-use dispatch::{Statement, Status};
+use dispatch::{Status, Subject};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    conditions::{Condition, QUIET, ends_at},
     config::Config,
-    incident::{Kind, Notice},
-    ports::{Chance, Clock, Dispatches, Outlet, PortError, SignalStream},
-    record::{Due, Entry, Record, over_at},
-    work::{Check, Message},
-    written::{MAX_TRIES, always_overtaken, written},
+    messages::{Deadline, ToRetry},
+    ports::{Chance, Clock, Depths, Dispatches, Due, Outlet, PortError, Watched},
+    record::Record,
+    review::OpenIncidents,
+    timeline::{Closed, Event, TimelineEvent},
+    update::{Change, From, Records, update},
 };
 
 /// SQS delays a message by this many seconds at most.
 const MAX_HOP_S: i64 = 900;
 
-/// What is due sooner than this is armed by whoever learns of it; the rest is found by the sweep of every minute.
+/// What is due sooner than this is armed by the component that learns of it; the rest is found by the sweep of every minute.
 pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 
-/// While a dispatch is at risk, how often it is looked whether it still is. The sweep alone arms these looks: one that armed the
-/// next would live on once more with each time that it is doubled. To remind people is the alerter's.
-const RECHECK: SignedDuration = SignedDuration::from_secs(60);
-
-/// A check that is early by less than this was sent in time, by another clock.
+/// A deadline that fires early by less than this was sent in time, by another clock.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
-
-/// A dispatch of which no end is known counts as at risk for this long after its start. Then a person is asked once a day whether it
-/// is still on (`open_end.rs`).
-const WATCHED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long the queue of signals must lie still to count as unread, in seconds.
 const STILL_S: u32 = 5;
@@ -40,221 +34,186 @@ const SENDING: SignedDuration = SignedDuration::from_secs(5);
 
 /// The deadlines.
 #[derive(Debug)]
-pub struct Watch<'a, T, S, O, C> {
+pub struct Watch<'a, T, Q, O, C> {
     /// The deadlines.
     pub config: &'a Config,
     /// `dispatches`.
     pub table: &'a T,
-    /// `signals`.
-    pub stream: &'a S,
+    /// The depth of `signals`.
+    pub queues: &'a Q,
     /// The inner queues.
     pub outlet: &'a O,
     /// Time and chance.
     pub world: &'a C,
 }
 
-/// What a look at a dispatch found.
-enum Found {
-    /// Nothing is awaited any more; why.
-    Fine(&'static str),
-    /// It is not due yet.
+/// What there is to do for a deadline.
+enum Next {
+    /// Nothing.
+    Nothing,
+    /// Fire again at this instant: it is not due yet.
     Early(Timestamp),
-    /// A person was told, and it has not changed since.
-    Told,
-    /// The queue may lie still; look again.
-    Suspect(u64),
-    /// It is due, and this stands in the way.
-    AtRisk(String),
+    /// Fire again in a moment: so many signals lie there, and perhaps they lie still.
+    Again(u64),
+    /// Have the alerter judge this.
+    Hint(Condition),
 }
 
-impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Watch<'_, T, S, O, C> {
-    /// Takes the deadlines out of a batch; returns the other messages, and the ids of those that nobody took care of.
-    pub async fn batch(&self, messages: Vec<Message>) -> (Vec<Message>, Vec<String>) {
-        let (mut others, mut failed) = (Vec::new(), Vec::new());
-        for message in messages {
-            let Ok(check) = serde_json::from_str::<Check>(&message.body) else {
-                others.push(message);
-                continue;
-            };
-            if let Err(error) = self.fired(check).await {
-                tracing::error!(delivery.message = message.id, %error, "a deadline is left to fire again");
-                failed.push(message.id);
-            }
-        }
-        (others, failed)
+impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, C> {
+    /// Arms what the index says is due soon, and what is due and has no open incident. Returns how many.
+    pub async fn arm_due(&self, open: &OpenIncidents) -> Result<usize, PortError> {
+        let now = self.world.now();
+        let due = self.table.due(now + ARMED_AHEAD).await?;
+        let is_covered = |subject: &Subject| {
+            let dispatch = || subject.clone();
+            let conditions = [
+                Condition::NotAcknowledged { dispatch: dispatch() },
+                Condition::ControllerFailed { dispatch: dispatch() },
+                Condition::NotCompliant { subject: dispatch() },
+                Condition::NoEnd { dispatch: dispatch() },
+            ];
+            conditions.iter().any(|condition| open.covers(condition))
+        };
+        let due = due.into_iter().filter(|Due { at, subject }| *at > now || !is_covered(subject));
+        let messages: Vec<(ToRetry, u32)> = due
+            .map(|Due { at, subject }| (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now)))
+            .collect();
+        self.outlet.retry(&messages).await?;
+        Ok(messages.len())
     }
 
     /// A deadline fired.
-    async fn fired(&self, check: Check) -> Result<(), PortError> {
-        if check.missed { self.missed(&check.subject).await } else { self.dispatch(&check).await }
-    }
-
-    /// Arms what the index says is due soon. Returns how many.
-    pub async fn arm_due(&self) -> Result<usize, PortError> {
+    pub async fn fired(&self, Deadline { subject, unread }: Deadline) -> Result<(), PortError> {
+        let checked = update(Records(self.table), &subject, From::Stored, async |record| {
+            let Some(record) = record else { return Ok(Change::Keep(vec![Next::Nothing])) };
+            self.decide(record, unread).await
+        });
         let now = self.world.now();
-        let subjects = self.table.due(now + ARMED_AHEAD).await?;
-        let mut checks = Vec::with_capacity(subjects.len());
-        for subject in subjects {
-            // The record's own subject: an index may know it by a shorter key.
-            let Some(record) = self.table.read(&subject).await? else { continue };
-            checks.extend(record.look_at().map(|at| (Check::dispatch(record.subject), hop_s(at, now))));
-        }
-        self.outlet.checks(&checks).await?;
-        Ok(checks.len())
-    }
-
-    async fn dispatch(&self, check: &Check) -> Result<(), PortError> {
-        let subject = &check.subject;
-        for _ in 0..MAX_TRIES {
-            let Some(record) = self.table.read(subject).await? else { return Ok(()) };
-            if let Some(open_end) = record.open_end.filter(|open_end| open_end.ask_at <= self.world.now()) {
-                self.ask_whether_on(record, open_end).await?;
-                continue;
-            }
-            let Some(due) = record.due else { return Ok(()) };
-            let Some((status, statement)) = record.state.published() else {
-                if self.ramp(record, due).await? {
-                    return Ok(());
+        for next in checked.await?.result {
+            match next {
+                Next::Nothing => {}
+                Next::Hint(condition) => self.outlet.hint(condition, now, 0).await?,
+                // The sweep arms what is due later; were each early message sent on as well, a doubled one would never die.
+                Next::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => {}
+                Next::Early(at) => self.again(Deadline::of(subject.clone()), hop_s(at, now)).await?,
+                Next::Again(unread) => {
+                    let deadline = Deadline { unread: Some(unread), ..Deadline::of(subject.clone()) };
+                    self.again(deadline, STILL_S).await?;
                 }
-                continue;
-            };
-            let now = self.world.now();
-            let next = match self.look(&record, due, (status, &statement), check.unread).await? {
-                Found::Early(at) => return self.early(Check { unread: None, ..check.clone() }, at, now).await,
-                Found::Suspect(waiting) => {
-                    return self.again(Check { unread: Some(waiting), ..check.clone() }, STILL_S).await;
-                }
-                Found::Fine(why) => {
-                    if due.told > 0 {
-                        self.over(&record, subject.as_str(), (due.over_at(now), why)).await?;
-                    }
-                    if let Some(failed_at) = record.failed_at {
-                        self.over(&record, &format!("{subject}/failed"), (over_at(failed_at, now), why)).await?;
-                    }
-                    let what = format!("its deadline needs no watching any more: {why}");
-                    let entry = Entry { at: now, delivery: String::new(), what };
-                    Record { due: None, ..record.noting(entry, self.world.unique()) }
-                }
-                Found::AtRisk(what) => {
-                    let version = record.state.version;
-                    if (due.telling, due.told) != (true, version) {
-                        // Stored first: told first and then overtaken by an acknowledgement, nobody would say that it is over.
-                        let due = Some(Due { told: version, telling: true, told_at: Some(now), ..due });
-                        self.write(Record { due, ..record.noting(None, self.world.unique()) }).await?;
-                        continue;
-                    }
-                    self.tell(&record, &statement, (due.told_at.unwrap_or(now), what)).await?;
-                    let due = Some(Due { at: now + RECHECK, telling: false, ..due });
-                    let what = format!("told that version {version} is not acknowledged");
-                    let entry = Entry { at: now, delivery: String::new(), what };
-                    Record { due, ..record.noting(entry, self.world.unique()) }
-                }
-                Found::Told => {
-                    let due = Some(Due { at: now + RECHECK, ..due });
-                    Record { due, ..record.noting(None, self.world.unique()) }
-                }
-            };
-            if self.write(next).await? {
-                return Ok(());
             }
         }
-        Err(always_overtaken("dispatches", subject))
+        Ok(())
     }
 
+    async fn again(&self, deadline: Deadline, delay_s: u32) -> Result<(), PortError> {
+        self.outlet.retry(&[(ToRetry::Deadline(deadline), delay_s)]).await
+    }
+
+    async fn decide(&self, record: Record, unread: Option<u64>) -> Result<Change<Record, Vec<Next>>, PortError> {
+        let now = self.world.now();
+        let mut next = Vec::new();
+        if record.open_end.is_some_and(|ask_from| ask_from <= now) {
+            next.push(Next::Hint(Condition::NoEnd { dispatch: record.subject.clone() }));
+        }
+        let Some(due) = record.due else { return Ok(Change::Keep(next)) };
+        if record.state.published().is_none() {
+            return Ok(self.ramp(record, due, next).await);
+        }
+        let hint = || Next::Hint(Condition::NotAcknowledged { dispatch: record.subject.clone() });
+        let closed = match self.look(&record, due, unread).await? {
+            Ok(closed) => closed,
+            Err(Next::Hint(_)) => {
+                next.push(hint());
+                return Ok(Change::Keep(next));
+            }
+            Err(other) => {
+                next.push(other);
+                return Ok(Change::Keep(next));
+            }
+        };
+        // An incident resolves with it, and where time has passed unnoticed one opens.
+        next.push(hint());
+        let lapsed = (closed == Closed::Lapsed).then_some(due);
+        let event = TimelineEvent::new(now, Event::DeadlineClosed { why: closed });
+        let record = Record { due: None, lapsed, ..record.noting(event, self.world.unique()) };
+        Ok(Change::Write(Box::new(record), next))
+    }
+
+    /// Why the deadline of a dispatch needs no watching any more, or what there is to do.
     async fn look(
         &self,
         record: &Record,
-        due: Due,
-        (status, statement): (Status, &Statement),
+        due: Timestamp,
         unread: Option<u64>,
-    ) -> Result<Found, PortError> {
+    ) -> Result<Result<Closed, Next>, PortError> {
         let now = self.world.now();
-        let over_at = statement.end.or_else(|| statement.start.checked_add(WATCHED_FOR).ok());
-        if status != Status::Scheduled {
-            return Ok(Found::Fine("the dispatch is no longer on"));
-        }
+        let Some((Status::Scheduled, statement)) = record.state.published() else { return Ok(Ok(Closed::Inactive)) };
         if record.is_acknowledged() {
-            return Ok(Found::Fine("the controller acknowledged it"));
-        }
-        // What nobody was told of does not end in silence.
-        if due.told > 0 && !due.telling && over_at.is_some_and(|over_at| over_at <= now) {
-            return Ok(Found::Fine(match record.open_end {
-                Some(_) => {
-                    "no controller acknowledged it within a day; a person is asked once a day whether it is still on"
-                }
-                None => "its time has passed, and nobody acknowledged it",
-            }));
+            return Ok(Ok(Closed::Acknowledged));
         }
         let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
-        let backlog = if acknowledge { None } else { Some(self.stream.backlog().await?) };
-        let sent = record.outbox.is_empty();
-        if let Some(backlog) = backlog
-            && sent
-            && backlog.waiting == 0
-        {
-            return Ok(Found::Fine("its signal was read from the queue"));
+        let is_sent = record.outbox.is_empty();
+        let backlog = if acknowledge { None } else { Some(self.queues.depth(Watched::Signals).await?) };
+        if is_sent && backlog.is_some_and(|backlog| backlog.waiting == 0) {
+            return Ok(Ok(Closed::Read));
         }
-        if now < due.at {
-            return Ok(Found::Early(due.at));
+        if now < due {
+            return Ok(Err(Next::Early(due)));
         }
-        if due.told == record.state.version && !due.telling {
-            return Ok(Found::Told);
+        if ends_at(record).is_some_and(|end| end <= now) {
+            return Ok(Ok(Closed::Lapsed));
         }
-        Ok(match (sent, backlog, unread) {
-            // Whoever wrote it is sending it right now.
-            (false, ..) if self.world.now().duration_since(record.changed_at) < SENDING => {
-                Found::Early(self.world.now() + SENDING)
+        if !is_sent && now.duration_since(record.changed_at) < SENDING {
+            return Ok(Err(Next::Early(now + SENDING)));
+        }
+        let hint = Next::Hint(Condition::NotAcknowledged { dispatch: record.subject.clone() });
+        Ok(Err(match (backlog.filter(|_| is_sent), unread) {
+            (None, _) => hint,
+            // A consumer is reading: the turn of this dispatch comes, or the next sweep looks again.
+            (Some(backlog), _) if backlog.in_hand > 0 => Next::Nothing,
+            (Some(backlog), Some(before)) if backlog.waiting >= before => hint,
+            (Some(backlog), _) => Next::Again(backlog.waiting),
+        }))
+    }
+
+    /// The deadline of a load target: the end of a ramp is overdue, unless another target took its place meanwhile.
+    async fn ramp(&self, mut record: Record, due: Timestamp, mut next: Vec<Next>) -> Change<Record, Vec<Next>> {
+        let now = self.world.now();
+        if now < due {
+            next.push(Next::Early(due));
+            return Change::Keep(next);
+        }
+        next.push(Next::Hint(Condition::NotCompliant { subject: record.subject.clone() }));
+        if let Some((by, at)) = self.replaced(&record).await {
+            record = record.noting(None, self.world.unique());
+            record.replace(&by, at, |event| TimelineEvent::new(now, event));
+            return Change::Write(Box::new(record), next);
+        }
+        let event = match record.awaited() {
+            Some(awaited) if now.duration_since(awaited.at) < QUIET => return Change::Keep(next),
+            Some(awaited) => Event::RampUnreported { ramp: awaited.kind },
+            None => Event::RampSettled,
+        };
+        let record = Record { due: None, ..record.noting(TimelineEvent::new(now, event), self.world.unique()) };
+        Change::Write(Box::new(record), next)
+    }
+
+    /// Which target took its place, where the index did not show that yet when either was heard of.
+    async fn replaced(&self, record: &Record) -> Option<(Subject, Timestamp)> {
+        let own = record.state.ramps()?.onset()?;
+        let active = match self.table.active(&record.origin.source, own.start).await {
+            Ok(active) => active,
+            Err(error) => {
+                // Rather an alert about a target that was replaced than none.
+                tracing::warn!(dispatch.subject = %record.subject, %error, "not known whether it was replaced");
+                return None;
             }
-            (false, ..) => Found::AtRisk("its signal could not be sent to the queue yet".to_owned()),
-            (true, None, _) => Found::AtRisk("no controller has acknowledged it".to_owned()),
-            (true, Some(backlog), Some(before)) if backlog.in_hand == 0 && backlog.waiting >= before => {
-                Found::AtRisk(format!("nobody reads the queue of signals: {} wait there", backlog.waiting))
-            }
-            (true, Some(backlog), None) if backlog.in_hand == 0 => Found::Suspect(backlog.waiting),
-            // Somebody is reading; this dispatch's turn comes, or the next sweep looks again.
-            (true, Some(_), _) => Found::Early(now + RECHECK),
-        })
-    }
-
-    async fn tell(
-        &self,
-        record: &Record,
-        statement: &Statement,
-        (at, what): (Timestamp, String),
-    ) -> Result<(), PortError> {
-        let version = record.state.version;
-        let detail = format!("version {version}, to start at {:.0}, is not acknowledged: {what}", statement.start);
-        let subject = &record.subject;
-        let notice = Notice::happens(Kind::DispatchAtRisk, &record.origin.source, subject.to_string(), at, detail)
-            .gathered_by(subject.to_string())
-            .about_dispatch(Some(subject.clone()))
-            .until_over();
-        self.outlet.notice(&notice, 0).await
-    }
-
-    async fn over(&self, record: &Record, gather: &str, (at, why): (Timestamp, &str)) -> Result<(), PortError> {
-        let source = &record.origin.source;
-        let over = Notice::over(Kind::DispatchAtRisk, source, gather, at, why.to_owned());
-        self.outlet.notice(&over, 0).await
-    }
-
-    /// A check fired before its time. The sweep arms whatever is due; were each early check sent on as well, a doubled one would
-    /// never die.
-    pub(crate) async fn early(&self, check: Check, at: Timestamp, now: Timestamp) -> Result<(), PortError> {
-        if at.duration_since(now) > CLOCKS_DIFFER {
-            return Ok(());
-        }
-        self.again(check, hop_s(at, now)).await
-    }
-
-    pub(crate) async fn again(&self, check: Check, delay_s: u32) -> Result<(), PortError> {
-        self.outlet.checks(&[(check, delay_s)]).await
-    }
-
-    /// Writes the next revision; false where another write came first.
-    pub(crate) async fn write(&self, next: Record) -> Result<bool, PortError> {
-        let answer = self.table.write(&next, Some(next.revision - 1)).await;
-        written(&next, answer).map(|written| written.is_done())
+        };
+        let on_this_feed = active.into_iter().filter(|other| other.subject.feed() == record.subject.feed());
+        let others = on_this_feed.filter(|other| other.subject != record.subject);
+        let replacing = others.filter_map(|other| Some((other.plan.ramp?, other.subject)));
+        let replacing = replacing.filter(|(ramp, _)| ramp.replaces(&own));
+        replacing.map(|(ramp, subject)| (subject, ramp.start)).max_by_key(|(_, start)| *start)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The messages of the inner queues: what is to be done, and what went wrong with it so far.
+//! Jobs: what is to be done, and what went wrong with it so far.
 
 mod body;
 
@@ -9,6 +9,11 @@ use jiff::Timestamp;
 use providers::Look;
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    conditions::Condition,
+    messages::{ToHydrate, to_json},
+};
+
 pub use body::{BodyPart, CHUNK_BYTES, StoredBody, UnpackError, pack, unpack};
 
 /// The most that a webhook's body may be, in bytes (2 MiB).
@@ -17,10 +22,13 @@ pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
 /// The most that one message may be, in bytes: SQS carries 1 MiB; the rest is room for the troubles of later attempts.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 64 * 1_024;
 
+/// The source of what gridbell did not send.
+pub const FOREIGN: &str = "unknown";
+
 /// How many troubles travel along: the first, and the latest.
 const REMEMBERED_TROUBLES: usize = 8;
 
-/// One unit of work: a webhook to be read, or something to be looked up. What travels in `deliveries`.
+/// One job: a webhook to be read, or something to be fetched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// Our id of the delivery that it began with.
@@ -35,9 +43,6 @@ pub struct Work {
     /// What went wrong, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<Trouble>,
-    /// The `hydration-failing` incident that a person was told of, by what gathers it: whoever succeeds says that it is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<String>,
     /// An earlier invocation settled every subject of the body up to this one, in their order, and ran short of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Subject>,
@@ -77,39 +82,13 @@ pub struct Message {
     pub receives: u32,
 }
 
-/// A handled failure on its way to the retrier. What travels in `retries`, beside work that a crash redrove there as it was.
+/// A handled failure on its way to the retrier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
     /// What went wrong this time.
     pub failed: Trouble,
     /// What is still to be done.
     pub work: Work,
-}
-
-/// A dispatch's deadline on its way. What travels in `retries`, delayed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// The dispatch that must be acknowledged.
-    #[serde(rename = "check")]
-    pub subject: Subject,
-    /// So many signals lay unread at an earlier look.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unread: Option<u64>,
-    /// No deadline: whether a webhook has told of what polling found.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub missed: bool,
-}
-
-impl Check {
-    /// The deadline of a known dispatch.
-    pub fn dispatch(subject: Subject) -> Self {
-        Self { subject, unread: None, missed: false }
-    }
-
-    /// The end of the grace in which a webhook may still tell of what polling found.
-    pub fn missed(subject: Subject) -> Self {
-        Self { missed: true, ..Self::dispatch(subject) }
-    }
 }
 
 /// One thing that went wrong.
@@ -182,7 +161,6 @@ impl Work {
             received_at,
             attempt: 0,
             troubles: Vec::new(),
-            told: None,
             after: None,
             task,
         }
@@ -190,7 +168,7 @@ impl Work {
 
     /// Fresh work for a webhook's body, as the messages that it travels in: one, unless it does not fit even compressed.
     pub fn messages(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Vec<String> {
-        let message = |task| to_json(&Self::fresh(delivery, source, received_at, task));
+        let message = |task| to_message(Self::fresh(delivery, source, received_at, task));
         // Escaping can double a body; compressing one that fits would only make it unreadable in the console.
         let plain = message(Task::Body(body.to_owned()));
         if plain.len() <= MAX_MESSAGE_BYTES {
@@ -204,9 +182,9 @@ impl Work {
         BodyPart::all(&gz).map(|part| message(Task::Part(part))).collect()
     }
 
-    /// What is none of our messages, as work that can only be put aside.
+    /// What is none of our messages, as work that can only be quarantined.
     pub fn foreign(message: &Message, now: Timestamp) -> Self {
-        Self::fresh(&message.id, "unknown", now, Task::Body(message.body.clone()))
+        Self::fresh(&message.id, FOREIGN, now, Task::Body(message.body.clone()))
     }
 
     /// What it is about, as far as that is known before it succeeds: the dispatch or meter to look at, else the delivery.
@@ -226,9 +204,9 @@ impl Work {
         }
     }
 
-    /// What gathers its failures into one incident: what a person was told of stays one, whatever it has turned into.
-    pub fn incident(&self) -> String {
-        self.told.clone().unwrap_or_else(|| self.about())
+    /// What its failures are an incident of.
+    pub fn condition(&self) -> Condition {
+        Condition::Failing { source: self.source.clone(), key: self.key().to_owned() }
     }
 
     /// Under which name it is put aside: a delivery may end in several looks.
@@ -263,23 +241,10 @@ impl Work {
     pub fn after(mut self, trouble: Trouble) -> Self {
         self.attempt = self.attempt.saturating_add(1);
         if self.troubles.len() >= REMEMBERED_TROUBLES {
-            // A refused key is never forgotten: who told of it has to tell that it is over.
-            let refused = |trouble: &Trouble| trouble.kind == TroubleKind::Credentials;
-            let only_one = refused(&self.troubles[1]) && !self.troubles[2..].iter().any(refused);
-            self.troubles.remove(if only_one { 2 } else { 1 });
+            self.troubles.remove(1);
         }
         self.troubles.push(trouble);
         self
-    }
-}
-
-impl Failed {
-    /// Reads a message of `retries`: a handled failure, or work that died in a function's hands.
-    pub fn parse(message: &str, now: Timestamp) -> Result<Self, serde_json::Error> {
-        match serde_json::from_str::<Failed>(message) {
-            Ok(failed) => Ok(failed),
-            Err(_) => serde_json::from_str::<Work>(message).map(|work| Failed { failed: Trouble::crash(now), work }),
-        }
     }
 }
 
@@ -295,14 +260,14 @@ impl Trouble {
         Self { about: vec![Some(subject.clone())], ..self }
     }
 
-    fn crash(at: Timestamp) -> Self {
-        Self::new(TroubleKind::Crash, at, "the hydrator died or ran out of time several times over this message")
+    /// The hydrator had a message before, and no component heard of it.
+    pub fn crash(at: Timestamp) -> Self {
+        Self::new(TroubleKind::Crash, at, "the hydrator died, ran out of time or was throttled over this message")
     }
 }
 
-fn to_json(work: &Work) -> String {
-    // Strings, numbers and instants only: serialising cannot fail.
-    let json = serde_json::to_string(work).unwrap_or_default();
+fn to_message(work: Work) -> String {
+    let json = to_json(&ToHydrate::Work(work)).expect("strings, numbers and instants serialise");
     // Escapes take room: what is divided by its size is escaped before.
     sendable(&json).into_owned()
 }
@@ -313,6 +278,11 @@ mod tests {
 
     fn messages(body: &str) -> Vec<String> {
         Work::messages("d-1", "leap-prod", Timestamp::UNIX_EPOCH, body)
+    }
+
+    fn read(message: &str) -> Work {
+        let ToHydrate::Work(work) = crate::messages::read(message).unwrap() else { panic!("{message}") };
+        work
     }
 
     fn message(body: &str) -> String {
@@ -326,7 +296,7 @@ mod tests {
         let check = |body: String, packed: bool| {
             let text = message(&body);
             assert!(text.len() <= MAX_MESSAGE_BYTES);
-            let work: Work = serde_json::from_str(&text).unwrap();
+            let work = read(&text);
             assert_eq!(matches!(work.task, Task::Packed(_)), packed);
             assert_eq!(work.body().unwrap().unwrap(), body);
         };
@@ -342,7 +312,7 @@ mod tests {
             let body = format!("\"{}\"", noise.repeat(300_000));
             let text = message(&body);
             assert!(sendable(&text).len() <= MAX_MESSAGE_BYTES);
-            let work: Work = serde_json::from_str(&text).unwrap();
+            let work = read(&text);
             assert_eq!(work.body().unwrap().unwrap(), body);
         }
     }
@@ -362,7 +332,7 @@ mod tests {
         let mut chunks = Vec::new();
         for text in &parts {
             assert!(text.len() <= MAX_MESSAGE_BYTES);
-            let work: Work = serde_json::from_str(text).unwrap();
+            let work = read(text);
             let Task::Part(part) = work.task else { panic!("{:?}", work.task) };
             chunks.extend(part.chunks().unwrap());
             assert!(part.of > 2);

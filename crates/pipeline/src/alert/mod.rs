@@ -1,56 +1,68 @@
-//! Notices into incidents, and mails at each incident's stages: one for each, or one for many of one cause.
+//! The alerter: judges conditions, keeps incidents, and sends mails at each incident's stages.
 //!
-//! A stage is claimed in the table before its mail is sent and marked as sent afterwards. Who dies in between leaves a claim
-//! that expires: rather the same mail twice than none.
+//! It is level-triggered: the state decides, a hint only says that it is time to look. It writes nothing but the table `alerts`.
 
 mod acknowledge;
 mod decide;
-mod gate;
+mod evidence;
+mod notify;
 mod page;
 mod stages;
 
-use dispatch::{Status, Subject};
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    conditions::{Condition, Verdict},
     config::Config,
-    held::Link,
-    incident::{Incident, IncidentStatus, Kind, MailState, News, Notice},
-    mail::{self, Circumstances, Mail},
-    ports::{Chance, Clock, Dispatches, Incidents, Mailer, Outlet, PortError},
+    group::{AlertGroup, Urgency},
+    incident::Incident,
+    messages::{self, Hint, ReadError, ToAlert},
+    ports::{
+        Chance, Clock, Deliveries, Depths, Dispatches, Health, Incidents, Lane, Mailer, Outlet, PortError,
+    },
     record::Record,
+    update::{Change, From, Groups, IncidentRows, update},
+    watch::hop_s,
     work::Message,
-    written::{MAX_TRIES, Written, always_overtaken, written},
 };
 
 pub use acknowledge::{AcknowledgeIncident, Outcome};
 pub use page::{Door, Page};
 pub use stages::Occasion;
 
-use decide::{Decision, decide};
-use gate::Pass;
+use decide::{Decided, decide};
 use stages::{Rules, published};
 
-/// After so many seconds a review asks again for a dispatch that cannot be read.
-const UNREAD_S: u32 = 300;
+/// Incidents that are judged at once.
+const AT_ONCE: usize = 16;
 
-/// After so many seconds an invocation has written or never will.
-const IS_OVER_S: u32 = 30;
+/// The review finds a stage that is further ahead.
+const REVIEWED: SignedDuration = SignedDuration::from_secs(75);
 
-/// How long the link in a mail can be used.
-const LINK_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// A hint whose evidence cannot be read comes again after so many seconds …
+const UNREAD_S: u32 = 10;
+
+/// … so many times. Then a person is notified of what the hint was about.
+const UNREAD_ATTEMPTS: u32 = 6;
 
 /// The alerter.
 #[derive(Debug)]
-pub struct Alert<'a, I, T, M, O, C> {
+pub struct Alert<'a, I, T, D, Q, M, O, C> {
     /// The contacts.
     pub config: &'a Config,
     /// What `/alerts/{secret}` stands behind, without a slash at the end; none: no mail holds a link.
     pub public_url: Option<&'a str>,
     /// `alerts`.
     pub incidents: &'a I,
-    /// `dispatches`, to name sites and times.
+    /// `dispatches`, to read.
     pub table: &'a T,
+    /// `deliveries`, to read.
+    pub deliveries: &'a D,
+    /// The queues' depths.
+    pub queues: &'a Q,
     /// SES.
     pub mailer: &'a M,
     /// The inner queues.
@@ -59,242 +71,266 @@ pub struct Alert<'a, I, T, M, O, C> {
     pub world: &'a C,
 }
 
-impl<I: Incidents, T: Dispatches, M: Mailer, O: Outlet, C: Clock + Chance> Alert<'_, I, T, M, O, C> {
-    /// Handles a batch in order; returns the ids of the messages that nobody took care of, to be delivered again.
+/// Why a condition is judged.
+#[derive(Debug, Clone, Copy)]
+struct Cause {
+    /// The instant that it is judged as of, where that is later than now.
+    at: Timestamp,
+    /// A hint, and how often its evidence could not be read; none: a review.
+    hint: Option<u32>,
+    /// Whether the next stage gets a timer.
+    sets_timer: bool,
+}
+
+/// How an incident stands after it was judged.
+struct Judged {
+    incident: Option<Incident>,
+    record: Option<Record>,
+    /// Its mail is to be sent right now.
+    flush: Option<String>,
+}
+
+impl<I, T, D, Q, M, O, C> Alert<'_, I, T, D, Q, M, O, C>
+where
+    I: Incidents,
+    T: Dispatches,
+    D: Deliveries + Health,
+    Q: Depths,
+    M: Mailer,
+    O: Outlet,
+    C: Clock + Chance,
+{
+    /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let mut failed = Vec::new();
-        for message in messages {
-            let Ok(notice) = serde_json::from_str::<Notice>(&message.body) else {
-                tracing::error!(
-                    alert.message = message.id,
-                    "a message of the alerts queue is no notice; it goes to the dead letters"
-                );
-                failed.push(message.id);
-                continue;
-            };
-            let done = match &notice.news {
-                News::Flush { gate } => self.flush(&notice, gate).await,
-                News::Happens { .. } | News::Over { .. } | News::Review => self.one(&notice).await,
-            };
-            if let Err(error) = done {
-                tracing::error!(alert.incident = notice.incident(), %error, "left to be delivered again");
-                failed.push(message.id);
+        // Hints at one condition are one.
+        let mut hints: BTreeMap<Condition, (Hint, Vec<String>)> = BTreeMap::new();
+        let (mut reviews, mut flushes) = (Vec::new(), Vec::new());
+        for Message { id, body, .. } in messages {
+            match messages::read(&body) {
+                Ok(ToAlert::Hint(hint)) => {
+                    let (known, ids) =
+                        hints.entry(hint.condition.clone()).or_insert_with(|| (hint.clone(), Vec::new()));
+                    known.at = known.at.max(hint.at);
+                    ids.push(id);
+                }
+                Ok(ToAlert::Review { incidents }) => reviews.push((incidents, id)),
+                Ok(ToAlert::Flush { group }) => flushes.push((group, id)),
+                Err(error) => {
+                    if matches!(error, ReadError::Foreign(_)) {
+                        tracing::error!(alert.message = id, %error, "it goes to the dead letters");
+                    } else {
+                        tracing::error!(alert.message = id, %error, "left for a function of that release");
+                    }
+                    failed.push(id);
+                }
             }
+        }
+        let judged = hints.into_values().map(async |(hint, ids)| (self.hinted(&hint).await, hint.condition.incident(), ids));
+        let judged: Vec<_> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
+        for (done, incident, ids) in judged {
+            if let Err(error) = done {
+                tracing::error!(alert.incident = incident, %error, "left to be delivered again");
+                failed.extend(ids);
+            }
+        }
+        for (group, id) in flushes {
+            if let Err(error) = self.flush(&group, None).await {
+                tracing::error!(alert.group = group, %error, "left to be delivered again");
+                failed.push(id);
+            }
+        }
+        for (incidents, _) in reviews {
+            self.review(incidents).await;
         }
         failed
     }
 
-    async fn one(&self, notice: &Notice) -> Result<(), PortError> {
-        let key = notice.incident();
-        let read = self.dispatch(notice.dispatch.as_ref()).await;
-        let is_review = notice.news == News::Review;
-        for _ in 0..MAX_TRIES {
-            let known = self.incidents.read(&key).await?;
-            let now = self.world.now();
-            let record = match &read {
-                Ok(record) => record.as_ref(),
-                Err(error) if is_review && may_wait(known.as_ref(), now) => {
-                    tracing::warn!(alert.incident = key, %error, "a review waits for the dispatch");
-                    // As it is: that it follows a refused mail is known by its attempt alone.
-                    return self.outlet.notice(notice, UNREAD_S).await;
-                }
-                Err(_) => None,
-            };
-            let mut resolved = None;
-            if read.is_ok() && is_at_risk_no_more(notice, record) {
-                let open = known.as_ref().filter(|known| known.status != IncidentStatus::Over);
-                match (open, is_review) {
-                    (Some(open), true) => resolved = Some(open.resolved_by_record()),
-                    (Some(_), false) => {}
-                    (None, _) => {
-                        tracing::info!(alert.incident = key, "a late notice: the dispatch is not at risk any more");
-                        return Ok(());
-                    }
-                }
-            }
-            let notice = resolved.as_ref().unwrap_or(notice);
-            let dispatch = published(record);
-            let claim = MailState { owner: self.world.unique(), claimed_at: now, sent_at: None };
-            let rules = Rules::new(self.config, &notice.source, dispatch.as_ref());
-            let (next, mail, review_in_s) = match decide(known.as_ref(), notice, rules, &claim) {
-                Decision::Nothing if decide::is_in_other_hands(known.as_ref(), notice) => {
-                    return self.notice_again(notice, decide::CLAIM_LASTS_S).await;
-                }
-                Decision::Nothing => return Ok(()),
-                Decision::Later(delay_s) => return self.review(notice, delay_s).await,
-                Decision::Write { next, mail, review_in_s } => (next, mail, review_in_s),
-            };
-            if let Some(delay_s) = review_in_s.filter(|_| !is_review) {
-                // Under way before the write: whoever dies in between leaves no incident that nobody looks at again.
-                self.review(notice, delay_s.max(IS_OVER_S)).await?;
-            }
-            let answer = self.incidents.write(&next, known.map(|known| known.revision)).await;
-            if !written(&*next, answer)?.is_done() {
-                continue;
-            }
-            if let Some(delay_s) = review_in_s.filter(|delay_s| is_review || *delay_s < IS_OVER_S) {
-                self.review(notice, delay_s).await?;
-            }
-            return match mail {
-                Some(stage) => self.mail(notice, *next, &stage).await,
-                None if decide::is_in_other_hands(Some(&next), notice) => {
-                    self.notice_again(notice, decide::CLAIM_LASTS_S).await
-                }
-                None => Ok(()),
-            };
+    async fn hinted(&self, hint: &Hint) -> Result<(), PortError> {
+        let cause = Cause { at: hint.at, hint: Some(hint.attempt), sets_timer: !hint.timer };
+        let Judged { incident, record, flush } = self.judge(&hint.condition, cause).await?;
+        match (flush, incident) {
+            (Some(group), Some(incident)) => self.flush(&group, Some((incident, record))).await,
+            _ => Ok(()),
         }
-        Err(always_overtaken("alerts", &key))
     }
 
-    async fn review(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
-        let review = Notice { news: News::Review, attempt: 0, ..notice.clone() };
-        self.outlet.notice(&review, delay_s.min(stages::MAX_DELAY_S)).await
-    }
-
-    /// Sends the mail of a claimed stage, or leaves it at the gate, and marks it; where SES does not take it, the notice comes
-    /// back later.
-    async fn mail(&self, notice: &Notice, incident: Incident, stage: &str) -> Result<(), PortError> {
-        let record = self.dispatch(incident.dispatch.as_ref()).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the mail cannot name the dispatch");
-            None
+    /// Judges incidents anew. One that cannot be judged waits for the next review.
+    async fn review(&self, incidents: Vec<String>) {
+        let judged = incidents.into_iter().map(async |key| {
+            let incident = self.incidents.read(&key).await?;
+            let Some(incident) = incident.filter(Incident::is_reviewed) else { return Ok(None) };
+            let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: true };
+            Ok::<_, PortError>(self.judge(&incident.condition, cause).await?.flush)
         });
-        let dispatch = published(record.as_ref());
-        let rules = Rules::new(self.config, &incident.source, dispatch.as_ref());
-        let (now, occasion) = (self.world.now(), Occasion::of(stage));
-        let level = if occasion == Occasion::Over { incident.level } else { rules.level(&incident, now) };
-        if self.pass(&incident, stage, rules).await? == Pass::Held {
-            tracing::info!(alert.incident = incident.incident, alert.stage = stage, "gathered with others");
-            return self.mark(incident, stage, Some((now, level))).await;
-        }
-        let to = rules.audience.addresses(level);
-        let sent = self.send_one(&incident, occasion, record.as_ref(), to).await;
-        let sent_at = self.world.now();
-        match &sent {
-            Ok(()) => tracing::info!(alert.incident = incident.incident, alert.stage = stage, "mailed"),
-            Err(error) => {
-                tracing::error!(alert.incident = incident.incident, alert.stage = stage, %error, "not mailed");
+        let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
+        let mut groups = std::collections::BTreeSet::new();
+        for one in judged {
+            match one {
+                Ok(group) => groups.extend(group),
+                Err(error) => tracing::warn!(%error, "an incident waits for the next review"),
             }
         }
-        if sent.is_err() {
-            // Before the claim is given back: whoever dies in between leaves a claim that expires, and not nobody.
-            self.try_again(notice).await?;
-        }
-        self.mark(incident, stage, sent.is_ok().then_some((sent_at, level))).await
-    }
-
-    async fn send_one(
-        &self,
-        incident: &Incident,
-        occasion: Occasion,
-        record: Option<&Record>,
-        to: Vec<String>,
-    ) -> Result<(), PortError> {
-        let dispatch = published(record);
-        let test = mail::is_test(self.config, &incident.source, dispatch.as_ref());
-        let awaited = stages::is_awaited(incident, test) && occasion != Occasion::Over;
-        let subject = mail::subject(incident, occasion, test);
-        let of = [(incident.incident.clone(), incident.opened_at)];
-        let link = if awaited { self.link(&of, &subject, &to).await } else { None };
-        let circumstances = Circumstances { to, now: self.world.now(), link, awaited };
-        self.send(mail::compose(self.config, incident, occasion, record, circumstances)).await
-    }
-
-    async fn send(&self, mail: Option<Mail>) -> Result<(), PortError> {
-        let Some(mail) = mail else {
-            tracing::error!("nobody to tell: contacts.email is empty");
-            return Ok(());
-        };
-        self.mailer.send(&mail).await
-    }
-
-    /// Makes the link of a mail. A mail goes out without one rather than not at all.
-    async fn link(&self, incidents: &[(String, Timestamp)], subject: &str, to: &[String]) -> Option<String> {
-        let base = self.public_url?;
-        let secret = self.world.secret();
-        let link = Link {
-            link: Link::key(&secret),
-            revision: 1,
-            write: self.world.unique(),
-            incidents: incidents.to_vec(),
-            subject: subject.to_owned(),
-            to: to.to_vec(),
-            expires_at: self.world.now() + LINK_LASTS,
-            used_at: None,
-        };
-        match written(&link, self.incidents.write_link(&link, None).await) {
-            Ok(Written::Done) => return Some(format!("{base}/alerts/{secret}")),
-            Ok(Written::Overtaken(_)) => tracing::warn!("the mail goes without a link: another bears its name"),
-            Err(error) => tracing::warn!(%error, "the mail goes without a link"),
-        }
-        None
-    }
-
-    async fn try_again(&self, notice: &Notice) -> Result<(), PortError> {
-        let delay_s = (2_u32 << notice.attempt.min(8)).min(300);
-        tracing::warn!(alert.incident = notice.incident(), retry.delay_s = delay_s, "the mail will be tried again");
-        self.notice_again(notice, i64::from(delay_s)).await
-    }
-
-    async fn notice_again(&self, notice: &Notice, delay_s: i64) -> Result<(), PortError> {
-        let again = Notice { attempt: notice.attempt.saturating_add(1), ..notice.clone() };
-        self.outlet.notice(&again, u32::try_from(delay_s + 1).unwrap_or(stages::MAX_DELAY_S)).await
-    }
-
-    /// Marks a claimed stage as sent, to so many steps of the escalation; or gives the claim back.
-    async fn mark(&self, incident: Incident, stage: &str, sent: Option<(Timestamp, usize)>) -> Result<(), PortError> {
-        let key = incident.incident.clone();
-        let mut stored = Some(incident);
-        for _ in 0..MAX_TRIES {
-            let Some(mut next) = stored.take() else { return Ok(()) };
-            let expected = next.revision;
-            match (next.mails.get_mut(stage), sent) {
-                (Some(mail), Some((at, level))) => {
-                    mail.sent_at = Some(at);
-                    next.level = next.level.max(level);
-                }
-                (Some(_), None) => {
-                    next.mails.remove(stage);
-                }
-                (None, _) => return Ok(()),
+        for group in groups {
+            if let Err(error) = self.flush(&group, None).await {
+                tracing::warn!(alert.group = group, %error, "mails wait for the next review");
             }
-            next.revision += 1;
+        }
+    }
+
+    /// Judges a condition, and stores what becomes of its incident.
+    async fn judge(&self, condition: &Condition, cause: Cause) -> Result<Judged, PortError> {
+        let key = condition.incident();
+        let (mut known, mut seen, mut flush, mut timer) = (None, None, None, None);
+        let updated = update(IncidentRows(self.incidents), &key, From::Stored, async |stored| {
+            let now = self.world.now().max(cause.at);
+            (flush, timer) = (None, None);
+            let Some((verdict, record)) = self.verdict(condition, stored.as_ref(), cause, now).await? else {
+                known = stored;
+                return Ok::<_, PortError>(Change::Keep(()));
+            };
+            let dispatch = published(record.as_ref());
+            let rules = Rules::new(self.config, condition, record.as_ref(), dispatch.as_ref(), now);
+            let decided = decide(stored.as_ref(), condition, &verdict, rules, now);
+            let incident = decided.as_ref().map(|decided| &decided.next).or(stored.as_ref());
+            timer = incident.and_then(|incident| self.timer(incident, rules, now));
+            seen = record.clone();
+            let Some(Decided { mut next, occasion, opens }) = decided else {
+                known = stored;
+                return Ok(Change::Keep(()));
+            };
+            if let Some(occasion) = occasion {
+                flush = self.schedule(&mut next, occasion, rules, now).await?;
+            }
+            if opens {
+                tracing::info!(alert.incident = next.incident, "opened");
+            }
+            next.revision = stored.as_ref().map_or(1, |stored| stored.revision + 1);
             next.write = self.world.unique();
-            match written(&next, self.incidents.write(&next, Some(expected)).await)? {
-                Written::Done => return Ok(()),
-                Written::Overtaken(other) => stored = other,
+            Ok(Change::Write(Box::new(next), ()))
+        });
+        let written = updated.await?.written;
+        let is_new = written.as_ref().is_some_and(|written| written.mails.is_empty());
+        if let Some(at) = timer.filter(|_| cause.sets_timer && (cause.hint.is_none() || is_new)) {
+            self.send_timer(condition, at).await?;
+        }
+        Ok(Judged { incident: written.or(known), record: seen, flush })
+    }
+
+    /// What the condition is now, and the record that it is about; none where it is judged later.
+    async fn verdict(
+        &self,
+        condition: &Condition,
+        known: Option<&Incident>,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<Option<(Verdict, Option<Record>)>, PortError> {
+        let open = known.filter(|known| known.status != crate::incident::IncidentStatus::Resolved);
+        let asked = open.map_or(cause.at, |open| open.opened_at);
+        let error = match self.evidence(condition, now).await {
+            Ok(evidence) => return Ok(Some((condition.judge(&evidence, asked, now), evidence.record))),
+            Err(error) => error,
+        };
+        match cause.hint {
+            // What is known stands, and its own clock goes on.
+            None => {
+                tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read");
+                Ok(Some((Verdict::Undecided, None)))
             }
+            Some(attempt) if attempt >= UNREAD_ATTEMPTS && condition.is_urgent() => {
+                let about = condition.subject().map_or_else(|| condition.source().to_owned(), |about| about.to_string());
+                let detail = format!("what is stored of it cannot be read: {error}");
+                let firing = crate::conditions::Firing::new(cause.at.min(now), about, detail);
+                Ok(Some((Verdict::Firing(firing), None)))
+            }
+            Some(attempt) if attempt < UNREAD_ATTEMPTS => {
+                tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read; it is judged later");
+                let hint = Hint { condition: condition.clone(), at: cause.at, attempt: attempt + 1, timer: !cause.sets_timer };
+                self.outlet.alert(&ToAlert::Hint(hint), Lane::of(condition), UNREAD_S).await?;
+                Ok(None)
+            }
+            Some(_) => Err(error),
         }
-        Err(always_overtaken("alerts", &key))
     }
 
-    async fn dispatch(&self, subject: Option<&Subject>) -> Result<Option<Record>, PortError> {
-        match subject {
-            Some(subject) => self.table.read(subject).await,
-            None => Ok(None),
+    /// When the next stage comes, where that is before the next review.
+    fn timer(&self, incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Timestamp> {
+        // The mail that was just scheduled counts as sent: the next stage comes after it.
+        let (stages, sent) = (incident.waiting.iter().flat_map(|waiting| &waiting.stages), now);
+        let mails = stages.map(|news| (news.stage.clone(), sent)).chain(incident.mails.clone()).collect();
+        let level = rules.level(incident, now);
+        let mailed = Incident { waiting: None, mails, level, ..incident.clone() };
+        let (_, at) = stages::next(&mailed, rules, now)?;
+        (at > now && at <= now + REVIEWED).then_some(at)
+    }
+
+    async fn send_timer(&self, condition: &Condition, at: Timestamp) -> Result<(), PortError> {
+        let hint = Hint { condition: condition.clone(), at, attempt: 0, timer: true };
+        self.outlet.alert(&ToAlert::Hint(hint), Lane::of(condition), hop_s(at, self.world.now())).await
+    }
+
+    /// Chooses the group of a mail that waits, and sees to it that a flush is under way before the mail is stored. Returns the group
+    /// where its mail is to be sent right now.
+    async fn schedule(
+        &self,
+        incident: &mut Incident,
+        occasion: Occasion,
+        rules: Rules<'_>,
+        now: Timestamp,
+    ) -> Result<Option<String>, PortError> {
+        let urgency = decide::urgency(incident, occasion, rules, now);
+        let key = group_key(incident, occasion, rules.test);
+        let scheduled = update(Groups(self.incidents), &key, From::Stored, async |known| {
+            let group = known.unwrap_or_else(|| fresh_group(&key, incident, occasion, rules.test, now));
+            let send_at = group.sends_at(urgency, &self.config.contacts, now);
+            if group.is_under_way(send_at, now) {
+                return Ok::<_, PortError>(Change::Keep(group.flush_at.unwrap_or(send_at)));
+            }
+            if send_at > now {
+                self.flush_later(&key, urgency, hop_s(send_at, now)).await?;
+            }
+            let flush_at = Some(send_at);
+            let next = AlertGroup {
+                revision: group.revision + 1,
+                write: self.world.unique(),
+                flush_at,
+                last_at: now,
+                ..group
+            };
+            Ok(Change::Write(Box::new(next), send_at))
+        });
+        let send_at = scheduled.await?.result;
+        if let Some(waiting) = &mut incident.waiting {
+            (waiting.group, waiting.send_at) = (key.clone(), send_at);
         }
+        Ok((send_at <= now).then_some(key))
+    }
+
+    async fn flush_later(&self, group: &str, urgency: Urgency, delay_s: u32) -> Result<(), PortError> {
+        let lane = if urgency == Urgency::CanWait { Lane::CanWait } else { Lane::Urgent };
+        self.outlet.alert(&ToAlert::Flush { group: group.to_owned() }, lane, delay_s).await
     }
 }
 
-/// Whether a dispatch's record knows nothing of what a notice or a review is about: the controller has acknowledged meanwhile, the
-/// provider has withdrawn the dispatch, or the tables were restored to a time before it. No other component would then resolve it.
-fn is_at_risk_no_more(notice: &Notice, record: Option<&Record>) -> bool {
-    let (News::Happens { quiet_s: None, .. } | News::Review, Kind::DispatchAtRisk, Some(subject)) =
-        (&notice.news, notice.kind, &notice.dispatch)
-    else {
-        return false;
-    };
-    let Some(record) = record else { return true };
-    let is_withdrawn = matches!(record.state.published(), Some((Status::Cancelled, _)));
-    match notice.gather.strip_prefix(subject.as_str()) {
-        Some("") => is_withdrawn || record.is_acknowledged() || record.due.is_none_or(|due| due.told == 0),
-        // A withdrawal that the controller failed to carry out is an incident like any other version.
-        Some("/failed") => record.is_acknowledged() || record.failed_at.is_none(),
-        _ => false,
-    }
+fn group_key(incident: &Incident, occasion: Occasion, test: bool) -> String {
+    let test = if test { "/test" } else { "" };
+    format!("group/{}/{}/{}{test}", incident.kind(), incident.source(), occasion.word())
 }
 
-/// Whether a review can be put off until the dispatch can be read.
-fn may_wait(known: Option<&Incident>, now: Timestamp) -> bool {
-    let again = now + SignedDuration::from_secs(i64::from(UNREAD_S));
-    known.is_some_and(|known| again < known.opened_at + stages::REMINDED_FOR)
+fn fresh_group(key: &str, incident: &Incident, occasion: Occasion, test: bool, now: Timestamp) -> AlertGroup {
+    AlertGroup {
+        group: key.to_owned(),
+        revision: 0,
+        write: String::new(),
+        kind: incident.kind(),
+        source: incident.source().to_owned(),
+        occasion: occasion.word().to_owned(),
+        test,
+        flush_at: None,
+        flushed_at: None,
+        storm_since: None,
+        failures: 0,
+        claim: None,
+        last_at: now,
+    }
 }

@@ -9,11 +9,10 @@ use jiff::Timestamp;
 
 use super::{AcknowledgeIncident, Outcome};
 use crate::{
-    held::Link,
+    group::AckLink,
     mail::{escape, tame},
-    ports::{Chance, Clock, Incidents, PortError},
+    ports::{Chance, Clock, Incidents, PortError, WriteError},
     work::clip,
-    written::{Written, written},
 };
 
 /// A secret is 64 hex digits; nothing longer is looked up.
@@ -63,7 +62,7 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
         let link = if secret.is_empty() || secret.len() > MAX_SECRET {
             None
         } else {
-            self.incidents.link(&Link::key(secret)).await?
+            self.incidents.link(&AckLink::key(secret)).await?
         };
         let Some(link) = link else {
             return Ok(page(404, "unknown", "Nothing here", "This link leads nowhere.", ""));
@@ -79,7 +78,7 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
     }
 
     /// First what it is for, then that it is used: whoever dies in between can press the button again.
-    async fn acknowledge(&self, link: Link) -> Result<Page, PortError> {
+    async fn acknowledge(&self, link: AckLink) -> Result<Page, PortError> {
         let by = format!("the link in the mail to {}", link.to.join(", "));
         let acknowledge = AcknowledgeIncident { incidents: self.incidents, world: self.world };
         let noting =
@@ -87,16 +86,18 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
         let outcomes: Vec<Result<Outcome, PortError>> = stream::iter(noting).buffered(AT_ONCE).collect().await;
         let outcomes: Vec<Outcome> = outcomes.into_iter().collect::<Result<_, _>>()?;
         let expected = link.revision;
-        let used = Link {
+        let used = AckLink {
             revision: expected + 1,
             write: self.world.unique(),
             used_at: Some(self.world.now()),
             ..link.clone()
         };
-        Ok(match written(&used, self.incidents.write_link(&used, Some(expected)).await)? {
-            Written::Done => done(&link, &outcomes),
-            Written::Overtaken(_) => used_before(),
-        })
+        match self.incidents.write_link(&used, Some(expected)).await {
+            Ok(()) => Ok(done(&link, &outcomes)),
+            Err(WriteError::Lost(Some(stored))) if stored.write == used.write => Ok(done(&link, &outcomes)),
+            Err(WriteError::Lost(_)) => Ok(used_before()),
+            Err(WriteError::Port(error)) => Err(error),
+        }
     }
 }
 
@@ -104,14 +105,14 @@ fn used_before() -> Page {
     page(410, "used", "Used", "This link was used before. It works once.", "")
 }
 
-fn ask(link: &Link) -> Page {
+fn ask(link: &AckLink) -> Page {
     let button = "<form method=\"post\" action=\"\"><button>I take this on</button></form>\
                   <p>Nobody is reminded of it any more then. That it is over will still be mailed.</p>";
     let until = format!("The link works once, until {}.", minute(link.expires_at));
     page(200, "shown", &link.subject, &until, &format!("{}{button}", list(link)))
 }
 
-fn done(link: &Link, outcomes: &[Outcome]) -> Page {
+fn done(link: &AckLink, outcomes: &[Outcome]) -> Page {
     let noted = outcomes.iter().filter(|outcome| **outcome == Outcome::Noted).count();
     let words = match (noted, outcomes) {
         (0, [Outcome::Already(before)]) => {
@@ -125,7 +126,7 @@ fn done(link: &Link, outcomes: &[Outcome]) -> Page {
     page(200, "acknowledged", &link.subject, &words, &list(link))
 }
 
-fn list(link: &Link) -> String {
+fn list(link: &AckLink) -> String {
     let shown = link.incidents.iter().take(SHOWN).map(|(incident, opened_at)| {
         format!("<li>{}, since {}</li>", escape(&clip(&tame(incident), 200)), minute(*opened_at))
     });

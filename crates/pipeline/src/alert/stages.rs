@@ -1,30 +1,28 @@
-//! An incident's own clock: when a person is told again of what goes on and nobody has taken on.
+//! An incident's own clock: when people are notified again of what goes on and no person has acknowledged.
 
 use dispatch::{Statement, Status};
 use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
 
 use crate::{
+    conditions::{Condition, FIRST_STAGE},
     config::{Audience, Config, Source},
     incident::{Incident, IncidentStatus},
     mail,
     record::Record,
 };
 
-/// The stage of the mail that says that it is over.
-pub(super) const OVER: &str = "over";
+/// The stage of the mail that says that it is resolved.
+pub(super) const RESOLVED: &str = "resolved";
 
 /// The stage of the mail at a dispatch's start.
 pub(super) const START: &str = "start";
 
-/// Reminders end this long after an incident opened: by then somebody knows, or nobody reads.
-pub(super) const REMINDED_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// Reminders end this long after an incident opened.
+const REMINDED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// No incident is reminded of more often, however short the time between.
 const MAX_REMINDERS: usize = 100;
-
-/// SQS delays a message by this many seconds at most.
-pub(super) const MAX_DELAY_S: u32 = 900;
 
 /// What a mail is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +31,12 @@ pub enum Occasion {
     First,
     /// The dispatch starts.
     Start,
-    /// It goes on, and nobody has taken it on.
+    /// It goes on, and no person has acknowledged it.
     Reminder(usize),
-    /// The same, and it is told to others as well.
+    /// The same, and others are notified as well.
     Escalation(usize),
-    /// It is over.
-    Over,
+    /// It is resolved.
+    Resolved,
 }
 
 impl Occasion {
@@ -49,29 +47,40 @@ impl Occasion {
             (Some(n), _) => Self::Reminder(n),
             (_, Some(n)) => Self::Escalation(n),
             _ if stage == START => Self::Start,
-            _ if stage == OVER => Self::Over,
-            // A gate holds reminders, and steps of the escalation, whatever their number.
+            _ if stage == RESOLVED => Self::Resolved,
+            // An alert group holds reminders, and steps of the escalation, whatever their number.
             _ if stage == "reminder" => Self::Reminder(0),
             _ if stage == "escalation" => Self::Escalation(0),
             _ => Self::First,
         }
     }
 
-    /// What gathers mails of one sort.
+    /// Which of several a mail is written for.
+    pub(super) fn weight(self) -> u8 {
+        match self {
+            Self::Reminder(_) => 0,
+            Self::First => 1,
+            Self::Start => 2,
+            Self::Escalation(_) => 3,
+            Self::Resolved => 4,
+        }
+    }
+
+    /// What groups mails of one sort.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::First => "first",
             Self::Start => "start",
             Self::Reminder(_) => "reminder",
             Self::Escalation(_) => "escalation",
-            Self::Over => "over",
+            Self::Resolved => "resolved",
         }
     }
 }
 
-/// The name of the stage at which a notice is mailed: nothing that a provider names can pass for one of ours.
-pub(super) fn of_notice(stage: &str) -> String {
-    if stage == crate::incident::FIRST_STAGE {
+/// The name under which news is mailed: nothing that a provider names can pass for one of gridbell's own stages.
+pub(super) fn of_news(stage: &str) -> String {
+    if stage == FIRST_STAGE {
         stage.to_owned()
     } else {
         format!("about {}", crate::work::clip(stage, 100))
@@ -87,20 +96,31 @@ pub(super) struct Rules<'a> {
     pub(super) test: bool,
     /// What the source announces must be acted on in time; what is not known is.
     pub(super) presses: bool,
+    /// The deadline of the dispatch has passed.
+    pub(super) deadline_passed: bool,
 }
 
 impl<'a> Rules<'a> {
-    pub(super) fn new(config: &'a Config, source: &str, dispatch: Option<&'a (Status, Statement)>) -> Self {
+    pub(super) fn new(
+        config: &'a Config,
+        condition: &Condition,
+        record: Option<&Record>,
+        dispatch: Option<&'a (Status, Statement)>,
+        now: Timestamp,
+    ) -> Self {
+        let source = condition.source();
+        let is_due = |record: &Record| record.due.or(record.lapsed).is_some_and(|due| due <= now);
         Self {
             audience: config.audience(source),
             remind_s: config.contacts.remind_s,
             dispatch,
             test: mail::is_test(config, source, dispatch),
             presses: config.sources.get(source).and_then(Source::provider).is_none_or(Provider::presses),
+            deadline_passed: matches!(condition, Condition::NotAcknowledged { .. }) || record.is_some_and(is_due),
         }
     }
 
-    /// How many steps of the escalation hear of an incident by now. Of a test nobody but those on duty.
+    /// How many steps of the escalation are notified of an incident by now. Of a test only the people on duty are.
     pub(super) fn level(self, incident: &Incident, now: Timestamp) -> usize {
         let awaited = incident.status == IncidentStatus::Open && !self.test;
         let due = if awaited { self.audience.level(now.duration_since(incident.opened_at)) } else { 0 };
@@ -114,15 +134,20 @@ pub(super) fn published(record: Option<&Record>) -> Option<(Status, Statement)> 
 }
 
 /// The stage that the clock calls for next, and when. Each comes after the first mail; the next reminder comes its time after
-/// the last mail, whatever that was for.
+/// the last mail, whatever that was for. A mail that waits is sent first, unless it is only a reminder.
 pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<(String, Timestamp)> {
     if !is_awaited(incident, rules.test) {
         return None;
     }
-    let told_at = incident.mails.values().map(|mail| mail.claimed_at).max()?;
+    let mailed_at = incident.mails.values().copied().max()?;
+    let waiting = incident.waiting.iter().flat_map(|waiting| &waiting.stages);
+    let waits = waiting.map(|news| Occasion::of(&news.stage)).max_by_key(|occasion| occasion.weight());
+    if waits.is_some_and(|occasion| !matches!(occasion, Occasion::Reminder(_))) {
+        return None;
+    }
     let statement = rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, statement)| statement);
     if rules.dispatch.is_some_and(|(_, statement)| statement.end.is_some_and(|end| end <= now)) {
-        return None; // nobody can do anything for it any more
+        return None; // no person can do anything for it any more
     }
     let start = statement
         .map(|statement| statement.start)
@@ -134,20 +159,17 @@ pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Opt
     });
     let step = step.filter(|(stage, _)| !incident.mails.contains_key(stage));
     let reminders = incident.mails.keys().filter(|stage| matches!(Occasion::of(stage), Occasion::Reminder(_))).count();
-    let at = told_at + SignedDuration::from_secs(i64::from(rules.remind_s));
-    let wanted = rules.remind_s > 0 && reminders < MAX_REMINDERS && at <= incident.opened_at + REMINDED_FOR;
+    let at = mailed_at + SignedDuration::from_secs(i64::from(rules.remind_s));
+    let wanted = rules.remind_s > 0
+        && reminders < MAX_REMINDERS
+        && waits.is_none()
+        && at <= incident.opened_at + REMINDED_FOR;
     let reminder = wanted.then(|| (format!("reminder {}", reminders + 1), at));
-    // Of those that are due already the first of them is mailed, to everybody whose turn has come.
+    // Of those that are due already the first of them is mailed, to all whose turn has come.
     [start, step, reminder].into_iter().flatten().min_by_key(|(_, at)| (*at).max(now))
 }
 
-/// Seconds until then, in one hop.
-pub(super) fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
-    crate::watch::hop_s(at, now).min(MAX_DELAY_S)
-}
-
-/// Whether somebody is waited for to take an incident on, so that acknowledging it changes anything.
+/// Whether a person is awaited to acknowledge an incident, so that acknowledging it changes anything.
 pub(super) fn is_awaited(incident: &Incident, test: bool) -> bool {
-    let ends_when_told = incident.quiet_s.is_none() && !incident.once_a_day;
-    incident.status == IncidentStatus::Open && ends_when_told && !test
+    incident.status == IncidentStatus::Open && incident.condition.awaits_a_person() && !test
 }

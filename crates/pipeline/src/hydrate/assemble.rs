@@ -2,6 +2,7 @@
 
 use super::Hydrate;
 use crate::{
+    messages::ToHydrate,
     ports::{Clock, Deliveries, Outlet, PortError},
     work::{BodyPart, StoredBody, Task, Trouble, TroubleKind, Work},
 };
@@ -41,8 +42,8 @@ impl<T, S, F, D: Deliveries, O: Outlet, C: Clock> Hydrate<'_, T, S, F, D, O, C> 
             work.task = Task::Stored(stored);
             return Ok(Some(body));
         }
-        let awaited = Work { task: Task::Awaited(stored), told: None, ..work.clone() };
-        self.outlet.work(&awaited, AWAITED_S).await.map_err(storage)?;
+        let awaited = Work { task: Task::Awaited(stored), ..work.clone() };
+        self.outlet.deliver(ToHydrate::Work(awaited), AWAITED_S).await.map_err(storage)?;
         Ok(None)
     }
 

@@ -25,16 +25,16 @@ use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Finding, Look, Provider, Reading};
 
 use crate::{
+    conditions::{Condition, FIRST_STAGE, News, NotedEvent},
     config::{Config, Source},
-    incident::{Kind, Notice},
-    poll::poll_works,
+    messages::{self, ReadError, ToHydrate, ToRetry},
     ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
-    pulse,
-    retry::failing,
-    work::{Failed, Message, Task, Trouble, TroubleKind, Work},
+    retry::{NOTED_S, unknown_event, unreadable},
+    work::{FOREIGN, Failed, Message, Task, Trouble, TroubleKind, Work, clip},
 };
 
 use neighbours::Neighbours;
+use settle::{Brought, By};
 pub use publish::{Outcome, publish};
 
 /// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
@@ -75,6 +75,8 @@ struct Item {
     trouble: Option<Trouble>,
     /// There was no time for the subjects behind this one.
     goes_on_after: Option<Subject>,
+    /// The delivery that failed before and has become a request: what is booked of it counts no more.
+    turned: Option<Work>,
 }
 
 /// What a batch says of one subject: through which source, first brought by which delivery and when taken, the facts, and the
@@ -98,71 +100,66 @@ where
     O: Outlet,
     C: Clock + Chance,
 {
-    /// Handles a batch; returns the ids of the messages that nobody took care of, to be delivered again.
+    /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
-        let (messages, mut unanswered) = pulse::answer(self.deliveries, messages).await;
-        let (messages, polls) = poll_works(messages);
+        let (mut jobs, mut polls, mut beats, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for message in messages {
+            match messages::read(&message.body) {
+                Ok(ToHydrate::Heartbeat(beat)) => beats.push((beat.at, message.id)),
+                Ok(ToHydrate::Work(work)) if work.task == Task::Poll => polls.push(work),
+                Ok(ToHydrate::Work(work)) => jobs.push((message, work)),
+                Err(ReadError::Foreign(_)) => {
+                    // Nothing that gridbell sent: kept as it is, under the name of no source.
+                    let work = Work::foreign(&message, self.world.now());
+                    jobs.push((Message { receives: 1, ..message }, work));
+                }
+                Err(error @ ReadError::Newer(_)) => {
+                    tracing::error!(delivery.message = message.id, %error, "left for a function of that release");
+                    left.push(message.id);
+                }
+            }
+        }
+        // Before anything of the batch can fail.
+        left.extend(self.answer(beats).await);
         let polled = join_all(polls.iter().map(|work| self.poll(work)));
-        unanswered.extend(join(self.hydrated(messages), polled).await.0);
-        unanswered
+        left.extend(join(self.hydrated(jobs), polled).await.0);
+        left
     }
 
-    async fn hydrated(&self, messages: Vec<Message>) -> Vec<String> {
+    /// Answers heartbeats; returns the ids of those that could not be answered.
+    async fn answer(&self, beats: Vec<(Timestamp, String)>) -> Vec<String> {
+        let Some(latest) = beats.iter().map(|(at, _)| *at).max() else { return Vec::new() };
+        match self.deliveries.answer(latest).await {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                tracing::error!(%error, "a heartbeat is left to be answered later");
+                beats.into_iter().map(|(_, id)| id).collect()
+            }
+        }
+    }
+
+    async fn hydrated(&self, jobs: Vec<(Message, Work)>) -> Vec<String> {
         let began_at = self.world.now();
-        let mut told = self.tell_seen_again(&messages).await;
-        let read = messages.into_iter().map(|message| {
-            let told = told.remove(&message.id);
-            self.read(message, told)
-        });
+        let read = jobs.into_iter().map(|(message, work)| self.read(message, work));
         let mut items: Vec<Item> = join_all(read).await;
-        self.tell_all(&mut items).await;
+        self.report_all(&mut items).await;
         self.fan_out(&mut items).await;
         self.look_up(&mut items).await;
         self.settle_all(&mut items, began_at).await;
-        let ends = join_all(items.into_iter().map(|item| self.finish(item))).await;
+        let ends = join_all(items.into_iter().map(|item| self.finish(item, began_at))).await;
         ends.into_iter().flatten().collect()
     }
 
-    /// What comes a second time lay for minutes in the hands of somebody who died over it, was not let in, or could not pass it
-    /// on: a person is told before anything else is done with it, since this time may end no better. Returns the incidents, by
-    /// the messages' ids.
-    async fn tell_seen_again(&self, messages: &[Message]) -> BTreeMap<String, String> {
+    /// Phase 1: what the body says. A message that comes a second time is one more failed attempt, and the retrier's: a hydrator died
+    /// over it, or could not pass it on, and this time may end no better.
+    async fn read(&self, message: Message, mut work: Work) -> Item {
         let now = self.world.now();
-        let tell = messages.iter().filter(|message| message.receives > 1).map(|message| async move {
-            let work = serde_json::from_str::<Work>(&message.body).ok()?;
-            let detail = format!(
-                "it was handed out {} times by now: whoever had it before died over it, was not let in, or could not pass it on",
-                message.receives
-            );
-            let notice = failing(&work, now, detail);
-            if let Err(error) = self.outlet.notice(&notice, 0).await {
-                // Perhaps it is out, and only the answer was lost: that it is over is said all the same.
-                tracing::error!(delivery.id = work.delivery, %error, "nobody may be told yet that it comes again");
-            }
-            Some((message.id.clone(), notice.gather))
-        });
-        join_all(tell).await.into_iter().flatten().collect()
-    }
-
-    /// Phase 1: what the body says.
-    async fn read(&self, message: Message, told: Option<String>) -> Item {
-        let now = self.world.now();
-        let Ok(mut work) = serde_json::from_str::<Work>(&message.body) else {
-            // Nothing that we sent: kept as it is, under the name of nobody.
-            let work = Work::foreign(&message, now);
-            let trouble = Some(Trouble::new(TroubleKind::Unreadable, now, "the message is none of ours"));
-            return Item {
-                message: message.id,
-                work,
-                source: None,
-                reading: Reading::default(),
-                trouble,
-                goes_on_after: None,
-            };
-        };
-        work.told = work.told.or(told);
         let source = self.bind(&work.source);
         let read = match &source {
+            _ if message.receives > 1 => Err(Trouble::crash(now)),
+            None if work.source == FOREIGN => {
+                Err(Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's"))
+            }
             None => Err(Trouble::new(TroubleKind::Config, now, "the configuration does not know the source any more")),
             Some(bound) => match self.body(&mut work).await {
                 Ok(body) => {
@@ -175,7 +172,7 @@ where
             Ok(reading) => (remaining(reading, work.after.as_ref()), None),
             Err(trouble) => (Reading::default(), Some(trouble)),
         };
-        Item { message: message.id, work, source, reading, trouble, goes_on_after: None }
+        Item { message: message.id, work, source, reading, trouble, goes_on_after: None, turned: None }
     }
 
     fn bind(&self, name: &str) -> Option<Bound> {
@@ -189,9 +186,9 @@ where
             let looks = std::mem::take(&mut item.reading.looks);
             let work = &item.work;
             let sent = looks.into_iter().map(|look| async move {
-                // What was told of the delivery is over once all of them are passed on.
-                let work = Work { task: Task::Look(look), told: None, ..work.clone() };
-                self.outlet.work(&work, 0).await
+                // With a retry of its own: what the delivery failed at ends once all of them are passed on.
+                let work = Work { task: Task::Look(look), attempt: 0, troubles: Vec::new(), ..work.clone() };
+                self.outlet.deliver(ToHydrate::Work(work), 0).await
             });
             let sent: Vec<Result<(), PortError>> = stream::iter(sent).buffer_unordered(AT_ONCE).collect().await;
             if let Some(error) = sent.into_iter().find_map(Result::err) {
@@ -207,7 +204,8 @@ where
             let (Some(bound), Some(look)) = (&item.source, item.reading.looks.first()) else { continue };
             // From here on the delivery is this look, and what fails is retried as such; a body that could not be told of is
             // read once more.
-            if item.trouble.is_none() {
+            if item.trouble.is_none() && !matches!(item.work.task, Task::Look(_)) {
+                item.turned = Some(item.work.clone()).filter(|work| work.attempt > 0);
                 item.work.task = Task::Look(look.clone());
             }
             wanted.entry(look.key.clone()).or_insert_with(|| (bound.clone(), look.clone()));
@@ -249,14 +247,16 @@ where
                 weight += own;
                 last = Some(subject.clone());
                 running.push(async move {
-                    let settled = self.settle(&bound, &subject, (&delivery, received_at), facts, neighbours).await;
-                    (own, of, settled)
+                    let brought =
+                        Brought { bound: &bound, subject: &subject, delivery: &delivery, received_at, by: By::Webhook };
+                    let from = settle::likely(&facts);
+                    (own, of, self.settle(brought, facts, from, neighbours).await)
                 });
             }
             let Some((own, of, result)) = running.next().await else { break };
             weight -= own;
             match (result, of.first()) {
-                (Ok(findings), Some(first)) => items[*first].reading.findings.extend(findings),
+                (Ok(settled), Some(first)) => items[*first].reading.findings.extend(settled.findings),
                 (Ok(_), None) => {}
                 (Err(trouble), _) => of.into_iter().for_each(|index| items[index].trouble = Some(trouble.clone())),
             }
@@ -269,16 +269,20 @@ where
     }
 
     /// Phase 5: pass on what failed. Returns the message's id where not even that worked.
-    async fn finish(&self, mut item: Item) -> Option<String> {
-        self.tell(&mut item).await;
-        let Item { message, work, trouble, goes_on_after, .. } = item;
+    async fn finish(&self, mut item: Item, began_at: Timestamp) -> Option<String> {
+        self.report_findings(&mut item).await;
+        let Item { message, work, trouble, goes_on_after, turned, .. } = item;
         log(&work, trouble.as_ref());
-        let done = match (trouble, goes_on_after) {
-            (Some(failed), _) => self.outlet.failed(&Failed { failed, work }).await,
-            (None, None) => self.succeeded(&work).await,
-            (None, after) => self.outlet.work(&Work { after, ..work }, 0).await,
+        let turned = match &turned {
+            Some(delivery) => self.succeeded(delivery, began_at).await,
+            None => Ok(()),
         };
-        match done {
+        let done = match (trouble, goes_on_after) {
+            (Some(failed), _) => self.outlet.retry(&[(ToRetry::Failed(Failed { failed, work }), 0)]).await,
+            (None, None) => self.succeeded(&work, began_at).await,
+            (None, after) => self.outlet.deliver(ToHydrate::Work(Work { after, ..work }), 0).await,
+        };
+        match turned.and(done) {
             Ok(()) => None,
             Err(error) => {
                 tracing::error!(delivery.message = message, %error, "left to be delivered again");
@@ -287,22 +291,22 @@ where
         }
     }
 
-    /// What the body itself gave cause to tell is told before the delivery turns into looks; of a body that is whole, only
+    /// What a body itself gave cause to report is reported before the delivery turns into requests; of a body that is whole, only
     /// after its facts are written, since the mail names what they say.
-    async fn tell_all(&self, items: &mut [Item]) {
+    async fn report_all(&self, items: &mut [Item]) {
         let turning = items.iter_mut().filter(|item| !item.reading.looks.is_empty());
-        join_all(turning.map(|item| self.tell(item))).await;
+        join_all(turning.map(|item| self.report_findings(item))).await;
     }
 
-    /// Notices for the findings so far; what could not be read goes to the retrier, which keeps it.
-    async fn tell(&self, item: &mut Item) {
+    /// Reports the findings so far; what could not be read goes to the retrier, which keeps it.
+    async fn report_findings(&self, item: &mut Item) {
         let now = self.world.now();
         let findings = std::mem::take(&mut item.reading.findings);
-        // What is told of the work goes on with it; a copy is kept of what it could not read.
-        let work = Work { told: None, ..item.work.clone() };
+        // A copy of the work is kept for what it could not read. What else becomes of the work is not the copy's matter.
+        let work = Work { attempt: 0, troubles: Vec::new(), ..item.work.clone() };
         let keep = |kind, detail: String| Failed { failed: Trouble::new(kind, now, detail), work: work.clone() };
         let (mut unreadable, mut about): (Vec<String>, Vec<Option<Subject>>) = (Vec::new(), Vec::new());
-        let mut told = Ok(());
+        let mut reported = Ok(());
         for finding in findings {
             let one = match finding {
                 Finding::Unreadable { part, reason, about: lost } => {
@@ -312,34 +316,59 @@ where
                     }
                     Ok(())
                 }
-                Finding::UnknownEvent { name } => self.outlet.failed(&keep(TroubleKind::UnknownEvent, name)).await,
-                finding => self.outlet.notice(&Notice::of_finding(finding, &item.work.source, now), 0).await,
+                Finding::UnknownEvent { name } => {
+                    let failed = ToRetry::Failed(keep(TroubleKind::UnknownEvent, name));
+                    self.outlet.retry(&[(failed, 0)]).await
+                }
+                finding => self.note_finding(finding, &item.work.source, now).await,
             };
-            told = told.and(one);
+            reported = reported.and(one);
         }
         if !unreadable.is_empty() {
             let detail = format!("{} part(s) could not be read: {}", unreadable.len(), unreadable.join("; "));
             let Failed { failed, work } = keep(TroubleKind::Unreadable, detail);
-            told = told.and(self.outlet.failed(&Failed { failed: Trouble { about, ..failed }, work }).await);
+            let failed = ToRetry::Failed(Failed { failed: Trouble { about, ..failed }, work });
+            reported = reported.and(self.outlet.retry(&[(failed, 0)]).await);
         }
-        if let Err(error) = told {
+        if let Err(error) = reported {
             item.trouble.get_or_insert_with(|| Trouble::new(TroubleKind::Storage, now, error.to_string()));
         }
     }
 
-    /// A success after failures ends the incident that they opened.
-    async fn succeeded(&self, work: &Work) -> Result<(), PortError> {
-        if work.attempt > 0 {
-            self.deliveries.settled(work).await?;
+    /// A finding that leaves nothing to be kept.
+    async fn note_finding(&self, finding: Finding, source: &str, now: Timestamp) -> Result<(), PortError> {
+        let event = match finding {
+            // The record holds what was measured.
+            Finding::NotCompliant { subject, .. } => {
+                return self.outlet.hint(Condition::NotCompliant { subject }, now, 0).await;
+            }
+            Finding::Unreadable { part, reason, about } => {
+                unreadable(about.as_ref(), source, now, format!("{part}: {reason}"))
+            }
+            Finding::UnknownEvent { name } => unknown_event(source, &name, now),
+            // An incident for each event, whatever else is known of keys and whatever its delivery is called.
+            Finding::KeysRotated { event } => {
+                let condition = Condition::KeysRotated { source: source.to_owned(), event: clip(&event, 16) };
+                let detail = "the provider says that API keys were rotated: the configured key may stop working";
+                let (stage, about) = (FIRST_STAGE.to_owned(), source.to_owned());
+                NotedEvent { condition, at: now, news: News { stage, about, detail: detail.to_owned() } }
+            }
+        };
+        self.deliveries.note(&event).await?;
+        self.outlet.hint(event.condition, now, NOTED_S).await
+    }
+
+    /// A success after failures removes what the failures left.
+    async fn succeeded(&self, work: &Work, began_at: Timestamp) -> Result<(), PortError> {
+        if work.attempt == 0 {
+            return Ok(());
         }
         let now = self.world.now();
-        let detail = format!("it worked at attempt {}", work.attempt + 1);
-        let over = |kind, gather: &str| Notice::over(kind, &work.source, gather, now, detail.clone());
-        if let Some(told) = &work.told {
-            self.outlet.notice(&over(Kind::HydrationFailing, told), 0).await?;
-        }
+        self.deliveries.settled(work, began_at).await?;
+        self.outlet.hint(work.condition(), now, 0).await?;
         if work.troubles.iter().any(|trouble| trouble.kind == TroubleKind::Credentials) {
-            self.outlet.notice(&over(Kind::Credentials, &work.source), 0).await?;
+            self.deliveries.accept(&work.source, began_at).await?;
+            self.outlet.hint(Condition::KeyRefused { source: work.source.clone() }, now, 0).await?;
         }
         Ok(())
     }

@@ -15,9 +15,8 @@ use jiff::Timestamp;
 
 use super::Hydrate;
 use crate::{
-    ports::{Active, Chance, Clock, Dispatches, SignalStream},
+    ports::{Active, Chance, Clock, Dispatches, SignalStream, WriteError},
     record::Record,
-    written::{Written, written},
 };
 
 /// What is active in the sources that a batch speaks of.
@@ -149,9 +148,9 @@ impl<T: Dispatches, S: SignalStream, F, D, O, C: Clock + Chance> Hydrate<'_, T, 
         let Some(told) = told else { return record };
         next.outbox.retain(|signal| signal.sequence != record.state.version);
         next.outbox.extend(told);
-        let why = match written(&next, self.table.write(&next, Some(record.revision)).await) {
-            Ok(Written::Done) => return next,
-            Ok(Written::Overtaken(_)) => "another write came first".to_owned(),
+        let why = match self.table.write(&next, Some(record.revision)).await {
+            Ok(()) => return next,
+            Err(WriteError::Lost(Some(stored))) if stored.write == next.write => return next,
             Err(error) => error.to_string(),
         };
         tracing::warn!(dispatch.subject = %record.subject, error = why, "a signal goes out without what overlaps it");

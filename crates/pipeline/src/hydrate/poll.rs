@@ -1,20 +1,26 @@
 //! A provider's list into state and signals: what no webhook has brought is merged like any other fact, and noted as missed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dispatch::{Absorbed, Contradiction, Fact, Publication, Rank, Says, Subject, absorb};
+use dispatch::{Fact, Says, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use providers::Finding;
 
-use super::{AT_ONCE, Bound, Hydrate, neighbours::Neighbours};
+use super::{
+    AT_ONCE, Bound, Hydrate,
+    neighbours::Neighbours,
+    settle::{Brought, By},
+};
 use crate::{
-    incident::{Kind, Notice},
-    poll::{GRACE_S, PollState},
-    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
-    record::{Missed, Record, Step},
-    work::{Check, Trouble, TroubleKind, Work, clip},
-    written::{MAX_TRIES, Written, always_overtaken, written},
+    conditions::Condition,
+    poll::{Doubts, PollState},
+    ports::{
+        Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream, WriteError,
+    },
+    record::Record,
+    update::{Change, From, PollStates, update},
+    work::{Trouble, TroubleKind, Work, clip},
 };
 
 /// The most dispatches that are taken of one list: more would not be merged within one invocation.
@@ -25,9 +31,6 @@ const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(4);
 
 /// What was over for longer when it was first seen is history, and no news to anybody.
 const HISTORY: SignedDuration = SignedDuration::from_hours(24);
-
-/// How much is said of changes that no webhook told of, in characters.
-const MAX_MISSED: usize = 300;
 
 /// What a source's lists hold.
 #[derive(Default)]
@@ -84,20 +87,11 @@ where
 
     /// Books this poll as the source's latest; none where another began just now, or the provider wants to be left alone.
     async fn claim(&self, source: &str) -> Result<Option<PollState>, PortError> {
-        let known = self.deliveries.poll_state(source).await?;
-        let expected = known.as_ref().map(|state| state.revision);
-        let claimed = PollState::claimed(known, source, self.world.now(), self.world.unique());
-        let Some((next, notice)) = claimed else { return Ok(None) };
-        // Stored first, as not told yet: where the poll that seemed dead was only slow and comes first, nobody would say that what
-        // was told is over.
-        let stored = if notice.is_some() { next.clone().not_told_down() } else { next.clone() };
-        if !written(&stored, self.deliveries.write_poll_state(&stored, expected).await)?.is_done() {
-            return Ok(None);
-        }
-        if let Some(notice) = notice {
-            self.outlet.notice(&notice, 0).await?;
-        }
-        Ok(Some(next))
+        let claimed = update(PollStates(self.deliveries), source, From::Stored, async |known| {
+            let claimed = PollState::claimed(known, source, self.world.now(), self.world.unique());
+            Ok::<_, PortError>(claimed.map_or(Change::Keep(()), |state| Change::Write(Box::new(state), ())))
+        });
+        Ok(claimed.await?.written)
     }
 
     /// Asks for all lists. One that does not exist for us (404) or that our key does not open (401, 403) is none that we use, as
@@ -162,7 +156,26 @@ where
         let news = candidates.iter().filter(|candidate| !self.is_history(candidate));
         let news = news.filter(|candidate| !is_other_view(bound, candidate, &candidates));
         let neighbours = &Neighbours::default();
-        let merges = news.map(|candidate| self.merge_listed((bound, work), candidate, is_first, neighbours));
+        let merges = news.map(|candidate| async move {
+            let Some(fact) = candidate.facts.first() else { return Ok(false) };
+            let brought = Brought {
+                bound,
+                subject: &fact.subject,
+                delivery: &work.delivery,
+                received_at: self.world.now(),
+                by: By::List { is_first },
+            };
+            let from = From::Known(candidate.known.clone());
+            match self.settle(brought, candidate.facts.clone(), from, neighbours).await {
+                Ok(settled) => Ok(settled.has_news),
+                Err(trouble) if trouble.kind == TroubleKind::Unreadable => Err(Refused::Never(Finding::Unreadable {
+                    part: fact.subject.to_string(),
+                    reason: trouble.detail,
+                    about: Some(fact.subject.clone()),
+                })),
+                Err(trouble) => Err(Refused::Now(trouble)),
+            }
+        });
         results.extend(stream::iter(merges).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
         results
     }
@@ -177,70 +190,6 @@ where
         candidate.known.is_none() && candidate.facts.iter().all(over)
     }
 
-    async fn merge_listed(
-        &self,
-        (bound, work): (&Bound, &Work),
-        candidate: &Candidate,
-        is_first: bool,
-        neighbours: &Neighbours,
-    ) -> Result<bool, Refused> {
-        let Some(subject) = candidate.facts.first().map(|fact| &fact.subject) else { return Ok(false) };
-        let epoch = self.table.epoch(self.world.now()).await.map_err(|error| Refused::Now(self.storage(&error)))?;
-        let mut known = candidate.known.clone();
-        for _ in 0..MAX_TRIES {
-            if known.as_ref().is_some_and(|known| is_before_the_push(known, &candidate.facts)) {
-                return Ok(false);
-            }
-            let now = self.world.now();
-            let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
-            let is_of_before = self.begin_epoch(&mut known, publication);
-            let state = known.as_ref().map(|record| record.state.clone());
-            let absorbed = absorb(state, subject, candidate.facts.clone(), Contradiction::TakeLatest, publication);
-            let reported = known.as_ref().map(|record| record.reported.clone()).unwrap_or_default();
-            let fresh = reported.fresh(&candidate.facts);
-            let is_new = |absorbed: &Absorbed| absorbed.changed || is_of_before || !fresh.is_empty();
-            let Some(absorbed) = absorbed.filter(is_new) else { return Ok(false) };
-            let repeats = known.as_ref().is_some_and(|record| record.state.holds_the_same_as(&absorbed.state));
-            if absorbed.signals.is_empty() && repeats && !is_of_before && fresh.is_empty() {
-                return Ok(false);
-            }
-            if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > publication.limit_bytes) {
-                let reason = format!("its signal of {} bytes is more than a message carries", signal.body.len());
-                return Err(Refused::Never(Finding::Unreadable {
-                    part: subject.to_string(),
-                    reason,
-                    about: Some(subject.clone()),
-                }));
-            }
-            let changes: Vec<String> =
-                absorbed.signals.iter().map(|signal| format!("{} #{}", signal.kind, signal.sequence)).collect();
-            let news = !changes.is_empty();
-            let mut missed = known.as_ref().and_then(|record| record.missed.clone());
-            if news && !is_first {
-                // Before the write: a check of what was not written finds nothing, a change without a check is never told of.
-                let check = (Check::missed(subject.clone()), GRACE_S);
-                self.outlet.checks(&[check]).await.map_err(|error| Refused::Now(self.storage(&error)))?;
-                missed = Some(following(missed, &changes.join(", "), now));
-            }
-            self.report(subject, &fresh).await.map_err(|error| Refused::Now(self.storage(&error)))?;
-            let published = absorbed.state.published();
-            let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
-            let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
-            let delivery = work.delivery.as_str();
-            let step = Step { subject, delivery, received_at: now, deadlines, write: self.world.unique(), now };
-            let reported = reported.with(&fresh);
-            let next = Record { missed, reported, ..Record::following(known.as_ref(), &bound.origin, absorbed, step) };
-            let answer = self.table.write(&next, known.as_ref().map(|record| record.revision)).await;
-            match written(&next, answer).map_err(|error| Refused::Now(self.storage(&error)))? {
-                Written::Done => {
-                    return self.watched(next, news, neighbours).await.map(|()| news).map_err(Refused::Now);
-                }
-                Written::Overtaken(stored) => known = stored,
-            }
-        }
-        Err(Refused::Now(self.storage(&always_overtaken("dispatches", subject))))
-    }
-
     async fn note_poll(
         &self,
         state: PollState,
@@ -248,23 +197,34 @@ where
         findings: Vec<Finding>,
         trouble: Option<Trouble>,
     ) -> Result<(), PortError> {
-        let (now, write, expected) = (self.world.now(), self.world.unique(), state.revision);
-        let (source, told) = (state.source.clone(), state.doubts.clone());
-        let (next, mut notices) = if let Some(trouble) = trouble {
-            let (next, notice) = state.failed(&trouble, now, write);
-            (next, notice.into_iter().collect())
+        let (now, write, source) = (self.world.now(), self.world.unique(), state.source.clone());
+        let (revision, known) = (state.revision, state.conditions(now));
+        let mut notices = Vec::new();
+        let next = if let Some(trouble) = trouble {
+            state.failed(&trouble, now, write)
         } else {
-            let doubts = serde_json::to_string(&findings).ok().filter(|_| !findings.is_empty());
-            state.good(listed, doubts.map(|doubts| dispatch::fifo_id(&doubts)), now, write)
+            let mut unreadable = Vec::new();
+            for finding in findings {
+                match finding {
+                    Finding::Unreadable { part, reason, about: None } => unreadable.push(format!("{part}: {reason}")),
+                    finding => notices.push(finding),
+                }
+            }
+            state.good(listed, doubts(&unreadable, now), now, write)
         };
-        if next.doubts != told {
-            notices.extend(doubts(findings, &source, now));
+        for finding in notices {
+            self.note_finding(finding, &source, now).await?;
         }
-        // Told first and stored then, so that nothing is noted as told that was not.
-        for notice in notices {
-            self.outlet.notice(&notice, 0).await?;
+        let mut conditions: BTreeSet<Condition> = known.into_iter().collect();
+        conditions.extend(next.conditions(now));
+        match self.deliveries.write_poll_state(&next, Some(revision)).await {
+            Ok(()) | Err(WriteError::Lost(_)) => {}
+            Err(WriteError::Port(error)) => return Err(error),
         }
-        written(&next, self.deliveries.write_poll_state(&next, Some(expected)).await).map(|_| ())
+        for condition in conditions {
+            self.outlet.hint(condition, now, 0).await?;
+        }
+        Ok(())
     }
 }
 
@@ -276,16 +236,6 @@ enum Refused {
     Never(Finding),
 }
 
-/// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.
-/// The next poll knows.
-fn is_before_the_push(known: &Record, listed: &[Fact]) -> bool {
-    let Some(Rank::Pushed(received_at)) = known.state.rank() else { return false };
-    listed.iter().all(|fact| match &fact.says {
-        Says::Dispatch(said) => said.rank.observed_at() <= received_at,
-        Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
-    })
-}
-
 /// Of two views of one call the one counts that a webhook has brought, else that of the earlier list.
 fn is_other_view(bound: &Bound, candidate: &Candidate, all: &[Candidate]) -> bool {
     let Some(fact) = candidate.facts.first().filter(|_| candidate.known.is_none()) else { return false };
@@ -295,30 +245,12 @@ fn is_other_view(bound: &Bound, candidate: &Candidate, all: &[Candidate]) -> boo
     })
 }
 
-/// What is missed after one more change: the grace counts from the first that nobody was told of.
-fn following(before: Option<Missed>, changes: &str, now: jiff::Timestamp) -> Missed {
-    match before.filter(|missed| !missed.told) {
-        Some(missed) => Missed { what: clip(&format!("{}, {changes}", missed.what), MAX_MISSED), ..missed },
-        None => Missed { found_at: now, what: changes.to_owned(), told: false },
-    }
-}
-
-/// One notice for all that could not be read, one for each dispatch with a number that cannot be.
-fn doubts(findings: Vec<Finding>, source: &str, now: jiff::Timestamp) -> Vec<Notice> {
-    let mut unreadable = Vec::new();
-    let mut notices = Vec::new();
-    for finding in findings {
-        match finding {
-            Finding::Unreadable { part, reason, about: None } => unreadable.push(format!("{part}: {reason}")),
-            finding => notices.push(Notice::of_finding(finding, source, now)),
-        }
-    }
-    if !unreadable.is_empty() {
-        let parts = unreadable.len();
-        let detail = format!("{parts} part(s) of the provider's list could not be read: {}", unreadable.join("; "));
-        notices.push(Notice::happens(Kind::Quarantined, source, source.to_owned(), now, clip(&detail, 600)));
-    }
-    notices
+/// What of a list could not be read, beside what is known of dispatches.
+fn doubts(unreadable: &[String], now: jiff::Timestamp) -> Option<Doubts> {
+    let parts = unreadable.len();
+    let said = unreadable.join("; ");
+    let detail = format!("{parts} part(s) of the provider's list could not be read: {said}");
+    (parts > 0).then(|| Doubts { since: now, digest: dispatch::fifo_id(&said), detail: clip(&detail, 600) })
 }
 
 fn log(work: &Work, listed: usize, changed: usize, trouble: Option<&Trouble>) {

@@ -3,11 +3,13 @@
 use dispatch::{Onset, Subject};
 use jiff::Timestamp;
 
-use super::{Hydrate, neighbours::Neighbours};
+use super::{Hydrate, neighbours::Neighbours, settle::HINT_S};
 use crate::{
+    conditions::Condition,
     ports::{Chance, Clock, Dispatches, Outlet, PortError},
-    record::{Entry, Record},
-    written::{MAX_TRIES, always_overtaken, written},
+    record::Record,
+    timeline::{Event, TimelineEvent},
+    update::{Change, From, Records, update},
 };
 
 /// The targets of the same feed that matter to one.
@@ -19,8 +21,7 @@ struct Rivals {
 
 impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
     /// A record with what its events mean for the ramps of its feed: what it replaces, what replaced it, which end is awaited
-    /// until when, and that one is no longer overdue. Before it is written the others' records are, and people are told: who
-    /// dies in between does it once more.
+    /// until when. Before it is written the others' records are: a crash in between does it once more.
     pub(super) async fn with_ramps(
         &self,
         mut record: Record,
@@ -29,24 +30,20 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
     ) -> Result<Record, PortError> {
         let Some(ramps) = record.state.ramps() else { return Ok(record) };
         let now = record.changed_at;
-        let entry = |what: String| Entry { at: now, delivery: delivery.to_owned(), what };
+        let event = |event: Event| TimelineEvent::of(delivery, now, event);
         // Only a start that is heard of right now can take another's place.
         if let Some(own) = ramps.onset().filter(|own| own.heard_at == now) {
             let Rivals { replaced, replaced_by } = self.rivals(&record, own, neighbours).await;
             for subject in replaced {
-                self.replace(&subject, (&record.subject, own.start), entry).await?;
-                record.history.push(entry(format!("replaces {subject}")));
+                self.replace(&subject, (&record.subject, own.start), event).await?;
+                record.history.push(event(Event::Replaces { subject }));
             }
-            if let Some((at, by)) = replaced_by
-                && let Some(notice) = record.replace(&by, at, entry)
-            {
-                self.outlet.notice(&notice, 0).await?;
+            if let Some((at, by)) = replaced_by {
+                record.replace(&by, at, event);
+                self.hint(&record.subject, now).await?;
             }
         }
-        if let Some(over) = record.no_longer_overdue(now) {
-            self.outlet.notice(&over, 0).await?;
-        }
-        record.due = record.ramp_due();
+        record.due = record.awaited().map(|awaited| awaited.at);
         Ok(record)
     }
 
@@ -71,23 +68,21 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
         &self,
         subject: &Subject,
         (by, at): (&Subject, Timestamp),
-        entry: impl Fn(String) -> Entry,
+        event: impl Fn(Event) -> TimelineEvent,
     ) -> Result<(), PortError> {
-        for _ in 0..MAX_TRIES {
-            let Some(known) = self.table.read(subject).await? else { return Ok(()) };
+        let replaced = update(Records(self.table), subject, From::Stored, async |known| {
+            let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(())) };
             let mut next = known.clone().noting(None, self.world.unique());
-            let missed = next.replace(by, at, &entry);
-            let over = next.no_longer_overdue(self.world.now());
-            if next.ramping == known.ramping {
-                return Ok(());
-            }
-            for notice in missed.iter().chain(&over) {
-                self.outlet.notice(notice, 0).await?;
-            }
-            if written(&next, self.table.write(&next, Some(known.revision)).await)?.is_done() {
-                return Ok(());
-            }
+            next.replace(by, at, &event);
+            Ok(if next.ramping == known.ramping { Change::Keep(()) } else { Change::Write(Box::new(next), ()) })
+        });
+        if replaced.await?.written.is_some() {
+            self.hint(subject, self.world.now()).await?;
         }
-        Err(always_overtaken("dispatches", subject))
+        Ok(())
+    }
+
+    async fn hint(&self, subject: &Subject, now: Timestamp) -> Result<(), PortError> {
+        self.outlet.hint(Condition::NotCompliant { subject: subject.clone() }, now, HINT_S).await
     }
 }

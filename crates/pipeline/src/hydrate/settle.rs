@@ -1,4 +1,5 @@
-//! Facts about one subject into its row: read what stands there, merge, write on condition, publish.
+//! Facts about one subject into its row: read what stands there, merge, write on condition, publish. Webhooks and polls take the same
+//! way.
 
 use dispatch::{Contradiction, Diagnostic, Fact, Publication, Rank, Says, Subject, absorb};
 use jiff::Timestamp;
@@ -6,17 +7,61 @@ use providers::{Finding, Look, Reading};
 
 use super::{Bound, Hydrate, neighbours::Neighbours, publish};
 use crate::{
-    incident::{Kind, Notice},
+    conditions::Condition,
+    messages::{Deadline, ToHydrate, ToRetry},
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
     record::{Record, Step},
-    reported,
+    update::{Change, From, Records, Updated, update},
     watch::{ARMED_AHEAD, hop_s},
-    work::{Check, Task, Trouble, TroubleKind, Work},
-    written::{MAX_TRIES, Written, always_overtaken, written},
+    work::{Task, Trouble, TroubleKind, Work},
 };
 
 /// Longer than a hydrator may run (its `Timeout` in the template): by then its write is done, or never will be. In seconds.
 pub const WRITTEN_S: u32 = 30;
+
+/// How long a hint waits, in seconds: it is sent before what it is about is written.
+pub(super) const HINT_S: u32 = 5;
+
+/// Facts about one subject, and how they came.
+#[derive(Clone, Copy)]
+pub(super) struct Brought<'a> {
+    pub(super) bound: &'a Bound,
+    pub(super) subject: &'a Subject,
+    /// The delivery that brought the first of them.
+    pub(super) delivery: &'a str,
+    /// When that delivery was received.
+    pub(super) received_at: Timestamp,
+    pub(super) by: By,
+}
+
+/// What brought facts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// A webhook, or what was fetched for one.
+    Webhook,
+    /// The provider's list.
+    List {
+        /// The first good list of the source: what it holds was there before gridbell, and nothing of it is missed.
+        is_first: bool,
+    },
+}
+
+/// What came of facts.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// What the provider's own search gave cause to report.
+    pub(super) findings: Vec<Finding>,
+    /// A version was published.
+    pub(super) has_news: bool,
+}
+
+/// What a write is for.
+#[derive(Clone, Copy, Default)]
+struct Purpose {
+    has_news: bool,
+    /// It is not written, but what it owes still has to be sent.
+    owes: bool,
+}
 
 impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
 where
@@ -27,78 +72,124 @@ where
     O: Outlet,
     C: Clock + Chance,
 {
-    /// Returns what the provider's own search gave cause to tell.
+    /// Settles facts, beginning with what is known of the subject.
     pub(super) async fn settle(
         &self,
-        bound: &Bound,
-        subject: &Subject,
-        (delivery, received_at): (&str, Timestamp),
+        brought: Brought<'_>,
         mut facts: Vec<Fact>,
+        from: From<Record>,
         neighbours: &Neighbours,
-    ) -> Result<Vec<Finding>, Trouble> {
+    ) -> Result<Settled, Trouble> {
+        let storage = |error: PortError| self.storage(&error);
+        let epoch = self.table.epoch(self.world.now()).await.map_err(storage)?;
         let mut findings = Vec::new();
-        let epoch = self.table.epoch(self.world.now()).await.map_err(|error| self.storage(&error))?;
-        let mut known = self.known(subject, &facts).await.map_err(|error| self.storage(&error))?;
-        let (mut contradiction, mut asked) = (Contradiction::Ask, None::<Look>);
-        for _ in 0..MAX_TRIES {
+        let contradiction =
+            if brought.by == By::Webhook { Contradiction::Ask } else { Contradiction::TakeLatest };
+        let mut asking = Asking { contradiction, asked: None };
+        let mut unchanged = None;
+        let settled = update(Records(self.table), brought.subject, from, async |known| {
+            let change = self.change(brought, (&mut facts, &mut findings), &mut asking, (known, epoch), neighbours).await?;
+            Ok::<_, Failure>(match change {
+                Changed::Nothing => Change::Keep(Purpose::default()),
+                Changed::Repeated(known) => {
+                    unchanged = known;
+                    Change::Keep(Purpose { owes: true, has_news: false })
+                }
+                Changed::Next(next, has_news) => Change::Write(next, Purpose { has_news, owes: false }),
+            })
+        });
+        let Updated { written, result } = settled.await.map_err(|failure| match failure {
+            Failure::Port(error) => self.storage(&error),
+            Failure::Trouble(trouble) => trouble,
+        })?;
+        match written {
+            Some(record) => self.watched(record, result.has_news, neighbours).await?,
+            None if result.owes => {
+                // Unchanged, but what an earlier attempt owes may still lie there.
+                if let Some(record) = &unchanged {
+                    self.publish(record).await?;
+                }
+            }
+            None => {}
+        }
+        Ok(Settled { findings, has_news: result.has_news })
+    }
+
+    /// What the facts make of what is known.
+    async fn change(
+        &self,
+        brought: Brought<'_>,
+        (facts, findings): (&mut Vec<Fact>, &mut Vec<Finding>),
+        asking: &mut Asking,
+        (mut known, epoch): (Option<Record>, dispatch::Epoch),
+        neighbours: &Neighbours,
+    ) -> Result<Changed, Failure> {
+        let Brought { bound, subject, delivery, received_at, by } = brought;
+        if by != By::Webhook && known.as_ref().is_some_and(|known| is_before_the_push(known, facts)) {
+            return Ok(Changed::Nothing);
+        }
+        let (now, is_of_before, absorbed) = loop {
             let now = self.world.now();
             let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
             let is_of_before = self.begin_epoch(&mut known, publication);
             let state = known.as_ref().map(|record| record.state.clone());
-            let absorbed = absorb(state, subject, facts.clone(), contradiction, publication);
-            let Some(absorbed) = absorbed else { return Ok(findings) };
-            if let Some(push) = absorbed.unsettled.first() {
-                match self.ask_the_source(bound, push, known.as_ref()).await? {
-                    Some((look, answer)) => {
-                        asked = Some(look);
-                        facts.extend(answer.facts);
-                        findings.extend(answer.findings);
-                    }
-                    None => contradiction = Contradiction::TakeLatest,
+            let absorbed = absorb(state, subject, facts.clone(), asking.contradiction, publication);
+            let Some(absorbed) = absorbed else { return Ok(Changed::Nothing) };
+            let Some(push) = absorbed.unsettled.first() else { break (now, is_of_before, absorbed) };
+            match self.ask_the_source(bound, push, known.as_ref()).await? {
+                Some((look, answer)) => {
+                    asking.asked = Some(look);
+                    facts.extend(answer.facts);
+                    findings.extend(answer.findings);
                 }
-                continue;
+                None => asking.contradiction = Contradiction::TakeLatest,
             }
-            let missed = known.as_ref().and_then(|record| record.missed.as_ref());
-            let reported = known.as_ref().map(|record| record.reported.clone()).unwrap_or_default();
-            let fresh = reported.fresh(&facts);
-            if !absorbed.changed && missed.is_none() && !is_of_before && fresh.is_empty() {
-                // Unchanged, but what an earlier attempt owes may still lie there.
-                if let Some(record) = &known {
-                    self.publish(record).await?;
-                }
-                return Ok(findings);
-            }
-            if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > publication.limit_bytes) {
-                // Once it is owed, everything after it waits for ever.
-                let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
-                return Err(Trouble::new(TroubleKind::Unreadable, now, detail).about(subject));
-            }
-            if missed.is_some_and(|missed| missed.told) {
-                self.came_after_all(bound, subject).await.map_err(|error| self.storage(&error))?;
-            }
-            let published = absorbed.state.published();
-            let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
-            let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
-            let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
-            let has_news = !absorbed.signals.is_empty();
-            if let Some(look) = asked.take_if(|_| has_news) {
-                self.look_again(bound, look, (delivery, received_at)).await.map_err(|error| self.storage(&error))?;
-            }
-            self.report(subject, &fresh).await.map_err(|error| self.storage(&error))?;
-            let record = Record::following(known.as_ref(), &bound.origin, absorbed, step);
-            let record = Record { reported: reported.with(&fresh), ..record };
-            let record = self.with_ramps(record, delivery, neighbours).await.map_err(|error| self.storage(&error))?;
-            let answer = self.table.write(&record, known.as_ref().map(|record| record.revision)).await;
-            match written(&record, answer).map_err(|error| self.storage(&error))? {
-                Written::Done => return self.watched(record, has_news, neighbours).await.map(|()| findings),
-                Written::Overtaken(stored) => known = stored,
+        };
+        let fresh = known.as_ref().map(|record| record.unreadable.clone()).unwrap_or_default().fresh(facts);
+        let has_news = !absorbed.signals.is_empty();
+        let has_missed = known.as_ref().is_some_and(|record| record.missed.is_some());
+        // A list that says the same with a newer instant is no change; a webhook that announces what was missed is one.
+        let repeats = || known.as_ref().is_some_and(|record| record.state.holds_the_same_as(&absorbed.state));
+        let is_changed = match by {
+            By::Webhook => absorbed.changed || has_missed,
+            By::List { .. } => absorbed.changed && (has_news || !repeats()),
+        };
+        if !is_changed && !is_of_before && fresh.is_empty() {
+            return Ok(if by == By::Webhook { Changed::Repeated(known) } else { Changed::Nothing });
+        }
+        let limit_bytes = self.stream.limit_bytes();
+        if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > limit_bytes) {
+            // Once it is owed, everything after it waits for ever.
+            let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
+            return Err(Trouble::new(TroubleKind::Unreadable, now, detail).about(subject).into());
+        }
+        let changes: Vec<String> =
+            absorbed.signals.iter().map(|signal| format!("{} #{}", signal.kind, signal.sequence)).collect();
+        let published = absorbed.state.published();
+        let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
+        let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
+        if let Some(look) = asking.asked.take_if(|_| has_news) {
+            self.look_again(bound, look, (delivery, received_at)).await?;
+        }
+        self.report(subject, &fresh).await?;
+        let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
+        let mut next = Record::following(known.as_ref(), &bound.origin, absorbed, step);
+        next.unreadable = next.unreadable.with(fresh, now);
+        if let By::List { is_first } = by {
+            next.missed = known.as_ref().and_then(|known| known.missed.clone());
+            if has_news && !is_first {
+                // Before the write: a hint at what was not written finds nothing; a change without a hint waits for the sweep.
+                let delay_s = u32::try_from(crate::poll::GRACE.as_secs() + 1).unwrap_or_default();
+                self.outlet.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, delay_s).await?;
+                next = next.with_missed(known.as_ref(), &changes.join(", "), now);
             }
         }
-        Err(self.storage(&always_overtaken("dispatches", subject)))
+        let next = self.with_ramps(next, delivery, neighbours).await?;
+        Ok(Changed::Next(Box::new(next), has_news))
     }
 
     /// A record of an earlier epoch as it is in this one; whether it was of an earlier one.
-    pub(super) fn begin_epoch(&self, known: &mut Option<Record>, publication: Publication) -> bool {
+    fn begin_epoch(&self, known: &mut Option<Record>, publication: Publication) -> bool {
         let anew = known.as_ref().and_then(|record| {
             let published = record.state.published();
             let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
@@ -109,18 +200,18 @@ where
         is_of_before
     }
 
-    /// Notifies people of fields that could not be read. Before the write that remembers it: a crash in between repeats it rather
-    /// than loses it.
-    pub(super) async fn report(&self, subject: &Subject, fresh: &[Diagnostic]) -> Result<(), PortError> {
+    /// People are notified of fields that could not be read.
+    async fn report(&self, subject: &Subject, fresh: &[Diagnostic]) -> Result<(), PortError> {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.outlet.notice(&reported::notice(subject, fresh, self.world.now()), reported::WRITTEN_S).await
+        let condition = Condition::Quarantined { source: subject.source().to_owned(), about: Some(subject.clone()) };
+        self.outlet.hint(condition, self.world.now(), HINT_S).await
     }
 
     /// What the search says once more, after a write that changes what stands here. A push that said what stood before came while
     /// the first answer was on its way, and was taken for a repetition: the answer would stand, and what the provider said after
-    /// it be lost. Asked for before the write, since whoever dies after it leaves nothing that contradicts.
+    /// it be lost. Asked for before the write: a crash after it leaves nothing that contradicts.
     async fn look_again(
         &self,
         bound: &Bound,
@@ -128,19 +219,7 @@ where
         (delivery, received_at): (&str, Timestamp),
     ) -> Result<(), PortError> {
         let work = Work::fresh(delivery, &bound.origin.source, received_at, Task::Look(look));
-        self.outlet.work(&work, WRITTEN_S).await
-    }
-
-    /// Whether to read first. What is likely new is written at once on the condition that nothing stands there: the refusal
-    /// brings the stored record along. What is likely known is read, since a refused write costs more than a read, and so is what
-    /// may have been reported.
-    async fn known(&self, subject: &Subject, facts: &[Fact]) -> Result<Option<Record>, PortError> {
-        let likely_new = facts.iter().all(|fact| match &fact.says {
-            _ if !fact.diagnostics.is_empty() => false,
-            Says::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
-            Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
-        });
-        if likely_new { Ok(None) } else { self.table.read(subject).await }
+        self.outlet.deliver(ToHydrate::Work(work), WRITTEN_S).await
     }
 
     /// A push contradicts what is known: the provider's own search decides. None: the provider has nothing to say about it, and
@@ -174,20 +253,12 @@ where
         }
     }
 
-    /// A person was told that no webhook had come.
-    async fn came_after_all(&self, bound: &Bound, subject: &Subject) -> Result<(), PortError> {
-        let detail = "a webhook of this dispatch came after all".to_owned();
-        let source = &bound.origin.source;
-        let over = Notice::over(Kind::MissedDelivery, source, subject.as_str(), self.world.now(), detail);
-        self.outlet.notice(&over, 0).await
-    }
-
     /// Publishes what was just written, its deadline armed before the send can fail.
-    pub(super) async fn watched(&self, record: Record, has_news: bool, neighbours: &Neighbours) -> Result<(), Trouble> {
+    async fn watched(&self, record: Record, has_news: bool, neighbours: &Neighbours) -> Result<(), Trouble> {
         let now = self.world.now();
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
-            let check = (Check::dispatch(record.subject.clone()), hop_s(at, now));
-            self.outlet.checks(&[check]).await.map_err(|error| self.storage(&error))?;
+            let deadline = ToRetry::Deadline(Deadline::of(record.subject.clone()));
+            self.outlet.retry(&[(deadline, hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
         }
         let record = if has_news { self.with_neighbours(record, neighbours).await } else { record };
         self.publish(&record).await
@@ -206,4 +277,59 @@ impl<T, S, F, D, O, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
         };
         Trouble::new(kind, self.world.now(), error.to_string())
     }
+}
+
+/// Whether and what the provider's own search was asked.
+struct Asking {
+    contradiction: Contradiction,
+    asked: Option<Look>,
+}
+
+/// What facts change.
+enum Changed {
+    Nothing,
+    /// What stands there says the same.
+    Repeated(Option<Record>),
+    /// The next revision, and whether it publishes a version.
+    Next(Box<Record>, bool),
+}
+
+/// Why facts could not be settled.
+enum Failure {
+    Port(PortError),
+    Trouble(Trouble),
+}
+
+impl std::convert::From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+impl std::convert::From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+/// Where to begin with a webhook's facts. What is likely new is written at once on the condition that nothing stands there: the
+/// refusal brings the stored record along. What is likely known is read, since a refused write costs more than a read, and so is
+/// what may have been reported.
+pub(super) fn likely(facts: &[Fact]) -> From<Record> {
+    let is_new = facts.iter().all(|fact| match &fact.says {
+        _ if !fact.diagnostics.is_empty() => false,
+        Says::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
+        Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+    });
+    if is_new { From::Known(None) } else { From::Stored }
+}
+
+/// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.
+/// The next poll knows.
+fn is_before_the_push(known: &Record, listed: &[Fact]) -> bool {
+    let Some(Rank::Pushed(received_at)) = known.state.rank() else { return false };
+    listed.iter().all(|fact| match &fact.says {
+        Says::Dispatch(said) => said.rank.observed_at() <= received_at,
+        Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+    })
 }

@@ -14,7 +14,7 @@ const GREY: &str = "#808890";
 pub(super) fn page(subject: &str, test: bool, occasion: Occasion, rows: &[Row], link: Option<&str>) -> String {
     let colour = match (test, occasion) {
         (true, _) => GREY,
-        (false, Occasion::Over) => GREEN,
+        (false, Occasion::Resolved) => GREEN,
         (false, _) => RED,
     };
     let title = subject.strip_prefix("[gridbell] ").unwrap_or(subject);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     alert::Occasion,
     config::Config,
-    held::{Gate, Held},
+    group::AlertGroup,
     incident::{Incident, IncidentStatus},
     record::Record,
     work::clip,
@@ -19,6 +19,9 @@ use crate::{
 /// How much of a line is shown, in characters.
 const MAX_LINE: usize = 300;
 
+/// How much of a detail is shown, in characters.
+const MAX_DETAIL: usize = 160;
+
 /// One incident of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -26,25 +29,20 @@ pub struct Line {
     pub text: String,
     /// Whether it is about a dispatch.
     pub dispatch: bool,
-    /// The most urgent first: by start, those without one last.
-    pub sorts_by: Timestamp,
 }
 
-/// A held incident as it stands now.
-pub fn line(held: &Held, incident: Option<&Incident>, record: Option<&Record>) -> Line {
+/// An incident whose mail is due.
+pub fn line(incident: &Incident, record: Option<&Record>) -> Line {
     let statement = record.and_then(|record| record.state.published()).map(|(_, statement)| statement);
-    let over = Occasion::of(&held.stage) == Occasion::Over;
-    let by_now = match incident.map(|incident| incident.status) {
-        Some(IncidentStatus::Over) if !over => " (over meanwhile)",
-        Some(IncidentStatus::Acknowledged) => " (taken on meanwhile)",
-        Some(_) => "",
-        None => " (over or begun anew meanwhile)",
+    let by_now = match incident.status {
+        IncidentStatus::Acknowledged => " (taken on meanwhile)",
+        IncidentStatus::Open | IncidentStatus::Resolved => "",
     };
     let asks = statement.as_ref().map(asks).unwrap_or_default();
+    let detail = clip(&tame(&incident.detail), MAX_DETAIL);
     Line {
-        text: clip(&format!("{}{asks}: {}{by_now}", tame(&held.about), tame(&held.detail)), MAX_LINE),
-        dispatch: incident.is_some_and(|incident| incident.dispatch.is_some()),
-        sorts_by: statement.map_or(Timestamp::MAX, |statement| statement.start),
+        text: clip(&format!("{}{asks}: {detail}{by_now}", clip(&tame(&incident.about), MAX_DETAIL)), MAX_LINE),
+        dispatch: incident.subject().is_some(),
     }
 }
 
@@ -66,44 +64,46 @@ fn asks(statement: &Statement) -> String {
     )
 }
 
-/// The subject of a list.
-pub fn list_subject(gate: &Gate, lines: &[Line]) -> String {
-    let happened = happened(Occasion::of(&gate.occasion));
-    let count = u64::try_from(lines.len()).unwrap_or(u64::MAX).saturating_add(gate.unlisted);
+/// The subject of a list, which is one page of several.
+pub fn list_subject(group: &AlertGroup, lines: &[Line], (page, pages): (usize, usize)) -> String {
+    let happened = happened(Occasion::of(&group.occasion));
+    let count = lines.len();
     let what = match (lines.iter().all(|line| line.dispatch), count) {
         (true, 1) => "dispatch",
         (true, _) => "dispatches",
         (false, 1) => "incident",
         (false, _) => "incidents",
     };
-    format!("[gridbell] {}{happened}{} {}: {count} {what}", test_mark(gate.test), gate.kind, tame(&gate.source))
+    let page = if pages > 1 { format!(" ({page} of {pages})") } else { String::new() };
+    format!("[gridbell] {}{happened}{} {}: {count} {what}{page}", test_mark(group.test), group.kind, tame(&group.source))
 }
 
-/// The mail for what a gate has gathered; none where nobody is to be told.
-pub fn compose_list(config: &Config, gate: &Gate, lines: &[Line], circumstances: Circumstances) -> Option<Mail> {
+/// The mail for what an alert group has collected; none where it has no recipient.
+pub fn compose_list(
+    config: &Config,
+    group: &AlertGroup,
+    lines: &[Line],
+    (subject, circumstances): (String, Circumstances),
+) -> Option<Mail> {
     if circumstances.to.is_empty() {
         return None;
     }
-    let subject = list_subject(gate, lines);
-    let occasion = Occasion::of(&gate.occasion);
-    let over = occasion == Occasion::Over;
-    let mut listed: Vec<String> = lines.iter().map(|line| line.text.clone()).collect();
-    if gate.unlisted > 0 {
-        listed.push(format!("and {} more, which stand in the table of alerts", gate.unlisted));
-    }
+    let occasion = Occasion::of(&group.occasion);
+    let over = occasion == Occasion::Resolved;
+    let listed: Vec<String> = lines.iter().map(|line| line.text.clone()).collect();
     let what = Row { label: if over { "Over" } else { "What failed" }, lines: listed, shown: Shown::Items };
-    let mut rows = vec![what, words::test_or_real(gate.test)];
-    let now = if over { &["Nothing: this is over."][..] } else { advice(gate.kind) };
+    let mut rows = vec![what, words::test_or_real(group.test)];
+    let now = if over { &["Nothing: this is over."][..] } else { advice(group.kind) };
     rows.push(row("What to do now", now.iter().map(|line| (*line).to_owned()).collect()));
     rows.extend(words::take_all_on(&circumstances));
-    rows.push(row("Kind", vec![format!("{}, source {}", gate.kind, tame(&gate.source))]));
+    rows.push(row("Kind", vec![format!("{}, source {}", group.kind, tame(&group.source))]));
     Some(Mail {
         from: config.contacts.from.clone(),
         to: circumstances.to,
         text: words::text(&rows),
-        html: html::page(&subject, gate.test, occasion, &rows, circumstances.link.as_deref()),
+        html: html::page(&subject, group.test, occasion, &rows, circumstances.link.as_deref()),
         calendar: None,
-        thread: thread(config, &gate.gate),
+        thread: thread(config, &group.group),
         subject,
     })
 }

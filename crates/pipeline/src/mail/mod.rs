@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     alert::Occasion,
+    conditions::Condition,
     config::{Config, Environment},
     incident::{Incident, Kind},
     record::Record,
@@ -46,17 +47,17 @@ pub struct Mail {
 /// What a mail depends on beside its incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
-    /// Everybody who is told.
+    /// The recipients.
     pub to: Vec<String>,
     /// Now.
     pub now: Timestamp,
     /// Where it can be acknowledged.
     pub link: Option<String>,
-    /// Whether somebody is waited for to take it on.
+    /// Whether a person is awaited to acknowledge it.
     pub awaited: bool,
 }
 
-/// The mail for one incident and stage; none where nobody is to be told.
+/// The mail for one incident and occasion; none where it has no recipient.
 pub fn compose(
     config: &Config,
     incident: &Incident,
@@ -68,7 +69,7 @@ pub fn compose(
         return None;
     }
     let dispatch = record.and_then(|record| record.state.published());
-    let test = is_test(config, &incident.source, dispatch.as_ref());
+    let test = is_test(config, incident.source(), dispatch.as_ref());
     let subject = subject(incident, occasion, test);
     let rows = words::rows(incident, occasion, dispatch.as_ref(), test, &circumstances);
     let calendar = match (record, &dispatch) {
@@ -91,7 +92,7 @@ pub fn compose(
 /// A mail's subject: what has happened, what sort, what it is about.
 pub fn subject(incident: &Incident, occasion: Occasion, test: bool) -> String {
     let about = clip(&tame(&incident.about), MAX_ABOUT);
-    format!("[gridbell] {}{}{}: {about}", test_mark(test), happened(occasion), incident.kind)
+    format!("[gridbell] {}{}{}: {about}", test_mark(test), happened(occasion), incident.kind())
 }
 
 fn test_mark(test: bool) -> &'static str {
@@ -105,11 +106,11 @@ fn happened(occasion: Occasion) -> String {
         Occasion::Reminder(0) => "reminder: ".to_owned(),
         Occasion::Reminder(n) => format!("reminder {n}: "),
         Occasion::Escalation(_) => "nobody has taken it on: ".to_owned(),
-        Occasion::Over => "over: ".to_owned(),
+        Occasion::Resolved => "over: ".to_owned(),
     }
 }
 
-/// Whether what is told of is a test.
+/// Whether what people are notified of is a test.
 pub fn is_test(config: &Config, source: &str, dispatch: Option<&(Status, Statement)>) -> bool {
     let sandbox = config.sources.get(source).is_some_and(|source| source.environment == Environment::Sandbox);
     sandbox || dispatch.is_some_and(|(_, statement)| statement.test_reason.is_some())
@@ -123,13 +124,13 @@ fn thread(config: &Config, of: &str) -> String {
 
 /// What a person does about an incident now.
 fn advice_on(incident: &Incident) -> &'static [&'static str] {
-    if incident.once_a_day {
+    if matches!(incident.condition, Condition::NoEnd { .. }) {
         return &[
             "Ask the provider whether this dispatch is still on, and have it state an end or withdraw it.",
             "Acknowledging it does not end the question: it comes once a day until an end is known.",
         ];
     }
-    advice(incident.kind)
+    advice(incident.kind())
 }
 
 /// What a person does now.

@@ -57,21 +57,21 @@ pub(super) fn rows(
 ) -> Vec<Row> {
     let mut rows = the_dispatch(incident, dispatch);
     rows.push(test_or_real(test));
-    let what = if occasion == Occasion::Over { "Over" } else { "What failed" };
+    let what = if occasion == Occasion::Resolved { "Over" } else { "What failed" };
     rows.push(row(what, vec![tame(&incident.detail)]));
     rows.push(row(
         "What to do now",
         match occasion {
-            Occasion::Over => vec!["Nothing: this is over.".to_owned()],
+            Occasion::Resolved => vec!["Nothing: this is over.".to_owned()],
             _ => advice_on(incident).iter().map(|line| (*line).to_owned()).collect(),
         },
     ));
-    if let Some(subject) = &incident.dispatch {
+    if let Some(subject) = incident.subject() {
         rows.push(timeline(subject.as_str()));
     }
     rows.extend(taken_on(incident, occasion, circumstances));
     rows.push(row("About", vec![clip(&tame(&incident.about), MAX_NAME)]));
-    rows.push(row("Kind", vec![format!("{}, source {}", incident.kind, tame(&incident.source))]));
+    rows.push(row("Kind", vec![format!("{}, source {}", incident.kind(), tame(incident.source()))]));
     rows.push(row("Since", vec![since(incident)]));
     rows
 }
@@ -79,7 +79,7 @@ pub(super) fn rows(
 fn the_dispatch(incident: &Incident, dispatch: Option<&(Status, Statement)>) -> Vec<Row> {
     let Some((status, statement)) = dispatch else {
         let unknown = "not known: the provider announced it, but it could not be fetched";
-        let row = incident.dispatch.as_ref().map(|_| row("Sites, amount, times", vec![unknown.to_owned()]));
+        let row = incident.subject().map(|_| row("Sites, amount, times", vec![unknown.to_owned()]));
         return row.into_iter().collect();
     };
     let to = statement.end.map_or_else(|| vec!["not known yet".to_owned()], |end| instant(end, statement));
@@ -106,8 +106,7 @@ pub(super) fn test_or_real(test: bool) -> Row {
 }
 
 fn since(incident: &Incident) -> String {
-    let times = if incident.count > 1 { format!(", noticed {} times", incident.count) } else { String::new() };
-    format!("{}{times}", second(incident.opened_at))
+    second(incident.opened_at)
 }
 
 fn timeline(subject: &str) -> Row {
@@ -119,7 +118,7 @@ fn taken_on(incident: &Incident, occasion: Occasion, circumstances: &Circumstanc
     if let (Some(by), true) = (&incident.acknowledged, incident.status != IncidentStatus::Open) {
         return Some(row("Taken on", vec![format!("{} by {}", second(by.at), tame(&by.by))]));
     }
-    if occasion == Occasion::Over || !circumstances.awaited {
+    if occasion == Occasion::Resolved || !circumstances.awaited {
         return None;
     }
     let command = format!("gridbell alert ack {}", argument(&incident.incident));

@@ -1,0 +1,107 @@
+//! The hydrator's heartbeat, and the dead-letter queues.
+//!
+//! A hydrator that is stopped, throttled or dies at its start says nothing. So the sweep sends heartbeats through the hydrator's own
+//! queue, and some seconds after each the retrier checks whether the hydrator answered.
+
+use futures_util::future::join;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    conditions::Condition,
+    messages::{ToHydrate, ToRetry},
+    ports::{Chance, Clock, Depths, Health, Outlet, PortError, Watched},
+    review::OpenIncidents,
+};
+
+/// Heartbeats are sent so many seconds after each sweep: a dispatch that arrives right after the hydrator stopped is known to lie
+/// there within [`ANSWER_WITHIN_S`] and half a minute, which the usual limit of 60 s allows.
+const BEATS_S: [u32; 2] = [0, 30];
+
+/// A heartbeat must be answered within so many seconds: longer than any invocation that it may have to wait for.
+const ANSWER_WITHIN_S: u32 = 22;
+
+/// A check that comes this long after its heartbeat was held up itself, perhaps together with it: it is made once more.
+const LATE: SignedDuration = SignedDuration::from_secs(60);
+
+/// While the hydrator does not answer, one heartbeat every so many minutes: more would pile up in front of the deliveries.
+const FRESH_EVERY_MIN: i64 = 5;
+
+/// A question whether the hydrator runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// When it is visible in the queue.
+    pub at: Timestamp,
+}
+
+/// Whether a heartbeat was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatCheck {
+    /// The heartbeat's instant.
+    pub sent_at: Timestamp,
+    /// It was made once already, and too late.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+}
+
+/// The retrier's part.
+#[derive(Debug)]
+pub struct Heartbeats<'a, H, Q, O, C> {
+    /// The latest answer.
+    pub health: &'a H,
+    /// What lies in the queues.
+    pub queues: &'a Q,
+    /// The inner queues.
+    pub outlet: &'a O,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Heartbeats<'_, H, Q, O, C> {
+    /// Each minute: heartbeats, and hints where a dead-letter queue holds something.
+    pub async fn minute(&self, open: &OpenIncidents) -> Result<(), PortError> {
+        let (sent, looked) = join(self.send(open), self.dead_letters(open)).await;
+        sent.and(looked)
+    }
+
+    /// Hints where the hydrator has not answered.
+    pub async fn check(&self, HeartbeatCheck { sent_at, again }: HeartbeatCheck) -> Result<(), PortError> {
+        if self.health.answered().await?.is_some_and(|answered| answered >= sent_at) {
+            return Ok(());
+        }
+        if !again && self.world.now().duration_since(sent_at) > LATE {
+            let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at, again: true });
+            return self.outlet.retry(&[(check, ANSWER_WITHIN_S)]).await;
+        }
+        tracing::error!(heartbeat.sent_at = %sent_at, "the hydrator does not answer");
+        self.outlet.hint(Condition::DeliveriesUnread, sent_at, 0).await
+    }
+
+    async fn send(&self, open: &OpenIncidents) -> Result<(), PortError> {
+        let now = self.world.now();
+        if open.covers(&Condition::DeliveriesUnread) {
+            if now.as_second() / 60 % FRESH_EVERY_MIN == 0 {
+                self.outlet.deliver(ToHydrate::Heartbeat(Heartbeat { at: now }), 0).await?;
+            }
+            return Ok(());
+        }
+        for delay_s in BEATS_S {
+            let at = now + SignedDuration::from_secs(i64::from(delay_s));
+            self.outlet.deliver(ToHydrate::Heartbeat(Heartbeat { at }), delay_s).await?;
+            let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: at, again: false });
+            self.outlet.retry(&[(check, delay_s + ANSWER_WITHIN_S)]).await?;
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(&self, open: &OpenIncidents) -> Result<(), PortError> {
+        for queue in [Watched::RetriesDead, Watched::AlertsDead] {
+            let condition = Condition::DeadLetters { queue };
+            let depth = self.queues.depth(queue).await?;
+            if depth.waiting + depth.in_hand > 0 && !open.covers(&condition) {
+                self.outlet.hint(condition, self.world.now(), 0).await?;
+            }
+        }
+        Ok(())
+    }
+}

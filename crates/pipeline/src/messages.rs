@@ -1,0 +1,157 @@
+//! What travels in the inner queues: one enum for each queue, with the version of its format. Each is read in one place.
+
+use dispatch::Subject;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::{
+    conditions::Condition,
+    heartbeat::{Heartbeat, HeartbeatCheck},
+    work::{Failed, Work},
+};
+
+/// The version of every message that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// A message of `deliveries`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToHydrate {
+    /// A job: a webhook to be read, something to be fetched, a source to be polled.
+    Work(Work),
+    /// A question whether the hydrator runs.
+    Heartbeat(Heartbeat),
+}
+
+/// A message of `retries`. A redrive brings messages of `deliveries` as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToRetry {
+    /// A job failed, and says why.
+    Failed(Failed),
+    /// Redriven: the hydrator died over a job again and again.
+    Work(Work),
+    /// Redriven: a heartbeat that was never answered.
+    Heartbeat(Heartbeat),
+    /// A deadline may have passed.
+    Deadline(Deadline),
+    /// A heartbeat must have been answered by now.
+    HeartbeatCheck(HeartbeatCheck),
+}
+
+/// A message of `alerts` or of `reviews`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToAlert {
+    /// A condition may have changed.
+    Hint(Hint),
+    /// A page of incidents that are open.
+    Review {
+        /// Their keys.
+        incidents: Vec<String>,
+    },
+    /// An alert group is due.
+    Flush {
+        /// Its key.
+        group: String,
+    },
+}
+
+/// A condition may have changed. Sent as often as a component likes; the alerter judges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    /// Which.
+    pub condition: Condition,
+    /// When the sender saw it. It is judged as of then, or of now if that is later: clocks differ.
+    pub at: Timestamp,
+    /// How often its evidence could not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+    /// The alerter sent it, for the time of a stage.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timer: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(attempt: &u32) -> bool {
+    *attempt == 0
+}
+
+/// A dispatch, or the ramp of a load target, may be due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// Which.
+    pub subject: Subject,
+    /// So many signals lay unread at an earlier look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
+}
+
+impl Deadline {
+    /// Of a subject.
+    pub fn of(subject: Subject) -> Self {
+        Self { subject, unread: None }
+    }
+}
+
+/// Why a message cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is none of ours.
+    #[error("the message is none of gridbell's: {0}")]
+    Foreign(#[from] serde_json::Error),
+    /// A later release wrote it.
+    #[error("the message has format version {0}; this release reads up to {FORMAT}")]
+    Newer(u32),
+}
+
+#[derive(Serialize)]
+struct Writing<'m, T> {
+    v: u32,
+    message: &'m T,
+}
+
+#[derive(Deserialize)]
+struct Reading<'m> {
+    v: u32,
+    #[serde(borrow)]
+    message: &'m RawValue,
+}
+
+/// A message as the queue carries it.
+pub fn to_json(message: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Writing { v: FORMAT, message })
+}
+
+/// Reads a message of a queue.
+pub fn read<T: DeserializeOwned>(body: &str) -> Result<T, ReadError> {
+    let Reading { v, message } = serde_json::from_str(body)?;
+    if v > FORMAT {
+        return Err(ReadError::Newer(v));
+    }
+    Ok(serde_json::from_str(message.get())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::Task;
+
+    #[test]
+    fn what_a_redrive_brings_is_read_as_it_is() {
+        let work = Work::fresh("d-1", "voltus-prod", Timestamp::UNIX_EPOCH, Task::Body("{}".to_owned()));
+        let sent = to_json(&ToHydrate::Work(work.clone())).unwrap();
+        assert!(sent.starts_with(r#"{"v":1,"message":{"work":"#), "{sent}");
+        assert_eq!(read::<ToRetry>(&sent).unwrap(), ToRetry::Work(work));
+    }
+
+    #[test]
+    fn what_a_later_release_wrote_is_told_from_what_is_foreign() {
+        let newer = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(":1,", ":2,", 1);
+        assert!(matches!(read::<ToAlert>(&newer), Err(ReadError::Newer(2))));
+        for foreign in ["{}", "null", "[1]", r#"{"v":1,"message":{"review":7}}"#, "not JSON"] {
+            assert!(matches!(read::<ToAlert>(foreign), Err(ReadError::Foreign(_))), "{foreign}");
+        }
+    }
+}
