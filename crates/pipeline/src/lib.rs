@@ -27,6 +27,7 @@ pub mod mail;
 mod open_end;
 pub mod plain;
 pub mod receive;
+pub mod retrier;
 pub mod retry;
 pub mod review;
 pub mod sweep;

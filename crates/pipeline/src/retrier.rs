@@ -1,0 +1,171 @@
+//! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and what is done each minute.
+
+use futures_util::future::{join5, join_all};
+
+use crate::{
+    config::Config,
+    heartbeat::Heartbeats,
+    messages::{self, ReadError, ToRetry},
+    poll::Polls,
+    ports::{
+        Chance, Clock, Deliveries, Depths, Dispatches, Health, OpenIncidentIndex, Outlet, PortError, SignalStream,
+    },
+    retry::Retry,
+    review::{OpenIncidents, Review},
+    sweep::{Sweep, Swept},
+    watch::Watch,
+    work::{Failed, Message, Trouble, TroubleKind, Work},
+};
+
+/// The retrier.
+#[derive(Debug)]
+pub struct Retrier<'a, T, S, D, I, Q, O, C> {
+    /// The sources and the deadlines.
+    pub config: &'a Config,
+    /// `dispatches`.
+    pub table: &'a T,
+    /// `signals`.
+    pub stream: &'a S,
+    /// `deliveries`.
+    pub deliveries: &'a D,
+    /// Which incidents are open.
+    pub incidents: &'a I,
+    /// What lies in the queues.
+    pub queues: &'a Q,
+    /// The inner queues.
+    pub outlet: &'a O,
+    /// Time and chance.
+    pub world: &'a C,
+}
+
+/// What came of a minute's work. No part waits for another that fails.
+#[derive(Debug)]
+pub struct Minute {
+    /// How many incidents are open or have a mail to send.
+    pub open: usize,
+    /// How many deadlines were armed.
+    pub armed: Result<usize, PortError>,
+    /// How many polls were sent.
+    pub polls: Result<usize, PortError>,
+    /// Heartbeats, and a look at the dead letters.
+    pub heartbeats: Result<(), PortError>,
+    /// How many hints were sent at what no open incident covers.
+    pub hinted: Result<usize, PortError>,
+    /// What was paid off.
+    pub swept: Result<Swept, PortError>,
+}
+
+impl Minute {
+    /// What the sweep did, where all parts of the minute worked; else why one did not.
+    pub fn outcome(self) -> Result<Swept, PortError> {
+        let swept = self.swept?;
+        self.armed?;
+        self.heartbeats?;
+        self.polls?;
+        self.hinted?;
+        Ok(swept)
+    }
+}
+
+impl<'a, T, S, D, I, Q, O, C> Retrier<'a, T, S, D, I, Q, O, C>
+where
+    T: Dispatches,
+    S: SignalStream,
+    D: Deliveries + Health,
+    I: OpenIncidentIndex,
+    Q: Depths,
+    O: Outlet,
+    C: Clock + Chance,
+{
+    /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
+    pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
+        let handled = messages.into_iter().map(|message| async move {
+            let Err(error) = self.one(&message).await else { return None };
+            tracing::error!(delivery.message = message.id, %error, "left to be delivered again");
+            Some(message.id)
+        });
+        join_all(handled).await.into_iter().flatten().collect()
+    }
+
+    async fn one(&self, message: &Message) -> Result<(), BatchError> {
+        let now = self.world.now();
+        let failed = match messages::read(&message.body) {
+            Ok(ToRetry::Failed(failed)) => failed,
+            Ok(ToRetry::Work(work)) => Failed { failed: Trouble::crash(now), work },
+            // The check of each heartbeat sees that it was not answered.
+            Ok(ToRetry::Heartbeat(_)) => return Ok(()),
+            Ok(ToRetry::Deadline(deadline)) => return Ok(self.watch().fired(deadline).await?),
+            Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
+            Err(ReadError::Foreign(_)) => Failed {
+                failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's"),
+                work: Work::foreign(message, now),
+            },
+            // A function of that release takes it.
+            Err(error @ ReadError::Newer(_)) => return Err(error.into()),
+        };
+        Ok(self.retry().failed(failed).await?)
+    }
+
+    /// What is done each minute.
+    pub async fn sweep(&self) -> Minute {
+        let open = &self.open().await;
+        let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
+        let (armed, polls, heartbeats, hinted, swept) = join5(
+            watch.arm_due(open),
+            polls.send_due(open),
+            heartbeats.minute(open),
+            sweep.hint(self.deliveries, open),
+            sweep.run(),
+        )
+        .await;
+        Minute { open: open.len(), armed, polls, heartbeats, hinted, swept }
+    }
+
+    /// Has the open incidents reviewed, and lists them. Where that fails, hints are sent even at what they cover.
+    pub async fn open(&self) -> OpenIncidents {
+        let review = Review { incidents: self.incidents, queues: self.queues, outlet: self.outlet };
+        review.send().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the open incidents are not reviewed in this minute");
+            OpenIncidents::default()
+        })
+    }
+
+    /// The failures.
+    pub fn retry(&self) -> Retry<'a, T, D, O, C> {
+        let Self { config, table, deliveries, outlet, world, .. } = *self;
+        Retry { config, table, deliveries, outlet, world }
+    }
+
+    /// The deadlines.
+    pub fn watch(&self) -> Watch<'a, T, Q, O, C> {
+        let Self { config, table, queues, outlet, world, .. } = *self;
+        Watch { config, table, queues, outlet, world }
+    }
+
+    /// The hydrator's heartbeat, and the dead letters.
+    pub fn heartbeats(&self) -> Heartbeats<'a, D, Q, O, C> {
+        let Self { deliveries: health, queues, outlet, world, .. } = *self;
+        Heartbeats { health, queues, outlet, world }
+    }
+
+    /// The polls.
+    pub fn polls(&self) -> Polls<'a, D, O, C> {
+        let Self { config, deliveries, outlet, world, .. } = *self;
+        Polls { config, deliveries, outlet, world }
+    }
+
+    /// What is owed, and what may be firing.
+    pub fn sweeper(&self) -> Sweep<'a, T, S, O, C> {
+        let Self { config, table, stream, outlet, world, .. } = *self;
+        Sweep { config, table, stream, outlet, world }
+    }
+}
+
+/// Why a message is left to be delivered again.
+#[derive(Debug, thiserror::Error)]
+enum BatchError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
