@@ -1,6 +1,6 @@
 //! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and what is done each minute.
 
-use futures_util::future::{join5, join_all};
+use futures_util::future::{join_all, join5};
 
 use crate::{
     config::Config,
