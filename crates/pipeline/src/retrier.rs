@@ -103,7 +103,12 @@ where
             // A function of that release takes it.
             Err(error @ ReadError::Newer(_)) => return Err(error.into()),
         };
-        Ok(self.retry().failed(failed).await?)
+        // What comes again could not be booked or passed on before: a person must know in any case.
+        let is_again = message.receives > 1;
+        if is_again && failed.failed.kind.is_passing() {
+            self.outlet.hint(failed.work.condition(), now, 0).await?;
+        }
+        Ok(self.retry().failed(failed, is_again).await?)
     }
 
     /// What is done each minute.

@@ -77,8 +77,8 @@ pub struct Retry<'a, T, D, O, C> {
 }
 
 impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D, O, C> {
-    /// Handles a failed job.
-    pub async fn failed(&self, Failed { failed, work }: Failed) -> Result<(), PortError> {
+    /// Handles a failed job. One that comes again is one of which a person must know at once.
+    pub async fn failed(&self, Failed { failed, work }: Failed, is_again: bool) -> Result<(), PortError> {
         let now = self.world.now();
         if work.task == Task::Poll {
             // The hydrator died over it. The next poll sees that, counts it, and is its retry.
@@ -95,7 +95,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
                 let events = about.iter().map(|of| unreadable(of.as_ref(), &work.source, now, detail.clone())).collect();
                 self.quarantine(&work, &failed, events).await
             }
-            _ => return self.again(work.after(failed), now).await,
+            _ => return self.again(work.after(failed), is_again, now).await,
         }?;
         // Nothing of it waits any more, whatever failed before.
         self.settled(&work).await
@@ -135,7 +135,7 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         self.settled(work).await
     }
 
-    async fn again(&self, work: Work, now: Timestamp) -> Result<(), PortError> {
+    async fn again(&self, work: Work, is_again: bool, now: Timestamp) -> Result<(), PortError> {
         let Some(trouble) = work.troubles.last().cloned() else { return Ok(()) };
         let known = match work.subject() {
             Some(subject) => self.table.read(subject).await?,
@@ -156,6 +156,9 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             None => deadlines.soon_after(work.received_at),
         });
         let mut state = state(&work, &trouble, now + SignedDuration::from_secs(i64::from(delay_s)), due_at);
+        if is_again {
+            state.notify_at = state.notify_at.min(trouble.at);
+        }
         let booked = self.deliveries.retry_state(work.key()).await?.map(|booked| booked.notify_at);
         // What a person must know of the job before this one holds of both.
         state.notify_at = booked.map_or(state.notify_at, |booked| booked.min(state.notify_at));

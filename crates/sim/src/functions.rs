@@ -4,12 +4,9 @@ use pipeline::{
     acknowledge::Acknowledge,
     alert::{Alert, Door, Page},
     hydrate::Hydrate,
-    poll::Polls,
-    pulse::Pulse,
     receive::{Answer, Incoming, Receive},
-    retry::Retry,
-    sweep::{Sweep, Swept},
-    watch::Watch,
+    retrier::Retrier,
+    sweep::Swept,
     work::Message,
 };
 
@@ -29,7 +26,7 @@ pub enum Function {
     Retrier,
     /// The retrier, run by the schedule of every minute.
     Sweeper,
-    /// Reads `alerts`.
+    /// Reads `alerts` and `reviews`.
     Alerter,
 }
 
@@ -39,7 +36,7 @@ impl Function {
         match queue {
             Inner::Deliveries => Some(Self::Hydrator),
             Inner::Retries => Some(Self::Retrier),
-            Inner::Alerts => Some(Self::Alerter),
+            Inner::Alerts | Inner::Reviews => Some(Self::Alerter),
             Inner::RetriesDead | Inner::AlertsDead => None,
         }
     }
@@ -81,18 +78,21 @@ impl Invocation<'_> {
         hydrate.batch(messages).await
     }
 
-    pub(crate) async fn retry(&self, messages: Vec<Message>) -> Vec<String> {
-        let config = &self.world.config;
-        let (messages, mut failed) = self.pulse().batch(messages).await;
-        let watch = Watch { config, table: self, stream: self, outlet: self, world: self };
-        let (failures, left) = watch.batch(messages).await;
-        failed.extend(left);
-        failed.extend(Retry { config, table: self, deliveries: self, outlet: self, world: self }.batch(failures).await);
-        failed
+    fn retrier(&self) -> Retrier<'_, Self, Self, Self, Self, Self, Self, Self> {
+        Retrier {
+            config: &self.world.config,
+            table: self,
+            stream: self,
+            deliveries: self,
+            incidents: self,
+            queues: self,
+            outlet: self,
+            world: self,
+        }
     }
 
-    fn pulse(&self) -> Pulse<'_, Self, Self, Self, Self> {
-        Pulse { health: self, queues: self, outlet: self, world: self }
+    pub(crate) async fn retry(&self, messages: Vec<Message>) -> Vec<String> {
+        self.retrier().batch(messages).await
     }
 
     pub(crate) async fn acknowledge(&self, token: &str, body: &[u8]) -> Answer {
@@ -101,23 +101,31 @@ impl Invocation<'_> {
     }
 
     pub(crate) async fn sweep(&self) -> Swept {
-        let config = &self.world.config;
-        let watch = Watch { config, table: self, stream: self, outlet: self, world: self };
-        // A sweep that could not even begin is made up for a minute later.
-        let _ = watch.arm_due().await;
-        if self.world.with(|state| state.has_pulse) {
-            let _ = self.pulse().minute().await;
+        if self.world.with(|state| state.has_heartbeat) {
+            return self.retrier().sweep().await.swept.unwrap_or_default();
         }
-        let _ = Polls { config, deliveries: self, outlet: self, world: self }.send_due().await;
-        Sweep { config, table: self, stream: self, outlet: self, world: self }.run().await.unwrap_or_default()
+        // A world without heartbeats settles.
+        let retrier = self.retrier();
+        let open = retrier.open().await;
+        let _ = retrier.watch().arm_due(&open).await;
+        let _ = retrier.polls().send_due(&open).await;
+        let _ = retrier.sweeper().hint(self, &open).await;
+        retrier.sweeper().run().await.unwrap_or_default()
     }
 
     pub(crate) async fn alert(&self, messages: Vec<Message>) -> Vec<String> {
-        let config = &self.world.config;
-        let public_url = Some(PUBLIC_URL);
-        Alert { config, public_url, incidents: self, table: self, mailer: self, outlet: self, world: self }
-            .batch(messages)
-            .await
+        let alert = Alert {
+            config: &self.world.config,
+            public_url: Some(PUBLIC_URL),
+            incidents: self,
+            table: self,
+            deliveries: self,
+            queues: self,
+            mailer: self,
+            outlet: self,
+            world: self,
+        };
+        alert.batch(messages).await
     }
 
     pub(crate) async fn follow(&self, method: &str, secret: &str) -> Page {

@@ -32,5 +32,5 @@ pub use provider::{Fetch, Reply};
 pub use queue::{Inner, Queued, Standard};
 pub use run::{Ended, Settled};
 pub use seed::Seed;
-pub use table::{Booking, Kept, Table};
+pub use table::{Booking, Kept, Noted, Table};
 pub use world::World;

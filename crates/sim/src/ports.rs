@@ -1,28 +1,36 @@
 //! The ports of the pipeline over the world.
 
+use std::collections::BTreeSet;
+
 use dispatch::{Epoch, Signal, Subject, fifo_id};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    conditions::{Condition, NotedEvent},
     config::Source,
-    held::{Gate, Link},
-    incident::{Incident, Notice},
+    group::{AckLink, AlertGroup},
+    incident::Incident,
     mail::Mail,
+    messages::{self, ToAlert, ToHydrate, ToRetry},
     poll::PollState,
     ports::{
-        Active, Backlog, Chance, Clock, Deliveries, Depths, Dispatches, FetchError, Health, Incidents, Intake, Mailer,
-        Outlet, Pending, PortError, ProviderApi, SignalStream, Vitals, Watched, WriteError,
+        Active, Backlog, Chance, Clock, Deliveries, Depths, Dispatches, Due, FetchError, Health, Incidents, Intake,
+        Lane, Mailer, OpenIncidentIndex, OpenPage, Outlet, Pending, PortError, ProviderApi, Refusal, SignalStream,
+        Watched, WriteError,
     },
-    pulse::{Inquiry, Probe},
     record::Record,
-    work::{BodyPart, Check, Failed, StoredBody, Trouble, Work, unpack},
+    retry::RetryState,
+    work::{BodyPart, StoredBody, Trouble, Work, unpack},
 };
 use providers::Ask;
 use serde::Serialize;
 
 use crate::{
-    Booking, Controller, Inner, Invocation, Kept, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur,
+    Booking, Controller, Inner, Invocation, Kept, Noted, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur,
     table::Row, world::State,
 };
+
+/// How many open incidents one page holds.
+const PAGE: usize = 100;
 
 /// How many subjects one sweep looks at.
 const SWEPT: usize = 100;
@@ -65,7 +73,7 @@ impl Invocation<'_> {
 }
 
 fn json(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
-    serde_json::to_string(message).map_err(|error| PortError::Broken { port, reason: error.to_string() })
+    messages::to_json(message).map_err(|error| PortError::Broken { port, reason: error.to_string() })
 }
 
 impl Intake for Invocation<'_> {
@@ -75,41 +83,36 @@ impl Intake for Invocation<'_> {
 }
 
 impl Outlet for Invocation<'_> {
-    async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError> {
-        if self.world.with(|state| state.swallows(work)) {
+    async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError> {
+        const PORT: &str = "outlet.deliver";
+        if self.world.with(|state| state.swallows_delivery(&message)) {
             return Ok(());
         }
-        let work = self.world.with(|state| state.retried(work.clone()));
-        self.send("outlet.work", Inner::Deliveries, &json("outlet.work", &work)?, delay_s).await
+        let message = match message {
+            ToHydrate::Work(work) => ToHydrate::Work(self.world.with(|state| state.retried(work))),
+            beat @ ToHydrate::Heartbeat(_) => beat,
+        };
+        self.send(PORT, Inner::Deliveries, &json(PORT, &message)?, delay_s).await
     }
 
-    async fn failed(&self, failed: &Failed) -> Result<(), PortError> {
-        self.send("outlet.failed", Inner::Retries, &json("outlet.failed", failed)?, 0).await
-    }
-
-    async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError> {
-        if self.sabotaged(Saboteur::DeadlineNeverArmed) {
-            return Ok(());
-        }
-        for (check, delay_s) in checks {
-            self.send("outlet.checks", Inner::Retries, &json("outlet.checks", check)?, *delay_s).await?;
+    async fn retry(&self, messages: &[(ToRetry, u32)]) -> Result<(), PortError> {
+        const PORT: &str = "outlet.retry";
+        for (message, delay_s) in messages {
+            if matches!(message, ToRetry::Deadline(_)) && self.sabotaged(Saboteur::DeadlineNeverArmed) {
+                continue;
+            }
+            self.send(PORT, Inner::Retries, &json(PORT, message)?, *delay_s).await?;
         }
         Ok(())
     }
 
-    async fn probe(&self, probe: Probe, delay_s: u32) -> Result<(), PortError> {
-        self.send("outlet.probe", Inner::Deliveries, &json("outlet.probe", &probe)?, delay_s).await
-    }
-
-    async fn inquiry(&self, inquiry: Inquiry, delay_s: u32) -> Result<(), PortError> {
-        self.send("outlet.inquiry", Inner::Retries, &json("outlet.inquiry", &inquiry)?, delay_s).await
-    }
-
-    async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
-        if self.world.with(|state| state.swallows(notice)) {
+    async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError> {
+        const PORT: &str = "outlet.alert";
+        if self.world.with(|state| state.swallows_alert(message)) {
             return Ok(());
         }
-        self.send("outlet.notice", Inner::Alerts, &json("outlet.notice", notice)?, delay_s).await
+        let queue = if lane == Lane::Urgent { Inner::Alerts } else { Inner::Reviews };
+        self.send(PORT, queue, &json(PORT, message)?, delay_s).await
     }
 }
 
@@ -168,14 +171,6 @@ impl SignalStream for Invocation<'_> {
         }
         Ok(())
     }
-
-    async fn backlog(&self) -> Result<Backlog, PortError> {
-        self.call("signals.backlog", |state| match state.controller {
-            Controller::Reads => Backlog::default(),
-            Controller::IsSilent => state.signals.backlog(),
-        })
-        .await
-    }
 }
 
 impl Dispatches for Invocation<'_> {
@@ -224,16 +219,13 @@ impl Dispatches for Invocation<'_> {
         .await
     }
 
-    async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
+    async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError> {
         self.call("dispatches.due", |state| {
-            let mut due: Vec<(Timestamp, Subject)> = state
-                .dispatches
-                .rows()
-                .filter_map(|record| Some((record.look_at()?, record.subject.clone())))
-                .filter(|(at, _)| *at < before)
-                .collect();
+            let rows = state.dispatches.rows();
+            let due = rows.filter_map(|record| Some(Due { at: record.look_at()?, subject: record.subject.clone() }));
+            let mut due: Vec<Due> = due.filter(|due| due.at < before).collect();
             due.sort();
-            due.into_iter().take(SWEPT).map(|(_, subject)| subject).collect()
+            due
         })
         .await
     }
@@ -252,37 +244,115 @@ impl Dispatches for Invocation<'_> {
     }
 }
 
+impl State {
+    fn note(&mut self, event: &NotedEvent, kept: Option<String>) {
+        let key = (event.condition.incident(), event.news.stage.clone());
+        let noted = self.events.entry(key).or_insert_with(|| Noted {
+            event: event.clone(),
+            kept: BTreeSet::new(),
+            alone: false,
+        });
+        noted.event = event.clone();
+        noted.alone |= kept.is_none();
+        noted.kept.extend(kept);
+    }
+}
+
 impl Deliveries for Invocation<'_> {
     async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
-        let Pending { work, next_at } = pending.clone();
+        let Pending { work, state: retry } = pending.clone();
         self.call("deliveries.book", |state| {
             let other = state.bookings.get(work.key());
             let replaces = |other: &Booking| {
-                other.chain == work.delivery && (other.work.attempt < work.attempt || other.next_at == next_at)
+                other.chain == work.delivery
+                    && (other.work.attempt < work.attempt || other.state.next_at == retry.next_at)
             };
-            if other.is_some_and(|other| other.next_at > now && !replaces(other)) {
+            if other.is_some_and(|other| other.state.next_at > now && !replaces(other)) {
                 return false;
             }
-            let booking = Booking { chain: work.delivery.clone(), next_at, work: work.clone() };
+            let booking = Booking { chain: work.delivery.clone(), state: retry.clone(), work: work.clone() };
             state.bookings.insert(work.key().to_owned(), booking);
             true
         })
         .await
     }
 
-    async fn settled(&self, work: &Work) -> Result<(), PortError> {
+    async fn retry_state(&self, key: &str) -> Result<Option<RetryState>, PortError> {
+        self.call("deliveries.retry_state", |state| state.bookings.get(key).map(|booking| booking.state.clone())).await
+    }
+
+    async fn hasten(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError> {
+        self.call("deliveries.hasten", |state| {
+            if let Some(booking) = state.bookings.get_mut(key) {
+                booking.state.notify_at = booking.state.notify_at.min(notify_at);
+            }
+        })
+        .await
+    }
+
+    async fn settled(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError> {
         self.call("deliveries.settled", |state| {
-            if state.bookings.get(work.key()).is_some_and(|booked| booked.chain == work.delivery) {
+            let is_settled = |booked: &Booking| booked.chain == work.delivery || booked.state.failed_at < as_of;
+            if state.bookings.get(work.key()).is_some_and(is_settled) {
                 state.bookings.remove(work.key());
             }
         })
         .await
     }
 
-    async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError> {
+    async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError> {
+        self.call("deliveries.refuse", |state| {
+            state.refusals.insert(refusal.source.clone(), refusal.clone());
+        })
+        .await
+    }
+
+    async fn accept(&self, source: &str, as_of: Timestamp) -> Result<(), PortError> {
+        self.call("deliveries.accept", |state| {
+            state.refusals.retain(|refused, refusal| refused != source || refusal.at >= as_of);
+        })
+        .await
+    }
+
+    async fn refusal(&self, source: &str) -> Result<Option<Refusal>, PortError> {
+        self.call("deliveries.refusal", |state| state.refusals.get(source).cloned()).await
+    }
+
+    async fn quarantine(&self, work: &Work, reason: &Trouble, events: &[NotedEvent]) -> Result<(), PortError> {
         let kept = Kept { work: work.clone(), reason: reason.detail.clone() };
         self.call("deliveries.quarantine", |state| {
             state.kept.insert(work.kept_as(), kept.clone());
+            for event in events {
+                state.note(event, Some(work.kept_as()));
+            }
+        })
+        .await
+    }
+
+    async fn note(&self, event: &NotedEvent) -> Result<(), PortError> {
+        self.call("deliveries.note", |state| state.note(event, None)).await
+    }
+
+    async fn events(&self, condition: &Condition, since: Timestamp) -> Result<Vec<NotedEvent>, PortError> {
+        self.call("deliveries.events", |state| {
+            let counts = |noted: &&Noted| noted.alone || !noted.kept.is_empty();
+            let of = state.events.values().filter(counts).map(|noted| &noted.event);
+            let of = of.filter(|event| event.condition == *condition && event.at > since);
+            let mut events: Vec<NotedEvent> = of.cloned().collect();
+            events.sort_by_key(|event| event.at);
+            events
+        })
+        .await
+    }
+
+    async fn firing(&self, source: &str, now: Timestamp) -> Result<Vec<Condition>, PortError> {
+        self.call("deliveries.firing", |state| {
+            let due = state.bookings.values().filter(|booking| booking.state.notify_at <= now);
+            let retries = due.map(|booking| booking.work.condition());
+            let recent = now - SignedDuration::from_hours(1);
+            let counts = |noted: &&Noted| (noted.alone || !noted.kept.is_empty()) && noted.event.at > recent;
+            let events = state.events.values().filter(counts).map(|noted| noted.event.condition.clone());
+            retries.chain(events).filter(|condition| condition.source() == source).collect()
         })
         .await
     }
@@ -310,33 +380,27 @@ impl Deliveries for Invocation<'_> {
 }
 
 impl Health for Invocation<'_> {
-    async fn answered(&self, probe_at: Timestamp) -> Result<(), PortError> {
-        self.call("health.answered", |state| {
-            state.vitals.answered = state.vitals.answered.max(Some(probe_at));
-        })
-        .await
+    async fn answer(&self, sent_at: Timestamp) -> Result<(), PortError> {
+        self.call("health.answer", |state| state.answered = state.answered.max(Some(sent_at))).await
     }
 
-    async fn vitals(&self) -> Result<Vitals, PortError> {
-        self.call("health.vitals", |state| state.vitals.clone()).await
-    }
-
-    async fn told(&self, of: Watched, since: Timestamp) -> Result<(), PortError> {
-        self.call("health.told", |state| {
-            state.vitals.told.entry(of).or_insert(since);
-        })
-        .await
-    }
-
-    async fn over(&self, of: Watched, since: Timestamp) -> Result<(), PortError> {
-        self.call("health.over", |state| state.vitals.told.retain(|told, at| *told != of || *at != since)).await
+    async fn answered(&self) -> Result<Option<Timestamp>, PortError> {
+        self.call("health.answered", |state| state.answered).await
     }
 }
 
 impl Depths for Invocation<'_> {
     async fn depth(&self, queue: Watched) -> Result<Backlog, PortError> {
         let inner = match queue {
+            Watched::Signals => {
+                let depth = self.call("signals.backlog", |state| match state.controller {
+                    Controller::Reads => Backlog::default(),
+                    Controller::IsSilent => state.signals.backlog(),
+                });
+                return depth.await;
+            }
             Watched::Deliveries => Inner::Deliveries,
+            Watched::Reviews => Inner::Reviews,
             Watched::RetriesDead => Inner::RetriesDead,
             Watched::AlertsDead => Inner::AlertsDead,
         };
@@ -372,23 +436,48 @@ impl Incidents for Invocation<'_> {
         self.write("alerts.write", |state| state.incidents.write(incident, expected)).await
     }
 
-    async fn gate(&self, gate: &str) -> Result<Option<Gate>, PortError> {
-        self.call("alerts.gate", |state| state.gates.get(gate)).await
+    async fn waiting(&self, group: &str, limit: usize) -> Result<Vec<String>, PortError> {
+        self.call("alerts.waiting", |state| {
+            let waits = state.incidents.rows().filter_map(|row| Some((row.waiting.as_ref()?, &row.incident)));
+            let waits = waits.filter(|(waiting, _)| waiting.group == group);
+            let mut waits: Vec<(Timestamp, String)> =
+                waits.map(|(waiting, key)| (waiting.sorts_by, key.clone())).collect();
+            waits.sort();
+            waits.into_iter().take(limit).map(|(_, key)| key).collect()
+        })
+        .await
     }
 
-    async fn write_gate(&self, gate: &Gate, expected: Option<u64>) -> Result<(), WriteError<Gate>> {
-        self.write("alerts.write_gate", |state| state.gates.write(gate, expected)).await
+    async fn group(&self, group: &str) -> Result<Option<AlertGroup>, PortError> {
+        self.call("alerts.group", |state| state.groups.get(group)).await
     }
 
-    async fn link(&self, link: &str) -> Result<Option<Link>, PortError> {
+    async fn write_group(&self, group: &AlertGroup, expected: Option<u64>) -> Result<(), WriteError<AlertGroup>> {
+        self.write("alerts.write_group", |state| state.groups.write(group, expected)).await
+    }
+
+    async fn link(&self, link: &str) -> Result<Option<AckLink>, PortError> {
         self.call("alerts.link", |state| state.links.get(link)).await
     }
 
-    async fn write_link(&self, link: &Link, expected: Option<u64>) -> Result<(), WriteError<Link>> {
+    async fn write_link(&self, link: &AckLink, expected: Option<u64>) -> Result<(), WriteError<AckLink>> {
         if link.used_at.is_some() && self.sabotaged(Saboteur::LinkNeverUsedUp) {
             return Ok(());
         }
         self.write("alerts.write_link", |state| state.links.write(link, expected)).await
+    }
+}
+
+impl OpenIncidentIndex for Invocation<'_> {
+    async fn open(&self, after: Option<&str>) -> Result<OpenPage, PortError> {
+        self.call("alerts.open", |state| {
+            let open = state.incidents.rows().filter(|row| row.is_reviewed()).map(|row| row.incident.clone());
+            let mut rest = open.filter(|key| after.is_none_or(|after| key.as_str() > after));
+            let incidents: Vec<String> = rest.by_ref().take(PAGE).collect();
+            let next = rest.next().and_then(|_| incidents.last().cloned());
+            OpenPage { incidents, next }
+        })
+        .await
     }
 }
 

@@ -21,24 +21,26 @@ pub enum Inner {
     Deliveries,
     /// Failures for the retrier.
     Retries,
-    /// Notices for the alerter.
+    /// Urgent messages for the alerter.
     Alerts,
+    /// What the alerter is told that can wait.
+    Reviews,
     /// What the retrier died over.
     RetriesDead,
-    /// What the alerter died over, and what is no notice.
+    /// What the alerter died over, and what it cannot read.
     AlertsDead,
 }
 
 impl Inner {
     /// Those that a function reads.
-    pub const READ: [Inner; 3] = [Inner::Deliveries, Inner::Retries, Inner::Alerts];
+    pub const READ: [Inner; 4] = [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::Reviews];
 
     /// Where a message goes that was received too often.
     pub(crate) fn redrives_into(self) -> Option<Inner> {
         match self {
             Inner::Deliveries => Some(Inner::Retries),
             Inner::Retries => Some(Inner::RetriesDead),
-            Inner::Alerts => Some(Inner::AlertsDead),
+            Inner::Alerts | Inner::Reviews => Some(Inner::AlertsDead),
             Inner::RetriesDead | Inner::AlertsDead => None,
         }
     }

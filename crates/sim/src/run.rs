@@ -8,8 +8,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     alert::Page,
+    conditions::Condition,
     config::Source,
     receive::{Answer, Incoming},
+    record::Record,
     sweep::Swept,
     watch::ARMED_AHEAD,
     work::Message,
@@ -137,8 +139,20 @@ impl World {
         stuck(functions.first().copied().unwrap_or(Function::Hydrator))
     }
 
-    /// Runs whatever there is to do, waiting where all is delayed, until nothing is left or that much time has passed.
+    /// Runs whatever there is to do, waiting where all is delayed, until nothing is left or that much time has passed. An incident
+    /// that is open is nothing to do by itself: see [`World::pass`].
     pub fn settle(&self, within: SignedDuration) -> Settled {
+        self.go_on(within, false)
+    }
+
+    /// Lets that much time pass, with a sweep every minute.
+    pub fn pass(&self, within: SignedDuration) {
+        let until = self.now() + within;
+        self.go_on(within, true);
+        self.with(|state| state.now = state.now.max(until));
+    }
+
+    fn go_on(&self, within: SignedDuration, sweeps: bool) -> Settled {
         let until = self.now() + within;
         let polls = self.config.sources.values().any(Source::is_polled);
         while self.now() <= until {
@@ -151,7 +165,7 @@ impl World {
                 self.work_off(batches);
                 continue;
             }
-            match self.with(|state| state.next_at(polls)) {
+            match self.with(|state| state.next_at(polls || sweeps)) {
                 None => return Settled::Drained,
                 Some(next_at) if next_at > until => return Settled::TimeUp,
                 Some(next_at) => self.with(|state| state.now = state.now.max(next_at)),
@@ -234,6 +248,24 @@ impl State {
         self.dispatches.rows().any(|record| !record.outbox.is_empty())
     }
 
+    /// Whether a mail waits to be sent.
+    pub(crate) fn has_mail_waiting(&self) -> bool {
+        self.incidents.rows().any(|incident| incident.waiting.is_some())
+    }
+
+    /// Whether an open incident says already what the deadline of a record would.
+    pub(crate) fn is_covered(&self, record: &Record) -> bool {
+        let dispatch = || record.subject.clone();
+        let conditions = [
+            Condition::NotAcknowledged { dispatch: dispatch() },
+            Condition::ControllerFailed { dispatch: dispatch() },
+            Condition::NotCompliant { subject: dispatch() },
+            Condition::NoEnd { dispatch: dispatch() },
+        ];
+        let is_open = |condition: &Condition| self.incidents.get(&condition.incident()).is_some_and(|row| row.is_reviewed());
+        record.look_at().is_some_and(|at| at <= self.now) && conditions.iter().any(is_open)
+    }
+
     fn sweep_is_due(&mut self) -> bool {
         let due = self.now >= self.next_sweep && !self.stopped.contains(&Function::Sweeper);
         while self.now >= self.next_sweep {
@@ -244,8 +276,8 @@ impl State {
 
     /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed, arms a deadline or polls.
     fn next_at(&mut self, polls: bool) -> Option<Timestamp> {
-        let owing = (polls || self.owes() || self.has_pulse).then_some(self.next_sweep);
-        let due = self.dispatches.rows().filter_map(|record| record.due).map(|due| due.at).min();
+        let owing = (polls || self.owes() || self.has_heartbeat || self.has_mail_waiting()).then_some(self.next_sweep);
+        let due = self.dispatches.rows().filter(|record| !self.is_covered(record)).filter_map(Record::look_at).min();
         let arming = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
         let queues =
             Inner::READ.map(|queue| self.queues.get(&queue).filter(|_| self.reads(queue)).and_then(Standard::next_at));

@@ -1,13 +1,14 @@
 //! Tables: conditional writes that bring the old record along, kept as text so that whatever is stored must read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use pipeline::{
-    held::{Gate, Link},
+    conditions::NotedEvent,
+    group::{AckLink, AlertGroup},
     incident::Incident,
     poll::PollState,
     record::Record,
+    retry::RetryState,
     work::Work,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -54,9 +55,9 @@ impl Row for Incident {
     }
 }
 
-impl Row for Gate {
+impl Row for AlertGroup {
     fn key(&self) -> &str {
-        &self.gate
+        &self.group
     }
 
     fn revision(&self) -> u64 {
@@ -64,7 +65,7 @@ impl Row for Gate {
     }
 }
 
-impl Row for Link {
+impl Row for AckLink {
     fn key(&self) -> &str {
         &self.link
     }
@@ -136,13 +137,24 @@ impl Row for PollState {
 pub struct Booking {
     /// The delivery whose attempt it is.
     pub chain: String,
-    /// When it will be made.
-    pub next_at: Timestamp,
+    /// How the attempts stand.
+    pub state: RetryState,
     /// What will be done.
     pub work: Work,
 }
 
-/// Work that was put aside.
+/// An event that people are notified of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Noted {
+    /// It.
+    pub event: NotedEvent,
+    /// What is kept for a replay of it; without any left, it counts no more.
+    pub kept: BTreeSet<String>,
+    /// Nothing was kept for it: it counts for a day.
+    pub alone: bool,
+}
+
+/// Work that is quarantined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
     /// The work, with its body.

@@ -9,17 +9,17 @@ use dispatch::{Epoch, Publication};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
-    held::{Gate, Link},
+    group::{AckLink, AlertGroup},
     incident::Incident,
     mail::Mail,
     poll::PollState,
-    ports::Vitals,
+    ports::Refusal,
     record::Record,
     work::Message,
 };
 
 use crate::{
-    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Queued, Reply, Seed, Sent, Standard,
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent, Standard,
     Table, Times, Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
 };
 
@@ -57,17 +57,22 @@ pub(crate) struct State {
     pub(crate) chunks: BTreeMap<(String, u32), Vec<u8>>,
     pub(crate) incidents: Table<Incident>,
     pub(crate) polls: Table<PollState>,
-    pub(crate) gates: Table<Gate>,
-    pub(crate) links: Table<Link>,
+    pub(crate) groups: Table<AlertGroup>,
+    pub(crate) links: Table<AckLink>,
     pub(crate) bookings: BTreeMap<String, Booking>,
     pub(crate) kept: BTreeMap<String, Kept>,
+    /// By incident and stage.
+    pub(crate) events: BTreeMap<(String, String), Noted>,
+    /// By source.
+    pub(crate) refusals: BTreeMap<String, Refusal>,
     pub(crate) mails: Vec<(Timestamp, Mail)>,
     pub(crate) providers: Scripts,
-    pub(crate) vitals: Vitals,
-    /// Functions that nobody runs.
+    /// The latest heartbeat that the hydrator answered.
+    pub(crate) answered: Option<Timestamp>,
+    /// Functions that do not run.
     pub(crate) stopped: Vec<Function>,
-    /// Whether each sweep takes the pulse.
-    pub(crate) has_pulse: bool,
+    /// Whether each sweep sends heartbeats.
+    pub(crate) has_heartbeat: bool,
     pub(crate) next_sweep: Timestamp,
     /// Where a swarm drives the world.
     pub(crate) swarm: Option<Box<Live>>,
@@ -120,15 +125,17 @@ impl World {
             chunks: BTreeMap::new(),
             incidents: Table::default(),
             polls: Table::default(),
-            gates: Table::default(),
+            groups: Table::default(),
             links: Table::default(),
             bookings: BTreeMap::new(),
             kept: BTreeMap::new(),
+            events: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             mails: Vec::new(),
             providers: Scripts::default(),
-            vitals: Vitals::default(),
+            answered: None,
             stopped: Vec::new(),
-            has_pulse: false,
+            has_heartbeat: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
             swarm: None,
         };
@@ -211,12 +218,6 @@ impl World {
                     let _ = state.dispatches.write(&next.noting(None, write), Some(record.revision));
                 }
             }
-            let notices: Vec<_> =
-                state.incidents.rows().filter_map(|incident| incident.resolved_by_restore(state.now)).collect();
-            for notice in notices {
-                let json = serde_json::to_string(&notice).unwrap_or_default();
-                state.send(Inner::Alerts, &json, 0);
-            }
             epoch
         })
     }
@@ -231,10 +232,10 @@ impl World {
         self.with(|state| state.stopped.retain(|stopped| *stopped != function));
     }
 
-    /// From here on each sweep takes the pulse of the hydrator and looks for dead letters. Then there is always something to do,
+    /// From here on each sweep sends heartbeats to the hydrator and looks for dead letters. Then there is always something to do,
     /// and nothing ever settles.
-    pub fn take_the_pulse(&self) {
-        self.with(|state| state.has_pulse = true);
+    pub fn send_heartbeats(&self) {
+        self.with(|state| state.has_heartbeat = true);
     }
 
     /// Every call so far.
@@ -306,7 +307,7 @@ impl World {
     }
 
     /// The links of the mails, in the table `alerts`.
-    pub fn links(&self) -> Ref<'_, Table<Link>> {
+    pub fn links(&self) -> Ref<'_, Table<AckLink>> {
         Ref::map(self.state.borrow(), |state| &state.links)
     }
 
@@ -315,7 +316,24 @@ impl World {
         self.state.borrow().bookings.clone()
     }
 
-    /// What was put aside, by its name.
+    /// The alert groups, in the table `alerts`.
+    pub fn groups(&self) -> Ref<'_, Table<AlertGroup>> {
+        Ref::map(self.state.borrow(), |state| &state.groups)
+    }
+
+    /// The events that people are notified of, by incident and stage.
+    pub fn events(&self) -> BTreeMap<(String, String), Noted> {
+        self.state.borrow().events.clone()
+    }
+
+    /// A person has replayed what is kept under that name.
+    pub fn replayed(&self, name: &str) {
+        self.with(|state| state.events.values_mut().for_each(|noted| {
+                noted.kept.remove(name);
+            }));
+    }
+
+    /// What is quarantined, by its name.
     pub fn kept(&self) -> BTreeMap<String, Kept> {
         self.state.borrow().kept.clone()
     }

@@ -1,6 +1,9 @@
 //! Once faults have stopped: everything is reflected, told, drained and closed.
 
-use pipeline::incident::{Incident, IncidentStatus, Kind};
+use pipeline::{
+    conditions::Condition,
+    incident::{Incident, IncidentStatus, Kind},
+};
 
 use super::{About, Broken, Checker, Provider, Story, mails::names};
 
@@ -38,8 +41,8 @@ fn dispatch(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken> 
 
 /// Whether a person was notified that nothing more is attempted: of what failed for days, or of answers that nobody can read.
 fn given_up(seen: &Checker, subject: &str) -> bool {
-    let is_sent = |row: &Incident| row.mails.get("about given up").is_some_and(|mail| mail.sent_at.is_some());
-    let unreadable = |row: &Incident| row.kind == Kind::Quarantined && names(&row.incident, subject) && is_sent(row);
+    let is_sent = |row: &Incident| row.mails.contains_key("about given up");
+    let unreadable = |row: &Incident| row.kind() == Kind::Quarantined && names(&row.incident, subject) && is_sent(row);
     seen.mails.rows().any(unreadable)
         || seen.mails.subjects().any(|mail| mail.contains("dead-letter") && names(mail, subject))
 }
@@ -76,18 +79,21 @@ fn poison(seen: &Checker) -> Vec<Broken> {
     found
 }
 
-/// Every incident was told, and is over.
+/// Every incident was mailed, and is resolved. Events count for a day.
 fn incidents(seen: &Checker) -> Vec<Broken> {
     let mut found = Vec::new();
     for row in seen.mails.rows() {
-        if row.status != IncidentStatus::Over {
-            found.push(Broken::new("incident-closes", &row.incident, format!("it is open still: {}", row.detail)));
+        let lasts = !row.condition.awaits_a_person()
+            || matches!(row.condition, Condition::NotCompliant { .. } | Condition::DeadLetters { .. });
+        if row.status != IncidentStatus::Resolved {
+            if !lasts {
+                found.push(Broken::new("incident-closes", &row.incident, format!("it is open still: {}", row.detail)));
+            }
             continue;
         }
-        // What was over before its mail could go out needs none.
-        let told = row.mails.values().any(|mail| mail.sent_at.is_some());
-        if told && row.mails.get("over").is_none_or(|mail| mail.sent_at.is_none()) {
-            found.push(Broken::new("incident-closes", &row.incident, "nobody was told that it is over"));
+        // What was resolved before its mail could go out needs none.
+        if !row.mails.is_empty() && !row.mails.contains_key("resolved") {
+            found.push(Broken::new("incident-closes", &row.incident, "no mail said that it is resolved"));
         }
     }
     found

@@ -56,10 +56,10 @@ impl Mails {
     ) -> Option<Broken> {
         self.sent.push(Sent { at, subject: subject.to_owned(), text: text.to_owned() });
         let sent = self.sent.len();
-        // A list goes out again where somebody died, or could not write, between its mail and the note that it is out: rather
-        // twice than never.
+        // A mail goes out again where the alerter died, or could not write, between sending and storing that: rather twice than
+        // never.
         if sent > self.claims + self.repeats && !excused {
-            let what = format!("{sent} mails for {} claims and {} troubles of the alerter", self.claims, self.repeats);
+            let what = format!("{sent} mails for {} stages and {} troubles of the alerter", self.claims, self.repeats);
             return Some(Broken::new("one-mail-per-stage", "mails", what));
         }
         let story = stories.iter().find(|story| names(subject, &story.subject))?;
@@ -76,22 +76,23 @@ impl Mails {
         None
     }
 
-    /// A stage whose mail is out is not claimed once more, as long as it is the same incident.
+    /// A stage whose mail is sent does not wait once more, as long as it is the same incident.
     pub(super) fn written(&mut self, row: &Incident) -> Option<Broken> {
         let before = self.rows.get(&row.incident).filter(|before| before.opened_at == row.opened_at);
-        for (stage, mail) in &row.mails {
-            let earlier = before.and_then(|before| before.mails.get(stage));
-            if earlier.is_some_and(|earlier| earlier.owner == mail.owner && earlier.claimed_at == mail.claimed_at) {
+        let waited = before.and_then(|before| before.waiting.as_ref());
+        for news in row.waiting.iter().flat_map(|waiting| &waiting.stages) {
+            if waited.is_some_and(|waited| waited.stages.iter().any(|before| before.stage == news.stage)) {
                 continue;
             }
             self.claims += 1;
-            let of_the_clock = !matches!(Occasion::of(stage), Occasion::First | Occasion::Over);
+            let stage = &news.stage;
+            let of_the_clock = !matches!(Occasion::of(stage), Occasion::First | Occasion::Resolved);
             if row.status == IncidentStatus::Acknowledged && of_the_clock {
-                let what = format!("somebody has taken it on, and {stage:?} is to be mailed");
-                return Some(Broken::new("taken-on-is-quiet", &row.incident, what));
+                let what = format!("it is acknowledged, and {stage:?} is to be mailed");
+                return Some(Broken::new("acknowledged-is-quiet", &row.incident, what));
             }
-            if earlier.is_some_and(|earlier| earlier.sent_at.is_some()) && stage != "over" {
-                let what = format!("the stage {stage:?} was mailed, and is claimed again");
+            if before.is_some_and(|before| before.mails.contains_key(stage)) {
+                let what = format!("the stage {stage:?} was mailed, and waits again");
                 return Some(Broken::new("one-mail-per-stage", &row.incident, what));
             }
         }

@@ -126,7 +126,7 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     });
     let live = Live::new(plan, model, Seed::new(seed ^ 0x006c_6976_6500), journal, options.saboteur);
     world.with(|state| {
-        state.has_pulse = live.plan.pulse;
+        state.has_heartbeat = live.plan.pulse;
         state.swarm = Some(Box::new(live));
     });
     let mut driver = Driver::new(&world);
@@ -326,7 +326,7 @@ impl<'w> Driver<'w> {
         self.world.with(|state| {
             let quiet = state.swarm.as_ref().is_some_and(|live| live.healed && now >= live.polled_until);
             let soon = now + SignedDuration::from_mins(4);
-            let due = |record: &Record| record.due.is_some_and(|due| due.at < soon);
+            let due = |record: &Record| !state.is_covered(record) && record.due.is_some_and(|due| due < soon);
             !quiet || state.owes() || !state.is_well() || state.dispatches.rows().any(due)
         })
     }
@@ -341,7 +341,7 @@ impl<'w> Driver<'w> {
     fn only_incidents(&self) -> bool {
         self.world.with(|state| {
             let is_done =
-                !state.owes() && state.is_well() && state.dispatches.rows().all(|record| record.due.is_none());
+                !state.owes() && state.is_well() && state.dispatches.rows().all(|record| record.due.is_none() || state.is_covered(record));
             is_done
                 && [Inner::Deliveries, Inner::Retries].into_iter().all(|queue| state.queue(queue).messages().is_empty())
         })
@@ -352,17 +352,18 @@ impl<'w> Driver<'w> {
         self.world.with(|state| {
             let mut left = Vec::new();
             for queue in Inner::READ {
-                // Of the pulse something is always under way.
-                let is_pulse = |body: &str| body.starts_with("{\"probe\"") || body.starts_with("{\"answered\"");
-                let count = state.queue(queue).messages().iter().filter(|message| !is_pulse(&message.body)).count();
+                // Of heartbeats something is always under way.
+                let is_heartbeat = |body: &str| body.starts_with(r#"{"v":1,"message":{"heartbeat"#);
+                let count =
+                    state.queue(queue).messages().iter().filter(|message| !is_heartbeat(&message.body)).count();
                 if count > 0 {
                     left.push(format!("{count} in {queue:?}"));
                 }
             }
             left.extend(state.owes().then(|| "signals are owed".to_owned()));
-            let due = state.dispatches.rows().filter(|record| record.due.is_some()).count();
+            let due = state.dispatches.rows().filter(|record| record.due.is_some() && !state.is_covered(record)).count();
             left.extend((due > 0).then(|| format!("{due} deadlines")));
-            left.extend((!state.is_well()).then(|| "a poll or the pulse fails".to_owned()));
+            left.extend((!state.is_well()).then(|| "a poll fails, a mail waits or an incident is open".to_owned()));
             left.join(", ")
         })
     }

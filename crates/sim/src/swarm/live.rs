@@ -8,7 +8,12 @@ use std::{
 
 use dispatch::Rank;
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{poll::PollState, ports::FetchError};
+use pipeline::{
+    conditions::Condition,
+    incident::{Incident, IncidentStatus},
+    poll::PollState,
+    ports::FetchError,
+};
 use providers::Ask;
 use serde_json::json;
 
@@ -194,6 +199,12 @@ impl Live {
     }
 }
 
+/// Whether it is resolved once all is well, rather than after a day or by a person.
+fn resolves(condition: &Condition) -> bool {
+    condition.awaits_a_person()
+        && !matches!(condition, Condition::NotCompliant { .. } | Condition::DeadLetters { .. })
+}
+
 /// A good poll of each source after everything has been said.
 fn polled_until(plan: &Plan, model: &Model) -> Timestamp {
     let said = model.dispatches.iter().flat_map(|story| &story.versions).map(|said| said.at);
@@ -218,10 +229,11 @@ impl State {
         toxic
     }
 
-    /// Whether no poll fails, and nothing that gridbell watches of itself.
+    /// Whether no poll fails, no mail waits, and no incident is open that its condition resolves soon.
     pub(crate) fn is_well(&self) -> bool {
         let fails = |poll: &PollState| poll.under_way || poll.failing.is_some();
-        self.vitals.told.is_empty() && !self.polls.rows().any(fails)
+        let is_open = |row: &Incident| row.status != IncidentStatus::Resolved && resolves(&row.condition);
+        !self.polls.rows().any(fails) && !self.has_mail_waiting() && !self.incidents.rows().any(is_open)
     }
 
     /// How wrong that invocation's clock is.

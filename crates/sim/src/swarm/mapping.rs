@@ -18,7 +18,12 @@ impl Driver<'_> {
             return;
         }
         for (queue, body) in
-            [(Inner::Deliveries, FOREIGN), (Inner::Retries, "{\"foreign\":1}"), (Inner::Alerts, FOREIGN)]
+            [
+                (Inner::Deliveries, FOREIGN),
+                (Inner::Retries, "{\"foreign\":1}"),
+                (Inner::Alerts, FOREIGN),
+                (Inner::Reviews, FOREIGN),
+            ]
         {
             self.world.put(queue, body);
         }

@@ -2,8 +2,13 @@
 //! A checker that does not catch every one of them is worth nothing.
 
 use dispatch::Signal;
-use pipeline::{incident::Incident, record::Record, work::Work};
-use serde::Serialize;
+use pipeline::{
+    conditions::Condition,
+    incident::Incident,
+    messages::{ToAlert, ToHydrate},
+    record::Record,
+    work::{Task, Work},
+};
 use serde_json::{Value, json};
 
 use crate::{Function, Invocation, Sent, world::State};
@@ -61,7 +66,7 @@ saboteurs! {
     LinkNeverUsedUp "link-never-used-up",
     /// A test looks like the real thing.
     TestFlagDropped "test-flag-dropped",
-    /// Each notice is a mail.
+    /// Each hint is a mail.
     AlertPerRetry "alert-per-retry",
     /// A signal is sent under a new name each time.
     FreshDeduplicationId "fresh-deduplication-id",
@@ -71,6 +76,10 @@ saboteurs! {
     RestoreWithoutEpoch "restore-without-epoch",
     /// Any token opens the hook.
     AnyTokenAdmits "any-token-admits",
+    /// Hints get lost, and incidents are not reviewed every minute.
+    LostHintWithoutReview "lost-hint-without-review",
+    /// Mails are grouped without regard to deadlines.
+    GroupingIgnoresDeadlines "grouping-ignores-deadlines",
     /// A dispatch with a field that cannot be read is not published, though nobody acts on that field.
     OddFieldDropsDispatch "odd-field-drops-dispatch",
 }
@@ -116,16 +125,23 @@ impl State {
         work
     }
 
-    /// Whether a message never gets into the queue: notices of what could not be read yet, or polls.
-    pub(crate) fn swallows(&self, message: &impl Serialize) -> bool {
-        let [early, poll] = [Saboteur::DeadlineAfterHydration, Saboteur::ListNeverRead].map(|by| self.sabotaged(by));
-        if !early && !poll {
-            return false;
+    /// Whether the hydrator never gets a message.
+    pub(crate) fn swallows_delivery(&self, message: &ToHydrate) -> bool {
+        let is_poll = matches!(message, ToHydrate::Work(work) if work.task == Task::Poll);
+        is_poll && self.sabotaged(Saboteur::ListNeverRead)
+    }
+
+    /// Whether the alerter never gets a message: a hint at what could not be read yet, any hint, or the minute's review.
+    pub(crate) fn swallows_alert(&mut self, message: &ToAlert) -> bool {
+        match message {
+            ToAlert::Hint(hint) if matches!(hint.condition, Condition::Failing { .. }) => {
+                let is_unread = |subject: dispatch::Subject| self.dispatches.get(subject.as_str()).is_none();
+                self.sabotaged(Saboteur::DeadlineAfterHydration) && hint.condition.subject().is_some_and(is_unread)
+            }
+            ToAlert::Hint(_) => false,
+            ToAlert::Review { .. } => self.sabotaged(Saboteur::LostHintWithoutReview),
+            ToAlert::Flush { .. } => false,
         }
-        let message = serde_json::to_value(message).unwrap_or_default();
-        let unread = || message["gather"].as_str().is_some_and(|subject| self.dispatches.get(subject).is_none());
-        let is_early = message["kind"] == "hydration-failing" && message["news"]["happens"].is_object() && unread();
-        (early && is_early) || (poll && message["task"] == "poll")
     }
 
     /// A signal as the queue gets to see it.
@@ -142,7 +158,7 @@ impl State {
     /// Whether the queue never gets to see the signal.
     pub(crate) fn drops(&self, signal: &Signal) -> bool {
         self.sabotaged(Saboteur::OddFieldDropsDispatch)
-            && self.dispatches.get(signal.subject.as_str()).is_some_and(|record| !record.reported.is_empty())
+            && self.dispatches.get(signal.subject.as_str()).is_some_and(|record| !record.unreadable.is_empty())
     }
 
     /// Clears what a signal's subject owes.
