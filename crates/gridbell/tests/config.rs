@@ -313,7 +313,7 @@ fn a_sources_own_deadlines() {
 }
 
 #[test]
-fn who_is_told_how_often_and_who_besides() {
+fn who_is_notified_how_often_and_who_else() {
     let contacts = |rest: &str| format!("{NVGRID}[contacts]\nemail = ['a@b.c']\nfrom = 'a@b.c'\n{rest}");
     let duration = "not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h";
     let many: Vec<String> = (0..50).map(|n| format!("'p{n}@b.c'")).collect();
@@ -322,6 +322,16 @@ fn who_is_told_how_often_and_who_besides() {
         (
             &contacts("remind = 15"),
             "gridbell.toml:6:10: contacts.remind: a number where a duration in quotes (\"15m\"), or \"off\" belongs",
+        ),
+        (&contacts("group_wait = 'soon'"), &format!("gridbell.toml:6:14: contacts.group_wait: {duration}")),
+        (
+            &contacts("group_wait = 30"),
+            "gridbell.toml:6:14: contacts.group_wait: a number where a duration in quotes (\"30s\") belongs",
+        ),
+        (&contacts("group_interval = '0s'"), &format!("gridbell.toml:6:18: contacts.group_interval: {duration}")),
+        (
+            &contacts("group_intervall = '5m'"),
+            "gridbell.toml:6:1: contacts.group_intervall: unknown key; known here: email, from, remind, escalate, group_wait, group_interval",
         ),
         (
             &contacts("escalate = 'x@b.c'"),
@@ -360,10 +370,16 @@ fn who_is_told_how_often_and_who_besides() {
             "gridbell.toml:7:1: sources.n.contacts: 51 addresses with those of escalate; a mail goes to 50 at most",
         ),
     ]);
+    let json = |text: &str| Config::parse("f", text).expect("good").functions_json().expect("json");
+    let read = pipeline::config::Config::parse(&json(&contacts(""))).expect("the functions read it");
+    assert_eq!((read.contacts.group_wait_s, read.contacts.group_interval_s), (30, 300));
+    let short = json(&contacts("group_wait = '0s'\ngroup_interval = '10s'"));
+    let read = pipeline::config::Config::parse(&short).expect("the functions read it");
+    assert_eq!((read.contacts.group_wait_s, read.contacts.group_interval_s), (0, 10));
     let text = contacts(
         "remind = 'off'\nescalate = [{ after = '15m', email = 'x@b.c' }, { after = '0s', email = ['y@b.c'] }]\n",
     ) + "[sources.n.contacts]\nescalate = []\n";
-    let json = Config::parse("f", &text).expect("good").functions_json().expect("json");
+    let json = json(&text);
     for part in [
         r#""tokens":[],"contacts":{"escalate":[]}"#,
         r#""contacts":{"email":["a@b.c"],"from":"a@b.c","remind_s":0,"escalate":[{"after_s":900,"email":["x@b.c"]},{"after_s":0,"email":["y@b.c"]}]}"#,

@@ -1,4 +1,4 @@
-//! `[contacts]`, and `[sources.<name>.contacts]` instead of it: who is told, how often, and who besides.
+//! `[contacts]`, and `[sources.<name>.contacts]` instead of it: who is notified, how often, and who else is notified later.
 
 use serde::Serialize;
 
@@ -10,6 +10,12 @@ const MOST_ADDRESSES: usize = 50;
 /// Between reminders where the file does not say, in seconds.
 const USUAL_REMIND_S: u32 = 900;
 
+/// `group_wait` where the file does not say, in seconds.
+const USUAL_GROUP_WAIT_S: u32 = 30;
+
+/// `group_interval` where the file does not say, in seconds.
+const USUAL_GROUP_INTERVAL_S: u32 = 300;
+
 /// `[contacts]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Contacts {
@@ -17,12 +23,18 @@ pub struct Contacts {
     pub email: Vec<String>,
     /// The sender, an identity that SES has verified.
     pub from: String,
-    /// Between reminders of what nobody has taken on, in seconds; 0: never.
-    #[serde(skip_serializing_if = "is_usual")]
+    /// Between reminders of what no person has acknowledged, in seconds; 0: never.
+    #[serde(skip_serializing_if = "is_usual_remind")]
     pub remind_s: u32,
-    /// Who is told besides, and when.
+    /// Who else is notified, and when.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate: Vec<Escalation>,
+    /// How long the first mail of a group waits for others, in seconds, unless it is urgent.
+    #[serde(skip_serializing_if = "is_usual_group_wait")]
+    pub group_wait_s: u32,
+    /// How long the next mail of a group waits after the one before, in seconds, unless it is urgent.
+    #[serde(skip_serializing_if = "is_usual_group_interval")]
+    pub group_interval_s: u32,
 }
 
 /// One step of `escalate`.
@@ -30,7 +42,7 @@ pub struct Contacts {
 pub struct Escalation {
     /// This long after an incident opened, in seconds.
     pub after_s: u32,
-    /// Who is told besides.
+    /// Who else is notified.
     pub email: Vec<String>,
 }
 
@@ -46,19 +58,36 @@ pub struct SourceContacts {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_usual(remind_s: &u32) -> bool {
+fn is_usual_remind(remind_s: &u32) -> bool {
     *remind_s == USUAL_REMIND_S
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_usual_group_wait(wait_s: &u32) -> bool {
+    *wait_s == USUAL_GROUP_WAIT_S
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_usual_group_interval(interval_s: &u32) -> bool {
+    *interval_s == USUAL_GROUP_INTERVAL_S
+}
+
 impl Contacts {
-    /// Those addresses, told in the usual way.
+    /// Those addresses, notified in the usual way.
     pub fn usual(email: Vec<String>, from: String) -> Self {
-        Self { email, from, remind_s: USUAL_REMIND_S, escalate: Vec::new() }
+        Self {
+            email,
+            from,
+            remind_s: USUAL_REMIND_S,
+            escalate: Vec::new(),
+            group_wait_s: USUAL_GROUP_WAIT_S,
+            group_interval_s: USUAL_GROUP_INTERVAL_S,
+        }
     }
 }
 
 pub(super) fn general(table: &Table<'_>) -> Result<Contacts, ConfigError> {
-    table.only(&["email", "from", "remind", "escalate"])?;
+    table.only(&["email", "from", "remind", "escalate", "group_wait", "group_interval"])?;
     let email = addresses(table)?
         .ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))?;
     let from = table
@@ -68,7 +97,14 @@ pub(super) fn general(table: &Table<'_>) -> Result<Contacts, ConfigError> {
     let remind_s = table
         .string("remind", "a duration in quotes (\"15m\"), or \"off\"")?
         .map_or(Ok(USUAL_REMIND_S), |at| at.parse(table.document, scalar::duration_or_off))?;
-    let contacts = Contacts { email, from, remind_s, escalate: escalate(table)?.unwrap_or_default() };
+    let group_wait_s = table
+        .string("group_wait", "a duration in quotes (\"30s\")")?
+        .map_or(Ok(USUAL_GROUP_WAIT_S), |at| at.parse(table.document, scalar::duration_or_none))?;
+    let group_interval_s = table
+        .string("group_interval", "a duration in quotes (\"5m\")")?
+        .map_or(Ok(USUAL_GROUP_INTERVAL_S), |at| at.parse(table.document, scalar::duration))?;
+    let escalate = escalate(table)?.unwrap_or_default();
+    let contacts = Contacts { email, from, remind_s, escalate, group_wait_s, group_interval_s };
     bounded(table, &contacts.email, &contacts.escalate)?;
     Ok(contacts)
 }
@@ -78,7 +114,7 @@ pub(super) fn of_source(table: &Table<'_>) -> Result<SourceContacts, ConfigError
     Ok(SourceContacts { email: addresses(table)?, escalate: escalate(table)? })
 }
 
-/// Whether everybody who can be told of a source fits into one mail.
+/// Whether all who can be notified about a source fit into one mail.
 pub(super) fn fits(table: &Table<'_>, general: Option<&Contacts>, own: &SourceContacts) -> Result<(), ConfigError> {
     let email = own.email.as_deref().or(general.map(|general| general.email.as_slice())).unwrap_or_default();
     let escalate = own.escalate.as_deref().or(general.map(|general| general.escalate.as_slice())).unwrap_or_default();

@@ -26,7 +26,7 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// How long a dispatch may stay unacknowledged.
     pub deadlines: Deadlines,
-    /// Who is told, and in whose name. None where the file has no `[contacts]`.
+    /// Who is notified, and who sends the mails. None where the file has no `[contacts]`.
     pub contacts: Option<Contacts>,
     /// Hashes of the tokens that guard `/acks/{token}`; empty where the file has no `[acks]`.
     pub acks: Vec<TokenHash>,
@@ -51,7 +51,7 @@ pub struct Source {
     pub programs: BTreeMap<String, Overrides>,
     /// How often its dispatches are listed while none is near, in seconds; 0: never.
     pub poll_s: u32,
-    /// Who is told of it instead of the general contacts.
+    /// Who is notified about it instead of the general contacts.
     pub contacts: Option<SourceContacts>,
     /// Where `api_key` stands in the file, for an error that is found later.
     pub api_key_at: Option<Place>,

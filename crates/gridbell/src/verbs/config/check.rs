@@ -61,11 +61,13 @@ fn sum(file: &Path, config: &Config, bytes: usize) -> String {
                 remind_s => format!("reminded every {remind_s} s"),
             };
             let _ = writeln!(out, "  alerts: from {} to {}, {reminded}", contacts.from, contacts.email.join(", "));
+            let (wait_s, interval_s) = (contacts.group_wait_s, contacts.group_interval_s);
+            let _ = writeln!(out, "    mails that can wait are grouped for {wait_s} s, further ones for {interval_s} s");
             for step in &contacts.escalate {
                 let _ = writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "));
             }
         }
-        None => out.push_str("  alerts: no [contacts], so nobody is told; a deployment needs them"),
+        None => out.push_str("  alerts: no [contacts], so no person is notified; a deployment needs them"),
     }
     out
 }

@@ -61,7 +61,7 @@ pub(super) fn complete(file: &Config, running: &Running, local: bool, secrets: O
         config.contacts.clone_from(&running.contacts);
     }
     if config.contacts.email.is_empty() {
-        bail!("contacts: without them nobody is told of anything; write [contacts] with email and from");
+        bail!("contacts: without them no person is notified of anything; write [contacts] with email and from");
     }
     let json = serde_json::to_string(&config)?;
     if json.chars().count() > CONFIG_LIMIT {
@@ -108,6 +108,6 @@ mod tests {
         };
         check(FILE, "/other/", "may read below /other/ alone");
         check(&FILE.replace("ssm:/gridbell/a", "env:KEY"), "/", "cannot be read by functions that run already");
-        check("[sources.n]\nprovider = 'nvgrid'\n", "/", "without them nobody is told");
+        check("[sources.n]\nprovider = 'nvgrid'\n", "/", "without them no person is notified");
     }
 }
