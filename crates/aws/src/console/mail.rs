@@ -23,6 +23,24 @@ pub enum MailState {
     Unknown,
 }
 
+/// What SES lets the account do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailAccount {
+    /// It may write to every address, not only to those that are verified themselves.
+    pub production: bool,
+    /// How many mails it may send; none: no limit is known.
+    pub quota: Option<MailQuota>,
+}
+
+/// Mails within 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailQuota {
+    /// So many may be sent.
+    pub most: u64,
+    /// So many were.
+    pub sent: u64,
+}
+
 impl MailSender {
     /// The service.
     pub fn new(aws: &SdkConfig) -> Self {
@@ -54,9 +72,20 @@ impl MailSender {
         }
     }
 
-    /// Whether the account may write to anybody, not only to addresses that are verified themselves.
-    pub async fn out_of_sandbox(&self) -> Result<bool, PortError> {
+    /// The account's rights and quota.
+    pub async fn account(&self) -> Result<MailAccount, PortError> {
         let answer = Box::pin(self.0.get_account().send()).await.map_err(|error| unavailable(PORT, error))?;
-        Ok(answer.production_access_enabled())
+        let quota = answer.send_quota().map(|quota| MailQuota {
+            most: whole(quota.max24_hour_send()),
+            sent: whole(quota.sent_last24_hours()),
+        });
+        // -1 stands for no limit.
+        let limited = answer.send_quota().is_some_and(|quota| quota.max24_hour_send() > 0.0);
+        Ok(MailAccount { production: answer.production_access_enabled(), quota: quota.filter(|_| limited) })
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "SES counts mails in floats, from 0 to millions")]
+fn whole(mails: f64) -> u64 {
+    mails.max(0.0) as u64
 }

@@ -8,7 +8,7 @@ mod through;
 
 pub use self::through::through;
 pub use functions::{Functions, Mapping};
-pub use mail::{MailSender, MailState};
+pub use mail::{MailAccount, MailQuota, MailSender, MailState};
 pub use query::Query;
 pub use queues::{Counts, DeadLetter, Queues};
 
