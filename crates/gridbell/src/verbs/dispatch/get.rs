@@ -37,7 +37,7 @@ impl Get {
         let record = super::record(&console, &self.key).await?;
         let clock = Clockface::now(self.output.utc);
         let Some(view) = View::whole(&record, clock.now) else {
-            bail!("{0} is no dispatch; `gridbell dispatch timeline {0}` tells its story", self.key);
+            bail!("{0} is no dispatch; `gridbell dispatch timeline {0}` shows its timeline", self.key);
         };
         if self.output.json {
             return show::json(&view);
@@ -72,7 +72,7 @@ pub(super) fn text(view: &View, clock: &Clockface, paint: Paint) -> String {
         "signals",
         match view.unsent {
             0 => "all sent".to_owned(),
-            owed => format!("{owed} still to be sent"),
+            pending => format!("{pending} still to be sent"),
         },
     );
     if let Some(priority) = view.priority {
@@ -114,10 +114,8 @@ fn controller(view: &View, clock: &Clockface) -> String {
             let detail = ack.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
             format!("{} version {} at {}{detail}", word(&ack.state), ack.version, clock.full(ack.at))
         }
-        (None, Some(awaited)) if awaited.told > 0 => {
-            format!("silent; a person was told of version {}", awaited.told)
-        }
-        (None, Some(awaited)) => format!("must answer by {}", due(awaited.at)),
+        (None, Some(at)) if at <= clock.now => format!("silent; it had to acknowledge by {}", due(at)),
+        (None, Some(at)) => format!("must acknowledge by {}", due(at)),
         (None, None) => "nothing is awaited of it".to_owned(),
     }
 }

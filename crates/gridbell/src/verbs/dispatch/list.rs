@@ -14,7 +14,7 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   gridbell dispatch list                              what is on and coming, on the local stack
-  gridbell dispatch list --stack gridbell --at-risk   what nobody has taken on, in AWS
+  gridbell dispatch list --stack gridbell --at-risk   what no controller has acknowledged, in AWS
   gridbell dispatch list --source voltus-prod --phase cancelled --since 7d
   gridbell dispatch list --all --json | jq '.dispatches[] | select(.test | not)'";
 
@@ -30,7 +30,7 @@ pub(crate) struct List {
     /// In this phase alone; may be given several times
     #[arg(long, value_name = "PHASE", value_enum)]
     phase: Vec<Phase>,
-    /// Those alone that something stands in the way of
+    /// Those alone that are at risk
     #[arg(long)]
     at_risk: bool,
     /// With what ended or changed after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d) [default: 24h]

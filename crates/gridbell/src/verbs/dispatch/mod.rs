@@ -3,6 +3,7 @@
 mod ack;
 mod get;
 mod list;
+mod step;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -25,7 +26,7 @@ pub(crate) enum DispatchVerb {
     /// Shows one dispatch: what is asked of which sites, and how far it is.
     #[command(after_help = get::EXAMPLES)]
     Get(get::Get),
-    /// Tells the story of a dispatch (or of a meter, a power event): every step, in order, with its reason.
+    /// Shows the timeline of a dispatch (or of a meter, a power event): every step, in order, with its reason.
     #[command(after_help = timeline::EXAMPLES)]
     Timeline(timeline::Timeline),
     /// Acknowledges a dispatch, as its controller would.

@@ -3,11 +3,14 @@
 use aws::dynamo::{Failing, Kept, PutAside};
 use dispatch::Subject;
 use pipeline::{
-    record::{Ack, AckState, Due, Record},
+    conditions::{Condition, News},
+    incident::{Acknowledged, Incident, IncidentStatus, Waiting},
+    record::{Ack, AckState, Record},
+    timeline::{Closed, Event, TimelineEvent},
     work::{Trouble, TroubleKind},
 };
 
-use super::{get, list, timeline, view::View};
+use super::{get, list, step::Step, timeline, view::View};
 use crate::{
     show::{Clockface, Paint},
     verbs::fixtures::{DELIVERY, NOW, at, record, statement, test},
@@ -27,9 +30,9 @@ fn records() -> Vec<Record> {
     let later = || statement("2026-03-01T14:00:00Z", Some("2026-03-01T15:00:00Z"));
     let open = || statement("2026-03-01T11:30:00Z", None);
     let withdrawn = dispatch::Statement { authorized: false, ..later() };
-    let told = Record {
-        due: Some(Due { at: at("2026-03-01T12:05:00Z"), told: 2, telling: false, told_at: None }),
-        ..record("told", [statement("2026-03-01T12:05:00Z", None)])
+    let silent = Record {
+        due: Some(at("2026-03-01T11:55:00Z")),
+        ..record("silent", [statement("2026-03-01T12:05:00Z", None)])
     };
     vec![
         record("over", [statement("2026-03-01T09:00:00Z", Some("2026-03-01T10:00:00Z"))]),
@@ -39,7 +42,7 @@ fn records() -> Vec<Record> {
         Record { ack: Some(ack(1, AckState::Accepted)), due: None, ..record("running", [running()]) },
         Record { ack: Some(ack(1, AckState::Failed)), ..record("open", [open()]) },
         Record { ack: Some(ack(1, AckState::Accepted)), ..record("moved", [later(), running()]) },
-        told,
+        silent,
     ]
 }
 
@@ -70,7 +73,7 @@ fn one_dispatch() {
         get::text(&view, &clock(), Paint::none())
     };
     insta::assert_snapshot!(
-        ["later", "open", "told"]
+        ["later", "open", "silent"]
             .map(|id| {
                 let index = all.iter().position(|record| record.subject.as_str().ends_with(id)).expect("there");
                 shown(index)
@@ -79,17 +82,47 @@ fn one_dispatch() {
     );
 }
 
-#[test]
-fn a_story_in_order() {
-    let mut told = records().pop().expect("some");
-    told.history.push(pipeline::record::Entry {
-        at: at("2026-03-01T11:55:00Z"),
-        delivery: String::new(),
-        what: "told that it is not acknowledged; next at 2026-03-01T12:05:00Z".to_owned(),
-    });
+/// An incident of which one mail was sent and another waits.
+fn incident(dispatch: &Subject) -> Incident {
+    let news = |stage: &str| News {
+        stage: stage.to_owned(),
+        about: dispatch.to_string(),
+        detail: "no controller has acknowledged it".to_owned(),
+    };
+    Incident {
+        incident: format!("dispatch-at-risk/{dispatch}"),
+        revision: 3,
+        write: "w".to_owned(),
+        condition: Condition::NotAcknowledged { dispatch: dispatch.clone() },
+        about: dispatch.to_string(),
+        status: IncidentStatus::Acknowledged,
+        opened_at: at("2026-03-01T11:55:00Z"),
+        last_at: at("2026-03-01T11:59:58Z"),
+        resolved_at: None,
+        acknowledged: Some(Acknowledged { by: "Ada".to_owned(), at: at("2026-03-01T11:58:00Z") }),
+        level: 0,
+        detail: "no controller has acknowledged it".to_owned(),
+        mails: [("first".to_owned(), at("2026-03-01T11:55:02Z"))].into(),
+        notified: ["duty@example.com".to_owned()].into(),
+        waiting: Some(Waiting {
+            group: "group/dispatch-at-risk/voltus-prod/start".to_owned(),
+            since: at("2026-03-01T11:59:58Z"),
+            send_at: at("2026-03-01T12:00:05Z"),
+            sorts_by: at("2026-03-01T12:05:00Z"),
+            stages: vec![news("start")],
+        }),
+    }
+}
+
+/// What a stack knows of the silent dispatch.
+fn steps_of_the_silent_one() -> Vec<Step> {
+    let mut silent = records().pop().expect("some");
+    let closed = Event::DeadlineClosed { why: Closed::Lapsed };
+    silent.history.push(TimelineEvent::new(at("2026-03-01T11:56:00Z"), closed));
+    silent.history.push(TimelineEvent::new(at("2026-03-01T11:57:00Z"), Event::RampSettled));
     let other = "019ca932-ba80-7000-8000-000000000002";
     let failing = Failing {
-        id: "retry#voltus-prod/told".to_owned(),
+        id: "retry#voltus-prod/silent".to_owned(),
         delivery: other.to_owned(),
         source: "voltus-prod".to_owned(),
         received_at: at("2026-03-01T11:58:00Z"),
@@ -99,7 +132,7 @@ fn a_story_in_order() {
         task: None,
     };
     let aside = PutAside {
-        id: format!("{DELIVERY}/voltus-prod/told"),
+        id: format!("{DELIVERY}/voltus-prod/silent"),
         source: "voltus-prod".to_owned(),
         received_at: at("2026-03-01T11:40:00Z"),
         at: at("2026-03-01T11:41:00Z"),
@@ -109,11 +142,27 @@ fn a_story_in_order() {
     };
     let kept = [Kept::PutAside(aside), Kept::Failing(Box::new(failing))];
     // The failing delivery is not among those that the record knows, and does not say what it looks at.
-    let steps = timeline::steps(&told.subject, Some(&told), &kept, &[]);
-    insta::assert_snapshot!(timeline::text(&steps, &clock(), Paint::none()));
+    let incidents = [incident(&silent.subject), incident(&Subject::dispatch("voltus-prod", "other"))];
+    timeline::steps(&silent.subject, Some(&silent), &kept, &incidents)
 }
 
 #[test]
-fn nothing_known_is_no_story() {
+fn a_timeline_in_order() {
+    insta::assert_snapshot!(timeline::text(&steps_of_the_silent_one(), &clock(), Paint::none()));
+}
+
+#[test]
+fn a_timeline_as_json_is_events() {
+    let steps = steps_of_the_silent_one();
+    let one_member = |step: &Step| {
+        let event = serde_json::to_value(step).expect("JSON")["event"].take();
+        event.as_object().is_some_and(|event| event.len() == 1 && event.values().all(serde_json::Value::is_object))
+    };
+    assert!(steps.iter().all(one_member), "{steps:?}");
+    insta::assert_json_snapshot!(steps);
+}
+
+#[test]
+fn nothing_known_is_no_timeline() {
     assert!(timeline::steps(&Subject::dispatch("voltus-prod", "x"), None, &[], &[]).is_empty());
 }

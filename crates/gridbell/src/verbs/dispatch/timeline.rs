@@ -1,4 +1,4 @@
-//! `dispatch timeline`: one dispatch's story out of everything that is kept about it.
+//! `dispatch timeline`: what happened to one dispatch, out of everything that is stored about it.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,12 @@ use anyhow::{Result, bail};
 use aws::dynamo::{Failing, Kept, PutAside};
 use dispatch::Subject;
 use jiff::Timestamp;
-use pipeline::{incident::Incident, ports::Dispatches, record::Record, work::Task};
-use serde::Serialize;
+use pipeline::{
+    conditions::Condition, incident::Incident, ports::Dispatches, record::Record, timeline::Event as Recorded, work::Task,
+};
 use serde_json::json;
 
+use super::step::{Awaited, Event, Known, Step};
 use crate::{
     argument::Key,
     console::{Console, Which},
@@ -20,7 +22,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   gridbell dispatch timeline voltus-prod/dkmq
   gridbell dispatch timeline nvgrid-prod/main/c-7 --utc
-  gridbell dispatch timeline voltus-prod/dkmq --stack gridbell --json | jq -r '.steps[] | [.at, .kind, .text] | @tsv'";
+  gridbell dispatch timeline voltus-prod/dkmq --stack gridbell --json | jq -c '.steps[] | [.at, .event]'";
 
 /// How `dispatch timeline` is called.
 #[derive(Debug, clap::Args)]
@@ -32,34 +34,6 @@ pub(crate) struct Timeline {
     output: Output,
     #[command(flatten)]
     which: Which,
-}
-
-/// What sort of step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
-    Webhook,
-    Failure,
-    PutAside,
-    Change,
-    Owed,
-    Incident,
-    Mail,
-    Retry,
-    Deadline,
-    Start,
-    End,
-}
-
-/// One step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Step {
-    pub(super) at: Timestamp,
-    pub(super) kind: Kind,
-    pub(super) text: String,
-    /// The delivery that brought it, where one did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delivery: Option<String>,
 }
 
 impl Timeline {
@@ -91,38 +65,37 @@ impl Timeline {
     }
 }
 
-/// The story, oldest first; what lies ahead comes last.
+/// All steps, oldest first; what lies ahead comes last.
 pub(super) fn steps(subject: &Subject, record: Option<&Record>, kept: &[Kept], incidents: &[Incident]) -> Vec<Step> {
     let mut steps = record.map(of_record).unwrap_or_default();
     let deliveries: BTreeSet<String> = steps.iter().filter_map(|step| step.delivery.clone()).collect();
     for kept in kept {
         match kept {
             Kept::Failing(failing) if concerns(failing, subject, &deliveries) => steps.extend(of_failing(failing)),
-            Kept::PutAside(aside) if is_of(aside, subject, &deliveries) => steps.push(of_put_aside(aside)),
+            Kept::PutAside(aside) if is_of(aside, subject, &deliveries) => steps.push(of_quarantined(aside)),
             Kept::Failing(_) | Kept::PutAside(_) => {}
         }
     }
-    let about =
-        |incident: &&Incident| incident.dispatch.as_ref() == Some(subject) || incident.about == subject.as_str();
-    steps.extend(incidents.iter().filter(about).flat_map(of_incident));
     let known: BTreeSet<String> = steps.iter().filter_map(|step| step.delivery.clone()).collect();
-    steps.extend(known.iter().filter_map(|delivery| taken(delivery)));
-    steps.sort_by_key(|step| (step.at, step.kind));
+    let about = |incident: &&Incident| match &incident.condition {
+        Condition::Failing { key, .. } if known.contains(key) => true,
+        condition => condition.subject().as_ref() == Some(subject),
+    };
+    steps.extend(incidents.iter().filter(about).flat_map(of_incident));
+    steps.extend(known.iter().filter_map(|delivery| received(delivery)));
+    steps.sort_by_key(|step| (step.at, step.event.rank()));
     steps
 }
 
-fn step(at: Timestamp, kind: Kind, text: impl Into<String>) -> Step {
-    Step { at, kind, text: text.into(), delivery: None }
+fn step(at: Timestamp, event: Known) -> Step {
+    Step { at, delivery: None, event: Event::Known(event) }
 }
 
-/// Our ids of deliveries hold the instant at which they were taken.
-fn taken(delivery: &str) -> Option<Step> {
+/// Our ids of deliveries hold the instant at which they were accepted.
+fn received(delivery: &str) -> Option<Step> {
     let (seconds, nanoseconds) = uuid::Uuid::parse_str(delivery).ok()?.get_timestamp()?.to_unix();
     let at = Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()?;
-    Some(Step {
-        delivery: Some(delivery.to_owned()),
-        ..step(at, Kind::Webhook, format!("delivery {delivery} was taken"))
-    })
+    Some(Step { delivery: Some(delivery.to_owned()), ..step(at, Known::Received {}) })
 }
 
 fn of_record(record: &Record) -> Vec<Step> {
@@ -130,30 +103,29 @@ fn of_record(record: &Record) -> Vec<Step> {
         .history
         .iter()
         .map(|entry| {
-            let mut text = entry.what.clone();
-            if let Some(ack) = record.ack.as_ref().filter(|ack| ack.at == entry.at)
-                && let Some(detail) = &ack.detail
-            {
-                text = format!("{text}: {detail}");
-            }
-            let delivery = Some(entry.delivery.clone()).filter(|delivery| !delivery.is_empty());
-            Step { delivery, ..step(entry.at, Kind::Change, text) }
+            let ack = record.ack.as_ref().filter(|ack| ack.at == entry.at);
+            let event = match (&entry.event, ack.and_then(|ack| ack.detail.clone())) {
+                (Recorded::Acknowledged { version, state }, Some(detail)) => {
+                    Event::Known(Known::Acknowledged { version: *version, state: *state, detail })
+                }
+                (event, _) => Event::Recorded(event.clone()),
+            };
+            Step { at: entry.at, delivery: entry.delivery.clone(), event }
         })
         .collect();
     if !record.outbox.is_empty() {
-        let ids: Vec<String> = record.outbox.iter().map(dispatch::Signal::id).collect();
-        steps.push(step(record.changed_at, Kind::Owed, format!("not known to be sent yet: {}", ids.join(", "))));
+        let signals = record.outbox.iter().map(dispatch::Signal::id).collect();
+        steps.push(step(record.changed_at, Known::Unsent { signals }));
     }
-    // Once a person was told, its instant is only when somebody looks again at the latest.
-    if let Some(due) = record.due.filter(|due| due.told < record.state.version) {
-        steps.push(step(due.at, Kind::Deadline, "unless it is acknowledged by then, a person is told".to_owned()));
+    let published = record.state.published();
+    if let Some(due) = record.due.or(record.lapsed) {
+        let of = if published.is_some() { Awaited::Acknowledgement } else { Awaited::RampEnd };
+        steps.push(step(due, Known::Due { of }));
     }
-    if let Some((status, statement)) = record.state.published() {
-        let word = show::word(&status);
-        let sites = statement.targets.len();
-        let asks = format!("{} of {sites} site(s), {word}", show::request(&statement.request));
-        steps.push(step(statement.start, Kind::Start, format!("starts: {asks}")));
-        steps.extend(statement.end.map(|end| step(end, Kind::End, "ends")));
+    if let Some((status, statement)) = published {
+        let (request, sites) = (statement.request, statement.targets.len());
+        steps.push(step(statement.start, Known::Starts { status, request, sites }));
+        steps.extend(statement.end.map(|end| step(end, Known::Ends {})));
     }
     steps
 }
@@ -164,65 +136,68 @@ fn concerns(failing: &Failing, subject: &Subject, deliveries: &BTreeSet<String>)
 }
 
 fn of_failing(failing: &Failing) -> Vec<Step> {
+    let failures = failing.troubles.iter().map(|trouble| {
+        let (kind, detail) = (trouble.kind, trouble.detail.clone());
+        step(trouble.at, Known::Failed { kind, detail })
+    });
+    let next = step(failing.next_at, Known::Retry { failures: failing.attempt });
     let delivery = Some(failing.delivery.clone());
-    let failures = failing
-        .troubles
-        .iter()
-        .map(|trouble| Step { delivery: delivery.clone(), ..step(trouble.at, Kind::Failure, trouble.detail.clone()) });
-    let next = Step {
-        delivery: delivery.clone(),
-        ..step(failing.next_at, Kind::Retry, format!("tried again, after {} failures", failing.attempt))
-    };
-    failures.chain([next]).collect()
+    failures.chain([next]).map(|step| Step { delivery: delivery.clone(), ..step }).collect()
 }
 
-/// What was put aside of a look stands under the delivery and the look's key.
+/// What was quarantined of a request stands under the delivery and the request's key.
 fn is_of(aside: &PutAside, subject: &Subject, deliveries: &BTreeSet<String>) -> bool {
     let (delivery, look) = aside.id.split_once('/').map_or((aside.id.as_str(), None), |(id, look)| (id, Some(look)));
     look == Some(subject.as_str()) || deliveries.contains(delivery)
 }
 
-fn of_put_aside(aside: &PutAside) -> Step {
-    let replayed = aside.replayed_as.as_ref().map(|id| format!("; replayed as {id}")).unwrap_or_default();
-    let delivery = aside.id.split('/').next().map(str::to_owned);
-    let text = format!("put aside as {} ({}): {}{replayed}", aside.id, aside.kind, aside.reason);
-    Step { delivery, ..step(aside.at, Kind::PutAside, text) }
+fn of_quarantined(aside: &PutAside) -> Step {
+    let PutAside { id, kind, reason, replayed_as, .. } = aside.clone();
+    let delivery = id.split('/').next().map(str::to_owned);
+    Step { delivery, ..step(aside.at, Known::Quarantined { id, kind, reason, replayed_as }) }
 }
 
+/// A stage counts as mailed once SES has accepted its mail; until then it waits.
 fn of_incident(incident: &Incident) -> Vec<Step> {
-    let name = &incident.incident;
-    let mut steps = vec![step(incident.opened_at, Kind::Incident, format!("{name} opens"))];
-    for (stage, mail) in &incident.mails {
-        let (at, what) = match mail.sent_at {
-            Some(at) => (at, "was mailed"),
-            None => (mail.claimed_at, "is being mailed"),
+    let name = || incident.incident.clone();
+    // The stored detail is the latest: why it was resolved, where it was.
+    let detail = incident.resolved_at.is_none().then(|| incident.detail.clone());
+    let mut steps = vec![step(incident.opened_at, Known::Opened { incident: name(), detail })];
+    let mailed = |(stage, at): (&String, &Timestamp)| {
+        step(*at, Known::Mailed { incident: name(), stage: stage.clone() })
+    };
+    steps.extend(incident.mails.iter().map(mailed));
+    if let Some(waiting) = &incident.waiting {
+        let waits = |stage: &String| {
+            step(waiting.since, Known::Waiting { incident: name(), stage: stage.clone(), send_at: waiting.send_at })
         };
-        steps.push(step(at, Kind::Mail, format!("{name} {what}, stage {stage}")));
+        steps.extend(waiting.stages.iter().map(|news| waits(&news.stage)));
     }
     if let Some(by) = &incident.acknowledged {
-        steps.push(step(by.at, Kind::Incident, format!("{name} was taken on by {}", by.by)));
+        steps.push(step(by.at, Known::AcknowledgedBy { incident: name(), by: by.by.clone() }));
     }
-    match incident.over_at {
-        Some(at) => steps.push(step(at, Kind::Incident, format!("{name} is over: {}", incident.detail))),
-        None if incident.count > 1 => {
-            steps.push(step(incident.last_at, Kind::Incident, format!("{name}: {}", incident.detail)));
-        }
-        None => steps[0].text = format!("{name} opens: {}", incident.detail),
+    if let Some(at) = incident.resolved_at {
+        steps.push(step(at, Known::Resolved { incident: name(), detail: incident.detail.clone() }));
     }
     steps
 }
 
 pub(super) fn text(steps: &[Step], clock: &Clockface, paint: Paint) -> String {
     let rows = steps.iter().map(|step| {
-        let word = show::word(&step.kind);
-        let word = match step.kind {
-            Kind::Failure | Kind::PutAside | Kind::Incident => paint.bad(&word),
-            Kind::Mail | Kind::Owed | Kind::Deadline => paint.warn(&word),
-            Kind::Change => paint.good(&word),
-            Kind::Webhook | Kind::Retry | Kind::Start | Kind::End => word,
+        let name = step.event.name();
+        let name = match &step.event {
+            Event::Recorded(_) => paint.good(&name),
+            Event::Known(event) => match event {
+                Known::Failed { .. } | Known::Quarantined { .. } | Known::Opened { .. } => paint.bad(&name),
+                Known::Unsent { .. } | Known::Due { .. } | Known::Waiting { .. } | Known::Mailed { .. } => {
+                    paint.warn(&name)
+                }
+                Known::Acknowledged { .. } | Known::AcknowledgedBy { .. } | Known::Resolved { .. } => paint.good(&name),
+                Known::Received {} | Known::Retry { .. } | Known::Starts { .. } | Known::Ends {} => name,
+            },
         };
         let time = if step.at > clock.now { clock.off(step.at) } else { String::new() };
-        vec![clock.second(step.at), time, word, step.text.clone()]
+        vec![clock.second(step.at), time, name, step.event.to_string()]
     });
     show::table(&[clock.zone().as_str(), "", "step", "what"], &["what"], rows)
 }

@@ -2,12 +2,12 @@
 
 use dispatch::{Origin, Program, Request, Statement, Status, Target, TestReason};
 use jiff::{SignedDuration, Timestamp};
-use pipeline::record::{Ack, Due, Record};
+use pipeline::record::{Ack, Record};
 use serde::Serialize;
 
 use crate::show::word;
 
-/// A signal that is owed longer than this is stuck: it is sent within a second as a rule, and by the next sweep at the latest.
+/// A signal that is pending in the outbox for longer than this is stuck: it is sent within a second as a rule, and by the next sweep at the latest.
 const UNSENT_AFTER: SignedDuration = SignedDuration::from_secs(90);
 
 /// Where a dispatch stands now, the clock taken into account.
@@ -62,10 +62,10 @@ pub(crate) struct View {
     pub(crate) changed_at: Timestamp,
     /// The last answer of a controller, to whichever version.
     pub(crate) acknowledgement: Option<Ack>,
-    /// Whether that answer takes on the current version.
+    /// Whether that answer acknowledges the current version.
     pub(crate) acknowledged: bool,
-    /// By when it must be; none where nothing is awaited any more.
-    pub(crate) due: Option<Due>,
+    /// By when it must be, or had to be; none where nothing is awaited.
+    pub(crate) due: Option<Timestamp>,
     /// Signals that are decided and not known to be sent.
     pub(crate) unsent: usize,
     /// What stands between it and its site; none where all is well.
@@ -106,7 +106,7 @@ impl View {
             changed_at: record.changed_at,
             acknowledgement: record.ack.clone(),
             acknowledged: record.is_acknowledged(),
-            due: record.due,
+            due: record.due.or(record.lapsed),
             unsent: record.outbox.len(),
             at_risk: at_risk(record, phase, now),
             targets: None,
@@ -139,14 +139,9 @@ fn at_risk(record: &Record, phase: Phase, now: Timestamp) -> Option<String> {
     if !matches!(phase, Phase::Running | Phase::Upcoming) || record.is_acknowledged() {
         return None;
     }
-    let failed = record
-        .ack
-        .as_ref()
-        .is_some_and(|ack| ack.version == record.state.version && ack.state == pipeline::record::AckState::Failed);
-    match record.due {
-        _ if failed => Some("its controller answered that it cannot act".to_owned()),
-        Some(due) if due.told > 0 => Some("not acknowledged; a person was told".to_owned()),
-        Some(due) if due.at <= now => Some("not acknowledged in time".to_owned()),
+    match record.due.or(record.lapsed) {
+        _ if record.has_failed() => Some("the controller answered that it cannot act".to_owned()),
+        Some(due) if due <= now => Some("not acknowledged in time".to_owned()),
         _ => None,
     }
 }
