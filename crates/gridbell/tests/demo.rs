@@ -1,11 +1,11 @@
-//! `gridbell demo` as a person starts it: every provider's story, on the real system, with nothing left behind.
+//! `gridbell demo` as a person starts it: every provider's scenarios, on the real system, with nothing left behind.
 
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 #[test]
-fn every_providers_story_comes_out_as_the_scenarios_say() {
+fn everything_comes_out_as_the_scenarios_say() {
     let output = Command::new(env!("CARGO_BIN_EXE_gridbell"))
         .args(["demo", "--json"])
         .stdin(Stdio::null())

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::watch::Controller;
 use crate::{console::Console, local::Stack, progress::Progress, simulate::times};
 
-/// After this long everything must be done: what died in somebody's hands comes back after two minutes, and may be tried again.
+/// After this long everything must be done: a message whose function died comes back after two minutes, and may be tried again.
 const PATIENCE: Duration = Duration::from_mins(6);
 
 /// How often is looked.
@@ -48,11 +48,11 @@ pub(super) async fn settle(console: &Console, progress: &dyn Progress) -> Result
     }
 }
 
-/// What is still to be done, in words. What a queue holds back does not count: reviews of incidents and probes are always under
-/// way; what is tried again later is booked.
+/// What is still to be done, in words. What a queue holds back does not count: heartbeats are always under way; what is tried again
+/// later is booked.
 async fn left(console: &Console) -> Result<Vec<String>> {
     let mut left = Vec::new();
-    for name in ["deliveries", "retries", "alerts", "signals"] {
+    for name in ["deliveries", "retries", "alerts", "reviews", "signals"] {
         let Some(url) = console.queues.get(name) else { continue };
         let counts = console.counting().counts(url).await?;
         if counts.waiting + counts.in_hand > 0 {

@@ -61,6 +61,8 @@ immediate = \"60s\"
 [contacts]
 email = [\"grid-duty@example.com\"]
 from = \"gridbell@example.com\"
+group_wait = \"1s\"
+group_interval = \"3s\"
 ";
 
 /// How much of it.

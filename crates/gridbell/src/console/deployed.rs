@@ -9,10 +9,11 @@ use super::{Console, OpenError, Place, StackInfo, cloudformation::CloudFormation
 use crate::local::{http_client, proxies};
 
 /// Queues by the name that the verbs use and the output that holds their URL.
-const QUEUES: [(&str, &str); 6] = [
+const QUEUES: [(&str, &str); 7] = [
     ("deliveries", "DeliveriesQueueUrl"),
     ("retries", "RetriesQueueUrl"),
     ("alerts", "AlertsQueueUrl"),
+    ("reviews", "ReviewsQueueUrl"),
     ("signals", "SignalsQueueUrl"),
     ("retries_dead", "RetriesDeadQueueUrl"),
     ("alerts_dead", "AlertsDeadQueueUrl"),

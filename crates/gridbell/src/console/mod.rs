@@ -64,7 +64,7 @@ pub(crate) struct Console {
     pub(crate) place: Place,
     /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
     pub(crate) webhook_base: String,
-    /// The queues' URLs: deliveries, retries, alerts, signals, `retries_dead`, `alerts_dead`.
+    /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
     pub(crate) queues: BTreeMap<String, String>,
     tables: BTreeMap<String, String>,
     http: reqwest::Client,
@@ -100,7 +100,12 @@ impl Console {
     /// The inner queues.
     pub(crate) fn inner(&self) -> InnerQueues {
         let url = |name: &str| self.queues.get(name).cloned();
-        let urls = QueueUrls { deliveries: url("deliveries"), retries: url("retries"), alerts: url("alerts") };
+        let urls = QueueUrls {
+            deliveries: url("deliveries"),
+            retries: url("retries"),
+            alerts: url("alerts"),
+            reviews: url("reviews"),
+        };
         InnerQueues::new(&self.aws, urls)
     }
 

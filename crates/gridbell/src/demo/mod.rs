@@ -1,4 +1,4 @@
-//! `demo`: the real system on this machine, every provider's story played through it, and a look at all that comes of it.
+//! `demo`: the real system on this machine, every provider's scenario played through it, and a look at all that comes of it.
 
 mod board;
 mod check;
@@ -59,7 +59,7 @@ pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress)
         let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
         Ok(Queue { http: http.clone(), endpoint: description.endpoint_url.clone(), url: url.clone() })
     };
-    let inner = ["deliveries", "retries", "alerts"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
+    let inner = ["deliveries", "retries", "alerts", "reviews"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
     let watchers = Watchers::start(&board, queue("signals")?, (http.clone(), description.mail.clone())).await?;
     let names = Names::from([("{elsewhere}", watchers.elsewhere.clone())]);
     let stage = Stage { board: &board, description, simulators: &simulators, http, names, inner };

@@ -65,7 +65,7 @@ async fn read_signals(board: Arc<Board>, queue: Queue) {
                 let at = times::now();
                 board.note(|seen| seen.signals.extend(messages.into_iter().map(|message| signal(message, at))));
             }
-            // The stack may be on its way down; what is missing in the end is told then.
+            // The stack may be on its way down; what is missing in the end is reported then.
             Err(_) => drop(pause.tick().await),
         }
     }

@@ -94,7 +94,9 @@ pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
         };
         format!("[sources.{provider}-demo]\nprovider = \"{provider}\"\n{asked}")
     });
-    let contacts = "[contacts]\nemail = [\"grid-duty@example.com\"]\nfrom = \"gridbell@example.com\"\n";
+    // The demo waits for its mails.
+    let contacts = "[contacts]\nemail = [\"grid-duty@example.com\"]\nfrom = \"gridbell@example.com\"\n\
+                    group_wait = \"1s\"\ngroup_interval = \"3s\"\n";
     Config::parse("the built-in configuration", &(sources.concat() + contacts))
 }
 

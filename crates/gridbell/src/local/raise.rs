@@ -149,6 +149,7 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
                 ("deliveries", "DeliveriesQueue"),
                 ("retries", "RetriesQueue"),
                 ("alerts", "AlertsQueue"),
+                ("reviews", "ReviewsQueue"),
                 ("signals", "SignalsQueue"),
                 ("retries_dead", "RetriesDeadQueue"),
                 ("alerts_dead", "AlertsDeadQueue"),

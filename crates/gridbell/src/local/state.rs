@@ -21,7 +21,7 @@ pub struct Description {
     pub region: String,
     /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
     pub webhook_base: String,
-    /// The queues' URLs: deliveries, retries, alerts, signals, `retries_dead`, `alerts_dead`.
+    /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
     pub queues: BTreeMap<String, String>,
     /// The tables' names: dispatches, deliveries, alerts.
     pub tables: BTreeMap<String, String>,

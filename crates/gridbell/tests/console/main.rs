@@ -105,7 +105,7 @@ fn dispatch(id: &str) -> String {
 }
 
 #[test]
-fn a_dispatch_is_listed_shown_and_told() {
+fn a_dispatch_is_listed_and_shown_with_its_timeline() {
     let key = dispatch("11cfced0-16f4-4fb7-b72e-000000000001");
     let listed = gridbell(&["dispatch", "list", "--source", "leap-demo", "--phase", "upcoming", "--utc"]);
     assert!(listed.out.contains(&key) && listed.out.contains("reduce 12.5 kW") && !listed.out.contains('\u{1b}'));
@@ -136,10 +136,10 @@ fn a_dispatch_is_listed_shown_and_told() {
     assert_eq!(shape, json!(["scheduled", "upcoming", 1, false, {"kind": "reduce", "watts": 12_500}, "site-1"]));
     assert!(gridbell(&["dispatch", "get", &key, "--utc"]).out.contains("starts       2099-06-05 00:00:00 UTC"));
 
-    let story = gridbell(&["dispatch", "timeline", &key, "--json"]).json();
-    let kinds: Vec<&str> =
-        story["steps"].as_array().expect("steps").iter().filter_map(|step| step["kind"].as_str()).collect();
-    assert_eq!(kinds, ["webhook", "change", "deadline", "start", "end"]);
+    let timeline = gridbell(&["dispatch", "timeline", &key, "--json"]).json();
+    let events = timeline["steps"].as_array().expect("steps").iter().map(|step| step["event"].as_object().expect("one"));
+    let names: Vec<&String> = events.flat_map(|event| event.keys()).collect();
+    assert_eq!(names, ["received", "published", "due", "starts", "ends"]);
     gridbell(&["dispatch", "get", "leap-demo/nobody"]).refuses(1, "there is no dispatch leap-demo/nobody");
     gridbell(&["dispatch", "timeline", "leap-demo/nobody"]).refuses(1, "nothing is known of leap-demo/nobody");
     gridbell(&["dispatch", "list", "--source", "nobody"])
@@ -165,23 +165,25 @@ fn an_answer_is_noted_for_the_current_version_alone() {
     assert!(risky["dispatches"].as_array().expect("a list").iter().any(|dispatch| dispatch["key"] == key.as_str()));
     let incident = wait_for("incident", || {
         let listed = gridbell(&["alert", "list", "--open", "--json"]).json();
-        let about =
-            listed["incidents"].as_array()?.iter().find(|incident| incident["dispatch"] == key.as_str())?.clone();
-        Some(about)
+        let is_about = |incident: &&Value| incident["condition"]["controller_failed"]["dispatch"] == key.as_str();
+        listed["incidents"].as_array()?.iter().find(is_about).cloned()
     });
-    assert_eq!(incident["kind"], "dispatch-at-risk");
     let name = incident["incident"].as_str().expect("a name");
+    assert_eq!(name, format!("dispatch-at-risk/{key}/failed"));
+    let timeline = gridbell(&["dispatch", "timeline", &key, "--json"]).json();
+    let opened = |step: &Value| step["event"]["opened"]["incident"] == name;
+    assert!(timeline["steps"].as_array().expect("steps").iter().any(opened), "{timeline}");
     gridbell(&["alert", "ack", &key]).refuses(1, &format!("open are {name}"));
-    assert!(gridbell(&["alert", "ack", name, "--by", "Ada"]).out.contains(&format!("{name}: Ada has taken it on")));
+    assert!(gridbell(&["alert", "ack", name, "--by", "Ada"]).out.contains(&format!("{name}: acknowledged by Ada")));
     let again = gridbell(&["alert", "ack", name, "--by", "Bob", "--json"]).json();
-    assert!(again["said"].as_str().is_some_and(|said| said.contains("Ada had taken it on before")), "{again}");
+    assert!(again["said"].as_str().is_some_and(|said| said.contains("Ada acknowledged it before")), "{again}");
     let listed = gridbell(&["alert", "list", "--json"]).json();
     let status = |one: &Value| (one["incident"] == name).then(|| one["status"].clone());
     assert_eq!(listed["incidents"].as_array().expect("a list").iter().find_map(status), Some(json!("acknowledged")));
 }
 
 #[test]
-fn what_was_put_aside_is_shown_and_goes_in_again_as_another() {
+fn what_is_quarantined_is_shown_and_goes_in_again_as_another() {
     let body = r#"{"what":"is this"}"#;
     post("openvolt-demo", body);
     let ids = || -> Vec<String> {
@@ -195,7 +197,7 @@ fn what_was_put_aside_is_shown_and_goes_in_again_as_another() {
     assert_eq!(gridbell(&["delivery", "get", &id, "--raw"]).out, body);
     assert_eq!(gridbell(&["delivery", "get", &id, "--json"]).json()["body"], body);
 
-    // Nobody can be asked here, so nothing is done unless it is said.
+    // There is no terminal to ask at, so nothing is done unless it is said.
     for arguments in [&["delivery", "replay", "--all"][..], &["delivery", "replay", &id, "--dry-run"]] {
         let shown = gridbell(arguments);
         assert!(shown.code == 0 && shown.out.contains(&id) && shown.out.contains("nothing was done"), "{}", shown.out);
@@ -207,9 +209,9 @@ fn what_was_put_aside_is_shown_and_goes_in_again_as_another() {
     assert_eq!(gridbell(&["delivery", "get", &id, "--json"]).json()["replayed_as"], new.as_str());
 
     gridbell(&["delivery", "replay"]).refuses(2, "say which");
-    gridbell(&["delivery", "replay", "nobody", "--yes"]).refuses(1, "was put aside under nobody");
+    gridbell(&["delivery", "replay", "nobody", "--yes"]).refuses(1, "is quarantined under nobody");
     gridbell(&["delivery", "replay", &id, "--source", "x"]).refuses(2, "cannot be used with");
-    gridbell(&["delivery", "get", "nobody"]).refuses(1, "was put aside under nobody");
+    gridbell(&["delivery", "get", "nobody"]).refuses(1, "is quarantined under nobody");
 }
 
 #[test]

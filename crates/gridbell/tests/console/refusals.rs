@@ -58,7 +58,7 @@ fn what_is_not_there_is_one_line() {
         ("dispatch get voltus-demo/nobody", 1, "there is no dispatch voltus-demo/nobody: `gridbell dispatch list"),
         ("dispatch ack voltus-demo/nobody accepted", 1, "there is no dispatch"),
         ("site get voltus-demo/nobody", 1, "no active dispatch names a site voltus-demo/nobody"),
-        ("delivery get nobody", 1, "nothing was put aside under nobody"),
+        ("delivery get nobody", 1, "nothing is quarantined under nobody"),
         ("delivery get dead#nobody", 1, "there is no dead letter dead#nobody"),
         ("delivery replay dead#nobody --yes", 1, "there is no dead letter dead#nobody"),
         ("alert ack nobody", 1, "there is no incident nobody: `gridbell alert list` names"),

@@ -1,11 +1,14 @@
-//! Batches as SQS hands them to the functions behind the door.
+//! Batches as SQS hands them to the functions behind the endpoint.
 
 use std::collections::BTreeMap;
 
 use dispatch::{Origin, Subject};
 use jiff::Timestamp;
 use pipeline::{
-    incident::{Kind, Notice},
+    conditions::Condition,
+    heartbeat::{Heartbeat, HeartbeatCheck},
+    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    ports::{Lane, Watched},
     work::{Failed, Task, Trouble, TroubleKind, Work},
 };
 use providers::{Delivery, Look};
@@ -19,10 +22,11 @@ use crate::{
 /// When everything in these events happened: 2026-03-01T12:00:00Z.
 const AT: Timestamp = Timestamp::constant(1_772_366_400, 0);
 
-/// The dispatch that retries and notices are about.
+/// The dispatch that retries and hints are about.
 const DISPATCH: &str = "voltus-demo/dkmq";
 
-/// The hydrator's events by name: each provider's bodies, one message each; all of them in one batch; a look that was tried before.
+/// The hydrator's events by name: each provider's bodies, one message each; all of them in one batch; a request that failed before; a
+/// heartbeat.
 pub(crate) fn hydrator() -> BTreeMap<String, Value> {
     let bodies = || ALL.iter().filter(|body| body.name != PING.name).enumerate();
     let message =
@@ -34,8 +38,10 @@ pub(crate) fn hydrator() -> BTreeMap<String, Value> {
         .collect();
     let some: Vec<String> = bodies().take(10).map(message).collect();
     events.insert("batch".to_owned(), batch("deliveries", &some));
-    let look = text(&work(1, Task::Look(look())));
+    let look = text(&ToHydrate::Work(work(1, Task::Look(look()))));
     events.insert("voltus-look-again".to_owned(), batch("deliveries", &[look]));
+    let heartbeat = text(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
+    events.insert("heartbeat".to_owned(), batch("deliveries", &[heartbeat]));
     events
 }
 
@@ -43,15 +49,16 @@ pub(crate) fn hydrator() -> BTreeMap<String, Value> {
 pub(crate) fn retrier() -> BTreeMap<String, Value> {
     let failed = |kind: TroubleKind, detail: &str, work: Work| {
         let failed = Failed { failed: Trouble::new(kind, AT, detail), work };
-        batch("retries", &[text(&failed)])
+        batch("retries", &[text(&ToRetry::Failed(failed))])
     };
     let unanswered =
         |before: u32| failed(TroubleKind::Provider, "the provider answered 500", work(before, Task::Look(look())));
     let body = || Task::Body(CREATE.text().to_owned());
     let unreadable = "`resource` is no path below the API's own host";
+    let check = HeartbeatCheck { sent_at: AT, again: false };
     [
         ("failed-look", unanswered(0)),
-        // The fifth failure: a person is told.
+        // The fifth failure: people are notified.
         ("failed-look-often", unanswered(4)),
         (
             "refused-key",
@@ -60,7 +67,9 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
         ("unreadable-body", failed(TroubleKind::Unreadable, unreadable, work(0, body()))),
         ("unknown-event", failed(TroubleKind::UnknownEvent, "dispatch.paused", work(0, body()))),
         // What a crash redrives is the message as the hydrator had it.
-        ("crash-redrive", batch("retries", &[text(&work(0, body()))])),
+        ("crash-redrive", batch("retries", &[text(&ToHydrate::Work(work(0, body())))])),
+        ("deadline", batch("retries", &[text(&ToRetry::Deadline(Deadline::of(Subject::from_stored(DISPATCH))))])),
+        ("heartbeat-check", batch("retries", &[text(&ToRetry::HeartbeatCheck(check))])),
         ("sweep", json!({ "sweep": true })),
         ("acknowledgement", acknowledgement()),
     ]
@@ -68,40 +77,55 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
     .into()
 }
 
-/// The alerter's events by name: a notice of each kind, and that one is over.
+/// The alerter's events by name: a hint at each condition, a review, a flush.
 pub(crate) fn alerter() -> BTreeMap<String, Value> {
-    let about_dispatch = |kind, detail: &str| {
-        Notice::happens(kind, "voltus-demo", DISPATCH.to_owned(), AT, detail.to_owned())
-            .gathered_by(DISPATCH.to_owned())
-            .about_dispatch(Some(Subject::from_stored(DISPATCH)))
-            .until_over()
-    };
-    let about_source =
-        |kind, source: &str, detail: &str| Notice::happens(kind, source, source.to_owned(), AT, detail.to_owned());
-    let correlation = "nvgrid-demo/main_power_feed/curtailment-20251024-170000";
-    let not_compliant = Notice::happens(
-        Kind::NotCompliant,
-        "nvgrid-demo",
-        correlation.to_owned(),
-        AT,
-        "measured 9200000 W where 6500000 W are the limit".to_owned(),
-    );
-    let notices = [
-        about_dispatch(Kind::DispatchAtRisk, "nobody has acknowledged it, and it starts in 10 minutes"),
-        about_dispatch(Kind::HydrationFailing, "the provider answered 500 (attempt 5)"),
-        about_source(Kind::Quarantined, "voltus-demo", "`resource` is no path below the API's own host"),
-        Notice::unknown_event("voltus-demo", "dispatch.paused", AT),
-        not_compliant.gathered_by(correlation.to_owned()),
-        about_source(Kind::Credentials, "voltus-demo", "the provider refused the API key (401)"),
-        about_dispatch(Kind::MissedDelivery, "listed by the provider, and no webhook brought it"),
-        about_source(Kind::SourceDown, "voltus-demo", "the provider answered 500").until_over(),
-        about_dispatch(Kind::DeadLetter, "given up after 60 attempts; the last: the provider answered 500"),
-    ];
-    let over = Notice::over(Kind::HydrationFailing, "voltus-demo", DISPATCH, AT, "it worked at attempt 7".to_owned());
-    let mut events: BTreeMap<String, Value> =
-        notices.iter().map(|notice| (notice.kind.to_string(), batch("alerts", &[text(notice)]))).collect();
-    events.insert("hydration-failing-over".to_owned(), batch("alerts", &[text(&over)]));
+    let mut events: BTreeMap<String, Value> = conditions()
+        .into_iter()
+        .map(|condition| {
+            let queue = match Lane::of(&condition) {
+                Lane::Urgent => "alerts",
+                Lane::CanWait => "reviews",
+            };
+            let hint = Hint { condition: condition.clone(), at: AT, attempt: 0, timer: false };
+            (name(&condition), batch(queue, &[text(&ToAlert::Hint(hint))]))
+        })
+        .collect();
+    let incidents = conditions().iter().take(3).map(Condition::incident).collect();
+    events.insert("review".to_owned(), batch("reviews", &[text(&ToAlert::Review { incidents })]));
+    let group = "group/dispatch-at-risk/voltus-demo/first".to_owned();
+    events.insert("flush".to_owned(), batch("alerts", &[text(&ToAlert::Flush { group })]));
     events
+}
+
+/// One of each.
+fn conditions() -> Vec<Condition> {
+    let dispatch = || Subject::from_stored(DISPATCH);
+    let source = || "voltus-demo".to_owned();
+    let subject = Subject::from_stored("nvgrid-demo/main_power_feed/curtailment-20251024-170000");
+    vec![
+        Condition::NotAcknowledged { dispatch: dispatch() },
+        Condition::Failing { source: source(), key: DISPATCH.to_owned() },
+        Condition::KeyRefused { source: source() },
+        Condition::PartsUnsent { dispatch: dispatch() },
+        Condition::DeliveriesUnread,
+        Condition::KeysRotated { source: "openvolt-demo".to_owned(), event: "d-1".to_owned() },
+        Condition::ControllerFailed { dispatch: dispatch() },
+        Condition::NoEnd { dispatch: dispatch() },
+        Condition::MissedDelivery { dispatch: dispatch() },
+        Condition::NotCompliant { subject },
+        Condition::SourceDown { source: source() },
+        Condition::Quarantined { source: source(), about: None },
+        Condition::UnknownEvent { source: source() },
+        Condition::GivenUp { source: source(), about: DISPATCH.to_owned() },
+        Condition::DeadLetters { queue: Watched::RetriesDead },
+    ]
+}
+
+/// As it is serialised, in the way of file names.
+fn name(condition: &Condition) -> String {
+    let value = serde_json::to_value(condition).expect("JSON");
+    let name = value.as_object().and_then(|condition| condition.keys().next()).cloned();
+    name.or_else(|| value.as_str().map(str::to_owned)).expect("a name").replace('_', "-")
 }
 
 fn work(attempt: u32, task: Task) -> Work {
@@ -112,7 +136,6 @@ fn work(attempt: u32, task: Task) -> Work {
         received_at: AT,
         attempt,
         troubles: (0..attempt).map(trouble).collect(),
-        told: None,
         after: None,
         task,
     }
@@ -132,7 +155,7 @@ fn delivery(index: usize) -> String {
 }
 
 fn text(message: &impl serde::Serialize) -> String {
-    serde_json::to_string(message).expect("JSON")
+    messages::to_json(message).expect("JSON")
 }
 
 fn batch(queue: &str, bodies: &[String]) -> Value {
@@ -165,12 +188,12 @@ fn the_messages_are_those_that_the_functions_read() {
         records.iter().map(|record| record["body"].as_str().expect("a body").to_owned()).collect()
     };
     for (name, event) in hydrator() {
-        assert!(bodies(&event).iter().all(|body| serde_json::from_str::<Work>(body).is_ok()), "{name}");
+        assert!(bodies(&event).iter().all(|body| messages::read::<ToHydrate>(body).is_ok()), "{name}");
     }
     for (name, event) in retrier() {
-        assert!(bodies(&event).iter().all(|body| Failed::parse(body, AT).is_ok()), "{name}");
+        assert!(bodies(&event).iter().all(|body| messages::read::<ToRetry>(body).is_ok()), "{name}");
     }
     for (name, event) in alerter() {
-        assert!(bodies(&event).iter().all(|body| serde_json::from_str::<Notice>(body).is_ok()), "{name}");
+        assert!(bodies(&event).iter().all(|body| messages::read::<ToAlert>(body).is_ok()), "{name}");
     }
 }

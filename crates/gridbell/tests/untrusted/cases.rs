@@ -59,7 +59,7 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ("alert list", vec![runs(&[])]),
         ("alert ack", vec![runs(&[&world.incident, "--by", &evil]), runs(&[&evil])]),
         ("epoch get", vec![runs(&[])]),
-        // Nobody can be asked here, so it does nothing; the flows run it.
+        // There is no terminal to ask at, so it does nothing; the flows run it.
         ("epoch begin", vec![runs(&[])]),
         ("webhook list", vec![runs(&["voltus-demo"]), runs(&["leap-demo"])]),
         ("webhook register", vec![runs(&["voltus-demo"]), runs(&["leap-demo"]), runs(&[&evil])]),

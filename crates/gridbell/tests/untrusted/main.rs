@@ -38,7 +38,7 @@ pub(crate) struct World {
     state: String,
     /// The provider's address.
     pub(crate) provider: String,
-    /// A delivery that was put aside.
+    /// A delivery that is quarantined.
     pub(crate) delivery: String,
     /// An incident.
     pub(crate) incident: String,

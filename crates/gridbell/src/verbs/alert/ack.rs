@@ -22,7 +22,7 @@ pub(crate) struct Ack {
     /// The incident, as `alert list` shows it
     #[arg(value_name = "INCIDENT", value_parser = Key::shown_by("gridbell alert list"))]
     incident: String,
-    /// Who takes it on [default: the user of this machine]
+    /// Who acknowledges it [default: the user of this machine]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// Print JSON
@@ -42,11 +42,11 @@ impl Ack {
         let acknowledge = AcknowledgeIncident { incidents: &table, world: &World };
         let clock = Clockface::now(false);
         let done = match acknowledge.acknowledge(&incident, &by).await.map_err(|error| console.refusal(error))? {
-            Outcome::Noted => format!("{incident}: {by} has taken it on"),
+            Outcome::Noted => format!("{incident}: acknowledged by {by}"),
             Outcome::Already(before) => {
-                format!("{incident}: {} had taken it on before, at {}", before.by, clock.full(before.at))
+                format!("{incident}: {} acknowledged it before, at {}", before.by, clock.full(before.at))
             }
-            Outcome::Over => bail!("{incident} is over: there is nothing to take on"),
+            Outcome::Resolved => bail!("{incident} is resolved: there is nothing to acknowledge"),
             Outcome::Unknown => {
                 bail!("there is no incident {}: {}", show::name(&incident), others(&console, &incident).await)
             }

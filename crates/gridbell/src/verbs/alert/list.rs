@@ -18,7 +18,7 @@ Examples:
 /// How `alert list` is called.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// Those alone that are not over
+    /// Those alone that are not resolved
     #[arg(long)]
     open: bool,
     /// Of this source alone
@@ -43,10 +43,10 @@ impl List {
         let listed = console.incidents().all(self.open).await.map_err(|error| console.refusal(error))?;
         let mut incidents = listed.found;
         incidents.retain(|incident| {
-            self.source.as_ref().is_none_or(|source| *source == incident.source)
+            self.source.as_ref().is_none_or(|source| source == incident.source())
                 && since.is_none_or(|since| incident.last_at >= since)
         });
-        incidents.sort_by_key(|incident| (incident.status == IncidentStatus::Over, -incident.last_at.as_second()));
+        incidents.sort_by_key(|incident| (incident.status == IncidentStatus::Resolved, -incident.last_at.as_second()));
         listing.show(("incidents", &incidents), &listed.unreadable, self.source.as_deref(), text).await
     }
 }
@@ -60,19 +60,26 @@ pub(super) fn text(incidents: &[Incident], clock: &Clockface, paint: Paint) -> S
         let status = word(&incident.status);
         let status = match status.as_str() {
             "open" => paint.bad(&status),
-            "over" => paint.dim(&status),
+            "resolved" => paint.dim(&status),
             _ => paint.warn(&status),
         };
-        let mails = incident.mails.values().filter(|mail| mail.sent_at.is_some()).count();
         vec![
             incident.incident.clone(),
             status,
             clock.minute(incident.opened_at),
-            clock.off(incident.over_at.unwrap_or(incident.last_at)),
-            incident.count.to_string(),
-            mails.to_string(),
+            clock.off(incident.resolved_at.unwrap_or(incident.last_at)),
+            mails(incident, clock),
             incident.detail.clone(),
         ]
     });
-    show::table(&["incident", "status", since.as_str(), "last", "times", "mails", "what"], &["what"], rows)
+    show::table(&["incident", "status", since.as_str(), "last", "mails", "what"], &["what"], rows)
+}
+
+/// How many were sent, and when the one that waits is sent.
+fn mails(incident: &Incident, clock: &Clockface) -> String {
+    let sent = incident.mails.len();
+    match &incident.waiting {
+        None => sent.to_string(),
+        Some(waiting) => format!("{sent}, next {}", clock.off(waiting.send_at)),
+    }
 }

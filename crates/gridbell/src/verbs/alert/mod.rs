@@ -1,4 +1,4 @@
-//! `alert`: what people are told, and taking it on.
+//! `alert`: what people are notified of, and acknowledging it.
 
 mod ack;
 mod list;
@@ -11,7 +11,7 @@ pub(crate) enum AlertVerb {
     /// Lists incidents, the open ones first.
     #[command(after_help = list::EXAMPLES)]
     List(list::List),
-    /// Takes an incident on: no more reminders of it.
+    /// Acknowledges an incident: no more reminders of it, and no escalation.
     #[command(after_help = ack::EXAMPLES)]
     Ack(ack::Ack),
 }

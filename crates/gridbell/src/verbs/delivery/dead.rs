@@ -2,29 +2,33 @@
 
 use anyhow::{Result, bail};
 use aws::console::DeadLetter;
-use dispatch::Subject;
+use dispatch::{Subject, sendable};
 use jiff::Timestamp;
 use pipeline::{
-    incident::Notice,
-    work::{Check, Failed, Task, Work},
+    conditions::Condition,
+    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    ports::Lane,
+    work::{Failed, Task, Work},
 };
 
 use super::view::{Kind, View};
-use crate::{console::Console, show::word};
+use crate::console::Console;
 
 /// What their ids begin with.
 pub(super) const DEAD: &str = "dead#";
 
-/// A dead-letter queue, and the one whose messages end up there.
-const QUEUES: [(&str, &str); 2] = [("retries_dead", "retries"), ("alerts_dead", "alerts")];
+/// The dead-letter queues, each with the function that failed on what lies there.
+const QUEUES: [(&str, &str); 2] = [(RETRIES_DEAD, "retrier"), (ALERTS_DEAD, "alerter")];
+const RETRIES_DEAD: &str = "retries_dead";
+const ALERTS_DEAD: &str = "alerts_dead";
 
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Dead {
-    /// Where it would go back to.
-    home: &'static str,
     /// Where it lies.
     queue: &'static str,
+    /// Which function failed on it.
+    function: &'static str,
     letter: DeadLetter,
     pub(super) holds: Holds,
 }
@@ -32,38 +36,45 @@ pub(super) struct Dead {
 /// What it holds.
 #[derive(Debug, PartialEq)]
 pub(super) enum Holds {
-    /// A delivery's body to be read, or a look at the provider.
+    /// A delivery's body to be read, or a request to the provider.
     Work(Box<Work>),
-    /// A deadline to be looked at.
-    Check(Subject),
-    /// Something that a person is to be told.
-    Notice(Box<Notice>),
-    /// An errand of one minute (a poll, a probe of the hydrator), which others have done since; or none of ours.
+    /// A deadline to be checked.
+    Deadline(Subject),
+    /// A condition to be judged, of which people may have to be notified.
+    Hint(Condition),
+    /// An errand of one minute (a poll, a heartbeat, a review, a flush), which others have done since; or none of gridbell's.
     Stale,
 }
 
 /// All that lie in the stack's dead-letter queues.
 pub(super) async fn all(console: &Console) -> Result<Vec<Dead>> {
     let mut all = Vec::new();
-    for (queue, home) in QUEUES {
+    for (queue, function) in QUEUES {
         let Some(url) = console.queues.get(queue) else { continue };
         let letters = console.counting().dead_letters(url).await.map_err(|error| console.refusal(error))?;
-        let read = |letter: DeadLetter| Dead { home, queue, holds: Holds::read(&letter), letter };
+        let read = |letter: DeadLetter| Dead { queue, function, holds: Holds::read(queue, &letter.body), letter };
         all.extend(letters.into_iter().map(read));
     }
     Ok(all)
 }
 
 impl Holds {
-    fn read(letter: &DeadLetter) -> Self {
-        let body = &letter.body;
-        if let Ok(Failed { work, .. }) = Failed::parse(body, letter.sent_at) {
-            return if work.task == Task::Poll { Self::Stale } else { Self::Work(Box::new(work)) };
+    fn read(queue: &str, body: &str) -> Self {
+        if queue == ALERTS_DEAD {
+            return match messages::read(body) {
+                Ok(ToAlert::Hint(Hint { condition, .. })) => Self::Hint(condition),
+                Ok(ToAlert::Review { .. } | ToAlert::Flush { .. }) | Err(_) => Self::Stale,
+            };
         }
-        if let Ok(check) = serde_json::from_str::<Check>(body) {
-            return Self::Check(check.subject);
+        match messages::read(body) {
+            Ok(ToRetry::Failed(Failed { work, .. }) | ToRetry::Work(work)) if work.task != Task::Poll => {
+                Self::Work(Box::new(work))
+            }
+            Ok(ToRetry::Deadline(Deadline { subject, .. })) => Self::Deadline(subject),
+            Ok(ToRetry::Failed(_) | ToRetry::Work(_) | ToRetry::Heartbeat(_) | ToRetry::HeartbeatCheck(_)) | Err(_) => {
+                Self::Stale
+            }
         }
-        serde_json::from_str(body).map_or(Self::Stale, |notice| Self::Notice(Box::new(notice)))
     }
 }
 
@@ -80,24 +91,27 @@ impl Dead {
     /// What would come of putting it back, where it is no work; none where nothing would.
     pub(super) fn outcome(&self) -> Option<String> {
         match &self.holds {
-            Holds::Check(subject) => Some(format!("the deadline of {subject} is looked at once more")),
-            Holds::Notice(notice) => Some(format!("a person is told of it: {}, {}", word(&notice.kind), notice.about)),
+            Holds::Deadline(subject) => Some(format!("the deadline of {subject} is checked once more")),
+            Holds::Hint(condition) => {
+                Some(format!("{condition} is judged once more, and people are notified where it goes on"))
+            }
             Holds::Work(_) | Holds::Stale => None,
         }
     }
 
     /// Puts it back: work as the delivery that `fresh` is, anything else as it was.
     pub(super) async fn put_back(&self, console: &Console, fresh: Option<&Work>) -> Result<()> {
-        let (to, body) = match fresh {
-            Some(work) => ("deliveries", serde_json::to_string(work)?),
-            None => (self.home, self.letter.body.clone()),
+        let (to, body) = match (fresh, &self.holds) {
+            (Some(work), _) => ("deliveries", messages::to_json(&ToHydrate::Work(work.clone()))?),
+            (None, Holds::Hint(condition)) => (queue_of(Lane::of(condition)), self.letter.body.clone()),
+            (None, _) => ("retries", self.letter.body.clone()),
         };
         let (Some(from), Some(to)) = (console.queues.get(self.queue), console.queues.get(to)) else {
             bail!("the stack does not name its queue {to}");
         };
-        let went = console.counting().put_back(from, &self.letter.id, &body, to).await;
+        let went = console.counting().put_back(from, &self.letter.id, &sendable(&body), to).await;
         if !went.map_err(|error| console.refusal(error))? {
-            bail!("{} is not there any more: somebody else has put it back or taken it away", self.id());
+            bail!("{} is not there any more: it has been put back or taken away since", self.id());
         }
         Ok(())
     }
@@ -111,15 +125,17 @@ impl From<&Dead> for View {
                     work.troubles.last().map(|trouble| format!("; before: {}", trouble.detail)).unwrap_or_default();
                 (work.source.clone(), work.subject().map(ToString::to_string), format!("its work{last}"))
             }
-            Holds::Check(subject) => (source_of(subject), Some(subject.to_string()), "its deadline".to_owned()),
-            Holds::Notice(notice) => (
-                notice.source.clone(),
-                Some(notice.about.clone()),
-                format!("what a person is to be told ({})", word(&notice.kind)),
+            Holds::Deadline(subject) => (source_of(subject), Some(subject.to_string()), "its deadline".to_owned()),
+            Holds::Hint(condition) => (
+                condition.source().to_owned(),
+                condition.subject().map(|subject| subject.to_string()),
+                format!("what people may have to be notified of ({condition})"),
             ),
-            Holds::Stale => (String::new(), None, "an errand that others have done since, or none of ours".to_owned()),
+            Holds::Stale => {
+                (String::new(), None, "an errand that others have done since, or none of gridbell's".to_owned())
+            }
         };
-        let function = if dead.home == "alerts" { "alerter" } else { "retrier" };
+        let function = dead.function;
         let received_at: Timestamp = match &dead.holds {
             Holds::Work(work) => work.received_at,
             _ => dead.letter.sent_at,
@@ -140,39 +156,57 @@ impl From<&Dead> for View {
     }
 }
 
+fn queue_of(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Urgent => "alerts",
+        Lane::CanWait => "reviews",
+    }
+}
+
 fn source_of(subject: &Subject) -> String {
     subject.as_str().split('/').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use pipeline::{
+        heartbeat::Heartbeat,
+        messages::to_json,
+        work::{Trouble, TroubleKind},
+    };
 
     use super::*;
 
     #[test]
     fn a_dead_letter_is_told_by_what_it_holds() {
         let at: Timestamp = "2026-03-01T12:00:00Z".parse().expect("an instant");
-        let work = json!({"delivery": "d-1", "source": "leap-prod", "received_at": at, "task": {"body": "{}"}});
-        let poll = json!({"delivery": "d-1", "source": "leap-prod", "received_at": at, "task": "poll"});
-        let trouble = json!({"at": at, "kind": "storage", "detail": "the table said no"});
-        let notice = json!({"kind": "quarantined", "source": "leap-prod", "about": "leap-prod", "gather": "leap-prod", "at": at,
-            "news": {"over": {"detail": "well again"}}});
-        let check = |body: &serde_json::Value, expected: &str| {
-            let letter = DeadLetter::of("m-1", &body.to_string(), at);
-            let dead = Dead { home: "retries", queue: "retries_dead", holds: Holds::read(&letter), letter };
+        let work = |task| Work::fresh("d-1", "leap-prod", at, task);
+        let body = || work(Task::Body("{}".to_owned()));
+        let check = |queue: &'static str, body: String, expected: &str| {
+            let function = if queue == ALERTS_DEAD { "alerter" } else { "retrier" };
+            let letter = DeadLetter::of("m-1", &body, at);
+            let dead = Dead { queue, function, holds: Holds::read(queue, &body), letter };
             let view = View::from(&dead);
-            assert_eq!(
-                (view.id.as_str(), format!("{}: {}", view.source, view.reason).as_str()),
-                ("dead#m-1", expected)
-            );
+            let shown = format!("{}: {}", view.source, view.reason);
+            assert_eq!((view.id.as_str(), shown.as_str()), ("dead#m-1", expected));
         };
-        check(&work, "leap-prod: the retrier failed five times on its work");
-        check(&json!({"failed": trouble, "work": work}), "leap-prod: the retrier failed five times on its work");
-        check(&json!({"check": "voltus-prod/dkmq"}), "voltus-prod: the retrier failed five times on its deadline");
-        check(&notice, "leap-prod: the retrier failed five times on what a person is to be told (quarantined)");
-        for stale in [poll, json!({"probe": at}), json!(7)] {
-            check(&stale, ": the retrier failed five times on an errand that others have done since, or none of ours");
+        let json = |message: ToRetry| to_json(&message).expect("JSON");
+        let failed = Failed { failed: Trouble::new(TroubleKind::Storage, at, "the table said no"), work: body() };
+        let its_work = "leap-prod: the retrier failed five times on its work";
+        check(RETRIES_DEAD, json(ToRetry::Work(body())), its_work);
+        check(RETRIES_DEAD, json(ToRetry::Failed(failed)), its_work);
+        let deadline = Deadline::of(Subject::dispatch("voltus-prod", "dkmq"));
+        let its_deadline = "voltus-prod: the retrier failed five times on its deadline";
+        check(RETRIES_DEAD, json(ToRetry::Deadline(deadline)), its_deadline);
+        let condition = Condition::Quarantined { source: "leap-prod".to_owned(), about: None };
+        let hint = to_json(&ToAlert::Hint(Hint { condition, at, attempt: 0, timer: false })).expect("JSON");
+        let its_hint =
+            "leap-prod: the alerter failed five times on what people may have to be notified of (quarantined/leap-prod)";
+        check(ALERTS_DEAD, hint.clone(), its_hint);
+        let stale = ": the retrier failed five times on an errand that others have done since, or none of gridbell's";
+        let heartbeat = json(ToRetry::Heartbeat(Heartbeat { at }));
+        for letter in [json(ToRetry::Work(work(Task::Poll))), heartbeat, hint, "7".to_owned()] {
+            check(RETRIES_DEAD, letter, stale);
         }
     }
 }

@@ -55,7 +55,7 @@ impl Get {
             (None, None) => None,
         };
         if self.raw {
-            let Some(body) = body else { bail!("{} is no body but a look at the provider; leave out --raw", self.id) };
+            let Some(body) = body else { bail!("{} is no body but a request to the provider; leave out --raw", self.id) };
             // Byte for byte into a file or a pipe; at a terminal nothing in it is to act.
             return if show::is_seen() { show::screen(&body) } else { show::raw(body.as_bytes()) };
         }
@@ -105,7 +105,7 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
     let table = console.deliveries();
     let Some(kept) = table.kept(id).await.map_err(|error| console.refusal(error))? else {
         bail!(
-            "nothing fails and nothing was put aside under {}: what went through is not kept; `gridbell delivery list` names the rest",
+            "nothing fails and nothing is quarantined under {}: what went through is not kept; `gridbell delivery list` names the rest",
             show::name(id)
         );
     };
@@ -119,7 +119,6 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
             received_at: failing.received_at,
             attempt: u32::try_from(failing.attempt).unwrap_or(u32::MAX),
             troubles: failing.troubles.clone(),
-            told: None,
             after: None,
             task,
         }),
@@ -129,13 +128,13 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
 
 fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clockface, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.bold(&view.id));
-    let mut row = |name: &str, value: String| text.push_str(&show::field(name, 11, &value));
+    let mut row = |name: &str, value: String| text.push_str(&show::field(name, 13, &value));
     row("source", view.source.clone());
     row("taken", format!("{}  ({})", clock.full(view.received_at), clock.off(view.received_at)));
     match (view.attempt, view.next_at) {
         (Some(attempt), Some(next)) => row("failing", format!("{attempt} times; tried again {}", clock.off(next))),
         _ if view.kind == Kind::DeadLetter => row("lies in", format!("{}, sent {}", view.trouble, clock.full(view.at))),
-        _ => row("put aside", clock.full(view.at)),
+        _ => row("quarantined", clock.full(view.at)),
     }
     row("reason", format!("{}: {}", view.trouble, view.reason));
     if let Some(replayed) = &view.replayed_as {
@@ -150,7 +149,7 @@ fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clock
             }
         }
         (None, Some(look)) => {
-            text.push_str("\na look at the provider: ");
+            text.push_str("\na request to the provider: ");
             text.push_str(&clip(&look.to_string(), MAX_BODY));
         }
         (None, None) => text.push_str("\nits body is too long to be kept here; it travels in the queue"),

@@ -41,7 +41,7 @@ impl List {
 
 pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
     if views.is_empty() {
-        return "nothing fails, nothing was put aside, and there are no dead letters".to_owned();
+        return "nothing fails, nothing is quarantined, and there are no dead letters".to_owned();
     }
     let taken = format!("taken, {}", clock.zone());
     let rows = views.iter().map(|view| {

@@ -12,7 +12,7 @@ use anyhow::Result;
 /// What can be done with deliveries.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DeliveryVerb {
-    /// Lists what fails and is being retried, what was put aside, and dead letters, each with its reason.
+    /// Lists what fails and is being retried, what is quarantined, and dead letters, each with its reason.
     #[command(after_help = list::EXAMPLES)]
     List(list::List),
     /// Shows one of them with its raw body.

@@ -56,10 +56,10 @@ pub(super) async fn plan(console: &Console, config: &Config, found: &Found, cloc
     let stored = stored_body(console, work).await?;
     let reading = match read(config, work, stored, clock.now) {
         Ok(reading) => reading,
-        Err(why) => return Ok(plan(&work.source, true, vec![format!("put aside again: {why}")])),
+        Err(why) => return Ok(plan(&work.source, true, vec![format!("quarantined again: {why}")])),
     };
     let mut outcome: Vec<String> =
-        reading.findings.iter().map(|finding| format!("a person is told again: {}", word_of(finding))).collect();
+        reading.findings.iter().map(|finding| format!("people are notified again: {}", word_of(finding))).collect();
     let table = console.dispatches();
     for look in &reading.looks {
         let record = table.read(&look.subject).await.map_err(|error| console.refusal(error))?;

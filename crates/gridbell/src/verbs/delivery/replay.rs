@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use aws::world::World;
 use jiff::Timestamp;
 use pipeline::{
+    messages::ToHydrate,
     ports::{Chance, Outlet},
     work::Work,
 };
@@ -23,7 +24,7 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 A replay is a delivery of its own, with a new id: it is read, fetched and merged like any other, so it never curtails what is
 over or cancelled. What has been replayed before is left out of a choice by filter. A dead letter that is no delivery (a deadline,
-something that a person is to be told) goes back into its queue as it is.
+a condition of which people may have to be notified) goes back into its queue as it is.
 
 Examples:
   gridbell delivery replay 0195f2c4-7a3e-7c55-9b1e-2f6f0a4d8e11 --dry-run
@@ -42,10 +43,10 @@ pub(crate) struct Replay {
     ids: Vec<String>,
     #[command(flatten)]
     chosen: Chosen,
-    /// Everything that was put aside
+    /// Everything that is quarantined
     #[arg(long)]
     all: bool,
-    /// Show what would come of it, and do nothing; so it is anyway where nobody can be asked
+    /// Show what would come of it, and do nothing; so it is anyway without a terminal to ask at
     #[arg(long)]
     dry_run: bool,
     /// Do it without asking
@@ -140,7 +141,7 @@ async fn put_in(console: &Console, id: &str, found: &Found, now: Timestamp) -> R
         dead.put_back(console, Some(&fresh)).await?;
         return Ok(delivery);
     }
-    console.inner().work(&fresh, 0).await.map_err(|error| console.refusal(error))?;
+    console.inner().deliver(ToHydrate::Work(fresh), 0).await.map_err(|error| console.refusal(error))?;
     // A booking goes by itself once its own attempt succeeds.
     if !id.starts_with(BOOKING) {
         console.deliveries().replayed(id, &delivery, now).await.map_err(|error| console.refusal(error))?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::dead;
 use crate::console::Console;
 
-/// Whether somebody still tries.
+/// Whether it is still tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -27,13 +27,13 @@ pub(crate) struct View {
     pub(crate) kind: Kind,
     pub(crate) source: String,
     pub(crate) received_at: Timestamp,
-    /// Since when it is put aside, or when it failed last.
+    /// Since when it is quarantined, or when it failed last.
     pub(crate) at: Timestamp,
     /// The sort of trouble.
     pub(crate) trouble: String,
     /// Why.
     pub(crate) reason: String,
-    /// What it would look at, where that is known.
+    /// What it would fetch, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) about: Option<String>,
     /// How often it has failed.

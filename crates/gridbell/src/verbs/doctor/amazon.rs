@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws::console::{Counts, MailState};
+use aws::console::{Counts, MailQuota, MailState};
 use jiff::{Timestamp, fmt::rfc2822};
 use pipeline::ports::Clock;
 
@@ -12,6 +12,10 @@ use crate::show::countdown;
 const MAIL: &str = "mail";
 const QUEUE: &str = "queue";
 const TIME: &str = "clock";
+
+/// Fewer mails than these, or than this share of the quota (a fifth), are soon used up in a storm.
+const FEW_MAILS: u64 = 50;
+const FEW_MAILS_SHARE: u64 = 5;
 
 /// A signature holds for five minutes either way.
 const SIGNATURE_HOLDS_S: i64 = 300;
@@ -24,7 +28,7 @@ const STUCK_S: i64 = 300;
 
 pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
     let mut checks: Vec<(&'static str, Check<'a>)> =
-        vec![(MAIL, Box::pin(sender(patient))), (MAIL, Box::pin(sandbox(patient)))];
+        vec![(MAIL, Box::pin(sender(patient))), (MAIL, Box::pin(account(patient)))];
     for (name, url) in &patient.console.queues {
         checks.push((QUEUE, Box::pin(queue(patient, name, url))));
     }
@@ -49,13 +53,30 @@ async fn sender(patient: &Patient<'_>) -> Vec<Finding> {
     }]
 }
 
-async fn sandbox(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![match patient.console.mail_sender().out_of_sandbox().await {
-        Ok(true) => Finding::good(MAIL, "SES is out of its sandbox"),
-        Ok(false) => Finding::bad(MAIL, "SES is in its sandbox: it writes to verified addresses only, 200 a day")
-            .mend("ask for production access: aws sesv2 put-account-details --production-access-enabled …"),
-        Err(error) => Finding::unknown(MAIL, patient.console.refusal(error).to_string()),
-    }]
+/// Whether SES writes to every address, and how many mails it still sends today.
+async fn account(patient: &Patient<'_>) -> Vec<Finding> {
+    let account = match patient.console.mail_sender().account().await {
+        Ok(account) => account,
+        Err(error) => return vec![Finding::unknown(MAIL, patient.console.refusal(error).to_string())],
+    };
+    let sandbox = if account.production {
+        Finding::good(MAIL, "SES is out of its sandbox")
+    } else {
+        Finding::bad(MAIL, "SES is in its sandbox: it writes to verified addresses only, 200 a day")
+            .mend("ask for production access: aws sesv2 put-account-details --production-access-enabled …")
+    };
+    [sandbox].into_iter().chain(account.quota.map(quota)).collect()
+}
+
+fn quota(MailQuota { most, sent }: MailQuota) -> Finding {
+    let left = most.saturating_sub(sent);
+    let found = format!("{left} of {most} mails in 24 hours are left");
+    let mend = "ask for more: Service Quotas, Amazon SES, sending quota; beyond it SES refuses every mail";
+    match left {
+        0 => Finding::bad(MAIL, found).mend(mend),
+        _ if left < FEW_MAILS || left * FEW_MAILS_SHARE < most => Finding::notice(MAIL, found).mend(mend),
+        _ => Finding::good(MAIL, found),
+    }
 }
 
 async fn queue(patient: &Patient<'_>, name: &str, url: &str) -> Vec<Finding> {
@@ -82,7 +103,7 @@ async fn oldest_s(patient: &Patient<'_>, name: &str, url: &str) -> Option<i64> {
 fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool) -> Finding {
     let Counts { waiting, in_hand, delayed } = counts;
     let oldest = oldest_s.map_or_else(String::new, |age_s| format!(", the oldest for {}", countdown(age_s)));
-    let found = format!("{waiting} waiting, {in_hand} in hand, {delayed} held back{oldest}");
+    let found = format!("{waiting} waiting, {in_hand} in flight, {delayed} delayed{oldest}");
     if name.ends_with("_dead") {
         return match waiting + in_hand {
             0 => Finding::good(QUEUE, "empty"),
@@ -93,7 +114,7 @@ fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool
     }
     match name {
         "signals" if waiting > 0 && in_hand == 0 && !acknowledges => {
-            Finding::notice(QUEUE, format!("{found}: nobody seems to read it")).mend("look at the controller")
+            Finding::notice(QUEUE, format!("{found}: nothing seems to read it")).mend("look at the controller")
         }
         "signals" => Finding::good(QUEUE, found),
         _ if waiting > JAM || oldest_s.is_some_and(|age_s| age_s > STUCK_S) => {
@@ -141,6 +162,17 @@ mod tests {
         check("2026-03-01T12:00:02Z", Verdict::Good);
         check("2026-03-01T11:59:40Z", Verdict::Notice);
         check("2026-03-01T12:06:00Z", Verdict::Bad);
+    }
+
+    #[test]
+    fn few_mails_left_are_noticed_and_none_is_bad() {
+        let check = |most, sent, expected| assert_eq!(quota(MailQuota { most, sent }).verdict, expected, "{sent}");
+        check(50_000, 39_999, Verdict::Good);
+        check(50_000, 40_001, Verdict::Notice);
+        check(200, 150, Verdict::Good);
+        check(200, 151, Verdict::Notice);
+        check(200, 201, Verdict::Bad);
+        assert_eq!(quota(MailQuota { most: 200, sent: 151 }).found, "49 of 200 mails in 24 hours are left");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What flows: the pulse, the last that each source brought, what fails, who is told.
+//! What flows: the heartbeat, the latest change of each source, what fails, open incidents.
 
 use aws::dynamo::{Kept, Wanted};
 use pipeline::ports::Health;
@@ -6,18 +6,18 @@ use pipeline::ports::Health;
 use super::{Check, Finding, Patient};
 use crate::verbs::dispatch;
 
-const PULSE: &str = "pulse";
+const HEARTBEAT: &str = "heartbeat";
 const LAST: &str = "last change";
 const FAILING: &str = "deliveries";
 const RISK: &str = "dispatches";
 const INCIDENTS: &str = "incidents";
 
-/// The pulse is taken every minute; with two missed it has stopped.
-const PULSE_STOPPED_S: i64 = 180;
+/// Heartbeats are sent every minute; when they have not been answered for two of them, the hydrator has stopped.
+const STOPPED_S: i64 = 180;
 
 pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
     vec![
-        (PULSE, Box::pin(pulse(patient))),
+        (HEARTBEAT, Box::pin(heartbeat(patient))),
         (LAST, Box::pin(last(patient))),
         (FAILING, Box::pin(failing(patient))),
         (RISK, Box::pin(at_risk(patient))),
@@ -25,21 +25,20 @@ pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'
     ]
 }
 
-/// The schedule asks the hydrator every minute, and the hydrator answers.
-async fn pulse(patient: &Patient<'_>) -> Vec<Finding> {
+/// The schedule sends heartbeats every minute, and the hydrator answers them.
+async fn heartbeat(patient: &Patient<'_>) -> Vec<Finding> {
     let mend = "see whether the schedule is enabled, and look at the logs of retrier and hydrator";
-    vec![match patient.console.deliveries().vitals().await {
-        Ok(vitals) => match vitals.answered {
-            Some(at) if patient.clock.now.duration_since(at).as_secs() <= PULSE_STOPPED_S => {
-                Finding::good(PULSE, format!("the schedule runs, and the hydrator answered {}", patient.clock.off(at)))
-            }
-            Some(at) => {
-                Finding::bad(PULSE, format!("it stopped: the hydrator answered {}", patient.clock.off(at))).mend(mend)
-            }
-            None => Finding::unknown(PULSE, "there was none yet: the first is taken a minute after the deployment")
-                .mend(mend),
-        },
-        Err(error) => Finding::unknown(PULSE, patient.console.refusal(error).to_string()),
+    let off = |at| patient.clock.off(at);
+    vec![match patient.console.deliveries().answered().await {
+        Ok(Some(at)) if patient.clock.now.duration_since(at).as_secs() <= STOPPED_S => {
+            Finding::good(HEARTBEAT, format!("the schedule runs, and the hydrator answered {}", off(at)))
+        }
+        Ok(Some(at)) => {
+            Finding::bad(HEARTBEAT, format!("it stopped: the hydrator answered {}", off(at))).mend(mend)
+        }
+        Ok(None) => Finding::unknown(HEARTBEAT, "there was none yet: the first comes a minute after the deployment")
+            .mend(mend),
+        Err(error) => Finding::unknown(HEARTBEAT, patient.console.refusal(error).to_string()),
     }]
 }
 
@@ -72,8 +71,8 @@ async fn failing(patient: &Patient<'_>) -> Vec<Finding> {
             .count(),
     );
     vec![match (failing, aside) {
-        (0, 0) => Finding::good(FAILING, "none fails, none was put aside"),
-        (failing, aside) => Finding::notice(FAILING, format!("{failing} failing, {aside} put aside"))
+        (0, 0) => Finding::good(FAILING, "none fails, none is quarantined"),
+        (failing, aside) => Finding::notice(FAILING, format!("{failing} failing, {aside} quarantined"))
             .mend("`gridbell delivery list` says why; `gridbell delivery replay` after a mend"),
     }]
 }

@@ -45,11 +45,11 @@ pub(crate) struct Doctor {
 pub(super) enum Verdict {
     /// All is well.
     Good,
-    /// Worth a look; no dispatch is stopped by it.
+    /// Worth a look; it blocks no dispatch.
     Notice,
     /// It could not be found out.
     Unknown,
-    /// A dispatch, or the word of one, is stopped by it.
+    /// It blocks dispatches or alerts.
     Bad,
 }
 
@@ -172,9 +172,9 @@ pub(super) fn text(findings: &[Finding], paint: Paint) -> String {
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let sum = match (count(Verdict::Bad), count(Verdict::Unknown)) {
         (0, 0) => paint.good("a dispatch gets through"),
-        (0, unknown) => paint.warn(&format!("nothing known stops a dispatch; {unknown} checks could not tell")),
-        (1, _) => paint.bad("one thing stops a dispatch, or the word of one"),
-        (bad, _) => paint.bad(&format!("{bad} things stop a dispatch, or the word of one")),
+        (0, unknown) => paint.warn(&format!("no check failed; {unknown} could not tell")),
+        (1, _) => paint.bad("1 check failed: dispatches or alerts are blocked"),
+        (bad, _) => paint.bad(&format!("{bad} checks failed: dispatches or alerts are blocked")),
     };
     format!("{table}\n\n{sum}")
 }
@@ -194,7 +194,7 @@ mod tests {
         ];
         insta::assert_snapshot!(text(&findings, Paint::none()));
         assert!(
-            text(&findings[..3], Paint::none()).ends_with("nothing known stops a dispatch; 1 checks could not tell")
+            text(&findings[..3], Paint::none()).ends_with("no check failed; 1 could not tell")
         );
         assert!(text(&findings[..2], Paint::none()).ends_with("a dispatch gets through"));
     }

@@ -24,7 +24,7 @@ fn configuration(patient: &Patient<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if config.sources.is_empty() {
         let mend = "write [sources.…] into gridbell.toml and ship it with `gridbell config apply`";
-        findings.push(Finding::bad(CONFIG, "there is no source, so no webhook is taken").mend(mend));
+        findings.push(Finding::bad(CONFIG, "there is no source, so no webhook is accepted").mend(mend));
     }
     for (name, source) in config.sources.iter().filter(|(_, source)| source.tokens.is_empty()) {
         let found = format!("the source has no token, so each of its {} webhooks gets a 404", source.provider);
@@ -33,7 +33,7 @@ fn configuration(patient: &Patient<'_>) -> Vec<Finding> {
     }
     if config.contacts.email.is_empty() {
         let mend = "write [contacts] into gridbell.toml and ship it with `gridbell config apply`";
-        findings.push(Finding::bad(CONFIG, "there are no contacts, so nobody is told of anything").mend(mend));
+        findings.push(Finding::bad(CONFIG, "there are no contacts, so no person is notified of anything").mend(mend));
     }
     if config.deadlines.acknowledge && config.acks.tokens.is_empty() {
         let mend = "give [acks] a token in gridbell.toml and ship it with `gridbell config apply`";

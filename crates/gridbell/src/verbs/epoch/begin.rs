@@ -1,6 +1,6 @@
 //! `epoch begin`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use aws::{
@@ -12,7 +12,7 @@ use dispatch::Epoch;
 use futures_util::{StreamExt, stream};
 use pipeline::{
     hydrate::publish,
-    ports::{Clock, Outlet},
+    ports::Clock,
     sweep::Sweep,
 };
 use serde_json::json;
@@ -34,7 +34,7 @@ Examples:
   gridbell epoch begin --yes                              the local stack, without asking";
 
 /// The queues that functions read.
-const READ: [&str; 3] = ["deliveries", "retries", "alerts"];
+const READ: [&str; 4] = ["deliveries", "retries", "alerts", "reviews"];
 
 /// Longer than any invocation may take.
 const IN_FLIGHT: Duration = Duration::from_secs(30);
@@ -113,11 +113,13 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
     settle(console).await?;
     let epoch = console.dispatches().begin_epoch(World.now()).await.map_err(|error| console.refusal(error))?;
     step.at("the functions are restarted");
-    for mapping in mappings {
-        functions.restart(&mapping.function_arn, &format!("gridbell, epoch {epoch}")).await?;
+    // A function may read several queues.
+    let readers: BTreeSet<&str> = mappings.iter().map(|mapping| mapping.function_arn.as_str()).collect();
+    for function in &readers {
+        functions.restart(function, &format!("gridbell, epoch {epoch}")).await?;
     }
-    for mapping in mappings {
-        until(SWITCHING, async || Ok(functions.is_updated(&mapping.function_arn).await?)).await?;
+    for function in &readers {
+        until(SWITCHING, async || Ok(functions.is_updated(function).await?)).await?;
     }
     let (config, outlet) = (console.config().await?, console.inner());
     let signals = SignalsQueue::new(&console.aws, console.queues.get("signals").cloned().unwrap_or_default());
@@ -145,10 +147,6 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
         begun.left += usize::from(is_left);
         step.count(begun.records as u64, total);
     }
-    let incidents = console.incidents().all(true).await.map_err(|error| console.refusal(error))?;
-    for notice in incidents.found.iter().filter_map(|incident| incident.resolved_by_restore(World.now())) {
-        outlet.notice(&notice, 0).await.map_err(|error| console.refusal(error))?;
-    }
     Ok(begun)
 }
 
@@ -165,7 +163,7 @@ async fn switch(functions: &Functions, mappings: &[Mapping], enabled: bool) -> R
     .await
 }
 
-/// What was under way ends: nothing is in anybody's hands, or no invocation can run any more.
+/// What was under way ends: no message is in flight, or no invocation can run any more.
 async fn settle(console: &Console) -> Result<()> {
     let began = Instant::now();
     while began.elapsed() < IN_FLIGHT {

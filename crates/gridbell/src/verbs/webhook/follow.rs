@@ -84,7 +84,7 @@ async fn latest_trouble(opened: &Opened, since: Timestamp) -> Result<Option<Stri
             let why = failing.troubles.last().map_or_else(String::new, |trouble| trouble.detail.clone());
             (failing.received_at, format!("delivery {} is being tried again: {why}", failing.delivery))
         }
-        Kept::PutAside(put) => (put.received_at, format!("delivery {} was put aside: {}", put.id, put.reason)),
+        Kept::PutAside(put) => (put.received_at, format!("delivery {} was quarantined: {}", put.id, put.reason)),
     });
     Ok(told.filter(|(at, _)| *at > since).max_by_key(|(at, _)| *at).map(|(_, text)| text))
 }
