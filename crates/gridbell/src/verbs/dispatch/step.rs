@@ -1,0 +1,169 @@
+//! One step of a timeline: an event with its fields, for programs; its words, for people.
+
+use std::fmt;
+
+use dispatch::{Request, Status};
+use jiff::Timestamp;
+use pipeline::{record::AckState, timeline, work::TroubleKind};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::show;
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Step {
+    pub(super) at: Timestamp,
+    /// The delivery that brought it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) delivery: Option<String>,
+    pub(super) event: Event,
+}
+
+/// What happened, or is to happen. Serialised like the stored events: one member, its name, and below it the fields.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Event {
+    /// As the record has it.
+    Recorded(timeline::Event),
+    /// What else the stack knows.
+    Known(Known),
+}
+
+/// What tables other than `dispatches` know, and what lies ahead.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Known {
+    /// A webhook was accepted.
+    Received {},
+    /// An attempt to read or to fetch failed.
+    Failed { kind: TroubleKind, detail: String },
+    /// It is tried again.
+    Retry { failures: u64 },
+    /// It could not be read, and is kept.
+    Quarantined {
+        id: String,
+        kind: String,
+        reason: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replayed_as: Option<String>,
+    },
+    /// The controller answered, and gave a reason.
+    Acknowledged { version: u64, state: AckState, detail: String },
+    /// Signals that are not known to be sent.
+    Unsent { signals: Vec<String> },
+    /// A deadline: of a dispatch for its acknowledgement, of a load target for the end of its ramp.
+    Due { of: Awaited },
+    /// The dispatch starts.
+    Starts { status: Status, request: Request, sites: usize },
+    /// The dispatch ends.
+    Ends {},
+    /// An incident opened.
+    Opened {
+        incident: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// A mail waits to be sent.
+    Waiting { incident: String, stage: String, send_at: Timestamp },
+    /// SES accepted a mail.
+    Mailed { incident: String, stage: String },
+    /// A person acknowledged an incident.
+    AcknowledgedBy { incident: String, by: String },
+    /// An incident was resolved.
+    Resolved { incident: String, detail: String },
+}
+
+/// What a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Awaited {
+    Acknowledgement,
+    RampEnd,
+}
+
+impl Event {
+    /// Its name, as it is serialised, with spaces.
+    pub(super) fn name(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let name = value.as_object().and_then(|event| event.keys().next()).cloned();
+        name.unwrap_or_default().replace('_', " ")
+    }
+
+    /// Of several at one instant, which comes first.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Known(Known::Received {}) => 0,
+            Self::Known(Known::Failed { .. }) => 1,
+            Self::Known(Known::Quarantined { .. }) => 2,
+            Self::Recorded(_) | Self::Known(Known::Acknowledged { .. }) => 3,
+            Self::Known(Known::Unsent { .. }) => 4,
+            Self::Known(Known::Opened { .. }) => 5,
+            Self::Known(Known::Waiting { .. }) => 6,
+            Self::Known(Known::Mailed { .. }) => 7,
+            Self::Known(Known::AcknowledgedBy { .. }) => 8,
+            Self::Known(Known::Resolved { .. }) => 9,
+            Self::Known(Known::Retry { .. }) => 10,
+            Self::Known(Known::Due { .. }) => 11,
+            Self::Known(Known::Starts { .. }) => 12,
+            Self::Known(Known::Ends {}) => 13,
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(event) => event.serialize(serializer),
+            // An event without fields is serialised as its name alone; here every event is an object.
+            Self::Recorded(event) => match serde_json::to_value(event).map_err(serde::ser::Error::custom)? {
+                Value::String(name) => json!({name: {}}).serialize(serializer),
+                _ => event.serialize(serializer),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recorded(event) => event.fmt(f),
+            Self::Known(event) => event.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Received {} => f.write_str("the webhook was accepted"),
+            Self::Failed { detail, .. } => f.write_str(detail),
+            Self::Retry { failures } => write!(f, "tried again, after {failures} failures"),
+            Self::Quarantined { id, kind, reason, replayed_as } => {
+                write!(f, "quarantined as {id} ({kind}): {reason}")?;
+                replayed_as.as_ref().map_or(Ok(()), |id| write!(f, "; replayed as {id}"))
+            }
+            Self::Acknowledged { version, state, detail } => {
+                write!(f, "version {version} acknowledged: {}: {detail}", state.word())
+            }
+            Self::Unsent { signals } => write!(f, "not known to be sent yet: {}", signals.join(", ")),
+            Self::Due { of: Awaited::Acknowledgement } => {
+                f.write_str("people are notified unless it is acknowledged by then")
+            }
+            Self::Due { of: Awaited::RampEnd } => {
+                f.write_str("people are notified unless the end of its ramp is reported by then")
+            }
+            Self::Starts { status, request, sites } => {
+                write!(f, "starts: {} of {sites} site(s), {}", show::request(request), show::word(status))
+            }
+            Self::Ends {} => f.write_str("ends"),
+            Self::Opened { incident, detail: None } => write!(f, "{incident} opened"),
+            Self::Opened { incident, detail: Some(detail) } => write!(f, "{incident} opened: {detail}"),
+            Self::Waiting { incident, stage, send_at } => {
+                write!(f, "a mail about {incident} ({stage}) waits to be sent at {send_at:.0}")
+            }
+            Self::Mailed { incident, stage } => write!(f, "SES accepted a mail about {incident} ({stage})"),
+            Self::AcknowledgedBy { incident, by } => write!(f, "{by} acknowledged {incident}"),
+            Self::Resolved { incident, detail } => write!(f, "{incident} resolved: {detail}"),
+        }
+    }
+}
