@@ -1,4 +1,4 @@
-//! The alerter function: notices from `alerts` into incidents and mails, and the links in those mails from the HTTP API.
+//! The alerter function: hints from `alerts` and `reviews` into incidents and mails, and the links in those mails from the HTTP API.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use crate::{
     client,
-    dynamo::{DispatchesTable, IncidentsTable},
-    environment::{Queue, Table},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
+    environment::Table,
     lambda::{self, ApiRequest, ApiResponse, Error, batch},
     ses::Ses,
-    sqs::{InnerQueues, QueueUrls},
+    sqs::{InnerQueues, WatchedQueues},
     world::World,
 };
 
@@ -50,16 +50,17 @@ impl From<Page> for ApiResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, public_url, incidents, table, mailer, outlet) = lambda::cold_start(|environment| {
+    let (config, public_url, incidents, table, deliveries, queues, mailer, outlet) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
-        let alerts = QueueUrls { alerts: Some(environment.queue(Queue::Alerts)?), ..QueueUrls::default() };
         Ok((
             environment.config()?,
             environment.public_url()?,
             IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
             DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
+            DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
+            WatchedQueues::new(&aws, environment.judged_queues()?),
             Ses::new(&aws),
-            InnerQueues::new(&aws, alerts),
+            InnerQueues::new(&aws, environment.alerters_queues()?),
         ))
     })?;
     let alert = &Alert {
@@ -67,6 +68,8 @@ pub async fn run() -> Result<(), Error> {
         public_url: public_url.as_deref(),
         incidents: &incidents,
         table: &table,
+        deliveries: &deliveries,
+        queues: &queues,
         mailer: &mailer,
         outlet: &outlet,
         world: &World,

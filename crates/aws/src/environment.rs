@@ -61,11 +61,13 @@ pub enum Queue {
     Retries,
     /// `alerts`.
     Alerts,
+    /// `reviews`.
+    Reviews,
     /// `signals`.
     Signals,
     /// The dead letters of `retries`.
     RetriesDead,
-    /// The dead letters of `alerts`.
+    /// The dead letters of `alerts` and `reviews`.
     AlertsDead,
 }
 
@@ -130,15 +132,34 @@ impl<'a> Environment<'a> {
             deliveries: Some(self.queue(Queue::Deliveries)?),
             retries: Some(self.queue(Queue::Retries)?),
             alerts: Some(self.queue(Queue::Alerts)?),
+            reviews: Some(self.queue(Queue::Reviews)?),
         })
     }
 
-    /// The URLs of the queues that gridbell watches of itself.
-    pub fn watched_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
+    /// The URLs of the queues that the alerter sends to: its own.
+    pub fn alerters_queues(&self) -> Result<QueueUrls, EnvironmentError> {
+        let (alerts, reviews) = (Some(self.queue(Queue::Alerts)?), Some(self.queue(Queue::Reviews)?));
+        Ok(QueueUrls { alerts, reviews, ..QueueUrls::default() })
+    }
+
+    /// The URLs of the queues that the retrier looks at each minute.
+    pub fn swept_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
+        let reviews = Some(self.queue(Queue::Reviews)?);
+        Ok(WatchedUrls { reviews, ..self.evident_queues()? })
+    }
+
+    /// The URLs of the queues whose depths are evidence for the alerter.
+    pub fn judged_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
+        let deliveries = Some(self.queue(Queue::Deliveries)?);
+        Ok(WatchedUrls { deliveries, ..self.evident_queues()? })
+    }
+
+    fn evident_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
         Ok(WatchedUrls {
-            deliveries: self.queue(Queue::Deliveries)?,
-            retries_dead: self.queue(Queue::RetriesDead)?,
-            alerts_dead: self.queue(Queue::AlertsDead)?,
+            signals: Some(self.queue(Queue::Signals)?),
+            retries_dead: Some(self.queue(Queue::RetriesDead)?),
+            alerts_dead: Some(self.queue(Queue::AlertsDead)?),
+            ..WatchedUrls::default()
         })
     }
 
@@ -148,6 +169,7 @@ impl<'a> Environment<'a> {
             Queue::Deliveries => "GRIDBELL_DELIVERIES_QUEUE_URL",
             Queue::Retries => "GRIDBELL_RETRIES_QUEUE_URL",
             Queue::Alerts => "GRIDBELL_ALERTS_QUEUE_URL",
+            Queue::Reviews => "GRIDBELL_REVIEWS_QUEUE_URL",
             Queue::Signals => "GRIDBELL_SIGNALS_QUEUE_URL",
             Queue::RetriesDead => "GRIDBELL_RETRIES_DEAD_QUEUE_URL",
             Queue::AlertsDead => "GRIDBELL_ALERTS_DEAD_QUEUE_URL",

@@ -1,14 +1,13 @@
 //! The retrier function: failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP API.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use futures_util::future::join4;
-use pipeline::{acknowledge::Acknowledge, poll::Polls, pulse::Pulse, retry::Retry, sweep::Sweep, watch::Watch};
+use pipeline::{acknowledge::Acknowledge, retrier::Retrier};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
     client,
-    dynamo::{DeliveriesTable, DispatchesTable},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::{Queue, Table},
     lambda::{self, ApiRequest, ApiResponse, Error, batch},
     sqs::{InnerQueues, SignalsQueue, WatchedQueues},
@@ -58,51 +57,47 @@ impl Call {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, table, stream, deliveries, outlet, queues) = lambda::cold_start(|environment| {
+    let (config, table, stream, deliveries, incidents, outlet, queues) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
             environment.config()?,
             DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
             SignalsQueue::new(&aws, environment.queue(Queue::Signals)?),
             DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
+            IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
             InnerQueues::new(&aws, environment.inner_queues()?),
-            WatchedQueues::new(&aws, environment.watched_queues()?),
+            WatchedQueues::new(&aws, environment.swept_queues()?),
         ))
     })?;
-    let retry = &Retry { config: &config, table: &table, deliveries: &deliveries, outlet: &outlet, world: &World };
-    let sweep = &Sweep { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
-    let watch = &Watch { config: &config, table: &table, stream: &stream, outlet: &outlet, world: &World };
-    let pulse = &Pulse { health: &deliveries, queues: &queues, outlet: &outlet, world: &World };
-    let polls = &Polls { config: &config, deliveries: &deliveries, outlet: &outlet, world: &World };
+    let retrier = &Retrier {
+        config: &config,
+        table: &table,
+        stream: &stream,
+        deliveries: &deliveries,
+        incidents: &incidents,
+        queues: &queues,
+        outlet: &outlet,
+        world: &World,
+    };
     let acknowledge = &Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
     lambda::serve(|event: Box<RawValue>| async move {
         match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
             Call::Batch => {
-                let answer = batch::handle(&event, async |messages| {
-                    let (messages, mut failed) = pulse.batch(messages).await;
-                    let (failures, left) = watch.batch(messages).await;
-                    failed.extend(left);
-                    failed.extend(retry.batch(failures).await);
-                    failed
-                });
-                answer.await.map(Response::Batch)
+                batch::handle(&event, async |messages| retrier.batch(messages).await).await.map(Response::Batch)
             }
             Call::Sweep => {
-                // None waits for another that fails.
-                let (armed, polls, pulse, swept) =
-                    join4(watch.arm_due(), polls.send_due(), pulse.minute(), sweep.run()).await;
-                let swept = swept?;
+                let minute = retrier.sweep().await;
                 tracing::info!(
-                    sweep.owing = swept.owing,
-                    sweep.sent = swept.sent,
-                    sweep.failed = swept.failed,
-                    sweep.armed = armed.as_ref().ok(),
-                    sweep.polls = polls.as_ref().ok(),
+                    sweep.owing = minute.swept.as_ref().ok().map(|swept| swept.owing),
+                    sweep.sent = minute.swept.as_ref().ok().map(|swept| swept.sent),
+                    sweep.failed = minute.swept.as_ref().ok().map(|swept| swept.failed),
+                    sweep.armed = minute.armed.as_ref().ok(),
+                    sweep.polls = minute.polls.as_ref().ok(),
+                    sweep.open = minute.open,
+                    sweep.hinted = minute.hinted.as_ref().ok(),
                     "sweep"
                 );
-                armed?;
-                pulse?;
-                polls?;
+                let swept = minute.outcome()?;
                 Ok(Response::Swept { owing: swept.owing, sent: swept.sent, failed: swept.failed })
             }
             Call::Request(request) => {

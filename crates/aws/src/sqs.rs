@@ -10,10 +10,8 @@ use aws_types::SdkConfig;
 use dispatch::{Signal, fifo_id, sendable};
 use futures_util::future::join_all;
 use pipeline::{
-    incident::Notice,
-    ports::{Backlog, Depths, Intake, Outlet, PortError, SignalStream, Watched},
-    pulse::{Inquiry, Probe},
-    work::{Check, Failed, Work},
+    messages::{ToAlert, ToHydrate, ToRetry, to_json},
+    ports::{Backlog, Depths, Intake, Lane, Outlet, PortError, SignalStream, Watched},
 };
 use serde::Serialize;
 
@@ -48,7 +46,7 @@ type Shared = Arc<Gather<SendMessageBatchRequestEntry, Result<(), String>>>;
 pub struct InnerQueues {
     client: Client,
     urls: QueueUrls,
-    checks: Shared,
+    retries: Shared,
 }
 
 /// Where the inner queues are. A function that does not send to one has no URL of it.
@@ -60,24 +58,30 @@ pub struct QueueUrls {
     pub retries: Option<String>,
     /// `alerts`.
     pub alerts: Option<String>,
+    /// `reviews`.
+    pub reviews: Option<String>,
 }
 
-/// The queues that gridbell watches of itself.
+/// The queues that gridbell watches of its own.
 #[derive(Debug, Clone)]
 pub struct WatchedQueues {
     client: Client,
     urls: WatchedUrls,
 }
 
-/// Where the watched queues are.
-#[derive(Debug, Clone)]
+/// Where the watched queues are. A function that does not look at one has no URL of it.
+#[derive(Debug, Clone, Default)]
 pub struct WatchedUrls {
     /// `deliveries`.
-    pub deliveries: String,
+    pub deliveries: Option<String>,
+    /// `signals`.
+    pub signals: Option<String>,
+    /// `reviews`.
+    pub reviews: Option<String>,
     /// The dead letters of `retries`.
-    pub retries_dead: String,
-    /// The dead letters of `alerts`.
-    pub alerts_dead: String,
+    pub retries_dead: Option<String>,
+    /// The dead letters of `alerts` and `reviews`.
+    pub alerts_dead: Option<String>,
 }
 
 /// The FIFO queue `signals`.
@@ -99,19 +103,16 @@ impl DeliveriesQueue {
 impl InnerQueues {
     /// The queues with those URLs.
     pub fn new(aws: &SdkConfig, urls: QueueUrls) -> Self {
-        Self { client: Client::new(aws), urls, checks: shared() }
+        Self { client: Client::new(aws), urls, retries: shared() }
     }
 
     async fn send(
         &self,
-        (port, url): (&'static str, Option<&String>),
+        (port, url): (&'static str, &Option<String>),
         message: &impl Serialize,
         delay_s: u32,
     ) -> Result<(), PortError> {
-        let broken = |reason: String| PortError::Broken { port, reason };
-        let url = url.ok_or_else(|| broken("this function has no URL of the queue".to_owned()))?;
-        let json = serde_json::to_string(message).map_err(|error| broken(error.to_string()))?;
-        send(&self.client, (port, url), &json, delay_s).await
+        send(&self.client, (port, known(port, url)?), &written(port, message)?, delay_s).await
     }
 }
 
@@ -136,43 +137,39 @@ impl Intake for DeliveriesQueue {
 }
 
 impl Outlet for InnerQueues {
-    async fn work(&self, work: &Work, delay_s: u32) -> Result<(), PortError> {
-        self.send(("deliveries", self.urls.deliveries.as_ref()), work, delay_s).await
+    async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError> {
+        self.send(("deliveries", &self.urls.deliveries), &message, delay_s).await
     }
 
-    async fn failed(&self, failed: &Failed) -> Result<(), PortError> {
-        self.send(("retries", self.urls.retries.as_ref()), failed, 0).await
-    }
-
-    async fn checks(&self, checks: &[(Check, u32)]) -> Result<(), PortError> {
+    async fn retry(&self, messages: &[(ToRetry, u32)]) -> Result<(), PortError> {
         const PORT: &str = "retries";
-        let broken = |reason: String| PortError::Broken { port: PORT, reason };
-        let url =
-            self.urls.retries.as_ref().ok_or_else(|| broken("this function has no URL of the queue".to_owned()))?;
-        let sends = checks.iter().map(|(check, delay_s)| async move {
-            let json = serde_json::to_string(check).map_err(|error| broken(error.to_string()))?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let url = known(PORT, &self.urls.retries)?;
+        let sends = messages.iter().map(|(message, delay_s)| async move {
+            let json = written(PORT, message)?;
             let body = sendable(&json);
             let size = body.len();
+            if size > MAX_MESSAGE_BYTES {
+                return Err(too_large(PORT, size));
+            }
             let entry = SendMessageBatchRequestEntry::builder()
                 .id("0")
                 .message_body(body)
                 .delay_seconds(i32::try_from((*delay_s).min(MAX_DELAY_S)).unwrap_or_default());
             let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
-            send_shared(&self.client, (PORT, url), &self.checks, entry, size).await
+            send_shared(&self.client, (PORT, url), &self.retries, entry, size).await
         });
         join_all(sends).await.into_iter().collect()
     }
 
-    async fn probe(&self, probe: Probe, delay_s: u32) -> Result<(), PortError> {
-        self.send(("deliveries", self.urls.deliveries.as_ref()), &probe, delay_s).await
-    }
-
-    async fn inquiry(&self, inquiry: Inquiry, delay_s: u32) -> Result<(), PortError> {
-        self.send(("retries", self.urls.retries.as_ref()), &inquiry, delay_s).await
-    }
-
-    async fn notice(&self, notice: &Notice, delay_s: u32) -> Result<(), PortError> {
-        self.send(("alerts", self.urls.alerts.as_ref()), notice, delay_s).await
+    async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError> {
+        let queue = match lane {
+            Lane::Urgent => ("alerts", &self.urls.alerts),
+            Lane::CanWait => ("reviews", &self.urls.reviews),
+        };
+        self.send(queue, message, delay_s).await
     }
 }
 
@@ -189,20 +186,18 @@ impl SignalStream for SignalsQueue {
         }
         Ok(())
     }
-
-    async fn backlog(&self) -> Result<Backlog, PortError> {
-        backlog(&self.client, ("signals", &self.url)).await
-    }
 }
 
 impl Depths for WatchedQueues {
     async fn depth(&self, queue: Watched) -> Result<Backlog, PortError> {
         let url = match queue {
             Watched::Deliveries => &self.urls.deliveries,
+            Watched::Signals => &self.urls.signals,
+            Watched::Reviews => &self.urls.reviews,
             Watched::RetriesDead => &self.urls.retries_dead,
             Watched::AlertsDead => &self.urls.alerts_dead,
         };
-        backlog(&self.client, (queue.as_str(), url)).await
+        backlog(&self.client, (queue.as_str(), known(queue.as_str(), url)?)).await
     }
 }
 
@@ -247,6 +242,16 @@ impl SignalsQueue {
         let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
         send_shared(&self.client, (PORT, &self.url), &self.signals, entry, size).await
     }
+}
+
+/// The queue's URL.
+fn known<'u>(port: &'static str, url: &'u Option<String>) -> Result<&'u str, PortError> {
+    let unknown = || PortError::Broken { port, reason: "this function has no URL of the queue".to_owned() };
+    url.as_deref().ok_or_else(unknown)
+}
+
+fn written(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
+    to_json(message).map_err(|error| PortError::Broken { port, reason: error.to_string() })
 }
 
 fn shared() -> Shared {

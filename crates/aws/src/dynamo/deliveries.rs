@@ -1,37 +1,31 @@
-//! The table `deliveries`: what fails and when it is tried again, what was put aside, how the polling of a source stands.
+//! The table `deliveries`: what fails and when it is tried again, what was quarantined, how each source stands.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::{operation::delete_item::DeleteItemError, primitives::Blob, types::AttributeValue};
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use pipeline::{
+    conditions::{Condition, NotedEvent},
     poll::PollState,
-    ports::{Deliveries, Pending, PortError, WriteError},
-    work::{BodyPart, StoredBody, Task, Trouble, Work, pack, unpack},
+    ports::{Deliveries, Pending, PortError, Refusal, WriteError},
+    retry::RetryState,
+    work::{BodyPart, StoredBody, Trouble, Work, pack, unpack},
 };
 
 use super::{
-    Condition, PutError, Store,
-    item::{self, Item, days_after, instant, packed},
-    number, parts, polls, text,
+    PutError, Store,
+    item::{self, Item, days_after, instant},
+    named, number, parts, polls, text,
 };
-use crate::client::unavailable;
 
-/// How long what was put aside waits for a mend.
+/// How long what was quarantined waits for a mend.
 const QUARANTINED_DAYS: i64 = 90;
-/// How long the chunks of a body are kept: longer than what was put aside waits.
+/// How long the chunks of a body are kept: longer than what was quarantined waits.
 const CHUNKS_DAYS: i64 = QUARANTINED_DAYS + 14;
-/// How long a booking that nobody settled is kept after its attempt: as long as the queue keeps the message.
-const BOOKED_DAYS: i64 = 14;
-/// The most of a booked task that is kept beside the booking; the message itself travels in the queue.
-const BOOKED_TASK_BYTES: usize = 64 * 1_024;
-
 /// The table `deliveries`.
 #[derive(Debug, Clone)]
 pub struct DeliveriesTable(pub(super) Store);
 
-/// Work that was put aside.
+/// Work that was quarantined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quarantined {
     /// The key that it stands under.
@@ -50,11 +44,7 @@ impl DeliveriesTable {
         Self(Store::new(aws, table, "deliveries", "delivery"))
     }
 
-    pub(super) fn store(&self) -> &Store {
-        &self.0
-    }
-
-    /// What was put aside under an id; none where nothing was.
+    /// What was quarantined under an id; none where nothing was.
     pub async fn quarantined(&self, id: &str) -> Result<Option<Quarantined>, PortError> {
         let Some(head) = self.0.get(id).await? else { return Ok(None) };
         if item::str(&head, "kind") != Ok("quarantined") {
@@ -69,7 +59,7 @@ impl DeliveriesTable {
         read(id, &head, &gz).map(Some).map_err(|reason| self.0.unreadable(&head, &reason))
     }
 
-    async fn put(&self, item: Item) -> Result<(), PortError> {
+    pub(super) async fn put(&self, item: Item) -> Result<(), PortError> {
         match self.0.put(item, None).await {
             Ok(()) => Ok(()),
             Err(PutError::Port(error)) => Err(error),
@@ -80,49 +70,40 @@ impl DeliveriesTable {
 
 impl Deliveries for DeliveriesTable {
     async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
-        let item = booking(pending).map_err(|error| self.0.broken(error))?;
-        let condition = Condition {
-            // With its own instant it is the same write, sent again because its answer was lost.
-            expression: "attribute_not_exists(delivery) OR next_at <= :now \
-                OR (chain = :me AND (attempt < :attempt OR next_at = :next))"
-                .to_owned(),
-            values: HashMap::from([
-                (":me".to_owned(), text(&pending.work.delivery)),
-                (":now".to_owned(), instant(now)),
-                (":next".to_owned(), instant(pending.next_at)),
-                (":attempt".to_owned(), number(pending.work.attempt.into())),
-            ]),
-        };
-        match self.0.put(item, Some(condition)).await {
-            Ok(()) => Ok(true),
-            Err(PutError::Refused(_)) => Ok(false),
-            Err(PutError::Port(error)) => Err(error),
-        }
+        self.put_booking(pending, now).await
     }
 
-    async fn settled(&self, work: &Work) -> Result<(), PortError> {
-        let request = self
-            .0
-            .client
-            .delete_item()
-            .table_name(&self.0.table)
-            .key(self.0.key, text(booking_key(work)))
-            .condition_expression("chain = :me")
-            .expression_attribute_values(":me", text(&work.delivery));
-        let Err(error) = Box::pin(request.send()).await else { return Ok(()) };
-        match error.as_service_error() {
-            // Never booked, or another delivery's by now.
-            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(unavailable(self.0.port, error)),
-        }
+    async fn retry_state(&self, key: &str) -> Result<Option<RetryState>, PortError> {
+        self.booked(key).await
     }
 
-    async fn quarantine(&self, work: &Work, reason: &Trouble) -> Result<(), PortError> {
+    async fn hasten(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError> {
+        self.notify_earlier(key, notify_at).await
+    }
+
+    async fn settled(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError> {
+        self.forget_booking(work, as_of).await
+    }
+
+    async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError> {
+        self.put_refusal(refusal).await
+    }
+
+    async fn accept(&self, source: &str, as_of: Timestamp) -> Result<(), PortError> {
+        self.forget_refusal(source, as_of).await
+    }
+
+    async fn refusal(&self, source: &str) -> Result<Option<Refusal>, PortError> {
+        self.stored_refusal(source).await
+    }
+
+    async fn quarantine(&self, work: &Work, reason: &Trouble, events: &[NotedEvent]) -> Result<(), PortError> {
         let json = serde_json::to_string(work).map_err(|error| self.0.broken(error.to_string()))?;
         let gz = pack(&json);
-        let id = quarantine_key(work);
+        let id = item::key(&work.kept_as()).into_owned();
         let expires_at = days_after(reason.at, QUARANTINED_DAYS);
         let (whole, split) = parts::split(&gz);
+        let is_listed = self.list_events(&id, events).await?;
         // The head comes last: whoever finds it finds all of it.
         for (index, part) in split.iter().enumerate() {
             let key = text(parts::key(&id, index + 1));
@@ -148,7 +129,20 @@ impl Deliveries for DeliveriesTable {
         if let Some(gz) = whole {
             head.insert("body".to_owned(), AttributeValue::B(Blob::new(gz)));
         }
-        self.put(head).await
+        self.put(head).await?;
+        self.put_events(events, is_listed.then_some(id.as_str())).await
+    }
+
+    async fn note(&self, event: &NotedEvent) -> Result<(), PortError> {
+        self.put_event(event, None).await
+    }
+
+    async fn events(&self, condition: &Condition, since: Timestamp) -> Result<Vec<NotedEvent>, PortError> {
+        self.stored_events(condition, since).await
+    }
+
+    async fn firing(&self, source: &str, now: Timestamp) -> Result<Vec<Condition>, PortError> {
+        self.watched(source, now).await
     }
 
     async fn keep_part(&self, delivery: &str, part: &BodyPart, at: Timestamp) -> Result<(), PortError> {
@@ -196,47 +190,8 @@ fn read(id: &str, head: &Item, gz: &[u8]) -> Result<Quarantined, String> {
     })
 }
 
-/// What people need to see of a failing unit; its message, with the body, travels in the queue.
-fn booking(pending: &Pending) -> Result<Item, String> {
-    let Pending { work, next_at } = pending;
-    let mut item = named([
-        ("delivery", text(booking_key(work))),
-        ("kind", text("retry")),
-        ("chain", text(&work.delivery)),
-        ("next_at", instant(*next_at)),
-        ("source", text(&work.source)),
-        ("received_at", instant(work.received_at)),
-        ("attempt", number(work.attempt.into())),
-        ("troubles", packed(&work.troubles)?),
-        ("expires_at", days_after(*next_at, BOOKED_DAYS)),
-    ]);
-    let task = match &work.task {
-        Task::Body(body) | Task::Packed(body) if body.len() > BOOKED_TASK_BYTES => None,
-        Task::Part(_) => None,
-        task => Some(packed(task)?),
-    };
-    item.extend(task.map(|task| ("task".to_owned(), task)));
-    Ok(item)
-}
-
-fn booking_key(work: &Work) -> String {
-    item::key(&format!("retry#{}", work.key())).into_owned()
-}
-
-/// A body stands under its delivery's id. A look that began with the same delivery must not replace it.
-fn quarantine_key(work: &Work) -> String {
-    match &work.task {
-        Task::Look(look) => item::key(&format!("{}/{}", work.delivery, look.key)).into_owned(),
-        _ => work.delivery.clone(),
-    }
-}
-
 fn chunk_key(delivery: &str, number: u32) -> String {
     format!("body#{delivery}#{number}")
-}
-
-fn named<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn blob(item: &Item) -> Option<&[u8]> {

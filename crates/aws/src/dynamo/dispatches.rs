@@ -5,16 +5,16 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::AttributeValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_types::SdkConfig;
 use dispatch::{Epoch, Origin, Plan, Signal, State, Subject};
 use jiff::Timestamp;
 use pipeline::{
-    open_end::OpenEnd,
-    ports::{Active, Dispatches, PortError, WriteError},
+    ports::{Active, Dispatches, Due, PortError, WriteError},
     ramping::Ramping,
-    record::{Ack, Due, Entry, Missed, Record},
-    reported::Reported,
+    record::{Ack, MissedChange, Record},
+    timeline::TimelineEvent,
+    unreadable::UnreadableFields,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +27,10 @@ use crate::client::unavailable;
 
 /// How long a dispatch that no longer changes is kept: a year's settlement, and a month more.
 const KEPT_DAYS: i64 = 400;
-/// How many subjects one sweep looks at.
-const SWEPT: i32 = 100;
+/// How many subjects that owe signals one sweep pays off.
+const MOST_UNSENT: usize = 1_000;
+/// How many due subjects one sweep looks at.
+const MOST_DUE: usize = 5_000;
 /// The value of the attribute `unsent`: the index's one partition.
 const UNSENT: &str = "1";
 /// The value of the attribute `due`: likewise.
@@ -54,21 +56,21 @@ struct Body {
     state: State,
     /// Owed while the item is in the index `unsent`; what stands here afterwards is a memory.
     outbox: Vec<Signal>,
-    history: Vec<Entry>,
+    history: Vec<TimelineEvent>,
     #[serde(default)]
-    due: Option<Due>,
+    due: Option<Timestamp>,
     #[serde(default)]
-    open_end: Option<OpenEnd>,
+    lapsed: Option<Timestamp>,
+    #[serde(default)]
+    open_end: Option<Timestamp>,
     #[serde(default)]
     ack: Option<Ack>,
     #[serde(default)]
-    failed_at: Option<Timestamp>,
-    #[serde(default)]
-    missed: Option<Missed>,
+    missed: Option<Vec<MissedChange>>,
     #[serde(default)]
     ramping: Ramping,
     #[serde(default)]
-    reported: Reported,
+    unreadable: UnreadableFields,
 }
 
 #[derive(Serialize)]
@@ -76,17 +78,17 @@ struct BodyRef<'a> {
     origin: &'a Origin,
     state: &'a State,
     outbox: &'a [Signal],
-    history: &'a [Entry],
-    due: Option<Due>,
+    history: &'a [TimelineEvent],
+    due: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    open_end: Option<OpenEnd>,
+    lapsed: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_end: Option<Timestamp>,
     ack: Option<&'a Ack>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failed_at: Option<Timestamp>,
-    missed: Option<&'a Missed>,
+    missed: Option<&'a [MissedChange]>,
     ramping: &'a Ramping,
-    #[serde(skip_serializing_if = "Reported::is_empty")]
-    reported: &'a Reported,
+    #[serde(skip_serializing_if = "UnreadableFields::is_empty")]
+    unreadable: &'a UnreadableFields,
 }
 
 impl DispatchesTable {
@@ -161,29 +163,41 @@ impl Dispatches for DispatchesTable {
     }
 
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
-        let request = self
+        let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.table)
-            .key(self.0.key, text(item::key(subject.as_str())))
+            .update(subject.as_str())
             .update_expression("SET revision = :next REMOVE unsent")
             .condition_expression("revision = :expected")
             .expression_attribute_values(":expected", number(revision))
             .expression_attribute_values(":next", number(revision + 1));
-        let Err(error) = Box::pin(request.send()).await else { return Ok(true) };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            _ => Err(unavailable(self.0.port, error)),
-        }
+        self.0.updated(update).await
     }
 
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
-        self.indexed("unsent", "unsent = :one AND changed_at < :before", UNSENT, before).await
+        let query = self
+            .0
+            .query("unsent")
+            .key_condition_expression("unsent = :one AND changed_at < :before")
+            .expression_attribute_values(":one", text(UNSENT))
+            .expression_attribute_values(":before", instant(before));
+        let items = self.0.found(query, MOST_UNSENT).await?;
+        Ok(items.iter().filter_map(|item| item::str(item, self.0.key).ok()).map(Subject::from_stored).collect())
     }
 
-    async fn due(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
-        self.indexed("due", "due = :one AND due_at < :before", DUE, before).await
+    async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError> {
+        let query = self
+            .0
+            .query("due")
+            .key_condition_expression("due = :one AND due_at < :before")
+            .expression_attribute_values(":one", text(DUE))
+            .expression_attribute_values(":before", instant(before));
+        let due = |item: &Item| -> Result<Due, String> {
+            // Of a long subject it is the hash, under which its record is found as well.
+            let subject = Subject::from_stored(item::str(item, "subject")?);
+            Ok(Due { at: item::timestamp(item, "due_at")?, subject })
+        };
+        let items = self.0.found(query, MOST_DUE).await?;
+        items.iter().map(|item| due(item).map_err(|reason| self.0.unreadable(item, &reason))).collect()
     }
 
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
@@ -192,10 +206,7 @@ impl Dispatches for DispatchesTable {
         for _ in 0..ACTIVE_PAGES {
             let request = self
                 .0
-                .client
-                .query()
-                .table_name(&self.0.table)
-                .index_name("active")
+                .query("active")
                 .key_condition_expression("#active = :source AND #until > :at")
                 .expression_attribute_names("#active", "active")
                 .expression_attribute_names("#until", "until")
@@ -242,29 +253,6 @@ impl DispatchesTable {
         let Some(item) = self.0.whole(head).await? else { return Ok(None) };
         from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
-
-    /// The subjects of a sparse index's one partition, the oldest first.
-    async fn indexed(
-        &self,
-        index: &str,
-        condition: &str,
-        one: &str,
-        before: Timestamp,
-    ) -> Result<Vec<Subject>, PortError> {
-        let request = self
-            .0
-            .client
-            .query()
-            .table_name(&self.0.table)
-            .index_name(index)
-            .key_condition_expression(condition)
-            .expression_attribute_values(":one", text(one))
-            .expression_attribute_values(":before", instant(before))
-            .limit(SWEPT);
-        let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.0.port, error))?;
-        let subjects = answer.items().iter().filter_map(|item| item::str(item, self.0.key).ok());
-        Ok(subjects.map(Subject::from_stored).collect())
-    }
 }
 
 fn epoch_item(epoch: Epoch) -> Item {
@@ -278,12 +266,12 @@ fn to_item(record: &Record) -> Result<Item, String> {
         outbox: &record.outbox,
         history: &record.history,
         due: record.due,
+        lapsed: record.lapsed,
         open_end: record.open_end,
         ack: record.ack.as_ref(),
-        failed_at: record.failed_at,
-        missed: record.missed.as_ref(),
+        missed: record.missed.as_deref(),
         ramping: &record.ramping,
-        reported: &record.reported,
+        unreadable: &record.unreadable,
     };
     let mut item = HashMap::from([
         ("subject", text(record.subject.as_str())),
@@ -322,7 +310,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
 }
 
 fn from_item(item: &Item) -> Result<Record, String> {
-    let Body { origin, state, mut outbox, history, due, open_end, ack, failed_at, missed, ramping, reported } =
+    let Body { origin, state, mut outbox, history, due, lapsed, open_end, ack, missed, ramping, unreadable } =
         unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
@@ -338,11 +326,11 @@ fn from_item(item: &Item) -> Result<Record, String> {
         changed_at: item::timestamp(item, "changed_at")?,
         history,
         due,
+        lapsed,
         open_end,
         ack,
-        failed_at,
         missed,
         ramping,
-        reported,
+        unreadable,
     })
 }

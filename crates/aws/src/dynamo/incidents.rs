@@ -1,4 +1,4 @@
-//! The table `alerts`: one item per incident, and beside them gates and links, which carry no `status`.
+//! The table `alerts`: one item per incident, and beside them alert groups and links, which carry no `status`.
 
 use std::collections::HashMap;
 
@@ -6,23 +6,30 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use pipeline::{
-    held::{Gate, Link},
-    incident::{Incident, IncidentStatus},
-    ports::{Incidents, PortError, WriteError},
+    group::{AckLink, AlertGroup},
+    incident::Incident,
+    ports::{Incidents, OpenIncidentIndex, OpenPage, PortError, WriteError},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Store,
-    item::{Item, days_after, instant, packed, unpacked},
-    number, text,
+    item::{self, Item, days_after, instant, packed, unpacked},
+    named, number, text,
 };
+use crate::client::unavailable;
 
-/// How long an incident is kept after its last notice.
+/// How long an incident is kept after it was last written with news.
 const KEPT_DAYS: i64 = 400;
 
-/// How long a gate is kept after it was last passed, and a link after it has expired.
+/// How long an alert group is kept after it was last used, and a link after it has expired.
 const KEPT_BESIDE_DAYS: i64 = 30;
+
+/// How many open incidents are listed at once.
+const PAGE: i32 = 100;
+
+/// The value of the attribute `open`: the index's one partition.
+const OPEN: &str = "open";
 
 /// The table `alerts`.
 #[derive(Debug, Clone)]
@@ -46,24 +53,73 @@ impl Incidents for IncidentsTable {
         self.0.write(item, expected, from_item).await
     }
 
-    async fn gate(&self, gate: &str) -> Result<Option<Gate>, PortError> {
-        self.beside(gate, "gate").await
+    async fn waiting(&self, group: &str, limit: usize) -> Result<Vec<String>, PortError> {
+        let query = self
+            .0
+            .query("waiting")
+            .key_condition_expression("waiting_in = :group")
+            .expression_attribute_values(":group", text(group));
+        let mut incidents = Vec::new();
+        for item in self.0.found(query, limit).await? {
+            let key = self.key(&item)?;
+            // The index holds the key, which of a long incident is the hash.
+            let full = if key.contains('/') { None } else { self.0.get(&key).await? };
+            incidents.push(full.and_then(|item| Some(item::full_key(&item, "incident").ok()?.to_owned())).unwrap_or(key));
+        }
+        Ok(incidents)
     }
 
-    async fn write_gate(&self, gate: &Gate, expected: Option<u64>) -> Result<(), WriteError<Gate>> {
-        let body = packed(gate).map_err(|error| self.0.broken(error))?;
-        let item = beside(&gate.gate, gate.revision, ("gate", body), gate.last_at);
-        self.0.write(item, expected, |item| unpacked(item, "gate")).await
+    async fn group(&self, group: &str) -> Result<Option<AlertGroup>, PortError> {
+        self.beside(group, "group").await
     }
 
-    async fn link(&self, link: &str) -> Result<Option<Link>, PortError> {
+    async fn write_group(&self, group: &AlertGroup, expected: Option<u64>) -> Result<(), WriteError<AlertGroup>> {
+        let body = packed(group).map_err(|error| self.0.broken(error))?;
+        let item = beside(&group.group, group.revision, ("group", body), group.last_at);
+        self.0.write(item, expected, |item| unpacked(item, "group")).await
+    }
+
+    async fn link(&self, link: &str) -> Result<Option<AckLink>, PortError> {
         self.beside(link, "link").await
     }
 
-    async fn write_link(&self, link: &Link, expected: Option<u64>) -> Result<(), WriteError<Link>> {
+    async fn write_link(&self, link: &AckLink, expected: Option<u64>) -> Result<(), WriteError<AckLink>> {
         let body = packed(link).map_err(|error| self.0.broken(error))?;
         let item = beside(&link.link, link.revision, ("link", body), link.expires_at);
         self.0.write(item, expected, |item| unpacked(item, "link")).await
+    }
+}
+
+/// Where a page of the index `open` ended.
+#[derive(Serialize, Deserialize)]
+struct End {
+    incident: String,
+    opened_at: String,
+}
+
+impl OpenIncidentIndex for IncidentsTable {
+    async fn open(&self, after: Option<&str>) -> Result<OpenPage, PortError> {
+        let after = after.map(|after| serde_json::from_str(after).map_err(|error| self.0.broken(error.to_string())));
+        let after = after.transpose()?.map(|End { incident, opened_at }| {
+            named([("open", text(OPEN)), ("incident", text(incident)), ("opened_at", text(opened_at))])
+        });
+        let request = self
+            .0
+            .query("open")
+            .key_condition_expression("#open = :open")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":open", text(OPEN))
+            .limit(PAGE)
+            .set_exclusive_start_key(after);
+        let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.0.port, error))?;
+        let incidents = answer.items().iter().map(|item| self.key(item)).collect::<Result<Vec<_>, _>>()?;
+        let end = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        let next = end.map(|end| {
+            let at = |name| item::str(&end, name).map(str::to_owned).map_err(|reason| self.0.unreadable(&end, &reason));
+            let end = End { incident: at("incident")?, opened_at: at("opened_at")? };
+            serde_json::to_string(&end).map_err(|error| self.0.broken(error.to_string()))
+        });
+        Ok(OpenPage { incidents, next: next.transpose()? })
     }
 }
 
@@ -71,6 +127,10 @@ impl IncidentsTable {
     async fn beside<T: DeserializeOwned>(&self, key: &str, name: &str) -> Result<Option<T>, PortError> {
         let Some(item) = self.0.get(key).await? else { return Ok(None) };
         unpacked(&item, name).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    fn key(&self, item: &Item) -> Result<String, PortError> {
+        item::str(item, "incident").map(str::to_owned).map_err(|reason| self.0.unreadable(item, &reason))
     }
 }
 
@@ -84,25 +144,26 @@ fn beside(key: &str, revision: u64, (name, body): (&str, AttributeValue), until:
 }
 
 fn to_item(incident: &Incident) -> Result<Item, String> {
-    let status = match incident.status {
-        IncidentStatus::Open => "open",
-        IncidentStatus::Acknowledged => "acknowledged",
-        IncidentStatus::Over => "over",
-    };
-    let item = HashMap::from([
+    let mut item = named([
         ("incident", text(&incident.incident)),
         ("revision", number(incident.revision)),
-        ("kind", text(incident.kind.as_str())),
-        ("source", text(&incident.source)),
+        ("kind", text(incident.kind().as_str())),
+        ("source", text(incident.source())),
         ("about", text(&incident.about)),
-        ("status", text(status)),
+        ("status", text(incident.status.as_str())),
         ("opened_at", instant(incident.opened_at)),
         ("last_at", instant(incident.last_at)),
-        ("count", number(incident.count)),
         ("expires_at", days_after(incident.last_at, KEPT_DAYS)),
         ("body", packed(incident)?),
     ]);
-    Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    if incident.is_reviewed() {
+        item.insert("open".to_owned(), text(OPEN));
+    }
+    if let Some(waiting) = &incident.waiting {
+        item.insert("waiting_in".to_owned(), text(&waiting.group));
+        item.insert("sorts_by".to_owned(), instant(waiting.sorts_by));
+    }
+    Ok(item)
 }
 
 pub(super) fn from_item(item: &Item) -> Result<Incident, String> {

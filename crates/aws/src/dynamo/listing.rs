@@ -145,7 +145,7 @@ impl IncidentsTable {
     pub async fn all(&self, open: bool) -> Result<Listed<Incident>, PortError> {
         let mut filter = Filter::new("attribute_exists(opened_at)");
         if open {
-            filter = filter.and("#status <> :over").named("#status", "status").valued(":over", text("over"));
+            filter = filter.and("#status <> :resolved").named("#status", "status").valued(":resolved", text("resolved"));
         }
         Ok(self.0.read_all(self.0.scan(filter).await?, incidents::from_item))
     }
@@ -176,19 +176,17 @@ impl DeliveriesTable {
         kept(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
 
-    /// Notes that what was put aside went in again as another delivery.
+    /// Notes that what was quarantined went in again as another delivery: the events that it was count no more.
     pub async fn replayed(&self, id: &str, delivery: &str, at: Timestamp) -> Result<(), PortError> {
         let request = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.table)
-            .key(self.0.key, text(item::key(id)))
+            .update(id)
             .update_expression("SET replayed_as = :delivery, replayed_at = :at")
             .condition_expression("attribute_exists(delivery)")
             .expression_attribute_values(":delivery", text(delivery))
             .expression_attribute_values(":at", instant(at));
-        Box::pin(request.send()).await.map(drop).map_err(|error| unavailable(self.0.port, error))
+        Box::pin(request.send()).await.map_err(|error| unavailable(self.0.port, error))?;
+        self.replayed_events(id).await
     }
 }
 

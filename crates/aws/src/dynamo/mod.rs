@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod dispatches;
+mod events;
 mod health;
 mod incidents;
 mod item;
@@ -9,12 +10,18 @@ mod large;
 mod listing;
 mod parts;
 mod polls;
+mod retries;
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::put_item::PutItemError,
+    operation::{
+        delete_item::{DeleteItemError, builders::DeleteItemFluentBuilder},
+        put_item::PutItemError,
+        query::builders::QueryFluentBuilder,
+        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    },
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use aws_types::SdkConfig;
@@ -105,13 +112,54 @@ impl Store {
         self.put(item, Some(condition)).await
     }
 
+    fn update(&self, key: &str) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).key(self.key, text(item::key(key)))
+    }
+
+    /// Whether an update happened: not where its condition does not hold.
+    async fn updated(&self, update: UpdateItemFluentBuilder) -> Result<bool, PortError> {
+        let Err(error) = Box::pin(update.send()).await else { return Ok(true) };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(unavailable(self.port, error)),
+        }
+    }
+
+    fn query(&self, index: &str) -> QueryFluentBuilder {
+        self.client.query().table_name(&self.table).index_name(index)
+    }
+
+    /// The first `most` items that a query finds, however many pages that takes.
+    async fn found(&self, query: QueryFluentBuilder, most: usize) -> Result<Vec<Item>, PortError> {
+        let (mut items, mut from) = (Vec::new(), None);
+        while items.len() < most {
+            let rest = i32::try_from(most - items.len()).unwrap_or(i32::MAX);
+            let page = query.clone().limit(rest).set_exclusive_start_key(from.take());
+            let page = Box::pin(page.send()).await.map_err(|error| unavailable(self.port, error))?;
+            items.extend(page.items.unwrap_or_default());
+            from = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    fn deletion(&self, key: &str) -> DeleteItemFluentBuilder {
+        self.client.delete_item().table_name(&self.table).key(self.key, text(item::key(key)))
+    }
+
+    /// Deletes where the condition holds; where it does not, that is as well.
+    async fn delete_if(&self, deletion: DeleteItemFluentBuilder) -> Result<(), PortError> {
+        let Err(error) = Box::pin(deletion.send()).await else { return Ok(()) };
+        match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+            _ => Err(unavailable(self.port, error)),
+        }
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, PortError> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .key(self.key, text(item::key(key)))
-            .return_values(ReturnValue::AllOld);
+        let request = self.deletion(key).return_values(ReturnValue::AllOld);
         let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;
         Ok(answer.attributes.is_some_and(|old| !old.is_empty()))
     }
@@ -150,4 +198,8 @@ fn text(value: impl Into<String>) -> AttributeValue {
 
 fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+fn named<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

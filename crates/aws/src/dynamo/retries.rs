@@ -1,0 +1,167 @@
+//! Jobs that wait for their next attempt, and keys that providers refuse: items of the table `deliveries`.
+
+use jiff::Timestamp;
+use pipeline::{
+    conditions::Condition,
+    ports::{Pending, PortError, Refusal},
+    retry::RetryState,
+    work::{Task, Work},
+};
+
+use super::{
+    DeliveriesTable, PutError, events,
+    item::{self, Item, days_after, instant, packed},
+    named, number, text,
+};
+
+/// How long a booking that nobody settled is kept after its attempt, and a refusal: as long as the queue keeps a message.
+const BOOKED_DAYS: i64 = 14;
+/// The most of a booked task that is kept beside the booking; the message itself travels in the queue.
+const BOOKED_TASK_BYTES: usize = 64 * 1_024;
+
+impl DeliveriesTable {
+    pub(super) async fn put_booking(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
+        let item = booking(pending).map_err(|error| self.0.broken(error))?;
+        let condition = super::Condition {
+            // With its own instant it is the same write, sent again because its answer was lost.
+            expression: "attribute_not_exists(delivery) OR next_at <= :now \
+                OR (chain = :me AND (attempt < :attempt OR next_at = :next))"
+                .to_owned(),
+            values: named([
+                (":me", text(&pending.work.delivery)),
+                (":now", instant(now)),
+                (":next", instant(pending.state.next_at)),
+                (":attempt", number(pending.state.attempt.into())),
+            ]),
+        };
+        match self.0.put(item, Some(condition)).await {
+            Ok(()) => Ok(true),
+            Err(PutError::Refused(_)) => Ok(false),
+            Err(PutError::Port(error)) => Err(error),
+        }
+    }
+
+    pub(super) async fn booked(&self, key: &str) -> Result<Option<RetryState>, PortError> {
+        let Some(item) = self.0.get(&booking_key(key)).await? else { return Ok(None) };
+        state(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    pub(super) async fn notify_earlier(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError> {
+        let update = self
+            .0
+            .update(&booking_key(key))
+            .update_expression("SET notify_at = :at, watched_at = :at")
+            .condition_expression("notify_at > :at")
+            .expression_attribute_values(":at", instant(notify_at));
+        // Refused: a person is notified by then anyway, or nothing is booked any more.
+        self.0.updated(update).await.map(drop)
+    }
+
+    pub(super) async fn forget_booking(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError> {
+        // What else stands there was booked by another delivery, and later.
+        let deletion = self
+            .0
+            .deletion(&booking_key(work.key()))
+            .condition_expression("chain = :me OR failed_at < :as_of")
+            .expression_attribute_values(":me", text(&work.delivery))
+            .expression_attribute_values(":as_of", instant(as_of));
+        self.0.delete_if(deletion).await
+    }
+
+    pub(super) async fn put_refusal(&self, refusal: &Refusal) -> Result<(), PortError> {
+        let Refusal { source, since, at, detail } = refusal;
+        let condition = Condition::KeyRefused { source: source.clone() };
+        let item = named([
+            ("delivery", text(refusal_key(source))),
+            ("kind", text("refusal")),
+            ("source", text(source)),
+            ("since", instant(*since)),
+            ("at", instant(*at)),
+            ("detail", text(detail)),
+            // The sweep finds it like an event.
+            ("condition", packed(&condition).map_err(|error| self.0.broken(error))?),
+            ("watched", text(events::of_source(source))),
+            ("watched_at", instant(*at)),
+            ("expires_at", days_after(*at, BOOKED_DAYS)),
+        ]);
+        self.put(item).await
+    }
+
+    pub(super) async fn forget_refusal(&self, source: &str, as_of: Timestamp) -> Result<(), PortError> {
+        let deletion = self
+            .0
+            .deletion(&refusal_key(source))
+            .condition_expression("#at < :as_of")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":as_of", instant(as_of));
+        self.0.delete_if(deletion).await
+    }
+
+    pub(super) async fn stored_refusal(&self, source: &str) -> Result<Option<Refusal>, PortError> {
+        let Some(item) = self.0.get(&refusal_key(source)).await? else { return Ok(None) };
+        let read = || -> Result<Refusal, String> {
+            Ok(Refusal {
+                source: item::str(&item, "source")?.to_owned(),
+                since: item::timestamp(&item, "since")?,
+                at: item::timestamp(&item, "at")?,
+                detail: item::str(&item, "detail")?.to_owned(),
+            })
+        };
+        read().map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+}
+
+/// What people and the alerter need to see of a failing job; its message, with the body, travels in the queue.
+fn booking(pending: &Pending) -> Result<Item, String> {
+    let Pending { work, state } = pending;
+    let mut item = named([
+        ("delivery", text(booking_key(work.key()))),
+        ("kind", text("retry")),
+        ("chain", text(&work.delivery)),
+        ("received_at", instant(work.received_at)),
+        ("troubles", packed(&work.troubles)?),
+        ("source", text(&state.source)),
+        ("about", text(&state.about)),
+        ("attempt", number(state.attempt.into())),
+        ("failed_at", instant(state.failed_at)),
+        ("next_at", instant(state.next_at)),
+        ("notify_at", instant(state.notify_at)),
+        ("detail", text(&state.detail)),
+        ("condition", packed(&work.condition())?),
+        ("watched", text(of_source(&state.source))),
+        ("watched_at", instant(state.notify_at)),
+        ("expires_at", days_after(state.next_at, BOOKED_DAYS)),
+    ]);
+    let task = match &work.task {
+        Task::Body(body) | Task::Packed(body) if body.len() > BOOKED_TASK_BYTES => None,
+        Task::Part(_) => None,
+        task => Some(packed(task)?),
+    };
+    item.extend(task.map(|task| ("task".to_owned(), task)));
+    Ok(item)
+}
+
+fn state(item: &Item) -> Result<RetryState, String> {
+    Ok(RetryState {
+        source: item::str(item, "source")?.to_owned(),
+        about: item::str(item, "about")?.to_owned(),
+        attempt: u32::try_from(item::integer(item, "attempt")?).map_err(|error| format!("attempt: {error}"))?,
+        failed_at: item::timestamp(item, "failed_at")?,
+        next_at: item::timestamp(item, "next_at")?,
+        notify_at: item::timestamp(item, "notify_at")?,
+        detail: item::str(item, "detail")?.to_owned(),
+    })
+}
+
+fn booking_key(key: &str) -> String {
+    item::key(&format!("retry#{key}")).into_owned()
+}
+
+fn refusal_key(source: &str) -> String {
+    format!("key#{source}")
+}
+
+/// Where the index `watched` has the jobs of a source that wait, by when a person must know of them.
+pub(super) fn of_source(source: &str) -> String {
+    format!("retry/{source}")
+}
