@@ -3,13 +3,18 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a check fails by panicking")]
 
+mod asking;
+mod deliveries;
+mod incidents;
 mod queues;
 mod reader;
 mod resources;
 mod samples;
 mod tables;
 
+pub use deliveries::{bodies, bookings, events, health, many_events, polls, quarantine, refusals};
+pub use incidents::{groups_and_links, incidents, open_pages, waiting};
 pub use queues::{delays, depths, fifo, mail, messages, redrive, shortened, unverified, verify_sender, visibility};
 pub use reader::{Queue, Reader, SqsReader, Taken};
 pub use resources::Resources;
-pub use tables::{bodies, bookings, epoch, gates_and_links, health, incidents, large, polls, quarantine, records};
+pub use tables::{epoch, large, records};

@@ -4,10 +4,11 @@ use aws_types::SdkConfig;
 use dispatch::{Signal, Subject, fifo_id};
 use jiff::Timestamp;
 use pipeline::{
-    incident::{Kind, News, Notice},
+    conditions::Condition,
+    heartbeat::{Heartbeat, HeartbeatCheck},
     mail::Mail,
-    ports::{Backlog, Chance, Depths, Intake, Mailer, Outlet, PortError, SignalStream, Watched},
-    pulse::{Inquiry, Probe},
+    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    ports::{Backlog, Chance, Depths, Intake, Lane, Mailer, Outlet, PortError, SignalStream, Watched},
     work::{Failed, Task, Trouble, TroubleKind, Work},
 };
 
@@ -23,7 +24,7 @@ pub async fn messages(door: &impl Intake, outlet: &impl Outlet, reader: &impl Re
     let message = Work::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").remove(0);
     door.take(&message).await.unwrap();
     let came = next(reader, Queue::Deliveries).await;
-    assert_eq!(read::<Work>(&came), serde_json::from_str::<Work>(&message).unwrap());
+    assert_eq!(read::<ToHydrate>(&came), messages::read(&message).unwrap());
     let largest = format!("\"{}\"", "x".repeat(1_048_574));
     door.take(&largest).await.unwrap();
     assert_eq!(next(reader, Queue::Deliveries).await.body, largest);
@@ -31,36 +32,83 @@ pub async fn messages(door: &impl Intake, outlet: &impl Outlet, reader: &impl Re
     assert!(matches!(error, PortError::Broken { .. }), "{error}");
 
     let work = samples::work("d-2", Task::Body("{}".to_owned()), now);
-    let failed = Failed { failed: Trouble::new(TroubleKind::Provider, now, "500"), work: work.clone() };
-    outlet.failed(&failed).await.unwrap();
-    assert_eq!(read::<Failed>(&next(reader, Queue::Retries).await), failed);
-    let probe = Probe { at: now };
-    outlet.probe(probe, 0).await.unwrap();
-    assert_eq!(read::<Probe>(&next(reader, Queue::Deliveries).await), probe);
-    let inquiry = Inquiry { probe_at: now, again: false };
-    outlet.inquiry(inquiry, 0).await.unwrap();
-    assert_eq!(read::<Inquiry>(&next(reader, Queue::Retries).await), inquiry);
-    let notice = notice(now);
-    outlet.notice(&notice, 0).await.unwrap();
-    assert_eq!(read::<Notice>(&next(reader, Queue::Alerts).await), notice);
+    let beat = || ToHydrate::Heartbeat(Heartbeat { at: now });
+    for message in [ToHydrate::Work(work.clone()), beat()] {
+        outlet.deliver(message.clone(), 0).await.unwrap();
+        assert_eq!(read::<ToHydrate>(&next(reader, Queue::Deliveries).await), message);
+    }
+    let failed = Trouble::new(TroubleKind::Provider, now, "500");
+    let retries = [
+        ToRetry::Failed(Failed { failed, work }),
+        ToRetry::Deadline(Deadline { subject: Subject::dispatch("contract", "dkmq"), unread: Some(7) }),
+        ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: now, again: true }),
+    ];
+    for message in &retries {
+        outlet.retry(&[(message.clone(), 0)]).await.unwrap();
+        assert_eq!(read::<ToRetry>(&next(reader, Queue::Retries).await), *message);
+    }
+    outlet.retry(&[]).await.unwrap();
+    together(outlet, reader).await;
+    alerts(outlet, reader).await;
+}
+
+/// More messages than one call takes.
+async fn together(outlet: &impl Outlet, reader: &impl Reader) {
+    let deadline = |n: usize| ToRetry::Deadline(Deadline::of(Subject::dispatch("contract", &format!("{n:02}"))));
+    let deadlines: Vec<ToRetry> = (0..23).map(deadline).collect();
+    let messages: Vec<(ToRetry, u32)> = deadlines.iter().map(|deadline| (deadline.clone(), 0)).collect();
+    outlet.retry(&messages).await.unwrap();
+    let mut came = Vec::new();
+    for _ in &deadlines {
+        came.push(next(reader, Queue::Retries).await.body);
+    }
+    came.sort();
+    let sent: Vec<String> = deadlines.iter().map(|deadline| messages::to_json(deadline).unwrap()).collect();
+    assert_eq!(came, sent);
+}
+
+/// What can wait is in the way of nothing urgent: it has a queue of its own.
+async fn alerts(outlet: &impl Outlet, reader: &impl Reader) {
+    let urgent = Condition::NotAcknowledged { dispatch: Subject::dispatch("contract", "dkmq") };
+    let can_wait = Condition::SourceDown { source: "contract".to_owned() };
+    for (condition, queue) in [(urgent, Queue::Alerts), (can_wait, Queue::Reviews)] {
+        outlet.hint(condition.clone(), reader.now(), 0).await.unwrap();
+        let ToAlert::Hint(Hint { condition: hinted, attempt: 0, timer: false, .. }) = read(&next(reader, queue).await)
+        else {
+            panic!("no hint in {queue:?}")
+        };
+        assert_eq!(hinted, condition);
+    }
+    let review = ToAlert::Review { incidents: vec!["source-down/contract".to_owned()] };
+    let flush = ToAlert::Flush { group: "group/source-down/contract/first".to_owned() };
+    for (message, lane, queue) in [(review, Lane::CanWait, Queue::Reviews), (flush, Lane::Urgent, Queue::Alerts)] {
+        outlet.alert(&message, lane, 0).await.unwrap();
+        assert_eq!(read::<ToAlert>(&next(reader, queue).await), message);
+    }
 }
 
 /// A delay is kept.
 pub async fn delays(outlet: &impl Outlet, reader: &impl Reader) {
-    let work = samples::work("d-3", Task::Body("{}".to_owned()), reader.now());
+    let work = ToHydrate::Work(samples::work("d-3", Task::Body("{}".to_owned()), reader.now()));
     let sent_at = reader.now();
-    outlet.work(&work, 4).await.unwrap();
+    outlet.deliver(work.clone(), 4).await.unwrap();
+    let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at, again: false });
+    outlet.retry(&[(check.clone(), 4)]).await.unwrap();
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "not before its time");
-    reader.pass(3).await;
-    assert_eq!(read::<Work>(&next(reader, Queue::Deliveries).await), work);
+    assert_eq!(reader.receive(Queue::Retries).await, None, "not before its time");
+    reader.pass(2).await;
+    assert_eq!(read::<ToHydrate>(&next(reader, Queue::Deliveries).await), work);
+    assert_eq!(read::<ToRetry>(&next(reader, Queue::Retries).await), check);
     assert!(reader.now().duration_since(sent_at).as_millis() >= 3_900);
 }
 
 /// A delay beyond what SQS takes is shortened instead of refused.
 pub async fn shortened(outlet: &impl Outlet, reader: &impl Reader) {
     let work = samples::work("d-4", Task::Body("{}".to_owned()), reader.now());
-    outlet.work(&work, 90_000).await.unwrap();
+    outlet.deliver(ToHydrate::Work(work.clone()), 90_000).await.unwrap();
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "it waits for a quarter of an hour");
+    outlet.retry(&[(ToRetry::Work(work), 90_000)]).await.unwrap();
+    assert_eq!(reader.receive(Queue::Retries).await, None, "it waits for a quarter of an hour");
 }
 
 /// Whoever has a message in hand has it alone for a while; what he does not delete comes again, and he is told how often it
@@ -68,7 +116,8 @@ pub async fn shortened(outlet: &impl Outlet, reader: &impl Reader) {
 pub async fn visibility<R: Reader>(outlet: &impl Outlet, reader: &R) {
     for number in 0..2 {
         let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(number);
-        outlet.inquiry(Inquiry { probe_at: at, again: false }, 0).await.unwrap();
+        let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: at, again: false });
+        outlet.retry(&[(check, 0)]).await.unwrap();
     }
     let mut batch = [taken(reader, Queue::Retries).await, taken(reader, Queue::Retries).await];
     batch.sort_by(|a, b| a.body.cmp(&b.body));
@@ -87,15 +136,15 @@ pub async fn visibility<R: Reader>(outlet: &impl Outlet, reader: &R) {
 
 /// What was received too often goes over into the queue behind, as it is.
 pub async fn redrive<R: Reader>(outlet: &impl Outlet, reader: &R) {
-    let probe = Probe { at: Timestamp::UNIX_EPOCH };
-    outlet.probe(probe, 0).await.unwrap();
+    let beat = Heartbeat { at: Timestamp::UNIX_EPOCH };
+    outlet.deliver(ToHydrate::Heartbeat(beat), 0).await.unwrap();
     for receives in 1..=R::MAX_RECEIVES {
         let came = taken(reader, Queue::Deliveries).await;
-        assert_eq!((read::<Probe>(&came), came.receives), (probe, receives));
+        assert_eq!((read::<ToHydrate>(&came), came.receives), (ToHydrate::Heartbeat(beat), receives));
         reader.pass(R::VISIBILITY_S).await;
     }
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "it has gone over");
-    assert_eq!(read::<Probe>(&next(reader, Queue::Retries).await), probe);
+    assert_eq!(read::<ToRetry>(&next(reader, Queue::Retries).await), ToRetry::Heartbeat(beat));
 }
 
 async fn taken(reader: &impl Reader, queue: Queue) -> Taken {
@@ -109,13 +158,17 @@ async fn taken(reader: &impl Reader, queue: Queue) -> Taken {
 
 /// How much waits and how much is in hand, the delayed not counted. In fresh queues.
 pub async fn depths(queues: &impl Depths, outlet: &impl Outlet, reader: &impl Reader) {
-    for queue in Watched::ALL {
+    let all =
+        [Watched::Deliveries, Watched::Signals, Watched::Reviews, Watched::RetriesDead, Watched::AlertsDead];
+    for queue in all {
         assert_eq!(queues.depth(queue).await.unwrap(), Backlog::default(), "{queue}");
     }
-    let probe = Probe { at: reader.now() };
     for delay_s in [0, 0, 600] {
-        outlet.probe(probe, delay_s).await.unwrap();
+        outlet.deliver(ToHydrate::Heartbeat(Heartbeat { at: reader.now() }), delay_s).await.unwrap();
     }
+    let review = ToAlert::Review { incidents: vec!["source-down/contract".to_owned()] };
+    outlet.alert(&review, Lane::CanWait, 0).await.unwrap();
+    assert_eq!(queues.depth(Watched::Reviews).await.unwrap(), Backlog { waiting: 1, in_hand: 0 });
     assert_eq!(queues.depth(Watched::Deliveries).await.unwrap(), Backlog { waiting: 2, in_hand: 0 });
     taken(reader, Queue::Deliveries).await;
     // A reader may be handed both at once.
@@ -205,14 +258,6 @@ pub async fn verify_sender(aws: &SdkConfig, address: &str) {
     Box::pin(client.create_email_identity().email_identity(address).send()).await.expect("an identity");
 }
 
-fn notice(at: Timestamp) -> Notice {
-    let news = News::Over { detail: "it is over".to_owned() };
-    let notice = serde_json::json!({
-        "kind": Kind::Quarantined, "source": "contract", "about": "contract", "gather": "contract", "at": at, "news": news,
-    });
-    serde_json::from_value(notice).expect("a notice")
-}
-
 fn read<T: serde::de::DeserializeOwned>(message: &Taken) -> T {
-    serde_json::from_str(&message.body).expect("JSON of ours")
+    messages::read(&message.body).expect("a message of ours")
 }

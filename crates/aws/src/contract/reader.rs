@@ -22,8 +22,10 @@ pub enum Queue {
     Deliveries,
     /// What comes after a failure.
     Retries,
-    /// Notices.
+    /// What is urgent for the alerter.
     Alerts,
+    /// What can wait for a minute.
+    Reviews,
     /// The FIFO queue out.
     Signals,
 }
@@ -94,6 +96,7 @@ impl<'r> SqsReader<'r> {
             Queue::Deliveries => &inner.deliveries,
             Queue::Retries => &inner.retries,
             Queue::Alerts => &inner.alerts,
+            Queue::Reviews => &inner.reviews,
             Queue::Signals => return &self.resources.signals,
         };
         inner.as_deref().expect("a queue")

@@ -1,9 +1,8 @@
 //! Queues and tables of the checks' own, so that no function drains them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::{
-    operation::create_table::builders::CreateTableFluentBuilder,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
         ScalarAttributeType, TableStatus,
@@ -13,6 +12,18 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use aws_types::SdkConfig;
 
 use crate::sqs::QueueUrls;
+
+/// A sparse index: its name, its hash and range keys, and what of an item it holds beside keys.
+type Index = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const DISPATCHES: [Index; 3] = [
+    ("unsent", "unsent", "changed_at", &[]),
+    ("due", "due", "due_at", &[]),
+    ("active", "active", "until", &["plan", "plan_of", "plan_set"]),
+];
+const DELIVERIES: [Index; 2] =
+    [("watched", "watched", "watched_at", &["condition"]), ("events", "incident", "watched_at", &["news"])];
+const ALERTS: [Index; 2] = [("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])];
 
 /// Where the checks work.
 #[derive(Debug)]
@@ -47,7 +58,7 @@ impl Resources {
     pub async fn delete(&self, aws: &SdkConfig) -> Vec<String> {
         let (sqs, dynamo) = (aws_sdk_sqs::Client::new(aws), aws_sdk_dynamodb::Client::new(aws));
         let mut left = Vec::new();
-        let inner = [&self.inner.deliveries, &self.inner.retries, &self.inner.alerts];
+        let inner = [&self.inner.deliveries, &self.inner.retries, &self.inner.alerts, &self.inner.reviews];
         for url in inner.into_iter().flatten().chain([&self.signals]) {
             if Box::pin(sqs.delete_queue().queue_url(url).send()).await.is_err() {
                 left.push(url.clone());
@@ -68,13 +79,14 @@ impl Resources {
             deliveries: Some(queue(aws, &format!("{name}-deliveries"), Some(&retries)).await),
             retries: Some(retries),
             alerts: Some(queue(aws, &format!("{name}-alerts"), None).await),
+            reviews: Some(queue(aws, &format!("{name}-reviews"), None).await),
         };
         Self {
             inner,
             signals: fifo(aws, &format!("{name}-signals.fifo")).await,
-            dispatches: table(aws, &format!("{name}-dispatches"), "subject", true).await,
-            deliveries: table(aws, &format!("{name}-deliveries"), "delivery", false).await,
-            alerts: table(aws, &format!("{name}-alerts"), "incident", false).await,
+            dispatches: table(aws, &format!("{name}-dispatches"), "subject", &DISPATCHES).await,
+            deliveries: table(aws, &format!("{name}-deliveries"), "delivery", &DELIVERIES).await,
+            alerts: table(aws, &format!("{name}-alerts"), "incident", &ALERTS).await,
         }
     }
 }
@@ -119,7 +131,7 @@ async fn made(client: &aws_sdk_dynamodb::Client, name: &str) {
     panic!("the table {name} is not there after a minute");
 }
 
-async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String {
+async fn table(aws: &SdkConfig, name: &str, key: &str, indexes: &[Index]) -> String {
     let attribute = |name: &str| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
     };
@@ -129,30 +141,26 @@ async fn table(aws: &SdkConfig, name: &str, key: &str, indexed: bool) -> String 
         .create_table()
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute(key))
         .key_schema(element(key, KeyType::Hash));
-    if indexed {
-        let index = |name: &str, range: &str, projection: Projection| {
-            GlobalSecondaryIndex::builder()
-                .index_name(name)
-                .key_schema(element(name, KeyType::Hash))
-                .key_schema(element(range, KeyType::Range))
-                .projection(projection)
-                .build()
-                .unwrap()
+    let mut keys = BTreeSet::from([key]);
+    for (index, hash, range, further) in indexes {
+        keys.extend([*hash, *range]);
+        let projection = match *further {
+            [] => Projection::builder().projection_type(ProjectionType::KeysOnly).build(),
+            further => Projection::builder()
+                .projection_type(ProjectionType::Include)
+                .set_non_key_attributes(Some(further.iter().map(|name| (*name).to_owned()).collect()))
+                .build(),
         };
-        let keys = || Projection::builder().projection_type(ProjectionType::KeysOnly).build();
-        let plan = Projection::builder()
-            .projection_type(ProjectionType::Include)
-            .set_non_key_attributes(Some(["plan", "plan_of", "plan_set"].map(str::to_owned).to_vec()))
-            .build();
-        let keyed_by = ["unsent", "changed_at", "due", "due_at", "active", "until"].map(attribute);
-        request = keyed_by
-            .into_iter()
-            .fold(request, CreateTableFluentBuilder::attribute_definitions)
-            .global_secondary_indexes(index("unsent", "changed_at", keys()))
-            .global_secondary_indexes(index("due", "due_at", keys()))
-            .global_secondary_indexes(index("active", "until", plan));
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(*index)
+            .key_schema(element(hash, KeyType::Hash))
+            .key_schema(element(range, KeyType::Range))
+            .projection(projection);
+        request = request.global_secondary_indexes(index.build().unwrap());
+    }
+    for key in keys {
+        request = request.attribute_definitions(attribute(key));
     }
     Box::pin(request.send()).await.expect("a table");
     made(&client, name).await;

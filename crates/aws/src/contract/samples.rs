@@ -6,10 +6,13 @@ use dispatch::{
 };
 use jiff::Timestamp;
 use pipeline::{
+    conditions::Condition,
     config::Deadlines,
-    held::{Gate, Held, Link},
+    group::{AckLink, AlertGroup},
     incident::{Incident, IncidentStatus, Kind},
+    ports::Pending,
     record::{Record, Step},
+    retry::RetryState,
     work::{Task, Work},
 };
 use serde_json::json;
@@ -86,45 +89,66 @@ pub(super) fn work(delivery: &str, task: Task, now: Timestamp) -> Work {
     Work::fresh(delivery, "contract", now, task)
 }
 
-pub(super) fn incident(key: &str, revision: u64, write: &str, now: Timestamp) -> Incident {
-    let incident = json!({
-        "incident": key,
-        "revision": revision,
-        "write": write,
-        "kind": Kind::HydrationFailing,
-        "source": "contract",
-        "about": "contract/dkmq",
-        "status": IncidentStatus::Open,
-        "opened_at": now,
-        "last_at": now,
-        "count": 1,
-        "detail": "the provider answered 500",
-        "mails": {},
-    });
-    serde_json::from_value(incident).expect("an incident")
+/// A job that has failed and is tried again then.
+pub(super) fn pending(work: Work, next_at: Timestamp, now: Timestamp) -> Pending {
+    let state = RetryState {
+        source: work.source.clone(),
+        about: work.about(),
+        attempt: work.attempt,
+        failed_at: now,
+        next_at,
+        notify_at: next_at,
+        detail: "the provider answered 500: ü".to_owned(),
+    };
+    Pending { work, state }
 }
 
-/// A gate that holds so many mails, each as long as it can be.
-pub(super) fn gate(key: &str, count: usize, now: Timestamp) -> Gate {
-    let held = |n: usize| Held {
-        incident: format!("hydration-failing/{}", dispatch::fifo_id(&format!("{n} ").repeat(200))),
+/// An open incident about a dispatch of that id.
+pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
+    let dispatch = Subject::dispatch("contract", id);
+    let condition = Condition::Failing { source: "contract".to_owned(), key: dispatch.to_string() };
+    Incident {
+        incident: condition.incident(),
+        revision: 1,
+        write: "write-1".to_owned(),
+        condition,
+        about: dispatch.to_string(),
+        status: IncidentStatus::Open,
         opened_at: now,
-        stage: "first".to_owned(),
-        about: "ü".repeat(160),
-        detail: dispatch::fifo_id(&n.to_string()).repeat(2),
-    };
-    let gate = json!({
-        "gate": key, "revision": 1, "write": "write-1", "kind": Kind::HydrationFailing, "source": "contract",
-        "occasion": "first", "test": false, "last_at": now, "passed": ["a", "b", "c"],
-        "held": (0..count).map(held).collect::<Vec<_>>(), "unlisted": 7, "flush_at": now,
-    });
-    serde_json::from_value(gate).expect("a gate")
+        last_at: now,
+        resolved_at: None,
+        acknowledged: None,
+        level: 1,
+        detail: "the provider answered 500".to_owned(),
+        mails: [("first".to_owned(), now)].into(),
+        notified: ["grid-duty@example.com".to_owned()].into(),
+        waiting: None,
+    }
+}
+
+/// An alert group whose mails are sent soon.
+pub(super) fn group(key: &str, now: Timestamp) -> AlertGroup {
+    AlertGroup {
+        group: key.to_owned(),
+        revision: 1,
+        write: "write-1".to_owned(),
+        kind: Kind::HydrationFailing,
+        source: "contract".to_owned(),
+        occasion: "first".to_owned(),
+        test: false,
+        flush_at: Some(now),
+        flushed_at: Some(now),
+        storm_since: None,
+        failures: 7,
+        claim: Some(("write-0".to_owned(), now)),
+        last_at: now,
+    }
 }
 
 /// A link that takes so many incidents on.
-pub(super) fn link(key: &str, incidents: usize, now: Timestamp) -> Link {
+pub(super) fn link(key: &str, incidents: usize, now: Timestamp) -> AckLink {
     let incidents = (0..incidents).map(|n| (format!("hydration-failing/contract/{n}"), now)).collect();
-    Link {
+    AckLink {
         link: key.to_owned(),
         revision: 1,
         write: "write-1".to_owned(),

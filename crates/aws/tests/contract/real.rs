@@ -14,7 +14,7 @@ use aws::{
 use aws_credential_types::Credentials;
 use aws_types::SdkConfig;
 use futures_util::FutureExt;
-use pipeline::ports::Chance;
+use pipeline::ports::{Chance, Clock};
 
 /// Where the checks run, and what they may do there.
 struct Place {
@@ -84,18 +84,28 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     contract::large(&dispatches).await;
     let deliveries = DeliveriesTable::new(aws, &resources.deliveries);
     contract::bookings(&deliveries).await;
+    contract::refusals(&deliveries).await;
     contract::bodies(&deliveries).await;
     let kept = async |id: &str| {
         let kept = deliveries.quarantined(id).await.unwrap()?;
         Some((kept.work, kept.reason))
     };
     contract::quarantine(&deliveries, kept).await;
+    let replayed = async |id: &str| {
+        let is_kept = deliveries.quarantined(id).await.unwrap().is_some();
+        let marked = deliveries.replayed(id, "d-again", World.now()).await;
+        assert_eq!(marked.is_ok(), is_kept, "{marked:?}");
+    };
+    contract::events(&deliveries, replayed).await;
+    contract::many_events(&deliveries, replayed).await;
     contract::health(&deliveries).await;
     let source = contract::polls(&deliveries).await;
-    assert_eq!(deliveries.quarantined(&format!("poll#{source}")).await.unwrap(), None, "nothing that was put aside");
+    assert_eq!(deliveries.quarantined(&format!("poll#{source}")).await.unwrap(), None, "nothing that was quarantined");
     let alerts = IncidentsTable::new(aws, &resources.alerts);
     contract::incidents(&alerts).await;
-    contract::gates_and_links(&alerts).await;
+    contract::waiting(&alerts).await;
+    contract::open_pages(&alerts).await;
+    contract::groups_and_links(&alerts).await;
 
     let url = |url: &Option<String>| url.clone().expect("a queue");
     let (outlet, reader) = (InnerQueues::new(aws, resources.inner.clone()), SqsReader::new(aws, resources));
@@ -105,9 +115,14 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     contract::delays(&outlet, &reader).await;
     contract::shortened(&outlet, &reader).await;
     contract::fifo(&SignalsQueue::new(aws, &resources.signals), &reader).await;
-    let [deliveries, retries_dead, alerts_dead] =
-        [&fresh.inner.deliveries, &fresh.inner.retries, &fresh.inner.alerts].map(url);
-    let watched = WatchedQueues::new(aws, WatchedUrls { deliveries, retries_dead, alerts_dead });
+    let watched = WatchedUrls {
+        deliveries: fresh.inner.deliveries.clone(),
+        signals: Some(fresh.signals.clone()),
+        reviews: fresh.inner.reviews.clone(),
+        retries_dead: fresh.inner.retries.clone(),
+        alerts_dead: fresh.inner.alerts.clone(),
+    };
+    let watched = WatchedQueues::new(aws, watched);
     contract::depths(&watched, &InnerQueues::new(aws, fresh.inner.clone()), &SqsReader::new(aws, fresh)).await;
 
     let to = if place.is_emulator { "grid-duty@example.com" } else { "success@simulator.amazonses.com" };

@@ -19,6 +19,7 @@ fn inner(queue: Queue) -> Option<Inner> {
         Queue::Deliveries => Some(Inner::Deliveries),
         Queue::Retries => Some(Inner::Retries),
         Queue::Alerts => Some(Inner::Alerts),
+        Queue::Reviews => Some(Inner::Reviews),
         Queue::Signals => None,
     }
 }
@@ -83,12 +84,18 @@ async fn the_simulators_tables_keep_the_contract_of_the_ports() {
     contract::large(&ports).await;
     contract::bodies(&ports).await;
     contract::bookings(&ports).await;
+    contract::refusals(&ports).await;
     let kept = async |id: &str| world.kept().remove(id).map(|kept| (kept.work, kept.reason));
     contract::quarantine(&ports, kept).await;
+    let replayed = async |id: &str| world.replayed(id);
+    contract::events(&ports, replayed).await;
+    contract::many_events(&ports, replayed).await;
     contract::health(&ports).await;
     contract::polls(&ports).await;
     contract::incidents(&ports).await;
-    contract::gates_and_links(&ports).await;
+    contract::waiting(&ports).await;
+    contract::open_pages(&ports).await;
+    contract::groups_and_links(&ports).await;
 }
 
 #[tokio::test]
