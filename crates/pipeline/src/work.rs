@@ -350,24 +350,14 @@ mod tests {
         let largest = filled(MAX_MESSAGE_BYTES - filled(0).len());
         assert_eq!(largest.len(), MAX_MESSAGE_BYTES);
         let trouble = || Trouble::new(TroubleKind::Provider, Timestamp::MAX, "\u{1}".repeat(1_000));
-        let work = serde_json::from_str::<Work>(&largest).unwrap();
-        let work = (0..20).fold(work, |work, _| work.after(trouble()));
-        let again = serde_json::to_string(&Failed { failed: trouble(), work }).unwrap();
+        let work = (0..20).fold(read(&largest), |work, _| work.after(trouble()));
+        let again = to_json(&crate::messages::ToRetry::Failed(Failed { failed: trouble(), work })).unwrap();
         assert!(again.len() <= 1_048_576, "SQS carries 1 MiB, not {}", again.len());
     }
 
     #[test]
-    fn work_that_died_in_a_functions_hands_arrives_as_a_crash() {
-        let failed = Failed::parse(&message("{}"), Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!(failed.failed.kind, TroubleKind::Crash);
-        let again = Failed::parse(&serde_json::to_string(&failed).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!(again, failed);
-        assert!(Failed::parse("nonsense", Timestamp::UNIX_EPOCH).is_err());
-    }
-
-    #[test]
     fn the_first_trouble_and_the_latest_are_kept() {
-        let mut work = serde_json::from_str::<Work>(&message("{}")).unwrap();
+        let mut work = read(&message("{}"));
         for n in 0..20 {
             work = work.after(Trouble::new(TroubleKind::Provider, Timestamp::UNIX_EPOCH, format!("failure {n}")));
         }

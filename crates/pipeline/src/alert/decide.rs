@@ -49,14 +49,14 @@ pub(super) fn decide(
 ) -> Option<Decided> {
     let open = known.filter(|known| known.status != IncidentStatus::Resolved);
     match (verdict, open) {
-        (Verdict::Firing(firing), Some(open)) => fires(open, firing, rules, now),
+        (Verdict::Firing(firing), Some(open)) => fires(open, firing, rules, now).or_else(|| overdue(open, now)),
         (Verdict::Firing(firing), None) => Some(opens(known, condition, firing, rules, now)),
         (Verdict::Resolved(resolved), Some(open)) => Some(resolves(open, resolved, rules, now)),
         (Verdict::Resolved(resolved), None) => {
-            lapses(known, condition, resolved, rules, now).or_else(|| overdue(known?, rules, now))
+            lapses(known, condition, resolved, rules, now).or_else(|| overdue(known?, now))
         }
-        (Verdict::Undecided, Some(open)) => ticks(open, rules, now),
-        (Verdict::Undecided, None) => overdue(known?, rules, now),
+        (Verdict::Undecided, Some(open)) => ticks(open, rules, now).or_else(|| overdue(open, now)),
+        (Verdict::Undecided, None) => overdue(known?, now),
     }
 }
 
@@ -182,9 +182,8 @@ fn lapses(
 }
 
 /// A mail that waits past its time is scheduled once more.
-fn overdue(known: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Decided> {
+fn overdue(known: &Incident, now: Timestamp) -> Option<Decided> {
     let waiting = known.waiting.as_ref().filter(|waiting| waiting.send_at + OVERDUE < now)?;
-    let _ = rules;
     Some(Decided { next: known.clone(), occasion: Some(occasion_of(waiting)), opens: false })
 }
 
@@ -222,7 +221,7 @@ pub(super) fn occasion_of(waiting: &Waiting) -> Occasion {
     occasions.max_by_key(|occasion| occasion.weight()).unwrap_or(Occasion::First)
 }
 
-/// How soon a mail must be sent. Reminders and what is resolved can wait, and so can tests.
+/// How soon a mail must be sent. Reminders and what is resolved can wait.
 pub(super) fn urgency(incident: &Incident, occasion: Occasion, rules: Rules<'_>, now: Timestamp) -> Urgency {
     let is_urgent = match (&incident.condition, rules.dispatch) {
         (Condition::NoEnd { .. }, _) => false,
@@ -235,7 +234,7 @@ pub(super) fn urgency(incident: &Incident, occasion: Occasion, rules: Rules<'_>,
         (_, None) => false,
     };
     match occasion {
-        _ if rules.test || !is_urgent => Urgency::CanWait,
+        _ if !is_urgent => Urgency::CanWait,
         Occasion::First | Occasion::Start => Urgency::New,
         Occasion::Escalation(_) => Urgency::Known,
         Occasion::Reminder(_) | Occasion::Resolved => Urgency::CanWait,

@@ -363,7 +363,7 @@ impl<'w> Driver<'w> {
             left.extend(state.owes().then(|| "signals are owed".to_owned()));
             let due = state.dispatches.rows().filter(|record| record.due.is_some() && !state.is_covered(record)).count();
             left.extend((due > 0).then(|| format!("{due} deadlines")));
-            left.extend((!state.is_well()).then(|| "a poll fails, a mail waits or an incident is open".to_owned()));
+            left.extend(state.ails());
             left.join(", ")
         })
     }

@@ -231,9 +231,17 @@ impl State {
 
     /// Whether no poll fails, no mail waits, and no incident is open that its condition resolves soon.
     pub(crate) fn is_well(&self) -> bool {
-        let fails = |poll: &PollState| poll.under_way || poll.failing.is_some();
-        let is_open = |row: &Incident| row.status != IncidentStatus::Resolved && resolves(&row.condition);
-        !self.polls.rows().any(fails) && !self.has_mail_waiting() && !self.incidents.rows().any(is_open)
+        self.ails().is_none()
+    }
+
+    /// Which poll fails, or which incident has a mail to send or is open though all is well.
+    pub(crate) fn ails(&self) -> Option<String> {
+        let fails = |poll: &&PollState| poll.under_way || poll.failing.is_some();
+        let is_open = |row: &&Incident| {
+            row.waiting.is_some() || row.status != IncidentStatus::Resolved && resolves(&row.condition)
+        };
+        let poll = self.polls.rows().find(fails).map(|poll| format!("polls of {}", poll.source));
+        poll.or_else(|| self.incidents.rows().find(is_open).map(|row| row.incident.clone()))
     }
 
     /// How wrong that invocation's clock is.
