@@ -131,8 +131,8 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     running.kill().await?;
     fs::remove_dir_all(folder)?;
     world.at_the_end(move |world| async move {
-        let told = world.mail.about(&["voltus-prod/controlled"]).await?;
-        ensure!(told.is_empty() || !in_time, "it was acknowledged in time, and yet:{}", listed(&told));
+        let mail = world.mail.naming(&[], "voltus-prod/controlled").await?;
+        ensure!(mail.is_empty() || !in_time, "it was acknowledged in time, and yet:{}", listed(&mail));
         Ok(())
     });
     Ok(())

@@ -1,10 +1,9 @@
 //! A table that is restored to an earlier point, and the command after it. On a stack of its own.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::{
     harness::{World, answer, cases, config, from_now, holds, restored_world},
@@ -15,23 +14,6 @@ cases!("epoch": after_a_restore_consumers_follow_a_newer_epoch);
 
 const SOURCE: &str = "voltus-prod";
 const SUBJECT: &str = "voltus-prod/restored";
-
-/// Runs the command as an operator does, and reads what it prints.
-async fn gridbell(world: &World, arguments: &[&str]) -> Result<Value> {
-    let own = std::env::current_exe()?;
-    let binary = own.ancestors().nth(2).context("the test lies nowhere")?.join("gridbell");
-    ensure!(binary.is_file(), "{} is not there: `cargo test --no-run` builds it", binary.display());
-    let run = Command::new(binary)
-        .args(arguments)
-        .args(["--json", "--state"])
-        .arg(&world.state_file)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    ensure!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
-    serde_json::from_slice(&run.stdout).context("no JSON")
-}
 
 async fn acknowledge(world: &World, said: Value) -> Result<(u16, Value)> {
     let url = format!("{}/{}", world.description.acks, config::ACK_TOKEN);
@@ -55,8 +37,8 @@ async fn after_a_restore_consumers_follow_a_newer_epoch() -> Result<()> {
     ensure!(status == 200, "the acknowledgement got {status}");
 
     world.aws.restore(table, "subject", &backup).await?;
-    ensure!(gridbell(&world, &["epoch", "get"]).await?["epoch"] == before, "the restored table has its old epoch");
-    let begun = gridbell(&world, &["epoch", "begin", "--yes"]).await?;
+    ensure!(world.gridbell(&["epoch", "get"]).await?["epoch"] == before, "the restored table has its old epoch");
+    let begun = world.gridbell(&["epoch", "begin", "--yes"]).await?;
     ensure!(begun["before"] == before && begun["published_again"] == 1 && begun["unsent"] == 0, "{begun}");
     // The command itself has sent it: a sweep would send a hundred a minute.
     let signals = world.signals.within(Duration::from_secs(5), SUBJECT, 3).await?;

@@ -65,8 +65,8 @@ async fn a_forged_resource_is_never_fetched() -> Result<()> {
         let with_key = world.stub.seen().into_iter().filter(|seen| seen.key == key && seen.about != DOWN);
         let with_key: Vec<_> = with_key.collect();
         ensure!(with_key.is_empty(), "a forged resource was fetched: {with_key:?}");
-        let told = world.mail.about(&["quarantined", "vevil"]).await?;
-        ensure!(told.len() == 1, "forged resources were not gathered into one mail:{}", listed(&told));
+        let mail = world.mail.about(&["quarantined", "vevil"]).await?;
+        ensure!(mail.len() == 1, "forged resources are not one mail:{}", listed(&mail));
         Ok(())
     });
     Ok(())

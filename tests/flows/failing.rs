@@ -1,4 +1,4 @@
-//! Providers that do not answer, or not well: tried again with patience, told once, never silently given up.
+//! Providers that do not answer, or not well: tried again with patience, reported once, never silently given up.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Looked, SOON, World, cases, config, eventually, from_now, holds, instant, listed, world},
+    harness::{Looked, RESOLVED, SOON, World, cases, config, eventually, from_now, holds, instant, listed, world},
     stub::{Foreign, Reply, Seen},
     voltus::{dispatch, tell, webhook, with},
 };
 
 cases!("failing":
     three_failures_and_then_well,
-    one_that_never_does_is_told_once_and_then_over,
-    a_provider_that_is_down_until_after_the_start_is_told_before_it,
-    a_refused_key_is_told_and_over_when_it_works,
+    one_that_never_answers_well_is_reported_once_and_then_resolved,
+    a_provider_that_is_down_until_after_the_start_is_reported_before_it,
+    a_refused_key_is_reported_and_resolved_when_it_works,
     a_new_key_is_taken_without_a_restart,
     what_is_not_readable_yet_is_read_later,
     an_answer_that_takes_too_long_is_left,
@@ -86,18 +86,18 @@ async fn three_failures_and_then_well() -> Result<()> {
     comes_through("thrice", failures.to_vec()).await?;
     let world = world().await?;
     world.at_the_end(|world| async move {
-        let told = world.mail.about(&["thrice"]).await?;
-        ensure!(told.is_empty(), "what mends itself soon is not told:{}", listed(&told));
+        let mail = world.mail.naming(&[], "voltus-prod/thrice").await?;
+        ensure!(mail.is_empty(), "mail about what mends itself soon:{}", listed(&mail));
         Ok(())
     });
     Ok(())
 }
 
-async fn one_that_never_does_is_told_once_and_then_over() -> Result<()> {
+async fn one_that_never_answers_well_is_reported_once_and_then_resolved() -> Result<()> {
     let world = world().await?;
     let began = instant();
     announce(&world, "never", vec![Reply::Fail(500, None)]).await?;
-    let mail = world.mail.one(SLOWLY, &["hydration-failing", "voltus-prod/never"]).await?;
+    let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/never").await?;
     for word in ["hydration-failing", "voltus-prod/never", "500", "voltus-prod"] {
         ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
     }
@@ -114,31 +114,26 @@ async fn one_that_never_does_is_told_once_and_then_over() -> Result<()> {
     })
     .await?;
     patient(&world.stub.asked("never"))?;
-    world.mail.one(SOON, &["hydration-failing", "voltus-prod/never"]).await?;
+    world.mail.one_naming(SOON, &["hydration-failing"], "voltus-prod/never").await?;
 
-    // Mended; the provider itself tells of it again, so that nobody has to wait for the slow attempt.
+    // Mended; the provider itself announces it again, so that this case need not wait for the slow attempt.
     tell(&world, SOURCE, "update", &dispatch("never", 1)).await?;
     world.signals.within(SLOWLY, "voltus-prod/never", 1).await?;
-    over(&world, &["hydration-failing", "voltus-prod/never"]).await?;
-    world.at_the_end(|world| async move {
-        let told = world.mail.about(&["hydration-failing", "voltus-prod/never"]).await?;
-        ensure!(told.len() == 2, "one mail and its end:{}", listed(&told));
-        Ok(())
-    });
-    Ok(())
+    resolved(&world, "hydration-failing", "voltus-prod/never").await?;
+    mailed_once_and_resolved("hydration-failing", "voltus-prod/never").await
 }
 
 /// The dispatch of a provider that is down.
 pub(crate) const DOWN: &str = "down";
 
-/// Down from before the delivery until after the start: a person knows before the start that something was announced, and the
-/// stream states it once the provider is back. The same of a sandbox, marked.
-async fn a_provider_that_is_down_until_after_the_start_is_told_before_it() -> Result<()> {
+/// Down from before the delivery until after the start: people know before the start that something was announced, and the stream
+/// states it once the provider is back. The same of a sandbox, marked.
+async fn a_provider_that_is_down_until_after_the_start_is_reported_before_it() -> Result<()> {
     let world = world().await?;
     let start_in = Duration::from_mins(2);
     let began = instant();
     let late = with(dispatch(DOWN, 0), json!({"start_time": from_now(120), "end_time": from_now(7_200)}));
-    // The one source fails at nothing else, so that its mails are not gathered with others; the other is a sandbox.
+    // The one source fails at nothing else, so that its mails are not grouped with others; the other is a sandbox.
     let sources = [("vevil", "REAL", "false"), ("vbox", "TEST", "true")];
     world.stub.answer(DOWN, Reply::Fail(503, None));
     for (source, ..) in sources {
@@ -146,8 +141,8 @@ async fn a_provider_that_is_down_until_after_the_start_is_told_before_it() -> Re
     }
     for (source, mark, _) in sources {
         let about = format!("{source}/down");
-        let mail = world.mail.one(SLOWLY, &["hydration-failing", &about]).await?;
-        ensure!(began.elapsed() < start_in, "told after {:?}, when it had started", began.elapsed());
+        let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], &about).await?;
+        ensure!(began.elapsed() < start_in, "mailed after {:?}, when it had started", began.elapsed());
         ensure!(mail.text.contains(mark) && mail.text.contains("503"), "{}", mail.text);
         ensure!(mail.subject.contains("[TEST]") == (mark == "TEST"), "{}", mail.subject);
     }
@@ -159,25 +154,35 @@ async fn a_provider_that_is_down_until_after_the_start_is_told_before_it() -> Re
         let subject = format!("{source}/down");
         let signals = world.signals.within(SLOWLY, &subject, 1).await?;
         ensure!(signals[0].kind() == "dispatch.scheduled" && signals[0].test == json!(test), "{}", signals[0].event);
-        over(&world, &["hydration-failing", &subject]).await?;
+        resolved(&world, "hydration-failing", &subject).await?;
+        let of_source = subject.clone();
+        mailed_once_and_resolved("hydration-failing", &of_source).await?;
         world.at_the_end(move |world| async move {
-            let told = world.mail.about(&[&subject]).await?;
-            ensure!(told.len() == 2, "one mail and its end:{}", listed(&told));
+            let mail = world.mail.naming(&[], &subject).await?;
+            ensure!(mail.len() == 1, "mail about something else of it:{}", listed(&mail));
             Ok(())
         });
     }
     Ok(())
 }
 
-/// Waits for the mail that says that it is over.
-async fn over(world: &World, words: &[&str]) -> Result<()> {
-    let words = [words, &["over"]].concat();
-    let mail = world.mail.one(Duration::from_mins(3), &words).await?;
-    ensure!(mail.text.to_lowercase().contains("over"), "{}", mail.text);
+/// Waits for the mail that says that it is resolved.
+async fn resolved(world: &World, kind: &str, about: &str) -> Result<()> {
+    world.mail.one_naming(Duration::from_mins(3), &[kind, RESOLVED], about).await.map(drop)
+}
+
+/// In the end there is one mail, and one that says that it is resolved.
+async fn mailed_once_and_resolved(kind: &'static str, about: &str) -> Result<()> {
+    let about = about.to_owned();
+    world().await?.at_the_end(move |world| async move {
+        let mails = [world.mail.naming(&[kind], &about).await?, world.mail.naming(&[kind, RESOLVED], &about).await?];
+        ensure!(mails.iter().all(|mail| mail.len() == 1), "not one mail and its end:{}", listed(&mails.concat()));
+        Ok(())
+    });
     Ok(())
 }
 
-async fn a_refused_key_is_told_and_over_when_it_works() -> Result<()> {
+async fn a_refused_key_is_reported_and_resolved_when_it_works() -> Result<()> {
     let world = world().await?;
     let ids = ["refused-1", "refused-2", "refused-3"];
     for (id, status) in ids.into_iter().zip([401, 403, 401]) {
@@ -192,8 +197,8 @@ async fn a_refused_key_is_told_and_over_when_it_works() -> Result<()> {
     for id in ids {
         world.signals.within(SLOWLY, &format!("vkey/{id}"), 1).await?;
     }
-    over(&world, &["credentials", "vkey"]).await?;
-    told_and_over("vkey").await
+    resolved(&world, "credentials", "vkey").await?;
+    mailed_once_and_resolved("credentials", "vkey").await
 }
 
 async fn a_new_key_is_taken_without_a_restart() -> Result<()> {
@@ -205,18 +210,8 @@ async fn a_new_key_is_taken_without_a_restart() -> Result<()> {
     ensure!(!mail.text.contains("key-of-") && !mail.html.contains("key-of-"), "the mail holds the key");
     world.aws.put_parameter("/gridbell/vbox", &new_key).await?;
     world.signals.within(SLOWLY, "vbox/rotated", 1).await?;
-    over(&world, &["credentials", "vbox"]).await?;
-    told_and_over("vbox").await
-}
-
-/// One mail for one key, and one that it works.
-async fn told_and_over(source: &'static str) -> Result<()> {
-    world().await?.at_the_end(move |world| async move {
-        let told = world.mail.about(&["credentials", source]).await?;
-        ensure!(told.len() == 2, "one mail for one key, and its end:{}", listed(&told));
-        Ok(())
-    });
-    Ok(())
+    resolved(&world, "credentials", "vbox").await?;
+    mailed_once_and_resolved("credentials", "vbox").await
 }
 
 async fn what_is_not_readable_yet_is_read_later() -> Result<()> {
@@ -270,7 +265,7 @@ async fn an_answer_that_is_none_is_left() -> Result<()> {
 async fn an_answer_about_another_dispatch_publishes_nothing() -> Result<()> {
     let world = world().await?;
     announce(&world, "asked", vec![Reply::listed(&dispatch("answered", 0))]).await?;
-    let mail = world.mail.one(SLOWLY, &["hydration-failing", "voltus-prod/asked"]).await?;
+    let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/asked").await?;
     ensure!(mail.text.contains("answered"), "the mail does not say what came instead: {}", mail.text);
     patient(&world.stub.asked("asked"))?;
     // That neither of the two was published is seen after all cases.
@@ -292,9 +287,9 @@ async fn many_webhooks_about_one_failing_dispatch_join() -> Result<()> {
     let body = webhook("update", "stormy");
     let posts = (0..12).map(|_| world.accepted(SOURCE, &body));
     futures_util::future::try_join_all(posts).await?;
-    let mail = world.mail.one(SLOWLY, &["hydration-failing", "voltus-prod/stormy"]).await?;
+    let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/stormy").await?;
     ensure!(mail.text.contains("500"), "{}", mail.text);
-    // Each of them may have looked once before it learnt of the failure; every further attempt is made for all of them.
+    // Each of them may have asked once before it learnt of the failure; every further attempt is made for all of them.
     let at: Vec<Instant> = world.stub.asked("stormy").iter().map(|seen| seen.at).collect();
     ensure!(at.len() <= 12 + HANDFUL, "12 webhooks led to {} requests: {:?}", at.len(), offsets(&at));
     world.stub.answer("stormy", well("stormy"));

@@ -275,7 +275,7 @@ async fn one_bad_slot_among_good_ones() -> Result<()> {
     for id in ["slot-good", "slot-fine"] {
         world.signals.of(&format!("lbox/{id}"), 1).await?;
     }
-    world.mail.one(SOON, &["quarantined", "lbox/slot-bad"]).await?;
+    world.mail.one_naming(SOON, &["quarantined"], "lbox/slot-bad").await?;
     Ok(())
 }
 

@@ -24,15 +24,15 @@ cases!("odd inputs":
     identifiers_of_512_bytes,
 );
 
-/// Nobody else's odd inputs are told of it.
+/// No other case sends odd inputs of it.
 const SOURCE: &str = "vbox";
 
 /// What stands around an answer.
 type Wrap = fn(Value) -> Value;
 
-/// Waits until some mail says that of one of these. Most of a source's mails are gathered, and their lists take minutes: which
-/// field of which dispatch is told is for the tests of the use cases to say.
-async fn told(world: &World, subjects: &str, field: &str) -> Result<()> {
+/// Waits until some mail says that of one of these. Most of a source's mails are grouped: which field of which dispatch is reported
+/// is for the tests of the use cases to say.
+async fn reported(world: &World, subjects: &str, field: &str) -> Result<()> {
     let what = format!("a mail about {field} of {subjects}");
     eventually(SOON, &what, || async {
         let mails = world.mail.about(&["quarantined"]).await?;
@@ -78,7 +78,7 @@ async fn fields_that_cannot_be_read_cost_themselves() -> Result<()> {
         ensure!(signals[0].kind() == "dispatch.scheduled", "{}", signals[0].event);
         ensure!(signals[0].dispatch()["targets"][0]["id"] == format!("site-of-{id}"), "{}", signals[0].event);
     }
-    told(&world, "vbox/", ": `").await?;
+    reported(&world, "vbox/", ": `").await?;
     let unspecified = json!({"request": {"kind": "unspecified"}});
     let signals = world.signals.of("vbox/odd-commitment", 1).await?;
     holds("a commitment that is an object", signals[0].dispatch(), &unspecified)
@@ -150,8 +150,8 @@ async fn ends_that_cannot_be_are_none() -> Result<()> {
     }
     world.at_the_end(|world| async move {
         let mails = world.mail.about(&["quarantined"]).await?;
-        let told: Vec<_> = mails.into_iter().filter(|mail| mail.text.contains("end-9999")).collect();
-        ensure!(told.is_empty(), "an end that is for ever was told:{}", listed(&told));
+        let mails: Vec<_> = mails.into_iter().filter(|mail| mail.text.contains("end-9999")).collect();
+        ensure!(mails.is_empty(), "an end that is for ever was reported:{}", listed(&mails));
         Ok(())
     });
     Ok(())
@@ -181,7 +181,7 @@ async fn a_load_target_that_cannot_be_read_is_unspecified() -> Result<()> {
         world.accepted("nv", &body).await?;
         let subject = format!("nv/{id}/{id}");
         world.signals.of(&subject, 1).await?;
-        told(&world, &subject, field).await?;
+        reported(&world, &subject, field).await?;
     }
     let signals = world.signals.of("nv/odd-target/odd-target", 1).await?;
     let target = &signals[0].event["data"]["power"]["target"];

@@ -1,4 +1,4 @@
-//! Openvolt: new data for a meter is told of, then fetched in parts; events of the account are passed on.
+//! Openvolt: new data for a meter is announced, then fetched in parts; events of the account are passed on.
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,7 @@ cases!("openvolt":
     several_meters_of_one_delivery,
     what_is_not_read_is_null_and_what_is_written_is_rounded,
     an_event_of_the_account_is_passed_on,
-    rotated_keys_and_unknown_events_are_told,
+    rotated_keys_and_unknown_events_are_reported,
     an_answer_about_another_meter_is_not_taken,
 );
 
@@ -148,7 +148,7 @@ async fn an_interval_that_ends_before_it_starts_is_put_aside() -> Result<()> {
         json!([period("meter-back", late, early), period("meter-good", early, late), {"meter_id": "meter-none"}]);
     world.accepted(SOURCE, &webhook("delivery-back", &payload)).await?;
     world.signals.of("ov/meter-good", 1).await?;
-    world.mail.one_about_bodies(SOON, "ov").await?;
+    world.mail.one_naming(SOON, &["quarantined"], "ov").await?;
     world.at_the_end(|world| async move {
         let asked = world.stub.asked("meter-back");
         ensure!(asked.is_empty(), "an interval that ends before it starts was fetched: {asked:?}");
@@ -222,7 +222,7 @@ async fn an_event_of_the_account_is_passed_on() -> Result<()> {
     same("the payload", &signals[1].event["data"]["account"]["payload"], &payload)
 }
 
-async fn rotated_keys_and_unknown_events_are_told() -> Result<()> {
+async fn rotated_keys_and_unknown_events_are_reported() -> Result<()> {
     let world = world().await?;
     account(&world, "obox", "api_keys.rotated", "delivery-keys", &json!({})).await?;
     let signals = world.signals.of("obox/account", 1).await?;
@@ -230,7 +230,7 @@ async fn rotated_keys_and_unknown_events_are_told() -> Result<()> {
     let mail = world.mail.one(SOON, &["credentials", "obox"]).await?;
     ensure!(mail.text.contains("rotated"), "{}", mail.text);
 
-    // What is unknown is passed on under its own name, and told.
+    // What is unknown is passed on under its own name, and people are notified.
     account(&world, "obox", "tariff.changed", "delivery-tariff", &json!([1])).await?;
     let signals = world.signals.of("obox/account", 2).await?;
     ensure!(signals[1].event["type"] == "gridbell.account.tariff.changed.v1", "{}", signals[1].event);

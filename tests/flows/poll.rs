@@ -1,4 +1,4 @@
-//! A provider lists what no webhook brought: it is published, and told of unless the webhook was only late.
+//! A provider lists what no webhook brought: it is published, and people are notified unless the webhook was only late.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 cases!("poll":
-    what_no_webhook_brought_is_published_and_told_of,
+    what_no_webhook_brought_is_published_and_reported,
 );
 
 /// The schedule comes every minute; a busy machine adds to that.
@@ -25,7 +25,7 @@ fn in_two_hours(id: &str) -> Value {
     with(dispatch(id, 0), json!({"start_time": from_now(7_200), "end_time": from_now(10_800)}))
 }
 
-async fn what_no_webhook_brought_is_published_and_told_of() -> Result<()> {
+async fn what_no_webhook_brought_is_published_and_reported() -> Result<()> {
     let world = world().await?;
     // What the first list holds was there before us.
     world.stub.asked_times(LIST, 1, A_POLL).await?;
@@ -46,12 +46,12 @@ async fn what_no_webhook_brought_is_published_and_told_of() -> Result<()> {
     Ok(())
 }
 
-/// Of a webhook that was only late nobody hears, and of none of the lists that were read.
+/// No person is notified of a webhook that was only late, nor of the lists that were read.
 fn left_alone(world: &World) {
     world.at_the_end(|world| async move {
-        let mut told = world.mail.about(&["vpoll/late"]).await?;
-        told.extend(world.mail.about(&["source-down"]).await?);
-        ensure!(told.is_empty(), "told of what is well:{}", listed(&told));
+        let mut mail = world.mail.naming(&[], "vpoll/late").await?;
+        mail.extend(world.mail.about(&["source-down"]).await?);
+        ensure!(mail.is_empty(), "mail about what is well:{}", listed(&mail));
         let asked = world.stub.asked(LIST);
         let hurried = asked.windows(2).filter(|pair| pair[1].at.duration_since(pair[0].at) < Duration::from_secs(30));
         ensure!(hurried.count() == 0, "a source was polled twice within a minute");

@@ -1,4 +1,4 @@
-//! A function that nobody runs cannot say so. On the stack that may be hurt.
+//! A function that does not run cannot say so. On the stack that may be hurt.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use serde_json::json;
 
 use crate::{
     chaos::calm,
-    harness::{Looked, SOON, World, cases, eventually, from_now, hurt_world},
+    harness::{Looked, RESOLVED, SOON, World, cases, eventually, from_now, hurt_world},
     voltus::{dispatch, tell, with},
 };
 
-cases!("stopped": a_hydrator_that_is_stopped_is_told_of_in_time_and_over_when_it_is_back);
+cases!("stopped": a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is_back);
 
 const SOURCE: &str = "voltus-prod";
 
-/// Half a minute to the next probe, 22 s for its answer, and what a busy machine adds.
+/// Half a minute to the next heartbeat, 22 s for its answer, and what a busy machine adds.
 const IN_TIME: Duration = Duration::from_mins(5);
 
 /// Waits for one more mail about the silence of the hydrator than there were.
@@ -31,26 +31,26 @@ async fn one_more(world: &World, within: Duration, before: usize) -> Result<Stri
     .await
 }
 
-async fn a_hydrator_that_is_stopped_is_told_of_in_time_and_over_when_it_is_back() -> Result<()> {
+async fn a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is_back() -> Result<()> {
     let world = hurt_world().await?;
     let _turn = calm().await;
     let before = world.mail.about(&["hydration-failing: deliveries"]).await?.len();
     world.aws.read_queue_of(&world.hydrator, false).await?;
-    let told = told_of(&world, before).await;
+    let reported = reported(&world, before).await;
     // Whatever came of it, the others need a hydrator.
     world.aws.read_queue_of(&world.hydrator, true).await?;
-    told?;
-    let over = one_more(&world, SOON, before + 1).await?;
-    ensure!(over.contains("over: ") && over.contains("reads from the queue again"), "{over}");
+    reported?;
+    let resolved = one_more(&world, SOON, before + 1).await?;
+    ensure!(resolved.contains(RESOLVED) && resolved.contains("reads from the queue again"), "{resolved}");
     world.signals.of(&format!("{SOURCE}/lay-there"), 1).await?;
     Ok(())
 }
 
-async fn told_of(world: &World, before: usize) -> Result<()> {
+async fn reported(world: &World, before: usize) -> Result<()> {
     let late = with(dispatch("lay-there", 0), json!({"start_time": from_now(7_200), "end_time": from_now(9_000)}));
     tell(world, SOURCE, "create", &late).await?;
     let mail = one_more(world, IN_TIME, before).await?;
     ensure!(mail.contains("has read nothing from the queue") && mail.contains("provider's portal"), "{mail}");
-    ensure!(!mail.contains("over: "), "told that it is over before it is: {mail}");
+    ensure!(!mail.contains(RESOLVED), "reported as resolved before it is: {mail}");
     Ok(())
 }

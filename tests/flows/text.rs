@@ -34,7 +34,7 @@ fn names() -> [(&'static str, String); 3] {
     ]
 }
 
-/// Publishes a dispatch that starts soon while nobody kills hydrators; nobody acknowledges it.
+/// Publishes a dispatch that starts soon while no case kills hydrators. No controller acknowledges it.
 async fn published(source: &str, dispatch: Value) -> Result<Arc<World>> {
     let world = hurt_world().await?;
     let _turn = calm().await;

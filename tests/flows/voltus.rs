@@ -20,7 +20,7 @@ cases!("voltus":
     what_cannot_be_asked_is_unspecified,
     an_update_alone_is_first_seen,
     a_self_test_is_a_test,
-    an_unknown_event_is_looked_at_and_told,
+    an_unknown_event_is_fetched_and_reported,
     details_are_no_news,
 );
 
@@ -237,7 +237,7 @@ async fn what_cannot_be_asked_is_unspecified() -> Result<()> {
         with(dispatch(id, 0), json!({"sites": commitments.iter().enumerate().map(site).collect::<Vec<_>>()}))
     };
     let unspecified = json!({"kind": "unspecified"});
-    // Null is a word of the provider's: nobody is told. Numbers that cannot be are.
+    // Null is a word of the provider's: no person is notified. Of numbers that cannot be people are.
     tell(&world, SOURCE, "create", &sites("null-kw", &[Value::Null])).await?;
     tell(&world, SOURCE, "create", &sites("odd-kw", &[json!(-5), json!(100_000.5), json!(0.0125)])).await?;
     let signals = world.signals.of("voltus-prod/null-kw", 1).await?;
@@ -249,10 +249,10 @@ async fn what_cannot_be_asked_is_unspecified() -> Result<()> {
     let half_to_even = json!({"kind": "reduce", "watts": 12});
     ensure!(requests == [unspecified.clone(), unspecified.clone(), half_to_even], "{requests:?}");
     ensure!(signals[0].dispatch()["request"] == unspecified, "{}", signals[0].event);
-    world.mail.one(SOON, &["quarantined", "voltus-prod/odd-kw"]).await?;
+    world.mail.one_naming(SOON, &["quarantined"], "voltus-prod/odd-kw").await?;
     world.at_the_end(|world| async move {
-        let told = world.mail.about(&["null-kw"]).await?;
-        ensure!(told.is_empty(), "a null commitment was told:{}", listed(&told));
+        let mail = world.mail.naming(&[], "voltus-prod/null-kw").await?;
+        ensure!(mail.is_empty(), "a null commitment was reported:{}", listed(&mail));
         Ok(())
     });
     Ok(())
@@ -281,7 +281,7 @@ async fn a_self_test_is_a_test() -> Result<()> {
     holds("the signal", signals[0].dispatch(), &json!({"test": true, "test_reason": "self"}))
 }
 
-async fn an_unknown_event_is_looked_at_and_told() -> Result<()> {
+async fn an_unknown_event_is_fetched_and_reported() -> Result<()> {
     let world = world().await?;
     world.stub.answer("unknown-event", Reply::listed(&dispatch("unknown-event", 0)));
     for _ in 0..3 {
@@ -291,8 +291,8 @@ async fn an_unknown_event_is_looked_at_and_told() -> Result<()> {
     let mail = world.mail.one(SOON, &["unknown-event", "dispatch.paused"]).await?;
     ensure!(mail.text.contains("vbox"), "{}", mail.text);
     world.at_the_end(|world| async move {
-        let told = world.mail.about(&["unknown-event", "dispatch.paused"]).await?;
-        ensure!(told.len() == 1, "one name, one mail:{}", listed(&told));
+        let mail = world.mail.about(&["unknown-event", "dispatch.paused"]).await?;
+        ensure!(mail.len() == 1, "one name, one mail:{}", listed(&mail));
         Ok(())
     });
     Ok(())

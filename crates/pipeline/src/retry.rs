@@ -163,7 +163,8 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         // What a person must know of the job before this one holds of both.
         state.notify_at = booked.map_or(state.notify_at, |booked| booked.min(state.notify_at));
         let pending = Pending { work, state };
-        let goes_on = self.deliveries.book(&pending, now).await?;
+        // What is booked may be the attempt of this very message, by an invocation that died before it sent it.
+        let goes_on = self.deliveries.book(&pending, now).await? || is_again;
         let Pending { work, state } = pending;
         if !goes_on {
             // A later request for the same thing is booked already and will see all that this one would.

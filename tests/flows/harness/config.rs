@@ -22,7 +22,7 @@ const SOURCES: &[Source] = &[
     // Its bodies are not understood, and some of what it announces cannot be fetched.
     ("vbad", "voltus", false),
     (POLLED, "voltus", false),
-    // Its incidents are told to others as well.
+    // Other people are notified of its incidents as well.
     ("vesc", "voltus", false),
     ("leap", "leap", false),
     ("lbox", "leap", true),
@@ -32,7 +32,7 @@ const SOURCES: &[Source] = &[
     ("obox", "openvolt", true),
 ];
 
-/// The one source that is polled. What the others list would be told of.
+/// The one source that is polled. People would be notified of what the others list.
 pub(crate) const POLLED: &str = "vpoll";
 
 /// Whether a source is marked as a sandbox.
@@ -69,7 +69,7 @@ pub(crate) fn secrets() -> impl Iterator<Item = String> {
 /// The token that guards `/acks/`.
 pub(crate) const ACK_TOKEN: &str = "token-of-acks";
 
-/// Everything on one stub. With `acknowledge`, a controller must say that it has taken a dispatch, soon after it is first told.
+/// Everything on one stub. With `acknowledge`, a controller must acknowledge each dispatch soon after it is published.
 pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     let mut text = String::new();
     let mut secrets = BTreeMap::new();
@@ -91,10 +91,12 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
             secrets.insert(format!("/gridbell/{name}"), api_key(name));
         }
     }
-    // What mends itself within a few attempts is not told, so the limit leaves time for them.
+    // No person is notified of what mends itself within a few attempts, so the limit leaves time for them.
     let immediate = if acknowledge { "10s" } else { "30s" };
     writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"{immediate}\"\nacknowledge = {acknowledge}")?;
+    // Mails that can wait come soon.
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"{SENDER}\"")?;
+    writeln!(text, "group_wait = \"1s\"\ngroup_interval = \"3s\"")?;
     writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = Config::parse("the flows' configuration", &text)?;

@@ -1,12 +1,18 @@
 //! The mail sent, as the read-back shows it.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Client;
 use serde_json::Value;
 
 use super::{Looked, eventually};
+
+/// What the subject of a mail holds that says that an incident is resolved.
+pub(crate) const RESOLVED: &str = "over: ";
+
+/// What the first line of a list stands behind.
+const LABELS: [&str; 2] = ["What failed:", "Over:"];
 
 /// One mail.
 #[derive(Debug, Clone)]
@@ -47,36 +53,51 @@ impl MailBox {
         Ok(mail.filter(|mail| words.iter().all(|word| mail.subject.contains(word))).collect())
     }
 
-    /// Mails about what cannot be read of a source's bodies. What is about one of its dispatches or meters has mails of its own.
-    pub(crate) async fn about_bodies(&self, source: &str) -> Result<Vec<Mail>> {
-        let mut mail = self.about(&["quarantined", source]).await?;
-        mail.retain(|mail| mail.subject.ends_with(&format!(": {source}")));
+    /// All mail whose subject holds each of the words and that names this: a dispatch's key, a source, a source and an event. A mail
+    /// that says that an incident is resolved counts only where the words ask for it.
+    pub(crate) async fn naming(&self, words: &[&str], about: &str) -> Result<Vec<Mail>> {
+        let mut mail = self.about(words).await?;
+        let resolved = words.contains(&RESOLVED);
+        mail.retain(|mail| mail.names(about) && (resolved || !mail.subject.contains(RESOLVED)));
         Ok(mail)
     }
 
-    /// Waits for one of those.
-    pub(crate) async fn one_about_bodies(&self, within: Duration, source: &str) -> Result<Mail> {
-        eventually(within, &format!("a mail about bodies of {source}"), || async {
-            let mail = self.about_bodies(source).await?.pop();
-            Ok(mail.map_or_else(|| Looked::NotYet("none".to_owned()), Looked::There))
-        })
-        .await
+    /// Waits for one of those, and fails where there are more.
+    pub(crate) async fn one_naming(&self, within: Duration, words: &[&str], about: &str) -> Result<Mail> {
+        let what = format!("mail about {words:?} that names {about}");
+        only(within, &what, || self.naming(words, about)).await
     }
 
-    /// Waits for one such mail, and fails where there are more.
+    /// Waits for the one mail whose subject holds each of the words, and fails where there are more.
     pub(crate) async fn one(&self, within: Duration, words: &[&str]) -> Result<Mail> {
-        let what = format!("mail about {words:?}");
-        let mail = eventually(within, &what, || async {
-            let mut mail = self.about(words).await?;
-            ensure!(mail.len() <= 1, "more than one mail:{}", listed(&mail));
-            Ok(match mail.pop() {
-                Some(mail) => Looked::There(mail),
-                None => Looked::NotYet("none".to_owned()),
-            })
-        });
-        let mail = mail.await?;
-        ensure!(mail.subject.starts_with("[gridbell] "), "the subject is {:?}", mail.subject);
-        ensure!(!mail.text.is_empty() && !mail.html.is_empty(), "{:?} has no text or no HTML", mail.subject);
-        Ok(mail)
+        only(within, &format!("mail about {words:?}"), || self.about(words)).await
+    }
+}
+
+async fn only<F: Future<Output = Result<Vec<Mail>>>>(within: Duration, what: &str, find: impl Fn() -> F) -> Result<Mail> {
+    let mail = eventually(within, what, || async {
+        let mut mail = find().await?;
+        ensure!(mail.len() <= 1, "more than one {what}:{}", listed(&mail));
+        Ok(match mail.pop() {
+            Some(mail) => Looked::There(mail),
+            None => Looked::NotYet("none".to_owned()),
+        })
+    });
+    let mail = mail.await?;
+    ensure!(mail.subject.starts_with("[gridbell] "), "the subject is {:?}", mail.subject);
+    ensure!(!mail.text.is_empty() && !mail.html.is_empty(), "{:?} has no text or no HTML", mail.subject);
+    Ok(mail)
+}
+
+impl Mail {
+    /// Whether it is about this: alone, at the end of its subject, or as a line of a list.
+    fn names(&self, about: &str) -> bool {
+        let alone = format!(": {about}");
+        let with_more = format!(": {about} (and ");
+        let is_line = |line: &str| {
+            let line = LABELS.iter().find_map(|label| line.strip_prefix(label)).unwrap_or(line).trim_start();
+            line.strip_prefix(about).is_some_and(|rest| rest.starts_with([',', ':', ' ']))
+        };
+        self.subject.ends_with(&alone) || self.subject.contains(&with_more) || self.text.lines().any(is_line)
     }
 }

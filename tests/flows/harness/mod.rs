@@ -2,6 +2,7 @@
 
 mod aws;
 mod case;
+mod cli;
 mod clock;
 pub(crate) mod config;
 mod differs;
@@ -17,7 +18,7 @@ pub(crate) use self::{
     case::{Case, cases},
     clock::{Looked, SOON, eventually, from_now, instant},
     differs::{holds, same, short},
-    mail::{MailBox, listed},
+    mail::{MailBox, RESOLVED, listed},
     signals::{Signal, Signals},
     world::{Answer, World, answer, cut_world, end, hurt_world, restored_world, world},
 };

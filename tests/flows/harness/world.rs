@@ -20,7 +20,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use super::{Aws, Looked, MailBox, Signals, config, eventually};
 use crate::stub::Stub;
 
-/// How long a queue may take to become empty once nobody sends any more; a retried look waits up to a minute.
+/// How long a queue may take to become empty once no test sends any more; a retried request waits up to a minute.
 const DRAINING: Duration = Duration::from_mins(4);
 
 /// A stack that is up, shared by many cases.
@@ -188,7 +188,7 @@ impl World {
     async fn drained(&self) -> Result<()> {
         eventually(DRAINING, "empty inner queues", || async {
             let mut held = Vec::new();
-            for name in ["deliveries", "retries", "alerts"] {
+            for name in ["deliveries", "retries", "alerts", "reviews"] {
                 let queue = self.description.queues.get(name).context("no such queue")?;
                 let [visible, worked_on, _delayed] = self.aws.depth(queue).await?;
                 if visible + worked_on > 0 {

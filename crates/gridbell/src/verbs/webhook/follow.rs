@@ -27,8 +27,8 @@ pub(super) async fn to_signal(opened: &Opened, subject: &Subject, within: Durati
     };
     show::aside(&format!("waiting for the signal of {subject} …"));
     if let Ok(record) = tokio::time::timeout(within, waiting).await {
-        let told: Vec<String> = record?.history.into_iter().map(|entry| entry.what).collect();
-        return show::line(&format!("Published for {subject}: {}", told.join(", ")));
+        let events: Vec<String> = record?.history.into_iter().map(|entry| entry.event.to_string()).collect();
+        return show::line(&format!("Published for {subject}: {}", events.join(", ")));
     }
     let why = latest_trouble(opened, Timestamp::MIN).await?;
     let why = why.unwrap_or_else(|| "no delivery of it has come".to_owned());
@@ -79,12 +79,12 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
 async fn latest_trouble(opened: &Opened, since: Timestamp) -> Result<Option<String>> {
     let kept =
         opened.console.deliveries().all(Some(&opened.name)).await.map_err(|error| opened.console.refusal(error))?;
-    let told = kept.found.into_iter().map(|kept| match kept {
+    let troubles = kept.found.into_iter().map(|kept| match kept {
         Kept::Failing(failing) => {
             let why = failing.troubles.last().map_or_else(String::new, |trouble| trouble.detail.clone());
             (failing.received_at, format!("delivery {} is being tried again: {why}", failing.delivery))
         }
         Kept::PutAside(put) => (put.received_at, format!("delivery {} was quarantined: {}", put.id, put.reason)),
     });
-    Ok(told.filter(|(at, _)| *at > since).max_by_key(|(at, _)| *at).map(|(_, text)| text))
+    Ok(troubles.filter(|(at, _)| *at > since).max_by_key(|(at, _)| *at).map(|(_, text)| text))
 }
