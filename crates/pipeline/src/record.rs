@@ -134,9 +134,7 @@ impl Record {
             Some((Status::Scheduled, statement)) if !signals.is_empty() => {
                 (Some(step.deadlines.due_at(statement.start, step.received_at)), None)
             }
-            Some((Status::Scheduled, _)) => {
-                (known.and_then(|known| known.due), known.and_then(|known| known.lapsed))
-            }
+            Some((Status::Scheduled, _)) => (known.and_then(|known| known.due), known.and_then(|known| known.lapsed)),
             _ => (None, None),
         };
         let first_seen_at = history.first().map_or(step.now, |first| first.at);

@@ -92,7 +92,8 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             TroubleKind::Unreadable => {
                 let detail = format!("delivery {} is kept: {}", work.delivery, failed.detail);
                 let about = if failed.about.is_empty() { &vec![None] } else { &failed.about };
-                let events = about.iter().map(|of| unreadable(of.as_ref(), &work.source, now, detail.clone())).collect();
+                let events =
+                    about.iter().map(|of| unreadable(of.as_ref(), &work.source, now, detail.clone())).collect();
                 self.quarantine(&work, &failed, events).await
             }
             _ => return self.again(work.after(failed), is_again, now).await,
@@ -262,8 +263,9 @@ pub(crate) fn unreadable(about: Option<&Subject>, source: &str, at: Timestamp, d
 
 /// An event whose name gridbell does not know: all of one source are one incident, each new name one stage of it.
 pub(crate) fn unknown_event(source: &str, name: &str, at: Timestamp) -> NotedEvent {
-    let detail =
-        format!("the source sent an event of the unknown type {name:?}; what it means is not guessed, its body is kept");
+    let detail = format!(
+        "the source sent an event of the unknown type {name:?}; what it means is not guessed, its body is kept"
+    );
     let condition = Condition::UnknownEvent { source: source.to_owned() };
     NotedEvent { condition, at, news: News { stage: name.to_owned(), about: format!("{source}: {name}"), detail } }
 }

@@ -101,10 +101,9 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Sweep<'_, T, 
             })
         });
         let Updated { written, result } = changed.await?;
-        written.or(result).ok_or_else(|| PortError::Unavailable {
-            port: "dispatches",
-            reason: format!("{subject} is gone"),
-        })
+        written
+            .or(result)
+            .ok_or_else(|| PortError::Unavailable { port: "dispatches", reason: format!("{subject} is gone") })
     }
 
     /// Hints at what may be firing in a source and has no open incident. Returns how many.

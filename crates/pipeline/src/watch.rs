@@ -75,9 +75,8 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
             conditions.iter().any(|condition| open.covers(condition))
         };
         let due = due.into_iter().filter(|Due { at, subject }| *at > now || !is_covered(subject));
-        let messages: Vec<(ToRetry, u32)> = due
-            .map(|Due { at, subject }| (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now)))
-            .collect();
+        let messages: Vec<(ToRetry, u32)> =
+            due.map(|Due { at, subject }| (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now))).collect();
         self.outlet.retry(&messages).await?;
         Ok(messages.len())
     }

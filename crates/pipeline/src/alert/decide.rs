@@ -165,9 +165,8 @@ fn lapses(
     now: Timestamp,
 ) -> Option<Decided> {
     let lapsed = resolved.lapsed.as_ref()?;
-    let knows = |known: &Incident| {
-        known.opened_at >= lapsed.since && (!known.mails.is_empty() || known.waiting.is_some())
-    };
+    let knows =
+        |known: &Incident| known.opened_at >= lapsed.since && (!known.mails.is_empty() || known.waiting.is_some());
     if known.is_some_and(knows) {
         return None;
     }
@@ -225,7 +224,9 @@ pub(super) fn occasion_of(waiting: &Waiting) -> Occasion {
 pub(super) fn urgency(incident: &Incident, occasion: Occasion, rules: Rules<'_>, now: Timestamp) -> Urgency {
     let is_urgent = match (&incident.condition, rules.dispatch) {
         (Condition::NoEnd { .. }, _) => false,
-        (Condition::NotAcknowledged { .. } | Condition::ControllerFailed { .. } | Condition::DeliveriesUnread, _) => true,
+        (Condition::NotAcknowledged { .. } | Condition::ControllerFailed { .. } | Condition::DeliveriesUnread, _) => {
+            true
+        }
         (_, Some((status, statement))) => {
             let is_over = statement.end.is_some_and(|end| end <= now);
             *status == dispatch::Status::Scheduled && statement.start <= now + SOON && !is_over

@@ -20,9 +20,7 @@ use crate::{
     group::{AlertGroup, Urgency},
     incident::Incident,
     messages::{self, Hint, ReadError, ToAlert},
-    ports::{
-        Chance, Clock, Deliveries, Depths, Dispatches, Health, Incidents, Lane, Mailer, Outlet, PortError,
-    },
+    ports::{Chance, Clock, Deliveries, Depths, Dispatches, Health, Incidents, Lane, Mailer, Outlet, PortError},
     record::Record,
     update::{Change, From, Groups, IncidentRows, update},
     watch::hop_s,
@@ -126,7 +124,8 @@ where
                 }
             }
         }
-        let judged = hints.into_values().map(async |(hint, ids)| (self.hinted(&hint).await, hint.condition.incident(), ids));
+        let judged =
+            hints.into_values().map(async |(hint, ids)| (self.hinted(&hint).await, hint.condition.incident(), ids));
         let judged: Vec<_> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
         for (done, incident, ids) in judged {
             if let Err(error) = done {
@@ -238,14 +237,16 @@ where
                 Ok(Some((Verdict::Undecided, None)))
             }
             Some(attempt) if attempt >= UNREAD_ATTEMPTS && condition.is_urgent() => {
-                let about = condition.subject().map_or_else(|| condition.source().to_owned(), |about| about.to_string());
+                let about =
+                    condition.subject().map_or_else(|| condition.source().to_owned(), |about| about.to_string());
                 let detail = format!("what is stored of it cannot be read: {error}");
                 let firing = crate::conditions::Firing::new(cause.at.min(now), about, detail);
                 Ok(Some((Verdict::Firing(firing), None)))
             }
             Some(attempt) if attempt < UNREAD_ATTEMPTS => {
                 tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read; it is judged later");
-                let hint = Hint { condition: condition.clone(), at: cause.at, attempt: attempt + 1, timer: !cause.sets_timer };
+                let hint =
+                    Hint { condition: condition.clone(), at: cause.at, attempt: attempt + 1, timer: !cause.sets_timer };
                 self.outlet.alert(&ToAlert::Hint(hint), Lane::of(condition), UNREAD_S).await?;
                 Ok(None)
             }

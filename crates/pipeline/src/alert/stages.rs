@@ -80,11 +80,7 @@ impl Occasion {
 
 /// The name under which news is mailed: nothing that a provider names can pass for one of gridbell's own stages.
 pub(super) fn of_news(stage: &str) -> String {
-    if stage == FIRST_STAGE {
-        stage.to_owned()
-    } else {
-        format!("about {}", crate::work::clip(stage, 100))
-    }
+    if stage == FIRST_STAGE { stage.to_owned() } else { format!("about {}", crate::work::clip(stage, 100)) }
 }
 
 /// What the clock goes by.
@@ -160,10 +156,8 @@ pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Opt
     let step = step.filter(|(stage, _)| !incident.mails.contains_key(stage));
     let reminders = incident.mails.keys().filter(|stage| matches!(Occasion::of(stage), Occasion::Reminder(_))).count();
     let at = mailed_at + SignedDuration::from_secs(i64::from(rules.remind_s));
-    let wanted = rules.remind_s > 0
-        && reminders < MAX_REMINDERS
-        && waits.is_none()
-        && at <= incident.opened_at + REMINDED_FOR;
+    let wanted =
+        rules.remind_s > 0 && reminders < MAX_REMINDERS && waits.is_none() && at <= incident.opened_at + REMINDED_FOR;
     let reminder = wanted.then(|| (format!("reminder {}", reminders + 1), at));
     // Of those that are due already the first of them is mailed, to all whose turn has come.
     [start, step, reminder].into_iter().flatten().min_by_key(|(_, at)| (*at).max(now))

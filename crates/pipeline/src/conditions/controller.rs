@@ -27,7 +27,10 @@ pub(super) fn not_acknowledged(
         return Verdict::resolved(now, "the dispatch is no longer active");
     };
     if let Some(ack) = record.ack.as_ref().filter(|_| record.is_acknowledged()) {
-        return Verdict::resolved(ack.at, format!("the controller answered {} to version {}", ack.state.word(), ack.version));
+        return Verdict::resolved(
+            ack.at,
+            format!("the controller answered {} to version {}", ack.state.word(), ack.version),
+        );
     }
     if record.has_failed() {
         return Verdict::resolved(now, "the controller answered that it failed, which is an incident of its own");
@@ -36,7 +39,10 @@ pub(super) fn not_acknowledged(
         return Verdict::resolved(now, "its signal was read from the queue");
     };
     if now < due {
-        return Verdict::resolved(now, format!("version {} has more time: it is due at {due:.0}", record.state.version));
+        return Verdict::resolved(
+            now,
+            format!("version {} has more time: it is due at {due:.0}", record.state.version),
+        );
     }
     let what = match backlog.filter(|_| !has_acknowledgements) {
         _ if !record.outbox.is_empty() && now.duration_since(record.changed_at) < SENDING => return Verdict::Undecided,
@@ -76,7 +82,10 @@ pub(super) fn failed(record: Option<&Record>, now: Timestamp) -> Verdict {
         return Verdict::resolved(now, format!("version {} was published since", record.state.version));
     }
     if ack.state != AckState::Failed {
-        return Verdict::resolved(ack.at, format!("the controller answered {} to version {}", ack.state.word(), ack.version));
+        return Verdict::resolved(
+            ack.at,
+            format!("the controller answered {} to version {}", ack.state.word(), ack.version),
+        );
     }
     if ends_at(record).is_some_and(|end| end <= now && ack.at <= end) {
         return Verdict::resolved(now, "the time of the dispatch has passed");

@@ -19,8 +19,7 @@ pub struct NotedEvent {
 
 /// Whether anything happened lately that is not replayed.
 pub(super) fn in_window(events: &[NotedEvent], now: Timestamp) -> Verdict {
-    let recent: Vec<&NotedEvent> =
-        events.iter().filter(|event| now.duration_since(event.at) < QUIET).collect();
+    let recent: Vec<&NotedEvent> = events.iter().filter(|event| now.duration_since(event.at) < QUIET).collect();
     let Some(first) = recent.first() else {
         return Verdict::resolved(now, "nothing more of it for a day, or all of it was replayed");
     };

@@ -246,9 +246,7 @@ impl Condition {
             Self::Failing { .. } => services::failing(evidence.retry.as_ref(), record, now),
             Self::PartsUnsent { .. } => records::parts_unsent(record, now),
             Self::DeliveriesUnread => services::deliveries_unread(evidence.answered, evidence.backlog, asked, now),
-            Self::KeyRefused { .. } => {
-                sources::key_refused(evidence.refusal.as_ref(), evidence.poll.as_ref(), now)
-            }
+            Self::KeyRefused { .. } => sources::key_refused(evidence.refusal.as_ref(), evidence.poll.as_ref(), now),
             Self::NotAcknowledged { .. } => {
                 controller::not_acknowledged(record, evidence.backlog, evidence.has_acknowledgements, now)
             }

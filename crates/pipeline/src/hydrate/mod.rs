@@ -34,8 +34,8 @@ use crate::{
 };
 
 use neighbours::Neighbours;
-use settle::{Brought, By};
 pub use publish::{Outcome, publish};
+use settle::{Brought, By};
 
 /// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
 const AT_ONCE: usize = 16;

@@ -15,9 +15,7 @@ use super::{
 use crate::{
     conditions::Condition,
     poll::{Doubts, PollState},
-    ports::{
-        Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream, WriteError,
-    },
+    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream, WriteError},
     record::Record,
     update::{Change, From, PollStates, update},
     work::{Trouble, TroubleKind, Work, clip},

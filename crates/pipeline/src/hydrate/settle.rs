@@ -83,12 +83,12 @@ where
         let storage = |error: PortError| self.storage(&error);
         let epoch = self.table.epoch(self.world.now()).await.map_err(storage)?;
         let mut findings = Vec::new();
-        let contradiction =
-            if brought.by == By::Webhook { Contradiction::Ask } else { Contradiction::TakeLatest };
+        let contradiction = if brought.by == By::Webhook { Contradiction::Ask } else { Contradiction::TakeLatest };
         let mut asking = Asking { contradiction, asked: None };
         let mut unchanged = None;
         let settled = update(Records(self.table), brought.subject, from, async |known| {
-            let change = self.change(brought, (&mut facts, &mut findings), &mut asking, (known, epoch), neighbours).await?;
+            let change =
+                self.change(brought, (&mut facts, &mut findings), &mut asking, (known, epoch), neighbours).await?;
             Ok::<_, Failure>(match change {
                 Changed::Nothing => Change::Keep(Purpose::default()),
                 Changed::Repeated(known) => {

@@ -75,7 +75,12 @@ pub fn list_subject(group: &AlertGroup, lines: &[Line], (page, pages): (usize, u
         (false, _) => "incidents",
     };
     let page = if pages > 1 { format!(" ({page} of {pages})") } else { String::new() };
-    format!("[gridbell] {}{happened}{} {}: {count} {what}{page}", test_mark(group.test), group.kind, tame(&group.source))
+    format!(
+        "[gridbell] {}{happened}{} {}: {count} {what}{page}",
+        test_mark(group.test),
+        group.kind,
+        tame(&group.source)
+    )
 }
 
 /// The mail for what an alert group has collected; none where it has no recipient.
