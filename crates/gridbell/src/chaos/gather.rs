@@ -56,18 +56,21 @@ async fn left(console: &Console) -> Result<Vec<String>> {
         let Some(url) = console.queues.get(name) else { continue };
         let counts = console.counting().counts(url).await?;
         if counts.waiting + counts.in_hand > 0 {
-            left.push(format!("{} wait in {name}, {} are in hand", counts.waiting, counts.in_hand));
+            left.push(format!("{} wait in {name}, {} are in flight", counts.waiting, counts.in_hand));
         }
     }
     let now = times::now();
     let table = console.dispatches();
     let owed = table.unsent(now).await?.len();
-    left.extend((owed > 0).then(|| format!("signals are owed of {owed} subjects")));
+    left.extend((owed > 0).then(|| format!("signals of {owed} subjects are pending in the outbox")));
     let overdue = table.due(now - OVERDUE).await?.len();
     left.extend((overdue > 0).then(|| format!("{overdue} deadlines have passed")));
     let kept = console.deliveries().all(None).await?;
     let booked = kept.found.iter().filter(|kept| matches!(kept, Kept::Failing(_))).count();
     left.extend((booked > 0).then(|| format!("{booked} attempts are booked")));
+    let incidents = console.incidents().all(false).await?;
+    let waiting = incidents.found.iter().filter(|incident| incident.waiting.is_some()).count();
+    left.extend((waiting > 0).then(|| format!("{waiting} mails wait")));
     Ok(left)
 }
 

@@ -134,7 +134,7 @@ async fn hurt(options: Options, stack: &mut Stack, simulators: &Simulators, prog
     let left = gather::settle(&console, progress).await?;
     let lines = gather::in_the_end(&console, stack, &controller, left).await?;
     let history = in_order(&plan, &mailroom, lines);
-    let circumstances = Circumstances { acknowledges: false, is_silent: false, ours_fail: true, heals_at };
+    let circumstances = Circumstances { ours_fail: true, heals_at, ..Circumstances::default() };
     let mut broken = judge(&history, circumstances, secrets(stack));
     broken.extend(gather::indiscreet(stack, &secrets(stack)).await?);
     let report = Report::new(options, &plan, &mailroom, (done, &history, broken), began.elapsed());
