@@ -1,0 +1,36 @@
+//! The command line, as an operator calls it.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::World;
+
+impl World {
+    /// Runs a verb on this stack with `--json`, and reads what it prints.
+    pub(crate) async fn gridbell(&self, arguments: &[&str]) -> Result<Value> {
+        let own = std::env::current_exe()?;
+        let binary = own.ancestors().nth(2).context("the test lies nowhere")?.join("gridbell");
+        ensure!(binary.is_file(), "{} is not there: `cargo test --no-run` builds it", binary.display());
+        let run = Command::new(binary)
+            .args(arguments)
+            .args(["--json", "--state"])
+            .arg(&self.state_file)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        ensure!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        serde_json::from_slice(&run.stdout).context("no JSON")
+    }
+
+    /// The events of a dispatch's timeline, each with its name and its fields.
+    pub(crate) async fn timeline(&self, key: &str) -> Result<Vec<(String, Value)>> {
+        let timeline = self.gridbell(&["dispatch", "timeline", key]).await?;
+        let steps = timeline["steps"].as_array().context("no steps")?;
+        let event = |step: &Value| step["event"].as_object()?.iter().next().map(|(name, fields)| (name.clone(), fields.clone()));
+        steps.iter().map(|step| event(step).with_context(|| format!("{step} holds no event"))).collect()
+    }
+}
