@@ -449,7 +449,7 @@ impl Incidents for Invocation<'_> {
     }
 
     async fn group(&self, group: &str) -> Result<Option<AlertGroup>, PortError> {
-        self.call("alerts.group", |state| state.groups.get(group)).await
+        self.call("alerts.group", |state| state.shown_group(state.groups.get(group))).await
     }
 
     async fn write_group(&self, group: &AlertGroup, expected: Option<u64>) -> Result<(), WriteError<AlertGroup>> {

@@ -20,6 +20,7 @@ use crate::{
     ports::{Chance, Clock, Deliveries, Depths, Dispatches, Health, Incidents, Mailer, Outlet, PortError, WriteError},
     record::Record,
     update::{Change, From, Groups, IncidentRows, Updated, update},
+    watch::hop_s,
 };
 
 /// Incidents that one mail lists; the rest is in the next mail.
@@ -34,20 +35,29 @@ const EARLY: SignedDuration = SignedDuration::from_secs(2);
 /// A claim older than this is of an invocation that died.
 const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(30);
 
-/// While another invocation sends, a flush comes again after so many seconds.
-const BUSY_S: u32 = 3;
+/// While another invocation sends, a flush comes again after this long.
+const BUSY: SignedDuration = SignedDuration::from_secs(3);
 
 /// How long the link in a mail can be used.
 const LINK_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What to do with a group.
 enum Claim {
-    /// Nothing waits, or not yet.
+    /// Nothing waits, not yet, or another invocation is sending.
     Nothing,
-    /// Another invocation is sending.
-    Busy,
     /// This one sends.
     Ours,
+}
+
+/// How a flush ended.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// Mails were sent.
+    Sent,
+    /// There was none to send.
+    Nothing,
+    /// Mails were refused, or something could not be read.
+    Refused,
 }
 
 /// An incident whose mail is sent now.
@@ -69,34 +79,45 @@ where
 {
     /// Sends what waits in a group. `own` was just judged, and the index may not show it yet.
     pub(super) async fn flush(&self, key: &str, own: Option<(Incident, Option<Record>)>) -> Result<(), PortError> {
+        let mut waiting = self.incidents.waiting(key, FLUSHED).await?;
+        match &own {
+            Some((own, _)) => waiting.retain(|key| *key != own.incident),
+            None if waiting.is_empty() => return Ok(()),
+            None => {}
+        }
         let claimed = update(Groups(self.incidents), key, From::Stored, async |known| {
             let now = self.world.now();
             let Some(group) = known else { return Ok::<_, PortError>(Change::Keep(Claim::Nothing)) };
+            let (revision, write) = (group.revision + 1, self.world.unique());
             if group.claim.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < CLAIM_LASTS) {
-                return Ok(Change::Keep(Claim::Busy));
+                let again_at = now + BUSY;
+                if group.is_under_way(again_at, now) {
+                    return Ok(Change::Keep(Claim::Nothing));
+                }
+                self.flush_later(key, Urgency::New, hop_s(again_at, now)).await?;
+                let next = AlertGroup { revision, write, flush_at: Some(again_at), ..group };
+                return Ok(Change::Write(Box::new(next), Claim::Nothing));
             }
             // One that comes early belongs to mails that are sent; the present ones have a flush of their own on its way.
             if own.is_none() && group.flush_at.is_some_and(|at| at > now + EARLY) {
                 return Ok(Change::Keep(Claim::Nothing));
             }
-            let write = self.world.unique();
             let claim = Some((write.clone(), now));
-            Ok(Change::Write(Box::new(AlertGroup { revision: group.revision + 1, write, claim, ..group }), Claim::Ours))
+            Ok(Change::Write(Box::new(AlertGroup { revision, write, claim, ..group }), Claim::Ours))
         });
-        let Updated { written, result } = claimed.await?;
-        match (written, result) {
-            (Some(group), Claim::Ours) => self.send_waiting(group, own).await,
-            (_, Claim::Busy) => self.flush_later(key, Urgency::New, BUSY_S).await,
+        match claimed.await? {
+            Updated { written: Some(group), result: Claim::Ours } => self.send_waiting(group, waiting, own).await,
             _ => Ok(()),
         }
     }
 
-    async fn send_waiting(&self, group: AlertGroup, own: Option<(Incident, Option<Record>)>) -> Result<(), PortError> {
-        let mut keys = self.incidents.waiting(&group.group, FLUSHED).await?;
+    async fn send_waiting(
+        &self,
+        group: AlertGroup,
+        keys: Vec<String>,
+        own: Option<(Incident, Option<Record>)>,
+    ) -> Result<(), PortError> {
         let is_full = keys.len() >= FLUSHED;
-        if let Some((own, _)) = &own {
-            keys.retain(|key| *key != own.incident);
-        }
         let judged = keys.into_iter().map(|key| self.ready(&group, key));
         let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffered(AT_ONCE).collect().await;
         let own = own.and_then(|(incident, record)| self.of_group(&group, incident, record));
@@ -108,6 +129,7 @@ where
                 Err(error) => failure = Some(error),
             }
         }
+        let is_sent = !ready.is_empty();
         ready.sort_by_key(|one| one.incident.waiting.as_ref().map_or(Timestamp::MAX, |waiting| waiting.sorts_by));
         let mut audiences: BTreeMap<Vec<String>, Vec<Ready>> = BTreeMap::new();
         for one in ready {
@@ -125,7 +147,8 @@ where
                 }
             }
         }
-        self.finish(&group.group, &group.write, failure.is_some()).await?;
+        let ends = if failure.is_some() { Ends::Refused } else if is_sent { Ends::Sent } else { Ends::Nothing };
+        self.finish(&group.group, &group.write, ends).await?;
         if is_full && failure.is_none() {
             self.flush_later(&group.group, Urgency::New, 0).await?;
         }
@@ -290,19 +313,21 @@ where
     }
 
     /// Gives the group back. Where mails were refused they are tried again later.
-    async fn finish(&self, key: &str, claim: &str, failed: bool) -> Result<(), PortError> {
+    async fn finish(&self, key: &str, claim: &str, ends: Ends) -> Result<(), PortError> {
         let finished = update(Groups(self.incidents), key, From::Stored, async |known| {
             let is_ours = |group: &AlertGroup| group.claim.as_ref().is_some_and(|(owner, _)| owner == claim);
             let Some(group) = known.filter(is_ours) else { return Ok::<_, PortError>(Change::Keep(())) };
             let now = self.world.now();
             let (revision, write) = (group.revision + 1, self.world.unique());
-            let next = if failed {
-                let delay_s = (2_u32 << group.failures.min(8)).min(300);
-                self.flush_later(key, Urgency::New, delay_s).await?;
-                let flush_at = Some(now + SignedDuration::from_secs(i64::from(delay_s)));
-                AlertGroup { claim: None, failures: group.failures + 1, flush_at, last_at: now, ..group }
-            } else {
-                group.flushed(now)
+            let next = match ends {
+                Ends::Sent => group.flushed(now),
+                Ends::Nothing => AlertGroup { claim: None, ..group },
+                Ends::Refused => {
+                    let delay_s = (2_u32 << group.failures.min(8)).min(300);
+                    self.flush_later(key, Urgency::New, delay_s).await?;
+                    let flush_at = Some(now + SignedDuration::from_secs(i64::from(delay_s)));
+                    AlertGroup { claim: None, failures: group.failures + 1, flush_at, last_at: now, ..group }
+                }
             };
             Ok(Change::Write(Box::new(AlertGroup { revision, write, ..next }), ()))
         });

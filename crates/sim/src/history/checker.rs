@@ -18,6 +18,9 @@ pub struct Circumstances {
     pub ours_fail: bool,
     /// From here on nothing goes wrong.
     pub heals_at: Timestamp,
+    /// How much longer than the contract's ten seconds a mail may take, in seconds: where queues wait for batches, and calls are slow.
+    #[serde(default)]
+    pub slack_s: u32,
 }
 
 /// Something that does not hold.

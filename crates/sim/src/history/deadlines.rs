@@ -4,17 +4,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{About, Broken, Checker, Provider, Story, mails::names};
+use super::{About, Broken, Checker, Circumstances, Provider, Story, mails::names};
 use crate::Standard;
 
-/// How long after the deadline the mail may be on its way: a sweep, a hop, a batch, and clocks that differ.
-const MARGIN: SignedDuration = SignedDuration::from_secs(150);
+/// How long after its due time a mail is sent at the latest (contract, section 6), while gridbell's own services work.
+const IN_TIME: SignedDuration = SignedDuration::from_secs(10);
 
-/// A delivery that is not reflected by then has been told of: five quick attempts, each as late as a provider may ask for.
-const HYDRATED: SignedDuration = SignedDuration::from_mins(8);
-
-/// What was never seen before is told of sooner: as soon as the next attempt would come after the immediate deadline.
-const FIRST_SEEN: SignedDuration = SignedDuration::from_secs(IMMEDIATE_S + 150);
+/// The same once they work again: a sweep, a hop, a batch, and clocks that differ.
+const IN_TIME_AGAIN: SignedDuration = SignedDuration::from_secs(150);
 
 /// An invocation whose time was up leaves its messages hidden for this long; none is left more often than it is received.
 const STARVED: SignedDuration = Standard::VISIBILITY;
@@ -41,6 +38,18 @@ fn counts_from(seen: &Checker, at: Timestamp) -> Timestamp {
     if circumstances.ours_fail { at.max(works_again) } else { at + starved }
 }
 
+/// How long after its due time a mail may be on its way.
+fn margin(seen: &Checker) -> SignedDuration {
+    let Circumstances { ours_fail, slack_s, .. } = seen.circumstances;
+    if ours_fail { IN_TIME_AGAIN } else { IN_TIME + SignedDuration::from_secs(i64::from(slack_s)) }
+}
+
+/// By when a person must know of a dispatch that starts then and was announced or changed at an instant.
+fn due_at(start: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    let immediate = at + SignedDuration::from_secs(IMMEDIATE_S);
+    start.map_or(immediate, |start| (start - SignedDuration::from_secs(LEAD_S)).max(immediate))
+}
+
 /// Each published version that was to be acted on was acknowledged, superseded, or told of.
 fn acknowledgement(seen: &Checker, story: &Story) -> Option<Broken> {
     let circumstances = &seen.circumstances;
@@ -50,9 +59,8 @@ fn acknowledgement(seen: &Checker, story: &Story) -> Option<Broken> {
     let published = seen.signals.published.get(&story.subject)?;
     for (place, signal) in published.iter().enumerate().filter(|(_, signal)| signal.status == "scheduled") {
         let said = &story.versions[*signal.versions.last()?];
-        let due =
-            (said.start - SignedDuration::from_secs(LEAD_S)).max(signal.at + SignedDuration::from_secs(IMMEDIATE_S));
-        let limit = counts_from(seen, due) + MARGIN;
+        let due = due_at(Some(said.start), signal.at);
+        let limit = counts_from(seen, due) + margin(seen);
         let superseded = published.get(place + 1).is_some_and(|next| next.at <= limit);
         let over = said.end.is_some_and(|end| end <= limit);
         let acknowledged = if circumstances.acknowledges {
@@ -83,8 +91,9 @@ fn hydration(seen: &Checker, (number, story): (usize, &Story)) -> Option<Broken>
             continue;
         }
         let published = seen.signals.published.get(&story.subject);
-        let is_known = published.into_iter().flatten().any(|signal| signal.at <= accepted.at);
-        let limit = counts_from(seen, accepted.at) + if is_known { HYDRATED } else { FIRST_SEEN };
+        let known = published.into_iter().flatten().rfind(|signal| signal.at <= accepted.at);
+        let start = known.and_then(|signal| Some(story.versions[*signal.versions.last()?].start));
+        let limit = counts_from(seen, due_at(start, accepted.at)) + margin(seen);
         let mut in_time = published.into_iter().flatten().filter(|signal| signal.at <= limit);
         let reflected = in_time.any(|signal| signal.reflects(story, version));
         let told = seen.mails.sent.iter().any(|mail| mail.at <= limit && tells_of(&mail.subject, story));

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{
     Options, Report, Saboteur,
+    closing::ResolvedSince,
     consumer::{Consumer, Said},
     invocations::TIME_OUT,
     journal::Journal,
@@ -105,6 +106,7 @@ pub(super) struct Driver<'w> {
     /// What became of links' buttons.
     pub(super) pressed: BTreeMap<String, Pressed>,
     backup: Option<(Timestamp, Table<Record>)>,
+    pub(super) resolved_since: ResolvedSince,
 }
 
 /// Plays a seed.
@@ -187,6 +189,7 @@ impl<'w> Driver<'w> {
             mails_read: 0,
             pressed: BTreeMap::new(),
             backup: None,
+            resolved_since: ResolvedSince::default(),
         };
         let (restore, limit_bytes) = driver.live(|live| (live.plan.restore, live.plan.signal_limit_bytes));
         if let Some((backup_at, restored_at)) = restore {
@@ -275,6 +278,7 @@ impl<'w> Driver<'w> {
             Event::Backup => self.backup = Some((now, self.world.backup())),
             Event::Restore => self.restore(now),
             Event::Sweep => {
+                self.look_at_incidents(now);
                 if self.live(|live| live.healed) {
                     self.redrive();
                 }

@@ -4,6 +4,7 @@
 //! [`run`] plays a seed. A history in which something does not hold ends there, with a [`Violation`]; played again with
 //! [`Options::record`] it is written down.
 
+mod closing;
 mod consumer;
 mod driver;
 mod invocations;

@@ -3,7 +3,11 @@
 use dispatch::Epoch;
 use pipeline::work::Task;
 
-use super::{live::Live, model::SECRETS, plan::Kind};
+use super::{
+    live::Live,
+    model::SECRETS,
+    plan::{Kind, Plan},
+};
 use crate::{
     Inner, Sent, World,
     history::{Broken, Checker, Circumstances, Event, Line},
@@ -29,6 +33,7 @@ impl Monitor {
             is_silent: plan.has(Kind::Silent),
             ours_fail: plan.kinds().any(Kind::is_ours),
             heals_at: plan.heals_at,
+            slack_s: slack_s(plan),
         });
         monitor.checker = monitor.checker.polling(polls).complete();
         let dispatches = live.model.dispatches.iter().cloned().map(|story| Event::Dispatch { story });
@@ -91,6 +96,13 @@ impl Monitor {
             state.swarm = Some(live);
         });
     }
+}
+
+/// How much longer than ten seconds a mail may take: a deadline passes two queues, one of them twice, and each may wait for a batch.
+fn slack_s(plan: &Plan) -> u32 {
+    let batches_s = u32::try_from(4 * plan.window_ms / 1_000).unwrap_or(0);
+    // Calls of up to 2.5 s each are slower than any of AWS's.
+    batches_s + if plan.by_priority { 140 } else { 0 }
 }
 
 fn signal(sent: &Sent, state: &State) -> Line {

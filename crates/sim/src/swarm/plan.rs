@@ -97,6 +97,8 @@ kinds! {
     Silent "silent",
     /// The table of dispatches is restored to an earlier point, and a new epoch begins.
     Restore "restore",
+    /// Many dispatches of one source are announced within a minute, and its API is down.
+    Storm "storm",
 }
 
 impl Kind {
@@ -159,6 +161,8 @@ pub(crate) struct Plan {
     pub(crate) restore: Option<(Timestamp, Timestamp)>,
     /// The most that the body of one signal may be: small, so that signals come in parts.
     pub(crate) signal_limit_bytes: Option<usize>,
+    /// So many more dispatches are announced while their source's API is down.
+    pub(crate) storm: usize,
 }
 
 /// What an outage strikes: the beginning of ports' names.
@@ -166,6 +170,9 @@ const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals
 
 /// A signal of two sites or so: a dispatch over more comes in parts.
 const SMALL_SIGNAL_BYTES: usize = 1_500;
+
+/// The source of a storm.
+pub(crate) const STORM: &str = "voltus-prod";
 
 /// Sources with an API.
 const APIS: [&str; 4] = ["voltus-prod", "voltus-sandbox", "leap-prod", "openvolt-prod"];
@@ -177,7 +184,7 @@ impl Plan {
         // Only where our own services work is time promised.
         let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
-        for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Restore) {
+        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Restore | Kind::Storm)) {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
                 rates.insert(*kind, rate);
@@ -214,6 +221,7 @@ impl Plan {
             refused,
             restore: None,
             signal_limit_bytes: None,
+            storm: 0,
         };
         // Drawn last: what was found before these existed is found by the same seeds.
         plan.signal_limit_bytes = (chance.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
@@ -222,6 +230,12 @@ impl Plan {
         if chance.up_to(999) < share && !ours_work && !without.contains(&Kind::Restore) {
             plan.restore = Some((backup_at, restored_at));
             plan.rates.insert(Kind::Restore, 1);
+        }
+        if chance.up_to(29) == 0 && !without.contains(&Kind::Storm) {
+            plan.storm = 10 + chance.place(30);
+            plan.rates.insert(Kind::Storm, 1);
+            let until = (begins_at + minutes(11 + chance.up_to(8))).min(plan.heals_at);
+            plan.down.push(Outage { of: STORM, from: begins_at, until });
         }
         plan
     }

@@ -2,8 +2,10 @@
 //! A checker that does not catch every one of them is worth nothing.
 
 use dispatch::Signal;
+use jiff::SignedDuration;
 use pipeline::{
     conditions::Condition,
+    group::AlertGroup,
     incident::Incident,
     messages::{ToAlert, ToHydrate},
     record::Record,
@@ -117,6 +119,15 @@ impl State {
         incident
     }
 
+    /// A stored alert group as the pipeline gets to see it.
+    pub(crate) fn shown_group(&self, group: Option<AlertGroup>) -> Option<AlertGroup> {
+        if self.sabotaged(Saboteur::GroupingIgnoresDeadlines) {
+            let flushed_at = Some(self.now + SignedDuration::from_mins(2));
+            return group.map(|group| AlertGroup { flushed_at, ..group });
+        }
+        group
+    }
+
     /// Work as the queue gets to see it.
     pub(crate) fn retried(&self, mut work: Work) -> Work {
         if self.sabotaged(Saboteur::RetryWithoutCap) {
@@ -138,7 +149,10 @@ impl State {
                 let is_unread = |subject: dispatch::Subject| self.dispatches.get(subject.as_str()).is_none();
                 self.sabotaged(Saboteur::DeadlineAfterHydration) && hint.condition.subject().is_some_and(is_unread)
             }
-            ToAlert::Hint(_) => false,
+            ToAlert::Hint(hint) => {
+                let is_lost = self.sabotaged(Saboteur::LostHintWithoutReview) && !hint.timer;
+                is_lost && self.seed.up_to(2) == 0
+            }
             ToAlert::Review { .. } => self.sabotaged(Saboteur::LostHintWithoutReview),
             ToAlert::Flush { .. } => false,
         }

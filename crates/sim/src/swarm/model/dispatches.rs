@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Pace;
+use super::{super::plan::STORM, Pace};
 use crate::{
     Seed,
     history::{Oddity, Provider, Said, Story},
@@ -45,6 +45,23 @@ pub fn dispatch_story(chance: &mut Seed, number: usize, begins_at: Timestamp, pa
         story.versions.push(next);
     }
     story
+}
+
+/// One of many that are announced together.
+pub(super) fn storm_story(number: usize, at: Timestamp) -> Story {
+    let start = at + seconds(1_200);
+    let id = format!("w{number}");
+    let targets = vec![(format!("site-{number}"), 5)];
+    let first = Said { at, authorized: true, start, end: Some(start + seconds(1_800)), targets, note: 1 };
+    Story {
+        source: STORM.into(),
+        provider: Provider::Voltus { numbered: true },
+        subject: format!("{STORM}/{id}"),
+        id,
+        test: None,
+        versions: vec![first],
+        oddity: Oddity::None,
+    }
 }
 
 /// Every other dispatch is odd, one way as often as another.

@@ -6,7 +6,7 @@ mod streams;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::streams::stream_stories;
+use self::{dispatches::storm_story, streams::stream_stories};
 pub use self::{
     dispatches::dispatch_story,
     streams::{meter_story, power_story},
@@ -99,7 +99,8 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(chance: &mut Seed, begins_at: Timestamp, plan: &Plan) -> Self {
         let count = 1 + chance.place(4);
-        let dispatches = (0..count).map(|number| dispatch_story(chance, number, begins_at, &Pace::SWARM)).collect();
+        let dispatches = (0..count).map(|number| dispatch_story(chance, number, begins_at, &Pace::SWARM));
+        let dispatches = dispatches.collect::<Vec<_>>().into_iter().chain(storm(plan, begins_at)).collect();
         let streams = stream_stories(chance, begins_at);
         let mut model = Self { dispatches, streams, posts: Vec::new() };
         model.schedule(chance, plan);
@@ -177,6 +178,15 @@ impl Model {
         }
         self.posts.extend(made);
     }
+}
+
+/// Dispatches that are all announced in the fifth minute.
+fn storm(plan: &Plan, begins_at: Timestamp) -> impl Iterator<Item = Story> {
+    let count = plan.storm;
+    (0..count).map(move |number| {
+        let after_ms = i64::try_from(240_000 + 60_000 * number / count).unwrap_or(0);
+        storm_story(number, begins_at + SignedDuration::from_millis(after_ms))
+    })
 }
 
 fn post(at: Timestamp, source: &Name, body: String, about: About, redelivery: Redelivery) -> Post {
