@@ -92,7 +92,10 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
 
 /// Reads an instant as it stands, and `90m`, `24h`, `7d` as that long before `now`.
 pub(crate) fn instant_or_age(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let is_instant = text.contains(['T', 't', ':']) || text.matches('-').count() > 1;
+    // A `T` that follows a digit: "yesterday" has one too, and is neither.
+    let has_time =
+        text.split_once(['T', 't']).is_some_and(|(day, _)| day.ends_with(|last: char| last.is_ascii_digit()));
+    let is_instant = has_time || text.contains(':') || text.matches('-').count() > 1;
     if is_instant {
         let at = instant(text)?;
         return if at <= now {
@@ -149,9 +152,10 @@ mod tests {
     fn instants_and_ages() {
         let now = at("2026-03-01T12:00:00Z");
         assert_eq!(instant_or_age("2026-01-01T00:00:00Z", now), Ok(at("2026-01-01T00:00:00Z")));
+        assert_eq!(instant_or_age("20260101T000000Z", now), Ok(at("2026-01-01T00:00:00Z")));
         assert_eq!(instant_or_age("90m", now), Ok(at("2026-03-01T10:30:00Z")));
         assert_eq!(instant_or_age("7d", now), Ok(at("2026-02-22T12:00:00Z")));
-        for wrong in ["", "d", "7", "-1h", "7 days", "é", "99999999999d"] {
+        for wrong in ["", "d", "7", "-1h", "7 days", "é", "99999999999d", "yesterday", "today", "Tuesday"] {
             assert!(instant_or_age(wrong, now).is_err_and(|why| why.contains("nor an age")), "{wrong}");
         }
         let beyond = [
@@ -159,6 +163,7 @@ mod tests {
             "0001-01-01T00:00:00Z",
             "0000-00-00T00:00:00Z",
             "2026-13-01T00:00:00Z",
+            "20261301T000000Z",
             "tomorrow: 9",
         ];
         for wrong in beyond {
