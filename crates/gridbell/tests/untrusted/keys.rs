@@ -51,12 +51,14 @@ fn what_cannot_be_a_key_is_refused_and_what_could_be_one_is_not_found() {
 #[test]
 fn an_acknowledgement_of_nothing_is_no_fault_of_ours() {
     let acks = world().acks();
-    for key in
-        [String::new(), "k".repeat(3_000), "k".repeat(40_000), "voltus-demo/\u{0}\u{1b}[2J".to_owned(), "/".to_owned()]
-    {
+    let answered = |key: &str| {
         let body = json!({"dispatch": key, "version": 1, "state": "accepted"});
-        assert_eq!(world().post(&acks, body.to_string()), 404, "{} bytes", key.len());
+        world().post(&acks, body.to_string())
+    };
+    for key in ["k".repeat(3_000), "k".repeat(40_000), "voltus-demo/\u{0}\u{1b}[2J".to_owned(), "/".to_owned()] {
+        assert_eq!(answered(&key), 404, "{} bytes", key.len());
     }
+    assert_eq!(answered(""), 400, "a field that is empty is told as such");
     let body = json!({"dispatch": DISPATCH, "version": 1, "state": "accepted", "detail": super::EVIL});
     assert_eq!(world().post(&acks, body.to_string()), 200);
 }
