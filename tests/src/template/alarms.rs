@@ -77,6 +77,7 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("signals that nobody reads", "/Resources/SignalsWaitingAlarm"),
                 remove("dead letters", "/Resources/RetriesDeadAlarm"),
+                remove("reviews that nobody takes", "/Resources/ReviewsWaitingAlarm"),
                 set("an hour", "/Resources/AlertsWaitingAlarm/Properties/Threshold", json!(3600)),
                 set("within a redelivery", "/Resources/DeliveriesWaitingAlarm/Properties/Threshold", json!(120)),
                 set(

@@ -9,8 +9,9 @@ use super::{Check, Findings, must, remove, set};
 
 /// What Lambda takes for all variables of a function together, names and values, bytes.
 const ENVIRONMENT_LIMIT: usize = 4096;
-/// The longest queue URL, table name and log filter to reckon with, for a stack name of up to 32 letters, bytes.
-const LONGEST_QUEUE_URL: usize = 136;
+/// The longest queue URL, table name and log filter to reckon with, for a stack name of up to 32 letters in a
+/// region of 14, bytes.
+const LONGEST_QUEUE_URL: usize = 122;
 const LONGEST_TABLE_NAME: usize = 64;
 const LONGEST_LOG_FILTER: usize = 64;
 const LONGEST_API_URL: usize = 80;
@@ -27,6 +28,7 @@ const SHARED: [Told; 2] = [("GRIDBELL_CONFIG", "Config"), ("GRIDBELL_LOG", "LogF
 const DELIVERIES_QUEUE: Told = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
 const RETRIES_QUEUE: Told = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
 const ALERTS_QUEUE: Told = ("GRIDBELL_ALERTS_QUEUE_URL", "AlertsQueue");
+const REVIEWS_QUEUE: Told = ("GRIDBELL_REVIEWS_QUEUE_URL", "ReviewsQueue");
 const SIGNALS_QUEUE: Told = ("GRIDBELL_SIGNALS_QUEUE_URL", "SignalsQueue");
 const RETRIES_DEAD_QUEUE: Told = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "RetriesDeadQueue");
 const ALERTS_DEAD_QUEUE: Told = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
@@ -40,7 +42,15 @@ const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
     (
         "HydratorFunction",
         "hydrator",
-        &[DELIVERIES_QUEUE, RETRIES_QUEUE, ALERTS_QUEUE, SIGNALS_QUEUE, DISPATCHES_TABLE, DELIVERIES_TABLE],
+        &[
+            DELIVERIES_QUEUE,
+            RETRIES_QUEUE,
+            ALERTS_QUEUE,
+            REVIEWS_QUEUE,
+            SIGNALS_QUEUE,
+            DISPATCHES_TABLE,
+            DELIVERIES_TABLE,
+        ],
     ),
     (
         "RetrierFunction",
@@ -49,14 +59,30 @@ const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
             DELIVERIES_QUEUE,
             RETRIES_QUEUE,
             ALERTS_QUEUE,
+            REVIEWS_QUEUE,
             SIGNALS_QUEUE,
             RETRIES_DEAD_QUEUE,
             ALERTS_DEAD_QUEUE,
             DISPATCHES_TABLE,
             DELIVERIES_TABLE,
+            ALERTS_TABLE,
         ],
     ),
-    ("AlerterFunction", "alerter", &[ALERTS_QUEUE, ALERTS_TABLE, DISPATCHES_TABLE]),
+    (
+        "AlerterFunction",
+        "alerter",
+        &[
+            ALERTS_QUEUE,
+            REVIEWS_QUEUE,
+            DELIVERIES_QUEUE,
+            SIGNALS_QUEUE,
+            RETRIES_DEAD_QUEUE,
+            ALERTS_DEAD_QUEUE,
+            ALERTS_TABLE,
+            DISPATCHES_TABLE,
+            DELIVERIES_TABLE,
+        ],
+    ),
 ];
 
 pub(super) const CHECKS: &[Check] = &[

@@ -19,10 +19,11 @@ const VISIBILITY_OVER_TIMEOUT: u64 = 6;
 
 /// Where a message goes that was received too often. A delivery that crashed its consumer is one more failure for
 /// the retrier; the signals have no such queue, because taking one message out of a group breaks its order.
-const REDRIVES: [(&str, Option<&str>); 6] = [
+const REDRIVES: [(&str, Option<&str>); 7] = [
     ("DeliveriesQueue", Some("RetriesQueue")),
     ("RetriesQueue", Some("RetriesDeadQueue")),
     ("AlertsQueue", Some("AlertsDeadQueue")),
+    ("ReviewsQueue", Some("AlertsDeadQueue")),
     ("SignalsQueue", None),
     ("RetriesDeadQueue", None),
     ("AlertsDeadQueue", None),
@@ -35,8 +36,13 @@ const READ_BY_OTHERS: [(&str, &str); 3] = [
     ("AlertsDeadQueue", "a person, by the runbook in infra/README.md"),
 ];
 
-const MAPPED: [(&str, &str); 3] =
-    [("DeliveriesQueue", "HydratorFunction"), ("RetriesQueue", "RetrierFunction"), ("AlertsQueue", "AlerterFunction")];
+/// What is urgent for the alerter waits behind nothing that can wait: each has a queue and a concurrency of its own.
+const MAPPED: [(&str, &str); 4] = [
+    ("DeliveriesQueue", "HydratorFunction"),
+    ("RetriesQueue", "RetrierFunction"),
+    ("AlertsQueue", "AlerterFunction"),
+    ("ReviewsQueue", "AlerterFunction"),
+];
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -69,6 +75,7 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 set("two receives", "/Resources/AlertsQueue/Properties/RedrivePolicy/maxReceiveCount", json!(2)),
                 remove("no redrive", "/Resources/DeliveriesQueue/Properties/RedrivePolicy"),
+                remove("reviews for ever", "/Resources/ReviewsQueue/Properties/RedrivePolicy"),
                 set(
                     "deliveries that pass the retrier by",
                     "/Resources/DeliveriesQueue/Properties/RedrivePolicy/deadLetterTargetArn",
@@ -122,6 +129,7 @@ pub(super) const CHECKS: &[Check] = &[
                     json!({ "Ref": "Api" }),
                 ),
                 remove("a mapping less", "/Resources/AlerterMapping"),
+                remove("reviews that nobody takes", "/Resources/ReviewsMapping"),
             ]
         },
     },

@@ -26,7 +26,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
         &[
             (&LOG, &["HydratorLogGroup"]),
             (&CONSUME, &["DeliveriesQueue"]),
-            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
+            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "ReviewsQueue", "SignalsQueue"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DispatchesTable"],
@@ -44,8 +44,8 @@ const ROLES: [(&str, &[Grant]); 4] = [
         &[
             (&LOG, &["RetrierLogGroup"]),
             (&CONSUME, &["RetriesQueue"]),
-            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "SignalsQueue"]),
-            (&["sqs:GetQueueAttributes"], &["DeliveriesQueue", "SignalsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
+            (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "ReviewsQueue", "SignalsQueue"]),
+            (&["sqs:GetQueueAttributes"], &["SignalsQueue", "ReviewsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DispatchesTable"],
@@ -60,6 +60,8 @@ const ROLES: [(&str, &[Grant]); 4] = [
                     "${DispatchesTable.Arn}/index/unsent",
                     "${DispatchesTable.Arn}/index/due",
                     "${DispatchesTable.Arn}/index/active",
+                    "${DeliveriesTable.Arn}/index/watched",
+                    "${AlertsTable.Arn}/index/open",
                 ],
             ),
         ],
@@ -68,10 +70,12 @@ const ROLES: [(&str, &[Grant]); 4] = [
         "AlerterRole",
         &[
             (&LOG, &["AlerterLogGroup"]),
-            (&CONSUME, &["AlertsQueue"]),
-            (&["sqs:SendMessage"], &["AlertsQueue"]),
+            (&CONSUME, &["AlertsQueue", "ReviewsQueue"]),
+            (&["sqs:SendMessage"], &["AlertsQueue", "ReviewsQueue"]),
+            (&["sqs:GetQueueAttributes"], &["DeliveriesQueue", "SignalsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem"], &["AlertsTable"]),
-            (&["dynamodb:GetItem"], &["DispatchesTable"]),
+            (&["dynamodb:GetItem"], &["DispatchesTable", "DeliveriesTable"]),
+            (&["dynamodb:Query"], &["${AlertsTable.Arn}/index/waiting", "${DeliveriesTable.Arn}/index/events"]),
             (
                 &["ses:SendEmail", "ses:SendRawEmail"],
                 &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"],
@@ -115,6 +119,11 @@ pub(super) const CHECKS: &[Check] = &[
                     "a hydrator that cannot consume",
                     "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/1",
                 ),
+                set(
+                    "an alerter that writes evidence",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/5/Action/-",
+                    json!("dynamodb:UpdateItem"),
+                ),
                 set("a role more", "/Resources/OtherRole", json!({ "Type": "AWS::IAM::Role" })),
             ]
         },
@@ -149,7 +158,7 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 set(
                     "every resource",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Resource",
                     json!("*"),
                 ),
                 set(

@@ -8,8 +8,8 @@ use super::{Check, Findings, must, remove, set};
 struct Table {
     id: &'static str,
     key: &'static str,
-    /// Name (its hash key's, too), range key and further attributes of each sparse index.
-    indexes: &'static [(&'static str, &'static str, &'static [&'static str])],
+    /// Name, hash key, range key and further attributes of each sparse index.
+    indexes: &'static [(&'static str, &'static str, &'static str, &'static [&'static str])],
 }
 
 const TABLES: [Table; 3] = [
@@ -17,13 +17,24 @@ const TABLES: [Table; 3] = [
         id: "DispatchesTable",
         key: "subject",
         indexes: &[
-            ("unsent", "changed_at", &[]),
-            ("due", "due_at", &[]),
-            ("active", "until", &["plan", "plan_of", "plan_set"]),
+            ("unsent", "unsent", "changed_at", &[]),
+            ("due", "due", "due_at", &[]),
+            ("active", "active", "until", &["plan", "plan_of", "plan_set"]),
         ],
     },
-    Table { id: "DeliveriesTable", key: "delivery", indexes: &[] },
-    Table { id: "AlertsTable", key: "incident", indexes: &[] },
+    Table {
+        id: "DeliveriesTable",
+        key: "delivery",
+        indexes: &[
+            ("watched", "watched", "watched_at", &["condition"]),
+            ("events", "incident", "watched_at", &["news"]),
+        ],
+    },
+    Table {
+        id: "AlertsTable",
+        key: "incident",
+        indexes: &[("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])],
+    },
 ];
 
 pub(super) const CHECKS: &[Check] = &[
@@ -80,6 +91,19 @@ pub(super) const CHECKS: &[Check] = &[
                     "active without a plan",
                     "/Resources/DispatchesTable/Properties/GlobalSecondaryIndexes/2/Projection/NonKeyAttributes",
                 ),
+                remove(
+                    "open incidents that nobody lists",
+                    "/Resources/AlertsTable/Properties/GlobalSecondaryIndexes/0",
+                ),
+                set(
+                    "waiting mails in no order",
+                    "/Resources/AlertsTable/Properties/GlobalSecondaryIndexes/1/KeySchema/1/AttributeName",
+                    json!("opened_at"),
+                ),
+                remove(
+                    "an event without its words",
+                    "/Resources/DeliveriesTable/Properties/GlobalSecondaryIndexes/1/Projection/NonKeyAttributes",
+                ),
                 set("another key", "/Resources/AlertsTable/Properties/KeySchema/0/AttributeName", json!("id")),
                 remove("a key without a type", "/Resources/DeliveriesTable/Properties/AttributeDefinitions/0"),
                 remove("a table less", "/Resources/DeliveriesTable"),
@@ -95,11 +119,15 @@ fn keys(template: &Template) -> Findings {
     must(&mut findings, ids == expected, || format!("the tables are {ids:?}"));
     for Table { id, key, indexes } in &TABLES {
         let mut names = vec![*key];
-        names.extend(indexes.iter().flat_map(|(name, range, _)| [*name, *range]));
+        for name in indexes.iter().flat_map(|(_, hash, range, _)| [*hash, *range]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let typed: Vec<_> = names.iter().map(|name| json!({ "AttributeName": name, "AttributeType": "S" })).collect();
         let described: Vec<_> = indexes
             .iter()
-            .map(|(name, range, further)| {
+            .map(|(name, hash, range, further)| {
                 let projection = if further.is_empty() {
                     json!({ "ProjectionType": "KEYS_ONLY" })
                 } else {
@@ -107,7 +135,7 @@ fn keys(template: &Template) -> Findings {
                 };
                 json!({
                     "IndexName": name,
-                    "KeySchema": [{ "AttributeName": name, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }],
+                    "KeySchema": [{ "AttributeName": hash, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }],
                     "Projection": projection,
                 })
             })
