@@ -1,127 +1,105 @@
 //! Incidents: one mail for each and each stage of it, whatever is delivered twice, fails or dies on the way.
 
-use dispatch::Subject;
 use jiff::SignedDuration;
-use pipeline::incident::{IncidentStatus, Kind, Notice};
+use pipeline::incident::IncidentStatus;
 use serde_json::json;
 use sim::{Ended, Function, Inner, Reply, Settled, Times, Toxic, World};
 
-use crate::common::{accepted, config, drain, is_about, leap, mail_subjects, run_for, thin, voltus, world};
+use crate::{
+    common::{accepted, config, drain, is_about, leap, mail_subjects, pass, run_for, thin, voltus, world},
+    incidents::{
+        ABOUT, INCIDENT, fails, failing, hint, hours, incident, is_accepted, is_by_hand, is_quarantined, is_refused, minutes,
+        works,
+    },
+};
 
-pub(crate) const ABOUT: &str = "voltus-prod/dkmq";
-pub(crate) const INCIDENT: &str = "source-down/voltus-prod/dkmq";
-
-/// Something that goes on until somebody says that it is over.
-pub(crate) fn failing(world: &World) -> Notice {
-    let notice = Notice::happens(Kind::SourceDown, "voltus-prod", ABOUT.to_owned(), world.now(), "500".to_owned());
-    notice.gathered_by(ABOUT.to_owned()).about_dispatch(Some(Subject::from_stored(ABOUT))).until_over()
-}
-
-/// Something that is over once it has gone quiet.
-pub(crate) fn quarantined(world: &World, detail: &str) -> Notice {
-    let about = "voltus-prod".to_owned();
-    Notice::happens(Kind::Quarantined, "voltus-prod", about, world.now(), detail.to_owned())
-}
-
-pub(crate) fn over(world: &World) -> Notice {
-    Notice::over(Kind::SourceDown, "voltus-prod", ABOUT, world.now(), "it worked at attempt 7".to_owned())
-}
-
-pub(crate) fn notify(world: &World, notice: &Notice) {
-    world.put(Inner::Alerts, &serde_json::to_string(notice).expect("JSON"));
-}
-
-/// The stages that were mailed, oldest first: `happens` or `over`.
+/// The stages that were mailed, oldest first: `first` or `resolved`.
 pub(crate) fn mailed(world: &World) -> Vec<&'static str> {
-    let stage = |subject: String| if subject.contains("over: ") { "over" } else { "happens" };
+    let stage = |subject: String| if subject.contains("over: ") { "resolved" } else { "first" };
     mail_subjects(world).into_iter().map(stage).collect()
 }
 
-pub(crate) fn minutes(minutes: i64) -> SignedDuration {
-    SignedDuration::from_mins(minutes)
-}
-
 #[test]
-fn an_incident_is_mailed_once_however_often_it_is_noticed() {
+fn an_incident_is_mailed_once_however_often_it_is_hinted_at() {
     for seed in 0..20 {
         let world = world(seed);
+        fails(&world, ABOUT);
         for _ in 0..30 {
-            notify(&world, &failing(&world));
+            hint(&world, failing(ABOUT));
         }
         drain(&world);
-        assert_eq!(mailed(&world), ["happens"]);
-        let incident = world.incidents().get(INCIDENT).unwrap();
-        assert_eq!((incident.count, incident.status), (30, IncidentStatus::Open));
+        assert_eq!(mailed(&world), ["first"]);
+        let incident = incident(&world, INCIDENT);
+        assert_eq!((incident.mails.len(), incident.status), (1, IncidentStatus::Open));
     }
 }
 
 #[test]
-fn notices_at_the_same_time_are_one_mail() {
+fn hints_at_the_same_time_are_one_mail() {
     for seed in 0..60 {
         let world = world(seed);
-        for _ in 0..4 {
-            notify(&world, &failing(&world));
+        fails(&world, ABOUT);
+        for _ in 0..3 {
+            hint(&world, failing(ABOUT));
         }
         let batches = world.take(Inner::Alerts).into_iter().map(|one| (Function::Alerter, vec![one])).collect();
         for ended in world.at_once(batches) {
             assert_eq!(ended, Ended::Answered(Vec::new()), "seed {seed}");
         }
-        assert_eq!(mailed(&world), ["happens"], "seed {seed}");
+        assert_eq!(mailed(&world), ["first"], "seed {seed}");
     }
 }
 
 #[test]
-fn it_is_over_once_and_only_where_it_was_told() {
+fn it_is_resolved_once_and_only_where_a_person_was_notified() {
     let world = world(1);
-    notify(&world, &over(&world));
+    works(&world, ABOUT);
     drain(&world);
-    assert!(mailed(&world).is_empty(), "nobody was told that it began");
-    assert_eq!(world.incidents().get(INCIDENT).unwrap().count, 0);
+    assert!(mailed(&world).is_empty(), "no person was notified that it began");
+    assert_eq!(world.incidents().get(INCIDENT), None);
     world.advance(minutes(1));
-    notify(&world, &failing(&world));
+    fails(&world, ABOUT);
     drain(&world);
-    let over = over(&world);
-    notify(&world, &over);
+    works(&world, ABOUT);
     drain(&world);
-    let ended = world.incidents().get(INCIDENT);
+    let resolved = world.incidents().get(INCIDENT);
     for _ in 0..3 {
-        notify(&world, &over);
+        works(&world, ABOUT);
     }
     drain(&world);
-    assert_eq!(mailed(&world), ["happens", "over"]);
-    assert_eq!(world.incidents().get(INCIDENT), ended);
+    assert_eq!(mailed(&world), ["first", "resolved"]);
+    assert_eq!(world.incidents().get(INCIDENT), resolved);
 }
 
 #[test]
 fn what_begins_again_is_mailed_again() {
     let world = world(1);
     for _ in 0..2 {
-        notify(&world, &failing(&world));
+        fails(&world, ABOUT);
         drain(&world);
-        notify(&world, &over(&world));
+        works(&world, ABOUT);
         drain(&world);
         world.advance(minutes(1));
     }
-    assert_eq!(mailed(&world), ["happens", "over", "happens", "over"]);
+    assert_eq!(mailed(&world), ["first", "resolved", "first", "resolved"]);
 }
 
 #[test]
-fn what_nobody_calls_over_is_over_a_quarter_of_an_hour_after_the_last_notice() {
+fn an_event_is_resolved_a_quiet_day_after_the_latest() {
     let world = world(1);
     let mut last = world.now();
     for _ in 0..3 {
-        world.advance(minutes(1));
+        pass(&world, hours(5));
         last = world.now();
-        notify(&world, &quarantined(&world, "broken"));
-        run_for(&world, 600);
+        is_quarantined(&world, "voltus-prod", "broken");
     }
-    drain(&world);
-    assert_eq!(mailed(&world), ["happens", "over"]);
-    let quiet = world.mails()[1].0.duration_since(last);
-    assert!((minutes(15)..minutes(16)).contains(&quiet), "{quiet:?}");
-    assert!(world.mails()[1].1.text.contains("3 in all"), "{}", world.mails()[1].1.text);
-    let looks = world.calls().iter().filter(|call| call.port == "outlet.notice").count();
-    assert!(looks <= 6, "{looks} looks whether it is over");
+    pass(&world, hours(24) - minutes(1));
+    assert_eq!(mailed(&world), ["first"]);
+    pass(&world, minutes(3));
+    assert_eq!(mailed(&world), ["first", "resolved"]);
+    let resolved_at = incident(&world, "quarantined/voltus-prod").resolved_at.unwrap();
+    let quiet = resolved_at.duration_since(last);
+    assert!((hours(24)..hours(24) + minutes(1)).contains(&quiet), "{quiet:?}");
 }
 
 #[test]
@@ -130,20 +108,20 @@ fn a_flood_of_broken_bodies_is_two_mails() {
     for n in 0..300 {
         accepted(&world, "voltus-prod", &format!("[{n}]"));
     }
-    drain(&world);
-    assert_eq!(mailed(&world), ["happens", "over"]);
+    pass(&world, hours(25));
+    assert_eq!(mailed(&world), ["first", "resolved"]);
     assert_eq!(world.kept().len(), 300);
-    assert_eq!(world.incidents().get("quarantined/voltus-prod").unwrap().count, 300);
+    assert_eq!(world.incidents().all().len(), 1);
 }
 
 #[test]
-fn each_unknown_event_is_told_by_its_name_and_a_flood_of_names_is_bounded() {
+fn each_unknown_event_is_named_and_a_flood_of_names_is_bounded() {
     let world = world(1);
     world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     let name = |n: usize| thin(&format!("dispatch.x{n}"), "dkmq");
     for n in [1, 2, 1, 2] {
         accepted(&world, "voltus-prod", &name(n));
-        run_for(&world, 5);
+        run_for(&world, 360);
     }
     assert_eq!(
         mail_subjects(&world),
@@ -152,31 +130,26 @@ fn each_unknown_event_is_told_by_its_name_and_a_flood_of_names_is_bounded() {
     for n in 0..100 {
         accepted(&world, "voltus-prod", &name(n));
     }
-    drain(&world);
+    pass(&world, hours(25));
     assert!(mailed(&world).len() <= 7, "{:?}", mail_subjects(&world));
-    assert_eq!(mailed(&world).last(), Some(&"over"));
-    let named = world.incidents().get("unknown-event/voltus-prod").unwrap().mails.len() - 1;
-    assert_eq!(named, 6, "of more names nobody is told, one by one or in a list");
+    assert_eq!(mailed(&world).last(), Some(&"resolved"));
+    let named = incident(&world, "unknown-event/voltus-prod").mails.len() - 1;
+    assert_eq!(named, 6, "of more names no person is notified, one by one or in a list");
 }
 
 #[test]
-fn an_event_that_is_called_like_a_stage_of_ours_is_told_of_like_any_other() {
+fn an_event_called_like_a_stage_of_ours_is_mailed_like_any_other() {
     let world = world(1);
     world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
-    for name in ["over", "start", "reminder 1", "first", "dispatch.x"] {
+    let names = ["resolved", "start", "reminder 1", "first", "dispatch.x"];
+    for name in names {
         accepted(&world, "voltus-prod", &thin(name, "dkmq"));
-        run_for(&world, 5);
+        run_for(&world, 360);
     }
-    let mut told = mail_subjects(&world).into_iter().collect::<Vec<_>>().join("\n");
-    // Of many in one minute the later ones come as a list.
-    run_for(&world, 60);
-    told.extend(world.mails().into_iter().map(|(_, mail)| mail.text));
-    for name in ["over", "start", "reminder 1", "first", "dispatch.x"] {
-        assert!(told.contains(&format!("voltus-prod: {name}")), "{name}: {told}");
-    }
-    drain(&world);
-    let over = mailed(&world).iter().map(|stage| *stage == "over").collect::<Vec<_>>();
-    assert!(over.ends_with(&[false, true]) && !over[..over.len() - 1].contains(&true), "{:?}", mail_subjects(&world));
+    let subjects = mail_subjects(&world);
+    assert_eq!(subjects, names.map(|name| format!("[gridbell] unknown-event: voltus-prod: {name}")));
+    pass(&world, hours(25));
+    assert_eq!(mailed(&world), [&["first"; 5][..], &["resolved"]].concat(), "{:?}", mail_subjects(&world));
 }
 
 #[test]
@@ -187,9 +160,9 @@ fn a_flood_of_impossible_amounts_is_bounded() {
         push["meter_dispatches"][0]["timeslots"][0]["energy_kw"] = json!(-1);
         accepted(&world, "leap-prod", &push.to_string());
     }
-    drain(&world);
+    pass(&world, hours(25));
     assert!(mailed(&world).len() <= 8, "{:?}", mail_subjects(&world));
-    assert_eq!(mailed(&world).last(), Some(&"over"));
+    assert_eq!(mailed(&world).last(), Some(&"resolved"));
     // None of them is left out.
     let mails: Vec<_> = world.mails().into_iter().map(|(_, mail)| mail).collect();
     for n in 0..60 {
@@ -208,71 +181,76 @@ fn a_mailer_that_fails_is_tried_again() {
     for failures in [1, 3, 9] {
         let world = world(1);
         world.fault("mailer.send", Toxic::Refuse, Times::First(failures));
-        notify(&world, &failing(&world));
+        fails(&world, ABOUT);
         drain(&world);
-        assert_eq!(mailed(&world), ["happens"], "after {failures} failures");
+        assert_eq!(mailed(&world), ["first"], "after {failures} failures");
     }
 }
 
 #[test]
-fn the_mail_that_it_is_over_is_tried_again() {
+fn the_mail_that_it_is_resolved_is_tried_again() {
     for failures in [1, 3, 9] {
-        let world = world(1);
-        notify(&world, &failing(&world));
-        drain(&world);
-        world.fault("mailer.send", Toxic::Refuse, Times::First(failures));
-        notify(&world, &over(&world));
-        drain(&world);
-        assert_eq!(mailed(&world), ["happens", "over"], "after {failures} failures");
+        for toxic in [Toxic::Refuse, Toxic::CrashBefore] {
+            let world = world(1);
+            fails(&world, ABOUT);
+            drain(&world);
+            world.fault("mailer.send", toxic, Times::First(failures));
+            works(&world, ABOUT);
+            drain(&world);
+            assert_eq!(mailed(&world), ["first", "resolved"], "after {failures} failures");
+        }
     }
 }
 
 #[test]
-fn the_mail_that_it_went_quiet_is_tried_again() {
+fn the_mail_that_an_event_is_a_quiet_day_ago_is_tried_again() {
     for toxic in [Toxic::Refuse, Toxic::CrashBefore] {
         let world = world(1);
-        notify(&world, &quarantined(&world, "broken"));
+        is_quarantined(&world, "voltus-prod", "broken");
         run_for(&world, 60);
         world.fault("mailer.send", toxic, Times::First(2));
-        drain(&world);
-        assert_eq!(mailed(&world), ["happens", "over"], "{toxic:?}");
+        pass(&world, hours(25));
+        assert_eq!(mailed(&world), ["first", "resolved"], "{toxic:?}");
     }
 }
 
 #[test]
 fn what_could_not_be_mailed_for_an_hour_is_mailed_then() {
-    for notice in [quarantined, |world: &World, _: &str| failing(world)] {
+    for hurt in [|world: &World| is_quarantined(world, "voltus-prod", "broken"), |world: &World| fails(world, ABOUT)] {
         let world = world(1);
         world.fault("mailer.send", Toxic::Refuse, Times::Always);
-        notify(&world, &notice(&world, "broken"));
+        hurt(&world);
         run_for(&world, 3_600);
         assert!(mailed(&world).is_empty());
+        let stored = world.incidents().all().remove(0);
+        assert!(stored.mails.is_empty() && stored.notified.is_empty(), "SES accepted none: {stored:?}");
         let tries = world.calls().iter().filter(|call| call.port == "mailer.send").count();
-        assert!((15..=25).contains(&tries), "ever more seldom, every five minutes at last: {tries}");
+        assert!((15..=80).contains(&tries), "ever more seldom, each minute at last: {tries}");
         world.heal();
         drain(&world);
-        assert_eq!(mailed(&world)[0], "happens");
+        assert_eq!(mailed(&world), ["first"]);
     }
 }
 
 #[test]
-fn an_incident_whose_first_look_was_lost_still_comes_to_its_end() {
+fn an_incident_whose_first_flush_was_lost_still_comes_to_its_end() {
     for toxic in Toxic::ALL {
         let world = world(1);
-        world.fault("outlet.notice", toxic, Times::First(1));
-        notify(&world, &quarantined(&world, "broken"));
-        drain(&world);
-        assert_eq!(mailed(&world), ["happens", "over"], "{toxic:?}");
+        world.fault("outlet.alert", toxic, Times::First(1));
+        is_quarantined(&world, "voltus-prod", "broken");
+        pass(&world, hours(25));
+        assert_eq!(mailed(&world), ["first", "resolved"], "{toxic:?}");
     }
 }
 
 #[test]
 fn every_fault_at_every_call_ends_in_the_same_mails_at_most_twice() {
     let play = |world: &World| {
-        notify(world, &failing(world));
-        notify(world, &quarantined(world, "broken"));
+        fails(world, ABOUT);
+        is_refused(world);
         world.settle(minutes(10));
-        notify(world, &over(world));
+        works(world, ABOUT);
+        is_accepted(world);
         world.settle(SignedDuration::from_hours(24))
     };
     let calm = world(1);
@@ -280,17 +258,17 @@ fn every_fault_at_every_call_ends_in_the_same_mails_at_most_twice() {
     let mut expected = mail_subjects(&calm);
     expected.sort();
     assert_eq!(expected.len(), 4);
-    for call in 0..calm.calls().len() {
+    for (number, call) in calm.calls().iter().enumerate().filter(|(_, call)| !is_by_hand(call)) {
         for toxic in Toxic::ALL {
             let world = world(1);
-            world.fault_at(call, toxic);
-            assert_eq!(play(&world), Settled::Drained, "{call} {toxic:?}");
+            world.fault_at(number, toxic);
+            assert_eq!(play(&world), Settled::Drained, "{number} {toxic:?}");
             let mut mails = mail_subjects(&world);
             mails.sort();
-            assert!(mails.len() <= 5, "{call} {toxic:?}: {mails:?}");
+            assert!(mails.len() <= 5, "{number} {toxic:?}: {mails:?}");
             mails.dedup();
-            assert_eq!(mails, expected, "{call} {:?} {toxic:?}", calm.calls()[call].port);
-            assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+            assert_eq!(mails, expected, "{number} {:?} {toxic:?}", call.port);
+            assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
             assert!(world.queued(Inner::AlertsDead).is_empty());
         }
     }
@@ -300,30 +278,34 @@ fn every_fault_at_every_call_ends_in_the_same_mails_at_most_twice() {
 fn a_mail_goes_out_without_the_dispatch_rather_than_not_at_all() {
     let world = world(1);
     world.fault("dispatches.read", Toxic::Refuse, Times::Always);
-    notify(&world, &failing(&world));
+    fails(&world, ABOUT);
     drain(&world);
-    assert_eq!(mailed(&world), ["happens"]);
+    assert_eq!(mailed(&world), ["first"]);
+    let (_, mail) = world.mails().remove(0);
+    assert!(mail.text.contains("what is stored of it cannot be read"), "{}", mail.text);
 }
 
 #[test]
-fn where_nobody_is_to_be_told_nothing_piles_up() {
+fn where_no_person_is_to_be_notified_nothing_piles_up() {
     let mut config = config();
     config.contacts.email.clear();
     let world = World::new(1, config);
-    notify(&world, &failing(&world));
-    notify(&world, &quarantined(&world, "broken"));
+    fails(&world, ABOUT);
+    is_quarantined(&world, "voltus-prod", "broken");
     drain(&world);
     assert!(world.mails().is_empty() && world.queued(Inner::AlertsDead).is_empty());
 }
 
 #[test]
-fn a_message_that_is_no_notice_goes_to_the_dead_letters() {
-    let world = world(1);
-    world.put(Inner::Alerts, "{}");
-    notify(&world, &failing(&world));
-    drain(&world);
-    assert_eq!(mailed(&world), ["happens"]);
-    assert_eq!(world.queued(Inner::AlertsDead).len(), 1);
+fn a_message_that_is_none_of_ours_goes_to_the_dead_letters() {
+    for queue in [Inner::Alerts, Inner::Reviews] {
+        let world = world(1);
+        world.put(queue, "{}");
+        fails(&world, ABOUT);
+        drain(&world);
+        assert_eq!(mailed(&world), ["first"]);
+        assert_eq!(world.queued(Inner::AlertsDead).len(), 1);
+    }
 }
 
 #[test]
