@@ -23,13 +23,14 @@ const PERMISSIONS: [(&str, &str, &str); 4] = [
 ];
 
 /// What the command line and the local stack read back.
-const OUTPUTS: [&str; 17] = [
+const OUTPUTS: [&str; 18] = [
     "WebhookUrl",
     "ApiId",
     "SignalsReaderPolicyArn",
     "DeliveriesQueueUrl",
     "RetriesQueueUrl",
     "AlertsQueueUrl",
+    "ReviewsQueueUrl",
     "SignalsQueueUrl",
     "RetriesDeadQueueUrl",
     "AlertsDeadQueueUrl",
