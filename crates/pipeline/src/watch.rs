@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     conditions::{Condition, QUIET, ends_at},
-    config::Config,
+    config::{Config, Deadlines},
     messages::{Deadline, ToRetry},
     ports::{Chance, Clock, Depths, Dispatches, Due, Outlet, PortError, Watched},
     record::Record,
@@ -26,8 +26,8 @@ pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 /// A deadline that fires early by less than this was sent in time, by another clock.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
 
-/// How long the queue of signals must lie still to count as unread, in seconds.
-const STILL_S: u32 = 5;
+/// How long the queue of signals must lie still to count as unread. The first look at it comes so long before the deadline.
+const STILL: SignedDuration = SignedDuration::from_secs(3);
 
 /// A signal younger than this is most likely being sent.
 const SENDING: SignedDuration = SignedDuration::from_secs(5);
@@ -53,8 +53,8 @@ enum Next {
     Nothing,
     /// Fire again at this instant: it is not due yet.
     Early(Timestamp),
-    /// Fire again in a moment: so many signals lie there, and perhaps they lie still.
-    Again(u64),
+    /// Fire again at this instant: so many signals lie there, and perhaps they lie still.
+    Again(Timestamp, u64),
     /// Have the alerter judge this.
     Hint(Condition),
 }
@@ -95,9 +95,9 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
                 // The sweep arms what is due later; were each early message sent on as well, a doubled one would never die.
                 Next::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => {}
                 Next::Early(at) => self.again(Deadline::of(subject.clone()), hop_s(at, now)).await?,
-                Next::Again(unread) => {
+                Next::Again(at, unread) => {
                     let deadline = Deadline { unread: Some(unread), ..Deadline::of(subject.clone()) };
-                    self.again(deadline, STILL_S).await?;
+                    self.again(deadline, hop_s(at, now)).await?;
                 }
             }
         }
@@ -156,8 +156,11 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
         if is_sent && backlog.is_some_and(|backlog| backlog.waiting == 0) {
             return Ok(Ok(Closed::Read));
         }
-        if now < due {
-            return Ok(Err(Next::Early(due)));
+        let is_still = backlog.filter(|backlog| is_sent && backlog.in_hand == 0);
+        match is_still {
+            _ if now >= due => {}
+            Some(backlog) if now + STILL >= due => return Ok(Err(Next::Again(due, backlog.waiting))),
+            _ => return Ok(Err(Next::Early(due))),
         }
         if ends_at(record).is_some_and(|end| end <= now) {
             return Ok(Ok(Closed::Lapsed));
@@ -171,7 +174,7 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
             // A consumer is reading: the turn of this dispatch comes, or the next sweep looks again.
             (Some(backlog), _) if backlog.in_hand > 0 => Next::Nothing,
             (Some(backlog), Some(before)) if backlog.waiting >= before => hint,
-            (Some(backlog), _) => Next::Again(backlog.waiting),
+            (Some(backlog), _) => Next::Again(now + STILL, backlog.waiting),
         }))
     }
 
@@ -216,8 +219,13 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
     }
 }
 
+/// When the deadline message of what is due then must fire. Where reading the signals queue counts, it takes two looks.
+pub(crate) fn fires_at(due: Timestamp, deadlines: Deadlines) -> Timestamp {
+    if deadlines.acknowledge { due } else { due.saturating_sub(STILL).unwrap_or(due) }
+}
+
 /// Seconds until then, in one hop.
 pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
-    let whole_s = at.duration_since(now).as_millis().div_euclid(1_000) + 1;
+    let whole_s = (at.duration_since(now).as_millis() + 999).div_euclid(1_000);
     u32::try_from(whole_s.clamp(0, i128::from(MAX_HOP_S))).unwrap_or(0)
 }

@@ -12,7 +12,7 @@ use crate::{
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
     record::{Record, Step},
     update::{Change, From, Records, Updated, update},
-    watch::{ARMED_AHEAD, hop_s},
+    watch::{ARMED_AHEAD, fires_at, hop_s},
     work::{Task, Trouble, TroubleKind, Work},
 };
 
@@ -258,6 +258,7 @@ where
         let now = self.world.now();
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
             let deadline = ToRetry::Deadline(Deadline::of(record.subject.clone()));
+            let at = fires_at(at, self.config.deadlines_for(&record.origin.source, &[]));
             self.outlet.retry(&[(deadline, hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
         }
         let record = if has_news { self.with_neighbours(record, neighbours).await } else { record };

@@ -332,7 +332,7 @@ impl<'w> Driver<'w> {
             let soon = now + SignedDuration::from_mins(4);
             let due = |record: &Record| !state.is_covered(record) && record.due.is_some_and(|due| due < soon);
             !quiet || state.owes() || !state.is_well() || state.dispatches.rows().any(due)
-        })
+        }) || !self.resolved_since.is_empty()
     }
 
     fn is_over(&self) -> bool {
