@@ -138,16 +138,16 @@ impl<'a> Play<'a> {
         ])
     }
 
-    /// A minute in which nothing happens: a sweep, its probes and the questions after them, now and then a poll.
+    /// A minute in which nothing happens: a sweep, its heartbeats and the checks after them, now and then a poll.
     async fn idle(&mut self) -> Result<Vec<Counted>> {
         let due = Self::done(self.scene, &mut self.retrier, scene::sweep()).await?;
-        let (probes, polls): (Vec<_>, Vec<_>) =
-            self.scene.take("deliveries").into_iter().partition(|message| message.starts_with("{\"probe\""));
-        let inquiries = self.scene.take("retries");
-        ensure!(polls.len() == 1 && !probes.is_empty(), "a sweep sent {} polls, {} probes", polls.len(), probes.len());
+        let (beats, polls): (Vec<_>, Vec<_>) =
+            self.scene.take("deliveries").into_iter().partition(|message| is_a(message, "heartbeat"));
+        let checks = self.scene.take("retries");
+        ensure!(polls.len() == 1 && !beats.is_empty(), "a sweep sent {} polls, {} beats", polls.len(), beats.len());
         let poll = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &polls)).await?;
-        let probe = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &probes[..1])).await?;
-        let inquiry = Self::done(self.scene, &mut self.retrier, scene::batch("retries", &inquiries[..1])).await?;
+        let beat = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &beats[..1])).await?;
+        let check = Self::done(self.scene, &mut self.retrier, scene::batch("retries", &checks[..1])).await?;
         let sweep = Self::done(self.scene, &mut self.retrier, scene::sweep()).await?;
         for queue in ["deliveries", "retries"] {
             self.scene.take(queue);
@@ -155,8 +155,8 @@ impl<'a> Play<'a> {
         Ok(vec![
             Counted::alone("a sweep with nothing due", "retrier", sweep),
             Counted::alone("… that has a source polled", "retrier", due),
-            Counted::alone("a probe is answered", "hydrator", probe),
-            Counted::alone("… and asked after", "retrier", inquiry),
+            Counted::alone("a heartbeat is answered", "hydrator", beat),
+            Counted::alone("… and checked", "retrier", check),
             Counted::alone("a poll that finds nothing new", "hydrator", poll),
         ])
     }
@@ -166,22 +166,35 @@ impl<'a> Play<'a> {
         let messages = self.scene.take("deliveries");
         let unknown = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &messages)).await?;
         let failed = self.scene.take("retries");
-        let aside = Self::done(self.scene, &mut self.retrier, scene::batch("retries", &failed)).await?;
-        let notices = self.scene.take("alerts");
-        let mailed = Self::done(self.scene, &mut self.alerter, scene::batch("alerts", &notices)).await?;
-        let again = Self::done(self.scene, &mut self.alerter, scene::batch("alerts", &notices)).await?;
-        let ten: Vec<String> = notices.iter().cycle().take(BATCH * notices.len()).cloned().collect();
-        let ten = Self::done(self.scene, &mut self.alerter, scene::batch("alerts", &ten)).await?;
+        let quarantined = Self::done(self.scene, &mut self.retrier, scene::batch("retries", &failed)).await?;
+        let hints = self.scene.take("reviews");
+        let opened = Self::done(self.scene, &mut self.alerter, scene::batch("reviews", &hints)).await?;
+        let flushes = self.scene.take("reviews");
+        ensure!(hints.len() == 1 && flushes.len() == 1, "{} hints, {} flushes", hints.len(), flushes.len());
+        let mailed = Self::done(self.scene, &mut self.alerter, scene::batch("reviews", &flushes)).await?;
+        let again = Self::done(self.scene, &mut self.alerter, scene::batch("reviews", &hints)).await?;
+        let ten: Vec<String> = hints.iter().cycle().take(BATCH).cloned().collect();
+        let ten = Self::done(self.scene, &mut self.alerter, scene::batch("reviews", &ten)).await?;
+        // Open incidents are judged anew each minute.
+        Self::done(self.scene, &mut self.retrier, scene::sweep()).await?;
+        let reviews = self.scene.take("reviews");
+        ensure!(reviews.len() == 1 && is_a(&reviews[0], "review"), "a sweep sent {reviews:?}");
+        let reviewed = Self::done(self.scene, &mut self.alerter, scene::batch("reviews", &reviews)).await?;
+        for queue in ["deliveries", "retries"] {
+            self.scene.take(queue);
+        }
         Ok(vec![
             Counted::alone("an unknown event", "hydrator", unknown),
-            Counted::alone("… is put aside", "retrier", aside),
-            Counted::alone("… and mailed as a new incident", "alerter", mailed),
+            Counted::alone("… is quarantined", "retrier", quarantined),
+            Counted::alone("… becomes an incident", "alerter", opened),
+            Counted::alone("… and is mailed", "alerter", mailed),
             Counted {
-                what: "another notice of that incident",
+                what: "another hint at that incident",
                 function: "alerter",
                 alone: Some(again),
                 batch: Some(ten),
             },
+            Counted::alone("its review, once a minute", "alerter", reviewed),
         ])
     }
 
@@ -217,7 +230,7 @@ impl<'a> Play<'a> {
         let did = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &messages)).await?;
         let mut failed = self.scene.take("retries");
         // Deadlines that fire through the same queue are no failures.
-        failed.retain(|message| !message.starts_with("{\"check\""));
+        failed.retain(|message| !is_a(message, "deadline"));
         let sent = self.scene.take("signals.fifo");
         let distinct = dispatches.iter().collect::<std::collections::BTreeSet<_>>().len();
         ensure!(
@@ -240,6 +253,12 @@ impl Counted {
     fn alone(what: &'static str, function: &'static str, did: Did) -> Self {
         Self { what, function, alone: Some(did), batch: None }
     }
+}
+
+/// Whether a queue's message is of that sort.
+fn is_a(message: &str, sort: &str) -> bool {
+    let message: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
+    message["message"].get(sort).is_some()
 }
 
 /// The calls in words: `GetItem, 2 × PutItem (1 refused)`.

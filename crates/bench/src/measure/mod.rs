@@ -38,7 +38,7 @@ pub(crate) async fn subjects(scene: &Scene, artifacts: Vec<Artifact>) -> Result<
     let deliveries = scene.take("deliveries");
     receiver.invoke(scene::webhook("dispatch.unheard-of", "first0000")).await?;
     receiver.end().await?;
-    let notice = notice(scene, find("hydrator")?, find("retrier")?).await?;
+    let hint = hint(scene, find("hydrator")?, find("retrier")?).await?;
     let webhook = scene::webhook("dispatch.create", "first0000");
     scene.aws.reset();
     Ok(artifacts
@@ -47,7 +47,7 @@ pub(crate) async fn subjects(scene: &Scene, artifacts: Vec<Artifact>) -> Result<
             let events = match artifact.name {
                 "hydrator" => deliveries.iter().map(|body| scene::batch("deliveries", from_ref(body))).collect(),
                 "retrier" => vec![scene::sweep(); EVENTS],
-                "alerter" => vec![scene::batch("alerts", from_ref(&notice)); EVENTS],
+                "alerter" => vec![scene::batch("reviews", from_ref(&hint)); EVENTS],
                 _ => vec![webhook.clone(); EVENTS],
             };
             Subject { artifact, events }
@@ -55,15 +55,15 @@ pub(crate) async fn subjects(scene: &Scene, artifacts: Vec<Artifact>) -> Result<
         .collect())
 }
 
-/// An event that nobody knows ends as a notice for a person.
-async fn notice(scene: &Scene, hydrator: &Artifact, retrier: &Artifact) -> Result<String> {
+/// An unknown event ends as a hint for the alerter.
+async fn hint(scene: &Scene, hydrator: &Artifact, retrier: &Artifact) -> Result<String> {
     for (artifact, from) in [(hydrator, "deliveries"), (retrier, "retries")] {
         let messages = scene.take(from);
         let mut instance = start(artifact, scene).await?;
         instance.invoke(scene::batch(from, &messages)).await?;
         instance.end().await?;
     }
-    scene.take("alerts").pop().context("an unknown event led to no notice")
+    scene.take("reviews").pop().context("an unknown event led to no hint")
 }
 
 /// Starts a function with nothing to do yet.

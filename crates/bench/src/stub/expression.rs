@@ -1,6 +1,6 @@
 //! DynamoDB's expressions, as far as functions use them: conditions, key conditions and updates over top-level and nested names.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
@@ -32,8 +32,18 @@ pub(crate) fn updated(update: &str, request: &Value, item: &Item) -> Result<Item
                 "REMOVE" => remove(&mut next, &path),
                 "ADD" => {
                     let by = reader.value()?;
-                    let sum = add(get(item, &path).as_ref(), &by, 1)?;
+                    let known = get(item, &path);
+                    let sum = match strings(&by) {
+                        Some(by) => of_strings(known.as_ref().and_then(strings).unwrap_or_default().union(&by).cloned()),
+                        None => add(known.as_ref(), &by, 1)?,
+                    };
                     set(&mut next, &path, sum)?;
+                }
+                "DELETE" => {
+                    let (by, known) = (reader.value()?, get(item, &path).as_ref().and_then(strings).unwrap_or_default());
+                    let left: BTreeSet<String> = &known - &strings(&by).unwrap_or_default();
+                    // There is no empty set.
+                    if left.is_empty() { remove(&mut next, &path) } else { set(&mut next, &path, of_strings(left))? }
                 }
                 other => bail!("the clause {other} is not played here"),
             }
@@ -114,6 +124,16 @@ impl<'a> Reader<'a> {
                 return Ok(get(self.item, &path).is_some() == wanted);
             }
         }
+        if self.took("contains") {
+            self.expect("(")?;
+            let path = self.path()?;
+            self.expect(",")?;
+            let wanted = self.operand()?;
+            self.expect(")")?;
+            let wanted = wanted.as_ref().and_then(|wanted| wanted.get("S")?.as_str());
+            let known = get(self.item, &path).as_ref().and_then(strings).unwrap_or_default();
+            return Ok(wanted.is_some_and(|wanted| known.contains(wanted)));
+        }
         let left = self.operand()?;
         if self.took("BETWEEN") {
             let low = self.operand()?;
@@ -163,6 +183,13 @@ impl<'a> Reader<'a> {
     }
 
     fn operand(&mut self) -> Result<Option<Value>> {
+        if self.took("size") {
+            self.expect("(")?;
+            let path = self.path()?;
+            self.expect(")")?;
+            let size = get(self.item, &path).as_ref().and_then(strings).map(|set| set.len());
+            return Ok(size.map(|size| json!({ "N": size.to_string() })));
+        }
         if let Some(name) = self.peek().filter(|token| token.starts_with(':')) {
             self.at += 1;
             return match self.request.get("ExpressionAttributeValues").and_then(|values| values.get(name)) {
@@ -236,6 +263,16 @@ fn remove(item: &mut Item, path: &[String]) {
     }
 }
 
+/// A set of strings.
+fn strings(value: &Value) -> Option<BTreeSet<String>> {
+    let set = value.get("SS")?.as_array()?;
+    Some(set.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect())
+}
+
+fn of_strings(set: impl IntoIterator<Item = String>) -> Value {
+    json!({ "SS": set.into_iter().collect::<Vec<_>>() })
+}
+
 fn number(value: &Value) -> Option<i128> {
     value.get("N")?.as_str()?.parse().ok()
 }
@@ -264,14 +301,14 @@ mod tests {
 
     fn request() -> Value {
         json!({
-            "ExpressionAttributeNames": {"#r": "revision", "#s": "first"},
-            "ExpressionAttributeValues": {":r": {"N": "3"}, ":one": {"N": "1"}, ":t": {"S": "b"}},
+            "ExpressionAttributeNames": {"#r": "revision", "#s": "first", "#set": "set"},
+            "ExpressionAttributeValues": {":r": {"N": "3"}, ":one": {"N": "1"}, ":t": {"S": "b"}, ":ab": {"SS": ["a", "b"]}, ":b": {"SS": ["b"]}},
         })
     }
 
     #[test]
     fn conditions() {
-        let item = item(json!({"revision": {"N": "3"}, "at": {"S": "a"}, "mails": {"M": {"first": {"BOOL": true}}}}));
+        let item = item(json!({"revision": {"N": "3"}, "at": {"S": "a"}, "set": {"SS": ["a", "b"]}, "mails": {"M": {"first": {"BOOL": true}}}}));
         let check = |condition: &str, expect: bool| {
             assert_eq!(holds(condition, &request(), &item).unwrap(), expect, "{condition}");
         };
@@ -283,7 +320,9 @@ mod tests {
         check("gone <> :r", true);
         check("(#r < :one OR at <= :t) AND attribute_exists(mails.#s)", true);
         check("at BETWEEN :t AND :t", false);
-        assert!(holds("size(at) > :one", &request(), &item).is_err());
+        check("size(#set) > :one AND contains(#set, :t)", true);
+        check("contains(at, :t) OR size(gone) < :r", false);
+        assert!(holds("begins_with(at, :t)", &request(), &item).is_err());
     }
 
     #[test]
@@ -300,5 +339,15 @@ mod tests {
             "SET n = if_not_exists(n, :r) - :one ADD seen :one REMOVE revision, outbox, mails",
             json!({"n": {"N": "2"}, "seen": {"N": "1"}}),
         );
+        check(
+            "ADD #set :ab REMOVE revision, outbox, mails",
+            json!({"set": {"SS": ["a", "b"]}}),
+        );
+        let before = item(json!({"set": {"SS": ["a", "b"]}}));
+        let check = |update: &str, expect: Value| {
+            assert_eq!(updated(update, &request(), &before).unwrap(), item(expect), "{update}");
+        };
+        check("DELETE #set :b", json!({"set": {"SS": ["a"]}}));
+        check("DELETE #set :ab", json!({}));
     }
 }

@@ -28,6 +28,7 @@ impl From<anyhow::Error> for Refusal {
 /// A sparse index: what carries its hash key is in it.
 #[derive(Debug)]
 pub(super) struct Index {
+    table: &'static str,
     name: &'static str,
     hash: &'static str,
     range: &'static str,
@@ -35,18 +36,29 @@ pub(super) struct Index {
     included: &'static [&'static str],
 }
 
-/// The indexes of `dispatches`, as `infra/template.yaml` has them; the other tables have none.
-pub(super) const INDEXES: [Index; 3] = [
-    Index { name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
-    Index { name: "due", hash: "due", range: "due_at", included: &[] },
-    Index { name: "active", hash: "active", range: "until", included: &["plan", "plan_of", "plan_set"] },
+/// The indexes, as `infra/template.yaml` has them.
+pub(super) const INDEXES: [Index; 7] = [
+    Index { table: "dispatches", name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
+    Index { table: "dispatches", name: "due", hash: "due", range: "due_at", included: &[] },
+    Index {
+        table: "dispatches",
+        name: "active",
+        hash: "active",
+        range: "until",
+        included: &["plan", "plan_of", "plan_set"],
+    },
+    Index { table: "deliveries", name: "watched", hash: "watched", range: "watched_at", included: &["condition"] },
+    Index { table: "deliveries", name: "events", hash: "incident", range: "watched_at", included: &["news"] },
+    Index { table: "alerts", name: "open", hash: "open", range: "opened_at", included: &[] },
+    Index { table: "alerts", name: "waiting", hash: "waiting_in", range: "sorts_by", included: &[] },
 ];
 
 impl Index {
     /// What it holds of an item; none where that is not in it.
     pub(super) fn entry(&self, item: &Item) -> Option<Item> {
-        item.get(self.hash)?;
-        let names = ["subject", self.hash, self.range].into_iter().chain(self.included.iter().copied());
+        // Both keys must be there.
+        item.get(self.hash).and(item.get(self.range))?;
+        let names = [primary(self.table).ok()?, self.hash, self.range].into_iter().chain(self.included.iter().copied());
         Some(names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
     }
 
@@ -54,6 +66,10 @@ impl Index {
     pub(super) fn is_moved(&self, before: &Item, after: &Item) -> bool {
         [self.hash, self.range].into_iter().any(|key| before.get(key) != after.get(key))
     }
+}
+
+fn of_table(table: &str) -> impl Iterator<Item = &'static Index> {
+    INDEXES.iter().filter(move |index| index.table == table)
 }
 
 /// By name, then by key.
@@ -73,7 +89,7 @@ impl Tables {
     pub(super) fn store_past(&mut self, count: usize) {
         let Some(items) = self.items.get_mut("dispatches") else { return };
         let Some(mut past) = items.values().next().cloned() else { return };
-        past.retain(|name, _| INDEXES.iter().all(|index| name != index.hash));
+        past.retain(|name, _| of_table("dispatches").all(|index| name != index.hash));
         items.extend((0..count).map(|number| {
             let subject = format!("voltus-prod/past{number}");
             past.insert("subject".to_owned(), json!({ "S": subject }));
@@ -118,12 +134,12 @@ impl Tables {
         (table, key): (&str, String),
         next: impl FnOnce(Option<&Item>) -> Result<Option<Item>>,
     ) -> Result<(Option<Item>, Option<Item>), Refusal> {
-        let indexes = if table == "dispatches" { &INDEXES[..] } else { &[] };
+        let indexes: Vec<&Index> = of_table(table).collect();
         let items = self.items.entry(table.to_owned()).or_default();
         let known = items.get(&key).cloned();
         let after = next(known.as_ref())?;
         let permitted = permitted(request, known.as_ref());
-        self.consumed += Capacity::of_write(indexes, known.as_ref(), after.as_ref(), permitted.is_ok());
+        self.consumed += Capacity::of_write(&indexes, known.as_ref(), after.as_ref(), permitted.is_ok());
         permitted?;
         match &after {
             Some(item) => drop(items.insert(key, item.clone())),
@@ -136,7 +152,7 @@ impl Tables {
     pub(super) fn query(&mut self, request: &Value) -> Result<Value> {
         let table = name(request)?;
         let name = request.get("IndexName").and_then(Value::as_str).context("only indexes are queried here")?;
-        let index = INDEXES.iter().find(|index| index.name == name).with_context(|| format!("no index {name}"))?;
+        let index = of_table(table).find(|index| index.name == name).with_context(|| format!("no index {name}"))?;
         let condition = request.get("KeyConditionExpression").and_then(Value::as_str).context("no key condition")?;
         let mut found: Vec<(String, Item)> = Vec::new();
         for entry in self.items.get(table).into_iter().flat_map(BTreeMap::values).filter_map(|item| index.entry(item)) {
@@ -145,6 +161,9 @@ impl Tables {
             }
         }
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        if request.get("ScanIndexForward").and_then(Value::as_bool) == Some(false) {
+            found.reverse();
+        }
         let items: Vec<&Item> = found.iter().map(|(_, item)| item).collect();
         self.consumed += Capacity::of_read(items.iter().map(|item| size(item)).sum(), false);
         Ok(json!({ "Items": items, "Count": items.len(), "ScannedCount": items.len() }))

@@ -31,7 +31,7 @@ pub struct Step {
 const NOTHING: Count = Count { standard: 0, fifo: 0, writes: 0, half_reads: 0, mails: 0, logged: 0 };
 
 /// All that is billed.
-pub const STEPS: [Step; 12] = [
+pub const STEPS: [Step; 13] = [
     Step { what: "a webhook is accepted", alone: Count { standard: 1, logged: 231, ..NOTHING }, ten: None },
     Step {
         what: "a new thin dispatch",
@@ -58,17 +58,22 @@ pub const STEPS: [Step; 12] = [
         alone: Count { standard: 6, half_reads: 6, logged: 157, ..NOTHING },
         ten: None,
     },
-    Step { what: "a probe is answered", alone: Count { writes: 1, logged: 129, ..NOTHING }, ten: None },
-    Step { what: "… and asked after", alone: Count { half_reads: 2, logged: 129, ..NOTHING }, ten: None },
+    Step { what: "a heartbeat is answered", alone: Count { writes: 1, logged: 129, ..NOTHING }, ten: None },
+    Step { what: "… and checked", alone: Count { half_reads: 2, logged: 129, ..NOTHING }, ten: None },
     Step {
         what: "a poll that finds nothing new",
         alone: Count { writes: 2, half_reads: 2, logged: 268, ..NOTHING },
         ten: None,
     },
     Step { what: "an unknown event", alone: Count { standard: 1, half_reads: 2, logged: 340, ..NOTHING }, ten: None },
-    Step { what: "… is put aside", alone: Count { standard: 1, writes: 1, logged: 322, ..NOTHING }, ten: None },
+    Step { what: "… is quarantined", alone: Count { standard: 1, writes: 1, logged: 322, ..NOTHING }, ten: None },
     Step {
-        what: "… and mailed as a new incident",
+        what: "… becomes an incident",
+        alone: Count { standard: 1, writes: 2, half_reads: 4, logged: 200, ..NOTHING },
+        ten: None,
+    },
+    Step {
+        what: "… and is mailed",
         alone: Count { standard: 1, writes: 3, half_reads: 4, mails: 1, logged: 294, ..NOTHING },
         ten: None,
     },

@@ -18,8 +18,8 @@ const ACCESS_BYTES: f64 = 300.0;
 const MINUTES: f64 = 43_800.0;
 /// How often an idle queue with a mapping is asked in a minute: five pollers, each waiting for 20 s.
 const POLLS_PER_MINUTE: f64 = 15.0;
-/// `deliveries`, `retries`, `alerts`.
-const MAPPINGS: f64 = 3.0;
+/// `deliveries`, `retries`, `alerts`, `reviews`.
+const MAPPINGS: f64 = 4.0;
 /// How often a source is polled while nothing is near: each five minutes, one source.
 const SOURCE_POLLS_PER_MINUTE: f64 = 0.2;
 
@@ -36,7 +36,7 @@ mod seconds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Brings {
-    /// A dispatch that nobody knew: the dearest.
+    /// A dispatch that was not known: the dearest.
     New,
     /// A change of one.
     Update,
@@ -113,23 +113,25 @@ pub fn webhook(brings: Brings, in_tens: bool) -> Usage {
     received + hydrated
 }
 
-/// A month in which no webhook comes: the sweeps, the pulse, one polled source, and Lambda's looking into three queues.
+/// A month in which no webhook comes: the sweeps, the heartbeats, one polled source, and Lambda's polling of four queues.
 pub fn idle_month() -> Usage {
     let at_work = |what: &str, seconds| invocation(counted(what).alone, seconds);
-    let pulse = (at_work("a probe is answered", seconds::OTHER) + at_work("… and asked after", seconds::OTHER)) * 2.0
+    let heartbeats = (at_work("a heartbeat is answered", seconds::OTHER) + at_work("… and checked", seconds::OTHER))
+        * 2.0
         + mapping() * 4.0;
     let poll = at_work("a poll that finds nothing new", seconds::HYDRATOR).with(Line::SqsStandard, 1.0) + mapping();
     let minute = at_work("a sweep with nothing due", seconds::OTHER)
-        + pulse
+        + heartbeats
         + poll * SOURCE_POLLS_PER_MINUTE
         + Usage::default().with(Line::SqsStandard, POLLS_PER_MINUTE * MAPPINGS);
     minute * MINUTES
 }
 
-/// An incident's first mail, from the event that nobody knew on.
+/// An incident's first mail, from an unknown event on.
 pub fn incident() -> Usage {
-    let told = ["an unknown event", "… is put aside", "… and mailed as a new incident"];
-    told.into_iter()
+    let steps = ["an unknown event", "… is quarantined", "… becomes an incident", "… and is mailed"];
+    steps
+        .into_iter()
         .fold(Usage::default(), |sum, what| sum + invocation(counted(what).alone, seconds::OTHER) + mapping())
 }
 
@@ -178,12 +180,13 @@ mod tests {
         let others = [
             "a webhook is accepted",
             "a sweep with nothing due",
-            "a probe is answered",
-            "… and asked after",
+            "a heartbeat is answered",
+            "… and checked",
             "a poll that finds nothing new",
             "an unknown event",
-            "… is put aside",
-            "… and mailed as a new incident",
+            "… is quarantined",
+            "… becomes an incident",
+            "… and is mailed",
         ];
         for what in steps.into_iter().chain(others) {
             assert_eq!(counted(what).what, what);
