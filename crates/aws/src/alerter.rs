@@ -50,19 +50,20 @@ impl From<Page> for ApiResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, public_url, incidents, table, deliveries, queues, mailer, outlet) = lambda::cold_start(|environment| {
-        let aws = client::shared(environment.access()?);
-        Ok((
-            environment.config()?,
-            environment.public_url()?,
-            IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
-            DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
-            DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
-            WatchedQueues::new(&aws, environment.judged_queues()?),
-            Ses::new(&aws),
-            InnerQueues::new(&aws, environment.alerters_queues()?),
-        ))
-    })?;
+    let (config, public_url, incidents, table, deliveries, queues, mailer, outlet) =
+        lambda::cold_start(|environment| {
+            let aws = client::shared(environment.access()?);
+            Ok((
+                environment.config()?,
+                environment.public_url()?,
+                IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
+                DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
+                DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
+                WatchedQueues::new(&aws, environment.judged_queues()?),
+                Ses::new(&aws),
+                InnerQueues::new(&aws, environment.alerters_queues()?),
+            ))
+        })?;
     let alert = &Alert {
         config: &config,
         public_url: public_url.as_deref(),

@@ -108,7 +108,7 @@ impl InnerQueues {
 
     async fn send(
         &self,
-        (port, url): (&'static str, &Option<String>),
+        (port, url): (&'static str, Option<&String>),
         message: &impl Serialize,
         delay_s: u32,
     ) -> Result<(), PortError> {
@@ -138,7 +138,7 @@ impl Intake for DeliveriesQueue {
 
 impl Outlet for InnerQueues {
     async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError> {
-        self.send(("deliveries", &self.urls.deliveries), &message, delay_s).await
+        self.send(("deliveries", self.urls.deliveries.as_ref()), &message, delay_s).await
     }
 
     async fn retry(&self, messages: &[(ToRetry, u32)]) -> Result<(), PortError> {
@@ -146,7 +146,7 @@ impl Outlet for InnerQueues {
         if messages.is_empty() {
             return Ok(());
         }
-        let url = known(PORT, &self.urls.retries)?;
+        let url = known(PORT, self.urls.retries.as_ref())?;
         let sends = messages.iter().map(|(message, delay_s)| async move {
             let json = written(PORT, message)?;
             let body = sendable(&json);
@@ -166,8 +166,8 @@ impl Outlet for InnerQueues {
 
     async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError> {
         let queue = match lane {
-            Lane::Urgent => ("alerts", &self.urls.alerts),
-            Lane::CanWait => ("reviews", &self.urls.reviews),
+            Lane::Urgent => ("alerts", self.urls.alerts.as_ref()),
+            Lane::CanWait => ("reviews", self.urls.reviews.as_ref()),
         };
         self.send(queue, message, delay_s).await
     }
@@ -197,7 +197,7 @@ impl Depths for WatchedQueues {
             Watched::RetriesDead => &self.urls.retries_dead,
             Watched::AlertsDead => &self.urls.alerts_dead,
         };
-        backlog(&self.client, (queue.as_str(), known(queue.as_str(), url)?)).await
+        backlog(&self.client, (queue.as_str(), known(queue.as_str(), url.as_ref())?)).await
     }
 }
 
@@ -245,9 +245,9 @@ impl SignalsQueue {
 }
 
 /// The queue's URL.
-fn known<'u>(port: &'static str, url: &'u Option<String>) -> Result<&'u str, PortError> {
+fn known<'u>(port: &'static str, url: Option<&'u String>) -> Result<&'u str, PortError> {
     let unknown = || PortError::Broken { port, reason: "this function has no URL of the queue".to_owned() };
-    url.as_deref().ok_or_else(unknown)
+    url.map(String::as_str).ok_or_else(unknown)
 }
 
 fn written(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {

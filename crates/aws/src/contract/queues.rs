@@ -158,8 +158,7 @@ async fn taken(reader: &impl Reader, queue: Queue) -> Taken {
 
 /// How much waits and how much is in hand, the delayed not counted. In fresh queues.
 pub async fn depths(queues: &impl Depths, outlet: &impl Outlet, reader: &impl Reader) {
-    let all =
-        [Watched::Deliveries, Watched::Signals, Watched::Reviews, Watched::RetriesDead, Watched::AlertsDead];
+    let all = [Watched::Deliveries, Watched::Signals, Watched::Reviews, Watched::RetriesDead, Watched::AlertsDead];
     for queue in all {
         assert_eq!(queues.depth(queue).await.unwrap(), Backlog::default(), "{queue}");
     }

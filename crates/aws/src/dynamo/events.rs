@@ -3,6 +3,8 @@
 //! An item is in the indexes while it counts: until the last body that was quarantined with it is replayed. It names those bodies, and
 //! beside each body stands which events it is.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use dispatch::fifo_id;
 use futures_util::{StreamExt, future::join, stream};
@@ -92,7 +94,7 @@ impl DeliveriesTable {
         if events.is_empty() || events.len() > LISTED_EVENTS {
             return Ok(false);
         }
-        let keys: std::collections::BTreeSet<String> = events.iter().map(key).collect();
+        let keys: BTreeSet<String> = events.iter().map(key).collect();
         let latest = events.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN);
         let update = self
             .0
@@ -128,7 +130,9 @@ impl DeliveriesTable {
             .0
             .update(key)
             .update_expression("REMOVE watched_at")
-            .condition_expression("attribute_exists(delivery) AND attribute_not_exists(#open) AND attribute_not_exists(lasts)")
+            .condition_expression(
+                "attribute_exists(delivery) AND attribute_not_exists(#open) AND attribute_not_exists(lasts)",
+            )
             .expression_attribute_names("#open", "open");
         self.0.updated(over).await.map(drop)
     }

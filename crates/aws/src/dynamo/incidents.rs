@@ -64,7 +64,8 @@ impl Incidents for IncidentsTable {
             let key = self.key(&item)?;
             // The index holds the key, which of a long incident is the hash.
             let full = if key.contains('/') { None } else { self.0.get(&key).await? };
-            incidents.push(full.and_then(|item| Some(item::full_key(&item, "incident").ok()?.to_owned())).unwrap_or(key));
+            incidents
+                .push(full.and_then(|item| Some(item::full_key(&item, "incident").ok()?.to_owned())).unwrap_or(key));
         }
         Ok(incidents)
     }

@@ -145,7 +145,8 @@ impl IncidentsTable {
     pub async fn all(&self, open: bool) -> Result<Listed<Incident>, PortError> {
         let mut filter = Filter::new("attribute_exists(opened_at)");
         if open {
-            filter = filter.and("#status <> :resolved").named("#status", "status").valued(":resolved", text("resolved"));
+            filter =
+                filter.and("#status <> :resolved").named("#status", "status").valued(":resolved", text("resolved"));
         }
         Ok(self.0.read_all(self.0.scan(filter).await?, incidents::from_item))
     }
