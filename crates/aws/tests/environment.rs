@@ -70,6 +70,36 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
     check("GRIDBELL_CONFIG", http, "neither https");
 }
 
+/// The URLs of those queues.
+fn urls(names: &[&str]) -> BTreeMap<String, String> {
+    let url =
+        |name: &&str| (format!("GRIDBELL_{name}_QUEUE_URL"), format!("https://sqs.us-east-1.amazonaws.com/1/{name}"));
+    names.iter().map(url).collect()
+}
+
+#[test]
+fn a_function_needs_the_queues_that_it_uses_and_no_others() {
+    let retriers = ["DELIVERIES", "RETRIES", "ALERTS", "REVIEWS", "SIGNALS", "RETRIES_DEAD", "ALERTS_DEAD"];
+    let alerters = ["ALERTS", "REVIEWS", "DELIVERIES", "SIGNALS", "RETRIES_DEAD", "ALERTS_DEAD"];
+    let check = |names: &[&str], read: fn(&Environment<'_>) -> Result<(), String>| {
+        let all = urls(names);
+        assert_eq!(read(&Environment::new(|name| all.get(name).cloned())), Ok(()));
+        for missing in names {
+            let name = format!("GRIDBELL_{missing}_QUEUE_URL");
+            let said = read(&Environment::new(|asked| all.get(asked).filter(|_| asked != name).cloned()));
+            assert_eq!(said, Err(format!("{name} is not set")));
+        }
+    };
+    check(&retriers, |environment| {
+        environment.inner_queues().map_err(|error| error.to_string())?;
+        environment.swept_queues().map(drop).map_err(|error| error.to_string())
+    });
+    check(&alerters, |environment| {
+        environment.alerters_queues().map_err(|error| error.to_string())?;
+        environment.judged_queues().map(drop).map_err(|error| error.to_string())
+    });
+}
+
 #[test]
 fn a_file_of_private_authorities_has_to_hold_some() {
     let said = complaint(&[("SSL_CERT_FILE", "/nowhere/ca.pem")]).unwrap();
