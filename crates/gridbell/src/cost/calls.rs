@@ -55,7 +55,7 @@ pub const STEPS: [Step; 13] = [
     },
     Step {
         what: "a sweep with nothing due",
-        alone: Count { standard: 6, half_reads: 6, logged: 157, ..NOTHING },
+        alone: Count { standard: 6, half_reads: 13, logged: 189, ..NOTHING },
         ten: None,
     },
     Step { what: "a heartbeat is answered", alone: Count { writes: 1, logged: 129, ..NOTHING }, ten: None },
@@ -66,15 +66,15 @@ pub const STEPS: [Step; 13] = [
         ten: None,
     },
     Step { what: "an unknown event", alone: Count { standard: 1, half_reads: 2, logged: 340, ..NOTHING }, ten: None },
-    Step { what: "… is quarantined", alone: Count { standard: 1, writes: 1, logged: 322, ..NOTHING }, ten: None },
+    Step { what: "… is quarantined", alone: Count { standard: 1, writes: 5, logged: 324, ..NOTHING }, ten: None },
     Step {
         what: "… becomes an incident",
-        alone: Count { standard: 1, writes: 2, half_reads: 4, logged: 200, ..NOTHING },
+        alone: Count { standard: 1, writes: 4, half_reads: 5, logged: 253, ..NOTHING },
         ten: None,
     },
     Step {
         what: "… and is mailed",
-        alone: Count { standard: 1, writes: 3, half_reads: 4, mails: 1, logged: 294, ..NOTHING },
+        alone: Count { writes: 4, half_reads: 10, mails: 1, logged: 278, ..NOTHING },
         ten: None,
     },
 ];
