@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::Occasion;
 use crate::{
-    incident::{Acknowledged, Incident, IncidentStatus},
+    incident::{Acknowledged, Incident, IncidentStatus, Waiting},
     ports::{Chance, Clock, Incidents, PortError},
     update::{Change, From, IncidentRows, update},
     work::clip,
@@ -55,6 +56,7 @@ impl<I: Incidents, C: Clock + Chance> AcknowledgeIncident<'_, I, C> {
                 write: self.world.unique(),
                 status: IncidentStatus::Acknowledged,
                 acknowledged: Some(Acknowledged { by: clip(by, MAX_BY), at: self.world.now() }),
+                waiting: known.waiting.and_then(without_calls),
                 ..known
             };
             Ok(Change::Write(Box::new(next), Outcome::Noted))
@@ -65,4 +67,11 @@ impl<I: Incidents, C: Clock + Chance> AcknowledgeIncident<'_, I, C> {
         }
         Ok(outcome)
     }
+}
+
+/// A mail that waits, without what only calls for a person to acknowledge.
+fn without_calls(mut waiting: Waiting) -> Option<Waiting> {
+    let calls = |stage: &str| matches!(Occasion::of(stage), Occasion::Reminder(_) | Occasion::Escalation(_));
+    waiting.stages.retain(|news| !calls(&news.stage));
+    (!waiting.stages.is_empty()).then_some(waiting)
 }
