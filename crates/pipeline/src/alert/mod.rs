@@ -80,6 +80,15 @@ struct Cause {
     sets_timer: bool,
 }
 
+/// What a condition is now.
+struct Seen {
+    verdict: Verdict,
+    /// What it is about.
+    record: Option<Record>,
+    /// It is about a dispatch whose record cannot be read.
+    may_be_test: bool,
+}
+
 /// How an incident stands after it was judged.
 struct Judged {
     incident: Option<Incident>,
@@ -184,12 +193,15 @@ where
         let updated = update(IncidentRows(self.incidents), &key, From::Stored, async |stored| {
             let now = self.world.now().max(cause.at);
             (flush, timer) = (None, None);
-            let Some((verdict, record)) = self.verdict(condition, stored.as_ref(), cause, now).await? else {
+            let Some(Seen { verdict, record, may_be_test }) =
+                self.verdict(condition, stored.as_ref(), cause, now).await?
+            else {
                 known = stored;
                 return Ok::<_, PortError>(Change::Keep(()));
             };
             let dispatch = published(record.as_ref());
             let rules = Rules::new(self.config, condition, record.as_ref(), dispatch.as_ref(), now);
+            let rules = Rules { may_be_test, ..rules };
             let decided = decide(stored.as_ref(), condition, &verdict, rules, now);
             let incident = decided.as_ref().map(|decided| &decided.next).or(stored.as_ref());
             timer = incident.and_then(|incident| self.timer(incident, rules, now));
@@ -216,32 +228,36 @@ where
         Ok(Judged { incident: written.or(known), record: seen, flush })
     }
 
-    /// What the condition is now, and the record that it is about; none where it is judged later.
+    /// What the condition is now; none where it is judged later.
     async fn verdict(
         &self,
         condition: &Condition,
         known: Option<&Incident>,
         cause: Cause,
         now: Timestamp,
-    ) -> Result<Option<(Verdict, Option<Record>)>, PortError> {
+    ) -> Result<Option<Seen>, PortError> {
         let open = known.filter(|known| known.status != crate::incident::IncidentStatus::Resolved);
         let asked = open.map_or(cause.at, |open| open.opened_at);
         let error = match self.evidence(condition, now).await {
-            Ok(evidence) => return Ok(Some((condition.judge(&evidence, asked, now), evidence.record))),
+            Ok(evidence) => {
+                let verdict = condition.judge(&evidence, asked, now);
+                return Ok(Some(Seen { verdict, record: evidence.record, may_be_test: false }));
+            }
             Err(error) => error,
         };
+        let unread = |verdict| Seen { verdict, record: None, may_be_test: condition.subject().is_some() };
         match cause.hint {
-            // What is known stands, and its own clock goes on.
+            // What is known stands.
             None => {
                 tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read");
-                Ok(Some((Verdict::Undecided, None)))
+                Ok(Some(unread(Verdict::Undecided)))
             }
             Some(attempt) if attempt >= UNREAD_ATTEMPTS && condition.is_urgent() => {
                 let about =
                     condition.subject().map_or_else(|| condition.source().to_owned(), |about| about.to_string());
                 let detail = format!("what is stored of it cannot be read: {error}");
                 let firing = crate::conditions::Firing::new(cause.at.min(now), about, detail);
-                Ok(Some((Verdict::Firing(firing), None)))
+                Ok(Some(unread(Verdict::Firing(firing))))
             }
             Some(attempt) if attempt < UNREAD_ATTEMPTS => {
                 tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read; it is judged later");

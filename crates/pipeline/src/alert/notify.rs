@@ -147,7 +147,13 @@ where
                 }
             }
         }
-        let ends = if failure.is_some() { Ends::Refused } else if is_sent { Ends::Sent } else { Ends::Nothing };
+        let ends = if failure.is_some() {
+            Ends::Refused
+        } else if is_sent {
+            Ends::Sent
+        } else {
+            Ends::Nothing
+        };
         self.finish(&group.group, &group.write, ends).await?;
         if is_full && failure.is_none() {
             self.flush_later(&group.group, Urgency::New, 0).await?;

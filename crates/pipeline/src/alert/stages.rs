@@ -90,6 +90,8 @@ pub(super) struct Rules<'a> {
     pub(super) remind_s: u32,
     pub(super) dispatch: Option<&'a (Status, Statement)>,
     pub(super) test: bool,
+    /// Whether it is a test cannot be read at this moment: no stage follows.
+    pub(super) may_be_test: bool,
     /// What the source announces must be acted on in time; what is not known is.
     pub(super) presses: bool,
     /// The deadline of the dispatch has passed.
@@ -111,6 +113,7 @@ impl<'a> Rules<'a> {
             remind_s: config.contacts.remind_s,
             dispatch,
             test: mail::is_test(config, source, dispatch),
+            may_be_test: false,
             presses: config.sources.get(source).and_then(Source::provider).is_none_or(Provider::presses),
             deadline_passed: matches!(condition, Condition::NotAcknowledged { .. }) || record.is_some_and(is_due),
         }
@@ -132,7 +135,7 @@ pub(super) fn published(record: Option<&Record>) -> Option<(Status, Statement)> 
 /// The stage that the clock calls for next, and when. Each comes after the first mail; the next reminder comes its time after
 /// the last mail, whatever that was for. A mail that waits is sent first, unless it is only a reminder.
 pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<(String, Timestamp)> {
-    if !is_awaited(incident, rules.test) {
+    if !is_awaited(incident, rules.test || rules.may_be_test) {
         return None;
     }
     let mailed_at = incident.mails.values().copied().max()?;
