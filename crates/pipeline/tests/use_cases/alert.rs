@@ -8,8 +8,8 @@ use sim::{Ended, Function, Inner, Reply, Settled, Times, Toxic, World};
 use crate::{
     common::{accepted, config, drain, is_about, leap, mail_subjects, pass, run_for, thin, voltus, world},
     incidents::{
-        ABOUT, INCIDENT, fails, failing, hint, hours, incident, is_accepted, is_by_hand, is_quarantined, is_refused, minutes,
-        works,
+        ABOUT, INCIDENT, failing, fails, hint, hours, incident, is_accepted, is_by_hand, is_quarantined, is_refused,
+        minutes, works,
     },
 };
 

@@ -4,7 +4,7 @@
 
 // mod acks;
 mod alert;
-// mod clock;
+mod clock;
 mod common;
 // mod deadlines;
 // mod epochs;
@@ -30,7 +30,7 @@ mod incidents;
 // mod ramps;
 // mod receive;
 // mod retry;
-// mod reviews;
+mod reviews;
 // mod settling;
 // mod short_of_time;
 // mod sites;

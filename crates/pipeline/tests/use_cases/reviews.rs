@@ -1,55 +1,106 @@
-//! The looks at an incident: when they come, how many, what they wait for, and that they go on whatever dies or is refused.
+//! The minute's review: what it costs, what it waits for, and that it goes on whatever dies or is refused.
 
 use futures_util::future::join;
 use pipeline::{
     alert::{AcknowledgeIncident, Outcome},
+    conditions::{Condition, FIRST_STAGE, News, NotedEvent},
     config::Escalation,
-    incident::{IncidentStatus, Kind, Notice},
+    incident::IncidentStatus,
+    messages::{self, ToAlert},
+    ports::Deliveries,
 };
 use serde_json::json;
 use sim::{Function, Inner, Reply, Times, Toxic, World};
 
 use crate::{
-    clock::{ABOUT, INCIDENT, LEAD, acknowledge, check, failing, notify, pass, step, told_by},
+    clock::{LEAD, acknowledge, check, pass},
     common::{accepted, config, drain, mail_subjects, thin, voltus},
+    incidents::{ABOUT, INCIDENT, fails, hint, incident, is_refused, notified_by, step},
 };
 
-/// Reminded of after a quarter of an hour each, and told to nobody else.
+/// Reminded of after a quarter of an hour each, and nobody else is notified.
 fn reminded(seed: u64) -> World {
-    World::new(seed, told_by(900, Vec::new()))
+    World::new(seed, notified_by(900, Vec::new()))
+}
+
+/// The reviews that wait.
+fn reviews(world: &World) -> Vec<Vec<String>> {
+    let read = |body: &str| match messages::read(body) {
+        Ok(ToAlert::Review { incidents }) => Some(incidents),
+        _ => None,
+    };
+    world.queued(Inner::Reviews).iter().filter_map(|message| read(&message.body)).collect()
 }
 
 #[test]
-fn there_is_one_look_for_each_mail_that_is_to_come() {
-    let rows: [(&str, u32, Vec<Escalation>, usize, usize); 5] = [
-        ("nothing is to come", 0, Vec::new(), 1, 0),
-        ("two reminders, and a third ahead", 900, Vec::new(), 3, 3),
-        ("one step at once, one later", 0, vec![step(0, LEAD), step(600, "head@example.com")], 2, 1),
-        ("after half a minute", 0, vec![step(30, LEAD)], 2, 1),
-        ("sooner than the invocation that tells of it must end", 0, vec![step(10, LEAD)], 2, 2),
+fn a_mail_that_is_to_come_costs_a_few_messages_and_none_hops() {
+    let rows: [(&str, u32, Vec<Escalation>, usize); 5] = [
+        ("nothing is to come", 0, Vec::new(), 1),
+        ("two reminders, and a third ahead", 900, Vec::new(), 3),
+        ("one step at once, one later", 0, vec![step(0, LEAD), step(600, "head@example.com")], 2),
+        ("after half a minute", 0, vec![step(30, LEAD)], 2),
+        ("sooner than the invocation that mails must end", 0, vec![step(10, LEAD)], 2),
     ];
-    for (name, remind_s, escalate, mails, looks) in rows {
-        let world = World::new(1, told_by(remind_s, escalate));
-        notify(&world, &Notice { dispatch: None, ..failing(&world, ABOUT) });
+    for (name, remind_s, escalate, mails) in rows {
+        let world = World::new(1, notified_by(remind_s, escalate));
+        fails(&world, ABOUT);
         pass(&world, 40);
         assert_eq!(world.mails().len(), mails, "{name}");
-        assert_eq!(world.calls().iter().filter(|call| call.port == "outlet.notice").count(), looks, "{name}");
+        // Beside the review of each minute: timers and flushes.
+        let by_alerter = |call: &&sim::Call| call.port == "outlet.alert" && call.function == Function::Alerter;
+        let sent = world.calls().iter().filter(by_alerter).count();
+        assert!(sent <= 3 * (mails - 1), "{name}: {sent}");
+        let reviews = world
+            .calls()
+            .iter()
+            .filter(|call| call.port == "outlet.alert" && call.function == Function::Sweeper)
+            .count();
+        assert!((38..=40).contains(&reviews), "{name}: {reviews}");
     }
 }
 
 #[test]
+fn a_page_of_open_incidents_is_one_review() {
+    let world = World::new(1, config());
+    for n in 0..250 {
+        fails(&world, &format!("voltus-prod/d{n:03}"));
+    }
+    drain(&world);
+    world.stop(Function::Alerter);
+    world.sweep();
+    let pages: Vec<usize> = reviews(&world).iter().map(Vec::len).collect();
+    assert_eq!(pages, [100, 100, 50]);
+    let all: std::collections::BTreeSet<String> = reviews(&world).concat().into_iter().collect();
+    assert_eq!(all.len(), 250);
+}
+
+#[test]
+fn no_review_is_sent_while_earlier_ones_wait() {
+    let world = World::new(1, config());
+    fails(&world, ABOUT);
+    drain(&world);
+    world.stop(Function::Alerter);
+    pass(&world, 60);
+    assert_eq!(reviews(&world).len(), 10);
+    assert_eq!(world.queued(Inner::Alerts).len(), 0, "an open incident needs no hints");
+    world.start(Function::Alerter);
+    pass(&world, 3);
+    assert!(reviews(&world).len() <= 1);
+}
+
+#[test]
 fn a_step_of_the_escalation_after_ten_seconds_comes_after_ten_seconds() {
-    let world = World::new(1, told_by(0, vec![step(10, LEAD)]));
+    let world = World::new(1, notified_by(0, vec![step(10, LEAD)]));
     let began = world.now();
-    notify(&world, &failing(&world, ABOUT));
+    fails(&world, ABOUT);
     pass(&world, 2);
     let after = world.mails()[1].0.duration_since(began);
     assert!((10..12).contains(&after.as_secs()), "{after:?}");
 }
 
 #[test]
-fn nobody_else_is_told_of_what_may_be_a_test_while_its_dispatch_cannot_be_read() {
-    let world = World::new(1, told_by(300, vec![step(120, LEAD)]));
+fn no_step_follows_while_it_may_be_a_test_and_cannot_be_read() {
+    let world = World::new(1, notified_by(300, vec![step(120, LEAD)]));
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["test"] = json!(true);
     world.answers("voltus-prod", "dkmq", [Reply::Json(dispatch.to_string())]);
@@ -57,38 +108,39 @@ fn nobody_else_is_told_of_what_may_be_a_test_while_its_dispatch_cannot_be_read()
     pass(&world, 1);
     world.fault("dispatches.read", Toxic::Refuse, Times::Always);
     let began = world.now();
-    notify(&world, &failing(&world, ABOUT));
+    fails(&world, ABOUT);
     pass(&world, 30);
     world.heal();
     drain(&world);
-    check(&world, began, &[(0, "", "grid-duty")]);
+    check(&world, began, &[(1, "", "grid-duty")]);
 }
 
 #[test]
-fn who_has_taken_it_on_is_left_alone_although_a_reminder_had_died_on_its_way() {
+fn a_reminder_that_waits_is_dropped_once_a_person_acknowledges() {
     let world = reminded(1);
     let began = world.now();
-    notify(&world, &failing(&world, ABOUT));
+    fails(&world, ABOUT);
     pass(&world, 14);
-    world.fault("mailer.send", Toxic::CrashBefore, Times::First(1));
+    world.fault("mailer.send", Toxic::CrashBefore, Times::First(2));
     pass(&world, 2);
+    assert!(incident(&world, INCIDENT).waiting.is_some());
     assert_eq!(acknowledge(&world, INCIDENT), Outcome::Noted);
-    drain(&world);
+    pass(&world, 30);
     check(&world, began, &[(0, "", "grid-duty")]);
 }
 
 #[test]
-fn of_two_who_take_it_on_at_once_one_does_and_the_other_learns_who() {
+fn of_two_who_acknowledge_at_once_one_does_and_the_other_learns_who() {
     for seed in 0..20 {
         let world = reminded(seed);
-        notify(&world, &failing(&world, ABOUT));
+        fails(&world, ABOUT);
         pass(&world, 1);
         let both = world.run(Function::Alerter, async |ports| {
-            let take_on = AcknowledgeIncident { incidents: ports, world: ports };
-            join(take_on.acknowledge(INCIDENT, "one"), take_on.acknowledge(INCIDENT, "the other")).await
+            let incidents = AcknowledgeIncident { incidents: ports, world: ports };
+            join(incidents.acknowledge(INCIDENT, "one"), incidents.acknowledge(INCIDENT, "the other")).await
         });
         let (one, other) = both.answer().expect("two answers");
-        let by = world.incidents().get(INCIDENT).unwrap().acknowledged.expect("somebody");
+        let by = incident(&world, INCIDENT).acknowledged.expect("a person");
         let outcomes = [one.expect("an answer"), other.expect("an answer")];
         assert!(outcomes.contains(&Outcome::Noted), "seed {seed}: {outcomes:?}");
         assert!(outcomes.contains(&Outcome::Already(by)), "seed {seed}: {outcomes:?}");
@@ -96,41 +148,46 @@ fn of_two_who_take_it_on_at_once_one_does_and_the_other_learns_who() {
 }
 
 #[test]
-fn a_source_that_is_down_for_longer_than_a_day_is_down() {
-    let world = World::new(1, told_by(0, vec![step(30 * 3_600, LEAD)]));
+fn a_job_that_fails_for_longer_than_a_day_goes_on() {
+    let world = World::new(1, notified_by(0, vec![step(30 * 3_600, LEAD)]));
     let began = world.now();
-    notify(&world, &failing(&world, ABOUT));
+    fails(&world, ABOUT);
     pass(&world, 40 * 60);
     check(&world, began, &[(0, "", "grid-duty"), (30 * 60, "nobody has taken it on", "grid-duty lead")]);
-    assert_eq!(world.incidents().get(INCIDENT).unwrap().status, IncidentStatus::Open);
+    assert_eq!(incident(&world, INCIDENT).status, IncidentStatus::Open);
 }
 
 #[test]
-fn a_key_that_is_refused_after_it_was_rotated_is_not_over_for_going_quiet() {
+fn a_key_that_is_refused_after_it_was_rotated_is_an_incident_of_its_own() {
     let world = World::new(1, config());
-    let notice = |detail: &str| {
-        let source = "voltus-prod".to_owned();
-        Notice::happens(Kind::Credentials, "voltus-prod", source, world.now(), detail.to_owned())
-    };
-    notify(&world, &notice("rotated").mailed_as("rotated"));
-    pass(&world, 5);
-    notify(&world, &notice("refused").until_over());
-    pass(&world, 60);
+    let condition = Condition::KeysRotated { source: "voltus-prod".to_owned(), event: "e-1".to_owned() };
+    let news = News { stage: FIRST_STAGE.to_owned(), about: "voltus-prod".to_owned(), detail: "rotated".to_owned() };
+    let event = NotedEvent { condition: condition.clone(), at: world.now(), news };
+    world.run(Function::Receiver, async |ports| ports.note(&event).await).answer().unwrap().unwrap();
+    hint(&world, condition);
+    pass(&world, 10);
+    is_refused(&world);
+    pass(&world, 20);
     assert_eq!(mail_subjects(&world), ["[gridbell] credentials: voltus-prod"; 2]);
-    assert_eq!(world.incidents().all()[0].status, IncidentStatus::Open);
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Open));
+    // Nothing waits for the key any more; that it was rotated counts for a day.
+    pass(&world, 20);
+    let open = |key: &str| incident(&world, key).status == IncidentStatus::Open;
+    assert!(!open("credentials/voltus-prod") && open("credentials/voltus-prod/rotated/e-1"));
 }
 
 #[test]
-fn reminders_follow_although_the_first_look_ended_among_the_dead_letters() {
+fn an_incident_opens_although_its_hints_ended_among_the_dead_letters() {
     let world = reminded(1);
-    world.fault("alerts.write", Toxic::CrashAfter, Times::Always);
-    notify(&world, &failing(&world, ABOUT));
+    world.fault("alerts.read", Toxic::CrashBefore, Times::Always);
+    fails(&world, ABOUT);
     pass(&world, 90);
-    assert!(world.queued(Inner::Alerts).is_empty() && !world.queued(Inner::AlertsDead).is_empty());
+    assert!(!world.queued(Inner::AlertsDead).is_empty());
     world.heal();
     let again = world.now();
-    notify(&world, &failing(&world, ABOUT));
     pass(&world, 20);
-    assert!(world.mails().iter().any(|(_, mail)| mail.subject.contains("reminder")), "{:?}", mail_subjects(&world));
-    assert!(world.mails().iter().all(|(at, _)| *at >= again));
+    let mails = world.mails();
+    assert!(mails[0].0 <= again + std::time::Duration::from_secs(125), "{:?}", mails[0].0);
+    assert!(mails.iter().any(|(_, mail)| mail.subject.contains("reminder")), "{:?}", mail_subjects(&world));
+    assert!(mails.iter().all(|(at, _)| *at >= again));
 }
