@@ -203,6 +203,9 @@ pub trait Deliveries {
     async fn hasten(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError>;
     /// Forgets what is booked under the key of the work: its own booking, and one that was made before `as_of`.
     async fn settled(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError>;
+    /// Jobs of a source whose attempt was due before that instant, and which still are booked: their messages are lost, or they
+    /// succeeded before they were booked. A job whose body is too large to be stored with its booking is left out.
+    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError>;
     /// Stores that a source's key is refused.
     async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError>;
     /// Forgets that, where it was refused before `as_of`.

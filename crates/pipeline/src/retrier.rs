@@ -1,6 +1,6 @@
 //! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and what is done each minute.
 
-use futures_util::future::{join_all, join5};
+use futures_util::future::{join, join_all, join5};
 
 use crate::{
     config::Config,
@@ -51,6 +51,8 @@ pub struct Minute {
     pub heartbeats: Result<(), PortError>,
     /// How many hints were sent at what no open incident covers.
     pub hinted: Result<usize, PortError>,
+    /// How many overdue jobs were sent once more.
+    pub resent: Result<usize, PortError>,
     /// What was paid off.
     pub swept: Result<Swept, PortError>,
 }
@@ -63,6 +65,7 @@ impl Minute {
         self.heartbeats?;
         self.polls?;
         self.hinted?;
+        self.resent?;
         Ok(swept)
     }
 }
@@ -115,15 +118,15 @@ where
     pub async fn sweep(&self) -> Minute {
         let open = &self.open().await;
         let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
-        let (armed, polls, heartbeats, hinted, swept) = join5(
+        let (armed, polls, heartbeats, (hinted, resent), swept) = join5(
             watch.arm_due(open),
             polls.send_due(open),
             heartbeats.minute(open),
-            sweep.hint(self.deliveries, open),
+            join(sweep.hint(self.deliveries, open), sweep.resend(self.deliveries)),
             sweep.run(),
         )
         .await;
-        Minute { open: open.len(), armed, polls, heartbeats, hinted, swept }
+        Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, swept }
     }
 
     /// Has the open incidents reviewed, and lists them. Where that fails, hints are sent even at what they cover.

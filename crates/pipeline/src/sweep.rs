@@ -10,14 +10,19 @@ use crate::{
     conditions::Condition,
     config::Config,
     hydrate::{Outcome, publish},
-    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, SignalStream},
+    messages::ToHydrate,
+    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, Pending, PortError, SignalStream},
     record::Record,
+    retry::RetryState,
     review::OpenIncidents,
     update::{Change, From, Records, Updated, update},
 };
 
 /// Younger debts are most likely being paid right now.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
+
+/// An attempt that is overdue for longer is not under way any more: longer than a message is hidden, twice.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The sweep.
 #[derive(Debug)]
@@ -104,6 +109,25 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Sweep<'_, T, 
         written
             .or(result)
             .ok_or_else(|| PortError::Unavailable { port: "dispatches", reason: format!("{subject} is gone") })
+    }
+
+    /// Sends once more the jobs whose attempt is long overdue. Returns how many.
+    pub async fn resend(&self, deliveries: &impl Deliveries) -> Result<usize, PortError> {
+        let now = self.world.now();
+        let before = now - OVERDUE;
+        let overdue = join_all(self.config.sources.keys().map(|source| deliveries.overdue(source, before))).await;
+        let mut count = 0;
+        for found in overdue {
+            for Pending { work, state } in found? {
+                // Booked first: what is sent now is not overdue in the next minute.
+                let pending = Pending { work, state: RetryState { next_at: now + OVERDUE, ..state } };
+                if deliveries.book(&pending, now).await? {
+                    self.outlet.deliver(ToHydrate::Work(pending.work), 0).await?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
     }
 
     /// Hints at what may be firing in a source and has no open incident. Returns how many.

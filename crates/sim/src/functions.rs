@@ -110,6 +110,7 @@ impl Invocation<'_> {
         let _ = retrier.watch().arm_due(&open).await;
         let _ = retrier.polls().send_due(&open).await;
         let _ = retrier.sweeper().hint(self, &open).await;
+        let _ = retrier.sweeper().resend(self).await;
         retrier.sweeper().run().await.unwrap_or_default()
     }
 

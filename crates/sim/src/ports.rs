@@ -300,6 +300,15 @@ impl Deliveries for Invocation<'_> {
         .await
     }
 
+    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError> {
+        self.call("deliveries.overdue", |state| {
+            let of = state.bookings.values().filter(|booking| booking.state.source == source);
+            let overdue = of.filter(|booking| booking.state.next_at < before);
+            overdue.map(|booking| Pending { work: booking.work.clone(), state: booking.state.clone() }).collect()
+        })
+        .await
+    }
+
     async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError> {
         self.call("deliveries.refuse", |state| {
             state.refusals.insert(refusal.source.clone(), refusal.clone());

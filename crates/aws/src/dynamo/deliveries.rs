@@ -85,6 +85,10 @@ impl Deliveries for DeliveriesTable {
         self.forget_booking(work, as_of).await
     }
 
+    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError> {
+        self.overdue_bookings(source, before).await
+    }
+
     async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError> {
         self.put_refusal(refusal).await
     }

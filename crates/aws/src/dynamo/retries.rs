@@ -10,7 +10,7 @@ use pipeline::{
 
 use super::{
     DeliveriesTable, PutError, events,
-    item::{self, Item, days_after, instant, packed},
+    item::{self, Item, days_after, instant, packed, unpacked},
     named, number, text,
 };
 
@@ -18,6 +18,9 @@ use super::{
 const BOOKED_DAYS: i64 = 14;
 /// The most of a booked task that is kept beside the booking; the message itself travels in the queue.
 const BOOKED_TASK_BYTES: usize = 64 * 1_024;
+
+/// So many overdue jobs of a source are sent once more in a minute.
+const MOST_OVERDUE: usize = 100;
 
 impl DeliveriesTable {
     pub(super) async fn put_booking(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
@@ -44,6 +47,28 @@ impl DeliveriesTable {
     pub(super) async fn booked(&self, key: &str) -> Result<Option<RetryState>, PortError> {
         let Some(item) = self.0.get(&booking_key(key)).await? else { return Ok(None) };
         state(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    /// What the index shows as overdue is read from the table itself.
+    pub(super) async fn overdue_bookings(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError> {
+        let query = self
+            .0
+            .query("watched")
+            .key_condition_expression("watched = :of")
+            .filter_expression("next_at < :before")
+            .expression_attribute_values(":of", text(of_source(source)))
+            .expression_attribute_values(":before", instant(before));
+        let mut overdue = Vec::new();
+        for found in self.0.found(query, MOST_OVERDUE).await? {
+            let key = item::str(&found, "delivery").map_err(|reason| self.0.broken(reason))?;
+            let Some(item) = self.0.get(key).await? else { continue };
+            match pending(&item) {
+                Ok(pending) => overdue.extend(pending.filter(|pending| pending.state.next_at < before)),
+                // One that this release cannot read must not hide the others.
+                Err(reason) => tracing::warn!(error = %self.0.unreadable(&item, &reason), "left out of the sweep"),
+            }
+        }
+        Ok(overdue)
     }
 
     pub(super) async fn notify_earlier(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError> {
@@ -151,6 +176,25 @@ fn state(item: &Item) -> Result<RetryState, String> {
         notify_at: item::timestamp(item, "notify_at")?,
         detail: item::str(item, "detail")?.to_owned(),
     })
+}
+
+/// A booked job; none where its body travels in the queue alone.
+fn pending(item: &Item) -> Result<Option<Pending>, String> {
+    if !item.contains_key("task") {
+        return Ok(None);
+    }
+    let state = state(item)?;
+    let work = Work {
+        attempt: state.attempt,
+        troubles: unpacked(item, "troubles")?,
+        ..Work::fresh(
+            item::str(item, "chain")?,
+            &state.source,
+            item::timestamp(item, "received_at")?,
+            unpacked(item, "task")?,
+        )
+    };
+    Ok(Some(Pending { work, state }))
 }
 
 fn booking_key(key: &str) -> String {
