@@ -400,5 +400,5 @@ fn what_lambda_would_refuse_is_refused_here() {
         .concat();
     let error = refused(&text);
     assert!(error.starts_with("gridbell.toml:1:1: sources: too large: "), "{error}");
-    assert!(error.contains("there is room for 2800; spread the 30 sources over several stacks"), "{error}");
+    assert!(error.contains("there is room for 2650; spread the 30 sources over several stacks"), "{error}");
 }

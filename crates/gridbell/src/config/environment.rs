@@ -11,7 +11,7 @@ use super::{
 
 /// Bytes that `GRIDBELL_CONFIG` may take: the template's limit on its `Config` parameter. Lambda gives all variables of a function
 /// 4 KB together, so this leaves room for the queues' URLs and the tables' names.
-pub const CONFIG_LIMIT: usize = 2800;
+pub const CONFIG_LIMIT: usize = 2650;
 
 /// A hash that is still to be made: what a token takes once `up` or `config apply` has made it.
 const TOKEN_BYTES: usize = 67;
