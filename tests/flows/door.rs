@@ -82,7 +82,7 @@ async fn a_ping_of_voltus_is_answered_and_forgotten() -> Result<()> {
 
 async fn json_that_no_parser_knows_is_accepted_and_reported() -> Result<()> {
     let world = world().await?;
-    for source in ["vbad", "lbox", "nbox", "obox"] {
+    for source in ["vkey", "lbox", "nbox", "obox"] {
         for body in ["null", "[]", "{}", "\"x\"", "0", "true", "[{}]", r#"{"event":null}"#] {
             let answer = world.post(source, body).await?;
             ensure!(answer.status == 200, "{source} answered {body} with {} {}", answer.status, answer.text);
@@ -92,7 +92,7 @@ async fn json_that_no_parser_knows_is_accepted_and_reported() -> Result<()> {
         ensure!(mail.text.contains(source) && mail.text.contains("quarantined"), "{}", mail.text);
     }
     world.at_the_end(|world| async move {
-        for source in ["vbad", "lbox", "nbox", "obox"] {
+        for source in ["vkey", "lbox", "nbox", "obox"] {
             let mail = world.mail.naming(&["quarantined"], source).await?;
             ensure!(mail.len() == 1, "{source}: bad bodies were not gathered into one mail:{}", listed(&mail));
         }
@@ -121,7 +121,7 @@ async fn json_that_common_parsers_refuse_is_never_our_fault() -> Result<()> {
     ];
     for (what, body) in bodies {
         for content_type in ["application/json", "application/octet-stream"] {
-            let request = world.http.post(format!("{}/{}", world.hook("vbad"), config::token("vbad")));
+            let request = world.http.post(format!("{}/{}", world.hook("vkey"), config::token("vkey")));
             let answer = answer(request.header("content-type", content_type).timeout(SOON).body(body.clone())).await?;
             match answer.status {
                 200 => ensure!(answer.json()["delivery"].is_string(), "{what}: taken and not kept: {}", answer.text),

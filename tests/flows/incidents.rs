@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 
 use crate::{
-    harness::{Answer, Looked, World, answer, cases, eventually, listed, world},
+    harness::{Answer, Looked, World, answer, cases, config, eventually, listed, world},
     stub::Reply,
     voltus::webhook,
 };
@@ -20,7 +20,7 @@ cases!("incidents":
 const ESCALATING: &str = "vesc";
 
 /// Twenty of its dispatches cannot be fetched.
-const DOWN: &str = "vbad";
+const DOWN: &str = config::POLLED;
 
 /// Five quick failures, and what a busy machine adds.
 const FAILING: Duration = Duration::from_mins(3);

@@ -15,12 +15,11 @@ type Source = (&'static str, &'static str, bool);
 const SOURCES: &[Source] = &[
     ("voltus-prod", "voltus", false),
     ("vbox", "voltus", true),
-    // The provider refuses its key.
+    // The provider refuses its key, and its bodies are not understood.
     ("vkey", "voltus", false),
     // Its webhooks name other hosts.
     ("vevil", "voltus", false),
-    // Its bodies are not understood, and some of what it announces cannot be fetched.
-    ("vbad", "voltus", false),
+    // It is polled, and some of what its webhooks announce cannot be fetched.
     (POLLED, "voltus", false),
     // Other people are notified of its incidents as well.
     ("vesc", "voltus", false),
