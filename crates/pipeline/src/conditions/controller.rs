@@ -12,6 +12,10 @@ use crate::{
 /// A dispatch without a known end counts as at risk for this long after its start. Then [`super::Condition::NoEnd`] asks.
 const WITHOUT_END: SignedDuration = SignedDuration::from_hours(24);
 
+/// What is due sooner than this is not called resolved: a version that is published right before or at its start is due after
+/// a minute.
+const MOMENT: SignedDuration = SignedDuration::from_secs(75);
+
 /// A signal younger than this is most likely being sent.
 const SENDING: SignedDuration = SignedDuration::from_secs(5);
 
@@ -38,6 +42,10 @@ pub(super) fn not_acknowledged(
     let Some(due) = record.due.or(record.lapsed) else {
         return Verdict::resolved(now, "its signal was read from the queue");
     };
+    if now < due && due.duration_since(now) <= MOMENT {
+        // A further version of what is at risk is the same incident, unless it leaves more time than that.
+        return Verdict::Undecided;
+    }
     if now < due {
         return Verdict::resolved(
             now,
