@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn a_late_acknowledgement_ends_the_incident() {
+fn a_late_acknowledgement_resolves_the_incident() {
     let world = acknowledging(3);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 90);
@@ -32,12 +32,12 @@ fn a_controller_that_fails_is_an_incident_at_once() {
     let (_, mail) = world.mails().pop().expect("a mail");
     assert!(mail.text.contains("failed to carry out version 1: by the test"), "{}", mail.text);
     assert_eq!(acknowledge(&world, 1, "completed").status, 200);
-    run_for(&world, 3);
+    run_for(&world, 35);
     assert_eq!(risks(&world), [AT_RISK, OVER]);
 }
 
 #[test]
-fn a_controller_that_acts_after_it_failed_has_taken_the_dispatch_on_and_a_late_accepted_undoes_no_completed() {
+fn what_a_controller_says_last_stands_but_for_a_late_accepted() {
     let world = acknowledging(18);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 5);
@@ -53,12 +53,12 @@ fn a_controller_that_acts_after_it_failed_has_taken_the_dispatch_on_and_a_late_a
     let story = record(&world)
         .history
         .into_iter()
-        .filter_map(|entry| Some(entry.what.strip_prefix("version 1 acknowledged: ")?.to_owned()));
+        .filter_map(|entry| Some(entry.event.to_string().strip_prefix("version 1 acknowledged: ")?.to_owned()));
     assert_eq!(story.collect::<Vec<_>>(), ["failed", "accepted", "completed"]);
 }
 
 #[test]
-fn a_failure_after_it_was_taken_on_is_over_with_the_dispatch() {
+fn a_failure_after_an_acknowledgement_ends_with_the_dispatch() {
     let world = acknowledging(20);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 5);
@@ -67,18 +67,14 @@ fn a_failure_after_it_was_taken_on_is_over_with_the_dispatch() {
     assert_eq!(acknowledge(&world, 1, "completed").status, 200);
     assert_eq!(record(&world).due, None, "nothing is awaited");
     assert_eq!(acknowledge(&world, 1, "failed").status, 200);
-    let due = record(&world).due.expect("somebody looks a minute later");
-    assert_eq!(due.at.duration_since(world.now()).as_secs(), 59);
-    run_for(&world, 90);
-    assert!(record(&world).due.is_some());
     run_for(&world, 3 * 3_600);
     let risks = risks(&world);
     assert_eq!((risks.first().map(String::as_str), risks.last().map(String::as_str)), (Some(AT_RISK), Some(OVER)));
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
 }
 
 #[test]
-fn a_controllers_failure_that_is_told_of_after_its_end_begins_nothing() {
+fn a_failure_that_is_hinted_at_after_its_end_opens_nothing() {
     let world = acknowledging(19);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 5);
@@ -90,25 +86,25 @@ fn a_controllers_failure_that_is_told_of_after_its_end_begins_nothing() {
     }
     run_for(&world, 3_600);
     assert_eq!(risks(&world), [""; 0]);
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
 }
 
 #[test]
-fn a_silence_that_is_told_of_after_its_end_begins_nothing() {
+fn a_silence_that_is_hinted_at_after_its_end_opens_nothing() {
     let world = acknowledging(23);
     world.stop(Function::Alerter);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 70);
     assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
     let late = world.take(Inner::Alerts);
-    assert_eq!(late.len(), 2);
+    assert!(late.len() >= 2, "of the deadline and of the acknowledgement: {late:?}");
     for late in late.into_iter().rev() {
         world.alert(vec![late]);
     }
     world.start(Function::Alerter);
     run_for(&world, 3_600);
     assert_eq!(risks(&world), [""; 0]);
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Over));
+    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
 }
 
 #[test]
@@ -125,11 +121,12 @@ fn who_may_not_acknowledge_learns_nothing() {
 }
 
 #[test]
-fn what_the_controller_failed_is_over_once_the_provider_withdraws_it_and_fails_no_more() {
+fn what_the_controller_failed_is_resolved_once_it_is_withdrawn() {
     let world = acknowledging(25);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 5);
     assert_eq!(acknowledge(&world, 1, "failed").status, 200);
+    run_for(&world, 2);
     let mut withdrawn = voltus("dkmq", 1, 5);
     withdrawn["authorized"] = json!(false);
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(withdrawn.to_string())]);

@@ -1,12 +1,13 @@
-//! Nothing stands between a dispatch and its acknowledgement without a person being told in time, and once.
+//! Nothing stands between a dispatch and its acknowledgement without a person being notified in time, and once.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
+    incident::IncidentStatus,
+    messages::{self, Deadline, ToRetry},
     receive::Answer,
-    record::{Due, Record},
+    record::Record,
     token::TokenHash,
-    work::Check,
 };
 use serde_json::json;
 use sim::{Controller, Fifo, Function, Inner, Reply, Times, Toxic, World};
@@ -47,20 +48,29 @@ pub(crate) fn record(world: &World) -> Record {
     world.dispatches().get(VOLTUS).expect("a record")
 }
 
-fn due(world: &World) -> Due {
+fn due(world: &World) -> Timestamp {
     record(world).due.expect("a deadline")
 }
 
-/// A deadline fires; returns how many unread signals each look remembers that is to follow seconds later.
+/// The message that says that the deadline may have passed.
+pub(crate) fn deadline(world: &World, unread: Option<u64>) -> String {
+    let deadline = Deadline { unread, ..Deadline::of(record(world).subject) };
+    messages::to_json(&ToRetry::Deadline(deadline)).expect("JSON")
+}
+
+/// A deadline fires; returns how many unread signals each message remembers that is to follow seconds later.
 fn fired(world: &World, unread: Option<u64>) -> Vec<Option<u64>> {
     world.take(Inner::Retries);
-    let check = Check { unread, ..Check::dispatch(record(world).subject) };
-    world.put(Inner::Retries, &serde_json::to_string(&check).expect("a check"));
+    world.put(Inner::Retries, &deadline(world, unread));
     world.retry(world.take(Inner::Retries)).answer().expect("an answer");
     assert_eq!(world.take(Inner::Retries), [], "not at once");
     world.advance(SignedDuration::from_secs(6));
     let following = world.take(Inner::Retries).into_iter();
-    following.map(|check| serde_json::from_str::<Check>(&check.body).expect("a check").unread).collect()
+    let unread = |body: &str| match messages::read(body) {
+        Ok(ToRetry::Deadline(deadline)) => deadline.unread,
+        other => panic!("{other:?}"),
+    };
+    following.map(|message| unread(&message.body)).collect()
 }
 
 /// The mails about this dispatch's risk, over or not.
@@ -69,7 +79,7 @@ pub(crate) fn risks(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_silent_controller_is_told_of_once_in_time_and_reminded_at_the_start() {
+fn a_silent_controller_is_mailed_in_time_and_at_the_start() {
     let world = acknowledging(1);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 58);
@@ -91,14 +101,14 @@ fn an_acknowledgement_in_time_keeps_everybody_asleep() {
     run_for(&world, 20);
     assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
     assert_eq!(acknowledge(&world, 1, "accepted").status, 200, "saying it again changes nothing");
-    assert_eq!(world.queued(Inner::Alerts), [], "what nobody was told of is not told to be over");
+    assert_eq!(world.queued(Inner::Alerts), [], "what no person was notified of needs no hint that it is resolved");
     run_for(&world, 3_600);
     assert_eq!(mail_subjects(&world), [""; 0]);
     assert!(world.dispatches().all()[0].due.is_none());
 }
 
 #[test]
-fn a_cancel_ends_the_incident() {
+fn a_cancel_resolves_the_incident() {
     let world = acknowledging(4);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 90);
@@ -142,7 +152,7 @@ fn a_new_version_must_be_acknowledged_anew_and_an_old_one_is_refused() {
 }
 
 #[test]
-fn a_queue_of_signals_that_nobody_reads_is_told_of() {
+fn a_queue_of_signals_that_is_not_read_is_mailed() {
     let world = World::new(8, config());
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     world.controller(Controller::IsSilent);
@@ -150,14 +160,14 @@ fn a_queue_of_signals_that_nobody_reads_is_told_of() {
     run_for(&world, 75);
     assert_eq!(risks(&world), [AT_RISK]);
     let (_, mail) = world.mails().pop().expect("a mail");
-    assert!(mail.text.contains("nobody reads the queue of signals"), "{}", mail.text);
+    assert!(mail.text.contains("the queue of signals is not read"), "{}", mail.text);
     world.controller(Controller::Reads);
-    run_for(&world, 60);
+    run_for(&world, 100);
     assert_eq!(risks(&world), [AT_RISK, OVER]);
 }
 
 #[test]
-fn a_queue_of_signals_counts_as_unread_where_it_lies_still_and_nobody_has_any_in_hand() {
+fn a_queue_counts_as_unread_where_it_lies_still() {
     let world = World::new(22, config());
     for id in ["dkmq", "asdf"] {
         world.answers("voltus-prod", &format!("/dispatches/{id}"), [Reply::Json(voltus(id, 0, 5).to_string())]);
@@ -167,25 +177,25 @@ fn a_queue_of_signals_counts_as_unread_where_it_lies_still_and_nobody_has_any_in
     run_for(&world, 5);
     world.stop(Function::Retrier);
     run_for(&world, 65);
-    let told = || !world.queued(Inner::Alerts).is_empty();
+    let is_hinted = || !world.queued(Inner::Alerts).is_empty();
     let held = world.signals_queue(Fifo::receive).expect("a signal");
     assert_eq!((fired(&world, None), fired(&world, Some(1))), (vec![], vec![]), "somebody reads");
     world.signals_queue(|signals| signals.put_back(&held.group));
-    assert_eq!(fired(&world, None), [Some(2)], "perhaps, and is looked at again");
-    assert_eq!(fired(&world, Some(3)), [], "one was read since");
-    assert!(!told());
-    assert_eq!((fired(&world, Some(2)), told()), (vec![], true));
+    assert_eq!(fired(&world, None), [Some(2)], "perhaps, and is checked again");
+    assert_eq!(fired(&world, Some(3)), [Some(2)], "one was read since, and it is checked again");
+    assert!(!is_hinted());
+    assert_eq!((fired(&world, Some(2)), is_hinted()), (vec![], true));
 }
 
 #[test]
-fn a_signal_that_is_being_sent_is_looked_at_again_and_told_of_where_it_cannot_be_sent() {
+fn a_signal_that_cannot_be_sent_is_mailed_and_one_being_sent_not() {
     let world = acknowledging(23);
     world.stop(Function::Hydrator);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 70);
     world.fault("signals.send", Toxic::Refuse, Times::Always);
     world.hydrate(world.take(Inner::Deliveries));
-    assert!(due(&world).at < world.now(), "it was overdue when it was learnt of");
+    assert!(due(&world) < world.now(), "it was overdue when it was learnt of");
     assert_eq!(fired(&world, Some(1)), [None], "what lay unread before says nothing of this signal");
     assert_eq!(world.queued(Inner::Alerts).len(), 0);
     assert_eq!(fired(&world, None), []);
@@ -195,20 +205,20 @@ fn a_signal_that_is_being_sent_is_looked_at_again_and_told_of_where_it_cannot_be
 }
 
 #[test]
-fn a_deadline_that_fires_too_early_tells_nobody_and_one_of_another_clock_fires_again_in_time() {
+fn a_deadline_of_another_clock_that_fires_early_fires_again() {
     let world = acknowledging(21);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 5);
-    let check = serde_json::to_string(&Check::dispatch(record(&world).subject)).expect("a check");
-    world.put(Inner::Retries, &check);
+    let message = deadline(&world, None);
+    world.put(Inner::Retries, &message);
     run_for(&world, 30);
     assert_eq!(risks(&world), [""; 0]);
 
     let armed = world.queued(Inner::Retries).len();
-    let at = due(&world).at;
+    let at = due(&world);
     let early = |seconds: i64| {
         world.advance(at.duration_since(world.now()) - SignedDuration::from_secs(seconds));
-        world.put(Inner::Retries, &check);
+        world.put(Inner::Retries, &message);
         world.retry(world.take(Inner::Retries));
         world.queued(Inner::Retries)
     };
@@ -219,17 +229,19 @@ fn a_deadline_that_fires_too_early_tells_nobody_and_one_of_another_clock_fires_a
 }
 
 #[test]
-fn what_is_at_risk_is_looked_at_every_minute() {
+fn what_is_at_risk_is_judged_every_minute_and_armed_no_more() {
     let world = acknowledging(24);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    // At first no sweep is there to arm the deadline twice.
-    world.stop(Function::Sweeper);
     run_for(&world, 70);
-    for _ in 0..4 {
-        let ahead = due(&world).at.duration_since(world.now());
-        assert!((1..=60).contains(&ahead.as_secs()), "{ahead}");
-        world.start(Function::Sweeper);
+    let judged = || {
+        let read = |call: &&sim::Call| call.port == "dispatches.read" && call.function == Function::Alerter;
+        world.calls().iter().filter(read).count()
+    };
+    for minute in 1..5 {
+        let before = judged();
         run_for(&world, 60);
+        assert!((1..=2).contains(&(judged() - before)), "minute {minute}");
+        assert_eq!(world.queued(Inner::Retries), [], "minute {minute}");
     }
     assert_eq!(risks(&world), [AT_RISK]);
 }
@@ -249,7 +261,7 @@ fn a_far_deadline_is_found_by_the_sweep_and_fires_to_the_second() {
 }
 
 #[test]
-fn a_test_is_told_of_once_until_it_is_over() {
+fn a_test_is_mailed_once_until_it_is_resolved() {
     let world = acknowledging(11);
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["test"] = json!(true);
@@ -261,15 +273,16 @@ fn a_test_is_told_of_once_until_it_is_over() {
 }
 
 #[test]
-fn what_nobody_ever_acknowledges_is_over_with_its_end() {
+fn what_is_never_acknowledged_is_resolved_with_its_end() {
     let world = acknowledging(12);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 19 * 60);
     assert!(!risks(&world).contains(&OVER.to_owned()), "it runs until 17:00");
-    run_for(&world, 2 * 60);
+    run_for(&world, 3 * 60);
     assert_eq!(risks(&world).last().map(String::as_str), Some(OVER));
     let (_, mail) = world.mails().pop().expect("a mail");
-    assert!(mail.text.contains("its time has passed, and nobody acknowledged it"), "{}", mail.text);
+    assert!(mail.text.contains("its time has passed, and no controller acknowledged it"), "{}", mail.text);
+    run_for(&world, 60);
     assert!(world.dispatches().all()[0].due.is_none());
 }
 
@@ -281,9 +294,8 @@ fn what_has_no_end_is_watched_for_a_day() {
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 4 * 3_600);
-    assert_eq!(world.queued(Inner::Retries).len(), 1, "looks do not multiply");
-    world.advance(SignedDuration::from_hours(20));
-    run_for(&world, 60);
+    assert_eq!(world.queued(Inner::Retries), [], "deadlines do not multiply");
+    run_for(&world, 20 * 3_600 + 60);
     assert!(!risks(&world).contains(&OVER.to_owned()));
     run_for(&world, 15 * 60);
     let risks = risks(&world);
@@ -305,16 +317,26 @@ fn a_dispatch_that_ends_before_it_is_due_does_not_pass_in_silence() {
 }
 
 #[test]
-fn a_version_that_comes_right_after_the_late_acknowledgement_of_another_is_told_of_too() {
-    let world = acknowledging(15);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 65);
-    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
-    // Before anybody has looked again.
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 9).to_string())]);
-    accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
-    run_for(&world, 70);
-    assert_eq!(risks(&world), [AT_RISK, OVER, AT_RISK]);
+fn a_version_right_after_a_late_acknowledgement_is_mailed_too() {
+    // The alerter judges the acknowledgement before that version comes, or only after it.
+    for (judged, expected) in [(true, &[AT_RISK, OVER, AT_RISK][..]), (false, &[AT_RISK])] {
+        let world = acknowledging(15);
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        run_for(&world, 65);
+        assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
+        if judged {
+            run_for(&world, 2);
+        } else {
+            world.take(Inner::Alerts);
+        }
+        world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 9).to_string())]);
+        accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
+        run_for(&world, 70);
+        assert_eq!(risks(&world), expected);
+        let incident = world.incidents().all().remove(0);
+        assert_eq!(incident.status, IncidentStatus::Open);
+        assert!(incident.detail.contains("version 2"), "{}", incident.detail);
+    }
 }
 
 #[test]
@@ -322,17 +344,15 @@ fn a_further_version_of_what_is_at_risk_is_the_same_incident() {
     let world = acknowledging(16);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 90);
-    let first = due(&world).told_at;
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 9).to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
     run_for(&world, 120);
     assert_eq!(risks(&world), [AT_RISK]);
-    assert!(due(&world).told_at > first && first.is_some(), "each bears the instant at which it was told");
     assert!(world.incidents().all()[0].detail.contains("version 2"), "{:?}", world.incidents().all()[0].detail);
 }
 
 #[test]
-fn an_answer_without_a_number_that_says_nothing_new_leaves_the_deadline_where_it_is() {
+fn an_answer_that_says_nothing_new_leaves_the_deadline_alone() {
     // Ten minutes before its start, or a minute after it was heard of first.
     for (start, due_after_s) in [("18:40", 110 * 60), ("16:50", 60)] {
         let world = acknowledging(17);

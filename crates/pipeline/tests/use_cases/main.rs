@@ -2,12 +2,12 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-// mod acks;
+mod acks;
 mod alert;
 mod clock;
 mod common;
-// mod deadlines;
-// mod epochs;
+mod deadlines;
+mod epochs;
 // mod found_by_swarm;
 // mod gate;
 // mod gathering;
