@@ -39,10 +39,11 @@ impl Mails {
 
     /// Whether a person was told by then that the dispatch is at risk, by a mail of its own or in a list.
     pub(super) fn at_risk_by(&self, limit: Timestamp, key: &str) -> bool {
-        let listed = format!(" {key}, ");
+        // A list names what the dispatch asks for, unless its record could not be read.
+        let listed = [format!(" {key}, "), format!(" {key}: ")];
         self.sent.iter().filter(|mail| mail.at <= limit).any(|Sent { subject, text, .. }| {
             let happens = subject.contains("dispatch-at-risk") && !subject.contains("over: ");
-            happens && (names(subject, key) || text.contains(&listed))
+            happens && (names(subject, key) || listed.iter().any(|listed| text.contains(listed)))
         })
     }
 
