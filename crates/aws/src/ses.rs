@@ -1,5 +1,7 @@
 //! Mail over SESv2.
 
+use std::{sync::Arc, time::Duration};
+
 use aws_sdk_sesv2::{
     Client,
     error::BuildError,
@@ -16,16 +18,32 @@ use pipeline::{
     ports::{Mailer, PortError},
 };
 
-use crate::client::unavailable;
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::{
+    client::unavailable,
+    console::{MailQuota, MailSender},
+};
 
 const PORT: &str = "mail";
 
 /// What the window is called where it is attached.
 const CALENDAR: &str = "dispatch.ics";
 
+/// How long the account's quota is taken for unchanged.
+const QUOTA_LASTS: Duration = Duration::from_secs(300);
+
+/// While less than this share of the daily quota is left, in percent, mails that can wait leave it to urgent ones.
+const RESERVED_PERCENT: u64 = 25;
+
 /// SES.
 #[derive(Debug, Clone)]
-pub struct Ses(Client);
+pub struct Ses {
+    client: Client,
+    account: MailSender,
+    /// Whether few mails were left, and when SES was asked.
+    short: Arc<Mutex<Option<(Instant, bool)>>>,
+}
 
 /// What SES did not take.
 enum SendError {
@@ -38,14 +56,14 @@ enum SendError {
 impl Ses {
     /// The service.
     pub fn new(aws: &SdkConfig) -> Self {
-        Self(Client::new(aws))
+        Self { client: Client::new(aws), account: MailSender::new(aws), short: Arc::default() }
     }
 
     async fn try_send(&self, mail: &Mail, content: Result<EmailContent, BuildError>) -> Result<(), SendError> {
         let broken = |reason: String| SendError::Never(PortError::Broken { port: PORT, reason });
         let content = content.map_err(|error| broken(error.to_string()))?;
         let request = self
-            .0
+            .client
             .send_email()
             .from_email_address(&mail.from)
             .destination(Destination::builder().set_to_addresses(Some(mail.to.clone())).build())
@@ -61,6 +79,20 @@ impl Ses {
 }
 
 impl Mailer for Ses {
+    async fn is_short(&self) -> bool {
+        let mut short = self.short.lock().await;
+        if let Some((_, short)) = short.filter(|(at, _)| at.elapsed() < QUOTA_LASTS) {
+            return short;
+        }
+        // Where SES does not say, mails are sent until it refuses one.
+        let quota = self.account.account().await.ok().and_then(|account| account.quota);
+        let is_short = quota.is_some_and(|MailQuota { most, sent }| {
+            most.saturating_sub(sent).saturating_mul(100) < most.saturating_mul(RESERVED_PERCENT)
+        });
+        *short = Some((Instant::now(), is_short));
+        is_short
+    }
+
     async fn send(&self, mail: &Mail) -> Result<(), PortError> {
         match self.try_send(mail, whole(mail)).await {
             Ok(()) => Ok(()),

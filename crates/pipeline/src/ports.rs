@@ -358,4 +358,9 @@ pub struct OpenPage {
 pub trait Mailer {
     /// Sends a mail.
     async fn send(&self, mail: &Mail) -> Result<(), PortError>;
+
+    /// Whether few mails are left of the daily quota, so that those which can wait must leave them to urgent ones.
+    async fn is_short(&self) -> bool {
+        false
+    }
 }

@@ -491,6 +491,10 @@ impl OpenIncidentIndex for Invocation<'_> {
 }
 
 impl Mailer for Invocation<'_> {
+    async fn is_short(&self) -> bool {
+        self.world.with(|state| state.is_short_of_mails)
+    }
+
     async fn send(&self, mail: &Mail) -> Result<(), PortError> {
         self.call("mailer.send", |state| {
             let now = state.now;

@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub(crate) providers: Scripts,
     /// The latest heartbeat that the hydrator answered.
     pub(crate) answered: Option<Timestamp>,
+    /// Few mails are left of the daily quota.
+    pub(crate) is_short_of_mails: bool,
     /// Functions that do not run.
     pub(crate) stopped: Vec<Function>,
     /// Whether each sweep sends heartbeats.
@@ -134,6 +136,7 @@ impl World {
             mails: Vec::new(),
             providers: Scripts::default(),
             answered: None,
+            is_short_of_mails: false,
             stopped: Vec::new(),
             has_heartbeat: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
@@ -165,6 +168,11 @@ impl World {
     /// What the providers were asked.
     pub fn fetches(&self) -> Vec<Fetch> {
         self.state.borrow().providers.fetches.clone()
+    }
+
+    /// Whether few mails are left of the daily quota.
+    pub fn short_of_mails(&self, short: bool) {
+        self.with(|state| state.is_short_of_mails = short);
     }
 
     /// Calls of that port go wrong, such as `signals.send`; [`World::calls`] shows their names.

@@ -58,6 +58,8 @@ enum Ends {
     Nothing,
     /// Mails were refused, or something could not be read.
     Refused,
+    /// The daily quota is left to urgent mails.
+    Saved,
 }
 
 /// An incident whose mail is sent now.
@@ -65,6 +67,7 @@ struct Ready {
     incident: Incident,
     record: Option<Record>,
     level: usize,
+    is_urgent: bool,
 }
 
 impl<I, T, D, Q, M, O, C> Alert<'_, I, T, D, Q, M, O, C>
@@ -129,6 +132,10 @@ where
                 Err(error) => failure = Some(error),
             }
         }
+        if !ready.is_empty() && !ready.iter().any(|one| one.is_urgent) && self.mailer.is_short().await {
+            tracing::warn!(alert.group = group.group, "few mails are left for today: these wait");
+            return self.finish(&group.group, &group.write, Ends::Saved).await;
+        }
         let is_sent = !ready.is_empty();
         ready.sort_by_key(|one| one.incident.waiting.as_ref().map_or(Timestamp::MAX, |waiting| waiting.sorts_by));
         let mut audiences: BTreeMap<Vec<String>, Vec<Ready>> = BTreeMap::new();
@@ -177,7 +184,9 @@ where
         let now = self.world.now();
         let dispatch = published(record.as_ref());
         let rules = Rules::new(self.config, &incident.condition, record.as_ref(), dispatch.as_ref(), now);
-        Some(Ready { level: rules.level(&incident, now), incident, record })
+        let occasion = incident.waiting.as_ref().map_or(Occasion::First, decide::occasion_of);
+        let is_urgent = decide::urgency(&incident, occasion, rules, now) != Urgency::CanWait;
+        Some(Ready { level: rules.level(&incident, now), is_urgent, incident, record })
     }
 
     /// A resolved mail goes to those who got any other, and to no others.
@@ -276,7 +285,7 @@ where
 
     /// Stores that the mail of an incident was sent.
     async fn mark(&self, ready: &Ready, to: &[String], sent_at: Timestamp) -> Result<(), PortError> {
-        let Ready { incident: sent, record, level } = ready;
+        let Ready { incident: sent, record, level, .. } = ready;
         let Some(stages) = sent.waiting.as_ref().map(|waiting| &waiting.stages) else { return Ok(()) };
         let known = From::Known(Some(sent.clone()));
         let marked = update(IncidentRows(self.incidents), &sent.incident, known, async |known| {
@@ -328,6 +337,11 @@ where
             let next = match ends {
                 Ends::Sent => group.flushed(now),
                 Ends::Nothing => AlertGroup { claim: None, ..group },
+                Ends::Saved => {
+                    let wait = SignedDuration::from_secs(i64::from(self.config.contacts.group_interval_s.min(900)));
+                    self.flush_later(key, Urgency::CanWait, hop_s(now + wait, now)).await?;
+                    AlertGroup { claim: None, flush_at: Some(now + wait), last_at: now, ..group }
+                }
                 Ends::Refused => {
                     let delay_s = (2_u32 << group.failures.min(8)).min(300);
                     self.flush_later(key, Urgency::New, delay_s).await?;
