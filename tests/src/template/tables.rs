@@ -26,7 +26,7 @@ const TABLES: [Table; 3] = [
         id: "DeliveriesTable",
         key: "delivery",
         indexes: &[
-            ("watched", "watched", "watched_at", &["condition"]),
+            ("watched", "watched", "watched_at", &["condition", "next_at"]),
             ("events", "incident", "watched_at", &["news"]),
         ],
     },

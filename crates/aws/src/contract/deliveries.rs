@@ -86,6 +86,7 @@ pub async fn bookings(table: &impl Deliveries) {
     assert_eq!(table.retry_state(&key).await.unwrap(), None, "what failed before a success began is settled by it");
     table.settled(&pending("c", 50).work, Timestamp::MIN).await.unwrap();
     notified(table, now).await;
+    overdue(table, now).await;
 
     // A body of any size can fail, and a key of any length.
     let body = samples::work(&World.unique(), Task::Body(noise(900_000)), now);
@@ -131,6 +132,35 @@ async fn notified(table: &impl Deliveries, now: Timestamp) {
         table.settled(&pending.work, Timestamp::MIN).await.unwrap();
     }
     assert!(fires(at(90), &[]).await);
+}
+
+/// What should have been tried again by then is found by its source, whenever a person must know of it.
+async fn overdue(table: &impl Deliveries, now: Timestamp) {
+    let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
+    let (source, other) = (World.unique(), World.unique());
+    let long = "ü".repeat(400);
+    let pending = |source: &str, id: &str, next_s: i64| samples::pending(look(id, source, id, now), at(next_s), now);
+    let [first, second, third] = [pending(&source, "first", 10), pending(&source, &long, 20), pending(&other, "o", 5)];
+    for pending in [&first, &second, &third] {
+        assert!(table.book(pending, now).await.unwrap());
+    }
+    table.hasten(second.work.key(), at(1)).await.unwrap();
+    let mut second = second;
+    second.state.notify_at = at(1);
+    let finds = async |before: Timestamp, expected: &[&Pending]| {
+        soon(async || {
+            let found = table.overdue(&source, before).await.unwrap();
+            found.len() == expected.len() && expected.iter().all(|pending| found.contains(pending))
+        })
+        .await
+    };
+    assert!(finds(at(21), &[&first, &second]).await);
+    assert!(finds(at(20), &[&first]).await, "only what is earlier than asked for");
+    assert!(finds(at(10), &[]).await);
+    for pending in [&first, &second, &third] {
+        table.settled(&pending.work, Timestamp::MIN).await.unwrap();
+    }
+    assert!(finds(at(60), &[]).await);
 }
 
 /// What a provider says of a key stands until a request that began later succeeded.

@@ -20,7 +20,7 @@ const DISPATCHES: [Index; 3] = [
     ("active", "active", "until", &["plan", "plan_of", "plan_set"]),
 ];
 const DELIVERIES: [Index; 2] =
-    [("watched", "watched", "watched_at", &["condition"]), ("events", "incident", "watched_at", &["news"])];
+    [("watched", "watched", "watched_at", &["condition", "next_at"]), ("events", "incident", "watched_at", &["news"])];
 const ALERTS: [Index; 2] = [("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])];
 
 /// Where the checks work.
