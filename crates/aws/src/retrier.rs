@@ -86,7 +86,7 @@ pub async fn run() -> Result<(), Error> {
                 batch::handle(&event, async |messages| retrier.batch(messages).await).await.map(Response::Batch)
             }
             Call::Sweep => {
-                let minute = retrier.sweep().await;
+                let minute = Box::pin(retrier.sweep()).await;
                 tracing::info!(
                     sweep.owing = minute.swept.as_ref().ok().map(|swept| swept.owing),
                     sweep.sent = minute.swept.as_ref().ok().map(|swept| swept.sent),

@@ -31,7 +31,7 @@ const PORT: &str = "mail";
 const CALENDAR: &str = "dispatch.ics";
 
 /// How long the account's quota is taken for unchanged.
-const QUOTA_LASTS: Duration = Duration::from_secs(300);
+const QUOTA_LASTS: Duration = Duration::from_mins(5);
 
 /// While less than this share of the daily quota is left, in percent, mails that can wait leave it to urgent ones.
 const RESERVED_PERCENT: u64 = 25;

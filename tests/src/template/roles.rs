@@ -11,9 +11,11 @@ const LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 /// Where the providers' API keys lie.
 const API_KEYS: &str = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${SecretsPrefix}*";
 
-/// The resources that end in a wildcard, and why they must.
-const WILDCARDS: [(&str, &str); 1] =
-    [(API_KEYS, "the names of the keys stand in the configuration, their path in a parameter")];
+/// The actions on resources that end in a wildcard, and why they must.
+const WILDCARDS: [(&str, &str, &str); 2] = [
+    ("ssm:GetParameter", API_KEYS, "the names of the keys stand in the configuration, their path in a parameter"),
+    ("ses:GetAccount", "*", "the account's quota of mails belongs to no resource"),
+];
 
 /// One thing that a role may do: actions, and the resources by logical id or, for what has none, by ARN.
 type Grant = (&'static [&'static str], &'static [&'static str]);
@@ -80,6 +82,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
                 &["ses:SendEmail", "ses:SendRawEmail"],
                 &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"],
             ),
+            (&["ses:GetAccount"], &["*"]),
         ],
     ),
 ];
@@ -162,6 +165,11 @@ pub(super) const CHECKS: &[Check] = &[
                     json!("*"),
                 ),
                 set(
+                    "more of the account",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/8/Action/-",
+                    json!("ses:SendEmail"),
+                ),
+                set(
                     "every action",
                     "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/3/Action",
                     json!(["dynamodb:*"]),
@@ -207,11 +215,12 @@ fn wildcards(template: &Template) -> Findings {
     let managed = managed.into_iter().map(|policy| template.at(&format!("/Resources/{policy}/Properties")));
     for statement in inline.chain(managed).flat_map(statements) {
         let (actions, resources) = grant(statement);
-        for action in actions {
+        for action in &actions {
             must(&mut findings, !action.contains('*'), || format!("an action with a wildcard: {action}"));
         }
         for resource in resources {
-            let reasoned = WILDCARDS.iter().any(|(arn, _)| *arn == resource);
+            let is_listed = |action: &&str| WILDCARDS.iter().any(|(of, arn, _)| of == action && *arn == resource);
+            let reasoned = actions.iter().all(is_listed);
             must(&mut findings, reasoned || !resource.contains('*'), || {
                 format!("a resource with a wildcard: {resource}")
             });
