@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dispatch::Status;
 use jiff::{SignedDuration, Timestamp};
 
 use super::stages::{self, Occasion, RESOLVED, Rules};
@@ -227,11 +228,13 @@ pub(super) fn urgency(incident: &Incident, occasion: Occasion, rules: Rules<'_>,
         (Condition::NotAcknowledged { .. } | Condition::ControllerFailed { .. } | Condition::DeliveriesUnread, _) => {
             true
         }
+        // What a webhook announced and could not be fetched may call a dispatch again that was withdrawn or is over.
+        (Condition::Failing { .. }, Some((Status::Scheduled, statement))) => statement.start <= now + SOON,
+        (Condition::Failing { .. }, _) => rules.presses,
         (_, Some((status, statement))) => {
             let is_over = statement.end.is_some_and(|end| end <= now);
-            *status == dispatch::Status::Scheduled && statement.start <= now + SOON && !is_over
+            *status == Status::Scheduled && statement.start <= now + SOON && !is_over
         }
-        (Condition::Failing { .. }, None) => rules.presses,
         (_, None) => false,
     };
     match occasion {
