@@ -17,6 +17,7 @@ pub const FORMAT: u32 = 1;
 /// A message of `deliveries`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every message is the large one, and is moved a few times")]
 pub enum ToHydrate {
     /// A job: a webhook to be read, something to be fetched, a source to be polled.
     Work(Work),

@@ -1,6 +1,7 @@
 //! The one path for every failure: when to try again, when to notify a person, when to quarantine. Never silently.
 
 use dispatch::{Statement, Subject};
+use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ const MAX_DELAY_S: u64 = 900;
 
 /// A hint waits for so many seconds until the index shows what it is about.
 pub(crate) const NOTED_S: u32 = 2;
+
+/// Hints on their way at once: a body may hold thousands of dispatches that cannot be read.
+const AT_ONCE: usize = 16;
 
 /// The sweep finds what is due later.
 const SWEPT: SignedDuration = SignedDuration::from_secs(120);
@@ -106,10 +110,9 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
     async fn quarantine(&self, work: &Work, trouble: &Trouble, events: Vec<NotedEvent>) -> Result<(), PortError> {
         self.deliveries.quarantine(work, trouble, &events).await?;
         tracing::warn!(delivery.id = work.delivery, source.name = work.source, reason = trouble.detail, "quarantined");
-        for event in events {
-            self.outlet.hint(event.condition, event.at, NOTED_S).await?;
-        }
-        Ok(())
+        let hints = stream::iter(events).map(|event| self.outlet.hint(event.condition, event.at, NOTED_S));
+        let sent: Vec<Result<(), PortError>> = hints.buffer_unordered(AT_ONCE).collect().await;
+        sent.into_iter().collect()
     }
 
     async fn settled(&self, work: &Work) -> Result<(), PortError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dispatch::Publication;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream};
 use jiff::SignedDuration;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     retry::RetryState,
     review::OpenIncidents,
     update::{Change, From, Records, Updated, update},
+    work::FOREIGN,
 };
 
 /// Younger debts are most likely being paid right now.
@@ -23,6 +24,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
 
 /// An attempt that is overdue for longer is not under way any more: longer than a message is hidden, twice.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Hints on their way at once.
+const AT_ONCE: usize = 16;
 
 /// The sweep.
 #[derive(Debug)]
@@ -133,14 +137,16 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Sweep<'_, T, 
     /// Hints at what may be firing in a source and has no open incident. Returns how many.
     pub async fn hint(&self, deliveries: &impl Deliveries, open: &OpenIncidents) -> Result<usize, PortError> {
         let now = self.world.now();
-        let firing = join_all(self.config.sources.keys().map(|source| deliveries.firing(source, now))).await;
+        // What no source sent is quarantined as well.
+        let sources = self.config.sources.keys().map(String::as_str).chain([FOREIGN]);
+        let firing = join_all(sources.map(|source| deliveries.firing(source, now))).await;
         let mut conditions: BTreeSet<Condition> = BTreeSet::new();
         for found in firing {
             conditions.extend(found?.into_iter().filter(|condition| !open.covers(condition)));
         }
-        for condition in &conditions {
-            self.outlet.hint(condition.clone(), now, 0).await?;
-        }
-        Ok(conditions.len())
+        let count = conditions.len();
+        let hints = stream::iter(conditions).map(|condition| self.outlet.hint(condition, now, 0));
+        let sent: Vec<Result<(), PortError>> = hints.buffer_unordered(AT_ONCE).collect().await;
+        sent.into_iter().collect::<Result<(), _>>().map(|()| count)
     }
 }

@@ -266,6 +266,7 @@ impl Trouble {
     }
 }
 
+#[expect(clippy::expect_used, reason = "an empty message would lose the webhook")]
 fn to_message(work: Work) -> String {
     let json = to_json(&ToHydrate::Work(work)).expect("strings, numbers and instants serialise");
     // Escapes take room: what is divided by its size is escaped before.

@@ -262,7 +262,8 @@ impl State {
             Condition::NotCompliant { subject: dispatch() },
             Condition::NoEnd { dispatch: dispatch() },
         ];
-        let is_open = |condition: &Condition| self.incidents.get(&condition.incident()).is_some_and(|row| row.is_reviewed());
+        let is_open =
+            |condition: &Condition| self.incidents.get(&condition.incident()).is_some_and(|row| row.is_reviewed());
         record.look_at().is_some_and(|at| at <= self.now) && conditions.iter().any(is_open)
     }
 

@@ -19,8 +19,8 @@ use pipeline::{
 };
 
 use crate::{
-    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent, Standard,
-    Table, Times, Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
+    Standard, Table, Times, Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -336,9 +336,11 @@ impl World {
 
     /// A person has replayed what is kept under that name.
     pub fn replayed(&self, name: &str) {
-        self.with(|state| state.events.values_mut().for_each(|noted| {
+        self.with(|state| {
+            state.events.values_mut().for_each(|noted| {
                 noted.kept.remove(name);
-            }));
+            })
+        });
     }
 
     /// What is quarantined, by its name.

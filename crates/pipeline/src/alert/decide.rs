@@ -166,9 +166,9 @@ fn lapses(
     now: Timestamp,
 ) -> Option<Decided> {
     let lapsed = resolved.lapsed.as_ref()?;
-    let knows =
+    let was_mailed =
         |known: &Incident| known.opened_at >= lapsed.since && (!known.mails.is_empty() || known.waiting.is_some());
-    if known.is_some_and(knows) {
+    if known.is_some_and(was_mailed) {
         return None;
     }
     let mut firing = lapsed.clone();

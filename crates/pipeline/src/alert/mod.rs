@@ -204,8 +204,8 @@ where
             let rules = Rules { may_be_test, ..rules };
             let decided = decide(stored.as_ref(), condition, &verdict, rules, now);
             let incident = decided.as_ref().map(|decided| &decided.next).or(stored.as_ref());
-            timer = incident.and_then(|incident| self.timer(incident, rules, now));
-            seen = record.clone();
+            timer = incident.and_then(|incident| Self::timer(incident, rules, now));
+            seen.clone_from(&record);
             let Some(Decided { mut next, occasion, opens }) = decided else {
                 known = stored;
                 return Ok(Change::Keep(()));
@@ -271,7 +271,7 @@ where
     }
 
     /// When the next stage comes, where that is before the next review.
-    fn timer(&self, incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Timestamp> {
+    fn timer(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Timestamp> {
         // The mail that was just scheduled counts as sent: the next stage comes after it.
         let (stages, sent) = (incident.waiting.iter().flat_map(|waiting| &waiting.stages), now);
         let mails = stages.map(|news| (news.stage.clone(), sent)).chain(incident.mails.clone()).collect();

@@ -85,6 +85,7 @@ pub(super) fn of_news(stage: &str) -> String {
 
 /// What the clock goes by.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub(super) struct Rules<'a> {
     pub(super) audience: Audience<'a>,
     pub(super) remind_s: u32,

@@ -157,9 +157,7 @@ impl Condition {
             Self::ControllerFailed { dispatch } => format!("{dispatch}/failed"),
             Self::NoEnd { dispatch } => format!("{dispatch}/open"),
             Self::NotCompliant { subject } => subject.to_string(),
-            Self::Quarantined { source, about } => {
-                about.as_ref().map_or_else(|| source.clone(), |about| about.to_string())
-            }
+            Self::Quarantined { source, about } => about.as_ref().map_or_else(|| source.clone(), ToString::to_string),
             Self::GivenUp { about, .. } => about.clone(),
             Self::DeadLetters { queue } => queue.to_string(),
         }

@@ -155,7 +155,7 @@ where
             By::List { .. } => absorbed.changed && (has_news || !repeats()),
         };
         if !is_changed && !is_of_before && fresh.is_empty() {
-            return Ok(if by == By::Webhook { Changed::Repeated(known) } else { Changed::Nothing });
+            return Ok(if by == By::Webhook { Changed::Repeated(known.map(Box::new)) } else { Changed::Nothing });
         }
         let limit_bytes = self.stream.limit_bytes();
         if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > limit_bytes) {
@@ -290,7 +290,7 @@ struct Asking {
 enum Changed {
     Nothing,
     /// What stands there says the same.
-    Repeated(Option<Record>),
+    Repeated(Option<Box<Record>>),
     /// The next revision, and whether it publishes a version.
     Next(Box<Record>, bool),
 }

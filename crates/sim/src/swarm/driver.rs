@@ -344,8 +344,9 @@ impl<'w> Driver<'w> {
     /// Whether nothing is left but incidents whose end nobody told.
     fn only_incidents(&self) -> bool {
         self.world.with(|state| {
-            let is_done =
-                !state.owes() && state.is_well() && state.dispatches.rows().all(|record| record.due.is_none() || state.is_covered(record));
+            let is_done = !state.owes()
+                && state.is_well()
+                && state.dispatches.rows().all(|record| record.due.is_none() || state.is_covered(record));
             is_done
                 && [Inner::Deliveries, Inner::Retries].into_iter().all(|queue| state.queue(queue).messages().is_empty())
         })
@@ -358,14 +359,14 @@ impl<'w> Driver<'w> {
             for queue in Inner::READ {
                 // Of heartbeats something is always under way.
                 let is_heartbeat = |body: &str| body.starts_with(r#"{"v":1,"message":{"heartbeat"#);
-                let count =
-                    state.queue(queue).messages().iter().filter(|message| !is_heartbeat(&message.body)).count();
+                let count = state.queue(queue).messages().iter().filter(|message| !is_heartbeat(&message.body)).count();
                 if count > 0 {
                     left.push(format!("{count} in {queue:?}"));
                 }
             }
             left.extend(state.owes().then(|| "signals are owed".to_owned()));
-            let due = state.dispatches.rows().filter(|record| record.due.is_some() && !state.is_covered(record)).count();
+            let due =
+                state.dispatches.rows().filter(|record| record.due.is_some() && !state.is_covered(record)).count();
             left.extend((due > 0).then(|| format!("{due} deadlines")));
             left.extend(state.ails());
             left.join(", ")

@@ -79,7 +79,8 @@ impl<'w> Driver<'w> {
         self.live(|live| {
             live.journal.note(now, "died", || json!({ "invocation": number, "why": why }));
             let time_out = (why == TIME_OUT).then_some(history::Event::TimeOut);
-            let alerter = matches!(purpose, Purpose::Batch(Inner::Alerts | Inner::Reviews, _)).then_some(history::Event::MailRepeats);
+            let alerter = matches!(purpose, Purpose::Batch(Inner::Alerts | Inner::Reviews, _))
+                .then_some(history::Event::MailRepeats);
             live.seen.extend(time_out.into_iter().chain(alerter).map(|event| Line { at: now, event }));
         });
         self.ended(purpose, None, now);

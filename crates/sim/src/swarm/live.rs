@@ -201,8 +201,7 @@ impl Live {
 
 /// Whether it is resolved once all is well, rather than after a day or by a person.
 fn resolves(condition: &Condition) -> bool {
-    condition.awaits_a_person()
-        && !matches!(condition, Condition::NotCompliant { .. } | Condition::DeadLetters { .. })
+    condition.awaits_a_person() && !matches!(condition, Condition::NotCompliant { .. } | Condition::DeadLetters { .. })
 }
 
 /// A good poll of each source after everything has been said.

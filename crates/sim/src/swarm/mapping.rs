@@ -17,14 +17,12 @@ impl Driver<'_> {
         if !self.live(|live| live.plan.has(Kind::Foreign)) {
             return;
         }
-        for (queue, body) in
-            [
-                (Inner::Deliveries, FOREIGN),
-                (Inner::Retries, "{\"foreign\":1}"),
-                (Inner::Alerts, FOREIGN),
-                (Inner::Reviews, FOREIGN),
-            ]
-        {
+        for (queue, body) in [
+            (Inner::Deliveries, FOREIGN),
+            (Inner::Retries, "{\"foreign\":1}"),
+            (Inner::Alerts, FOREIGN),
+            (Inner::Reviews, FOREIGN),
+        ] {
             self.world.put(queue, body);
         }
     }

@@ -6,11 +6,11 @@ mod streams;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::{dispatches::storm_story, streams::stream_stories};
 pub use self::{
     dispatches::dispatch_story,
     streams::{meter_story, power_story},
 };
+use self::{dispatches::storm_story, streams::stream_stories};
 use super::plan::{Kind, Plan};
 use crate::{
     Seed,
