@@ -17,6 +17,12 @@ const CALM: SignedDuration = SignedDuration::from_mins(2);
 /// A flush that lies closer ahead may have begun by another clock.
 const AHEAD: SignedDuration = SignedDuration::from_secs(2);
 
+/// A flush that should have begun longer ago was lost.
+const LOST: SignedDuration = SignedDuration::from_secs(20);
+
+/// A flush that was due so lately is beginning in another invocation.
+const BEGINS: SignedDuration = SignedDuration::from_secs(5);
+
 /// How soon a mail must be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
@@ -67,7 +73,7 @@ pub struct AlertGroup {
 impl AlertGroup {
     /// When a mail that comes to the group now is sent.
     pub fn sends_at(&self, urgency: Urgency, contacts: &Contacts, now: Timestamp) -> Timestamp {
-        let after = |wait: SignedDuration| self.flushed_at.map_or(now, |at| (at + wait).max(now));
+        let after = |wait: SignedDuration| self.last_flush(now).map_or(now, |at| (at + wait).max(now));
         let is_storm = self.storm_since.is_some_and(|since| now.duration_since(since) > STORM_INTERVAL);
         match urgency {
             Urgency::Known if is_storm => after(STORM_INTERVAL),
@@ -82,9 +88,21 @@ impl AlertGroup {
         }
     }
 
+    /// When its mails were last sent, or are being sent right now by another invocation.
+    fn last_flush(&self, now: Timestamp) -> Option<Timestamp> {
+        let claimed = self.claim.as_ref().map(|(_, at)| *at);
+        let begins = self.flush_at.filter(|at| *at <= now && now.duration_since(*at) < BEGINS);
+        [self.flushed_at, claimed, begins].into_iter().flatten().max()
+    }
+
     /// Whether a flush by then is under way.
     pub fn is_under_way(&self, by: Timestamp, now: Timestamp) -> bool {
         self.flush_at.is_some_and(|at| at <= by && at >= now + AHEAD)
+    }
+
+    /// The group's next flush, where a mail that comes now is to be sent by then. What is about to be flushed is not put off.
+    pub fn next_flush(&self, send_at: Timestamp, now: Timestamp) -> Timestamp {
+        self.flush_at.filter(|at| *at <= send_at && now < *at + LOST).unwrap_or(send_at)
     }
 
     /// The same after its mails were sent.
@@ -166,6 +184,18 @@ mod tests {
             let wait = group.sends_at(Urgency::New, &Contacts::default(), at(1_000)).duration_since(at(1_000));
             assert!(wait <= SignedDuration::from_secs(7), "{flushed_at:?}");
         }
+    }
+
+    #[test]
+    fn what_is_about_to_be_flushed_is_not_put_off() {
+        let next = |flush_at: Option<i64>, send_at, now| {
+            AlertGroup { flush_at: flush_at.map(at), ..group(None, None) }.next_flush(at(send_at), at(now)).as_second()
+        };
+        assert_eq!(next(None, 1_030, 1_000), 1_030);
+        assert_eq!(next(Some(1_001), 1_030, 1_000), 1_001);
+        assert_eq!(next(Some(999), 1_030, 1_000), 999);
+        assert_eq!(next(Some(980), 1_030, 1_000), 1_030, "it was lost");
+        assert_eq!(next(Some(1_030), 1_007, 1_000), 1_007, "it can be sooner");
     }
 
     #[test]

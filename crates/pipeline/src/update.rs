@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How often a write may lose against others before the whole is left to be done again.
-const MAX_TRIES: usize = 8;
+const MAX_TRIES: usize = 16;
 
 /// A row of which every write has a revision and a name of its own.
 pub(crate) trait Row {

@@ -112,7 +112,8 @@ where
         let mut failed = Vec::new();
         // Hints at one condition are one.
         let mut hints: BTreeMap<Condition, (Hint, Vec<String>)> = BTreeMap::new();
-        let (mut reviews, mut flushes) = (Vec::new(), Vec::new());
+        let mut reviews = Vec::new();
+        let mut flushes: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for Message { id, body, .. } in messages {
             match messages::read(&body) {
                 Ok(ToAlert::Hint(hint)) => {
@@ -122,7 +123,7 @@ where
                     ids.push(id);
                 }
                 Ok(ToAlert::Review { incidents }) => reviews.push((incidents, id)),
-                Ok(ToAlert::Flush { group }) => flushes.push((group, id)),
+                Ok(ToAlert::Flush { group }) => flushes.entry(group).or_default().push(id),
                 Err(error) => {
                     if matches!(error, ReadError::Foreign(_)) {
                         tracing::error!(alert.message = id, %error, "it goes to the dead letters");
@@ -142,10 +143,10 @@ where
                 failed.extend(ids);
             }
         }
-        for (group, id) in flushes {
+        for (group, ids) in flushes {
             if let Err(error) = self.flush(&group, None).await {
                 tracing::error!(alert.group = group, %error, "left to be delivered again");
-                failed.push(id);
+                failed.extend(ids);
             }
         }
         for (incidents, _) in reviews {
@@ -297,23 +298,24 @@ where
     ) -> Result<Option<String>, PortError> {
         let urgency = decide::urgency(incident, occasion, rules, now);
         let key = group_key(incident, occasion, rules.test);
+        let mut sent_for: Option<Timestamp> = None;
         let scheduled = update(Groups(self.incidents), &key, From::Stored, async |known| {
+            let is_stored = known.is_some();
             let group = known.unwrap_or_else(|| fresh_group(&key, incident, occasion, rules.test, now));
             let send_at = group.sends_at(urgency, &self.config.contacts, now);
             if group.is_under_way(send_at, now) {
                 return Ok::<_, PortError>(Change::Keep(group.flush_at.unwrap_or(send_at)));
             }
-            if send_at > now {
+            if send_at > now && sent_for.replace(send_at) != Some(send_at) {
                 self.flush_later(&key, urgency, hop_s(send_at, now)).await?;
             }
-            let flush_at = Some(send_at);
-            let next = AlertGroup {
-                revision: group.revision + 1,
-                write: self.world.unique(),
-                flush_at,
-                last_at: now,
-                ..group
-            };
+            let flush_at = group.next_flush(send_at, now);
+            // Of many that come at once few write.
+            if is_stored && group.flush_at == Some(flush_at) {
+                return Ok(Change::Keep(send_at));
+            }
+            let (revision, write) = (group.revision + 1, self.world.unique());
+            let next = AlertGroup { revision, write, flush_at: Some(flush_at), last_at: now, ..group };
             Ok(Change::Write(Box::new(next), send_at))
         });
         let send_at = scheduled.await?.result;

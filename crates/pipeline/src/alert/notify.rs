@@ -88,16 +88,20 @@ where
             None if waiting.is_empty() => return Ok(()),
             None => {}
         }
+        let mut is_planned = false;
         let claimed = update(Groups(self.incidents), key, From::Stored, async |known| {
             let now = self.world.now();
             let Some(group) = known else { return Ok::<_, PortError>(Change::Keep(Claim::Nothing)) };
             let (revision, write) = (group.revision + 1, self.world.unique());
             if group.claim.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < CLAIM_LASTS) {
                 let again_at = now + BUSY;
-                if group.is_under_way(again_at, now) {
+                // One that lies ahead does for all: of many that meet another one, each would come again by itself.
+                if group.flush_at.is_some_and(|at| at > now && at <= again_at) {
                     return Ok(Change::Keep(Claim::Nothing));
                 }
-                self.flush_later(key, Urgency::New, hop_s(again_at, now)).await?;
+                if !std::mem::replace(&mut is_planned, true) {
+                    self.flush_later(key, Urgency::New, hop_s(again_at, now)).await?;
+                }
                 let next = AlertGroup { revision, write, flush_at: Some(again_at), ..group };
                 return Ok(Change::Write(Box::new(next), Claim::Nothing));
             }
@@ -329,6 +333,7 @@ where
 
     /// Gives the group back. Where mails were refused they are tried again later.
     async fn finish(&self, key: &str, claim: &str, ends: Ends) -> Result<(), PortError> {
+        let mut is_planned = false;
         let finished = update(Groups(self.incidents), key, From::Stored, async |known| {
             let is_ours = |group: &AlertGroup| group.claim.as_ref().is_some_and(|(owner, _)| owner == claim);
             let Some(group) = known.filter(is_ours) else { return Ok::<_, PortError>(Change::Keep(())) };
@@ -339,13 +344,19 @@ where
                 Ends::Nothing => AlertGroup { claim: None, ..group },
                 Ends::Saved => {
                     let wait = SignedDuration::from_secs(i64::from(self.config.contacts.group_interval_s.min(900)));
-                    self.flush_later(key, Urgency::CanWait, hop_s(now + wait, now)).await?;
+                    if !std::mem::replace(&mut is_planned, true) {
+                        self.flush_later(key, Urgency::CanWait, hop_s(now + wait, now)).await?;
+                    }
                     AlertGroup { claim: None, flush_at: Some(now + wait), last_at: now, ..group }
                 }
                 Ends::Refused => {
                     let delay_s = (2_u32 << group.failures.min(8)).min(300);
-                    self.flush_later(key, Urgency::New, delay_s).await?;
-                    let flush_at = Some(now + SignedDuration::from_secs(i64::from(delay_s)));
+                    if !std::mem::replace(&mut is_planned, true) {
+                        self.flush_later(key, Urgency::New, delay_s).await?;
+                    }
+                    let again_at = now + SignedDuration::from_secs(i64::from(delay_s));
+                    // Another mail may have been scheduled meanwhile.
+                    let flush_at = Some(group.flush_at.filter(|at| *at > now).map_or(again_at, |at| at.min(again_at)));
                     AlertGroup { claim: None, failures: group.failures + 1, flush_at, last_at: now, ..group }
                 }
             };
