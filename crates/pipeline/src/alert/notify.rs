@@ -35,7 +35,7 @@ const EARLY: SignedDuration = SignedDuration::from_secs(2);
 /// A claim older than this is of an invocation that died.
 const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(30);
 
-/// While another invocation sends, a flush comes again after this long.
+/// What came while another invocation sent is sent after this long.
 const BUSY: SignedDuration = SignedDuration::from_secs(3);
 
 /// How long the link in a mail can be used.
@@ -95,8 +95,9 @@ where
             let (revision, write) = (group.revision + 1, self.world.unique());
             if group.claim.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < CLAIM_LASTS) {
                 let again_at = now + BUSY;
-                // One that lies ahead does for all: of many that meet another one, each would come again by itself.
-                if group.flush_at.is_some_and(|at| at > now && at <= again_at) {
+                // The invocation that sends sees to what else waits. Were each flush that meets it sent again, doubled ones would grow
+                // without end.
+                if own.is_none() || group.flush_at.is_some_and(|at| at > now && at <= again_at) {
                     return Ok(Change::Keep(Claim::Nothing));
                 }
                 if !std::mem::replace(&mut is_planned, true) {
@@ -333,6 +334,7 @@ where
 
     /// Gives the group back. Where mails were refused they are tried again later.
     async fn finish(&self, key: &str, claim: &str, ends: Ends) -> Result<(), PortError> {
+        let more_waits = !self.incidents.waiting(key, 1).await?.is_empty();
         let mut is_planned = false;
         let finished = update(Groups(self.incidents), key, From::Stored, async |known| {
             let is_ours = |group: &AlertGroup| group.claim.as_ref().is_some_and(|(owner, _)| owner == claim);
@@ -340,8 +342,19 @@ where
             let now = self.world.now();
             let (revision, write) = (group.revision + 1, self.world.unique());
             let next = match ends {
-                Ends::Sent => group.flushed(now),
-                Ends::Nothing => AlertGroup { claim: None, ..group },
+                Ends::Sent | Ends::Nothing => {
+                    let mut flush_at = group.flush_at.filter(|at| *at > now);
+                    if more_waits && flush_at.is_none() {
+                        let at = now + BUSY;
+                        if !std::mem::replace(&mut is_planned, true) {
+                            self.flush_later(key, Urgency::New, hop_s(at, now)).await?;
+                        }
+                        flush_at = Some(at);
+                    }
+                    let is_sent = matches!(ends, Ends::Sent);
+                    let next = if is_sent { group.flushed(now) } else { AlertGroup { claim: None, ..group } };
+                    AlertGroup { flush_at, ..next }
+                }
                 Ends::Saved => {
                     let wait = SignedDuration::from_secs(i64::from(self.config.contacts.group_interval_s.min(900)));
                     if !std::mem::replace(&mut is_planned, true) {
