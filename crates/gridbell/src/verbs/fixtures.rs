@@ -6,7 +6,9 @@ use dispatch::{
 };
 use jiff::Timestamp;
 use pipeline::{
+    conditions::{Condition, News},
     config::Deadlines,
+    incident::{Acknowledged, Incident, IncidentStatus, Waiting},
     record::{Record, Step},
 };
 
@@ -82,4 +84,36 @@ pub(super) fn record(id: &str, statements: impl IntoIterator<Item = Statement>) 
         record = Some(next);
     }
     record.expect("a statement at least")
+}
+
+/// An incident of which one mail was sent and another waits.
+pub(super) fn incident(dispatch: &Subject) -> Incident {
+    let news = |stage: &str| News {
+        stage: stage.to_owned(),
+        about: dispatch.to_string(),
+        detail: "no controller has acknowledged it".to_owned(),
+    };
+    Incident {
+        incident: format!("dispatch-at-risk/{dispatch}"),
+        revision: 3,
+        write: "w".to_owned(),
+        condition: Condition::NotAcknowledged { dispatch: dispatch.clone() },
+        about: dispatch.to_string(),
+        status: IncidentStatus::Acknowledged,
+        opened_at: at("2026-03-01T11:55:00Z"),
+        last_at: at("2026-03-01T11:59:58Z"),
+        resolved_at: None,
+        acknowledged: Some(Acknowledged { by: "Ada".to_owned(), at: at("2026-03-01T11:58:00Z") }),
+        level: 0,
+        detail: "no controller has acknowledged it".to_owned(),
+        mails: [("first".to_owned(), at("2026-03-01T11:55:02Z"))].into(),
+        notified: ["duty@example.com".to_owned()].into(),
+        waiting: Some(Waiting {
+            group: "group/dispatch-at-risk/voltus-prod/start".to_owned(),
+            since: at("2026-03-01T11:59:58Z"),
+            send_at: at("2026-03-01T12:00:05Z"),
+            sorts_by: at("2026-03-01T12:05:00Z"),
+            stages: vec![news("start")],
+        }),
+    }
 }

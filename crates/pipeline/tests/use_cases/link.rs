@@ -2,33 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use dispatch::Subject;
 use futures_util::future::join;
 use jiff::SignedDuration;
 use pipeline::{
     alert::{Door, Page},
-    incident::{IncidentStatus, Kind, Notice},
+    incident::IncidentStatus,
 };
-use sim::{Function, Inner, PUBLIC_URL, Toxic, World};
+use sim::{Function, PUBLIC_URL, Toxic, World};
 
-use crate::common::{config, mail_subjects, run_for};
+use crate::{
+    common::{mail_subjects, pass, run_for},
+    groups::{about, all_fail},
+    incidents::{fails, hours, incident, notified_by, works},
+};
 
-const INCIDENT: &str = "hydration-failing/voltus-prod/d0";
+const INCIDENT: &str = "hydration-failing/voltus-prod/d000";
 
 fn reminded() -> World {
-    let mut config = config();
-    config.contacts.remind_s = 900;
-    World::new(1, config)
-}
-
-fn failing(world: &World, n: usize) -> Notice {
-    let about = format!("voltus-prod/d{n}");
-    let notice = Notice::happens(Kind::HydrationFailing, "voltus-prod", about.clone(), world.now(), "500".to_owned());
-    notice.gathered_by(about.clone()).about_dispatch(Some(Subject::from_stored(about))).until_over()
-}
-
-fn notify(world: &World, notice: &Notice) {
-    world.put(Inner::Alerts, &serde_json::to_string(notice).expect("JSON"));
+    World::new(1, notified_by(900, Vec::new()))
 }
 
 /// The link in a mail, which its text and its HTML both hold.
@@ -45,13 +36,13 @@ fn follow(world: &World, method: &str, link: &str) -> Page {
 }
 
 fn status(world: &World) -> IncidentStatus {
-    world.incidents().get(INCIDENT).unwrap().status
+    incident(world, INCIDENT).status
 }
 
 #[test]
 fn reading_changes_nothing_and_the_button_ends_the_reminders() {
     let world = reminded();
-    notify(&world, &failing(&world, 0));
+    fails(&world, &about(0));
     run_for(&world, 5);
     let link = link(&world, 0);
     for method in ["GET", "HEAD", "GET"] {
@@ -66,20 +57,20 @@ fn reading_changes_nothing_and_the_button_ends_the_reminders() {
     let page = follow(&world, "POST", &link);
     assert_eq!((page.status, page.outcome), (200, "acknowledged"), "{}", page.body);
     assert_eq!(status(&world), IncidentStatus::Acknowledged);
-    assert!(world.incidents().get(INCIDENT).unwrap().acknowledged.unwrap().by.contains("grid-duty@example.com"));
+    assert!(incident(&world, INCIDENT).acknowledged.unwrap().by.contains("grid-duty@example.com"));
     for method in ["GET", "POST"] {
         let page = follow(&world, method, &link);
         assert_eq!((page.status, page.outcome), (410, "used"));
         assert!(!page.body.contains("voltus"), "{}", page.body);
     }
-    run_for(&world, 24 * 3_600);
+    pass(&world, hours(24));
     assert_eq!(mail_subjects(&world).len(), 1);
 }
 
 #[test]
 fn a_stranger_learns_nothing() {
     let world = reminded();
-    notify(&world, &failing(&world, 0));
+    fails(&world, &about(0));
     run_for(&world, 5);
     let stored = world.links().all().pop().unwrap();
     let secret = link(&world, 0);
@@ -110,13 +101,12 @@ fn what_can_be_no_secret_is_not_looked_up() {
 #[test]
 fn a_link_ends_after_a_week_and_with_its_occurrence() {
     let world = reminded();
-    notify(&world, &failing(&world, 0));
+    fails(&world, &about(0));
     run_for(&world, 5);
     let first = link(&world, 0);
-    let over = Notice::over(Kind::HydrationFailing, "voltus-prod", "voltus-prod/d0", world.now(), "well".to_owned());
-    notify(&world, &over);
-    run_for(&world, 5);
-    notify(&world, &failing(&world, 0));
+    works(&world, &about(0));
+    run_for(&world, 60);
+    fails(&world, &about(0));
     run_for(&world, 5);
     let page = follow(&world, "POST", &first);
     assert!(page.body.contains("over already"), "{}", page.body);
@@ -128,26 +118,34 @@ fn a_link_ends_after_a_week_and_with_its_occurrence() {
     assert_eq!(status(&world), IncidentStatus::Open);
 }
 
-#[test]
-fn the_link_of_a_list_takes_all_of_it_on() {
-    let world = reminded();
-    for n in 0..20 {
-        notify(&world, &failing(&world, n));
-    }
-    run_for(&world, 60);
-    assert_eq!(mail_subjects(&world).len(), 4);
-    assert_eq!(follow(&world, "GET", &link(&world, 3)).outcome, "shown");
-    let page = follow(&world, "POST", &link(&world, 3));
-    assert!(page.body.contains("17 of 17 are yours"), "{}", page.body);
-    let open = world.incidents().all().into_iter().filter(|incident| incident.status == IncidentStatus::Open).count();
-    assert_eq!(open, 3);
+/// The mails of an outage, the last of which is a list; how many it lists.
+fn outage(world: &World, count: usize) -> (usize, usize) {
+    all_fail(world, 0..count);
+    run_for(world, 60);
+    let subjects = mail_subjects(world);
+    let last = subjects.last().expect("a mail");
+    let listed =
+        last.strip_prefix("[gridbell] hydration-failing voltus-prod: ").and_then(|rest| rest.split(' ').next());
+    (subjects.len() - 1, listed.expect("a list").parse().expect("a number"))
 }
 
 #[test]
-fn where_no_link_can_be_made_the_command_is_told() {
+fn the_link_of_a_list_acknowledges_all_of_it() {
+    let world = reminded();
+    let (list, listed) = outage(&world, 20);
+    assert!(listed > 5, "{listed}");
+    assert_eq!(follow(&world, "GET", &link(&world, list)).outcome, "shown");
+    let page = follow(&world, "POST", &link(&world, list));
+    assert!(page.body.contains(&format!("{listed} of {listed} are yours")), "{}", page.body);
+    let open = world.incidents().all().into_iter().filter(|incident| incident.status == IncidentStatus::Open).count();
+    assert_eq!(open, 20 - listed);
+}
+
+#[test]
+fn where_no_link_can_be_made_the_mail_names_the_command() {
     let world = reminded();
     world.fault("alerts.write_link", Toxic::Refuse, sim::Times::Always);
-    notify(&world, &failing(&world, 0));
+    fails(&world, &about(0));
     run_for(&world, 5);
     let mail = world.mails()[0].1.clone();
     assert!(mail.text.contains(&format!("gridbell alert ack {INCIDENT}")), "{}", mail.text);
@@ -157,7 +155,7 @@ fn where_no_link_can_be_made_the_command_is_told() {
 fn whatever_fails_the_button_can_be_pressed_again() {
     let ready = || {
         let world = reminded();
-        notify(&world, &failing(&world, 0));
+        fails(&world, &about(0));
         run_for(&world, 5);
         world
     };
@@ -182,10 +180,8 @@ fn whatever_fails_the_button_can_be_pressed_again() {
 #[test]
 fn a_button_that_is_pressed_twice_at_once_works_once() {
     for seed in 0..20 {
-        let mut config = config();
-        config.contacts.remind_s = 900;
-        let world = World::new(seed, config);
-        notify(&world, &failing(&world, 0));
+        let world = World::new(seed, notified_by(900, Vec::new()));
+        fails(&world, &about(0));
         run_for(&world, 5);
         let link = link(&world, 0);
         let secret = link.rsplit('/').next().unwrap();
@@ -202,11 +198,9 @@ fn a_button_that_is_pressed_twice_at_once_works_once() {
 #[test]
 fn the_page_of_a_long_list_counts_what_it_does_not_show() {
     let world = reminded();
-    for n in 0..30 {
-        notify(&world, &failing(&world, n));
-    }
-    run_for(&world, 60);
-    let pages: Vec<String> = (0..4).map(|mail| follow(&world, "GET", &link(&world, mail)).body).collect();
-    assert!(!pages[0].contains(" more</li>"), "{}", pages[0]);
-    assert!(pages[3].contains("<li>and 7 more</li>"), "{}", pages[3]);
+    let (list, listed) = outage(&world, 60);
+    let first = follow(&world, "GET", &link(&world, 0)).body;
+    assert!(!first.contains(" more</li>"), "{first}");
+    let page = follow(&world, "GET", &link(&world, list)).body;
+    assert!(listed > 20 && page.contains(&format!("<li>and {} more</li>", listed - 20)), "{page}");
 }

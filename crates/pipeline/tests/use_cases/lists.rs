@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use pipeline::{
     alert::Occasion,
-    held::{Gate, Held},
+    group::AlertGroup,
     incident::{Incident, IncidentStatus, Kind},
-    mail::{Circumstances, Line, compose_list, line, list_subject},
+    mail::{Circumstances, Line, Mail, compose_list, line, list_subject},
 };
 use serde_json::json;
 
@@ -14,70 +14,53 @@ use crate::{
     mail::{check, circumstances, incident, known, mail, stored},
 };
 
-fn gate(occasion: &str, test: bool, unlisted: u64) -> Gate {
+pub(crate) fn group(kind: Kind, occasion: &str, test: bool) -> AlertGroup {
     let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
-    Gate {
-        gate: format!("gate/hydration-failing/voltus-prod/{occasion}"),
+    AlertGroup {
+        group: format!("group/{kind}/voltus-prod/{occasion}"),
         revision: 1,
         write: String::new(),
-        kind: Kind::HydrationFailing,
+        kind,
         source: "voltus-prod".to_owned(),
         occasion: occasion.to_owned(),
         test,
-        last_at: at,
-        passed: Vec::new(),
-        held: Vec::new(),
-        unlisted,
         flush_at: None,
-        message_at: None,
-        batches: 0,
         flushed_at: None,
+        storm_since: None,
+        failures: 0,
         claim: None,
+        last_at: at,
     }
 }
 
-/// The lines of a list of three: one known, one over by now, one that nobody could fetch yet.
-fn lines(stage: &str) -> Vec<Line> {
+/// The lines of a list of three: one known, one acknowledged by now, one that could not be fetched yet.
+fn lines() -> Vec<Line> {
     let record = known("America/Los_Angeles");
-    let of = |n: usize| {
-        let about = format!("voltus-prod/d{n}");
-        let incident = incident(Kind::HydrationFailing, &about, "the provider answered 500");
-        let held = Held {
-            incident: incident.incident.clone(),
-            opened_at: incident.opened_at,
-            stage: stage.to_owned(),
-            about,
-            detail: incident.detail.clone(),
-        };
-        (held, incident)
-    };
-    let (held, incident) = of(1);
-    let (over_held, over) = of(2);
-    let over = Incident { status: IncidentStatus::Over, ..over };
-    let (unknown_held, unknown) = of(3);
-    vec![
-        line(&held, Some(&incident), Some(&record)),
-        line(&over_held, Some(&over), Some(&record)),
-        line(&unknown_held, Some(&unknown), None),
-    ]
+    let of = |n: usize| incident(Kind::HydrationFailing, &format!("voltus-prod/d{n}"), "the provider answered 500");
+    let acknowledged = Incident { status: IncidentStatus::Acknowledged, ..of(2) };
+    vec![line(&of(1), Some(&record)), line(&acknowledged, Some(&record)), line(&of(3), None)]
+}
+
+pub(crate) fn list(group: &AlertGroup, lines: &[Line], page: (usize, usize), circumstances: Circumstances) -> Mail {
+    let subject = list_subject(group, lines, page);
+    compose_list(&config(), group, lines, (subject, circumstances)).expect("a person to notify")
 }
 
 #[test]
 fn one_mail_for_many() {
-    for (name, gate) in [
-        ("first", gate("first", false, 0)),
-        ("first-test", gate("first", true, 0)),
-        ("first-many", gate("first", false, 812)),
-        ("reminder", gate("reminder", false, 0)),
-        ("escalation", gate("escalation", false, 0)),
-        ("over", gate("over", false, 0)),
+    for (name, occasion, test, page) in [
+        ("first", "first", false, (1, 1)),
+        ("first-test", "first", true, (1, 1)),
+        ("first-many", "first", false, (2, 3)),
+        ("reminder", "reminder", false, (1, 1)),
+        ("escalation", "escalation", false, (1, 1)),
+        ("resolved", "resolved", false, (1, 1)),
     ] {
-        let awaited = !gate.test && gate.occasion != "over";
+        let group = group(Kind::HydrationFailing, occasion, test);
+        let awaited = !test && occasion != "resolved";
         let link = circumstances().link.filter(|_| awaited);
         let circumstances = Circumstances { awaited, link, ..circumstances() };
-        let mail = compose_list(&config(), &gate, &lines(&gate.occasion), circumstances).expect("somebody to tell");
-        assert_eq!(mail.subject, list_subject(&gate, &lines(&gate.occasion)));
-        check(&format!("list-{name}"), &mail);
+        check(&format!("list-{name}"), &list(&group, &lines(), page, circumstances));
     }
 }
 
@@ -88,15 +71,9 @@ fn what_a_provider_wrote_forges_nothing_in_a_list_or_a_calendar() {
     let record = stored(&answer);
     let hostile = "a\r\nBcc: evil@example.com\u{202e}\u{200b}\u{2028}<script>".to_owned();
     let known = incident(Kind::HydrationFailing, "voltus-prod/dkmq", &hostile);
-    let held = Held {
-        incident: known.incident.clone(),
-        opened_at: known.opened_at,
-        stage: "first".to_owned(),
-        about: hostile.clone(),
-        detail: hostile,
-    };
-    let lines = [line(&held, Some(&known), Some(&record))];
-    let list = compose_list(&config(), &gate("first", false, 0), &lines, circumstances()).unwrap();
+    let named = Incident { about: hostile, ..known.clone() };
+    let group = group(Kind::HydrationFailing, "first", false);
+    let list = list(&group, &[line(&named, Some(&record))], (1, 1), circumstances());
     let single = mail(&known, Occasion::First, Some(&record));
     for mail in [&list, &single] {
         assert!(!mail.subject.contains(|c: char| c.is_control()), "{:?}", mail.subject);

@@ -1,26 +1,30 @@
 //! What a person reads at 3 a.m., word for word.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
+use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
     alert::Occasion,
-    incident::{Acknowledged, Incident, IncidentStatus, Kind, Notice},
+    conditions::Condition,
+    incident::{Acknowledged, Incident, IncidentStatus, Kind},
     mail::{Circumstances, Mail, compose},
     record::Record,
 };
 use serde_json::{Value, json};
 use sim::{Reply, World};
 
-use crate::common::{accepted, config, drain, leap, thin, voltus, world};
+use crate::common::{accepted, config, drain, leap, run_for, thin, voltus, world};
 
-const KINDS: [Kind; 8] = [
+/// The kinds that can be about a dispatch.
+const KINDS: [Kind; 6] = [
     Kind::DispatchAtRisk,
     Kind::HydrationFailing,
     Kind::Quarantined,
-    Kind::UnknownEvent,
     Kind::NotCompliant,
-    Kind::Credentials,
     Kind::MissedDelivery,
     Kind::DeadLetter,
 ];
@@ -39,34 +43,45 @@ pub(crate) fn stored(answer: &Value) -> Record {
     let world = world(1);
     world.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    drain(&world);
+    run_for(&world, 5);
     world.dispatches().get("voltus-prod/dkmq").expect("a record")
+}
+
+fn condition(kind: Kind, about: &str) -> Condition {
+    let source = about.split('/').next().unwrap().to_owned();
+    let subject = Subject::from_stored(about);
+    match kind {
+        Kind::DispatchAtRisk => Condition::NotAcknowledged { dispatch: subject },
+        Kind::HydrationFailing => Condition::Failing { source, key: about.to_owned() },
+        Kind::Quarantined => Condition::Quarantined { source, about: about.contains('/').then_some(subject) },
+        Kind::UnknownEvent => Condition::UnknownEvent { source },
+        Kind::NotCompliant => Condition::NotCompliant { subject },
+        Kind::Credentials => Condition::KeyRefused { source },
+        Kind::MissedDelivery => Condition::MissedDelivery { dispatch: subject },
+        Kind::DeadLetter => Condition::GivenUp { source, about: about.to_owned() },
+        Kind::SourceDown => Condition::SourceDown { source },
+    }
 }
 
 pub(crate) fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
     let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
-    let subject = dispatch::Subject::from_stored(about);
-    let dispatch = about.contains('/').then_some(subject);
-    let source = about.split('/').next().unwrap().to_owned();
+    let condition = condition(kind, about);
     Incident {
-        incident: Notice::happens(kind, &source, about.to_owned(), at, String::new()).incident(),
+        incident: condition.incident(),
         revision: 1,
         write: String::new(),
-        kind,
-        source,
+        condition,
         about: about.to_owned(),
-        dispatch,
-        once_a_day: false,
         status: IncidentStatus::Open,
         opened_at: at,
         last_at: at,
-        over_at: None,
+        resolved_at: None,
         acknowledged: None,
         level: 0,
-        count: 3,
         detail: detail.to_owned(),
-        quiet_s: None,
-        mails: std::collections::BTreeMap::new(),
+        mails: BTreeMap::new(),
+        notified: BTreeSet::new(),
+        waiting: None,
     }
 }
 
@@ -80,7 +95,7 @@ pub(crate) fn circumstances() -> Circumstances {
 }
 
 pub(crate) fn mail(incident: &Incident, occasion: Occasion, record: Option<&Record>) -> Mail {
-    compose(&config(), incident, occasion, record, circumstances()).expect("somebody to tell")
+    compose(&config(), incident, occasion, record, circumstances()).expect("a person to notify")
 }
 
 fn shown(mail: &Mail) -> String {
@@ -116,16 +131,20 @@ fn every_kind_about_a_dispatch_that_is_not_known() {
 
 #[test]
 fn about_a_source() {
-    let incident = incident(Kind::Credentials, "voltus-prod", "the provider refused the API key (401)");
-    check("source-credentials", &mail(&incident, Occasion::First, None));
-    let incident = self::incident(Kind::SourceDown, "voltus-prod", "the provider answered 500");
-    check("source-source-down", &mail(&incident, Occasion::First, None));
+    for (kind, detail) in [
+        (Kind::Credentials, "the provider refused the API key (401)"),
+        (Kind::SourceDown, "the provider answered 500"),
+        (Kind::Quarantined, "delivery d-1 is kept: the body is none that Voltus sends"),
+        (Kind::UnknownEvent, "the source sent an event of the unknown type \"dispatch.paused\""),
+    ] {
+        check(&format!("source-{kind}"), &mail(&incident(kind, "voltus-prod", detail), Occasion::First, None));
+    }
 }
 
 #[test]
-fn it_is_over() {
+fn it_is_resolved() {
     let incident = incident(Kind::HydrationFailing, "voltus-prod/dkmq", "it worked at attempt 7");
-    check("over-hydration-failing", &mail(&incident, Occasion::Over, Some(&known("America/Los_Angeles"))));
+    check("resolved-hydration-failing", &mail(&incident, Occasion::Resolved, Some(&known("America/Los_Angeles"))));
 }
 
 #[test]
@@ -190,15 +209,6 @@ fn an_end_that_is_no_later_than_the_start_stands_in_no_calendar() {
 }
 
 #[test]
-fn what_was_noticed_once_is_not_counted() {
-    let noticed = incident(Kind::SourceDown, "voltus-prod", "the provider answered 500");
-    for (count, counted) in [(1, false), (2, true)] {
-        let text = mail(&Incident { count, ..noticed.clone() }, Occasion::First, None).text;
-        assert_eq!(text.contains(", noticed"), counted, "{text}");
-    }
-}
-
-#[test]
 fn a_command_can_be_copied_into_a_shell_whatever_the_incident_is_called() {
     let known = incident(Kind::UnknownEvent, "voltus-prod", "d");
     for (called, argument) in [
@@ -217,7 +227,7 @@ fn a_command_can_be_copied_into_a_shell_whatever_the_incident_is_called() {
 fn what_a_provider_wrote_forges_neither_a_header_nor_a_row_nor_html() {
     let mut answer = voltus("dkmq", 0, 5);
     answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: nobody curtails for it");
-    let mut incident = incident(Kind::UnknownEvent, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
+    let mut incident = incident(Kind::Quarantined, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
     incident.about = "voltus-prod: x\r\nBcc: evil@example.com".to_owned();
     let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
     assert!(!mail.subject.contains(['\r', '\n']), "{:?}", mail.subject);
@@ -239,7 +249,8 @@ fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
 fn a_test_is_marked_in_the_subject_and_in_the_words() {
     let world = test_world();
     for (source, about) in [("voltus-sandbox", "voltus-sandbox/dkmq"), ("leap-prod", "leap-prod/e-1")] {
-        let incident = Incident { source: source.to_owned(), ..incident(Kind::HydrationFailing, about, "500") };
+        let incident = incident(Kind::HydrationFailing, about, "500");
+        assert_eq!(incident.source(), source);
         let record = world.dispatches().get(about);
         let mail = mail(&incident, Occasion::First, record.as_ref());
         assert_eq!(mail.subject, format!("[gridbell] [TEST] hydration-failing: {about}"));
@@ -247,7 +258,7 @@ fn a_test_is_marked_in_the_subject_and_in_the_words() {
     }
     // Nothing is known of it yet, and the source is a sandbox all the same.
     let incident = incident(Kind::HydrationFailing, "voltus-sandbox/other", "500");
-    assert!(mail(&incident, Occasion::Over, None).subject.starts_with("[gridbell] [TEST] over: "));
+    assert!(mail(&incident, Occasion::Resolved, None).subject.starts_with("[gridbell] [TEST] over: "));
 }
 
 fn test_world() -> World {
@@ -285,11 +296,11 @@ fn every_occasion() {
 }
 
 #[test]
-fn who_took_it_on_is_named() {
+fn who_acknowledged_it_is_named() {
     let by = Acknowledged { by: "the person on duty".to_owned(), at: "2023-12-01T16:44:00Z".parse().unwrap() };
     let known = incident(Kind::Credentials, "voltus-prod", "it worked at attempt 7");
-    let incident = Incident { status: IncidentStatus::Over, acknowledged: Some(by), ..known };
-    check("over-taken-on", &mail(&incident, Occasion::Over, None));
+    let incident = Incident { status: IncidentStatus::Resolved, acknowledged: Some(by), ..known };
+    check("resolved-acknowledged", &mail(&incident, Occasion::Resolved, None));
 }
 
 #[test]
@@ -313,7 +324,7 @@ fn a_window_that_is_cancelled_is_cancelled_in_the_calendar() {
     }
     let record = world.dispatches().get("voltus-prod/dkmq").unwrap();
     let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "the dispatch is no longer on");
-    let calendar = mail(&incident, Occasion::Over, Some(&record)).calendar.unwrap();
+    let calendar = mail(&incident, Occasion::Resolved, Some(&record)).calendar.unwrap();
     for line in ["UID:voltus-prod/dkmq", "SEQUENCE:2", "STATUS:CANCELLED", "METHOD:PUBLISH", "DTSTART:20231201T165000Z"]
     {
         assert!(calendar.split("\r\n").any(|found| found == line), "{line} is not in {calendar}");

@@ -1,13 +1,21 @@
 //! What travels between the queues and lies in the tables reads back as it was written.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    held::{Gate, Held, Link},
-    incident::{Acknowledged, Incident, IncidentStatus, Kind, MailState, Notice},
-    work::{Check, Failed, Task, Trouble, TroubleKind, Work},
+    conditions::{Condition, News, NotedEvent},
+    group::{AckLink, AlertGroup},
+    heartbeat::{Heartbeat, HeartbeatCheck},
+    incident::{Acknowledged, Incident, IncidentStatus, Kind, Waiting},
+    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    ports::{Refusal, Watched},
+    retry::RetryState,
+    work::{Failed, Task, Trouble, TroubleKind, Work},
 };
 use providers::Look;
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,6 +27,12 @@ fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
     assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), value);
 }
 
+/// As a queue carries it.
+fn check_message<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T) {
+    let text = messages::to_json(message).unwrap();
+    assert_eq!(&messages::read::<T>(&text).unwrap(), message);
+}
+
 fn work(task: Task) -> Work {
     let trouble =
         Trouble { retry_after_s: Some(7), ..Trouble::new(TroubleKind::Provider, AT, "the provider answered 500") };
@@ -28,7 +42,6 @@ fn work(task: Task) -> Work {
         received_at: AT,
         attempt: 0,
         troubles: Vec::new(),
-        told: Some("voltus-prod, delivery d-1".to_owned()),
         after: Some(Subject::dispatch("voltus-prod", "a")),
         task,
     };
@@ -45,90 +58,116 @@ fn look() -> Look {
     }
 }
 
+/// One of each.
+fn conditions() -> Vec<Condition> {
+    let (source, dispatch) = (|| "voltus-prod".to_owned(), || look().subject);
+    vec![
+        Condition::Failing { source: source(), key: look().key },
+        Condition::PartsUnsent { dispatch: dispatch() },
+        Condition::DeliveriesUnread,
+        Condition::KeyRefused { source: source() },
+        Condition::KeysRotated { source: source(), event: "e-1".to_owned() },
+        Condition::NotAcknowledged { dispatch: dispatch() },
+        Condition::ControllerFailed { dispatch: dispatch() },
+        Condition::NoEnd { dispatch: dispatch() },
+        Condition::MissedDelivery { dispatch: dispatch() },
+        Condition::NotCompliant { subject: Subject::power("dc-1", None, "c-1") },
+        Condition::SourceDown { source: source() },
+        Condition::Quarantined { source: source(), about: None },
+        Condition::Quarantined { source: source(), about: Some(dispatch()) },
+        Condition::UnknownEvent { source: source() },
+        Condition::GivenUp { source: source(), about: "voltus-prod, delivery d-1".to_owned() },
+        Condition::DeadLetters { queue: Watched::AlertsDead },
+    ]
+}
+
 #[test]
 fn work_of_every_sort() {
     let tasks =
         [Task::Body("{\"a\": \"\\ud800\u{7}\"}".to_owned()), Task::Packed("H4sI".to_owned()), Task::Look(look())];
     for task in tasks {
         let work = work(task);
-        check(&work);
+        check_message(&ToHydrate::Work(work.clone()));
         let failed = Failed { failed: Trouble::new(TroubleKind::Credentials, AT, "401"), work: work.clone() };
-        check(&failed);
-        assert_eq!(Failed::parse(&serde_json::to_string(&failed).unwrap(), AT).unwrap(), failed);
-        // What a crash redrove is told from what was handed over, and neither is taken for a deadline.
-        let redriven = Failed::parse(&serde_json::to_string(&work).unwrap(), AT).unwrap();
-        assert_eq!((redriven.failed.kind, redriven.work), (TroubleKind::Crash, work.clone()));
-        assert!(serde_json::from_str::<Check>(&serde_json::to_string(&work).unwrap()).is_err());
-        assert!(serde_json::from_str::<Check>(&serde_json::to_string(&failed).unwrap()).is_err());
+        check_message(&ToRetry::Failed(failed.clone()));
+        // What a redrive brings is not taken for what was handed over.
+        let redriven = messages::to_json(&ToHydrate::Work(work.clone())).unwrap();
+        assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Work(work));
+        let handed = messages::to_json(&ToRetry::Failed(failed)).unwrap();
+        assert!(messages::read::<ToHydrate>(&handed).is_err() && messages::read::<ToAlert>(&handed).is_err());
     }
 }
 
 #[test]
-fn notices_and_incidents() {
-    let happens = Notice::happens(Kind::Quarantined, "voltus-prod", "voltus-prod".to_owned(), AT, "d".to_owned());
-    let notices = [
-        happens.clone().about_dispatch(Some(look().subject)),
-        happens.clone().until_over().gathered_by("x".to_owned()).mailed_as("stage"),
-        Notice::unknown_event("voltus-prod", "dispatch.paused", AT),
-        Notice::over(Kind::DeadLetter, "voltus-prod", "x", AT, "done".to_owned()),
-        Notice { news: pipeline::incident::News::Flush { gate: "gate/x".to_owned() }, ..happens.clone() },
-        Notice { news: pipeline::incident::News::Review, attempt: 3, ..happens },
-    ];
-    for notice in &notices {
-        check(notice);
-    }
-    let mail = MailState { owner: "d-2".to_owned(), claimed_at: AT, sent_at: Some(AT) };
-    check(&Incident {
-        incident: notices[0].incident(),
-        revision: u64::MAX,
-        write: "d-3".to_owned(),
-        kind: Kind::Quarantined,
-        source: "voltus-prod".to_owned(),
-        about: "voltus-prod".to_owned(),
-        dispatch: Some(look().subject),
-        once_a_day: false,
-        status: IncidentStatus::Over,
-        opened_at: AT,
-        last_at: AT,
-        over_at: Some(AT),
-        count: 1,
-        detail: "d".to_owned(),
-        acknowledged: Some(Acknowledged { by: "somebody".to_owned(), at: AT }),
-        level: 2,
-        quiet_s: Some(900),
-        mails: BTreeMap::from([("first".to_owned(), mail)]),
-    });
+fn deadlines_and_heartbeats() {
+    check_message(&ToRetry::Deadline(Deadline { subject: look().subject, unread: Some(7) }));
+    check_message(&ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: AT, again: true }));
+    check_message(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
+    let redriven = messages::to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap();
+    assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Heartbeat(Heartbeat { at: AT }));
+    // A body that looks like one is none.
+    let body = Work::messages("d-1", "voltus-prod", AT, &redriven).remove(0);
+    assert!(matches!(messages::read::<ToHydrate>(&body), Ok(ToHydrate::Work(_))), "{body}");
 }
 
 #[test]
-fn gates_and_links() {
-    let held = Held {
-        incident: "quarantined/voltus-prod".to_owned(),
-        opened_at: AT,
-        stage: "first".to_owned(),
-        about: "voltus-prod".to_owned(),
-        detail: "d".to_owned(),
+fn hints_reviews_and_flushes() {
+    for condition in conditions() {
+        check_message(&ToAlert::Hint(Hint { condition, at: AT, attempt: 3, timer: true }));
+    }
+    let keys: Vec<String> = conditions().iter().map(Condition::incident).collect();
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "each has an incident of its own: {keys:?}");
+    check_message(&ToAlert::Review { incidents: keys });
+    check_message(&ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned() });
+}
+
+#[test]
+fn incidents_groups_and_links() {
+    let news = News { stage: "first".to_owned(), about: "voltus-prod".to_owned(), detail: "d".to_owned() };
+    let waiting = Waiting {
+        group: "group/quarantined/voltus-prod/first".to_owned(),
+        since: AT,
+        send_at: AT,
+        sorts_by: Timestamp::MAX,
+        stages: vec![news.clone()],
     };
-    check(&Gate {
-        gate: "gate/quarantined/voltus-prod/first".to_owned(),
+    for condition in conditions() {
+        check(&NotedEvent { condition: condition.clone(), at: AT, news: news.clone() });
+        check(&Incident {
+            incident: condition.incident(),
+            revision: u64::MAX,
+            write: "d-3".to_owned(),
+            condition,
+            about: "voltus-prod".to_owned(),
+            status: IncidentStatus::Resolved,
+            opened_at: AT,
+            last_at: AT,
+            resolved_at: Some(AT),
+            acknowledged: Some(Acknowledged { by: "somebody".to_owned(), at: AT }),
+            level: 2,
+            detail: "d".to_owned(),
+            mails: BTreeMap::from([("first".to_owned(), AT)]),
+            notified: BTreeSet::from(["grid-duty@example.com".to_owned()]),
+            waiting: Some(waiting.clone()),
+        });
+    }
+    check(&AlertGroup {
+        group: waiting.group,
         revision: 1,
         write: "d-1".to_owned(),
         kind: Kind::Quarantined,
         source: "voltus-prod".to_owned(),
         occasion: "first".to_owned(),
         test: false,
-        last_at: AT,
-        passed: vec![held.id()],
-        held: vec![held],
-        unlisted: 7,
         flush_at: Some(AT),
-        message_at: Some(AT),
-        batches: 2,
         flushed_at: Some(AT),
+        storm_since: Some(AT),
+        failures: 2,
         claim: Some(("d-2".to_owned(), AT)),
+        last_at: AT,
     });
-    check(&Link {
-        link: Link::key("a secret"),
+    check(&AckLink {
+        link: AckLink::key("a secret"),
         revision: 2,
         write: "d-3".to_owned(),
         incidents: vec![("quarantined/voltus-prod".to_owned(), AT)],
@@ -137,4 +176,18 @@ fn gates_and_links() {
         expires_at: AT,
         used_at: Some(AT),
     });
+}
+
+#[test]
+fn bookings_and_refusals() {
+    check(&RetryState {
+        source: "voltus-prod".to_owned(),
+        about: look().subject.to_string(),
+        attempt: 7,
+        failed_at: AT,
+        next_at: AT,
+        notify_at: AT,
+        detail: "the provider answered 500".to_owned(),
+    });
+    check(&Refusal { source: "voltus-prod".to_owned(), since: AT, at: AT, detail: "401".to_owned() });
 }

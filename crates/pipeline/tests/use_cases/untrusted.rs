@@ -4,9 +4,9 @@ use dispatch::text::is_hidden;
 use jiff::Timestamp;
 use pipeline::{
     alert::Occasion,
-    held::{Gate, Held, Link},
+    group::AckLink,
     incident::{Acknowledged, Incident, IncidentStatus, Kind},
-    mail::{Mail, compose_list, line},
+    mail::{Mail, line},
     ports::Incidents,
 };
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use sim::{Function, Invocation, PUBLIC_URL, World};
 
 use crate::{
     common::{config, voltus},
+    lists::{group, list},
     mail::{check, circumstances, incident, mail, stored},
 };
 
@@ -70,7 +71,7 @@ fn named(name: &str) -> Value {
 }
 
 fn said(name: &str) -> Incident {
-    let mut incident = incident(Kind::UnknownEvent, "voltus-prod/dkmq", &name.chars().take(600).collect::<String>());
+    let mut incident = incident(Kind::Quarantined, "voltus-prod/dkmq", &name.chars().take(600).collect::<String>());
     incident.about = format!("voltus-prod: {name}");
     incident.acknowledged = Some(Acknowledged { by: name.chars().take(200).collect(), at: incident.opened_at });
     incident
@@ -81,11 +82,11 @@ fn no_mail_carries_what_a_terminal_or_a_reader_acts_on() {
     for name in names() {
         let record = stored(&named(&name));
         let incident = said(&name);
-        for occasion in [Occasion::First, Occasion::Reminder(1), Occasion::Over] {
+        for occasion in [Occasion::First, Occasion::Reminder(1), Occasion::Resolved] {
             all_of(&mail(&incident, occasion, Some(&record)));
         }
-        let taken_on = Incident { status: IncidentStatus::Acknowledged, ..incident.clone() };
-        all_of(&mail(&taken_on, Occasion::First, Some(&record)));
+        let acknowledged = Incident { status: IncidentStatus::Acknowledged, ..incident.clone() };
+        all_of(&mail(&acknowledged, Occasion::First, Some(&record)));
     }
     let mail = mail(&said(&names()[0]), Occasion::First, Some(&stored(&named(&names()[0]))));
     check("untrusted-names", &mail);
@@ -95,20 +96,10 @@ fn no_mail_carries_what_a_terminal_or_a_reader_acts_on() {
 fn no_list_of_mails_carries_it_either() {
     for name in names() {
         let (record, incident) = (stored(&named(&name)), said(&name));
-        let held = Held {
-            incident: incident.incident.clone(),
-            opened_at: incident.opened_at,
-            stage: "first".to_owned(),
-            about: name.clone(),
-            detail: incident.detail.clone(),
-        };
-        let gate: Gate = serde_json::from_value(json!({
-            "gate": "gate", "revision": 1, "write": "", "kind": "unknown-event", "source": "voltus-prod", "occasion": "first",
-            "test": false, "last_at": incident.opened_at, "passed": [], "held": [],
-        }))
-        .unwrap();
-        let lines = [line(&held, Some(&incident), Some(&record)), line(&held, None, None)];
-        all_of(&compose_list(&config(), &gate, &lines, circumstances()).unwrap());
+        let named = Incident { about: name.clone(), ..incident };
+        let group = group(Kind::Quarantined, "first", false);
+        let lines = [line(&named, Some(&record)), line(&named, None)];
+        all_of(&list(&group, &lines, (1, 1), circumstances()));
     }
 }
 
@@ -118,8 +109,8 @@ fn the_page_behind_a_link_carries_none_of_it() {
     for name in names() {
         let world = World::new(1, config());
         let short: String = name.chars().take(600).collect();
-        let link: Link = serde_json::from_value(json!({
-            "link": Link::key("5ec4e7"), "revision": 1, "write": "", "subject": format!("[gridbell] {short}"),
+        let link: AckLink = serde_json::from_value(json!({
+            "link": AckLink::key("5ec4e7"), "revision": 1, "write": "", "subject": format!("[gridbell] {short}"),
             "to": [], "incidents": [[format!("unknown-event/{short}"), at]], "expires_at": "2033-12-01T16:41:07Z",
         }))
         .unwrap();

@@ -83,3 +83,25 @@ fn mails(incident: &Incident, clock: &Clockface) -> String {
         Some(waiting) => format!("{sent}, next {}", clock.off(waiting.send_at)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dispatch::Subject;
+
+    use super::*;
+    use crate::verbs::fixtures::{NOW, at, incident};
+
+    #[test]
+    fn the_list_says_which_mails_were_sent_and_when_the_next_is() {
+        let waiting = incident(&Subject::dispatch("voltus-prod", "silent"));
+        let resolved = Incident {
+            status: IncidentStatus::Resolved,
+            resolved_at: Some(at("2026-03-01T11:58:00Z")),
+            waiting: None,
+            detail: "the controller answered accepted to version 1".to_owned(),
+            ..incident(&Subject::dispatch("voltus-prod", "late"))
+        };
+        let clock = Clockface::fixed(at(NOW));
+        insta::assert_snapshot!(text(&[waiting, resolved], &clock, Paint::none()));
+    }
+}

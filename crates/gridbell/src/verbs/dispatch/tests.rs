@@ -3,8 +3,6 @@
 use aws::dynamo::{Failing, Kept, PutAside};
 use dispatch::Subject;
 use pipeline::{
-    conditions::{Condition, News},
-    incident::{Acknowledged, Incident, IncidentStatus, Waiting},
     record::{Ack, AckState, Record},
     timeline::{Closed, Event, TimelineEvent},
     work::{Trouble, TroubleKind},
@@ -13,7 +11,7 @@ use pipeline::{
 use super::{get, list, step::Step, timeline, view::View};
 use crate::{
     show::{Clockface, Paint},
-    verbs::fixtures::{DELIVERY, NOW, at, record, statement, test},
+    verbs::fixtures::{DELIVERY, NOW, at, incident, record, statement, test},
 };
 
 fn clock() -> Clockface {
@@ -80,38 +78,6 @@ fn one_dispatch() {
             })
             .join("\n\n")
     );
-}
-
-/// An incident of which one mail was sent and another waits.
-fn incident(dispatch: &Subject) -> Incident {
-    let news = |stage: &str| News {
-        stage: stage.to_owned(),
-        about: dispatch.to_string(),
-        detail: "no controller has acknowledged it".to_owned(),
-    };
-    Incident {
-        incident: format!("dispatch-at-risk/{dispatch}"),
-        revision: 3,
-        write: "w".to_owned(),
-        condition: Condition::NotAcknowledged { dispatch: dispatch.clone() },
-        about: dispatch.to_string(),
-        status: IncidentStatus::Acknowledged,
-        opened_at: at("2026-03-01T11:55:00Z"),
-        last_at: at("2026-03-01T11:59:58Z"),
-        resolved_at: None,
-        acknowledged: Some(Acknowledged { by: "Ada".to_owned(), at: at("2026-03-01T11:58:00Z") }),
-        level: 0,
-        detail: "no controller has acknowledged it".to_owned(),
-        mails: [("first".to_owned(), at("2026-03-01T11:55:02Z"))].into(),
-        notified: ["duty@example.com".to_owned()].into(),
-        waiting: Some(Waiting {
-            group: "group/dispatch-at-risk/voltus-prod/start".to_owned(),
-            since: at("2026-03-01T11:59:58Z"),
-            send_at: at("2026-03-01T12:00:05Z"),
-            sorts_by: at("2026-03-01T12:05:00Z"),
-            stages: vec![news("start")],
-        }),
-    }
 }
 
 /// What a stack knows of the silent dispatch.
