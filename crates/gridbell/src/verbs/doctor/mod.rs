@@ -173,8 +173,8 @@ pub(super) fn text(findings: &[Finding], paint: Paint) -> String {
     let sum = match (count(Verdict::Bad), count(Verdict::Unknown)) {
         (0, 0) => paint.good("a dispatch gets through"),
         (0, unknown) => paint.warn(&format!("no check failed; {unknown} could not tell")),
-        (1, _) => paint.bad("1 check failed: dispatches or alerts are blocked"),
-        (bad, _) => paint.bad(&format!("{bad} checks failed: dispatches or alerts are blocked")),
+        (1, _) => paint.bad("1 check failed: dispatches or alerts blocked"),
+        (bad, _) => paint.bad(&format!("{bad} checks failed: dispatches or alerts blocked")),
     };
     format!("{table}\n\n{sum}")
 }
