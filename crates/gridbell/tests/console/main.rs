@@ -138,8 +138,10 @@ fn a_dispatch_is_listed_and_shown_with_its_timeline() {
 
     let timeline = gridbell(&["dispatch", "timeline", &key, "--json"]).json();
     let events = timeline["steps"].as_array().expect("steps").iter().map(|step| step["event"].as_object().expect("one"));
-    let names: Vec<&String> = events.flat_map(|event| event.keys()).collect();
-    assert_eq!(names, ["received", "published", "due", "starts", "ends"]);
+    // On a busy machine the first function's start may take too long, which is an incident.
+    let of_incidents = ["opened", "waiting", "mailed", "resolved"];
+    let names = events.flat_map(|event| event.keys()).filter(|name| !of_incidents.contains(&name.as_str()));
+    assert_eq!(names.collect::<Vec<_>>(), ["received", "published", "due", "starts", "ends"]);
     gridbell(&["dispatch", "get", "leap-demo/nobody"]).refuses(1, "there is no dispatch leap-demo/nobody");
     gridbell(&["dispatch", "timeline", "leap-demo/nobody"]).refuses(1, "nothing is known of leap-demo/nobody");
     gridbell(&["dispatch", "list", "--source", "nobody"])
