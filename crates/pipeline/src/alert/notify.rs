@@ -128,7 +128,14 @@ where
         let is_full = keys.len() >= FLUSHED;
         let judged = keys.into_iter().map(|key| self.ready(&group, key));
         let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffered(AT_ONCE).collect().await;
-        let own = own.and_then(|(incident, record)| self.of_group(&group, incident, record));
+        // As it is stored now: another invocation may have sent its mail before this one had the group.
+        let own = match own {
+            Some((own, record)) => {
+                let stored = self.incidents.read(&own.incident).await?;
+                stored.and_then(|incident| self.of_group(&group, incident, record))
+            }
+            None => None,
+        };
         let mut ready: Vec<Ready> = own.into_iter().collect();
         let mut failure = None;
         for one in judged {
