@@ -1,31 +1,33 @@
-//! A hydrator that nobody runs cannot say so: whoever sends it probes does, and the queues of dead letters are looked into.
+//! A hydrator that does not run cannot say so: its heartbeats do. And the dead-letter queues are looked into.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use pipeline::{
     config::Deadlines,
-    pulse::{Inquiry, Probe},
-    work::{Check, Failed, Work},
+    messages::{self, ToHydrate},
 };
 use sim::{Ended, Function, Inner, Reply, Times, Toxic, World};
 
-use crate::common::{accepted, mail_subjects, mailed_s, pass, run_for, thin, types, voltus, world};
+use crate::{
+    common::{accepted, mail_subjects, mailed_s, pass, run_for, thin, types, voltus, world},
+    incidents::incident,
+};
 
 const SILENT: &str = "[gridbell] hydration-failing: deliveries";
-const OVER: &str = "[gridbell] over: hydration-failing: deliveries";
+const RESOLVED: &str = "[gridbell] over: hydration-failing: deliveries";
 const DEAD: &str = "[gridbell] dead-letter: retries_dead";
 const NO_MORE_DEAD: &str = "[gridbell] over: dead-letter: retries_dead";
 
 fn beating(seed: u64) -> World {
     let world = world(seed);
-    world.take_the_pulse();
+    world.send_heartbeats();
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     world
 }
 
-/// How many probes lie in the queue of deliveries, visible or not.
-fn probes(world: &World) -> usize {
+/// How many heartbeats lie in the queue of deliveries, visible or not.
+fn beats(world: &World) -> usize {
     let queued = world.queued(Inner::Deliveries);
-    queued.iter().filter(|message| serde_json::from_str::<Probe>(&message.body).is_ok()).count()
+    queued.iter().filter(|message| matches!(messages::read(&message.body), Ok(ToHydrate::Heartbeat(_)))).count()
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn all_is_quiet_while_the_hydrator_answers() {
 }
 
 #[test]
-fn a_dispatch_that_comes_while_the_hydrator_is_stopped_is_told_of_before_its_limit() {
+fn a_stopped_hydrator_is_mailed_before_a_dispatchs_limit() {
     let limit_s = i64::from(Deadlines::default().immediate_s);
     // Wherever between two sweeps it stops.
     for lag_s in [0, 1, 7, 15, 22, 29, 30, 31, 44, 52, 59] {
@@ -55,16 +57,16 @@ fn a_dispatch_that_comes_while_the_hydrator_is_stopped_is_told_of_before_its_lim
         assert_eq!(mail_subjects(&world), [SILENT], "once, after {lag_s} s");
         assert!(mailed_s(&world, came_at)[0] < limit_s, "after {lag_s} s: {:?}", mailed_s(&world, came_at));
         let text = world.mails()[0].1.text.clone();
-        assert!(text.contains("has read nothing from the queue since 2023-12-01T16:"), "{text}");
+        assert!(text.contains("the hydrator has read nothing from the queue since 2023-12-01T16:"), "{text}");
         world.start(Function::Hydrator);
-        run_for(&world, 70);
-        assert_eq!(mail_subjects(&world), [SILENT, OVER], "after {lag_s} s");
+        run_for(&world, 130);
+        assert_eq!(mail_subjects(&world), [SILENT, RESOLVED], "after {lag_s} s");
         assert_eq!(types(&world, "voltus-prod/dkmq"), ["dispatch.scheduled"]);
     }
 }
 
 #[test]
-fn a_hydrator_that_never_ran_is_told_of() {
+fn a_hydrator_that_never_ran_is_mailed() {
     let world = beating(1);
     world.stop(Function::Hydrator);
     run_for(&world, 120);
@@ -73,37 +75,37 @@ fn a_hydrator_that_never_ran_is_told_of() {
 }
 
 #[test]
-fn probes_do_not_pile_up_while_nobody_answers() {
+fn heartbeats_do_not_pile_up_while_none_is_answered() {
     let world = beating(1);
     world.stop(Function::Hydrator);
     run_for(&world, 24 * 3_600);
-    assert!(probes(&world) < 400, "{}", probes(&world));
-    let incident = world.incidents().get("hydration-failing/deliveries").expect("an incident");
-    let told = incident.detail.split("some ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0);
-    assert!(probes(&world).abs_diff(told) <= 10, "{} and not {}", probes(&world), incident.detail);
+    assert!(beats(&world) < 400, "{}", beats(&world));
+    let detail = incident(&world, "hydration-failing/deliveries").detail;
+    let said = detail.split("about ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0);
+    assert!(beats(&world).abs_diff(said) <= 10, "{} and not {detail}", beats(&world));
     world.start(Function::Hydrator);
     run_for(&world, 180);
-    assert_eq!(mail_subjects(&world), [SILENT, OVER]);
-    assert!(probes(&world) <= 2);
+    assert_eq!(mail_subjects(&world), [SILENT, RESOLVED]);
+    assert!(beats(&world) <= 2);
 }
 
 #[test]
-fn a_hydrator_that_dies_over_everything_is_told_of_although_it_runs() {
+fn a_hydrator_that_dies_over_everything_is_mailed() {
     let world = beating(1);
     run_for(&world, 300);
-    world.fault("health.answered", Toxic::CrashBefore, Times::Always);
+    world.fault("health.answer", Toxic::CrashBefore, Times::Always);
     run_for(&world, 90);
     assert_eq!(mail_subjects(&world), [SILENT]);
-    // Probes wear out like any message; what the queue hands over is no failure of a delivery.
+    // Heartbeats wear out like any message; what the queue hands over is no failure of a delivery.
     run_for(&world, 3_600);
     world.heal();
     run_for(&world, 600);
-    assert_eq!(mail_subjects(&world), [SILENT, OVER]);
+    assert_eq!(mail_subjects(&world), [SILENT, RESOLVED]);
     assert!(world.kept().is_empty() && world.queued(Inner::RetriesDead).is_empty());
 }
 
 #[test]
-fn whatever_goes_wrong_once_with_the_pulse_a_stopped_hydrator_is_told_of_once_and_over_once() {
+fn whatever_fails_once_a_stopped_hydrator_is_mailed() {
     let play = |world: &World| {
         run_for(world, 130);
         world.stop(Function::Hydrator);
@@ -113,8 +115,8 @@ fn whatever_goes_wrong_once_with_the_pulse_a_stopped_hydrator_is_told_of_once_an
     };
     let calm = beating(3);
     play(&calm);
-    assert_eq!(mail_subjects(&calm), [SILENT, OVER]);
-    let ports = ["health.", "queues.", "outlet.probe", "outlet.inquiry", "outlet.notice"];
+    assert_eq!(mail_subjects(&calm), [SILENT, RESOLVED]);
+    let ports = ["health.", "queues.", "outlet."];
     for (number, call) in calm.calls().iter().enumerate() {
         if !ports.iter().any(|port| call.port.starts_with(port)) {
             continue;
@@ -125,16 +127,16 @@ fn whatever_goes_wrong_once_with_the_pulse_a_stopped_hydrator_is_told_of_once_an
             play(&world);
             run_for(&world, 300);
             let mut mails = mail_subjects(&world);
-            // A probe whose answer failed may be told of and be over before the hydrator is stopped.
+            // A heartbeat whose answer failed may be an incident that is resolved before the hydrator is stopped.
             mails.dedup();
-            assert!(mails.chunks(2).all(|pair| pair == [SILENT, OVER]), "{} {toxic:?}: {mails:?}", call.port);
+            assert!(mails.chunks(2).all(|pair| pair == [SILENT, RESOLVED]), "{} {toxic:?}: {mails:?}", call.port);
             assert!((2..=4).contains(&mails.len()), "{} {toxic:?}: {mails:?}", call.port);
         }
     }
 }
 
 #[test]
-fn an_inquiry_that_was_held_up_with_its_probe_alarms_nobody() {
+fn a_check_that_was_held_up_with_its_heartbeat_alarms_nobody() {
     // Everything slept, as a laptop does, and wakes up with the retrier first.
     let world = beating(1);
     world.sweep();
@@ -142,7 +144,7 @@ fn an_inquiry_that_was_held_up_with_its_probe_alarms_nobody() {
     assert_eq!(world.retry(world.take(Inner::Retries)), Ended::Answered(Vec::new()));
     run_for(&world, 300);
     assert_eq!(mail_subjects(&world), [""; 0]);
-    // And where nobody answers although there was time, it is told after all.
+    // And where none is answered although there was time, it is mailed after all.
     let world = beating(1);
     world.stop(Function::Hydrator);
     world.sweep();
@@ -153,49 +155,33 @@ fn an_inquiry_that_was_held_up_with_its_probe_alarms_nobody() {
 }
 
 #[test]
-fn a_probe_is_taken_for_nothing_else() {
-    let at: Timestamp = "2023-12-01T16:40:00Z".parse().unwrap();
-    let inquiry = Inquiry { probe_at: at, again: false };
-    let texts = [
-        serde_json::to_string(&Probe { at }).unwrap(),
-        serde_json::to_string(&inquiry).unwrap(),
-        serde_json::to_string(&Inquiry { again: true, ..inquiry }).unwrap(),
-    ];
-    assert_eq!(texts[0], r#"{"probe":"2023-12-01T16:40:00Z"}"#);
-    for text in &texts {
-        assert!(serde_json::from_str::<Work>(text).is_err());
-        assert!(serde_json::from_str::<Check>(text).is_err());
-        assert!(Failed::parse(text, at).is_err());
-        let read = (serde_json::from_str::<Probe>(text).is_ok(), serde_json::from_str::<Inquiry>(text).is_ok());
-        assert_eq!(read, (text == &texts[0], text != &texts[0]), "{text}");
-    }
-    let work = Work::messages("d-1", "voltus-prod", at, &texts[0]).remove(0);
-    assert!(serde_json::from_str::<Probe>(&work).is_err(), "a body that looks like one is none");
-}
-
-#[test]
-fn dead_letters_are_told_of_once_and_over_when_they_are_gone() {
+fn dead_letters_are_mailed_once_and_resolved_when_they_are_gone() {
     let world = beating(1);
     run_for(&world, 130);
-    world.put(Inner::RetriesDead, "what nobody could handle");
-    run_for(&world, 65);
+    world.put(Inner::RetriesDead, "what no function could handle");
+    run_for(&world, 95);
     assert_eq!(mail_subjects(&world), [DEAD]);
     let text = world.mails()[0].1.text.clone();
     assert!(text.contains("1 message(s) in the queue retries_dead") && text.contains("infra/README.md"), "{text}");
     world.put(Inner::RetriesDead, "another");
+    let hinted = |world: &World| {
+        let hint = |call: &&sim::Call| call.port == "outlet.alert" && call.function == Function::Sweeper;
+        world.calls().iter().filter(hint).count()
+    };
+    let before = hinted(&world);
     run_for(&world, 3_600);
     assert_eq!(mail_subjects(&world), [DEAD]);
-    let noticed = world.incidents().get("dead-letter/retries_dead").expect("an incident").count;
-    assert!((10..=16).contains(&noticed), "every five minutes, and not {noticed} times in an hour");
+    assert!(hinted(&world) - before <= 61, "one review a minute, and no hint at what is known");
+    assert!(incident(&world, "dead-letter/retries_dead").detail.starts_with("2 message(s)"));
     assert!(!world.receive(Inner::RetriesDead).is_empty());
-    run_for(&world, 65);
-    assert_eq!(mail_subjects(&world), [DEAD], "whoever looks at one has it in hand");
+    run_for(&world, 95);
+    assert_eq!(mail_subjects(&world), [DEAD], "a person who looks at one has it in hand");
     for message in world.queued(Inner::RetriesDead) {
         world.delete(Inner::RetriesDead, &message.id);
     }
-    run_for(&world, 65);
+    run_for(&world, 95);
     assert_eq!(mail_subjects(&world), [DEAD, NO_MORE_DEAD]);
     world.put(Inner::AlertsDead, "nonsense");
-    run_for(&world, 65);
+    run_for(&world, 95);
     assert_eq!(mail_subjects(&world)[2..], ["[gridbell] dead-letter: alerts_dead"]);
 }

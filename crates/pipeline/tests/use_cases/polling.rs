@@ -1,9 +1,11 @@
-//! When a source is polled, and what a person is told where it cannot be.
+//! When a source is polled, and when a person is notified where it cannot be.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
+    messages::{ToHydrate, to_json},
     poll::Polls,
+    review::OpenIncidents,
     work::{Task, Work},
 };
 use serde_json::Value;
@@ -33,7 +35,7 @@ fn a_source_is_polled_every_minute_near_a_dispatch_and_seldom_otherwise() {
 }
 
 #[test]
-fn a_source_is_polled_every_five_minutes_where_the_configuration_does_not_say_how_often() {
+fn a_source_is_polled_every_five_minutes_by_default() {
     let mut config = serde_json::to_value(polled(&[])).unwrap();
     config["sources"]["voltus-prod"].as_object_mut().unwrap().remove("poll_s");
     let world = World::new(18, Config::parse(&config.to_string()).unwrap());
@@ -68,44 +70,44 @@ fn a_provider_that_asks_to_be_left_alone_is() {
 }
 
 #[test]
-fn a_refused_key_is_told_at_once_and_over_once_it_is_taken() {
+fn a_refused_key_is_mailed_and_resolved_once_it_is_accepted() {
     let world = polling(10);
     world.answers("voltus-prod", LIST, [Reply::Refused]);
-    run_for(&world, 62);
+    run_for(&world, 95);
     assert_eq!(mail_subjects(&world), ["[gridbell] credentials: voltus-prod"]);
     run_for(&world, 3_600);
     assert_eq!(mail_subjects(&world).len(), 1, "one mail, and no other kind for the same cause");
     assert!(asked(&world, "voltus-prod", LIST).len() < 15, "a refused key is not hammered with");
     lists(&world, &[]);
-    run_for(&world, 310);
+    run_for(&world, 400);
     assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: credentials: voltus-prod"]);
 }
 
 #[test]
-fn a_provider_that_is_down_is_told_of_after_five_minutes_and_once() {
+fn a_provider_that_is_down_is_mailed_after_five_minutes_once() {
     let world = polling(11);
     world.answers("voltus-prod", LIST, [Reply::Status(500, None), Reply::Nothing]);
     run_for(&world, 300);
     assert_eq!(mail_subjects(&world), [""; 0]);
-    run_for(&world, 125);
+    run_for(&world, 155);
     assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
     let (_, mail) = world.mails().pop().expect("a mail");
     assert!(mail.text.contains("no answer within 5 s"), "the last error: {}", mail.text);
     run_for(&world, 7_200);
     assert_eq!(mail_subjects(&world).len(), 1);
     lists(&world, &[]);
-    run_for(&world, 62);
+    run_for(&world, 95);
     assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
 }
 
 #[test]
-fn a_provider_that_is_down_again_is_told_of_again() {
+fn a_provider_that_is_down_again_is_mailed_again() {
     let world = polling(21);
     for _ in 0..2 {
         world.answers("voltus-prod", LIST, [Reply::Status(500, None)]);
         run_for(&world, 900);
         lists(&world, &[]);
-        run_for(&world, 62);
+        run_for(&world, 400);
     }
     let [down, over] =
         ["source-down: voltus-prod", "over: source-down: voltus-prod"].map(|it| format!("[gridbell] {it}"));
@@ -119,12 +121,12 @@ fn near_a_dispatch_three_failures_in_a_row_are_enough() {
     world.answers("voltus-prod", LIST, [list(std::slice::from_ref(&dispatch)), Reply::Status(503, None)]);
     run_for(&world, 200);
     assert_eq!(mail_subjects(&world), [""; 0]);
-    run_for(&world, 62);
+    run_for(&world, 95);
     assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
 }
 
 #[test]
-fn a_provider_down_from_before_the_delivery_until_after_the_start_passes_in_no_silence() {
+fn a_provider_down_before_and_after_a_start_is_mailed() {
     let world = polling(13);
     run_for(&world, 90);
     let down = Reply::Status(500, None);
@@ -152,7 +154,7 @@ fn a_provider_down_from_before_the_delivery_until_after_the_start_passes_in_no_s
 }
 
 #[test]
-fn lists_that_are_none_change_nothing_and_are_told_of() {
+fn lists_that_are_none_change_nothing_and_are_mailed() {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for body in ["", "nonsense", "[]", "{}", "null", r#"{"dispatches":7}"#, r#"{"message":"no","type":"e"}"#, &deep] {
         let world = polling(14);
@@ -168,7 +170,7 @@ fn a_list_of_two_thousand_is_taken_and_one_without_end_is_not() {
     let play = |many: &[Value]| {
         let world = polling(15);
         lists(&world, many);
-        run_for(&world, 430);
+        run_for(&world, 470);
         (world.signals().len(), mail_subjects(&world))
     };
     let dispatch = between("dkmq", 0, "2023-12-01T16:30:00Z", None);
@@ -189,7 +191,7 @@ fn polls_that_waited_for_the_hydrator_are_one() {
 fn polls_waiting(world: &World, count: usize) {
     for n in 0..count {
         let work = Work::fresh(&format!("poll-{n}"), "voltus-prod", world.now(), Task::Poll);
-        world.put(Inner::Deliveries, &serde_json::to_string(&work).unwrap());
+        world.put(Inner::Deliveries, &to_json(&ToHydrate::Work(work)).unwrap());
     }
 }
 
@@ -208,12 +210,12 @@ fn of_two_hydrators_with_a_poll_each_one_asks() {
 }
 
 #[test]
-fn a_source_whose_state_cannot_be_read_does_not_keep_the_other_polls_waiting() {
+fn a_source_whose_state_cannot_be_read_delays_no_other_poll() {
     let world = World::new(32, polled(&["voltus-prod", "leap-prod"]));
     let send = || {
         let ports = &world.ports();
         let polls = Polls { config: &world.config, deliveries: ports, outlet: ports, world: ports };
-        let sent = world.run(Function::Sweeper, async |_| polls.send_due().await).answer();
+        let sent = world.run(Function::Sweeper, async |_| polls.send_due(&OpenIncidents::default()).await).answer();
         (sent.unwrap().ok(), world.take(Inner::Deliveries).len())
     };
     assert_eq!(send(), (Some(2), 2));
@@ -222,23 +224,23 @@ fn a_source_whose_state_cannot_be_read_does_not_keep_the_other_polls_waiting() {
 }
 
 #[test]
-fn a_list_that_kills_the_hydrator_is_told_of() {
-    // Where it dies once over telling that as well, the next one tells.
-    for dies_over_telling in [0, 1] {
+fn a_list_that_kills_the_hydrator_is_mailed() {
+    // Where it dies over the hint as well, the next poll sends one.
+    for dies_over_hints in [0, 1] {
         let world = polling(23);
         world.fault("api.fetch", Toxic::CrashBefore, Times::Always);
-        world.fault("outlet.notice", Toxic::CrashBefore, Times::First(dies_over_telling));
+        world.fault("outlet.alert", Toxic::CrashBefore, Times::First(dies_over_hints));
         run_for(&world, 3_600);
         assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
         assert!(world.kept().is_empty() && world.queued(Inner::RetriesDead).is_empty());
         world.heal();
-        run_for(&world, 120);
+        run_for(&world, 400);
         assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
     }
 }
 
-/// A dispatch that no webhook told of, then a key that is refused for a while, in calm and with each call failing once.
-fn story(world: &World) {
+/// A dispatch that no webhook announced, then a key that is refused for a while, in calm and with each call failing once.
+fn history(world: &World) {
     run_for(world, 150);
     lists(world, &[between("dkmq", 0, "2023-12-02T17:00:00Z", None)]);
     run_for(world, 900);
@@ -258,10 +260,10 @@ fn outcome(world: &World) -> (Vec<String>, Vec<String>) {
 #[test]
 fn whichever_call_of_a_poll_fails() {
     let calm = polling(24);
-    story(&calm);
+    history(&calm);
     let expected = outcome(&calm);
     assert_eq!(expected.0, ["dispatch.scheduled"]);
-    assert_eq!(expected.1.len(), 4, "{:?}", expected.1);
+    assert_eq!(expected.1.len(), 3, "{:?}", expected.1);
     // Of the many that find nothing new, one is like the other.
     let calls = calm.calls();
     let mut of: std::collections::BTreeMap<(String, &str), u32> = std::collections::BTreeMap::new();
@@ -274,7 +276,7 @@ fn whichever_call_of_a_poll_fails() {
         for toxic in Toxic::ALL {
             let world = polling(24);
             world.fault_at(number, toxic);
-            story(&world);
+            history(&world);
             let what = format!("call {number} of {:?}, {}: {toxic:?}", call.function, call.port);
             assert_eq!(outcome(&world), expected, "{what}");
             assert!(world.queued(Inner::RetriesDead).is_empty(), "{what}");

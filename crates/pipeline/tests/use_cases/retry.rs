@@ -1,14 +1,19 @@
-//! The one path for every failure: when it is tried again, when a person is told, when it is put aside.
+//! The one path for every failure: when it is tried again, when a person is notified, when it is quarantined.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    incident::IncidentStatus,
+    messages::{self, ToHydrate, ToRetry, to_json},
     retry::QUICK_ATTEMPTS,
     work::{Failed, Message, Trouble, TroubleKind, Work},
 };
 use serde_json::{Value, json};
 use sim::{Ended, Inner, Reply, Times, Toxic, World};
 
-use crate::common::{accepted, config, drain, leap, mail_subjects, run_for, thin, types, voltus, world};
+use crate::{
+    common::{accepted, config, drain, leap, mail_subjects, pass, run_for, thin, types, voltus, world},
+    incidents::hours,
+};
 
 const VOLTUS: &str = "voltus-prod/dkmq";
 
@@ -67,7 +72,7 @@ fn what_failed_together_does_not_come_back_together() {
         accepted(&world, "voltus-prod", &thin("dispatch.create", &format!("dk{n}")));
     }
     run_for(&world, 30);
-    let mut delays: Vec<i64> = world.bookings().values().map(|booking| booking.next_at.as_second()).collect();
+    let mut delays: Vec<i64> = world.bookings().values().map(|booking| booking.state.next_at.as_second()).collect();
     delays.sort_unstable();
     delays.dedup();
     assert!(delays.len() > 8, "{delays:?}");
@@ -84,42 +89,50 @@ fn retry_after_is_honoured_up_to_what_a_queue_can_wait() {
 }
 
 #[test]
-fn five_quick_failures_open_an_incident_and_the_success_closes_it() {
+fn five_quick_failures_open_an_incident_a_success_resolves_it() {
     let world = failing(1, [vec![Reply::Status(500, None); 7], vec![well()]].concat());
     drain(&world);
     assert_eq!(
         mail_subjects(&world),
         [format!("[gridbell] hydration-failing: {VOLTUS}"), format!("[gridbell] over: hydration-failing: {VOLTUS}"),]
     );
-    let (told_at, mail) = world.mails().remove(0);
+    let (mailed_at, mail) = world.mails().remove(0);
     let fifth = world.fetches()[usize::try_from(QUICK_ATTEMPTS).unwrap() - 1].at;
-    assert!((SignedDuration::ZERO..SignedDuration::from_secs(1)).contains(&told_at.duration_since(fifth)));
+    assert!((SignedDuration::ZERO..SignedDuration::from_secs(1)).contains(&mailed_at.duration_since(fifth)));
     assert!(mail.text.contains("the provider answered 500"), "{}", mail.text);
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
 }
 
 #[test]
-fn a_refused_key_is_told_at_once_and_over_once_it_is_taken() {
-    let world = failing(1, vec![Reply::Refused, Reply::Refused, well()]);
+fn a_refused_key_is_mailed_and_resolved_once_it_is_accepted() {
+    let world = failing(1, [vec![Reply::Refused; 8], vec![well()]].concat());
     drain(&world);
-    assert_eq!(
-        mail_subjects(&world),
-        ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod",]
-    );
-    let told_at = world.mails()[0].0;
-    assert!(told_at.duration_since(world.fetches()[0].at) < SignedDuration::from_secs(1));
+    let credentials: Vec<_> =
+        world.mails().into_iter().filter(|(_, mail)| mail.subject.contains("credentials")).collect();
+    let subjects: Vec<&str> = credentials.iter().map(|(_, mail)| mail.subject.as_str()).collect();
+    assert_eq!(subjects, ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"]);
+    let waited = credentials[0].0.duration_since(world.fetches()[0].at).as_secs();
+    assert!((30..33).contains(&waited), "{waited} s");
 }
 
 #[test]
-fn a_refused_key_is_over_even_where_other_failures_followed() {
+fn a_key_that_is_accepted_within_half_a_minute_is_mailed_to_nobody() {
+    let world = failing(1, vec![Reply::Refused, Reply::Refused, well()]);
+    drain(&world);
+    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert_eq!(mail_subjects(&world), [""; 0]);
+}
+
+#[test]
+fn a_refused_key_is_resolved_although_other_failures_followed() {
     let other = vec![Reply::Status(500, None); 12];
     let world = failing(1, [vec![Reply::Status(500, None), Reply::Refused], other, vec![well()]].concat());
-    drain(&world);
+    pass(&world, hours(3));
     assert!(mail_subjects(&world).contains(&"[gridbell] over: credentials: voltus-prod".to_owned()));
 }
 
 #[test]
-fn a_failure_from_before_it_was_over_opens_nothing() {
+fn a_refusal_from_before_the_key_was_accepted_is_mailed_to_nobody() {
     let world = failing(1, vec![Reply::Refused, well()]);
     world.answers("voltus-prod", "/dispatches/late", [Reply::Refused, found(&voltus("late", 0, 5))]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "late"));
@@ -130,9 +143,13 @@ fn a_failure_from_before_it_was_over_opens_nothing() {
     drain(&world);
     world.retry(late);
     drain(&world);
-    let mut mails = mail_subjects(&world);
-    mails.retain(|mail| mail.contains("credentials"));
-    assert_eq!(mails, ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"]);
+    assert!(
+        mail_subjects(&world).iter().all(|subject| !subject.contains("credentials")),
+        "{:?}",
+        mail_subjects(&world)
+    );
+    let status = world.incidents().get("credentials/voltus-prod").map(|incident| incident.status);
+    assert!(status.is_none_or(|status| status == IncidentStatus::Resolved));
 }
 
 #[test]
@@ -167,7 +184,9 @@ fn attempts_for_the_same_dispatch_join() {
 /// The work of `dkmq`'s look after so many failures.
 fn tired(world: &World, delivery: &str, attempts: u32) -> Work {
     let bodies: Vec<String> = world.queued(Inner::Retries).into_iter().map(|message| message.body).collect();
-    let failed: Failed = serde_json::from_str(bodies.first().expect("a failure")).expect("a failure");
+    let ToRetry::Failed(failed) = messages::read(bodies.first().expect("a failure")).expect("a message") else {
+        panic!("{bodies:?}")
+    };
     let mut work = Work { delivery: delivery.to_owned(), ..failed.work };
     for _ in 0..attempts {
         work = work.after(Trouble::new(TroubleKind::Provider, world.now(), "the provider answered 500"));
@@ -183,8 +202,8 @@ fn failed_once(seed: u64) -> World {
 }
 
 fn failure(work: Work, kind: TroubleKind, at: Timestamp) -> Message {
-    let failed = Failed { failed: Trouble::new(kind, at, "the provider answered 500"), work };
-    Message { id: "r-1".to_owned(), body: serde_json::to_string(&failed).expect("JSON"), receives: 1 }
+    let failed = ToRetry::Failed(Failed { failed: Trouble::new(kind, at, "the provider answered 500"), work });
+    Message { id: "r-1".to_owned(), body: to_json(&failed).expect("JSON"), receives: 1 }
 }
 
 /// A dispatch that fails so for a while, and then otherwise: an older attempt, and a fresh one that books the next one first.
@@ -192,7 +211,7 @@ fn overtaken_by_a_fresh_delivery(first: Reply, for_s: i64) -> World {
     let world = failing(1, vec![first]);
     run_for(&world, for_s);
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
-    world.advance(world.bookings()[VOLTUS].next_at.duration_since(world.now()) + SignedDuration::from_secs(1));
+    world.advance(world.bookings()[VOLTUS].state.next_at.duration_since(world.now()) + SignedDuration::from_secs(1));
     let old = world.take(Inner::Deliveries);
     assert_eq!(old.len(), 1);
     accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
@@ -203,19 +222,25 @@ fn overtaken_by_a_fresh_delivery(first: Reply, for_s: i64) -> World {
     }
     world.answers("voltus-prod", "/dispatches/dkmq", [well()]);
     drain(&world);
+    // Where nothing that waits was refused, a refusal counts for half an hour.
+    pass(&world, hours(1));
     world
 }
 
 #[test]
-fn an_incident_is_closed_although_a_fresh_delivery_took_its_turn() {
+fn an_incident_is_resolved_although_a_fresh_delivery_took_its_turn() {
+    let about = |world: &World, kind: &str| {
+        let mut mails = mail_subjects(world);
+        mails.retain(|subject| subject.contains(kind));
+        mails
+    };
     let world = overtaken_by_a_fresh_delivery(Reply::Status(500, None), 300);
     let failing = format!("hydration-failing: {VOLTUS}");
-    assert_eq!(mail_subjects(&world), [format!("[gridbell] {failing}"), format!("[gridbell] over: {failing}")]);
-    let world = overtaken_by_a_fresh_delivery(Reply::Refused, 1);
-    assert_eq!(
-        mail_subjects(&world),
-        ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"]
-    );
+    let both = [format!("[gridbell] {failing}"), format!("[gridbell] over: {failing}")];
+    assert_eq!(about(&world, "hydration-failing"), both);
+    let world = overtaken_by_a_fresh_delivery(Reply::Refused, 300);
+    let both = ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"];
+    assert_eq!(about(&world, "credentials"), both);
 }
 
 #[test]
@@ -228,7 +253,7 @@ fn the_first_attempts_are_quick_and_their_delays_within_bounds() {
             let work = tired(&world, &format!("d-{attempts}"), attempts);
             let work = Work { task: look_at(&work, attempts), ..work };
             world.retry(vec![failure(work.clone(), TroubleKind::Provider, now)]);
-            let delay_s = world.bookings()[work.key()].next_at.duration_since(now).as_secs();
+            let delay_s = world.bookings()[work.key()].state.next_at.duration_since(now).as_secs();
             let (least, most) = [(1, 2), (1, 4), (1, 8), (1, 16), (30, 60)][attempts as usize];
             assert!((least..=most).contains(&delay_s), "after {attempts} failures: {delay_s} s");
             longest[attempts as usize] = longest[attempts as usize].max(delay_s);
@@ -251,7 +276,7 @@ fn slow_attempts_wait_a_quarter_of_an_hour_at_most() {
         let mut work = tired(&world, "d-1", 1);
         work.attempt = attempts;
         world.retry(vec![failure(work, TroubleKind::Provider, now)]);
-        let delay_s = world.bookings()[VOLTUS].next_at.duration_since(now).as_secs();
+        let delay_s = world.bookings()[VOLTUS].state.next_at.duration_since(now).as_secs();
         assert!((30..=900).contains(&delay_s), "after {attempts} failures: {delay_s} s");
     }
 }
@@ -297,7 +322,7 @@ fn a_body_that_waits_for_a_table_is_tried_again_whole() {
 }
 
 #[test]
-fn a_foreign_message_is_put_aside() {
+fn a_foreign_message_is_quarantined() {
     let world = world(1);
     world.put(Inner::Retries, "nonsense");
     drain(&world);
@@ -308,7 +333,7 @@ fn a_foreign_message_is_put_aside() {
 
 #[test]
 fn a_retrier_whose_ports_fail_leaves_the_message_to_be_delivered_again() {
-    for port in ["deliveries.book", "outlet.work", "deliveries.quarantine", "outlet.notice"] {
+    for port in ["deliveries.book", "outlet.deliver", "deliveries.quarantine", "outlet.alert"] {
         for toxic in Toxic::ALL {
             let unreadable = accepted_unreadable(port, toxic);
             assert_eq!(mail_subjects(&unreadable)[0], "[gridbell] quarantined: voltus-prod", "{port} {toxic:?}");
@@ -334,7 +359,8 @@ fn accepted_unreadable(port: &'static str, toxic: Toxic) -> World {
 fn the_first_attempt_after_a_failure_is_the_same_work() {
     let world = failed_once(1);
     world.settle(SignedDuration::ZERO);
-    let again: Work = serde_json::from_str(&world.queued(Inner::Deliveries)[0].body).expect("work");
+    let body = world.queued(Inner::Deliveries)[0].body.clone();
+    let ToHydrate::Work(again) = messages::read(&body).expect("a message") else { panic!("{body}") };
     assert_eq!((again.attempt, again.troubles.len(), again.key()), (1, 1, VOLTUS));
     assert_eq!(again.troubles[0].kind, TroubleKind::Provider);
 }
