@@ -75,8 +75,11 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
             conditions.iter().any(|condition| open.covers(condition))
         };
         let due = due.into_iter().filter(|Due { at, subject }| *at > now || !is_covered(subject));
-        let messages: Vec<(ToRetry, u32)> =
-            due.map(|Due { at, subject }| (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now))).collect();
+        let armed = due.map(|Due { at, subject }| {
+            let at = fires_at(at, self.config.deadlines_for(subject.source(), &[]));
+            (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now))
+        });
+        let messages: Vec<(ToRetry, u32)> = armed.collect();
         self.outlet.retry(&messages).await?;
         Ok(messages.len())
     }
@@ -87,8 +90,9 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
             let Some(record) = record else { return Ok(Change::Keep(vec![Next::Nothing])) };
             self.decide(record, unread).await
         });
+        let found = checked.await?.result;
         let now = self.world.now();
-        for next in checked.await?.result {
+        for next in found {
             match next {
                 Next::Nothing => {}
                 Next::Hint(condition) => self.outlet.hint(condition, now, 0).await?,
