@@ -151,7 +151,7 @@ fn an_acknowledgement_names_the_field_that_it_lacks() {
 }
 
 #[test]
-fn a_notice_of_before_a_restore_that_comes_late_opens_no_incident() {
+fn a_hint_from_before_a_restore_that_comes_late_opens_nothing() {
     let world = acknowledging(7);
     let backup = world.backup();
     world.stop(Function::Alerter);

@@ -71,7 +71,7 @@ fn announced(config: Config, name: &str) -> World {
 }
 
 /// When the first mail left, in minutes after the announcement.
-fn told_after_min(world: &World) -> Option<i64> {
+fn mailed_after_min(world: &World) -> Option<i64> {
     let began = world.now();
     run_for(world, 3_600);
     world.mails().first().map(|(at, _)| at.duration_since(began).as_mins())
@@ -80,19 +80,19 @@ fn told_after_min(world: &World) -> Option<i64> {
 #[test]
 fn a_program_whose_dispatches_must_be_acknowledged_is_not_content_with_being_read() {
     // The controller reads the queue of signals, and acknowledges nothing.
-    let check = |name: &str, told: Option<i64>| {
-        assert_eq!(told_after_min(&announced(configured(), name)), told, "{name}");
+    let check = |name: &str, mailed: Option<i64>| {
+        assert_eq!(mailed_after_min(&announced(configured(), name)), mailed, "{name}");
     };
     check("A Program", Some(25));
     check("Another", None);
 }
 
 #[test]
-fn each_source_and_program_is_told_of_in_its_own_time() {
+fn each_source_and_program_is_mailed_in_its_own_time() {
     let check = |config: Config, name: &str, minutes: i64| {
         let world = announced(config, name);
         world.controller(Controller::IsSilent);
-        assert_eq!(told_after_min(&world), Some(minutes), "{name}");
+        assert_eq!(mailed_after_min(&world), Some(minutes), "{name}");
         assert_eq!(mail_subjects(&world)[0], "[gridbell] dispatch-at-risk: voltus-prod/dkmq");
     };
     check(config(), "Fast", 20);
@@ -101,8 +101,8 @@ fn each_source_and_program_is_told_of_in_its_own_time() {
 }
 
 #[test]
-fn what_cannot_be_fetched_is_told_of_in_its_sources_time() {
-    let check = |immediate_s: u32, told: bool| {
+fn what_cannot_be_fetched_is_mailed_in_its_sources_time() {
+    let check = |immediate_s: u32, mailed: bool| {
         let mut config = config();
         let own = Deadlines { immediate_s, ..USUAL };
         config.sources.get_mut("voltus-prod").expect("the source").deadlines = Some(own);
@@ -110,7 +110,7 @@ fn what_cannot_be_fetched_is_told_of_in_its_sources_time() {
         world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(429, Some(200))]);
         accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
         world.settle(SignedDuration::from_secs(10));
-        assert_eq!(!world.mails().is_empty(), told, "{immediate_s} s");
+        assert_eq!(!world.mails().is_empty(), mailed, "{immediate_s} s");
     };
     check(60, true);
     check(300, false);

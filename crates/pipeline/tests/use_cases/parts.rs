@@ -54,7 +54,7 @@ fn thirty_thousand_meters_whose_body_fits_into_no_message_reach_the_controller()
 }
 
 #[test]
-fn a_body_of_which_a_part_is_lost_is_an_incident_and_is_read_once_all_is_there() {
+fn a_body_of_which_a_part_is_lost_is_an_incident() {
     let world = world(2);
     accepted(&world, "leap-prod", &group("e-1", 30_000));
     let mut parts = world.take(Inner::Deliveries);
@@ -66,13 +66,13 @@ fn a_body_of_which_a_part_is_lost_is_an_incident_and_is_read_once_all_is_there()
     pass(&world, SignedDuration::from_secs(55));
     assert_eq!((world.signals().len(), mail_subjects(&world).len()), (0, 0));
     pass(&world, SignedDuration::from_secs(40));
-    let told = mail_subjects(&world);
-    assert!(told.len() == 1 && told[0].contains("hydration-failing: leap-prod, delivery"), "{told:?}");
+    let mails = mail_subjects(&world);
+    assert!(mails.len() == 1 && mails[0].contains("hydration-failing: leap-prod, delivery"), "{mails:?}");
     assert_eq!(world.hydrate(vec![lost]).answer(), Some(Vec::new()));
     run_for(&world, 1_800);
     assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
-    let told = mail_subjects(&world);
-    assert!(told.last().is_some_and(|mail| mail.contains("over: hydration-failing")), "{told:?}");
+    let mails = mail_subjects(&world);
+    assert!(mails.last().is_some_and(|mail| mail.contains("over: hydration-failing")), "{mails:?}");
 }
 
 #[test]
@@ -113,22 +113,22 @@ fn a_half_sent_set_of_parts_is_completed_by_the_sweep() {
 }
 
 #[test]
-fn a_set_of_parts_that_stays_incomplete_for_a_minute_is_an_incident_until_it_is_whole() {
+fn a_set_of_parts_that_stays_incomplete_is_an_incident() {
     let world = small_signals(6);
     world.fault("signals.send", Toxic::Refuse, Times::Always);
     accepted(&world, "leap-prod", &group("e-1", 300));
     run_for(&world, 300);
-    let told = mail_subjects(&world);
-    assert!(told.iter().any(|mail| mail.contains("hydration-failing: leap-prod/e-1")), "{told:?}");
+    let mails = mail_subjects(&world);
+    assert!(mails.iter().any(|mail| mail.contains("hydration-failing: leap-prod/e-1")), "{mails:?}");
     world.heal();
     world.settle(SignedDuration::from_hours(2));
     assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 300);
-    let told = mail_subjects(&world);
-    assert!(told.iter().any(|mail| mail.contains("over: hydration-failing: leap-prod/e-1")), "{told:?}");
+    let mails = mail_subjects(&world);
+    assert!(mails.iter().any(|mail| mail.contains("over: hydration-failing: leap-prod/e-1")), "{mails:?}");
 }
 
 #[test]
-fn an_overlap_is_told_of_in_the_same_parts() {
+fn an_overlap_is_stated_in_the_same_parts() {
     let world = small_signals(7);
     accepted(&world, "leap-prod", &group("e-1", 300));
     run_for(&world, 10);

@@ -1,11 +1,14 @@
-//! Load targets: an end that is not told of in time is told to a person, once; a target that another replaces is another matter.
+//! Load targets: of an end that is not reported in time a person is notified once; a target that another replaces is another matter.
 
 use jiff::SignedDuration;
-use pipeline::{record::Record, work::Check};
+use pipeline::{conditions::Condition, record::Record};
 use serde_json::{Value, json};
 use sim::{Ended, Inner, Times, Toxic, Webhook, World};
 
-use crate::common::{TOKEN, accepted, mail_subjects, power, run_for, types, world};
+use crate::{
+    common::{TOKEN, accepted, mail_subjects, pass, power, run_for, types, world},
+    incidents::hint,
+};
 
 pub(crate) const FIRST: &str = "dc-1/main_power_feed/c-1";
 pub(crate) const SECOND: &str = "dc-1/main_power_feed/c-2";
@@ -36,55 +39,52 @@ fn insisted(world: &World, event: &Value) {
 /// Lets things happen until that time of the day.
 pub(crate) fn until(world: &World, time: &str) {
     let then = format!("2023-12-01T{time}Z").parse().unwrap();
-    world.settle(world.now().duration_until(then));
-    if world.now() < then {
-        world.advance(world.now().duration_until(then));
-    }
+    pass(world, world.now().duration_until(then));
 }
 
 pub(crate) fn record(world: &World, subject: &str) -> Record {
     world.dispatches().get(subject).expect("a record")
 }
 
-pub(crate) fn story(world: &World, subject: &str) -> Vec<String> {
-    record(world, subject).history.into_iter().map(|entry| entry.what).collect()
+pub(crate) fn timeline(world: &World, subject: &str) -> Vec<String> {
+    record(world, subject).history.into_iter().map(|entry| entry.event.to_string()).collect()
 }
 
-pub(crate) fn told(about: &str) -> String {
+pub(crate) fn overdue(about: &str) -> String {
     format!("[gridbell] not-compliant: {about}")
 }
 
-pub(crate) fn over(about: &str) -> String {
+pub(crate) fn resolved(about: &str) -> String {
     format!("[gridbell] over: not-compliant: {about}")
 }
 
 #[test]
-fn a_ramp_whose_end_is_not_told_of_in_time_is_told_once_and_its_late_end_ends_it() {
+fn a_ramps_end_that_is_not_reported_in_time_is_mailed_once() {
     let world = world(1);
     heard(&world, &event("start_ramp_down", "c-1", ("16:50", Some("17:50")), false));
-    let check = Check::dispatch(record(&world, FIRST).subject);
-    world.put(Inner::Retries, &serde_json::to_string(&check).unwrap());
+    hint(&world, Condition::NotCompliant { subject: record(&world, FIRST).subject });
     until(&world, "17:54:50");
     assert_eq!(mail_subjects(&world), [""; 0], "five minutes are granted");
-    until(&world, "17:55:10");
-    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+    until(&world, "17:55:40");
+    assert_eq!(mail_subjects(&world), [overdue(FIRST)]);
     let (_, mail) = world.mails().pop().unwrap();
     for words in ["start_ramp_down", "did not report its end by 2023-12-01T17:55:00Z", "the limit 6500 kW"] {
         assert!(mail.text.contains(words), "{words}: {}", mail.text);
     }
     until(&world, "20:00:00");
-    assert_eq!(mail_subjects(&world), [told(FIRST)], "once");
+    assert_eq!(mail_subjects(&world), [overdue(FIRST)], "once");
     heard(&world, &event("end_ramp_down", "c-1", ("16:50", Some("17:50")), true));
-    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    until(&world, "20:01:00");
+    assert_eq!(mail_subjects(&world), [overdue(FIRST), resolved(FIRST)]);
     let (_, mail) = world.mails().pop().unwrap();
-    assert!(mail.text.contains("its end was told of at 2023-12-01T20:00"), "{}", mail.text);
+    assert!(mail.text.contains("its end was reported at 2023-12-01T20:00"), "{}", mail.text);
     until(&world, "23:00:00");
     assert_eq!(mail_subjects(&world).len(), 2);
     assert_eq!(types(&world, FIRST), ["power.start_ramp_down", "power.end_ramp_down"], "the signals are as ever");
 }
 
 #[test]
-fn an_end_in_time_keeps_everybody_asleep_whichever_of_the_two_is_heard_first() {
+fn an_end_in_time_wakes_nobody_whichever_event_is_heard_first() {
     for order in [["start_ramp_down", "end_ramp_down"], ["end_ramp_down", "start_ramp_down"]] {
         let world = world(2);
         for name in order {
@@ -109,29 +109,29 @@ fn what_has_no_stated_end_and_what_is_history_is_not_awaited() {
     until(&world, "16:44:50");
     assert_eq!(mail_subjects(&world), [""; 0]);
     until(&world, "16:46:00");
-    assert_eq!(mail_subjects(&world), [told("dc-1/another_feed/c-3")]);
+    assert_eq!(mail_subjects(&world), [overdue("dc-1/another_feed/c-3")]);
 }
 
 #[test]
-fn a_new_target_over_a_running_one_replaces_it_and_nobody_is_told_that_the_first_is_overdue() {
+fn a_target_that_another_replaces_is_not_overdue() {
     let world = world(4);
     heard(&world, &event("start_ramp_down", "c-1", ("16:40", Some("17:50")), true));
     heard(&world, &event("start_ramp_down", "c-2", ("16:41", Some("18:50")), false));
-    assert!(story(&world, FIRST).contains(&format!("replaced by {SECOND}")), "{:?}", story(&world, FIRST));
-    assert!(story(&world, SECOND).contains(&format!("replaces {FIRST}")), "{:?}", story(&world, SECOND));
+    assert!(timeline(&world, FIRST).contains(&format!("replaced by {SECOND}")), "{:?}", timeline(&world, FIRST));
+    assert!(timeline(&world, SECOND).contains(&format!("replaces {FIRST}")), "{:?}", timeline(&world, SECOND));
     assert_eq!(record(&world, FIRST).due, None);
     heard(&world, &event("end_ramp_down", "c-2", ("16:41", Some("18:50")), true));
     until(&world, "23:00:00");
     assert_eq!(mail_subjects(&world), [""; 0]);
-    assert_eq!(story(&world, SECOND).iter().filter(|what| what.starts_with("replaces")).count(), 1);
+    assert_eq!(timeline(&world, SECOND).iter().filter(|what| what.starts_with("replaces")).count(), 1);
 }
 
 #[test]
-fn a_start_that_is_heard_of_after_the_one_that_replaced_it_is_replaced_all_the_same() {
+fn a_start_heard_of_after_the_one_that_replaced_it_is_replaced() {
     let world = world(5);
     heard(&world, &event("start_ramp_down", "c-2", ("16:41", None), false));
     heard(&world, &event("start_ramp_down", "c-1", ("16:38", Some("17:50")), true));
-    assert!(story(&world, FIRST).contains(&format!("replaced by {SECOND}")));
+    assert!(timeline(&world, FIRST).contains(&format!("replaced by {SECOND}")));
     until(&world, "23:00:00");
     assert_eq!(mail_subjects(&world), [""; 0]);
 }
@@ -157,17 +157,17 @@ fn neither_another_feed_nor_what_follows_back_to_back_replaces_a_target() {
     heard(&world, &elsewhere);
     heard(&world, &event("start_ramp_down", "c-3", ("17:00", None), true));
     until(&world, "17:06:00");
-    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+    assert_eq!(mail_subjects(&world), [overdue(FIRST)]);
 }
 
 #[test]
-fn a_target_that_was_missed_when_it_was_replaced_is_told_of_once() {
+fn a_target_that_was_missed_when_it_was_replaced_is_mailed_once() {
     let world = world(8);
     heard(&world, &event("start_ramp_down", "c-1", ("16:34", Some("17:50")), false));
     heard(&world, &event("start_ramp_down", "c-2", ("16:39", None), false));
     heard(&world, &event("start_ramp_down", "c-3", ("16:40", None), false));
-    run_for(&world, 10);
-    assert_eq!(mail_subjects(&world), [told(FIRST)], "five minutes are enough, one minute is not");
+    run_for(&world, 40);
+    assert_eq!(mail_subjects(&world), [overdue(FIRST)], "five minutes are enough, one minute is not");
     let (_, mail) = world.mails().pop().unwrap();
     assert!(mail.text.contains(&format!("replaced by {SECOND}")), "{}", mail.text);
 }
@@ -181,16 +181,16 @@ fn what_the_index_did_not_show_is_found_when_the_end_is_overdue() {
     assert_eq!(record(&world, FIRST).ramping.replaced, None);
     until(&world, "18:00:00");
     assert_eq!(mail_subjects(&world), [""; 0]);
-    assert!(story(&world, FIRST).contains(&format!("replaced by {SECOND}")));
+    assert!(timeline(&world, FIRST).contains(&format!("replaced by {SECOND}")));
 }
 
 #[test]
-fn an_index_that_does_not_answer_keeps_nobody_from_being_told() {
+fn an_index_that_does_not_answer_delays_no_mail() {
     let world = world(10);
     heard(&world, &event("start_ramp_down", "c-1", ("16:30", Some("16:50")), true));
     world.fault("dispatches.active", Toxic::Refuse, Times::Always);
     until(&world, "16:56:00");
-    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+    assert_eq!(mail_subjects(&world), [overdue(FIRST)]);
 }
 
 #[test]
@@ -209,11 +209,11 @@ fn compliance_of_each_event_is_on_the_timeline() {
         "gridbell.power.end_ramp_down.v1 #2: the load is 6300 kW, the limit 6500 kW; compliant: yes",
         "gridbell.power.start_ramp_up.v1 #3: the load was not measured, the limit 6500 kW; compliant: not known",
     ];
-    assert_eq!(story(&world, FIRST), expected);
+    assert_eq!(timeline(&world, FIRST), expected);
 }
 
 #[test]
-fn whatever_call_fails_a_replaced_target_is_replaced_and_an_overdue_one_told_once() {
+fn whatever_call_fails_an_overdue_target_is_mailed_once() {
     let play = |fault: Option<(usize, Toxic)>| {
         let world = world(12);
         if let Some((call, toxic)) = fault {
@@ -222,16 +222,16 @@ fn whatever_call_fails_a_replaced_target_is_replaced_and_an_overdue_one_told_onc
         for (correlation, start) in [("c-1", "16:30"), ("c-2", "16:40")] {
             let start = event("start_ramp_down", correlation, (start, Some("17:00")), true);
             insisted(&world, &start);
-            world.settle(SignedDuration::from_secs(150));
+            pass(&world, SignedDuration::from_secs(150));
         }
         until(&world, "17:20:00");
         let end = event("end_ramp_down", "c-2", ("16:40", Some("17:00")), true);
         insisted(&world, &end);
-        world.settle(SignedDuration::from_mins(20));
+        pass(&world, SignedDuration::from_mins(20));
         let mut mails = mail_subjects(&world);
         mails.retain(|subject| subject.contains("not-compliant"));
         mails.dedup();
-        assert_eq!(mails, [told(SECOND), over(SECOND)], "{fault:?}");
+        assert_eq!(mails, [overdue(SECOND), resolved(SECOND)], "{fault:?}");
         let replaced = record(&world, FIRST).ramping.replaced.map(|replaced| replaced.by.to_string());
         assert_eq!(replaced.as_deref(), Some(SECOND), "{fault:?}");
         world.calls().len()

@@ -1,55 +1,59 @@
-//! Load targets that follow one another on a feed: which is replaced by which, which ramp is awaited, and what is over with that.
+//! Load targets that follow one another on a feed: which is replaced by which, which ramp is awaited, and what is resolved with that.
 
+use jiff::SignedDuration;
 use serde_json::json;
 use sim::{Ended, Inner, World};
 
 use crate::{
-    common::{accepted, mail_subjects, run_for, world},
-    power::{FIRST, SECOND, event, heard, over, story, told, until},
+    common::{accepted, mail_subjects, pass, run_for, world},
+    power::{FIRST, SECOND, event, heard, overdue, resolved, timeline, until},
 };
 
 const THIRD: &str = "dc-1/main_power_feed/c-3";
 
 fn replaced(world: &World, by: &str) -> Vec<String> {
-    story(world, by).into_iter().filter(|what| what.starts_with("replaces")).collect()
+    timeline(world, by).into_iter().filter(|what| what.starts_with("replaces")).collect()
 }
 
 #[test]
-fn an_overdue_target_that_another_replaces_after_all_is_over_with_that() {
+fn an_overdue_target_is_resolved_where_another_replaces_it() {
     let world = world(1);
     heard(&world, &event("start_ramp_down", "c-1", ("16:50", Some("17:50")), true));
     until(&world, "17:56:00");
     heard(&world, &event("start_ramp_down", "c-2", ("17:40", None), true));
-    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    run_for(&world, 60);
+    assert_eq!(mail_subjects(&world), [overdue(FIRST), resolved(FIRST)]);
     let (_, mail) = world.mails().pop().unwrap();
     assert!(mail.text.contains(&format!("it was replaced by {SECOND}")), "{}", mail.text);
 }
 
 #[test]
-fn an_overdue_ramp_is_over_once_another_of_its_correlation_has_followed() {
+fn an_overdue_ramp_is_resolved_once_another_has_followed() {
     let world = world(2);
     heard(&world, &event("start_ramp_down", "c-1", ("16:50", Some("17:50")), true));
     until(&world, "17:56:00");
     heard(&world, &event("start_ramp_up", "c-1", ("17:50", None), true));
-    assert_eq!(mail_subjects(&world), [told(FIRST)], "its end is still awaited while the way back has begun");
+    assert_eq!(mail_subjects(&world), [overdue(FIRST)], "its end is still awaited while the way back has begun");
     heard(&world, &event("start_ramp_down", "c-1", ("18:30", Some("19:30")), true));
-    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    pass(&world, SignedDuration::from_secs(100));
+    assert_eq!(mail_subjects(&world), [overdue(FIRST), resolved(FIRST)]);
     let (_, mail) = world.mails().pop().unwrap();
-    assert!(mail.text.contains("another ramp of the same correlation followed"), "{}", mail.text);
+    assert!(mail.text.contains("nothing more was heard of it for a day"), "{}", mail.text);
 }
 
 #[test]
-fn the_way_back_of_a_replaced_target_stays_overdue_although_its_end_was_told_of() {
+fn the_way_back_of_a_replaced_target_is_resolved_with_its_end() {
     let world = world(3);
     heard(&world, &event("start_ramp_down", "c-1", ("16:38", Some("17:50")), true));
     heard(&world, &event("start_ramp_down", "c-2", ("16:39", None), true));
     heard(&world, &event("start_ramp_up", "c-1", ("18:00", Some("18:30")), true));
-    until(&world, "18:36:00");
-    assert_eq!(mail_subjects(&world), [told(FIRST)]);
+    until(&world, "18:36:40");
+    assert_eq!(mail_subjects(&world), [overdue(FIRST)]);
     heard(&world, &event("end_ramp_up", "c-1", ("18:00", Some("18:30")), true));
-    assert_eq!(mail_subjects(&world), [told(FIRST), over(FIRST)]);
+    run_for(&world, 60);
+    assert_eq!(mail_subjects(&world), [overdue(FIRST), resolved(FIRST)]);
     let (_, mail) = world.mails().pop().unwrap();
-    assert!(mail.text.contains("its end was told of at 2023-12-01T18:36"), "{}", mail.text);
+    assert!(mail.text.contains("its end was reported at 2023-12-01T18:36"), "{}", mail.text);
 }
 
 #[test]
@@ -77,10 +81,10 @@ fn two_targets_of_one_batch_replace_a_third_once() {
             accepted(&world, "dc-1", &event("start_ramp_down", correlation, (start, None), true).to_string());
         }
         assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
-        let by = story(&world, FIRST).into_iter().filter(|what| what.starts_with("replaced by")).count();
-        assert_eq!(by, 1, "{:?}", story(&world, FIRST));
-        run_for(&world, 10);
-        assert_eq!(mail_subjects(&world), [told(FIRST)]);
+        let by = timeline(&world, FIRST).into_iter().filter(|what| what.starts_with("replaced by")).count();
+        assert_eq!(by, 1, "{:?}", timeline(&world, FIRST));
+        run_for(&world, 40);
+        assert_eq!(mail_subjects(&world), [overdue(FIRST)]);
     }
 }
 

@@ -5,8 +5,9 @@ use std::cell::Cell;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     hydrate::Hydrate,
+    messages::{self, ToHydrate, ToRetry},
     ports::{Chance, Clock},
-    work::{Message, Work},
+    work::Message,
 };
 use serde_json::json;
 use sim::{Function, Inner, Invocation, World};
@@ -107,10 +108,16 @@ fn what_an_earlier_invocation_said_of_the_body_is_not_said_again() {
     while let messages = world.take(Inner::Deliveries)
         && !messages.is_empty()
     {
-        let going_on = messages.iter().filter_map(|message| serde_json::from_str::<Work>(&message.body).ok());
-        let is_first = going_on.map(|work| work.after).all(|after| after.is_none());
+        let goes_on = |message: &Message| matches!(messages::read(&message.body), Ok(ToHydrate::Work(work)) if work.after.is_some());
+        let is_first = !messages.iter().any(goes_on);
         assert_eq!(hydrate_slowly(&world, messages), [""; 0]);
-        assert_eq!(world.take(Inner::Retries).iter().any(|message| message.body.contains("failed")), is_first);
+        assert_eq!(
+            world
+                .take(Inner::Retries)
+                .iter()
+                .any(|message| matches!(messages::read(&message.body), Ok(ToRetry::Failed(_)))),
+            is_first
+        );
     }
     assert_eq!(published(&world).len(), 5);
 }

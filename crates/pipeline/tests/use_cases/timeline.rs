@@ -1,16 +1,23 @@
-//! What is remembered of a dispatch: on what grounds each version was published, and how much of a long story is kept.
+//! What is remembered of a dispatch: on what grounds each version was published, and how much of a long timeline is kept.
 
 use serde_json::json;
 use sim::{Reply, World};
 
 use crate::common::{accepted, leap, run_for, thin, voltus, world};
 
-fn story(world: &World, subject: &str) -> Vec<String> {
-    world.dispatches().get(subject).expect("a record").history.into_iter().map(|entry| entry.what).collect()
+fn timeline(world: &World, subject: &str) -> Vec<String> {
+    world
+        .dispatches()
+        .get(subject)
+        .expect("a record")
+        .history
+        .into_iter()
+        .map(|entry| entry.event.to_string())
+        .collect()
 }
 
 #[test]
-fn the_story_says_on_what_grounds_each_version_was_published() {
+fn the_timeline_says_on_what_grounds_a_version_was_published() {
     let world = world(1);
     let mut unnumbered = voltus("bare", 0, 5);
     unnumbered.as_object_mut().unwrap().remove("modification_number");
@@ -25,13 +32,13 @@ fn the_story_says_on_what_grounds_each_version_was_published() {
         ("voltus-prod/bare", ", as fetched at 2023-12-01T16:40:00."),
         ("leap-prod/e-1", ", as the webhook stated"),
     ] {
-        let told = &story(&world, subject)[0];
-        assert!(told.starts_with(&format!("gridbell.dispatch.scheduled.v1 #1{grounds}")), "{told}");
+        let said = &timeline(&world, subject)[0];
+        assert!(said.starts_with(&format!("gridbell.dispatch.scheduled.v1 #1{grounds}")), "{said}");
     }
 }
 
 #[test]
-fn of_a_long_story_the_beginning_and_the_latest_are_kept() {
+fn of_a_long_timeline_the_beginning_and_the_latest_are_kept() {
     let world = world(2);
     let answers = (0..70).map(|number| Reply::Json(voltus("dkmq", number, number + 1).to_string()));
     world.answers("voltus-prod", "/dispatches/dkmq", answers);
@@ -39,9 +46,9 @@ fn of_a_long_story_the_beginning_and_the_latest_are_kept() {
         accepted(&world, "voltus-prod", &thin("dispatch.update", "dkmq"));
         run_for(&world, 1);
     }
-    let story = story(&world, "voltus-prod/dkmq");
-    assert_eq!(story.len(), 64);
+    let timeline = timeline(&world, "voltus-prod/dkmq");
+    assert_eq!(timeline.len(), 64);
     for (place, number) in [(0, 1), (1, 8), (63, 70)] {
-        assert!(story[place].contains(&format!(" #{number}, ")), "{}: {}", json!(place), story[place]);
+        assert!(timeline[place].contains(&format!(" #{number}, ")), "{}: {}", json!(place), timeline[place]);
     }
 }

@@ -146,9 +146,9 @@ fn a_push_and_its_redeliveries_notify_once() {
 }
 
 #[test]
-fn whoever_dies_between_notifying_and_writing_makes_one_mail() {
+fn a_hydrator_that_dies_between_hint_and_write_makes_one_mail() {
     for toxic in [Toxic::CrashBefore, Toxic::CrashAfter, Toxic::Refuse, Toxic::LoseAnswer] {
-        for port in ["outlet.notice", "dispatches.write"] {
+        for port in ["outlet.alert", "dispatches.write"] {
             let world = world(1);
             world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus_with("/program/market", "7"))]);
             world.fault(port, toxic, Times::First(1));
@@ -240,9 +240,9 @@ fn another_event_under_a_known_delivery_id_is_another_event() {
     }
     let published = ["customer.created", "user.created", "user.created", "api_keys.rotated", "api_keys.rotated"];
     assert_eq!(types(&world, "openvolt-prod/account"), published.map(|kind| format!("account.{kind}")));
-    let told = mail_subjects(&world);
-    let rotated = told.iter().filter(|subject| *subject == "[gridbell] credentials: openvolt-prod");
-    assert_eq!(rotated.count(), 2, "{told:?}");
+    let mails = mail_subjects(&world);
+    let rotated = mails.iter().filter(|subject| *subject == "[gridbell] credentials: openvolt-prod");
+    assert_eq!(rotated.count(), 2, "{mails:?}");
 }
 
 #[test]
