@@ -59,7 +59,8 @@ pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress)
         let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
         Ok(Queue { http: http.clone(), endpoint: description.endpoint_url.clone(), url: url.clone() })
     };
-    let inner = ["deliveries", "retries", "alerts", "reviews"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
+    let inner =
+        ["deliveries", "retries", "alerts", "reviews"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
     let watchers = Watchers::start(&board, queue("signals")?, (http.clone(), description.mail.clone())).await?;
     let names = Names::from([("{elsewhere}", watchers.elsewhere.clone())]);
     let stage = Stage { board: &board, description, simulators: &simulators, http, names, inner };

@@ -62,7 +62,8 @@ fn sum(file: &Path, config: &Config, bytes: usize) -> String {
             };
             let _ = writeln!(out, "  alerts: from {} to {}, {reminded}", contacts.from, contacts.email.join(", "));
             let (wait_s, interval_s) = (contacts.group_wait_s, contacts.group_interval_s);
-            let _ = writeln!(out, "    mails that can wait are grouped for {wait_s} s, further ones for {interval_s} s");
+            let _ =
+                writeln!(out, "    mails that can wait are grouped for {wait_s} s, further ones for {interval_s} s");
             for step in &contacts.escalate {
                 let _ = writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "));
             }

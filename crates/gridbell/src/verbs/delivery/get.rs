@@ -55,7 +55,9 @@ impl Get {
             (None, None) => None,
         };
         if self.raw {
-            let Some(body) = body else { bail!("{} is no body but a request to the provider; leave out --raw", self.id) };
+            let Some(body) = body else {
+                bail!("{} is no body but a request to the provider; leave out --raw", self.id)
+            };
             // Byte for byte into a file or a pipe; at a terminal nothing in it is to act.
             return if show::is_seen() { show::screen(&body) } else { show::raw(body.as_bytes()) };
         }

@@ -28,10 +28,8 @@ fn records() -> Vec<Record> {
     let later = || statement("2026-03-01T14:00:00Z", Some("2026-03-01T15:00:00Z"));
     let open = || statement("2026-03-01T11:30:00Z", None);
     let withdrawn = dispatch::Statement { authorized: false, ..later() };
-    let silent = Record {
-        due: Some(at("2026-03-01T11:55:00Z")),
-        ..record("silent", [statement("2026-03-01T12:05:00Z", None)])
-    };
+    let silent =
+        Record { due: Some(at("2026-03-01T11:55:00Z")), ..record("silent", [statement("2026-03-01T12:05:00Z", None)]) };
     vec![
         record("over", [statement("2026-03-01T09:00:00Z", Some("2026-03-01T10:00:00Z"))]),
         record("tomorrow", [test(statement("2026-03-02T09:00:00Z", Some("2026-03-02T10:00:00Z")))]),

@@ -7,7 +7,8 @@ use aws::dynamo::{Failing, Kept, PutAside};
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    conditions::Condition, incident::Incident, ports::Dispatches, record::Record, timeline::Event as Recorded, work::Task,
+    conditions::Condition, incident::Incident, ports::Dispatches, record::Record, timeline::Event as Recorded,
+    work::Task,
 };
 use serde_json::json;
 
@@ -163,9 +164,8 @@ fn of_incident(incident: &Incident) -> Vec<Step> {
     // The stored detail is the latest: why it was resolved, where it was.
     let detail = incident.resolved_at.is_none().then(|| incident.detail.clone());
     let mut steps = vec![step(incident.opened_at, Known::Opened { incident: name(), detail })];
-    let mailed = |(stage, at): (&String, &Timestamp)| {
-        step(*at, Known::Mailed { incident: name(), stage: stage.clone() })
-    };
+    let mailed =
+        |(stage, at): (&String, &Timestamp)| step(*at, Known::Mailed { incident: name(), stage: stage.clone() });
     steps.extend(incident.mails.iter().map(mailed));
     if let Some(waiting) = &incident.waiting {
         let waits = |stage: &String| {

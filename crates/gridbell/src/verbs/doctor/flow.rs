@@ -33,11 +33,10 @@ async fn heartbeat(patient: &Patient<'_>) -> Vec<Finding> {
         Ok(Some(at)) if patient.clock.now.duration_since(at).as_secs() <= STOPPED_S => {
             Finding::good(HEARTBEAT, format!("the schedule runs, and the hydrator answered {}", off(at)))
         }
-        Ok(Some(at)) => {
-            Finding::bad(HEARTBEAT, format!("it stopped: the hydrator answered {}", off(at))).mend(mend)
+        Ok(Some(at)) => Finding::bad(HEARTBEAT, format!("it stopped: the hydrator answered {}", off(at))).mend(mend),
+        Ok(None) => {
+            Finding::unknown(HEARTBEAT, "there was none yet: the first comes a minute after the deployment").mend(mend)
         }
-        Ok(None) => Finding::unknown(HEARTBEAT, "there was none yet: the first comes a minute after the deployment")
-            .mend(mend),
         Err(error) => Finding::unknown(HEARTBEAT, patient.console.refusal(error).to_string()),
     }]
 }

@@ -193,9 +193,7 @@ mod tests {
             Finding::bad("mail", "SES is in its sandbox").mend("ask for production access"),
         ];
         insta::assert_snapshot!(text(&findings, Paint::none()));
-        assert!(
-            text(&findings[..3], Paint::none()).ends_with("no check failed; 1 could not tell")
-        );
+        assert!(text(&findings[..3], Paint::none()).ends_with("no check failed; 1 could not tell"));
         assert!(text(&findings[..2], Paint::none()).ends_with("a dispatch gets through"));
     }
 }
