@@ -34,13 +34,16 @@ pub(crate) fn updated(update: &str, request: &Value, item: &Item) -> Result<Item
                     let by = reader.value()?;
                     let known = get(item, &path);
                     let sum = match strings(&by) {
-                        Some(by) => of_strings(known.as_ref().and_then(strings).unwrap_or_default().union(&by).cloned()),
+                        Some(by) => {
+                            of_strings(known.as_ref().and_then(strings).unwrap_or_default().union(&by).cloned())
+                        }
                         None => add(known.as_ref(), &by, 1)?,
                     };
                     set(&mut next, &path, sum)?;
                 }
                 "DELETE" => {
-                    let (by, known) = (reader.value()?, get(item, &path).as_ref().and_then(strings).unwrap_or_default());
+                    let (by, known) =
+                        (reader.value()?, get(item, &path).as_ref().and_then(strings).unwrap_or_default());
                     let left: BTreeSet<String> = &known - &strings(&by).unwrap_or_default();
                     // There is no empty set.
                     if left.is_empty() { remove(&mut next, &path) } else { set(&mut next, &path, of_strings(left))? }
@@ -308,7 +311,9 @@ mod tests {
 
     #[test]
     fn conditions() {
-        let item = item(json!({"revision": {"N": "3"}, "at": {"S": "a"}, "set": {"SS": ["a", "b"]}, "mails": {"M": {"first": {"BOOL": true}}}}));
+        let item = item(
+            json!({"revision": {"N": "3"}, "at": {"S": "a"}, "set": {"SS": ["a", "b"]}, "mails": {"M": {"first": {"BOOL": true}}}}),
+        );
         let check = |condition: &str, expect: bool| {
             assert_eq!(holds(condition, &request(), &item).unwrap(), expect, "{condition}");
         };
@@ -339,10 +344,7 @@ mod tests {
             "SET n = if_not_exists(n, :r) - :one ADD seen :one REMOVE revision, outbox, mails",
             json!({"n": {"N": "2"}, "seen": {"N": "1"}}),
         );
-        check(
-            "ADD #set :ab REMOVE revision, outbox, mails",
-            json!({"set": {"SS": ["a", "b"]}}),
-        );
+        check("ADD #set :ab REMOVE revision, outbox, mails", json!({"set": {"SS": ["a", "b"]}}));
         let before = item(json!({"set": {"SS": ["a", "b"]}}));
         let check = |update: &str, expect: Value| {
             assert_eq!(updated(update, &request(), &before).unwrap(), item(expect), "{update}");
