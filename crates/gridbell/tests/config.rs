@@ -312,26 +312,48 @@ fn a_sources_own_deadlines() {
     assert!(json(NVGRID).get("deadlines").is_none(), "what is as everywhere takes no room");
 }
 
+/// A configuration with further keys of `[contacts]`.
+fn contacts(rest: &str) -> String {
+    format!("{NVGRID}[contacts]\nemail = ['a@b.c']\nfrom = 'a@b.c'\n{rest}")
+}
+
+#[expect(clippy::expect_used, reason = "a helper of tests fails the test")]
+fn functions_json(text: &str) -> String {
+    Config::parse("f", text).expect("good").functions_json().expect("json")
+}
+
+const NO_DURATION: &str = "not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h";
+
 #[test]
-fn who_is_notified_how_often_and_who_else() {
-    let contacts = |rest: &str| format!("{NVGRID}[contacts]\nemail = ['a@b.c']\nfrom = 'a@b.c'\n{rest}");
-    let duration = "not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h";
-    let many: Vec<String> = (0..50).map(|n| format!("'p{n}@b.c'")).collect();
+fn how_long_mails_are_grouped() {
     check(&[
-        (&contacts("remind = 'often'"), &format!("gridbell.toml:6:10: contacts.remind: {duration}")),
-        (
-            &contacts("remind = 15"),
-            "gridbell.toml:6:10: contacts.remind: a number where a duration in quotes (\"15m\"), or \"off\" belongs",
-        ),
-        (&contacts("group_wait = 'soon'"), &format!("gridbell.toml:6:14: contacts.group_wait: {duration}")),
+        (&contacts("group_wait = 'soon'"), &format!("gridbell.toml:6:14: contacts.group_wait: {NO_DURATION}")),
         (
             &contacts("group_wait = 30"),
             "gridbell.toml:6:14: contacts.group_wait: a number where a duration in quotes (\"30s\") belongs",
         ),
-        (&contacts("group_interval = '0s'"), &format!("gridbell.toml:6:18: contacts.group_interval: {duration}")),
+        (&contacts("group_interval = '0s'"), &format!("gridbell.toml:6:18: contacts.group_interval: {NO_DURATION}")),
         (
             &contacts("group_intervall = '5m'"),
             "gridbell.toml:6:1: contacts.group_intervall: unknown key; known here: email, from, remind, escalate, group_wait, group_interval",
+        ),
+    ]);
+    let read = |text: &str| {
+        let read = pipeline::config::Config::parse(&functions_json(text)).expect("the functions read it");
+        (read.contacts.group_wait_s, read.contacts.group_interval_s)
+    };
+    assert_eq!(read(&contacts("")), (30, 300));
+    assert_eq!(read(&contacts("group_wait = '0s'\ngroup_interval = '10s'")), (0, 10));
+}
+
+#[test]
+fn who_is_notified_how_often_and_who_else() {
+    let many: Vec<String> = (0..50).map(|n| format!("'p{n}@b.c'")).collect();
+    check(&[
+        (&contacts("remind = 'often'"), &format!("gridbell.toml:6:10: contacts.remind: {NO_DURATION}")),
+        (
+            &contacts("remind = 15"),
+            "gridbell.toml:6:10: contacts.remind: a number where a duration in quotes (\"15m\"), or \"off\" belongs",
         ),
         (
             &contacts("escalate = 'x@b.c'"),
@@ -347,7 +369,7 @@ fn who_is_notified_how_often_and_who_else() {
         ),
         (
             &contacts("escalate = [\n{ after = '1m', email = ['x@b.c'] },\n{ after = 'soon', email = 'x@b.c' }]"),
-            &format!("gridbell.toml:8:11: contacts.escalate.after: {duration}"),
+            &format!("gridbell.toml:8:11: contacts.escalate.after: {NO_DURATION}"),
         ),
         (
             &contacts("escalate = [{ after = '1m', mail = 'x@b.c' }]"),
@@ -370,16 +392,10 @@ fn who_is_notified_how_often_and_who_else() {
             "gridbell.toml:7:1: sources.n.contacts: 51 addresses with those of escalate; a mail goes to 50 at most",
         ),
     ]);
-    let json = |text: &str| Config::parse("f", text).expect("good").functions_json().expect("json");
-    let read = pipeline::config::Config::parse(&json(&contacts(""))).expect("the functions read it");
-    assert_eq!((read.contacts.group_wait_s, read.contacts.group_interval_s), (30, 300));
-    let short = json(&contacts("group_wait = '0s'\ngroup_interval = '10s'"));
-    let read = pipeline::config::Config::parse(&short).expect("the functions read it");
-    assert_eq!((read.contacts.group_wait_s, read.contacts.group_interval_s), (0, 10));
     let text = contacts(
         "remind = 'off'\nescalate = [{ after = '15m', email = 'x@b.c' }, { after = '0s', email = ['y@b.c'] }]\n",
     ) + "[sources.n.contacts]\nescalate = []\n";
-    let json = json(&text);
+    let json = functions_json(&text);
     for part in [
         r#""tokens":[],"contacts":{"escalate":[]}"#,
         r#""contacts":{"email":["a@b.c"],"from":"a@b.c","remind_s":0,"escalate":[{"after_s":900,"email":["x@b.c"]},{"after_s":0,"email":["y@b.c"]}]}"#,

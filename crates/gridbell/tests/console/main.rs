@@ -137,7 +137,8 @@ fn a_dispatch_is_listed_and_shown_with_its_timeline() {
     assert!(gridbell(&["dispatch", "get", &key, "--utc"]).out.contains("starts       2099-06-05 00:00:00 UTC"));
 
     let timeline = gridbell(&["dispatch", "timeline", &key, "--json"]).json();
-    let events = timeline["steps"].as_array().expect("steps").iter().map(|step| step["event"].as_object().expect("one"));
+    let events =
+        timeline["steps"].as_array().expect("steps").iter().map(|step| step["event"].as_object().expect("one"));
     // On a busy machine the first function's start may take too long, which is an incident.
     let of_incidents = ["opened", "waiting", "mailed", "resolved"];
     let names = events.flat_map(|event| event.keys()).filter(|name| !of_incidents.contains(&name.as_str()));
