@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::{
     chaos::calm,
     harness::{
-        Answer, Looked, RESOLVED, SOON, World, answer, cases, config, eventually, from_now, hurt_world, instant, listed, world,
+        Answer, Looked, RESOLVED, SOON, World, answer, cases, config, eventually, from_now, hurt_world, instant,
+        listed, world,
     },
     voltus::{dispatch, tell, with},
 };

@@ -15,7 +15,9 @@ async fn stack_json_is_the_contracts() -> Result<()> {
     ensure!(base.starts_with("http://127.0.0.1:"), "the base is {base}");
     ensure!(text("/endpoint_url")?.starts_with("http://127.0.0.1:"), "the endpoint is {state}");
     ensure!(text("/region")? == "us-east-1", "the region is {state}");
-    for pointer in ["/queues/deliveries", "/queues/retries", "/queues/alerts", "/queues/reviews", "/queues/signals", "/mail"] {
+    for pointer in
+        ["/queues/deliveries", "/queues/retries", "/queues/alerts", "/queues/reviews", "/queues/signals", "/mail"]
+    {
         ensure!(text(pointer)?.starts_with("http://"), "{pointer} is no address: {state}");
     }
     for table in ["dispatches", "deliveries", "alerts"] {

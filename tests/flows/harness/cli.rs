@@ -30,7 +30,9 @@ impl World {
     pub(crate) async fn timeline(&self, key: &str) -> Result<Vec<(String, Value)>> {
         let timeline = self.gridbell(&["dispatch", "timeline", key]).await?;
         let steps = timeline["steps"].as_array().context("no steps")?;
-        let event = |step: &Value| step["event"].as_object()?.iter().next().map(|(name, fields)| (name.clone(), fields.clone()));
+        let event = |step: &Value| {
+            step["event"].as_object()?.iter().next().map(|(name, fields)| (name.clone(), fields.clone()))
+        };
         steps.iter().map(|step| event(step).with_context(|| format!("{step} holds no event"))).collect()
     }
 }

@@ -74,7 +74,11 @@ impl MailBox {
     }
 }
 
-async fn only<F: Future<Output = Result<Vec<Mail>>>>(within: Duration, what: &str, find: impl Fn() -> F) -> Result<Mail> {
+async fn only<F: Future<Output = Result<Vec<Mail>>>>(
+    within: Duration,
+    what: &str,
+    find: impl Fn() -> F,
+) -> Result<Mail> {
     let mail = eventually(within, what, || async {
         let mut mail = find().await?;
         ensure!(mail.len() <= 1, "more than one {what}:{}", listed(&mail));
