@@ -199,10 +199,8 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             detail: format!("{}; {} waits for it", trouble.detail, work.about()),
         };
         self.deliveries.refuse(&refusal).await?;
-        if lately.is_none() {
-            self.outlet.hint(Condition::KeyRefused { source }, trouble.at, 0).await?;
-        }
-        Ok(())
+        // Each time: the hint at an earlier refusal may be lost.
+        self.outlet.hint(Condition::KeyRefused { source }, trouble.at, 0).await
     }
 
     /// Whether it may be a dispatch that must be acted on in time; what is not known is.
