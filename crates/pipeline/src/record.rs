@@ -179,9 +179,9 @@ impl Record {
         Some(Self { state, outbox, due, lapsed: None, ack: None, history, changed_at: now, ..self.clone() })
     }
 
-    /// From when on a person may have to know of it: what the index `due` holds.
+    /// From when on a person may have to know of it: what the index `due` holds. That it has no end can wait for its deadline.
     pub fn look_at(&self) -> Option<Timestamp> {
-        [self.due, self.open_end].into_iter().flatten().min()
+        self.due.or(self.open_end)
     }
 
     /// The same with one more change that polling found.

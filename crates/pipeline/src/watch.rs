@@ -64,17 +64,19 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
     pub async fn arm_due(&self, open: &OpenIncidents) -> Result<usize, PortError> {
         let now = self.world.now();
         let due = self.table.due(now + ARMED_AHEAD).await?;
-        let is_covered = |subject: &Subject| {
+        let is_covered = |Due { at, subject }: &Due| {
             let dispatch = || subject.clone();
             let conditions = [
                 Condition::NotAcknowledged { dispatch: dispatch() },
                 Condition::ControllerFailed { dispatch: dispatch() },
                 Condition::NotCompliant { subject: dispatch() },
-                Condition::NoEnd { dispatch: dispatch() },
             ];
-            conditions.iter().any(|condition| open.covers(condition))
+            // The daily question goes on for days, and says nothing of the deadline of a new version.
+            let is_asked =
+                now.duration_since(*at) > ARMED_AHEAD && open.covers(&Condition::NoEnd { dispatch: dispatch() });
+            is_asked || conditions.iter().any(|condition| open.covers(condition))
         };
-        let due = due.into_iter().filter(|Due { at, subject }| *at > now || !is_covered(subject));
+        let due = due.into_iter().filter(|due| due.at > now || !is_covered(due));
         let armed = due.map(|Due { at, subject }| {
             let at = fires_at(at, self.config.deadlines_for(subject.source(), &[]));
             (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now))
@@ -117,6 +119,9 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
         let mut next = Vec::new();
         if record.open_end.is_some_and(|ask_from| ask_from <= now) {
             next.push(Next::Hint(Condition::NoEnd { dispatch: record.subject.clone() }));
+        }
+        if record.has_failed() {
+            next.push(Next::Hint(Condition::ControllerFailed { dispatch: record.subject.clone() }));
         }
         let Some(due) = record.due else { return Ok(Change::Keep(next)) };
         if record.state.published().is_none() {
