@@ -124,11 +124,13 @@ pub(super) fn not_compliant(record: Option<&Record>, now: Timestamp) -> Verdict 
 /// Why nothing is awaited of a load target any more.
 fn why_compliant(record: &Record) -> String {
     let Some(ramps) = record.state.ramps() else { return String::new() };
-    if let Some(replaced) = &record.ramping.replaced {
+    let ended = [&ramps.down, &ramps.up].into_iter().flatten().filter_map(|ramp| ramp.ended.as_ref());
+    let end = ended.max_by_key(|end| end.heard_at);
+    let replaced = record.ramping.replaced.as_ref();
+    if let Some(replaced) = replaced.filter(|replaced| end.is_none_or(|end| end.heard_at <= replaced.noted_at)) {
         return format!("it was replaced by {}", replaced.by);
     }
-    let ended = [&ramps.down, &ramps.up].into_iter().flatten().filter_map(|ramp| ramp.ended.as_ref());
-    match ended.max_by_key(|end| end.heard_at) {
+    match end {
         Some(end) => format!("its end was reported at {:.0}: {}", end.heard_at, end.in_words()),
         None if ramps.running().count() > 0 => "nothing more was heard of it for a day".to_owned(),
         None => "no ramp is awaited any more".to_owned(),
