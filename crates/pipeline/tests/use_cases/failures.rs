@@ -275,8 +275,9 @@ fn hazards() -> Vec<(String, Hazard)> {
                 if ["outlet.retry", "outlet.deliver", "deliveries.book", "dispatches.read"].contains(&port) {
                     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
                 }
-                // Where no function can send to the retrier at all, SQS hands the message over to it after ten minutes.
-                world.fault(port, toxic, if port == "outlet.retry" { Times::First(1) } else { Times::Always });
+                // Where no failure can be handed over or stored at all, dead letters are an incident after ten minutes.
+                let once = ["outlet.retry", "deliveries.book"].contains(&port);
+                world.fault(port, toxic, if once { Times::First(1) } else { Times::Always });
             };
             hazards.push((format!("{port}: {toxic:?}"), Box::new(hazard)));
         }
@@ -303,6 +304,17 @@ fn whatever_stands_in_its_way_it_is_published_or_mailed() {
             assert!(published || !world.mails().is_empty(), "{name}, seed {seed}: neither published nor mailed");
         }
     }
+}
+
+#[test]
+fn a_retrier_that_can_store_nothing_is_mailed_by_its_dead_letters() {
+    let world = world(1);
+    world.send_heartbeats();
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
+    world.fault("deliveries.book", Toxic::Refuse, Times::Always);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&world, 12 * 60);
+    assert_eq!(mail_subjects(&world), ["[gridbell] dead-letter: retries_dead"]);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn a_dispatch_without_a_start_is_notified_whatever_else_is_odd() {
     push["meter_dispatches"][0]["timeslots"][0]["start_time"] = json!("0001-01-01T00:00:00Z");
     for _ in 0..3 {
         accepted(&world, "leap-prod", &push.to_string());
-        run_for(&world, 60);
+        run_for(&world, 400);
     }
     assert!(world.signals().is_empty());
     assert_eq!(
@@ -104,7 +104,7 @@ fn a_load_target_without_a_start_is_notified_by_its_name() {
         let mut load = power("start_ramp_down", false);
         load["start_time"] = start;
         accepted(&world, "dc-1", &load.to_string());
-        run_for(&world, 60);
+        run_for(&world, 400);
     }
     assert!(world.signals().is_empty());
     let told = ["dc-1", "dc-1/main_power_feed/c-1"].map(|about| format!("[gridbell] quarantined: {about}"));

@@ -10,7 +10,7 @@ use sim::{Function, Inner, Invocation, Reply, Times, Toxic, World};
 
 use crate::{
     common::{accepted, mail_subjects, thin, types, voltus},
-    deadlines::{VOLTUS, acknowledge, acknowledging, deadline, record, run_for},
+    deadlines::{AT_RISK, VOLTUS, acknowledge, acknowledging, deadline, record, run_for},
 };
 
 const QUESTION: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq has no end: is it still on?";
@@ -157,10 +157,29 @@ fn a_change_does_not_move_the_next_question() {
         ends["end_time"] = json!("2023-12-09T12:00:00Z");
         ends
     });
+    assert_eq!(acknowledge(&world, 3, "accepted").status, 200);
     run_for(&world, 120);
     says(&world, &open(3));
+    assert_eq!(acknowledge(&world, 4, "accepted").status, 200);
     run_for(&world, 420);
     assert_eq!(asked(&world), 3);
+}
+
+#[test]
+fn a_new_version_of_what_is_asked_about_is_watched_as_any() {
+    for days in [2, 5] {
+        let world = acknowledged(8);
+        hours(&world, 24 * days);
+        assert!(asked(&world) > 0);
+        let mut more = open(1);
+        more["sites"][0]["commitment"] = json!(9);
+        says(&world, &more);
+        let due = record(&world).due.expect("a deadline");
+        run_for(&world, 75);
+        let mut mails = world.mails().into_iter();
+        let (at, _) = mails.find(|(_, mail)| mail.subject == AT_RISK).expect("a mail");
+        assert!((due..due + SignedDuration::from_secs(10)).contains(&at), "{at}, due at {due}");
+    }
 }
 
 #[test]

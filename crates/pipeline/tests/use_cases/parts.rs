@@ -121,7 +121,7 @@ fn a_set_of_parts_that_stays_incomplete_is_an_incident() {
     let mails = mail_subjects(&world);
     assert!(mails.iter().any(|mail| mail.contains("hydration-failing: leap-prod/e-1")), "{mails:?}");
     world.heal();
-    world.settle(SignedDuration::from_hours(2));
+    pass(&world, SignedDuration::from_mins(10));
     assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 300);
     let mails = mail_subjects(&world);
     assert!(mails.iter().any(|mail| mail.contains("over: hydration-failing: leap-prod/e-1")), "{mails:?}");

@@ -74,7 +74,7 @@ fn a_ramps_end_that_is_not_reported_in_time_is_mailed_once() {
     until(&world, "20:00:00");
     assert_eq!(mail_subjects(&world), [overdue(FIRST)], "once");
     heard(&world, &event("end_ramp_down", "c-1", ("16:50", Some("17:50")), true));
-    until(&world, "20:01:00");
+    until(&world, "20:02:00");
     assert_eq!(mail_subjects(&world), [overdue(FIRST), resolved(FIRST)]);
     let (_, mail) = world.mails().pop().unwrap();
     assert!(mail.text.contains("its end was reported at 2023-12-01T20:00"), "{}", mail.text);

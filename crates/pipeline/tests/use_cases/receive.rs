@@ -1,6 +1,7 @@
 //! The door: every row of section 3 of the contract.
 
 use pipeline::{
+    messages::{self, ToHydrate},
     receive::{Answer, Incoming},
     work::{MAX_BODY_BYTES, Work},
 };
@@ -33,7 +34,10 @@ fn code(answer: &Answer) -> Value {
 fn posted(request: Incoming<'_>) -> (Answer, Vec<Work>) {
     let world = world(1);
     let answer = answer(&world, request);
-    let read = |message: sim::Queued| serde_json::from_str(&message.body).expect("work");
+    let read = |message: sim::Queued| match messages::read(&message.body) {
+        Ok(ToHydrate::Work(work)) => work,
+        other => panic!("{other:?}"),
+    };
     (answer, world.queued(Inner::Deliveries).into_iter().map(read).collect())
 }
 
