@@ -233,6 +233,8 @@ impl Plan {
         }
         if chance.up_to(29) == 0 && !without.contains(&Kind::Storm) {
             plan.storm = 10 + chance.place(30);
+            // As the template has it: no mapping waits for more messages, and each runs several invocations.
+            (plan.window_ms, plan.concurrency) = (0, 3);
             plan.rates.insert(Kind::Storm, 1);
             let until = (begins_at + minutes(11 + chance.up_to(8))).min(plan.heals_at);
             plan.down.push(Outage { of: STORM, from: begins_at, until });
