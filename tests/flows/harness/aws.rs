@@ -50,7 +50,7 @@ impl Aws {
         read(&what, request).await
     }
 
-    /// Lets a function take from its queue, or keeps it from that. What it has in hand it finishes.
+    /// Lets a function take from its queue, or keeps it from that. What is in flight it finishes.
     pub(crate) async fn enable_mapping(&self, function: &str, enabled: bool) -> Result<()> {
         let path = format!("/2015-03-31/event-source-mappings/?FunctionName={function}");
         let listed = self.rest(Method::GET, "lambda", &path, None).await?;
@@ -122,9 +122,13 @@ impl Aws {
         });
         let answer = self.sqs("ReceiveMessage", &asked).await?;
         let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
-        for message in &messages {
-            let receipt = &message["ReceiptHandle"];
-            self.sqs("DeleteMessage", &json!({"QueueUrl": queue, "ReceiptHandle": receipt})).await?;
+        if !messages.is_empty() {
+            // In one call: a queue that is read slowly counts as unread.
+            let entry = |(id, message): (usize, &Value)| json!({"Id": id.to_string(), "ReceiptHandle": message["ReceiptHandle"]});
+            let entries: Vec<Value> = messages.iter().enumerate().map(entry).collect();
+            let deleted = self.sqs("DeleteMessageBatch", &json!({"QueueUrl": queue, "Entries": entries})).await?;
+            let failed = deleted["Failed"].as_array().map_or(0, Vec::len);
+            ensure!(failed == 0, "{failed} messages were not deleted: {deleted}");
         }
         Ok(messages)
     }
