@@ -17,6 +17,9 @@ use crate::{
     history::{self, Line},
 };
 
+/// Clocks that differ by more make an alerter repeat a mail: rather twice than never.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(5);
+
 /// Why an invocation died whose time was up.
 pub(super) const TIME_OUT: &str = "time-out";
 
@@ -37,6 +40,10 @@ impl<'w> Driver<'w> {
                 "start",
                 || json!({ "function": format!("{function:?}"), "invocation": number, "for": format!("{purpose:?}") }),
             );
+            // By a clock that is that wrong, another invocation's claim has expired, and its mail is overdue.
+            if function == Function::Alerter && live.skew(number).abs() > CLOCKS_DIFFER {
+                live.seen.push(Line { at: now, event: history::Event::MailRepeats });
+            }
             live.strikes(Kind::ColdStart)
         });
         let task = task(Rc::clone(&invocation));
