@@ -171,20 +171,21 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
             Some(backlog) if now + STILL >= due => return Ok(Err(Next::Again(due, backlog.waiting))),
             _ => return Ok(Err(Next::Early(due))),
         }
-        if ends_at(record).is_some_and(|end| end <= now) {
-            return Ok(Ok(Closed::Lapsed));
-        }
         if !is_sent && now.duration_since(record.changed_at) < SENDING {
             return Ok(Err(Next::Early(now + SENDING)));
         }
-        let hint = Next::Hint(Condition::NotAcknowledged { dispatch: record.subject.clone() });
-        Ok(Err(match (backlog.filter(|_| is_sent), unread) {
-            (None, _) => hint,
+        let overdue = if ends_at(record).is_some_and(|end| end <= now) {
+            Ok(Closed::Lapsed)
+        } else {
+            Err(Next::Hint(Condition::NotAcknowledged { dispatch: record.subject.clone() }))
+        };
+        Ok(match (backlog.filter(|_| is_sent), unread) {
+            (None, _) => overdue,
             // A consumer is reading: the turn of this dispatch comes, or the next sweep looks again.
-            (Some(backlog), _) if backlog.in_hand > 0 => Next::Nothing,
-            (Some(backlog), Some(before)) if backlog.waiting >= before => hint,
-            (Some(backlog), _) => Next::Again(now + STILL, backlog.waiting),
-        }))
+            (Some(backlog), _) if backlog.in_hand > 0 => Err(Next::Nothing),
+            (Some(backlog), Some(before)) if backlog.waiting >= before => overdue,
+            (Some(backlog), _) => Err(Next::Again(now + STILL, backlog.waiting)),
+        })
     }
 
     /// The deadline of a load target: the end of a ramp is overdue, unless another target took its place meanwhile.

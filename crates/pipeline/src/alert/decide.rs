@@ -26,6 +26,9 @@ const MAX_ABOUT: usize = 500;
 /// A mail that waits for longer than this after its time is scheduled once more: its flush was lost.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(20);
 
+/// A mail that comes this long after its deadline says why.
+const LATE: SignedDuration = SignedDuration::from_secs(60);
+
 /// What starts sooner is urgent.
 const SOON: SignedDuration = SignedDuration::from_mins(15);
 
@@ -172,8 +175,11 @@ fn lapses(
         return None;
     }
     let mut firing = lapsed.clone();
+    let is_late = now.duration_since(lapsed.since) > LATE;
     for news in &mut firing.news {
-        news.detail = format!("{}. {}: gridbell could not send this mail before", news.detail, capital(&resolved.why));
+        let why = capital(&resolved.why);
+        let late = if is_late { ": gridbell could not send this mail before" } else { "" };
+        news.detail = format!("{}. {why}{late}", news.detail);
     }
     let mut decided = opens(known, condition, &firing, rules, now);
     decided.next.status = IncidentStatus::Resolved;
