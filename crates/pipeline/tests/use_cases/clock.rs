@@ -11,10 +11,9 @@ use serde_json::json;
 use sim::{Ended, Function, Inner, Reply, Standard, Toxic, World};
 
 use crate::{
-    common::{self, accepted, config, drain, thin, voltus},
+    common::{self, accepted, config, drain, thin, voltus, worth_a_fault},
     incidents::{
-        ABOUT, DUTY, INCIDENT, failing, fails, hint, hours, incident, is_by_hand, is_quarantined, minutes, notified_by,
-        step, works,
+        ABOUT, DUTY, INCIDENT, failing, fails, hint, hours, incident, is_quarantined, minutes, notified_by, step, works,
     },
 };
 
@@ -326,7 +325,7 @@ fn every_fault_at_every_call_ends_in_the_same_stages_at_most_twice() {
     play(&calm);
     let expected = subjects(&calm);
     assert_eq!(expected.len(), 4, "{expected:?}");
-    for (number, call) in calm.calls().iter().enumerate().filter(|(_, call)| !is_by_hand(call)) {
+    for (number, call) in worth_a_fault(&calm.calls(), 0) {
         for toxic in Toxic::ALL {
             let world = World::new(1, config());
             world.fault_at(number, toxic);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{config::Config, mail::Mail, receive::Answer, token::TokenHash};
 use serde_json::{Value, json};
-use sim::{Settled, Stream, Webhook, World, streams};
+use sim::{Call, Function, Settled, Stream, Webhook, World, streams};
 
 /// The token of every source.
 pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
@@ -159,4 +159,20 @@ pub(crate) fn readings(meter: &str) -> Value {
             row("2023-12-01T10:00:00Z", "0.5"), row("2023-12-01T10:30:00Z", "1.25"), row("2023-12-01T11:00:00Z", "2"),
         ],
     })
+}
+
+/// The numbers of the calls from that one on that are worth a fault each: all but those by hand, and of the sweep, of which one is
+/// like the other, the first two of each sort.
+pub(crate) fn worth_a_fault(calls: &[Call], from: usize) -> Vec<(usize, Call)> {
+    let mut swept: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut is_worth = |call: &Call| {
+        let seen = swept.entry(call.port).or_default();
+        *seen += u32::from(call.function == Function::Sweeper);
+        call.function != Function::Sweeper || *seen <= 2
+    };
+    let by_number = calls.iter().copied().enumerate().skip(from);
+    by_number
+        .filter(|(_, call)| call.function != Function::Receiver || call.port == "deliveries.take")
+        .filter(|(_, call)| is_worth(call))
+        .collect()
 }

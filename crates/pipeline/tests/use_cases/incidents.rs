@@ -1,5 +1,5 @@
-//! Incidents made by hand: what is stored that an incident is judged by, and hints at it. Nobody's calls: no fault strikes them by
-//! the name of the function that a test is about.
+//! Incidents made by hand: what is stored that an incident is judged by, and hints at it. Their calls
+//! are the receiver's, which makes none of these otherwise: [`crate::common::worth_a_fault`] leaves them out.
 
 use dispatch::Subject;
 use jiff::SignedDuration;
@@ -12,7 +12,7 @@ use pipeline::{
     retry::RetryState,
     work::{Task, Work},
 };
-use sim::{Call, Function, Inner, Invocation, World};
+use sim::{Function, Inner, Invocation, World};
 
 use crate::common::config;
 
@@ -34,11 +34,6 @@ pub(crate) fn notified_by(remind_s: u32, escalate: Vec<Escalation>) -> Config {
 
 pub(crate) fn step(after_s: u32, email: &str) -> Escalation {
     Escalation { after_s, email: vec![email.to_owned()] }
-}
-
-/// Whether a call is one of these helpers'.
-pub(crate) fn is_by_hand(call: &Call) -> bool {
-    call.function == Function::Receiver
 }
 
 fn by_hand(world: &World, act: impl AsyncFnOnce(&Invocation<'_>) -> Result<(), PortError>) {

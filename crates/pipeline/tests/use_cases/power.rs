@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sim::{Ended, Inner, Times, Toxic, Webhook, World};
 
 use crate::{
-    common::{TOKEN, accepted, mail_subjects, pass, power, run_for, types, world},
+    common::{TOKEN, accepted, mail_subjects, pass, power, run_for, types, world, worth_a_fault},
     incidents::hint,
 };
 
@@ -234,10 +234,9 @@ fn whatever_call_fails_an_overdue_target_is_mailed_once() {
         assert_eq!(mails, [overdue(SECOND), resolved(SECOND)], "{fault:?}");
         let replaced = record(&world, FIRST).ramping.replaced.map(|replaced| replaced.by.to_string());
         assert_eq!(replaced.as_deref(), Some(SECOND), "{fault:?}");
-        world.calls().len()
+        world.calls()
     };
-    let calls = play(None);
-    for call in 0..calls {
+    for (call, _) in worth_a_fault(&play(None), 0) {
         for toxic in Toxic::ALL {
             play(Some((call, toxic)));
         }

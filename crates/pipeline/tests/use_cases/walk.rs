@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sim::{Inner, Reply, Seed, Settled, Toxic, Webhook, World};
 
 use crate::common::{
-    TOKEN, announced, leap, leap_found, mail_subjects, power, published, readings, thin, voltus, world,
+    TOKEN, announced, leap, leap_found, mail_subjects, power, published, readings, thin, voltus, world, worth_a_fault,
 };
 
 /// What a provider does in one step: what its API answers from now on, and the webhook that it sends. No story repeats one, so
@@ -102,8 +102,12 @@ fn leap_story() -> Vec<Step> {
 
 /// A ramp whose end is overdue, and comes after that. That an end never comes is played in `left_open.rs`.
 fn nvgrid_story() -> Vec<Step> {
-    let step = |event, compliant| Step::new("dc-1", power(event, compliant).to_string(), Vec::new());
-    let overdue = Step { next_after: Some(SignedDuration::from_hours(3)), ..step("start_ramp_down", false) };
+    let step = |event, compliant| {
+        let mut body = power(event, compliant);
+        body["end_time"] = json!("2023-12-01T16:52:00Z");
+        Step::new("dc-1", body.to_string(), Vec::new())
+    };
+    let overdue = Step { next_after: Some(SignedDuration::from_mins(25)), ..step("start_ramp_down", false) };
     vec![overdue, step("end_ramp_down", false), step("start_ramp_up", true)]
 }
 
@@ -141,10 +145,13 @@ fn outcome(world: &World) -> Outcome {
         list.sort();
         list.dedup();
     }
-    let failing = "[gridbell] hydration-failing: ";
-    let failed: Vec<String> = mails.extract_if(.., |mail| mail.starts_with(failing)).collect();
-    let resolved = failed.iter().map(|mail| mail.replace("[gridbell] ", "[gridbell] over: ")).collect::<Vec<_>>();
-    assert_eq!(mails.extract_if(.., |mail| mail.contains("over: hydration-failing")).collect::<Vec<_>>(), resolved);
+    for kind in ["hydration-failing", "dispatch-at-risk"] {
+        let first = format!("[gridbell] {kind}: ");
+        let failed: Vec<String> = mails.extract_if(.., |mail| mail.starts_with(&first)).collect();
+        let resolved = failed.iter().map(|mail| mail.replace("[gridbell] ", "[gridbell] over: ")).collect::<Vec<_>>();
+        let over = format!("over: {kind}");
+        assert_eq!(mails.extract_if(.., |mail| mail.contains(&over)).collect::<Vec<_>>(), resolved);
+    }
     (types, kept, mails)
 }
 
@@ -168,7 +175,7 @@ fn every_call_fails_once(steps: &[Step], expected: &[(&str, &[&str])]) {
         .map(|(subject, types)| ((*subject).to_owned(), types.iter().map(|kind| (*kind).to_owned()).collect()))
         .collect();
     assert_eq!(types, types_expected);
-    for (number, call) in calm.calls().iter().enumerate() {
+    for (number, call) in worth_a_fault(&calm.calls(), 0) {
         for toxic in Toxic::ALL {
             let world = world(1);
             world.fault_at(number, toxic);
