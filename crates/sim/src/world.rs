@@ -337,9 +337,9 @@ impl World {
     /// A person has replayed what is kept under that name.
     pub fn replayed(&self, name: &str) {
         self.with(|state| {
-            state.events.values_mut().for_each(|noted| {
+            for noted in state.events.values_mut() {
                 noted.kept.remove(name);
-            })
+            }
         });
     }
 

@@ -75,17 +75,20 @@ impl MailSender {
     /// The account's rights and quota.
     pub async fn account(&self) -> Result<MailAccount, PortError> {
         let answer = Box::pin(self.0.get_account().send()).await.map_err(|error| unavailable(PORT, error))?;
-        let quota = answer.send_quota().map(|quota| MailQuota {
-            most: whole(quota.max24_hour_send()),
-            sent: whole(quota.sent_last24_hours()),
-        });
+        let quota = answer
+            .send_quota()
+            .map(|quota| MailQuota { most: whole(quota.max24_hour_send()), sent: whole(quota.sent_last24_hours()) });
         // -1 stands for no limit.
         let limited = answer.send_quota().is_some_and(|quota| quota.max24_hour_send() > 0.0);
         Ok(MailAccount { production: answer.production_access_enabled(), quota: quota.filter(|_| limited) })
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "SES counts mails in floats, from 0 to millions")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "SES counts mails in floats, from 0 to millions"
+)]
 fn whole(mails: f64) -> u64 {
     mails.max(0.0) as u64
 }

@@ -112,10 +112,14 @@ fn after_an_outage_past_a_dispatchs_end_a_mail_is_sent_and_says_so() {
         let world = acknowledging(1);
         accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
         run_for(&world, 5);
-        stopped.iter().for_each(|function| world.stop(*function));
+        for function in stopped {
+            world.stop(*function);
+        }
         pass(&world, minutes(40));
         assert_eq!(risks(&world), [""; 0]);
-        stopped.iter().for_each(|function| world.start(*function));
+        for function in stopped {
+            world.start(*function);
+        }
         let back_at = world.now();
         pass(&world, minutes(4));
         assert_eq!(risks(&world), [AT_RISK, OVER], "{stopped:?}");
