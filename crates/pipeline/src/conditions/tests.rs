@@ -106,6 +106,7 @@ fn settled(statements: Vec<(i64, Statement)>) -> Record {
     record.expect("a statement")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "each row makes its own")]
 fn absorbed(known: Option<Record>, fact: Fact, now: Timestamp) -> Record {
     let publication = Publication { epoch: Epoch::at(at(0)), now, limit_bytes: LIMIT_BYTES };
     let (subject, origin) = (fact.subject.clone(), fact.origin.clone());
@@ -140,6 +141,7 @@ fn of_record(record: impl Into<Option<Record>>) -> Evidence {
     Evidence { record: record.into(), ..Evidence::default() }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a record holds it so")]
 fn ack(version: u64, state: AckState, seconds: i64) -> Option<Ack> {
     Some(Ack { version, state, detail: None, at: at(seconds) })
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 
+#[expect(clippy::unnecessary_wraps, reason = "evidence holds it so")]
 fn job(change: impl FnOnce(&mut RetryState)) -> Option<RetryState> {
     let mut state = RetryState {
         source: SOURCE.to_owned(),
