@@ -312,8 +312,12 @@ fn a_dispatch_that_ends_before_it_is_due_does_not_pass_in_silence() {
     dispatch["end_time"] = json!("2023-12-01T16:40:35Z");
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 120);
-    assert_eq!(risks(&world), [AT_RISK, OVER]);
+    run_for(&world, 300);
+    // It is over before it is due: its one mail says so.
+    assert_eq!(risks(&world), [AT_RISK]);
+    let (_, mail) = world.mails().remove(0);
+    assert!(mail.text.contains("Its time has passed") && !mail.text.contains("could not send"), "{}", mail.text);
+    assert_eq!(world.incidents().all()[0].status, IncidentStatus::Resolved);
 }
 
 #[test]
