@@ -1,5 +1,8 @@
 //! What a verdict makes of an incident: pure, so that a lost write is simply decided again.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use dispatch::Status;
