@@ -138,7 +138,7 @@ fn what_the_controller_failed_is_resolved_once_it_is_withdrawn() {
 }
 
 #[test]
-fn an_acknowledgement_that_could_not_be_noted_is_to_be_sent_again() {
+fn an_acknowledgement_that_was_not_noted_is_to_be_sent_again() {
     let world = acknowledging(26);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&world, 5);

@@ -140,7 +140,7 @@ fn each_unknown_event_is_named_and_a_flood_of_names_is_bounded() {
 }
 
 #[test]
-fn an_event_called_like_a_stage_of_ours_is_mailed_like_any_other() {
+fn an_event_called_like_a_stage_is_mailed_like_any_other() {
     let world = world(1);
     world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     let names = ["resolved", "start", "reminder 1", "first", "dispatch.x"];
@@ -235,7 +235,7 @@ fn what_could_not_be_mailed_for_an_hour_is_mailed_then() {
 }
 
 #[test]
-fn an_incident_whose_first_flush_was_lost_still_comes_to_its_end() {
+fn an_incident_whose_first_flush_was_lost_comes_to_its_end() {
     for toxic in Toxic::ALL {
         let world = world(1);
         world.fault("outlet.alert", toxic, Times::First(1));
@@ -246,7 +246,7 @@ fn an_incident_whose_first_flush_was_lost_still_comes_to_its_end() {
 }
 
 #[test]
-fn every_fault_at_every_call_ends_in_the_same_mails_at_most_twice() {
+fn every_fault_at_every_call_ends_in_the_same_mails() {
     let play = |world: &World| {
         fails(world, ABOUT);
         is_refused(world);

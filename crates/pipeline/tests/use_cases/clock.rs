@@ -111,7 +111,7 @@ fn reminders_are_bounded_however_short_the_time_between() {
 }
 
 #[test]
-fn each_step_of_an_escalation_reaches_further_and_all_hear_its_end() {
+fn each_step_reaches_further_and_all_of_them_hear_the_end() {
     let world = World::new(1, notified_by(900, vec![step(1_200, LEAD), step(3_000, HEAD)]));
     let began = world.now();
     fails(&world, ABOUT);
@@ -308,7 +308,7 @@ fn a_first_mail_that_the_alerter_died_over_five_times_is_sent() {
 }
 
 #[test]
-fn every_fault_at_every_call_ends_in_the_same_stages_at_most_twice() {
+fn every_fault_at_every_call_ends_in_the_same_stages() {
     let play = |world: &World| {
         fails(world, ABOUT);
         common::pass(world, minutes(22));

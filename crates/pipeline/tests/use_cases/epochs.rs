@@ -77,7 +77,7 @@ fn an_acknowledgement_of_another_epoch_confirms_nothing() {
 }
 
 #[test]
-fn a_record_that_the_command_did_not_reach_begins_its_epoch_with_its_next_change() {
+fn a_record_left_out_begins_its_epoch_with_its_next_change() {
     let world = acknowledging(3);
     says(&world, 0, 5);
     accepted(&world, "dc-1", &power("start_ramp_down", false).to_string());

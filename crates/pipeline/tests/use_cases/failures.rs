@@ -165,7 +165,7 @@ fn a_meter_that_works_does_not_end_the_failing_of_another() {
 }
 
 #[test]
-fn what_is_kept_of_a_delivery_that_fails_does_not_end_the_failing() {
+fn what_is_kept_of_a_failing_delivery_does_not_end_it() {
     let world = world(1);
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
     accepted(&world, "voltus-prod", &thin("dispatch.paused", "dkmq"));
@@ -226,7 +226,7 @@ fn readings_of_the_past_may_fail_for_five_minutes() {
 }
 
 #[test]
-fn readings_that_fail_five_times_are_mailed_within_half_a_minute() {
+fn readings_that_fail_five_times_are_mailed_in_half_a_minute() {
     let world = world(1);
     let failures = vec![Reply::Status(500, None); 8];
     world.answers("openvolt-prod", "meter_id=m1&", [failures, vec![found(&readings("m1"))]].concat());
@@ -307,7 +307,7 @@ fn whatever_stands_in_its_way_it_is_published_or_mailed() {
 }
 
 #[test]
-fn a_retrier_that_can_store_nothing_is_mailed_by_its_dead_letters() {
+fn a_retrier_that_stores_nothing_is_mailed_by_dead_letters() {
     let world = world(1);
     world.send_heartbeats();
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
@@ -343,7 +343,7 @@ fn a_dispatch_that_is_over_is_given_up_and_mailed() {
 }
 
 #[test]
-fn what_is_over_already_is_asked_for_six_times_before_it_is_given_up() {
+fn what_is_over_already_is_given_up_after_six_requests() {
     let world = world(1);
     world.answers("voltus-prod", "/dispatches/dkmq", [well(), Reply::Status(500, None)]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));

@@ -88,12 +88,12 @@ fn what_leap_took_back_within_a_second_stood() {
 }
 
 #[test]
-fn what_leap_took_back_within_a_second_stood_where_its_search_failed_then() {
+fn what_leap_took_back_at_once_stood_where_its_search_failed() {
     taken_back([Reply::Status(500, None), Reply::Json("null".to_owned())], |_| {});
 }
 
 #[test]
-fn what_leap_took_back_within_a_second_stood_where_the_hydrator_died_then() {
+fn what_leap_took_back_at_once_stood_where_the_hydrator_died() {
     for port in ["dispatches.write", "signals.send"] {
         taken_back([], |world| world.fault(port, Toxic::CrashAfter, Times::First(1)));
     }

@@ -175,7 +175,7 @@ fn real_and_test_never_share_a_mail() {
 }
 
 #[test]
-fn a_list_says_what_changed_meanwhile_and_begins_with_the_most_urgent() {
+fn a_list_says_what_changed_and_begins_with_the_most_urgent() {
     let world = world(1);
     (0..9).for_each(|n| is_announced(&world, n, starting(&format!("19:{:02}:00", 59 - n))));
     run_for(&world, 10);
@@ -269,7 +269,7 @@ fn a_list_that_ses_refuses_is_sent_later() {
 }
 
 #[test]
-fn every_fault_at_every_call_names_each_and_repeats_one_mail_at_most() {
+fn every_fault_at_every_call_names_each_and_repeats_little() {
     let play = |world: &World| {
         all_fail(world, 0..6);
         world.settle(SignedDuration::from_mins(20));

@@ -65,7 +65,7 @@ fn what_came_again_and_went_again_before_its_hint_is_no_news() {
 }
 
 #[test]
-fn a_hint_that_is_delivered_again_after_the_end_does_not_begin_anew() {
+fn a_hint_that_comes_again_after_the_end_opens_nothing() {
     let world = world(1);
     is_quarantined(&world, "voltus-prod", "broken");
     let again = world.queued(Inner::Reviews).remove(0).body;

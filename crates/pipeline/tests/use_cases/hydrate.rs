@@ -125,7 +125,7 @@ fn far() -> Value {
 }
 
 #[test]
-fn a_new_thin_dispatch_costs_five_calls_and_its_fetch_and_a_near_one_its_deadline() {
+fn a_new_thin_dispatch_costs_five_calls_and_its_fetch() {
     let check = |answer: Value, expected: &[&str]| {
         let world = voltus_world(1, &[answer]);
         accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -284,7 +284,7 @@ fn a_search_of_two_pages_is_read_to_its_end() {
 }
 
 #[test]
-fn a_search_that_is_down_is_asked_again_and_nothing_is_published_before() {
+fn a_search_that_is_down_is_asked_again_before_any_publication() {
     let world = world(1);
     let found =
         [Reply::Status(500, None), Reply::Nothing, Reply::Json("<html>".to_owned()), json(&leap_found(EVENT, 20))];
@@ -300,7 +300,7 @@ fn a_search_that_is_down_is_asked_again_and_nothing_is_published_before() {
 }
 
 #[test]
-fn two_pushes_of_one_batch_that_contradict_each_other_are_settled_too() {
+fn two_contradicting_pushes_of_one_batch_are_settled_too() {
     let world = world(1);
     world.answers("leap-prod", "/dispatch/meter/search", [json(&leap_found(EVENT, 20))]);
     for energy_kw in [20, 10] {
@@ -319,7 +319,7 @@ fn test_push(energy_kw: u64) -> String {
 }
 
 #[test]
-fn of_two_test_pushes_that_the_search_does_not_know_the_later_one_holds() {
+fn of_two_test_pushes_unknown_to_the_search_the_later_holds() {
     let world = world(1);
     world.answers(
         "leap-prod",

@@ -39,7 +39,7 @@ fn an_incident_stays_open_where_the_alerter_dies_over_it() {
 }
 
 #[test]
-fn its_end_is_not_mailed_where_ses_refuses_and_the_alerter_dies_then() {
+fn its_end_is_not_mailed_where_the_alerter_dies_over_a_refusal() {
     let world = World::new(1, config());
     fails(&world, ABOUT);
     run_for(&world, 10);
@@ -53,7 +53,7 @@ fn its_end_is_not_mailed_where_ses_refuses_and_the_alerter_dies_then() {
 }
 
 #[test]
-fn its_end_is_not_mailed_where_ses_refuses_and_nothing_can_be_read() {
+fn its_end_is_not_mailed_where_nothing_can_be_read_then() {
     let world = World::new(1, config());
     fails(&world, ABOUT);
     run_for(&world, 10);
@@ -68,7 +68,7 @@ fn its_end_is_not_mailed_where_ses_refuses_and_nothing_can_be_read() {
 }
 
 #[test]
-fn what_works_again_stays_failing_where_the_hints_answer_was_lost() {
+fn what_works_stays_failing_where_a_hints_answer_was_lost() {
     let world = World::new(1, config());
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -111,7 +111,7 @@ fn dead_letters_stay_an_incident_where_the_sweep_died_over_them() {
 }
 
 #[test]
-fn a_controllers_failure_stays_open_where_its_end_was_not_hinted_at() {
+fn a_controllers_failure_stays_open_without_a_hint_at_its_end() {
     let mut config = config();
     config.deadlines.acknowledge = true;
     config.acks.tokens = vec![TokenHash::of("a-token-for-controllers")];
@@ -148,7 +148,7 @@ fn a_ramp_whose_end_never_comes_is_an_incident_for_ever() {
 
 /// The end of that day, whichever call of it fails.
 #[test]
-fn what_is_not_heard_of_for_a_day_is_resolved_once_whatever_fails() {
+fn what_is_not_heard_of_for_a_day_is_resolved_once() {
     let history = |fault: Option<(usize, Toxic)>| {
         let world = World::new(1, config());
         let mut ramp = power("start_ramp_down", true);

@@ -209,7 +209,7 @@ fn an_end_that_is_no_later_than_the_start_stands_in_no_calendar() {
 }
 
 #[test]
-fn a_command_can_be_copied_into_a_shell_whatever_the_incident_is_called() {
+fn a_command_can_be_copied_whatever_the_incident_is_called() {
     let known = incident(Kind::UnknownEvent, "voltus-prod", "d");
     for (called, argument) in [
         ("unknown-event/voltus-prod/x.y", "unknown-event/voltus-prod/x.y"),
@@ -224,7 +224,7 @@ fn a_command_can_be_copied_into_a_shell_whatever_the_incident_is_called() {
 }
 
 #[test]
-fn what_a_provider_wrote_forges_neither_a_header_nor_a_row_nor_html() {
+fn what_a_provider_wrote_forges_no_header_no_row_and_no_html() {
     let mut answer = voltus("dkmq", 0, 5);
     answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: nobody curtails for it");
     let mut incident = incident(Kind::Quarantined, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");

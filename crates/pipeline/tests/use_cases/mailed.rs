@@ -93,7 +93,7 @@ fn what_is_resolved_before_its_mail_was_accepted_is_not_mailed() {
 }
 
 #[test]
-fn a_deadline_that_passed_is_mailed_although_it_is_resolved_meanwhile() {
+fn a_deadline_that_passed_is_mailed_although_it_is_resolved() {
     let world = acknowledging(1);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
     world.fault("mailer.send", Toxic::Refuse, Times::Always);
@@ -106,7 +106,7 @@ fn a_deadline_that_passed_is_mailed_although_it_is_resolved_meanwhile() {
 }
 
 #[test]
-fn after_an_outage_past_a_dispatchs_end_a_mail_is_sent_and_says_so() {
+fn a_mail_after_an_outage_past_a_dispatchs_end_says_so() {
     // The alerter, or all that works behind the hydrator, does not run from before the deadline until after the end.
     for stopped in [&[Function::Alerter][..], &[Function::Alerter, Function::Retrier, Function::Sweeper]] {
         let world = acknowledging(1);

@@ -27,6 +27,7 @@ mod open_end;
 mod overrides;
 mod parts;
 mod poll;
+mod poll_leap;
 mod polling;
 mod power;
 mod ramps;

@@ -135,7 +135,7 @@ fn an_unknown_event_is_looked_up_kept_and_mailed_by_its_name() {
 }
 
 #[test]
-fn an_impossible_amount_is_unspecified_and_mailed_with_its_sites() {
+fn an_impossible_amount_is_mailed_with_its_sites() {
     let world = world(1);
     let mut push = leap(EVENT, 10);
     push["meter_dispatches"][0]["timeslots"][0]["energy_kw"] = json!(-10);
@@ -199,7 +199,7 @@ fn a_message_that_is_none_of_ours_is_quarantined() {
 }
 
 #[test]
-fn a_source_that_is_configured_no_more_is_retried_rather_than_dropped() {
+fn a_source_that_is_configured_no_more_is_retried() {
     let mut config = crate::common::config();
     config.sources.remove("dc-1");
     let world = World::new(1, config);

@@ -78,7 +78,7 @@ fn mailed_after_min(world: &World) -> Option<i64> {
 }
 
 #[test]
-fn a_program_whose_dispatches_must_be_acknowledged_is_not_content_with_being_read() {
+fn for_a_program_that_acknowledges_being_read_is_not_enough() {
     // The controller reads the queue of signals, and acknowledges nothing.
     let check = |name: &str, mailed: Option<i64>| {
         assert_eq!(mailed_after_min(&announced(configured(), name)), mailed, "{name}");

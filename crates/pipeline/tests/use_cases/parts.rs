@@ -35,7 +35,7 @@ fn small_signals(seed: u64) -> World {
 }
 
 #[test]
-fn thirty_thousand_meters_whose_body_fits_into_no_message_reach_the_controller() {
+fn thirty_thousand_meters_reach_the_controller() {
     let world = world(1);
     let body = group("e-1", 30_000);
     assert!(body.len() > 1_900_000);
@@ -90,7 +90,7 @@ fn a_part_that_comes_twice_or_out_of_order_changes_nothing() {
 }
 
 #[test]
-fn a_receiver_that_cannot_queue_every_part_asks_for_the_body_again() {
+fn a_receiver_that_cannot_queue_a_part_asks_for_all_again() {
     let world = world(4);
     world.fault("deliveries.take", Toxic::Refuse, Times::First(1));
     let refused = crate::common::post(&world, "leap-prod", &group("e-1", 30_000));

@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[test]
-fn a_source_is_polled_every_minute_near_a_dispatch_and_seldom_otherwise() {
+fn a_source_is_polled_every_minute_near_a_dispatch_only() {
     let world = polling(7);
     lists(&world, &[between("dkmq", 0, "2023-12-01T19:00:00Z", Some("2023-12-01T20:00:00Z"))]);
     run_for(&world, 5 * 3_600);

@@ -149,7 +149,7 @@ fn two_starts_in_one_batch_replace_each_other_too() {
 }
 
 #[test]
-fn neither_another_feed_nor_what_follows_back_to_back_replaces_a_target() {
+fn neither_another_feed_nor_a_follower_replaces_a_target() {
     let world = world(7);
     heard(&world, &event("start_ramp_down", "c-1", ("16:40", Some("17:00")), true));
     let mut elsewhere = event("start_ramp_down", "c-2", ("16:45", None), true);

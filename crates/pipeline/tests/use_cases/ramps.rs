@@ -89,7 +89,7 @@ fn two_targets_of_one_batch_replace_a_third_once() {
 }
 
 #[test]
-fn starts_of_one_batch_find_what_was_active_at_each_and_read_it_once_for_the_same_instant() {
+fn starts_of_one_batch_read_what_was_active_once_for_an_instant() {
     // Whichever of the two is worked off first.
     for feed in ["another_feed", "one_more_feed"] {
         for elsewhere in ["16:39", "17:30"] {

@@ -52,7 +52,7 @@ fn three_failures_and_then_a_success() {
 }
 
 #[test]
-fn a_failing_provider_is_asked_a_handful_of_times_in_a_minute_and_never_twice_at_once() {
+fn a_failing_provider_is_asked_a_handful_of_times_in_a_minute() {
     for seed in 0..60 {
         let world = failing(seed, vec![Reply::Status(500, None)]);
         run_for(&world, 3_600);
@@ -116,7 +116,7 @@ fn a_refused_key_is_mailed_and_resolved_once_it_is_accepted() {
 }
 
 #[test]
-fn a_key_that_is_accepted_within_half_a_minute_is_mailed_to_nobody() {
+fn a_key_accepted_within_half_a_minute_is_not_mailed() {
     let world = failing(1, vec![Reply::Refused, Reply::Refused, well()]);
     drain(&world);
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
@@ -132,7 +132,7 @@ fn a_refused_key_is_resolved_although_other_failures_followed() {
 }
 
 #[test]
-fn a_refusal_from_before_the_key_was_accepted_is_mailed_to_nobody() {
+fn a_refusal_from_before_the_key_was_accepted_is_not_mailed() {
     let world = failing(1, vec![Reply::Refused, well()]);
     world.answers("voltus-prod", "/dispatches/late", [Reply::Refused, found(&voltus("late", 0, 5))]);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "late"));
@@ -228,7 +228,7 @@ fn overtaken_by_a_fresh_delivery(first: Reply, for_s: i64) -> World {
 }
 
 #[test]
-fn an_incident_is_resolved_although_a_fresh_delivery_took_its_turn() {
+fn an_incident_is_resolved_although_another_delivery_went_first() {
     let about = |world: &World, kind: &str| {
         let mut mails = mail_subjects(world);
         mails.retain(|subject| subject.contains(kind));
@@ -332,7 +332,7 @@ fn a_foreign_message_is_quarantined() {
 }
 
 #[test]
-fn a_retrier_whose_ports_fail_leaves_the_message_to_be_delivered_again() {
+fn a_retrier_whose_ports_fail_leaves_its_message() {
     for port in ["deliveries.book", "outlet.deliver", "deliveries.quarantine", "outlet.alert"] {
         for toxic in Toxic::ALL {
             let unreadable = accepted_unreadable(port, toxic);
@@ -366,7 +366,7 @@ fn the_first_attempt_after_a_failure_is_the_same_work() {
 }
 
 #[test]
-fn a_failure_that_the_queue_doubled_does_not_double_the_attempts() {
+fn a_doubled_failure_does_not_double_the_attempts() {
     for seed in 0..10 {
         let world = failing(seed, vec![Reply::Status(500, None)]);
         let failures: Vec<String> = world.queued(Inner::Retries).into_iter().map(|message| message.body).collect();

@@ -89,7 +89,7 @@ fn no_review_is_sent_while_earlier_ones_wait() {
 }
 
 #[test]
-fn a_step_of_the_escalation_after_ten_seconds_comes_after_ten_seconds() {
+fn an_escalation_after_ten_seconds_comes_after_ten_seconds() {
     let world = World::new(1, notified_by(0, vec![step(10, LEAD)]));
     let began = world.now();
     fails(&world, ABOUT);
@@ -130,7 +130,7 @@ fn a_reminder_that_waits_is_dropped_once_a_person_acknowledges() {
 }
 
 #[test]
-fn of_two_who_acknowledge_at_once_one_does_and_the_other_learns_who() {
+fn of_two_who_acknowledge_at_once_one_learns_of_the_other() {
     for seed in 0..20 {
         let world = reminded(seed);
         fails(&world, ABOUT);
@@ -158,7 +158,7 @@ fn a_job_that_fails_for_longer_than_a_day_goes_on() {
 }
 
 #[test]
-fn a_key_that_is_refused_after_it_was_rotated_is_an_incident_of_its_own() {
+fn a_key_refused_after_it_was_rotated_is_its_own_incident() {
     let world = World::new(1, config());
     let condition = Condition::KeysRotated { source: "voltus-prod".to_owned(), event: "e-1".to_owned() };
     let news = News { stage: FIRST_STAGE.to_owned(), about: "voltus-prod".to_owned(), detail: "rotated".to_owned() };
@@ -177,7 +177,7 @@ fn a_key_that_is_refused_after_it_was_rotated_is_an_incident_of_its_own() {
 }
 
 #[test]
-fn an_incident_opens_although_its_hints_ended_among_the_dead_letters() {
+fn an_incident_opens_although_its_hints_are_dead_letters() {
     let world = reminded(1);
     world.fault("alerts.read", Toxic::CrashBefore, Times::Always);
     fails(&world, ABOUT);

@@ -24,7 +24,7 @@ fn watts(world: &World) -> Value {
 }
 
 #[test]
-fn only_a_test_over_a_test_that_the_search_does_not_know_holds_by_itself() {
+fn only_a_test_over_an_unknown_test_holds_by_itself() {
     for (known_is_test, pushed_is_test, answer, expected) in [
         (true, true, nothing(), 20_000),
         (true, true, Reply::Status(500, None), 10_000),

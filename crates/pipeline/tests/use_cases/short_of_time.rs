@@ -75,7 +75,7 @@ fn hours(meters: usize, hours: usize) -> String {
 }
 
 #[test]
-fn dispatches_that_there_is_no_time_for_are_left_to_the_next_invocation() {
+fn what_there_is_no_time_for_is_left_to_the_next_invocation() {
     let world = world(1);
     accepted(&world, "leap-prod", &hours(3_000, 6));
     let mut batches = 0;
@@ -100,7 +100,7 @@ fn dispatches_that_there_is_no_time_for_are_left_to_the_next_invocation() {
 }
 
 #[test]
-fn what_an_earlier_invocation_said_of_the_body_is_not_said_again() {
+fn what_an_earlier_invocation_reported_is_not_reported_again() {
     let world = world(2);
     let mut body: serde_json::Value = serde_json::from_str(&hours(3_000, 6)).unwrap();
     body["group_dispatches"][0]["timeslots"][5]["start_time"] = "soon".into();

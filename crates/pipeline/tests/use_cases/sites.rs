@@ -38,7 +38,7 @@ fn until(end: Option<&str>, governed_by: &str, with: &[&str]) -> Value {
 }
 
 #[test]
-fn overlapping_dispatches_of_one_site_say_until_when_it_stays_curtailed() {
+fn overlapping_dispatches_say_until_when_a_site_stays_curtailed() {
     let world = world(1);
     stated(&world, &dispatch("one", "d4z9", ("16:30", Some("17:00")), 0));
     assert_eq!(effective(&world, "one"), None, "it stands alone");
@@ -56,7 +56,7 @@ fn overlapping_dispatches_of_one_site_say_until_when_it_stays_curtailed() {
 }
 
 #[test]
-fn back_to_back_is_told_and_another_site_or_a_gap_is_not() {
+fn back_to_back_is_stated_and_another_site_or_a_gap_is_not() {
     let world = world(2);
     stated(&world, &dispatch("one", "d4z9", ("17:00", Some("18:00")), 0));
     stated(&world, &dispatch("next", "d4z9", ("18:00", Some("19:00")), 0));

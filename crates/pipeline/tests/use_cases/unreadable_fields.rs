@@ -44,7 +44,7 @@ fn mails_about(world: &World, subject: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_field_that_cannot_be_read_costs_itself_and_is_notified_once() {
+fn an_unreadable_field_costs_itself_and_is_notified_once() {
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     for (pointer, value, field) in [
         ("/end_time", "false", "end_time"),
@@ -83,7 +83,7 @@ fn a_field_that_cannot_be_read_costs_itself_and_is_notified_once() {
 }
 
 #[test]
-fn metadata_nested_without_end_becomes_null_where_it_is_too_deep() {
+fn metadata_nested_too_deeply_becomes_null_where_it_is() {
     for levels in [500, 10_000] {
         let mut answer = voltus("dkmq", 0, 5).to_string();
         answer.truncate(answer.len() - 1);
@@ -180,7 +180,7 @@ fn an_end_that_cannot_be_is_none_and_notified() {
 }
 
 #[test]
-fn a_dispatch_that_is_called_off_before_it_begins_is_ended_without_an_end() {
+fn what_is_called_off_before_it_begins_is_ended_without_an_end() {
     let world = answering(voltus("dkmq", 0, 5).to_string());
     run_for(&world, 60);
     let now = world.now().to_string();
@@ -196,7 +196,7 @@ fn a_dispatch_that_is_called_off_before_it_begins_is_ended_without_an_end() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_is_given_up_after_a_few_attempts() {
+fn an_unreadable_answer_is_given_up_after_a_few_attempts() {
     for answer in
         ["{\"id\":\"dkmq\"}", "{\"message\":\"no\"}", "7", "{\"id\":\"dkmq\",\"start_time\":\"0001-01-01T00:00:00Z\"}"]
     {
@@ -213,7 +213,7 @@ fn an_answer_that_cannot_be_read_is_given_up_after_a_few_attempts() {
 }
 
 #[test]
-fn an_answer_that_can_be_read_again_within_a_few_attempts_is_taken() {
+fn an_answer_that_can_be_read_at_a_later_attempt_is_taken() {
     let world = world(1);
     let page = || Reply::Json("{\"error\":\"bad gateway\"}".to_owned());
     let whole = Reply::Json(voltus("dkmq", 0, 5).to_string());
@@ -283,7 +283,7 @@ fn an_identifier_of_512_bytes_is_published() {
 }
 
 #[test]
-fn every_odd_dispatch_of_a_source_is_notified_and_not_only_the_first_few() {
+fn every_odd_dispatch_of_a_source_is_notified() {
     let world = world(1);
     for n in 0..30 {
         let mut push = leap(&format!("e-{n}"), 10);
@@ -301,7 +301,7 @@ fn every_odd_dispatch_of_a_source_is_notified_and_not_only_the_first_few() {
 }
 
 #[test]
-fn two_values_of_a_field_of_a_dispatch_with_a_long_id_are_two_mails() {
+fn two_values_of_a_field_under_a_long_id_are_two_mails() {
     let id = "e".repeat(300);
     let world = world(1);
     for priority in [-1, 77] {
@@ -328,7 +328,7 @@ fn keys_that_are_rotated_ten_times_are_notified_ten_times() {
 }
 
 #[test]
-fn a_redelivered_period_whose_end_cannot_be_read_is_published_once() {
+fn a_redelivered_period_with_an_odd_end_is_published_once() {
     let world = world(1);
     world.answers("openvolt-prod", "/interval-data", [Reply::Json(crate::common::readings("m1").to_string())]);
     let mut body = announced("dlv-1", &["m1"]);
