@@ -186,6 +186,11 @@ fn lapses(
     }
     let mut decided = opens(known, condition, &firing, rules, now);
     decided.next.status = IncidentStatus::Resolved;
+    if let Some(waiting) = &mut decided.next.waiting {
+        // The one mail says both.
+        let over = waiting.stages.last().map(|news| News { stage: RESOLVED.to_owned(), ..news.clone() });
+        waiting.stages.extend(over);
+    }
     decided.next.resolved_at = Some(resolved.at.max(decided.next.opened_at));
     Some(decided)
 }
@@ -226,8 +231,10 @@ impl Decided {
 
 /// What a mail that waits is written for: the weightiest of its stages.
 pub(super) fn occasion_of(waiting: &Waiting) -> Occasion {
-    let occasions = waiting.stages.iter().map(|news| Occasion::of(&news.stage));
-    occasions.max_by_key(|occasion| occasion.weight()).unwrap_or(Occasion::First)
+    let occasions = || waiting.stages.iter().map(|news| Occasion::of(&news.stage));
+    // One that also says that all is over is written for what happened.
+    let happened = occasions().filter(|occasion| *occasion != Occasion::Resolved);
+    happened.max_by_key(|occasion| occasion.weight()).or_else(|| occasions().next()).unwrap_or(Occasion::First)
 }
 
 /// How soon a mail must be sent. Reminders and what is resolved can wait.

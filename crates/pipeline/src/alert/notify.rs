@@ -15,7 +15,7 @@ use super::{
 use crate::{
     conditions::News,
     group::{AckLink, AlertGroup, Urgency},
-    incident::{Incident, Waiting},
+    incident::{Incident, IncidentStatus, Waiting},
     mail::{self, Circumstances, Line, Mail},
     ports::{Chance, Clock, Deliveries, Depths, Dispatches, Health, Incidents, Mailer, Outlet, PortError, WriteError},
     record::Record,
@@ -299,7 +299,6 @@ where
     async fn mark(&self, ready: &Ready, to: &[String], sent_at: Timestamp) -> Result<(), PortError> {
         let Ready { incident: sent, record, level, .. } = ready;
         let Some(stages) = sent.waiting.as_ref().map(|waiting| &waiting.stages) else { return Ok(()) };
-        let waits_since = sent.waiting.as_ref().map(|waiting| waiting.since);
         let known = From::Known(Some(sent.clone()));
         let marked = update(IncidentRows(self.incidents), &sent.incident, known, async |known| {
             let Some(mut next) = known.filter(|known| known.opened_at == sent.opened_at) else {
@@ -312,9 +311,7 @@ where
                 waiting.stages.retain(|news| !stages.iter().any(|sent| sent.stage == news.stage));
                 (!waiting.stages.is_empty()).then_some(waiting)
             });
-            // What was over before it could be mailed says so in its one mail.
-            let resolved_since = next.resolved_at.is_some_and(|at| waits_since.is_some_and(|since| since < at));
-            if resolved_since && next.waiting.is_none() && !next.mails.contains_key(RESOLVED) {
+            if next.status == IncidentStatus::Resolved && next.waiting.is_none() && !next.mails.contains_key(RESOLVED) {
                 self.resolve_after(&mut next, record.as_ref(), sent_at).await?;
             }
             next.revision += 1;
