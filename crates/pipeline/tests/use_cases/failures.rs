@@ -267,7 +267,7 @@ fn hazards() -> Vec<(String, Hazard)> {
         "signals.send",
     ];
     for port in ports {
-        // The alerter reads dispatches as well; where it dies over that, CloudWatch has to tell.
+        // The alerter reads dispatches as well; where it dies over that, CloudWatch has to notify.
         let toxics = [Toxic::Refuse, Toxic::CrashBefore, Toxic::CrashAfter];
         for toxic in toxics.into_iter().take(if port == "dispatches.read" { 1 } else { 3 }) {
             let hazard = move |world: &World| {

@@ -107,8 +107,8 @@ fn a_load_target_without_a_start_is_notified_by_its_name() {
         run_for(&world, 400);
     }
     assert!(world.signals().is_empty());
-    let told = ["dc-1", "dc-1/main_power_feed/c-1"].map(|about| format!("[gridbell] quarantined: {about}"));
-    assert_eq!(mail_subjects(&world), told);
+    let mails = ["dc-1", "dc-1/main_power_feed/c-1"].map(|about| format!("[gridbell] quarantined: {about}"));
+    assert_eq!(mail_subjects(&world), mails);
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn an_unreadable_search_is_notified_as_the_dispatch_it_is_about() {
     world.answers("leap-prod", "/dispatch/meter/search", [Reply::Json("{\"message\":\"no\"}".to_owned())]);
     accepted(&world, "leap-prod", &leap(EVENT, 20).to_string());
     drain(&world);
-    let told = mail_subjects(&world);
-    assert!(told.iter().any(|subject| *subject == format!("[gridbell] quarantined: {LEAP}")), "{told:?}");
+    let mails = mail_subjects(&world);
+    assert!(mails.iter().any(|subject| *subject == format!("[gridbell] quarantined: {LEAP}")), "{mails:?}");
     assert!(world.bookings().is_empty());
 }
 

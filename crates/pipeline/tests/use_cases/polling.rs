@@ -136,8 +136,8 @@ fn a_provider_down_before_and_after_a_start_is_mailed() {
     run_for(&world, 480);
     let start: Timestamp = "2023-12-01T16:50:00Z".parse().unwrap();
     assert!(world.now() < start);
-    let told = mail_subjects(&world);
-    assert!(told.contains(&format!("[gridbell] hydration-failing: {VOLTUS}")), "{told:?}");
+    let mails = mail_subjects(&world);
+    assert!(mails.contains(&format!("[gridbell] hydration-failing: {VOLTUS}")), "{mails:?}");
     run_for(&world, 600);
     assert!(mail_subjects(&world).contains(&"[gridbell] source-down: voltus-prod".to_owned()));
     let dispatch = between("dkmq", 0, "2023-12-01T16:50:00Z", Some("2023-12-01T18:00:00Z"));
@@ -146,9 +146,9 @@ fn a_provider_down_before_and_after_a_start_is_mailed() {
     run_for(&world, 62);
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "the list is there before the next slow attempt");
     run_for(&world, 1_800);
-    let told = mail_subjects(&world);
+    let mails = mail_subjects(&world);
     for kind in ["hydration-failing: voltus-prod/dkmq", "source-down: voltus-prod"] {
-        assert!(told.contains(&format!("[gridbell] over: {kind}")), "{told:?}");
+        assert!(mails.contains(&format!("[gridbell] over: {kind}")), "{mails:?}");
     }
     assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
 }

@@ -14,7 +14,7 @@ fn dispatch(id: &str, site: &str, (start, end): (&str, Option<&str>), number: u6
     dispatch
 }
 
-/// Has Voltus state it, tell of it, and works that off.
+/// Has Voltus state it and announce it, and works that off.
 fn stated(world: &World, dispatch: &Value) {
     announced(world, dispatch);
     assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));

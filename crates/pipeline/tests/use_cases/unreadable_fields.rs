@@ -163,7 +163,7 @@ fn a_hydrator_that_dies_between_hint_and_write_makes_one_mail() {
 #[test]
 fn an_end_that_cannot_be_is_none_and_notified() {
     // When it is observed: 16:40 and some seconds.
-    for (end, told) in [
+    for (end, mails) in [
         ("9999-12-31T23:59:59Z", 0),
         ("0001-01-01T00:00:00Z", 1),
         ("1970-01-01T00:00:00Z", 1),
@@ -175,7 +175,7 @@ fn an_end_that_cannot_be_is_none_and_notified() {
         run_for(&world, 300);
         assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "{end}");
         assert_eq!(last(&world, VOLTUS)["dispatch"]["end"], Value::Null);
-        assert_eq!(mails_about(&world, VOLTUS).len(), told, "{end}");
+        assert_eq!(mails_about(&world, VOLTUS).len(), mails, "{end}");
     }
 }
 
@@ -310,8 +310,8 @@ fn two_values_of_a_field_under_a_long_id_are_two_mails() {
         accepted(&world, "leap-prod", &push.to_string());
         run_for(&world, 60);
     }
-    let told: Vec<_> = world.mails().into_iter().filter(|(_, mail)| mail.text.contains("priority: ")).collect();
-    assert_eq!(told.len(), 2, "{:?}", mail_subjects(&world));
+    let mails: Vec<_> = world.mails().into_iter().filter(|(_, mail)| mail.text.contains("priority: ")).collect();
+    assert_eq!(mails.len(), 2, "{:?}", mail_subjects(&world));
 }
 
 #[test]
@@ -323,8 +323,8 @@ fn keys_that_are_rotated_ten_times_are_notified_ten_times() {
         run_for(&world, 5);
     }
     run_for(&world, 60);
-    let told: usize = world.mails().iter().map(|(_, mail)| mail.text.matches("API keys were rotated").count()).sum();
-    assert_eq!(told, 10, "{:?}", mail_subjects(&world));
+    let rotated: usize = world.mails().iter().map(|(_, mail)| mail.text.matches("API keys were rotated").count()).sum();
+    assert_eq!(rotated, 10, "{:?}", mail_subjects(&world));
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn a_first_mail_that_waits_is_dropped_unless_a_deadline_passed() {
 #[test]
 fn what_passed_without_a_mail_is_mailed_once() {
     let given = Given { condition: Some(not_acknowledged()), ..Given::default() };
-    let decided = check(&given, None, &resolved(true), 61, "resolved: first for first").expect("a mail");
+    let decided = check(&given, None, &resolved(true), 61, "resolved: first, resolved for first").expect("a mail");
     assert_eq!(decided.next.detail, "not acknowledged. It works: gridbell could not send this mail before");
     check(&given, Some(&decided.next), &resolved(true), 70, "as it is");
     check(&given, Some(&mailed(decided.next, 62)), &resolved(true), 70, "as it is");
@@ -206,7 +206,7 @@ fn what_passed_without_a_mail_is_mailed_once() {
     let earlier = change(given.open(Some(1)), |known| {
         (known.status, known.opened_at) = (IncidentStatus::Resolved, at(-60));
     });
-    check(&given, Some(&earlier), &resolved(true), 61, "resolved: first for first");
+    check(&given, Some(&earlier), &resolved(true), 61, "resolved: first, resolved for first");
     check(&given, Some(&given.open(Some(1))), &resolved(true), 61, "resolved: resolved for resolved");
 }
 
