@@ -9,6 +9,7 @@
 //! delayed.
 
 mod check;
+mod deliveries;
 mod fault;
 mod fifo;
 mod functions;

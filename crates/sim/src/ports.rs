@@ -1,32 +1,25 @@
 //! The ports of the pipeline over the world.
 
-use std::collections::BTreeSet;
-
 use dispatch::{Epoch, Signal, Subject, fifo_id};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pipeline::{
-    conditions::{Condition, NotedEvent},
     config::Source,
     group::{AckLink, AlertGroup},
     incident::Incident,
     mail::Mail,
     messages::{self, ToAlert, ToHydrate, ToRetry},
-    poll::PollState,
     ports::{
-        Active, Backlog, Chance, Clock, Deliveries, Depths, Dispatches, Due, FetchError, Health, Incidents, Intake,
-        Lane, Mailer, OpenIncidentIndex, OpenPage, Outlet, Pending, PortError, ProviderApi, Refusal, SignalStream,
-        Watched, WriteError,
+        Active, Backlog, Chance, Clock, Depths, Dispatches, Due, FetchError, Incidents, Intake, Lane, Mailer,
+        OpenIncidentIndex, OpenPage, Outlet, PortError, ProviderApi, SignalStream, Watched, WriteError,
     },
     record::Record,
-    retry::RetryState,
-    work::{BodyPart, StoredBody, Trouble, Work, unpack},
+    work::{StoredBody, unpack},
 };
 use providers::Ask;
 use serde::Serialize;
 
 use crate::{
-    Booking, Controller, Inner, Invocation, Kept, Noted, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur,
-    table::Row, world::State,
+    Controller, Inner, Invocation, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur, table::Row, world::State,
 };
 
 /// How many open incidents one page holds.
@@ -63,7 +56,7 @@ impl Invocation<'_> {
         self.call(port, |state| state.send(queue, body, delay_s)).await
     }
 
-    async fn write<T: Row>(
+    pub(crate) async fn write<T: Row>(
         &self,
         port: &'static str,
         write: impl Fn(&mut State) -> Result<(), Option<Box<T>>>,
@@ -241,160 +234,6 @@ impl Dispatches for Invocation<'_> {
             active
         })
         .await
-    }
-}
-
-impl State {
-    fn note(&mut self, event: &NotedEvent, kept: Option<String>) {
-        let key = (event.condition.incident(), event.news.stage.clone());
-        let noted = self.events.entry(key).or_insert_with(|| Noted {
-            event: event.clone(),
-            kept: BTreeSet::new(),
-            alone: false,
-        });
-        noted.event = event.clone();
-        noted.alone |= kept.is_none();
-        noted.kept.extend(kept);
-    }
-}
-
-impl Deliveries for Invocation<'_> {
-    async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
-        let Pending { work, state: retry } = pending.clone();
-        self.call("deliveries.book", |state| {
-            let other = state.bookings.get(work.key());
-            let replaces = |other: &Booking| {
-                other.chain == work.delivery
-                    && (other.work.attempt < work.attempt || other.state.next_at == retry.next_at)
-            };
-            if other.is_some_and(|other| other.state.next_at > now && !replaces(other)) {
-                return false;
-            }
-            let booking = Booking { chain: work.delivery.clone(), state: retry.clone(), work: work.clone() };
-            state.bookings.insert(work.key().to_owned(), booking);
-            true
-        })
-        .await
-    }
-
-    async fn retry_state(&self, key: &str) -> Result<Option<RetryState>, PortError> {
-        self.call("deliveries.retry_state", |state| state.bookings.get(key).map(|booking| booking.state.clone())).await
-    }
-
-    async fn hasten(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError> {
-        self.call("deliveries.hasten", |state| {
-            if let Some(booking) = state.bookings.get_mut(key) {
-                booking.state.notify_at = booking.state.notify_at.min(notify_at);
-            }
-        })
-        .await
-    }
-
-    async fn settled(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError> {
-        self.call("deliveries.settled", |state| {
-            let is_settled = |booked: &Booking| booked.chain == work.delivery || booked.state.failed_at < as_of;
-            if state.bookings.get(work.key()).is_some_and(is_settled) {
-                state.bookings.remove(work.key());
-            }
-        })
-        .await
-    }
-
-    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError> {
-        self.call("deliveries.overdue", |state| {
-            let of = state.bookings.values().filter(|booking| booking.state.source == source);
-            let overdue = of.filter(|booking| booking.state.next_at < before);
-            overdue.map(|booking| Pending { work: booking.work.clone(), state: booking.state.clone() }).collect()
-        })
-        .await
-    }
-
-    async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError> {
-        self.call("deliveries.refuse", |state| {
-            state.refusals.insert(refusal.source.clone(), refusal.clone());
-        })
-        .await
-    }
-
-    async fn accept(&self, source: &str, as_of: Timestamp) -> Result<(), PortError> {
-        self.call("deliveries.accept", |state| {
-            state.refusals.retain(|refused, refusal| refused != source || refusal.at >= as_of);
-        })
-        .await
-    }
-
-    async fn refusal(&self, source: &str) -> Result<Option<Refusal>, PortError> {
-        self.call("deliveries.refusal", |state| state.refusals.get(source).cloned()).await
-    }
-
-    async fn quarantine(&self, work: &Work, reason: &Trouble, events: &[NotedEvent]) -> Result<(), PortError> {
-        let kept = Kept { work: work.clone(), reason: reason.detail.clone() };
-        self.call("deliveries.quarantine", |state| {
-            state.kept.insert(work.kept_as(), kept.clone());
-            for event in events {
-                state.note(event, Some(work.kept_as()));
-            }
-        })
-        .await
-    }
-
-    async fn note(&self, event: &NotedEvent) -> Result<(), PortError> {
-        self.call("deliveries.note", |state| state.note(event, None)).await
-    }
-
-    async fn events(&self, condition: &Condition, since: Timestamp) -> Result<Vec<NotedEvent>, PortError> {
-        self.call("deliveries.events", |state| {
-            let counts = |noted: &&Noted| noted.alone || !noted.kept.is_empty();
-            let of = state.events.values().filter(counts).map(|noted| &noted.event);
-            let of = of.filter(|event| event.condition == *condition && event.at > since);
-            let mut events: Vec<NotedEvent> = of.cloned().collect();
-            events.sort_by_key(|event| event.at);
-            events
-        })
-        .await
-    }
-
-    async fn firing(&self, source: &str, now: Timestamp) -> Result<Vec<Condition>, PortError> {
-        self.call("deliveries.firing", |state| {
-            let due = state.bookings.values().filter(|booking| booking.state.notify_at <= now);
-            let retries = due.map(|booking| booking.work.condition());
-            let recent = now - SignedDuration::from_hours(1);
-            let counts = |noted: &&Noted| (noted.alone || !noted.kept.is_empty()) && noted.event.at > recent;
-            let events = state.events.values().filter(counts).map(|noted| noted.event.condition.clone());
-            retries.chain(events).filter(|condition| condition.source() == source).collect()
-        })
-        .await
-    }
-
-    async fn keep_part(&self, delivery: &str, part: &BodyPart, _at: Timestamp) -> Result<(), PortError> {
-        const PORT: &str = "deliveries.keep_part";
-        let chunks = part.chunks().map_err(|error| PortError::Broken { port: PORT, reason: error.to_string() })?;
-        for (number, chunk) in chunks {
-            self.call(PORT, |state| state.chunks.insert((delivery.to_owned(), number), chunk.clone())).await?;
-        }
-        Ok(())
-    }
-
-    async fn body(&self, stored: &StoredBody) -> Result<Option<String>, PortError> {
-        self.call("deliveries.body", |state| state.body(stored)).await
-    }
-
-    async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError> {
-        self.call("deliveries.poll_state", |state| state.polls.get(source)).await
-    }
-
-    async fn write_poll_state(&self, poll: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>> {
-        self.write("deliveries.write_poll_state", |state| state.polls.write(poll, expected)).await
-    }
-}
-
-impl Health for Invocation<'_> {
-    async fn answer(&self, sent_at: Timestamp) -> Result<(), PortError> {
-        self.call("health.answer", |state| state.answered = state.answered.max(Some(sent_at))).await
-    }
-
-    async fn answered(&self) -> Result<Option<Timestamp>, PortError> {
-        self.call("health.answered", |state| state.answered).await
     }
 }
 
