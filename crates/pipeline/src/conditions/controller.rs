@@ -54,7 +54,7 @@ pub(super) fn not_acknowledged(
     }
     let what = match backlog.filter(|_| !has_acknowledgements) {
         // Its deadline found that before it closed.
-        _ if record.lapsed.is_some() => "no controller took it on in time".to_owned(),
+        _ if record.lapsed.is_some() => "no controller acknowledged it in time".to_owned(),
         _ if !record.outbox.is_empty() && now.duration_since(record.changed_at) < SENDING => return Verdict::Undecided,
         _ if !record.outbox.is_empty() => "its signal could not be sent to the queue yet".to_owned(),
         None if has_acknowledgements => "no controller has acknowledged it".to_owned(),
