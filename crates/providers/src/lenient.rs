@@ -13,8 +13,8 @@ use crate::fields::Reason;
 /// parsers (ours among them) follow 128.
 const MAX_DEPTH: usize = 100;
 
-/// Begins the one text of a list that stands in the tree for what JSON has no value for. No provider writes this noncharacter, and
-/// a list is neither a text, a number, a flag nor an object, so that every field refuses it.
+/// Begins the one text of a list that stands in the tree for what JSON has no value for. Where a body holds this noncharacter
+/// itself, it becomes U+FFFD; and a list is neither a text, a number, a flag nor an object, so that every field refuses it.
 const MARK: char = '\u{fdd0}';
 
 /// What stands there for what was nested deeper.
@@ -150,6 +150,10 @@ impl Mend<'_> {
                     self.replace(at, at + 1, &format!("\\u{control:04x}"));
                     at += 1;
                 }
+                Some(0xef) if self.text[at..].starts_with(MARK) => {
+                    self.replace(at, at + MARK.len_utf8(), "\u{fffd}");
+                    at += MARK.len_utf8();
+                }
                 Some(_) => at += 1,
             }
         }
@@ -167,7 +171,7 @@ impl Mend<'_> {
         };
         match (unit(at), unit(at + 6)) {
             (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => at + 12,
-            (Some(0xd800..0xe000), _) => {
+            (Some(0xd800..0xe000 | 0xfdd0), _) => {
                 self.replace(at, at + 6, "\\ufffd");
                 at + 6
             }
@@ -242,6 +246,16 @@ mod tests {
         }
         let shallow = format!(r#"{{"m":{}{}}}"#, "[".repeat(99), "]".repeat(99));
         assert_eq!(verbatim(&read(&shallow)), (serde_json::from_str(&shallow).unwrap(), Losses::default()));
+    }
+
+    #[test]
+    fn a_body_that_writes_the_mark_itself_neither_forges_nor_keeps_it() {
+        assert_eq!(
+            read("{\"is_volun\u{fdd0}tary\":\"a\\ufdd0b\\uFDD0\"}"),
+            json!({"is_volun\u{fffd}tary": "a\u{fffd}b\u{fffd}"})
+        );
+        let (copy, losses) = verbatim(&read("[\"\u{fdd0}nested too deep\"]"));
+        assert_eq!((copy, losses.deep, losses.characters), (json!(["\u{fffd}nested too deep"]), false, true));
     }
 
     #[test]
