@@ -37,7 +37,7 @@ pub(super) struct Index {
 }
 
 /// The indexes, as `infra/template.yaml` has them.
-pub(super) const INDEXES: [Index; 7] = [
+pub(super) const INDEXES: [Index; 8] = [
     Index { table: "dispatches", name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
     Index { table: "dispatches", name: "due", hash: "due", range: "due_at", included: &[] },
     Index {
@@ -45,7 +45,14 @@ pub(super) const INDEXES: [Index; 7] = [
         name: "active",
         hash: "active",
         range: "until",
-        included: &["plan", "plan_of", "plan_set"],
+        included: &["full_key", "plan", "plan_of", "plan_set"],
+    },
+    Index {
+        table: "dispatches",
+        name: "changes",
+        hash: "changed_in",
+        range: "changed_at",
+        included: &["full_key", "version", "active", "plan", "plan_of", "plan_set"],
     },
     Index { table: "deliveries", name: "watched", hash: "watched", range: "watched_at", included: &["condition"] },
     Index { table: "deliveries", name: "events", hash: "incident", range: "watched_at", included: &["news"] },
