@@ -1,6 +1,6 @@
 //! The hydrator function: `deliveries` into state and signals.
 
-use pipeline::hydrate::Hydrate;
+use pipeline::{hydrate::Hydrate, view::Views};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -33,6 +33,7 @@ pub async fn run() -> Result<(), Error> {
         deliveries: &deliveries,
         outlet: &outlet,
         world: &World,
+        views: &Views::default(),
     };
     lambda::serve(|event: Box<RawValue>| async move {
         batch::handle(&event, async |messages| hydrate.batch(messages).await).await

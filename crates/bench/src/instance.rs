@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 
 use crate::{
     clock,
+    measure::active,
     runtime_api::{RuntimeApi, Step},
     scene::Variables,
 };
@@ -94,6 +95,11 @@ impl Instance {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("memory is read from /proc")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("/proc names no VmHWM")?;
         line.trim().trim_end_matches("kB").trim().parse().context("VmHWM is no number")
+    }
+
+    /// The CPU time that it has used so far.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        active::cpu_of(self.child.id().context("the function has ended")?)
     }
 
     /// How much it has logged so far, in bytes.

@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     artifacts::Artifact,
-    measure::{calls, instructions, start},
+    measure::{active, calls, instructions, start},
     scene::Scene,
 };
 
@@ -41,6 +41,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// What a webhook costs beside so many other active dispatches.
+    Active(Active),
     /// AWS calls and what they consume: the same in every profile.
     Calls(Calls),
     /// Instructions and calls against what was committed.
@@ -83,6 +85,21 @@ struct Calls {
     stored: usize,
 }
 
+#[derive(Debug, Args)]
+struct Active {
+    #[command(flatten)]
+    binaries: Binaries,
+    /// How many are active, from ten on and rising.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000])]
+    counts: Vec<usize>,
+    /// How many webhooks are measured beside each.
+    #[arg(long, default_value_t = 300)]
+    webhooks: usize,
+    /// How they lie.
+    #[arg(long, value_delimiter = ',', default_values = ["separate", "same"])]
+    sites: Vec<active::Sites>,
+}
+
 impl Binaries {
     fn find(&self) -> Result<Vec<Artifact>> {
         match &self.from {
@@ -117,6 +134,14 @@ async fn run() -> Result<()> {
         Some(Verb::Load(load)) => load::run(load).await,
         Some(Verb::Gate(gate)) => gate::run(gate).await,
         Some(Verb::Top(top)) => top::run(&top),
+        Some(Verb::Active(options)) => {
+            let (scene, artifacts) = (Scene::set().await?, options.binaries.find()?);
+            for sites in options.sites {
+                let costs = active::measure(&scene, &artifacts, sites, (&options.counts, options.webhooks)).await?;
+                show(&format!("Sites: {sites:?}").to_lowercase(), &active::table(&costs))?;
+            }
+            Ok(())
+        }
         Some(Verb::Calls(options)) => {
             let counted = calls::count(&Scene::set().await?, &options.binaries.find()?, options.stored).await?;
             show("AWS calls", &report::calls(&counted))

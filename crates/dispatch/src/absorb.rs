@@ -111,6 +111,11 @@ impl State {
         self.ramps.as_ref()
     }
 
+    /// Whether it is a dispatch or a load target: only they are ever on.
+    pub fn can_be_on(&self) -> bool {
+        matches!(self.stream, Stream::Dispatch(_)) || self.ramps.is_some()
+    }
+
     /// What it wants of whom, where it is on.
     pub fn plan(&self, sandbox: bool) -> Option<Plan> {
         match self.published() {

@@ -44,7 +44,7 @@ impl Rule {
     }
 
     /// The governing one is the least.
-    fn order(self, a: &Claim, b: &Claim) -> Ordering {
+    pub(crate) fn order(self, a: &Claim, b: &Claim) -> Ordering {
         let first = match self {
             Self::Larger => Ordering::Equal,
             Self::Priority => a.priority.unwrap_or(u32::MAX).cmp(&b.priority.unwrap_or(u32::MAX)),
@@ -81,11 +81,11 @@ impl Claim {
         self.status == Status::Scheduled && self.start <= at && self.end.is_none_or(|end| at < end)
     }
 
-    fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.covers(self.start)
     }
 
-    fn demand(&self) -> (u8, u64) {
+    pub(crate) fn demand(&self) -> (u8, u64) {
         self.request.unwrap_or(self.total).demand()
     }
 }
@@ -125,10 +125,6 @@ impl Window {
     /// What holds at an instant of the window; at its beginning where that lies ahead.
     pub fn at(&self, at: Timestamp) -> Option<&Segment> {
         self.segments.iter().rev().find(|segment| segment.from <= at).or_else(|| self.segments.first())
-    }
-
-    fn is_over(&self, at: Timestamp) -> bool {
-        self.until.is_some_and(|until| until <= at)
     }
 }
 
@@ -188,7 +184,7 @@ pub struct Effective {
 }
 
 /// How many other dispatches a signal names for one target: with thousands of targets, a message would hold little else.
-const MAX_NAMED: usize = 20;
+pub(crate) const MAX_NAMED: usize = 20;
 
 impl Effective {
     /// With all other dispatches, sorted.
@@ -200,14 +196,12 @@ impl Effective {
 }
 
 /// What a signal about a dispatch has to add for one target, given all claims on the target, the dispatch's own among them while
-/// it is on. None where the target stands alone, and where the dispatch is off and no other curtails the target at that instant.
+/// it is on. What is over by then counts no more. None where the target stands alone, and where the dispatch is off and no other
+/// curtails the target at that instant.
 pub fn effective(rule: Rule, (key, test): (&Subject, bool), claims: &[Claim], now: Timestamp) -> Option<Effective> {
-    let windows = windows(rule, test, claims);
+    let windows = windows(rule, test, claims.iter().filter(|claim| claim.end.is_none_or(|end| end > now)));
     let is_on = windows.iter().any(|window| window.keys().contains(key));
-    let window = windows
-        .iter()
-        .filter(|window| !window.is_over(now))
-        .find(|window| if is_on { window.keys().contains(key) } else { window.from <= now })?;
+    let window = windows.iter().find(|window| if is_on { window.keys().contains(key) } else { window.from <= now })?;
     let with: Vec<Subject> = window.keys().into_iter().filter(|other| *other != key).cloned().collect();
     let governing = window.at(now).filter(|_| !with.is_empty())?;
     Some(Effective::new(window.until, governing.governed_by.clone(), with))

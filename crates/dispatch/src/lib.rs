@@ -4,6 +4,7 @@
 //! Nothing here knows AWS, a clock or I/O: every instant comes in as an argument, so a history can be replayed.
 
 mod absorb;
+mod claims;
 mod effective;
 mod epoch;
 mod fact;
@@ -20,6 +21,7 @@ mod subject;
 pub mod text;
 
 pub use absorb::{Absorbed, Contradiction, State, absorb};
+pub use claims::TargetClaims;
 pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, effective, windows};
 pub use epoch::Epoch;
 pub use fact::{

@@ -3,8 +3,8 @@
 #![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
 
 use dispatch::{
-    Claim, Effective, Mark, Onset, PowerEvent, PowerEventKind, Ramps, Request, Rule, Status, Subject, Window,
-    effective, windows,
+    Claim, Effective, Mark, Onset, PowerEvent, PowerEventKind, Ramps, Request, Rule, Status, Subject, TargetClaims,
+    Window, effective, windows,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -111,6 +111,29 @@ proptest! {
             prop_assert!(active.iter().any(|claim| claim.key == segment.governed_by && claim.request == segment.request));
             prop_assert!(active.iter().all(|claim| claim.key == segment.governed_by || segment.with.contains(&claim.key)));
             prop_assert!(segment.with.iter().all(|key| active.iter().any(|claim| claim.key == *key)));
+        }
+    }
+
+    #[test]
+    fn claims_that_come_and_go_one_by_one_say_the_same_as_all_of_them_at_once(
+        rule in rule(), came in vec(claims(), 1..4), asked in select(vec!["a", "b", "c", "d"]), test in any::<bool>(),
+    ) {
+        let mut kept = TargetClaims::new(rule);
+        let mut all: Vec<Claim> = Vec::new();
+        for claims in came {
+            for claim in claims {
+                kept.remove(&claim.key);
+                all.retain(|other| other.key != claim.key);
+                kept.insert(claim.clone());
+                all.push(claim);
+            }
+            if let Some(gone) = all.pop() {
+                kept.remove(&gone.key);
+            }
+            for minute in 0..12 {
+                let about = (&key(asked), test);
+                prop_assert_eq!(kept.effective(about, at(minute)), effective(rule, about, &all, at(minute)), "{}", minute);
+            }
         }
     }
 

@@ -31,4 +31,5 @@ pub mod retrier;
 pub mod retry;
 pub mod review;
 pub mod sweep;
+pub mod view;
 pub mod watch;

@@ -140,6 +140,26 @@ pub struct Active {
     pub plan: Plan,
 }
 
+/// Which change of a subject: of two, the greater is the later one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// When it changed.
+    pub changed_at: Timestamp,
+    /// How many versions were published by then.
+    pub version: u64,
+}
+
+/// A subject as a change left it, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The key.
+    pub subject: Subject,
+    /// Which change.
+    pub stamp: Stamp,
+    /// What it wants of whom; none where it is off.
+    pub plan: Option<Plan>,
+}
+
 /// A subject of which a person may have to know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
@@ -167,6 +187,14 @@ pub trait Dispatches {
     /// A source's subjects that are on and not over at that instant, the last to be over first. What was written a moment ago
     /// may be missing; of thousands, those that are over soonest may be.
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError>;
+    /// A source's dispatches and load targets that changed since an instant, each as its last change left it, without those that the
+    /// caller knows already. What was written a moment ago may be missing.
+    async fn changed(
+        &self,
+        source: &str,
+        since: Timestamp,
+        is_known: impl Fn(&Subject, Stamp) -> bool,
+    ) -> Result<Vec<Changed>, PortError>;
 }
 
 /// A job that waits for its next attempt.

@@ -71,6 +71,7 @@ impl Record {
         }
         let event = event(Event::ReplacedBy { subject: by.clone() });
         self.ramping.replaced = Some(Replaced { start: own.start, by: by.clone(), at, noted_at: event.at });
+        self.changed_at = self.changed_at.max(event.at);
         self.due = self.awaited().map(|awaited| awaited.at);
         self.history.push(event);
     }

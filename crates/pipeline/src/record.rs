@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::Deadlines,
     open_end,
+    ports::Stamp,
     ramping::Ramping,
     timeline::{Event, TimelineEvent, trim},
     unreadable::UnreadableFields,
@@ -37,7 +38,7 @@ pub struct Record {
     pub state: State,
     /// Signals that are decided and not yet known to be sent, in order.
     pub outbox: Vec<Signal>,
-    /// When the state last changed.
+    /// When the state, or what became of it as a load target, last changed.
     pub changed_at: Timestamp,
     /// What happened, oldest first.
     pub history: Vec<TimelineEvent>,
@@ -193,6 +194,11 @@ impl Record {
         changes.drain(..excess);
         self.missed = Some(changes);
         self
+    }
+
+    /// Which change left it as it is.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { changed_at: self.changed_at, version: self.state.version }
     }
 
     /// What it wants of whom, where it is on.

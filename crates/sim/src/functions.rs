@@ -72,10 +72,21 @@ impl Invocation<'_> {
     }
 
     pub(crate) async fn hydrate(&self, messages: Vec<Message>) -> Vec<String> {
-        let config = &self.world.config;
-        let hydrate =
-            Hydrate { config, table: self, stream: self, api: self, deliveries: self, outlet: self, world: self };
-        hydrate.batch(messages).await
+        // A process that waits takes the next batch with all that it knows; one that dies is seen no more.
+        let views = self.world.with(|state| state.idle_hydrators.pop()).unwrap_or_default();
+        let hydrate = Hydrate {
+            config: &self.world.config,
+            table: self,
+            stream: self,
+            api: self,
+            deliveries: self,
+            outlet: self,
+            world: self,
+            views: &views,
+        };
+        let left = hydrate.batch(messages).await;
+        self.world.with(|state| state.idle_hydrators.push(views));
+        left
     }
 
     fn retrier(&self) -> Retrier<'_, Self, Self, Self, Self, Self, Self, Self> {

@@ -15,6 +15,7 @@ mod fifo;
 mod functions;
 pub mod history;
 mod invocation;
+mod lagging;
 mod ports;
 mod provider;
 mod queue;

@@ -9,8 +9,8 @@ use pipeline::{
     mail::Mail,
     messages::{self, ToAlert, ToHydrate, ToRetry},
     ports::{
-        Active, Backlog, Chance, Clock, Depths, Dispatches, Due, FetchError, Incidents, Intake, Lane, Mailer,
-        OpenIncidentIndex, OpenPage, Outlet, PortError, ProviderApi, SignalStream, Watched, WriteError,
+        Active, Backlog, Chance, Changed, Clock, Depths, Dispatches, Due, FetchError, Incidents, Intake, Lane, Mailer,
+        OpenIncidentIndex, OpenPage, Outlet, PortError, ProviderApi, SignalStream, Stamp, Watched, WriteError,
     },
     record::Record,
     work::{StoredBody, unpack},
@@ -187,6 +187,7 @@ impl Dispatches for Invocation<'_> {
                 state.dispatches.put(&record);
                 return Ok(());
             }
+            state.lag(record.subject.as_str());
             let written = state.dispatches.write(&record, expected);
             written.map_err(|stored| state.shown(stored.map(|stored| *stored)).map(Box::new))
         })
@@ -197,6 +198,7 @@ impl Dispatches for Invocation<'_> {
         self.call("dispatches.sent", |state| {
             let Some(record) = state.dispatches.get(subject.as_str()) else { return false };
             let next = Record { revision: revision + 1, outbox: Vec::new(), ..record };
+            state.lag(subject.as_str());
             state.dispatches.write(&next, Some(revision)).is_ok()
         })
         .await
@@ -205,7 +207,7 @@ impl Dispatches for Invocation<'_> {
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
         self.call("dispatches.unsent", |state| {
             let owes = |record: &&Record| !record.outbox.is_empty() && record.changed_at < before;
-            let mut owing: Vec<&Record> = state.dispatches.rows().filter(owes).collect();
+            let mut owing: Vec<&Record> = state.indexed().filter(owes).collect();
             owing.sort_by_key(|record| record.changed_at);
             owing.into_iter().take(SWEPT).map(|record| record.subject.clone()).collect()
         })
@@ -214,8 +216,9 @@ impl Dispatches for Invocation<'_> {
 
     async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError> {
         self.call("dispatches.due", |state| {
-            let rows = state.dispatches.rows();
-            let due = rows.filter_map(|record| Some(Due { at: record.look_at()?, subject: record.subject.clone() }));
+            let due = state
+                .indexed()
+                .filter_map(|record| Some(Due { at: record.look_at()?, subject: record.subject.clone() }));
             let mut due: Vec<Due> = due.filter(|due| due.at < before).collect();
             due.sort();
             due
@@ -225,13 +228,33 @@ impl Dispatches for Invocation<'_> {
 
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
         self.call("dispatches.active", |state| {
-            let of_source = state.dispatches.all().into_iter().filter(|record| record.origin.source == source);
+            let of_source = state.indexed().filter(|record| record.origin.source == source);
             let mut active: Vec<Active> = of_source
-                .filter_map(|record| Some(Active { plan: record.plan()?, subject: record.subject }))
+                .filter_map(|record| Some(Active { plan: record.plan()?, subject: record.subject.clone() }))
                 .filter(|active| active.plan.until().is_none_or(|until| until > at))
                 .collect();
             active.sort_by_key(|active| std::cmp::Reverse(active.plan.until().unwrap_or(Timestamp::MAX)));
             active
+        })
+        .await
+    }
+
+    async fn changed(
+        &self,
+        source: &str,
+        since: Timestamp,
+        is_known: impl Fn(&Subject, Stamp) -> bool,
+    ) -> Result<Vec<Changed>, PortError> {
+        self.call("dispatches.changed", |state| {
+            let of_source = state.indexed().filter(|record| record.origin.source == source);
+            let changed = of_source.filter(|record| record.changed_at >= since);
+            let news = changed.filter(|record| !is_known(&record.subject, record.stamp()));
+            let news = news.map(|record| Changed {
+                subject: record.subject.clone(),
+                stamp: record.stamp(),
+                plan: record.plan(),
+            });
+            news.collect()
         })
         .await
     }

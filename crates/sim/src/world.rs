@@ -15,12 +15,13 @@ use pipeline::{
     poll::PollState,
     ports::Refusal,
     record::Record,
+    view::Views,
     work::Message,
 };
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
-    Standard, Table, Times, Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
+    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, swarm::live::Live,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -49,6 +50,9 @@ pub(crate) struct State {
     pub(crate) signals: Fifo,
     pub(crate) controller: Controller,
     pub(crate) dispatches: Table<Record>,
+    pub(crate) lagging: Lagging,
+    /// What the hydrator's processes that wait know of active dispatches.
+    pub(crate) idle_hydrators: Vec<Views>,
     /// The epoch of the table `dispatches`; none until somebody asks.
     pub(crate) epoch: Option<Epoch>,
     /// The most that the body of one signal may be.
@@ -122,6 +126,8 @@ impl World {
             signals: Fifo::default(),
             controller: Controller::Reads,
             dispatches: Table::default(),
+            lagging: Lagging::default(),
+            idle_hydrators: Vec::new(),
             epoch: None,
             signal_limit_bytes: SIGNAL_LIMIT_BYTES,
             chunks: BTreeMap::new(),
@@ -202,7 +208,11 @@ impl World {
 
     /// Brings the table `dispatches` back to what it was.
     pub fn restore(&self, backup: Table<Record>) {
-        self.with(|state| state.dispatches = backup);
+        self.with(|state| {
+            state.dispatches = backup;
+            state.lagging.forget();
+            state.idle_hydrators.clear();
+        });
     }
 
     /// The epoch of the table `dispatches`; 0 before anybody has published anything.
@@ -228,6 +238,11 @@ impl World {
             }
             epoch
         })
+    }
+
+    /// Puts these processes of the hydrator in the place of those that wait for work, which are returned: none is a restart.
+    pub fn swap_hydrators(&self, processes: Vec<Views>) -> Vec<Views> {
+        self.with(|state| std::mem::replace(&mut state.idle_hydrators, processes))
     }
 
     /// Nobody runs that function any more: its queue is not read, its schedule does not come round.

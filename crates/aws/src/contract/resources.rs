@@ -14,10 +14,11 @@ use crate::sqs::QueueUrls;
 /// A sparse index: its name, its hash and range keys, and what of an item it holds beside keys.
 type Index = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const DISPATCHES: [Index; 3] = [
+const DISPATCHES: [Index; 4] = [
     ("unsent", "unsent", "changed_at", &[]),
     ("due", "due", "due_at", &[]),
-    ("active", "active", "until", &["plan", "plan_of", "plan_set"]),
+    ("active", "active", "until", &["full_key", "plan", "plan_of", "plan_set"]),
+    ("changes", "changed_in", "changed_at", &["full_key", "version", "active", "plan", "plan_of", "plan_set"]),
 ];
 const DELIVERIES: [Index; 2] =
     [("watched", "watched", "watched_at", &["condition", "next_at"]), ("events", "incident", "watched_at", &["news"])];

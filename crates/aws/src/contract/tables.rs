@@ -3,7 +3,7 @@
 use dispatch::{Epoch, Subject};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    ports::{Active, Chance, Clock, Dispatches, Due, WriteError},
+    ports::{Active, Chance, Changed, Clock, Dispatches, Due, WriteError},
     record::{MissedChange, Record},
 };
 
@@ -73,6 +73,26 @@ async fn active(table: &impl Dispatches, now: Timestamp) {
     table.write(&ended, Some(1)).await.unwrap();
     assert!(table.sent(&ended.subject, ended.revision).await.unwrap());
     assert!(soon(async || found("contract", at(0)).await == [as_found(&ending)]).await);
+    changes(table, [&ended, &ending], now).await;
+}
+
+/// What changed since an instant is found as its last change left it, on or off, unless that is known.
+async fn changes(table: &impl Dispatches, [off, on]: [&Record; 2], now: Timestamp) {
+    let as_left =
+        |record: &Record| Changed { subject: record.subject.clone(), stamp: record.stamp(), plan: record.plan() };
+    let found = async |since: Timestamp, known: Option<&Record>| -> Vec<Changed> {
+        let is_known =
+            |subject: &Subject, stamp| known.is_some_and(|known| known.subject == *subject && known.stamp() == stamp);
+        let mut changed = table.changed("contract", since, is_known).await.unwrap();
+        changed.retain(|changed| [&off.subject, &on.subject].contains(&&changed.subject));
+        changed.sort_by_key(|changed| changed.plan.is_some());
+        changed
+    };
+    assert!(off.plan().is_none() && on.plan().is_some(), "one of each");
+    assert!(soon(async || found(now, None).await == [as_left(off), as_left(on)]).await);
+    assert_eq!(found(now, Some(off)).await, [as_left(on)]);
+    assert_eq!(found(now + SignedDuration::from_nanos(1), None).await, [], "from that instant on");
+    assert_eq!(table.changed("another-source", now, |_, _| false).await.unwrap(), []);
 }
 
 /// What has no end is found when a person is to be asked about it, whether or not it still has a deadline; the most urgent first.
@@ -142,6 +162,11 @@ pub async fn large(table: &impl Dispatches) {
         active.into_iter().find(|active| active.subject == subject).map(|active| active.plan)
     };
     assert!(soon(async || plan().await == first.plan()).await);
+    let changed = async || {
+        let changed = table.changed("contract-large", now, |_, _| false).await.unwrap();
+        changed.into_iter().find(|changed| changed.subject == subject).map(|changed| changed.plan)
+    };
+    assert!(soon(async || changed().await == Some(first.plan())).await);
     let second = first.clone().noting(None, "write-2".to_owned());
     table.write(&second, Some(1)).await.unwrap();
     let late = first.clone().noting(None, "write-3".to_owned());

@@ -5,12 +5,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_types::SdkConfig;
-use dispatch::{Epoch, Origin, Plan, Signal, State, Subject};
+use dispatch::{Epoch, Origin, Signal, State, Subject};
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
-    ports::{Active, Dispatches, Due, PortError, WriteError},
+    ports::{Active, Changed, Dispatches, Due, PortError, Stamp, WriteError},
     ramping::Ramping,
     record::{Ack, MissedChange, Record},
     timeline::TimelineEvent,
@@ -31,14 +32,14 @@ const KEPT_DAYS: i64 = 400;
 const MOST_UNSENT: usize = 1_000;
 /// How many due subjects one sweep looks at.
 const MOST_DUE: usize = 5_000;
-/// The value of the attribute `unsent`: the index's one partition.
-const UNSENT: &str = "1";
-/// The value of the attribute `due`: likewise.
-const DUE: &str = "1";
+/// Over how many partitions the indexes `unsent` and `due` are spread: one takes a thousand writes a second.
+const SHARDS: u32 = 16;
 
-/// How many pages of the index `active`, a megabyte each, are read at most: of tens of thousands of dispatches, those that are
-/// over last.
-const ACTIVE_PAGES: usize = 8;
+/// How many pages of a source's index, a megabyte each, are read at most: of hundreds of thousands of dispatches, those that are over
+/// last.
+const PAGES: usize = 64;
+/// How many shards are asked at once.
+const AT_ONCE: usize = 8;
 /// Sorts after every instant: what has no end is over last.
 const OPEN: &str = "9999-12-31T23:59:59Z";
 
@@ -177,10 +178,9 @@ impl Dispatches for DispatchesTable {
         let query = self
             .0
             .query("unsent")
-            .key_condition_expression("unsent = :one AND changed_at < :before")
-            .expression_attribute_values(":one", text(UNSENT))
+            .key_condition_expression("unsent = :shard AND changed_at < :before")
             .expression_attribute_values(":before", instant(before));
-        let items = self.0.found(query, MOST_UNSENT).await?;
+        let items = self.in_shards(&query, MOST_UNSENT).await?;
         Ok(items.iter().filter_map(|item| item::str(item, self.0.key).ok()).map(Subject::from_stored).collect())
     }
 
@@ -188,50 +188,49 @@ impl Dispatches for DispatchesTable {
         let query = self
             .0
             .query("due")
-            .key_condition_expression("due = :one AND due_at < :before")
-            .expression_attribute_values(":one", text(DUE))
+            .key_condition_expression("due = :shard AND due_at < :before")
             .expression_attribute_values(":before", instant(before));
         let due = |item: &Item| -> Result<Due, String> {
             // Of a long subject it is the hash, under which its record is found as well.
             let subject = Subject::from_stored(item::str(item, "subject")?);
             Ok(Due { at: item::timestamp(item, "due_at")?, subject })
         };
-        let items = self.0.found(query, MOST_DUE).await?;
-        items.iter().map(|item| due(item).map_err(|reason| self.0.unreadable(item, &reason))).collect()
+        let items = self.in_shards(&query, MOST_DUE).await?;
+        let due = items.iter().map(|item| due(item).map_err(|reason| self.0.unreadable(item, &reason)));
+        let mut due = due.collect::<Result<Vec<Due>, PortError>>()?;
+        due.sort();
+        Ok(due)
     }
 
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
-        let mut items = Vec::new();
-        let mut from = None;
-        for _ in 0..ACTIVE_PAGES {
-            let request = self
-                .0
-                .query("active")
-                .key_condition_expression("#active = :source AND #until > :at")
-                .expression_attribute_names("#active", "active")
-                .expression_attribute_names("#until", "until")
-                .expression_attribute_values(":source", text(source))
-                .expression_attribute_values(":at", instant(at))
-                .scan_index_forward(false)
-                .set_exclusive_start_key(from.take());
-            let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.0.port, error))?;
-            items.extend(answer.items.unwrap_or_default());
-            from = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if from.is_none() {
-                break;
-            }
-        }
+        let query = self
+            .0
+            .query("active")
+            .key_condition_expression("#active = :source AND #until > :at")
+            .expression_attribute_names("#active", "active")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":source", text(source))
+            .expression_attribute_values(":at", instant(at))
+            .scan_index_forward(false);
+        let items = self.pages(query).await?;
         large::active(&items).map_err(|(item, reason)| self.0.unreadable(item, &reason))
     }
-}
 
-fn named(plan: &Plan, subject: &Subject) -> Result<AttributeValue, String> {
-    if item::key(subject.as_str()) == subject.as_str() {
-        return packed(plan);
+    async fn changed(
+        &self,
+        source: &str,
+        since: Timestamp,
+        is_known: impl Fn(&Subject, Stamp) -> bool,
+    ) -> Result<Vec<Changed>, PortError> {
+        let query = self
+            .0
+            .query("changes")
+            .key_condition_expression("changed_in = :source AND changed_at >= :since")
+            .expression_attribute_values(":source", text(source))
+            .expression_attribute_values(":since", instant(since));
+        let items = self.pages(query).await?;
+        large::changed(&items, is_known).map_err(|(item, reason)| self.0.unreadable(item, &reason))
     }
-    let mut plan = serde_json::to_value(plan).map_err(|error| error.to_string())?;
-    plan["subject"] = subject.as_str().into();
-    packed(&plan)
 }
 
 impl DispatchesTable {
@@ -248,6 +247,32 @@ impl DispatchesTable {
         }
     }
 
+    /// What a query finds in all shards of its index, at most so many of each; several shards are asked at once.
+    async fn in_shards(&self, query: &QueryFluentBuilder, most: usize) -> Result<Vec<Item>, PortError> {
+        let asked = (0..SHARDS).map(|shard| {
+            let query = query.clone().expression_attribute_values(":shard", text(shard.to_string()));
+            self.0.found(query, most)
+        });
+        let found: Vec<Result<Vec<Item>, PortError>> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+        let found = found.into_iter().collect::<Result<Vec<Vec<Item>>, PortError>>()?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// All pages of a query, up to [`PAGES`].
+    async fn pages(&self, query: QueryFluentBuilder) -> Result<Vec<Item>, PortError> {
+        let (mut items, mut from) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let page = query.clone().set_exclusive_start_key(from.take());
+            let page = Box::pin(page.send()).await.map_err(|error| unavailable(self.0.port, error))?;
+            items.extend(page.items.unwrap_or_default());
+            from = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
     /// Reads a record's item, with what it names.
     pub(super) async fn record(&self, head: Item) -> Result<Option<Record>, PortError> {
         let Some(item) = self.0.whole(head).await? else { return Ok(None) };
@@ -257,6 +282,12 @@ impl DispatchesTable {
 
 fn epoch_item(epoch: Epoch) -> Item {
     Item::from([("subject".to_owned(), text(EPOCH)), ("epoch".to_owned(), number(epoch.as_millisecond()))])
+}
+
+/// Its place in an index that is spread.
+fn shard(subject: &Subject) -> String {
+    let sum = subject.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    (sum % SHARDS).to_string()
 }
 
 fn to_item(record: &Record) -> Result<Item, String> {
@@ -292,16 +323,19 @@ fn to_item(record: &Record) -> Result<Item, String> {
         }
     }
     if !record.outbox.is_empty() {
-        item.insert("unsent", text(UNSENT));
+        item.insert("unsent", text(shard(&record.subject)));
     }
     if let Some(look_at) = record.look_at() {
-        item.insert("due", text(DUE));
+        item.insert("due", text(shard(&record.subject)));
         item.insert("due_at", instant(look_at));
     }
     if let Some(plan) = record.plan() {
         item.insert("active", text(&record.origin.source));
         item.insert("until", plan.until().map_or_else(|| text(OPEN), instant));
-        item.insert("plan", named(&plan, &record.subject)?);
+        item.insert("plan", packed(&plan)?);
+    }
+    if record.state.can_be_on() {
+        item.insert("changed_in", text(&record.origin.source));
     }
     if let Some(ack) = &record.ack {
         item.insert("acknowledged", text(item::word(&ack.state)));

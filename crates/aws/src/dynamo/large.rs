@@ -10,10 +10,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dispatch::{Plan, Subject};
 use futures_util::{StreamExt, future::join_all, stream};
 use pipeline::{
-    ports::{Active, PortError},
+    ports::{Active, Changed, PortError, Stamp},
     work::CHUNK_BYTES,
 };
-use serde::Deserialize;
 
 use super::{
     MAX_ITEM_BYTES, Store,
@@ -54,18 +53,18 @@ pub(super) fn layout(mut head: Item, write: &str, plan: Option<&Plan>) -> Result
     let mut others = Vec::new();
     let is_large = |value: &AttributeValue| value.as_b().is_ok_and(|plan| plan.as_ref().len() > SMALL_PLAN_BYTES);
     if let Some(plan) = plan.filter(|_| head.get("plan").is_some_and(is_large)) {
-        for (number, piece) in plan.pieces(PIECE_MARKS).iter().enumerate() {
+        let pieces = plan.pieces(PIECE_MARKS);
+        for (number, piece) in pieces.iter().enumerate() {
             let mut item = part("plan", number);
-            item.extend(
-                ["active", "until"].iter().filter_map(|name| Some(((*name).to_owned(), head.get(*name)?.clone()))),
-            );
+            let keys = ["active", "until", "changed_in", "changed_at"].iter();
+            item.extend(keys.filter_map(|name| Some(((*name).to_owned(), head.get(*name)?.clone()))));
             item.insert("plan".to_owned(), packed(piece)?);
             item.insert("plan_of".to_owned(), text(&subject));
             item.insert("plan_set".to_owned(), text(format!("{write}#{number:04}")));
             others.push(item);
         }
         head.remove("plan");
-        head.insert("plan_set".to_owned(), text(write));
+        head.insert("plan_set".to_owned(), text(format!("{write}*{}", pieces.len())));
     }
     if let Some(AttributeValue::B(body)) = head.remove("body") {
         let chunks = body.as_ref().chunks(CHUNK_BYTES);
@@ -146,45 +145,75 @@ impl Store {
     }
 }
 
-/// What the index `active` holds, plans in pieces put together. Pieces of a write that another has replaced count for nothing.
+/// What the index `active` holds. A plan in pieces of which some do not show yet is left out.
 pub(super) fn active(items: &[Item]) -> Result<Vec<Active>, (&Item, String)> {
-    // By the record's key and the write.
-    let mut pieces: BTreeMap<(Cow<'_, str>, &str), Pieces<'_>> = BTreeMap::new();
-    for item in items {
-        let (Ok(of), Ok(set)) = (item::str(item, "plan_of"), item::str(item, "plan_set")) else { continue };
-        let Some((set, number)) = set.rsplit_once('#') else { continue };
-        let plan = unpacked(item, "plan").map_err(|reason| (item, reason))?;
-        pieces.entry((item::key(of), set)).or_default().insert(number, (of, plan));
-    }
+    let pieces = pieces(items);
     let mut active = Vec::new();
-    for item in items.iter().filter(|item| !item.contains_key("plan_of")) {
-        let key = item::str(item, "subject").map_err(|reason| (item, reason))?;
-        let Ok(set) = item::str(item, "plan_set") else {
-            active.push(whole_plan(item, key).map_err(|reason| (item, reason))?);
-            continue;
-        };
-        let of = pieces.remove(&(Cow::Borrowed(key), set)).unwrap_or_default();
-        let subject = of.values().next().map(|(subject, _)| Subject::from_stored(*subject));
-        let plan = Plan::joined(of.into_values().map(|(_, plan)| plan));
-        active.extend(subject.zip(plan).map(|(subject, plan)| Active { subject, plan }));
+    for item in heads(items) {
+        let subject = subject(item).map_err(|reason| (item, reason))?;
+        let plan = plan(item, &pieces).map_err(|reason| (item, reason))?;
+        active.extend(plan.map(|plan| Active { subject, plan }));
     }
     Ok(active)
 }
 
-/// The pieces of one plan in their order, each with the subject.
-type Pieces<'a> = BTreeMap<&'a str, (&'a str, Plan)>;
-
-/// A plan that names its subject.
-#[derive(Deserialize)]
-struct Named {
-    #[serde(default)]
-    subject: Option<Subject>,
+/// What the index `changes` holds and is not known. A plan in pieces of which some do not show yet is left out as well.
+pub(super) fn changed(
+    items: &[Item],
+    is_known: impl Fn(&Subject, Stamp) -> bool,
+) -> Result<Vec<Changed>, (&Item, String)> {
+    let pieces = pieces(items);
+    let mut changed = Vec::new();
+    for item in heads(items) {
+        let (subject, stamp) = stamped(item).map_err(|reason| (item, reason))?;
+        if is_known(&subject, stamp) {
+            continue;
+        }
+        let is_on = item.contains_key("active");
+        let plan = if is_on { plan(item, &pieces).map_err(|reason| (item, reason))? } else { None };
+        if plan.is_some() == is_on {
+            changed.push(Changed { subject, stamp, plan });
+        }
+    }
+    Ok(changed)
 }
 
-fn whole_plan(item: &Item, key: &str) -> Result<Active, String> {
-    // The index holds the key, which of a long subject is the hash.
-    let subject =
-        if key.contains('/') { Some(Subject::from_stored(key)) } else { unpacked::<Named>(item, "plan")?.subject };
-    let subject = subject.ok_or("the plan does not name its subject")?;
-    Ok(Active { subject, plan: unpacked(item, "plan")? })
+/// The pieces of plans, by the record's key and the write, in their order.
+type Pieces<'a> = BTreeMap<(Cow<'a, str>, &'a str), BTreeMap<&'a str, &'a Item>>;
+
+fn pieces(items: &[Item]) -> Pieces<'_> {
+    let mut pieces = Pieces::new();
+    for item in items {
+        let (Ok(of), Ok(set)) = (item::str(item, "plan_of"), item::str(item, "plan_set")) else { continue };
+        let Some((write, number)) = set.rsplit_once('#') else { continue };
+        pieces.entry((item::key(of), write)).or_default().insert(number, item);
+    }
+    pieces
+}
+
+/// The records' own entries.
+fn heads(items: &[Item]) -> impl Iterator<Item = &Item> {
+    items.iter().filter(|item| !item.contains_key("plan_of"))
+}
+
+fn subject(item: &Item) -> Result<Subject, String> {
+    item::full_key(item, "subject").map(Subject::from_stored)
+}
+
+fn stamped(item: &Item) -> Result<(Subject, Stamp), String> {
+    let stamp = Stamp { changed_at: item::timestamp(item, "changed_at")?, version: item::integer(item, "version")? };
+    Ok((subject(item)?, stamp))
+}
+
+/// The plan of a record's entry; none where pieces of it are missing. Those of a write that another has replaced count for nothing.
+fn plan(item: &Item, pieces: &Pieces<'_>) -> Result<Option<Plan>, String> {
+    let Ok(set) = item::str(item, "plan_set") else { return unpacked(item, "plan").map(Some) };
+    let (write, count) = set.rsplit_once('*').ok_or("plan_set does not say how many pieces there are")?;
+    let key = item::str(item, "subject")?;
+    let Some(found) = pieces.get(&(Cow::Borrowed(key), write)) else { return Ok(None) };
+    if found.len().to_string() != count {
+        return Ok(None);
+    }
+    let plans = found.values().map(|piece| unpacked(piece, "plan"));
+    Ok(Plan::joined(plans.collect::<Result<Vec<Plan>, String>>()?))
 }

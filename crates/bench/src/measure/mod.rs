@@ -1,5 +1,6 @@
 //! What is measured, each in a file of its own.
 
+pub(crate) mod active;
 pub(crate) mod calls;
 pub(crate) mod instructions;
 pub(crate) mod start;

@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) fifo: bool,
     /// What it consumed of a table.
     pub(crate) capacity: Capacity,
+    /// The bodies of request and answer, in bytes.
+    pub(crate) bytes: usize,
 }
 
 /// AWS, as far as the functions call it.
@@ -101,27 +103,29 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
     let capacity = world.tables.take_consumed();
     let fifo =
         request.get("QueueUrl").and_then(Value::as_str).is_some_and(|url| url.rsplit('.').next() == Some("fifo"));
-    world.calls.push(Call { operation: format!("{name}:{}", operation.1), refused: answer.is_err(), fifo, capacity });
-    drop(world);
-    let (status, body) = match answer {
-        Ok(body) => (StatusCode::OK, body),
+    let (status, answer, refused) = match answer {
+        Ok(answer) => (StatusCode::OK, answer, false),
         Err(Refusal::Condition(old)) => {
-            let mut body = json!({
+            let mut answer = json!({
                 "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
                 "message": "The conditional request failed",
             });
             if let Some(old) = old {
-                body["Item"] = Value::Object(old);
+                answer["Item"] = Value::Object(old);
             }
-            (StatusCode::BAD_REQUEST, body)
+            (StatusCode::BAD_REQUEST, answer, true)
         }
         Err(Refusal::Invalid(error)) => {
             let message = format!("{error:#}");
-            (StatusCode::BAD_REQUEST, json!({ "__type": "ValidationException", "message": message }))
+            (StatusCode::BAD_REQUEST, json!({ "__type": "ValidationException", "message": message }), true)
         }
     };
+    let (operation_name, answer) = (format!("{name}:{}", operation.1), answer.to_string());
+    let bytes = body.len() + answer.len();
+    world.calls.push(Call { operation: operation_name, refused, fifo, capacity, bytes });
+    drop(world);
     let kind = if operation.0 == "AmazonSSM" { "application/x-amz-json-1.1" } else { "application/x-amz-json-1.0" };
-    (status, [("content-type", kind)], body.to_string()).into_response()
+    (status, [("content-type", kind)], answer).into_response()
 }
 
 impl World {

@@ -49,11 +49,12 @@ impl Voltus {
     }
 }
 
-/// A dispatch of two sites of its own: none overlaps another.
+/// A dispatch of two sites of its own: none overlaps another, but for those that are called `same…`.
 async fn dispatch(State(voltus): State<Voltus>, Path(id): Path<String>) -> Json<Value> {
     let number = voltus.number(&id);
     let later: Timestamp = Timestamp::from_second(4_099_913_400).unwrap_or(Timestamp::MAX);
     let start = if id.starts_with("soon") { voltus.soon } else { later };
+    let sites = if id.starts_with("same") { "same" } else { &id };
     let end = start + SignedDuration::from_mins(10) + SignedDuration::from_secs(number.into());
     Json(json!({
         "id": id,
@@ -68,8 +69,8 @@ async fn dispatch(State(voltus): State<Voltus>, Path(id): Path<String>) -> Json<
             "id": 42, "name": "A Program", "market": "CAISO", "program_type": "ancillary_services", "timezone": "PST"
         },
         "sites": [
-            { "name": "Cold store", "id": format!("{id}-1"), "customer_location_id": "kx93-1", "drop_by": 5, "commitment": 5 },
-            { "name": "Bakery", "id": format!("{id}-2"), "customer_location_id": "kx93-2", "drop_by": 50, "commitment": 50 }
+            { "name": "Cold store", "id": format!("{sites}-1"), "customer_location_id": "kx93-1", "drop_by": 5, "commitment": 5 },
+            { "name": "Bakery", "id": format!("{sites}-2"), "customer_location_id": "kx93-2", "drop_by": 50, "commitment": 50 }
         ]
     }))
 }

@@ -30,6 +30,7 @@ use crate::{
     config::{Config, Source},
     messages::{self, ReadError, ToHydrate, ToRetry},
     ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
+    view::Views,
     work::{FOREIGN, Failed, Message, Task, Trouble, TroubleKind, Work},
 };
 
@@ -64,6 +65,8 @@ pub struct Hydrate<'a, T, S, F, D, O, C> {
     pub outlet: &'a O,
     /// Time and chance.
     pub world: &'a C,
+    /// What this process knows of active dispatches.
+    pub views: &'a Views,
 }
 
 /// A message of the batch on its way through the phases.
@@ -233,7 +236,7 @@ where
     /// is left to another invocation.
     async fn settle_all(&self, items: &mut [Item], began_at: Timestamp) {
         let mut subjects = gather(items).into_iter().peekable();
-        let neighbours = &Neighbours::default();
+        let neighbours = &Neighbours::new(self.views);
         let mut running = FuturesUnordered::new();
         let (mut weight, mut last) = (0, None);
         loop {

@@ -153,7 +153,7 @@ where
         };
         let news = candidates.iter().filter(|candidate| !self.is_history(candidate));
         let news = news.filter(|candidate| !is_other_view(bound, candidate, &candidates));
-        let neighbours = &Neighbours::default();
+        let neighbours = &Neighbours::new(self.views);
         let merges = news.map(|candidate| async move {
             let Some(fact) = candidate.facts.first() else { return Ok(false) };
             let brought = Brought {

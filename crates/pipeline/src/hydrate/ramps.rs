@@ -10,6 +10,7 @@ use crate::{
     record::Record,
     timeline::{Event, TimelineEvent},
     update::{Change, From, Records, update},
+    view::View,
 };
 
 /// The targets of the same feed that matter to one.
@@ -26,7 +27,7 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
         &self,
         mut record: Record,
         delivery: &str,
-        neighbours: &Neighbours,
+        neighbours: &Neighbours<'_>,
     ) -> Result<Record, PortError> {
         let Some(ramps) = record.state.ramps() else { return Ok(record) };
         let now = record.changed_at;
@@ -47,11 +48,11 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
         Ok(record)
     }
 
-    async fn rivals(&self, record: &Record, own: Onset, neighbours: &Neighbours) -> Rivals {
-        let look = |source: &super::neighbours::Source| {
+    async fn rivals(&self, record: &Record, own: Onset, neighbours: &Neighbours<'_>) -> Rivals {
+        let look = |view: &mut View| {
             let mut rivals = Rivals::default();
-            for (subject, plan) in source.others(&record.subject) {
-                let Some(other) = plan.ramp.filter(|_| subject.feed() == record.subject.feed()) else { continue };
+            for (subject, plan) in view.others_on_its_feed(&record.subject) {
+                let Some(other) = plan.ramp else { continue };
                 if own.replaces(&other) {
                     rivals.replaced.push(subject.clone());
                 } else if other.replaces(&own) {
@@ -60,7 +61,7 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
             }
             rivals
         };
-        neighbours.look(self.table, record, own.start, look).await
+        neighbours.look(self.table, record, (own.start, self.world.now()), look).await
     }
 
     /// Notes in another's record that it was replaced.

@@ -78,7 +78,7 @@ where
         brought: Brought<'_>,
         mut facts: Vec<Fact>,
         from: From<Record>,
-        neighbours: &Neighbours,
+        neighbours: &Neighbours<'_>,
     ) -> Result<Settled, Trouble> {
         let storage = |error: PortError| self.storage(&error);
         let epoch = self.table.epoch(self.world.now()).await.map_err(storage)?;
@@ -122,7 +122,7 @@ where
         (facts, findings): (&mut Vec<Fact>, &mut Vec<Finding>),
         asking: &mut Asking,
         (mut known, epoch): (Option<Record>, dispatch::Epoch),
-        neighbours: &Neighbours,
+        neighbours: &Neighbours<'_>,
     ) -> Result<Changed, Failure> {
         let Brought { bound, subject, delivery, received_at, by } = brought;
         if by != By::Webhook && known.as_ref().is_some_and(|known| is_before_the_push(known, facts)) {
@@ -254,7 +254,7 @@ where
     }
 
     /// Publishes what was just written, its deadline armed before the send can fail.
-    async fn watched(&self, record: Record, has_news: bool, neighbours: &Neighbours) -> Result<(), Trouble> {
+    async fn watched(&self, record: Record, has_news: bool, neighbours: &Neighbours<'_>) -> Result<(), Trouble> {
         let now = self.world.now();
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
             let deadline = ToRetry::Deadline(Deadline::of(record.subject.clone()));

@@ -40,4 +40,5 @@ mod sites;
 mod timeline;
 mod unreadable_fields;
 mod untrusted;
+mod views;
 mod walk;

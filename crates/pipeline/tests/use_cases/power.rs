@@ -176,6 +176,7 @@ fn a_target_that_was_missed_when_it_was_replaced_is_mailed_once() {
 fn what_the_index_did_not_show_is_found_when_the_end_is_overdue() {
     let world = world(9);
     heard(&world, &event("start_ramp_down", "c-1", ("16:30", Some("17:50")), true));
+    let _ = world.swap_hydrators(Vec::new());
     world.fault("dispatches.active", Toxic::Refuse, Times::First(1));
     heard(&world, &event("start_ramp_down", "c-2", ("16:41", Some("19:50")), true));
     assert_eq!(record(&world, FIRST).ramping.replaced, None);

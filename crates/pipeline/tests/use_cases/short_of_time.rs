@@ -7,6 +7,7 @@ use pipeline::{
     hydrate::Hydrate,
     messages::{self, ToHydrate, ToRetry},
     ports::{Chance, Clock},
+    view::Views,
     work::Message,
 };
 use serde_json::json;
@@ -53,6 +54,7 @@ fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
             deliveries: ports,
             outlet: ports,
             world: &slow,
+            views: &Views::default(),
         };
         hydrate.batch(messages).await
     });

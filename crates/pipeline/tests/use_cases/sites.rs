@@ -99,7 +99,8 @@ fn nothing_is_read_for_an_unchanged_redelivery() {
     stated(&world, &one);
     let before = world.calls().len();
     stated(&world, &one);
-    assert!(world.calls()[before..].iter().all(|call| call.port != "dispatches.active"));
+    let reads = ["dispatches.active", "dispatches.changed"];
+    assert!(world.calls()[before..].iter().all(|call| !reads.contains(&call.port)));
     assert_eq!(types(&world, "voltus-prod/one"), ["dispatch.scheduled"]);
 }
 
@@ -107,9 +108,15 @@ fn nothing_is_read_for_an_unchanged_redelivery() {
 fn an_index_that_does_not_answer_keeps_no_signal_back() {
     let world = world(6);
     stated(&world, &dispatch("one", "d4z9", ("17:00", Some("18:00")), 0));
+    let _ = world.swap_hydrators(Vec::new());
     world.fault("dispatches.active", Toxic::Refuse, Times::Always);
     stated(&world, &dispatch("two", "d4z9", ("17:00", Some("18:00")), 0));
     assert_eq!((types(&world, "voltus-prod/two").len(), effective(&world, "two")), (1, None));
+    world.heal();
+    stated(&world, &dispatch("three", "d4z9", ("17:00", Some("18:00")), 0));
+    world.fault("dispatches.changed", Toxic::Refuse, Times::Always);
+    stated(&world, &dispatch("four", "d4z9", ("17:00", Some("18:00")), 0));
+    assert_eq!(effective(&world, "four"), Some(until(Some("18:00"), "four", &["one", "three", "two"])));
 }
 
 #[test]

@@ -119,7 +119,7 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
         plan.skew_ms = plan.skew_ms.min(400);
     }
     let world = World::new(seed, config(&plan));
-    let kinds: Vec<Kind> = plan.kinds().collect();
+    let (kinds, index_lag_ms): (Vec<Kind>, _) = (plan.kinds().collect(), plan.index_lag_ms);
     let mut journal = Journal::new(options.record);
     journal.note(BEGINNING, "plan", || {
         let names: Vec<String> = kinds.iter().map(|kind| format!("{} {}", kind.name(), plan.rate(*kind))).collect();
@@ -131,6 +131,7 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
         state.has_heartbeat = live.plan.pulse;
         state.swarm = Some(Box::new(live));
     });
+    world.lag_indexes(index_lag_ms);
     let mut driver = Driver::new(&world);
     driver.go();
     let mails = world.mails().len();

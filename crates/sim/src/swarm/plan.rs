@@ -99,6 +99,8 @@ kinds! {
     Restore "restore",
     /// Many dispatches of one source are announced within a minute, and its API is down.
     Storm "storm",
+    /// The indexes of the table of dispatches show what is written some time later.
+    IndexLag "index-lag",
 }
 
 impl Kind {
@@ -163,6 +165,8 @@ pub(crate) struct Plan {
     pub(crate) signal_limit_bytes: Option<usize>,
     /// So many more dispatches are announced while their source's API is down.
     pub(crate) storm: usize,
+    /// How late an index shows a write at most, in milliseconds.
+    pub(crate) index_lag_ms: u64,
 }
 
 /// What an outage strikes: the beginning of ports' names.
@@ -184,7 +188,7 @@ impl Plan {
         // Only where our own services work is time promised.
         let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
-        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Restore | Kind::Storm)) {
+        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Restore | Kind::Storm | Kind::IndexLag)) {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
                 rates.insert(*kind, rate);
@@ -222,6 +226,7 @@ impl Plan {
             restore: None,
             signal_limit_bytes: None,
             storm: 0,
+            index_lag_ms: 0,
         };
         // Drawn last: what was found before these existed is found by the same seeds.
         plan.signal_limit_bytes = (chance.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
@@ -238,6 +243,11 @@ impl Plan {
             plan.rates.insert(Kind::Storm, 1);
             let until = (begins_at + minutes(11 + chance.up_to(8))).min(plan.heals_at);
             plan.down.push(Outage { of: STORM, from: begins_at, until });
+        }
+        let index_lag_ms = [0, 200, 1_000, 5_000][chance.place(4)];
+        if index_lag_ms > 0 && !without.contains(&Kind::IndexLag) {
+            plan.index_lag_ms = index_lag_ms;
+            plan.rates.insert(Kind::IndexLag, 1);
         }
         plan
     }

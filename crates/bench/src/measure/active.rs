@@ -1,0 +1,162 @@
+//! What a webhook costs beside so many other dispatches that are active in its source: CPU time, calls, units and bytes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use indicatif::ProgressBar;
+
+use super::{calls::BATCH, start};
+use crate::{
+    artifacts::Artifact,
+    instance::Instance,
+    scene::{self, Scene},
+    stub::Call,
+    table::Table,
+};
+
+/// Over how many dispatches the webhooks that are measured go: fewer than the least that can be active.
+const TURNS: usize = 10;
+
+/// How the active dispatches lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sites {
+    /// Each over two sites of its own.
+    Separate,
+    /// All over the same two.
+    Same,
+}
+
+/// What one webhook, an update that is published, costs the hydrator.
+#[derive(Debug)]
+pub(crate) struct Cost {
+    /// So many dispatches are active.
+    active: usize,
+    cpu: Duration,
+    calls: f64,
+    read_units: f64,
+    write_units: f64,
+    bytes: f64,
+}
+
+/// Measures beside each number of active dispatches, in rising order, so many webhooks, one after the other.
+pub(crate) async fn measure(
+    scene: &Scene,
+    artifacts: &[Artifact],
+    sites: Sites,
+    (counts, webhooks): (&[usize], usize),
+) -> Result<Vec<Cost>> {
+    ensure!(counts.is_sorted() && counts.first().is_some_and(|least| *least >= TURNS), "from {TURNS} on, rising");
+    let find = |name: &str| artifacts.iter().find(|artifact| artifact.name == name).context("a binary is missing");
+    scene.aws.reset();
+    let mut receiver = start(find("receiver")?, scene).await?;
+    let mut hydrator = start(find("hydrator")?, scene).await?;
+    let id = |number: usize| match sites {
+        Sites::Separate => format!("own{number:06}"),
+        Sites::Same => format!("same{number:06}"),
+    };
+    let bar = ProgressBar::new(counts.last().map_or(0, |most| *most as u64));
+    let (mut costs, mut active) = (Vec::new(), 0);
+    for count in counts {
+        while active < *count {
+            let new: Vec<String> = (active..*count).take(BATCH).map(id).collect();
+            active += new.len();
+            deliver(scene, (&mut receiver, &mut hydrator), "dispatch.create", &new).await?;
+            bar.set_position(active as u64);
+        }
+        costs.push(beside(scene, (&mut receiver, &mut hydrator), (active, webhooks), &id).await?);
+    }
+    bar.finish_and_clear();
+    Ok(costs)
+}
+
+async fn beside(
+    scene: &Scene,
+    (receiver, hydrator): (&mut Instance, &mut Instance),
+    (active, webhooks): (usize, usize),
+    id: &impl Fn(usize) -> String,
+) -> Result<Cost> {
+    let (mut calls, mut cpu) = (Vec::new(), Duration::ZERO);
+    for turn in 0..webhooks {
+        let dispatch = id(turn % TURNS);
+        scene.voltus.modify(&dispatch);
+        let before = hydrator.cpu()?;
+        scene.aws.take_calls();
+        deliver(scene, (receiver, hydrator), "dispatch.update", &[dispatch]).await?;
+        cpu += hydrator.cpu()? - before;
+        // The receiver's one call is among them.
+        calls.extend(
+            scene.aws.take_calls().into_iter().filter(|call| call.capacity.writes + call.capacity.half_reads > 0),
+        );
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    let each = |of: fn(&Call) -> usize| calls.iter().map(of).sum::<usize>() as f64 / webhooks as f64;
+    Ok(Cost {
+        active,
+        cpu: cpu / u32::try_from(webhooks)?,
+        calls: each(|_| 1),
+        read_units: each(|call| call.capacity.half_reads) / 2.0,
+        write_units: each(|call| call.capacity.writes),
+        bytes: each(|call| call.bytes),
+    })
+}
+
+/// Takes a webhook for each dispatch through both functions; each must lead to one signal.
+async fn deliver(
+    scene: &Scene,
+    (receiver, hydrator): (&mut Instance, &mut Instance),
+    event: &str,
+    dispatches: &[String],
+) -> Result<()> {
+    for dispatch in dispatches {
+        receiver.invoke(scene::webhook(event, dispatch)).await?;
+    }
+    hydrator.invoke(scene::batch("deliveries", &scene.take("deliveries"))).await?;
+    let sent = scene.take("signals.fifo").len();
+    ensure!(sent == dispatches.len(), "{event} of {dispatches:?} led to {sent} signals");
+    Ok(())
+}
+
+/// The costs, each beside that of the fewest.
+pub(crate) fn table(costs: &[Cost]) -> Table {
+    let mut table = Table::new([
+        "active",
+        "CPU, ms",
+        "/ fewest",
+        "calls to tables",
+        "/ fewest",
+        "read units",
+        "/ fewest",
+        "write units",
+        "KB to and from tables",
+        "/ fewest",
+    ]);
+    let Some(least) = costs.first() else { return table };
+    for cost in costs {
+        let ratio = |of: fn(&Cost) -> f64| format!("{:.2}", of(cost) / of(least));
+        table.row([
+            cost.active.to_string(),
+            format!("{:.2}", cost.cpu.as_secs_f64() * 1_000.0),
+            ratio(|cost| cost.cpu.as_secs_f64()),
+            format!("{:.2}", cost.calls),
+            ratio(|cost| cost.calls),
+            format!("{:.2}", cost.read_units),
+            ratio(|cost| cost.read_units),
+            format!("{:.2}", cost.write_units),
+            format!("{:.1}", cost.bytes / 1_000.0),
+            ratio(|cost| cost.bytes),
+        ]);
+    }
+    table
+}
+
+/// CPU time of all threads of a process, from the scheduler's own accounts.
+pub(crate) fn cpu_of(process: u32) -> Result<Duration> {
+    let mut threads = BTreeMap::new();
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).context("/proc tells CPU time")? {
+        let path = thread?.path().join("schedstat");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("{} tells nothing", path.display()))?;
+        let nanos: u64 = text.split_whitespace().next().context("no CPU time")?.parse()?;
+        threads.insert(path, nanos);
+    }
+    Ok(Duration::from_nanos(threads.values().sum()))
+}
