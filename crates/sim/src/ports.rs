@@ -53,7 +53,8 @@ impl Invocation<'_> {
         if !Standard::takes(body) {
             return Err(PortError::Broken { port, reason: format!("{} bytes are too large", body.len()) });
         }
-        self.call(port, |state| state.send(queue, body, delay_s)).await
+        let chain = self.chain + 1;
+        self.call(port, |state| state.send(queue, body, delay_s, chain)).await
     }
 
     pub(crate) async fn write<T: Row>(

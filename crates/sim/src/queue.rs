@@ -11,6 +11,9 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// The longest that SQS holds a message back.
 const MAX_DELAY_S: u32 = 900;
 
+/// So many invocations in one chain Lambda runs, where a function does not allow recursive loops.
+const LONGEST_CHAIN: u32 = 16;
+
 /// The most that a function is handed at once.
 const MAX_BATCH: u64 = 10;
 
@@ -57,6 +60,8 @@ pub struct Queued {
     pub visible_at: Timestamp,
     /// How often it was received.
     pub receives: u32,
+    /// How many invocations led to it, each by a message of the one before: what Lambda counts to stop endless loops.
+    pub chain: u32,
 }
 
 /// A standard queue.
@@ -87,10 +92,10 @@ impl Standard {
     /// # Panics
     ///
     /// Where the delay is more than SQS allows: that is a mistake of whoever asks for it.
-    pub(crate) fn send(&mut self, id: String, body: &str, now: Timestamp, delay_s: u32) {
+    pub(crate) fn send(&mut self, id: String, body: &str, now: Timestamp, delay_s: u32, chain: u32) {
         assert!(delay_s <= MAX_DELAY_S, "a message cannot be delayed by {delay_s} s");
         let visible_at = now + SignedDuration::from_secs(i64::from(delay_s));
-        self.messages.push(Queued { id, body: body.to_owned(), visible_at, receives: 0 });
+        self.messages.push(Queued { id, body: body.to_owned(), visible_at, receives: 0, chain });
     }
 
     /// When the next message can be received, be it now or later.
@@ -147,6 +152,21 @@ impl Standard {
         }
     }
 
+    /// The longest chain that led to one of those messages.
+    pub(crate) fn chain_of(&self, batch: &[Message]) -> u32 {
+        let of = self.messages.iter().filter(|message| batch.iter().any(|handed| handed.id == message.id));
+        of.map(|message| message.chain).max().unwrap_or(0)
+    }
+
+    /// Takes out what Lambda refuses to run a function with, because too long a chain of invocations led to it.
+    pub(crate) fn take_loops(&mut self, batch: &mut Vec<Message>) -> Vec<Queued> {
+        let is_loop =
+            |message: &mut Queued| message.chain >= LONGEST_CHAIN && batch.iter().any(|handed| handed.id == message.id);
+        let loops: Vec<Queued> = self.messages.extract_if(.., is_loop).collect();
+        batch.retain(|handed| !loops.iter().any(|message| message.id == handed.id));
+        loops
+    }
+
     /// Takes a message out for good.
     pub(crate) fn delete(&mut self, id: &str) {
         self.messages.retain(|message| message.id != id);
@@ -166,7 +186,7 @@ mod tests {
     #[test]
     fn a_received_message_is_hidden_and_comes_back() {
         let mut queue = Standard::default();
-        queue.send("m-1".to_owned(), "body", NOW, 10);
+        queue.send("m-1".to_owned(), "body", NOW, 10, 0);
         let mut seed = Seed::new(1);
         assert!(queue.receive(after(9), &mut seed).0.is_empty());
         assert_eq!(queue.receive(after(10), &mut seed).0.len(), 1);
@@ -179,7 +199,7 @@ mod tests {
     #[test]
     fn what_is_received_too_often_is_handed_over() {
         let mut queue = Standard::default();
-        queue.send("m-1".to_owned(), "body", NOW, 0);
+        queue.send("m-1".to_owned(), "body", NOW, 0, 0);
         let mut seed = Seed::new(1);
         for round in 0..i64::from(Standard::MAX_RECEIVES) {
             assert_eq!(queue.receive(after(round * 120), &mut seed).0.len(), 1);
@@ -195,7 +215,7 @@ mod tests {
             .map(|seed| {
                 let mut queue = Standard::default();
                 for n in 0..3 {
-                    queue.send(format!("m-{n}"), "body", NOW, 0);
+                    queue.send(format!("m-{n}"), "body", NOW, 0, 0);
                 }
                 queue.receive(NOW, &mut Seed::new(seed)).0.into_iter().map(|message| message.id).collect()
             })

@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) answered: Option<Timestamp>,
     /// Few mails are left of the daily quota.
     pub(crate) is_short_of_mails: bool,
+    /// Whether Lambda lets chains of invocations be as long as they like: `RecursiveLoop` in the template.
+    pub(crate) allows_loops: bool,
     /// Functions that do not run.
     pub(crate) stopped: Vec<Function>,
     /// Whether each sweep sends heartbeats.
@@ -91,12 +93,12 @@ impl State {
         self.queues.entry(queue).or_default()
     }
 
-    pub(crate) fn send(&mut self, queue: Inner, body: &str, delay_s: u32) {
+    pub(crate) fn send(&mut self, queue: Inner, body: &str, delay_s: u32, chain: u32) {
         let (id, now) = (self.name("m"), self.now);
         if let Some(live) = &mut self.swarm {
             live.message(now, queue, &id, body, delay_s);
         }
-        self.queue(queue).send(id, body, now, delay_s);
+        self.queue(queue).send(id, body, now, delay_s, chain);
     }
 
     /// A call takes a few milliseconds.
@@ -137,6 +139,7 @@ impl World {
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
+            allows_loops: true,
             stopped: Vec::new(),
             has_heartbeat: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
@@ -230,6 +233,11 @@ impl World {
         })
     }
 
+    /// Lambda stops chains of invocations, as it does where `RecursiveLoop: Allow` is missing in the template.
+    pub fn stop_loops(&self) {
+        self.with(|state| state.allows_loops = false);
+    }
+
     /// Nobody runs that function any more: its queue is not read, its schedule does not come round.
     pub fn stop(&self, function: Function) {
         self.with(|state| state.stopped.push(function));
@@ -296,7 +304,7 @@ impl World {
 
     /// Puts a message into an inner queue as somebody else would.
     pub fn put(&self, queue: Inner, body: &str) {
-        self.with(|state| state.send(queue, body, 0));
+        self.with(|state| state.send(queue, body, 0, 0));
     }
 
     /// The table `dispatches`.

@@ -292,7 +292,7 @@ impl<'w> Driver<'w> {
                 if self.sweep_matters(now) {
                     self.start(Function::Sweeper, Purpose::Sweep, |invocation| {
                         Box::pin(async move {
-                            invocation.sweep().await;
+                            Box::pin(invocation.sweep()).await;
                             Done::Swept
                         })
                     });

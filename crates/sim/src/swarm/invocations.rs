@@ -32,7 +32,11 @@ impl<'w> Driver<'w> {
         task: impl FnOnce(Rc<Invocation<'w>>) -> Task<'w>,
     ) {
         let now = self.world.now();
-        let invocation = Rc::new(Invocation::new(self.world, function));
+        let chain = match &purpose {
+            Purpose::Batch(_, messages) => self.world.chain_of(messages),
+            _ => 0,
+        };
+        let invocation = Rc::new(Invocation::following(self.world, function, chain));
         let number = invocation.number();
         let stillborn = self.live(|live| {
             live.journal.note(
