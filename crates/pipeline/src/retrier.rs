@@ -92,22 +92,23 @@ where
 
     async fn one(&self, message: &Message) -> Result<(), BatchError> {
         let now = self.world.now();
-        let failed = match messages::read(&message.body) {
-            Ok(ToRetry::Failed(failed)) => failed,
-            Ok(ToRetry::Work(work)) => Failed { failed: Trouble::crash(now), work },
+        // What comes again could not be booked or passed on before: a person must know in any case.
+        let comes_again = message.receives > 1;
+        let (failed, is_again) = match messages::read(&message.body) {
+            Ok(ToRetry::Failed(failed)) => (failed, comes_again),
+            // Redriven. SQS may or may not go on counting its receives, so they say nothing: it counts as coming again each time.
+            Ok(ToRetry::Work(work)) => (Failed { failed: Trouble::crash(now), work }, true),
             // The check of each heartbeat sees that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
             Ok(ToRetry::Deadline(deadline)) => return Ok(self.watch().fired(deadline).await?),
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
-            Err(ReadError::Foreign(_)) => Failed {
-                failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's"),
-                work: Work::foreign(message, now),
-            },
+            Err(ReadError::Foreign(_)) => {
+                let failed = Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's");
+                (Failed { failed, work: Work::foreign(message, now) }, comes_again)
+            }
             // A function of that release takes it.
             Err(error @ ReadError::Newer(_)) => return Err(error.into()),
         };
-        // What comes again could not be booked or passed on before: a person must know in any case.
-        let is_again = message.receives > 1;
         if is_again && failed.failed.kind.is_passing() {
             self.outlet.hint(failed.work.condition(), now, 0).await?;
         }

@@ -38,6 +38,12 @@ impl Inner {
     /// Those that a function reads.
     pub const READ: [Inner; 4] = [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::Reviews];
 
+    /// How often a message is received before it is redriven. Far more often from `retries`: a message that comes there by redrive
+    /// may still count as received as often as `deliveries` allows.
+    pub fn max_receives(self) -> u32 {
+        if self == Inner::Retries { 2 * Standard::MAX_RECEIVES } else { Standard::MAX_RECEIVES }
+    }
+
     /// Where a message goes that was received too often.
     pub(crate) fn redrives_into(self) -> Option<Inner> {
         match self {
@@ -74,7 +80,7 @@ impl Standard {
     /// How long a received message is hidden: 6 × the function's timeout.
     pub const VISIBILITY: SignedDuration = SignedDuration::from_secs(120);
 
-    /// How often a message is received before it is redriven.
+    /// How often a message is received before it is redriven, from most queues.
     pub const MAX_RECEIVES: u32 = 5;
 
     /// What is in it, visible or not.
@@ -114,7 +120,12 @@ impl Standard {
     }
 
     /// Hands out a batch of what is visible, in the seed's order, and the messages that were received too often.
-    pub(crate) fn receive(&mut self, now: Timestamp, seed: &mut Seed) -> (Vec<Message>, Vec<Queued>) {
+    pub(crate) fn receive(
+        &mut self,
+        now: Timestamp,
+        seed: &mut Seed,
+        most_receives: u32,
+    ) -> (Vec<Message>, Vec<Queued>) {
         let visible = self.messages.iter().filter(|message| message.visible_at <= now).count();
         let most = seed.up_to(MAX_BATCH - 1) + 1;
         let (mut batch, mut worn_out) = (Vec::new(), Vec::new());
@@ -123,7 +134,7 @@ impl Standard {
             let place = places[seed.place(places.len())];
             let message = &mut self.messages[place];
             message.receives += 1;
-            if message.receives > Self::MAX_RECEIVES {
+            if message.receives > most_receives {
                 worn_out.push(self.messages.remove(place));
                 continue;
             }
@@ -140,9 +151,9 @@ impl Standard {
         visible.map(|Queued { id, body, receives, .. }| Message { id, body, receives: receives + 1 }).collect()
     }
 
-    /// Puts in what another queue redrives: it keeps its id and starts to count anew.
-    pub(crate) fn redriven(&mut self, message: Queued, now: Timestamp) {
-        self.messages.push(Queued { visible_at: now, receives: 0, ..message });
+    /// Puts in what another queue redrives: it keeps its id. AWS does not say whether it keeps how often it was received.
+    pub(crate) fn redriven(&mut self, message: Queued, now: Timestamp, receives: u32) {
+        self.messages.push(Queued { visible_at: now, receives, ..message });
     }
 
     /// Shows a message that somebody has in hand to others, from then on: SQS promises to deliver at least once.
@@ -188,10 +199,10 @@ mod tests {
         let mut queue = Standard::default();
         queue.send("m-1".to_owned(), "body", NOW, 10, 0);
         let mut seed = Seed::new(1);
-        assert!(queue.receive(after(9), &mut seed).0.is_empty());
-        assert_eq!(queue.receive(after(10), &mut seed).0.len(), 1);
-        assert!(queue.receive(after(129), &mut seed).0.is_empty());
-        assert_eq!(queue.receive(after(130), &mut seed).0.len(), 1);
+        assert!(queue.receive(after(9), &mut seed, 5).0.is_empty());
+        assert_eq!(queue.receive(after(10), &mut seed, 5).0.len(), 1);
+        assert!(queue.receive(after(129), &mut seed, 5).0.is_empty());
+        assert_eq!(queue.receive(after(130), &mut seed, 5).0.len(), 1);
         queue.delete("m-1");
         assert_eq!(queue.next_at(), None);
     }
@@ -202,9 +213,9 @@ mod tests {
         queue.send("m-1".to_owned(), "body", NOW, 0, 0);
         let mut seed = Seed::new(1);
         for round in 0..i64::from(Standard::MAX_RECEIVES) {
-            assert_eq!(queue.receive(after(round * 120), &mut seed).0.len(), 1);
+            assert_eq!(queue.receive(after(round * 120), &mut seed, 5).0.len(), 1);
         }
-        let (batch, worn_out) = queue.receive(after(600), &mut seed);
+        let (batch, worn_out) = queue.receive(after(600), &mut seed, 5);
         assert!(batch.is_empty() && queue.messages().is_empty());
         assert_eq!(worn_out.len(), 1);
     }
@@ -217,7 +228,7 @@ mod tests {
                 for n in 0..3 {
                     queue.send(format!("m-{n}"), "body", NOW, 0, 0);
                 }
-                queue.receive(NOW, &mut Seed::new(seed)).0.into_iter().map(|message| message.id).collect()
+                queue.receive(NOW, &mut Seed::new(seed), 5).0.into_iter().map(|message| message.id).collect()
             })
             .collect();
         assert!(orders.len() > 6, "{orders:?}");

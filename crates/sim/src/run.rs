@@ -238,13 +238,15 @@ impl State {
         let now = self.now;
         let Self { seed, queues, allows_loops, .. } = self;
         let of = queues.entry(queue).or_default();
-        let (mut batch, mut worn_out) = of.receive(now, seed);
+        let (mut batch, mut worn_out) = of.receive(now, seed, queue.max_receives());
         if !*allows_loops {
             worn_out.extend(of.take_loops(&mut batch));
         }
+        let keeps = self.keeps_receives;
         for message in worn_out {
             if let Some(into) = queue.redrives_into() {
-                self.queue(into).redriven(message, now);
+                let receives = if keeps { message.receives.min(queue.max_receives()) } else { 0 };
+                self.queue(into).redriven(message, now, receives);
             }
         }
         (!batch.is_empty()).then_some(batch)

@@ -39,6 +39,7 @@ pub struct World {
 
 /// All that changes.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct State {
     pub(crate) now: Timestamp,
     pub(crate) seed: Seed,
@@ -71,6 +72,8 @@ pub(crate) struct State {
     pub(crate) answered: Option<Timestamp>,
     /// Few mails are left of the daily quota.
     pub(crate) is_short_of_mails: bool,
+    /// Whether a redrive keeps how often a message was received.
+    pub(crate) keeps_receives: bool,
     /// Whether Lambda lets chains of invocations be as long as they like: `RecursiveLoop` in the template.
     pub(crate) allows_loops: bool,
     /// Functions that do not run.
@@ -139,6 +142,7 @@ impl World {
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
+            keeps_receives: false,
             allows_loops: true,
             stopped: Vec::new(),
             has_heartbeat: false,
@@ -231,6 +235,11 @@ impl World {
             }
             epoch
         })
+    }
+
+    /// A message that is redriven still counts as received as often as before, which SQS may do.
+    pub fn keep_receives(&self) {
+        self.with(|state| state.keeps_receives = true);
     }
 
     /// Lambda stops chains of invocations, as it does where `RecursiveLoop: Allow` is missing in the template.

@@ -129,6 +129,7 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     let live = Live::new(plan, model, Seed::new(seed ^ 0x006c_6976_6500), journal, options.saboteur);
     world.with(|state| {
         state.has_heartbeat = live.plan.pulse;
+        state.keeps_receives = live.plan.keeps_receives;
         state.swarm = Some(Box::new(live));
     });
     let mut driver = Driver::new(&world);

@@ -102,7 +102,7 @@ impl Driver<'_> {
                         receives: 0,
                         chain: 0,
                     };
-                    state.queue(queue).redriven(copy, now + seconds(after_s));
+                    state.queue(queue).redriven(copy, now + seconds(after_s), 0);
                 }
             });
         }

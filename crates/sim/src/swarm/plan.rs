@@ -97,6 +97,8 @@ kinds! {
     Silent "silent",
     /// The table of dispatches is restored to an earlier point, and a new epoch begins.
     Restore "restore",
+    /// The account runs ten invocations at once, and Lambda throttles the next.
+    Account "account",
     /// Many dispatches of one source are announced within a minute, and its API is down.
     Storm "storm",
 }
@@ -109,7 +111,7 @@ impl Kind {
 
     /// Whether it lies with our own services; the others are the world's, and hold no excuse for telling a person late.
     pub(crate) fn is_ours(self) -> bool {
-        self < Self::Failing || self == Self::Restore
+        self < Self::Failing || matches!(self, Self::Restore | Self::Account)
     }
 }
 
@@ -161,6 +163,10 @@ pub(crate) struct Plan {
     pub(crate) restore: Option<(Timestamp, Timestamp)>,
     /// The most that the body of one signal may be: small, so that signals come in parts.
     pub(crate) signal_limit_bytes: Option<usize>,
+    /// Invocations of all functions at the same time, at most; none: as many as there are.
+    pub(crate) account: Option<usize>,
+    /// A message that is redriven is still counted as often received as before.
+    pub(crate) keeps_receives: bool,
     /// So many more dispatches are announced while their source's API is down.
     pub(crate) storm: usize,
 }
@@ -170,6 +176,10 @@ const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals
 
 /// A signal of two sites or so: a dispatch over more comes in parts.
 const SMALL_SIGNAL_BYTES: usize = 1_500;
+
+/// What a new account runs at once, and what the template's defaults give each mapping of it.
+const NEW_ACCOUNT: usize = 10;
+const OF_EACH_MAPPING: usize = 2;
 
 /// The source of a storm.
 pub(crate) const STORM: &str = "voltus-prod";
@@ -184,7 +194,7 @@ impl Plan {
         // Only where our own services work is time promised.
         let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
-        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Restore | Kind::Storm)) {
+        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Restore | Kind::Account | Kind::Storm)) {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
                 rates.insert(*kind, rate);
@@ -221,6 +231,8 @@ impl Plan {
             refused,
             restore: None,
             signal_limit_bytes: None,
+            account: None,
+            keeps_receives: false,
             storm: 0,
         };
         // Drawn last: what was found before these existed is found by the same seeds.
@@ -238,6 +250,11 @@ impl Plan {
             plan.rates.insert(Kind::Storm, 1);
             let until = (begins_at + minutes(11 + chance.up_to(8))).min(plan.heals_at);
             plan.down.push(Outage { of: STORM, from: begins_at, until });
+        }
+        plan.keeps_receives = chance.up_to(1) == 0;
+        if chance.up_to(999) < share && !ours_work && plan.storm == 0 && !without.contains(&Kind::Account) {
+            (plan.account, plan.concurrency) = (Some(NEW_ACCOUNT), OF_EACH_MAPPING);
+            plan.rates.insert(Kind::Account, 1);
         }
         plan
     }
