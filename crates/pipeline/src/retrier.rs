@@ -5,6 +5,7 @@ use futures_util::future::{join, join_all, join5};
 use crate::{
     config::Config,
     heartbeat::Heartbeats,
+    in_time::SWEEPS_FOR,
     messages::{self, ReadError, ToRetry},
     poll::Polls,
     ports::{
@@ -117,14 +118,15 @@ where
 
     /// What is done each minute.
     pub async fn sweep(&self) -> Minute {
+        let until = self.world.now() + SWEEPS_FOR;
         let open = &self.open().await;
         let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
         let (armed, polls, heartbeats, (hinted, resent), swept) = join5(
-            watch.arm_due(open),
+            watch.arm_due(open, until),
             polls.send_due(open),
             heartbeats.minute(open),
-            join(sweep.hint(self.deliveries, open), sweep.resend(self.deliveries)),
-            sweep.run(),
+            join(sweep.hint(self.deliveries, open, until), sweep.resend(self.deliveries, until)),
+            sweep.run(until),
         )
         .await;
         Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, swept }

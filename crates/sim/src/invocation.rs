@@ -70,7 +70,10 @@ impl<'w> Invocation<'w> {
             self.die().await;
         }
         self.wait(port, Side::After).await;
-        self.world.with(State::pass_some_time);
+        self.world.with(|state| {
+            state.pass_some_time();
+            state.now += state.slow.get(port).copied().unwrap_or_default();
+        });
         if toxic == Some(Toxic::LoseAnswer) { Err(unavailable(port, "the answer was lost")) } else { Ok(result) }
     }
 

@@ -17,6 +17,7 @@ pub mod history;
 mod invocation;
 mod ports;
 mod provider;
+mod query;
 mod queue;
 mod run;
 mod seed;

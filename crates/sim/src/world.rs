@@ -20,7 +20,7 @@ use pipeline::{
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
-    Standard, Table, Times, Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
+    Standard, Table, Times, Toxic, fault::Faults, provider::Scripts, query::PAGE, swarm::live::Live,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -72,6 +72,12 @@ pub(crate) struct State {
     pub(crate) answered: Option<Timestamp>,
     /// Few mails are left of the daily quota.
     pub(crate) is_short_of_mails: bool,
+    /// Message groups of which the queue `signals` takes nothing.
+    pub(crate) refused_groups: Vec<String>,
+    /// How long calls of a port take besides.
+    pub(crate) slow: BTreeMap<&'static str, SignedDuration>,
+    /// The most entries that one page of a query holds.
+    pub(crate) page_items: usize,
     /// Whether a redrive keeps how often a message was received.
     pub(crate) keeps_receives: bool,
     /// Whether Lambda lets chains of invocations be as long as they like: `RecursiveLoop` in the template.
@@ -142,6 +148,9 @@ impl World {
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
+            refused_groups: Vec::new(),
+            slow: BTreeMap::new(),
+            page_items: PAGE,
             keeps_receives: false,
             allows_loops: true,
             stopped: Vec::new(),
@@ -235,6 +244,21 @@ impl World {
             }
             epoch
         })
+    }
+
+    /// The queue `signals` takes nothing of those groups.
+    pub fn refuse_signals_of(&self, groups: Vec<String>) {
+        self.with(|state| state.refused_groups = groups);
+    }
+
+    /// Each call of that port takes so much longer.
+    pub fn slow(&self, port: &'static str, by: SignedDuration) {
+        self.with(|state| state.slow.insert(port, by));
+    }
+
+    /// A page of a query holds so many entries at most.
+    pub fn pages_of(&self, entries: usize) {
+        self.with(|state| state.page_items = entries);
     }
 
     /// A message that is redriven still counts as received as often as before, which SQS may do.

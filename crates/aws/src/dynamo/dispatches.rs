@@ -27,10 +27,6 @@ use crate::client::unavailable;
 
 /// How long a dispatch that no longer changes is kept: a year's settlement, and a month more.
 const KEPT_DAYS: i64 = 400;
-/// How many subjects that owe signals one sweep pays off.
-const MOST_UNSENT: usize = 1_000;
-/// How many due subjects one sweep looks at.
-const MOST_DUE: usize = 5_000;
 /// The value of the attribute `unsent`: the index's one partition.
 const UNSENT: &str = "1";
 /// The value of the attribute `due`: likewise.
@@ -180,7 +176,7 @@ impl Dispatches for DispatchesTable {
             .key_condition_expression("unsent = :one AND changed_at < :before")
             .expression_attribute_values(":one", text(UNSENT))
             .expression_attribute_values(":before", instant(before));
-        let items = self.0.found(query, MOST_UNSENT).await?;
+        let items = self.0.listed(query).await?;
         Ok(items.iter().filter_map(|item| item::str(item, self.0.key).ok()).map(Subject::from_stored).collect())
     }
 
@@ -196,8 +192,16 @@ impl Dispatches for DispatchesTable {
             let subject = Subject::from_stored(item::str(item, "subject")?);
             Ok(Due { at: item::timestamp(item, "due_at")?, subject })
         };
-        let items = self.0.found(query, MOST_DUE).await?;
-        items.iter().map(|item| due(item).map_err(|reason| self.0.unreadable(item, &reason))).collect()
+        let items = self.0.listed(query).await?;
+        let read = |item: &Item| match due(item) {
+            Ok(due) => Some(due),
+            Err(reason) => {
+                // One that this release cannot read must not hide the others.
+                tracing::warn!(error = %self.0.unreadable(item, &reason), "left out of the sweep");
+                None
+            }
+        };
+        Ok(items.iter().filter_map(read).collect())
     }
 
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {

@@ -81,6 +81,8 @@ async fn the_simulators_tables_keep_the_contract_of_the_ports() {
     let ports = world.ports();
     contract::epoch(&ports, &world.ports()).await;
     contract::records(&ports).await;
+    world.pages_of(7);
+    contract::pages(&ports).await;
     contract::large(&ports).await;
     contract::bodies(&ports).await;
     contract::bookings(&ports).await;

@@ -49,3 +49,81 @@ fn a_redriven_delivery_is_tried_again_though_its_receives_are_kept() {
         assert_eq!(types(&world, "voltus-prod/dkmq"), ["dispatch.scheduled"], "receives kept: {keeps_receives}");
     }
 }
+
+/// Announces that many dispatches, all with the same deadline; their signals cannot be sent for now.
+fn announce(world: &World, count: usize) {
+    for n in 0..count {
+        let id = format!("dk{n}");
+        world.answers("voltus-prod", &format!("/dispatches/{id}"), [Reply::Json(voltus(&id, 0, 5).to_string())]);
+        accepted(world, "voltus-prod", &thin("dispatch.create", &id));
+    }
+}
+
+#[test]
+fn a_sweep_sends_what_is_pending_on_every_page() {
+    let world = world(1);
+    world.pages_of(7);
+    world.fault("signals.send", Toxic::Refuse, Times::Always);
+    announce(&world, 60);
+    run_for(&world, 5);
+    assert!(world.signals().is_empty());
+    world.heal();
+    // Nothing but the sweep, once what is pending is old enough.
+    world.advance(SignedDuration::from_secs(60));
+    let swept = world.sweep().answer().expect("it ends");
+    assert_eq!((swept.owing, swept.sent, swept.failed), (60, 60, 0));
+}
+
+#[test]
+fn a_sweep_arms_deadlines_on_every_page_without_a_read() {
+    let world = world(1);
+    world.pages_of(7);
+    announce(&world, 60);
+    run_for(&world, 5);
+    let read = |world: &World| world.calls().iter().filter(|call| call.port == "dispatches.read").count();
+    let before = (world.queued(Inner::Retries).len(), read(&world));
+    world.sweep().answer().expect("it ends");
+    assert_eq!((world.queued(Inner::Retries).len(), read(&world)), (before.0 + 60, before.1));
+}
+
+#[test]
+fn what_always_fails_keeps_nothing_else_waiting() {
+    let world = world(1);
+    world.fault("signals.send", Toxic::Refuse, Times::Always);
+    announce(&world, 150);
+    run_for(&world, 45);
+    assert_eq!(world.dispatches().all().len(), 150);
+    world.advance(SignedDuration::from_secs(60));
+    // A hundred fail from now on, whenever they are sent; the rest would go out.
+    let stuck: Vec<String> =
+        world.dispatches().all().iter().take(100).map(|record| record.subject.to_string()).collect();
+    world.heal();
+    world.refuse_signals_of(stuck.clone());
+    let swept = world.sweep().answer().expect("it ends");
+    assert_eq!((swept.sent, swept.failed), (50, 100));
+    let sent: Vec<String> = world.signals().iter().map(|sent| sent.group.clone()).collect();
+    assert!(sent.iter().all(|group| !stuck.contains(group)) && sent.len() == 50);
+}
+
+#[test]
+fn a_sweep_that_is_slow_ends_in_time_and_goes_on_elsewhere() {
+    let world = world(1);
+    world.fault("signals.send", Toxic::Refuse, Times::Always);
+    announce(&world, 150);
+    run_for(&world, 45);
+    assert_eq!(world.dispatches().all().len(), 150);
+    world.heal();
+    world.advance(SignedDuration::from_secs(60));
+    world.slow("signals.send", SignedDuration::from_secs(2));
+    let began = world.now();
+    let first = world.sweep().answer().expect("it ends");
+    assert!(first.sent < 150, "{first:?}");
+    assert!(world.now().duration_since(began) < SignedDuration::from_secs(60), "{}", world.now().duration_since(began));
+    let mut minutes = 1;
+    while world.sweep().answer().expect("it ends").owing > 0 {
+        minutes += 1;
+        assert!(minutes < 60, "it never ends");
+    }
+    assert!(minutes > 2);
+    assert_eq!(world.signals().len(), 150);
+}

@@ -130,6 +130,7 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     world.with(|state| {
         state.has_heartbeat = live.plan.pulse;
         state.keeps_receives = live.plan.keeps_receives;
+        state.page_items = live.plan.page_items;
         state.swarm = Some(Box::new(live));
     });
     let mut driver = Driver::new(&world);

@@ -165,6 +165,8 @@ pub(crate) struct Plan {
     pub(crate) signal_limit_bytes: Option<usize>,
     /// Invocations of all functions at the same time, at most; none: as many as there are.
     pub(crate) account: Option<usize>,
+    /// The most entries that one page of a query holds.
+    pub(crate) page_items: usize,
     /// A message that is redriven is still counted as often received as before.
     pub(crate) keeps_receives: bool,
     /// So many more dispatches are announced while their source's API is down.
@@ -233,6 +235,7 @@ impl Plan {
             signal_limit_bytes: None,
             account: None,
             keeps_receives: false,
+            page_items: 100,
             storm: 0,
         };
         // Drawn last: what was found before these existed is found by the same seeds.
@@ -252,6 +255,7 @@ impl Plan {
             plan.down.push(Outage { of: STORM, from: begins_at, until });
         }
         plan.keeps_receives = chance.up_to(1) == 0;
+        plan.page_items = [1, 2, 5, 100][chance.place(4)];
         if chance.up_to(999) < share && !ours_work && plan.storm == 0 && !without.contains(&Kind::Account) {
             (plan.account, plan.concurrency) = (Some(NEW_ACCOUNT), OF_EACH_MAPPING);
             plan.rates.insert(Kind::Account, 1);
