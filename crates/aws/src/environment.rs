@@ -6,7 +6,7 @@ use std::fmt;
 use aws_credential_types::Credentials;
 use aws_types::{SdkConfig, region::Region};
 use pipeline::config::{Config, ConfigError};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{
     client::Access,
@@ -196,10 +196,18 @@ impl<'a> Environment<'a> {
         Ok(Some(url.trim_end_matches('/').to_owned()))
     }
 
-    /// What is logged; `info` where nothing is said.
-    pub fn log(&self) -> Result<Targets, EnvironmentError> {
-        let filter = self.optional(LOG).unwrap_or_else(|| "info".to_owned());
-        filter.parse().map_err(|_| bad(LOG, " is no filter such as `info` or `info,aws=debug`"))
+    /// What is logged; `info` where nothing is said, and where what is said is no filter. Then a complaint comes along: a
+    /// function that does not log as asked still accepts webhooks.
+    pub fn log(&self) -> (Targets, Option<EnvironmentError>) {
+        let usual = || Targets::new().with_default(LevelFilter::INFO);
+        match self.optional(LOG).map(|filter| filter.parse::<Targets>()) {
+            None => (usual(), None),
+            Some(Ok(filter)) => (filter, None),
+            Some(Err(_)) => {
+                let complaint = bad(LOG, " is no filter such as `info` or `info,aws=debug`; `info` is logged");
+                (usual(), Some(complaint))
+            }
+        }
     }
 
     /// Where AWS is and who we are there, as Lambda hands it to every function.

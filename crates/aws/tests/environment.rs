@@ -25,7 +25,6 @@ fn complaint(changes: &[(&str, &str)]) -> Option<String> {
     let variables = variables(changes);
     let environment = Environment::new(|name| variables.get(name).cloned());
     let read = || {
-        environment.log()?;
         environment.access()?;
         environment.asking_config()?;
         environment.queue(Queue::Deliveries)?;
@@ -60,7 +59,6 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
     }
     check("GRIDBELL_DELIVERIES_QUEUE_URL", "deliveries-queue", "is no http(s) URL");
     check("AWS_ENDPOINT_URL", "localhost:4566", "is no http(s) URL");
-    check("GRIDBELL_LOG", "info,aws=loud", "is no filter");
     check("GRIDBELL_CONFIG", "{", "cannot be read");
     check("GRIDBELL_CONFIG", r#"{"sources":{"v":{"provider":"volta","tokens":[]}}}"#, "volta");
     let with_key = r#"{"sources":{"v":{"provider":"voltus","api_key":"sk-12345","tokens":[]}}}"#;
@@ -68,6 +66,21 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
     assert!(!complaint(&[("GRIDBELL_CONFIG", with_key)]).unwrap().contains("sk-12345"));
     let http = r#"{"sources":{"v":{"provider":"voltus","api_url":"http://api.voltus.co","tokens":[]}}}"#;
     check("GRIDBELL_CONFIG", http, "neither https");
+}
+
+#[test]
+fn a_bad_log_filter_stops_no_cold_start() {
+    let logged = |filter: &str| {
+        let variables = variables(&[("GRIDBELL_LOG", filter)]);
+        let (filter, complaint) = Environment::new(|name| variables.get(name).cloned()).log();
+        (filter.to_string(), complaint.map(|complaint| complaint.to_string()))
+    };
+    assert_eq!(logged("warn"), ("warn".to_owned(), None));
+    assert_eq!(logged(""), ("info".to_owned(), None));
+    let (filter, complaint) = logged("info,aws=loud");
+    assert_eq!(filter, "info");
+    let complaint = complaint.expect("a complaint");
+    assert!(complaint.contains("GRIDBELL_LOG is no filter") && !complaint.contains("loud"), "{complaint}");
 }
 
 /// The URLs of those queues.

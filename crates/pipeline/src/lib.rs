@@ -6,6 +6,7 @@
 pub mod conditions;
 pub mod config;
 pub mod group;
+pub mod in_time;
 pub mod incident;
 pub mod messages;
 pub mod poll;

@@ -5,6 +5,7 @@ use futures_util::future::{join, join_all, join5};
 use crate::{
     config::Config,
     heartbeat::Heartbeats,
+    in_time::SWEEPS_FOR,
     messages::{self, ReadError, ToRetry},
     poll::Polls,
     ports::{
@@ -92,22 +93,23 @@ where
 
     async fn one(&self, message: &Message) -> Result<(), BatchError> {
         let now = self.world.now();
-        let failed = match messages::read(&message.body) {
-            Ok(ToRetry::Failed(failed)) => failed,
-            Ok(ToRetry::Work(work)) => Failed { failed: Trouble::crash(now), work },
+        // What comes again could not be booked or passed on before: a person must know in any case.
+        let comes_again = message.receives > 1;
+        let (failed, is_again) = match messages::read(&message.body) {
+            Ok(ToRetry::Failed(failed)) => (failed, comes_again),
+            // Redriven. SQS may or may not go on counting its receives, so they say nothing: it counts as coming again each time.
+            Ok(ToRetry::Work(work)) => (Failed { failed: Trouble::crash(now), work }, true),
             // The check of each heartbeat sees that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
             Ok(ToRetry::Deadline(deadline)) => return Ok(self.watch().fired(deadline).await?),
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
-            Err(ReadError::Foreign(_)) => Failed {
-                failed: Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's"),
-                work: Work::foreign(message, now),
-            },
+            Err(ReadError::Foreign(_)) => {
+                let failed = Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's");
+                (Failed { failed, work: Work::foreign(message, now) }, comes_again)
+            }
             // A function of that release takes it.
             Err(error @ ReadError::Newer(_)) => return Err(error.into()),
         };
-        // What comes again could not be booked or passed on before: a person must know in any case.
-        let is_again = message.receives > 1;
         if is_again && failed.failed.kind.is_passing() {
             self.outlet.hint(failed.work.condition(), now, 0).await?;
         }
@@ -116,14 +118,15 @@ where
 
     /// What is done each minute.
     pub async fn sweep(&self) -> Minute {
+        let until = self.world.now() + SWEEPS_FOR;
         let open = &self.open().await;
         let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
         let (armed, polls, heartbeats, (hinted, resent), swept) = join5(
-            watch.arm_due(open),
+            watch.arm_due(open, until),
             polls.send_due(open),
             heartbeats.minute(open),
-            join(sweep.hint(self.deliveries, open), sweep.resend(self.deliveries)),
-            sweep.run(),
+            join(sweep.hint(self.deliveries, open, until), sweep.resend(self.deliveries, until)),
+            sweep.run(until),
         )
         .await;
         Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, swept }

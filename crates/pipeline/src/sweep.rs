@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use dispatch::Publication;
-use futures_util::{StreamExt, future::join_all, stream};
-use jiff::SignedDuration;
+use dispatch::{Publication, Subject};
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     conditions::Condition,
     config::Config,
     hydrate::{Outcome, publish},
+    in_time::each,
     messages::ToHydrate,
     ports::{Chance, Clock, Deliveries, Dispatches, Outlet, Pending, PortError, SignalStream},
     record::Record,
@@ -24,9 +25,6 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
 
 /// An attempt that is overdue for longer is not under way any more: longer than a message is hidden, twice.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
-
-/// Hints on their way at once.
-const AT_ONCE: usize = 16;
 
 /// The sweep.
 #[derive(Debug)]
@@ -55,27 +53,34 @@ pub struct Swept {
 }
 
 impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Sweep<'_, T, S, O, C> {
-    /// Pays off what is owed. One subject that fails does not keep the others waiting.
-    pub async fn run(&self) -> Result<Swept, PortError> {
-        let mut swept = Swept::default();
-        for subject in self.table.unsent(self.world.now() - PATIENCE).await? {
-            swept.owing += 1;
-            // The index lags behind the table: what stands there now counts.
-            let outcome = match self.table.read(&subject).await {
-                Ok(Some(record)) => self.send(record).await,
-                Ok(None) => Ok(Outcome::Nothing),
-                Err(error) => Err(error),
-            };
+    /// Sends what is pending in outboxes, as much as is begun before that instant. One subject that fails does not keep the others
+    /// waiting.
+    pub async fn run(&self, until: Timestamp) -> Result<Swept, PortError> {
+        let subjects = self.table.unsent(self.world.now() - PATIENCE).await?;
+        let mut swept = Swept { owing: subjects.len(), ..Swept::default() };
+        let outcomes = each(subjects, until, self.world, async |subject| {
+            let outcome = self.pay(&subject).await;
+            if let Err(error) = &outcome {
+                tracing::error!(dispatch.subject = %subject, %error, "an owed signal could not be sent");
+            }
+            outcome
+        });
+        for outcome in outcomes.await {
             match outcome {
                 Ok(Outcome::Sent) => swept.sent += 1,
                 Ok(Outcome::Nothing | Outcome::Overtaken) => {}
-                Err(error) => {
-                    tracing::error!(dispatch.subject = %subject, %error, "an owed signal could not be sent");
-                    swept.failed += 1;
-                }
+                Err(_) => swept.failed += 1,
             }
         }
         Ok(swept)
+    }
+
+    async fn pay(&self, subject: &Subject) -> Result<Outcome, PortError> {
+        // The index lags behind the table: what stands there now counts.
+        match self.table.read(subject).await? {
+            Some(record) => self.send(record).await,
+            None => Ok(Outcome::Nothing),
+        }
     }
 
     /// Sends what a record has pending, numbered in the current epoch.
@@ -115,38 +120,53 @@ impl<T: Dispatches, S: SignalStream, O: Outlet, C: Clock + Chance> Sweep<'_, T, 
             .ok_or_else(|| PortError::Unavailable { port: "dispatches", reason: format!("{subject} is gone") })
     }
 
-    /// Sends once more the jobs whose attempt is long overdue. Returns how many.
-    pub async fn resend(&self, deliveries: &impl Deliveries) -> Result<usize, PortError> {
+    /// Sends once more the jobs whose attempt is long overdue, as many as are begun before that instant. Returns how many.
+    pub async fn resend(&self, deliveries: &impl Deliveries, until: Timestamp) -> Result<usize, PortError> {
         let now = self.world.now();
         let before = now - OVERDUE;
         let overdue = join_all(self.config.sources.keys().map(|source| deliveries.overdue(source, before))).await;
-        let mut count = 0;
+        // A source whose jobs cannot be listed keeps those of no other waiting, and no job that fails another one.
+        let (mut jobs, mut failed) = (Vec::new(), None);
         for found in overdue {
-            for Pending { work, state } in found? {
-                // Booked first: what is sent now is not overdue in the next minute.
-                let pending = Pending { work, state: RetryState { next_at: now + OVERDUE, ..state } };
-                if deliveries.book(&pending, now).await? {
-                    self.outlet.deliver(ToHydrate::Work(pending.work), 0).await?;
-                    count += 1;
-                }
+            match found {
+                Ok(found) => jobs.extend(found),
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(count)
+        let sent = each(jobs, until, self.world, async |Pending { work, state }| {
+            // Booked first: what is sent now is not overdue in the next minute.
+            let pending = Pending { work, state: RetryState { next_at: now + OVERDUE, ..state } };
+            if !deliveries.book(&pending, now).await? {
+                return Ok(0);
+            }
+            self.outlet.deliver(ToHydrate::Work(pending.work), 0).await.map(|()| 1)
+        });
+        let count = sent.await.into_iter().sum::<Result<usize, PortError>>();
+        failed.map_or(count, Err)
     }
 
-    /// Hints at what may be firing in a source and has no open incident. Returns how many.
-    pub async fn hint(&self, deliveries: &impl Deliveries, open: &OpenIncidents) -> Result<usize, PortError> {
+    /// Hints at what may be firing in a source and has no open incident, as much as is begun before that instant. Returns how many.
+    pub async fn hint(
+        &self,
+        deliveries: &impl Deliveries,
+        open: &OpenIncidents,
+        until: Timestamp,
+    ) -> Result<usize, PortError> {
         let now = self.world.now();
         // What no source sent is quarantined as well.
         let sources = self.config.sources.keys().map(String::as_str).chain([FOREIGN]);
         let firing = join_all(sources.map(|source| deliveries.firing(source, now))).await;
-        let mut conditions: BTreeSet<Condition> = BTreeSet::new();
+        let (mut conditions, mut failed) = (BTreeSet::new(), None);
         for found in firing {
-            conditions.extend(found?.into_iter().filter(|condition| !open.covers(condition)));
+            match found {
+                Ok(found) => conditions.extend(found.into_iter().filter(|condition| !open.covers(condition))),
+                Err(error) => failed = Some(error),
+            }
         }
-        let count = conditions.len();
-        let hints = stream::iter(conditions).map(|condition| self.outlet.hint(condition, now, 0));
-        let sent: Vec<Result<(), PortError>> = hints.buffer_unordered(AT_ONCE).collect().await;
-        sent.into_iter().collect::<Result<(), _>>().map(|()| count)
+        let hints = each(conditions.into_iter().collect(), until, self.world, async |condition: Condition| {
+            self.outlet.hint(condition, now, 0).await.map(|()| 1)
+        });
+        let count = hints.await.into_iter().sum::<Result<usize, PortError>>();
+        failed.map_or(count, Err)
     }
 }

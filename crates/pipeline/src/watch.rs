@@ -32,6 +32,9 @@ const STILL: SignedDuration = SignedDuration::from_secs(3);
 /// A signal younger than this is most likely being sent.
 const SENDING: SignedDuration = SignedDuration::from_secs(5);
 
+/// So many deadlines are armed between two looks at the clock.
+const ARMED_AT_ONCE: usize = 200;
+
 /// The deadlines.
 #[derive(Debug)]
 pub struct Watch<'a, T, Q, O, C> {
@@ -60,8 +63,9 @@ enum Next {
 }
 
 impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, C> {
-    /// Arms what the index says is due soon, and what is due and has no open incident. Returns how many.
-    pub async fn arm_due(&self, open: &OpenIncidents) -> Result<usize, PortError> {
+    /// Arms what the index says is due soon, and what is due and has no open incident, from the index alone: the most urgent first,
+    /// until that instant. Returns how many.
+    pub async fn arm_due(&self, open: &OpenIncidents, until: Timestamp) -> Result<usize, PortError> {
         let now = self.world.now();
         let due = self.table.due(now + ARMED_AHEAD).await?;
         let is_covered = |Due { at, subject }: &Due| {
@@ -82,8 +86,19 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
             (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now))
         });
         let messages: Vec<(ToRetry, u32)> = armed.collect();
-        self.outlet.retry(&messages).await?;
-        Ok(messages.len())
+        let (mut armed, mut failed) = (0, None);
+        for some in messages.chunks(ARMED_AT_ONCE) {
+            if self.world.now() >= until {
+                tracing::warn!(sweep.armed = armed, sweep.left = messages.len() - armed, "armed in the next minute");
+                break;
+            }
+            match self.outlet.retry(some).await {
+                Ok(()) => armed += some.len(),
+                // What is not armed now is armed a minute later, still before it is due: all that follows must not wait for it.
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(armed), Err)
     }
 
     /// A deadline fired.

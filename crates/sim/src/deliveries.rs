@@ -11,7 +11,7 @@ use pipeline::{
     work::{BodyPart, StoredBody, Trouble, Work},
 };
 
-use crate::{Booking, Invocation, Kept, Noted, world::State};
+use crate::{Booking, Invocation, Kept, Noted, query::Entry, world::State};
 
 impl State {
     fn note(&mut self, event: &NotedEvent, kept: Option<String>) {
@@ -70,10 +70,15 @@ impl Deliveries for Invocation<'_> {
     }
 
     async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError> {
-        self.call("deliveries.overdue", |state| {
+        self.query("deliveries.overdue", |state| {
             let of = state.bookings.values().filter(|booking| booking.state.source == source);
             let overdue = of.filter(|booking| booking.state.next_at < before);
-            overdue.map(|booking| Pending { work: booking.work.clone(), state: booking.state.clone() }).collect()
+            let pending = |booking: &Booking| Pending { work: booking.work.clone(), state: booking.state.clone() };
+            let entry = |booking: &Booking| Entry {
+                key: (booking.state.notify_at, booking.work.key().to_owned()),
+                brings: pending(booking),
+            };
+            overdue.map(entry).collect()
         })
         .await
     }
@@ -124,13 +129,15 @@ impl Deliveries for Invocation<'_> {
     }
 
     async fn firing(&self, source: &str, now: Timestamp) -> Result<Vec<Condition>, PortError> {
-        self.call("deliveries.firing", |state| {
+        self.query("deliveries.firing", |state| {
             let due = state.bookings.values().filter(|booking| booking.state.notify_at <= now);
-            let retries = due.map(|booking| booking.work.condition());
+            let retries = due.map(|booking| (booking.state.notify_at, booking.work.condition()));
             let recent = now - SignedDuration::from_hours(1);
             let counts = |noted: &&Noted| (noted.alone || !noted.kept.is_empty()) && noted.event.at > recent;
-            let events = state.events.values().filter(counts).map(|noted| noted.event.condition.clone());
-            retries.chain(events).filter(|condition| condition.source() == source).collect()
+            let events =
+                state.events.values().filter(counts).map(|noted| (noted.event.at, noted.event.condition.clone()));
+            let of_source = retries.chain(events).filter(|(_, condition)| condition.source() == source);
+            of_source.map(|(at, condition)| Entry { key: (at, condition.incident()), brings: condition }).collect()
         })
         .await
     }

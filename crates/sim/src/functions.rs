@@ -4,6 +4,8 @@ use pipeline::{
     acknowledge::Acknowledge,
     alert::{Alert, Door, Page},
     hydrate::Hydrate,
+    in_time::SWEEPS_FOR,
+    ports::Clock,
     receive::{Answer, Incoming, Receive},
     retrier::Retrier,
     sweep::Swept,
@@ -117,12 +119,13 @@ impl Invocation<'_> {
         }
         // A world without heartbeats settles.
         let retrier = self.retrier();
+        let until = self.now() + SWEEPS_FOR;
         let open = retrier.open().await;
-        let _ = retrier.watch().arm_due(&open).await;
+        let _ = retrier.watch().arm_due(&open, until).await;
         let _ = retrier.polls().send_due(&open).await;
-        let _ = retrier.sweeper().hint(self, &open).await;
-        let _ = retrier.sweeper().resend(self).await;
-        retrier.sweeper().run().await.unwrap_or_default()
+        let _ = retrier.sweeper().hint(self, &open, until).await;
+        let _ = retrier.sweeper().resend(self, until).await;
+        retrier.sweeper().run(until).await.unwrap_or_default()
     }
 
     pub(crate) async fn alert(&self, messages: Vec<Message>) -> Vec<String> {

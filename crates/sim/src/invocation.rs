@@ -21,6 +21,8 @@ pub struct Invocation<'w> {
     pub(crate) world: &'w World,
     pub(crate) function: Function,
     number: u64,
+    /// How many invocations led to this one by messages.
+    pub(crate) chain: u32,
     dead: Cell<bool>,
 }
 
@@ -29,11 +31,16 @@ const MOST_TURNS: u64 = 2;
 
 impl<'w> Invocation<'w> {
     pub(crate) fn new(world: &'w World, function: Function) -> Self {
+        Self::following(world, function, 0)
+    }
+
+    /// A run that messages led to, at the end of a chain of so many.
+    pub(crate) fn following(world: &'w World, function: Function, chain: u32) -> Self {
         let number = world.with(|state| {
             state.invocations += 1;
             state.invocations
         });
-        Self { world, function, number, dead: Cell::new(false) }
+        Self { world, function, number, chain, dead: Cell::new(false) }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -63,7 +70,10 @@ impl<'w> Invocation<'w> {
             self.die().await;
         }
         self.wait(port, Side::After).await;
-        self.world.with(State::pass_some_time);
+        self.world.with(|state| {
+            state.pass_some_time();
+            state.now += state.slow.get(port).copied().unwrap_or_default();
+        });
         if toxic == Some(Toxic::LoseAnswer) { Err(unavailable(port, "the answer was lost")) } else { Ok(result) }
     }
 

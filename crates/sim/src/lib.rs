@@ -18,6 +18,7 @@ mod invocation;
 mod lagging;
 mod ports;
 mod provider;
+mod query;
 mod queue;
 mod run;
 mod seed;

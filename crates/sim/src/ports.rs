@@ -19,14 +19,9 @@ use providers::Ask;
 use serde::Serialize;
 
 use crate::{
-    Controller, Inner, Invocation, Sent, Standard, queue::MAX_MESSAGE_BYTES, swarm::Saboteur, table::Row, world::State,
+    Controller, Inner, Invocation, Sent, Standard, query::Entry, queue::MAX_MESSAGE_BYTES, swarm::Saboteur, table::Row,
+    world::State,
 };
-
-/// How many open incidents one page holds.
-const PAGE: usize = 100;
-
-/// How many subjects one sweep looks at.
-const SWEPT: usize = 100;
 
 impl Clock for Invocation<'_> {
     fn now(&self) -> Timestamp {
@@ -53,7 +48,8 @@ impl Invocation<'_> {
         if !Standard::takes(body) {
             return Err(PortError::Broken { port, reason: format!("{} bytes are too large", body.len()) });
         }
-        self.call(port, |state| state.send(queue, body, delay_s)).await
+        let chain = self.chain + 1;
+        self.call(port, |state| state.send(queue, body, delay_s, chain)).await
     }
 
     pub(crate) async fn write<T: Row>(
@@ -152,6 +148,10 @@ impl SignalStream for Invocation<'_> {
             if bytes(&sent(signal, Timestamp::UNIX_EPOCH)) > MAX_MESSAGE_BYTES {
                 return Err(PortError::Broken { port: PORT, reason: "the signal is too large".to_owned() });
             }
+            let group = fifo_id(signal.subject.as_str());
+            if self.world.with(|state| state.refused_groups.contains(&group)) {
+                return Err(PortError::Unavailable { port: PORT, reason: "refused".to_owned() });
+            }
             self.call(PORT, |state| {
                 let at = state.now;
                 if state.drops(signal) {
@@ -205,23 +205,23 @@ impl Dispatches for Invocation<'_> {
     }
 
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
-        self.call("dispatches.unsent", |state| {
+        self.query("dispatches.unsent", |state| {
             let owes = |record: &&Record| !record.outbox.is_empty() && record.changed_at < before;
-            let mut owing: Vec<&Record> = state.indexed().filter(owes).collect();
-            owing.sort_by_key(|record| record.changed_at);
-            owing.into_iter().take(SWEPT).map(|record| record.subject.clone()).collect()
+            let entry = |record: &Record| Entry {
+                key: (record.changed_at, record.subject.to_string()),
+                brings: record.subject.clone(),
+            };
+            state.indexed().filter(owes).map(entry).collect()
         })
         .await
     }
 
     async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError> {
-        self.call("dispatches.due", |state| {
-            let due = state
-                .indexed()
-                .filter_map(|record| Some(Due { at: record.look_at()?, subject: record.subject.clone() }));
-            let mut due: Vec<Due> = due.filter(|due| due.at < before).collect();
-            due.sort();
-            due
+        self.query("dispatches.due", |state| {
+            let rows = state.indexed();
+            let due = rows.filter_map(|record| Some(Due { at: record.look_at()?, subject: record.subject.clone() }));
+            let due = due.filter(|due| due.at < before);
+            due.map(|due| Entry { key: (due.at, due.subject.to_string()), brings: due }).collect()
         })
         .await
     }
@@ -344,7 +344,7 @@ impl OpenIncidentIndex for Invocation<'_> {
         self.call("alerts.open", |state| {
             let open = state.incidents.rows().filter(|row| row.is_reviewed()).map(|row| row.incident.clone());
             let mut rest = open.filter(|key| after.is_none_or(|after| key.as_str() > after));
-            let incidents: Vec<String> = rest.by_ref().take(PAGE).collect();
+            let incidents: Vec<String> = rest.by_ref().take(state.page_items).collect();
             let next = rest.next().and_then(|_| incidents.last().cloned());
             OpenPage { incidents, next }
         })

@@ -11,6 +11,9 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// The longest that SQS holds a message back.
 const MAX_DELAY_S: u32 = 900;
 
+/// So many invocations in one chain Lambda runs, where a function does not allow recursive loops.
+const LONGEST_CHAIN: u32 = 16;
+
 /// The most that a function is handed at once.
 const MAX_BATCH: u64 = 10;
 
@@ -35,6 +38,12 @@ impl Inner {
     /// Those that a function reads.
     pub const READ: [Inner; 4] = [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::Reviews];
 
+    /// How often a message is received before it is redriven. Far more often from `retries`: a message that comes there by redrive
+    /// may still count as received as often as `deliveries` allows.
+    pub fn max_receives(self) -> u32 {
+        if self == Inner::Retries { 2 * Standard::MAX_RECEIVES } else { Standard::MAX_RECEIVES }
+    }
+
     /// Where a message goes that was received too often.
     pub(crate) fn redrives_into(self) -> Option<Inner> {
         match self {
@@ -57,6 +66,8 @@ pub struct Queued {
     pub visible_at: Timestamp,
     /// How often it was received.
     pub receives: u32,
+    /// How many invocations led to it, each by a message of the one before: what Lambda counts to stop endless loops.
+    pub chain: u32,
 }
 
 /// A standard queue.
@@ -69,7 +80,7 @@ impl Standard {
     /// How long a received message is hidden: 6 × the function's timeout.
     pub const VISIBILITY: SignedDuration = SignedDuration::from_secs(120);
 
-    /// How often a message is received before it is redriven.
+    /// How often a message is received before it is redriven, from most queues.
     pub const MAX_RECEIVES: u32 = 5;
 
     /// What is in it, visible or not.
@@ -87,10 +98,10 @@ impl Standard {
     /// # Panics
     ///
     /// Where the delay is more than SQS allows: that is a mistake of whoever asks for it.
-    pub(crate) fn send(&mut self, id: String, body: &str, now: Timestamp, delay_s: u32) {
+    pub(crate) fn send(&mut self, id: String, body: &str, now: Timestamp, delay_s: u32, chain: u32) {
         assert!(delay_s <= MAX_DELAY_S, "a message cannot be delayed by {delay_s} s");
         let visible_at = now + SignedDuration::from_secs(i64::from(delay_s));
-        self.messages.push(Queued { id, body: body.to_owned(), visible_at, receives: 0 });
+        self.messages.push(Queued { id, body: body.to_owned(), visible_at, receives: 0, chain });
     }
 
     /// When the next message can be received, be it now or later.
@@ -109,7 +120,12 @@ impl Standard {
     }
 
     /// Hands out a batch of what is visible, in the seed's order, and the messages that were received too often.
-    pub(crate) fn receive(&mut self, now: Timestamp, seed: &mut Seed) -> (Vec<Message>, Vec<Queued>) {
+    pub(crate) fn receive(
+        &mut self,
+        now: Timestamp,
+        seed: &mut Seed,
+        most_receives: u32,
+    ) -> (Vec<Message>, Vec<Queued>) {
         let visible = self.messages.iter().filter(|message| message.visible_at <= now).count();
         let most = seed.up_to(MAX_BATCH - 1) + 1;
         let (mut batch, mut worn_out) = (Vec::new(), Vec::new());
@@ -118,7 +134,7 @@ impl Standard {
             let place = places[seed.place(places.len())];
             let message = &mut self.messages[place];
             message.receives += 1;
-            if message.receives > Self::MAX_RECEIVES {
+            if message.receives > most_receives {
                 worn_out.push(self.messages.remove(place));
                 continue;
             }
@@ -135,9 +151,9 @@ impl Standard {
         visible.map(|Queued { id, body, receives, .. }| Message { id, body, receives: receives + 1 }).collect()
     }
 
-    /// Puts in what another queue redrives: it keeps its id and starts to count anew.
-    pub(crate) fn redriven(&mut self, message: Queued, now: Timestamp) {
-        self.messages.push(Queued { visible_at: now, receives: 0, ..message });
+    /// Puts in what another queue redrives: it keeps its id. AWS does not say whether it keeps how often it was received.
+    pub(crate) fn redriven(&mut self, message: Queued, now: Timestamp, receives: u32) {
+        self.messages.push(Queued { visible_at: now, receives, ..message });
     }
 
     /// Shows a message that somebody has in hand to others, from then on: SQS promises to deliver at least once.
@@ -145,6 +161,21 @@ impl Standard {
         for message in self.messages.iter_mut().filter(|message| message.id == id) {
             message.visible_at = at;
         }
+    }
+
+    /// The longest chain that led to one of those messages.
+    pub(crate) fn chain_of(&self, batch: &[Message]) -> u32 {
+        let of = self.messages.iter().filter(|message| batch.iter().any(|handed| handed.id == message.id));
+        of.map(|message| message.chain).max().unwrap_or(0)
+    }
+
+    /// Takes out what Lambda refuses to run a function with, because too long a chain of invocations led to it.
+    pub(crate) fn take_loops(&mut self, batch: &mut Vec<Message>) -> Vec<Queued> {
+        let is_loop =
+            |message: &mut Queued| message.chain >= LONGEST_CHAIN && batch.iter().any(|handed| handed.id == message.id);
+        let loops: Vec<Queued> = self.messages.extract_if(.., is_loop).collect();
+        batch.retain(|handed| !loops.iter().any(|message| message.id == handed.id));
+        loops
     }
 
     /// Takes a message out for good.
@@ -166,12 +197,12 @@ mod tests {
     #[test]
     fn a_received_message_is_hidden_and_comes_back() {
         let mut queue = Standard::default();
-        queue.send("m-1".to_owned(), "body", NOW, 10);
+        queue.send("m-1".to_owned(), "body", NOW, 10, 0);
         let mut seed = Seed::new(1);
-        assert!(queue.receive(after(9), &mut seed).0.is_empty());
-        assert_eq!(queue.receive(after(10), &mut seed).0.len(), 1);
-        assert!(queue.receive(after(129), &mut seed).0.is_empty());
-        assert_eq!(queue.receive(after(130), &mut seed).0.len(), 1);
+        assert!(queue.receive(after(9), &mut seed, 5).0.is_empty());
+        assert_eq!(queue.receive(after(10), &mut seed, 5).0.len(), 1);
+        assert!(queue.receive(after(129), &mut seed, 5).0.is_empty());
+        assert_eq!(queue.receive(after(130), &mut seed, 5).0.len(), 1);
         queue.delete("m-1");
         assert_eq!(queue.next_at(), None);
     }
@@ -179,12 +210,12 @@ mod tests {
     #[test]
     fn what_is_received_too_often_is_handed_over() {
         let mut queue = Standard::default();
-        queue.send("m-1".to_owned(), "body", NOW, 0);
+        queue.send("m-1".to_owned(), "body", NOW, 0, 0);
         let mut seed = Seed::new(1);
         for round in 0..i64::from(Standard::MAX_RECEIVES) {
-            assert_eq!(queue.receive(after(round * 120), &mut seed).0.len(), 1);
+            assert_eq!(queue.receive(after(round * 120), &mut seed, 5).0.len(), 1);
         }
-        let (batch, worn_out) = queue.receive(after(600), &mut seed);
+        let (batch, worn_out) = queue.receive(after(600), &mut seed, 5);
         assert!(batch.is_empty() && queue.messages().is_empty());
         assert_eq!(worn_out.len(), 1);
     }
@@ -195,9 +226,9 @@ mod tests {
             .map(|seed| {
                 let mut queue = Standard::default();
                 for n in 0..3 {
-                    queue.send(format!("m-{n}"), "body", NOW, 0);
+                    queue.send(format!("m-{n}"), "body", NOW, 0, 0);
                 }
-                queue.receive(NOW, &mut Seed::new(seed)).0.into_iter().map(|message| message.id).collect()
+                queue.receive(NOW, &mut Seed::new(seed), 5).0.into_iter().map(|message| message.id).collect()
             })
             .collect();
         assert!(orders.len() > 6, "{orders:?}");

@@ -93,7 +93,7 @@ impl World {
 
     /// The schedule comes round.
     pub fn sweep(&self) -> Ended<Swept> {
-        self.run(Function::Sweeper, async |invocation| invocation.sweep().await)
+        self.run(Function::Sweeper, async |invocation| Box::pin(invocation.sweep()).await)
     }
 
     /// Runs whatever needs ports, by itself, to its end.
@@ -111,11 +111,18 @@ impl World {
         stuck(function)
     }
 
+    /// The longest chain of invocations that led to one of these messages.
+    pub(crate) fn chain_of(&self, messages: &[Message]) -> u32 {
+        self.with(|state| state.queues.values().map(|queue| queue.chain_of(messages)).max().unwrap_or(0))
+    }
+
     /// Runs batches at the same time; the seed decides whose turn it is. One answer for each, in the same order.
     pub fn at_once(&self, batches: Vec<(Function, Vec<Message>)>) -> Vec<Ended<Vec<String>>> {
         let functions: Vec<Function> = batches.iter().map(|(function, _)| *function).collect();
-        let invocations: Vec<Invocation<'_>> =
-            functions.iter().map(|function| Invocation::new(self, *function)).collect();
+        let invocations: Vec<Invocation<'_>> = batches
+            .iter()
+            .map(|(function, messages)| Invocation::following(self, *function, self.chain_of(messages)))
+            .collect();
         let mut tasks: Vec<(usize, Task<'_>)> = invocations
             .iter()
             .zip(batches)
@@ -229,11 +236,17 @@ impl State {
             return None;
         }
         let now = self.now;
-        let Self { seed, queues, .. } = self;
-        let (batch, worn_out) = queues.entry(queue).or_default().receive(now, seed);
+        let Self { seed, queues, allows_loops, .. } = self;
+        let of = queues.entry(queue).or_default();
+        let (mut batch, mut worn_out) = of.receive(now, seed, queue.max_receives());
+        if !*allows_loops {
+            worn_out.extend(of.take_loops(&mut batch));
+        }
+        let keeps = self.keeps_receives;
         for message in worn_out {
             if let Some(into) = queue.redrives_into() {
-                self.queue(into).redriven(message, now);
+                let receives = if keeps { message.receives.min(queue.max_receives()) } else { 0 };
+                self.queue(into).redriven(message, now, receives);
             }
         }
         (!batch.is_empty()).then_some(batch)

@@ -55,12 +55,14 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "each function has an alarm on its errors, and all have one on throttling",
+        name: "each function has an alarm on its errors; all share one on throttling and one on stopped loops",
         run: functions,
         saboteurs: || {
             vec![
                 remove("a function that fails alone", "/Resources/AlerterFailingAlarm"),
                 remove("one that is throttled alone", "/Resources/ThrottledAlarm/Properties/Metrics/2"),
+                remove("loops that are stopped unseen", "/Resources/RecursionStoppedAlarm"),
+                remove("one whose loops are stopped unseen", "/Resources/RecursionStoppedAlarm/Properties/Metrics/4"),
                 set(
                     "the wrong function",
                     "/Resources/ReceiverFailingAlarm/Properties/Dimensions/0/Value",
@@ -224,7 +226,7 @@ fn topic(template: &Template) -> Findings {
 fn functions(template: &Template) -> Findings {
     let mut findings = Findings::new();
     for function in template.functions() {
-        for metric in ["Errors", "Throttles"] {
+        for metric in ["Errors", "Throttles", "RecursiveInvocationsDropped"] {
             let alarms = alarms_on(template, metric, function);
             must(&mut findings, alarms.len() == 1, || format!("{function}: alarms on {metric}: {alarms:?}"));
         }

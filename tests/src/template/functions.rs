@@ -117,6 +117,23 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "no chain of retries is stopped as a recursive loop",
+        run: |template| {
+            let mut findings = Findings::new();
+            for function in template.functions() {
+                let loops = template.function(function, "RecursiveLoop");
+                must(&mut findings, loops == "Allow", || format!("{function}: recursive loops: {loops}"));
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                remove("Lambda's default", "/Globals/Function/RecursiveLoop"),
+                set("one function's own", "/Resources/RetrierFunction/Properties/RecursiveLoop", json!("Terminate")),
+            ]
+        },
+    },
+    Check {
         name: "the variables are those that the code knows",
         run: known_variables,
         saboteurs: || {

@@ -14,6 +14,14 @@ const LONGEST_RETENTION: u64 = 1_209_600;
 const LARGEST_MESSAGE: u64 = 1_048_576;
 /// Throttling eats receives, so that a healthy message may be received this often.
 const FEWEST_RECEIVES: u64 = 5;
+/// The fewest invocations at once that AWS takes for a mapping.
+const FEWEST_AT_ONCE: u64 = 2;
+/// What a new account runs at once, of all functions; of that the receiver and the sweep need one each.
+const NEW_ACCOUNT: u64 = 10;
+const UNMAPPED: u64 = 2;
+/// SQS may go on counting the receives of a message that it redrives: where another function takes it from there, so many times what
+/// the first queue allows.
+const RECEIVES_AFTER_REDRIVE: u64 = 2;
 /// What AWS asks for between a queue's visibility and its consumer's timeout.
 const VISIBILITY_OVER_TIMEOUT: u64 = 6;
 
@@ -74,6 +82,16 @@ pub(super) const CHECKS: &[Check] = &[
         saboteurs: || {
             vec![
                 set("two receives", "/Resources/AlertsQueue/Properties/RedrivePolicy/maxReceiveCount", json!(2)),
+                set(
+                    "retries as often as deliveries",
+                    "/Resources/RetriesQueue/Properties/RedrivePolicy/maxReceiveCount",
+                    json!(5),
+                ),
+                set(
+                    "deliveries as often as retries",
+                    "/Resources/DeliveriesQueue/Properties/RedrivePolicy/maxReceiveCount",
+                    json!(10),
+                ),
                 remove("no redrive", "/Resources/DeliveriesQueue/Properties/RedrivePolicy"),
                 remove("reviews for ever", "/Resources/ReviewsQueue/Properties/RedrivePolicy"),
                 set(
@@ -117,10 +135,13 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("whole batches fail", "/Resources/RetrierMapping/Properties/FunctionResponseTypes"),
                 remove("no bound", "/Resources/HydratorMapping/Properties/ScalingConfig"),
+                set("below what AWS takes", "/Parameters/AlerterConcurrency/MinValue", json!(1)),
+                set("one at a time", "/Parameters/AlerterConcurrency/Default", json!(1)),
+                set("more than a new account runs", "/Parameters/HydratorConcurrency/Default", json!(3)),
                 set(
-                    "below what AWS takes",
+                    "a number that nobody can change",
                     "/Resources/AlerterMapping/Properties/ScalingConfig/MaximumConcurrency",
-                    json!(1),
+                    json!(2),
                 ),
                 set("a reservation", "/Resources/HydratorFunction/Properties/ReservedConcurrentExecutions", json!(5)),
                 set(
@@ -244,6 +265,9 @@ fn redrives(template: &Template) -> Findings {
         let receives = number(template.property(queue, "RedrivePolicy/maxReceiveCount"));
         let holds = expected.is_none() || receives >= FEWEST_RECEIVES;
         must(&mut findings, holds, || format!("{queue}: gives up after {receives} receives"));
+        let behind = expected.map_or(&Value::Null, |behind| template.property(behind, "RedrivePolicy/maxReceiveCount"));
+        let goes_on = behind.is_null() || number(behind) >= RECEIVES_AFTER_REDRIVE * receives;
+        must(&mut findings, goes_on, || format!("{queue}: {receives} receives, {behind} in the queue behind"));
     }
     findings
 }
@@ -251,13 +275,23 @@ fn redrives(template: &Template) -> Findings {
 fn mappings(template: &Template) -> Findings {
     let mut findings = Findings::new();
     let found: Vec<_> = template.mappings().into_iter().map(|(_, queue, function)| (queue, function)).collect();
+    let mut together = 0;
     must(&mut findings, found == MAPPED, || format!("the mappings are {found:?}"));
     for (mapping, ..) in template.mappings() {
         let types = strings(template.property(mapping, "FunctionResponseTypes"));
         must(&mut findings, types == ["ReportBatchItemFailures"], || format!("{mapping}: one failure fails the batch"));
-        let bound = number(template.property(mapping, "ScalingConfig/MaximumConcurrency"));
-        must(&mut findings, bound >= 2, || format!("{mapping}: a concurrency of {bound}; AWS takes 2 to 1000"));
+        let parameter = mapping.replace("Mapping", "Concurrency");
+        let bound = target(template.property(mapping, "ScalingConfig/MaximumConcurrency"));
+        must(&mut findings, bound == Some(&parameter), || format!("{mapping}: its concurrency is {bound:?}"));
+        let least = number(template.at(&format!("/Parameters/{parameter}/MinValue")));
+        must(&mut findings, least == FEWEST_AT_ONCE, || format!("{parameter}: from {least} on; AWS takes 2 to 1000"));
+        let usual = number(template.at(&format!("/Parameters/{parameter}/Default")));
+        must(&mut findings, usual >= FEWEST_AT_ONCE, || format!("{parameter}: {usual} at once"));
+        together += usual;
     }
+    must(&mut findings, together + UNMAPPED <= NEW_ACCOUNT, || {
+        format!("{together} invocations of mappings at once: a new account runs {NEW_ACCOUNT} in all")
+    });
     for function in template.functions() {
         let reserved = template.function(function, "ReservedConcurrentExecutions");
         must(&mut findings, reserved.is_null(), || {

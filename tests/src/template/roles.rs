@@ -11,8 +11,20 @@ const LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 /// Where the providers' API keys lie.
 const API_KEYS: &str = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${SecretsPrefix}*";
 
+/// What SES may check of a mail: the identities of the sender and, in the sandbox, of the recipients, and their configuration sets.
+const IDENTITIES: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*";
+const CONFIGURATION_SETS: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/*";
+
+/// Which of them an account has, the template cannot know.
+const SES_CHECKS: &str =
+    "SES checks identities and configuration sets that the account chooses; the sender's address bounds it";
+
 /// The actions on resources that end in a wildcard, and why they must.
-const WILDCARDS: [(&str, &str, &str); 2] = [
+const WILDCARDS: [(&str, &str, &str); 6] = [
+    ("ses:SendEmail", IDENTITIES, SES_CHECKS),
+    ("ses:SendRawEmail", IDENTITIES, SES_CHECKS),
+    ("ses:SendEmail", CONFIGURATION_SETS, SES_CHECKS),
+    ("ses:SendRawEmail", CONFIGURATION_SETS, SES_CHECKS),
     ("ssm:GetParameter", API_KEYS, "the names of the keys stand in the configuration, their path in a parameter"),
     ("ses:GetAccount", "*", "the account's quota of mails belongs to no resource"),
 ];
@@ -78,10 +90,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&["dynamodb:GetItem", "dynamodb:PutItem"], &["AlertsTable"]),
             (&["dynamodb:GetItem"], &["DispatchesTable", "DeliveriesTable"]),
             (&["dynamodb:Query"], &["${AlertsTable.Arn}/index/waiting", "${DeliveriesTable.Arn}/index/events"]),
-            (
-                &["ses:SendEmail", "ses:SendRawEmail"],
-                &["arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}"],
-            ),
+            (&["ses:SendEmail", "ses:SendRawEmail"], &[IDENTITIES, CONFIGURATION_SETS]),
             (&["ses:GetAccount"], &["*"]),
         ],
     ),
@@ -128,6 +137,50 @@ pub(super) const CHECKS: &[Check] = &[
                     json!("dynamodb:UpdateItem"),
                 ),
                 set("a role more", "/Resources/OtherRole", json!({ "Type": "AWS::IAM::Role" })),
+            ]
+        },
+    },
+    Check {
+        name: "mail goes out in the name of MailFrom alone, whatever else SES checks",
+        run: |template| {
+            let mut findings = Findings::new();
+            let roles = template.resources(Some("AWS::IAM::Role")).into_iter();
+            let policies = roles.flat_map(|role| listed(template.property(role, "Policies")));
+            let from =
+                json!({ "StringLike": { "ses:FromAddress": [{ "Ref": "MailFrom" }, { "Fn::Sub": "*@${MailFrom}" }] } });
+            for statement in policies.flat_map(statements) {
+                let (actions, resources) = grant(statement);
+                if !actions.iter().any(|action| action.starts_with("ses:Send")) {
+                    must(&mut findings, statement["Condition"].is_null(), || format!("{actions:?}: a condition"));
+                    continue;
+                }
+                must(&mut findings, statement["Condition"] == from, || format!("from {}", statement["Condition"]));
+                for needed in [IDENTITIES, CONFIGURATION_SETS] {
+                    must(&mut findings, resources.contains(&needed), || format!("SES checks {needed} as well"));
+                }
+            }
+            findings
+        },
+        saboteurs: || {
+            vec![
+                remove(
+                    "in anybody's name",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Condition",
+                ),
+                set(
+                    "in the name of an address alone",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Condition",
+                    json!({ "StringEquals": { "ses:FromAddress": { "Ref": "MailFrom" } } }),
+                ),
+                remove(
+                    "no configuration set",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Resource/1",
+                ),
+                set(
+                    "no recipient of the sandbox",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Resource/0",
+                    json!({ "Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}" }),
+                ),
             ]
         },
     },

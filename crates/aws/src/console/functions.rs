@@ -9,6 +9,7 @@ use crate::signed::{Call, CallError, Service};
 /// Lambda's API, in the one version that it ever had.
 const MAPPINGS: &str = "2015-03-31/event-source-mappings/";
 const FUNCTIONS: &str = "2015-03-31/functions";
+const ACCOUNT: &str = "2016-08-19/account-settings/";
 
 /// Lambda in one region.
 #[derive(Debug, Clone)]
@@ -28,6 +29,30 @@ pub struct Mapping {
     /// Such as `Enabled`, `Disabled`, `Disabling`.
     #[serde(default)]
     pub state: String,
+    /// The most invocations at once that it starts.
+    #[serde(default)]
+    pub scaling_config: Option<Scaling>,
+}
+
+/// How far a mapping scales.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Scaling {
+    /// Invocations at once; none: as many as the account runs.
+    #[serde(default)]
+    pub maximum_concurrency: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Account {
+    account_limit: AccountLimit,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AccountLimit {
+    unreserved_concurrent_executions: u64,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +97,12 @@ impl Functions {
                 None => return Ok(found),
             }
         }
+    }
+
+    /// How many invocations the account runs at once in this region, of all functions that have none reserved.
+    pub async fn concurrency(&self) -> Result<u64, CallError> {
+        let account: Account = self.read("GetAccountSettings", "GET", ACCOUNT, String::new()).await?;
+        Ok(account.account_limit.unreserved_concurrent_executions)
     }
 
     /// Has a queue read, or no more.

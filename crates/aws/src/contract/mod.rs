@@ -17,4 +17,4 @@ pub use incidents::{groups_and_links, incidents, open_pages, waiting};
 pub use queues::{delays, depths, fifo, mail, messages, redrive, shortened, unverified, verify_sender, visibility};
 pub use reader::{Queue, Reader, SqsReader, Taken};
 pub use resources::Resources;
-pub use tables::{epoch, large, records};
+pub use tables::{epoch, large, pages, records};

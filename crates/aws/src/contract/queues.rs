@@ -134,7 +134,8 @@ pub async fn visibility<R: Reader>(outlet: &impl Outlet, reader: &R) {
     assert_eq!(reader.receive(Queue::Retries).await, None, "both are gone");
 }
 
-/// What was received too often goes over into the queue behind, as it is.
+/// What was received too often goes over into the queue behind, as it is. Whether it still counts as received as often as before is
+/// not promised: either is accepted, and no use case may depend on it.
 pub async fn redrive<R: Reader>(outlet: &impl Outlet, reader: &R) {
     let beat = Heartbeat { at: Timestamp::UNIX_EPOCH };
     outlet.deliver(ToHydrate::Heartbeat(beat), 0).await.unwrap();
@@ -144,7 +145,10 @@ pub async fn redrive<R: Reader>(outlet: &impl Outlet, reader: &R) {
         reader.pass(R::VISIBILITY_S).await;
     }
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "it has gone over");
-    assert_eq!(read::<ToRetry>(&next(reader, Queue::Retries).await), ToRetry::Heartbeat(beat));
+    let came = taken(reader, Queue::Retries).await;
+    assert_eq!(read::<ToRetry>(&came), ToRetry::Heartbeat(beat));
+    assert!(came.receives == 1 || came.receives > R::MAX_RECEIVES, "{} receives", came.receives);
+    reader.delete(Queue::Retries, &came).await;
 }
 
 async fn taken(reader: &impl Reader, queue: Queue) -> Taken {

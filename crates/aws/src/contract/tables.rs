@@ -1,6 +1,9 @@
 //! The table of dispatches.
 
+use std::collections::BTreeSet;
+
 use dispatch::{Epoch, Subject};
+use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     ports::{Active, Chance, Changed, Clock, Dispatches, Due, WriteError},
@@ -118,6 +121,28 @@ async fn looked_at(table: &impl Dispatches, now: Timestamp) {
     let done = Record { revision: 2, open_end: None, ..record };
     table.write(&done, Some(1)).await.unwrap();
     assert!(soon(async || found(later(ask_at)).await == [due(&urgent)]).await);
+}
+
+/// What is due, and what has signals pending, is found to the end of the index, however many pages that is.
+pub async fn pages(table: &impl Dispatches) {
+    const MANY: usize = 1_100;
+    let now = World.now();
+    let later = now + SignedDuration::from_secs(1);
+    let source = World.unique();
+    let subjects: BTreeSet<Subject> = (0..MANY).map(|n| Subject::dispatch(&source, &n.to_string())).collect();
+    let record = |subject: &Subject| Record { due: Some(now), ..samples::record(subject, "write-1", 1, now) };
+    let written = futures_util::stream::iter(&subjects).map(|subject| {
+        let record = record(subject);
+        async move { table.write(&record, None).await }
+    });
+    let written: Vec<_> = written.buffer_unordered(16).collect().await;
+    assert!(written.into_iter().all(|written| written.is_ok()));
+    let ours = |found: Vec<Subject>| -> BTreeSet<Subject> {
+        found.into_iter().filter(|subject| subjects.contains(subject)).collect()
+    };
+    let due = async || table.due(later).await.unwrap().into_iter().map(|due| due.subject).collect();
+    assert!(soon(async || ours(due().await) == subjects).await, "due");
+    assert!(soon(async || ours(table.unsent(later).await.unwrap()) == subjects).await, "pending");
 }
 
 async fn owed(table: &impl Dispatches, record: &Record, now: Timestamp) {

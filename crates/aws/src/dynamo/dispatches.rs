@@ -28,10 +28,6 @@ use crate::client::unavailable;
 
 /// How long a dispatch that no longer changes is kept: a year's settlement, and a month more.
 const KEPT_DAYS: i64 = 400;
-/// How many subjects that owe signals one sweep pays off.
-const MOST_UNSENT: usize = 1_000;
-/// How many due subjects one sweep looks at.
-const MOST_DUE: usize = 5_000;
 /// Over how many partitions the indexes `unsent` and `due` are spread: one takes a thousand writes a second.
 const SHARDS: u32 = 16;
 
@@ -180,7 +176,7 @@ impl Dispatches for DispatchesTable {
             .query("unsent")
             .key_condition_expression("unsent = :shard AND changed_at < :before")
             .expression_attribute_values(":before", instant(before));
-        let items = self.in_shards(&query, MOST_UNSENT).await?;
+        let items = self.in_shards(&query).await?;
         Ok(items.iter().filter_map(|item| item::str(item, self.0.key).ok()).map(Subject::from_stored).collect())
     }
 
@@ -195,9 +191,16 @@ impl Dispatches for DispatchesTable {
             let subject = Subject::from_stored(item::str(item, "subject")?);
             Ok(Due { at: item::timestamp(item, "due_at")?, subject })
         };
-        let items = self.in_shards(&query, MOST_DUE).await?;
-        let due = items.iter().map(|item| due(item).map_err(|reason| self.0.unreadable(item, &reason)));
-        let mut due = due.collect::<Result<Vec<Due>, PortError>>()?;
+        let items = self.in_shards(&query).await?;
+        let read = |item: &Item| match due(item) {
+            Ok(due) => Some(due),
+            Err(reason) => {
+                // One that this release cannot read must not hide the others.
+                tracing::warn!(error = %self.0.unreadable(item, &reason), "left out of the sweep");
+                None
+            }
+        };
+        let mut due: Vec<Due> = items.iter().filter_map(read).collect();
         due.sort();
         Ok(due)
     }
@@ -247,11 +250,11 @@ impl DispatchesTable {
         }
     }
 
-    /// What a query finds in all shards of its index, at most so many of each; several shards are asked at once.
-    async fn in_shards(&self, query: &QueryFluentBuilder, most: usize) -> Result<Vec<Item>, PortError> {
+    /// What a query finds in all shards of its index; several are asked at once.
+    async fn in_shards(&self, query: &QueryFluentBuilder) -> Result<Vec<Item>, PortError> {
         let asked = (0..SHARDS).map(|shard| {
             let query = query.clone().expression_attribute_values(":shard", text(shard.to_string()));
-            self.0.found(query, most)
+            self.0.listed(query)
         });
         let found: Vec<Result<Vec<Item>, PortError>> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
         let found = found.into_iter().collect::<Result<Vec<Vec<Item>>, PortError>>()?;

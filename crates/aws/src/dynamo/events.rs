@@ -35,9 +35,6 @@ const READ: usize = 50;
 /// For how long the sweep looks after an event.
 const SWEPT: SignedDuration = SignedDuration::from_hours(1);
 
-/// The most that the sweep looks at in a source, of jobs and of events each.
-const MOST_SWEPT: usize = 1_000;
-
 /// Updates under way at once.
 const AT_ONCE: usize = 16;
 
@@ -169,7 +166,7 @@ impl DeliveriesTable {
                 .expression_attribute_values(":of", text(of))
                 .expression_attribute_values(":at", instant(at))
                 .scan_index_forward(false);
-            self.0.found(query, MOST_SWEPT)
+            self.0.listed(query)
         };
         let hour_ago = now.saturating_sub(SWEPT).unwrap_or(Timestamp::MIN);
         let (jobs, events) =

@@ -38,6 +38,9 @@ use item::Item;
 /// The most that an item may be (400 KB).
 const MAX_ITEM_BYTES: usize = 400 * 1_024;
 
+/// So many items of an index one sweep lists at most, however many pages that takes.
+const MOST_LISTED: usize = 100_000;
+
 /// One table.
 #[derive(Debug, Clone)]
 struct Store {
@@ -127,6 +130,20 @@ impl Store {
 
     fn query(&self, index: &str) -> QueryFluentBuilder {
         self.client.query().table_name(&self.table).index_name(index)
+    }
+
+    /// All items that a query of the sweep finds. What is beyond the limit, which bounds the memory, is found once some of these are
+    /// done with.
+    async fn listed(&self, query: QueryFluentBuilder) -> Result<Vec<Item>, PortError> {
+        let items = self.found(query, MOST_LISTED).await?;
+        if items.len() >= MOST_LISTED {
+            tracing::warn!(
+                table.name = self.table,
+                listed.count = items.len(),
+                "more is in the index than one sweep lists"
+            );
+        }
+        Ok(items)
     }
 
     /// The first `most` items that a query finds, however many pages that takes.

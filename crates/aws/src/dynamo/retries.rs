@@ -1,5 +1,6 @@
 //! Jobs that wait for their next attempt, and keys that providers refuse: items of the table `deliveries`.
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
@@ -19,8 +20,11 @@ const BOOKED_DAYS: i64 = 14;
 /// The most of a booked task that is kept beside the booking; the message itself travels in the queue.
 const BOOKED_TASK_BYTES: usize = 64 * 1_024;
 
-/// So many overdue jobs of a source are sent once more in a minute.
-const MOST_OVERDUE: usize = 100;
+/// So many overdue jobs of a source are sent once more in a minute: each brings its body along.
+const MOST_OVERDUE: usize = 500;
+
+/// Reads under way at once.
+const AT_ONCE: usize = 16;
 
 impl DeliveriesTable {
     pub(super) async fn put_booking(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
@@ -58,17 +62,28 @@ impl DeliveriesTable {
             .filter_expression("next_at < :before")
             .expression_attribute_values(":of", text(of_source(source)))
             .expression_attribute_values(":before", instant(before));
-        let mut overdue = Vec::new();
-        for found in self.0.found(query, MOST_OVERDUE).await? {
-            let key = item::str(&found, "delivery").map_err(|reason| self.0.broken(reason))?;
-            let Some(item) = self.0.get(key).await? else { continue };
-            match pending(&item) {
-                Ok(pending) => overdue.extend(pending.filter(|pending| pending.state.next_at < before)),
-                // One that this release cannot read must not hide the others.
-                Err(reason) => tracing::warn!(error = %self.0.unreadable(&item, &reason), "left out of the sweep"),
+        let found = self.0.listed(query).await?;
+        let pending = stream::iter(&found).map(|found| self.overdue_booking(found, before)).buffered(AT_ONCE);
+        // What is left out, since it cannot be read or its body is too large, takes none of the places.
+        let usable = pending.filter_map(async |pending| pending).take(MOST_OVERDUE);
+        Ok(Box::pin(usable).collect().await)
+    }
+
+    /// None where it is booked no more, or where no component can send it once more.
+    async fn overdue_booking(&self, found: &Item, before: Timestamp) -> Option<Pending> {
+        let read = async || -> Result<Option<Pending>, PortError> {
+            let key = item::str(found, "delivery").map_err(|reason| self.0.broken(reason))?;
+            let Some(item) = self.0.get(key).await? else { return Ok(None) };
+            pending(&item).map_err(|reason| self.0.unreadable(&item, &reason))
+        };
+        match read().await {
+            Ok(pending) => pending.filter(|pending| pending.state.next_at < before),
+            // One that cannot be read now, or by this release, must not hide the others.
+            Err(error) => {
+                tracing::warn!(%error, "left out of the sweep");
+                None
             }
         }
-        Ok(overdue)
     }
 
     pub(super) async fn notify_earlier(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError> {

@@ -24,12 +24,13 @@ pub type Error = lambda_runtime::Error;
 /// Begins to log and reads the environment: what fails here stops the cold start, with the variable's name.
 pub(crate) fn cold_start<T>(set_up: impl FnOnce(&Environment<'_>) -> Result<T, EnvironmentError>) -> Result<T, Error> {
     let environment = Environment::process();
-    let parts = environment.log().and_then(|filter| {
-        telemetry::start(filter);
-        set_up(&environment)
-    });
+    let (filter, complaint) = environment.log();
+    telemetry::start(filter);
+    if let Some(complaint) = complaint {
+        tracing::warn!(%complaint, "the log filter is not used");
+    }
     // As text: `main` prints its error's debug form, and this is for people.
-    parts.map_err(|error| error.to_string().into())
+    set_up(&environment).map_err(|error| error.to_string().into())
 }
 
 /// Hands every event to the function, as the JSON it came in: an event that does not parse is the function's to answer.

@@ -81,6 +81,7 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     let dispatches = DispatchesTable::new(aws, &resources.dispatches);
     contract::epoch(&dispatches, &DispatchesTable::new(aws, &resources.dispatches)).await;
     contract::records(&dispatches).await;
+    contract::pages(&dispatches).await;
     contract::large(&dispatches).await;
     let deliveries = DeliveriesTable::new(aws, &resources.deliveries);
     contract::bookings(&deliveries).await;

@@ -81,6 +81,8 @@ async fn the_simulators_tables_keep_the_contract_of_the_ports() {
     let ports = world.ports();
     contract::epoch(&ports, &world.ports()).await;
     contract::records(&ports).await;
+    world.pages_of(7);
+    contract::pages(&ports).await;
     contract::large(&ports).await;
     contract::bodies(&ports).await;
     contract::bookings(&ports).await;
@@ -104,6 +106,9 @@ async fn the_simulators_queues_and_mail_keep_the_contract_of_the_ports() {
         let world = world_of(seed);
         let (ports, reader) = (world.ports(), SimReader { world: &world, handed_out: RefCell::default() });
         assert_eq!(ports.now(), reader.now());
+        if seed % 2 == 1 {
+            world.keep_receives();
+        }
         contract::messages(&ports, &ports, &reader).await;
         contract::visibility(&ports, &reader).await;
         contract::redrive(&ports, &reader).await;

@@ -40,6 +40,7 @@ impl Deployment {
         }
         let ttl = template::ttl_attributes(&template);
         template::keep_nothing(&mut template);
+        template::write_concurrency(&mut template, &self.parameters)?;
         api.create_bucket(&self.bucket).await?;
         let mut uris = BTreeMap::new();
         for (function, zip) in &self.packages {

@@ -107,6 +107,23 @@ fn properties<'t>(template: &'t mut Value, function: &str) -> Result<&'t mut Map
         .with_context(|| format!("the template has no function {id}"))
 }
 
+/// Writes the concurrency of each mapping out as a number. An emulator may put a parameter in as text, and CloudFormation's own
+/// conversion to a number is missing there.
+pub(super) fn write_concurrency(template: &mut Value, parameters: &BTreeMap<String, String>) -> Result<()> {
+    let defaults = template.get("Parameters").cloned().unwrap_or_default();
+    let resources = template.get_mut("Resources").and_then(Value::as_object_mut).into_iter().flatten();
+    for (id, resource) in resources {
+        let Some(bound) = resource.pointer_mut("/Properties/ScalingConfig/MaximumConcurrency") else { continue };
+        let Some(name) = bound.get("Ref").and_then(Value::as_str) else { continue };
+        let number = match parameters.get(name) {
+            Some(given) => given.parse::<u64>().ok(),
+            None => defaults.pointer(&format!("/{name}/Default")).and_then(Value::as_u64),
+        };
+        *bound = json!(number.with_context(|| format!("{id}: the parameter {name} is no number"))?);
+    }
+    Ok(())
+}
+
 /// A local stack leaves nothing behind, whatever the cloud keeps when a stack goes.
 pub(super) fn keep_nothing(template: &mut Value) {
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut).into_iter().flatten();
@@ -151,6 +168,21 @@ mod tests {
     #[test]
     fn an_unknown_tag_is_refused() {
         assert_eq!(parse("A: !Reff B").expect_err("refused").to_string(), "the tag !Reff is none of CloudFormation's");
+    }
+
+    #[test]
+    fn the_emulator_gets_concurrency_as_a_number() {
+        let mut template =
+            load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml")).expect("the template");
+        let given = |value: &str| BTreeMap::from([("RetrierConcurrency".to_owned(), value.to_owned())]);
+        assert!(write_concurrency(&mut template.clone(), &given("many")).is_err());
+        write_concurrency(&mut template, &given("7")).expect("numbers");
+        let bound =
+            |id: &str| template.pointer(&format!("/Resources/{id}/Properties/ScalingConfig/MaximumConcurrency"));
+        assert_eq!(bound("RetrierMapping"), Some(&json!(7)));
+        for default in ["HydratorMapping", "AlerterMapping", "ReviewsMapping"] {
+            assert_eq!(bound(default), Some(&json!(2)), "{default}");
+        }
     }
 
     #[test]

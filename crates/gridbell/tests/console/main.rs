@@ -222,7 +222,7 @@ fn the_doctor_finds_the_stack_well_and_shows_no_secret() {
     let said = gridbell(&["doctor", "--json"]);
     let checks = said.json()["checks"].as_array().expect("checks").clone();
     let verdict = |check: &str| checks.iter().find(|one| one["check"] == check).map(|one| one["verdict"].clone());
-    for check in ["configuration", "secret", "webhook address", "mail", "queue", "clock"] {
+    for check in ["configuration", "secret", "webhook address", "mail", "queue", "clock", "concurrency"] {
         assert_eq!(verdict(check), Some(json!("good")), "{check}");
     }
     let bad = checks.iter().any(|one| one["verdict"] == "bad");
@@ -232,6 +232,26 @@ fn the_doctor_finds_the_stack_well_and_shows_no_secret() {
     }
     let screen = gridbell(&["doctor"]);
     assert!(screen.out.contains("✓ configuration") && !screen.out.contains('\u{1b}'), "{}", screen.out);
+}
+
+#[test]
+fn a_test_mail_of_the_doctor_is_really_sent() {
+    let sent = || {
+        let url = STACK.1.description().mail.clone();
+        let mails = STACK.0.block_on(async move {
+            let http = gridbell::local::http_client().expect("a client");
+            http.get(url).send().await.expect("answered").json::<Value>().await.expect("JSON")
+        });
+        let is_test = |mail: &&Value| mail["subject"].as_str().is_some_and(|subject| subject.contains("Test mail"));
+        mails.as_array().expect("mails").iter().filter(is_test).cloned().collect::<Vec<Value>>()
+    };
+    assert!(sent().is_empty());
+    let checks = gridbell(&["doctor", "--mail", "--json"]).json()["checks"].as_array().expect("checks").clone();
+    let check = checks.iter().find(|one| one["check"] == "test mail").expect("a test mail");
+    assert_eq!(check["verdict"], "good", "{check}");
+    let sent = sent();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0]["from"], json!("gridbell@example.com"));
 }
 
 #[test]

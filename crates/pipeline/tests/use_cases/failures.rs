@@ -313,7 +313,8 @@ fn a_retrier_that_stores_nothing_is_mailed_by_dead_letters() {
     world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
     world.fault("deliveries.book", Toxic::Refuse, Times::Always);
     accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 12 * 60);
+    // Ten receives, two minutes apart.
+    run_for(&world, 22 * 60);
     assert_eq!(mail_subjects(&world), ["[gridbell] dead-letter: retries_dead"]);
 }
 

@@ -4,6 +4,7 @@
 
 mod acks;
 mod alert;
+mod aws_rules;
 mod clock;
 mod common;
 mod deadlines;

@@ -129,6 +129,8 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     let live = Live::new(plan, model, Seed::new(seed ^ 0x006c_6976_6500), journal, options.saboteur);
     world.with(|state| {
         state.has_heartbeat = live.plan.pulse;
+        state.keeps_receives = live.plan.keeps_receives;
+        state.page_items = live.plan.page_items;
         state.swarm = Some(Box::new(live));
     });
     world.lag_indexes(index_lag_ms);
@@ -293,7 +295,7 @@ impl<'w> Driver<'w> {
                 if self.sweep_matters(now) {
                     self.start(Function::Sweeper, Purpose::Sweep, |invocation| {
                         Box::pin(async move {
-                            invocation.sweep().await;
+                            Box::pin(invocation.sweep()).await;
                             Done::Swept
                         })
                     });

@@ -20,6 +20,9 @@ use crate::{
 /// Clocks that differ by more make an alerter repeat a mail: rather twice than never.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(5);
 
+/// A mapping asks no more for a moment after its function was throttled.
+const BACKS_OFF: SignedDuration = SignedDuration::from_secs(1);
+
 /// Why an invocation died whose time was up.
 pub(super) const TIME_OUT: &str = "time-out";
 
@@ -32,7 +35,14 @@ impl<'w> Driver<'w> {
         task: impl FnOnce(Rc<Invocation<'w>>) -> Task<'w>,
     ) {
         let now = self.world.now();
-        let invocation = Rc::new(Invocation::new(self.world, function));
+        if self.is_throttled() {
+            return self.throttled(purpose, now);
+        }
+        let chain = match &purpose {
+            Purpose::Batch(_, messages) => self.world.chain_of(messages),
+            _ => 0,
+        };
+        let invocation = Rc::new(Invocation::following(self.world, function, chain));
         let number = invocation.number();
         let stillborn = self.live(|live| {
             live.journal.note(
@@ -54,6 +64,21 @@ impl<'w> Driver<'w> {
         let timeout_s = if function == Function::Receiver { 10 } else { 20 };
         self.at(now + SignedDuration::from_secs(timeout_s), Event::TimeOut(number));
         self.turn(number);
+    }
+
+    /// Whether the account runs all that it may.
+    fn is_throttled(&self) -> bool {
+        let most = self.live(|live| live.plan.account.filter(|_| !live.healed));
+        most.is_some_and(|most| self.running.len() >= most)
+    }
+
+    /// Lambda runs nothing. What a mapping had taken out stays hidden as if a function had it in hand, and counts as received.
+    fn throttled(&mut self, purpose: Purpose, now: Timestamp) {
+        self.live(|live| live.journal.note(now, "throttled", || json!({ "for": format!("{purpose:?}") })));
+        if let Purpose::Batch(queue, _) = purpose {
+            self.asks_at.insert(queue, now + BACKS_OFF);
+        }
+        self.ended(purpose, None, now);
     }
 
     /// Batches of a queue that are being worked off.

@@ -95,9 +95,14 @@ impl Driver<'_> {
             self.world.with(|state| {
                 state.queue(queue).delete(&message.id);
                 if let Some(after_s) = twice {
-                    let copy =
-                        Queued { id: message.id.clone(), body: message.body.clone(), visible_at: now, receives: 0 };
-                    state.queue(queue).redriven(copy, now + seconds(after_s));
+                    let copy = Queued {
+                        id: message.id.clone(),
+                        body: message.body.clone(),
+                        visible_at: now,
+                        receives: 0,
+                        chain: 0,
+                    };
+                    state.queue(queue).redriven(copy, now + seconds(after_s), 0);
                 }
             });
         }

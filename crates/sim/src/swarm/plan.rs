@@ -97,6 +97,8 @@ kinds! {
     Silent "silent",
     /// The table of dispatches is restored to an earlier point, and a new epoch begins.
     Restore "restore",
+    /// The account runs ten invocations at once, and Lambda throttles the next.
+    Account "account",
     /// Many dispatches of one source are announced within a minute, and its API is down.
     Storm "storm",
     /// The indexes of the table of dispatches show what is written some time later.
@@ -111,7 +113,7 @@ impl Kind {
 
     /// Whether it lies with our own services; the others are the world's, and hold no excuse for telling a person late.
     pub(crate) fn is_ours(self) -> bool {
-        self < Self::Failing || self == Self::Restore
+        self < Self::Failing || matches!(self, Self::Restore | Self::Account)
     }
 }
 
@@ -163,6 +165,12 @@ pub(crate) struct Plan {
     pub(crate) restore: Option<(Timestamp, Timestamp)>,
     /// The most that the body of one signal may be: small, so that signals come in parts.
     pub(crate) signal_limit_bytes: Option<usize>,
+    /// Invocations of all functions at the same time, at most; none: as many as there are.
+    pub(crate) account: Option<usize>,
+    /// The most entries that one page of a query holds.
+    pub(crate) page_items: usize,
+    /// A message that is redriven is still counted as often received as before.
+    pub(crate) keeps_receives: bool,
     /// So many more dispatches are announced while their source's API is down.
     pub(crate) storm: usize,
     /// How late an index shows a write at most, in milliseconds.
@@ -174,6 +182,10 @@ const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals
 
 /// A signal of two sites or so: a dispatch over more comes in parts.
 const SMALL_SIGNAL_BYTES: usize = 1_500;
+
+/// What a new account runs at once, and what the template's defaults give each mapping of it.
+const NEW_ACCOUNT: usize = 10;
+const OF_EACH_MAPPING: usize = 2;
 
 /// The source of a storm.
 pub(crate) const STORM: &str = "voltus-prod";
@@ -188,7 +200,8 @@ impl Plan {
         // Only where our own services work is time promised.
         let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
-        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Restore | Kind::Storm | Kind::IndexLag)) {
+        let drawn_last = [Kind::Restore, Kind::Account, Kind::Storm, Kind::IndexLag];
+        for kind in Kind::ALL.iter().filter(|kind| !drawn_last.contains(kind)) {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
                 rates.insert(*kind, rate);
@@ -225,6 +238,9 @@ impl Plan {
             refused,
             restore: None,
             signal_limit_bytes: None,
+            account: None,
+            keeps_receives: false,
+            page_items: 100,
             storm: 0,
             index_lag_ms: 0,
         };
@@ -243,6 +259,12 @@ impl Plan {
             plan.rates.insert(Kind::Storm, 1);
             let until = (begins_at + minutes(11 + chance.up_to(8))).min(plan.heals_at);
             plan.down.push(Outage { of: STORM, from: begins_at, until });
+        }
+        plan.keeps_receives = chance.up_to(1) == 0;
+        plan.page_items = [1, 2, 5, 100][chance.place(4)];
+        if chance.up_to(999) < share && !ours_work && plan.storm == 0 && !without.contains(&Kind::Account) {
+            (plan.account, plan.concurrency) = (Some(NEW_ACCOUNT), OF_EACH_MAPPING);
+            plan.rates.insert(Kind::Account, 1);
         }
         let index_lag_ms = [0, 200, 1_000, 5_000][chance.place(4)];
         if index_lag_ms > 0 && !without.contains(&Kind::IndexLag) {

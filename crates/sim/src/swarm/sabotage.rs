@@ -84,6 +84,8 @@ saboteurs! {
     GroupingIgnoresDeadlines "grouping-ignores-deadlines",
     /// A dispatch with a field that cannot be read is not published, though nobody acts on that field.
     OddFieldDropsDispatch "odd-field-drops-dispatch",
+    /// Of an index only the first page is read.
+    OnePageOnly "one-page-only",
 }
 
 impl Saboteur {

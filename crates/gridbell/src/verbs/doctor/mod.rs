@@ -3,6 +3,8 @@
 mod amazon;
 mod door;
 mod flow;
+mod lambda;
+mod mail;
 mod nvgrid;
 mod provider;
 mod registered;
@@ -25,6 +27,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   gridbell doctor                                     the local stack
   gridbell doctor --stack gridbell --profile duty     one in AWS
+  gridbell doctor --stack gridbell --mail             and whether its mail arrives
   gridbell doctor --json | jq '.checks[] | select(.verdict == \"bad\")'";
 
 /// For one check.
@@ -37,6 +40,9 @@ pub(crate) struct Doctor {
     output: Output,
     #[command(flatten)]
     which: Which,
+    /// Send a test mail to the general contacts as well
+    #[arg(long)]
+    mail: bool,
 }
 
 /// What came of a check.
@@ -117,7 +123,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     let console = Console::open(&doctor.which).await?;
     let config = console.config().await?;
     let patient = Patient { console: &console, config: &config, clock: &clock };
-    let findings = examine(&patient).await;
+    let findings = examine(&patient, doctor.mail).await;
     let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count();
     if doctor.output.json {
         show::json(&json!({"stack": console.name, "healthy": bad == 0, "checks": findings}))?;
@@ -131,13 +137,15 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
 }
 
 /// All checks at once, each within its time.
-async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+async fn examine(patient: &Patient<'_>, sends_mail: bool) -> Vec<Finding> {
     let checks: Vec<(&'static str, Check<'_>)> = [
         stack::checks(patient),
         provider::checks(patient),
         door::checks(patient),
         registered::checks(patient),
         amazon::checks(patient),
+        lambda::checks(patient),
+        if sends_mail { mail::checks(patient) } else { Vec::new() },
         flow::checks(patient),
     ]
     .into_iter()

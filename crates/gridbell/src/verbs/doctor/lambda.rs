@@ -1,0 +1,61 @@
+//! What Lambda lets the functions do: whether the account runs as many invocations at once as the stack may start.
+
+use super::{Check, Finding, Patient};
+
+const CONCURRENCY: &str = "concurrency";
+
+/// The queues that functions read.
+const READ: [&str; 4] = ["deliveries", "retries", "alerts", "reviews"];
+
+/// The receiver and the sweep run beside the mappings, at least one invocation each.
+const BESIDE: u64 = 2;
+
+pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
+    vec![(CONCURRENCY, Box::pin(concurrency(patient)))]
+}
+
+async fn concurrency(patient: &Patient<'_>) -> Vec<Finding> {
+    let functions = patient.console.functions();
+    let queues: Vec<&str> = READ.iter().filter_map(|queue| patient.console.queue_name(queue)).collect();
+    let asked = async {
+        let most = functions.mappings(&queues).await?.into_iter().map(|mapping| mapping.scaling_config);
+        let most: Option<u64> = most.map(|scaling| scaling?.maximum_concurrency).sum();
+        Ok::<_, aws::console::CallError>((functions.concurrency().await?, most))
+    };
+    vec![match asked.await {
+        Ok((limit, most)) => compared(limit, most),
+        Err(error) => Finding::unknown(CONCURRENCY, patient.console.refusal(error).to_string()),
+    }]
+}
+
+/// `limit` is what the account runs at once, `most` what all mappings start together; none: one of them has no bound.
+fn compared(limit: u64, most: Option<u64>) -> Finding {
+    let Some(most) = most else {
+        return Finding::notice(CONCURRENCY, "a mapping has no bound and may take all that the account runs")
+            .mend("deploy the template again: each mapping has a parameter for it");
+    };
+    let needed = most + BESIDE;
+    let found = format!(
+        "the queues take up to {most} invocations at once, receiver and sweep {BESIDE}; the account runs {limit}"
+    );
+    if needed <= limit {
+        return Finding::good(CONCURRENCY, found);
+    }
+    Finding::bad(CONCURRENCY, format!("{found}: Lambda throttles, and messages wait for two minutes each time")).mend(
+        "ask for more (Service Quotas, AWS Lambda, concurrent executions), or lower HydratorConcurrency and the others",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Verdict, *};
+
+    #[test]
+    fn an_account_of_ten_runs_the_defaults_and_no_more() {
+        let check = |limit, most, expected| assert_eq!(compared(limit, most).verdict, expected, "{most:?} of {limit}");
+        check(10, Some(8), Verdict::Good);
+        check(10, Some(9), Verdict::Bad);
+        check(1_000, Some(22), Verdict::Good);
+        check(1_000, None, Verdict::Notice);
+    }
+}

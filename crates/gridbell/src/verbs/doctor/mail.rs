@@ -1,0 +1,46 @@
+//! A mail that is really sent: SES checks more than it says, such as recipients in the sandbox and configuration sets.
+
+use aws::ses::Ses;
+use pipeline::{mail::Mail, ports::Mailer};
+
+use super::{Check, Finding, Patient};
+
+const MAIL: &str = "test mail";
+
+pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
+    vec![(MAIL, Box::pin(send(patient)))]
+}
+
+async fn send(patient: &Patient<'_>) -> Vec<Finding> {
+    let contacts = &patient.config.contacts;
+    if contacts.email.is_empty() || contacts.from.is_empty() {
+        return vec![Finding::bad(MAIL, "there are no contacts to send it to")];
+    }
+    let mail = compose(&patient.console.name, &contacts.from, &contacts.email);
+    let to = contacts.email.join(", ");
+    vec![match Ses::new(&patient.console.aws).send(&mail).await {
+        Ok(()) => Finding::good(MAIL, format!("SES took a test mail from {} to {to}", contacts.from))
+            .mend("see that it has arrived, and not among spam"),
+        Err(error) => Finding::bad(MAIL, format!("SES takes no mail to {to}: {}", patient.console.refusal(error)))
+            .mend(
+                "in SES's sandbox each recipient must be verified too; see its identities and their configuration set",
+            ),
+    }]
+}
+
+fn compose(stack: &str, from: &str, to: &[String]) -> Mail {
+    let text = format!(
+        "This is a test of the stack {stack}, asked for by `gridbell doctor --mail`.\n\n\
+         Nothing is wrong and nothing is to be done. Alerts about dispatches come to this address in the same way.\n"
+    );
+    let html = format!("<p>{}</p>", text.trim_end().replace("\n\n", "</p><p>").replace('`', ""));
+    Mail {
+        from: from.to_owned(),
+        to: to.to_vec(),
+        subject: format!("[gridbell] Test mail of the stack {stack}"),
+        text,
+        html,
+        calendar: None,
+        thread: "<doctor.gridbell>".to_owned(),
+    }
+}
