@@ -1,6 +1,6 @@
 //! The hydrator function: `deliveries` into state and signals.
 
-use pipeline::hydrate::Hydrate;
+use pipeline::{budget::Shares, hydrate::Hydrate};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -32,6 +32,7 @@ pub async fn run() -> Result<(), Error> {
         api: &api,
         deliveries: &deliveries,
         outlet: &outlet,
+        shares: &Shares::default(),
         world: &World,
     };
     lambda::serve(|event: Box<RawValue>| async move {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    budget::Shown,
     conditions::{Condition, NotedEvent},
     poll::PollState,
     ports::{Deliveries, Health, Pending, PortError, Refusal, WriteError},
@@ -154,6 +155,16 @@ impl Deliveries for Invocation<'_> {
 
     async fn write_poll_state(&self, poll: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>> {
         self.write("deliveries.write_poll_state", |state| state.polls.write(poll, expected)).await
+    }
+
+    async fn shown(&self, source: &str) -> Result<Option<Shown>, PortError> {
+        self.call("deliveries.shown", |state| state.shown_lists.get(source).cloned()).await
+    }
+
+    async fn show(&self, shown: &Shown) -> Result<(), PortError> {
+        self.call("deliveries.show", |state| state.shown_lists.insert(shown.source.clone(), shown.clone()))
+            .await
+            .map(drop)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The functions as the world runs them: the pipeline's own code, wired to the ports of one invocation.
 
+use jiff::SignedDuration;
 use pipeline::{
     acknowledge::Acknowledge,
     alert::{Alert, Door, Page},
@@ -31,6 +32,11 @@ pub enum Function {
 }
 
 impl Function {
+    /// How long an invocation may take, as the template has it.
+    pub(crate) fn timeout(self) -> SignedDuration {
+        SignedDuration::from_secs(if self == Self::Receiver { 10 } else { 20 })
+    }
+
     /// The function that reads an inner queue.
     pub(crate) fn of(queue: Inner) -> Option<Self> {
         match queue {
@@ -73,9 +79,21 @@ impl Invocation<'_> {
 
     pub(crate) async fn hydrate(&self, messages: Vec<Message>) -> Vec<String> {
         let config = &self.world.config;
-        let hydrate =
-            Hydrate { config, table: self, stream: self, api: self, deliveries: self, outlet: self, world: self };
-        hydrate.batch(messages).await
+        // A process that died takes along what it knew.
+        let shares = self.world.with(|state| state.idle.pop()).unwrap_or_default();
+        let hydrate = Hydrate {
+            config,
+            table: self,
+            stream: self,
+            api: self,
+            deliveries: self,
+            outlet: self,
+            shares: &shares,
+            world: self,
+        };
+        let failed = hydrate.batch(messages).await;
+        self.world.with(|state| state.idle.push(shares));
+        failed
     }
 
     fn retrier(&self) -> Retrier<'_, Self, Self, Self, Self, Self, Self, Self> {

@@ -6,6 +6,7 @@ use std::{
     task::Poll,
 };
 
+use jiff::Timestamp;
 use pipeline::ports::PortError;
 
 use crate::{
@@ -21,6 +22,8 @@ pub struct Invocation<'w> {
     pub(crate) world: &'w World,
     pub(crate) function: Function,
     number: u64,
+    /// When it is ended, finished or not.
+    pub(crate) ends_at: Timestamp,
     dead: Cell<bool>,
 }
 
@@ -29,11 +32,11 @@ const MOST_TURNS: u64 = 2;
 
 impl<'w> Invocation<'w> {
     pub(crate) fn new(world: &'w World, function: Function) -> Self {
-        let number = world.with(|state| {
+        let (number, now) = world.with(|state| {
             state.invocations += 1;
-            state.invocations
+            (state.invocations, state.now)
         });
-        Self { world, function, number, dead: Cell::new(false) }
+        Self { world, function, number, ends_at: now + function.timeout(), dead: Cell::new(false) }
     }
 
     pub(crate) fn number(&self) -> u64 {

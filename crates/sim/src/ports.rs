@@ -1,7 +1,7 @@
 //! The ports of the pipeline over the world.
 
 use dispatch::{Epoch, Signal, Subject, fifo_id};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Source,
     group::{AckLink, AlertGroup},
@@ -15,7 +15,7 @@ use pipeline::{
     record::Record,
     work::{StoredBody, unpack},
 };
-use providers::Ask;
+use providers::{Ask, Elements};
 use serde::Serialize;
 
 use crate::{
@@ -25,12 +25,19 @@ use crate::{
 /// How many open incidents one page holds.
 const PAGE: usize = 100;
 
+/// A list arrives in pieces of so many bytes.
+const CHUNK_BYTES: usize = 1_000;
+
 /// How many subjects one sweep looks at.
 const SWEPT: usize = 100;
 
 impl Clock for Invocation<'_> {
     fn now(&self) -> Timestamp {
         self.world.with(|state| state.now + state.skew(self.number()))
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        self.ends_at + self.world.with(|state| state.skew(self.number()))
     }
 }
 
@@ -261,7 +268,13 @@ impl Depths for Invocation<'_> {
 }
 
 impl ProviderApi for Invocation<'_> {
-    async fn fetch(&self, name: &str, _source: &Source, ask: &Ask) -> Result<String, FetchError> {
+    async fn fetch(
+        &self,
+        name: &str,
+        _source: &Source,
+        ask: &Ask,
+        _within: SignedDuration,
+    ) -> Result<String, FetchError> {
         self.call("api.fetch", |state| {
             if let Some(answer) = state.swarm_answers(name, ask) {
                 return answer;
@@ -272,6 +285,19 @@ impl ProviderApi for Invocation<'_> {
         })
         .await
         .map_err(|error| FetchError::Answer(error.to_string()))?
+    }
+
+    async fn fetch_list(
+        &self,
+        name: &str,
+        source: &Source,
+        ask: &Ask,
+        within: SignedDuration,
+        mut list: Elements,
+    ) -> Result<Elements, FetchError> {
+        let answer = self.fetch(name, source, ask, within).await?;
+        answer.as_bytes().chunks(CHUNK_BYTES).for_each(|chunk| list.feed(chunk));
+        Ok(list)
     }
 }
 

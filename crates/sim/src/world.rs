@@ -3,11 +3,13 @@
 use std::{
     cell::{Ref, RefCell},
     collections::BTreeMap,
+    rc::Rc,
 };
 
 use dispatch::{Epoch, Publication};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    budget::{Shares, Shown},
     config::Config,
     group::{AckLink, AlertGroup},
     incident::Incident,
@@ -57,6 +59,10 @@ pub(crate) struct State {
     pub(crate) chunks: BTreeMap<(String, u32), Vec<u8>>,
     pub(crate) incidents: Table<Incident>,
     pub(crate) polls: Table<PollState>,
+    /// What the latest list that looks waited for showed, by source.
+    pub(crate) shown_lists: BTreeMap<String, Shown>,
+    /// What idle processes of the hydrator may ask by themselves.
+    pub(crate) idle: Vec<Rc<Shares>>,
     pub(crate) groups: Table<AlertGroup>,
     pub(crate) links: Table<AckLink>,
     pub(crate) bookings: BTreeMap<String, Booking>,
@@ -127,6 +133,8 @@ impl World {
             chunks: BTreeMap::new(),
             incidents: Table::default(),
             polls: Table::default(),
+            shown_lists: BTreeMap::new(),
+            idle: Vec::new(),
             groups: Table::default(),
             links: Table::default(),
             bookings: BTreeMap::new(),
