@@ -33,8 +33,8 @@ const SLOT_S: i64 = 10;
 /// A request that is still counted may be so old: a minute, its slot, and the time between its permission and itself.
 const COUNTED: SignedDuration = SignedDuration::from_secs(80);
 
-/// So many shared requests within [`LATELY`] are a burst.
-const BURST: u32 = 40;
+/// So many tenths of the shared requests within [`LATELY`] are a burst: the rest is for what the list does not show.
+const BURST_TENTHS: u32 = 4;
 const LATELY: SignedDuration = SignedDuration::from_secs(20);
 
 /// A burst lasts so long after the latest request that would have exceeded it.
@@ -139,9 +139,9 @@ impl Budget {
     }
 
     /// Whether so many more requests are more than single requests should answer.
-    pub fn is_too_much(&self, more: u32, now: Timestamp) -> bool {
+    pub fn is_too_much(&self, more: u32, a_minute: u32, now: Timestamp) -> bool {
         let recent = self.granted.iter().filter(|granted| now.duration_since(granted.at).abs() < LATELY);
-        recent.map(|granted| granted.count).sum::<u32>() + more > BURST
+        recent.map(|granted| granted.count).sum::<u32>() + more > self.shared(a_minute, now) * BURST_TENTHS / 10
     }
 
     /// The burst, while it lasts.
@@ -182,6 +182,11 @@ impl Shown {
             list,
             marks: BASE64_STANDARD_NO_PAD.encode(marks.concat()),
         })
+    }
+
+    /// How large it is where it is stored, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.marks.len() * 3 / 4
     }
 
     fn marks(&self) -> Vec<[u8; MARK_BYTES]> {
@@ -309,7 +314,7 @@ mod tests {
     #[test]
     fn a_burst_goes_on_while_it_is_joined_and_is_stored_now_and_then() {
         let mut budget = Budget::default();
-        assert!(!budget.is_too_much(BURST, at(0)) && budget.is_too_much(BURST + 1, at(0)));
+        assert!(!budget.is_too_much(36, 300, at(0)) && budget.is_too_much(37, 300, at(0)));
         assert!(budget.bursts(at(0)) && !budget.bursts(at(5)) && budget.bursts(at(20)));
         assert_eq!(budget.burst(at(45)).map(|burst| burst.since), Some(at(0)));
         assert_eq!(budget.burst(at(50)), None);

@@ -9,11 +9,7 @@ use std::{
 use jiff::Timestamp;
 use pipeline::ports::PortError;
 
-use crate::{
-    Call, Function, Toxic, World,
-    swarm::live::{Side, Sleep},
-    world::State,
-};
+use crate::{Call, Function, Toxic, World, swarm::live::Side, timers::Sleep, world::State};
 
 /// One run of a function. It implements every port; each call waits for its turn before and after its effect, so that runs at
 /// the same time interleave as the seed decides, and a crash can fall on either side.

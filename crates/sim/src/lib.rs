@@ -20,8 +20,10 @@ mod provider;
 mod queue;
 mod run;
 mod seed;
+pub mod storm;
 pub mod swarm;
 mod table;
+mod timers;
 mod world;
 
 pub use check::{Stream, streams};

@@ -232,11 +232,14 @@ impl Dispatches for Invocation<'_> {
 
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
         self.call("dispatches.active", |state| {
-            let of_source = state.dispatches.all().into_iter().filter(|record| record.origin.source == source);
+            let of_source = state.dispatches.rows().filter(|record| record.origin.source == source);
             let mut active: Vec<Active> = of_source
-                .filter_map(|record| Some(Active { plan: record.plan()?, subject: record.subject }))
+                .filter_map(|record| Some(Active { plan: record.plan()?, subject: record.subject.clone() }))
                 .filter(|active| active.plan.until().is_none_or(|until| until > at))
                 .collect();
+            if let Some(storm) = &mut state.storm {
+                storm.read_index(active.iter().map(|active| 120 + 24 * active.plan.shares.len()).sum());
+            }
             active.sort_by_key(|active| std::cmp::Reverse(active.plan.until().unwrap_or(Timestamp::MAX)));
             active
         })
@@ -261,6 +264,9 @@ impl Depths for Invocation<'_> {
         };
         self.call("queues.depth", |state| {
             let now = state.now;
+            if let Some(storm) = &state.storm {
+                return storm.backlog(inner, now);
+            }
             state.queue(inner).backlog(now)
         })
         .await
@@ -278,6 +284,9 @@ impl ProviderApi for Invocation<'_> {
         self.call("api.fetch", |state| {
             if let Some(answer) = state.swarm_answers(name, ask) {
                 return answer;
+            }
+            if let Some(storm) = &mut state.storm {
+                return storm.answers(state.now, ask);
             }
             let (took, answer) = state.providers.answer(state.now, name, ask);
             state.now += took;

@@ -22,7 +22,8 @@ use pipeline::{
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
-    Standard, Table, Times, Toxic, fault::Faults, provider::Scripts, swarm::live::Live,
+    Standard, Table, Times, Toxic, fault::Faults, provider::Scripts, storm::Storming, swarm::live::Live,
+    timers::Timers,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -82,8 +83,12 @@ pub(crate) struct State {
     /// Whether each sweep sends heartbeats.
     pub(crate) has_heartbeat: bool,
     pub(crate) next_sweep: Timestamp,
+    /// What sleeps by the clock.
+    pub(crate) timers: Timers,
     /// Where a swarm drives the world.
     pub(crate) swarm: Option<Box<Live>>,
+    /// Where a storm does.
+    pub(crate) storm: Option<Box<Storming>>,
 }
 
 impl State {
@@ -99,6 +104,9 @@ impl State {
 
     pub(crate) fn send(&mut self, queue: Inner, body: &str, delay_s: u32) {
         let (id, now) = (self.name("m"), self.now);
+        if let Some(storm) = &mut self.storm {
+            return storm.send(queue, id, body, now, delay_s);
+        }
         if let Some(live) = &mut self.swarm {
             live.message(now, queue, &id, body, delay_s);
         }
@@ -107,8 +115,8 @@ impl State {
 
     /// A call takes a few milliseconds.
     pub(crate) fn pass_some_time(&mut self) {
-        if self.swarm.is_some() {
-            return; // its calls sleep
+        if self.swarm.is_some() || self.storm.is_some() {
+            return; // their calls sleep
         }
         let millis = 1 + self.seed.up_to(8);
         self.now += SignedDuration::from_millis(i64::try_from(millis).unwrap_or(1));
@@ -148,7 +156,9 @@ impl World {
             stopped: Vec::new(),
             has_heartbeat: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
+            timers: Timers::default(),
             swarm: None,
+            storm: None,
         };
         Self { config, state: RefCell::new(state) }
     }

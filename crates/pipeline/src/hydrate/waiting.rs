@@ -89,7 +89,9 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
             let (mut granted, mut is_claimed) = (0, false);
             let lists = next.budget.lists;
             let mut is_burst = looks.is_some_and(|looks| {
-                looks.is_waiting || next.budget.burst(now).is_some() || next.budget.is_too_much(looks.count, now)
+                looks.is_waiting
+                    || next.budget.burst(now).is_some()
+                    || next.budget.is_too_much(looks.count, a_minute, now)
             });
             let wanted = others + looks.filter(|_| !is_burst).map_or(0, |looks| looks.count);
             let mut is_changed = false;
