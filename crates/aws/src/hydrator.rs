@@ -1,6 +1,6 @@
 //! The hydrator function: `deliveries` into state and signals.
 
-use pipeline::{hydrate::Hydrate, view::Views};
+use pipeline::{budget::Shares, hydrate::Hydrate, view::Views};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -32,6 +32,7 @@ pub async fn run() -> Result<(), Error> {
         api: &api,
         deliveries: &deliveries,
         outlet: &outlet,
+        shares: &Shares::default(),
         world: &World,
         views: &Views::default(),
     };

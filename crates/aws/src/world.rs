@@ -1,5 +1,7 @@
 //! Time and chance as they are.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use jiff::Timestamp;
 use pipeline::ports::{Chance, Clock};
 use uuid::Uuid;
@@ -8,10 +10,22 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct World;
 
+/// When the invocation of this process ends, in Unix milliseconds; a process has one at a time. Outside of Lambda none ends.
+static ENDS_AT_MS: AtomicI64 = AtomicI64::new(i64::MAX);
+
+/// Notes when the invocation that begins ends, in Unix milliseconds.
+pub(crate) fn ends_at_ms(ends_at_ms: u64) {
+    ENDS_AT_MS.store(i64::try_from(ends_at_ms).unwrap_or(i64::MAX), Ordering::Relaxed);
+}
+
 impl Clock for World {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        Timestamp::from_millisecond(ENDS_AT_MS.load(Ordering::Relaxed)).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -138,7 +138,7 @@ impl Client {
     }
 
     async fn ask(&self, ask: &Ask) -> Result<String, FetchError> {
-        self.api.fetch("leap-prod", &self.source, ask).await
+        self.api.fetch("leap-prod", &self.source, ask, jiff::SignedDuration::from_secs(20)).await
     }
 }
 

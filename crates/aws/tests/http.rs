@@ -30,6 +30,9 @@ use providers::{ApiPath, Ask, Id, Method};
 
 const KEY: &str = "sk-very-secret";
 
+/// Longer than any limit of a client here.
+const WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(20);
+
 /// A key that changes with every read.
 struct Keys(Arc<AtomicUsize>);
 
@@ -143,7 +146,7 @@ fn ask(scenario: &str) -> Ask {
 
 async fn fetch(server: &Server, scenario: &str) -> Result<String, FetchError> {
     let source = source(&format!("{}/v2", server.base));
-    api(&Arc::default()).fetch("voltus-prod", &source, &ask(scenario)).await
+    api(&Arc::default()).fetch("voltus-prod", &source, &ask(scenario), WITHIN).await
 }
 
 #[tokio::test]
@@ -211,7 +214,7 @@ async fn statuses_become_what_the_way_on_depends_on() {
     assert!(matches!(fetch(&server, "forbidden").await, Err(FetchError::Refused { status: 403 })));
     assert!(matches!(fetch(&server, "missing").await, Err(FetchError::Missing)));
     let status = async |scenario: &str| match fetch(&server, scenario).await {
-        Err(FetchError::Status { status, retry_after_s }) => (status, retry_after_s),
+        Err(FetchError::Status { status, retry_after_s, .. }) => (status, retry_after_s),
         other => panic!("{scenario}: {other:?}"),
     };
     assert_eq!(status("busy").await, (429, Some(17)));
@@ -229,7 +232,7 @@ async fn a_rotated_key_is_read_anew_once_and_only_when_the_last_read_is_a_while_
     let api = api(&reads);
     let source = source(&format!("{}/v2", server.base));
     let ask = ask("rotated");
-    let fetch = || api.fetch("voltus-prod", &source, &ask);
+    let fetch = || api.fetch("voltus-prod", &source, &ask, WITHIN);
     assert!(matches!(fetch().await, Err(FetchError::Refused { status: 401 })));
     assert!(matches!(fetch().await, Err(FetchError::Refused { status: 401 })));
     assert_eq!(reads.load(Ordering::Relaxed), 1);
@@ -249,7 +252,7 @@ async fn a_source_that_cannot_be_asked_says_why_and_sends_nothing() {
     let fetch = async |change: fn(&mut Source, &Server)| {
         let mut source = source(&server.base);
         change(&mut source, &server);
-        api.fetch("voltus-prod", &source, &ask("good")).await.unwrap_err().to_string()
+        api.fetch("voltus-prod", &source, &ask("good"), WITHIN).await.unwrap_err().to_string()
     };
     assert!(fetch(|source, _| source.api_key = None).await.contains("no api_key"));
     assert!(

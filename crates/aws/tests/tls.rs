@@ -88,7 +88,7 @@ async fn a_provider_that_nobody_vouches_for_is_not_asked() {
     let ask = Ask { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None, idempotent: true };
     let fetch = async |roots: Option<&[u8]>| {
         HttpApi::new(aws::http::Connections::new(roots, Limits::default()).unwrap(), Keys, Limits::default())
-            .fetch("voltus-prod", &source, &ask)
+            .fetch("voltus-prod", &source, &ask, jiff::SignedDuration::from_secs(20))
             .await
     };
     let said = fetch(None).await.unwrap_err();
@@ -125,7 +125,7 @@ async fn a_kept_connection_that_is_cut_without_a_word_costs_a_new_one() {
     let limits = Limits::default();
     let api = HttpApi::new(aws::http::Connections::new(Some(&authority), limits).unwrap(), Keys, limits);
     for _ in 0..3 {
-        assert_eq!(api.fetch("leap-prod", &source, &ask).await.unwrap(), "{}");
+        assert_eq!(api.fetch("leap-prod", &source, &ask, jiff::SignedDuration::from_secs(20)).await.unwrap(), "{}");
     }
 }
 

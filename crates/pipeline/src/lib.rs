@@ -3,6 +3,7 @@
 //! No AWS, no clock, no randomness, no socket: each comes in through [`ports`], so that the same code runs on Lambda, on the
 //! local stack and in a simulator.
 
+pub mod budget;
 pub mod conditions;
 pub mod config;
 pub mod group;

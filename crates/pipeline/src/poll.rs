@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    budget::Budget,
     conditions::Condition,
     config::{Config, Source},
     messages::ToHydrate,
@@ -22,6 +23,12 @@ const EVERY_SWEEP_S: u32 = 60;
 
 /// So long before its start a dispatch is near.
 const NEAR: SignedDuration = SignedDuration::from_hours(1);
+
+/// While looks wait for it, a list is read so often; half as often where that fails.
+const LISTED_EVERY: SignedDuration = SignedDuration::from_secs(4);
+
+/// A poll that is under way for longer died: a function's time is over by then.
+const DIED_AFTER: SignedDuration = SignedDuration::from_secs(25);
 
 /// The schedule comes a few seconds early or late.
 const SLACK: SignedDuration = SignedDuration::from_secs(15);
@@ -66,6 +73,9 @@ pub struct PollState {
     /// What of the latest list could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubts: Option<Doubts>,
+    /// How often the source is asked.
+    #[serde(default, skip_serializing_if = "Budget::is_unused")]
+    pub budget: Budget,
 }
 
 /// What of a list could not be read.
@@ -102,37 +112,60 @@ impl Failing {
 impl PollState {
     /// The state with a poll that begins now; none where it is too early for another.
     pub fn claimed(known: Option<Self>, source: &str, now: Timestamp, write: String) -> Option<Self> {
-        let Some(known) = known else { return Some(Self::first(source, now, write)) };
+        let Some(known) = known else { return Some(Self::unpolled(source, write).begun(now)) };
         let just_began = now.duration_since(known.began_at) + SLACK < seconds(EVERY_SWEEP_S);
         if just_began || known.must_wait(now) {
             return None;
         }
-        let next = if known.under_way {
-            let died = Trouble::new(TroubleKind::Crash, known.began_at, "the hydrator died or ran out of time over it");
-            known.failed(&died, now, write)
-        } else {
-            known.following(write)
-        };
-        Some(Self { began_at: now, under_way: true, ..next })
+        Some(known.next(now, write).begun(now))
     }
 
-    fn first(source: &str, began_at: Timestamp, write: String) -> Self {
+    /// The state with a list that looks wait for and that begins now; none where one is under way, or began a moment ago.
+    #[must_use]
+    pub fn claimed_for_looks(self, now: Timestamp, write: String) -> Option<Self> {
+        let age = now.duration_since(self.began_at);
+        let is_under_way = self.under_way && age < DIED_AFTER;
+        let every = if self.failing.is_some() { LISTED_EVERY * 2 } else { LISTED_EVERY };
+        if is_under_way || age < every || self.must_wait(now) {
+            return None;
+        }
+        Some(self.next(now, write).begun(now))
+    }
+
+    /// The next revision. A poll that is still under way died.
+    fn next(self, now: Timestamp, write: String) -> Self {
+        if self.under_way {
+            let died = Trouble::new(TroubleKind::Crash, self.began_at, "the hydrator died or ran out of time over it");
+            self.failed(&died, now, write)
+        } else {
+            self.following(write)
+        }
+    }
+
+    fn begun(mut self, now: Timestamp) -> Self {
+        self.budget.lists += 1;
+        Self { began_at: now, under_way: true, ..self }
+    }
+
+    /// Of a source that was never polled.
+    pub(crate) fn unpolled(source: &str, write: String) -> Self {
         Self {
             source: source.to_owned(),
             revision: 1,
             write,
-            began_at,
-            under_way: true,
+            began_at: Timestamp::UNIX_EPOCH,
+            under_way: false,
             good_at: None,
             near_from: None,
             not_before: None,
             failing: None,
             doubts: None,
+            budget: Budget::default(),
         }
     }
 
-    fn following(self, write: String) -> Self {
-        Self { revision: self.revision + 1, write, under_way: false, ..self }
+    pub(crate) fn following(self, write: String) -> Self {
+        Self { revision: self.revision + 1, write, ..self }
     }
 
     /// Whether a poll is due, where `idle_s` is the source's interval while nothing is near.
@@ -143,8 +176,16 @@ impl PollState {
         !self.must_wait(now) && now.duration_since(self.began_at) + SLACK >= seconds(interval_s)
     }
 
-    fn must_wait(&self, now: Timestamp) -> bool {
+    pub(crate) fn must_wait(&self, now: Timestamp) -> bool {
         self.not_before.is_some_and(|not_before| now < not_before)
+    }
+
+    /// The provider refused a request and wants to be left alone for so long, in seconds, or allows less than was thought.
+    pub(crate) fn slowed(&mut self, wait_s: Option<u32>, now: Timestamp) {
+        if let Some(wait_s) = wait_s {
+            let until = now + seconds(wait_s.min(MAX_RETRY_AFTER_S));
+            self.not_before = Some(self.not_before.map_or(until, |known| known.max(until)));
+        }
     }
 
     fn is_near(&self, now: Timestamp) -> bool {
@@ -174,26 +215,28 @@ impl PollState {
 
     /// After a good poll.
     #[must_use]
-    pub fn good(self, listed: &[Fact], doubts: Option<Doubts>, now: Timestamp, write: String) -> Self {
+    pub fn good(mut self, near_from: Option<Timestamp>, doubts: Option<Doubts>, write: String) -> Self {
         let known = self.doubts.clone();
         let doubts = doubts.map(|doubts| match known {
             Some(known) if known.digest == doubts.digest => known,
             _ => doubts,
         });
+        self.budget.listed = self.budget.lists;
         Self {
             good_at: Some(self.began_at),
-            near_from: near_from(listed, now),
-            not_before: None,
+            near_from,
             failing: None,
             doubts,
+            under_way: false,
             ..self.following(write)
         }
     }
 
     /// After a failed poll.
     #[must_use]
-    pub fn failed(self, trouble: &Trouble, now: Timestamp, write: String) -> Self {
-        let not_before = trouble.retry_after_s.map(|wait_s| now + seconds(wait_s.min(MAX_RETRY_AFTER_S)));
+    pub fn failed(mut self, trouble: &Trouble, now: Timestamp, write: String) -> Self {
+        let not_before =
+            trouble.retry_after_s.map(|wait_s| now + seconds(wait_s.min(MAX_RETRY_AFTER_S))).or(self.not_before);
         let refused = trouble.kind == TroubleKind::Credentials;
         let known = self.failing.as_ref();
         let alike = known.filter(|failing| (failing.last.kind == TroubleKind::Credentials) == refused);
@@ -202,12 +245,13 @@ impl PollState {
             count: alike.map_or(1, |failing| failing.count.saturating_add(1)),
             last: trouble.clone(),
         };
-        Self { not_before, failing: Some(failing), ..self.following(write) }
+        self.budget.failed = self.budget.lists;
+        Self { not_before, failing: Some(failing), under_way: false, ..self.following(write) }
     }
 }
 
 /// From when on a dispatch that is not over is near.
-fn near_from(listed: &[Fact], now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn near_from(listed: &[Fact], now: Timestamp) -> Option<Timestamp> {
     let starts = listed.iter().filter_map(|fact| match &fact.says {
         Says::Dispatch(said) => Some(&said.statement)
             .filter(|statement| statement.authorized && statement.end.is_none_or(|end| end > now))

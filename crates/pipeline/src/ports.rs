@@ -11,11 +11,12 @@
 use std::fmt;
 
 use dispatch::{Epoch, Plan, Signal, Subject};
-use jiff::Timestamp;
-use providers::Ask;
+use jiff::{SignedDuration, Timestamp};
+use providers::{Ask, Elements};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    budget::Shown,
     conditions::{Condition, NotedEvent},
     config::Source,
     group::{AckLink, AlertGroup},
@@ -32,6 +33,10 @@ use crate::{
 pub trait Clock {
     /// Now.
     fn now(&self) -> Timestamp;
+    /// When this invocation is ended, finished or not.
+    fn ends_at(&self) -> Timestamp {
+        Timestamp::MAX
+    }
 }
 
 /// Chance.
@@ -259,6 +264,10 @@ pub trait Deliveries {
     async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError>;
     /// Writes that where `expected` is the stored revision (none: where nothing is stored).
     async fn write_poll_state(&self, state: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>>;
+    /// What the latest list that looks waited for showed, read consistently.
+    async fn shown(&self, source: &str) -> Result<Option<Shown>, PortError>;
+    /// Stores that; the latest counts.
+    async fn show(&self, shown: &Shown) -> Result<(), PortError>;
 }
 
 /// A queue that gridbell watches of its own.
@@ -332,6 +341,8 @@ pub enum FetchError {
         status: u16,
         /// `Retry-After`, in seconds.
         retry_after_s: Option<u32>,
+        /// How many requests a minute it allows, where it says so.
+        a_minute: Option<u32>,
     },
     /// No answer, or none that may be taken: redirect, too slow, empty, the page of a proxy on the way.
     #[error("{0}")]
@@ -341,10 +352,24 @@ pub enum FetchError {
     Unreadable(String),
 }
 
+/// The most that is taken of a list, in bytes: some 90,000 dispatches.
+pub const MAX_LIST_BYTES: usize = 64 * 1_024 * 1_024;
+
 /// A provider's API, bounded in time and size, following no redirect.
 pub trait ProviderApi {
-    /// Asks the source's configured host and nobody else.
-    async fn fetch(&self, name: &str, source: &Source, ask: &Ask) -> Result<String, FetchError>;
+    /// Asks the source's configured host and nobody else. All of it, the key included, takes `within` at most.
+    async fn fetch(&self, name: &str, source: &Source, ask: &Ask, within: SignedDuration)
+    -> Result<String, FetchError>;
+
+    /// The same for a list, which is taken apart as it arrives and may be far longer, up to [`MAX_LIST_BYTES`].
+    async fn fetch_list(
+        &self,
+        name: &str,
+        source: &Source,
+        ask: &Ask,
+        within: SignedDuration,
+        list: Elements,
+    ) -> Result<Elements, FetchError>;
 }
 
 /// The table `alerts`: incidents, and beside them alert groups and links.

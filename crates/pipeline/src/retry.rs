@@ -223,10 +223,12 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
             .map(|needed_at| needed_at.duration_since(now).as_secs())
             .and_then(|seconds| u64::try_from(seconds).ok())
             .filter(|seconds| *seconds > 0);
-        let delay_s = jittered_s
-            .min(needed_in_s.unwrap_or(MAX_DELAY_S))
-            .max(u64::from(trouble.retry_after_s.unwrap_or(0)))
-            .clamp(1, MAX_DELAY_S);
+        // Other jobs were refused as well and wait as long: a quarter more at most, so that not all come back together.
+        let asked_s = trouble.retry_after_s.map_or(0, |asked_s| {
+            let asked_s = u64::from(asked_s).min(MAX_DELAY_S);
+            asked_s + self.world.up_to((asked_s / 4).max(2))
+        });
+        let delay_s = jittered_s.min(needed_in_s.unwrap_or(MAX_DELAY_S)).max(asked_s).clamp(1, MAX_DELAY_S);
         u32::try_from(delay_s).unwrap_or(1)
     }
 }

@@ -4,7 +4,7 @@ mod body;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub(crate) use dispatch::text::clip;
-use dispatch::{Subject, sendable};
+use dispatch::{Fact, Subject, sendable};
 use jiff::Timestamp;
 use providers::Look;
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,40 @@ pub struct Work {
     /// An earlier invocation settled every subject of the body up to this one, in their order, and ran short of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Subject>,
+    /// It waits for the source's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
     /// What is to be done.
     pub task: Task,
+}
+
+/// Since when a look waits for the source's list, or for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// So many reads of the list had begun: a later one answers it.
+    pub list: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Facts of a source's list that one invocation had no time for, or too many of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListedFacts {
+    /// They.
+    pub facts: Vec<Fact>,
+    /// How they came.
+    pub by: ByList,
+}
+
+/// How facts of a list came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByList {
+    /// It is the first good list of the source: what it holds was there before gridbell, and nothing of it is missed.
+    #[serde(default)]
+    pub is_first: bool,
+    /// Webhooks that came since then wait for it: what it changes is what they announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_since: Option<Timestamp>,
 }
 
 /// What is to be done.
@@ -68,6 +100,8 @@ pub enum Task {
     Look(Look),
     /// Ask the provider for all that it lists.
     Poll,
+    /// Settle these facts of a list.
+    Listed(ListedFacts),
 }
 
 /// A message of an inner queue as a function is handed it.
@@ -162,6 +196,7 @@ impl Work {
             attempt: 0,
             troubles: Vec::new(),
             after: None,
+            waits: None,
             task,
         }
     }
@@ -240,6 +275,8 @@ impl Work {
     #[must_use]
     pub fn after(mut self, trouble: Trouble) -> Self {
         self.attempt = self.attempt.saturating_add(1);
+        // Meanwhile other deliveries may join this one; only what is asked after that answers them.
+        self.waits = None;
         if self.troubles.len() >= REMEMBERED_TROUBLES {
             self.troubles.remove(1);
         }

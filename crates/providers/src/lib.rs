@@ -7,6 +7,7 @@
 mod amount;
 mod ask;
 mod diagnostics;
+mod elements;
 mod fields;
 mod findings;
 #[cfg(any(test, feature = "fixtures"))]
@@ -27,6 +28,7 @@ mod hostile;
 mod testing;
 
 pub use ask::{ApiPath, Ask, Id, KeyHeader, Method};
+pub use elements::Elements;
 pub use reading::{Answer, Delivery, Finding, Look, Reading, Unreadable, UnreadableAnswer};
 
 use dispatch::{Fact, Origin};
@@ -78,6 +80,19 @@ pub trait Provider: Sync {
     fn listings(&self, origin: &Origin, now: Timestamp) -> Vec<Look> {
         let _ = (origin, now);
         Vec::new()
+    }
+
+    /// The name of the list that a look's answer consists of, where each of its elements can be read without the others: a long one is
+    /// then read page by page. None where elements belong together, or where the answer is about one dispatch.
+    fn elements(&self, look: &Look) -> Option<&'static str> {
+        let _ = look;
+        None
+    }
+
+    /// Whether a list of the source that shows the dispatch says all that this look's own answer would.
+    fn is_answered_by_list(&self, look: &Look) -> bool {
+        let _ = look;
+        false
     }
 
     /// Whether two dispatches of the provider's lists are one call seen from two sides (Leap: by meter and by group).

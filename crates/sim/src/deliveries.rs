@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    budget::Shown,
     conditions::{Condition, NotedEvent},
     poll::PollState,
     ports::{Deliveries, Health, Pending, PortError, Refusal, WriteError},
@@ -161,6 +162,34 @@ impl Deliveries for Invocation<'_> {
 
     async fn write_poll_state(&self, poll: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>> {
         self.write("deliveries.write_poll_state", |state| state.polls.write(poll, expected)).await
+    }
+
+    async fn shown(&self, source: &str) -> Result<Option<Shown>, PortError> {
+        self.call("deliveries.shown", |state| {
+            let shown = state.shown_lists.get(source).cloned();
+            state.moves(shown.as_ref(), false);
+            shown
+        })
+        .await
+    }
+
+    async fn show(&self, shown: &Shown) -> Result<(), PortError> {
+        self.call("deliveries.show", |state| {
+            state.moves(Some(shown), true);
+            state.shown_lists.insert(shown.source.clone(), shown.clone())
+        })
+        .await
+        .map(drop)
+    }
+}
+
+impl State {
+    /// An item as large as what it shows is read or written.
+    fn moves(&mut self, shown: Option<&Shown>, is_write: bool) {
+        let now = self.now;
+        if let (Some(storm), Some(shown)) = (&mut self.storm, shown) {
+            storm.moved(now, shown.bytes(), is_write);
+        }
     }
 }
 

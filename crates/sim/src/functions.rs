@@ -1,5 +1,6 @@
 //! The functions as the world runs them: the pipeline's own code, wired to the ports of one invocation.
 
+use jiff::SignedDuration;
 use pipeline::{
     acknowledge::Acknowledge,
     alert::{Alert, Door, Page},
@@ -33,6 +34,11 @@ pub enum Function {
 }
 
 impl Function {
+    /// How long an invocation may take, as the template has it.
+    pub(crate) fn timeout(self) -> SignedDuration {
+        SignedDuration::from_secs(if self == Self::Receiver { 10 } else { 20 })
+    }
+
     /// The function that reads an inner queue.
     pub(crate) fn of(queue: Inner) -> Option<Self> {
         match queue {
@@ -75,7 +81,7 @@ impl Invocation<'_> {
 
     pub(crate) async fn hydrate(&self, messages: Vec<Message>) -> Vec<String> {
         // A process that waits takes the next batch with all that it knows; one that dies is seen no more.
-        let views = self.world.with(|state| state.idle_hydrators.pop()).unwrap_or_default();
+        let process = self.world.with(|state| state.idle_hydrators.pop()).unwrap_or_default();
         let hydrate = Hydrate {
             config: &self.world.config,
             table: self,
@@ -83,11 +89,12 @@ impl Invocation<'_> {
             api: self,
             deliveries: self,
             outlet: self,
+            shares: &process.shares,
             world: self,
-            views: &views,
+            views: &process.views,
         };
         let left = hydrate.batch(messages).await;
-        self.world.with(|state| state.idle_hydrators.push(views));
+        self.world.with(|state| state.idle_hydrators.push(process));
         left
     }
 

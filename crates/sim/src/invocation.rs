@@ -6,13 +6,10 @@ use std::{
     task::Poll,
 };
 
+use jiff::Timestamp;
 use pipeline::ports::PortError;
 
-use crate::{
-    Call, Function, Toxic, World,
-    swarm::live::{Side, Sleep},
-    world::State,
-};
+use crate::{Call, Function, Toxic, World, swarm::live::Side, timers::Sleep, world::State};
 
 /// One run of a function. It implements every port; each call waits for its turn before and after its effect, so that runs at
 /// the same time interleave as the seed decides, and a crash can fall on either side.
@@ -23,6 +20,8 @@ pub struct Invocation<'w> {
     number: u64,
     /// How many invocations led to this one by messages.
     pub(crate) chain: u32,
+    /// When it is ended, finished or not.
+    pub(crate) ends_at: Timestamp,
     dead: Cell<bool>,
 }
 
@@ -36,11 +35,11 @@ impl<'w> Invocation<'w> {
 
     /// A run that messages led to, at the end of a chain of so many.
     pub(crate) fn following(world: &'w World, function: Function, chain: u32) -> Self {
-        let number = world.with(|state| {
+        let (number, now) = world.with(|state| {
             state.invocations += 1;
-            state.invocations
+            (state.invocations, state.now)
         });
-        Self { world, function, number, chain, dead: Cell::new(false) }
+        Self { world, function, number, chain, ends_at: now + function.timeout(), dead: Cell::new(false) }
     }
 
     pub(crate) fn number(&self) -> u64 {

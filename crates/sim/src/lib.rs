@@ -22,8 +22,10 @@ mod query;
 mod queue;
 mod run;
 mod seed;
+pub mod storm;
 pub mod swarm;
 mod table;
+mod timers;
 mod world;
 
 pub use check::{Stream, streams};
@@ -36,4 +38,4 @@ pub use queue::{Inner, Queued, Standard};
 pub use run::{Ended, Settled};
 pub use seed::Seed;
 pub use table::{Booking, Kept, Noted, Table};
-pub use world::World;
+pub use world::{Process, World};

@@ -1,7 +1,7 @@
 //! The ports of the pipeline over the world.
 
 use dispatch::{Epoch, Signal, Subject, fifo_id};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Source,
     group::{AckLink, AlertGroup},
@@ -15,7 +15,7 @@ use pipeline::{
     record::Record,
     work::{StoredBody, unpack},
 };
-use providers::Ask;
+use providers::{Ask, Elements};
 use serde::Serialize;
 
 use crate::{
@@ -23,9 +23,16 @@ use crate::{
     world::State,
 };
 
+/// A list arrives in pieces of so many bytes.
+const CHUNK_BYTES: usize = 1_000;
+
 impl Clock for Invocation<'_> {
     fn now(&self) -> Timestamp {
         self.world.with(|state| state.now + state.skew(self.number()))
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        self.ends_at + self.world.with(|state| state.skew(self.number()))
     }
 }
 
@@ -233,6 +240,9 @@ impl Dispatches for Invocation<'_> {
                 .filter_map(|record| Some(Active { plan: record.plan()?, subject: record.subject.clone() }))
                 .filter(|active| active.plan.until().is_none_or(|until| until > at))
                 .collect();
+            if let Some(storm) = &mut state.storm {
+                storm.read_index(active.iter().map(|active| 120 + 24 * active.plan.shares.len()).sum());
+            }
             active.sort_by_key(|active| std::cmp::Reverse(active.plan.until().unwrap_or(Timestamp::MAX)));
             active
         })
@@ -254,7 +264,12 @@ impl Dispatches for Invocation<'_> {
                 stamp: record.stamp(),
                 plan: record.plan(),
             });
-            news.collect()
+            let news: Vec<Changed> = news.collect();
+            if let Some(storm) = &mut state.storm {
+                let targets = |changed: &Changed| changed.plan.as_ref().map_or(0, |plan| plan.shares.len());
+                storm.read_index(news.iter().map(|changed| 160 + 24 * targets(changed)).sum());
+            }
+            news
         })
         .await
     }
@@ -277,6 +292,9 @@ impl Depths for Invocation<'_> {
         };
         self.call("queues.depth", |state| {
             let now = state.now;
+            if let Some(storm) = &state.storm {
+                return storm.backlog(inner, now);
+            }
             state.queue(inner).backlog(now)
         })
         .await
@@ -284,10 +302,19 @@ impl Depths for Invocation<'_> {
 }
 
 impl ProviderApi for Invocation<'_> {
-    async fn fetch(&self, name: &str, _source: &Source, ask: &Ask) -> Result<String, FetchError> {
+    async fn fetch(
+        &self,
+        name: &str,
+        _source: &Source,
+        ask: &Ask,
+        _within: SignedDuration,
+    ) -> Result<String, FetchError> {
         self.call("api.fetch", |state| {
             if let Some(answer) = state.swarm_answers(name, ask) {
                 return answer;
+            }
+            if let Some(storm) = &mut state.storm {
+                return storm.answers(state.now, ask);
             }
             let (took, answer) = state.providers.answer(state.now, name, ask);
             state.now += took;
@@ -295,6 +322,19 @@ impl ProviderApi for Invocation<'_> {
         })
         .await
         .map_err(|error| FetchError::Answer(error.to_string()))?
+    }
+
+    async fn fetch_list(
+        &self,
+        name: &str,
+        source: &Source,
+        ask: &Ask,
+        within: SignedDuration,
+        mut list: Elements,
+    ) -> Result<Elements, FetchError> {
+        let answer = self.fetch(name, source, ask, within).await?;
+        answer.as_bytes().chunks(CHUNK_BYTES).for_each(|chunk| list.feed(chunk));
+        Ok(list)
     }
 }
 

@@ -32,7 +32,7 @@ impl Reply {
         Err(match self {
             Self::Json(body) | Self::Slow(_, body) => return Ok(body.clone()),
             Self::Status(status, retry_after_s) => {
-                FetchError::Status { status: *status, retry_after_s: *retry_after_s }
+                FetchError::Status { status: *status, retry_after_s: *retry_after_s, a_minute: None }
             }
             Self::Refused => FetchError::Refused { status: 401 },
             Self::Missing => FetchError::Missing,

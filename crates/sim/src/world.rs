@@ -8,6 +8,7 @@ use std::{
 use dispatch::{Epoch, Publication};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    budget::{Shares, Shown},
     config::Config,
     group::{AckLink, AlertGroup},
     incident::Incident,
@@ -21,7 +22,8 @@ use pipeline::{
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
-    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, query::PAGE, swarm::live::Live,
+    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, query::PAGE, storm::Storming,
+    swarm::live::Live, timers::Timers,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -52,8 +54,8 @@ pub(crate) struct State {
     pub(crate) controller: Controller,
     pub(crate) dispatches: Table<Record>,
     pub(crate) lagging: Lagging,
-    /// What the hydrator's processes that wait know of active dispatches.
-    pub(crate) idle_hydrators: Vec<Views>,
+    /// The hydrator's processes that wait for work.
+    pub(crate) idle_hydrators: Vec<Process>,
     /// The epoch of the table `dispatches`; none until somebody asks.
     pub(crate) epoch: Option<Epoch>,
     /// The most that the body of one signal may be.
@@ -62,6 +64,8 @@ pub(crate) struct State {
     pub(crate) chunks: BTreeMap<(String, u32), Vec<u8>>,
     pub(crate) incidents: Table<Incident>,
     pub(crate) polls: Table<PollState>,
+    /// What the latest list that looks waited for showed, by source.
+    pub(crate) shown_lists: BTreeMap<String, Shown>,
     pub(crate) groups: Table<AlertGroup>,
     pub(crate) links: Table<AckLink>,
     pub(crate) bookings: BTreeMap<String, Booking>,
@@ -91,8 +95,12 @@ pub(crate) struct State {
     /// Whether each sweep sends heartbeats.
     pub(crate) has_heartbeat: bool,
     pub(crate) next_sweep: Timestamp,
+    /// What sleeps by the clock.
+    pub(crate) timers: Timers,
     /// Where a swarm drives the world.
     pub(crate) swarm: Option<Box<Live>>,
+    /// Where a storm does.
+    pub(crate) storm: Option<Box<Storming>>,
 }
 
 impl State {
@@ -108,6 +116,9 @@ impl State {
 
     pub(crate) fn send(&mut self, queue: Inner, body: &str, delay_s: u32, chain: u32) {
         let (id, now) = (self.name("m"), self.now);
+        if let Some(storm) = &mut self.storm {
+            return storm.send(queue, id, body, now, delay_s);
+        }
         if let Some(live) = &mut self.swarm {
             live.message(now, queue, &id, body, delay_s);
         }
@@ -116,8 +127,8 @@ impl State {
 
     /// A call takes a few milliseconds.
     pub(crate) fn pass_some_time(&mut self) {
-        if self.swarm.is_some() {
-            return; // its calls sleep
+        if self.swarm.is_some() || self.storm.is_some() {
+            return; // their calls sleep
         }
         let millis = 1 + self.seed.up_to(8);
         self.now += SignedDuration::from_millis(i64::try_from(millis).unwrap_or(1));
@@ -144,6 +155,7 @@ impl World {
             chunks: BTreeMap::new(),
             incidents: Table::default(),
             polls: Table::default(),
+            shown_lists: BTreeMap::new(),
             groups: Table::default(),
             links: Table::default(),
             bookings: BTreeMap::new(),
@@ -162,7 +174,9 @@ impl World {
             stopped: Vec::new(),
             has_heartbeat: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
+            timers: Timers::default(),
             swarm: None,
+            storm: None,
         };
         Self { config, state: RefCell::new(state) }
     }
@@ -257,7 +271,7 @@ impl World {
     }
 
     /// Puts these processes of the hydrator in the place of those that wait for work, which are returned: none is a restart.
-    pub fn swap_hydrators(&self, processes: Vec<Views>) -> Vec<Views> {
+    pub fn swap_hydrators(&self, processes: Vec<Process>) -> Vec<Process> {
         self.with(|state| std::mem::replace(&mut state.idle_hydrators, processes))
     }
 

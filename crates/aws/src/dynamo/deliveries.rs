@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use pipeline::{
+    budget::Shown,
     conditions::{Condition, NotedEvent},
     poll::PollState,
     ports::{Deliveries, Pending, PortError, Refusal, WriteError},
@@ -181,6 +182,15 @@ impl Deliveries for DeliveriesTable {
     async fn write_poll_state(&self, state: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>> {
         let item = polls::to_item(state).map_err(|error| self.0.broken(error))?;
         self.0.write(item, expected, polls::from_item).await
+    }
+
+    async fn shown(&self, source: &str) -> Result<Option<Shown>, PortError> {
+        let Some(item) = self.0.get(&polls::shown_key(source)).await? else { return Ok(None) };
+        polls::shown_from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    async fn show(&self, shown: &Shown) -> Result<(), PortError> {
+        self.put(polls::shown_to_item(shown).map_err(|error| self.0.broken(error))?).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the polling of a source stands, beside the deliveries.
 
-use pipeline::poll::PollState;
+use pipeline::{budget::Shown, poll::PollState};
 
 use super::{
     item::{Item, instant, packed, unpacked},
@@ -10,6 +10,25 @@ use super::{
 /// The key of a source's item; no delivery's id holds a `#`.
 pub(super) fn key(source: &str) -> String {
     format!("poll#{source}")
+}
+
+/// The key of what a source's list showed.
+pub(super) fn shown_key(source: &str) -> String {
+    format!("shown#{source}")
+}
+
+pub(super) fn shown_to_item(shown: &Shown) -> Result<Item, String> {
+    let attributes = [
+        ("delivery", text(shown_key(&shown.source))),
+        ("kind", text("shown")),
+        ("source", text(&shown.source)),
+        ("shown", packed(shown)?),
+    ];
+    Ok(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+pub(super) fn shown_from_item(item: &Item) -> Result<Shown, String> {
+    unpacked(item, "shown")
 }
 
 /// It expires never: a source has one, and it is as good as the last poll.

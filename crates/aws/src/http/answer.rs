@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use pipeline::{
     plain,
-    ports::{Clock, FetchError},
+    ports::{Clock, FetchError, MAX_LIST_BYTES},
 };
+use providers::Elements;
 use reqwest::{
     Response, StatusCode,
     header::{CONTENT_ENCODING, RETRY_AFTER},
@@ -16,18 +17,45 @@ use serde::de::IgnoredAny;
 use super::Limits;
 use crate::world::World;
 
+/// So many bytes tell whether an answer is JSON.
+const BEGINNING_BYTES: usize = 512;
+
 /// HTTP dates are RFC 2822 dates in GMT.
 static HTTP_DATE: DateTimeParser = DateTimeParser::new();
 
 /// The answer's body: JSON text that came with any 2xx, or why there is none.
 pub(super) async fn read(answer: Result<Response, reqwest::Error>, limits: Limits) -> Result<String, FetchError> {
+    body(good(answer, limits)?, limits).await
+}
+
+/// The same for a list, taken apart as it arrives.
+pub(super) async fn read_list(
+    answer: Result<Response, reqwest::Error>,
+    limits: Limits,
+    mut list: Elements,
+) -> Result<Elements, FetchError> {
+    let mut response = good(answer, limits)?;
+    let coding = response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut begins = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(&error, limits))? {
+        if begins.len() < BEGINNING_BYTES {
+            begins.extend_from_slice(&chunk[..chunk.len().min(BEGINNING_BYTES)]);
+        }
+        if list.bytes() + chunk.len() > MAX_LIST_BYTES {
+            return Err(FetchError::Unreadable(format!("the list is larger than {MAX_LIST_BYTES} bytes")));
+        }
+        list.feed(&chunk);
+    }
+    json(&begins, coding.as_deref()).map(|_| list)
+}
+
+/// An answer with any 2xx.
+fn good(answer: Result<Response, reqwest::Error>, limits: Limits) -> Result<Response, FetchError> {
     let response = answer.map_err(|error| unanswered(&error, limits))?;
     match response.status() {
         // They say themselves that nothing comes with them. It may later.
-        status @ (StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) => {
-            Err(FetchError::Status { status: status.as_u16(), retry_after_s: retry_after(&response) })
-        }
-        status if status.is_success() => body(response, limits).await,
+        status @ (StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) => Err(refused(status, &response)),
+        status if status.is_success() => Ok(response),
         StatusCode::NOT_FOUND => Err(FetchError::Missing),
         status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             Err(FetchError::Refused { status: status.as_u16() })
@@ -35,7 +63,19 @@ pub(super) async fn read(answer: Result<Response, reqwest::Error>, limits: Limit
         status if status.is_redirection() => {
             Err(FetchError::Answer(format!("the provider redirects ({}); that is not followed", status.as_u16())))
         }
-        status => Err(FetchError::Status { status: status.as_u16(), retry_after_s: retry_after(&response) }),
+        status => Err(refused(status, &response)),
+    }
+}
+
+fn refused(status: StatusCode, response: &Response) -> FetchError {
+    let number = |name: &str| response.headers().get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+    let is_too_many = status == StatusCode::TOO_MANY_REQUESTS;
+    // Both in seconds and of a minute, as Voltus has them; an instant of reset is no number of seconds.
+    let reset_s = || number("x-ratelimit-reset").filter(|seconds| is_too_many && *seconds <= 3_600);
+    FetchError::Status {
+        status: status.as_u16(),
+        retry_after_s: retry_after(response).or_else(reset_s),
+        a_minute: number("x-ratelimit-limit").filter(|_| is_too_many),
     }
 }
 

@@ -10,13 +10,15 @@ use pipeline::{
     config::Source,
     ports::{FetchError, ProviderApi},
 };
-use providers::{Ask, KeyHeader, Method, Provider};
+use providers::{Ask, Elements, KeyHeader, Method, Provider};
 use reqwest::{
-    Request, Url,
+    Request, Response, Url,
     header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT},
 };
 
 pub use connections::Connections;
+use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use crate::secrets::{KeySource, Reference, Secret, Vault};
 
@@ -39,6 +41,9 @@ impl Default for Limits {
         Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), bytes: MAX_ANSWER_BYTES }
     }
 }
+
+/// However little time is left, a request gets so much.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// A provider is never asked twice within this time, not even with another key. Asked means answered: a request that met a dropped
 /// connection was most likely never read, and is repeated at once ([`Connections`]).
@@ -69,15 +74,60 @@ impl<K: KeySource> HttpApi<K> {
         Self { connections: connections.into(), vault: Vault::new(keys), limits }
     }
 
-    async fn ask_with(&self, url: &Url, ask: &Ask, header: KeyHeader, key: &Secret) -> Result<String, FetchError> {
+    async fn ask_with<A>(
+        &self,
+        asked: &Asked<'_>,
+        key: &Secret,
+        left: Duration,
+        read: impl AsyncFnOnce(Result<Response, reqwest::Error>, Limits) -> Result<A, FetchError>,
+    ) -> Result<A, FetchError> {
+        let Asked { url, ask, header } = asked;
         let mut value = HeaderValue::try_from(format!("{}{}", header.prefix, key.expose()))
             .map_err(|_| FetchError::Key("the key holds characters that no header carries".to_owned()))?;
         value.set_sensitive(true);
-        let mut request = request(url.clone(), ask);
+        let mut request = request((*url).clone(), ask);
         request.headers_mut().insert(header.name, value);
-        let response = self.connections.send(request, ask.idempotent, self.limits.total).await;
-        answer::read(response, self.limits).await
+        *request.timeout_mut() = Some(left);
+        let response = self.connections.send(request, ask.idempotent, left).await;
+        read(response, Limits { total: left, ..self.limits }).await
     }
+
+    /// Asks with the key of the source; with a newer one where that is refused. The key's own store has no more time than the answer.
+    async fn ask<A>(
+        &self,
+        (name, source, ask): (&str, &Source, &Ask),
+        within: Duration,
+        read: impl AsyncFn(Result<Response, reqwest::Error>, Limits) -> Result<A, FetchError>,
+    ) -> Result<A, FetchError> {
+        let began = Instant::now();
+        let left = || within.saturating_sub(began.elapsed()).max(LEAST);
+        let header = source.provider().and_then(Provider::key_header);
+        let header = header.ok_or_else(|| FetchError::Answer("this provider has no API to ask".to_owned()))?;
+        let url = &address::build(source, ask).map_err(FetchError::Answer)?;
+        let reference = source.api_key.as_deref().and_then(Reference::parse);
+        let reference = reference
+            .ok_or_else(|| FetchError::Key("the source has no api_key of the form ssm:/name or env:NAME".to_owned()))?;
+        let key = tokio::time::timeout(within, self.vault.key(&reference)).await;
+        let key = key.map_err(|_| FetchError::Answer(format!("no API key within {} ms", within.as_millis())))?;
+        let key = key.map_err(FetchError::Key)?;
+        let asked = &Asked { url, ask, header };
+        let refused = match self.ask_with(asked, &key, left(), &read).await {
+            Err(refused @ FetchError::Refused { .. }) => refused,
+            other => return other,
+        };
+        let other = tokio::time::timeout(left(), self.vault.other_than(&key, &reference)).await;
+        let Ok(Some(key)) = other else { return Err(refused) };
+        tracing::info!(source.name = name, "the API key was refused; there is a new one");
+        tokio::time::sleep(BETWEEN).await;
+        self.ask_with(asked, &key, left(), &read).await
+    }
+}
+
+/// One request but for its key.
+struct Asked<'a> {
+    url: &'a Url,
+    ask: &'a Ask,
+    header: KeyHeader,
 }
 
 fn request(url: Url, ask: &Ask) -> Request {
@@ -97,22 +147,31 @@ fn request(url: Url, ask: &Ask) -> Request {
 }
 
 impl<K: KeySource> ProviderApi for HttpApi<K> {
-    async fn fetch(&self, name: &str, source: &Source, ask: &Ask) -> Result<String, FetchError> {
-        let header = source.provider().and_then(Provider::key_header);
-        let header = header.ok_or_else(|| FetchError::Answer("this provider has no API to ask".to_owned()))?;
-        let url = address::build(source, ask).map_err(FetchError::Answer)?;
-        let reference = source.api_key.as_deref().and_then(Reference::parse);
-        let reference = reference
-            .ok_or_else(|| FetchError::Key("the source has no api_key of the form ssm:/name or env:NAME".to_owned()))?;
-        let key = self.vault.key(&reference).await.map_err(FetchError::Key)?;
-        let refused = match self.ask_with(&url, ask, header, &key).await {
-            Err(refused @ FetchError::Refused { .. }) => refused,
-            other => return other,
-        };
-        let Some(key) = self.vault.other_than(&key, &reference).await else { return Err(refused) };
-        tracing::info!(source.name = name, "the API key was refused; there is a new one");
-        tokio::time::sleep(BETWEEN).await;
-        self.ask_with(&url, ask, header, &key).await
+    async fn fetch(
+        &self,
+        name: &str,
+        source: &Source,
+        ask: &Ask,
+        within: SignedDuration,
+    ) -> Result<String, FetchError> {
+        let within = within.unsigned_abs().min(self.limits.total);
+        self.ask((name, source, ask), within, answer::read).await
+    }
+
+    async fn fetch_list(
+        &self,
+        name: &str,
+        source: &Source,
+        ask: &Ask,
+        within: SignedDuration,
+        list: Elements,
+    ) -> Result<Elements, FetchError> {
+        let within = within.unsigned_abs();
+        // With another key a list begins anew.
+        self.ask((name, source, ask), within, async |response, limits| {
+            answer::read_list(response, limits, list.clone()).await
+        })
+        .await
     }
 }
 

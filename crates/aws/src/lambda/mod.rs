@@ -15,7 +15,7 @@ pub use batch::{Batch, is_batch, records};
 
 use crate::{
     environment::{Environment, EnvironmentError},
-    telemetry,
+    telemetry, world,
 };
 
 /// Why a function stops, or an invocation fails.
@@ -41,7 +41,11 @@ where
     R: Serialize,
 {
     // Boxed: the SDK's futures inside of the runtime's are nested too deeply for the compiler to lay out as one.
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| Box::pin(handle(event.payload)))).await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
+        world::ends_at_ms(event.context.deadline);
+        Box::pin(handle(event.payload))
+    }))
+    .await
 }
 
 /// For a log line: Lambda's own, which say how long an invocation took, are switched off in the template.

@@ -137,6 +137,7 @@ fn work(attempt: u32, task: Task) -> Work {
         attempt,
         troubles: (0..attempt).map(trouble).collect(),
         after: None,
+        waits: None,
         task,
     }
 }

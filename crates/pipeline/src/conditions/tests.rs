@@ -149,7 +149,7 @@ fn ack(version: u64, state: AckState, seconds: i64) -> Option<Ack> {
 /// How the polls of a source stand that failed so, since then, so many times in a row.
 fn polls(failing: Option<(TroubleKind, i64, u32)>, change: impl FnOnce(&mut PollState)) -> PollState {
     let known = PollState::claimed(None, SOURCE, at(0), "w-1".to_owned()).expect("a first poll");
-    let mut state = known.good(&[], None, at(1), "w-2".to_owned());
+    let mut state = known.good(None, None, "w-2".to_owned());
     state.failing = failing.map(|(kind, since, count)| crate::poll::Failing {
         since: at(since),
         count,

@@ -28,7 +28,7 @@ impl<T, S, F, D: Deliveries, O: Outlet, C: Clock> Hydrate<'_, T, S, F, D, O, C> 
                     None => Err(self.incomplete(&stored)),
                 }
             }
-            Task::Body(_) | Task::Packed(_) | Task::Look(_) | Task::Poll => Ok(None),
+            Task::Body(_) | Task::Packed(_) | Task::Look(_) | Task::Poll | Task::Listed(_) => Ok(None),
         }
     }
 

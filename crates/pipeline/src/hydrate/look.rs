@@ -1,11 +1,12 @@
 //! Asking a provider: all pages of an answer, read into facts.
 
 use jiff::SignedDuration;
-use providers::{Answer, Look, Reading, UnreadableAnswer};
+use providers::{Answer, Elements, Look, Reading, UnreadableAnswer};
 
 use super::{Bound, Hydrate};
 use crate::{
-    ports::{Chance, Clock, FetchError, ProviderApi},
+    plain,
+    ports::{Chance, Clock, Deliveries, FetchError, ProviderApi},
     work::{Trouble, TroubleKind},
 };
 
@@ -18,7 +19,72 @@ const MAX_PAGES_BYTES: usize = 16 * 1_024 * 1_024;
 /// No further page is asked for after this long: with the last fetch it stays well below the function's timeout.
 const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(8);
 
-impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
+/// What one answer, its key included, and what a whole list may take at most.
+const ANSWER: SignedDuration = SignedDuration::from_secs(5);
+const LIST: SignedDuration = SignedDuration::from_secs(10);
+
+/// What is left of an invocation after a call of a provider: an answer is settled, or a failure passed on.
+pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(3);
+
+/// With less than this left, no call of a provider is begun.
+const LEAST: SignedDuration = SignedDuration::from_secs(5);
+
+impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
+where
+    F: ProviderApi,
+    D: Deliveries,
+    C: Clock + Chance,
+{
+    /// Whether this invocation has time for another call of a provider.
+    pub(super) fn has_time(&self) -> bool {
+        self.left() >= LEAST
+    }
+
+    /// What is left of this invocation.
+    pub(super) fn left(&self) -> SignedDuration {
+        self.world.ends_at().duration_since(self.world.now())
+    }
+
+    fn within(&self, most: SignedDuration) -> SignedDuration {
+        most.min(self.left() - RESERVE).max(SignedDuration::from_secs(1))
+    }
+
+    /// Asks for a list, and reads it page by page; the pages of a long one hold different elements. What it holds is as of `began_at`.
+    pub(super) async fn read_list(
+        &self,
+        bound: &Bound,
+        look: &Look,
+        mut page: impl AsyncFnMut(Reading) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let Some(name) = bound.provider.elements(look) else { return page(self.look(bound, look).await?).await };
+        let began_at = self.world.now();
+        let ask = bound.provider.ask(look, None).map_err(|error| self.answer_trouble(&error))?;
+        let origin = &bound.origin;
+        let fetched =
+            self.api.fetch_list(&origin.source, &bound.source, &ask, self.within(LIST), Elements::of(name)).await;
+        let elements = match fetched {
+            Ok(elements) => elements,
+            Err(error) => return Err(self.failed(bound, &error).await),
+        };
+        for bytes in elements.into_pages() {
+            let pages = [plain::text(&bytes).into_owned()];
+            let answer = Answer { origin, look, began_at, pages: &pages };
+            let reading = bound.provider.decode(&answer).map_err(|error| self.answer_trouble(&error))?;
+            page(reading).await?;
+        }
+        Ok(())
+    }
+
+    /// A request failed. Where the provider is asked too much, all processes are to know.
+    async fn failed(&self, bound: &Bound, error: &FetchError) -> Trouble {
+        if let FetchError::Status { status, retry_after_s, a_minute } = error
+            && (*status == 429 || retry_after_s.is_some())
+        {
+            self.slow_down(bound, *status == 429, *retry_after_s, *a_minute).await;
+        }
+        self.fetch_trouble(error)
+    }
+
     /// Asks, and reads the answer. It holds as of the instant before the first request.
     pub(super) async fn look(&self, bound: &Bound, look: &Look) -> Result<Reading, Trouble> {
         let began_at = self.world.now();
@@ -26,8 +92,11 @@ impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C
         let mut token = None;
         loop {
             let ask = bound.provider.ask(look, token.as_deref()).map_err(|error| self.answer_trouble(&error))?;
-            let page = self.api.fetch(&bound.origin.source, &bound.source, &ask).await;
-            pages.push(page.map_err(|error| self.fetch_trouble(&error))?);
+            let page = self.api.fetch(&bound.origin.source, &bound.source, &ask, self.within(ANSWER)).await;
+            match page {
+                Ok(page) => pages.push(page),
+                Err(error) => return Err(self.failed(bound, &error).await),
+            }
             let next = pages.last().and_then(|page| bound.provider.next_page(look, page));
             match next {
                 None => break,
@@ -35,7 +104,7 @@ impl<T, S, F: ProviderApi, D, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C
                     let detail = format!("the answer has more than {MAX_PAGES} pages");
                     return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
                 }
-                Some(_) if self.world.now().duration_since(began_at) > MAX_PATIENCE => {
+                Some(_) if self.world.now().duration_since(began_at) > MAX_PATIENCE || !self.has_time() => {
                     let detail = format!("{} pages took too long, and there are more", pages.len());
                     return Err(Trouble::new(TroubleKind::Provider, self.world.now(), detail));
                 }

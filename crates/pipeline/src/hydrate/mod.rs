@@ -5,12 +5,14 @@
 
 mod assemble;
 mod findings;
+mod listed;
 mod look;
 mod neighbours;
 mod poll;
 mod publish;
 mod ramps;
 mod settle;
+mod waiting;
 
 pub use settle::WRITTEN_S;
 
@@ -19,24 +21,26 @@ use std::collections::BTreeMap;
 use dispatch::{Fact, Origin, Says, Subject};
 use futures_util::{
     StreamExt,
-    future::{join, join_all},
+    future::{join_all, join3},
     stream::{self, FuturesUnordered},
 };
 use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Look, Provider, Reading};
 
 use crate::{
+    budget::Shares,
     conditions::Condition,
     config::{Config, Source},
     messages::{self, ReadError, ToHydrate, ToRetry},
     ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
     view::Views,
-    work::{FOREIGN, Failed, Message, Task, Trouble, TroubleKind, Work},
+    work::{FOREIGN, Failed, Message, Task, Trouble, TroubleKind, Waits, Work},
 };
 
 use neighbours::Neighbours;
 pub use publish::{Outcome, publish};
 use settle::{Brought, By};
+use waiting::Way;
 
 /// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
 const AT_ONCE: usize = 16;
@@ -63,6 +67,8 @@ pub struct Hydrate<'a, T, S, F, D, O, C> {
     pub deliveries: &'a D,
     /// The inner queues.
     pub outlet: &'a O,
+    /// What this process may ask of each source by itself.
+    pub shares: &'a Shares,
     /// Time and chance.
     pub world: &'a C,
     /// What this process knows of active dispatches.
@@ -80,6 +86,8 @@ struct Item {
     goes_on_after: Option<Subject>,
     /// The delivery that failed before and has become a request: what is booked of it counts no more.
     turned: Option<Work>,
+    /// It waits: since when, and so many seconds longer.
+    waits: Option<(Option<Waits>, u32)>,
 }
 
 /// What a batch says of one subject: through which source, first brought by which delivery and when taken, the facts, and the
@@ -106,10 +114,17 @@ where
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let (mut jobs, mut polls, mut beats, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut listed = Vec::new();
         for message in messages {
             match messages::read(&message.body) {
                 Ok(ToHydrate::Heartbeat(beat)) => beats.push((beat.at, message.id)),
                 Ok(ToHydrate::Work(work)) if work.task == Task::Poll => polls.push(work),
+                Ok(ToHydrate::Work(mut work)) if matches!(work.task, Task::Listed(_)) && message.receives == 1 => {
+                    // What it fails at is put back where it was.
+                    if let Task::Listed(facts) = std::mem::replace(&mut work.task, Task::Poll) {
+                        listed.push((message, work, facts));
+                    }
+                }
                 Ok(ToHydrate::Work(work)) => jobs.push((message, work)),
                 Err(ReadError::Foreign(_)) => {
                     // Nothing that gridbell sent: kept as it is, under the name of no source.
@@ -125,7 +140,10 @@ where
         // Before anything of the batch can fail.
         left.extend(self.answer(beats).await);
         let polled = join_all(polls.iter().map(|work| self.poll(work)));
-        left.extend(join(self.hydrated(jobs), polled).await.0);
+        let listed = join_all(listed.into_iter().map(|(message, work, facts)| self.listed(message.id, work, facts)));
+        let (hydrated, _, listed) = join3(self.hydrated(jobs), polled, listed).await;
+        left.extend(hydrated);
+        left.extend(listed.into_iter().flatten());
         left
     }
 
@@ -175,7 +193,7 @@ where
             Ok(reading) => (remaining(reading, work.after.as_ref()), None),
             Err(trouble) => (Reading::default(), Some(trouble)),
         };
-        Item { message: message.id, work, source, reading, trouble, goes_on_after: None, turned: None }
+        Item { message: message.id, work, source, reading, trouble, goes_on_after: None, turned: None, waits: None }
     }
 
     fn bind(&self, name: &str) -> Option<Bound> {
@@ -202,8 +220,8 @@ where
 
     /// Phase 3: one fetch for each thing that the batch wants to look at.
     async fn look_up(&self, items: &mut [Item]) {
-        let mut wanted: BTreeMap<String, (Bound, Look)> = BTreeMap::new();
-        for item in items.iter_mut() {
+        let mut by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, item) in items.iter_mut().enumerate() {
             let (Some(bound), Some(look)) = (&item.source, item.reading.looks.first()) else { continue };
             // From here on the delivery is this look, and what fails is retried as such; a body that could not be told of is
             // read once more.
@@ -211,25 +229,51 @@ where
                 item.turned = Some(item.work.clone()).filter(|work| work.attempt > 0);
                 item.work.task = Task::Look(look.clone());
             }
-            wanted.entry(look.key.clone()).or_insert_with(|| (bound.clone(), look.clone()));
+            by_source.entry(bound.origin.source.clone()).or_default().push(index);
+        }
+        let mut wanted: BTreeMap<String, (Bound, Look)> = BTreeMap::new();
+        let mut failing: BTreeMap<usize, Trouble> = BTreeMap::new();
+        let ways = join_all(by_source.into_values().map(|of| self.ways_of_items(items, of))).await;
+        for (index, way) in ways.into_iter().flatten() {
+            let item = &mut items[index];
+            match (way, &item.source, item.reading.looks.first()) {
+                (Way::Fetch, Some(bound), Some(look)) => {
+                    wanted.entry(look.key.clone()).or_insert_with(|| (bound.clone(), look.clone()));
+                }
+                (Way::Wait(waits, delay_s), ..) => item.waits = Some((waits, delay_s)),
+                (Way::Fail(trouble), ..) => drop(failing.insert(index, trouble)),
+                _ => {}
+            }
         }
         let fetches =
             wanted.into_iter().map(|(key, (bound, look))| async move { (key, self.look(&bound, &look).await) });
         let found: BTreeMap<String, Result<Reading, Trouble>> =
             stream::iter(fetches).buffer_unordered(AT_ONCE).collect().await;
-        for item in items.iter_mut() {
+        for (index, item) in items.iter_mut().enumerate() {
             let Some(look) = item.reading.looks.pop() else { continue };
+            // What another message of the batch has fetched is as good as a request of its own.
             match found.get(&look.key) {
                 Some(Ok(reading)) => {
+                    item.waits = None;
                     let facts = reading.facts.iter();
                     let facts = facts.filter(|fact| item.work.after.as_ref().is_none_or(|after| fact.subject > *after));
                     item.reading.facts.extend(facts.cloned());
                     item.reading.findings.extend(reading.findings.iter().cloned());
                 }
                 Some(Err(trouble)) => item.trouble = Some(trouble.clone()),
-                None => {}
+                None => item.trouble = item.trouble.take().or_else(|| failing.remove(&index)),
             }
         }
+    }
+
+    /// How the looks of one source get their answers. With too little time left they wait for another invocation.
+    async fn ways_of_items(&self, items: &[Item], of: Vec<usize>) -> Vec<(usize, Way)> {
+        let of_item = |index: &usize| Some((*index, items[*index].reading.looks.first()?, &items[*index].work));
+        let looks: Vec<(usize, &Look, &Work)> = of.iter().filter_map(of_item).collect();
+        let Some(bound) = of.first().and_then(|first| items[*first].source.as_ref()) else { return Vec::new() };
+        let asking: Vec<(&Look, &Work)> = looks.iter().map(|(_, look, work)| (*look, *work)).collect();
+        let ways = self.ways(bound, &asking).await;
+        looks.into_iter().map(|(index, ..)| index).zip(ways).collect()
     }
 
     /// Phase 4: one merge, one write and one publication for each subject of the batch, in their order. What there is no time for
@@ -274,13 +318,21 @@ where
     /// Phase 5: pass on what failed. Returns the message's id where not even that worked.
     async fn finish(&self, mut item: Item, began_at: Timestamp) -> Option<String> {
         self.report_findings(&mut item).await;
-        let Item { message, work, trouble, goes_on_after, turned, .. } = item;
-        log(&work, trouble.as_ref());
+        let Item { message, work, trouble, goes_on_after, turned, waits, .. } = item;
+        if trouble.is_none() && waits.is_some() {
+            tracing::info!(delivery.id = work.delivery, source.name = work.source, look.key = work.key(), "waits");
+        } else {
+            log(&work, trouble.as_ref());
+        }
         let turned = match &turned {
             Some(delivery) => self.succeeded(delivery, began_at).await,
             None => Ok(()),
         };
         let done = match (trouble, goes_on_after) {
+            (None, _) if let Some((waits, delay_s)) = waits => {
+                // No attempt: nothing has failed.
+                self.outlet.deliver(ToHydrate::Work(Work { waits, ..work }), delay_s).await
+            }
             (Some(failed), _) => self.outlet.retry(&[(ToRetry::Failed(Failed { failed, work }), 0)]).await,
             (None, None) => self.succeeded(&work, began_at).await,
             (None, after) => self.outlet.deliver(ToHydrate::Work(Work { after, ..work }), 0).await,

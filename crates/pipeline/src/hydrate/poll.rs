@@ -5,24 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use dispatch::{Fact, Says, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
-use providers::Finding;
+use providers::{Finding, Reading};
 
 use super::{
-    AT_ONCE, Bound, Hydrate,
+    AT_ONCE, Bound, ENOUGH, Hydrate,
+    listed::PassedOn,
+    look::RESERVE,
     neighbours::Neighbours,
     settle::{Brought, By},
 };
 use crate::{
+    budget::{Shown, USUAL_A_MINUTE},
     conditions::Condition,
-    poll::{Doubts, PollState},
-    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream, WriteError},
+    poll::{Doubts, PollState, near_from},
+    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
     record::Record,
     update::{Change, From, PollStates, update},
-    work::{Trouble, TroubleKind, Work, clip},
+    work::{ByList, Trouble, TroubleKind, Work, clip},
 };
 
-/// The most dispatches that are taken of one list: more would not be merged within one invocation.
-const MAX_LISTED: usize = 2_000;
+/// So many facts of a list are settled where it is read; of more, each message carries a share to another invocation.
+const SETTLED_HERE: usize = 100;
 
 /// No further list is asked for after this long: with it the poll stays below the function's timeout.
 const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(4);
@@ -33,8 +36,17 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(24);
 /// What a source's lists hold.
 #[derive(Default)]
 struct Listed {
-    /// Each with the number of its list.
+    /// Those that are still to be settled, each with the number of its list.
     facts: Vec<(usize, Fact)>,
+    /// How many there were.
+    count: usize,
+    /// Those that no message carries.
+    large: Vec<Fact>,
+    /// How many messages carry a share of them.
+    passed_on: usize,
+    /// What is no history, and so settled or passed on, where looks wait for it.
+    shown: Vec<Subject>,
+    near_from: Option<jiff::Timestamp>,
     findings: Vec<Finding>,
     trouble: Option<Trouble>,
 }
@@ -44,6 +56,14 @@ struct Candidate {
     list: usize,
     facts: Vec<Fact>,
     known: Option<Record>,
+}
+
+/// What was listed for what.
+#[derive(Clone, Copy)]
+pub(super) struct For<'a> {
+    pub(super) bound: &'a Bound,
+    pub(super) work: &'a Work,
+    pub(super) by: ByList,
 }
 
 impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
@@ -68,49 +88,70 @@ where
             tracing::info!(source.name = work.source, "polled a moment ago");
             return Ok(());
         };
-        let Listed { facts, mut findings, mut trouble } = self.list(&bound).await;
-        let listed: Vec<Fact> = facts.iter().map(|(_, fact)| fact.clone()).collect();
-        let is_first = state.good_at.is_none();
-        let merged = self.merge_list(&bound, work, facts, is_first).await;
+        self.list_and_note(&bound, work, state).await.map(|_| ())
+    }
+
+    /// Reads a source's lists, has settled what they hold, and notes how that went. What is stored of it then.
+    pub(super) async fn list_and_note(
+        &self,
+        bound: &Bound,
+        work: &Work,
+        state: PollState,
+    ) -> Result<PollState, PortError> {
+        let answers_since = state.budget.burst(self.world.now()).map(|burst| burst.since);
+        let by = ByList { is_first: state.good_at.is_none(), answers_since };
+        let list = For { bound, work, by };
+        let mut listed = self.list(list).await;
+        let merged = self.merge_list(list, std::mem::take(&mut listed.facts)).await;
         let changed = merged.iter().filter(|result| matches!(result, Ok(true))).count();
         for refused in merged.into_iter().filter_map(Result::err) {
             match refused {
-                Refused::Never(finding) => findings.push(finding),
-                Refused::Now(reason) => trouble = trouble.or(Some(reason)),
+                Refused::Never(finding) => listed.findings.push(finding),
+                Refused::Now(reason) => listed.trouble = listed.trouble.or(Some(reason)),
             }
         }
-        log(work, listed.len(), changed, trouble.as_ref());
-        self.note_poll(state, &listed, findings, trouble).await
+        log(work, &listed, changed);
+        if by.answers_since.is_some()
+            && listed.trouble.is_none()
+            && let Some(shown) = Shown::of(&state.source, state.budget.lists, &listed.shown)
+        {
+            // Before the state says that there is such a list.
+            self.deliveries.show(&shown).await?;
+        }
+        self.note_poll(state, listed).await
     }
 
     /// Books this poll as the source's latest; none where another began just now, or the provider wants to be left alone.
     async fn claim(&self, source: &str) -> Result<Option<PollState>, PortError> {
         let claimed = update(PollStates(self.deliveries), source, From::Stored, async |known| {
             let claimed = PollState::claimed(known, source, self.world.now(), self.world.unique());
-            Ok::<_, PortError>(claimed.map_or(Change::Keep(()), |state| Change::Write(Box::new(state), ())))
+            let claimed = claimed.map(|mut state| {
+                // Counted; that it is polled once in a minute no allowance forbids.
+                state.budget.take(1, USUAL_A_MINUTE, self.world.now());
+                Box::new(state)
+            });
+            Ok::<_, PortError>(claimed.map_or(Change::Keep(()), |state| Change::Write(state, ())))
         });
         Ok(claimed.await?.written)
     }
 
     /// Asks for all lists. One that does not exist for us (404) or that our key does not open (401, 403) is none that we use, as
     /// long as another answers.
-    async fn list(&self, bound: &Bound) -> Listed {
+    async fn list(&self, list: For<'_>) -> Listed {
+        let For { bound, .. } = list;
         let began_at = self.world.now();
         let mut listed = Listed::default();
         let mut unused: Option<Trouble> = None;
         let mut answered = false;
         for (number, look) in bound.provider.listings(&bound.origin, began_at).iter().enumerate() {
             let now = self.world.now();
-            if now.duration_since(began_at) > MAX_PATIENCE {
+            if now.duration_since(began_at) > MAX_PATIENCE || !self.has_time() {
                 listed.trouble = Some(Trouble::new(TroubleKind::Provider, now, "the first list took too long"));
                 break;
             }
-            match self.look(bound, look).await {
-                Ok(reading) => {
-                    answered = true;
-                    listed.facts.extend(reading.facts.into_iter().map(|fact| (number, fact)));
-                    listed.findings.extend(reading.findings);
-                }
+            let read = self.read_list(bound, look, async |page| self.take_page(list, number, page, &mut listed).await);
+            match read.await {
+                Ok(()) => answered = true,
                 Err(trouble) if trouble.kind == TroubleKind::Credentials => unused = Some(trouble),
                 Err(trouble) if trouble.kind == TroubleKind::Missing => unused = unused.or(Some(trouble)),
                 Err(trouble) => {
@@ -122,25 +163,52 @@ where
         if !answered {
             listed.trouble = listed.trouble.or(unused);
         }
-        if listed.facts.len() > MAX_LISTED {
-            let detail = format!("it lists {} dispatches; {MAX_LISTED} are taken at most", listed.facts.len());
-            listed.facts.clear();
-            listed.trouble = Some(Trouble::new(TroubleKind::Answer, self.world.now(), detail));
+        if listed.passed_on > 0 {
+            let rest: Vec<Fact> = std::mem::take(&mut listed.facts).into_iter().map(|(_, fact)| fact).collect();
+            self.pass_on_or_note(list, rest, &mut listed).await;
         }
+        listed.facts.extend(std::mem::take(&mut listed.large).into_iter().map(|fact| (0, fact)));
         listed
     }
 
-    /// Merges what was listed. Returns for each subject whether there was news.
-    async fn merge_list(
-        &self,
-        bound: &Bound,
-        work: &Work,
-        facts: Vec<(usize, Fact)>,
-        is_first: bool,
-    ) -> Vec<Result<bool, Refused>> {
+    /// A page of a list. Once there are more facts than one invocation should settle, they are passed on, so that no more than a page
+    /// of them is held.
+    async fn take_page(&self, list: For<'_>, number: usize, page: Reading, listed: &mut Listed) -> Result<(), Trouble> {
+        let now = self.world.now();
+        listed.count += page.facts.len();
+        listed.findings.extend(page.findings);
+        listed.near_from = listed.near_from.into_iter().chain(near_from(&page.facts, now)).min();
+        if list.by.answers_since.is_some() {
+            let current = page.facts.iter().filter(|fact| !self.was_over_for_long(fact));
+            listed.shown.extend(current.map(|fact| fact.subject.clone()));
+        }
+        listed.facts.extend(page.facts.into_iter().map(|fact| (number, fact)));
+        // What two lists show of one call must be settled together.
+        let is_only = list.bound.provider.listings(&list.bound.origin, now).len() == 1;
+        if is_only && listed.facts.len() > SETTLED_HERE {
+            let facts = std::mem::take(&mut listed.facts).into_iter().map(|(_, fact)| fact).collect();
+            self.pass_on_or_note(list, facts, listed).await;
+        }
+        Ok(())
+    }
+
+    async fn pass_on_or_note(&self, list: For<'_>, facts: Vec<Fact>, listed: &mut Listed) {
+        match self.pass_on(list, facts, listed.passed_on).await {
+            Ok(PassedOn { messages, too_large }) => {
+                listed.passed_on += messages;
+                listed.large.extend(too_large);
+            }
+            Err(error) => listed.trouble = listed.trouble.take().or_else(|| Some(self.storage(&error))),
+        }
+    }
+
+    /// Merges what was listed. Returns for each subject whether there was news. What there is no time for is passed on.
+    pub(super) async fn merge_list(&self, list: For<'_>, facts: Vec<(usize, Fact)>) -> Vec<Result<bool, Refused>> {
+        let For { bound, work, by } = list;
+        let began_at = self.world.now();
         let mut of: BTreeMap<Subject, (usize, Vec<Fact>)> = BTreeMap::new();
-        for (list, fact) in facts {
-            of.entry(fact.subject.clone()).or_insert_with(|| (list, Vec::new())).1.push(fact);
+        for (number, fact) in facts {
+            of.entry(fact.subject.clone()).or_insert_with(|| (number, Vec::new())).1.push(fact);
         }
         let reads = of.into_iter().map(|(subject, (list, facts))| async move {
             let known = self.table.read(&subject).await;
@@ -151,20 +219,25 @@ where
             let (good, bad): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
             (good.into_iter().filter_map(Result::ok).collect(), bad.into_iter().map(|bad| bad.map(|_| false)).collect())
         };
-        let news = candidates.iter().filter(|candidate| !self.is_history(candidate));
-        let news = news.filter(|candidate| !is_other_view(bound, candidate, &candidates));
+        let is_view = other_views(bound, &candidates);
+        let news =
+            candidates.iter().zip(is_view).filter(|(candidate, is_view)| !is_view && !self.is_history(candidate));
         let neighbours = &Neighbours::new(self.views);
-        let merges = news.map(|candidate| async move {
-            let Some(fact) = candidate.facts.first() else { return Ok(false) };
+        let has_time = || self.world.now().duration_since(began_at) < ENOUGH && self.left() > RESERVE;
+        let merges = news.map(|(candidate, _)| async move {
+            let Some(fact) = candidate.facts.first() else { return Ok(Ok(false)) };
+            if !has_time() {
+                return Err(candidate.facts.clone());
+            }
             let brought = Brought {
                 bound,
                 subject: &fact.subject,
                 delivery: &work.delivery,
                 received_at: self.world.now(),
-                by: By::List { is_first },
+                by: By::List(by),
             };
             let from = From::Known(candidate.known.clone());
-            match self.settle(brought, candidate.facts.clone(), from, neighbours).await {
+            Ok(match self.settle(brought, candidate.facts.clone(), from, neighbours).await {
                 Ok(settled) => Ok(settled.has_news),
                 Err(trouble) if trouble.kind == TroubleKind::Unreadable => Err(Refused::Never(Finding::Unreadable {
                     part: fact.subject.to_string(),
@@ -172,75 +245,98 @@ where
                     about: Some(fact.subject.clone()),
                 })),
                 Err(trouble) => Err(Refused::Now(trouble)),
-            }
+            })
         });
-        results.extend(stream::iter(merges).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
+        let merged: Vec<Result<Result<bool, Refused>, Vec<Fact>>> =
+            stream::iter(merges).buffer_unordered(AT_ONCE).collect().await;
+        let mut late = Vec::new();
+        for result in merged {
+            match result {
+                Ok(result) => results.push(result),
+                Err(facts) => late.extend(facts),
+            }
+        }
+        if !late.is_empty() {
+            let detail = "there was no time for a dispatch that no message carries";
+            match self.pass_on(list, late, 0).await {
+                Ok(passed_on) if passed_on.too_large.is_empty() => {}
+                Ok(_) => results.push(Err(Refused::Now(Trouble::new(TroubleKind::Storage, self.world.now(), detail)))),
+                Err(error) => results.push(Err(Refused::Now(self.storage(&error)))),
+            }
+        }
         results
     }
 
     /// Never seen, and over for long.
     fn is_history(&self, candidate: &Candidate) -> bool {
-        let since = self.world.now().saturating_sub(HISTORY).unwrap_or(jiff::Timestamp::MIN);
-        let over = |fact: &Fact| match &fact.says {
-            Says::Dispatch(said) => said.statement.possible_end().is_some_and(|end| end < since),
-            Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
-        };
-        candidate.known.is_none() && candidate.facts.iter().all(over)
+        candidate.known.is_none() && candidate.facts.iter().all(|fact| self.was_over_for_long(fact))
     }
 
-    async fn note_poll(
-        &self,
-        state: PollState,
-        listed: &[Fact],
-        findings: Vec<Finding>,
-        trouble: Option<Trouble>,
-    ) -> Result<(), PortError> {
-        let (now, write, source) = (self.world.now(), self.world.unique(), state.source.clone());
-        let (revision, known) = (state.revision, state.conditions(now));
-        let mut notices = Vec::new();
-        let next = if let Some(trouble) = trouble {
-            state.failed(&trouble, now, write)
-        } else {
-            let mut unreadable = Vec::new();
-            for finding in findings {
-                match finding {
-                    Finding::Unreadable { part, reason, about: None } => unreadable.push(format!("{part}: {reason}")),
-                    finding => notices.push(finding),
-                }
+    fn was_over_for_long(&self, fact: &Fact) -> bool {
+        let since = self.world.now().saturating_sub(HISTORY).unwrap_or(jiff::Timestamp::MIN);
+        match &fact.says {
+            Says::Dispatch(said) => said.statement.possible_end().is_some_and(|end| end < since),
+            Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+        }
+    }
+
+    async fn note_poll(&self, state: PollState, listed: Listed) -> Result<PollState, PortError> {
+        let Listed { findings, trouble, near_from, .. } = listed;
+        let (now, source, began_at) = (self.world.now(), state.source.clone(), state.began_at);
+        let known = state.conditions(now);
+        let (mut notices, mut unreadable) = (Vec::new(), Vec::new());
+        for finding in findings {
+            match finding {
+                Finding::Unreadable { part, reason, about: None } => unreadable.push(format!("{part}: {reason}")),
+                finding => notices.push(finding),
             }
-            state.good(listed, doubts(&unreadable, now), now, write)
-        };
-        for finding in notices {
-            self.note_finding(finding, &source, now).await?;
         }
-        let mut conditions: BTreeSet<Condition> = known.into_iter().collect();
-        conditions.extend(next.conditions(now));
-        match self.deliveries.write_poll_state(&next, Some(revision)).await {
-            Ok(()) | Err(WriteError::Lost(_)) => {}
-            Err(WriteError::Port(error)) => return Err(error),
+        if trouble.is_none() {
+            for finding in notices {
+                self.note_finding(finding, &source, now).await?;
+            }
         }
+        let latest = state.clone();
+        let noted = update(PollStates(self.deliveries), source.as_str(), From::Known(Some(state)), async |known| {
+            // Requests were permitted meanwhile; another poll that has begun means that this one took too long.
+            let Some(known) = known.filter(|known| known.began_at == began_at && known.under_way) else {
+                return Ok::<_, PortError>(Change::Keep(()));
+            };
+            let write = self.world.unique();
+            let next = match &trouble {
+                Some(trouble) => known.failed(trouble, now, write),
+                None => known.good(near_from, doubts(&unreadable, now), write),
+            };
+            Ok(Change::Write(Box::new(next), ()))
+        });
+        let next = noted.await?.written.unwrap_or(latest);
+        let conditions: BTreeSet<Condition> = known.into_iter().chain(next.conditions(now)).collect();
         for condition in conditions {
             self.outlet.hint(condition, now, 0).await?;
         }
-        Ok(())
+        Ok(next)
     }
 }
 
 /// Why a listed dispatch was not merged.
-enum Refused {
+pub(super) enum Refused {
     /// The next poll may have better luck.
     Now(Trouble),
     /// No poll ever will.
     Never(Finding),
 }
 
-/// Of two views of one call the one counts that a webhook has brought, else that of the earlier list.
-fn is_other_view(bound: &Bound, candidate: &Candidate, all: &[Candidate]) -> bool {
-    let Some(fact) = candidate.facts.first().filter(|_| candidate.known.is_none()) else { return false };
-    all.iter().any(|other| {
-        (other.known.is_some() || other.list < candidate.list)
-            && other.facts.iter().any(|same| bound.provider.is_same_call(fact, same))
-    })
+/// Of two views of one call the one counts that a webhook has brought, else that of the earlier list. Of a single list there are none.
+fn other_views(bound: &Bound, all: &[Candidate]) -> Vec<bool> {
+    let is_single = all.first().is_none_or(|first| all.iter().all(|other| other.list == first.list));
+    let is_view = |candidate: &Candidate| {
+        let Some(fact) = candidate.facts.first().filter(|_| candidate.known.is_none()) else { return false };
+        all.iter().any(|other| {
+            (other.known.is_some() || other.list < candidate.list)
+                && other.facts.iter().any(|same| bound.provider.is_same_call(fact, same))
+        })
+    };
+    all.iter().map(|candidate| !is_single && is_view(candidate)).collect()
 }
 
 /// What of a list could not be read, beside what is known of dispatches.
@@ -251,13 +347,21 @@ fn doubts(unreadable: &[String], now: jiff::Timestamp) -> Option<Doubts> {
     (parts > 0).then(|| Doubts { since: now, digest: dispatch::fifo_id(&said), detail: clip(&detail, 600) })
 }
 
-fn log(work: &Work, listed: usize, changed: usize, trouble: Option<&Trouble>) {
-    match trouble {
-        None => tracing::info!(source.name = work.source, poll.listed = listed, poll.changed = changed, "polled"),
+fn log(work: &Work, listed: &Listed, changed: usize) {
+    let (count, passed_on) = (listed.count, listed.passed_on);
+    match &listed.trouble {
+        None => tracing::info!(
+            source.name = work.source,
+            poll.listed = count,
+            poll.changed = changed,
+            poll.passed_on = passed_on,
+            "polled"
+        ),
         Some(trouble) => tracing::warn!(
             source.name = work.source,
-            poll.listed = listed,
+            poll.listed = count,
             poll.changed = changed,
+            poll.passed_on = passed_on,
             trouble.kind = ?trouble.kind,
             trouble.detail = trouble.detail,
             "not polled"

@@ -13,7 +13,7 @@ use crate::{
     record::{Record, Step},
     update::{Change, From, Records, Updated, update},
     watch::{ARMED_AHEAD, fires_at, hop_s},
-    work::{Task, Trouble, TroubleKind, Work},
+    work::{ByList, Task, Trouble, TroubleKind, Work},
 };
 
 /// Longer than a hydrator may run (its `Timeout` in the template): by then its write is done, or never will be. In seconds.
@@ -40,10 +40,7 @@ pub(super) enum By {
     /// A webhook, or what was fetched for one.
     Webhook,
     /// The provider's list.
-    List {
-        /// The first good list of the source: what it holds was there before gridbell, and nothing of it is missed.
-        is_first: bool,
-    },
+    List(ByList),
 }
 
 /// What came of facts.
@@ -152,7 +149,7 @@ where
         let repeats = || known.as_ref().is_some_and(|record| record.state.holds_the_same_as(&absorbed.state));
         let is_changed = match by {
             By::Webhook => absorbed.changed || has_missed,
-            By::List { .. } => absorbed.changed && (has_news || !repeats()),
+            By::List(by) => absorbed.changed && (has_news || !repeats()) || announces(by, known.as_ref()),
         };
         if !is_changed && !is_of_before && fresh.is_empty() {
             return Ok(if by == By::Webhook { Changed::Repeated(known.map(Box::new)) } else { Changed::Nothing });
@@ -175,9 +172,10 @@ where
         let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
         let mut next = Record::following(known.as_ref(), &bound.origin, absorbed, step);
         next.unreadable = next.unreadable.with(fresh, now);
-        if let By::List { is_first } = by {
-            next.missed = known.as_ref().and_then(|known| known.missed.clone());
-            if has_news && !is_first {
+        if let By::List(by) = by {
+            next.missed =
+                known.as_ref().filter(|known| !announces(by, Some(known))).and_then(|known| known.missed.clone());
+            if has_news && !by.is_first && by.answers_since.is_none() {
                 // Before the write: a hint at what was not written finds nothing; a change without a hint waits for the sweep.
                 let delay_s = u32::try_from(crate::poll::GRACE.as_secs() + 1).unwrap_or_default();
                 self.outlet.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, delay_s).await?;
@@ -238,6 +236,7 @@ where
         let both_tests = !searched
             && published.as_ref().is_some_and(is_test)
             && matches!(&push.says, Says::Dispatch(said) if is_test(&said.statement));
+        self.permit(bound).await.map_err(|trouble| trouble.about(&push.subject))?;
         match self.look(bound, &look).await {
             Ok(mut answer) => {
                 answer.facts.retain(|fact| fact.subject == push.subject);
@@ -323,6 +322,13 @@ pub(super) fn likely(facts: &[Fact]) -> From<Record> {
         Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
     });
     if is_new { From::Known(None) } else { From::Stored }
+}
+
+/// Whether webhooks that wait for the list announce what an earlier list found. Their looks are not settled one by one.
+fn announces(by: ByList, known: Option<&Record>) -> bool {
+    let Some(since) = by.answers_since else { return false };
+    let missed = known.and_then(|known| known.missed.as_deref()).unwrap_or_default();
+    missed.last().is_some_and(|latest| since.duration_since(latest.found_at) < crate::poll::GRACE)
 }
 
 /// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.

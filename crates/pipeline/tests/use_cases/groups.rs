@@ -9,7 +9,7 @@ use sim::{Ended, Function, Inner, Queued, Reply, Settled, Times, Toxic, World};
 
 use crate::{
     clock::acknowledge,
-    common::{accepted, drain, mail_subjects, mailed_s, pass, run_for, thin, voltus, world, worth_a_fault},
+    common::{accepted, config, drain, mail_subjects, mailed_s, pass, run_for, thin, voltus, world, worth_a_fault},
     incidents::{fails, minutes, notified_by, settles, works},
 };
 
@@ -204,7 +204,10 @@ fn notified(world: &World) -> usize {
 
 #[test]
 fn a_long_list_continues_in_the_next_mail_and_names_all() {
-    let world = world(1);
+    let mut config = config();
+    // All of them fail at once.
+    config.sources.get_mut("voltus-prod").unwrap().requests_a_minute = 6_000;
+    let world = World::new(1, config);
     // The last of them starts first.
     (0..230).for_each(|n| is_announced(&world, n, starting(&format!("19:{:02}:{:02}", 59 - n / 20, 59 - n % 20))));
     run_for(&world, 60);

@@ -38,6 +38,7 @@ mod reviews;
 mod settling;
 mod short_of_time;
 mod sites;
+mod storm;
 mod timeline;
 mod unreadable_fields;
 mod untrusted;

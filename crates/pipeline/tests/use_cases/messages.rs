@@ -43,6 +43,7 @@ fn work(task: Task) -> Work {
         attempt: 0,
         troubles: Vec::new(),
         after: Some(Subject::dispatch("voltus-prod", "a")),
+        waits: None,
         task,
     };
     work.after(trouble)

@@ -80,7 +80,7 @@ fn what_failed_together_does_not_come_back_together() {
 
 #[test]
 fn retry_after_is_honoured_up_to_what_a_queue_can_wait() {
-    for (status, asked_s, least_s, most_s) in [(429, 77, 77, 80), (503, 300, 300, 303), (429, 90_000, 900, 903)] {
+    for (status, asked_s, least_s, most_s) in [(429, 77, 77, 100), (503, 300, 300, 379), (429, 90_000, 900, 903)] {
         let world = failing(1, vec![Reply::Status(status, Some(asked_s)), well()]);
         drain(&world);
         let second = asked_ms(&world)[1];

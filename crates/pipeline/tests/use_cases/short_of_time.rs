@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    budget::Shares,
     hydrate::Hydrate,
     messages::{self, ToHydrate, ToRetry},
     ports::{Chance, Clock},
@@ -53,6 +54,7 @@ fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
             api: ports,
             deliveries: ports,
             outlet: ports,
+            shares: &Shares::default(),
             world: &slow,
             views: &Views::default(),
         };

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sim::{Reply, World};
 
-use crate::common::{accepted, leap, run_for, thin, voltus, world};
+use crate::common::{accepted, config, leap, run_for, thin, voltus, world};
 
 fn timeline(world: &World, subject: &str) -> Vec<String> {
     world
@@ -39,7 +39,10 @@ fn the_timeline_says_on_what_grounds_a_version_was_published() {
 
 #[test]
 fn of_a_long_timeline_the_beginning_and_the_latest_are_kept() {
-    let world = world(2);
+    let mut config = config();
+    // Each update is fetched by itself.
+    config.sources.get_mut("voltus-prod").unwrap().requests_a_minute = 6_000;
+    let world = World::new(2, config);
     let answers = (0..70).map(|number| Reply::Json(voltus("dkmq", number, number + 1).to_string()));
     world.answers("voltus-prod", "/dispatches/dkmq", answers);
     for _ in 0..70 {

@@ -90,6 +90,16 @@ impl Provider for Voltus {
         }]
     }
 
+    fn elements(&self, look: &Look) -> Option<&'static str> {
+        matches!(Asked::of(look), Ok(Asked::All)).then_some("dispatches")
+    }
+
+    fn is_answered_by_list(&self, look: &Look) -> bool {
+        // The list is of one version of the API; another version may show other fields.
+        let is_listed_version = look.context.get("date").and_then(Value::as_str) == Some(&LISTED_VERSION.to_string());
+        is_listed_version && matches!(Asked::of(look), Ok(Asked::One(_)))
+    }
+
     fn ask(&self, look: &Look, _page_token: Option<&str>) -> Result<Ask, UnreadableAnswer> {
         let version = look.context.get("date").and_then(|date| date.as_str()).and_then(wire::parse_version);
         let version = version.ok_or_else(|| UnreadableAnswer::Look("no date".to_owned()))?;

@@ -239,7 +239,7 @@ impl<'w> Driver<'w> {
                 live.journal.next_step();
                 live.journal.step()
             });
-            if let Some((number, waker)) = self.live(|live| live.ring(now)) {
+            if let Some((number, waker)) = self.world.with(|state| state.timers.ring(now)) {
                 waker.wake();
                 self.turn(number);
             } else if let Some(first) = self.agenda.first_entry().filter(|first| first.key().0 <= now) {
@@ -266,7 +266,7 @@ impl<'w> Driver<'w> {
 
     fn next_at(&self) -> Option<Timestamp> {
         let agenda = self.agenda.keys().next().map(|(at, _)| *at);
-        let timer = self.live(|live| live.next_timer());
+        let timer = self.world.with(|state| state.timers.next());
         agenda.into_iter().chain(timer).chain(self.next_batch_at()).min()
     }
 

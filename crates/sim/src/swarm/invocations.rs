@@ -61,8 +61,7 @@ impl<'w> Driver<'w> {
         if stillborn {
             return self.dies(number, now, "cold start");
         }
-        let timeout_s = if function == Function::Receiver { 10 } else { 20 };
-        self.at(now + SignedDuration::from_secs(timeout_s), Event::TimeOut(number));
+        self.at(now + function.timeout(), Event::TimeOut(number));
         self.turn(number);
     }
 

@@ -1,10 +1,6 @@
 //! What lives in the world while a seed runs: pace, faults and clocks of invocations, and the timers that they sleep by.
 
-use std::{
-    collections::BTreeMap,
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
+use std::collections::BTreeMap;
 
 use dispatch::Rank;
 use jiff::{SignedDuration, Timestamp};
@@ -25,7 +21,7 @@ use super::{
     sabotage::Saboteur,
 };
 use crate::{
-    Call, Function, Inner, Invocation, Seed, Toxic,
+    Call, Function, Inner, Seed, Toxic,
     history::{Event, Line, Story},
     world::State,
 };
@@ -45,8 +41,6 @@ pub(crate) struct Live {
     pub(crate) violations: Vec<Violation>,
     /// What the checker is to hear of next.
     pub(crate) seen: Vec<Line>,
-    timers: BTreeMap<(Timestamp, u64), (u64, Waker)>,
-    order: u64,
     paces: BTreeMap<u64, Pace>,
 }
 
@@ -70,7 +64,7 @@ pub(crate) enum Side {
 
 impl Live {
     pub(crate) fn new(plan: Plan, model: Model, chance: Seed, journal: Journal, saboteur: Option<Saboteur>) -> Self {
-        let (timers, paces) = (BTreeMap::new(), BTreeMap::new());
+        let paces = BTreeMap::new();
         let polled_until = polled_until(&plan, &model);
         Self {
             plan,
@@ -82,8 +76,6 @@ impl Live {
             polled_until,
             violations: Vec::new(),
             seen: Vec::new(),
-            timers,
-            order: 0,
             paces,
         }
     }
@@ -186,17 +178,6 @@ impl Live {
         let (step, subject) = (self.journal.step(), subject.to_owned());
         self.violations.push(Violation { invariant, step, at, subject, detail });
     }
-
-    /// The earliest timer.
-    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
-        self.timers.keys().next().map(|(at, _)| *at)
-    }
-
-    /// Takes the earliest timer out, where it is due; the invocation that slept by it.
-    pub(crate) fn ring(&mut self, now: Timestamp) -> Option<(u64, Waker)> {
-        let first = self.timers.first_entry().filter(|first| first.key().0 <= now)?;
-        Some(first.remove())
-    }
 }
 
 /// Whether it is resolved once all is well, rather than after a day or by a person.
@@ -219,6 +200,10 @@ fn by_priority(chance: &mut Seed) -> u64 {
 impl State {
     /// Notes a call and says what goes wrong with it.
     pub(crate) fn strike(&mut self, call: Call) -> Option<Toxic> {
+        if let Some(storm) = &mut self.storm {
+            storm.counts(&call);
+            return None;
+        }
         let Some(live) = &mut self.swarm else { return self.faults.strike(call) };
         let toxic = live.strike(&call);
         live.journal.note(call.at, "call", || {
@@ -251,6 +236,9 @@ impl State {
     /// Until when a call rests, where a swarm decides; none: turns decide.
     pub(crate) fn rests_until(&mut self, invocation: u64, port: &str, side: Side) -> Option<Timestamp> {
         let now = self.now;
+        if let Some(storm) = &mut self.storm {
+            return Some(storm.rests_until(now, invocation, port, side));
+        }
         Some(self.swarm.as_mut()?.rests_until(now, invocation, port, side))
     }
 
@@ -272,41 +260,5 @@ impl State {
             json!({ "source": source, "ask": crate::provider::line(ask), "answer": said, "fault": fault.map(Kind::name) })
         });
         Some(answer)
-    }
-}
-
-/// Sleeping by the world's clock.
-pub(crate) struct Sleep<'a> {
-    pub(crate) invocation: &'a Invocation<'a>,
-    pub(crate) until: Timestamp,
-    pub(crate) order: Option<u64>,
-}
-
-impl Future for Sleep<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let (until, order, number) = (self.until, self.order, self.invocation.number());
-        if self.invocation.is_dead() {
-            return Poll::Pending;
-        }
-        let slept = self.invocation.world.with(|state| {
-            let now = state.now;
-            let live = state.swarm.as_mut()?;
-            if now >= until {
-                if let Some(order) = order {
-                    live.timers.remove(&(until, order));
-                }
-                return None;
-            }
-            let order = order.unwrap_or_else(|| {
-                live.order += 1;
-                live.order
-            });
-            live.timers.insert((until, order), (number, context.waker().clone()));
-            Some(order)
-        });
-        self.order = slept;
-        if slept.is_some() { Poll::Pending } else { Poll::Ready(()) }
     }
 }

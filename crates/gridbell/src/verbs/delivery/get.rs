@@ -122,6 +122,7 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
             attempt: u32::try_from(failing.attempt).unwrap_or(u32::MAX),
             troubles: failing.troubles.clone(),
             after: None,
+            waits: None,
             task,
         }),
     };

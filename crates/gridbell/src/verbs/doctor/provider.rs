@@ -55,7 +55,7 @@ async fn key(patient: &Patient<'_>, name: &str, source: &Source) -> Vec<Finding>
     let client = patient.console.http().clone();
     let api = HttpApi::new(client.clone(), AwsKeys::new(&patient.console.aws, client), Limits::default());
     let host = source.api_url.as_deref().or_else(|| provider.api_url(origin.sandbox)).unwrap_or("the provider");
-    let finding = match api.fetch(name, source, &ask).await {
+    let finding = match api.fetch(name, source, &ask, jiff::SignedDuration::from_secs(5)).await {
         // It has looked at the key before it looked for anything else.
         Ok(_) | Err(FetchError::Missing | FetchError::Status { status: 400 | 422, .. }) => {
             Finding::good(KEY, format!("{host} takes it"))

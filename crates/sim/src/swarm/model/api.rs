@@ -32,7 +32,7 @@ impl Model {
         let Some(plan) = plan else { return (self.truth(now, source, ask), None) };
         let within = |outages: &[Outage]| outages.iter().any(|outage| outage.of == source && outage.covers(now));
         if within(&plan.down) {
-            return (Err(FetchError::Status { status: 503, retry_after_s: None }), Some(Kind::Down));
+            return (Err(FetchError::Status { status: 503, retry_after_s: None, a_minute: None }), Some(Kind::Down));
         }
         if within(&plan.refused) {
             let unread = chance.up_to(3) == 0;
@@ -45,13 +45,13 @@ impl Model {
             let error = match chance.up_to(2) {
                 0 => FetchError::Answer("no answer within 5 s".to_owned()),
                 1 => FetchError::Answer("the provider redirects, which is not followed".to_owned()),
-                _ => FetchError::Status { status: 502, retry_after_s: None },
+                _ => FetchError::Status { status: 502, retry_after_s: None, a_minute: None },
             };
             return (Err(error), Some(Kind::Failing));
         }
         if strikes(Kind::RateLimit) {
             let retry_after_s = [None, Some(1), Some(20), Some(60)][chance.place(4)];
-            return (Err(FetchError::Status { status: 429, retry_after_s }), Some(Kind::RateLimit));
+            return (Err(FetchError::Status { status: 429, retry_after_s, a_minute: None }), Some(Kind::RateLimit));
         }
         let about = self.asked(source, ask);
         if let Some((story, current)) = about.and_then(|story| Some((story, story.current(now)?))) {

@@ -1,0 +1,335 @@
+//! How often a source may be asked. Most requests are a process's own; what is beyond that comes out of one budget that all
+//! processes share, and in a burst the source's list answers instead of thousands of single requests.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+use dispatch::Subject;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// So many processes of the hydrator run at once: its mapping's `MaximumConcurrency`.
+pub const PROCESSES: u32 = 10;
+
+/// What a provider allows in a minute, where neither it nor the configuration says anything else.
+pub const USUAL_A_MINUTE: u32 = 300;
+
+/// A provider that refuses requests without saying how many it allows is asked this often all the same.
+const LEAST_A_MINUTE: u32 = 30;
+
+/// Of the allowance, the tenths that processes use without asking: with the shared ones a little less than all of it.
+const OWN_TENTHS: u32 = 6;
+const SHARED_TENTHS: u32 = 3;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Requests are counted by so many seconds.
+const SLOT_S: i64 = 10;
+
+/// A request that is still counted may be so old: a minute, its slot, and the time between its permission and itself.
+const COUNTED: SignedDuration = SignedDuration::from_secs(80);
+
+/// So many tenths of the shared requests within [`LATELY`] are a burst: the rest is for what the list does not show.
+const BURST_TENTHS: u32 = 4;
+const LATELY: SignedDuration = SignedDuration::from_secs(20);
+
+/// A burst lasts so long after the latest request that would have exceeded it.
+const BURST_LASTS: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long a refusal for too many requests lowers the allowance.
+const LOWERED_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// More than these are not noted: the item of a table holds 400 KB.
+const MAX_NOTED: usize = 50_000;
+
+/// So many bytes of a subject's hash stand for it.
+const MARK_BYTES: usize = 6;
+
+/// What of a source's budget is stored, beside how its polling stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Requests that were permitted lately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    granted: Vec<Granted>,
+    /// The provider allows less than usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lowered: Option<Lowered>,
+    /// More is asked for than single requests can answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    burst: Option<Burst>,
+    /// How many reads of the source's list have begun. A look that waits since number n is answered by a later one, whatever the
+    /// clocks of two processes say.
+    #[serde(default)]
+    pub lists: u64,
+    /// The number of the latest good one; 0: none.
+    #[serde(default)]
+    pub listed: u64,
+    /// The number of the latest that failed; 0: none.
+    #[serde(default)]
+    pub failed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Granted {
+    /// The beginning of the slot.
+    at: Timestamp,
+    count: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Lowered {
+    at: Timestamp,
+    a_minute: u32,
+}
+
+/// A burst of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burst {
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, unless it goes on.
+    pub until: Timestamp,
+}
+
+impl Budget {
+    /// Whether nothing was ever asked.
+    pub fn is_unused(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Permits as many of the wanted requests as the allowance has left.
+    pub fn take(&mut self, wanted: u32, a_minute: u32, now: Timestamp) -> u32 {
+        let slot = now.as_second() - now.as_second().rem_euclid(SLOT_S);
+        let at = Timestamp::from_second(slot).unwrap_or(now);
+        // By a clock that went wrong, a slot lies ahead for ever.
+        self.granted.retain(|granted| now.duration_since(granted.at).abs() < COUNTED);
+        let used: u32 = self.granted.iter().map(|granted| granted.count).sum();
+        let count = wanted.min(self.shared(a_minute, now).saturating_sub(used));
+        match self.granted.iter_mut().find(|granted| granted.at == at) {
+            Some(granted) => granted.count += count,
+            None if count > 0 => self.granted.push(Granted { at, count }),
+            None => {}
+        }
+        count
+    }
+
+    /// The shared part of the allowance. Where the provider has refused requests, all of it is.
+    fn shared(&self, a_minute: u32, now: Timestamp) -> u32 {
+        match self.lowered(now) {
+            Some(lowered) => lowered.min(a_minute),
+            None => (a_minute * SHARED_TENTHS / 10).max(1),
+        }
+    }
+
+    /// The lowered allowance, while it is.
+    pub fn lowered(&self, now: Timestamp) -> Option<u32> {
+        let lowered = self.lowered.as_ref();
+        lowered.filter(|lowered| now.duration_since(lowered.at) < LOWERED_FOR).map(|lowered| lowered.a_minute)
+    }
+
+    /// The provider refused a request because there were too many. `said`: how many it allows in a minute, where it says so.
+    pub fn lower(&mut self, said: Option<u32>, a_minute: u32, now: Timestamp) {
+        let known = self.lowered(now).unwrap_or(a_minute);
+        let lowered = said.unwrap_or(known / 2).clamp(LEAST_A_MINUTE.min(a_minute), a_minute.max(1));
+        self.lowered = Some(Lowered { at: now, a_minute: lowered });
+    }
+
+    /// Whether so many more requests are more than single requests should answer.
+    pub fn is_too_much(&self, more: u32, a_minute: u32, now: Timestamp) -> bool {
+        let recent = self.granted.iter().filter(|granted| now.duration_since(granted.at).abs() < LATELY);
+        recent.map(|granted| granted.count).sum::<u32>() + more > self.shared(a_minute, now) * BURST_TENTHS / 10
+    }
+
+    /// The burst, while it lasts.
+    pub fn burst(&self, now: Timestamp) -> Option<Burst> {
+        self.burst.filter(|burst| now < burst.until)
+    }
+
+    /// The burst begins, or goes on; whether that has to be stored.
+    pub fn bursts(&mut self, now: Timestamp) -> bool {
+        let known = self.burst(now);
+        if known.is_some_and(|known| known.until.duration_since(now) > BURST_LASTS / 2) {
+            return false;
+        }
+        self.burst = Some(Burst { since: known.map_or(now, |known| known.since), until: now + BURST_LASTS });
+        true
+    }
+}
+
+/// What a good list of a burst showed, and settled or passed on. A look that waited for it needs no request of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The source: the key.
+    pub source: String,
+    /// The number of the list.
+    pub list: u64,
+    /// The first bytes of the hashes of the dispatches' subjects, sorted.
+    marks: String,
+}
+
+impl Shown {
+    /// What that list showed. None where it is more than an item holds.
+    pub fn of<'a>(source: &str, list: u64, subjects: impl IntoIterator<Item = &'a Subject>) -> Option<Self> {
+        let mut marks: Vec<[u8; MARK_BYTES]> = subjects.into_iter().map(mark).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        (marks.len() <= MAX_NOTED).then(|| Self {
+            source: source.to_owned(),
+            list,
+            marks: BASE64_STANDARD_NO_PAD.encode(marks.concat()),
+        })
+    }
+
+    /// How large it is where it is stored, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.marks.len() * 3 / 4
+    }
+
+    fn marks(&self) -> Vec<[u8; MARK_BYTES]> {
+        let bytes = BASE64_STANDARD_NO_PAD.decode(&self.marks).unwrap_or_default();
+        bytes.as_chunks::<MARK_BYTES>().0.to_vec()
+    }
+}
+
+fn mark(subject: &Subject) -> [u8; MARK_BYTES] {
+    let mut mark = [0; MARK_BYTES];
+    mark.copy_from_slice(&Sha256::digest(subject.as_str().as_bytes())[..MARK_BYTES]);
+    mark
+}
+
+/// What a list showed, as a process remembers it.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    pub(crate) list: u64,
+    marks: Vec<[u8; MARK_BYTES]>,
+}
+
+impl Remembered {
+    pub(crate) fn of(shown: &Shown) -> Arc<Self> {
+        Arc::new(Self { list: shown.list, marks: shown.marks() })
+    }
+
+    pub(crate) fn shows(&self, subject: &Subject) -> bool {
+        self.marks.binary_search(&mark(subject)).is_ok()
+    }
+}
+
+/// A process's own share of each source's allowance, for as long as it lives, and what it remembers of the source.
+#[derive(Debug, Default)]
+pub struct Shares(Mutex<BTreeMap<String, Share>>);
+
+#[derive(Debug, Default)]
+struct Share {
+    asked: VecDeque<Timestamp>,
+    /// The provider has refused requests: until then none is the process's own.
+    none_until: Option<Timestamp>,
+    shown: Option<Arc<Remembered>>,
+}
+
+impl Shares {
+    /// Whether so many more requests are within the process's own share. They are counted then.
+    pub(crate) fn take(&self, source: &str, wanted: u32, a_minute: u32, now: Timestamp) -> bool {
+        self.with(source, |share| {
+            share.asked.retain(|at| now.duration_since(*at).abs() < MINUTE);
+            let own = a_minute * OWN_TENTHS / 10 / PROCESSES;
+            let used = u32::try_from(share.asked.len()).unwrap_or(u32::MAX);
+            if share.none_until.is_some_and(|until| now < until) || used.saturating_add(wanted) > own {
+                return false;
+            }
+            share.asked.extend((0..wanted).map(|_| now));
+            true
+        })
+    }
+
+    /// The provider refuses requests: none is the process's own for as long as that lowers the allowance.
+    pub(crate) fn none(&self, source: &str, now: Timestamp) {
+        self.with(source, |share| share.none_until = Some(now + LOWERED_FOR));
+    }
+
+    pub(crate) fn shown(&self, source: &str) -> Option<Arc<Remembered>> {
+        self.with(source, |share| share.shown.clone())
+    }
+
+    pub(crate) fn remember(&self, source: &str, shown: Arc<Remembered>) {
+        self.with(source, |share| share.shown = Some(shown));
+    }
+
+    fn with<T>(&self, source: &str, act: impl FnOnce(&mut Share) -> T) -> T {
+        // Nothing is done under it that could leave it half done.
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        act(shares.entry(source.to_owned()).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn no_minute_sees_more_requests_than_are_allowed() {
+        let (mut budget, mut granted) = (Budget::default(), Vec::new());
+        let shares: Vec<Shares> = (0..PROCESSES).map(|_| Shares::default()).collect();
+        for second in 0..600 {
+            for share in &shares {
+                let wanted = 1 + u32::try_from(second % 7).unwrap();
+                let count = if share.take("s", wanted, 300, at(second)) {
+                    wanted
+                } else {
+                    budget.take(wanted, 300, at(second))
+                };
+                granted.push((second, count));
+            }
+        }
+        let within =
+            |from: i64| granted.iter().filter(|(at, _)| (from..from + 60).contains(at)).map(|(_, n)| n).sum::<u32>();
+        let most = (0..600).map(within).max().unwrap();
+        assert!((250..=300).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn a_refusal_lowers_what_is_left_and_for_a_while_only() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.take(1_000, 300, at(0)), 90);
+        budget.lower(None, 300, at(1));
+        assert_eq!((budget.lowered(at(1)), budget.take(1_000, 300, at(1))), (Some(150), 60));
+        budget.lower(Some(40), 300, at(2));
+        assert_eq!((budget.lowered(at(2)), budget.take(1_000, 300, at(2))), (Some(40), 0));
+        budget.lower(Some(0), 300, at(3));
+        assert_eq!(budget.lowered(at(3)), Some(LEAST_A_MINUTE));
+        assert_eq!((budget.lowered(at(700)), budget.take(1_000, 300, at(700))), (None, 90));
+        let share = Shares::default();
+        assert!(share.take("s", 1, 300, at(0)));
+        share.none("s", at(0));
+        assert!(!share.take("s", 1, 300, at(1)) && share.take("s", 1, 300, at(700)) && share.take("t", 1, 300, at(1)));
+    }
+
+    #[test]
+    fn a_burst_goes_on_while_it_is_joined_and_is_stored_now_and_then() {
+        let mut budget = Budget::default();
+        assert!(!budget.is_too_much(36, 300, at(0)) && budget.is_too_much(37, 300, at(0)));
+        assert!(budget.bursts(at(0)) && !budget.bursts(at(5)) && budget.bursts(at(20)));
+        assert_eq!(budget.burst(at(45)).map(|burst| burst.since), Some(at(0)));
+        assert_eq!(budget.burst(at(50)), None);
+    }
+
+    #[test]
+    fn what_a_list_showed_reads_back_and_nothing_else_does() {
+        let subject = |n: u32| Subject::dispatch("voltus-prod", &format!("d{n}"));
+        let subjects: Vec<Subject> = (0..10_000).map(subject).collect();
+        let shown = Shown::of("voltus-prod", 7, &subjects).unwrap();
+        let shown: Shown = serde_json::from_str(&serde_json::to_string(&shown).unwrap()).unwrap();
+        let remembered = Remembered::of(&shown);
+        assert!(remembered.list == 7 && subjects.iter().all(|subject| remembered.shows(subject)));
+        assert!((10_000..20_000).all(|n| !remembered.shows(&subject(n))));
+        let many: Vec<Subject> = (0..=50_000).map(subject).collect();
+        assert_eq!(Shown::of("voltus-prod", 7, &many), None);
+    }
+}

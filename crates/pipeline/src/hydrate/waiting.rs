@@ -1,0 +1,324 @@
+//! How a look gets its answer: by a request of its own while those are few, by the source's list in a burst.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jiff::SignedDuration;
+use providers::Look;
+
+use super::{Bound, Hydrate};
+use crate::{
+    budget::Remembered,
+    poll::PollState,
+    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
+    update::{Change, From, PollStates, update},
+    work::{Task, Trouble, TroubleKind, Waits, Work},
+};
+
+/// A look that waits for longer is a failure, so that it is booked and a person is notified in time.
+const MAX_WAIT: SignedDuration = SignedDuration::from_secs(40);
+
+/// So many seconds later a look that waits for a list looks again, and as many more at most.
+const AGAIN_S: u32 = 2;
+
+/// The same where the allowance is used up.
+const TURN_S: u32 = 5;
+
+/// What is left of an invocation that begins to read a list.
+const LIST_TAKES: SignedDuration = SignedDuration::from_secs(14);
+
+/// How a look gets its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Way {
+    /// It is fetched now.
+    Fetch,
+    /// A list has answered it: what that showed is settled, or passed on.
+    Answered,
+    /// It is looked at again after so many seconds.
+    Wait(Option<Waits>, u32),
+    /// No answer can be had.
+    Fail(Trouble),
+}
+
+/// What came of asking for permission.
+struct Asked {
+    state: PollState,
+    /// Single requests that are permitted.
+    granted: u32,
+    /// Reads of the list that had begun before.
+    lists: u64,
+    is_burst: bool,
+    /// This invocation reads the list now.
+    is_claimed: bool,
+}
+
+impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
+    /// Permission for one request that no list replaces.
+    pub(super) async fn permit(&self, bound: &Bound) -> Result<(), Trouble> {
+        let (source, a_minute) = (&bound.origin.source, bound.source.requests_a_minute);
+        if self.shares.take(source, 1, a_minute, self.world.now()) {
+            return Ok(());
+        }
+        let asked = self.ask_for(bound, 1, None).await.map_err(|error| self.port_trouble(&error))?;
+        if asked.granted > 0 { Ok(()) } else { Err(self.too_much(&asked.state)) }
+    }
+
+    /// The provider refused a request: the state says so, for all processes. What cannot be stored the next refusal says again.
+    pub(super) async fn slow_down(&self, bound: &Bound, is_429: bool, wait_s: Option<u32>, said: Option<u32>) {
+        let (source, a_minute, now) = (&bound.origin.source, bound.source.requests_a_minute, self.world.now());
+        self.shares.none(source, now);
+        let noted = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
+            let mut next = self.following(known, source);
+            next.slowed(wait_s, now);
+            if is_429 {
+                next.budget.lower(said, a_minute, now);
+            }
+            Ok::<_, PortError>(Change::Write(Box::new(next), ()))
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(source.name = source, %error, "that the provider allows less could not be stored");
+        }
+    }
+
+    /// Asks for so many single requests, or for those and a list where `looks` wait for one.
+    async fn ask_for(&self, bound: &Bound, others: u32, looks: Option<Looks>) -> Result<Asked, PortError> {
+        let (source, a_minute) = (&bound.origin.source, bound.source.requests_a_minute);
+        let can_list = self.left() >= LIST_TAKES;
+        let updated = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
+            let now = self.world.now();
+            let mut next = self.following(known.clone(), source);
+            let (mut granted, mut is_claimed) = (0, false);
+            let lists = next.budget.lists;
+            let mut is_burst = looks.is_some_and(|looks| {
+                looks.is_waiting
+                    || next.budget.burst(now).is_some()
+                    || next.budget.is_too_much(looks.count, a_minute, now)
+            });
+            let wanted = others + looks.filter(|_| !is_burst).map_or(0, |looks| looks.count);
+            let mut is_changed = false;
+            if !next.must_wait(now) {
+                granted = next.budget.take(wanted, a_minute, now);
+                is_changed = granted > 0;
+                is_burst |= looks.is_some() && granted < wanted;
+                if is_burst {
+                    is_changed |= next.budget.bursts(now);
+                    let claimed = next.clone().claimed_for_looks(now, next.write.clone()).filter(|_| can_list);
+                    if let Some(mut claimed) = claimed
+                        && claimed.budget.take(1, a_minute, now) > 0
+                    {
+                        // One step from what is stored, whatever led to it.
+                        next = PollState { revision: next.revision, ..claimed };
+                        (is_changed, is_claimed) = (true, true);
+                    }
+                }
+            }
+            let asked = Asked { state: next.clone(), granted, lists, is_burst, is_claimed };
+            Ok::<_, PortError>(if is_changed {
+                Change::Write(Box::new(next), asked)
+            } else {
+                Change::Keep(Asked { state: known.unwrap_or(asked.state.clone()), ..asked })
+            })
+        });
+        Ok(updated.await?.result)
+    }
+
+    fn following(&self, known: Option<PollState>, source: &str) -> PollState {
+        let write = self.world.unique();
+        match known {
+            Some(known) => known.following(write),
+            None => PollState::unpolled(source, write),
+        }
+    }
+
+    /// There are more requests than the provider allows.
+    fn too_much(&self, state: &PollState) -> Trouble {
+        let now = self.world.now();
+        let (detail, wait_s) = match state.not_before.filter(|until| *until > now) {
+            Some(until) => ("the provider asked not to be asked for a while", until.duration_since(now).as_secs()),
+            None => ("more requests are needed than the provider allows in a minute", 10),
+        };
+        let retry_after_s = Some(u32::try_from(wait_s).unwrap_or(u32::MAX));
+        Trouble { retry_after_s, ..Trouble::new(TroubleKind::Provider, now, detail) }
+    }
+
+    fn port_trouble(&self, error: &PortError) -> Trouble {
+        let kind = if let PortError::Broken { .. } = error { TroubleKind::Broken } else { TroubleKind::Storage };
+        Trouble::new(kind, self.world.now(), error.to_string())
+    }
+}
+
+/// Looks of a batch that a list can answer.
+#[derive(Debug, Clone, Copy)]
+struct Looks {
+    count: u32,
+    /// One of them waits already.
+    is_waiting: bool,
+}
+
+impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
+where
+    T: Dispatches,
+    S: SignalStream,
+    F: ProviderApi,
+    D: Deliveries + Health,
+    O: Outlet,
+    C: Clock + Chance,
+{
+    /// How each of a source's looks in this batch gets its answer, in their order.
+    pub(super) async fn ways(&self, bound: &Bound, looks: &[(&Look, &Work)]) -> Vec<Way> {
+        let (source, a_minute) = (&bound.origin.source, bound.source.requests_a_minute);
+        if !self.has_time() {
+            return looks.iter().map(|(_, work)| Way::Wait(work.waits, 0)).collect();
+        }
+        let count = |is: &dyn Fn(&Look) -> bool| {
+            let keys: BTreeSet<&str> =
+                looks.iter().filter(|(look, _)| is(look)).map(|(look, _)| look.key.as_str()).collect();
+            u32::try_from(keys.len()).unwrap_or(u32::MAX)
+        };
+        let (all, listable) = (count(&|_| true), count(&|look| self.is_listable(bound, look)));
+        if self.shares.take(source, all, a_minute, self.world.now()) {
+            return vec![Way::Fetch; looks.len()];
+        }
+        let is_waiting = looks.iter().any(|(look, work)| work.waits.is_some() && self.is_listable(bound, look));
+        let waiting = (listable > 0).then_some(Looks { count: listable, is_waiting });
+        match self.ways_of(bound, looks, all - listable, waiting).await {
+            Ok(ways) => ways,
+            Err(error) => vec![Way::Fail(self.port_trouble(&error)); looks.len()],
+        }
+    }
+
+    fn is_listable(&self, bound: &Bound, look: &Look) -> bool {
+        bound.provider.is_answered_by_list(look)
+    }
+
+    async fn ways_of(
+        &self,
+        bound: &Bound,
+        looks: &[(&Look, &Work)],
+        others: u32,
+        waiting: Option<Looks>,
+    ) -> Result<Vec<Way>, PortError> {
+        let mut asked = self.ask_for(bound, others, waiting).await?;
+        if asked.is_claimed {
+            let work = Work::fresh(
+                &format!("list-{}", self.world.unique()),
+                &bound.origin.source,
+                self.world.now(),
+                Task::Poll,
+            );
+            asked.state = self.list_and_note(bound, &work, asked.state).await?;
+        }
+        let shown = self.shown(bound, &asked, looks).await?;
+        let mut permitted = Permitted { keys: BTreeSet::new(), left: asked.granted };
+        // None: only a request of its own answers it.
+        let mut ways: Vec<Option<Way>> = Vec::with_capacity(looks.len());
+        for (look, work) in looks {
+            ways.push(if asked.is_burst && self.is_listable(bound, look) {
+                self.by_list(&asked, shown.as_deref(), look, work)
+            } else if permitted.permits(&look.key) {
+                Some(Way::Fetch)
+            } else {
+                Some(self.waits_for_its_turn(&asked, work))
+            });
+        }
+        let unlisted = looks.iter().zip(&ways).filter(|(_, way)| way.is_none());
+        let unlisted: BTreeSet<&str> = unlisted.map(|((look, _), _)| look.key.as_str()).collect();
+        if !unlisted.is_empty() {
+            let wanted = u32::try_from(unlisted.len()).unwrap_or(u32::MAX);
+            permitted.left += self.ask_for(bound, wanted, None).await?.granted;
+        }
+        let way = |((look, work), way): (&(&Look, &Work), Option<Way>)| match way {
+            Some(way) => way,
+            None if permitted.permits(&look.key) => Way::Fetch,
+            None => self.without_list(&asked, work),
+        };
+        Ok(looks.iter().zip(ways).map(way).collect())
+    }
+
+    /// What the list says of a look; none where it says nothing.
+    fn by_list(&self, asked: &Asked, shown: Option<&Remembered>, look: &Look, work: &Work) -> Option<Way> {
+        let now = self.world.now();
+        let waits = work.waits.unwrap_or(Waits { list: asked.lists, since: now });
+        let budget = &asked.state.budget;
+        if shown.is_some_and(|shown| shown.list > waits.list && shown.shows(&look.subject)) {
+            return Some(Way::Answered);
+        }
+        if budget.listed > waits.list || budget.failed > waits.list {
+            return None;
+        }
+        if asked.state.must_wait(now) {
+            return Some(Way::Fail(self.too_much(&asked.state)));
+        }
+        if now.duration_since(waits.since) > MAX_WAIT {
+            let detail = "the provider's list, for which it waits in a burst, did not come";
+            return Some(Way::Fail(Trouble::new(TroubleKind::Provider, now, detail)));
+        }
+        Some(Way::Wait(Some(waits), AGAIN_S + self.up_to_s(AGAIN_S)))
+    }
+
+    /// The allowance is used up: a look waits a little, then it is a failure.
+    fn waits_for_its_turn(&self, asked: &Asked, work: &Work) -> Way {
+        let now = self.world.now();
+        let waits = work.waits.unwrap_or(Waits { list: asked.lists, since: now });
+        if asked.state.must_wait(now) || now.duration_since(waits.since) > MAX_WAIT {
+            return Way::Fail(self.too_much(&asked.state));
+        }
+        Way::Wait(Some(waits), TURN_S + self.up_to_s(2 * TURN_S))
+    }
+
+    fn up_to_s(&self, most_s: u32) -> u32 {
+        u32::try_from(self.world.up_to(most_s.into())).unwrap_or(most_s)
+    }
+
+    /// The list does not show a look's dispatch, or failed, and the allowance is used up.
+    fn without_list(&self, asked: &Asked, work: &Work) -> Way {
+        match &asked.state.failing {
+            // As its own request would fail, most likely.
+            Some(failing) if failing.last.kind == TroubleKind::Provider => {
+                Way::Fail(Trouble { at: self.world.now(), ..failing.last.clone() })
+            }
+            _ => self.waits_for_its_turn(asked, work),
+        }
+    }
+
+    /// What the latest list showed, where it may answer one of the looks.
+    async fn shown(
+        &self,
+        bound: &Bound,
+        asked: &Asked,
+        looks: &[(&Look, &Work)],
+    ) -> Result<Option<Arc<Remembered>>, PortError> {
+        let source = &bound.origin.source;
+        let first = looks.iter().map(|(_, work)| work.waits.map_or(asked.lists, |waits| waits.list)).min();
+        if !asked.is_burst || first.is_none_or(|first| asked.state.budget.listed <= first) {
+            return Ok(None);
+        }
+        let known = self.shares.shown(source).filter(|known| known.list >= asked.state.budget.listed);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(shown) = self.deliveries.shown(source).await? else { return Ok(None) };
+        let remembered = Remembered::of(&shown);
+        self.shares.remember(source, Arc::clone(&remembered));
+        Ok(Some(remembered))
+    }
+}
+
+/// Single requests that are permitted; each resource needs one.
+struct Permitted {
+    keys: BTreeSet<String>,
+    left: u32,
+}
+
+impl Permitted {
+    fn permits(&mut self, key: &str) -> bool {
+        if self.keys.contains(key) {
+            return true;
+        }
+        let permits = self.left > 0;
+        if permits {
+            self.left -= 1;
+            self.keys.insert(key.to_owned());
+        }
+        permits
+    }
+}
