@@ -43,7 +43,7 @@ pub enum CallError {
 
 impl CallError {
     /// Whether the same call may work in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Credentials(_) => false,
             Self::Unreachable { .. } => true,

@@ -43,6 +43,16 @@ pub enum Stored {
     },
 }
 
+impl Stored {
+    /// The number that `current` has.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::Applied(version) => version.number,
+            Self::Withdrawn { number } => *number,
+        }
+    }
+}
+
 /// What a configuration is known by.
 pub fn digest(json: &str) -> String {
     format!("{:x}", Sha256::digest(json))

@@ -3,6 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use aws::{
+    client::{self, Access},
+    configuration::{ConfigTable, Version, digest},
+    world::World,
+};
+use pipeline::ports::Clock;
 use url::Url;
 
 use super::{
@@ -70,10 +76,8 @@ pub(super) fn deployment(
 ) -> Result<Deployment> {
     // On an endpoint that is not ours, other stacks of gridbell may stand already.
     let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
-    let config = prepared.config.functions_json()?;
     let contacts = prepared.config.contacts.as_ref().context("contacts are missing")?;
     let mut parameters = BTreeMap::from([
-        ("Config".to_owned(), config),
         ("MailFrom".to_owned(), contacts.from.clone()),
         // The emulator's CloudWatch measures neither functions nor queues: there, an alarm would be false or silent.
         ("Watch".to_owned(), "off".to_owned()),
@@ -110,6 +114,8 @@ pub(super) async fn raise(
         api.create_email_identity(&contacts.from).await?;
     }
     let outputs = deployment.create(api, &ground.workspace.template(), step.as_ref()).await?;
+    step.at("applies the configuration");
+    apply(api, output(&outputs, "ConfigTableName")?, prepared).await?;
     let watch = match hosting {
         Some(hosting) => {
             progress.note(&format!(
@@ -122,6 +128,14 @@ pub(super) async fn raise(
     };
     step.done(&format!("{} on {}", deployment.stack, api.base()));
     Ok((outputs, secrets, watch))
+}
+
+/// Puts the configuration where the functions read it. They do so with their next event: they have none yet.
+async fn apply(api: &AwsApi, table: &str, prepared: &Prepared) -> Result<()> {
+    let json = prepared.config.functions_json()?;
+    let version = Version { number: 1, digest: digest(&json), json, at: World.now(), by: "gridbell up".to_owned() };
+    let aws = client::shared(Access::new(Some(api.base()), REGION, api.access_key(), "test"));
+    ConfigTable::new(&aws, table).replace(None, &version).await.context("the configuration was not applied")
 }
 
 pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mail: &str) -> Result<Description> {
@@ -157,7 +171,12 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
         )?,
         tables: named(
             "Name",
-            &[("dispatches", "DispatchesTable"), ("deliveries", "DeliveriesTable"), ("alerts", "AlertsTable")],
+            &[
+                ("dispatches", "DispatchesTable"),
+                ("deliveries", "DeliveriesTable"),
+                ("alerts", "AlertsTable"),
+                ("config", "ConfigTable"),
+            ],
         )?,
         sources: sources.collect(),
         acks: door("acks", prepared.ack_token.as_ref()),
