@@ -165,17 +165,19 @@ async fn restart(fleet: &impl Fleet, why: &str, step: &dyn Step) -> Result<(), B
     }
     for function in FUNCTIONS {
         step.at(&format!("waits for the {function}"));
-        let broken = |reason: String| Broken { function, reason };
-        let mut looks = 0;
-        while !fleet.is_restarted(function).await.map_err(broken)? {
-            looks += 1;
-            if looks == LOOKS {
-                return Err(broken("Lambda has not restarted it within five minutes".to_owned()));
-            }
-            fleet.pause().await;
-        }
+        restarted(fleet, function).await.map_err(|reason| Broken { function, reason })?;
     }
     Ok(())
+}
+
+async fn restarted(fleet: &impl Fleet, function: &str) -> Result<(), String> {
+    for _ in 0..LOOKS {
+        if fleet.is_restarted(function).await? {
+            return Ok(());
+        }
+        fleet.pause().await;
+    }
+    Err("Lambda has not restarted it within five minutes".to_owned())
 }
 
 /// The function's answer, once it runs with what is expected, or there is no better answer to be had.
@@ -210,33 +212,37 @@ async fn restore(
 ) -> Result<String, String> {
     let Some(Stored::Applied(before)) = before else {
         fleet.withdraw(failed.number).await.map_err(|error| error.to_string())?;
-        restart(fleet, &format!("gridbell, no configuration since {}", failed.at), step)
-            .await
-            .map_err(|broken| broken.to_string())?;
+        back(fleet, &format!("gridbell, no configuration since {}", failed.at), None, step).await?;
         return Ok("The stack has no configuration".to_owned());
     };
     let by = format!("{}, restoring version {}", wanted.by, before.number);
     let again = version(failed.number + 1, Wanted { json: &before.json, at: wanted.at, by: &by });
     fleet.replace(Some(failed.number), &again).await.map_err(|error| error.to_string())?;
-    // A function that could not start before this rollout cannot now, and is no reason to leave the others alone.
-    restart(fleet, &format!("gridbell, configuration {} of {}", again.number, again.at), step)
-        .await
-        .map_err(|broken| broken.to_string())?;
-    let mut left = Vec::new();
+    back(fleet, &format!("gridbell, configuration {} of {}", again.number, again.at), Some(&again.digest), step)
+        .await?;
+    Ok(format!("Version {} runs (as version {})", before.number, again.number))
+}
+
+/// Brings every function back to that configuration, or to none. What one function refuses is no reason to leave the others alone,
+/// and counts only where that function then runs with something else.
+async fn back(fleet: &impl Fleet, why: &str, digest: Option<&str>, step: &dyn Step) -> Result<(), String> {
+    let mut refused = Vec::new();
     for function in FUNCTIONS {
-        match ask(fleet, function, Some(&again.digest)).await {
-            Ok(probed) if probed.digest.as_deref() == Some(&again.digest) => {}
-            Ok(probed) => left.push(format!("the {function}: {}", difference(&probed))),
-            Err(reason) => left.push(format!("the {function}: {reason}")),
+        step.at(&format!("restarts the {function}"));
+        refused.push(fleet.restart(function, why).await.err());
+    }
+    let mut left = Vec::new();
+    for (function, refused) in FUNCTIONS.into_iter().zip(refused) {
+        step.at(&format!("waits for the {function}"));
+        let restarted = match refused {
+            Some(reason) => Err(reason),
+            None => restarted(fleet, function).await,
+        };
+        match (ask(fleet, function, digest).await, restarted) {
+            (Ok(probed), _) if probed.digest.as_deref() == digest => {}
+            (_, Err(reason)) | (Err(reason), Ok(())) => left.push(format!("the {function}: {reason}")),
+            (Ok(probed), Ok(())) => left.push(format!("the {function}: {}", difference(&probed))),
         }
     }
-    if !left.is_empty() {
-        return Err(format!(
-            "version {} is restored as version {}, but {}",
-            before.number,
-            again.number,
-            left.join("; ")
-        ));
-    }
-    Ok(format!("Version {} runs (as version {})", before.number, again.number))
+    if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
 }
