@@ -23,7 +23,34 @@ pub struct Probed {
     pub problem: Option<String>,
 }
 
-/// Whether an event is the probe. Every other event is longer, so it costs them one comparison.
+/// The longest that the probe may be, however it is spaced: what hands it on may write it anew. Other events are longer, and cost one
+/// comparison.
+const LONGEST: usize = 32;
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    probe: bool,
+}
+
+/// Whether an event is the probe.
 pub fn is_probe(event: &str) -> bool {
-    event.trim() == PROBE
+    event.len() <= LONGEST && serde_json::from_str::<Event>(event).is_ok_and(|event| event.probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probe_is_known_however_it_is_spaced_and_nothing_else_is() {
+        for probe in [PROBE, r#"{"probe": true}"#, "{\n  \"probe\" : true\n}\n"] {
+            assert!(is_probe(probe), "{probe}");
+        }
+        for other in
+            [r#"{"sweep":true}"#, r#"{"probe":false}"#, "{}", "null", r#"{"probe":true,"Records":[{"body":"x"}]}"#]
+        {
+            assert!(!is_probe(other), "{other}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use url::Url;
 use super::{
     aws_api::{AwsApi, REGION},
     deploy::{self, Deployment, Outputs, output},
-    functions,
+    elf, functions,
     guard::Guarded,
     options::UpOptions,
     package,
@@ -26,6 +26,9 @@ use super::{
     watch,
 };
 use crate::progress::Progress;
+
+/// The template's parameter that says which processor the functions have.
+const ARCHITECTURE: &str = "Architecture";
 
 type Packages = BTreeMap<&'static str, PathBuf>;
 
@@ -45,6 +48,9 @@ pub(super) async fn code(
         return Ok((package::stand_ins(&folder.with_file_name("watch"))?, Some(home)));
     }
     let executables = functions::build(&ground.workspace, &ground.guard, progress).await?;
+    for executable in executables.values() {
+        elf::check(executable, options.parameters.get(ARCHITECTURE).map_or(elf::host(), String::as_str))?;
+    }
     Ok((functions::pack(&executables, &folder).await?, None))
 }
 
@@ -81,7 +87,7 @@ pub(super) fn deployment(
         ("MailFrom".to_owned(), contacts.from.clone()),
         // The emulator's CloudWatch measures neither functions nor queues: there, an alarm would be false or silent.
         ("Watch".to_owned(), "off".to_owned()),
-        ("Architecture".to_owned(), if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
+        (ARCHITECTURE.to_owned(), elf::host().to_owned()),
     ]);
     parameters.extend(options.parameters.clone());
     Ok(Deployment {
