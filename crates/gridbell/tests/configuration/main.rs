@@ -122,7 +122,7 @@ async fn a_stack_without_a_configuration_loses_nothing_and_runs_with_the_next() 
         let said = apply(text);
         assert!(said.code != 0 && said.err.contains(words), "{} {}", said.code, said.err);
     };
-    refused(&good.replace("nvgrid'", "nogrid'"), "nogrid");
+    refused(&good.replace("nvgrid'", "nogrid'"), "unknown provider");
     refused(&good.replace("gridbell@example.com", "other@example.com"), "may send as gridbell@example.com alone");
     assert_eq!(ping(&stack).await.0, 503);
 
