@@ -1,17 +1,16 @@
 //! The alerter function: hints from `alerts` and `reviews` into incidents and mails, and the links in those mails from the HTTP API.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use pipeline::alert::{Alert, Door, Page};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::Table,
-    lambda::{self, ApiRequest, ApiResponse, Error, batch},
+    lambda::{self, ApiRequest, ApiResponse, Configured, Error, batch, serve_configured},
     ses::Ses,
     sqs::{InnerQueues, WatchedQueues},
     world::World,
@@ -50,11 +49,11 @@ impl From<Page> for ApiResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, public_url, incidents, table, deliveries, queues, mailer, outlet) =
+    let (current, public_url, incidents, table, deliveries, queues, mailer, outlet) =
         lambda::cold_start(|environment| {
             let aws = client::shared(environment.access()?);
             Ok((
-                environment.config()?,
+                environment.configuration(&aws)?,
                 environment.public_url()?,
                 IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
                 DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
@@ -64,19 +63,25 @@ pub async fn run() -> Result<(), Error> {
                 InnerQueues::new(&aws, environment.alerters_queues()?),
             ))
         })?;
-    let alert = &Alert {
-        config: &config,
-        public_url: public_url.as_deref(),
-        incidents: &incidents,
-        table: &table,
-        deliveries: &deliveries,
-        queues: &queues,
-        mailer: &mailer,
-        outlet: &outlet,
-        world: &World,
-    };
-    let door = &Door { incidents: &incidents, world: &World };
-    lambda::serve(|event: Box<RawValue>| async move {
+    let configured = Configured::read("alerter", current, |_| Ok(())).await;
+    // Made with the first event that finds a configuration, and kept.
+    let alert = &OnceCell::new();
+    let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
+    let (mailer, outlet, public_url) = (&mailer, &outlet, public_url.as_deref());
+    let door = &Door { incidents, world: &World };
+    serve_configured(&configured, lambda::failed, |config, event| async move {
+        let world = &World;
+        let alert = alert.get_or_init(|| Alert {
+            config,
+            public_url,
+            incidents,
+            table,
+            deliveries,
+            queues,
+            mailer,
+            outlet,
+            world,
+        });
         if batch::is_batch(&event) {
             return batch::handle(&event, async |messages| alert.batch(messages).await).await.map(Response::Batch);
         }

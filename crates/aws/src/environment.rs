@@ -5,18 +5,16 @@ use std::fmt;
 
 use aws_credential_types::Credentials;
 use aws_types::{SdkConfig, region::Region};
-use pipeline::config::{Config, ConfigError};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{
     client::Access,
+    configuration::Current,
     http::{self, HttpApi, HttpApiError, Limits},
     secrets::AwsKeys,
     sqs::{QueueUrls, WatchedUrls},
 };
 
-/// The configuration, one line of JSON.
-pub const CONFIG: &str = "GRIDBELL_CONFIG";
 /// What is logged: a filter such as `info` or `info,aws=debug`.
 pub const LOG: &str = "GRIDBELL_LOG";
 
@@ -34,9 +32,6 @@ pub enum EnvironmentError {
         /// What is wrong, without the value.
         problem: String,
     },
-    /// The configuration cannot be used.
-    #[error("{CONFIG}: {0}")]
-    Config(#[from] ConfigError),
     /// The client for the providers' APIs cannot be made.
     #[error(transparent)]
     Http(#[from] HttpApiError),
@@ -80,6 +75,8 @@ pub enum Table {
     Deliveries,
     /// `alerts`.
     Alerts,
+    /// `config`.
+    Config,
 }
 
 /// The variables of this process, or of a test.
@@ -104,18 +101,9 @@ impl<'a> Environment<'a> {
         Self(Box::new(lookup))
     }
 
-    /// The configuration.
-    pub fn config(&self) -> Result<Config, EnvironmentError> {
-        Ok(Config::parse(&self.required(CONFIG)?)?)
-    }
-
-    /// The configuration, for a function that asks the providers: their addresses and keys are checked as well.
-    pub fn asking_config(&self) -> Result<Config, EnvironmentError> {
-        let config = self.config()?;
-        for (name, source) in &config.sources {
-            http::check(source).map_err(|problem| bad(CONFIG, format!(": source {name:?}: {problem}")))?;
-        }
-        Ok(config)
+    /// The configuration, where it is read.
+    pub fn configuration(&self, aws: &SdkConfig) -> Result<Current, EnvironmentError> {
+        Ok(Current::new(aws, self.table(Table::Config)?))
     }
 
     /// The providers' APIs.
@@ -185,6 +173,7 @@ impl<'a> Environment<'a> {
             Table::Dispatches => "GRIDBELL_DISPATCHES_TABLE",
             Table::Deliveries => "GRIDBELL_DELIVERIES_TABLE",
             Table::Alerts => "GRIDBELL_ALERTS_TABLE",
+            Table::Config => "GRIDBELL_CONFIG_TABLE",
         })
     }
 

@@ -1,23 +1,25 @@
 //! The hydrator function: `deliveries` into state and signals.
 
+use std::cell::OnceCell;
+
 use pipeline::{budget::Shares, hydrate::Hydrate, view::Views};
-use serde_json::value::RawValue;
 
 use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable},
     environment::{Queue, Table},
-    lambda::{self, Error, batch},
+    http,
+    lambda::{self, Configured, Error, batch, serve_configured},
     sqs::{InnerQueues, SignalsQueue},
     world::World,
 };
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, table, stream, api, deliveries, outlet) = lambda::cold_start(|environment| {
+    let (current, table, stream, api, deliveries, outlet) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
-            environment.asking_config()?,
+            environment.configuration(&aws)?,
             DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
             SignalsQueue::new(&aws, environment.queue(Queue::Signals)?),
             environment.provider_api(&aws)?,
@@ -25,18 +27,23 @@ pub async fn run() -> Result<(), Error> {
             InnerQueues::new(&aws, environment.inner_queues()?),
         ))
     })?;
-    let hydrate = &Hydrate {
-        config: &config,
-        table: &table,
-        stream: &stream,
-        api: &api,
-        deliveries: &deliveries,
-        outlet: &outlet,
-        shares: &Shares::default(),
-        world: &World,
-        views: &Views::default(),
-    };
-    lambda::serve(|event: Box<RawValue>| async move {
+    let configured = Configured::read("hydrator", current, http::check_all).await;
+    // Made with the first event that finds a configuration, and kept.
+    let hydrate = &OnceCell::new();
+    let (table, stream, api, deliveries, outlet) = (&table, &stream, &api, &deliveries, &outlet);
+    let (shares, views) = (&Shares::default(), &Views::default());
+    serve_configured(&configured, lambda::failed, |config, event| async move {
+        let hydrate = hydrate.get_or_init(|| Hydrate {
+            config,
+            table,
+            stream,
+            api,
+            deliveries,
+            outlet,
+            shares,
+            world: &World,
+            views,
+        });
         batch::handle(&event, async |messages| hydrate.batch(messages).await).await
     })
     .await

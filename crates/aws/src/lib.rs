@@ -1,7 +1,8 @@
 //! The only crate that names an AWS SDK or the Lambda runtime: the ports of `pipeline` over SQS, DynamoDB, SSM, SES and HTTP,
-//! the configuration from the environment, and what the four functions run.
+//! the configuration from its table, and what the four functions run.
 
 pub mod client;
+pub mod configuration;
 pub mod console;
 #[cfg(feature = "contract")]
 pub mod contract;

@@ -1,38 +1,55 @@
-//! The receiver function: webhooks from the HTTP API into `deliveries`. It holds no secret and makes one call.
+//! The receiver function: webhooks from the HTTP API into `deliveries`. It holds no secret and
+//! makes one call; a cold start reads the configuration with another.
 
 use pipeline::receive::{Answer, Incoming, Receive};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
     client,
     environment::Queue,
-    lambda::{self, ApiRequest, ApiResponse, Error},
+    lambda::{self, ApiRequest, ApiResponse, Configured, Error, serve_configured},
     sqs::DeliveriesQueue,
     world::World,
 };
 
+/// Seconds after which a provider may send again what came before there was a configuration.
+const RETRY_AFTER_S: u32 = 30;
+
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, intake) = lambda::cold_start(|environment| {
+    let (current, intake) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
-        Ok((environment.config()?, DeliveriesQueue::new(&aws, environment.queue(Queue::Deliveries)?)))
+        Ok((environment.configuration(&aws)?, DeliveriesQueue::new(&aws, environment.queue(Queue::Deliveries)?)))
     })?;
-    let receive = &Receive { config: &config, intake: &intake, world: &World };
-    lambda::serve(|event: Box<RawValue>| async move {
-        let Some(request) = ApiRequest::parse(&event) else {
-            // A header that is none, most likely. Sending it again would not mend it, so it is no 5xx.
-            tracing::error!("the event is no request of an HTTP API");
-            let body = r#"{"error":{"code":"unreadable","message":"the request cannot be read"}}"#;
-            return Ok(ApiResponse::json(400, body.to_owned()));
-        };
-        let incoming = incoming(&request);
-        let began = Instant::now();
-        let answer = receive.handle(incoming).await;
-        log(&answer, &incoming, receive.config.sources.contains_key(incoming.source), began);
-        Ok(ApiResponse::from(answer))
-    })
+    let configured = Configured::read("receiver", current, |_| Ok(())).await;
+    let intake = &intake;
+    serve_configured(
+        &configured,
+        |_| Ok(unconfigured()),
+        |config, event| async move {
+            let receive = Receive { config, intake, world: &World };
+            let Some(request) = ApiRequest::parse(&event) else {
+                // A header that is none, most likely. Sending it again would not mend it, so it is no 5xx.
+                tracing::error!("the event is no request of an HTTP API");
+                let body = r#"{"error":{"code":"unreadable","message":"the request cannot be read"}}"#;
+                return Ok(ApiResponse::json(400, body.to_owned()));
+            };
+            let incoming = incoming(&request);
+            let began = Instant::now();
+            let answer = receive.handle(incoming).await;
+            log(&answer, &incoming, config.sources.contains_key(incoming.source), began);
+            Ok(ApiResponse::from(answer))
+        },
+    )
     .await
+}
+
+/// Without a configuration no token can be compared. The provider sends again, so nothing is lost.
+fn unconfigured() -> ApiResponse {
+    let body = r#"{"error":{"code":"unavailable","message":"there is no configuration yet; send it again"}}"#;
+    let mut response = ApiResponse::json(503, body.to_owned());
+    response.headers.insert("retry-after", RETRY_AFTER_S.to_string());
+    response
 }
 
 /// A path that is no hook's names no source, and is answered like an unknown one.

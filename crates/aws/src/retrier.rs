@@ -1,5 +1,7 @@
 //! The retrier function: failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP API.
 
+use std::cell::OnceCell;
+
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use pipeline::{acknowledge::Acknowledge, retrier::Retrier};
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,7 @@ use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::{Queue, Table},
-    lambda::{self, ApiRequest, ApiResponse, Error, batch},
+    lambda::{self, ApiRequest, ApiResponse, Configured, Error, batch, serve_configured},
     sqs::{InnerQueues, SignalsQueue, WatchedQueues},
     world::World,
 };
@@ -57,10 +59,10 @@ impl Call {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (config, table, stream, deliveries, incidents, outlet, queues) = lambda::cold_start(|environment| {
+    let (current, table, stream, deliveries, incidents, outlet, queues) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
-            environment.config()?,
+            environment.configuration(&aws)?,
             DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
             SignalsQueue::new(&aws, environment.queue(Queue::Signals)?),
             DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
@@ -69,18 +71,16 @@ pub async fn run() -> Result<(), Error> {
             WatchedQueues::new(&aws, environment.swept_queues()?),
         ))
     })?;
-    let retrier = &Retrier {
-        config: &config,
-        table: &table,
-        stream: &stream,
-        deliveries: &deliveries,
-        incidents: &incidents,
-        queues: &queues,
-        outlet: &outlet,
-        world: &World,
-    };
-    let acknowledge = &Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
-    lambda::serve(|event: Box<RawValue>| async move {
+    let configured = Configured::read("retrier", current, |_| Ok(())).await;
+    // Made with the first event that finds a configuration, and kept.
+    let (retrier, acknowledge) = (&OnceCell::new(), &OnceCell::new());
+    let (table, stream, deliveries, outlet) = (&table, &stream, &deliveries, &outlet);
+    let (incidents, queues) = (&incidents, &queues);
+    serve_configured(&configured, lambda::failed, |config, event| async move {
+        let world = &World;
+        let retrier =
+            retrier.get_or_init(|| Retrier { config, table, stream, deliveries, incidents, queues, outlet, world });
+        let acknowledge = acknowledge.get_or_init(|| Acknowledge { config, table, outlet, world });
         match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
             Call::Batch => {
                 batch::handle(&event, async |messages| retrier.batch(messages).await).await.map(Response::Batch)

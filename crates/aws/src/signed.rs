@@ -43,7 +43,7 @@ pub enum CallError {
 
 impl CallError {
     /// Whether the same call may work in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Credentials(_) => false,
             Self::Unreachable { .. } => true,
@@ -52,13 +52,19 @@ impl CallError {
     }
 }
 
-/// One service, in the configuration's region or on its endpoint.
+/// Signs calls of one service, in the configuration's region or on its endpoint.
 #[derive(Debug, Clone)]
-pub(crate) struct Service {
-    http: reqwest::Client,
+pub(crate) struct Signer {
     aws: SdkConfig,
     name: &'static str,
     url: String,
+}
+
+/// The service, called over HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    http: reqwest::Client,
+    signer: Signer,
 }
 
 /// A call, whose headers are all signed.
@@ -72,17 +78,19 @@ pub(crate) struct Call<'a> {
     pub(crate) body: String,
 }
 
+/// What a service answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// A header of it, where one was asked for and is there.
+    pub(crate) header: Option<String>,
+    /// The body.
+    pub(crate) body: String,
+}
+
 impl Service {
     /// The service of that name.
     pub(crate) fn new(http: reqwest::Client, aws: &SdkConfig, name: &'static str) -> Self {
-        let region = region(aws);
-        let url = if let Some(endpoint) = aws.endpoint_url() {
-            format!("{}/", endpoint.trim_end_matches('/'))
-        } else {
-            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            format!("https://{name}.{region}.{suffix}/")
-        };
-        Self { http, aws: aws.clone(), name, url }
+        Self { http, signer: Signer::new(aws, name) }
     }
 
     /// Makes a call; returns the answer's body.
@@ -92,11 +100,23 @@ impl Service {
 
     /// Makes a call of a REST API, to a path (and query) that needs no escape.
     pub(crate) async fn send(&self, method: &str, path: &str, call: &Call<'_>) -> Result<String, CallError> {
-        let unreachable = |reason: String| CallError::Unreachable { host: self.url.clone(), reason };
-        let url = format!("{}{path}", self.url);
-        let signature = self.signature(method, &url, call).await?;
+        self.exchange(method, path, call, CALL, "").await.map(|answer| answer.body)
+    }
+
+    /// The same, within that time, with a header of the answer.
+    pub(crate) async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        call: &Call<'_>,
+        within: Duration,
+        header: &str,
+    ) -> Result<Answer, CallError> {
+        let unreachable = |reason: String| CallError::Unreachable { host: self.signer.url.clone(), reason };
+        let url = format!("{}{path}", self.signer.url);
+        let signature = self.signer.signature(method, &url, call).await?;
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
-        let mut request = self.http.request(method, url).timeout(CALL).body(call.body.clone());
+        let mut request = self.http.request(method, url).timeout(within).body(call.body.clone());
         for (name, value) in call.headers {
             request = request.header(*name, *value);
         }
@@ -105,14 +125,40 @@ impl Service {
         }
         let response = request.send().await.map_err(|error| unreachable(said(error.without_url())))?;
         let status = response.status();
+        let header = response.headers().get(header).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = response.text().await.map_err(|error| unreachable(said(error.without_url())))?;
         if status.is_success() {
-            return Ok(body);
+            return Ok(Answer { header, body });
         }
         Err(CallError::Refused { action: call.action.to_owned(), status: status.as_u16(), body })
     }
+}
 
-    async fn signature(&self, method: &str, url: &str, call: &Call<'_>) -> Result<Vec<(String, String)>, CallError> {
+impl Signer {
+    /// The service of that name.
+    pub(crate) fn new(aws: &SdkConfig, name: &'static str) -> Self {
+        let region = region(aws);
+        let url = if let Some(endpoint) = aws.endpoint_url() {
+            format!("{}/", endpoint.trim_end_matches('/'))
+        } else {
+            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            format!("https://{name}.{region}.{suffix}/")
+        };
+        Self { aws: aws.clone(), name, url }
+    }
+
+    /// What its paths stand behind, with a slash at the end.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The headers that sign a call to that URL, which its own are added to.
+    pub(crate) async fn signature(
+        &self,
+        method: &str,
+        url: &str,
+        call: &Call<'_>,
+    ) -> Result<Vec<(String, String)>, CallError> {
         let refused = |reason: String| CallError::Credentials(reason);
         let provider = self.aws.credentials_provider().ok_or_else(|| refused("none are configured".to_owned()))?;
         let credentials = provider.provide_credentials().await.map_err(|error| refused(said(error)))?;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws::environment::{Environment, Queue, Table};
+use pipeline::config::Config;
 
 fn variables(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let config = r#"{"sources":{"v":{"provider":"voltus","api_key":"ssm:/gridbell/v","tokens":[]}}}"#;
     let mut variables: BTreeMap<String, String> = [
-        ("GRIDBELL_CONFIG", config),
+        ("GRIDBELL_CONFIG_TABLE", "config"),
         ("GRIDBELL_DELIVERIES_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/deliveries"),
         ("GRIDBELL_DISPATCHES_TABLE", "dispatches"),
         ("AWS_REGION", "us-east-1"),
@@ -26,7 +26,7 @@ fn complaint(changes: &[(&str, &str)]) -> Option<String> {
     let environment = Environment::new(|name| variables.get(name).cloned());
     let read = || {
         environment.access()?;
-        environment.asking_config()?;
+        environment.table(Table::Config)?;
         environment.queue(Queue::Deliveries)?;
         environment.table(Table::Dispatches)
     };
@@ -48,7 +48,7 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
         assert!(!said.contains("wJalrXUtnFEMI"), "{said}");
     };
     for name in [
-        "GRIDBELL_CONFIG",
+        "GRIDBELL_CONFIG_TABLE",
         "GRIDBELL_DELIVERIES_QUEUE_URL",
         "GRIDBELL_DISPATCHES_TABLE",
         "AWS_REGION",
@@ -59,13 +59,15 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
     }
     check("GRIDBELL_DELIVERIES_QUEUE_URL", "deliveries-queue", "is no http(s) URL");
     check("AWS_ENDPOINT_URL", "localhost:4566", "is no http(s) URL");
-    check("GRIDBELL_CONFIG", "{", "cannot be read");
-    check("GRIDBELL_CONFIG", r#"{"sources":{"v":{"provider":"volta","tokens":[]}}}"#, "volta");
-    let with_key = r#"{"sources":{"v":{"provider":"voltus","api_key":"sk-12345","tokens":[]}}}"#;
-    check("GRIDBELL_CONFIG", with_key, "no reference");
-    assert!(!complaint(&[("GRIDBELL_CONFIG", with_key)]).unwrap().contains("sk-12345"));
-    let http = r#"{"sources":{"v":{"provider":"voltus","api_url":"http://api.voltus.co","tokens":[]}}}"#;
-    check("GRIDBELL_CONFIG", http, "neither https");
+}
+
+#[test]
+fn what_no_provider_can_be_asked_with_is_named_and_not_echoed() {
+    let complaint = |json: &str| aws::http::check_all(&Config::parse(json).unwrap()).unwrap_err();
+    let said = complaint(r#"{"sources":{"v":{"provider":"voltus","api_key":"sk-12345","tokens":[]}}}"#);
+    assert!(said.contains("source \"v\"") && said.contains("no reference") && !said.contains("sk-12345"), "{said}");
+    let said = complaint(r#"{"sources":{"v":{"provider":"voltus","api_url":"http://api.voltus.co","tokens":[]}}}"#);
+    assert!(said.contains("neither https"), "{said}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::{
-    stub::{Aws, Voltus},
+    stub::{Aws, CONFIG_TABLE, Voltus},
     tls::Authority,
 };
 
@@ -36,10 +36,11 @@ impl Scene {
     pub(crate) async fn set() -> Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
         let authority = Authority::new(folder.path())?;
-        let (aws, voltus) = (Aws::default(), Voltus::new());
-        let endpoint = format!("https://{}", authority.serve(aws.routes()).await?);
+        let voltus = Voltus::new();
         let provider = format!("https://{}", authority.serve(voltus.routes()).await?);
-        let variables = variables(&endpoint, &provider, &authority.file().display().to_string());
+        let aws = Aws::new(&configuration(&provider).to_string())?;
+        let endpoint = format!("https://{}", authority.serve(aws.routes()).await?);
+        let variables = variables(&endpoint, &authority.file().display().to_string());
         Ok(Self { aws, voltus, variables, folder })
     }
 
@@ -58,8 +59,8 @@ fn queue_url(name: &str) -> String {
     format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}")
 }
 
-/// What Lambda and the template set. The credentials are of the length that a role's have.
-fn variables(endpoint: &str, provider: &str, authority: &str) -> Variables {
+/// What the functions read of the table. One source of four is polled.
+fn configuration(provider: &str) -> Value {
     let hash = format!("{:x}", Sha256::digest(TOKEN));
     let source = |provider: &str, url: &str| json!({"provider": provider, "environment": "production", "api_url": url, "api_key": format!("ssm:/gridbell/{provider}-prod"), "tokens": [hash]});
     let mut config = json!({
@@ -76,6 +77,11 @@ fn variables(endpoint: &str, provider: &str, authority: &str) -> Variables {
     });
     // No stand-in answers for it here: one source is polled.
     config["sources"]["leap-prod"]["poll_s"] = json!(0);
+    config
+}
+
+/// What Lambda and the template set. The credentials are of the length that a role's have.
+fn variables(endpoint: &str, authority: &str) -> Variables {
     let mut variables: Variables = [
         ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -92,11 +98,11 @@ fn variables(endpoint: &str, provider: &str, authority: &str) -> Variables {
         ("GRIDBELL_DISPATCHES_TABLE", "dispatches"),
         ("GRIDBELL_DELIVERIES_TABLE", "deliveries"),
         ("GRIDBELL_ALERTS_TABLE", "alerts"),
+        ("GRIDBELL_CONFIG_TABLE", CONFIG_TABLE),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     variables.insert("AWS_SESSION_TOKEN".to_owned(), "IQoJb3JpZ2luX2VjEXAMPLE".repeat(40));
-    variables.insert("GRIDBELL_CONFIG".to_owned(), config.to_string());
     for queue in ["deliveries", "retries", "alerts", "reviews", "signals", "retries_dead", "alerts_dead"] {
         let fifo = if queue == "signals" { ".fifo" } else { "" };
         let name = format!("GRIDBELL_{}_QUEUE_URL", queue.to_ascii_uppercase());

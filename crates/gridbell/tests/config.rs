@@ -408,13 +408,23 @@ fn who_is_notified_how_often_and_who_else() {
     assert_eq!(read.audience("n").steps(), []);
 }
 
+/// So many sources, each with a token.
+fn sources(count: usize) -> String {
+    let source = |n| format!("[sources.nv-{n}]\nprovider = 'nvgrid'\ntoken = '{HASH}'\n");
+    (0..count).map(source).collect::<Vec<_>>().concat()
+}
+
 #[test]
-fn what_lambda_would_refuse_is_refused_here() {
-    let text = (0..30)
-        .map(|n| format!("[sources.nv-{n}]\nprovider = 'nvgrid'\ntoken = '{HASH}'\n"))
-        .collect::<Vec<_>>()
-        .concat();
-    let error = refused(&text);
+fn hundreds_of_sources_fit() {
+    let config = Config::parse("gridbell.toml", &sources(500)).expect("good");
+    let json = config.functions_json().expect("json");
+    assert!(json.len() > 40 * 1_024, "{} bytes", json.len());
+    assert_eq!(pipeline::config::Config::parse(&json).expect("the functions read it").sources.len(), 500);
+}
+
+#[test]
+fn what_the_functions_would_refuse_is_refused_here() {
+    let error = refused(&sources(10_000));
     assert!(error.starts_with("gridbell.toml:1:1: sources: too large: "), "{error}");
-    assert!(error.contains("there is room for 2650; spread the 30 sources over several stacks"), "{error}");
+    assert!(error.contains("the functions read 1048576; spread the 10000 sources over several stacks"), "{error}");
 }

@@ -37,6 +37,7 @@ const OUTPUTS: [&str; 18] = [
     "DispatchesTableName",
     "DeliveriesTableName",
     "AlertsTableName",
+    "ConfigTableName",
     "ReceiverFunctionName",
     "HydratorFunctionName",
     "RetrierFunctionName",

@@ -23,7 +23,7 @@ type Told = (&'static str, &'static str);
 const PUBLIC_URL: (&str, &str) = ("GRIDBELL_PUBLIC_URL", "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}");
 
 /// What every function reads.
-const SHARED: [Told; 2] = [("GRIDBELL_CONFIG", "Config"), ("GRIDBELL_LOG", "LogFilter")];
+const SHARED: [Told; 2] = [("GRIDBELL_CONFIG_TABLE", "ConfigTable"), ("GRIDBELL_LOG", "LogFilter")];
 
 const DELIVERIES_QUEUE: Told = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
 const RETRIES_QUEUE: Told = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
@@ -111,7 +111,7 @@ pub(super) const CHECKS: &[Check] = &[
                     json!({ "Ref": "DispatchesTable" }),
                 ),
                 remove("no links", "/Resources/AlerterFunction/Properties/Environment/Variables/GRIDBELL_PUBLIC_URL"),
-                remove("no configuration", "/Globals/Function/Environment/Variables/GRIDBELL_CONFIG"),
+                remove("no configuration", "/Globals/Function/Environment/Variables/GRIDBELL_CONFIG_TABLE"),
                 remove("a function less", "/Resources/AlerterFunction"),
             ]
         },
@@ -146,11 +146,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "the variables fit into what Lambda takes",
         run: |template| {
-            let config =
-                template.at("/Parameters/Config/MaxLength").as_u64().and_then(|most| usize::try_from(most).ok());
-            let config = config.unwrap_or(ENVIRONMENT_LIMIT);
             let longest = |name: &str| match name {
-                "GRIDBELL_CONFIG" => config,
                 "GRIDBELL_LOG" => LONGEST_LOG_FILTER,
                 "GRIDBELL_PUBLIC_URL" => LONGEST_API_URL,
                 name if name.ends_with("_QUEUE_URL") => LONGEST_QUEUE_URL,
@@ -158,7 +154,9 @@ pub(super) const CHECKS: &[Check] = &[
             };
             let mut findings = Findings::new();
             for function in template.functions() {
-                let size: usize = template.environment(function).keys().map(|name| name.len() + longest(name)).sum();
+                let value = |name: &str, value: &Value| value.as_str().map_or_else(|| longest(name), str::len);
+                let variables = template.environment(function);
+                let size: usize = variables.iter().map(|(name, held)| name.len() + value(name, held)).sum();
                 must(&mut findings, size <= ENVIRONMENT_LIMIT, || {
                     format!("{function}: up to {size} bytes of variables")
                 });
@@ -166,23 +164,39 @@ pub(super) const CHECKS: &[Check] = &[
             findings
         },
         saboteurs: || {
-            vec![
-                set("all of it for the configuration", "/Parameters/Config/MaxLength", json!(4096)),
-                remove("no limit", "/Parameters/Config/MaxLength"),
-            ]
+            vec![set(
+                "four kilobytes of text",
+                "/Globals/Function/Environment/Variables/GRIDBELL_LOG",
+                json!("x".repeat(ENVIRONMENT_LIMIT)),
+            )]
         },
     },
     Check {
-        name: "a stack without parameters starts",
+        name: "the configuration has one source of truth, which no deployment touches",
         run: |template| {
-            let default = template.at("/Parameters/Config/Default").as_str().unwrap_or_default();
-            let read = pipeline::config::Config::parse(default);
-            read.err().map(|error| format!("the default of Config: {error}")).into_iter().collect()
+            let mut findings = Findings::new();
+            let parameters = template.at("/Parameters").as_object().into_iter().flatten();
+            for (name, _) in parameters.filter(|(name, _)| name.to_ascii_lowercase().contains("config")) {
+                findings.push(format!("{name} is a second one: the next deployment reverts `config apply`"));
+            }
+            for function in template.functions() {
+                for name in template.environment(function).keys() {
+                    let is_second = name.contains("CONFIG") && name != "GRIDBELL_CONFIG_TABLE";
+                    must(&mut findings, !is_second, || format!("{function}: {name} is a second one"));
+                }
+                // `config apply` restarts a function by its description: what the template sets, a deployment would set back.
+                let described = template.property(function, "Description");
+                must(&mut findings, described.is_null(), || format!("{function}: described as {described}"));
+            }
+            let globally = template.at("/Globals/Function/Description");
+            must(&mut findings, globally.is_null(), || format!("all functions: described as {globally}"));
+            findings
         },
         saboteurs: || {
             vec![
-                set("an empty object", "/Parameters/Config/Default", json!("{}")),
-                remove("no default", "/Parameters/Config/Default"),
+                set("a parameter once more", "/Parameters/Config", json!({ "Type": "String" })),
+                set("a variable", "/Globals/Function/Environment/Variables/GRIDBELL_CONFIG", json!("{}")),
+                set("what a restart changes", "/Resources/RetrierFunction/Properties/Description", json!("Retries.")),
             ]
         },
     },

@@ -32,13 +32,17 @@ const WILDCARDS: [(&str, &str, &str); 6] = [
 /// One thing that a role may do: actions, and the resources by logical id or, for what has none, by ARN.
 type Grant = (&'static [&'static str], &'static [&'static str]);
 
-/// Every role, in full. The receiver can read nothing at all.
+/// What every function reads at its cold start.
+const CONFIGURATION: Grant = (&["dynamodb:GetItem"], &["ConfigTable"]);
+
+/// Every role, in full. The receiver can read its configuration alone.
 const ROLES: [(&str, &[Grant]); 4] = [
-    ("ReceiverRole", &[(&LOG, &["ReceiverLogGroup"]), (&["sqs:SendMessage"], &["DeliveriesQueue"])]),
+    ("ReceiverRole", &[(&LOG, &["ReceiverLogGroup"]), CONFIGURATION, (&["sqs:SendMessage"], &["DeliveriesQueue"])]),
     (
         "HydratorRole",
         &[
             (&LOG, &["HydratorLogGroup"]),
+            CONFIGURATION,
             (&CONSUME, &["DeliveriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "ReviewsQueue", "SignalsQueue"]),
             (
@@ -57,6 +61,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
         "RetrierRole",
         &[
             (&LOG, &["RetrierLogGroup"]),
+            CONFIGURATION,
             (&CONSUME, &["RetriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "ReviewsQueue", "SignalsQueue"]),
             (&["sqs:GetQueueAttributes"], &["SignalsQueue", "ReviewsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
@@ -84,6 +89,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
         "AlerterRole",
         &[
             (&LOG, &["AlerterLogGroup"]),
+            CONFIGURATION,
             (&CONSUME, &["AlertsQueue", "ReviewsQueue"]),
             (&["sqs:SendMessage"], &["AlertsQueue", "ReviewsQueue"]),
             (&["sqs:GetQueueAttributes"], &["DeliveriesQueue", "SignalsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
@@ -104,18 +110,27 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 set(
                     "a receiver that reads",
-                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/-",
+                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/2/Action/-",
                     json!("sqs:ReceiveMessage"),
                 ),
                 set(
                     "a receiver that sends anywhere",
-                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource",
+                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource",
                     json!("*"),
                 ),
                 set(
                     "a receiver with a table",
                     "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/-",
                     json!({ "Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": { "Fn::GetAtt": ["DispatchesTable", "Arn"] } }),
+                ),
+                set(
+                    "a receiver that writes its configuration",
+                    "/Resources/ReceiverRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/-",
+                    json!("dynamodb:PutItem"),
+                ),
+                remove(
+                    "a retrier without a configuration",
+                    "/Resources/RetrierRole/Properties/Policies/0/PolicyDocument/Statement/1",
                 ),
                 set(
                     "a second policy",
@@ -129,11 +144,11 @@ pub(super) const CHECKS: &[Check] = &[
                 ),
                 remove(
                     "a hydrator that cannot consume",
-                    "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/1",
+                    "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/2",
                 ),
                 set(
                     "an alerter that writes evidence",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/5/Action/-",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/6/Action/-",
                     json!("dynamodb:UpdateItem"),
                 ),
                 set("a role more", "/Resources/OtherRole", json!({ "Type": "AWS::IAM::Role" })),
@@ -214,17 +229,17 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 set(
                     "every resource",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Resource",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/8/Resource",
                     json!("*"),
                 ),
                 set(
                     "more of the account",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/8/Action/-",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/9/Action/-",
                     json!("ses:SendEmail"),
                 ),
                 set(
                     "every action",
-                    "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/3/Action",
+                    "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/4/Action",
                     json!(["dynamodb:*"]),
                 ),
                 set(

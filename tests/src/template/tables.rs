@@ -12,7 +12,7 @@ struct Table {
     indexes: &'static [(&'static str, &'static str, &'static str, &'static [&'static str])],
 }
 
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 4] = [
     Table {
         id: "DispatchesTable",
         key: "subject",
@@ -35,6 +35,7 @@ const TABLES: [Table; 3] = [
         key: "incident",
         indexes: &[("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])],
     },
+    Table { id: "ConfigTable", key: "version", indexes: &[] },
 ];
 
 pub(super) const CHECKS: &[Check] = &[
@@ -49,7 +50,13 @@ pub(super) const CHECKS: &[Check] = &[
                         format!("{table}: {pointer} is {found}, not {expected}")
                     });
                 };
-                property("TimeToLiveSpecification", json!({ "AttributeName": "expires_at", "Enabled": true }));
+                // A version of the configuration never expires: it may be gone back to.
+                let expires = if table == "ConfigTable" {
+                    Value::Null
+                } else {
+                    json!({ "AttributeName": "expires_at", "Enabled": true })
+                };
+                property("TimeToLiveSpecification", expires);
                 property("PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled", json!(true));
                 property("SSESpecification/SSEEnabled", json!(true));
                 property("BillingMode", json!("PAY_PER_REQUEST"));
@@ -64,6 +71,11 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("for ever", "/Resources/DeliveriesTable/Properties/TimeToLiveSpecification"),
                 set("by what", "/Resources/AlertsTable/Properties/TimeToLiveSpecification/AttributeName", json!("ttl")),
+                set(
+                    "a configuration that goes by itself",
+                    "/Resources/ConfigTable/Properties/TimeToLiveSpecification",
+                    json!({ "AttributeName": "expires_at", "Enabled": true }),
+                ),
                 remove("no way back", "/Resources/DispatchesTable/Properties/PointInTimeRecoverySpecification"),
                 set("in the clear", "/Resources/AlertsTable/Properties/SSESpecification/SSEEnabled", json!(false)),
                 remove("gone with the stack", "/Resources/DispatchesTable/DeletionPolicy"),

@@ -7,7 +7,7 @@ mod queues;
 mod through;
 
 pub use self::through::through;
-pub use functions::{Functions, Mapping};
+pub use functions::{Functions, Mapping, ProbeError, Update};
 pub use mail::{MailAccount, MailQuota, MailSender, MailState};
 pub use query::Query;
 pub use queues::{Counts, DeadLetter, Queues};

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a check fails by panicking")]
 
 mod asking;
+mod configuration;
 mod deliveries;
 mod incidents;
 mod queues;
@@ -12,6 +13,7 @@ mod resources;
 mod samples;
 mod tables;
 
+pub use configuration::configurations;
 pub use deliveries::{bodies, bookings, events, health, many_events, polls, quarantine, refusals};
 pub use incidents::{groups_and_links, incidents, open_pages, waiting};
 pub use queues::{delays, depths, fifo, mail, messages, redrive, shortened, unverified, verify_sender, visibility};

@@ -37,6 +37,8 @@ pub struct Resources {
     pub deliveries: String,
     /// `alerts`.
     pub alerts: String,
+    /// `config`.
+    pub config: String,
 }
 
 impl Resources {
@@ -63,7 +65,7 @@ impl Resources {
                 left.push(url.clone());
             }
         }
-        for table in [&self.dispatches, &self.deliveries, &self.alerts] {
+        for table in [&self.dispatches, &self.deliveries, &self.alerts, &self.config] {
             if Box::pin(dynamo.delete_table().table_name(table).send()).await.is_err() {
                 left.push(table.clone());
             }
@@ -86,6 +88,7 @@ impl Resources {
             dispatches: table(aws, &format!("{name}-dispatches"), "subject", &DISPATCHES).await,
             deliveries: table(aws, &format!("{name}-deliveries"), "delivery", &DELIVERIES).await,
             alerts: table(aws, &format!("{name}-alerts"), "incident", &ALERTS).await,
+            config: table(aws, &format!("{name}-config"), "version", &[]).await,
         }
     }
 }

@@ -7,7 +7,7 @@ mod connections;
 use std::time::Duration;
 
 use pipeline::{
-    config::Source,
+    config::{Config, Source},
     ports::{FetchError, ProviderApi},
 };
 use providers::{Ask, Elements, KeyHeader, Method, Provider};
@@ -175,8 +175,16 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
     }
 }
 
-/// Whether a source can be asked at all, as far as its configuration tells; said at the cold start.
-pub fn check(source: &Source) -> Result<(), String> {
+/// Whether every source can be asked at all, as far as the configuration tells: said before it is applied, and at the cold start.
+pub fn check_all(config: &Config) -> Result<(), String> {
+    for (name, source) in &config.sources {
+        check(source).map_err(|problem| format!("source {name:?}: {problem}"))?;
+    }
+    Ok(())
+}
+
+/// Whether a source can be asked at all, as far as its configuration tells.
+fn check(source: &Source) -> Result<(), String> {
     if let Some(base) = &source.api_url {
         address::base(base)?;
     }

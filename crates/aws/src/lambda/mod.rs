@@ -2,6 +2,7 @@
 
 mod api;
 pub(crate) mod batch;
+mod configured;
 
 use std::future::Future;
 
@@ -12,8 +13,10 @@ use tokio::time::Instant;
 
 pub use api::{ApiRequest, ApiResponse};
 pub use batch::{Batch, is_batch, records};
+pub(crate) use configured::{Configured, serve_configured};
 
 use crate::{
+    configuration::ReadError,
     environment::{Environment, EnvironmentError},
     telemetry, world,
 };
@@ -46,6 +49,11 @@ where
         Box::pin(handle(event.payload))
     }))
     .await
+}
+
+/// An event that finds no configuration fails, and is delivered again.
+pub(crate) fn failed<R>(error: ReadError) -> Result<R, Error> {
+    Err(error.to_string().into())
 }
 
 /// For a log line: Lambda's own, which say how long an invocation took, are switched off in the template.

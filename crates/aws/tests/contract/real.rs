@@ -5,6 +5,7 @@ use std::{io::Write, panic::AssertUnwindSafe};
 
 use aws::{
     client::{self, Access},
+    configuration::{ConfigTable, Current},
     contract::{self, Resources, SqsReader},
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     ses::Ses,
@@ -107,6 +108,7 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     contract::waiting(&alerts).await;
     contract::open_pages(&alerts).await;
     contract::groups_and_links(&alerts).await;
+    contract::configurations(&ConfigTable::new(aws, &resources.config), &Current::new(aws, &resources.config)).await;
 
     let url = |url: &Option<String>| url.clone().expect("a queue");
     let (outlet, reader) = (InnerQueues::new(aws, resources.inner.clone()), SqsReader::new(aws, resources));

@@ -1,10 +1,10 @@
-//! `gridbell.toml`: read, checked, and turned into what the functions read from their environment.
+//! `gridbell.toml`: read, checked, and turned into what the functions read.
 //!
 //! Nothing here ever prints a value out of the file: a misplaced key could stand in any of them.
 
 mod contacts;
-mod environment;
 mod error;
+mod functions;
 mod provider;
 mod read;
 mod scalar;
@@ -13,8 +13,8 @@ mod table;
 use std::{collections::BTreeMap, path::Path};
 
 pub use contacts::{Contacts, Escalation, SourceContacts};
-pub use environment::CONFIG_LIMIT;
 pub use error::{ConfigError, Problem};
+pub use functions::CONFIG_LIMIT;
 pub use provider::{Environment, Provider};
 pub use scalar::{Reference, TokenHash};
 use url::Url;

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use aws::console::{CallError, Query};
 use aws_config::SdkConfig;
-use pipeline::config::Config;
 use roxmltree::{Document, Node};
-
-use super::OpenError;
 
 /// `CloudFormation` in one region.
 #[derive(Debug, Clone)]
@@ -37,11 +34,6 @@ impl CloudFormationError {
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { message, .. } if message.contains("does not exist"))
     }
-
-    /// Whether an update would change nothing.
-    pub(crate) fn is_no_change(&self) -> bool {
-        matches!(self, Self::Refused { message, .. } if message.contains("No updates are to be performed"))
-    }
 }
 
 /// A stack as it stands.
@@ -59,15 +51,6 @@ pub(crate) struct StackInfo {
     pub(crate) outputs: BTreeMap<String, String>,
 }
 
-impl StackInfo {
-    /// The configuration that its functions run with.
-    pub(crate) fn config(&self) -> Result<Config, OpenError> {
-        let lacks = |lacks: String| OpenError::Foreign { name: self.name.clone(), lacks };
-        let json = self.parameters.get("Config").ok_or_else(|| lacks("parameter Config".to_owned()))?;
-        Config::parse(json).map_err(|error| lacks(format!("configuration that this gridbell can read: {error}")))
-    }
-}
-
 impl CloudFormation {
     pub(super) fn new(http: reqwest::Client, aws: &SdkConfig) -> Self {
         Self(Query::new(http, aws, "cloudformation", "2010-05-15"))
@@ -77,30 +60,6 @@ impl CloudFormation {
     pub(crate) async fn describe(&self, name: &str) -> Result<StackInfo, CloudFormationError> {
         let xml = self.call("DescribeStacks", &[("StackName".to_owned(), name.to_owned())]).await?;
         stack(&xml)
-    }
-
-    /// Gives parameters other values and leaves the template and all others as they are.
-    pub(crate) async fn update_parameters(
-        &self,
-        stack: &StackInfo,
-        values: &[(&str, String)],
-    ) -> Result<(), CloudFormationError> {
-        let mut form =
-            vec![("StackName".to_owned(), stack.name.clone()), ("UsePreviousTemplate".to_owned(), "true".to_owned())];
-        for (index, capability) in
-            ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].iter().enumerate()
-        {
-            form.push((format!("Capabilities.member.{}", index + 1), (*capability).to_owned()));
-        }
-        for (index, name) in stack.parameters.keys().enumerate() {
-            let at = format!("Parameters.member.{}", index + 1);
-            form.push((format!("{at}.ParameterKey"), name.clone()));
-            form.push(match values.iter().find(|(changed, _)| changed == name) {
-                Some((_, value)) => (format!("{at}.ParameterValue"), value.clone()),
-                None => (format!("{at}.UsePreviousValue"), "true".to_owned()),
-            });
-        }
-        self.call("UpdateStack", &form).await.map(drop)
     }
 
     async fn call(&self, action: &str, form: &[(String, String)]) -> Result<String, CloudFormationError> {
@@ -154,13 +113,13 @@ mod tests {
     #[test]
     fn a_stack_is_read() {
         let xml = "<R xmlns='http://x'><DescribeStacksResult><Stacks><member><StackName>s</StackName><Parameters><member>\
-                   <ParameterKey>Config</ParameterKey><ParameterValue>{\"sources\":{}}</ParameterValue></member></Parameters>\
+                   <ParameterKey>MailFrom</ParameterKey><ParameterValue>a@b.example</ParameterValue></member></Parameters>\
                    <StackStatus>CREATE_COMPLETE</StackStatus><Outputs><member><OutputKey>ApiId</OutputKey>\
                    <OutputValue>a1</OutputValue></member></Outputs></member></Stacks></DescribeStacksResult></R>";
         let info = stack(xml).expect("read");
         assert_eq!((info.name.as_str(), info.status.as_str()), ("s", "CREATE_COMPLETE"));
         assert_eq!(info.outputs["ApiId"], "a1");
-        assert!(info.config().expect("a configuration").sources.is_empty());
+        assert_eq!(info.parameters["MailFrom"], "a@b.example");
         assert!(stack("<R/>").is_err());
     }
 

@@ -20,8 +20,12 @@ const QUEUES: [(&str, &str); 7] = [
 ];
 
 /// Tables likewise.
-const TABLES: [(&str, &str); 3] =
-    [("dispatches", "DispatchesTableName"), ("deliveries", "DeliveriesTableName"), ("alerts", "AlertsTableName")];
+const TABLES: [(&str, &str); 4] = [
+    ("dispatches", "DispatchesTableName"),
+    ("deliveries", "DeliveriesTableName"),
+    ("alerts", "AlertsTableName"),
+    ("config", "ConfigTableName"),
+];
 
 pub(super) async fn open(name: &str, profile: Option<&str>, region: Option<&str>) -> Result<Console, OpenError> {
     let profile = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());

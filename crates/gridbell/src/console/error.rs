@@ -56,6 +56,12 @@ pub(crate) enum OpenError {
         /// What a gridbell would have.
         lacks: String,
     },
+    /// Nothing was applied to it.
+    #[error("no configuration is applied to {name}: run `gridbell config apply`")]
+    NoConfig {
+        /// The name.
+        name: String,
+    },
     /// What AWS said, made plain.
     #[error("{0}")]
     Said(String),

@@ -9,6 +9,7 @@ mod local;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use aws::{
+    configuration::{ConfigTable, Stored},
     console::{Functions, MailSender, Queues},
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     sqs::{InnerQueues, QueueUrls},
@@ -139,13 +140,21 @@ impl Console {
         CloudWatch::new(self.http.clone(), &self.aws)
     }
 
+    /// The table of configurations.
+    pub(crate) fn configurations(&self) -> ConfigTable {
+        ConfigTable::new(&self.aws, self.table("config"))
+    }
+
     /// The configuration that its functions run with.
     ///
     /// # Errors
-    /// As [`Console::open`]; or what is deployed there is none of ours.
+    /// As [`Console::open`]; or none was applied yet, or it is of a release that this one cannot read.
     pub(crate) async fn config(&self) -> Result<Config, OpenError> {
-        let info = self.cloudformation().describe(&self.name).await.map_err(|error| self.refusal(error))?;
-        info.config()
+        match self.configurations().current().await.map_err(|error| self.refusal(error))? {
+            Some(Stored::Applied(version)) => Config::parse(&version.json)
+                .map_err(|error| OpenError::Said(format!("version {}: {error}", version.number))),
+            _ => Err(OpenError::NoConfig { name: self.name.clone() }),
+        }
     }
 
     /// Something that AWS said to a call, in one line with the way out.

@@ -37,6 +37,11 @@ impl AwsApi {
         Self { http, endpoint, access_key: access_key.to_owned() }
     }
 
+    /// Who calls.
+    pub(super) fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
     /// The account that the access key stands for.
     pub(super) fn account(&self) -> &str {
         let number = self.access_key.len() == 12 && self.access_key.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,6 +4,7 @@
 
 mod aws_api;
 mod deploy;
+pub(crate) mod elf;
 mod emulator;
 mod files;
 mod functions;

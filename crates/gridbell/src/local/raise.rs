@@ -3,12 +3,18 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use aws::{
+    client::{self, Access},
+    configuration::{ConfigTable, Version, digest},
+    world::World,
+};
+use pipeline::ports::Clock;
 use url::Url;
 
 use super::{
     aws_api::{AwsApi, REGION},
     deploy::{self, Deployment, Outputs, output},
-    functions,
+    elf, functions,
     guard::Guarded,
     options::UpOptions,
     package,
@@ -20,6 +26,9 @@ use super::{
     watch,
 };
 use crate::progress::Progress;
+
+/// The template's parameter that says which processor the functions have.
+const ARCHITECTURE: &str = "Architecture";
 
 type Packages = BTreeMap<&'static str, PathBuf>;
 
@@ -39,6 +48,9 @@ pub(super) async fn code(
         return Ok((package::stand_ins(&folder.with_file_name("watch"))?, Some(home)));
     }
     let executables = functions::build(&ground.workspace, &ground.guard, progress).await?;
+    for executable in executables.values() {
+        elf::check(executable, options.parameters.get(ARCHITECTURE).map_or(elf::host(), String::as_str))?;
+    }
     Ok((functions::pack(&executables, &folder).await?, None))
 }
 
@@ -70,14 +82,12 @@ pub(super) fn deployment(
 ) -> Result<Deployment> {
     // On an endpoint that is not ours, other stacks of gridbell may stand already.
     let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
-    let config = prepared.config.functions_json()?;
     let contacts = prepared.config.contacts.as_ref().context("contacts are missing")?;
     let mut parameters = BTreeMap::from([
-        ("Config".to_owned(), config),
         ("MailFrom".to_owned(), contacts.from.clone()),
         // The emulator's CloudWatch measures neither functions nor queues: there, an alarm would be false or silent.
         ("Watch".to_owned(), "off".to_owned()),
-        ("Architecture".to_owned(), if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
+        (ARCHITECTURE.to_owned(), elf::host().to_owned()),
     ]);
     parameters.extend(options.parameters.clone());
     Ok(Deployment {
@@ -110,6 +120,8 @@ pub(super) async fn raise(
         api.create_email_identity(&contacts.from).await?;
     }
     let outputs = deployment.create(api, &ground.workspace.template(), step.as_ref()).await?;
+    step.at("applies the configuration");
+    apply(api, output(&outputs, "ConfigTableName")?, prepared).await?;
     let watch = match hosting {
         Some(hosting) => {
             progress.note(&format!(
@@ -122,6 +134,14 @@ pub(super) async fn raise(
     };
     step.done(&format!("{} on {}", deployment.stack, api.base()));
     Ok((outputs, secrets, watch))
+}
+
+/// Puts the configuration where the functions read it. They do so with their next event: they have none yet.
+async fn apply(api: &AwsApi, table: &str, prepared: &Prepared) -> Result<()> {
+    let json = prepared.config.functions_json()?;
+    let version = Version { number: 1, digest: digest(&json), json, at: World.now(), by: "gridbell up".to_owned() };
+    let aws = client::shared(Access::new(Some(api.base()), REGION, api.access_key(), "test"));
+    ConfigTable::new(&aws, table).replace(None, &version).await.context("the configuration was not applied")
 }
 
 pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mail: &str) -> Result<Description> {
@@ -157,7 +177,12 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
         )?,
         tables: named(
             "Name",
-            &[("dispatches", "DispatchesTable"), ("deliveries", "DeliveriesTable"), ("alerts", "AlertsTable")],
+            &[
+                ("dispatches", "DispatchesTable"),
+                ("deliveries", "DeliveriesTable"),
+                ("alerts", "AlertsTable"),
+                ("config", "ConfigTable"),
+            ],
         )?,
         sources: sources.collect(),
         acks: door("acks", prepared.ack_token.as_ref()),

@@ -23,7 +23,7 @@ pub struct Description {
     pub webhook_base: String,
     /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
     pub queues: BTreeMap<String, String>,
-    /// The tables' names: dispatches, deliveries, alerts.
+    /// The tables' names: dispatches, deliveries, alerts, config.
     pub tables: BTreeMap<String, String>,
     /// The sources by name.
     pub sources: BTreeMap<String, SourceDescription>,

@@ -1,13 +1,16 @@
 //! `config apply`.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use aws::{configuration::Stored, world::World};
+use pipeline::{config::Config as Running, ports::Clock};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
 
 use super::{
     diff::{Change, changes},
+    fleet::Deployed,
+    rollout::{self, Wanted, roll_out},
     shipped::{Shipped, complete},
 };
 use crate::{
@@ -21,13 +24,13 @@ pub(super) const EXAMPLES: &str = "\
 What the file leaves open stays as it runs: the tokens of sources that name none, [acks], [contacts]. A new source without a
 token gets one, whose address is printed once.
 
+Every function is restarted and says what it runs with. Where one does not run with it, what ran before is restored.
+
 Examples:
   gridbell config apply --stack gridbell --profile duty --dry-run
   gridbell config apply --stack gridbell --profile duty
+  gridbell config apply --version 7                       what ran as version 7 (`gridbell config history`)
   gridbell config apply                                   to the local stack, which keeps its data";
-
-/// An update of four functions takes a minute or two.
-const UPDATING: Duration = Duration::from_mins(15);
 
 /// How `config apply` is called.
 #[derive(Debug, clap::Args)]
@@ -35,6 +38,9 @@ pub(crate) struct Apply {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "gridbell.toml")]
     config: PathBuf,
+    /// An earlier version instead of a file
+    #[arg(long, value_name = "NUMBER", conflicts_with = "config")]
+    version: Option<u64>,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -50,24 +56,45 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(super) async fn run(self) -> Result<()> {
-        let file = Config::load(&self.config)?;
         let console = Console::open(&self.which).await?;
         let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
-        let running = stack.config()?;
-        let local = matches!(console.place, Place::Local { .. });
-        let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
-        let shipped = complete(&file, &running, local, secrets)?;
-        let mut changes = changes(&serde_json::to_value(&running)?, &serde_json::to_value(&shipped.config)?);
-        let values = values(&stack, &shipped, &mut changes);
+        let before = console.configurations().current().await.map_err(|error| console.refusal(error))?;
+        let running = match &before {
+            Some(Stored::Applied(version)) => Running::parse(&version.json)?,
+            _ => Running::parse(r#"{"sources":{}}"#)?,
+        };
+        let shipped = self.wanted(&console, &stack, &running).await?;
+        sendable(&stack, &shipped.config.contacts.from)?;
+        let changes = changes(&serde_json::to_value(&running)?, &serde_json::to_value(&shipped.config)?);
         if !self.json {
             show::screen(&text(&changes, Paint::stdout()))?;
         }
-        let go = !changes.is_empty() && !self.dry_run;
-        if go {
-            show::consent(self.yes, &format!("the configuration of {} would change", console.name))?;
-            ship(&console, &stack, &values).await?;
+        let mut went = false;
+        if !self.dry_run {
+            let fleet = Deployed::new(&console, &stack);
+            if changes.is_empty() {
+                went = catch_up(&fleet, before.as_ref()).await?;
+            } else {
+                show::consent(self.yes, &format!("the configuration of {} would change", console.name))?;
+                ship(&fleet, before.as_ref(), &shipped.json).await?;
+                went = true;
+            }
         }
-        self.tell(&console, &shipped, &changes, go)
+        self.tell(&console, &shipped, &changes, went)
+    }
+
+    /// What is to run: the file completed with what runs, or an earlier version as it was.
+    async fn wanted(&self, console: &Console, stack: &StackInfo, running: &Running) -> Result<Shipped> {
+        let Some(number) = self.version else {
+            let local = matches!(console.place, Place::Local { .. });
+            let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
+            return complete(&Config::load(&self.config)?, running, local, secrets);
+        };
+        let version = console.configurations().version(number).await.map_err(|error| console.refusal(error))?;
+        let Some(version) = version else {
+            bail!("there is no version {number}: `gridbell config history` lists those that there are");
+        };
+        Ok(Shipped { config: Running::parse(&version.json)?, json: version.json, made: Vec::new() })
     }
 
     fn tell(&self, console: &Console, shipped: &Shipped, changes: &[Change], went: bool) -> Result<()> {
@@ -82,22 +109,21 @@ impl Apply {
             show::line(&format!("{name} has a token of its own now; this is shown once: {url}"))?;
         }
         match (changes.is_empty(), went) {
-            (true, _) => show::line("this is what runs already"),
-            (false, true) => show::line(&Paint::stdout().good(&format!("{} runs it", console.name))),
+            (true, false) => show::line("this is what runs already"),
+            (_, true) => show::line(&Paint::stdout().good(&format!("{} runs it", console.name))),
             (false, false) => show::line("nothing was changed"),
         }
     }
 }
 
-/// The parameters that get another value. The sender is one of its own, since a role names it.
-fn values(stack: &StackInfo, shipped: &Shipped, changes: &mut Vec<Change>) -> Vec<(&'static str, String)> {
-    let mut values = vec![("Config", shipped.json.clone())];
-    let from = &shipped.config.contacts.from;
+/// Refuses a sender that the functions may not send as: their role names it, and only a deployment changes a role.
+fn sendable(stack: &StackInfo, from: &str) -> Result<()> {
     if let Some(sender) = stack.parameters.get("MailFrom").filter(|sender| !lies_in(from, sender)) {
-        changes.push(Change { key: "MailFrom".to_owned(), before: Some(sender.clone()), after: Some(from.clone()) });
-        values.push(("MailFrom", from.clone()));
+        bail!(
+            "contacts.from: the functions may send as {sender} alone, and {from} is another; deploy the stack with MailFrom={from} first"
+        );
     }
-    values
+    Ok(())
 }
 
 /// An identity is an address, or a domain with all that lies in it.
@@ -105,33 +131,33 @@ fn lies_in(address: &str, identity: &str) -> bool {
     address == identity || address.rsplit_once('@').is_some_and(|(_, domain)| domain == identity)
 }
 
-async fn ship(console: &Console, stack: &StackInfo, values: &[(&'static str, String)]) -> Result<()> {
+/// How many keys of a file differ from what runs, once it is completed as an apply would.
+pub(crate) fn differences(file: &Path, running: &Running, stack: &StackInfo, local: bool) -> Result<usize> {
+    let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
+    let shipped = complete(&Config::load(file)?, running, local, secrets)?;
+    Ok(changes(&serde_json::to_value(running)?, &serde_json::to_value(&shipped.config)?).len())
+}
+
+async fn ship(fleet: &Deployed<'_>, before: Option<&Stored>, json: &str) -> Result<()> {
     let progress = progress::for_people();
     let step = progress.step("configuration");
-    step.at("hands it to CloudFormation");
-    let cloudformation = console.cloudformation();
-    match cloudformation.update_parameters(stack, values).await {
-        Err(error) if error.is_no_change() => return Ok(()),
-        other => other.map_err(|error| console.refusal(error))?,
-    }
-    let pause = if matches!(console.place, Place::Local { .. }) { 100 } else { 2_000 };
-    let deadline = Instant::now() + UPDATING;
-    loop {
-        sleep(Duration::from_millis(pause)).await;
-        let now = cloudformation.describe(&console.name).await.map_err(|error| console.refusal(error))?;
-        match now.status.as_str() {
-            "UPDATE_COMPLETE" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" => {
-                step.done("the functions run with it");
-                return Ok(());
-            }
-            "UPDATE_IN_PROGRESS" if Instant::now() < deadline => step.at("waits for the functions"),
-            "UPDATE_IN_PROGRESS" => bail!(
-                "the update still goes on after {} min; look at the stack in the console",
-                UPDATING.as_secs() / 60
-            ),
-            status => bail!("the update failed ({status}): {}; what ran before runs on", now.reason),
-        }
-    }
+    let by = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
+    let number = roll_out(fleet, before, Wanted { json, at: World.now(), by: &by }, &*step).await?;
+    step.done(&format!("every function runs with version {number}"));
+    Ok(())
+}
+
+/// An apply that was interrupted may have left functions with what ran before.
+async fn catch_up(fleet: &Deployed<'_>, before: Option<&Stored>) -> Result<bool> {
+    let Some(Stored::Applied(current)) = before else { return Ok(false) };
+    let progress = progress::for_people();
+    let step = progress.step("configuration");
+    let behind = rollout::catch_up(fleet, current, &*step).await?;
+    step.done(&match behind.as_slice() {
+        [] => format!("every function runs with version {}", current.number),
+        behind => format!("brought to version {}: {}", current.number, behind.join(", ")),
+    });
+    Ok(!behind.is_empty())
 }
 
 fn text(changes: &[Change], paint: Paint) -> String {

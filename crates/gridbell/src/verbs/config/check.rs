@@ -2,13 +2,31 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::{
     config::{CONFIG_LIMIT, Config, Deadlines},
+    local::{FUNCTIONS, elf, logical_id, template},
     show::{self, Paint},
 };
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gridbell config check --config gridbell.toml
+  gridbell config check --build target/sam                          between `sam build` and `sam deploy`
+  gridbell config check --build target/sam --architecture arm64     where parameters.yaml says Architecture: arm64";
+
+/// Whether the functions that `sam build` made run where they will be deployed.
+pub(super) fn built(folder: &Path, architecture: Option<&str>) -> Result<()> {
+    let template = template::load(&folder.join("template.yaml"))?;
+    let usual = template.pointer("/Parameters/Architecture/Default").and_then(serde_json::Value::as_str);
+    let architecture = architecture.or(usual).context("the template names no Architecture; say --architecture")?;
+    for function in FUNCTIONS {
+        elf::check(&folder.join(logical_id(function)).join("bootstrap"), architecture)?;
+    }
+    Ok(())
+}
 
 /// Checks `file` and sums it up on standard output.
 pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
@@ -76,4 +94,33 @@ fn sum(file: &Path, config: &Config, bytes: usize) -> String {
 fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> String {
     let by = if acknowledge { "a controller's acknowledgement" } else { "reaching the signals queue" };
     format!("{lead_s} s before the start, or {immediate_s} s after the first delivery, by {by}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `sam build` leaves: a template, and a folder per function.
+    fn build(machines: [u8; 4]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("folder");
+        let template = "Parameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n";
+        std::fs::write(folder.path().join("template.yaml"), template).expect("written");
+        for (function, machine) in FUNCTIONS.into_iter().zip(machines) {
+            let own = folder.path().join(logical_id(function));
+            std::fs::create_dir(&own).expect("made");
+            let header = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, machine, 0];
+            std::fs::write(own.join("bootstrap"), header).expect("written");
+        }
+        folder
+    }
+
+    #[test]
+    fn a_build_for_another_processor_is_refused_before_it_is_deployed() {
+        let (x86_64, arm64) = (62, 183);
+        built(build([x86_64; 4]).path(), None).expect("as the template has it");
+        built(build([arm64; 4]).path(), Some("arm64")).expect("as the parameter has it");
+        let one = build([x86_64, x86_64, arm64, x86_64]);
+        let said = built(one.path(), None).expect_err("refused").to_string();
+        assert!(said.contains("RetrierFunction/bootstrap was built for arm64, and the function is x86_64"), "{said}");
+    }
 }

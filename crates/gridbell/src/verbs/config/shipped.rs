@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Shipped {
     pub(super) config: Running,
-    /// The same as the template's parameter takes it.
+    /// The same as the functions read it.
     pub(super) json: String,
     /// Tokens that were made for sources which have none, by source.
     pub(super) made: Vec<(String, String)>,
@@ -64,11 +64,11 @@ pub(super) fn complete(file: &Config, running: &Running, local: bool, secrets: O
         bail!("contacts: without them no person is notified of anything; write [contacts] with email and from");
     }
     let json = serde_json::to_string(&config)?;
-    if json.chars().count() > CONFIG_LIMIT {
-        bail!(
-            "the configuration takes {} characters, and there is room for {CONFIG_LIMIT}: spread the sources over several stacks, or shorten names and addresses",
-            json.chars().count()
-        );
+    if json.len() > CONFIG_LIMIT {
+        bail!("the configuration takes {} bytes, and the functions read {CONFIG_LIMIT}", json.len());
+    }
+    if let Err(reason) = aws::http::check_all(&config) {
+        bail!("{reason}");
     }
     Ok(Shipped { config, json, made })
 }

@@ -3,6 +3,7 @@
 mod amazon;
 mod door;
 mod flow;
+mod functions;
 mod lambda;
 mod mail;
 mod nvgrid;
@@ -10,16 +11,22 @@ mod provider;
 mod registered;
 mod stack;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
+use aws::configuration::{Stored, Version};
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use pipeline::config::Config;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    console::{Console, Which},
+    console::{Console, StackInfo, Which},
     show::{self, Clockface, Output, Paint},
 };
 
@@ -28,6 +35,7 @@ Examples:
   gridbell doctor                                     the local stack
   gridbell doctor --stack gridbell --profile duty     one in AWS
   gridbell doctor --stack gridbell --mail             and whether its mail arrives
+  gridbell doctor --config other.toml                 compared with that file
   gridbell doctor --json | jq '.checks[] | select(.verdict == \"bad\")'";
 
 /// For one check.
@@ -36,6 +44,9 @@ const CHECK: Duration = Duration::from_secs(12);
 /// How `doctor` is called.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
+    /// The configuration to compare what runs with [default: gridbell.toml where there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -113,7 +124,14 @@ pub(super) type Check<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + 'a>>;
 /// What every check may look at.
 pub(super) struct Patient<'a> {
     pub(super) console: &'a Console,
+    /// What is applied; empty where nothing is.
     pub(super) config: &'a Config,
+    /// What is applied, as it is stored.
+    pub(super) version: Option<&'a Version>,
+    /// The file that it should be.
+    pub(super) file: Option<&'a Path>,
+    /// The stack as `CloudFormation` has it.
+    pub(super) stack: &'a StackInfo,
     pub(super) clock: &'a Clockface,
 }
 
@@ -121,8 +139,16 @@ pub(super) struct Patient<'a> {
 pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     let clock = Clockface::now(doctor.output.utc);
     let console = Console::open(&doctor.which).await?;
-    let config = console.config().await?;
-    let patient = Patient { console: &console, config: &config, clock: &clock };
+    let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
+    let version = match console.configurations().current().await.map_err(|error| console.refusal(error))? {
+        Some(Stored::Applied(version)) => Some(version),
+        _ => None,
+    };
+    let config = Config::parse(version.as_ref().map_or(r#"{"sources":{}}"#, |version| &version.json))?;
+    let usual = PathBuf::from("gridbell.toml");
+    let file = doctor.config.as_deref().or_else(|| usual.is_file().then_some(usual.as_path()));
+    let patient =
+        Patient { console: &console, config: &config, version: version.as_ref(), file, stack: &stack, clock: &clock };
     let findings = examine(&patient, doctor.mail).await;
     let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count();
     if doctor.output.json {
@@ -140,6 +166,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
 async fn examine(patient: &Patient<'_>, sends_mail: bool) -> Vec<Finding> {
     let checks: Vec<(&'static str, Check<'_>)> = [
         stack::checks(patient),
+        functions::checks(patient),
         provider::checks(patient),
         door::checks(patient),
         registered::checks(patient),

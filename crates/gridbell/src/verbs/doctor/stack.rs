@@ -1,9 +1,11 @@
 //! The configuration that runs, and the secrets that it names.
 
+use std::path::Path;
+
 use aws::secrets::{AwsKeys, KeySource, Reference};
 
 use super::{Check, Finding, Patient};
-use crate::console::Place;
+use crate::{console::Place, verbs::config::differences};
 
 const CONFIG: &str = "configuration";
 const SECRET: &str = "secret";
@@ -21,6 +23,9 @@ pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'
 
 fn configuration(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
+    if patient.version.is_none() {
+        return vec![Finding::bad(CONFIG, "no configuration is applied").mend("run `gridbell config apply`")];
+    }
     let mut findings = Vec::new();
     if config.sources.is_empty() {
         let mend = "write [sources.…] into gridbell.toml and ship it with `gridbell config apply`";
@@ -44,7 +49,21 @@ fn configuration(patient: &Patient<'_>) -> Vec<Finding> {
         let found = format!("{} sources, {awaited} is awaited", config.sources.len());
         findings.push(Finding::good(CONFIG, found));
     }
+    findings.extend(patient.file.and_then(|file| compared(patient, file)));
     findings
+}
+
+/// Whether what runs is what the file says; none where it is.
+fn compared(patient: &Patient<'_>, file: &Path) -> Option<Finding> {
+    let local = matches!(patient.console.place, Place::Local { .. });
+    match differences(file, patient.config, patient.stack, local) {
+        Ok(0) => None,
+        Ok(keys) => Some(
+            Finding::notice(CONFIG, format!("{} says otherwise: {keys} keys differ", file.display()))
+                .mend("`gridbell config apply --dry-run` shows them"),
+        ),
+        Err(error) => Some(Finding::unknown(CONFIG, format!("it cannot be compared with the file: {error}"))),
+    }
 }
 
 /// Read, never shown.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use aws::{
-    console::{Functions, Mapping},
+    console::{Functions, Mapping, Update},
     sqs::SignalsQueue,
     world::World,
 };
@@ -115,7 +115,7 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
         functions.restart(function, &format!("gridbell, epoch {epoch}")).await?;
     }
     for function in &readers {
-        until(SWITCHING, async || Ok(functions.is_updated(function).await?)).await?;
+        until(SWITCHING, async || Ok(functions.update(function).await? != Update::InProgress)).await?;
     }
     let (config, outlet) = (console.config().await?, console.inner());
     let signals = SignalsQueue::new(&console.aws, console.queues.get("signals").cloned().unwrap_or_default());

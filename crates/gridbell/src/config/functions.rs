@@ -1,7 +1,8 @@
-//! The same configuration as the functions read it: one JSON string in `GRIDBELL_CONFIG`.
+//! The same configuration as the functions read it: one line of JSON, a version in the table `config`.
 
 use std::collections::BTreeMap;
 
+use aws::configuration::MAX_JSON_BYTES;
 use serde::Serialize;
 
 use super::{
@@ -9,9 +10,8 @@ use super::{
     USUAL_POLL_S,
 };
 
-/// Bytes that `GRIDBELL_CONFIG` may take: the template's limit on its `Config` parameter. Lambda gives all variables of a function
-/// 4 KB together, so this leaves room for the queues' URLs and the tables' names.
-pub const CONFIG_LIMIT: usize = 2650;
+/// Bytes that it may take.
+pub const CONFIG_LIMIT: usize = MAX_JSON_BYTES;
 
 /// A hash that is still to be made: what a token takes once `up` or `config apply` has made it.
 const TOKEN_BYTES: usize = 67;
@@ -28,7 +28,7 @@ struct Functions<'c> {
 #[derive(Serialize)]
 struct FunctionSource<'c> {
     provider: Provider,
-    /// Production goes without saying: there is little room.
+    /// Production goes without saying.
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<Environment>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ struct FunctionAcks<'c> {
 }
 
 impl Config {
-    /// The value of `GRIDBELL_CONFIG`. Holds hashes and references, no secret.
+    /// What the functions read. Holds hashes and references, no secret.
     ///
     /// # Errors
     /// None that can be named: every part of it serializes.
@@ -95,7 +95,7 @@ impl Config {
         }
     }
 
-    /// Refuses what Lambda would refuse at deployment: an environment that is too large.
+    /// Refuses what the functions would: a limit on everything.
     pub(super) fn check_size(&self, file: &str) -> Result<(), ConfigError> {
         let to_be_made =
             self.sources.values().filter(|source| source.tokens.is_empty()).count() + usize::from(self.acks.is_empty());
@@ -108,7 +108,7 @@ impl Config {
             place: Place { file: file.to_owned(), line: 1, column: 1 },
             key: "sources".to_owned(),
             text: format!(
-                "too large: {bytes} bytes for the functions' environment, and there is room for {CONFIG_LIMIT}; spread the {} sources over several stacks, or shorten names and addresses",
+                "too large: {bytes} bytes, and the functions read {CONFIG_LIMIT}; spread the {} sources over several stacks",
                 self.sources.len()
             ),
         })))

@@ -1,0 +1,92 @@
+//! A function that reads its configuration at the cold start, and says which one it runs with when it is asked.
+
+use std::future::Future;
+
+use pipeline::config::Config;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
+
+use super::{Error, serve};
+use crate::configuration::{Current, Probed, ReadError, Running, is_probe};
+
+/// What a function asks of a configuration beside its shape.
+type Demand = fn(&Config) -> Result<(), String>;
+
+/// A function's configuration: read once, or with each event for as long as there is none.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    function: &'static str,
+    current: Current,
+    demand: Demand,
+    running: OnceCell<Running>,
+}
+
+/// What a function answers: to the probe, or what it is for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<R> {
+    Probed(Probed),
+    Handled(R),
+}
+
+impl Configured {
+    /// Reads it. Without one the function starts nevertheless, so that it can say what is missing.
+    pub(crate) async fn read(function: &'static str, current: Current, demand: Demand) -> Self {
+        let configured = Self { function, current, demand, running: OnceCell::new() };
+        // Said once here; an event that finds none says it again.
+        let _ = configured.running().await;
+        configured
+    }
+
+    async fn running(&self) -> Result<&Running, ReadError> {
+        let read = async || {
+            let running = self.current.read().await?;
+            (self.demand)(&running.config).map_err(|reason| ReadError::Unusable { number: running.number, reason })?;
+            Ok(running)
+        };
+        let running = self.running.get_or_try_init(read).await;
+        if let Err(error) = &running {
+            tracing::error!(%error, "no configuration");
+        }
+        running
+    }
+
+    async fn probed(&self) -> Probed {
+        let running = self.running().await;
+        let running_as = running.as_ref().ok();
+        let probed = Probed {
+            function: self.function.to_owned(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            number: running_as.map(|running| running.number),
+            digest: running_as.map(|running| running.digest.clone()),
+            problem: running.as_ref().err().map(ToString::to_string),
+        };
+        tracing::info!(config.number = probed.number, config.digest = probed.digest, "probe");
+        probed
+    }
+}
+
+/// Hands every event to the function with its configuration. What it answers without one, `without` says.
+pub(crate) async fn serve_configured<'c, F, Fut, R>(
+    configured: &'c Configured,
+    without: impl Fn(ReadError) -> Result<R, Error>,
+    handle: F,
+) -> Result<(), Error>
+where
+    F: Fn(&'c Config, Box<RawValue>) -> Fut,
+    Fut: Future<Output = Result<R, Error>>,
+    R: Serialize,
+{
+    let (without, handle) = (&without, &handle);
+    serve(|event: Box<RawValue>| async move {
+        if is_probe(event.get()) {
+            return Ok(Answer::Probed(configured.probed().await));
+        }
+        match configured.running().await {
+            Ok(running) => handle(&running.config, event).await.map(Answer::Handled),
+            Err(error) => without(error).map(Answer::Handled),
+        }
+    })
+    .await
+}

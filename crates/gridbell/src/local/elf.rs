@@ -1,0 +1,79 @@
+//! Which processor an executable was built for. On a machine with another one, cargo builds for that machine unless it is given a
+//! target, and Lambda notices at the first event.
+
+use std::{fs::File, io::Read, path::Path};
+
+use anyhow::{Context, Result, bail};
+
+/// Up to and with `e_machine`.
+const HEADER_BYTES: usize = 20;
+
+/// `e_machine` of the two processors that Lambda has.
+const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+
+/// The template's word for this machine's processor.
+pub(crate) fn host() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
+}
+
+/// Refuses an executable that a function of that architecture cannot run.
+///
+/// # Errors
+/// Another processor, or no executable of Linux.
+pub(crate) fn check(executable: &Path, architecture: &str) -> Result<()> {
+    let mut header = [0; HEADER_BYTES];
+    let read = File::open(executable).and_then(|mut file| file.read_exact(&mut header));
+    read.with_context(|| format!("{} cannot be read", executable.display()))?;
+    let built_for = machine(&header).with_context(|| format!("{} is no executable", executable.display()))?;
+    if built_for != architecture {
+        bail!(
+            "{} was built for {built_for}, and the function is {architecture}: build on a machine with {architecture}, or deploy with Architecture={built_for}",
+            executable.display()
+        );
+    }
+    Ok(())
+}
+
+/// What the template calls the processor; none where that is no ELF file of one that Lambda has.
+fn machine(header: &[u8; HEADER_BYTES]) -> Option<&'static str> {
+    let [0x7f, b'E', b'L', b'F', _, order, .., low, high] = *header else { return None };
+    let machine = if order == 2 { u16::from_be_bytes([low, high]) } else { u16::from_le_bytes([low, high]) };
+    match machine {
+        X86_64 => Some("x86_64"),
+        AARCH64 => Some("arm64"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first bytes of an executable as a linker writes them: 64 bit, little-endian, position-independent.
+    fn header(machine: u16) -> [u8; HEADER_BYTES] {
+        let [low, high] = machine.to_le_bytes();
+        [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, low, high]
+    }
+
+    #[test]
+    fn a_package_built_on_arm_is_refused_for_x86_64() {
+        let folder = tempfile::tempdir().expect("folder");
+        let bootstrap = folder.path().join("bootstrap");
+        std::fs::write(&bootstrap, [&header(AARCH64)[..], &[0; 100]].concat()).expect("written");
+        check(&bootstrap, "arm64").expect("its own");
+        let said = check(&bootstrap, "x86_64").expect_err("refused").to_string();
+        assert!(said.contains("was built for arm64, and the function is x86_64"), "{said}");
+        std::fs::write(&bootstrap, header(X86_64)).expect("written");
+        check(&bootstrap, "x86_64").expect("its own");
+        std::fs::write(&bootstrap, "#!/bin/sh\nexec something\n").expect("written");
+        assert!(check(&bootstrap, "x86_64").expect_err("refused").to_string().contains("is no executable"));
+        std::fs::write(&bootstrap, "short").expect("written");
+        assert!(check(&bootstrap, "x86_64").expect_err("refused").to_string().contains("cannot be read"));
+    }
+
+    #[test]
+    fn this_very_program_is_of_this_machine() {
+        check(&std::env::current_exe().expect("a path"), host()).expect("its own");
+    }
+}

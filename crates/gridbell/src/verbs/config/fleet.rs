@@ -1,0 +1,105 @@
+//! A stack as a rollout sees it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws::{
+    configuration::{ConfigTable, Probed, ReplaceError, Version},
+    console::{CallError, Functions, Update},
+};
+use tokio::time::sleep;
+
+use super::rollout::{Fleet, ProbeFailure};
+use crate::{
+    console::{Console, Place, StackInfo},
+    local::{FUNCTIONS, logical_id},
+};
+
+/// Before it is looked again; Lambda needs seconds, an emulator does not.
+const PAUSE: Duration = Duration::from_secs(2);
+const LOCAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a restart is asked for while Lambda is busy with another change of the function.
+const RESTARTS: u32 = 30;
+
+/// The functions and the table of an opened stack.
+#[derive(Debug)]
+pub(super) struct Deployed<'c> {
+    console: &'c Console,
+    functions: Functions,
+    table: ConfigTable,
+    names: BTreeMap<&'static str, String>,
+    pause: Duration,
+}
+
+/// What Lambda calls each function; those that the stack does not name are left out.
+pub(crate) fn names(stack: &StackInfo) -> BTreeMap<&'static str, String> {
+    let name = |function: &'static str| {
+        let name = stack.outputs.get(&format!("{}Name", logical_id(function)))?;
+        Some((function, name.clone()))
+    };
+    FUNCTIONS.into_iter().filter_map(name).collect()
+}
+
+impl<'c> Deployed<'c> {
+    pub(super) fn new(console: &'c Console, stack: &StackInfo) -> Self {
+        let pause = if matches!(console.place, Place::Local { .. }) { LOCAL_PAUSE } else { PAUSE };
+        let (functions, table) = (console.functions(), console.configurations());
+        Self { console, functions, table, names: names(stack), pause }
+    }
+
+    fn name(&self, function: &str) -> Result<&str, String> {
+        let name = self.names.get(function).map(String::as_str);
+        name.ok_or_else(|| format!("the stack {} has no output {}Name", self.console.name, logical_id(function)))
+    }
+
+    fn said(&self, error: &CallError) -> String {
+        self.console.refusal(error).to_string()
+    }
+}
+
+/// Another change of the function is under way.
+fn is_busy(error: &CallError) -> bool {
+    matches!(error, CallError::Refused { status: 409, .. }) || error.is_passing()
+}
+
+impl Fleet for Deployed<'_> {
+    async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError> {
+        self.table.replace(expected, version).await
+    }
+
+    async fn withdraw(&self, number: u64) -> Result<(), ReplaceError> {
+        self.table.withdraw(number).await
+    }
+
+    async fn restart(&self, function: &str, why: &str) -> Result<(), String> {
+        let name = self.name(function)?;
+        let mut tried = 1;
+        loop {
+            match self.functions.restart(name, why).await {
+                Err(error) if is_busy(&error) && tried < RESTARTS => tried += 1,
+                other => return other.map_err(|error| self.said(&error)),
+            }
+            sleep(self.pause).await;
+        }
+    }
+
+    async fn is_restarted(&self, function: &str) -> Result<bool, String> {
+        match self.functions.update(self.name(function)?).await.map_err(|error| self.said(&error))? {
+            Update::InProgress => Ok(false),
+            Update::Done => Ok(true),
+            Update::Failed(reason) => Err(format!("Lambda does not restart it: {reason}")),
+        }
+    }
+
+    async fn probe(&self, function: &str) -> Result<Probed, ProbeFailure> {
+        let name = self.name(function).map_err(|reason| ProbeFailure { reason, is_passing: false })?;
+        self.functions.probe(name).await.map_err(|error| ProbeFailure {
+            reason: self.console.refusal(&error).to_string(),
+            is_passing: error.is_passing(),
+        })
+    }
+
+    async fn pause(&self) {
+        sleep(self.pause).await;
+    }
+}

@@ -1,0 +1,248 @@
+//! How a configuration reaches all functions or none: stored and made the current one in one step, every function restarted, and
+//! each asked what it runs with. Where one does not run with it, the configuration before becomes the current one again.
+
+use aws::configuration::{Probed, ReplaceError, Stored, Version, digest};
+use jiff::Timestamp;
+
+use crate::{local::FUNCTIONS, progress::Step};
+
+/// How often a function is asked before its answer counts: an old process may answer once more, and Lambda may be busy.
+const ASKED: u32 = 10;
+
+/// How often is looked whether a function was restarted.
+const LOOKS: u32 = 150;
+
+/// What a rollout does to a stack. Reasons are for people, on one line.
+pub(super) trait Fleet {
+    /// Stores a version and makes it the current one, if `current` has still that number.
+    async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError>;
+    /// Leaves the stack without a configuration again.
+    async fn withdraw(&self, number: u64) -> Result<(), ReplaceError>;
+    /// Has all processes of a function replaced.
+    async fn restart(&self, function: &str, why: &str) -> Result<(), String>;
+    /// Whether they are.
+    async fn is_restarted(&self, function: &str) -> Result<bool, String>;
+    /// Asks a function what it runs with.
+    async fn probe(&self, function: &str) -> Result<Probed, ProbeFailure>;
+    /// Waits before it looks again.
+    async fn pause(&self);
+}
+
+/// Why a function did not answer the probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProbeFailure {
+    pub(super) reason: String,
+    /// Whether it may answer in a moment.
+    pub(super) is_passing: bool,
+}
+
+/// What is to be rolled out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// What the functions read.
+    pub(super) json: &'a str,
+    pub(super) at: Timestamp,
+    pub(super) by: &'a str,
+}
+
+/// A function that does not run with what was rolled out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {function}: {reason}")]
+pub(super) struct Broken {
+    function: &'static str,
+    reason: String,
+}
+
+/// Why a configuration was not rolled out.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RolloutError {
+    /// A function answers nothing before anything is changed.
+    #[error("{0}. Nothing was changed")]
+    NotReady(Broken),
+    /// Nothing was changed.
+    #[error(transparent)]
+    Unchanged(#[from] ReplaceError),
+    /// The configuration before runs again.
+    #[error("{broken}. {restored} again; nothing has changed for the providers")]
+    Restored {
+        /// What stopped it.
+        broken: Broken,
+        /// What runs now.
+        restored: String,
+    },
+    /// Part of the functions may run with one configuration and part with the other.
+    #[error(
+        "{broken}. Going back failed as well: {back}. Functions may differ now: `gridbell doctor` shows each, and `gridbell config apply` tries again"
+    )]
+    Torn {
+        /// What stopped it.
+        broken: Broken,
+        /// What stopped the way back.
+        back: String,
+    },
+}
+
+/// Rolls it out; returns the number under which it runs.
+pub(super) async fn roll_out(
+    fleet: &impl Fleet,
+    before: Option<&Stored>,
+    wanted: Wanted<'_>,
+    step: &dyn Step,
+) -> Result<u64, RolloutError> {
+    ready(fleet, step).await.map_err(RolloutError::NotReady)?;
+    let number = before.map_or(0, Stored::number) + 1;
+    let version = version(number, wanted);
+    step.at(&format!("stores version {number}"));
+    fleet.replace(before.map(Stored::number), &version).await?;
+    let Err(broken) = bring(fleet, &version, step).await else { return Ok(number) };
+    step.at(&format!("the {} failed: restores what ran before", broken.function));
+    match restore(fleet, before, &version, wanted, step).await {
+        Ok(restored) => Err(RolloutError::Restored { broken, restored }),
+        Err(back) => Err(RolloutError::Torn { broken, back }),
+    }
+}
+
+/// Brings functions to what is current already, as a rollout that was interrupted left them; returns those that ran with something else.
+pub(super) async fn catch_up(
+    fleet: &impl Fleet,
+    current: &Version,
+    step: &dyn Step,
+) -> Result<Vec<&'static str>, Broken> {
+    let mut behind = Vec::new();
+    for function in FUNCTIONS {
+        step.at(&format!("asks the {function} what it runs with"));
+        let probed = ask(fleet, function, Some(&current.digest)).await;
+        if probed.map_err(|reason| Broken { function, reason })?.digest.as_deref() != Some(&current.digest) {
+            behind.push(function);
+        }
+    }
+    if !behind.is_empty() {
+        bring(fleet, current, step).await?;
+    }
+    Ok(behind)
+}
+
+/// Whether every function answers at all: what cannot start with one configuration cannot with another.
+async fn ready(fleet: &impl Fleet, step: &dyn Step) -> Result<(), Broken> {
+    for function in FUNCTIONS {
+        step.at(&format!("asks the {function} what it runs with"));
+        answered(fleet, function, |_| true).await.map_err(|reason| Broken { function, reason })?;
+    }
+    Ok(())
+}
+
+fn version(number: u64, Wanted { json, at, by }: Wanted<'_>) -> Version {
+    Version { number, digest: digest(json), json: json.to_owned(), at, by: by.to_owned() }
+}
+
+/// Makes every function run with the current version, and has each one say so.
+async fn bring(fleet: &impl Fleet, version: &Version, step: &dyn Step) -> Result<(), Broken> {
+    restart(fleet, &format!("gridbell, configuration {} of {}", version.number, version.at), step).await?;
+    for function in FUNCTIONS {
+        step.at(&format!("asks the {function} what it runs with"));
+        let broken = |reason: String| Broken { function, reason };
+        let probed = ask(fleet, function, Some(&version.digest)).await.map_err(broken)?;
+        if probed.digest.as_deref() != Some(&version.digest) {
+            return Err(broken(difference(&probed)));
+        }
+    }
+    Ok(())
+}
+
+/// What it runs with instead.
+fn difference(probed: &Probed) -> String {
+    match (&probed.problem, probed.number) {
+        (Some(problem), _) => problem.clone(),
+        (None, Some(number)) => format!("it runs with version {number} still"),
+        (None, None) => "it runs with no configuration".to_owned(),
+    }
+}
+
+async fn restart(fleet: &impl Fleet, why: &str, step: &dyn Step) -> Result<(), Broken> {
+    for function in FUNCTIONS {
+        step.at(&format!("restarts the {function}"));
+        fleet.restart(function, why).await.map_err(|reason| Broken { function, reason })?;
+    }
+    for function in FUNCTIONS {
+        step.at(&format!("waits for the {function}"));
+        restarted(fleet, function).await.map_err(|reason| Broken { function, reason })?;
+    }
+    Ok(())
+}
+
+async fn restarted(fleet: &impl Fleet, function: &str) -> Result<(), String> {
+    for _ in 0..LOOKS {
+        if fleet.is_restarted(function).await? {
+            return Ok(());
+        }
+        fleet.pause().await;
+    }
+    Err("Lambda has not restarted it within five minutes".to_owned())
+}
+
+/// The function's answer, once it runs with what is expected, or there is no better answer to be had.
+async fn ask(fleet: &impl Fleet, function: &str, expected: Option<&str>) -> Result<Probed, String> {
+    answered(fleet, function, |probed| probed.digest.as_deref() == expected || probed.problem.is_some()).await
+}
+
+/// The function's answer, once it will do or was asked for often enough.
+async fn answered(fleet: &impl Fleet, function: &str, will_do: impl Fn(&Probed) -> bool) -> Result<Probed, String> {
+    let mut asked = 1;
+    loop {
+        let answer = fleet.probe(function).await;
+        let is_final = match &answer {
+            Ok(probed) => will_do(probed),
+            Err(failure) => !failure.is_passing,
+        };
+        if is_final || asked == ASKED {
+            return answer.map_err(|failure| failure.reason);
+        }
+        asked += 1;
+        fleet.pause().await;
+    }
+}
+
+/// Goes back; says what runs then.
+async fn restore(
+    fleet: &impl Fleet,
+    before: Option<&Stored>,
+    failed: &Version,
+    wanted: Wanted<'_>,
+    step: &dyn Step,
+) -> Result<String, String> {
+    let Some(Stored::Applied(before)) = before else {
+        fleet.withdraw(failed.number).await.map_err(|error| error.to_string())?;
+        back(fleet, &format!("gridbell, no configuration since {}", failed.at), None, step).await?;
+        return Ok("The stack has no configuration".to_owned());
+    };
+    let by = format!("{}, restoring version {}", wanted.by, before.number);
+    let again = version(failed.number + 1, Wanted { json: &before.json, at: wanted.at, by: &by });
+    fleet.replace(Some(failed.number), &again).await.map_err(|error| error.to_string())?;
+    back(fleet, &format!("gridbell, configuration {} of {}", again.number, again.at), Some(&again.digest), step)
+        .await?;
+    Ok(format!("Version {} runs (as version {})", before.number, again.number))
+}
+
+/// Brings every function back to that configuration, or to none. What one function refuses is no reason to leave the others alone,
+/// and counts only where that function then runs with something else.
+async fn back(fleet: &impl Fleet, why: &str, digest: Option<&str>, step: &dyn Step) -> Result<(), String> {
+    let mut refused = Vec::new();
+    for function in FUNCTIONS {
+        step.at(&format!("restarts the {function}"));
+        refused.push(fleet.restart(function, why).await.err());
+    }
+    let mut left = Vec::new();
+    for (function, refused) in FUNCTIONS.into_iter().zip(refused) {
+        step.at(&format!("waits for the {function}"));
+        let restarted = match refused {
+            Some(reason) => Err(reason),
+            None => restarted(fleet, function).await,
+        };
+        match (ask(fleet, function, digest).await, restarted) {
+            (Ok(probed), _) if probed.digest.as_deref() == digest => {}
+            (_, Err(reason)) | (Err(reason), Ok(())) => left.push(format!("the {function}: {reason}")),
+            (Ok(probed), Ok(())) => left.push(format!("the {function}: {}", difference(&probed))),
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
+}

@@ -1,0 +1,152 @@
+//! The configuration of a stack that runs, from none at all to a later version: what the functions, `config` and `doctor` say to it.
+
+#![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use aws::{
+    client::{self, Access},
+    configuration::{ConfigTable, Stored},
+    console::Functions,
+};
+use gridbell::{
+    local::{FUNCTIONS, ProviderUrls, REGION, Stack, UpOptions, http_client, logical_id},
+    progress,
+};
+use serde_json::{Value, json};
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
+    }
+}
+
+/// `gridbell …` on the stack of that file.
+fn gridbell(state: &Path, arguments: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_gridbell"))
+        .args(arguments)
+        .arg("--state")
+        .arg(state)
+        .stdin(Stdio::null())
+        .output()
+        .expect("gridbell starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Said { code: output.status.code().expect("ended"), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// What `doctor` found of each function, in the order in which a delivery passes them.
+fn functions(doctor: &Value) -> Vec<(String, String)> {
+    let checks = doctor["checks"].as_array().expect("checks").iter().filter(|check| check["check"] == "function");
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    let mut found: Vec<_> = checks
+        .map(|check| (text(check, "about"), format!("{}: {}", text(check, "verdict"), text(check, "found"))))
+        .collect();
+    found.sort();
+    found
+}
+
+fn everywhere(found: &str) -> Vec<(String, String)> {
+    let mut all = FUNCTIONS.map(|function| (function.to_owned(), found.to_owned()));
+    all.sort();
+    all.into()
+}
+
+/// Takes the configuration away and restarts every function, as in a stack that was just created.
+async fn withdraw(stack: &Stack) {
+    let description = stack.description();
+    let aws = client::shared(Access::new(Some(&description.endpoint_url), REGION, "test", "test"));
+    let table = ConfigTable::new(&aws, &description.tables["config"]);
+    let current = table.current().await.expect("an answer").as_ref().map(Stored::number);
+    table.withdraw(current.expect("up has applied one")).await.expect("withdrawn");
+    let lambda = Functions::new(http_client().expect("a client"), &aws);
+    for function in FUNCTIONS {
+        let name = &stack.outputs()[&format!("{}Name", logical_id(function))];
+        lambda.restart(name, "a test").await.expect("restarted");
+    }
+}
+
+async fn ping(stack: &Stack) -> (u16, Option<String>) {
+    let request = http_client()
+        .expect("a client")
+        .post(&stack.description().sources["voltus-demo"].url)
+        .header("content-type", "application/json")
+        .body(r#"{"event":{"name":""},"resource":""}"#);
+    let response = request.send().await.expect("an answer");
+    let retry_after = response.headers().get("retry-after").map(|value| value.to_str().expect("text").to_owned());
+    (response.status().as_u16(), retry_after)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_without_a_configuration_loses_nothing_and_runs_with_the_next() {
+    let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
+    let stack = Stack::up(options, progress::for_people().as_ref()).await.expect("up");
+    let state = stack.state_file().to_owned();
+    assert_eq!(ping(&stack).await, (200, None));
+    let doctor = gridbell(&state, &["doctor", "--json"]).json();
+    assert_eq!(functions(&doctor), everywhere("good: release 0.1.0 runs with version 1 of the configuration"));
+
+    withdraw(&stack).await;
+    assert_eq!(ping(&stack).await, (503, Some("30".to_owned())), "the provider sends it again");
+    let doctor = gridbell(&state, &["doctor", "--json"]);
+    let found = doctor.json();
+    assert_eq!(functions(&found), everywhere("bad: no configuration is applied: run `gridbell config apply`"));
+    let said = found["checks"].as_array().expect("checks").iter().find(|check| check["check"] == "configuration");
+    assert_eq!(said.map(|check| &check["found"]), Some(&json!("no configuration is applied")));
+    assert_eq!(doctor.code, 1);
+    let listed = gridbell(&state, &["dispatch", "list", "--source", "voltus-demo"]);
+    assert!(
+        listed.err.contains("no configuration is applied to gridbell: run `gridbell config apply`"),
+        "{}",
+        listed.err
+    );
+
+    // A file that is not good is refused before anything is touched; so is a sender that the functions may not send as.
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("gridbell.toml");
+    let file_text = file.to_str().expect("a path");
+    let apply = |text: &str| {
+        std::fs::write(&file, text).expect("written");
+        gridbell(&state, &["config", "apply", "--config", file_text, "--yes", "--json"])
+    };
+    let good = "[sources.nvgrid-demo]\nprovider = 'nvgrid'\n[contacts]\nemail = ['duty@example.com']\nfrom = 'gridbell@example.com'\n";
+    let refused = |text: &str, words: &str| {
+        let said = apply(text);
+        assert!(said.code != 0 && said.err.contains(words), "{} {}", said.code, said.err);
+    };
+    refused(&good.replace("nvgrid'", "nogrid'"), "unknown provider");
+    refused(&good.replace("gridbell@example.com", "other@example.com"), "may send as gridbell@example.com alone");
+    assert_eq!(ping(&stack).await.0, 503);
+
+    let done = apply(good);
+    let applied = done.json();
+    assert_eq!((&applied["applied"], done.code), (&json!(true), 0), "{}", done.err);
+    assert!(applied["new_hooks"]["nvgrid-demo"].is_string(), "a token was made: {applied}");
+    let doctor = gridbell(&state, &["doctor", "--json", "--config", file_text]).json();
+    assert_eq!(functions(&doctor), everywhere("good: release 0.1.0 runs with version 2 of the configuration"));
+    assert_eq!(ping(&stack).await.0, 404, "voltus-demo is gone");
+
+    // The same once more changes nothing; an earlier version comes back under a number of its own.
+    let again = apply(good).json();
+    assert_eq!((&again["applied"], &again["changes"]), (&json!(false), &json!([])));
+    let back = gridbell(&state, &["config", "apply", "--version", "1", "--yes", "--json"]);
+    assert_eq!(back.code, 0, "{}", back.err);
+    assert_eq!(ping(&stack).await, (200, None));
+    let versions = gridbell(&state, &["config", "history", "--json"]).json();
+    let numbers: Vec<_> = versions["versions"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (one["number"].clone(), one["current"].clone()))
+        .collect();
+    assert_eq!(numbers, [(json!(3), json!(true)), (json!(2), json!(false)), (json!(1), json!(false))]);
+    stack.shutdown().await.expect("down");
+}
