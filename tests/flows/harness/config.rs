@@ -1,4 +1,4 @@
-//! The configuration that the flows run with. Names are short: Lambda gives a function's environment 4 KB.
+//! The configuration that the flows run with.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 

@@ -23,7 +23,7 @@ const PERMISSIONS: [(&str, &str, &str); 4] = [
 ];
 
 /// What the command line and the local stack read back.
-const OUTPUTS: [&str; 18] = [
+const OUTPUTS: [&str; 19] = [
     "WebhookUrl",
     "ApiId",
     "SignalsReaderPolicyArn",

@@ -141,6 +141,8 @@ impl Current {
         if let Some(client) = aws.http_client() {
             operation = operation.http_client(client);
         }
+        // A refusal is an answer as well: what it means is decided with its body at hand.
+        let answer = |response: &HttpResponse| Ok::<_, OrchestratorError<CallError>>(answered(response));
         let operation = operation.serializer(request).deserializer(answer).build();
         Self { signer, table: table.into(), operation }
     }
@@ -189,9 +191,9 @@ fn request(signed: Signed) -> Result<HttpRequest, BoxError> {
     Ok(request.body(SdkBody::from(signed.body))?.try_into()?)
 }
 
-fn answer(response: &HttpResponse) -> Result<Answered, OrchestratorError<CallError>> {
+fn answered(response: &HttpResponse) -> Answered {
     let bytes = response.body().bytes().unwrap_or_default();
-    Ok(Answered { status: response.status().as_u16(), body: String::from_utf8_lossy(bytes).into_owned() })
+    Answered { status: response.status().as_u16(), body: String::from_utf8_lossy(bytes).into_owned() }
 }
 
 /// What the answer holds.

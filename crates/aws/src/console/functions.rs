@@ -120,7 +120,12 @@ pub enum ProbeError {
 impl ProbeError {
     /// Whether the same probe may be answered in a moment.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Call(error) if error.is_passing())
+        match self {
+            // Lambda is busy with a change of the function.
+            Self::Call(CallError::Refused { status: 409, .. }) => true,
+            Self::Call(error) => error.is_passing(),
+            _ => false,
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Configured {
 /// Hands every event to the function with its configuration. What it answers without one, `without` says.
 pub(crate) async fn serve_configured<'c, F, Fut, R>(
     configured: &'c Configured,
-    without: impl Fn(ReadError) -> Result<R, Error>,
+    without: impl Fn(&ReadError) -> Result<R, Error>,
     handle: F,
 ) -> Result<(), Error>
 where
@@ -85,7 +85,7 @@ where
         }
         match configured.running().await {
             Ok(running) => handle(&running.config, event).await.map(Answer::Handled),
-            Err(error) => without(error).map(Answer::Handled),
+            Err(error) => without(&error).map(Answer::Handled),
         }
     })
     .await

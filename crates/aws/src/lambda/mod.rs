@@ -52,7 +52,7 @@ where
 }
 
 /// An event that finds no configuration fails, and is delivered again.
-pub(crate) fn failed<R>(error: ReadError) -> Result<R, Error> {
+pub(crate) fn failed<R>(error: &ReadError) -> Result<R, Error> {
     Err(error.to_string().into())
 }
 

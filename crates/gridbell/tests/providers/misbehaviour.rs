@@ -27,7 +27,7 @@ const ANSWERS: [&str; 11] = [
 /// What may become of webhooks.
 const WEBHOOKS: [&str; 3] = ["duplicate*2", "reorder*1", "lost-acknowledgement*1"];
 
-/// How many copies of each source there are to play at: the configuration has room for no more.
+/// How many copies of each source there are to play at.
 pub(crate) const COPIES: usize = 2;
 
 /// Every fault at every provider, several side by side.
