@@ -127,6 +127,21 @@ pub fn idle_month() -> Usage {
     minute * MINUTES
 }
 
+/// What a storm consumes in the simulator; what it logs is not in it.
+pub fn storm(used: &sim::storm::Usage) -> Usage {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let count = |count: u64| count as f64;
+    Usage::default()
+        .with(Line::HttpApi, count(used.http))
+        .with(Line::LambdaRequests, count(used.invocations))
+        .with(Line::LambdaTime, used.gb_s)
+        .with(Line::SqsStandard, count(used.standard))
+        .with(Line::SqsFifo, count(used.fifo))
+        .with(Line::DynamoWrites, count(used.writes))
+        .with(Line::DynamoReads, count(used.reads))
+        .with(Line::Mails, count(used.mails))
+}
+
 /// An incident's first mail, from an unknown event on.
 pub fn incident() -> Usage {
     let steps = ["an unknown event", "… is quarantined", "… becomes an incident", "… and is mailed"];

@@ -16,6 +16,7 @@ pub(crate) mod listing;
 pub(crate) mod sim;
 pub(crate) mod simulate;
 pub(crate) mod site;
+mod storm;
 pub(crate) mod trigger;
 pub(crate) mod up;
 pub(crate) mod webhook;

@@ -21,6 +21,8 @@ use crate::show;
 pub(crate) enum SimVerb {
     /// Plays seeds until one of them shows that something does not hold.
     Run(Run),
+    /// Plays a storm: thousands of dispatches announced in a minute, with AWS's service times, against goals.
+    Storm(super::storm::Storm),
 }
 
 /// How `sim run` is called.
@@ -52,7 +54,11 @@ fn kind(name: &str) -> Result<Kind, String> {
 }
 
 /// Plays what was asked for.
-pub(crate) fn run(SimVerb::Run(args): SimVerb) -> Result<()> {
+pub(crate) fn run(verb: SimVerb) -> Result<()> {
+    let args = match verb {
+        SimVerb::Run(args) => args,
+        SimVerb::Storm(args) => return super::storm::run(&args),
+    };
     match args.seed {
         Some(seed) => replay(seed, &args),
         None => play(&args),

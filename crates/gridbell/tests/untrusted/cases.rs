@@ -77,6 +77,7 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ("cost", vec![runs(&[])]),
         ("completions", vec![runs(&["bash"]), runs(&["zsh"])]),
         ("sim run", vec![runs(&["--seeds", "2"]), runs(&["--seed", "1"])]),
+        ("sim storm", vec![runs(&["--dispatches", "20", "--window", "5s"])]),
         (
             "simulate",
             vec![Case::Endless(vec!["--provider".to_owned(), "leap".to_owned(), "--key".to_owned(), evil.clone()])],
