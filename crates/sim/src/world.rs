@@ -40,6 +40,13 @@ pub struct World {
     state: RefCell<State>,
 }
 
+/// What a process of the hydrator knows from one invocation to the next.
+#[derive(Debug, Default)]
+pub struct Process {
+    pub(crate) views: Views,
+    pub(crate) shares: Shares,
+}
+
 /// All that changes.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
