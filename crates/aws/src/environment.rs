@@ -133,7 +133,7 @@ impl<'a> Environment<'a> {
     /// The URLs of the queues that the retrier looks at each minute.
     pub fn swept_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
         let reviews = Some(self.queue(Queue::Reviews)?);
-        Ok(WatchedUrls { reviews, ..self.evident_queues()? })
+        Ok(WatchedUrls { reviews, ..self.judged_queues()? })
     }
 
     /// The URLs of the queues whose depths are evidence for the alerter.

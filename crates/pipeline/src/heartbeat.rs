@@ -21,6 +21,13 @@ const BEATS_S: [u32; 2] = [0, 30];
 /// A heartbeat must be answered within so many seconds: longer than any invocation that it may have to wait for.
 const ANSWER_WITHIN_S: u32 = 22;
 
+/// Where a heartbeat is not answered, the check looks a second time after so many seconds.
+const LOOKS_AGAIN_S: u32 = 5;
+
+/// A hydrator that does other work meanwhile has so many seconds for a heartbeat: what waits longer in its queue than a dispatch may is
+/// worth an alarm, whatever it waits for.
+const BEHIND_S: i64 = 120;
+
 /// A check that comes this long after its heartbeat was held up itself, perhaps together with it: it is made once more.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -42,6 +49,16 @@ pub struct HeartbeatCheck {
     /// It was made once already, and too late.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
+    /// So many messages lay in the queue at the first look, those in flight included; none: this is the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lay: Option<u64>,
+}
+
+impl HeartbeatCheck {
+    /// The first check of a heartbeat.
+    pub fn of(sent_at: Timestamp) -> Self {
+        Self { sent_at, again: false, lay: None }
+    }
 }
 
 /// The retrier's part.
@@ -64,17 +81,38 @@ impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Heartbeats<'_, H, Q, O,
         sent.and(looked)
     }
 
-    /// Hints where the hydrator has not answered.
-    pub async fn check(&self, HeartbeatCheck { sent_at, again }: HeartbeatCheck) -> Result<(), PortError> {
-        if self.health.answered().await?.is_some_and(|answered| answered >= sent_at) {
+    /// Hints where the hydrator has not answered, and does no other work either.
+    pub async fn check(&self, check: HeartbeatCheck) -> Result<(), PortError> {
+        let HeartbeatCheck { sent_at, again, lay } = check;
+        let answered = self.health.answered().await?;
+        if answered.is_some_and(|answered| answered.sent_at >= sent_at) {
             return Ok(());
         }
-        if !again && self.world.now().duration_since(sent_at) > LATE {
-            let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at, again: true });
-            return self.outlet.retry(&[(check, ANSWER_WITHIN_S)]).await;
+        let waited_s = self.world.now().duration_since(sent_at).as_secs();
+        if !again && lay.is_none() && waited_s > LATE.as_secs() {
+            return self.check_after(HeartbeatCheck { again: true, ..check }, ANSWER_WITHIN_S).await;
+        }
+        if waited_s < BEHIND_S {
+            // Where the queue cannot be asked, nothing shows that the hydrator works.
+            let lies = self.queues.depth(Watched::Deliveries).await.ok().map(|depth| depth.waiting + depth.in_hand);
+            match (lay, lies) {
+                (None, Some(lies)) => {
+                    return self.check_after(HeartbeatCheck { lay: Some(lies), ..check }, LOOKS_AGAIN_S).await;
+                }
+                (Some(lay), Some(lies)) if lies < lay || answered.is_some_and(|other| other.at > sent_at) => {
+                    tracing::warn!(heartbeat.sent_at = %sent_at, queue.depth = lies, "the hydrator is behind");
+                    let rest_s = u32::try_from(BEHIND_S - waited_s).unwrap_or_default();
+                    return self.check_after(check, rest_s).await;
+                }
+                _ => {}
+            }
         }
         tracing::error!(heartbeat.sent_at = %sent_at, "the hydrator does not answer");
         self.outlet.hint(Condition::DeliveriesUnread, sent_at, 0).await
+    }
+
+    async fn check_after(&self, check: HeartbeatCheck, delay_s: u32) -> Result<(), PortError> {
+        self.outlet.retry(&[(ToRetry::HeartbeatCheck(check), delay_s)]).await
     }
 
     async fn send(&self, open: &OpenIncidents) -> Result<(), PortError> {
@@ -88,7 +126,7 @@ impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Heartbeats<'_, H, Q, O,
         for delay_s in BEATS_S {
             let at = now + SignedDuration::from_secs(i64::from(delay_s));
             self.outlet.deliver(ToHydrate::Heartbeat(Heartbeat { at }), delay_s).await?;
-            let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: at, again: false });
+            let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(at));
             self.outlet.retry(&[(check, delay_s + ANSWER_WITHIN_S)]).await?;
         }
         Ok(())

@@ -305,12 +305,21 @@ impl fmt::Display for Watched {
     }
 }
 
+/// A heartbeat that was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// The instant that it bears.
+    pub sent_at: Timestamp,
+    /// When it was answered.
+    pub at: Timestamp,
+}
+
 /// The hydrator's heartbeat, in the table `deliveries` under a key that no delivery bears.
 pub trait Health {
-    /// Notes an answered heartbeat. An older one never replaces a newer one.
-    async fn answer(&self, sent_at: Timestamp) -> Result<(), PortError>;
-    /// The latest heartbeat that was answered, by the instant that it bears; read consistently.
-    async fn answered(&self) -> Result<Option<Timestamp>, PortError>;
+    /// Notes a heartbeat, by the instant that it bears, that was answered now. An older one never replaces a newer one.
+    async fn answer(&self, sent_at: Timestamp, now: Timestamp) -> Result<(), PortError>;
+    /// The latest heartbeat that was answered; read consistently.
+    async fn answered(&self) -> Result<Option<Answered>, PortError>;
 }
 
 /// How much lies in the queues.

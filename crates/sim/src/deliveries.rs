@@ -7,7 +7,7 @@ use pipeline::{
     budget::Shown,
     conditions::{Condition, NotedEvent},
     poll::PollState,
-    ports::{Deliveries, Health, Pending, PortError, Refusal, WriteError},
+    ports::{Answered, Deliveries, Health, Pending, PortError, Refusal, WriteError},
     retry::RetryState,
     work::{BodyPart, StoredBody, Trouble, Work},
 };
@@ -194,11 +194,16 @@ impl State {
 }
 
 impl Health for Invocation<'_> {
-    async fn answer(&self, sent_at: Timestamp) -> Result<(), PortError> {
-        self.call("health.answer", |state| state.answered = state.answered.max(Some(sent_at))).await
+    async fn answer(&self, sent_at: Timestamp, now: Timestamp) -> Result<(), PortError> {
+        self.call("health.answer", |state| {
+            if state.answered.is_none_or(|answered| answered.sent_at < sent_at) {
+                state.answered = Some(Answered { sent_at, at: now });
+            }
+        })
+        .await
     }
 
-    async fn answered(&self) -> Result<Option<Timestamp>, PortError> {
+    async fn answered(&self) -> Result<Option<Answered>, PortError> {
         self.call("health.answered", |state| state.answered).await
     }
 }

@@ -14,7 +14,7 @@ use pipeline::{
     incident::Incident,
     mail::Mail,
     poll::PollState,
-    ports::Refusal,
+    ports::{Answered, Refusal},
     record::Record,
     view::Views,
     work::Message,
@@ -84,7 +84,7 @@ pub(crate) struct State {
     pub(crate) mails: Vec<(Timestamp, Mail)>,
     pub(crate) providers: Scripts,
     /// The latest heartbeat that the hydrator answered.
-    pub(crate) answered: Option<Timestamp>,
+    pub(crate) answered: Option<Answered>,
     /// Few mails are left of the daily quota.
     pub(crate) is_short_of_mails: bool,
     /// Message groups of which the queue `signals` takes nothing.

@@ -64,7 +64,10 @@ const ROLES: [(&str, &[Grant]); 4] = [
             CONFIGURATION,
             (&CONSUME, &["RetriesQueue"]),
             (&["sqs:SendMessage"], &["DeliveriesQueue", "RetriesQueue", "AlertsQueue", "ReviewsQueue", "SignalsQueue"]),
-            (&["sqs:GetQueueAttributes"], &["SignalsQueue", "ReviewsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
+            (
+                &["sqs:GetQueueAttributes"],
+                &["DeliveriesQueue", "SignalsQueue", "ReviewsQueue", "RetriesDeadQueue", "AlertsDeadQueue"],
+            ),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DispatchesTable"],

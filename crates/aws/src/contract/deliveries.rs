@@ -8,7 +8,7 @@ use pipeline::{
     conditions::{Condition, News, NotedEvent},
     messages::{self, ToHydrate},
     poll::PollState,
-    ports::{Chance, Clock, Deliveries, Health, Pending, Refusal},
+    ports::{Answered, Chance, Clock, Deliveries, Health, Pending, Refusal},
     work::{BodyPart, MAX_BODY_BYTES, StoredBody, Task, Trouble, TroubleKind, Work},
 };
 use providers::Look;
@@ -304,8 +304,9 @@ pub async fn health(table: &impl Health) {
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
     assert_eq!(table.answered().await.unwrap(), None);
     for (seconds, latest) in [(10, 10), (10, 10), (20, 20), (15, 20)] {
-        table.answer(at(seconds)).await.unwrap();
-        assert_eq!(table.answered().await.unwrap(), Some(at(latest)));
+        table.answer(at(seconds), at(seconds + 1)).await.unwrap();
+        let answered = Answered { sent_at: at(latest), at: at(latest + 1) };
+        assert_eq!(table.answered().await.unwrap(), Some(answered));
     }
 }
 

@@ -41,7 +41,7 @@ pub async fn messages(door: &impl Intake, outlet: &impl Outlet, reader: &impl Re
     let retries = [
         ToRetry::Failed(Failed { failed, work }),
         ToRetry::Deadline(Deadline { subject: Subject::dispatch("contract", "dkmq"), unread: Some(7) }),
-        ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: now, again: true }),
+        ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(now) }),
     ];
     for message in &retries {
         outlet.retry(&[(message.clone(), 0)]).await.unwrap();
@@ -92,7 +92,7 @@ pub async fn delays(outlet: &impl Outlet, reader: &impl Reader) {
     let work = ToHydrate::Work(samples::work("d-3", Task::Body("{}".to_owned()), reader.now()));
     let sent_at = reader.now();
     outlet.deliver(work.clone(), 4).await.unwrap();
-    let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at, again: false });
+    let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(sent_at));
     outlet.retry(&[(check.clone(), 4)]).await.unwrap();
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "not before its time");
     assert_eq!(reader.receive(Queue::Retries).await, None, "not before its time");
@@ -116,7 +116,7 @@ pub async fn shortened(outlet: &impl Outlet, reader: &impl Reader) {
 pub async fn visibility<R: Reader>(outlet: &impl Outlet, reader: &R) {
     for number in 0..2 {
         let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(number);
-        let check = ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: at, again: false });
+        let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(at));
         outlet.retry(&[(check, 0)]).await.unwrap();
     }
     let mut batch = [taken(reader, Queue::Retries).await, taken(reader, Queue::Retries).await];

@@ -1,7 +1,7 @@
 //! The hydrator's heartbeat: one item of the table `deliveries`.
 
 use jiff::Timestamp;
-use pipeline::ports::{Health, PortError};
+use pipeline::ports::{Answered, Health, PortError};
 
 use super::{
     DeliveriesTable,
@@ -13,20 +13,27 @@ use super::{
 const KEY: &str = "heartbeat#hydrator";
 
 impl Health for DeliveriesTable {
-    async fn answer(&self, sent_at: Timestamp) -> Result<(), PortError> {
+    async fn answer(&self, sent_at: Timestamp, now: Timestamp) -> Result<(), PortError> {
         let update = self
             .0
             .update(KEY)
-            .update_expression("SET answered = :at, kind = :kind")
+            .update_expression("SET answered = :at, answered_at = :now, kind = :kind")
             .condition_expression("attribute_not_exists(answered) OR answered < :at")
             .expression_attribute_values(":at", instant(sent_at))
+            .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":kind", text("heartbeat"));
         // Refused: a newer one has been answered.
         self.0.updated(update).await.map(drop)
     }
 
-    async fn answered(&self) -> Result<Option<Timestamp>, PortError> {
+    async fn answered(&self) -> Result<Option<Answered>, PortError> {
         let Some(item) = self.0.get(KEY).await? else { return Ok(None) };
-        item::timestamp(&item, "answered").map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+        let read = || -> Result<Answered, String> {
+            let sent_at = item::timestamp(&item, "answered")?;
+            // An earlier release did not say when it answered.
+            let at = if item.contains_key("answered_at") { item::timestamp(&item, "answered_at")? } else { sent_at };
+            Ok(Answered { sent_at, at })
+        };
+        read().map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
 }

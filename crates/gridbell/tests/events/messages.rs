@@ -55,7 +55,7 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
         |before: u32| failed(TroubleKind::Provider, "the provider answered 500", work(before, Task::Look(look())));
     let body = || Task::Body(CREATE.text().to_owned());
     let unreadable = "`resource` is no path below the API's own host";
-    let check = HeartbeatCheck { sent_at: AT, again: false };
+    let check = HeartbeatCheck::of(AT);
     [
         ("failed-look", unanswered(0)),
         // The fifth failure: people are notified.

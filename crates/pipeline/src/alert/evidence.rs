@@ -46,7 +46,7 @@ where
                 }
             }
             Condition::DeliveriesUnread => {
-                evidence.answered = self.deliveries.answered().await?;
+                evidence.answered = self.deliveries.answered().await?.map(|answered| answered.sent_at);
                 evidence.backlog = self.queues.depth(Watched::Deliveries).await.ok();
             }
             Condition::DeadLetters { queue } => evidence.backlog = Some(self.queues.depth(*queue).await?),

@@ -150,7 +150,7 @@ where
     /// Answers heartbeats; returns the ids of those that could not be answered.
     async fn answer(&self, beats: Vec<(Timestamp, String)>) -> Vec<String> {
         let Some(latest) = beats.iter().map(|(at, _)| *at).max() else { return Vec::new() };
-        match self.deliveries.answer(latest).await {
+        match self.deliveries.answer(latest, self.world.now()).await {
             Ok(()) => Vec::new(),
             Err(error) => {
                 tracing::error!(%error, "a heartbeat is left to be answered later");

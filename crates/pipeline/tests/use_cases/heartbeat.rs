@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use pipeline::{
     config::Deadlines,
     messages::{self, ToHydrate},
+    ports::Health,
 };
 use sim::{Ended, Function, Inner, Reply, Times, Toxic, World};
 
@@ -184,4 +185,45 @@ fn dead_letters_are_mailed_once_and_resolved_when_they_are_gone() {
     world.put(Inner::AlertsDead, "nonsense");
     run_for(&world, 95);
     assert_eq!(mail_subjects(&world)[2..], ["[gridbell] dead-letter: alerts_dead"]);
+}
+
+/// A heartbeat that is not answered within 22 s; `meanwhile` happens before the check's second look. Whether a person is to be notified
+/// after 27 s, and after two minutes.
+fn unanswered(meanwhile: impl FnOnce(&World)) -> (bool, bool) {
+    let world = beating(1);
+    run_for(&world, 50);
+    world.stop(Function::Hydrator);
+    for _ in 0..5 {
+        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    }
+    world.sweep();
+    let check = || world.retry(world.take(Inner::Retries)).answer().expect("checked");
+    let is_hinted = || world.queued(Inner::Alerts).iter().any(|hint| hint.body.contains("deliveries_unread"));
+    world.advance(SignedDuration::from_secs(22));
+    check();
+    assert!(!is_hinted(), "before the second look");
+    meanwhile(&world);
+    world.advance(SignedDuration::from_secs(5));
+    check();
+    let at_once = is_hinted();
+    world.advance(SignedDuration::from_secs(94));
+    check();
+    (at_once, is_hinted())
+}
+
+#[test]
+fn a_hydrator_behind_its_queue_is_not_called_silent() {
+    assert_eq!(unanswered(|_| ()), (true, true));
+    let falls = |world: &World| {
+        let webhook = world.queued(Inner::Deliveries).into_iter().find(|message| message.body.contains("dkmq"));
+        world.delete(Inner::Deliveries, &webhook.expect("a webhook").id);
+    };
+    assert_eq!(unanswered(falls), (false, true), "its queue falls");
+    let answers_older = |world: &World| {
+        let (older, now) = (world.now() - SignedDuration::from_secs(30), world.now());
+        world.run(Function::Hydrator, async |ports| ports.answer(older, now).await).answer().unwrap().unwrap();
+    };
+    assert_eq!(unanswered(answers_older), (false, true), "it answers earlier heartbeats");
+    let arrives = |world: &World| drop(accepted(world, "voltus-prod", &thin("dispatch.create", "dkmq")));
+    assert_eq!(unanswered(arrives), (true, true), "its queue grows");
 }

@@ -102,7 +102,7 @@ fn work_of_every_sort() {
 #[test]
 fn deadlines_and_heartbeats() {
     check_message(&ToRetry::Deadline(Deadline { subject: look().subject, unread: Some(7) }));
-    check_message(&ToRetry::HeartbeatCheck(HeartbeatCheck { sent_at: AT, again: true }));
+    check_message(&ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }));
     check_message(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
     let redriven = messages::to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap();
     assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Heartbeat(Heartbeat { at: AT }));

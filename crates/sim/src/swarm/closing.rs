@@ -90,7 +90,7 @@ fn evidence(state: &mut State, config: &Config, condition: &Condition, now: Time
         poll: state.polls.get(&source),
         events,
         backlog: Some(backlog),
-        answered: state.answered,
+        answered: state.answered.map(|answered| answered.sent_at),
         has_acknowledgements: config.deadlines_for(&source, &programs).acknowledge,
     }
 }

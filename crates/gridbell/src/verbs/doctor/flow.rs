@@ -1,7 +1,7 @@
 //! What flows: the heartbeat, the latest change of each source, what fails, open incidents.
 
 use aws::dynamo::{Kept, Wanted};
-use pipeline::ports::Health;
+use pipeline::ports::{Answered, Health};
 
 use super::{Check, Finding, Patient};
 use crate::verbs::dispatch;
@@ -30,10 +30,12 @@ async fn heartbeat(patient: &Patient<'_>) -> Vec<Finding> {
     let mend = "see whether the schedule is enabled, and look at the logs of retrier and hydrator";
     let off = |at| patient.clock.off(at);
     vec![match patient.console.deliveries().answered().await {
-        Ok(Some(at)) if patient.clock.now.duration_since(at).as_secs() <= STOPPED_S => {
+        Ok(Some(Answered { sent_at: at, .. })) if patient.clock.now.duration_since(at).as_secs() <= STOPPED_S => {
             Finding::good(HEARTBEAT, format!("the schedule runs, and the hydrator answered {}", off(at)))
         }
-        Ok(Some(at)) => Finding::bad(HEARTBEAT, format!("it stopped: the hydrator answered {}", off(at))).mend(mend),
+        Ok(Some(Answered { sent_at: at, .. })) => {
+            Finding::bad(HEARTBEAT, format!("it stopped: the hydrator answered {}", off(at))).mend(mend)
+        }
         Ok(None) => {
             Finding::unknown(HEARTBEAT, "there was none yet: the first comes a minute after the deployment").mend(mend)
         }
