@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
 use std::{
+    io::{Cursor, Write},
     path::Path,
     process::{Command, Stdio},
 };
@@ -12,11 +13,13 @@ use aws::{
     configuration::{ConfigTable, Stored},
     console::Functions,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use gridbell::{
     local::{FUNCTIONS, ProviderUrls, REGION, Stack, UpOptions, http_client, logical_id},
     progress,
 };
 use serde_json::{Value, json};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 struct Said {
     code: i32,
@@ -148,5 +151,36 @@ async fn a_stack_without_a_configuration_loses_nothing_and_runs_with_the_next() 
         .map(|one| (one["number"].clone(), one["current"].clone()))
         .collect();
     assert_eq!(numbers, [(json!(3), json!(true)), (json!(2), json!(false)), (json!(1), json!(false))]);
+    a_package_for_another_processor_is_named(&stack, &state, file_text).await;
     stack.shutdown().await.expect("down");
+}
+
+/// What `sam build` deploys from an ARM machine to an x86_64 function, or the other way round.
+async fn a_package_for_another_processor_is_named(stack: &Stack, state: &Path, file: &str) {
+    let (other, machine) = if cfg!(target_arch = "aarch64") { ("x86_64", 62) } else { ("arm64", 183) };
+    let header = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, machine, 0];
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
+    zip.start_file("bootstrap", options).expect("begun");
+    zip.write_all(&[&header[..], &[0; 200]].concat()).expect("written");
+    let zip = zip.finish().expect("whole").into_inner();
+    let (base, name) = (&stack.description().endpoint_url, &stack.outputs()["AlerterFunctionName"]);
+    let credential = format!("test/20260101/{REGION}/lambda/aws4_request");
+    let uploaded = http_client()
+        .expect("a client")
+        .put(format!("{base}/2015-03-31/functions/{name}/code"))
+        .header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"))
+        .body(json!({"ZipFile": BASE64_STANDARD.encode(zip)}).to_string())
+        .send();
+    assert_eq!(uploaded.await.expect("an answer").status(), 200);
+
+    let expected = format!("it cannot start: its package was built for {other}, and the function is ");
+    let doctor = gridbell(state, &["doctor", "--json"]).json();
+    let alerter = functions(&doctor).into_iter().find(|(function, _)| function == "alerter").expect("checked").1;
+    assert!(alerter.starts_with(&format!("bad: {expected}")), "{alerter}");
+    let before = gridbell(state, &["config", "history", "--json"]).out;
+    let refused = gridbell(state, &["config", "apply", "--config", file, "--yes"]);
+    assert!(refused.code == 1 && refused.err.contains(&format!("the alerter: {expected}")), "{}", refused.err);
+    assert!(refused.err.contains("Nothing was changed"), "{}", refused.err);
+    assert_eq!(gridbell(state, &["config", "history", "--json"]).out, before);
 }
