@@ -46,7 +46,7 @@ fn a_source_with_many_active_dispatches_takes_a_storm_as_well() {
 #[ignore = "takes minutes"]
 fn ten_thousand_dispatches() {
     for storm in [
-        Storm::default(),
+        Storm { same_start: true, ..Storm::default() },
         Storm {
             outage: Some(SignedDuration::from_mins(10)),
             notice: SignedDuration::from_mins(40),

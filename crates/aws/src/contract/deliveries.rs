@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dispatch::Subject;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    budget::Shown,
     conditions::{Condition, News, NotedEvent},
     messages::{self, ToHydrate},
     poll::PollState,
@@ -325,5 +326,17 @@ pub async fn polls(table: &impl Deliveries) -> String {
     let late = PollState { write: "write-3".to_owned(), ..second.clone() };
     assert_eq!(lost(table.write_poll_state(&late, Some(1)).await), second);
     assert_eq!(table.poll_state(&source).await.unwrap(), Some(second));
+    shown(table, &source).await;
     source
+}
+
+/// What a list showed: the latest, however long it was.
+async fn shown(table: &impl Deliveries, source: &str) {
+    assert_eq!(table.shown(source).await.unwrap(), None);
+    for (list, count) in [(1, 30_000), (2, 3), (3, 0)] {
+        let subjects: Vec<Subject> = (0..count).map(|n| Subject::dispatch(source, &format!("d{n}"))).collect();
+        let shown = Shown::of(source, list, &subjects).expect("it fits");
+        table.show(&shown).await.unwrap();
+        assert_eq!(table.shown(source).await.unwrap(), Some(shown));
+    }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Storm {
     /// How long after its announcement a dispatch starts
     #[arg(long, value_name = "TIME", default_value = "700s", value_parser = time)]
     notice: SignedDuration,
+    /// All of them start at one instant, so long after the last announcement
+    #[arg(long)]
+    same_start: bool,
     /// Hydrators at the same time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     concurrency: u64,
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &Storm) -> Result<()> {
         latency_ms: args.latency,
         outage: args.outage,
         notice: args.notice,
+        same_start: args.same_start,
         aws: Aws { most: [args.concurrency, retries, alerts, reviews], ..usual },
     });
     if args.json {

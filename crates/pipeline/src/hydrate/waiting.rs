@@ -21,7 +21,7 @@ const MAX_WAIT: SignedDuration = SignedDuration::from_secs(40);
 const AGAIN_S: u32 = 2;
 
 /// The same where the allowance is used up.
-const TURN_S: u32 = 5;
+const TURN_S: u32 = 10;
 
 /// What is left of an invocation that begins to read a list.
 const LIST_TAKES: SignedDuration = SignedDuration::from_secs(14);
@@ -186,8 +186,9 @@ where
         }
     }
 
+    /// A source that is not polled has no list to wait for: what fails at it nothing would ever find well again.
     fn is_listable(&self, bound: &Bound, look: &Look) -> bool {
-        bound.provider.is_answered_by_list(look)
+        bound.source.is_polled() && bound.provider.is_answered_by_list(look)
     }
 
     async fn ways_of(

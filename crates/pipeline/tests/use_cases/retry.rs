@@ -79,6 +79,22 @@ fn what_failed_together_does_not_come_back_together() {
 }
 
 #[test]
+fn a_herd_that_was_told_one_instant_does_not_come_back_together() {
+    let world = world(4);
+    world.answers("voltus-prod", "/dispatches/", [Reply::Status(429, Some(60))]);
+    for n in 0..20 {
+        accepted(&world, "voltus-prod", &thin("dispatch.create", &format!("dk{n}")));
+    }
+    run_for(&world, 30);
+    let waits = world.bookings().into_values().map(|booking| booking.state);
+    let mut waits_s: Vec<i64> = waits.map(|state| state.next_at.duration_since(state.failed_at).as_secs()).collect();
+    assert!(waits_s.len() == 20 && waits_s.iter().all(|wait_s| (45..=80).contains(wait_s)), "{waits_s:?}");
+    waits_s.sort_unstable();
+    waits_s.dedup();
+    assert!(waits_s.len() > 6, "{waits_s:?}");
+}
+
+#[test]
 fn retry_after_is_honoured_up_to_what_a_queue_can_wait() {
     for (status, asked_s, least_s, most_s) in [(429, 77, 77, 100), (503, 300, 300, 379), (429, 90_000, 900, 903)] {
         let world = failing(1, vec![Reply::Status(status, Some(asked_s)), well()]);

@@ -63,6 +63,66 @@ fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
     ended.answer().expect("an answer")
 }
 
+/// An invocation of which so little is left, in milliseconds.
+struct Late<'a> {
+    invocation: &'a Invocation<'a>,
+    left_ms: i64,
+}
+
+impl Clock for Late<'_> {
+    fn now(&self) -> Timestamp {
+        self.invocation.now()
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        self.invocation.now() + SignedDuration::from_millis(self.left_ms)
+    }
+}
+
+impl Chance for Late<'_> {
+    fn unique(&self) -> String {
+        self.invocation.unique()
+    }
+
+    fn secret(&self) -> String {
+        self.invocation.secret()
+    }
+
+    fn up_to(&self, most: u64) -> u64 {
+        self.invocation.up_to(most)
+    }
+}
+
+#[test]
+fn with_too_little_time_left_nothing_is_asked_and_no_attempt_counted() {
+    for (left_ms, asks) in [(4_000, 0), (6_000, 1)] {
+        let world = world(3);
+        let dispatch = crate::common::voltus("dkmq", 0, 5);
+        world.answers("voltus-prod", "/dispatches/dkmq", [sim::Reply::Json(dispatch.to_string())]);
+        accepted(&world, "voltus-prod", &crate::common::thin("dispatch.create", "dkmq"));
+        let messages = world.take(Inner::Deliveries);
+        let config = config();
+        let ended = world.run(Function::Hydrator, async |ports| {
+            let hydrate = Hydrate {
+                config: &config,
+                table: ports,
+                stream: ports,
+                api: ports,
+                deliveries: ports,
+                outlet: ports,
+                shares: &Shares::default(),
+                world: &Late { invocation: ports, left_ms },
+            };
+            hydrate.batch(messages).await
+        });
+        assert_eq!(ended.answer().expect("an answer"), [""; 0]);
+        assert_eq!(world.fetches().len(), asks, "{left_ms} ms left");
+        run_for(&world, 60);
+        assert_eq!((published(&world).len(), mail_subjects(&world)), (1, Vec::new()));
+        assert!(world.bookings().is_empty(), "it counted as a failure");
+    }
+}
+
 /// A group of so many meters that is called in so many hours.
 fn hours(meters: usize, hours: usize) -> String {
     let slot = |hour: usize| {

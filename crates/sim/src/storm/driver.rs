@@ -25,7 +25,7 @@ const TOKEN: &str = "a-token-that-nobody-guesses";
 const ACK_TOKEN: &str = "another-token-that-nobody-guesses";
 
 /// The source is polled once before anything is announced: what it listed first would not be missed.
-pub(super) const WARM_UP: SignedDuration = SignedDuration::from_secs(200);
+const WARM_UP: SignedDuration = SignedDuration::from_secs(200);
 
 /// After the last thing that is awaited, people hear of the end.
 const AFTERWARDS: SignedDuration = SignedDuration::from_mins(4);
@@ -74,8 +74,13 @@ struct Driver<'w> {
     seen: Seen,
 }
 
+/// When the first webhook is sent.
+pub(super) fn begins() -> Timestamp {
+    BEGINNING + WARM_UP
+}
+
 pub(super) fn run(storm: &Storm) -> Outcome {
-    let begins = BEGINNING + WARM_UP;
+    let begins = begins();
     let outage = storm.outage.map(|lasts| (begins + storm.window / 2, begins + storm.window / 2 + lasts));
     let mut voltus = Voltus::new(storm.allowance, outage);
     for _ in 0..storm.active {
@@ -86,7 +91,7 @@ pub(super) fn run(storm: &Storm) -> Outcome {
     for number in 0..i64::try_from(storm.dispatches).unwrap_or(0) {
         let at =
             begins + SignedDuration::from_micros(i64::try_from(storm.window.as_micros()).unwrap_or(0) / count * number);
-        posts.push((at, voltus.adds(at, at + storm.notice, storm.sites)));
+        posts.push((at, voltus.adds(at, storm.start(at, begins + storm.window), storm.sites)));
     }
     let world = World::new(storm.seed, config(storm));
     world.with(|state| {
@@ -137,7 +142,7 @@ impl<'w> Driver<'w> {
             self.at(self.seen.posts[number].at, Event::Post(number));
         }
         self.at(BEGINNING + SignedDuration::from_mins(1), Event::Sweep);
-        let last = BEGINNING + WARM_UP + self.storm.window;
+        let last = begins() + self.storm.window;
         // Every deadline has passed by then.
         let ends = last.max(back_at.unwrap_or(last)).max(last + self.storm.notice) + AFTERWARDS;
         self.at(ends, Event::End);
@@ -272,7 +277,7 @@ impl<'w> Driver<'w> {
         let place = Inner::READ.iter().position(|read| *read == queue)?;
         let aws = &self.storm.aws;
         // A mapping that is asked more of grows from the storm's beginning on.
-        let since_s = self.world.now().duration_since(BEGINNING + WARM_UP).as_secs().max(0).unsigned_abs();
+        let since_s = self.world.now().duration_since(begins()).as_secs().max(0).unsigned_abs();
         let most = (aws.begins_with + aws.grows_by * since_s).min(*aws.most.get(place)?);
         (running < most).then(|| self.storming(|storming| storming.line(queue).next_at())).flatten()
     }

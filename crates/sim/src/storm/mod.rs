@@ -43,6 +43,8 @@ pub struct Storm {
     pub outage: Option<SignedDuration>,
     /// How long after its announcement a dispatch starts.
     pub notice: SignedDuration,
+    /// All of them start at one instant: so long after the last announcement.
+    pub same_start: bool,
     /// AWS.
     pub aws: Aws,
 }
@@ -59,8 +61,16 @@ impl Default for Storm {
             latency_ms: (50, 500),
             outage: None,
             notice: SignedDuration::from_secs(700),
+            same_start: false,
             aws: Aws::default(),
         }
+    }
+}
+
+impl Storm {
+    /// When a dispatch starts that is announced at that instant, where the last one is announced at `last`.
+    fn start(&self, announced: Timestamp, last: Timestamp) -> Timestamp {
+        (if self.same_start { last } else { announced }) + self.notice
     }
 }
 

@@ -147,10 +147,11 @@ impl Seen {
         let last_post = self.posts.iter().map(|post| post.at).max().unwrap_or_default();
         let since = outage.map_or(last_post, |(_, back_at)| back_at.max(last_post));
         let last_signal = self.posts.iter().filter_map(|post| post.signal_at).max().unwrap_or(since);
+        let last_announced = super::driver::begins() + storm.window;
         let late = self.posts.iter().filter_map(|post| {
             let published = post.signal_at?;
             // One that was due when it was published has no time left to be checked in.
-            let due = (post.at + storm.notice - LEAD).max(post.at + IMMEDIATE);
+            let due = (storm.start(post.at, last_announced) - LEAD).max(post.at + IMMEDIATE);
             (due > published).then_some(post.checked_at?.duration_since(due).as_secs_f64())
         });
         let late: Vec<f64> = late.collect();

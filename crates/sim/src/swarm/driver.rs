@@ -156,9 +156,14 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
 fn config(plan: &Plan) -> Config {
     let tokens = [TokenHash::of("the-token-of-yesterday"), TokenHash::of(TOKEN)];
     let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens, "poll_s": plan.poll_s });
+    let mut voltus = source("voltus", "production");
+    if plan.storm > 0 && plan.poll_s > 0 {
+        // Far fewer requests than the storm announces: its list has to answer.
+        voltus["requests_a_minute"] = json!(30);
+    }
     let config = json!({
         "sources": {
-            "voltus-prod": source("voltus", "production"),
+            "voltus-prod": voltus,
             "voltus-sandbox": source("voltus", "sandbox"),
             "leap-prod": source("leap", "production"),
             "dc-1": source("nvgrid", "production"),
