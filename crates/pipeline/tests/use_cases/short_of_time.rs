@@ -112,6 +112,7 @@ fn with_too_little_time_left_nothing_is_asked_and_no_attempt_counted() {
                 outlet: ports,
                 shares: &Shares::default(),
                 world: &Late { invocation: ports, left_ms },
+                views: &Views::default(),
             };
             hydrate.batch(messages).await
         });
