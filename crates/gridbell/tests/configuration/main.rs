@@ -155,7 +155,7 @@ async fn a_stack_without_a_configuration_loses_nothing_and_runs_with_the_next() 
     stack.shutdown().await.expect("down");
 }
 
-/// What `sam build` deploys from an ARM machine to an x86_64 function, or the other way round.
+/// What `sam build` deploys from an ARM machine to an `x86_64` function, or the other way round.
 async fn a_package_for_another_processor_is_named(stack: &Stack, state: &Path, file: &str) {
     let (other, machine) = if cfg!(target_arch = "aarch64") { ("x86_64", 62) } else { ("arm64", 183) };
     let header = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, machine, 0];
