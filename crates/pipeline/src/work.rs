@@ -1,10 +1,11 @@
 //! Jobs: what is to be done, and what went wrong with it so far.
 
 mod body;
+mod listed;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub(crate) use dispatch::text::clip;
-use dispatch::{Fact, Subject, sendable};
+use dispatch::{Subject, sendable};
 use jiff::Timestamp;
 use providers::Look;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use body::{BodyPart, CHUNK_BYTES, StoredBody, UnpackError, pack, unpack};
+pub use listed::{ByList, ListedFacts, Waits};
 
 /// The most that a webhook's body may be, in bytes (2 MiB).
 pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
@@ -51,35 +53,6 @@ pub struct Work {
     pub waits: Option<Waits>,
     /// What is to be done.
     pub task: Task,
-}
-
-/// Since when a look waits for the source's list, or for its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waits {
-    /// So many reads of the list had begun: a later one answers it.
-    pub list: u64,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// Facts of a source's list that one invocation had no time for, or too many of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ListedFacts {
-    /// They.
-    pub facts: Vec<Fact>,
-    /// How they came.
-    pub by: ByList,
-}
-
-/// How facts of a list came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ByList {
-    /// It is the first good list of the source: what it holds was there before gridbell, and nothing of it is missed.
-    #[serde(default)]
-    pub is_first: bool,
-    /// Webhooks that came since then wait for it: what it changes is what they announced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answers_since: Option<Timestamp>,
 }
 
 /// What is to be done.

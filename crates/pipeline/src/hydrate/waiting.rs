@@ -18,7 +18,7 @@ use crate::{
 const MAX_WAIT: SignedDuration = SignedDuration::from_secs(40);
 
 /// So many seconds later a look that waits for a list looks again, and as many more at most.
-const AGAIN_S: u32 = 2;
+const AGAIN_S: u32 = 3;
 
 /// The same where the allowance is used up.
 const TURN_S: u32 = 10;
@@ -243,7 +243,8 @@ where
         if shown.is_some_and(|shown| shown.list > waits.list && shown.shows(&look.subject)) {
             return Some(Way::Answered);
         }
-        if budget.listed > waits.list || budget.failed > waits.list {
+        // While the list fails, nothing waits for it: what fails is booked, and its attempts come ever more rarely.
+        if budget.listed > waits.list || asked.state.failing.is_some() {
             return None;
         }
         if asked.state.must_wait(now) {
