@@ -106,7 +106,11 @@ impl<'a> Environment<'a> {
 
     /// The configuration.
     pub fn config(&self) -> Result<Config, EnvironmentError> {
-        Ok(Config::parse(&self.required(CONFIG)?)?)
+        let (config, unknown) = Config::parse_known(&self.required(CONFIG)?)?;
+        for key in unknown {
+            tracing::warn!(config.key = key, "a key that this release does not know is ignored");
+        }
+        Ok(config)
     }
 
     /// The configuration, for a function that asks the providers: their addresses and keys are checked as well.

@@ -69,6 +69,18 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
 }
 
 #[test]
+fn an_unknown_configuration_key_stops_no_cold_start() {
+    let later = r#"{"sources":{"v":{"provider":"voltus","tokens":[],"color":"red"}},"outputs":{"a":{"kind":"http"}}}"#;
+    assert_eq!(complaint(&[("GRIDBELL_CONFIG", later)]), None);
+    let (config, unknown) = pipeline::config::Config::parse_known(later).unwrap();
+    assert_eq!(unknown, ["sources.v.color", "outputs"]);
+    assert_eq!(config.sources["v"].provider, "voltus");
+    // The CLI is strict: there a person mends it.
+    let strict = pipeline::config::Config::parse(later).expect_err("unknown").to_string();
+    assert!(strict.contains("sources.v.color"), "{strict}");
+}
+
+#[test]
 fn a_bad_log_filter_stops_no_cold_start() {
     let logged = |filter: &str| {
         let variables = variables(&[("GRIDBELL_LOG", filter)]);
