@@ -18,7 +18,7 @@ use crate::{Inner, Invocation};
 pub const PUBLIC_URL: &str = "https://gridbell.example";
 
 /// A function of the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
     /// Takes webhooks.
     Receiver,
@@ -77,7 +77,7 @@ impl Invocation<'_> {
         let config = &self.world.config;
         let hydrate =
             Hydrate { config, table: self, stream: self, api: self, deliveries: self, outlet: self, world: self };
-        hydrate.batch(messages).await
+        hydrate.batch(self.as_it_reads(messages)).await
     }
 
     fn retrier(&self) -> Retrier<'_, Self, Self, Self, Self, Self, Self, Self> {
@@ -94,7 +94,7 @@ impl Invocation<'_> {
     }
 
     pub(crate) async fn retry(&self, messages: Vec<Message>) -> Vec<String> {
-        self.retrier().batch(messages).await
+        self.retrier().batch(self.as_it_reads(messages)).await
     }
 
     pub(crate) async fn acknowledge(&self, token: &str, body: &[u8]) -> Answer {
@@ -129,7 +129,7 @@ impl Invocation<'_> {
             outlet: self,
             world: self,
         };
-        alert.batch(messages).await
+        alert.batch(self.as_it_reads(messages)).await
     }
 
     pub(crate) async fn follow(&self, method: &str, secret: &str) -> Page {

@@ -19,6 +19,8 @@ mod ports;
 mod provider;
 mod query;
 mod queue;
+mod release;
+mod rules;
 mod run;
 mod seed;
 pub mod swarm;
