@@ -11,7 +11,6 @@ use crate::{budget::USUAL_A_MINUTE, token::TokenHash};
 
 /// The whole configuration, made by the CLI from `gridbell.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Config {
     /// By name.
     pub sources: BTreeMap<String, Source>,
@@ -28,7 +27,6 @@ pub struct Config {
 
 /// One door that a provider's webhooks come through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Source {
     /// The provider's name.
     pub provider: String,
@@ -86,7 +84,6 @@ pub enum Environment {
 
 /// By when a dispatch must be acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Deadlines {
     /// This long before its start …
     pub lead_s: u32,
@@ -133,7 +130,6 @@ impl Default for Deadlines {
 
 /// Who is told, by whom, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Contacts {
     /// Addresses of the people on duty.
     pub email: Vec<String>,
@@ -155,7 +151,6 @@ pub struct Contacts {
 
 /// Who is told besides of an incident that nobody has taken on after a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Escalation {
     /// This long after it opened, in seconds.
     pub after_s: u32,
@@ -165,7 +160,6 @@ pub struct Escalation {
 
 /// Who is told of one source; what is not said here is as in general.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SourceContacts {
     /// Instead of the general addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,7 +227,6 @@ impl<'c> Audience<'c> {
 
 /// Who may acknowledge.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Acks {
     /// Hashes of the tokens that are valid now.
     pub tokens: Vec<TokenHash>,
@@ -245,6 +238,9 @@ pub enum ConfigError {
     /// Not the shape.
     #[error("the configuration cannot be read: {0}")]
     Shape(#[from] serde_json::Error),
+    /// A key that this release does not know.
+    #[error("the configuration has the key {0}, which this release does not know")]
+    UnknownKey(String),
     /// A source names a provider that does not exist.
     #[error("source {source_name:?} names the provider {provider:?}; known are voltus, leap, nvgrid, openvolt")]
     Provider {
@@ -256,9 +252,18 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the JSON that the CLI ships.
+    /// Reads the JSON that the CLI ships, strictly.
     pub fn parse(json: &str) -> Result<Self, ConfigError> {
-        let mut config: Self = serde_json::from_str(json)?;
+        let (config, unknown) = Self::parse_known(json)?;
+        unknown.into_iter().next().map_or(Ok(config), |key| Err(ConfigError::UnknownKey(key)))
+    }
+
+    /// The same for a function: a key that this release does not know is left out, and named. It may be one of a release that was
+    /// rolled back, or that the function is about to be replaced by, and to stop all functions over it would lose webhooks.
+    pub fn parse_known(json: &str) -> Result<(Self, Vec<String>), ConfigError> {
+        let (mut deserializer, mut unknown) = (serde_json::Deserializer::from_str(json), Vec::new());
+        let mut config: Self = serde_ignored::deserialize(&mut deserializer, |path| unknown.push(path.to_string()))?;
+        deserializer.end()?;
         for (name, source) in &config.sources {
             if source.provider().is_none() {
                 return Err(ConfigError::Provider { source_name: name.clone(), provider: source.provider.clone() });
@@ -270,7 +275,7 @@ impl Config {
                 escalate.sort_by_key(|step| step.after_s);
             }
         }
-        Ok(config)
+        Ok((config, unknown))
     }
 
     /// By when a dispatch of that source must be acknowledged. One of several programs must satisfy each of them; programs that

@@ -2,17 +2,29 @@
 
 use dispatch::Subject;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::value::RawValue;
 
 use crate::{
-    conditions::Condition,
+    conditions::{Condition, News, NotedEvent},
     heartbeat::{Heartbeat, HeartbeatCheck},
-    work::{Failed, Work},
+    work::{FOREIGN, Failed, Work},
 };
 
-/// The version of every message that this program writes.
+/// The version of every message and stored item that this release writes. A release writes only what the one before it reads: a new
+/// format is first read ([`READS`]), and written from the next release on.
 pub const FORMAT: u32 = 1;
+
+/// The latest version that this release reads; it reads all before it, too.
+pub const READS: u32 = 1;
+
+/// What says no version is of the first.
+fn first_format() -> u32 {
+    1
+}
 
 /// A message of `deliveries`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,8 +115,20 @@ pub enum ReadError {
     #[error("the message is none of gridbell's: {0}")]
     Foreign(#[from] serde_json::Error),
     /// A later release wrote it.
-    #[error("the message has format version {0}; this release reads up to {FORMAT}")]
+    #[error("the message has format version {0}; this release reads up to {READS}")]
     Newer(u32),
+}
+
+/// What people are notified of where a queue holds messages of a later release: a webhook may be among them, and the dead letters, where
+/// they end, would say so half an hour later.
+pub(crate) fn newer_in(queue: &str, v: u32, now: Timestamp) -> NotedEvent {
+    let about = format!("messages of a later release in {queue}");
+    let detail = format!(
+        "a message of format version {v} came; this release reads up to {READS}. It is kept and comes to the dead letters: deploy the \
+         later release again, then redrive them; until then see the provider's portal for what it may say"
+    );
+    let condition = Condition::GivenUp { source: FOREIGN.to_owned(), about: about.clone() };
+    NotedEvent { condition, at: now, news: News { stage: format!("format {v}"), about, detail } }
 }
 
 #[derive(Serialize)]
@@ -113,11 +137,13 @@ struct Writing<'m, T> {
     message: &'m T,
 }
 
+/// The version is all that later ones have in common with this.
 #[derive(Deserialize)]
 struct Reading<'m> {
+    #[serde(default = "first_format")]
     v: u32,
-    #[serde(borrow)]
-    message: &'m RawValue,
+    #[serde(borrow, default)]
+    message: Option<&'m RawValue>,
 }
 
 /// A message as the queue carries it.
@@ -128,9 +154,10 @@ pub fn to_json(message: &impl Serialize) -> Result<String, serde_json::Error> {
 /// Reads a message of a queue.
 pub fn read<T: DeserializeOwned>(body: &str) -> Result<T, ReadError> {
     let Reading { v, message } = serde_json::from_str(body)?;
-    if v > FORMAT {
+    if v > READS {
         return Err(ReadError::Newer(v));
     }
+    let message = message.ok_or_else(|| serde_json::Error::missing_field("message"))?;
     Ok(serde_json::from_str(message.get())?)
 }
 
@@ -151,6 +178,10 @@ mod tests {
     fn what_a_later_release_wrote_is_told_from_what_is_foreign() {
         let newer = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(":1,", ":2,", 1);
         assert!(matches!(read::<ToAlert>(&newer), Err(ReadError::Newer(2))));
+        // Nothing but the version need be as it is today.
+        assert!(matches!(read::<ToAlert>(r#"{"v":3,"jobs":[]}"#), Err(ReadError::Newer(3))));
+        let unsaid = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(r#""v":1,"#, "", 1);
+        assert_eq!(read::<ToAlert>(&unsaid).unwrap(), ToAlert::Flush { group: "g".to_owned() });
         for foreign in ["{}", "null", "[1]", r#"{"v":1,"message":{"review":7}}"#, "not JSON"] {
             assert!(matches!(read::<ToAlert>(foreign), Err(ReadError::Foreign(_))), "{foreign}");
         }

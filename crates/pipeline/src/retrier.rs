@@ -11,7 +11,7 @@ use crate::{
     ports::{
         Chance, Clock, Deliveries, Depths, Dispatches, Health, OpenIncidentIndex, Outlet, PortError, SignalStream,
     },
-    retry::Retry,
+    retry::{NOTED_S, Retry},
     review::{OpenIncidents, Review},
     sweep::{Sweep, Swept},
     watch::Watch,
@@ -108,7 +108,12 @@ where
                 (Failed { failed, work: Work::foreign(message, now) }, comes_again)
             }
             // A function of that release takes it.
-            Err(error @ ReadError::Newer(_)) => return Err(error.into()),
+            Err(error @ ReadError::Newer(v)) => {
+                let event = messages::newer_in("retries", v, now);
+                self.deliveries.note(&event).await?;
+                self.outlet.hint(event.condition, now, NOTED_S).await?;
+                return Err(error.into());
+            }
         };
         if is_again && failed.failed.kind.is_passing() {
             self.outlet.hint(failed.work.condition(), now, 0).await?;

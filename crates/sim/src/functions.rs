@@ -19,7 +19,7 @@ use crate::{Inner, Invocation};
 pub const PUBLIC_URL: &str = "https://gridbell.example";
 
 /// A function of the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
     /// Takes webhooks.
     Receiver,
@@ -93,7 +93,7 @@ impl Invocation<'_> {
             world: self,
             views: &process.views,
         };
-        let left = hydrate.batch(messages).await;
+        let left = hydrate.batch(self.as_it_reads(messages)).await;
         self.world.with(|state| state.idle_hydrators.push(process));
         left
     }
@@ -112,7 +112,7 @@ impl Invocation<'_> {
     }
 
     pub(crate) async fn retry(&self, messages: Vec<Message>) -> Vec<String> {
-        self.retrier().batch(messages).await
+        self.retrier().batch(self.as_it_reads(messages)).await
     }
 
     pub(crate) async fn acknowledge(&self, token: &str, body: &[u8]) -> Answer {
@@ -147,7 +147,7 @@ impl Invocation<'_> {
             outlet: self,
             world: self,
         };
-        alert.batch(messages).await
+        alert.batch(self.as_it_reads(messages)).await
     }
 
     pub(crate) async fn follow(&self, method: &str, secret: &str) -> Page {

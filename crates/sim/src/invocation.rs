@@ -71,7 +71,7 @@ impl<'w> Invocation<'w> {
         self.wait(port, Side::After).await;
         self.world.with(|state| {
             state.pass_some_time();
-            state.now += state.slow.get(port).copied().unwrap_or_default();
+            state.now += state.rules.slow.get(port).copied().unwrap_or_default();
         });
         if toxic == Some(Toxic::LoseAnswer) { Err(unavailable(port, "the answer was lost")) } else { Ok(result) }
     }

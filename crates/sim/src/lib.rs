@@ -20,6 +20,8 @@ mod ports;
 mod provider;
 mod query;
 mod queue;
+mod release;
+mod rules;
 mod run;
 mod seed;
 pub mod storm;

@@ -55,8 +55,8 @@ impl Invocation<'_> {
         if !Standard::takes(body) {
             return Err(PortError::Broken { port, reason: format!("{} bytes are too large", body.len()) });
         }
-        let chain = self.chain + 1;
-        self.call(port, |state| state.send(queue, body, delay_s, chain)).await
+        let (chain, body) = (self.chain + 1, self.in_its_format(body));
+        self.call(port, |state| state.send(queue, &body, delay_s, chain)).await
     }
 
     pub(crate) async fn write<T: Row>(
@@ -156,7 +156,7 @@ impl SignalStream for Invocation<'_> {
                 return Err(PortError::Broken { port: PORT, reason: "the signal is too large".to_owned() });
             }
             let group = fifo_id(signal.subject.as_str());
-            if self.world.with(|state| state.refused_groups.contains(&group)) {
+            if self.world.with(|state| state.rules.refused_groups.contains(&group)) {
                 return Err(PortError::Unavailable { port: PORT, reason: "refused".to_owned() });
             }
             self.call(PORT, |state| {
@@ -180,25 +180,35 @@ impl Dispatches for Invocation<'_> {
     }
 
     async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError> {
-        self.call("dispatches.read", |state| state.shown(state.dispatches.get(subject.as_str()))).await
+        const PORT: &str = "dispatches.read";
+        let record = self.call(PORT, |state| state.shown(state.dispatches.get(subject.as_str()))).await?;
+        self.can_read(PORT, subject).map(|()| record)
     }
 
     async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>> {
+        const PORT: &str = "dispatches.write";
         if self.sabotaged(Saboteur::SendThenWrite) {
             self.publish(&record.outbox).await?;
         }
         // What a write follows is said to the store and not stored, as in the real table.
         let record = Record { follows: None, ..record.clone() };
-        self.write("dispatches.write", |state| {
+        let written = self.write(PORT, |state| {
             if state.sabotaged(Saboteur::NoVersionCheck) {
                 state.dispatches.put(&record);
                 return Ok(());
             }
             state.lag(record.subject.as_str());
             let written = state.dispatches.write(&record, expected);
+            if written.is_ok() {
+                state.noted_release(self.function, &record.subject);
+            }
             written.map_err(|stored| state.shown(stored.map(|stored| *stored)).map(Box::new))
-        })
-        .await
+        });
+        let written = written.await;
+        if matches!(written, Err(WriteError::Lost(Some(_)))) {
+            self.can_read(PORT, &record.subject)?;
+        }
+        written
     }
 
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
@@ -384,7 +394,7 @@ impl OpenIncidentIndex for Invocation<'_> {
         self.call("alerts.open", |state| {
             let open = state.incidents.rows().filter(|row| row.is_reviewed()).map(|row| row.incident.clone());
             let mut rest = open.filter(|key| after.is_none_or(|after| key.as_str() > after));
-            let incidents: Vec<String> = rest.by_ref().take(state.page_items).collect();
+            let incidents: Vec<String> = rest.by_ref().take(state.rules.page_items).collect();
             let next = rest.next().and_then(|_| incidents.last().cloned());
             OpenPage { incidents, next }
         })

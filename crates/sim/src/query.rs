@@ -29,7 +29,8 @@ impl Invocation<'_> {
     ) -> Result<Vec<T>, PortError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let (page, next) = self.call(port, |state| page(found(state), after.as_ref(), state.page_items)).await?;
+            let (page, next) =
+                self.call(port, |state| page(found(state), after.as_ref(), state.rules.page_items)).await?;
             all.extend(page);
             after = next;
             if after.is_none() || self.sabotaged(Saboteur::OnePageOnly) {

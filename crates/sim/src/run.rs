@@ -236,13 +236,13 @@ impl State {
             return None;
         }
         let now = self.now;
-        let Self { seed, queues, allows_loops, .. } = self;
+        let Self { seed, queues, rules, .. } = self;
         let of = queues.entry(queue).or_default();
         let (mut batch, mut worn_out) = of.receive(now, seed, queue.max_receives());
-        if !*allows_loops {
+        if !rules.allows_loops {
             worn_out.extend(of.take_loops(&mut batch));
         }
-        let keeps = self.keeps_receives;
+        let keeps = self.rules.keeps_receives;
         for message in worn_out {
             if let Some(into) = queue.redrives_into() {
                 let receives = if keeps { message.receives.min(queue.max_receives()) } else { 0 };

@@ -22,8 +22,8 @@ use pipeline::{
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
-    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, query::PAGE, storm::Storming,
-    swarm::live::Live, timers::Timers,
+    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases, rules::Rules,
+    storm::Storming, swarm::live::Live, timers::Timers,
 };
 
 /// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
@@ -49,7 +49,6 @@ pub struct Process {
 
 /// All that changes.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct State {
     pub(crate) now: Timestamp,
     pub(crate) seed: Seed,
@@ -87,16 +86,10 @@ pub(crate) struct State {
     pub(crate) answered: Option<Answered>,
     /// Few mails are left of the daily quota.
     pub(crate) is_short_of_mails: bool,
-    /// Message groups of which the queue `signals` takes nothing.
-    pub(crate) refused_groups: Vec<String>,
-    /// How long calls of a port take besides.
-    pub(crate) slow: BTreeMap<&'static str, SignedDuration>,
-    /// The most entries that one page of a query holds.
-    pub(crate) page_items: usize,
-    /// Whether a redrive keeps how often a message was received.
-    pub(crate) keeps_receives: bool,
-    /// Whether Lambda lets chains of invocations be as long as they like: `RecursiveLoop` in the template.
-    pub(crate) allows_loops: bool,
+    /// What AWS leaves open, or only the template decides.
+    pub(crate) rules: Rules,
+    /// Which release each function runs.
+    pub(crate) releases: Releases,
     /// Functions that do not run.
     pub(crate) stopped: Vec<Function>,
     /// Whether each sweep sends heartbeats.
@@ -173,11 +166,8 @@ impl World {
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
-            refused_groups: Vec::new(),
-            slow: BTreeMap::new(),
-            page_items: PAGE,
-            keeps_receives: false,
-            allows_loops: true,
+            rules: Rules::default(),
+            releases: Releases::default(),
             stopped: Vec::new(),
             has_heartbeat: false,
             next_sweep: BEGINNING + SignedDuration::from_mins(1),
@@ -280,31 +270,6 @@ impl World {
     /// Puts these processes of the hydrator in the place of those that wait for work, which are returned: none is a restart.
     pub fn swap_hydrators(&self, processes: Vec<Process>) -> Vec<Process> {
         self.with(|state| std::mem::replace(&mut state.idle_hydrators, processes))
-    }
-
-    /// The queue `signals` takes nothing of those groups.
-    pub fn refuse_signals_of(&self, groups: Vec<String>) {
-        self.with(|state| state.refused_groups = groups);
-    }
-
-    /// Each call of that port takes so much longer.
-    pub fn slow(&self, port: &'static str, by: SignedDuration) {
-        self.with(|state| state.slow.insert(port, by));
-    }
-
-    /// A page of a query holds so many entries at most.
-    pub fn pages_of(&self, entries: usize) {
-        self.with(|state| state.page_items = entries);
-    }
-
-    /// A message that is redriven still counts as received as often as before, which SQS may do.
-    pub fn keep_receives(&self) {
-        self.with(|state| state.keeps_receives = true);
-    }
-
-    /// Lambda stops chains of invocations, as it does where `RecursiveLoop: Allow` is missing in the template.
-    pub fn stop_loops(&self) {
-        self.with(|state| state.allows_loops = false);
     }
 
     /// Nobody runs that function any more: its queue is not read, its schedule does not come round.

@@ -212,7 +212,10 @@ fn running(body: &str) -> Result<Running, ReadError> {
     let (Some(json), Some(digest)) = (item.json, item.digest) else { return Err(ReadError::Nothing) };
     let packed = BASE64_STANDARD.decode(json.value).map_err(|error| unusable(error.to_string()))?;
     let json = unpacked(&packed).map_err(unusable)?;
-    let config = Config::parse(&json).map_err(|error| unusable(error.to_string()))?;
+    let (config, unknown) = Config::parse_known(&json).map_err(|error| unusable(error.to_string()))?;
+    for key in unknown {
+        tracing::warn!(config.key = key, "a key that this release does not know is ignored");
+    }
     Ok(Running { number, digest: digest.value, config })
 }
 
@@ -224,6 +227,17 @@ mod tests {
         let json = BASE64_STANDARD.encode(packed(json).unwrap());
         json!({"Item": {"version": {"S": "current"}, "number": {"N": "7"}, "format": {"N": format}, "digest": {"S": "d"}, "json": {"B": json}}})
             .to_string()
+    }
+
+    #[test]
+    fn an_unknown_configuration_key_stops_no_cold_start() {
+        let later =
+            r#"{"sources":{"v":{"provider":"voltus","tokens":[],"color":"red"}},"outputs":{"a":{"kind":"http"}}}"#;
+        assert_eq!(running(&item("1", later)).unwrap().config.sources["v"].provider, "voltus");
+        assert_eq!(Config::parse_known(later).unwrap().1, ["sources.v.color", "outputs"]);
+        // The CLI is strict: there a person mends it.
+        let strict = Config::parse(later).expect_err("unknown").to_string();
+        assert!(strict.contains("sources.v.color"), "{strict}");
     }
 
     #[test]

@@ -293,7 +293,7 @@ fn shard(subject: &Subject) -> String {
     (sum % SHARDS).to_string()
 }
 
-fn to_item(record: &Record) -> Result<Item, String> {
+pub(super) fn to_item(record: &Record) -> Result<Item, String> {
     let body = BodyRef {
         origin: &record.origin,
         state: &record.state,
@@ -346,7 +346,7 @@ fn to_item(record: &Record) -> Result<Item, String> {
     Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn from_item(item: &Item) -> Result<Record, String> {
+pub(super) fn from_item(item: &Item) -> Result<Record, String> {
     let Body { origin, state, mut outbox, history, due, lapsed, open_end, ack, missed, ramping, unreadable } =
         unpacked(item, "body")?;
     if !item.contains_key("unsent") {

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, future::join, stream};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     conditions::{Condition, NotedEvent},
+    messages::FORMAT,
     ports::PortError,
 };
 
@@ -39,7 +40,7 @@ const SWEPT: SignedDuration = SignedDuration::from_hours(1);
 const AT_ONCE: usize = 16;
 
 const SET: &str = "SET kind = :kind, #source = :source, incident = :incident, #condition = :condition, news = :news, \
-    #at = :at, watched = :watched, watched_at = :at, expires_at = :expires_at";
+    #at = :at, watched = :watched, watched_at = :at, expires_at = :expires_at, v = :v";
 
 impl DeliveriesTable {
     /// Stores an event; `body` is what was quarantined with it.
@@ -54,6 +55,7 @@ impl DeliveriesTable {
             .expression_attribute_names("#condition", "condition")
             .expression_attribute_names("#at", "at")
             .expression_attribute_values(":kind", text("event"))
+            .expression_attribute_values(":v", number(FORMAT.into()))
             .expression_attribute_values(":source", text(source))
             .expression_attribute_values(":incident", incident(&event.condition))
             .expression_attribute_values(":condition", condition)
@@ -96,10 +98,11 @@ impl DeliveriesTable {
         let update = self
             .0
             .update(&list_key(body))
-            .update_expression("SET kind = :kind, expires_at = :expires_at ADD #events :events")
+            .update_expression("SET kind = :kind, expires_at = :expires_at, v = :v ADD #events :events")
             .condition_expression("attribute_not_exists(#events) OR size(#events) < :most")
             .expression_attribute_names("#events", "events")
             .expression_attribute_values(":kind", text("events"))
+            .expression_attribute_values(":v", number(FORMAT.into()))
             .expression_attribute_values(":expires_at", days_after(latest, KEPT_DAYS))
             .expression_attribute_values(":most", number(LISTED_EVENTS as u64))
             .expression_attribute_values(":events", AttributeValue::Ss(keys.into_iter().collect()));

@@ -1,12 +1,15 @@
 //! The hydrator's heartbeat: one item of the table `deliveries`.
 
 use jiff::Timestamp;
-use pipeline::ports::{Answered, Health, PortError};
+use pipeline::{
+    messages::FORMAT,
+    ports::{Answered, Health, PortError},
+};
 
 use super::{
     DeliveriesTable,
     item::{self, instant},
-    text,
+    number, text,
 };
 
 /// No delivery is called so: their ids hold no `#`.
@@ -17,11 +20,12 @@ impl Health for DeliveriesTable {
         let update = self
             .0
             .update(KEY)
-            .update_expression("SET answered = :at, answered_at = :now, kind = :kind")
+            .update_expression("SET answered = :at, answered_at = :now, kind = :kind, v = :v")
             .condition_expression("attribute_not_exists(answered) OR answered < :at")
             .expression_attribute_values(":at", instant(sent_at))
             .expression_attribute_values(":now", instant(now))
-            .expression_attribute_values(":kind", text("heartbeat"));
+            .expression_attribute_values(":kind", text("heartbeat"))
+            .expression_attribute_values(":v", number(FORMAT.into()));
         // Refused: a newer one has been answered.
         self.0.updated(update).await.map(drop)
     }

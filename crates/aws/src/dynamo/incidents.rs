@@ -144,7 +144,7 @@ fn beside(key: &str, revision: u64, (name, body): (&str, AttributeValue), until:
     ])
 }
 
-fn to_item(incident: &Incident) -> Result<Item, String> {
+pub(super) fn to_item(incident: &Incident) -> Result<Item, String> {
     let mut item = named([
         ("incident", text(&incident.incident)),
         ("revision", number(incident.revision)),

@@ -43,6 +43,14 @@ const WINDOW_LOG: u32 = 25;
 /// Nothing that we packed is larger.
 const MAX_UNPACKED_BYTES: usize = 64 * 1_024 * 1_024;
 
+/// Where an item says the version of its format. Not in an index: what is found there is read from the table.
+pub(super) const VERSION: &str = "v";
+
+/// The version of an item's format; what says none is of the first.
+pub(super) fn version(item: &Item) -> Result<u64, String> {
+    if item.contains_key(VERSION) { integer(item, VERSION) } else { Ok(1) }
+}
+
 /// A value as JSON text, or compressed.
 pub(super) fn packed(value: &impl Serialize) -> Result<AttributeValue, String> {
     let json = serde_json::to_string(value).map_err(|error| error.to_string())?;

@@ -10,6 +10,8 @@ mod large;
 mod listing;
 mod parts;
 mod polls;
+#[cfg(test)]
+mod recorded;
 mod retries;
 
 use std::collections::HashMap;
@@ -25,7 +27,10 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use aws_types::SdkConfig;
-use pipeline::ports::{PortError, WriteError};
+use pipeline::{
+    messages::{FORMAT, READS},
+    ports::{PortError, WriteError},
+};
 
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
@@ -79,11 +84,24 @@ impl Store {
         let request =
             self.client.get_item().table_name(&self.table).key(self.key, text(item::key(key))).consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;
-        Ok(answer.item)
+        answer.item.map(|item| self.known(item)).transpose()
+    }
+
+    /// An item, unless a later release wrote it in a format that this one does not read: then its function takes it up once that release is
+    /// deployed again, and until then it is tried again like all that a table does not answer.
+    fn known(&self, item: Item) -> Result<Item, PortError> {
+        let v = item::version(&item).map_err(|reason| self.unreadable(&item, &reason))?;
+        if v <= u64::from(READS) {
+            return Ok(item);
+        }
+        let key = item::str(&item, self.key).unwrap_or("without a key");
+        let reason = format!("the item {key} has format version {v}; this release reads up to {READS}");
+        Err(PortError::Unavailable { port: self.port, reason })
     }
 
     async fn put(&self, item: Item, condition: Option<Condition>) -> Result<(), PutError> {
-        let item = item::keyed(item, self.key);
+        let mut item = item::keyed(item, self.key);
+        item.insert(item::VERSION.to_owned(), number(FORMAT.into()));
         let size = item::size(&item);
         if size > MAX_ITEM_BYTES {
             let reason = format!("an item of {size} bytes; DynamoDB takes {MAX_ITEM_BYTES}");
@@ -98,7 +116,12 @@ impl Store {
         }
         let Err(error) = Box::pin(request.send()).await else { return Ok(()) };
         Err(match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(refused)) => PutError::Refused(refused.item.clone()),
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                match refused.item.clone().map(|item| self.known(item)).transpose() {
+                    Ok(old) => PutError::Refused(old),
+                    Err(error) => PutError::Port(error),
+                }
+            }
             _ => PutError::Port(unavailable(self.port, error)),
         })
     }

@@ -8,7 +8,7 @@ use providers::Finding;
 use super::{Hydrate, Item};
 use crate::{
     conditions::{Condition, FIRST_STAGE, News, NotedEvent},
-    messages::ToRetry,
+    messages::{self, ToRetry},
     ports::{Chance, Clock, Deliveries, Outlet, PortError},
     retry::{NOTED_S, unknown_event, unreadable},
     work::{Failed, Trouble, TroubleKind, Work, clip},
@@ -61,6 +61,19 @@ where
         }
         if let Err(error) = reported {
             item.trouble.get_or_insert_with(|| Trouble::new(TroubleKind::Storage, now, error.to_string()));
+        }
+    }
+
+    /// Has people notified of messages that only a later release reads. Where that fails, the dead letters are an incident.
+    pub(super) async fn report_newer(&self, v: u32) {
+        let now = self.world.now();
+        let event = messages::newer_in("deliveries", v, now);
+        let noted = async {
+            self.deliveries.note(&event).await?;
+            self.outlet.hint(event.condition.clone(), now, NOTED_S).await
+        };
+        if let Err(error) = noted.await {
+            tracing::error!(%error, "that a later release's messages came is not noted");
         }
     }
 

@@ -131,8 +131,9 @@ where
                     let work = Work::foreign(&message, self.world.now());
                     jobs.push((Message { receives: 1, ..message }, work));
                 }
-                Err(error @ ReadError::Newer(_)) => {
+                Err(error @ ReadError::Newer(v)) => {
                     tracing::error!(delivery.message = message.id, %error, "left for a function of that release");
+                    self.report_newer(v).await;
                     left.push(message.id);
                 }
             }

@@ -33,6 +33,7 @@ mod polling;
 mod power;
 mod ramps;
 mod receive;
+mod recorded;
 mod retry;
 mod reviews;
 mod settling;

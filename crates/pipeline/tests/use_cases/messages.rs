@@ -20,7 +20,7 @@ use pipeline::{
 use providers::Look;
 use serde::{Serialize, de::DeserializeOwned};
 
-const AT: Timestamp = Timestamp::constant(1_701_448_800, 123_456_789);
+pub(crate) const AT: Timestamp = Timestamp::constant(1_701_448_800, 123_456_789);
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
     let text = serde_json::to_string(value).unwrap();
@@ -33,7 +33,7 @@ fn check_message<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &
     assert_eq!(&messages::read::<T>(&text).unwrap(), message);
 }
 
-fn work(task: Task) -> Work {
+pub(crate) fn work(task: Task) -> Work {
     let trouble =
         Trouble { retry_after_s: Some(7), ..Trouble::new(TroubleKind::Provider, AT, "the provider answered 500") };
     let work = Work {
@@ -50,7 +50,7 @@ fn work(task: Task) -> Work {
 }
 
 /// A look whose context holds what neither a float nor a buffer brings back.
-fn look() -> Look {
+pub(crate) fn look() -> Look {
     Look {
         subject: Subject::dispatch("voltus-prod", "a/b ü"),
         key: "voltus-prod/a%2Fb?1".to_owned(),
@@ -60,7 +60,7 @@ fn look() -> Look {
 }
 
 /// One of each.
-fn conditions() -> Vec<Condition> {
+pub(crate) fn conditions() -> Vec<Condition> {
     let (source, dispatch) = (|| "voltus-prod".to_owned(), || look().subject);
     vec![
         Condition::Failing { source: source(), key: look().key },

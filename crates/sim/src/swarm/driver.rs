@@ -55,6 +55,13 @@ pub(super) enum Event {
     TimeOut(u64),
     /// From here on nothing goes wrong.
     Heal,
+    /// A later release's hydrator is deployed.
+    Deploy,
+    /// The other functions follow, or all are rolled back.
+    Deployed {
+        /// They follow.
+        stays: bool,
+    },
     /// The table of dispatches is backed up.
     Backup,
     /// It is brought back to that, while nothing runs, and a new epoch begins.
@@ -129,8 +136,8 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     let live = Live::new(plan, model, Seed::new(seed ^ 0x006c_6976_6500), journal, options.saboteur);
     world.with(|state| {
         state.has_heartbeat = live.plan.pulse;
-        state.keeps_receives = live.plan.keeps_receives;
-        state.page_items = live.plan.page_items;
+        state.rules.keeps_receives = live.plan.keeps_receives;
+        state.rules.page_items = live.plan.page_items;
         state.swarm = Some(Box::new(live));
     });
     world.lag_indexes(index_lag_ms);
@@ -203,6 +210,10 @@ impl<'w> Driver<'w> {
         if let Some((backup_at, restored_at)) = restore {
             driver.at(backup_at, Event::Backup);
             driver.at(restored_at, Event::Restore);
+        }
+        if let Some(release) = driver.live(|live| live.plan.release) {
+            driver.at(release.from, Event::Deploy);
+            driver.at(release.until, Event::Deployed { stays: release.stays });
         }
         if let Some(bytes) = limit_bytes {
             world.limit_signals(bytes);
@@ -283,6 +294,9 @@ impl<'w> Driver<'w> {
             Event::Follow(follows) => self.follow(follows, now),
             Event::TimeOut(number) => self.dies(number, now, TIME_OUT),
             Event::Heal => self.heal(now),
+            Event::Deploy => self.world.deploy_later(Function::Hydrator),
+            Event::Deployed { stays: true } => self.deploy_all(),
+            Event::Deployed { stays: false } => self.world.roll_back(),
             Event::Backup => self.backup = Some((now, self.world.backup())),
             Event::Restore => self.restore(now),
             Event::Sweep => {

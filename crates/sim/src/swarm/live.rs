@@ -143,6 +143,12 @@ impl Live {
         if out {
             return Some(Toxic::Refuse);
         }
+        if let Some((index, writes)) = plan.hot_index.as_ref().filter(|(index, _)| index.covers(call.at)) {
+            // AWS: a write that an index cannot follow is throttled with it.
+            if call.port == index.of || (writes.contains(&call.port) && self.chance.up_to(1) == 0) {
+                return Some(Toxic::Refuse);
+            }
+        }
         let side = self.chance.up_to(1) == 0;
         let toxics = [
             (Kind::Crash, if side { Toxic::CrashBefore } else { Toxic::CrashAfter }),

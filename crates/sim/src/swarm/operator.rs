@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::driver::{Driver, FOREIGN};
-use crate::{Controller, Inner};
+use crate::{Controller, Function, Inner};
 
 impl Driver<'_> {
     /// From here on nothing goes wrong, and what was given up by dying over it is handed in again, as an operator would.
@@ -14,8 +14,18 @@ impl Driver<'_> {
             live.journal.note(now, "healed", || json!({}));
         });
         self.world.controller(Controller::Reads);
+        if self.live(|live| live.plan.release.is_some()) {
+            self.deploy_all();
+        }
         self.redrive();
         self.owe_acknowledgements(now);
+    }
+
+    /// Every function is the later release's, which reads what both wrote.
+    pub(super) fn deploy_all(&self) {
+        for function in [Function::Receiver, Function::Hydrator, Function::Retrier, Function::Alerter] {
+            self.world.deploy_later(function);
+        }
     }
 
     /// An operator hands in again what was given up by dying over it, and throws away what is none of ours.

@@ -97,6 +97,10 @@ kinds! {
     Silent "silent",
     /// The table of dispatches is restored to an earlier point, and a new epoch begins.
     Restore "restore",
+    /// A later release is deployed one function after the other, or rolled back again, and the hydrator writes its format first.
+    Release "release",
+    /// An index is throttled for minutes: its queries are refused, and half of the writes that it would have to follow.
+    HotIndex "hot-index",
     /// The account runs ten invocations at once, and Lambda throttles the next.
     Account "account",
     /// Many dispatches of one source are announced within a minute, and its API is down.
@@ -113,7 +117,7 @@ impl Kind {
 
     /// Whether it lies with our own services; the others are the world's, and hold no excuse for telling a person late.
     pub(crate) fn is_ours(self) -> bool {
-        self < Self::Failing || matches!(self, Self::Restore | Self::Account)
+        self < Self::Failing || matches!(self, Self::Restore | Self::Release | Self::HotIndex | Self::Account)
     }
 }
 
@@ -129,6 +133,17 @@ impl Outage {
     pub(crate) fn covers(&self, at: Timestamp) -> bool {
         self.from <= at && at < self.until
     }
+}
+
+/// A deployment that takes its time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Release {
+    /// When the hydrator is replaced.
+    pub(crate) from: Timestamp,
+    /// When the other functions are, or the hydrator is rolled back.
+    pub(crate) until: Timestamp,
+    /// Whether it is not rolled back; what is, is deployed again in the end.
+    pub(crate) stays: bool,
 }
 
 /// What one seed's history is made of, beside the providers' truth.
@@ -167,6 +182,10 @@ pub(crate) struct Plan {
     pub(crate) signal_limit_bytes: Option<usize>,
     /// Invocations of all functions at the same time, at most; none: as many as there are.
     pub(crate) account: Option<usize>,
+    /// When the hydrator becomes a later release's, and until when the other functions are not.
+    pub(crate) release: Option<Release>,
+    /// An index that is throttled: when, its queries, and the writes to its table.
+    pub(crate) hot_index: Option<(Outage, &'static [&'static str])>,
     /// The most entries that one page of a query holds.
     pub(crate) page_items: usize,
     /// A message that is redriven is still counted as often received as before.
@@ -182,6 +201,17 @@ const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals
 
 /// A signal of two sites or so: a dispatch over more comes in parts.
 const SMALL_SIGNAL_BYTES: usize = 1_500;
+
+/// Queries of an index, and the writes that it follows.
+const INDEXES: [(&str, &[&str]); 7] = [
+    ("dispatches.due", &["dispatches.write", "dispatches.sent"]),
+    ("dispatches.unsent", &["dispatches.write", "dispatches.sent"]),
+    ("dispatches.active", &["dispatches.write"]),
+    ("deliveries.overdue", &["deliveries.book", "deliveries.settled"]),
+    ("deliveries.firing", &["deliveries.book", "deliveries.note", "deliveries.quarantine"]),
+    ("alerts.open", &["alerts.write"]),
+    ("alerts.waiting", &["alerts.write"]),
+];
 
 /// What a new account runs at once, and what the template's defaults give each mapping of it.
 const NEW_ACCOUNT: usize = 10;
@@ -200,7 +230,8 @@ impl Plan {
         // Only where our own services work is time promised.
         let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
-        let drawn_last = [Kind::Restore, Kind::Account, Kind::Storm, Kind::IndexLag];
+        let drawn_last =
+            [Kind::Restore, Kind::Release, Kind::HotIndex, Kind::Account, Kind::Storm, Kind::IndexLag];
         for kind in Kind::ALL.iter().filter(|kind| !drawn_last.contains(kind)) {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
@@ -240,6 +271,8 @@ impl Plan {
             signal_limit_bytes: None,
             account: None,
             keeps_receives: false,
+            release: None,
+            hot_index: None,
             page_items: 100,
             storm: 0,
             index_lag_ms: 0,
@@ -260,18 +293,39 @@ impl Plan {
             let until = (begins_at + minutes(11 + chance.up_to(8))).min(plan.heals_at);
             plan.down.push(Outage { of: STORM, from: begins_at, until });
         }
-        plan.keeps_receives = chance.up_to(1) == 0;
-        plan.page_items = [1, 2, 5, 100][chance.place(4)];
-        if chance.up_to(999) < share && !ours_work && plan.storm == 0 && !without.contains(&Kind::Account) {
-            (plan.account, plan.concurrency) = (Some(NEW_ACCOUNT), OF_EACH_MAPPING);
-            plan.rates.insert(Kind::Account, 1);
-        }
+        plan.follow_aws(chance, begins_at, |kind, chance: &mut Seed| {
+            chance.up_to(999) < share && !ours_work && !without.contains(&kind)
+        });
         let index_lag_ms = [0, 200, 1_000, 5_000][chance.place(4)];
         if index_lag_ms > 0 && !without.contains(&Kind::IndexLag) {
             plan.index_lag_ms = index_lag_ms;
             plan.rates.insert(Kind::IndexLag, 1);
         }
         plan
+    }
+
+    /// What is AWS's to choose, and a deployment on it.
+    fn follow_aws(&mut self, chance: &mut Seed, begins_at: Timestamp, is_on: impl Fn(Kind, &mut Seed) -> bool) {
+        let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
+        self.keeps_receives = chance.up_to(1) == 0;
+        let (from, takes) = (begins_at + minutes(1 + chance.up_to(10)), minutes(1 + chance.up_to(4)));
+        let stays = chance.up_to(1) == 0;
+        if is_on(Kind::Release, chance) {
+            self.release = Some(Release { from, until: from + takes, stays });
+            self.rates.insert(Kind::Release, 1);
+        }
+        self.page_items = [1, 2, 5, 100][chance.place(4)];
+        if is_on(Kind::Account, chance) && self.storm == 0 {
+            (self.account, self.concurrency) = (Some(NEW_ACCOUNT), OF_EACH_MAPPING);
+            self.rates.insert(Kind::Account, 1);
+        }
+        let (of, writes) = INDEXES[chance.place(INDEXES.len())];
+        let from = begins_at + minutes(chance.up_to(15));
+        let until = (from + minutes(1 + chance.up_to(7))).min(self.heals_at);
+        if is_on(Kind::HotIndex, chance) {
+            self.hot_index = Some((Outage { of, from, until }, writes));
+            self.rates.insert(Kind::HotIndex, 1);
+        }
     }
 
     pub(crate) fn has(&self, kind: Kind) -> bool {

@@ -1,0 +1,192 @@
+//! Messages and rows as each format was first written: what lies in a queue or a table for weeks is read by every later release.
+//!
+//! The files of a format never change. A new format gets files of its own, written by [`record`] before its first release:
+//! `GRIDBELL_RECORD=1 cargo test -p pipeline --test use_cases -- recorded`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use jiff::SignedDuration;
+use pipeline::{
+    conditions::NotedEvent,
+    group::{AckLink, AlertGroup},
+    heartbeat::{Heartbeat, HeartbeatCheck},
+    incident::Incident,
+    messages::{self, Deadline, FORMAT, Hint, READS, ToAlert, ToHydrate, ToRetry, to_json},
+    poll::PollState,
+    record::Record,
+    retry::RetryState,
+    work::{BodyPart, Failed, StoredBody, Task, Trouble, TroubleKind, Work},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use sim::{Reply, World};
+
+use crate::{
+    common::{accepted, config, leap, pass, run_for, thin, voltus},
+    messages::{AT, conditions, look, work},
+};
+
+fn folder(format: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/recorded/format-{format}"))
+}
+
+/// The lines of a recorded file: what each is of, and it.
+fn lines(format: u32, file: &str) -> Vec<(String, Value)> {
+    let text = fs::read_to_string(folder(format).join(file)).expect("recorded");
+    let line = |line: &str| {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        (line["of"].as_str().expect("a name").to_owned(), line["is"].clone())
+    };
+    text.lines().map(line).collect()
+}
+
+/// Every sort of message, by the queue that it lies in.
+fn messages_now() -> Vec<(&'static str, String)> {
+    let stored = StoredBody { delivery: "d-1".to_owned(), chunks: 3 };
+    let part = BodyPart { first: 2, of: 3, data: "H4sI".to_owned() };
+    let tasks = [
+        Task::Body("{\"event\":{\"name\":\"dispatch.create\"}}".to_owned()),
+        Task::Packed("H4sI".to_owned()),
+        Task::Part(part),
+        Task::Stored(stored.clone()),
+        Task::Awaited(stored),
+        Task::Look(look()),
+        Task::Poll,
+    ];
+    let mut all: Vec<(&str, String)> =
+        tasks.iter().map(|task| ("deliveries", to_json(&ToHydrate::Work(work(task.clone()))).unwrap())).collect();
+    all.push(("deliveries", to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap()));
+    let fresh = Work::fresh("d-1", "voltus-prod", AT, Task::Look(look()));
+    let failed = Trouble::new(TroubleKind::Credentials, AT, "401").about(&look().subject);
+    let retries = [
+        ToRetry::Failed(Failed { failed, work: fresh }),
+        ToRetry::Deadline(Deadline::of(look().subject)),
+        ToRetry::Deadline(Deadline { unread: Some(7), ..Deadline::of(look().subject) }),
+        ToRetry::HeartbeatCheck(HeartbeatCheck::of(AT)),
+        ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }),
+    ];
+    all.extend(retries.iter().map(|message| ("retries", to_json(message).unwrap())));
+    let hints = conditions().into_iter().map(|condition| Hint { condition, at: AT, attempt: 3, timer: true });
+    let alerts = hints.map(ToAlert::Hint).chain([
+        ToAlert::Review { incidents: vec!["source-down/voltus-prod".to_owned()] },
+        ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned() },
+    ]);
+    all.extend(alerts.map(|message| ("alerts", to_json(&message).unwrap())));
+    all
+}
+
+/// Rows of every sort as a world of all providers leaves them.
+fn rows_now() -> Vec<(&'static str, Value)> {
+    let mut config = config();
+    config.sources.get_mut("voltus-prod").expect("a source").poll_s = 60;
+    let world = World::new(7, config);
+    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    world.answers("voltus-prod", "/dispatches/dk2", [Reply::Status(500, None)]);
+    world.answers("voltus-prod", "/dispatches", [Reply::Status(503, None)]);
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    accepted(&world, "voltus-prod", &thin("dispatch.create", "dk2"));
+    accepted(&world, "leap-prod", &leap("ev-1", 12).to_string());
+    accepted(&world, "openvolt-prod", "[]");
+    run_for(&world, 30);
+    pass(&world, SignedDuration::from_mins(12));
+    let mut rows = Vec::new();
+    rows.extend(world.dispatches().all().iter().map(|row| ("record", json!(row))));
+    rows.extend(world.incidents().all().iter().map(|row| ("incident", json!(row))));
+    rows.extend(world.groups().all().iter().map(|row| ("group", json!(row))));
+    rows.extend(world.links().all().iter().map(|row| ("link", json!(row))));
+    rows.extend(world.polls().all().iter().map(|row| ("poll", json!(row))));
+    rows.extend(world.bookings().values().map(|booking| ("retry", json!(booking.state))));
+    rows.extend(world.events().values().map(|noted| ("event", json!(noted.event))));
+    rows
+}
+
+/// Writes the files of the format that this release writes, unless they are there.
+fn record() {
+    let write = |file: &str, lines: Vec<(&'static str, Value)>| {
+        let path = folder(FORMAT).join(file);
+        assert!(!path.exists(), "{} never changes", path.display());
+        let text: Vec<String> =
+            lines.into_iter().map(|(of, is)| json!({ "of": of, "is": is }).to_string() + "\n").collect();
+        fs::write(path, text.concat()).expect("written");
+    };
+    fs::create_dir_all(folder(FORMAT)).expect("a folder");
+    write("messages.jsonl", messages_now().into_iter().map(|(of, is)| (of, Value::String(is))).collect());
+    write("rows.jsonl", rows_now());
+}
+
+/// It reads, and nothing of it is lost.
+fn reads<T: Serialize + DeserializeOwned>(is: &Value) {
+    let row: T = serde_json::from_value(is.clone()).unwrap_or_else(|error| panic!("{error}: {is}"));
+    let again = serde_json::to_value(&row).unwrap();
+    let lost = is.as_object().expect("an object").iter().find(|(name, value)| again.get(*name) != Some(value));
+    assert_eq!(lost, None, "of {is}");
+}
+
+#[test]
+fn messages_of_every_format_are_read_for_ever() {
+    if std::env::var_os("GRIDBELL_RECORD").is_some() {
+        record();
+    }
+    for format in 1..=READS {
+        let mut sorts = BTreeSet::new();
+        for (queue, message) in lines(format, "messages.jsonl") {
+            let body = message.as_str().expect("text");
+            let sort = match queue.as_str() {
+                "deliveries" => messages::read::<ToHydrate>(body).map(|message| json!(message)),
+                "retries" => messages::read::<ToRetry>(body).map(|message| json!(message)),
+                _ => messages::read::<ToAlert>(body).map(|message| json!(message)),
+            };
+            let sort = sort.unwrap_or_else(|error| panic!("format {format}: {error}: {body}"));
+            sorts.extend(sort.as_object().expect("a tag").keys().cloned());
+            // Without its version it is of the first format.
+            if format == 1 && queue == "deliveries" {
+                messages::read::<ToHydrate>(&body.replacen(r#""v":1,"#, "", 1)).expect("the first format");
+            }
+        }
+        let expected = ["deadline", "failed", "flush", "heartbeat", "heartbeat_check", "hint", "review", "work"];
+        assert!(expected.iter().all(|sort| sorts.contains(*sort)), "format {format}: {sorts:?}");
+    }
+}
+
+#[test]
+fn rows_of_every_format_are_read_for_ever() {
+    for format in 1..=READS {
+        let mut sorts = BTreeSet::new();
+        for (of, is) in lines(format, "rows.jsonl") {
+            match of.as_str() {
+                "record" => reads::<Record>(&is),
+                "incident" => reads::<Incident>(&is),
+                "group" => reads::<AlertGroup>(&is),
+                "link" => reads::<AckLink>(&is),
+                "poll" => reads::<PollState>(&is),
+                "retry" => reads::<RetryState>(&is),
+                _ => reads::<NotedEvent>(&is),
+            }
+            sorts.insert(of);
+        }
+        let expected = ["event", "group", "incident", "link", "poll", "record", "retry"];
+        assert_eq!(sorts, expected.map(str::to_owned).into(), "format {format}");
+    }
+}
+
+#[test]
+fn a_message_of_a_later_release_is_kept_and_a_person_is_notified() {
+    use sim::Inner;
+    let later = r#"{"v":2,"jobs":[{"webhook":"…"}]}"#;
+    for (queue, named) in [(Inner::Deliveries, "in deliveries"), (Inner::Retries, "in retries")] {
+        let world = World::new(1, config());
+        world.put(queue, later);
+        run_for(&world, 60);
+        let mails: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        assert!(mails[0].contains("dead-letter") && mails[0].contains(named), "{mails:?}");
+        run_for(&world, 3_600);
+        let dead: Vec<String> = world.queued(Inner::RetriesDead).into_iter().map(|message| message.body).collect();
+        assert_eq!(dead, [later], "it waits to be redriven");
+        assert!(world.kept().is_empty(), "it is not quarantined as a stranger's");
+    }
+}
