@@ -15,8 +15,11 @@ use sha2::{Digest, Sha256};
 /// So many processes of the hydrator run at once: its mapping's `MaximumConcurrency`.
 pub const PROCESSES: u32 = 10;
 
-/// What a provider allows in a minute, where neither it nor the configuration says anything else.
+/// What a provider allows in a minute, where neither it nor the configuration says anything else and its list can answer the rest.
 pub const USUAL_A_MINUTE: u32 = 300;
+
+/// As much as no process asks: what only single requests can answer is held back by the provider's refusal alone.
+pub const UNBOUNDED_A_MINUTE: u32 = 600_000;
 
 /// A provider that refuses requests without saying how many it allows is asked this often all the same.
 const LEAST_A_MINUTE: u32 = 30;
@@ -227,6 +230,8 @@ struct Share {
     asked: VecDeque<Timestamp>,
     /// The provider has refused requests: until then none is the process's own.
     none_until: Option<Timestamp>,
+    /// Nothing bounds the source: until then all requests are the process's own.
+    unbounded_until: Option<Timestamp>,
     shown: Option<Arc<Remembered>>,
 }
 
@@ -237,7 +242,9 @@ impl Shares {
             share.asked.retain(|at| now.duration_since(*at).abs() < MINUTE);
             let own = a_minute * OWN_TENTHS / 10 / PROCESSES;
             let used = u32::try_from(share.asked.len()).unwrap_or(u32::MAX);
-            if share.none_until.is_some_and(|until| now < until) || used.saturating_add(wanted) > own {
+            let is_refused = share.none_until.is_some_and(|until| now < until);
+            let is_unbounded = share.unbounded_until.is_some_and(|until| now < until);
+            if is_refused || (!is_unbounded && used.saturating_add(wanted) > own) {
                 return false;
             }
             share.asked.extend((0..wanted).map(|_| now));
@@ -248,6 +255,11 @@ impl Shares {
     /// The provider refuses requests: none is the process's own for as long as that lowers the allowance.
     pub(crate) fn none(&self, source: &str, now: Timestamp) {
         self.with(source, |share| share.none_until = Some(now + LOWERED_FOR));
+    }
+
+    /// Nothing bounds the source: for a minute no permission is asked for.
+    pub(crate) fn unbound(&self, source: &str, now: Timestamp) {
+        self.with(source, |share| share.unbounded_until = Some(now + MINUTE));
     }
 
     pub(crate) fn shown(&self, source: &str) -> Option<Arc<Remembered>> {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
 use serde::{Deserialize, Serialize};
 
-use crate::{budget::USUAL_A_MINUTE, token::TokenHash};
+use crate::token::TokenHash;
 
 /// The whole configuration, made by the CLI from `gridbell.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +50,9 @@ pub struct Source {
     /// How often its dispatches are listed while none is near, in seconds; 0: never.
     #[serde(default = "usual_poll_s")]
     pub poll_s: u32,
-    /// How many requests a minute the provider allows.
-    #[serde(default = "usual_a_minute", skip_serializing_if = "is_usual_a_minute")]
-    pub requests_a_minute: u32,
+    /// How many requests a minute the provider allows; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_a_minute: Option<u32>,
     /// Who is told of it instead of the general contacts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<SourceContacts>,
@@ -60,15 +60,6 @@ pub struct Source {
 
 fn usual_poll_s() -> u32 {
     300
-}
-
-fn usual_a_minute() -> u32 {
-    USUAL_A_MINUTE
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_usual_a_minute(a_minute: &u32) -> bool {
-    *a_minute == USUAL_A_MINUTE
 }
 
 /// Whether a source's dispatches are real.

@@ -7,7 +7,7 @@ use providers::Look;
 
 use super::{Bound, Hydrate};
 use crate::{
-    budget::Remembered,
+    budget::{Remembered, UNBOUNDED_A_MINUTE, USUAL_A_MINUTE},
     poll::PollState,
     ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
     update::{Change, From, PollStates, update},
@@ -54,7 +54,7 @@ struct Asked {
 impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
     /// Permission for one request that no list replaces.
     pub(super) async fn permit(&self, bound: &Bound) -> Result<(), Trouble> {
-        let (source, a_minute) = (&bound.origin.source, bound.source.requests_a_minute);
+        let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
         if self.shares.take(source, 1, a_minute, self.world.now()) {
             return Ok(());
         }
@@ -64,7 +64,8 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
 
     /// The provider refused a request: the state says so, for all processes. What cannot be stored the next refusal says again.
     pub(super) async fn slow_down(&self, bound: &Bound, is_429: bool, wait_s: Option<u32>, said: Option<u32>) {
-        let (source, a_minute, now) = (&bound.origin.source, bound.source.requests_a_minute, self.world.now());
+        let (source, now) = (&bound.origin.source, self.world.now());
+        let a_minute = bound.source.requests_a_minute.unwrap_or(USUAL_A_MINUTE);
         self.shares.none(source, now);
         let noted = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
             let mut next = self.following(known, source);
@@ -81,15 +82,19 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
 
     /// Asks for so many single requests, or for those and a list where `looks` wait for one.
     async fn ask_for(&self, bound: &Bound, others: u32, looks: Option<Looks>) -> Result<Asked, PortError> {
-        let (source, a_minute) = (&bound.origin.source, bound.source.requests_a_minute);
+        let source = &bound.origin.source;
         let can_list = self.left() >= LIST_TAKES;
         let updated = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
             let now = self.world.now();
+            let a_minute = allowance(bound, known.as_ref());
             let mut next = self.following(known.clone(), source);
+            if a_minute == UNBOUNDED_A_MINUTE && next.budget.lowered(now).is_none() && !next.must_wait(now) {
+                self.shares.unbound(source, now);
+            }
             let (mut granted, mut is_claimed) = (0, false);
             let lists = next.budget.lists;
             let mut is_burst = looks.is_some_and(|looks| {
-                looks.is_waiting
+                (looks.is_waiting && a_minute != UNBOUNDED_A_MINUTE)
                     || next.budget.burst(now).is_some()
                     || next.budget.is_too_much(looks.count, a_minute, now)
             });
@@ -146,6 +151,18 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
     }
 }
 
+/// How many requests a minute a source may be asked, as far as its state tells. Where its list answers what single requests cannot,
+/// they are bounded from the start; where it has none (its list is not found), by the provider's refusal alone.
+fn allowance(bound: &Bound, known: Option<&PollState>) -> u32 {
+    let has_no_list =
+        known.and_then(|known| known.failing.as_ref()).is_some_and(|failing| failing.last.kind == TroubleKind::Missing);
+    match bound.source.requests_a_minute {
+        Some(allowed) => allowed,
+        None if bound.source.is_polled() && !has_no_list => USUAL_A_MINUTE,
+        None => UNBOUNDED_A_MINUTE,
+    }
+}
+
 /// Looks of a batch that a list can answer.
 #[derive(Debug, Clone, Copy)]
 struct Looks {
@@ -165,7 +182,7 @@ where
 {
     /// How each of a source's looks in this batch gets its answer, in their order.
     pub(super) async fn ways(&self, bound: &Bound, looks: &[(&Look, &Work)]) -> Vec<Way> {
-        let (source, a_minute) = (&bound.origin.source, bound.source.requests_a_minute);
+        let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
         if !self.has_time() {
             return looks.iter().map(|(_, work)| Way::Wait(work.waits, 0)).collect();
         }

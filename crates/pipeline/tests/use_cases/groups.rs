@@ -206,7 +206,7 @@ fn notified(world: &World) -> usize {
 fn a_long_list_continues_in_the_next_mail_and_names_all() {
     let mut config = config();
     // All of them fail at once.
-    config.sources.get_mut("voltus-prod").unwrap().requests_a_minute = 6_000;
+    config.sources.get_mut("voltus-prod").unwrap().requests_a_minute = Some(6_000);
     let world = World::new(1, config);
     // The last of them starts first.
     (0..230).for_each(|n| is_announced(&world, n, starting(&format!("19:{:02}:{:02}", 59 - n / 20, 59 - n % 20))));

@@ -13,7 +13,7 @@ use crate::{
 /// Voltus allows so few requests in a minute, and is polled.
 fn allowing(seed: u64, a_minute: u32) -> World {
     let mut config = polled(&["voltus-prod"]);
-    config.sources.get_mut("voltus-prod").expect("a source").requests_a_minute = a_minute;
+    config.sources.get_mut("voltus-prod").expect("a source").requests_a_minute = Some(a_minute);
     let world = World::new(seed, config);
     lists(&world, &[]);
     run_for(&world, 90);

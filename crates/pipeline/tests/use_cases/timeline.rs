@@ -41,7 +41,7 @@ fn the_timeline_says_on_what_grounds_a_version_was_published() {
 fn of_a_long_timeline_the_beginning_and_the_latest_are_kept() {
     let mut config = config();
     // Each update is fetched by itself.
-    config.sources.get_mut("voltus-prod").unwrap().requests_a_minute = 6_000;
+    config.sources.get_mut("voltus-prod").unwrap().requests_a_minute = Some(6_000);
     let world = World::new(2, config);
     let answers = (0..70).map(|number| Reply::Json(voltus("dkmq", number, number + 1).to_string()));
     world.answers("voltus-prod", "/dispatches/dkmq", answers);

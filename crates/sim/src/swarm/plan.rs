@@ -230,8 +230,7 @@ impl Plan {
         // Only where our own services work is time promised.
         let ours_work = chance.place(3) == 0;
         let mut rates = BTreeMap::new();
-        let drawn_last =
-            [Kind::Restore, Kind::Release, Kind::HotIndex, Kind::Account, Kind::Storm, Kind::IndexLag];
+        let drawn_last = [Kind::Restore, Kind::Release, Kind::HotIndex, Kind::Account, Kind::Storm, Kind::IndexLag];
         for kind in Kind::ALL.iter().filter(|kind| !drawn_last.contains(kind)) {
             let (on, rate) = (chance.up_to(999) < share, [5, 20, 60, 150][chance.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
