@@ -141,7 +141,7 @@ pub(super) const CHECKS: &[Check] = &[
                 set("one at a time", "/Parameters/AlerterConcurrency/Default", json!(1)),
                 set("more than a new account runs", "/Parameters/HydratorConcurrency/Default", json!(3)),
                 set(
-                    "a number that nobody can change",
+                    "a number without a parameter",
                     "/Resources/AlerterMapping/Properties/ScalingConfig/MaximumConcurrency",
                     json!(2),
                 ),
