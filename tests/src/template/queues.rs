@@ -1,6 +1,6 @@
 //! Queues and what consumes them: design decisions about redrive, visibility and order.
 
-use pipeline::hydrate::WRITTEN_S;
+use pipeline::{hydrate::WRITTEN_S, in_time::SWEEPS_FOR};
 use serde_json::{Value, json};
 
 use super::model::{Template, strings, target};
@@ -22,6 +22,8 @@ const UNMAPPED: u64 = 2;
 /// SQS may go on counting the receives of a message that it redrives: where another function takes it from there, so many times what
 /// the first queue allows.
 const RECEIVES_AFTER_REDRIVE: u64 = 2;
+/// What is begun last may take so long, with the SDK's own second try, seconds.
+const LONGEST_CALL: u64 = 8;
 /// What AWS asks for between a queue's visibility and its consumer's timeout.
 const VISIBILITY_OVER_TIMEOUT: u64 = 6;
 
@@ -139,7 +141,7 @@ pub(super) const CHECKS: &[Check] = &[
                 set("one at a time", "/Parameters/AlerterConcurrency/Default", json!(1)),
                 set("more than a new account runs", "/Parameters/HydratorConcurrency/Default", json!(3)),
                 set(
-                    "a number that nobody can change",
+                    "a number without a parameter",
                     "/Resources/AlerterMapping/Properties/ScalingConfig/MaximumConcurrency",
                     json!(2),
                 ),
@@ -205,6 +207,24 @@ pub(super) const CHECKS: &[Check] = &[
             findings
         },
         saboteurs: || vec![set("half a minute", "/Resources/HydratorFunction/Properties/Timeout", json!(30))],
+    },
+    Check {
+        name: "a sweep ends within its invocation, and before the next one begins",
+        run: |template| {
+            let mut findings = Findings::new();
+            let timeout = number(template.function("RetrierFunction", "Timeout"));
+            let sweeps_for = SWEEPS_FOR.as_secs().unsigned_abs();
+            must(&mut findings, timeout >= sweeps_for + LONGEST_CALL && timeout < 60, || {
+                format!("RetrierFunction: {timeout} s for a sweep that begins something new for {sweeps_for} s")
+            });
+            findings
+        },
+        saboteurs: || {
+            vec![
+                set("no time for its last call", "/Resources/RetrierFunction/Properties/Timeout", json!(15)),
+                set("as long as the schedule", "/Resources/RetrierFunction/Properties/Timeout", json!(60)),
+            ]
+        },
     },
     Check {
         name: "every queue has a reader",

@@ -1,7 +1,7 @@
 //! Messages and rows as each format was first written: what lies in a queue or a table for weeks is read by every later release.
 //!
 //! The files of a format never change. A new format gets files of its own, written by [`record`] before its first release:
-//! `GRIDBELL_RECORD=1 cargo test -p pipeline --test use_cases -- recorded`.
+//! `RECORD_FORMATS=1 cargo test -p pipeline --test use_cases -- recorded`.
 
 use std::{
     collections::BTreeSet,
@@ -128,7 +128,7 @@ fn reads<T: Serialize + DeserializeOwned>(is: &Value) {
 
 #[test]
 fn messages_of_every_format_are_read_for_ever() {
-    if std::env::var_os("GRIDBELL_RECORD").is_some() {
+    if std::env::var_os("RECORD_FORMATS").is_some() {
         record();
     }
     for format in 1..=READS {

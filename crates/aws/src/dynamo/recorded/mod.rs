@@ -1,6 +1,6 @@
 //! Items as the first format stored them: what lies in a table for a year is read by every later release.
 //!
-//! `format-1.jsonl` never changes. A new format gets a file of its own: `GRIDBELL_RECORD=1 cargo test -p aws --lib -- recorded`.
+//! `format-1.jsonl` never changes. A new format gets a file of its own: `RECORD_FORMATS=1 cargo test -p aws --lib -- recorded`.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -62,7 +62,7 @@ fn read(of: &str, item: &Item) -> Value {
 
 #[test]
 fn items_of_the_first_format_are_read_for_ever() {
-    if std::env::var_os("GRIDBELL_RECORD").is_some() {
+    if std::env::var_os("RECORD_FORMATS").is_some() {
         assert!(!Path::new(ITEMS).exists(), "it never changes");
         let line = |(of, row): (String, Value)| {
             let item: serde_json::Map<String, Value> =
