@@ -38,7 +38,7 @@ impl Scene {
         let authority = Authority::new(folder.path())?;
         let voltus = Voltus::new();
         let provider = format!("https://{}", authority.serve(voltus.routes()).await?);
-        let aws = Aws::new(&configuration(&provider).to_string())?;
+        let aws = Aws::new(&configuration(&provider).to_string(), authority.sessions())?;
         let endpoint = format!("https://{}", authority.serve(aws.routes()).await?);
         let variables = variables(&endpoint, &authority.file().display().to_string());
         Ok(Self { aws, voltus, variables, folder })

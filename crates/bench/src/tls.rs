@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result};
@@ -13,7 +13,7 @@ use rustls::{
     ServerConfig,
     crypto::ring,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::NoServerSessionStorage,
+    server::{ServerSessionMemoryCache, StoresServerSessions},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,6 +26,48 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: PathBuf,
+    sessions: Arc<Sessions>,
+}
+
+/// TLS sessions that a client may resume until they are forgotten. One address stands for several hosts in AWS, and no session of one
+/// is resumed with another.
+#[derive(Debug)]
+pub(crate) struct Sessions(Mutex<Arc<ServerSessionMemoryCache>>);
+
+/// So many are remembered at once.
+const MOST_SESSIONS: usize = 256;
+
+impl Sessions {
+    fn new() -> Self {
+        Self(Mutex::new(ServerSessionMemoryCache::new(MOST_SESSIONS)))
+    }
+
+    /// Has the next connection shake hands in full.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ServerSessionMemoryCache::new(MOST_SESSIONS);
+    }
+
+    fn current(&self) -> Arc<ServerSessionMemoryCache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl StoresServerSessions for Sessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.current().put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.current().get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.current().take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
 }
 
 impl Authority {
@@ -37,7 +79,12 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let file = folder.join("authority.pem");
         std::fs::write(&file, params.self_signed(&key)?.pem()).context("the authority cannot be written")?;
-        Ok(Self { issuer: Issuer::new(params, key), file })
+        Ok(Self { issuer: Issuer::new(params, key), file, sessions: Arc::new(Sessions::new()) })
+    }
+
+    /// The sessions with everything that it serves.
+    pub(crate) fn sessions(&self) -> Arc<Sessions> {
+        self.sessions.clone()
     }
 
     /// The file with its certificate.
@@ -54,9 +101,7 @@ impl Authority {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], key)?;
-        // One address stands for several hosts in AWS, and no session of one is resumed with another.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
+        config.session_storage = self.sessions.clone();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
         let address = listener.local_addr()?;
         let (accepted, streams) = mpsc::channel(64);

@@ -29,6 +29,8 @@ pub(crate) use capacity::Capacity;
 pub(crate) use provider::Voltus;
 use tables::{Refusal, Tables};
 
+use crate::tls::Sessions;
+
 /// A call that a function made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Call {
@@ -53,6 +55,7 @@ pub(crate) struct Aws {
     world: Arc<Mutex<World>>,
     /// The answer to a function that reads its configuration.
     configuration: Arc<Value>,
+    sessions: Arc<Sessions>,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +69,7 @@ struct World {
 
 impl Aws {
     /// AWS with that configuration as its first version.
-    pub(crate) fn new(configuration: &str) -> Result<Self> {
+    pub(crate) fn new(configuration: &str, sessions: Arc<Sessions>) -> Result<Self> {
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
         packed.write_all(configuration.as_bytes())?;
         let item = json!({
@@ -75,7 +78,7 @@ impl Aws {
             "json": { "B": BASE64_STANDARD.encode(packed.finish()?) },
             "at": { "S": "2026-01-01T00:00:00Z" }, "by": { "S": "bench" },
         });
-        Ok(Self { world: Arc::default(), configuration: Arc::new(json!({ "Item": item })) })
+        Ok(Self { world: Arc::default(), configuration: Arc::new(json!({ "Item": item })), sessions })
     }
 
     /// What serves it.
@@ -117,7 +120,8 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
     };
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     if operation.1 == "GetItem" && request.get("TableName").and_then(Value::as_str) == Some(CONFIG_TABLE) {
-        // In AWS the next call goes to another host: it must not find this connection open.
+        // In AWS the next call goes to another host: it finds neither this connection open nor a session to resume.
+        aws.sessions.forget();
         let headers = [("content-type", "application/x-amz-json-1.0"), ("connection", "close")];
         return (headers, aws.configuration.to_string()).into_response();
     }
