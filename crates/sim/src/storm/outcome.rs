@@ -217,10 +217,9 @@ impl Seen {
 fn keys(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(SOURCE).filter_map(|(at, _)| {
         let rest = &text[at..];
-        let ends = rest[SOURCE.len() + 1..]
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(rest.len() - SOURCE.len() - 1);
-        rest.get(..SOURCE.len() + 1 + ends)
+        let id = rest.strip_prefix(SOURCE)?.strip_prefix('/')?;
+        let bytes = id.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(id.len());
+        rest.get(..SOURCE.len() + 1 + bytes)
     })
 }
 
