@@ -18,16 +18,25 @@ pub struct Elements {
     pages: Vec<Vec<u8>>,
     /// Where in the text the next byte stands.
     place: Place,
-    /// Elements of the page that is being filled.
-    elements: usize,
+    /// How many elements of the page that is being filled are whole.
+    whole: usize,
     bytes: usize,
+}
+
+/// Where the list is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum List {
+    #[default]
+    Ahead,
+    /// With this level inside of it.
+    Around(usize),
+    Behind,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Place {
     level: usize,
-    /// The level inside of the list; none before it begins, `Some(None)` once it has ended.
-    list: Option<Option<usize>>,
+    list: List,
     in_text: bool,
     is_escaped: bool,
     /// The latest text, and whether a colon made it a name.
@@ -38,19 +47,19 @@ struct Place {
 impl Elements {
     /// The list of that name, or the bare list that the whole text is.
     pub fn of(name: &'static str) -> Self {
-        Self { name, first: Vec::new(), pages: Vec::new(), place: Place::default(), elements: 0, bytes: 0 }
+        Self { name, first: Vec::new(), pages: Vec::new(), place: Place::default(), whole: 0, bytes: 0 }
     }
 
     /// The next bytes of the text.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
         for byte in bytes {
-            let inside = self.place.list == Some(Some(self.place.level)) && !self.place.in_text;
+            let inside = self.place.list == List::Around(self.place.level) && !self.place.in_text;
             if inside && *byte == b',' {
-                self.elements += 1;
-                if self.elements >= PAGE_ELEMENTS || self.filling().len() >= PAGE_BYTES {
+                self.whole += 1;
+                if self.whole >= PAGE_ELEMENTS || self.filling().len() >= PAGE_BYTES {
                     self.pages.push(Vec::new());
-                    self.elements = 0;
+                    self.whole = 0;
                     continue;
                 }
             }
@@ -74,7 +83,7 @@ impl Elements {
     }
 
     fn filling(&mut self) -> &mut Vec<u8> {
-        let inside = self.place.list.is_some_and(|list| list.is_some());
+        let inside = matches!(self.place.list, List::Around(_));
         match self.pages.last_mut() {
             Some(page) if inside => page,
             _ => &mut self.first,
@@ -106,13 +115,13 @@ impl Place {
                 let is_bare = self.level == 0 && byte == b'[';
                 let is_named = byte == b'[' && self.is_name && self.level <= MAX_LEVEL && self.text == name.as_bytes();
                 self.level += 1;
-                if self.list.is_none() && (is_bare || is_named) {
-                    self.list = Some(Some(self.level));
+                if self.list == List::Ahead && (is_bare || is_named) {
+                    self.list = List::Around(self.level);
                 }
             }
             b']' | b'}' => {
-                if self.list == Some(Some(self.level)) {
-                    self.list = Some(None);
+                if self.list == List::Around(self.level) {
+                    self.list = List::Behind;
                 }
                 self.level = self.level.saturating_sub(1);
             }

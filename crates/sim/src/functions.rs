@@ -122,7 +122,7 @@ impl Invocation<'_> {
 
     pub(crate) async fn sweep(&self) -> Swept {
         if self.world.with(|state| state.has_heartbeat) {
-            return self.retrier().sweep().await.swept.unwrap_or_default();
+            return Box::pin(self.retrier().sweep()).await.swept.unwrap_or_default();
         }
         // A world without heartbeats settles.
         let retrier = self.retrier();

@@ -81,7 +81,7 @@ impl<K: KeySource> HttpApi<K> {
         left: Duration,
         read: impl AsyncFnOnce(Result<Response, reqwest::Error>, Limits) -> Result<A, FetchError>,
     ) -> Result<A, FetchError> {
-        let Asked { url, ask, header } = asked;
+        let Asked { url, ask, header, within } = asked;
         let mut value = HeaderValue::try_from(format!("{}{}", header.prefix, key.expose()))
             .map_err(|_| FetchError::Key("the key holds characters that no header carries".to_owned()))?;
         value.set_sensitive(true);
@@ -89,7 +89,7 @@ impl<K: KeySource> HttpApi<K> {
         request.headers_mut().insert(header.name, value);
         *request.timeout_mut() = Some(left);
         let response = self.connections.send(request, ask.idempotent, left).await;
-        read(response, Limits { total: left, ..self.limits }).await
+        read(response, Limits { total: *within, ..self.limits }).await
     }
 
     /// Asks with the key of the source; with a newer one where that is refused. The key's own store has no more time than the answer.
@@ -110,7 +110,7 @@ impl<K: KeySource> HttpApi<K> {
         let key = tokio::time::timeout(within, self.vault.key(&reference)).await;
         let key = key.map_err(|_| FetchError::Answer(format!("no API key within {} ms", within.as_millis())))?;
         let key = key.map_err(FetchError::Key)?;
-        let asked = &Asked { url, ask, header };
+        let asked = &Asked { url, ask, header, within };
         let refused = match self.ask_with(asked, &key, left(), &read).await {
             Err(refused @ FetchError::Refused { .. }) => refused,
             other => return other,
@@ -128,6 +128,8 @@ struct Asked<'a> {
     url: &'a Url,
     ask: &'a Ask,
     header: KeyHeader,
+    /// What all of it may take, the key included.
+    within: Duration,
 }
 
 fn request(url: Url, ask: &Ask) -> Request {

@@ -109,12 +109,11 @@ fn shares(facts: Vec<Fact>) -> Result<(Vec<Vec<Fact>>, Vec<Fact>), PortError> {
             too_large.push(fact);
             continue;
         }
-        match shares.last_mut().filter(|share| share.len() < FACTS && bytes + own <= BYTES) {
-            Some(share) => share.push(fact),
-            None => {
-                shares.push(vec![fact]);
-                bytes = 0;
-            }
+        if let Some(share) = shares.last_mut().filter(|share| share.len() < FACTS && bytes + own <= BYTES) {
+            share.push(fact);
+        } else {
+            shares.push(vec![fact]);
+            bytes = 0;
         }
         bytes += own;
     }

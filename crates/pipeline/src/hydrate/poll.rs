@@ -204,7 +204,6 @@ where
 
     /// Merges what was listed. Returns for each subject whether there was news. What there is no time for is passed on.
     pub(super) async fn merge_list(&self, list: For<'_>, facts: Vec<(usize, Fact)>) -> Vec<Result<bool, Refused>> {
-        let For { bound, work, by } = list;
         let began_at = self.world.now();
         let mut of: BTreeMap<Subject, (usize, Vec<Fact>)> = BTreeMap::new();
         for (number, fact) in facts {
@@ -219,39 +218,19 @@ where
             let (good, bad): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
             (good.into_iter().filter_map(Result::ok).collect(), bad.into_iter().map(|bad| bad.map(|_| false)).collect())
         };
-        let is_view = other_views(bound, &candidates);
+        let is_view = other_views(list.bound, &candidates);
         let news =
             candidates.iter().zip(is_view).filter(|(candidate, is_view)| !is_view && !self.is_history(candidate));
         let neighbours = &Neighbours::new(self.views);
         let has_time = || self.world.now().duration_since(began_at) < ENOUGH && self.left() > RESERVE;
         let merges = news.map(|(candidate, _)| async move {
-            let Some(fact) = candidate.facts.first() else { return Ok(Ok(false)) };
-            if !has_time() {
-                return Err(candidate.facts.clone());
-            }
-            let brought = Brought {
-                bound,
-                subject: &fact.subject,
-                delivery: &work.delivery,
-                received_at: self.world.now(),
-                by: By::List(by),
-            };
-            let from = From::Known(candidate.known.clone());
-            Ok(match self.settle(brought, candidate.facts.clone(), from, neighbours).await {
-                Ok(settled) => Ok(settled.has_news),
-                Err(trouble) if trouble.kind == TroubleKind::Unreadable => Err(Refused::Never(Finding::Unreadable {
-                    part: fact.subject.to_string(),
-                    reason: trouble.detail,
-                    about: Some(fact.subject.clone()),
-                })),
-                Err(trouble) => Err(Refused::Now(trouble)),
-            })
+            if has_time() { Ok(self.merge(list, candidate, neighbours).await) } else { Err(candidate.facts.clone()) }
         });
-        let merged: Vec<Result<Result<bool, Refused>, Vec<Fact>>> =
+        let outcomes: Vec<Result<Result<bool, Refused>, Vec<Fact>>> =
             stream::iter(merges).buffer_unordered(AT_ONCE).collect().await;
         let mut late = Vec::new();
-        for result in merged {
-            match result {
+        for outcome in outcomes {
+            match outcome {
                 Ok(result) => results.push(result),
                 Err(facts) => late.extend(facts),
             }
@@ -265,6 +244,24 @@ where
             }
         }
         results
+    }
+
+    /// Merges what was listed of one subject; whether there was news.
+    async fn merge(&self, list: For<'_>, candidate: &Candidate, neighbours: &Neighbours) -> Result<bool, Refused> {
+        let For { bound, work, by } = list;
+        let Some(Fact { subject, .. }) = candidate.facts.first() else { return Ok(false) };
+        let received_at = self.world.now();
+        let brought = Brought { bound, subject, delivery: &work.delivery, received_at, by: By::List(by) };
+        let from = From::Known(candidate.known.clone());
+        match self.settle(brought, candidate.facts.clone(), from, neighbours).await {
+            Ok(settled) => Ok(settled.has_news),
+            Err(trouble) if trouble.kind == TroubleKind::Unreadable => Err(Refused::Never(Finding::Unreadable {
+                part: subject.to_string(),
+                reason: trouble.detail,
+                about: Some(subject.clone()),
+            })),
+            Err(trouble) => Err(Refused::Now(trouble)),
+        }
     }
 
     /// Never seen, and over for long.

@@ -191,21 +191,16 @@ where
                 looks.iter().filter(|(look, _)| is(look)).map(|(look, _)| look.key.as_str()).collect();
             u32::try_from(keys.len()).unwrap_or(u32::MAX)
         };
-        let (all, listable) = (count(&|_| true), count(&|look| self.is_listable(bound, look)));
+        let (all, listable) = (count(&|_| true), count(&|look| is_listable(bound, look)));
         if self.shares.take(source, all, a_minute, self.world.now()) {
             return vec![Way::Fetch; looks.len()];
         }
-        let is_waiting = looks.iter().any(|(look, work)| work.waits.is_some() && self.is_listable(bound, look));
+        let is_waiting = looks.iter().any(|(look, work)| work.waits.is_some() && is_listable(bound, look));
         let waiting = (listable > 0).then_some(Looks { count: listable, is_waiting });
         match self.ways_of(bound, looks, all - listable, waiting).await {
             Ok(ways) => ways,
             Err(error) => vec![Way::Fail(self.port_trouble(&error)); looks.len()],
         }
-    }
-
-    /// A source that is not polled has no list to wait for: what fails at it nothing would ever find well again.
-    fn is_listable(&self, bound: &Bound, look: &Look) -> bool {
-        bound.source.is_polled() && bound.provider.is_answered_by_list(look)
     }
 
     async fn ways_of(
@@ -230,7 +225,7 @@ where
         // None: only a request of its own answers it.
         let mut ways: Vec<Option<Way>> = Vec::with_capacity(looks.len());
         for (look, work) in looks {
-            ways.push(if asked.is_burst && self.is_listable(bound, look) {
+            ways.push(if asked.is_burst && is_listable(bound, look) {
                 self.by_list(&asked, shown.as_deref(), look, work)
             } else if permitted.permits(&look.key) {
                 Some(Way::Fetch)
@@ -320,6 +315,11 @@ where
         self.shares.remember(source, Arc::clone(&remembered));
         Ok(Some(remembered))
     }
+}
+
+/// Whether a list can answer the look. A source that is not polled has none to wait for: what fails at it, no poll would find well again.
+fn is_listable(bound: &Bound, look: &Look) -> bool {
+    bound.source.is_polled() && bound.provider.is_answered_by_list(look)
 }
 
 /// Single requests that are permitted; each resource needs one.

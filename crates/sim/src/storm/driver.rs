@@ -239,7 +239,7 @@ impl<'w> Driver<'w> {
                 }
             }
             (Purpose::Post(post), Done::Status(status)) => {
-                self.seen.posts[post].taken_at = (status == 200).then_some(now)
+                self.seen.posts[post].taken_at = (status == 200).then_some(now);
             }
             _ => {}
         }
@@ -305,10 +305,11 @@ impl<'w> Driver<'w> {
         let Self { world, storm, seen, .. } = self;
         let incidents = world.incidents().all();
         let open = incidents.iter().filter(|incident| incident.status != IncidentStatus::Resolved).count();
+        let first = incidents.iter().take(5).map(|incident| incident.incident.clone()).collect();
         let (mails, fifo) = (world.mails(), world.signals().len());
         world.with(|state| {
             let Some(storming) = state.storm.take() else { return Outcome::default() };
-            seen.outcome(storm, &storming, outage, (incidents.len(), open), &mails, fifo)
+            seen.outcome(storm, &storming, outage, ((incidents.len(), open), first), &mails, fifo)
         })
     }
 }

@@ -63,6 +63,8 @@ pub struct Outcome {
     pub list_bytes: usize,
     /// Incidents, and those that are open in the end.
     pub incidents: (usize, usize),
+    /// The keys of the first of them.
+    pub first_incidents: Vec<String>,
     /// Dispatches that were not published when they were due, and how late the last mail about one was; none where one has no mail.
     pub mailed: (usize, Option<f64>),
     /// Deadlines that were checked, and how late the last of them was.
@@ -130,7 +132,7 @@ impl Seen {
         storm: &Storm,
         storming: &Storming,
         outage: Option<(Timestamp, Timestamp)>,
-        incidents: (usize, usize),
+        (incidents, first_incidents): ((usize, usize), Vec<String>),
         mails: &[(Timestamp, Mail)],
         fifo: usize,
     ) -> Outcome {
@@ -179,6 +181,7 @@ impl Seen {
             ],
             list_bytes: voltus.list_bytes,
             incidents,
+            first_incidents,
             mailed: self.mailed(mails),
             deadlines: (late.len(), late.iter().copied().fold(0.0, f64::max)),
             most_writes: storming.writes.values().copied().max().unwrap_or(0),
@@ -217,10 +220,9 @@ impl Seen {
 fn keys(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(SOURCE).filter_map(|(at, _)| {
         let rest = &text[at..];
-        let ends = rest[SOURCE.len() + 1..]
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(rest.len() - SOURCE.len() - 1);
-        rest.get(..SOURCE.len() + 1 + ends)
+        let id = rest.strip_prefix(SOURCE)?.strip_prefix('/')?;
+        let bytes = id.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(id.len());
+        rest.get(..SOURCE.len() + 1 + bytes)
     })
 }
 
@@ -241,7 +243,10 @@ impl Outcome {
                 self.requests[2] <= allowance,
                 format!("{} requests in a minute, {allowance} are allowed", self.requests[2]),
             ),
-            (storm.outage.is_some() || self.incidents.0 == 0, format!("{} incidents", self.incidents.0)),
+            (
+                storm.outage.is_some() || self.incidents.0 == 0,
+                format!("{} incidents, such as {}", self.incidents.0, self.first_incidents.join(", ")),
+            ),
             (self.incidents.1 == 0, format!("{} incidents are not resolved", self.incidents.1)),
             (
                 self.deadlines.1 <= CHECKED.as_secs_f64(),
