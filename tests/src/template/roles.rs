@@ -49,7 +49,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DispatchesTable"],
             ),
-            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/active"]),
+            (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/active", "${DispatchesTable.Arn}/index/changes"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DeliveriesTable"],
@@ -183,20 +183,20 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove(
                     "in anybody's name",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Condition",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/8/Condition",
                 ),
                 set(
                     "in the name of an address alone",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Condition",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/8/Condition",
                     json!({ "StringEquals": { "ses:FromAddress": { "Ref": "MailFrom" } } }),
                 ),
                 remove(
                     "no configuration set",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Resource/1",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/8/Resource/1",
                 ),
                 set(
                     "no recipient of the sandbox",
-                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/7/Resource/0",
+                    "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/8/Resource/0",
                     json!({ "Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailFrom}" }),
                 ),
             ]

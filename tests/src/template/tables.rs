@@ -19,7 +19,8 @@ const TABLES: [Table; 4] = [
         indexes: &[
             ("unsent", "unsent", "changed_at", &[]),
             ("due", "due", "due_at", &[]),
-            ("active", "active", "until", &["plan", "plan_of", "plan_set"]),
+            ("active", "active", "until", &["full_key", "plan", "plan_of", "plan_set"]),
+            ("changes", "changed_in", "changed_at", &["full_key", "version", "active", "plan", "plan_of", "plan_set"]),
         ],
     },
     Table {

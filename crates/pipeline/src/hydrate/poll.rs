@@ -247,7 +247,7 @@ where
     }
 
     /// Merges what was listed of one subject; whether there was news.
-    async fn merge(&self, list: For<'_>, candidate: &Candidate, neighbours: &Neighbours) -> Result<bool, Refused> {
+    async fn merge(&self, list: For<'_>, candidate: &Candidate, neighbours: &Neighbours<'_>) -> Result<bool, Refused> {
         let For { bound, work, by } = list;
         let Some(Fact { subject, .. }) = candidate.facts.first() else { return Ok(false) };
         let received_at = self.world.now();
