@@ -9,7 +9,7 @@ fn small() -> Storm {
 
 fn goals_are_met(storm: &Storm) -> Outcome {
     let outcome = run(storm);
-    assert!(outcome.missed.is_empty(), "{:#?}", outcome);
+    assert!(outcome.missed.is_empty(), "{outcome:#?}");
     outcome
 }
 
