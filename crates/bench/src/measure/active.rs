@@ -82,7 +82,7 @@ async fn beside(
         let before = hydrator.cpu()?;
         scene.aws.take_calls();
         deliver(scene, (receiver, hydrator), "dispatch.update", &[dispatch]).await?;
-        cpu += hydrator.cpu()? - before;
+        cpu += hydrator.cpu()?.saturating_sub(before);
         // The receiver's one call is among them.
         calls.extend(
             scene.aws.take_calls().into_iter().filter(|call| call.capacity.writes + call.capacity.half_reads > 0),

@@ -295,12 +295,16 @@ impl Plan {
         plan.follow_aws(chance, begins_at, |kind, chance: &mut Seed| {
             chance.up_to(999) < share && !ours_work && !without.contains(&kind)
         });
-        let index_lag_ms = [0, 200, 1_000, 5_000][chance.place(4)];
-        if index_lag_ms > 0 && !without.contains(&Kind::IndexLag) {
-            plan.index_lag_ms = index_lag_ms;
-            plan.rates.insert(Kind::IndexLag, 1);
-        }
+        plan.lag_indexes(chance, without);
         plan
+    }
+
+    fn lag_indexes(&mut self, chance: &mut Seed, without: &[Kind]) {
+        let most_ms = [0, 200, 1_000, 5_000][chance.place(4)];
+        if most_ms > 0 && !without.contains(&Kind::IndexLag) {
+            self.index_lag_ms = most_ms;
+            self.rates.insert(Kind::IndexLag, 1);
+        }
     }
 
     /// What is AWS's to choose, and a deployment on it.
