@@ -14,8 +14,11 @@ use crate::{
     table::Table,
 };
 
-/// Over how many dispatches the webhooks that are measured go: fewer than the least that can be active.
+/// Over how many dispatches the webhooks that are measured go, the latest: fewer than the least that can be active.
 const TURNS: usize = 10;
+
+/// For how long nothing changes before: what changed lately is read once more for a while.
+const QUIET: Duration = Duration::from_secs(35);
 
 /// How the active dispatches lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -75,9 +78,10 @@ async fn beside(
     (active, webhooks): (usize, usize),
     id: &impl Fn(usize) -> String,
 ) -> Result<Cost> {
+    tokio::time::sleep(QUIET).await;
     let (mut calls, mut cpu) = (Vec::new(), Duration::ZERO);
     for turn in 0..webhooks {
-        let dispatch = id(turn % TURNS);
+        let dispatch = id(active - TURNS + turn % TURNS);
         scene.voltus.modify(&dispatch);
         let before = hydrator.cpu()?;
         scene.aws.take_calls();
