@@ -177,6 +177,13 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// How many processes of the hydrator run at once; none where that is not said.
+    pub fn hydrators(&self) -> Result<Option<u32>, EnvironmentError> {
+        const NAME: &str = "GRIDBELL_HYDRATORS";
+        let count = self.optional(NAME).map(|text| text.parse().map_err(|_| bad(NAME, "is no number")));
+        count.transpose()
+    }
+
     /// What the HTTP API's routes stand behind, without a slash at the end; none: mails hold no link.
     pub fn public_url(&self) -> Result<Option<String>, EnvironmentError> {
         const NAME: &str = "GRIDBELL_PUBLIC_URL";

@@ -16,7 +16,7 @@ use crate::{
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, table, stream, api, deliveries, outlet) = lambda::cold_start(|environment| {
+    let (current, table, stream, api, deliveries, outlet, shares) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
             environment.configuration(&aws)?,
@@ -25,13 +25,14 @@ pub async fn run() -> Result<(), Error> {
             environment.provider_api(&aws)?,
             DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
             InnerQueues::new(&aws, environment.inner_queues()?),
+            environment.hydrators()?.map(Shares::among).unwrap_or_default(),
         ))
     })?;
     let configured = Configured::read("hydrator", current, http::check_all).await;
     // Made with the first event that finds a configuration, and kept.
     let hydrate = &OnceCell::new();
     let (table, stream, api, deliveries, outlet) = (&table, &stream, &api, &deliveries, &outlet);
-    let (shares, views) = (&Shares::default(), &Views::default());
+    let (shares, views) = (&shares, &Views::default());
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let hydrate = hydrate.get_or_init(|| Hydrate {
             config,

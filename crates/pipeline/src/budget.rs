@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// So many processes of the hydrator run at once: its mapping's `MaximumConcurrency`.
-pub const PROCESSES: u32 = 10;
+/// So many processes of the hydrator run at once where nothing else is said.
+const PROCESSES: u32 = 10;
 
 /// What a provider allows in a minute, where neither it nor the configuration says anything else and its list can answer the rest.
 pub const USUAL_A_MINUTE: u32 = 300;
@@ -222,8 +222,18 @@ impl Remembered {
 }
 
 /// A process's own share of each source's allowance, for as long as it lives, and what it remembers of the source.
-#[derive(Debug, Default)]
-pub struct Shares(Mutex<BTreeMap<String, Share>>);
+#[derive(Debug)]
+pub struct Shares {
+    /// How many processes there are at once.
+    processes: u32,
+    by_source: Mutex<BTreeMap<String, Share>>,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self::among(PROCESSES)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Share {
@@ -236,11 +246,16 @@ struct Share {
 }
 
 impl Shares {
+    /// Those of one of so many processes.
+    pub fn among(processes: u32) -> Self {
+        Self { processes: processes.max(1), by_source: Mutex::default() }
+    }
+
     /// Whether so many more requests are within the process's own share. They are counted then.
     pub(crate) fn take(&self, source: &str, wanted: u32, a_minute: u32, now: Timestamp) -> bool {
         self.with(source, |share| {
             share.asked.retain(|at| now.duration_since(*at).abs() < MINUTE);
-            let own = a_minute * OWN_TENTHS / 10 / PROCESSES;
+            let own = a_minute * OWN_TENTHS / 10 / self.processes;
             let used = u32::try_from(share.asked.len()).unwrap_or(u32::MAX);
             let is_refused = share.none_until.is_some_and(|until| now < until);
             let is_unbounded = share.unbounded_until.is_some_and(|until| now < until);
@@ -272,7 +287,7 @@ impl Shares {
 
     fn with<T>(&self, source: &str, act: impl FnOnce(&mut Share) -> T) -> T {
         // Nothing is done under it that could leave it half done.
-        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         act(shares.entry(source.to_owned()).or_default())
     }
 }

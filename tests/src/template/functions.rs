@@ -19,8 +19,11 @@ const LONGEST_API_URL: usize = 80;
 /// A variable, and the resource that it tells.
 type Told = (&'static str, &'static str);
 
-/// What the links in mails stand behind.
-const PUBLIC_URL: (&str, &str) = ("GRIDBELL_PUBLIC_URL", "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}");
+/// What the links in mails stand behind, and how many processes share what a provider allows.
+const SUBSTITUTED: [(&str, &str, &str); 2] = [
+    ("AlerterFunction", "GRIDBELL_PUBLIC_URL", "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"),
+    ("HydratorFunction", "GRIDBELL_HYDRATORS", "${HydratorConcurrency}"),
+];
 
 /// What every function reads.
 const SHARED: [Told; 2] = [("GRIDBELL_CONFIG_TABLE", "ConfigTable"), ("GRIDBELL_LOG", "LogFilter")];
@@ -109,6 +112,10 @@ pub(super) const CHECKS: &[Check] = &[
                     "a table for the receiver",
                     "/Resources/ReceiverFunction/Properties/Environment/Variables/GRIDBELL_DISPATCHES_TABLE",
                     json!({ "Ref": "DispatchesTable" }),
+                ),
+                remove(
+                    "processes that do not know of each other",
+                    "/Resources/HydratorFunction/Properties/Environment/Variables/GRIDBELL_HYDRATORS",
                 ),
                 remove("no links", "/Resources/AlerterFunction/Properties/Environment/Variables/GRIDBELL_PUBLIC_URL"),
                 remove("no configuration", "/Globals/Function/Environment/Variables/GRIDBELL_CONFIG_TABLE"),
@@ -260,10 +267,9 @@ fn environment(template: &Template) -> Findings {
             let holds = found == json!({ "Ref": resource });
             must(&mut findings, holds, || format!("{function}: {name} is {found}, not {resource}"));
         }
-        if function == "AlerterFunction" {
-            let (name, url) = PUBLIC_URL;
-            let found = variables.remove(name).unwrap_or_default();
-            must(&mut findings, found == json!({ "Fn::Sub": url }), || format!("{function}: {name} is {found}"));
+        for (_, name, text) in SUBSTITUTED.iter().filter(|(of, ..)| *of == function) {
+            let found = variables.remove(*name).unwrap_or_default();
+            must(&mut findings, found == json!({ "Fn::Sub": text }), || format!("{function}: {name} is {found}"));
         }
         let rest: Vec<_> = variables.keys().collect();
         must(&mut findings, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));
