@@ -94,7 +94,7 @@ fn a_source() {
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\n  tokn = 1",
-            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token, poll, deadlines, contacts",
+            "gridbell.toml:3:3: sources.x.tokn: unknown key; known here: provider, environment, api_url, api_key, token, poll, requests_per_minute, deadlines, contacts",
         ),
         (
             "[sources.x]\nprovider = 'nvgrid'\nenvironment = 'test'",
@@ -178,6 +178,17 @@ fn tokens_are_one_or_two() {
         (&format!("{NVGRID}[acks]\nurl = ''"), "gridbell.toml:4:1: acks.url: unknown key; known here: token"),
     ]);
     assert!(Config::parse("f", &format!("{NVGRID}token = ['{HASH}', '{other}']")).is_ok());
+}
+
+#[test]
+fn what_a_provider_allows() {
+    let allowed =
+        |value: &str| format!("[sources.v]\nprovider = 'voltus'\napi_key = 'env:K'\nrequests_per_minute = {value}");
+    let bounds =
+        "gridbell.toml:4:23: sources.v.requests_per_minute: a number where a whole number from 1 to 60000 belongs";
+    check(&[(&allowed("0"), bounds), (&allowed("1.5"), bounds), (&allowed("60001"), bounds)]);
+    let config = Config::parse("f", &allowed("60")).expect("good");
+    assert!(config.functions_json().expect("json").contains("\"requests_a_minute\":60"));
 }
 
 #[test]

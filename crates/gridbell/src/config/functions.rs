@@ -39,6 +39,8 @@ struct FunctionSource<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     poll_s: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    requests_a_minute: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     deadlines: Option<FunctionDeadlines>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     programs: BTreeMap<&'c str, FunctionDeadlines>,
@@ -89,6 +91,7 @@ impl Config {
             api_key: source.api_key.as_ref().map(ToString::to_string),
             tokens: &source.tokens,
             poll_s: Some(source.poll_s).filter(|seconds| *seconds != USUAL_POLL_S),
+            requests_a_minute: source.requests_a_minute,
             deadlines: (own != self.deadlines).then(|| own.into()),
             programs: programs.collect(),
             contacts: source.contacts.as_ref(),

@@ -51,6 +51,8 @@ pub struct Source {
     pub programs: BTreeMap<String, Overrides>,
     /// How often its dispatches are listed while none is near, in seconds; 0: never.
     pub poll_s: u32,
+    /// How many requests a minute the provider allows; none where that is not known.
+    pub requests_a_minute: Option<u32>,
     /// Who is notified about it instead of the general contacts.
     pub contacts: Option<SourceContacts>,
     /// Where `api_key` stands in the file, for an error that is found later.

@@ -43,7 +43,17 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
 }
 
 fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
-    table.only(&["provider", "environment", "api_url", "api_key", "token", "poll", "deadlines", "contacts"])?;
+    table.only(&[
+        "provider",
+        "environment",
+        "api_url",
+        "api_key",
+        "token",
+        "poll",
+        "requests_per_minute",
+        "deadlines",
+        "contacts",
+    ])?;
     let document = table.document;
     let provider = required(table, "provider", "a provider's name")?.parse(document, |value| {
         Provider::from_name(value)
@@ -83,6 +93,7 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
         api_key,
         tokens: tokens(table)?,
         poll_s: poll(table, provider)?,
+        requests_a_minute: table.count("requests_per_minute", 1..=60_000)?,
         deadlines,
         programs,
         contacts: table.table("contacts")?.map(|own| contacts::of_source(&own)).transpose()?,

@@ -1,6 +1,6 @@
 //! A table of the file with its place: typed look-ups that fail with file, line, column and the key's name.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use toml::{
     Spanned,
@@ -95,6 +95,15 @@ impl<'d> Table<'d> {
     pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, ConfigError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         value.get_ref().as_bool().map(Some).ok_or_else(|| self.wrong(key, value, "true or false"))
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn count(&self, key: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, ConfigError> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
+        let number = value.get_ref().as_integer();
+        let count = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        count.filter(|count| bounds.contains(count)).map(Some).ok_or_else(|| self.wrong(key, value, &wanted))
     }
 
     /// A string or a list of strings.
