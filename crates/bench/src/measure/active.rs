@@ -79,6 +79,9 @@ async fn beside(
     id: &impl Fn(usize) -> String,
 ) -> Result<Cost> {
     tokio::time::sleep(QUIET).await;
+    // Reads what changed before.
+    scene.voltus.modify(&id(active - TURNS));
+    deliver(scene, (receiver, hydrator), "dispatch.update", &[id(active - TURNS)]).await?;
     let (mut calls, mut cpu) = (Vec::new(), Duration::ZERO);
     for turn in 0..webhooks {
         let dispatch = id(active - TURNS + turn % TURNS);

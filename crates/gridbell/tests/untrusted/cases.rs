@@ -73,6 +73,7 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ),
         ("config check", vec![runs(&["--config", &config]), runs(&["--config", &unreadable])]),
         ("config apply", vec![runs(&["--config", &config, "--dry-run"]), runs(&["--config", &unreadable])]),
+        ("config history", vec![runs(&[])]),
         ("doctor", vec![runs(&[])]),
         ("cost", vec![runs(&[])]),
         ("completions", vec![runs(&["bash"]), runs(&["zsh"])]),
