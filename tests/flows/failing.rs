@@ -39,9 +39,9 @@ const APART: Duration = Duration::from_millis(50);
 const HANDFUL: usize = 7;
 
 /// Announces a dispatch whose answers are these, the last one staying.
-async fn announce(world: &World, id: &str, replies: Vec<Reply>) -> Result<()> {
+async fn announce(world: &World, source: &str, id: &str, replies: Vec<Reply>) -> Result<()> {
     world.stub.answers(id, replies);
-    world.accepted(SOURCE, &webhook("create", id)).await.map(drop)
+    world.accepted(source, &webhook("create", id)).await.map(drop)
 }
 
 /// The good answer.
@@ -51,10 +51,14 @@ fn well(id: &str) -> Reply {
 
 /// Announces a dispatch that is first answered badly, and waits for its one signal.
 async fn comes_through(id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
+    comes_through_of(SOURCE, id, bad).await
+}
+
+async fn comes_through_of(source: &str, id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
     let world = world().await?;
     let times = bad.len() + 1;
-    announce(&world, id, bad.into_iter().chain([well(id)]).collect()).await?;
-    world.signals.within(SLOWLY, &format!("{SOURCE}/{id}"), 1).await?;
+    announce(&world, source, id, bad.into_iter().chain([well(id)]).collect()).await?;
+    world.signals.within(SLOWLY, &format!("{source}/{id}"), 1).await?;
     let asked = world.stub.asked(id);
     // More often where a busy machine took too long over one.
     ensure!(asked.len() >= times, "{id} was asked for {} times, expected {times}", asked.len());
@@ -96,7 +100,7 @@ async fn three_failures_and_then_well() -> Result<()> {
 async fn one_that_never_answers_well_is_reported_once_and_then_resolved() -> Result<()> {
     let world = world().await?;
     let began = instant();
-    announce(&world, "never", vec![Reply::Fail(500, None)]).await?;
+    announce(&world, SOURCE, "never", vec![Reply::Fail(500, None)]).await?;
     let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/never").await?;
     for word in ["hydration-failing", "voltus-prod/never", "500", "voltus-prod"] {
         ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
@@ -264,7 +268,7 @@ async fn an_answer_that_is_none_is_left() -> Result<()> {
 
 async fn an_answer_about_another_dispatch_publishes_nothing() -> Result<()> {
     let world = world().await?;
-    announce(&world, "asked", vec![Reply::listed(&dispatch("answered", 0))]).await?;
+    announce(&world, SOURCE, "asked", vec![Reply::listed(&dispatch("answered", 0))]).await?;
     let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/asked").await?;
     ensure!(mail.text.contains("answered"), "the mail does not say what came instead: {}", mail.text);
     patient(&world.stub.asked("asked"))?;
@@ -273,7 +277,8 @@ async fn an_answer_about_another_dispatch_publishes_nothing() -> Result<()> {
 }
 
 async fn a_provider_that_asks_for_time_gets_it() -> Result<()> {
-    let asked = comes_through("throttled", vec![Reply::Fail(429, Some(12)), Reply::Fail(503, Some(4))]).await?;
+    let asked =
+        comes_through_of("vbusy", "throttled", vec![Reply::Fail(429, Some(12)), Reply::Fail(503, Some(4))]).await?;
     for (pair, seconds) in asked.windows(2).zip([12, 4]) {
         let apart = pair[1].at.duration_since(pair[0].at);
         ensure!(apart >= Duration::from_secs(seconds), "asked again after {apart:?} instead of {seconds} s");

@@ -17,6 +17,8 @@ const SOURCES: &[Source] = &[
     ("vbox", "voltus", true),
     // The provider refuses its key, and its bodies are not understood.
     ("vkey", "voltus", false),
+    // The provider refuses its requests for being too many: all of the source wait then.
+    ("vbusy", "voltus", false),
     // Its webhooks name other hosts.
     ("vevil", "voltus", false),
     // It is polled, and some of what its webhooks announce cannot be fetched.

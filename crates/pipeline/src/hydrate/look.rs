@@ -75,12 +75,10 @@ where
         Ok(())
     }
 
-    /// A request failed. Where the provider is asked too much, all processes are to know.
+    /// A request failed. Where the provider is asked too much (429), all processes are to know; another refusal is about this look.
     async fn failed(&self, bound: &Bound, error: &FetchError) -> Trouble {
-        if let FetchError::Status { status, retry_after_s, a_minute } = error
-            && (*status == 429 || retry_after_s.is_some())
-        {
-            self.slow_down(bound, *status == 429, *retry_after_s, *a_minute).await;
+        if let FetchError::Status { status: 429, retry_after_s, a_minute } = error {
+            self.slow_down(bound, *retry_after_s, *a_minute).await;
         }
         self.fetch_trouble(error)
     }

@@ -17,6 +17,9 @@ use crate::{
 /// A look that waits for longer is a failure, so that it is booked and a person is notified in time.
 const MAX_WAIT: SignedDuration = SignedDuration::from_secs(40);
 
+/// The same where it waits for a list, which comes every few seconds or not at all: each hop through a queue may double a message.
+const MAX_LIST_WAIT: SignedDuration = SignedDuration::from_secs(15);
+
 /// So many seconds later a look that waits for a list looks again, and as many more at most.
 const AGAIN_S: u32 = 3;
 
@@ -62,17 +65,15 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
         if asked.granted > 0 { Ok(()) } else { Err(self.too_much(&asked.state)) }
     }
 
-    /// The provider refused a request: the state says so, for all processes. What cannot be stored the next refusal says again.
-    pub(super) async fn slow_down(&self, bound: &Bound, is_429: bool, wait_s: Option<u32>, said: Option<u32>) {
+    /// The provider allows no more requests: the state says so, for all processes. What cannot be stored the next refusal says again.
+    pub(super) async fn slow_down(&self, bound: &Bound, wait_s: Option<u32>, said: Option<u32>) {
         let (source, now) = (&bound.origin.source, self.world.now());
         let a_minute = bound.source.requests_a_minute.unwrap_or(USUAL_A_MINUTE);
         self.shares.none(source, now);
         let noted = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
             let mut next = self.following(known, source);
             next.slowed(wait_s, now);
-            if is_429 {
-                next.budget.lower(said, a_minute, now);
-            }
+            next.budget.lower(said, a_minute, now);
             Ok::<_, PortError>(Change::Write(Box::new(next), ()))
         });
         if let Err(error) = noted.await {
@@ -262,18 +263,19 @@ where
         if asked.state.must_wait(now) {
             return Some(Way::Fail(self.too_much(&asked.state)));
         }
-        if now.duration_since(waits.since) > MAX_WAIT {
+        if now.duration_since(waits.since) > MAX_LIST_WAIT {
             let detail = "the provider's list, for which it waits in a burst, did not come";
             return Some(Way::Fail(Trouble::new(TroubleKind::Provider, now, detail)));
         }
         Some(Way::Wait(Some(waits), AGAIN_S + self.up_to_s(AGAIN_S)))
     }
 
-    /// The allowance is used up: a look waits a little, then it is a failure.
+    /// The allowance is used up: a fresh look waits a little, then it is a failure. A later attempt is one at once: it is booked, and
+    /// its copies join, where each hop through a queue may double a message.
     fn waits_for_its_turn(&self, asked: &Asked, work: &Work) -> Way {
         let now = self.world.now();
         let waits = work.waits.unwrap_or(Waits { list: asked.lists, since: now });
-        if asked.state.must_wait(now) || now.duration_since(waits.since) > MAX_WAIT {
+        if work.attempt > 0 || asked.state.must_wait(now) || now.duration_since(waits.since) > MAX_WAIT {
             return Way::Fail(self.too_much(&asked.state));
         }
         Way::Wait(Some(waits), TURN_S + self.up_to_s(2 * TURN_S))

@@ -166,7 +166,7 @@ fn config(plan: &Plan) -> Config {
     let mut voltus = source("voltus", "production");
     if plan.storm > 0 && plan.poll_s > 0 {
         // Far fewer requests than the storm announces: its list has to answer.
-        voltus["requests_a_minute"] = json!(30);
+        voltus["requests_a_minute"] = json!(100);
     }
     let config = json!({
         "sources": {
