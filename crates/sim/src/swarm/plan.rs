@@ -313,7 +313,8 @@ impl Plan {
         self.keeps_receives = chance.up_to(1) == 0;
         let (from, takes) = (begins_at + minutes(1 + chance.up_to(10)), minutes(1 + chance.up_to(4)));
         let stays = chance.up_to(1) == 0;
-        if is_on(Kind::Release, chance) {
+        // A backup may hold what a release wrote that was rolled back since: then only that release reads it.
+        if is_on(Kind::Release, chance) && self.restore.is_none() {
             self.release = Some(Release { from, until: from + takes, stays });
             self.rates.insert(Kind::Release, 1);
         }
