@@ -8,9 +8,11 @@
     reason = "the callers are generic: whether a future is Send shows where the types are known"
 )]
 
+mod dispatches;
+
 use std::fmt;
 
-use dispatch::{Epoch, Plan, Signal, Subject};
+use dispatch::Signal;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Ask, Elements};
 use serde::{Deserialize, Serialize};
@@ -24,10 +26,11 @@ use crate::{
     mail::Mail,
     messages::{Hint, ToAlert, ToHydrate, ToRetry},
     poll::PollState,
-    record::Record,
     retry::RetryState,
     work::{BodyPart, StoredBody, Trouble, Work},
 };
+
+pub use dispatches::{Active, Changed, Dispatches, Due, Stamp};
 
 /// The time.
 pub trait Clock {
@@ -134,72 +137,6 @@ pub enum WriteError<T> {
     /// The table did not answer.
     #[error(transparent)]
     Port(#[from] PortError),
-}
-
-/// A subject that is on, in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Active {
-    /// The key.
-    pub subject: Subject,
-    /// What it wants of whom.
-    pub plan: Plan,
-}
-
-/// Which change of a subject: of two, the greater is the later one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp {
-    /// When it changed.
-    pub changed_at: Timestamp,
-    /// How many versions were published by then.
-    pub version: u64,
-}
-
-/// A subject as a change left it, in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// The key.
-    pub subject: Subject,
-    /// Which change.
-    pub stamp: Stamp,
-    /// What it wants of whom; none where it is off.
-    pub plan: Option<Plan>,
-}
-
-/// A subject of which a person may have to know.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Due {
-    /// From when on.
-    pub at: Timestamp,
-    /// Which.
-    pub subject: Subject,
-}
-
-/// The table `dispatches`.
-pub trait Dispatches {
-    /// The epoch of the table. The first caller stores `now` as it, on the condition that none is stored; it is read once in the
-    /// life of a process.
-    async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError>;
-    /// What stands there, read consistently.
-    async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError>;
-    /// Writes a record where `expected` is the stored revision (none: where nothing is stored).
-    async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>>;
-    /// Empties the outbox of that revision and moves on to the next; false where another write came first.
-    async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError>;
-    /// Subjects that have owed signals since before that instant.
-    async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
-    /// Subjects of which a person may have to know before that instant ([`Record::look_at`]), the most urgent first.
-    async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError>;
-    /// A source's subjects that are on and not over at that instant, the last to be over first. What was written a moment ago
-    /// may be missing; of thousands, those that are over soonest may be.
-    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError>;
-    /// A source's dispatches and load targets that changed since an instant, each as its last change left it, without those that the
-    /// caller knows already. What was written a moment ago may be missing.
-    async fn changed(
-        &self,
-        source: &str,
-        since: Timestamp,
-        is_known: impl Fn(&Subject, Stamp) -> bool,
-    ) -> Result<Vec<Changed>, PortError>;
 }
 
 /// A job that waits for its next attempt.

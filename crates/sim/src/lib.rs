@@ -10,6 +10,7 @@
 
 mod check;
 mod deliveries;
+mod dispatches;
 mod fault;
 mod fifo;
 mod functions;
