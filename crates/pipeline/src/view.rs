@@ -42,7 +42,7 @@ pub struct Views(Mutex<BTreeMap<String, Arc<Mutex<View>>>>);
 pub struct View {
     rule: Rule,
     reads: Option<Reads>,
-    /// The latest change that is known of each subject; none where only the index of what is active told of it.
+    /// The latest change that is known of each subject; none where only the index `active` has shown it.
     stamps: BTreeMap<Subject, Stamp>,
     plans: BTreeMap<Subject, (Number, Plan)>,
     by_number: BTreeMap<Number, Subject>,
