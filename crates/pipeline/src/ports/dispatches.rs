@@ -55,7 +55,7 @@ pub trait Dispatches {
     async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>>;
     /// Empties the outbox of that revision and moves on to the next; false where another write came first.
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError>;
-    /// Subjects that have owed signals since before that instant.
+    /// Subjects whose signals have been pending since before that instant.
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
     /// Subjects of which a person may have to know before that instant ([`Record::look_at`]), the most urgent first.
     async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError>;

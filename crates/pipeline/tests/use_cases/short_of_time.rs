@@ -16,20 +16,28 @@ use sim::{Function, Inner, Invocation, World};
 
 use crate::common::{accepted, config, mail_subjects, published, run_for, world};
 
-/// A clock that is five seconds further each time somebody looks at it.
-struct Slow<'a> {
+/// A hydrator's invocation in a hurry.
+struct Hurried<'a> {
     invocation: &'a Invocation<'a>,
+    /// Each look at the clock finds it so many seconds further.
+    step_s: i64,
+    /// What is left of the invocation, in milliseconds.
+    left_ms: i64,
     looks: Cell<i64>,
 }
 
-impl Clock for Slow<'_> {
+impl Clock for Hurried<'_> {
     fn now(&self) -> Timestamp {
         self.looks.set(self.looks.get() + 1);
-        self.invocation.now() + SignedDuration::from_secs(5 * self.looks.get())
+        self.invocation.now() + SignedDuration::from_secs(self.step_s * self.looks.get())
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        self.invocation.now() + SignedDuration::from_millis(self.left_ms)
     }
 }
 
-impl Chance for Slow<'_> {
+impl Chance for Hurried<'_> {
     fn unique(&self) -> String {
         self.invocation.unique()
     }
@@ -43,10 +51,9 @@ impl Chance for Slow<'_> {
     }
 }
 
-fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
+fn hydrate(world: &World, messages: Vec<Message>, (step_s, left_ms): (i64, i64)) -> Vec<String> {
     let config = config();
     let ended = world.run(Function::Hydrator, async |ports| {
-        let slow = Slow { invocation: ports, looks: Cell::new(0) };
         let hydrate = Hydrate {
             config: &config,
             table: ports,
@@ -55,7 +62,7 @@ fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
             deliveries: ports,
             outlet: ports,
             shares: &Shares::default(),
-            world: &slow,
+            world: &Hurried { invocation: ports, step_s, left_ms, looks: Cell::new(0) },
             views: &Views::default(),
         };
         hydrate.batch(messages).await
@@ -63,34 +70,9 @@ fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
     ended.answer().expect("an answer")
 }
 
-/// An invocation of which so little is left, in milliseconds.
-struct Late<'a> {
-    invocation: &'a Invocation<'a>,
-    left_ms: i64,
-}
-
-impl Clock for Late<'_> {
-    fn now(&self) -> Timestamp {
-        self.invocation.now()
-    }
-
-    fn ends_at(&self) -> Timestamp {
-        self.invocation.now() + SignedDuration::from_millis(self.left_ms)
-    }
-}
-
-impl Chance for Late<'_> {
-    fn unique(&self) -> String {
-        self.invocation.unique()
-    }
-
-    fn secret(&self) -> String {
-        self.invocation.secret()
-    }
-
-    fn up_to(&self, most: u64) -> u64 {
-        self.invocation.up_to(most)
-    }
+/// The clock is five seconds further each time it is read, and the invocation goes on.
+fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
+    hydrate(world, messages, (5, 3_600_000))
 }
 
 #[test]
@@ -101,22 +83,7 @@ fn with_too_little_time_left_nothing_is_asked_and_no_attempt_counted() {
         world.answers("voltus-prod", "/dispatches/dkmq", [sim::Reply::Json(dispatch.to_string())]);
         accepted(&world, "voltus-prod", &crate::common::thin("dispatch.create", "dkmq"));
         let messages = world.take(Inner::Deliveries);
-        let config = config();
-        let ended = world.run(Function::Hydrator, async |ports| {
-            let hydrate = Hydrate {
-                config: &config,
-                table: ports,
-                stream: ports,
-                api: ports,
-                deliveries: ports,
-                outlet: ports,
-                shares: &Shares::default(),
-                world: &Late { invocation: ports, left_ms },
-                views: &Views::default(),
-            };
-            hydrate.batch(messages).await
-        });
-        assert_eq!(ended.answer().expect("an answer"), [""; 0]);
+        assert_eq!(hydrate(&world, messages, (0, left_ms)), [""; 0]);
         assert_eq!(world.fetches().len(), asks, "{left_ms} ms left");
         run_for(&world, 60);
         assert_eq!((published(&world).len(), mail_subjects(&world)), (1, Vec::new()));
