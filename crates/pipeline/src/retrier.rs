@@ -1,6 +1,9 @@
 //! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and what is done each minute.
 
-use futures_util::future::{join, join_all, join5};
+use futures_util::{
+    future::{join, join_all, join5},
+    lock::Mutex,
+};
 
 use crate::{
     config::Config,
@@ -83,15 +86,16 @@ where
 {
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
+        let watch = &self.watch();
         let handled = messages.into_iter().map(|message| async move {
-            let Err(error) = self.one(&message).await else { return None };
+            let Err(error) = self.one(&message, watch).await else { return None };
             tracing::error!(delivery.message = message.id, %error, "left to be delivered again");
             Some(message.id)
         });
         join_all(handled).await.into_iter().flatten().collect()
     }
 
-    async fn one(&self, message: &Message) -> Result<(), BatchError> {
+    async fn one(&self, message: &Message, watch: &Watch<'a, T, Q, O, C>) -> Result<(), BatchError> {
         let now = self.world.now();
         // What comes again could not be booked or passed on before: a person must know in any case.
         let comes_again = message.receives > 1;
@@ -101,7 +105,7 @@ where
             Ok(ToRetry::Work(work)) => (Failed { failed: Trouble::crash(now), work }, true),
             // The check of each heartbeat sees that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
-            Ok(ToRetry::Deadline(deadline)) => return Ok(self.watch().fired(deadline).await?),
+            Ok(ToRetry::Deadline(deadline)) => return Ok(watch.fired(deadline).await?),
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
             Err(ReadError::Foreign(_)) => {
                 let failed = Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's");
@@ -155,7 +159,7 @@ where
     /// The deadlines.
     pub fn watch(&self) -> Watch<'a, T, Q, O, C> {
         let Self { config, table, queues, outlet, world, .. } = *self;
-        Watch { config, table, queues, outlet, world }
+        Watch { config, table, queues, backlog: Mutex::new(None), outlet, world }
     }
 
     /// The hydrator's heartbeat, and the dead letters.

@@ -53,6 +53,8 @@ pub struct RetryState {
     pub source: String,
     /// What it is about, as a person reads it.
     pub about: String,
+    /// The delivery that its latest attempt is for.
+    pub delivery: String,
     /// How often it has failed.
     pub attempt: u32,
     /// When it failed last.
@@ -163,12 +165,15 @@ impl<T: Dispatches, D: Deliveries, O: Outlet, C: Clock + Chance> Retry<'_, T, D,
         if is_again {
             state.notify_at = state.notify_at.min(trouble.at);
         }
-        let booked = self.deliveries.retry_state(work.key()).await?.map(|booked| booked.notify_at);
+        let booked = self.deliveries.retry_state(work.key()).await?;
+        let is_own = booked.as_ref().is_some_and(|of| of.delivery == work.delivery && of.attempt == work.attempt);
+        let booked = booked.map(|booked| booked.notify_at);
         // What a person must know of the job before this one holds of both.
         state.notify_at = booked.map_or(state.notify_at, |booked| booked.min(state.notify_at));
         let pending = Pending { work, state };
-        // What is booked may be the attempt of this very message, by an invocation that died before it sent it.
-        let goes_on = self.deliveries.book(&pending, now).await? || is_again;
+        // What is booked may be the next attempt of this very message, by an invocation that died before it sent it. A later attempt
+        // was sent: were an old message that comes again sent on as well, the chains of one job would multiply.
+        let goes_on = self.deliveries.book(&pending, now).await? || (is_again && is_own);
         let Pending { work, state } = pending;
         if !goes_on {
             // A later request for the same thing is booked already and will see all that this one would.
@@ -247,6 +252,7 @@ fn state(work: &Work, trouble: &Trouble, next_at: Timestamp, due_at: Option<Time
     RetryState {
         source: work.source.clone(),
         about: concerned(work, trouble).map_or_else(|| work.about(), Subject::to_string),
+        delivery: work.delivery.clone(),
         attempt: work.attempt,
         failed_at: trouble.at,
         next_at,

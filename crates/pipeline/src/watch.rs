@@ -4,13 +4,14 @@
 //! lost message costs a minute at most. Firing twice is harmless: the table decides.
 
 use dispatch::{Status, Subject};
+use futures_util::lock::Mutex;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     conditions::{Condition, QUIET, ends_at},
     config::{Config, Deadlines},
     messages::{Deadline, ToRetry},
-    ports::{Chance, Clock, Depths, Dispatches, Due, Outlet, PortError, Watched},
+    ports::{Backlog, Chance, Clock, Depths, Dispatches, Due, Outlet, PortError, Watched},
     record::Record,
     review::OpenIncidents,
     timeline::{Closed, Event, TimelineEvent},
@@ -44,6 +45,8 @@ pub struct Watch<'a, T, Q, O, C> {
     pub table: &'a T,
     /// The depth of `signals`.
     pub queues: &'a Q,
+    /// That depth, which all deadlines of a batch share.
+    pub backlog: Mutex<Option<Backlog>>,
     /// The inner queues.
     pub outlet: &'a O,
     /// Time and chance.
@@ -154,12 +157,23 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
                 return Ok(Change::Keep(next));
             }
         };
-        // An incident resolves with it, and where time has passed unnoticed one opens.
-        next.push(hint());
+        // An incident resolves with it, and where time has passed unnoticed one opens. Before the deadline there is none of this version,
+        // and that of an earlier one is reviewed each minute.
+        if now >= due {
+            next.push(hint());
+        }
         let lapsed = (closed == Closed::Lapsed).then_some(due);
         let event = TimelineEvent::new(now, Event::DeadlineClosed { why: closed });
         let record = Record { due: None, lapsed, ..record.noting(event, self.world.unique()) };
         Ok(Change::Write(Box::new(record), next))
+    }
+
+    async fn backlog(&self) -> Result<Backlog, PortError> {
+        let mut known = self.backlog.lock().await;
+        match *known {
+            Some(backlog) => Ok(backlog),
+            None => Ok(*known.insert(self.queues.depth(Watched::Signals).await?)),
+        }
     }
 
     /// Why the deadline of a dispatch needs no watching any more, or what there is to do.
@@ -176,7 +190,7 @@ impl<T: Dispatches, Q: Depths, O: Outlet, C: Clock + Chance> Watch<'_, T, Q, O, 
         }
         let acknowledge = self.config.deadlines_for(&record.origin.source, &statement.programs).acknowledge;
         let is_sent = record.outbox.is_empty();
-        let backlog = if acknowledge { None } else { Some(self.queues.depth(Watched::Signals).await?) };
+        let backlog = if acknowledge { None } else { Some(self.backlog().await?) };
         if is_sent && backlog.is_some_and(|backlog| backlog.waiting == 0) {
             return Ok(Ok(Closed::Read));
         }

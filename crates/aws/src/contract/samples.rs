@@ -94,6 +94,7 @@ pub(super) fn pending(work: Work, next_at: Timestamp, now: Timestamp) -> Pending
     let state = RetryState {
         source: work.source.clone(),
         about: work.about(),
+        delivery: work.delivery.clone(),
         attempt: work.attempt,
         failed_at: now,
         next_at,

@@ -185,6 +185,7 @@ fn state(item: &Item) -> Result<RetryState, String> {
     Ok(RetryState {
         source: item::str(item, "source")?.to_owned(),
         about: item::str(item, "about")?.to_owned(),
+        delivery: item::str(item, "chain")?.to_owned(),
         attempt: u32::try_from(item::integer(item, "attempt")?).map_err(|error| format!("attempt: {error}"))?,
         failed_at: item::timestamp(item, "failed_at")?,
         next_at: item::timestamp(item, "next_at")?,

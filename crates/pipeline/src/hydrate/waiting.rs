@@ -263,7 +263,9 @@ where
         if asked.state.must_wait(now) {
             return Some(Way::Fail(self.too_much(&asked.state)));
         }
-        if now.duration_since(waits.since) > MAX_LIST_WAIT {
+        // A later attempt waits once: what fails is booked, and its copies join, where each hop through a queue may double a message.
+        let is_booked = work.attempt > 0 && work.waits.is_some();
+        if is_booked || now.duration_since(waits.since) > MAX_LIST_WAIT {
             let detail = "the provider's list, for which it waits in a burst, did not come";
             return Some(Way::Fail(Trouble::new(TroubleKind::Provider, now, detail)));
         }

@@ -3,11 +3,18 @@
 use std::iter;
 
 use jiff::SignedDuration;
-use pipeline::{incident::IncidentStatus, token::TokenHash};
+use pipeline::{
+    incident::IncidentStatus,
+    token::TokenHash,
+    work::{Message, TroubleKind},
+};
 use serde_json::json;
-use sim::{Reply, Times, Toxic, World};
+use sim::{Inner, Reply, Times, Toxic, World};
 
-use crate::common::{self, accepted, config, leap, leap_found, mail_subjects, thin, types, voltus};
+use crate::{
+    common::{self, accepted, config, leap, leap_found, mail_subjects, thin, types, voltus},
+    retry::{failed_once, failure, tired},
+};
 
 /// A world in which a controller must acknowledge.
 fn acknowledging() -> World {
@@ -121,4 +128,22 @@ fn a_tests_cancel_is_dropped_where_the_search_omits_it_once() {
     }
     let types = types(&world, "leap-prod/e-1");
     assert_eq!(types.last().map(String::as_str), Some("dispatch.cancelled"), "{types:?}");
+}
+
+#[test]
+fn an_old_message_that_comes_again_starts_no_second_chain() {
+    let world = failed_once(1);
+    let first = failure(tired(&world, "d-1", 0), TroubleKind::Provider, world.now());
+    let second = failure(tired(&world, "d-1", 1), TroubleKind::Provider, world.now());
+    world.take(Inner::Retries);
+    let sent = |message: &Message, receives: u32| {
+        world.retry(vec![Message { receives, ..message.clone() }]);
+        world.queued(Inner::Deliveries).len()
+    };
+    assert_eq!(sent(&first, 1), 1);
+    // Its attempt is booked, and perhaps not sent.
+    assert_eq!(sent(&first, 2), 2);
+    assert_eq!(sent(&second, 1), 3);
+    // That attempt was made.
+    assert_eq!(sent(&first, 3), 3);
 }

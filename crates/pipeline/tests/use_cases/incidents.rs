@@ -63,6 +63,7 @@ pub(crate) fn books(world: &World, key: &str) {
     let state = RetryState {
         source: source_of(key),
         about: key.to_owned(),
+        delivery: key.to_owned(),
         attempt: 5,
         failed_at: now,
         next_at: now + SignedDuration::from_hours(24 * 30),

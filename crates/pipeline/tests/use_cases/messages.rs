@@ -184,6 +184,7 @@ fn bookings_and_refusals() {
     check(&RetryState {
         source: "voltus-prod".to_owned(),
         about: look().subject.to_string(),
+        delivery: "d-1".to_owned(),
         attempt: 7,
         failed_at: AT,
         next_at: AT,

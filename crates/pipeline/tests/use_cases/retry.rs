@@ -198,7 +198,7 @@ fn attempts_for_the_same_dispatch_join() {
 }
 
 /// The work of `dkmq`'s look after so many failures.
-fn tired(world: &World, delivery: &str, attempts: u32) -> Work {
+pub(crate) fn tired(world: &World, delivery: &str, attempts: u32) -> Work {
     let bodies: Vec<String> = world.queued(Inner::Retries).into_iter().map(|message| message.body).collect();
     let ToRetry::Failed(failed) = messages::read(bodies.first().expect("a failure")).expect("a message") else {
         panic!("{bodies:?}")
@@ -211,13 +211,13 @@ fn tired(world: &World, delivery: &str, attempts: u32) -> Work {
 }
 
 /// A world in which the look at `dkmq` has just failed for the first time, and nothing else is queued.
-fn failed_once(seed: u64) -> World {
+pub(crate) fn failed_once(seed: u64) -> World {
     let world = failing(seed, vec![Reply::Status(500, None)]);
     world.hydrate(world.take(Inner::Deliveries));
     world
 }
 
-fn failure(work: Work, kind: TroubleKind, at: Timestamp) -> Message {
+pub(crate) fn failure(work: Work, kind: TroubleKind, at: Timestamp) -> Message {
     let failed = ToRetry::Failed(Failed { failed: Trouble::new(kind, at, "the provider answered 500"), work });
     Message { id: "r-1".to_owned(), body: to_json(&failed).expect("JSON"), receives: 1 }
 }

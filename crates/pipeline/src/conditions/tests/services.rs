@@ -7,6 +7,7 @@ fn job(change: impl FnOnce(&mut RetryState)) -> Option<RetryState> {
     let mut state = RetryState {
         source: SOURCE.to_owned(),
         about: subject().to_string(),
+        delivery: "d-1".to_owned(),
         attempt: 3,
         failed_at: at(20),
         next_at: at(90),
