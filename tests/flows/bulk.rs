@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{World, cases, holds, world},
+    harness::{TestStack, cases, holds, world},
     leap::{only, slot},
 };
 
@@ -41,7 +41,7 @@ fn meter_alone(index: usize) -> String {
     meter(1_000_000 + index)
 }
 
-async fn all_of(world: &World, subject: &str, count: usize, meter: fn(usize) -> String) -> Result<Value> {
+async fn all_of(world: &TestStack, subject: &str, count: usize, meter: fn(usize) -> String) -> Result<Value> {
     let signals = world.signals.of(subject, 1).await?;
     let dispatch = only(&signals)?;
     let (ids, with_repetition) = targets(dispatch)?;

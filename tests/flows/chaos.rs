@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    harness::{Looked, SOON, World, answer, cases, eventually, holds, hurt_world, instant},
+    harness::{Looked, SOON, TestStack, answer, cases, eventually, holds, hurt_sim, instant},
     processes,
     stub::{Gate, Reply},
     voltus::{dispatch, webhook},
@@ -56,7 +56,7 @@ fn version(id: &str, version: u64) -> Value {
 }
 
 /// The subject's signals tell the last version, in one sequence that began with the first.
-async fn ends_with(world: &World, within: Duration, id: &str, signals: usize, last: u64) -> Result<()> {
+async fn ends_with(world: &TestStack, within: Duration, id: &str, signals: usize, last: u64) -> Result<()> {
     let signals = world.signals.within(within, &format!("{SOURCE}/{id}"), signals).await?;
     ensure!(signals[0].kind() == "dispatch.scheduled", "{id} begins with {}", signals[0].kind());
     let told = signals.last().context("no signal")?.dispatch();
@@ -64,7 +64,7 @@ async fn ends_with(world: &World, within: Duration, id: &str, signals: usize, la
 }
 
 async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let ids: Vec<String> = (0..12).map(|index| format!("killed-{index}")).collect();
     {
         let _turn = TURN.lock().await;
@@ -92,7 +92,7 @@ async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
 
 /// Deaths at any point: before and after the fetch, the write, the sending, the note that it is sent.
 async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let ids: Vec<String> = (0..60).map(|index| format!("dying-{index}")).collect();
     {
         let _turn = TURN.lock().await;
@@ -148,7 +148,7 @@ impl Drop for Suspended {
 }
 
 /// Sends as a provider does: until it gets an answer in time.
-async fn until_accepted(world: &World, body: &Value) -> Result<()> {
+async fn until_accepted(world: &TestStack, body: &Value) -> Result<()> {
     let patience = Duration::from_millis(1_500);
     eventually(SOON, "an accepted webhook", || async {
         Ok(match answer(world.webhook(SOURCE).timeout(patience).body(body.to_string())).await {
@@ -161,7 +161,7 @@ async fn until_accepted(world: &World, body: &Value) -> Result<()> {
 }
 
 async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let _turn = calm().await;
     let ids: Vec<String> = (0..20).map(|index| format!("stopped-{index}")).collect();
     world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
@@ -193,14 +193,14 @@ async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
 }
 
 async fn five_copies_at_once_are_one_sequence() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let _turn = calm().await;
     let ids: Vec<String> = (0..12).map(|index| format!("copied-{index}")).collect();
     for round in 0..4_u64 {
         world.stub.answer_each(&ids, |id| Reply::listed(&version(id, round)));
         let event = if round == 0 { "create" } else { "update" };
         let copies = ids.iter().flat_map(|id| std::iter::repeat_n(webhook(event, id), 5));
-        let world: &Arc<World> = &world;
+        let world: &Arc<TestStack> = &world;
         let answers = join_all(copies.map(|body| world.accepted_json(SOURCE, body))).await;
         answers.into_iter().collect::<Result<Vec<_>>>()?;
         let published = usize::try_from(round)? + 1;
@@ -213,7 +213,7 @@ async fn five_copies_at_once_are_one_sequence() -> Result<()> {
 
 /// Checked last, since nothing works on this stack afterwards.
 async fn a_queue_that_is_gone_is_the_providers_to_know() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     world.at_the_very_end(|world| async move {
         let queue = world.description.queues.get("deliveries").context("no deliveries")?;
         world.aws.delete_queue(queue).await?;

@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     chaos::calm,
     deadlines::WELL_IN_TIME,
-    harness::{World, cases, config, from_now, hurt_world, instant, listed},
+    harness::{TestStack, cases, config, from_now, hurt_sim, instant, listed},
     voltus::{dispatch, tell, with},
 };
 
@@ -46,7 +46,7 @@ async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
 
 /// A rebuilt stack counts from 1 under a newer epoch: that is newer than anything of before, and comes in parts.
 async fn follows_a_rebuilt_stack(
-    world: &World,
+    world: &TestStack,
     queue: &str,
     lines: &mut Lines<BufReader<ChildStdout>>,
     test: &serde_json::Value,
@@ -82,7 +82,7 @@ async fn follows_a_rebuilt_stack(
 }
 
 async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let queue = world.aws.make_fifo("controller.fifo").await?;
     let folder = world.state_file.with_file_name(format!("controller-{}", std::process::id()));
     fs::create_dir_all(&folder)?;

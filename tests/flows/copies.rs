@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{World, cases, world},
+    harness::{TestStack, cases, world},
     leap, openvolt,
     stub::Reply,
     voltus,
@@ -13,7 +13,7 @@ use crate::{
 
 cases!("copies": of_voltus, of_leap, of_nvgrid, of_openvolt);
 
-async fn five(world: &World, source: &str, body: &Value) -> Result<()> {
+async fn five(world: &TestStack, source: &str, body: &Value) -> Result<()> {
     try_join_all((0..5).map(|_| world.accepted(source, body))).await.map(drop)
 }
 

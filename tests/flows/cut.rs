@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
-    harness::{Looked, RESOLVED, SOON, World, cases, config, cut_world, eventually, from_now, listed},
+    harness::{Looked, RESOLVED, SOON, TestStack, cases, config, cut_sim, eventually, from_now, listed},
     stub::Reply,
     voltus::{dispatch, tell, webhook, with},
 };
@@ -60,7 +60,7 @@ fn soon(id: &str) -> Value {
 }
 
 async fn a_stopped_hydrator_is_reported_and_what_waited_comes_through() -> Result<()> {
-    let world = cut_world().await?;
+    let world = cut_sim().await?;
     let _turn = TURN.lock().await;
     world.aws.enable_mapping(&world.hydrator, false).await?;
     tell(&world, SOURCE, "create", &soon("unheard-of")).await?;
@@ -86,7 +86,7 @@ async fn a_stopped_hydrator_is_reported_and_what_waited_comes_through() -> Resul
 }
 
 async fn unread_signals_are_reported_before_the_start() -> Result<()> {
-    let world = cut_world().await?;
+    let world = cut_sim().await?;
     let _turn = TURN.lock().await;
     let unread = world.signals.unread().await;
     tell(&world, SOURCE, "create", &soon("unread-real")).await?;
@@ -115,7 +115,7 @@ async fn unread_signals_are_reported_before_the_start() -> Result<()> {
 }
 
 async fn mail_that_was_refused_arrives_once_it_is_taken() -> Result<()> {
-    let world = cut_world().await?;
+    let world = cut_sim().await?;
     let _turn = TURN.lock().await;
     world.aws.verify_sender(config::SENDER, false).await?;
     world.accepted("nv", &json!({"event": "refused-mail", "correlation_id": "refused"})).await?;
@@ -151,7 +151,7 @@ async fn mail_that_was_refused_arrives_once_it_is_taken() -> Result<()> {
 /// Each is announced once the mail about the one before was sent: grouping must not delay the later ones. Of the last, SES refuses
 /// the mail for a while.
 async fn the_fourth_failing_dispatch_is_mailed_as_soon_as_the_first() -> Result<()> {
-    let world = cut_world().await?;
+    let world = cut_sim().await?;
     let _turn = TURN.lock().await;
     for id in STORM {
         announce_failing(&world, id).await?;
@@ -184,13 +184,13 @@ async fn the_fourth_failing_dispatch_is_mailed_as_soon_as_the_first() -> Result<
 }
 
 /// A webhook about a dispatch that the provider answers 500 about: when it starts is not known.
-async fn announce_failing(world: &World, id: &str) -> Result<()> {
+async fn announce_failing(world: &TestStack, id: &str) -> Result<()> {
     world.stub.answer(id, Reply::Fail(500, None));
     world.accepted(SOURCE, &webhook("create", id)).await.map(drop)
 }
 
 /// How long after its incident opened SES accepted the first mail about a dispatch; until then its timeline must not say so.
-async fn mailed_after(world: &World, key: &str) -> Result<SignedDuration> {
+async fn mailed_after(world: &TestStack, key: &str) -> Result<SignedDuration> {
     let name = format!("hydration-failing/{key}");
     let incident = eventually(SOON, "an incident that was mailed", || async {
         let listed = world.gridbell(&["alert", "list", "--open"]).await?;
@@ -205,14 +205,14 @@ async fn mailed_after(world: &World, key: &str) -> Result<SignedDuration> {
 }
 
 /// What a dispatch's timeline says of the mails about it.
-async fn mail_events(world: &World, key: &str) -> Result<Vec<String>> {
+async fn mail_events(world: &TestStack, key: &str) -> Result<Vec<String>> {
     let timeline = world.timeline(key).await?;
     let names = timeline.into_iter().map(|(name, _)| name);
     Ok(names.filter(|name| matches!(name.as_str(), "waiting" | "mailed")).collect())
 }
 
 async fn nothing_is_sent_when_all_is_well() -> Result<()> {
-    let world = cut_world().await?;
+    let world = cut_sim().await?;
     {
         let _turn = TURN.lock().await;
         for (source, test) in [(SOURCE, "false"), (SANDBOX, "true")] {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     chaos::calm,
     harness::{
-        Answer, Looked, RESOLVED, SOON, World, answer, cases, config, eventually, from_now, hurt_world, instant,
+        Answer, Looked, RESOLVED, SOON, TestStack, answer, cases, config, eventually, from_now, hurt_sim, instant,
         listed, world,
     },
     voltus::{dispatch, tell, with},
@@ -39,8 +39,8 @@ fn in_ten_minutes(id: &str, modification: u64) -> Value {
 }
 
 /// Publishes a dispatch while no case kills hydrators.
-async fn published(id: &str) -> Result<Arc<World>> {
-    let world = hurt_world().await?;
+async fn published(id: &str) -> Result<Arc<TestStack>> {
+    let world = hurt_sim().await?;
     let _turn = calm().await;
     tell(&world, SOURCE, "create", &in_ten_minutes(id, 0)).await?;
     world.signals.of(&format!("{SOURCE}/{id}"), 1).await?;
@@ -48,7 +48,7 @@ async fn published(id: &str) -> Result<Arc<World>> {
 }
 
 /// Acknowledges as a controller does: once more where the answer was "not now". Another case may have suspended AWS.
-async fn acknowledge(world: &World, token: &str, body: impl ToString) -> Result<Answer> {
+async fn acknowledge(world: &TestStack, token: &str, body: impl ToString) -> Result<Answer> {
     let (url, body) = (format!("{}/{token}", world.description.acks), body.to_string());
     eventually(SOON, "an answer to an acknowledgement", || async {
         let request = world.http.post(&url).header("content-type", "application/json").body(body.clone());
@@ -83,7 +83,7 @@ async fn a_silent_controller_is_reported() -> Result<()> {
 
 /// Whether the controller is silent or cannot act: marked, mailed once, and no more.
 async fn a_sandbox_that_is_not_acknowledged_is_reported_once_as_a_test() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let [silent, unable] = ["vbox/test-silent", "vbox/test-unable"];
     {
         let _turn = calm().await;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{World, answer, cases, config, from_now, holds, restored_world},
+    harness::{TestStack, answer, cases, config, from_now, holds, restored_sim},
     voltus::{dispatch, tell, with},
 };
 
@@ -15,14 +15,14 @@ cases!("epoch": after_a_restore_consumers_follow_a_newer_epoch);
 const SOURCE: &str = "voltus-prod";
 const SUBJECT: &str = "voltus-prod/restored";
 
-async fn acknowledge(world: &World, said: Value) -> Result<(u16, Value)> {
+async fn acknowledge(world: &TestStack, said: Value) -> Result<(u16, Value)> {
     let url = format!("{}/{}", world.description.acks, config::ACK_TOKEN);
     let answer = answer(world.http.post(url).body(said.to_string())).await?;
     Ok((answer.status, answer.json()))
 }
 
 async fn after_a_restore_consumers_follow_a_newer_epoch() -> Result<()> {
-    let world = restored_world().await?;
+    let world = restored_sim().await?;
     let table = world.description.tables.get("dispatches").context("no table")?;
     let first = with(dispatch("restored", 0), json!({"start_time": from_now(3_600), "end_time": from_now(7_200)}));
     tell(&world, SOURCE, "create", &first).await?;

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Looked, RESOLVED, SOON, World, cases, config, eventually, from_now, holds, instant, listed, world},
+    harness::{Looked, RESOLVED, SOON, TestStack, cases, config, eventually, from_now, holds, instant, listed, world},
     stub::{Foreign, Reply, Seen},
     voltus::{dispatch, tell, webhook, with},
 };
@@ -39,7 +39,7 @@ const APART: Duration = Duration::from_millis(50);
 const HANDFUL: usize = 7;
 
 /// Announces a dispatch whose answers are these, the last one staying.
-async fn announce(world: &World, source: &str, id: &str, replies: Vec<Reply>) -> Result<()> {
+async fn announce(world: &TestStack, source: &str, id: &str, replies: Vec<Reply>) -> Result<()> {
     world.stub.answers(id, replies);
     world.accepted(source, &webhook("create", id)).await.map(drop)
 }
@@ -171,7 +171,7 @@ async fn a_provider_that_is_down_until_after_the_start_is_reported_before_it() -
 }
 
 /// Waits for the mail that says that it is resolved.
-async fn resolved(world: &World, kind: &str, about: &str) -> Result<()> {
+async fn resolved(world: &TestStack, kind: &str, about: &str) -> Result<()> {
     world.mail.one_naming(Duration::from_mins(3), &[kind, RESOLVED], about).await.map(drop)
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{World, answer, cases, config, from_now, world},
+    harness::{TestStack, answer, cases, config, from_now, world},
     stub::Reply,
     voltus::{dispatch, webhook},
 };
@@ -169,7 +169,7 @@ async fn a_dropped_connection_costs_a_new_one_and_no_backoff() -> Result<()> {
 }
 
 /// Whether a connection was dropped.
-async fn announced_to_a_server_that_drops(world: &World, id: &str) -> Result<bool> {
+async fn announced_to_a_server_that_drops(world: &TestStack, id: &str) -> Result<bool> {
     world.stub.answer(id, Reply::DropsKept(Box::new(Reply::listed(&dispatch(id, 0)))));
     world.accepted(SOURCE, &webhook("create", id)).await?;
     world.signals.of(&format!("{SOURCE}/{id}"), 1).await?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 
 use crate::{
-    harness::{Answer, Looked, World, answer, cases, config, eventually, listed, world},
+    harness::{Answer, Looked, TestStack, answer, cases, config, eventually, listed, world},
     stub::Reply,
     voltus::webhook,
 };
@@ -31,7 +31,7 @@ const HANDFUL: usize = 8;
 /// The step of the escalation, and what a busy machine adds.
 const ESCALATED: Duration = Duration::from_mins(5);
 
-async fn fail(world: &World, source: &str, id: &str) -> Result<()> {
+async fn fail(world: &TestStack, source: &str, id: &str) -> Result<()> {
     world.stub.answer(id, Reply::Fail(500, None));
     world.accepted(source, &webhook("create", id)).await.map(drop)
 }

@@ -9,7 +9,7 @@ mod controller;
 mod copies;
 mod cut;
 mod deadlines;
-mod door;
+mod endpoint;
 mod epoch;
 mod evil;
 mod failing;
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<ExitCode> {
         epoch::cases(),
         deadlines::cases(),
         controller::cases(),
-        door::cases(),
+        endpoint::cases(),
         headers::cases(),
         evil::cases(),
         voltus::cases(),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Looked, SOON, World, cases, config, eventually, from_now, holds, listed, world},
+    harness::{Looked, SOON, TestStack, cases, config, eventually, from_now, holds, listed, world},
     leap, nvgrid,
     stub::Reply,
     voltus::{dispatch, tell, webhook, with},
@@ -32,7 +32,7 @@ type Wrap = fn(Value) -> Value;
 
 /// Waits until some mail says that of one of these. Most of a source's mails are grouped: which field of which dispatch is reported
 /// is for the tests of the use cases to say.
-async fn reported(world: &World, subjects: &str, field: &str) -> Result<()> {
+async fn reported(world: &TestStack, subjects: &str, field: &str) -> Result<()> {
     let what = format!("a mail about {field} of {subjects}");
     eventually(SOON, &what, || async {
         let mails = world.mail.about(&["quarantined"]).await?;
@@ -49,7 +49,7 @@ fn text_with(id: &str, pointer: &str, value: &str) -> Result<String> {
     Ok(body.to_string().replace("\"<here>\"", value))
 }
 
-async fn tell_raw(world: &World, id: &str, text: String) -> Result<()> {
+async fn tell_raw(world: &TestStack, id: &str, text: String) -> Result<()> {
     world.stub.answer(id, Reply::Raw("application/json", text.into_bytes()));
     world.accepted(SOURCE, &webhook("create", id)).await.map(drop)
 }

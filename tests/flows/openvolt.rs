@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SOON, World, cases, config, holds, same, world},
+    harness::{SOON, TestStack, cases, config, holds, same, world},
     stub::{Reply, Seen},
 };
 
@@ -196,7 +196,7 @@ async fn what_is_not_read_is_null_and_what_is_written_is_rounded() -> Result<()>
     same("the intervals", &signals[0].event["data"]["meter"]["intervals"], &expected)
 }
 
-async fn account(world: &World, source: &str, event: &str, delivery: &str, payload: &Value) -> Result<()> {
+async fn account(world: &TestStack, source: &str, event: &str, delivery: &str, payload: &Value) -> Result<()> {
     let mut body = webhook(delivery, payload);
     body["event_id"] = json!(event);
     world.accepted(source, &body).await.map(drop)

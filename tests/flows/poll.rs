@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SOON, World, cases, config::POLLED, from_now, listed, world},
+    harness::{SOON, TestStack, cases, config::POLLED, from_now, listed, world},
     stub::{LIST, Reply},
     voltus::{dispatch, tell, with},
 };
@@ -47,7 +47,7 @@ async fn what_no_webhook_brought_is_published_and_reported() -> Result<()> {
 }
 
 /// No person is notified of a webhook that was only late, nor of the lists that were read.
-fn left_alone(world: &World) {
+fn left_alone(world: &TestStack) {
     world.at_the_end(|world| async move {
         let mut mail = world.mail.naming(&[], "vpoll/late").await?;
         mail.extend(world.mail.about(&["source-down"]).await?);

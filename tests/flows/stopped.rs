@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     chaos::calm,
-    harness::{Looked, RESOLVED, SOON, World, cases, eventually, from_now, hurt_world},
+    harness::{Looked, RESOLVED, SOON, TestStack, cases, eventually, from_now, hurt_sim},
     voltus::{dispatch, tell, with},
 };
 
@@ -19,7 +19,7 @@ const SOURCE: &str = "voltus-prod";
 const IN_TIME: Duration = Duration::from_mins(5);
 
 /// Waits for one more mail about the silence of the hydrator than there were.
-async fn one_more(world: &World, within: Duration, before: usize) -> Result<String> {
+async fn one_more(world: &TestStack, within: Duration, before: usize) -> Result<String> {
     eventually(within, "mail about the queue of deliveries", || async {
         let mut mail = world.mail.about(&["hydration-failing: deliveries"]).await?;
         ensure!(mail.len() <= before + 1, "{} mails instead of {}", mail.len(), before + 1);
@@ -32,7 +32,7 @@ async fn one_more(world: &World, within: Duration, before: usize) -> Result<Stri
 }
 
 async fn a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is_back() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let _turn = calm().await;
     let before = world.mail.about(&["hydration-failing: deliveries"]).await?.len();
     world.aws.read_queue_of(&world.hydrator, false).await?;
@@ -46,7 +46,7 @@ async fn a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is_back() -
     Ok(())
 }
 
-async fn reported(world: &World, before: usize) -> Result<()> {
+async fn reported(world: &TestStack, before: usize) -> Result<()> {
     let late = with(dispatch("lay-there", 0), json!({"start_time": from_now(7_200), "end_time": from_now(9_000)}));
     tell(world, SOURCE, "create", &late).await?;
     let mail = one_more(world, IN_TIME, before).await?;

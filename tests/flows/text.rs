@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chaos::calm,
-    harness::{World, answer, cases, config, from_now, hurt_world, same},
+    harness::{TestStack, answer, cases, config, from_now, hurt_sim, same},
     voltus::{dispatch, tell, with},
 };
 
@@ -35,8 +35,8 @@ fn names() -> [(&'static str, String); 3] {
 }
 
 /// Publishes a dispatch that starts soon while no case kills hydrators. No controller acknowledges it.
-async fn published(source: &str, dispatch: Value) -> Result<Arc<World>> {
-    let world = hurt_world().await?;
+async fn published(source: &str, dispatch: Value) -> Result<Arc<TestStack>> {
+    let world = hurt_sim().await?;
     let _turn = calm().await;
     tell(&world, source, "create", &dispatch).await?;
     let id = dispatch["id"].as_str().unwrap_or_default();
@@ -89,7 +89,7 @@ async fn zones_are_understood_by_the_names_that_providers_give_them() -> Result<
 }
 
 async fn an_empty_or_oversized_key_is_no_dispatch_to_acknowledge() -> Result<()> {
-    let world = hurt_world().await?;
+    let world = hurt_sim().await?;
     let url = format!("{}/{}", world.description.acks, config::ACK_TOKEN);
     for key in [String::new(), "k".repeat(3_000), "k".repeat(40_000), "vevil/\u{0}\u{1b}[2J".to_owned()] {
         let body = json!({"dispatch": key, "version": 1, "state": "accepted"}).to_string();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SOON, World, cases, config, from_now, holds, instant, listed, same, world},
+    harness::{SOON, TestStack, cases, config, from_now, holds, instant, listed, same, world},
     stub::Reply,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn with(mut dispatch: Value, fields: Value) -> Value {
 }
 
 /// Has Voltus hold the dispatch and tell of it.
-pub(crate) async fn tell(world: &World, source: &str, event: &str, dispatch: &Value) -> Result<String> {
+pub(crate) async fn tell(world: &TestStack, source: &str, event: &str, dispatch: &Value) -> Result<String> {
     let id = dispatch["id"].as_str().context("a dispatch without an id")?;
     world.stub.answer(id, Reply::listed(dispatch));
     world.accepted(source, &webhook(event, id)).await

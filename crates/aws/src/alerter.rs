@@ -3,17 +3,17 @@
 use std::{cell::OnceCell, collections::BTreeMap};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::alert::{Alert, Door, Page};
+use pipeline::alert::{AckPages, Alert, Page};
 use serde::Serialize;
 
 use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::Table,
-    lambda::{self, ApiRequest, ApiResponse, Configured, Error, batch, serve_configured},
+    host::Host,
+    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, batch, serve_configured},
     ses::Ses,
     sqs::{InnerQueues, WatchedQueues},
-    world::World,
 };
 
 /// What keeps a page to its reader: not stored, not indexed, not framed, its address told to nobody, nothing fetched for it.
@@ -33,10 +33,10 @@ const GUARDS: [(&str, &str); 6] = [
 #[serde(untagged)]
 enum Response {
     Batch(SqsBatchResponse),
-    Request(ApiResponse),
+    Request(GatewayResponse),
 }
 
-impl From<Page> for ApiResponse {
+impl From<Page> for GatewayResponse {
     fn from(page: Page) -> Self {
         let mut headers: BTreeMap<&'static str, String> =
             GUARDS.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
@@ -49,7 +49,7 @@ impl From<Page> for ApiResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, public_url, incidents, table, deliveries, queues, mailer, outlet) =
+    let (current, public_url, incidents, table, deliveries, queues, mailer, job_queue) =
         lambda::cold_start(|environment| {
             let aws = client::shared(environment.access()?);
             Ok((
@@ -67,10 +67,10 @@ pub async fn run() -> Result<(), Error> {
     // Made with the first event that finds a configuration, and kept.
     let alert = &OnceCell::new();
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
-    let (mailer, outlet, public_url) = (&mailer, &outlet, public_url.as_deref());
-    let door = &Door { incidents, world: &World };
+    let (mailer, job_queue, public_url) = (&mailer, &job_queue, public_url.as_deref());
+    let door = &AckPages { incidents, host: &Host };
     serve_configured(&configured, lambda::failed, |config, event| async move {
-        let world = &World;
+        let host = &Host;
         let alert = alert.get_or_init(|| Alert {
             config,
             public_url,
@@ -79,13 +79,13 @@ pub async fn run() -> Result<(), Error> {
             deliveries,
             queues,
             mailer,
-            outlet,
-            world,
+            job_queue,
+            host,
         });
         if batch::is_batch(&event) {
             return batch::handle(&event, async |messages| alert.batch(messages).await).await.map(Response::Batch);
         }
-        let request = ApiRequest::parse(&event).ok_or("the event is neither a batch nor a request")?;
+        let request = GatewayRequest::parse(&event).ok_or("the event is neither a batch nor a request")?;
         let secret = match request.below("alerts") {
             Some([secret]) => secret.as_str(),
             _ => "",

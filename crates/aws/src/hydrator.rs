@@ -2,21 +2,21 @@
 
 use std::cell::OnceCell;
 
-use pipeline::{budget::Shares, hydrate::Hydrate, view::Views};
+use pipeline::{budget::Shares, hydrate::Hydrate, overlap_view::OverlapViews};
 
 use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable},
     environment::{Queue, Table},
+    host::Host,
     http,
     lambda::{self, Configured, Error, batch, serve_configured},
     sqs::{InnerQueues, SignalsQueue},
-    world::World,
 };
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, table, stream, api, deliveries, outlet, shares) = lambda::cold_start(|environment| {
+    let (current, table, stream, api, deliveries, job_queue, shares) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
             environment.configuration(&aws)?,
@@ -31,8 +31,8 @@ pub async fn run() -> Result<(), Error> {
     let configured = Configured::read("hydrator", current, http::check_all).await;
     // Made with the first event that finds a configuration, and kept.
     let hydrate = &OnceCell::new();
-    let (table, stream, api, deliveries, outlet) = (&table, &stream, &api, &deliveries, &outlet);
-    let (shares, views) = (&shares, &Views::default());
+    let (table, stream, api, deliveries, job_queue) = (&table, &stream, &api, &deliveries, &job_queue);
+    let (shares, views) = (&shares, &OverlapViews::default());
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let hydrate = hydrate.get_or_init(|| Hydrate {
             config,
@@ -40,9 +40,9 @@ pub async fn run() -> Result<(), Error> {
             stream,
             api,
             deliveries,
-            outlet,
+            job_queue,
             shares,
-            world: &World,
+            host: &Host,
             views,
         });
         batch::handle(&event, async |messages| hydrate.batch(messages).await).await

@@ -8,13 +8,13 @@ pub mod console;
 pub mod contract;
 pub mod dynamo;
 pub mod environment;
+pub mod host;
 pub mod http;
 pub mod lambda;
 pub mod secrets;
 pub mod ses;
 pub mod sqs;
 pub mod telemetry;
-pub mod world;
 
 pub mod alerter;
 pub mod hydrator;

@@ -1,15 +1,15 @@
 //! The receiver function: webhooks from the HTTP API into `deliveries`. It holds no secret and
 //! makes one call; a cold start reads the configuration with another.
 
-use pipeline::receive::{Answer, Incoming, Receive};
+use pipeline::receive::{HttpAnswer, Incoming, Receive};
 use tokio::time::Instant;
 
 use crate::{
     client,
     environment::Queue,
-    lambda::{self, ApiRequest, ApiResponse, Configured, Error, serve_configured},
+    host::Host,
+    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, serve_configured},
     sqs::DeliveriesQueue,
-    world::World,
 };
 
 /// Seconds after which a provider may send again what came before there was a configuration.
@@ -27,33 +27,33 @@ pub async fn run() -> Result<(), Error> {
         &configured,
         |_| Ok(unconfigured()),
         |config, event| async move {
-            let receive = Receive { config, intake, world: &World };
-            let Some(request) = ApiRequest::parse(&event) else {
+            let receive = Receive { config, intake, host: &Host };
+            let Some(request) = GatewayRequest::parse(&event) else {
                 // A header that is none, most likely. Sending it again would not mend it, so it is no 5xx.
                 tracing::error!("the event is no request of an HTTP API");
                 let body = r#"{"error":{"code":"unreadable","message":"the request cannot be read"}}"#;
-                return Ok(ApiResponse::json(400, body.to_owned()));
+                return Ok(GatewayResponse::json(400, body.to_owned()));
             };
             let incoming = incoming(&request);
             let began = Instant::now();
             let answer = receive.handle(incoming).await;
             log(&answer, &incoming, config.sources.contains_key(incoming.source), began);
-            Ok(ApiResponse::from(answer))
+            Ok(GatewayResponse::from(answer))
         },
     )
     .await
 }
 
 /// Without a configuration no token can be compared. The provider sends again, so nothing is lost.
-fn unconfigured() -> ApiResponse {
+fn unconfigured() -> GatewayResponse {
     let body = r#"{"error":{"code":"unavailable","message":"there is no configuration yet; send it again"}}"#;
-    let mut response = ApiResponse::json(503, body.to_owned());
+    let mut response = GatewayResponse::json(503, body.to_owned());
     response.headers.insert("retry-after", RETRY_AFTER_S.to_string());
     response
 }
 
 /// A path that is no hook's names no source, and is answered like an unknown one.
-fn incoming(request: &ApiRequest) -> Incoming<'_> {
+fn incoming(request: &GatewayRequest) -> Incoming<'_> {
     let (source, path_token) = match request.below("hooks") {
         Some([source]) => (source.as_str(), None),
         Some([source, token]) => (source.as_str(), Some(token.as_str())),
@@ -69,7 +69,7 @@ fn incoming(request: &ApiRequest) -> Incoming<'_> {
     }
 }
 
-fn log(answer: &Answer, request: &Incoming<'_>, known: bool, began: Instant) {
+fn log(answer: &HttpAnswer, request: &Incoming<'_>, known: bool, began: Instant) {
     tracing::info!(
         http.status = answer.status,
         outcome = answer.outcome,

@@ -11,9 +11,9 @@ use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::{Queue, Table},
-    lambda::{self, ApiRequest, ApiResponse, Configured, Error, batch, serve_configured},
+    host::Host,
+    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, batch, serve_configured},
     sqs::{InnerQueues, SignalsQueue, WatchedQueues},
-    world::World,
 };
 
 /// What the retrier is invoked for.
@@ -24,7 +24,7 @@ pub enum Call {
     /// The schedule.
     Sweep,
     /// A request of the HTTP API.
-    Request(Box<ApiRequest>),
+    Request(Box<GatewayRequest>),
 }
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Scheduled {
 #[serde(untagged)]
 enum Response {
     Batch(SqsBatchResponse),
-    Request(ApiResponse),
+    Request(GatewayResponse),
     Swept { owing: usize, sent: usize, failed: usize },
 }
 
@@ -49,7 +49,7 @@ impl Call {
         if batch::is_batch(event) {
             return Some(Self::Batch);
         }
-        if let Some(request) = ApiRequest::parse(event) {
+        if let Some(request) = GatewayRequest::parse(event) {
             return Some(Self::Request(Box::new(request)));
         }
         let scheduled: Scheduled = serde_json::from_str(event.get()).ok()?;
@@ -59,7 +59,7 @@ impl Call {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, table, stream, deliveries, incidents, outlet, queues) = lambda::cold_start(|environment| {
+    let (current, table, stream, deliveries, incidents, job_queue, queues) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
             environment.configuration(&aws)?,
@@ -74,13 +74,13 @@ pub async fn run() -> Result<(), Error> {
     let configured = Configured::read("retrier", current, |_| Ok(())).await;
     // Made with the first event that finds a configuration, and kept.
     let (retrier, acknowledge) = (&OnceCell::new(), &OnceCell::new());
-    let (table, stream, deliveries, outlet) = (&table, &stream, &deliveries, &outlet);
+    let (table, stream, deliveries, job_queue) = (&table, &stream, &deliveries, &job_queue);
     let (incidents, queues) = (&incidents, &queues);
     serve_configured(&configured, lambda::failed, |config, event| async move {
-        let world = &World;
+        let host = &Host;
         let retrier =
-            retrier.get_or_init(|| Retrier { config, table, stream, deliveries, incidents, queues, outlet, world });
-        let acknowledge = acknowledge.get_or_init(|| Acknowledge { config, table, outlet, world });
+            retrier.get_or_init(|| Retrier { config, table, stream, deliveries, incidents, queues, job_queue, host });
+        let acknowledge = acknowledge.get_or_init(|| Acknowledge { config, table, job_queue, host });
         match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
             Call::Batch => {
                 batch::handle(&event, async |messages| retrier.batch(messages).await).await.map(Response::Batch)

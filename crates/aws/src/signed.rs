@@ -80,7 +80,7 @@ pub(crate) struct Call<'a> {
 
 /// What a service answered.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct SignedResponse {
     /// A header of it, where one was asked for and is there.
     pub(crate) header: Option<String>,
     /// The body.
@@ -111,7 +111,7 @@ impl Service {
         call: &Call<'_>,
         within: Duration,
         header: &str,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<SignedResponse, CallError> {
         let unreachable = |reason: String| CallError::Unreachable { host: self.signer.url.clone(), reason };
         let url = format!("{}{path}", self.signer.url);
         let signature = self.signer.signature(method, &url, call).await?;
@@ -128,7 +128,7 @@ impl Service {
         let header = response.headers().get(header).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = response.text().await.map_err(|error| unreachable(said(error.without_url())))?;
         if status.is_success() {
-            return Ok(Answer { header, body });
+            return Ok(SignedResponse { header, body });
         }
         Err(CallError::Refused { action: call.action.to_owned(), status: status.as_u16(), body })
     }

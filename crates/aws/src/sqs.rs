@@ -11,7 +11,7 @@ use dispatch::{Signal, fifo_id, sendable};
 use futures_util::future::join_all;
 use pipeline::{
     messages::{ToAlert, ToHydrate, ToRetry, to_json},
-    ports::{Backlog, Depths, Intake, Lane, Outlet, PortError, SignalStream, Watched},
+    ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, PortError, SignalStream, Watched},
 };
 use serde::Serialize;
 
@@ -130,13 +130,13 @@ impl SignalsQueue {
     }
 }
 
-impl Intake for DeliveriesQueue {
+impl IngestQueue for DeliveriesQueue {
     async fn take(&self, message: &str) -> Result<(), PortError> {
         send(&self.client, ("deliveries", &self.url), message, 0).await
     }
 }
 
-impl Outlet for InnerQueues {
+impl JobQueue for InnerQueues {
     async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError> {
         self.send(("deliveries", self.urls.deliveries.as_ref()), &message, delay_s).await
     }

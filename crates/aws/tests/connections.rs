@@ -15,7 +15,7 @@ use pipeline::{
     config::Source,
     ports::{FetchError, ProviderApi},
 };
-use providers::{ApiPath, Ask, Method};
+use providers::{ApiPath, ApiRequest, Method};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -137,18 +137,18 @@ impl Client {
         Self { api, source: serde_json::from_value(source).unwrap() }
     }
 
-    async fn ask(&self, ask: &Ask) -> Result<String, FetchError> {
-        self.api.fetch("leap-prod", &self.source, ask, jiff::SignedDuration::from_secs(20)).await
+    async fn request(&self, request: &ApiRequest) -> Result<String, FetchError> {
+        self.api.fetch("leap-prod", &self.source, request, jiff::SignedDuration::from_secs(20)).await
     }
 }
 
-fn get() -> Ask {
-    Ask { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None, idempotent: true }
+fn get() -> ApiRequest {
+    ApiRequest { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None, idempotent: true }
 }
 
-fn search() -> Ask {
+fn search() -> ApiRequest {
     let body = Some(serde_json::json!({"meter_event_ids": ["e-1"]}));
-    Ask { method: Method::Post, body, ..get() }
+    ApiRequest { method: Method::Post, body, ..get() }
 }
 
 /// On which connection each request came.
@@ -158,7 +158,7 @@ fn connections(seen: &Seen) -> Vec<usize> {
 
 #[tokio::test]
 async fn a_dropped_kept_connection_costs_a_new_one_and_no_failure() {
-    for ask in [get(), search()] {
+    for request in [get(), search()] {
         // Each connection ends with its second request.
         let scripts: [Script; 3] = [
             |_, request| if request == 2 { Act::Close } else { Act::Answer },
@@ -169,7 +169,7 @@ async fn a_dropped_kept_connection_costs_a_new_one_and_no_failure() {
             let (base, seen) = serve(script).await;
             let client = Client::of(&base);
             for _ in 0..4 {
-                assert_eq!(client.ask(&ask).await.unwrap(), "{}", "script {number} {:?}", ask.method);
+                assert_eq!(client.request(&request).await.unwrap(), "{}", "script {number} {:?}", request.method);
             }
             assert_eq!(connections(&seen), [1, 1, 2, 2, 3, 3, 4], "the new connection is kept as well");
             let bodies = seen.lock().unwrap().clone();
@@ -187,7 +187,7 @@ async fn a_connection_that_was_closed_meanwhile_costs_no_failure() {
     let (base, seen) = serve(|_, _| Act::AnswerAndClose).await;
     let client = Client::of(&base);
     for _ in 0..20 {
-        assert_eq!(client.ask(&search()).await.unwrap(), "{}");
+        assert_eq!(client.request(&search()).await.unwrap(), "{}");
     }
     assert_eq!(connections(&seen), (1..=20).collect::<Vec<_>>());
 }
@@ -202,7 +202,8 @@ async fn many_dropped_connections_at_once_cost_one_new_each() {
     let client = Client::of(&base);
     for _ in 0..2 {
         let (get, search) = (get(), search());
-        let (a, b, c, d) = tokio::join!(client.ask(&get), client.ask(&search), client.ask(&get), client.ask(&search));
+        let (a, b, c, d) =
+            tokio::join!(client.request(&get), client.request(&search), client.request(&get), client.request(&search));
         for answer in [a, b, c, d] {
             assert_eq!(answer.unwrap(), "{}");
         }
@@ -213,11 +214,11 @@ async fn many_dropped_connections_at_once_cost_one_new_each() {
 async fn a_new_connection_that_breaks_is_a_failure_as_ever() {
     let scripts: [Script; 3] = [|_, _| Act::Close, |_, _| Act::Reset, |_, _| Act::HalfALine];
     for script in scripts {
-        for ask in [get(), search()] {
+        for request in [get(), search()] {
             let (base, seen) = serve(script).await;
             let client = Client::of(&base);
             for asked in 1..=2 {
-                let error = client.ask(&ask).await.unwrap_err();
+                let error = client.request(&request).await.unwrap_err();
                 assert!(matches!(&error, FetchError::Answer(said) if said.contains("broke off")), "{error:?}");
                 assert_eq!(connections(&seen).len(), asked, "sent once");
             }
@@ -227,7 +228,7 @@ async fn a_new_connection_that_breaks_is_a_failure_as_ever() {
     let (base, seen) = serve(|connection, _| if connection == 1 { Act::HalfABody } else { Act::Close }).await;
     let client = Client::of(&base);
     for asked in 1..=3 {
-        assert!(client.ask(&get()).await.is_err());
+        assert!(client.request(&get()).await.is_err());
         assert_eq!(connections(&seen).len(), asked, "sent once");
     }
 }
@@ -240,8 +241,8 @@ async fn what_breaks_again_is_not_sent_a_third_time() {
     })
     .await;
     let client = Client::of(&base);
-    client.ask(&get()).await.unwrap();
-    assert!(client.ask(&get()).await.is_err());
+    client.request(&get()).await.unwrap();
+    assert!(client.request(&get()).await.is_err());
     assert_eq!(connections(&seen), [1, 1, 2]);
 }
 
@@ -255,16 +256,16 @@ async fn what_is_answered_or_changes_something_is_not_sent_again() {
     for script in scripts {
         let (base, seen) = serve(script).await;
         let client = Client::of(&base);
-        client.ask(&get()).await.unwrap();
-        assert!(client.ask(&get()).await.is_err());
+        client.request(&get()).await.unwrap();
+        assert!(client.request(&get()).await.is_err());
         assert_eq!(connections(&seen), [1, 1]);
     }
     for method in [Method::Get, Method::Post] {
         let (base, seen) = serve(|_, request| if request == 2 { Act::Close } else { Act::Answer }).await;
         let client = Client::of(&base);
-        let once = Ask { method, idempotent: false, ..get() };
-        client.ask(&once).await.unwrap();
-        assert!(client.ask(&once).await.is_err());
+        let once = ApiRequest { method, idempotent: false, ..get() };
+        client.request(&once).await.unwrap();
+        assert!(client.request(&once).await.is_err());
         assert_eq!(connections(&seen), [1, 1]);
     }
 }
@@ -278,9 +279,9 @@ async fn both_attempts_share_the_time_of_one() {
     })
     .await;
     let client = Client::of(&base);
-    client.ask(&get()).await.unwrap();
+    client.request(&get()).await.unwrap();
     let began = Instant::now();
-    let error = client.ask(&get()).await.unwrap_err();
+    let error = client.request(&get()).await.unwrap_err();
     assert!(matches!(&error, FetchError::Answer(said) if said.contains("no whole answer")), "{error:?}");
     assert!(began.elapsed() < LIMITS.total * 3 / 2, "{:?}", began.elapsed());
     assert_eq!(connections(&seen), [1, 1, 2]);

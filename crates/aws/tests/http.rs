@@ -26,7 +26,7 @@ use pipeline::{
     config::Source,
     ports::{FetchError, ProviderApi},
 };
-use providers::{ApiPath, Ask, Id, Method};
+use providers::{ApiPath, ApiRequest, Id, Method};
 
 const KEY: &str = "sk-very-secret";
 
@@ -139,14 +139,14 @@ fn source(api_url: &str) -> Source {
     serde_json::from_value(source).unwrap()
 }
 
-fn ask(scenario: &str) -> Ask {
+fn request(scenario: &str) -> ApiRequest {
     let path = ApiPath::fixed("/look").join(&Id::parse(scenario).unwrap());
-    Ask { method: Method::Get, path, query: vec![("window", "a b&c".to_owned())], body: None, idempotent: true }
+    ApiRequest { method: Method::Get, path, query: vec![("window", "a b&c".to_owned())], body: None, idempotent: true }
 }
 
 async fn fetch(server: &Server, scenario: &str) -> Result<String, FetchError> {
     let source = source(&format!("{}/v2", server.base));
-    api(&Arc::default()).fetch("voltus-prod", &source, &ask(scenario), WITHIN).await
+    api(&Arc::default()).fetch("voltus-prod", &source, &request(scenario), WITHIN).await
 }
 
 #[tokio::test]
@@ -231,8 +231,8 @@ async fn a_rotated_key_is_read_anew_once_and_only_when_the_last_read_is_a_while_
     let reads = Arc::new(AtomicUsize::new(0));
     let api = api(&reads);
     let source = source(&format!("{}/v2", server.base));
-    let ask = ask("rotated");
-    let fetch = || api.fetch("voltus-prod", &source, &ask, WITHIN);
+    let request = request("rotated");
+    let fetch = || api.fetch("voltus-prod", &source, &request, WITHIN);
     assert!(matches!(fetch().await, Err(FetchError::Refused { status: 401 })));
     assert!(matches!(fetch().await, Err(FetchError::Refused { status: 401 })));
     assert_eq!(reads.load(Ordering::Relaxed), 1);
@@ -252,7 +252,7 @@ async fn a_source_that_cannot_be_asked_says_why_and_sends_nothing() {
     let fetch = async |change: fn(&mut Source, &Server)| {
         let mut source = source(&server.base);
         change(&mut source, &server);
-        api.fetch("voltus-prod", &source, &ask("good"), WITHIN).await.unwrap_err().to_string()
+        api.fetch("voltus-prod", &source, &request("good"), WITHIN).await.unwrap_err().to_string()
     };
     assert!(fetch(|source, _| source.api_key = None).await.contains("no api_key"));
     assert!(

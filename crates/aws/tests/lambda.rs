@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aws::{
-    lambda::{ApiRequest, ApiResponse, records},
+    lambda::{GatewayRequest, GatewayResponse, records},
     retrier::Call,
 };
 use serde_json::value::RawValue;
@@ -19,7 +19,7 @@ const SCHEDULE: &str = include_str!("events/schedule.json");
 
 #[test]
 fn a_request_is_read_with_its_raw_body_and_its_path_decoded() {
-    let request = ApiRequest::parse(&event(BASE64)).unwrap();
+    let request = GatewayRequest::parse(&event(BASE64)).unwrap();
     assert_eq!(request.method, "POST");
     assert_eq!(request.below("hooks").unwrap(), ["voltus-prod", "t/k"]);
     assert_eq!(request.body, r#"{"a":"€"}"#.as_bytes());
@@ -30,12 +30,12 @@ fn a_request_is_read_with_its_raw_body_and_its_path_decoded() {
 #[test]
 fn a_header_that_none_can_be_makes_no_request() {
     // No HTTP API passes one on; the receiver answers 400, since sending it again would not mend it.
-    assert!(ApiRequest::parse(&event(&BASE64.replace("from the header", "a\\u0007bell"))).is_none());
+    assert!(GatewayRequest::parse(&event(&BASE64.replace("from the header", "a\\u0007bell"))).is_none());
 }
 
 #[test]
 fn a_prefix_before_the_path_and_a_slash_after_it_do_not_matter() {
-    let request = ApiRequest::parse(&event(PREFIX)).unwrap();
+    let request = GatewayRequest::parse(&event(PREFIX)).unwrap();
     assert_eq!(request.method, "GET");
     assert_eq!(request.below("hooks").unwrap(), ["voltus-prod"]);
     assert_eq!(request.header("x-api-key"), Some("token"));
@@ -47,7 +47,7 @@ fn a_prefix_before_the_path_and_a_slash_after_it_do_not_matter() {
 fn one_slash_at_a_paths_end_is_nothing_and_two_are_a_segment() {
     let check = |path: &str, root: &str, expected: &[&str]| {
         let event = event(&PREFIX.replace("/_aws/execute-api/abc/$default/hooks/voltus-prod/", path));
-        assert_eq!(ApiRequest::parse(&event).unwrap().below(root).unwrap(), expected, "{path}");
+        assert_eq!(GatewayRequest::parse(&event).unwrap().below(root).unwrap(), expected, "{path}");
     };
     check("/hooks/voltus-prod/token", "hooks", &["voltus-prod", "token"]);
     check("/hooks/voltus-prod/token/", "hooks", &["voltus-prod", "token"]);
@@ -64,7 +64,7 @@ fn one_slash_at_a_paths_end_is_nothing_and_two_are_a_segment() {
 
 #[test]
 fn an_answer_has_the_shape_of_payload_format_2() {
-    let answer = serde_json::to_value(ApiResponse::json(404, "{}".to_owned())).unwrap();
+    let answer = serde_json::to_value(GatewayResponse::json(404, "{}".to_owned())).unwrap();
     let expected = serde_json::json!({
         "statusCode": 404, "headers": {"content-type": "application/json"}, "body": "{}", "isBase64Encoded": false,
     });

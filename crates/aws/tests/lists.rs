@@ -20,7 +20,7 @@ use pipeline::{
     config::Source,
     ports::{FetchError, MAX_LIST_BYTES, ProviderApi},
 };
-use providers::{ApiPath, Ask, Elements, Id, Method};
+use providers::{ApiPath, ApiRequest, Elements, Id, Method};
 use serde_json::{Value, json};
 
 struct Keys;
@@ -65,9 +65,9 @@ fn source(base: &str, key: &str) -> Source {
     serde_json::from_value(json!({"provider": "voltus", "api_url": base, "api_key": key, "tokens": []})).unwrap()
 }
 
-fn ask(what: &str) -> Ask {
+fn request(what: &str) -> ApiRequest {
     let path = ApiPath::fixed("/v").join(&Id::parse(what).unwrap());
-    Ask { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true }
+    ApiRequest { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true }
 }
 
 fn api() -> HttpApi<Keys> {
@@ -77,7 +77,8 @@ fn api() -> HttpApi<Keys> {
 
 async fn list(base: &str, what: &str) -> Result<Vec<Value>, FetchError> {
     let within = SignedDuration::from_secs(60);
-    let list = api().fetch_list("v", &source(base, "env:KEY"), &ask(what), within, Elements::of("dispatches")).await?;
+    let list =
+        api().fetch_list("v", &source(base, "env:KEY"), &request(what), within, Elements::of("dispatches")).await?;
     Ok(list.into_pages().map(|page| serde_json::from_slice(&page).unwrap()).collect())
 }
 
@@ -113,8 +114,8 @@ async fn neither_an_answer_nor_its_key_takes_longer_than_there_is_time() {
     for (what, key) in [("slow", "env:KEY"), ("short", "ssm:/slow")] {
         let source = source(&base, key);
         let api = api();
-        let ask = ask(what);
-        let asked = api.fetch("v", &source, &ask, within);
+        let request = request(what);
+        let asked = api.fetch("v", &source, &request, within);
         let error = tokio::time::timeout(Duration::from_secs(4), asked).await.expect("it gives up").unwrap_err();
         assert!(error.to_string().contains(" ms"), "{error}");
     }

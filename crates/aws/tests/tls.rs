@@ -12,9 +12,9 @@ use aws::{
 };
 use pipeline::{
     config::Source,
-    ports::{FetchError, Intake, ProviderApi},
+    ports::{FetchError, IngestQueue, ProviderApi},
 };
-use providers::{ApiPath, Ask, Method};
+use providers::{ApiPath, ApiRequest, Method};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -85,10 +85,11 @@ async fn a_provider_that_nobody_vouches_for_is_not_asked() {
     let (base, authority) = serve().await;
     let source = serde_json::json!({"provider": "voltus", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
     let source: Source = serde_json::from_value(source).unwrap();
-    let ask = Ask { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None, idempotent: true };
+    let request =
+        ApiRequest { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None, idempotent: true };
     let fetch = async |roots: Option<&[u8]>| {
         HttpApi::new(aws::http::Connections::new(roots, Limits::default()).unwrap(), Keys, Limits::default())
-            .fetch("voltus-prod", &source, &ask, jiff::SignedDuration::from_secs(20))
+            .fetch("voltus-prod", &source, &request, jiff::SignedDuration::from_secs(20))
             .await
     };
     let said = fetch(None).await.unwrap_err();
@@ -121,11 +122,12 @@ async fn a_kept_connection_that_is_cut_without_a_word_costs_a_new_one() {
     let source = serde_json::json!({"provider": "leap", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
     let source: Source = serde_json::from_value(source).unwrap();
     let body = Some(serde_json::json!({"meter_ids": []}));
-    let ask = Ask { method: Method::Post, path: ApiPath::fixed("/x"), query: Vec::new(), body, idempotent: true };
+    let request =
+        ApiRequest { method: Method::Post, path: ApiPath::fixed("/x"), query: Vec::new(), body, idempotent: true };
     let limits = Limits::default();
     let api = HttpApi::new(aws::http::Connections::new(Some(&authority), limits).unwrap(), Keys, limits);
     for _ in 0..3 {
-        assert_eq!(api.fetch("leap-prod", &source, &ask, jiff::SignedDuration::from_secs(20)).await.unwrap(), "{}");
+        assert_eq!(api.fetch("leap-prod", &source, &request, jiff::SignedDuration::from_secs(20)).await.unwrap(), "{}");
     }
 }
 

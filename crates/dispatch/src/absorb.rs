@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Dispatch, DispatchFact, EffectiveTargets, Epoch, Fact, Origin, Plan, PowerEvent, Publication, Ramps, Rank, Says,
-    Signal, Statement, Status, Subject, View,
+    ActiveDispatch, Dispatch, DispatchFact, DispatchTerms, EffectiveTargets, Epoch, Fact, FactBody, MergedDispatch,
+    Origin, PowerEvent, Publication, Ramps, Rank, Signal, Status, Subject,
     parts::Version,
     payload::{Change, Payload, account_payload, meter_payload, power_payload},
     signal::hex,
@@ -52,7 +52,7 @@ struct Published {
     status: Status,
     /// None where it is what the merge holds: a dispatch over thousands of meters is stored once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    statement: Option<Statement>,
+    terms: Option<DispatchTerms>,
 }
 
 /// What to do with a push that contradicts what is known.
@@ -81,10 +81,10 @@ pub struct Absorbed {
 
 impl State {
     /// The dispatch as it was last published: its status and what was asked.
-    pub fn published(&self) -> Option<(Status, Statement)> {
+    pub fn published(&self) -> Option<(Status, DispatchTerms)> {
         let Stream::Dispatch(tracked) = &self.stream else { return None };
         let last = tracked.published.as_ref()?;
-        Some((last.status, tracked.last_statement()?))
+        Some((last.status, tracked.last_terms()?))
     }
 
     /// Whether `after` is a dispatch that differs in nothing but the instant as of which it holds. A look that is made every minute
@@ -117,11 +117,11 @@ impl State {
     }
 
     /// What it wants of whom, where it is on.
-    pub fn plan(&self, sandbox: bool) -> Option<Plan> {
+    pub fn active(&self, sandbox: bool) -> Option<ActiveDispatch> {
         match self.published() {
-            Some((Status::Scheduled, statement)) => Some(Plan::of_dispatch(&statement)),
+            Some((Status::Scheduled, terms)) => Some(ActiveDispatch::of_dispatch(&terms)),
             Some(_) => None,
-            None => Plan::of_ramps(self.ramps()?, sandbox),
+            None => ActiveDispatch::of_ramps(self.ramps()?, sandbox),
         }
     }
 
@@ -135,10 +135,9 @@ impl State {
         limit_bytes: usize,
     ) -> Option<Vec<Signal>> {
         let is_last = (last.epoch, last.sequence) == (self.epoch, self.version);
-        let (status, statement) = self.published().filter(|_| is_last)?;
+        let (status, terms) = self.published().filter(|_| is_last)?;
         let id = self.dispatch_id()?;
-        let version =
-            Version { origin, subject: &last.subject, id, number: self.version, status, statement: &statement };
+        let version = Version { origin, subject: &last.subject, id, number: self.version, status, terms: &terms };
         let payloads = version.payloads_of(&last.kind, limit_bytes, effective).into_iter();
         let stamp = (self.epoch, self.version);
         Some(payloads.map(|payload| Signal::new(origin, &last.subject, stamp, last.time, payload)).collect())
@@ -166,7 +165,8 @@ impl State {
             state.version = signals.len() as u64;
             return Some((state, signals));
         };
-        let is_on = |view: &View| view.status == Status::Scheduled && view.statement.end.is_none_or(|end| end > now);
+        let is_on =
+            |view: &MergedDispatch| view.status == Status::Scheduled && view.terms.end.is_none_or(|end| end > now);
         if unsent.is_empty() && !tracked.merged.view().as_ref().is_some_and(is_on) {
             return Some((state, Vec::new()));
         }
@@ -195,10 +195,10 @@ impl State {
 }
 
 impl Tracked {
-    fn last_statement(&self) -> Option<Statement> {
-        match &self.published.as_ref()?.statement {
-            Some(statement) => Some(statement.clone()),
-            None => self.merged.view().map(|view| view.statement),
+    fn last_terms(&self) -> Option<DispatchTerms> {
+        match &self.published.as_ref()?.terms {
+            Some(terms) => Some(terms.clone()),
+            None => self.merged.view().map(|view| view.terms),
         }
     }
 }
@@ -236,7 +236,7 @@ pub fn absorb(
 }
 
 fn is_push(fact: &Fact) -> bool {
-    matches!(&fact.says, Says::Dispatch(DispatchFact { rank: Rank::Pushed(_), .. }))
+    matches!(&fact.body, FactBody::Dispatch(DispatchFact { rank: Rank::Pushed(_), .. }))
 }
 
 struct Absorbing<'a> {
@@ -256,13 +256,13 @@ impl<'a> Absorbing<'a> {
 
     fn take(&mut self, fact: Fact, settled: bool) {
         let (origin, now) = (&fact.origin, self.publication.now);
-        match &fact.says {
-            Says::Dispatch(said) => {
+        match &fact.body {
+            FactBody::Dispatch(said) => {
                 if self.take_dispatch(said, settled) == Taken::Unsettled {
                     self.unsettled.push(fact);
                 }
             }
-            Says::Power(event) => {
+            FactBody::Power(event) => {
                 let payload = |subject: &Subject| power_payload(origin, subject, event);
                 if let Some(state) = self.publish_once(origin, power_identity(event), payload) {
                     state.ramps = Some(state.ramps.take().unwrap_or_default().join(Ramps::of(event, now)));
@@ -270,10 +270,10 @@ impl<'a> Absorbing<'a> {
                     self.remarks.insert(sequence, event.in_words());
                 }
             }
-            Says::Meter(data) => {
+            FactBody::Meter(data) => {
                 self.publish_once(origin, data.identity.clone(), |subject| meter_payload(origin, subject, data));
             }
-            Says::Account(event) => {
+            FactBody::Account(event) => {
                 self.publish_once(origin, event.identity.clone(), |_| account_payload(origin, event));
             }
         }
@@ -293,8 +293,8 @@ impl<'a> Absorbing<'a> {
         });
         let Stream::Dispatch(tracked) = &mut state.stream else { return Taken::Merged };
         if let (Rank::Pushed(_), Some(view)) = (said.rank, tracked.merged.view()) {
-            let same = said.statement.end == view.stated_end;
-            if same && said.statement.asks_the_same_but_for_the_end(&view.statement) {
+            let same = said.terms.end == view.stated_end;
+            if same && said.terms.asks_the_same_but_for_the_end(&view.terms) {
                 // A redelivery: nothing to learn but that a push, too, calls it real (or a test).
                 tracked.merged = std::mem::take(&mut tracked.merged).called_so_by(said);
                 return Taken::Merged;
@@ -307,27 +307,27 @@ impl<'a> Absorbing<'a> {
         Taken::Merged
     }
 
-    fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, Statement)>) {
+    fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, DispatchTerms)>) {
         let Publication { now, limit_bytes, .. } = self.publication;
         let Some(State { version, epoch, stream: Stream::Dispatch(tracked), .. }) = &mut self.state else { return };
-        let Some(View { statement: held, status, .. }) = tracked.merged.view() else { return };
-        let statement = match &last {
+        let Some(MergedDispatch { terms: held, status, .. }) = tracked.merged.view() else { return };
+        let terms = match &last {
             Some((_, told)) => held.clone().named_as_in(told),
             None => held.clone(),
         };
         // Stored only where it is not what the merge holds anyway.
-        let published = |status, told: Statement| Some(Published { status, statement: (told != held).then_some(told) });
-        let Some(change) = change(last.as_ref(), status, &statement) else {
+        let published = |status, told: DispatchTerms| Some(Published { status, terms: (told != held).then_some(told) });
+        let Some(change) = change(last.as_ref(), status, &terms) else {
             // Nothing new to say; what was said last must still be known where the merge has moved on in a detail.
             tracked.published = last.and_then(|(status, told)| published(status, told));
             return;
         };
         *version += 1;
         let (subject, stamp) = (self.subject, (*epoch, *version));
-        let next = Version { origin, subject, id: &tracked.id, number: *version, status, statement: &statement };
+        let next = Version { origin, subject, id: &tracked.id, number: *version, status, terms: &terms };
         let payloads = next.payloads(change, limit_bytes).into_iter();
         self.signals.extend(payloads.map(|payload| Signal::new(origin, subject, stamp, now, payload)));
-        tracked.published = published(status, statement);
+        tracked.published = published(status, terms);
     }
 
     /// None where it was published before.
@@ -365,18 +365,18 @@ enum Taken {
 }
 
 /// What has to be told, given what was told last.
-fn change(last: Option<&(Status, Statement)>, status: Status, statement: &Statement) -> Option<Change> {
+fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &DispatchTerms) -> Option<Change> {
     let as_first = match status {
         Status::Scheduled => Change::Scheduled,
         Status::Cancelled => Change::Cancelled,
         Status::Ended => Change::Ended,
     };
-    let Some((last_status, last_statement)) = last else { return Some(as_first) };
+    let Some((last_status, last_terms)) = last else { return Some(as_first) };
     // What ended before it began has an end that cannot be told: only its status says so.
-    let is_called_off = |status, statement: &Statement| status == Status::Ended && statement.end.is_none();
-    let is_so_still = is_called_off(*last_status, last_statement) == is_called_off(status, statement);
+    let is_called_off = |status, terms: &DispatchTerms| status == Status::Ended && terms.end.is_none();
+    let is_so_still = is_called_off(*last_status, last_terms) == is_called_off(status, terms);
     // A known end that passes is no news; neither is a repetition, unless it names what had no name.
-    if is_so_still && last_statement.asks_the_same(statement) && statement.names() <= last_statement.names() {
+    if is_so_still && last_terms.asks_the_same(terms) && terms.names() <= last_terms.names() {
         return None;
     }
     match (*last_status, status) {

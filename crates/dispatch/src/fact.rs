@@ -31,15 +31,15 @@ pub struct Fact {
     /// What it is about.
     pub subject: Subject,
     /// What was said.
-    pub says: Says,
+    pub body: FactBody,
     /// What of it could not be read. It takes no part in the merge: people are notified, the fact is taken without it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub diagnostics: Vec<Diagnostic>,
+    pub field_errors: Vec<FieldError>,
 }
 
 /// A field that could not be read, or that says what cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Diagnostic {
+pub struct FieldError {
     /// Which field, by a name that every answer about the same subject has in common, such as `sites[d4z9].commitment`.
     pub field: String,
     /// Why, and what is taken instead.
@@ -50,15 +50,15 @@ pub struct Diagnostic {
 
 impl Fact {
     /// A fact that was read without a doubt.
-    pub fn new(origin: Origin, subject: Subject, says: Says) -> Self {
-        Self { origin, subject, says, diagnostics: Vec::new() }
+    pub fn new(origin: Origin, subject: Subject, body: FactBody) -> Self {
+        Self { origin, subject, body, field_errors: Vec::new() }
     }
 }
 
 /// The four things that a provider can speak of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Says {
+pub enum FactBody {
     /// A dispatch, whole, as of one instant.
     Dispatch(DispatchFact),
     /// A data centre's power event (NvGrid).
@@ -77,7 +77,7 @@ pub struct DispatchFact {
     /// Where it stands in the order of facts.
     pub rank: Rank,
     /// What was stated.
-    pub statement: Statement,
+    pub terms: DispatchTerms,
 }
 
 /// Where a fact stands in the order of facts about one dispatch.
@@ -114,7 +114,7 @@ impl Rank {
 
 /// What a provider states about a dispatch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Statement {
+pub struct DispatchTerms {
     /// False once the provider has withdrawn it (Voltus `authorized: false`, Leap `cancelled: true`).
     pub authorized: bool,
     /// When to curtail.
@@ -138,7 +138,7 @@ pub struct Statement {
     pub details: Map<String, Value>,
 }
 
-impl Statement {
+impl DispatchTerms {
     /// Whether a controller would act the same on both: details and programs aside, a target's name and foreign id
     /// counting only where both statements give one (Leap's search leaves the partner's reference out), in any order.
     pub fn asks_the_same(&self, other: &Self) -> bool {

@@ -4,6 +4,7 @@
 //! Nothing here knows AWS, a clock or I/O: every instant comes in as an argument, so a history can be replayed.
 
 mod absorb;
+mod active;
 mod claims;
 mod effective;
 mod epoch;
@@ -11,7 +12,6 @@ mod fact;
 mod merge;
 mod parts;
 mod payload;
-mod plan;
 mod quantity;
 mod ramp;
 #[cfg(feature = "schema")]
@@ -21,15 +21,15 @@ mod subject;
 pub mod text;
 
 pub use absorb::{Absorbed, Contradiction, State, absorb};
+pub use active::{ActiveDispatch, RampStart, TargetGroup, TargetHash, TargetHashes, feed_id};
 pub use claims::TargetClaims;
 pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, effective, windows};
 pub use epoch::Epoch;
 pub use fact::{
-    AccountEvent, Diagnostic, DispatchFact, Fact, Interval, MeterData, Origin, PowerEvent, PowerEventKind, Program,
-    Rank, Says, Statement, Target, Targets, TestReason,
+    AccountEvent, DispatchFact, DispatchTerms, Fact, FactBody, FieldError, Interval, MeterData, Origin, PowerEvent,
+    PowerEventKind, Program, Rank, Target, Targets, TestReason,
 };
-pub use merge::{Dispatch, View};
-pub use plan::{Mark, Marks, Onset, Plan, Share, feed_id};
+pub use merge::{Dispatch, MergedDispatch};
 pub use quantity::{MAX_TARGET_W, Request, decimal, watt_hours_from_kwh, watts_from_kw};
 pub use ramp::{Measured, Ramp, Ramps};
 #[cfg(feature = "schema")]

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{DispatchFact, Rank, Statement, Status, TestReason};
+use crate::{DispatchFact, DispatchTerms, Rank, Status, TestReason};
 
 /// All that matters of the facts about one dispatch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Dispatch {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Ranked {
     rank: Rank,
-    statement: Statement,
+    terms: DispatchTerms,
 }
 
 /// The times that a fact stated. The lowest rank goes first, then any fixed order.
@@ -47,7 +47,7 @@ struct Times {
 
 impl From<&Ranked> for Times {
     fn from(ranked: &Ranked) -> Self {
-        Self { rank: ranked.rank, start: ranked.statement.start, end: ranked.statement.end }
+        Self { rank: ranked.rank, start: ranked.terms.start, end: ranked.terms.end }
     }
 }
 
@@ -55,16 +55,16 @@ impl Ranked {
     /// Whether its end is not after its start, and was past when it was observed. Unlike a possible end, such a one may be news
     /// once it is past.
     fn may_be_called_off(&self) -> bool {
-        let Statement { start, end, .. } = self.statement;
+        let DispatchTerms { start, end, .. } = self.terms;
         end.is_some_and(|end| end <= start && end <= self.rank.observed_at())
     }
 }
 
 /// The one true state of a dispatch, as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
-pub struct View {
+pub struct MergedDispatch {
     /// What holds, the test reason of the pushes included, and without an end that is not after the start.
-    pub statement: Statement,
+    pub terms: DispatchTerms,
     /// The end as it was stated, possible or not.
     pub stated_end: Option<Timestamp>,
     /// As of when.
@@ -126,7 +126,7 @@ impl Dispatch {
     /// dispatch that was stated with other times before: there a provider calls it off before it begins. First seen so, it is a
     /// slip, however often and late it is repeated, and the dispatch stays open: to curtail is the safe mistake.
     fn is_over(&self, held: &Ranked) -> bool {
-        let Statement { start, end: Some(end), .. } = held.statement else { return false };
+        let DispatchTerms { start, end: Some(end), .. } = held.terms else { return false };
         let is_known_otherwise = || self.first().is_some_and(|first| (first.start, first.end) != (start, Some(end)));
         if end > start { end <= held.rank.observed_at() } else { held.may_be_called_off() && is_known_otherwise() }
     }
@@ -134,26 +134,26 @@ impl Dispatch {
     /// Whether the same holds in both, as of whatever instants.
     pub(crate) fn holds_the_same_as(&self, other: &Self) -> bool {
         let held =
-            |one: &Self| one.held().map(|held| (held.rank.number(), held.statement.clone(), held.may_be_called_off()));
+            |one: &Self| one.held().map(|held| (held.rank.number(), held.terms.clone(), held.may_be_called_off()));
         held(self) == held(other) && (self.pushed_test, self.pushed_real) == (other.pushed_test, other.pushed_real)
     }
 
     /// What holds now; none before the first fact.
-    pub fn view(&self) -> Option<View> {
+    pub fn view(&self) -> Option<MergedDispatch> {
         let ranked = self.held()?;
-        let mut statement = ranked.statement.clone();
+        let mut terms = ranked.terms.clone();
         // A real push for the same id, confirmed by a fetch, is no test: a real dispatch must not hide behind one.
-        if statement.test_reason.is_none() && !self.pushed_real {
-            statement.test_reason = self.pushed_test;
+        if terms.test_reason.is_none() && !self.pushed_real {
+            terms.test_reason = self.pushed_test;
         }
-        let stated_end = statement.end;
-        statement.end = statement.possible_end();
-        let status = match (statement.authorized, self.is_over(ranked)) {
+        let stated_end = terms.end;
+        terms.end = terms.possible_end();
+        let status = match (terms.authorized, self.is_over(ranked)) {
             (false, _) => Status::Cancelled,
             (true, true) => Status::Ended,
             (true, false) => Status::Scheduled,
         };
-        Some(View { statement, stated_end, observed_at: ranked.rank.observed_at(), rank: ranked.rank, status })
+        Some(MergedDispatch { terms, stated_end, observed_at: ranked.rank.observed_at(), rank: ranked.rank, status })
     }
 
     /// Whether an answer is part of it, and not pushes alone.
@@ -166,7 +166,7 @@ impl Dispatch {
         let same_number = match (&self.numbered, &merged.numbered) {
             (Some(a), Some(b)) => {
                 a.rank.number() == b.rank.number()
-                    && a.statement == b.statement
+                    && a.terms == b.terms
                     && a.may_be_called_off() == b.may_be_called_off()
             }
             (a, b) => a == b,
@@ -181,8 +181,8 @@ impl Dispatch {
 
 impl From<&DispatchFact> for Dispatch {
     fn from(fact: &DispatchFact) -> Self {
-        let ranked = Some(Ranked { rank: fact.rank, statement: fact.statement.clone() });
-        let test = fact.statement.test_reason;
+        let ranked = Some(Ranked { rank: fact.rank, terms: fact.terms.clone() });
+        let test = fact.terms.test_reason;
         match fact.rank {
             Rank::Numbered(..) => Self { numbered: ranked, ..Self::default() },
             Rank::Fetched(_) => Self { plain: ranked, ..Self::default() },
@@ -204,10 +204,10 @@ fn highest(a: Option<Ranked>, b: Option<Ranked>) -> Option<Ranked> {
 fn order(a: &Ranked, b: &Ranked) -> Ordering {
     a.rank
         .cmp(&b.rank)
-        .then_with(|| b.statement.authorized.cmp(&a.statement.authorized))
-        .then_with(|| canonical(&a.statement).cmp(&canonical(&b.statement)))
+        .then_with(|| b.terms.authorized.cmp(&a.terms.authorized))
+        .then_with(|| canonical(&a.terms).cmp(&canonical(&b.terms)))
 }
 
-fn canonical(statement: &Statement) -> String {
-    serde_json::to_string(statement).unwrap_or_default()
+fn canonical(terms: &DispatchTerms) -> String {
+    serde_json::to_string(terms).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    DispatchSignal, Effective, EffectiveTargets, Origin, Part, Request, Statement, Status, Subject, Target,
+    DispatchSignal, DispatchTerms, Effective, EffectiveTargets, Origin, Part, Request, Status, Subject, Target,
     TargetEntry, Targets,
     payload::{self, Change, Payload},
     signal::written,
@@ -26,7 +26,7 @@ pub(crate) struct Version<'a> {
     pub(crate) id: &'a str,
     pub(crate) number: u64,
     pub(crate) status: Status,
-    pub(crate) statement: &'a Statement,
+    pub(crate) terms: &'a DispatchTerms,
 }
 
 /// A detail is a word or a number; beyond this many bytes it is a document.
@@ -52,12 +52,12 @@ impl Version<'_> {
     pub(crate) fn payloads_of(self, kind: &str, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<Payload> {
         let limit_bytes = limit_bytes.saturating_sub(envelope_bytes(self.subject));
         let payload =
-            |(part, data)| Payload { kind: kind.to_owned(), test: self.statement.test_reason.is_some(), part, data };
+            |(part, data)| Payload { kind: kind.to_owned(), test: self.terms.test_reason.is_some(), part, data };
         self.data(limit_bytes, effective).into_iter().map(payload).collect()
     }
 
     fn data(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Box<RawValue>)> {
-        let targets = &self.statement.targets;
+        let targets = &self.terms.targets;
         // Entries of targets whose ids alone do not fit need not be made.
         if targets.iter().map(|target| target.id.len()).sum::<usize>() > limit_bytes {
             return self.parts(limit_bytes, effective);
@@ -104,24 +104,22 @@ impl Version<'_> {
     }
 
     fn parts(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Box<RawValue>)> {
-        let mut statement = Statement { targets: Targets::default(), ..self.statement.clone() };
-        let head_bytes = |statement: &Statement| {
-            data_of(&Version { statement, ..self }.signal(Some(LAST_PART), Vec::new())).get().len()
-        };
-        if head_bytes(&statement) > limit_bytes / 2 {
+        let mut terms = DispatchTerms { targets: Targets::default(), ..self.terms.clone() };
+        let head_bytes =
+            |terms: &DispatchTerms| data_of(&Version { terms, ..self }.signal(Some(LAST_PART), Vec::new())).get().len();
+        if head_bytes(&terms) > limit_bytes / 2 {
             // No controller acts on details and programs, and what is long among them is what does not fit.
-            statement.details.retain(|_, detail| detail.to_string().len() <= LONG_DETAIL_BYTES);
-            for program in &mut statement.programs {
+            terms.details.retain(|_, detail| detail.to_string().len() <= LONG_DETAIL_BYTES);
+            for program in &mut terms.programs {
                 for label in [&mut program.name, &mut program.market, &mut program.kind, &mut program.timezone] {
                     label.take_if(|text| text.len() > LONG_DETAIL_BYTES);
                 }
             }
         }
-        let room_bytes =
-            limit_bytes.saturating_sub(head_bytes(&statement) + GROUP_BYTES + limit_bytes / EFFECTIVE_SHARE);
-        let chunks = divided(&self.statement.targets, room_bytes);
+        let room_bytes = limit_bytes.saturating_sub(head_bytes(&terms) + GROUP_BYTES + limit_bytes / EFFECTIVE_SHARE);
+        let chunks = divided(&self.terms.targets, room_bytes);
         let of = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        let version = Version { statement: &statement, ..self };
+        let version = Version { terms: &terms, ..self };
         let numbered = (1..=of).zip(chunks);
         numbered
             .map(|(number, targets)| {
@@ -132,7 +130,7 @@ impl Version<'_> {
     }
 
     fn signal(self, part: Option<Part>, targets: Vec<TargetEntry>) -> DispatchSignal {
-        let statement = self.statement;
+        let terms = self.terms;
         DispatchSignal {
             key: self.subject.to_string(),
             provider: self.origin.provider.clone(),
@@ -142,16 +140,16 @@ impl Version<'_> {
             part: part.map(|part| part.number),
             parts: part.map(|part| part.of),
             status: self.status,
-            test: statement.test_reason.is_some(),
-            test_reason: statement.test_reason,
-            voluntary: statement.voluntary,
-            priority: statement.priority,
-            start: statement.start,
-            end: statement.end,
-            request: statement.request,
+            test: terms.test_reason.is_some(),
+            test_reason: terms.test_reason,
+            voluntary: terms.voluntary,
+            priority: terms.priority,
+            start: terms.start,
+            end: terms.end,
+            request: terms.request,
             targets,
-            programs: statement.programs.clone(),
-            details: statement.details.clone(),
+            programs: terms.programs.clone(),
+            details: terms.details.clone(),
         }
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{Onset, PowerEvent, PowerEventKind, Request};
+use crate::{PowerEvent, PowerEventKind, RampStart, Request};
 
 /// What is known of one correlation: of each direction the ramp that starts last. A join: the order of events does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,9 +88,9 @@ impl Ramps {
     }
 
     /// The ramp that starts last.
-    pub fn onset(&self) -> Option<Onset> {
+    pub fn ramp_start(&self) -> Option<RampStart> {
         let (_, ramp, said) = self.started().max_by_key(|(_, ramp, _)| ramp.start)?;
-        Some(Onset { start: ramp.start, end: said.end, heard_at: said.heard_at, running: ramp.ended.is_none() })
+        Some(RampStart { start: ramp.start, end: said.end, heard_at: said.heard_at, running: ramp.ended.is_none() })
     }
 
     /// The lower limit: from when, until when, how much. It goes from the ramp down to its stated end, or to the ramp up.

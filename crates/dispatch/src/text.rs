@@ -106,7 +106,7 @@ fn cleaned(text: &str, keeps_lines: bool) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());
-    let mut marks = 0;
+    let mut hashes = 0;
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
         let (taken, shown) = match character {
@@ -121,10 +121,10 @@ fn cleaned(text: &str, keeps_lines: bool) -> Cow<'_, str> {
             _ => (character.len_utf8(), Some(character)),
         };
         rest = &rest[taken..];
-        marks = if is_mark(character) { marks + 1 } else { 0 };
+        hashes = if is_mark(character) { hashes + 1 } else { 0 };
         // Several in a row are one loss.
         let again = shown == Some(LOST) && clean.ends_with(LOST);
-        clean.extend(shown.filter(|_| !again && marks <= MAX_MARKS));
+        clean.extend(shown.filter(|_| !again && hashes <= MAX_MARKS));
     }
     Cow::Owned(clean)
 }

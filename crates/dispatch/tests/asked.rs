@@ -6,9 +6,9 @@
 mod made;
 
 use dispatch::{
-    Absorbed, Contradiction, Fact, Mark, Marks, Onset, Origin, Plan, PowerEvent,
+    Absorbed, ActiveDispatch, Contradiction, DispatchTerms, Fact, FactBody, Origin, PowerEvent,
     PowerEventKind::{self, EndRampUp, StartRampDown, StartRampUp},
-    Rank, Request, Says, Share, State, Statement, Subject, Target, absorb, feed_id,
+    RampStart, Rank, Request, State, Subject, Target, TargetGroup, TargetHash, TargetHashes, absorb, feed_id,
 };
 
 use made::{NOW, at, fact, published_at, reduce, said, subject};
@@ -20,10 +20,10 @@ fn state(rank: Rank) -> State {
 
 #[test]
 fn what_is_on_has_a_plan_that_marks_its_targets_and_no_others() {
-    let plan = state(Rank::Fetched(at(0))).plan(false).expect("a plan");
-    assert_eq!(plan.marks().collect::<Vec<_>>(), [Mark::of("m-1")]);
-    assert!(plan.claim(&subject(), Mark::of("m-1")).is_some());
-    assert!(plan.claim(&subject(), Mark::of("m-2")).is_none());
+    let active = state(Rank::Fetched(at(0))).active(false).expect("a plan");
+    assert_eq!(active.hashes().collect::<Vec<_>>(), [TargetHash::of("m-1")]);
+    assert!(active.claim(&subject(), TargetHash::of("m-1")).is_some());
+    assert!(active.claim(&subject(), TargetHash::of("m-2")).is_none());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn power(event: PowerEventKind, start: i64, end: Option<i64>, watts: u64) -> Pow
 fn heard(state: Option<State>, event: &PowerEvent) -> Absorbed {
     let subject = Subject::power("dc-1", Some("main"), "c-1");
     let origin = Origin { source: "dc-1".to_owned(), provider: "nvgrid".to_owned(), sandbox: false };
-    let fact = Fact::new(origin, subject.clone(), Says::Power(event.clone()));
+    let fact = Fact::new(origin, subject.clone(), FactBody::Power(event.clone()));
     absorb(state, &subject, vec![fact], Contradiction::Ask, published_at(event.start)).expect("a state")
 }
 
@@ -70,27 +70,27 @@ fn load_target(events: &[PowerEvent]) -> State {
 #[test]
 fn a_load_target_that_is_on_asks_its_feed_until_the_limit_is_lifted() {
     let down = power(StartRampDown, 10, Some(60), 7);
-    let plan = |events: &[PowerEvent]| load_target(events).plan(true);
-    let on = plan(std::slice::from_ref(&down)).expect("a plan");
+    let active = |events: &[PowerEvent]| load_target(events).active(true);
+    let on = active(std::slice::from_ref(&down)).expect("a plan");
     let request = Request::Limit { watts: 7 };
-    let share = Share { marks: Marks::from_iter([Mark::of("main")]), request: Some(request) };
-    let ramp = Onset { start: at(10), end: Some(at(60)), heard_at: at(10), running: true };
-    let shares = vec![share];
+    let group = TargetGroup { hashes: TargetHashes::from_iter([TargetHash::of("main")]), request: Some(request) };
+    let ramp = RampStart { start: at(10), end: Some(at(60)), heard_at: at(10), running: true };
+    let groups = vec![group];
     let (start, end, ramp) = (at(10), Some(at(60)), Some(ramp));
-    assert_eq!(on, Plan { start, end, request, priority: None, test: true, shares, ramp });
+    assert_eq!(on, ActiveDispatch { start, end, request, priority: None, test: true, groups, ramp });
 
-    let lifted = plan(&[down.clone(), power(StartRampUp, 40, Some(50), 9)]).expect("a plan");
+    let lifted = active(&[down.clone(), power(StartRampUp, 40, Some(50), 9)]).expect("a plan");
     assert_eq!((lifted.end, lifted.ramp.map(|ramp| ramp.start)), (Some(at(40)), Some(at(40))));
     let up = |end: Option<i64>| power(StartRampUp, 40, end, 9);
-    let awaited = plan(&[up(Some(50))]).expect("a plan");
-    assert_eq!((awaited.end, awaited.shares), (Some(at(50)), vec![]), "what ramps up asks nothing, and is awaited");
-    assert_eq!(plan(&[up(None)]), None, "whose end nobody stated is not awaited");
-    assert_eq!(plan(&[up(Some(50)), power(EndRampUp, 40, Some(50), 9)]), None);
+    let awaited = active(&[up(Some(50))]).expect("a plan");
+    assert_eq!((awaited.end, awaited.groups), (Some(at(50)), vec![]), "what ramps up asks nothing, and is awaited");
+    assert_eq!(active(&[up(None)]), None, "whose end nobody stated is not awaited");
+    assert_eq!(active(&[up(Some(50)), power(EndRampUp, 40, Some(50), 9)]), None);
 }
 
 #[test]
 fn what_is_on_is_looked_for_until_its_last_ramp_is_over_too() {
-    let until = |events: &[PowerEvent]| load_target(events).plan(false).expect("a plan").until();
+    let until = |events: &[PowerEvent]| load_target(events).active(false).expect("a plan").until();
     let down = power(StartRampDown, 10, Some(60), 7);
     assert_eq!(until(std::slice::from_ref(&down)), Some(at(60)));
     let up = |event, end: Option<i64>| [down.clone(), power(event, 40, end, 9)];
@@ -107,25 +107,27 @@ fn a_feed_without_a_name_is_told_from_one_that_is_called_like_it() {
 
 #[test]
 fn a_plan_groups_the_targets_of_which_the_same_is_asked_and_reads_back_equal() {
-    let share = |id: &str, watts| Target {
+    let group = |id: &str, watts| Target {
         id: id.to_owned(),
         name: None,
         external_id: None,
         request: Some(Request::Reduce { watts }),
     };
-    let targets = vec![share("m-1", 1), share("m-2", 2), share("m-3", 1)];
-    let facts = vec![fact(said(Rank::Fetched(at(0)), Statement { targets: targets.into(), ..reduce(4) }))];
+    let targets = vec![group("m-1", 1), group("m-2", 2), group("m-3", 1)];
+    let facts = vec![fact(said(Rank::Fetched(at(0)), DispatchTerms { targets: targets.into(), ..reduce(4) }))];
     let state = absorb(None, &subject(), facts, Contradiction::Ask, published_at(NOW)).expect("a state").state;
-    let plan = state.plan(false).expect("a plan");
-    let shares = plan.shares.iter().map(|share| (share.marks.iter().collect::<Vec<_>>(), share.request));
-    let mut of_one_watt = ["m-1", "m-3"].map(Mark::of);
+    let active = state.active(false).expect("a plan");
+    let groups = active.groups.iter().map(|group| (group.hashes.iter().collect::<Vec<_>>(), group.request));
+    let mut of_one_watt = ["m-1", "m-3"].map(TargetHash::of);
     of_one_watt.sort_unstable();
-    let expected =
-        [(of_one_watt.to_vec(), Request::Reduce { watts: 1 }), (vec![Mark::of("m-2")], Request::Reduce { watts: 2 })];
-    assert_eq!(shares.collect::<Vec<_>>(), expected.map(|(marks, request)| (marks, Some(request))));
+    let expected = [
+        (of_one_watt.to_vec(), Request::Reduce { watts: 1 }),
+        (vec![TargetHash::of("m-2")], Request::Reduce { watts: 2 }),
+    ];
+    assert_eq!(groups.collect::<Vec<_>>(), expected.map(|(hashes, request)| (hashes, Some(request))));
 
-    let text = serde_json::to_string(&plan).expect("JSON");
-    assert_eq!(serde_json::from_str::<Plan>(&text).expect("a plan"), plan);
+    let text = serde_json::to_string(&active).expect("JSON");
+    assert_eq!(serde_json::from_str::<ActiveDispatch>(&text).expect("a plan"), active);
 }
 
 #[test]

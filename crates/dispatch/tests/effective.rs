@@ -3,8 +3,8 @@
 #![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
 
 use dispatch::{
-    Claim, Effective, Mark, Onset, PowerEvent, PowerEventKind, Ramps, Request, Rule, Status, Subject, TargetClaims,
-    Window, effective, windows,
+    Claim, Effective, PowerEvent, PowerEventKind, RampStart, Ramps, Request, Rule, Status, Subject, TargetClaims,
+    TargetHash, Window, effective, windows,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -282,7 +282,7 @@ fn a_signal_names_twenty_others_and_counts_them_all() {
 
 #[test]
 fn a_new_target_replaces_the_one_under_way_and_not_the_one_that_is_over() {
-    let ramp = |start: i64, end: Option<i64>, heard: i64| Onset {
+    let ramp = |start: i64, end: Option<i64>, heard: i64| RampStart {
         start: at(start),
         end: end.map(at),
         heard_at: at(heard),
@@ -294,7 +294,10 @@ fn a_new_target_replaces_the_one_under_way_and_not_the_one_that_is_over() {
     assert!(!ramp(10, None, 10).replaces(&ramp(20, None, 20)));
     assert!(ramp(10, None, 12).replaces(&ramp(10, None, 10)));
     assert!(!ramp(10, None, 10).replaces(&ramp(10, None, 10)));
-    assert!(!ramp(20, None, 20).replaces(&Onset { running: false, ..ramp(10, Some(30), 10) }), "its end was told of");
+    assert!(
+        !ramp(20, None, 20).replaces(&RampStart { running: false, ..ramp(10, Some(30), 10) }),
+        "its end was told of"
+    );
 }
 
 #[test]
@@ -313,6 +316,6 @@ fn the_limit_holds_from_the_ramp_down_to_its_stated_end_or_the_ramp_up() {
 
 #[test]
 fn marks_tell_targets_apart() {
-    assert_eq!(Mark::of("d4z9"), Mark::of("d4z9"));
-    assert_ne!(Mark::of("d4z9"), Mark::of("d4z8"));
+    assert_eq!(TargetHash::of("d4z9"), TargetHash::of("d4z9"));
+    assert_ne!(TargetHash::of("d4z9"), TargetHash::of("d4z8"));
 }

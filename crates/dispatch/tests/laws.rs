@@ -5,8 +5,8 @@
 mod made;
 
 use dispatch::{
-    Absorbed, Contradiction, Dispatch, DispatchFact, Fact, Rank, Says, Signal, State, Statement, Status, TestReason,
-    absorb,
+    Absorbed, Contradiction, Dispatch, DispatchFact, DispatchTerms, Fact, FactBody, Rank, Signal, State, Status,
+    TestReason, absorb,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -40,14 +40,14 @@ fn one_by_one(facts: &[DispatchFact]) -> (Option<State>, Vec<Signal>) {
 }
 
 /// What the last signal told a controller, as far as it acts on it: nothing but the withdrawal of what is withdrawn.
-fn told(state: &State) -> Option<Statement> {
-    let (_, statement) = state.published().expect("published");
-    statement.authorized.then(|| Statement { programs: Vec::new(), details: serde_json::Map::new(), ..statement })
+fn told(state: &State) -> Option<DispatchTerms> {
+    let (_, terms) = state.published().expect("published");
+    terms.authorized.then(|| DispatchTerms { programs: Vec::new(), details: serde_json::Map::new(), ..terms })
 }
 
 /// A statement as a view shows it.
-fn shown(stated: Statement) -> Statement {
-    Statement { end: stated.possible_end(), ..stated }
+fn shown(stated: DispatchTerms) -> DispatchTerms {
+    DispatchTerms { end: stated.possible_end(), ..stated }
 }
 
 fn kind(signal: &Signal) -> &str {
@@ -98,12 +98,12 @@ proptest! {
     }
 
     #[test]
-    fn what_was_told_last_is_what_holds(facts in made::looks(8)) {
+    fn what_was_told_last_is_what_holds(facts in made::fetches(8)) {
         let (state, _) = one_by_one(&facts);
         let view = merged(&facts).view().unwrap();
-        let (status, statement) = state.unwrap().published().unwrap();
+        let (status, terms) = state.unwrap().published().unwrap();
         prop_assert_eq!(status == Status::Cancelled, view.status == Status::Cancelled);
-        prop_assert!(status == Status::Cancelled || statement.asks_the_same(&view.statement));
+        prop_assert!(status == Status::Cancelled || terms.asks_the_same(&view.terms));
     }
 
     #[test]
@@ -122,7 +122,7 @@ proptest! {
         let mut newest: Option<&DispatchFact> = None;
         for said in &facts {
             let after = absorb(state, &subject(), vec![fact(said.clone())], Contradiction::Ask, published_at(NOW)).unwrap();
-            if newest.is_none_or(|newest| said.rank > newest.rank || (said.rank == newest.rank && !said.statement.authorized)) {
+            if newest.is_none_or(|newest| said.rank > newest.rank || (said.rank == newest.rank && !said.terms.authorized)) {
                 newest = Some(said);
             }
             let newest = newest.unwrap();
@@ -130,7 +130,7 @@ proptest! {
                 match kind(signal) {
                     "cancelled" => cancelled_as_of = Some(newest.rank),
                     "scheduled" | "updated" => {
-                        prop_assert!(newest.statement.authorized);
+                        prop_assert!(newest.terms.authorized);
                         prop_assert!(cancelled_as_of.is_none_or(|cancelled| newest.rank > cancelled));
                         prop_assert!(cancelled_as_of.is_none() || kind(signal) == "scheduled");
                         cancelled_as_of = None;
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn a_known_end_that_passes_is_no_news(said in made::look(), minutes in 0_i64..100) {
+    fn a_known_end_that_passes_is_no_news(said in made::fetch(), minutes in 0_i64..100) {
         let mut later = said.clone();
         later.rank = match said.rank {
             Rank::Numbered(number, _) => Rank::Numbered(number, at(100 + minutes)),
@@ -186,7 +186,7 @@ proptest! {
     fn a_dispatch_without_an_end_is_never_over(facts in made::facts(6)) {
         let view = merged(&facts).view().unwrap();
         prop_assert!(view.stated_end.is_some() || view.status != Status::Ended);
-        prop_assert!(view.statement.authorized || view.status == Status::Cancelled);
+        prop_assert!(view.terms.authorized || view.status == Status::Cancelled);
     }
 
     #[test]
@@ -197,23 +197,23 @@ proptest! {
             let instant = |name: &str| body["data"]["dispatch"][name].as_str().map(|text| text.parse::<Timestamp>().unwrap());
             prop_assert!(instant("end").is_none_or(|end| end > instant("start").unwrap()), "{}", signal.body);
         }
-        let statements = [state.unwrap().published().unwrap().1, merged(&facts).view().unwrap().statement];
-        prop_assert!(statements.iter().all(|said| said.end.is_none_or(|end| end > said.start)));
+        let terms = [state.unwrap().published().unwrap().1, merged(&facts).view().unwrap().terms];
+        prop_assert!(terms.iter().all(|said| said.end.is_none_or(|end| end > said.start)));
     }
 
     #[test]
     fn what_was_first_stated_with_an_impossible_end_stays_open_however_often_it_is_repeated(
-        said in made::look(), length in 0_i64..9, minutes in proptest::collection::vec(0_i64..100, 1..5),
+        said in made::fetch(), length in 0_i64..9, minutes in proptest::collection::vec(0_i64..100, 1..5),
     ) {
         let mut said = said;
-        said.statement.authorized = true;
-        said.statement.end = Some(said.statement.start - jiff::SignedDuration::from_mins(length));
+        said.terms.authorized = true;
+        said.terms.end = Some(said.terms.start - jiff::SignedDuration::from_mins(length));
         let again = |minutes: i64| {
             let rank = match said.rank {
                 Rank::Numbered(number, _) => Rank::Numbered(number, at(minutes)),
                 _ => Rank::Fetched(at(minutes)),
             };
-            made::said(rank, said.statement.clone())
+            made::said(rank, said.terms.clone())
         };
         let (state, signals) = one_by_one(&minutes.into_iter().map(again).collect::<Vec<_>>());
         prop_assert_eq!(signals.iter().map(kind).collect::<Vec<_>>(), ["scheduled"]);
@@ -222,7 +222,7 @@ proptest! {
 
     #[test]
     fn a_lower_number_never_wins_whenever_it_was_fetched(
-        low in made::statement(), high in made::statement(), numbers in (0_u64..5, 1_u64..5), instants in (0_i64..9, 0_i64..9),
+        low in made::terms(), high in made::terms(), numbers in (0_u64..5, 1_u64..5), instants in (0_i64..9, 0_i64..9),
     ) {
         let number = numbers.0;
         let (low, high) = (
@@ -230,27 +230,27 @@ proptest! {
             made::said(Rank::Numbered(number + numbers.1, at(instants.1)), high),
         );
         let view = merged(&[high.clone(), low]).view().unwrap();
-        prop_assert_eq!(view.statement, shown(high.statement));
+        prop_assert_eq!(view.terms, shown(high.terms));
     }
 
     #[test]
     fn without_a_number_the_later_look_wins(
-        numbered in made::statement(), plain in made::statement(), instants in (0_i64..9, 0_i64..9),
+        numbered in made::terms(), plain in made::terms(), instants in (0_i64..9, 0_i64..9),
     ) {
         let numbered = made::said(Rank::Numbered(3, at(instants.0)), numbered);
         let plain = made::said(Rank::Fetched(at(instants.1)), plain);
         let view = merged(&[plain.clone(), numbered.clone()]).view().unwrap();
         let wins = if instants.1 > instants.0 { plain } else { numbered };
-        prop_assert_eq!(view.statement, shown(wins.statement));
+        prop_assert_eq!(view.terms, shown(wins.terms));
     }
 
     #[test]
     fn a_push_never_outranks_a_look(
-        pushed in made::statement(), looked in made::look(), minutes in 0_i64..99,
+        pushed in made::terms(), looked in made::fetch(), minutes in 0_i64..99,
     ) {
         let view = merged(&[looked.clone(), made::said(Rank::Pushed(at(minutes)), pushed)]).view().unwrap();
-        let looked = Statement { test_reason: view.statement.test_reason, ..shown(looked.statement) };
-        prop_assert!(view.statement.asks_the_same(&looked));
+        let looked = DispatchTerms { test_reason: view.terms.test_reason, ..shown(looked.terms) };
+        prop_assert!(view.terms.asks_the_same(&looked));
     }
 
     #[test]
@@ -261,8 +261,8 @@ proptest! {
         facts.rotate_left(by % len);
         let (state, _) = one_by_one(&facts);
         let pushed = facts.iter().any(|said| matches!(said.rank, Rank::Pushed(_)));
-        let (_, statement) = state.unwrap().published().unwrap();
-        prop_assert!(!pushed || !statement.authorized || statement.test_reason.is_some());
+        let (_, terms) = state.unwrap().published().unwrap();
+        prop_assert!(!pushed || !terms.authorized || terms.test_reason.is_some());
     }
 
     #[test]
@@ -289,11 +289,11 @@ proptest! {
 }
 
 /// What is published of looks, each begun at that minute and stating that end: `start` is minute 10.
-fn kinds(looks: &[(i64, Option<i64>)]) -> Vec<String> {
-    let look = |(number, (minute, end)): (u64, &(i64, Option<i64>))| {
-        made::said(Rank::Numbered(number, at(*minute)), Statement { end: end.map(at), ..made::reduce(5_000) })
+fn kinds(fetches: &[(i64, Option<i64>)]) -> Vec<String> {
+    let fetch = |(number, (minute, end)): (u64, &(i64, Option<i64>))| {
+        made::said(Rank::Numbered(number, at(*minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) })
     };
-    let (_, signals) = one_by_one(&(0..).zip(looks).map(look).collect::<Vec<_>>());
+    let (_, signals) = one_by_one(&(0..).zip(fetches).map(fetch).collect::<Vec<_>>());
     signals.iter().map(|signal| kind(signal).to_owned()).collect()
 }
 
@@ -318,7 +318,7 @@ fn an_end_that_is_not_after_the_start_closes_what_was_published_before_and_opens
 #[test]
 fn a_repeated_push_with_an_impossible_end_contradicts_nothing_and_one_that_calls_it_off_does() {
     let push = |minute, end: Option<i64>| {
-        fact(made::said(Rank::Pushed(at(minute)), Statement { end: end.map(at), ..made::reduce(5_000) }))
+        fact(made::said(Rank::Pushed(at(minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) }))
     };
     let ask =
         |state, push| absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
@@ -340,15 +340,15 @@ fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
     let contradicted = ask(state.clone(), vec![push(7_000, 2)]);
     assert!(!contradicted.changed && contradicted.signals.is_empty());
     let [unsettled] = contradicted.unsettled.as_slice() else { panic!("{contradicted:?}") };
-    let Says::Dispatch(said) = unsettled.says.clone() else { panic!("{unsettled:?}") };
+    let FactBody::Dispatch(said) = unsettled.body.clone() else { panic!("{unsettled:?}") };
     // The answer in hand decides, whichever of the two pushes it confirms.
     for (watts, signals) in [(7_000, 1), (5_000, 0)] {
         let answer = made::said(Rank::Fetched(at(3)), made::reduce(watts));
         let settled = ask(state.clone(), vec![said.clone(), answer]);
         assert!(settled.unsettled.is_empty() && settled.changed);
         assert_eq!(settled.signals.len(), signals);
-        let (_, statement) = settled.state.published().unwrap();
-        assert!(statement.asks_the_same(&made::reduce(watts)));
+        let (_, terms) = settled.state.published().unwrap();
+        assert!(terms.asks_the_same(&made::reduce(watts)));
     }
 }
 
@@ -367,14 +367,14 @@ fn a_push_that_names_what_the_answer_leaves_out_does_not_contradict_it() {
 
 #[test]
 fn a_push_that_calls_it_a_test_is_remembered_whether_it_comes_before_or_after_the_answer() {
-    let test = Statement { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
+    let test = DispatchTerms { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
     let push = made::said(Rank::Pushed(at(2)), test.clone());
     let answer = made::said(Rank::Fetched(at(2)), test);
     for facts in [[push.clone(), answer.clone()], [answer, push]] {
         let later = made::said(Rank::Fetched(at(3)), made::reduce(6_000));
         let (state, _) = one_by_one(&[facts.as_slice(), &[later]].concat());
-        let (_, statement) = state.expect("a state").published().expect("published");
-        assert_eq!(statement.test_reason, Some(TestReason::Integration));
+        let (_, terms) = state.expect("a state").published().expect("published");
+        assert_eq!(terms.test_reason, Some(TestReason::Integration));
     }
 }
 
@@ -382,25 +382,25 @@ fn a_push_that_calls_it_a_test_is_remembered_whether_it_comes_before_or_after_th
 fn a_push_that_only_repeats_the_answer_is_remembered_to_call_it_real() {
     let answer = made::said(Rank::Fetched(at(1)), made::reduce(5_000));
     let repeats = made::said(Rank::Pushed(at(2)), made::reduce(5_000));
-    let test = Statement { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
+    let test = DispatchTerms { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
     let (state, _) = one_by_one(&[answer, repeats, made::said(Rank::Pushed(at(3)), test)]);
-    let (_, statement) = state.expect("a state").published().expect("published");
-    assert_eq!(statement.test_reason, None);
+    let (_, terms) = state.expect("a state").published().expect("published");
+    assert_eq!(terms.test_reason, None);
 }
 
 #[test]
 fn a_higher_number_that_says_the_same_keeps_the_lower_ones_out() {
-    let look = |number, watts| made::said(Rank::Numbered(number, at(1)), made::reduce(watts));
-    let (state, signals) = one_by_one(&[look(1, 5_000), look(3, 5_000), look(2, 9_000)]);
+    let fetch = |number, watts| made::said(Rank::Numbered(number, at(1)), made::reduce(watts));
+    let (state, signals) = one_by_one(&[fetch(1, 5_000), fetch(3, 5_000), fetch(2, 9_000)]);
     assert_eq!(signals.len(), 1);
     assert!(told(&state.expect("a state")).expect("on").asks_the_same(&made::reduce(5_000)));
 }
 
 #[test]
 fn a_revert_to_an_older_statement_is_not_taken_for_a_repetition() {
-    let looks =
+    let fetches =
         [(0, 5_000), (1, 9_000)].map(|(at, watts)| made::said(Rank::Fetched(made::at(at)), made::reduce(watts)));
-    let (state, _) = one_by_one(&looks);
+    let (state, _) = one_by_one(&fetches);
     let repeats = |watts| {
         let said = made::said(Rank::Fetched(made::at(2)), made::reduce(watts));
         let after = absorb(state.clone(), &subject(), vec![fact(said)], Contradiction::Ask, published_at(NOW))
@@ -414,7 +414,7 @@ fn a_revert_to_an_older_statement_is_not_taken_for_a_repetition() {
 fn of_two_statements_at_one_rank_the_withdrawn_one_holds() {
     for rank in [Rank::Numbered(1, at(1)), Rank::Fetched(at(1)), Rank::Pushed(at(1))] {
         let on = made::said(rank, made::reduce(5_000));
-        let off = made::said(rank, Statement { authorized: false, ..made::reduce(5_000) });
+        let off = made::said(rank, DispatchTerms { authorized: false, ..made::reduce(5_000) });
         for facts in [[on.clone(), off.clone()], [off, on.clone()]] {
             assert_eq!(merged(&facts).view().unwrap().status, Status::Cancelled);
         }
@@ -433,7 +433,7 @@ fn what_is_withdrawn_and_over_is_cancelled() {
         (false, 14, Status::Cancelled),
         (false, 16, Status::Cancelled),
     ] {
-        let said = made::said(Rank::Fetched(at(looked_at)), Statement { authorized, end, ..made::reduce(5_000) });
+        let said = made::said(Rank::Fetched(at(looked_at)), DispatchTerms { authorized, end, ..made::reduce(5_000) });
         assert_eq!(merged(&[said]).view().unwrap().status, expected);
     }
 }

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use pipeline::{config::Config, token::TokenHash};
 use serde_json::{Value, json};
-use sim::{Webhook, World};
+use simulation::{Webhook, Simulation};
 
 /// The token of every source.
 pub const TOKEN: &str = "a-token-that-nobody-guesses";
@@ -21,8 +21,8 @@ pub const KEY: &str = "leap-sandbox/e-1";
 pub const LONG: SignedDuration = SignedDuration::from_hours(72);
 
 /// A fresh world.
-pub fn world() -> World {
-    World::new(1, Config::parse(&config().to_string()).expect("a configuration"))
+pub fn sim() -> Simulation {
+    Simulation::new(1, Config::parse(&config().to_string()).expect("a configuration"))
 }
 
 /// The configuration of that world.
@@ -49,11 +49,11 @@ pub fn config() -> Value {
 }
 
 /// A world in which [`KEY`] waits to be acknowledged.
-pub fn world_with_a_dispatch() -> World {
-    let world = world();
-    world.post(Webhook { source: "leap-sandbox", token: TOKEN, body: &dispatch() });
-    world.settle(SignedDuration::from_secs(30));
-    world
+pub fn sim_with_a_dispatch() -> Simulation {
+    let sim = sim();
+    sim.post(Webhook { source: "leap-sandbox", token: TOKEN, body: &dispatch() });
+    sim.settle(SignedDuration::from_secs(30));
+    sim
 }
 
 fn dispatch() -> String {

@@ -2,14 +2,14 @@
 
 #![no_main]
 
-use fuzz::{ACK_TOKEN, KEY, world_with_a_dispatch};
+use fuzz::{ACK_TOKEN, KEY, sim_with_a_dispatch};
 
 libfuzzer_sys::fuzz_target!(|body: &str| {
-    let world = world_with_a_dispatch();
-    let before = world.signals().len();
-    let answer = world.acknowledge(ACK_TOKEN, body).answer().expect("nothing goes wrong here");
+    let sim = sim_with_a_dispatch();
+    let before = sim.signals().len();
+    let answer = sim.acknowledge(ACK_TOKEN, body).answer().expect("nothing goes wrong here");
     assert!(matches!(answer.status, 200 | 400 | 404 | 409 | 413), "{answer:?}");
-    let record = world.dispatches().get(KEY).expect("the dispatch is still there");
+    let record = sim.dispatches().get(KEY).expect("the dispatch is still there");
     assert_eq!(record.ack.is_some(), answer.status == 200, "{answer:?}");
-    assert_eq!(world.signals().len(), before, "an acknowledgement publishes nothing");
+    assert_eq!(sim.signals().len(), before, "an acknowledgement publishes nothing");
 });

@@ -5,13 +5,13 @@
 
 #![no_main]
 
-use fuzz::{SOURCES, TOKEN, world};
+use fuzz::{SOURCES, TOKEN, sim};
 use pipeline::receive::Incoming;
-use sim::{Inner, Standard, streams};
+use simulation::{Inner, Standard, streams};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((first, body)) = data.split_first() else { return };
-    let world = world();
+    let sim = sim();
     let request = Incoming {
         method: "POST",
         source: SOURCES[usize::from(*first) % SOURCES.len()],
@@ -20,21 +20,21 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         content_encoding: None,
         body,
     };
-    let answer = world.post(request).answer().expect("nothing goes wrong here");
+    let answer = sim.post(request).answer().expect("nothing goes wrong here");
     assert!(matches!(answer.status, 200 | 400 | 413), "{answer:?}");
     if answer.outcome != "accepted" {
-        assert!(world.queued(Inner::Deliveries).is_empty(), "kept without being accepted");
+        assert!(sim.queued(Inner::Deliveries).is_empty(), "kept without being accepted");
         return;
     }
-    world.settle(fuzz::LONG);
+    sim.settle(fuzz::LONG);
     for dead in [Inner::RetriesDead, Inner::AlertsDead] {
-        assert!(world.queued(dead).is_empty(), "{:?}", world.queued(dead));
+        assert!(sim.queued(dead).is_empty(), "{:?}", sim.queued(dead));
     }
     for queue in Inner::READ {
-        let stuck = world.queued(queue).iter().any(|message| message.receives >= Standard::MAX_RECEIVES);
-        assert!(!stuck, "{queue:?}: {:?}", world.queued(queue));
+        let stuck = sim.queued(queue).iter().any(|message| message.receives >= Standard::MAX_RECEIVES);
+        assert!(!stuck, "{queue:?}: {:?}", sim.queued(queue));
     }
-    let published = streams(&world.signals()).expect("sound streams");
+    let published = streams(&sim.signals()).expect("sound streams");
     for event in published.values().flat_map(|stream| &stream.events) {
         let dispatch = &event["data"]["dispatch"];
         assert!(

@@ -7,7 +7,7 @@ pub mod config;
 mod console;
 pub mod cost;
 pub mod demo;
-mod door;
+mod endpoint;
 mod fixtures;
 pub mod local;
 mod nvgrid;

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::{
     conditions::Condition,
     config::Config,
+    job::clip,
     plain,
-    ports::{Chance, Clock, Dispatches, Outlet, PortError},
-    receive::Answer,
-    record::{Ack, AckState, Record},
+    ports::{Clock, Dispatches, JobQueue, PortError, Random},
+    receive::HttpAnswer,
+    record::{Ack, AckState, SubjectRecord},
     timeline::{Event, TimelineEvent},
     token,
     update::{Change, From, Records, update},
-    work::clip,
 };
 
 /// An acknowledgement is a few hundred bytes.
@@ -37,9 +37,9 @@ pub struct Acknowledge<'a, T, O, C> {
     /// `dispatches`.
     pub table: &'a T,
     /// The inner queues.
-    pub outlet: &'a O,
+    pub job_queue: &'a O,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
 /// What a controller sends.
@@ -59,7 +59,7 @@ pub struct Acknowledgement {
 
 /// What came of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AckOutcome {
     /// It is noted, or was before.
     Noted,
     /// No such dispatch.
@@ -116,14 +116,14 @@ fn whole(value: &Value) -> Option<u64> {
     (number.scale() == 0).then(|| u64::try_from(number).ok()).flatten()
 }
 
-impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
+impl<T: Dispatches, O: JobQueue, C: Clock + Random> Acknowledge<'_, T, O, C> {
     /// A request at the door for acknowledgements.
-    pub async fn handle(&self, method: &str, token: &str, body: &[u8]) -> Answer {
+    pub async fn handle(&self, method: &str, token: &str, body: &[u8]) -> HttpAnswer {
         if !token::admits(&self.config.acks.tokens, token) {
             return refusal(404, "not_found", "no such hook");
         }
         if method != "POST" {
-            return Answer {
+            return HttpAnswer {
                 header: Some(("allow", "POST".to_owned())),
                 ..refusal(405, "method_not_allowed", "a POST is taken")
             };
@@ -136,9 +136,9 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
             Err(reason) => return refusal(400, "unreadable", &reason),
         };
         match self.note(&said).await {
-            Ok(Outcome::Noted) => answer(200, "acknowledged", &json!({"status": "acknowledged"})),
-            Ok(Outcome::Unknown) => refusal(404, "unknown_dispatch", "no such dispatch"),
-            Ok(Outcome::Superseded { current, epoch }) => {
+            Ok(AckOutcome::Noted) => answer(200, "acknowledged", &json!({"status": "acknowledged"})),
+            Ok(AckOutcome::Unknown) => refusal(404, "unknown_dispatch", "no such dispatch"),
+            Ok(AckOutcome::Superseded { current, epoch }) => {
                 let message = format!("the current version is {current} of epoch {epoch}");
                 let error = json!({"code": "superseded", "message": message, "current": current});
                 answer(409, "superseded", &json!({"error": error, "current": current, "epoch": epoch.to_string()}))
@@ -146,59 +146,59 @@ impl<T: Dispatches, O: Outlet, C: Clock + Chance> Acknowledge<'_, T, O, C> {
             Err(error) => {
                 tracing::error!(dispatch.subject = clip(&said.dispatch, MAX_DETAIL), %error, "an acknowledgement could not be noted");
                 let unavailable = refusal(503, "unavailable", "not noted; send it again");
-                Answer { header: Some(("retry-after", "5".to_owned())), ..unavailable }
+                HttpAnswer { header: Some(("retry-after", "5".to_owned())), ..unavailable }
             }
         }
     }
 
     /// Notes what a controller says. Saying it again changes nothing.
-    pub async fn note(&self, said: &Acknowledgement) -> Result<Outcome, PortError> {
+    pub async fn note(&self, said: &Acknowledgement) -> Result<AckOutcome, PortError> {
         if !(1..=MAX_KEY_BYTES).contains(&said.dispatch.len()) {
-            return Ok(Outcome::Unknown);
+            return Ok(AckOutcome::Unknown);
         }
         let subject = Subject::from_stored(said.dispatch.clone());
         let mut hints = Vec::new();
         let noted = update(Records(self.table), &subject, From::Stored, async |record| {
             let Some(record) = record.filter(|record| record.state.dispatch_id().is_some()) else {
-                return Ok(Change::Keep(Outcome::Unknown));
+                return Ok(Change::Keep(AckOutcome::Unknown));
             };
             // A record that no signal has come from in this epoch has no version yet that anybody could answer.
-            let epoch = self.table.epoch(self.world.now()).await?.max(record.state.epoch);
+            let epoch = self.table.epoch(self.host.now()).await?.max(record.state.epoch);
             let of_today = record.state.epoch == epoch && said.epoch.is_none_or(|said| said == epoch);
             if !of_today || record.state.version != said.version {
                 let current = if record.state.epoch == epoch { record.state.version } else { 0 };
-                return Ok(Change::Keep(Outcome::Superseded { current, epoch }));
+                return Ok(Change::Keep(AckOutcome::Superseded { current, epoch }));
             }
             hints = self.hints(&record, said);
             if !is_news(record.ack.as_ref(), said) {
-                return Ok(Change::Keep(Outcome::Noted));
+                return Ok(Change::Keep(AckOutcome::Noted));
             }
-            Ok(Change::Write(Box::new(self.following(record, said)), Outcome::Noted))
+            Ok(Change::Write(Box::new(self.following(record, said)), AckOutcome::Noted))
         });
         let outcome = noted.await?.result;
         for condition in hints {
-            self.outlet.hint(condition, self.world.now(), 0).await?;
+            self.job_queue.hint(condition, self.host.now(), 0).await?;
         }
         Ok(outcome)
     }
 
     /// What may change with it: a controller that cannot act is an incident at once; one that acts resolves what may be open.
-    fn hints(&self, record: &Record, said: &Acknowledgement) -> Vec<Condition> {
+    fn hints(&self, record: &SubjectRecord, said: &Acknowledgement) -> Vec<Condition> {
         let failed = said.state == AckState::Failed || record.has_failed();
         let failed = failed.then(|| Condition::ControllerFailed { dispatch: record.subject.clone() });
-        let is_due = record.due.is_some_and(|due| due <= self.world.now() + SOON);
+        let is_due = record.due.is_some_and(|due| due <= self.host.now() + SOON);
         let overdue = is_due.then(|| Condition::NotAcknowledged { dispatch: record.subject.clone() });
         failed.into_iter().chain(overdue).collect()
     }
 
-    fn following(&self, record: Record, said: &Acknowledgement) -> Record {
-        let now = self.world.now();
+    fn following(&self, record: SubjectRecord, said: &Acknowledgement) -> SubjectRecord {
+        let now = self.host.now();
         let detail = said.detail.as_deref().map(|detail| clip(detail, MAX_DETAIL));
         let event = TimelineEvent::new(now, Event::Acknowledged { version: said.version, state: said.state });
         let ack = Some(Ack { version: said.version, state: said.state, detail, at: now });
         // What is acknowledged needs no watching any more.
         let due = record.due.filter(|_| said.state == AckState::Failed);
-        Record { due, ack, ..record.noting(event, self.world.unique()) }
+        SubjectRecord { due, ack, ..record.noting(event, self.host.unique()) }
     }
 }
 
@@ -209,10 +209,10 @@ fn is_news(known: Option<&Ack>, said: &Acknowledgement) -> bool {
     })
 }
 
-fn answer(status: u16, outcome: &'static str, body: &serde_json::Value) -> Answer {
-    Answer { status, header: None, body: body.to_string(), outcome, delivery: None }
+fn answer(status: u16, outcome: &'static str, body: &serde_json::Value) -> HttpAnswer {
+    HttpAnswer { status, header: None, body: body.to_string(), outcome, delivery: None }
 }
 
-fn refusal(status: u16, code: &'static str, message: &str) -> Answer {
+fn refusal(status: u16, code: &'static str, message: &str) -> HttpAnswer {
     answer(status, code, &json!({"error": {"code": code, "message": message}}))
 }

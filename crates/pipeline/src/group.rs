@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Contacts, incident::Kind, token::TokenHash};
+use crate::{config::Contacts, incident::IncidentKind, token::TokenHash};
 
 /// How long an urgent mail may wait for others, in seconds: with its message's way it is out within ten.
 const URGENT: SignedDuration = SignedDuration::from_secs(7);
@@ -44,7 +44,7 @@ pub struct AlertGroup {
     /// Who wrote it last.
     pub write: String,
     /// The kind of its incidents.
-    pub kind: Kind,
+    pub kind: IncidentKind,
     /// The source.
     pub source: String,
     /// What its mails are written for: `first`, `start`, `reminder`, `escalation`, `resolved`.

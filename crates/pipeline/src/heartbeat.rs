@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     conditions::Condition,
     messages::{ToHydrate, ToRetry},
-    ports::{Chance, Clock, Depths, Health, Outlet, PortError, Watched},
+    ports::{Clock, Depths, Health, JobQueue, PortError, Random, Watched},
     review::OpenIncidents,
 };
 
@@ -69,12 +69,12 @@ pub struct Heartbeats<'a, H, Q, O, C> {
     /// What lies in the queues.
     pub queues: &'a Q,
     /// The inner queues.
-    pub outlet: &'a O,
+    pub job_queue: &'a O,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
-impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Heartbeats<'_, H, Q, O, C> {
+impl<H: Health, Q: Depths, O: JobQueue, C: Clock + Random> Heartbeats<'_, H, Q, O, C> {
     /// Each minute: heartbeats, and hints where a dead-letter queue holds something.
     pub async fn minute(&self, open: &OpenIncidents) -> Result<(), PortError> {
         let (sent, looked) = join(self.send(open), self.dead_letters(open)).await;
@@ -88,7 +88,7 @@ impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Heartbeats<'_, H, Q, O,
         if answered.is_some_and(|answered| answered.sent_at >= sent_at) {
             return Ok(());
         }
-        let waited_s = self.world.now().duration_since(sent_at).as_secs();
+        let waited_s = self.host.now().duration_since(sent_at).as_secs();
         if !again && lay.is_none() && waited_s > LATE.as_secs() {
             return self.check_after(HeartbeatCheck { again: true, ..check }, ANSWER_WITHIN_S).await;
         }
@@ -108,26 +108,26 @@ impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Heartbeats<'_, H, Q, O,
             }
         }
         tracing::error!(heartbeat.sent_at = %sent_at, "the hydrator does not answer");
-        self.outlet.hint(Condition::DeliveriesUnread, sent_at, 0).await
+        self.job_queue.hint(Condition::DeliveriesUnread, sent_at, 0).await
     }
 
     async fn check_after(&self, check: HeartbeatCheck, delay_s: u32) -> Result<(), PortError> {
-        self.outlet.retry(&[(ToRetry::HeartbeatCheck(check), delay_s)]).await
+        self.job_queue.retry(&[(ToRetry::HeartbeatCheck(check), delay_s)]).await
     }
 
     async fn send(&self, open: &OpenIncidents) -> Result<(), PortError> {
-        let now = self.world.now();
+        let now = self.host.now();
         if open.covers(&Condition::DeliveriesUnread) {
             if now.as_second() / 60 % FRESH_EVERY_MIN == 0 {
-                self.outlet.deliver(ToHydrate::Heartbeat(Heartbeat { at: now }), 0).await?;
+                self.job_queue.deliver(ToHydrate::Heartbeat(Heartbeat { at: now }), 0).await?;
             }
             return Ok(());
         }
         for delay_s in BEATS_S {
             let at = now + SignedDuration::from_secs(i64::from(delay_s));
-            self.outlet.deliver(ToHydrate::Heartbeat(Heartbeat { at }), delay_s).await?;
+            self.job_queue.deliver(ToHydrate::Heartbeat(Heartbeat { at }), delay_s).await?;
             let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(at));
-            self.outlet.retry(&[(check, delay_s + ANSWER_WITHIN_S)]).await?;
+            self.job_queue.retry(&[(check, delay_s + ANSWER_WITHIN_S)]).await?;
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl<H: Health, Q: Depths, O: Outlet, C: Clock + Chance> Heartbeats<'_, H, Q, O,
             let condition = Condition::DeadLetters { queue };
             let depth = self.queues.depth(queue).await?;
             if depth.waiting + depth.in_hand > 0 && !open.covers(&condition) {
-                self.outlet.hint(condition, self.world.now(), 0).await?;
+                self.job_queue.hint(condition, self.host.now(), 0).await?;
             }
         }
         Ok(())

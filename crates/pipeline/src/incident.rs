@@ -9,12 +9,12 @@ use dispatch::Subject;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::conditions::{Condition, News};
+use crate::conditions::{Condition, StageReport};
 
 /// What sort of thing people are notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum IncidentKind {
     /// A deadline is near, and no controller has acknowledged.
     DispatchAtRisk,
     /// What a webhook announced cannot be fetched.
@@ -35,7 +35,7 @@ pub enum Kind {
     SourceDown,
 }
 
-impl Kind {
+impl IncidentKind {
     /// As it stands in subjects and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for IncidentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -111,12 +111,12 @@ pub struct Waiting {
     /// What sorts it among others: when the dispatch starts, else the far future.
     pub sorts_by: Timestamp,
     /// The stages that it stands for.
-    pub stages: Vec<News>,
+    pub stages: Vec<StageReport>,
 }
 
 impl Incident {
     /// The kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> IncidentKind {
         self.condition.kind()
     }
 

@@ -9,9 +9,9 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    conditions::{Condition, News, NotedEvent},
+    conditions::{Condition, NotedEvent, StageReport},
     heartbeat::{Heartbeat, HeartbeatCheck},
-    work::{FOREIGN, Failed, Work},
+    job::{FOREIGN, FailedJob, Job},
 };
 
 /// The version of every message and stored item that this release writes. A release writes only what the one before it reads: a new
@@ -32,7 +32,7 @@ fn first_format() -> u32 {
 #[expect(clippy::large_enum_variant, reason = "nearly every message is the large one, and is moved a few times")]
 pub enum ToHydrate {
     /// A job: a webhook to be read, something to be fetched, a source to be polled.
-    Work(Work),
+    Job(Job),
     /// A question whether the hydrator runs.
     Heartbeat(Heartbeat),
 }
@@ -42,9 +42,9 @@ pub enum ToHydrate {
 #[serde(rename_all = "snake_case")]
 pub enum ToRetry {
     /// A job failed, and says why.
-    Failed(Failed),
+    Failed(FailedJob),
     /// Redriven: the hydrator died over a job again and again.
-    Work(Work),
+    Job(Job),
     /// Redriven: a heartbeat that was never answered.
     Heartbeat(Heartbeat),
     /// A deadline may have passed.
@@ -128,7 +128,7 @@ pub(crate) fn newer_in(queue: &str, v: u32, now: Timestamp) -> NotedEvent {
          later release again, then redrive them; until then see the provider's portal for what it may say"
     );
     let condition = Condition::GivenUp { source: FOREIGN.to_owned(), about: about.clone() };
-    NotedEvent { condition, at: now, news: News { stage: format!("format {v}"), about, detail } }
+    NotedEvent { condition, at: now, news: StageReport { stage: format!("format {v}"), about, detail } }
 }
 
 #[derive(Serialize)]
@@ -139,7 +139,7 @@ struct Writing<'m, T> {
 
 /// The version is all that later ones have in common with this.
 #[derive(Deserialize)]
-struct Reading<'m> {
+struct Envelope<'m> {
     #[serde(default = "first_format")]
     v: u32,
     #[serde(borrow, default)]
@@ -153,7 +153,7 @@ pub fn to_json(message: &impl Serialize) -> Result<String, serde_json::Error> {
 
 /// Reads a message of a queue.
 pub fn read<T: DeserializeOwned>(body: &str) -> Result<T, ReadError> {
-    let Reading { v, message } = serde_json::from_str(body)?;
+    let Envelope { v, message } = serde_json::from_str(body)?;
     if v > READS {
         return Err(ReadError::Newer(v));
     }
@@ -164,14 +164,14 @@ pub fn read<T: DeserializeOwned>(body: &str) -> Result<T, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::work::Task;
+    use crate::job::JobKind;
 
     #[test]
     fn what_a_redrive_brings_is_read_as_it_is() {
-        let work = Work::fresh("d-1", "voltus-prod", Timestamp::UNIX_EPOCH, Task::Body("{}".to_owned()));
-        let sent = to_json(&ToHydrate::Work(work.clone())).unwrap();
-        assert!(sent.starts_with(r#"{"v":1,"message":{"work":"#), "{sent}");
-        assert_eq!(read::<ToRetry>(&sent).unwrap(), ToRetry::Work(work));
+        let job = Job::fresh("d-1", "voltus-prod", Timestamp::UNIX_EPOCH, JobKind::Body("{}".to_owned()));
+        let sent = to_json(&ToHydrate::Job(job.clone())).unwrap();
+        assert!(sent.starts_with(r#"{"v":1,"message":{"job":"#), "{sent}");
+        assert_eq!(read::<ToRetry>(&sent).unwrap(), ToRetry::Job(job));
     }
 
     #[test]

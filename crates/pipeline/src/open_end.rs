@@ -1,19 +1,19 @@
 //! A dispatch whose end the provider has not stated stays active. Once a day a person is asked whether it still is.
 
-use dispatch::{Statement, Status};
+use dispatch::{DispatchTerms, Status};
 use jiff::{SignedDuration, Timestamp};
 
 /// From a dispatch's start to the first question, and from each question to the next.
 pub(crate) const EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// When a person is asked first: a day after the start, or after the dispatch was seen first. None where there is nothing to ask.
-pub(crate) fn asks_from(published: Option<&(Status, Statement)>, first_seen_at: Timestamp) -> Option<Timestamp> {
-    let (status, statement) = published?;
-    let from = statement.start.max(first_seen_at);
-    is_open(*status, statement).then(|| from.saturating_add(EVERY).unwrap_or(Timestamp::MAX))
+pub(crate) fn asks_from(published: Option<&(Status, DispatchTerms)>, first_seen_at: Timestamp) -> Option<Timestamp> {
+    let (status, terms) = published?;
+    let from = terms.start.max(first_seen_at);
+    is_open(*status, terms).then(|| from.saturating_add(EVERY).unwrap_or(Timestamp::MAX))
 }
 
 /// Whether a dispatch is active, real, and without an end.
-pub(crate) fn is_open(status: Status, statement: &Statement) -> bool {
-    status == Status::Scheduled && statement.end.is_none() && statement.test_reason.is_none()
+pub(crate) fn is_open(status: Status, terms: &DispatchTerms) -> bool {
+    status == Status::Scheduled && terms.end.is_none() && terms.test_reason.is_none()
 }

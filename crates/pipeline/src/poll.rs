@@ -3,7 +3,7 @@
 //! The minute's sweep decides which source's poll is due and sends it to the hydrator, which alone holds the providers' keys. How
 //! the polling of a source stands is one item. A poll that fails is not retried: the next minute's is its retry.
 
-use dispatch::{Fact, Says};
+use dispatch::{Fact, FactBody};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,10 @@ use crate::{
     budget::Budget,
     conditions::Condition,
     config::{Config, Source},
+    job::{Failure, FailureKind, Job, JobKind},
     messages::ToHydrate,
-    ports::{Chance, Clock, Deliveries, Outlet, PortError},
+    ports::{Clock, Deliveries, JobQueue, PortError, Random},
     review::OpenIncidents,
-    work::{Task, Trouble, TroubleKind, Work},
 };
 
 /// While a dispatch runs or is about to start, and after a failure, a source is polled with every sweep.
@@ -97,7 +97,7 @@ pub struct Failing {
     /// How many of those in a row.
     pub count: u32,
     /// The latest.
-    pub last: Trouble,
+    pub last: Failure,
 }
 
 impl Failing {
@@ -135,7 +135,7 @@ impl PollState {
     /// The next revision. A poll that is still under way died.
     fn next(self, now: Timestamp, write: String) -> Self {
         if self.under_way {
-            let died = Trouble::new(TroubleKind::Crash, self.began_at, "the hydrator died or ran out of time over it");
+            let died = Failure::new(FailureKind::Crash, self.began_at, "the hydrator died or ran out of time over it");
             self.failed(&died, now, write)
         } else {
             self.following(write)
@@ -170,7 +170,7 @@ impl PollState {
 
     /// Whether a poll is due, where `idle_s` is the source's interval while nothing is near.
     pub fn is_due(&self, idle_s: u32, now: Timestamp) -> bool {
-        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == TroubleKind::Credentials);
+        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == FailureKind::Credentials);
         let often = self.is_near(now) || self.under_way || (self.failing.is_some() && !refused);
         let interval_s = if often { EVERY_SWEEP_S } else { idle_s.max(EVERY_SWEEP_S) };
         !self.must_wait(now) && now.duration_since(self.began_at) + SLACK >= seconds(interval_s)
@@ -203,7 +203,7 @@ impl PollState {
     /// What people may have to be notified of.
     pub fn conditions(&self, now: Timestamp) -> Vec<Condition> {
         let source = || self.source.clone();
-        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == TroubleKind::Credentials);
+        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == FailureKind::Credentials);
         let failing = if refused {
             Some(Condition::KeyRefused { source: source() })
         } else {
@@ -234,16 +234,16 @@ impl PollState {
 
     /// After a failed poll.
     #[must_use]
-    pub fn failed(mut self, trouble: &Trouble, now: Timestamp, write: String) -> Self {
+    pub fn failed(mut self, failure: &Failure, now: Timestamp, write: String) -> Self {
         let not_before =
-            trouble.retry_after_s.map(|wait_s| now + seconds(wait_s.min(MAX_RETRY_AFTER_S))).or(self.not_before);
-        let refused = trouble.kind == TroubleKind::Credentials;
+            failure.retry_after_s.map(|wait_s| now + seconds(wait_s.min(MAX_RETRY_AFTER_S))).or(self.not_before);
+        let refused = failure.kind == FailureKind::Credentials;
         let known = self.failing.as_ref();
-        let alike = known.filter(|failing| (failing.last.kind == TroubleKind::Credentials) == refused);
+        let alike = known.filter(|failing| (failing.last.kind == FailureKind::Credentials) == refused);
         let failing = Failing {
             since: alike.map_or(self.began_at, |failing| failing.since),
             count: alike.map_or(1, |failing| failing.count.saturating_add(1)),
-            last: trouble.clone(),
+            last: failure.clone(),
         };
         self.budget.failed = self.budget.lists;
         Self { not_before, failing: Some(failing), under_way: false, ..self.following(write) }
@@ -252,11 +252,11 @@ impl PollState {
 
 /// From when on a dispatch that is not over is near.
 pub(crate) fn near_from(listed: &[Fact], now: Timestamp) -> Option<Timestamp> {
-    let starts = listed.iter().filter_map(|fact| match &fact.says {
-        Says::Dispatch(said) => Some(&said.statement)
-            .filter(|statement| statement.authorized && statement.end.is_none_or(|end| end > now))
-            .map(|statement| statement.start.saturating_sub(NEAR).unwrap_or(Timestamp::MIN)),
-        Says::Power(_) | Says::Meter(_) | Says::Account(_) => None,
+    let starts = listed.iter().filter_map(|fact| match &fact.body {
+        FactBody::Dispatch(said) => Some(&said.terms)
+            .filter(|terms| terms.authorized && terms.end.is_none_or(|end| end > now))
+            .map(|terms| terms.start.saturating_sub(NEAR).unwrap_or(Timestamp::MIN)),
+        FactBody::Power(_) | FactBody::Meter(_) | FactBody::Account(_) => None,
     });
     starts.min()
 }
@@ -273,12 +273,12 @@ pub struct Polls<'a, D, O, C> {
     /// `deliveries`.
     pub deliveries: &'a D,
     /// The inner queues.
-    pub outlet: &'a O,
+    pub job_queue: &'a O,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
-impl<D: Deliveries, O: Outlet, C: Clock + Chance> Polls<'_, D, O, C> {
+impl<D: Deliveries, O: JobQueue, C: Clock + Random> Polls<'_, D, O, C> {
     /// Sends the polls that are due, and hints for what no open incident covers. Returns how many polls; one source that fails
     /// does not keep the others waiting.
     pub async fn send_due(&self, open: &OpenIncidents) -> Result<usize, PortError> {
@@ -288,17 +288,17 @@ impl<D: Deliveries, O: Outlet, C: Clock + Chance> Polls<'_, D, O, C> {
     }
 
     async fn send(&self, name: &str, source: &Source, open: &OpenIncidents) -> Result<bool, PortError> {
-        let now = self.world.now();
+        let now = self.host.now();
         let state = self.deliveries.poll_state(name).await?;
         if let Some(state) = &state {
             for condition in state.conditions(now).into_iter().filter(|condition| !open.covers(condition)) {
-                self.outlet.hint(condition, now, 0).await?;
+                self.job_queue.hint(condition, now, 0).await?;
             }
         }
         if state.is_some_and(|state| !state.is_due(source.poll_s, now)) {
             return Ok(false);
         }
-        let work = Work::fresh(&format!("poll-{}", self.world.unique()), name, now, Task::Poll);
-        self.outlet.deliver(ToHydrate::Work(work), 0).await.map(|()| true)
+        let job = Job::fresh(&format!("poll-{}", self.host.unique()), name, now, JobKind::Poll);
+        self.job_queue.deliver(ToHydrate::Job(job), 0).await.map(|()| true)
     }
 }

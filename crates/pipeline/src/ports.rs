@@ -1,7 +1,7 @@
 //! What the use cases need of the world, and no more.
 //!
 //! Every implementation (AWS, the simulator) passes the same contract. A call may succeed and its answer be lost: whoever writes
-//! must recognise its own write ([`crate::record::Record::write`]).
+//! must recognise its own write ([`crate::record::SubjectRecord::write`]).
 
 #![expect(
     async_fn_in_trait,
@@ -14,7 +14,7 @@ use std::fmt;
 
 use dispatch::Signal;
 use jiff::{SignedDuration, Timestamp};
-use providers::{Ask, Elements};
+use providers::{ApiRequest, Elements};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -23,14 +23,14 @@ use crate::{
     config::Source,
     group::{AckLink, AlertGroup},
     incident::Incident,
+    job::{BodyPart, Failure, Job, StoredBody},
     mail::Mail,
     messages::{Hint, ToAlert, ToHydrate, ToRetry},
     poll::PollState,
     retry::RetryState,
-    work::{BodyPart, StoredBody, Trouble, Work},
 };
 
-pub use dispatches::{Active, Changed, Dispatches, Due, Stamp};
+pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
 
 /// The time.
 pub trait Clock {
@@ -43,7 +43,7 @@ pub trait Clock {
 }
 
 /// Chance.
-pub trait Chance {
+pub trait Random {
     /// A name that nothing else bears.
     fn unique(&self) -> String;
     /// A name that nobody guesses: at least 128 random bits, as letters and digits that need no escape in a URL.
@@ -74,13 +74,13 @@ pub enum PortError {
 }
 
 /// The door into `deliveries`.
-pub trait Intake {
+pub trait IngestQueue {
     /// Queues a message as it is, durably.
     async fn take(&self, message: &str) -> Result<(), PortError>;
 }
 
 /// The inner queues, for those who work behind the endpoint.
-pub trait Outlet {
+pub trait JobQueue {
     /// A message for the hydrator, after a delay of at most 900 s.
     async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError>;
     /// Messages for the retrier, each after a delay of at most 900 s.
@@ -141,9 +141,9 @@ pub enum WriteError<T> {
 
 /// A job that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pending {
+pub struct PendingRetry {
     /// What fails.
-    pub work: Work,
+    pub job: Job,
     /// How its attempts stand.
     pub state: RetryState,
 }
@@ -163,28 +163,28 @@ pub struct Refusal {
 
 /// The table `deliveries`: jobs that wait, what is quarantined, and how each source stands.
 pub trait Deliveries {
-    /// Books the next attempt under [`Work::key`], unless one for the same key still lies ahead of `now`: then false, and this
+    /// Books the next attempt under [`Job::key`], unless one for the same key still lies ahead of `now`: then false, and this
     /// one need not go on, since that later request will see all that this one would. Of its own deliveries' bookings only a later
     /// attempt replaces one that lies ahead: a message that a queue doubled joins its twin.
-    async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError>;
+    async fn book(&self, pending: &PendingRetry, now: Timestamp) -> Result<bool, PortError>;
     /// What is booked under a key, read consistently.
     async fn retry_state(&self, key: &str) -> Result<Option<RetryState>, PortError>;
     /// Has a person notified of what is booked under a key by that instant, if it was to be later.
     async fn hasten(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError>;
     /// Forgets what is booked under the key of the work: its own booking, and one that was made before `as_of`.
-    async fn settled(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError>;
+    async fn settled(&self, job: &Job, as_of: Timestamp) -> Result<(), PortError>;
     /// Jobs of a source whose attempt was due before that instant, and which still are booked: their messages are lost, or they
     /// succeeded before they were booked. A job whose body is too large to be stored with its booking is left out.
-    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError>;
+    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<PendingRetry>, PortError>;
     /// Stores that a source's key is refused.
     async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError>;
     /// Forgets that, where it was refused before `as_of`.
     async fn accept(&self, source: &str, as_of: Timestamp) -> Result<(), PortError>;
     /// The latest refusal, read consistently.
     async fn refusal(&self, source: &str) -> Result<Option<Refusal>, PortError>;
-    /// Quarantines work under [`Work::kept_as`] with its raw body, whatever its size, to be replayed after a mend; and the events that
+    /// Quarantines work under [`Job::quarantined_as`] with its raw body, whatever its size, to be replayed after a mend; and the events that
     /// it is, which count until it is replayed.
-    async fn quarantine(&self, work: &Work, reason: &Trouble, events: &[NotedEvent]) -> Result<(), PortError>;
+    async fn quarantine(&self, job: &Job, reason: &Failure, events: &[NotedEvent]) -> Result<(), PortError>;
     /// Stores an event under its condition and stage. Storing it again moves its instant.
     async fn note(&self, event: &NotedEvent) -> Result<(), PortError>;
     /// The events of a condition since an instant that are not replayed, oldest first; of very many the latest. What was stored a
@@ -304,15 +304,20 @@ pub const MAX_LIST_BYTES: usize = 64 * 1_024 * 1_024;
 /// A provider's API, bounded in time and size, following no redirect.
 pub trait ProviderApi {
     /// Asks the source's configured host and nobody else. All of it, the key included, takes `within` at most.
-    async fn fetch(&self, name: &str, source: &Source, ask: &Ask, within: SignedDuration)
-    -> Result<String, FetchError>;
+    async fn fetch(
+        &self,
+        name: &str,
+        source: &Source,
+        request: &ApiRequest,
+        within: SignedDuration,
+    ) -> Result<String, FetchError>;
 
     /// The same for a list, which is taken apart as it arrives and may be far longer, up to [`MAX_LIST_BYTES`].
     async fn fetch_list(
         &self,
         name: &str,
         source: &Source,
-        ask: &Ask,
+        request: &ApiRequest,
         within: SignedDuration,
         list: Elements,
     ) -> Result<Elements, FetchError>;

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    record::Record,
+    record::SubjectRecord,
     timeline::{Event, TimelineEvent},
 };
 
@@ -50,7 +50,7 @@ pub struct Awaited<'a> {
     pub at: Timestamp,
 }
 
-impl Record {
+impl SubjectRecord {
     /// The ramp whose end is overdue next; none where none is awaited.
     pub fn awaited(&self) -> Option<Awaited<'_>> {
         let replaced = self.ramping.replaced.as_ref().map(|replaced| replaced.start);
@@ -65,7 +65,9 @@ impl Record {
 
     /// Notes that another target took this one's place, where its ramp was not reported as ended; nothing is awaited of it then.
     pub(crate) fn replace(&mut self, by: &Subject, at: Timestamp, event: impl FnOnce(Event) -> TimelineEvent) {
-        let Some(own) = self.state.ramps().and_then(dispatch::Ramps::onset).filter(|own| own.running) else { return };
+        let Some(own) = self.state.ramps().and_then(dispatch::Ramps::ramp_start).filter(|own| own.running) else {
+            return;
+        };
         if self.ramping.replaced.as_ref().is_some_and(|replaced| replaced.start >= own.start) {
             return;
         }

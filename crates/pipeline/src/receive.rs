@@ -5,10 +5,10 @@ use serde::de::IgnoredAny;
 
 use crate::{
     config::{Config, Source},
+    job::{Job, MAX_BODY_BYTES},
     plain,
-    ports::{Chance, Clock, Intake, PortError},
+    ports::{Clock, IngestQueue, PortError, Random},
     token,
-    work::{MAX_BODY_BYTES, Work},
 };
 
 /// Seconds after which a provider may send again what the queue did not take.
@@ -25,7 +25,7 @@ pub struct Receive<'a, I, C> {
     /// The door into `deliveries`.
     pub intake: &'a I,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
 /// A request as it came in.
@@ -47,7 +47,7 @@ pub struct Incoming<'a> {
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The status.
     pub status: u16,
     /// A header beside `content-type`.
@@ -60,9 +60,9 @@ pub struct Answer {
     pub delivery: Option<String>,
 }
 
-impl<I: Intake, C: Clock + Chance> Receive<'_, I, C> {
+impl<I: IngestQueue, C: Clock + Random> Receive<'_, I, C> {
     /// Takes a webhook, or says why not. A 2xx goes out after the queue has said yes and never before.
-    pub async fn handle(&self, request: Incoming<'_>) -> Answer {
+    pub async fn handle(&self, request: Incoming<'_>) -> HttpAnswer {
         let Some((source, provider)) = self.admit(&request) else {
             return refusal(404, "not_found", "no such hook");
         };
@@ -76,7 +76,7 @@ impl<I: Intake, C: Clock + Chance> Receive<'_, I, C> {
             Err(answer) => return answer,
         };
         if body.len() <= MAX_PING_BYTES && provider.is_ping(body) {
-            return Answer { outcome: "ping", ..ok(r#"{"status":"ok"}"#.to_owned()) };
+            return HttpAnswer { outcome: "ping", ..ok(r#"{"status":"ok"}"#.to_owned()) };
         }
         self.queue(source, body).await
     }
@@ -90,10 +90,10 @@ impl<I: Intake, C: Clock + Chance> Receive<'_, I, C> {
         Some((name, source.provider()?))
     }
 
-    async fn queue(&self, source: &str, body: &str) -> Answer {
-        let delivery = self.world.unique();
-        match self.take(&Work::messages(&delivery, source, self.world.now(), body)).await {
-            Ok(()) => Answer {
+    async fn queue(&self, source: &str, body: &str) -> HttpAnswer {
+        let delivery = self.host.unique();
+        match self.take(&Job::messages(&delivery, source, self.host.now(), body)).await {
+            Ok(()) => HttpAnswer {
                 outcome: "accepted",
                 delivery: Some(delivery.clone()),
                 ..ok(format!(r#"{{"status":"accepted","delivery":"{delivery}"}}"#))
@@ -116,7 +116,7 @@ impl<I: Intake, C: Clock + Chance> Receive<'_, I, C> {
 }
 
 /// The body, where it is plain JSON text of a size that can be carried.
-fn plain_json<'a>(request: &Incoming<'a>) -> Result<&'a str, Answer> {
+fn plain_json<'a>(request: &Incoming<'a>) -> Result<&'a str, HttpAnswer> {
     if request.body.len() > MAX_BODY_BYTES {
         return Err(refusal(413, "too_large", "a body may be 2 MiB (2097152 bytes)"));
     }
@@ -133,11 +133,11 @@ fn plain_json<'a>(request: &Incoming<'a>) -> Result<&'a str, Answer> {
     Ok(body)
 }
 
-fn ok(body: String) -> Answer {
-    Answer { status: 200, header: None, body, outcome: "ok", delivery: None }
+fn ok(body: String) -> HttpAnswer {
+    HttpAnswer { status: 200, header: None, body, outcome: "ok", delivery: None }
 }
 
-fn refusal(status: u16, code: &'static str, message: &str) -> Answer {
+fn refusal(status: u16, code: &'static str, message: &str) -> HttpAnswer {
     let body = format!(r#"{{"error":{{"code":"{code}","message":"{message}"}}}}"#);
-    Answer { status, header: None, body, outcome: code, delivery: None }
+    HttpAnswer { status, header: None, body, outcome: code, delivery: None }
 }

@@ -1,17 +1,17 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, Origin, Plan, Publication, Signal, State, Status, Subject};
+use dispatch::{Absorbed, ActiveDispatch, Origin, Publication, Signal, State, Status, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     config::Deadlines,
+    job::clip,
     open_end,
     ports::Stamp,
     ramping::Ramping,
     timeline::{Event, TimelineEvent, trim},
     unreadable::UnreadableFields,
-    work::clip,
 };
 
 /// How many changes that no webhook announced are remembered.
@@ -22,7 +22,7 @@ const MAX_CHANGE: usize = 300;
 
 /// All that is stored of one subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct SubjectRecord {
     /// The key.
     pub subject: Subject,
     /// Goes up by one with every write: what a conditional write asks for.
@@ -111,9 +111,9 @@ impl AckState {
     }
 }
 
-impl Record {
+impl SubjectRecord {
     /// What follows from absorbing facts that a delivery brought: the next revision, owing what was owed plus what is new.
-    pub fn following(known: Option<&Record>, origin: &Origin, absorbed: Absorbed, step: Step<'_>) -> Self {
+    pub fn following(known: Option<&SubjectRecord>, origin: &Origin, absorbed: Absorbed, step: Step<'_>) -> Self {
         let Absorbed { state, signals, remarks, .. } = absorbed;
         let (revision, mut outbox, mut history) = match known {
             Some(record) => (record.revision + 1, record.outbox.clone(), record.history.clone()),
@@ -132,8 +132,8 @@ impl Record {
         }
         let published = state.published();
         let (due, lapsed) = match &published {
-            Some((Status::Scheduled, statement)) if !signals.is_empty() => {
-                (Some(step.deadlines.due_at(statement.start, step.received_at)), None)
+            Some((Status::Scheduled, terms)) if !signals.is_empty() => {
+                (Some(step.deadlines.due_at(terms.start, step.received_at)), None)
             }
             Some((Status::Scheduled, _)) => (known.and_then(|known| known.due), known.and_then(|known| known.lapsed)),
             _ => (None, None),
@@ -169,7 +169,7 @@ impl Record {
         let (state, outbox) = self.state.in_epoch(&self.origin, &self.subject, &self.outbox, publication)?;
         let now = publication.now;
         let due = match state.published() {
-            Some((Status::Scheduled, statement)) if !outbox.is_empty() => Some(deadlines.due_at(statement.start, now)),
+            Some((Status::Scheduled, terms)) if !outbox.is_empty() => Some(deadlines.due_at(terms.start, now)),
             Some(_) => None,
             None => self.due,
         };
@@ -202,12 +202,12 @@ impl Record {
     }
 
     /// What it wants of whom, where it is on.
-    pub fn plan(&self) -> Option<Plan> {
-        let mut plan = self.state.plan(self.origin.sandbox)?;
-        if let (Some(ramp), Some(replaced)) = (&mut plan.ramp, &self.ramping.replaced) {
+    pub fn active(&self) -> Option<ActiveDispatch> {
+        let mut active = self.state.active(self.origin.sandbox)?;
+        if let (Some(ramp), Some(replaced)) = (&mut active.ramp, &self.ramping.replaced) {
             ramp.running &= ramp.start > replaced.start;
         }
-        Some(plan)
+        Some(active)
     }
 
     /// The next revision, which changes neither state nor outbox.

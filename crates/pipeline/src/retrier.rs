@@ -7,18 +7,18 @@ use futures_util::{
 
 use crate::{
     config::Config,
+    deadlines::DeadlineMonitor,
     heartbeat::Heartbeats,
     in_time::SWEEPS_FOR,
+    job::{FailedJob, Failure, FailureKind, Job, Message},
     messages::{self, ReadError, ToRetry},
     poll::Polls,
     ports::{
-        Chance, Clock, Deliveries, Depths, Dispatches, Health, OpenIncidentIndex, Outlet, PortError, SignalStream,
+        Clock, Deliveries, Depths, Dispatches, Health, JobQueue, OpenIncidentIndex, PortError, Random, SignalStream,
     },
     retry::{NOTED_S, Retry},
     review::{OpenIncidents, Review},
     sweep::{Sweep, Swept},
-    watch::Watch,
-    work::{Failed, Message, Trouble, TroubleKind, Work},
 };
 
 /// The retrier.
@@ -37,9 +37,9 @@ pub struct Retrier<'a, T, S, D, I, Q, O, C> {
     /// What lies in the queues.
     pub queues: &'a Q,
     /// The inner queues.
-    pub outlet: &'a O,
+    pub job_queue: &'a O,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
 /// What came of a minute's work. No part waits for another that fails.
@@ -81,8 +81,8 @@ where
     D: Deliveries + Health,
     I: OpenIncidentIndex,
     Q: Depths,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
@@ -95,39 +95,39 @@ where
         join_all(handled).await.into_iter().flatten().collect()
     }
 
-    async fn one(&self, message: &Message, watch: &Watch<'a, T, Q, O, C>) -> Result<(), BatchError> {
-        let now = self.world.now();
+    async fn one(&self, message: &Message, watch: &DeadlineMonitor<'a, T, Q, O, C>) -> Result<(), BatchError> {
+        let now = self.host.now();
         // What comes again could not be booked or passed on before: a person must know in any case.
         let comes_again = message.receives > 1;
         let (failed, is_again) = match messages::read(&message.body) {
             Ok(ToRetry::Failed(failed)) => (failed, comes_again),
             // Redriven. SQS may or may not go on counting its receives, so they say nothing: it counts as coming again each time.
-            Ok(ToRetry::Work(work)) => (Failed { failed: Trouble::crash(now), work }, true),
+            Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
             // The check of each heartbeat sees that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
             Ok(ToRetry::Deadline(deadline)) => return Ok(watch.fired(deadline).await?),
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
             Err(ReadError::Foreign(_)) => {
-                let failed = Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's");
-                (Failed { failed, work: Work::foreign(message, now) }, comes_again)
+                let failed = Failure::new(FailureKind::Unreadable, now, "the message is none of gridbell's");
+                (FailedJob { failure: failed, job: Job::foreign(message, now) }, comes_again)
             }
             // A function of that release takes it.
             Err(error @ ReadError::Newer(v)) => {
                 let event = messages::newer_in("retries", v, now);
                 self.deliveries.note(&event).await?;
-                self.outlet.hint(event.condition, now, NOTED_S).await?;
+                self.job_queue.hint(event.condition, now, NOTED_S).await?;
                 return Err(error.into());
             }
         };
-        if is_again && failed.failed.kind.is_passing() {
-            self.outlet.hint(failed.work.condition(), now, 0).await?;
+        if is_again && failed.failure.kind.is_passing() {
+            self.job_queue.hint(failed.job.condition(), now, 0).await?;
         }
         Ok(self.retry().failed(failed, is_again).await?)
     }
 
     /// What is done each minute.
     pub async fn sweep(&self) -> Minute {
-        let until = self.world.now() + SWEEPS_FOR;
+        let until = self.host.now() + SWEEPS_FOR;
         let open = &self.open().await;
         let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
         let (armed, polls, heartbeats, (hinted, resent), swept) = join5(
@@ -143,7 +143,7 @@ where
 
     /// Has the open incidents reviewed, and lists them. Where that fails, hints are sent even at what they cover.
     pub async fn open(&self) -> OpenIncidents {
-        let review = Review { incidents: self.incidents, queues: self.queues, outlet: self.outlet };
+        let review = Review { incidents: self.incidents, queues: self.queues, job_queue: self.job_queue };
         review.send().await.unwrap_or_else(|error| {
             tracing::error!(%error, "the open incidents are not reviewed in this minute");
             OpenIncidents::default()
@@ -152,32 +152,32 @@ where
 
     /// The failures.
     pub fn retry(&self) -> Retry<'a, T, D, O, C> {
-        let Self { config, table, deliveries, outlet, world, .. } = *self;
-        Retry { config, table, deliveries, outlet, world }
+        let Self { config, table, deliveries, job_queue, host, .. } = *self;
+        Retry { config, table, deliveries, job_queue, host }
     }
 
     /// The deadlines.
-    pub fn watch(&self) -> Watch<'a, T, Q, O, C> {
-        let Self { config, table, queues, outlet, world, .. } = *self;
-        Watch { config, table, queues, backlog: Mutex::new(None), outlet, world }
+    pub fn watch(&self) -> DeadlineMonitor<'a, T, Q, O, C> {
+        let Self { config, table, queues, job_queue, host, .. } = *self;
+        DeadlineMonitor { config, table, queues, backlog: Mutex::new(None), job_queue, host }
     }
 
     /// The hydrator's heartbeat, and the dead letters.
     pub fn heartbeats(&self) -> Heartbeats<'a, D, Q, O, C> {
-        let Self { deliveries: health, queues, outlet, world, .. } = *self;
-        Heartbeats { health, queues, outlet, world }
+        let Self { deliveries: health, queues, job_queue, host, .. } = *self;
+        Heartbeats { health, queues, job_queue, host }
     }
 
     /// The polls.
     pub fn polls(&self) -> Polls<'a, D, O, C> {
-        let Self { config, deliveries, outlet, world, .. } = *self;
-        Polls { config, deliveries, outlet, world }
+        let Self { config, deliveries, job_queue, host, .. } = *self;
+        Polls { config, deliveries, job_queue, host }
     }
 
     /// What is owed, and what may be firing.
     pub fn sweeper(&self) -> Sweep<'a, T, S, O, C> {
-        let Self { config, table, stream, outlet, world, .. } = *self;
-        Sweep { config, table, stream, outlet, world }
+        let Self { config, table, stream, job_queue, host, .. } = *self;
+        Sweep { config, table, stream, job_queue, host }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     conditions::Condition,
     messages::ToAlert,
-    ports::{Depths, Lane, OpenIncidentIndex, Outlet, PortError, Watched},
+    ports::{Depths, JobQueue, Lane, OpenIncidentIndex, PortError, Watched},
 };
 
 /// Fewer messages than this in `reviews` are most likely being read right now.
@@ -46,10 +46,10 @@ pub struct Review<'a, I, Q, O> {
     /// The depth of `reviews`.
     pub queues: &'a Q,
     /// The inner queues.
-    pub outlet: &'a O,
+    pub job_queue: &'a O,
 }
 
-impl<I: OpenIncidentIndex, Q: Depths, O: Outlet> Review<'_, I, Q, O> {
+impl<I: OpenIncidentIndex, Q: Depths, O: JobQueue> Review<'_, I, Q, O> {
     /// Lists what is open, and sends a message for each page of it, unless earlier reviews still wait.
     pub async fn send(&self) -> Result<OpenIncidents, PortError> {
         let (mut open, mut pages, mut after) = (BTreeSet::new(), Vec::new(), None);
@@ -66,7 +66,7 @@ impl<I: OpenIncidentIndex, Q: Depths, O: Outlet> Review<'_, I, Q, O> {
         }
         if !pages.is_empty() && self.queues.depth(Watched::Reviews).await?.waiting < FEW {
             for incidents in pages {
-                self.outlet.alert(&ToAlert::Review { incidents }, Lane::CanWait, 0).await?;
+                self.job_queue.alert(&ToAlert::Review { incidents }, Lane::CanWait, 0).await?;
             }
         }
         Ok(OpenIncidents(open))

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use dispatch::{Diagnostic, Fact, fifo_id};
+use dispatch::{Fact, FieldError, fifo_id};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{conditions::News, work::clip};
+use crate::{conditions::StageReport, job::clip};
 
 /// How many values are remembered. A provider that sends more is reported again, which the grouping of mails bears.
 const REMEMBERED: usize = 64;
@@ -39,16 +39,16 @@ impl UnreadableFields {
     }
 
     /// What of the facts could not be read and is not stored yet.
-    pub(crate) fn fresh(&self, facts: &[Fact]) -> Vec<Diagnostic> {
+    pub(crate) fn fresh(&self, facts: &[Fact]) -> Vec<FieldError> {
         let mut seen: BTreeSet<&str> = self.0.iter().map(|one| one.digest.as_str()).collect();
-        let all = facts.iter().flat_map(|fact| &fact.diagnostics);
-        all.filter(|diagnostic| seen.insert(&diagnostic.digest)).cloned().collect()
+        let all = facts.iter().flat_map(|fact| &fact.field_errors);
+        all.filter(|field_error| seen.insert(&field_error.digest)).cloned().collect()
     }
 
     /// The same with these as well.
     #[must_use]
-    pub(crate) fn with(mut self, fresh: Vec<Diagnostic>, at: Timestamp) -> Self {
-        self.0.extend(fresh.into_iter().map(|Diagnostic { field, reason, digest }| Unreadable {
+    pub(crate) fn with(mut self, fresh: Vec<FieldError>, at: Timestamp) -> Self {
+        self.0.extend(fresh.into_iter().map(|FieldError { field, reason, digest }| Unreadable {
             at,
             field,
             reason: clip(&reason, MAX_REASON),
@@ -60,7 +60,7 @@ impl UnreadableFields {
     }
 
     /// What was found from an instant on, a stage for each write that found something.
-    pub(crate) fn since(&self, from: Timestamp, about: &str) -> Vec<(Timestamp, News)> {
+    pub(crate) fn since(&self, from: Timestamp, about: &str) -> Vec<(Timestamp, StageReport)> {
         let recent: Vec<&Unreadable> = self.0.iter().filter(|one| one.at > from).collect();
         let batches = recent.chunk_by(|one, next| one.at == next.at);
         batches
@@ -68,7 +68,7 @@ impl UnreadableFields {
                 let digests: Vec<&str> = batch.iter().map(|one| one.digest.as_str()).collect();
                 let said: Vec<String> = batch.iter().map(|one| format!("{}: {}", one.field, one.reason)).collect();
                 let detail = format!("{}; it is published without that", clip(&said.join("; "), MAX_DETAIL));
-                (batch[0].at, News { stage: fifo_id(&digests.join(" ")), about: about.to_owned(), detail })
+                (batch[0].at, StageReport { stage: fifo_id(&digests.join(" ")), about: about.to_owned(), detail })
             })
             .collect()
     }
@@ -76,7 +76,7 @@ impl UnreadableFields {
 
 #[cfg(test)]
 mod tests {
-    use dispatch::{AccountEvent, Origin, Says, Subject};
+    use dispatch::{AccountEvent, FactBody, Origin, Subject};
 
     use super::*;
 
@@ -88,13 +88,13 @@ mod tests {
             delivery: "d".to_owned(),
             payload: serde_json::Value::Null,
         };
-        let diagnostic = |digest: &&str| Diagnostic {
+        let field_error = |digest: &&str| FieldError {
             field: "market".to_owned(),
             reason: "`market` is not a text".to_owned(),
             digest: (*digest).to_owned(),
         };
-        let diagnostics = digests.iter().map(diagnostic).collect();
-        Fact { diagnostics, ..Fact::new(origin, Subject::account("s"), Says::Account(said)) }
+        let field_errors = digests.iter().map(field_error).collect();
+        Fact { field_errors, ..Fact::new(origin, Subject::account("s"), FactBody::Account(said)) }
     }
 
     fn at(seconds: i64) -> Timestamp {

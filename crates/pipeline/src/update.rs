@@ -11,7 +11,7 @@ use crate::{
     incident::Incident,
     poll::PollState,
     ports::{Deliveries, Dispatches, Incidents, PortError, WriteError},
-    record::Record,
+    record::SubjectRecord,
 };
 
 /// How often a write may lose against others before the whole is left to be done again.
@@ -37,7 +37,7 @@ macro_rules! rows {
     )+};
 }
 
-rows!(Record, Incident, AlertGroup, PollState);
+rows!(SubjectRecord, Incident, AlertGroup, PollState);
 
 /// Where rows of one kind are stored.
 pub(crate) trait Store {
@@ -71,7 +71,7 @@ macro_rules! store {
 
 store!(
     /// Subjects.
-    Records over Dispatches, Subject => Record, "dispatches", read, write
+    Records over Dispatches, Subject => SubjectRecord, "dispatches", read, write
 );
 store!(
     /// Incidents.

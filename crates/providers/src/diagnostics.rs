@@ -1,128 +1,66 @@
-//! What could not be read of one fact, gathered within bounds.
+//! What a person has to be told about one body, gathered within bounds.
 
-use std::{fmt::Display, mem};
+use std::fmt::Display;
 
-use dispatch::Diagnostic;
-use serde_json::Value;
+use dispatch::Subject;
 
-use crate::{
-    fields::{Reason, brief, digest},
-    lenient::{self, LOST_CHARACTERS},
-};
+use crate::Diagnostic;
 
-/// The most that is said of one fact: of thousands of odd fields people need to see a few, and the number of the rest.
-const MAX_DIAGNOSTICS: usize = 16;
+/// The most findings of one body: ten thousand bad slots are one trouble, not ten thousand.
+const MAX_FINDINGS: usize = 32;
 
-/// The longest name of a field, in characters: ids of the provider stand in it.
-const MAX_FIELD: usize = 120;
-
-/// Diagnostics in the order in which they turned up; what is beyond the bound is counted.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Diagnostics {
+/// Findings in the order in which they turned up; what is beyond the bound is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
     list: Vec<Diagnostic>,
     more: usize,
-    digests_of_more: String,
 }
 
-impl Diagnostics {
-    /// A field whose value could not be taken as it is.
-    pub(crate) fn add(&mut self, field: impl Into<String>, value: &Value, reason: impl Display) {
-        self.push(diagnostic(&field.into(), &value.to_string(), reason.to_string()));
+impl Findings {
+    /// A part that could not be read; the rest was taken.
+    pub(crate) fn unreadable(&mut self, part: impl Into<String>, reason: impl Display) {
+        self.push(Diagnostic::Unreadable { part: part.into(), reason: reason.to_string(), about: None });
     }
 
-    /// The value that was read, or none of it and a diagnostic.
-    pub(crate) fn unless<T: Default>(&mut self, field: &str, value: Option<&Value>, read: Result<T, Reason>) -> T {
-        read.unwrap_or_else(|reason| {
-            self.add(field, value.unwrap_or(&Value::Null), reason);
-            T::default()
-        })
+    /// A dispatch that cannot be published; its id is known.
+    pub(crate) fn lost(&mut self, about: Subject, part: impl Into<String>, reason: impl Display) {
+        self.push(Diagnostic::Unreadable { part: part.into(), reason: reason.to_string(), about: Some(about) });
     }
 
-    /// A provider's own value as it goes on, and a diagnostic where that is not verbatim.
-    pub(crate) fn verbatim(&mut self, field: &str, value: &Value) -> Value {
-        let (copy, losses) = lenient::verbatim(value);
-        let reasons: Vec<&str> = losses.reasons().collect();
-        if !reasons.is_empty() {
-            self.add(field, value, reasons.join("; "));
-        }
-        copy
-    }
-
-    /// Says that characters of a text were lost, where any were.
-    pub(crate) fn characters(&mut self, field: &str, text: &str) {
-        if lenient::has_lost_characters(text) {
-            self.add(field, &Value::from(text), LOST_CHARACTERS);
-        }
-    }
-
-    /// Takes over what another gathered.
-    pub(crate) fn extend(&mut self, other: &Self) {
-        other.list.iter().cloned().for_each(|one| self.push(one));
-        self.more += other.more;
-        self.digests_of_more.push_str(&other.digests_of_more);
-    }
-
-    fn push(&mut self, diagnostic: Diagnostic) {
-        if self.list.iter().any(|known| known.digest == diagnostic.digest) {
-            return;
-        }
-        if self.list.len() < MAX_DIAGNOSTICS {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        if self.list.len() < MAX_FINDINGS {
             self.list.push(diagnostic);
         } else {
             self.more += 1;
-            self.digests_of_more = digest(&[&mem::take(&mut self.digests_of_more), &diagnostic.digest]);
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     pub(crate) fn into_list(mut self) -> Vec<Diagnostic> {
         if self.more > 0 {
-            let reason = format!("{} further fields are left out", self.more);
-            self.list.push(diagnostic("…", &self.digests_of_more, reason));
+            let reason = format!("{} further findings of the same body are left out", self.more);
+            self.list.push(Diagnostic::Unreadable { part: "…".to_owned(), reason, about: None });
         }
         self.list
     }
 }
 
-fn diagnostic(field: &str, value: &str, reason: String) -> Diagnostic {
-    let mut digest = digest(&[field, value]);
-    digest.truncate(12);
-    let plain = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-    let field = match field.char_indices().nth(MAX_FIELD) {
-        Some((end, _)) => format!("{}…", plain(&field[..end])),
-        None => plain(field),
-    };
-    Diagnostic { field, reason, digest }
-}
-
-/// The field of one of a list, named after its id: its place may be another in the next answer.
-pub(crate) fn element(list: &str, id: &str) -> String {
-    format!("{list}[{}]", brief(id))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn the_same_value_of_the_same_field_is_one_and_what_is_beyond_the_bound_is_counted() {
-        let mut diagnostics = Diagnostics::default();
-        for field in (0..100).chain(0..10) {
-            diagnostics.add(format!("sites[{field}].name"), &json!({}), "no text");
+    fn findings_are_bounded_and_the_rest_is_counted() {
+        let mut diagnostics = Findings::default();
+        for slot in 0..1_000 {
+            diagnostics.unreadable(format!("slots[{slot}]"), "broken");
         }
-        let list = diagnostics.clone().into_list();
-        assert_eq!((list.len(), list[16].reason.as_str()), (17, "84 further fields are left out"));
-        diagnostics.add("another", &json!(1), "no text");
-        assert_ne!(diagnostics.into_list()[16].digest, list[16].digest);
-    }
-
-    #[test]
-    fn another_value_of_a_field_is_another_diagnostic() {
-        let mut diagnostics = Diagnostics::default();
-        for value in [json!("soon"), json!(false), json!("soon")] {
-            diagnostics.add("end_time", &value, "no time");
-        }
-        assert_eq!(diagnostics.into_list().len(), 2);
+        let list = diagnostics.into_list();
+        assert_eq!(list.len(), MAX_FINDINGS + 1);
+        let reason = "968 further findings of the same body are left out".to_owned();
+        assert_eq!(list.last(), Some(&Diagnostic::Unreadable { part: "…".to_owned(), reason, about: None }));
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Unreadable,
     amount::Kilowatts,
-    diagnostics::Diagnostics,
+    field_errors::FieldErrors,
     instant::{end, start},
 };
 
@@ -40,7 +40,7 @@ impl From<Reason> for Unreadable {
     }
 }
 
-impl From<Reason> for crate::UnreadableAnswer {
+impl From<Reason> for crate::UnreadableResponse {
     fn from(reason: Reason) -> Self {
         Self::Shape(reason.0)
     }
@@ -113,22 +113,22 @@ pub(crate) struct Lenient<'a, 'd> {
     fields: Fields<'a>,
     /// What stands before the names of its fields.
     within: String,
-    diagnostics: &'d mut Diagnostics,
+    field_errors: &'d mut FieldErrors,
 }
 
 impl<'a, 'd> Lenient<'a, 'd> {
-    pub(crate) fn new(fields: Fields<'a>, within: &str, diagnostics: &'d mut Diagnostics) -> Self {
-        Self { fields, within: within.to_owned(), diagnostics }
+    pub(crate) fn new(fields: Fields<'a>, within: &str, field_errors: &'d mut FieldErrors) -> Self {
+        Self { fields, within: within.to_owned(), field_errors }
     }
 
     /// Says that a field could not be taken as it is.
     pub(crate) fn doubt(&mut self, name: &str, reason: impl fmt::Display) {
         let value = self.fields.get(name).unwrap_or(&Value::Null);
-        self.diagnostics.add(format!("{}{name}", self.within), value, reason);
+        self.field_errors.add(format!("{}{name}", self.within), value, reason);
     }
 
     fn or_none<T: Default>(&mut self, name: &str, read: Result<T, Reason>) -> T {
-        self.diagnostics.unless(&format!("{}{name}", self.within), self.fields.get(name), read)
+        self.field_errors.unless(&format!("{}{name}", self.within), self.fields.get(name), read)
     }
 
     pub(crate) fn list(&mut self, name: &str) -> &'a [Value] {
@@ -155,7 +155,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
     /// Says that characters of a text were lost, where any were.
     pub(crate) fn doubt_characters(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
-            self.diagnostics.characters(&format!("{}{name}", self.within), text);
+            self.field_errors.characters(&format!("{}{name}", self.within), text);
         }
     }
 
@@ -184,7 +184,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
         let value = self.fields.get(name)?;
         match Fields::of(value) {
             Ok(fields) => {
-                Some(Lenient { fields, within: format!("{}{name}.", self.within), diagnostics: self.diagnostics })
+                Some(Lenient { fields, within: format!("{}{name}.", self.within), field_errors: self.field_errors })
             }
             Err(reason) => {
                 self.doubt(name, format!("`{name}` is {reason}"));
@@ -222,8 +222,8 @@ impl<'a, 'd> Lenient<'a, 'd> {
         let mut others = Map::new();
         for (name, value) in unknown {
             let field = format!("{}{name}", self.within);
-            self.diagnostics.characters(&field, name);
-            others.insert(name.clone(), self.diagnostics.verbatim(&field, value));
+            self.field_errors.characters(&field, name);
+            others.insert(name.clone(), self.field_errors.verbatim(&field, value));
         }
         others
     }
@@ -311,10 +311,10 @@ mod tests {
         let value = json!({"a": null, "b": "", "c": 7});
         let fields = Fields::of(&value).unwrap();
         assert_eq!(fields.flag("a"), Ok(None));
-        let mut diagnostics = Diagnostics::default();
-        let mut lenient = Lenient::new(fields, "", &mut diagnostics);
+        let mut field_errors = FieldErrors::default();
+        let mut lenient = Lenient::new(fields, "", &mut field_errors);
         assert_eq!((lenient.end("a", Timestamp::UNIX_EPOCH), lenient.label("b"), lenient.id("b")), (None, None, None));
-        assert!(diagnostics.into_list().is_empty());
+        assert!(field_errors.into_list().is_empty());
         assert_eq!(fields.id("c"), Ok("7"));
         assert_eq!(fields.list("a"), Ok(&[] as &[Value]));
         assert_eq!(fields.id("a"), Err(Reason::new("`a` is missing")));
@@ -367,21 +367,21 @@ mod tests {
     #[test]
     fn a_text_with_lost_characters_is_taken_and_named() {
         let value = json!({"l": "Pump \u{fffd}", "r": "\u{fffd}", "id": "a\u{fffd}b", "o\u{fffd}": 1, "m": ["\u{fffd}"], "t": "Pümp"});
-        let mut diagnostics = Diagnostics::default();
-        let mut fields = Lenient::new(Fields::of(&value).unwrap(), "s.", &mut diagnostics);
+        let mut field_errors = FieldErrors::default();
+        let mut fields = Lenient::new(Fields::of(&value).unwrap(), "s.", &mut field_errors);
         assert_eq!(fields.label("l").as_deref(), Some("Pump \u{fffd}"));
         assert_eq!(fields.reference("r").as_deref(), Some("\u{fffd}"));
         assert_eq!((fields.id("id"), fields.label("t").as_deref()), (Some("a\u{fffd}b"), Some("Pümp")));
         assert_eq!(fields.others(&["l", "r", "id", "t"]).len(), 2);
-        let named: Vec<String> = diagnostics.into_list().into_iter().map(|one| one.field).collect();
+        let named: Vec<String> = field_errors.into_list().into_iter().map(|one| one.field).collect();
         assert_eq!(named, ["s.l", "s.r", "s.id", "s.o\u{fffd}", "s.m"]);
     }
 
     #[test]
     fn what_cannot_be_read_is_none_and_named() {
         let value = json!({"o": 7, "l": "x", "f": 1, "t": ["a"], "r": {}, "e": false, "k": "-5", "id": {}, "w": 2.5});
-        let mut diagnostics = Diagnostics::default();
-        let mut fields = Lenient::new(Fields::of(&value).unwrap(), "s.", &mut diagnostics);
+        let mut field_errors = FieldErrors::default();
+        let mut fields = Lenient::new(Fields::of(&value).unwrap(), "s.", &mut field_errors);
         assert!(fields.object("o").is_none() && fields.list("l").is_empty() && fields.flag("f").is_none());
         assert_eq!(
             (fields.label("t"), fields.reference("r"), fields.id("id"), fields.whole("w")),
@@ -389,7 +389,7 @@ mod tests {
         );
         assert_eq!(fields.end("e", Timestamp::UNIX_EPOCH), None);
         assert_eq!(fields.kilowatts("k"), Some(Request::Unspecified));
-        let named: Vec<String> = diagnostics.into_list().into_iter().map(|one| one.field).collect();
+        let named: Vec<String> = field_errors.into_list().into_iter().map(|one| one.field).collect();
         assert_eq!(named, ["s.o", "s.l", "s.f", "s.t", "s.r", "s.id", "s.w", "s.e", "s.k"]);
     }
 

@@ -3,10 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that is broken must fail")]
 
-use dispatch::{Diagnostic, Fact, Interval, MAX_TARGET_W, Origin, Request, Says, TestReason};
+use dispatch::{Fact, FactBody, FieldError, Interval, MAX_TARGET_W, Origin, Request, TestReason};
 use jiff::Timestamp;
 
-use crate::{Answer, Delivery, Finding, Look, Provider, Reading, fixtures};
+use crate::{ApiResponse, Delivery, Diagnostic, FetchRequest, Parsed, Provider, fixtures};
 
 /// When every webhook of the tests was received and every fetch began: 2023-12-01T16:45:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_701_449_100, 0);
@@ -17,20 +17,20 @@ pub(crate) fn origin(provider: &dyn Provider, sandbox: bool) -> Origin {
     Origin { source: format!("{name}-{kind}"), provider: name.to_owned(), sandbox }
 }
 
-pub(crate) fn parse_from(provider: &dyn Provider, origin: &Origin, body: &str) -> Result<Reading, String> {
+pub(crate) fn parse_from(provider: &dyn Provider, origin: &Origin, body: &str) -> Result<Parsed, String> {
     let delivery = Delivery { id: "01JDELIVERY", received_at: NOW, origin };
     provider.parse(&delivery, body).map_err(|unreadable| unreadable.to_string())
 }
 
 /// An answer of one page to the production source.
-pub(crate) fn decode(provider: &dyn Provider, look: &Look, page: &str) -> Result<Reading, String> {
-    decode_pages(provider, look, &[page])
+pub(crate) fn decode(provider: &dyn Provider, fetch: &FetchRequest, page: &str) -> Result<Parsed, String> {
+    decode_pages(provider, fetch, &[page])
 }
 
-pub(crate) fn decode_pages(provider: &dyn Provider, look: &Look, pages: &[&str]) -> Result<Reading, String> {
+pub(crate) fn decode_pages(provider: &dyn Provider, fetch: &FetchRequest, pages: &[&str]) -> Result<Parsed, String> {
     let pages: Vec<String> = pages.iter().map(|page| (*page).to_owned()).collect();
-    let origin = origin(provider, look.subject.source().ends_with("-sandbox"));
-    let answer = Answer { origin: &origin, look, began_at: NOW, pages: &pages };
+    let origin = origin(provider, fetch.subject.source().ends_with("-sandbox"));
+    let answer = ApiResponse { origin: &origin, fetch, began_at: NOW, pages: &pages };
     provider.decode(&answer).map_err(|error| error.to_string())
 }
 
@@ -45,33 +45,33 @@ fn check_webhook(provider: &dyn Provider, body: &str) {
     for sandbox in [false, true] {
         let origin = origin(provider, sandbox);
         match parse_from(provider, &origin, body) {
-            Ok(reading) => check_reading(provider, &origin, &reading),
+            Ok(parsed) => check_reading(provider, &origin, &parsed),
             Err(reason) => assert!(reason.len() <= MAX_TEXT, "{reason}"),
         }
     }
 }
 
-fn check_answer(provider: &dyn Provider, look: &Look, page: &str) {
-    let _ = provider.next_page(look, page);
-    match decode(provider, look, page) {
-        Ok(reading) => {
-            let sandbox = look.subject.source().ends_with("-sandbox");
-            check_reading(provider, &origin(provider, sandbox), &reading);
-            assert!(reading.facts.iter().all(|fact| fact.subject == look.subject), "{reading:?}");
+fn check_answer(provider: &dyn Provider, fetch: &FetchRequest, page: &str) {
+    let _ = provider.next_page(fetch, page);
+    match decode(provider, fetch, page) {
+        Ok(parsed) => {
+            let sandbox = fetch.subject.source().ends_with("-sandbox");
+            check_reading(provider, &origin(provider, sandbox), &parsed);
+            assert!(parsed.facts.iter().all(|fact| fact.subject == fetch.subject), "{parsed:?}");
         }
         Err(reason) => assert!(reason.len() <= MAX_TEXT, "{reason}"),
     }
 }
 
 /// A list may hold any dispatch, of its own source alone.
-fn check_list(provider: &dyn Provider, look: &Look, page: &str) {
-    check_look(provider, look);
-    let _ = provider.next_page(look, page);
-    match decode(provider, look, page) {
-        Ok(reading) => {
-            let sandbox = look.subject.source().ends_with("-sandbox");
-            check_reading(provider, &origin(provider, sandbox), &reading);
-            for pair in reading.facts.windows(2) {
+fn check_list(provider: &dyn Provider, fetch: &FetchRequest, page: &str) {
+    check_fetch(provider, fetch);
+    let _ = provider.next_page(fetch, page);
+    match decode(provider, fetch, page) {
+        Ok(parsed) => {
+            let sandbox = fetch.subject.source().ends_with("-sandbox");
+            check_reading(provider, &origin(provider, sandbox), &parsed);
+            for pair in parsed.facts.windows(2) {
                 let _ = provider.is_same_call(&pair[0], &pair[1]);
             }
         }
@@ -79,63 +79,63 @@ fn check_list(provider: &dyn Provider, look: &Look, page: &str) {
     }
 }
 
-fn check_reading(provider: &dyn Provider, origin: &Origin, reading: &Reading) {
-    assert!(!serde_json::to_string(reading).unwrap().is_empty());
+fn check_reading(provider: &dyn Provider, origin: &Origin, parsed: &Parsed) {
+    assert!(!serde_json::to_string(parsed).unwrap().is_empty());
     let within = |subject: &dispatch::Subject| subject.as_str().starts_with(&format!("{}/", origin.source));
-    for fact in &reading.facts {
+    for fact in &parsed.facts {
         assert!(within(&fact.subject) && fact.origin == *origin, "{fact:?}");
         let stored = serde_json::to_string(fact).unwrap();
         assert_eq!(serde_json::from_str::<Fact>(&stored).unwrap(), *fact);
         check_fact(fact);
-        if let Some(look) = provider.settle(fact, None) {
-            check_look(provider, &look);
+        if let Some(fetch) = provider.settle(fact, None) {
+            check_fetch(provider, &fetch);
         }
     }
-    for look in &reading.looks {
-        assert!(within(&look.subject), "{look:?}");
-        check_look(provider, look);
+    for fetch in &parsed.fetches {
+        assert!(within(&fetch.subject), "{fetch:?}");
+        check_fetch(provider, fetch);
     }
-    assert!(reading.findings.len() <= 40, "{} findings", reading.findings.len());
-    for finding in &reading.findings {
-        let texts = match finding {
-            Finding::Unreadable { part, reason, about: _ } => [part, reason],
-            Finding::NotCompliant { subject: _, what } => [what, what],
-            Finding::UnknownEvent { name } => [name, name],
-            Finding::KeysRotated { event } => [event, event],
+    assert!(parsed.diagnostics.len() <= 40, "{} findings", parsed.diagnostics.len());
+    for diagnostic in &parsed.diagnostics {
+        let texts = match diagnostic {
+            Diagnostic::Unreadable { part, reason, about: _ } => [part, reason],
+            Diagnostic::NotCompliant { subject: _, what } => [what, what],
+            Diagnostic::UnknownEvent { name } => [name, name],
+            Diagnostic::KeysRotated { event } => [event, event],
         };
-        assert!(texts.iter().all(|text| text.len() <= MAX_TEXT && !text.contains(char::is_control)), "{finding:?}");
+        assert!(texts.iter().all(|text| text.len() <= MAX_TEXT && !text.contains(char::is_control)), "{diagnostic:?}");
     }
 }
 
 fn check_fact(fact: &Fact) {
-    assert!(fact.diagnostics.len() <= 20, "{} diagnostics", fact.diagnostics.len());
-    for Diagnostic { field, reason, digest } in &fact.diagnostics {
+    assert!(fact.field_errors.len() <= 20, "{} diagnostics", fact.field_errors.len());
+    for FieldError { field, reason, digest } in &fact.field_errors {
         let plain = |text: &str| !text.is_empty() && text.len() <= MAX_FIELD && !text.contains(char::is_control);
         assert!(plain(field) && plain(reason) && digest.len() == 12, "{fact:?}");
     }
-    match &fact.says {
-        Says::Dispatch(_) | Says::Account(_) => {}
-        Says::Power(said) => {
+    match &fact.body {
+        FactBody::Dispatch(_) | FactBody::Account(_) => {}
+        FactBody::Power(said) => {
             check_times(said.start, said.end);
             assert!(said.end.is_none_or(|end| end > said.start), "{fact:?}");
         }
-        Says::Meter(said) => {
+        FactBody::Meter(said) => {
             check_times(said.start, Some(said.end));
             let most = 5_000_000_000 * 366 * 48;
             let sensible = |one: &Interval| one.watt_hours.is_none_or(|watt_hours| watt_hours.unsigned_abs() <= most);
             assert!(said.intervals.iter().all(sensible), "{fact:?}");
         }
     }
-    let Says::Dispatch(said) = &fact.says else { return };
-    let statement = &said.statement;
-    check_times(statement.start, statement.end);
-    let shares = statement.targets.iter().filter_map(|target| target.request);
+    let FactBody::Dispatch(said) = &fact.body else { return };
+    let terms = &said.terms;
+    check_times(terms.start, terms.end);
+    let shares = terms.targets.iter().filter_map(|target| target.request);
     for request in shares {
         assert!(!matches!(request, Request::Reduce { watts } if watts > MAX_TARGET_W), "{fact:?}");
     }
-    assert!(serde_json::to_string(&statement.details).is_ok_and(|text| !text.contains('\u{fdd0}')), "{fact:?}");
-    assert!(!fact.origin.sandbox || statement.test_reason == Some(TestReason::Sandbox), "{fact:?}");
-    let mut ids: Vec<&str> = statement.targets.iter().map(|target| target.id.as_str()).collect();
+    assert!(serde_json::to_string(&terms.details).is_ok_and(|text| !text.contains('\u{fdd0}')), "{fact:?}");
+    assert!(!fact.origin.sandbox || terms.test_reason == Some(TestReason::Sandbox), "{fact:?}");
+    let mut ids: Vec<&str> = terms.targets.iter().map(|target| target.id.as_str()).collect();
     ids.sort_unstable();
     assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "one share a target: {ids:?}");
 }
@@ -148,21 +148,24 @@ fn check_times(start: Timestamp, end: Option<Timestamp>) {
     }
 }
 
-fn check_look(provider: &dyn Provider, look: &Look) {
-    let stored = serde_json::to_string(look).unwrap();
-    assert_eq!(serde_json::from_str::<Look>(&stored).unwrap(), *look);
-    let ask = provider.ask(look, None).expect("a request");
-    assert!(ask.path.as_str().starts_with('/') && !ask.path.as_str().starts_with("//"), "{ask:?}");
-    assert!(ask.path.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte)), "{ask:?}");
+fn check_fetch(provider: &dyn Provider, fetch: &FetchRequest) {
+    let stored = serde_json::to_string(fetch).unwrap();
+    assert_eq!(serde_json::from_str::<FetchRequest>(&stored).unwrap(), *fetch);
+    let request = provider.request(fetch, None).expect("a request");
+    assert!(request.path.as_str().starts_with('/') && !request.path.as_str().starts_with("//"), "{request:?}");
+    assert!(
+        request.path.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte)),
+        "{request:?}"
+    );
 }
 
 /// A look that its answers in the fixtures are about.
-pub(crate) fn asked(provider: &dyn Provider, sandbox: bool) -> Option<Look> {
+pub(crate) fn asked(provider: &dyn Provider, sandbox: bool) -> Option<FetchRequest> {
     let origin = origin(provider, sandbox);
     let read = |body| parse_from(provider, &origin, body).expect("a webhook");
     match provider.name() {
-        "voltus" => read(fixtures::voltus::WEBHOOK_CREATE).looks.pop(),
-        "openvolt" => read(fixtures::openvolt::WEBHOOK_METER_DATA).looks.pop(),
+        "voltus" => read(fixtures::voltus::WEBHOOK_CREATE).fetches.pop(),
+        "openvolt" => read(fixtures::openvolt::WEBHOOK_METER_DATA).fetches.pop(),
         "leap" => provider.settle(&read(fixtures::leap::NOTIFICATION_METER).facts[0], None),
         _ => None,
     }
@@ -175,12 +178,12 @@ pub(crate) fn asked(provider: &dyn Provider, sandbox: bool) -> Option<Look> {
 /// Where a law is broken.
 pub fn check(provider: &dyn Provider, body: &str) {
     check_webhook(provider, body);
-    for look in [false, true].into_iter().filter_map(|sandbox| asked(provider, sandbox)) {
-        check_answer(provider, &look, body);
+    for fetch in [false, true].into_iter().filter_map(|sandbox| asked(provider, sandbox)) {
+        check_answer(provider, &fetch, body);
     }
     for origin in [false, true].map(|sandbox| origin(provider, sandbox)) {
-        for look in provider.listings(&origin, NOW) {
-            check_list(provider, &look, body);
+        for fetch in provider.listings(&origin, NOW) {
+            check_list(provider, &fetch, body);
         }
     }
 }

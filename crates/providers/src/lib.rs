@@ -1,15 +1,14 @@
 //! The four providers: what each one sends and answers, turned into facts.
 //!
-//! A provider is sans-I/O and object-safe. It says what to ask ([`Ask`], a typed path and never a URL) and reads what came back;
+//! A provider is sans-I/O and object-safe. It says what to ask ([`ApiRequest`], a typed path and never a URL) and reads what came back;
 //! who asks, where and with which key is not its business, so an outgoing address cannot even be expressed here.
 //! Adding a provider: one folder, one line in [`PROVIDERS`].
 
 mod amount;
-mod ask;
 mod diagnostics;
 mod elements;
+mod field_errors;
 mod fields;
-mod findings;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod instant;
@@ -19,7 +18,8 @@ mod leap;
 mod lenient;
 mod nvgrid;
 mod openvolt;
-mod reading;
+mod parsed;
+mod request;
 mod voltus;
 
 #[cfg(test)]
@@ -27,9 +27,9 @@ mod hostile;
 #[cfg(test)]
 mod testing;
 
-pub use ask::{ApiPath, Ask, Id, KeyHeader, Method};
 pub use elements::Elements;
-pub use reading::{Answer, Delivery, Finding, Look, Reading, Unreadable, UnreadableAnswer};
+pub use parsed::{ApiResponse, Delivery, Diagnostic, FetchRequest, Parsed, Unreadable, UnreadableResponse};
+pub use request::{ApiPath, ApiRequest, Id, KeyHeader, Method};
 
 use dispatch::{Fact, Origin};
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ pub trait Provider: Sync {
     fn key_header(&self) -> Option<KeyHeader>;
 
     /// Whether what it announces must be acted on in time, so that a person is told by the clock where it cannot be fetched.
-    fn presses(&self) -> bool {
+    fn is_time_critical(&self) -> bool {
         true
     }
 
@@ -65,11 +65,11 @@ pub trait Provider: Sync {
     }
 
     /// Reads an authentic webhook body.
-    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Reading, Unreadable>;
+    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable>;
 
     /// Where to look when a push contradicts what is known (`known`: the statement that was published last); none where the
     /// provider has nothing to ask.
-    fn settle(&self, push: &Fact, known: Option<&dispatch::Statement>) -> Option<Look> {
+    fn settle(&self, push: &Fact, known: Option<&dispatch::DispatchTerms>) -> Option<FetchRequest> {
         let _ = (push, known);
         None
     }
@@ -77,21 +77,21 @@ pub trait Provider: Sync {
     /// What to ask to see every dispatch that runs, is to come, or was over a little while ago: one look for each list that the
     /// provider has. None where it lists nothing. A list's answer may hold anything, nothing included; what of it can be read
     /// becomes facts as a single answer would.
-    fn listings(&self, origin: &Origin, now: Timestamp) -> Vec<Look> {
+    fn listings(&self, origin: &Origin, now: Timestamp) -> Vec<FetchRequest> {
         let _ = (origin, now);
         Vec::new()
     }
 
     /// The name of the list that a look's answer consists of, where each of its elements can be read without the others: a long one is
     /// then read page by page. None where elements belong together, or where the answer is about one dispatch.
-    fn elements(&self, look: &Look) -> Option<&'static str> {
-        let _ = look;
+    fn elements(&self, fetch: &FetchRequest) -> Option<&'static str> {
+        let _ = fetch;
         None
     }
 
     /// Whether a list of the source that shows the dispatch says all that this look's own answer would.
-    fn is_answered_by_list(&self, look: &Look) -> bool {
-        let _ = look;
+    fn is_answered_by_list(&self, fetch: &FetchRequest) -> bool {
+        let _ = fetch;
         false
     }
 
@@ -102,14 +102,14 @@ pub trait Provider: Sync {
     }
 
     /// The request for a look, or for the next page of its answer.
-    fn ask(&self, look: &Look, page_token: Option<&str>) -> Result<Ask, UnreadableAnswer>;
+    fn request(&self, fetch: &FetchRequest, page_token: Option<&str>) -> Result<ApiRequest, UnreadableResponse>;
 
     /// The token of the page after this one; none after the last.
-    fn next_page(&self, look: &Look, page: &str) -> Option<String> {
-        let _ = (look, page);
+    fn next_page(&self, fetch: &FetchRequest, page: &str) -> Option<String> {
+        let _ = (fetch, page);
         None
     }
 
     /// Reads the pages of an answer.
-    fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer>;
+    fn decode(&self, answer: &ApiResponse<'_>) -> Result<Parsed, UnreadableResponse>;
 }

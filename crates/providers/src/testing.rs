@@ -3,40 +3,40 @@
 use serde_json::{Value, json};
 
 pub(crate) use crate::laws::{NOW, decode, decode_pages, origin, parse_from};
-use crate::{Ask, Look, Method, Provider, Reading};
+use crate::{ApiRequest, FetchRequest, Method, Parsed, Provider};
 
 /// A webhook to the production source.
-pub(crate) fn parse(provider: &dyn Provider, body: &str) -> Result<Reading, String> {
+pub(crate) fn parse(provider: &dyn Provider, body: &str) -> Result<Parsed, String> {
     parse_from(provider, &origin(provider, false), body)
 }
 
 /// The single look of a webhook.
-pub(crate) fn look(provider: &dyn Provider, body: &str) -> Look {
-    let mut looks = parse(provider, body).expect("a webhook").looks;
-    assert_eq!(looks.len(), 1, "{looks:?}");
-    looks.remove(0)
+pub(crate) fn fetch(provider: &dyn Provider, body: &str) -> FetchRequest {
+    let mut fetches = parse(provider, body).expect("a webhook").fetches;
+    assert_eq!(fetches.len(), 1, "{fetches:?}");
+    fetches.remove(0)
 }
 
 /// A reading as text for a snapshot, its looks as the requests that they become.
-pub(crate) fn shown(provider: &dyn Provider, reading: &Result<Reading, String>) -> String {
-    let shown = match reading {
+pub(crate) fn shown(provider: &dyn Provider, parsed: &Result<Parsed, String>) -> String {
+    let shown = match parsed {
         Err(reason) => json!({ "unreadable": reason }),
-        Ok(reading) => {
-            let asks: Vec<Value> = reading.looks.iter().map(|look| shown_ask(provider, look)).collect();
-            json!({ "facts": reading.facts, "looks": asks, "findings": reading.findings })
+        Ok(parsed) => {
+            let asks: Vec<Value> = parsed.fetches.iter().map(|fetch| shown_ask(provider, fetch)).collect();
+            json!({ "facts": parsed.facts, "looks": asks, "findings": parsed.diagnostics })
         }
     };
     serde_json::to_string_pretty(&shown).expect("JSON")
 }
 
-fn shown_ask(provider: &dyn Provider, look: &Look) -> Value {
-    let Ask { method, path, query, body, .. } = provider.ask(look, None).expect("a request");
+fn shown_ask(provider: &dyn Provider, fetch: &FetchRequest) -> Value {
+    let ApiRequest { method, path, query, body, .. } = provider.request(fetch, None).expect("a request");
     let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let method = match method {
         Method::Get => "GET",
         Method::Post => "POST",
     };
-    json!({ "key": look.key, "context": look.context, "ask": format!("{method} {path} {}", query.join("&")), "body": body })
+    json!({ "key": fetch.key, "context": fetch.context, "ask": format!("{method} {path} {}", query.join("&")), "body": body })
 }
 
 /// One snapshot per fixture whose name matches, beside the provider.

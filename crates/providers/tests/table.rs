@@ -1,7 +1,7 @@
 //! The table of providers, as whoever configures a source and whoever sends a request see it.
 
 use dispatch::Subject;
-use providers::{Look, PROVIDERS, provider};
+use providers::{FetchRequest, PROVIDERS, provider};
 use serde_json::Value;
 
 #[test]
@@ -21,7 +21,7 @@ fn each_is_found_by_its_name_and_takes_its_key_where_it_says_so() {
         assert_eq!(known.name(), name);
         assert_eq!(known.key_header().map(|header| (header.name, header.prefix)), header, "{name}");
         assert_eq!((known.api_url(false), known.api_url(true)), (production, sandbox), "{name}");
-        assert_eq!(known.presses(), name != "openvolt", "readings of the past press nobody");
+        assert_eq!(known.is_time_critical(), name != "openvolt", "readings of the past press nobody");
     }
     assert_eq!(PROVIDERS.len(), 4);
     assert!(provider("Voltus").is_none() && provider("").is_none());
@@ -37,8 +37,8 @@ fn only_voltus_greets() {
 
 #[test]
 fn only_the_answers_of_leap_have_further_pages() {
-    let look = Look { subject: Subject::account("s"), key: String::new(), context: Value::Null };
+    let fetch = FetchRequest { subject: Subject::account("s"), key: String::new(), context: Value::Null };
     let page = r#"{"next_page_token":"t-1"}"#;
-    let tokens = PROVIDERS.iter().filter_map(|known| Some((known.name(), known.next_page(&look, page)?)));
+    let tokens = PROVIDERS.iter().filter_map(|known| Some((known.name(), known.next_page(&fetch, page)?)));
     assert_eq!(tokens.collect::<Vec<_>>(), [("leap", "t-1".to_owned())]);
 }

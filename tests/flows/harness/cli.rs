@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::World;
+use super::TestStack;
 
-impl World {
+impl TestStack {
     /// Runs a verb on this stack with `--json`, and reads what it prints.
     pub(crate) async fn gridbell(&self, arguments: &[&str]) -> Result<Value> {
         let own = std::env::current_exe()?;

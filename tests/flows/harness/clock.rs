@@ -34,14 +34,14 @@ pub(crate) fn from_now(seconds: i64) -> String {
 }
 
 /// Looks again and again until something is there; fails with `what` and the last thing seen.
-pub(crate) async fn eventually<T, F, Fut>(within: Duration, what: &str, mut look: F) -> Result<T>
+pub(crate) async fn eventually<T, F, Fut>(within: Duration, what: &str, mut fetch: F) -> Result<T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Looked<T>>>,
 {
     let began = instant();
     loop {
-        let last = match look().await? {
+        let last = match fetch().await? {
             Looked::There(it) => return Ok(it),
             Looked::NotYet(last) => last,
         };

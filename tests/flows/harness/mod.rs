@@ -9,7 +9,7 @@ mod differs;
 mod envelope;
 mod mail;
 mod signals;
-mod world;
+mod test_stack;
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ pub(crate) use self::{
     differs::{holds, same, short},
     mail::{MailBox, RESOLVED, listed},
     signals::{Signal, Signals},
-    world::{Answer, World, answer, cut_world, end, hurt_world, restored_world, world},
+    test_stack::{Answer, TestStack, answer, cut_sim, end, hurt_sim, restored_sim, world},
 };
 
 /// Lower-case hex.

@@ -16,12 +16,12 @@ pub(crate) struct Foreign {
     /// `host:port`.
     pub(crate) host: String,
     came: Arc<AtomicUsize>,
-    task: JoinHandle<()>,
+    kind: JoinHandle<()>,
 }
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        self.task.abort();
+        self.kind.abort();
     }
 }
 
@@ -31,12 +31,12 @@ impl Foreign {
         let host = listener.local_addr()?.to_string();
         let came = Arc::new(AtomicUsize::new(0));
         let count = came.clone();
-        let task = tokio::spawn(async move {
+        let kind = tokio::spawn(async move {
             while listener.accept().await.is_ok() {
                 count.fetch_add(1, Ordering::SeqCst);
             }
         });
-        Ok(Self { host, came, task })
+        Ok(Self { host, came, kind })
     }
 
     /// How many connections there were.

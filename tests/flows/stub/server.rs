@@ -53,12 +53,12 @@ pub(crate) struct Stub {
     /// Without a path and without a slash at the end.
     pub(crate) base: String,
     script: Arc<Mutex<Script>>,
-    task: JoinHandle<()>,
+    kind: JoinHandle<()>,
 }
 
 impl Drop for Stub {
     fn drop(&mut self) {
-        self.task.abort();
+        self.kind.abort();
     }
 }
 
@@ -75,11 +75,11 @@ impl Stub {
         let replies = BTreeMap::from([(LIST.to_owned(), VecDeque::from([empty]))]);
         let script = Arc::new(Mutex::new(Script { replies, ..Script::default() }));
         let router = Router::new().fallback(handle).with_state(script.clone());
-        let task = tokio::spawn(async move {
+        let kind = tokio::spawn(async move {
             // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
             drop(axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await);
         });
-        Ok(Self { base, script, task })
+        Ok(Self { base, script, kind })
     }
 
     /// Answers requests about it with these, in order; the last one stays. Before anything is said, it is not known (404).

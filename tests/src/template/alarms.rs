@@ -111,16 +111,16 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "what the alerter logs as an error is counted, and costs nothing while there is none",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             let group = target(template.property("AlerterErrorLines", "LogGroupName"));
-            must(&mut findings, group == Some("AlerterLogGroup"), || format!("counted in {group:?}"));
+            must(&mut diagnostics, group == Some("AlerterLogGroup"), || format!("counted in {group:?}"));
             let counted = template.property("AlerterErrorLines", "MetricTransformations/0");
             for (of_filter, of_alarm) in [("MetricNamespace", "Namespace"), ("MetricName", "MetricName")] {
                 let watched = template.property("MailRefusedAlarm", of_alarm);
-                must(&mut findings, &counted[of_filter] == watched, || format!("{of_alarm} is {watched}"));
+                must(&mut diagnostics, &counted[of_filter] == watched, || format!("{of_alarm} is {watched}"));
             }
-            must(&mut findings, counted["DefaultValue"].is_null(), || "paid for every hour".to_owned());
-            findings
+            must(&mut diagnostics, counted["DefaultValue"].is_null(), || "paid for every hour".to_owned());
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -178,70 +178,70 @@ fn metrics<'t>(template: &'t Template, alarm: &str) -> Vec<(&'t Value, &'t Value
 
 /// The alarms that look at this metric of this resource.
 fn alarms_on<'t>(template: &'t Template, metric: &str, resource: &str) -> Vec<&'t str> {
-    let looks = |alarm: &&str| {
+    let fetches = |alarm: &&str| {
         metrics(template, alarm).iter().any(|(found, _)| {
             found["MetricName"] == metric && target(&found["Dimensions"][0]["Value"]) == Some(resource)
         })
     };
-    alarms(template).into_iter().filter(looks).collect()
+    alarms(template).into_iter().filter(fetches).collect()
 }
 
 fn actions(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     for alarm in alarms(template) {
         let acts = template.property(alarm, "AlarmActions");
-        must(&mut findings, *acts == json!([{ "Ref": "WatchTopic" }]), || format!("{alarm}: acts on {acts}"));
+        must(&mut diagnostics, *acts == json!([{ "Ref": "WatchTopic" }]), || format!("{alarm}: acts on {acts}"));
         let enabled = template.property(alarm, "ActionsEnabled");
-        must(&mut findings, enabled != false, || format!("{alarm}: does not act"));
+        must(&mut diagnostics, enabled != false, || format!("{alarm}: does not act"));
     }
     let watching = ["AWS::CloudWatch::Alarm", "AWS::SNS::Topic", "AWS::KMS::Key", "AWS::Logs::MetricFilter"];
     for resource in watching.iter().flat_map(|kind| template.resources(Some(kind))) {
         let condition = template.at(&format!("/Resources/{resource}/Condition"));
-        must(&mut findings, condition == "Watching", || format!("{resource}: made if {condition}"));
+        must(&mut diagnostics, condition == "Watching", || format!("{resource}: made if {condition}"));
     }
-    findings
+    diagnostics
 }
 
 fn topic(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let key = template.property("WatchTopic", "KmsMasterKeyId");
-    must(&mut findings, target(key) == Some("WatchKey"), || format!("WatchTopic: encrypted by {key}"));
-    let statements = listed(template.property("WatchKey", "KeyPolicy/Statement"));
-    let alarms = statements.iter().find(|statement| statement["Principal"]["Service"] == "cloudwatch.amazonaws.com");
-    let may = alarms.map(|statement| strings(&statement["Action"])).unwrap_or_default();
-    must(&mut findings, may == ["kms:Decrypt", "kms:GenerateDataKey*"], || format!("WatchKey: alarms may {may:?}"));
+    must(&mut diagnostics, target(key) == Some("WatchKey"), || format!("WatchTopic: encrypted by {key}"));
+    let terms = listed(template.property("WatchKey", "KeyPolicy/Statement"));
+    let alarms = terms.iter().find(|terms| terms["Principal"]["Service"] == "cloudwatch.amazonaws.com");
+    let may = alarms.map(|terms| strings(&terms["Action"])).unwrap_or_default();
+    must(&mut diagnostics, may == ["kms:Decrypt", "kms:GenerateDataKey*"], || format!("WatchKey: alarms may {may:?}"));
     for (property, expected) in [
         ("Protocol", json!("email")),
         ("TopicArn", json!({ "Ref": "WatchTopic" })),
         ("Endpoint", json!({ "Ref": "WatchEmail" })),
     ] {
         let found = template.property("WatchSubscription", property);
-        must(&mut findings, *found == expected, || format!("WatchSubscription: {property} is {found}"));
+        must(&mut diagnostics, *found == expected, || format!("WatchSubscription: {property} is {found}"));
     }
     let condition = template.at("/Resources/WatchSubscription/Condition");
-    must(&mut findings, condition == "WatchedByMail", || format!("WatchSubscription: made if {condition}"));
-    findings
+    must(&mut diagnostics, condition == "WatchedByMail", || format!("WatchSubscription: made if {condition}"));
+    diagnostics
 }
 
 fn functions(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     for function in template.functions() {
         for metric in ["Errors", "Throttles", "RecursiveInvocationsDropped"] {
             let alarms = alarms_on(template, metric, function);
-            must(&mut findings, alarms.len() == 1, || format!("{function}: alarms on {metric}: {alarms:?}"));
+            must(&mut diagnostics, alarms.len() == 1, || format!("{function}: alarms on {metric}: {alarms:?}"));
         }
     }
     for alarm in alarms(template) {
         for (metric, statistic) in metrics(template, alarm) {
             let counted = metric["Namespace"] != "AWS/Lambda" || statistic == "Sum";
-            must(&mut findings, counted, || format!("{alarm}: the {statistic} of a count"));
+            must(&mut diagnostics, counted, || format!("{alarm}: the {statistic} of a count"));
         }
     }
-    findings
+    diagnostics
 }
 
 fn queues(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let mapped: Vec<_> = template.mappings().into_iter().map(|(_, queue, _)| queue).collect();
     for queue in template.queues() {
         let threshold = |alarm: &str| template.property(alarm, "Threshold").as_u64().unwrap_or(0);
@@ -253,44 +253,48 @@ fn queues(template: &Template) -> Findings {
         match (age.as_slice(), depth.as_slice()) {
             ([old], [deep]) if old == deep && mapped.contains(&queue) => {
                 let expression = template.property(old, "Metrics/0/Expression");
-                must(&mut findings, expression == "IF(waiting > 0, age, 0)", || format!("{old}: {expression}"));
-                must(&mut findings, (least..=most).contains(&threshold(old)), || format!("{old}: {}", threshold(old)));
+                must(&mut diagnostics, expression == "IF(waiting > 0, age, 0)", || format!("{old}: {expression}"));
+                must(&mut diagnostics, (least..=most).contains(&threshold(old)), || {
+                    format!("{old}: {}", threshold(old))
+                });
             }
             ([old], []) if queue == "SignalsQueue" => {
-                must(&mut findings, (least..=most).contains(&threshold(old)), || format!("{old}: {}", threshold(old)));
+                must(&mut diagnostics, (least..=most).contains(&threshold(old)), || {
+                    format!("{old}: {}", threshold(old))
+                });
             }
             ([], [dead]) if !mapped.contains(&queue) => {
-                must(&mut findings, threshold(dead) == 1, || format!("{dead}: {} dead letters", threshold(dead)));
+                must(&mut diagnostics, threshold(dead) == 1, || format!("{dead}: {} dead letters", threshold(dead)));
             }
-            _ => findings.push(format!("{queue}: alarms on its age {age:?}, on its depth {depth:?}")),
+            _ => diagnostics.push(format!("{queue}: alarms on its age {age:?}, on its depth {depth:?}")),
         }
     }
-    findings
+    diagnostics
 }
 
 fn heartbeats(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     for (alarm, namespace, runs) in HEARTBEATS {
         let number = |name: &str| template.property(alarm, name).as_u64().unwrap_or(0);
         let found = template.property(alarm, "Namespace");
-        must(&mut findings, found == namespace, || format!("{alarm}: measures in {found}"));
-        let looks = alarms_on(template, "Invocations", runs);
-        must(&mut findings, looks == [alarm], || format!("{runs}: alarms on its invocations: {looks:?}"));
+        must(&mut diagnostics, found == namespace, || format!("{alarm}: measures in {found}"));
+        let fetches = alarms_on(template, "Invocations", runs);
+        must(&mut diagnostics, fetches == [alarm], || format!("{runs}: alarms on its invocations: {fetches:?}"));
         let silence = number("Period") * number("EvaluationPeriods");
-        must(&mut findings, silence == SILENCE, || format!("{alarm}: told after {silence} s of silence"));
+        must(&mut diagnostics, silence == SILENCE, || format!("{alarm}: told after {silence} s of silence"));
         let below = template.property(alarm, "ComparisonOperator") == "LessThanThreshold" && number("Threshold") == 1;
-        must(&mut findings, below, || format!("{alarm}: not raised below one"));
+        must(&mut diagnostics, below, || format!("{alarm}: not raised below one"));
     }
     for alarm in alarms(template) {
         let silence = template.property(alarm, "TreatMissingData");
         let expected = if HEARTBEATS.iter().any(|(id, ..)| *id == alarm) { "breaching" } else { "notBreaching" };
-        must(&mut findings, silence == expected, || format!("{alarm}: silence is {silence}"));
+        must(&mut diagnostics, silence == expected, || format!("{alarm}: silence is {silence}"));
     }
-    findings
+    diagnostics
 }
 
 fn descriptions(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/README.md");
     let readme = std::fs::read_to_string(path).unwrap();
     let known: BTreeSet<_> = readme.lines().filter_map(|line| line.strip_prefix("#### Alarm ")).collect();
@@ -301,12 +305,12 @@ fn descriptions(template: &Template) -> Findings {
         names.insert(name);
         let text = template.property(alarm, "AlarmDescription").as_str().unwrap_or_default();
         let points = text.ends_with(&format!(" Runbook: infra/README.md#alarm-{name}"));
-        must(&mut findings, points && !name.is_empty(), || format!("{alarm}: {name:?} is told as {text:?}"));
-        must(&mut findings, text.len() <= LONGEST_DESCRIPTION, || format!("{alarm}: {} characters", text.len()));
+        must(&mut diagnostics, points && !name.is_empty(), || format!("{alarm}: {name:?} is told as {text:?}"));
+        must(&mut diagnostics, text.len() <= LONGEST_DESCRIPTION, || format!("{alarm}: {} characters", text.len()));
     }
-    must(&mut findings, names == known, || format!("the alarms are {names:?}, the runbook knows {known:?}"));
+    must(&mut diagnostics, names == known, || format!("the alarms are {names:?}, the runbook knows {known:?}"));
     let looked_at: usize = alarms(template).into_iter().map(|alarm| metrics(template, alarm).len()).sum();
     let counted = format!("{} alarms on {looked_at} metrics", names.len());
-    must(&mut findings, readme.contains(&counted), || format!("the cost is not that of {counted}"));
-    findings
+    must(&mut diagnostics, readme.contains(&counted), || format!("the cost is not that of {counted}"));
+    diagnostics
 }

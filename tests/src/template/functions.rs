@@ -126,12 +126,12 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "no chain of retries is stopped as a recursive loop",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for function in template.functions() {
                 let loops = template.function(function, "RecursiveLoop");
-                must(&mut findings, loops == "Allow", || format!("{function}: recursive loops: {loops}"));
+                must(&mut diagnostics, loops == "Allow", || format!("{function}: recursive loops: {loops}"));
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -159,16 +159,16 @@ pub(super) const CHECKS: &[Check] = &[
                 name if name.ends_with("_QUEUE_URL") => LONGEST_QUEUE_URL,
                 _ => LONGEST_TABLE_NAME,
             };
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for function in template.functions() {
                 let value = |name: &str, value: &Value| value.as_str().map_or_else(|| longest(name), str::len);
                 let variables = template.environment(function);
                 let size: usize = variables.iter().map(|(name, held)| name.len() + value(name, held)).sum();
-                must(&mut findings, size <= ENVIRONMENT_LIMIT, || {
+                must(&mut diagnostics, size <= ENVIRONMENT_LIMIT, || {
                     format!("{function}: up to {size} bytes of variables")
                 });
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![set(
@@ -181,23 +181,23 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "the configuration has one source of truth, which no deployment touches",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             let parameters = template.at("/Parameters").as_object().into_iter().flatten();
             for (name, _) in parameters.filter(|(name, _)| name.to_ascii_lowercase().contains("config")) {
-                findings.push(format!("{name} is a second one: the next deployment reverts `config apply`"));
+                diagnostics.push(format!("{name} is a second one: the next deployment reverts `config apply`"));
             }
             for function in template.functions() {
                 for name in template.environment(function).keys() {
                     let is_second = name.contains("CONFIG") && name != "GRIDBELL_CONFIG_TABLE";
-                    must(&mut findings, !is_second, || format!("{function}: {name} is a second one"));
+                    must(&mut diagnostics, !is_second, || format!("{function}: {name} is a second one"));
                 }
                 // `config apply` restarts a function by its description: what the template sets, a deployment would set back.
                 let described = template.property(function, "Description");
-                must(&mut findings, described.is_null(), || format!("{function}: described as {described}"));
+                must(&mut diagnostics, described.is_null(), || format!("{function}: described as {described}"));
             }
             let globally = template.at("/Globals/Function/Description");
-            must(&mut findings, globally.is_null(), || format!("all functions: described as {globally}"));
-            findings
+            must(&mut diagnostics, globally.is_null(), || format!("all functions: described as {globally}"));
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -256,25 +256,25 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn environment(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let ids = template.functions();
     let expected = FUNCTIONS.map(|(id, ..)| id);
-    must(&mut findings, ids == expected, || format!("the functions are {ids:?}"));
+    must(&mut diagnostics, ids == expected, || format!("the functions are {ids:?}"));
     for (function, _, told) in FUNCTIONS {
         let mut variables = template.environment(function);
         for (name, resource) in SHARED.iter().chain(told) {
             let found = variables.remove(*name).unwrap_or_default();
             let holds = found == json!({ "Ref": resource });
-            must(&mut findings, holds, || format!("{function}: {name} is {found}, not {resource}"));
+            must(&mut diagnostics, holds, || format!("{function}: {name} is {found}, not {resource}"));
         }
         for (_, name, text) in SUBSTITUTED.iter().filter(|(of, ..)| *of == function) {
             let found = variables.remove(*name).unwrap_or_default();
-            must(&mut findings, found == json!({ "Fn::Sub": text }), || format!("{function}: {name} is {found}"));
+            must(&mut diagnostics, found == json!({ "Fn::Sub": text }), || format!("{function}: {name} is {found}"));
         }
         let rest: Vec<_> = variables.keys().collect();
-        must(&mut findings, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));
+        must(&mut diagnostics, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));
     }
-    findings
+    diagnostics
 }
 
 fn known_variables(template: &Template) -> Findings {
@@ -306,12 +306,12 @@ fn variables_in(folder: &Path) -> BTreeSet<String> {
 }
 
 fn code(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     for (function, binary, _) in FUNCTIONS {
         let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(binary).join("src/main.rs");
-        must(&mut findings, main.is_file(), || format!("{function}: there is no {}", main.display()));
+        must(&mut diagnostics, main.is_file(), || format!("{function}: there is no {}", main.display()));
         let mut is = |what: &str, found: &Value, expected: Value| {
-            must(&mut findings, *found == expected, || format!("{function}: {what} is {found}, not {expected}"));
+            must(&mut diagnostics, *found == expected, || format!("{function}: {what} is {found}, not {expected}"));
         };
         let metadata = |key: &str| template.at(&format!("/Resources/{function}/Metadata/{key}"));
         is("Binary", metadata("BuildProperties/Binary"), json!(binary));
@@ -322,36 +322,36 @@ fn code(template: &Template) -> Findings {
         let role = function.replace("Function", "Role");
         is("Role", template.property(function, "Role"), json!({ "Fn::GetAtt": [role, "Arn"] }));
     }
-    findings
+    diagnostics
 }
 
 fn logs(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     for group in template.resources(Some("AWS::Logs::LogGroup")) {
         let kept = target(template.property(group, "RetentionInDays"));
-        must(&mut findings, kept == Some("LogRetentionDays"), || format!("{group}: kept for {kept:?}"));
+        must(&mut diagnostics, kept == Some("LogRetentionDays"), || format!("{group}: kept for {kept:?}"));
     }
     for function in template.functions() {
         let group = target(template.property(function, "LoggingConfig/LogGroup")).unwrap_or_default();
         let own = function.replace("Function", "LogGroup");
         let holds = group == own && template.is(group, "AWS::Logs::LogGroup");
-        must(&mut findings, holds, || format!("{function}: logs into {group:?}, not {own}"));
+        must(&mut diagnostics, holds, || format!("{function}: logs into {group:?}, not {own}"));
         // `gridbell cost` counts on it, and no filter of Lambda's may stand behind ours: it would swallow `LogFilter: debug`.
         for (key, expected) in [("LogFormat", "JSON"), ("ApplicationLogLevel", "TRACE"), ("SystemLogLevel", "WARN")] {
             let found = template.function(function, &format!("LoggingConfig/{key}"));
-            must(&mut findings, found == expected, || format!("{function}: {key} is {found}, not {expected}"));
+            must(&mut diagnostics, found == expected, || format!("{function}: {key} is {found}, not {expected}"));
         }
     }
-    findings
+    diagnostics
 }
 
 fn skips(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     for resource in template.resources(None) {
         for skip in listed(template.at(&format!("/Resources/{resource}/Metadata/checkov/skip"))) {
             let words = skip["comment"].as_str().unwrap_or_default().split_whitespace().count();
-            must(&mut findings, words >= 6, || format!("{resource}: {} is skipped without a reason", skip["id"]));
+            must(&mut diagnostics, words >= 6, || format!("{resource}: {} is skipped without a reason", skip["id"]));
         }
     }
-    findings
+    diagnostics
 }

@@ -5,7 +5,7 @@
 //! no saboteur tries, or a saboteur that its check misses, fails the tests.
 
 mod alarms;
-mod door;
+mod endpoint;
 mod functions;
 mod model;
 mod queues;
@@ -44,14 +44,14 @@ fn remove(what: &'static str, at: &'static str) -> Saboteur {
 }
 
 /// Notes `message` unless `holds`.
-fn must(findings: &mut Findings, holds: bool, message: impl FnOnce() -> String) {
+fn must(diagnostics: &mut Findings, holds: bool, message: impl FnOnce() -> String) {
     if !holds {
-        findings.push(message());
+        diagnostics.push(message());
     }
 }
 
 fn checks() -> impl Iterator<Item = &'static Check> {
-    [queues::CHECKS, tables::CHECKS, functions::CHECKS, roles::CHECKS, door::CHECKS, alarms::CHECKS]
+    [queues::CHECKS, tables::CHECKS, functions::CHECKS, roles::CHECKS, endpoint::CHECKS, alarms::CHECKS]
         .into_iter()
         .flatten()
 }
@@ -59,10 +59,10 @@ fn checks() -> impl Iterator<Item = &'static Check> {
 #[test]
 fn the_template_holds_every_relation() {
     let template = Template::load();
-    let findings: Findings = checks()
+    let diagnostics: Findings = checks()
         .flat_map(|check| (check.run)(&template).into_iter().map(|found| format!("{}: {found}", check.name)))
         .collect();
-    assert!(findings.is_empty(), "{}", findings.join("\n"));
+    assert!(diagnostics.is_empty(), "{}", diagnostics.join("\n"));
 }
 
 #[test]

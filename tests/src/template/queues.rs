@@ -58,16 +58,16 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "a message stays hidden for six timeouts of its consumer",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for (_, queue, function) in template.mappings() {
                 let hidden = number(template.property(queue, "VisibilityTimeout"));
                 let timeout = number(template.function(function, "Timeout"));
                 let holds = timeout > 0 && hidden >= VISIBILITY_OVER_TIMEOUT * timeout;
-                must(&mut findings, holds, || {
+                must(&mut diagnostics, holds, || {
                     format!("{queue}: hidden for {hidden} s, {function} runs up to {timeout} s")
                 });
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -113,15 +113,15 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "a dead-letter queue keeps at least as long as its source",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for queue in template.queues() {
                 let Some(dead) = target(template.property(queue, "RedrivePolicy/deadLetterTargetArn")) else {
                     continue;
                 };
                 let (source, kept) = (retention(template, queue), retention(template, dead));
-                must(&mut findings, kept >= source, || format!("{dead} keeps {kept} s, {queue} keeps {source} s"));
+                must(&mut diagnostics, kept >= source, || format!("{dead} keeps {kept} s, {queue} keeps {source} s"));
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -159,15 +159,15 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "the signals are ordered, and deduplicated by their own id",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for queue in template.queues() {
                 let fifo = template.property(queue, "FifoQueue") == true;
                 let signals = queue == "SignalsQueue";
-                must(&mut findings, fifo == signals, || format!("{queue}: only the signals are FIFO, and they are"));
+                must(&mut diagnostics, fifo == signals, || format!("{queue}: only the signals are FIFO, and they are"));
             }
             let by_content = template.property("SignalsQueue", "ContentBasedDeduplication");
-            must(&mut findings, by_content == false, || "SignalsQueue: equal bodies are two signals".to_owned());
-            findings
+            must(&mut diagnostics, by_content == false, || "SignalsQueue: equal bodies are two signals".to_owned());
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -180,13 +180,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "a stalled sender cannot outlive the deduplication of its signals",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for function in template.functions() {
                 let timeout = number(template.function(function, "Timeout"));
                 let holds = timeout > 0 && timeout * 5 <= DEDUPLICATION_WINDOW;
-                must(&mut findings, holds, || format!("{function}: a timeout of {timeout} s"));
+                must(&mut diagnostics, holds, || format!("{function}: a timeout of {timeout} s"));
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -198,26 +198,26 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "what is booked for when a hydrator has written finds it done",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             let timeout = number(template.function("HydratorFunction", "Timeout"));
             let holds = timeout > 0 && timeout < u64::from(WRITTEN_S);
-            must(&mut findings, holds, || {
+            must(&mut diagnostics, holds, || {
                 format!("HydratorFunction: a timeout of {timeout} s, of less than {WRITTEN_S} s")
             });
-            findings
+            diagnostics
         },
         saboteurs: || vec![set("half a minute", "/Resources/HydratorFunction/Properties/Timeout", json!(30))],
     },
     Check {
         name: "a sweep ends within its invocation, and before the next one begins",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             let timeout = number(template.function("RetrierFunction", "Timeout"));
             let sweeps_for = SWEEPS_FOR.as_secs().unsigned_abs();
-            must(&mut findings, timeout >= sweeps_for + LONGEST_CALL && timeout < 60, || {
+            must(&mut diagnostics, timeout >= sweeps_for + LONGEST_CALL && timeout < 60, || {
                 format!("RetrierFunction: {timeout} s for a sweep that begins something new for {sweeps_for} s")
             });
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -229,17 +229,19 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "every queue has a reader",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             let mappings = template.mappings();
             for queue in template.queues() {
                 let mapped = mappings.iter().any(|(_, consumed, _)| *consumed == queue);
                 let other = READ_BY_OTHERS.iter().find(|(id, _)| *id == queue);
-                must(&mut findings, mapped != other.is_some(), || format!("{queue}: mapped {mapped}, else {other:?}"));
+                must(&mut diagnostics, mapped != other.is_some(), || {
+                    format!("{queue}: mapped {mapped}, else {other:?}")
+                });
             }
             let readable = template.property("SignalsReaderPolicy", "PolicyDocument/Statement/0/Resource");
             let holds = target(readable) == Some("SignalsQueue");
-            must(&mut findings, holds, || "SignalsReaderPolicy does not open the signals".to_owned());
-            findings
+            must(&mut diagnostics, holds, || "SignalsReaderPolicy does not open the signals".to_owned());
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -252,16 +254,16 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "queues are encrypted, keep for 14 days and take 1 MiB",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for queue in template.queues() {
                 let encrypted = template.property(queue, "SqsManagedSseEnabled") == true;
-                must(&mut findings, encrypted, || format!("{queue}: not encrypted"));
+                must(&mut diagnostics, encrypted, || format!("{queue}: not encrypted"));
                 let kept = retention(template, queue);
-                must(&mut findings, kept == LONGEST_RETENTION, || format!("{queue}: keeps {kept} s"));
+                must(&mut diagnostics, kept == LONGEST_RETENTION, || format!("{queue}: keeps {kept} s"));
                 let size = number(template.property(queue, "MaximumMessageSize"));
-                must(&mut findings, size == LARGEST_MESSAGE, || format!("{queue}: takes {size} bytes"));
+                must(&mut diagnostics, size == LARGEST_MESSAGE, || format!("{queue}: takes {size} bytes"));
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -274,51 +276,55 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn redrives(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     for queue in template.queues() {
         let Some((_, expected)) = REDRIVES.iter().find(|(id, _)| *id == queue) else {
-            findings.push(format!("{queue}: nobody said where its failures go"));
+            diagnostics.push(format!("{queue}: nobody said where its failures go"));
             continue;
         };
         let found = target(template.property(queue, "RedrivePolicy/deadLetterTargetArn"));
-        must(&mut findings, found == *expected, || format!("{queue}: redrives to {found:?}, not {expected:?}"));
+        must(&mut diagnostics, found == *expected, || format!("{queue}: redrives to {found:?}, not {expected:?}"));
         let receives = number(template.property(queue, "RedrivePolicy/maxReceiveCount"));
         let holds = expected.is_none() || receives >= FEWEST_RECEIVES;
-        must(&mut findings, holds, || format!("{queue}: gives up after {receives} receives"));
+        must(&mut diagnostics, holds, || format!("{queue}: gives up after {receives} receives"));
         let behind = expected.map_or(&Value::Null, |behind| template.property(behind, "RedrivePolicy/maxReceiveCount"));
         let goes_on = behind.is_null() || number(behind) >= RECEIVES_AFTER_REDRIVE * receives;
-        must(&mut findings, goes_on, || format!("{queue}: {receives} receives, {behind} in the queue behind"));
+        must(&mut diagnostics, goes_on, || format!("{queue}: {receives} receives, {behind} in the queue behind"));
     }
-    findings
+    diagnostics
 }
 
 fn mappings(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let found: Vec<_> = template.mappings().into_iter().map(|(_, queue, function)| (queue, function)).collect();
     let mut together = 0;
-    must(&mut findings, found == MAPPED, || format!("the mappings are {found:?}"));
+    must(&mut diagnostics, found == MAPPED, || format!("the mappings are {found:?}"));
     for (mapping, ..) in template.mappings() {
         let types = strings(template.property(mapping, "FunctionResponseTypes"));
-        must(&mut findings, types == ["ReportBatchItemFailures"], || format!("{mapping}: one failure fails the batch"));
+        must(&mut diagnostics, types == ["ReportBatchItemFailures"], || {
+            format!("{mapping}: one failure fails the batch")
+        });
         let parameter = mapping.replace("Mapping", "Concurrency");
         let bound = target(template.property(mapping, "ScalingConfig/MaximumConcurrency"));
-        must(&mut findings, bound == Some(&parameter), || format!("{mapping}: its concurrency is {bound:?}"));
+        must(&mut diagnostics, bound == Some(&parameter), || format!("{mapping}: its concurrency is {bound:?}"));
         let least = number(template.at(&format!("/Parameters/{parameter}/MinValue")));
-        must(&mut findings, least == FEWEST_AT_ONCE, || format!("{parameter}: from {least} on; AWS takes 2 to 1000"));
+        must(&mut diagnostics, least == FEWEST_AT_ONCE, || {
+            format!("{parameter}: from {least} on; AWS takes 2 to 1000")
+        });
         let usual = number(template.at(&format!("/Parameters/{parameter}/Default")));
-        must(&mut findings, usual >= FEWEST_AT_ONCE, || format!("{parameter}: {usual} at once"));
+        must(&mut diagnostics, usual >= FEWEST_AT_ONCE, || format!("{parameter}: {usual} at once"));
         together += usual;
     }
-    must(&mut findings, together + UNMAPPED <= NEW_ACCOUNT, || {
+    must(&mut diagnostics, together + UNMAPPED <= NEW_ACCOUNT, || {
         format!("{together} invocations of mappings at once: a new account runs {NEW_ACCOUNT} in all")
     });
     for function in template.functions() {
         let reserved = template.function(function, "ReservedConcurrentExecutions");
-        must(&mut findings, reserved.is_null(), || {
+        must(&mut diagnostics, reserved.is_null(), || {
             format!("{function}: a reservation throttles, and throttling eats receives")
         });
     }
-    findings
+    diagnostics
 }
 
 /// Seconds that a queue keeps a message; SQS's own default is 4 days.

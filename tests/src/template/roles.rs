@@ -161,23 +161,23 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "mail goes out in the name of MailFrom alone, whatever else SES checks",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             let roles = template.resources(Some("AWS::IAM::Role")).into_iter();
             let policies = roles.flat_map(|role| listed(template.property(role, "Policies")));
             let from =
                 json!({ "StringLike": { "ses:FromAddress": [{ "Ref": "MailFrom" }, { "Fn::Sub": "*@${MailFrom}" }] } });
-            for statement in policies.flat_map(statements) {
-                let (actions, resources) = grant(statement);
+            for terms in policies.flat_map(terms) {
+                let (actions, resources) = grant(terms);
                 if !actions.iter().any(|action| action.starts_with("ses:Send")) {
-                    must(&mut findings, statement["Condition"].is_null(), || format!("{actions:?}: a condition"));
+                    must(&mut diagnostics, terms["Condition"].is_null(), || format!("{actions:?}: a condition"));
                     continue;
                 }
-                must(&mut findings, statement["Condition"] == from, || format!("from {}", statement["Condition"]));
+                must(&mut diagnostics, terms["Condition"] == from, || format!("from {}", terms["Condition"]));
                 for needed in [IDENTITIES, CONFIGURATION_SETS] {
-                    must(&mut findings, resources.contains(&needed), || format!("SES checks {needed} as well"));
+                    must(&mut diagnostics, resources.contains(&needed), || format!("SES checks {needed} as well"));
                 }
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -205,7 +205,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "only Lambda takes a function's role",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             let expected = json!([{
                 "Effect": "Allow",
                 "Principal": { "Service": "lambda.amazonaws.com" },
@@ -213,9 +213,9 @@ pub(super) const CHECKS: &[Check] = &[
             }]);
             for role in template.resources(Some("AWS::IAM::Role")) {
                 let trusted = template.property(role, "AssumeRolePolicyDocument/Statement");
-                must(&mut findings, *trusted == expected, || format!("{role}: taken by {trusted}"));
+                must(&mut diagnostics, *trusted == expected, || format!("{role}: taken by {trusted}"));
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![set(
@@ -256,57 +256,57 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn grants(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let roles = template.resources(Some("AWS::IAM::Role"));
     let expected = ROLES.map(|(role, _)| role);
-    must(&mut findings, roles == expected, || format!("the roles are {roles:?}"));
+    must(&mut diagnostics, roles == expected, || format!("the roles are {roles:?}"));
     for (role, expected) in ROLES {
         let managed = template.property(role, "ManagedPolicyArns");
-        must(&mut findings, managed.is_null(), || format!("{role}: more stands in {managed}"));
+        must(&mut diagnostics, managed.is_null(), || format!("{role}: more stands in {managed}"));
         let policies = listed(template.property(role, "Policies"));
-        must(&mut findings, policies.len() == 1, || format!("{role}: {} policies", policies.len()));
-        let found: Vec<_> = policies.iter().flat_map(statements).map(grant).collect();
+        must(&mut diagnostics, policies.len() == 1, || format!("{role}: {} policies", policies.len()));
+        let found: Vec<_> = policies.iter().flat_map(terms).map(grant).collect();
         let expected: Vec<_> =
             expected.iter().map(|(actions, resources)| (actions.to_vec(), resources.to_vec())).collect();
         for grant in found.iter().filter(|grant| !expected.contains(grant)) {
-            findings.push(format!("{role}: more than its function needs: {grant:?}"));
+            diagnostics.push(format!("{role}: more than its function needs: {grant:?}"));
         }
         for grant in expected.iter().filter(|grant| !found.contains(grant)) {
-            findings.push(format!("{role}: its function needs {grant:?}"));
+            diagnostics.push(format!("{role}: its function needs {grant:?}"));
         }
     }
-    findings
+    diagnostics
 }
 
 fn wildcards(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let roles = template.resources(Some("AWS::IAM::Role"));
     let inline = roles.into_iter().flat_map(|role| listed(template.property(role, "Policies")));
     let managed = template.resources(Some("AWS::IAM::ManagedPolicy"));
     let managed = managed.into_iter().map(|policy| template.at(&format!("/Resources/{policy}/Properties")));
-    for statement in inline.chain(managed).flat_map(statements) {
-        let (actions, resources) = grant(statement);
+    for terms in inline.chain(managed).flat_map(terms) {
+        let (actions, resources) = grant(terms);
         for action in &actions {
-            must(&mut findings, !action.contains('*'), || format!("an action with a wildcard: {action}"));
+            must(&mut diagnostics, !action.contains('*'), || format!("an action with a wildcard: {action}"));
         }
         for resource in resources {
             let is_listed = |action: &&str| WILDCARDS.iter().any(|(of, arn, _)| of == action && *arn == resource);
             let reasoned = actions.iter().all(is_listed);
-            must(&mut findings, reasoned || !resource.contains('*'), || {
+            must(&mut diagnostics, reasoned || !resource.contains('*'), || {
                 format!("a resource with a wildcard: {resource}")
             });
         }
     }
-    findings
+    diagnostics
 }
 
-fn statements(policy: &Value) -> &[Value] {
+fn terms(policy: &Value) -> &[Value] {
     listed(&policy["PolicyDocument"]["Statement"])
 }
 
 /// A statement as its actions and its resources: logical ids, or ARNs as they are written.
-fn grant(statement: &Value) -> (Vec<&str>, Vec<&str>) {
-    let resources = listed(&statement["Resource"]).iter();
+fn grant(terms: &Value) -> (Vec<&str>, Vec<&str>) {
+    let resources = listed(&terms["Resource"]).iter();
     let named = |resource| target(resource).or_else(|| resource["Fn::Sub"].as_str()).or_else(|| resource.as_str());
-    (strings(&statement["Action"]), resources.filter_map(named).collect())
+    (strings(&terms["Action"]), resources.filter_map(named).collect())
 }

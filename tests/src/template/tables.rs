@@ -19,8 +19,8 @@ const TABLES: [Table; 4] = [
         indexes: &[
             ("unsent", "unsent", "changed_at", &[]),
             ("due", "due", "due_at", &[]),
-            ("active", "active", "until", &["full_key", "plan", "plan_of", "plan_set"]),
-            ("changes", "changed_in", "changed_at", &["full_key", "version", "active", "plan", "plan_of", "plan_set"]),
+            ("active", "active", "until", &["full_key", "summary", "summary_of", "summary_set"]),
+            ("changes", "changed_in", "changed_at", &["full_key", "version", "active", "summary", "summary_of", "summary_set"]),
         ],
     },
     Table {
@@ -43,11 +43,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "tables are encrypted, recoverable, kept, and forget by themselves",
         run: |template| {
-            let mut findings = Findings::new();
+            let mut diagnostics = Findings::new();
             for table in template.resources(Some("AWS::DynamoDB::Table")) {
                 let mut property = |pointer: &str, expected: Value| {
                     let found = template.property(table, pointer);
-                    must(&mut findings, *found == expected, || {
+                    must(&mut diagnostics, *found == expected, || {
                         format!("{table}: {pointer} is {found}, not {expected}")
                     });
                 };
@@ -63,10 +63,10 @@ pub(super) const CHECKS: &[Check] = &[
                 property("BillingMode", json!("PAY_PER_REQUEST"));
                 for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
                     let kept = template.at(&format!("/Resources/{table}/{policy}")) == "Retain";
-                    must(&mut findings, kept, || format!("{table}: {policy} is not Retain"));
+                    must(&mut diagnostics, kept, || format!("{table}: {policy} is not Retain"));
                 }
             }
-            findings
+            diagnostics
         },
         saboteurs: || {
             vec![
@@ -126,10 +126,10 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn keys(template: &Template) -> Findings {
-    let mut findings = Findings::new();
+    let mut diagnostics = Findings::new();
     let ids = template.resources(Some("AWS::DynamoDB::Table"));
     let expected = TABLES.map(|table| table.id);
-    must(&mut findings, ids == expected, || format!("the tables are {ids:?}"));
+    must(&mut diagnostics, ids == expected, || format!("the tables are {ids:?}"));
     for Table { id, key, indexes } in &TABLES {
         let mut names = vec![*key];
         for name in indexes.iter().flat_map(|(_, hash, range, _)| [*hash, *range]) {
@@ -155,11 +155,11 @@ fn keys(template: &Template) -> Findings {
             .collect();
         let mut property = |pointer: &str, expected: Value| {
             let found = template.property(id, pointer);
-            must(&mut findings, *found == expected, || format!("{id}: {pointer} is {found}"));
+            must(&mut diagnostics, *found == expected, || format!("{id}: {pointer} is {found}"));
         };
         property("KeySchema", json!([{ "AttributeName": key, "KeyType": "HASH" }]));
         property("AttributeDefinitions", typed.into());
         property("GlobalSecondaryIndexes", if described.is_empty() { Value::Null } else { described.into() });
     }
-    findings
+    diagnostics
 }

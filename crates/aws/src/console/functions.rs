@@ -132,7 +132,7 @@ impl ProbeError {
 /// What Lambda says of a failure.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Failure {
+struct InvocationFailure {
     error_type: String,
     error_message: String,
 }
@@ -246,7 +246,7 @@ fn is_of_another_processor(body: &str) -> bool {
 }
 
 fn failed(body: &str) -> ProbeError {
-    let Failure { error_type, error_message } = serde_json::from_str(body).unwrap_or_default();
+    let InvocationFailure { error_type, error_message } = serde_json::from_str(body).unwrap_or_default();
     // An event that an older release does not know is an error of its own.
     if error_message.starts_with("the event is ") {
         return ProbeError::Unknown;

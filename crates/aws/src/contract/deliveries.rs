@@ -6,31 +6,31 @@ use dispatch::Subject;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     budget::Shown,
-    conditions::{Condition, News, NotedEvent},
+    conditions::{Condition, NotedEvent, StageReport},
+    job::{BodyPart, Failure, FailureKind, Job, JobKind, MAX_BODY_BYTES, StoredBody},
     messages::{self, ToHydrate},
     poll::PollState,
-    ports::{Answered, Chance, Clock, Deliveries, Health, Pending, Refusal},
-    work::{BodyPart, MAX_BODY_BYTES, StoredBody, Task, Trouble, TroubleKind, Work},
+    ports::{Answered, Clock, Deliveries, Health, PendingRetry, Random, Refusal},
 };
-use providers::Look;
+use providers::FetchRequest;
 
 use super::{
     asking::{lost, noise, soon},
     samples,
 };
-use crate::world::World;
+use crate::host::Host;
 
 /// A body that came in parts, in any order and twice, is there once all of them are.
 pub async fn bodies(table: &impl Deliveries) {
-    let now = World.now();
-    let (delivery, body) = (World.unique(), format!("\"{}\"", noise(MAX_BODY_BYTES - 2)));
-    let messages = Work::messages(&delivery, "contract", now, &body);
+    let now = Host.now();
+    let (delivery, body) = (Host.unique(), format!("\"{}\"", noise(MAX_BODY_BYTES - 2)));
+    let messages = Job::messages(&delivery, "contract", now, &body);
     assert!(messages.len() > 1, "{} bytes fit into one message", body.len());
     let parts: Vec<BodyPart> = messages
         .iter()
-        .map(|message| match read(message).task {
-            Task::Part(part) => part,
-            task => panic!("{task:?}"),
+        .map(|message| match read(message).kind {
+            JobKind::Part(part) => part,
+            kind => panic!("{kind:?}"),
         })
         .collect();
     let stored = StoredBody { delivery: delivery.clone(), chunks: parts[0].of };
@@ -40,71 +40,71 @@ pub async fn bodies(table: &impl Deliveries) {
     }
     table.keep_part(&delivery, &parts[1], now).await.unwrap();
     assert!(table.body(&stored).await.unwrap().as_ref() == Some(&body), "it comes back as it was");
-    let other = StoredBody { delivery: World.unique(), ..stored };
+    let other = StoredBody { delivery: Host.unique(), ..stored };
     assert_eq!(table.body(&other).await.unwrap(), None);
 }
 
-fn read(message: &str) -> Work {
+fn read(message: &str) -> Job {
     match messages::read(message).unwrap() {
-        ToHydrate::Work(work) => work,
+        ToHydrate::Job(job) => job,
         other @ ToHydrate::Heartbeat(_) => panic!("{other:?}"),
     }
 }
 
 /// A job that looks at a dispatch.
-fn look(delivery: &str, source: &str, id: &str, now: Timestamp) -> Work {
+fn fetch(delivery: &str, source: &str, id: &str, now: Timestamp) -> Job {
     let subject = Subject::dispatch(source, id);
-    let look = Look { key: subject.to_string(), subject, context: serde_json::Value::Null };
-    Work { source: source.to_owned(), ..samples::work(delivery, Task::Look(look), now) }
+    let fetch = FetchRequest { key: subject.to_string(), subject, context: serde_json::Value::Null };
+    Job { source: source.to_owned(), ..samples::job(delivery, JobKind::Fetch(fetch), now) }
 }
 
 /// Bookings: of several deliveries that fail over one resource, one goes on.
 pub async fn bookings(table: &impl Deliveries) {
-    let now = World.now();
+    let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    let (source, id) = (World.unique(), World.unique());
-    let pending = |delivery: &str, next_s: i64| samples::pending(look(delivery, &source, &id, now), at(next_s), now);
-    let key = pending("a", 10).work.key().to_owned();
+    let (source, id) = (Host.unique(), Host.unique());
+    let pending = |delivery: &str, next_s: i64| samples::pending(fetch(delivery, &source, &id, now), at(next_s), now);
+    let key = pending("a", 10).job.key().to_owned();
     assert_eq!(table.retry_state(&key).await.unwrap(), None);
     assert!(table.book(&pending("a", 10), now).await.unwrap());
     assert!(table.book(&pending("a", 10), now).await.unwrap(), "its own write, sent again");
     assert!(!table.book(&pending("a", 20), now).await.unwrap(), "a doubled message joins its twin");
     let mut later = pending("a", 20);
-    later.work.attempt += 1;
+    later.job.attempt += 1;
     later.state.attempt += 1;
     assert!(table.book(&later, now).await.unwrap(), "the same delivery's next attempt moves its booking");
     assert_eq!(table.retry_state(&key).await.unwrap().as_ref(), Some(&later.state));
     assert!(!table.book(&pending("b", 15), now).await.unwrap(), "another's attempt lies ahead");
-    table.settled(&pending("b", 15).work, Timestamp::MIN).await.unwrap();
-    table.settled(&pending("b", 15).work, now).await.unwrap();
+    table.settled(&pending("b", 15).job, Timestamp::MIN).await.unwrap();
+    table.settled(&pending("b", 15).job, now).await.unwrap();
     assert!(!table.book(&pending("b", 15), now).await.unwrap(), "settling another's booking changes nothing");
     assert!(table.book(&pending("b", 40), at(20)).await.unwrap(), "another's attempt was due and may be lost");
-    table.settled(&pending("a", 20).work, Timestamp::MIN).await.unwrap();
+    table.settled(&pending("a", 20).job, Timestamp::MIN).await.unwrap();
     assert!(!table.book(&pending("c", 50), at(20)).await.unwrap());
-    table.settled(&pending("b", 40).work, Timestamp::MIN).await.unwrap();
+    table.settled(&pending("b", 40).job, Timestamp::MIN).await.unwrap();
     assert!(table.book(&pending("c", 50), at(20)).await.unwrap());
-    table.settled(&pending("a", 20).work, at(1)).await.unwrap();
+    table.settled(&pending("a", 20).job, at(1)).await.unwrap();
     assert_eq!(table.retry_state(&key).await.unwrap(), None, "what failed before a success began is settled by it");
-    table.settled(&pending("c", 50).work, Timestamp::MIN).await.unwrap();
+    table.settled(&pending("c", 50).job, Timestamp::MIN).await.unwrap();
     notified(table, now).await;
     overdue(table, now).await;
 
     // A body of any size can fail, and a key of any length.
-    let body = samples::work(&World.unique(), Task::Body(noise(900_000)), now);
-    for work in [body, look("long", &source, &"ü".repeat(500), now)] {
-        let pending = samples::pending(work, at(1), now);
+    let body = samples::job(&Host.unique(), JobKind::Body(noise(900_000)), now);
+    for job in [body, fetch("long", &source, &"ü".repeat(500), now)] {
+        let pending = samples::pending(job, at(1), now);
         assert!(table.book(&pending, now).await.unwrap());
-        assert_eq!(table.retry_state(pending.work.key()).await.unwrap().as_ref(), Some(&pending.state));
-        table.settled(&pending.work, Timestamp::MIN).await.unwrap();
+        assert_eq!(table.retry_state(pending.job.key()).await.unwrap().as_ref(), Some(&pending.state));
+        table.settled(&pending.job, Timestamp::MIN).await.unwrap();
     }
 }
 
 /// What a person must know of is found by its source and time; a time is moved forward, and never back.
 async fn notified(table: &impl Deliveries, now: Timestamp) {
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    let (source, other) = (World.unique(), World.unique());
+    let (source, other) = (Host.unique(), Host.unique());
     let pending = |source: &str, id: &str, notify_s: i64| {
-        let mut pending = samples::pending(look(id, source, id, now), at(10), now);
+        let mut pending = samples::pending(fetch(id, source, id, now), at(10), now);
         pending.state.notify_at = at(notify_s);
         pending
     };
@@ -114,23 +114,23 @@ async fn notified(table: &impl Deliveries, now: Timestamp) {
     for pending in [&first, &second, &third] {
         assert!(table.book(pending, now).await.unwrap());
     }
-    let fires = async |at: Timestamp, expected: &[&Pending]| {
-        let expected: BTreeSet<Condition> = expected.iter().map(|pending| pending.work.condition()).collect();
+    let fires = async |at: Timestamp, expected: &[&PendingRetry]| {
+        let expected: BTreeSet<Condition> = expected.iter().map(|pending| pending.job.condition()).collect();
         soon(async || BTreeSet::from_iter(table.firing(&source, at).await.unwrap()) == expected).await
     };
     assert!(fires(at(90), &[&first, &second]).await);
     assert!(fires(at(60), &[&first]).await, "as of the very instant");
     assert!(fires(at(59), &[]).await);
-    table.hasten(second.work.key(), at(100)).await.unwrap();
-    assert_eq!(table.retry_state(second.work.key()).await.unwrap().as_ref(), Some(&second.state));
-    table.hasten(second.work.key(), at(20)).await.unwrap();
-    let state = table.retry_state(second.work.key()).await.unwrap().expect("it is booked");
+    table.hasten(second.job.key(), at(100)).await.unwrap();
+    assert_eq!(table.retry_state(second.job.key()).await.unwrap().as_ref(), Some(&second.state));
+    table.hasten(second.job.key(), at(20)).await.unwrap();
+    let state = table.retry_state(second.job.key()).await.unwrap().expect("it is booked");
     assert_eq!(state.notify_at, at(20));
     assert!(fires(at(20), &[&second]).await);
     table.hasten("a key of nothing", at(1)).await.unwrap();
     assert_eq!(table.retry_state("a key of nothing").await.unwrap(), None);
     for pending in [&first, &second, &third] {
-        table.settled(&pending.work, Timestamp::MIN).await.unwrap();
+        table.settled(&pending.job, Timestamp::MIN).await.unwrap();
     }
     assert!(fires(at(90), &[]).await);
 }
@@ -138,17 +138,17 @@ async fn notified(table: &impl Deliveries, now: Timestamp) {
 /// What should have been tried again by then is found by its source, whenever a person must know of it.
 async fn overdue(table: &impl Deliveries, now: Timestamp) {
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    let (source, other) = (World.unique(), World.unique());
+    let (source, other) = (Host.unique(), Host.unique());
     let long = "ü".repeat(400);
-    let pending = |source: &str, id: &str, next_s: i64| samples::pending(look(id, source, id, now), at(next_s), now);
+    let pending = |source: &str, id: &str, next_s: i64| samples::pending(fetch(id, source, id, now), at(next_s), now);
     let [first, second, third] = [pending(&source, "first", 10), pending(&source, &long, 20), pending(&other, "o", 5)];
     for pending in [&first, &second, &third] {
         assert!(table.book(pending, now).await.unwrap());
     }
-    table.hasten(second.work.key(), at(1)).await.unwrap();
+    table.hasten(second.job.key(), at(1)).await.unwrap();
     let mut second = second;
     second.state.notify_at = at(1);
-    let finds = async |before: Timestamp, expected: &[&Pending]| {
+    let finds = async |before: Timestamp, expected: &[&PendingRetry]| {
         soon(async || {
             let found = table.overdue(&source, before).await.unwrap();
             found.len() == expected.len() && expected.iter().all(|pending| found.contains(pending))
@@ -159,16 +159,16 @@ async fn overdue(table: &impl Deliveries, now: Timestamp) {
     assert!(finds(at(20), &[&first]).await, "only what is earlier than asked for");
     assert!(finds(at(10), &[]).await);
     for pending in [&first, &second, &third] {
-        table.settled(&pending.work, Timestamp::MIN).await.unwrap();
+        table.settled(&pending.job, Timestamp::MIN).await.unwrap();
     }
     assert!(finds(at(60), &[]).await);
 }
 
 /// What a provider says of a key stands until a request that began later succeeded.
 pub async fn refusals(table: &impl Deliveries) {
-    let now = World.now();
+    let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    let source = World.unique();
+    let source = Host.unique();
     assert_eq!(table.refusal(&source).await.unwrap(), None);
     table.accept(&source, now).await.unwrap();
     let refusal = |at| Refusal { source: source.clone(), since: now, at, detail: "401".to_owned() };
@@ -177,7 +177,7 @@ pub async fn refusals(table: &impl Deliveries) {
     }
     assert_eq!(table.refusal(&source).await.unwrap(), Some(refusal(at(10))));
     table.accept(&source, at(10)).await.unwrap();
-    table.accept(&World.unique(), at(60)).await.unwrap();
+    table.accept(&Host.unique(), at(60)).await.unwrap();
     assert_eq!(table.refusal(&source).await.unwrap(), Some(refusal(at(10))), "it was refused since");
     for _ in 0..2 {
         table.accept(&source, at(11)).await.unwrap();
@@ -187,22 +187,22 @@ pub async fn refusals(table: &impl Deliveries) {
 
 /// What was quarantined comes back whole, whatever its size, and a look leaves the body that it began with alone.
 /// `kept` reads back what stands under a name.
-pub async fn quarantine(table: &impl Deliveries, kept: impl AsyncFn(&str) -> Option<(Work, String)>) {
-    let now = World.now();
-    let delivery = World.unique();
-    let reason = Trouble::new(TroubleKind::Unreadable, now, "not a known shape");
-    let small = samples::work(&World.unique(), Task::Body("{}".to_owned()), now);
-    let large = samples::work(&delivery, Task::Body(noise(MAX_BODY_BYTES)), now);
-    let look = look(&delivery, "contract", "dkmq", now);
-    for work in [&small, &large, &look, &large] {
-        table.quarantine(work, &reason, &[]).await.unwrap();
+pub async fn quarantine(table: &impl Deliveries, kept: impl AsyncFn(&str) -> Option<(Job, String)>) {
+    let now = Host.now();
+    let delivery = Host.unique();
+    let reason = Failure::new(FailureKind::Unreadable, now, "not a known shape");
+    let small = samples::job(&Host.unique(), JobKind::Body("{}".to_owned()), now);
+    let large = samples::job(&delivery, JobKind::Body(noise(MAX_BODY_BYTES)), now);
+    let fetch = fetch(&delivery, "contract", "dkmq", now);
+    for job in [&small, &large, &fetch, &large] {
+        table.quarantine(job, &reason, &[]).await.unwrap();
     }
-    for work in [&small, &large] {
-        let (known, reason) = kept(&work.delivery).await.expect("it was quarantined");
-        assert!(known == *work, "{}", work.delivery);
+    for job in [&small, &large] {
+        let (known, reason) = kept(&job.delivery).await.expect("it was quarantined");
+        assert!(known == *job, "{}", job.delivery);
         assert_eq!(reason, "not a known shape");
     }
-    assert!(kept(&World.unique()).await.is_none());
+    assert!(kept(&Host.unique()).await.is_none());
     assert!(kept(&format!("{delivery}#1")).await.is_none(), "a part is not the whole");
     assert!(kept(&format!("{delivery}#events")).await.is_none());
 }
@@ -210,9 +210,9 @@ pub async fn quarantine(table: &impl Deliveries, kept: impl AsyncFn(&str) -> Opt
 /// Events count until each body that was quarantined with them is replayed; those that came without one count on.
 /// `replayed` says that what was quarantined under a name is replayed.
 pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
-    let now = World.now();
+    let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    let (source, reason) = (World.unique(), Trouble::new(TroubleKind::Unreadable, now, "not a known shape"));
+    let (source, reason) = (Host.unique(), Failure::new(FailureKind::Unreadable, now, "not a known shape"));
     let dispatch = Subject::dispatch(&source, &"ü".repeat(400));
     let [unknown, lost] = [
         Condition::UnknownEvent { source: source.clone() },
@@ -220,7 +220,7 @@ pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     ];
     let event = |condition: &Condition, stage: &str, at: Timestamp| {
         let detail = "x".repeat(700);
-        let news = News { stage: stage.to_owned(), about: source.clone(), detail };
+        let news = StageReport { stage: stage.to_owned(), about: source.clone(), detail };
         NotedEvent { condition: condition.clone(), at, news }
     };
     let are = async |condition: &Condition, since: Timestamp, expected: &[&NotedEvent]| {
@@ -232,7 +232,7 @@ pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     };
     assert!(are(&unknown, Timestamp::MIN, &[]).await && fire(now, &[]).await);
 
-    let [a, b] = [World.unique(), World.unique()].map(|id| samples::work(&id, Task::Body("{}".to_owned()), now));
+    let [a, b] = [Host.unique(), Host.unique()].map(|id| samples::job(&id, JobKind::Body("{}".to_owned()), now));
     let [first, again] = [0, 5].map(|seconds| event(&unknown, "resumed", at(seconds)));
     let (second, other) = (event(&unknown, "paused", at(3)), event(&lost, "lost", at(4)));
     table.quarantine(&a, &reason, std::slice::from_ref(&first)).await.unwrap();
@@ -242,15 +242,15 @@ pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     assert!(are(&unknown, at(-1), &[&second, &again]).await, "a repetition moves its instant");
     assert!(are(&unknown, at(4), &[&again]).await, "only what is later");
     assert!(are(&lost, at(-1), &[&other]).await);
-    assert!(are(&Condition::UnknownEvent { source: World.unique() }, at(-1), &[]).await, "of its own incident alone");
+    assert!(are(&Condition::UnknownEvent { source: Host.unique() }, at(-1), &[]).await, "of its own incident alone");
     assert!(fire(at(10), &[&unknown, &lost]).await);
     assert!(fire(at(2 * 3_600), &[]).await, "within the hour");
 
     for _ in 0..2 {
-        replayed(&a.kept_as()).await;
+        replayed(&a.quarantined_as()).await;
     }
     assert!(are(&unknown, at(-1), &[&again]).await, "the other body is not replayed");
-    replayed(&b.kept_as()).await;
+    replayed(&b.quarantined_as()).await;
     assert!(are(&unknown, at(-1), &[]).await && are(&lost, at(-1), &[]).await && fire(at(10), &[]).await);
     table.quarantine(&b, &reason, std::slice::from_ref(&again)).await.unwrap();
     assert!(are(&unknown, at(-1), &[&again]).await, "it comes anew");
@@ -259,7 +259,7 @@ pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     table.note(&event(&lost, "lost", at(6))).await.unwrap();
     table.note(&bare).await.unwrap();
     table.quarantine(&a, &reason, std::slice::from_ref(&bare)).await.unwrap();
-    replayed(&a.kept_as()).await;
+    replayed(&a.quarantined_as()).await;
     assert!(are(&lost, at(-1), &[&bare]).await, "one without a body is no matter of a replay");
     assert!(fire(at(10), &[&unknown, &lost]).await);
     replayed("nothing of that name").await;
@@ -268,40 +268,40 @@ pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
 /// Of very many events the latest are read, and none of them is lost for a replay that cannot name all bodies.
 pub async fn many_events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     const BODIES: usize = 103;
-    let now = World.now();
-    let source = World.unique();
+    let now = Host.now();
+    let source = Host.unique();
     let condition = Condition::UnknownEvent { source: source.clone() };
-    let reason = Trouble::new(TroubleKind::UnknownEvent, now, "an unknown event");
+    let reason = Failure::new(FailureKind::UnknownEvent, now, "an unknown event");
     let event = |n: usize| NotedEvent {
         condition: condition.clone(),
         at: now + SignedDuration::from_millis(i64::try_from(n).unwrap()),
-        news: News { stage: format!("stage {n}"), about: source.clone(), detail: "d".to_owned() },
+        news: StageReport { stage: format!("stage {n}"), about: source.clone(), detail: "d".to_owned() },
     };
-    let work = samples::work(&World.unique(), Task::Body("{}".to_owned()), now);
+    let job = samples::job(&Host.unique(), JobKind::Body("{}".to_owned()), now);
     let all: Vec<NotedEvent> = (0..120).map(event).collect();
-    table.quarantine(&work, &reason, &all).await.unwrap();
+    table.quarantine(&job, &reason, &all).await.unwrap();
     let since = now - SignedDuration::from_secs(1);
     let read = async || table.events(&condition, since).await.unwrap();
     assert!(soon(async || read().await.last() == all.last()).await);
     let found = read().await;
     assert!(found.len() >= 50 && found == all[all.len() - found.len()..], "{} found", found.len());
-    replayed(&work.kept_as()).await;
+    replayed(&job.quarantined_as()).await;
     assert!(soon(async || read().await.is_empty()).await);
 
-    let bodies: Vec<Work> =
-        (0..BODIES).map(|_| samples::work(&World.unique(), Task::Body("{}".to_owned()), now)).collect();
+    let bodies: Vec<Job> =
+        (0..BODIES).map(|_| samples::job(&Host.unique(), JobKind::Body("{}".to_owned()), now)).collect();
     for body in &bodies {
         table.quarantine(body, &reason, &all[..1]).await.unwrap();
     }
     for body in &bodies[..BODIES - 1] {
-        replayed(&body.kept_as()).await;
+        replayed(&body.quarantined_as()).await;
     }
     assert!(soon(async || read().await == all[..1]).await, "a body is not replayed");
 }
 
 /// The heartbeat: an older answer never replaces a newer one.
 pub async fn health(table: &impl Health) {
-    let now = World.now();
+    let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
     assert_eq!(table.answered().await.unwrap(), None);
     for (seconds, latest) in [(10, 10), (10, 10), (20, 20), (15, 20)] {
@@ -313,15 +313,15 @@ pub async fn health(table: &impl Health) {
 
 /// How a source's polling stands: one conditional write, one's own recognised. The source that it was tried with.
 pub async fn polls(table: &impl Deliveries) -> String {
-    let now = World.now();
-    let source = World.unique();
+    let now = Host.now();
+    let source = Host.unique();
     assert_eq!(table.poll_state(&source).await.unwrap(), None);
     let first = PollState::claimed(None, &source, now, "write-1".to_owned()).expect("a first poll");
     table.write_poll_state(&first, None).await.unwrap();
     assert_eq!(table.poll_state(&source).await.unwrap().as_ref(), Some(&first));
     assert_eq!(lost(table.write_poll_state(&first, None).await), first);
-    let trouble = Trouble::new(TroubleKind::Provider, now, "the provider answered 500");
-    let second = first.clone().failed(&trouble, now, "write-2".to_owned());
+    let failure = Failure::new(FailureKind::Provider, now, "the provider answered 500");
+    let second = first.clone().failed(&failure, now, "write-2".to_owned());
     table.write_poll_state(&second, Some(1)).await.unwrap();
     let late = PollState { write: "write-3".to_owned(), ..second.clone() };
     assert_eq!(lost(table.write_poll_state(&late, Some(1)).await), second);

@@ -6,19 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     group::{AckLink, AlertGroup},
     incident::{Incident, IncidentStatus, Waiting},
-    ports::{Chance, Clock, Incidents, OpenIncidentIndex, OpenPage},
+    ports::{Clock, Incidents, OpenIncidentIndex, OpenPage, Random},
 };
 
 use super::{
     asking::{lost, soon},
     samples,
 };
-use crate::world::World;
+use crate::host::Host;
 
 /// Incidents: one conditional write, one's own recognised.
 pub async fn incidents(table: &impl Incidents) {
-    let now = World.now();
-    let first = samples::incident(&World.unique(), now);
+    let now = Host.now();
+    let first = samples::incident(&Host.unique(), now);
     let key = first.incident.as_str();
     assert_eq!(table.read(key).await.unwrap(), None);
     table.write(&first, None).await.unwrap();
@@ -32,20 +32,20 @@ pub async fn incidents(table: &impl Incidents) {
 
 /// Mails that wait in a group are found, the most urgent first, until they are sent.
 pub async fn waiting(table: &impl Incidents) {
-    let now = World.now();
+    let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    let group = format!("group/hydration-failing/{}/first", World.unique());
+    let group = format!("group/hydration-failing/{}/first", Host.unique());
     let waits = |id: &str, sorts_by: Timestamp| {
         let waiting = Waiting { group: group.clone(), since: now, send_at: now, sorts_by, stages: Vec::new() };
         Incident { waiting: Some(waiting), ..samples::incident(id, now) }
     };
     // One is too long for a key, and its dispatch starts first.
-    let long = format!("{}{}", "ü".repeat(400), World.unique());
+    let long = format!("{}{}", "ü".repeat(400), Host.unique());
     let all = [
-        waits(&World.unique(), Timestamp::MAX),
-        waits(&World.unique(), at(60)),
+        waits(&Host.unique(), Timestamp::MAX),
+        waits(&Host.unique(), at(60)),
         waits(&long, at(30)),
-        Incident { status: IncidentStatus::Resolved, ..waits(&World.unique(), at(90)) },
+        Incident { status: IncidentStatus::Resolved, ..waits(&Host.unique(), at(90)) },
     ];
     for incident in &all {
         table.write(incident, None).await.unwrap();
@@ -63,8 +63,8 @@ pub async fn waiting(table: &impl Incidents) {
 /// What is open, or has a mail to send, is listed page by page.
 pub async fn open_pages(table: &(impl Incidents + OpenIncidentIndex)) {
     const COUNT: usize = 130;
-    let now = World.now();
-    let (name, group) = (World.unique(), format!("group/hydration-failing/{}/resolved", World.unique()));
+    let now = Host.now();
+    let (name, group) = (Host.unique(), format!("group/hydration-failing/{}/resolved", Host.unique()));
     let mut all: Vec<Incident> = (0..COUNT).map(|n| samples::incident(&format!("{name}-{n}"), now)).collect();
     all[0].status = IncidentStatus::Acknowledged;
     all[1].status = IncidentStatus::Resolved;
@@ -99,8 +99,8 @@ pub async fn open_pages(table: &(impl Incidents + OpenIncidentIndex)) {
 
 /// What lies beside the incidents: the same conditions, and neither is taken for the other or for an incident.
 pub async fn groups_and_links(table: &impl Incidents) {
-    let now = World.now();
-    let name = World.unique();
+    let now = Host.now();
+    let name = Host.unique();
     let group = samples::group(&format!("group/hydration-failing/{name}/first"), now);
     assert_eq!(table.group(&group.group).await.unwrap(), None);
     table.write_group(&group, None).await.unwrap();

@@ -6,22 +6,22 @@ use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
     heartbeat::{Heartbeat, HeartbeatCheck},
+    job::{FailedJob, Failure, FailureKind, Job, JobKind},
     mail::Mail,
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
-    ports::{Backlog, Chance, Depths, Intake, Lane, Mailer, Outlet, PortError, SignalStream, Watched},
-    work::{Failed, Task, Trouble, TroubleKind, Work},
+    ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, Mailer, PortError, Random, SignalStream, Watched},
 };
 
 use super::{
     reader::{Queue, Reader, Taken, next},
     samples,
 };
-use crate::world::World;
+use crate::host::Host;
 
 /// What goes into a queue comes out as it was, up to what SQS carries.
-pub async fn messages(door: &impl Intake, outlet: &impl Outlet, reader: &impl Reader) {
+pub async fn messages(door: &impl IngestQueue, job_queue: &impl JobQueue, reader: &impl Reader) {
     let now = reader.now();
-    let message = Work::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").remove(0);
+    let message = Job::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").remove(0);
     door.take(&message).await.unwrap();
     let came = next(reader, Queue::Deliveries).await;
     assert_eq!(read::<ToHydrate>(&came), messages::read(&message).unwrap());
@@ -31,33 +31,33 @@ pub async fn messages(door: &impl Intake, outlet: &impl Outlet, reader: &impl Re
     let error = door.take(&format!("{largest} ")).await.expect_err("SQS has a limit");
     assert!(matches!(error, PortError::Broken { .. }), "{error}");
 
-    let work = samples::work("d-2", Task::Body("{}".to_owned()), now);
+    let job = samples::job("d-2", JobKind::Body("{}".to_owned()), now);
     let beat = || ToHydrate::Heartbeat(Heartbeat { at: now });
-    for message in [ToHydrate::Work(work.clone()), beat()] {
-        outlet.deliver(message.clone(), 0).await.unwrap();
+    for message in [ToHydrate::Job(job.clone()), beat()] {
+        job_queue.deliver(message.clone(), 0).await.unwrap();
         assert_eq!(read::<ToHydrate>(&next(reader, Queue::Deliveries).await), message);
     }
-    let failed = Trouble::new(TroubleKind::Provider, now, "500");
+    let failed = Failure::new(FailureKind::Provider, now, "500");
     let retries = [
-        ToRetry::Failed(Failed { failed, work }),
+        ToRetry::Failed(FailedJob { failure: failed, job }),
         ToRetry::Deadline(Deadline { subject: Subject::dispatch("contract", "dkmq"), unread: Some(7) }),
         ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(now) }),
     ];
     for message in &retries {
-        outlet.retry(&[(message.clone(), 0)]).await.unwrap();
+        job_queue.retry(&[(message.clone(), 0)]).await.unwrap();
         assert_eq!(read::<ToRetry>(&next(reader, Queue::Retries).await), *message);
     }
-    outlet.retry(&[]).await.unwrap();
-    together(outlet, reader).await;
-    alerts(outlet, reader).await;
+    job_queue.retry(&[]).await.unwrap();
+    together(job_queue, reader).await;
+    alerts(job_queue, reader).await;
 }
 
 /// More messages than one call takes.
-async fn together(outlet: &impl Outlet, reader: &impl Reader) {
+async fn together(job_queue: &impl JobQueue, reader: &impl Reader) {
     let deadline = |n: usize| ToRetry::Deadline(Deadline::of(Subject::dispatch("contract", &format!("{n:02}"))));
     let deadlines: Vec<ToRetry> = (0..23).map(deadline).collect();
     let messages: Vec<(ToRetry, u32)> = deadlines.iter().map(|deadline| (deadline.clone(), 0)).collect();
-    outlet.retry(&messages).await.unwrap();
+    job_queue.retry(&messages).await.unwrap();
     let mut came = Vec::new();
     for _ in &deadlines {
         came.push(next(reader, Queue::Retries).await.body);
@@ -68,11 +68,11 @@ async fn together(outlet: &impl Outlet, reader: &impl Reader) {
 }
 
 /// What can wait is in the way of nothing urgent: it has a queue of its own.
-async fn alerts(outlet: &impl Outlet, reader: &impl Reader) {
+async fn alerts(job_queue: &impl JobQueue, reader: &impl Reader) {
     let urgent = Condition::NotAcknowledged { dispatch: Subject::dispatch("contract", "dkmq") };
     let can_wait = Condition::SourceDown { source: "contract".to_owned() };
     for (condition, queue) in [(urgent, Queue::Alerts), (can_wait, Queue::Reviews)] {
-        outlet.hint(condition.clone(), reader.now(), 0).await.unwrap();
+        job_queue.hint(condition.clone(), reader.now(), 0).await.unwrap();
         let ToAlert::Hint(Hint { condition: hinted, attempt: 0, timer: false, .. }) = read(&next(reader, queue).await)
         else {
             panic!("no hint in {queue:?}")
@@ -82,42 +82,42 @@ async fn alerts(outlet: &impl Outlet, reader: &impl Reader) {
     let review = ToAlert::Review { incidents: vec!["source-down/contract".to_owned()] };
     let flush = ToAlert::Flush { group: "group/source-down/contract/first".to_owned() };
     for (message, lane, queue) in [(review, Lane::CanWait, Queue::Reviews), (flush, Lane::Urgent, Queue::Alerts)] {
-        outlet.alert(&message, lane, 0).await.unwrap();
+        job_queue.alert(&message, lane, 0).await.unwrap();
         assert_eq!(read::<ToAlert>(&next(reader, queue).await), message);
     }
 }
 
 /// A delay is kept.
-pub async fn delays(outlet: &impl Outlet, reader: &impl Reader) {
-    let work = ToHydrate::Work(samples::work("d-3", Task::Body("{}".to_owned()), reader.now()));
+pub async fn delays(job_queue: &impl JobQueue, reader: &impl Reader) {
+    let job = ToHydrate::Job(samples::job("d-3", JobKind::Body("{}".to_owned()), reader.now()));
     let sent_at = reader.now();
-    outlet.deliver(work.clone(), 4).await.unwrap();
+    job_queue.deliver(job.clone(), 4).await.unwrap();
     let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(sent_at));
-    outlet.retry(&[(check.clone(), 4)]).await.unwrap();
+    job_queue.retry(&[(check.clone(), 4)]).await.unwrap();
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "not before its time");
     assert_eq!(reader.receive(Queue::Retries).await, None, "not before its time");
     reader.pass(2).await;
-    assert_eq!(read::<ToHydrate>(&next(reader, Queue::Deliveries).await), work);
+    assert_eq!(read::<ToHydrate>(&next(reader, Queue::Deliveries).await), job);
     assert_eq!(read::<ToRetry>(&next(reader, Queue::Retries).await), check);
     assert!(reader.now().duration_since(sent_at).as_millis() >= 3_900);
 }
 
 /// A delay beyond what SQS takes is shortened instead of refused.
-pub async fn shortened(outlet: &impl Outlet, reader: &impl Reader) {
-    let work = samples::work("d-4", Task::Body("{}".to_owned()), reader.now());
-    outlet.deliver(ToHydrate::Work(work.clone()), 90_000).await.unwrap();
+pub async fn shortened(job_queue: &impl JobQueue, reader: &impl Reader) {
+    let job = samples::job("d-4", JobKind::Body("{}".to_owned()), reader.now());
+    job_queue.deliver(ToHydrate::Job(job.clone()), 90_000).await.unwrap();
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "it waits for a quarter of an hour");
-    outlet.retry(&[(ToRetry::Work(work), 90_000)]).await.unwrap();
+    job_queue.retry(&[(ToRetry::Job(job), 90_000)]).await.unwrap();
     assert_eq!(reader.receive(Queue::Retries).await, None, "it waits for a quarter of an hour");
 }
 
 /// Whoever has a message in hand has it alone for a while; what he does not delete comes again, and he is told how often it
 /// came. So a batch that failed in part is that part once more and nothing else.
-pub async fn visibility<R: Reader>(outlet: &impl Outlet, reader: &R) {
+pub async fn visibility<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
     for number in 0..2 {
         let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(number);
         let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(at));
-        outlet.retry(&[(check, 0)]).await.unwrap();
+        job_queue.retry(&[(check, 0)]).await.unwrap();
     }
     let mut batch = [taken(reader, Queue::Retries).await, taken(reader, Queue::Retries).await];
     batch.sort_by(|a, b| a.body.cmp(&b.body));
@@ -136,9 +136,9 @@ pub async fn visibility<R: Reader>(outlet: &impl Outlet, reader: &R) {
 
 /// What was received too often goes over into the queue behind, as it is. Whether it still counts as received as often as before is
 /// not promised: either is accepted, and no use case may depend on it.
-pub async fn redrive<R: Reader>(outlet: &impl Outlet, reader: &R) {
+pub async fn redrive<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
     let beat = Heartbeat { at: Timestamp::UNIX_EPOCH };
-    outlet.deliver(ToHydrate::Heartbeat(beat), 0).await.unwrap();
+    job_queue.deliver(ToHydrate::Heartbeat(beat), 0).await.unwrap();
     for receives in 1..=R::MAX_RECEIVES {
         let came = taken(reader, Queue::Deliveries).await;
         assert_eq!((read::<ToHydrate>(&came), came.receives), (ToHydrate::Heartbeat(beat), receives));
@@ -161,16 +161,16 @@ async fn taken(reader: &impl Reader, queue: Queue) -> Taken {
 }
 
 /// How much waits and how much is in hand, the delayed not counted. In fresh queues.
-pub async fn depths(queues: &impl Depths, outlet: &impl Outlet, reader: &impl Reader) {
+pub async fn depths(queues: &impl Depths, job_queue: &impl JobQueue, reader: &impl Reader) {
     let all = [Watched::Deliveries, Watched::Signals, Watched::Reviews, Watched::RetriesDead, Watched::AlertsDead];
     for queue in all {
         assert_eq!(queues.depth(queue).await.unwrap(), Backlog::default(), "{queue}");
     }
     for delay_s in [0, 0, 600] {
-        outlet.deliver(ToHydrate::Heartbeat(Heartbeat { at: reader.now() }), delay_s).await.unwrap();
+        job_queue.deliver(ToHydrate::Heartbeat(Heartbeat { at: reader.now() }), delay_s).await.unwrap();
     }
     let review = ToAlert::Review { incidents: vec!["source-down/contract".to_owned()] };
-    outlet.alert(&review, Lane::CanWait, 0).await.unwrap();
+    job_queue.alert(&review, Lane::CanWait, 0).await.unwrap();
     assert_eq!(queues.depth(Watched::Reviews).await.unwrap(), Backlog { waiting: 1, in_hand: 0 });
     assert_eq!(queues.depth(Watched::Deliveries).await.unwrap(), Backlog { waiting: 2, in_hand: 0 });
     taken(reader, Queue::Deliveries).await;
@@ -184,7 +184,7 @@ pub async fn depths(queues: &impl Depths, outlet: &impl Outlet, reader: &impl Re
 pub async fn fifo(stream: &impl SignalStream, reader: &impl Reader) {
     let now = reader.now();
     let long = "x".repeat(200);
-    let subjects = [Subject::dispatch("contract", &World.unique()), Subject::dispatch("contract", &long)];
+    let subjects = [Subject::dispatch("contract", &Host.unique()), Subject::dispatch("contract", &long)];
     for subject in &subjects {
         let signals = samples::signals(subject, 5, now);
         stream.publish(&signals[..3]).await.unwrap();
@@ -208,7 +208,7 @@ pub async fn fifo(stream: &impl SignalStream, reader: &impl Reader) {
 
 /// While one signal of a subject is in hand, the next one waits and another subject's does not.
 async fn held_back(stream: &impl SignalStream, reader: &impl Reader, now: Timestamp) {
-    let subjects = [(); 2].map(|()| Subject::dispatch("contract", &World.unique()));
+    let subjects = [(); 2].map(|()| Subject::dispatch("contract", &Host.unique()));
     let [first, other] = subjects.each_ref().map(|subject| samples::signals(subject, 2, now));
     stream.publish(&first).await.unwrap();
     let in_hand = taken(reader, Queue::Signals).await;
@@ -247,7 +247,7 @@ fn a_mail(from: &str, to: &str) -> Mail {
     Mail {
         from: from.to_owned(),
         to: vec![to.to_owned()],
-        subject: format!("[gridbell] contract: ü {}", World.unique()),
+        subject: format!("[gridbell] contract: ü {}", Host.unique()),
         text: "The site at Straße 1 …\n".to_owned(),
         html: "<p>The site at Straße 1 …</p>".to_owned(),
         calendar: Some("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n".to_owned()),

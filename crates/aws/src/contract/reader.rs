@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use pipeline::ports::Clock;
 
 use super::Resources;
-use crate::world::World;
+use crate::host::Host;
 
 /// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Reader for SqsReader<'_> {
     const MAX_RECEIVES: u32 = Resources::MAX_RECEIVES;
 
     fn now(&self) -> Timestamp {
-        World.now()
+        Host.now()
     }
 
     async fn pass(&self, seconds: u64) {

@@ -17,8 +17,8 @@ type Index = (&'static str, &'static str, &'static str, &'static [&'static str])
 const DISPATCHES: [Index; 4] = [
     ("unsent", "unsent", "changed_at", &[]),
     ("due", "due", "due_at", &[]),
-    ("active", "active", "until", &["full_key", "plan", "plan_of", "plan_set"]),
-    ("changes", "changed_in", "changed_at", &["full_key", "version", "active", "plan", "plan_of", "plan_set"]),
+    ("active", "active", "until", &["full_key", "summary", "summary_of", "summary_set"]),
+    ("changes", "changed_in", "changed_at", &["full_key", "version", "active", "summary", "summary_of", "summary_set"]),
 ];
 const DELIVERIES: [Index; 2] =
     [("watched", "watched", "watched_at", &["condition", "next_at"]), ("events", "incident", "watched_at", &["news"])];

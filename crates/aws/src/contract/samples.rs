@@ -1,19 +1,19 @@
 //! Things to store and to send.
 
 use dispatch::{
-    AccountEvent, Contradiction, DispatchFact, Epoch, Fact, Origin, Publication, Rank, Request, Says, Signal,
-    Statement, Subject, Target, absorb,
+    AccountEvent, Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Publication, Rank,
+    Request, Signal, Subject, Target, absorb,
 };
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
     config::Deadlines,
     group::{AckLink, AlertGroup},
-    incident::{Incident, IncidentStatus, Kind},
-    ports::Pending,
-    record::{Record, Step},
+    incident::{Incident, IncidentKind, IncidentStatus},
+    job::{Job, JobKind},
+    ports::PendingRetry,
+    record::{Step, SubjectRecord},
     retry::RetryState,
-    work::{Task, Work},
 };
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn origin(subject: &Subject) -> Origin {
 }
 
 /// A dispatch over so many meters, which owes its first signal.
-pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timestamp) -> Record {
+pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timestamp) -> SubjectRecord {
     let target = |n: usize| Target {
         // As unlike one another as real ids are.
         id: dispatch::fifo_id(&format!("{n} ").repeat(2)),
@@ -31,7 +31,7 @@ pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timesta
         external_id: None,
         request: Some(Request::Reduce { watts: 5_000 }),
     };
-    let statement = Statement {
+    let terms = DispatchTerms {
         authorized: true,
         start: now,
         end: None,
@@ -43,16 +43,16 @@ pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timesta
         programs: Vec::new(),
         details: serde_json::Map::new(),
     };
-    let fact = DispatchFact { id: "dkmq".to_owned(), rank: Rank::Numbered(1, now), statement };
-    following(None, subject, write, Says::Dispatch(fact), now)
+    let fact = DispatchFact { id: "dkmq".to_owned(), rank: Rank::Numbered(1, now), terms };
+    following(None, subject, write, FactBody::Dispatch(fact), now)
 }
 
 /// The same dispatch, stated to end then.
-pub(super) fn ending(known: &Record, write: &str, end: Timestamp, now: Timestamp) -> Record {
-    let (_, statement) = known.state.published().expect("a dispatch");
+pub(super) fn ending(known: &SubjectRecord, write: &str, end: Timestamp, now: Timestamp) -> SubjectRecord {
+    let (_, terms) = known.state.published().expect("a dispatch");
     let rank = Rank::Numbered(known.state.version + 1, now);
-    let fact = DispatchFact { id: "dkmq".to_owned(), rank, statement: Statement { end: Some(end), ..statement } };
-    following(Some(known), &known.subject, write, Says::Dispatch(fact), now)
+    let fact = DispatchFact { id: "dkmq".to_owned(), rank, terms: DispatchTerms { end: Some(end), ..terms } };
+    following(Some(known), &known.subject, write, FactBody::Dispatch(fact), now)
 }
 
 /// So many signals of one stream.
@@ -63,14 +63,20 @@ pub(super) fn signals(subject: &Subject, count: usize, now: Timestamp) -> Vec<Si
         delivery: "d-1".to_owned(),
         payload: json!({ "n": n, "odd": "\u{ffff} ü" }),
     };
-    let record = (0..count).fold(None, |known: Option<Record>, n| {
-        Some(following(known.as_ref(), subject, "w", Says::Account(event(n)), now))
+    let record = (0..count).fold(None, |known: Option<SubjectRecord>, n| {
+        Some(following(known.as_ref(), subject, "w", FactBody::Account(event(n)), now))
     });
     record.map(|record| record.outbox).unwrap_or_default()
 }
 
-fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says, now: Timestamp) -> Record {
-    let fact = Fact::new(origin(subject), subject.clone(), says);
+fn following(
+    known: Option<&SubjectRecord>,
+    subject: &Subject,
+    write: &str,
+    body: FactBody,
+    now: Timestamp,
+) -> SubjectRecord {
+    let fact = Fact::new(origin(subject), subject.clone(), body);
     let publication = Publication { epoch: Epoch::from(1), now, limit_bytes: 1_048_576 - 4_096 };
     let state = known.map(|record| record.state.clone());
     let absorbed = absorb(state, subject, vec![fact], Contradiction::TakeLatest, publication);
@@ -82,26 +88,26 @@ fn following(known: Option<&Record>, subject: &Subject, write: &str, says: Says,
         write: write.to_owned(),
         now,
     };
-    Record::following(known, &origin(subject), absorbed.expect("a fact makes a state"), step)
+    SubjectRecord::following(known, &origin(subject), absorbed.expect("a fact makes a state"), step)
 }
 
-pub(super) fn work(delivery: &str, task: Task, now: Timestamp) -> Work {
-    Work::fresh(delivery, "contract", now, task)
+pub(super) fn job(delivery: &str, kind: JobKind, now: Timestamp) -> Job {
+    Job::fresh(delivery, "contract", now, kind)
 }
 
 /// A job that has failed and is tried again then.
-pub(super) fn pending(work: Work, next_at: Timestamp, now: Timestamp) -> Pending {
+pub(super) fn pending(job: Job, next_at: Timestamp, now: Timestamp) -> PendingRetry {
     let state = RetryState {
-        source: work.source.clone(),
-        about: work.about(),
-        delivery: work.delivery.clone(),
-        attempt: work.attempt,
+        source: job.source.clone(),
+        about: job.about(),
+        delivery: job.delivery.clone(),
+        attempt: job.attempt,
         failed_at: now,
         next_at,
         notify_at: next_at,
         detail: "the provider answered 500: ü".to_owned(),
     };
-    Pending { work, state }
+    PendingRetry { job, state }
 }
 
 /// An open incident about a dispatch of that id.
@@ -133,7 +139,7 @@ pub(super) fn group(key: &str, now: Timestamp) -> AlertGroup {
         group: key.to_owned(),
         revision: 1,
         write: "write-1".to_owned(),
-        kind: Kind::HydrationFailing,
+        kind: IncidentKind::HydrationFailing,
         source: "contract".to_owned(),
         occasion: "first".to_owned(),
         test: false,

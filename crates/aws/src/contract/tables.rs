@@ -6,20 +6,20 @@ use dispatch::{Epoch, Subject};
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    ports::{Active, Chance, Changed, Clock, Dispatches, Due, WriteError},
-    record::{MissedChange, Record},
+    ports::{ActiveSubject, Changed, Clock, Dispatches, DueSubject, Random, WriteError},
+    record::{MissedChange, SubjectRecord},
 };
 
 use super::{
     asking::{lost, soon},
     samples,
 };
-use crate::world::World;
+use crate::host::Host;
 
 /// State and outbox: one conditional write, one's own recognised, what is owed found.
 pub async fn records(table: &impl Dispatches) {
-    let now = World.now();
-    let subject = Subject::dispatch("contract", &World.unique());
+    let now = Host.now();
+    let subject = Subject::dispatch("contract", &Host.unique());
     assert_eq!(table.read(&subject).await.unwrap(), None);
 
     let first = samples::record(&subject, "write-1", 1, now);
@@ -29,7 +29,7 @@ pub async fn records(table: &impl Dispatches) {
     assert_eq!(lost(table.write(&first, None).await), first);
 
     let missed = MissedChange { found_at: now, what: "gridbell.dispatch.scheduled.v1 #1".to_owned() };
-    let second = Record {
+    let second = SubjectRecord {
         revision: 2,
         write: "write-2".to_owned(),
         missed: Some(vec![missed]),
@@ -37,10 +37,10 @@ pub async fn records(table: &impl Dispatches) {
         ..first.clone()
     };
     table.write(&second, Some(1)).await.unwrap();
-    let late = Record { write: "write-3".to_owned(), ..second.clone() };
+    let late = SubjectRecord { write: "write-3".to_owned(), ..second.clone() };
     assert_eq!(lost(table.write(&late, Some(1)).await).write, "write-2");
-    let nowhere = Subject::dispatch("contract", &World.unique());
-    let stray = Record { subject: nowhere, ..second.clone() };
+    let nowhere = Subject::dispatch("contract", &Host.unique());
+    let stray = SubjectRecord { subject: nowhere, ..second.clone() };
     assert!(matches!(table.write(&stray, Some(1)).await, Err(WriteError::Lost(None))));
 
     owed(table, &second, now).await;
@@ -53,21 +53,22 @@ pub async fn records(table: &impl Dispatches) {
 async fn active(table: &impl Dispatches, now: Timestamp) {
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
     // One is too long for a key: its identifier of 512 bytes is percent-encoded.
-    let long = format!("{}{}", "ü".repeat(230), World.unique());
-    let subjects = [long, World.unique()].map(|id| Subject::dispatch("contract", &id));
+    let long = format!("{}{}", "ü".repeat(230), Host.unique());
+    let subjects = [long, Host.unique()].map(|id| Subject::dispatch("contract", &id));
     let [open, ending] = subjects.each_ref().map(|subject| samples::record(subject, "write-1", 3, now));
     let ending = samples::ending(&ending, "write-1", at(60), now);
-    let ending = Record { revision: 1, follows: None, ..ending };
+    let ending = SubjectRecord { revision: 1, follows: None, ..ending };
     for record in [&ending, &open] {
         table.write(record, None).await.unwrap();
         assert_eq!(table.read(&record.subject).await.unwrap().as_ref(), Some(record));
     }
-    let found = async |source: &str, at: Timestamp| -> Vec<Active> {
+    let found = async |source: &str, at: Timestamp| -> Vec<ActiveSubject> {
         let mut active = table.active(source, at).await.unwrap();
         active.retain(|active| subjects.contains(&active.subject));
         active
     };
-    let as_found = |record: &Record| Active { subject: record.subject.clone(), plan: record.plan().unwrap() };
+    let as_found =
+        |record: &SubjectRecord| ActiveSubject { subject: record.subject.clone(), active: record.active().unwrap() };
     let both = [as_found(&open), as_found(&ending)];
     assert!(soon(async || found("contract", at(59)).await == both).await);
     assert_eq!(found("contract", at(60)).await, [as_found(&open)], "it is over at its end");
@@ -80,18 +81,21 @@ async fn active(table: &impl Dispatches, now: Timestamp) {
 }
 
 /// What changed since an instant is found as its last change left it, on or off, unless that is known.
-async fn changes(table: &impl Dispatches, [off, on]: [&Record; 2], now: Timestamp) {
-    let as_left =
-        |record: &Record| Changed { subject: record.subject.clone(), stamp: record.stamp(), plan: record.plan() };
-    let found = async |since: Timestamp, known: Option<&Record>| -> Vec<Changed> {
+async fn changes(table: &impl Dispatches, [off, on]: [&SubjectRecord; 2], now: Timestamp) {
+    let as_left = |record: &SubjectRecord| Changed {
+        subject: record.subject.clone(),
+        stamp: record.stamp(),
+        active: record.active(),
+    };
+    let found = async |since: Timestamp, known: Option<&SubjectRecord>| -> Vec<Changed> {
         let is_known =
             |subject: &Subject, stamp| known.is_some_and(|known| known.subject == *subject && known.stamp() == stamp);
         let mut changed = table.changed("contract", since, is_known).await.unwrap();
         changed.retain(|changed| [&off.subject, &on.subject].contains(&&changed.subject));
-        changed.sort_by_key(|changed| changed.plan.is_some());
+        changed.sort_by_key(|changed| changed.active.is_some());
         changed
     };
-    assert!(off.plan().is_none() && on.plan().is_some(), "one of each");
+    assert!(off.active().is_none() && on.active().is_some(), "one of each");
     assert!(soon(async || found(now, None).await == [as_left(off), as_left(on)]).await);
     assert_eq!(found(now, Some(off)).await, [as_left(on)]);
     assert_eq!(found(now + SignedDuration::from_nanos(1), None).await, [], "from that instant on");
@@ -101,15 +105,15 @@ async fn changes(table: &impl Dispatches, [off, on]: [&Record; 2], now: Timestam
 /// What has no end is found when a person is to be asked about it, whether or not it still has a deadline; the most urgent first.
 async fn looked_at(table: &impl Dispatches, now: Timestamp) {
     let later = |at: Timestamp| at + SignedDuration::from_secs(1);
-    let [subject, other] = [(); 2].map(|()| Subject::dispatch("contract", &World.unique()));
-    let record = Record { due: None, ..samples::record(&subject, "write-1", 1, now) };
+    let [subject, other] = [(); 2].map(|()| Subject::dispatch("contract", &Host.unique()));
+    let record = SubjectRecord { due: None, ..samples::record(&subject, "write-1", 1, now) };
     let ask_at = record.open_end.expect("the sample has no end");
     let urgent = samples::record(&other, "write-1", 1, now);
     for record in [&record, &urgent] {
         table.write(record, None).await.unwrap();
         assert_eq!(table.read(&record.subject).await.unwrap().as_ref(), Some(record));
     }
-    let due = |record: &Record| Due { at: record.look_at().unwrap(), subject: record.subject.clone() };
+    let due = |record: &SubjectRecord| DueSubject { at: record.look_at().unwrap(), subject: record.subject.clone() };
     let found = async |before| {
         let mut due = table.due(before).await.unwrap();
         due.retain(|due| [&subject, &other].contains(&&due.subject));
@@ -118,7 +122,7 @@ async fn looked_at(table: &impl Dispatches, now: Timestamp) {
     assert!(urgent.look_at() < Some(ask_at));
     assert!(soon(async || found(later(ask_at)).await == [due(&urgent), due(&record)]).await);
     assert_eq!(found(ask_at).await, [due(&urgent)], "only what is earlier than asked for");
-    let done = Record { revision: 2, open_end: None, ..record };
+    let done = SubjectRecord { revision: 2, open_end: None, ..record };
     table.write(&done, Some(1)).await.unwrap();
     assert!(soon(async || found(later(ask_at)).await == [due(&urgent)]).await);
 }
@@ -126,11 +130,11 @@ async fn looked_at(table: &impl Dispatches, now: Timestamp) {
 /// What is due, and what has signals pending, is found to the end of the index, however many pages that is.
 pub async fn pages(table: &impl Dispatches) {
     const MANY: usize = 1_100;
-    let now = World.now();
+    let now = Host.now();
     let later = now + SignedDuration::from_secs(1);
-    let source = World.unique();
+    let source = Host.unique();
     let subjects: BTreeSet<Subject> = (0..MANY).map(|n| Subject::dispatch(&source, &n.to_string())).collect();
-    let record = |subject: &Subject| Record { due: Some(now), ..samples::record(subject, "write-1", 1, now) };
+    let record = |subject: &Subject| SubjectRecord { due: Some(now), ..samples::record(subject, "write-1", 1, now) };
     let written = futures_util::stream::iter(&subjects).map(|subject| {
         let record = record(subject);
         async move { table.write(&record, None).await }
@@ -145,7 +149,7 @@ pub async fn pages(table: &impl Dispatches) {
     assert!(soon(async || ours(table.unsent(later).await.unwrap()) == subjects).await, "pending");
 }
 
-async fn owed(table: &impl Dispatches, record: &Record, now: Timestamp) {
+async fn owed(table: &impl Dispatches, record: &SubjectRecord, now: Timestamp) {
     let subject = &record.subject;
     let later = now + SignedDuration::from_secs(1);
     let owes = async |before| table.unsent(before).await.unwrap().contains(subject);
@@ -154,13 +158,13 @@ async fn owed(table: &impl Dispatches, record: &Record, now: Timestamp) {
     assert!(!table.sent(subject, 1).await.unwrap(), "another write came first");
     assert!(table.sent(subject, 2).await.unwrap());
     assert!(soon(async || !owes(later).await).await);
-    let cleared = Record { revision: 3, outbox: Vec::new(), ..record.clone() };
+    let cleared = SubjectRecord { revision: 3, outbox: Vec::new(), ..record.clone() };
     assert_eq!(table.read(subject).await.unwrap(), Some(cleared));
     assert!(!table.sent(subject, 2).await.unwrap(), "once");
 }
 
 async fn grows(table: &impl Dispatches, now: Timestamp) {
-    let subject = Subject::dispatch("contract", &World.unique());
+    let subject = Subject::dispatch("contract", &Host.unique());
     let mut record = samples::record(&subject, "write-1", 5_000, now);
     // The queue did not take signals for a while, and three are owed.
     for _ in 0..2 {
@@ -173,8 +177,8 @@ async fn grows(table: &impl Dispatches, now: Timestamp) {
 /// A record of any size is one record: it is found whole with its plan, replaced whole, and brought along whole by a refused write.
 pub async fn large(table: &impl Dispatches) {
     const METERS: usize = 50_000;
-    let now = World.now();
-    let subject = Subject::dispatch("contract-large", &World.unique());
+    let now = Host.now();
+    let subject = Subject::dispatch("contract-large", &Host.unique());
     let first = samples::record(&subject, "write-1", METERS, now);
     assert!(first.outbox.len() > 1, "its signal comes in parts");
     table.write(&first, None).await.unwrap();
@@ -182,33 +186,33 @@ pub async fn large(table: &impl Dispatches) {
     // Its own answer was lost: what was put with it is still in use.
     assert!(lost(table.write(&first, None).await) == first, "a refused write brings it along");
     assert!(table.read(&subject).await.unwrap().as_ref() == Some(&first), "a write sent again took it away");
-    let plan = async || {
+    let active = async || {
         let active = table.active("contract-large", now).await.unwrap();
-        active.into_iter().find(|active| active.subject == subject).map(|active| active.plan)
+        active.into_iter().find(|active| active.subject == subject).map(|active| active.active)
     };
-    assert!(soon(async || plan().await == first.plan()).await);
+    assert!(soon(async || active().await == first.active()).await);
     let changed = async || {
         let changed = table.changed("contract-large", now, |_, _| false).await.unwrap();
-        changed.into_iter().find(|changed| changed.subject == subject).map(|changed| changed.plan)
+        changed.into_iter().find(|changed| changed.subject == subject).map(|changed| changed.active)
     };
-    assert!(soon(async || changed().await == Some(first.plan())).await);
+    assert!(soon(async || changed().await == Some(first.active())).await);
     let second = first.clone().noting(None, "write-2".to_owned());
     table.write(&second, Some(1)).await.unwrap();
     let late = first.clone().noting(None, "write-3".to_owned());
     assert!(lost(table.write(&late, Some(1)).await).write == "write-2");
     let stored = table.read(&subject).await.unwrap().unwrap();
-    assert!(stored == Record { follows: None, ..second }, "a write that lost took something away");
-    assert!(soon(async || plan().await == first.plan()).await);
+    assert!(stored == SubjectRecord { follows: None, ..second }, "a write that lost took something away");
+    assert!(soon(async || active().await == first.active()).await);
     assert!(table.sent(&subject, 2).await.unwrap());
     assert!(table.read(&subject).await.unwrap().unwrap().outbox.is_empty());
-    let ended = samples::ending(&Record { revision: 3, ..stored }, "write-4", now, now);
+    let ended = samples::ending(&SubjectRecord { revision: 3, ..stored }, "write-4", now, now);
     table.write(&ended, Some(3)).await.unwrap();
-    assert!(soon(async || plan().await.is_none()).await);
+    assert!(soon(async || active().await.is_none()).await);
 }
 
 /// The first who asks gives the table its epoch, and everybody is told the same.
 pub async fn epoch(table: &impl Dispatches, other: &impl Dispatches) {
-    let now = World.now();
+    let now = Host.now();
     let epoch = table.epoch(now).await.unwrap();
     assert_eq!(epoch, Epoch::at(now));
     let later = now + SignedDuration::from_secs(5);

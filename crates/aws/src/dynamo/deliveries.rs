@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use pipeline::{
     budget::Shown,
     conditions::{Condition, NotedEvent},
+    job::{BodyPart, Failure, Job, StoredBody, pack, unpack},
     poll::PollState,
-    ports::{Deliveries, Pending, PortError, Refusal, WriteError},
+    ports::{Deliveries, PendingRetry, PortError, Refusal, WriteError},
     retry::RetryState,
-    work::{BodyPart, StoredBody, Trouble, Work, pack, unpack},
 };
 
 use super::{
@@ -32,7 +32,7 @@ pub struct Quarantined {
     /// The key that it stands under.
     pub id: String,
     /// The work, with its raw body.
-    pub work: Work,
+    pub job: Job,
     /// Why.
     pub reason: String,
     /// Since when.
@@ -70,7 +70,7 @@ impl DeliveriesTable {
 }
 
 impl Deliveries for DeliveriesTable {
-    async fn book(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
+    async fn book(&self, pending: &PendingRetry, now: Timestamp) -> Result<bool, PortError> {
         self.put_booking(pending, now).await
     }
 
@@ -82,11 +82,11 @@ impl Deliveries for DeliveriesTable {
         self.notify_earlier(key, notify_at).await
     }
 
-    async fn settled(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError> {
-        self.forget_booking(work, as_of).await
+    async fn settled(&self, job: &Job, as_of: Timestamp) -> Result<(), PortError> {
+        self.forget_booking(job, as_of).await
     }
 
-    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError> {
+    async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<PendingRetry>, PortError> {
         self.overdue_bookings(source, before).await
     }
 
@@ -102,10 +102,10 @@ impl Deliveries for DeliveriesTable {
         self.stored_refusal(source).await
     }
 
-    async fn quarantine(&self, work: &Work, reason: &Trouble, events: &[NotedEvent]) -> Result<(), PortError> {
-        let json = serde_json::to_string(work).map_err(|error| self.0.broken(error.to_string()))?;
+    async fn quarantine(&self, job: &Job, reason: &Failure, events: &[NotedEvent]) -> Result<(), PortError> {
+        let json = serde_json::to_string(job).map_err(|error| self.0.broken(error.to_string()))?;
         let gz = pack(&json);
-        let id = item::key(&work.kept_as()).into_owned();
+        let id = item::key(&job.quarantined_as()).into_owned();
         let expires_at = days_after(reason.at, QUARANTINED_DAYS);
         let (whole, split) = parts::split(&gz);
         let is_listed = self.list_events(&id, events).await?;
@@ -123,10 +123,10 @@ impl Deliveries for DeliveriesTable {
         let mut head = named([
             ("delivery", text(&id)),
             ("kind", text("quarantined")),
-            ("source", text(&work.source)),
-            ("received_at", instant(work.received_at)),
+            ("source", text(&job.source)),
+            ("received_at", instant(job.received_at)),
             ("quarantined_at", instant(reason.at)),
-            ("trouble", text(item::word(&reason.kind))),
+            ("failure", text(item::word(&reason.kind))),
             ("reason", text(&reason.detail)),
             ("parts", number(u64::try_from(split.len()).unwrap_or_default())),
             ("expires_at", expires_at),
@@ -198,7 +198,7 @@ fn read(id: &str, head: &Item, gz: &[u8]) -> Result<Quarantined, String> {
     let json = unpack(gz).map_err(|error| error.to_string())?;
     Ok(Quarantined {
         id: id.to_owned(),
-        work: serde_json::from_str(&json).map_err(|error| error.to_string())?,
+        job: serde_json::from_str(&json).map_err(|error| error.to_string())?,
         reason: item::str(head, "reason")?.to_owned(),
         at: item::timestamp(head, "quarantined_at")?,
     })

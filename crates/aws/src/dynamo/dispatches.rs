@@ -11,9 +11,9 @@ use dispatch::{Epoch, Origin, Signal, State, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
-    ports::{Active, Changed, Dispatches, Due, PortError, Stamp, WriteError},
+    ports::{ActiveSubject, Changed, Dispatches, DueSubject, PortError, Stamp, WriteError},
     ramping::Ramping,
-    record::{Ack, MissedChange, Record},
+    record::{Ack, MissedChange, SubjectRecord},
     timeline::TimelineEvent,
     unreadable::UnreadableFields,
 };
@@ -125,15 +125,15 @@ impl Dispatches for DispatchesTable {
         Ok(*self.1.get_or_init(|| epoch))
     }
 
-    async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError> {
+    async fn read(&self, subject: &Subject) -> Result<Option<SubjectRecord>, PortError> {
         match self.0.get(subject.as_str()).await? {
             Some(head) => self.record(head).await,
             None => Ok(None),
         }
     }
 
-    async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>> {
-        let layout = to_item(record).and_then(|head| large::layout(head, &record.write, record.plan().as_ref()));
+    async fn write(&self, record: &SubjectRecord, expected: Option<u64>) -> Result<(), WriteError<SubjectRecord>> {
+        let layout = to_item(record).and_then(|head| large::layout(head, &record.write, record.active().as_ref()));
         let layout = layout.map_err(|error| self.0.broken(error))?;
         let (subject, is_divided) = (record.subject.as_str(), layout.is_divided());
         self.0.put_others(&layout).await?;
@@ -180,16 +180,16 @@ impl Dispatches for DispatchesTable {
         Ok(items.iter().filter_map(|item| item::str(item, self.0.key).ok()).map(Subject::from_stored).collect())
     }
 
-    async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError> {
+    async fn due(&self, before: Timestamp) -> Result<Vec<DueSubject>, PortError> {
         let query = self
             .0
             .query("due")
             .key_condition_expression("due = :shard AND due_at < :before")
             .expression_attribute_values(":before", instant(before));
-        let due = |item: &Item| -> Result<Due, String> {
+        let due = |item: &Item| -> Result<DueSubject, String> {
             // Of a long subject it is the hash, under which its record is found as well.
             let subject = Subject::from_stored(item::str(item, "subject")?);
-            Ok(Due { at: item::timestamp(item, "due_at")?, subject })
+            Ok(DueSubject { at: item::timestamp(item, "due_at")?, subject })
         };
         let items = self.in_shards(&query).await?;
         let read = |item: &Item| match due(item) {
@@ -200,12 +200,12 @@ impl Dispatches for DispatchesTable {
                 None
             }
         };
-        let mut due: Vec<Due> = items.iter().filter_map(read).collect();
+        let mut due: Vec<DueSubject> = items.iter().filter_map(read).collect();
         due.sort();
         Ok(due)
     }
 
-    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError> {
+    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<ActiveSubject>, PortError> {
         let query = self
             .0
             .query("active")
@@ -277,7 +277,7 @@ impl DispatchesTable {
     }
 
     /// Reads a record's item, with what it names.
-    pub(super) async fn record(&self, head: Item) -> Result<Option<Record>, PortError> {
+    pub(super) async fn record(&self, head: Item) -> Result<Option<SubjectRecord>, PortError> {
         let Some(item) = self.0.whole(head).await? else { return Ok(None) };
         from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
@@ -293,7 +293,7 @@ fn shard(subject: &Subject) -> String {
     (sum % SHARDS).to_string()
 }
 
-pub(super) fn to_item(record: &Record) -> Result<Item, String> {
+pub(super) fn to_item(record: &SubjectRecord) -> Result<Item, String> {
     let body = BodyRef {
         origin: &record.origin,
         state: &record.state,
@@ -318,10 +318,10 @@ pub(super) fn to_item(record: &Record) -> Result<Item, String> {
         ("version", number(record.state.version)),
         ("body", packed(&body)?),
     ]);
-    if let Some((status, statement)) = record.state.published() {
+    if let Some((status, terms)) = record.state.published() {
         item.insert("status", text(item::word(&status)));
-        item.insert("start", text(statement.start.to_string()));
-        if let Some(end) = statement.end {
+        item.insert("start", text(terms.start.to_string()));
+        if let Some(end) = terms.end {
             item.insert("end", text(end.to_string()));
         }
     }
@@ -332,10 +332,10 @@ pub(super) fn to_item(record: &Record) -> Result<Item, String> {
         item.insert("due", text(shard(&record.subject)));
         item.insert("due_at", instant(look_at));
     }
-    if let Some(plan) = record.plan() {
+    if let Some(active) = record.active() {
         item.insert("active", text(&record.origin.source));
-        item.insert("until", plan.until().map_or_else(|| text(OPEN), instant));
-        item.insert("plan", packed(&plan)?);
+        item.insert("until", active.until().map_or_else(|| text(OPEN), instant));
+        item.insert("summary", packed(&active)?);
     }
     if record.state.can_be_on() {
         item.insert("changed_in", text(&record.origin.source));
@@ -346,13 +346,13 @@ pub(super) fn to_item(record: &Record) -> Result<Item, String> {
     Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-pub(super) fn from_item(item: &Item) -> Result<Record, String> {
+pub(super) fn from_item(item: &Item) -> Result<SubjectRecord, String> {
     let Body { origin, state, mut outbox, history, due, lapsed, open_end, ack, missed, ramping, unreadable } =
         unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
     }
-    Ok(Record {
+    Ok(SubjectRecord {
         subject: Subject::from_stored(item::full_key(item, "subject")?),
         revision: item::integer(item, "revision")?,
         write: item::str(item, "write")?.to_owned(),

@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    const WITH_DICTIONARY: &str = "KLUv/QBYdQAAMHRydWV9fQEAOArpAAE=";
+    const WITH_DICTIONARY: &str = "KLUv/SBBbQAAMHRydWV9fQEAGIAEgQ==";
     const WITHOUT: &str =
         "KLUv/QBY7QEAVAN7Im9yaWdpbiI6eyJzb3VyY2UiOiJ2b2x0dXMiLCJwcm92aWRlcnNhbmRib3giOnRydWV9fQEAPm4+AQ==";
 

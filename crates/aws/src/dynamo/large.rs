@@ -7,11 +7,11 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use dispatch::{Plan, Subject};
+use dispatch::{ActiveDispatch, Subject};
 use futures_util::{StreamExt, future::join_all, stream};
 use pipeline::{
-    ports::{Active, Changed, PortError, Stamp},
-    work::CHUNK_BYTES,
+    job::CHUNK_BYTES,
+    ports::{ActiveSubject, Changed, PortError, Stamp},
 };
 
 use super::{
@@ -39,7 +39,7 @@ pub(super) struct Layout {
 }
 
 /// Divides a record's item where it is too large. `write` names the write.
-pub(super) fn layout(mut head: Item, write: &str, plan: Option<&Plan>) -> Result<Layout, String> {
+pub(super) fn layout(mut head: Item, write: &str, active: Option<&ActiveDispatch>) -> Result<Layout, String> {
     if item::size(&head) <= MAX_ITEM_BYTES {
         return Ok(Layout { head, others: Vec::new() });
     }
@@ -51,20 +51,20 @@ pub(super) fn layout(mut head: Item, write: &str, plan: Option<&Plan>) -> Result
         part
     };
     let mut others = Vec::new();
-    let is_large = |value: &AttributeValue| value.as_b().is_ok_and(|plan| plan.as_ref().len() > SMALL_PLAN_BYTES);
-    if let Some(plan) = plan.filter(|_| head.get("plan").is_some_and(is_large)) {
-        let pieces = plan.pieces(PIECE_MARKS);
+    let is_large = |value: &AttributeValue| value.as_b().is_ok_and(|active| active.as_ref().len() > SMALL_PLAN_BYTES);
+    if let Some(active) = active.filter(|_| head.get("summary").is_some_and(is_large)) {
+        let pieces = active.pieces(PIECE_MARKS);
         for (number, piece) in pieces.iter().enumerate() {
-            let mut item = part("plan", number);
+            let mut item = part("summary", number);
             let keys = ["active", "until", "changed_in", "changed_at"].iter();
             item.extend(keys.filter_map(|name| Some(((*name).to_owned(), head.get(*name)?.clone()))));
-            item.insert("plan".to_owned(), packed(piece)?);
-            item.insert("plan_of".to_owned(), text(&subject));
-            item.insert("plan_set".to_owned(), text(format!("{write}#{number:04}")));
+            item.insert("summary".to_owned(), packed(piece)?);
+            item.insert("summary_of".to_owned(), text(&subject));
+            item.insert("summary_set".to_owned(), text(format!("{write}#{number:04}")));
             others.push(item);
         }
-        head.remove("plan");
-        head.insert("plan_set".to_owned(), text(format!("{write}*{}", pieces.len())));
+        head.remove("summary");
+        head.insert("summary_set".to_owned(), text(format!("{write}*{}", pieces.len())));
     }
     if let Some(AttributeValue::B(body)) = head.remove("body") {
         let chunks = body.as_ref().chunks(CHUNK_BYTES);
@@ -105,7 +105,7 @@ impl Store {
 
     /// Deletes what a write left beside the record's own item. What fails here goes with the record's expiry.
     pub(super) async fn forget_others(&self, subject: &str, write: &str) {
-        for kind in ["plan", "body"] {
+        for kind in ["summary", "body"] {
             for number in 0.. {
                 if !matches!(self.delete(&key(subject, write, kind, number)).await, Ok(true)) {
                     break;
@@ -146,15 +146,15 @@ impl Store {
 }
 
 /// What the index `active` holds. A plan in pieces of which some do not show yet is left out.
-pub(super) fn active(items: &[Item]) -> Result<Vec<Active>, (&Item, String)> {
+pub(super) fn active(items: &[Item]) -> Result<Vec<ActiveSubject>, (&Item, String)> {
     let pieces = pieces(items);
-    let mut active = Vec::new();
+    let mut all = Vec::new();
     for item in heads(items) {
         let subject = subject(item).map_err(|reason| (item, reason))?;
-        let plan = plan(item, &pieces).map_err(|reason| (item, reason))?;
-        active.extend(plan.map(|plan| Active { subject, plan }));
+        let active = one_active(item, &pieces).map_err(|reason| (item, reason))?;
+        all.extend(active.map(|active| ActiveSubject { subject, active }));
     }
-    Ok(active)
+    Ok(all)
 }
 
 /// What the index `changes` holds and is not known. A plan in pieces of which some do not show yet is left out as well.
@@ -170,9 +170,9 @@ pub(super) fn changed(
             continue;
         }
         let is_on = item.contains_key("active");
-        let plan = if is_on { plan(item, &pieces).map_err(|reason| (item, reason))? } else { None };
-        if plan.is_some() == is_on {
-            changed.push(Changed { subject, stamp, plan });
+        let active = if is_on { one_active(item, &pieces).map_err(|reason| (item, reason))? } else { None };
+        if active.is_some() == is_on {
+            changed.push(Changed { subject, stamp, active });
         }
     }
     Ok(changed)
@@ -184,7 +184,7 @@ type Pieces<'a> = BTreeMap<(Cow<'a, str>, &'a str), BTreeMap<&'a str, &'a Item>>
 fn pieces(items: &[Item]) -> Pieces<'_> {
     let mut pieces = Pieces::new();
     for item in items {
-        let (Ok(of), Ok(set)) = (item::str(item, "plan_of"), item::str(item, "plan_set")) else { continue };
+        let (Ok(of), Ok(set)) = (item::str(item, "summary_of"), item::str(item, "summary_set")) else { continue };
         let Some((write, number)) = set.rsplit_once('#') else { continue };
         pieces.entry((item::key(of), write)).or_default().insert(number, item);
     }
@@ -193,7 +193,7 @@ fn pieces(items: &[Item]) -> Pieces<'_> {
 
 /// The records' own entries.
 fn heads(items: &[Item]) -> impl Iterator<Item = &Item> {
-    items.iter().filter(|item| !item.contains_key("plan_of"))
+    items.iter().filter(|item| !item.contains_key("summary_of"))
 }
 
 fn subject(item: &Item) -> Result<Subject, String> {
@@ -206,14 +206,14 @@ fn stamped(item: &Item) -> Result<(Subject, Stamp), String> {
 }
 
 /// The plan of a record's entry; none where pieces of it are missing. Those of a write that another has replaced count for nothing.
-fn plan(item: &Item, pieces: &Pieces<'_>) -> Result<Option<Plan>, String> {
-    let Ok(set) = item::str(item, "plan_set") else { return unpacked(item, "plan").map(Some) };
-    let (write, count) = set.rsplit_once('*').ok_or("plan_set does not say how many pieces there are")?;
+fn one_active(item: &Item, pieces: &Pieces<'_>) -> Result<Option<ActiveDispatch>, String> {
+    let Ok(set) = item::str(item, "summary_set") else { return unpacked(item, "summary").map(Some) };
+    let (write, count) = set.rsplit_once('*').ok_or("summary_set does not say how many pieces there are")?;
     let key = item::str(item, "subject")?;
     let Some(found) = pieces.get(&(Cow::Borrowed(key), write)) else { return Ok(None) };
     if found.len().to_string() != count {
         return Ok(None);
     }
-    let plans = found.values().map(|piece| unpacked(piece, "plan"));
-    Ok(Plan::joined(plans.collect::<Result<Vec<Plan>, String>>()?))
+    let actives = found.values().map(|piece| unpacked(piece, "summary"));
+    Ok(ActiveDispatch::joined(actives.collect::<Result<Vec<ActiveDispatch>, String>>()?))
 }

@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use pipeline::{
     incident::Incident,
+    job::{Failure, JobKind},
     ports::PortError,
-    record::Record,
-    work::{Task, Trouble},
+    record::SubjectRecord,
 };
 
 use super::{
@@ -54,9 +54,9 @@ pub struct Failing {
     /// How often it has failed.
     pub attempt: u64,
     /// What went wrong, oldest first.
-    pub troubles: Vec<Trouble>,
+    pub failures: Vec<Failure>,
     /// What is to be done; none where a long body travels in the queue alone.
-    pub task: Option<Task>,
+    pub kind: Option<JobKind>,
 }
 
 /// Work that was put aside, without its body.
@@ -89,12 +89,12 @@ pub enum Kept {
 
 impl DispatchesTable {
     /// Every record: dispatches, load targets, meters, accounts.
-    pub async fn all_records(&self) -> Result<Listed<Record>, PortError> {
+    pub async fn all_records(&self) -> Result<Listed<SubjectRecord>, PortError> {
         self.records(Filter::new("attribute_exists(revision)")).await
     }
 
     /// The dispatches that are wanted.
-    pub async fn all(&self, wanted: &Wanted) -> Result<Listed<Record>, PortError> {
+    pub async fn all(&self, wanted: &Wanted) -> Result<Listed<SubjectRecord>, PortError> {
         let mut filter = Filter::new("attribute_exists(#start)").named("#start", "start");
         if let Some(source) = &wanted.source {
             filter = filter.and("#source = :source").named("#source", "source").valued(":source", text(source));
@@ -113,7 +113,7 @@ impl DispatchesTable {
         self.records(filter).await
     }
 
-    async fn records(&self, filter: Filter) -> Result<Listed<Record>, PortError> {
+    async fn records(&self, filter: Filter) -> Result<Listed<SubjectRecord>, PortError> {
         let mut listed = Listed { found: Vec::new(), unreadable: Vec::new() };
         for head in self.0.scan(filter).await? {
             match self.record(head).await {
@@ -160,7 +160,7 @@ impl DeliveriesTable {
             .valued(":quarantined", text("quarantined"))
             .named("#source", "source");
         filter.projection = Some(
-            "delivery, kind, chain, next_at, #source, received_at, attempt, troubles, task, quarantined_at, trouble, reason, replayed_as",
+            "delivery, kind, chain, next_at, #source, received_at, attempt, failures, job, quarantined_at, failure, reason, replayed_as",
         );
         if let Some(source) = source {
             filter = filter.and("#source = :source").valued(":source", text(source));
@@ -201,7 +201,7 @@ fn kept(item: &Item) -> Result<Kept, String> {
             source,
             received_at,
             at: item::timestamp(item, "quarantined_at")?,
-            kind: item::str(item, "trouble")?.to_owned(),
+            kind: item::str(item, "failure")?.to_owned(),
             reason: item::str(item, "reason")?.to_owned(),
             replayed_as: item::str(item, "replayed_as").ok().map(str::to_owned),
         }));
@@ -213,8 +213,8 @@ fn kept(item: &Item) -> Result<Kept, String> {
         received_at,
         next_at: item::timestamp(item, "next_at")?,
         attempt: item::integer(item, "attempt")?,
-        troubles: unpacked(item, "troubles")?,
-        task: item.contains_key("task").then(|| unpacked(item, "task")).transpose()?,
+        failures: unpacked(item, "failures")?,
+        kind: item.contains_key("job").then(|| unpacked(item, "job")).transpose()?,
     })))
 }
 

@@ -1,6 +1,6 @@
 //! Quarantined work over as many items as it takes: an item holds 400 KB, a webhook's body may be 2 MiB.
 
-use pipeline::work::CHUNK_BYTES;
+use pipeline::job::CHUNK_BYTES;
 
 /// What the head holds, and what goes before it into items of its own.
 pub(super) fn split(gz: &[u8]) -> (Option<&[u8]>, Vec<&[u8]>) {

@@ -4,9 +4,9 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
-    ports::{Pending, PortError, Refusal},
+    job::{Job, JobKind},
+    ports::{PendingRetry, PortError, Refusal},
     retry::RetryState,
-    work::{Task, Work},
 };
 
 use super::{
@@ -27,7 +27,7 @@ const MOST_OVERDUE: usize = 500;
 const AT_ONCE: usize = 16;
 
 impl DeliveriesTable {
-    pub(super) async fn put_booking(&self, pending: &Pending, now: Timestamp) -> Result<bool, PortError> {
+    pub(super) async fn put_booking(&self, pending: &PendingRetry, now: Timestamp) -> Result<bool, PortError> {
         let item = booking(pending).map_err(|error| self.0.broken(error))?;
         let condition = super::Condition {
             // With its own instant it is the same write, sent again because its answer was lost.
@@ -35,7 +35,7 @@ impl DeliveriesTable {
                 OR (chain = :me AND (attempt < :attempt OR next_at = :next))"
                 .to_owned(),
             values: named([
-                (":me", text(&pending.work.delivery)),
+                (":me", text(&pending.job.delivery)),
                 (":now", instant(now)),
                 (":next", instant(pending.state.next_at)),
                 (":attempt", number(pending.state.attempt.into())),
@@ -54,7 +54,11 @@ impl DeliveriesTable {
     }
 
     /// What the index shows as overdue is read from the table itself.
-    pub(super) async fn overdue_bookings(&self, source: &str, before: Timestamp) -> Result<Vec<Pending>, PortError> {
+    pub(super) async fn overdue_bookings(
+        &self,
+        source: &str,
+        before: Timestamp,
+    ) -> Result<Vec<PendingRetry>, PortError> {
         let query = self
             .0
             .query("watched")
@@ -70,8 +74,8 @@ impl DeliveriesTable {
     }
 
     /// None where it is booked no more, or where no component can send it once more.
-    async fn overdue_booking(&self, found: &Item, before: Timestamp) -> Option<Pending> {
-        let read = async || -> Result<Option<Pending>, PortError> {
+    async fn overdue_booking(&self, found: &Item, before: Timestamp) -> Option<PendingRetry> {
+        let read = async || -> Result<Option<PendingRetry>, PortError> {
             let key = item::str(found, "delivery").map_err(|reason| self.0.broken(reason))?;
             let Some(item) = self.0.get(key).await? else { return Ok(None) };
             pending(&item).map_err(|reason| self.0.unreadable(&item, &reason))
@@ -97,13 +101,13 @@ impl DeliveriesTable {
         self.0.updated(update).await.map(drop)
     }
 
-    pub(super) async fn forget_booking(&self, work: &Work, as_of: Timestamp) -> Result<(), PortError> {
+    pub(super) async fn forget_booking(&self, job: &Job, as_of: Timestamp) -> Result<(), PortError> {
         // What else stands there was booked by another delivery, and later.
         let deletion = self
             .0
-            .deletion(&booking_key(work.key()))
+            .deletion(&booking_key(job.key()))
             .condition_expression("chain = :me OR failed_at < :as_of")
-            .expression_attribute_values(":me", text(&work.delivery))
+            .expression_attribute_values(":me", text(&job.delivery))
             .expression_attribute_values(":as_of", instant(as_of));
         self.0.delete_if(deletion).await
     }
@@ -152,14 +156,14 @@ impl DeliveriesTable {
 }
 
 /// What people and the alerter need to see of a failing job; its message, with the body, travels in the queue.
-fn booking(pending: &Pending) -> Result<Item, String> {
-    let Pending { work, state } = pending;
+fn booking(pending: &PendingRetry) -> Result<Item, String> {
+    let PendingRetry { job, state } = pending;
     let mut item = named([
-        ("delivery", text(booking_key(work.key()))),
+        ("delivery", text(booking_key(job.key()))),
         ("kind", text("retry")),
-        ("chain", text(&work.delivery)),
-        ("received_at", instant(work.received_at)),
-        ("troubles", packed(&work.troubles)?),
+        ("chain", text(&job.delivery)),
+        ("received_at", instant(job.received_at)),
+        ("failures", packed(&job.failures)?),
         ("source", text(&state.source)),
         ("about", text(&state.about)),
         ("attempt", number(state.attempt.into())),
@@ -167,17 +171,17 @@ fn booking(pending: &Pending) -> Result<Item, String> {
         ("next_at", instant(state.next_at)),
         ("notify_at", instant(state.notify_at)),
         ("detail", text(&state.detail)),
-        ("condition", packed(&work.condition())?),
+        ("condition", packed(&job.condition())?),
         ("watched", text(of_source(&state.source))),
         ("watched_at", instant(state.notify_at)),
         ("expires_at", days_after(state.next_at, BOOKED_DAYS)),
     ]);
-    let task = match &work.task {
-        Task::Body(body) | Task::Packed(body) if body.len() > BOOKED_TASK_BYTES => None,
-        Task::Part(_) => None,
-        task => Some(packed(task)?),
+    let kind = match &job.kind {
+        JobKind::Body(body) | JobKind::Packed(body) if body.len() > BOOKED_TASK_BYTES => None,
+        JobKind::Part(_) => None,
+        kind => Some(packed(kind)?),
     };
-    item.extend(task.map(|task| ("task".to_owned(), task)));
+    item.extend(kind.map(|kind| ("job".to_owned(), kind)));
     Ok(item)
 }
 
@@ -195,22 +199,22 @@ fn state(item: &Item) -> Result<RetryState, String> {
 }
 
 /// A booked job; none where its body travels in the queue alone.
-fn pending(item: &Item) -> Result<Option<Pending>, String> {
-    if !item.contains_key("task") {
+fn pending(item: &Item) -> Result<Option<PendingRetry>, String> {
+    if !item.contains_key("job") {
         return Ok(None);
     }
     let state = state(item)?;
-    let work = Work {
+    let job = Job {
         attempt: state.attempt,
-        troubles: unpacked(item, "troubles")?,
-        ..Work::fresh(
+        failures: unpacked(item, "failures")?,
+        ..Job::fresh(
             item::str(item, "chain")?,
             &state.source,
             item::timestamp(item, "received_at")?,
-            unpacked(item, "task")?,
+            unpacked(item, "job")?,
         )
     };
-    Ok(Some(Pending { work, state }))
+    Ok(Some(PendingRetry { job, state }))
 }
 
 fn booking_key(key: &str) -> String {

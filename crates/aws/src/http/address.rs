@@ -3,23 +3,23 @@
 use std::net::IpAddr;
 
 use pipeline::config::{Environment, Source};
-use providers::Ask;
+use providers::ApiRequest;
 use reqwest::Url;
 
 /// The whole address.
-pub(super) fn build(source: &Source, ask: &Ask) -> Result<Url, String> {
+pub(super) fn build(source: &Source, request: &ApiRequest) -> Result<Url, String> {
     let sandbox = source.environment == Environment::Sandbox;
     let own = source.provider().and_then(|provider| provider.api_url(sandbox));
     let text = source.api_url.as_deref().or(own).ok_or("the source has no api_url")?;
     let mut url = base(text)?;
-    let path = format!("{}{}", url.path().trim_end_matches('/'), ask.path);
+    let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
     url.set_path(&path);
     // Dot segments and the like would have been resolved: what was asked for is what is sent, or nothing is.
     if url.path() != path {
         return Err("the path is none of the documented ones".to_owned());
     }
-    if !ask.query.is_empty() {
-        url.query_pairs_mut().extend_pairs(&ask.query);
+    if !request.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&request.query);
     }
     Ok(url)
 }
@@ -52,21 +52,21 @@ mod tests {
         serde_json::from_value(serde_json::json!({"provider": "voltus", "api_url": api_url, "tokens": []})).unwrap()
     }
 
-    fn ask(query: Vec<(&'static str, String)>) -> Ask {
+    fn request(query: Vec<(&'static str, String)>) -> ApiRequest {
         let path = ApiPath::fixed("/2022-04-15/dispatches").join(&Id::parse("dkmq").unwrap());
-        Ask { method: Method::Get, path, query, body: None, idempotent: true }
+        ApiRequest { method: Method::Get, path, query, body: None, idempotent: true }
     }
 
     #[test]
     fn the_address_is_base_path_and_encoded_query() {
         let check = |base: &str, expected: &str| {
-            assert_eq!(build(&source(base), &ask(Vec::new())).map(String::from), Ok(expected.to_owned()));
+            assert_eq!(build(&source(base), &request(Vec::new())).map(String::from), Ok(expected.to_owned()));
         };
         check("https://api.voltus.co", "https://api.voltus.co/2022-04-15/dispatches/dkmq");
         check("https://api.leap.energy/v2/", "https://api.leap.energy/v2/2022-04-15/dispatches/dkmq");
         check("http://127.0.0.1:9000/x", "http://127.0.0.1:9000/x/2022-04-15/dispatches/dkmq");
         check("http://[::1]:9000", "http://[::1]:9000/2022-04-15/dispatches/dkmq");
-        let url = build(&source("https://api.voltus.co"), &ask(vec![("a", "x&b=y#/../?".to_owned())])).unwrap();
+        let url = build(&source("https://api.voltus.co"), &request(vec![("a", "x&b=y#/../?".to_owned())])).unwrap();
         assert_eq!(url.query(), Some("a=x%26b%3Dy%23%2F..%2F%3F"));
         assert_eq!(url.host_str(), Some("api.voltus.co"));
     }
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_path_that_means_another_is_not_sent() {
         let path = ApiPath::fixed("/a/../../secret");
-        let ask = Ask { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true };
-        assert!(build(&source("https://api.voltus.co/v2"), &ask).is_err());
+        let request = ApiRequest { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true };
+        assert!(build(&source("https://api.voltus.co/v2"), &request).is_err());
     }
 }

@@ -15,7 +15,7 @@ use reqwest::{
 use serde::de::IgnoredAny;
 
 use super::Limits;
-use crate::world::World;
+use crate::host::Host;
 
 /// So many bytes tell whether an answer is JSON.
 const BEGINNING_BYTES: usize = 512;
@@ -133,7 +133,7 @@ fn unanswered(error: &reqwest::Error, limits: Limits) -> FetchError {
 
 fn retry_after(response: &Response) -> Option<u32> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    seconds(value, World.now())
+    seconds(value, Host.now())
 }
 
 /// Seconds, or a date; a date in the past is no time at all.

@@ -10,7 +10,7 @@ use pipeline::{
     config::{Config, Source},
     ports::{FetchError, ProviderApi},
 };
-use providers::{Ask, Elements, KeyHeader, Method, Provider};
+use providers::{ApiRequest, Elements, KeyHeader, Method, Provider};
 use reqwest::{
     Request, Response, Url,
     header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT},
@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 /// Twice a webhook: what a webhook names must be readable when its update or its cancel is looked up.
-const MAX_ANSWER_BYTES: usize = 2 * pipeline::work::MAX_BODY_BYTES;
+const MAX_ANSWER_BYTES: usize = 2 * pipeline::job::MAX_BODY_BYTES;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -81,21 +81,21 @@ impl<K: KeySource> HttpApi<K> {
         left: Duration,
         read: impl AsyncFnOnce(Result<Response, reqwest::Error>, Limits) -> Result<A, FetchError>,
     ) -> Result<A, FetchError> {
-        let Asked { url, ask, header, within } = asked;
+        let Asked { url, api_request, header, within } = asked;
         let mut value = HeaderValue::try_from(format!("{}{}", header.prefix, key.expose()))
             .map_err(|_| FetchError::Key("the key holds characters that no header carries".to_owned()))?;
         value.set_sensitive(true);
-        let mut request = request((*url).clone(), ask);
+        let mut request = http_request((*url).clone(), api_request);
         request.headers_mut().insert(header.name, value);
         *request.timeout_mut() = Some(left);
-        let response = self.connections.send(request, ask.idempotent, left).await;
+        let response = self.connections.send(request, api_request.idempotent, left).await;
         read(response, Limits { total: *within, ..self.limits }).await
     }
 
     /// Asks with the key of the source; with a newer one where that is refused. The key's own store has no more time than the answer.
     async fn ask<A>(
         &self,
-        (name, source, ask): (&str, &Source, &Ask),
+        (name, source, request): (&str, &Source, &ApiRequest),
         within: Duration,
         read: impl AsyncFn(Result<Response, reqwest::Error>, Limits) -> Result<A, FetchError>,
     ) -> Result<A, FetchError> {
@@ -103,14 +103,14 @@ impl<K: KeySource> HttpApi<K> {
         let left = || within.saturating_sub(began.elapsed()).max(LEAST);
         let header = source.provider().and_then(Provider::key_header);
         let header = header.ok_or_else(|| FetchError::Answer("this provider has no API to ask".to_owned()))?;
-        let url = &address::build(source, ask).map_err(FetchError::Answer)?;
+        let url = &address::build(source, request).map_err(FetchError::Answer)?;
         let reference = source.api_key.as_deref().and_then(Reference::parse);
         let reference = reference
             .ok_or_else(|| FetchError::Key("the source has no api_key of the form ssm:/name or env:NAME".to_owned()))?;
         let key = tokio::time::timeout(within, self.vault.key(&reference)).await;
         let key = key.map_err(|_| FetchError::Answer(format!("no API key within {} ms", within.as_millis())))?;
         let key = key.map_err(FetchError::Key)?;
-        let asked = &Asked { url, ask, header, within };
+        let asked = &Asked { url, api_request: request, header, within };
         let refused = match self.ask_with(asked, &key, left(), &read).await {
             Err(refused @ FetchError::Refused { .. }) => refused,
             other => return other,
@@ -126,14 +126,14 @@ impl<K: KeySource> HttpApi<K> {
 /// One request but for its key.
 struct Asked<'a> {
     url: &'a Url,
-    ask: &'a Ask,
+    api_request: &'a ApiRequest,
     header: KeyHeader,
     /// What all of it may take, the key included.
     within: Duration,
 }
 
-fn request(url: Url, ask: &Ask) -> Request {
-    let method = match ask.method {
+fn http_request(url: Url, api_request: &ApiRequest) -> Request {
+    let method = match api_request.method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
     };
@@ -141,7 +141,7 @@ fn request(url: Url, ask: &Ask) -> Request {
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("gridbell/", env!("CARGO_PKG_VERSION"))));
-    if let Some(body) = &ask.body {
+    if let Some(body) = &api_request.body {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(body.to_string().into());
     }
@@ -153,24 +153,24 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
         &self,
         name: &str,
         source: &Source,
-        ask: &Ask,
+        request: &ApiRequest,
         within: SignedDuration,
     ) -> Result<String, FetchError> {
         let within = within.unsigned_abs().min(self.limits.total);
-        self.ask((name, source, ask), within, answer::read).await
+        self.ask((name, source, request), within, answer::read).await
     }
 
     async fn fetch_list(
         &self,
         name: &str,
         source: &Source,
-        ask: &Ask,
+        request: &ApiRequest,
         within: SignedDuration,
         list: Elements,
     ) -> Result<Elements, FetchError> {
         let within = within.unsigned_abs();
         // With another key a list begins anew.
-        self.ask((name, source, ask), within, async |response, limits| {
+        self.ask((name, source, request), within, async |response, limits| {
             answer::read_list(response, limits, list.clone()).await
         })
         .await

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequest, http::HeaderMap};
 use percent_encoding::percent_decode_str;
-use pipeline::receive::Answer;
+use pipeline::receive::HttpAnswer;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiRequest {
+pub struct GatewayRequest {
     /// In upper case.
     pub method: String,
     /// The path's segments, decoded. One slash at the end is nothing; after a second one, an empty segment follows.
@@ -25,7 +25,7 @@ pub struct ApiRequest {
 /// Its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ApiResponse {
+pub struct GatewayResponse {
     /// The status.
     pub status_code: u16,
     /// By name.
@@ -36,15 +36,15 @@ pub struct ApiResponse {
     pub is_base64_encoded: bool,
 }
 
-impl From<Answer> for ApiResponse {
-    fn from(answer: Answer) -> Self {
+impl From<HttpAnswer> for GatewayResponse {
+    fn from(answer: HttpAnswer) -> Self {
         let mut response = Self::json(answer.status, answer.body);
         response.headers.extend(answer.header);
         response
     }
 }
 
-impl ApiRequest {
+impl GatewayRequest {
     /// Reads an event; none where it is no request.
     pub fn parse(event: &RawValue) -> Option<Self> {
         let event: ApiGatewayV2httpRequest = serde_json::from_str(event.get()).ok()?;
@@ -73,7 +73,7 @@ impl ApiRequest {
     }
 }
 
-impl ApiResponse {
+impl GatewayResponse {
     /// An answer in JSON.
     pub fn json(status: u16, body: String) -> Self {
         Self {

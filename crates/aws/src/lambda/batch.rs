@@ -1,7 +1,7 @@
 //! Batches of SQS messages. Records are read one by one: a typed batch fails whole over one bad record.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::work::Message;
+use pipeline::job::Message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -69,7 +69,7 @@ pub fn records(event: &RawValue) -> Result<Batch, Error> {
 /// Handles a batch and reports what failed.
 pub(crate) async fn handle(
     event: &RawValue,
-    work: impl AsyncFnOnce(Vec<Message>) -> Vec<String>,
+    job: impl AsyncFnOnce(Vec<Message>) -> Vec<String>,
 ) -> Result<SqsBatchResponse, Error> {
     let Batch { messages, unreadable: mut failed } = records(event)?;
     let total = messages.len() + failed.len();
@@ -77,7 +77,7 @@ pub(crate) async fn handle(
         tracing::error!(message.id = id, "a record without a readable body is left to be delivered again");
     }
     let began = Instant::now();
-    failed.extend(Box::pin(work(messages)).await);
+    failed.extend(Box::pin(job(messages)).await);
     tracing::info!(batch.messages = total, batch.failed = failed.len(), duration.ms = super::ms_since(began), "batch");
     answer(total, failed)
 }

@@ -25,7 +25,7 @@ pub(crate) struct Configured {
 /// What a function answers: to the probe, or what it is for.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Answer<R> {
+enum ProbeOrResponse<R> {
     Probed(Probed),
     Handled(R),
 }
@@ -81,11 +81,11 @@ where
     let (without, handle) = (&without, &handle);
     serve(|event: Box<RawValue>| async move {
         if is_probe(event.get()) {
-            return Ok(Answer::Probed(configured.probed().await));
+            return Ok(ProbeOrResponse::Probed(configured.probed().await));
         }
         match configured.running().await {
-            Ok(running) => handle(&running.config, event).await.map(Answer::Handled),
-            Err(error) => without(&error).map(Answer::Handled),
+            Ok(running) => handle(&running.config, event).await.map(ProbeOrResponse::Handled),
+            Err(error) => without(&error).map(ProbeOrResponse::Handled),
         }
     })
     .await

@@ -11,14 +11,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-pub use api::{ApiRequest, ApiResponse};
+pub use api::{GatewayRequest, GatewayResponse};
 pub use batch::{Batch, is_batch, records};
 pub(crate) use configured::{Configured, serve_configured};
 
 use crate::{
     configuration::ReadError,
     environment::{Environment, EnvironmentError},
-    telemetry, world,
+    host, telemetry,
 };
 
 /// Why a function stops, or an invocation fails.
@@ -45,7 +45,7 @@ where
 {
     // Boxed: the SDK's futures inside of the runtime's are nested too deeply for the compiler to lay out as one.
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
-        world::ends_at_ms(event.context.deadline);
+        host::ends_at_ms(event.context.deadline);
         Box::pin(handle(event.payload))
     }))
     .await

@@ -8,14 +8,14 @@ use aws::{
     configuration::{ConfigTable, Current},
     contract::{self, Resources, SqsReader},
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
+    host::Host,
     ses::Ses,
     sqs::{DeliveriesQueue, InnerQueues, SignalsQueue, WatchedQueues, WatchedUrls},
-    world::World,
 };
 use aws_credential_types::Credentials;
 use aws_types::SdkConfig;
 use futures_util::FutureExt;
-use pipeline::ports::{Chance, Clock};
+use pipeline::ports::{Clock, Random};
 
 /// Where the checks run, and what they may do there.
 struct Place {
@@ -60,7 +60,7 @@ async fn the_adapters_keep_the_contract_of_the_ports() {
         );
     };
     let aws = client::shared(place.access.clone());
-    let name = || format!("gridbell-contract-{}", World.unique());
+    let name = || format!("gridbell-contract-{}", Host.unique());
     let account = Resources::account(&aws, &name()).await;
     assert!(
         place.account.as_ref().is_none_or(|named| *named == account),
@@ -90,12 +90,12 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     contract::bodies(&deliveries).await;
     let kept = async |id: &str| {
         let kept = deliveries.quarantined(id).await.unwrap()?;
-        Some((kept.work, kept.reason))
+        Some((kept.job, kept.reason))
     };
     contract::quarantine(&deliveries, kept).await;
     let replayed = async |id: &str| {
         let is_kept = deliveries.quarantined(id).await.unwrap().is_some();
-        let marked = deliveries.replayed(id, "d-again", World.now()).await;
+        let marked = deliveries.replayed(id, "d-again", Host.now()).await;
         assert_eq!(marked.is_ok(), is_kept, "{marked:?}");
     };
     contract::events(&deliveries, replayed).await;
@@ -111,12 +111,12 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     contract::configurations(&ConfigTable::new(aws, &resources.config), &Current::new(aws, &resources.config)).await;
 
     let url = |url: &Option<String>| url.clone().expect("a queue");
-    let (outlet, reader) = (InnerQueues::new(aws, resources.inner.clone()), SqsReader::new(aws, resources));
-    contract::messages(&DeliveriesQueue::new(aws, url(&resources.inner.deliveries)), &outlet, &reader).await;
-    contract::visibility(&outlet, &reader).await;
-    contract::redrive(&outlet, &reader).await;
-    contract::delays(&outlet, &reader).await;
-    contract::shortened(&outlet, &reader).await;
+    let (job_queue, reader) = (InnerQueues::new(aws, resources.inner.clone()), SqsReader::new(aws, resources));
+    contract::messages(&DeliveriesQueue::new(aws, url(&resources.inner.deliveries)), &job_queue, &reader).await;
+    contract::visibility(&job_queue, &reader).await;
+    contract::redrive(&job_queue, &reader).await;
+    contract::delays(&job_queue, &reader).await;
+    contract::shortened(&job_queue, &reader).await;
     contract::fifo(&SignalsQueue::new(aws, &resources.signals), &reader).await;
     let watched = WatchedUrls {
         deliveries: fresh.inner.deliveries.clone(),

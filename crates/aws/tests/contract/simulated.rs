@@ -4,13 +4,13 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use aws::contract::{self, Queue, Reader, Taken};
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, ports::Clock, work::Message};
+use pipeline::{config::Config, job::Message, ports::Clock};
 use serde_json::json;
-use sim::{Inner, Standard, World};
+use simulation::{Inner, Simulation, Standard};
 
 /// Whoever reads its queues. It hands out batches of any size, of which the rest waits here.
 struct SimReader<'w> {
-    world: &'w World,
+    sim: &'w Simulation,
     handed_out: RefCell<BTreeMap<Inner, Vec<Message>>>,
 }
 
@@ -29,17 +29,17 @@ impl Reader for SimReader<'_> {
     const MAX_RECEIVES: u32 = Standard::MAX_RECEIVES;
 
     fn now(&self) -> Timestamp {
-        self.world.now()
+        self.sim.now()
     }
 
     async fn pass(&self, seconds: u64) {
-        self.world.advance(SignedDuration::from_secs(i64::try_from(seconds).expect("a short while")));
+        self.sim.advance(SignedDuration::from_secs(i64::try_from(seconds).expect("a short while")));
     }
 
     async fn receive(&self, queue: Queue) -> Option<Taken> {
-        self.world.advance(SignedDuration::from_secs(1));
+        self.sim.advance(SignedDuration::from_secs(1));
         let Some(inner) = inner(queue) else {
-            let sent = self.world.signals_queue(sim::Fifo::receive)?;
+            let sent = self.sim.signals_queue(simulation::Fifo::receive)?;
             let attributes = sent.attributes.into_iter().map(|(name, value)| (name.to_owned(), value));
             return Some(Taken {
                 handle: sent.group.clone(),
@@ -53,7 +53,7 @@ impl Reader for SimReader<'_> {
         let mut handed_out = self.handed_out.borrow_mut();
         let rest = handed_out.entry(inner).or_default();
         if rest.is_empty() {
-            rest.extend(self.world.receive(inner));
+            rest.extend(self.sim.receive(inner));
         }
         let Message { id, body, receives } = rest.pop()?;
         Some(Taken { handle: id, body, receives, ..Taken::default() })
@@ -61,35 +61,35 @@ impl Reader for SimReader<'_> {
 
     async fn delete(&self, queue: Queue, taken: &Taken) {
         match inner(queue) {
-            Some(inner) => self.world.delete(inner, &taken.handle),
-            None => self.world.signals_queue(|signals| signals.done(&taken.handle)),
+            Some(inner) => self.sim.delete(inner, &taken.handle),
+            None => self.sim.signals_queue(|signals| signals.done(&taken.handle)),
         }
     }
 }
 
-fn world_of(seed: u64) -> World {
+fn sim_of(seed: u64) -> Simulation {
     let config = json!({
         "sources": {}, "deadlines": { "lead_s": 600, "immediate_s": 60, "acknowledge": false },
         "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com" }, "acks": { "tokens": [] },
     });
-    World::new(seed, Config::parse(&config.to_string()).expect("a configuration"))
+    Simulation::new(seed, Config::parse(&config.to_string()).expect("a configuration"))
 }
 
 #[tokio::test]
 async fn the_simulators_tables_keep_the_contract_of_the_ports() {
-    let world = world_of(1);
-    let ports = world.ports();
-    contract::epoch(&ports, &world.ports()).await;
+    let sim = sim_of(1);
+    let ports = sim.ports();
+    contract::epoch(&ports, &sim.ports()).await;
     contract::records(&ports).await;
-    world.pages_of(7);
+    sim.pages_of(7);
     contract::pages(&ports).await;
     contract::large(&ports).await;
     contract::bodies(&ports).await;
     contract::bookings(&ports).await;
     contract::refusals(&ports).await;
-    let kept = async |id: &str| world.kept().remove(id).map(|kept| (kept.work, kept.reason));
+    let kept = async |id: &str| sim.kept().remove(id).map(|kept| (kept.job, kept.reason));
     contract::quarantine(&ports, kept).await;
-    let replayed = async |id: &str| world.replayed(id);
+    let replayed = async |id: &str| sim.replayed(id);
     contract::events(&ports, replayed).await;
     contract::many_events(&ports, replayed).await;
     contract::health(&ports).await;
@@ -103,20 +103,20 @@ async fn the_simulators_tables_keep_the_contract_of_the_ports() {
 #[tokio::test]
 async fn the_simulators_queues_and_mail_keep_the_contract_of_the_ports() {
     for seed in 0..16 {
-        let world = world_of(seed);
-        let (ports, reader) = (world.ports(), SimReader { world: &world, handed_out: RefCell::default() });
+        let sim = sim_of(seed);
+        let (ports, reader) = (sim.ports(), SimReader { sim: &sim, handed_out: RefCell::default() });
         assert_eq!(ports.now(), reader.now());
         if seed % 2 == 1 {
-            world.keep_receives();
+            sim.keep_receives();
         }
         contract::messages(&ports, &ports, &reader).await;
         contract::visibility(&ports, &reader).await;
         contract::redrive(&ports, &reader).await;
         contract::delays(&ports, &reader).await;
         contract::fifo(&ports, &reader).await;
-        let (fresh, rest) = (world_of(seed), RefCell::default());
-        contract::depths(&fresh.ports(), &fresh.ports(), &SimReader { world: &fresh, handed_out: rest }).await;
+        let (fresh, rest) = (sim_of(seed), RefCell::default());
+        contract::depths(&fresh.ports(), &fresh.ports(), &SimReader { sim: &fresh, handed_out: rest }).await;
         let subject = contract::mail(&ports, "gridbell@example.com", "grid-duty@example.com").await;
-        assert_eq!(world.mails().last().map(|(_, mail)| mail.subject.clone()), Some(subject));
+        assert_eq!(sim.mails().last().map(|(_, mail)| mail.subject.clone()), Some(subject));
     }
 }

@@ -1,7 +1,7 @@
 //! Latency and throughput of the whole, on the local stack: webhooks in, signals out.
 
 mod cpu;
-mod door;
+mod endpoint;
 mod signals;
 
 use std::{
@@ -20,7 +20,7 @@ use gridbell::{
 };
 use tokio::net::TcpListener;
 
-use self::{door::Door, signals::Signals};
+use self::{endpoint::Endpoint, signals::Signals};
 use crate::{measure::ms, stub::Voltus, table::Table};
 
 /// How long the pause is between webhooks that are sent one at a time: nothing of the last one is under way any more.
@@ -73,9 +73,9 @@ async fn play(load: &Load, stack: &Description, group: Option<u32>) -> Result<()
         writeln!(stderr(), "a debug build: these figures say nothing about a release")?;
     }
     let http = http_client()?;
-    let door = Door::new(http.clone(), stack)?;
+    let endpoint = Endpoint::new(http.clone(), stack)?;
     let signals = Signals::read(http, stack)?;
-    door.send("warm-up").await?;
+    endpoint.send("warm-up").await?;
     signals.wait_for(1).await;
     let mut table = Table::new([
         "webhooks",
@@ -89,10 +89,10 @@ async fn play(load: &Load, stack: &Description, group: Option<u32>) -> Result<()
         "twice",
         "out of order",
     ]);
-    let one = door.one_at_a_time(load.single, PAUSE).await?;
+    let one = endpoint.one_at_a_time(load.single, PAUSE).await?;
     table.row(row(&format!("{} one at a time", load.single), &one, &signals).await);
     let before = group.map(cpu::seconds);
-    let many = door.burst(load.burst, load.concurrency, load.rate).await?;
+    let many = endpoint.burst(load.burst, load.concurrency, load.rate).await?;
     table.row(row(&format!("{} at once, {} under way", load.burst, load.concurrency), &many, &signals).await);
     writeln!(stdout(), "\n## Load\n\n{table}")?;
     if let (Some(group), Some(before)) = (group, before) {
@@ -101,7 +101,7 @@ async fn play(load: &Load, stack: &Description, group: Option<u32>) -> Result<()
     Ok(())
 }
 
-async fn row(name: &str, sent: &door::Sent, signals: &Signals) -> Vec<String> {
+async fn row(name: &str, sent: &endpoint::Sent, signals: &Signals) -> Vec<String> {
     let seen = signals.of(&sent.dispatches).await;
     let mut acks: Vec<Duration> = sent.dispatches.values().map(|dispatch| dispatch.acknowledged_after).collect();
     let mut latencies: Vec<Duration> = seen
@@ -112,8 +112,8 @@ async fn row(name: &str, sent: &door::Sent, signals: &Signals) -> Vec<String> {
     let last_ack = sent.dispatches.values().map(|dispatch| dispatch.sent_at + dispatch.acknowledged_after).max();
     let last_signal = seen.first_sent.values().max().copied();
     let drained = last_signal.unwrap_or_default().saturating_sub(last_ack.unwrap_or_default());
-    let at = |values: &mut Vec<Duration>, share: f64| {
-        percentile(values, share).map_or("–".to_owned(), |d| format!("{:.1}", ms(d)))
+    let at = |values: &mut Vec<Duration>, group: f64| {
+        percentile(values, group).map_or("–".to_owned(), |d| format!("{:.1}", ms(d)))
     };
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]
     let rate = acks.len() as f64 / sent.took.as_secs_f64();
@@ -132,7 +132,7 @@ async fn row(name: &str, sent: &door::Sent, signals: &Signals) -> Vec<String> {
 }
 
 /// The value that this share of all values does not exceed.
-fn percentile(values: &mut [Duration], share: f64) -> Option<Duration> {
+fn percentile(values: &mut [Duration], group: f64) -> Option<Duration> {
     values.sort_unstable();
     #[expect(
         clippy::cast_precision_loss,
@@ -140,7 +140,7 @@ fn percentile(values: &mut [Duration], share: f64) -> Option<Duration> {
         clippy::cast_sign_loss,
         reason = "an index into some thousands, by a share between 0 and 1"
     )]
-    let rank = (values.len() as f64 * share).ceil() as usize;
+    let rank = (values.len() as f64 * group).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied()
 }
 

@@ -12,7 +12,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
-use super::door::Dispatch;
+use super::endpoint::Dispatch;
 
 /// After this long without another signal, what is missing counts as missing.
 const PATIENCE: Duration = Duration::from_secs(30);

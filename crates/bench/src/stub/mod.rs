@@ -52,14 +52,14 @@ pub(crate) const CONFIG_TABLE: &str = "config";
 /// AWS, as far as the functions call it.
 #[derive(Debug, Clone)]
 pub(crate) struct Aws {
-    world: Arc<Mutex<World>>,
+    world: Arc<Mutex<StubState>>,
     /// The answer to a function that reads its configuration.
     configuration: Arc<Value>,
     sessions: Arc<Sessions>,
 }
 
 #[derive(Debug, Default)]
-struct World {
+struct StubState {
     calls: Vec<Call>,
     /// Queue URL → bodies of the messages that nobody took yet.
     queues: BTreeMap<String, Vec<String>>,
@@ -103,10 +103,10 @@ impl Aws {
 
     /// Forgets everything.
     pub(crate) fn reset(&self) {
-        *self.world() = World::default();
+        *self.world() = StubState::default();
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn world(&self) -> MutexGuard<'_, StubState> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -162,7 +162,7 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
     (status, [("content-type", kind)], answer).into_response()
 }
 
-impl World {
+impl StubState {
     fn answer(&mut self, operation: (&str, &str), request: &Value) -> Result<Value, Refusal> {
         match operation {
             ("AmazonSQS", "SendMessage") => {

@@ -1,7 +1,7 @@
 //! Facts made up within a small space, so that they collide.
 
 use dispatch::{
-    DispatchFact, Epoch, Fact, Origin, Program, Publication, Rank, Request, Says, Statement, Subject, Target,
+    DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request, Subject, Target,
     TestReason,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -27,17 +27,17 @@ pub(crate) fn subject() -> Subject {
 
 pub(crate) fn fact(said: DispatchFact) -> Fact {
     let origin = Origin { source: "leap-prod".to_owned(), provider: "leap".to_owned(), sandbox: false };
-    Fact::new(origin, subject(), Says::Dispatch(said))
+    Fact::new(origin, subject(), FactBody::Dispatch(said))
 }
 
-pub(crate) fn said(rank: Rank, statement: Statement) -> DispatchFact {
-    DispatchFact { id: "e-1".to_owned(), rank, statement }
+pub(crate) fn said(rank: Rank, terms: DispatchTerms) -> DispatchFact {
+    DispatchFact { id: "e-1".to_owned(), rank, terms }
 }
 
 /// A plain statement: one site, from minute 10 on, no end.
-pub(crate) fn reduce(watts: u64) -> Statement {
+pub(crate) fn reduce(watts: u64) -> DispatchTerms {
     let request = Request::Reduce { watts };
-    Statement {
+    DispatchTerms {
         authorized: true,
         start: at(10),
         end: None,
@@ -95,7 +95,7 @@ fn details() -> impl Strategy<Value = Map<String, Value>> {
     vec((key, value), 0..3).prop_map(|entries| entries.into_iter().collect())
 }
 
-pub(crate) fn statement() -> impl Strategy<Value = Statement> {
+pub(crate) fn terms() -> impl Strategy<Value = DispatchTerms> {
     let targets = vec((select(vec!["m-1", "m-2"]), option::of(request())), 0..3)
         .prop_map(|targets| targets.into_iter().map(|(id, request)| target(id, request)).collect());
     let times = (0_i64..3, option::of(0_i64..9));
@@ -103,7 +103,18 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
     (times, flags, request(), targets, test_reason(), programs(), details()).prop_map(
         |((start, end), (authorized, voluntary, priority), request, targets, test_reason, programs, details)| {
             let (start, end) = (at(start), end.map(at));
-            Statement { authorized, start, end, request, targets, test_reason, voluntary, priority, programs, details }
+            DispatchTerms {
+                authorized,
+                start,
+                end,
+                request,
+                targets,
+                test_reason,
+                voluntary,
+                priority,
+                programs,
+                details,
+            }
         },
     )
 }
@@ -119,7 +130,7 @@ fn rank() -> impl Strategy<Value = Rank> {
 
 /// One to `most` facts of every rank.
 pub(crate) fn facts(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
-    vec((rank(), statement()).prop_map(|(rank, statement)| said(rank, statement)), 1..=most)
+    vec((rank(), terms()).prop_map(|(rank, terms)| said(rank, terms)), 1..=most)
 }
 
 fn twice(
@@ -136,10 +147,10 @@ pub(crate) fn facts_twice(most: usize) -> impl Strategy<Value = (Vec<DispatchFac
 /// Answers of a provider that either counts or does not. What it counts, it does not change under the same number, and two
 /// looks do not begin in the same instant.
 pub(crate) fn looks_of_one_sort(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
-    let modifications = vec(statement(), 4);
-    let looks = vec((0_usize..4, 0_u64..4), 1..=most);
-    (any::<bool>(), modifications, looks).prop_flat_map(|(counts, modifications, looks)| {
-        let look = move |(index, (which, number)): (usize, (usize, u64))| {
+    let modifications = vec(terms(), 4);
+    let fetches = vec((0_usize..4, 0_u64..4), 1..=most);
+    (any::<bool>(), modifications, fetches).prop_flat_map(|(counts, modifications, fetches)| {
+        let fetch = move |(index, (which, number)): (usize, (usize, u64))| {
             let at = at(i64::try_from(index).unwrap_or_default());
             let number_as_index = usize::try_from(number).unwrap_or_default();
             if counts {
@@ -148,20 +159,20 @@ pub(crate) fn looks_of_one_sort(most: usize) -> impl Strategy<Value = Vec<Dispat
                 said(Rank::Fetched(at), modifications[which].clone())
             }
         };
-        Just(looks.into_iter().enumerate().map(look).collect::<Vec<_>>()).prop_shuffle()
+        Just(fetches.into_iter().enumerate().map(fetch).collect::<Vec<_>>()).prop_shuffle()
     })
 }
 
-pub(crate) fn looks(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
+pub(crate) fn fetches(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
     looks_of_one_sort(most)
 }
 
 pub(crate) fn looks_twice(most: usize) -> impl Strategy<Value = (Vec<DispatchFact>, Vec<DispatchFact>)> {
-    twice(looks(most))
+    twice(fetches(most))
 }
 
-pub(crate) fn look() -> impl Strategy<Value = DispatchFact> {
-    looks(1).prop_map(|mut looks| looks.remove(0))
+pub(crate) fn fetch() -> impl Strategy<Value = DispatchFact> {
+    fetches(1).prop_map(|mut fetches| fetches.remove(0))
 }
 
 /// One event as the provider's search tells it (never a test) and as pushes tell it.
@@ -173,7 +184,7 @@ fn pushes_and_looks(
         let part = |(index, (pushed, watts)): (usize, (bool, u64))| {
             let at = at(i64::try_from(index).unwrap_or_default());
             if pushed {
-                said(Rank::Pushed(at), Statement { test_reason: reason(index), ..reduce(watts) })
+                said(Rank::Pushed(at), DispatchTerms { test_reason: reason(index), ..reduce(watts) })
             } else {
                 said(Rank::Fetched(at), reduce(watts))
             }

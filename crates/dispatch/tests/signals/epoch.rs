@@ -1,11 +1,11 @@
 //! A newer epoch: sequences begin anew, what is on is published once more, what was never sent is numbered anew.
 
 use dispatch::{
-    AccountEvent, Contradiction, Epoch, Fact, Publication, Says, Signal, State, Statement, Subject, absorb,
+    AccountEvent, Contradiction, DispatchTerms, Epoch, Fact, FactBody, Publication, Signal, State, Subject, absorb,
 };
 use serde_json::{Value, json};
 
-use crate::made::{at, epoch, kilowatts, looked, origin, play, published_at, statement};
+use crate::made::{at, epoch, kilowatts, looked, origin, play, published_at, terms};
 
 fn newer(time: &str) -> Publication {
     Publication { epoch: epoch().after(at("12:00:00")), ..published_at(at(time)) }
@@ -27,15 +27,15 @@ fn said(signal: &Signal) -> (String, Value) {
 
 #[test]
 fn a_dispatch_that_is_on_is_published_once_as_the_first_version() {
-    let later = Statement { request: kilowatts(9), ..statement() };
+    let later = DispatchTerms { request: kilowatts(9), ..terms() };
     let (state, _) =
-        play([("16:40:00", looked(0, "16:40:00", statement())), ("16:41:00", looked(1, "16:41:00", later.clone()))]);
+        play([("16:40:00", looked(0, "16:40:00", terms())), ("16:41:00", looked(1, "16:41:00", later.clone()))]);
     let (state, signals) = anew(&state, "voltus-prod/dkmq", &[], "16:45:00");
     let [signal] = &signals[..] else { panic!("{signals:?}") };
     assert_eq!(said(signal), ("voltus-prod/dkmq#1701432000000.1".to_owned(), json!("gridbell.dispatch.scheduled.v1")));
     assert_eq!((state.version, state.published().unwrap().1), (1, later));
     // The next change follows it, and once more changes nothing.
-    let cancelled = Statement { authorized: false, ..statement() };
+    let cancelled = DispatchTerms { authorized: false, ..terms() };
     let after = absorb(
         Some(state.clone()),
         &Subject::from_stored("voltus-prod/dkmq"),
@@ -50,9 +50,9 @@ fn a_dispatch_that_is_on_is_published_once_as_the_first_version() {
 
 #[test]
 fn what_is_over_or_withdrawn_is_not_published_again_unless_it_was_never_sent() {
-    let withdrawn = Statement { authorized: false, ..statement() };
-    for (time, last) in [("16:45:00", withdrawn), ("17:00:00", statement())] {
-        let open = Statement { end: None, ..statement() };
+    let withdrawn = DispatchTerms { authorized: false, ..terms() };
+    for (time, last) in [("16:45:00", withdrawn), ("17:00:00", terms())] {
+        let open = DispatchTerms { end: None, ..terms() };
         let (state, signals) = play([("16:40:00", looked(0, "16:40:00", open)), (time, looked(1, time, last))]);
         let (after, none) = anew(&state, "voltus-prod/dkmq", &[], "17:30:00");
         assert_eq!((after.version, none.len()), (0, 0));
@@ -81,7 +81,7 @@ fn what_is_over_or_withdrawn_is_not_published_again_unless_it_was_never_sent() {
 
 #[test]
 fn a_known_end_that_has_passed_is_not_on_any_more() {
-    let (state, _) = play([("16:40:00", looked(0, "16:40:00", statement()))]);
+    let (state, _) = play([("16:40:00", looked(0, "16:40:00", terms()))]);
     assert_eq!(anew(&state, "voltus-prod/dkmq", &[], "16:59:59").1.len(), 1);
     assert_eq!(anew(&state, "voltus-prod/dkmq", &[], "17:00:00").1.len(), 0);
 }
@@ -96,7 +96,7 @@ fn events_that_were_never_sent_keep_their_order_and_their_words() {
             payload: serde_json::from_str(&format!(r#"{{"n":{number}.500,"text":"ü\uffff"}}"#)).unwrap(),
         };
         let subject = Subject::account("openvolt-prod");
-        Fact::new(origin("openvolt-prod", "openvolt"), subject, Says::Account(event))
+        Fact::new(origin("openvolt-prod", "openvolt"), subject, FactBody::Account(event))
     };
     let (state, signals) = play([("16:40:00", event(1)), ("16:41:00", event(2)), ("16:42:00", event(3))]);
     let (after, again) = anew(&state, "openvolt-prod/account", &signals[1..], "16:45:00");

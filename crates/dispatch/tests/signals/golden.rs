@@ -1,12 +1,12 @@
 //! Complete signals, as they go out.
 
 use dispatch::{
-    AccountEvent, Fact, Interval, MeterData, PowerEvent, PowerEventKind, Rank, Request, Says, Signal, State, Statement,
-    Subject, Target, TestReason,
+    AccountEvent, DispatchTerms, Fact, FactBody, Interval, MeterData, PowerEvent, PowerEventKind, Rank, Request,
+    Signal, State, Subject, Target, TestReason,
 };
 use serde_json::{Value, json};
 
-use crate::made::{at, details, kilowatts, looked, origin, play, said, statement};
+use crate::made::{at, details, kilowatts, looked, origin, play, said, terms};
 
 /// Every golden history, by name.
 pub(crate) fn all() -> Vec<(&'static str, Vec<Signal>)> {
@@ -25,21 +25,21 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Signal>)> {
 type History = Vec<(&'static str, Fact)>;
 
 fn example() -> History {
-    let first = Statement { details: details(r#"{"modification_number":0}"#), ..statement() };
+    let first = DispatchTerms { details: details(r#"{"modification_number":0}"#), ..terms() };
     vec![
         ("16:40:01.5", looked(0, "16:40:01", first)),
-        ("16:40:03.120", looked(1, "16:40:02", Statement { end: None, ..statement() })),
+        ("16:40:03.120", looked(1, "16:40:02", DispatchTerms { end: None, ..terms() })),
     ]
 }
 
 fn cancelled() -> History {
-    let withdrawn = Statement { authorized: false, ..statement() };
-    vec![("16:40:01", looked(0, "16:40:00", statement())), ("16:45:01", looked(1, "16:45:00", withdrawn))]
+    let withdrawn = DispatchTerms { authorized: false, ..terms() };
+    vec![("16:40:01", looked(0, "16:40:00", terms())), ("16:45:01", looked(1, "16:45:00", withdrawn))]
 }
 
 fn ended() -> History {
-    let open = Statement { end: None, ..statement() };
-    vec![("16:50:01", looked(0, "16:50:00", open)), ("17:00:03.000001", looked(1, "17:00:03", statement()))]
+    let open = DispatchTerms { end: None, ..terms() };
+    vec![("16:50:01", looked(0, "16:50:00", open)), ("17:00:03.000001", looked(1, "17:00:03", terms()))]
 }
 
 fn group_event() -> History {
@@ -49,7 +49,7 @@ fn group_event() -> History {
         external_id: reference.map(str::to_owned),
         request: None,
     };
-    let statement = Statement {
+    let terms = DispatchTerms {
         request: Request::ReduceMax,
         targets: vec![meter("dd21c76c", Some("plant 7")), meter("ee21c76c", None)].into(),
         test_reason: Some(TestReason::Communication),
@@ -57,16 +57,15 @@ fn group_event() -> History {
         priority: Some(1),
         programs: vec![dispatch::Program { name: Some("DRAM".to_owned()), market: None, kind: None, timezone: None }],
         details: details(r#"{"market_group_id":"g-1","dispatch_event_types":["day-ahead"],"nomination_kw":[10.000]}"#),
-        ..statement()
+        ..terms()
     };
-    vec![("16:40:00", said("leap-prod", "leap", "11cfced0-16f4", Rank::Pushed(at("16:40:00")), statement))]
+    vec![("16:40:00", said("leap-prod", "leap", "11cfced0-16f4", Rank::Pushed(at("16:40:00")), terms))]
 }
 
 fn sandbox() -> History {
-    let mut statement =
-        Statement { test_reason: Some(TestReason::Sandbox), request: Request::Unspecified, ..statement() };
-    statement.targets[0].request = Some(Request::Unspecified);
-    vec![("16:40:00", said("voltus-sandbox", "voltus", "a/b ü", Rank::Fetched(at("16:40:00")), statement))]
+    let mut terms = DispatchTerms { test_reason: Some(TestReason::Sandbox), request: Request::Unspecified, ..terms() };
+    terms.targets[0].request = Some(Request::Unspecified);
+    vec![("16:40:00", said("voltus-sandbox", "voltus", "a/b ü", Rank::Fetched(at("16:40:00")), terms))]
 }
 
 fn power() -> History {
@@ -83,7 +82,11 @@ fn power() -> History {
         compliant,
     };
     let fact = |event| {
-        Fact::new(origin("dc-1", "nvgrid"), Subject::power("dc-1", Some("main_power_feed"), "c-1"), Says::Power(event))
+        Fact::new(
+            origin("dc-1", "nvgrid"),
+            Subject::power("dc-1", Some("main_power_feed"), "c-1"),
+            FactBody::Power(event),
+        )
     };
     vec![
         ("16:50:01", fact(event(PowerEventKind::StartRampDown, Some(false)))),
@@ -105,8 +108,11 @@ fn meter() -> History {
         parts: 1,
         intervals: vec![interval("00:00:00", Some(123)), interval("00:30:00", None), interval("01:00:00", Some(-7))],
     };
-    let fact =
-        Fact::new(origin("openvolt-prod", "openvolt"), Subject::meter("openvolt-prod", &data.id), Says::Meter(data));
+    let fact = Fact::new(
+        origin("openvolt-prod", "openvolt"),
+        Subject::meter("openvolt-prod", &data.id),
+        FactBody::Meter(data),
+    );
     vec![("02:00:00", fact.clone()), ("02:00:01", fact)]
 }
 
@@ -117,7 +123,8 @@ fn account() -> History {
         delivery: "dlv-2".to_owned(),
         payload: serde_json::from_str(r#"{"id":"c-9","share":0.10,"tags":[]}"#).expect("JSON"),
     };
-    let fact = Fact::new(origin("openvolt-prod", "openvolt"), Subject::account("openvolt-prod"), Says::Account(event));
+    let fact =
+        Fact::new(origin("openvolt-prod", "openvolt"), Subject::account("openvolt-prod"), FactBody::Account(event));
     vec![("02:00:00", fact)]
 }
 
@@ -150,16 +157,16 @@ fn unusual_numbers() -> History {
     let target = |(index, request): (usize, Option<Request>)| Target {
         id: format!("m-{index}"),
         request,
-        ..statement().targets.remove(0)
+        ..terms().targets.remove(0)
     };
-    let statement = Statement {
+    let terms = DispatchTerms {
         request: Request::Limit { watts: 1 },
         targets: requests.into_iter().enumerate().map(target).collect(),
         details: details(r#"{"a":1e400,"b":[0.10,-0,123456789012345678901234567890],"c":{"d":1E-7}}"#),
-        ..statement()
+        ..terms()
     };
     let rank = Rank::Numbered(u64::MAX, at("16:40:00.123456789"));
-    vec![("16:40:00", said("voltus-prod", "voltus", "x", rank, statement))]
+    vec![("16:40:00", said("voltus-prod", "voltus", "x", rank, terms))]
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Facts as the providers' own samples would make them.
 
 use dispatch::{
-    Contradiction, DispatchFact, Epoch, Fact, Origin, Program, Publication, Rank, Request, Says, Signal, State,
-    Statement, Subject, Target, absorb,
+    Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request,
+    Signal, State, Subject, Target, absorb,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -21,8 +21,8 @@ pub(crate) fn kilowatts(kilowatts: u64) -> Request {
 }
 
 /// The contract's example, with an end.
-pub(crate) fn statement() -> Statement {
-    Statement {
+pub(crate) fn terms() -> DispatchTerms {
+    DispatchTerms {
         authorized: true,
         start: at("16:50:00"),
         end: Some(at("17:00:00")),
@@ -52,15 +52,15 @@ pub(crate) fn details(json: &str) -> Map<String, Value> {
 }
 
 /// What a look at `dkmq` found, begun at that time.
-pub(crate) fn looked(number: u64, time: &str, statement: Statement) -> Fact {
-    said("voltus-prod", "voltus", "dkmq", Rank::Numbered(number, at(time)), statement)
+pub(crate) fn looked(number: u64, time: &str, terms: DispatchTerms) -> Fact {
+    said("voltus-prod", "voltus", "dkmq", Rank::Numbered(number, at(time)), terms)
 }
 
-pub(crate) fn said(source: &str, provider: &str, id: &str, rank: Rank, statement: Statement) -> Fact {
+pub(crate) fn said(source: &str, provider: &str, id: &str, rank: Rank, terms: DispatchTerms) -> Fact {
     Fact::new(
         origin(source, provider),
         Subject::dispatch(source, id),
-        Says::Dispatch(DispatchFact { id: id.to_owned(), rank, statement }),
+        FactBody::Dispatch(DispatchFact { id: id.to_owned(), rank, terms }),
     )
 }
 

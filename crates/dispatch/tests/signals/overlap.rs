@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use dispatch::{Effective, EffectiveTargets, Rank, Signal, State, Statement, Subject, Target, schemas};
+use dispatch::{DispatchTerms, Effective, EffectiveTargets, Rank, Signal, State, Subject, Target, schemas};
 use serde_json::{Value, json};
 
-use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, looked, origin, play, said, statement};
+use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, looked, origin, play, said, terms};
 
 fn effective(other: &str) -> Arc<Effective> {
     let other = Subject::dispatch("voltus-prod", other);
@@ -21,13 +21,13 @@ fn told(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Sign
 
 #[test]
 fn a_target_that_stands_alone_is_written_as_ever() {
-    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", statement()))]);
+    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", terms()))]);
     assert_eq!(told(&state, &signals, &EffectiveTargets::new()), signals[0], "byte for byte");
 }
 
 #[test]
 fn an_overlap_is_told_with_its_target_and_keeps_to_the_schema() {
-    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", statement()))]);
+    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", terms()))]);
     let signal = told(&state, &signals, &EffectiveTargets::from([("d4z9".to_owned(), effective("asdf"))]));
     assert_eq!(Signal { body: signals[0].body.clone(), ..signal.clone() }, signals[0], "only the body differs");
     let expected = json!({
@@ -43,9 +43,9 @@ fn an_overlap_is_told_with_its_target_and_keeps_to_the_schema() {
 
 #[test]
 fn only_the_current_version_can_be_told_anew() {
-    let later = Statement { request: kilowatts(9), ..statement() };
+    let later = DispatchTerms { request: kilowatts(9), ..terms() };
     let (state, signals) =
-        play([("16:40:00", looked(0, "16:40:00", statement())), ("16:41:00", looked(1, "16:41:00", later))]);
+        play([("16:40:00", looked(0, "16:40:00", terms())), ("16:41:00", looked(1, "16:41:00", later))]);
     let origin = origin("voltus-prod", "voltus");
     assert_eq!(state.with_effective(&origin, &signals[0], &EffectiveTargets::new(), LIMIT_BYTES), None);
     assert!(state.with_effective(&origin, &signals[1], &EffectiveTargets::new(), LIMIT_BYTES).is_some());
@@ -55,8 +55,8 @@ fn only_the_current_version_can_be_told_anew() {
 fn huge(meters: usize, which: impl Fn(usize) -> String) -> Value {
     let meter = |index: usize| format!("dd21c76c-7126-4ef7-b0a6-{index:012x}");
     let target = |index| Target { id: meter(index), name: None, external_id: None, request: Some(kilowatts(5)) };
-    let statement = Statement { targets: (0..meters).map(target).collect(), details: details("{}"), ..statement() };
-    let fact = said("voltus-prod", "voltus", "dkmq", Rank::Pushed(at("16:40:00")), statement);
+    let terms = DispatchTerms { targets: (0..meters).map(target).collect(), details: details("{}"), ..terms() };
+    let fact = said("voltus-prod", "voltus", "dkmq", Rank::Pushed(at("16:40:00")), terms);
     let (state, signals) = play([("16:40:00", fact)]);
     let all = (0..meters).map(|index| (meter(index), effective(&which(index)))).collect();
     let signal = told(&state, &signals, &all);

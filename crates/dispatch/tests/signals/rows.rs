@@ -1,30 +1,30 @@
 //! Section 4 of the contract, row by row: what has been told, what a new look finds, and what that owes.
 
-use dispatch::{Fact, Request, Statement, Target, Targets, TestReason};
+use dispatch::{DispatchTerms, Fact, Request, Target, Targets, TestReason};
 
-use crate::made::{at, data, details, kilowatts, looked, play, statement};
+use crate::made::{at, data, details, kilowatts, looked, play, terms};
 
-fn open_ended() -> Statement {
-    Statement { end: None, ..statement() }
+fn open_ended() -> DispatchTerms {
+    DispatchTerms { end: None, ..terms() }
 }
 
-fn ending(time: &str) -> Statement {
-    Statement { end: Some(at(time)), ..statement() }
+fn ending(time: &str) -> DispatchTerms {
+    DispatchTerms { end: Some(at(time)), ..terms() }
 }
 
-fn withdrawn(statement: Statement) -> Statement {
-    Statement { authorized: false, ..statement }
+fn withdrawn(terms: DispatchTerms) -> DispatchTerms {
+    DispatchTerms { authorized: false, ..terms }
 }
 
-fn targets(change: impl FnOnce(&mut Target)) -> Statement {
-    let mut statement = statement();
-    change(&mut statement.targets[0]);
-    statement
+fn targets(change: impl FnOnce(&mut Target)) -> DispatchTerms {
+    let mut terms = terms();
+    change(&mut terms.targets[0]);
+    terms
 }
 
 /// Absorbs looks in that order; `expected` lists what is published, as `type sequence status`.
-fn check(looks: impl IntoIterator<Item = Fact>, expected: &[&str]) {
-    let (state, signals) = play(looks.into_iter().map(|fact| ("16:40:00", fact)));
+fn check(fetches: impl IntoIterator<Item = Fact>, expected: &[&str]) {
+    let (state, signals) = play(fetches.into_iter().map(|fact| ("16:40:00", fact)));
     let published: Vec<String> = signals
         .iter()
         .map(|signal| {
@@ -40,27 +40,27 @@ fn check(looks: impl IntoIterator<Item = Fact>, expected: &[&str]) {
 
 #[test]
 fn first_sight() {
-    check([looked(0, "16:40:00", statement())], &["scheduled #1 scheduled"]);
+    check([looked(0, "16:40:00", terms())], &["scheduled #1 scheduled"]);
     check([looked(0, "16:40:00", open_ended())], &["scheduled #1 scheduled"]);
     check([looked(0, "16:55:00", open_ended())], &["scheduled #1 scheduled"]); // it began already
-    check([looked(0, "16:40:00", withdrawn(statement()))], &["cancelled #1 cancelled"]);
-    check([looked(0, "17:00:00", statement())], &["ended #1 ended"]); // its end is now
-    check([looked(0, "18:00:00", statement())], &["ended #1 ended"]);
-    check([looked(0, "18:00:00", withdrawn(statement()))], &["cancelled #1 cancelled"]);
+    check([looked(0, "16:40:00", withdrawn(terms()))], &["cancelled #1 cancelled"]);
+    check([looked(0, "17:00:00", terms())], &["ended #1 ended"]); // its end is now
+    check([looked(0, "18:00:00", terms())], &["ended #1 ended"]);
+    check([looked(0, "18:00:00", withdrawn(terms()))], &["cancelled #1 cancelled"]);
 }
 
 #[test]
 fn what_a_controller_acts_on_changed() {
     let changes = [
-        Statement { start: at("16:51:00"), ..statement() },
+        DispatchTerms { start: at("16:51:00"), ..terms() },
         ending("17:01:00"),
         open_ended(),
-        Statement { request: kilowatts(6), ..statement() },
-        Statement { request: Request::Unspecified, ..statement() },
-        Statement { test_reason: Some(TestReason::SelfTest), ..statement() },
-        Statement { priority: Some(1), ..statement() },
-        Statement { voluntary: true, ..statement() },
-        Statement { targets: Targets::default(), ..statement() },
+        DispatchTerms { request: kilowatts(6), ..terms() },
+        DispatchTerms { request: Request::Unspecified, ..terms() },
+        DispatchTerms { test_reason: Some(TestReason::SelfTest), ..terms() },
+        DispatchTerms { priority: Some(1), ..terms() },
+        DispatchTerms { voluntary: true, ..terms() },
+        DispatchTerms { targets: Targets::default(), ..terms() },
         targets(|site| site.id = "9jeq".to_owned()),
         targets(|site| site.name = Some("Another Site".to_owned())),
         targets(|site| site.external_id = Some("democustomerlocationid2".to_owned())),
@@ -69,7 +69,7 @@ fn what_a_controller_acts_on_changed() {
     ];
     for changed in changes {
         check(
-            [looked(0, "16:40:00", statement()), looked(1, "16:41:00", changed)],
+            [looked(0, "16:40:00", terms()), looked(1, "16:41:00", changed)],
             &["scheduled #1 scheduled", "updated #2 scheduled"],
         );
     }
@@ -77,14 +77,14 @@ fn what_a_controller_acts_on_changed() {
 
 #[test]
 fn what_no_controller_acts_on_changed() {
-    let mut reordered = statement();
+    let mut reordered = terms();
     let other = Target { id: "9jeq".to_owned(), ..reordered.targets[0].clone() };
     reordered.targets.insert(0, other);
     let mut in_order = reordered.clone();
     in_order.targets.reverse();
     let changes = [
-        (statement(), Statement { details: details(r#"{"metadata":{"note":"new"}}"#), ..statement() }),
-        (statement(), Statement { programs: Vec::new(), ..statement() }),
+        (terms(), DispatchTerms { details: details(r#"{"metadata":{"note":"new"}}"#), ..terms() }),
+        (terms(), DispatchTerms { programs: Vec::new(), ..terms() }),
         (reordered, in_order),
     ];
     for (before, after) in changes {
@@ -124,54 +124,47 @@ fn over_and_yet_not() {
 
 #[test]
 fn withdrawn_and_back() {
-    let cancelled = [looked(0, "16:40:00", statement()), looked(2, "16:45:00", withdrawn(statement()))];
+    let cancelled = [looked(0, "16:40:00", terms()), looked(2, "16:45:00", withdrawn(terms()))];
     let check_after = |fact: Fact, expected: &[&str]| {
         let expected = [&["scheduled #1 scheduled", "cancelled #2 cancelled"], expected].concat();
         check(cancelled.iter().cloned().chain([fact]), &expected);
     };
-    check_after(looked(3, "16:46:00", statement()), &["scheduled #3 scheduled"]);
-    check_after(looked(3, "17:30:00", statement()), &["ended #3 ended"]);
-    check_after(looked(1, "16:47:00", statement()), &[]); // an older authorization, looked up later
+    check_after(looked(3, "16:46:00", terms()), &["scheduled #3 scheduled"]);
+    check_after(looked(3, "17:30:00", terms()), &["ended #3 ended"]);
+    check_after(looked(1, "16:47:00", terms()), &[]); // an older authorization, looked up later
     check_after(looked(3, "16:46:00", withdrawn(ending("18:00:00"))), &[]); // withdrawn all the same
-    check_after(looked(2, "16:45:00", statement()), &[]); // the provider contradicts itself: released
+    check_after(looked(2, "16:45:00", terms()), &[]); // the provider contradicts itself: released
 }
 
 #[test]
 fn a_late_create_does_not_undo_a_cancel() {
-    check(
-        [looked(1, "16:45:00", withdrawn(statement())), looked(0, "16:46:00", statement())],
-        &["cancelled #1 cancelled"],
-    );
+    check([looked(1, "16:45:00", withdrawn(terms())), looked(0, "16:46:00", terms())], &["cancelled #1 cancelled"]);
 }
 
 #[test]
 fn a_withdrawal_after_the_known_end_passed_is_told() {
     check(
-        [
-            looked(0, "16:40:00", statement()),
-            looked(0, "17:30:00", statement()),
-            looked(1, "17:31:00", withdrawn(statement())),
-        ],
+        [looked(0, "16:40:00", terms()), looked(0, "17:30:00", terms()), looked(1, "17:31:00", withdrawn(terms()))],
         &["scheduled #1 scheduled", "cancelled #2 cancelled"],
     );
 }
 
 #[test]
 fn a_redelivery_publishes_nothing() {
-    let look = looked(0, "16:40:00", statement());
-    check([look.clone(), look.clone(), looked(0, "16:41:00", statement()), look], &["scheduled #1 scheduled"]);
+    let fetch = looked(0, "16:40:00", terms());
+    check([fetch.clone(), fetch.clone(), looked(0, "16:41:00", terms()), fetch], &["scheduled #1 scheduled"]);
 }
 
 #[test]
 fn an_operators_own_id_that_becomes_known_is_told_and_one_that_is_left_out_is_kept() {
     let unnamed = || targets(|site| site.external_id = None);
     check(
-        [looked(0, "16:40:00", unnamed()), looked(1, "16:41:00", statement())],
+        [looked(0, "16:40:00", unnamed()), looked(1, "16:41:00", terms())],
         &["scheduled #1 scheduled", "updated #2 scheduled"],
     );
-    let (named, forgotten) = (looked(0, "16:40:00", statement()), looked(1, "16:41:00", unnamed()));
+    let (named, forgotten) = (looked(0, "16:40:00", terms()), looked(1, "16:41:00", unnamed()));
     check([named.clone(), forgotten.clone()], &["scheduled #1 scheduled"]);
-    check([named, forgotten, looked(2, "16:42:00", statement())], &["scheduled #1 scheduled"]); // said before
+    check([named, forgotten, looked(2, "16:42:00", terms())], &["scheduled #1 scheduled"]); // said before
     let nameless = |name: Option<&str>| targets(|site| (site.name, site.external_id) = (name.map(str::to_owned), None));
     check(
         [looked(0, "16:40:00", nameless(None)), looked(1, "16:41:00", nameless(Some("My Site")))],
@@ -181,8 +174,8 @@ fn an_operators_own_id_that_becomes_known_is_told_and_one_that_is_left_out_is_ke
 
 #[test]
 fn a_meter_that_stands_twice_in_another_order_is_the_same() {
-    let meter = |kilo| Target { request: Some(kilowatts(kilo)), ..statement().targets.remove(0) };
-    let one = Statement { targets: vec![meter(5), meter(6)].into(), ..statement() };
-    let other = Statement { targets: vec![meter(6), meter(5)].into(), ..statement() };
+    let meter = |kilo| Target { request: Some(kilowatts(kilo)), ..terms().targets.remove(0) };
+    let one = DispatchTerms { targets: vec![meter(5), meter(6)].into(), ..terms() };
+    let other = DispatchTerms { targets: vec![meter(6), meter(5)].into(), ..terms() };
     check([looked(0, "16:40:00", one), looked(1, "16:41:00", other)], &["scheduled #1 scheduled"]);
 }

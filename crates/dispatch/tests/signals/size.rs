@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use dispatch::{Effective, EffectiveTargets, Part, Rank, Signal, State, Statement, Subject, Target, sendable};
+use dispatch::{DispatchTerms, Effective, EffectiveTargets, Part, Rank, Signal, State, Subject, Target, sendable};
 use serde_json::Value;
 
-use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, origin, play, said, statement};
+use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, origin, play, said, terms};
 
 /// What SQS carries: 1 MiB, attributes included.
 const MESSAGE_BYTES: usize = 1_048_576;
@@ -14,20 +14,19 @@ fn meter(index: usize) -> String {
     format!("dd21c76c-7126-4ef7-b0a6-{index:012x}")
 }
 
-fn signals(statement: Statement) -> (State, Vec<Signal>) {
-    let fact =
-        said("leap-prod", "leap", "11cfced0-16f4-4fb7-b72e-5ff939ae541e", Rank::Pushed(at("16:40:00")), statement);
+fn signals(terms: DispatchTerms) -> (State, Vec<Signal>) {
+    let fact = said("leap-prod", "leap", "11cfced0-16f4-4fb7-b72e-5ff939ae541e", Rank::Pushed(at("16:40:00")), terms);
     play([("16:40:00", fact)])
 }
 
-fn signal(statement: Statement) -> Signal {
-    let (_, mut signals) = signals(statement);
+fn signal(terms: DispatchTerms) -> Signal {
+    let (_, mut signals) = signals(terms);
     assert_eq!(signals.len(), 1);
     signals.remove(0)
 }
 
-fn over(meters: usize, target: impl Fn(usize) -> Target) -> Statement {
-    Statement { targets: (0..meters).map(target).collect(), details: details("{}"), ..statement() }
+fn over(meters: usize, target: impl Fn(usize) -> Target) -> DispatchTerms {
+    DispatchTerms { targets: (0..meters).map(target).collect(), details: details("{}"), ..terms() }
 }
 
 fn ids(signal: &Signal) -> BTreeSet<String> {
@@ -75,8 +74,8 @@ fn meters_of_different_shares_keep_them() {
     let signal =
         check(15_000, |index| Target { request: Some(kilowatts(u64::try_from(index).unwrap() % 3)), ..plain(index) });
     let targets = data(&signal)["dispatch"]["targets"].as_array().unwrap().clone();
-    let shares: Vec<u64> = targets.iter().map(|entry| entry["request"]["watts"].as_u64().unwrap()).collect();
-    assert_eq!(shares, [0, 1_000, 2_000]);
+    let groups: Vec<u64> = targets.iter().map(|entry| entry["request"]["watts"].as_u64().unwrap()).collect();
+    assert_eq!(groups, [0, 1_000, 2_000]);
 }
 
 #[test]
@@ -117,8 +116,8 @@ fn check_parts(signals: &[Signal], targets: &[Target]) {
 #[test]
 fn fifty_thousand_meters_come_in_parts_that_name_each_once() {
     let check = |target: &dyn Fn(usize) -> Target| {
-        let statement = over(50_000, target);
-        check_parts(&signals(statement.clone()).1, &statement.targets);
+        let terms = over(50_000, target);
+        check_parts(&signals(terms.clone()).1, &terms.targets);
     };
     check(&|index| Target { request: None, ..plain(index) });
     check(&plain);
@@ -128,31 +127,31 @@ fn fifty_thousand_meters_come_in_parts_that_name_each_once() {
 
 #[test]
 fn a_quarter_of_a_million_short_ids_come_in_parts() {
-    let statement = over(260_000, |index| Target { id: format!("{index:x}"), request: None, ..plain(index) });
-    check_parts(&signals(statement.clone()).1, &statement.targets);
+    let terms = over(260_000, |index| Target { id: format!("{index:x}"), request: None, ..plain(index) });
+    check_parts(&signals(terms.clone()).1, &terms.targets);
 }
 
 /// SQS takes neither character as it is, and their escapes are twice as long.
 #[test]
 fn noncharacters_count_as_what_is_sent() {
     let noise = "\u{ffff}\u{fffe}".repeat(40);
-    let statement = over(7_000, |index| Target { id: format!("{noise}{index}"), request: None, ..plain(index) });
-    let (_, signals) = signals(statement.clone());
-    check_parts(&signals, &statement.targets);
+    let terms = over(7_000, |index| Target { id: format!("{noise}{index}"), request: None, ..plain(index) });
+    let (_, signals) = signals(terms.clone());
+    check_parts(&signals, &terms.targets);
     assert!(signals.iter().all(|signal| sendable(&signal.body) == signal.body));
 }
 
 #[test]
 fn long_references_are_kept_in_parts() {
-    let statement =
+    let terms =
         over(5_000, |index| Target { external_id: Some(format!("plant {index} {}", "x".repeat(300))), ..plain(index) });
-    check_parts(&signals(statement.clone()).1, &statement.targets);
+    check_parts(&signals(terms.clone()).1, &terms.targets);
 }
 
 #[test]
 fn a_name_that_is_larger_than_a_message_is_left_out_and_its_site_stays() {
-    let statement = over(3, |index| Target { name: Some("x".repeat(MESSAGE_BYTES / 2 * index)), ..plain(index) });
-    let (_, signals) = signals(statement);
+    let terms = over(3, |index| Target { name: Some("x".repeat(MESSAGE_BYTES / 2 * index)), ..plain(index) });
+    let (_, signals) = signals(terms);
     let all: BTreeSet<String> = signals.iter().flat_map(ids).collect();
     assert_eq!(all, (0..3).map(meter).collect());
     assert!(signals.iter().all(|signal| signal.body.len() <= LIMIT_BYTES));
@@ -183,7 +182,7 @@ fn a_long_reference_survives_where_there_is_room_for_it() {
 #[test]
 fn a_providers_further_fields_do_not_keep_a_dispatch_from_being_published() {
     let details = details(&format!(r#"{{"metadata":{{"text":"{}"}}}}"#, "x".repeat(MESSAGE_BYTES)));
-    let signal = signal(Statement { details, ..statement() });
+    let signal = signal(DispatchTerms { details, ..terms() });
     assert!(signal.body.len() <= LIMIT_BYTES);
     assert_eq!(data(&signal)["dispatch"]["targets"][0]["external_id"], "democustomerlocationid");
 }

@@ -6,10 +6,10 @@ use anyhow::Result;
 use aws::dynamo::{Kept, Wanted};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    job::JobKind,
     ports::{Deliveries, Dispatches},
-    work::Task,
 };
-use sim::history::{Broken, Checker, Circumstances, Event, Line};
+use simulation::history::{Broken, Checker, Circumstances, Event, Line};
 use tokio::time::{Instant, sleep};
 
 use super::watch::Controller;
@@ -103,10 +103,10 @@ pub(super) async fn in_the_end(
     events.extend(unreadable);
     for kept in kept.found {
         let Kept::PutAside(aside) = kept else { continue };
-        let work = deliveries.quarantined(&aside.id).await?.map(|kept| kept.work);
-        let body = match work.as_ref().map(|work| &work.task) {
-            Some(Task::Stored(stored)) => deliveries.body(stored).await?,
-            _ => work.and_then(|work| work.body()).transpose().ok().flatten(),
+        let job = deliveries.quarantined(&aside.id).await?.map(|kept| kept.job);
+        let body = match job.as_ref().map(|job| &job.kind) {
+            Some(JobKind::Stored(stored)) => deliveries.body(stored).await?,
+            _ => job.and_then(|job| job.body()).transpose().ok().flatten(),
         };
         events.extend(body.map(|body| Event::Kept { source: aside.source, body }));
     }

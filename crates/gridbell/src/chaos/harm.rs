@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use provider_sims::{Fault, Misbehaviour};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
-use sim::Seed;
-use simulators::{Fault, Misbehaviour};
+use simulation::Seed;
 
 use crate::{
     config::Provider,
@@ -48,25 +48,25 @@ const MISDEEDS: [Misbehaviour; 14] = [
 ];
 
 /// Blows from one instant to another, the earliest first.
-pub(super) fn blows(chance: &mut Seed, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Blow)> {
+pub(super) fn blows(random: &mut Seed, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Blow)> {
     let mut blows = Vec::new();
     let mut every = |least_ms: u64, most_ms: u64, blow: &dyn Fn(&mut Seed) -> Blow| {
         let mut at = from;
         loop {
-            let pause_ms = least_ms + chance.up_to(most_ms - least_ms);
+            let pause_ms = least_ms + random.up_to(most_ms - least_ms);
             at += SignedDuration::from_millis(i64::try_from(pause_ms).unwrap_or(0));
             if at >= until {
                 return;
             }
-            blows.push((at, blow(chance)));
+            blows.push((at, blow(random)));
         }
     };
-    every(500, 2_500, &|chance| Blow::Kill(VICTIMS[chance.place(VICTIMS.len())], chance.place(8)));
-    every(6_000, 30_000, &|chance| Blow::Pause(1_000 + chance.up_to(3_000)));
-    every(200, 1_000, &|chance| {
-        let what = MISDEEDS[chance.place(MISDEEDS.len())];
-        let times = u32::try_from(1 + chance.up_to(3)).ok();
-        Blow::Misbehave(Provider::ALL[chance.place(4)], Fault { what, about: None, times })
+    every(500, 2_500, &|random| Blow::Kill(VICTIMS[random.place(VICTIMS.len())], random.place(8)));
+    every(6_000, 30_000, &|random| Blow::Pause(1_000 + random.up_to(3_000)));
+    every(200, 1_000, &|random| {
+        let what = MISDEEDS[random.place(MISDEEDS.len())];
+        let times = u32::try_from(1 + random.up_to(3)).ok();
+        Blow::Misbehave(Provider::ALL[random.place(4)], Fault { what, about: None, times })
     });
     blows.sort_by_key(|(at, _)| *at);
     blows
@@ -95,9 +95,9 @@ impl fmt::Display for Done {
 }
 
 /// Holds a process still; dropping it lets it go on.
-struct Held(Pid);
+struct Suspended(Pid);
 
-impl Drop for Held {
+impl Drop for Suspended {
     fn drop(&mut self) {
         // It fails where the process has ended, and then nothing is held.
         let _ = kill_process(self.0, Signal::CONT);
@@ -130,7 +130,7 @@ pub(super) async fn deal(
             Blow::Pause(ms) => {
                 let Some(emulator) = stack.emulator_process().and_then(pid) else { continue };
                 if kill_process(emulator, Signal::STOP).is_ok() {
-                    let held = Held(emulator);
+                    let held = Suspended(emulator);
                     tokio::time::sleep(Duration::from_millis(*ms)).await;
                     drop(held);
                     (done.pauses, done.paused_ms) = (done.pauses + 1, done.paused_ms + ms);

@@ -3,8 +3,8 @@
 
 mod gather;
 mod harm;
-mod plan;
 mod report;
+mod schedule;
 mod watch;
 
 use std::{
@@ -15,14 +15,14 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use jiff::{SignedDuration, Timestamp};
+use provider_sims::{Hook, Publication};
 use serde_json::json;
-use sim::history::{Circumstances, Line, judge};
-use simulators::{Hook, Publication};
+use simulation::history::{Circumstances, Line, judge};
 use tokio::time::{Instant, sleep};
 
 pub use self::{harm::Done, report::Report};
 use self::{
-    plan::{Plan, Post},
+    schedule::{Post, Schedule},
     watch::{Controller, Mailroom},
 };
 use crate::{
@@ -123,35 +123,35 @@ fn chaos_config() -> Result<Config> {
 async fn hurt(options: Options, stack: &mut Stack, simulators: &Simulators, progress: &dyn Progress) -> Result<Ran> {
     let began = Instant::now();
     let whole_second = Timestamp::from_second(times::now().as_second())?;
-    let mut plan = Plan::new(options.seed, options.webhooks, whole_second + BEFORE);
-    announce(&plan, stack, simulators)?;
+    let mut schedule = Schedule::new(options.seed, options.webhooks, whole_second + BEFORE);
+    announce(&schedule, stack, simulators)?;
     let controller = Controller::read(queue(stack, "signals")?);
     let mut mailroom = Mailroom::default();
 
-    let (done, heals_at) = blows_fall(&mut plan, &mut mailroom, stack, simulators, progress).await?;
+    let (done, heals_at) = blows_fall(&mut schedule, &mut mailroom, stack, simulators, progress).await?;
 
     let console = Console::open(&Which { state: Some(stack.state_file().to_owned()), ..Which::default() }).await?;
     let left = gather::settle(&console, progress).await?;
     let lines = gather::in_the_end(&console, stack, &controller, left).await?;
-    let history = in_order(&plan, &mailroom, lines);
+    let history = in_order(&schedule, &mailroom, lines);
     let circumstances = Circumstances { ours_fail: true, heals_at, ..Circumstances::default() };
     let mut broken = judge(&history, circumstances, secrets(stack));
     broken.extend(gather::indiscreet(stack, &secrets(stack)).await?);
-    let report = Report::new(options, &plan, &mailroom, (done, &history, broken), began.elapsed());
+    let report = Report::new(options, &schedule, &mailroom, (done, &history, broken), began.elapsed());
     Ok(Ran { report, history })
 }
 
 /// Until the last webhook is answered or given up: what was done, and from when on nothing goes wrong.
 async fn blows_fall(
-    plan: &mut Plan,
+    schedule: &mut Schedule,
     mailroom: &mut Mailroom,
     stack: &Stack,
     simulators: &Simulators,
     progress: &dyn Progress,
 ) -> Result<(Done, Timestamp)> {
     let step = progress.step("webhooks");
-    let total = u64::try_from(plan.posts.len())?;
-    let Plan { posts, blows, dispatches, .. } = plan;
+    let total = u64::try_from(schedule.posts.len())?;
+    let Schedule { posts, blows, dispatches, .. } = schedule;
     let said = Mutex::new(String::new());
     let dealing = harm::deal(blows, stack, simulators, |done| *lock(&said) = done.to_string());
     tokio::pin!(dealing);
@@ -193,14 +193,14 @@ fn queue(stack: &Stack, name: &str) -> Result<Queue> {
 }
 
 /// Lets the simulators send everything in its time.
-fn announce(plan: &Plan, stack: &Stack, simulators: &Simulators) -> Result<()> {
-    for reading in plan.readings() {
+fn announce(schedule: &Schedule, stack: &Stack, simulators: &Simulators) -> Result<()> {
+    for reading in schedule.readings() {
         simulators.hold(Provider::Openvolt, reading);
     }
-    for (number, post) in plan.posts.iter().enumerate() {
+    for (number, post) in schedule.posts.iter().enumerate() {
         let Post { at, holds, body, .. } = post.clone();
         let source = stack.description().sources.get(&*post.source).context("a source is missing")?;
-        let forged = post.about == sim::history::About::Forged;
+        let forged = post.about == simulation::history::About::Forged;
         let url = if forged { format!("{}x", source.url) } else { source.url.clone() };
         let hook = Hook { url, headers: Vec::new() };
         let says = watch::called(number);
@@ -210,12 +210,12 @@ fn announce(plan: &Plan, stack: &Stack, simulators: &Simulators) -> Result<()> {
 }
 
 /// The stories first, then everything by its instant.
-fn in_order(plan: &Plan, mailroom: &Mailroom, lines: Vec<Line>) -> Vec<Line> {
+fn in_order(schedule: &Schedule, mailroom: &Mailroom, lines: Vec<Line>) -> Vec<Line> {
     let mut seen = mailroom.answered.clone();
     seen.extend(lines);
     seen.sort_by_key(|line| line.at);
-    let at = seen.first().map_or(plan.ends_at, |line| line.at);
-    let mut history = plan.stories(at);
+    let at = seen.first().map_or(schedule.ends_at, |line| line.at);
+    let mut history = schedule.stories(at);
     history.extend(seen);
     history
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
-use sim::history::{About, Broken, Event, Line};
+use simulation::history::{About, Broken, Event, Line};
 
-use super::{Options, harm::Done, plan::Plan, watch::Mailroom};
+use super::{Options, harm::Done, schedule::Schedule, watch::Mailroom};
 use crate::show::{self, Paint};
 
 /// Invariants of which a breach means that something accepted was lost.
@@ -49,7 +49,7 @@ pub struct Report {
 impl Report {
     pub(super) fn new(
         Options { seed, .. }: Options,
-        plan: &Plan,
+        schedule: &Schedule,
         mailroom: &Mailroom,
         (done, history, broken): (Done, &[Line], Vec<Broken>),
         took: Duration,
@@ -65,7 +65,7 @@ impl Report {
         let different: BTreeSet<_> = acknowledged.iter().collect();
         Self {
             seed,
-            webhooks: plan.posts.len(),
+            webhooks: schedule.posts.len(),
             accepted: mailroom.accepted.len(),
             duplicates: acknowledged.len() - different.len(),
             acknowledged: acknowledged.len(),
@@ -73,7 +73,7 @@ impl Report {
             lost_acknowledgements: mailroom.lost,
             given_up: mailroom.given_up,
             done,
-            subjects: plan.dispatches.len() + plan.streams.len(),
+            subjects: schedule.dispatches.len() + schedule.streams.len(),
             signals: count(&|event| matches!(event, Event::Signal { .. })),
             mails: count(&|event| matches!(event, Event::Mail { .. })),
             losses: broken.iter().filter(|broken| LOSSES.contains(&broken.invariant)).count(),

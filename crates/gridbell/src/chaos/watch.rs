@@ -7,12 +7,12 @@ use std::{
 };
 
 use jiff::Timestamp;
+use provider_sims::{LogEntry, What};
 use serde_json::Value;
-use sim::history::{About, Event, Line, Story};
-use simulators::{Entry, What};
+use simulation::history::{About, Event, Line, ProviderTimeline};
 use tokio::task::JoinHandle;
 
-use super::plan::Post;
+use super::schedule::Post;
 use crate::{
     config::Provider,
     queue::{Message, Queue},
@@ -95,7 +95,7 @@ pub(super) struct Mailroom {
 
 impl Mailroom {
     /// Reads on; notes since when each version holds.
-    pub(super) fn read(&mut self, simulators: &Simulators, posts: &[Post], stories: &mut [Story]) {
+    pub(super) fn read(&mut self, simulators: &Simulators, posts: &[Post], stories: &mut [ProviderTimeline]) {
         for (read, provider) in self.read.iter_mut().zip(Provider::ALL) {
             for entry in simulators.log(provider, *read) {
                 *read = entry.number;
@@ -121,7 +121,7 @@ impl Mailroom {
     }
 }
 
-fn take(entry: &Entry, posts: &[Post], stories: &mut [Story]) -> Option<Line> {
+fn take(entry: &LogEntry, posts: &[Post], stories: &mut [ProviderTimeline]) -> Option<Line> {
     match &entry.what {
         What::Published { says } => {
             let post = posts.get(number(says)?)?;

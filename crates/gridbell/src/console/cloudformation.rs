@@ -26,7 +26,7 @@ pub(crate) enum CloudFormationError {
     },
     /// An answer that says nothing.
     #[error("CloudFormation's answer cannot be read: {0}")]
-    Answer(String),
+    SignedResponse(String),
 }
 
 impl CloudFormationError {
@@ -80,7 +80,7 @@ fn refusal(xml: &str) -> Option<CloudFormationError> {
 }
 
 fn stack(xml: &str) -> Result<StackInfo, CloudFormationError> {
-    let wrong = |what: &str| CloudFormationError::Answer(what.to_owned());
+    let wrong = |what: &str| CloudFormationError::SignedResponse(what.to_owned());
     let document = Document::parse(xml).map_err(|_| wrong("no XML"))?;
     let stack = members(document.root(), "Stacks").next().ok_or_else(|| wrong("no stack in it"))?;
     let pairs = |list: &str, key: &str, value: &str| {

@@ -128,7 +128,7 @@ pub fn idle_month() -> Usage {
 }
 
 /// What a storm consumes in the simulator; what it logs is not in it.
-pub fn storm(used: &sim::storm::Usage) -> Usage {
+pub fn storm(used: &simulation::storm::Usage) -> Usage {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     let count = |count: u64| count as f64;
     Usage::default()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    board::{Board, Observed, Signal},
+    observations::{Observations, Observed, Signal},
     scenario::{Expected, Scenario},
 };
 use crate::{config::Provider, simulate::Simulators};
@@ -30,16 +30,21 @@ pub(super) fn holds(expected: &Value, found: &Value) -> Option<String> {
 }
 
 /// Compares all that was observed with all that was expected.
-pub(super) fn everything(board: &Board, scenarios: &[Scenario], simulators: &Simulators, calls_elsewhere: usize) {
-    let seen = board.observed();
-    signals(board, scenarios, &seen);
-    mails(board, scenarios, &seen);
-    fetches(board, scenarios, simulators);
+pub(super) fn everything(
+    observations: &Observations,
+    scenarios: &[Scenario],
+    simulators: &Simulators,
+    calls_elsewhere: usize,
+) {
+    let seen = observations.observed();
+    signals(observations, scenarios, &seen);
+    mails(observations, scenarios, &seen);
+    fetches(observations, scenarios, simulators);
     let problem = (calls_elsewhere > 0).then(|| format!("{calls_elsewhere} connections came"));
-    board.check(ALL, "nobody asks the host that forged webhooks point to", problem);
+    observations.check(ALL, "nobody asks the host that forged webhooks point to", problem);
 }
 
-fn signals(board: &Board, scenarios: &[Scenario], seen: &Observed) {
+fn signals(observations: &Observations, scenarios: &[Scenario], seen: &Observed) {
     let mut by_subject: BTreeMap<&str, Vec<&Signal>> = BTreeMap::new();
     for signal in &seen.signals {
         by_subject.entry(signal.text("subject")).or_default().push(signal);
@@ -56,19 +61,23 @@ fn signals(board: &Board, scenarios: &[Scenario], seen: &Observed) {
                     None => Some("it did not come".to_owned()),
                     Some(signal) => wrong(expected, signal),
                 };
-                board.check(&scenario.name, what, problem);
+                observations.check(&scenario.name, what, problem);
             }
             let more: Vec<&str> = came.iter().skip(expected.len()).map(|signal| signal.text("type")).collect();
             let problem = (!more.is_empty()).then(|| format!("also came: {}", more.join(", ")));
-            board.check(&scenario.name, format!("{subject} has {} signals and no more", expected.len()), problem);
+            observations.check(
+                &scenario.name,
+                format!("{subject} has {} signals and no more", expected.len()),
+                problem,
+            );
         }
     }
     let others: Vec<String> = by_subject.keys().map(|subject| format!("{subject:?}")).collect();
     let problem = (!others.is_empty()).then(|| format!("signals came of {}", others.join(", ")));
-    board.check(ALL, "no other subject has signals", problem);
+    observations.check(ALL, "no other subject has signals", problem);
     let problems: Vec<String> = seen.signals.iter().filter_map(envelope).collect();
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
-    board.check(ALL, "envelope, order and attributes of every signal", problem.or_else(|| out_of_order(seen)));
+    observations.check(ALL, "envelope, order and attributes of every signal", problem.or_else(|| out_of_order(seen)));
 }
 
 fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
@@ -120,7 +129,7 @@ fn out_of_order(seen: &Observed) -> Option<String> {
     })
 }
 
-fn mails(board: &Board, scenarios: &[Scenario], seen: &Observed) {
+fn mails(observations: &Observations, scenarios: &[Scenario], seen: &Observed) {
     let mut left: Vec<&str> = seen.mails.iter().map(|mail| mail.subject.as_str()).collect();
     for scenario in scenarios {
         for mail in scenario.steps.iter().flat_map(|step| &step.mails) {
@@ -130,14 +139,14 @@ fn mails(board: &Board, scenarios: &[Scenario], seen: &Observed) {
                 left.remove(place);
             }
             let problem = place.is_none().then(|| "it was not sent".to_owned());
-            board.check(&scenario.name, format!("the mail {subject:?} is sent"), problem);
+            observations.check(&scenario.name, format!("the mail {subject:?} is sent"), problem);
         }
     }
     let problem = (!left.is_empty()).then(|| format!("also sent: {}", left.join(", ")));
-    board.check(ALL, "no other mail is sent", problem);
+    observations.check(ALL, "no other mail is sent", problem);
 }
 
-fn fetches(board: &Board, scenarios: &[Scenario], simulators: &Simulators) {
+fn fetches(observations: &Observations, scenarios: &[Scenario], simulators: &Simulators) {
     for provider in Provider::ALL {
         let mut known = BTreeSet::new();
         for scenario in scenarios.iter().filter(|scenario| scenario.source == format!("{provider}-demo")) {
@@ -148,14 +157,14 @@ fn fetches(board: &Board, scenarios: &[Scenario], simulators: &Simulators) {
                 known.insert(about.clone());
                 let (Some(times), found) = (times, simulators.requests(provider, about)) else { continue };
                 let problem = (found != *times).then(|| format!("asked {found} times"));
-                board.check(&scenario.name, format!("{provider} is asked about {about} {times} times"), problem);
+                observations.check(&scenario.name, format!("{provider} is asked about {about} {times} times"), problem);
             }
         }
         let seen = simulators.seen(provider);
         let other =
             seen.iter().find(|seen| seen.about.is_empty() || seen.about.iter().any(|about| !known.contains(about)));
         let problem = other.map(|seen| format!("{} {}", seen.method, seen.path));
-        board.check(ALL, format!("{provider} is asked about nothing else"), problem);
+        observations.check(ALL, format!("{provider} is asked about nothing else"), problem);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `demo`: the real system on this machine, every provider's scenario played through it, and a look at all that comes of it.
 
-mod board;
 mod check;
+mod observations;
 mod player;
 mod report;
 mod scenario;
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 
-use self::{board::Board, player::Stage, report::Report, scenario::Names, watchers::Watchers};
+use self::{observations::Observations, player::DemoStack, report::Report, scenario::Names, watchers::Watchers};
 use crate::{
     local::{ProviderUrls, Stack, UpOptions},
     progress::Progress,
@@ -52,7 +52,7 @@ pub async fn prepare() -> Result<(UpOptions, Simulators)> {
 pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress) -> Result<Played> {
     let start = times::now();
     let scenarios = scenario::load(start)?;
-    let board = Arc::new(Board::new(start));
+    let observations = Arc::new(Observations::new(start));
     let http = crate::local::http_client()?;
     let description = stack.description();
     let queue = |name: &str| {
@@ -61,19 +61,19 @@ pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress)
     };
     let inner =
         ["deliveries", "retries", "alerts", "reviews"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
-    let watchers = Watchers::start(&board, queue("signals")?, (http.clone(), description.mail.clone())).await?;
+    let watchers = Watchers::start(&observations, queue("signals")?, (http.clone(), description.mail.clone())).await?;
     let names = Names::from([("{elsewhere}", watchers.elsewhere.clone())]);
-    let stage = Stage { board: &board, description, simulators: &simulators, http, names, inner };
+    let stage = DemoStack { observations: &observations, description, simulators: &simulators, http, names, inner };
     stage.play(&scenarios, progress).await;
     if !stage.is_worked_off(LAST_WAIT).await {
-        board.check(
+        observations.check(
             "all",
             "the queues are worked off in the end",
             Some(format!("not within {} s", LAST_WAIT.as_secs())),
         );
     }
-    check::everything(&board, &scenarios, &simulators, watchers.calls_elsewhere());
+    check::everything(&observations, &scenarios, &simulators, watchers.calls_elsewhere());
     drop(watchers);
-    let report = Report::new(&board, &scenarios, &simulators);
+    let report = Report::new(&observations, &scenarios, &simulators);
     Ok(Played { report, stack, simulators })
 }

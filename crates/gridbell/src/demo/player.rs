@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio::time::{Instant, interval};
 
 use super::{
-    board::{Board, Line, Observed, What},
     check::holds,
-    scenario::{Content, Door, Fails, Names, Scenario, Step},
+    observations::{Line, Observations, Observed, What},
+    scenario::{Content, EndpointKind, Fails, Names, Scenario, Step},
 };
 use crate::{
     config::Provider,
@@ -26,8 +26,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The stage that everything is played on.
-pub(super) struct Stage<'a> {
-    pub(super) board: &'a Board,
+pub(super) struct DemoStack<'a> {
+    pub(super) observations: &'a Observations,
     pub(super) description: &'a Description,
     pub(super) simulators: &'a Simulators,
     pub(super) http: Client,
@@ -36,7 +36,7 @@ pub(super) struct Stage<'a> {
     pub(super) inner: Vec<Queue>,
 }
 
-impl Stage<'_> {
+impl DemoStack<'_> {
     /// Plays all scenarios at once; what goes wrong is noted on the board.
     pub(super) async fn play(&self, scenarios: &[Scenario], progress: &dyn Progress) {
         let plays = scenarios.iter().map(|scenario| async move {
@@ -46,7 +46,7 @@ impl Stage<'_> {
                 shown.at(&step.says);
                 if let Err(error) = self.step(scenario, index, &mut memory).await {
                     let what = format!("step {}, {}", index + 1, step.says);
-                    self.board.check(&scenario.name, what, Some(format!("{error:#}")));
+                    self.observations.check(&scenario.name, what, Some(format!("{error:#}")));
                     return;
                 }
             }
@@ -96,12 +96,14 @@ impl Stage<'_> {
     /// Posts a webhook as the provider does, and compares the answer.
     async fn send(&self, scenario: &Scenario, step: &Step, body: &str) -> Result<Sent> {
         let source = &self.description.sources[&scenario.source];
-        let url = match step.door {
+        let url = match step.endpoint {
             None => source.url.clone(),
-            Some(Door::WrongToken) => {
+            Some(EndpointKind::WrongToken) => {
                 format!("{}/hooks/{}/{}", self.description.webhook_base, scenario.source, "0".repeat(43))
             }
-            Some(Door::UnknownSource) => format!("{}/hooks/nobody/{}", self.description.webhook_base, "0".repeat(43)),
+            Some(EndpointKind::UnknownSource) => {
+                format!("{}/hooks/nobody/{}", self.description.webhook_base, "0".repeat(43))
+            }
         };
         let (at, began) = (times::now(), Instant::now());
         let request = self.http.post(url).timeout(Duration::from_secs(30)).header("content-type", "application/json");
@@ -123,12 +125,16 @@ impl Stage<'_> {
     fn note_sent(&self, scenario: &Scenario, index: usize, sent: &[Sent]) {
         let step = &scenario.steps[index];
         let problem = sent.iter().find_map(|sent| sent.problem.clone());
-        self.board.check(&scenario.name, format!("{}: answered with {}", step.says, step.answer.status), problem);
+        self.observations.check(
+            &scenario.name,
+            format!("{}: answered with {}", step.says, step.answer.status),
+            problem,
+        );
         let (Some(first), Some(slowest)) = (sent.first(), sent.iter().map(|sent| sent.took).max()) else { return };
         let text = format!("{}: {} after {} ms", step.says, first.status, slowest.as_millis());
         let line = |subject| Line { at: first.at, subject, what: What::Webhook, text: text.clone() };
         let lines: Vec<Line> = scenario.concerned(index).into_iter().map(line).collect();
-        self.board.note(|seen| seen.timeline.extend(lines));
+        self.observations.note(|seen| seen.timeline.extend(lines));
     }
 
     async fn wait_for_products(&self, scenario: &Scenario, step: &Step, memory: &mut Memory) -> Result<()> {
@@ -140,13 +146,13 @@ impl Stage<'_> {
             let due = *due;
             let came =
                 |seen: &Observed| seen.signals.iter().filter(|signal| signal.text("subject") == subject).count() >= due;
-            if !self.board.wait(within, came).await {
+            if !self.observations.wait(within, came).await {
                 bail!("waited {} s for signal {due} of {subject}, {}", step.within_s, expected.kind());
             }
         }
         for mail in &step.mails {
             let subject = format!("[gridbell] {mail}");
-            if !self.board.wait(within, |seen| seen.mails.iter().any(|mail| mail.subject == subject)).await {
+            if !self.observations.wait(within, |seen| seen.mails.iter().any(|mail| mail.subject == subject)).await {
                 bail!("waited {} s for the mail {subject:?}", step.within_s);
             }
         }

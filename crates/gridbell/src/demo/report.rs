@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    board::{Board, Check, Line, Mail, Signal, What},
+    observations::{Check, Line, Mail, Observations, Signal, What},
     scenario::Scenario,
 };
 use crate::{
@@ -25,8 +25,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(board: &Board, scenarios: &[Scenario], simulators: &Simulators) -> Self {
-        let seen = board.observed();
+    pub(super) fn new(observations: &Observations, scenarios: &[Scenario], simulators: &Simulators) -> Self {
+        let seen = observations.observed();
         let mut lines = seen.timeline;
         lines.extend(fetches(simulators));
         lines.extend(seen.signals.iter().map(signal));
@@ -44,7 +44,7 @@ impl Report {
         };
         let timeline = subjects.into_iter().map(of).filter(|(_, own)| !own.is_empty()).collect();
         Self {
-            start: board.start,
+            start: observations.start,
             end: times::now(),
             signals: seen.signals,
             mails: seen.mails,

@@ -36,7 +36,7 @@ pub(super) struct Step {
     /// The body of the step before, this many times at once.
     pub(super) again: Option<usize>,
     /// Another token than the source's, or another source.
-    pub(super) door: Option<Door>,
+    pub(super) endpoint: Option<EndpointKind>,
     #[serde(default)]
     pub(super) answer: Reply,
     /// Exactly these signals, in this order for each subject.
@@ -88,7 +88,7 @@ pub(super) struct Fails {
 /// A door that is not the source's.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Door {
+pub(super) enum EndpointKind {
     WrongToken,
     UnknownSource,
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    board::{Line, What},
+    observations::{Line, What},
     report::Report,
 };
 use crate::show::{self, Paint, power};

@@ -15,7 +15,7 @@ use reqwest::Client;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
-use super::board::{Board, Mail, Signal};
+use super::observations::{Mail, Observations, Signal};
 use crate::{
     queue::{Message, Queue},
     simulate::times,
@@ -34,13 +34,17 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub(super) async fn start(board: &Arc<Board>, signals: Queue, mail: (Client, String)) -> Result<Self> {
+    pub(super) async fn start(
+        observations: &Arc<Observations>,
+        signals: Queue,
+        mail: (Client, String),
+    ) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
         let elsewhere = listener.local_addr()?.to_string();
         let calls_elsewhere = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
-        tasks.spawn(read_signals(Arc::clone(board), signals));
-        tasks.spawn(read_mail(Arc::clone(board), mail));
+        tasks.spawn(read_signals(Arc::clone(observations), signals));
+        tasks.spawn(read_mail(Arc::clone(observations), mail));
         let calls = Arc::clone(&calls_elsewhere);
         tasks.spawn(async move {
             // Whoever connects is counted and hung up on.
@@ -57,13 +61,13 @@ impl Watchers {
     }
 }
 
-async fn read_signals(board: Arc<Board>, queue: Queue) {
+async fn read_signals(observations: Arc<Observations>, queue: Queue) {
     let mut pause = interval(Duration::from_millis(100));
     loop {
         match queue.take().await {
             Ok(messages) => {
                 let at = times::now();
-                board.note(|seen| seen.signals.extend(messages.into_iter().map(|message| signal(message, at))));
+                observations.note(|seen| seen.signals.extend(messages.into_iter().map(|message| signal(message, at))));
             }
             // The stack may be on its way down; what is missing in the end is reported then.
             Err(_) => drop(pause.tick().await),
@@ -82,7 +86,7 @@ fn signal(message: Message, arrived_at: jiff::Timestamp) -> Signal {
     }
 }
 
-async fn read_mail(board: Arc<Board>, (http, url): (Client, String)) {
+async fn read_mail(observations: Arc<Observations>, (http, url): (Client, String)) {
     let mut known = HashSet::new();
     let mut clock = interval(MAIL_EVERY);
     loop {
@@ -93,7 +97,7 @@ async fn read_mail(board: Arc<Board>, (http, url): (Client, String)) {
             let text = |name: &str| mail.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             if known.insert(text("id")) {
                 let mail = Mail { seen_at: times::now(), subject: text("subject"), text: text("text") };
-                board.note(|seen| seen.mails.push(mail));
+                observations.note(|seen| seen.mails.push(mail));
             }
         }
     }

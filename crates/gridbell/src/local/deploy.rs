@@ -55,7 +55,7 @@ impl Deployment {
             template::set_variable(&mut template, function, "MINISTACK_LAMBDA_PROXY_URL", json!(url))?;
         }
         // An emulator's API does not stand behind the name that it has in the cloud.
-        let public_url = json!({ "Fn::Sub": door(api, "${Api}") });
+        let public_url = json!({ "Fn::Sub": endpoint(api, "${Api}") });
         template::set_variable(&mut template, "alerter", "GRIDBELL_PUBLIC_URL", public_url)?;
         api.put_object(&self.bucket, TEMPLATE_KEY, template.to_string().into_bytes()).await?;
         step.at("creates the stack");
@@ -126,7 +126,7 @@ impl Deployment {
 }
 
 /// What the routes of an HTTP API stand behind.
-pub(super) fn door(api: &AwsApi, id: &str) -> String {
+pub(super) fn endpoint(api: &AwsApi, id: &str) -> String {
     format!("{}/_aws/execute-api/{id}/$default", api.base())
 }
 

@@ -12,7 +12,7 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{aws_api::REGION, files, guard::Guarded, stack::Ground, token};
+use super::{aws_api::REGION, files, guard::Guarded, stack::Prerequisites, token};
 use crate::progress::Progress;
 
 /// How long it may take to answer: 0.5 s is usual, a cold disk and a busy machine take more.
@@ -43,19 +43,19 @@ pub(super) struct Emulator {
 }
 
 /// Starts an emulator from the virtual environment `home`; its log and its files go into the stack's folder.
-pub(super) async fn start(ground: &Ground, home: &Path, progress: &dyn Progress) -> Result<Emulator> {
+pub(super) async fn start(prerequisites: &Prerequisites, home: &Path, progress: &dyn Progress) -> Result<Emulator> {
     let step = progress.step("AWS");
     step.at("starts the emulator");
-    let log = ground.folder.path.join(LOG);
+    let log = prerequisites.folder.path.join(LOG);
     for _ in 0..PORTS {
         let port = free_port()?;
         // The health answer repeats this, so another emulator on the same port is not taken for ours.
         let nonce = token::random();
-        let mut process = spawn(ground, home, &log, port, &nonce)?;
+        let mut process = spawn(prerequisites, home, &log, port, &nonce)?;
         let endpoint = Url::parse(&format!("http://127.0.0.1:{port}"))?;
         let deadline = Instant::now() + STARTING;
         while process.is_running() {
-            if healthy(&ground.http, &endpoint, &nonce).await {
+            if healthy(&prerequisites.http, &endpoint, &nonce).await {
                 step.done(&format!("answers at http://127.0.0.1:{port}"));
                 return Ok(Emulator { endpoint, process, log });
             }
@@ -77,13 +77,13 @@ pub(super) async fn start(ground: &Ground, home: &Path, progress: &dyn Progress)
     bail!("no free port was left on 127.0.0.1 after {PORTS} tries")
 }
 
-fn spawn(ground: &Ground, home: &Path, log: &Path, port: u16, nonce: &str) -> Result<Guarded> {
-    let folder = &ground.folder.path;
+fn spawn(prerequisites: &Prerequisites, home: &Path, log: &Path, port: u16, nonce: &str) -> Result<Guarded> {
+    let folder = &prerequisites.folder.path;
     let temporary = folder.join("tmp");
     std::fs::create_dir_all(&temporary)?;
     let output = std::fs::File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
     let endpoint = format!("http://127.0.0.1:{port}");
-    let mut command = ground.guard.command_of(ground.state.path(), home.join("bin/python"));
+    let mut command = prerequisites.guard.command_of(prerequisites.state.path(), home.join("bin/python"));
     command.args(["-c", START]);
     // The functions inherit the emulator's environment: nothing of the user's may get there.
     command.env_clear();

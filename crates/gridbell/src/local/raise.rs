@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use aws::{
     client::{self, Access},
     configuration::{ConfigTable, Version, digest},
-    world::World,
+    host::Host,
 };
 use pipeline::ports::Clock;
 use url::Url;
@@ -19,7 +19,7 @@ use super::{
     options::UpOptions,
     package,
     prepare::Prepared,
-    stack::Ground,
+    stack::Prerequisites,
     state::{Description, SourceDescription},
     token,
     tools::{self, Tool},
@@ -35,19 +35,19 @@ type Packages = BTreeMap<&'static str, PathBuf>;
 /// The functions' zips; with `--watch` empty ones, and where cargo-lambda is.
 pub(super) async fn code(
     options: &UpOptions,
-    ground: &Ground,
+    prerequisites: &Prerequisites,
     progress: &dyn Progress,
 ) -> Result<(Packages, Option<PathBuf>)> {
-    let folder = functions::packages_folder(&ground.workspace);
+    let folder = functions::packages_folder(&prerequisites.workspace);
     if options.watch {
         if options.endpoint_url.is_some() {
             bail!("--watch hosts the functions for gridbell's own emulator; leave out --endpoint-url");
         }
-        let tools = ground.workspace.own().join("tools");
-        let home = tools::install(Tool::Watch, &ground.python, &ground.guard, &tools, progress).await?;
+        let tools = prerequisites.workspace.own().join("tools");
+        let home = tools::install(Tool::Watch, &prerequisites.python, &prerequisites.guard, &tools, progress).await?;
         return Ok((package::stand_ins(&folder.with_file_name("watch"))?, Some(home)));
     }
-    let executables = functions::build(&ground.workspace, &ground.guard, progress).await?;
+    let executables = functions::build(&prerequisites.workspace, &prerequisites.guard, progress).await?;
     for executable in executables.values() {
         elf::check(executable, options.parameters.get(ARCHITECTURE).map_or(elf::host(), String::as_str))?;
     }
@@ -62,15 +62,19 @@ pub(super) enum Place {
     Own(PathBuf),
 }
 
-pub(super) async fn place(options: &UpOptions, ground: &Ground, progress: &dyn Progress) -> Result<Place> {
+pub(super) async fn place(
+    options: &UpOptions,
+    prerequisites: &Prerequisites,
+    progress: &dyn Progress,
+) -> Result<Place> {
     if let Some(endpoint) = &options.endpoint_url {
         // Any answer will do: what is there shows when the stack is created. Building for nobody would take minutes.
-        let asked = ground.http.get(endpoint.clone()).timeout(Duration::from_secs(10)).send().await;
+        let asked = prerequisites.http.get(endpoint.clone()).timeout(Duration::from_secs(10)).send().await;
         asked.with_context(|| format!("nothing answers at {endpoint}"))?;
         return Ok(Place::Foreign(endpoint.clone()));
     }
-    let tools = ground.workspace.own().join("tools");
-    tools::install(Tool::Emulator, &ground.python, &ground.guard, &tools, progress).await.map(Place::Own)
+    let tools = prerequisites.workspace.own().join("tools");
+    tools::install(Tool::Emulator, &prerequisites.python, &prerequisites.guard, &tools, progress).await.map(Place::Own)
 }
 
 pub(super) fn deployment(
@@ -101,7 +105,7 @@ pub(super) fn deployment(
 
 /// Everything that is put onto the endpoint.
 pub(super) async fn raise(
-    ground: &Ground,
+    prerequisites: &Prerequisites,
     api: &AwsApi,
     prepared: &Prepared,
     deployment: &Deployment,
@@ -119,7 +123,7 @@ pub(super) async fn raise(
     if let Some(contacts) = &prepared.config.contacts {
         api.create_email_identity(&contacts.from).await?;
     }
-    let outputs = deployment.create(api, &ground.workspace.template(), step.as_ref()).await?;
+    let outputs = deployment.create(api, &prerequisites.workspace.template(), step.as_ref()).await?;
     step.at("applies the configuration");
     apply(api, output(&outputs, "ConfigTableName")?, prepared).await?;
     let watch = match hosting {
@@ -128,7 +132,11 @@ pub(super) async fn raise(
                 "the functions answer to: cargo lambda invoke -A 127.0.0.1 -P {} FUNCTION -F events/FUNCTION/….json",
                 hosting.port()
             ));
-            Some(hosting.start(&ground.guard, &ground.workspace, &ground.folder.path, api, &outputs).await?)
+            Some(
+                hosting
+                    .start(&prerequisites.guard, &prerequisites.workspace, &prerequisites.folder.path, api, &outputs)
+                    .await?,
+            )
         }
         None => None,
     };
@@ -139,7 +147,7 @@ pub(super) async fn raise(
 /// Puts the configuration where the functions read it. They do so with their next event: they have none yet.
 async fn apply(api: &AwsApi, table: &str, prepared: &Prepared) -> Result<()> {
     let json = prepared.config.functions_json()?;
-    let version = Version { number: 1, digest: digest(&json), json, at: World.now(), by: "gridbell up".to_owned() };
+    let version = Version { number: 1, digest: digest(&json), json, at: Host.now(), by: "gridbell up".to_owned() };
     let aws = client::shared(Access::new(Some(api.base()), REGION, api.access_key(), "test"));
     ConfigTable::new(&aws, table).replace(None, &version).await.context("the configuration was not applied")
 }
@@ -151,13 +159,13 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
             .map(|(key, id)| Ok(((*key).to_owned(), output(outputs, &format!("{id}{kind}"))?.to_owned())))
             .collect::<Result<_>>()
     };
-    let base = deploy::door(api, output(outputs, "ApiId")?);
-    let door = |path: &str, token: Option<&String>| match token {
+    let base = deploy::endpoint(api, output(outputs, "ApiId")?);
+    let endpoint = |path: &str, token: Option<&String>| match token {
         Some(token) => format!("{base}/{path}/{token}"),
         None => format!("{base}/{path}"),
     };
     let sources = prepared.config.sources.iter().map(|(name, source)| {
-        let url = door(&format!("hooks/{name}"), prepared.tokens.get(name));
+        let url = endpoint(&format!("hooks/{name}"), prepared.tokens.get(name));
         (name.clone(), SourceDescription { provider: source.provider.to_string(), url, headers: BTreeMap::new() })
     });
     Ok(Description {
@@ -185,7 +193,7 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
             ],
         )?,
         sources: sources.collect(),
-        acks: door("acks", prepared.ack_token.as_ref()),
+        acks: endpoint("acks", prepared.ack_token.as_ref()),
         mail: mail.to_owned(),
         webhook_base: base,
     })

@@ -54,7 +54,7 @@ struct Foreign {
 }
 
 /// The ground that every stack stands on.
-pub(super) struct Ground {
+pub(super) struct Prerequisites {
     pub(super) workspace: Workspace,
     pub(super) python: Python,
     pub(super) guard: Guard,
@@ -63,7 +63,7 @@ pub(super) struct Ground {
     pub(super) http: reqwest::Client,
 }
 
-impl Ground {
+impl Prerequisites {
     fn lay(state: Option<&Path>) -> Result<Self> {
         let workspace = Workspace::find()?;
         let own = workspace.own();
@@ -86,20 +86,22 @@ impl Stack {
     pub async fn up(options: UpOptions, progress: &dyn Progress) -> Result<Self> {
         let lookup = |name: &str| options.variables.get(name).cloned().or_else(|| std::env::var(name).ok());
         let prepared = prepare::prepare(options.config.clone(), &options.secrets, &lookup)?;
-        let ground = {
+        let prerequisites = {
             let state = options.state.clone();
-            tokio::task::spawn_blocking(move || Ground::lay(state.as_deref())).await??
+            tokio::task::spawn_blocking(move || Prerequisites::lay(state.as_deref())).await??
         };
-        let (place, (packages, watch_home)) =
-            tokio::try_join!(raise::place(&options, &ground, progress), raise::code(&options, &ground, progress))?;
+        let (place, (packages, watch_home)) = tokio::try_join!(
+            raise::place(&options, &prerequisites, progress),
+            raise::code(&options, &prerequisites, progress)
+        )?;
         let (emulator, api) = match place {
             Place::Foreign(endpoint) => {
                 let key = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_else(|_| "test".to_owned());
-                (None, AwsApi::new(ground.http.clone(), endpoint, &key))
+                (None, AwsApi::new(prerequisites.http.clone(), endpoint, &key))
             }
             Place::Own(home) => {
-                let own = emulator::start(&ground, &home, progress).await?;
-                let api = AwsApi::new(ground.http.clone(), own.endpoint.clone(), "test");
+                let own = emulator::start(&prerequisites, &home, progress).await?;
+                let api = AwsApi::new(prerequisites.http.clone(), own.endpoint.clone(), "test");
                 (Some(own), api)
             }
         };
@@ -107,7 +109,7 @@ impl Stack {
         let foreign = emulator.is_none();
         let deployment = raise::deployment(&options, &prepared, packages, hosting.as_ref(), foreign)?;
 
-        let raised = raise::raise(&ground, &api, &prepared, &deployment, hosting, progress).await;
+        let raised = raise::raise(&prerequisites, &api, &prepared, &deployment, hosting, progress).await;
         let (outputs, secrets, watch) = match raised {
             Ok(raised) => raised,
             Err(error) => {
@@ -127,11 +129,11 @@ impl Stack {
         let mut stack = Self {
             name: deployment.stack.clone(),
             logs: Logs::default(),
-            state: ground.state,
+            state: prerequisites.state,
             mail,
             watch,
             emulator,
-            folder: ground.folder,
+            folder: prerequisites.folder,
             foreign: foreign.then_some(Foreign { deployment, secrets, keep: options.keep }),
             api,
             description,

@@ -6,8 +6,8 @@ mod tls;
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use prost_reflect::DescriptorPool;
+use provider_sims::{Fault, Keys, NVGRID_PROTO, What};
 use serde_json::json;
-use simulators::{Fault, Keys, NVGRID_PROTO, What};
 use tempfile::TempDir;
 use url::Url;
 
@@ -95,7 +95,7 @@ fn descriptor_set(folder: &Path) -> std::path::PathBuf {
 async fn events_come_from_registration_to_unregistration_by_each_way_to_describe_the_service() {
     let site = site().await;
     let set = Origin::DescriptorSet(descriptor_set(site.folder.path()));
-    let exercises = simulators::Simulated::Nvgrid.exercises();
+    let exercises = provider_sims::Simulated::Nvgrid.exercises();
     for origin in [site.proto(), set, Origin::Reflection] {
         let receiver = receiver(&[]).await;
         let mut client = site.connect(&origin).await.expect("connected");

@@ -15,7 +15,7 @@ impl Clockface {
     /// The machine's zone, or UTC.
     pub(crate) fn now(utc: bool) -> Self {
         let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-        Self { zone, now: aws::world::World.now() }
+        Self { zone, now: aws::host::Host.now() }
     }
 
     /// UTC at a given instant.

@@ -8,9 +8,9 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use provider_sims::{Fault, Hook, LogEntry, PlayError, PlayId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use simulators::{Entry, Fault, Hook, PlayError, PlayId};
 
 use super::{server::Served, simulated, times};
 
@@ -75,7 +75,7 @@ async fn play(
     }
 }
 
-async fn log(State(served): State<Arc<Served>>, Path(after): Path<u64>) -> Json<Vec<Entry>> {
+async fn log(State(served): State<Arc<Served>>, Path(after): Path<u64>) -> Json<Vec<LogEntry>> {
     Json(served.look(|simulator| simulator.log(after)))
 }
 
@@ -85,7 +85,7 @@ async fn misbehave(State(served): State<Arc<Served>>, Json(fault): Json<Fault>) 
 }
 
 async fn mend(State(served): State<Arc<Served>>) -> StatusCode {
-    served.with(simulators::Simulator::mend);
+    served.with(provider_sims::Simulator::mend);
     StatusCode::NO_CONTENT
 }
 

@@ -2,9 +2,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use provider_sims::{Fault, Hook, LogEntry, PlayId};
 use reqwest::Client;
 use serde::de::DeserializeOwned;
-use simulators::{Entry, Fault, Hook, PlayId};
 use url::Url;
 
 use super::{
@@ -119,7 +119,7 @@ pub struct Following {
     simulator: RemoteSimulator,
     play: PlayId,
     after: u64,
-    come: VecDeque<Entry>,
+    come: VecDeque<LogEntry>,
 }
 
 impl Following {
@@ -127,13 +127,13 @@ impl Following {
     ///
     /// # Errors
     /// The simulator does not answer any more.
-    pub async fn next(&mut self) -> Result<Entry, ClientError> {
+    pub async fn next(&mut self) -> Result<LogEntry, ClientError> {
         loop {
             if let Some(entry) = self.come.pop_front() {
                 return Ok(entry);
             }
             let request = self.simulator.http.get(self.simulator.at(&format!("/log/{}", self.after)));
-            let entries: Vec<Entry> = self.simulator.call(request).await?;
+            let entries: Vec<LogEntry> = self.simulator.call(request).await?;
             self.after = entries.last().map_or(self.after, |entry| entry.number);
             self.come.extend(entries.into_iter().filter(|entry| entry.play == self.play));
             if self.come.is_empty() {

@@ -1,5 +1,5 @@
 //! `NvGrid`'s simulator over gRPC, with server reflection: calls become the machine's requests, and its answers messages, by the
-//! simulator's own description (`simulators::NVGRID_PROTO`).
+//! simulator's own description (`provider_sims::NVGRID_PROTO`).
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ struct BuiltIn;
 impl FileResolver for BuiltIn {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         match name {
-            FILE => File::from_source(name, simulators::NVGRID_PROTO),
+            FILE => File::from_source(name, provider_sims::NVGRID_PROTO),
             other => GoogleFileResolver::new().open_file(other),
         }
     }
@@ -99,7 +99,7 @@ impl Call {
         let headers: BTreeMap<String, String> = headers.into_iter().collect();
         let message = DynamicMessage::decode(self.method.input(), request.into_inner());
         let body = to_json(&message.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
-        let request = simulators::Request {
+        let request = provider_sims::Request {
             method: "POST".to_owned(),
             path: self.path,
             query: BTreeMap::new(),

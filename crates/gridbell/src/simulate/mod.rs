@@ -14,8 +14,8 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use anyhow::Result;
 use jiff::Timestamp;
+use provider_sims::{Fault, Hook, Keys, LogEntry, Misbehaviour, Publication, Seen, Simulated};
 use serde_json::{Value, json};
-use simulators::{Entry, Fault, Hook, Keys, Misbehaviour, Publication, Seen, Simulated};
 
 pub use self::client::{ClientError, Following, RemoteSimulator};
 use self::server::Server;
@@ -147,20 +147,20 @@ impl Simulators {
 
     /// Behaves again.
     pub fn mend(&self, provider: Provider) {
-        self.with(provider, simulators::Simulator::mend);
+        self.with(provider, provider_sims::Simulator::mend);
     }
 
     /// All behave again.
     pub fn mend_all(&self) {
         for (_, server) in &self.running {
-            server.with(simulators::Simulator::mend);
+            server.with(provider_sims::Simulator::mend);
         }
     }
 
     /// Takes any number of requests.
     pub fn lift_limits(&self) {
         for (_, server) in &self.running {
-            server.with(simulators::Simulator::lift_limit);
+            server.with(provider_sims::Simulator::lift_limit);
         }
     }
 
@@ -175,7 +175,7 @@ impl Simulators {
     }
 
     /// What happened after the entry of that number.
-    pub fn log(&self, provider: Provider, after: u64) -> Vec<Entry> {
+    pub fn log(&self, provider: Provider, after: u64) -> Vec<LogEntry> {
         self.with(provider, |simulator| simulator.log(after)).unwrap_or_default()
     }
 
@@ -194,7 +194,7 @@ impl Simulators {
         self.seen(provider).iter().filter(|seen| seen.about.iter().any(|one| one == about)).count()
     }
 
-    fn with<T>(&self, provider: Provider, act: impl FnOnce(&mut simulators::Simulator) -> T) -> Option<T> {
+    fn with<T>(&self, provider: Provider, act: impl FnOnce(&mut provider_sims::Simulator) -> T) -> Option<T> {
         let (_, server) = self.running.iter().find(|(running, _)| *running == provider)?;
         Some(server.with(act))
     }

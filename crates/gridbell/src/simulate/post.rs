@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use provider_sims::{Post, WebhookOutcome};
 use reqwest::Client;
-use simulators::{Outcome, Post};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{server::Served, times};
@@ -38,11 +38,11 @@ async fn send(served: Arc<Served>, http: Client, post: Post) {
     served.answered(post.id, &outcome);
 }
 
-async fn deliver(http: &Client, post: &Post) -> Outcome {
+async fn deliver(http: &Client, post: &Post) -> WebhookOutcome {
     // The address holds a token, so an error is told without it.
     let failed = |error: reqwest::Error| {
         let text = if error.is_timeout() { "no answer in time".to_owned() } else { in_words(error.without_url()) };
-        Outcome { problem: Some(text), ..Outcome::default() }
+        WebhookOutcome { problem: Some(text), ..WebhookOutcome::default() }
     };
     let mut request = http.post(&post.url).timeout(Duration::from_millis(post.patience_ms));
     for (name, value) in &post.headers {
@@ -58,7 +58,7 @@ async fn deliver(http: &Client, post: &Post) -> Outcome {
     match response.text().await {
         Ok(mut body) => {
             body.truncate(body.floor_char_boundary(KEPT_BYTES));
-            Outcome { status, headers, body, ..Outcome::default() }
+            WebhookOutcome { status, headers, body, ..WebhookOutcome::default() }
         }
         Err(error) => failed(error),
     }

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use prost_reflect::DescriptorPool;
-use simulators::{PostId, Reply, Request, Simulator};
+use provider_sims::{PostId, Reply, Request, Simulator};
 use tokio::{
     net::TcpListener,
     sync::{Notify, oneshot},
@@ -54,7 +54,7 @@ pub(super) struct Served {
 struct Inner {
     simulator: Simulator,
     /// Requests that wait for a webhook's answer.
-    waiting: HashMap<PostId, oneshot::Sender<simulators::Response>>,
+    waiting: HashMap<PostId, oneshot::Sender<provider_sims::Response>>,
 }
 
 impl Server {
@@ -84,13 +84,13 @@ impl Server {
         });
         let router =
             router.fallback(handle).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(Arc::clone(&served));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
+        let mut kinds = JoinSet::new();
+        kinds.spawn(async move {
             // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
             drop(axum::serve(listener, router).await);
         });
-        tasks.spawn(post::run(Arc::clone(&served), crate::local::http_client()?));
-        Ok(Self { url, served, _tasks: tasks })
+        kinds.spawn(post::run(Arc::clone(&served), crate::local::http_client()?));
+        Ok(Self { url, served, _tasks: kinds })
     }
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Simulator) -> T) -> T {
@@ -112,7 +112,7 @@ impl Served {
     }
 
     /// Tells how a webhook was answered, and whoever waited for it.
-    pub(super) fn answered(&self, id: PostId, outcome: &simulators::Outcome) {
+    pub(super) fn answered(&self, id: PostId, outcome: &provider_sims::WebhookOutcome) {
         let mut inner = self.lock();
         if let Some(response) = inner.simulator.answered(id, outcome, times::now())
             && let Some(waiting) = inner.waiting.remove(&id)
@@ -124,7 +124,7 @@ impl Served {
         self.changed.notify_one();
     }
 
-    pub(super) async fn respond(&self, request: &Request) -> Option<simulators::Response> {
+    pub(super) async fn respond(&self, request: &Request) -> Option<provider_sims::Response> {
         let waited_for = {
             let mut inner = self.lock();
             match inner.simulator.handle(request, times::now()) {

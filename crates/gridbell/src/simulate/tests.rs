@@ -4,8 +4,8 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, routing::post};
+use provider_sims::{Hook, What};
 use reqwest::{Client, RequestBuilder};
-use simulators::{Hook, What};
 use tokio::{net::TcpListener, task::AbortHandle};
 use url::Url;
 
@@ -18,13 +18,13 @@ type Book = (Arc<Mutex<Vec<Value>>>, Arc<Mutex<VecDeque<u16>>>);
 /// A receiver that answers with these statuses in turn, then with 200.
 pub(crate) struct Receiver {
     pub(crate) url: String,
-    task: AbortHandle,
+    kind: AbortHandle,
     pub(crate) got: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.task.abort();
+        self.kind.abort();
     }
 }
 
@@ -38,8 +38,8 @@ pub(crate) async fn receiver(statuses: &[u16]) -> Receiver {
         StatusCode::from_u16(statuses.lock().expect("whole").pop_front().unwrap_or(200)).expect("a status")
     };
     let router = Router::new().route("/hook", post(handle)).with_state((got.clone(), statuses));
-    let task = tokio::spawn(async move { drop(axum::serve(listener, router).await) }).abort_handle();
-    Receiver { url, task, got }
+    let kind = tokio::spawn(async move { drop(axum::serve(listener, router).await) }).abort_handle();
+    Receiver { url, kind, got }
 }
 
 struct Bench {
@@ -83,7 +83,7 @@ async fn a_registration_waits_for_the_receiver_over_http() {
     assert_eq!((status, made["url"].as_str()), (200, Some(receiver.url.as_str())));
     assert_eq!(receiver.got.lock().expect("whole").len(), 2);
     assert_eq!(bench.register("http://127.0.0.1:9/nobody").await.0, 400);
-    let scenario = simulators::voltus_scenario("cancelled", times::now()).expect("there");
+    let scenario = provider_sims::voltus_scenario("cancelled", times::now()).expect("there");
     let request = bench.http.post(bench.at(Provider::Voltus, "/2022-04-15/scenarios"));
     assert_eq!(answer(request.header("x-voltus-api-key", "key").json(&scenario)).await.0, 200);
     while receiver.got.lock().expect("whole").len() < 4 {

@@ -1,15 +1,15 @@
 //! Fixed records for the golden tests of what the verbs show.
 
 use dispatch::{
-    Contradiction, DispatchFact, Fact, Origin, Program, Rank, Request, Says, Statement, Subject, Target, TestReason,
-    absorb,
+    Contradiction, DispatchFact, DispatchTerms, Fact, FactBody, Origin, Program, Rank, Request, Subject, Target,
+    TestReason, absorb,
 };
 use jiff::Timestamp;
 use pipeline::{
-    conditions::{Condition, News},
+    conditions::{Condition, StageReport},
     config::Deadlines,
     incident::{Acknowledged, Incident, IncidentStatus, Waiting},
-    record::{Record, Step},
+    record::{Step, SubjectRecord},
 };
 
 /// When it is now.
@@ -23,14 +23,14 @@ pub(super) fn at(text: &str) -> Timestamp {
 pub(super) const DELIVERY: &str = "019ca932-ba80-7000-8000-000000000001";
 
 /// What a provider stated: two sites, 55 kW, real.
-pub(super) fn statement(start: &str, end: Option<&str>) -> Statement {
+pub(super) fn terms(start: &str, end: Option<&str>) -> DispatchTerms {
     let target = |id: &str, name: &str, watts| Target {
         id: id.to_owned(),
         name: Some(name.to_owned()),
         external_id: Some(format!("our-{id}")),
         request: Some(Request::Reduce { watts }),
     };
-    Statement {
+    DispatchTerms {
         authorized: true,
         start: at(start),
         end: end.map(at),
@@ -50,20 +50,20 @@ pub(super) fn statement(start: &str, end: Option<&str>) -> Statement {
 }
 
 /// The same as a test.
-pub(super) fn test(statement: Statement) -> Statement {
-    Statement { test_reason: Some(TestReason::SelfTest), ..statement }
+pub(super) fn test(terms: DispatchTerms) -> DispatchTerms {
+    DispatchTerms { test_reason: Some(TestReason::SelfTest), ..terms }
 }
 
 /// The record after those statements, each a modification of the one before, all signals sent.
-pub(super) fn record(id: &str, statements: impl IntoIterator<Item = Statement>) -> Record {
+pub(super) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -> SubjectRecord {
     let origin = Origin { source: "voltus-prod".to_owned(), provider: "voltus".to_owned(), sandbox: false };
     let subject = Subject::dispatch("voltus-prod", id);
-    let mut record: Option<Record> = None;
-    for (number, statement) in (0_u64..).zip(statements) {
+    let mut record: Option<SubjectRecord> = None;
+    for (number, terms) in (0_u64..).zip(terms) {
         let now =
             at("2026-03-01T11:40:01Z") + jiff::SignedDuration::from_mins(i64::try_from(number).unwrap_or_default());
-        let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(number, now), statement };
-        let fact = Fact::new(origin.clone(), subject.clone(), Says::Dispatch(said));
+        let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(number, now), terms };
+        let fact = Fact::new(origin.clone(), subject.clone(), FactBody::Dispatch(said));
         let state = record.as_ref().map(|record| record.state.clone());
         let publication = dispatch::Publication {
             epoch: dispatch::Epoch::at(at("2026-03-01T00:00:00Z")),
@@ -79,7 +79,7 @@ pub(super) fn record(id: &str, statements: impl IntoIterator<Item = Statement>) 
             write: format!("write-{number}"),
             now,
         };
-        let mut next = Record::following(record.as_ref(), &origin, absorbed, step);
+        let mut next = SubjectRecord::following(record.as_ref(), &origin, absorbed, step);
         next.outbox.clear();
         record = Some(next);
     }
@@ -88,7 +88,7 @@ pub(super) fn record(id: &str, statements: impl IntoIterator<Item = Statement>) 
 
 /// An incident of which one mail was sent and another waits.
 pub(super) fn incident(dispatch: &Subject) -> Incident {
-    let news = |stage: &str| News {
+    let news = |stage: &str| StageReport {
         stage: stage.to_owned(),
         about: dispatch.to_string(),
         detail: "no controller has acknowledged it".to_owned(),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     console::{Console, Which},
-    door::no_source,
+    endpoint::no_source,
     show::{self, Clockface, Output, Paint},
 };
 

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
-use sim::swarm::{self, Kind, Options, Report};
+use simulation::swarm::{self, FaultKind, Options, Report};
 
 use crate::show;
 
@@ -42,15 +42,15 @@ pub(crate) struct Run {
     seed: Option<u64>,
     /// Leave a kind of fault out, to see which of them matter
     #[arg(long, value_name = "KIND", value_parser = kind)]
-    without: Vec<Kind>,
+    without: Vec<FaultKind>,
     /// Write the seed's history as JSON lines
     #[arg(long, value_name = "FILE", requires = "seed")]
     history: Option<PathBuf>,
 }
 
-fn kind(name: &str) -> Result<Kind, String> {
-    let known = || Kind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-    Kind::parse(name).ok_or_else(|| format!("known are {}", known()))
+fn kind(name: &str) -> Result<FaultKind, String> {
+    let known = || FaultKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+    FaultKind::parse(name).ok_or_else(|| format!("known are {}", known()))
 }
 
 /// Plays what was asked for.

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::{Result, bail};
+use provider_sims::{Fault, Hook, Keys, Misbehaviour};
 use serde_json::json;
-use simulators::{Fault, Hook, Keys, Misbehaviour};
 
 use super::up::Ending;
 use crate::{

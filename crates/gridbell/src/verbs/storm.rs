@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use jiff::SignedDuration;
 use serde_json::json;
-use sim::storm::{self, Aws, Outcome, Range};
+use simulation::storm::{self, Aws, Range, StormReport};
 
 use crate::{
     cost::{self, AS_OF, PRICES, REGION},
@@ -47,7 +47,7 @@ pub(crate) struct Storm {
     /// All of them start at one instant, so long after the last announcement
     #[arg(long)]
     same_start: bool,
-    /// Hydrators at the same time
+    /// Hydrators, and retriers, at the same time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     concurrency: u64,
     /// Which choices are made where AWS leaves them open
@@ -73,7 +73,7 @@ fn range(text: &str) -> Result<Range, String> {
 /// Plays it, and fails where a goal is missed.
 pub(crate) fn run(args: &Storm) -> Result<()> {
     let usual = Aws::default();
-    let [_, retries, alerts, reviews] = usual.most;
+    let [_, _, alerts, reviews] = usual.most;
     let outcome = storm::run(&storm::Storm {
         seed: args.seed,
         dispatches: args.dispatches,
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Storm) -> Result<()> {
         outage: args.outage,
         notice: args.notice,
         same_start: args.same_start,
-        aws: Aws { most: [args.concurrency, retries, alerts, reviews], ..usual },
+        aws: Aws { most: [args.concurrency, args.concurrency, alerts, reviews], ..usual },
     });
     if args.json {
         show::json(&object(&outcome))?;
@@ -98,11 +98,11 @@ pub(crate) fn run(args: &Storm) -> Result<()> {
     if outcome.missed.is_empty() { Ok(()) } else { bail!("missed: {}", outcome.missed.join("; ")) }
 }
 
-fn dollars(outcome: &Outcome) -> f64 {
+fn dollars(outcome: &StormReport) -> f64 {
     cost::storm(&outcome.usage).dollars().iter().sum()
 }
 
-fn rows(args: &Storm, outcome: &Outcome) -> Vec<Vec<String>> {
+fn rows(args: &Storm, outcome: &StormReport) -> Vec<Vec<String>> {
     let row = |what: &str, value: String, goal: String| vec![what.to_owned(), value, goal];
     let [p50, p99, most] = outcome.latency_s;
     let [requests, lists, a_minute, refused] = outcome.requests;
@@ -148,7 +148,7 @@ fn rows(args: &Storm, outcome: &Outcome) -> Vec<Vec<String>> {
     ]
 }
 
-fn object(outcome: &Outcome) -> serde_json::Value {
+fn object(outcome: &StormReport) -> serde_json::Value {
     let usage = &outcome.usage;
     let lines: serde_json::Map<_, _> = PRICES
         .iter()

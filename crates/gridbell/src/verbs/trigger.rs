@@ -1,8 +1,8 @@
 //! `trigger`: a provider's scenario, played at a source by that provider's simulator, and each webhook as it is answered.
 
 use anyhow::{Result, bail};
+use provider_sims::{Exercise, Fault, Hook, LogEntry, What};
 use serde::Serialize;
-use simulators::{Entry, Exercise, Fault, Hook, What};
 use url::Url;
 
 use super::simulate::{fault, faults};
@@ -10,7 +10,7 @@ use crate::{
     cli,
     config::Provider,
     console::Which,
-    door::{Opened, Where, is_loopback},
+    endpoint::{Opened, Where, is_loopback},
     local::http_client,
     show::{self, Paint},
     simulate::{ClientError, RemoteSimulator, Settings, Simulators, simulated, times},
@@ -61,9 +61,9 @@ pub(crate) async fn run(args: Trigger) -> Result<()> {
     };
     let opened = Opened::open(&args.which, source).await?;
     let exercise = exercise(opened.provider, scenario)?;
-    let door = opened.door(&args.place).await?;
+    let endpoint = opened.endpoint(&args.place).await?;
     let (simulator, _own) = simulator(&args, &opened, exercise).await?;
-    let hook = Hook { url: door.address().to_string(), headers: Vec::new() };
+    let hook = Hook { url: endpoint.address().to_string(), headers: Vec::new() };
     // Once, unless it says how often: what outlives this play would surprise the next.
     let misbehave = args.misbehave.iter().cloned().map(|fault| Fault { times: fault.times.or(Some(1)), ..fault });
     let mut following = simulator.play(exercise.name, Some(hook), args.speed, misbehave.collect()).await?;
@@ -137,7 +137,7 @@ async fn simulator(
     Ok((RemoteSimulator::find(&http, &url).await?, Some(own)))
 }
 
-fn line(entry: &Entry, began: jiff::Timestamp) -> String {
+fn line(entry: &LogEntry, began: jiff::Timestamp) -> String {
     let paint = Paint::stdout();
     let after = entry.at.duration_since(began).as_secs_f64().max(0.0);
     let at = paint.dim(&format!("{after:7.1} s"));

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
     heartbeat::{Heartbeat, HeartbeatCheck},
+    job::{FailedJob, Failure, FailureKind, Job, JobKind},
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Lane, Watched},
-    work::{Failed, Task, Trouble, TroubleKind, Work},
 };
-use providers::{Delivery, Look};
+use providers::{Delivery, FetchRequest};
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,7 +30,7 @@ const DISPATCH: &str = "voltus-demo/dkmq";
 pub(crate) fn hydrator() -> BTreeMap<String, Value> {
     let bodies = || ALL.iter().filter(|body| body.name != PING.name).enumerate();
     let message =
-        |(index, body): (usize, &Body)| Work::messages(&delivery(index), &body.source(), AT, body.text()).remove(0);
+        |(index, body): (usize, &Body)| Job::messages(&delivery(index), &body.source(), AT, body.text()).remove(0);
     let mut events: BTreeMap<String, Value> = bodies()
         .map(|(index, body)| {
             (format!("{}-{}", body.provider, body.name), batch("deliveries", &[message((index, body))]))
@@ -38,8 +38,8 @@ pub(crate) fn hydrator() -> BTreeMap<String, Value> {
         .collect();
     let some: Vec<String> = bodies().take(10).map(message).collect();
     events.insert("batch".to_owned(), batch("deliveries", &some));
-    let look = text(&ToHydrate::Work(work(1, Task::Look(look()))));
-    events.insert("voltus-look-again".to_owned(), batch("deliveries", &[look]));
+    let fetch = text(&ToHydrate::Job(job(1, JobKind::Fetch(fetch()))));
+    events.insert("voltus-look-again".to_owned(), batch("deliveries", &[fetch]));
     let heartbeat = text(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
     events.insert("heartbeat".to_owned(), batch("deliveries", &[heartbeat]));
     events
@@ -47,13 +47,13 @@ pub(crate) fn hydrator() -> BTreeMap<String, Value> {
 
 /// The retrier's events by name.
 pub(crate) fn retrier() -> BTreeMap<String, Value> {
-    let failed = |kind: TroubleKind, detail: &str, work: Work| {
-        let failed = Failed { failed: Trouble::new(kind, AT, detail), work };
+    let failed = |kind: FailureKind, detail: &str, job: Job| {
+        let failed = FailedJob { failure: Failure::new(kind, AT, detail), job };
         batch("retries", &[text(&ToRetry::Failed(failed))])
     };
     let unanswered =
-        |before: u32| failed(TroubleKind::Provider, "the provider answered 500", work(before, Task::Look(look())));
-    let body = || Task::Body(CREATE.text().to_owned());
+        |before: u32| failed(FailureKind::Provider, "the provider answered 500", job(before, JobKind::Fetch(fetch())));
+    let body = || JobKind::Body(CREATE.text().to_owned());
     let unreadable = "`resource` is no path below the API's own host";
     let check = HeartbeatCheck::of(AT);
     [
@@ -62,12 +62,12 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
         ("failed-look-often", unanswered(4)),
         (
             "refused-key",
-            failed(TroubleKind::Credentials, "the provider refused the API key (401)", work(0, Task::Look(look()))),
+            failed(FailureKind::Credentials, "the provider refused the API key (401)", job(0, JobKind::Fetch(fetch()))),
         ),
-        ("unreadable-body", failed(TroubleKind::Unreadable, unreadable, work(0, body()))),
-        ("unknown-event", failed(TroubleKind::UnknownEvent, "dispatch.paused", work(0, body()))),
+        ("unreadable-body", failed(FailureKind::Unreadable, unreadable, job(0, body()))),
+        ("unknown-event", failed(FailureKind::UnknownEvent, "dispatch.paused", job(0, body()))),
         // What a crash redrives is the message as the hydrator had it.
-        ("crash-redrive", batch("retries", &[text(&ToHydrate::Work(work(0, body())))])),
+        ("crash-redrive", batch("retries", &[text(&ToHydrate::Job(job(0, body())))])),
         ("deadline", batch("retries", &[text(&ToRetry::Deadline(Deadline::of(Subject::from_stored(DISPATCH))))])),
         ("heartbeat-check", batch("retries", &[text(&ToRetry::HeartbeatCheck(check))])),
         ("sweep", json!({ "sweep": true })),
@@ -128,26 +128,26 @@ fn name(condition: &Condition) -> String {
     name.or_else(|| value.as_str().map(str::to_owned)).expect("a name").replace('_', "-")
 }
 
-fn work(attempt: u32, task: Task) -> Work {
-    let trouble = |_| Trouble::new(TroubleKind::Provider, AT, "the provider answered 500");
-    Work {
+fn job(attempt: u32, kind: JobKind) -> Job {
+    let failure = |_| Failure::new(FailureKind::Provider, AT, "the provider answered 500");
+    Job {
         delivery: delivery(0),
         source: "voltus-demo".to_owned(),
         received_at: AT,
         attempt,
-        troubles: (0..attempt).map(trouble).collect(),
+        failures: (0..attempt).map(failure).collect(),
         after: None,
         waits: None,
-        task,
+        kind,
     }
 }
 
 /// The look that the body of `voltus/create.json` leads to.
-fn look() -> Look {
+fn fetch() -> FetchRequest {
     let origin = Origin { source: "voltus-demo".to_owned(), provider: "voltus".to_owned(), sandbox: false };
     let delivery = Delivery { id: "d", received_at: AT, origin: &origin };
     let provider = providers::provider("voltus").expect("Voltus");
-    provider.parse(&delivery, CREATE.text()).expect("a body").looks.remove(0)
+    provider.parse(&delivery, CREATE.text()).expect("a body").fetches.remove(0)
 }
 
 /// A delivery's id: a UUID of version 7, as the receiver makes them.

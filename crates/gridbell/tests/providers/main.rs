@@ -10,8 +10,8 @@ mod misbehaviour;
 use std::process::Stdio;
 
 use gridbell::config::Provider;
+use provider_sims::{Fault, Misbehaviour};
 use serde_json::Value;
-use simulators::{Fault, Misbehaviour};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::bench::Bench;
@@ -64,7 +64,7 @@ async fn life_cycle(bench: &Bench) {
 /// `NvGrid`, by gRPC: the site is a simulator, and describes itself or is described by its file.
 async fn life_cycle_over_grpc(bench: &Bench) {
     let proto = tempfile::Builder::new().suffix(".proto").tempfile().expect("a file");
-    std::fs::write(proto.path(), simulators::NVGRID_PROTO).expect("written");
+    std::fs::write(proto.path(), provider_sims::NVGRID_PROTO).expect("written");
     let proto = proto.path().to_str().expect("a path");
     let registered =
         bench.does(&["webhook", "register", "nvgrid-demo", "--event", "start_ramp_down", "--proto", proto]).await;

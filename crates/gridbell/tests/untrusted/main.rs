@@ -31,7 +31,7 @@ pub(crate) fn long() -> String {
 }
 
 /// The stack that all of it runs on, its provider, and what of it is named where.
-pub(crate) struct World {
+pub(crate) struct TestStack {
     runtime: Runtime,
     stack: Mutex<Stack>,
     description: Description,
@@ -49,9 +49,9 @@ pub(crate) struct World {
 /// A dispatch with evil names.
 pub(crate) const DISPATCH: &str = "voltus-demo/evil-1";
 
-static STACK: LazyLock<World> = LazyLock::new(World::up);
+static STACK: LazyLock<TestStack> = LazyLock::new(TestStack::up);
 
-pub(crate) fn world() -> &'static World {
+pub(crate) fn world() -> &'static TestStack {
     &STACK
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn gridbell(arguments: &[String]) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-impl World {
+impl TestStack {
     fn up() -> Self {
         let runtime = Runtime::new().expect("threads");
         let provider = runtime.block_on(provider::start());

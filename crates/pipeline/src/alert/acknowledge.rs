@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::Occasion;
 use crate::{
     incident::{Acknowledged, Incident, IncidentStatus, Waiting},
-    ports::{Chance, Clock, Incidents, PortError},
+    job::clip,
+    ports::{Clock, Incidents, PortError, Random},
     update::{Change, From, IncidentRows, update},
-    work::clip,
 };
 
 /// How much of a name is kept, in characters.
@@ -19,12 +19,12 @@ pub struct AcknowledgeIncident<'a, I, C> {
     /// `alerts`.
     pub incidents: &'a I,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum IncidentAckOutcome {
     /// It is noted.
     Noted,
     /// It was acknowledged before.
@@ -35,34 +35,39 @@ pub enum Outcome {
     Unknown,
 }
 
-impl<I: Incidents, C: Clock + Chance> AcknowledgeIncident<'_, I, C> {
+impl<I: Incidents, C: Clock + Random> AcknowledgeIncident<'_, I, C> {
     /// Notes that a person acknowledges an incident, by its key `<kind>/<what it is about>`. Doing it again changes nothing.
-    pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<Outcome, PortError> {
+    pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<IncidentAckOutcome, PortError> {
         self.note(incident, None, by).await
     }
 
     /// The same for one occurrence alone: what has begun anew since is another matter.
-    pub(super) async fn note(&self, key: &str, opened_at: Option<Timestamp>, by: &str) -> Result<Outcome, PortError> {
+    pub(super) async fn note(
+        &self,
+        key: &str,
+        opened_at: Option<Timestamp>,
+        by: &str,
+    ) -> Result<IncidentAckOutcome, PortError> {
         let noted = update(IncidentRows(self.incidents), key, From::Stored, async |known| {
-            let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(Outcome::Unknown)) };
+            let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(IncidentAckOutcome::Unknown)) };
             if known.status == IncidentStatus::Resolved || opened_at.is_some_and(|at| at != known.opened_at) {
-                return Ok(Change::Keep(Outcome::Resolved));
+                return Ok(Change::Keep(IncidentAckOutcome::Resolved));
             }
             if let (IncidentStatus::Acknowledged, Some(by)) = (known.status, &known.acknowledged) {
-                return Ok(Change::Keep(Outcome::Already(by.clone())));
+                return Ok(Change::Keep(IncidentAckOutcome::Already(by.clone())));
             }
             let next = Incident {
                 revision: known.revision + 1,
-                write: self.world.unique(),
+                write: self.host.unique(),
                 status: IncidentStatus::Acknowledged,
-                acknowledged: Some(Acknowledged { by: clip(by, MAX_BY), at: self.world.now() }),
+                acknowledged: Some(Acknowledged { by: clip(by, MAX_BY), at: self.host.now() }),
                 waiting: known.waiting.and_then(without_calls),
                 ..known
             };
-            Ok(Change::Write(Box::new(next), Outcome::Noted))
+            Ok(Change::Write(Box::new(next), IncidentAckOutcome::Noted))
         });
         let outcome = noted.await?.result;
-        if outcome == Outcome::Noted {
+        if outcome == IncidentAckOutcome::Noted {
             tracing::info!(alert.incident = key, "acknowledged");
         }
         Ok(outcome)

@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::stages::{self, Occasion, RESOLVED, Rules};
 use crate::{
-    conditions::{Condition, Firing, News, Resolved, Verdict},
+    conditions::{Condition, Firing, Resolved, StageReport, Verdict},
     group::Urgency,
     incident::{Incident, IncidentStatus, Waiting},
-    work::clip,
+    job::clip,
 };
 
 /// No incident sends more mails of news than this, whatever comes in through the endpoint.
@@ -108,7 +108,7 @@ fn fires(open: &Incident, firing: &Firing, rules: Rules<'_>, now: Timestamp) -> 
     let known: BTreeSet<&String> = open.mails.keys().chain(waiting).filter(of_news).collect();
     let most = if matches!(open.condition, Condition::NoEnd { .. }) { MAX_DAYS } else { MAX_MAILS };
     let fresh = firing.news.iter().filter(|news| !known.contains(&stages::of_news(&news.stage)));
-    let fresh: Vec<News> = fresh.take(most.saturating_sub(known.len())).cloned().collect();
+    let fresh: Vec<StageReport> = fresh.take(most.saturating_sub(known.len())).cloned().collect();
     let mut decided = Decided { next: open.clone(), occasion: None, opens: false };
     if !fresh.is_empty() {
         decided.say(fresh, Occasion::First, rules, now);
@@ -130,7 +130,7 @@ fn fires(open: &Incident, firing: &Firing, rules: Rules<'_>, now: Timestamp) -> 
 fn ticks(open: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Decided> {
     let (stage, _) = stages::next(open, rules, now).filter(|(_, at)| *at <= now)?;
     let occasion = Occasion::of(&stage);
-    let news = News { stage, about: open.about.clone(), detail: open.detail.clone() };
+    let news = StageReport { stage, about: open.about.clone(), detail: open.detail.clone() };
     let mut decided = Decided { next: open.clone(), occasion: None, opens: false };
     decided.say(vec![news], occasion, rules, now);
     Some(decided)
@@ -158,7 +158,7 @@ fn resolves(open: &Incident, resolved: &Resolved, rules: Rules<'_>, now: Timesta
     }
     next.waiting = None;
     let mut decided = Decided { next, occasion: None, opens: false };
-    let news = News { stage: RESOLVED.to_owned(), about: open.about.clone(), detail: resolved.why.clone() };
+    let news = StageReport { stage: RESOLVED.to_owned(), about: open.about.clone(), detail: resolved.why.clone() };
     decided.say(vec![news], Occasion::Resolved, rules, now);
     decided
 }
@@ -188,7 +188,7 @@ fn lapses(
     decided.next.status = IncidentStatus::Resolved;
     if let Some(waiting) = &mut decided.next.waiting {
         // The one mail says both.
-        let over = waiting.stages.last().map(|news| News { stage: RESOLVED.to_owned(), ..news.clone() });
+        let over = waiting.stages.last().map(|news| StageReport { stage: RESOLVED.to_owned(), ..news.clone() });
         waiting.stages.extend(over);
     }
     decided.next.resolved_at = Some(resolved.at.max(decided.next.opened_at));
@@ -203,12 +203,12 @@ fn overdue(known: &Incident, now: Timestamp) -> Option<Decided> {
 
 impl Decided {
     /// Has a mail wait that says this.
-    fn say(&mut self, news: Vec<News>, occasion: Occasion, rules: Rules<'_>, now: Timestamp) {
+    fn say(&mut self, news: Vec<StageReport>, occasion: Occasion, rules: Rules<'_>, now: Timestamp) {
         let next = &mut self.next;
-        let mut stages: Vec<News> = next.waiting.take().map(|waiting| waiting.stages).unwrap_or_default();
+        let mut stages: Vec<StageReport> = next.waiting.take().map(|waiting| waiting.stages).unwrap_or_default();
         // A reminder has nothing to add to what is said now.
         stages.retain(|news| !matches!(Occasion::of(&news.stage), Occasion::Reminder(_)));
-        stages.extend(news.into_iter().map(|news| News {
+        stages.extend(news.into_iter().map(|news| StageReport {
             stage: if occasion == Occasion::First { stages::of_news(&news.stage) } else { news.stage },
             about: clip(&news.about, MAX_ABOUT),
             detail: clip(&news.detail, MAX_DETAIL),
@@ -222,7 +222,7 @@ impl Decided {
             next.detail = clip(&details.join("; "), MAX_DETAIL);
         }
         next.last_at = now;
-        let sorts_by = rules.dispatch.map_or(Timestamp::MAX, |(_, statement)| statement.start);
+        let sorts_by = rules.dispatch.map_or(Timestamp::MAX, |(_, terms)| terms.start);
         let waiting = Waiting { group: String::new(), since: now, send_at: now, sorts_by, stages };
         self.occasion = Some(occasion_of(&waiting));
         next.waiting = Some(waiting);
@@ -245,11 +245,11 @@ pub(super) fn urgency(incident: &Incident, occasion: Occasion, rules: Rules<'_>,
             true
         }
         // What a webhook announced and could not be fetched may call a dispatch again that was withdrawn or is over.
-        (Condition::Failing { .. }, Some((Status::Scheduled, statement))) => statement.start <= now + SOON,
-        (Condition::Failing { .. }, _) => rules.presses,
-        (_, Some((status, statement))) => {
-            let is_over = statement.end.is_some_and(|end| end <= now);
-            *status == Status::Scheduled && statement.start <= now + SOON && !is_over
+        (Condition::Failing { .. }, Some((Status::Scheduled, terms))) => terms.start <= now + SOON,
+        (Condition::Failing { .. }, _) => rules.is_time_critical,
+        (_, Some((status, terms))) => {
+            let is_over = terms.end.is_some_and(|end| end <= now);
+            *status == Status::Scheduled && terms.start <= now + SOON && !is_over
         }
         (_, None) => false,
     };

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Alert;
 use crate::{
     conditions::{Condition, Evidence, QUIET},
-    ports::{Chance, Clock, Deliveries, Depths, Dispatches, Health, PortError, Watched},
+    ports::{Clock, Deliveries, Depths, Dispatches, Health, PortError, Random, Watched},
 };
 
 impl<I, T, D, Q, M, O, C> Alert<'_, I, T, D, Q, M, O, C>
@@ -13,7 +13,7 @@ where
     T: Dispatches,
     D: Deliveries + Health,
     Q: Depths,
-    C: Clock + Chance,
+    C: Clock + Random,
 {
     pub(super) async fn evidence(&self, condition: &Condition, now: Timestamp) -> Result<Evidence, PortError> {
         let mut evidence = Evidence::default();
@@ -38,7 +38,7 @@ where
             }
             Condition::NotAcknowledged { dispatch } => {
                 let published = evidence.record.as_ref().and_then(|record| record.state.published());
-                let programs = published.map(|(_, statement)| statement.programs).unwrap_or_default();
+                let programs = published.map(|(_, terms)| terms.programs).unwrap_or_default();
                 let deadlines = self.config.deadlines_for(dispatch.source(), &programs);
                 evidence.has_acknowledgements = deadlines.acknowledge;
                 if !deadlines.acknowledge {

@@ -17,18 +17,18 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     conditions::{Condition, Verdict},
     config::Config,
+    deadlines::hop_s,
     group::{AlertGroup, Urgency},
     incident::Incident,
+    job::Message,
     messages::{self, Hint, ReadError, ToAlert},
-    ports::{Chance, Clock, Deliveries, Depths, Dispatches, Health, Incidents, Lane, Mailer, Outlet, PortError},
-    record::Record,
+    ports::{Clock, Deliveries, Depths, Dispatches, Health, Incidents, JobQueue, Lane, Mailer, PortError, Random},
+    record::SubjectRecord,
     update::{Change, From, Groups, IncidentRows, update},
-    watch::hop_s,
-    work::Message,
 };
 
-pub use acknowledge::{AcknowledgeIncident, Outcome};
-pub use page::{Door, Page};
+pub use acknowledge::{AcknowledgeIncident, IncidentAckOutcome};
+pub use page::{AckPages, Page};
 pub use stages::Occasion;
 
 use decide::{Decided, decide};
@@ -64,9 +64,9 @@ pub struct Alert<'a, I, T, D, Q, M, O, C> {
     /// SES.
     pub mailer: &'a M,
     /// The inner queues.
-    pub outlet: &'a O,
+    pub job_queue: &'a O,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
 /// Why a condition is judged.
@@ -84,7 +84,7 @@ struct Cause {
 struct Seen {
     verdict: Verdict,
     /// What it is about.
-    record: Option<Record>,
+    record: Option<SubjectRecord>,
     /// It is about a dispatch whose record cannot be read.
     may_be_test: bool,
 }
@@ -92,7 +92,7 @@ struct Seen {
 /// How an incident stands after it was judged.
 struct Judged {
     incident: Option<Incident>,
-    record: Option<Record>,
+    record: Option<SubjectRecord>,
     /// Its mail is to be sent right now.
     flush: Option<String>,
 }
@@ -104,8 +104,8 @@ where
     D: Deliveries + Health,
     Q: Depths,
     M: Mailer,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
@@ -192,7 +192,7 @@ where
         let key = condition.incident();
         let (mut known, mut seen, mut flush, mut timer) = (None, None, None, None);
         let updated = update(IncidentRows(self.incidents), &key, From::Stored, async |stored| {
-            let now = self.world.now().max(cause.at);
+            let now = self.host.now().max(cause.at);
             (flush, timer) = (None, None);
             let Some(Seen { verdict, record, may_be_test }) =
                 self.verdict(condition, stored.as_ref(), cause, now).await?
@@ -218,7 +218,7 @@ where
                 tracing::info!(alert.incident = next.incident, "opened");
             }
             next.revision = stored.as_ref().map_or(1, |stored| stored.revision + 1);
-            next.write = self.world.unique();
+            next.write = self.host.unique();
             Ok(Change::Write(Box::new(next), ()))
         });
         let written = updated.await?.written;
@@ -264,7 +264,7 @@ where
                 tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read; it is judged later");
                 let hint =
                     Hint { condition: condition.clone(), at: cause.at, attempt: attempt + 1, timer: !cause.sets_timer };
-                self.outlet.alert(&ToAlert::Hint(hint), Lane::of(condition), UNREAD_S).await?;
+                self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), UNREAD_S).await?;
                 Ok(None)
             }
             Some(_) => Err(error),
@@ -284,7 +284,7 @@ where
 
     async fn send_timer(&self, condition: &Condition, at: Timestamp) -> Result<(), PortError> {
         let hint = Hint { condition: condition.clone(), at, attempt: 0, timer: true };
-        self.outlet.alert(&ToAlert::Hint(hint), Lane::of(condition), hop_s(at, self.world.now())).await
+        self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), hop_s(at, self.host.now())).await
     }
 
     /// Chooses the group of a mail that waits, and sees to it that a flush is under way before the mail is stored. Returns the group
@@ -314,7 +314,7 @@ where
             if is_stored && group.flush_at == Some(flush_at) {
                 return Ok(Change::Keep(send_at));
             }
-            let (revision, write) = (group.revision + 1, self.world.unique());
+            let (revision, write) = (group.revision + 1, self.host.unique());
             let next = AlertGroup { revision, write, flush_at: Some(flush_at), last_at: now, ..group };
             Ok(Change::Write(Box::new(next), send_at))
         });
@@ -327,7 +327,7 @@ where
 
     async fn flush_later(&self, group: &str, urgency: Urgency, delay_s: u32) -> Result<(), PortError> {
         let lane = if urgency == Urgency::CanWait { Lane::CanWait } else { Lane::Urgent };
-        self.outlet.alert(&ToAlert::Flush { group: group.to_owned() }, lane, delay_s).await
+        self.job_queue.alert(&ToAlert::Flush { group: group.to_owned() }, lane, delay_s).await
     }
 }
 

@@ -13,14 +13,16 @@ use super::{
     stages::{self, RESOLVED, Rules, published},
 };
 use crate::{
-    conditions::News,
+    conditions::StageReport,
+    deadlines::hop_s,
     group::{AckLink, AlertGroup, Urgency},
     incident::{Incident, IncidentStatus, Waiting},
     mail::{self, Circumstances, Line, Mail},
-    ports::{Chance, Clock, Deliveries, Depths, Dispatches, Health, Incidents, Mailer, Outlet, PortError, WriteError},
-    record::Record,
+    ports::{
+        Clock, Deliveries, Depths, Dispatches, Health, Incidents, JobQueue, Mailer, PortError, Random, WriteError,
+    },
+    record::SubjectRecord,
     update::{Change, From, Groups, IncidentRows, Updated, update},
-    watch::hop_s,
 };
 
 /// Incidents that one mail lists; the rest is in the next mail.
@@ -65,7 +67,7 @@ enum Ends {
 /// An incident whose mail is sent now.
 struct Ready {
     incident: Incident,
-    record: Option<Record>,
+    record: Option<SubjectRecord>,
     level: usize,
     is_urgent: bool,
 }
@@ -77,11 +79,15 @@ where
     D: Deliveries + Health,
     Q: Depths,
     M: Mailer,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// Sends what waits in a group. `own` was just judged, and the index may not show it yet.
-    pub(super) async fn flush(&self, key: &str, own: Option<(Incident, Option<Record>)>) -> Result<(), PortError> {
+    pub(super) async fn flush(
+        &self,
+        key: &str,
+        own: Option<(Incident, Option<SubjectRecord>)>,
+    ) -> Result<(), PortError> {
         let mut waiting = self.incidents.waiting(key, FLUSHED).await?;
         match &own {
             Some((own, _)) => waiting.retain(|key| *key != own.incident),
@@ -90,9 +96,9 @@ where
         }
         let mut is_planned = false;
         let claimed = update(Groups(self.incidents), key, From::Stored, async |known| {
-            let now = self.world.now();
+            let now = self.host.now();
             let Some(group) = known else { return Ok::<_, PortError>(Change::Keep(Claim::Nothing)) };
-            let (revision, write) = (group.revision + 1, self.world.unique());
+            let (revision, write) = (group.revision + 1, self.host.unique());
             if group.claim.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < CLAIM_LASTS) {
                 let again_at = now + BUSY;
                 // The invocation that sends sees to what else waits. Were each flush that meets it sent again, doubled ones would grow
@@ -123,7 +129,7 @@ where
         &self,
         group: AlertGroup,
         keys: Vec<String>,
-        own: Option<(Incident, Option<Record>)>,
+        own: Option<(Incident, Option<SubjectRecord>)>,
     ) -> Result<(), PortError> {
         let is_full = keys.len() >= FLUSHED;
         let judged = keys.into_iter().map(|key| self.ready(&group, key));
@@ -191,9 +197,9 @@ where
         Ok(incident.and_then(|incident| self.of_group(group, incident, record)))
     }
 
-    fn of_group(&self, group: &AlertGroup, incident: Incident, record: Option<Record>) -> Option<Ready> {
+    fn of_group(&self, group: &AlertGroup, incident: Incident, record: Option<SubjectRecord>) -> Option<Ready> {
         incident.waiting.as_ref().filter(|waiting| waiting.group == group.group)?;
-        let now = self.world.now();
+        let now = self.host.now();
         let dispatch = published(record.as_ref());
         let rules = Rules::new(self.config, &incident.condition, record.as_ref(), dispatch.as_ref(), now);
         let occasion = incident.waiting.as_ref().map_or(Occasion::First, decide::occasion_of);
@@ -224,13 +230,18 @@ where
         } else {
             self.send_list(group, &ready, to, page).await?;
         }
-        let sent_at = self.world.now();
+        let sent_at = self.host.now();
         let marked = ready.into_iter().map(async |one| self.mark(&one, to, sent_at).await);
         let marked: Vec<Result<(), PortError>> = stream::iter(marked).buffer_unordered(AT_ONCE).collect().await;
         marked.into_iter().collect()
     }
 
-    async fn send_one(&self, incident: &Incident, record: Option<&Record>, to: &[String]) -> Result<(), PortError> {
+    async fn send_one(
+        &self,
+        incident: &Incident,
+        record: Option<&SubjectRecord>,
+        to: &[String],
+    ) -> Result<(), PortError> {
         let occasion = incident.waiting.as_ref().map_or(Occasion::First, decide::occasion_of);
         let dispatch = published(record);
         let test = mail::is_test(self.config, incident.source(), dispatch.as_ref());
@@ -238,7 +249,7 @@ where
         let subject = mail::subject(incident, occasion, test);
         let of = [(incident.incident.clone(), incident.opened_at)];
         let link = if awaited { self.link(&of, &subject, to).await } else { None };
-        let circumstances = Circumstances { to: to.to_vec(), now: self.world.now(), link, awaited };
+        let circumstances = Circumstances { to: to.to_vec(), now: self.host.now(), link, awaited };
         self.send(mail::compose(self.config, incident, occasion, record, circumstances)).await?;
         tracing::info!(alert.incident = incident.incident, alert.occasion = occasion.word(), "mailed");
         Ok(())
@@ -258,7 +269,7 @@ where
         let lines: Vec<Line> = ready.iter().map(|one| mail::line(&one.incident, one.record.as_ref())).collect();
         let subject = mail::list_subject(group, &lines, page);
         let link = if awaits { self.link(&awaited, &subject, to).await } else { None };
-        let circumstances = Circumstances { to: to.to_vec(), now: self.world.now(), link, awaited: awaits };
+        let circumstances = Circumstances { to: to.to_vec(), now: self.host.now(), link, awaited: awaits };
         self.send(mail::compose_list(self.config, group, &lines, (subject, circumstances))).await?;
         tracing::info!(alert.group = group.group, alert.incidents = lines.len(), "mailed as a list");
         Ok(())
@@ -274,15 +285,15 @@ where
     /// Makes the link of a mail. A mail goes out without one rather than not at all.
     async fn link(&self, incidents: &[(String, Timestamp)], subject: &str, to: &[String]) -> Option<String> {
         let base = self.public_url?;
-        let secret = self.world.secret();
+        let secret = self.host.secret();
         let link = AckLink {
             link: AckLink::key(&secret),
             revision: 1,
-            write: self.world.unique(),
+            write: self.host.unique(),
             incidents: incidents.to_vec(),
             subject: subject.to_owned(),
             to: to.to_vec(),
-            expires_at: self.world.now() + LINK_LASTS,
+            expires_at: self.host.now() + LINK_LASTS,
             used_at: None,
         };
         match self.incidents.write_link(&link, None).await {
@@ -315,7 +326,7 @@ where
                 self.resolve_after(&mut next, record.as_ref(), sent_at).await?;
             }
             next.revision += 1;
-            next.write = self.world.unique();
+            next.write = self.host.unique();
             Ok(Change::Write(Box::new(next), ()))
         });
         marked.await.map(drop)
@@ -325,13 +336,13 @@ where
     async fn resolve_after(
         &self,
         next: &mut Incident,
-        record: Option<&Record>,
+        record: Option<&SubjectRecord>,
         now: Timestamp,
     ) -> Result<(), PortError> {
         let dispatch = published(record);
         let rules = Rules::new(self.config, &next.condition, record, dispatch.as_ref(), now);
         let detail = "it was resolved before the first mail about it was sent".to_owned();
-        let news = News { stage: RESOLVED.to_owned(), about: next.about.clone(), detail };
+        let news = StageReport { stage: RESOLVED.to_owned(), about: next.about.clone(), detail };
         next.detail.clone_from(&news.detail);
         let (group, sorts_by) = (String::new(), Timestamp::MAX);
         next.waiting = Some(Waiting { group, since: now, send_at: now, sorts_by, stages: vec![news] });
@@ -346,8 +357,8 @@ where
         let finished = update(Groups(self.incidents), key, From::Stored, async |known| {
             let is_ours = |group: &AlertGroup| group.claim.as_ref().is_some_and(|(owner, _)| owner == claim);
             let Some(group) = known.filter(is_ours) else { return Ok::<_, PortError>(Change::Keep(())) };
-            let now = self.world.now();
-            let (revision, write) = (group.revision + 1, self.world.unique());
+            let now = self.host.now();
+            let (revision, write) = (group.revision + 1, self.host.unique());
             let next = match ends {
                 Ends::Sent | Ends::Nothing => {
                     let mut flush_at = group.flush_at.filter(|at| *at > now);

@@ -7,12 +7,12 @@
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use super::{AcknowledgeIncident, Outcome};
+use super::{AcknowledgeIncident, IncidentAckOutcome};
 use crate::{
     group::AckLink,
+    job::clip,
     mail::{escape, tame},
-    ports::{Chance, Clock, Incidents, PortError, WriteError},
-    work::clip,
+    ports::{Clock, Incidents, PortError, Random, WriteError},
 };
 
 /// A secret is 64 hex digits; nothing longer is looked up.
@@ -26,11 +26,11 @@ const AT_ONCE: usize = 16;
 
 /// The door.
 #[derive(Debug)]
-pub struct Door<'a, I, C> {
+pub struct AckPages<'a, I, C> {
     /// `alerts`.
     pub incidents: &'a I,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
 }
 
 /// An answer for a browser. Whoever serves it adds that it must not be kept, indexed, framed or told to other sites.
@@ -44,7 +44,7 @@ pub struct Page {
     pub outcome: &'static str,
 }
 
-impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
+impl<I: Incidents, C: Clock + Random> AckPages<'_, I, C> {
     /// Handles a request for `/alerts/{secret}`.
     pub async fn handle(&self, method: &str, secret: &str) -> Page {
         let acts = match method {
@@ -67,7 +67,7 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
         let Some(link) = link else {
             return Ok(page(404, "unknown", "Nothing here", "This link leads nowhere.", ""));
         };
-        let now = self.world.now();
+        let now = self.host.now();
         if link.used_at.is_some() {
             return Ok(used_before());
         }
@@ -80,16 +80,17 @@ impl<I: Incidents, C: Clock + Chance> Door<'_, I, C> {
     /// First what it is for, then that it is used: whoever dies in between can press the button again.
     async fn acknowledge(&self, link: AckLink) -> Result<Page, PortError> {
         let by = format!("the link in the mail to {}", link.to.join(", "));
-        let acknowledge = AcknowledgeIncident { incidents: self.incidents, world: self.world };
+        let acknowledge = AcknowledgeIncident { incidents: self.incidents, host: self.host };
         let noting =
             link.incidents.iter().map(|(incident, opened_at)| acknowledge.note(incident, Some(*opened_at), &by));
-        let outcomes: Vec<Result<Outcome, PortError>> = stream::iter(noting).buffered(AT_ONCE).collect().await;
-        let outcomes: Vec<Outcome> = outcomes.into_iter().collect::<Result<_, _>>()?;
+        let outcomes: Vec<Result<IncidentAckOutcome, PortError>> =
+            stream::iter(noting).buffered(AT_ONCE).collect().await;
+        let outcomes: Vec<IncidentAckOutcome> = outcomes.into_iter().collect::<Result<_, _>>()?;
         let expected = link.revision;
         let used = AckLink {
             revision: expected + 1,
-            write: self.world.unique(),
-            used_at: Some(self.world.now()),
+            write: self.host.unique(),
+            used_at: Some(self.host.now()),
             ..link.clone()
         };
         match self.incidents.write_link(&used, Some(expected)).await {
@@ -112,10 +113,10 @@ fn ask(link: &AckLink) -> Page {
     page(200, "shown", &link.subject, &until, &format!("{}{button}", list(link)))
 }
 
-fn done(link: &AckLink, outcomes: &[Outcome]) -> Page {
-    let noted = outcomes.iter().filter(|outcome| **outcome == Outcome::Noted).count();
+fn done(link: &AckLink, outcomes: &[IncidentAckOutcome]) -> Page {
+    let noted = outcomes.iter().filter(|outcome| **outcome == IncidentAckOutcome::Noted).count();
     let words = match (noted, outcomes) {
-        (0, [Outcome::Already(before)]) => {
+        (0, [IncidentAckOutcome::Already(before)]) => {
             format!("Taken on before, at {} by {}.", minute(before.at), tame(&before.by))
         }
         (0, [_]) => "It is over already.".to_owned(),

@@ -1,6 +1,6 @@
 //! An incident's own clock: when people are notified again of what goes on and no person has acknowledged.
 
-use dispatch::{Statement, Status};
+use dispatch::{DispatchTerms, Status};
 use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
 
@@ -9,7 +9,7 @@ use crate::{
     config::{Audience, Config, Source},
     incident::{Incident, IncidentStatus},
     mail,
-    record::Record,
+    record::SubjectRecord,
 };
 
 /// The stage of the mail that says that it is resolved.
@@ -80,7 +80,7 @@ impl Occasion {
 
 /// The name under which news is mailed: nothing that a provider names can pass for one of gridbell's own stages.
 pub(super) fn of_news(stage: &str) -> String {
-    if stage == FIRST_STAGE { stage.to_owned() } else { format!("about {}", crate::work::clip(stage, 100)) }
+    if stage == FIRST_STAGE { stage.to_owned() } else { format!("about {}", crate::job::clip(stage, 100)) }
 }
 
 /// What the clock goes by.
@@ -89,12 +89,12 @@ pub(super) fn of_news(stage: &str) -> String {
 pub(super) struct Rules<'a> {
     pub(super) audience: Audience<'a>,
     pub(super) remind_s: u32,
-    pub(super) dispatch: Option<&'a (Status, Statement)>,
+    pub(super) dispatch: Option<&'a (Status, DispatchTerms)>,
     pub(super) test: bool,
     /// Whether it is a test cannot be read at this moment: no stage follows.
     pub(super) may_be_test: bool,
     /// What the source announces must be acted on in time; what is not known is.
-    pub(super) presses: bool,
+    pub(super) is_time_critical: bool,
     /// The deadline of the dispatch has passed.
     pub(super) deadline_passed: bool,
 }
@@ -103,19 +103,23 @@ impl<'a> Rules<'a> {
     pub(super) fn new(
         config: &'a Config,
         condition: &Condition,
-        record: Option<&Record>,
-        dispatch: Option<&'a (Status, Statement)>,
+        record: Option<&SubjectRecord>,
+        dispatch: Option<&'a (Status, DispatchTerms)>,
         now: Timestamp,
     ) -> Self {
         let source = condition.source();
-        let is_due = |record: &Record| record.due.or(record.lapsed).is_some_and(|due| due <= now);
+        let is_due = |record: &SubjectRecord| record.due.or(record.lapsed).is_some_and(|due| due <= now);
         Self {
             audience: config.audience(source),
             remind_s: config.contacts.remind_s,
             dispatch,
             test: mail::is_test(config, source, dispatch),
             may_be_test: false,
-            presses: config.sources.get(source).and_then(Source::provider).is_none_or(Provider::presses),
+            is_time_critical: config
+                .sources
+                .get(source)
+                .and_then(Source::provider)
+                .is_none_or(Provider::is_time_critical),
             deadline_passed: matches!(condition, Condition::NotAcknowledged { .. }) || record.is_some_and(is_due),
         }
     }
@@ -129,7 +133,7 @@ impl<'a> Rules<'a> {
 }
 
 /// What the dispatch of a record says.
-pub(super) fn published(record: Option<&Record>) -> Option<(Status, Statement)> {
+pub(super) fn published(record: Option<&SubjectRecord>) -> Option<(Status, DispatchTerms)> {
     record.and_then(|record| record.state.published())
 }
 
@@ -145,12 +149,12 @@ pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Opt
     if waits.is_some_and(|occasion| !matches!(occasion, Occasion::Reminder(_))) {
         return None;
     }
-    let statement = rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, statement)| statement);
-    if rules.dispatch.is_some_and(|(_, statement)| statement.end.is_some_and(|end| end <= now)) {
+    let terms = rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, terms)| terms);
+    if rules.dispatch.is_some_and(|(_, terms)| terms.end.is_some_and(|end| end <= now)) {
         return None; // no person can do anything for it any more
     }
-    let start = statement
-        .map(|statement| statement.start)
+    let start = terms
+        .map(|terms| terms.start)
         .filter(|start| *start > incident.opened_at && !incident.mails.contains_key(START))
         .map(|start| (START.to_owned(), start));
     let step = rules.audience.steps().get(incident.level).map(|step| {

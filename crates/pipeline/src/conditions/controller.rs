@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Firing, Resolved, Verdict};
 use crate::{
     ports::Backlog,
-    record::{AckState, Record},
+    record::{AckState, SubjectRecord},
 };
 
 /// A dispatch without a known end counts as at risk for this long after its start. Then [`super::Condition::NoEnd`] asks.
@@ -21,13 +21,13 @@ const SENDING: SignedDuration = SignedDuration::from_secs(5);
 
 /// The deadline has passed, and no controller has acknowledged; where reading counts, the signals queue is not read.
 pub(super) fn not_acknowledged(
-    record: Option<&Record>,
+    record: Option<&SubjectRecord>,
     backlog: Option<Backlog>,
     has_acknowledgements: bool,
     now: Timestamp,
 ) -> Verdict {
     let Some(record) = record else { return Verdict::resolved(now, "the dispatch is not known any more") };
-    let Some((Status::Scheduled, statement)) = record.state.published() else {
+    let Some((Status::Scheduled, terms)) = record.state.published() else {
         return Verdict::resolved(now, "the dispatch is no longer active");
     };
     if let Some(ack) = record.ack.as_ref().filter(|_| record.is_acknowledged()) {
@@ -67,11 +67,11 @@ pub(super) fn not_acknowledged(
         Some(backlog) => format!("the queue of signals is not read: {} wait there", backlog.waiting),
     };
     let detail =
-        format!("version {}, to start at {:.0}, is not acknowledged: {what}", record.state.version, statement.start);
+        format!("version {}, to start at {:.0}, is not acknowledged: {what}", record.state.version, terms.start);
     let firing = Firing::new(due, record.subject.as_str(), detail);
     match ends_at(record) {
         Some(end) if end <= now => {
-            let why = if statement.end.is_some() {
+            let why = if terms.end.is_some() {
                 "its time has passed, and no controller acknowledged it"
             } else {
                 "no controller acknowledged it within a day; a person is asked once a day whether it is still active"
@@ -83,7 +83,7 @@ pub(super) fn not_acknowledged(
 }
 
 /// The controller answered `failed` to the current version.
-pub(super) fn failed(record: Option<&Record>, now: Timestamp) -> Verdict {
+pub(super) fn failed(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let Some(record) = record else { return Verdict::resolved(now, "the dispatch is not known any more") };
     let Some(ack) = record.ack.as_ref() else {
         return Verdict::resolved(now, "the controller has not answered to the current version");
@@ -106,7 +106,7 @@ pub(super) fn failed(record: Option<&Record>, now: Timestamp) -> Verdict {
 }
 
 /// When nobody can act on the current version any more.
-pub(crate) fn ends_at(record: &Record) -> Option<Timestamp> {
-    let (_, statement) = record.state.published()?;
-    statement.end.or_else(|| statement.start.checked_add(WITHOUT_END).ok())
+pub(crate) fn ends_at(record: &SubjectRecord) -> Option<Timestamp> {
+    let (_, terms) = record.state.published()?;
+    terms.end.or_else(|| terms.start.checked_add(WITHOUT_END).ok())
 }

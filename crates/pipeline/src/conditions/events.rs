@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Firing, News, QUIET, Verdict};
-use crate::{poll::PollState, record::Record};
+use super::{Condition, Firing, QUIET, StageReport, Verdict};
+use crate::{poll::PollState, record::SubjectRecord};
 
 /// Something that happened once. It is stored under its condition and stage: a repetition moves its instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct NotedEvent {
     /// When it happened last.
     pub at: Timestamp,
     /// What to say.
-    pub news: News,
+    pub news: StageReport,
 }
 
 /// Whether anything happened lately that is not replayed.
@@ -30,17 +30,17 @@ pub(super) fn in_window(events: &[NotedEvent], now: Timestamp) -> Verdict {
 pub(super) fn quarantined(
     events: &[NotedEvent],
     poll: Option<&PollState>,
-    record: Option<&Record>,
+    record: Option<&SubjectRecord>,
     now: Timestamp,
 ) -> Verdict {
-    let mut found: Vec<(Timestamp, News)> = events
+    let mut found: Vec<(Timestamp, StageReport)> = events
         .iter()
         .filter(|event| now.duration_since(event.at) < QUIET)
         .map(|event| (event.at, event.news.clone()))
         .collect();
     if let Some((poll, doubts)) = poll.and_then(|poll| Some((poll, poll.doubts.as_ref()?))) {
         let (about, detail) = (poll.source.clone(), doubts.detail.clone());
-        found.push((doubts.since, News { stage: doubts.digest.clone(), about, detail }));
+        found.push((doubts.since, StageReport { stage: doubts.digest.clone(), about, detail }));
     }
     if let Some(record) = record {
         let about = record.subject.as_str();

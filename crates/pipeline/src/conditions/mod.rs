@@ -22,10 +22,10 @@ pub(crate) use controller::ends_at;
 pub use events::NotedEvent;
 
 use crate::{
-    incident::Kind,
+    incident::IncidentKind,
     poll::PollState,
     ports::{Backlog, Refusal, Watched},
-    record::Record,
+    record::SubjectRecord,
     retry::RetryState,
 };
 
@@ -46,7 +46,7 @@ pub enum Condition {
     Failing {
         /// The source.
         source: String,
-        /// [`crate::work::Work::key`]: a dispatch or another thing to fetch, or a delivery.
+        /// [`crate::job::Job::key`]: a dispatch or another thing to fetch, or a delivery.
         key: String,
     },
     /// A version in several parts is not sent whole (`hydration-failing`).
@@ -126,17 +126,19 @@ pub enum Condition {
 
 impl Condition {
     /// The kind of its incident.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> IncidentKind {
         match self {
-            Self::Failing { .. } | Self::PartsUnsent { .. } | Self::DeliveriesUnread => Kind::HydrationFailing,
-            Self::KeyRefused { .. } | Self::KeysRotated { .. } => Kind::Credentials,
-            Self::NotAcknowledged { .. } | Self::ControllerFailed { .. } | Self::NoEnd { .. } => Kind::DispatchAtRisk,
-            Self::MissedDelivery { .. } => Kind::MissedDelivery,
-            Self::NotCompliant { .. } => Kind::NotCompliant,
-            Self::SourceDown { .. } => Kind::SourceDown,
-            Self::Quarantined { .. } => Kind::Quarantined,
-            Self::UnknownEvent { .. } => Kind::UnknownEvent,
-            Self::GivenUp { .. } | Self::DeadLetters { .. } => Kind::DeadLetter,
+            Self::Failing { .. } | Self::PartsUnsent { .. } | Self::DeliveriesUnread => IncidentKind::HydrationFailing,
+            Self::KeyRefused { .. } | Self::KeysRotated { .. } => IncidentKind::Credentials,
+            Self::NotAcknowledged { .. } | Self::ControllerFailed { .. } | Self::NoEnd { .. } => {
+                IncidentKind::DispatchAtRisk
+            }
+            Self::MissedDelivery { .. } => IncidentKind::MissedDelivery,
+            Self::NotCompliant { .. } => IncidentKind::NotCompliant,
+            Self::SourceDown { .. } => IncidentKind::SourceDown,
+            Self::Quarantined { .. } => IncidentKind::Quarantined,
+            Self::UnknownEvent { .. } => IncidentKind::UnknownEvent,
+            Self::GivenUp { .. } | Self::DeadLetters { .. } => IncidentKind::DeadLetter,
         }
     }
 
@@ -280,7 +282,7 @@ fn is_of(source: &str, key: &str) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// Of [`Condition::subject`].
-    pub record: Option<Record>,
+    pub record: Option<SubjectRecord>,
     /// The job that waits.
     pub retry: Option<RetryState>,
     /// The latest refusal of the source's key.
@@ -314,12 +316,12 @@ pub struct Firing {
     /// Since when.
     pub since: Timestamp,
     /// What there is to say, oldest first. Each stage is mailed once.
-    pub news: Vec<News>,
+    pub news: Vec<StageReport>,
 }
 
 /// One stage of an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct News {
+pub struct StageReport {
     /// Its name.
     pub stage: String,
     /// What it is about, as a person reads it.
@@ -352,7 +354,7 @@ impl Verdict {
 impl Firing {
     /// With one stage, the first.
     pub(crate) fn new(since: Timestamp, about: impl Into<String>, detail: impl Into<String>) -> Self {
-        let news = News { stage: FIRST_STAGE.to_owned(), about: about.into(), detail: detail.into() };
+        let news = StageReport { stage: FIRST_STAGE.to_owned(), about: about.into(), detail: detail.into() };
         Self { since, news: vec![news] }
     }
 

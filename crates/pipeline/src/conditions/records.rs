@@ -3,19 +3,19 @@
 use dispatch::{Measured, Status};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Firing, News, QUIET, Verdict};
+use super::{Firing, QUIET, StageReport, Verdict};
 use crate::{
     open_end::{self, EVERY},
     poll::GRACE,
     ramping::MARGIN,
-    record::Record,
+    record::SubjectRecord,
 };
 
 /// A version in several parts that is not sent whole after this long is an incident: its consumer can act on none of it.
 const INCOMPLETE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Not all parts of a version could be sent.
-pub(super) fn parts_unsent(record: Option<&Record>, now: Timestamp) -> Verdict {
+pub(super) fn parts_unsent(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let Some(record) = record.filter(|record| record.outbox.iter().any(|signal| signal.part.is_some())) else {
         return Verdict::resolved(now, "all parts of its signal are sent");
     };
@@ -28,12 +28,12 @@ pub(super) fn parts_unsent(record: Option<&Record>, now: Timestamp) -> Verdict {
 }
 
 /// The provider has not stated an end for a day. Each further day is a stage of its own.
-pub(super) fn no_end(record: Option<&Record>, now: Timestamp) -> Verdict {
+pub(super) fn no_end(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let published = record.and_then(|record| record.state.published());
-    let (Some(record), Some((status, statement))) = (record, published) else {
+    let (Some(record), Some((status, terms))) = (record, published) else {
         return Verdict::resolved(now, "the dispatch is not known any more");
     };
-    let Some(ask_from) = record.open_end.filter(|_| open_end::is_open(status, &statement)) else {
+    let Some(ask_from) = record.open_end.filter(|_| open_end::is_open(status, &terms)) else {
         let why = if status == Status::Scheduled {
             "the provider states its end now"
         } else {
@@ -45,7 +45,7 @@ pub(super) fn no_end(record: Option<&Record>, now: Timestamp) -> Verdict {
         return Verdict::resolved(now, format!("the next question is due at {ask_from:.0}"));
     }
     let day = now.duration_since(ask_from).as_secs() / EVERY.as_secs() + 1;
-    let (start, hours) = (statement.start, now.duration_since(statement.start).as_hours());
+    let (start, hours) = (terms.start, now.duration_since(terms.start).as_hours());
     let detail = format!(
         "it has been active since {start:.0}, for {hours} hours, and the provider has never stated an end; the controller goes \
          on curtailing until an end comes"
@@ -55,13 +55,13 @@ pub(super) fn no_end(record: Option<&Record>, now: Timestamp) -> Verdict {
 }
 
 /// A poll found changes, and no webhook has announced them since.
-pub(super) fn missed_delivery(record: Option<&Record>, now: Timestamp) -> Verdict {
+pub(super) fn missed_delivery(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let Some((record, missed)) = record.and_then(|record| Some((record, record.missed.as_ref()?))) else {
         return Verdict::resolved(now, "a webhook of this dispatch came after all");
     };
     let news = missed.iter().filter(|change| change.found_at + GRACE <= now);
-    let news: Vec<News> = news
-        .map(|change| News {
+    let news: Vec<StageReport> = news
+        .map(|change| StageReport {
             stage: change.what.clone(),
             about: record.subject.to_string(),
             detail: format!(
@@ -80,7 +80,7 @@ pub(super) fn missed_delivery(record: Option<&Record>, now: Timestamp) -> Verdic
 }
 
 /// A load target is missed, was replaced before it was reached, or the end of its ramp is overdue.
-pub(super) fn not_compliant(record: Option<&Record>, now: Timestamp) -> Verdict {
+pub(super) fn not_compliant(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let Some((record, ramps)) = record.and_then(|record| Some((record, record.state.ramps()?))) else {
         return Verdict::resolved(now, "the load target is not known any more");
     };
@@ -89,7 +89,7 @@ pub(super) fn not_compliant(record: Option<&Record>, now: Timestamp) -> Verdict 
     let mut since = Timestamp::MAX;
     let mut add = |at: Timestamp, stage: &str, detail: String| {
         since = since.min(at);
-        news.push(News { stage: stage.to_owned(), about: record.subject.to_string(), detail });
+        news.push(StageReport { stage: stage.to_owned(), about: record.subject.to_string(), detail });
     };
     let missed = |said: &Measured| said.compliant == Some(false) && is_recent(said.heard_at);
     let lifted = |start: Timestamp| ramps.up.as_ref().is_some_and(|up| up.start >= start);
@@ -122,7 +122,7 @@ pub(super) fn not_compliant(record: Option<&Record>, now: Timestamp) -> Verdict 
 }
 
 /// Why nothing is awaited of a load target any more.
-fn why_compliant(record: &Record) -> String {
+fn why_compliant(record: &SubjectRecord) -> String {
     let Some(ramps) = record.state.ramps() else { return String::new() };
     let ended = [&ramps.down, &ramps.up].into_iter().flatten().filter_map(|ramp| ramp.ended.as_ref());
     let end = ended.max_by_key(|end| end.heard_at);

@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::{QUIET, Verdict};
 use crate::{
     ports::{Backlog, Watched},
-    record::Record,
+    record::SubjectRecord,
     retry::RetryState,
 };
 
 /// A job has failed too often, or its next attempt comes too late.
-pub(super) fn failing(retry: Option<&RetryState>, record: Option<&Record>, now: Timestamp) -> Verdict {
+pub(super) fn failing(retry: Option<&RetryState>, record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let known = record.filter(|record| record.state.version > 0);
     let Some(retry) = retry else {
         let why = known.map_or_else(

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Verdict;
-use crate::{poll::PollState, ports::Refusal, work::TroubleKind};
+use crate::{job::FailureKind, poll::PollState, ports::Refusal};
 
 /// What waits is tried at least this often. A key that was refused longer ago is refused no more, or nothing waits for it.
 const TRIED_WITHIN: SignedDuration = SignedDuration::from_mins(30);
@@ -15,7 +15,7 @@ pub(super) fn key_refused(refusal: Option<&Refusal>, poll: Option<&PollState>, n
         return Verdict::firing(refusal.since, refusal.source.clone(), refusal.detail.clone());
     }
     let failing = poll.and_then(|poll| Some((poll, poll.failing.as_ref()?)));
-    match failing.filter(|(_, failing)| failing.last.kind == TroubleKind::Credentials) {
+    match failing.filter(|(_, failing)| failing.last.kind == FailureKind::Credentials) {
         Some((poll, failing)) => Verdict::firing(failing.since, poll.source.clone(), failing.detail()),
         None => Verdict::resolved(now, "the provider accepts the key again, or nothing waits for it"),
     }
@@ -24,7 +24,7 @@ pub(super) fn key_refused(refusal: Option<&Refusal>, poll: Option<&PollState>, n
 /// The provider's list of dispatches cannot be read for a while, for another reason than the key.
 pub(super) fn source_down(poll: Option<&PollState>, now: Timestamp) -> Verdict {
     let failing = poll.and_then(|poll| Some((poll, poll.failing.as_ref()?)));
-    let Some((poll, failing)) = failing.filter(|(_, failing)| failing.last.kind != TroubleKind::Credentials) else {
+    let Some((poll, failing)) = failing.filter(|(_, failing)| failing.last.kind != FailureKind::Credentials) else {
         return Verdict::resolved(now, "the provider's list of dispatches can be read again");
     };
     if poll.is_down(now) {

@@ -6,16 +6,16 @@ mod services;
 mod targets;
 
 use dispatch::{
-    Contradiction, DispatchFact, Epoch, Fact, Origin, PowerEvent, PowerEventKind, Publication, Rank, Request, Says,
-    Statement, absorb,
+    Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, PowerEvent, PowerEventKind, Publication,
+    Rank, Request, absorb,
 };
 use jiff::SignedDuration;
 
 use super::*;
 use crate::{
     config::Deadlines,
+    job::{Failure, FailureKind},
     record::{Ack, AckState, Step},
-    work::{Trouble, TroubleKind},
 };
 
 const SOURCE: &str = "voltus-prod";
@@ -78,8 +78,8 @@ fn check(condition: &Condition, evidence: &Evidence, now: i64, expected: &str, s
 }
 
 /// What a provider says of `dkmq`: from 600 to 1200, withdrawn or changed as the test wants it.
-fn statement(change: impl FnOnce(&mut Statement)) -> Statement {
-    let mut statement = Statement {
+fn terms(change: impl FnOnce(&mut DispatchTerms)) -> DispatchTerms {
+    let mut terms = DispatchTerms {
         authorized: true,
         start: at(600),
         end: Some(at(1_200)),
@@ -91,53 +91,53 @@ fn statement(change: impl FnOnce(&mut Statement)) -> Statement {
         programs: Vec::new(),
         details: serde_json::Map::new(),
     };
-    change(&mut statement);
-    statement
+    change(&mut terms);
+    terms
 }
 
 /// The record of `dkmq` after statements that were fetched and settled at those seconds. All signals are sent.
-fn settled(statements: Vec<(i64, Statement)>) -> Record {
+fn settled(terms: Vec<(i64, DispatchTerms)>) -> SubjectRecord {
     let origin = Origin { source: SOURCE.to_owned(), provider: "voltus".to_owned(), sandbox: false };
-    let record = statements.into_iter().zip(0..).fold(None, |known, ((seconds, statement), number)| {
-        let said = DispatchFact { id: "dkmq".to_owned(), rank: Rank::Numbered(number, at(seconds)), statement };
-        let fact = Fact::new(origin.clone(), subject(), Says::Dispatch(said));
+    let record = terms.into_iter().zip(0..).fold(None, |known, ((seconds, terms), number)| {
+        let said = DispatchFact { id: "dkmq".to_owned(), rank: Rank::Numbered(number, at(seconds)), terms };
+        let fact = Fact::new(origin.clone(), subject(), FactBody::Dispatch(said));
         Some(absorbed(known, fact, at(seconds)))
     });
     record.expect("a statement")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "each row makes its own")]
-fn absorbed(known: Option<Record>, fact: Fact, now: Timestamp) -> Record {
+fn absorbed(known: Option<SubjectRecord>, fact: Fact, now: Timestamp) -> SubjectRecord {
     let publication = Publication { epoch: Epoch::at(at(0)), now, limit_bytes: LIMIT_BYTES };
     let (subject, origin) = (fact.subject.clone(), fact.origin.clone());
-    let state = known.as_ref().map(|known: &Record| known.state.clone());
+    let state = known.as_ref().map(|known: &SubjectRecord| known.state.clone());
     let absorbed = absorb(state, &subject, vec![fact], Contradiction::TakeLatest, publication).expect("a state");
     let deadlines = Deadlines::default();
     let step = Step { subject: &subject, delivery: "d-1", received_at: now, deadlines, write: "w-1".to_owned(), now };
-    Record { outbox: Vec::new(), ..Record::following(known.as_ref(), &origin, absorbed, step) }
+    SubjectRecord { outbox: Vec::new(), ..SubjectRecord::following(known.as_ref(), &origin, absorbed, step) }
 }
 
 /// `dkmq` from 600 to 1200, heard of at 0 and due at 60.
-fn dispatch(change: impl FnOnce(&mut Record)) -> Record {
-    changed(settled(vec![(0, statement(|_| {}))]), change)
+fn dispatch(change: impl FnOnce(&mut SubjectRecord)) -> SubjectRecord {
+    changed(settled(vec![(0, terms(|_| {}))]), change)
 }
 
 /// The same without an end.
-fn open_end() -> Record {
-    settled(vec![(0, statement(|statement| statement.end = None))])
+fn open_end() -> SubjectRecord {
+    settled(vec![(0, terms(|terms| terms.end = None))])
 }
 
 /// The same, withdrawn at 50.
-fn withdrawn() -> Record {
-    settled(vec![(0, statement(|_| {})), (50, statement(|statement| statement.authorized = false))])
+fn withdrawn() -> SubjectRecord {
+    settled(vec![(0, terms(|_| {})), (50, terms(|terms| terms.authorized = false))])
 }
 
-fn changed(mut record: Record, change: impl FnOnce(&mut Record)) -> Record {
+fn changed(mut record: SubjectRecord, change: impl FnOnce(&mut SubjectRecord)) -> SubjectRecord {
     change(&mut record);
     record
 }
 
-fn of_record(record: impl Into<Option<Record>>) -> Evidence {
+fn of_record(record: impl Into<Option<SubjectRecord>>) -> Evidence {
     Evidence { record: record.into(), ..Evidence::default() }
 }
 
@@ -147,13 +147,13 @@ fn ack(version: u64, state: AckState, seconds: i64) -> Option<Ack> {
 }
 
 /// How the polls of a source stand that failed so, since then, so many times in a row.
-fn polls(failing: Option<(TroubleKind, i64, u32)>, change: impl FnOnce(&mut PollState)) -> PollState {
+fn polls(failing: Option<(FailureKind, i64, u32)>, change: impl FnOnce(&mut PollState)) -> PollState {
     let known = PollState::claimed(None, SOURCE, at(0), "w-1".to_owned()).expect("a first poll");
     let mut state = known.good(None, None, "w-2".to_owned());
     state.failing = failing.map(|(kind, since, count)| crate::poll::Failing {
         since: at(since),
         count,
-        last: Trouble::new(kind, at(since), "the provider answered 500"),
+        last: Failure::new(kind, at(since), "the provider answered 500"),
     });
     change(&mut state);
     state
@@ -176,10 +176,10 @@ fn power(event: PowerEventKind, (start, end): (i64, Option<i64>), compliant: Opt
 }
 
 /// The record of that target after events that were heard of at those seconds.
-fn heard(events: Vec<(i64, PowerEvent)>) -> Record {
+fn heard(events: Vec<(i64, PowerEvent)>) -> SubjectRecord {
     let origin = Origin { source: "dc-1".to_owned(), provider: "nvgrid".to_owned(), sandbox: false };
     let record = events.into_iter().fold(None, |known, (seconds, event)| {
-        let fact = Fact::new(origin.clone(), Subject::power("dc-1", None, "c-1"), Says::Power(event));
+        let fact = Fact::new(origin.clone(), Subject::power("dc-1", None, "c-1"), FactBody::Power(event));
         Some(absorbed(known, fact, at(seconds)))
     });
     record.expect("an event")

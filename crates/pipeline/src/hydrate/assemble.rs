@@ -2,60 +2,60 @@
 
 use super::Hydrate;
 use crate::{
+    job::{BodyPart, Failure, FailureKind, Job, JobKind, StoredBody},
     messages::ToHydrate,
-    ports::{Clock, Deliveries, Outlet, PortError},
-    work::{BodyPart, StoredBody, Task, Trouble, TroubleKind, Work},
+    ports::{Clock, Deliveries, JobQueue, PortError},
 };
 
 /// How long the parts of a body may take to come, in seconds: they were sent within one invocation.
 const AWAITED_S: u32 = 60;
 
-impl<T, S, F, D: Deliveries, O: Outlet, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
+impl<T, S, F, D: Deliveries, O: JobQueue, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
     /// The body that is to be read, where it does not travel along with the work. None also where a part was only kept, because
     /// others are still to come.
-    pub(super) async fn body(&self, work: &mut Work) -> Result<Option<String>, Trouble> {
-        match work.task.clone() {
-            Task::Part(part) => self.keep(work, part).await,
-            Task::Stored(stored) => self.whole(&stored).await?.ok_or_else(|| self.incomplete(&stored)).map(Some),
+    pub(super) async fn body(&self, job: &mut Job) -> Result<Option<String>, Failure> {
+        match job.kind.clone() {
+            JobKind::Part(part) => self.keep(job, part).await,
+            JobKind::Stored(stored) => self.whole(&stored).await?.ok_or_else(|| self.incomplete(&stored)).map(Some),
             // The invocation that kept the last part has it in hand.
-            Task::Awaited(stored) => {
-                work.task = Task::Stored(stored.clone());
+            JobKind::Awaited(stored) => {
+                job.kind = JobKind::Stored(stored.clone());
                 match self.whole(&stored).await? {
                     Some(_) => {
-                        work.task = Task::Awaited(stored);
+                        job.kind = JobKind::Awaited(stored);
                         Ok(None)
                     }
                     None => Err(self.incomplete(&stored)),
                 }
             }
-            Task::Body(_) | Task::Packed(_) | Task::Look(_) | Task::Poll | Task::Listed(_) => Ok(None),
+            JobKind::Body(_) | JobKind::Packed(_) | JobKind::Fetch(_) | JobKind::Poll | JobKind::Listed(_) => Ok(None),
         }
     }
 
-    async fn keep(&self, work: &mut Work, part: BodyPart) -> Result<Option<String>, Trouble> {
-        let now = self.world.now();
+    async fn keep(&self, job: &mut Job, part: BodyPart) -> Result<Option<String>, Failure> {
+        let now = self.host.now();
         let storage = |error: PortError| self.storage(&error);
-        self.deliveries.keep_part(&work.delivery, &part, now).await.map_err(storage)?;
-        let stored = StoredBody { delivery: work.delivery.clone(), chunks: part.of };
+        self.deliveries.keep_part(&job.delivery, &part, now).await.map_err(storage)?;
+        let stored = StoredBody { delivery: job.delivery.clone(), chunks: part.of };
         if let Some(body) = self.whole(&stored).await? {
             // What fails from here on is retried from the table.
-            work.task = Task::Stored(stored);
+            job.kind = JobKind::Stored(stored);
             return Ok(Some(body));
         }
-        let awaited = Work { task: Task::Awaited(stored), ..work.clone() };
-        self.outlet.deliver(ToHydrate::Work(awaited), AWAITED_S).await.map_err(storage)?;
+        let awaited = Job { kind: JobKind::Awaited(stored), ..job.clone() };
+        self.job_queue.deliver(ToHydrate::Job(awaited), AWAITED_S).await.map_err(storage)?;
         Ok(None)
     }
 
-    async fn whole(&self, stored: &StoredBody) -> Result<Option<String>, Trouble> {
+    async fn whole(&self, stored: &StoredBody) -> Result<Option<String>, Failure> {
         self.deliveries.body(stored).await.map_err(|error| self.storage(&error))
     }
 
-    fn incomplete(&self, stored: &StoredBody) -> Trouble {
+    fn incomplete(&self, stored: &StoredBody) -> Failure {
         let detail = format!(
             "its body came in parts of {} chunks, and not all of them came: the provider was not answered 200 and sends it again",
             stored.chunks
         );
-        Trouble::new(TroubleKind::Incomplete, self.world.now(), detail)
+        Failure::new(FailureKind::Incomplete, self.host.now(), detail)
     }
 }

@@ -9,9 +9,9 @@ use super::{
     poll::{For, Refused},
 };
 use crate::{
+    job::{FailedJob, Failure, FailureKind, Job, JobKind, ListedFacts, MAX_MESSAGE_BYTES},
     messages::ToHydrate,
-    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
-    work::{Failed, ListedFacts, MAX_MESSAGE_BYTES, Task, Trouble, TroubleKind, Work},
+    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
 };
 
 /// So many facts travel in one message …
@@ -26,41 +26,41 @@ where
     S: SignalStream,
     F: ProviderApi,
     D: Deliveries + Health,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// Sends facts of a list to other invocations. `number`: how many messages of that list there are already.
     pub(super) async fn pass_on(&self, list: For<'_>, facts: Vec<Fact>, number: usize) -> Result<PassedOn, PortError> {
-        let (shares, too_large) = shares(facts)?;
-        let messages = shares.len();
-        let sent = shares.into_iter().enumerate().map(|(place, facts)| async move {
-            let work = list.work;
+        let (groups, too_large) = groups(facts)?;
+        let messages = groups.len();
+        let sent = groups.into_iter().enumerate().map(|(place, facts)| async move {
+            let job = list.job;
             // A key of its own: each fails and is tried again alone.
-            let delivery = format!("{}.{}", work.delivery, number + place + 1);
-            let task = Task::Listed(ListedFacts { facts, by: list.by });
-            let work = Work::fresh(&delivery, &work.source, work.received_at, task);
-            self.outlet.deliver(ToHydrate::Work(work), 0).await
+            let delivery = format!("{}.{}", job.delivery, number + place + 1);
+            let kind = JobKind::Listed(ListedFacts { facts, by: list.by });
+            let job = Job::fresh(&delivery, &job.source, job.received_at, kind);
+            self.job_queue.deliver(ToHydrate::Job(job), 0).await
         });
         let sent: Vec<Result<(), PortError>> = stream::iter(sent).buffer_unordered(AT_ONCE).collect().await;
         sent.into_iter().collect::<Result<(), PortError>>().map(|()| PassedOn { messages, too_large })
     }
 
     /// Settles facts that another invocation read. Returns the message's id where it must come again.
-    pub(super) async fn listed(&self, message: String, work: Work, listed: ListedFacts) -> Option<String> {
-        let began_at = self.world.now();
-        let failed = self.settle_listed(&work, &listed).await.err();
+    pub(super) async fn listed(&self, message: String, job: Job, listed: ListedFacts) -> Option<String> {
+        let began_at = self.host.now();
+        let failed = self.settle_listed(&job, &listed).await.err();
         let done = match failed {
-            None => self.succeeded(&work, began_at).await,
+            None => self.succeeded(&job, began_at).await,
             Some(failed) => {
                 tracing::warn!(
-                    delivery.id = work.delivery,
-                    source.name = work.source,
-                    trouble.kind = ?failed.kind,
-                    trouble.detail = failed.detail,
+                    delivery.id = job.delivery,
+                    source.name = job.source,
+                    failure.kind = ?failed.kind,
+                    failure.detail = failed.detail,
                     "facts of a list not settled"
                 );
-                let work = Work { task: Task::Listed(listed), ..work };
-                self.outlet.retry(&[(crate::messages::ToRetry::Failed(Failed { failed, work }), 0)]).await
+                let job = Job { kind: JobKind::Listed(listed), ..job };
+                self.job_queue.retry(&[(crate::messages::ToRetry::Failed(FailedJob { failure: failed, job }), 0)]).await
             }
         };
         done.err().map(|error| {
@@ -69,23 +69,23 @@ where
         })
     }
 
-    async fn settle_listed(&self, work: &Work, listed: &ListedFacts) -> Result<(), Trouble> {
-        let now: Timestamp = self.world.now();
-        let Some(bound) = self.bind(&work.source) else {
-            return Err(Trouble::new(TroubleKind::Config, now, "the configuration does not know the source any more"));
+    async fn settle_listed(&self, job: &Job, listed: &ListedFacts) -> Result<(), Failure> {
+        let now: Timestamp = self.host.now();
+        let Some(bound) = self.bind(&job.source) else {
+            return Err(Failure::new(FailureKind::Config, now, "the configuration does not know the source any more"));
         };
-        let list = For { bound: &bound, work, by: listed.by };
+        let list = For { bound: &bound, job, by: listed.by };
         let facts = listed.facts.iter().map(|fact| (0, fact.clone())).collect();
         for refused in self.merge_list(list, facts).await.into_iter().filter_map(Result::err) {
             match refused {
-                Refused::Now(trouble) => return Err(trouble),
-                Refused::Never(finding) => {
-                    let noted = self.note_finding(finding, &work.source, now).await;
+                Refused::Now(failure) => return Err(failure),
+                Refused::Never(diagnostic) => {
+                    let noted = self.note_diagnostic(diagnostic, &job.source, now).await;
                     noted.map_err(|error| self.storage(&error))?;
                 }
             }
         }
-        tracing::info!(delivery.id = work.delivery, source.name = work.source, facts = listed.facts.len(), "listed");
+        tracing::info!(delivery.id = job.delivery, source.name = job.source, facts = listed.facts.len(), "listed");
         Ok(())
     }
 }
@@ -99,8 +99,8 @@ pub(super) struct PassedOn {
 }
 
 /// Facts in shares that a message carries, and those that none carries.
-fn shares(facts: Vec<Fact>) -> Result<(Vec<Vec<Fact>>, Vec<Fact>), PortError> {
-    let (mut shares, mut too_large, mut bytes): (Vec<Vec<Fact>>, _, _) = (Vec::new(), Vec::new(), 0);
+fn groups(facts: Vec<Fact>) -> Result<(Vec<Vec<Fact>>, Vec<Fact>), PortError> {
+    let (mut groups, mut too_large, mut bytes): (Vec<Vec<Fact>>, _, _) = (Vec::new(), Vec::new(), 0);
     for fact in facts {
         let own = serde_json::to_string(&fact)
             .map_err(|error| PortError::Broken { port: "deliveries", reason: error.to_string() })?
@@ -109,13 +109,13 @@ fn shares(facts: Vec<Fact>) -> Result<(Vec<Vec<Fact>>, Vec<Fact>), PortError> {
             too_large.push(fact);
             continue;
         }
-        if let Some(share) = shares.last_mut().filter(|share| share.len() < FACTS && bytes + own <= BYTES) {
-            share.push(fact);
+        if let Some(group) = groups.last_mut().filter(|group| group.len() < FACTS && bytes + own <= BYTES) {
+            group.push(fact);
         } else {
-            shares.push(vec![fact]);
+            groups.push(vec![fact]);
             bytes = 0;
         }
         bytes += own;
     }
-    Ok((shares, too_large))
+    Ok((groups, too_large))
 }

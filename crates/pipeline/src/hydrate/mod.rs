@@ -4,11 +4,11 @@
 //! A failure concerns only the deliveries that it touches: they go to the retrier, with the reason.
 
 mod assemble;
-mod findings;
+mod diagnostics;
+mod fetch;
+mod fetches;
 mod listed;
-mod look;
-mod looks;
-mod neighbours;
+mod overlaps;
 mod poll;
 mod publish;
 mod ramps;
@@ -19,27 +19,27 @@ pub use settle::WRITTEN_S;
 
 use std::collections::BTreeMap;
 
-use dispatch::{Fact, Origin, Says, Subject};
+use dispatch::{Fact, FactBody, Origin, Subject};
 use futures_util::{
     StreamExt,
     future::{join_all, join3},
     stream::{self, FuturesUnordered},
 };
 use jiff::{SignedDuration, Timestamp};
-use providers::{Delivery, Provider, Reading};
+use providers::{Delivery, Parsed, Provider};
 
 use crate::{
     budget::Shares,
     conditions::Condition,
     config::{Config, Source},
+    job::{FOREIGN, FailedJob, Failure, FailureKind, Job, JobKind, Message, Waits},
     messages::{self, ReadError, ToHydrate, ToRetry},
-    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
-    view::Views,
-    work::{FOREIGN, Failed, Message, Task, Trouble, TroubleKind, Waits, Work},
+    overlap_view::OverlapViews,
+    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
 };
 
-use neighbours::Neighbours;
-pub use publish::{Outcome, publish};
+use overlaps::Overlaps;
+pub use publish::{PublishOutcome, publish};
 use settle::{Brought, By};
 
 /// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
@@ -66,26 +66,26 @@ pub struct Hydrate<'a, T, S, F, D, O, C> {
     /// `deliveries`.
     pub deliveries: &'a D,
     /// The inner queues.
-    pub outlet: &'a O,
+    pub job_queue: &'a O,
     /// What this process may ask of each source by itself.
     pub shares: &'a Shares,
     /// Time and chance.
-    pub world: &'a C,
+    pub host: &'a C,
     /// What this process knows of active dispatches.
-    pub views: &'a Views,
+    pub views: &'a OverlapViews,
 }
 
 /// A message of the batch on its way through the phases.
 struct Item {
     message: String,
-    work: Work,
+    job: Job,
     source: Option<Bound>,
-    reading: Reading,
-    trouble: Option<Trouble>,
+    parsed: Parsed,
+    failure: Option<Failure>,
     /// There was no time for the subjects behind this one.
     goes_on_after: Option<Subject>,
     /// The delivery that failed before and has become a request: what is booked of it counts no more.
-    turned: Option<Work>,
+    turned: Option<Job>,
     /// It waits: since when, and so many seconds longer.
     waits: Option<(Option<Waits>, u32)>,
 }
@@ -108,8 +108,8 @@ where
     S: SignalStream,
     F: ProviderApi,
     D: Deliveries + Health,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
@@ -118,18 +118,18 @@ where
         for message in messages {
             match messages::read(&message.body) {
                 Ok(ToHydrate::Heartbeat(beat)) => beats.push((beat.at, message.id)),
-                Ok(ToHydrate::Work(work)) if work.task == Task::Poll => polls.push(work),
-                Ok(ToHydrate::Work(mut work)) if matches!(work.task, Task::Listed(_)) && message.receives == 1 => {
+                Ok(ToHydrate::Job(job)) if job.kind == JobKind::Poll => polls.push(job),
+                Ok(ToHydrate::Job(mut job)) if matches!(job.kind, JobKind::Listed(_)) && message.receives == 1 => {
                     // What it fails at is put back where it was.
-                    if let Task::Listed(facts) = std::mem::replace(&mut work.task, Task::Poll) {
-                        listed.push((message, work, facts));
+                    if let JobKind::Listed(facts) = std::mem::replace(&mut job.kind, JobKind::Poll) {
+                        listed.push((message, job, facts));
                     }
                 }
-                Ok(ToHydrate::Work(work)) => jobs.push((message, work)),
+                Ok(ToHydrate::Job(job)) => jobs.push((message, job)),
                 Err(ReadError::Foreign(_)) => {
                     // Nothing that gridbell sent: kept as it is, under the name of no source.
-                    let work = Work::foreign(&message, self.world.now());
-                    jobs.push((Message { receives: 1, ..message }, work));
+                    let job = Job::foreign(&message, self.host.now());
+                    jobs.push((Message { receives: 1, ..message }, job));
                 }
                 Err(error @ ReadError::Newer(v)) => {
                     tracing::error!(delivery.message = message.id, %error, "left for a function of that release");
@@ -140,8 +140,8 @@ where
         }
         // Before anything of the batch can fail.
         left.extend(self.answer(beats).await);
-        let polled = join_all(polls.iter().map(|work| self.poll(work)));
-        let listed = join_all(listed.into_iter().map(|(message, work, facts)| self.listed(message.id, work, facts)));
+        let polled = join_all(polls.iter().map(|job| self.poll(job)));
+        let listed = join_all(listed.into_iter().map(|(message, job, facts)| self.listed(message.id, job, facts)));
         let (hydrated, _, listed) = join3(self.hydrated(jobs), polled, listed).await;
         left.extend(hydrated);
         left.extend(listed.into_iter().flatten());
@@ -151,7 +151,7 @@ where
     /// Answers heartbeats; returns the ids of those that could not be answered.
     async fn answer(&self, beats: Vec<(Timestamp, String)>) -> Vec<String> {
         let Some(latest) = beats.iter().map(|(at, _)| *at).max() else { return Vec::new() };
-        match self.deliveries.answer(latest, self.world.now()).await {
+        match self.deliveries.answer(latest, self.host.now()).await {
             Ok(()) => Vec::new(),
             Err(error) => {
                 tracing::error!(%error, "a heartbeat is left to be answered later");
@@ -160,13 +160,13 @@ where
         }
     }
 
-    async fn hydrated(&self, jobs: Vec<(Message, Work)>) -> Vec<String> {
-        let began_at = self.world.now();
-        let read = jobs.into_iter().map(|(message, work)| self.read(message, work));
+    async fn hydrated(&self, jobs: Vec<(Message, Job)>) -> Vec<String> {
+        let began_at = self.host.now();
+        let read = jobs.into_iter().map(|(message, job)| self.read(message, job));
         let mut items: Vec<Item> = join_all(read).await;
         self.report_all(&mut items).await;
         self.fan_out(&mut items).await;
-        self.look_up(&mut items).await;
+        self.fetch_all(&mut items).await;
         self.settle_all(&mut items, began_at).await;
         let ends = join_all(items.into_iter().map(|item| self.finish(item, began_at))).await;
         ends.into_iter().flatten().collect()
@@ -174,27 +174,27 @@ where
 
     /// Phase 1: what the body says. A message that comes a second time is one more failed attempt, and the retrier's: a hydrator died
     /// over it, or could not pass it on, and this time may end no better.
-    async fn read(&self, message: Message, mut work: Work) -> Item {
-        let now = self.world.now();
-        let source = self.bind(&work.source);
+    async fn read(&self, message: Message, mut job: Job) -> Item {
+        let now = self.host.now();
+        let source = self.bind(&job.source);
         let read = match &source {
-            _ if message.receives > 1 => Err(Trouble::crash(now)),
-            None if work.source == FOREIGN => {
-                Err(Trouble::new(TroubleKind::Unreadable, now, "the message is none of gridbell's"))
+            _ if message.receives > 1 => Err(Failure::crash(now)),
+            None if job.source == FOREIGN => {
+                Err(Failure::new(FailureKind::Unreadable, now, "the message is none of gridbell's"))
             }
-            None => Err(Trouble::new(TroubleKind::Config, now, "the configuration does not know the source any more")),
-            Some(bound) => match self.body(&mut work).await {
+            None => Err(Failure::new(FailureKind::Config, now, "the configuration does not know the source any more")),
+            Some(bound) => match self.body(&mut job).await {
                 Ok(body) => {
-                    read(&work, bound, body).map_err(|reason| Trouble::new(TroubleKind::Unreadable, now, reason))
+                    read(&job, bound, body).map_err(|reason| Failure::new(FailureKind::Unreadable, now, reason))
                 }
-                Err(trouble) => Err(trouble),
+                Err(failure) => Err(failure),
             },
         };
-        let (reading, trouble) = match read {
-            Ok(reading) => (remaining(reading, work.after.as_ref()), None),
-            Err(trouble) => (Reading::default(), Some(trouble)),
+        let (parsed, failure) = match read {
+            Ok(parsed) => (remaining(parsed, job.after.as_ref()), None),
+            Err(failure) => (Parsed::default(), Some(failure)),
         };
-        Item { message: message.id, work, source, reading, trouble, goes_on_after: None, turned: None, waits: None }
+        Item { message: message.id, job, source, parsed, failure, goes_on_after: None, turned: None, waits: None }
     }
 
     fn bind(&self, name: &str) -> Option<Bound> {
@@ -204,17 +204,17 @@ where
 
     /// Phase 2: several looks of one delivery become work of their own, so that each is retried alone and none waits for another.
     async fn fan_out(&self, items: &mut [Item]) {
-        for item in items.iter_mut().filter(|item| item.reading.looks.len() > 1) {
-            let looks = std::mem::take(&mut item.reading.looks);
-            let work = &item.work;
-            let sent = looks.into_iter().map(|look| async move {
+        for item in items.iter_mut().filter(|item| item.parsed.fetches.len() > 1) {
+            let fetches = std::mem::take(&mut item.parsed.fetches);
+            let job = &item.job;
+            let sent = fetches.into_iter().map(|fetch| async move {
                 // With a retry of its own: what the delivery failed at ends once all of them are passed on.
-                let work = Work { task: Task::Look(look), attempt: 0, troubles: Vec::new(), ..work.clone() };
-                self.outlet.deliver(ToHydrate::Work(work), 0).await
+                let job = Job { kind: JobKind::Fetch(fetch), attempt: 0, failures: Vec::new(), ..job.clone() };
+                self.job_queue.deliver(ToHydrate::Job(job), 0).await
             });
             let sent: Vec<Result<(), PortError>> = stream::iter(sent).buffer_unordered(AT_ONCE).collect().await;
             if let Some(error) = sent.into_iter().find_map(Result::err) {
-                item.trouble = Some(Trouble::new(TroubleKind::Storage, self.world.now(), error.to_string()));
+                item.failure = Some(Failure::new(FailureKind::Storage, self.host.now(), error.to_string()));
             }
         }
     }
@@ -223,11 +223,11 @@ where
     /// is left to another invocation.
     async fn settle_all(&self, items: &mut [Item], began_at: Timestamp) {
         let mut subjects = gather(items).into_iter().peekable();
-        let neighbours = &Neighbours::new(self.views);
+        let overlaps = &Overlaps::new(self.views);
         let mut running = FuturesUnordered::new();
         let (mut weight, mut last) = (0, None);
         loop {
-            let has_time = last.is_none() || self.world.now().duration_since(began_at) < ENOUGH;
+            let has_time = last.is_none() || self.host.now().duration_since(began_at) < ENOUGH;
             let fits = |weight: usize, (_, gathered): &(Subject, Gathered)| {
                 weight == 0 || weight + weight_of(&gathered.2) <= AT_ONCE
             };
@@ -240,15 +240,15 @@ where
                     let brought =
                         Brought { bound: &bound, subject: &subject, delivery: &delivery, received_at, by: By::Webhook };
                     let from = settle::likely(&facts);
-                    (own, of, self.settle(brought, facts, from, neighbours).await)
+                    (own, of, self.settle(brought, facts, from, overlaps).await)
                 });
             }
             let Some((own, of, result)) = running.next().await else { break };
             weight -= own;
             match (result, of.first()) {
-                (Ok(settled), Some(first)) => items[*first].reading.findings.extend(settled.findings),
+                (Ok(settled), Some(first)) => items[*first].parsed.diagnostics.extend(settled.diagnostics),
                 (Ok(_), None) => {}
-                (Err(trouble), _) => of.into_iter().for_each(|index| items[index].trouble = Some(trouble.clone())),
+                (Err(failure), _) => of.into_iter().for_each(|index| items[index].failure = Some(failure.clone())),
             }
         }
         for (_, (_, _, _, of)) in subjects {
@@ -260,25 +260,27 @@ where
 
     /// Phase 5: pass on what failed. Returns the message's id where not even that worked.
     async fn finish(&self, mut item: Item, began_at: Timestamp) -> Option<String> {
-        self.report_findings(&mut item).await;
-        let Item { message, work, trouble, goes_on_after, turned, waits, .. } = item;
-        if trouble.is_none() && waits.is_some() {
-            tracing::info!(delivery.id = work.delivery, source.name = work.source, look.key = work.key(), "waits");
+        self.report_diagnostics(&mut item).await;
+        let Item { message, job, failure, goes_on_after, turned, waits, .. } = item;
+        if failure.is_none() && waits.is_some() {
+            tracing::info!(delivery.id = job.delivery, source.name = job.source, fetch.key = job.key(), "waits");
         } else {
-            log(&work, trouble.as_ref());
+            log(&job, failure.as_ref());
         }
         let turned = match &turned {
             Some(delivery) => self.succeeded(delivery, began_at).await,
             None => Ok(()),
         };
-        let done = match (trouble, goes_on_after) {
+        let done = match (failure, goes_on_after) {
             (None, _) if let Some((waits, delay_s)) = waits => {
                 // No attempt: nothing has failed.
-                self.outlet.deliver(ToHydrate::Work(Work { waits, ..work }), delay_s).await
+                self.job_queue.deliver(ToHydrate::Job(Job { waits, ..job }), delay_s).await
             }
-            (Some(failed), _) => self.outlet.retry(&[(ToRetry::Failed(Failed { failed, work }), 0)]).await,
-            (None, None) => self.succeeded(&work, began_at).await,
-            (None, after) => self.outlet.deliver(ToHydrate::Work(Work { after, ..work }), 0).await,
+            (Some(failed), _) => {
+                self.job_queue.retry(&[(ToRetry::Failed(FailedJob { failure: failed, job }), 0)]).await
+            }
+            (None, None) => self.succeeded(&job, began_at).await,
+            (None, after) => self.job_queue.deliver(ToHydrate::Job(Job { after, ..job }), 0).await,
         };
         match turned.and(done) {
             Ok(()) => None,
@@ -290,16 +292,16 @@ where
     }
 
     /// A success after failures removes what the failures left.
-    async fn succeeded(&self, work: &Work, began_at: Timestamp) -> Result<(), PortError> {
-        if work.attempt == 0 {
+    async fn succeeded(&self, job: &Job, began_at: Timestamp) -> Result<(), PortError> {
+        if job.attempt == 0 {
             return Ok(());
         }
-        let now = self.world.now();
-        self.deliveries.settled(work, began_at).await?;
-        self.outlet.hint(work.condition(), now, 0).await?;
-        if work.troubles.iter().any(|trouble| trouble.kind == TroubleKind::Credentials) {
-            self.deliveries.accept(&work.source, began_at).await?;
-            self.outlet.hint(Condition::KeyRefused { source: work.source.clone() }, now, 0).await?;
+        let now = self.host.now();
+        self.deliveries.settled(job, began_at).await?;
+        self.job_queue.hint(job.condition(), now, 0).await?;
+        if job.failures.iter().any(|failure| failure.kind == FailureKind::Credentials) {
+            self.deliveries.accept(&job.source, began_at).await?;
+            self.job_queue.hint(Condition::KeyRefused { source: job.source.clone() }, now, 0).await?;
         }
         Ok(())
     }
@@ -310,8 +312,8 @@ fn gather(items: &mut [Item]) -> BTreeMap<Subject, Gathered> {
     let mut subjects: BTreeMap<Subject, Gathered> = BTreeMap::new();
     for (index, item) in items.iter_mut().enumerate() {
         let Some(bound) = &item.source else { continue };
-        for fact in std::mem::take(&mut item.reading.facts) {
-            let brought = (item.work.delivery.clone(), item.work.received_at);
+        for fact in std::mem::take(&mut item.parsed.facts) {
+            let brought = (item.job.delivery.clone(), item.job.received_at);
             let (_, _, facts, of) = subjects
                 .entry(fact.subject.clone())
                 .or_insert_with(|| (bound.clone(), brought, Vec::new(), Vec::new()));
@@ -329,49 +331,49 @@ fn gather(items: &mut [Item]) -> BTreeMap<Subject, Gathered> {
 /// How many of the [`AT_ONCE`] places facts about one subject take: thousands of targets take all of them, since each that is under
 /// way holds its signals and its record in memory.
 fn weight_of(facts: &[Fact]) -> usize {
-    let targets = |fact: &Fact| if let Says::Dispatch(said) = &fact.says { said.statement.targets.len() } else { 0 };
+    let targets = |fact: &Fact| if let FactBody::Dispatch(said) = &fact.body { said.terms.targets.len() } else { 0 };
     (1 + facts.iter().map(targets).sum::<usize>() / TARGETS_A_PLACE).min(AT_ONCE)
 }
 
 /// What an earlier invocation had no time for; what else there was to say of the body, it said.
-fn remaining(reading: Reading, after: Option<&Subject>) -> Reading {
-    let Some(after) = after else { return reading };
-    let facts = reading.facts.into_iter().filter(|fact| fact.subject > *after).collect();
-    Reading { facts, looks: reading.looks, ..Reading::default() }
+fn remaining(parsed: Parsed, after: Option<&Subject>) -> Parsed {
+    let Some(after) = after else { return parsed };
+    let facts = parsed.facts.into_iter().filter(|fact| fact.subject > *after).collect();
+    Parsed { facts, fetches: parsed.fetches, ..Parsed::default() }
 }
 
-fn read(work: &Work, bound: &Bound, stored: Option<String>) -> Result<Reading, String> {
-    let body = match (stored, work.body()) {
+fn read(job: &Job, bound: &Bound, stored: Option<String>) -> Result<Parsed, String> {
+    let body = match (stored, job.body()) {
         (Some(body), _) => body,
         (None, Some(body)) => body.map_err(|error| error.to_string())?,
         (None, None) => {
-            let Task::Look(look) = &work.task else { return Ok(Reading::default()) };
-            return Ok(Reading { looks: vec![look.clone()], ..Reading::default() });
+            let JobKind::Fetch(fetch) = &job.kind else { return Ok(Parsed::default()) };
+            return Ok(Parsed { fetches: vec![fetch.clone()], ..Parsed::default() });
         }
     };
-    let delivery = Delivery { id: &work.delivery, received_at: work.received_at, origin: &bound.origin };
+    let delivery = Delivery { id: &job.delivery, received_at: job.received_at, origin: &bound.origin };
     bound.provider.parse(&delivery, &body).map_err(|unreadable| unreadable.to_string())
 }
 
 /// One line for each delivery: it is a failure's only line here, since the retrier logs what becomes of it.
-fn log(work: &Work, trouble: Option<&Trouble>) {
-    let (delivery, source, attempt) = (&work.delivery, &work.source, work.attempt + 1);
-    let look = if let Task::Look(look) = &work.task { Some(&look.key) } else { None };
-    match trouble {
+fn log(job: &Job, failure: Option<&Failure>) {
+    let (delivery, source, attempt) = (&job.delivery, &job.source, job.attempt + 1);
+    let fetch = if let JobKind::Fetch(fetch) = &job.kind { Some(&fetch.key) } else { None };
+    match failure {
         None => tracing::info!(
             delivery.id = delivery,
             source.name = source,
-            look.key = look,
+            fetch.key = fetch,
             delivery.attempt = attempt,
             "hydrated"
         ),
-        Some(trouble) => tracing::warn!(
+        Some(failure) => tracing::warn!(
             delivery.id = delivery,
             source.name = source,
-            look.key = look,
+            fetch.key = fetch,
             delivery.attempt = attempt,
-            trouble.kind = ?trouble.kind,
-            trouble.detail = trouble.detail,
+            failure.kind = ?failure.kind,
+            failure.detail = failure.detail,
             "not hydrated"
         ),
     }

@@ -2,26 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dispatch::{Fact, Says, Subject};
+use dispatch::{Fact, FactBody, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
-use providers::{Finding, Reading};
+use providers::{Diagnostic, Parsed};
 
 use super::{
     AT_ONCE, Bound, ENOUGH, Hydrate,
+    fetch::RESERVE,
     listed::PassedOn,
-    look::RESERVE,
-    neighbours::Neighbours,
+    overlaps::Overlaps,
     settle::{Brought, By},
 };
 use crate::{
     budget::{Shown, USUAL_A_MINUTE},
     conditions::Condition,
+    job::{ByList, Failure, FailureKind, Job, clip},
     poll::{Doubts, PollState, near_from},
-    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
-    record::Record,
+    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
+    record::SubjectRecord,
     update::{Change, From, PollStates, update},
-    work::{ByList, Trouble, TroubleKind, Work, clip},
 };
 
 /// So many facts of a list are settled where it is read; of more, each message carries a share to another invocation.
@@ -47,22 +47,22 @@ struct Listed {
     /// What is no history, and so settled or passed on, where looks wait for it.
     shown: Vec<Subject>,
     near_from: Option<jiff::Timestamp>,
-    findings: Vec<Finding>,
-    trouble: Option<Trouble>,
+    diagnostics: Vec<Diagnostic>,
+    failure: Option<Failure>,
 }
 
 /// The facts about one subject, and what is known of it.
 struct Candidate {
     list: usize,
     facts: Vec<Fact>,
-    known: Option<Record>,
+    known: Option<SubjectRecord>,
 }
 
 /// What was listed for what.
 #[derive(Clone, Copy)]
 pub(super) struct For<'a> {
     pub(super) bound: &'a Bound,
-    pub(super) work: &'a Work,
+    pub(super) job: &'a Job,
     pub(super) by: ByList,
 }
 
@@ -72,47 +72,47 @@ where
     S: SignalStream,
     F: ProviderApi,
     D: Deliveries + Health,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// Polls a source. Whatever goes wrong, the next poll makes up for it.
-    pub(super) async fn poll(&self, work: &Work) {
-        if let Err(error) = self.polled(work).await {
-            tracing::error!(source.name = work.source, %error, "a poll could not be noted; the next one makes up for it");
+    pub(super) async fn poll(&self, job: &Job) {
+        if let Err(error) = self.polled(job).await {
+            tracing::error!(source.name = job.source, %error, "a poll could not be noted; the next one makes up for it");
         }
     }
 
-    async fn polled(&self, work: &Work) -> Result<(), PortError> {
-        let Some(bound) = self.bind(&work.source).filter(|bound| bound.source.is_polled()) else { return Ok(()) };
-        let Some(state) = self.claim(&work.source).await? else {
-            tracing::info!(source.name = work.source, "polled a moment ago");
+    async fn polled(&self, job: &Job) -> Result<(), PortError> {
+        let Some(bound) = self.bind(&job.source).filter(|bound| bound.source.is_polled()) else { return Ok(()) };
+        let Some(state) = self.claim(&job.source).await? else {
+            tracing::info!(source.name = job.source, "polled a moment ago");
             return Ok(());
         };
-        self.list_and_note(&bound, work, state).await.map(|_| ())
+        self.list_and_note(&bound, job, state).await.map(|_| ())
     }
 
     /// Reads a source's lists, has settled what they hold, and notes how that went. What is stored of it then.
     pub(super) async fn list_and_note(
         &self,
         bound: &Bound,
-        work: &Work,
+        job: &Job,
         state: PollState,
     ) -> Result<PollState, PortError> {
-        let answers_since = state.budget.burst(self.world.now()).map(|burst| burst.since);
+        let answers_since = state.budget.burst(self.host.now()).map(|burst| burst.since);
         let by = ByList { is_first: state.good_at.is_none(), answers_since };
-        let list = For { bound, work, by };
+        let list = For { bound, job, by };
         let mut listed = self.list(list).await;
         let merged = self.merge_list(list, std::mem::take(&mut listed.facts)).await;
         let changed = merged.iter().filter(|result| matches!(result, Ok(true))).count();
         for refused in merged.into_iter().filter_map(Result::err) {
             match refused {
-                Refused::Never(finding) => listed.findings.push(finding),
-                Refused::Now(reason) => listed.trouble = listed.trouble.or(Some(reason)),
+                Refused::Never(diagnostic) => listed.diagnostics.push(diagnostic),
+                Refused::Now(reason) => listed.failure = listed.failure.or(Some(reason)),
             }
         }
-        log(work, &listed, changed);
+        log(job, &listed, changed);
         if by.answers_since.is_some()
-            && listed.trouble.is_none()
+            && listed.failure.is_none()
             && let Some(shown) = Shown::of(&state.source, state.budget.lists, &listed.shown)
         {
             // Before the state says that there is such a list.
@@ -124,10 +124,10 @@ where
     /// Books this poll as the source's latest; none where another began just now, or the provider wants to be left alone.
     async fn claim(&self, source: &str) -> Result<Option<PollState>, PortError> {
         let claimed = update(PollStates(self.deliveries), source, From::Stored, async |known| {
-            let claimed = PollState::claimed(known, source, self.world.now(), self.world.unique());
+            let claimed = PollState::claimed(known, source, self.host.now(), self.host.unique());
             let claimed = claimed.map(|mut state| {
                 // Counted; that it is polled once in a minute no allowance forbids.
-                state.budget.take(1, USUAL_A_MINUTE, self.world.now());
+                state.budget.take(1, USUAL_A_MINUTE, self.host.now());
                 Box::new(state)
             });
             Ok::<_, PortError>(claimed.map_or(Change::Keep(()), |state| Change::Write(state, ())))
@@ -139,29 +139,29 @@ where
     /// long as another answers.
     async fn list(&self, list: For<'_>) -> Listed {
         let For { bound, .. } = list;
-        let began_at = self.world.now();
+        let began_at = self.host.now();
         let mut listed = Listed::default();
-        let mut unused: Option<Trouble> = None;
+        let mut unused: Option<Failure> = None;
         let mut answered = false;
-        for (number, look) in bound.provider.listings(&bound.origin, began_at).iter().enumerate() {
-            let now = self.world.now();
+        for (number, fetch) in bound.provider.listings(&bound.origin, began_at).iter().enumerate() {
+            let now = self.host.now();
             if now.duration_since(began_at) > MAX_PATIENCE || !self.has_time() {
-                listed.trouble = Some(Trouble::new(TroubleKind::Provider, now, "the first list took too long"));
+                listed.failure = Some(Failure::new(FailureKind::Provider, now, "the first list took too long"));
                 break;
             }
-            let read = self.read_list(bound, look, async |page| self.take_page(list, number, page, &mut listed).await);
+            let read = self.read_list(bound, fetch, async |page| self.take_page(list, number, page, &mut listed).await);
             match read.await {
                 Ok(()) => answered = true,
-                Err(trouble) if trouble.kind == TroubleKind::Credentials => unused = Some(trouble),
-                Err(trouble) if trouble.kind == TroubleKind::Missing => unused = unused.or(Some(trouble)),
-                Err(trouble) => {
-                    listed.trouble = Some(trouble);
+                Err(failure) if failure.kind == FailureKind::Credentials => unused = Some(failure),
+                Err(failure) if failure.kind == FailureKind::Missing => unused = unused.or(Some(failure)),
+                Err(failure) => {
+                    listed.failure = Some(failure);
                     break;
                 }
             }
         }
         if !answered {
-            listed.trouble = listed.trouble.or(unused);
+            listed.failure = listed.failure.or(unused);
         }
         if listed.passed_on > 0 {
             let rest: Vec<Fact> = std::mem::take(&mut listed.facts).into_iter().map(|(_, fact)| fact).collect();
@@ -173,10 +173,10 @@ where
 
     /// A page of a list. Once there are more facts than one invocation should settle, they are passed on, so that no more than a page
     /// of them is held.
-    async fn take_page(&self, list: For<'_>, number: usize, page: Reading, listed: &mut Listed) -> Result<(), Trouble> {
-        let now = self.world.now();
+    async fn take_page(&self, list: For<'_>, number: usize, page: Parsed, listed: &mut Listed) -> Result<(), Failure> {
+        let now = self.host.now();
         listed.count += page.facts.len();
-        listed.findings.extend(page.findings);
+        listed.diagnostics.extend(page.diagnostics);
         listed.near_from = listed.near_from.into_iter().chain(near_from(&page.facts, now)).min();
         if list.by.answers_since.is_some() {
             let current = page.facts.iter().filter(|fact| !self.was_over_for_long(fact));
@@ -198,13 +198,13 @@ where
                 listed.passed_on += messages;
                 listed.large.extend(too_large);
             }
-            Err(error) => listed.trouble = listed.trouble.take().or_else(|| Some(self.storage(&error))),
+            Err(error) => listed.failure = listed.failure.take().or_else(|| Some(self.storage(&error))),
         }
     }
 
     /// Merges what was listed. Returns for each subject whether there was news. What there is no time for is passed on.
     pub(super) async fn merge_list(&self, list: For<'_>, facts: Vec<(usize, Fact)>) -> Vec<Result<bool, Refused>> {
-        let began_at = self.world.now();
+        let began_at = self.host.now();
         let mut of: BTreeMap<Subject, (usize, Vec<Fact>)> = BTreeMap::new();
         for (number, fact) in facts {
             of.entry(fact.subject.clone()).or_insert_with(|| (number, Vec::new())).1.push(fact);
@@ -221,10 +221,10 @@ where
         let is_view = other_views(list.bound, &candidates);
         let news =
             candidates.iter().zip(is_view).filter(|(candidate, is_view)| !is_view && !self.is_history(candidate));
-        let neighbours = &Neighbours::new(self.views);
-        let has_time = || self.world.now().duration_since(began_at) < ENOUGH && self.left() > RESERVE;
+        let overlaps = &Overlaps::new(self.views);
+        let has_time = || self.host.now().duration_since(began_at) < ENOUGH && self.left() > RESERVE;
         let merges = news.map(|(candidate, _)| async move {
-            if has_time() { Ok(self.merge(list, candidate, neighbours).await) } else { Err(candidate.facts.clone()) }
+            if has_time() { Ok(self.merge(list, candidate, overlaps).await) } else { Err(candidate.facts.clone()) }
         });
         let outcomes: Vec<Result<Result<bool, Refused>, Vec<Fact>>> =
             stream::iter(merges).buffer_unordered(AT_ONCE).collect().await;
@@ -239,7 +239,7 @@ where
             let detail = "there was no time for a dispatch that no message carries";
             match self.pass_on(list, late, 0).await {
                 Ok(passed_on) if passed_on.too_large.is_empty() => {}
-                Ok(_) => results.push(Err(Refused::Now(Trouble::new(TroubleKind::Storage, self.world.now(), detail)))),
+                Ok(_) => results.push(Err(Refused::Now(Failure::new(FailureKind::Storage, self.host.now(), detail)))),
                 Err(error) => results.push(Err(Refused::Now(self.storage(&error)))),
             }
         }
@@ -247,20 +247,20 @@ where
     }
 
     /// Merges what was listed of one subject; whether there was news.
-    async fn merge(&self, list: For<'_>, candidate: &Candidate, neighbours: &Neighbours<'_>) -> Result<bool, Refused> {
-        let For { bound, work, by } = list;
+    async fn merge(&self, list: For<'_>, candidate: &Candidate, overlaps: &Overlaps<'_>) -> Result<bool, Refused> {
+        let For { bound, job, by } = list;
         let Some(Fact { subject, .. }) = candidate.facts.first() else { return Ok(false) };
-        let received_at = self.world.now();
-        let brought = Brought { bound, subject, delivery: &work.delivery, received_at, by: By::List(by) };
+        let received_at = self.host.now();
+        let brought = Brought { bound, subject, delivery: &job.delivery, received_at, by: By::List(by) };
         let from = From::Known(candidate.known.clone());
-        match self.settle(brought, candidate.facts.clone(), from, neighbours).await {
+        match self.settle(brought, candidate.facts.clone(), from, overlaps).await {
             Ok(settled) => Ok(settled.has_news),
-            Err(trouble) if trouble.kind == TroubleKind::Unreadable => Err(Refused::Never(Finding::Unreadable {
+            Err(failure) if failure.kind == FailureKind::Unreadable => Err(Refused::Never(Diagnostic::Unreadable {
                 part: subject.to_string(),
-                reason: trouble.detail,
+                reason: failure.detail,
                 about: Some(subject.clone()),
             })),
-            Err(trouble) => Err(Refused::Now(trouble)),
+            Err(failure) => Err(Refused::Now(failure)),
         }
     }
 
@@ -270,27 +270,27 @@ where
     }
 
     fn was_over_for_long(&self, fact: &Fact) -> bool {
-        let since = self.world.now().saturating_sub(HISTORY).unwrap_or(jiff::Timestamp::MIN);
-        match &fact.says {
-            Says::Dispatch(said) => said.statement.possible_end().is_some_and(|end| end < since),
-            Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+        let since = self.host.now().saturating_sub(HISTORY).unwrap_or(jiff::Timestamp::MIN);
+        match &fact.body {
+            FactBody::Dispatch(said) => said.terms.possible_end().is_some_and(|end| end < since),
+            FactBody::Power(_) | FactBody::Meter(_) | FactBody::Account(_) => false,
         }
     }
 
     async fn note_poll(&self, state: PollState, listed: Listed) -> Result<PollState, PortError> {
-        let Listed { findings, trouble, near_from, .. } = listed;
-        let (now, source, began_at) = (self.world.now(), state.source.clone(), state.began_at);
+        let Listed { diagnostics, failure, near_from, .. } = listed;
+        let (now, source, began_at) = (self.host.now(), state.source.clone(), state.began_at);
         let known = state.conditions(now);
         let (mut notices, mut unreadable) = (Vec::new(), Vec::new());
-        for finding in findings {
-            match finding {
-                Finding::Unreadable { part, reason, about: None } => unreadable.push(format!("{part}: {reason}")),
-                finding => notices.push(finding),
+        for diagnostic in diagnostics {
+            match diagnostic {
+                Diagnostic::Unreadable { part, reason, about: None } => unreadable.push(format!("{part}: {reason}")),
+                diagnostic => notices.push(diagnostic),
             }
         }
-        if trouble.is_none() {
-            for finding in notices {
-                self.note_finding(finding, &source, now).await?;
+        if failure.is_none() {
+            for diagnostic in notices {
+                self.note_diagnostic(diagnostic, &source, now).await?;
             }
         }
         let latest = state.clone();
@@ -299,9 +299,9 @@ where
             let Some(known) = known.filter(|known| known.began_at == began_at && known.under_way) else {
                 return Ok::<_, PortError>(Change::Keep(()));
             };
-            let write = self.world.unique();
-            let next = match &trouble {
-                Some(trouble) => known.failed(trouble, now, write),
+            let write = self.host.unique();
+            let next = match &failure {
+                Some(failure) => known.failed(failure, now, write),
                 None => known.good(near_from, doubts(&unreadable, now), write),
             };
             Ok(Change::Write(Box::new(next), ()))
@@ -309,7 +309,7 @@ where
         let next = noted.await?.written.unwrap_or(latest);
         let conditions: BTreeSet<Condition> = known.into_iter().chain(next.conditions(now)).collect();
         for condition in conditions {
-            self.outlet.hint(condition, now, 0).await?;
+            self.job_queue.hint(condition, now, 0).await?;
         }
         Ok(next)
     }
@@ -318,9 +318,9 @@ where
 /// Why a listed dispatch was not merged.
 pub(super) enum Refused {
     /// The next poll may have better luck.
-    Now(Trouble),
+    Now(Failure),
     /// No poll ever will.
-    Never(Finding),
+    Never(Diagnostic),
 }
 
 /// Of two views of one call the one counts that a webhook has brought, else that of the earlier list. Of a single list there are none.
@@ -344,23 +344,23 @@ fn doubts(unreadable: &[String], now: jiff::Timestamp) -> Option<Doubts> {
     (parts > 0).then(|| Doubts { since: now, digest: dispatch::fifo_id(&said), detail: clip(&detail, 600) })
 }
 
-fn log(work: &Work, listed: &Listed, changed: usize) {
+fn log(job: &Job, listed: &Listed, changed: usize) {
     let (count, passed_on) = (listed.count, listed.passed_on);
-    match &listed.trouble {
+    match &listed.failure {
         None => tracing::info!(
-            source.name = work.source,
+            source.name = job.source,
             poll.listed = count,
             poll.changed = changed,
             poll.passed_on = passed_on,
             "polled"
         ),
-        Some(trouble) => tracing::warn!(
-            source.name = work.source,
+        Some(failure) => tracing::warn!(
+            source.name = job.source,
             poll.listed = count,
             poll.changed = changed,
             poll.passed_on = passed_on,
-            trouble.kind = ?trouble.kind,
-            trouble.detail = trouble.detail,
+            failure.kind = ?failure.kind,
+            failure.detail = failure.detail,
             "not polled"
         ),
     }

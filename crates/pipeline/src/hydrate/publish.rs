@@ -2,12 +2,12 @@
 
 use crate::{
     ports::{Dispatches, PortError, SignalStream},
-    record::Record,
+    record::SubjectRecord,
 };
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PublishOutcome {
     /// Nothing was owed.
     Nothing,
     /// All is sent, and noted.
@@ -20,12 +20,12 @@ pub enum Outcome {
 pub async fn publish(
     table: &impl Dispatches,
     stream: &impl SignalStream,
-    record: &Record,
-) -> Result<Outcome, PortError> {
+    record: &SubjectRecord,
+) -> Result<PublishOutcome, PortError> {
     if record.outbox.is_empty() {
-        return Ok(Outcome::Nothing);
+        return Ok(PublishOutcome::Nothing);
     }
     stream.publish(&record.outbox).await?;
     let noted = table.sent(&record.subject, record.revision).await?;
-    Ok(if noted { Outcome::Sent } else { Outcome::Overtaken })
+    Ok(if noted { PublishOutcome::Sent } else { PublishOutcome::Overtaken })
 }

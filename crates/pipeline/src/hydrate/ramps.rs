@@ -1,16 +1,16 @@
 //! Load targets on one feed: whichever is set over another takes its place.
 
-use dispatch::{Onset, Subject};
+use dispatch::{RampStart, Subject};
 use jiff::Timestamp;
 
-use super::{Hydrate, neighbours::Neighbours, settle::HINT_S};
+use super::{Hydrate, overlaps::Overlaps, settle::HINT_S};
 use crate::{
     conditions::Condition,
-    ports::{Chance, Clock, Dispatches, Outlet, PortError},
-    record::Record,
+    overlap_view::OverlapView,
+    ports::{Clock, Dispatches, JobQueue, PortError, Random},
+    record::SubjectRecord,
     timeline::{Event, TimelineEvent},
     update::{Change, From, Records, update},
-    view::View,
 };
 
 /// The targets of the same feed that matter to one.
@@ -20,21 +20,21 @@ struct Rivals {
     replaced_by: Option<(Timestamp, Subject)>,
 }
 
-impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
+impl<T: Dispatches, S, F, D, O: JobQueue, C: Clock + Random> Hydrate<'_, T, S, F, D, O, C> {
     /// A record with what its events mean for the ramps of its feed: what it replaces, what replaced it, which end is awaited
     /// until when. Before it is written the others' records are: a crash in between does it once more.
     pub(super) async fn with_ramps(
         &self,
-        mut record: Record,
+        mut record: SubjectRecord,
         delivery: &str,
-        neighbours: &Neighbours<'_>,
-    ) -> Result<Record, PortError> {
+        overlaps: &Overlaps<'_>,
+    ) -> Result<SubjectRecord, PortError> {
         let Some(ramps) = record.state.ramps() else { return Ok(record) };
         let now = record.changed_at;
         let event = |event: Event| TimelineEvent::of(delivery, now, event);
         // Only a start that is heard of right now can take another's place.
-        if let Some(own) = ramps.onset().filter(|own| own.heard_at == now) {
-            let Rivals { replaced, replaced_by } = self.rivals(&record, own, neighbours).await;
+        if let Some(own) = ramps.ramp_start().filter(|own| own.heard_at == now) {
+            let Rivals { replaced, replaced_by } = self.rivals(&record, own, overlaps).await;
             for subject in replaced {
                 self.replace(&subject, (&record.subject, own.start), event).await?;
                 record.history.push(event(Event::Replaces { subject }));
@@ -48,11 +48,11 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
         Ok(record)
     }
 
-    async fn rivals(&self, record: &Record, own: Onset, neighbours: &Neighbours<'_>) -> Rivals {
-        let look = |view: &mut View| {
+    async fn rivals(&self, record: &SubjectRecord, own: RampStart, overlaps: &Overlaps<'_>) -> Rivals {
+        let fetch = |view: &mut OverlapView| {
             let mut rivals = Rivals::default();
-            for (subject, plan) in view.others_on_its_feed(&record.subject) {
-                let Some(other) = plan.ramp else { continue };
+            for (subject, active) in view.others_on_its_feed(&record.subject) {
+                let Some(other) = active.ramp else { continue };
                 if own.replaces(&other) {
                     rivals.replaced.push(subject.clone());
                 } else if other.replaces(&own) {
@@ -61,7 +61,7 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
             }
             rivals
         };
-        neighbours.look(self.table, record, (own.start, self.world.now()), look).await
+        overlaps.fetch(self.table, record, (own.start, self.host.now()), fetch).await
     }
 
     /// Notes in another's record that it was replaced.
@@ -73,17 +73,17 @@ impl<T: Dispatches, S, F, D, O: Outlet, C: Clock + Chance> Hydrate<'_, T, S, F, 
     ) -> Result<(), PortError> {
         let replaced = update(Records(self.table), subject, From::Stored, async |known| {
             let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(())) };
-            let mut next = known.clone().noting(None, self.world.unique());
+            let mut next = known.clone().noting(None, self.host.unique());
             next.replace(by, at, &event);
             Ok(if next.ramping == known.ramping { Change::Keep(()) } else { Change::Write(Box::new(next), ()) })
         });
         if replaced.await?.written.is_some() {
-            self.hint(subject, self.world.now()).await?;
+            self.hint(subject, self.host.now()).await?;
         }
         Ok(())
     }
 
     async fn hint(&self, subject: &Subject, now: Timestamp) -> Result<(), PortError> {
-        self.outlet.hint(Condition::NotCompliant { subject: subject.clone() }, now, HINT_S).await
+        self.job_queue.hint(Condition::NotCompliant { subject: subject.clone() }, now, HINT_S).await
     }
 }

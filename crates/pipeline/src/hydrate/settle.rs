@@ -1,19 +1,19 @@
 //! Facts about one subject into its row: read what stands there, merge, write on condition, publish. Webhooks and polls take the same
 //! way.
 
-use dispatch::{Contradiction, Diagnostic, Fact, Publication, Rank, Says, Subject, absorb};
+use dispatch::{Contradiction, Fact, FactBody, FieldError, Publication, Rank, Subject, absorb};
 use jiff::Timestamp;
-use providers::{Finding, Look, Reading};
+use providers::{Diagnostic, FetchRequest, Parsed};
 
-use super::{Bound, Hydrate, neighbours::Neighbours, publish};
+use super::{Bound, Hydrate, overlaps::Overlaps, publish};
 use crate::{
     conditions::Condition,
+    deadlines::{ARMED_AHEAD, fires_at, hop_s},
+    job::{ByList, Failure, FailureKind, Job, JobKind},
     messages::{Deadline, ToHydrate, ToRetry},
-    ports::{Chance, Clock, Deliveries, Dispatches, Outlet, PortError, ProviderApi, SignalStream},
-    record::{Record, Step},
+    ports::{Clock, Deliveries, Dispatches, JobQueue, PortError, ProviderApi, Random, SignalStream},
+    record::{Step, SubjectRecord},
     update::{Change, From, Records, Updated, update},
-    watch::{ARMED_AHEAD, fires_at, hop_s},
-    work::{ByList, Task, Trouble, TroubleKind, Work},
 };
 
 /// Longer than a hydrator may run (its `Timeout` in the template): by then its write is done, or never will be. In seconds.
@@ -47,7 +47,7 @@ pub(super) enum By {
 #[derive(Default)]
 pub(super) struct Settled {
     /// What the provider's own search gave cause to report.
-    pub(super) findings: Vec<Finding>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     /// A version was published.
     pub(super) has_news: bool,
 }
@@ -66,27 +66,27 @@ where
     S: SignalStream,
     F: ProviderApi,
     D: Deliveries,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// Settles facts, beginning with what is known of the subject.
     pub(super) async fn settle(
         &self,
         brought: Brought<'_>,
         mut facts: Vec<Fact>,
-        from: From<Record>,
-        neighbours: &Neighbours<'_>,
-    ) -> Result<Settled, Trouble> {
+        from: From<SubjectRecord>,
+        overlaps: &Overlaps<'_>,
+    ) -> Result<Settled, Failure> {
         let storage = |error: PortError| self.storage(&error);
-        let epoch = self.table.epoch(self.world.now()).await.map_err(storage)?;
-        let mut findings = Vec::new();
+        let epoch = self.table.epoch(self.host.now()).await.map_err(storage)?;
+        let mut diagnostics = Vec::new();
         let contradiction = if brought.by == By::Webhook { Contradiction::Ask } else { Contradiction::TakeLatest };
         let mut asking = Asking { contradiction, asked: None };
         let mut unchanged = None;
         let settled = update(Records(self.table), brought.subject, from, async |known| {
             let change =
-                self.change(brought, (&mut facts, &mut findings), &mut asking, (known, epoch), neighbours).await?;
-            Ok::<_, Failure>(match change {
+                self.change(brought, (&mut facts, &mut diagnostics), &mut asking, (known, epoch), overlaps).await?;
+            Ok::<_, SettleError>(match change {
                 Changed::Nothing => Change::Keep(Purpose::default()),
                 Changed::Repeated(known) => {
                     unchanged = known;
@@ -96,11 +96,11 @@ where
             })
         });
         let Updated { written, result } = settled.await.map_err(|failure| match failure {
-            Failure::Port(error) => self.storage(&error),
-            Failure::Trouble(trouble) => trouble,
+            SettleError::Port(error) => self.storage(&error),
+            SettleError::Failure(failure) => failure,
         })?;
         match written {
-            Some(record) => self.watched(record, result.has_news, neighbours).await?,
+            Some(record) => self.watched(record, result.has_news, overlaps).await?,
             None if result.owes => {
                 // Unchanged, but what an earlier attempt owes may still lie there.
                 if let Some(record) = &unchanged {
@@ -109,24 +109,24 @@ where
             }
             None => {}
         }
-        Ok(Settled { findings, has_news: result.has_news })
+        Ok(Settled { diagnostics, has_news: result.has_news })
     }
 
     /// What the facts make of what is known.
     async fn change(
         &self,
         brought: Brought<'_>,
-        (facts, findings): (&mut Vec<Fact>, &mut Vec<Finding>),
+        (facts, diagnostics): (&mut Vec<Fact>, &mut Vec<Diagnostic>),
         asking: &mut Asking,
-        (mut known, epoch): (Option<Record>, dispatch::Epoch),
-        neighbours: &Neighbours<'_>,
-    ) -> Result<Changed, Failure> {
+        (mut known, epoch): (Option<SubjectRecord>, dispatch::Epoch),
+        overlaps: &Overlaps<'_>,
+    ) -> Result<Changed, SettleError> {
         let Brought { bound, subject, delivery, received_at, by } = brought;
         if by != By::Webhook && known.as_ref().is_some_and(|known| is_before_the_push(known, facts)) {
             return Ok(Changed::Nothing);
         }
         let (now, is_of_before, absorbed) = loop {
-            let now = self.world.now();
+            let now = self.host.now();
             let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
             let is_of_before = self.begin_epoch(&mut known, publication);
             let state = known.as_ref().map(|record| record.state.clone());
@@ -134,10 +134,10 @@ where
             let Some(absorbed) = absorbed else { return Ok(Changed::Nothing) };
             let Some(push) = absorbed.unsettled.first() else { break (now, is_of_before, absorbed) };
             match self.ask_the_source(bound, push, known.as_ref()).await? {
-                Some((look, answer)) => {
-                    asking.asked = Some(look);
+                Some((fetch, answer)) => {
+                    asking.asked = Some(fetch);
                     facts.extend(answer.facts);
-                    findings.extend(answer.findings);
+                    diagnostics.extend(answer.diagnostics);
                 }
                 None => asking.contradiction = Contradiction::TakeLatest,
             }
@@ -158,19 +158,19 @@ where
         if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > limit_bytes) {
             // Once it is owed, everything after it waits for ever.
             let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
-            return Err(Trouble::new(TroubleKind::Unreadable, now, detail).about(subject).into());
+            return Err(Failure::new(FailureKind::Unreadable, now, detail).about(subject).into());
         }
         let changes: Vec<String> =
             absorbed.signals.iter().map(|signal| format!("{} #{}", signal.kind, signal.sequence)).collect();
         let published = absorbed.state.published();
-        let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
+        let programs = published.as_ref().map_or(&[][..], |(_, terms)| &terms.programs);
         let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
-        if let Some(look) = asking.asked.take_if(|_| has_news) {
-            self.look_again(bound, look, (delivery, received_at)).await?;
+        if let Some(fetch) = asking.asked.take_if(|_| has_news) {
+            self.look_again(bound, fetch, (delivery, received_at)).await?;
         }
         self.report(subject, &fresh).await?;
-        let step = Step { subject, delivery, received_at, deadlines, write: self.world.unique(), now };
-        let mut next = Record::following(known.as_ref(), &bound.origin, absorbed, step);
+        let step = Step { subject, delivery, received_at, deadlines, write: self.host.unique(), now };
+        let mut next = SubjectRecord::following(known.as_ref(), &bound.origin, absorbed, step);
         next.unreadable = next.unreadable.with(fresh, now);
         if let By::List(by) = by {
             next.missed =
@@ -178,19 +178,19 @@ where
             if has_news && !by.is_first && by.answers_since.is_none() {
                 // Before the write: a hint at what was not written finds nothing; a change without a hint waits for the sweep.
                 let delay_s = u32::try_from(crate::poll::GRACE.as_secs() + 1).unwrap_or_default();
-                self.outlet.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, delay_s).await?;
+                self.job_queue.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, delay_s).await?;
                 next = next.with_missed(known.as_ref(), &changes.join(", "), now);
             }
         }
-        let next = self.with_ramps(next, delivery, neighbours).await?;
+        let next = self.with_ramps(next, delivery, overlaps).await?;
         Ok(Changed::Next(Box::new(next), has_news))
     }
 
     /// A record of an earlier epoch as it is in this one; whether it was of an earlier one.
-    fn begin_epoch(&self, known: &mut Option<Record>, publication: Publication) -> bool {
+    fn begin_epoch(&self, known: &mut Option<SubjectRecord>, publication: Publication) -> bool {
         let anew = known.as_ref().and_then(|record| {
             let published = record.state.published();
-            let programs = published.as_ref().map_or(&[][..], |(_, statement)| &statement.programs);
+            let programs = published.as_ref().map_or(&[][..], |(_, terms)| &terms.programs);
             record.in_epoch(publication, self.config.deadlines_for(&record.origin.source, programs))
         });
         let is_of_before = anew.is_some();
@@ -199,12 +199,12 @@ where
     }
 
     /// People are notified of fields that could not be read.
-    async fn report(&self, subject: &Subject, fresh: &[Diagnostic]) -> Result<(), PortError> {
+    async fn report(&self, subject: &Subject, fresh: &[FieldError]) -> Result<(), PortError> {
         if fresh.is_empty() {
             return Ok(());
         }
         let condition = Condition::Quarantined { source: subject.source().to_owned(), about: Some(subject.clone()) };
-        self.outlet.hint(condition, self.world.now(), HINT_S).await
+        self.job_queue.hint(condition, self.host.now(), HINT_S).await
     }
 
     /// What the search says once more, after a write that changes what stands here. A push that said what stood before came while
@@ -213,11 +213,11 @@ where
     async fn look_again(
         &self,
         bound: &Bound,
-        look: Look,
+        fetch: FetchRequest,
         (delivery, received_at): (&str, Timestamp),
     ) -> Result<(), PortError> {
-        let work = Work::fresh(delivery, &bound.origin.source, received_at, Task::Look(look));
-        self.outlet.deliver(ToHydrate::Work(work), WRITTEN_S).await
+        let job = Job::fresh(delivery, &bound.origin.source, received_at, JobKind::Fetch(fetch));
+        self.job_queue.deliver(ToHydrate::Job(job), WRITTEN_S).await
     }
 
     /// A push contradicts what is known: the provider's own search decides. None: the provider has nothing to say about it, and
@@ -226,106 +226,106 @@ where
         &self,
         bound: &Bound,
         push: &Fact,
-        known: Option<&Record>,
-    ) -> Result<Option<(Look, Reading)>, Trouble> {
-        let published = known.and_then(|record| record.state.published()).map(|(_, statement)| statement);
-        let Some(look) = bound.provider.settle(push, published.as_ref()) else { return Ok(None) };
-        let is_test = |statement: &dispatch::Statement| statement.test_reason.is_some();
+        known: Option<&SubjectRecord>,
+    ) -> Result<Option<(FetchRequest, Parsed)>, Failure> {
+        let published = known.and_then(|record| record.state.published()).map(|(_, terms)| terms);
+        let Some(fetch) = bound.provider.settle(push, published.as_ref()) else { return Ok(None) };
+        let is_test = |terms: &dispatch::DispatchTerms| terms.test_reason.is_some();
         // What the search has shown once is no test of a webhook's own making.
         let searched = known.is_some_and(|record| record.state.was_fetched());
         let both_tests = !searched
             && published.as_ref().is_some_and(is_test)
-            && matches!(&push.says, Says::Dispatch(said) if is_test(&said.statement));
-        self.permit(bound).await.map_err(|trouble| trouble.about(&push.subject))?;
-        match self.look(bound, &look).await {
+            && matches!(&push.body, FactBody::Dispatch(said) if is_test(&said.terms));
+        self.permit(bound).await.map_err(|failure| failure.about(&push.subject))?;
+        match self.fetch(bound, &fetch).await {
             Ok(mut answer) => {
                 answer.facts.retain(|fact| fact.subject == push.subject);
                 if answer.facts.is_empty() {
                     let detail = "the search answered without a word on what was asked";
-                    return Err(Trouble::new(TroubleKind::Answer, self.world.now(), detail).about(&push.subject));
+                    return Err(Failure::new(FailureKind::Answer, self.host.now(), detail).about(&push.subject));
                 }
-                Ok(Some((look, answer)))
+                Ok(Some((fetch, answer)))
             }
-            Err(trouble) if trouble.kind == TroubleKind::Missing && both_tests => Ok(None),
+            Err(failure) if failure.kind == FailureKind::Missing && both_tests => Ok(None),
             // The delivery may hold other dispatches as well: people look for this one.
-            Err(trouble) => Err(trouble.about(&push.subject)),
+            Err(failure) => Err(failure.about(&push.subject)),
         }
     }
 
     /// Publishes what was just written, its deadline armed before the send can fail.
-    async fn watched(&self, record: Record, has_news: bool, neighbours: &Neighbours<'_>) -> Result<(), Trouble> {
-        let now = self.world.now();
+    async fn watched(&self, record: SubjectRecord, has_news: bool, overlaps: &Overlaps<'_>) -> Result<(), Failure> {
+        let now = self.host.now();
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
             let deadline = ToRetry::Deadline(Deadline::of(record.subject.clone()));
             let at = fires_at(at, self.config.deadlines_for(&record.origin.source, &[]));
-            self.outlet.retry(&[(deadline, hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
+            self.job_queue.retry(&[(deadline, hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
         }
-        let record = if has_news { self.with_neighbours(record, neighbours).await } else { record };
+        let record = if has_news { self.with_neighbours(record, overlaps).await } else { record };
         self.publish(&record).await
     }
 
-    async fn publish(&self, record: &Record) -> Result<(), Trouble> {
+    async fn publish(&self, record: &SubjectRecord) -> Result<(), Failure> {
         publish(self.table, self.stream, record).await.map(|_| ()).map_err(|error| self.storage(&error))
     }
 }
 
 impl<T, S, F, D, O, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
-    pub(super) fn storage(&self, error: &PortError) -> Trouble {
+    pub(super) fn storage(&self, error: &PortError) -> Failure {
         let kind = match error {
-            PortError::Unavailable { .. } => TroubleKind::Storage,
-            PortError::Broken { .. } => TroubleKind::Broken,
+            PortError::Unavailable { .. } => FailureKind::Storage,
+            PortError::Broken { .. } => FailureKind::Broken,
         };
-        Trouble::new(kind, self.world.now(), error.to_string())
+        Failure::new(kind, self.host.now(), error.to_string())
     }
 }
 
 /// Whether and what the provider's own search was asked.
 struct Asking {
     contradiction: Contradiction,
-    asked: Option<Look>,
+    asked: Option<FetchRequest>,
 }
 
 /// What facts change.
 enum Changed {
     Nothing,
     /// What stands there says the same.
-    Repeated(Option<Box<Record>>),
+    Repeated(Option<Box<SubjectRecord>>),
     /// The next revision, and whether it publishes a version.
-    Next(Box<Record>, bool),
+    Next(Box<SubjectRecord>, bool),
 }
 
 /// Why facts could not be settled.
-enum Failure {
+enum SettleError {
     Port(PortError),
-    Trouble(Trouble),
+    Failure(Failure),
 }
 
-impl std::convert::From<PortError> for Failure {
+impl std::convert::From<PortError> for SettleError {
     fn from(error: PortError) -> Self {
         Self::Port(error)
     }
 }
 
-impl std::convert::From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+impl std::convert::From<Failure> for SettleError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
     }
 }
 
 /// Where to begin with a webhook's facts. What is likely new is written at once on the condition that nothing stands there: the
 /// refusal brings the stored record along. What is likely known is read, since a refused write costs more than a read, and so is
 /// what may have been reported.
-pub(super) fn likely(facts: &[Fact]) -> From<Record> {
-    let is_new = facts.iter().all(|fact| match &fact.says {
-        _ if !fact.diagnostics.is_empty() => false,
-        Says::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
-        Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+pub(super) fn likely(facts: &[Fact]) -> From<SubjectRecord> {
+    let is_new = facts.iter().all(|fact| match &fact.body {
+        _ if !fact.field_errors.is_empty() => false,
+        FactBody::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
+        FactBody::Power(_) | FactBody::Meter(_) | FactBody::Account(_) => false,
     });
     if is_new { From::Known(None) } else { From::Stored }
 }
 
 /// Whether webhooks that wait for the list announce what an earlier list found. Their looks are not settled one by one.
-fn announces(by: ByList, known: Option<&Record>) -> bool {
+fn announces(by: ByList, known: Option<&SubjectRecord>) -> bool {
     let Some(since) = by.answers_since else { return false };
     let missed = known.and_then(|known| known.missed.as_deref()).unwrap_or_default();
     missed.last().is_some_and(|latest| since.duration_since(latest.found_at) < crate::poll::GRACE)
@@ -333,10 +333,10 @@ fn announces(by: ByList, known: Option<&Record>) -> bool {
 
 /// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.
 /// The next poll knows.
-fn is_before_the_push(known: &Record, listed: &[Fact]) -> bool {
+fn is_before_the_push(known: &SubjectRecord, listed: &[Fact]) -> bool {
     let Some(Rank::Pushed(received_at)) = known.state.rank() else { return false };
-    listed.iter().all(|fact| match &fact.says {
-        Says::Dispatch(said) => said.rank.observed_at() <= received_at,
-        Says::Power(_) | Says::Meter(_) | Says::Account(_) => false,
+    listed.iter().all(|fact| match &fact.body {
+        FactBody::Dispatch(said) => said.rank.observed_at() <= received_at,
+        FactBody::Power(_) | FactBody::Meter(_) | FactBody::Account(_) => false,
     })
 }

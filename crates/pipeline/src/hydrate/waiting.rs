@@ -3,15 +3,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::SignedDuration;
-use providers::Look;
+use providers::FetchRequest;
 
 use super::{Bound, Hydrate};
 use crate::{
     budget::{Remembered, UNBOUNDED_A_MINUTE, USUAL_A_MINUTE},
+    job::{Failure, FailureKind, Job, JobKind, Waits},
     poll::PollState,
-    ports::{Chance, Clock, Deliveries, Dispatches, Health, Outlet, PortError, ProviderApi, SignalStream},
+    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
     update::{Change, From, PollStates, update},
-    work::{Task, Trouble, TroubleKind, Waits, Work},
 };
 
 /// A look that waits for longer is a failure, so that it is booked and a person is notified in time.
@@ -31,7 +31,7 @@ const LIST_TAKES: SignedDuration = SignedDuration::from_secs(14);
 
 /// How a look gets its answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Way {
+pub(super) enum FetchDecision {
     /// It is fetched now.
     Fetch,
     /// A list has answered it: what that showed is settled, or passed on.
@@ -39,7 +39,7 @@ pub(super) enum Way {
     /// It is looked at again after so many seconds.
     Wait(Option<Waits>, u32),
     /// No answer can be had.
-    Fail(Trouble),
+    Fail(Failure),
 }
 
 /// What came of asking for permission.
@@ -54,20 +54,20 @@ struct Asked {
     is_claimed: bool,
 }
 
-impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S, F, D, O, C> {
+impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Random> Hydrate<'_, T, S, F, D, O, C> {
     /// Permission for one request that no list replaces.
-    pub(super) async fn permit(&self, bound: &Bound) -> Result<(), Trouble> {
+    pub(super) async fn permit(&self, bound: &Bound) -> Result<(), Failure> {
         let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
-        if self.shares.take(source, 1, a_minute, self.world.now()) {
+        if self.shares.take(source, 1, a_minute, self.host.now()) {
             return Ok(());
         }
-        let asked = self.ask_for(bound, 1, None).await.map_err(|error| self.port_trouble(&error))?;
+        let asked = self.ask_for(bound, 1, None).await.map_err(|error| self.port_failure(&error))?;
         if asked.granted > 0 { Ok(()) } else { Err(self.too_much(&asked.state)) }
     }
 
     /// The provider allows no more requests: the state says so, for all processes. What cannot be stored the next refusal says again.
     pub(super) async fn slow_down(&self, bound: &Bound, wait_s: Option<u32>, said: Option<u32>) {
-        let (source, now) = (&bound.origin.source, self.world.now());
+        let (source, now) = (&bound.origin.source, self.host.now());
         let a_minute = bound.source.requests_a_minute.unwrap_or(USUAL_A_MINUTE);
         self.shares.none(source, now);
         let noted = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
@@ -81,12 +81,12 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
         }
     }
 
-    /// Asks for so many single requests, or for those and a list where `looks` wait for one.
-    async fn ask_for(&self, bound: &Bound, others: u32, looks: Option<Looks>) -> Result<Asked, PortError> {
+    /// Asks for so many single requests, or for those and a list where `fetches` wait for one.
+    async fn ask_for(&self, bound: &Bound, others: u32, fetches: Option<Looks>) -> Result<Asked, PortError> {
         let source = &bound.origin.source;
         let can_list = self.left() >= LIST_TAKES;
         let updated = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
-            let now = self.world.now();
+            let now = self.host.now();
             let a_minute = allowance(bound, known.as_ref());
             let mut next = self.following(known.clone(), source);
             if a_minute == UNBOUNDED_A_MINUTE && next.budget.lowered(now).is_none() && !next.must_wait(now) {
@@ -94,17 +94,17 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
             }
             let (mut granted, mut is_claimed) = (0, false);
             let lists = next.budget.lists;
-            let mut is_burst = looks.is_some_and(|looks| {
-                (looks.is_waiting && a_minute != UNBOUNDED_A_MINUTE)
+            let mut is_burst = fetches.is_some_and(|fetches| {
+                (fetches.is_waiting && a_minute != UNBOUNDED_A_MINUTE)
                     || next.budget.burst(now).is_some()
-                    || next.budget.is_too_much(looks.count, a_minute, now)
+                    || next.budget.is_too_much(fetches.count, a_minute, now)
             });
-            let wanted = others + looks.filter(|_| !is_burst).map_or(0, |looks| looks.count);
+            let wanted = others + fetches.filter(|_| !is_burst).map_or(0, |fetches| fetches.count);
             let mut is_changed = false;
             if !next.must_wait(now) {
                 granted = next.budget.take(wanted, a_minute, now);
                 is_changed = granted > 0;
-                is_burst |= looks.is_some() && granted < wanted;
+                is_burst |= fetches.is_some() && granted < wanted;
                 if is_burst {
                     is_changed |= next.budget.bursts(now);
                     let claimed = next.clone().claimed_for_looks(now, next.write.clone()).filter(|_| can_list);
@@ -128,7 +128,7 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
     }
 
     fn following(&self, known: Option<PollState>, source: &str) -> PollState {
-        let write = self.world.unique();
+        let write = self.host.unique();
         match known {
             Some(known) => known.following(write),
             None => PollState::unpolled(source, write),
@@ -136,19 +136,19 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
     }
 
     /// There are more requests than the provider allows.
-    fn too_much(&self, state: &PollState) -> Trouble {
-        let now = self.world.now();
+    fn too_much(&self, state: &PollState) -> Failure {
+        let now = self.host.now();
         let (detail, wait_s) = match state.not_before.filter(|until| *until > now) {
             Some(until) => ("the provider asked not to be asked for a while", until.duration_since(now).as_secs()),
             None => ("more requests are needed than the provider allows in a minute", 10),
         };
         let retry_after_s = Some(u32::try_from(wait_s).unwrap_or(u32::MAX));
-        Trouble { retry_after_s, ..Trouble::new(TroubleKind::Provider, now, detail) }
+        Failure { retry_after_s, ..Failure::new(FailureKind::Provider, now, detail) }
     }
 
-    fn port_trouble(&self, error: &PortError) -> Trouble {
-        let kind = if let PortError::Broken { .. } = error { TroubleKind::Broken } else { TroubleKind::Storage };
-        Trouble::new(kind, self.world.now(), error.to_string())
+    fn port_failure(&self, error: &PortError) -> Failure {
+        let kind = if let PortError::Broken { .. } = error { FailureKind::Broken } else { FailureKind::Storage };
+        Failure::new(kind, self.host.now(), error.to_string())
     }
 }
 
@@ -156,7 +156,7 @@ impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Chance> Hydrate<'_, T, S
 /// they are bounded from the start; where it has none (its list is not found), by the provider's refusal alone.
 fn allowance(bound: &Bound, known: Option<&PollState>) -> u32 {
     let has_no_list =
-        known.and_then(|known| known.failing.as_ref()).is_some_and(|failing| failing.last.kind == TroubleKind::Missing);
+        known.and_then(|known| known.failing.as_ref()).is_some_and(|failing| failing.last.kind == FailureKind::Missing);
     match bound.source.requests_a_minute {
         Some(allowed) => allowed,
         None if bound.source.is_polled() && !has_no_list => USUAL_A_MINUTE,
@@ -178,123 +178,129 @@ where
     S: SignalStream,
     F: ProviderApi,
     D: Deliveries + Health,
-    O: Outlet,
-    C: Clock + Chance,
+    O: JobQueue,
+    C: Clock + Random,
 {
     /// How each of a source's looks in this batch gets its answer, in their order.
-    pub(super) async fn ways(&self, bound: &Bound, looks: &[(&Look, &Work)]) -> Vec<Way> {
+    pub(super) async fn ways(&self, bound: &Bound, fetches: &[(&FetchRequest, &Job)]) -> Vec<FetchDecision> {
         let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
         if !self.has_time() {
-            return looks.iter().map(|(_, work)| Way::Wait(work.waits, 0)).collect();
+            return fetches.iter().map(|(_, job)| FetchDecision::Wait(job.waits, 0)).collect();
         }
-        let count = |is: &dyn Fn(&Look) -> bool| {
+        let count = |is: &dyn Fn(&FetchRequest) -> bool| {
             let keys: BTreeSet<&str> =
-                looks.iter().filter(|(look, _)| is(look)).map(|(look, _)| look.key.as_str()).collect();
+                fetches.iter().filter(|(fetch, _)| is(fetch)).map(|(fetch, _)| fetch.key.as_str()).collect();
             u32::try_from(keys.len()).unwrap_or(u32::MAX)
         };
-        let (all, listable) = (count(&|_| true), count(&|look| is_listable(bound, look)));
-        if self.shares.take(source, all, a_minute, self.world.now()) {
-            return vec![Way::Fetch; looks.len()];
+        let (all, listable) = (count(&|_| true), count(&|fetch| is_listable(bound, fetch)));
+        if self.shares.take(source, all, a_minute, self.host.now()) {
+            return vec![FetchDecision::Fetch; fetches.len()];
         }
-        let is_waiting = looks.iter().any(|(look, work)| work.waits.is_some() && is_listable(bound, look));
+        let is_waiting = fetches.iter().any(|(fetch, job)| job.waits.is_some() && is_listable(bound, fetch));
         let waiting = (listable > 0).then_some(Looks { count: listable, is_waiting });
-        match self.ways_of(bound, looks, all - listable, waiting).await {
+        match self.ways_of(bound, fetches, all - listable, waiting).await {
             Ok(ways) => ways,
-            Err(error) => vec![Way::Fail(self.port_trouble(&error)); looks.len()],
+            Err(error) => vec![FetchDecision::Fail(self.port_failure(&error)); fetches.len()],
         }
     }
 
     async fn ways_of(
         &self,
         bound: &Bound,
-        looks: &[(&Look, &Work)],
+        fetches: &[(&FetchRequest, &Job)],
         others: u32,
         waiting: Option<Looks>,
-    ) -> Result<Vec<Way>, PortError> {
+    ) -> Result<Vec<FetchDecision>, PortError> {
         let mut asked = self.ask_for(bound, others, waiting).await?;
         if asked.is_claimed {
-            let work = Work::fresh(
-                &format!("list-{}", self.world.unique()),
+            let job = Job::fresh(
+                &format!("list-{}", self.host.unique()),
                 &bound.origin.source,
-                self.world.now(),
-                Task::Poll,
+                self.host.now(),
+                JobKind::Poll,
             );
-            asked.state = self.list_and_note(bound, &work, asked.state).await?;
+            asked.state = self.list_and_note(bound, &job, asked.state).await?;
         }
-        let shown = self.shown(bound, &asked, looks).await?;
+        let shown = self.shown(bound, &asked, fetches).await?;
         let mut permitted = Permitted { keys: BTreeSet::new(), left: asked.granted };
         // None: only a request of its own answers it.
-        let mut ways: Vec<Option<Way>> = Vec::with_capacity(looks.len());
-        for (look, work) in looks {
-            ways.push(if asked.is_burst && is_listable(bound, look) {
-                self.by_list(&asked, shown.as_deref(), look, work)
-            } else if permitted.permits(&look.key) {
-                Some(Way::Fetch)
+        let mut ways: Vec<Option<FetchDecision>> = Vec::with_capacity(fetches.len());
+        for (fetch, job) in fetches {
+            ways.push(if asked.is_burst && is_listable(bound, fetch) {
+                self.by_list(&asked, shown.as_deref(), fetch, job)
+            } else if permitted.permits(&fetch.key) {
+                Some(FetchDecision::Fetch)
             } else {
-                Some(self.waits_for_its_turn(&asked, work))
+                Some(self.waits_for_its_turn(&asked, job))
             });
         }
-        let unlisted = looks.iter().zip(&ways).filter(|(_, way)| way.is_none());
-        let unlisted: BTreeSet<&str> = unlisted.map(|((look, _), _)| look.key.as_str()).collect();
+        let unlisted = fetches.iter().zip(&ways).filter(|(_, way)| way.is_none());
+        let unlisted: BTreeSet<&str> = unlisted.map(|((fetch, _), _)| fetch.key.as_str()).collect();
         if !unlisted.is_empty() {
             let wanted = u32::try_from(unlisted.len()).unwrap_or(u32::MAX);
             permitted.left += self.ask_for(bound, wanted, None).await?.granted;
         }
-        let way = |((look, work), way): (&(&Look, &Work), Option<Way>)| match way {
+        let way = |((fetch, job), way): (&(&FetchRequest, &Job), Option<FetchDecision>)| match way {
             Some(way) => way,
-            None if permitted.permits(&look.key) => Way::Fetch,
-            None => self.without_list(&asked, work),
+            None if permitted.permits(&fetch.key) => FetchDecision::Fetch,
+            None => self.without_list(&asked, job),
         };
-        Ok(looks.iter().zip(ways).map(way).collect())
+        Ok(fetches.iter().zip(ways).map(way).collect())
     }
 
     /// What the list says of a look; none where it says nothing.
-    fn by_list(&self, asked: &Asked, shown: Option<&Remembered>, look: &Look, work: &Work) -> Option<Way> {
-        let now = self.world.now();
-        let waits = work.waits.unwrap_or(Waits { list: asked.lists, since: now });
+    fn by_list(
+        &self,
+        asked: &Asked,
+        shown: Option<&Remembered>,
+        fetch: &FetchRequest,
+        job: &Job,
+    ) -> Option<FetchDecision> {
+        let now = self.host.now();
+        let waits = job.waits.unwrap_or(Waits { list: asked.lists, since: now });
         let budget = &asked.state.budget;
-        if shown.is_some_and(|shown| shown.list > waits.list && shown.shows(&look.subject)) {
-            return Some(Way::Answered);
+        if shown.is_some_and(|shown| shown.list > waits.list && shown.shows(&fetch.subject)) {
+            return Some(FetchDecision::Answered);
         }
         // While the list fails, nothing waits for it: what fails is booked, and its attempts come ever more rarely.
         if budget.listed > waits.list || asked.state.failing.is_some() {
             return None;
         }
         if asked.state.must_wait(now) {
-            return Some(Way::Fail(self.too_much(&asked.state)));
+            return Some(FetchDecision::Fail(self.too_much(&asked.state)));
         }
         // A later attempt waits once: what fails is booked, and its copies join, where each hop through a queue may double a message.
-        let is_booked = work.attempt > 0 && work.waits.is_some();
+        let is_booked = job.attempt > 0 && job.waits.is_some();
         if is_booked || now.duration_since(waits.since) > MAX_LIST_WAIT {
             let detail = "the provider's list, for which it waits in a burst, did not come";
-            return Some(Way::Fail(Trouble::new(TroubleKind::Provider, now, detail)));
+            return Some(FetchDecision::Fail(Failure::new(FailureKind::Provider, now, detail)));
         }
-        Some(Way::Wait(Some(waits), AGAIN_S + self.up_to_s(AGAIN_S)))
+        Some(FetchDecision::Wait(Some(waits), AGAIN_S + self.up_to_s(AGAIN_S)))
     }
 
     /// The allowance is used up: a fresh look waits a little, then it is a failure. A later attempt is one at once: it is booked, and
     /// its copies join, where each hop through a queue may double a message.
-    fn waits_for_its_turn(&self, asked: &Asked, work: &Work) -> Way {
-        let now = self.world.now();
-        let waits = work.waits.unwrap_or(Waits { list: asked.lists, since: now });
-        if work.attempt > 0 || asked.state.must_wait(now) || now.duration_since(waits.since) > MAX_WAIT {
-            return Way::Fail(self.too_much(&asked.state));
+    fn waits_for_its_turn(&self, asked: &Asked, job: &Job) -> FetchDecision {
+        let now = self.host.now();
+        let waits = job.waits.unwrap_or(Waits { list: asked.lists, since: now });
+        if job.attempt > 0 || asked.state.must_wait(now) || now.duration_since(waits.since) > MAX_WAIT {
+            return FetchDecision::Fail(self.too_much(&asked.state));
         }
-        Way::Wait(Some(waits), TURN_S + self.up_to_s(2 * TURN_S))
+        FetchDecision::Wait(Some(waits), TURN_S + self.up_to_s(2 * TURN_S))
     }
 
     fn up_to_s(&self, most_s: u32) -> u32 {
-        u32::try_from(self.world.up_to(most_s.into())).unwrap_or(most_s)
+        u32::try_from(self.host.up_to(most_s.into())).unwrap_or(most_s)
     }
 
     /// The list does not show a look's dispatch, or failed, and the allowance is used up.
-    fn without_list(&self, asked: &Asked, work: &Work) -> Way {
+    fn without_list(&self, asked: &Asked, job: &Job) -> FetchDecision {
         match &asked.state.failing {
             // As its own request would fail, most likely.
-            Some(failing) if failing.last.kind == TroubleKind::Provider => {
-                Way::Fail(Trouble { at: self.world.now(), ..failing.last.clone() })
+            Some(failing) if failing.last.kind == FailureKind::Provider => {
+                FetchDecision::Fail(Failure { at: self.host.now(), ..failing.last.clone() })
             }
-            _ => self.waits_for_its_turn(asked, work),
+            _ => self.waits_for_its_turn(asked, job),
         }
     }
 
@@ -303,10 +309,10 @@ where
         &self,
         bound: &Bound,
         asked: &Asked,
-        looks: &[(&Look, &Work)],
+        fetches: &[(&FetchRequest, &Job)],
     ) -> Result<Option<Arc<Remembered>>, PortError> {
         let source = &bound.origin.source;
-        let first = looks.iter().map(|(_, work)| work.waits.map_or(asked.lists, |waits| waits.list)).min();
+        let first = fetches.iter().map(|(_, job)| job.waits.map_or(asked.lists, |waits| waits.list)).min();
         if !asked.is_burst || first.is_none_or(|first| asked.state.budget.listed <= first) {
             return Ok(None);
         }
@@ -322,8 +328,8 @@ where
 }
 
 /// Whether a list can answer the look. A source that is not polled has none to wait for: what fails at it, no poll would find well again.
-fn is_listable(bound: &Bound, look: &Look) -> bool {
-    bound.source.is_polled() && bound.provider.is_answered_by_list(look)
+fn is_listable(bound: &Bound, fetch: &FetchRequest) -> bool {
+    bound.source.is_polled() && bound.provider.is_answered_by_list(fetch)
 }
 
 /// Single requests that are permitted; each resource needs one.

@@ -1,11 +1,11 @@
 //! A dispatch's window for a calendar: RFC 5545, the sixty lines of it that one event needs. The version is the sequence, so that
 //! a later mail moves the entry that an earlier one made.
 
-use dispatch::{Statement, Status};
+use dispatch::{DispatchTerms, Status};
 use jiff::Timestamp;
 
 use super::words::{amount, name, tame};
-use crate::{record::Record, work::clip};
+use crate::{job::clip, record::SubjectRecord};
 
 /// Octets of a line before it is folded, RFC 5545, 3.1.
 const MAX_LINE: usize = 75;
@@ -14,11 +14,11 @@ const MAX_LINE: usize = 75;
 const NAMED_SITES: usize = 3;
 
 /// One event.
-pub(super) fn window(record: &Record, status: Status, statement: &Statement, now: Timestamp) -> String {
-    let test = if statement.test_reason.is_some() || record.origin.sandbox { "[TEST] " } else { "" };
-    let what = clip(&format!("{test}{}: {}", capital(&amount(statement.request)), sites(statement)), 200);
+pub(super) fn window(record: &SubjectRecord, status: Status, terms: &DispatchTerms, now: Timestamp) -> String {
+    let test = if terms.test_reason.is_some() || record.origin.sandbox { "[TEST] " } else { "" };
+    let what = clip(&format!("{test}{}: {}", capital(&amount(terms.request)), sites(terms)), 200);
     let key = tame(record.subject.as_str());
-    let open = if statement.end.is_none() { " The end is not known yet." } else { "" };
+    let open = if terms.end.is_none() { " The end is not known yet." } else { "" };
     let status = if status == Status::Cancelled { "CANCELLED" } else { "CONFIRMED" };
     let mut lines = vec![
         "BEGIN:VCALENDAR".to_owned(),
@@ -29,10 +29,10 @@ pub(super) fn window(record: &Record, status: Status, statement: &Statement, now
         format!("UID:{}", escape(&key)),
         format!("SEQUENCE:{}", record.state.version),
         format!("DTSTAMP:{}", instant(now)),
-        format!("DTSTART:{}", instant(statement.start)),
+        format!("DTSTART:{}", instant(terms.start)),
     ];
     // Without an end an event takes no time; whoever reads it is told so.
-    lines.extend(statement.end.filter(|end| *end > statement.start).map(|end| format!("DTEND:{}", instant(end))));
+    lines.extend(terms.end.filter(|end| *end > terms.start).map(|end| format!("DTEND:{}", instant(end))));
     lines.extend([
         format!("STATUS:{status}"),
         format!("SUMMARY:{}", escape(&what)),
@@ -44,9 +44,9 @@ pub(super) fn window(record: &Record, status: Status, statement: &Statement, now
     lines.iter().map(|line| folded(line)).collect()
 }
 
-fn sites(statement: &Statement) -> String {
-    let names: Vec<String> = statement.targets.iter().take(NAMED_SITES).map(name).collect();
-    let more = statement.targets.len().saturating_sub(NAMED_SITES);
+fn sites(terms: &DispatchTerms) -> String {
+    let names: Vec<String> = terms.targets.iter().take(NAMED_SITES).map(name).collect();
+    let more = terms.targets.len().saturating_sub(NAMED_SITES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     if names.is_empty() { "no site named".to_owned() } else { format!("{}{more}", names.join(", ")) }
 }

@@ -1,6 +1,6 @@
 //! One mail for many incidents of one cause.
 
-use dispatch::Statement;
+use dispatch::DispatchTerms;
 use jiff::Timestamp;
 
 use super::{
@@ -12,8 +12,8 @@ use crate::{
     config::Config,
     group::AlertGroup,
     incident::{Incident, IncidentStatus},
-    record::Record,
-    work::clip,
+    job::clip,
+    record::SubjectRecord,
 };
 
 /// How much of a line is shown, in characters.
@@ -32,13 +32,13 @@ pub struct Line {
 }
 
 /// An incident whose mail is due.
-pub fn line(incident: &Incident, record: Option<&Record>) -> Line {
-    let statement = record.and_then(|record| record.state.published()).map(|(_, statement)| statement);
+pub fn line(incident: &Incident, record: Option<&SubjectRecord>) -> Line {
+    let terms = record.and_then(|record| record.state.published()).map(|(_, terms)| terms);
     let by_now = match incident.status {
         IncidentStatus::Acknowledged => " (taken on meanwhile)",
         IncidentStatus::Open | IncidentStatus::Resolved => "",
     };
-    let asks = statement.as_ref().map(asks).unwrap_or_default();
+    let asks = terms.as_ref().map(asks).unwrap_or_default();
     let detail = clip(&tame(&incident.detail), MAX_DETAIL);
     Line {
         text: clip(&format!("{}{asks}: {detail}{by_now}", clip(&tame(&incident.about), MAX_DETAIL)), MAX_LINE),
@@ -46,22 +46,17 @@ pub fn line(incident: &Incident, record: Option<&Record>) -> Line {
     }
 }
 
-fn asks(statement: &Statement) -> String {
-    let site = statement.targets.first().map_or_else(|| "no site named".to_owned(), words::name);
-    let more = statement.targets.len().saturating_sub(1);
+fn asks(terms: &DispatchTerms) -> String {
+    let site = terms.targets.first().map_or_else(|| "no site named".to_owned(), words::name);
+    let more = terms.targets.len().saturating_sub(1);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let minute = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M").to_string();
     let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
-    let end = statement.end.map_or_else(
+    let end = terms.end.map_or_else(
         || "open".to_owned(),
-        |end| if day(end) == day(statement.start) { end.strftime("%H:%M").to_string() } else { minute(end) },
+        |end| if day(end) == day(terms.start) { end.strftime("%H:%M").to_string() } else { minute(end) },
     );
-    format!(
-        ", {}{more}, {}, {} to {end} UTC",
-        clip(&site, 60),
-        words::amount(statement.request),
-        minute(statement.start)
-    )
+    format!(", {}{more}, {}, {} to {end} UTC", clip(&site, 60), words::amount(terms.request), minute(terms.start))
 }
 
 /// The subject of a list, which is one page of several.

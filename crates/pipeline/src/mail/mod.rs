@@ -5,17 +5,17 @@ mod html;
 mod list;
 mod words;
 
-use dispatch::{Statement, Status};
+use dispatch::{DispatchTerms, Status};
 use jiff::Timestamp;
 
 use crate::{
     alert::Occasion,
     conditions::Condition,
     config::{Config, Environment},
-    incident::{Incident, Kind},
-    record::Record,
+    incident::{Incident, IncidentKind},
+    job::clip,
+    record::SubjectRecord,
     token::TokenHash,
-    work::clip,
 };
 
 pub(crate) use html::escape;
@@ -62,7 +62,7 @@ pub fn compose(
     config: &Config,
     incident: &Incident,
     occasion: Occasion,
-    record: Option<&Record>,
+    record: Option<&SubjectRecord>,
     circumstances: Circumstances,
 ) -> Option<Mail> {
     if circumstances.to.is_empty() {
@@ -73,9 +73,7 @@ pub fn compose(
     let subject = subject(incident, occasion, test);
     let rows = words::rows(incident, occasion, dispatch.as_ref(), test, &circumstances);
     let calendar = match (record, &dispatch) {
-        (Some(record), Some((status, statement))) => {
-            Some(calendar::window(record, *status, statement, circumstances.now))
-        }
+        (Some(record), Some((status, terms))) => Some(calendar::window(record, *status, terms, circumstances.now)),
         _ => None,
     };
     Some(Mail {
@@ -111,9 +109,9 @@ fn happened(occasion: Occasion) -> String {
 }
 
 /// Whether what people are notified of is a test.
-pub fn is_test(config: &Config, source: &str, dispatch: Option<&(Status, Statement)>) -> bool {
+pub fn is_test(config: &Config, source: &str, dispatch: Option<&(Status, DispatchTerms)>) -> bool {
     let sandbox = config.sources.get(source).is_some_and(|source| source.environment == Environment::Sandbox);
-    sandbox || dispatch.is_some_and(|(_, statement)| statement.test_reason.is_some())
+    sandbox || dispatch.is_some_and(|(_, terms)| terms.test_reason.is_some())
 }
 
 fn thread(config: &Config, of: &str) -> String {
@@ -134,34 +132,34 @@ fn advice_on(incident: &Incident) -> &'static [&'static str] {
 }
 
 /// What a person does now.
-fn advice(kind: Kind) -> &'static [&'static str] {
+fn advice(kind: IncidentKind) -> &'static [&'static str] {
     match kind {
-        Kind::HydrationFailing => &[
+        IncidentKind::HydrationFailing => &[
             "Look the dispatch up in the provider's own portal and curtail by hand if it is near.",
             "gridbell goes on trying and will say when it worked.",
         ],
-        Kind::Quarantined => &[
+        IncidentKind::Quarantined => &[
             "If a dispatch may be behind it, look into the provider's portal now.",
             "The body is kept in the table of deliveries and can be replayed once the cause is mended.",
         ],
-        Kind::UnknownEvent => &[
+        IncidentKind::UnknownEvent => &[
             "Ask the provider what the event means; if it can concern a dispatch, look into its portal now.",
             "The body is kept in the table of deliveries.",
         ],
-        Kind::NotCompliant => &["Shed load by hand, or tell the grid operator that the target is not met."],
-        Kind::Credentials => &[
+        IncidentKind::NotCompliant => &["Shed load by hand, or tell the grid operator that the target is not met."],
+        IncidentKind::Credentials => &[
             "Put a valid API key into the parameter that the source names; it is read again within minutes.",
             "Until then, watch the provider's portal: its dispatches cannot be fetched.",
         ],
-        Kind::DispatchAtRisk => &["Curtail by hand, or find out why the controller does not acknowledge."],
-        Kind::MissedDelivery => {
+        IncidentKind::DispatchAtRisk => &["Curtail by hand, or find out why the controller does not acknowledge."],
+        IncidentKind::MissedDelivery => {
             &["Nothing is lost: its signals are out. Check the webhook's registration with the provider."]
         }
-        Kind::SourceDown => &[
+        IncidentKind::SourceDown => &[
             "Watch the provider's portal: what no webhook brings is not seen while its list cannot be read.",
             "gridbell goes on asking and will say when it worked.",
         ],
-        Kind::DeadLetter => {
+        IncidentKind::DeadLetter => {
             &["Look into the provider's portal whether it still matters; the work is kept in the table of deliveries."]
         }
     }

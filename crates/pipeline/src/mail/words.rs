@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use dispatch::{Request, Statement, Status, Target, text::one_line};
+use dispatch::{DispatchTerms, Request, Status, Target, text::one_line};
 use jiff::Timestamp;
 
 use super::{Circumstances, advice_on};
 use crate::{
     alert::Occasion,
     incident::{Incident, IncidentStatus},
-    work::clip,
+    job::clip,
     zone::Zone,
 };
 
@@ -51,7 +51,7 @@ fn verbatim(label: &'static str, lines: Vec<String>) -> Row {
 pub(super) fn rows(
     incident: &Incident,
     occasion: Occasion,
-    dispatch: Option<&(Status, Statement)>,
+    dispatch: Option<&(Status, DispatchTerms)>,
     test: bool,
     circumstances: &Circumstances,
 ) -> Vec<Row> {
@@ -76,17 +76,17 @@ pub(super) fn rows(
     rows
 }
 
-fn the_dispatch(incident: &Incident, dispatch: Option<&(Status, Statement)>) -> Vec<Row> {
-    let Some((status, statement)) = dispatch else {
+fn the_dispatch(incident: &Incident, dispatch: Option<&(Status, DispatchTerms)>) -> Vec<Row> {
+    let Some((status, terms)) = dispatch else {
         let unknown = "not known: the provider announced it, but it could not be fetched";
         let row = incident.subject().map(|_| row("Sites, amount, times", vec![unknown.to_owned()]));
         return row.into_iter().collect();
     };
-    let to = statement.end.map_or_else(|| vec!["not known yet".to_owned()], |end| instant(end, statement));
+    let to = terms.end.map_or_else(|| vec!["not known yet".to_owned()], |end| instant(end, terms));
     vec![
-        row("Sites", sites(statement)),
-        row("By how much", vec![in_all(statement.request)]),
-        row("From", instant(statement.start, statement)),
+        row("Sites", sites(terms)),
+        row("By how much", vec![in_all(terms.request)]),
+        row("From", instant(terms.start, terms)),
         row("To", to),
         row("State", vec![state(*status).to_owned()]),
     ]
@@ -139,10 +139,10 @@ fn argument(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn sites(statement: &Statement) -> Vec<String> {
-    let mut lines: Vec<String> = statement.targets.iter().take(LISTED_SITES).map(site).collect();
-    if statement.targets.len() > LISTED_SITES {
-        lines.push(format!("and {} more", statement.targets.len() - LISTED_SITES));
+fn sites(terms: &DispatchTerms) -> Vec<String> {
+    let mut lines: Vec<String> = terms.targets.iter().take(LISTED_SITES).map(site).collect();
+    if terms.targets.len() > LISTED_SITES {
+        lines.push(format!("and {} more", terms.targets.len() - LISTED_SITES));
     }
     if lines.is_empty() {
         lines.push("none named".to_owned());
@@ -195,9 +195,9 @@ pub(super) fn second(at: Timestamp) -> String {
 }
 
 /// UTC, then the zone of each program; a name that is not understood is said to be none.
-fn instant(at: Timestamp, statement: &Statement) -> Vec<String> {
+fn instant(at: Timestamp, terms: &DispatchTerms) -> Vec<String> {
     let mut lines = vec![second(at)];
-    for program in &statement.programs {
+    for program in &terms.programs {
         let Some(name) = program.timezone.as_deref().filter(|name| !name.trim().is_empty()) else { continue };
         let line = match Zone::of(name, program.market.as_deref()) {
             Some(zone) if zone.is_utc() => continue,

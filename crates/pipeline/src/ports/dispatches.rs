@@ -1,18 +1,18 @@
 //! The table `dispatches`: a subject's state, and what its indexes tell of many.
 
-use dispatch::{Epoch, Plan, Subject};
+use dispatch::{ActiveDispatch, Epoch, Subject};
 use jiff::Timestamp;
 
 use super::{PortError, WriteError};
-use crate::record::Record;
+use crate::record::SubjectRecord;
 
 /// A subject that is on, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Active {
+pub struct ActiveSubject {
     /// The key.
     pub subject: Subject,
     /// What it wants of whom.
-    pub plan: Plan,
+    pub active: ActiveDispatch,
 }
 
 /// Which change of a subject: of two, the greater is the later one.
@@ -32,12 +32,12 @@ pub struct Changed {
     /// Which change.
     pub stamp: Stamp,
     /// What it wants of whom; none where it is off.
-    pub plan: Option<Plan>,
+    pub active: Option<ActiveDispatch>,
 }
 
 /// A subject of which a person may have to know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Due {
+pub struct DueSubject {
     /// From when on.
     pub at: Timestamp,
     /// Which.
@@ -50,18 +50,18 @@ pub trait Dispatches {
     /// life of a process.
     async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError>;
     /// What stands there, read consistently.
-    async fn read(&self, subject: &Subject) -> Result<Option<Record>, PortError>;
+    async fn read(&self, subject: &Subject) -> Result<Option<SubjectRecord>, PortError>;
     /// Writes a record where `expected` is the stored revision (none: where nothing is stored).
-    async fn write(&self, record: &Record, expected: Option<u64>) -> Result<(), WriteError<Record>>;
+    async fn write(&self, record: &SubjectRecord, expected: Option<u64>) -> Result<(), WriteError<SubjectRecord>>;
     /// Empties the outbox of that revision and moves on to the next; false where another write came first.
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError>;
     /// Subjects whose signals have been pending since before that instant.
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
-    /// Subjects of which a person may have to know before that instant ([`Record::look_at`]), the most urgent first.
-    async fn due(&self, before: Timestamp) -> Result<Vec<Due>, PortError>;
+    /// Subjects of which a person may have to know before that instant ([`SubjectRecord::look_at`]), the most urgent first.
+    async fn due(&self, before: Timestamp) -> Result<Vec<DueSubject>, PortError>;
     /// A source's subjects that are on and not over at that instant, the last to be over first. What was written a moment ago
     /// may be missing; of thousands, those that are over soonest may be.
-    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<Active>, PortError>;
+    async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<ActiveSubject>, PortError>;
     /// A source's dispatches and load targets that changed since an instant, each as its last change left it, without those that the
     /// caller knows already. What was written a moment ago may be missing.
     async fn changed(

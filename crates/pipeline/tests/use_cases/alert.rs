@@ -3,34 +3,32 @@
 use jiff::SignedDuration;
 use pipeline::incident::IncidentStatus;
 use serde_json::json;
-use sim::{Ended, Function, Inner, Reply, Settled, Times, Toxic, World};
+use simulation::{Ended, Function, Inner, Reply, Settled, Simulation, Times, Toxic};
 
 use crate::{
-    common::{
-        accepted, config, drain, is_about, leap, mail_subjects, pass, run_for, thin, voltus, world, worth_a_fault,
-    },
+    common::{accepted, config, drain, is_about, leap, mail_subjects, pass, run_for, sim, thin, voltus, worth_a_fault},
     incidents::{
         ABOUT, INCIDENT, failing, fails, hint, hours, incident, is_accepted, is_quarantined, is_refused, minutes, works,
     },
 };
 
 /// The stages that were mailed, oldest first: `first` or `resolved`.
-pub(crate) fn mailed(world: &World) -> Vec<&'static str> {
+pub(crate) fn mailed(sim: &Simulation) -> Vec<&'static str> {
     let stage = |subject: String| if subject.contains("over: ") { "resolved" } else { "first" };
-    mail_subjects(world).into_iter().map(stage).collect()
+    mail_subjects(sim).into_iter().map(stage).collect()
 }
 
 #[test]
 fn an_incident_is_mailed_once_however_often_it_is_hinted_at() {
     for seed in 0..20 {
-        let world = world(seed);
-        fails(&world, ABOUT);
+        let sim = sim(seed);
+        fails(&sim, ABOUT);
         for _ in 0..30 {
-            hint(&world, failing(ABOUT));
+            hint(&sim, failing(ABOUT));
         }
-        drain(&world);
-        assert_eq!(mailed(&world), ["first"]);
-        let incident = incident(&world, INCIDENT);
+        drain(&sim);
+        assert_eq!(mailed(&sim), ["first"]);
+        let incident = incident(&sim, INCIDENT);
         assert_eq!((incident.mails.len(), incident.status), (1, IncidentStatus::Open));
     }
 }
@@ -38,142 +36,142 @@ fn an_incident_is_mailed_once_however_often_it_is_hinted_at() {
 #[test]
 fn hints_at_the_same_time_are_one_mail() {
     for seed in 0..60 {
-        let world = world(seed);
-        fails(&world, ABOUT);
+        let sim = sim(seed);
+        fails(&sim, ABOUT);
         for _ in 0..3 {
-            hint(&world, failing(ABOUT));
+            hint(&sim, failing(ABOUT));
         }
-        let batches = world.take(Inner::Alerts).into_iter().map(|one| (Function::Alerter, vec![one])).collect();
-        for ended in world.at_once(batches) {
+        let batches = sim.take(Inner::Alerts).into_iter().map(|one| (Function::Alerter, vec![one])).collect();
+        for ended in sim.at_once(batches) {
             assert_eq!(ended, Ended::Answered(Vec::new()), "seed {seed}");
         }
-        run_for(&world, 10);
-        assert_eq!(mailed(&world), ["first"], "seed {seed}");
+        run_for(&sim, 10);
+        assert_eq!(mailed(&sim), ["first"], "seed {seed}");
     }
 }
 
 #[test]
 fn it_is_resolved_once_and_only_where_a_person_was_notified() {
-    let world = world(1);
-    works(&world, ABOUT);
-    drain(&world);
-    assert!(mailed(&world).is_empty(), "no person was notified that it began");
-    assert_eq!(world.incidents().get(INCIDENT), None);
-    world.advance(minutes(1));
-    fails(&world, ABOUT);
-    drain(&world);
-    works(&world, ABOUT);
-    drain(&world);
-    let resolved = world.incidents().get(INCIDENT);
+    let sim = sim(1);
+    works(&sim, ABOUT);
+    drain(&sim);
+    assert!(mailed(&sim).is_empty(), "no person was notified that it began");
+    assert_eq!(sim.incidents().get(INCIDENT), None);
+    sim.advance(minutes(1));
+    fails(&sim, ABOUT);
+    drain(&sim);
+    works(&sim, ABOUT);
+    drain(&sim);
+    let resolved = sim.incidents().get(INCIDENT);
     for _ in 0..3 {
-        works(&world, ABOUT);
+        works(&sim, ABOUT);
     }
-    drain(&world);
-    assert_eq!(mailed(&world), ["first", "resolved"]);
-    assert_eq!(world.incidents().get(INCIDENT), resolved);
+    drain(&sim);
+    assert_eq!(mailed(&sim), ["first", "resolved"]);
+    assert_eq!(sim.incidents().get(INCIDENT), resolved);
 }
 
 #[test]
 fn what_begins_again_is_mailed_again() {
-    let world = world(1);
+    let sim = sim(1);
     for _ in 0..2 {
-        fails(&world, ABOUT);
-        drain(&world);
-        works(&world, ABOUT);
-        drain(&world);
-        world.advance(minutes(1));
+        fails(&sim, ABOUT);
+        drain(&sim);
+        works(&sim, ABOUT);
+        drain(&sim);
+        sim.advance(minutes(1));
     }
-    assert_eq!(mailed(&world), ["first", "resolved", "first", "resolved"]);
+    assert_eq!(mailed(&sim), ["first", "resolved", "first", "resolved"]);
 }
 
 #[test]
 fn an_event_is_resolved_a_quiet_day_after_the_latest() {
-    let world = world(1);
-    let mut last = world.now();
+    let sim = sim(1);
+    let mut last = sim.now();
     for _ in 0..3 {
-        pass(&world, hours(5));
-        last = world.now();
-        is_quarantined(&world, "voltus-prod", "broken");
+        pass(&sim, hours(5));
+        last = sim.now();
+        is_quarantined(&sim, "voltus-prod", "broken");
     }
-    pass(&world, hours(24) - minutes(1));
-    assert_eq!(mailed(&world), ["first"]);
-    pass(&world, minutes(3));
-    assert_eq!(mailed(&world), ["first", "resolved"]);
-    let resolved_at = incident(&world, "quarantined/voltus-prod").resolved_at.unwrap();
+    pass(&sim, hours(24) - minutes(1));
+    assert_eq!(mailed(&sim), ["first"]);
+    pass(&sim, minutes(3));
+    assert_eq!(mailed(&sim), ["first", "resolved"]);
+    let resolved_at = incident(&sim, "quarantined/voltus-prod").resolved_at.unwrap();
     let quiet = resolved_at.duration_since(last);
     assert!((hours(24)..hours(24) + minutes(1)).contains(&quiet), "{quiet:?}");
 }
 
 #[test]
 fn a_flood_of_broken_bodies_is_two_mails() {
-    let world = world(1);
+    let sim = sim(1);
     for n in 0..300 {
-        accepted(&world, "voltus-prod", &format!("[{n}]"));
+        accepted(&sim, "voltus-prod", &format!("[{n}]"));
     }
-    pass(&world, hours(25));
-    assert_eq!(mailed(&world), ["first", "resolved"]);
-    assert_eq!(world.kept().len(), 300);
-    assert_eq!(world.incidents().all().len(), 1);
+    pass(&sim, hours(25));
+    assert_eq!(mailed(&sim), ["first", "resolved"]);
+    assert_eq!(sim.kept().len(), 300);
+    assert_eq!(sim.incidents().all().len(), 1);
 }
 
 #[test]
 fn each_unknown_event_is_named_and_a_flood_of_names_is_bounded() {
-    let world = world(1);
-    world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    let sim = sim(1);
+    sim.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     let name = |n: usize| thin(&format!("dispatch.x{n}"), "dkmq");
     for n in [1, 2, 1, 2] {
-        accepted(&world, "voltus-prod", &name(n));
-        run_for(&world, 360);
+        accepted(&sim, "voltus-prod", &name(n));
+        run_for(&sim, 360);
     }
     assert_eq!(
-        mail_subjects(&world),
+        mail_subjects(&sim),
         ["[gridbell] unknown-event: voltus-prod: dispatch.x1", "[gridbell] unknown-event: voltus-prod: dispatch.x2",]
     );
     for n in 0..100 {
-        accepted(&world, "voltus-prod", &name(n));
+        accepted(&sim, "voltus-prod", &name(n));
     }
-    pass(&world, hours(25));
-    assert!(mailed(&world).len() <= 7, "{:?}", mail_subjects(&world));
-    assert_eq!(mailed(&world).last(), Some(&"resolved"));
-    let named = incident(&world, "unknown-event/voltus-prod").mails.len() - 1;
+    pass(&sim, hours(25));
+    assert!(mailed(&sim).len() <= 7, "{:?}", mail_subjects(&sim));
+    assert_eq!(mailed(&sim).last(), Some(&"resolved"));
+    let named = incident(&sim, "unknown-event/voltus-prod").mails.len() - 1;
     assert_eq!(named, 6, "of more names no person is notified, one by one or in a list");
 }
 
 #[test]
 fn an_event_called_like_a_stage_is_mailed_like_any_other() {
-    let world = world(1);
-    world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    let sim = sim(1);
+    sim.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     let names = ["resolved", "start", "reminder 1", "first", "dispatch.x"];
     for name in names {
-        accepted(&world, "voltus-prod", &thin(name, "dkmq"));
-        run_for(&world, 360);
+        accepted(&sim, "voltus-prod", &thin(name, "dkmq"));
+        run_for(&sim, 360);
     }
-    let subjects = mail_subjects(&world);
+    let subjects = mail_subjects(&sim);
     assert_eq!(subjects, names.map(|name| format!("[gridbell] unknown-event: voltus-prod: {name}")));
-    pass(&world, hours(25));
-    assert_eq!(mailed(&world), [&["first"; 5][..], &["resolved"]].concat(), "{:?}", mail_subjects(&world));
+    pass(&sim, hours(25));
+    assert_eq!(mailed(&sim), [&["first"; 5][..], &["resolved"]].concat(), "{:?}", mail_subjects(&sim));
 }
 
 #[test]
 fn a_flood_of_impossible_amounts_is_bounded() {
-    let world = world(1);
+    let sim = sim(1);
     for n in 0..60 {
         let mut push = leap(&format!("e-{n}"), 10);
         push["meter_dispatches"][0]["timeslots"][0]["energy_kw"] = json!(-1);
-        accepted(&world, "leap-prod", &push.to_string());
+        accepted(&sim, "leap-prod", &push.to_string());
     }
-    pass(&world, hours(25));
-    assert!(mailed(&world).len() <= 8, "{:?}", mail_subjects(&world));
-    assert_eq!(mailed(&world).last(), Some(&"resolved"));
+    pass(&sim, hours(25));
+    assert!(mailed(&sim).len() <= 8, "{:?}", mail_subjects(&sim));
+    assert_eq!(mailed(&sim).last(), Some(&"resolved"));
     // None of them is left out.
-    let mails: Vec<_> = world.mails().into_iter().map(|(_, mail)| mail).collect();
+    let mails: Vec<_> = sim.mails().into_iter().map(|(_, mail)| mail).collect();
     for n in 0..60 {
         let key = format!("leap-prod/e-{n}");
         let naming = mails.iter().filter(|mail| is_about(mail, &key));
-        assert_eq!(naming.count(), 1, "{key} {:?}", mail_subjects(&world));
+        assert_eq!(naming.count(), 1, "{key} {:?}", mail_subjects(&sim));
     }
     // Each of the mails names the dispatches that it is about.
-    for (_, mail) in world.mails() {
+    for (_, mail) in sim.mails() {
         assert!(mail.text.contains("leap-prod/e-") && mail.text.contains("dd21c76c"), "{}", mail.text);
     }
 }
@@ -181,11 +179,11 @@ fn a_flood_of_impossible_amounts_is_bounded() {
 #[test]
 fn a_mailer_that_fails_is_tried_again() {
     for failures in [1, 3, 9] {
-        let world = world(1);
-        world.fault("mailer.send", Toxic::Refuse, Times::First(failures));
-        fails(&world, ABOUT);
-        drain(&world);
-        assert_eq!(mailed(&world), ["first"], "after {failures} failures");
+        let sim = sim(1);
+        sim.fault("mailer.send", Toxic::Refuse, Times::First(failures));
+        fails(&sim, ABOUT);
+        drain(&sim);
+        assert_eq!(mailed(&sim), ["first"], "after {failures} failures");
     }
 }
 
@@ -193,13 +191,13 @@ fn a_mailer_that_fails_is_tried_again() {
 fn the_mail_that_it_is_resolved_is_tried_again() {
     for failures in [1, 3, 9] {
         for toxic in [Toxic::Refuse, Toxic::CrashBefore] {
-            let world = world(1);
-            fails(&world, ABOUT);
-            drain(&world);
-            world.fault("mailer.send", toxic, Times::First(failures));
-            works(&world, ABOUT);
-            drain(&world);
-            assert_eq!(mailed(&world), ["first", "resolved"], "after {failures} failures");
+            let sim = sim(1);
+            fails(&sim, ABOUT);
+            drain(&sim);
+            sim.fault("mailer.send", toxic, Times::First(failures));
+            works(&sim, ABOUT);
+            drain(&sim);
+            assert_eq!(mailed(&sim), ["first", "resolved"], "after {failures} failures");
         }
     }
 }
@@ -207,83 +205,84 @@ fn the_mail_that_it_is_resolved_is_tried_again() {
 #[test]
 fn the_mail_that_an_event_is_a_quiet_day_ago_is_tried_again() {
     for toxic in [Toxic::Refuse, Toxic::CrashBefore] {
-        let world = world(1);
-        is_quarantined(&world, "voltus-prod", "broken");
-        run_for(&world, 60);
-        world.fault("mailer.send", toxic, Times::First(2));
-        pass(&world, hours(25));
-        assert_eq!(mailed(&world), ["first", "resolved"], "{toxic:?}");
+        let sim = sim(1);
+        is_quarantined(&sim, "voltus-prod", "broken");
+        run_for(&sim, 60);
+        sim.fault("mailer.send", toxic, Times::First(2));
+        pass(&sim, hours(25));
+        assert_eq!(mailed(&sim), ["first", "resolved"], "{toxic:?}");
     }
 }
 
 #[test]
 fn what_could_not_be_mailed_for_an_hour_is_mailed_then() {
-    for hurt in [|world: &World| is_quarantined(world, "voltus-prod", "broken"), |world: &World| fails(world, ABOUT)] {
-        let world = world(1);
-        world.fault("mailer.send", Toxic::Refuse, Times::Always);
-        hurt(&world);
-        run_for(&world, 3_600);
-        assert!(mailed(&world).is_empty());
-        let stored = world.incidents().all().remove(0);
+    for hurt in [|sim: &Simulation| is_quarantined(sim, "voltus-prod", "broken"), |sim: &Simulation| fails(sim, ABOUT)]
+    {
+        let sim = sim(1);
+        sim.fault("mailer.send", Toxic::Refuse, Times::Always);
+        hurt(&sim);
+        run_for(&sim, 3_600);
+        assert!(mailed(&sim).is_empty());
+        let stored = sim.incidents().all().remove(0);
         assert!(stored.mails.is_empty() && stored.notified.is_empty(), "SES accepted none: {stored:?}");
-        let tries = world.calls().iter().filter(|call| call.port == "mailer.send").count();
+        let tries = sim.calls().iter().filter(|call| call.port == "mailer.send").count();
         assert!((15..=80).contains(&tries), "ever more seldom, each minute at last: {tries}");
-        world.heal();
-        drain(&world);
-        assert_eq!(mailed(&world), ["first"]);
+        sim.heal();
+        drain(&sim);
+        assert_eq!(mailed(&sim), ["first"]);
     }
 }
 
 #[test]
 fn an_incident_whose_first_flush_was_lost_comes_to_its_end() {
     for toxic in Toxic::ALL {
-        let world = world(1);
-        world.fault("outlet.alert", toxic, Times::First(1));
-        is_quarantined(&world, "voltus-prod", "broken");
-        pass(&world, hours(25));
-        assert_eq!(mailed(&world), ["first", "resolved"], "{toxic:?}");
+        let sim = sim(1);
+        sim.fault("outlet.alert", toxic, Times::First(1));
+        is_quarantined(&sim, "voltus-prod", "broken");
+        pass(&sim, hours(25));
+        assert_eq!(mailed(&sim), ["first", "resolved"], "{toxic:?}");
     }
 }
 
 #[test]
 fn every_fault_at_every_call_ends_in_the_same_mails() {
-    let play = |world: &World| {
-        fails(world, ABOUT);
-        is_refused(world);
-        world.settle(minutes(10));
-        works(world, ABOUT);
-        is_accepted(world);
-        world.settle(SignedDuration::from_hours(24))
+    let play = |sim: &Simulation| {
+        fails(sim, ABOUT);
+        is_refused(sim);
+        sim.settle(minutes(10));
+        works(sim, ABOUT);
+        is_accepted(sim);
+        sim.settle(SignedDuration::from_hours(24))
     };
-    let calm = world(1);
+    let calm = sim(1);
     assert_eq!(play(&calm), Settled::Drained);
     let mut expected = mail_subjects(&calm);
     expected.sort();
     assert_eq!(expected.len(), 4);
     for (number, call) in worth_a_fault(&calm.calls(), 0) {
         for toxic in Toxic::ALL {
-            let world = world(1);
-            world.fault_at(number, toxic);
-            assert_eq!(play(&world), Settled::Drained, "{number} {toxic:?}");
-            let mut mails = mail_subjects(&world);
+            let sim = sim(1);
+            sim.fault_at(number, toxic);
+            assert_eq!(play(&sim), Settled::Drained, "{number} {toxic:?}");
+            let mut mails = mail_subjects(&sim);
             mails.sort();
             assert!(mails.len() <= 5, "{number} {toxic:?}: {mails:?}");
             mails.dedup();
             assert_eq!(mails, expected, "{number} {:?} {toxic:?}", call.port);
-            assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
-            assert!(world.queued(Inner::AlertsDead).is_empty());
+            assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
+            assert!(sim.queued(Inner::AlertsDead).is_empty());
         }
     }
 }
 
 #[test]
 fn a_mail_goes_out_without_the_dispatch_rather_than_not_at_all() {
-    let world = world(1);
-    world.fault("dispatches.read", Toxic::Refuse, Times::Always);
-    fails(&world, ABOUT);
-    drain(&world);
-    assert_eq!(mailed(&world), ["first"]);
-    let (_, mail) = world.mails().remove(0);
+    let sim = sim(1);
+    sim.fault("dispatches.read", Toxic::Refuse, Times::Always);
+    fails(&sim, ABOUT);
+    drain(&sim);
+    assert_eq!(mailed(&sim), ["first"]);
+    let (_, mail) = sim.mails().remove(0);
     assert!(mail.text.contains("what is stored of it cannot be read"), "{}", mail.text);
 }
 
@@ -291,36 +290,36 @@ fn a_mail_goes_out_without_the_dispatch_rather_than_not_at_all() {
 fn where_no_person_is_to_be_notified_nothing_piles_up() {
     let mut config = config();
     config.contacts.email.clear();
-    let world = World::new(1, config);
-    fails(&world, ABOUT);
-    is_quarantined(&world, "voltus-prod", "broken");
-    drain(&world);
-    assert!(world.mails().is_empty() && world.queued(Inner::AlertsDead).is_empty());
+    let sim = Simulation::new(1, config);
+    fails(&sim, ABOUT);
+    is_quarantined(&sim, "voltus-prod", "broken");
+    drain(&sim);
+    assert!(sim.mails().is_empty() && sim.queued(Inner::AlertsDead).is_empty());
 }
 
 #[test]
 fn a_message_that_is_none_of_ours_goes_to_the_dead_letters() {
     for queue in [Inner::Alerts, Inner::Reviews] {
-        let world = world(1);
-        world.put(queue, "{}");
-        fails(&world, ABOUT);
-        drain(&world);
-        assert_eq!(mailed(&world), ["first"]);
-        assert_eq!(world.queued(Inner::AlertsDead).len(), 1);
+        let sim = sim(1);
+        sim.put(queue, "{}");
+        fails(&sim, ABOUT);
+        drain(&sim);
+        assert_eq!(mailed(&sim), ["first"]);
+        assert_eq!(sim.queued(Inner::AlertsDead).len(), 1);
     }
 }
 
 #[test]
 fn test_traffic_is_marked() {
-    let world = world(1);
-    accepted(&world, "voltus-sandbox", "[]");
+    let sim = sim(1);
+    accepted(&sim, "voltus-sandbox", "[]");
     let mut push = leap("e-1", 10);
     push["communication_test"] = json!(true);
     push["meter_dispatches"][0]["timeslots"][0]["energy_kw"] = json!(-1);
-    accepted(&world, "leap-prod", &push.to_string());
-    accepted(&world, "leap-prod", "[]");
-    drain(&world);
-    let mut subjects = mail_subjects(&world);
+    accepted(&sim, "leap-prod", &push.to_string());
+    accepted(&sim, "leap-prod", "[]");
+    drain(&sim);
+    let mut subjects = mail_subjects(&sim);
     subjects.retain(|subject| !subject.contains("over: "));
     subjects.sort();
     assert_eq!(

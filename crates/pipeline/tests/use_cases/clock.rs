@@ -2,13 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    alert::{AcknowledgeIncident, Outcome},
+    alert::{AcknowledgeIncident, IncidentAckOutcome},
     config::{Config, SourceContacts},
     incident::IncidentStatus,
     messages::{ToAlert, to_json},
 };
 use serde_json::json;
-use sim::{Ended, Function, Inner, Reply, Standard, Toxic, World};
+use simulation::{Ended, Function, Inner, Reply, Simulation, Standard, Toxic};
 
 use crate::{
     common::{self, accepted, config, drain, thin, voltus, worth_a_fault},
@@ -20,13 +20,13 @@ use crate::{
 pub(crate) const LEAD: &str = "lead@example.com";
 const HEAD: &str = "head@example.com";
 
-pub(crate) fn pass(world: &World, minutes: i64) {
-    common::pass(world, SignedDuration::from_mins(minutes));
+pub(crate) fn pass(sim: &Simulation, minutes: i64) {
+    common::pass(sim, SignedDuration::from_mins(minutes));
 }
 
 /// What was mailed: how many minutes after the beginning, what had happened, and to whom.
-fn mailed(world: &World, began: Timestamp) -> Vec<(i64, String, String)> {
-    let mails = world.mails().into_iter().map(|(at, mail)| {
+fn mailed(sim: &Simulation, began: Timestamp) -> Vec<(i64, String, String)> {
+    let mails = sim.mails().into_iter().map(|(at, mail)| {
         let happened = mail.subject.trim_start_matches("[gridbell] ");
         let happened = happened.split("hydration-failing").next().unwrap().trim_end_matches(": ").to_owned();
         let to: Vec<&str> = mail.to.iter().map(|to| to.split('@').next().unwrap()).collect();
@@ -35,28 +35,28 @@ fn mailed(world: &World, began: Timestamp) -> Vec<(i64, String, String)> {
     mails.collect()
 }
 
-pub(crate) fn check(world: &World, began: Timestamp, expected: &[(i64, &str, &str)]) {
+pub(crate) fn check(sim: &Simulation, began: Timestamp, expected: &[(i64, &str, &str)]) {
     let expected: Vec<_> = expected.iter().map(|(at, what, to)| (*at, (*what).to_owned(), (*to).to_owned())).collect();
-    assert_eq!(mailed(world, began), expected);
+    assert_eq!(mailed(sim, began), expected);
 }
 
-pub(crate) fn acknowledge(world: &World, incident: &str) -> Outcome {
-    let run = world.run(Function::Alerter, async |ports| {
-        AcknowledgeIncident { incidents: ports, world: ports }.acknowledge(incident, "the person on duty").await
+pub(crate) fn acknowledge(sim: &Simulation, incident: &str) -> IncidentAckOutcome {
+    let run = sim.run(Function::Alerter, async |ports| {
+        AcknowledgeIncident { incidents: ports, host: ports }.acknowledge(incident, "the person on duty").await
     });
     run.answer().expect("an answer").expect("noted")
 }
 
 #[test]
 fn what_no_person_acknowledges_comes_again_until_it_is_resolved() {
-    let world = World::new(1, notified_by(900, Vec::new()));
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 40);
-    works(&world, ABOUT);
-    drain(&world);
+    let sim = Simulation::new(1, notified_by(900, Vec::new()));
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 40);
+    works(&sim, ABOUT);
+    drain(&sim);
     check(
-        &world,
+        &sim,
         began,
         &[
             (0, "", "grid-duty"),
@@ -71,55 +71,55 @@ fn what_no_person_acknowledges_comes_again_until_it_is_resolved() {
 fn reminders_come_every_quarter_of_an_hour_by_default() {
     let mut config = serde_json::to_value(config()).unwrap();
     config["contacts"].as_object_mut().unwrap().remove("remind_s");
-    let world = World::new(1, Config::parse(&config.to_string()).unwrap());
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 32);
-    check(&world, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty"), (31, "reminder 2", "grid-duty")]);
+    let sim = Simulation::new(1, Config::parse(&config.to_string()).unwrap());
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 32);
+    check(&sim, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty"), (31, "reminder 2", "grid-duty")]);
 }
 
 #[test]
 fn reminders_follow_a_first_mail_that_was_refused_for_an_hour() {
-    let world = World::new(1, notified_by(900, Vec::new()));
-    world.fault("mailer.send", Toxic::Refuse, sim::Times::Always);
-    fails(&world, ABOUT);
-    pass(&world, 60);
-    world.heal();
-    pass(&world, 40);
-    assert!(world.mails().len() >= 3, "{:?}", world.mails().len());
+    let sim = Simulation::new(1, notified_by(900, Vec::new()));
+    sim.fault("mailer.send", Toxic::Refuse, simulation::Times::Always);
+    fails(&sim, ABOUT);
+    pass(&sim, 60);
+    sim.heal();
+    pass(&sim, 40);
+    assert!(sim.mails().len() >= 3, "{:?}", sim.mails().len());
 }
 
 #[test]
 fn reminders_end_after_a_day() {
-    let world = World::new(1, notified_by(3_600, Vec::new()));
-    fails(&world, ABOUT);
-    common::pass(&world, hours(48));
-    let mails = world.mails();
+    let sim = Simulation::new(1, notified_by(3_600, Vec::new()));
+    fails(&sim, ABOUT);
+    common::pass(&sim, hours(48));
+    let mails = sim.mails();
     assert!((23..=25).contains(&mails.len()), "{}", mails.len());
     assert!(mails.last().unwrap().1.subject.starts_with("[gridbell] reminder 2"));
 }
 
 #[test]
 fn reminders_are_bounded_however_short_the_time_between() {
-    let world = World::new(1, notified_by(1, Vec::new()));
-    fails(&world, ABOUT);
-    common::pass(&world, hours(48));
+    let sim = Simulation::new(1, notified_by(1, Vec::new()));
+    fails(&sim, ABOUT);
+    common::pass(&sim, hours(48));
     // They wait for others of their sort, and here there are none.
-    assert!(world.mails().len() < 110, "{}", world.mails().len());
-    let stages = incident(&world, INCIDENT).mails;
+    assert!(sim.mails().len() < 110, "{}", sim.mails().len());
+    let stages = incident(&sim, INCIDENT).mails;
     assert_eq!(stages.keys().filter(|stage| stage.starts_with("reminder ")).count(), 100);
 }
 
 #[test]
 fn each_step_reaches_further_and_all_of_them_hear_the_end() {
-    let world = World::new(1, notified_by(900, vec![step(1_200, LEAD), step(3_000, HEAD)]));
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 55);
-    works(&world, ABOUT);
-    drain(&world);
+    let sim = Simulation::new(1, notified_by(900, vec![step(1_200, LEAD), step(3_000, HEAD)]));
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 55);
+    works(&sim, ABOUT);
+    drain(&sim);
     check(
-        &world,
+        &sim,
         began,
         &[
             (0, "", "grid-duty"),
@@ -134,45 +134,45 @@ fn each_step_reaches_further_and_all_of_them_hear_the_end() {
 
 #[test]
 fn an_escalation_at_once_needs_no_reminders() {
-    let world = World::new(1, notified_by(0, vec![step(0, LEAD), step(600, HEAD)]));
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 60);
-    check(&world, began, &[(0, "", "grid-duty lead"), (10, "nobody has taken it on", "grid-duty lead head")]);
+    let sim = Simulation::new(1, notified_by(0, vec![step(0, LEAD), step(600, HEAD)]));
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 60);
+    check(&sim, began, &[(0, "", "grid-duty lead"), (10, "nobody has taken it on", "grid-duty lead head")]);
 }
 
 #[test]
 fn who_acknowledges_is_left_alone_and_still_hears_its_end() {
-    let world = World::new(1, notified_by(900, vec![step(1_200, LEAD)]));
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 16);
-    assert_eq!(acknowledge(&world, INCIDENT), Outcome::Noted);
-    assert!(matches!(acknowledge(&world, INCIDENT), Outcome::Already(by) if by.by == "the person on duty"));
-    hint(&world, failing(ABOUT));
-    pass(&world, 60);
-    assert_eq!(world.incidents().get(INCIDENT).unwrap().status, IncidentStatus::Acknowledged);
-    works(&world, ABOUT);
-    drain(&world);
-    check(&world, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty"), (76, "over", "grid-duty")]);
-    assert!(world.mails().pop().unwrap().1.text.contains("by the person on duty"));
-    assert_eq!(acknowledge(&world, INCIDENT), Outcome::Resolved);
-    assert_eq!(acknowledge(&world, "hydration-failing/voltus-prod/none"), Outcome::Unknown);
+    let sim = Simulation::new(1, notified_by(900, vec![step(1_200, LEAD)]));
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 16);
+    assert_eq!(acknowledge(&sim, INCIDENT), IncidentAckOutcome::Noted);
+    assert!(matches!(acknowledge(&sim, INCIDENT), IncidentAckOutcome::Already(by) if by.by == "the person on duty"));
+    hint(&sim, failing(ABOUT));
+    pass(&sim, 60);
+    assert_eq!(sim.incidents().get(INCIDENT).unwrap().status, IncidentStatus::Acknowledged);
+    works(&sim, ABOUT);
+    drain(&sim);
+    check(&sim, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty"), (76, "over", "grid-duty")]);
+    assert!(sim.mails().pop().unwrap().1.text.contains("by the person on duty"));
+    assert_eq!(acknowledge(&sim, INCIDENT), IncidentAckOutcome::Resolved);
+    assert_eq!(acknowledge(&sim, "hydration-failing/voltus-prod/none"), IncidentAckOutcome::Unknown);
 }
 
 #[test]
 fn what_begins_again_awaits_a_person_again() {
-    let world = World::new(1, notified_by(900, Vec::new()));
-    fails(&world, ABOUT);
-    pass(&world, 1);
-    acknowledge(&world, INCIDENT);
-    works(&world, ABOUT);
-    pass(&world, 1);
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 16);
+    let sim = Simulation::new(1, notified_by(900, Vec::new()));
+    fails(&sim, ABOUT);
+    pass(&sim, 1);
+    acknowledge(&sim, INCIDENT);
+    works(&sim, ABOUT);
+    pass(&sim, 1);
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 16);
     assert_eq!(
-        mailed(&world, began)[2..],
+        mailed(&sim, began)[2..],
         [(0, String::new(), "grid-duty".to_owned()), (15, "reminder 1".to_owned(), "grid-duty".to_owned())]
     );
 }
@@ -184,66 +184,66 @@ fn a_source_may_have_contacts_of_its_own() {
     config.sources.get_mut("voltus-prod").unwrap().contacts = Some(own);
     let own = SourceContacts { email: None, escalate: Some(Vec::new()) };
     config.sources.get_mut("leap-prod").unwrap().contacts = Some(own);
-    let world = World::new(1, config);
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 1);
-    fails(&world, "leap-prod/e-1");
-    pass(&world, 60);
-    check(&world, began, &[(0, "", "voltus"), (1, "", "grid-duty"), (10, "nobody has taken it on", "voltus lead")]);
+    let sim = Simulation::new(1, config);
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 1);
+    fails(&sim, "leap-prod/e-1");
+    pass(&sim, 60);
+    check(&sim, began, &[(0, "", "voltus"), (1, "", "grid-duty"), (10, "nobody has taken it on", "voltus lead")]);
 }
 
 #[test]
 fn a_test_never_escalates_and_is_mailed_once() {
-    let world = World::new(1, notified_by(60, vec![step(0, LEAD), step(120, HEAD)]));
+    let sim = Simulation::new(1, notified_by(60, vec![step(0, LEAD), step(120, HEAD)]));
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["test"] = json!(true);
-    world.answers("voltus-prod", "dkmq", [Reply::Json(dispatch.to_string())]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    pass(&world, 1);
-    let began = world.now();
-    fails(&world, ABOUT);
-    fails(&world, "voltus-sandbox/unknown");
-    pass(&world, 60);
-    check(&world, began, &[(0, "[TEST] ", "grid-duty"), (0, "[TEST] ", "grid-duty")]);
-    assert!(world.links().all().is_empty(), "there is nothing to acknowledge");
+    sim.answers("voltus-prod", "dkmq", [Reply::Json(dispatch.to_string())]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    pass(&sim, 1);
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    fails(&sim, "voltus-sandbox/unknown");
+    pass(&sim, 60);
+    check(&sim, began, &[(0, "[TEST] ", "grid-duty"), (0, "[TEST] ", "grid-duty")]);
+    assert!(sim.links().all().is_empty(), "there is nothing to acknowledge");
 }
 
 #[test]
 fn at_its_start_a_real_dispatch_is_mailed_again() {
-    let world = World::new(1, notified_by(0, Vec::new()));
-    world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    pass(&world, 1);
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 60);
-    check(&world, began, &[(0, "", "grid-duty"), (9, "starts now", "grid-duty")]);
+    let sim = Simulation::new(1, notified_by(0, Vec::new()));
+    sim.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    pass(&sim, 1);
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 60);
+    check(&sim, began, &[(0, "", "grid-duty"), (9, "starts now", "grid-duty")]);
     let start: Timestamp = "2023-12-01T16:50:00Z".parse().unwrap();
-    let late = world.mails()[1].0.duration_since(start);
+    let late = sim.mails()[1].0.duration_since(start);
     assert!((0..3).contains(&late.as_secs()), "{late:?}");
 }
 
 #[test]
 fn no_reminder_follows_the_end_of_a_dispatch() {
-    let world = World::new(1, notified_by(300, Vec::new()));
-    world.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    pass(&world, 1);
-    fails(&world, ABOUT);
-    pass(&world, 120);
+    let sim = Simulation::new(1, notified_by(300, Vec::new()));
+    sim.answers("voltus-prod", "dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    pass(&sim, 1);
+    fails(&sim, ABOUT);
+    pass(&sim, 120);
     let end: Timestamp = "2023-12-01T17:00:00Z".parse().unwrap();
-    assert!(world.mails().len() > 3 && world.mails().iter().all(|(at, _)| *at < end + SignedDuration::from_secs(5)));
+    assert!(sim.mails().len() > 3 && sim.mails().iter().all(|(at, _)| *at < end + SignedDuration::from_secs(5)));
 }
 
 #[test]
 fn an_event_is_not_reminded_of() {
-    let world = World::new(1, notified_by(60, vec![step(60, LEAD)]));
-    is_quarantined(&world, "voltus-prod", "d");
-    common::pass(&world, hours(25));
-    let subjects: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();
+    let sim = Simulation::new(1, notified_by(60, vec![step(60, LEAD)]));
+    is_quarantined(&sim, "voltus-prod", "d");
+    common::pass(&sim, hours(25));
+    let subjects: Vec<String> = sim.mails().into_iter().map(|(_, mail)| mail.subject).collect();
     assert_eq!(subjects, ["[gridbell] quarantined: voltus-prod", "[gridbell] over: quarantined: voltus-prod"]);
-    assert!(world.links().all().is_empty(), "there is nothing to acknowledge");
+    assert!(sim.links().all().is_empty(), "there is nothing to acknowledge");
 }
 
 fn review() -> String {
@@ -253,89 +253,89 @@ fn review() -> String {
 #[test]
 fn a_review_that_comes_twice_changes_nothing() {
     for seed in 0..20 {
-        let world = World::new(seed, notified_by(900, Vec::new()));
-        let began = world.now();
-        fails(&world, ABOUT);
-        pass(&world, 14);
+        let sim = Simulation::new(seed, notified_by(900, Vec::new()));
+        let began = sim.now();
+        fails(&sim, ABOUT);
+        pass(&sim, 14);
         for _ in 0..5 {
-            world.put(Inner::Reviews, &review());
+            sim.put(Inner::Reviews, &review());
         }
-        pass(&world, 2);
-        check(&world, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty")]);
+        pass(&sim, 2);
+        check(&sim, began, &[(0, "", "grid-duty"), (15, "reminder 1", "grid-duty")]);
     }
 }
 
 #[test]
 fn two_reviews_at_the_same_time_remind_once() {
     for seed in 0..40 {
-        let world = World::new(seed, notified_by(900, Vec::new()));
-        fails(&world, ABOUT);
-        pass(&world, 14);
-        world.advance(SignedDuration::from_mins(2));
-        world.take(Inner::Alerts);
+        let sim = Simulation::new(seed, notified_by(900, Vec::new()));
+        fails(&sim, ABOUT);
+        pass(&sim, 14);
+        sim.advance(SignedDuration::from_mins(2));
+        sim.take(Inner::Alerts);
         for _ in 0..2 {
-            world.put(Inner::Reviews, &review());
+            sim.put(Inner::Reviews, &review());
         }
-        let reviews = world.take(Inner::Reviews).into_iter();
-        for ended in world.at_once(reviews.map(|review| (Function::Alerter, vec![review])).collect()) {
+        let reviews = sim.take(Inner::Reviews).into_iter();
+        for ended in sim.at_once(reviews.map(|review| (Function::Alerter, vec![review])).collect()) {
             assert_eq!(ended, Ended::Answered(Vec::new()), "seed {seed}");
         }
-        pass(&world, 2);
-        let reminders = world.mails().iter().filter(|(_, mail)| mail.subject.contains("reminder")).count();
+        pass(&sim, 2);
+        let reminders = sim.mails().iter().filter(|(_, mail)| mail.subject.contains("reminder")).count();
         assert_eq!(reminders, 1, "seed {seed}");
     }
 }
 
 #[test]
 fn an_escalation_that_could_not_be_mailed_is_mailed_later() {
-    let world = World::new(1, notified_by(0, vec![step(600, LEAD)]));
-    fails(&world, ABOUT);
-    pass(&world, 5);
-    world.fault("mailer.send", Toxic::Refuse, sim::Times::First(7));
-    pass(&world, 60);
-    let last = world.mails().pop().unwrap().1;
-    assert_eq!((world.mails().len(), last.to), (2, vec![DUTY.to_owned(), LEAD.to_owned()]));
+    let sim = Simulation::new(1, notified_by(0, vec![step(600, LEAD)]));
+    fails(&sim, ABOUT);
+    pass(&sim, 5);
+    sim.fault("mailer.send", Toxic::Refuse, simulation::Times::First(7));
+    pass(&sim, 60);
+    let last = sim.mails().pop().unwrap().1;
+    assert_eq!((sim.mails().len(), last.to), (2, vec![DUTY.to_owned(), LEAD.to_owned()]));
 }
 
 #[test]
 fn a_first_mail_that_the_alerter_died_over_five_times_is_sent() {
-    let world = World::new(1, notified_by(0, Vec::new()));
-    world.fault("mailer.send", Toxic::CrashBefore, sim::Times::First(Standard::MAX_RECEIVES));
-    fails(&world, ABOUT);
-    pass(&world, 60);
-    let subjects: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();
+    let sim = Simulation::new(1, notified_by(0, Vec::new()));
+    sim.fault("mailer.send", Toxic::CrashBefore, simulation::Times::First(Standard::MAX_RECEIVES));
+    fails(&sim, ABOUT);
+    pass(&sim, 60);
+    let subjects: Vec<String> = sim.mails().into_iter().map(|(_, mail)| mail.subject).collect();
     assert_eq!(subjects, [format!("[gridbell] hydration-failing: {ABOUT}")]);
 }
 
 #[test]
 fn every_fault_at_every_call_ends_in_the_same_stages() {
-    let play = |world: &World| {
-        fails(world, ABOUT);
-        common::pass(world, minutes(22));
-        works(world, ABOUT);
-        drain(world);
+    let play = |sim: &Simulation| {
+        fails(sim, ABOUT);
+        common::pass(sim, minutes(22));
+        works(sim, ABOUT);
+        drain(sim);
     };
     let config = || notified_by(540, vec![step(300, LEAD)]);
-    let subjects = |world: &World| {
-        let mut subjects: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();
+    let subjects = |sim: &Simulation| {
+        let mut subjects: Vec<String> = sim.mails().into_iter().map(|(_, mail)| mail.subject).collect();
         subjects.sort();
         subjects
     };
-    let calm = World::new(1, config());
+    let calm = Simulation::new(1, config());
     play(&calm);
     let expected = subjects(&calm);
     assert_eq!(expected.len(), 4, "{expected:?}");
     for (number, call) in worth_a_fault(&calm.calls(), 0) {
         for toxic in Toxic::ALL {
-            let world = World::new(1, config());
-            world.fault_at(number, toxic);
-            play(&world);
-            let mut mails = subjects(&world);
+            let sim = Simulation::new(1, config());
+            sim.fault_at(number, toxic);
+            play(&sim);
+            let mut mails = subjects(&sim);
             assert!(mails.len() <= expected.len() + 1, "{number} {toxic:?}: {mails:?}");
             mails.dedup();
             assert_eq!(mails, expected, "{number} {:?} {toxic:?}", call.port);
-            assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
-            assert!(world.queued(Inner::AlertsDead).is_empty());
+            assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
+            assert!(sim.queued(Inner::AlertsDead).is_empty());
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, mail::Mail, receive::Answer, token::TokenHash};
+use pipeline::{config::Config, mail::Mail, receive::HttpAnswer, token::TokenHash};
 use serde_json::{Value, json};
-use sim::{Call, Function, Settled, Stream, Webhook, World, streams};
+use simulation::{Call, Function, Settled, Simulation, Stream, Webhook, streams};
 
 /// The token of every source.
 pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
@@ -30,55 +30,55 @@ pub(crate) fn config() -> Config {
     Config::parse(&config.to_string()).expect("a configuration")
 }
 
-pub(crate) fn world(seed: u64) -> World {
-    World::new(seed, config())
+pub(crate) fn sim(seed: u64) -> Simulation {
+    Simulation::new(seed, config())
 }
 
 /// Posts a webhook with the right token.
-pub(crate) fn post(world: &World, source: &str, body: &str) -> Answer {
-    world.post(Webhook { source, token: TOKEN, body }).answer().expect("an answer")
+pub(crate) fn post(sim: &Simulation, source: &str, body: &str) -> HttpAnswer {
+    sim.post(Webhook { source, token: TOKEN, body }).answer().expect("an answer")
 }
 
 /// Posts a webhook that is accepted; returns the delivery's id.
-pub(crate) fn accepted(world: &World, source: &str, body: &str) -> String {
-    let answer = post(world, source, body);
+pub(crate) fn accepted(sim: &Simulation, source: &str, body: &str) -> String {
+    let answer = post(sim, source, body);
     assert_eq!((answer.status, answer.outcome), (200, "accepted"), "{answer:?}");
     answer.delivery.expect("an id")
 }
 
 /// Runs everything until nothing is left to do, for a day at most.
-pub(crate) fn drain(world: &World) {
-    assert_eq!(world.settle(SignedDuration::from_hours(24)), Settled::Drained);
+pub(crate) fn drain(sim: &Simulation) {
+    assert_eq!(sim.settle(SignedDuration::from_hours(24)), Settled::Drained);
 }
 
 /// Runs what there is to do within so many seconds.
-pub(crate) fn run_for(world: &World, seconds: i64) {
-    world.settle(SignedDuration::from_secs(seconds));
+pub(crate) fn run_for(sim: &Simulation, seconds: i64) {
+    sim.settle(SignedDuration::from_secs(seconds));
 }
 
 /// Lets all of that time pass, with a sweep every minute.
-pub(crate) fn pass(world: &World, time: SignedDuration) {
-    world.pass(time);
+pub(crate) fn pass(sim: &Simulation, time: SignedDuration) {
+    sim.pass(time);
 }
 
 /// What was published, by subject.
-pub(crate) fn published(world: &World) -> BTreeMap<String, Stream> {
-    streams(&world.signals()).expect("streams without holes")
+pub(crate) fn published(sim: &Simulation) -> BTreeMap<String, Stream> {
+    streams(&sim.signals()).expect("streams without holes")
 }
 
 /// The types that were published about a subject, such as `dispatch.scheduled`.
-pub(crate) fn types(world: &World, subject: &str) -> Vec<String> {
-    published(world).remove(subject).unwrap_or_default().types
+pub(crate) fn types(sim: &Simulation, subject: &str) -> Vec<String> {
+    published(sim).remove(subject).unwrap_or_default().types
 }
 
 /// `data` of the last signal about a subject.
-pub(crate) fn last(world: &World, subject: &str) -> Value {
-    published(world).remove(subject).and_then(|mut stream| stream.events.pop()).expect("a signal")["data"].take()
+pub(crate) fn last(sim: &Simulation, subject: &str) -> Value {
+    published(sim).remove(subject).and_then(|mut stream| stream.events.pop()).expect("a signal")["data"].take()
 }
 
 /// The subjects of the mails so far, in order.
-pub(crate) fn mail_subjects(world: &World) -> Vec<String> {
-    world.mails().into_iter().map(|(_, mail)| mail.subject).collect()
+pub(crate) fn mail_subjects(sim: &Simulation) -> Vec<String> {
+    sim.mails().into_iter().map(|(_, mail)| mail.subject).collect()
 }
 
 /// Whether a mail, alone or in a list, says that something is wrong with that dispatch.
@@ -88,8 +88,8 @@ pub(crate) fn is_about(mail: &Mail, key: &str) -> bool {
 }
 
 /// When each mail left, in seconds since then.
-pub(crate) fn mailed_s(world: &World, since: Timestamp) -> Vec<i64> {
-    world.mails().iter().map(|(at, _)| at.duration_since(since).as_secs()).collect()
+pub(crate) fn mailed_s(sim: &Simulation, since: Timestamp) -> Vec<i64> {
+    sim.mails().iter().map(|(at, _)| at.duration_since(since).as_secs()).collect()
 }
 
 /// Voltus' thin webhook.

@@ -5,11 +5,11 @@ use std::ops::Range;
 use jiff::SignedDuration;
 use pipeline::incident::IncidentStatus;
 use serde_json::{Value, json};
-use sim::{Ended, Function, Inner, Queued, Reply, Settled, Times, Toxic, World};
+use simulation::{Ended, Function, Inner, Queued, Reply, Settled, Simulation, Times, Toxic};
 
 use crate::{
     clock::acknowledge,
-    common::{accepted, config, drain, mail_subjects, mailed_s, pass, run_for, thin, voltus, world, worth_a_fault},
+    common::{accepted, config, drain, mail_subjects, mailed_s, pass, run_for, sim, thin, voltus, worth_a_fault},
     incidents::{fails, minutes, notified_by, settles, works},
 };
 
@@ -17,13 +17,13 @@ pub(crate) fn about(n: usize) -> String {
     format!("voltus-prod/d{n:03}")
 }
 
-pub(crate) fn all_fail(world: &World, range: Range<usize>) {
-    range.for_each(|n| fails(world, &about(n)));
+pub(crate) fn all_fail(sim: &Simulation, range: Range<usize>) {
+    range.for_each(|n| fails(sim, &about(n)));
 }
 
 /// Whether each of so many is named in a mail whose subject holds that.
-pub(crate) fn all_are_named(world: &World, occasion: &str, count: usize) {
-    let texts: String = (world.mails().into_iter())
+pub(crate) fn all_are_named(sim: &Simulation, occasion: &str, count: usize) {
+    let texts: String = (sim.mails().into_iter())
         .filter(|(_, mail)| mail.subject.contains("over: ") == (occasion == "over: "))
         .map(|(_, mail)| mail.text)
         .collect();
@@ -41,68 +41,68 @@ pub(crate) fn starting(start: &str) -> impl FnOnce(&mut Value) {
 }
 
 /// Has Voltus announce `d…` as that.
-pub(crate) fn is_announced(world: &World, n: usize, change: impl FnOnce(&mut Value)) {
+pub(crate) fn is_announced(sim: &Simulation, n: usize, change: impl FnOnce(&mut Value)) {
     let id = format!("d{n:03}");
     let mut dispatch = voltus(&id, 0, 5);
     change(&mut dispatch);
-    world.answers("voltus-prod", &id, [Reply::Json(dispatch.to_string())]);
-    accepted(world, "voltus-prod", &thin("dispatch.create", &id));
+    sim.answers("voltus-prod", &id, [Reply::Json(dispatch.to_string())]);
+    accepted(sim, "voltus-prod", &thin("dispatch.create", &id));
 }
 
 #[test]
 fn an_outage_of_a_provider_is_a_handful_of_mails() {
     for seed in 0..10 {
-        let world = world(seed);
-        all_fail(&world, 0..47);
-        run_for(&world, 3_600);
-        let subjects = mail_subjects(&world);
+        let sim = sim(seed);
+        all_fail(&sim, 0..47);
+        run_for(&sim, 3_600);
+        let subjects = mail_subjects(&sim);
         assert!((2..=3).contains(&subjects.len()), "{subjects:?}");
-        assert_eq!(notified(&world), 47, "{subjects:?}");
-        all_are_named(&world, "", 47);
-        (0..47).for_each(|n| works(&world, &about(n)));
-        drain(&world);
-        let resolved = mail_subjects(&world).split_off(subjects.len());
+        assert_eq!(notified(&sim), 47, "{subjects:?}");
+        all_are_named(&sim, "", 47);
+        (0..47).for_each(|n| works(&sim, &about(n)));
+        drain(&sim);
+        let resolved = mail_subjects(&sim).split_off(subjects.len());
         assert_eq!(resolved, ["[gridbell] over: hydration-failing voltus-prod: 47 dispatches"]);
-        all_are_named(&world, "over: ", 47);
+        all_are_named(&sim, "over: ", 47);
     }
 }
 
 #[test]
 fn after_quiet_minutes_a_new_outage_is_mailed_at_once_again() {
-    let world = world(1);
-    all_fail(&world, 0..10);
-    run_for(&world, 3_600);
-    let before = mail_subjects(&world).len();
-    world.advance(SignedDuration::from_mins(31));
-    let began = world.now();
-    all_fail(&world, 10..13);
-    run_for(&world, 10);
-    let mailed: Vec<i64> = world.mails()[before..].iter().map(|(at, _)| at.duration_since(began).as_secs()).collect();
+    let sim = sim(1);
+    all_fail(&sim, 0..10);
+    run_for(&sim, 3_600);
+    let before = mail_subjects(&sim).len();
+    sim.advance(SignedDuration::from_mins(31));
+    let began = sim.now();
+    all_fail(&sim, 10..13);
+    run_for(&sim, 10);
+    let mailed: Vec<i64> = sim.mails()[before..].iter().map(|(at, _)| at.duration_since(began).as_secs()).collect();
     assert!(mailed[0] == 0 && mailed.iter().all(|s| *s <= 8), "{mailed:?} s");
-    all_are_named(&world, "", 13);
+    all_are_named(&sim, "", 13);
 }
 
 #[test]
 fn what_starts_soon_is_mailed_in_ten_seconds_whatever_waits() {
-    let world = world(1);
-    (0..20).for_each(|n| is_announced(&world, n, |_| {}));
-    run_for(&world, 5);
+    let sim = sim(1);
+    (0..20).for_each(|n| is_announced(&sim, n, |_| {}));
+    run_for(&sim, 5);
     // They start at 16:50.
-    world.advance(SignedDuration::from_secs(360));
-    all_fail(&world, 0..10);
-    run_for(&world, 40);
-    let before = mail_subjects(&world).len();
-    assert!((1..=3).contains(&before), "{:?}", mail_subjects(&world));
+    sim.advance(SignedDuration::from_secs(360));
+    all_fail(&sim, 0..10);
+    run_for(&sim, 40);
+    let before = mail_subjects(&sim).len();
+    assert!((1..=3).contains(&before), "{:?}", mail_subjects(&sim));
     let mut failed_at = Vec::new();
     for n in 10..20 {
-        failed_at.push((n, world.now()));
-        all_fail(&world, n..n + 1);
-        pass(&world, SignedDuration::from_secs(1));
+        failed_at.push((n, sim.now()));
+        all_fail(&sim, n..n + 1);
+        pass(&sim, SignedDuration::from_secs(1));
     }
-    run_for(&world, 60);
-    assert!(mail_subjects(&world).len() - before <= 3, "lists and not ten mails: {:?}", mail_subjects(&world));
+    run_for(&sim, 60);
+    assert!(mail_subjects(&sim).len() - before <= 3, "lists and not ten mails: {:?}", mail_subjects(&sim));
     for (n, at) in failed_at {
-        let (mailed_at, _) = world.mails().into_iter().find(|(_, mail)| mail.text.contains(&about(n))).expect("a mail");
+        let (mailed_at, _) = sim.mails().into_iter().find(|(_, mail)| mail.text.contains(&about(n))).expect("a mail");
         assert!(mailed_at <= at + SignedDuration::from_secs(10), "{n}: {mailed_at}, failed at {at}");
     }
 }
@@ -110,21 +110,21 @@ fn what_starts_soon_is_mailed_in_ten_seconds_whatever_waits() {
 /// A provider that is down, as its webhooks go on announcing dispatches that nobody can fetch.
 #[test]
 fn the_fourth_failing_dispatch_of_a_source_is_mailed_in_time() {
-    let world = world(2);
+    let sim = sim(2);
     let mut due = Vec::new();
     for n in 0..12 {
         let id = format!("d{n:03}");
-        world.answers("voltus-prod", &id, (0..40).map(|_| Reply::Status(500, None)));
-        accepted(&world, "voltus-prod", &thin("dispatch.create", &id));
+        sim.answers("voltus-prod", &id, (0..40).map(|_| Reply::Status(500, None)));
+        accepted(&sim, "voltus-prod", &thin("dispatch.create", &id));
         // First delivery and the immediate deadline.
-        due.push((about(n), world.now() + SignedDuration::from_secs(60)));
-        run_for(&world, 7);
-        world.advance(SignedDuration::from_secs(7));
+        due.push((about(n), sim.now() + SignedDuration::from_secs(60)));
+        run_for(&sim, 7);
+        sim.advance(SignedDuration::from_secs(7));
     }
-    run_for(&world, 300);
+    run_for(&sim, 300);
     for (subject, due_at) in due {
         let names = |mail: &pipeline::mail::Mail| mail.subject.contains(&subject) || mail.text.contains(&subject);
-        let mails = world.mails();
+        let mails = sim.mails();
         let (at, _) = mails.iter().find(|(_, mail)| names(mail)).expect("a mail");
         assert!(*at <= due_at + SignedDuration::from_secs(10), "{subject}: {at}, due at {due_at}");
     }
@@ -132,72 +132,72 @@ fn the_fourth_failing_dispatch_of_a_source_is_mailed_in_time() {
 
 #[test]
 fn reminders_of_an_outage_are_grouped_as_well() {
-    let world = World::new(1, notified_by(900, Vec::new()));
-    all_fail(&world, 0..30);
-    pass(&world, minutes(4 * 60));
-    let mails = mail_subjects(&world).len();
+    let sim = Simulation::new(1, notified_by(900, Vec::new()));
+    all_fail(&sim, 0..30);
+    pass(&sim, minutes(4 * 60));
+    let mails = mail_subjects(&sim).len();
     assert!(mails < 3 + 2 * 16, "{mails} mails in four hours");
     let lists = |subject: &&String| subject.contains("reminder: hydration-failing voltus-prod:");
-    assert!(mail_subjects(&world).iter().filter(lists).count() >= 13, "{:?}", mail_subjects(&world));
+    assert!(mail_subjects(&sim).iter().filter(lists).count() >= 13, "{:?}", mail_subjects(&sim));
 }
 
 #[test]
 fn one_that_waited_alone_is_mailed_in_full() {
-    let world = world(1);
+    let sim = sim(1);
     for n in 0..2 {
-        is_announced(&world, n, starting("18:00:00"));
-        run_for(&world, 5);
-        world.answers("voltus-prod", &format!("d{n:03}"), [Reply::Status(500, None)]);
-        all_fail(&world, n..n + 1);
-        pass(&world, SignedDuration::from_secs(40));
+        is_announced(&sim, n, starting("18:00:00"));
+        run_for(&sim, 5);
+        sim.answers("voltus-prod", &format!("d{n:03}"), [Reply::Status(500, None)]);
+        all_fail(&sim, n..n + 1);
+        pass(&sim, SignedDuration::from_secs(40));
     }
-    assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing: voltus-prod/d000"], "the next waits for others");
-    pass(&world, minutes(5));
-    let (_, last) = world.mails().pop().unwrap();
+    assert_eq!(mail_subjects(&sim), ["[gridbell] hydration-failing: voltus-prod/d000"], "the next waits for others");
+    pass(&sim, minutes(5));
+    let (_, last) = sim.mails().pop().unwrap();
     assert_eq!(last.subject, "[gridbell] hydration-failing: voltus-prod/d001");
     assert!(last.text.starts_with("Sites:") && last.calendar.is_some(), "{}", last.text);
 }
 
 #[test]
 fn real_and_test_never_share_a_mail() {
-    let world = world(1);
-    (0..12).for_each(|n| is_announced(&world, n, |dispatch| dispatch["test"] = json!(n % 2 == 0)));
-    run_for(&world, 10);
-    all_fail(&world, 0..12);
-    run_for(&world, 60);
-    for (_, mail) in world.mails() {
+    let sim = sim(1);
+    (0..12).for_each(|n| is_announced(&sim, n, |dispatch| dispatch["test"] = json!(n % 2 == 0)));
+    run_for(&sim, 10);
+    all_fail(&sim, 0..12);
+    run_for(&sim, 60);
+    for (_, mail) in sim.mails() {
         let test = mail.subject.contains("[TEST]");
         for n in (0..12).filter(|n| (n % 2 == 0) != test) {
             assert!(!mail.text.contains(&about(n)), "{}\n{}", mail.subject, mail.text);
         }
     }
-    all_are_named(&world, "", 12);
+    all_are_named(&sim, "", 12);
 }
 
 #[test]
 fn a_list_says_what_changed_and_begins_with_the_most_urgent() {
-    let world = world(1);
-    (0..9).for_each(|n| is_announced(&world, n, starting(&format!("19:{:02}:00", 59 - n))));
-    run_for(&world, 10);
-    all_fail(&world, 0..9);
-    run_for(&world, 10);
-    assert_eq!(mail_subjects(&world), [""; 0]);
-    works(&world, &about(0));
-    acknowledge(&world, &format!("hydration-failing/{}", about(1)));
-    run_for(&world, 40);
-    let (_, list) = world.mails().pop().unwrap();
+    let sim = sim(1);
+    (0..9).for_each(|n| is_announced(&sim, n, starting(&format!("19:{:02}:00", 59 - n))));
+    run_for(&sim, 10);
+    all_fail(&sim, 0..9);
+    run_for(&sim, 10);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
+    works(&sim, &about(0));
+    acknowledge(&sim, &format!("hydration-failing/{}", about(1)));
+    run_for(&sim, 40);
+    let (_, list) = sim.mails().pop().unwrap();
     let line = |n: usize| list.text.lines().find(|line| line.contains(&about(n)));
     assert_eq!(line(0), None, "nobody need hear of what is resolved before its mail");
     assert!(line(1).unwrap().contains("My Site, reduce by 5 kW"), "{}", list.text);
     assert!(line(1).unwrap().ends_with(" (taken on meanwhile)") && !line(2).unwrap().contains("meanwhile"));
     let place = |n: usize| list.text.find(&about(n)).unwrap();
     assert!((1..8).all(|n| place(n) > place(n + 1)), "{}", list.text);
-    assert_eq!(mail_subjects(&world), ["[gridbell] hydration-failing voltus-prod: 8 dispatches"]);
+    assert_eq!(mail_subjects(&sim), ["[gridbell] hydration-failing voltus-prod: 8 dispatches"]);
 }
 
 /// How many incidents the mails name, by their subjects.
-fn notified(world: &World) -> usize {
-    (mail_subjects(world).iter())
+fn notified(sim: &Simulation) -> usize {
+    (mail_subjects(sim).iter())
         .map(|subject| subject.rsplit(": ").next().and_then(|last| last.split(' ').next()?.parse().ok()).unwrap_or(1))
         .sum()
 }
@@ -207,111 +207,111 @@ fn a_long_list_continues_in_the_next_mail_and_names_all() {
     let mut config = config();
     // All of them fail at once.
     config.sources.get_mut("voltus-prod").unwrap().requests_a_minute = Some(6_000);
-    let world = World::new(1, config);
+    let sim = Simulation::new(1, config);
     // The last of them starts first.
-    (0..230).for_each(|n| is_announced(&world, n, starting(&format!("19:{:02}:{:02}", 59 - n / 20, 59 - n % 20))));
-    run_for(&world, 60);
-    all_fail(&world, 0..230);
-    run_for(&world, 60);
+    (0..230).for_each(|n| is_announced(&sim, n, starting(&format!("19:{:02}:{:02}", 59 - n / 20, 59 - n % 20))));
+    run_for(&sim, 60);
+    all_fail(&sim, 0..230);
+    run_for(&sim, 60);
     let listed = |text: &str| -> Vec<usize> {
         let keys = text.split("voltus-prod/d").skip(1);
         keys.filter_map(|rest| rest.split([',', ' ']).next()?.parse().ok()).collect()
     };
     assert_eq!(
-        mail_subjects(&world),
+        mail_subjects(&sim),
         ["200 dispatches (1 of 2)", "30 dispatches (2 of 2)"]
             .map(|rest| format!("[gridbell] hydration-failing voltus-prod: {rest}"))
     );
-    let order: Vec<usize> = world.mails().iter().flat_map(|(_, mail)| listed(&mail.text)).collect();
+    let order: Vec<usize> = sim.mails().iter().flat_map(|(_, mail)| listed(&mail.text)).collect();
     assert_eq!(order, (0..230).rev().collect::<Vec<_>>(), "the most urgent first, each once");
 }
 
 #[test]
 fn hundreds_of_urgent_ones_at_once_are_a_few_lists() {
-    let world = world(1);
-    all_fail(&world, 0..650);
-    let began = world.now();
+    let sim = sim(1);
+    all_fail(&sim, 0..650);
+    let began = sim.now();
     // Here each call takes its time after the other, which in the cloud they do at once; so a sweep does in its ten seconds what there
     // takes one, and the next one does the rest.
-    run_for(&world, 160);
-    let failed: Vec<Queued> = world.queued(Inner::Alerts).into_iter().filter(|message| message.receives > 0).collect();
+    run_for(&sim, 160);
+    let failed: Vec<Queued> = sim.queued(Inner::Alerts).into_iter().filter(|message| message.receives > 0).collect();
     assert_eq!(failed, [], "an invocation failed over it");
-    assert!(world.mails().len() <= 20, "{:?}", mail_subjects(&world));
-    assert_eq!(notified(&world), 650, "{:?}", mail_subjects(&world));
-    all_are_named(&world, "", 650);
-    let mailed_s = mailed_s(&world, began);
+    assert!(sim.mails().len() <= 20, "{:?}", mail_subjects(&sim));
+    assert_eq!(notified(&sim), 650, "{:?}", mail_subjects(&sim));
+    all_are_named(&sim, "", 650);
+    let mailed_s = mailed_s(&sim, began);
     assert!(mailed_s[0] <= 1 && mailed_s.windows(2).all(|pair| pair[1] - pair[0] <= 60), "{mailed_s:?}");
 }
 
 #[test]
 fn what_comes_while_a_full_list_is_being_sent_is_mailed_too() {
     for seed in 0..4 {
-        let world = world(seed);
-        all_fail(&world, 0..203);
-        run_for(&world, 28);
-        assert_eq!(world.incidents().all().len(), 203);
-        world.advance(SignedDuration::from_secs(30));
-        all_fail(&world, 203..206);
-        let batches = world.take(Inner::Alerts).into_iter().map(|one| (Function::Alerter, vec![one])).collect();
-        let ended = world.at_once(batches);
+        let sim = sim(seed);
+        all_fail(&sim, 0..203);
+        run_for(&sim, 28);
+        assert_eq!(sim.incidents().all().len(), 203);
+        sim.advance(SignedDuration::from_secs(30));
+        all_fail(&sim, 203..206);
+        let batches = sim.take(Inner::Alerts).into_iter().map(|one| (Function::Alerter, vec![one])).collect();
+        let ended = sim.at_once(batches);
         assert!(ended.iter().all(|ended| *ended == Ended::Answered(Vec::new())), "{ended:?}");
-        drain(&world);
-        assert_eq!(notified(&world), 206, "seed {seed}: {:?}", mail_subjects(&world));
+        drain(&sim);
+        assert_eq!(notified(&sim), 206, "seed {seed}: {:?}", mail_subjects(&sim));
     }
 }
 
 #[test]
 fn a_list_that_ses_refuses_is_sent_later() {
     for failures in [1, 4, 12] {
-        let world = world(1);
-        world.fault("mailer.send", Toxic::Refuse, Times::First(failures));
-        all_fail(&world, 0..10);
-        drain(&world);
-        all_are_named(&world, "", 10);
-        assert!(mail_subjects(&world).len() <= 5, "{:?}", mail_subjects(&world));
+        let sim = sim(1);
+        sim.fault("mailer.send", Toxic::Refuse, Times::First(failures));
+        all_fail(&sim, 0..10);
+        drain(&sim);
+        all_are_named(&sim, "", 10);
+        assert!(mail_subjects(&sim).len() <= 5, "{:?}", mail_subjects(&sim));
     }
 }
 
 #[test]
 fn every_fault_at_every_call_names_each_and_repeats_little() {
-    let play = |world: &World| {
-        all_fail(world, 0..6);
-        world.settle(SignedDuration::from_mins(20));
-        (0..6).for_each(|n| works(world, &about(n)));
-        world.settle(SignedDuration::from_hours(24))
+    let play = |sim: &Simulation| {
+        all_fail(sim, 0..6);
+        sim.settle(SignedDuration::from_mins(20));
+        (0..6).for_each(|n| works(sim, &about(n)));
+        sim.settle(SignedDuration::from_hours(24))
     };
-    let calm = world(1);
+    let calm = sim(1);
     assert_eq!(play(&calm), Settled::Drained);
     let usual = mail_subjects(&calm).len();
     assert!((2..=4).contains(&usual), "{:?}", mail_subjects(&calm));
     for (number, call) in worth_a_fault(&calm.calls(), 0) {
         for toxic in Toxic::ALL {
-            let world = world(1);
-            world.fault_at(number, toxic);
-            assert_eq!(play(&world), Settled::Drained, "{number} {toxic:?}");
+            let sim = sim(1);
+            sim.fault_at(number, toxic);
+            assert_eq!(play(&sim), Settled::Drained, "{number} {toxic:?}");
             // Those of a batch that died come later than the rest, and then by themselves or as one more list.
-            let mails = mail_subjects(&world);
+            let mails = mail_subjects(&sim);
             assert!(mails.len() <= usual + 3, "{number} {:?} {toxic:?}: {mails:?}", call.port);
-            all_are_named(&world, "", 6);
-            all_are_named(&world, "over: ", 6);
-            assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
-            assert!(world.queued(Inner::AlertsDead).is_empty());
+            all_are_named(&sim, "", 6);
+            all_are_named(&sim, "over: ", 6);
+            assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
+            assert!(sim.queued(Inner::AlertsDead).is_empty());
         }
     }
 }
 
 #[test]
 fn what_works_again_before_its_list_is_sent_is_mailed_to_nobody() {
-    let world = world(1);
+    let sim = sim(1);
     for n in 0..3 {
-        is_announced(&world, n, starting("18:00:00"));
+        is_announced(&sim, n, starting("18:00:00"));
     }
-    run_for(&world, 5);
-    all_fail(&world, 0..3);
-    run_for(&world, 5);
+    run_for(&sim, 5);
+    all_fail(&sim, 0..3);
+    run_for(&sim, 5);
     // Nobody hints at it: a mail says what is true when it is sent.
-    (0..3).for_each(|n| settles(&world, &about(n)));
-    pass(&world, minutes(10));
-    assert_eq!(mail_subjects(&world), [""; 0]);
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
+    (0..3).for_each(|n| settles(&sim, &about(n)));
+    pass(&sim, minutes(10));
+    assert_eq!(mail_subjects(&sim), [""; 0]);
+    assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
 }

@@ -6,10 +6,10 @@ use pipeline::{
     messages::{self, ToHydrate},
     ports::Health,
 };
-use sim::{Ended, Function, Inner, Reply, Times, Toxic, World};
+use simulation::{Ended, Function, Inner, Reply, Simulation, Times, Toxic};
 
 use crate::{
-    common::{accepted, mail_subjects, mailed_s, pass, run_for, thin, types, voltus, world, worth_a_fault},
+    common::{accepted, mail_subjects, mailed_s, pass, run_for, sim, thin, types, voltus, worth_a_fault},
     incidents::incident,
 };
 
@@ -18,29 +18,29 @@ const RESOLVED: &str = "[gridbell] over: hydration-failing: deliveries";
 const DEAD: &str = "[gridbell] dead-letter: retries_dead";
 const NO_MORE_DEAD: &str = "[gridbell] over: dead-letter: retries_dead";
 
-fn beating(seed: u64) -> World {
-    let world = world(seed);
-    world.send_heartbeats();
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
-    world
+fn beating(seed: u64) -> Simulation {
+    let sim = sim(seed);
+    sim.send_heartbeats();
+    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    sim
 }
 
 /// How many heartbeats lie in the queue of deliveries, visible or not.
-fn beats(world: &World) -> usize {
-    let queued = world.queued(Inner::Deliveries);
+fn beats(sim: &Simulation) -> usize {
+    let queued = sim.queued(Inner::Deliveries);
     queued.iter().filter(|message| matches!(messages::read(&message.body), Ok(ToHydrate::Heartbeat(_)))).count()
 }
 
 #[test]
 fn all_is_quiet_while_the_hydrator_answers() {
     for seed in 0..20 {
-        let world = beating(seed);
-        run_for(&world, 1_800);
-        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-        run_for(&world, 1_800);
-        assert_eq!(mail_subjects(&world), [""; 0]);
-        assert!(world.queued(Inner::RetriesDead).is_empty() && world.kept().is_empty());
-        assert!(world.queued(Inner::Deliveries).len() <= 2 && world.queued(Inner::Retries).len() <= 2, "seed {seed}");
+        let sim = beating(seed);
+        run_for(&sim, 1_800);
+        accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        run_for(&sim, 1_800);
+        assert_eq!(mail_subjects(&sim), [""; 0]);
+        assert!(sim.queued(Inner::RetriesDead).is_empty() && sim.kept().is_empty());
+        assert!(sim.queued(Inner::Deliveries).len() <= 2 && sim.queued(Inner::Retries).len() <= 2, "seed {seed}");
     }
 }
 
@@ -49,70 +49,70 @@ fn a_stopped_hydrator_is_mailed_before_a_dispatchs_limit() {
     let limit_s = i64::from(Deadlines::default().immediate_s);
     // Wherever between two sweeps it stops.
     for lag_s in [0, 1, 7, 15, 22, 29, 30, 31, 44, 52, 59] {
-        let world = beating(1);
-        pass(&world, SignedDuration::from_secs(120 + lag_s));
-        world.stop(Function::Hydrator);
-        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-        let came_at = world.now();
-        run_for(&world, 200);
-        assert_eq!(mail_subjects(&world), [SILENT], "once, after {lag_s} s");
-        assert!(mailed_s(&world, came_at)[0] < limit_s, "after {lag_s} s: {:?}", mailed_s(&world, came_at));
-        let text = world.mails()[0].1.text.clone();
+        let sim = beating(1);
+        pass(&sim, SignedDuration::from_secs(120 + lag_s));
+        sim.stop(Function::Hydrator);
+        accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        let came_at = sim.now();
+        run_for(&sim, 200);
+        assert_eq!(mail_subjects(&sim), [SILENT], "once, after {lag_s} s");
+        assert!(mailed_s(&sim, came_at)[0] < limit_s, "after {lag_s} s: {:?}", mailed_s(&sim, came_at));
+        let text = sim.mails()[0].1.text.clone();
         assert!(text.contains("the hydrator has read nothing from the queue since 2023-12-01T16:"), "{text}");
-        world.start(Function::Hydrator);
-        run_for(&world, 130);
-        assert_eq!(mail_subjects(&world), [SILENT, RESOLVED], "after {lag_s} s");
-        assert_eq!(types(&world, "voltus-prod/dkmq"), ["dispatch.scheduled"]);
+        sim.start(Function::Hydrator);
+        run_for(&sim, 130);
+        assert_eq!(mail_subjects(&sim), [SILENT, RESOLVED], "after {lag_s} s");
+        assert_eq!(types(&sim, "voltus-prod/dkmq"), ["dispatch.scheduled"]);
     }
 }
 
 #[test]
 fn a_hydrator_that_never_ran_is_mailed() {
-    let world = beating(1);
-    world.stop(Function::Hydrator);
-    run_for(&world, 120);
-    assert_eq!(mail_subjects(&world), [SILENT]);
-    assert!(world.mails()[0].1.text.contains("nothing from the queue so far"), "{}", world.mails()[0].1.text);
+    let sim = beating(1);
+    sim.stop(Function::Hydrator);
+    run_for(&sim, 120);
+    assert_eq!(mail_subjects(&sim), [SILENT]);
+    assert!(sim.mails()[0].1.text.contains("nothing from the queue so far"), "{}", sim.mails()[0].1.text);
 }
 
 #[test]
 fn heartbeats_do_not_pile_up_while_none_is_answered() {
-    let world = beating(1);
-    world.stop(Function::Hydrator);
-    run_for(&world, 24 * 3_600);
-    assert!(beats(&world) < 400, "{}", beats(&world));
-    let detail = incident(&world, "hydration-failing/deliveries").detail;
+    let sim = beating(1);
+    sim.stop(Function::Hydrator);
+    run_for(&sim, 24 * 3_600);
+    assert!(beats(&sim) < 400, "{}", beats(&sim));
+    let detail = incident(&sim, "hydration-failing/deliveries").detail;
     let said = detail.split("about ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0);
-    assert!(beats(&world).abs_diff(said) <= 10, "{} and not {detail}", beats(&world));
-    world.start(Function::Hydrator);
-    run_for(&world, 180);
-    assert_eq!(mail_subjects(&world), [SILENT, RESOLVED]);
-    assert!(beats(&world) <= 2);
+    assert!(beats(&sim).abs_diff(said) <= 10, "{} and not {detail}", beats(&sim));
+    sim.start(Function::Hydrator);
+    run_for(&sim, 180);
+    assert_eq!(mail_subjects(&sim), [SILENT, RESOLVED]);
+    assert!(beats(&sim) <= 2);
 }
 
 #[test]
 fn a_hydrator_that_dies_over_everything_is_mailed() {
-    let world = beating(1);
-    run_for(&world, 300);
-    world.fault("health.answer", Toxic::CrashBefore, Times::Always);
-    run_for(&world, 90);
-    assert_eq!(mail_subjects(&world), [SILENT]);
+    let sim = beating(1);
+    run_for(&sim, 300);
+    sim.fault("health.answer", Toxic::CrashBefore, Times::Always);
+    run_for(&sim, 90);
+    assert_eq!(mail_subjects(&sim), [SILENT]);
     // Heartbeats wear out like any message; what the queue hands over is no failure of a delivery.
-    run_for(&world, 3_600);
-    world.heal();
-    run_for(&world, 600);
-    assert_eq!(mail_subjects(&world), [SILENT, RESOLVED]);
-    assert!(world.kept().is_empty() && world.queued(Inner::RetriesDead).is_empty());
+    run_for(&sim, 3_600);
+    sim.heal();
+    run_for(&sim, 600);
+    assert_eq!(mail_subjects(&sim), [SILENT, RESOLVED]);
+    assert!(sim.kept().is_empty() && sim.queued(Inner::RetriesDead).is_empty());
 }
 
 #[test]
 fn whatever_fails_once_a_stopped_hydrator_is_mailed() {
-    let play = |world: &World| {
-        run_for(world, 130);
-        world.stop(Function::Hydrator);
-        run_for(world, 300);
-        world.start(Function::Hydrator);
-        run_for(world, 600);
+    let play = |sim: &Simulation| {
+        run_for(sim, 130);
+        sim.stop(Function::Hydrator);
+        run_for(sim, 300);
+        sim.start(Function::Hydrator);
+        run_for(sim, 600);
     };
     let calm = beating(3);
     play(&calm);
@@ -123,11 +123,11 @@ fn whatever_fails_once_a_stopped_hydrator_is_mailed() {
             continue;
         }
         for toxic in Toxic::ALL {
-            let world = beating(3);
-            world.fault_at(number, toxic);
-            play(&world);
-            run_for(&world, 300);
-            let mut mails = mail_subjects(&world);
+            let sim = beating(3);
+            sim.fault_at(number, toxic);
+            play(&sim);
+            run_for(&sim, 300);
+            let mut mails = mail_subjects(&sim);
             // A heartbeat whose answer failed may be an incident that is resolved before the hydrator is stopped.
             mails.dedup();
             assert!(mails.chunks(2).all(|pair| pair == [SILENT, RESOLVED]), "{} {toxic:?}: {mails:?}", call.port);
@@ -139,74 +139,74 @@ fn whatever_fails_once_a_stopped_hydrator_is_mailed() {
 #[test]
 fn a_check_that_was_held_up_with_its_heartbeat_alarms_nobody() {
     // Everything slept, as a laptop does, and wakes up with the retrier first.
-    let world = beating(1);
-    world.sweep();
-    world.advance(SignedDuration::from_hours(8));
-    assert_eq!(world.retry(world.take(Inner::Retries)), Ended::Answered(Vec::new()));
-    run_for(&world, 300);
-    assert_eq!(mail_subjects(&world), [""; 0]);
+    let sim = beating(1);
+    sim.sweep();
+    sim.advance(SignedDuration::from_hours(8));
+    assert_eq!(sim.retry(sim.take(Inner::Retries)), Ended::Answered(Vec::new()));
+    run_for(&sim, 300);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
     // And where none is answered although there was time, it is mailed after all.
-    let world = beating(1);
-    world.stop(Function::Hydrator);
-    world.sweep();
-    world.advance(SignedDuration::from_secs(90));
-    world.stop(Function::Sweeper);
-    run_for(&world, 60);
-    assert_eq!(mail_subjects(&world), [SILENT]);
+    let sim = beating(1);
+    sim.stop(Function::Hydrator);
+    sim.sweep();
+    sim.advance(SignedDuration::from_secs(90));
+    sim.stop(Function::Sweeper);
+    run_for(&sim, 60);
+    assert_eq!(mail_subjects(&sim), [SILENT]);
 }
 
 #[test]
 fn dead_letters_are_mailed_once_and_resolved_when_they_are_gone() {
-    let world = beating(1);
-    run_for(&world, 130);
-    world.put(Inner::RetriesDead, "what no function could handle");
-    run_for(&world, 95);
-    assert_eq!(mail_subjects(&world), [DEAD]);
-    let text = world.mails()[0].1.text.clone();
+    let sim = beating(1);
+    run_for(&sim, 130);
+    sim.put(Inner::RetriesDead, "what no function could handle");
+    run_for(&sim, 95);
+    assert_eq!(mail_subjects(&sim), [DEAD]);
+    let text = sim.mails()[0].1.text.clone();
     assert!(text.contains("1 message(s) in the queue retries_dead") && text.contains("infra/README.md"), "{text}");
-    world.put(Inner::RetriesDead, "another");
-    let hinted = |world: &World| {
-        let hint = |call: &&sim::Call| call.port == "outlet.alert" && call.function == Function::Sweeper;
-        world.calls().iter().filter(hint).count()
+    sim.put(Inner::RetriesDead, "another");
+    let hinted = |sim: &Simulation| {
+        let hint = |call: &&simulation::Call| call.port == "outlet.alert" && call.function == Function::Sweeper;
+        sim.calls().iter().filter(hint).count()
     };
-    let before = hinted(&world);
-    run_for(&world, 3_600);
-    assert_eq!(mail_subjects(&world), [DEAD]);
-    assert!(hinted(&world) - before <= 61, "one review a minute, and no hint at what is known");
-    assert!(incident(&world, "dead-letter/retries_dead").detail.starts_with("2 message(s)"));
-    assert!(!world.receive(Inner::RetriesDead).is_empty());
-    run_for(&world, 95);
-    assert_eq!(mail_subjects(&world), [DEAD], "a person who looks at one has it in hand");
-    for message in world.queued(Inner::RetriesDead) {
-        world.delete(Inner::RetriesDead, &message.id);
+    let before = hinted(&sim);
+    run_for(&sim, 3_600);
+    assert_eq!(mail_subjects(&sim), [DEAD]);
+    assert!(hinted(&sim) - before <= 61, "one review a minute, and no hint at what is known");
+    assert!(incident(&sim, "dead-letter/retries_dead").detail.starts_with("2 message(s)"));
+    assert!(!sim.receive(Inner::RetriesDead).is_empty());
+    run_for(&sim, 95);
+    assert_eq!(mail_subjects(&sim), [DEAD], "a person who looks at one has it in hand");
+    for message in sim.queued(Inner::RetriesDead) {
+        sim.delete(Inner::RetriesDead, &message.id);
     }
-    run_for(&world, 95);
-    assert_eq!(mail_subjects(&world), [DEAD, NO_MORE_DEAD]);
-    world.put(Inner::AlertsDead, "nonsense");
-    run_for(&world, 95);
-    assert_eq!(mail_subjects(&world)[2..], ["[gridbell] dead-letter: alerts_dead"]);
+    run_for(&sim, 95);
+    assert_eq!(mail_subjects(&sim), [DEAD, NO_MORE_DEAD]);
+    sim.put(Inner::AlertsDead, "nonsense");
+    run_for(&sim, 95);
+    assert_eq!(mail_subjects(&sim)[2..], ["[gridbell] dead-letter: alerts_dead"]);
 }
 
 /// A heartbeat that is not answered within 22 s; `meanwhile` happens before the check's second look. Whether a person is to be notified
 /// after 27 s, and after two minutes.
-fn unanswered(meanwhile: impl FnOnce(&World)) -> (bool, bool) {
-    let world = beating(1);
-    run_for(&world, 50);
-    world.stop(Function::Hydrator);
+fn unanswered(meanwhile: impl FnOnce(&Simulation)) -> (bool, bool) {
+    let sim = beating(1);
+    run_for(&sim, 50);
+    sim.stop(Function::Hydrator);
     for _ in 0..5 {
-        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
     }
-    world.sweep();
-    let check = || world.retry(world.take(Inner::Retries)).answer().expect("checked");
-    let is_hinted = || world.queued(Inner::Alerts).iter().any(|hint| hint.body.contains("deliveries_unread"));
-    world.advance(SignedDuration::from_secs(22));
+    sim.sweep();
+    let check = || sim.retry(sim.take(Inner::Retries)).answer().expect("checked");
+    let is_hinted = || sim.queued(Inner::Alerts).iter().any(|hint| hint.body.contains("deliveries_unread"));
+    sim.advance(SignedDuration::from_secs(22));
     check();
     assert!(!is_hinted(), "before the second look");
-    meanwhile(&world);
-    world.advance(SignedDuration::from_secs(5));
+    meanwhile(&sim);
+    sim.advance(SignedDuration::from_secs(5));
     check();
     let at_once = is_hinted();
-    world.advance(SignedDuration::from_secs(94));
+    sim.advance(SignedDuration::from_secs(94));
     check();
     (at_once, is_hinted())
 }
@@ -214,16 +214,16 @@ fn unanswered(meanwhile: impl FnOnce(&World)) -> (bool, bool) {
 #[test]
 fn a_hydrator_behind_its_queue_is_not_called_silent() {
     assert_eq!(unanswered(|_| ()), (true, true));
-    let falls = |world: &World| {
-        let webhook = world.queued(Inner::Deliveries).into_iter().find(|message| message.body.contains("dkmq"));
-        world.delete(Inner::Deliveries, &webhook.expect("a webhook").id);
+    let falls = |sim: &Simulation| {
+        let webhook = sim.queued(Inner::Deliveries).into_iter().find(|message| message.body.contains("dkmq"));
+        sim.delete(Inner::Deliveries, &webhook.expect("a webhook").id);
     };
     assert_eq!(unanswered(falls), (false, true), "its queue falls");
-    let answers_older = |world: &World| {
-        let (older, now) = (world.now() - SignedDuration::from_secs(30), world.now());
-        world.run(Function::Hydrator, async |ports| ports.answer(older, now).await).answer().unwrap().unwrap();
+    let answers_older = |sim: &Simulation| {
+        let (older, now) = (sim.now() - SignedDuration::from_secs(30), sim.now());
+        sim.run(Function::Hydrator, async |ports| ports.answer(older, now).await).answer().unwrap().unwrap();
     };
     assert_eq!(unanswered(answers_older), (false, true), "it answers earlier heartbeats");
-    let arrives = |world: &World| drop(accepted(world, "voltus-prod", &thin("dispatch.create", "dkmq")));
+    let arrives = |sim: &Simulation| drop(accepted(sim, "voltus-prod", &thin("dispatch.create", "dkmq")));
     assert_eq!(unanswered(arrives), (true, true), "its queue grows");
 }

@@ -4,15 +4,15 @@
 use dispatch::Subject;
 use jiff::SignedDuration;
 use pipeline::{
-    conditions::{Condition, FIRST_STAGE, News, NotedEvent},
+    conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
     config::{Config, Contacts, Escalation},
     incident::Incident,
+    job::{Job, JobKind},
     messages::{Hint, ToAlert, to_json},
-    ports::{Deliveries, Lane, Pending, PortError, Refusal},
+    ports::{Deliveries, Lane, PendingRetry, PortError, Refusal},
     retry::RetryState,
-    work::{Task, Work},
 };
-use sim::{Function, Inner, Invocation, World};
+use simulation::{Function, Inner, Invocation, Simulation};
 
 use crate::common::config;
 
@@ -36,15 +36,15 @@ pub(crate) fn step(after_s: u32, email: &str) -> Escalation {
     Escalation { after_s, email: vec![email.to_owned()] }
 }
 
-fn by_hand(world: &World, act: impl AsyncFnOnce(&Invocation<'_>) -> Result<(), PortError>) {
-    world.run(Function::Receiver, act).answer().expect("an answer").expect("stored");
+fn by_hand(sim: &Simulation, act: impl AsyncFnOnce(&Invocation<'_>) -> Result<(), PortError>) {
+    sim.run(Function::Receiver, act).answer().expect("an answer").expect("stored");
 }
 
 /// A hint at a condition, as its producer sends it.
-pub(crate) fn hint(world: &World, condition: Condition) {
+pub(crate) fn hint(sim: &Simulation, condition: Condition) {
     let queue = if Lane::of(&condition) == Lane::Urgent { Inner::Alerts } else { Inner::Reviews };
-    let hint = Hint { condition, at: world.now(), attempt: 0, timer: false };
-    world.put(queue, &to_json(&ToAlert::Hint(hint)).expect("JSON"));
+    let hint = Hint { condition, at: sim.now(), attempt: 0, timer: false };
+    sim.put(queue, &to_json(&ToAlert::Hint(hint)).expect("JSON"));
 }
 
 fn source_of(key: &str) -> String {
@@ -57,9 +57,9 @@ pub(crate) fn failing(key: &str) -> Condition {
 }
 
 /// Has a job of that key wait for its next attempt, and a person know of it from now on. It never comes to that attempt.
-pub(crate) fn books(world: &World, key: &str) {
-    let now = world.now();
-    let work = Work::fresh(key, &source_of(key), now, Task::Body("{}".to_owned()));
+pub(crate) fn books(sim: &Simulation, key: &str) {
+    let now = sim.now();
+    let job = Job::fresh(key, &source_of(key), now, JobKind::Body("{}".to_owned()));
     let state = RetryState {
         source: source_of(key),
         about: key.to_owned(),
@@ -70,40 +70,40 @@ pub(crate) fn books(world: &World, key: &str) {
         notify_at: now,
         detail: "500".to_owned(),
     };
-    by_hand(world, async |ports| ports.book(&Pending { work, state }, now).await.map(drop));
+    by_hand(sim, async |ports| ports.book(&PendingRetry { job, state }, now).await.map(drop));
 }
 
 /// The same, with a hint at it.
-pub(crate) fn fails(world: &World, key: &str) {
-    books(world, key);
-    hint(world, failing(key));
+pub(crate) fn fails(sim: &Simulation, key: &str) {
+    books(sim, key);
+    hint(sim, failing(key));
 }
 
 /// The job succeeds: nothing of it is left to be tried again.
-pub(crate) fn settles(world: &World, key: &str) {
-    let work = Work::fresh(key, &source_of(key), world.now(), Task::Body("{}".to_owned()));
-    by_hand(world, async |ports| ports.settled(&work, work.received_at).await);
+pub(crate) fn settles(sim: &Simulation, key: &str) {
+    let job = Job::fresh(key, &source_of(key), sim.now(), JobKind::Body("{}".to_owned()));
+    by_hand(sim, async |ports| ports.settled(&job, job.received_at).await);
 }
 
 /// The same, with a hint at it.
-pub(crate) fn works(world: &World, key: &str) {
-    settles(world, key);
-    hint(world, failing(key));
+pub(crate) fn works(sim: &Simulation, key: &str) {
+    settles(sim, key);
+    hint(sim, failing(key));
 }
 
 /// The provider refuses the key of Voltus, for half an hour. With a hint.
-pub(crate) fn is_refused(world: &World) {
-    let (source, now) = ("voltus-prod".to_owned(), world.now());
+pub(crate) fn is_refused(sim: &Simulation) {
+    let (source, now) = ("voltus-prod".to_owned(), sim.now());
     let refusal = Refusal { source: source.clone(), since: now, at: now, detail: "401".to_owned() };
-    by_hand(world, async |ports| ports.refuse(&refusal).await);
-    hint(world, Condition::KeyRefused { source });
+    by_hand(sim, async |ports| ports.refuse(&refusal).await);
+    hint(sim, Condition::KeyRefused { source });
 }
 
 /// The provider accepts it again. With a hint.
-pub(crate) fn is_accepted(world: &World) {
+pub(crate) fn is_accepted(sim: &Simulation) {
     let source = "voltus-prod".to_owned();
-    by_hand(world, async |ports| ports.accept(&source, world.now()).await);
-    hint(world, Condition::KeyRefused { source });
+    by_hand(sim, async |ports| ports.accept(&source, sim.now()).await);
+    hint(sim, Condition::KeyRefused { source });
 }
 
 /// That something of a source, or of one of its dispatches, could not be read.
@@ -113,20 +113,20 @@ pub(crate) fn quarantined(about: &str) -> Condition {
 }
 
 /// Something of it could not be read. Without a hint.
-pub(crate) fn is_noted(world: &World, about: &str, detail: &str) {
-    let news = News { stage: FIRST_STAGE.to_owned(), about: about.to_owned(), detail: detail.to_owned() };
-    let event = NotedEvent { condition: quarantined(about), at: world.now(), news };
-    by_hand(world, async |ports| ports.note(&event).await);
+pub(crate) fn is_noted(sim: &Simulation, about: &str, detail: &str) {
+    let news = StageReport { stage: FIRST_STAGE.to_owned(), about: about.to_owned(), detail: detail.to_owned() };
+    let event = NotedEvent { condition: quarantined(about), at: sim.now(), news };
+    by_hand(sim, async |ports| ports.note(&event).await);
 }
 
 /// The same, with a hint.
-pub(crate) fn is_quarantined(world: &World, about: &str, detail: &str) {
-    is_noted(world, about, detail);
-    hint(world, quarantined(about));
+pub(crate) fn is_quarantined(sim: &Simulation, about: &str, detail: &str) {
+    is_noted(sim, about, detail);
+    hint(sim, quarantined(about));
 }
 
-pub(crate) fn incident(world: &World, key: &str) -> Incident {
-    world.incidents().get(key).expect("an incident")
+pub(crate) fn incident(sim: &Simulation, key: &str) -> Incident {
+    sim.incidents().get(key).expect("an incident")
 }
 
 pub(crate) fn minutes(minutes: i64) -> SignedDuration {

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use futures_util::future::join;
 use jiff::SignedDuration;
 use pipeline::{
-    alert::{Door, Page},
+    alert::{AckPages, Page},
     incident::IncidentStatus,
 };
-use sim::{Function, PUBLIC_URL, Toxic, World};
+use simulation::{Function, PUBLIC_URL, Simulation, Toxic};
 
 use crate::{
     common::{mail_subjects, pass, run_for},
@@ -18,111 +18,111 @@ use crate::{
 
 const INCIDENT: &str = "hydration-failing/voltus-prod/d000";
 
-fn reminded() -> World {
-    World::new(1, notified_by(900, Vec::new()))
+fn reminded() -> Simulation {
+    Simulation::new(1, notified_by(900, Vec::new()))
 }
 
 /// The link in a mail, which its text and its HTML both hold.
-fn link(world: &World, mail: usize) -> String {
-    let mail = world.mails()[mail].1.clone();
+fn link(sim: &Simulation, mail: usize) -> String {
+    let mail = sim.mails()[mail].1.clone();
     let at = mail.text.find(PUBLIC_URL).expect("a link");
     let link: String = mail.text[at..].chars().take_while(|c| !c.is_whitespace()).collect();
     assert!(mail.html.contains(&format!("href=\"{link}\"")), "{}", mail.html);
     link
 }
 
-fn follow(world: &World, method: &str, link: &str) -> Page {
-    world.follow(method, link).answer().expect("an answer")
+fn follow(sim: &Simulation, method: &str, link: &str) -> Page {
+    sim.follow(method, link).answer().expect("an answer")
 }
 
-fn status(world: &World) -> IncidentStatus {
-    incident(world, INCIDENT).status
+fn status(sim: &Simulation) -> IncidentStatus {
+    incident(sim, INCIDENT).status
 }
 
 #[test]
 fn reading_changes_nothing_and_the_button_ends_the_reminders() {
-    let world = reminded();
-    fails(&world, &about(0));
-    run_for(&world, 5);
-    let link = link(&world, 0);
+    let sim = reminded();
+    fails(&sim, &about(0));
+    run_for(&sim, 5);
+    let link = link(&sim, 0);
     for method in ["GET", "HEAD", "GET"] {
-        let page = follow(&world, method, &link);
+        let page = follow(&sim, method, &link);
         assert_eq!((page.status, page.outcome), (200, "shown"));
         assert!(page.body.contains(INCIDENT) && page.body.contains("<button>"), "{}", page.body);
         assert!(page.body.contains("since 2023-12-01 16:40 UTC"), "{}", page.body);
         assert!(page.body.contains("until 2023-12-08 16:40 UTC"), "{}", page.body);
     }
-    assert_eq!(status(&world), IncidentStatus::Open);
-    assert_eq!(follow(&world, "PUT", &link).status, 405);
-    let page = follow(&world, "POST", &link);
+    assert_eq!(status(&sim), IncidentStatus::Open);
+    assert_eq!(follow(&sim, "PUT", &link).status, 405);
+    let page = follow(&sim, "POST", &link);
     assert_eq!((page.status, page.outcome), (200, "acknowledged"), "{}", page.body);
-    assert_eq!(status(&world), IncidentStatus::Acknowledged);
-    assert!(incident(&world, INCIDENT).acknowledged.unwrap().by.contains("grid-duty@example.com"));
+    assert_eq!(status(&sim), IncidentStatus::Acknowledged);
+    assert!(incident(&sim, INCIDENT).acknowledged.unwrap().by.contains("grid-duty@example.com"));
     for method in ["GET", "POST"] {
-        let page = follow(&world, method, &link);
+        let page = follow(&sim, method, &link);
         assert_eq!((page.status, page.outcome), (410, "used"));
         assert!(!page.body.contains("voltus"), "{}", page.body);
     }
-    pass(&world, hours(24));
-    assert_eq!(mail_subjects(&world).len(), 1);
+    pass(&sim, hours(24));
+    assert_eq!(mail_subjects(&sim).len(), 1);
 }
 
 #[test]
 fn a_stranger_learns_nothing() {
-    let world = reminded();
-    fails(&world, &about(0));
-    run_for(&world, 5);
-    let stored = world.links().all().pop().unwrap();
-    let secret = link(&world, 0);
+    let sim = reminded();
+    fails(&sim, &about(0));
+    run_for(&sim, 5);
+    let stored = sim.links().all().pop().unwrap();
+    let secret = link(&sim, 0);
     let secret = secret.rsplit('/').next().unwrap();
     assert!(!serde_json::to_string(&stored).unwrap().contains(secret), "the table does not know the secret");
     let hash = stored.link.trim_start_matches("link/");
     let strange = ["", "x", hash, &stored.link, INCIDENT, &"a".repeat(5_000), "../links", "gate"];
     for secret in strange {
         for method in ["GET", "POST"] {
-            let page = follow(&world, method, secret);
+            let page = follow(&sim, method, secret);
             assert_eq!((page.status, page.outcome), (404, "unknown"), "{secret}");
             assert!(!page.body.contains("voltus"), "{}", page.body);
         }
     }
-    assert_eq!(status(&world), IncidentStatus::Open);
+    assert_eq!(status(&sim), IncidentStatus::Open);
 }
 
 #[test]
 fn what_can_be_no_secret_is_not_looked_up() {
-    let world = reminded();
-    for (length, looked_up) in [(0, 0), (1, 1), (64, 1), (100, 1), (101, 0), (100_000, 0)] {
-        let before = world.calls().len();
-        assert_eq!(follow(&world, "GET", &"a".repeat(length)).status, 404);
-        assert_eq!(world.calls().len() - before, looked_up, "{length} letters");
+    let sim = reminded();
+    for (length, fetched) in [(0, 0), (1, 1), (64, 1), (100, 1), (101, 0), (100_000, 0)] {
+        let before = sim.calls().len();
+        assert_eq!(follow(&sim, "GET", &"a".repeat(length)).status, 404);
+        assert_eq!(sim.calls().len() - before, fetched, "{length} letters");
     }
 }
 
 #[test]
 fn a_link_ends_after_a_week_and_with_its_occurrence() {
-    let world = reminded();
-    fails(&world, &about(0));
-    run_for(&world, 5);
-    let first = link(&world, 0);
-    works(&world, &about(0));
-    run_for(&world, 60);
-    fails(&world, &about(0));
-    run_for(&world, 5);
-    let page = follow(&world, "POST", &first);
+    let sim = reminded();
+    fails(&sim, &about(0));
+    run_for(&sim, 5);
+    let first = link(&sim, 0);
+    works(&sim, &about(0));
+    run_for(&sim, 60);
+    fails(&sim, &about(0));
+    run_for(&sim, 5);
+    let page = follow(&sim, "POST", &first);
     assert!(page.body.contains("over already"), "{}", page.body);
-    assert_eq!(status(&world), IncidentStatus::Open, "what has begun anew is another matter");
-    let second = link(&world, 2);
-    world.advance(SignedDuration::from_hours(7 * 24));
-    assert_eq!(follow(&world, "GET", &second).outcome, "expired");
-    assert_eq!(follow(&world, "POST", &second).status, 410);
-    assert_eq!(status(&world), IncidentStatus::Open);
+    assert_eq!(status(&sim), IncidentStatus::Open, "what has begun anew is another matter");
+    let second = link(&sim, 2);
+    sim.advance(SignedDuration::from_hours(7 * 24));
+    assert_eq!(follow(&sim, "GET", &second).outcome, "expired");
+    assert_eq!(follow(&sim, "POST", &second).status, 410);
+    assert_eq!(status(&sim), IncidentStatus::Open);
 }
 
 /// The mails of an outage, the last of which is a list; how many it lists.
-fn outage(world: &World, count: usize) -> (usize, usize) {
-    all_fail(world, 0..count);
-    run_for(world, 60);
-    let subjects = mail_subjects(world);
+fn outage(sim: &Simulation, count: usize) -> (usize, usize) {
+    all_fail(sim, 0..count);
+    run_for(sim, 60);
+    let subjects = mail_subjects(sim);
     let last = subjects.last().expect("a mail");
     let listed =
         last.strip_prefix("[gridbell] hydration-failing voltus-prod: ").and_then(|rest| rest.split(' ').next());
@@ -131,46 +131,46 @@ fn outage(world: &World, count: usize) -> (usize, usize) {
 
 #[test]
 fn the_link_of_a_list_acknowledges_all_of_it() {
-    let world = reminded();
-    let (list, listed) = outage(&world, 20);
+    let sim = reminded();
+    let (list, listed) = outage(&sim, 20);
     assert!(listed > 5, "{listed}");
-    assert_eq!(follow(&world, "GET", &link(&world, list)).outcome, "shown");
-    let page = follow(&world, "POST", &link(&world, list));
+    assert_eq!(follow(&sim, "GET", &link(&sim, list)).outcome, "shown");
+    let page = follow(&sim, "POST", &link(&sim, list));
     assert!(page.body.contains(&format!("{listed} of {listed} are yours")), "{}", page.body);
-    let open = world.incidents().all().into_iter().filter(|incident| incident.status == IncidentStatus::Open).count();
+    let open = sim.incidents().all().into_iter().filter(|incident| incident.status == IncidentStatus::Open).count();
     assert_eq!(open, 20 - listed);
 }
 
 #[test]
 fn where_no_link_can_be_made_the_mail_names_the_command() {
-    let world = reminded();
-    world.fault("alerts.write_link", Toxic::Refuse, sim::Times::Always);
-    fails(&world, &about(0));
-    run_for(&world, 5);
-    let mail = world.mails()[0].1.clone();
+    let sim = reminded();
+    sim.fault("alerts.write_link", Toxic::Refuse, simulation::Times::Always);
+    fails(&sim, &about(0));
+    run_for(&sim, 5);
+    let mail = sim.mails()[0].1.clone();
     assert!(mail.text.contains(&format!("gridbell alert ack {INCIDENT}")), "{}", mail.text);
 }
 
 #[test]
 fn whatever_fails_the_button_can_be_pressed_again() {
     let ready = || {
-        let world = reminded();
-        fails(&world, &about(0));
-        run_for(&world, 5);
-        world
+        let sim = reminded();
+        fails(&sim, &about(0));
+        run_for(&sim, 5);
+        sim
     };
     let calm = ready();
     let before = calm.calls().len();
     assert_eq!(follow(&calm, "POST", &link(&calm, 0)).status, 200);
     for call in before..calm.calls().len() {
         for toxic in Toxic::ALL {
-            let world = ready();
-            world.fault_at(call, toxic);
+            let sim = ready();
+            sim.fault_at(call, toxic);
             let mut answers = Vec::new();
             for _ in 0..3 {
-                answers.push(world.follow("POST", &link(&world, 0)).answer().map(|page| page.status));
+                answers.push(sim.follow("POST", &link(&sim, 0)).answer().map(|page| page.status));
             }
-            assert_eq!(status(&world), IncidentStatus::Acknowledged, "{call} {toxic:?} {answers:?}");
+            assert_eq!(status(&sim), IncidentStatus::Acknowledged, "{call} {toxic:?} {answers:?}");
             assert!(answers.iter().flatten().all(|status| [200, 410, 503].contains(status)), "{answers:?}");
             assert_eq!(answers[2], Some(410), "{call} {toxic:?} {answers:?}");
         }
@@ -180,13 +180,13 @@ fn whatever_fails_the_button_can_be_pressed_again() {
 #[test]
 fn a_button_that_is_pressed_twice_at_once_works_once() {
     for seed in 0..20 {
-        let world = World::new(seed, notified_by(900, Vec::new()));
-        fails(&world, &about(0));
-        run_for(&world, 5);
-        let link = link(&world, 0);
+        let sim = Simulation::new(seed, notified_by(900, Vec::new()));
+        fails(&sim, &about(0));
+        run_for(&sim, 5);
+        let link = link(&sim, 0);
         let secret = link.rsplit('/').next().unwrap();
-        let pressed = world.run(Function::Alerter, async |ports| {
-            let door = Door { incidents: ports, world: ports };
+        let pressed = sim.run(Function::Alerter, async |ports| {
+            let door = AckPages { incidents: ports, host: ports };
             join(door.handle("POST", secret), door.handle("POST", secret)).await
         });
         let (one, other) = pressed.answer().expect("two pages");
@@ -197,10 +197,10 @@ fn a_button_that_is_pressed_twice_at_once_works_once() {
 
 #[test]
 fn the_page_of_a_long_list_counts_what_it_does_not_show() {
-    let world = reminded();
-    let (list, listed) = outage(&world, 60);
-    let first = follow(&world, "GET", &link(&world, 0)).body;
+    let sim = reminded();
+    let (list, listed) = outage(&sim, 60);
+    let first = follow(&sim, "GET", &link(&sim, 0)).body;
     assert!(!first.contains(" more</li>"), "{first}");
-    let page = follow(&world, "GET", &link(&world, list)).body;
+    let page = follow(&sim, "GET", &link(&sim, list)).body;
     assert!(listed > 20 && page.contains(&format!("<li>and {} more</li>", listed - 20)), "{page}");
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use pipeline::{
     alert::Occasion,
     group::AlertGroup,
-    incident::{Incident, IncidentStatus, Kind},
+    incident::{Incident, IncidentKind, IncidentStatus},
     mail::{Circumstances, Line, Mail, compose_list, line, list_subject},
 };
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::{
     mail::{check, circumstances, incident, known, mail, stored},
 };
 
-pub(crate) fn group(kind: Kind, occasion: &str, test: bool) -> AlertGroup {
+pub(crate) fn group(kind: IncidentKind, occasion: &str, test: bool) -> AlertGroup {
     let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
     AlertGroup {
         group: format!("group/{kind}/voltus-prod/{occasion}"),
@@ -36,7 +36,8 @@ pub(crate) fn group(kind: Kind, occasion: &str, test: bool) -> AlertGroup {
 /// The lines of a list of three: one known, one acknowledged by now, one that could not be fetched yet.
 fn lines() -> Vec<Line> {
     let record = known("America/Los_Angeles");
-    let of = |n: usize| incident(Kind::HydrationFailing, &format!("voltus-prod/d{n}"), "the provider answered 500");
+    let of =
+        |n: usize| incident(IncidentKind::HydrationFailing, &format!("voltus-prod/d{n}"), "the provider answered 500");
     let acknowledged = Incident { status: IncidentStatus::Acknowledged, ..of(2) };
     vec![line(&of(1), Some(&record)), line(&acknowledged, Some(&record)), line(&of(3), None)]
 }
@@ -56,7 +57,7 @@ fn one_mail_for_many() {
         ("escalation", "escalation", false, (1, 1)),
         ("resolved", "resolved", false, (1, 1)),
     ] {
-        let group = group(Kind::HydrationFailing, occasion, test);
+        let group = group(IncidentKind::HydrationFailing, occasion, test);
         let awaited = !test && occasion != "resolved";
         let link = circumstances().link.filter(|_| awaited);
         let circumstances = Circumstances { awaited, link, ..circumstances() };
@@ -70,9 +71,9 @@ fn what_a_provider_wrote_forges_nothing_in_a_list_or_a_calendar() {
     answer["sites"][0]["name"] = json!("x\r\nEND:VEVENT\r\nBEGIN:VALARM;a,b\\c <img src=//evil>");
     let record = stored(&answer);
     let hostile = "a\r\nBcc: evil@example.com\u{202e}\u{200b}\u{2028}<script>".to_owned();
-    let known = incident(Kind::HydrationFailing, "voltus-prod/dkmq", &hostile);
+    let known = incident(IncidentKind::HydrationFailing, "voltus-prod/dkmq", &hostile);
     let named = Incident { about: hostile, ..known.clone() };
-    let group = group(Kind::HydrationFailing, "first", false);
+    let group = group(IncidentKind::HydrationFailing, "first", false);
     let list = list(&group, &[line(&named, Some(&record))], (1, 1), circumstances());
     let single = mail(&known, Occasion::First, Some(&record));
     for mail in [&list, &single] {

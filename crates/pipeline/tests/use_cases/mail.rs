@@ -10,27 +10,27 @@ use jiff::Timestamp;
 use pipeline::{
     alert::Occasion,
     conditions::Condition,
-    incident::{Acknowledged, Incident, IncidentStatus, Kind},
+    incident::{Acknowledged, Incident, IncidentKind, IncidentStatus},
     mail::{Circumstances, Mail, compose},
-    record::Record,
+    record::SubjectRecord,
 };
 use serde_json::{Value, json};
-use sim::{Reply, World};
+use simulation::{Reply, Simulation};
 
-use crate::common::{accepted, config, drain, leap, run_for, thin, voltus, world};
+use crate::common::{accepted, config, drain, leap, run_for, sim, thin, voltus};
 
 /// The kinds that can be about a dispatch.
-const KINDS: [Kind; 6] = [
-    Kind::DispatchAtRisk,
-    Kind::HydrationFailing,
-    Kind::Quarantined,
-    Kind::NotCompliant,
-    Kind::MissedDelivery,
-    Kind::DeadLetter,
+const KINDS: [IncidentKind; 6] = [
+    IncidentKind::DispatchAtRisk,
+    IncidentKind::HydrationFailing,
+    IncidentKind::Quarantined,
+    IncidentKind::NotCompliant,
+    IncidentKind::MissedDelivery,
+    IncidentKind::DeadLetter,
 ];
 
 /// A dispatch of Voltus as it stands in the table, its program in that zone.
-pub(crate) fn known(timezone: &str) -> Record {
+pub(crate) fn known(timezone: &str) -> SubjectRecord {
     let mut answer = voltus("dkmq", 0, 5);
     answer["program"]["timezone"] = json!(timezone);
     answer["sites"].as_array_mut().unwrap().push(json!({
@@ -39,31 +39,31 @@ pub(crate) fn known(timezone: &str) -> Record {
     stored(&answer)
 }
 
-pub(crate) fn stored(answer: &Value) -> Record {
-    let world = world(1);
-    world.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 5);
-    world.dispatches().get("voltus-prod/dkmq").expect("a record")
+pub(crate) fn stored(answer: &Value) -> SubjectRecord {
+    let sim = sim(1);
+    sim.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&sim, 5);
+    sim.dispatches().get("voltus-prod/dkmq").expect("a record")
 }
 
-fn condition(kind: Kind, about: &str) -> Condition {
+fn condition(kind: IncidentKind, about: &str) -> Condition {
     let source = about.split('/').next().unwrap().to_owned();
     let subject = Subject::from_stored(about);
     match kind {
-        Kind::DispatchAtRisk => Condition::NotAcknowledged { dispatch: subject },
-        Kind::HydrationFailing => Condition::Failing { source, key: about.to_owned() },
-        Kind::Quarantined => Condition::Quarantined { source, about: about.contains('/').then_some(subject) },
-        Kind::UnknownEvent => Condition::UnknownEvent { source },
-        Kind::NotCompliant => Condition::NotCompliant { subject },
-        Kind::Credentials => Condition::KeyRefused { source },
-        Kind::MissedDelivery => Condition::MissedDelivery { dispatch: subject },
-        Kind::DeadLetter => Condition::GivenUp { source, about: about.to_owned() },
-        Kind::SourceDown => Condition::SourceDown { source },
+        IncidentKind::DispatchAtRisk => Condition::NotAcknowledged { dispatch: subject },
+        IncidentKind::HydrationFailing => Condition::Failing { source, key: about.to_owned() },
+        IncidentKind::Quarantined => Condition::Quarantined { source, about: about.contains('/').then_some(subject) },
+        IncidentKind::UnknownEvent => Condition::UnknownEvent { source },
+        IncidentKind::NotCompliant => Condition::NotCompliant { subject },
+        IncidentKind::Credentials => Condition::KeyRefused { source },
+        IncidentKind::MissedDelivery => Condition::MissedDelivery { dispatch: subject },
+        IncidentKind::DeadLetter => Condition::GivenUp { source, about: about.to_owned() },
+        IncidentKind::SourceDown => Condition::SourceDown { source },
     }
 }
 
-pub(crate) fn incident(kind: Kind, about: &str, detail: &str) -> Incident {
+pub(crate) fn incident(kind: IncidentKind, about: &str, detail: &str) -> Incident {
     let at: Timestamp = "2023-12-01T16:41:07.25Z".parse().unwrap();
     let condition = condition(kind, about);
     Incident {
@@ -94,7 +94,7 @@ pub(crate) fn circumstances() -> Circumstances {
     }
 }
 
-pub(crate) fn mail(incident: &Incident, occasion: Occasion, record: Option<&Record>) -> Mail {
+pub(crate) fn mail(incident: &Incident, occasion: Occasion, record: Option<&SubjectRecord>) -> Mail {
     compose(&config(), incident, occasion, record, circumstances()).expect("a person to notify")
 }
 
@@ -132,10 +132,10 @@ fn every_kind_about_a_dispatch_that_is_not_known() {
 #[test]
 fn about_a_source() {
     for (kind, detail) in [
-        (Kind::Credentials, "the provider refused the API key (401)"),
-        (Kind::SourceDown, "the provider answered 500"),
-        (Kind::Quarantined, "delivery d-1 is kept: the body is none that Voltus sends"),
-        (Kind::UnknownEvent, "the source sent an event of the unknown type \"dispatch.paused\""),
+        (IncidentKind::Credentials, "the provider refused the API key (401)"),
+        (IncidentKind::SourceDown, "the provider answered 500"),
+        (IncidentKind::Quarantined, "delivery d-1 is kept: the body is none that Voltus sends"),
+        (IncidentKind::UnknownEvent, "the source sent an event of the unknown type \"dispatch.paused\""),
     ] {
         check(&format!("source-{kind}"), &mail(&incident(kind, "voltus-prod", detail), Occasion::First, None));
     }
@@ -143,13 +143,13 @@ fn about_a_source() {
 
 #[test]
 fn it_is_resolved() {
-    let incident = incident(Kind::HydrationFailing, "voltus-prod/dkmq", "it worked at attempt 7");
+    let incident = incident(IncidentKind::HydrationFailing, "voltus-prod/dkmq", "it worked at attempt 7");
     check("resolved-hydration-failing", &mail(&incident, Occasion::Resolved, Some(&known("America/Los_Angeles"))));
 }
 
 #[test]
 fn a_zone_that_is_none_is_said_to_be_none() {
-    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
     check("zone-pst", &mail(&incident, Occasion::First, Some(&known("PST"))));
     for none in ["", "UTC", "../../etc/passwd", "\u{0}", "Mars/Olympus"] {
         let mail = mail(&incident, Occasion::First, Some(&known(none)));
@@ -164,7 +164,7 @@ fn a_zone_that_is_none_is_said_to_be_none() {
 
 #[test]
 fn a_dispatch_is_named_first_and_in_the_sites_own_words() {
-    let incident = incident(Kind::HydrationFailing, "voltus-prod/dkmq", "the provider answered 500");
+    let incident = incident(IncidentKind::HydrationFailing, "voltus-prod/dkmq", "the provider answered 500");
     let text = mail(&incident, Occasion::First, Some(&known("America/Los_Angeles"))).text;
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {text}"));
     let order = [
@@ -183,7 +183,7 @@ fn a_dispatch_is_named_first_and_in_the_sites_own_words() {
 fn an_open_end_and_many_sites() {
     let mut answer = voltus("dkmq", 0, 5);
     answer["end_time"] = Value::Null;
-    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
     let mut of = |sites: usize| {
         let site = |n| json!({ "id": format!("s{n}"), "name": format!("Site {n}"), "commitment": n });
         answer["sites"] = (0..sites).map(site).collect();
@@ -200,7 +200,7 @@ fn an_open_end_and_many_sites() {
 #[test]
 fn an_end_that_is_no_later_than_the_start_stands_in_no_calendar() {
     let mut answer = voltus("dkmq", 0, 5);
-    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
     for (end, stands) in [("2023-12-01T16:50:00Z", false), ("2023-12-01T16:50:01Z", true)] {
         answer["end_time"] = json!(end);
         let calendar = mail(&incident, Occasion::First, Some(&stored(&answer))).calendar.unwrap();
@@ -210,7 +210,7 @@ fn an_end_that_is_no_later_than_the_start_stands_in_no_calendar() {
 
 #[test]
 fn a_command_can_be_copied_whatever_the_incident_is_called() {
-    let known = incident(Kind::UnknownEvent, "voltus-prod", "d");
+    let known = incident(IncidentKind::UnknownEvent, "voltus-prod", "d");
     for (called, argument) in [
         ("unknown-event/voltus-prod/x.y", "unknown-event/voltus-prod/x.y"),
         ("unknown-event/voltus-prod: x", "'unknown-event/voltus-prod: x'"),
@@ -227,7 +227,7 @@ fn a_command_can_be_copied_whatever_the_incident_is_called() {
 fn what_a_provider_wrote_forges_no_header_no_row_and_no_html() {
     let mut answer = voltus("dkmq", 0, 5);
     answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: nobody curtails for it");
-    let mut incident = incident(Kind::Quarantined, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
+    let mut incident = incident(IncidentKind::Quarantined, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
     incident.about = "voltus-prod: x\r\nBcc: evil@example.com".to_owned();
     let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
     assert!(!mail.subject.contains(['\r', '\n']), "{:?}", mail.subject);
@@ -239,7 +239,7 @@ fn what_a_provider_wrote_forges_no_header_no_row_and_no_html() {
 
 #[test]
 fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
-    let mut incident = incident(Kind::UnknownEvent, "voltus-prod", "d");
+    let mut incident = incident(IncidentKind::UnknownEvent, "voltus-prod", "d");
     incident.about = "é".repeat(5_000);
     let mail = mail(&incident, Occasion::First, None);
     assert!(mail.subject.chars().count() < 220, "{}", mail.subject);
@@ -247,27 +247,27 @@ fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
 
 #[test]
 fn a_test_is_marked_in_the_subject_and_in_the_words() {
-    let world = test_world();
+    let sim = test_sim();
     for (source, about) in [("voltus-sandbox", "voltus-sandbox/dkmq"), ("leap-prod", "leap-prod/e-1")] {
-        let incident = incident(Kind::HydrationFailing, about, "500");
+        let incident = incident(IncidentKind::HydrationFailing, about, "500");
         assert_eq!(incident.source(), source);
-        let record = world.dispatches().get(about);
+        let record = sim.dispatches().get(about);
         let mail = mail(&incident, Occasion::First, record.as_ref());
         assert_eq!(mail.subject, format!("[gridbell] [TEST] hydration-failing: {about}"));
         assert!(mail.text.contains("TEST: nobody curtails for it"), "{}", mail.text);
     }
     // Nothing is known of it yet, and the source is a sandbox all the same.
-    let incident = incident(Kind::HydrationFailing, "voltus-sandbox/other", "500");
+    let incident = incident(IncidentKind::HydrationFailing, "voltus-sandbox/other", "500");
     assert!(mail(&incident, Occasion::Resolved, None).subject.starts_with("[gridbell] [TEST] over: "));
 }
 
-fn test_world() -> World {
-    let world = world(1);
+fn test_sim() -> Simulation {
+    let sim = sim(1);
     let mut push = leap("e-1", 10);
     push["communication_test"] = json!(true);
-    accepted(&world, "leap-prod", &push.to_string());
-    drain(&world);
-    world
+    accepted(&sim, "leap-prod", &push.to_string());
+    drain(&sim);
+    sim
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn amounts_are_words() {
     let words = |commitment: Value| {
         let mut answer = voltus("dkmq", 0, 5);
         answer["sites"][0]["commitment"] = commitment;
-        let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "d");
+        let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "d");
         mail(&incident, Occasion::First, Some(&stored(&answer))).text
     };
     assert!(words(json!(5)).contains("reduce by 5 kW"));
@@ -287,7 +287,7 @@ fn amounts_are_words() {
 #[test]
 fn every_occasion() {
     let record = known("America/Los_Angeles");
-    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
     for (name, occasion) in
         [("start", Occasion::Start), ("reminder", Occasion::Reminder(2)), ("escalation", Occasion::Escalation(1))]
     {
@@ -298,7 +298,7 @@ fn every_occasion() {
 #[test]
 fn who_acknowledged_it_is_named() {
     let by = Acknowledged { by: "the person on duty".to_owned(), at: "2023-12-01T16:44:00Z".parse().unwrap() };
-    let known = incident(Kind::Credentials, "voltus-prod", "it worked at attempt 7");
+    let known = incident(IncidentKind::Credentials, "voltus-prod", "it worked at attempt 7");
     let incident = Incident { status: IncidentStatus::Resolved, acknowledged: Some(by), ..known };
     check("resolved-acknowledged", &mail(&incident, Occasion::Resolved, None));
 }
@@ -308,22 +308,22 @@ fn a_test_with_an_open_end() {
     let mut answer = voltus("dkmq", 0, 5);
     answer["end_time"] = Value::Null;
     answer["test"] = json!(true);
-    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
     check("test-open-end", &mail(&incident, Occasion::First, Some(&stored(&answer))));
 }
 
 #[test]
 fn a_window_that_is_cancelled_is_cancelled_in_the_calendar() {
-    let world = world(1);
+    let sim = sim(1);
     for (number, authorized) in [(0, true), (1, false)] {
         let mut answer = voltus("dkmq", number, 5);
         answer["authorized"] = json!(authorized);
-        world.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
-        accepted(&world, "voltus-prod", &thin(if authorized { "dispatch.create" } else { "dispatch.update" }, "dkmq"));
-        drain(&world);
+        sim.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
+        accepted(&sim, "voltus-prod", &thin(if authorized { "dispatch.create" } else { "dispatch.update" }, "dkmq"));
+        drain(&sim);
     }
-    let record = world.dispatches().get("voltus-prod/dkmq").unwrap();
-    let incident = incident(Kind::DispatchAtRisk, "voltus-prod/dkmq", "the dispatch is no longer on");
+    let record = sim.dispatches().get("voltus-prod/dkmq").unwrap();
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "the dispatch is no longer on");
     let calendar = mail(&incident, Occasion::Resolved, Some(&record)).calendar.unwrap();
     for line in ["UID:voltus-prod/dkmq", "SEQUENCE:2", "STATUS:CANCELLED", "METHOD:PUBLISH", "DTSTART:20231201T165000Z"]
     {

@@ -8,16 +8,16 @@ use std::{
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    conditions::{Condition, News, NotedEvent},
+    conditions::{Condition, NotedEvent, StageReport},
     group::{AckLink, AlertGroup},
     heartbeat::{Heartbeat, HeartbeatCheck},
-    incident::{Acknowledged, Incident, IncidentStatus, Kind, Waiting},
+    incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Waiting},
+    job::{FailedJob, Failure, FailureKind, Job, JobKind},
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Refusal, Watched},
     retry::RetryState,
-    work::{Failed, Task, Trouble, TroubleKind, Work},
 };
-use providers::Look;
+use providers::FetchRequest;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) const AT: Timestamp = Timestamp::constant(1_701_448_800, 123_456_789);
@@ -33,25 +33,25 @@ fn check_message<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &
     assert_eq!(&messages::read::<T>(&text).unwrap(), message);
 }
 
-pub(crate) fn work(task: Task) -> Work {
-    let trouble =
-        Trouble { retry_after_s: Some(7), ..Trouble::new(TroubleKind::Provider, AT, "the provider answered 500") };
-    let work = Work {
+pub(crate) fn job(kind: JobKind) -> Job {
+    let failure =
+        Failure { retry_after_s: Some(7), ..Failure::new(FailureKind::Provider, AT, "the provider answered 500") };
+    let job = Job {
         delivery: "d-1".to_owned(),
         source: "voltus-prod".to_owned(),
         received_at: AT,
         attempt: 0,
-        troubles: Vec::new(),
+        failures: Vec::new(),
         after: Some(Subject::dispatch("voltus-prod", "a")),
         waits: None,
-        task,
+        kind,
     };
-    work.after(trouble)
+    job.after(failure)
 }
 
 /// A look whose context holds what neither a float nor a buffer brings back.
-pub(crate) fn look() -> Look {
-    Look {
+pub(crate) fn fetch() -> FetchRequest {
+    FetchRequest {
         subject: Subject::dispatch("voltus-prod", "a/b ü"),
         key: "voltus-prod/a%2Fb?1".to_owned(),
         context: serde_json::from_str(r#"{"a":1e400,"b":[0.10,{"c":123456789012345678901234567890}],"d":null}"#)
@@ -61,9 +61,9 @@ pub(crate) fn look() -> Look {
 
 /// One of each.
 pub(crate) fn conditions() -> Vec<Condition> {
-    let (source, dispatch) = (|| "voltus-prod".to_owned(), || look().subject);
+    let (source, dispatch) = (|| "voltus-prod".to_owned(), || fetch().subject);
     vec![
-        Condition::Failing { source: source(), key: look().key },
+        Condition::Failing { source: source(), key: fetch().key },
         Condition::PartsUnsent { dispatch: dispatch() },
         Condition::DeliveriesUnread,
         Condition::KeyRefused { source: source() },
@@ -84,16 +84,19 @@ pub(crate) fn conditions() -> Vec<Condition> {
 
 #[test]
 fn work_of_every_sort() {
-    let tasks =
-        [Task::Body("{\"a\": \"\\ud800\u{7}\"}".to_owned()), Task::Packed("H4sI".to_owned()), Task::Look(look())];
-    for task in tasks {
-        let work = work(task);
-        check_message(&ToHydrate::Work(work.clone()));
-        let failed = Failed { failed: Trouble::new(TroubleKind::Credentials, AT, "401"), work: work.clone() };
+    let kinds = [
+        JobKind::Body("{\"a\": \"\\ud800\u{7}\"}".to_owned()),
+        JobKind::Packed("H4sI".to_owned()),
+        JobKind::Fetch(fetch()),
+    ];
+    for kind in kinds {
+        let job = job(kind);
+        check_message(&ToHydrate::Job(job.clone()));
+        let failed = FailedJob { failure: Failure::new(FailureKind::Credentials, AT, "401"), job: job.clone() };
         check_message(&ToRetry::Failed(failed.clone()));
         // What a redrive brings is not taken for what was handed over.
-        let redriven = messages::to_json(&ToHydrate::Work(work.clone())).unwrap();
-        assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Work(work));
+        let redriven = messages::to_json(&ToHydrate::Job(job.clone())).unwrap();
+        assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Job(job));
         let handed = messages::to_json(&ToRetry::Failed(failed)).unwrap();
         assert!(messages::read::<ToHydrate>(&handed).is_err() && messages::read::<ToAlert>(&handed).is_err());
     }
@@ -101,14 +104,14 @@ fn work_of_every_sort() {
 
 #[test]
 fn deadlines_and_heartbeats() {
-    check_message(&ToRetry::Deadline(Deadline { subject: look().subject, unread: Some(7) }));
+    check_message(&ToRetry::Deadline(Deadline { subject: fetch().subject, unread: Some(7) }));
     check_message(&ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }));
     check_message(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
     let redriven = messages::to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap();
     assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Heartbeat(Heartbeat { at: AT }));
     // A body that looks like one is none.
-    let body = Work::messages("d-1", "voltus-prod", AT, &redriven).remove(0);
-    assert!(matches!(messages::read::<ToHydrate>(&body), Ok(ToHydrate::Work(_))), "{body}");
+    let body = Job::messages("d-1", "voltus-prod", AT, &redriven).remove(0);
+    assert!(matches!(messages::read::<ToHydrate>(&body), Ok(ToHydrate::Job(_))), "{body}");
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn hints_reviews_and_flushes() {
 
 #[test]
 fn incidents_groups_and_links() {
-    let news = News { stage: "first".to_owned(), about: "voltus-prod".to_owned(), detail: "d".to_owned() };
+    let news = StageReport { stage: "first".to_owned(), about: "voltus-prod".to_owned(), detail: "d".to_owned() };
     let waiting = Waiting {
         group: "group/quarantined/voltus-prod/first".to_owned(),
         since: AT,
@@ -156,7 +159,7 @@ fn incidents_groups_and_links() {
         group: waiting.group,
         revision: 1,
         write: "d-1".to_owned(),
-        kind: Kind::Quarantined,
+        kind: IncidentKind::Quarantined,
         source: "voltus-prod".to_owned(),
         occasion: "first".to_owned(),
         test: false,
@@ -183,7 +186,7 @@ fn incidents_groups_and_links() {
 fn bookings_and_refusals() {
     check(&RetryState {
         source: "voltus-prod".to_owned(),
-        about: look().subject.to_string(),
+        about: fetch().subject.to_string(),
         delivery: "d-1".to_owned(),
         attempt: 7,
         failed_at: AT,

@@ -2,11 +2,11 @@
 
 use jiff::SignedDuration;
 use pipeline::{
-    alert::{AcknowledgeIncident, Outcome},
+    alert::{AcknowledgeIncident, IncidentAckOutcome},
     incident::IncidentStatus,
 };
 use serde_json::{Value, json};
-use sim::{Function, Inner, Invocation, Reply, Times, Toxic, World};
+use simulation::{Function, Inner, Invocation, Reply, Simulation, Times, Toxic};
 
 use crate::{
     common::{accepted, mail_subjects, thin, types, voltus},
@@ -24,58 +24,58 @@ fn open(number: u64) -> Value {
     answer
 }
 
-fn says(world: &World, answer: &Value) {
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
-    accepted(world, "voltus-prod", &thin("dispatch.update", "dkmq"));
-    run_for(world, 5);
+fn says(sim: &Simulation, answer: &Value) {
+    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
+    accepted(sim, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    run_for(sim, 5);
 }
 
 /// A dispatch from 16:50 on, without an end, which the controller has acknowledged by 16:41.
-fn acknowledged(seed: u64) -> World {
-    let world = acknowledging(seed);
-    says(&world, &open(0));
-    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
-    run_for(&world, 55);
-    world
+fn acknowledged(seed: u64) -> Simulation {
+    let sim = acknowledging(seed);
+    says(&sim, &open(0));
+    assert_eq!(acknowledge(&sim, 1, "accepted").status, 200);
+    run_for(&sim, 55);
+    sim
 }
 
 /// Most of that time passes, and then what there is to do is done until its end.
-fn hours(world: &World, hours: i64) {
-    world.advance(SignedDuration::from_hours(hours) - SignedDuration::from_secs(600));
-    run_for(world, 600);
+fn hours(sim: &Simulation, hours: i64) {
+    sim.advance(SignedDuration::from_hours(hours) - SignedDuration::from_secs(600));
+    run_for(sim, 600);
 }
 
-fn asked(world: &World) -> usize {
-    mail_subjects(world).iter().filter(|subject| *subject == QUESTION).count()
+fn asked(sim: &Simulation) -> usize {
+    mail_subjects(sim).iter().filter(|subject| *subject == QUESTION).count()
 }
 
 #[test]
 fn an_acknowledged_dispatch_without_an_end_is_asked_about_daily() {
-    let world = acknowledged(1);
-    hours(&world, 24);
-    assert_eq!(asked(&world), 0, "it is 16:41");
-    run_for(&world, 500);
-    assert_eq!(asked(&world), 0, "and now nearly 16:50");
-    run_for(&world, 120);
-    assert_eq!(asked(&world), 1);
-    let (_, mail) = world.mails().pop().expect("a mail");
+    let sim = acknowledged(1);
+    hours(&sim, 24);
+    assert_eq!(asked(&sim), 0, "it is 16:41");
+    run_for(&sim, 500);
+    assert_eq!(asked(&sim), 0, "and now nearly 16:50");
+    run_for(&sim, 120);
+    assert_eq!(asked(&sim), 1);
+    let (_, mail) = sim.mails().pop().expect("a mail");
     for words in ["active since 2023-12-01T16:50:00Z", "for 24 hours", "never stated an end", "Ask the provider"] {
         assert!(mail.text.contains(words), "{words}: {}", mail.text);
     }
-    hours(&world, 12);
-    assert_eq!(asked(&world), 1);
-    hours(&world, 12);
-    assert_eq!(asked(&world), 2);
+    hours(&sim, 12);
+    assert_eq!(asked(&sim), 1);
+    hours(&sim, 12);
+    assert_eq!(asked(&sim), 2);
     for day in 3..=12 {
-        hours(&world, 24);
-        assert_eq!(asked(&world), day, "no day is left out");
+        hours(&sim, 24);
+        assert_eq!(asked(&sim), day, "no day is left out");
     }
-    assert_eq!(mail_subjects(&world).len(), 12, "and nothing else is mailed");
+    assert_eq!(mail_subjects(&sim).len(), 12, "and nothing else is mailed");
     assert!(
-        [Inner::Alerts, Inner::Reviews, Inner::Retries].iter().all(|queue| world.queued(*queue).is_empty()),
+        [Inner::Alerts, Inner::Reviews, Inner::Retries].iter().all(|queue| sim.queued(*queue).is_empty()),
         "nothing hops meanwhile"
     );
-    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"]);
 }
 
 #[test]
@@ -87,17 +87,17 @@ fn an_end_a_cancel_or_a_closing_resolves_the_question_once() {
     let mut ended = open(1);
     ended["end_time"] = json!("2023-12-02T16:00:00Z");
     for (answer, why) in [(ends, "states its end now"), (cancelled, "no longer active"), (ended, "no longer active")] {
-        let world = acknowledged(2);
-        hours(&world, 25);
-        assert_eq!(asked(&world), 1);
-        says(&world, &answer);
-        run_for(&world, 120);
-        let subjects = mail_subjects(&world);
+        let sim = acknowledged(2);
+        hours(&sim, 25);
+        assert_eq!(asked(&sim), 1);
+        says(&sim, &answer);
+        run_for(&sim, 120);
+        let subjects = mail_subjects(&sim);
         assert_eq!(subjects.iter().filter(|subject| *subject == RESOLVED).count(), 1, "{why}: {subjects:?}");
-        assert!(world.mails().iter().any(|(_, mail)| mail.subject == RESOLVED && mail.text.contains(why)), "{why}");
-        assert_eq!(record(&world).open_end, None);
-        hours(&world, 72);
-        assert_eq!(asked(&world), 1);
+        assert!(sim.mails().iter().any(|(_, mail)| mail.subject == RESOLVED && mail.text.contains(why)), "{why}");
+        assert_eq!(record(&sim).open_end, None);
+        hours(&sim, 72);
+        assert_eq!(asked(&sim), 1);
     }
 }
 
@@ -108,75 +108,75 @@ fn no_person_is_asked_about_an_end_a_cancel_or_a_test() {
     let mut cancelled = open(0);
     cancelled["authorized"] = json!(false);
     for answer in [voltus("dkmq", 0, 5), test, cancelled] {
-        let world = acknowledging(3);
-        says(&world, &answer);
-        assert_eq!(record(&world).open_end, None);
+        let sim = acknowledging(3);
+        says(&sim, &answer);
+        assert_eq!(record(&sim).open_end, None);
     }
-    let world = acknowledging(3);
-    world.answers("voltus-sandbox", "/dispatches/dkmq", [Reply::Json(open(0).to_string())]);
-    accepted(&world, "voltus-sandbox", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 5);
-    assert_eq!(world.dispatches().get("voltus-sandbox/dkmq").expect("a record").open_end, None);
+    let sim = acknowledging(3);
+    sim.answers("voltus-sandbox", "/dispatches/dkmq", [Reply::Json(open(0).to_string())]);
+    accepted(&sim, "voltus-sandbox", &thin("dispatch.create", "dkmq"));
+    run_for(&sim, 5);
+    assert_eq!(sim.dispatches().get("voltus-sandbox/dkmq").expect("a record").open_end, None);
     // What was never asked about before it got its end is not resolved either.
-    let world = acknowledged(3);
-    says(&world, &voltus("dkmq", 1, 5));
-    assert_eq!(record(&world).open_end, None);
-    assert!(!mail_subjects(&world).contains(&RESOLVED.to_owned()));
+    let sim = acknowledged(3);
+    says(&sim, &voltus("dkmq", 1, 5));
+    assert_eq!(record(&sim).open_end, None);
+    assert!(!mail_subjects(&sim).contains(&RESOLVED.to_owned()));
 }
 
 #[test]
 fn what_began_long_ago_is_asked_about_a_day_after_it_was_seen() {
-    let world = acknowledging(4);
+    let sim = acknowledging(4);
     let mut answer = open(0);
     answer["start_time"] = json!("2023-11-20T08:00:00Z");
-    says(&world, &answer);
-    assert_eq!(acknowledge(&world, 1, "accepted").status, 200);
-    hours(&world, 23);
-    assert_eq!(asked(&world), 0);
-    hours(&world, 2);
-    assert_eq!(asked(&world), 1);
+    says(&sim, &answer);
+    assert_eq!(acknowledge(&sim, 1, "accepted").status, 200);
+    hours(&sim, 23);
+    assert_eq!(asked(&sim), 0);
+    hours(&sim, 2);
+    assert_eq!(asked(&sim), 1);
 }
 
 #[test]
 fn a_change_does_not_move_the_next_question() {
-    let world = acknowledged(5);
-    hours(&world, 25);
-    says(&world, &{
+    let sim = acknowledged(5);
+    hours(&sim, 25);
+    says(&sim, &{
         let mut more = open(1);
         more["sites"][0]["commitment"] = json!(9);
         more
     });
-    assert_eq!(acknowledge(&world, 2, "accepted").status, 200);
-    hours(&world, 22);
-    assert_eq!(asked(&world), 1);
-    hours(&world, 2);
-    assert_eq!(asked(&world), 2);
+    assert_eq!(acknowledge(&sim, 2, "accepted").status, 200);
+    hours(&sim, 22);
+    assert_eq!(asked(&sim), 1);
+    hours(&sim, 2);
+    assert_eq!(asked(&sim), 2);
     // An end is stated and taken back: the next question opens the incident anew.
-    says(&world, &{
+    says(&sim, &{
         let mut ends = open(2);
         ends["end_time"] = json!("2023-12-09T12:00:00Z");
         ends
     });
-    assert_eq!(acknowledge(&world, 3, "accepted").status, 200);
-    run_for(&world, 120);
-    says(&world, &open(3));
-    assert_eq!(acknowledge(&world, 4, "accepted").status, 200);
-    run_for(&world, 420);
-    assert_eq!(asked(&world), 3);
+    assert_eq!(acknowledge(&sim, 3, "accepted").status, 200);
+    run_for(&sim, 120);
+    says(&sim, &open(3));
+    assert_eq!(acknowledge(&sim, 4, "accepted").status, 200);
+    run_for(&sim, 420);
+    assert_eq!(asked(&sim), 3);
 }
 
 #[test]
 fn a_new_version_of_what_is_asked_about_is_watched_as_any() {
     for days in [2, 5] {
-        let world = acknowledged(8);
-        hours(&world, 24 * days);
-        assert!(asked(&world) > 0);
+        let sim = acknowledged(8);
+        hours(&sim, 24 * days);
+        assert!(asked(&sim) > 0);
         let mut more = open(1);
         more["sites"][0]["commitment"] = json!(9);
-        says(&world, &more);
-        let due = record(&world).due.expect("a deadline");
-        run_for(&world, 75);
-        let mut mails = world.mails().into_iter();
+        says(&sim, &more);
+        let due = record(&sim).due.expect("a deadline");
+        run_for(&sim, 75);
+        let mut mails = sim.mails().into_iter();
         let (at, _) = mails.find(|(_, mail)| mail.subject == AT_RISK).expect("a mail");
         assert!((due..due + SignedDuration::from_secs(10)).contains(&at), "{at}, due at {due}");
     }
@@ -184,17 +184,17 @@ fn a_new_version_of_what_is_asked_about_is_watched_as_any() {
 
 #[test]
 fn acknowledging_the_question_does_not_end_it() {
-    let world = acknowledged(6);
-    hours(&world, 25);
+    let sim = acknowledged(6);
+    hours(&sim, 25);
     let acknowledge = async |invocation: &Invocation<'_>| {
-        let incidents = AcknowledgeIncident { incidents: invocation, world: invocation };
+        let incidents = AcknowledgeIncident { incidents: invocation, host: invocation };
         incidents.acknowledge(INCIDENT, "somebody").await
     };
-    let outcome = world.run(Function::Alerter, acknowledge).answer().expect("an answer").expect("no error");
-    assert_eq!(outcome, Outcome::Noted);
-    hours(&world, 24);
-    assert_eq!(asked(&world), 2);
-    assert_eq!(world.incidents().get(INCIDENT).expect("an incident").status, IncidentStatus::Acknowledged);
+    let outcome = sim.run(Function::Alerter, acknowledge).answer().expect("an answer").expect("no error");
+    assert_eq!(outcome, IncidentAckOutcome::Noted);
+    hours(&sim, 24);
+    assert_eq!(asked(&sim), 2);
+    assert_eq!(sim.incidents().get(INCIDENT).expect("an incident").status, IncidentStatus::Acknowledged);
 }
 
 #[test]
@@ -207,13 +207,13 @@ fn a_question_is_asked_once_a_day_whatever_dies_or_comes_twice() {
         ("alerts.write", Toxic::LoseAnswer),
         ("mailer.send", Toxic::Refuse),
     ] {
-        let world = acknowledged(7);
-        world.advance(SignedDuration::from_hours(24) + SignedDuration::from_secs(590));
-        world.fault(port, toxic, Times::First(1));
+        let sim = acknowledged(7);
+        sim.advance(SignedDuration::from_hours(24) + SignedDuration::from_secs(590));
+        sim.fault(port, toxic, Times::First(1));
         for _ in 0..2 {
-            world.put(Inner::Retries, &deadline(&world, None));
+            sim.put(Inner::Retries, &deadline(&sim, None));
         }
-        run_for(&world, 900);
-        assert_eq!(asked(&world), 1, "{port} {toxic:?}: {:?}", mail_subjects(&world));
+        run_for(&sim, 900);
+        assert_eq!(asked(&sim), 1, "{port} {toxic:?}: {:?}", mail_subjects(&sim));
     }
 }

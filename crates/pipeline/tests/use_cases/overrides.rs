@@ -4,7 +4,7 @@ use dispatch::Program;
 use jiff::SignedDuration;
 use pipeline::config::{Config, Deadlines};
 use serde_json::json;
-use sim::{Controller, Reply, World};
+use simulation::{Controller, Reply, Simulation};
 
 use crate::common::{accepted, config, mail_subjects, run_for, thin, voltus};
 
@@ -59,22 +59,22 @@ fn they_are_read_as_the_command_line_writes_them() {
 }
 
 /// `dkmq` of that program, which starts at 17:10, half an hour after it was announced.
-fn announced(config: Config, name: &str) -> World {
-    let world = World::new(1, config);
+fn announced(config: Config, name: &str) -> Simulation {
+    let sim = Simulation::new(1, config);
     let mut answer = voltus("dkmq", 0, 5);
     answer["start_time"] = json!("2023-12-01T17:10:00Z");
     answer["end_time"] = json!("2023-12-01T18:00:00Z");
     answer["program"]["name"] = json!(name);
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    world
+    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    sim
 }
 
 /// When the first mail left, in minutes after the announcement.
-fn mailed_after_min(world: &World) -> Option<i64> {
-    let began = world.now();
-    run_for(world, 3_600);
-    world.mails().first().map(|(at, _)| at.duration_since(began).as_mins())
+fn mailed_after_min(sim: &Simulation) -> Option<i64> {
+    let began = sim.now();
+    run_for(sim, 3_600);
+    sim.mails().first().map(|(at, _)| at.duration_since(began).as_mins())
 }
 
 #[test]
@@ -90,10 +90,10 @@ fn for_a_program_that_acknowledges_being_read_is_not_enough() {
 #[test]
 fn each_source_and_program_is_mailed_in_its_own_time() {
     let check = |config: Config, name: &str, minutes: i64| {
-        let world = announced(config, name);
-        world.controller(Controller::IsSilent);
-        assert_eq!(mailed_after_min(&world), Some(minutes), "{name}");
-        assert_eq!(mail_subjects(&world)[0], "[gridbell] dispatch-at-risk: voltus-prod/dkmq");
+        let sim = announced(config, name);
+        sim.controller(Controller::IsSilent);
+        assert_eq!(mailed_after_min(&sim), Some(minutes), "{name}");
+        assert_eq!(mail_subjects(&sim)[0], "[gridbell] dispatch-at-risk: voltus-prod/dkmq");
     };
     check(config(), "Fast", 20);
     check(configured(), "Another", 25);
@@ -106,11 +106,11 @@ fn what_cannot_be_fetched_is_mailed_in_its_sources_time() {
         let mut config = config();
         let own = Deadlines { immediate_s, ..USUAL };
         config.sources.get_mut("voltus-prod").expect("the source").deadlines = Some(own);
-        let world = World::new(1, config);
-        world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(429, Some(200))]);
-        accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-        world.settle(SignedDuration::from_secs(10));
-        assert_eq!(!world.mails().is_empty(), mailed, "{immediate_s} s");
+        let sim = Simulation::new(1, config);
+        sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(429, Some(200))]);
+        accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+        sim.settle(SignedDuration::from_secs(10));
+        assert_eq!(!sim.mails().is_empty(), mailed, "{immediate_s} s");
     };
     check(60, true);
     check(300, false);

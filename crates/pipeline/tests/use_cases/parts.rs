@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 use pipeline::incident::IncidentStatus;
 use serde_json::{Value, json};
-use sim::{Inner, Times, Toxic, World};
+use simulation::{Inner, Simulation, Times, Toxic};
 
-use crate::common::{accepted, last, leap, mail_subjects, pass, published, run_for, world};
+use crate::common::{accepted, last, leap, mail_subjects, pass, published, run_for, sim};
 
 /// A group of so many meters, called from 16:50 to 17:50.
 fn group(event: &str, meters: usize) -> String {
@@ -29,119 +29,119 @@ fn meters(dispatch: &Value) -> usize {
 }
 
 /// A world whose messages carry a hundred meters or so.
-fn small_signals(seed: u64) -> World {
-    let world = world(seed);
-    world.limit_signals(8_000);
-    world
+fn small_signals(seed: u64) -> Simulation {
+    let sim = sim(seed);
+    sim.limit_signals(8_000);
+    sim
 }
 
 #[test]
 fn thirty_thousand_meters_reach_the_controller() {
-    let world = world(1);
+    let sim = sim(1);
     let body = group("e-1", 30_000);
     assert!(body.len() > 1_900_000);
-    accepted(&world, "leap-prod", &body);
-    assert!(world.queued(Inner::Deliveries).len() > 1, "it travels in parts");
-    run_for(&world, 30);
-    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
-    assert!(world.signals().len() > 1);
-    assert_eq!(mail_subjects(&world), [""; 0]);
+    accepted(&sim, "leap-prod", &body);
+    assert!(sim.queued(Inner::Deliveries).len() > 1, "it travels in parts");
+    run_for(&sim, 30);
+    assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 30_000);
+    assert!(sim.signals().len() > 1);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
     // Once more is nothing new.
-    let sent = world.signals().len();
-    accepted(&world, "leap-prod", &body);
-    run_for(&world, 120);
-    assert_eq!(world.signals().len(), sent);
-    assert_eq!(mail_subjects(&world), [""; 0]);
+    let sent = sim.signals().len();
+    accepted(&sim, "leap-prod", &body);
+    run_for(&sim, 120);
+    assert_eq!(sim.signals().len(), sent);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
 }
 
 #[test]
 fn a_body_of_which_a_part_is_lost_is_an_incident() {
-    let world = world(2);
-    accepted(&world, "leap-prod", &group("e-1", 30_000));
-    let mut parts = world.take(Inner::Deliveries);
+    let sim = sim(2);
+    accepted(&sim, "leap-prod", &group("e-1", 30_000));
+    let mut parts = sim.take(Inner::Deliveries);
     let lost = parts.pop().expect("a part");
     assert!(!parts.is_empty());
     for part in parts {
-        assert_eq!(world.hydrate(vec![part]).answer(), Some(Vec::new()));
+        assert_eq!(sim.hydrate(vec![part]).answer(), Some(Vec::new()));
     }
-    pass(&world, SignedDuration::from_secs(55));
-    assert_eq!((world.signals().len(), mail_subjects(&world).len()), (0, 0));
-    pass(&world, SignedDuration::from_secs(40));
-    let mails = mail_subjects(&world);
+    pass(&sim, SignedDuration::from_secs(55));
+    assert_eq!((sim.signals().len(), mail_subjects(&sim).len()), (0, 0));
+    pass(&sim, SignedDuration::from_secs(40));
+    let mails = mail_subjects(&sim);
     assert!(mails.len() == 1 && mails[0].contains("hydration-failing: leap-prod, delivery"), "{mails:?}");
-    assert_eq!(world.hydrate(vec![lost]).answer(), Some(Vec::new()));
-    run_for(&world, 1_800);
-    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
-    let mails = mail_subjects(&world);
+    assert_eq!(sim.hydrate(vec![lost]).answer(), Some(Vec::new()));
+    run_for(&sim, 1_800);
+    assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 30_000);
+    let mails = mail_subjects(&sim);
     assert!(mails.last().is_some_and(|mail| mail.contains("over: hydration-failing")), "{mails:?}");
 }
 
 #[test]
 fn a_part_that_comes_twice_or_out_of_order_changes_nothing() {
-    let world = world(3);
-    accepted(&world, "leap-prod", &group("e-1", 30_000));
-    let parts = world.take(Inner::Deliveries);
+    let sim = sim(3);
+    accepted(&sim, "leap-prod", &group("e-1", 30_000));
+    let parts = sim.take(Inner::Deliveries);
     for part in parts.iter().chain(&parts).rev().cloned() {
-        assert_eq!(world.hydrate(vec![part]).answer(), Some(Vec::new()));
+        assert_eq!(sim.hydrate(vec![part]).answer(), Some(Vec::new()));
     }
-    run_for(&world, 180);
-    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
-    assert_eq!(published(&world)["leap-prod/e-1"].types, ["dispatch.scheduled"]);
-    assert_eq!(mail_subjects(&world), [""; 0]);
+    run_for(&sim, 180);
+    assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 30_000);
+    assert_eq!(published(&sim)["leap-prod/e-1"].types, ["dispatch.scheduled"]);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
 }
 
 #[test]
 fn a_receiver_that_cannot_queue_a_part_asks_for_all_again() {
-    let world = world(4);
-    world.fault("deliveries.take", Toxic::Refuse, Times::First(1));
-    let refused = crate::common::post(&world, "leap-prod", &group("e-1", 30_000));
+    let sim = sim(4);
+    sim.fault("deliveries.take", Toxic::Refuse, Times::First(1));
+    let refused = crate::common::post(&sim, "leap-prod", &group("e-1", 30_000));
     assert_eq!(refused.status, 503);
-    accepted(&world, "leap-prod", &group("e-1", 30_000));
-    run_for(&world, 30);
-    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 30_000);
+    accepted(&sim, "leap-prod", &group("e-1", 30_000));
+    run_for(&sim, 30);
+    assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 30_000);
 }
 
 #[test]
 fn a_half_sent_set_of_parts_is_completed_by_the_sweep() {
-    let world = small_signals(5);
+    let sim = small_signals(5);
     // The hydrator dies after the first part is out.
-    world.fault("signals.send", Toxic::CrashAfter, Times::First(1));
-    accepted(&world, "leap-prod", &group("e-1", 300));
-    run_for(&world, 100);
-    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 300);
-    let parts = world.signals().len();
+    sim.fault("signals.send", Toxic::CrashAfter, Times::First(1));
+    accepted(&sim, "leap-prod", &group("e-1", 300));
+    run_for(&sim, 100);
+    assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 300);
+    let parts = sim.signals().len();
     assert!(parts > 2, "{parts} parts");
 }
 
 #[test]
 fn a_set_of_parts_that_stays_incomplete_is_an_incident() {
-    let world = small_signals(6);
-    world.fault("signals.send", Toxic::Refuse, Times::Always);
-    accepted(&world, "leap-prod", &group("e-1", 300));
-    run_for(&world, 300);
-    let mails = mail_subjects(&world);
+    let sim = small_signals(6);
+    sim.fault("signals.send", Toxic::Refuse, Times::Always);
+    accepted(&sim, "leap-prod", &group("e-1", 300));
+    run_for(&sim, 300);
+    let mails = mail_subjects(&sim);
     assert!(mails.iter().any(|mail| mail.contains("hydration-failing: leap-prod/e-1")), "{mails:?}");
-    world.heal();
-    pass(&world, SignedDuration::from_mins(10));
-    assert_eq!(meters(&last(&world, "leap-prod/e-1")["dispatch"]), 300);
-    let mails = mail_subjects(&world);
+    sim.heal();
+    pass(&sim, SignedDuration::from_mins(10));
+    assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 300);
+    let mails = mail_subjects(&sim);
     assert!(mails.iter().any(|mail| mail.contains("over: hydration-failing")), "{mails:?}");
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
+    assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
 }
 
 #[test]
 fn an_overlap_is_stated_in_the_same_parts() {
-    let world = small_signals(7);
-    accepted(&world, "leap-prod", &group("e-1", 300));
-    run_for(&world, 10);
-    let before = world.signals().len();
-    accepted(&world, "leap-prod", &group("e-2", 300));
-    run_for(&world, 10);
-    let dispatch = last(&world, "leap-prod/e-2")["dispatch"].clone();
+    let sim = small_signals(7);
+    accepted(&sim, "leap-prod", &group("e-1", 300));
+    run_for(&sim, 10);
+    let before = sim.signals().len();
+    accepted(&sim, "leap-prod", &group("e-2", 300));
+    run_for(&sim, 10);
+    let dispatch = last(&sim, "leap-prod/e-2")["dispatch"].clone();
     assert_eq!(meters(&dispatch), 300);
-    assert_eq!(world.signals().len(), 2 * before);
+    assert_eq!(sim.signals().len(), 2 * before);
     assert_eq!(dispatch["targets"][0]["effective"]["with"], json!(["leap-prod/e-1"]));
-    accepted(&world, "leap-prod", &leap("e-3", 7).to_string());
-    run_for(&world, 10);
-    assert_eq!(last(&world, "leap-prod/e-3")["dispatch"].get("part"), None, "what fits is one message");
+    accepted(&sim, "leap-prod", &leap("e-3", 7).to_string());
+    run_for(&sim, 10);
+    assert_eq!(last(&sim, "leap-prod/e-3")["dispatch"].get("part"), None, "what fits is one message");
 }

@@ -1,9 +1,9 @@
 //! Leap's lists: one of meters, one of groups.
 
 use jiff::SignedDuration;
-use pipeline::work::Work;
+use pipeline::job::Job;
 use serde_json::{Value, json};
-use sim::{Ended, Inner, Reply, World};
+use simulation::{Ended, Inner, Reply, Simulation};
 
 use crate::{
     common::{accepted, leap, mail_subjects, published, types},
@@ -33,51 +33,51 @@ fn group_lists(event: &str) -> Reply {
 #[test]
 fn a_level_of_leap_that_an_account_has_not_is_no_incident() {
     for unused in [Reply::Missing, Reply::Refused] {
-        let world = World::new(19, polled(&["leap-prod"]));
-        world.answers("leap-prod", METERS, [leap_lists("e-1")]);
-        world.answers("leap-prod", GROUPS, [unused]);
-        run_for(&world, 1_800);
-        assert_eq!(types(&world, "leap-prod/e-1"), ["dispatch.scheduled"]);
-        assert_eq!(mail_subjects(&world), [""; 0]);
+        let sim = Simulation::new(19, polled(&["leap-prod"]));
+        sim.answers("leap-prod", METERS, [leap_lists("e-1")]);
+        sim.answers("leap-prod", GROUPS, [unused]);
+        run_for(&sim, 1_800);
+        assert_eq!(types(&sim, "leap-prod/e-1"), ["dispatch.scheduled"]);
+        assert_eq!(mail_subjects(&sim), [""; 0]);
     }
 }
 
 #[test]
 fn one_list_of_leap_that_fails_does_not_hold_the_other_back() {
-    let world = World::new(20, polled(&["leap-prod"]));
-    world.answers("leap-prod", METERS, [leap_lists("e-1")]);
-    world.answers("leap-prod", GROUPS, [Reply::Status(500, None)]);
-    run_for(&world, 600);
-    assert_eq!(types(&world, "leap-prod/e-1"), ["dispatch.scheduled"]);
-    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: leap-prod"]);
+    let sim = Simulation::new(20, polled(&["leap-prod"]));
+    sim.answers("leap-prod", METERS, [leap_lists("e-1")]);
+    sim.answers("leap-prod", GROUPS, [Reply::Status(500, None)]);
+    run_for(&sim, 600);
+    assert_eq!(types(&sim, "leap-prod/e-1"), ["dispatch.scheduled"]);
+    assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: leap-prod"]);
 }
 
 #[test]
 fn after_a_list_that_took_too_long_no_other_is_asked_for() {
     for (takes_s, is_down) in [(3, false), (5, true)] {
-        let world = World::new(31, polled(&["leap-prod"]));
+        let sim = Simulation::new(31, polled(&["leap-prod"]));
         let Reply::Json(meters) = leap_lists("e-1") else { panic!("a list") };
-        world.answers("leap-prod", METERS, [Reply::Slow(takes_s, meters)]);
-        world.answers("leap-prod", GROUPS, [Reply::Missing]);
-        run_for(&world, 600);
-        assert_eq!(types(&world, "leap-prod/e-1"), ["dispatch.scheduled"]);
-        assert_eq!(asked(&world, "leap-prod", GROUPS).is_empty(), is_down);
-        assert_eq!(mail_subjects(&world).contains(&"[gridbell] source-down: leap-prod".to_owned()), is_down);
+        sim.answers("leap-prod", METERS, [Reply::Slow(takes_s, meters)]);
+        sim.answers("leap-prod", GROUPS, [Reply::Missing]);
+        run_for(&sim, 600);
+        assert_eq!(types(&sim, "leap-prod/e-1"), ["dispatch.scheduled"]);
+        assert_eq!(asked(&sim, "leap-prod", GROUPS).is_empty(), is_down);
+        assert_eq!(mail_subjects(&sim).contains(&"[gridbell] source-down: leap-prod".to_owned()), is_down);
     }
 }
 
 #[test]
 fn a_call_that_leap_lists_at_both_levels_is_one_dispatch() {
     let both = |webhook: Option<Value>| {
-        let world = World::new(21, polled(&["leap-prod"]));
+        let sim = Simulation::new(21, polled(&["leap-prod"]));
         if let Some(body) = webhook {
-            accepted(&world, "leap-prod", &body.to_string());
+            accepted(&sim, "leap-prod", &body.to_string());
         }
-        world.answers("leap-prod", METERS, [leap_lists("e-1")]);
-        world.answers("leap-prod", GROUPS, [group_lists("g-1")]);
-        run_for(&world, 900);
-        assert_eq!(mail_subjects(&world), [""; 0]);
-        published(&world).into_keys().collect::<Vec<_>>()
+        sim.answers("leap-prod", METERS, [leap_lists("e-1")]);
+        sim.answers("leap-prod", GROUPS, [group_lists("g-1")]);
+        run_for(&sim, 900);
+        assert_eq!(mail_subjects(&sim), [""; 0]);
+        published(&sim).into_keys().collect::<Vec<_>>()
     };
     assert_eq!(both(None), ["leap-prod/e-1"]);
     let Reply::Json(group) = group_lists("g-1") else { panic!("a list") };
@@ -87,16 +87,16 @@ fn a_call_that_leap_lists_at_both_levels_is_one_dispatch() {
 
 #[test]
 fn a_list_does_not_undo_a_push_that_came_after_its_request() {
-    let world = World::new(30, polled(&["leap-prod"]));
-    world.answers("leap-prod", METERS, [leap_lists("e-1")]);
-    world.answers("leap-prod", GROUPS, [Reply::Missing]);
+    let sim = Simulation::new(30, polled(&["leap-prod"]));
+    sim.answers("leap-prod", METERS, [leap_lists("e-1")]);
+    sim.answers("leap-prod", GROUPS, [Reply::Missing]);
     // Of the next poll, in a minute, or by a clock that is ahead.
-    let received_at = world.now() + SignedDuration::from_secs(90);
-    let push = Work::messages("d-7", "leap-prod", received_at, &leap("e-1", 20).to_string()).remove(0);
-    world.put(Inner::Deliveries, &push);
-    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
-    run_for(&world, 70);
-    assert_eq!((asked(&world, "leap-prod", METERS).len(), types(&world, "leap-prod/e-1").len()), (1, 1));
-    run_for(&world, 60);
-    assert_eq!(types(&world, "leap-prod/e-1"), ["dispatch.scheduled", "dispatch.updated"], "the next list knows");
+    let received_at = sim.now() + SignedDuration::from_secs(90);
+    let push = Job::messages("d-7", "leap-prod", received_at, &leap("e-1", 20).to_string()).remove(0);
+    sim.put(Inner::Deliveries, &push);
+    assert_eq!(sim.hydrate(sim.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+    run_for(&sim, 70);
+    assert_eq!((asked(&sim, "leap-prod", METERS).len(), types(&sim, "leap-prod/e-1").len()), (1, 1));
+    run_for(&sim, 60);
+    assert_eq!(types(&sim, "leap-prod/e-1"), ["dispatch.scheduled", "dispatch.updated"], "the next list knows");
 }

@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
+    job::{Job, JobKind},
     messages::{ToHydrate, to_json},
     poll::Polls,
     review::OpenIncidents,
-    work::{Task, Work},
 };
 use serde_json::Value;
-use sim::{Function, Inner, Reply, Times, Toxic, World};
+use simulation::{Function, Inner, Reply, Simulation, Times, Toxic};
 
 use crate::{
     common::{accepted, mail_subjects, published, thin, types, voltus, worth_a_fault},
@@ -18,10 +18,10 @@ use crate::{
 
 #[test]
 fn a_source_is_polled_every_minute_near_a_dispatch_only() {
-    let world = polling(7);
-    lists(&world, &[between("dkmq", 0, "2023-12-01T19:00:00Z", Some("2023-12-01T20:00:00Z"))]);
-    run_for(&world, 5 * 3_600);
-    let asked = asked(&world, "voltus-prod", LIST);
+    let sim = polling(7);
+    lists(&sim, &[between("dkmq", 0, "2023-12-01T19:00:00Z", Some("2023-12-01T20:00:00Z"))]);
+    run_for(&sim, 5 * 3_600);
+    let asked = asked(&sim, "voltus-prod", LIST);
     let count = |from: &str, to: &str| {
         let (from, to): (Timestamp, Timestamp) = (from.parse().unwrap(), to.parse().unwrap());
         asked.iter().filter(|at| (from..to).contains(at)).count()
@@ -38,146 +38,142 @@ fn a_source_is_polled_every_minute_near_a_dispatch_only() {
 fn a_source_is_polled_every_five_minutes_by_default() {
     let mut config = serde_json::to_value(polled(&[])).unwrap();
     config["sources"]["voltus-prod"].as_object_mut().unwrap().remove("poll_s");
-    let world = World::new(18, Config::parse(&config.to_string()).unwrap());
-    lists(&world, &[]);
-    run_for(&world, 3_600);
-    let asked = asked(&world, "voltus-prod", LIST);
+    let sim = Simulation::new(18, Config::parse(&config.to_string()).unwrap());
+    lists(&sim, &[]);
+    run_for(&sim, 3_600);
+    let asked = asked(&sim, "voltus-prod", LIST);
     assert!((11..=13).contains(&asked.len()), "{asked:?}");
 }
 
 #[test]
 fn a_source_that_is_not_to_be_polled_is_not_asked() {
-    let world = World::new(8, polled(&["dc-1", "openvolt-prod"]));
-    run_for(&world, 3_600);
-    assert!(world.fetches().is_empty() && world.polls().all().is_empty());
+    let sim = Simulation::new(8, polled(&["dc-1", "openvolt-prod"]));
+    run_for(&sim, 3_600);
+    assert!(sim.fetches().is_empty() && sim.polls().all().is_empty());
 }
 
 #[test]
 fn a_provider_that_asks_to_be_left_alone_is() {
-    let world = polling(9);
-    world.answers("voltus-prod", LIST, [Reply::Status(429, Some(200)), list(&[])]);
-    run_for(&world, 1_000);
-    let asked = asked(&world, "voltus-prod", LIST);
+    let sim = polling(9);
+    sim.answers("voltus-prod", LIST, [Reply::Status(429, Some(200)), list(&[])]);
+    run_for(&sim, 1_000);
+    let asked = asked(&sim, "voltus-prod", LIST);
     let first = asked[1].duration_since(asked[0]).as_secs();
     assert!((200..262).contains(&first), "{asked:?}");
-    assert_eq!(mail_subjects(&world), [""; 0]);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
     // For longer than a source may fail: then it is down already.
-    world.answers("voltus-prod", LIST, [Reply::Status(429, Some(90_000)), list(&[])]);
-    run_for(&world, 400);
-    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
-    run_for(&world, 3_600);
-    assert_eq!(mail_subjects(&world).pop().as_deref(), Some("[gridbell] over: source-down: voltus-prod"));
+    sim.answers("voltus-prod", LIST, [Reply::Status(429, Some(90_000)), list(&[])]);
+    run_for(&sim, 400);
+    assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"]);
+    run_for(&sim, 3_600);
+    assert_eq!(mail_subjects(&sim).pop().as_deref(), Some("[gridbell] over: source-down: voltus-prod"));
 }
 
 #[test]
 fn a_refused_key_is_mailed_and_resolved_once_it_is_accepted() {
-    let world = polling(10);
-    world.answers("voltus-prod", LIST, [Reply::Refused]);
-    run_for(&world, 95);
-    assert_eq!(mail_subjects(&world), ["[gridbell] credentials: voltus-prod"]);
-    run_for(&world, 3_600);
-    assert_eq!(mail_subjects(&world).len(), 1, "one mail, and no other kind for the same cause");
-    assert!(asked(&world, "voltus-prod", LIST).len() < 15, "a refused key is not hammered with");
-    lists(&world, &[]);
-    run_for(&world, 400);
-    assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: credentials: voltus-prod"]);
+    let sim = polling(10);
+    sim.answers("voltus-prod", LIST, [Reply::Refused]);
+    run_for(&sim, 95);
+    assert_eq!(mail_subjects(&sim), ["[gridbell] credentials: voltus-prod"]);
+    run_for(&sim, 3_600);
+    assert_eq!(mail_subjects(&sim).len(), 1, "one mail, and no other kind for the same cause");
+    assert!(asked(&sim, "voltus-prod", LIST).len() < 15, "a refused key is not hammered with");
+    lists(&sim, &[]);
+    run_for(&sim, 400);
+    assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] over: credentials: voltus-prod"]);
 }
 
 #[test]
 fn a_provider_that_is_down_is_mailed_after_five_minutes_once() {
-    let world = polling(11);
-    world.answers("voltus-prod", LIST, [Reply::Status(500, None), Reply::Nothing]);
-    run_for(&world, 300);
-    assert_eq!(mail_subjects(&world), [""; 0]);
-    run_for(&world, 155);
-    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
-    let (_, mail) = world.mails().pop().expect("a mail");
+    let sim = polling(11);
+    sim.answers("voltus-prod", LIST, [Reply::Status(500, None), Reply::Nothing]);
+    run_for(&sim, 300);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
+    run_for(&sim, 155);
+    assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"]);
+    let (_, mail) = sim.mails().pop().expect("a mail");
     assert!(mail.text.contains("no answer within 5 s"), "the last error: {}", mail.text);
-    run_for(&world, 7_200);
-    assert_eq!(mail_subjects(&world).len(), 1);
-    lists(&world, &[]);
-    run_for(&world, 95);
-    assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+    run_for(&sim, 7_200);
+    assert_eq!(mail_subjects(&sim).len(), 1);
+    lists(&sim, &[]);
+    run_for(&sim, 95);
+    assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] over: source-down: voltus-prod"]);
 }
 
 #[test]
 fn a_provider_that_is_down_again_is_mailed_again() {
-    let world = polling(21);
+    let sim = polling(21);
     for _ in 0..2 {
-        world.answers("voltus-prod", LIST, [Reply::Status(500, None)]);
-        run_for(&world, 900);
-        lists(&world, &[]);
-        run_for(&world, 400);
+        sim.answers("voltus-prod", LIST, [Reply::Status(500, None)]);
+        run_for(&sim, 900);
+        lists(&sim, &[]);
+        run_for(&sim, 400);
     }
     let [down, over] =
         ["source-down: voltus-prod", "over: source-down: voltus-prod"].map(|it| format!("[gridbell] {it}"));
-    assert_eq!(mail_subjects(&world), [down.clone(), over.clone(), down, over]);
+    assert_eq!(mail_subjects(&sim), [down.clone(), over.clone(), down, over]);
 }
 
 #[test]
 fn near_a_dispatch_three_failures_in_a_row_are_enough() {
-    let world = polling(12);
+    let sim = polling(12);
     let dispatch = voltus("dkmq", 0, 5);
-    world.answers("voltus-prod", LIST, [list(std::slice::from_ref(&dispatch)), Reply::Status(503, None)]);
-    run_for(&world, 200);
-    assert_eq!(mail_subjects(&world), [""; 0]);
-    run_for(&world, 95);
-    assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
+    sim.answers("voltus-prod", LIST, [list(std::slice::from_ref(&dispatch)), Reply::Status(503, None)]);
+    run_for(&sim, 200);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
+    run_for(&sim, 95);
+    assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"]);
 }
 
 #[test]
 fn a_provider_down_before_and_after_a_start_is_mailed() {
-    let world = polling(13);
-    run_for(&world, 90);
+    let sim = polling(13);
+    run_for(&sim, 90);
     let down = Reply::Status(500, None);
-    world.answers("voltus-prod", LIST, [down.clone()]);
-    world.answers("voltus-prod", "/dispatches/dkmq", [down]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&world, 480);
+    sim.answers("voltus-prod", LIST, [down.clone()]);
+    sim.answers("voltus-prod", "/dispatches/dkmq", [down]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&sim, 480);
     let start: Timestamp = "2023-12-01T16:50:00Z".parse().unwrap();
-    assert!(world.now() < start);
-    let mails = mail_subjects(&world);
+    assert!(sim.now() < start);
+    let mails = mail_subjects(&sim);
     assert!(mails.contains(&format!("[gridbell] hydration-failing: {VOLTUS}")), "{mails:?}");
-    run_for(&world, 600);
-    assert!(mail_subjects(&world).contains(&"[gridbell] source-down: voltus-prod".to_owned()));
+    run_for(&sim, 600);
+    assert!(mail_subjects(&sim).contains(&"[gridbell] source-down: voltus-prod".to_owned()));
     let dispatch = between("dkmq", 0, "2023-12-01T16:50:00Z", Some("2023-12-01T18:00:00Z"));
-    lists(&world, std::slice::from_ref(&dispatch));
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
-    run_for(&world, 62);
-    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"], "the list is there before the next slow attempt");
-    run_for(&world, 1_800);
-    let mails = mail_subjects(&world);
+    lists(&sim, std::slice::from_ref(&dispatch));
+    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
+    run_for(&sim, 62);
+    assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"], "the list is there before the next slow attempt");
+    run_for(&sim, 1_800);
+    let mails = mail_subjects(&sim);
     for kind in ["hydration-failing: voltus-prod/dkmq", "source-down: voltus-prod"] {
         assert!(mails.contains(&format!("[gridbell] over: {kind}")), "{mails:?}");
     }
-    assert_eq!(types(&world, VOLTUS), ["dispatch.scheduled"]);
+    assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"]);
 }
 
 #[test]
 fn lists_that_are_none_change_nothing_and_are_mailed() {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for body in ["", "nonsense", "[]", "{}", "null", r#"{"dispatches":7}"#, r#"{"message":"no","type":"e"}"#, &deep] {
-        let world = polling(14);
-        world.answers("voltus-prod", LIST, [Reply::Json(body.to_owned())]);
-        run_for(&world, 600);
-        assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"], "{body:.20}");
-        assert!(world.signals().is_empty() && world.dispatches().all().is_empty());
+        let sim = polling(14);
+        sim.answers("voltus-prod", LIST, [Reply::Json(body.to_owned())]);
+        run_for(&sim, 600);
+        assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"], "{body:.20}");
+        assert!(sim.signals().is_empty() && sim.dispatches().all().is_empty());
     }
 }
 
 #[test]
 fn of_a_list_of_any_length_each_dispatch_is_published() {
-    let world = polling(15);
+    let sim = polling(15);
     let many: Vec<Value> = (0..450).map(|n| voltus(&format!("d{n}"), 0, 5)).collect();
-    lists(&world, &many);
-    run_for(&world, 470);
-    assert_eq!(published(&world).len(), 450);
-    assert!(
-        !mail_subjects(&world).iter().any(|subject| subject.contains("source-down")),
-        "{:?}",
-        mail_subjects(&world)
-    );
-    let messages = world.calls().iter().filter(|call| call.port == "outlet.deliver").count();
+    lists(&sim, &many);
+    run_for(&sim, 470);
+    assert_eq!(published(&sim).len(), 450);
+    assert!(!mail_subjects(&sim).iter().any(|subject| subject.contains("source-down")), "{:?}", mail_subjects(&sim));
+    let messages = sim.calls().iter().filter(|call| call.port == "outlet.deliver").count();
     assert!((5..80).contains(&messages), "{messages} messages carry the list");
     let one = polling(16);
     lists(&one, &vec![between("dkmq", 0, "2023-12-01T16:30:00Z", None); 2_000]);
@@ -187,45 +183,45 @@ fn of_a_list_of_any_length_each_dispatch_is_published() {
 
 #[test]
 fn polls_that_waited_for_the_hydrator_are_one() {
-    let world = polling(22);
-    polls_waiting(&world, 20);
-    run_for(&world, 40);
-    assert_eq!(asked(&world, "voltus-prod", LIST).len(), 1);
-    assert!(world.queued(Inner::Deliveries).is_empty());
+    let sim = polling(22);
+    polls_waiting(&sim, 20);
+    run_for(&sim, 40);
+    assert_eq!(asked(&sim, "voltus-prod", LIST).len(), 1);
+    assert!(sim.queued(Inner::Deliveries).is_empty());
 }
 
-fn polls_waiting(world: &World, count: usize) {
+fn polls_waiting(sim: &Simulation, count: usize) {
     for n in 0..count {
-        let work = Work::fresh(&format!("poll-{n}"), "voltus-prod", world.now(), Task::Poll);
-        world.put(Inner::Deliveries, &to_json(&ToHydrate::Work(work)).unwrap());
+        let job = Job::fresh(&format!("poll-{n}"), "voltus-prod", sim.now(), JobKind::Poll);
+        sim.put(Inner::Deliveries, &to_json(&ToHydrate::Job(job)).unwrap());
     }
 }
 
 #[test]
 fn of_two_hydrators_with_a_poll_each_one_asks() {
     for seed in 0..20 {
-        let world = polling(seed);
-        run_for(&world, 90);
-        assert_eq!(asked(&world, "voltus-prod", LIST).len(), 1);
-        polls_waiting(&world, 2);
-        let polls = world.take(Inner::Deliveries).into_iter().map(|poll| (Function::Hydrator, vec![poll]));
-        world.advance(SignedDuration::from_secs(300));
-        world.at_once(polls.collect());
-        assert_eq!(asked(&world, "voltus-prod", LIST).len(), 2, "seed {seed}");
+        let sim = polling(seed);
+        run_for(&sim, 90);
+        assert_eq!(asked(&sim, "voltus-prod", LIST).len(), 1);
+        polls_waiting(&sim, 2);
+        let polls = sim.take(Inner::Deliveries).into_iter().map(|poll| (Function::Hydrator, vec![poll]));
+        sim.advance(SignedDuration::from_secs(300));
+        sim.at_once(polls.collect());
+        assert_eq!(asked(&sim, "voltus-prod", LIST).len(), 2, "seed {seed}");
     }
 }
 
 #[test]
 fn a_source_whose_state_cannot_be_read_delays_no_other_poll() {
-    let world = World::new(32, polled(&["voltus-prod", "leap-prod"]));
+    let sim = Simulation::new(32, polled(&["voltus-prod", "leap-prod"]));
     let send = || {
-        let ports = &world.ports();
-        let polls = Polls { config: &world.config, deliveries: ports, outlet: ports, world: ports };
-        let sent = world.run(Function::Sweeper, async |_| polls.send_due(&OpenIncidents::default()).await).answer();
-        (sent.unwrap().ok(), world.take(Inner::Deliveries).len())
+        let ports = &sim.ports();
+        let polls = Polls { config: &sim.config, deliveries: ports, job_queue: ports, host: ports };
+        let sent = sim.run(Function::Sweeper, async |_| polls.send_due(&OpenIncidents::default()).await).answer();
+        (sent.unwrap().ok(), sim.take(Inner::Deliveries).len())
     };
     assert_eq!(send(), (Some(2), 2));
-    world.fault("deliveries.poll_state", Toxic::Refuse, Times::First(1));
+    sim.fault("deliveries.poll_state", Toxic::Refuse, Times::First(1));
     assert_eq!(send(), (None, 1));
 }
 
@@ -233,34 +229,34 @@ fn a_source_whose_state_cannot_be_read_delays_no_other_poll() {
 fn a_list_that_kills_the_hydrator_is_mailed() {
     // Where it dies over the hint as well, the next poll sends one.
     for dies_over_hints in [0, 1] {
-        let world = polling(23);
-        world.fault("api.fetch", Toxic::CrashBefore, Times::Always);
-        world.fault("outlet.alert", Toxic::CrashBefore, Times::First(dies_over_hints));
-        run_for(&world, 3_600);
-        assert_eq!(mail_subjects(&world), ["[gridbell] source-down: voltus-prod"]);
-        assert!(world.kept().is_empty() && world.queued(Inner::RetriesDead).is_empty());
-        world.heal();
-        run_for(&world, 400);
-        assert_eq!(mail_subjects(&world)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+        let sim = polling(23);
+        sim.fault("api.fetch", Toxic::CrashBefore, Times::Always);
+        sim.fault("outlet.alert", Toxic::CrashBefore, Times::First(dies_over_hints));
+        run_for(&sim, 3_600);
+        assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"]);
+        assert!(sim.kept().is_empty() && sim.queued(Inner::RetriesDead).is_empty());
+        sim.heal();
+        run_for(&sim, 400);
+        assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] over: source-down: voltus-prod"]);
     }
 }
 
 /// A dispatch that no webhook announced, then a key that is refused for a while, in calm and with each call failing once.
-fn history(world: &World) {
-    run_for(world, 150);
-    lists(world, &[between("dkmq", 0, "2023-12-02T17:00:00Z", None)]);
-    run_for(world, 900);
-    world.answers("voltus-prod", LIST, [Reply::Refused]);
-    run_for(world, 400);
-    lists(world, &[between("dkmq", 1, "2023-12-02T17:00:00Z", None)]);
-    run_for(world, 1_500);
+fn history(sim: &Simulation) {
+    run_for(sim, 150);
+    lists(sim, &[between("dkmq", 0, "2023-12-02T17:00:00Z", None)]);
+    run_for(sim, 900);
+    sim.answers("voltus-prod", LIST, [Reply::Refused]);
+    run_for(sim, 400);
+    lists(sim, &[between("dkmq", 1, "2023-12-02T17:00:00Z", None)]);
+    run_for(sim, 1_500);
 }
 
-fn outcome(world: &World) -> (Vec<String>, Vec<String>) {
-    let mut mails = mail_subjects(world);
+fn outcome(sim: &Simulation) -> (Vec<String>, Vec<String>) {
+    let mut mails = mail_subjects(sim);
     mails.sort();
     mails.dedup();
-    (types(world, VOLTUS), mails)
+    (types(sim, VOLTUS), mails)
 }
 
 #[test]
@@ -279,12 +275,12 @@ fn whichever_call_of_a_poll_fails() {
             continue;
         }
         for toxic in Toxic::ALL {
-            let world = polling(24);
-            world.fault_at(number, toxic);
-            history(&world);
+            let sim = polling(24);
+            sim.fault_at(number, toxic);
+            history(&sim);
             let what = format!("call {number} of {:?}, {}: {toxic:?}", call.function, call.port);
-            assert_eq!(outcome(&world), expected, "{what}");
-            assert!(world.queued(Inner::RetriesDead).is_empty(), "{what}");
+            assert_eq!(outcome(&sim), expected, "{what}");
+            assert!(sim.queued(Inner::RetriesDead).is_empty(), "{what}");
         }
     }
 }

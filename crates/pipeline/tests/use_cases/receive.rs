@@ -1,14 +1,14 @@
 //! The door: every row of section 3 of the contract.
 
 use pipeline::{
+    job::{Job, MAX_BODY_BYTES},
     messages::{self, ToHydrate},
-    receive::{Answer, Incoming},
-    work::{MAX_BODY_BYTES, Work},
+    receive::{HttpAnswer, Incoming},
 };
 use serde_json::Value;
-use sim::{Ended, Inner, Times, Toxic, World};
+use simulation::{Ended, Inner, Simulation, Times, Toxic};
 
-use crate::common::{OLD_TOKEN, TOKEN, leap, post, thin, world};
+use crate::common::{OLD_TOKEN, TOKEN, leap, post, sim, thin};
 
 /// A request with the token in its path.
 fn request(body: &[u8]) -> Incoming<'_> {
@@ -22,23 +22,23 @@ fn request(body: &[u8]) -> Incoming<'_> {
     }
 }
 
-fn answer(world: &World, request: Incoming<'_>) -> Answer {
-    world.post(request).answer().expect("an answer")
+fn answer(sim: &Simulation, request: Incoming<'_>) -> HttpAnswer {
+    sim.post(request).answer().expect("an answer")
 }
 
-fn code(answer: &Answer) -> Value {
+fn code(answer: &HttpAnswer) -> Value {
     serde_json::from_str::<Value>(&answer.body).expect("JSON")["error"]["code"].take()
 }
 
 /// Posts to a fresh world: the status, and how many messages were queued.
-fn posted(request: Incoming<'_>) -> (Answer, Vec<Work>) {
-    let world = world(1);
-    let answer = answer(&world, request);
-    let read = |message: sim::Queued| match messages::read(&message.body) {
-        Ok(ToHydrate::Work(work)) => work,
+fn posted(request: Incoming<'_>) -> (HttpAnswer, Vec<Job>) {
+    let sim = sim(1);
+    let answer = answer(&sim, request);
+    let read = |message: simulation::Queued| match messages::read(&message.body) {
+        Ok(ToHydrate::Job(job)) => job,
         other => panic!("{other:?}"),
     };
-    (answer, world.queued(Inner::Deliveries).into_iter().map(read).collect())
+    (answer, sim.queued(Inner::Deliveries).into_iter().map(read).collect())
 }
 
 /// Nothing is kept of a refused request.
@@ -52,11 +52,11 @@ fn refused(request: Incoming<'_>, status: u16, error: &str) {
 fn taken(body: &str) {
     let (answer, queued) = posted(request(body.as_bytes()));
     assert_eq!(answer.status, 200, "{answer:?}");
-    let [work] = queued.as_slice() else { panic!("{queued:?}") };
-    assert_eq!(work.body().unwrap().unwrap(), body);
-    let expected = format!(r#"{{"status":"accepted","delivery":"{}"}}"#, work.delivery);
-    assert_eq!((answer.body.as_str(), answer.delivery.as_ref()), (expected.as_str(), Some(&work.delivery)));
-    assert_eq!(work.source, "voltus-prod");
+    let [job] = queued.as_slice() else { panic!("{queued:?}") };
+    assert_eq!(job.body().unwrap().unwrap(), body);
+    let expected = format!(r#"{{"status":"accepted","delivery":"{}"}}"#, job.delivery);
+    assert_eq!((answer.body.as_str(), answer.delivery.as_ref()), (expected.as_str(), Some(&job.delivery)));
+    assert_eq!(job.source, "voltus-prod");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_compressed_body_is_refused_whatever_its_coding_is_called() {
     // `{}` by gzip, zlib, brotli; zstd by our own hand.
     let gzip: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
     let zlib: &[u8] = &[0x78, 0x9c, 0xab, 0xae, 0x05, 0x00, 0x01, 0x75, 0x00, 0xf9];
-    let zstd = pipeline::work::pack("{}");
+    let zstd = pipeline::job::pack("{}");
     for body in [gzip, zlib, zstd.as_slice()] {
         for encoding in [None, Some("gzip"), Some("identity"), Some("UTF-8"), Some("")] {
             refused(Incoming { content_encoding: encoding, ..request(body) }, 400, "encoded");
@@ -178,9 +178,9 @@ fn every_method_but_post_is_answered_405() {
 
 #[test]
 fn an_unknown_source_and_a_wrong_token_are_answered_the_same() {
-    let world = world(1);
+    let sim = sim(1);
     let (large, hash) = (vec![b' '; 3_000_000], pipeline::token::TokenHash::of(TOKEN).to_hex());
-    let unknown = answer(&world, Incoming { source: "nobody", ..request(b"{}") });
+    let unknown = answer(&sim, Incoming { source: "nobody", ..request(b"{}") });
     assert_eq!(unknown.status, 404);
     let strangers = [
         Incoming { path_token: Some("wrong"), ..request(b"{}") },
@@ -198,9 +198,9 @@ fn an_unknown_source_and_a_wrong_token_are_answered_the_same() {
         Incoming { path_token: Some(&hash), ..request(b"{}") },
     ];
     for stranger in strangers {
-        assert_eq!(answer(&world, stranger), unknown);
+        assert_eq!(answer(&sim, stranger), unknown);
     }
-    assert!(world.queued(Inner::Deliveries).is_empty() && world.calls().is_empty());
+    assert!(sim.queued(Inner::Deliveries).is_empty() && sim.calls().is_empty());
 }
 
 #[test]
@@ -235,30 +235,30 @@ fn the_registration_ping_is_answered_and_forgotten() {
 #[test]
 fn what_the_queue_does_not_take_is_to_be_sent_again() {
     for toxic in [Toxic::Refuse, Toxic::LoseAnswer] {
-        let world = world(1);
-        world.fault("deliveries.take", toxic, Times::First(1));
-        let answer = answer(&world, request(b"{}"));
+        let sim = sim(1);
+        sim.fault("deliveries.take", toxic, Times::First(1));
+        let answer = answer(&sim, request(b"{}"));
         assert_eq!((answer.status, code(&answer).as_str()), (503, Some("unavailable")));
         let (name, seconds) = answer.header.expect("a header");
         assert_eq!((name, seconds.parse::<u32>().is_ok()), ("retry-after", true));
         assert!(answer.delivery.is_none());
-        assert_eq!(post(&world, "voltus-prod", "{}").status, 200);
+        assert_eq!(post(&sim, "voltus-prod", "{}").status, 200);
     }
 }
 
 #[test]
 fn a_receiver_that_dies_answers_nothing() {
     for toxic in [Toxic::CrashBefore, Toxic::CrashAfter] {
-        let world = world(1);
-        world.fault("deliveries.take", toxic, Times::First(1));
-        assert_eq!(world.post(request(b"{}")), Ended::Crashed);
+        let sim = sim(1);
+        sim.fault("deliveries.take", toxic, Times::First(1));
+        assert_eq!(sim.post(request(b"{}")), Ended::Crashed);
     }
 }
 
 #[test]
 fn an_accepted_webhook_costs_one_call() {
-    let world = world(1);
-    post(&world, "voltus-prod", "{}");
-    let ports: Vec<&str> = world.calls().iter().map(|call| call.port).collect();
+    let sim = sim(1);
+    post(&sim, "voltus-prod", "{}");
+    let ports: Vec<&str> = sim.calls().iter().map(|call| call.port).collect();
     assert_eq!(ports, ["deliveries.take"]);
 }

@@ -15,19 +15,19 @@ use pipeline::{
     group::{AckLink, AlertGroup},
     heartbeat::{Heartbeat, HeartbeatCheck},
     incident::Incident,
+    job::{BodyPart, FailedJob, Failure, FailureKind, Job, JobKind, StoredBody},
     messages::{self, Deadline, FORMAT, Hint, READS, ToAlert, ToHydrate, ToRetry, to_json},
     poll::PollState,
-    record::Record,
+    record::SubjectRecord,
     retry::RetryState,
-    work::{BodyPart, Failed, StoredBody, Task, Trouble, TroubleKind, Work},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use sim::{Reply, World};
+use simulation::{Reply, Simulation};
 
 use crate::{
     common::{accepted, config, leap, pass, run_for, thin, voltus},
-    messages::{AT, conditions, look, work},
+    messages::{AT, conditions, fetch, job},
 };
 
 fn folder(format: u32) -> PathBuf {
@@ -48,24 +48,24 @@ fn lines(format: u32, file: &str) -> Vec<(String, Value)> {
 fn messages_now() -> Vec<(&'static str, String)> {
     let stored = StoredBody { delivery: "d-1".to_owned(), chunks: 3 };
     let part = BodyPart { first: 2, of: 3, data: "H4sI".to_owned() };
-    let tasks = [
-        Task::Body("{\"event\":{\"name\":\"dispatch.create\"}}".to_owned()),
-        Task::Packed("H4sI".to_owned()),
-        Task::Part(part),
-        Task::Stored(stored.clone()),
-        Task::Awaited(stored),
-        Task::Look(look()),
-        Task::Poll,
+    let kinds = [
+        JobKind::Body("{\"event\":{\"name\":\"dispatch.create\"}}".to_owned()),
+        JobKind::Packed("H4sI".to_owned()),
+        JobKind::Part(part),
+        JobKind::Stored(stored.clone()),
+        JobKind::Awaited(stored),
+        JobKind::Fetch(fetch()),
+        JobKind::Poll,
     ];
     let mut all: Vec<(&str, String)> =
-        tasks.iter().map(|task| ("deliveries", to_json(&ToHydrate::Work(work(task.clone()))).unwrap())).collect();
+        kinds.iter().map(|kind| ("deliveries", to_json(&ToHydrate::Job(job(kind.clone()))).unwrap())).collect();
     all.push(("deliveries", to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap()));
-    let fresh = Work::fresh("d-1", "voltus-prod", AT, Task::Look(look()));
-    let failed = Trouble::new(TroubleKind::Credentials, AT, "401").about(&look().subject);
+    let fresh = Job::fresh("d-1", "voltus-prod", AT, JobKind::Fetch(fetch()));
+    let failed = Failure::new(FailureKind::Credentials, AT, "401").about(&fetch().subject);
     let retries = [
-        ToRetry::Failed(Failed { failed, work: fresh }),
-        ToRetry::Deadline(Deadline::of(look().subject)),
-        ToRetry::Deadline(Deadline { unread: Some(7), ..Deadline::of(look().subject) }),
+        ToRetry::Failed(FailedJob { failure: failed, job: fresh }),
+        ToRetry::Deadline(Deadline::of(fetch().subject)),
+        ToRetry::Deadline(Deadline { unread: Some(7), ..Deadline::of(fetch().subject) }),
         ToRetry::HeartbeatCheck(HeartbeatCheck::of(AT)),
         ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }),
     ];
@@ -83,24 +83,24 @@ fn messages_now() -> Vec<(&'static str, String)> {
 fn rows_now() -> Vec<(&'static str, Value)> {
     let mut config = config();
     config.sources.get_mut("voltus-prod").expect("a source").poll_s = 60;
-    let world = World::new(7, config);
-    world.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
-    world.answers("voltus-prod", "/dispatches/dk2", [Reply::Status(500, None)]);
-    world.answers("voltus-prod", "/dispatches", [Reply::Status(503, None)]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dk2"));
-    accepted(&world, "leap-prod", &leap("ev-1", 12).to_string());
-    accepted(&world, "openvolt-prod", "[]");
-    run_for(&world, 30);
-    pass(&world, SignedDuration::from_mins(12));
+    let sim = Simulation::new(7, config);
+    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
+    sim.answers("voltus-prod", "/dispatches/dk2", [Reply::Status(500, None)]);
+    sim.answers("voltus-prod", "/dispatches", [Reply::Status(503, None)]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dk2"));
+    accepted(&sim, "leap-prod", &leap("ev-1", 12).to_string());
+    accepted(&sim, "openvolt-prod", "[]");
+    run_for(&sim, 30);
+    pass(&sim, SignedDuration::from_mins(12));
     let mut rows = Vec::new();
-    rows.extend(world.dispatches().all().iter().map(|row| ("record", json!(row))));
-    rows.extend(world.incidents().all().iter().map(|row| ("incident", json!(row))));
-    rows.extend(world.groups().all().iter().map(|row| ("group", json!(row))));
-    rows.extend(world.links().all().iter().map(|row| ("link", json!(row))));
-    rows.extend(world.polls().all().iter().map(|row| ("poll", json!(row))));
-    rows.extend(world.bookings().values().map(|booking| ("retry", json!(booking.state))));
-    rows.extend(world.events().values().map(|noted| ("event", json!(noted.event))));
+    rows.extend(sim.dispatches().all().iter().map(|row| ("record", json!(row))));
+    rows.extend(sim.incidents().all().iter().map(|row| ("incident", json!(row))));
+    rows.extend(sim.groups().all().iter().map(|row| ("group", json!(row))));
+    rows.extend(sim.links().all().iter().map(|row| ("link", json!(row))));
+    rows.extend(sim.polls().all().iter().map(|row| ("poll", json!(row))));
+    rows.extend(sim.bookings().values().map(|booking| ("retry", json!(booking.state))));
+    rows.extend(sim.events().values().map(|noted| ("event", json!(noted.event))));
     rows
 }
 
@@ -147,7 +147,7 @@ fn messages_of_every_format_are_read_for_ever() {
                 messages::read::<ToHydrate>(&body.replacen(r#""v":1,"#, "", 1)).expect("the first format");
             }
         }
-        let expected = ["deadline", "failed", "flush", "heartbeat", "heartbeat_check", "hint", "review", "work"];
+        let expected = ["deadline", "failed", "flush", "heartbeat", "heartbeat_check", "hint", "job", "review"];
         assert!(expected.iter().all(|sort| sorts.contains(*sort)), "format {format}: {sorts:?}");
     }
 }
@@ -158,7 +158,7 @@ fn rows_of_every_format_are_read_for_ever() {
         let mut sorts = BTreeSet::new();
         for (of, is) in lines(format, "rows.jsonl") {
             match of.as_str() {
-                "record" => reads::<Record>(&is),
+                "record" => reads::<SubjectRecord>(&is),
                 "incident" => reads::<Incident>(&is),
                 "group" => reads::<AlertGroup>(&is),
                 "link" => reads::<AckLink>(&is),
@@ -175,18 +175,18 @@ fn rows_of_every_format_are_read_for_ever() {
 
 #[test]
 fn a_message_of_a_later_release_is_kept_and_a_person_is_notified() {
-    use sim::Inner;
+    use simulation::Inner;
     let later = r#"{"v":2,"jobs":[{"webhook":"…"}]}"#;
     for (queue, named) in [(Inner::Deliveries, "in deliveries"), (Inner::Retries, "in retries")] {
-        let world = World::new(1, config());
-        world.put(queue, later);
-        run_for(&world, 60);
-        let mails: Vec<String> = world.mails().into_iter().map(|(_, mail)| mail.subject).collect();
+        let sim = Simulation::new(1, config());
+        sim.put(queue, later);
+        run_for(&sim, 60);
+        let mails: Vec<String> = sim.mails().into_iter().map(|(_, mail)| mail.subject).collect();
         assert_eq!(mails.len(), 1, "{mails:?}");
         assert!(mails[0].contains("dead-letter") && mails[0].contains(named), "{mails:?}");
-        run_for(&world, 3_600);
-        let dead: Vec<String> = world.queued(Inner::RetriesDead).into_iter().map(|message| message.body).collect();
+        run_for(&sim, 3_600);
+        let dead: Vec<String> = sim.queued(Inner::RetriesDead).into_iter().map(|message| message.body).collect();
         assert_eq!(dead, [later], "it waits to be redriven");
-        assert!(world.kept().is_empty(), "it is not quarantined as a stranger's");
+        assert!(sim.kept().is_empty(), "it is not quarantined as a stranger's");
     }
 }

@@ -2,15 +2,15 @@
 
 use futures_util::future::join;
 use pipeline::{
-    alert::{AcknowledgeIncident, Outcome},
-    conditions::{Condition, FIRST_STAGE, News, NotedEvent},
+    alert::{AcknowledgeIncident, IncidentAckOutcome},
+    conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
     config::Escalation,
     incident::IncidentStatus,
     messages::{self, ToAlert},
     ports::Deliveries,
 };
 use serde_json::json;
-use sim::{Function, Inner, Reply, Times, Toxic, World};
+use simulation::{Function, Inner, Reply, Simulation, Times, Toxic};
 
 use crate::{
     clock::{LEAD, acknowledge, check, pass},
@@ -19,17 +19,17 @@ use crate::{
 };
 
 /// Reminded of after a quarter of an hour each, and nobody else is notified.
-fn reminded(seed: u64) -> World {
-    World::new(seed, notified_by(900, Vec::new()))
+fn reminded(seed: u64) -> Simulation {
+    Simulation::new(seed, notified_by(900, Vec::new()))
 }
 
 /// The reviews that wait.
-fn reviews(world: &World) -> Vec<Vec<String>> {
+fn reviews(sim: &Simulation) -> Vec<Vec<String>> {
     let read = |body: &str| match messages::read(body) {
         Ok(ToAlert::Review { incidents }) => Some(incidents),
         _ => None,
     };
-    world.queued(Inner::Reviews).iter().filter_map(|message| read(&message.body)).collect()
+    sim.queued(Inner::Reviews).iter().filter_map(|message| read(&message.body)).collect()
 }
 
 #[test]
@@ -42,152 +42,150 @@ fn a_mail_that_is_to_come_costs_a_few_messages_and_none_hops() {
         ("sooner than the invocation that mails must end", 0, vec![step(10, LEAD)], 2),
     ];
     for (name, remind_s, escalate, mails) in rows {
-        let world = World::new(1, notified_by(remind_s, escalate));
-        fails(&world, ABOUT);
-        pass(&world, 40);
-        assert_eq!(world.mails().len(), mails, "{name}");
+        let sim = Simulation::new(1, notified_by(remind_s, escalate));
+        fails(&sim, ABOUT);
+        pass(&sim, 40);
+        assert_eq!(sim.mails().len(), mails, "{name}");
         // Beside the review of each minute: timers and flushes.
-        let by_alerter = |call: &&sim::Call| call.port == "outlet.alert" && call.function == Function::Alerter;
-        let sent = world.calls().iter().filter(by_alerter).count();
+        let by_alerter = |call: &&simulation::Call| call.port == "outlet.alert" && call.function == Function::Alerter;
+        let sent = sim.calls().iter().filter(by_alerter).count();
         assert!(sent <= 3 * (mails - 1), "{name}: {sent}");
-        let reviews = world
-            .calls()
-            .iter()
-            .filter(|call| call.port == "outlet.alert" && call.function == Function::Sweeper)
-            .count();
+        let reviews =
+            sim.calls().iter().filter(|call| call.port == "outlet.alert" && call.function == Function::Sweeper).count();
         assert!((38..=40).contains(&reviews), "{name}: {reviews}");
     }
 }
 
 #[test]
 fn a_page_of_open_incidents_is_one_review() {
-    let world = World::new(1, config());
+    let sim = Simulation::new(1, config());
     for n in 0..250 {
-        fails(&world, &format!("voltus-prod/d{n:03}"));
+        fails(&sim, &format!("voltus-prod/d{n:03}"));
     }
-    drain(&world);
-    world.stop(Function::Alerter);
-    world.sweep();
-    let pages: Vec<usize> = reviews(&world).iter().map(Vec::len).collect();
+    drain(&sim);
+    sim.stop(Function::Alerter);
+    sim.sweep();
+    let pages: Vec<usize> = reviews(&sim).iter().map(Vec::len).collect();
     assert_eq!(pages, [100, 100, 50]);
-    let all: std::collections::BTreeSet<String> = reviews(&world).concat().into_iter().collect();
+    let all: std::collections::BTreeSet<String> = reviews(&sim).concat().into_iter().collect();
     assert_eq!(all.len(), 250);
 }
 
 #[test]
 fn no_review_is_sent_while_earlier_ones_wait() {
-    let world = World::new(1, config());
-    fails(&world, ABOUT);
-    drain(&world);
-    world.stop(Function::Alerter);
-    pass(&world, 60);
-    assert_eq!(reviews(&world).len(), 10);
-    assert_eq!(world.queued(Inner::Alerts).len(), 0, "an open incident needs no hints");
-    world.start(Function::Alerter);
-    pass(&world, 3);
-    assert!(reviews(&world).len() <= 1);
+    let sim = Simulation::new(1, config());
+    fails(&sim, ABOUT);
+    drain(&sim);
+    sim.stop(Function::Alerter);
+    pass(&sim, 60);
+    assert_eq!(reviews(&sim).len(), 10);
+    assert_eq!(sim.queued(Inner::Alerts).len(), 0, "an open incident needs no hints");
+    sim.start(Function::Alerter);
+    pass(&sim, 3);
+    assert!(reviews(&sim).len() <= 1);
 }
 
 #[test]
 fn an_escalation_after_ten_seconds_comes_after_ten_seconds() {
-    let world = World::new(1, notified_by(0, vec![step(10, LEAD)]));
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 2);
-    let after = world.mails()[1].0.duration_since(began);
+    let sim = Simulation::new(1, notified_by(0, vec![step(10, LEAD)]));
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 2);
+    let after = sim.mails()[1].0.duration_since(began);
     assert!((10..12).contains(&after.as_secs()), "{after:?}");
 }
 
 #[test]
 fn no_step_follows_while_it_may_be_a_test_and_cannot_be_read() {
-    let world = World::new(1, notified_by(300, vec![step(120, LEAD)]));
+    let sim = Simulation::new(1, notified_by(300, vec![step(120, LEAD)]));
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["test"] = json!(true);
-    world.answers("voltus-prod", "dkmq", [Reply::Json(dispatch.to_string())]);
-    accepted(&world, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    pass(&world, 1);
-    world.fault("dispatches.read", Toxic::Refuse, Times::Always);
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 30);
-    world.heal();
-    drain(&world);
-    check(&world, began, &[(1, "", "grid-duty")]);
+    sim.answers("voltus-prod", "dkmq", [Reply::Json(dispatch.to_string())]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    pass(&sim, 1);
+    sim.fault("dispatches.read", Toxic::Refuse, Times::Always);
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 30);
+    sim.heal();
+    drain(&sim);
+    check(&sim, began, &[(1, "", "grid-duty")]);
 }
 
 #[test]
 fn a_reminder_that_waits_is_dropped_once_a_person_acknowledges() {
-    let world = reminded(1);
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 14);
-    world.fault("mailer.send", Toxic::CrashBefore, Times::First(2));
-    pass(&world, 2);
-    assert!(incident(&world, INCIDENT).waiting.is_some());
-    assert_eq!(acknowledge(&world, INCIDENT), Outcome::Noted);
-    pass(&world, 30);
-    check(&world, began, &[(0, "", "grid-duty")]);
+    let sim = reminded(1);
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 14);
+    sim.fault("mailer.send", Toxic::CrashBefore, Times::First(2));
+    pass(&sim, 2);
+    assert!(incident(&sim, INCIDENT).waiting.is_some());
+    assert_eq!(acknowledge(&sim, INCIDENT), IncidentAckOutcome::Noted);
+    pass(&sim, 30);
+    check(&sim, began, &[(0, "", "grid-duty")]);
 }
 
 #[test]
 fn of_two_who_acknowledge_at_once_one_learns_of_the_other() {
     for seed in 0..20 {
-        let world = reminded(seed);
-        fails(&world, ABOUT);
-        pass(&world, 1);
-        let both = world.run(Function::Alerter, async |ports| {
-            let incidents = AcknowledgeIncident { incidents: ports, world: ports };
+        let sim = reminded(seed);
+        fails(&sim, ABOUT);
+        pass(&sim, 1);
+        let both = sim.run(Function::Alerter, async |ports| {
+            let incidents = AcknowledgeIncident { incidents: ports, host: ports };
             join(incidents.acknowledge(INCIDENT, "one"), incidents.acknowledge(INCIDENT, "the other")).await
         });
         let (one, other) = both.answer().expect("two answers");
-        let by = incident(&world, INCIDENT).acknowledged.expect("a person");
+        let by = incident(&sim, INCIDENT).acknowledged.expect("a person");
         let outcomes = [one.expect("an answer"), other.expect("an answer")];
-        assert!(outcomes.contains(&Outcome::Noted), "seed {seed}: {outcomes:?}");
-        assert!(outcomes.contains(&Outcome::Already(by)), "seed {seed}: {outcomes:?}");
+        assert!(outcomes.contains(&IncidentAckOutcome::Noted), "seed {seed}: {outcomes:?}");
+        assert!(outcomes.contains(&IncidentAckOutcome::Already(by)), "seed {seed}: {outcomes:?}");
     }
 }
 
 #[test]
 fn a_job_that_fails_for_longer_than_a_day_goes_on() {
-    let world = World::new(1, notified_by(0, vec![step(30 * 3_600, LEAD)]));
-    let began = world.now();
-    fails(&world, ABOUT);
-    pass(&world, 40 * 60);
-    check(&world, began, &[(0, "", "grid-duty"), (30 * 60, "nobody has taken it on", "grid-duty lead")]);
-    assert_eq!(incident(&world, INCIDENT).status, IncidentStatus::Open);
+    let sim = Simulation::new(1, notified_by(0, vec![step(30 * 3_600, LEAD)]));
+    let began = sim.now();
+    fails(&sim, ABOUT);
+    pass(&sim, 40 * 60);
+    check(&sim, began, &[(0, "", "grid-duty"), (30 * 60, "nobody has taken it on", "grid-duty lead")]);
+    assert_eq!(incident(&sim, INCIDENT).status, IncidentStatus::Open);
 }
 
 #[test]
 fn a_key_refused_after_it_was_rotated_is_its_own_incident() {
-    let world = World::new(1, config());
+    let sim = Simulation::new(1, config());
     let condition = Condition::KeysRotated { source: "voltus-prod".to_owned(), event: "e-1".to_owned() };
-    let news = News { stage: FIRST_STAGE.to_owned(), about: "voltus-prod".to_owned(), detail: "rotated".to_owned() };
-    let event = NotedEvent { condition: condition.clone(), at: world.now(), news };
-    world.run(Function::Receiver, async |ports| ports.note(&event).await).answer().unwrap().unwrap();
-    hint(&world, condition);
-    pass(&world, 10);
-    is_refused(&world);
-    pass(&world, 20);
-    assert_eq!(mail_subjects(&world), ["[gridbell] credentials: voltus-prod"; 2]);
-    assert!(world.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Open));
+    let news =
+        StageReport { stage: FIRST_STAGE.to_owned(), about: "voltus-prod".to_owned(), detail: "rotated".to_owned() };
+    let event = NotedEvent { condition: condition.clone(), at: sim.now(), news };
+    sim.run(Function::Receiver, async |ports| ports.note(&event).await).answer().unwrap().unwrap();
+    hint(&sim, condition);
+    pass(&sim, 10);
+    is_refused(&sim);
+    pass(&sim, 20);
+    assert_eq!(mail_subjects(&sim), ["[gridbell] credentials: voltus-prod"; 2]);
+    assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Open));
     // Nothing waits for the key any more; that it was rotated counts for a day.
-    pass(&world, 20);
-    let open = |key: &str| incident(&world, key).status == IncidentStatus::Open;
+    pass(&sim, 20);
+    let open = |key: &str| incident(&sim, key).status == IncidentStatus::Open;
     assert!(!open("credentials/voltus-prod") && open("credentials/voltus-prod/rotated/e-1"));
 }
 
 #[test]
 fn an_incident_opens_although_its_hints_are_dead_letters() {
-    let world = reminded(1);
-    world.fault("alerts.read", Toxic::CrashBefore, Times::Always);
-    fails(&world, ABOUT);
-    pass(&world, 90);
-    assert!(!world.queued(Inner::AlertsDead).is_empty());
-    world.heal();
-    let again = world.now();
-    pass(&world, 20);
-    let mails = world.mails();
+    let sim = reminded(1);
+    sim.fault("alerts.read", Toxic::CrashBefore, Times::Always);
+    fails(&sim, ABOUT);
+    pass(&sim, 90);
+    assert!(!sim.queued(Inner::AlertsDead).is_empty());
+    sim.heal();
+    let again = sim.now();
+    pass(&sim, 20);
+    let mails = sim.mails();
     assert!(mails[0].0 <= again + std::time::Duration::from_secs(125), "{:?}", mails[0].0);
-    assert!(mails.iter().any(|(_, mail)| mail.subject.contains("reminder")), "{:?}", mail_subjects(&world));
+    assert!(mails.iter().any(|(_, mail)| mail.subject.contains("reminder")), "{:?}", mail_subjects(&sim));
     assert!(mails.iter().all(|(at, _)| *at >= again));
 }

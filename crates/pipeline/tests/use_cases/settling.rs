@@ -1,9 +1,9 @@
 //! A push that contradicts what is known: who is asked, how long, and when the push holds without an answer.
 
 use serde_json::{Value, json};
-use sim::{Ended, Inner, Reply, World};
+use simulation::{Ended, Inner, Reply, Simulation};
 
-use crate::common::{accepted, last, leap, leap_found, mail_subjects, run_for, types, world};
+use crate::common::{accepted, last, leap, leap_found, mail_subjects, run_for, sim, types};
 
 const LEAP: &str = "leap-prod/e-1";
 const SEARCH: &str = "/dispatch/meter/search";
@@ -19,8 +19,8 @@ fn nothing() -> Reply {
     Reply::Json(json!({ "meter_dispatches": [], "next_page_token": null }).to_string())
 }
 
-fn watts(world: &World) -> Value {
-    last(world, LEAP)["dispatch"]["request"]["watts"].take()
+fn watts(sim: &Simulation) -> Value {
+    last(sim, LEAP)["dispatch"]["request"]["watts"].take()
 }
 
 #[test]
@@ -32,34 +32,34 @@ fn only_a_test_over_an_unknown_test_holds_by_itself() {
         (false, true, nothing(), 10_000),
         (true, false, nothing(), 10_000),
     ] {
-        let world = world(1);
-        world.answers("leap-prod", SEARCH, [answer.clone()]);
-        accepted(&world, "leap-prod", &push(10, known_is_test));
-        run_for(&world, 1);
-        accepted(&world, "leap-prod", &push(20, pushed_is_test));
-        run_for(&world, 1_800);
+        let sim = sim(1);
+        sim.answers("leap-prod", SEARCH, [answer.clone()]);
+        accepted(&sim, "leap-prod", &push(10, known_is_test));
+        run_for(&sim, 1);
+        accepted(&sim, "leap-prod", &push(20, pushed_is_test));
+        run_for(&sim, 1_800);
         let what = format!("test: {known_is_test}, then {pushed_is_test}; {answer:?}");
-        assert_eq!(watts(&world), expected, "{what}");
-        let failing = mail_subjects(&world).iter().any(|subject| subject.contains("hydration-failing"));
+        assert_eq!(watts(&sim), expected, "{what}");
+        let failing = mail_subjects(&sim).iter().any(|subject| subject.contains("hydration-failing"));
         assert_eq!(failing, expected == 10_000, "{what}");
     }
 }
 
 /// A contradiction about which the search has one page after the other; how often it was asked within one invocation.
 fn pages_asked_for(page: impl Fn(String) -> Reply) -> usize {
-    let world = world(1);
+    let sim = sim(1);
     let mut endless = leap_found("e-1", 20);
     endless["next_page_token"] = json!("another-page");
-    world.answers("leap-prod", SEARCH, [page(endless.to_string())]);
-    accepted(&world, "leap-prod", &push(10, false));
-    run_for(&world, 1);
-    accepted(&world, "leap-prod", &push(20, false));
-    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
-    assert_eq!(types(&world, LEAP), ["dispatch.scheduled"], "half an answer is none");
-    let pages = world.fetches().len();
-    world.answers("leap-prod", SEARCH, [Reply::Json(leap_found("e-1", 20).to_string())]);
-    run_for(&world, 60);
-    assert_eq!(types(&world, LEAP), ["dispatch.scheduled", "dispatch.updated"], "it is asked again");
+    sim.answers("leap-prod", SEARCH, [page(endless.to_string())]);
+    accepted(&sim, "leap-prod", &push(10, false));
+    run_for(&sim, 1);
+    accepted(&sim, "leap-prod", &push(20, false));
+    assert_eq!(sim.hydrate(sim.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+    assert_eq!(types(&sim, LEAP), ["dispatch.scheduled"], "half an answer is none");
+    let pages = sim.fetches().len();
+    sim.answers("leap-prod", SEARCH, [Reply::Json(leap_found("e-1", 20).to_string())]);
+    run_for(&sim, 60);
+    assert_eq!(types(&sim, LEAP), ["dispatch.scheduled", "dispatch.updated"], "it is asked again");
     pages
 }
 

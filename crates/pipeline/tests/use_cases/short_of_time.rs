@@ -6,15 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     budget::Shares,
     hydrate::Hydrate,
+    job::Message,
     messages::{self, ToHydrate, ToRetry},
-    ports::{Chance, Clock},
-    view::Views,
-    work::Message,
+    overlap_view::OverlapViews,
+    ports::{Clock, Random},
 };
 use serde_json::json;
-use sim::{Function, Inner, Invocation, World};
+use simulation::{Function, Inner, Invocation, Simulation};
 
-use crate::common::{accepted, config, mail_subjects, published, run_for, world};
+use crate::common::{accepted, config, mail_subjects, published, run_for, sim};
 
 /// A hydrator's invocation in a hurry.
 struct Hurried<'a> {
@@ -23,13 +23,13 @@ struct Hurried<'a> {
     step_s: i64,
     /// What is left of the invocation, in milliseconds.
     left_ms: i64,
-    looks: Cell<i64>,
+    fetches: Cell<i64>,
 }
 
 impl Clock for Hurried<'_> {
     fn now(&self) -> Timestamp {
-        self.looks.set(self.looks.get() + 1);
-        self.invocation.now() + SignedDuration::from_secs(self.step_s * self.looks.get())
+        self.fetches.set(self.fetches.get() + 1);
+        self.invocation.now() + SignedDuration::from_secs(self.step_s * self.fetches.get())
     }
 
     fn ends_at(&self) -> Timestamp {
@@ -37,7 +37,7 @@ impl Clock for Hurried<'_> {
     }
 }
 
-impl Chance for Hurried<'_> {
+impl Random for Hurried<'_> {
     fn unique(&self) -> String {
         self.invocation.unique()
     }
@@ -51,19 +51,19 @@ impl Chance for Hurried<'_> {
     }
 }
 
-fn hydrate(world: &World, messages: Vec<Message>, (step_s, left_ms): (i64, i64)) -> Vec<String> {
+fn hydrate(sim: &Simulation, messages: Vec<Message>, (step_s, left_ms): (i64, i64)) -> Vec<String> {
     let config = config();
-    let ended = world.run(Function::Hydrator, async |ports| {
+    let ended = sim.run(Function::Hydrator, async |ports| {
         let hydrate = Hydrate {
             config: &config,
             table: ports,
             stream: ports,
             api: ports,
             deliveries: ports,
-            outlet: ports,
+            job_queue: ports,
             shares: &Shares::default(),
-            world: &Hurried { invocation: ports, step_s, left_ms, looks: Cell::new(0) },
-            views: &Views::default(),
+            host: &Hurried { invocation: ports, step_s, left_ms, fetches: Cell::new(0) },
+            views: &OverlapViews::default(),
         };
         hydrate.batch(messages).await
     });
@@ -71,23 +71,23 @@ fn hydrate(world: &World, messages: Vec<Message>, (step_s, left_ms): (i64, i64))
 }
 
 /// The clock is five seconds further each time it is read, and the invocation goes on.
-fn hydrate_slowly(world: &World, messages: Vec<Message>) -> Vec<String> {
-    hydrate(world, messages, (5, 3_600_000))
+fn hydrate_slowly(sim: &Simulation, messages: Vec<Message>) -> Vec<String> {
+    hydrate(sim, messages, (5, 3_600_000))
 }
 
 #[test]
 fn with_too_little_time_left_nothing_is_asked_and_no_attempt_counted() {
     for (left_ms, asks) in [(4_000, 0), (6_000, 1)] {
-        let world = world(3);
+        let sim = sim(3);
         let dispatch = crate::common::voltus("dkmq", 0, 5);
-        world.answers("voltus-prod", "/dispatches/dkmq", [sim::Reply::Json(dispatch.to_string())]);
-        accepted(&world, "voltus-prod", &crate::common::thin("dispatch.create", "dkmq"));
-        let messages = world.take(Inner::Deliveries);
-        assert_eq!(hydrate(&world, messages, (0, left_ms)), [""; 0]);
-        assert_eq!(world.fetches().len(), asks, "{left_ms} ms left");
-        run_for(&world, 60);
-        assert_eq!((published(&world).len(), mail_subjects(&world)), (1, Vec::new()));
-        assert!(world.bookings().is_empty(), "it counted as a failure");
+        sim.answers("voltus-prod", "/dispatches/dkmq", [simulation::Reply::Json(dispatch.to_string())]);
+        accepted(&sim, "voltus-prod", &crate::common::thin("dispatch.create", "dkmq"));
+        let messages = sim.take(Inner::Deliveries);
+        assert_eq!(hydrate(&sim, messages, (0, left_ms)), [""; 0]);
+        assert_eq!(sim.fetches().len(), asks, "{left_ms} ms left");
+        run_for(&sim, 60);
+        assert_eq!((published(&sim).len(), mail_subjects(&sim)), (1, Vec::new()));
+        assert!(sim.bookings().is_empty(), "it counted as a failure");
     }
 }
 
@@ -108,48 +108,48 @@ fn hours(meters: usize, hours: usize) -> String {
 
 #[test]
 fn what_there_is_no_time_for_is_left_to_the_next_invocation() {
-    let world = world(1);
-    accepted(&world, "leap-prod", &hours(3_000, 6));
+    let sim = sim(1);
+    accepted(&sim, "leap-prod", &hours(3_000, 6));
     let mut batches = 0;
     let mut known = 0;
     loop {
-        let messages = world.take(Inner::Deliveries);
+        let messages = sim.take(Inner::Deliveries);
         if messages.is_empty() {
             break;
         }
         batches += 1;
-        assert_eq!(hydrate_slowly(&world, messages), [""; 0]);
-        let now_known = published(&world).len();
+        assert_eq!(hydrate_slowly(&sim, messages), [""; 0]);
+        let now_known = published(&sim).len();
         assert!(now_known > known, "each invocation gets further");
         known = now_known;
     }
     assert!(batches > 1, "one was enough");
     assert_eq!(known, 6);
-    let once = published(&world).values().all(|stream| stream.types == ["dispatch.scheduled"]);
+    let once = published(&sim).values().all(|stream| stream.types == ["dispatch.scheduled"]);
     assert!(once, "a dispatch was published twice");
-    run_for(&world, 120);
-    assert_eq!(mail_subjects(&world), [""; 0]);
+    run_for(&sim, 120);
+    assert_eq!(mail_subjects(&sim), [""; 0]);
 }
 
 #[test]
 fn what_an_earlier_invocation_reported_is_not_reported_again() {
-    let world = world(2);
+    let sim = sim(2);
     let mut body: serde_json::Value = serde_json::from_str(&hours(3_000, 6)).unwrap();
     body["group_dispatches"][0]["timeslots"][5]["start_time"] = "soon".into();
-    accepted(&world, "leap-prod", &body.to_string());
-    while let messages = world.take(Inner::Deliveries)
+    accepted(&sim, "leap-prod", &body.to_string());
+    while let messages = sim.take(Inner::Deliveries)
         && !messages.is_empty()
     {
-        let goes_on = |message: &Message| matches!(messages::read(&message.body), Ok(ToHydrate::Work(work)) if work.after.is_some());
+        let goes_on =
+            |message: &Message| matches!(messages::read(&message.body), Ok(ToHydrate::Job(job)) if job.after.is_some());
         let is_first = !messages.iter().any(goes_on);
-        assert_eq!(hydrate_slowly(&world, messages), [""; 0]);
+        assert_eq!(hydrate_slowly(&sim, messages), [""; 0]);
         assert_eq!(
-            world
-                .take(Inner::Retries)
+            sim.take(Inner::Retries)
                 .iter()
                 .any(|message| matches!(messages::read(&message.body), Ok(ToRetry::Failed(_)))),
             is_first
         );
     }
-    assert_eq!(published(&world).len(), 5);
+    assert_eq!(published(&sim).len(), 5);
 }

@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use pipeline::{
     alert::Occasion,
     group::AckLink,
-    incident::{Acknowledged, Incident, IncidentStatus, Kind},
+    incident::{Acknowledged, Incident, IncidentKind, IncidentStatus},
     mail::{Mail, line},
     ports::Incidents,
 };
 use serde_json::{Value, json};
-use sim::{Function, Invocation, PUBLIC_URL, World};
+use simulation::{Function, Invocation, PUBLIC_URL, Simulation};
 
 use crate::{
     common::{config, voltus},
@@ -71,7 +71,8 @@ fn named(name: &str) -> Value {
 }
 
 fn said(name: &str) -> Incident {
-    let mut incident = incident(Kind::Quarantined, "voltus-prod/dkmq", &name.chars().take(600).collect::<String>());
+    let mut incident =
+        incident(IncidentKind::Quarantined, "voltus-prod/dkmq", &name.chars().take(600).collect::<String>());
     incident.about = format!("voltus-prod: {name}");
     incident.acknowledged = Some(Acknowledged { by: name.chars().take(200).collect(), at: incident.opened_at });
     incident
@@ -97,7 +98,7 @@ fn no_list_of_mails_carries_it_either() {
     for name in names() {
         let (record, incident) = (stored(&named(&name)), said(&name));
         let named = Incident { about: name.clone(), ..incident };
-        let group = group(Kind::Quarantined, "first", false);
+        let group = group(IncidentKind::Quarantined, "first", false);
         let lines = [line(&named, Some(&record)), line(&named, None)];
         all_of(&list(&group, &lines, (1, 1), circumstances()));
     }
@@ -107,17 +108,17 @@ fn no_list_of_mails_carries_it_either() {
 fn the_page_behind_a_link_carries_none_of_it() {
     let at: Timestamp = "2023-12-01T16:41:07Z".parse().unwrap();
     for name in names() {
-        let world = World::new(1, config());
+        let sim = Simulation::new(1, config());
         let short: String = name.chars().take(600).collect();
         let link: AckLink = serde_json::from_value(json!({
             "link": AckLink::key("5ec4e7"), "revision": 1, "write": "", "subject": format!("[gridbell] {short}"),
             "to": [], "incidents": [[format!("unknown-event/{short}"), at]], "expires_at": "2033-12-01T16:41:07Z",
         }))
         .unwrap();
-        let written = world.run(Function::Alerter, async |ports: &Invocation<'_>| ports.write_link(&link, None).await);
+        let written = sim.run(Function::Alerter, async |ports: &Invocation<'_>| ports.write_link(&link, None).await);
         assert!(written.answer().expect("an answer").is_ok());
         for method in ["GET", "POST", "GET"] {
-            let page = world.follow(method, &format!("{PUBLIC_URL}/alerts/5ec4e7")).answer().expect("an answer");
+            let page = sim.follow(method, &format!("{PUBLIC_URL}/alerts/5ec4e7")).answer().expect("an answer");
             harmless("the page", &page.body, &['\n']);
             assert!(page.body.contains("<h1>") && page.body.len() < 8_000, "{}", page.body);
         }

@@ -2,112 +2,108 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use sim::{Ended, Inner, Reply, World};
+use simulation::{Ended, Inner, Reply, Simulation};
 
-use crate::common::{accepted, last, thin, voltus, world};
+use crate::common::{accepted, last, sim, thin, voltus};
 
 /// Has Voltus state and announce a dispatch of the site `d4z9` from 17:00 to that time of the day, and works that off.
-fn stated(world: &World, id: &str, number: u64, end: &str) {
+fn stated(sim: &Simulation, id: &str, number: u64, end: &str) {
     let mut dispatch = voltus(id, number, 5);
     dispatch["start_time"] = json!("2023-12-01T17:00:00Z");
     dispatch["end_time"] = json!(format!("2023-12-01T{end}:00Z"));
-    world.answers("voltus-prod", &format!("/dispatches/{id}"), [Reply::Json(dispatch.to_string())]);
-    accepted(world, "voltus-prod", &thin("dispatch.update", id));
-    assert_eq!(world.hydrate(world.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
+    sim.answers("voltus-prod", &format!("/dispatches/{id}"), [Reply::Json(dispatch.to_string())]);
+    accepted(sim, "voltus-prod", &thin("dispatch.update", id));
+    assert_eq!(sim.hydrate(sim.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
 }
 
 /// The dispatches that the last signal about one names as others on its site, and how many there are.
-fn others(world: &World, id: &str) -> (Vec<String>, u64) {
-    let effective = &last(world, &format!("voltus-prod/{id}"))["dispatch"]["targets"][0]["effective"];
+fn others(sim: &Simulation, id: &str) -> (Vec<String>, u64) {
+    let effective = &last(sim, &format!("voltus-prod/{id}"))["dispatch"]["targets"][0]["effective"];
     let named = effective["with"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let named = named.map(|key| key.trim_start_matches("voltus-prod/").to_owned()).collect();
     (named, effective["others"].as_u64().unwrap_or(0))
 }
 
-fn named(world: &World, id: &str) -> Vec<String> {
-    others(world, id).0
+fn named(sim: &Simulation, id: &str) -> Vec<String> {
+    others(sim, id).0
 }
 
-fn reads(world: &World, port: &str) -> usize {
-    world.calls().iter().filter(|call| call.port == port).count()
+fn reads(sim: &Simulation, port: &str) -> usize {
+    sim.calls().iter().filter(|call| call.port == port).count()
 }
 
 #[test]
 fn a_process_that_lives_on_reads_only_what_changed() {
-    let world = world(1);
+    let sim = sim(1);
     for id in ["one", "three", "two"] {
-        stated(&world, id, 0, "18:00");
+        stated(&sim, id, 0, "18:00");
     }
-    assert_eq!(named(&world, "two"), ["one", "three"]);
-    assert_eq!((reads(&world, "dispatches.active"), reads(&world, "dispatches.changed")), (1, 2));
-    let _ = world.swap_hydrators(Vec::new());
-    stated(&world, "zwo", 0, "18:00");
-    assert_eq!(named(&world, "zwo"), ["one", "three", "two"]);
-    assert_eq!((reads(&world, "dispatches.active"), reads(&world, "dispatches.changed")), (2, 2));
+    assert_eq!(named(&sim, "two"), ["one", "three"]);
+    assert_eq!((reads(&sim, "dispatches.active"), reads(&sim, "dispatches.changed")), (1, 2));
+    let _ = sim.swap_hydrators(Vec::new());
+    stated(&sim, "zwo", 0, "18:00");
+    assert_eq!(named(&sim, "zwo"), ["one", "three", "two"]);
+    assert_eq!((reads(&sim, "dispatches.active"), reads(&sim, "dispatches.changed")), (2, 2));
 }
 
 #[test]
 fn what_another_process_wrote_meanwhile_is_seen() {
-    let world = world(2);
-    stated(&world, "one", 0, "18:00");
-    let first = world.swap_hydrators(Vec::new());
-    stated(&world, "two", 0, "18:00");
-    stated(&world, "three", 0, "18:00");
-    stated(&world, "one", 1, "16:40");
-    let second = world.swap_hydrators(first);
-    assert_eq!((second.len(), named(&world, "one").len()), (1, 0));
-    stated(&world, "four", 0, "18:00");
-    assert_eq!(named(&world, "four"), ["three", "two"], "one is over, the others are new");
+    let sim = sim(2);
+    stated(&sim, "one", 0, "18:00");
+    let first = sim.swap_hydrators(Vec::new());
+    stated(&sim, "two", 0, "18:00");
+    stated(&sim, "three", 0, "18:00");
+    stated(&sim, "one", 1, "16:40");
+    let second = sim.swap_hydrators(first);
+    assert_eq!((second.len(), named(&sim, "one").len()), (1, 0));
+    stated(&sim, "four", 0, "18:00");
+    assert_eq!(named(&sim, "four"), ["three", "two"], "one is over, the others are new");
 }
 
 #[test]
 fn what_the_index_showed_late_is_seen_after_all() {
     for seed in 0..20 {
-        let world = world(seed);
-        stated(&world, "one", 0, "19:00");
-        world.lag_indexes(20_000);
-        let first = world.swap_hydrators(Vec::new());
-        stated(&world, "two", 0, "19:00");
-        let _ = world.swap_hydrators(first);
+        let sim = sim(seed);
+        stated(&sim, "one", 0, "19:00");
+        sim.lag_indexes(20_000);
+        let first = sim.swap_hydrators(Vec::new());
+        stated(&sim, "two", 0, "19:00");
+        let _ = sim.swap_hydrators(first);
         // The first process looks while the index does not show the second dispatch yet, and often after that.
         for number in 0..12 {
-            stated(&world, &format!("elsewhere-{number}"), 0, "19:00");
-            world.advance(SignedDuration::from_secs(3));
+            stated(&sim, &format!("elsewhere-{number}"), 0, "19:00");
+            sim.advance(SignedDuration::from_secs(3));
         }
-        world.lag_indexes(0);
-        assert!(
-            named(&world, "elsewhere-11").contains(&"two".to_owned()),
-            "{seed}: {:?}",
-            named(&world, "elsewhere-11")
-        );
+        sim.lag_indexes(0);
+        assert!(named(&sim, "elsewhere-11").contains(&"two".to_owned()), "{seed}: {:?}", named(&sim, "elsewhere-11"));
     }
 }
 
 #[test]
 fn all_is_read_again_now_and_then_and_what_is_over_is_let_go() {
-    let world = world(3);
-    stated(&world, "one", 0, "17:10");
-    stated(&world, "two", 0, "19:00");
-    world.advance(SignedDuration::from_mins(35));
-    stated(&world, "three", 0, "19:00");
-    assert_eq!((reads(&world, "dispatches.active"), named(&world, "three")), (2, vec!["two".to_owned()]));
+    let sim = sim(3);
+    stated(&sim, "one", 0, "17:10");
+    stated(&sim, "two", 0, "19:00");
+    sim.advance(SignedDuration::from_mins(35));
+    stated(&sim, "three", 0, "19:00");
+    assert_eq!((reads(&sim, "dispatches.active"), named(&sim, "three")), (2, vec!["two".to_owned()]));
 }
 
 #[test]
 fn a_site_with_a_hundred_dispatches_is_told_the_governing_one_and_a_count() {
-    let world = world(4);
+    let sim = sim(4);
     for number in 0..100 {
-        stated(&world, &format!("d-{number:03}"), 0, if number % 2 == 0 { "18:00" } else { "18:30" });
+        stated(&sim, &format!("d-{number:03}"), 0, if number % 2 == 0 { "18:00" } else { "18:30" });
     }
-    let (named, count) = others(&world, "d-099");
+    let (named, count) = others(&sim, "d-099");
     assert_eq!((named.len(), count), (20, 99));
     assert_eq!((named[0].as_str(), named[19].as_str()), ("d-000", "d-019"));
-    let effective = &last(&world, "voltus-prod/d-099")["dispatch"]["targets"][0]["effective"];
+    let effective = &last(&sim, "voltus-prod/d-099")["dispatch"]["targets"][0]["effective"];
     assert_eq!(effective["until"], "2023-12-01T18:30:00Z");
     // All but two are withdrawn.
     for number in 0..98 {
-        stated(&world, &format!("d-{number:03}"), 1, "16:00");
+        stated(&sim, &format!("d-{number:03}"), 1, "16:00");
     }
-    stated(&world, "d-099", 1, "18:40");
-    assert_eq!(others(&world, "d-099"), (vec!["d-098".to_owned()], 1));
+    stated(&sim, "d-099", 1, "18:40");
+    assert_eq!(others(&sim, "d-099"), (vec!["d-098".to_owned()], 1));
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use sim::{Inner, Reply, Seed, Settled, Toxic, Webhook, World};
+use simulation::{Inner, Reply, Seed, Settled, Simulation, Toxic, Webhook};
 
 use crate::common::{
-    TOKEN, announced, leap, leap_found, mail_subjects, power, published, readings, thin, voltus, world, worth_a_fault,
+    TOKEN, announced, leap, leap_found, mail_subjects, power, published, readings, sim, thin, voltus, worth_a_fault,
 };
 
 /// What a provider does in one step: what its API answers from now on, and the webhook that it sends. No story repeats one, so
@@ -27,39 +27,39 @@ impl Step {
 }
 
 /// A provider sends until it is answered 2xx.
-fn post(world: &World, Step { answers, source, body, .. }: &Step) {
+fn post(sim: &Simulation, Step { answers, source, body, .. }: &Step) {
     for (about, answer) in answers {
-        world.answers(source, about, [Reply::Json(answer.to_string())]);
+        sim.answers(source, about, [Reply::Json(answer.to_string())]);
     }
     for _ in 0..5 {
-        let answer = world.post(Webhook { source, token: TOKEN, body }).answer();
+        let answer = sim.post(Webhook { source, token: TOKEN, body }).answer();
         match answer.map(|answer| answer.status) {
             Some(200) => return,
             Some(status) => assert_eq!(status, 503),
             None => {}
         }
-        world.advance(SignedDuration::from_secs(60));
+        sim.advance(SignedDuration::from_secs(60));
     }
     panic!("the receiver never took it");
 }
 
-fn settled(world: &World) {
-    assert_eq!(world.settle(SignedDuration::from_hours(30)), Settled::Drained);
+fn settled(sim: &Simulation) {
+    assert_eq!(sim.settle(SignedDuration::from_hours(30)), Settled::Drained);
     // What a lost hint has left open the next reviews see, and a mail that it is resolved waits for others.
-    world.pass(SignedDuration::from_mins(3));
-    assert_eq!(world.settle(SignedDuration::from_hours(30)), Settled::Drained);
+    sim.pass(SignedDuration::from_mins(3));
+    assert_eq!(sim.settle(SignedDuration::from_hours(30)), Settled::Drained);
 }
 
 /// One step after the other, each worked off before the next.
-fn play(world: &World, steps: &[Step]) {
+fn play(sim: &Simulation, steps: &[Step]) {
     for step in steps {
-        let began_at = world.now();
-        post(world, step);
+        let began_at = sim.now();
+        post(sim, step);
         let Some(next_after) = step.next_after else {
-            settled(world);
+            settled(sim);
             continue;
         };
-        world.pass((began_at + next_after).duration_since(world.now()).max(SignedDuration::ZERO));
+        sim.pass((began_at + next_after).duration_since(sim.now()).max(SignedDuration::ZERO));
     }
 }
 
@@ -137,10 +137,10 @@ fn odd_story() -> Vec<Step> {
 /// part of it: a function that dies is mailed in one history and not in the other.
 type Outcome = (BTreeMap<String, Vec<String>>, Vec<String>, Vec<String>);
 
-fn outcome(world: &World) -> Outcome {
-    let types = published(world).into_iter().map(|(subject, stream)| (subject, stream.types)).collect();
-    let mut kept: Vec<String> = world.kept().into_values().map(|kept| kept.work.body().unwrap().unwrap()).collect();
-    let mut mails = mail_subjects(world);
+fn outcome(sim: &Simulation) -> Outcome {
+    let types = published(sim).into_iter().map(|(subject, stream)| (subject, stream.types)).collect();
+    let mut kept: Vec<String> = sim.kept().into_values().map(|kept| kept.job.body().unwrap().unwrap()).collect();
+    let mut mails = mail_subjects(sim);
     for list in [&mut kept, &mut mails] {
         list.sort();
         list.dedup();
@@ -155,18 +155,18 @@ fn outcome(world: &World) -> Outcome {
     (types, kept, mails)
 }
 
-fn nothing_is_left(world: &World) {
+fn nothing_is_left(sim: &Simulation) {
     for queue in
         [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::Reviews, Inner::RetriesDead, Inner::AlertsDead]
     {
-        assert!(world.queued(queue).is_empty(), "{queue:?}: {:?}", world.queued(queue));
+        assert!(sim.queued(queue).is_empty(), "{queue:?}: {:?}", sim.queued(queue));
     }
-    assert!(world.dispatches().all().iter().all(|record| record.outbox.is_empty()), "something is owed");
+    assert!(sim.dispatches().all().iter().all(|record| record.outbox.is_empty()), "something is owed");
 }
 
 /// Plays a story in calm, then once for each call of a port and each thing that can go wrong with it.
 fn every_call_fails_once(steps: &[Step], expected: &[(&str, &[&str])]) {
-    let calm = world(1);
+    let calm = sim(1);
     play(&calm, steps);
     nothing_is_left(&calm);
     let (types, kept, mails) = outcome(&calm);
@@ -177,12 +177,12 @@ fn every_call_fails_once(steps: &[Step], expected: &[(&str, &[&str])]) {
     assert_eq!(types, types_expected);
     for (number, call) in worth_a_fault(&calm.calls(), 0) {
         for toxic in Toxic::ALL {
-            let world = world(1);
-            world.fault_at(number, toxic);
-            play(&world, steps);
-            nothing_is_left(&world);
+            let sim = sim(1);
+            sim.fault_at(number, toxic);
+            play(&sim, steps);
+            nothing_is_left(&sim);
             let what = format!("call {number} of {:?}, {}: {toxic:?}", call.function, call.port);
-            assert_eq!(outcome(&world), (types.clone(), kept.clone(), mails.clone()), "{what}");
+            assert_eq!(outcome(&sim), (types.clone(), kept.clone(), mails.clone()), "{what}");
         }
     }
 }
@@ -228,32 +228,32 @@ fn odd_bodies_whichever_call_fails() {
 #[test]
 fn everything_at_once_in_any_order_with_many_faults() {
     for seed in 0..60 {
-        let world = world(seed);
-        let mut chance = Seed::new(seed);
+        let sim = sim(seed);
+        let mut random = Seed::new(seed);
         for _ in 0..12 {
-            let call = usize::try_from(chance.up_to(250)).unwrap();
-            world.fault_at(call, Toxic::ALL[chance.place(Toxic::ALL.len())]);
+            let call = usize::try_from(random.up_to(250)).unwrap();
+            sim.fault_at(call, Toxic::ALL[random.place(Toxic::ALL.len())]);
         }
         let stories = [voltus_story(), leap_story(), nvgrid_story(), openvolt_story(), odd_story()];
         let longest = stories.iter().map(Vec::len).max().unwrap();
         for turn in 0..longest {
             for step in stories.iter().filter_map(|steps| steps.get(turn)) {
-                for _ in 0..=chance.up_to(4) {
-                    post(&world, step);
+                for _ in 0..=random.up_to(4) {
+                    post(&sim, step);
                 }
             }
-            world.settle(SignedDuration::from_millis(i64::try_from(chance.up_to(3_000)).unwrap()));
+            sim.settle(SignedDuration::from_millis(i64::try_from(random.up_to(3_000)).unwrap()));
         }
-        world.heal();
-        settled(&world);
-        nothing_is_left(&world);
+        sim.heal();
+        settled(&sim);
+        nothing_is_left(&sim);
         let last = |subject: &str| {
-            let event = published(&world)[subject].events.last().unwrap().clone();
+            let event = published(&sim)[subject].events.last().unwrap().clone();
             (event["data"]["dispatch"]["status"].clone(), event["data"]["dispatch"]["request"]["watts"].clone())
         };
         assert_eq!(last("voltus-prod/dkmq"), (json!("scheduled"), json!(9_000)), "seed {seed}");
         assert_eq!(last("leap-prod/e-1"), (json!("cancelled"), json!(20_000)), "seed {seed}");
-        let streams = published(&world);
+        let streams = published(&sim);
         assert_eq!(streams["dc-1/main_power_feed/c-1"].types.len(), 3, "seed {seed}");
         assert_eq!(streams["openvolt-prod/m2"].types, ["meter.data"], "seed {seed}");
         assert_eq!(streams["openvolt-prod/account"].types.len(), 1, "seed {seed}");
@@ -264,10 +264,10 @@ fn everything_at_once_in_any_order_with_many_faults() {
 #[test]
 fn the_same_seed_is_the_same_history() {
     let history = |seed| {
-        let world = world(seed);
-        world.fault_at(17, Toxic::CrashAfter);
-        play(&world, &leap_story());
-        (world.calls(), world.signals(), world.mails(), world.now())
+        let sim = sim(seed);
+        sim.fault_at(17, Toxic::CrashAfter);
+        play(&sim, &leap_story());
+        (sim.calls(), sim.signals(), sim.mails(), sim.now())
     };
     assert_eq!(history(7), history(7));
     assert_ne!(history(7), history(8));

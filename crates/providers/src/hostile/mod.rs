@@ -2,12 +2,12 @@
 
 mod make;
 
-use dispatch::{Fact, Says};
+use dispatch::{Fact, FactBody};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::{
-    Provider, Reading, fixtures,
+    Parsed, Provider, fixtures,
     laws::{asked, check},
     leap::Leap,
     nvgrid::NvGrid,
@@ -25,8 +25,8 @@ fn is_true(body: &Value, flag: &str) -> bool {
     }
 }
 
-fn all_tests(reading: Result<Reading, String>) -> bool {
-    let is_test = |fact: &Fact| matches!(&fact.says, Says::Dispatch(said) if said.statement.test_reason.is_some());
+fn all_tests(reading: Result<Parsed, String>) -> bool {
+    let is_test = |fact: &Fact| matches!(&fact.body, FactBody::Dispatch(said) if said.terms.test_reason.is_some());
     reading.map_or(true, |reading| reading.facts.iter().all(is_test))
 }
 
@@ -75,7 +75,7 @@ macro_rules! hostile {
 }
 
 /// What no value of a field may do: lose the fact that it stands in, or any other.
-fn keeps_its_facts(read: impl Fn(&str) -> Result<Reading, String>, fixture: &str, needed: &[&str]) {
+fn keeps_its_facts(read: impl Fn(&str) -> Result<Parsed, String>, fixture: &str, needed: &[&str]) {
     let body: Value = serde_json::from_str(fixture).expect("JSON");
     let facts = read(fixture).expect("a fixture").facts.len();
     let deep = format!("{}{}", "{\"a\":[".repeat(300), "]}".repeat(300));
@@ -111,15 +111,15 @@ fn keeps_its_facts(read: impl Fn(&str) -> Result<Reading, String>, fixture: &str
             let text = changed.to_string().replace("\"<here>\"", value);
             let reading = read(&text).unwrap_or_else(|reason| panic!("{pointer} {value:.40}: {reason}"));
             assert_eq!(reading.facts.len(), facts, "{pointer} {value:.40}: {reading:?}");
-            assert!(reading.findings.is_empty(), "{pointer} {value:.40}: {reading:?}");
+            assert!(reading.diagnostics.is_empty(), "{pointer} {value:.40}: {reading:?}");
         }
     }
 }
 
 #[test]
 fn no_field_but_id_and_start_can_lose_a_dispatch() {
-    let look = asked(&Voltus, false).expect("a look");
-    let answer = |text: &str| decode(&Voltus, &look, text);
+    let fetch = asked(&Voltus, false).expect("a look");
+    let answer = |text: &str| decode(&Voltus, &fetch, text);
     keeps_its_facts(answer, fixtures::voltus::ANSWER_CREATED, &["/id", "/start_time"]);
     let of_meter = fixtures::leap::NOTIFICATION_METER_CANCELLED;
     let slot = "/meter_dispatches/0/timeslots/0";
@@ -149,11 +149,11 @@ proptest! {
 
     #[test]
     fn a_dispatch_that_is_called_a_test_is_one(mut body in make::mutated("voltus")) {
-        let look = asked(&Voltus, false).expect("a look");
+        let fetch = asked(&Voltus, false).expect("a look");
         if let Some(fields) = body.as_object_mut() {
             fields.insert("test".to_owned(), Value::from(true));
             fields.shift_remove("dispatches");
         }
-        prop_assert!(!is_true(&body, "test") || all_tests(decode(&Voltus, &look, &body.to_string())));
+        prop_assert!(!is_true(&body, "test") || all_tests(decode(&Voltus, &fetch, &body.to_string())));
     }
 }

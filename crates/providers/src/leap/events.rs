@@ -5,18 +5,18 @@ use std::{
     sync::Arc,
 };
 
-use dispatch::{DispatchFact, Fact, Origin, Rank, Says, Subject};
+use dispatch::{DispatchFact, Fact, FactBody, Origin, Rank, Subject};
 use serde_json::{Map, Value, json};
 
 use super::{
     items::Shared,
-    statement::{Holder, Meter, statement},
+    terms::{Holder, Meter, terms},
     wire::{Flags, Item, Level, Slot},
 };
 use crate::{
-    diagnostics::Diagnostics,
+    diagnostics::Findings,
+    field_errors::FieldErrors,
     fields::{MAX_ID_BYTES, id_of},
-    findings::Findings,
 };
 
 /// The most that the meters of all events of one body may take, in bytes. An event that several groups have in common repeats the
@@ -45,7 +45,7 @@ pub(super) struct Event {
     pub(super) holders: Vec<Holder>,
     place_of: BTreeMap<String, usize>,
     pub(super) details: Map<String, Value>,
-    diagnostics: Diagnostics,
+    field_errors: FieldErrors,
 }
 
 impl<'a> Events<'a> {
@@ -62,34 +62,34 @@ impl<'a> Events<'a> {
     }
 
     /// Takes the items of a list; what of it has no event or no start becomes a finding.
-    pub(super) fn take(&mut self, list: &str, items: &[Value], findings: &mut Findings) {
+    pub(super) fn take(&mut self, list: &str, items: &[Value], diagnostics: &mut Findings) {
         for (index, value) in items.iter().enumerate() {
             let part = format!("{list}[{index}]");
             match Item::read(value) {
-                Ok(item) => self.take_item(&part, &item, findings),
-                Err(reason) => findings.unreadable(part, reason),
+                Ok(item) => self.take_item(&part, &item, diagnostics),
+                Err(reason) => diagnostics.unreadable(part, reason),
             }
         }
     }
 
-    fn take_item(&mut self, part: &str, item: &Item<'_>, findings: &mut Findings) {
+    fn take_item(&mut self, part: &str, item: &Item<'_>, diagnostics: &mut Findings) {
         let shared = Shared::read(item, self.level);
         for (index, value) in item.timeslots.iter().enumerate() {
             let part = || format!("{part}.timeslots[{index}]");
             let Some(id) = value.get(self.level.event_id()).and_then(id_of) else {
-                findings.unreadable(part(), format!("no event id of 1 to {MAX_ID_BYTES} bytes"));
+                diagnostics.unreadable(part(), format!("no event id of 1 to {MAX_ID_BYTES} bytes"));
                 continue;
             };
             if self.only.is_some_and(|only| only != id) {
                 continue;
             }
             // What decides comes first: of many diagnostics people see the first few.
-            let mut diagnostics = Diagnostics::default();
-            diagnostics.characters(self.level.event_id(), id);
-            let slot = match Slot::read(value, &shared.within, &mut diagnostics) {
+            let mut field_errors = FieldErrors::default();
+            field_errors.characters(self.level.event_id(), id);
+            let slot = match Slot::read(value, &shared.within, &mut field_errors) {
                 Ok(slot) => slot,
                 Err(reason) => {
-                    findings.lost(Subject::dispatch(&self.origin.source, id), part(), reason);
+                    diagnostics.lost(Subject::dispatch(&self.origin.source, id), part(), reason);
                     self.partial.insert(id.to_owned());
                     continue;
                 }
@@ -99,7 +99,7 @@ impl<'a> Events<'a> {
             let meters_bytes = if is_shared { 0 } else { shared.meters_bytes };
             let bytes = meters_bytes + shared.details_bytes + SLOT_BYTES;
             let Some(left) = self.bytes_left.checked_sub(bytes) else {
-                findings.unreadable(part(), "more meters and slots than one body may hold");
+                diagnostics.unreadable(part(), "more meters and slots than one body may hold");
                 self.partial.insert(id.to_owned());
                 continue;
             };
@@ -108,13 +108,13 @@ impl<'a> Events<'a> {
                 // A share of nobody: the sum is unknown.
                 self.partial.insert(id.to_owned());
             }
-            let event = self.event(id, || shared.details(value, &mut diagnostics));
+            let event = self.event(id, || shared.details(value, &mut field_errors));
             if !event.add(shared.holder.unwrap_or_default(), slot, &shared.meters) {
                 let reason = "it contradicts another slot of the same event; the stronger of both was taken";
-                diagnostics.add(format!("{}timeslots", shared.within), value, reason);
+                field_errors.add(format!("{}timeslots", shared.within), value, reason);
             }
-            event.diagnostics.extend(&diagnostics);
-            event.diagnostics.extend(&shared.diagnostics);
+            event.field_errors.extend(&field_errors);
+            event.field_errors.extend(&shared.field_errors);
         }
     }
 
@@ -125,7 +125,7 @@ impl<'a> Events<'a> {
                 holders: Vec::new(),
                 place_of: BTreeMap::new(),
                 details: details(),
-                diagnostics: Diagnostics::default(),
+                field_errors: FieldErrors::default(),
             });
             self.list.len() - 1
         });
@@ -133,22 +133,22 @@ impl<'a> Events<'a> {
     }
 
     /// A fact per event. `of_all`: what could not be read of what concerns all of them.
-    pub(super) fn into_facts(self, rank: Rank, flags: Flags, of_all: &Diagnostics) -> Vec<Fact> {
+    pub(super) fn into_facts(self, rank: Rank, flags: Flags, of_all: &FieldErrors) -> Vec<Fact> {
         let Self { level, origin, list, partial, .. } = self;
         let mut made = None;
         let fact = |mut event: Event| {
             let subject = Subject::dispatch(&origin.source, &event.id);
-            let mut diagnostics = std::mem::take(&mut event.diagnostics);
-            diagnostics.extend(of_all);
+            let mut field_errors = std::mem::take(&mut event.field_errors);
+            field_errors.extend(of_all);
             if let Some(windows) = event.differing_windows() {
                 let reason = "the slots of the event differ in their times; the whole span was taken";
-                diagnostics.add("timeslots", &windows, reason);
+                field_errors.add("timeslots", &windows, reason);
             }
             let id = event.id.clone();
             let whole = !partial.contains(&id);
-            let statement = statement(event, (level, &mut made), whole, origin, flags);
-            let says = Says::Dispatch(DispatchFact { id, rank, statement });
-            Fact { diagnostics: diagnostics.into_list(), ..Fact::new(origin.clone(), subject, says) }
+            let terms = terms(event, (level, &mut made), whole, origin, flags);
+            let body = FactBody::Dispatch(DispatchFact { id, rank, terms });
+            Fact { field_errors: field_errors.into_list(), ..Fact::new(origin.clone(), subject, body) }
         };
         list.into_iter().map(fact).collect()
     }

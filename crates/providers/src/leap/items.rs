@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{
-    statement::Meter,
+    terms::Meter,
     wire::{Item, Level, TOLD},
 };
 use crate::{
-    diagnostics::{Diagnostics, element},
+    field_errors::{FieldErrors, element},
     fields::{Fields, Lenient, MAX_ID_BYTES, id_of, reference_of},
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Shared<'a> {
     details: Map<String, Value>,
     /// What stands before the names of its fields, and of its slots'.
     pub(super) within: String,
-    pub(super) diagnostics: Diagnostics,
+    pub(super) field_errors: FieldErrors,
     /// How much its meters take, in bytes.
     pub(super) meters_bytes: usize,
     /// How much its details take, in bytes.
@@ -34,11 +34,11 @@ const METER_BYTES: usize = 128;
 
 impl<'a> Shared<'a> {
     pub(super) fn read(item: &Item<'a>, level: Level) -> Self {
-        let mut diagnostics = Diagnostics::default();
-        let holder = item.holder(level, &mut diagnostics);
+        let mut field_errors = FieldErrors::default();
+        let holder = item.holder(level, &mut field_errors);
         let list = if level == Level::Group { "groups" } else { "meters" };
         let within = format!("{}.", element(list, holder.unwrap_or("?")));
-        let mut fields = Lenient::new(item.fields, &within, &mut diagnostics);
+        let mut fields = Lenient::new(item.fields, &within, &mut field_errors);
         let mut details = Map::new();
         let meters: Vec<Meter> = match level {
             Level::Meter => {
@@ -52,20 +52,20 @@ impl<'a> Shared<'a> {
                 let paired = references.and_then(Value::as_array).filter(|references| references.len() == ids.len());
                 if let Some(references) = references.filter(|_| paired.is_none()) {
                     let field = format!("{within}partner_references");
-                    details.insert("partner_references".to_owned(), diagnostics.verbatim(&field, references));
+                    details.insert("partner_references".to_owned(), field_errors.verbatim(&field, references));
                 }
-                group(&within, ids, paired.map_or(&[], Vec::as_slice), &mut diagnostics)
+                group(&within, ids, paired.map_or(&[], Vec::as_slice), &mut field_errors)
             }
         };
         let bytes_of = |(id, reference): &Meter| id.len() + reference.as_ref().map_or(0, String::len) + METER_BYTES;
         let meters_bytes = meters.iter().map(bytes_of).sum();
         let details_bytes = details.values().map(|detail| detail.to_string().len()).sum();
-        Self { holder, meters: Arc::new(meters), details, within, diagnostics, meters_bytes, details_bytes }
+        Self { holder, meters: Arc::new(meters), details, within, field_errors, meters_bytes, details_bytes }
     }
 
     /// A slot's further fields and those of its item.
-    pub(super) fn details(&self, slot: &Value, diagnostics: &mut Diagnostics) -> Map<String, Value> {
-        let fields = Fields::of(slot).map(|fields| Lenient::new(fields, &self.within, diagnostics).others(TOLD));
+    pub(super) fn details(&self, slot: &Value, field_errors: &mut FieldErrors) -> Map<String, Value> {
+        let fields = Fields::of(slot).map(|fields| Lenient::new(fields, &self.within, field_errors).others(TOLD));
         let mut details = fields.unwrap_or_default();
         details.extend(self.details.clone());
         details
@@ -73,20 +73,20 @@ impl<'a> Shared<'a> {
 }
 
 /// The meters of a group. The partner's references are theirs where there is one for each.
-fn group(within: &str, ids: &[Value], references: &[Value], diagnostics: &mut Diagnostics) -> Vec<Meter> {
+fn group(within: &str, ids: &[Value], references: &[Value], field_errors: &mut FieldErrors) -> Vec<Meter> {
     let mut meters = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
         let Some(meter) = id_of(id) else {
             let reason = format!("no identifier of 1 to {MAX_ID_BYTES} bytes");
-            diagnostics.add(format!("{within}meter_ids[{index}]"), id, reason);
+            field_errors.add(format!("{within}meter_ids[{index}]"), id, reason);
             continue;
         };
-        diagnostics.characters(&format!("{within}meter_ids[{index}]"), meter);
+        field_errors.characters(&format!("{within}meter_ids[{index}]"), meter);
         let given = references.get(index);
         let field = format!("{within}partner_references[{index}]");
-        let reference = diagnostics.unless(&field, given, given.map_or(Ok(None), reference_of));
+        let reference = field_errors.unless(&field, given, given.map_or(Ok(None), reference_of));
         if let Some(reference) = &reference {
-            diagnostics.characters(&field, reference);
+            field_errors.characters(&field, reference);
         }
         meters.push((meter.to_owned(), reference));
     }

@@ -11,13 +11,13 @@ fn facts(body: &str) -> Vec<Fact> {
     parse(&Leap, body).expect("a notification").facts
 }
 
-fn said(fact: &Fact) -> &Statement {
-    let Says::Dispatch(said) = &fact.says else { panic!("{fact:?}") };
-    &said.statement
+fn said(fact: &Fact) -> &DispatchTerms {
+    let FactBody::Dispatch(said) = &fact.body else { panic!("{fact:?}") };
+    &said.terms
 }
 
 /// The look that settles the first event of a notification.
-fn settle(body: &str) -> Look {
+fn settle(body: &str) -> FetchRequest {
     Leap.settle(&facts(body)[0], None).expect("a look")
 }
 
@@ -42,7 +42,7 @@ fn group_searches_become_dispatches() {
     ));
 }
 
-fn listings() -> [Look; 2] {
+fn listings() -> [FetchRequest; 2] {
     Leap.listings(&testing::origin(&Leap, false), testing::NOW).try_into().expect("a list for each level")
 }
 
@@ -55,8 +55,8 @@ fn lists_become_dispatches() {
 
 #[test]
 fn a_list_asks_for_all_that_is_hidden_from_yesterday_on_for_31_days() {
-    for (look, path) in listings().into_iter().zip(["/dispatch/meter/search", "/dispatch/group/search"]) {
-        let Ask { method, path: asked, body, .. } = Leap.ask(&look, Some("t-1")).unwrap();
+    for (fetch, path) in listings().into_iter().zip(["/dispatch/meter/search", "/dispatch/group/search"]) {
+        let ApiRequest { method, path: asked, body, .. } = Leap.request(&fetch, Some("t-1")).unwrap();
         assert_eq!((method, asked.as_str()), (Method::Post, path));
         let body = body.unwrap();
         let expected = json!({
@@ -69,15 +69,15 @@ fn a_list_asks_for_all_that_is_hidden_from_yesterday_on_for_31_days() {
 #[test]
 fn a_call_is_the_same_from_both_levels() {
     let [meters, groups] = listings();
-    let read = |look: &Look, page| decode(&Leap, look, page).unwrap().facts;
+    let read = |fetch: &FetchRequest, page| decode(&Leap, fetch, page).unwrap().facts;
     let meters = read(&meters, include_str!("fixtures/list_meter.json"));
     let groups = read(&groups, include_str!("fixtures/list_group.json"));
     let same: Vec<bool> = meters.iter().map(|fact| Leap.is_same_call(fact, &groups[0])).collect();
     assert_eq!(same, [true, false, false, false], "only the one with the group's times");
     assert!(!Leap.is_same_call(&meters[0], &meters[0]), "one level has one view of a call");
     let mut of_others = groups[0].clone();
-    let Says::Dispatch(said) = &mut of_others.says else { panic!("{of_others:?}") };
-    said.statement.targets.iter_mut().for_each(|target| target.id.push('x'));
+    let FactBody::Dispatch(said) = &mut of_others.body else { panic!("{of_others:?}") };
+    said.terms.targets.iter_mut().for_each(|target| target.id.push('x'));
     assert!(!Leap.is_same_call(&meters[0], &of_others), "at the same time, of other meters");
 }
 
@@ -85,15 +85,15 @@ fn a_call_is_the_same_from_both_levels() {
 fn pages_are_followed_and_joined() {
     let (first, second) =
         (include_str!("fixtures/search_meter_page_1.json"), include_str!("fixtures/search_meter_page_2.json"));
-    let look = settle(METER);
-    let token = Leap.next_page(&look, first).expect("a token");
-    assert_eq!(Leap.ask(&look, Some(&token)).unwrap().body.unwrap()["page_token"], json!(token));
-    assert_eq!(Leap.next_page(&look, second), None);
-    assert_eq!(Leap.next_page(&look, "no page"), None);
-    let token = |bytes: usize| Leap.next_page(&look, &json!({ "next_page_token": "t".repeat(bytes) }).to_string());
+    let fetch = settle(METER);
+    let token = Leap.next_page(&fetch, first).expect("a token");
+    assert_eq!(Leap.request(&fetch, Some(&token)).unwrap().body.unwrap()["page_token"], json!(token));
+    assert_eq!(Leap.next_page(&fetch, second), None);
+    assert_eq!(Leap.next_page(&fetch, "no page"), None);
+    let token = |bytes: usize| Leap.next_page(&fetch, &json!({ "next_page_token": "t".repeat(bytes) }).to_string());
     assert_eq!([0, 1, 1_024, 1_025].map(|bytes| token(bytes).is_some()), [false, true, true, false]);
 
-    let facts = decode_pages(&Leap, &look, &[first, second]).unwrap().facts;
+    let facts = decode_pages(&Leap, &fetch, &[first, second]).unwrap().facts;
     let [event] = facts.as_slice() else { panic!("{facts:?}") };
     assert_eq!(said(event).targets.len(), 2);
     assert_eq!(said(event).request, Request::Reduce { watts: 15_000 });
@@ -102,7 +102,7 @@ fn pages_are_followed_and_joined() {
 #[test]
 fn a_search_asks_for_the_hidden_events_too() {
     let asked = |body: &str| {
-        let Ask { path, body, .. } = Leap.ask(&settle(body), None).unwrap();
+        let ApiRequest { path, body, .. } = Leap.request(&settle(body), None).unwrap();
         json!({ "path": path.as_str(), "body": body })
     };
     let meter = json!({"path": "/dispatch/meter/search", "body": {
@@ -122,9 +122,9 @@ fn a_search_spans_push_and_known_but_never_more_than_31_days() {
     let push = said(&facts(METER)[0]).clone();
     let moved = |days: i64, end: Option<i64>| {
         let start = shift(push.start, SignedDuration::from_hours(24 * days));
-        Statement { start, end: end.map(|hours| shift(start, SignedDuration::from_hours(hours))), ..push.clone() }
+        DispatchTerms { start, end: end.map(|hours| shift(start, SignedDuration::from_hours(hours))), ..push.clone() }
     };
-    let check = |known: Statement, from: &str, to: &str| {
+    let check = |known: DispatchTerms, from: &str, to: &str| {
         let (start, end) = window(&push, Some(&known));
         assert_eq!((start.to_string(), end.to_string()), (from.to_owned(), to.to_owned()));
         assert!(start <= push.start && push.start < end && end.duration_since(start) <= MAX_SEARCH);
@@ -142,9 +142,9 @@ fn tests_are_told_apart_and_the_sandbox_goes_first() {
         let mut body: Value = serde_json::from_str(METER).unwrap();
         body["integration_test_notification"] = integration.into();
         body["communication_test"] = communication.into();
-        let reading = testing::parse_from(&Leap, &testing::origin(&Leap, sandbox), &body.to_string()).unwrap();
-        assert_eq!(reading.facts.len(), 3);
-        said(&reading.facts[0]).test_reason
+        let parsed = testing::parse_from(&Leap, &testing::origin(&Leap, sandbox), &body.to_string()).unwrap();
+        assert_eq!(parsed.facts.len(), 3);
+        said(&parsed.facts[0]).test_reason
     };
     assert_eq!(reason(true, true, true), Some(TestReason::Sandbox));
     assert_eq!(reason(false, true, true), Some(TestReason::Integration));
@@ -162,9 +162,9 @@ fn a_search_that_calls_one_page_a_test_is_a_test_and_what_of_it_cannot_be_read_i
         first[flag] = true.into();
         let slots = first["results"][0]["timeslots"].as_array_mut().unwrap();
         slots.push(json!({ "meter_event_id": slots[0]["meter_event_id"], "start_time": 7 }));
-        let reading = decode_pages(&Leap, &settle(METER), &[&first.to_string(), page]).unwrap();
-        assert_eq!(said(&reading.facts[0]).test_reason, Some(reason));
-        assert_eq!(reading.findings.len(), 1, "{reading:?}");
+        let parsed = decode_pages(&Leap, &settle(METER), &[&first.to_string(), page]).unwrap();
+        assert_eq!(said(&parsed.facts[0]).test_reason, Some(reason));
+        assert_eq!(parsed.diagnostics.len(), 1, "{parsed:?}");
     }
 }
 
@@ -211,8 +211,8 @@ fn groups_that_repeat_their_meters_without_end_are_cut_off() {
         let slots: Vec<Value> = (0..slots).map(|event| group_slot(&format!("e{event}"))).collect();
         let group = |group: usize| json!({"market_group_id": group.to_string(), "meter_ids": meters, "timeslots": slots, "partner_references": references});
         let groups: Vec<Value> = (0..groups).map(group).collect();
-        let reading = parse(&Leap, &json!({ "group_dispatches": groups }).to_string()).unwrap();
-        (reading.facts.len(), !reading.findings.is_empty())
+        let parsed = parse(&Leap, &json!({ "group_dispatches": groups }).to_string()).unwrap();
+        (parsed.facts.len(), !parsed.diagnostics.is_empty())
     };
     let read = |meters, slots, references| read_of(1, meters, slots, references);
     let meters = |count: usize| (0..count).map(|meter| format!("dd21c76c-7126-4ef7-b0a6-{meter:012}")).collect();

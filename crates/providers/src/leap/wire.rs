@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    diagnostics::Diagnostics,
+    field_errors::FieldErrors,
     fields::{Fields, Lenient, Reason, bare, has, unwrapped},
     lenient::has_lost_characters,
 };
@@ -82,8 +82,8 @@ pub(super) struct Flags {
 
 impl Flags {
     /// One that cannot be read means real: no dispatch hides behind it.
-    pub(super) fn read(notification: Fields<'_>, diagnostics: &mut Diagnostics) -> Self {
-        let mut fields = Lenient::new(notification, "", diagnostics);
+    pub(super) fn read(notification: Fields<'_>, field_errors: &mut FieldErrors) -> Self {
+        let mut fields = Lenient::new(notification, "", field_errors);
         Self {
             integration: fields.flag("integration_test_notification").unwrap_or(false),
             communication: communication_test(&mut fields),
@@ -143,10 +143,10 @@ impl<'a> Item<'a> {
     }
 
     /// `meter_id` or `market_group_id`.
-    pub(super) fn holder(&self, level: Level, diagnostics: &mut Diagnostics) -> Option<&'a str> {
+    pub(super) fn holder(&self, level: Level, field_errors: &mut FieldErrors) -> Option<&'a str> {
         let name = level.holder_id();
-        let holder = diagnostics.unless(name, self.fields.get(name), self.fields.id(name).map(Some));
-        diagnostics.characters(name, holder.unwrap_or_default());
+        let holder = field_errors.unless(name, self.fields.get(name), self.fields.id(name).map(Some));
+        field_errors.characters(name, holder.unwrap_or_default());
         holder
     }
 }
@@ -174,10 +174,10 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Only the start is needed. `within` stands before the names of its fields.
-    pub(super) fn read(slot: &Value, within: &str, diagnostics: &mut Diagnostics) -> Result<Self, Reason> {
+    pub(super) fn read(slot: &Value, within: &str, field_errors: &mut FieldErrors) -> Result<Self, Reason> {
         let fields = Fields::of(slot)?;
         let start = fields.start("start_time")?;
-        let mut fields = Lenient::new(fields, within, diagnostics);
+        let mut fields = Lenient::new(fields, within, field_errors);
         Ok(Self {
             start,
             end: fields.end("end_time", start),

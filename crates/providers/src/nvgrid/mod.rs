@@ -6,12 +6,13 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use dispatch::{Fact, PowerEventKind, Says, Subject};
+use dispatch::{Fact, FactBody, PowerEventKind, Subject};
 use serde_json::Value;
 
 use crate::{
-    Answer, Ask, Delivery, Finding, KeyHeader, Look, Provider, Reading, Unreadable, UnreadableAnswer,
-    diagnostics::Diagnostics,
+    ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Parsed, Provider, Unreadable,
+    UnreadableResponse,
+    field_errors::FieldErrors,
     fields::{Fields, Reason, brief, has, unwrapped},
     lenient::json,
 };
@@ -32,47 +33,50 @@ impl Provider for NvGrid {
         None
     }
 
-    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Reading, Unreadable> {
+    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable> {
         let body = json(body)?;
         let body = unwrapped(&body, |body| has(body, &["event", "correlation_id"]));
         let fields = Fields::of(body).map_err(|reason| Reason::new(format!("the body is {reason}")))?;
         let name = fields.get("event").and_then(Value::as_str).ok_or_else(|| Reason::new("`event` is no text"))?;
         let Some(event) = wire::event(name) else {
-            let findings = vec![Finding::UnknownEvent { name: brief(name) }];
-            return Ok(Reading { findings, ..Reading::default() });
+            let diagnostics = vec![Diagnostic::UnknownEvent { name: brief(name) }];
+            return Ok(Parsed { diagnostics, ..Parsed::default() });
         };
-        let mut diagnostics = Diagnostics::default();
+        let mut field_errors = FieldErrors::default();
         let correlation_id = fields.id("correlation_id")?;
-        let feed = wire::feed(fields, &mut diagnostics);
+        let feed = wire::feed(fields, &mut field_errors);
         let subject = Subject::power(&delivery.origin.source, feed, correlation_id);
-        let said = match wire::power_event(event, (feed, correlation_id), fields, &mut diagnostics) {
+        let said = match wire::power_event(event, (feed, correlation_id), fields, &mut field_errors) {
             Ok(said) => said,
             // People look for what is lost by its name.
             Err(reason) => {
-                let findings =
-                    vec![Finding::Unreadable { part: brief(name), reason: reason.to_string(), about: Some(subject) }];
-                return Ok(Reading { findings, ..Reading::default() });
+                let diagnostics = vec![Diagnostic::Unreadable {
+                    part: brief(name),
+                    reason: reason.to_string(),
+                    about: Some(subject),
+                }];
+                return Ok(Parsed { diagnostics, ..Parsed::default() });
             }
         };
-        let mut findings = Vec::new();
+        let mut diagnostics = Vec::new();
         // While a ramp lasts, not to comply is normal.
         if event == PowerEventKind::EndRampDown && said.compliant == Some(false) {
-            findings.push(Finding::NotCompliant { subject: subject.clone(), what: said.loads() });
+            diagnostics.push(Diagnostic::NotCompliant { subject: subject.clone(), what: said.loads() });
         }
-        let fact = Fact::new(delivery.origin.clone(), subject, Says::Power(said));
-        let facts = vec![Fact { diagnostics: diagnostics.into_list(), ..fact }];
-        Ok(Reading { facts, findings, ..Reading::default() })
+        let fact = Fact::new(delivery.origin.clone(), subject, FactBody::Power(said));
+        let facts = vec![Fact { field_errors: field_errors.into_list(), ..fact }];
+        Ok(Parsed { facts, diagnostics, ..Parsed::default() })
     }
 
-    fn ask(&self, _look: &Look, _page_token: Option<&str>) -> Result<Ask, UnreadableAnswer> {
+    fn request(&self, _fetch: &FetchRequest, _page_token: Option<&str>) -> Result<ApiRequest, UnreadableResponse> {
         Err(nothing_to_ask())
     }
 
-    fn decode(&self, _answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {
+    fn decode(&self, _answer: &ApiResponse<'_>) -> Result<Parsed, UnreadableResponse> {
         Err(nothing_to_ask())
     }
 }
 
-fn nothing_to_ask() -> UnreadableAnswer {
-    UnreadableAnswer::Look("nothing is fetched from NvGrid".to_owned())
+fn nothing_to_ask() -> UnreadableResponse {
+    UnreadableResponse::Foreign("nothing is fetched from NvGrid".to_owned())
 }

@@ -6,7 +6,7 @@ use crate::testing::{NOW, check_fixtures, origin, parse, shown};
 
 const END: &str = include_str!("fixtures/end_ramp_down_not_compliant.json");
 
-fn with(field: &str, value: Value) -> Result<Reading, String> {
+fn with(field: &str, value: Value) -> Result<Parsed, String> {
     let mut body: Value = serde_json::from_str(END).expect("JSON");
     body[field] = value;
     parse(&NvGrid, &body.to_string())
@@ -39,12 +39,12 @@ fn what_it_is_about_and_when_it_starts_have_to_be_readable() {
     check("correlation_id", json!(null), "`correlation_id` is missing");
     // What it is about is known: it is lost by that name.
     let check = |field: &str, value: Value, expected: &str| {
-        let reading = with(field, value).unwrap();
-        let [Finding::Unreadable { reason, about: Some(subject), .. }] = reading.findings.as_slice() else {
-            panic!("{reading:?}")
+        let parsed = with(field, value).unwrap();
+        let [Diagnostic::Unreadable { reason, about: Some(subject), .. }] = parsed.diagnostics.as_slice() else {
+            panic!("{parsed:?}")
         };
         assert_eq!(subject.as_str(), "nvgrid-prod/main_power_feed/curtailment-20251024-170000");
-        assert_eq!((reason.as_str(), reading.facts.len()), (expected, 0));
+        assert_eq!((reason.as_str(), parsed.facts.len()), (expected, 0));
     };
     check("start_time", json!(null), "`start_time` is missing");
     check("start_time", json!("0001-01-01T00:00:00Z"), "`start_time` is before the year 2000");
@@ -54,11 +54,12 @@ fn what_it_is_about_and_when_it_starts_have_to_be_readable() {
 #[test]
 fn all_else_fails_alone() {
     let check = |field: &str, value: Value, reason: &str| {
-        let reading = with(field, value).unwrap();
-        let [Fact { says: Says::Power(said), diagnostics, .. }] = reading.facts.as_slice() else {
-            panic!("{reading:?}")
+        let parsed = with(field, value).unwrap();
+        let [Fact { body: FactBody::Power(said), field_errors, .. }] = parsed.facts.as_slice() else {
+            panic!("{parsed:?}")
         };
-        let told: Vec<(&str, &str)> = diagnostics.iter().map(|one| (one.field.as_str(), one.reason.as_str())).collect();
+        let told: Vec<(&str, &str)> =
+            field_errors.iter().map(|one| (one.field.as_str(), one.reason.as_str())).collect();
         assert_eq!(told, [(field, reason)]);
         said.clone()
     };
@@ -89,9 +90,11 @@ fn all_else_fails_alone() {
 
 #[test]
 fn an_end_in_the_year_9999_is_for_ever() {
-    let reading = with("end_time", json!("9999-12-31T23:59:59Z")).unwrap();
-    let [Fact { says: Says::Power(said), diagnostics, .. }] = reading.facts.as_slice() else { panic!("{reading:?}") };
-    assert_eq!((said.end, diagnostics.len()), (None, 0));
+    let parsed = with("end_time", json!("9999-12-31T23:59:59Z")).unwrap();
+    let [Fact { body: FactBody::Power(said), field_errors, .. }] = parsed.facts.as_slice() else {
+        panic!("{parsed:?}")
+    };
+    assert_eq!((said.end, field_errors.len()), (None, 0));
 }
 
 #[test]
@@ -100,11 +103,11 @@ fn not_to_comply_is_a_finding_at_the_end_of_a_ramp_down_only() {
         let mut body: Value = serde_json::from_str(END).unwrap();
         body["event"] = event.into();
         body["compliant"] = compliant;
-        parse(&NvGrid, &body.to_string()).unwrap().findings
+        parse(&NvGrid, &body.to_string()).unwrap().diagnostics
     };
     let what = "the load is 7100 kW, the limit 6500 kW".to_owned();
     let subject = Subject::power("nvgrid-prod", Some("main_power_feed"), "curtailment-20251024-170000");
-    assert_eq!(found("end_ramp_down", json!(false)), [Finding::NotCompliant { subject, what }]);
+    assert_eq!(found("end_ramp_down", json!(false)), [Diagnostic::NotCompliant { subject, what }]);
     assert_eq!(found("end_ramp_down", json!(true)), []);
     assert_eq!(found("end_ramp_down", json!(null)), []);
     assert_eq!(found("start_ramp_down", json!(false)), []);
@@ -113,10 +116,10 @@ fn not_to_comply_is_a_finding_at_the_end_of_a_ramp_down_only() {
 
 #[test]
 fn nothing_is_asked_of_it() {
-    let look = Look { subject: Subject::account("nvgrid-prod"), key: String::new(), context: Value::Null };
+    let fetch = FetchRequest { subject: Subject::account("nvgrid-prod"), key: String::new(), context: Value::Null };
     let origin = origin(&NvGrid, false);
-    let answer = Answer { origin: &origin, look: &look, began_at: NOW, pages: &[] };
-    assert!(matches!(NvGrid.ask(&look, None), Err(UnreadableAnswer::Look(_))));
-    assert!(matches!(NvGrid.decode(&answer), Err(UnreadableAnswer::Look(_))));
+    let answer = ApiResponse { origin: &origin, fetch: &fetch, began_at: NOW, pages: &[] };
+    assert!(matches!(NvGrid.request(&fetch, None), Err(UnreadableResponse::Foreign(_))));
+    assert!(matches!(NvGrid.decode(&answer), Err(UnreadableResponse::Foreign(_))));
     assert_eq!((NvGrid.api_url(true), NvGrid.key_header()), (None, None));
 }

@@ -5,7 +5,7 @@ use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
 use serde_json::Value;
 
 use crate::{
-    diagnostics::Diagnostics,
+    field_errors::FieldErrors,
     fields::{Fields, Lenient, Reason, brief, written},
 };
 
@@ -25,8 +25,8 @@ pub(super) fn event(name: &str) -> Option<PowerEventKind> {
 }
 
 /// `feed_tag`, which may be missing.
-pub(super) fn feed<'a>(fields: Fields<'a>, diagnostics: &mut Diagnostics) -> Option<&'a str> {
-    Lenient::new(fields, "", diagnostics).id("feed_tag")
+pub(super) fn feed<'a>(fields: Fields<'a>, field_errors: &mut FieldErrors) -> Option<&'a str> {
+    Lenient::new(fields, "", field_errors).id("feed_tag")
 }
 
 /// The payload of one of the four events, of a feed and a correlation. Beside those only its start is needed.
@@ -34,16 +34,16 @@ pub(super) fn power_event(
     event: PowerEventKind,
     (feed, correlation_id): (Option<&str>, &str),
     fields: Fields<'_>,
-    diagnostics: &mut Diagnostics,
+    field_errors: &mut FieldErrors,
 ) -> Result<PowerEvent, Reason> {
     let start = fields.start("start_time")?;
-    let mut load = |name: &str| diagnostics.unless(name, fields.get(name), load(fields, name));
+    let mut load = |name: &str| field_errors.unless(name, fields.get(name), load(fields, name));
     let (previous_w, measured_w, target_w) = (load("prev_target_load"), load("calculated_load"), load("target_load"));
     if fields.get("target_load").is_none() {
-        diagnostics.add("target_load", &Value::Null, "`target_load` is missing");
+        field_errors.add("target_load", &Value::Null, "`target_load` is missing");
     }
-    diagnostics.characters("correlation_id", correlation_id);
-    let mut lenient = Lenient::new(fields, "", diagnostics);
+    field_errors.characters("correlation_id", correlation_id);
+    let mut lenient = Lenient::new(fields, "", field_errors);
     Ok(PowerEvent {
         feed: feed.map(str::to_owned),
         correlation_id: correlation_id.to_owned(),

@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use dispatch::{AccountEvent, Fact, Says, Subject};
+use dispatch::{AccountEvent, Fact, FactBody, Subject};
 use serde_json::Value;
 
 use self::{
@@ -20,8 +20,8 @@ use self::{
     wire::{Envelope, Event, Period},
 };
 use crate::{
-    Answer, ApiPath, Ask, Delivery, Finding, KeyHeader, Look, Method, Provider, Reading, Unreadable, UnreadableAnswer,
-    diagnostics::Diagnostics, fields::digest, findings::Findings, lenient::json,
+    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Method, Parsed, Provider,
+    Unreadable, UnreadableResponse, diagnostics::Findings, field_errors::FieldErrors, fields::digest, lenient::json,
 };
 
 /// The most looks that one webhook may ask for: every meter of a large account for a day, or a backfill of a thousand.
@@ -44,30 +44,30 @@ impl Provider for Openvolt {
     }
 
     /// Readings of the past.
-    fn presses(&self) -> bool {
+    fn is_time_critical(&self) -> bool {
         false
     }
 
-    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Reading, Unreadable> {
+    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable> {
         let body = json(body)?;
         let envelope = Envelope::read(&body)?;
         match envelope.event {
             Event::MeterData => meter_data(delivery, &envelope),
             Event::Account(event) => {
-                let rotated = |event: &str| Finding::KeysRotated { event: event.to_owned() };
+                let rotated = |event: &str| Diagnostic::KeysRotated { event: event.to_owned() };
                 Ok(account(delivery, envelope, event, |identity| {
                     (event == wire::API_KEYS_ROTATED).then(|| rotated(identity))
                 }))
             }
             // What it means is not guessed: it is passed on under its own name, and a person is told.
             Event::Unknown(event) => {
-                Ok(account(delivery, envelope, event, |_| Some(Finding::UnknownEvent { name: event.to_owned() })))
+                Ok(account(delivery, envelope, event, |_| Some(Diagnostic::UnknownEvent { name: event.to_owned() })))
             }
         }
     }
 
-    fn ask(&self, look: &Look, _page_token: Option<&str>) -> Result<Ask, UnreadableAnswer> {
-        let part = Part::of(look)?;
+    fn request(&self, fetch: &FetchRequest, _page_token: Option<&str>) -> Result<ApiRequest, UnreadableResponse> {
+        let part = Part::of(fetch)?;
         let (start, end) = part.asked();
         let query = vec![
             ("meter_id", part.meter_id),
@@ -75,53 +75,59 @@ impl Provider for Openvolt {
             ("start_date", start.to_string()),
             ("end_date", end.to_string()),
         ];
-        Ok(Ask { method: Method::Get, path: ApiPath::fixed("/v1/interval-data"), query, body: None, idempotent: true })
+        Ok(ApiRequest {
+            method: Method::Get,
+            path: ApiPath::fixed("/v1/interval-data"),
+            query,
+            body: None,
+            idempotent: true,
+        })
     }
 
-    fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {
-        let part = Part::of(answer.look)?;
-        let mut diagnostics = Diagnostics::default();
-        let data = readings::read(&part, answer.pages, &mut diagnostics)?;
+    fn decode(&self, answer: &ApiResponse<'_>) -> Result<Parsed, UnreadableResponse> {
+        let part = Part::of(answer.fetch)?;
+        let mut field_errors = FieldErrors::default();
+        let data = readings::read(&part, answer.pages, &mut field_errors)?;
         let subject = Subject::meter(&answer.origin.source, &part.meter_id);
-        let fact = Fact::new(answer.origin.clone(), subject, Says::Meter(data));
-        let facts = vec![Fact { diagnostics: diagnostics.into_list(), ..fact }];
-        Ok(Reading { facts, ..Reading::default() })
+        let fact = Fact::new(answer.origin.clone(), subject, FactBody::Meter(data));
+        let facts = vec![Fact { field_errors: field_errors.into_list(), ..fact }];
+        Ok(Parsed { facts, ..Parsed::default() })
     }
 }
 
 /// The looks of `meter_data.received`: a list of periods, or a single one.
-fn meter_data(delivery: &Delivery<'_>, envelope: &Envelope<'_>) -> Result<Reading, Unreadable> {
+fn meter_data(delivery: &Delivery<'_>, envelope: &Envelope<'_>) -> Result<Parsed, Unreadable> {
     let elements = match envelope.payload {
         Value::Array(elements) if elements.is_empty() => return Err(Unreadable("`payload` names no meter".to_owned())),
         Value::Array(elements) => elements.as_slice(),
         Value::Object(_) => std::slice::from_ref(envelope.payload),
         _ => return Err(Unreadable("`payload` is neither a list of periods nor one".to_owned())),
     };
-    let mut findings = Findings::default();
-    for diagnostic in envelope.diagnostics.clone().into_list() {
-        findings.unreadable(diagnostic.field, diagnostic.reason);
+    let mut diagnostics = Findings::default();
+    for field_error in envelope.field_errors.clone().into_list() {
+        diagnostics.unreadable(field_error.field, field_error.reason);
     }
     let announced = envelope.delivery_id.map(|id| Announced { id, payload: digest(&[&envelope.payload.to_string()]) });
-    let mut looks = Vec::new();
+    let mut fetches = Vec::new();
     let mut seen = BTreeSet::new();
     for (index, element) in elements.iter().enumerate() {
         let place = format!("payload[{index}]");
-        let doubt = &mut |doubt| findings.unreadable(place.clone(), doubt);
+        let doubt = &mut |doubt| diagnostics.unreadable(place.clone(), doubt);
         let period = match Period::read(element, delivery.received_at, doubt) {
             Ok(period) => period,
             Err(reason) => {
-                findings.unreadable(place, reason);
+                diagnostics.unreadable(place, reason);
                 continue;
             }
         };
-        if looks.len() + part::count(&period) as usize > MAX_LOOKS {
-            findings.unreadable(place, "more periods than one webhook may ask for");
+        if fetches.len() + part::count(&period) as usize > MAX_LOOKS {
+            diagnostics.unreadable(place, "more periods than one webhook may ask for");
             continue;
         }
-        let parts = part::looks(delivery, announced.as_ref(), &period);
-        looks.extend(parts.filter(|look| seen.insert(look.key.clone())));
+        let parts = part::fetches(delivery, announced.as_ref(), &period);
+        fetches.extend(parts.filter(|fetch| seen.insert(fetch.key.clone())));
     }
-    Ok(Reading { looks, findings: findings.into_list(), ..Reading::default() })
+    Ok(Parsed { fetches, diagnostics: diagnostics.into_list(), ..Parsed::default() })
 }
 
 /// An event of the account, passed on verbatim. A delivery's id alone is no identity: another type or payload under a known one is
@@ -130,23 +136,23 @@ fn account(
     delivery: &Delivery<'_>,
     envelope: Envelope<'_>,
     event: &str,
-    finding: impl FnOnce(&str) -> Option<Finding>,
-) -> Reading {
-    let Envelope { delivery_id, timestamp, payload, mut diagnostics, .. } = envelope;
+    diagnostic: impl FnOnce(&str) -> Option<Diagnostic>,
+) -> Parsed {
+    let Envelope { delivery_id, timestamp, payload, mut field_errors, .. } = envelope;
     let written = payload.to_string();
     let identity = match delivery_id {
         Some(id) => digest(&["delivery", id, event, &written]),
         None => digest(&[event, &timestamp.unwrap_or(&Value::Null).to_string(), &written]),
     };
-    let payload = diagnostics.verbatim("payload", payload);
-    let findings = finding(&identity).into_iter().collect();
+    let payload = field_errors.verbatim("payload", payload);
+    let diagnostics = diagnostic(&identity).into_iter().collect();
     let said = AccountEvent {
         identity,
         event: event.to_owned(),
         delivery: delivery_id.unwrap_or(delivery.id).to_owned(),
         payload,
     };
-    let fact = Fact::new(delivery.origin.clone(), Subject::account(&delivery.origin.source), Says::Account(said));
-    let facts = vec![Fact { diagnostics: diagnostics.into_list(), ..fact }];
-    Reading { facts, findings, ..Reading::default() }
+    let fact = Fact::new(delivery.origin.clone(), Subject::account(&delivery.origin.source), FactBody::Account(said));
+    let facts = vec![Fact { field_errors: field_errors.into_list(), ..fact }];
+    Parsed { facts, diagnostics, ..Parsed::default() }
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::wire::Period;
-use crate::{Delivery, Id, Look, UnreadableAnswer, instant::shift};
+use crate::{Delivery, FetchRequest, Id, UnreadableResponse, instant::shift};
 
 /// The longest part.
 const MAX_PART_S: i64 = 31 * 24 * 3_600;
@@ -30,9 +30,9 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn of(look: &Look) -> Result<Self, UnreadableAnswer> {
-        let foreign = || UnreadableAnswer::Look("no part of a period".to_owned());
-        let part = Self::deserialize(&look.context).map_err(|_| foreign())?;
+    pub(super) fn of(fetch: &FetchRequest) -> Result<Self, UnreadableResponse> {
+        let foreign = || UnreadableResponse::Foreign("no part of a period".to_owned());
+        let part = Self::deserialize(&fetch.context).map_err(|_| foreign())?;
         if Id::parse(&part.meter_id).is_none() {
             return Err(foreign());
         }
@@ -66,11 +66,11 @@ pub(super) struct Announced<'a> {
 }
 
 /// The looks of a period.
-pub(super) fn looks<'a>(
+pub(super) fn fetches<'a>(
     delivery: &'a Delivery<'a>,
     announced: Option<&'a Announced<'a>>,
     period: &'a Period,
-) -> impl Iterator<Item = Look> + 'a {
+) -> impl Iterator<Item = FetchRequest> + 'a {
     let Period { meter_id, start, end, is_end_assumed } = period;
     let subject = Subject::meter(&delivery.origin.source, meter_id.as_str());
     let brought_by = announced.map_or(delivery.id, |announced| announced.id);
@@ -93,6 +93,6 @@ pub(super) fn looks<'a>(
             number: part,
             parts,
         };
-        Look { subject: subject.clone(), key, context: serde_json::to_value(context).unwrap_or_default() }
+        FetchRequest { subject: subject.clone(), key, context: serde_json::to_value(context).unwrap_or_default() }
     })
 }

@@ -10,8 +10,8 @@ use super::{
     wire::{self, Row},
 };
 use crate::{
-    UnreadableAnswer,
-    diagnostics::Diagnostics,
+    UnreadableResponse,
+    field_errors::FieldErrors,
     fields::{Reason, brief, digest},
     lenient::json,
 };
@@ -23,48 +23,48 @@ const MAX_ROWS: usize = 31 * 48 + 8;
 pub(super) fn read(
     part: &Part,
     pages: &[String],
-    diagnostics: &mut Diagnostics,
-) -> Result<MeterData, UnreadableAnswer> {
+    field_errors: &mut FieldErrors,
+) -> Result<MeterData, UnreadableResponse> {
     let mut rows: BTreeMap<Timestamp, Option<i64>> = BTreeMap::new();
     let mut granularity = "hh".to_owned();
     let (mut seen, mut unreadable) = (0, 0);
     for page in pages {
         let page = json(page)?;
         let page = wire::page(&page);
-        granularity = wire::granularity(page, diagnostics);
+        granularity = wire::granularity(page, field_errors);
         let most = wire::most_watt_hours(&granularity);
         for (index, value) in wire::rows(page)?.iter().enumerate() {
             seen += 1;
             let row = Row::of(value);
             if let Some(other) = row.as_ref().ok().and_then(|row| row.meter_id()).filter(|id| *id != part.meter_id) {
-                return Err(UnreadableAnswer::OtherId { asked: part.meter_id.clone(), answered: brief(other) });
+                return Err(UnreadableResponse::OtherId { asked: part.meter_id.clone(), answered: brief(other) });
             }
             match row.and_then(|row| Ok((row.start()?, row))) {
                 Ok((start, row)) if part.holds(start) => {
-                    rows.insert(start, watt_hours(start, row, most, diagnostics));
+                    rows.insert(start, watt_hours(start, row, most, field_errors));
                 }
                 Ok(_) => {}
                 Err(reason) => {
-                    diagnostics.add(format!("data[{index}]"), value, reason);
+                    field_errors.add(format!("data[{index}]"), value, reason);
                     unreadable += 1;
                 }
             }
         }
     }
     if seen > 0 && seen == unreadable {
-        return Err(UnreadableAnswer::Shape("no row of `data` can be read".to_owned()));
+        return Err(UnreadableResponse::Shape("no row of `data` can be read".to_owned()));
     }
     if rows.len() > MAX_ROWS {
-        return Err(UnreadableAnswer::Shape("more rows than half-hours".to_owned()));
+        return Err(UnreadableResponse::Shape("more rows than half-hours".to_owned()));
     }
     let intervals = rows.into_iter().map(|(start, watt_hours)| Interval { start, watt_hours }).collect();
     Ok(meter_data(part, granularity, intervals))
 }
 
 /// The energy of a row; what cannot be read or cannot be is no reading.
-fn watt_hours(start: Timestamp, row: Row<'_>, most: u64, diagnostics: &mut Diagnostics) -> Option<i64> {
+fn watt_hours(start: Timestamp, row: Row<'_>, most: u64, field_errors: &mut FieldErrors) -> Option<i64> {
     row.watt_hours(most).unwrap_or_else(|reason: Reason| {
-        diagnostics.add(format!("data[{start}].consumption"), row.consumption(), reason);
+        field_errors.add(format!("data[{start}].consumption"), row.consumption(), reason);
         None
     })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Id,
-    diagnostics::Diagnostics,
+    field_errors::FieldErrors,
     fields::{Fields, Lenient, Reason, bare, end_of, has, id_of, start_of, unwrapped, written},
     instant::in_microseconds,
 };
@@ -42,7 +42,7 @@ pub(super) struct Envelope<'a> {
     /// `payload`
     pub payload: &'a Value,
     /// What of it could not be read.
-    pub diagnostics: Diagnostics,
+    pub field_errors: FieldErrors,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +59,13 @@ impl<'a> Envelope<'a> {
         let fields = Fields::of(body).map_err(|reason| Reason::new(format!("the body is {reason}")))?;
         let name =
             fields.get("event_id").and_then(Value::as_str).ok_or_else(|| Reason::new("`event_id` is no text"))?;
-        let mut diagnostics = Diagnostics::default();
+        let mut field_errors = FieldErrors::default();
         Ok(Self {
             event: Event::parse(name.trim()).ok_or_else(|| Reason::new("`event_id` is no type of event"))?,
-            delivery_id: Lenient::new(fields, "", &mut diagnostics).id("delivery_id"),
+            delivery_id: Lenient::new(fields, "", &mut field_errors).id("delivery_id"),
             timestamp: fields.get("event_timestamp"),
             payload: fields.get("payload").unwrap_or(&Value::Null),
-            diagnostics,
+            field_errors,
         })
     }
 }
@@ -152,8 +152,8 @@ pub(super) fn rows(page: &Value) -> Result<&[Value], Reason> {
 }
 
 /// `granularity` of an answer; `hh` is what was asked for.
-pub(super) fn granularity(page: &Value, diagnostics: &mut Diagnostics) -> String {
-    let told = Fields::of(page).ok().and_then(|fields| Lenient::new(fields, "", diagnostics).label("granularity"));
+pub(super) fn granularity(page: &Value, field_errors: &mut FieldErrors) -> String {
+    let told = Fields::of(page).ok().and_then(|fields| Lenient::new(fields, "", field_errors).label("granularity"));
     told.unwrap_or_else(|| "hh".to_owned())
 }
 

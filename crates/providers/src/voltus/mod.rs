@@ -3,7 +3,7 @@
 //! Two successive updates of one dispatch are byte-identical and both matter, so a webhook is never more than "look again".
 //! The list of dispatches reaches back a day.
 
-mod statement;
+mod terms;
 mod wire;
 
 #[cfg(test)]
@@ -13,13 +13,13 @@ use dispatch::{Fact, Origin, Subject};
 use jiff::{Timestamp, civil::Date};
 use serde_json::{Value, json};
 
-use self::{statement::fact, wire::Webhook};
+use self::{terms::fact, wire::Webhook};
 use crate::{
-    Answer, ApiPath, Ask, Delivery, Finding, Id, KeyHeader, Look, Method, Provider, Reading, Unreadable,
-    UnreadableAnswer,
-    diagnostics::element,
+    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, Id, KeyHeader, Method, Parsed, Provider,
+    Unreadable, UnreadableResponse,
+    diagnostics::Findings,
+    field_errors::element,
     fields::{Reason, brief},
-    findings::Findings,
     lenient::json,
 };
 
@@ -36,12 +36,12 @@ enum Asked {
 }
 
 impl Asked {
-    fn of(look: &Look) -> Result<Self, UnreadableAnswer> {
-        if look.context.get("list") == Some(&Value::Bool(true)) {
+    fn of(fetch: &FetchRequest) -> Result<Self, UnreadableResponse> {
+        if fetch.context.get("list") == Some(&Value::Bool(true)) {
             return Ok(Self::All);
         }
-        let id = look.context.get("id").and_then(Value::as_str).and_then(Id::parse);
-        id.map(Self::One).ok_or_else(|| UnreadableAnswer::Look("no dispatch id".to_owned()))
+        let id = fetch.context.get("id").and_then(Value::as_str).and_then(Id::parse);
+        id.map(Self::One).ok_or_else(|| UnreadableResponse::Foreign("no dispatch id".to_owned()))
     }
 }
 
@@ -62,57 +62,57 @@ impl Provider for Voltus {
         wire::is_handshake(body)
     }
 
-    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Reading, Unreadable> {
+    fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable> {
         if self.is_ping(body) {
-            return Ok(Reading::default());
+            return Ok(Parsed::default());
         }
         let body = json(body)?;
         let Webhook { event, resource } = Webhook::read(&body)?;
         let subject = Subject::dispatch(&delivery.origin.source, resource.id.as_str());
-        let look = Look {
+        let fetch = FetchRequest {
             key: subject.to_string(),
             context: json!({ "date": resource.version, "id": resource.id.as_str() }),
             subject,
         };
         // Whatever an unknown event may mean, looking does no harm.
-        let findings = match event {
+        let diagnostics = match event {
             Some("dispatch.create" | "dispatch.update") => Vec::new(),
-            other => vec![Finding::UnknownEvent { name: brief(other.unwrap_or("(none)")) }],
+            other => vec![Diagnostic::UnknownEvent { name: brief(other.unwrap_or("(none)")) }],
         };
-        Ok(Reading { looks: vec![look], findings, ..Reading::default() })
+        Ok(Parsed { fetches: vec![fetch], diagnostics, ..Parsed::default() })
     }
 
-    fn listings(&self, origin: &Origin, _now: Timestamp) -> Vec<Look> {
-        vec![Look {
+    fn listings(&self, origin: &Origin, _now: Timestamp) -> Vec<FetchRequest> {
+        vec![FetchRequest {
             subject: Subject::account(&origin.source),
             key: format!("{}/list", origin.source),
             context: json!({ "date": LISTED_VERSION, "list": true }),
         }]
     }
 
-    fn elements(&self, look: &Look) -> Option<&'static str> {
-        matches!(Asked::of(look), Ok(Asked::All)).then_some("dispatches")
+    fn elements(&self, fetch: &FetchRequest) -> Option<&'static str> {
+        matches!(Asked::of(fetch), Ok(Asked::All)).then_some("dispatches")
     }
 
-    fn is_answered_by_list(&self, look: &Look) -> bool {
+    fn is_answered_by_list(&self, fetch: &FetchRequest) -> bool {
         // The list is of one version of the API; another version may show other fields.
-        let is_listed_version = look.context.get("date").and_then(Value::as_str) == Some(&LISTED_VERSION.to_string());
-        is_listed_version && matches!(Asked::of(look), Ok(Asked::One(_)))
+        let is_listed_version = fetch.context.get("date").and_then(Value::as_str) == Some(&LISTED_VERSION.to_string());
+        is_listed_version && matches!(Asked::of(fetch), Ok(Asked::One(_)))
     }
 
-    fn ask(&self, look: &Look, _page_token: Option<&str>) -> Result<Ask, UnreadableAnswer> {
-        let version = look.context.get("date").and_then(|date| date.as_str()).and_then(wire::parse_version);
-        let version = version.ok_or_else(|| UnreadableAnswer::Look("no date".to_owned()))?;
+    fn request(&self, fetch: &FetchRequest, _page_token: Option<&str>) -> Result<ApiRequest, UnreadableResponse> {
+        let version = fetch.context.get("date").and_then(|date| date.as_str()).and_then(wire::parse_version);
+        let version = version.ok_or_else(|| UnreadableResponse::Foreign("no date".to_owned()))?;
         let dispatches = ApiPath::versioned(version, "/dispatches");
-        let path = match Asked::of(look)? {
+        let path = match Asked::of(fetch)? {
             Asked::One(id) => dispatches.join(&id),
             Asked::All => dispatches,
         };
-        Ok(Ask { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true })
+        Ok(ApiRequest { method: Method::Get, path, query: Vec::new(), body: None, idempotent: true })
     }
 
-    fn decode(&self, answer: &Answer<'_>) -> Result<Reading, UnreadableAnswer> {
-        let asked = Asked::of(answer.look)?;
+    fn decode(&self, answer: &ApiResponse<'_>) -> Result<Parsed, UnreadableResponse> {
+        let asked = Asked::of(answer.fetch)?;
         let pages = answer.pages.iter().map(|page| json(page)).collect::<Result<Vec<_>, Reason>>()?;
         let mut listed = Vec::new();
         for page in &pages {
@@ -129,7 +129,7 @@ impl Provider for Voltus {
 }
 
 /// The dispatch that was asked for. Without a start it costs the answer.
-fn one(answer: &Answer<'_>, listed: &[&Value], id: &Id) -> Result<Reading, UnreadableAnswer> {
+fn one(answer: &ApiResponse<'_>, listed: &[&Value], id: &Id) -> Result<Parsed, UnreadableResponse> {
     let mut facts: Vec<Fact> = Vec::new();
     for dispatch in listed.iter().filter(|dispatch| wire::id(dispatch) == Some(id.as_str())) {
         facts.push(fact(answer, id, wire::Dispatch::read(dispatch)?));
@@ -137,34 +137,34 @@ fn one(answer: &Answer<'_>, listed: &[&Value], id: &Id) -> Result<Reading, Unrea
     if facts.is_empty() {
         return Err(not_among(listed, id));
     }
-    Ok(Reading { facts, ..Reading::default() })
+    Ok(Parsed { facts, ..Parsed::default() })
 }
 
 /// Whatever the list holds. What has neither id nor start costs only itself.
-fn all(answer: &Answer<'_>, listed: &[&Value]) -> Reading {
-    let mut findings = Findings::default();
+fn all(answer: &ApiResponse<'_>, listed: &[&Value]) -> Parsed {
+    let mut diagnostics = Findings::default();
     let mut facts = Vec::new();
     for (index, dispatch) in listed.iter().enumerate() {
         let Some(id) = wire::id(dispatch).and_then(Id::parse) else {
-            findings.unreadable(format!("dispatches[{index}]"), "`id` is none of letters, digits, `-` and `_`");
+            diagnostics.unreadable(format!("dispatches[{index}]"), "`id` is none of letters, digits, `-` and `_`");
             continue;
         };
         match wire::Dispatch::read(dispatch) {
             Ok(dispatch) => facts.push(fact(answer, &id, dispatch)),
             Err(reason) => {
                 let subject = Subject::dispatch(&answer.origin.source, id.as_str());
-                findings.lost(subject, element("dispatches", id.as_str()), reason);
+                diagnostics.lost(subject, element("dispatches", id.as_str()), reason);
             }
         }
     }
-    Reading { facts, findings: findings.into_list(), ..Reading::default() }
+    Parsed { facts, diagnostics: diagnostics.into_list(), ..Parsed::default() }
 }
 
 /// Why an answer without the asked dispatch cannot be taken.
-fn not_among(listed: &[&Value], asked: &Id) -> UnreadableAnswer {
+fn not_among(listed: &[&Value], asked: &Id) -> UnreadableResponse {
     match listed.first().map(|dispatch| wire::id(dispatch)) {
-        None => UnreadableAnswer::Missing(asked.as_str().to_owned()),
-        Some(None) => UnreadableAnswer::Shape("a dispatch without `id`".to_owned()),
-        Some(Some(other)) => UnreadableAnswer::OtherId { asked: asked.as_str().to_owned(), answered: brief(other) },
+        None => UnreadableResponse::Missing(asked.as_str().to_owned()),
+        Some(None) => UnreadableResponse::Shape("a dispatch without `id`".to_owned()),
+        Some(Some(other)) => UnreadableResponse::OtherId { asked: asked.as_str().to_owned(), answered: brief(other) },
     }
 }

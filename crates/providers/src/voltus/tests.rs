@@ -1,8 +1,8 @@
-use dispatch::{Rank, Says, TestReason};
+use dispatch::{FactBody, Rank, TestReason};
 use serde_json::json;
 
 use super::*;
-use crate::testing::{self, check_fixtures, decode, look, parse, shown};
+use crate::testing::{self, check_fixtures, decode, fetch, parse, shown};
 
 const CREATE: &str = include_str!("fixtures/webhook_create.json");
 const LISTED: &str = include_str!("fixtures/answer_list.json");
@@ -14,17 +14,17 @@ fn webhooks_become_looks() {
 
 #[test]
 fn answers_become_dispatches() {
-    let asked = look(&Voltus, CREATE);
+    let asked = fetch(&Voltus, CREATE);
     check_fixtures!("fixtures/answer_*.json", "reading", |page| shown(&Voltus, &decode(&Voltus, &asked, page)));
 }
 
-fn listing() -> Look {
+fn listing() -> FetchRequest {
     Voltus.listings(&testing::origin(&Voltus, false), testing::NOW).remove(0)
 }
 
 #[test]
 fn lists_become_dispatches() {
-    let Ask { path, query, body, .. } = Voltus.ask(&listing(), None).unwrap();
+    let ApiRequest { path, query, body, .. } = Voltus.request(&listing(), None).unwrap();
     assert_eq!((path.as_str(), query.len(), body), ("/2022-04-15/dispatches", 0, None));
     check_fixtures!("fixtures/list_*.json", "reading", |page| shown(&Voltus, &decode(&Voltus, &listing(), page)));
 }
@@ -32,17 +32,17 @@ fn lists_become_dispatches() {
 #[test]
 fn an_empty_list_is_an_answer() {
     let empty = decode(&Voltus, &listing(), include_str!("fixtures/answer_empty_list.json"));
-    assert_eq!(empty, Ok(Reading::default()));
+    assert_eq!(empty, Ok(Parsed::default()));
 }
 
 #[test]
 fn all_that_a_sandbox_lists_is_a_test() {
     let origin = testing::origin(&Voltus, true);
-    let look = Voltus.listings(&origin, testing::NOW).remove(0);
-    let facts = decode(&Voltus, &look, include_str!("fixtures/list_day.json")).unwrap().facts;
-    let reason = |fact: &Fact| match &fact.says {
-        Says::Dispatch(said) => said.statement.test_reason,
-        says => panic!("{says:?}"),
+    let fetch = Voltus.listings(&origin, testing::NOW).remove(0);
+    let facts = decode(&Voltus, &fetch, include_str!("fixtures/list_day.json")).unwrap().facts;
+    let reason = |fact: &Fact| match &fact.body {
+        FactBody::Dispatch(said) => said.terms.test_reason,
+        body => panic!("{body:?}"),
     };
     assert_eq!(facts.iter().map(reason).collect::<Vec<_>>(), [Some(TestReason::Sandbox); 4]);
 }
@@ -110,25 +110,25 @@ fn a_refused_resource_is_not_echoed() {
 #[test]
 fn identical_webhooks_are_one_look() {
     let update = include_str!("fixtures/webhook_update.json");
-    assert_eq!(look(&Voltus, CREATE).key, look(&Voltus, update).key);
+    assert_eq!(fetch(&Voltus, CREATE).key, fetch(&Voltus, update).key);
 }
 
 #[test]
 fn a_sandbox_dispatch_is_a_test_though_it_says_otherwise() {
     let origin = testing::origin(&Voltus, true);
-    let looks = testing::parse_from(&Voltus, &origin, CREATE).unwrap().looks;
-    let facts = decode(&Voltus, &looks[0], LISTED).unwrap().facts;
-    let Says::Dispatch(said) = &facts[0].says else { panic!("{facts:?}") };
-    assert_eq!(said.statement.test_reason, Some(TestReason::Sandbox));
+    let fetches = testing::parse_from(&Voltus, &origin, CREATE).unwrap().fetches;
+    let facts = decode(&Voltus, &fetches[0], LISTED).unwrap().facts;
+    let FactBody::Dispatch(said) = &facts[0].body else { panic!("{facts:?}") };
+    assert_eq!(said.terms.test_reason, Some(TestReason::Sandbox));
 }
 
 #[test]
 fn the_providers_number_ranks_where_it_has_one() {
     let rank = |number: serde_json::Value| {
         let page = json!({"id": "dkmq", "start_time": "2023-12-01T16:50:00Z", "modification_number": number});
-        let reading = decode(&Voltus, &look(&Voltus, CREATE), &page.to_string()).unwrap();
-        let Says::Dispatch(said) = &reading.facts[0].says else { panic!("{reading:?}") };
-        (said.rank, reading.facts[0].diagnostics.len())
+        let parsed = decode(&Voltus, &fetch(&Voltus, CREATE), &page.to_string()).unwrap();
+        let FactBody::Dispatch(said) = &parsed.facts[0].body else { panic!("{parsed:?}") };
+        (said.rank, parsed.facts[0].field_errors.len())
     };
     assert_eq!(rank(json!(3)), (Rank::Numbered(3, testing::NOW), 0));
     assert_eq!(rank(json!("3")), (Rank::Numbered(3, testing::NOW), 0));
@@ -143,16 +143,16 @@ fn the_providers_number_ranks_where_it_has_one() {
 
 #[test]
 fn a_look_of_another_provider_is_refused() {
-    let mut foreign = look(&Voltus, CREATE);
+    let mut foreign = fetch(&Voltus, CREATE);
     foreign.context = json!({"meter_id": "m"});
-    assert!(matches!(Voltus.ask(&foreign, None), Err(UnreadableAnswer::Look(_))));
+    assert!(matches!(Voltus.request(&foreign, None), Err(UnreadableResponse::Foreign(_))));
     foreign.context = json!({"date": "2022-04-15", "id": "../sites"});
-    assert!(matches!(Voltus.ask(&foreign, None), Err(UnreadableAnswer::Look(_))));
+    assert!(matches!(Voltus.request(&foreign, None), Err(UnreadableResponse::Foreign(_))));
 }
 
 #[test]
 fn no_two_of_its_dispatches_are_one_call() {
     let page = json!({"id": "dkmq", "start_time": "2023-12-01T16:50:00Z"});
-    let facts = decode(&Voltus, &look(&Voltus, CREATE), &page.to_string()).unwrap().facts;
+    let facts = decode(&Voltus, &fetch(&Voltus, CREATE), &page.to_string()).unwrap().facts;
     assert!(!Voltus.is_same_call(&facts[0], &facts[0]));
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pipeline::{incident::Incident, messages::FORMAT, record::Record};
+use pipeline::{incident::Incident, messages::FORMAT, record::SubjectRecord};
 use serde_json::{Value, json};
 
 use super::{
@@ -48,7 +48,7 @@ fn rows() -> impl Iterator<Item = (String, Value)> {
 
 fn stored(of: &str, row: &Value) -> Item {
     match of {
-        "record" => dispatches::to_item(&serde_json::from_value::<Record>(row.clone()).unwrap()).unwrap(),
+        "record" => dispatches::to_item(&serde_json::from_value::<SubjectRecord>(row.clone()).unwrap()).unwrap(),
         _ => incidents::to_item(&serde_json::from_value::<Incident>(row.clone()).unwrap()).unwrap(),
     }
 }

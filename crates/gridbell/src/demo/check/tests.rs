@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     demo::{
-        board::Mail,
+        observations::Mail,
         scenario::{self, Names},
     },
     simulate::times,
@@ -62,11 +62,11 @@ async fn failures(name: &str, spoil: impl FnOnce(&mut Observed)) -> Vec<String> 
         assert!(step.send.as_ref().is_none_or(|send| send.body(&Names::new()).is_ok()));
     }
     spoil(&mut seen);
-    let board = Board::new(start);
-    board.note(|board| *board = seen);
-    everything(&board, &scenarios, &Simulators::with_the_seeds().await.expect("simulators"), 0);
-    let failed = |check: super::super::board::Check| Some(format!("{}: {}", check.what, check.problem?));
-    board.observed().checks.into_iter().filter_map(failed).collect()
+    let observations = Observations::new(start);
+    observations.note(|observations| *observations = seen);
+    everything(&observations, &scenarios, &Simulators::with_the_seeds().await.expect("simulators"), 0);
+    let failed = |check: super::super::observations::Check| Some(format!("{}: {}", check.what, check.problem?));
+    observations.observed().checks.into_iter().filter_map(failed).collect()
 }
 
 #[tokio::test]

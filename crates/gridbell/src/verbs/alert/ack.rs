@@ -1,8 +1,8 @@
 //! `alert ack`.
 
 use anyhow::{Result, bail};
-use aws::world::World;
-use pipeline::alert::{AcknowledgeIncident, Outcome};
+use aws::host::Host;
+use pipeline::alert::{AcknowledgeIncident, IncidentAckOutcome};
 use serde_json::json;
 
 use crate::{
@@ -39,15 +39,15 @@ impl Ack {
         let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
         let by = by.or_else(user).unwrap_or_else(|| "the command line".to_owned());
         let table = console.incidents();
-        let acknowledge = AcknowledgeIncident { incidents: &table, world: &World };
+        let acknowledge = AcknowledgeIncident { incidents: &table, host: &Host };
         let clock = Clockface::now(false);
         let done = match acknowledge.acknowledge(&incident, &by).await.map_err(|error| console.refusal(error))? {
-            Outcome::Noted => format!("{incident}: acknowledged by {by}"),
-            Outcome::Already(before) => {
+            IncidentAckOutcome::Noted => format!("{incident}: acknowledged by {by}"),
+            IncidentAckOutcome::Already(before) => {
                 format!("{incident}: {} acknowledged it before, at {}", before.by, clock.full(before.at))
             }
-            Outcome::Resolved => bail!("{incident} is resolved: there is nothing to acknowledge"),
-            Outcome::Unknown => {
+            IncidentAckOutcome::Resolved => bail!("{incident} is resolved: there is nothing to acknowledge"),
+            IncidentAckOutcome::Unknown => {
                 bail!("there is no incident {}: {}", show::name(&incident), others(&console, &incident).await)
             }
         };

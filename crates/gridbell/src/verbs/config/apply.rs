@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use aws::{configuration::Stored, world::World};
+use aws::{configuration::Stored, host::Host};
 use pipeline::{config::Config as Running, ports::Clock};
 use serde_json::json;
 
@@ -142,7 +142,7 @@ async fn ship(fleet: &Deployed<'_>, before: Option<&Stored>, json: &str) -> Resu
     let progress = progress::for_people();
     let step = progress.step("configuration");
     let by = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
-    let number = roll_out(fleet, before, Wanted { json, at: World.now(), by: &by }, &*step).await?;
+    let number = roll_out(fleet, before, Wanted { json, at: Host.now(), by: &by }, &*step).await?;
     step.done(&format!("every function runs with version {number}"));
     Ok(())
 }

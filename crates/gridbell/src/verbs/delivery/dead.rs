@@ -6,12 +6,12 @@ use dispatch::{Subject, sendable};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
+    job::{FailedJob, Job, JobKind},
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
     ports::Lane,
-    work::{Failed, Task, Work},
 };
 
-use super::view::{Kind, View};
+use super::view::{DeliveryKind, DeliveryView};
 use crate::console::Console;
 
 /// What their ids begin with.
@@ -37,7 +37,7 @@ pub(super) struct Dead {
 #[derive(Debug, PartialEq)]
 pub(super) enum Holds {
     /// A delivery's body to be read, or a request to the provider.
-    Work(Box<Work>),
+    Job(Box<Job>),
     /// A deadline to be checked.
     Deadline(Subject),
     /// A condition to be judged, of which people may have to be notified.
@@ -67,11 +67,11 @@ impl Holds {
             };
         }
         match messages::read(body) {
-            Ok(ToRetry::Failed(Failed { work, .. }) | ToRetry::Work(work)) if work.task != Task::Poll => {
-                Self::Work(Box::new(work))
+            Ok(ToRetry::Failed(FailedJob { job, .. }) | ToRetry::Job(job)) if job.kind != JobKind::Poll => {
+                Self::Job(Box::new(job))
             }
             Ok(ToRetry::Deadline(Deadline { subject, .. })) => Self::Deadline(subject),
-            Ok(ToRetry::Failed(_) | ToRetry::Work(_) | ToRetry::Heartbeat(_) | ToRetry::HeartbeatCheck(_)) | Err(_) => {
+            Ok(ToRetry::Failed(_) | ToRetry::Job(_) | ToRetry::Heartbeat(_) | ToRetry::HeartbeatCheck(_)) | Err(_) => {
                 Self::Stale
             }
         }
@@ -95,14 +95,14 @@ impl Dead {
             Holds::Hint(condition) => {
                 Some(format!("{condition} is judged once more, and people are notified where it goes on"))
             }
-            Holds::Work(_) | Holds::Stale => None,
+            Holds::Job(_) | Holds::Stale => None,
         }
     }
 
     /// Puts it back: work as the delivery that `fresh` is, anything else as it was.
-    pub(super) async fn put_back(&self, console: &Console, fresh: Option<&Work>) -> Result<()> {
+    pub(super) async fn put_back(&self, console: &Console, fresh: Option<&Job>) -> Result<()> {
         let (to, body) = match (fresh, &self.holds) {
-            (Some(work), _) => ("deliveries", messages::to_json(&ToHydrate::Work(work.clone()))?),
+            (Some(job), _) => ("deliveries", messages::to_json(&ToHydrate::Job(job.clone()))?),
             (None, Holds::Hint(condition)) => (queue_of(Lane::of(condition)), self.letter.body.clone()),
             (None, _) => ("retries", self.letter.body.clone()),
         };
@@ -117,13 +117,13 @@ impl Dead {
     }
 }
 
-impl From<&Dead> for View {
+impl From<&Dead> for DeliveryView {
     fn from(dead: &Dead) -> Self {
         let (source, about, what): (String, Option<String>, String) = match &dead.holds {
-            Holds::Work(work) => {
+            Holds::Job(job) => {
                 let last =
-                    work.troubles.last().map(|trouble| format!("; before: {}", trouble.detail)).unwrap_or_default();
-                (work.source.clone(), work.subject().map(ToString::to_string), format!("its work{last}"))
+                    job.failures.last().map(|failure| format!("; before: {}", failure.detail)).unwrap_or_default();
+                (job.source.clone(), job.subject().map(ToString::to_string), format!("its work{last}"))
             }
             Holds::Deadline(subject) => (source_of(subject), Some(subject.to_string()), "its deadline".to_owned()),
             Holds::Hint(condition) => (
@@ -137,16 +137,16 @@ impl From<&Dead> for View {
         };
         let function = dead.function;
         let received_at: Timestamp = match &dead.holds {
-            Holds::Work(work) => work.received_at,
+            Holds::Job(job) => job.received_at,
             _ => dead.letter.sent_at,
         };
         Self {
             id: dead.id(),
-            kind: Kind::DeadLetter,
+            kind: DeliveryKind::DeadLetter,
             source,
             received_at,
             at: dead.letter.sent_at,
-            trouble: dead.queue.to_owned(),
+            failure: dead.queue.to_owned(),
             reason: format!("the {function} failed five times on {what}"),
             about,
             attempt: None,
@@ -171,8 +171,8 @@ fn source_of(subject: &Subject) -> String {
 mod tests {
     use pipeline::{
         heartbeat::Heartbeat,
+        job::{Failure, FailureKind},
         messages::to_json,
-        work::{Trouble, TroubleKind},
     };
 
     use super::*;
@@ -180,21 +180,21 @@ mod tests {
     #[test]
     fn a_dead_letter_is_told_by_what_it_holds() {
         let at: Timestamp = "2026-03-01T12:00:00Z".parse().expect("an instant");
-        let work = |task| Work::fresh("d-1", "leap-prod", at, task);
-        let body = || work(Task::Body("{}".to_owned()));
+        let job = |kind| Job::fresh("d-1", "leap-prod", at, kind);
+        let body = || job(JobKind::Body("{}".to_owned()));
         let check = |queue: &'static str, body: String, expected: &str| {
             let function = if queue == ALERTS_DEAD { "alerter" } else { "retrier" };
             let letter = DeadLetter::of("m-1", &body, at);
             let dead = Dead { queue, function, holds: Holds::read(queue, &body), letter };
-            let view = View::from(&dead);
+            let view = DeliveryView::from(&dead);
             let shown = format!("{}: {}", view.source, view.reason);
             assert_eq!((view.id.as_str(), shown.as_str()), ("dead#m-1", expected));
         };
         let json = |message: ToRetry| to_json(&message).expect("JSON");
-        let failed = Failed { failed: Trouble::new(TroubleKind::Storage, at, "the table said no"), work: body() };
-        let its_work = "leap-prod: the retrier failed five times on its work";
-        check(RETRIES_DEAD, json(ToRetry::Work(body())), its_work);
-        check(RETRIES_DEAD, json(ToRetry::Failed(failed)), its_work);
+        let failed = FailedJob { failure: Failure::new(FailureKind::Storage, at, "the table said no"), job: body() };
+        let its_job = "leap-prod: the retrier failed five times on its work";
+        check(RETRIES_DEAD, json(ToRetry::Job(body())), its_job);
+        check(RETRIES_DEAD, json(ToRetry::Failed(failed)), its_job);
         let deadline = Deadline::of(Subject::dispatch("voltus-prod", "dkmq"));
         let its_deadline = "voltus-prod: the retrier failed five times on its deadline";
         check(RETRIES_DEAD, json(ToRetry::Deadline(deadline)), its_deadline);
@@ -204,7 +204,7 @@ mod tests {
         check(ALERTS_DEAD, hint.clone(), its_hint);
         let stale = ": the retrier failed five times on an errand that others have done since, or none of gridbell's";
         let heartbeat = json(ToRetry::Heartbeat(Heartbeat { at }));
-        for letter in [json(ToRetry::Work(work(Task::Poll))), heartbeat, hint, "7".to_owned()] {
+        for letter in [json(ToRetry::Job(job(JobKind::Poll))), heartbeat, hint, "7".to_owned()] {
             check(RETRIES_DEAD, letter, stale);
         }
     }

@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 use aws::dynamo::Kept;
 use dispatch::text::clip;
 use pipeline::{
+    job::{Job, JobKind},
     ports::Deliveries,
-    work::{Task, Work},
 };
 use serde_json::{Value, json};
 
 use super::{
     dead::{self, DEAD, Dead, Holds},
-    view::{Kind, View},
+    view::{DeliveryKind, DeliveryView},
 };
 use crate::{
     argument::Key,
@@ -45,10 +45,10 @@ pub(crate) struct Get {
 impl Get {
     pub(super) async fn run(self) -> Result<()> {
         let console = Console::open(&self.which).await?;
-        let Found { view, work, dead } = find(&console, &self.id).await?;
-        let body = match (&work, &dead) {
-            (Some(work), _) => match stored_body(&console, work).await? {
-                None => work.body().transpose()?,
+        let Found { view, job, dead } = find(&console, &self.id).await?;
+        let body = match (&job, &dead) {
+            (Some(job), _) => match stored_body(&console, job).await? {
+                None => job.body().transpose()?,
                 stored => stored,
             },
             (None, Some(dead)) => Some(dead.body().to_owned()),
@@ -61,33 +61,33 @@ impl Get {
             // Byte for byte into a file or a pipe; at a terminal nothing in it is to act.
             return if show::is_seen() { show::screen(&body) } else { show::raw(body.as_bytes()) };
         }
-        let look = work.as_ref().and_then(|work| match &work.task {
-            Task::Look(look) => serde_json::to_value(look).ok(),
+        let fetch = job.as_ref().and_then(|job| match &job.kind {
+            JobKind::Fetch(fetch) => serde_json::to_value(fetch).ok(),
             _ => None,
         });
         if self.output.json {
             let mut value = serde_json::to_value(&view)?;
             value["body"] = json!(body);
-            value["look"] = json!(look);
-            value["troubles"] = json!(work.map(|work| work.troubles).unwrap_or_default());
+            value["look"] = json!(fetch);
+            value["failures"] = json!(job.map(|job| job.failures).unwrap_or_default());
             return show::json(&value);
         }
         let clock = Clockface::now(self.output.utc);
-        show::screen(&text(&view, (body.as_deref(), look.as_ref()), &clock, Paint::stdout()))
+        show::screen(&text(&view, (body.as_deref(), fetch.as_ref()), &clock, Paint::stdout()))
     }
 }
 
 /// The body of work whose body came in parts; none of other work, and none where a part is missing.
-pub(super) async fn stored_body(console: &Console, work: &Work) -> Result<Option<String>> {
-    let (Task::Stored(stored) | Task::Awaited(stored)) = &work.task else { return Ok(None) };
+pub(super) async fn stored_body(console: &Console, job: &Job) -> Result<Option<String>> {
+    let (JobKind::Stored(stored) | JobKind::Awaited(stored)) = &job.kind else { return Ok(None) };
     Ok(console.deliveries().body(stored).await.map_err(|error| console.refusal(error))?)
 }
 
 /// What is kept under an id.
 pub(super) struct Found {
-    pub(super) view: View,
+    pub(super) view: DeliveryView,
     /// The work itself, as far as it is at hand.
-    pub(super) work: Option<Work>,
+    pub(super) job: Option<Job>,
     /// The dead letter, where it is one.
     pub(super) dead: Option<Dead>,
 }
@@ -101,8 +101,8 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
                 show::name(id)
             );
         };
-        let work = if let Holds::Work(work) = &dead.holds { Some((**work).clone()) } else { None };
-        return Ok(Found { view: View::from(&dead), work, dead: Some(dead) });
+        let job = if let Holds::Job(job) = &dead.holds { Some((**job).clone()) } else { None };
+        return Ok(Found { view: DeliveryView::from(&dead), job, dead: Some(dead) });
     }
     let table = console.deliveries();
     let Some(kept) = table.kept(id).await.map_err(|error| console.refusal(error))? else {
@@ -111,39 +111,41 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
             show::name(id)
         );
     };
-    let work = match &kept {
+    let job = match &kept {
         Kept::PutAside(_) => {
-            table.quarantined(id).await.map_err(|error| console.refusal(error))?.map(|quarantined| quarantined.work)
+            table.quarantined(id).await.map_err(|error| console.refusal(error))?.map(|quarantined| quarantined.job)
         }
-        Kept::Failing(failing) => failing.task.clone().map(|task| Work {
+        Kept::Failing(failing) => failing.kind.clone().map(|kind| Job {
             delivery: failing.delivery.clone(),
             source: failing.source.clone(),
             received_at: failing.received_at,
             attempt: u32::try_from(failing.attempt).unwrap_or(u32::MAX),
-            troubles: failing.troubles.clone(),
+            failures: failing.failures.clone(),
             after: None,
             waits: None,
-            task,
+            kind,
         }),
     };
-    Ok(Found { view: View::from(&kept), work, dead: None })
+    Ok(Found { view: DeliveryView::from(&kept), job, dead: None })
 }
 
-fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clockface, paint: Paint) -> String {
+fn text(view: &DeliveryView, (body, fetch): (Option<&str>, Option<&Value>), clock: &Clockface, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.bold(&view.id));
     let mut row = |name: &str, value: String| text.push_str(&show::field(name, 13, &value));
     row("source", view.source.clone());
     row("taken", format!("{}  ({})", clock.full(view.received_at), clock.off(view.received_at)));
     match (view.attempt, view.next_at) {
         (Some(attempt), Some(next)) => row("failing", format!("{attempt} times; tried again {}", clock.off(next))),
-        _ if view.kind == Kind::DeadLetter => row("lies in", format!("{}, sent {}", view.trouble, clock.full(view.at))),
+        _ if view.kind == DeliveryKind::DeadLetter => {
+            row("lies in", format!("{}, sent {}", view.failure, clock.full(view.at)))
+        }
         _ => row("quarantined", clock.full(view.at)),
     }
-    row("reason", format!("{}: {}", view.trouble, view.reason));
+    row("reason", format!("{}: {}", view.failure, view.reason));
     if let Some(replayed) = &view.replayed_as {
         row("replayed", format!("as {replayed}"));
     }
-    match (body, look) {
+    match (body, fetch) {
         (Some(body), _) => {
             text.push('\n');
             text.push_str(&clip(body, MAX_BODY));
@@ -151,9 +153,9 @@ fn text(view: &View, (body, look): (Option<&str>, Option<&Value>), clock: &Clock
                 text.push_str("\n(cut; --raw prints all of it)");
             }
         }
-        (None, Some(look)) => {
+        (None, Some(fetch)) => {
             text.push_str("\na request to the provider: ");
-            text.push_str(&clip(&look.to_string(), MAX_BODY));
+            text.push_str(&clip(&fetch.to_string(), MAX_BODY));
         }
         (None, None) => text.push_str("\nits body is too long to be kept here; it travels in the queue"),
     }

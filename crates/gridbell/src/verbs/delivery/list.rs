@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::view::{Chosen, Kind, View};
+use super::view::{Chosen, DeliveryKind, DeliveryView};
 use crate::{
     console::Which,
     show::{self, Clockface, Output, Paint},
@@ -39,17 +39,17 @@ impl List {
     }
 }
 
-pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
+pub(super) fn text(views: &[DeliveryView], clock: &Clockface, paint: Paint) -> String {
     if views.is_empty() {
         return "nothing fails, nothing is quarantined, and there are no dead letters".to_owned();
     }
     let taken = format!("taken, {}", clock.zone());
     let rows = views.iter().map(|view| {
         let state = match (view.kind, view.attempt, view.next_at) {
-            (Kind::Failing, Some(attempt), Some(next_at)) => {
+            (DeliveryKind::Failing, Some(attempt), Some(next_at)) => {
                 paint.warn(&format!("failing, attempt {} {}", attempt + 1, clock.off(next_at)))
             }
-            (Kind::DeadLetter, ..) => paint.bad("dead letter"),
+            (DeliveryKind::DeadLetter, ..) => paint.bad("dead letter"),
             _ if view.replayed_as.is_some() => paint.dim("quarantined, replayed since"),
             _ => paint.bad("quarantined"),
         };

@@ -3,7 +3,7 @@
 mod dead;
 mod get;
 mod list;
-mod plan;
+mod preview;
 mod replay;
 mod view;
 

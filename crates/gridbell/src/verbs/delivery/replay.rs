@@ -1,19 +1,19 @@
 //! `delivery replay`.
 
 use anyhow::{Result, bail};
-use aws::world::World;
+use aws::host::Host;
 use jiff::Timestamp;
 use pipeline::{
+    job::Job,
     messages::ToHydrate,
-    ports::{Chance, Outlet},
-    work::Work,
+    ports::{JobQueue, Random},
 };
 use serde_json::json;
 
 use super::{
     get::{Found, find},
-    plan::{Plan, plan},
-    view::{Chosen, Kind},
+    preview::{Preview, preview},
+    view::{Chosen, DeliveryKind},
 };
 use crate::{
     argument::Key,
@@ -73,9 +73,9 @@ impl Replay {
         let mut works = Vec::new();
         for id in self.ids(&console, clock.now).await? {
             let found = find(&console, &id).await?;
-            works.push((plan(&console, &config, &found, &clock).await?, found));
+            works.push((preview(&console, &config, &found, &clock).await?, found));
         }
-        let possible = works.iter().filter(|(plan, _)| plan.possible).count();
+        let possible = works.iter().filter(|(preview, _)| preview.possible).count();
         if !self.output.json {
             show::screen(&text(&works, Paint::stdout()))?;
         }
@@ -85,8 +85,8 @@ impl Replay {
         }
         let mut replayed = Vec::new();
         if goes {
-            for (plan, found) in works.iter().filter(|(plan, _)| plan.possible) {
-                replayed.push((plan.id.clone(), put_in(&console, &plan.id, found, clock.now).await?));
+            for (preview, found) in works.iter().filter(|(preview, _)| preview.possible) {
+                replayed.push((preview.id.clone(), put_in(&console, &preview.id, found, clock.now).await?));
             }
         }
         self.tell(&works, &replayed, goes)?;
@@ -101,17 +101,17 @@ impl Replay {
             return Ok(self.ids.clone());
         }
         // What fails is tried again by itself, and a dead letter wants a mend first: each is chosen only where it is asked for.
-        let kind = self.chosen.kind.unwrap_or(Kind::Quarantined);
+        let kind = self.chosen.kind.unwrap_or(DeliveryKind::Quarantined);
         let chosen = Chosen { kind: Some(kind), ..self.chosen.clone() };
         let (views, _) = chosen.find(console, now).await?;
         Ok(views.into_iter().filter(|view| view.replayed_as.is_none()).map(|view| view.id).collect())
     }
 
-    fn tell(&self, works: &[(Plan, Found)], replayed: &[(String, String)], went: bool) -> Result<()> {
+    fn tell(&self, works: &[(Preview, Found)], replayed: &[(String, String)], went: bool) -> Result<()> {
         if self.output.json {
-            let plans: Vec<&Plan> = works.iter().map(|(plan, _)| plan).collect();
+            let previews: Vec<&Preview> = works.iter().map(|(preview, _)| preview).collect();
             let replayed: Vec<_> = replayed.iter().map(|(id, new)| json!({"id": id, "delivery": new})).collect();
-            return show::json(&json!({"dry_run": !went, "plans": plans, "replayed": replayed}));
+            return show::json(&json!({"dry_run": !went, "plans": previews, "replayed": replayed}));
         }
         if works.is_empty() {
             return show::line("nothing to replay");
@@ -129,19 +129,19 @@ impl Replay {
 
 /// A delivery of its own: taken now, under a new id, with no failures behind it. What is no delivery goes back as it is.
 async fn put_in(console: &Console, id: &str, found: &Found, now: Timestamp) -> Result<String> {
-    let Some(work) = &found.work else {
+    let Some(job) = &found.job else {
         if let Some(dead) = &found.dead {
             dead.put_back(console, None).await?;
         }
         return Ok(id.to_owned());
     };
-    let delivery = World.unique();
-    let fresh = Work { delivery: delivery.clone(), received_at: now, attempt: 0, troubles: Vec::new(), ..work.clone() };
+    let delivery = Host.unique();
+    let fresh = Job { delivery: delivery.clone(), received_at: now, attempt: 0, failures: Vec::new(), ..job.clone() };
     if let Some(dead) = &found.dead {
         dead.put_back(console, Some(&fresh)).await?;
         return Ok(delivery);
     }
-    console.inner().deliver(ToHydrate::Work(fresh), 0).await.map_err(|error| console.refusal(error))?;
+    console.inner().deliver(ToHydrate::Job(fresh), 0).await.map_err(|error| console.refusal(error))?;
     // A booking goes by itself once its own attempt succeeds.
     if !id.starts_with(BOOKING) {
         console.deliveries().replayed(id, &delivery, now).await.map_err(|error| console.refusal(error))?;
@@ -149,11 +149,11 @@ async fn put_in(console: &Console, id: &str, found: &Found, now: Timestamp) -> R
     Ok(delivery)
 }
 
-fn text(works: &[(Plan, Found)], paint: Paint) -> String {
-    let rows = works.iter().map(|(plan, _)| {
-        let outcome = show::stacked(plan.outcome.iter().map(String::as_str));
-        let outcome = if plan.possible { outcome } else { paint.bad(&outcome) };
-        vec![plan.id.clone(), plan.source.clone(), outcome]
+fn text(works: &[(Preview, Found)], paint: Paint) -> String {
+    let rows = works.iter().map(|(preview, _)| {
+        let outcome = show::stacked(preview.outcome.iter().map(String::as_str));
+        let outcome = if preview.possible { outcome } else { paint.bad(&outcome) };
+        vec![preview.id.clone(), preview.source.clone(), outcome]
     });
     if works.is_empty() {
         String::new()

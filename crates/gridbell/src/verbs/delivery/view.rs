@@ -2,7 +2,7 @@
 
 use aws::dynamo::{Failing, Kept, PutAside};
 use jiff::Timestamp;
-use pipeline::work::{Task, Trouble};
+use pipeline::job::{Failure, JobKind};
 use serde::Serialize;
 
 use super::dead;
@@ -11,7 +11,7 @@ use crate::console::Console;
 /// Whether it is still tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
+pub(crate) enum DeliveryKind {
     /// It fails, and its next attempt is booked.
     Failing,
     /// It waits for a mend.
@@ -22,15 +22,15 @@ pub(crate) enum Kind {
 
 /// One of them.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct View {
+pub(crate) struct DeliveryView {
     pub(crate) id: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: DeliveryKind,
     pub(crate) source: String,
     pub(crate) received_at: Timestamp,
     /// Since when it is quarantined, or when it failed last.
     pub(crate) at: Timestamp,
     /// The sort of trouble.
-    pub(crate) trouble: String,
+    pub(crate) failure: String,
     /// Why.
     pub(crate) reason: String,
     /// What it would fetch, where that is known.
@@ -47,7 +47,7 @@ pub(crate) struct View {
     pub(crate) replayed_as: Option<String>,
 }
 
-impl From<&Kept> for View {
+impl From<&Kept> for DeliveryView {
     fn from(kept: &Kept) -> Self {
         match kept {
             Kept::Failing(failing) => Self::from(&**failing),
@@ -56,19 +56,19 @@ impl From<&Kept> for View {
     }
 }
 
-impl From<&Failing> for View {
+impl From<&Failing> for DeliveryView {
     fn from(failing: &Failing) -> Self {
-        let last: Option<&Trouble> = failing.troubles.last();
+        let last: Option<&Failure> = failing.failures.last();
         Self {
             id: failing.id.clone(),
-            kind: Kind::Failing,
+            kind: DeliveryKind::Failing,
             source: failing.source.clone(),
             received_at: failing.received_at,
-            at: last.map_or(failing.received_at, |trouble| trouble.at),
-            trouble: last.map(|trouble| crate::show::word(&trouble.kind)).unwrap_or_default(),
-            reason: last.map(|trouble| trouble.detail.clone()).unwrap_or_default(),
-            about: match &failing.task {
-                Some(Task::Look(look)) => Some(look.subject.to_string()),
+            at: last.map_or(failing.received_at, |failure| failure.at),
+            failure: last.map(|failure| crate::show::word(&failure.kind)).unwrap_or_default(),
+            reason: last.map(|failure| failure.detail.clone()).unwrap_or_default(),
+            about: match &failing.kind {
+                Some(JobKind::Fetch(fetch)) => Some(fetch.subject.to_string()),
                 _ => None,
             },
             attempt: Some(failing.attempt),
@@ -78,15 +78,15 @@ impl From<&Failing> for View {
     }
 }
 
-impl From<&PutAside> for View {
+impl From<&PutAside> for DeliveryView {
     fn from(aside: &PutAside) -> Self {
         Self {
             id: aside.id.clone(),
-            kind: Kind::Quarantined,
+            kind: DeliveryKind::Quarantined,
             source: aside.source.clone(),
             received_at: aside.received_at,
             at: aside.at,
-            trouble: aside.kind.clone(),
+            failure: aside.kind.clone(),
             reason: aside.reason.clone(),
             about: aside.id.split_once('/').map(|(_, about)| about.to_owned()),
             attempt: None,
@@ -104,7 +104,7 @@ pub(crate) struct Chosen {
     pub(crate) source: Option<String>,
     /// Of this kind alone
     #[arg(long, value_enum, value_name = "KIND")]
-    pub(crate) kind: Option<Kind>,
+    pub(crate) kind: Option<DeliveryKind>,
     /// Taken after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d)
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
@@ -112,12 +112,16 @@ pub(crate) struct Chosen {
 
 impl Chosen {
     /// All that did not go through and is chosen, the latest first; and what of it cannot be read.
-    pub(crate) async fn find(&self, console: &Console, now: Timestamp) -> anyhow::Result<(Vec<View>, Vec<String>)> {
+    pub(crate) async fn find(
+        &self,
+        console: &Console,
+        now: Timestamp,
+    ) -> anyhow::Result<(Vec<DeliveryView>, Vec<String>)> {
         self.since(now)?;
         let kept = console.deliveries().all(self.source.as_deref()).await.map_err(|error| console.refusal(error))?;
-        let mut views: Vec<View> = kept.found.iter().map(View::from).collect();
-        if self.kind.is_none_or(|kind| kind == Kind::DeadLetter) {
-            views.extend(dead::all(console).await?.iter().map(View::from));
+        let mut views: Vec<DeliveryView> = kept.found.iter().map(DeliveryView::from).collect();
+        if self.kind.is_none_or(|kind| kind == DeliveryKind::DeadLetter) {
+            views.extend(dead::all(console).await?.iter().map(DeliveryView::from));
         }
         Ok((self.of(views, now)?, kept.unreadable))
     }
@@ -128,9 +132,9 @@ impl Chosen {
     }
 
     /// Those of them that are chosen, the latest first.
-    pub(crate) fn of(&self, mut views: Vec<View>, now: Timestamp) -> anyhow::Result<Vec<View>> {
+    pub(crate) fn of(&self, mut views: Vec<DeliveryView>, now: Timestamp) -> anyhow::Result<Vec<DeliveryView>> {
         let since = self.since(now)?;
-        let of_source = |view: &View| self.source.as_ref().is_none_or(|source| *source == view.source);
+        let of_source = |view: &DeliveryView| self.source.as_ref().is_none_or(|source| *source == view.source);
         views.retain(|view| {
             view.received_at >= since && self.kind.is_none_or(|kind| kind == view.kind) && of_source(view)
         });

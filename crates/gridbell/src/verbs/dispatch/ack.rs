@@ -1,9 +1,9 @@
 //! `dispatch ack`: what `POST /acks/{token}` does, with the operator's rights instead of a token.
 
 use anyhow::{Result, bail};
-use aws::world::World;
+use aws::host::Host;
 use pipeline::{
-    acknowledge::{Acknowledge, Acknowledgement, Outcome},
+    acknowledge::{AckOutcome, Acknowledge, Acknowledgement},
     record::AckState,
 };
 use serde_json::json;
@@ -22,7 +22,7 @@ Examples:
 
 /// What is answered.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Answer {
+enum AckAnswer {
     /// The sites will act
     Accepted,
     /// The sites have acted
@@ -39,7 +39,7 @@ pub(crate) struct Ack {
     key: String,
     /// What is answered
     #[arg(value_enum, value_name = "STATE")]
-    answer: Answer,
+    answer: AckAnswer,
     /// The version that is answered [default: the current one]
     #[arg(long, value_name = "N")]
     version: Option<u64>,
@@ -62,28 +62,28 @@ impl Ack {
             None => super::record(&console, &key).await?.state.version,
         };
         let state = match answer {
-            Answer::Accepted => AckState::Accepted,
-            Answer::Completed => AckState::Completed,
-            Answer::Failed => AckState::Failed,
+            AckAnswer::Accepted => AckState::Accepted,
+            AckAnswer::Completed => AckState::Completed,
+            AckAnswer::Failed => AckState::Failed,
         };
         let said = Acknowledgement { dispatch: key.clone(), epoch: None, version, state, detail };
-        let (config, table, outlet) = (console.config().await?, console.dispatches(), console.inner());
-        let acknowledge = Acknowledge { config: &config, table: &table, outlet: &outlet, world: &World };
+        let (config, table, job_queue) = (console.config().await?, console.dispatches(), console.inner());
+        let acknowledge = Acknowledge { config: &config, table: &table, job_queue: &job_queue, host: &Host };
         match acknowledge.note(&said).await.map_err(|error| console.refusal(error))? {
-            Outcome::Noted if json => {
+            AckOutcome::Noted if json => {
                 show::json(&json!({"dispatch": key, "version": version, "state": state, "status": "acknowledged"}))
             }
-            Outcome::Noted => {
+            AckOutcome::Noted => {
                 let done = format!("{key} version {version}: {}", word(&state));
                 show::line(&Paint::stdout().good(&done))
             }
-            Outcome::Unknown => {
+            AckOutcome::Unknown => {
                 bail!(
                     "there is no dispatch {}: `gridbell dispatch list --all` names those that there are",
                     show::name(&key)
                 )
             }
-            Outcome::Superseded { current, .. } => bail!(
+            AckOutcome::Superseded { current, .. } => bail!(
                 "version {version} of {key} is not the current one, which is {current}: look at it with `gridbell dispatch get {key}` and answer that"
             ),
         }

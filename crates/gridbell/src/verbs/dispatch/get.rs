@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use dispatch::Program;
 use pipeline::zone::Zone;
 
-use super::view::{Phase, View};
+use super::view::{DispatchView, Phase};
 use crate::{
     argument::Key,
     console::{Console, Which},
@@ -36,7 +36,7 @@ impl Get {
         let console = Console::open(&self.which).await?;
         let record = super::record(&console, &self.key).await?;
         let clock = Clockface::now(self.output.utc);
-        let Some(view) = View::whole(&record, clock.now) else {
+        let Some(view) = DispatchView::whole(&record, clock.now) else {
             bail!("{0} is no dispatch; `gridbell dispatch timeline {0}` shows its timeline", self.key);
         };
         if self.output.json {
@@ -46,7 +46,7 @@ impl Get {
     }
 }
 
-pub(super) fn text(view: &View, clock: &Clockface, paint: Paint) -> String {
+pub(super) fn text(view: &DispatchView, clock: &Clockface, paint: Paint) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| text.push_str(&show::field(name, 13, &value));
     row("phase", phase(view));
@@ -91,14 +91,14 @@ pub(super) fn text(view: &View, clock: &Clockface, paint: Paint) -> String {
 }
 
 /// When it is where the program's people live, as far as their zone is understood.
-fn there(program: &Program, view: &View) -> Option<String> {
+fn there(program: &Program, view: &DispatchView) -> Option<String> {
     let zone = Zone::of(program.timezone.as_deref()?, program.market.as_deref()).filter(|zone| !zone.is_utc())?;
     let at = |at: jiff::Timestamp| zone.show(at, "%Y-%m-%d %H:%M:%S");
     let end = view.end.map(|end| format!(" to {}", at(end))).unwrap_or_default();
     Some(format!("{}{end} ({})", at(view.start), zone.name))
 }
 
-fn phase(view: &View) -> String {
+fn phase(view: &DispatchView) -> String {
     match view.phase {
         Phase::Over => "over: its end has passed".to_owned(),
         Phase::Cancelled => "cancelled by the provider".to_owned(),
@@ -107,7 +107,7 @@ fn phase(view: &View) -> String {
     }
 }
 
-fn controller(view: &View, clock: &Clockface) -> String {
+fn controller(view: &DispatchView, clock: &Clockface) -> String {
     let due = |due: jiff::Timestamp| format!("{} ({})", clock.second(due), clock.off(due));
     match (&view.acknowledgement, view.due) {
         (Some(ack), _) => {
@@ -120,7 +120,7 @@ fn controller(view: &View, clock: &Clockface) -> String {
     }
 }
 
-fn sites(view: &View) -> String {
+fn sites(view: &DispatchView) -> String {
     let targets = view.targets.as_deref().unwrap_or_default();
     let rows = targets.iter().take(LISTED_SITES).map(|target| {
         vec![

@@ -4,7 +4,7 @@ use anyhow::Result;
 use aws::dynamo::Wanted;
 use jiff::{SignedDuration, Timestamp};
 
-use super::view::{Phase, View};
+use super::view::{DispatchView, Phase};
 use crate::{
     console::Which,
     show::{self, Clockface, Output, Paint, instant_or_age},
@@ -67,12 +67,12 @@ impl List {
         let Listing { console, clock, .. } = &listing;
         let wanted = Wanted { source: self.source.clone(), status: None, since };
         let listed = console.dispatches().all(&wanted).await.map_err(|error| console.refusal(error))?;
-        let views = listed.found.iter().filter_map(|record| View::of(record, clock.now));
+        let views = listed.found.iter().filter_map(|record| DispatchView::of(record, clock.now));
         let views = ordered(views.filter(|view| self.takes(view)).collect());
         listing.show(("dispatches", &views), &listed.unreadable, self.source.as_deref(), text).await
     }
 
-    fn takes(&self, view: &View) -> bool {
+    fn takes(&self, view: &DispatchView) -> bool {
         (self.phase.is_empty() || self.phase.contains(&view.phase))
             && (!self.at_risk || view.at_risk.is_some())
             && self.until.is_none_or(|until| view.start < until)
@@ -80,8 +80,8 @@ impl List {
 }
 
 /// Running first, then what comes next, then what is over, the latest first.
-pub(super) fn ordered(mut views: Vec<View>) -> Vec<View> {
-    let rank = |view: &View| match view.phase {
+pub(super) fn ordered(mut views: Vec<DispatchView>) -> Vec<DispatchView> {
+    let rank = |view: &DispatchView| match view.phase {
         Phase::Running => (0, view.start.as_second()),
         Phase::Upcoming => (1, view.start.as_second()),
         Phase::Over | Phase::Ended | Phase::Cancelled => (2, -view.start.as_second()),
@@ -90,7 +90,7 @@ pub(super) fn ordered(mut views: Vec<View>) -> Vec<View> {
     views
 }
 
-pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
+pub(super) fn text(views: &[DispatchView], clock: &Clockface, paint: Paint) -> String {
     if views.is_empty() {
         return "no dispatches; --all also shows those that ended earlier".to_owned();
     }
@@ -124,7 +124,7 @@ pub(super) fn text(views: &[View], clock: &Clockface, paint: Paint) -> String {
 }
 
 /// The countdown to what happens next, or how long ago it was over.
-fn next(view: &View, clock: &Clockface) -> String {
+fn next(view: &DispatchView, clock: &Clockface) -> String {
     match (view.phase, view.end) {
         (Phase::Upcoming, _) => clock.off(view.start),
         (Phase::Running, Some(end)) => format!("ends {}", clock.off(end)),

@@ -11,11 +11,11 @@ mod view;
 
 use anyhow::{Result, bail};
 use dispatch::Subject;
-use pipeline::{ports::Dispatches, record::Record};
+use pipeline::{ports::Dispatches, record::SubjectRecord};
 
 use crate::{console::Console, show::name};
 
-pub(crate) use view::{Phase, View, phase};
+pub(crate) use view::{DispatchView, Phase, phase};
 
 /// What can be done with dispatches.
 #[derive(Debug, clap::Subcommand)]
@@ -28,7 +28,7 @@ pub(crate) enum DispatchVerb {
     Get(get::Get),
     /// Shows the timeline of a dispatch (or of a meter, a power event): every step, in order, with its reason.
     #[command(after_help = timeline::EXAMPLES)]
-    Timeline(timeline::Timeline),
+    Timeline(timeline::TimelineArgs),
     /// Acknowledges a dispatch, as its controller would.
     #[command(after_help = ack::EXAMPLES)]
     Ack(ack::Ack),
@@ -45,7 +45,7 @@ pub(crate) async fn run(verb: DispatchVerb) -> Result<()> {
 }
 
 /// The stored record of a key.
-pub(crate) async fn record(console: &Console, key: &str) -> Result<Record> {
+pub(crate) async fn record(console: &Console, key: &str) -> Result<SubjectRecord> {
     let read = console.dispatches().read(&Subject::from_stored(key)).await;
     match read.map_err(|error| console.refusal(error))? {
         Some(record) => Ok(record),

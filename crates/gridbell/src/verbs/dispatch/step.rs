@@ -4,7 +4,7 @@ use std::fmt;
 
 use dispatch::{Request, Status};
 use jiff::Timestamp;
-use pipeline::{record::AckState, timeline, work::TroubleKind};
+use pipeline::{job::FailureKind, record::AckState, timeline};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub(super) enum Known {
     /// A webhook was accepted.
     Received {},
     /// An attempt to read or to fetch failed.
-    Failed { kind: TroubleKind, detail: String },
+    Failed { kind: FailureKind, detail: String },
     /// It is tried again.
     Retry { failures: u64 },
     /// It could not be read, and is kept.

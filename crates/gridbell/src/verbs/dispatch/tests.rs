@@ -3,15 +3,15 @@
 use aws::dynamo::{Failing, Kept, PutAside};
 use dispatch::Subject;
 use pipeline::{
-    record::{Ack, AckState, Record},
+    job::{Failure, FailureKind},
+    record::{Ack, AckState, SubjectRecord},
     timeline::{Closed, Event, TimelineEvent},
-    work::{Trouble, TroubleKind},
 };
 
-use super::{get, list, step::Step, timeline, view::View};
+use super::{get, list, step::Step, timeline, view::DispatchView};
 use crate::{
     show::{Clockface, Paint},
-    verbs::fixtures::{DELIVERY, NOW, at, incident, record, statement, test},
+    verbs::fixtures::{DELIVERY, NOW, at, incident, record, terms, test},
 };
 
 fn clock() -> Clockface {
@@ -23,27 +23,29 @@ fn ack(version: u64, state: AckState) -> Ack {
 }
 
 /// One in each phase, and one at each risk.
-fn records() -> Vec<Record> {
-    let running = || statement("2026-03-01T11:55:00Z", Some("2026-03-01T12:25:00Z"));
-    let later = || statement("2026-03-01T14:00:00Z", Some("2026-03-01T15:00:00Z"));
-    let open = || statement("2026-03-01T11:30:00Z", None);
-    let withdrawn = dispatch::Statement { authorized: false, ..later() };
-    let silent =
-        Record { due: Some(at("2026-03-01T11:55:00Z")), ..record("silent", [statement("2026-03-01T12:05:00Z", None)]) };
+fn records() -> Vec<SubjectRecord> {
+    let running = || terms("2026-03-01T11:55:00Z", Some("2026-03-01T12:25:00Z"));
+    let later = || terms("2026-03-01T14:00:00Z", Some("2026-03-01T15:00:00Z"));
+    let open = || terms("2026-03-01T11:30:00Z", None);
+    let withdrawn = dispatch::DispatchTerms { authorized: false, ..later() };
+    let silent = SubjectRecord {
+        due: Some(at("2026-03-01T11:55:00Z")),
+        ..record("silent", [terms("2026-03-01T12:05:00Z", None)])
+    };
     vec![
-        record("over", [statement("2026-03-01T09:00:00Z", Some("2026-03-01T10:00:00Z"))]),
-        record("tomorrow", [test(statement("2026-03-02T09:00:00Z", Some("2026-03-02T10:00:00Z")))]),
+        record("over", [terms("2026-03-01T09:00:00Z", Some("2026-03-01T10:00:00Z"))]),
+        record("tomorrow", [test(terms("2026-03-02T09:00:00Z", Some("2026-03-02T10:00:00Z")))]),
         record("later", [later()]),
         record("withdrawn", [later(), withdrawn]),
-        Record { ack: Some(ack(1, AckState::Accepted)), due: None, ..record("running", [running()]) },
-        Record { ack: Some(ack(1, AckState::Failed)), ..record("open", [open()]) },
-        Record { ack: Some(ack(1, AckState::Accepted)), ..record("moved", [later(), running()]) },
+        SubjectRecord { ack: Some(ack(1, AckState::Accepted)), due: None, ..record("running", [running()]) },
+        SubjectRecord { ack: Some(ack(1, AckState::Failed)), ..record("open", [open()]) },
+        SubjectRecord { ack: Some(ack(1, AckState::Accepted)), ..record("moved", [later(), running()]) },
         silent,
     ]
 }
 
-fn views(records: &[Record]) -> Vec<View> {
-    list::ordered(records.iter().filter_map(|record| View::of(record, at(NOW))).collect())
+fn views(records: &[SubjectRecord]) -> Vec<DispatchView> {
+    list::ordered(records.iter().filter_map(|record| DispatchView::of(record, at(NOW))).collect())
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn the_list_as_json() {
 fn one_dispatch() {
     let all = records();
     let shown = |index: usize| {
-        let view = View::whole(&all[index], at(NOW)).expect("a dispatch");
+        let view = DispatchView::whole(&all[index], at(NOW)).expect("a dispatch");
         get::text(&view, &clock(), Paint::none())
     };
     insta::assert_snapshot!(
@@ -92,8 +94,8 @@ fn steps_of_the_silent_one() -> Vec<Step> {
         received_at: at("2026-03-01T11:58:00Z"),
         next_at: at("2026-03-01T12:00:30Z"),
         attempt: 1,
-        troubles: vec![Trouble::new(TroubleKind::Provider, at("2026-03-01T11:59:00Z"), "the provider answered 500")],
-        task: None,
+        failures: vec![Failure::new(FailureKind::Provider, at("2026-03-01T11:59:00Z"), "the provider answered 500")],
+        kind: None,
     };
     let aside = PutAside {
         id: format!("{DELIVERY}/voltus-prod/silent"),

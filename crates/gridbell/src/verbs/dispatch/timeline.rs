@@ -7,8 +7,8 @@ use aws::dynamo::{Failing, Kept, PutAside};
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    conditions::Condition, incident::Incident, ports::Dispatches, record::Record, timeline::Event as Recorded,
-    work::Task,
+    conditions::Condition, incident::Incident, job::JobKind, ports::Dispatches, record::SubjectRecord,
+    timeline::Event as Recorded,
 };
 use serde_json::json;
 
@@ -27,7 +27,7 @@ Examples:
 
 /// How `dispatch timeline` is called.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Timeline {
+pub(crate) struct TimelineArgs {
     /// The dispatch's key, or any other subject
     #[arg(value_name = "KEY", value_parser = Key::shown_by("gridbell dispatch list --all"))]
     key: String,
@@ -37,7 +37,7 @@ pub(crate) struct Timeline {
     which: Which,
 }
 
-impl Timeline {
+impl TimelineArgs {
     pub(super) async fn run(self) -> Result<()> {
         let console = Console::open(&self.which).await?;
         let clock = Clockface::now(self.output.utc);
@@ -67,7 +67,12 @@ impl Timeline {
 }
 
 /// All steps, oldest first; what lies ahead comes last.
-pub(super) fn steps(subject: &Subject, record: Option<&Record>, kept: &[Kept], incidents: &[Incident]) -> Vec<Step> {
+pub(super) fn steps(
+    subject: &Subject,
+    record: Option<&SubjectRecord>,
+    kept: &[Kept],
+    incidents: &[Incident],
+) -> Vec<Step> {
     let mut steps = record.map(of_record).unwrap_or_default();
     let deliveries: BTreeSet<String> = steps.iter().filter_map(|step| step.delivery.clone()).collect();
     for kept in kept {
@@ -99,7 +104,7 @@ fn received(delivery: &str) -> Option<Step> {
     Some(Step { delivery: Some(delivery.to_owned()), ..step(at, Known::Received {}) })
 }
 
-fn of_record(record: &Record) -> Vec<Step> {
+fn of_record(record: &SubjectRecord) -> Vec<Step> {
     let mut steps: Vec<Step> = record
         .history
         .iter()
@@ -123,23 +128,23 @@ fn of_record(record: &Record) -> Vec<Step> {
         let of = if published.is_some() { Awaited::Acknowledgement } else { Awaited::RampEnd };
         steps.push(step(due, Known::Due { of }));
     }
-    if let Some((status, statement)) = published {
-        let (request, sites) = (statement.request, statement.targets.len());
-        steps.push(step(statement.start, Known::Starts { status, request, sites }));
-        steps.extend(statement.end.map(|end| step(end, Known::Ends {})));
+    if let Some((status, terms)) = published {
+        let (request, sites) = (terms.request, terms.targets.len());
+        steps.push(step(terms.start, Known::Starts { status, request, sites }));
+        steps.extend(terms.end.map(|end| step(end, Known::Ends {})));
     }
     steps
 }
 
 fn concerns(failing: &Failing, subject: &Subject, deliveries: &BTreeSet<String>) -> bool {
-    let looks_at_it = matches!(&failing.task, Some(Task::Look(look)) if look.subject == *subject);
+    let looks_at_it = matches!(&failing.kind, Some(JobKind::Fetch(fetch)) if fetch.subject == *subject);
     looks_at_it || deliveries.contains(&failing.delivery)
 }
 
 fn of_failing(failing: &Failing) -> Vec<Step> {
-    let failures = failing.troubles.iter().map(|trouble| {
-        let (kind, detail) = (trouble.kind, trouble.detail.clone());
-        step(trouble.at, Known::Failed { kind, detail })
+    let failures = failing.failures.iter().map(|failure| {
+        let (kind, detail) = (failure.kind, failure.detail.clone());
+        step(failure.at, Known::Failed { kind, detail })
     });
     let next = step(failing.next_at, Known::Retry { failures: failing.attempt });
     let delivery = Some(failing.delivery.clone());
@@ -148,8 +153,8 @@ fn of_failing(failing: &Failing) -> Vec<Step> {
 
 /// What was quarantined of a request stands under the delivery and the request's key.
 fn is_of(aside: &PutAside, subject: &Subject, deliveries: &BTreeSet<String>) -> bool {
-    let (delivery, look) = aside.id.split_once('/').map_or((aside.id.as_str(), None), |(id, look)| (id, Some(look)));
-    look == Some(subject.as_str()) || deliveries.contains(delivery)
+    let (delivery, fetch) = aside.id.split_once('/').map_or((aside.id.as_str(), None), |(id, fetch)| (id, Some(fetch)));
+    fetch == Some(subject.as_str()) || deliveries.contains(delivery)
 }
 
 fn of_quarantined(aside: &PutAside) -> Step {

@@ -1,8 +1,8 @@
 //! A dispatch as people and their scripts see it: what the table holds, judged at one instant.
 
-use dispatch::{Origin, Program, Request, Statement, Status, Target, TestReason};
+use dispatch::{DispatchTerms, Origin, Program, Request, Status, Target, TestReason};
 use jiff::{SignedDuration, Timestamp};
-use pipeline::record::{Ack, Record};
+use pipeline::record::{Ack, SubjectRecord};
 use serde::Serialize;
 
 use crate::show::word;
@@ -27,19 +27,19 @@ pub(crate) enum Phase {
 }
 
 /// Judges by the clock.
-pub(crate) fn phase(status: Status, statement: &Statement, now: Timestamp) -> Phase {
+pub(crate) fn phase(status: Status, terms: &DispatchTerms, now: Timestamp) -> Phase {
     match status {
         Status::Cancelled => Phase::Cancelled,
         Status::Ended => Phase::Ended,
-        Status::Scheduled if statement.start > now => Phase::Upcoming,
-        Status::Scheduled if statement.end.is_some_and(|end| end <= now) => Phase::Over,
+        Status::Scheduled if terms.start > now => Phase::Upcoming,
+        Status::Scheduled if terms.end.is_some_and(|end| end <= now) => Phase::Over,
         Status::Scheduled => Phase::Running,
     }
 }
 
 /// One dispatch.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct View {
+pub(crate) struct DispatchView {
     pub(crate) key: String,
     pub(crate) provider: String,
     pub(crate) source: String,
@@ -81,12 +81,12 @@ pub(crate) struct View {
     pub(crate) details: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-impl View {
+impl DispatchView {
     /// None where the record is of no dispatch, or of one that was never published.
-    pub(crate) fn of(record: &Record, now: Timestamp) -> Option<Self> {
-        let (status, statement) = record.state.published()?;
+    pub(crate) fn of(record: &SubjectRecord, now: Timestamp) -> Option<Self> {
+        let (status, terms) = record.state.published()?;
         let Origin { source, provider, .. } = record.origin.clone();
-        let phase = phase(status, &statement, now);
+        let phase = phase(status, &terms, now);
         Some(Self {
             key: record.subject.to_string(),
             provider,
@@ -95,14 +95,14 @@ impl View {
             version: record.state.version,
             status,
             phase,
-            test: statement.test_reason.is_some(),
-            test_reason: statement.test_reason,
-            voluntary: statement.voluntary,
-            priority: statement.priority,
-            start: statement.start,
-            end: statement.end,
-            request: statement.request,
-            sites: statement.targets.len(),
+            test: terms.test_reason.is_some(),
+            test_reason: terms.test_reason,
+            voluntary: terms.voluntary,
+            priority: terms.priority,
+            start: terms.start,
+            end: terms.end,
+            request: terms.request,
+            sites: terms.targets.len(),
             changed_at: record.changed_at,
             acknowledgement: record.ack.clone(),
             acknowledged: record.is_acknowledged(),
@@ -116,8 +116,8 @@ impl View {
     }
 
     /// With all that the provider stated.
-    pub(crate) fn whole(record: &Record, now: Timestamp) -> Option<Self> {
-        let (_, Statement { targets, programs, details, .. }) = record.state.published()?;
+    pub(crate) fn whole(record: &SubjectRecord, now: Timestamp) -> Option<Self> {
+        let (_, DispatchTerms { targets, programs, details, .. }) = record.state.published()?;
         let view = Self::of(record, now)?;
         Some(Self { targets: Some(targets.to_vec()), programs: Some(programs), details: Some(details), ..view })
     }
@@ -132,7 +132,7 @@ impl View {
     }
 }
 
-fn at_risk(record: &Record, phase: Phase, now: Timestamp) -> Option<String> {
+fn at_risk(record: &SubjectRecord, phase: Phase, now: Timestamp) -> Option<String> {
     if !record.outbox.is_empty() && now.duration_since(record.changed_at) > UNSENT_AFTER {
         return Some("its signal could not be sent to the queue yet".to_owned());
     }

@@ -6,7 +6,7 @@ use aws::console::{Counts, MailQuota, MailState};
 use jiff::{Timestamp, fmt::rfc2822};
 use pipeline::ports::Clock;
 
-use super::{Check, Finding, Patient};
+use super::{Check, CheckResult, Examined};
 use crate::show::countdown;
 
 const MAIL: &str = "mail";
@@ -26,126 +26,127 @@ const JAM: u64 = 100;
 /// What lies in one of them for longer than a visibility timeout was handed out and not dealt with, in seconds.
 const STUCK_S: i64 = 300;
 
-pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
+pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
     let mut checks: Vec<(&'static str, Check<'a>)> =
-        vec![(MAIL, Box::pin(sender(patient))), (MAIL, Box::pin(account(patient)))];
-    for (name, url) in &patient.console.queues {
-        checks.push((QUEUE, Box::pin(queue(patient, name, url))));
+        vec![(MAIL, Box::pin(sender(examined))), (MAIL, Box::pin(account(examined)))];
+    for (name, url) in &examined.console.queues {
+        checks.push((QUEUE, Box::pin(queue(examined, name, url))));
     }
-    checks.push((TIME, Box::pin(time(patient))));
+    checks.push((TIME, Box::pin(time(examined))));
     checks
 }
 
-async fn sender(patient: &Patient<'_>) -> Vec<Finding> {
-    let from = &patient.config.contacts.from;
+async fn sender(examined: &Examined<'_>) -> Vec<CheckResult> {
+    let from = &examined.config.contacts.from;
     if from.is_empty() {
         // Said already: there are no contacts.
         return Vec::new();
     }
     let verify = "aws sesv2 create-email-identity --email-identity";
-    vec![match patient.console.mail_sender().state(from).await {
-        Ok(MailState::Verified) => Finding::good(MAIL, format!("SES sends in the name of {from}")),
-        Ok(MailState::Unverified) => Finding::bad(MAIL, format!("{from} is not confirmed, so SES sends nothing"))
+    vec![match examined.console.mail_sender().state(from).await {
+        Ok(MailState::Verified) => CheckResult::good(MAIL, format!("SES sends in the name of {from}")),
+        Ok(MailState::Unverified) => CheckResult::bad(MAIL, format!("{from} is not confirmed, so SES sends nothing"))
             .mend(format!("follow the link in the mail that AWS sent to {from}, or set its domain's DNS records")),
-        Ok(MailState::Unknown) => Finding::bad(MAIL, format!("SES does not know {from}, so it sends nothing"))
+        Ok(MailState::Unknown) => CheckResult::bad(MAIL, format!("SES does not know {from}, so it sends nothing"))
             .mend(format!("{verify} {from}")),
-        Err(error) => Finding::unknown(MAIL, patient.console.refusal(error).to_string()),
+        Err(error) => CheckResult::unknown(MAIL, examined.console.refusal(error).to_string()),
     }]
 }
 
 /// Whether SES writes to every address, and how many mails it still sends today.
-async fn account(patient: &Patient<'_>) -> Vec<Finding> {
-    let account = match patient.console.mail_sender().account().await {
+async fn account(examined: &Examined<'_>) -> Vec<CheckResult> {
+    let account = match examined.console.mail_sender().account().await {
         Ok(account) => account,
-        Err(error) => return vec![Finding::unknown(MAIL, patient.console.refusal(error).to_string())],
+        Err(error) => return vec![CheckResult::unknown(MAIL, examined.console.refusal(error).to_string())],
     };
     let sandbox = if account.production {
-        Finding::good(MAIL, "SES is out of its sandbox")
+        CheckResult::good(MAIL, "SES is out of its sandbox")
     } else {
-        Finding::bad(MAIL, "SES is in its sandbox: it writes to verified addresses only, 200 a day")
+        CheckResult::bad(MAIL, "SES is in its sandbox: it writes to verified addresses only, 200 a day")
             .mend("ask for production access: aws sesv2 put-account-details --production-access-enabled …")
     };
     [sandbox].into_iter().chain(account.quota.map(quota)).collect()
 }
 
-fn quota(MailQuota { most, sent }: MailQuota) -> Finding {
+fn quota(MailQuota { most, sent }: MailQuota) -> CheckResult {
     let left = most.saturating_sub(sent);
     let found = format!("{left} of {most} mails in 24 hours are left");
     let mend = "ask for more: Service Quotas, Amazon SES, sending quota; beyond it SES refuses every mail";
     match left {
-        0 => Finding::bad(MAIL, found).mend(mend),
-        _ if left < FEW_MAILS || left * FEW_MAILS_SHARE < most => Finding::notice(MAIL, found).mend(mend),
-        _ => Finding::good(MAIL, found),
+        0 => CheckResult::bad(MAIL, found).mend(mend),
+        _ if left < FEW_MAILS || left * FEW_MAILS_SHARE < most => CheckResult::notice(MAIL, found).mend(mend),
+        _ => CheckResult::good(MAIL, found),
     }
 }
 
-async fn queue(patient: &Patient<'_>, name: &str, url: &str) -> Vec<Finding> {
-    let finding = match patient.console.counting().counts(url).await {
+async fn queue(examined: &Examined<'_>, name: &str, url: &str) -> Vec<CheckResult> {
+    let result = match examined.console.counting().counts(url).await {
         Ok(counts) => {
-            let oldest_s = if counts.waiting + counts.in_hand == 0 { None } else { oldest_s(patient, name, url).await };
-            counted(name, counts, oldest_s, patient.config.deadlines.acknowledge)
+            let oldest_s =
+                if counts.waiting + counts.in_hand == 0 { None } else { oldest_s(examined, name, url).await };
+            counted(name, counts, oldest_s, examined.config.deadlines.acknowledge)
         }
-        Err(error) => Finding::unknown(QUEUE, patient.console.refusal(error).to_string()),
+        Err(error) => CheckResult::unknown(QUEUE, examined.console.refusal(error).to_string()),
     };
-    vec![finding.about(name)]
+    vec![result.about(name)]
 }
 
 /// The age of the oldest message: of a dead letter its own, of others what `CloudWatch` knows, which an emulator does not.
-async fn oldest_s(patient: &Patient<'_>, name: &str, url: &str) -> Option<i64> {
+async fn oldest_s(examined: &Examined<'_>, name: &str, url: &str) -> Option<i64> {
     if name.ends_with("_dead") {
-        let letters = patient.console.counting().dead_letters(url).await.ok()?;
+        let letters = examined.console.counting().dead_letters(url).await.ok()?;
         let oldest = letters.into_iter().map(|letter| letter.sent_at).min()?;
-        return Some(patient.clock.now.duration_since(oldest).as_secs());
+        return Some(examined.clock.now.duration_since(oldest).as_secs());
     }
-    patient.console.cloudwatch().oldest_s(url.rsplit('/').next()?, patient.clock.now).await.ok()?
+    examined.console.cloudwatch().oldest_s(url.rsplit('/').next()?, examined.clock.now).await.ok()?
 }
 
-fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool) -> Finding {
+fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool) -> CheckResult {
     let Counts { waiting, in_hand, delayed } = counts;
     let oldest = oldest_s.map_or_else(String::new, |age_s| format!(", the oldest for {}", countdown(age_s)));
     let found = format!("{waiting} waiting, {in_hand} in flight, {delayed} delayed{oldest}");
     if name.ends_with("_dead") {
         return match waiting + in_hand {
-            0 => Finding::good(QUEUE, "empty"),
-            dead => Finding::bad(QUEUE, format!("{dead} dead letters{oldest}")).mend(
+            0 => CheckResult::good(QUEUE, "empty"),
+            dead => CheckResult::bad(QUEUE, format!("{dead} dead letters{oldest}")).mend(
                 "`gridbell delivery list --kind dead-letter` shows them; after a mend: `gridbell delivery replay --kind dead-letter`",
             ),
         };
     }
     match name {
         "signals" if waiting > 0 && in_hand == 0 && !acknowledges => {
-            Finding::notice(QUEUE, format!("{found}: nothing seems to read it")).mend("look at the controller")
+            CheckResult::notice(QUEUE, format!("{found}: nothing seems to read it")).mend("look at the controller")
         }
-        "signals" => Finding::good(QUEUE, found),
+        "signals" => CheckResult::good(QUEUE, found),
         _ if waiting > JAM || oldest_s.is_some_and(|age_s| age_s > STUCK_S) => {
-            Finding::notice(QUEUE, format!("{found}: it does not empty"))
+            CheckResult::notice(QUEUE, format!("{found}: it does not empty"))
                 .mend("look at the function's errors and throttles in the console")
         }
-        _ => Finding::good(QUEUE, found),
+        _ => CheckResult::good(QUEUE, found),
     }
 }
 
 /// The time as AWS has it, and ours.
-async fn time(patient: &Patient<'_>) -> Vec<Finding> {
-    let region = patient.console.aws.region().map_or("us-east-1", AsRef::as_ref);
+async fn time(examined: &Examined<'_>) -> Vec<CheckResult> {
+    let region = examined.console.aws.region().map_or("us-east-1", AsRef::as_ref);
     let ping = || format!("https://dynamodb.{region}.amazonaws.com/ping");
-    let url = patient.console.aws.endpoint_url().map_or_else(ping, str::to_owned);
-    let answer = patient.console.http().get(url).timeout(Duration::from_secs(5)).send().await;
-    let Ok(answer) = answer else { return vec![Finding::unknown(TIME, "AWS does not answer")] };
+    let url = examined.console.aws.endpoint_url().map_or_else(ping, str::to_owned);
+    let answer = examined.console.http().get(url).timeout(Duration::from_secs(5)).send().await;
+    let Ok(answer) = answer else { return vec![CheckResult::unknown(TIME, "AWS does not answer")] };
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
     let theirs = date.and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
-    let Some(theirs) = theirs else { return vec![Finding::unknown(TIME, "the answer bears no date")] };
-    vec![skew(theirs, aws::world::World.now())]
+    let Some(theirs) = theirs else { return vec![CheckResult::unknown(TIME, "the answer bears no date")] };
+    vec![skew(theirs, aws::host::Host.now())]
 }
 
-fn skew(theirs: Timestamp, ours: Timestamp) -> Finding {
+fn skew(theirs: Timestamp, ours: Timestamp) -> CheckResult {
     let off_s = ours.duration_since(theirs).as_secs();
     let found = format!("this machine is {} s {}", off_s.abs(), if off_s < 0 { "behind" } else { "ahead" });
     let mend = "let the system keep its time: timedatectl set-ntp true";
     match off_s.abs() {
-        SIGNATURE_HOLDS_S.. => Finding::bad(TIME, format!("{found}: AWS takes no signature of it")).mend(mend),
-        NOTICED_S.. => Finding::notice(TIME, found).mend(mend),
-        _ => Finding::good(TIME, "this machine agrees with AWS"),
+        SIGNATURE_HOLDS_S.. => CheckResult::bad(TIME, format!("{found}: AWS takes no signature of it")).mend(mend),
+        NOTICED_S.. => CheckResult::notice(TIME, found).mend(mend),
+        _ => CheckResult::good(TIME, "this machine agrees with AWS"),
     }
 }
 

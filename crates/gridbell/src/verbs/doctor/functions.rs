@@ -5,59 +5,59 @@ use aws::{
     console::{CallError, ProbeError},
 };
 
-use super::{Check, Finding, Patient};
+use super::{Check, CheckResult, Examined};
 use crate::verbs::config::names;
 
 const FUNCTION: &str = "function";
 
-pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
+pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
     let check =
-        |(function, name): (&'static str, String)| (FUNCTION, Box::pin(probe(patient, function, name)) as Check<'a>);
-    names(patient.stack).into_iter().map(check).collect()
+        |(function, name): (&'static str, String)| (FUNCTION, Box::pin(probe(examined, function, name)) as Check<'a>);
+    names(examined.stack).into_iter().map(check).collect()
 }
 
-async fn probe(patient: &Patient<'_>, function: &str, name: String) -> Vec<Finding> {
-    let finding = match patient.console.functions().probe(&name).await {
-        Ok(probed) => probed_as(&probed, patient.version.map(|version| (version.number, version.digest.as_str()))),
+async fn probe(examined: &Examined<'_>, function: &str, name: String) -> Vec<CheckResult> {
+    let result = match examined.console.functions().probe(&name).await {
+        Ok(probed) => probed_as(&probed, examined.version.map(|version| (version.number, version.digest.as_str()))),
         Err(ProbeError::Call(error @ (CallError::Credentials(_) | CallError::Refused { status: 403, .. }))) => {
             // What this identity may not do, the queues and the HTTP API may.
-            Finding::unknown(FUNCTION, patient.console.refusal(error).to_string())
+            CheckResult::unknown(FUNCTION, examined.console.refusal(error).to_string())
         }
         Err(error) => failing(&error),
     };
-    vec![finding.about(function)]
+    vec![result.about(function)]
 }
 
 /// What it runs with, against what is applied.
-fn probed_as(probed: &Probed, applied: Option<(u64, &str)>) -> Finding {
+fn probed_as(probed: &Probed, applied: Option<(u64, &str)>) -> CheckResult {
     let mend = "`gridbell config apply` restarts it and waits until it runs with what is applied";
     match (&probed.problem, probed.number, applied) {
-        (Some(problem), ..) => Finding::bad(FUNCTION, problem.clone()).mend(mend),
-        (None, Some(number), Some((_, digest))) if probed.digest.as_deref() == Some(digest) => Finding::good(
+        (Some(problem), ..) => CheckResult::bad(FUNCTION, problem.clone()).mend(mend),
+        (None, Some(number), Some((_, digest))) if probed.digest.as_deref() == Some(digest) => CheckResult::good(
             FUNCTION,
             format!("release {} runs with version {number} of the configuration", probed.release),
         ),
         (None, Some(number), Some((applied, _))) => {
-            Finding::bad(FUNCTION, format!("it runs with version {number}, and version {applied} is applied"))
+            CheckResult::bad(FUNCTION, format!("it runs with version {number}, and version {applied} is applied"))
                 .mend(mend)
         }
         (None, Some(number), None) => {
-            Finding::bad(FUNCTION, format!("it runs with version {number}, and none is applied")).mend(mend)
+            CheckResult::bad(FUNCTION, format!("it runs with version {number}, and none is applied")).mend(mend)
         }
-        (None, None, _) => Finding::bad(FUNCTION, "it runs with no configuration").mend(mend),
+        (None, None, _) => CheckResult::bad(FUNCTION, "it runs with no configuration").mend(mend),
     }
 }
 
-fn failing(error: &ProbeError) -> Finding {
+fn failing(error: &ProbeError) -> CheckResult {
     match error {
-        ProbeError::Processor { architecture, .. } => Finding::bad(FUNCTION, error.to_string()).mend(format!(
+        ProbeError::Processor { architecture, .. } => CheckResult::bad(FUNCTION, error.to_string()).mend(format!(
             "build it on a machine with {architecture}, or deploy with Architecture of the machine that builds; `gridbell config check --build target/sam` compares them before a deployment"
         )),
         ProbeError::Unknown => {
-            Finding::bad(FUNCTION, error.to_string()).mend("cd infra && sam build && sam deploy")
+            CheckResult::bad(FUNCTION, error.to_string()).mend("cd infra && sam build && sam deploy")
         }
-        ProbeError::Failed(_) => Finding::bad(FUNCTION, error.to_string()).mend("look at its log (`aws logs tail`)"),
-        ProbeError::Call(_) => Finding::unknown(FUNCTION, error.to_string()),
+        ProbeError::Failed(_) => CheckResult::bad(FUNCTION, error.to_string()).mend("look at its log (`aws logs tail`)"),
+        ProbeError::Call(_) => CheckResult::unknown(FUNCTION, error.to_string()),
     }
 }
 
@@ -75,8 +75,8 @@ mod tests {
             problem: None,
         };
         let check = |probed: &Probed, applied, verdict, found: &str| {
-            let finding = probed_as(probed, applied);
-            assert_eq!((finding.verdict, finding.found.as_str()), (verdict, found));
+            let result = probed_as(probed, applied);
+            assert_eq!((result.verdict, result.found.as_str()), (verdict, found));
         };
         let applied = Some((4, "new"));
         check(&probed(4, "new"), applied, Verdict::Good, "release 0.1.0 runs with version 4 of the configuration");
@@ -92,8 +92,8 @@ mod tests {
     #[test]
     fn a_function_built_for_another_processor_is_named_with_both() {
         let error = ProbeError::Processor { built_for: "arm64", architecture: "x86_64".to_owned() };
-        let finding = failing(&error);
-        assert_eq!(finding.verdict, Verdict::Bad);
-        assert!(finding.found.contains("built for arm64, and the function is x86_64"), "{}", finding.found);
+        let result = failing(&error);
+        assert_eq!(result.verdict, Verdict::Bad);
+        assert!(result.found.contains("built for arm64, and the function is x86_64"), "{}", result.found);
     }
 }

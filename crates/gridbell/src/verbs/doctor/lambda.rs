@@ -1,6 +1,6 @@
 //! What Lambda lets the functions do: whether the account runs as many invocations at once as the stack may start.
 
-use super::{Check, Finding, Patient};
+use super::{Check, CheckResult, Examined};
 
 const CONCURRENCY: &str = "concurrency";
 
@@ -10,13 +10,13 @@ const READ: [&str; 4] = ["deliveries", "retries", "alerts", "reviews"];
 /// The receiver and the sweep run beside the mappings, at least one invocation each.
 const BESIDE: u64 = 2;
 
-pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
-    vec![(CONCURRENCY, Box::pin(concurrency(patient)))]
+pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
+    vec![(CONCURRENCY, Box::pin(concurrency(examined)))]
 }
 
-async fn concurrency(patient: &Patient<'_>) -> Vec<Finding> {
-    let functions = patient.console.functions();
-    let queues: Vec<&str> = READ.iter().filter_map(|queue| patient.console.queue_name(queue)).collect();
+async fn concurrency(examined: &Examined<'_>) -> Vec<CheckResult> {
+    let functions = examined.console.functions();
+    let queues: Vec<&str> = READ.iter().filter_map(|queue| examined.console.queue_name(queue)).collect();
     let asked = async {
         let most = functions.mappings(&queues).await?.into_iter().map(|mapping| mapping.scaling_config);
         let most: Option<u64> = most.map(|scaling| scaling?.maximum_concurrency).sum();
@@ -24,14 +24,14 @@ async fn concurrency(patient: &Patient<'_>) -> Vec<Finding> {
     };
     vec![match asked.await {
         Ok((limit, most)) => compared(limit, most),
-        Err(error) => Finding::unknown(CONCURRENCY, patient.console.refusal(error).to_string()),
+        Err(error) => CheckResult::unknown(CONCURRENCY, examined.console.refusal(error).to_string()),
     }]
 }
 
 /// `limit` is what the account runs at once, `most` what all mappings start together; none: one of them has no bound.
-fn compared(limit: u64, most: Option<u64>) -> Finding {
+fn compared(limit: u64, most: Option<u64>) -> CheckResult {
     let Some(most) = most else {
-        return Finding::notice(CONCURRENCY, "a mapping has no bound and may take all that the account runs")
+        return CheckResult::notice(CONCURRENCY, "a mapping has no bound and may take all that the account runs")
             .mend("deploy the template again: each mapping has a parameter for it");
     };
     let needed = most + BESIDE;
@@ -39,9 +39,9 @@ fn compared(limit: u64, most: Option<u64>) -> Finding {
         "the queues take up to {most} invocations at once, receiver and sweep {BESIDE}; the account runs {limit}"
     );
     if needed <= limit {
-        return Finding::good(CONCURRENCY, found);
+        return CheckResult::good(CONCURRENCY, found);
     }
-    Finding::bad(CONCURRENCY, format!("{found}: Lambda throttles, and messages wait for two minutes each time")).mend(
+    CheckResult::bad(CONCURRENCY, format!("{found}: Lambda throttles, and messages wait for two minutes each time")).mend(
         "ask for more (Service Quotas, AWS Lambda, concurrent executions), or lower HydratorConcurrency and the others",
     )
 }

@@ -3,25 +3,25 @@
 use aws::ses::Ses;
 use pipeline::{mail::Mail, ports::Mailer};
 
-use super::{Check, Finding, Patient};
+use super::{Check, CheckResult, Examined};
 
 const MAIL: &str = "test mail";
 
-pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
-    vec![(MAIL, Box::pin(send(patient)))]
+pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
+    vec![(MAIL, Box::pin(send(examined)))]
 }
 
-async fn send(patient: &Patient<'_>) -> Vec<Finding> {
-    let contacts = &patient.config.contacts;
+async fn send(examined: &Examined<'_>) -> Vec<CheckResult> {
+    let contacts = &examined.config.contacts;
     if contacts.email.is_empty() || contacts.from.is_empty() {
-        return vec![Finding::bad(MAIL, "there are no contacts to send it to")];
+        return vec![CheckResult::bad(MAIL, "there are no contacts to send it to")];
     }
-    let mail = compose(&patient.console.name, &contacts.from, &contacts.email);
+    let mail = compose(&examined.console.name, &contacts.from, &contacts.email);
     let to = contacts.email.join(", ");
-    vec![match Ses::new(&patient.console.aws).send(&mail).await {
-        Ok(()) => Finding::good(MAIL, format!("SES took a test mail from {} to {to}", contacts.from))
+    vec![match Ses::new(&examined.console.aws).send(&mail).await {
+        Ok(()) => CheckResult::good(MAIL, format!("SES took a test mail from {} to {to}", contacts.from))
             .mend("see that it has arrived, and not among spam"),
-        Err(error) => Finding::bad(MAIL, format!("SES takes no mail to {to}: {}", patient.console.refusal(error)))
+        Err(error) => CheckResult::bad(MAIL, format!("SES takes no mail to {to}: {}", examined.console.refusal(error)))
             .mend(
                 "in SES's sandbox each recipient must be verified too; see its identities and their configuration set",
             ),

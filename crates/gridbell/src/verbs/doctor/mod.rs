@@ -1,7 +1,7 @@
 //! `doctor`: what would stop a dispatch from getting through, on one screen, with the mend beside it.
 
 mod amazon;
-mod door;
+mod endpoint;
 mod flow;
 mod functions;
 mod lambda;
@@ -72,7 +72,7 @@ pub(super) enum Verdict {
 
 /// One line on the screen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
+pub(super) struct CheckResult {
     /// What was checked, such as `secret`.
     pub(super) check: &'static str,
     /// The source or queue, where it is about one.
@@ -86,7 +86,7 @@ pub(super) struct Finding {
     pub(super) mend: Option<String>,
 }
 
-impl Finding {
+impl CheckResult {
     fn new(check: &'static str, verdict: Verdict, found: impl Into<String>) -> Self {
         Self { check, about: None, verdict, found: found.into(), mend: None }
     }
@@ -119,10 +119,10 @@ impl Finding {
 }
 
 /// A check under way.
-pub(super) type Check<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + 'a>>;
+pub(super) type Check<'a> = Pin<Box<dyn Future<Output = Vec<CheckResult>> + 'a>>;
 
 /// What every check may look at.
-pub(super) struct Patient<'a> {
+pub(super) struct Examined<'a> {
     pub(super) console: &'a Console,
     /// What is applied; empty where nothing is.
     pub(super) config: &'a Config,
@@ -147,64 +147,64 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     let config = Config::parse(version.as_ref().map_or(r#"{"sources":{}}"#, |version| &version.json))?;
     let usual = PathBuf::from("gridbell.toml");
     let file = doctor.config.as_deref().or_else(|| usual.is_file().then_some(usual.as_path()));
-    let patient =
-        Patient { console: &console, config: &config, version: version.as_ref(), file, stack: &stack, clock: &clock };
-    let findings = examine(&patient, doctor.mail).await;
-    let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count();
+    let examined =
+        Examined { console: &console, config: &config, version: version.as_ref(), file, stack: &stack, clock: &clock };
+    let results = examine(&examined, doctor.mail).await;
+    let bad = results.iter().filter(|result| result.verdict == Verdict::Bad).count();
     if doctor.output.json {
-        show::json(&json!({"stack": console.name, "healthy": bad == 0, "checks": findings}))?;
+        show::json(&json!({"stack": console.name, "healthy": bad == 0, "checks": results}))?;
     } else {
-        show::screen(&text(&findings, Paint::stdout()))?;
+        show::screen(&text(&results, Paint::stdout()))?;
     }
     if bad > 0 {
-        bail!("{bad} of {} checks failed", findings.len());
+        bail!("{bad} of {} checks failed", results.len());
     }
     Ok(())
 }
 
 /// All checks at once, each within its time.
-async fn examine(patient: &Patient<'_>, sends_mail: bool) -> Vec<Finding> {
+async fn examine(examined: &Examined<'_>, sends_mail: bool) -> Vec<CheckResult> {
     let checks: Vec<(&'static str, Check<'_>)> = [
-        stack::checks(patient),
-        functions::checks(patient),
-        provider::checks(patient),
-        door::checks(patient),
-        registered::checks(patient),
-        amazon::checks(patient),
-        lambda::checks(patient),
-        if sends_mail { mail::checks(patient) } else { Vec::new() },
-        flow::checks(patient),
+        stack::checks(examined),
+        functions::checks(examined),
+        provider::checks(examined),
+        endpoint::checks(examined),
+        registered::checks(examined),
+        amazon::checks(examined),
+        lambda::checks(examined),
+        if sends_mail { mail::checks(examined) } else { Vec::new() },
+        flow::checks(examined),
     ]
     .into_iter()
     .flatten()
     .collect();
     let timed = checks.into_iter().map(|(name, check)| async move {
-        let late = || vec![Finding::unknown(name, format!("no answer within {} s", CHECK.as_secs()))];
+        let late = || vec![CheckResult::unknown(name, format!("no answer within {} s", CHECK.as_secs()))];
         tokio::time::timeout(CHECK, check).await.unwrap_or_else(|_| late())
     });
     let mut timed: FuturesOrdered<_> = timed.collect();
-    let mut findings = Vec::new();
+    let mut results = Vec::new();
     while let Some(found) = timed.next().await {
-        findings.extend(found);
+        results.extend(found);
     }
-    findings
+    results
 }
 
-pub(super) fn text(findings: &[Finding], paint: Paint) -> String {
-    let rows = findings.iter().map(|finding| {
-        let check = finding.check;
-        let check = match finding.verdict {
+pub(super) fn text(results: &[CheckResult], paint: Paint) -> String {
+    let rows = results.iter().map(|result| {
+        let check = result.check;
+        let check = match result.verdict {
             Verdict::Good => paint.good(&format!("✓ {check}")),
             Verdict::Notice => paint.warn(&format!("! {check}")),
             Verdict::Unknown => paint.dim(&format!("? {check}")),
             Verdict::Bad => paint.bad(&format!("✗ {check}")),
         };
-        let mend = finding.mend.as_ref().map(|mend| format!("→ {mend}"));
-        let about = finding.about.clone().unwrap_or_default();
-        vec![check, about, show::stacked([finding.found.as_str()].into_iter().chain(mend.as_deref()))]
+        let mend = result.mend.as_ref().map(|mend| format!("→ {mend}"));
+        let about = result.about.clone().unwrap_or_default();
+        vec![check, about, show::stacked([result.found.as_str()].into_iter().chain(mend.as_deref()))]
     });
     let table = show::table(&["  check", "", "found"], &["found"], rows);
-    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let count = |verdict| results.iter().filter(|result| result.verdict == verdict).count();
     let sum = match (count(Verdict::Bad), count(Verdict::Unknown)) {
         (0, 0) => paint.good("a dispatch gets through"),
         (0, unknown) => paint.warn(&format!("no check failed; {unknown} could not tell")),
@@ -220,15 +220,15 @@ mod tests {
 
     #[test]
     fn the_screen() {
-        let findings = [
-            Finding::good("configuration", "2 sources, the queue being read is awaited"),
-            Finding::good("secret", "ssm:/gridbell/a can be read").about("a"),
-            Finding::unknown("provider key", "no answer within 12 s").about("a"),
-            Finding::notice("clock", "this machine is 20 s behind").mend("timedatectl set-ntp true"),
-            Finding::bad("mail", "SES is in its sandbox").mend("ask for production access"),
+        let results = [
+            CheckResult::good("configuration", "2 sources, the queue being read is awaited"),
+            CheckResult::good("secret", "ssm:/gridbell/a can be read").about("a"),
+            CheckResult::unknown("provider key", "no answer within 12 s").about("a"),
+            CheckResult::notice("clock", "this machine is 20 s behind").mend("timedatectl set-ntp true"),
+            CheckResult::bad("mail", "SES is in its sandbox").mend("ask for production access"),
         ];
-        insta::assert_snapshot!(text(&findings, Paint::none()));
-        assert!(text(&findings[..3], Paint::none()).ends_with("no check failed; 1 could not tell"));
-        assert!(text(&findings[..2], Paint::none()).ends_with("a dispatch gets through"));
+        insta::assert_snapshot!(text(&results, Paint::none()));
+        assert!(text(&results[..3], Paint::none()).ends_with("no check failed; 1 could not tell"));
+        assert!(text(&results[..2], Paint::none()).ends_with("a dispatch gets through"));
     }
 }

@@ -6,27 +6,27 @@ use aws::secrets::{AwsKeys, KeySource, Reference};
 use pipeline::config::Source;
 use url::Url;
 
-use super::{Finding, Patient, provider::KEY};
+use super::{CheckResult, Examined, provider::KEY};
 use crate::nvgrid::{Client, Endpoint, Login, NvgridError, Origin};
 
 /// How long a call may take.
 const ANSWERS: Duration = Duration::from_secs(10);
 
 /// Asks for the status, which changes nothing.
-pub(super) async fn login(patient: &Patient<'_>, name: &str, source: &Source) -> Vec<Finding> {
-    let unknown = |why: String| Finding::unknown(KEY, why);
+pub(super) async fn login(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckResult> {
+    let unknown = |why: String| CheckResult::unknown(KEY, why);
     let more = format!("`gridbell webhook status {name}` takes --proto, --ca and the like");
-    let finding = match (
+    let result = match (
         source.api_key.as_deref().and_then(Reference::parse),
         source.api_url.as_deref().and_then(|url| Url::parse(url).ok()),
     ) {
         (Some(reference), Some(url)) => {
             let host = url.origin().ascii_serialization();
-            match AwsKeys::new(&patient.console.aws, patient.console.http().clone()).read(&reference).await {
+            match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(&reference).await {
                 Err(_) => unknown("it cannot be read from here, so it was not tried".to_owned()),
                 Ok(key) => match status(url, Login::parse(&key)).await {
-                    Ok(()) => Finding::good(KEY, format!("{host} takes the login")),
-                    Err(error @ NvgridError::Login { .. }) => Finding::bad(KEY, error.to_string())
+                    Ok(()) => CheckResult::good(KEY, format!("{host} takes the login")),
+                    Err(error @ NvgridError::Login { .. }) => CheckResult::bad(KEY, error.to_string())
                         .mend(format!("put username:password of a user of this DPS into {reference}")),
                     Err(error) => unknown(error.to_string()).mend(more),
                 },
@@ -34,7 +34,7 @@ pub(super) async fn login(patient: &Patient<'_>, name: &str, source: &Source) ->
         }
         _ => unknown("it has no api_url, so it was not tried".to_owned()),
     };
-    vec![finding.about(name)]
+    vec![result.about(name)]
 }
 
 async fn status(url: Url, login: Login) -> Result<(), NvgridError> {

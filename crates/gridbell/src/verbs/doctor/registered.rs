@@ -2,59 +2,61 @@
 
 use anyhow::Result;
 
-use super::{Check, Finding, Patient};
+use super::{Check, CheckResult, Examined};
 use crate::{
     config::Provider,
     console::Place,
-    door::{Opened, Standing},
+    endpoint::{Opened, Standing},
     verbs::webhook::{self, Registered},
 };
 
 const REGISTERED: &str = "registered";
 
-pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
-    let sources = patient.config.sources.keys();
-    sources.map(|name| (REGISTERED, Box::pin(source(patient, name)) as Check<'a>)).collect()
+pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
+    let sources = examined.config.sources.keys();
+    sources.map(|name| (REGISTERED, Box::pin(source(examined, name)) as Check<'a>)).collect()
 }
 
 /// Reads the provider's list with the source's key, which changes nothing.
-async fn source(patient: &Patient<'_>, name: &str) -> Vec<Finding> {
-    let found = match Opened::of(patient.console, patient.config, name) {
-        Ok(opened) => of(&opened, matches!(patient.console.place, Place::Local { .. })).await,
+async fn source(examined: &Examined<'_>, name: &str) -> Vec<CheckResult> {
+    let found = match Opened::of(examined.console, examined.config, name) {
+        Ok(opened) => of(&opened, matches!(examined.console.place, Place::Local { .. })).await,
         Err(error) => Err(error),
     };
-    vec![found.unwrap_or_else(|error| Finding::unknown(REGISTERED, format!("{error:#}"))).about(name)]
+    vec![found.unwrap_or_else(|error| CheckResult::unknown(REGISTERED, format!("{error:#}"))).about(name)]
 }
 
-async fn of(opened: &Opened, local: bool) -> Result<Finding> {
+async fn of(opened: &Opened, local: bool) -> Result<CheckResult> {
     match opened.provider {
         Provider::Voltus | Provider::Leap => Ok(judged(opened, &webhook::registered(opened).await?, local)),
-        Provider::Openvolt => Ok(Finding::unknown(
-            REGISTERED,
-            "Openvolt shows its subscriptions in the dashboard alone",
-        )
-        .mend(format!("compare it there with what `gridbell webhook register {} --wait 0s` prints", opened.name))),
-        Provider::Nvgrid => Ok(Finding::unknown(REGISTERED, "NvGrid has no call that lists webhooks")),
+        Provider::Openvolt => {
+            Ok(CheckResult::unknown(REGISTERED, "Openvolt shows its subscriptions in the dashboard alone").mend(
+                format!("compare it there with what `gridbell webhook register {} --wait 0s` prints", opened.name),
+            ))
+        }
+        Provider::Nvgrid => Ok(CheckResult::unknown(REGISTERED, "NvGrid has no call that lists webhooks")),
     }
 }
 
-fn judged(opened: &Opened, registered: &[Registered], local: bool) -> Finding {
+fn judged(opened: &Opened, registered: &[Registered], local: bool) -> CheckResult {
     let has = |wanted: Standing| registered.iter().find(|one| one.standing == wanted);
     let register = format!("gridbell webhook register {}", opened.name);
     if let Some(here) = has(Standing::Here) {
         return match here.lacks.as_slice() {
-            [] => Finding::good(REGISTERED, format!("{} goes to this address, with a token that opens it", here.what)),
-            lacks => Finding::bad(REGISTERED, format!("{} goes here without {}", here.what, lacks.join(" and ")))
+            [] => {
+                CheckResult::good(REGISTERED, format!("{} goes to this address, with a token that opens it", here.what))
+            }
+            lacks => CheckResult::bad(REGISTERED, format!("{} goes here without {}", here.what, lacks.join(" and ")))
                 .mend(format!("`gridbell webhook unregister {}`, then `{register}`", opened.name)),
         };
     }
     if let Some(locked) = has(Standing::Locked) {
         let found = format!("{} goes to this address with a token that does not open it: it gets 404", locked.what);
-        return Finding::bad(REGISTERED, found).mend(format!("`{register}`"));
+        return CheckResult::bad(REGISTERED, found).mend(format!("`{register}`"));
     }
     if let Some(front) = has(Standing::InFront) {
         let found = format!("{} goes to {}, with a token that opens this source", front.what, front.host);
-        return Finding::notice(REGISTERED, found)
+        return CheckResult::notice(REGISTERED, found)
             .mend(format!("fine where that is a tunnel or a domain in front of this stack; else `{register}`"));
     }
     let others = registered.len();
@@ -63,10 +65,10 @@ fn judged(opened: &Opened, registered: &[Registered], local: bool) -> Finding {
         _ => format!("no webhook of {} goes to this address, {others} go elsewhere", opened.provider),
     };
     if local {
-        return Finding::notice(REGISTERED, found)
+        return CheckResult::notice(REGISTERED, found)
             .mend(format!("`gridbell trigger` needs none; from outside: `{register} --url https://…` with a tunnel"));
     }
-    Finding::bad(REGISTERED, found).mend(format!("`{register}`"))
+    CheckResult::bad(REGISTERED, found).mend(format!("`{register}`"))
 }
 
 #[cfg(test)]
@@ -81,11 +83,11 @@ mod tests {
             standing,
             lacks: lacks.to_vec(),
         };
-        let opened = crate::door::opened("voltus-prod", "https://stack.example", &[]);
+        let opened = crate::endpoint::opened("voltus-prod", "https://stack.example", &[]);
         let check = |registered: &[Registered], local, expected, words: &str| {
-            let finding = judged(&opened, registered, local);
-            assert!(finding.verdict == expected && finding.found.contains(words), "{finding:?}");
-            assert_eq!(finding.mend.is_some(), expected != Verdict::Good, "{finding:?}");
+            let result = judged(&opened, registered, local);
+            assert!(result.verdict == expected && result.found.contains(words), "{result:?}");
+            assert_eq!(result.mend.is_some(), expected != Verdict::Good, "{result:?}");
         };
         check(
             &[one(Standing::Foreign, &[]), one(Standing::Here, &[])],

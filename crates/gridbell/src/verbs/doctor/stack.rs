@@ -4,84 +4,85 @@ use std::path::Path;
 
 use aws::secrets::{AwsKeys, KeySource, Reference};
 
-use super::{Check, Finding, Patient};
+use super::{Check, CheckResult, Examined};
 use crate::{console::Place, verbs::config::differences};
 
 const CONFIG: &str = "configuration";
 const SECRET: &str = "secret";
 
-pub(super) fn checks<'a>(patient: &'a Patient<'a>) -> Vec<(&'static str, Check<'a>)> {
+pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
     let mut checks: Vec<(&'static str, Check<'a>)> =
-        vec![(CONFIG, Box::pin(std::future::ready(configuration(patient))))];
-    for (name, source) in &patient.config.sources {
+        vec![(CONFIG, Box::pin(std::future::ready(configuration(examined))))];
+    for (name, source) in &examined.config.sources {
         if let Some(key) = &source.api_key {
-            checks.push((SECRET, Box::pin(secret(patient, name, key))));
+            checks.push((SECRET, Box::pin(secret(examined, name, key))));
         }
     }
     checks
 }
 
-fn configuration(patient: &Patient<'_>) -> Vec<Finding> {
-    let config = patient.config;
-    if patient.version.is_none() {
-        return vec![Finding::bad(CONFIG, "no configuration is applied").mend("run `gridbell config apply`")];
+fn configuration(examined: &Examined<'_>) -> Vec<CheckResult> {
+    let config = examined.config;
+    if examined.version.is_none() {
+        return vec![CheckResult::bad(CONFIG, "no configuration is applied").mend("run `gridbell config apply`")];
     }
-    let mut findings = Vec::new();
+    let mut results = Vec::new();
     if config.sources.is_empty() {
         let mend = "write [sources.…] into gridbell.toml and ship it with `gridbell config apply`";
-        findings.push(Finding::bad(CONFIG, "there is no source, so no webhook is accepted").mend(mend));
+        results.push(CheckResult::bad(CONFIG, "there is no source, so no webhook is accepted").mend(mend));
     }
     for (name, source) in config.sources.iter().filter(|(_, source)| source.tokens.is_empty()) {
         let found = format!("the source has no token, so each of its {} webhooks gets a 404", source.provider);
         let mend = "give it a token in gridbell.toml and ship it with `gridbell config apply`";
-        findings.push(Finding::bad(CONFIG, found).about(name).mend(mend));
+        results.push(CheckResult::bad(CONFIG, found).about(name).mend(mend));
     }
     if config.contacts.email.is_empty() {
         let mend = "write [contacts] into gridbell.toml and ship it with `gridbell config apply`";
-        findings.push(Finding::bad(CONFIG, "there are no contacts, so no person is notified of anything").mend(mend));
+        results
+            .push(CheckResult::bad(CONFIG, "there are no contacts, so no person is notified of anything").mend(mend));
     }
     if config.deadlines.acknowledge && config.acks.tokens.is_empty() {
         let mend = "give [acks] a token in gridbell.toml and ship it with `gridbell config apply`";
-        findings.push(Finding::bad(CONFIG, "controllers must acknowledge, and no token lets them").mend(mend));
+        results.push(CheckResult::bad(CONFIG, "controllers must acknowledge, and no token lets them").mend(mend));
     }
-    if findings.is_empty() {
+    if results.is_empty() {
         let awaited = if config.deadlines.acknowledge { "an acknowledgement" } else { "the queue being read" };
         let found = format!("{} sources, {awaited} is awaited", config.sources.len());
-        findings.push(Finding::good(CONFIG, found));
+        results.push(CheckResult::good(CONFIG, found));
     }
-    findings.extend(patient.file.and_then(|file| compared(patient, file)));
-    findings
+    results.extend(examined.file.and_then(|file| compared(examined, file)));
+    results
 }
 
 /// Whether what runs is what the file says; none where it is.
-fn compared(patient: &Patient<'_>, file: &Path) -> Option<Finding> {
-    let local = matches!(patient.console.place, Place::Local { .. });
-    match differences(file, patient.config, patient.stack, local) {
+fn compared(examined: &Examined<'_>, file: &Path) -> Option<CheckResult> {
+    let local = matches!(examined.console.place, Place::Local { .. });
+    match differences(file, examined.config, examined.stack, local) {
         Ok(0) => None,
         Ok(keys) => Some(
-            Finding::notice(CONFIG, format!("{} says otherwise: {keys} keys differ", file.display()))
+            CheckResult::notice(CONFIG, format!("{} says otherwise: {keys} keys differ", file.display()))
                 .mend("`gridbell config apply --dry-run` shows them"),
         ),
-        Err(error) => Some(Finding::unknown(CONFIG, format!("it cannot be compared with the file: {error}"))),
+        Err(error) => Some(CheckResult::unknown(CONFIG, format!("it cannot be compared with the file: {error}"))),
     }
 }
 
 /// Read, never shown.
-async fn secret(patient: &Patient<'_>, name: &str, key: &str) -> Vec<Finding> {
+async fn secret(examined: &Examined<'_>, name: &str, key: &str) -> Vec<CheckResult> {
     let Some(reference) = Reference::parse(key) else {
         let mend = "write ssm:/… there and ship it with `gridbell config apply`";
-        return vec![Finding::bad(SECRET, "api_key is no reference").about(name).mend(mend)];
+        return vec![CheckResult::bad(SECRET, "api_key is no reference").about(name).mend(mend)];
     };
     if matches!(reference, Reference::Env(_)) {
         let why = format!("{reference} lies in the functions' environment, which cannot be read from here");
-        return vec![Finding::unknown(SECRET, why).about(name)];
+        return vec![CheckResult::unknown(SECRET, why).about(name)];
     }
-    let finding = match AwsKeys::new(&patient.console.aws, patient.console.http().clone()).read(&reference).await {
-        Ok(_) => Finding::good(SECRET, format!("{reference} can be read")),
+    let result = match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(&reference).await {
+        Ok(_) => CheckResult::good(SECRET, format!("{reference} can be read")),
         Err(said) => {
-            let found = format!("{reference} cannot be read: {}", patient.console.refusal(&said));
+            let found = format!("{reference} cannot be read: {}", examined.console.refusal(&said));
             let path = reference.to_string().replacen("ssm:", "", 1);
-            let mend = match (&patient.console.place, said.contains("ParameterNotFound")) {
+            let mend = match (&examined.console.place, said.contains("ParameterNotFound")) {
                 (Place::Deployed { .. }, true) => {
                     format!("aws ssm put-parameter --type SecureString --name {path} --value \"$KEY\"")
                 }
@@ -90,12 +91,12 @@ async fn secret(patient: &Patient<'_>, name: &str, key: &str) -> Vec<Finding> {
             };
             // What this identity may not read, the functions may.
             let found = if said.contains("ParameterNotFound") {
-                Finding::bad(SECRET, found)
+                CheckResult::bad(SECRET, found)
             } else {
-                Finding::unknown(SECRET, found)
+                CheckResult::unknown(SECRET, found)
             };
             found.mend(mend)
         }
     };
-    vec![finding.about(name)]
+    vec![result.about(name)]
 }

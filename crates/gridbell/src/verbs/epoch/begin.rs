@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::{Context, Result, bail};
 use aws::{
     console::{Functions, Mapping, Update},
+    host::Host,
     sqs::SignalsQueue,
-    world::World,
 };
 use dispatch::Epoch;
 use futures_util::{StreamExt, stream};
@@ -107,7 +107,7 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
     step.at("the queues are not read any more");
     switch(functions, mappings, false).await?;
     settle(console).await?;
-    let epoch = console.dispatches().begin_epoch(World.now()).await.map_err(|error| console.refusal(error))?;
+    let epoch = console.dispatches().begin_epoch(Host.now()).await.map_err(|error| console.refusal(error))?;
     step.at("the functions are restarted");
     // A function may read several queues.
     let readers: BTreeSet<&str> = mappings.iter().map(|mapping| mapping.function_arn.as_str()).collect();
@@ -117,11 +117,11 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
     for function in &readers {
         until(SWITCHING, async || Ok(functions.update(function).await? != Update::InProgress)).await?;
     }
-    let (config, outlet) = (console.config().await?, console.inner());
+    let (config, job_queue) = (console.config().await?, console.inner());
     let signals = SignalsQueue::new(&console.aws, console.queues.get("signals").cloned().unwrap_or_default());
     // A handle of its own, that knows no epoch yet.
     let table = console.dispatches();
-    let sweep = Sweep { config: &config, table: &table, stream: &signals, outlet: &outlet, world: &World };
+    let sweep = Sweep { config: &config, table: &table, stream: &signals, job_queue: &job_queue, host: &Host };
     let records = table.all_records().await.map_err(|error| console.refusal(error))?;
     if let Some(unreadable) = records.unreadable.first() {
         bail!("{} records cannot be read, and belong to no epoch: {unreadable}", records.unreadable.len());

@@ -8,7 +8,7 @@ use anyhow::Result;
 use dispatch::Subject;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use pipeline::{ports::Dispatches, record::Record};
+use pipeline::{ports::Dispatches, record::SubjectRecord};
 
 use crate::console::Console;
 
@@ -35,7 +35,7 @@ pub(crate) async fn run(verb: SiteVerb) -> Result<()> {
 }
 
 /// The records of a source, or of all, that are on and not over.
-async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Result<Vec<Record>> {
+async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Result<Vec<SubjectRecord>> {
     let config = console.config().await?;
     let sources: Vec<&str> = config.sources.keys().map(String::as_str).collect();
     let table = console.dispatches();
@@ -46,7 +46,7 @@ async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Resu
     }
     let table = &table;
     let reads = stream::iter(subjects).map(|subject| async move { table.read(&subject).await });
-    let records: Vec<Option<Record>> =
+    let records: Vec<Option<SubjectRecord>> =
         reads.buffered(AT_ONCE).try_collect().await.map_err(|error| console.refusal(error))?;
     Ok(records.into_iter().flatten().collect())
 }

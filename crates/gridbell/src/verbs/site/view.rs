@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::{Claim, Mark, Request, Rule, Segment, Subject, Target, Window, feed_id, windows};
+use dispatch::{Claim, Request, Rule, Segment, Subject, Target, TargetHash, Window, feed_id, windows};
 use jiff::Timestamp;
-use pipeline::record::Record;
+use pipeline::record::SubjectRecord;
 use serde::Serialize;
 
 /// One site, meter or power feed.
@@ -41,14 +41,14 @@ pub(crate) fn segment(window: &Window, now: Timestamp) -> Option<&Segment> {
 }
 
 /// The sites of those records that are curtailed now or later: curtailed ones first, then the next to be.
-pub(crate) fn sites(records: &[Record], now: Timestamp) -> Vec<Site> {
+pub(crate) fn sites(records: &[SubjectRecord], now: Timestamp) -> Vec<Site> {
     let mut claims: BTreeMap<(String, String), (Named, Vec<Claim>)> = BTreeMap::new();
     for record in records {
-        let Some(plan) = record.plan() else { continue };
-        let asked = plan.asked();
+        let Some(active) = record.active() else { continue };
+        let asked = active.asked();
         for target in targets(record) {
-            let Some(request) = asked.get(&Mark::of(&target.id)) else { continue };
-            let claim = plan.claim_of(&record.subject, *request);
+            let Some(request) = asked.get(&TargetHash::of(&target.id)) else { continue };
+            let claim = active.claim_of(&record.subject, *request);
             let of = (record.origin.source.clone(), target.id);
             let (named, claims) = claims.entry(of).or_default();
             named.provider.clone_from(&record.origin.provider);
@@ -86,9 +86,9 @@ struct Named {
     external_id: Option<String>,
 }
 
-fn targets(record: &Record) -> Vec<Target> {
-    if let Some((_, statement)) = record.state.published() {
-        return statement.targets.to_vec();
+fn targets(record: &SubjectRecord) -> Vec<Target> {
+    if let Some((_, terms)) = record.state.published() {
+        return terms.targets.to_vec();
     }
     let feed = record.state.ramps().map(|ramps| feed_id(ramps.feed.as_deref()).to_owned());
     feed.into_iter().map(|id| Target { id, name: None, external_id: None, request: None }).collect()
@@ -106,7 +106,7 @@ pub(crate) fn asks(request: Option<Request>) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use dispatch::{Contradiction, DispatchFact, Fact, Origin, Rank, Says, Statement, absorb};
+    use dispatch::{Contradiction, DispatchFact, DispatchTerms, Fact, FactBody, Origin, Rank, absorb};
     use pipeline::{config::Deadlines, record::Step};
 
     use super::*;
@@ -116,10 +116,10 @@ pub(crate) mod tests {
     }
 
     /// A dispatch of one site as the table holds it; 5 kW for each letter of its id.
-    pub(crate) fn record(id: &str, site: &str, from: &str, until: Option<&str>, test: bool) -> Record {
+    pub(crate) fn record(id: &str, site: &str, from: &str, until: Option<&str>, test: bool) -> SubjectRecord {
         let origin = Origin { source: "voltus-prod".to_owned(), provider: "voltus".to_owned(), sandbox: test };
         let request = Request::Reduce { watts: 5_000 * u64::try_from(id.len()).expect("short") };
-        let statement = Statement {
+        let terms = DispatchTerms {
             authorized: true,
             start: at(from),
             end: until.map(at),
@@ -137,9 +137,9 @@ pub(crate) mod tests {
             programs: Vec::new(),
             details: serde_json::Map::new(),
         };
-        let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(0, at("00:00")), statement };
+        let said = DispatchFact { id: id.to_owned(), rank: Rank::Numbered(0, at("00:00")), terms };
         let subject = Subject::dispatch("voltus-prod", id);
-        let fact = Fact::new(origin.clone(), subject.clone(), Says::Dispatch(said));
+        let fact = Fact::new(origin.clone(), subject.clone(), FactBody::Dispatch(said));
         let now = at("00:00");
         let publication = dispatch::Publication { epoch: dispatch::Epoch::at(now), now, limit_bytes: usize::MAX };
         let absorbed = absorb(None, &subject, vec![fact], Contradiction::Ask, publication).expect("a state");
@@ -151,7 +151,7 @@ pub(crate) mod tests {
             write: "w".to_owned(),
             now,
         };
-        Record::following(None, &origin, absorbed, step)
+        SubjectRecord::following(None, &origin, absorbed, step)
     }
 
     #[test]

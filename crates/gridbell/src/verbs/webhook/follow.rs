@@ -8,7 +8,7 @@ use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::ports::Dispatches;
 
-use crate::{door::Opened, show, simulate::times};
+use crate::{endpoint::Opened, show, simulate::times};
 
 /// How often the tables are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -30,7 +30,7 @@ pub(super) async fn to_signal(opened: &Opened, subject: &Subject, within: Durati
         let events: Vec<String> = record?.history.into_iter().map(|entry| entry.event.to_string()).collect();
         return show::line(&format!("Published for {subject}: {}", events.join(", ")));
     }
-    let why = latest_trouble(opened, Timestamp::MIN).await?;
+    let why = latest_failure(opened, Timestamp::MIN).await?;
     let why = why.unwrap_or_else(|| "no delivery of it has come".to_owned());
     bail!(
         "no signal of {subject} within {} s: {why}; `gridbell delivery list --source {}` shows more",
@@ -48,9 +48,9 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
             if changed.get(&opened.name).is_some_and(|at| *at > since) {
                 return Ok::<_, anyhow::Error>(());
             }
-            if let Some(trouble) = latest_trouble(opened, since).await? {
+            if let Some(failure) = latest_failure(opened, since).await? {
                 bail!(
-                    "a delivery came, and did not go through: {trouble}; `gridbell delivery list --source {}` shows more",
+                    "a delivery came, and did not go through: {failure}; `gridbell delivery list --source {}` shows more",
                     opened.name
                 );
             }
@@ -76,15 +76,15 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
 }
 
 /// The newest failure or quarantine of the source since then, in words.
-async fn latest_trouble(opened: &Opened, since: Timestamp) -> Result<Option<String>> {
+async fn latest_failure(opened: &Opened, since: Timestamp) -> Result<Option<String>> {
     let kept =
         opened.console.deliveries().all(Some(&opened.name)).await.map_err(|error| opened.console.refusal(error))?;
-    let troubles = kept.found.into_iter().map(|kept| match kept {
+    let failures = kept.found.into_iter().map(|kept| match kept {
         Kept::Failing(failing) => {
-            let why = failing.troubles.last().map_or_else(String::new, |trouble| trouble.detail.clone());
+            let why = failing.failures.last().map_or_else(String::new, |failure| failure.detail.clone());
             (failing.received_at, format!("delivery {} is being tried again: {why}", failing.delivery))
         }
         Kept::PutAside(put) => (put.received_at, format!("delivery {} was quarantined: {}", put.id, put.reason)),
     });
-    Ok(troubles.filter(|(at, _)| *at > since).max_by_key(|(at, _)| *at).map(|(_, text)| text))
+    Ok(failures.filter(|(at, _)| *at > since).max_by_key(|(at, _)| *at).map(|(_, text)| text))
 }

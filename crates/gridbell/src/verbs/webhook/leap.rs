@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use crate::door::Door;
+use crate::endpoint::HookAddress;
 
 /// The header that carries the token.
 const HEADER: &str = "x-api-key";
@@ -52,8 +52,9 @@ impl Set {
         format!("{host}/… with {names}")
     }
 
-    pub(super) fn goes_to(&self, door: &Door) -> bool {
-        self.url.trim_end_matches('/') == door.url.as_str().trim_end_matches('/') || self.url == door.address().as_str()
+    pub(super) fn goes_to(&self, endpoint: &HookAddress) -> bool {
+        self.url.trim_end_matches('/') == endpoint.url.as_str().trim_end_matches('/')
+            || self.url == endpoint.address().as_str()
     }
 
     /// The token that it sends in the header.
@@ -61,8 +62,8 @@ impl Set {
         self.headers.iter().find(|(name, _)| name == HEADER).map(|(_, value)| value.as_str())
     }
 
-    fn is_exactly(&self, door: &Door) -> bool {
-        self.url == door.url.as_str() && self.headers == [(HEADER.to_owned(), door.token.expose().to_owned())]
+    fn is_exactly(&self, endpoint: &HookAddress) -> bool {
+        self.url == endpoint.url.as_str() && self.headers == [(HEADER.to_owned(), endpoint.token.expose().to_owned())]
     }
 }
 
@@ -102,20 +103,20 @@ pub(super) async fn get(api: &Api, level: Level) -> Result<Option<Set>> {
 pub(super) async fn register(
     api: &Api,
     level: Level,
-    door: &Door,
+    endpoint: &HookAddress,
     replace: impl FnOnce(&Set) -> Result<()>,
 ) -> Result<Registered> {
     let before = get(api, level).await.context("nothing is changed: what is set now cannot be read")?;
     let came = match &before {
-        Some(set) if set.is_exactly(door) => return Ok(Registered::Already),
-        Some(set) if set.goes_to(door) => Registered::Rotated,
+        Some(set) if set.is_exactly(endpoint) => return Ok(Registered::Already),
+        Some(set) if set.goes_to(endpoint) => Registered::Rotated,
         Some(set) => {
             replace(set)?;
             Registered::Anew
         }
         None => Registered::Anew,
     };
-    let body = json!({"url": door.url, "headers": [{"name": HEADER, "value": door.token.expose()}]});
+    let body = json!({"url": endpoint.url, "headers": [{"name": HEADER, "value": endpoint.token.expose()}]});
     let put = api.call(Method::PUT, &level.path(), Some(&body)).await;
     if let Err(error) = &put
         && !error.is_in_doubt()
@@ -125,7 +126,7 @@ pub(super) async fn register(
     // Only reading it back says what counts.
     let after = get(api, level).await;
     match (after, put) {
-        (Ok(Some(set)), _) if set.goes_to(door) => Ok(came),
+        (Ok(Some(set)), _) if set.goes_to(endpoint) => Ok(came),
         (Ok(set), put) => {
             let why = put.err().map_or_else(String::new, |error| format!("{error}; "));
             bail!(
@@ -145,11 +146,11 @@ pub(super) async fn register(
 pub(super) async fn unregister(
     api: &Api,
     level: Level,
-    door: &Door,
+    endpoint: &HookAddress,
     foreign: impl FnOnce(&Set) -> Result<()>,
 ) -> Result<bool> {
     let Some(set) = get(api, level).await? else { return Ok(false) };
-    if !set.goes_to(door) {
+    if !set.goes_to(endpoint) {
         foreign(&set)?;
     }
     match api.call(Method::DELETE, &level.path(), None).await {
@@ -170,7 +171,7 @@ pub(super) struct Report {
 
 /// Lets Leap send a test notification with this event, and report.
 pub(super) async fn test(api: &Api, level: Level, event: &str, now: Timestamp) -> Result<Report> {
-    let body = simulators::leap_integration_test(level == Level::Group, event, now);
+    let body = provider_sims::leap_integration_test(level == Level::Group, event, now);
     let answer = api.call_that_asks_us(&format!("{}/integration_test", level.path()), &body).await?;
     let line = |name: &str| match &answer[name] {
         Value::Null => None,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{AboutHook, api, leap, nvgrid, voltus};
-use crate::{config::Provider, door::Door, show};
+use crate::{config::Provider, endpoint::HookAddress, show};
 
 /// How `webhook list` is called.
 #[derive(Debug, clap::Args)]
@@ -23,14 +23,14 @@ impl List {
         let opened = self.hook.about.open().await?;
         self.asking.is_for(opened.provider)?;
         // Without its token a hook can be listed all the same; only which one is ours is not known then.
-        let door = opened.door(&self.hook.place).await.ok();
+        let endpoint = opened.endpoint(&self.hook.place).await.ok();
         let rows = match opened.provider {
-            Provider::Voltus => of_voltus(&voltus::list(&api(&opened).await?).await?, door.as_ref()),
+            Provider::Voltus => of_voltus(&voltus::list(&api(&opened).await?).await?, endpoint.as_ref()),
             Provider::Leap => {
                 let api = api(&opened).await?;
                 let mut rows = Vec::new();
                 for level in leap::Level::BOTH {
-                    rows.extend(leap::get(&api, level).await?.map(|set| of_leap(level, &set, door.as_ref())));
+                    rows.extend(leap::get(&api, level).await?.map(|set| of_leap(level, &set, endpoint.as_ref())));
                 }
                 rows
             }
@@ -57,11 +57,11 @@ impl List {
     }
 }
 
-fn of_voltus(listed: &[voltus::Webhook], door: Option<&Door>) -> Vec<Value> {
+fn of_voltus(listed: &[voltus::Webhook], endpoint: Option<&HookAddress>) -> Vec<Value> {
     let row = |webhook: &voltus::Webhook| {
-        let ours = door.map(|door| voltus::is_ours(webhook, door));
-        let goes_to = match door {
-            Some(door) if ours == Some(true) => door.to_string(),
+        let ours = endpoint.map(|endpoint| voltus::is_ours(webhook, endpoint));
+        let goes_to = match endpoint {
+            Some(endpoint) if ours == Some(true) => endpoint.to_string(),
             _ => without_end(&webhook.url),
         };
         json!({"id": webhook.id, "ours": ours, "goes_to": goes_to, "for": webhook.events.join(", ")})
@@ -69,12 +69,12 @@ fn of_voltus(listed: &[voltus::Webhook], door: Option<&Door>) -> Vec<Value> {
     listed.iter().map(row).collect()
 }
 
-fn of_leap(level: leap::Level, set: &leap::Set, door: Option<&Door>) -> Value {
-    let goes_to = match door {
-        Some(door) if set.goes_to(door) => door.url.to_string(),
+fn of_leap(level: leap::Level, set: &leap::Set, endpoint: Option<&HookAddress>) -> Value {
+    let goes_to = match endpoint {
+        Some(endpoint) if set.goes_to(endpoint) => endpoint.url.to_string(),
         _ => set.shown(),
     };
-    json!({"id": level.name(), "ours": door.map(|door| set.goes_to(door)), "goes_to": goes_to, "for": format!("{} dispatches", level.name())})
+    json!({"id": level.name(), "ours": endpoint.map(|endpoint| set.goes_to(endpoint)), "goes_to": goes_to, "for": format!("{} dispatches", level.name())})
 }
 
 /// An address without its last segment, which may be a token.

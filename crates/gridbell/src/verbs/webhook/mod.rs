@@ -23,7 +23,7 @@ use self::api::Api;
 pub(crate) use self::registered::{Registered, registered};
 use crate::{
     console::Which,
-    door::{Opened, Where},
+    endpoint::{Opened, Where},
     local::http_client,
     show::consent,
 };

@@ -7,7 +7,7 @@ use reqwest::Client;
 
 use crate::{
     config::Provider,
-    door::{Door, is_loopback},
+    endpoint::{HookAddress, is_loopback},
 };
 
 /// How long it may take, a cold start included.
@@ -18,24 +18,29 @@ const ANSWERS: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// It does not answer as it must.
-pub(super) async fn probe(http: &Client, provider: Provider, door: &Door, api: Option<&url::Url>) -> Result<()> {
-    if is_loopback(&door.url) && api.is_some_and(|api| !is_loopback(api)) {
+pub(super) async fn probe(
+    http: &Client,
+    provider: Provider,
+    endpoint: &HookAddress,
+    api: Option<&url::Url>,
+) -> Result<()> {
+    if is_loopback(&endpoint.url) && api.is_some_and(|api| !is_loopback(api)) {
         bail!(
-            "{door} is reached from this machine alone, and {provider} calls from outside: give the address that it sees with --url"
+            "{endpoint} is reached from this machine alone, and {provider} calls from outside: give the address that it sees with --url"
         );
     }
     let (request, wanted) = match provider {
-        Provider::Voltus => (http.post(door.address()).body(r#"{"event":{"name":""},"resource":""}"#), 200),
-        _ => (http.get(door.address()), 405),
+        Provider::Voltus => (http.post(endpoint.address()).body(r#"{"event":{"name":""},"resource":""}"#), 200),
+        _ => (http.get(endpoint.address()), 405),
     };
     let request = request.header("content-type", "application/json").timeout(ANSWERS);
     match request.send().await {
         Ok(response) if response.status() == wanted => Ok(()),
         Ok(response) if response.status() == 404 => {
-            bail!("{door} answers 404: another token, another source, or no gridbell; nothing is registered")
+            bail!("{endpoint} answers 404: another token, another source, or no gridbell; nothing is registered")
         }
         Ok(response) => {
-            bail!("{door} answers {} where a receiver answers {wanted}; nothing is registered", response.status())
+            bail!("{endpoint} answers {} where a receiver answers {wanted}; nothing is registered", response.status())
         }
         Err(error) => {
             let reason = if error.is_timeout() {
@@ -43,7 +48,7 @@ pub(super) async fn probe(http: &Client, provider: Provider, door: &Door, api: O
             } else {
                 format!("{:#}", anyhow::Error::from(error.without_url()))
             };
-            bail!("{door} does not answer ({reason}); nothing is registered")
+            bail!("{endpoint} does not answer ({reason}); nothing is registered")
         }
     }
 }

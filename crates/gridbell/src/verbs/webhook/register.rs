@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{AboutHook, api, consent, follow, leap, nvgrid, openvolt, probe, span, voltus};
 use crate::{
     config::Provider,
-    door::{Door, Opened},
+    endpoint::{HookAddress, Opened},
     local::http_client,
     show,
     simulate::times,
@@ -52,18 +52,18 @@ impl Register {
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.hook.about.open().await?;
         self.asking.is_for(opened.provider)?;
-        let door = opened.door(&self.hook.place).await?;
+        let endpoint = opened.endpoint(&self.hook.place).await?;
         let asked = self.asking.asked(&opened)?;
-        probe::probe(&http_client()?, opened.provider, &door, asked.as_ref()).await?;
+        probe::probe(&http_client()?, opened.provider, &endpoint, asked.as_ref()).await?;
         match opened.provider {
-            Provider::Voltus => voltus(&opened, &door).await,
-            Provider::Leap => self.leap(&opened, &door).await,
-            Provider::Openvolt => self.openvolt(&opened, &door).await,
-            Provider::Nvgrid => nvgrid::register(&self.asking, &opened, &door, &self.event).await,
+            Provider::Voltus => voltus(&opened, &endpoint).await,
+            Provider::Leap => self.leap(&opened, &endpoint).await,
+            Provider::Openvolt => self.openvolt(&opened, &endpoint).await,
+            Provider::Nvgrid => nvgrid::register(&self.asking, &opened, &endpoint, &self.event).await,
         }
     }
 
-    async fn leap(&self, opened: &Opened, door: &Door) -> Result<()> {
+    async fn leap(&self, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
         let api = api(opened).await?;
         let levels = if self.level.is_empty() { &[leap::Level::Meter] } else { self.level.as_slice() };
         for level in levels {
@@ -71,12 +71,12 @@ impl Register {
             let replace = |set: &leap::Set| {
                 consent(self.yes, &format!("Leap's {name} webhook goes to {} and would be replaced", set.shown()))
             };
-            let says = match leap::register(&api, *level, door, replace).await? {
+            let says = match leap::register(&api, *level, endpoint, replace).await? {
                 leap::Registered::Already => "was set already",
                 leap::Registered::Anew => "is set",
                 leap::Registered::Rotated => "is set with another token than before",
             };
-            show::line(&format!("Leap's {name} webhook {says}: {}, the token in the header x-api-key", door.url))?;
+            show::line(&format!("Leap's {name} webhook {says}: {}, the token in the header x-api-key", endpoint.url))?;
         }
         if opened.rotates() {
             show::line(
@@ -86,9 +86,9 @@ impl Register {
         show::line(&format!("Try it: gridbell webhook test {}", opened.name))
     }
 
-    async fn openvolt(&self, opened: &Opened, door: &Door) -> Result<()> {
+    async fn openvolt(&self, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
         let since = times::now();
-        show::screen(&openvolt::to_enter(&opened.name, door))?;
+        show::screen(&openvolt::to_enter(&opened.name, endpoint))?;
         if self.wait.is_zero() {
             return Ok(());
         }
@@ -96,11 +96,11 @@ impl Register {
     }
 }
 
-async fn voltus(opened: &Opened, door: &Door) -> Result<()> {
+async fn voltus(opened: &Opened, endpoint: &HookAddress) -> Result<()> {
     let api = api(opened).await?;
-    let says = match voltus::register(&api, door).await? {
-        voltus::Registered::Anew(id) => format!("Registered as {id}: {door}"),
-        voltus::Registered::Already(id) => format!("Registered already as {id}, nothing is changed: {door}"),
+    let says = match voltus::register(&api, endpoint).await? {
+        voltus::Registered::Anew(id) => format!("Registered as {id}: {endpoint}"),
+        voltus::Registered::Already(id) => format!("Registered already as {id}, nothing is changed: {endpoint}"),
     };
     show::line(&says)?;
     if opened.rotates() {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{api, leap, voltus};
 use crate::{
     config::Provider,
-    door::{Opened, Standing},
+    endpoint::{Opened, Standing},
 };
 
 /// A webhook as its provider lists it.

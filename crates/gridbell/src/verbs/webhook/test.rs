@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use dispatch::Subject;
 
 use super::{AboutHook, Api, api, consent, follow, leap, nvgrid, span, voltus};
-use crate::{config::Provider, door::Opened, show, simulate::times};
+use crate::{config::Provider, endpoint::Opened, show, simulate::times};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -10,13 +10,13 @@ use std::{
 
 use anyhow::bail;
 use axum::{Router, extract::State, http::StatusCode, routing::any};
-use simulators::{Fault, Keys};
+use provider_sims::{Fault, Keys};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{api::Api, *};
 use crate::{
     config::Provider,
-    door::{Door, door},
+    endpoint::{HookAddress, endpoint},
     simulate::{Settings, Simulators, times},
 };
 
@@ -25,7 +25,7 @@ struct Bench {
     simulators: Simulators,
     provider: Provider,
     answers: Arc<AtomicU16>,
-    door: Door,
+    endpoint: HookAddress,
     _receiver: JoinSet<()>,
 }
 
@@ -43,7 +43,7 @@ async fn bench(provider: Provider) -> Bench {
     let router = router.with_state(Arc::clone(&answers));
     let mut receiver = JoinSet::new();
     receiver.spawn(async move { drop(axum::serve(listener, router).await) });
-    Bench { simulators, provider, answers, door: door(&url, "t0"), _receiver: receiver }
+    Bench { simulators, provider, answers, endpoint: endpoint(&url, "t0"), _receiver: receiver }
 }
 
 impl Bench {
@@ -60,8 +60,8 @@ impl Bench {
         self.simulators.misbehave(self.provider, &[what.parse::<Fault>().expect("a fault")]);
     }
 
-    async fn probe(&self, door: &Door) -> Result<()> {
-        probe::probe(&http_client().expect("a client"), self.provider, door, None).await
+    async fn probe(&self, endpoint: &HookAddress) -> Result<()> {
+        probe::probe(&http_client().expect("a client"), self.provider, endpoint, None).await
     }
 }
 
@@ -75,13 +75,13 @@ fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
 async fn voltus_takes_an_address_once_and_lets_it_go() {
     let bench = bench(Provider::Voltus).await;
     let api = bench.api();
-    bench.probe(&bench.door).await.expect("there");
-    let voltus::Registered::Anew(id) = voltus::register(&api, &bench.door).await.expect("registered") else {
+    bench.probe(&bench.endpoint).await.expect("there");
+    let voltus::Registered::Anew(id) = voltus::register(&api, &bench.endpoint).await.expect("registered") else {
         panic!("it was not there before");
     };
-    assert_eq!(voltus::register(&api, &bench.door).await.expect("known"), voltus::Registered::Already(id.clone()));
+    assert_eq!(voltus::register(&api, &bench.endpoint).await.expect("known"), voltus::Registered::Already(id.clone()));
     let listed = voltus::list(&api).await.expect("a list");
-    assert!(listed.len() == 1 && voltus::is_ours(&listed[0], &bench.door));
+    assert!(listed.len() == 1 && voltus::is_ours(&listed[0], &bench.endpoint));
     voltus::delete(&api, &id).await.expect("deleted");
     assert!(said(voltus::delete(&api, &id).await).starts_with("there is no webhook "));
     assert!(voltus::delete(&api, "../dispatches").await.is_err());
@@ -92,17 +92,17 @@ async fn voltus_takes_an_address_once_and_lets_it_go() {
 async fn nothing_is_registered_before_our_own_receiver_answers_as_it_must() {
     let bench = bench(Provider::Voltus).await;
     assert!(
-        said(bench.probe(&door(&bench.door.url.as_str().replace("hooks/s", "hooks/x"), "t0")).await)
+        said(bench.probe(&endpoint(&bench.endpoint.url.as_str().replace("hooks/s", "hooks/x"), "t0")).await)
             .contains("answers 404")
     );
     bench.answers.store(202, Ordering::Relaxed);
-    assert!(said(bench.probe(&bench.door).await).contains("answers 202 Accepted where a receiver answers 200"));
-    assert!(said(bench.probe(&door("http://127.0.0.1:9/hooks/s", "t0")).await).contains("does not answer"));
+    assert!(said(bench.probe(&bench.endpoint).await).contains("answers 202 Accepted where a receiver answers 200"));
+    assert!(said(bench.probe(&endpoint("http://127.0.0.1:9/hooks/s", "t0")).await).contains("does not answer"));
     let outside = url::Url::parse("https://api.voltus.co").expect("an address");
     let http = http_client().expect("a client");
-    assert!(said(probe::probe(&http, Provider::Voltus, &bench.door, Some(&outside)).await).contains("with --url"));
+    assert!(said(probe::probe(&http, Provider::Voltus, &bench.endpoint, Some(&outside)).await).contains("with --url"));
     // What Voltus itself finds out is told as well.
-    let told = said(voltus::register(&bench.api(), &bench.door).await);
+    let told = said(voltus::register(&bench.api(), &bench.endpoint).await);
     assert!(told.starts_with("nothing is registered: voltus answered 400 (the webhook's url did not"), "{told}");
 }
 
@@ -172,7 +172,7 @@ async fn a_registration_whose_answer_is_lost_is_found_in_the_list_or_said_to_be_
         assert!(voltus::list(&api).await.expect("a list").is_empty());
         bench.misbehave("stale*1");
         bench.misbehave(fault);
-        let came = voltus::register(&api, &bench.door).await;
+        let came = voltus::register(&api, &bench.endpoint).await;
         let listed = voltus::list(&api).await.expect("a list");
         match came {
             Ok(voltus::Registered::Anew(id)) => assert_eq!(listed[0].id, id),
@@ -186,14 +186,14 @@ async fn a_registration_whose_answer_is_lost_is_found_in_the_list_or_said_to_be_
     let bench = bench(Provider::Voltus).await;
     bench.misbehave("stale*1");
     bench.misbehave("500*2");
-    assert!(said(voltus::register(&bench.api(), &bench.door).await).starts_with("it may be registered or not: "));
+    assert!(said(voltus::register(&bench.api(), &bench.endpoint).await).starts_with("it may be registered or not: "));
 }
 
 #[tokio::test]
 async fn a_scenario_and_a_self_test_are_scheduled() {
     let bench = bench(Provider::Voltus).await;
     let api = bench.api();
-    voltus::register(&api, &bench.door).await.expect("registered");
+    voltus::register(&api, &bench.endpoint).await.expect("registered");
     voltus::post_scenario(&api, "ancillary-services", times::now()).await.expect("taken");
     while voltus::dispatches(&api).await.expect("a list").is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -209,21 +209,21 @@ async fn a_scenario_and_a_self_test_are_scheduled() {
 async fn leaps_webhook_is_read_before_it_is_replaced_and_its_token_rotates() {
     let bench = bench(Provider::Leap).await;
     let (api, level) = (bench.api(), leap::Level::Meter);
-    bench.probe(&bench.door).await.expect("there");
+    bench.probe(&bench.endpoint).await.expect("there");
     let never = |_: &leap::Set| -> Result<()> { panic!("nothing foreign is there") };
-    assert_eq!(leap::register(&api, level, &bench.door, never).await.expect("set"), leap::Registered::Anew);
-    assert_eq!(leap::register(&api, level, &bench.door, never).await.expect("set"), leap::Registered::Already);
-    let other_token = door(bench.door.url.as_str(), "t1");
+    assert_eq!(leap::register(&api, level, &bench.endpoint, never).await.expect("set"), leap::Registered::Anew);
+    assert_eq!(leap::register(&api, level, &bench.endpoint, never).await.expect("set"), leap::Registered::Already);
+    let other_token = endpoint(bench.endpoint.url.as_str(), "t1");
     assert_eq!(leap::register(&api, level, &other_token, never).await.expect("set"), leap::Registered::Rotated);
-    let elsewhere = door("http://127.0.0.1:9/hooks/other", "t0");
+    let elsewhere = endpoint("http://127.0.0.1:9/hooks/other", "t0");
     let refuse = |set: &leap::Set| bail!("{}", set.shown());
     let shown = said(leap::register(&api, level, &elsewhere, refuse).await);
     assert!(shown.starts_with("http://127.0.0.1:") && shown.ends_with("/… with headers x-api-key"), "{shown}");
-    assert!(leap::get(&api, level).await.expect("read").expect("set").goes_to(&bench.door));
+    assert!(leap::get(&api, level).await.expect("read").expect("set").goes_to(&bench.endpoint));
     assert!(leap::get(&api, leap::Level::Group).await.expect("read").is_none());
     assert!(leap::unregister(&api, level, &elsewhere, refuse).await.is_err());
-    assert!(leap::unregister(&api, level, &bench.door, never).await.expect("deleted"));
-    assert!(!leap::unregister(&api, level, &bench.door, never).await.expect("nothing there"));
+    assert!(leap::unregister(&api, level, &bench.endpoint, never).await.expect("deleted"));
+    assert!(!leap::unregister(&api, level, &bench.endpoint, never).await.expect("nothing there"));
 }
 
 #[tokio::test]
@@ -233,11 +233,11 @@ async fn leaps_put_is_read_back_where_its_answer_says_nothing() {
     for (level, fault) in [(leap::Level::Meter, "garbage*1"), (leap::Level::Group, "truncated*1")] {
         bench.misbehave("other-shape*1");
         bench.misbehave(fault);
-        leap::register(&bench.api(), level, &bench.door, set).await.expect("read back");
+        leap::register(&bench.api(), level, &bench.endpoint, set).await.expect("read back");
     }
     bench.misbehave("other-shape*1");
     bench.misbehave("500*2");
-    let elsewhere = door("http://127.0.0.1:9/hooks/other", "t0");
+    let elsewhere = endpoint("http://127.0.0.1:9/hooks/other", "t0");
     let told = said(leap::register(&bench.api(), leap::Level::Meter, &elsewhere, set).await);
     assert!(told.contains("it may be set or not"), "{told}");
     bench.misbehave("500*1");
@@ -249,7 +249,7 @@ async fn leaps_put_is_read_back_where_its_answer_says_nothing() {
 async fn leaps_test_reports_how_we_answered() {
     let bench = bench(Provider::Leap).await;
     let (api, level) = (bench.api(), leap::Level::Meter);
-    leap::register(&api, level, &bench.door, |_| Ok(())).await.expect("set");
+    leap::register(&api, level, &bench.endpoint, |_| Ok(())).await.expect("set");
     let report = leap::test(&api, level, "e", times::now()).await.expect("a report");
     assert_eq!(report.status, Some(200));
     assert!(report.lines.iter().any(|line| line == "http_status: 200") && report.lines.len() >= 3, "{report:?}");

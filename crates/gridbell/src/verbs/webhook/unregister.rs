@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::{AboutHook, api, consent, leap, nvgrid, voltus};
-use crate::{config::Provider, door::Opened, show};
+use crate::{config::Provider, endpoint::Opened, show};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +40,9 @@ impl Unregister {
                 "Openvolt takes webhooks away by its dashboard alone: under Event Subscriptions, delete the one that goes to …/hooks/{}/…",
                 opened.name
             ),
-            Provider::Nvgrid => nvgrid::unregister(&self.asking, &opened, &opened.door(&self.hook.place).await?).await,
+            Provider::Nvgrid => {
+                nvgrid::unregister(&self.asking, &opened, &opened.endpoint(&self.hook.place).await?).await
+            }
         }
     }
 
@@ -49,8 +51,8 @@ impl Unregister {
         let ids = if let Some(id) = &self.id {
             vec![id.clone()]
         } else {
-            let door = opened.door(&self.hook.place).await?;
-            let ours = voltus::list(&api).await?.into_iter().filter(|webhook| voltus::is_ours(webhook, &door));
+            let endpoint = opened.endpoint(&self.hook.place).await?;
+            let ours = voltus::list(&api).await?.into_iter().filter(|webhook| voltus::is_ours(webhook, &endpoint));
             ours.map(|webhook| webhook.id).collect()
         };
         if ids.is_empty() {
@@ -68,14 +70,14 @@ impl Unregister {
 
     async fn leap(&self, opened: &Opened) -> Result<()> {
         let api = api(opened).await?;
-        let door = opened.door(&self.hook.place).await?;
+        let endpoint = opened.endpoint(&self.hook.place).await?;
         let levels = if self.level.is_empty() { &[leap::Level::Meter] } else { self.level.as_slice() };
         for level in levels {
             let name = level.name();
             let foreign = |set: &leap::Set| {
                 consent(self.yes, &format!("Leap's {name} webhook goes to {}, which is not this source", set.shown()))
             };
-            if !leap::unregister(&api, *level, &door, foreign).await? {
+            if !leap::unregister(&api, *level, &endpoint, foreign).await? {
                 bail!("Leap has no {name} webhook set");
             }
             show::line(&format!("Leap's {name} webhook is taken away."))?;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use crate::door::Door;
+use crate::endpoint::HookAddress;
 
 const WEBHOOKS: &str = "/2022-04-15/webhooks";
 const DISPATCHES: &str = "/2022-04-15/dispatches";
@@ -50,19 +50,19 @@ pub(super) async fn list(api: &Api) -> Result<Vec<Webhook>> {
 }
 
 /// Whether a listed address is the door's. Voltus' samples show one without its scheme.
-pub(super) fn is_ours(webhook: &Webhook, door: &Door) -> bool {
+pub(super) fn is_ours(webhook: &Webhook, endpoint: &HookAddress) -> bool {
     let bare = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/').to_owned();
-    bare(&webhook.url) == bare(door.address().as_str())
+    bare(&webhook.url) == bare(endpoint.address().as_str())
 }
 
 /// Registers the door, unless it is registered. The receiver must have been seen to answer before.
-pub(super) async fn register(api: &Api, door: &Door) -> Result<Registered> {
-    let ours = |listed: Vec<Webhook>| listed.into_iter().find(|webhook| is_ours(webhook, door));
+pub(super) async fn register(api: &Api, endpoint: &HookAddress) -> Result<Registered> {
+    let ours = |listed: Vec<Webhook>| listed.into_iter().find(|webhook| is_ours(webhook, endpoint));
     if let Some(known) = ours(list(api).await?) {
         return Ok(Registered::Already(known.id));
     }
     let events = EVENTS.map(|name| json!({"name": name}));
-    let body = json!({"url": door.address(), "events": events});
+    let body = json!({"url": endpoint.address(), "events": events});
     let answer = match api.call_that_asks_us(WEBHOOKS, &body).await {
         Ok(answer) => answer,
         Err(error) if error.is_in_doubt() => Value::String(error.to_string()),
@@ -111,8 +111,8 @@ pub(super) async fn dispatches(api: &Api) -> Result<Vec<String>> {
 
 /// Posts a scenario to the sandbox.
 pub(super) async fn post_scenario(api: &Api, name: &str, now: Timestamp) -> Result<()> {
-    let scenario = simulators::voltus_scenario(name, now).ok_or_else(|| {
-        let names: Vec<&str> = simulators::Simulated::Voltus.exercises().iter().map(|known| known.name).collect();
+    let scenario = provider_sims::voltus_scenario(name, now).ok_or_else(|| {
+        let names: Vec<&str> = provider_sims::Simulated::Voltus.exercises().iter().map(|known| known.name).collect();
         crate::cli::usage(format!("there is no scenario {name}; there are {}", names.join(", ")))
     })?;
     api.call(Method::POST, "/2022-04-15/scenarios", Some(&scenario)).await.context("the scenario was not taken")?;

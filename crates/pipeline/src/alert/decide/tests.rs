@@ -1,6 +1,6 @@
 //! An incident and a verdict in, the incident and its mail out.
 
-use dispatch::{Request, Statement, Subject};
+use dispatch::{DispatchTerms, Request, Subject};
 use serde_json::json;
 
 use super::*;
@@ -30,8 +30,8 @@ fn not_acknowledged() -> Condition {
 }
 
 /// A dispatch that starts then and lasts ten minutes.
-fn starting(seconds: i64) -> (Status, Statement) {
-    let statement = Statement {
+fn starting(seconds: i64) -> (Status, DispatchTerms) {
+    let terms = DispatchTerms {
         authorized: true,
         start: at(seconds),
         end: Some(at(seconds + 600)),
@@ -43,11 +43,11 @@ fn starting(seconds: i64) -> (Status, Statement) {
         programs: Vec::new(),
         details: serde_json::Map::new(),
     };
-    (Status::Scheduled, statement)
+    (Status::Scheduled, terms)
 }
 
 fn firing(stages: &[&str]) -> Verdict {
-    let news = stages.iter().map(|stage| News {
+    let news = stages.iter().map(|stage| StageReport {
         stage: (*stage).to_owned(),
         about: "voltus-prod/dkmq".to_owned(),
         detail: format!("{stage} failed"),
@@ -64,7 +64,7 @@ fn resolved(lapsed: bool) -> Verdict {
 #[derive(Default)]
 struct Given {
     condition: Option<Condition>,
-    dispatch: Option<(Status, Statement)>,
+    dispatch: Option<(Status, DispatchTerms)>,
     deadline_passed: bool,
     may_be_test: bool,
 }
@@ -265,7 +265,7 @@ fn a_mail_that_waits_past_its_time_is_scheduled_once_more() {
 
 #[test]
 fn what_concerns_a_dispatch_that_is_near_is_urgent() {
-    let check = |condition: Condition, dispatch: Option<(Status, Statement)>, expected: Urgency| {
+    let check = |condition: Condition, dispatch: Option<(Status, DispatchTerms)>, expected: Urgency| {
         let config = config();
         let incident = Given { condition: Some(condition.clone()), ..Given::default() }.open(None);
         let rules = Rules::new(&config, &condition, None, dispatch.as_ref(), at(0));

@@ -8,18 +8,18 @@ fn not_acknowledged() -> Condition {
 }
 
 /// Evidence where a controller acknowledges.
-fn awaited(record: impl Into<Option<Record>>) -> Evidence {
+fn awaited(record: impl Into<Option<SubjectRecord>>) -> Evidence {
     Evidence { has_acknowledgements: true, ..of_record(record) }
 }
 
 /// Evidence where reading the queue of signals counts.
-fn read(record: Record, backlog: Option<(u64, u64)>) -> Evidence {
+fn read(record: SubjectRecord, backlog: Option<(u64, u64)>) -> Evidence {
     let backlog = backlog.map(|(waiting, in_hand)| Backlog { waiting, in_hand });
     Evidence { backlog, ..of_record(record) }
 }
 
 /// `dkmq` with a signal that is not sent yet.
-fn unsent() -> Record {
+fn unsent() -> SubjectRecord {
     let sent = dispatch(|_| {});
     let subject = sent.subject.clone();
     let signal = dispatch::Signal {
@@ -33,7 +33,7 @@ fn unsent() -> Record {
         time: at(0),
         body: "{}".to_owned(),
     };
-    Record { outbox: vec![signal], ..sent }
+    SubjectRecord { outbox: vec![signal], ..sent }
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn an_acknowledgement_of_the_current_version_resolves_it() {
     }
     let failed = dispatch(|record| record.ack = ack(1, AckState::Failed, 90));
     check(&condition, &awaited(failed), 100, "resolved at 100", "an incident of its own");
-    let superseded = settled(vec![(0, statement(|_| {})), (80, statement(|two| two.start = at(660)))]);
+    let superseded = settled(vec![(0, terms(|_| {})), (80, terms(|two| two.start = at(660)))]);
     let superseded = changed(superseded, |record| record.ack = ack(1, AckState::Accepted, 70));
     check(&condition, &awaited(superseded.clone()), 139, "undecided", "");
     check(&condition, &awaited(superseded), 140, "firing since 140: first", "version 2");
@@ -107,7 +107,7 @@ fn a_signal_that_cannot_be_sent_fires_once_it_is_not_being_sent() {
     let condition = not_acknowledged();
     for evidence in [awaited(unsent()), read(unsent(), Some((0, 0)))] {
         let late = |changed_at| {
-            let record = evidence.record.clone().map(|record| Record { changed_at: at(changed_at), ..record });
+            let record = evidence.record.clone().map(|record| SubjectRecord { changed_at: at(changed_at), ..record });
             Evidence { record, ..evidence.clone() }
         };
         check(&condition, &late(56), 60, "undecided", "");
@@ -157,14 +157,14 @@ fn without_an_end_a_person_is_asked_each_day_after_the_first() {
     check(&condition, &of_record(dispatch(|_| {})), later, &resolved, "states its end now");
     check(&condition, &of_record(withdrawn()), later, &resolved, "no longer active");
     check(&condition, &of_record(None), later, &resolved, "not known");
-    let test = |one: &mut Statement| (one.end, one.test_reason) = (None, Some(dispatch::TestReason::SelfTest));
-    check(&condition, &of_record(settled(vec![(0, statement(test))])), later, &resolved, "");
+    let test = |one: &mut DispatchTerms| (one.end, one.test_reason) = (None, Some(dispatch::TestReason::SelfTest));
+    check(&condition, &of_record(settled(vec![(0, terms(test))])), later, &resolved, "");
 }
 
 #[test]
 fn parts_that_are_not_all_sent_after_a_minute_fire() {
     let condition = Condition::PartsUnsent { dispatch: subject() };
-    let part = |mut record: Record| {
+    let part = |mut record: SubjectRecord| {
         record.outbox[0].part = Some(dispatch::Part { number: 2, of: 3 });
         record
     };

@@ -1,6 +1,6 @@
 //! What happened once: quarantined bodies and fields, unknown events, rotated keys, what was given up.
 
-use dispatch::{AccountEvent, Diagnostic};
+use dispatch::{AccountEvent, FieldError};
 
 use super::*;
 use crate::poll::Doubts;
@@ -9,7 +9,7 @@ fn events(of: &Condition, events: &[(i64, &str)]) -> Vec<NotedEvent> {
     let event = |(seconds, stage): &(i64, &str)| NotedEvent {
         condition: of.clone(),
         at: at(*seconds),
-        news: News { stage: (*stage).to_owned(), about: SOURCE.to_owned(), detail: format!("{stage} is kept") },
+        news: StageReport { stage: (*stage).to_owned(), about: SOURCE.to_owned(), detail: format!("{stage} is kept") },
     };
     events.iter().map(event).collect()
 }
@@ -69,8 +69,8 @@ fn a_field_of_a_dispatch_that_cannot_be_read_fires_for_a_day() {
         delivery: "d".to_owned(),
         payload: serde_json::Value::Null,
     };
-    let odd = Diagnostic { field: "market".to_owned(), reason: "no text".to_owned(), digest: "abc".to_owned() };
-    let fact = Fact { diagnostics: vec![odd], ..Fact::new(origin, subject(), Says::Account(said)) };
+    let odd = FieldError { field: "market".to_owned(), reason: "no text".to_owned(), digest: "abc".to_owned() };
+    let fact = Fact { field_errors: vec![odd], ..Fact::new(origin, subject(), FactBody::Account(said)) };
     let record =
         dispatch(|record| record.unreadable = record.unreadable.clone().with(record.unreadable.fresh(&[fact]), at(40)));
     let check = |about: Option<Subject>, now: i64, expected: &str, said: &str| {

@@ -30,7 +30,7 @@ fn a_waiting_job_fires_once_a_person_must_know() {
     check(None, None, 60, "resolved at 60", "nothing of it is left");
     check(None, Some(dispatch(|_| {})), 60, "resolved at 60", "it worked: version 1 is published");
     // Only an answer that began after the failure makes up for it.
-    let fetched_at = |seconds| Some(settled(vec![(seconds, statement(|_| {}))]));
+    let fetched_at = |seconds| Some(settled(vec![(seconds, terms(|_| {}))]));
     check(job(|_| {}), fetched_at(20), 60, "firing since 60: first", detail);
     check(job(|_| {}), fetched_at(21), 60, "resolved at 60", "the answer to a later request");
     let day = 90 + hours(24);
@@ -58,9 +58,9 @@ fn a_key_is_refused_until_half_an_hour_after_the_latest_refusal() {
     check(&refusal, None, 1_899, "firing since 10: first", "refused the API key (401)");
     check(&refusal, None, 1_900, "resolved at 1900", "accepts the key again");
     let polled = |kind| Some(polls(Some((kind, 300, 2)), |_| {}));
-    check(&refusal, polled(TroubleKind::Credentials), 200, "firing since 10: first", "401");
-    check(&None, polled(TroubleKind::Credentials), 400, "firing since 300: first", "list of dispatches cannot be read");
-    check(&None, polled(TroubleKind::Provider), 400, "resolved at 400", "accepts the key again");
+    check(&refusal, polled(FailureKind::Credentials), 200, "firing since 10: first", "401");
+    check(&None, polled(FailureKind::Credentials), 400, "firing since 300: first", "list of dispatches cannot be read");
+    check(&None, polled(FailureKind::Provider), 400, "resolved at 400", "accepts the key again");
     check(&None, Some(polls(None, |_| {})), 400, "resolved at 400", "accepts the key again");
 }
 
@@ -70,7 +70,7 @@ fn a_source_is_down_after_five_minutes_or_three_failures() {
     let check = |poll, now, expected: &str, said: &str| {
         super::check(&condition, &Evidence { poll, ..Evidence::default() }, now, expected, said);
     };
-    let failing = |count, change: fn(&mut PollState)| Some(polls(Some((TroubleKind::Provider, 300, count)), change));
+    let failing = |count, change: fn(&mut PollState)| Some(polls(Some((FailureKind::Provider, 300, count)), change));
     check(None, 400, "resolved at 400", "can be read again");
     check(Some(polls(None, |_| {})), 400, "resolved at 400", "can be read again");
     check(failing(4, |_| {}), 599, "undecided", "");
@@ -80,7 +80,7 @@ fn a_source_is_down_after_five_minutes_or_three_failures() {
     check(failing(3, |poll| poll.near_from = Some(at(401))), 400, "undecided", "");
     // It stays down at least until the provider may be asked again.
     check(failing(1, |poll| poll.not_before = Some(at(600))), 400, "firing since 300: first", "");
-    let refused = Some(polls(Some((TroubleKind::Credentials, 300, 9)), |_| {}));
+    let refused = Some(polls(Some((FailureKind::Credentials, 300, 9)), |_| {}));
     check(refused, hours(1), &format!("resolved at {}", hours(1)), "can be read again");
 }
 

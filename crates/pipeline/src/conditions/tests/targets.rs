@@ -18,7 +18,7 @@ fn reached(compliant: Option<bool>) -> Vec<(i64, PowerEvent)> {
 }
 
 /// The target from 600 to 1200, which another replaced from that second on.
-fn replaced(at_second: i64, compliant: Option<bool>) -> Record {
+fn replaced(at_second: i64, compliant: Option<bool>) -> SubjectRecord {
     let mut record = heard(vec![(590, power(DOWN, (600, Some(1_200)), compliant))]);
     let by = Subject::power("dc-1", None, "c-2");
     record.ramping.replaced = Some(Replaced { start: at(600), by, at: at(at_second), noted_at: at(1_000) });
@@ -76,7 +76,7 @@ fn a_ramp_whose_end_is_not_reported_in_time_fires_for_a_day() {
 
 #[test]
 fn a_target_missed_for_five_minutes_when_replaced_fires() {
-    let check = |record: Record, now: i64, expected: &str, said: &str| {
+    let check = |record: SubjectRecord, now: i64, expected: &str, said: &str| {
         super::check(&condition(), &of_record(record), now, expected, said);
     };
     check(

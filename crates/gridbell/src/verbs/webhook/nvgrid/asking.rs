@@ -8,7 +8,7 @@ use url::Url;
 use crate::{
     cli,
     config::Provider,
-    door::{Lies, Opened, is_loopback},
+    endpoint::{Lies, Opened, is_loopback},
     nvgrid::{Client, Endpoint, Login, Origin},
     show,
 };

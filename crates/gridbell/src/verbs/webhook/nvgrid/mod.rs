@@ -16,7 +16,7 @@ pub(super) use self::{
 };
 use super::{AboutHook, follow};
 use crate::{
-    door::{Door, Opened},
+    endpoint::{HookAddress, Opened},
     fixtures,
     local::http_client,
     nvgrid::{EVENTS, NvgridError},
@@ -30,13 +30,18 @@ pub(super) fn event(name: &str) -> Result<String, String> {
 }
 
 /// Registers the door, which has been seen to answer.
-pub(super) async fn register(asking: &Asking, opened: &Opened, door: &Door, events: &[String]) -> Result<()> {
+pub(super) async fn register(
+    asking: &Asking,
+    opened: &Opened,
+    endpoint: &HookAddress,
+    events: &[String],
+) -> Result<()> {
     let mut client = asking.client(opened).await.context("nothing is registered")?;
-    if let Err(error) = client.register(door.address().as_str(), events).await {
+    if let Err(error) = client.register(endpoint.address().as_str(), events).await {
         return Err(undone(&opened.name, error, "registered"));
     }
     let of = if events.is_empty() { "all power events".to_owned() } else { events.join(", ") };
-    show::line(&format!("Registered for {of}: {door}"))?;
+    show::line(&format!("Registered for {of}: {endpoint}"))?;
     if opened.rotates() {
         show::line(
             "Two tokens open this source. Once this one works, unregister the address with the old one (--token), and leave its hash out of gridbell.toml.",
@@ -50,10 +55,10 @@ pub(super) async fn register(asking: &Asking, opened: &Opened, door: &Door, even
 }
 
 /// Takes the door's address away.
-pub(super) async fn unregister(asking: &Asking, opened: &Opened, door: &Door) -> Result<()> {
+pub(super) async fn unregister(asking: &Asking, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
     let mut client = asking.client(opened).await.context("it is registered still, if it was")?;
-    match client.unregister(door.address().as_str()).await {
-        Ok(()) => show::line(&format!("Unregistered {door}. No webhook of NvGrid's comes to it any more.")),
+    match client.unregister(endpoint.address().as_str()).await {
+        Ok(()) => show::line(&format!("Unregistered {endpoint}. No webhook of NvGrid's comes to it any more.")),
         Err(error @ NvgridError::Refused { .. }) => Err(anyhow::anyhow!(
             "{error}: nothing is taken away; NvGrid takes away the very address that was registered, so say --url and --token if that was another"
         )),
@@ -98,7 +103,7 @@ pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wai
         show::line("The site takes the login and tells its status. A ramp at the site brings an event.")?;
         return follow::to_delivery(opened, times::now(), wait).await;
     }
-    let door = opened.door(&hook.place).await?;
+    let endpoint = opened.endpoint(&hook.place).await?;
     let now = times::now();
     // The end of a ramp that went well: of a start, somebody would await the end.
     let mut body = fixtures::json("nvgrid/end_ramp_down.json")?;
@@ -110,12 +115,12 @@ pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wai
         body[name] = json!(value);
     }
     let feed = body["feed_tag"].as_str().map(str::to_owned);
-    let sent = http_client()?.post(door.address()).json(&body).timeout(ANSWERS).send().await;
+    let sent = http_client()?.post(endpoint.address()).json(&body).timeout(ANSWERS).send().await;
     let answer = sent
         .map_err(|error| anyhow::Error::from(error.without_url()))
-        .with_context(|| format!("{door} does not answer"))?;
+        .with_context(|| format!("{endpoint} does not answer"))?;
     if !answer.status().is_success() {
-        bail!("{door} answers {}, where NvGrid counts 200 alone as taken", answer.status());
+        bail!("{endpoint} answers {}, where NvGrid counts 200 alone as taken", answer.status());
     }
     show::line(&format!(
         "NvGrid sends no tests, so gridbell sent an event as it would: end_ramp_down of {correlation}."

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{super::About, Asking};
-use crate::{cli, config::Provider, door::Opened, show, simulate::times};
+use crate::{cli, config::Provider, endpoint::Opened, show, simulate::times};
 
 /// How much of a line is shown, in characters.
 const MAX_LINE: usize = 2_000;

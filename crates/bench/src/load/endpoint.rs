@@ -1,0 +1,98 @@
+//! Webhooks of Voltus, each of a new dispatch, through the stack's door.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use gridbell::local::{Description, SourceDescription};
+use indicatif::ProgressBar;
+use reqwest::Client;
+use serde_json::json;
+
+use crate::clock;
+
+/// The door, seen from a provider.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    http: Client,
+    source: SourceDescription,
+}
+
+/// What was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// By id.
+    pub(super) dispatches: BTreeMap<String, Dispatch>,
+    /// From the first webhook to the last acknowledgement.
+    pub(super) took: Duration,
+}
+
+/// One webhook.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dispatch {
+    /// When it was sent, since 1970.
+    pub(super) sent_at: Duration,
+    /// How long its answer took.
+    pub(super) acknowledged_after: Duration,
+}
+
+impl Endpoint {
+    pub(super) fn new(http: Client, stack: &Description) -> Result<Self> {
+        let source = stack.sources.values().find(|source| source.provider == "voltus");
+        Ok(Self { http, source: source.context("the stack has no Voltus source")?.clone() })
+    }
+
+    /// Announces one dispatch.
+    pub(super) async fn send(&self, id: &str) -> Result<Dispatch> {
+        let body = json!({"event": {"name": "dispatch.create"}, "resource": format!("/2022-04-15/dispatches/{id}")});
+        let mut request = self.http.post(&self.source.url).header("content-type", "application/json");
+        for (name, value) in &self.source.headers {
+            request = request.header(name, value);
+        }
+        let (sent_at, begun) = (clock::since_epoch(), clock::now());
+        let answer = request.body(body.to_string()).send().await.context("the door does not answer")?;
+        let status = answer.status();
+        let answer = answer.text().await?;
+        ensure!(status.is_success(), "a webhook was answered with {status}: {answer}");
+        Ok(Dispatch { sent_at, acknowledged_after: begun.elapsed() })
+    }
+
+    /// One at a time, with a pause after each.
+    pub(super) async fn one_at_a_time(&self, count: usize, pause: Duration) -> Result<Sent> {
+        let bar = ProgressBar::new(count as u64);
+        let (mut dispatches, mut took) = (BTreeMap::new(), Duration::ZERO);
+        for index in 0..count {
+            let id = format!("single{index:06}");
+            let dispatch = self.send(&id).await?;
+            took += dispatch.acknowledged_after;
+            dispatches.insert(id, dispatch);
+            tokio::time::sleep(pause).await;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(Sent { dispatches, took })
+    }
+
+    /// Many at once, at most so many per second where a rate is given.
+    pub(super) async fn burst(&self, count: usize, concurrency: usize, rate: Option<f64>) -> Result<Sent> {
+        let bar = ProgressBar::new(count as u64);
+        let begun = clock::now();
+        let sends = (0..count).map(|index| {
+            let bar = bar.clone();
+            async move {
+                if let Some(rate) = rate {
+                    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+                    let due = begun + Duration::from_secs_f64(index as f64 / rate);
+                    tokio::time::sleep_until(due.into()).await;
+                }
+                let id = format!("burst{index:06}");
+                let dispatch = self.send(&id).await?;
+                bar.inc(1);
+                anyhow::Ok((id, dispatch))
+            }
+        });
+        let dispatches = stream::iter(sends).buffer_unordered(concurrency).try_collect().await?;
+        bar.finish_and_clear();
+        Ok(Sent { dispatches, took: begun.elapsed() })
+    }
+}

@@ -1,0 +1,124 @@
+//! What has been observed so far, and waiting for it.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::{sync::watch, time::timeout};
+
+/// Everything that the demo has seen, shared by those who watch and those who wait.
+#[derive(Debug)]
+pub(super) struct Observations {
+    /// When the play began: all times are told relative to it.
+    pub(super) start: Timestamp,
+    seen: Mutex<Observed>,
+    changed: watch::Sender<u64>,
+}
+
+/// What was seen.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Observed {
+    /// In the order of their arrival.
+    pub(super) signals: Vec<Signal>,
+    pub(super) mails: Vec<Mail>,
+    pub(super) timeline: Vec<Line>,
+    pub(super) checks: Vec<Check>,
+}
+
+/// A message of the queue `signals`.
+#[derive(Debug, Clone)]
+pub(super) struct Signal {
+    pub(super) arrived_at: Timestamp,
+    /// The event; null where the message is no JSON.
+    pub(super) event: Value,
+    pub(super) attributes: Vec<(String, String)>,
+    /// Message group and deduplication id.
+    pub(super) group: String,
+    pub(super) deduplication: String,
+}
+
+/// A mail.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Mail {
+    pub(super) seen_at: Timestamp,
+    pub(super) subject: String,
+    pub(super) text: String,
+}
+
+/// Something that happened to a subject.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Line {
+    pub(super) at: Timestamp,
+    pub(super) subject: String,
+    pub(super) what: What,
+    pub(super) text: String,
+}
+
+/// What sort of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum What {
+    Webhook,
+    Fetch,
+    Signal,
+    Mail,
+}
+
+/// An expectation, and what is wrong with it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Check {
+    pub(super) scenario: String,
+    pub(super) what: String,
+    pub(super) problem: Option<String>,
+}
+
+impl Signal {
+    /// A text of the envelope.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.event.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+impl Observations {
+    pub(super) fn new(start: Timestamp) -> Self {
+        Self { start, seen: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+
+    /// Notes something.
+    pub(super) fn note(&self, change: impl FnOnce(&mut Observed)) {
+        change(&mut self.lock());
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    pub(super) fn check(&self, scenario: &str, what: impl Into<String>, problem: Option<String>) {
+        let check = Check { scenario: scenario.to_owned(), what: what.into(), problem };
+        self.note(|seen| seen.checks.push(check));
+    }
+
+    /// All of it as it is now.
+    pub(super) fn observed(&self) -> Observed {
+        self.lock().clone()
+    }
+
+    /// Waits until it is so; false where it is not within that time.
+    pub(super) async fn wait(&self, within: Duration, is_so: impl Fn(&Observed) -> bool) -> bool {
+        let mut changed = self.changed.subscribe();
+        let waiting = async {
+            while !is_so(&self.lock()) {
+                // The sender lives in self, so this fails never.
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        timeout(within, waiting).await.is_ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Observed> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

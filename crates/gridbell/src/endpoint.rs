@@ -1,0 +1,309 @@
+//! A source of a stack that runs: whom it asks, with which key, and the door that its webhooks come through.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
+use aws::secrets::{AwsKeys, KeySource, Reference, Secret};
+use pipeline::{
+    config::{Config, Environment, Source},
+    token,
+};
+use url::Url;
+
+use crate::{
+    cli,
+    config::Provider,
+    console::{Console, Place, Which},
+};
+
+/// Where a webhook goes, where that is not what `stack.json` says.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Where webhooks go")]
+pub(crate) struct Where {
+    /// The hook's address from outside, with or without its token; a tunnel's address alone stands for the local stack behind it
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<Url>,
+    /// Where the hook's token lies: `env:NAME` or `ssm:/path` [default: the one in the address]
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) token: Option<Lies>,
+}
+
+/// Where a secret lies, as it was written. A secret that was written instead must not be told, which clap would do.
+#[derive(Debug, Clone)]
+pub(crate) struct Lies(Option<Reference>);
+
+impl From<&str> for Lies {
+    fn from(text: &str) -> Self {
+        Self(Reference::parse(text))
+    }
+}
+
+impl Lies {
+    /// The reference.
+    ///
+    /// # Errors
+    /// It is none (exit status 2).
+    pub(crate) fn reference(&self, flag: &str) -> Result<&Reference> {
+        let wrong = || cli::usage(format!("{flag} is env:NAME or ssm:/path/of/parameter, never the secret itself"));
+        self.0.as_ref().ok_or_else(wrong)
+    }
+}
+
+/// A source of an opened stack.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) console: Console,
+    pub(crate) name: String,
+    pub(crate) provider: Provider,
+    source: Source,
+}
+
+/// How an address that a provider has registered stands to a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The source's own address, with a token that opens it.
+    Here,
+    /// The source's own address, without one.
+    Locked,
+    /// Another host, with a token that opens the source: a tunnel or a domain in front of the stack.
+    InFront,
+    /// None of ours.
+    Foreign,
+}
+
+/// There is no such source: a wrong command line.
+pub(crate) fn no_source(config: &Config, name: &str) -> anyhow::Error {
+    let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
+    let name = crate::show::name(name);
+    cli::usage(format!("there is no source {name} in this stack; it has {}", known.join(", ")))
+}
+
+/// The address and the token of a hook. Shown without the token.
+#[derive(Clone)]
+pub(crate) struct HookAddress {
+    /// Ends at the source's name.
+    pub(crate) url: Url,
+    pub(crate) token: Secret,
+}
+
+impl Opened {
+    /// Opens the stack and finds the source in what its functions run with.
+    ///
+    /// # Errors
+    /// In one line: as [`Console::open`], or there is no such source (exit status 2).
+    pub(crate) async fn open(which: &Which, name: &str) -> Result<Self> {
+        let console = Console::open(which).await?;
+        let config = console.config().await?;
+        Self::of(&console, &config, name)
+    }
+
+    /// The source in the configuration of an opened stack.
+    ///
+    /// # Errors
+    /// In one line: there is no such source (exit status 2).
+    pub(crate) fn of(console: &Console, config: &Config, name: &str) -> Result<Self> {
+        let source = config.sources.get(name).ok_or_else(|| no_source(config, name))?.clone();
+        let provider = Provider::from_name(&source.provider).context("the stack names an unknown provider")?;
+        Ok(Self { console: console.clone(), name: name.to_owned(), provider, source })
+    }
+
+    /// Whether everything that comes through it is a test.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.source.environment == Environment::Sandbox
+    }
+
+    /// Whether two tokens open it.
+    pub(crate) fn rotates(&self) -> bool {
+        self.source.tokens.len() > 1
+    }
+
+    /// The base of the provider's API; none where it is never asked.
+    pub(crate) fn api_url(&self) -> Result<Option<Url>> {
+        let parse =
+            |text: &String| Url::parse(text).with_context(|| format!("the api_url of {} is no address", self.name));
+        self.source.api_url.as_ref().map(parse).transpose()
+    }
+
+    /// The API key.
+    pub(crate) async fn key(&self) -> Result<Secret> {
+        let text = self.source.api_key.as_deref().with_context(|| format!("{} has no api_key", self.name))?;
+        let reference =
+            Reference::parse(text).with_context(|| format!("the api_key of {} is no reference", self.name))?;
+        self.read(&reference).await
+    }
+
+    /// The address of the hook as the stack has it, with its token where that is known here.
+    fn own(&self) -> Result<Url> {
+        let hook = match &self.console.place {
+            Place::Local { hooks } => hooks.get(&self.name).cloned(),
+            Place::Deployed { .. } => None,
+        };
+        let own = hook.unwrap_or_else(|| format!("{}/hooks/{}", self.console.webhook_base, self.name));
+        Url::parse(&own).context("the stack's address cannot be read")
+    }
+
+    /// How an address that a provider has registered, or its header's token, stands to this source; and the address' host.
+    pub(crate) fn standing(&self, address: &str, header: Option<&str>) -> (String, Standing) {
+        // Voltus' samples show one without its scheme.
+        let whole = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
+        let Ok(url) = Url::parse(&whole) else { return ("?".to_owned(), Standing::Foreign) };
+        let bare = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default(), url.path().to_owned());
+        let own = self.own().and_then(|own| split(&own, &self.name)).map(|(own, _)| bare(&own)).ok();
+        let Ok((at, in_path)) = split(&url, &self.name) else {
+            return (url.origin().ascii_serialization(), Standing::Foreign);
+        };
+        let token = in_path.or_else(|| header.map(Secret::new));
+        let opens = token.is_some_and(|token| token::admits(&self.source.tokens, token.expose()));
+        let standing = match (own == Some(bare(&at)), opens) {
+            (true, true) => Standing::Here,
+            (true, false) => Standing::Locked,
+            (false, true) => Standing::InFront,
+            (false, false) => Standing::Foreign,
+        };
+        (url.origin().ascii_serialization(), standing)
+    }
+
+    /// What lies at a reference.
+    pub(crate) async fn read(&self, reference: &Reference) -> Result<Secret> {
+        let read = AwsKeys::new(&self.console.aws, self.console.http().clone()).read(reference).await;
+        read.map_err(|reason| self.console.refusal(format!("{reference} cannot be read: {reason}")).into())
+    }
+
+    /// The door, its token checked against what the stack knows of it.
+    pub(crate) async fn endpoint(&self, place: &Where) -> Result<HookAddress> {
+        let own = self.own()?;
+        let address = place.url.as_ref().map_or_else(|| own.clone(), |given| seen_from(given, &own));
+        let (url, in_address) = split(&address, &self.name)?;
+        let token = match &place.token {
+            Some(lies) => Some(self.read(lies.reference("--token")?).await?),
+            None => in_address.or_else(|| split(&own, &self.name).ok()?.1),
+        };
+        let Some(token) = token else {
+            bail!(
+                "the token of {} is not known here, the stack holds its hash alone: say where it lies with --token env:NAME or ssm:/path",
+                self.name
+            );
+        };
+        if !token::admits(&self.source.tokens, token.expose()) {
+            bail!("that token does not open {}: its hash is none of those in the stack's configuration", self.name);
+        }
+        Ok(HookAddress { url, token })
+    }
+}
+
+impl HookAddress {
+    /// With the token as the last segment.
+    pub(crate) fn address(&self) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/{}", self.url.path(), self.token.expose()));
+        url
+    }
+}
+
+impl fmt::Display for HookAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/[token]", self.url)
+    }
+}
+
+impl fmt::Debug for HookAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Door({self})")
+    }
+}
+
+/// The address as given; a tunnel's, which has no path, in front of the stack's own path.
+fn seen_from(given: &Url, own: &Url) -> Url {
+    let mut url = given.clone();
+    if given.path() == "/" {
+        url.set_path(own.path());
+    }
+    url
+}
+
+/// The part up to the source's name, and the token behind it.
+fn split(address: &Url, source: &str) -> Result<(Url, Option<Secret>)> {
+    let mut url = address.clone();
+    // The receiver overlooks one slash at the end, and not two.
+    let path = url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
+    let end = format!("/hooks/{source}");
+    if path.ends_with(&end) {
+        url.set_path(&path);
+        return Ok((url, None));
+    }
+    let (before, token) = path.rsplit_once('/').unwrap_or_default();
+    if !before.ends_with(&end) {
+        return Err(cli::usage(format!("--url ends in {end}, or in {end}/TOKEN")));
+    }
+    url.set_path(before);
+    Ok((url, Some(Secret::new(token))))
+}
+
+/// Whether only this machine reaches it.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// A source of Voltus' in a deployed stack, opened by these tokens.
+#[cfg(test)]
+pub(crate) fn opened(name: &str, webhook_base: &str, tokens: &[&str]) -> Opened {
+    let hashes: Vec<String> = tokens.iter().map(|token| token::TokenHash::of(token).to_hex()).collect();
+    let config = serde_json::json!({"sources": {name: {"provider": "voltus", "tokens": hashes}}});
+    let config = Config::parse(&config.to_string()).expect("good");
+    Opened::of(&Console::nowhere(webhook_base), &config, name).expect("there")
+}
+
+#[cfg(test)]
+pub(crate) fn endpoint(url: &str, token: &str) -> HookAddress {
+    HookAddress { url: Url::parse(url).expect("an address"), token: Secret::new(token) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_split_at_the_sources_name_and_shown_without_its_token() {
+        let url = |text: &str| Url::parse(text).expect("an address");
+        let (at, token) = split(&url("https://h/p/hooks/a/t0"), "a").expect("split");
+        let endpoint = HookAddress { url: at, token: token.expect("a token") };
+        assert_eq!(
+            (endpoint.address().as_str(), endpoint.to_string().as_str()),
+            ("https://h/p/hooks/a/t0", "https://h/p/hooks/a/[token]")
+        );
+        assert!(!format!("{endpoint:?}").contains("t0"));
+        assert!(split(&url("https://h/hooks/a/"), "a").expect("split").1.is_none());
+        assert!(split(&url("https://h/hooks/b/t0"), "a").is_err() && split(&url("https://h/"), "a").is_err());
+    }
+
+    #[test]
+    fn what_a_provider_has_registered_stands_to_a_source_by_address_and_token() {
+        let source = opened("a", "https://stack.example/prod", &["t0", "t1"]);
+        let check = |address: &str, header: Option<&str>, expected: Standing| {
+            assert_eq!(source.standing(address, header).1, expected, "{address}");
+        };
+        check("https://stack.example/prod/hooks/a/t0", None, Standing::Here);
+        check("stack.example/prod/hooks/a/t1", None, Standing::Here);
+        check("https://stack.example/prod/hooks/a", Some("t1"), Standing::Here);
+        check("https://stack.example/prod/hooks/a", None, Standing::Locked);
+        check("https://stack.example/prod/hooks/a/old", Some("t0"), Standing::Locked);
+        check("https://hooks.corp.example/hooks/a/t0", None, Standing::InFront);
+        check("https://hooks.corp.example/hooks/a/old", None, Standing::Foreign);
+        check("https://stack.example/prod/hooks/b/t0", None, Standing::Foreign);
+        check("no address", None, Standing::Foreign);
+        assert_eq!(source.standing("https://h.example:8443/x/t0", None).0, "https://h.example:8443");
+    }
+
+    #[test]
+    fn a_tunnel_stands_in_front_of_the_stacks_own_path() {
+        let own = Url::parse("http://127.0.0.1:4566/_aws/x/hooks/a/t0").expect("an address");
+        let given = |text: &str| seen_from(&Url::parse(text).expect("an address"), &own).to_string();
+        assert_eq!(given("https://abc.tunnel.example"), "https://abc.tunnel.example/_aws/x/hooks/a/t0");
+        assert_eq!(given("https://abc.example/hooks/a"), "https://abc.example/hooks/a");
+    }
+}

@@ -1,0 +1,279 @@
+//! Deadlines: a person is notified in time of every dispatch that no controller has acknowledged.
+//!
+//! A deadline is a delayed message that fires to the second; the sweep sends one for each that the index says is due soon, so a
+//! lost message costs a minute at most. Firing twice is harmless: the table decides.
+
+use dispatch::{Status, Subject};
+use futures_util::lock::Mutex;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    conditions::{Condition, QUIET, ends_at},
+    config::{Config, Deadlines},
+    messages::{Deadline, ToRetry},
+    ports::{Backlog, Clock, Depths, Dispatches, DueSubject, JobQueue, PortError, Random, Watched},
+    record::SubjectRecord,
+    review::OpenIncidents,
+    timeline::{Closed, Event, TimelineEvent},
+    update::{Change, From, Records, update},
+};
+
+/// SQS delays a message by this many seconds at most.
+const MAX_HOP_S: i64 = 900;
+
+/// What is due sooner than this is armed by the component that learns of it; the rest is found by the sweep of every minute.
+pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
+
+/// A deadline that fires early by less than this was sent in time, by another clock.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long the queue of signals must lie still to count as unread. The first look at it comes so long before the deadline.
+const STILL: SignedDuration = SignedDuration::from_secs(3);
+
+/// A signal younger than this is most likely being sent.
+const SENDING: SignedDuration = SignedDuration::from_secs(5);
+
+/// So many deadlines are armed between two looks at the clock.
+const ARMED_AT_ONCE: usize = 200;
+
+/// The deadlines.
+#[derive(Debug)]
+pub struct DeadlineMonitor<'a, T, Q, O, C> {
+    /// The deadlines.
+    pub config: &'a Config,
+    /// `dispatches`.
+    pub table: &'a T,
+    /// The depth of `signals`.
+    pub queues: &'a Q,
+    /// That depth, which all deadlines of a batch share.
+    pub backlog: Mutex<Option<Backlog>>,
+    /// The inner queues.
+    pub job_queue: &'a O,
+    /// Time and chance.
+    pub host: &'a C,
+}
+
+/// What there is to do for a deadline.
+enum Next {
+    /// Nothing.
+    Nothing,
+    /// Fire again at this instant: it is not due yet.
+    Early(Timestamp),
+    /// Fire again at this instant: so many signals lie there, and perhaps they lie still.
+    Again(Timestamp, u64),
+    /// Have the alerter judge this.
+    Hint(Condition),
+}
+
+impl<T: Dispatches, Q: Depths, O: JobQueue, C: Clock + Random> DeadlineMonitor<'_, T, Q, O, C> {
+    /// Arms what the index says is due soon, and what is due and has no open incident, from the index alone: the most urgent first,
+    /// until that instant. Returns how many.
+    pub async fn arm_due(&self, open: &OpenIncidents, until: Timestamp) -> Result<usize, PortError> {
+        let now = self.host.now();
+        let due = self.table.due(now + ARMED_AHEAD).await?;
+        let is_covered = |DueSubject { at, subject }: &DueSubject| {
+            let dispatch = || subject.clone();
+            let conditions = [
+                Condition::NotAcknowledged { dispatch: dispatch() },
+                Condition::ControllerFailed { dispatch: dispatch() },
+                Condition::NotCompliant { subject: dispatch() },
+            ];
+            // The daily question goes on for days, and says nothing of the deadline of a new version.
+            let is_asked =
+                now.duration_since(*at) > ARMED_AHEAD && open.covers(&Condition::NoEnd { dispatch: dispatch() });
+            is_asked || conditions.iter().any(|condition| open.covers(condition))
+        };
+        let due = due.into_iter().filter(|due| due.at > now || !is_covered(due));
+        let armed = due.map(|DueSubject { at, subject }| {
+            let at = fires_at(at, self.config.deadlines_for(subject.source(), &[]));
+            (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now))
+        });
+        let messages: Vec<(ToRetry, u32)> = armed.collect();
+        let (mut armed, mut failed) = (0, None);
+        for some in messages.chunks(ARMED_AT_ONCE) {
+            if self.host.now() >= until {
+                tracing::warn!(sweep.armed = armed, sweep.left = messages.len() - armed, "armed in the next minute");
+                break;
+            }
+            match self.job_queue.retry(some).await {
+                Ok(()) => armed += some.len(),
+                // What is not armed now is armed a minute later, still before it is due: all that follows must not wait for it.
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(armed), Err)
+    }
+
+    /// A deadline fired.
+    pub async fn fired(&self, Deadline { subject, unread }: Deadline) -> Result<(), PortError> {
+        let checked = update(Records(self.table), &subject, From::Stored, async |record| {
+            let Some(record) = record else { return Ok(Change::Keep(vec![Next::Nothing])) };
+            self.decide(record, unread).await
+        });
+        let found = checked.await?.result;
+        let now = self.host.now();
+        for next in found {
+            match next {
+                Next::Nothing => {}
+                Next::Hint(condition) => self.job_queue.hint(condition, now, 0).await?,
+                // The sweep arms what is due later; were each early message sent on as well, a doubled one would never die.
+                Next::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => {}
+                Next::Early(at) => self.again(Deadline::of(subject.clone()), hop_s(at, now)).await?,
+                Next::Again(at, unread) => {
+                    let deadline = Deadline { unread: Some(unread), ..Deadline::of(subject.clone()) };
+                    self.again(deadline, hop_s(at, now)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn again(&self, deadline: Deadline, delay_s: u32) -> Result<(), PortError> {
+        self.job_queue.retry(&[(ToRetry::Deadline(deadline), delay_s)]).await
+    }
+
+    async fn decide(
+        &self,
+        record: SubjectRecord,
+        unread: Option<u64>,
+    ) -> Result<Change<SubjectRecord, Vec<Next>>, PortError> {
+        let now = self.host.now();
+        let mut next = Vec::new();
+        if record.open_end.is_some_and(|ask_from| ask_from <= now) {
+            next.push(Next::Hint(Condition::NoEnd { dispatch: record.subject.clone() }));
+        }
+        if record.has_failed() {
+            next.push(Next::Hint(Condition::ControllerFailed { dispatch: record.subject.clone() }));
+        }
+        let Some(due) = record.due else { return Ok(Change::Keep(next)) };
+        if record.state.published().is_none() {
+            return Ok(self.ramp(record, due, next).await);
+        }
+        let hint = || Next::Hint(Condition::NotAcknowledged { dispatch: record.subject.clone() });
+        let closed = match self.judge(&record, due, unread).await? {
+            Ok(closed) => closed,
+            Err(Next::Hint(_)) => {
+                next.push(hint());
+                return Ok(Change::Keep(next));
+            }
+            Err(other) => {
+                next.push(other);
+                return Ok(Change::Keep(next));
+            }
+        };
+        // An incident resolves with it, and where time has passed unnoticed one opens. Before the deadline there is none of this version,
+        // and that of an earlier one is reviewed each minute.
+        if now >= due {
+            next.push(hint());
+        }
+        let lapsed = (closed == Closed::Lapsed).then_some(due);
+        let event = TimelineEvent::new(now, Event::DeadlineClosed { why: closed });
+        let record = SubjectRecord { due: None, lapsed, ..record.noting(event, self.host.unique()) };
+        Ok(Change::Write(Box::new(record), next))
+    }
+
+    async fn backlog(&self) -> Result<Backlog, PortError> {
+        let mut known = self.backlog.lock().await;
+        match *known {
+            Some(backlog) => Ok(backlog),
+            None => Ok(*known.insert(self.queues.depth(Watched::Signals).await?)),
+        }
+    }
+
+    /// Why the deadline of a dispatch needs no watching any more, or what there is to do.
+    async fn judge(
+        &self,
+        record: &SubjectRecord,
+        due: Timestamp,
+        unread: Option<u64>,
+    ) -> Result<Result<Closed, Next>, PortError> {
+        let now = self.host.now();
+        let Some((Status::Scheduled, terms)) = record.state.published() else { return Ok(Ok(Closed::Inactive)) };
+        if record.is_acknowledged() {
+            return Ok(Ok(Closed::Acknowledged));
+        }
+        let acknowledge = self.config.deadlines_for(&record.origin.source, &terms.programs).acknowledge;
+        let is_sent = record.outbox.is_empty();
+        let backlog = if acknowledge { None } else { Some(self.backlog().await?) };
+        if is_sent && backlog.is_some_and(|backlog| backlog.waiting == 0) {
+            return Ok(Ok(Closed::Read));
+        }
+        let is_still = backlog.filter(|backlog| is_sent && backlog.in_hand == 0);
+        match is_still {
+            _ if now >= due => {}
+            Some(backlog) if now + STILL >= due => return Ok(Err(Next::Again(due, backlog.waiting))),
+            _ => return Ok(Err(Next::Early(due))),
+        }
+        if !is_sent && now.duration_since(record.changed_at) < SENDING {
+            return Ok(Err(Next::Early(now + SENDING)));
+        }
+        let overdue = if ends_at(record).is_some_and(|end| end <= now) {
+            Ok(Closed::Lapsed)
+        } else {
+            Err(Next::Hint(Condition::NotAcknowledged { dispatch: record.subject.clone() }))
+        };
+        Ok(match (backlog.filter(|_| is_sent), unread) {
+            (None, _) => overdue,
+            // A consumer is reading: the turn of this dispatch comes, or the next sweep looks again.
+            (Some(backlog), _) if backlog.in_hand > 0 => Err(Next::Nothing),
+            (Some(backlog), Some(before)) if backlog.waiting >= before => overdue,
+            (Some(backlog), _) => Err(Next::Again(now + STILL, backlog.waiting)),
+        })
+    }
+
+    /// The deadline of a load target: the end of a ramp is overdue, unless another target took its place meanwhile.
+    async fn ramp(
+        &self,
+        mut record: SubjectRecord,
+        due: Timestamp,
+        mut next: Vec<Next>,
+    ) -> Change<SubjectRecord, Vec<Next>> {
+        let now = self.host.now();
+        if now < due {
+            next.push(Next::Early(due));
+            return Change::Keep(next);
+        }
+        next.push(Next::Hint(Condition::NotCompliant { subject: record.subject.clone() }));
+        if let Some((by, at)) = self.replaced(&record).await {
+            record = record.noting(None, self.host.unique());
+            record.replace(&by, at, |event| TimelineEvent::new(now, event));
+            return Change::Write(Box::new(record), next);
+        }
+        let event = match record.awaited() {
+            Some(awaited) if now.duration_since(awaited.at) < QUIET => return Change::Keep(next),
+            Some(awaited) => Event::RampUnreported { ramp: awaited.kind },
+            None => Event::RampSettled,
+        };
+        let record = SubjectRecord { due: None, ..record.noting(TimelineEvent::new(now, event), self.host.unique()) };
+        Change::Write(Box::new(record), next)
+    }
+
+    /// Which target took its place, where the index did not show that yet when either was heard of.
+    async fn replaced(&self, record: &SubjectRecord) -> Option<(Subject, Timestamp)> {
+        let own = record.state.ramps()?.ramp_start()?;
+        let active = match self.table.active(&record.origin.source, own.start).await {
+            Ok(active) => active,
+            Err(error) => {
+                // Rather an alert about a target that was replaced than none.
+                tracing::warn!(dispatch.subject = %record.subject, %error, "not known whether it was replaced");
+                return None;
+            }
+        };
+        let on_this_feed = active.into_iter().filter(|other| other.subject.feed() == record.subject.feed());
+        let others = on_this_feed.filter(|other| other.subject != record.subject);
+        let replacing = others.filter_map(|other| Some((other.active.ramp?, other.subject)));
+        let replacing = replacing.filter(|(ramp, _)| ramp.replaces(&own));
+        replacing.map(|(ramp, subject)| (subject, ramp.start)).max_by_key(|(_, start)| *start)
+    }
+}
+
+/// When the deadline message of what is due then must fire. Where reading the signals queue counts, it takes two looks.
+pub(crate) fn fires_at(due: Timestamp, deadlines: Deadlines) -> Timestamp {
+    if deadlines.acknowledge { due } else { due.saturating_sub(STILL).unwrap_or(due) }
+}
+
+/// Seconds until then, in one hop.
+pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
+    let whole_s = (at.duration_since(now).as_millis() + 999).div_euclid(1_000);
+    u32::try_from(whole_s.clamp(0, i128::from(MAX_HOP_S))).unwrap_or(0)
+}

@@ -1,0 +1,107 @@
+//! What parsing found beside facts: what could not be read goes to the retrier, the rest is noted as events.
+
+use dispatch::Subject;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use providers::Diagnostic;
+
+use super::{Hydrate, Item};
+use crate::{
+    conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
+    job::{FailedJob, Failure, FailureKind, Job, clip},
+    messages::{self, ToRetry},
+    ports::{Clock, Deliveries, JobQueue, PortError, Random},
+    retry::{NOTED_S, unknown_event, unreadable},
+};
+
+impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
+where
+    D: Deliveries,
+    O: JobQueue,
+    C: Clock + Random,
+{
+    /// What a body itself gave cause to report is reported before the delivery turns into requests; of a body that is whole, only
+    /// after its facts are written, since the mail names what they say.
+    pub(super) async fn report_all(&self, items: &mut [Item]) {
+        let turning = items.iter_mut().filter(|item| !item.parsed.fetches.is_empty());
+        join_all(turning.map(|item| self.report_diagnostics(item))).await;
+    }
+
+    /// Reports the findings so far; what could not be read goes to the retrier, which keeps it.
+    pub(super) async fn report_diagnostics(&self, item: &mut Item) {
+        let now = self.host.now();
+        let diagnostics = std::mem::take(&mut item.parsed.diagnostics);
+        // A copy of the work is kept for what it could not read. What else becomes of the work is not the copy's matter.
+        let job = Job { attempt: 0, failures: Vec::new(), ..item.job.clone() };
+        let keep = |kind, detail: String| FailedJob { failure: Failure::new(kind, now, detail), job: job.clone() };
+        let (mut unreadable, mut about): (Vec<String>, Vec<Option<Subject>>) = (Vec::new(), Vec::new());
+        let mut reported = Ok(());
+        for diagnostic in diagnostics {
+            let one = match diagnostic {
+                Diagnostic::Unreadable { part, reason, about: lost } => {
+                    unreadable.push(format!("{part}: {reason}"));
+                    if !about.contains(&lost) {
+                        about.push(lost);
+                    }
+                    Ok(())
+                }
+                Diagnostic::UnknownEvent { name } => {
+                    let failed = ToRetry::Failed(keep(FailureKind::UnknownEvent, name));
+                    self.job_queue.retry(&[(failed, 0)]).await
+                }
+                diagnostic => self.note_diagnostic(diagnostic, &item.job.source, now).await,
+            };
+            reported = reported.and(one);
+        }
+        if !unreadable.is_empty() {
+            let detail = format!("{} part(s) could not be read: {}", unreadable.len(), unreadable.join("; "));
+            let FailedJob { failure, job } = keep(FailureKind::Unreadable, detail);
+            let failed = ToRetry::Failed(FailedJob { failure: Failure { about, ..failure }, job });
+            reported = reported.and(self.job_queue.retry(&[(failed, 0)]).await);
+        }
+        if let Err(error) = reported {
+            item.failure.get_or_insert_with(|| Failure::new(FailureKind::Storage, now, error.to_string()));
+        }
+    }
+
+    /// Has people notified of messages that only a later release reads. Where that fails, the dead letters are an incident.
+    pub(super) async fn report_newer(&self, v: u32) {
+        let now = self.host.now();
+        let event = messages::newer_in("deliveries", v, now);
+        let noted = async {
+            self.deliveries.note(&event).await?;
+            self.job_queue.hint(event.condition.clone(), now, NOTED_S).await
+        };
+        if let Err(error) = noted.await {
+            tracing::error!(%error, "that a later release's messages came is not noted");
+        }
+    }
+
+    /// A finding that leaves nothing to be kept.
+    pub(super) async fn note_diagnostic(
+        &self,
+        diagnostic: Diagnostic,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        let event = match diagnostic {
+            // The record holds what was measured.
+            Diagnostic::NotCompliant { subject, .. } => {
+                return self.job_queue.hint(Condition::NotCompliant { subject }, now, 0).await;
+            }
+            Diagnostic::Unreadable { part, reason, about } => {
+                unreadable(about.as_ref(), source, now, format!("{part}: {reason}"))
+            }
+            Diagnostic::UnknownEvent { name } => unknown_event(source, &name, now),
+            // An incident for each event, whatever else is known of keys and whatever its delivery is called.
+            Diagnostic::KeysRotated { event } => {
+                let condition = Condition::KeysRotated { source: source.to_owned(), event: clip(&event, 16) };
+                let detail = "the provider says that API keys were rotated: the configured key may stop working";
+                let (stage, about) = (FIRST_STAGE.to_owned(), source.to_owned());
+                NotedEvent { condition, at: now, news: StageReport { stage, about, detail: detail.to_owned() } }
+            }
+        };
+        self.deliveries.note(&event).await?;
+        self.job_queue.hint(event.condition, now, NOTED_S).await
+    }
+}

@@ -1,0 +1,142 @@
+//! Asking a provider: all pages of an answer, read into facts.
+
+use jiff::SignedDuration;
+use providers::{ApiResponse, Elements, FetchRequest, Parsed, UnreadableResponse};
+
+use super::{Bound, Hydrate};
+use crate::{
+    job::{Failure, FailureKind},
+    plain,
+    ports::{Clock, Deliveries, FetchError, ProviderApi, Random},
+};
+
+/// No search that we make has more pages; a provider that never ends its pages must not hold an invocation.
+const MAX_PAGES: usize = 60;
+
+/// All pages together are no larger, in bytes: they are in memory at once.
+const MAX_PAGES_BYTES: usize = 16 * 1_024 * 1_024;
+
+/// No further page is asked for after this long: with the last fetch it stays well below the function's timeout.
+const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(8);
+
+/// What one answer, its key included, and what a whole list may take at most.
+const ANSWER: SignedDuration = SignedDuration::from_secs(5);
+const LIST: SignedDuration = SignedDuration::from_secs(10);
+
+/// What is left of an invocation after a call of a provider: an answer is settled, or a failure passed on.
+pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(3);
+
+/// With less than this left, no call of a provider is begun.
+const LEAST: SignedDuration = SignedDuration::from_secs(5);
+
+impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
+where
+    F: ProviderApi,
+    D: Deliveries,
+    C: Clock + Random,
+{
+    /// Whether this invocation has time for another call of a provider.
+    pub(super) fn has_time(&self) -> bool {
+        self.left() >= LEAST
+    }
+
+    /// What is left of this invocation.
+    pub(super) fn left(&self) -> SignedDuration {
+        self.host.ends_at().duration_since(self.host.now())
+    }
+
+    fn within(&self, most: SignedDuration) -> SignedDuration {
+        most.min(self.left() - RESERVE).max(SignedDuration::from_secs(1))
+    }
+
+    /// Asks for a list, and reads it page by page; the pages of a long one hold different elements. What it holds is as of `began_at`.
+    pub(super) async fn read_list(
+        &self,
+        bound: &Bound,
+        fetch: &FetchRequest,
+        mut page: impl AsyncFnMut(Parsed) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Some(name) = bound.provider.elements(fetch) else { return page(self.fetch(bound, fetch).await?).await };
+        let began_at = self.host.now();
+        let request = bound.provider.request(fetch, None).map_err(|error| self.response_failure(&error))?;
+        let origin = &bound.origin;
+        let fetched =
+            self.api.fetch_list(&origin.source, &bound.source, &request, self.within(LIST), Elements::of(name)).await;
+        let elements = match fetched {
+            Ok(elements) => elements,
+            Err(error) => return Err(self.failed(bound, &error).await),
+        };
+        for bytes in elements.into_pages() {
+            let pages = [plain::text(&bytes).into_owned()];
+            let answer = ApiResponse { origin, fetch, began_at, pages: &pages };
+            let parsed = bound.provider.decode(&answer).map_err(|error| self.response_failure(&error))?;
+            page(parsed).await?;
+        }
+        Ok(())
+    }
+
+    /// A request failed. Where the provider is asked too much (429), all processes are to know; another refusal is about this look.
+    async fn failed(&self, bound: &Bound, error: &FetchError) -> Failure {
+        if let FetchError::Status { status: 429, retry_after_s, a_minute } = error {
+            self.slow_down(bound, *retry_after_s, *a_minute).await;
+        }
+        self.fetch_failure(error)
+    }
+
+    /// Asks, and reads the answer. It holds as of the instant before the first request.
+    pub(super) async fn fetch(&self, bound: &Bound, fetch: &FetchRequest) -> Result<Parsed, Failure> {
+        let began_at = self.host.now();
+        let mut pages: Vec<String> = Vec::new();
+        let mut token = None;
+        loop {
+            let request =
+                bound.provider.request(fetch, token.as_deref()).map_err(|error| self.response_failure(&error))?;
+            let page = self.api.fetch(&bound.origin.source, &bound.source, &request, self.within(ANSWER)).await;
+            match page {
+                Ok(page) => pages.push(page),
+                Err(error) => return Err(self.failed(bound, &error).await),
+            }
+            let next = pages.last().and_then(|page| bound.provider.next_page(fetch, page));
+            match next {
+                None => break,
+                Some(_) if pages.len() >= MAX_PAGES => {
+                    let detail = format!("the answer has more than {MAX_PAGES} pages");
+                    return Err(Failure::new(FailureKind::Answer, self.host.now(), detail));
+                }
+                Some(_) if self.host.now().duration_since(began_at) > MAX_PATIENCE || !self.has_time() => {
+                    let detail = format!("{} pages took too long, and there are more", pages.len());
+                    return Err(Failure::new(FailureKind::Provider, self.host.now(), detail));
+                }
+                Some(_) if pages.iter().map(String::len).sum::<usize>() > MAX_PAGES_BYTES => {
+                    let detail = format!("{} pages are more than {MAX_PAGES_BYTES} bytes", pages.len());
+                    return Err(Failure::new(FailureKind::Answer, self.host.now(), detail));
+                }
+                next => token = next,
+            }
+        }
+        let answer = ApiResponse { origin: &bound.origin, fetch, began_at, pages: &pages };
+        bound.provider.decode(&answer).map_err(|error| self.response_failure(&error))
+    }
+
+    fn response_failure(&self, error: &UnreadableResponse) -> Failure {
+        let kind = match error {
+            // Not there yet, most likely: a fresh dispatch may not be readable at once.
+            UnreadableResponse::Missing(_) => FailureKind::Missing,
+            UnreadableResponse::Shape(_) => FailureKind::UnreadableResponse,
+            UnreadableResponse::OtherId { .. } => FailureKind::Answer,
+            UnreadableResponse::Foreign(_) => FailureKind::Unreadable,
+        };
+        Failure::new(kind, self.host.now(), error.to_string())
+    }
+
+    fn fetch_failure(&self, error: &FetchError) -> Failure {
+        let (kind, retry_after_s) = match error {
+            FetchError::Refused { .. } | FetchError::Key(_) => (FailureKind::Credentials, None),
+            FetchError::Missing => (FailureKind::Missing, None),
+            FetchError::Status { retry_after_s, .. } => (FailureKind::Provider, *retry_after_s),
+            FetchError::Answer(_) => (FailureKind::Provider, None),
+            FetchError::Unreadable(_) => (FailureKind::UnreadableResponse, None),
+        };
+        Failure { retry_after_s, ..Failure::new(kind, self.host.now(), error.to_string()) }
+    }
+}

@@ -1,0 +1,80 @@
+//! Phase 3 of a batch: what its deliveries want to look at is fetched once each, or answered by a list, or waits.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, future::join_all, stream};
+use providers::{FetchRequest, Parsed};
+
+use super::{AT_ONCE, Bound, Hydrate, Item, waiting::FetchDecision};
+use crate::{
+    job::{Failure, Job, JobKind},
+    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, ProviderApi, Random, SignalStream},
+};
+
+impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
+where
+    T: Dispatches,
+    S: SignalStream,
+    F: ProviderApi,
+    D: Deliveries + Health,
+    O: JobQueue,
+    C: Clock + Random,
+{
+    /// Phase 3: one fetch for each thing that the batch wants to look at.
+    pub(super) async fn fetch_all(&self, items: &mut [Item]) {
+        let mut by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, item) in items.iter_mut().enumerate() {
+            let (Some(bound), Some(fetch)) = (&item.source, item.parsed.fetches.first()) else { continue };
+            // From here on the delivery is this look, and what fails is retried as such; a body that could not be told of is
+            // read once more.
+            if item.failure.is_none() && !matches!(item.job.kind, JobKind::Fetch(_)) {
+                item.turned = Some(item.job.clone()).filter(|job| job.attempt > 0);
+                item.job.kind = JobKind::Fetch(fetch.clone());
+            }
+            by_source.entry(bound.origin.source.clone()).or_default().push(index);
+        }
+        let mut wanted: BTreeMap<String, (Bound, FetchRequest)> = BTreeMap::new();
+        let mut failing: BTreeMap<usize, Failure> = BTreeMap::new();
+        let ways = join_all(by_source.into_values().map(|of| self.ways_of_items(items, of))).await;
+        for (index, way) in ways.into_iter().flatten() {
+            let item = &mut items[index];
+            match (way, &item.source, item.parsed.fetches.first()) {
+                (FetchDecision::Fetch, Some(bound), Some(fetch)) => {
+                    wanted.entry(fetch.key.clone()).or_insert_with(|| (bound.clone(), fetch.clone()));
+                }
+                (FetchDecision::Wait(waits, delay_s), ..) => item.waits = Some((waits, delay_s)),
+                (FetchDecision::Fail(failure), ..) => drop(failing.insert(index, failure)),
+                _ => {}
+            }
+        }
+        let fetches =
+            wanted.into_iter().map(|(key, (bound, fetch))| async move { (key, self.fetch(&bound, &fetch).await) });
+        let found: BTreeMap<String, Result<Parsed, Failure>> =
+            stream::iter(fetches).buffer_unordered(AT_ONCE).collect().await;
+        for (index, item) in items.iter_mut().enumerate() {
+            let Some(fetch) = item.parsed.fetches.pop() else { continue };
+            // What another message of the batch has fetched is as good as a request of its own.
+            match found.get(&fetch.key) {
+                Some(Ok(parsed)) => {
+                    item.waits = None;
+                    let facts = parsed.facts.iter();
+                    let facts = facts.filter(|fact| item.job.after.as_ref().is_none_or(|after| fact.subject > *after));
+                    item.parsed.facts.extend(facts.cloned());
+                    item.parsed.diagnostics.extend(parsed.diagnostics.iter().cloned());
+                }
+                Some(Err(failure)) => item.failure = Some(failure.clone()),
+                None => item.failure = item.failure.take().or_else(|| failing.remove(&index)),
+            }
+        }
+    }
+
+    /// How the looks of one source get their answers. With too little time left they wait for another invocation.
+    async fn ways_of_items(&self, items: &[Item], of: Vec<usize>) -> Vec<(usize, FetchDecision)> {
+        let of_item = |index: &usize| Some((*index, items[*index].parsed.fetches.first()?, &items[*index].job));
+        let fetches: Vec<(usize, &FetchRequest, &Job)> = of.iter().filter_map(of_item).collect();
+        let Some(bound) = of.first().and_then(|first| items[*first].source.as_ref()) else { return Vec::new() };
+        let asking: Vec<(&FetchRequest, &Job)> = fetches.iter().map(|(_, fetch, job)| (*fetch, *job)).collect();
+        let ways = self.ways(bound, &asking).await;
+        fetches.into_iter().map(|(index, ..)| index).zip(ways).collect()
+    }
+}

@@ -1,0 +1,379 @@
+//! Jobs: what is to be done, and what went wrong with it so far.
+
+mod body;
+mod listed;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+pub(crate) use dispatch::text::clip;
+use dispatch::{Subject, sendable};
+use jiff::Timestamp;
+use providers::FetchRequest;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    conditions::Condition,
+    messages::{ToHydrate, to_json},
+};
+
+pub use body::{BodyPart, CHUNK_BYTES, StoredBody, UnpackError, pack, unpack};
+pub use listed::{ByList, ListedFacts, Waits};
+
+/// The most that a webhook's body may be, in bytes (2 MiB).
+pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
+
+/// The most that one message may be, in bytes: SQS carries 1 MiB; the rest is room for the troubles of later attempts.
+pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 64 * 1_024;
+
+/// The source of what gridbell did not send.
+pub const FOREIGN: &str = "unknown";
+
+/// How many troubles travel along: the first, and the latest.
+const REMEMBERED_FAILURES: usize = 8;
+
+/// One job: a webhook to be read, or something to be fetched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Our id of the delivery that it began with.
+    pub delivery: String,
+    /// The source that it came through.
+    pub source: String,
+    /// When that delivery was taken.
+    pub received_at: Timestamp,
+    /// How often it has failed.
+    #[serde(default)]
+    pub attempt: u32,
+    /// What went wrong, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+    /// An earlier invocation settled every subject of the body up to this one, in their order, and ran short of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Subject>,
+    /// It waits for the source's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+    /// What is to be done.
+    pub kind: JobKind,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Read this body.
+    Body(String),
+    /// The same, gzip in base64: what does not fit into a message as it is.
+    Packed(String),
+    /// Keep this share of a body that no single message carries; the invocation that keeps the last one reads the body.
+    Part(BodyPart),
+    /// Read the body whose parts are kept.
+    Stored(StoredBody),
+    /// A while after a part came: see whether the others did.
+    Awaited(StoredBody),
+    /// Ask the provider.
+    Fetch(FetchRequest),
+    /// Ask the provider for all that it lists.
+    Poll,
+    /// Settle these facts of a list.
+    Listed(ListedFacts),
+}
+
+/// A message of an inner queue as a function is handed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What the queue calls it.
+    pub id: String,
+    /// JSON, if it is ours.
+    pub body: String,
+    /// How often it was handed out, this time included: more than once where whoever had it before died over it, or could not
+    /// pass it on.
+    pub receives: u32,
+}
+
+/// A handled failure on its way to the retrier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailedJob {
+    /// What went wrong this time.
+    pub failure: Failure,
+    /// What is still to be done.
+    pub job: Job,
+}
+
+/// One thing that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When.
+    pub at: Timestamp,
+    /// What sort.
+    pub kind: FailureKind,
+    /// In words, without a secret and without echoing a body.
+    pub detail: String,
+    /// The provider asked to be left alone this long, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+    /// The dispatches that are lost with what cannot be read; a none among them stands for what has no known id. Empty: nothing is
+    /// known but the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<Option<Subject>>,
+}
+
+/// What sort of trouble, as far as the way on depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The body, or part of it, cannot be read: trying again is no use.
+    Unreadable,
+    /// A type of event that we do not know: trying again is no use.
+    UnknownEvent,
+    /// The provider did not answer, or not well.
+    Provider,
+    /// The provider refused our key, or the key could not be read.
+    Credentials,
+    /// The provider answered with something else than was asked for.
+    Answer,
+    /// The provider's answer is none that we can read.
+    UnreadableResponse,
+    /// The provider does not know what its own webhook announced; it may not be readable yet.
+    Missing,
+    /// A table or a queue did not take it.
+    Storage,
+    /// Of a body that came in parts, some parts did not come.
+    Incomplete,
+    /// A table or a queue cannot take it, or holds what cannot be read.
+    Broken,
+    /// The function died or ran out of time.
+    Crash,
+    /// The configuration does not know the source any more.
+    Config,
+}
+
+impl FailureKind {
+    /// Whether another attempt can help.
+    pub fn is_passing(self) -> bool {
+        !matches!(self, Self::Unreadable | Self::UnknownEvent)
+    }
+
+    /// Whether further attempts are of no use once a few have ended so. A few it may take: a proxy on the way may have answered,
+    /// and another version of our own program may have stored what this one cannot read.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Self::UnreadableResponse | Self::Broken)
+    }
+}
+
+impl Job {
+    /// Work that was never tried.
+    pub fn fresh(delivery: &str, source: &str, received_at: Timestamp, kind: JobKind) -> Self {
+        Self {
+            delivery: delivery.to_owned(),
+            source: source.to_owned(),
+            received_at,
+            attempt: 0,
+            failures: Vec::new(),
+            after: None,
+            waits: None,
+            kind,
+        }
+    }
+
+    /// Fresh work for a webhook's body, as the messages that it travels in: one, unless it does not fit even compressed.
+    pub fn messages(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Vec<String> {
+        let message = |kind| to_message(Self::fresh(delivery, source, received_at, kind));
+        // Escaping can double a body; compressing one that fits would only make it unreadable in the console.
+        let plain = message(JobKind::Body(body.to_owned()));
+        if plain.len() <= MAX_MESSAGE_BYTES {
+            return vec![plain];
+        }
+        let gz = pack(body);
+        let packed = message(JobKind::Packed(BASE64_STANDARD.encode(&gz)));
+        if packed.len() <= MAX_MESSAGE_BYTES {
+            return vec![packed];
+        }
+        BodyPart::all(&gz).map(|part| message(JobKind::Part(part))).collect()
+    }
+
+    /// What is none of our messages, as work that can only be quarantined.
+    pub fn foreign(message: &Message, now: Timestamp) -> Self {
+        Self::fresh(&message.id, FOREIGN, now, JobKind::Body(message.body.clone()))
+    }
+
+    /// What it is about, as far as that is known before it succeeds: the dispatch or meter to look at, else the delivery.
+    pub fn about(&self) -> String {
+        match &self.kind {
+            JobKind::Fetch(fetch) => fetch.subject.to_string(),
+            JobKind::Poll => self.source.clone(),
+            _ => format!("{}, delivery {}", self.source, self.delivery),
+        }
+    }
+
+    /// The dispatch or meter that it is about, where that is known.
+    pub fn subject(&self) -> Option<&Subject> {
+        match &self.kind {
+            JobKind::Fetch(fetch) => Some(&fetch.subject),
+            _ => None,
+        }
+    }
+
+    /// What its failures are an incident of.
+    pub fn condition(&self) -> Condition {
+        Condition::Failing { source: self.source.clone(), key: self.key().to_owned() }
+    }
+
+    /// Under which name it is put aside: a delivery may end in several looks.
+    pub fn quarantined_as(&self) -> String {
+        match &self.kind {
+            JobKind::Fetch(fetch) => format!("{}/{}", self.delivery, fetch.key),
+            _ => self.delivery.clone(),
+        }
+    }
+
+    /// The body to be read, unpacked; none where it does not travel along.
+    pub fn body(&self) -> Option<Result<String, UnpackError>> {
+        match &self.kind {
+            JobKind::Body(body) => Some(Ok(body.clone())),
+            JobKind::Packed(packed) => {
+                Some(BASE64_STANDARD.decode(packed).map_err(UnpackError::from).and_then(|gz| unpack(&gz)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What makes two failing units one: looks at the same thing are, bodies never are.
+    pub fn key(&self) -> &str {
+        match &self.kind {
+            JobKind::Fetch(fetch) => &fetch.key,
+            _ => &self.delivery,
+        }
+    }
+
+    /// The same work after one more failure.
+    #[must_use]
+    pub fn after(mut self, failure: Failure) -> Self {
+        self.attempt = self.attempt.saturating_add(1);
+        // Meanwhile other deliveries may join this one; only what is asked after that answers them.
+        self.waits = None;
+        if self.failures.len() >= REMEMBERED_FAILURES {
+            self.failures.remove(1);
+        }
+        self.failures.push(failure);
+        self
+    }
+}
+
+impl Failure {
+    /// A trouble of that kind.
+    pub fn new(kind: FailureKind, at: Timestamp, detail: impl Into<String>) -> Self {
+        Self { at, kind, detail: clip(&detail.into(), 600), retry_after_s: None, about: Vec::new() }
+    }
+
+    /// It concerns that subject.
+    #[must_use]
+    pub fn about(self, subject: &Subject) -> Self {
+        Self { about: vec![Some(subject.clone())], ..self }
+    }
+
+    /// The hydrator had a message before, and no component heard of it.
+    pub fn crash(at: Timestamp) -> Self {
+        Self::new(FailureKind::Crash, at, "the hydrator died, ran out of time or was throttled over this message")
+    }
+}
+
+#[expect(clippy::expect_used, reason = "an empty message would lose the webhook")]
+fn to_message(job: Job) -> String {
+    let json = to_json(&ToHydrate::Job(job)).expect("strings, numbers and instants serialise");
+    // Escapes take room: what is divided by its size is escaped before.
+    sendable(&json).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(body: &str) -> Vec<String> {
+        Job::messages("d-1", "leap-prod", Timestamp::UNIX_EPOCH, body)
+    }
+
+    fn read(message: &str) -> Job {
+        let ToHydrate::Job(job) = crate::messages::read(message).unwrap() else { panic!("{message}") };
+        job
+    }
+
+    fn message(body: &str) -> String {
+        let mut messages = messages(body);
+        assert_eq!(messages.len(), 1);
+        messages.remove(0)
+    }
+
+    #[test]
+    fn a_body_travels_as_it_is_while_it_fits_and_compressed_beyond() {
+        let check = |body: String, packed: bool| {
+            let text = message(&body);
+            assert!(text.len() <= MAX_MESSAGE_BYTES);
+            let job = read(&text);
+            assert_eq!(matches!(job.kind, JobKind::Packed(_)), packed);
+            assert_eq!(job.body().unwrap().unwrap(), body);
+        };
+        check("{}".to_owned(), false);
+        check(format!("[{}]", " ".repeat(MAX_BODY_BYTES - 2)), true);
+        check(format!("\"{}\"", "\\\"".repeat(400_000)), true); // escaping alone carries it over the limit
+    }
+
+    #[test]
+    fn noncharacters_count_as_what_is_sent() {
+        // As they are they fit into a message; SQS wants them escaped, and then they do not.
+        for noise in ["\u{ffff}", "\u{fffe}"] {
+            let body = format!("\"{}\"", noise.repeat(300_000));
+            let text = message(&body);
+            assert!(sendable(&text).len() <= MAX_MESSAGE_BYTES);
+            let job = read(&text);
+            assert_eq!(job.body().unwrap().unwrap(), body);
+        }
+    }
+
+    #[test]
+    fn a_body_that_does_not_compress_travels_in_parts() {
+        let mut state = 1_u64;
+        let noise: String = (0..MAX_BODY_BYTES - 2)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                char::from(b'#' + u8::try_from((state >> 40) % 57).unwrap())
+            })
+            .collect();
+        let body = format!("\"{noise}\"");
+        let parts = messages(&body);
+        assert!((2..=3).contains(&parts.len()), "{} messages", parts.len());
+        let mut chunks = Vec::new();
+        for text in &parts {
+            assert!(text.len() <= MAX_MESSAGE_BYTES);
+            let job = read(text);
+            let JobKind::Part(part) = job.kind else { panic!("{:?}", job.kind) };
+            chunks.extend(part.chunks().unwrap());
+            assert!(part.of > 2);
+        }
+        let numbers: Vec<u32> = chunks.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (0..u32::try_from(chunks.len()).unwrap()).collect::<Vec<_>>());
+        assert!(chunks.iter().all(|(_, chunk)| chunk.len() <= CHUNK_BYTES));
+        let gz: Vec<u8> = chunks.into_iter().flat_map(|(_, chunk)| chunk).collect();
+        assert!(unpack(&gz).unwrap() == body);
+    }
+
+    #[test]
+    fn the_largest_message_still_carries_the_longest_troubles_of_its_later_attempts() {
+        let filled = |bytes: usize| message(&"x".repeat(bytes));
+        let largest = filled(MAX_MESSAGE_BYTES - filled(0).len());
+        assert_eq!(largest.len(), MAX_MESSAGE_BYTES);
+        let failure = || Failure::new(FailureKind::Provider, Timestamp::MAX, "\u{1}".repeat(1_000));
+        let job = (0..20).fold(read(&largest), |job, _| job.after(failure()));
+        let again = to_json(&crate::messages::ToRetry::Failed(FailedJob { failure: failure(), job })).unwrap();
+        assert!(again.len() <= 1_048_576, "SQS carries 1 MiB, not {}", again.len());
+    }
+
+    #[test]
+    fn the_first_trouble_and_the_latest_are_kept() {
+        let mut job = read(&message("{}"));
+        for n in 0..20 {
+            job = job.after(Failure::new(FailureKind::Provider, Timestamp::UNIX_EPOCH, format!("failure {n}")));
+        }
+        let details: Vec<&str> = job.failures.iter().map(|failure| failure.detail.as_str()).collect();
+        assert_eq!((job.attempt, details.len()), (20, REMEMBERED_FAILURES));
+        assert_eq!((details[0], details[1], details[7]), ("failure 0", "failure 13", "failure 19"));
+    }
+}

@@ -1,0 +1,160 @@
+//! An event's shares become one statement.
+
+use std::{cmp::Ordering, collections::HashSet, sync::Arc};
+
+use dispatch::{DispatchTerms, Origin, Program, Request, Target, Targets, TestReason};
+use jiff::Timestamp;
+
+use super::{
+    events::Event,
+    wire::{Flags, Level, Slot},
+};
+
+/// A meter or a group in one event.
+pub(super) struct Holder {
+    pub(super) slot: Slot,
+    /// Id and partner's reference; a group that is listed twice may hold a meter twice.
+    meters: Arc<Vec<Meter>>,
+}
+
+/// A meter's id, and the partner's reference of it.
+pub(super) type Meter = (String, Option<String>);
+
+impl Holder {
+    pub(super) fn new(slot: Slot, meters: &Arc<Vec<Meter>>) -> Self {
+        Self { slot, meters: Arc::clone(meters) }
+    }
+
+    /// Adds another slot of the same event: said twice it counts once. Where the two differ, a cancel goes before all, then the
+    /// lower priority number, then the larger share, and the times span both: one meter has one share, never the sum.
+    /// False where they differ.
+    pub(super) fn add(&mut self, slot: Slot, meters: &Arc<Vec<Meter>>) -> bool {
+        let Self { slot: known, meters: all } = self;
+        if !Arc::ptr_eq(all, meters) {
+            Arc::make_mut(all).extend_from_slice(meters);
+        }
+        let acts = |slot: &Slot| (slot.start, slot.end, slot.cancelled, slot.request, slot.priority, slot.voluntary);
+        let agree = acts(known) == acts(&slot);
+        known.communication |= slot.communication;
+        known.voluntary &= slot.voluntary;
+        (known.start, known.end) = spanned((known.start, known.end), (slot.start, slot.end));
+        if goes_before(&slot, known) == Ordering::Less {
+            known.cancelled = slot.cancelled;
+            known.priority = slot.priority;
+            known.request = slot.request;
+        }
+        known.programs.extend(slot.programs);
+        agree
+    }
+}
+
+fn goes_before(a: &Slot, b: &Slot) -> Ordering {
+    let number = |slot: &Slot| slot.priority.unwrap_or(u32::MAX);
+    let by_cancel = b.cancelled.cmp(&a.cancelled);
+    by_cancel.then(number(a).cmp(&number(b))).then_with(|| size(b.request).cmp(&size(a.request)))
+}
+
+/// How much is asked: an unknown amount is less than any.
+fn size(request: Request) -> (u8, u64) {
+    match request {
+        Request::Unspecified => (0, 0),
+        Request::Reduce { watts } | Request::Limit { watts } => (1, watts),
+        Request::ReduceMax => (2, 0),
+    }
+}
+
+/// From when until when.
+type Times = (Timestamp, Option<Timestamp>);
+
+/// From the earlier start to the later end; an end that is not known is later than any. Slots that end before they begin span
+/// what ends before it begins, and one among others leaves the end unknown.
+fn spanned(a: Times, b: Times) -> Times {
+    let is_impossible = |(start, end): Times| end.is_some_and(|end| end <= start);
+    let start = a.0.min(b.0);
+    let later = a.1.zip(b.1).map(|(a, b)| a.max(b));
+    let end = match (is_impossible(a), is_impossible(b)) {
+        (false, false) => later,
+        (true, true) => later.filter(|end| *end <= start),
+        _ => None,
+    };
+    (start, end)
+}
+
+/// What an event asks. Meters or groups that are cancelled drop out; it is withdrawn when all of them are. `whole`: no share of
+/// it was unreadable, so that the sum is the sum.
+pub(super) fn terms(
+    event: Event,
+    (level, made): (Level, &mut Option<Made>),
+    whole: bool,
+    origin: &Origin,
+    flags: Flags,
+) -> DispatchTerms {
+    let Event { holders, details, .. } = event;
+    let communication = flags.communication || holders.iter().any(|holder| holder.slot.communication);
+    let authorized = holders.iter().any(|holder| !holder.slot.cancelled);
+    // Those that stand; of a withdrawn event those that stood.
+    let counted: Vec<Holder> = holders.into_iter().filter(|holder| holder.slot.cancelled != authorized).collect();
+    let slots = || counted.iter().map(|holder| &holder.slot);
+    let (start, end) = slots().map(|slot| (slot.start, slot.end)).reduce(spanned).unwrap_or_default();
+    DispatchTerms {
+        authorized,
+        start,
+        end,
+        request: if whole { Request::together(slots().map(|slot| slot.request)) } else { Request::Unspecified },
+        test_reason: test_reason(origin, Flags { communication, ..flags }),
+        // One binding share makes the whole binding, and the strictest priority counts.
+        voluntary: slots().all(|slot| slot.voluntary),
+        priority: slots().filter_map(|slot| slot.priority).min(),
+        programs: programs(slots()),
+        targets: targets(&counted, level, made),
+        details,
+    }
+}
+
+fn test_reason(origin: &Origin, flags: Flags) -> Option<TestReason> {
+    match (origin.sandbox, flags.integration, flags.communication) {
+        (true, ..) => Some(TestReason::Sandbox),
+        (false, true, _) => Some(TestReason::Integration),
+        (false, false, true) => Some(TestReason::Communication),
+        (false, false, false) => None,
+    }
+}
+
+fn programs<'a>(slots: impl Iterator<Item = &'a Slot>) -> Vec<Program> {
+    let mut seen = HashSet::new();
+    let names = slots.flat_map(|slot| &slot.programs).filter(|name| seen.insert(*name));
+    names.map(|name| Program { name: Some(name.clone()), market: None, kind: None, timezone: None }).collect()
+}
+
+/// A meter has its own share; of a group the kilowatts are asked once, so its meters have none. The events of one group share them.
+fn targets(holders: &[Holder], level: Level, made: &mut Option<Made>) -> Targets {
+    let only = holders.first().filter(|_| level == Level::Group && holders.len() == 1);
+    let Some(meters) = only.map(|holder| Arc::clone(&holder.meters)) else { return distinct(holders, level).into() };
+    if let Some(made) = made.as_ref().filter(|made| Arc::ptr_eq(&made.meters, &meters)) {
+        return made.targets.clone();
+    }
+    let targets = Targets::from(distinct(holders, level));
+    *made = Some(Made { meters, targets: targets.clone() });
+    targets
+}
+
+/// The targets of a group's meters.
+pub(super) struct Made {
+    meters: Arc<Vec<Meter>>,
+    targets: Targets,
+}
+
+fn distinct(holders: &[Holder], level: Level) -> Vec<Target> {
+    let mut seen = HashSet::new();
+    let mut targets = Vec::new();
+    for holder in holders {
+        let request = (level == Level::Meter).then_some(holder.slot.request);
+        for (id, external_id) in holder.meters.iter() {
+            if seen.insert(id) {
+                let (id, external_id) = (id.clone(), external_id.clone());
+                targets.push(Target { id, name: None, external_id, request });
+            }
+        }
+    }
+    targets
+}

@@ -1,0 +1,108 @@
+//! Mails: one for each incident and stage, tests marked as such.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pipeline::{
+    alert::Occasion,
+    incident::{Incident, IncidentStatus},
+};
+
+use super::{Broken, ProviderTimeline};
+
+/// A mail that went out.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) at: Timestamp,
+    pub(super) subject: String,
+    text: String,
+}
+
+/// What was mailed so far.
+#[derive(Debug, Default)]
+pub(super) struct Mails {
+    pub(super) sent: Vec<Sent>,
+    rows: BTreeMap<String, Incident>,
+    claims: usize,
+    /// What may have sent a mail twice.
+    pub(super) repeats: usize,
+}
+
+impl Mails {
+    pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.sent.iter().map(|mail| mail.subject.as_str())
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Incident> {
+        self.rows.values()
+    }
+
+    /// Whether a person was told by then that the dispatch is at risk, by a mail of its own or in a list.
+    pub(super) fn at_risk_by(&self, limit: Timestamp, key: &str) -> bool {
+        // A list names what the dispatch asks for, unless its record could not be read.
+        let listed = [format!(" {key}, "), format!(" {key}: ")];
+        self.sent.iter().filter(|mail| mail.at <= limit).any(|Sent { subject, text, .. }| {
+            let happens = subject.contains("dispatch-at-risk") && !subject.contains("over: ");
+            happens && (names(subject, key) || listed.iter().any(|listed| text.contains(listed)))
+        })
+    }
+
+    /// A mail went out.
+    pub(super) fn takes(
+        &mut self,
+        at: Timestamp,
+        (subject, text): (&str, &str),
+        stories: &[ProviderTimeline],
+        excused: bool,
+    ) -> Option<Broken> {
+        self.sent.push(Sent { at, subject: subject.to_owned(), text: text.to_owned() });
+        let sent = self.sent.len();
+        // A mail goes out again where the alerter died, or could not write, between sending and storing that: rather twice than
+        // never.
+        if sent > self.claims + self.repeats && !excused {
+            let what = format!("{sent} mails for {} stages and {} troubles of the alerter", self.claims, self.repeats);
+            return Some(Broken::new("one-mail-per-stage", "mails", what));
+        }
+        let story = stories.iter().find(|story| names(subject, &story.subject))?;
+        let marked = subject.contains("[TEST]");
+        // Where the table could not be read, the mail says so, and that it may be a test.
+        let at_risk = subject.contains("dispatch-at-risk") && !text.contains("Sites, amount, times");
+        if (marked && story.test.is_none()) || (at_risk && !marked && story.test.is_some()) {
+            return Some(Broken::new(
+                "test-is-test",
+                &story.subject,
+                format!("{subject:?}, in truth {:?}", story.test),
+            ));
+        }
+        None
+    }
+
+    /// A stage whose mail is sent does not wait once more, as long as it is the same incident.
+    pub(super) fn written(&mut self, row: &Incident) -> Option<Broken> {
+        let before = self.rows.get(&row.incident).filter(|before| before.opened_at == row.opened_at);
+        let waited = before.and_then(|before| before.waiting.as_ref());
+        for news in row.waiting.iter().flat_map(|waiting| &waiting.stages) {
+            if waited.is_some_and(|waited| waited.stages.iter().any(|before| before.stage == news.stage)) {
+                continue;
+            }
+            self.claims += 1;
+            let stage = &news.stage;
+            let of_the_clock = !matches!(Occasion::of(stage), Occasion::First | Occasion::Resolved);
+            if row.status == IncidentStatus::Acknowledged && of_the_clock {
+                let what = format!("it is acknowledged, and {stage:?} is to be mailed");
+                return Some(Broken::new("acknowledged-is-quiet", &row.incident, what));
+            }
+            if before.is_some_and(|before| before.mails.contains_key(stage)) {
+                let what = format!("the stage {stage:?} was mailed, and waits again");
+                return Some(Broken::new("one-mail-per-stage", &row.incident, what));
+            }
+        }
+        self.rows.insert(row.incident.clone(), row.clone());
+        None
+    }
+}
+
+/// Whether a mail's subject ends with that dispatch's key.
+pub(super) fn names(subject: &str, key: &str) -> bool {
+    subject.ends_with(key)
+}

@@ -1,0 +1,397 @@
+//! Everything that is not the pipeline.
+
+use std::{
+    cell::{Ref, RefCell},
+    collections::BTreeMap,
+};
+
+use dispatch::{Epoch, Publication};
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    budget::{Shares, Shown},
+    config::Config,
+    group::{AckLink, AlertGroup},
+    incident::Incident,
+    job::Message,
+    mail::Mail,
+    overlap_view::OverlapViews,
+    poll::PollState,
+    ports::{Answered, Refusal},
+    record::SubjectRecord,
+};
+
+use crate::{
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
+    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases, rules::Rules,
+    storm::Storming, swarm::live::Live, timers::Timers,
+};
+
+/// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
+pub(crate) const BEGINNING: Timestamp = Timestamp::constant(1_701_448_800, 0);
+
+/// What the body of one signal may be, unless the test says otherwise: what SQS carries, less room for the attributes.
+pub(crate) const SIGNAL_LIMIT_BYTES: usize = 1_048_576 - 4_096;
+
+/// The world of one test or one seed.
+#[derive(Debug)]
+pub struct Simulation {
+    /// What the operator configured.
+    pub config: Config,
+    state: RefCell<State>,
+}
+
+/// What a process of the hydrator knows from one invocation to the next.
+#[derive(Debug, Default)]
+pub struct Process {
+    pub(crate) views: OverlapViews,
+    pub(crate) shares: Shares,
+}
+
+/// All that changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) now: Timestamp,
+    pub(crate) seed: Seed,
+    pub(crate) names: u64,
+    pub(crate) invocations: u64,
+    pub(crate) faults: Faults,
+    pub(crate) queues: BTreeMap<Inner, Standard>,
+    pub(crate) signals: Fifo,
+    pub(crate) controller: Controller,
+    pub(crate) dispatches: Table<SubjectRecord>,
+    pub(crate) lagging: Lagging,
+    /// The hydrator's processes that wait for work.
+    pub(crate) idle_hydrators: Vec<Process>,
+    /// The epoch of the table `dispatches`; none until somebody asks.
+    pub(crate) epoch: Option<Epoch>,
+    /// The most that the body of one signal may be.
+    pub(crate) signal_limit_bytes: usize,
+    /// Chunks of bodies that came in parts, by delivery and number.
+    pub(crate) chunks: BTreeMap<(String, u32), Vec<u8>>,
+    pub(crate) incidents: Table<Incident>,
+    pub(crate) polls: Table<PollState>,
+    /// What the latest list that looks waited for showed, by source.
+    pub(crate) shown_lists: BTreeMap<String, Shown>,
+    pub(crate) groups: Table<AlertGroup>,
+    pub(crate) links: Table<AckLink>,
+    pub(crate) bookings: BTreeMap<String, Booking>,
+    pub(crate) kept: BTreeMap<String, Kept>,
+    /// By incident and stage.
+    pub(crate) events: BTreeMap<(String, String), Noted>,
+    /// By source.
+    pub(crate) refusals: BTreeMap<String, Refusal>,
+    pub(crate) mails: Vec<(Timestamp, Mail)>,
+    pub(crate) providers: Scripts,
+    /// The latest heartbeat that the hydrator answered.
+    pub(crate) answered: Option<Answered>,
+    /// Few mails are left of the daily quota.
+    pub(crate) is_short_of_mails: bool,
+    /// What AWS leaves open, or only the template decides.
+    pub(crate) rules: Rules,
+    /// Which release each function runs.
+    pub(crate) releases: Releases,
+    /// Functions that do not run.
+    pub(crate) stopped: Vec<Function>,
+    /// Whether each sweep sends heartbeats.
+    pub(crate) has_heartbeat: bool,
+    pub(crate) next_sweep: Timestamp,
+    /// What sleeps by the clock.
+    pub(crate) timers: Timers,
+    /// Where a swarm drives the world.
+    pub(crate) swarm: Option<Box<Live>>,
+    /// Where a storm does.
+    pub(crate) storm: Option<Box<Storming>>,
+}
+
+impl State {
+    /// A name that nothing else bears.
+    pub(crate) fn name(&mut self, of: &str) -> String {
+        self.names += 1;
+        format!("{of}-{}", self.names)
+    }
+
+    pub(crate) fn queue(&mut self, queue: Inner) -> &mut Standard {
+        self.queues.entry(queue).or_default()
+    }
+
+    pub(crate) fn send(&mut self, queue: Inner, body: &str, delay_s: u32, chain: u32) {
+        let (id, now) = (self.name("m"), self.now);
+        if let Some(storm) = &mut self.storm {
+            return storm.send(queue, id, body, now, delay_s);
+        }
+        if let Some(live) = &mut self.swarm {
+            live.message(now, queue, &id, body, delay_s);
+        }
+        self.queue(queue).send(id, body, now, delay_s, chain);
+    }
+
+    /// A call takes a few milliseconds.
+    pub(crate) fn pass_some_time(&mut self) {
+        if self.swarm.is_some() || self.storm.is_some() {
+            return; // their calls sleep
+        }
+        let millis = 1 + self.seed.up_to(8);
+        self.now += SignedDuration::from_millis(i64::try_from(millis).unwrap_or(1));
+    }
+}
+
+impl Simulation {
+    /// A world that begins at the day of the providers' samples.
+    pub fn new(seed: u64, config: Config) -> Self {
+        let state = State {
+            now: BEGINNING,
+            seed: Seed::new(seed),
+            names: 0,
+            invocations: 0,
+            faults: Faults::default(),
+            queues: BTreeMap::new(),
+            signals: Fifo::default(),
+            controller: Controller::Reads,
+            dispatches: Table::default(),
+            lagging: Lagging::default(),
+            idle_hydrators: Vec::new(),
+            epoch: None,
+            signal_limit_bytes: SIGNAL_LIMIT_BYTES,
+            chunks: BTreeMap::new(),
+            incidents: Table::default(),
+            polls: Table::default(),
+            shown_lists: BTreeMap::new(),
+            groups: Table::default(),
+            links: Table::default(),
+            bookings: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            events: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            mails: Vec::new(),
+            providers: Scripts::default(),
+            answered: None,
+            is_short_of_mails: false,
+            rules: Rules::default(),
+            releases: Releases::default(),
+            stopped: Vec::new(),
+            has_heartbeat: false,
+            next_sweep: BEGINNING + SignedDuration::from_mins(1),
+            timers: Timers::default(),
+            swarm: None,
+            storm: None,
+        };
+        Self { config, state: RefCell::new(state) }
+    }
+
+    /// Looks at or changes what there is. Never held across a wait, so it is never borrowed twice.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.borrow_mut())
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.state.borrow().now
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by: SignedDuration) {
+        self.with(|state| state.now += by);
+    }
+
+    /// Requests of that source that hold `about` are answered so, in order; the last answer holds.
+    pub fn answers(&self, source: &str, about: &str, replies: impl IntoIterator<Item = Reply>) {
+        self.with(|state| state.providers.put(source, about, replies.into_iter().collect()));
+    }
+
+    /// What the providers were asked.
+    pub fn fetches(&self) -> Vec<Fetch> {
+        self.state.borrow().providers.fetches.clone()
+    }
+
+    /// Whether few mails are left of the daily quota.
+    pub fn short_of_mails(&self, short: bool) {
+        self.with(|state| state.is_short_of_mails = short);
+    }
+
+    /// Calls of that port go wrong, such as `signals.send`; [`Simulation::calls`] shows their names.
+    pub fn fault(&self, port: &'static str, toxic: Toxic, times: Times) {
+        self.with(|state| state.faults.on_port(port, toxic, times));
+    }
+
+    /// The call of that number goes wrong, counted over all functions from 0.
+    pub fn fault_at(&self, call: usize, toxic: Toxic) {
+        self.with(|state| state.faults.at_call(call, toxic));
+    }
+
+    /// From here on nothing goes wrong.
+    pub fn heal(&self) {
+        self.with(|state| state.faults.heal());
+    }
+
+    /// From here on the body of one signal may be so large.
+    pub fn limit_signals(&self, bytes: usize) {
+        self.with(|state| state.signal_limit_bytes = bytes);
+    }
+
+    /// The table `dispatches` as it stands, to be restored later.
+    pub fn backup(&self) -> Table<SubjectRecord> {
+        self.with(|state| state.dispatches.clone())
+    }
+
+    /// Brings the table `dispatches` back to what it was.
+    pub fn restore(&self, backup: Table<SubjectRecord>) {
+        self.with(|state| {
+            state.dispatches = backup;
+            state.lagging.forget();
+            state.idle_hydrators.clear();
+        });
+    }
+
+    /// The epoch of the table `dispatches`; 0 before anybody has published anything.
+    pub fn epoch(&self) -> Epoch {
+        self.with(|state| state.epoch.unwrap_or_default())
+    }
+
+    /// What an operator does after a restore, while no function runs: a new epoch, and every record brought into it. The epoch.
+    pub fn begin_epoch(&self) -> Epoch {
+        self.with(|state| {
+            let epoch = state.epoch.unwrap_or_default().after(state.now);
+            state.epoch = Some(epoch);
+            let publication = Publication { epoch, now: state.now, limit_bytes: state.signal_limit_bytes };
+            for record in state.dispatches.all() {
+                let published = record.state.published();
+                let programs = published.as_ref().map_or(&[][..], |(_, terms)| &terms.programs);
+                let deadlines = self.config.deadlines_for(&record.origin.source, programs);
+                if let Some(next) = record.in_epoch(publication, deadlines) {
+                    let write = state.name("epoch");
+                    // Nothing else runs.
+                    let _ = state.dispatches.write(&next.noting(None, write), Some(record.revision));
+                }
+            }
+            epoch
+        })
+    }
+
+    /// Puts these processes of the hydrator in the place of those that wait for work, which are returned: none is a restart.
+    pub fn swap_hydrators(&self, processes: Vec<Process>) -> Vec<Process> {
+        self.with(|state| std::mem::replace(&mut state.idle_hydrators, processes))
+    }
+
+    /// Nobody runs that function any more: its queue is not read, its schedule does not come round.
+    pub fn stop(&self, function: Function) {
+        self.with(|state| state.stopped.push(function));
+    }
+
+    /// The function runs again.
+    pub fn start(&self, function: Function) {
+        self.with(|state| state.stopped.retain(|stopped| *stopped != function));
+    }
+
+    /// From here on each sweep sends heartbeats to the hydrator and looks for dead letters. Then there is always something to do,
+    /// and nothing ever settles.
+    pub fn send_heartbeats(&self) {
+        self.with(|state| state.has_heartbeat = true);
+    }
+
+    /// Every call so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.borrow().faults.calls().to_vec()
+    }
+
+    /// What the queue `signals` took.
+    pub fn signals(&self) -> Vec<Sent> {
+        self.state.borrow().signals.sent().to_vec()
+    }
+
+    /// Whether somebody reads the queue `signals`.
+    pub fn controller(&self, controller: Controller) {
+        self.with(|state| state.controller = controller);
+    }
+
+    /// The queue `signals`, to be read as a controller reads it.
+    pub fn signals_queue<T>(&self, read: impl FnOnce(&mut Fifo) -> T) -> T {
+        self.with(|state| read(&mut state.signals))
+    }
+
+    /// What is in an inner queue, visible or not.
+    pub fn queued(&self, queue: Inner) -> Vec<Queued> {
+        self.with(|state| state.queue(queue).messages().to_vec())
+    }
+
+    /// The ports as a function of this world sees them, outside of any batch.
+    pub fn ports(&self) -> Invocation<'_> {
+        Invocation::new(self, Function::Retrier)
+    }
+
+    /// A batch of what is visible in an inner queue, hidden from then on; empty where nothing is.
+    pub fn receive(&self, queue: Inner) -> Vec<Message> {
+        self.with(|state| state.receive(queue)).unwrap_or_default()
+    }
+
+    /// Takes a message out of an inner queue for good.
+    pub fn delete(&self, queue: Inner, id: &str) {
+        self.with(|state| state.queue(queue).delete(id));
+    }
+
+    /// Takes out what is visible in an inner queue, to be handed over by hand, oldest first.
+    pub fn take(&self, queue: Inner) -> Vec<Message> {
+        self.with(|state| {
+            let now = state.now;
+            state.queue(queue).take(now)
+        })
+    }
+
+    /// Puts a message into an inner queue as somebody else would.
+    pub fn put(&self, queue: Inner, body: &str) {
+        self.with(|state| state.send(queue, body, 0, 0));
+    }
+
+    /// The table `dispatches`.
+    pub fn dispatches(&self) -> Ref<'_, Table<SubjectRecord>> {
+        Ref::map(self.state.borrow(), |state| &state.dispatches)
+    }
+
+    /// The table `alerts`.
+    pub fn incidents(&self) -> Ref<'_, Table<Incident>> {
+        Ref::map(self.state.borrow(), |state| &state.incidents)
+    }
+
+    /// How the polling of each source stands.
+    pub fn polls(&self) -> Ref<'_, Table<PollState>> {
+        Ref::map(self.state.borrow(), |state| &state.polls)
+    }
+
+    /// The links of the mails, in the table `alerts`.
+    pub fn links(&self) -> Ref<'_, Table<AckLink>> {
+        Ref::map(self.state.borrow(), |state| &state.links)
+    }
+
+    /// The booked attempts, by what they look at.
+    pub fn bookings(&self) -> BTreeMap<String, Booking> {
+        self.state.borrow().bookings.clone()
+    }
+
+    /// The alert groups, in the table `alerts`.
+    pub fn groups(&self) -> Ref<'_, Table<AlertGroup>> {
+        Ref::map(self.state.borrow(), |state| &state.groups)
+    }
+
+    /// The events that people are notified of, by incident and stage.
+    pub fn events(&self) -> BTreeMap<(String, String), Noted> {
+        self.state.borrow().events.clone()
+    }
+
+    /// A person has replayed what is kept under that name.
+    pub fn replayed(&self, name: &str) {
+        self.with(|state| {
+            for noted in state.events.values_mut() {
+                noted.kept.remove(name);
+            }
+        });
+    }
+
+    /// What is quarantined, by its name.
+    pub fn kept(&self) -> BTreeMap<String, Kept> {
+        self.state.borrow().kept.clone()
+    }
+
+    /// The mails, and when each was sent.
+    pub fn mails(&self) -> Vec<(Timestamp, Mail)> {
+        self.state.borrow().mails.clone()
+    }
+}

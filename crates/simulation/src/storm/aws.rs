@@ -1,0 +1,108 @@
+//! How long AWS takes and how far it scales, as its own documents and public measurements have it. Nothing here was measured by us on
+//! AWS: each figure is a parameter.
+
+use crate::Function;
+
+/// What a call takes, in milliseconds: from, to, evenly.
+pub type Range = (u64, u64);
+
+/// AWS's service times and limits.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    /// `SendMessage` of a standard or FIFO queue: "tens of milliseconds in most cases", of which FIFO takes a little more.
+    /// <https://aws.amazon.com/sqs/faqs/>, <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-types.html>
+    pub sqs_ms: Range,
+    /// A read or a write of one item: "single-digit milliseconds".
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Introduction.html>
+    pub dynamo_ms: Range,
+    /// A page of an index, up to 1 MB: more bytes to move than one item.
+    pub query_ms: Range,
+    /// `SendEmail`; no figure is published, some hundred milliseconds are usual.
+    pub ses_ms: Range,
+    /// A cold start of a Rust function on `provided.al2023` with 256 MB: 50 to 200 ms by <https://maxday.github.io/lambda-perf/>.
+    pub cold_ms: Range,
+    /// From the queue to a warm function: the mapping's poller and the invocation.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
+    pub warm_ms: Range,
+    /// CPU that a function of 256 MB (0.145 of a vCPU: 1,769 MB are one) spends on a call, one after the other, in microseconds:
+    /// BENCHMARKS.md has some 0.2 ms of a whole vCPU for each.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
+    pub cpu_us: u64,
+    /// Concurrent invocations with which a mapping begins, and by how many it grows in a second: 5, and 300 a minute.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
+    pub begins_with: u64,
+    /// See `begins_with`.
+    pub grows_by: u64,
+    /// The mappings' `MaximumConcurrency`: of `deliveries`, `retries`, `alerts`, `reviews`.
+    pub most: [u64; 4],
+}
+
+impl Default for Aws {
+    fn default() -> Self {
+        Self {
+            sqs_ms: (8, 20),
+            dynamo_ms: (3, 9),
+            query_ms: (5, 20),
+            ses_ms: (60, 200),
+            cold_ms: (100, 200),
+            warm_ms: (5, 15),
+            cpu_us: 1_400,
+            begins_with: 5,
+            grows_by: 5,
+            most: [10, 10, 5, 2],
+        }
+    }
+}
+
+impl Aws {
+    /// What a call of that port takes.
+    pub(super) fn range(&self, port: &str) -> Range {
+        match port {
+            "outlet.deliver" | "outlet.retry" | "outlet.alert" | "deliveries.take" | "signals.send"
+            | "queues.depth" | "signals.backlog" => self.sqs_ms,
+            "mailer.send" => self.ses_ms,
+            "dispatches.active" | "dispatches.due" | "dispatches.unsent" | "deliveries.firing"
+            | "deliveries.overdue" | "deliveries.events" | "alerts.open" | "alerts.waiting" => self.query_ms,
+            _ => self.dynamo_ms,
+        }
+    }
+}
+
+/// Write units of a call. A record has its item and three indexes, and the note that it is sent an item and an index: what the bench
+/// counts with the real functions (`gridbell cost`).
+pub(super) fn write_units(port: &str) -> u64 {
+    match port {
+        "dispatches.write" | "alerts.write" => 4,
+        "deliveries.quarantine" => 5,
+        "dispatches.sent" | "deliveries.book" | "deliveries.settled" | "deliveries.note" => 2,
+        "deliveries.write_poll_state"
+        | "deliveries.refuse"
+        | "deliveries.hasten"
+        | "health.answer"
+        | "alerts.write_group"
+        | "alerts.write_link" => 1,
+        _ => 0,
+    }
+}
+
+/// Halves of read units of a call, but for what depends on how much is read.
+pub(super) fn half_reads(port: &str) -> u64 {
+    match port {
+        "dispatches.read"
+        | "deliveries.poll_state"
+        | "deliveries.retry_state"
+        | "deliveries.refusal"
+        | "alerts.read"
+        | "alerts.group"
+        | "alerts.link"
+        | "health.answered" => 2,
+        "dispatches.due" | "dispatches.unsent" | "deliveries.firing" | "deliveries.overdue" | "deliveries.events"
+        | "alerts.open" | "alerts.waiting" => 1,
+        _ => 0,
+    }
+}
+
+/// The place of a function's queue among the mappings.
+pub(super) fn has_http(function: Function) -> bool {
+    function == Function::Receiver
+}

@@ -1,0 +1,96 @@
+//! Incidents close within two minutes of the truth. What is true is judged from the world as it is, which no fault can hide.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    conditions::{Condition, Evidence, NotedEvent, QUIET, Verdict},
+    config::Config,
+    incident::IncidentStatus,
+    ports::{Backlog, Watched},
+};
+
+use super::driver::Driver;
+use crate::{Controller, Inner, sim::State};
+
+/// An incident may stay open for this long after its condition is resolved.
+const CLOSES_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+
+/// After the faults, things settle before time counts.
+const SETTLES: SignedDuration = SignedDuration::from_mins(5);
+
+impl Driver<'_> {
+    /// Looks at every open incident, once a minute.
+    pub(super) fn look_at_incidents(&mut self, now: Timestamp) {
+        let counts = self.live(|live| {
+            let works = !live.scenario.kinds().any(super::FaultKind::is_ours) && !live.scenario.by_priority;
+            works || now > live.scenario.heals_at + SETTLES
+        });
+        if !counts {
+            self.resolved_since.clear();
+            return;
+        }
+        let config = &self.sim.config;
+        let resolved: Vec<String> = self.sim.with(|state| {
+            let open = state.incidents.all().into_iter().filter(|row| row.status != IncidentStatus::Resolved);
+            // In the quiet at the end, no sweep looks at dead letters.
+            let resolved = open.filter(|row| !matches!(row.condition, Condition::DeadLetters { .. })).filter(|row| {
+                let evidence = evidence(state, config, &row.condition, now);
+                matches!(row.condition.judge(&evidence, row.opened_at, now), Verdict::Resolved(_))
+            });
+            resolved.map(|row| row.incident).collect()
+        });
+        let before = std::mem::take(&mut self.resolved_since);
+        self.resolved_since =
+            resolved.into_iter().map(|key| (key.clone(), before.get(&key).copied().unwrap_or(now))).collect();
+        let late = self.resolved_since.iter().find(|(_, since)| now.duration_since(**since) > CLOSES_WITHIN);
+        if let Some((incident, since)) = late.map(|(incident, since)| (incident.clone(), *since)) {
+            let what = format!("its condition is resolved since {since}, and it is open");
+            self.live(|live| live.violated(now, "incident-closes", &incident, what));
+        }
+    }
+}
+
+/// Since when the condition of an open incident is resolved, by incident.
+pub(super) type ResolvedSince = BTreeMap<String, Timestamp>;
+
+/// What the alerter would read, if nothing failed.
+fn evidence(state: &mut State, config: &Config, condition: &Condition, now: Timestamp) -> Evidence {
+    let record = condition.subject().and_then(|subject| state.dispatches.get(subject.as_str()));
+    let source = condition.source().to_owned();
+    let mut events: Vec<NotedEvent> = state
+        .events
+        .values()
+        .filter(|noted| noted.alone || !noted.kept.is_empty())
+        .map(|noted| noted.event.clone())
+        .filter(|event| event.condition == *condition && now.duration_since(event.at) < QUIET)
+        .collect();
+    events.sort_by_key(|event| event.at);
+    let published = record.as_ref().and_then(|record| record.state.published());
+    let programs = published.map(|(_, terms)| terms.programs).unwrap_or_default();
+    let retry = if let Condition::Failing { key, .. } = condition {
+        state.bookings.get(key).map(|booking| booking.state.clone())
+    } else {
+        None
+    };
+    let queue = match condition {
+        Condition::DeadLetters { queue: Watched::RetriesDead } => Inner::RetriesDead,
+        Condition::DeadLetters { .. } => Inner::AlertsDead,
+        _ => Inner::Deliveries,
+    };
+    let backlog = match (condition, state.controller) {
+        (Condition::NotAcknowledged { .. }, Controller::Reads) => Backlog::default(),
+        (Condition::NotAcknowledged { .. }, Controller::IsSilent) => state.signals.backlog(),
+        _ => state.queue(queue).backlog(now),
+    };
+    Evidence {
+        record,
+        retry,
+        refusal: state.refusals.get(&source).cloned(),
+        poll: state.polls.get(&source),
+        events,
+        backlog: Some(backlog),
+        answered: state.answered.map(|answered| answered.sent_at),
+        has_acknowledgements: config.deadlines_for(&source, &programs).acknowledge,
+    }
+}

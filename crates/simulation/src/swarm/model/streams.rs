@@ -1,0 +1,98 @@
+//! What happens once and is told once: power events, meter data, events of the account.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::Pace;
+use crate::{
+    Seed,
+    history::{Happening, StreamStory},
+};
+
+pub(crate) fn stream_stories(random: &mut Seed, begins_at: Timestamp) -> Vec<StreamStory> {
+    let mut stories = Vec::new();
+    if random.up_to(2) == 0 {
+        stories.push(power_story(random, 1, begins_at, &Pace::SWARM));
+    }
+    if random.up_to(2) == 0 {
+        stories.push(meter_story(random, "dlv", begins_at, &Pace::SWARM));
+    }
+    stories
+}
+
+fn later(random: &mut Seed, at: Timestamp, pace: &Pace) -> Timestamp {
+    at + SignedDuration::from_secs(i64::try_from(1 + random.up_to(pace.later_s)).unwrap_or(1))
+}
+
+/// A load target of a data centre: down, held, up again.
+pub fn power_story(random: &mut Seed, number: usize, begins_at: Timestamp, pace: &Pace) -> StreamStory {
+    let mut at = begins_at;
+    let start = begins_at + SignedDuration::from_mins(10);
+    let (mut happenings, id) = (Vec::new(), format!("c-{number}"));
+    for event in ["start_ramp_down", "end_ramp_down", "start_ramp_up", "end_ramp_up"] {
+        at = later(random, at, pace);
+        let body = json!({
+            "event": event, "feed_tag": "main", "correlation_id": id, "strategy": "best_effort", "start_time": start,
+            "end_time": start + SignedDuration::from_hours(1), "target_load": { "value": 6.5, "unit": "mw" },
+            "prev_target_load": { "value": 10, "unit": "mw" }, "calculated_load": { "value": 6, "unit": "mw" },
+            "compliant": true,
+        });
+        let held = json!({ "correlation_id": id, "event": event, "start": start, "target": { "kind": "limit", "watts": 6_500_000 } });
+        let signal = (format!("dc-1/main/{id}"), format!("power.{event}"), json!({ "power": held }));
+        happenings.push(Happening { at, body: body.to_string(), signals: vec![signal], readings: Vec::new() });
+    }
+    StreamStory { source: "dc-1".into(), happenings }
+}
+
+/// Data of some meters, twice, then an event of the account; its deliveries are named after `name`.
+pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &Pace) -> StreamStory {
+    let mut happenings = Vec::new();
+    let mut at = begins_at;
+    for delivery in [format!("{name}-1"), format!("{name}-2")] {
+        at = later(random, at, pace);
+        let meters: Vec<String> = (0..=random.place(2)).map(|meter| format!("m{meter}-{delivery}")).collect();
+        let (from, to) = ("2023-12-01T10:00:00Z", "2023-12-01T10:30:00Z");
+        let payload: Vec<Value> = meters
+            .iter()
+            .map(|meter| json!({ "meter_id": meter, "start_interval": from, "end_interval": to }))
+            .collect();
+        let reading = random.up_to(900);
+        let row = |start: &str, meter: &str| json!({ "start_interval": start, "consumption": reading, "consumption_units": "kwh", "meter_id": meter });
+        happenings.push(Happening {
+            at,
+            body: envelope("meter_data.received", &delivery, at, &json!(payload)),
+            signals: meters
+                .iter()
+                .map(|meter| {
+                    let intervals =
+                        [from, to].map(|start| json!({ "start": start, "watt_hours": reading * 1_000 }));
+                    let held = json!({ "meter": { "id": meter, "delivery": delivery, "intervals": intervals } });
+                    (format!("openvolt-prod/{meter}"), "meter.data".to_owned(), held)
+                })
+                .collect(),
+            readings: meters
+                .iter()
+                .map(|meter| {
+                    let data = json!({ "start_interval": from, "end_interval": to, "granularity": "hh", "data": [row(from, meter), row(to, meter)] });
+                    (meter.clone(), data)
+                })
+                .collect(),
+        });
+    }
+    let (at, delivery) = (later(random, at, pace), format!("{name}-3"));
+    let held = json!({ "account": { "event": "customer.created", "delivery": delivery, "payload": { "id": "c-9" } } });
+    happenings.push(Happening {
+        at,
+        body: envelope("customer.created", &delivery, at, &json!({ "id": "c-9" })),
+        signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), held)],
+        readings: Vec::new(),
+    });
+    StreamStory { source: "openvolt-prod".into(), happenings }
+}
+
+fn envelope(event: &str, delivery: &str, at: Timestamp, payload: &Value) -> String {
+    json!({
+        "subscription_id": "s-1", "event_id": event, "event_timestamp": at, "delivery_id": delivery, "payload": payload,
+    })
+    .to_string()
+}

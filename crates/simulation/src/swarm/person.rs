@@ -1,0 +1,98 @@
+//! The person on duty: reads the mails, follows their links, and takes on what they tell of.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::driver::{Done, Driver, Event, Purpose};
+use crate::{Function, functions::PUBLIC_URL};
+
+/// Somebody follows a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Follows {
+    secret: String,
+    /// The button, and not only the page: mail scanners read links too.
+    is_time_critical: bool,
+    attempt: u32,
+}
+
+/// How often a person who is told "not now" tries again.
+const MOST_ATTEMPTS: u32 = 40;
+
+impl Driver<'_> {
+    /// Whoever reads the new mails decides what to do about their links.
+    pub(super) fn read_mails(&mut self, now: Timestamp) {
+        let links: Vec<String> = self.sim.with(|state| {
+            let new = state.mails.get(self.mails_read..).unwrap_or_default();
+            self.mails_read = state.mails.len();
+            new.iter().filter_map(|(_, mail)| secret_in(&mail.text)).collect()
+        });
+        if !self.live(|live| live.scenario.reads_mail) {
+            return;
+        }
+        for secret in links {
+            let (scanned, takes_on, after_s) =
+                self.live(|live| (live.random.up_to(3) == 0, live.random.up_to(2) > 0, live.random.up_to(900)));
+            let follows = |is_time_critical| Follows { secret: secret.clone(), is_time_critical, attempt: 0 };
+            if scanned {
+                self.at(now, Event::Follow(follows(false)));
+            }
+            if takes_on {
+                self.at(now + seconds(after_s), Event::Follow(follows(true)));
+            }
+        }
+    }
+
+    pub(super) fn follow(&mut self, follows: Follows, now: Timestamp) {
+        let (secret, method) = (follows.secret.clone(), if follows.is_time_critical { "POST" } else { "GET" });
+        if follows.is_time_critical {
+            self.pressed.entry(secret.clone()).or_default().tried = true;
+        }
+        self.live(|live| live.journal.note(now, "follow", || json!({ "method": method, "link": secret })));
+        self.start(Function::Alerter, Purpose::Follow(follows), move |invocation| {
+            Box::pin(async move { Done::Status(invocation.follow(method, &secret).await.status) })
+        });
+    }
+
+    /// A link leads somewhere, and works once: for whoever presses its button, and for nobody who only looks.
+    pub(super) fn followed(&mut self, follows: Follows, status: Option<u16>, now: Timestamp) {
+        let known = self.pressed.get(&follows.secret).copied().unwrap_or_default();
+        let broken = match status {
+            Some(404) => Some("a mail's link leads nowhere".to_owned()),
+            Some(410) if !known.tried => Some("a link is used up that nobody used".to_owned()),
+            Some(200) if follows.is_time_critical && known.worked => Some("a link worked twice".to_owned()),
+            _ => None,
+        };
+        if let Some(what) = broken {
+            return self.live(|live| live.violated(now, "a-link-works-once", &follows.secret, what));
+        }
+        match status {
+            Some(200) if follows.is_time_critical => {
+                self.pressed.insert(follows.secret.clone(), Pressed { tried: true, worked: true });
+                if self.live(|live| live.random.up_to(2) == 0) {
+                    self.at(now + seconds(1), Event::Follow(follows)); // a double click
+                }
+            }
+            None | Some(503) if follows.attempt < MOST_ATTEMPTS => {
+                self.at(now + seconds(20), Event::Follow(Follows { attempt: follows.attempt + 1, ..follows }));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What became of a link's button.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pressed {
+    tried: bool,
+    worked: bool,
+}
+
+fn secret_in(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("{PUBLIC_URL}/alerts/"))?;
+    let secret: String = rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
+    (!secret.is_empty()).then_some(secret)
+}
+
+fn seconds(seconds: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0))
+}

@@ -1,0 +1,353 @@
+//! What goes wrong in one seed's history: a random subset of all kinds, each with a rate of its own.
+//!
+//! A subset, because faults hide each other: where everything fails at once, little ever gets far enough to break.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Seed;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $name:literal,)*) => {
+        /// A kind of fault.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum FaultKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl FaultKind {
+            /// All of them.
+            pub const ALL: &[FaultKind] = &[$(FaultKind::$kind,)*];
+
+            /// As it stands in a history and on a command line.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(FaultKind::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A process dies before or after a call took effect.
+    Crash "crash",
+    /// A call takes effect and its answer is lost.
+    LostAnswer "lost-answer",
+    /// A call takes effect, its answer is lost and the SDK sends it again.
+    Repeat "repeat",
+    /// A service refuses single calls.
+    Throttle "throttle",
+    /// A service refuses every call for minutes.
+    Outage "outage",
+    /// An invocation hangs before or after a call's effect, up to its time-out and beyond.
+    Stall "stall",
+    /// An invocation's clock is wrong.
+    Skew "skew",
+    /// An invocation dies before it begins.
+    ColdStart "cold-start",
+    /// An invocation does its work, then fails as a whole: all of its batch comes again.
+    BatchError "batch-error",
+    /// A message is handed out twice, or once more after it was deleted.
+    Duplicate "duplicate",
+    /// A booked attempt expires long before its time; without it none ever does.
+    Expiry "expiry",
+    /// The provider answers 5xx, redirects, or does not answer at all.
+    Failing "failing",
+    /// The provider is down for minutes.
+    Down "down",
+    /// The provider answers 429, with or without `Retry-After`.
+    RateLimit "rate-limit",
+    /// The provider takes seconds.
+    Slow "slow",
+    /// The provider shows an older version than it has shown before.
+    Stale "stale",
+    /// The provider does not know yet what its webhook announced.
+    NotYet "not-yet",
+    /// The provider answers with something that cannot be read, or only its first half.
+    Garbage "garbage",
+    /// The provider answers about another id.
+    OtherId "other-id",
+    /// The provider refuses the key while it is rotated.
+    KeyRefused "key-refused",
+    /// The provider sends a webhook twice.
+    Doubled "doubled",
+    /// Webhooks come minutes late and in any order.
+    Late "late",
+    /// The provider never sees our answer and sends again.
+    LostAck "lost-ack",
+    /// Strangers post plausible bodies and acknowledgements with wrong tokens.
+    Forged "forged",
+    /// Authentic bodies that nobody can read.
+    Poison "poison",
+    /// Messages that are none of ours lie in the inner queues.
+    Foreign "foreign",
+    /// The provider never sends a webhook, where polling makes up for it.
+    NeverSent "never-sent",
+    /// The controller acknowledges minutes late.
+    LateAck "late-ack",
+    /// The controller acknowledges everything twice.
+    DoubledAck "doubled-ack",
+    /// The controller acknowledges versions that are long superseded.
+    OldAck "old-ack",
+    /// The controller says that it cannot act.
+    FailedAck "failed-ack",
+    /// The controller says nothing at all.
+    Silent "silent",
+    /// The table of dispatches is restored to an earlier point, and a new epoch begins.
+    Restore "restore",
+    /// A later release is deployed one function after the other, or rolled back again, and the hydrator writes its format first.
+    Release "release",
+    /// An index is throttled for minutes: its queries are refused, and half of the writes that it would have to follow.
+    HotIndex "hot-index",
+    /// The account runs ten invocations at once, and Lambda throttles the next.
+    Account "account",
+    /// Many dispatches of one source are announced within a minute, and its API is down.
+    Storm "storm",
+    /// The indexes of the table of dispatches show what is written some time later.
+    IndexLag "index-lag",
+}
+
+impl FaultKind {
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Whether it lies with our own services; the others are the world's, and hold no excuse for telling a person late.
+    pub(crate) fn is_ours(self) -> bool {
+        self < Self::Failing || matches!(self, Self::Restore | Self::Release | Self::HotIndex | Self::Account)
+    }
+}
+
+/// A service, or a provider's source, that fails from one instant to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outage {
+    pub(crate) of: &'static str,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+impl Outage {
+    pub(crate) fn covers(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+}
+
+/// A deployment that takes its time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Release {
+    /// When the hydrator is replaced.
+    pub(crate) from: Timestamp,
+    /// When the other functions are, or the hydrator is rolled back.
+    pub(crate) until: Timestamp,
+    /// Whether it is not rolled back; what is, is deployed again in the end.
+    pub(crate) stays: bool,
+}
+
+/// What one seed's history is made of, beside the providers' truth.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
+pub(crate) struct Scenario {
+    /// Kind → how many of a thousand chances strike.
+    rates: BTreeMap<FaultKind, u64>,
+    /// Turns go by priority (as in PCT) rather than evenly: uniform chance hides stale writes.
+    pub(crate) by_priority: bool,
+    /// A controller acknowledges, rather than only read.
+    pub(crate) acknowledge: bool,
+    /// Sources are listed this often while nothing is near, in seconds; 0: never.
+    pub(crate) poll_s: u32,
+    /// Each sweep takes the pulse of the hydrator and looks for dead letters.
+    pub(crate) pulse: bool,
+    /// A person follows the links in mails.
+    pub(crate) reads_mail: bool,
+    /// Invocations of one queue at the same time, at most.
+    pub(crate) concurrency: usize,
+    /// How long a mapping waits for more messages, at most, in milliseconds.
+    pub(crate) window_ms: u64,
+    /// The largest error of a clock, in milliseconds.
+    pub(crate) skew_ms: u64,
+    /// From here on nothing goes wrong.
+    pub(crate) heals_at: Timestamp,
+    /// Services that are down for a while, by the beginning of their ports' names.
+    pub(crate) outages: Vec<Outage>,
+    /// Sources whose API is down.
+    pub(crate) down: Vec<Outage>,
+    /// Sources whose key is refused.
+    pub(crate) refused: Vec<Outage>,
+    /// When the table of dispatches is backed up, and when it is restored to that.
+    pub(crate) restore: Option<(Timestamp, Timestamp)>,
+    /// The most that the body of one signal may be: small, so that signals come in parts.
+    pub(crate) signal_limit_bytes: Option<usize>,
+    /// Invocations of all functions at the same time, at most; none: as many as there are.
+    pub(crate) account: Option<usize>,
+    /// When the hydrator becomes a later release's, and until when the other functions are not.
+    pub(crate) release: Option<Release>,
+    /// An index that is throttled: when, its queries, and the writes to its table.
+    pub(crate) hot_index: Option<(Outage, &'static [&'static str])>,
+    /// The most entries that one page of a query holds.
+    pub(crate) page_items: usize,
+    /// A message that is redriven is still counted as often received as before.
+    pub(crate) keeps_receives: bool,
+    /// So many more dispatches are announced while their source's API is down.
+    pub(crate) storm: usize,
+    /// How late an index shows a write at most, in milliseconds.
+    pub(crate) index_lag_ms: u64,
+}
+
+/// What an outage strikes: the beginning of ports' names.
+const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals", "alerts", "mailer", "deliveries"];
+
+/// A signal of two sites or so: a dispatch over more comes in parts.
+const SMALL_SIGNAL_BYTES: usize = 1_500;
+
+/// Queries of an index, and the writes that it follows.
+const INDEXES: [(&str, &[&str]); 7] = [
+    ("dispatches.due", &["dispatches.write", "dispatches.sent"]),
+    ("dispatches.unsent", &["dispatches.write", "dispatches.sent"]),
+    ("dispatches.active", &["dispatches.write"]),
+    ("deliveries.overdue", &["deliveries.book", "deliveries.settled"]),
+    ("deliveries.firing", &["deliveries.book", "deliveries.note", "deliveries.quarantine"]),
+    ("alerts.open", &["alerts.write"]),
+    ("alerts.waiting", &["alerts.write"]),
+];
+
+/// What a new account runs at once, and what the template's defaults give each mapping of it.
+const NEW_ACCOUNT: usize = 10;
+const OF_EACH_MAPPING: usize = 2;
+
+/// The source of a storm.
+pub(crate) const STORM: &str = "voltus-prod";
+
+/// Sources with an API.
+const APIS: [&str; 4] = ["voltus-prod", "voltus-sandbox", "leap-prod", "openvolt-prod"];
+
+impl Scenario {
+    pub(crate) fn new(random: &mut Seed, begins_at: Timestamp, without: &[FaultKind]) -> Self {
+        let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
+        let share = [100, 300, 600][random.place(3)];
+        // Only where our own services work is time promised.
+        let ours_work = random.place(3) == 0;
+        let mut rates = BTreeMap::new();
+        let drawn_last = [
+            FaultKind::Restore,
+            FaultKind::Release,
+            FaultKind::HotIndex,
+            FaultKind::Account,
+            FaultKind::Storm,
+            FaultKind::IndexLag,
+        ];
+        for kind in FaultKind::ALL.iter().filter(|kind| !drawn_last.contains(kind)) {
+            let (on, rate) = (random.up_to(999) < share, [5, 20, 60, 150][random.place(4)]);
+            if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
+                rates.insert(*kind, rate);
+            }
+        }
+        let heals_at = begins_at + minutes(15 + random.up_to(20));
+        let mut outage = |kind: FaultKind, names: &[&'static str], most: u64| {
+            let count = 1 + random.up_to(1);
+            let list: Vec<Outage> = (0..count)
+                .map(|_| {
+                    let from = begins_at + minutes(random.up_to(20));
+                    let until = (from + minutes(1 + random.up_to(most - 1))).min(heals_at);
+                    Outage { of: names[random.place(names.len())], from, until }
+                })
+                .collect();
+            if rates.contains_key(&kind) { list } else { Vec::new() }
+        };
+        let outages = outage(FaultKind::Outage, &SERVICES, 10);
+        let down = outage(FaultKind::Down, &APIS, 30);
+        let refused = outage(FaultKind::KeyRefused, &APIS, 10);
+        let mut scenario = Self {
+            by_priority: random.up_to(1) == 1,
+            acknowledge: random.up_to(9) < 7,
+            poll_s: [0, 0, 60, 300][random.place(4)],
+            pulse: random.up_to(3) == 0,
+            reads_mail: random.up_to(1) == 0,
+            concurrency: 1 + random.place(3),
+            window_ms: [0, 0, 300, 2_000][random.place(4)],
+            skew_ms: [50, 1_000, 10_000, 60_000][random.place(4)],
+            heals_at,
+            rates,
+            outages,
+            down,
+            refused,
+            restore: None,
+            signal_limit_bytes: None,
+            account: None,
+            keeps_receives: false,
+            release: None,
+            hot_index: None,
+            page_items: 100,
+            storm: 0,
+            index_lag_ms: 0,
+        };
+        // Drawn last: what was found before these existed is found by the same seeds.
+        scenario.signal_limit_bytes = (random.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
+        let restored_at = begins_at + minutes(4 + random.up_to(9));
+        let backup_at = restored_at - minutes(1 + random.up_to(2));
+        if random.up_to(999) < share && !ours_work && !without.contains(&FaultKind::Restore) {
+            scenario.restore = Some((backup_at, restored_at));
+            scenario.rates.insert(FaultKind::Restore, 1);
+        }
+        if random.up_to(29) == 0 && !without.contains(&FaultKind::Storm) {
+            scenario.storm = 10 + random.place(30);
+            // As the template has it: no mapping waits for more messages, and each runs several invocations.
+            (scenario.window_ms, scenario.concurrency) = (0, 3);
+            scenario.rates.insert(FaultKind::Storm, 1);
+            let until = (begins_at + minutes(11 + random.up_to(8))).min(scenario.heals_at);
+            scenario.down.push(Outage { of: STORM, from: begins_at, until });
+        }
+        scenario.follow_aws(random, begins_at, |kind, random: &mut Seed| {
+            random.up_to(999) < share && !ours_work && !without.contains(&kind)
+        });
+        scenario.lag_indexes(random, without);
+        scenario
+    }
+
+    fn lag_indexes(&mut self, random: &mut Seed, without: &[FaultKind]) {
+        let most_ms = [0, 200, 1_000, 5_000][random.place(4)];
+        if most_ms > 0 && !without.contains(&FaultKind::IndexLag) {
+            self.index_lag_ms = most_ms;
+            self.rates.insert(FaultKind::IndexLag, 1);
+        }
+    }
+
+    /// What is AWS's to choose, and a deployment on it.
+    fn follow_aws(&mut self, random: &mut Seed, begins_at: Timestamp, is_on: impl Fn(FaultKind, &mut Seed) -> bool) {
+        let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
+        self.keeps_receives = random.up_to(1) == 0;
+        let (from, takes) = (begins_at + minutes(1 + random.up_to(10)), minutes(1 + random.up_to(4)));
+        let stays = random.up_to(1) == 0;
+        // A backup may hold what a release wrote that was rolled back since: then only that release reads it.
+        if is_on(FaultKind::Release, random) && self.restore.is_none() {
+            self.release = Some(Release { from, until: from + takes, stays });
+            self.rates.insert(FaultKind::Release, 1);
+        }
+        self.page_items = [1, 2, 5, 100][random.place(4)];
+        if is_on(FaultKind::Account, random) && self.storm == 0 {
+            (self.account, self.concurrency) = (Some(NEW_ACCOUNT), OF_EACH_MAPPING);
+            self.rates.insert(FaultKind::Account, 1);
+        }
+        let (of, writes) = INDEXES[random.place(INDEXES.len())];
+        let from = begins_at + minutes(random.up_to(15));
+        let until = (from + minutes(1 + random.up_to(7))).min(self.heals_at);
+        if is_on(FaultKind::HotIndex, random) {
+            self.hot_index = Some((Outage { of, from, until }, writes));
+            self.rates.insert(FaultKind::HotIndex, 1);
+        }
+    }
+
+    pub(crate) fn has(&self, kind: FaultKind) -> bool {
+        self.rates.contains_key(&kind)
+    }
+
+    pub(crate) fn rate(&self, kind: FaultKind) -> u64 {
+        self.rates.get(&kind).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = FaultKind> {
+        self.rates.keys().copied()
+    }
+}
