@@ -84,18 +84,20 @@ impl<T: Dispatches, Q: Depths, O: JobQueue, C: Clock + Random> DeadlineMonitor<'
             is_asked || conditions.iter().any(|condition| open.covers(condition))
         };
         let due = due.into_iter().filter(|due| due.at > now || !is_covered(due));
-        let armed = due.map(|DueSubject { at, subject }| {
-            let at = fires_at(at, self.config.deadlines_for(subject.source(), &[]));
-            (ToRetry::Deadline(Deadline::of(subject)), hop_s(at, now))
+        let fires = due.map(|DueSubject { at, subject }| {
+            (fires_at(at, self.config.deadlines_for(subject.source(), &[])), Deadline::of(subject))
         });
-        let messages: Vec<(ToRetry, u32)> = armed.collect();
+        let fires: Vec<(Timestamp, Deadline)> = fires.collect();
         let (mut armed, mut failed) = (0, None);
-        for some in messages.chunks(ARMED_AT_ONCE) {
-            if self.host.now() >= until {
-                tracing::warn!(sweep.armed = armed, sweep.left = messages.len() - armed, "armed in the next minute");
+        for some in fires.chunks(ARMED_AT_ONCE) {
+            // Thousands take seconds: a delay counts from the sending on.
+            let now = self.host.now();
+            if now >= until {
+                tracing::warn!(sweep.armed = armed, sweep.left = fires.len() - armed, "armed in the next minute");
                 break;
             }
-            match self.job_queue.retry(some).await {
+            let messages = some.iter().map(|(at, deadline)| (ToRetry::Deadline(deadline.clone()), hop_s(*at, now)));
+            match self.job_queue.retry(&messages.collect::<Vec<_>>()).await {
                 Ok(()) => armed += some.len(),
                 // What is not armed now is armed a minute later, still before it is due: all that follows must not wait for it.
                 Err(error) => failed = Some(error),
