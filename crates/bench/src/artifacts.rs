@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use gridbell::local::Workspace;
+use local_stack::Workspace;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// What is compared, in the order of the table.

@@ -9,10 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use gridbell::{
-    cost::{Count, STEPS},
-    local::Workspace,
-};
+use gridbell::cost::{Count, STEPS};
+use local_stack::Workspace;
 use serde_json::{Value, json};
 
 use crate::{

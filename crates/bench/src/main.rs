@@ -120,7 +120,7 @@ async fn main() -> Result<ExitCode> {
     }
 }
 
-/// `gridbell bench | head -1`: the reader has seen enough.
+/// `cargo xtask bench | head -1`: the reader has seen enough.
 fn reader_left(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -23,7 +23,7 @@ enum Verb {
     /// Brings the whole system up on this machine and keeps it until Ctrl-C.
     Up(Up),
     /// Serves the providers' APIs on this machine, with their webhooks, until Ctrl-C.
-    Simulate(verbs::simulate::Simulate),
+    Providers(verbs::providers::Providers),
     /// Plays a provider's scenario at a source, by that provider's own rules.
     Trigger(verbs::trigger::Trigger),
     /// Registers a source's webhook with its provider, lists it, takes it away, tests it.
@@ -44,20 +44,12 @@ enum Verb {
     /// Looks at incidents, and takes them on.
     #[command(subcommand)]
     Alert(verbs::alert::AlertVerb),
-    /// Plays whole histories from seeds, with everything that can go wrong, and checks each step.
-    #[command(subcommand)]
-    Sim(verbs::sim::SimVerb),
-    /// Brings the whole system up on this machine and hurts it while webhooks come: whatever was accepted is accounted for.
-    #[command(after_help = verbs::chaos::EXAMPLES)]
-    Chaos(verbs::chaos::Chaos),
     /// Looks after gridbell.toml.
     #[command(subcommand)]
     Config(verbs::config::ConfigVerb),
     /// Says in one screen what would stop a dispatch from getting through, with the mend beside it.
     #[command(after_help = verbs::doctor::EXAMPLES)]
     Doctor(verbs::doctor::Doctor),
-    /// Measures what a start, an invocation and a delivery cost, on this machine.
-    Bench(verbs::bench::Bench),
     /// Says what it costs at AWS, line by line, before the bill does.
     Cost(verbs::cost::Cost),
     /// Prints the completions for a shell.
@@ -139,7 +131,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::try_parse() {
         Ok(cli) => {
             // These fail with the last words of a compiler, the emulator or a checker. Everywhere else an error is one line.
-            ours = matches!(cli.verb, Verb::Up(_) | Verb::Demo(_) | Verb::Chaos(_) | Verb::Sim(_));
+            ours = matches!(cli.verb, Verb::Up(_) | Verb::Demo(_));
             act(cli)
         }
         Err(error) if is_help(&error) => error.exit(),
@@ -191,16 +183,13 @@ fn act(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Demo(demo) => runtime.block_on(verbs::demo::run(demo)),
         Verb::Up(up) => runtime.block_on(verbs::up::run(up)),
-        Verb::Simulate(simulate) => runtime.block_on(verbs::simulate::run(simulate)),
+        Verb::Providers(providers) => runtime.block_on(verbs::providers::run(providers)),
         Verb::Trigger(trigger) => runtime.block_on(verbs::trigger::run(trigger)),
         Verb::Webhook(verb) => runtime.block_on(verbs::webhook::run(verb)),
         Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
         Verb::Site(verb) => runtime.block_on(verbs::site::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
-        Verb::Sim(verb) => verbs::sim::run(verb),
-        Verb::Chaos(chaos) => runtime.block_on(verbs::chaos::run(chaos)),
         Verb::Completions { .. } => Ok(()),
-        Verb::Bench(bench) => verbs::bench::run(&bench),
         Verb::Cost(cost) => verbs::cost::run(&cost),
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),
         Verb::Epoch(verb) => runtime.block_on(verbs::epoch::run(verb)),
@@ -238,16 +227,6 @@ mod tests {
         for mut verb in verbs {
             let help = verb.render_long_help().to_string();
             assert!(help.contains("Example") && help.contains("gridbell "), "{help}");
-        }
-    }
-
-    #[test]
-    fn the_help_of_bench_needs_no_driver_and_everything_else_is_the_drivers() {
-        let asked =
-            |words: &str| Cli::try_parse_from(["gridbell", "bench"].into_iter().chain(words.split_whitespace()));
-        assert_eq!(asked("--help").expect_err("help").kind(), clap::error::ErrorKind::DisplayHelp);
-        for words in ["", "--runs 5", "load --help", "-- --help"] {
-            assert!(asked(words).is_ok(), "{words}");
         }
     }
 

@@ -12,9 +12,9 @@ use url::Url;
 
 use crate::{
     cli,
-    config::Provider,
     console::{Console, Place, Which},
 };
+use config::Provider;
 
 /// Where a webhook goes, where that is not what `stack.json` says.
 #[derive(Debug, Clone, Default, clap::Args)]

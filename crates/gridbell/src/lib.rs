@@ -3,13 +3,11 @@
 mod argument;
 pub mod chaos;
 pub mod cli;
-pub mod config;
 mod console;
 pub mod cost;
 pub mod demo;
 mod endpoint;
 mod fixtures;
-pub mod local;
 mod nvgrid;
 pub mod progress;
 mod queue;

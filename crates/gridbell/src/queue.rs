@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::local::REGION;
+use local_stack::REGION;
 
 /// A queue.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Every mistake in a `gridbell.toml` is named with its place and the way out, and no value is ever echoed.
 
-use gridbell::config::{Config, Environment, Provider, Reference};
+use config::{Config, Environment, Provider, Reference};
 
 const HASH: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const NVGRID: &str = "[sources.n]\nprovider = \"nvgrid\"\n";

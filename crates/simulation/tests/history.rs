@@ -1,4 +1,4 @@
-//! The checker on what a real stack went through (`gridbell chaos`, a few of its dispatches): as it was it holds, and as a broken
+//! The checker on what a real stack went through (`cargo xtask chaos`, a few of its dispatches): as it was it holds, and as a broken
 //! system would have left it, it does not.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 

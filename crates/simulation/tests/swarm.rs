@@ -54,7 +54,7 @@ fn assert_holds(report: &Report) {
     let lines: Vec<&str> = timeline.lines().collect();
     let end = lines[lines.len().saturating_sub(40)..].join("\n");
     let faults: Vec<&str> = report.kinds.iter().map(|kind| kind.name()).collect();
-    panic!("{end}\n\nseed {seed}: {violation}\nfaults: {faults:?}\nreplay: cargo run -- sim run --seed {seed}");
+    panic!("{end}\n\nseed {seed}: {violation}\nfaults: {faults:?}\nreplay: cargo xtask swarm run --seed {seed}");
 }
 
 /// The seeds of a file, one at the beginning of a line.

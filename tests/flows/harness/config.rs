@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use anyhow::Result;
-use gridbell::{config::Config, local::UpOptions};
+use config::Config;
+use local_stack::UpOptions;
 use sha2::{Digest, Sha256};
 
 use super::hex;

@@ -9,10 +9,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use gridbell::{
-    local::{Description, LogLine, Stack, http_client},
-    progress,
-};
+use gridbell::progress;
+use local_stack::{Description, LogLine, Stack, http_client};
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};

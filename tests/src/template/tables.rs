@@ -20,7 +20,12 @@ const TABLES: [Table; 4] = [
             ("unsent", "unsent", "changed_at", &[]),
             ("due", "due", "due_at", &[]),
             ("active", "active", "until", &["full_key", "summary", "summary_of", "summary_set"]),
-            ("changes", "changed_in", "changed_at", &["full_key", "version", "active", "summary", "summary_of", "summary_set"]),
+            (
+                "changes",
+                "changed_in",
+                "changed_at",
+                &["full_key", "version", "active", "summary", "summary_of", "summary_set"],
+            ),
         ],
     },
     Table {

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use gridbell::local::{Description, SourceDescription};
 use indicatif::ProgressBar;
+use local_stack::{Description, SourceDescription};
 use reqwest::Client;
 use serde_json::json;
 

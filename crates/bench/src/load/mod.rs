@@ -13,11 +13,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use gridbell::{
-    config::Provider,
-    local::{Description, ProviderUrls, Stack, UpOptions, http_client},
-    progress,
-};
+use config::Provider;
+use gridbell::progress;
+use local_stack::{Description, ProviderUrls, Stack, UpOptions, http_client};
 use tokio::net::TcpListener;
 
 use self::{endpoint::Endpoint, signals::Signals};

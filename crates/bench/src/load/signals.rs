@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use gridbell::local::Description;
+use local_stack::Description;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;

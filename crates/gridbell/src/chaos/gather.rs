@@ -13,7 +13,8 @@ use simulation::history::{Broken, Checker, Circumstances, Event, Line};
 use tokio::time::{Instant, sleep};
 
 use super::watch::Controller;
-use crate::{console::Console, local::Stack, progress::Progress, simulate::times};
+use crate::{console::Console, progress::Progress, simulate::times};
+use local_stack::Stack;
 
 /// After this long everything must be done: a message whose function died comes back after two minutes, and may be tried again.
 const PATIENCE: Duration = Duration::from_mins(6);

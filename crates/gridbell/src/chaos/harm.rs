@@ -8,11 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use simulation::Seed;
 
-use crate::{
-    config::Provider,
-    local::Stack,
-    simulate::{Simulators, times},
-};
+use crate::simulate::{Simulators, times};
+use config::Provider;
+use local_stack::Stack;
 
 /// One blow.
 #[derive(Debug, Clone, PartialEq, Eq)]

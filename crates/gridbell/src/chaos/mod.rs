@@ -26,13 +26,13 @@ use self::{
     watch::{Controller, Mailroom},
 };
 use crate::{
-    config::{Config, Provider},
     console::{Console, Which},
-    local::{Stack, UpOptions},
     progress::Progress,
     queue::Queue,
     simulate::{KEY, Settings, Simulators, times},
 };
+use config::{Config, Provider};
+use local_stack::{Stack, UpOptions};
 
 /// How often the providers' logs are read.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -188,7 +188,7 @@ fn secrets(stack: &Stack) -> Vec<String> {
 fn queue(stack: &Stack, name: &str) -> Result<Queue> {
     let description = stack.description();
     let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
-    let http = crate::local::http_client()?;
+    let http = local_stack::http_client()?;
     Ok(Queue { http, endpoint: description.endpoint_url.clone(), url: url.clone() })
 }
 

@@ -87,7 +87,8 @@ impl Report {
         self.broken.is_empty()
     }
 
-    pub(crate) fn show(&self) -> anyhow::Result<()> {
+    /// Prints it for people, what others wrote cleaned.
+    pub fn show(&self) -> anyhow::Result<()> {
         let paint = Paint::stdout();
         let line = |name: &str, text: String| show::line(&format!("{}{text}", paint.dim(&format!("{name:<12}"))));
         line("seed", self.seed.to_string())?;

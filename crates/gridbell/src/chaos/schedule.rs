@@ -9,7 +9,7 @@ use simulation::{
 };
 
 use super::harm::{Blow, blows};
-use crate::config::Provider;
+use config::Provider;
 
 /// Webhooks of one second, on average; they come in bursts.
 const EACH_SECOND: usize = 20;

@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 
 use super::schedule::Post;
 use crate::{
-    config::Provider,
     queue::{Message, Queue},
     simulate::Simulators,
 };
+use config::Provider;
 
 /// Reads the queue `signals` until it is dropped.
 #[derive(Debug)]

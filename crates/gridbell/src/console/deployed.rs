@@ -6,7 +6,7 @@ use aws::{client, console::through, environment::Environment};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use super::{Console, OpenError, Place, StackInfo, cloudformation::CloudFormation, plainly};
-use crate::local::{http_client, proxies};
+use local_stack::{http_client, proxies};
 
 /// Queues by the name that the verbs use and the output that holds their URL.
 const QUEUES: [(&str, &str); 7] = [

@@ -1,6 +1,6 @@
 //! What stands in the way of an opened stack, each in one line that says what to do.
 
-use crate::local::ProxyError;
+use local_stack::ProxyError;
 
 /// Why a stack cannot be opened, or does not do what it is asked.
 #[derive(Debug, thiserror::Error)]

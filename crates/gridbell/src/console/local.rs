@@ -8,7 +8,7 @@ use std::{
 use aws::client::{self, Access};
 
 use super::{Console, OpenError, Place};
-use crate::local::{Description, Workspace, http_client};
+use local_stack::{Description, Workspace, http_client};
 
 /// How long something on this machine may take to answer.
 const ANSWERS: Duration = Duration::from_secs(3);

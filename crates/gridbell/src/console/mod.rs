@@ -181,7 +181,7 @@ impl Console {
             webhook_base: webhook_base.to_owned(),
             queues: BTreeMap::new(),
             tables: BTreeMap::new(),
-            http: crate::local::http_client().expect("a client"),
+            http: local_stack::http_client().expect("a client"),
         }
     }
 

@@ -8,7 +8,8 @@ use super::{
     observations::{Observations, Observed, Signal},
     scenario::{Expected, Scenario},
 };
-use crate::{config::Provider, simulate::Simulators};
+use crate::simulate::Simulators;
+use config::Provider;
 
 /// The name under which checks that concern no one scenario stand.
 const ALL: &str = "all";

@@ -14,11 +14,11 @@ use anyhow::{Result, bail};
 
 use self::{observations::Observations, player::DemoStack, report::Report, scenario::Names, watchers::Watchers};
 use crate::{
-    local::{ProviderUrls, Stack, UpOptions},
     progress::Progress,
     queue::Queue,
     simulate::{Simulators, times},
 };
+use local_stack::{ProviderUrls, Stack, UpOptions};
 
 /// How long what is still under way in the end may take.
 const LAST_WAIT: Duration = Duration::from_secs(45);
@@ -53,7 +53,7 @@ pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress)
     let start = times::now();
     let scenarios = scenario::load(start)?;
     let observations = Arc::new(Observations::new(start));
-    let http = crate::local::http_client()?;
+    let http = local_stack::http_client()?;
     let description = stack.description();
     let queue = |name: &str| {
         let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };

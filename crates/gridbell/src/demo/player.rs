@@ -15,12 +15,12 @@ use super::{
     scenario::{Content, EndpointKind, Fails, Names, Scenario, Step},
 };
 use crate::{
-    config::Provider,
-    local::Description,
     progress::Progress,
     queue::Queue,
     simulate::{Simulators, times},
 };
+use config::Provider;
+use local_stack::Description;
 
 /// How often the queues are asked whether they are idle.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

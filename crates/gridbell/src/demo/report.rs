@@ -7,10 +7,8 @@ use super::{
     observations::{Check, Line, Mail, Observations, Signal, What},
     scenario::Scenario,
 };
-use crate::{
-    config::Provider,
-    simulate::{Simulators, times},
-};
+use crate::simulate::{Simulators, times};
+use config::Provider;
 
 /// Everything that was observed, and every check.
 #[derive(Debug)]

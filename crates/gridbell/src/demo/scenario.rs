@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{fixtures, local::template, simulate::times};
+use crate::{fixtures, simulate::times};
+use local_stack::template;
 
 /// A story of one source.
 #[derive(Debug, Deserialize)]

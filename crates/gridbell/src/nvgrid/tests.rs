@@ -12,11 +12,9 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::*;
-use crate::{
-    config::Provider,
-    local::http_client,
-    simulate::{ClientError, RemoteSimulator, Settings, Simulators, tests::receiver, times},
-};
+use crate::simulate::{ClientError, RemoteSimulator, Settings, Simulators, tests::receiver, times};
+use config::Provider;
+use local_stack::http_client;
 
 /// The simulator, and its description as files.
 struct Site {

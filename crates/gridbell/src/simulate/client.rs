@@ -1,4 +1,4 @@
-//! Directs a simulator that runs elsewhere: in `gridbell simulate`, or in a `gridbell up`.
+//! Directs a simulator that runs elsewhere: in `gridbell providers`, or in a `gridbell up`.
 
 use std::{collections::VecDeque, time::Duration};
 

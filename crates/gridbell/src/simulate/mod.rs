@@ -19,11 +19,9 @@ use serde_json::{Value, json};
 
 pub use self::client::{ClientError, Following, RemoteSimulator};
 use self::server::Server;
-use crate::{
-    config::{Provider, Reference},
-    fixtures,
-    local::{ProviderUrls, UpOptions},
-};
+use crate::fixtures;
+use config::{Provider, Reference};
+use local_stack::{ProviderUrls, UpOptions};
 
 /// The key that simulators take unless told otherwise; the real sandbox of Voltus has a public one as well.
 pub const KEY: &str = "key-of-the-simulators";

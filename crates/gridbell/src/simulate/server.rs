@@ -23,7 +23,7 @@ use tokio::{
 use url::Url;
 
 use super::{HOST, Settings, admin, grpc, post, run_number, simulated, times};
-use crate::config::Provider;
+use config::Provider;
 
 /// Larger requests than this are none of ours.
 const MAX_REQUEST_BYTES: usize = 4 * 1_048_576;
@@ -89,7 +89,7 @@ impl Server {
             // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
             drop(axum::serve(listener, router).await);
         });
-        kinds.spawn(post::run(Arc::clone(&served), crate::local::http_client()?));
+        kinds.spawn(post::run(Arc::clone(&served), local_stack::http_client()?));
         Ok(Self { url, served, _tasks: kinds })
     }
 

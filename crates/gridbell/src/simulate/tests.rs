@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use url::Url;
 
 use super::*;
-use crate::local::http_client;
+use local_stack::http_client;
 
 /// The bodies that came, and the statuses that are still to be answered.
 type Book = (Arc<Mutex<Vec<Value>>>, Arc<Mutex<VecDeque<u16>>>);
@@ -141,7 +141,7 @@ async fn what_is_held_is_answered_and_what_is_to_fail_fails() {
 #[tokio::test]
 async fn a_stack_asks_the_simulators_whatever_its_configuration_says() {
     let text = "[sources.v]\nprovider = 'voltus'\napi_key = 'env:UNSET'\n[sources.n]\nprovider = 'nvgrid'\n";
-    let config = crate::config::Config::parse("f", text).expect("good");
+    let config = config::Config::parse("f", text).expect("good");
     let simulators = Simulators::with_the_seeds().await.expect("started");
     let mut options = UpOptions::new(config);
     simulators.answer_for(&mut options);

@@ -6,10 +6,10 @@ use super::up::{self, Ending};
 use crate::{
     cli::Demo,
     demo::{self, Played},
-    local::{Stack, Workspace},
     progress::{self, Progress},
     show,
 };
+use local_stack::{Stack, Workspace};
 
 /// Plays the demo and says what came of it.
 pub(crate) async fn run(args: Demo) -> Result<()> {

@@ -1,8 +1,6 @@
 //! One file per verb.
 
 pub(crate) mod alert;
-pub(crate) mod bench;
-pub(crate) mod chaos;
 pub(crate) mod config;
 pub(crate) mod cost;
 pub(crate) mod delivery;
@@ -13,10 +11,8 @@ pub(crate) mod epoch;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod listing;
-pub(crate) mod sim;
-pub(crate) mod simulate;
+pub(crate) mod providers;
 pub(crate) mod site;
-mod storm;
 pub(crate) mod trigger;
 pub(crate) mod up;
 pub(crate) mod webhook;

@@ -5,16 +5,16 @@ use provider_sims::{Exercise, Fault, Hook, LogEntry, What};
 use serde::Serialize;
 use url::Url;
 
-use super::simulate::{fault, faults};
+use super::providers::{fault, faults};
 use crate::{
     cli,
-    config::Provider,
     console::Which,
     endpoint::{Opened, Where, is_loopback},
-    local::http_client,
     show::{self, Paint},
     simulate::{ClientError, RemoteSimulator, Settings, Simulators, simulated, times},
 };
+use config::Provider;
+use local_stack::http_client;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -127,7 +127,7 @@ async fn simulator(
     if exercise.asks {
         let asks = opened.api_url()?.map_or_else(|| "nobody".to_owned(), |url| url.to_string());
         bail!(
-            "{} can only be understood by asking {provider}, and {name} asks {asks}, which is no simulator: run `gridbell simulate --provider {provider}`, \
+            "{} can only be understood by asking {provider}, and {name} asks {asks}, which is no simulator: run `gridbell providers --provider {provider}`, \
              give {name} its address and key in gridbell.toml, and start the stack anew; without a gridbell.toml `gridbell up` does all that",
             exercise.name
         );

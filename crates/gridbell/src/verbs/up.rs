@@ -7,11 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     cli::Up,
-    local::{Description, ProviderUrls, Stack, UpOptions, Workspace},
     progress,
     show::{self, Paint},
     simulate::Simulators,
 };
+use local_stack::{Description, ProviderUrls, Stack, UpOptions, Workspace};
 
 /// How often `--logs` looks for new lines.
 const LOOK_AT_LOGS: Duration = Duration::from_millis(500);

@@ -14,10 +14,8 @@ use aws::{
     console::Functions,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gridbell::{
-    local::{FUNCTIONS, ProviderUrls, REGION, Stack, UpOptions, http_client, logical_id},
-    progress,
-};
+use gridbell::progress;
+use local_stack::{FUNCTIONS, ProviderUrls, REGION, Stack, UpOptions, http_client, logical_id};
 use serde_json::{Value, json};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use gridbell::{
-    local::{ProviderUrls, Stack, UpOptions},
-    progress,
-};
+use gridbell::progress;
+use local_stack::{ProviderUrls, Stack, UpOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -69,7 +67,7 @@ fn post(source: &str, body: &str) {
     let url = STACK.1.description().sources[source].url.clone();
     let body = body.to_owned();
     let sent = STACK.0.block_on(async move {
-        let http = gridbell::local::http_client().expect("a client");
+        let http = local_stack::http_client().expect("a client");
         http.post(url).header("content-type", "application/json").body(body).send().await
     });
     assert_eq!(sent.expect("answered").status(), 200);
@@ -228,7 +226,7 @@ fn the_doctor_finds_the_stack_well_and_shows_no_secret() {
     let bad = checks.iter().any(|one| one["verdict"] == "bad");
     assert_eq!(said.code, i32::from(bad), "{}", said.out);
     for (name, token) in STACK.1.tokens() {
-        assert!(!said.out.contains(token.as_str()) && !said.out.contains(&gridbell::local::placeholder_key(name)));
+        assert!(!said.out.contains(token.as_str()) && !said.out.contains(&local_stack::placeholder_key(name)));
     }
     let screen = gridbell(&["doctor"]);
     assert!(screen.out.contains("✓ configuration") && !screen.out.contains('\u{1b}'), "{}", screen.out);
@@ -239,7 +237,7 @@ fn a_test_mail_of_the_doctor_is_really_sent() {
     let sent = || {
         let url = STACK.1.description().mail.clone();
         let mails = STACK.0.block_on(async move {
-            let http = gridbell::local::http_client().expect("a client");
+            let http = local_stack::http_client().expect("a client");
             http.get(url).send().await.expect("answered").json::<Value>().await.expect("JSON")
         });
         let is_test = |mail: &&Value| mail["subject"].as_str().is_some_and(|subject| subject.contains("Test mail"));

@@ -37,7 +37,6 @@ fn a_wrong_command_line_is_one_line_and_two() {
         ("up --keep", "--endpoint-url"),
         ("doctor --profile y", "--stack"),
         ("doctor --state x --stack y", "cannot be used with"),
-        ("sim run --seed one", "invalid value 'one'"),
         ("completions tcsh", "[possible values: bash,"),
     ] {
         plain(&arguments.split(' ').collect::<Vec<_>>()).refuses(2, expected);
@@ -76,7 +75,7 @@ fn what_is_not_there_is_one_line() {
             1,
             "that token does not open voltus-demo",
         ),
-        ("trigger voltus-demo basic", 1, "run `gridbell simulate --provider voltus`"),
+        ("trigger voltus-demo basic", 1, "run `gridbell providers --provider voltus`"),
         ("config apply --config nowhere.toml", 1, "nowhere.toml"),
     ] {
         let said = gridbell(&arguments.split(' ').collect::<Vec<_>>());

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gridbell::config::Config;
+use config::Config;
 use serde_json::Value;
 
 const REWRITE: &str = "UPDATE_EVENTS=1 cargo test -p gridbell --test events";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gridbell::config::TokenHash;
+use config::TokenHash;
 use serde_json::{Value, json};
 
 use crate::bodies::{ALL, Body, CREATE, PING};

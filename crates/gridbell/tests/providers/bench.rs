@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
+use config::Provider;
 use gridbell::{
-    config::Provider,
-    local::{Stack, UpOptions, http_client},
     progress::Silent,
     simulate::{Settings, Simulators},
 };
+use local_stack::{Stack, UpOptions, http_client};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -9,7 +9,7 @@ mod misbehaviour;
 
 use std::process::Stdio;
 
-use gridbell::config::Provider;
+use config::Provider;
 use provider_sims::{Fault, Misbehaviour};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};

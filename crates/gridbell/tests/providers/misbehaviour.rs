@@ -1,6 +1,6 @@
 //! The same with misbehaviour switched on: exercises give the same signals, and registration leaves nothing half done untold.
 
-use gridbell::config::Provider;
+use config::Provider;
 use provider_sims::Fault;
 use serde_json::Value;
 

@@ -77,10 +77,9 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ("doctor", vec![runs(&[])]),
         ("cost", vec![runs(&[])]),
         ("completions", vec![runs(&["bash"]), runs(&["zsh"])]),
-        ("sim run", vec![runs(&["--seeds", "2"]), runs(&["--seed", "1"])]),
         ("sim storm", vec![runs(&["--dispatches", "20", "--window", "5s"])]),
         (
-            "simulate",
+            "providers",
             vec![Case::Endless(vec!["--provider".to_owned(), "leap".to_owned(), "--key".to_owned(), evil.clone()])],
         ),
         ("up", vec![Case::Endless(Vec::new())]),
@@ -88,8 +87,6 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
             "demo",
             vec![Case::Not("it plays for a minute, and shows its own providers through what `dispatch` and `up` show")],
         ),
-        ("chaos", vec![Case::Not("it takes minutes, and counts")]),
-        ("bench", vec![Case::Not("it builds a driver of its own in the release profile, and counts")]),
     ])
 }
 

@@ -9,10 +9,8 @@ use std::{
     time::Duration,
 };
 
-use gridbell::{
-    local::{Description, ProviderUrls, Stack, UpOptions},
-    progress,
-};
+use gridbell::progress;
+use local_stack::{Description, ProviderUrls, Stack, UpOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -129,7 +127,7 @@ impl TestStack {
     pub(crate) fn post(&self, url: &str, body: String) -> u16 {
         let url = url.to_owned();
         self.runtime.block_on(async move {
-            let http = gridbell::local::http_client().expect("a client");
+            let http = local_stack::http_client().expect("a client");
             let request = http.post(url).header("content-type", "application/json").body(body);
             request.send().await.expect("answered").status().as_u16()
         })

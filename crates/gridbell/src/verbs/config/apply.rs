@@ -14,11 +14,11 @@ use super::{
     shipped::{Shipped, complete},
 };
 use crate::{
-    config::Config,
     console::{Console, Place, StackInfo, Which},
     progress,
     show::{self, Paint},
 };
+use config::Config;
 
 pub(super) const EXAMPLES: &str = "\
 What the file leaves open stays as it runs: the tokens of sources that name none, [acks], [contacts]. A new source without a

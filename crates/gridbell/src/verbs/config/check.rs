@@ -5,11 +5,9 @@ use std::{fmt::Write as _, path::Path};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::{
-    config::{CONFIG_LIMIT, Config, Deadlines},
-    local::{FUNCTIONS, elf, logical_id, template},
-    show::{self, Paint},
-};
+use crate::show::{self, Paint};
+use config::{CONFIG_LIMIT, Config, Deadlines};
+use local_stack::{FUNCTIONS, elf, logical_id, template};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -9,10 +9,8 @@ use aws::{
 use tokio::time::sleep;
 
 use super::rollout::{Fleet, ProbeFailure};
-use crate::{
-    console::{Console, Place, StackInfo},
-    local::{FUNCTIONS, logical_id},
-};
+use crate::console::{Console, Place, StackInfo};
+use local_stack::{FUNCTIONS, logical_id};
 
 /// Before it is looked again; Lambda needs seconds, an emulator does not.
 const PAUSE: Duration = Duration::from_secs(2);

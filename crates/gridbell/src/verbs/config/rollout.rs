@@ -4,7 +4,8 @@
 use aws::configuration::{Probed, ReplaceError, Stored, Version, digest};
 use jiff::Timestamp;
 
-use crate::{local::FUNCTIONS, progress::Step};
+use crate::progress::Step;
+use local_stack::FUNCTIONS;
 
 /// How often a function is asked before its answer counts: an old process may answer once more, and Lambda may be busy.
 const ASKED: u32 = 10;

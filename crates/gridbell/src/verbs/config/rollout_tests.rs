@@ -6,7 +6,8 @@ use aws::configuration::{Probed, ReplaceError, Stored, Version, digest};
 use jiff::Timestamp;
 
 use super::rollout::{Fleet, ProbeFailure, RolloutError, Wanted, catch_up, roll_out};
-use crate::{local::FUNCTIONS, progress::Silent};
+use crate::progress::Silent;
+use local_stack::FUNCTIONS;
 
 /// A stack whose functions read the table when they are restarted, unless something is wrong with one.
 #[derive(Debug, Default)]

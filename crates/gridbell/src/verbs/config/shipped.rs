@@ -3,10 +3,8 @@
 use anyhow::{Result, bail};
 use pipeline::{config::Config as Running, token::TokenHash};
 
-use crate::{
-    config::{CONFIG_LIMIT, Config},
-    local::random_token,
-};
+use config::{CONFIG_LIMIT, Config};
+use local_stack::random_token;
 
 /// A configuration ready to be shipped.
 #[derive(Debug)]

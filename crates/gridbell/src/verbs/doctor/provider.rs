@@ -14,7 +14,6 @@ use providers::{Delivery, FetchRequest, Provider};
 use serde_json::json;
 
 use super::{Check, CheckResult, Examined, nvgrid};
-use crate::config;
 
 pub(super) const KEY: &str = "provider key";
 

@@ -4,11 +4,11 @@ use anyhow::Result;
 
 use super::{Check, CheckResult, Examined};
 use crate::{
-    config::Provider,
     console::Place,
     endpoint::{Opened, Standing},
     verbs::webhook::{self, Registered},
 };
+use config::Provider;
 
 const REGISTERED: &str = "registered";
 

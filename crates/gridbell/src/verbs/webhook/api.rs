@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use url::Url;
 
-use crate::config::Provider;
+use config::Provider;
 
 /// How long an ordinary answer may take.
 const ANSWERS: Duration = Duration::from_secs(30);

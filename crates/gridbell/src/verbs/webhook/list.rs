@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{AboutHook, api, leap, nvgrid, voltus};
-use crate::{config::Provider, endpoint::HookAddress, show};
+use crate::{endpoint::HookAddress, show};
+use config::Provider;
 
 /// How `webhook list` is called.
 #[derive(Debug, clap::Args)]

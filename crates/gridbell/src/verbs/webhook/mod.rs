@@ -24,9 +24,9 @@ pub(crate) use self::registered::{Registered, registered};
 use crate::{
     console::Which,
     endpoint::{Opened, Where},
-    local::http_client,
     show::consent,
 };
+use local_stack::http_client;
 
 /// What can be done with a source's webhook.
 #[derive(Debug, clap::Subcommand)]

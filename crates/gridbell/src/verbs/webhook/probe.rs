@@ -5,10 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use reqwest::Client;
 
-use crate::{
-    config::Provider,
-    endpoint::{HookAddress, is_loopback},
-};
+use crate::endpoint::{HookAddress, is_loopback};
+use config::Provider;
 
 /// How long it may take, a cold start included.
 const ANSWERS: Duration = Duration::from_secs(15);

@@ -6,12 +6,12 @@ use anyhow::Result;
 
 use super::{AboutHook, api, consent, follow, leap, nvgrid, openvolt, probe, span, voltus};
 use crate::{
-    config::Provider,
     endpoint::{HookAddress, Opened},
-    local::http_client,
     show,
     simulate::times,
 };
+use config::Provider;
+use local_stack::http_client;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

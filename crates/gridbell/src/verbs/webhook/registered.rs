@@ -3,10 +3,8 @@
 use anyhow::Result;
 
 use super::{api, leap, voltus};
-use crate::{
-    config::Provider,
-    endpoint::{Opened, Standing},
-};
+use crate::endpoint::{Opened, Standing};
+use config::Provider;
 
 /// A webhook as its provider lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

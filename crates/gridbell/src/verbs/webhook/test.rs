@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use dispatch::Subject;
 
 use super::{AboutHook, Api, api, consent, follow, leap, nvgrid, span, voltus};
-use crate::{config::Provider, endpoint::Opened, show, simulate::times};
+use crate::{endpoint::Opened, show, simulate::times};
+use config::Provider;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -15,10 +15,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{api::Api, *};
 use crate::{
-    config::Provider,
     endpoint::{HookAddress, endpoint},
     simulate::{Settings, Simulators, times},
 };
+use config::Provider;
 
 /// A simulator, and a receiver that answers 405 to GET and otherwise what it is told, 200 at first.
 struct Bench {

@@ -3,7 +3,8 @@
 use anyhow::{Result, bail};
 
 use super::{AboutHook, api, consent, leap, nvgrid, voltus};
-use crate::{config::Provider, endpoint::Opened, show};
+use crate::{endpoint::Opened, show};
+use config::Provider;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -7,11 +7,11 @@ use url::Url;
 
 use crate::{
     cli,
-    config::Provider,
     endpoint::{Lies, Opened, is_loopback},
     nvgrid::{Client, Endpoint, Login, Origin},
     show,
 };
+use config::Provider;
 
 /// How long a call may take: the site asks nobody meanwhile.
 pub(super) const ANSWERS: Duration = Duration::from_secs(30);

@@ -18,11 +18,11 @@ use super::{AboutHook, follow};
 use crate::{
     endpoint::{HookAddress, Opened},
     fixtures,
-    local::http_client,
     nvgrid::{EVENTS, NvgridError},
     show,
     simulate::times,
 };
+use local_stack::http_client;
 
 /// A power event by its name.
 pub(super) fn event(name: &str) -> Result<String, String> {

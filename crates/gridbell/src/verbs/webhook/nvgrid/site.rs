@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{super::About, Asking};
-use crate::{cli, config::Provider, endpoint::Opened, show, simulate::times};
+use crate::{cli, endpoint::Opened, show, simulate::times};
+use config::Provider;
 
 /// How much of a line is shown, in characters.
 const MAX_LINE: usize = 2_000;

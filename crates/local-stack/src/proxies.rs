@@ -18,7 +18,7 @@ const NOWHERE: &str = ".unusable-proxy.invalid";
 
 /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper case or in lower.
 #[derive(Clone, Default)]
-pub(crate) struct Proxies {
+pub struct Proxies {
     https: Option<Way>,
     http: Option<Way>,
     past: String,
@@ -34,16 +34,16 @@ enum Way {
 /// A variable holds no proxy's address. The value may hold a password, so it is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} names no proxy that can be used: write http://HOST:PORT or socks5h://HOST:PORT, or unset it")]
-pub(crate) struct ProxyError(String);
+pub struct ProxyError(String);
 
 impl ProxyError {
     /// What every one of them says, so that it is recognised among the causes of another error.
-    pub(crate) const SAYS: &str = " names no proxy that can be used: ";
+    pub const SAYS: &str = " names no proxy that can be used: ";
 }
 
 impl Proxies {
     /// As the variables say.
-    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| {
             let names = [name.to_owned(), name.to_lowercase()];
             names.into_iter().find_map(|name| Some((variable(&name).filter(|value| !value.trim().is_empty())?, name)))
@@ -61,7 +61,7 @@ impl Proxies {
     }
 
     /// Whether there are any.
-    pub(crate) fn are_set(&self) -> bool {
+    pub fn are_set(&self) -> bool {
         self.https.is_some() || self.http.is_some()
     }
 
@@ -69,7 +69,7 @@ impl Proxies {
     ///
     /// # Errors
     /// It does not take one of them.
-    pub(crate) fn of_client(&self, builder: ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
+    pub fn of_client(&self, builder: ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
         let mut builder = builder.no_proxy();
         let past = || NoProxy::from_string(&self.past);
         let mut unusable = Vec::new();

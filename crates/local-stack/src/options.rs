@@ -8,7 +8,7 @@ use std::{
 use url::Url;
 
 use super::prepare::placeholder_key;
-use crate::config::{Config, ConfigError, Provider};
+use config::{Config, ConfigError, Provider};
 
 /// Bases of the providers' APIs, for the built-in configuration: where simulators listen.
 pub type ProviderUrls = BTreeMap<Provider, Url>;

@@ -1,13 +1,15 @@
-//! `chaos`: up, hurt, judge, down.
+//! `cargo xtask chaos`: up, hurt, judge, down.
+
+#![expect(clippy::print_stdout, reason = "a command of developers: the report cleans what a provider wrote")]
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::up::Ending;
-use crate::{
+use gridbell::{
     chaos::{self, Options},
-    progress, show,
+    progress,
     simulate::times,
 };
 
@@ -17,9 +19,9 @@ functions are killed, the emulator is stopped and goes on, and the providers ans
 status 1 where anything that was accepted is not accounted for.
 
 Examples:
-  gridbell chaos
-  gridbell chaos --webhooks 200 --seed 7 --history chaos.jsonl
-  gridbell chaos --json | jq .losses";
+  cargo xtask chaos
+  cargo xtask chaos --webhooks 200 --seed 7 --history chaos.jsonl
+  cargo xtask chaos --json | jq .losses";
 
 /// How `chaos` is called.
 #[derive(Debug, clap::Args)]
@@ -40,20 +42,21 @@ pub(crate) struct Chaos {
 
 /// Hurts a stack of its own and says what came of it.
 pub(crate) async fn run(args: Chaos) -> Result<()> {
-    let mut ending = Ending::listen()?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let progress = progress::for_people();
     let seed = args.seed.unwrap_or_else(|| times::now().as_second().unsigned_abs());
     progress.note(&format!("seed {seed}"));
     let options = Options { seed, webhooks: usize::try_from(args.webhooks)? };
     let ran = tokio::select! {
         ran = chaos::run(options, progress.as_ref()) => ran?,
-        () = ending.asked() => bail!("stopped before it was over"),
+        _ = tokio::signal::ctrl_c() => bail!("stopped before it was over"),
+        _ = terminate.recv() => bail!("stopped before it was over"),
     };
     if let Some(file) = &args.history {
         std::fs::write(file, ran.jsonl()?).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     if args.json {
-        show::json(&ran.report)?;
+        println!("{}", serde_json::to_string_pretty(&ran.report)?);
     } else {
         ran.report.show()?;
     }

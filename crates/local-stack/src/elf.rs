@@ -13,7 +13,7 @@ const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 
 /// The template's word for this machine's processor.
-pub(crate) fn host() -> &'static str {
+pub fn host() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn host() -> &'static str {
 ///
 /// # Errors
 /// Another processor, or no executable of Linux.
-pub(crate) fn check(executable: &Path, architecture: &str) -> Result<()> {
+pub fn check(executable: &Path, architecture: &str) -> Result<()> {
     let mut header = [0; HEADER_BYTES];
     let read = File::open(executable).and_then(|mut file| file.read_exact(&mut header));
     read.with_context(|| format!("{} cannot be read", executable.display()))?;

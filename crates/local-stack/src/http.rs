@@ -14,7 +14,7 @@ pub fn client() -> Result<Client> {
 }
 
 /// The proxies that this process is to use.
-pub(crate) fn proxies() -> Proxies {
+pub fn proxies() -> Proxies {
     Proxies::read(|name| std::env::var(name).ok())
 }
 

@@ -5,7 +5,7 @@
 use std::{io::Write, os::unix::process::CommandExt, path::Path, process::Stdio, time::Duration};
 
 use super::*;
-use crate::local::tools::Python;
+use crate::tools::Python;
 
 /// Starts a child in a session of its own, as a daemon does, writes both process ids, and ignores being asked to end.
 const FAMILY: &str = "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ > inner; while :; do sleep 0.1; done' & \

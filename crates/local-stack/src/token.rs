@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// 32 random bytes as base64url, 43 characters that stand in a path as they are.
-pub(crate) fn random() -> String {
+pub fn random() -> String {
     let mut bytes = [0_u8; 32];
     // Where the system has no randomness nothing secure can run, and nothing here could mend it.
     if let Err(error) = getrandom::fill(&mut bytes) {

@@ -1,22 +1,20 @@
-//! `sim storm`: thousands of dispatches announced within a minute, in virtual time.
+//! `cargo xtask swarm storm`: thousands of dispatches announced within a minute, in virtual time.
+
+#![expect(clippy::print_stdout, reason = "a command of developers: nothing that it prints comes from a provider")]
 
 use anyhow::{Result, bail};
+use gridbell::cost::{self, AS_OF, PRICES, REGION};
 use jiff::SignedDuration;
 use serde_json::json;
 use simulation::storm::{self, Aws, Range, StormReport};
 
-use crate::{
-    cost::{self, AS_OF, PRICES, REGION},
-    show,
-};
-
 const EXAMPLES: &str = "\
 Examples:
-  gridbell sim storm
-  gridbell sim storm --outage 10m --notice 40m
-  gridbell sim storm --dispatches 1000 --active 10000 --sites 5 --json";
+  cargo xtask swarm storm
+  cargo xtask swarm storm --outage 10m --notice 40m
+  cargo xtask swarm storm --dispatches 1000 --active 10000 --sites 5 --json";
 
-/// How `sim storm` is called.
+/// How `cargo xtask swarm storm` is called.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Storm {
@@ -88,12 +86,14 @@ pub(crate) fn run(args: &Storm) -> Result<()> {
         aws: Aws { most: [args.concurrency, args.concurrency, alerts, reviews], ..usual },
     });
     if args.json {
-        show::json(&object(&outcome))?;
+        println!("{}", serde_json::to_string_pretty(&object(&outcome))?);
     } else {
-        show::screen(&show::table(&["", "", "goal"], &[], rows(args, &outcome)))?;
-        show::line(&format!(
+        for [what, value, goal] in rows(args, &outcome) {
+            println!("{what:<44} {value:<56} {goal}");
+        }
+        println!(
             "Dollars by the list prices of {REGION}, {AS_OF}, without logs. The times of AWS are parameters, not measured."
-        ))?;
+        );
     }
     if outcome.missed.is_empty() { Ok(()) } else { bail!("missed: {}", outcome.missed.join("; ")) }
 }
@@ -102,8 +102,8 @@ fn dollars(outcome: &StormReport) -> f64 {
     cost::storm(&outcome.usage).dollars().iter().sum()
 }
 
-fn rows(args: &Storm, outcome: &StormReport) -> Vec<Vec<String>> {
-    let row = |what: &str, value: String, goal: String| vec![what.to_owned(), value, goal];
+fn rows(args: &Storm, outcome: &StormReport) -> Vec<[String; 3]> {
+    let row = |what: &str, value: String, goal: String| [what.to_owned(), value, goal];
     let [p50, p99, most] = outcome.latency_s;
     let [requests, lists, a_minute, refused] = outcome.requests;
     let (incidents, open) = outcome.incidents;
@@ -148,12 +148,17 @@ fn rows(args: &Storm, outcome: &StormReport) -> Vec<Vec<String>> {
     ]
 }
 
+/// A unit variant as it is serialised.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).expect("a unit variant")
+}
+
 fn object(outcome: &StormReport) -> serde_json::Value {
     let usage = &outcome.usage;
     let lines: serde_json::Map<_, _> = PRICES
         .iter()
         .zip(cost::storm(usage).dollars())
-        .map(|(price, dollars)| (show::word(&price.line), json!(dollars)))
+        .map(|(price, dollars)| (word(&price.line), json!(dollars)))
         .collect();
     let [p50, p99, most] = outcome.latency_s;
     let [requests, lists, a_minute, refused] = outcome.requests;

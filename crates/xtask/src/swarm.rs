@@ -1,4 +1,6 @@
-//! `sim run`: whole histories from seeds, each checked at every step.
+//! `cargo xtask swarm`: whole histories from seeds, each checked at every step.
+
+#![expect(clippy::print_stdout, reason = "a command of developers: nothing that it prints comes from a provider")]
 
 use std::{
     fs,
@@ -15,20 +17,19 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use simulation::swarm::{self, FaultKind, Options, Report};
 
-use crate::show;
-
+/// What is played.
 #[derive(Debug, Subcommand)]
-pub(crate) enum SimVerb {
+pub(crate) enum Swarm {
     /// Plays seeds until one of them shows that something does not hold.
     Run(Run),
     /// Plays a storm: thousands of dispatches announced in a minute, with AWS's service times, against goals.
-    Storm(super::storm::Storm),
+    Storm(crate::storm::Storm),
 }
 
-/// How `sim run` is called.
+/// How `cargo xtask swarm run` is called.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gridbell sim run --seeds 100000\n  gridbell sim run --seed 4711\n  gridbell sim run --seed 4711 --without crash --history 4711.jsonl"
+    after_help = "Examples:\n  cargo xtask swarm run --seeds 100000\n  cargo xtask swarm run --seed 4711\n  cargo xtask swarm run --seed 4711 --without crash --history 4711.jsonl"
 )]
 pub(crate) struct Run {
     /// How many seeds
@@ -54,10 +55,10 @@ fn kind(name: &str) -> Result<FaultKind, String> {
 }
 
 /// Plays what was asked for.
-pub(crate) fn run(verb: SimVerb) -> Result<()> {
+pub(crate) fn run(verb: Swarm) -> Result<()> {
     let args = match verb {
-        SimVerb::Run(args) => args,
-        SimVerb::Storm(args) => return super::storm::run(&args),
+        Swarm::Run(args) => args,
+        Swarm::Storm(args) => return crate::storm::run(&args),
     };
     match args.seed {
         Some(seed) => replay(seed, &args),
@@ -70,12 +71,10 @@ fn replay(seed: u64, args: &Run) -> Result<()> {
     if let Some(file) = &args.history {
         fs::write(file, report.jsonl()).with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    show::screen(&swarm::timeline(&report.history))?;
+    println!("{}", swarm::timeline(&report.history).trim_end());
     verdict(&report)?;
-    show::line(&format!(
-        "seed {seed} holds: {} signals, {} mails, {} steps",
-        report.signals, report.mails, report.steps
-    ))
+    println!("seed {seed} holds: {} signals, {} mails, {} steps", report.signals, report.mails, report.steps);
+    Ok(())
 }
 
 /// All cores; stops at the first seed that fails.
@@ -111,14 +110,15 @@ fn play(args: &Run) -> Result<()> {
         return verdict(&report);
     }
     let steps = steps.into_inner();
-    show::line(&format!(
+    println!(
         "{} seeds from {} on hold: {steps} steps in {took:.1?}, {per_second:.0} seeds a second",
         args.seeds, args.from
-    ))
+    );
+    Ok(())
 }
 
 fn verdict(report: &Report) -> Result<()> {
     let Some(violation) = &report.violation else { return Ok(()) };
     let seed = report.seed;
-    bail!("seed {seed}: {violation}\nreplay it: cargo run -- sim run --seed {seed}")
+    bail!("seed {seed}: {violation}\nreplay it: cargo xtask swarm run --seed {seed}")
 }

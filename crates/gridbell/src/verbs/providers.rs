@@ -1,4 +1,4 @@
-//! `simulate`: the providers' APIs on loopback until Ctrl-C.
+//! `providers`: the providers' APIs on loopback until Ctrl-C.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -8,21 +8,21 @@ use serde_json::json;
 
 use super::up::Ending;
 use crate::{
-    config::Provider,
     show::{self, Paint},
     simulate::{KEY, Settings, Simulators, login, simulated},
 };
+use config::Provider;
 
-/// How `simulate` is called.
+/// How `providers` is called.
 ///
 /// Point a source's `api_url` at a printed address and its `api_key` at the printed key (`NvGrid`: at any name, a colon and the key);
 /// then register webhooks, post scenarios, or let `gridbell trigger` play one. `NvGrid` is served over gRPC with server reflection,
 /// by a description whose field numbers are gridbell's own: the real ones are not public.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gridbell simulate --provider voltus --port 8100 --speed 60\n  gridbell simulate --provider nvgrid --port 8200 --whitelist https://abc.tunnel.example"
+    after_help = "Examples:\n  gridbell providers --provider voltus --port 8100 --speed 60\n  gridbell providers --provider nvgrid --port 8200 --whitelist https://abc.tunnel.example"
 )]
-pub(crate) struct Simulate {
+pub(crate) struct Providers {
     /// Whom to simulate; may stand several times [default: all]
     #[arg(long, value_name = "PROVIDER", value_parser = provider)]
     pub(crate) provider: Vec<Provider>,
@@ -68,7 +68,7 @@ pub(super) fn faults() -> String {
 }
 
 /// Serves until it is asked to end.
-pub(crate) async fn run(args: Simulate) -> Result<()> {
+pub(crate) async fn run(args: Providers) -> Result<()> {
     let mut ending = Ending::listen()?;
     let settings = Settings { keys: Keys::Only(BTreeSet::from([args.key.clone()])), speed: args.speed };
     let providers = if args.provider.is_empty() { Provider::ALL.to_vec() } else { args.provider.clone() };
@@ -92,7 +92,7 @@ pub(crate) async fn run(args: Simulate) -> Result<()> {
     Ok(())
 }
 
-fn show(args: &Simulate, simulators: &Simulators) -> Result<()> {
+fn show(args: &Providers, simulators: &Simulators) -> Result<()> {
     let urls = simulators.urls();
     if args.json {
         let urls: serde_json::Map<_, _> = urls

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::token;
-use crate::config::{Config, ConfigError, Contacts, Place, Problem, Reference, TokenHash};
+use config::{Config, ConfigError, Contacts, Place, Problem, Reference, TokenHash};
 
 /// A configuration that is ready to be deployed, and what must be put beside it.
 #[derive(Debug)]

@@ -1,0 +1,67 @@
+//! Commands for those who develop gridbell. `cargo xtask --help` lists them.
+
+mod cargo;
+mod chaos;
+mod storm;
+mod swarm;
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+/// How `cargo xtask` is called.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Commands for those who develop gridbell")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays simulated histories: single seeds, many seeds, or a storm
+    #[command(subcommand)]
+    Swarm(swarm::Swarm),
+    /// Measures starts, instructions, AWS calls and load: builds the driver in the release profile and runs it
+    #[command(after_help = cargo::BENCH_EXAMPLES)]
+    Bench {
+        /// Arguments of the driver; `cargo xtask bench -- --help` shows its own help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
+    /// Brings the system up on this machine, damages it while webhooks come, and checks that each is accounted for
+    #[command(after_help = chaos::EXAMPLES)]
+    Chaos(chaos::Chaos),
+    /// Writes the ready payloads in `events/` anew
+    Fixtures,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Swarm(command) => swarm::run(command),
+        Command::Chaos(options) => Runtime::new()?.block_on(chaos::run(options)),
+        Command::Bench { arguments } => cargo::bench(&arguments),
+        Command::Fixtures => cargo::fixtures(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_of_the_bench_are_passed_on() {
+        let words = ["cargo xtask", "bench", "load", "--single", "50"];
+        let Command::Bench { arguments } = Cli::try_parse_from(words).unwrap().command else { panic!("no bench") };
+        assert_eq!(arguments, ["load", "--single", "50"]);
+    }
+}
