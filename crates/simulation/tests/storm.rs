@@ -58,3 +58,19 @@ fn ten_thousand_dispatches() {
         println!("{outcome:#?}");
     }
 }
+
+#[test]
+#[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
+fn ten_thousand_dispatches_through_an_outage() {
+    goals_are_met(&Storm {
+        outage: Some(SignedDuration::from_mins(10)),
+        notice: SignedDuration::from_mins(40),
+        ..Storm::default()
+    });
+}
+
+#[test]
+#[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
+fn ten_thousand_dispatches_that_start_at_one_instant() {
+    goals_are_met(&Storm { same_start: true, ..Storm::default() });
+}

@@ -322,7 +322,9 @@ impl Scenario {
         let stays = random.up_to(1) == 0;
         // A backup may hold what a release wrote that was rolled back since: then only that release reads it.
         if is_on(FaultKind::Release, random) && self.restore.is_none() {
-            self.release = Some(Release { from, until: from + takes, stays });
+            // Then every function is the later one: a rollback after that would leave what it wrote unread.
+            let until = (from + takes).min(self.heals_at);
+            self.release = Some(Release { from, until, stays });
             self.rates.insert(FaultKind::Release, 1);
         }
         self.page_items = [1, 2, 5, 100][random.place(4)];
