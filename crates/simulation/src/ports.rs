@@ -203,7 +203,7 @@ impl ProviderApi for Invocation<'_> {
         name: &str,
         _source: &Source,
         request: &ApiRequest,
-        _within: SignedDuration,
+        within: SignedDuration,
     ) -> Result<String, FetchError> {
         self.call("api.fetch", |state| {
             if let Some(answer) = state.swarm_answers(name, request) {
@@ -212,7 +212,7 @@ impl ProviderApi for Invocation<'_> {
             if let Some(storm) = &mut state.storm {
                 return storm.answers(state.now, request);
             }
-            let (took, answer) = state.providers.answer(state.now, name, request);
+            let (took, answer) = state.providers.answer(state.now, name, request, within);
             state.now += took;
             answer
         })

@@ -50,6 +50,8 @@ pub struct Fetch {
     pub source: String,
     /// The request on one line, such as `GET /2022-04-15/dispatches/dkmq`.
     pub request: String,
+    /// What it may take.
+    pub within: SignedDuration,
 }
 
 /// What the providers answer, and what they were asked.
@@ -79,9 +81,10 @@ impl Scripts {
         at: Timestamp,
         source: &str,
         request: &ApiRequest,
+        within: SignedDuration,
     ) -> (SignedDuration, Result<String, FetchError>) {
         let request = line(request);
-        self.fetches.push(Fetch { at, source: source.to_owned(), request: request.clone() });
+        self.fetches.push(Fetch { at, source: source.to_owned(), request: request.clone(), within });
         // A list's path stands in the paths of all that it lists: the script that says more about the request is meant.
         let scripts =
             self.scripts.iter_mut().filter(|script| script.source == source && request.contains(&script.about));

@@ -9,6 +9,7 @@ fn small() -> Storm {
 
 fn goals_are_met(storm: &Storm) -> StormReport {
     let outcome = run(storm);
+    println!("{outcome:#?}");
     assert!(outcome.missed.is_empty(), "{outcome:#?}");
     outcome
 }
@@ -40,25 +41,6 @@ fn a_source_with_many_active_dispatches_takes_a_storm_as_well() {
     assert!(outcome.list_bytes > 300_000, "{outcome:?}");
 }
 
-/// Ten thousand each, with what came of them. Minutes, so only where it is asked for:
-/// `cargo test --profile swarm -p sim --test storm -- --ignored --nocapture`.
-#[test]
-#[ignore = "takes minutes"]
-fn ten_thousand_dispatches() {
-    for storm in [
-        Storm { same_start: true, ..Storm::default() },
-        Storm {
-            outage: Some(SignedDuration::from_mins(10)),
-            notice: SignedDuration::from_mins(40),
-            ..Storm::default()
-        },
-        Storm { dispatches: 1_000, active: 10_000, sites: 5, ..Storm::default() },
-    ] {
-        let outcome = run(&storm);
-        println!("{outcome:#?}");
-    }
-}
-
 #[test]
 #[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
 fn ten_thousand_dispatches_through_an_outage() {
@@ -73,4 +55,10 @@ fn ten_thousand_dispatches_through_an_outage() {
 #[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
 fn ten_thousand_dispatches_that_start_at_one_instant() {
     goals_are_met(&Storm { same_start: true, ..Storm::default() });
+}
+
+#[test]
+#[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
+fn a_thousand_dispatches_beside_ten_thousand_active_ones() {
+    goals_are_met(&Storm { dispatches: 1_000, active: 10_000, sites: 5, ..Storm::default() });
 }

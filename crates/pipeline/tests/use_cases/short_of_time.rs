@@ -85,6 +85,9 @@ fn with_too_little_time_left_nothing_is_asked_and_no_attempt_counted() {
         let messages = sim.take(Inner::Deliveries);
         assert_eq!(hydrate(&sim, messages, (0, left_ms)), [""; 0]);
         assert_eq!(sim.fetches().len(), asks, "{left_ms} ms left");
+        // What comes of an answer takes time as well.
+        let most = SignedDuration::from_millis(left_ms - 2_000);
+        assert!(sim.fetches().iter().all(|fetch| fetch.within < most), "{:?}", sim.fetches());
         run_for(&sim, 60);
         assert_eq!((published(&sim).len(), mail_subjects(&sim)), (1, Vec::new()));
         assert!(sim.bookings().is_empty(), "it counted as a failure");
