@@ -75,8 +75,11 @@ fn opens(
     rules: Rules<'_>,
     now: Timestamp,
 ) -> Decided {
-    // An occurrence is told from an earlier one by its instant.
-    let opened_at = if known.is_some_and(|known| known.opened_at >= firing.since) { now } else { firing.since };
+    // Its instant tells an occurrence from an earlier one, and this clock may be behind the one that opened that.
+    let opened_at = match known.map(|known| known.opened_at).filter(|earlier| *earlier >= firing.since) {
+        Some(earlier) => now.max(earlier + SignedDuration::from_millis(1)),
+        None => firing.since,
+    };
     // People who were notified of the one before and have not heard that it is resolved.
     let notified = known.filter(|known| !known.mails.contains_key(RESOLVED));
     let next = Incident {

@@ -211,6 +211,15 @@ fn what_passed_without_a_mail_is_mailed_once() {
 }
 
 #[test]
+fn what_begins_anew_by_a_slow_clock_is_another_occurrence() {
+    let given = Given::default();
+    let resolved = check(&given, Some(&given.open(Some(5))), &resolved(false), 6, "resolved: resolved for resolved");
+    let resolved = resolved.expect("it resolves").next;
+    let again = check(&given, Some(&resolved), &firing(&["first"]), 0, "open: first for first").expect("it opens");
+    assert!(again.next.opened_at > resolved.opened_at);
+}
+
+#[test]
 fn what_begins_anew_is_another_occurrence() {
     let given = Given::default();
     let resolved = given.decided(Some(&given.open(Some(1))), &resolved(false), 65).expect("it resolves").next;
