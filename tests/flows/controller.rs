@@ -1,4 +1,4 @@
-//! The example of a controller, `crates/aws/examples/controller.rs`, on a queue of its own that holds what the stack published.
+//! The example of a controller, `crates/signals/examples/controller.rs`, on a queue of its own that holds what the stack published.
 
 use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
@@ -59,9 +59,13 @@ async fn follows_a_rebuilt_stack(
         let mut event = test.clone();
         (event["epoch"], event["sequence"]) = (json!(epoch), json!(sequence.to_string()));
         event["type"] = json!("gridbell.dispatch.scheduled.v1");
-        event["data"]["dispatch"] = json!({
-            "key": format!("rebuilt-{sequence}"), "version": sequence, "test": false, "part": part, "parts": 2, "targets": [{"id": part}],
-        });
+        event["data"]["dispatch"] = with(
+            event["data"]["dispatch"].clone(),
+            json!({
+                "key": format!("rebuilt-{sequence}"), "version": sequence, "test": false, "part": part, "parts": 2,
+                "targets": [{"id": part.to_string(), "name": null, "external_id": null, "request": null}],
+            }),
+        );
         event
     };
     let all = [
@@ -123,7 +127,8 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     }
     let mut test = world.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
     test["subject"] = json!("voltus-prod/nobody");
-    test["data"]["dispatch"] = json!({"key": "voltus-prod/controlled", "version": 1, "test": true});
+    test["data"]["dispatch"] =
+        with(test["data"]["dispatch"].clone(), json!({"key": "voltus-prod/controlled", "version": 1, "test": true}));
     world.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
     let line = said(&mut lines).await.context("nothing said of the test")?;
     ensure!(line == "test \"voltus-prod/controlled\"", "after {expected:?}: {line:?}");
