@@ -1,6 +1,7 @@
 //! The canonical model: what a provider stated, the one true state it merges into, and the signals that a change owes.
 //!
-//! Data runs one way: [`Fact`] → [`State`] (a commutative, associative, idempotent merge) → [`Signal`].
+//! Data runs one way: [`Fact`] → [`State`] (a commutative, associative, idempotent merge) → [`Signal`], whose body the types of
+//! [`signals`] describe.
 //! Nothing here knows AWS, a clock or I/O: every instant comes in as an argument, so a history can be replayed.
 
 mod absorb;
@@ -30,7 +31,4 @@ pub use quantity::{MAX_TARGET_W, decimal, together, watt_hours_from_kwh, watts_f
 pub use ramp::{Measured, Ramp, Ramps};
 pub use signal::{Part, Publication, Signal, sendable};
 // What a fact and its signal have in common: the consumer's crate defines it.
-pub use signals::{
-    AccountSignal, DispatchSignal, Effective, Interval, MeterSignal, PowerEventKind, PowerSignal, Program, Request,
-    Status, Subject, Target, TargetEntry, TestReason,
-};
+pub use signals::{Effective, Interval, PowerEventKind, Program, Request, Status, Subject, Target, TestReason};
