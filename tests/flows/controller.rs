@@ -85,6 +85,51 @@ async fn follows_a_rebuilt_stack(
     Ok(())
 }
 
+/// A dispatch ends, and `effective` names another one that the example has not seen: the site stays curtailed until that is over.
+async fn holds_a_site_for_another_dispatch(
+    world: &TestStack,
+    queue: &str,
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    signal: &serde_json::Value,
+) -> Result<()> {
+    let event = |change: &str, id: &str, sequence: u64, effective: Option<&str>| {
+        let mut event = signal.clone();
+        event["type"] = json!(format!("gridbell.dispatch.{change}.v1"));
+        (event["subject"], event["sequence"]) = (json!(format!("voltus-prod/{id}")), json!(sequence.to_string()));
+        let mut target = json!({"id": "shared-site", "name": null, "external_id": null, "request": null});
+        if let Some(other) = effective {
+            target["effective"] = json!({"until": null, "governed_by": other, "with": [other], "others": 1});
+        }
+        event["data"]["dispatch"] = with(
+            event["data"]["dispatch"].clone(),
+            json!({
+                "key": format!("voltus-prod/{id}"), "id": id, "version": sequence, "status": change, "test": false,
+                "start": from_now(-60), "end": null, "targets": [target],
+            }),
+        );
+        event
+    };
+    let steps = [
+        (
+            event("scheduled", "first", 1, None),
+            vec!["curtail \"voltus-prod/first\"", "site \"voltus-prod/shared-site\" is curtailed"],
+        ),
+        (event("ended", "first", 2, Some("voltus-prod/second")), vec!["\"voltus-prod/first\" is over"]),
+        (
+            event("cancelled", "second", 1, None),
+            vec!["leave \"voltus-prod/second\" alone", "site \"voltus-prod/shared-site\" is released"],
+        ),
+    ];
+    for (copy, (event, expected)) in (2_000..).zip(steps) {
+        world.aws.send_signal(queue, &event, copy).await?;
+        for expected in expected {
+            let line = said(lines).await.with_context(|| format!("nothing said: {expected}"))?;
+            ensure!(line.starts_with(expected), "{line:?}, not {expected:?}");
+        }
+    }
+    Ok(())
+}
+
 async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     let world = hurt_sim().await?;
     let queue = world.aws.make_fifo("controller.fifo").await?;
@@ -133,6 +178,7 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     let line = said(&mut lines).await.context("nothing said of the test")?;
     ensure!(line == "test \"voltus-prod/controlled\"", "after {expected:?}: {line:?}");
     follows_a_rebuilt_stack(&world, &queue, &mut lines, &test).await?;
+    holds_a_site_for_another_dispatch(&world, &queue, &mut lines, &test).await?;
     running.kill().await?;
     fs::remove_dir_all(folder)?;
     world.at_the_end(move |world| async move {
