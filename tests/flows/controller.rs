@@ -1,4 +1,4 @@
-//! The example of a controller, `crates/aws/examples/controller.rs`, on a queue of its own that holds what the stack published.
+//! The example of a controller, `crates/signals/examples/controller.rs`, on a queue of its own that holds what the stack published.
 
 use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
@@ -59,9 +59,13 @@ async fn follows_a_rebuilt_stack(
         let mut event = test.clone();
         (event["epoch"], event["sequence"]) = (json!(epoch), json!(sequence.to_string()));
         event["type"] = json!("gridbell.dispatch.scheduled.v1");
-        event["data"]["dispatch"] = json!({
-            "key": format!("rebuilt-{sequence}"), "version": sequence, "test": false, "part": part, "parts": 2, "targets": [{"id": part}],
-        });
+        event["data"]["dispatch"] = with(
+            event["data"]["dispatch"].clone(),
+            json!({
+                "key": format!("rebuilt-{sequence}"), "version": sequence, "test": false, "part": part, "parts": 2,
+                "targets": [{"id": part.to_string(), "name": null, "external_id": null, "request": null}],
+            }),
+        );
         event
     };
     let all = [
@@ -78,6 +82,51 @@ async fn follows_a_rebuilt_stack(
     }
     let line = said(lines).await.context("nothing said of the rebuilt stack")?;
     ensure!(line.starts_with("curtail \"rebuilt-1\""), "{line:?}");
+    Ok(())
+}
+
+/// A dispatch ends, and `effective` names another one that the example has not seen: the site stays curtailed until that is over.
+async fn holds_a_site_for_another_dispatch(
+    world: &TestStack,
+    queue: &str,
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    signal: &serde_json::Value,
+) -> Result<()> {
+    let event = |change: &str, id: &str, sequence: u64, effective: Option<&str>| {
+        let mut event = signal.clone();
+        event["type"] = json!(format!("gridbell.dispatch.{change}.v1"));
+        (event["subject"], event["sequence"]) = (json!(format!("voltus-prod/{id}")), json!(sequence.to_string()));
+        let mut target = json!({"id": "shared-site", "name": null, "external_id": null, "request": null});
+        if let Some(other) = effective {
+            target["effective"] = json!({"until": null, "governed_by": other, "with": [other], "others": 1});
+        }
+        event["data"]["dispatch"] = with(
+            event["data"]["dispatch"].clone(),
+            json!({
+                "key": format!("voltus-prod/{id}"), "id": id, "version": sequence, "status": change, "test": false,
+                "start": from_now(-60), "end": null, "targets": [target],
+            }),
+        );
+        event
+    };
+    let steps = [
+        (
+            event("scheduled", "first", 1, None),
+            vec!["curtail \"voltus-prod/first\"", "site \"voltus-prod/shared-site\" is curtailed"],
+        ),
+        (event("ended", "first", 2, Some("voltus-prod/second")), vec!["\"voltus-prod/first\" is over"]),
+        (
+            event("cancelled", "second", 1, None),
+            vec!["leave \"voltus-prod/second\" alone", "site \"voltus-prod/shared-site\" is released"],
+        ),
+    ];
+    for (copy, (event, expected)) in (2_000..).zip(steps) {
+        world.aws.send_signal(queue, &event, copy).await?;
+        for expected in expected {
+            let line = said(lines).await.with_context(|| format!("nothing said: {expected}"))?;
+            ensure!(line.starts_with(expected), "{line:?}, not {expected:?}");
+        }
+    }
     Ok(())
 }
 
@@ -123,11 +172,13 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     }
     let mut test = world.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
     test["subject"] = json!("voltus-prod/nobody");
-    test["data"]["dispatch"] = json!({"key": "voltus-prod/controlled", "version": 1, "test": true});
+    test["data"]["dispatch"] =
+        with(test["data"]["dispatch"].clone(), json!({"key": "voltus-prod/controlled", "version": 1, "test": true}));
     world.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
     let line = said(&mut lines).await.context("nothing said of the test")?;
     ensure!(line == "test \"voltus-prod/controlled\"", "after {expected:?}: {line:?}");
     follows_a_rebuilt_stack(&world, &queue, &mut lines, &test).await?;
+    holds_a_site_for_another_dispatch(&world, &queue, &mut lines, &test).await?;
     running.kill().await?;
     fs::remove_dir_all(folder)?;
     world.at_the_end(move |world| async move {

@@ -7,11 +7,11 @@ use aws_sdk_sqs::{
     types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
 };
 use aws_types::SdkConfig;
-use dispatch::{Signal, fifo_id, sendable};
+use dispatch::{Signal, sendable};
 use futures_util::future::join_all;
 use pipeline::{
     messages::{ToAlert, ToHydrate, ToRetry, to_json},
-    ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, PortError, SignalStream, Watched},
+    ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, PortError, SignalStream, Watched, fifo_id},
 };
 use serde::Serialize;
 

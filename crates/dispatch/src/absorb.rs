@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use signals::DispatchChange;
 
 use crate::{
     ActiveDispatch, Dispatch, DispatchFact, DispatchTerms, EffectiveTargets, Epoch, Fact, FactBody, MergedDispatch,
     Origin, PowerEvent, Publication, Ramps, Rank, Signal, Status, Subject,
     parts::Version,
-    payload::{Change, Payload, account_payload, meter_payload, power_payload},
+    payload::{Payload, account_payload, meter_payload, power_payload},
     signal::hex,
 };
 
@@ -138,7 +139,7 @@ impl State {
         let (status, terms) = self.published().filter(|_| is_last)?;
         let id = self.dispatch_id()?;
         let version = Version { origin, subject: &last.subject, id, number: self.version, status, terms: &terms };
-        let payloads = version.payloads_of(&last.kind, limit_bytes, effective).into_iter();
+        let payloads = version.payloads_of(&last.kind.as_str().into(), limit_bytes, effective).into_iter();
         let stamp = (self.epoch, self.version);
         Some(payloads.map(|payload| Signal::new(origin, &last.subject, stamp, last.time, payload)).collect())
     }
@@ -365,11 +366,11 @@ enum Taken {
 }
 
 /// What has to be told, given what was told last.
-fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &DispatchTerms) -> Option<Change> {
+fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &DispatchTerms) -> Option<DispatchChange> {
     let as_first = match status {
-        Status::Scheduled => Change::Scheduled,
-        Status::Cancelled => Change::Cancelled,
-        Status::Ended => Change::Ended,
+        Status::Scheduled => DispatchChange::Scheduled,
+        Status::Cancelled => DispatchChange::Cancelled,
+        Status::Ended => DispatchChange::Ended,
     };
     let Some((last_status, last_terms)) = last else { return Some(as_first) };
     // What ended before it began has an end that cannot be told: only its status says so.
@@ -381,10 +382,10 @@ fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &Dispat
     }
     match (*last_status, status) {
         (Status::Cancelled, Status::Cancelled) => None,
-        (Status::Cancelled, Status::Scheduled) => Some(Change::Scheduled),
-        (_, Status::Scheduled) => Some(Change::Updated),
-        (_, Status::Cancelled) => Some(Change::Cancelled),
-        (_, Status::Ended) => Some(Change::Ended),
+        (Status::Cancelled, Status::Scheduled) => Some(DispatchChange::Scheduled),
+        (_, Status::Scheduled) => Some(DispatchChange::Updated),
+        (_, Status::Cancelled) => Some(DispatchChange::Cancelled),
+        (_, Status::Ended) => Some(DispatchChange::Ended),
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-use crate::{Claim, DispatchTerms, Ramps, Request, Status, Subject};
+use crate::{Claim, DispatchTerms, Ramps, Request, Status, Subject, quantity::demand};
 
 /// A dispatch, or a load target, that is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,7 +243,7 @@ impl ActiveDispatch {
     }
 
     fn demand(&self, request: Option<Request>) -> (u8, u64) {
-        request.unwrap_or(self.request).demand()
+        demand(request.unwrap_or(self.request))
     }
 }
 

@@ -7,7 +7,9 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{Claim, Effective, Rule, Subject, effective::MAX_NAMED};
+use signals::{Effective, MAX_NAMED, Subject};
+
+use crate::{Claim, Rule};
 
 /// The claims on one target. Those over the same time are one group: thousands of dispatches of one event share a handful of times.
 #[derive(Debug)]

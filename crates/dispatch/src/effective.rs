@@ -20,7 +20,9 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{Request, Status, Subject};
+use signals::{Effective, Request, Status, Subject};
+
+use crate::quantity::demand;
 
 /// Which of several dispatches governs a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Claim {
     }
 
     pub(crate) fn demand(&self) -> (u8, u64) {
-        self.request.unwrap_or(self.total).demand()
+        demand(self.request.unwrap_or(self.total))
     }
 }
 
@@ -166,33 +168,6 @@ fn segment<'a>(
         request: governing.request,
         with: with.into_iter().cloned().collect(),
     })
-}
-
-/// What a signal adds for a target that other active dispatches of the source name too, as of its publication.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Effective {
-    /// Until when the target stays curtailed without a gap, this dispatch and the others taken together; null until told otherwise.
-    pub until: Option<Timestamp>,
-    /// The dispatch that says how much, now or, where the curtailment lies ahead, at its beginning.
-    pub governed_by: Subject,
-    /// The other active dispatches of that time: those that overlap or adjoin this one, or one another. At most 20 are named, the
-    /// first by their keys.
-    pub with: Vec<Subject>,
-    /// How many other dispatches there are, named or not.
-    pub others: usize,
-}
-
-/// How many other dispatches a signal names for one target: with thousands of targets, a message would hold little else.
-pub(crate) const MAX_NAMED: usize = 20;
-
-impl Effective {
-    /// With all other dispatches, sorted.
-    pub fn new(until: Option<Timestamp>, governed_by: Subject, mut with: Vec<Subject>) -> Self {
-        let others = with.len();
-        with.truncate(MAX_NAMED);
-        Self { until, governed_by, with, others }
-    }
 }
 
 /// What a signal about a dispatch has to add for one target, given all claims on the target, the dispatch's own among them while

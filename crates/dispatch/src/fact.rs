@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Request, Subject};
+use signals::{Interval, PowerEventKind, Program, Request, Subject, Target, TestReason};
 
 /// Which configured source a fact came through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,51 +242,6 @@ impl DerefMut for Targets {
     }
 }
 
-/// A site or a meter that has to curtail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Target {
-    /// The provider's id of the site (Voltus `sites[].id`) or meter (Leap `meter_id`).
-    pub id: String,
-    /// The provider's name of it.
-    pub name: Option<String>,
-    /// The operator's own id of it (Voltus `customer_location_id`, Leap `partner_reference`).
-    pub external_id: Option<String>,
-    /// Its own share; none where the provider asks it of the group.
-    pub request: Option<Request>,
-}
-
-/// A program that calls a dispatch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Program {
-    /// Its name (Leap: the program's identifier, an open set).
-    pub name: Option<String>,
-    /// The market, such as `CAISO`.
-    pub market: Option<String>,
-    /// Voltus `program_type`, verbatim.
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// The zone people there live in, verbatim; it may be no valid zone ("PST") and never decides an instant.
-    pub timezone: Option<String>,
-}
-
-/// Why a dispatch is only a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum TestReason {
-    /// The source is a sandbox.
-    Sandbox,
-    /// Voltus `test`.
-    #[serde(rename = "self")]
-    SelfTest,
-    /// Leap `integration_test_notification`.
-    Integration,
-    /// Leap `communication_test`.
-    Communication,
-}
-
 /// A data centre's power event (NvGrid's webhook payload).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PowerEvent {
@@ -312,33 +267,6 @@ pub struct PowerEvent {
     pub compliant: Option<bool>,
 }
 
-/// NvGrid's four power events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum PowerEventKind {
-    /// The limit begins to tighten.
-    StartRampDown,
-    /// The lower limit is reached.
-    EndRampDown,
-    /// The limit begins to relax.
-    StartRampUp,
-    /// The higher limit is reached.
-    EndRampUp,
-}
-
-impl PowerEventKind {
-    /// As it stands on the wire and in the signal's type.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::StartRampDown => "start_ramp_down",
-            Self::EndRampDown => "end_ramp_down",
-            Self::StartRampUp => "start_ramp_up",
-            Self::EndRampUp => "end_ramp_up",
-        }
-    }
-}
-
 /// Readings of one meter over one part of an announced interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeterData {
@@ -360,16 +288,6 @@ pub struct MeterData {
     pub parts: u32,
     /// The readings, in order of time.
     pub intervals: Vec<Interval>,
-}
-
-/// One reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Interval {
-    /// When the interval begins.
-    pub start: Timestamp,
-    /// Energy used in it, in watt-hours; null where the provider has no reading.
-    pub watt_hours: Option<i64>,
 }
 
 /// An event of the account that the provider told of.

@@ -1,6 +1,7 @@
 //! The canonical model: what a provider stated, the one true state it merges into, and the signals that a change owes.
 //!
-//! Data runs one way: [`Fact`] → [`State`] (a commutative, associative, idempotent merge) → [`Signal`].
+//! Data runs one way: [`Fact`] → [`State`] (a commutative, associative, idempotent merge) → [`Signal`], whose body the types of
+//! [`signals`] describe.
 //! Nothing here knows AWS, a clock or I/O: every instant comes in as an argument, so a history can be replayed.
 
 mod absorb;
@@ -14,28 +15,20 @@ mod parts;
 mod payload;
 mod quantity;
 mod ramp;
-#[cfg(feature = "schema")]
-mod schema;
 mod signal;
-mod subject;
 pub mod text;
 
 pub use absorb::{Absorbed, Contradiction, State, absorb};
 pub use active::{ActiveDispatch, RampStart, TargetGroup, TargetHash, TargetHashes, feed_id};
 pub use claims::TargetClaims;
-pub use effective::{Claim, Effective, EffectiveTargets, Rule, Segment, Window, effective, windows};
+pub use effective::{Claim, EffectiveTargets, Rule, Segment, Window, effective, windows};
 pub use epoch::Epoch;
 pub use fact::{
-    AccountEvent, DispatchFact, DispatchTerms, Fact, FactBody, FieldError, Interval, MeterData, Origin, PowerEvent,
-    PowerEventKind, Program, Rank, Target, Targets, TestReason,
+    AccountEvent, DispatchFact, DispatchTerms, Fact, FactBody, FieldError, MeterData, Origin, PowerEvent, Rank, Targets,
 };
 pub use merge::{Dispatch, MergedDispatch};
-pub use quantity::{MAX_TARGET_W, Request, decimal, watt_hours_from_kwh, watts_from_kw};
+pub use quantity::{MAX_TARGET_W, decimal, together, watt_hours_from_kwh, watts_from_kw};
 pub use ramp::{Measured, Ramp, Ramps};
-#[cfg(feature = "schema")]
-pub use schema::schemas;
-pub use signal::{
-    AccountSignal, DispatchSignal, MeterSignal, Part, PowerSignal, Publication, Signal, Status, TargetEntry, fifo_id,
-    sendable,
-};
-pub use subject::Subject;
+pub use signal::{Part, Publication, Signal, sendable};
+// What a fact and its signal have in common: the consumer's crate defines it.
+pub use signals::{Effective, Interval, PowerEventKind, Program, Request, Status, Subject, Target, TestReason};

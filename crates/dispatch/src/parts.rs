@@ -11,10 +11,11 @@ use std::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use signals::{DispatchChange, DispatchSignal, Effective, Request, SignalType, Status, Subject, Target, TargetEntry};
+
 use crate::{
-    DispatchSignal, DispatchTerms, Effective, EffectiveTargets, Origin, Part, Request, Status, Subject, Target,
-    TargetEntry, Targets,
-    payload::{self, Change, Payload},
+    DispatchTerms, EffectiveTargets, Origin, Part, Targets,
+    payload::{self, Payload},
     signal::written,
 };
 
@@ -44,15 +45,19 @@ const LAST_PART: Part = Part { number: u32::MAX, of: u32::MAX };
 
 impl Version<'_> {
     /// Its payloads: one, or one for each part.
-    pub(crate) fn payloads(self, change: Change, limit_bytes: usize) -> Vec<Payload> {
-        self.payloads_of(&format!("gridbell.dispatch.{}.v1", change.as_str()), limit_bytes, &EffectiveTargets::new())
+    pub(crate) fn payloads(self, change: DispatchChange, limit_bytes: usize) -> Vec<Payload> {
+        self.payloads_of(&SignalType::Dispatch(change), limit_bytes, &EffectiveTargets::new())
     }
 
     /// The same with what is to be added for some of its targets.
-    pub(crate) fn payloads_of(self, kind: &str, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<Payload> {
+    pub(crate) fn payloads_of(
+        self,
+        kind: &SignalType,
+        limit_bytes: usize,
+        effective: &EffectiveTargets,
+    ) -> Vec<Payload> {
         let limit_bytes = limit_bytes.saturating_sub(envelope_bytes(self.subject));
-        let payload =
-            |(part, data)| Payload { kind: kind.to_owned(), test: self.terms.test_reason.is_some(), part, data };
+        let payload = |(part, data)| Payload { kind: kind.clone(), test: self.terms.test_reason.is_some(), part, data };
         self.data(limit_bytes, effective).into_iter().map(payload).collect()
     }
 

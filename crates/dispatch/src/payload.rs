@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    AccountEvent, AccountSignal, MeterData, MeterSignal, Origin, Part, PowerEvent, PowerSignal, Subject,
-    signal::written,
-};
+use signals::{AccountSignal, MeterSignal, PowerSignal, SignalType, Subject};
+
+use crate::{AccountEvent, MeterData, Origin, Part, PowerEvent, signal::written};
 
 /// A type and its data, before they become a version of a subject, or one part of it.
 pub(crate) struct Payload {
-    pub(crate) kind: String,
+    pub(crate) kind: SignalType,
     pub(crate) test: bool,
     pub(crate) part: Option<Part>,
     pub(crate) data: Box<RawValue>,
@@ -21,26 +20,6 @@ pub(crate) struct Payload {
 /// The `data` of a signal: one member, which says what sort it is.
 pub(crate) fn data_of(name: &str, signal: &impl Serialize) -> Box<RawValue> {
     written(&BTreeMap::from([(name, signal)]))
-}
-
-/// Which of a dispatch's four types a change is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    Scheduled,
-    Updated,
-    Cancelled,
-    Ended,
-}
-
-impl Change {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Updated => "updated",
-            Self::Cancelled => "cancelled",
-            Self::Ended => "ended",
-        }
-    }
 }
 
 pub(crate) fn power_payload(origin: &Origin, subject: &Subject, event: &PowerEvent) -> Payload {
@@ -59,12 +38,7 @@ pub(crate) fn power_payload(origin: &Origin, subject: &Subject, event: &PowerEve
         measured_watts: event.measured_w,
         compliant: event.compliant,
     };
-    Payload {
-        kind: format!("gridbell.power.{}.v1", event.event.as_str()),
-        test: origin.sandbox,
-        part: None,
-        data: data_of("power", &signal),
-    }
+    Payload { kind: SignalType::Power(event.event), test: origin.sandbox, part: None, data: data_of("power", &signal) }
 }
 
 pub(crate) fn meter_payload(origin: &Origin, subject: &Subject, data: &MeterData) -> Payload {
@@ -81,12 +55,7 @@ pub(crate) fn meter_payload(origin: &Origin, subject: &Subject, data: &MeterData
         parts: data.parts,
         intervals: data.intervals.clone(),
     };
-    Payload {
-        kind: "gridbell.meter.data.v1".to_owned(),
-        test: origin.sandbox,
-        part: None,
-        data: data_of("meter", &signal),
-    }
+    Payload { kind: SignalType::Meter, test: origin.sandbox, part: None, data: data_of("meter", &signal) }
 }
 
 pub(crate) fn account_payload(origin: &Origin, event: &AccountEvent) -> Payload {
@@ -98,7 +67,7 @@ pub(crate) fn account_payload(origin: &Origin, event: &AccountEvent) -> Payload 
         payload: event.payload.clone(),
     };
     Payload {
-        kind: format!("gridbell.account.{}.v1", event.event),
+        kind: SignalType::Account(event.event.clone()),
         test: origin.sandbox,
         part: None,
         data: data_of("account", &signal),

@@ -1,84 +1,40 @@
 //! Power and energy: whole watts and watt-hours, from decimals as they were written, never through a float.
 
 use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use signals::Request;
 
 /// The most that one target can be asked for, in watts (100 MW): beyond it a number is a slip of the unit.
 pub const MAX_TARGET_W: u64 = 100_000_000;
 
-/// What is asked of a target, or of all targets of a dispatch together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Request {
-    /// Use this much less than the baseline (Voltus `commitment`, Leap `energy_kw`).
-    Reduce {
-        /// Watts below the baseline.
-        watts: u64,
-    },
-    /// Draw at most this much (NvGrid `target_load`).
-    Limit {
-        /// Watts, absolute.
-        watts: u64,
-    },
-    /// As much as you can (Leap's null `energy_kw`).
-    ReduceMax,
-    /// The provider names no amount (Voltus' null `commitment`), or one that cannot be.
-    Unspecified,
-}
-
-/// A request as it is stored. Read by name: serde's tagged enums buffer their content, and a buffered number of arbitrary
-/// precision is no number any more.
-#[derive(Deserialize)]
-struct RequestText {
-    kind: String,
-    watts: Option<u64>,
-}
-
-impl<'de> Deserialize<'de> for Request {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let RequestText { kind, watts } = RequestText::deserialize(deserializer)?;
-        match (kind.as_str(), watts) {
-            ("reduce", Some(watts)) => Ok(Self::Reduce { watts }),
-            ("limit", Some(watts)) => Ok(Self::Limit { watts }),
-            ("reduce_max", None) => Ok(Self::ReduceMax),
-            ("unspecified", None) => Ok(Self::Unspecified),
-            _ => Err(de::Error::custom(format_args!("no request of kind {kind:?} with watts {watts:?}"))),
-        }
+/// How much it is, so that requests can be compared: "as much as you can", then reductions, then limits (a lower one is
+/// more), then what names no amount.
+pub(crate) fn demand(request: Request) -> (u8, u64) {
+    match request {
+        Request::ReduceMax => (3, 0),
+        Request::Reduce { watts } => (2, watts),
+        Request::Limit { watts } => (1, u64::MAX - watts),
+        Request::Unspecified => (0, 0),
     }
 }
 
-impl Request {
-    /// How much it is, so that requests can be compared: "as much as you can", then reductions, then limits (a lower one is
-    /// more), then what names no amount.
-    pub(crate) fn demand(self) -> (u8, u64) {
-        match self {
-            Request::ReduceMax => (3, 0),
-            Request::Reduce { watts } => (2, watts),
-            Request::Limit { watts } => (1, u64::MAX - watts),
-            Request::Unspecified => (0, 0),
-        }
-    }
-
-    /// What is asked of all together: reductions add up; one "as much as you can" makes the whole that; one unknown makes the
-    /// whole unknown, since a sum that leaves a site out would pass for the whole.
-    pub fn together(requests: impl IntoIterator<Item = Request>) -> Request {
-        let mut total_w: Option<u64> = None;
-        let mut max = false;
-        for request in requests {
-            match request {
-                Request::Unspecified => return Request::Unspecified,
-                Request::ReduceMax => max = true,
-                Request::Reduce { watts } | Request::Limit { watts } => {
-                    total_w = Some(total_w.unwrap_or(0).saturating_add(watts));
-                }
+/// What is asked of all together: reductions add up; one "as much as you can" makes the whole that; one unknown makes the
+/// whole unknown, since a sum that leaves a site out would pass for the whole.
+pub fn together(requests: impl IntoIterator<Item = Request>) -> Request {
+    let mut total_w: Option<u64> = None;
+    let mut max = false;
+    for request in requests {
+        match request {
+            Request::Unspecified => return Request::Unspecified,
+            Request::ReduceMax => max = true,
+            Request::Reduce { watts } | Request::Limit { watts } => {
+                total_w = Some(total_w.unwrap_or(0).saturating_add(watts));
             }
         }
-        match (max, total_w) {
-            (true, _) => Request::ReduceMax,
-            (false, Some(watts)) => Request::Reduce { watts },
-            (false, None) => Request::Unspecified,
-        }
+    }
+    match (max, total_w) {
+        (true, _) => Request::ReduceMax,
+        (false, Some(watts)) => Request::Reduce { watts },
+        (false, None) => Request::Unspecified,
     }
 }
 
@@ -134,9 +90,9 @@ mod tests {
     #[test]
     fn one_unknown_share_makes_the_whole_unknown() {
         let five = Request::Reduce { watts: 5 };
-        assert_eq!(Request::together([five, five]), Request::Reduce { watts: 10 });
-        assert_eq!(Request::together([five, Request::ReduceMax]), Request::ReduceMax);
-        assert_eq!(Request::together([Request::ReduceMax, Request::Unspecified]), Request::Unspecified);
-        assert_eq!(Request::together([]), Request::Unspecified);
+        assert_eq!(together([five, five]), Request::Reduce { watts: 10 });
+        assert_eq!(together([five, Request::ReduceMax]), Request::ReduceMax);
+        assert_eq!(together([Request::ReduceMax, Request::Unspecified]), Request::Unspecified);
+        assert_eq!(together([]), Request::Unspecified);
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod dispatches;
+mod fifo;
 
 use std::fmt;
 
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
+pub use fifo::fifo_id;
 
 /// The time.
 pub trait Clock {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::fifo_id;
+use pipeline::ports::fifo_id;
 use serde_json::Value;
 
 use crate::Sent;

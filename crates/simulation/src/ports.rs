@@ -1,6 +1,6 @@
 //! The ports of the pipeline over the world.
 
-use dispatch::{Signal, fifo_id};
+use dispatch::Signal;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Source,
@@ -11,7 +11,7 @@ use pipeline::{
     messages::{self, ToAlert, ToHydrate, ToRetry},
     ports::{
         Backlog, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer, OpenIncidentIndex,
-        OpenPage, PortError, ProviderApi, Random, SignalStream, Watched, WriteError,
+        OpenPage, PortError, ProviderApi, Random, SignalStream, Watched, WriteError, fifo_id,
     },
 };
 use providers::{ApiRequest, Elements};

@@ -76,10 +76,10 @@ static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new
         jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
     };
     [
-        ("dispatch", read(include_str!("../../../crates/dispatch/schemas/dispatch.json"))),
-        ("power", read(include_str!("../../../crates/dispatch/schemas/power.json"))),
-        ("meter", read(include_str!("../../../crates/dispatch/schemas/meter.json"))),
-        ("account", read(include_str!("../../../crates/dispatch/schemas/account.json"))),
+        ("dispatch", read(include_str!("../../../crates/signals/schemas/dispatch.json"))),
+        ("power", read(include_str!("../../../crates/signals/schemas/power.json"))),
+        ("meter", read(include_str!("../../../crates/signals/schemas/meter.json"))),
+        ("account", read(include_str!("../../../crates/signals/schemas/account.json"))),
     ]
 });
 

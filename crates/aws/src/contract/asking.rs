@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeline::ports::WriteError;
+use pipeline::ports::{WriteError, fifo_id};
 
 /// Whether it becomes so within some seconds: an index follows its table, in AWS a moment later.
 pub(super) async fn soon(is_so: impl AsyncFn() -> bool) -> bool {
@@ -30,7 +30,7 @@ pub(super) fn noise(bytes: usize) -> String {
         if text.len() >= bytes {
             break;
         }
-        text.push_str(&dispatch::fifo_id(&format!("noise {n}")));
+        text.push_str(&fifo_id(&format!("noise {n}")));
     }
     text.truncate(bytes);
     text

@@ -1,7 +1,7 @@
 //! The queues, and mail.
 
 use aws_types::SdkConfig;
-use dispatch::{Signal, Subject, fifo_id};
+use dispatch::{Signal, Subject};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
@@ -9,7 +9,7 @@ use pipeline::{
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     mail::Mail,
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
-    ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, Mailer, PortError, Random, SignalStream, Watched},
+    ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, Mailer, PortError, Random, SignalStream, Watched, fifo_id},
 };
 
 use super::{

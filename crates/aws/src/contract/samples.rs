@@ -11,7 +11,7 @@ use pipeline::{
     group::{AckLink, AlertGroup},
     incident::{Incident, IncidentKind, IncidentStatus},
     job::{Job, JobKind},
-    ports::PendingRetry,
+    ports::{PendingRetry, fifo_id},
     record::{Step, SubjectRecord},
     retry::RetryState,
 };
@@ -26,7 +26,7 @@ fn origin(subject: &Subject) -> Origin {
 pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timestamp) -> SubjectRecord {
     let target = |n: usize| Target {
         // As unlike one another as real ids are.
-        id: dispatch::fifo_id(&format!("{n} ").repeat(2)),
+        id: fifo_id(&format!("{n} ").repeat(2)),
         name: None,
         external_id: None,
         request: Some(Request::Reduce { watts: 5_000 }),

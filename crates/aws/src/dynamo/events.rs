@@ -6,13 +6,12 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use dispatch::fifo_id;
 use futures_util::{StreamExt, future::join, stream};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     conditions::{Condition, NotedEvent},
     messages::FORMAT,
-    ports::PortError,
+    ports::{PortError, fifo_id},
 };
 
 use super::{

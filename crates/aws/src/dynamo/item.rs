@@ -5,6 +5,7 @@ use std::{borrow::Cow, cell::RefCell, collections::HashMap, io, sync::LazyLock};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use jiff::{SignedDuration, Timestamp};
+use pipeline::ports::fifo_id;
 use serde::{Serialize, de::DeserializeOwned};
 use zstd::{
     bulk::{Compressor, Decompressor},
@@ -106,7 +107,7 @@ const FULL_KEY: &str = "full_key";
 
 /// The key under which that text stands in a table: itself, or where it is too long its SHA-256 in hex.
 pub(super) fn key(text: &str) -> Cow<'_, str> {
-    if text.len() <= MAX_KEY_BYTES { Cow::Borrowed(text) } else { Cow::Owned(dispatch::fifo_id(text)) }
+    if text.len() <= MAX_KEY_BYTES { Cow::Borrowed(text) } else { Cow::Owned(fifo_id(text)) }
 }
 
 /// The item under its key, beside which a text that is too long for one is kept.

@@ -188,6 +188,18 @@ fn complete_signals() {
 }
 
 #[test]
+fn a_consumer_reads_each_signal_and_writes_the_same() {
+    for (name, signals) in all() {
+        for signal in signals {
+            let envelope = signals::Envelope::parse(&signal.body).expect(name);
+            assert_eq!(serde_json::to_string(&envelope).expect(name), signal.body, "{name}");
+            assert!(!matches!(envelope.data, signals::Data::Other(_)), "{name}");
+            assert_eq!((envelope.kind.to_string(), &envelope.subject), (signal.kind, &signal.subject));
+        }
+    }
+}
+
+#[test]
 fn the_contracts_example_field_for_field() {
     let expected = r#"{"specversion":"1.0","id":"voltus-prod/dkmq#1701388800000.2","source":"/gridbell/voltus-prod",
         "type":"gridbell.dispatch.updated.v1","subject":"voltus-prod/dkmq","time":"2023-12-01T16:40:03.12Z","epoch":"1701388800000","sequence":"2",

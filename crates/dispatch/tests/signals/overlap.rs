@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use dispatch::{DispatchTerms, Effective, EffectiveTargets, Rank, Signal, State, Subject, Target, schemas};
+use dispatch::{DispatchTerms, Effective, EffectiveTargets, Rank, Signal, State, Subject, Target};
 use serde_json::{Value, json};
+use signals::schemas;
 
 use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, looked, origin, play, said, terms};
 

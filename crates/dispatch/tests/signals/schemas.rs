@@ -1,34 +1,13 @@
-//! The committed JSON Schemas are those of the code, and the golden signals keep to them.
+//! The golden signals keep to the JSON Schemas.
 
-use std::{fs, path::PathBuf};
-
-use dispatch::schemas;
 use serde_json::Value;
+use signals::schemas;
 
 use crate::{golden, made::data};
-
-/// Said wherever a schema turns out stale.
-const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p dispatch --test signals schemas";
-
-fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.json"))
-}
 
 fn validator(name: &str) -> jsonschema::Validator {
     let (_, schema) = schemas().into_iter().find(|(member, _)| *member == name).expect("a schema of that name");
     jsonschema::draft202012::new(schema.as_value()).expect("a JSON Schema")
-}
-
-#[test]
-fn the_committed_schemas_are_those_of_the_code() {
-    for (name, schema) in schemas() {
-        let fresh = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
-        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-            fs::write(path(name), &fresh).unwrap();
-        }
-        let committed = fs::read_to_string(path(name)).unwrap_or_default();
-        assert!(committed == fresh, "schemas/{name}.json is stale; rewrite it with: {REWRITE}");
-    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
     conditions::Condition,
     job::{ByList, Failure, FailureKind, Job, clip},
     poll::{Doubts, PollState, near_from},
-    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
+    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream, fifo_id},
     record::SubjectRecord,
     update::{Change, From, PollStates, update},
 };
@@ -341,7 +341,7 @@ fn doubts(unreadable: &[String], now: jiff::Timestamp) -> Option<Doubts> {
     let parts = unreadable.len();
     let said = unreadable.join("; ");
     let detail = format!("{parts} part(s) of the provider's list could not be read: {said}");
-    (parts > 0).then(|| Doubts { since: now, digest: dispatch::fifo_id(&said), detail: clip(&detail, 600) })
+    (parts > 0).then(|| Doubts { since: now, digest: fifo_id(&said), detail: clip(&detail, 600) })
 }
 
 fn log(job: &Job, listed: &Listed, changed: usize) {

@@ -9,7 +9,7 @@ use crate::common::{accepted, last, leap, mail_subjects, pass, published, run_fo
 
 /// A group of so many meters, called from 16:50 to 17:50.
 fn group(event: &str, meters: usize) -> String {
-    let meter = |index: usize| dispatch::fifo_id(&format!("meter {index} ").repeat(3));
+    let meter = |index: usize| pipeline::ports::fifo_id(&format!("meter {index} ").repeat(3));
     json!({
         "integration_test_notification": false, "communication_test": false,
         "group_dispatches": [{

@@ -100,7 +100,7 @@ pub(super) fn terms(
         authorized,
         start,
         end,
-        request: if whole { Request::together(slots().map(|slot| slot.request)) } else { Request::Unspecified },
+        request: if whole { dispatch::together(slots().map(|slot| slot.request)) } else { Request::Unspecified },
         test_reason: test_reason(origin, Flags { communication, ..flags }),
         // One binding share makes the whole binding, and the strictest priority counts.
         voluntary: slots().all(|slot| slot.voluntary),

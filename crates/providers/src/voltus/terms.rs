@@ -97,7 +97,7 @@ fn targets(sites: &[Value], field_errors: &mut FieldErrors) -> (Vec<Target>, Req
         }
     }
     let request = if whole {
-        Request::together(targets.iter().filter_map(|target| target.request))
+        dispatch::together(targets.iter().filter_map(|target| target.request))
     } else {
         Request::Unspecified
     };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::fifo_id;
 use jiff::Timestamp;
+use pipeline::ports::fifo_id;
 use serde_json::Value;
 
 use super::{Broken, Event, Numbered, Provider, ProviderTimeline, Said, StreamStory};

@@ -1,12 +1,8 @@
 //! The name of one ordered stream: a dispatch, a power correlation, a meter, an account.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-
-/// Everything but RFC 3986's unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The key of one ordered stream of signals, such as `voltus-prod/dkmq`: the source's name, then segments percent-encoded
 /// where they hold anything but unreserved characters. It is the table's key and the FIFO message group.
@@ -70,8 +66,16 @@ impl fmt::Display for Subject {
     }
 }
 
+/// Percent-encoded but for RFC 3986's unreserved characters.
 fn segment(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,141 @@
+//! The CloudEvents envelope.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use crate::{Data, SignalType, Subject};
+
+/// One signal: a CloudEvents 1.0 event in structured JSON. Fields that it does not know are ignored.
+///
+/// ```
+/// use signals::{Data, Envelope, SignalType};
+///
+/// let body = r#"{"specversion": "1.0", "id": "openvolt-prod/account#1764432000000.10",
+///     "source": "/gridbell/openvolt-prod", "type": "gridbell.account.customer.created.v1",
+///     "subject": "openvolt-prod/account", "time": "2025-12-01T16:40:03.12Z", "epoch": "1764432000000",
+///     "sequence": "10", "datacontenttype": "application/json", "data": {"account": {"provider": "openvolt",
+///     "source": "openvolt-prod", "event": "customer.created", "delivery": "dlv-2", "payload": {"id": "c-9"}}}}"#;
+/// let signal = Envelope::parse(body)?;
+/// assert_eq!(signal.sequence, 10);
+/// assert_eq!(signal.kind, SignalType::Account("customer.created".to_owned()));
+/// assert!(matches!(signal.data, Data::Account(account) if account.payload["id"] == "c-9"));
+/// # Ok::<(), signals::InvalidSignal>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Envelope<D = Data> {
+    /// The version of CloudEvents: `1.0`.
+    pub specversion: String,
+    /// `subject#epoch.sequence`, with `.part` where there are parts.
+    pub id: String,
+    /// `/gridbell/<source>`.
+    pub source: String,
+    /// What the signal says.
+    #[serde(rename = "type")]
+    pub kind: SignalType,
+    /// The stream that it belongs to, and the FIFO message group.
+    pub subject: Subject,
+    /// When it was published.
+    pub time: Timestamp,
+    /// Unix milliseconds at which the stack's tables began to count. JSON text on the wire.
+    #[serde(serialize_with = "as_text")]
+    pub epoch: u64,
+    /// Counts the versions of the subject in this epoch from 1. JSON text on the wire.
+    #[serde(serialize_with = "as_text")]
+    pub sequence: u64,
+    /// `application/json`.
+    pub datacontenttype: String,
+    /// What happened.
+    pub data: D,
+}
+
+/// A version of a subject. A higher epoch is newer, whatever the sequence; within an epoch, a higher sequence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// Which numbering the sequence belongs to.
+    pub epoch: u64,
+    /// From 1, without holes.
+    pub sequence: u64,
+}
+
+/// A text is no signal that this crate can read.
+#[derive(Debug, thiserror::Error)]
+#[error("this is no signal: {0}")]
+pub struct InvalidSignal(#[from] serde_json::Error);
+
+impl<D> Envelope<D> {
+    /// Its place among the versions of its subject.
+    pub fn version(&self) -> Version {
+        Version { epoch: self.epoch, sequence: self.sequence }
+    }
+}
+
+impl Envelope {
+    /// Reads the body of a message.
+    pub fn parse(body: &str) -> Result<Self, InvalidSignal> {
+        Ok(serde_json::from_str(body)?)
+    }
+
+    /// Whether nobody curtails for it. Signals that are about no dispatch say so in the message attribute `test` alone.
+    pub fn is_test(&self) -> bool {
+        matches!(&self.data, Data::Dispatch(dispatch) if dispatch.test)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.sequence)
+    }
+}
+
+/// An envelope before its type says what its data is.
+#[derive(Deserialize)]
+struct EnvelopeText {
+    specversion: String,
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: SignalType,
+    subject: Subject,
+    time: Timestamp,
+    #[serde(deserialize_with = "from_text")]
+    epoch: u64,
+    #[serde(deserialize_with = "from_text")]
+    sequence: u64,
+    datacontenttype: String,
+    data: Value,
+}
+
+impl<'de> Deserialize<'de> for Envelope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = EnvelopeText::deserialize(deserializer)?;
+        let EnvelopeText { specversion, id, source, kind, subject, time, epoch, sequence, datacontenttype, data } =
+            text;
+        let data = match &kind {
+            SignalType::Dispatch(_) => member(data, "dispatch").map(Data::Dispatch),
+            SignalType::Power(_) => member(data, "power").map(Data::Power),
+            SignalType::Meter => member(data, "meter").map(Data::Meter),
+            SignalType::Account(_) => member(data, "account").map(Data::Account),
+            SignalType::Other(_) => Ok(Data::Other(data)),
+        }
+        .map_err(|reason| de::Error::custom(format_args!("{id:?}: {reason}")))?;
+        Ok(Self { specversion, id, source, kind, subject, time, epoch, sequence, datacontenttype, data })
+    }
+}
+
+fn member<T: de::DeserializeOwned>(mut data: Value, name: &str) -> Result<T, String> {
+    let value = data.get_mut(name).map(Value::take).ok_or_else(|| format!("`data.{name}` is missing"))?;
+    T::deserialize(value).map_err(|error| format!("`data.{name}`: {error}"))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
+}
+
+fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom(format_args!("{text:?} is no decimal number")))
+}

@@ -1,0 +1,190 @@
+use jiff::Timestamp;
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+use super::*;
+use crate::{DispatchChange, DispatchSignal, Request, SignalType, Status, Target};
+
+/// A part of a version, or all of it. Its targets name the version and the part.
+fn signal((epoch, sequence): (u64, u64), part: Option<(u32, u32)>) -> Envelope {
+    let target = |id: String| TargetEntry::One {
+        target: Target { id, name: None, external_id: None, request: None },
+        effective: None,
+    };
+    let number = part.map_or(1, |(number, _)| number);
+    let suffix = part.map_or_else(String::new, |(number, _)| format!(".{number}"));
+    let dispatch = DispatchSignal {
+        key: "s/d".to_owned(),
+        provider: "leap".to_owned(),
+        source: "s".to_owned(),
+        id: "d".to_owned(),
+        version: sequence,
+        part: part.map(|(number, _)| number),
+        parts: part.map(|(_, of)| of),
+        status: Status::Scheduled,
+        test: false,
+        test_reason: None,
+        voluntary: false,
+        priority: None,
+        start: Timestamp::UNIX_EPOCH,
+        end: None,
+        request: Request::ReduceMax,
+        targets: vec![target(format!("{epoch}.{sequence}.{number}"))],
+        programs: Vec::new(),
+        details: serde_json::Map::new(),
+    };
+    Envelope {
+        specversion: "1.0".to_owned(),
+        id: format!("s/d#{epoch}.{sequence}{suffix}"),
+        source: "/gridbell/s".to_owned(),
+        kind: SignalType::Dispatch(DispatchChange::Updated),
+        subject: Subject::dispatch("s", "d"),
+        time: Timestamp::UNIX_EPOCH,
+        epoch,
+        sequence,
+        datacontenttype: "application/json".to_owned(),
+        data: Data::Dispatch(dispatch),
+    }
+}
+
+fn target_ids(signal: &Envelope) -> Vec<&str> {
+    let Data::Dispatch(dispatch) = &signal.data else { panic!("{signal:?}") };
+    dispatch.targets.iter().flat_map(TargetEntry::ids).collect()
+}
+
+/// What a consumer that acts on everything new is told.
+fn acts(filter: &mut VersionFilter, signal: Envelope) -> Option<(Version, u64)> {
+    let Delivery::New { signal, missed } = filter.accept(signal) else { return None };
+    filter.mark_done(&signal);
+    Some((signal.version(), missed))
+}
+
+#[test]
+fn numbers_are_compared_as_numbers_and_the_epoch_first() {
+    let mut filter = VersionFilter::default();
+    let mut took = |epoch, sequence| acts(&mut filter, signal((epoch, sequence), None)).is_some();
+    assert!(took(9, 9) && took(9, 10) && took(10, 1));
+    assert!(!took(9, 11) && !took(10, 1));
+}
+
+#[test]
+fn what_was_not_marked_as_done_is_new_again() {
+    let mut filter = VersionFilter::default();
+    for _ in 0..2 {
+        let parts = [signal((1, 1), Some((1, 2))), signal((1, 1), Some((2, 2)))];
+        let last = parts.map(|part| filter.accept(part)).into_iter().next_back();
+        assert!(matches!(last, Some(Delivery::New { .. })), "{last:?}");
+    }
+    // A restart changes nothing: all parts but one came before it.
+    let mut filter: VersionFilter = serde_json::from_str(&serde_json::to_string(&filter).unwrap()).unwrap();
+    let Delivery::New { signal: whole, .. } = filter.accept(signal((1, 1), Some((2, 2)))) else { panic!("not whole") };
+    assert_eq!((whole.id.as_str(), target_ids(&whole)), ("s/d#1.1", vec!["1.1.1", "1.1.2"]));
+}
+
+#[test]
+fn a_newer_version_discards_the_parts_of_an_older_one() {
+    let mut filter = VersionFilter::default();
+    assert_eq!(filter.accept(signal((1, 1), Some((1, 2)))), Delivery::Incomplete { missing: 1 });
+    assert_eq!(filter.accept(signal((1, 2), Some((2, 2)))), Delivery::Incomplete { missing: 1 });
+    let newest = Version { epoch: 1, sequence: 2 };
+    assert_eq!(filter.accept(signal((1, 1), Some((2, 2)))), Delivery::Outdated { newest });
+    let Delivery::New { signal: whole, .. } = filter.accept(signal((1, 2), Some((1, 2)))) else { panic!("not whole") };
+    assert_eq!(target_ids(&whole), ["1.2.1", "1.2.2"]);
+}
+
+#[test]
+fn a_gap_in_the_sequence_is_reported_with_the_whole_version() {
+    let mut filter = VersionFilter::default();
+    let mut missed = |version, part| acts(&mut filter, signal(version, part)).map(|(_, missed)| missed);
+    // What came before the first signal is unknown.
+    assert_eq!(missed((1, 5), None), Some(0));
+    assert_eq!(missed((1, 6), None), Some(0));
+    assert_eq!(missed((1, 9), Some((1, 2))), None);
+    assert_eq!(missed((1, 9), Some((2, 2))), Some(2));
+    // A newer epoch begins with 1.
+    assert_eq!(missed((2, 1), None), Some(0));
+    assert_eq!(missed((3, 2), None), Some(1));
+}
+
+#[test]
+fn impossible_parts_are_never_whole_and_cost_nothing() {
+    let mut filter = VersionFilter::default();
+    let mut accept = |part| filter.accept(signal((1, 1), Some(part)));
+    assert_eq!(accept((7, u32::MAX)), Delivery::Incomplete { missing: u32::MAX - 1 });
+    assert_eq!(accept((0, 2)), Delivery::Incomplete { missing: 2 });
+    assert_eq!(accept((3, 2)), Delivery::Incomplete { missing: 2 });
+    assert_eq!(accept((1, 2)), Delivery::Incomplete { missing: 1 });
+}
+
+#[test]
+fn old_subjects_can_be_forgotten() {
+    let mut filter = VersionFilter::default();
+    acts(&mut filter, signal((1, 1), None));
+    filter.forget_before(Timestamp::UNIX_EPOCH);
+    assert!(filter.newest(&Subject::dispatch("s", "d")).is_some());
+    filter.forget_before(Timestamp::from_second(1).unwrap());
+    assert_eq!(filter, VersionFilter::default());
+}
+
+/// The parts of some versions: of each its version, and how many parts it has.
+fn versions() -> impl Strategy<Value = Vec<((u64, u64), u32)>> {
+    vec(((1..4_u64, 1..12_u64), 1..4_u32), 1..8).prop_map(|mut versions| {
+        versions.sort_unstable();
+        versions.dedup_by_key(|(version, _)| *version);
+        versions
+    })
+}
+
+fn parts(version: (u64, u64), of: u32) -> impl Iterator<Item = Envelope> {
+    (1..=of).map(move |number| signal(version, (of > 1).then_some((number, of))))
+}
+
+proptest! {
+    /// Every message comes at least once, in any order; some come again; the consumer restarts between them.
+    #[test]
+    fn any_order_of_deliveries_ends_in_the_newest_whole_version(
+        versions in versions(),
+        again in vec(any::<Index>(), 0..12),
+        order in vec(any::<u32>(), 64),
+        restarts in vec(any::<bool>(), 64),
+    ) {
+        let mut deliveries: Vec<Envelope> = versions.iter().flat_map(|(version, of)| parts(*version, *of)).collect();
+        let repeated: Vec<Envelope> = again.iter().map(|index| index.get(&deliveries).clone()).collect();
+        deliveries.extend(repeated);
+        let mut deliveries: Vec<(u32, Envelope)> = order.iter().cycle().copied().zip(deliveries).collect();
+        deliveries.sort_by_key(|(place, _)| *place);
+        let mut filter = VersionFilter::default();
+        let mut acted: Vec<Version> = Vec::new();
+        for ((_, signal), restarts) in deliveries.into_iter().zip(restarts.iter().cycle()) {
+            if let Delivery::New { signal, .. } = filter.accept(signal) {
+                let of = versions.iter().find(|(version, _)| *version == (signal.epoch, signal.sequence)).unwrap().1;
+                let expected: Vec<String> = (1..=of).map(|part| format!("{}.{part}", signal.version())).collect();
+                prop_assert_eq!(target_ids(&signal), expected);
+                filter.mark_done(&signal);
+                acted.push(signal.version());
+            }
+            if *restarts {
+                let stored = serde_json::to_string(&filter).unwrap();
+                filter = serde_json::from_str(&stored).unwrap();
+            }
+        }
+        prop_assert!(acted.is_sorted_by(|a, b| a < b), "{:?}", acted);
+        let ((epoch, sequence), _) = *versions.last().unwrap();
+        prop_assert_eq!(acted.last(), Some(&Version { epoch, sequence }));
+    }
+
+    /// In order, as a FIFO queue delivers, each version is acted on once and none is missed.
+    #[test]
+    fn in_order_every_version_is_acted_on_once(of in vec(1..4_u32, 1..8), times in 1..3_usize) {
+        let mut filter = VersionFilter::default();
+        let mut acted = Vec::new();
+        for (sequence, of) in (1..).zip(&of) {
+            for part in parts((1, sequence), *of) {
+                for _ in 0..times {
+                    acted.extend(acts(&mut filter, part.clone()));
+                }
+            }
+        }
+        let expected: Vec<(Version, u64)> = (1..).zip(&of).map(|(sequence, _)| (Version { epoch: 1, sequence }, 0)).collect();
+        prop_assert_eq!(acted, expected);
+    }
+}

@@ -1,0 +1,23 @@
+//! The committed JSON Schemas are those of the code.
+
+use std::{fs, path::PathBuf};
+
+use signals::schemas;
+
+const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p signals --test schemas";
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.json"))
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_code() {
+    for (name, schema) in schemas() {
+        let fresh = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            fs::write(path(name), &fresh).unwrap();
+        }
+        let committed = fs::read_to_string(path(name)).unwrap_or_default();
+        assert!(committed == fresh, "schemas/{name}.json is stale; rewrite it with: {REWRITE}");
+    }
+}
