@@ -57,7 +57,12 @@ fn acknowledgement(seen: &Checker, story: &ProviderTimeline) -> Option<Broken> {
         return None;
     }
     let published = seen.signals.published.get(&story.subject)?;
+    let newest = published.iter().map(|signal| signal.number.epoch).max();
     for (place, signal) in published.iter().enumerate().filter(|(_, signal)| signal.status == "scheduled") {
+        // What a restore took back is announced anew, and its webhooks are to be reflected or told of.
+        if Some(signal.number.epoch) < newest {
+            continue;
+        }
         let said = &story.versions[*signal.versions.last()?];
         let due = due_at(Some(said.start), signal.at);
         let limit = counts_from(seen, due) + margin(seen);
@@ -91,7 +96,9 @@ fn hydration(seen: &Checker, (number, story): (usize, &ProviderTimeline)) -> Opt
             continue;
         }
         let published = seen.signals.published.get(&story.subject);
-        let known = published.into_iter().flatten().rfind(|signal| signal.at <= accepted.at);
+        // What is published before a person must know of it says by when that is.
+        let by = accepted.at + SignedDuration::from_secs(IMMEDIATE_S);
+        let known = published.into_iter().flatten().rfind(|signal| signal.at <= by);
         let start = known.and_then(|signal| Some(story.versions[*signal.versions.last()?].start));
         let limit = counts_from(seen, due_at(start, accepted.at)) + margin(seen);
         let mut in_time = published.into_iter().flatten().filter(|signal| signal.at <= limit);
