@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, SOON, answer, cases, config, from_now, listed, world};
 
-cases!("door":
+cases!("endpoint":
     an_accepted_webhook_is_named,
     a_content_type_decides_nothing,
     a_ping_of_voltus_is_answered_and_forgotten,

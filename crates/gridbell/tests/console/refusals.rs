@@ -32,7 +32,7 @@ fn a_wrong_command_line_is_one_line_and_two() {
         ("trigger leap-demo", "<SCENARIO>"),
         ("trigger leap-demo basic --misbehave badly", "unknown misbehaviour; known: slow, "),
         ("trigger leap-demo basic --speed 0", "invalid value '0'"),
-        ("simulate --provider enron", "known: voltus, leap, nvgrid, openvolt"),
+        ("providers --provider enron", "known: voltus, leap, nvgrid, openvolt"),
         ("up --endpoint-url ftp://h", "write http://HOST:PORT"),
         ("up --keep", "--endpoint-url"),
         ("doctor --profile y", "--stack"),

@@ -77,7 +77,6 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ("doctor", vec![runs(&[])]),
         ("cost", vec![runs(&[])]),
         ("completions", vec![runs(&["bash"]), runs(&["zsh"])]),
-        ("sim storm", vec![runs(&["--dispatches", "20", "--window", "5s"])]),
         (
             "providers",
             vec![Case::Endless(vec!["--provider".to_owned(), "leap".to_owned(), "--key".to_owned(), evil.clone()])],

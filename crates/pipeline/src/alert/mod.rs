@@ -247,8 +247,8 @@ where
             Err(error) => error,
         };
         let unread = |verdict| Seen { verdict, record: None, may_be_test: condition.subject().is_some() };
-        // An open incident is reviewed each minute: were its hints sent again, doubled ones would grow without end.
-        match cause.hint.filter(|_| open.is_none()) {
+        // An open incident is reviewed each minute: were its hints sent again and again, doubled ones would grow without end.
+        match cause.hint.filter(|attempt| open.is_none() || *attempt == 0) {
             // What is known stands.
             None => {
                 tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read");

@@ -217,6 +217,16 @@ const INDEXES: [(&str, &[&str]); 7] = [
 const NEW_ACCOUNT: usize = 10;
 const OF_EACH_MAPPING: usize = 2;
 
+/// Kinds that are drawn after all others, so that a new one changes no other seed's draw.
+const DRAWN_LAST: [FaultKind; 6] = [
+    FaultKind::Restore,
+    FaultKind::Release,
+    FaultKind::HotIndex,
+    FaultKind::Account,
+    FaultKind::Storm,
+    FaultKind::IndexLag,
+];
+
 /// The source of a storm.
 pub(crate) const STORM: &str = "voltus-prod";
 
@@ -230,15 +240,7 @@ impl Scenario {
         // Only where our own services work is time promised.
         let ours_work = random.place(3) == 0;
         let mut rates = BTreeMap::new();
-        let drawn_last = [
-            FaultKind::Restore,
-            FaultKind::Release,
-            FaultKind::HotIndex,
-            FaultKind::Account,
-            FaultKind::Storm,
-            FaultKind::IndexLag,
-        ];
-        for kind in FaultKind::ALL.iter().filter(|kind| !drawn_last.contains(kind)) {
+        for kind in FaultKind::ALL.iter().filter(|kind| !DRAWN_LAST.contains(kind)) {
             let (on, rate) = (random.up_to(999) < share, [5, 20, 60, 150][random.place(4)]);
             if on && !without.contains(kind) && !(ours_work && kind.is_ours()) {
                 rates.insert(*kind, rate);
