@@ -149,6 +149,7 @@ fn rows(args: &Storm, outcome: &StormReport) -> Vec<[String; 3]> {
 }
 
 /// A unit variant as it is serialised.
+#[expect(clippy::expect_used, reason = "lines of the bill are unit variants")]
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).expect("a unit variant")
 }

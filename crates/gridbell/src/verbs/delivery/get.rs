@@ -137,7 +137,7 @@ fn text(view: &DeliveryView, (body, fetch): (Option<&str>, Option<&Value>), cloc
     match (view.attempt, view.next_at) {
         (Some(attempt), Some(next)) => row("failing", format!("{attempt} times; tried again {}", clock.off(next))),
         _ if view.kind == DeliveryKind::DeadLetter => {
-            row("lies in", format!("{}, sent {}", view.failure, clock.full(view.at)))
+            row("lies in", format!("{}, sent {}", view.failure, clock.full(view.at)));
         }
         _ => row("quarantined", clock.full(view.at)),
     }
