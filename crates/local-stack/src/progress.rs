@@ -1,4 +1,4 @@
-//! What a person sees while the stack comes up: whoever brings it up decides how.
+//! What a person sees while the stack comes up. The caller decides how it is shown.
 
 /// Shows what is going on. Several steps may run at once.
 pub trait Progress: Send + Sync {

@@ -25,7 +25,7 @@ where
         let mut by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, item) in items.iter_mut().enumerate() {
             let (Some(bound), Some(fetch)) = (&item.source, item.parsed.fetches.first()) else { continue };
-            // From here on the delivery is this look, and what fails is retried as such; a body that could not be told of is
+            // From here on the delivery is this request, and a failure is retried as such; a body whose report failed is
             // read once more.
             if item.failure.is_none() && !matches!(item.job.kind, JobKind::Fetch(_)) {
                 item.turned = Some(item.job.clone()).filter(|job| job.attempt > 0);

@@ -59,7 +59,7 @@ fn acknowledgement(seen: &Checker, story: &ProviderTimeline) -> Option<Broken> {
     let published = seen.signals.published.get(&story.subject)?;
     let newest = published.iter().map(|signal| signal.number.epoch).max();
     for (place, signal) in published.iter().enumerate().filter(|(_, signal)| signal.status == "scheduled") {
-        // What a restore took back is announced anew, and its webhooks are to be reflected or told of.
+        // A restore removed this version. The webhooks after it must be reflected or mailed, which `hydration` checks.
         if Some(signal.number.epoch) < newest {
             continue;
         }
