@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use pipeline::{config::Config, token::TokenHash};
 use serde_json::{Value, json};
-use simulation::{Webhook, Simulation};
+use simulation::{Simulation, Webhook};
 
 /// The token of every source.
 pub const TOKEN: &str = "a-token-that-nobody-guesses";
