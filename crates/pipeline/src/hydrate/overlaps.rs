@@ -1,8 +1,9 @@
 //! The other active dispatches of a source: looked for once for a batch, and only where a signal is about to go out.
 //!
-//! A version is written first and looked at in their light afterwards, since only the write shows whether it is one: nothing is
-//! read for an unchanged redelivery. Where a target is shared, a second write puts that into the signal that is owed. Whatever
-//! goes wrong on the way, the signal goes out as it was written first.
+//! The hydrator writes a version first and reads the others afterwards, since only the write shows whether it is a new version:
+//! it reads nothing for an unchanged redelivery. Where a target is shared, it adds that to the signal that it is about to send.
+//! The stored signal stays without it: what others ask is as of each publication. Only a signal in parts is stored again, since
+//! all of its parts must be stored before the first is sent. If any of this fails, the signal is sent as it was written first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,13 +69,17 @@ impl<T: Dispatches, S: SignalStream, F, D, O, C: Clock + Random> Hydrate<'_, T, 
         if effective.is_empty() {
             return record;
         }
-        let mut next = record.clone().noting(None, self.host.unique());
         let limit_bytes = self.stream.limit_bytes();
         let last = record.outbox.last();
         let told = last.and_then(|last| record.state.with_effective(&record.origin, last, &effective, limit_bytes));
         let Some(told) = told else { return record };
-        next.outbox.retain(|signal| signal.sequence != record.state.version);
-        next.outbox.extend(told);
+        let (of_version, mut outbox): (Vec<_>, Vec<_>) =
+            record.outbox.iter().cloned().partition(|signal| signal.sequence == record.state.version);
+        outbox.extend(told);
+        if of_version.len() == 1 && outbox.len() == record.outbox.len() {
+            return SubjectRecord { outbox, ..record };
+        }
+        let next = SubjectRecord { outbox, ..record.clone() }.noting(None, self.host.unique());
         let why = match self.table.write(&next, Some(record.revision)).await {
             Ok(()) => return next,
             Err(WriteError::Lost(Some(stored))) if stored.write == next.write => return next,
