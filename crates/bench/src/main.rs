@@ -42,7 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// What a webhook costs beside so many other active dispatches.
-    ActiveSubject(ActiveSubject),
+    Active(Active),
     /// AWS calls and what they consume: the same in every profile.
     Calls(Calls),
     /// Instructions and calls against what was committed.
@@ -86,7 +86,7 @@ struct Calls {
 }
 
 #[derive(Debug, Args)]
-struct ActiveSubject {
+struct Active {
     #[command(flatten)]
     binaries: Binaries,
     /// How many are active, from ten on and rising.
@@ -134,7 +134,7 @@ async fn run() -> Result<()> {
         Some(Verb::Load(load)) => load::run(load).await,
         Some(Verb::Gate(gate)) => gate::run(gate).await,
         Some(Verb::Top(top)) => top::run(&top),
-        Some(Verb::ActiveSubject(options)) => {
+        Some(Verb::Active(options)) => {
             let (scene, artifacts) = (Scene::set().await?, options.binaries.find()?);
             for sites in options.sites {
                 let costs = active::measure(&scene, &artifacts, sites, (&options.counts, options.webhooks)).await?;

@@ -1,11 +1,11 @@
 //! What a webhook costs beside so many other dispatches that are active in its source: CPU time, calls, units and bytes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 
-use super::{calls::BATCH, start};
+use super::{calls::BATCH, instructions, start};
 use crate::{
     artifacts::Artifact,
     instance::Instance,
@@ -16,6 +16,9 @@ use crate::{
 
 /// Over how many dispatches the webhooks that are measured go, the latest: fewer than the least that can be active.
 const TURNS: usize = 10;
+
+/// How many webhooks the two processes handle whose instructions are compared. A new process reads all that is active first.
+const COUNTED: [usize; 2] = [10, 60];
 
 /// For how long nothing changes before: what changed lately is read once more for a while.
 const QUIET: Duration = Duration::from_secs(35);
@@ -35,6 +38,9 @@ pub(crate) struct Cost {
     /// So many dispatches are active.
     active: usize,
     cpu: Duration,
+    /// User-space instructions, where valgrind is installed. CPU time also depends on what else uses the machine's caches, such as
+    /// the stand-in's tables.
+    instructions: Option<u64>,
     calls: f64,
     read_units: f64,
     write_units: f64,
@@ -50,6 +56,7 @@ pub(crate) async fn measure(
 ) -> Result<Vec<Cost>> {
     ensure!(counts.is_sorted() && counts.first().is_some_and(|least| *least >= TURNS), "from {TURNS} on, rising");
     let find = |name: &str| artifacts.iter().find(|artifact| artifact.name == name).context("a binary is missing");
+    let valgrind = instructions::valgrind();
     scene.aws.reset();
     let mut receiver = start(find("receiver")?, scene).await?;
     let mut hydrator = start(find("hydrator")?, scene).await?;
@@ -66,7 +73,13 @@ pub(crate) async fn measure(
             deliver(scene, (&mut receiver, &mut hydrator), "dispatch.create", &new).await?;
             bar.set_position(active as u64);
         }
-        costs.push(beside(scene, (&mut receiver, &mut hydrator), (active, webhooks), &id).await?);
+        let mut cost = beside(scene, (&mut receiver, &mut hydrator), (active, webhooks), &id).await?;
+        if let Some(valgrind) = &valgrind {
+            let latest = |turn: usize| id(active - TURNS + turn % TURNS);
+            cost.instructions =
+                Some(instructions_of(scene, (&mut receiver, find("hydrator")?), valgrind, latest).await?);
+        }
+        costs.push(cost);
     }
     bar.finish_and_clear();
     Ok(costs)
@@ -100,11 +113,33 @@ async fn beside(
     Ok(Cost {
         active,
         cpu: cpu / u32::try_from(webhooks)?,
+        instructions: None,
         calls: each(|_| 1),
         read_units: each(|call| call.capacity.half_reads) / 2.0,
         write_units: each(|call| call.capacity.writes),
         bytes: each(|call| call.bytes),
     })
+}
+
+/// Counts the instructions of one webhook: a process handles some, another one some more.
+async fn instructions_of(
+    scene: &Scene,
+    (receiver, hydrator): (&mut Instance, &Artifact),
+    valgrind: &Path,
+    latest: impl Fn(usize) -> String,
+) -> Result<u64> {
+    let mut totals = [0; 2];
+    for (total, webhooks) in totals.iter_mut().zip(COUNTED) {
+        let (mut counted, file) = instructions::start(scene, hydrator, valgrind).await?;
+        for turn in 0..webhooks {
+            let dispatch = latest(turn);
+            scene.voltus.modify(&dispatch);
+            deliver(scene, (receiver, &mut counted), "dispatch.update", &[dispatch]).await?;
+        }
+        counted.end().await?;
+        *total = instructions::total_of(&file)?;
+    }
+    Ok(totals[1].saturating_sub(totals[0]) / (COUNTED[1] - COUNTED[0]) as u64)
 }
 
 /// Takes a webhook for each dispatch through both functions; each must lead to one signal.
@@ -129,6 +164,8 @@ pub(crate) fn table(costs: &[Cost]) -> Table {
         "active",
         "CPU, ms",
         "/ fewest",
+        "instructions, M",
+        "/ fewest",
         "calls to tables",
         "/ fewest",
         "read units",
@@ -144,6 +181,8 @@ pub(crate) fn table(costs: &[Cost]) -> Table {
             cost.active.to_string(),
             format!("{:.2}", cost.cpu.as_secs_f64() * 1_000.0),
             ratio(|cost| cost.cpu.as_secs_f64()),
+            cost.instructions.map_or_else(|| "–".to_owned(), |count| format!("{:.2}", millions(count))),
+            cost.instructions.map_or_else(|| "–".to_owned(), |_| ratio(|cost| cost.instructions.map_or(0.0, millions))),
             format!("{:.2}", cost.calls),
             ratio(|cost| cost.calls),
             format!("{:.2}", cost.read_units),
@@ -154,6 +193,11 @@ pub(crate) fn table(costs: &[Cost]) -> Table {
         ]);
     }
     table
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+fn millions(count: u64) -> f64 {
+    count as f64 / 1_000_000.0
 }
 
 /// CPU time of all threads of a process, from the scheduler's own accounts.

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use tokio::process::Command;
 
 use super::{EVENTS, Subject};
-use crate::{instance::Instance, scene::Scene};
+use crate::{artifacts::Artifact, instance::Instance, scene::Scene};
 
 /// What one function executes.
 #[derive(Debug, Clone, Copy)]
@@ -79,17 +79,29 @@ async fn patiently(scene: &Scene, subject: &Subject, valgrind: &Path, events: us
 /// The file that callgrind writes over so many events.
 async fn run(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -> Result<PathBuf> {
     scene.aws.reset();
-    let file = scene.file("callgrind.out");
-    let mut command = Command::new(valgrind);
-    command.args(["--quiet", "--tool=callgrind"]);
-    command.arg(format!("--callgrind-out-file={}", file.display())).arg(&subject.artifact.path);
-    let mut instance = Instance::start(command, &scene.variables, &[]).await?;
-    instance.ready().await?;
+    let (mut instance, file) = start(scene, &subject.artifact, valgrind).await?;
     for event in subject.events.iter().take(events) {
         instance.invoke(event.clone()).await?;
     }
     instance.end().await?;
     Ok(file)
+}
+
+/// Starts a function under callgrind. The file is written when it ends.
+pub(crate) async fn start(scene: &Scene, artifact: &Artifact, valgrind: &Path) -> Result<(Instance, PathBuf)> {
+    let file = scene.file("callgrind.out");
+    let mut command = Command::new(valgrind);
+    command.args(["--quiet", "--tool=callgrind"]);
+    command.arg(format!("--callgrind-out-file={}", file.display())).arg(&artifact.path);
+    let mut instance = Instance::start(command, &scene.variables, &[]).await?;
+    instance.ready().await?;
+    Ok((instance, file))
+}
+
+/// The instructions that a file of callgrind sums up.
+pub(crate) fn total_of(file: &Path) -> Result<u64> {
+    let written = std::fs::read_to_string(file).context("callgrind wrote no figures")?;
+    in_total(&written).context("callgrind's figures hold no totals")
 }
 
 /// The last line `totals: N` of a callgrind file.
