@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Request, WebhookOutcome,
     ids::Ids,
-    plan::{Act, Exercise},
+    plan::Act,
     rules::Rules,
     script::Script,
 };
@@ -135,6 +135,4 @@ pub(crate) trait Api: Send {
     fn register(&mut self, hook: Hook);
 
     fn rules(&self) -> &'static Rules;
-
-    fn exercises(&self) -> &'static [Exercise];
 }
