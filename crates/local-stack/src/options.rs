@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use providers::Providers;
 use url::Url;
 
 use super::prepare::placeholder_key;
 use config::{Config, ConfigError};
-use providers::Providers;
 
 /// Bases of the providers' APIs by the providers' names, for the built-in configuration: where simulators listen.
 pub type ProviderUrls = BTreeMap<&'static str, Url>;

@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use providers::Providers;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{state::Description, token};
 
-/// What Voltus sends when a webhook is registered.
-const VOLTUS_PING: &str = r#"{"event":{"name":""},"resource":""}"#;
-
-/// Waits until the receiver answers as it should: a ping of Voltus with 200 where there is such a source whose token is
-/// known, else a wrong token with the receiver's own 404.
+/// Waits until the receiver answers as it should: a provider's ping with 200 where there is a source of one that pings and whose
+/// token is known, else a wrong token with the receiver's own 404.
 pub(super) async fn wait(
     http: &Client,
     description: &Description,
     token_known: &dyn Fn(&str) -> bool,
     within: Duration,
 ) -> Result<()> {
-    let source = description.sources.iter().find(|(name, source)| source.provider == "voltus" && token_known(name));
-    let (url, expected) = match source {
-        Some((_, source)) => (source.url.clone(), StatusCode::OK),
-        None => (format!("{}/hooks/nobody/{}", description.webhook_base, token::random()), StatusCode::NOT_FOUND),
+    let mut known = description.sources.iter().filter(|(name, _)| token_known(name)).map(|(_, source)| source);
+    let ping = |provider: &str| Providers::default().named(provider).ok()?.ping();
+    let pinged = known.find_map(|source| Some((source, ping(&source.provider)?)));
+    let (url, body, expected) = match pinged {
+        Some((source, ping)) => (source.url.clone(), ping, StatusCode::OK),
+        None => (format!("{}/hooks/nobody/{}", description.webhook_base, token::random()), "{}", StatusCode::NOT_FOUND),
     };
     let deadline = Instant::now() + within;
     loop {
@@ -31,7 +31,7 @@ pub(super) async fn wait(
             .post(&url)
             .header("content-type", "application/json")
             .timeout(within)
-            .body(VOLTUS_PING)
+            .body(body)
             .send()
             .await
         {
