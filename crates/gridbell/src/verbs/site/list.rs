@@ -41,7 +41,7 @@ impl List {
     }
 }
 
-fn text(sites: &[Site], clock: &Clockface, paint: Paint) -> String {
+pub(in super::super) fn text(sites: &[Site], clock: &Clockface, paint: Paint) -> String {
     if sites.is_empty() {
         return "no site is curtailed, and none will be as far as is known".to_owned();
     }

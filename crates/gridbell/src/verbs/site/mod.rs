@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use pipeline::{ports::Dispatches, record::SubjectRecord};
 
 use self::view::Site;
+#[cfg(test)]
+pub(super) use self::{list::text as listed, view::sites};
 use crate::console::Console;
 
 /// Reads under way at once.
