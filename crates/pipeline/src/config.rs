@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::token::TokenHash;
 
-/// The whole configuration, made by the CLI from `gridbell.toml`. As JSON it names its providers ([`ProviderName`]).
+/// The whole configuration, made by the CLI from `gridbell.toml`. As JSON it names its providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config<P = &'static dyn Provider> {
     /// By name.
