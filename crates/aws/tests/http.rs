@@ -260,7 +260,9 @@ async fn a_source_that_cannot_be_asked_says_why_and_sends_nothing() {
         fetch(|source, _| source.api_key = Some("sk-in-the-open".to_owned())).await.contains("no api_key of the form")
     );
     assert!(fetch(|source, _| source.api_url = Some("http://192.0.2.1".to_owned())).await.contains("neither https"));
-    assert!(fetch(|source, _| source.provider = Providers::default().named("nvgrid").unwrap()).await.contains("no API"));
+    assert!(
+        fetch(|source, _| source.provider = Providers::default().named("nvgrid").unwrap()).await.contains("no API")
+    );
     assert!(fetch(|source, _| source.api_url = Some("http://127.0.0.1:1".to_owned())).await.contains("no connection"));
     assert!(server.seen.lock().unwrap().is_empty());
 }

@@ -27,26 +27,20 @@ pub(super) async fn wait(
     };
     let deadline = Instant::now() + within;
     loop {
-        let last = match http
-            .post(&url)
-            .header("content-type", "application/json")
-            .timeout(within)
-            .body(body)
-            .send()
-            .await
-        {
-            Ok(response) => {
-                let status = response.status();
-                let body = response.text().await.unwrap_or_default();
-                // The emulator answers 404 as well where it has no such route, in its own words.
-                if status == expected && (status == StatusCode::OK || is_receivers(&body)) {
-                    return Ok(());
+        let last =
+            match http.post(&url).header("content-type", "application/json").timeout(within).body(body).send().await {
+                Ok(response) => {
+                    let status = response.status();
+                    let body = response.text().await.unwrap_or_default();
+                    // The emulator answers 404 as well where it has no such route, in its own words.
+                    if status == expected && (status == StatusCode::OK || is_receivers(&body)) {
+                        return Ok(());
+                    }
+                    format!("{status} {}", body.chars().take(300).collect::<String>())
                 }
-                format!("{status} {}", body.chars().take(300).collect::<String>())
-            }
-            // The address holds a token, so it is left out.
-            Err(error) => error.without_url().to_string(),
-        };
+                // The address holds a token, so it is left out.
+                Err(error) => error.without_url().to_string(),
+            };
         if Instant::now() > deadline {
             bail!(
                 "the stack is up, but a webhook is not answered with {expected} after {} s; the last answer: {last}",

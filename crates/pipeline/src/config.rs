@@ -329,8 +329,18 @@ impl Config<ProviderName> {
 
 impl Source<ProviderName> {
     fn of(self, provider: &'static dyn Provider) -> Source {
-        let Self { environment, api_url, api_key, tokens, deadlines, programs, poll_s, requests_a_minute, contacts, .. } =
-            self;
+        let Self {
+            environment,
+            api_url,
+            api_key,
+            tokens,
+            deadlines,
+            programs,
+            poll_s,
+            requests_a_minute,
+            contacts,
+            ..
+        } = self;
         Source {
             provider,
             environment,

@@ -4,13 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    Request, WebhookOutcome,
-    ids::Ids,
-    plan::Act,
-    rules::Rules,
-    script::Script,
-};
+use crate::{Request, WebhookOutcome, ids::Ids, plan::Act, rules::Rules, script::Script};
 
 /// Where webhooks go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    Exercise, Fault, Hook, Keys, LogEntry, Misbehaviour, PlayId, Post, PostId, Reply, Request, Response, Seen, WebhookOutcome,
-    What,
+    Exercise, Fault, Hook, Keys, LogEntry, Misbehaviour, PlayId, Post, PostId, Reply, Request, Response, Seen,
+    WebhookOutcome, What,
     api::{Api, Asked, Done, Refusal, ResponseStyle},
     courier::{Courier, Errand, Letter, Next},
     ids::Ids,

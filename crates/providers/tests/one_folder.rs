@@ -6,17 +6,33 @@ use providers::PROVIDERS;
 
 /// Crates whose code knows providers by their trait alone.
 const CRATES: &[&str] = &[
-    "dispatch", "signals", "pipeline", "aws", "config", "local-stack", "receiver", "hydrator", "retrier", "alerter",
+    "dispatch",
+    "signals",
+    "pipeline",
+    "aws",
+    "config",
+    "local-stack",
+    "receiver",
+    "hydrator",
+    "retrier",
+    "alerter",
     "gridbell",
 ];
 
 /// Parts that are about particular providers, or hold what only tests use.
 const BUT: &[&str] = &[
-    "/tests", "_tests.rs", "aws/src/contract/", "aws/src/dynamo/recorded/",
+    "/tests",
+    "_tests.rs",
+    "aws/src/contract/",
+    "aws/src/dynamo/recorded/",
     // Scenarios of particular providers, and of their data.
-    "gridbell/src/chaos/", "gridbell/src/demo/", "gridbell/src/simulate/mod.rs",
+    "gridbell/src/chaos/",
+    "gridbell/src/demo/",
+    "gridbell/src/simulate/mod.rs",
     // The registry of registrations, fixed records and the test of a new provider.
-    "gridbell/src/verbs/webhook/registrar.rs", "gridbell/src/verbs/fixtures.rs", "gridbell/src/verbs/new_provider.rs",
+    "gridbell/src/verbs/webhook/registrar.rs",
+    "gridbell/src/verbs/fixtures.rs",
+    "gridbell/src/verbs/new_provider.rs",
 ];
 
 fn check(folder: &Path, found: &mut Vec<String>) -> usize {

@@ -39,10 +39,7 @@ impl FileResolver for BuiltIn {
 }
 
 /// What is served: the description, and the reflection that tells of it.
-pub(super) fn serve(
-    router: Router<Arc<Served>>,
-    proto: &'static str,
-) -> Result<(Router<Arc<Served>>, DescriptorPool)> {
+pub(super) fn serve(router: Router<Arc<Served>>, proto: &'static str) -> Result<(Router<Arc<Served>>, DescriptorPool)> {
     let mut compiler = Compiler::with_file_resolver(BuiltIn(proto));
     compiler.include_imports(true).open_file(FILE).context("the simulator's description")?;
     let set = compiler.encode_file_descriptor_set();

@@ -83,7 +83,10 @@ fn the_configuration_takes_it_and_says_what_it_lacks() {
     let url = config.sources["ex"].api_url.as_ref().map(url::Url::as_str);
     assert_eq!(url, Some("https://sandbox.provider.example/v1"));
     let sum = super::config::sum(Path::new("gridbell.toml"), &config, 1);
-    assert!(sum.contains("example sandbox, https://sandbox.provider.example/v1, key ssm:/gridbell/ex, 1 token"), "{sum}");
+    assert!(
+        sum.contains("example sandbox, https://sandbox.provider.example/v1, key ssm:/gridbell/ex, 1 token"),
+        "{sum}"
+    );
     let names = |config: &str| Config::parse(config).expect_err("not shipped").to_string();
     let json = config.functions_json().expect("JSON");
     assert!(names(&json).ends_with(&format!("known: {shipped}")), "{}", names(&json));
@@ -115,8 +118,7 @@ fn a_webhook_becomes_a_signal_and_its_overlaps_are_ordered_as_it_says() {
     let sites = site::sites(&sim.config, &records, sim.now()).expect("sites");
     let shown = site::listed(&sites, &clock, Paint::none());
     assert!(shown.contains("ex/s-1") && shown.contains("My Site") && shown.contains("c-2"), "{shown}");
-    let segments: Vec<&str> =
-        sites[0].windows[0].segments.iter().map(|segment| segment.governed_by.as_str()).collect();
+    let segments: Vec<&str> = sites[0].windows[0].segments.iter().map(|segment| segment.governed_by.as_str()).collect();
     assert_eq!(segments, ["ex/c-2", "ex/c-2", "ex/c-1"]);
     let views: Vec<_> = records.iter().filter_map(|record| dispatch::DispatchView::of(record, sim.now())).collect();
     let shown = dispatch::listed(&views, &clock, Paint::none());

@@ -94,7 +94,9 @@ pub(crate) async fn run(args: Providers) -> Result<()> {
 fn show(args: &Providers, providers: &[&'static Simulated], simulators: &Simulators) -> Result<()> {
     let urls = simulators.urls();
     if args.json {
-        let url = |whom: &&Simulated| Some((whom.name.to_owned(), json!(urls.get(whom.name)?.as_str().trim_end_matches('/'))));
+        let url = |whom: &&Simulated| {
+            Some((whom.name.to_owned(), json!(urls.get(whom.name)?.as_str().trim_end_matches('/'))))
+        };
         let urls: serde_json::Map<_, _> = providers.iter().filter_map(url).collect();
         return show::json_line(&json!({"urls": urls, "key": args.key, "speed": args.speed}));
     }

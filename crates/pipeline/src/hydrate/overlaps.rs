@@ -44,7 +44,10 @@ impl<'a> Overlaps<'a> {
     ) -> Option<A> {
         let source = &record.origin.source;
         let Some(precedence) = self.config.precedence(source) else {
-            tracing::warn!(source.name = source, "signals go out without what overlaps them: nothing says what governs");
+            tracing::warn!(
+                source.name = source,
+                "signals go out without what overlaps them: nothing says what governs"
+            );
             return None;
         };
         let view = self.views.of(source, precedence).await;

@@ -48,13 +48,8 @@ static GROUP: Level = Level {
 };
 
 /// Its simulator.
-pub static LEAP: Simulated = Simulated {
-    name: "leap",
-    base: "/v2",
-    proto: None,
-    api: || Box::<Leap>::default(),
-    exercises: exercises::ALL,
-};
+pub static LEAP: Simulated =
+    Simulated { name: "leap", base: "/v2", proto: None, api: || Box::<Leap>::default(), exercises: exercises::ALL };
 
 /// Time slots, and the webhook of each level.
 #[derive(Debug, Default)]

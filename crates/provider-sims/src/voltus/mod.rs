@@ -31,13 +31,8 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(72);
 const LIMIT: u32 = 101;
 
 /// Its simulator.
-pub static VOLTUS: Simulated = Simulated {
-    name: "voltus",
-    base: "",
-    proto: None,
-    api: || Box::<Voltus>::default(),
-    exercises: exercises::ALL,
-};
+pub static VOLTUS: Simulated =
+    Simulated { name: "voltus", base: "", proto: None, api: || Box::<Voltus>::default(), exercises: exercises::ALL };
 
 /// Dispatches by id and registered webhooks by id.
 #[derive(Debug, Default)]

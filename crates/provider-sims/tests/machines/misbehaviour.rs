@@ -1,4 +1,4 @@
-use provider_sims::{LEAP, VOLTUS, Fault, Reply, Response, Simulated};
+use provider_sims::{Fault, LEAP, Reply, Response, Simulated, VOLTUS};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, begin, hook};

@@ -50,7 +50,7 @@ fn a_home_is_backfilled_month_by_month_and_a_business_at_once() {
 #[test]
 fn what_is_not_answered_is_not_sent_again() {
     for whom in [&OPENVOLT, &NVGRID] {
-        for exercise in whom.exercises() {
+        for exercise in whom.exercises {
             let mut bench = Bench::new(whom);
             bench.simulator.play(exercise.name, Some(&hook()), None, begin()).expect("played");
             let got = bench.run(|_| 500).len();

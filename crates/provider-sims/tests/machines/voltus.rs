@@ -1,4 +1,4 @@
-use provider_sims::{VOLTUS, PlayError, voltus_scenario};
+use provider_sims::{PlayError, VOLTUS, voltus_scenario};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, begin, hook};

@@ -45,7 +45,8 @@ impl Provider for Example {
     fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable> {
         let body = json(body)?;
         let id = Fields::of(&body)?.id("call")?;
-        let id = Id::parse(id).ok_or_else(|| Unreadable("`call` is no id of letters, digits, `-` and `_`".to_owned()))?;
+        let id =
+            Id::parse(id).ok_or_else(|| Unreadable("`call` is no id of letters, digits, `-` and `_`".to_owned()))?;
         let subject = Subject::dispatch(&delivery.origin.source, id.as_str());
         let fetch = FetchRequest { key: subject.to_string(), context: json!({ "call": id.as_str() }), subject };
         Ok(Parsed { fetches: vec![fetch], ..Parsed::default() })

@@ -14,7 +14,11 @@ use crate::{
 /// What the terms say otherwise than as a detail.
 const KNOWN: &[&str] = &["call", "from", "to", "withdrawn", "sites"];
 
-pub(super) fn call(call: &Value, origin: &Origin, field_errors: &mut FieldErrors) -> Result<(Id, DispatchTerms), Reason> {
+pub(super) fn call(
+    call: &Value,
+    origin: &Origin,
+    field_errors: &mut FieldErrors,
+) -> Result<(Id, DispatchTerms), Reason> {
     let fields = Fields::of(call)?;
     let id = Id::parse(fields.id("call")?);
     let id = id.ok_or_else(|| Reason::new("`call` is no id of letters, digits, `-` and `_`"))?;
@@ -54,7 +58,9 @@ fn targets(sites: &[Value], field_errors: &mut FieldErrors) -> Vec<Target> {
                 let within = format!("{}.", element("sites", id));
                 targets.push(target(id, Lenient::new(fields, &within, field_errors)));
             }
-            Ok((_, id)) => field_errors.add(element("sites", id), site, "the site stands here twice; the first was taken"),
+            Ok((_, id)) => {
+                field_errors.add(element("sites", id), site, "the site stands here twice; the first was taken")
+            }
             Err(reason) => field_errors.add(format!("sites[{index}]"), site, reason),
         }
     }

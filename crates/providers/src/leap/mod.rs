@@ -21,8 +21,8 @@ use self::{
     wire::{Flags, Level},
 };
 use crate::{
-    ApiPath, ApiRequest, ApiResponse, Delivery, FetchRequest, KeyHeader, Method, Parsed, Precedence, Provider, Unreadable,
-    UnreadableResponse,
+    ApiPath, ApiRequest, ApiResponse, Delivery, FetchRequest, KeyHeader, Method, Parsed, Precedence, Provider,
+    Unreadable, UnreadableResponse,
     diagnostics::Findings,
     field_errors::FieldErrors,
     fields::{Fields, Reason},

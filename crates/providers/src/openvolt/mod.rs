@@ -21,8 +21,9 @@ use self::{
     wire::{Envelope, Event, Period},
 };
 use crate::{
-    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Method, Parsed, Precedence, Provider,
-    Unreadable, UnreadableResponse, diagnostics::Findings, field_errors::FieldErrors, fields::digest, lenient::json,
+    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Method, Parsed, Precedence,
+    Provider, Unreadable, UnreadableResponse, diagnostics::Findings, field_errors::FieldErrors, fields::digest,
+    lenient::json,
 };
 
 /// The most looks that one webhook may ask for: every meter of a large account for a day, or a backfill of a thousand.

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use self::{terms::fact, wire::Webhook};
 use crate::{
-    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, Id, KeyHeader, Method, Parsed, Precedence, Provider,
-    Unreadable, UnreadableResponse,
+    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, Id, KeyHeader, Method, Parsed, Precedence,
+    Provider, Unreadable, UnreadableResponse,
     diagnostics::Findings,
     field_errors::element,
     fields::{Reason, brief},

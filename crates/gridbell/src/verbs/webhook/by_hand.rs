@@ -22,7 +22,10 @@ impl Registrar for ByHand {
 
     fn test<'a>(&'a self, args: &'a Test, opened: &'a Opened) -> Doing<'a> {
         Box::pin(async move {
-            show::line(&format!("gridbell knows no test of {}. What it sends next brings a delivery.", opened.provider))?;
+            show::line(&format!(
+                "gridbell knows no test of {}. What it sends next brings a delivery.",
+                opened.provider
+            ))?;
             follow::to_delivery(opened, times::now(), args.wait).await
         })
     }

@@ -36,7 +36,7 @@ impl List {
     /// Shows what is registered.
     pub(super) fn show(&self, opened: &Opened, rows: &[Value]) -> Result<()> {
         if self.json {
-            return show::json(rows);
+            return show::json(&rows);
         }
         if rows.is_empty() {
             return show::line(&format!("{} has no webhook registered", opened.provider));

@@ -32,12 +32,7 @@ pub(super) fn event(name: &str) -> Result<String, String> {
 }
 
 /// Registers the door, which has been seen to answer.
-async fn register(
-    asking: &Asking,
-    opened: &Opened,
-    endpoint: &HookAddress,
-    events: &[String],
-) -> Result<()> {
+async fn register(asking: &Asking, opened: &Opened, endpoint: &HookAddress, events: &[String]) -> Result<()> {
     let mut client = asking.client(opened).await.context("nothing is registered")?;
     if let Err(error) = client.register(endpoint.address().as_str(), events).await {
         return Err(undone(&opened.name, error, "registered"));
