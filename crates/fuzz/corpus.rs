@@ -2,20 +2,21 @@
 
 use std::{fs, io, path::Path};
 
-use fuzz::{KEY, SOURCES, config};
+use fuzz::{KEY, config, sources};
+use providers::{PROVIDERS, fixtures};
 use serde_json::json;
 
 fn main() -> io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "corpus".to_owned());
     let folder = Path::new(&folder);
-    for (name, body) in providers::fixtures::all() {
-        let Some((provider, file)) = name.split_once('/') else { continue };
-        write(&folder.join(provider), file, body.as_bytes())?;
-        for (index, source) in (0_u8..).zip(SOURCES) {
-            let of = if source == "dc-1" { "nvgrid" } else { source.split('-').next().unwrap_or_default() };
-            if of == provider {
-                write(&folder.join("door"), &format!("{source}_{file}"), &[&[index], body.as_bytes()].concat())?;
-            }
+    for (index, provider) in (0_u8..).zip(PROVIDERS) {
+        for (file, body) in fixtures::of(provider.name()) {
+            write(&folder.join("providers"), &format!("{provider}_{file}"), &[&[index], body.as_bytes()].concat())?;
+        }
+    }
+    for (index, (source, provider)) in (0_u8..).zip(sources()) {
+        for (file, body) in fixtures::of(provider.name()) {
+            write(&folder.join("door"), &format!("{source}_{file}"), &[&[index], body.as_bytes()].concat())?;
         }
     }
     for state in ["accepted", "completed", "failed"] {

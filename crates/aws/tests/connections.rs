@@ -12,7 +12,7 @@ use aws::{
     secrets::{KeySource, Reference, Secret},
 };
 use pipeline::{
-    config::Source,
+    config::{Config, Source},
     ports::{FetchError, ProviderApi},
 };
 use providers::{ApiPath, ApiRequest, Method};
@@ -134,7 +134,8 @@ impl Client {
         let source =
             serde_json::json!({"provider": "leap", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
         let api = HttpApi::new(Connections::new(None, LIMITS).unwrap(), Keys, LIMITS);
-        Self { api, source: serde_json::from_value(source).unwrap() }
+        let mut config = Config::parse(&serde_json::json!({ "sources": { "s": source } }).to_string()).unwrap();
+        Self { api, source: config.sources.remove("s").unwrap() }
     }
 
     async fn request(&self, request: &ApiRequest) -> Result<String, FetchError> {

@@ -23,10 +23,10 @@ use axum::{
     routing::any,
 };
 use pipeline::{
-    config::Source,
+    config::{Config, Source},
     ports::{FetchError, ProviderApi},
 };
-use providers::{ApiPath, ApiRequest, Id, Method};
+use providers::{ApiPath, ApiRequest, Id, Method, Providers};
 
 const KEY: &str = "sk-very-secret";
 
@@ -136,7 +136,8 @@ fn api(reads: &Arc<AtomicUsize>) -> HttpApi<Keys> {
 fn source(api_url: &str) -> Source {
     let source =
         serde_json::json!({"provider": "voltus", "api_url": api_url, "api_key": "ssm:/gridbell/x", "tokens": []});
-    serde_json::from_value(source).unwrap()
+    let mut config = Config::parse(&serde_json::json!({ "sources": { "s": source } }).to_string()).unwrap();
+    config.sources.remove("s").unwrap()
 }
 
 fn request(scenario: &str) -> ApiRequest {
@@ -259,7 +260,9 @@ async fn a_source_that_cannot_be_asked_says_why_and_sends_nothing() {
         fetch(|source, _| source.api_key = Some("sk-in-the-open".to_owned())).await.contains("no api_key of the form")
     );
     assert!(fetch(|source, _| source.api_url = Some("http://192.0.2.1".to_owned())).await.contains("neither https"));
-    assert!(fetch(|source, _| source.provider = "nvgrid".to_owned()).await.contains("no API"));
+    assert!(
+        fetch(|source, _| source.provider = Providers::default().named("nvgrid").unwrap()).await.contains("no API")
+    );
     assert!(fetch(|source, _| source.api_url = Some("http://127.0.0.1:1".to_owned())).await.contains("no connection"));
     assert!(server.seen.lock().unwrap().is_empty());
 }

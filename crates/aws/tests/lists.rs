@@ -17,7 +17,7 @@ use axum::{
 };
 use jiff::SignedDuration;
 use pipeline::{
-    config::Source,
+    config::{Config, Source},
     ports::{FetchError, MAX_LIST_BYTES, ProviderApi},
 };
 use providers::{ApiPath, ApiRequest, Elements, Id, Method};
@@ -62,7 +62,9 @@ async fn serve() -> String {
 }
 
 fn source(base: &str, key: &str) -> Source {
-    serde_json::from_value(json!({"provider": "voltus", "api_url": base, "api_key": key, "tokens": []})).unwrap()
+    let source = json!({ "provider": "voltus", "api_url": base, "api_key": key, "tokens": [] });
+    let mut config = Config::parse(&json!({ "sources": { "s": source } }).to_string()).unwrap();
+    config.sources.remove("s").unwrap()
 }
 
 fn request(what: &str) -> ApiRequest {

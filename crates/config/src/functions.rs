@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws::configuration::MAX_JSON_BYTES;
+use providers::Provider;
 use serde::Serialize;
 
 use super::{
-    Config, ConfigError, Contacts, Deadlines, Environment, Place, Problem, Provider, Source, SourceContacts, TokenHash,
+    Config, ConfigError, Contacts, Deadlines, Environment, Place, Problem, Source, SourceContacts, TokenHash,
     USUAL_POLL_S,
 };
 
@@ -27,7 +28,7 @@ struct Functions<'c> {
 
 #[derive(Serialize)]
 struct FunctionSource<'c> {
-    provider: Provider,
+    provider: &'static dyn Provider,
     /// Production goes without saying.
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<Environment>,

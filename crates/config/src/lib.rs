@@ -5,7 +5,6 @@
 mod contacts;
 mod error;
 mod functions;
-mod provider;
 mod read;
 mod scalar;
 mod table;
@@ -15,8 +14,9 @@ use std::{collections::BTreeMap, path::Path};
 pub use contacts::{Contacts, Escalation, SourceContacts};
 pub use error::{ConfigError, Problem};
 pub use functions::CONFIG_LIMIT;
-pub use provider::{Environment, Provider};
+use providers::{Provider, Providers};
 pub use scalar::{Reference, TokenHash};
+use serde::Serialize;
 use url::Url;
 
 /// A checked `gridbell.toml`.
@@ -36,7 +36,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Whose webhooks arrive here.
-    pub provider: Provider,
+    pub provider: &'static dyn Provider,
     /// Sandbox traffic is marked as a test, whatever its body says.
     pub environment: Environment,
     /// Base before the documented path, without a trailing slash. None where the provider has none to ask.
@@ -57,6 +57,17 @@ pub struct Source {
     pub contacts: Option<SourceContacts>,
     /// Where `api_key` stands in the file, for an error that is found later.
     pub api_key_at: Option<Place>,
+}
+
+/// Which of the provider's worlds a source belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Real dispatches.
+    #[default]
+    Production,
+    /// Everything is a test.
+    Sandbox,
 }
 
 /// Where `poll` is not said: every five minutes.
@@ -129,7 +140,15 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`] for the first thing that is wrong, in the file's order of sections.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let config = read::config(file, text)?;
+        Self::parse_with(file, text, Providers::default())
+    }
+
+    /// The same where these are the providers that a source can name.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with(file: &str, text: &str, providers: Providers) -> Result<Self, ConfigError> {
+        let config = read::config(file, text, providers)?;
         config.check_size(file)?;
         Ok(config)
     }

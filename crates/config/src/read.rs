@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use providers::{Provider, Providers};
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigError, Deadlines, Environment, Overrides, Provider, Source, USUAL_POLL_S, contacts, scalar,
+    Config, ConfigError, Deadlines, Environment, Overrides, Source, USUAL_POLL_S, contacts, scalar,
     scalar::{Reference, TokenHash},
     table::{At, Document, Table},
 };
 
-pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
+pub(super) fn config(file: &str, text: &str, providers: Providers) -> Result<Config, ConfigError> {
     let document = Document { file, text };
     let parsed = DeTable::parse(text).map_err(|error| {
         document.problem(error.span().map_or(0, |span| span.start), "", format!("not TOML: {}", error.message()))
@@ -21,7 +22,7 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
     if let Some(table) = root.table("sources")? {
         for (name, offset, entry) in table.tables()? {
             scalar::source_name(name).map_err(|text| document.problem(offset, entry.name.clone(), text))?;
-            sources.insert(name.to_owned(), source(name, &entry)?);
+            sources.insert(name.to_owned(), source(name, &entry, providers)?);
         }
     }
     if sources.is_empty() {
@@ -42,7 +43,7 @@ pub(super) fn config(file: &str, text: &str) -> Result<Config, ConfigError> {
     Ok(Config { sources, deadlines, contacts, acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? })
 }
 
-fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
+fn source(name: &str, table: &Table<'_>, providers: Providers) -> Result<Source, ConfigError> {
     table.only(&[
         "provider",
         "environment",
@@ -55,10 +56,8 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
         "contacts",
     ])?;
     let document = table.document;
-    let provider = required(table, "provider", "a provider's name")?.parse(document, |value| {
-        Provider::from_name(value)
-            .ok_or_else(|| format!("unknown provider; known: {}", Provider::ALL.map(Provider::name).join(", ")))
-    })?;
+    let provider = required(table, "provider", "a provider's name")?
+        .parse(document, |value| providers.named(value).map_err(|error| error.to_string()))?;
     let environment = match table.string("environment", "\"production\" or \"sandbox\"")? {
         None => Environment::default(),
         Some(at) => at.parse(document, |value| match value {
@@ -70,7 +69,7 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
     let api_url = match table.string("api_url", "an address in quotes")? {
         Some(at) => Some(at.parse(document, scalar::api_url)?),
         None => provider
-            .default_api_url(environment)
+            .api_url(environment == Environment::Sandbox)
             .map(|own| scalar::api_url(own).map_err(|text| table.problem(text)))
             .transpose()?,
     };
@@ -102,7 +101,7 @@ fn source(name: &str, table: &Table<'_>) -> Result<Source, ConfigError> {
 }
 
 /// `poll`: an interval, or `off`.
-fn poll(table: &Table<'_>, provider: Provider) -> Result<u32, ConfigError> {
+fn poll(table: &Table<'_>, provider: &dyn Provider) -> Result<u32, ConfigError> {
     let Some(at) = table.string("poll", "\"off\" or a duration in quotes (\"5m\")")? else { return Ok(USUAL_POLL_S) };
     at.parse(table.document, |value| match value {
         "off" => Ok(0),

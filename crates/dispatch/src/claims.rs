@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use signals::{Effective, MAX_NAMED, Subject};
 
-use crate::{Claim, Rule};
+use crate::{Claim, Precedence};
 
 /// The claims on one target. Those over the same time are one group: thousands of dispatches of one event share a handful of times.
 #[derive(Debug)]
 pub struct TargetClaims {
-    rule: Rule,
+    precedence: Precedence,
     real: Claims,
     tests: Claims,
 }
@@ -39,8 +39,8 @@ struct Group {
     keys: BTreeSet<Subject>,
 }
 
-/// How claims over the same time are ordered: by priority, where the rule asks for it, then by demand.
-type Rank = (u32, Reverse<(u8, u64)>, Subject);
+/// How claims over the same time are ordered: by the provider's number, then by demand.
+type Rank = (i128, Reverse<(u8, u64)>, Subject);
 
 /// Groups that follow each other without a gap.
 struct Stretch<'a> {
@@ -57,8 +57,8 @@ impl Times {
 
 impl TargetClaims {
     /// No claims yet.
-    pub fn new(rule: Rule) -> Self {
-        Self { rule, real: Claims::default(), tests: Claims::default() }
+    pub fn new(precedence: Precedence) -> Self {
+        Self { precedence, real: Claims::default(), tests: Claims::default() }
     }
 
     /// Adds a claim. One of the same dispatch must have been removed before.
@@ -66,8 +66,7 @@ impl TargetClaims {
         if !claim.is_on() {
             return;
         }
-        let priority = if self.rule == Rule::Priority { claim.priority.unwrap_or(u32::MAX) } else { 0 };
-        let rank = (priority, Reverse(claim.demand()), claim.key.clone());
+        let rank = (self.precedence.number(&claim), Reverse(claim.demand()), claim.key.clone());
         let claims = if claim.test { &mut self.tests } else { &mut self.real };
         let times = Times::of(&claim);
         claims.times_of.insert(claim.key.clone(), (times, rank.clone()));
@@ -102,7 +101,7 @@ impl TargetClaims {
         let at = now.max(stretch.from);
         let covering = stretch.groups.iter().filter(|(times, _)| times.start <= at && at < times.end);
         let governing = covering.filter_map(|(_, group)| group.ranked.values().next());
-        let governing = governing.min_by(|a, b| self.rule.order(a, b))?;
+        let governing = governing.min_by(|a, b| self.precedence.order(a, b))?;
         let with = first_keys(stretch.groups.iter().map(|(_, group)| &group.keys), key);
         let until = Some(stretch.until).filter(|until| *until != Timestamp::MAX);
         Some(Effective { until, governed_by: governing.key.clone(), with, others })

@@ -1,12 +1,7 @@
 //! One target's view of all dispatches that name it: when it is curtailed, until when, and which dispatch says how much.
 //!
-//! Where dispatches overlap, one of them governs:
-//!
-//! | provider | governs | on a tie |
-//! |---|---|---|
-//! | Voltus | the one that asks for more, and the target is curtailed until all are over | the smaller key |
-//! | Leap | the one of the lower `priority`; one without comes last | the one that asks for more, then the smaller key |
-//! | NvGrid | the one scheduled last, taken to be the one that starts last | the one that asks for more, then the smaller key |
+//! Where dispatches overlap, one of them governs: which one, the provider says ([`Precedence`]). On a tie the one that asks for more
+//! governs, then the one with the smaller key.
 //!
 //! A dispatch that starts where another ends leaves no gap: that is one window in two segments. Tests and real dispatches do
 //! not see each other.
@@ -24,34 +19,33 @@ use signals::{Effective, Request, Status, Subject};
 
 use crate::quantity::demand;
 
-/// Which of several dispatches governs a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// The one that asks for more (Voltus).
-    Larger,
-    /// The one of the lower priority number (Leap).
-    Priority,
-    /// The one that starts last (NvGrid).
-    Later,
-}
+/// Which of a target's overlapping claims governs: the one with the least number. On a tie the one that asks for more governs, then
+/// the one with the smaller key.
+#[derive(Debug, Clone, Copy)]
+pub struct Precedence(fn(&Claim) -> i128);
 
-impl Rule {
-    /// The rule of a provider, by its name.
-    pub fn of(provider: &str) -> Self {
-        match provider {
-            "leap" => Self::Priority,
-            "nvgrid" => Self::Later,
-            _ => Self::Larger,
-        }
+impl Precedence {
+    /// The claim that asks for more governs.
+    pub const LARGER_REQUEST: Self = Self::by(|_| 0);
+
+    /// The claim with the lower `priority` governs; one without any comes last.
+    pub const LOWER_PRIORITY: Self = Self::by(|claim| i128::from(claim.priority.unwrap_or(u32::MAX)));
+
+    /// The claim that starts last governs.
+    pub const LATER_START: Self = Self::by(|claim| -claim.start.as_nanosecond());
+
+    /// The claim for which this number is the least governs.
+    pub const fn by(number: fn(&Claim) -> i128) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self, claim: &Claim) -> i128 {
+        (self.0)(claim)
     }
 
     /// The governing one is the least.
     pub(crate) fn order(self, a: &Claim, b: &Claim) -> Ordering {
-        let first = match self {
-            Self::Larger => Ordering::Equal,
-            Self::Priority => a.priority.unwrap_or(u32::MAX).cmp(&b.priority.unwrap_or(u32::MAX)),
-            Self::Later => b.start.cmp(&a.start),
-        };
+        let first = self.number(a).cmp(&self.number(b));
         first.then_with(|| b.demand().cmp(&a.demand())).then_with(|| a.cmp(b))
     }
 }
@@ -131,14 +125,14 @@ impl Window {
 }
 
 /// When a target is curtailed by the real dispatches among the claims (or by the tests): in order, disjoint, with gaps between.
-pub fn windows<'a>(rule: Rule, test: bool, claims: impl IntoIterator<Item = &'a Claim>) -> Vec<Window> {
+pub fn windows<'a>(precedence: Precedence, test: bool, claims: impl IntoIterator<Item = &'a Claim>) -> Vec<Window> {
     let claims: BTreeSet<&Claim> = claims.into_iter().filter(|claim| claim.test == test && claim.is_on()).collect();
     let edges: BTreeSet<Timestamp> = claims.iter().flat_map(|claim| [Some(claim.start), claim.end]).flatten().collect();
     let mut windows: Vec<Window> = Vec::new();
     let mut edges = edges.into_iter().peekable();
     while let Some(from) = edges.next() {
         let until = edges.peek().copied();
-        let Some(segment) = segment(rule, claims.iter().copied().filter(|claim| claim.covers(from)), from, until)
+        let Some(segment) = segment(precedence, claims.iter().copied().filter(|claim| claim.covers(from)), from, until)
         else {
             continue;
         };
@@ -154,12 +148,12 @@ pub fn windows<'a>(rule: Rule, test: bool, claims: impl IntoIterator<Item = &'a 
 }
 
 fn segment<'a>(
-    rule: Rule,
+    precedence: Precedence,
     active: impl Iterator<Item = &'a Claim> + Clone,
     from: Timestamp,
     until: Option<Timestamp>,
 ) -> Option<Segment> {
-    let governing = active.clone().min_by(|a, b| rule.order(a, b))?;
+    let governing = active.clone().min_by(|a, b| precedence.order(a, b))?;
     let with: BTreeSet<&Subject> = active.map(|claim| &claim.key).filter(|key| **key != governing.key).collect();
     Some(Segment {
         from,
@@ -173,8 +167,13 @@ fn segment<'a>(
 /// What a signal about a dispatch has to add for one target, given all claims on the target, the dispatch's own among them while
 /// it is on. What is over by then counts no more. None where the target stands alone, and where the dispatch is off and no other
 /// curtails the target at that instant.
-pub fn effective(rule: Rule, (key, test): (&Subject, bool), claims: &[Claim], now: Timestamp) -> Option<Effective> {
-    let windows = windows(rule, test, claims.iter().filter(|claim| claim.end.is_none_or(|end| end > now)));
+pub fn effective(
+    precedence: Precedence,
+    (key, test): (&Subject, bool),
+    claims: &[Claim],
+    now: Timestamp,
+) -> Option<Effective> {
+    let windows = windows(precedence, test, claims.iter().filter(|claim| claim.end.is_none_or(|end| end > now)));
     let is_on = windows.iter().any(|window| window.keys().contains(key));
     let window = windows.iter().find(|window| if is_on { window.keys().contains(key) } else { window.from <= now })?;
     let with: Vec<Subject> = window.keys().into_iter().filter(|other| *other != key).cloned().collect();

@@ -17,24 +17,27 @@ pub(crate) fn demand(request: Request) -> (u8, u64) {
     }
 }
 
-/// What is asked of all together: reductions add up; one "as much as you can" makes the whole that; one unknown makes the
-/// whole unknown, since a sum that leaves a site out would pass for the whole.
+/// What is asked of all together. Reductions add up to a reduction, limits to a limit. One "as much as you can" makes the whole of
+/// reductions that. One unknown makes the whole unknown, since a sum that leaves a site out would pass for the whole; so do limits
+/// beside reductions, which have no sum.
 pub fn together(requests: impl IntoIterator<Item = Request>) -> Request {
-    let mut total_w: Option<u64> = None;
-    let mut max = false;
-    for request in requests {
-        match request {
-            Request::Unspecified => return Request::Unspecified,
-            Request::ReduceMax => max = true,
-            Request::Reduce { watts } | Request::Limit { watts } => {
-                total_w = Some(total_w.unwrap_or(0).saturating_add(watts));
-            }
+    requests.into_iter().reduce(sum).unwrap_or(Request::Unspecified)
+}
+
+fn sum(one: Request, other: Request) -> Request {
+    match (one, other) {
+        (Request::Reduce { watts }, Request::Reduce { watts: more }) => {
+            Request::Reduce { watts: watts.saturating_add(more) }
         }
-    }
-    match (max, total_w) {
-        (true, _) => Request::ReduceMax,
-        (false, Some(watts)) => Request::Reduce { watts },
-        (false, None) => Request::Unspecified,
+        (Request::Limit { watts }, Request::Limit { watts: more }) => {
+            Request::Limit { watts: watts.saturating_add(more) }
+        }
+        (Request::ReduceMax, Request::Reduce { .. } | Request::ReduceMax)
+        | (Request::Reduce { .. }, Request::ReduceMax) => Request::ReduceMax,
+        (Request::Unspecified, _)
+        | (_, Request::Unspecified)
+        | (Request::Limit { .. }, _)
+        | (_, Request::Limit { .. }) => Request::Unspecified,
     }
 }
 
@@ -94,5 +97,17 @@ mod tests {
         assert_eq!(together([five, Request::ReduceMax]), Request::ReduceMax);
         assert_eq!(together([Request::ReduceMax, Request::Unspecified]), Request::Unspecified);
         assert_eq!(together([]), Request::Unspecified);
+    }
+
+    #[test]
+    fn limits_and_reductions_have_no_sum() {
+        let (limit, reduce) = (Request::Limit { watts: 5 }, Request::Reduce { watts: 7 });
+        assert_eq!(together([limit, limit]), Request::Limit { watts: 10 });
+        assert_eq!(together([limit]), limit);
+        for mixed in [[limit, reduce], [reduce, limit], [limit, Request::ReduceMax], [Request::ReduceMax, limit]] {
+            assert_eq!(together(mixed), Request::Unspecified, "{mixed:?}");
+            assert_eq!(together(mixed.into_iter().chain([limit])), Request::Unspecified, "{mixed:?}");
+            assert_eq!(together(mixed.into_iter().chain([reduce])), Request::Unspecified, "{mixed:?}");
+        }
     }
 }

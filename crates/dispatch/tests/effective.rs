@@ -1,9 +1,9 @@
-//! The laws of one target's view of overlapping dispatches, and each provider's rule by example.
+//! The laws of one target's view of overlapping dispatches, and each order of overlaps by example.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
 
 use dispatch::{
-    Claim, Effective, PowerEvent, PowerEventKind, RampStart, Ramps, Request, Rule, Status, Subject, TargetClaims,
+    Claim, Effective, PowerEvent, PowerEventKind, Precedence, RampStart, Ramps, Request, Status, Subject, TargetClaims,
     TargetHash, Window, effective, windows,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -62,8 +62,9 @@ fn claims() -> impl Strategy<Value = Vec<Claim>> {
     vec(one, 0..7)
 }
 
-fn rule() -> impl Strategy<Value = Rule> {
-    select(vec![Rule::Larger, Rule::Priority, Rule::Later])
+fn rule() -> impl Strategy<Value = Precedence> {
+    let first_come = Precedence::by(|claim| claim.start.as_nanosecond());
+    select(vec![Precedence::LARGER_REQUEST, Precedence::LOWER_PRIORITY, Precedence::LATER_START, first_come])
 }
 
 proptest! {
@@ -203,14 +204,10 @@ fn ramps_of(kind: usize, start: i64, end: Option<i64>, watts: u64, compliant: Op
 }
 
 #[test]
-fn each_provider_has_its_rule() {
-    let rules = ["voltus", "leap", "nvgrid"].map(Rule::of);
-    assert_eq!(rules, [Rule::Larger, Rule::Priority, Rule::Later]);
-}
-
-#[test]
 fn voltus_curtails_until_all_are_over_and_the_larger_request_governs() {
-    let check = |claims: &[Claim], expected: &str| assert_eq!(short(&windows(Rule::Larger, false, claims)), expected);
+    let check = |claims: &[Claim], expected: &str| {
+        assert_eq!(short(&windows(Precedence::LARGER_REQUEST, false, claims)), expected)
+    };
     check(&[claim("a", 10, 20, 5), claim("b", 15, 30, 9)], "10-15 a, 15-20 b+a, 20-30 b");
     check(&[claim("a", 10, 20, 9), claim("b", 15, 30, 5)], "10-15 a, 15-20 a+b, 20-30 b");
     check(&[claim("a", 10, None, 5), claim("b", 15, 30, 9)], "10-15 a, 15-30 b+a, 30- a");
@@ -219,8 +216,15 @@ fn voltus_curtails_until_all_are_over_and_the_larger_request_governs() {
 }
 
 #[test]
+fn a_provider_can_order_overlaps_by_a_number_of_its_own() {
+    let first_come = Precedence::by(|claim| claim.start.as_nanosecond());
+    let view = windows(first_come, false, &[claim("a", 10, 20, 5), claim("b", 15, 30, 9)]);
+    assert_eq!(short(&view), "10-15 a, 15-20 a+b, 20-30 b");
+}
+
+#[test]
 fn back_to_back_does_not_release_in_between() {
-    let view = windows(Rule::Larger, false, &[claim("a", 10, 20, 5), claim("b", 20, 30, 5)]);
+    let view = windows(Precedence::LARGER_REQUEST, false, &[claim("a", 10, 20, 5), claim("b", 20, 30, 5)]);
     assert_eq!(short(&view), "10-20 a, 20-30 b");
     assert_eq!((view.len(), view[0].until), (1, Some(at(30))));
 }
@@ -228,7 +232,9 @@ fn back_to_back_does_not_release_in_between() {
 #[test]
 fn the_lower_priority_number_of_leap_goes_first() {
     let of = |priority: Option<u32>, claim: Claim| Claim { priority, ..claim };
-    let check = |claims: &[Claim], expected: &str| assert_eq!(short(&windows(Rule::Priority, false, claims)), expected);
+    let check = |claims: &[Claim], expected: &str| {
+        assert_eq!(short(&windows(Precedence::LOWER_PRIORITY, false, claims)), expected)
+    };
     check(&[of(Some(2), claim("a", 10, 30, 9)), of(Some(1), claim("b", 15, 20, 1))], "10-15 a, 15-20 b+a, 20-30 a");
     check(&[of(None, claim("a", 10, 30, 9)), of(Some(10), claim("b", 10, 30, 1))], "10-30 b+a");
     check(&[of(Some(1), claim("a", 10, 30, 1)), of(Some(1), claim("b", 10, 30, 9))], "10-30 b+a");
@@ -238,9 +244,11 @@ fn the_lower_priority_number_of_leap_goes_first() {
 #[test]
 fn the_target_that_nvgrid_sets_last_wins_and_the_earlier_one_holds_again_after_it() {
     let limit = |claim: Claim, watts| Claim { request: Some(Request::Limit { watts }), ..claim };
-    let view = windows(Rule::Later, false, &[limit(claim("a", 10, 40, 0), 5), limit(claim("b", 20, 30, 0), 9)]);
+    let view =
+        windows(Precedence::LATER_START, false, &[limit(claim("a", 10, 40, 0), 5), limit(claim("b", 20, 30, 0), 9)]);
     assert_eq!(short(&view), "10-20 a, 20-30 b+a, 30-40 a");
-    let tie = windows(Rule::Later, false, &[limit(claim("a", 10, 40, 0), 9), limit(claim("b", 10, 40, 0), 0)]);
+    let tie =
+        windows(Precedence::LATER_START, false, &[limit(claim("a", 10, 40, 0), 9), limit(claim("b", 10, 40, 0), 0)]);
     assert_eq!(short(&tie), "10-40 b+a", "the lower limit asks for more, and none is lower than nothing at all");
 }
 
@@ -252,7 +260,11 @@ fn a_signal_says_until_when_the_site_stays_curtailed() {
     let (a, b) = (claim("a", 10, 20, 5), claim("b", 15, 30, 9));
     let both = [a.clone(), b.clone()];
     let check = |name: &str, claims: &[Claim], minute: i64, expected: Option<Effective>| {
-        assert_eq!(effective(Rule::Larger, (&key(name), false), claims, at(minute)), expected, "{name} at {minute}");
+        assert_eq!(
+            effective(Precedence::LARGER_REQUEST, (&key(name), false), claims, at(minute)),
+            expected,
+            "{name} at {minute}"
+        );
     };
     check("b", &both, 0, said(Some(30), "a", &["a"]));
     check("b", &both, 16, said(Some(30), "b", &["a"]));
@@ -274,7 +286,7 @@ fn a_signal_names_twenty_others_and_counts_them_all() {
     for others in [1, 19, 20, 21, 1_000] {
         let mut claims: Vec<Claim> = (0..others).map(|n| claim(&format!("o{n:04}"), 10, 20, 5)).collect();
         claims.push(claim("a", 10, 20, 9));
-        let said = effective(Rule::Larger, (&key("a"), false), &claims, at(12)).expect("others");
+        let said = effective(Precedence::LARGER_REQUEST, (&key("a"), false), &claims, at(12)).expect("others");
         assert_eq!((said.others, said.with.len()), (others, others.min(20)));
         assert!(said.with.is_sorted() && said.with.first() == Some(&key("o0000")));
     }

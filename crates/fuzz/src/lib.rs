@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 use pipeline::{config::Config, token::TokenHash};
-use serde_json::{Value, json};
+use providers::{PROVIDERS, Provider};
+use serde_json::{Map, Value, json};
 use simulation::{Simulation, Webhook};
 
 /// The token of every source.
@@ -11,8 +12,12 @@ pub const TOKEN: &str = "a-token-that-nobody-guesses";
 /// The token for acknowledgements.
 pub const ACK_TOKEN: &str = "a-token-for-controllers";
 
-/// The sources.
-pub const SOURCES: [&str; 5] = ["voltus-prod", "leap-prod", "leap-sandbox", "dc-1", "openvolt-prod"];
+/// A source of each provider in production, and one in a sandbox.
+pub fn sources() -> impl Iterator<Item = (String, &'static dyn Provider)> {
+    let leap = PROVIDERS.iter().copied().filter(|provider| KEY.starts_with(&format!("{provider}-sandbox/")));
+    let sandbox = leap.map(|provider| (format!("{provider}-sandbox"), provider));
+    PROVIDERS.iter().map(|provider| (format!("{provider}-prod"), *provider)).chain(sandbox)
+}
 
 /// The dispatch that can be acknowledged.
 pub const KEY: &str = "leap-sandbox/e-1";
@@ -28,20 +33,17 @@ pub fn sim() -> Simulation {
 /// The configuration of that world.
 pub fn config() -> Value {
     // Not polled: no list is known here, and days of polls would leave few executions to what is sent.
-    let source = |provider: &str, environment: &str| {
-        json!({
+    let source = |(name, provider): (String, &'static dyn Provider)| {
+        let environment = if name.ends_with("-sandbox") { "sandbox" } else { "production" };
+        let source = json!({
             "provider": provider, "environment": environment, "api_key": "env:KEY",
             "tokens": [TokenHash::of(TOKEN)], "poll_s": 0,
-        })
+        });
+        (name, source)
     };
+    let sources: Map<String, Value> = sources().map(source).collect();
     json!({
-        "sources": {
-            "voltus-prod": source("voltus", "production"),
-            "leap-prod": source("leap", "production"),
-            "leap-sandbox": source("leap", "sandbox"),
-            "dc-1": source("nvgrid", "production"),
-            "openvolt-prod": source("openvolt", "production"),
-        },
+        "sources": sources,
         "deadlines": { "lead_s": 600, "immediate_s": 60, "acknowledge": true },
         "contacts": { "email": ["grid-duty@example.com"], "from": "gridbell@example.com" },
         "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },

@@ -5,16 +5,16 @@
 
 #![no_main]
 
-use fuzz::{SOURCES, TOKEN, sim};
+use fuzz::{TOKEN, sim, sources};
 use pipeline::receive::Incoming;
 use simulation::{Inner, Standard, streams};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((first, body)) = data.split_first() else { return };
-    let sim = sim();
+    let (sim, sources) = (sim(), sources().collect::<Vec<_>>());
     let request = Incoming {
         method: "POST",
-        source: SOURCES[usize::from(*first) % SOURCES.len()],
+        source: &sources[usize::from(*first) % sources.len()].0,
         path_token: Some(TOKEN),
         header_token: None,
         content_encoding: None,

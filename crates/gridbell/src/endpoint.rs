@@ -8,13 +8,13 @@ use pipeline::{
     config::{Config, Environment, Source},
     token,
 };
+use providers::Provider;
 use url::Url;
 
 use crate::{
     cli,
     console::{Console, Place, Which},
 };
-use config::Provider;
 
 /// Where a webhook goes, where that is not what `stack.json` says.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -54,7 +54,7 @@ impl Lies {
 pub(crate) struct Opened {
     pub(crate) console: Console,
     pub(crate) name: String,
-    pub(crate) provider: Provider,
+    pub(crate) provider: &'static dyn Provider,
     source: Source,
 }
 
@@ -103,8 +103,7 @@ impl Opened {
     /// In one line: there is no such source (exit status 2).
     pub(crate) fn of(console: &Console, config: &Config, name: &str) -> Result<Self> {
         let source = config.sources.get(name).ok_or_else(|| no_source(config, name))?.clone();
-        let provider = Provider::from_name(&source.provider).context("the stack names an unknown provider")?;
-        Ok(Self { console: console.clone(), name: name.to_owned(), provider, source })
+        Ok(Self { console: console.clone(), name: name.to_owned(), provider: source.provider, source })
     }
 
     /// Whether everything that comes through it is a test.

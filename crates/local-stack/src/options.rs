@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use providers::Providers;
 use url::Url;
 
 use super::prepare::placeholder_key;
-use config::{Config, ConfigError, Provider};
+use config::{Config, ConfigError};
 
-/// Bases of the providers' APIs, for the built-in configuration: where simulators listen.
-pub type ProviderUrls = BTreeMap<Provider, Url>;
+/// Bases of the providers' APIs by the providers' names, for the built-in configuration: where simulators listen.
+pub type ProviderUrls = BTreeMap<&'static str, Url>;
 
 /// How a stack is brought up.
 #[derive(Clone)]
@@ -84,9 +85,9 @@ impl UpOptions {
 /// # Errors
 /// An address among `urls` that a configuration may not hold.
 pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
-    let sources = Provider::ALL.map(|provider| {
+    let sources = Providers::default().iter().map(|provider| {
         let asked = if provider.needs_api_key() {
-            let url = urls.get(&provider).map_or("http://127.0.0.1:9", Url::as_str);
+            let url = urls.get(provider.name()).map_or("http://127.0.0.1:9", Url::as_str);
             // Nobody listens, or a stand-in whose lists no webhook announces.
             format!("api_url = \"{url}\"\napi_key = \"ssm:/gridbell/{provider}-demo\"\npoll = \"off\"\n")
         } else {
@@ -97,7 +98,7 @@ pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
     // The demo waits for its mails.
     let contacts = "[contacts]\nemail = [\"grid-duty@example.com\"]\nfrom = \"gridbell@example.com\"\n\
                     group_wait = \"1s\"\ngroup_interval = \"3s\"\n";
-    Config::parse("the built-in configuration", &(sources.concat() + contacts))
+    Config::parse("the built-in configuration", &(sources.collect::<String>() + contacts))
 }
 
 #[cfg(test)]
@@ -106,9 +107,9 @@ mod tests {
 
     #[test]
     fn the_built_in_configuration_takes_the_simulators() {
-        let urls = ProviderUrls::from([(Provider::Leap, Url::parse("http://127.0.0.1:7/v2").expect("url"))]);
+        let urls = ProviderUrls::from([("leap", Url::parse("http://127.0.0.1:7/v2").expect("url"))]);
         let config = built_in(&urls).expect("good");
-        assert_eq!(config.sources.len(), 4);
+        assert_eq!(config.sources.len(), Providers::default().iter().count());
         let url = |source: &str| config.sources[source].api_url.as_ref().map(Url::to_string);
         assert_eq!(url("leap-demo").as_deref(), Some("http://127.0.0.1:7/v2"));
         assert_eq!(url("voltus-demo").as_deref(), Some("http://127.0.0.1:9/"));

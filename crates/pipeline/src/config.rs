@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use dispatch::{Origin, Program};
 use jiff::{SignedDuration, Timestamp};
-use providers::Provider;
+use providers::{Precedence, Provider, Providers, UnknownProvider};
 use serde::{Deserialize, Serialize};
 
 use crate::token::TokenHash;
 
-/// The whole configuration, made by the CLI from `gridbell.toml`.
+/// The whole configuration, made by the CLI from `gridbell.toml`. As JSON it names its providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Config {
+pub struct Config<P = &'static dyn Provider> {
     /// By name.
-    pub sources: BTreeMap<String, Source>,
+    pub sources: BTreeMap<String, Source<P>>,
     /// When a dispatch must be acknowledged.
     #[serde(default)]
     pub deadlines: Deadlines,
@@ -25,11 +25,14 @@ pub struct Config {
     pub acks: Acks,
 }
 
+/// A provider that is only named so far.
+type ProviderName = String;
+
 /// One door that a provider's webhooks come through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    /// The provider's name.
-    pub provider: String,
+pub struct Source<P = &'static dyn Provider> {
+    /// Whose webhooks it takes.
+    pub provider: P,
     /// Production or sandbox.
     #[serde(default)]
     pub environment: Environment,
@@ -233,33 +236,41 @@ pub enum ConfigError {
     #[error("the configuration has the key {0}, which this release does not know")]
     UnknownKey(String),
     /// A source names a provider that does not exist.
-    #[error("source {source_name:?} names the provider {provider:?}; known are voltus, leap, nvgrid, openvolt")]
+    #[error("source {source_name:?} names the provider {provider:?}: {error}")]
     Provider {
         /// The source.
         source_name: String,
         /// What it says.
         provider: String,
+        /// Which there are.
+        error: UnknownProvider,
     },
 }
 
 impl Config {
     /// Reads the JSON that the CLI ships, strictly.
     pub fn parse(json: &str) -> Result<Self, ConfigError> {
-        let (config, unknown) = Self::parse_known(json)?;
+        Self::parse_with(json, Providers::default())
+    }
+
+    /// The same where these are the providers.
+    pub fn parse_with(json: &str, providers: Providers) -> Result<Self, ConfigError> {
+        let (config, unknown) = Self::read(json, providers)?;
         unknown.into_iter().next().map_or(Ok(config), |key| Err(ConfigError::UnknownKey(key)))
     }
 
     /// The same for a function: a key that this release does not know is left out, and named. It may be one of a release that was
     /// rolled back, or that the function is about to be replaced by, and to stop all functions over it would lose webhooks.
     pub fn parse_known(json: &str) -> Result<(Self, Vec<String>), ConfigError> {
+        Self::read(json, Providers::default())
+    }
+
+    fn read(json: &str, providers: Providers) -> Result<(Self, Vec<String>), ConfigError> {
         let (mut deserializer, mut unknown) = (serde_json::Deserializer::from_str(json), Vec::new());
-        let mut config: Self = serde_ignored::deserialize(&mut deserializer, |path| unknown.push(path.to_string()))?;
+        let named: Config<ProviderName> =
+            serde_ignored::deserialize(&mut deserializer, |path| unknown.push(path.to_string()))?;
         deserializer.end()?;
-        for (name, source) in &config.sources {
-            if source.provider().is_none() {
-                return Err(ConfigError::Provider { source_name: name.clone(), provider: source.provider.clone() });
-            }
-        }
+        let mut config = named.with(providers)?;
         config.contacts.escalate.sort_by_key(|step| step.after_s);
         for source in config.sources.values_mut() {
             if let Some(escalate) = source.contacts.as_mut().and_then(|contacts| contacts.escalate.as_mut()) {
@@ -292,20 +303,62 @@ impl Config {
     pub fn source(&self, name: &str) -> Option<(&Source, Origin)> {
         let source = self.sources.get(name)?;
         let sandbox = source.environment == Environment::Sandbox;
-        Some((source, Origin { source: name.to_owned(), provider: source.provider.clone(), sandbox }))
+        Some((source, Origin { source: name.to_owned(), provider: source.provider.name().to_owned(), sandbox }))
+    }
+
+    /// Which of a source's overlapping dispatches governs; none where its provider announces none, or there is no such source.
+    pub fn precedence(&self, source: &str) -> Option<Precedence> {
+        self.sources.get(source)?.provider.governs()
+    }
+}
+
+impl Config<ProviderName> {
+    fn with(self, providers: Providers) -> Result<Config, ConfigError> {
+        let Self { sources, deadlines, contacts, acks } = self;
+        let known = sources.into_iter().map(|(name, source)| {
+            let provider = providers.named(&source.provider).map_err(|error| ConfigError::Provider {
+                source_name: name.clone(),
+                provider: source.provider.clone(),
+                error,
+            })?;
+            Ok((name, source.of(provider)))
+        });
+        Ok(Config { sources: known.collect::<Result<_, ConfigError>>()?, deadlines, contacts, acks })
+    }
+}
+
+impl Source<ProviderName> {
+    fn of(self, provider: &'static dyn Provider) -> Source {
+        let Self {
+            environment,
+            api_url,
+            api_key,
+            tokens,
+            deadlines,
+            programs,
+            poll_s,
+            requests_a_minute,
+            contacts,
+            ..
+        } = self;
+        Source {
+            provider,
+            environment,
+            api_url,
+            api_key,
+            tokens,
+            deadlines,
+            programs,
+            poll_s,
+            requests_a_minute,
+            contacts,
+        }
     }
 }
 
 impl Source {
-    /// Its provider.
-    pub fn provider(&self) -> Option<&'static dyn Provider> {
-        providers::provider(&self.provider)
-    }
-
     /// Whether its dispatches are listed now and then: where the provider has a list, and we a key to it.
     pub fn is_polled(&self) -> bool {
-        let origin = Origin { source: String::new(), provider: self.provider.clone(), sandbox: false };
-        let lists = |provider: &dyn Provider| !provider.listings(&origin, Timestamp::UNIX_EPOCH).is_empty();
-        self.poll_s > 0 && self.api_key.is_some() && self.provider().is_some_and(lists)
+        self.poll_s > 0 && self.api_key.is_some() && self.provider.lists_dispatches()
     }
 }

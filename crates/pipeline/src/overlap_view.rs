@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use dispatch::{ActiveDispatch, Claim, Effective, Request, Rule, Subject, TargetClaims, TargetHash, effective};
+use dispatch::{ActiveDispatch, Claim, Effective, Precedence, Request, Subject, TargetClaims, TargetHash, effective};
 use futures_util::lock::Mutex;
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,7 +40,7 @@ pub struct OverlapViews(Mutex<BTreeMap<String, Arc<Mutex<OverlapView>>>>);
 /// What is known to be active in one source.
 #[derive(Debug)]
 pub struct OverlapView {
-    rule: Rule,
+    precedence: Precedence,
     reads: Option<Reads>,
     /// The latest change that is known of each subject; none where only the index `active` has shown it.
     stamps: BTreeMap<Subject, Stamp>,
@@ -69,20 +69,20 @@ type Number = u32;
 pub(crate) type Asked = Vec<(Number, Option<Request>)>;
 
 impl OverlapViews {
-    /// That of a source, for a provider's rule.
-    pub(crate) async fn of(&self, source: &str, rule: Rule) -> Arc<Mutex<OverlapView>> {
+    /// That of a source, with the order of its provider's overlaps.
+    pub(crate) async fn of(&self, source: &str, precedence: Precedence) -> Arc<Mutex<OverlapView>> {
         let mut views = self.0.lock().await;
         if let Some(view) = views.get(source) {
             return Arc::clone(view);
         }
-        Arc::clone(views.entry(source.to_owned()).or_insert_with(|| Arc::new(Mutex::new(OverlapView::new(rule)))))
+        Arc::clone(views.entry(source.to_owned()).or_insert_with(|| Arc::new(Mutex::new(OverlapView::new(precedence)))))
     }
 }
 
 impl OverlapView {
-    fn new(rule: Rule) -> Self {
+    fn new(precedence: Precedence) -> Self {
         Self {
-            rule,
+            precedence,
             reads: None,
             stamps: BTreeMap::new(),
             actives: BTreeMap::new(),
@@ -195,7 +195,7 @@ impl OverlapView {
         }
         let asked = self.asked(hash);
         if asked.len() > CROWD {
-            let mut crowd = TargetClaims::new(self.rule);
+            let mut crowd = TargetClaims::new(self.precedence);
             self.claims(&asked).into_iter().for_each(|claim| crowd.insert(claim));
             self.crowds.insert(hash, crowd);
         }
@@ -229,7 +229,7 @@ impl OverlapView {
         if let Some(known) = known.get(&asked) {
             return known.clone();
         }
-        let found = effective(self.rule, about, &self.claims(&asked), now).map(Arc::new);
+        let found = effective(self.precedence, about, &self.claims(&asked), now).map(Arc::new);
         known.insert(asked, found.clone());
         found
     }

@@ -87,7 +87,7 @@ impl<I: IngestQueue, C: Clock + Random> Receive<'_, I, C> {
         let known: Option<(&String, &Source)> = self.config.sources.get_key_value(request.source);
         let admitted = token::admits(known.map_or(&[], |(_, source)| source.tokens.as_slice()), token);
         let (name, source) = known.filter(|_| admitted)?;
-        Some((name, source.provider()?))
+        Some((name, source.provider))
     }
 
     async fn queue(&self, source: &str, body: &str) -> HttpAnswer {

@@ -3,12 +3,11 @@
 use dispatch::{DispatchTerms, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use providers::Provider;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
-    config::{Config, Source},
+    config::Config,
     deadlines::hop_s,
     incident::IncidentKind,
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
@@ -213,7 +212,7 @@ impl<T: Dispatches, D: Deliveries, O: JobQueue, C: Clock + Random> Retry<'_, T, 
     /// Whether it may be a dispatch that must be acted on in time; what is not known is.
     fn is_time_critical(&self, job: &Job) -> bool {
         let source = self.config.sources.get(&job.source);
-        source.and_then(Source::provider).is_none_or(Provider::is_time_critical)
+        source.is_none_or(|source| source.provider.is_time_critical())
     }
 
     /// Full jitter, doubling: a herd that failed together does not come back together. Never past the point where the dispatch

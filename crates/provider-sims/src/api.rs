@@ -4,13 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    Request, WebhookOutcome,
-    ids::Ids,
-    plan::{Act, Exercise},
-    rules::Rules,
-    script::Script,
-};
+use crate::{Request, WebhookOutcome, ids::Ids, plan::Act, rules::Rules, script::Script};
 
 /// Where webhooks go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +129,4 @@ pub(crate) trait Api: Send {
     fn register(&mut self, hook: Hook);
 
     fn rules(&self) -> &'static Rules;
-
-    fn exercises(&self) -> &'static [Exercise];
 }

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    Fault, Hook, Keys, LogEntry, Misbehaviour, PlayId, Post, PostId, Reply, Request, Response, Seen, WebhookOutcome,
-    What,
+    Exercise, Fault, Hook, Keys, LogEntry, Misbehaviour, PlayId, Post, PostId, Reply, Request, Response, Seen,
+    WebhookOutcome, What,
     api::{Api, Asked, Done, Refusal, ResponseStyle},
     courier::{Courier, Errand, Letter, Next},
     ids::Ids,
@@ -47,6 +47,7 @@ struct Planned {
 
 /// The machine.
 pub struct Simulator {
+    exercises: &'static [Exercise],
     api: Box<dyn Api>,
     script: Script,
     courier: Courier,
@@ -85,9 +86,10 @@ pub struct Publication {
 
 impl Simulator {
     /// A simulator. `speed`: how many times as fast its clock runs. `run`: no two runs against one stack may share it.
-    pub fn new(whom: Simulated, keys: Keys, speed: u32, run: u64) -> Self {
-        let api = whom.api();
+    pub fn new(whom: &Simulated, keys: Keys, speed: u32, run: u64) -> Self {
+        let api = (whom.api)();
         Self {
+            exercises: whom.exercises,
             courier: Courier::new(api.rules()),
             api,
             script: Script::new(keys),
@@ -167,7 +169,7 @@ impl Simulator {
         speed: Option<u32>,
         now: Timestamp,
     ) -> Result<PlayId, PlayError> {
-        let exercise = self.api.exercises().iter().find(|known| known.name == exercise).ok_or(PlayError::Unknown)?;
+        let exercise = self.exercises.iter().find(|known| known.name == exercise).ok_or(PlayError::Unknown)?;
         let mut acts = (exercise.acts)(&mut ExerciseSetup { now, ids: &mut self.ids });
         let nobody = || acts.iter().filter_map(|act| act.sends.as_ref()).all(|body| self.api.hooks(body).is_empty());
         if hook.is_none() && nobody() {

@@ -3,6 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that is broken must fail")]
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use dispatch::{Fact, FactBody, FieldError, Interval, MAX_TARGET_W, Origin, Request, TestReason};
 use jiff::Timestamp;
 
@@ -42,6 +47,7 @@ const MAX_FIELD: usize = 600;
 
 fn check_webhook(provider: &dyn Provider, body: &str) {
     let _ = provider.is_ping(body);
+    assert!(provider.ping().is_none_or(|ping| provider.is_ping(ping)), "{provider} does not know its own ping");
     for sandbox in [false, true] {
         let origin = origin(provider, sandbox);
         match parse_from(provider, &origin, body) {
@@ -87,6 +93,8 @@ fn check_reading(provider: &dyn Provider, origin: &Origin, parsed: &Parsed) {
         let stored = serde_json::to_string(fact).unwrap();
         assert_eq!(serde_json::from_str::<Fact>(&stored).unwrap(), *fact);
         check_fact(fact);
+        let overlaps = matches!(fact.body, FactBody::Dispatch(_) | FactBody::Power(_));
+        assert!(!overlaps || provider.governs().is_some(), "{provider} orders no overlaps: {fact:?}");
         if let Some(fetch) = provider.settle(fact, None) {
             check_fetch(provider, &fetch);
         }
@@ -159,16 +167,28 @@ fn check_fetch(provider: &dyn Provider, fetch: &FetchRequest) {
     );
 }
 
-/// A look that its answers in the fixtures are about.
+/// By the provider's name, and whether the source is a sandbox.
+type AskedOf = BTreeMap<(String, bool), Option<FetchRequest>>;
+
+/// The fetch of one of its webhooks about which the provider's fixtures say most; none where its webhooks ask for nothing.
 pub(crate) fn asked(provider: &dyn Provider, sandbox: bool) -> Option<FetchRequest> {
+    static ASKED: Mutex<AskedOf> = Mutex::new(AskedOf::new());
+    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    asked.entry((provider.name().to_owned(), sandbox)).or_insert_with(|| most_answered(provider, sandbox)).clone()
+}
+
+fn most_answered(provider: &dyn Provider, sandbox: bool) -> Option<FetchRequest> {
     let origin = origin(provider, sandbox);
-    let read = |body| parse_from(provider, &origin, body).expect("a webhook");
-    match provider.name() {
-        "voltus" => read(fixtures::voltus::WEBHOOK_CREATE).fetches.pop(),
-        "openvolt" => read(fixtures::openvolt::WEBHOOK_METER_DATA).fetches.pop(),
-        "leap" => provider.settle(&read(fixtures::leap::NOTIFICATION_METER).facts[0], None),
-        _ => None,
-    }
+    let bodies = || fixtures::of(provider.name()).map(|(_, body)| body);
+    let of_webhook = |body| {
+        let mut parsed = parse_from(provider, &origin, body).ok()?;
+        parsed.fetches.pop().or_else(|| provider.settle(parsed.facts.first()?, None))
+    };
+    let said = |fetch: &FetchRequest| -> usize {
+        let answers = bodies().filter_map(|body| decode(provider, fetch, body).ok());
+        answers.map(|parsed| serde_json::to_string(&parsed.facts).unwrap().len()).sum()
+    };
+    bodies().filter_map(of_webhook).max_by_key(said)
 }
 
 /// Reads a text as the provider's webhook, as its answer and as its list, and checks all that comes of it.

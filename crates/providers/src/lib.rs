@@ -1,12 +1,14 @@
-//! The four providers: what each one sends and answers, turned into facts.
+//! The providers: what each one sends and answers, turned into facts.
 //!
 //! A provider is sans-I/O and object-safe. It says what to ask ([`ApiRequest`], a typed path and never a URL) and reads what came back;
 //! who asks, where and with which key is not its business, so an outgoing address cannot even be expressed here.
-//! Adding a provider: one folder, one line in [`PROVIDERS`].
+//! Adding a provider: one folder and its lines in this file (README.md).
 
 mod amount;
 mod diagnostics;
 mod elements;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod example;
 mod field_errors;
 mod fields;
 #[cfg(any(test, feature = "fixtures"))]
@@ -19,6 +21,7 @@ mod lenient;
 mod nvgrid;
 mod openvolt;
 mod parsed;
+mod registry;
 mod request;
 mod voltus;
 
@@ -27,22 +30,20 @@ mod hostile;
 #[cfg(test)]
 mod testing;
 
+pub use dispatch::Precedence;
 pub use elements::Elements;
 pub use parsed::{ApiResponse, Delivery, Diagnostic, FetchRequest, Parsed, Unreadable, UnreadableResponse};
+pub use registry::{Providers, UnknownProvider};
 pub use request::{ApiPath, ApiRequest, Id, KeyHeader, Method};
 
 use dispatch::{Fact, Origin};
 use jiff::Timestamp;
 
-/// Every provider that a source can name.
+/// The providers that gridbell ships, in the order in which they are listed to people. Nothing else outside a provider's folder
+/// names it.
 pub static PROVIDERS: &[&dyn Provider] = &[&voltus::Voltus, &leap::Leap, &nvgrid::NvGrid, &openvolt::Openvolt];
 
-/// The provider of that name.
-pub fn provider(name: &str) -> Option<&'static dyn Provider> {
-    PROVIDERS.iter().copied().find(|provider| provider.name() == name)
-}
-
-/// What is particular to one provider.
+/// What is particular to one provider. A method without a default is one that every provider must decide.
 pub trait Provider: Sync {
     /// Its name in the configuration, in signals and in subjects' data: lower case.
     fn name(&self) -> &'static str;
@@ -56,6 +57,20 @@ pub trait Provider: Sync {
     /// Whether what it announces must be acted on in time, so that a person is told by the clock where it cannot be fetched.
     fn is_time_critical(&self) -> bool {
         true
+    }
+
+    /// Which of several dispatches governs a target that all of them name. None only where it announces neither dispatches nor power
+    /// events.
+    fn governs(&self) -> Option<Precedence>;
+
+    /// Whether its API is gRPC, which the CLI speaks and the functions do not. A source's `api_key` is then a login.
+    fn is_grpc(&self) -> bool {
+        false
+    }
+
+    /// The registration handshake as the provider sends it; none where it sends none.
+    fn ping(&self) -> Option<&'static str> {
+        None
     }
 
     /// Whether a body is the provider's registration handshake, to be answered and forgotten.
@@ -80,6 +95,11 @@ pub trait Provider: Sync {
     fn listings(&self, origin: &Origin, now: Timestamp) -> Vec<FetchRequest> {
         let _ = (origin, now);
         Vec::new()
+    }
+
+    /// A request that changes nothing and shows whether the API key is accepted: the first list, unless the provider says otherwise.
+    fn harmless_fetch(&self, origin: &Origin, now: Timestamp) -> Option<FetchRequest> {
+        self.listings(origin, now).into_iter().next()
     }
 
     /// The name of the list that a look's answer consists of, where each of its elements can be read without the others: a long one is

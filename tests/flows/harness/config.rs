@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use anyhow::Result;
 use config::Config;
 use local_stack::UpOptions;
+use providers::Providers;
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use super::hex;
 
@@ -84,11 +86,13 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
         let environment = if *sandbox { "sandbox" } else { "production" };
         writeln!(text, "[sources.{name}]\nprovider = \"{provider}\"\nenvironment = \"{environment}\"")?;
         writeln!(text, "token = [{}]", tokens.join(", "))?;
-        if matches!(*provider, "voltus" | "leap") {
+        let provider = Providers::default().named(provider)?;
+        if provider.lists_dispatches() {
             writeln!(text, "poll = \"{}\"", if *name == POLLED { "1m" } else { "off" })?;
         }
-        if *provider != "nvgrid" {
-            let base = if *provider == "leap" { "/v2" } else { "" };
+        if let Some(own) = provider.api_url(*sandbox).filter(|_| provider.needs_api_key()) {
+            let own = Url::parse(own)?;
+            let base = own.path().trim_end_matches('/');
             writeln!(text, "api_url = \"{stub}{base}\"\napi_key = \"ssm:/gridbell/{name}\"")?;
             secrets.insert(format!("/gridbell/{name}"), api_key(name));
         }

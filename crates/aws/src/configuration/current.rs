@@ -233,7 +233,7 @@ mod tests {
     fn an_unknown_configuration_key_stops_no_cold_start() {
         let later =
             r#"{"sources":{"v":{"provider":"voltus","tokens":[],"color":"red"}},"outputs":{"a":{"kind":"http"}}}"#;
-        assert_eq!(running(&item("1", later)).unwrap().config.sources["v"].provider, "voltus");
+        assert_eq!(running(&item("1", later)).unwrap().config.sources["v"].provider.name(), "voltus");
         assert_eq!(Config::parse_known(later).unwrap().1, ["sources.v.color", "outputs"]);
         // The CLI is strict: there a person mends it.
         let strict = Config::parse(later).expect_err("unknown").to_string();

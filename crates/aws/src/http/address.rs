@@ -9,7 +9,7 @@ use reqwest::Url;
 /// The whole address.
 pub(super) fn build(source: &Source, request: &ApiRequest) -> Result<Url, String> {
     let sandbox = source.environment == Environment::Sandbox;
-    let own = source.provider().and_then(|provider| provider.api_url(sandbox));
+    let own = source.provider.api_url(sandbox);
     let text = source.api_url.as_deref().or(own).ok_or("the source has no api_url")?;
     let mut url = base(text)?;
     let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
@@ -44,12 +44,15 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use pipeline::config::Config;
     use providers::{ApiPath, Id, Method};
 
     use super::*;
 
     fn source(api_url: &str) -> Source {
-        serde_json::from_value(serde_json::json!({"provider": "voltus", "api_url": api_url, "tokens": []})).unwrap()
+        let source = serde_json::json!({ "provider": "voltus", "api_url": api_url, "tokens": [] });
+        let mut config = Config::parse(&serde_json::json!({ "sources": { "s": source } }).to_string()).unwrap();
+        config.sources.remove("s").unwrap()
     }
 
     fn request(query: Vec<(&'static str, String)>) -> ApiRequest {

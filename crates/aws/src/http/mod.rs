@@ -10,7 +10,7 @@ use pipeline::{
     config::{Config, Source},
     ports::{FetchError, ProviderApi},
 };
-use providers::{ApiRequest, Elements, KeyHeader, Method, Provider};
+use providers::{ApiRequest, Elements, KeyHeader, Method};
 use reqwest::{
     Request, Response, Url,
     header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT},
@@ -101,7 +101,7 @@ impl<K: KeySource> HttpApi<K> {
     ) -> Result<A, FetchError> {
         let began = Instant::now();
         let left = || within.saturating_sub(began.elapsed()).max(LEAST);
-        let header = source.provider().and_then(Provider::key_header);
+        let header = source.provider.key_header();
         let header = header.ok_or_else(|| FetchError::Answer("this provider has no API to ask".to_owned()))?;
         let url = &address::build(source, request).map_err(FetchError::Answer)?;
         let reference = source.api_key.as_deref().and_then(Reference::parse);

@@ -13,7 +13,6 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use config::Provider;
 use gridbell::progress;
 use local_stack::{Description, ProviderUrls, Stack, UpOptions, http_client};
 use tokio::net::TcpListener;
@@ -56,7 +55,7 @@ pub(crate) async fn run(load: Load) -> Result<()> {
         let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
         return play(&load, &serde_json::from_str(&text)?, None).await;
     }
-    let urls = ProviderUrls::from([(Provider::Voltus, provider.parse()?)]);
+    let urls = ProviderUrls::from([("voltus", provider.parse()?)]);
     let stack = Stack::up(UpOptions::built_in(&urls)?, progress::for_people().as_ref()).await?;
     let played = tokio::select! {
         played = play(&load, stack.description(), stack.process_group()) => played,

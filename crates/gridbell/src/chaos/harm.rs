@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use provider_sims::{Fault, Misbehaviour};
+use provider_sims::{Fault, Misbehaviour, SIMULATED};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use simulation::Seed;
 
 use crate::simulate::{Simulators, times};
-use config::Provider;
 use local_stack::Stack;
 
 /// One blow.
@@ -20,7 +19,7 @@ pub(super) enum Blow {
     /// AWS does nothing for so many milliseconds.
     Pause(u64),
     /// That provider misbehaves.
-    Misbehave(Provider, Fault),
+    Misbehave(&'static str, Fault),
 }
 
 /// Functions, the more often named the more often hit.
@@ -64,7 +63,7 @@ pub(super) fn blows(random: &mut Seed, from: Timestamp, until: Timestamp) -> Vec
     every(200, 1_000, &|random| {
         let what = MISDEEDS[random.place(MISDEEDS.len())];
         let times = u32::try_from(1 + random.up_to(3)).ok();
-        Blow::Misbehave(Provider::ALL[random.place(4)], Fault { what, about: None, times })
+        Blow::Misbehave(SIMULATED[random.place(SIMULATED.len())].name, Fault { what, about: None, times })
     });
     blows.sort_by_key(|(at, _)| *at);
     blows
@@ -135,7 +134,7 @@ pub(super) async fn deal(
                 }
             }
             Blow::Misbehave(provider, fault) => {
-                simulators.misbehave(*provider, std::slice::from_ref(fault));
+                simulators.misbehave(provider, std::slice::from_ref(fault));
                 *done.misbehaviour.entry(fault.what.to_string()).or_default() += 1;
             }
         }

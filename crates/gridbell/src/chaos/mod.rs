@@ -31,7 +31,7 @@ use crate::{
     queue::Queue,
     simulate::{KEY, Settings, Simulators, times},
 };
-use config::{Config, Provider};
+use config::Config;
 use local_stack::{Stack, UpOptions};
 
 /// How often the providers' logs are read.
@@ -101,7 +101,7 @@ impl Ran {
 /// # Errors
 /// The stack does not come up or cannot be asked. What does not hold stands in the report.
 pub async fn run(options: Options, progress: &dyn Progress) -> Result<Ran> {
-    let simulators = Simulators::start(&Provider::ALL, &Settings::default()).await?;
+    let simulators = Simulators::start(provider_sims::SIMULATED, &Settings::default()).await?;
     simulators.lift_limits();
     let mut up = UpOptions::new(chaos_config()?);
     simulators.answer_for(&mut up);
@@ -195,7 +195,7 @@ fn queue(stack: &Stack, name: &str) -> Result<Queue> {
 /// Lets the simulators send everything in its time.
 fn announce(schedule: &Schedule, stack: &Stack, simulators: &Simulators) -> Result<()> {
     for reading in schedule.readings() {
-        simulators.hold(Provider::Openvolt, reading);
+        simulators.hold(provider_sims::OPENVOLT.name, reading);
     }
     for (number, post) in schedule.posts.iter().enumerate() {
         let Post { at, holds, body, .. } = post.clone();

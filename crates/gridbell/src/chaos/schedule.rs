@@ -1,6 +1,7 @@
 //! What one seed makes of it: which webhooks come when, and what goes wrong in between.
 
 use jiff::{SignedDuration, Timestamp};
+use provider_sims::{LEAP, NVGRID, OPENVOLT, VOLTUS};
 use serde_json::{Value, json};
 use simulation::{
     Seed,
@@ -9,7 +10,6 @@ use simulation::{
 };
 
 use super::harm::{Blow, blows};
-use config::Provider;
 
 /// Webhooks of one second, on average; they come in bursts.
 const EACH_SECOND: usize = 20;
@@ -33,12 +33,12 @@ pub(super) struct Post {
 
 impl Post {
     /// Whose simulator sends it. A stranger's goes through one that sends nothing again.
-    pub(super) fn sender(&self) -> Provider {
+    pub(super) fn sender(&self) -> &'static str {
         match (self.about, self.source.split('-').next()) {
-            (About::Forged, _) | (_, Some("dc")) => Provider::Nvgrid,
-            (_, Some("leap")) => Provider::Leap,
-            (_, Some("openvolt")) => Provider::Openvolt,
-            _ => Provider::Voltus,
+            (About::Forged, _) | (_, Some("dc")) => NVGRID.name,
+            (_, Some("leap")) => LEAP.name,
+            (_, Some("openvolt")) => OPENVOLT.name,
+            _ => VOLTUS.name,
         }
     }
 }
@@ -194,7 +194,9 @@ mod tests {
         assert_ne!(format!("{once:?}"), format!("{:?}", schedule(8)));
         assert!((2_000..2_020).contains(&once.posts.len()), "{}", once.posts.len());
         let of = |provider| once.posts.iter().filter(|post| post.sender() == provider).count();
-        assert!(Provider::ALL.into_iter().all(|provider| of(provider) > 50), "{:?}", Provider::ALL.map(of));
+        for whom in provider_sims::SIMULATED {
+            assert!(of(whom.name) > 50, "{whom:?} sends {}", of(whom.name));
+        }
         assert!(once.posts.iter().any(|post| post.about == About::Poison));
         assert!(once.posts.iter().all(|post| post.at < once.ends_at + SignedDuration::from_mins(1)));
         let updates = once.posts.iter().filter(|post| matches!(post.about, About::Dispatch(_, 1..))).count();

@@ -1,7 +1,7 @@
 //! The controller at the other end, and what the providers saw of their webhooks.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,7 +17,6 @@ use crate::{
     queue::{Message, Queue},
     simulate::Simulators,
 };
-use config::Provider;
 
 /// Reads the queue `signals` until it is dropped.
 #[derive(Debug)]
@@ -80,7 +79,7 @@ fn number(says: &str) -> Option<usize> {
 /// What the providers' logs say, as far as they were read.
 #[derive(Debug, Default)]
 pub(super) struct Mailroom {
-    read: [u64; 4],
+    read: BTreeMap<&'static str, u64>,
     /// Webhooks that were answered, or not, in the order of the logs.
     pub(super) answered: Vec<Line>,
     /// The numbers of those that were answered 2xx once.
@@ -96,7 +95,8 @@ pub(super) struct Mailroom {
 impl Mailroom {
     /// Reads on; notes since when each version holds.
     pub(super) fn read(&mut self, simulators: &Simulators, posts: &[Post], stories: &mut [ProviderTimeline]) {
-        for (read, provider) in self.read.iter_mut().zip(Provider::ALL) {
+        for provider in simulators.providers() {
+            let read = self.read.entry(provider).or_default();
             for entry in simulators.log(provider, *read) {
                 *read = entry.number;
                 let line = take(&entry, posts, stories);

@@ -9,7 +9,6 @@ use super::{
     scenario::{Expected, Scenario},
 };
 use crate::simulate::Simulators;
-use config::Provider;
 
 /// The name under which checks that concern no one scenario stand.
 const ALL: &str = "all";
@@ -148,7 +147,7 @@ fn mails(observations: &Observations, scenarios: &[Scenario], seen: &Observed) {
 }
 
 fn fetches(observations: &Observations, scenarios: &[Scenario], simulators: &Simulators) {
-    for provider in Provider::ALL {
+    for provider in simulators.providers() {
         let mut known = BTreeSet::new();
         for scenario in scenarios.iter().filter(|scenario| scenario.source == format!("{provider}-demo")) {
             known.extend(

@@ -19,7 +19,6 @@ use crate::{
     queue::Queue,
     simulate::{Simulators, times},
 };
-use config::Provider;
 use local_stack::Description;
 
 /// How often the queues are asked whether they are idle.
@@ -78,12 +77,12 @@ impl DemoStack<'_> {
         self.wait_for_products(scenario, step, memory).await
     }
 
-    fn provider(&self, scenario: &Scenario) -> Result<Provider> {
+    fn provider(&self, scenario: &Scenario) -> Result<&str> {
         let source = self.description.sources.get(&scenario.source);
-        source.and_then(|source| Provider::from_name(&source.provider)).context("the stack has no such source")
+        source.map(|source| source.provider.as_str()).context("the stack has no such source")
     }
 
-    fn hold(&self, provider: Provider, content: &Content, sent: Option<&str>) -> Result<()> {
+    fn hold(&self, provider: &str, content: &Content, sent: Option<&str>) -> Result<()> {
         let text = match sent {
             Some(sent) if content.sent => sent.to_owned(),
             _ => content.body(&self.names)?,

@@ -8,7 +8,6 @@ use super::{
     scenario::Scenario,
 };
 use crate::simulate::{Simulators, times};
-use config::Provider;
 
 /// Everything that was observed, and every check.
 #[derive(Debug)]
@@ -88,7 +87,7 @@ impl Report {
 
 fn fetches(simulators: &Simulators) -> Vec<Line> {
     let mut lines = Vec::new();
-    for provider in Provider::ALL {
+    for provider in simulators.providers() {
         for seen in simulators.seen(provider) {
             for about in &seen.about {
                 let text = format!("{} {}: {}", seen.method, seen.path, seen.status.unwrap_or_default());

@@ -6,14 +6,13 @@ mod tls;
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use prost_reflect::DescriptorPool;
-use provider_sims::{Fault, Keys, NVGRID_PROTO, What};
+use provider_sims::{Fault, Keys, NVGRID, NVGRID_PROTO, What};
 use serde_json::json;
 use tempfile::TempDir;
 use url::Url;
 
 use super::*;
 use crate::simulate::{ClientError, RemoteSimulator, Settings, Simulators, tests::receiver, times};
-use config::Provider;
 use local_stack::http_client;
 
 /// The simulator, and its description as files.
@@ -24,7 +23,7 @@ struct Site {
 
 async fn site() -> Site {
     let settings = Settings { keys: Keys::Only(BTreeSet::from(["pa:ss".to_owned()])), speed: 3600 };
-    let simulators = Simulators::start(&[Provider::Nvgrid], &settings).await.expect("started");
+    let simulators = Simulators::start(&[&NVGRID], &settings).await.expect("started");
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("nvgrid.proto"), NVGRID_PROTO).expect("written");
     Site { simulators, folder }
@@ -40,7 +39,7 @@ fn endpoint(url: Url) -> Endpoint {
 
 impl Site {
     fn url(&self) -> Url {
-        self.simulators.urls()[&Provider::Nvgrid].clone()
+        self.simulators.urls()["nvgrid"].clone()
     }
 
     fn proto(&self) -> Origin {
@@ -56,7 +55,7 @@ impl Site {
     }
 
     fn misbehave(&self, what: &str) {
-        self.simulators.misbehave(Provider::Nvgrid, &[what.parse::<Fault>().expect("a fault")]);
+        self.simulators.misbehave("nvgrid", &[what.parse::<Fault>().expect("a fault")]);
     }
 
     /// Plays an exercise to those that are registered, to its end: how many webhooks were taken.
@@ -93,7 +92,7 @@ fn descriptor_set(folder: &Path) -> std::path::PathBuf {
 async fn events_come_from_registration_to_unregistration_by_each_way_to_describe_the_service() {
     let site = site().await;
     let set = Origin::DescriptorSet(descriptor_set(site.folder.path()));
-    let exercises = provider_sims::Simulated::Nvgrid.exercises();
+    let exercises = NVGRID.exercises;
     for origin in [site.proto(), set, Origin::Reflection] {
         let receiver = receiver(&[]).await;
         let mut client = site.connect(&origin).await.expect("connected");
@@ -153,8 +152,8 @@ async fn a_session_that_has_expired_is_opened_once_more() {
     client.status().await.expect("told");
     site.misbehave("session-expired*1");
     client.status().await.expect("told all the same");
-    let logins = || site.simulators.requests(Provider::Nvgrid, "Token");
-    assert_eq!((logins(), site.simulators.requests(Provider::Nvgrid, "GetStatus")), (2, 3));
+    let logins = || site.simulators.requests("nvgrid", "Token");
+    assert_eq!((logins(), site.simulators.requests("nvgrid", "GetStatus")), (2, 3));
     site.misbehave("session-expired");
     let told = said(client.status().await);
     assert!(told.contains("UNAUTHENTICATED: the token is expired"), "{told}");
@@ -190,6 +189,6 @@ async fn an_address_that_is_not_whitelisted_is_explained() {
     site.misbehave("not-whitelisted*1");
     assert!(said(client.register(&receiver.url, &[]).await).contains("whitelist"));
     client.register(&receiver.url, &[]).await.expect("registered");
-    site.simulators.hold(Provider::Nvgrid, &json!({"whitelist": ["https://gridbell.example/hooks/"]}));
+    site.simulators.hold("nvgrid", &json!({"whitelist": ["https://gridbell.example/hooks/"]}));
     client.register("https://gridbell.example/hooks/n/t0", &[]).await.expect("registered");
 }

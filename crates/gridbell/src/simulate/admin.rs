@@ -12,7 +12,7 @@ use provider_sims::{Fault, Hook, LogEntry, PlayError, PlayId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{server::Served, simulated, times};
+use super::{server::Served, times};
 
 /// Begins an exercise.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub(super) fn routes() -> Router<Arc<Served>> {
 }
 
 async fn about(State(served): State<Arc<Served>>) -> Json<About> {
-    Json(About { simulates: served.provider.to_string(), speed: served.speed })
+    Json(About { simulates: served.whom.name.to_owned(), speed: served.speed })
 }
 
 async fn play(
@@ -69,8 +69,8 @@ async fn play(
         Ok(play) => Ok(Json(Playing { play })),
         Err(PlayError::NoHook) => Err(refused("no webhook is registered here, and none is named".to_owned())),
         Err(PlayError::Unknown) => {
-            let known: Vec<&str> = simulated(served.provider).exercises().iter().map(|known| known.name).collect();
-            Err(refused(format!("no such scenario; {} has {}", served.provider, known.join(", "))))
+            let known: Vec<&str> = served.whom.exercises.iter().map(|known| known.name).collect();
+            Err(refused(format!("no such scenario; {} has {}", served.whom.name, known.join(", "))))
         }
     }
 }

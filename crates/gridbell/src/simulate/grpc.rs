@@ -1,5 +1,5 @@
-//! `NvGrid`'s simulator over gRPC, with server reflection: calls become the machine's requests, and its answers messages, by the
-//! simulator's own description (`provider_sims::NVGRID_PROTO`).
+//! A simulator over gRPC, with server reflection: calls become the machine's requests, and its answers messages, by the simulator's
+//! own description (`provider_sims::Simulated::proto`).
 
 use std::{
     collections::BTreeMap,
@@ -24,23 +24,23 @@ use tonic_reflection::server::Builder;
 use super::server::Served;
 use crate::nvgrid::{Raw, from_json, to_json};
 
-const FILE: &str = "nvgrid.proto";
+const FILE: &str = "simulated.proto";
 
 /// Finds the description in this binary.
-struct BuiltIn;
+struct BuiltIn(&'static str);
 
 impl FileResolver for BuiltIn {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         match name {
-            FILE => File::from_source(name, provider_sims::NVGRID_PROTO),
+            FILE => File::from_source(name, self.0),
             other => GoogleFileResolver::new().open_file(other),
         }
     }
 }
 
 /// What is served: the description, and the reflection that tells of it.
-pub(super) fn serve(router: Router<Arc<Served>>) -> Result<(Router<Arc<Served>>, DescriptorPool)> {
-    let mut compiler = Compiler::with_file_resolver(BuiltIn);
+pub(super) fn serve(router: Router<Arc<Served>>, proto: &'static str) -> Result<(Router<Arc<Served>>, DescriptorPool)> {
+    let mut compiler = Compiler::with_file_resolver(BuiltIn(proto));
     compiler.include_imports(true).open_file(FILE).context("the simulator's description")?;
     let set = compiler.encode_file_descriptor_set();
     let reflection = || Builder::configure().register_encoded_file_descriptor_set(&set);

@@ -14,23 +14,23 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use anyhow::Result;
 use jiff::Timestamp;
-use provider_sims::{Fault, Hook, Keys, LogEntry, Misbehaviour, Publication, Seen, Simulated};
+use provider_sims::{Fault, Hook, Keys, LogEntry, Misbehaviour, Publication, SIMULATED, Seen, Simulated};
 use serde_json::{Value, json};
 
 pub use self::client::{ClientError, Following, RemoteSimulator};
 use self::server::Server;
 use crate::fixtures;
-use config::{Provider, Reference};
+use config::Reference;
 use local_stack::{ProviderUrls, UpOptions};
 
 /// The key that simulators take unless told otherwise; the real sandbox of Voltus has a public one as well.
 pub const KEY: &str = "key-of-the-simulators";
 
-/// The variables that it, and `NvGrid`'s login with it, are looked up under, in the options alone.
+/// The variables that it, and a login with it, are looked up under, in the options alone.
 const KEY_VARIABLE: &str = "GRIDBELL_SIMULATOR_KEY";
 const LOGIN_VARIABLE: &str = "GRIDBELL_SIMULATOR_LOGIN";
 
-/// The login that `NvGrid`'s simulator takes with a key for its password; any name will do.
+/// The login that a simulator takes over gRPC, with a key for its password; any name will do.
 pub(crate) fn login(key: &str) -> String {
     format!("operator:{key}")
 }
@@ -53,36 +53,18 @@ impl Default for Settings {
 /// Some of them, running. Dropping it ends them.
 #[derive(Debug)]
 pub struct Simulators {
-    running: Vec<(Provider, Server)>,
-}
-
-/// The machine for a provider.
-pub const fn simulated(provider: Provider) -> Simulated {
-    match provider {
-        Provider::Voltus => Simulated::Voltus,
-        Provider::Leap => Simulated::Leap,
-        Provider::Nvgrid => Simulated::Nvgrid,
-        Provider::Openvolt => Simulated::Openvolt,
-    }
-}
-
-/// The path that stands in a provider's base before the documented ones.
-const fn base(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Leap => "/v2",
-        Provider::Voltus | Provider::Nvgrid | Provider::Openvolt => "",
-    }
+    running: Vec<(&'static Simulated, Server)>,
 }
 
 impl Simulators {
-    /// Starts one for each of these providers on a free port.
+    /// Starts each of these on a free port.
     ///
     /// # Errors
     /// No port is free.
-    pub async fn start(providers: &[Provider], settings: &Settings) -> Result<Self> {
+    pub async fn start(simulated: &[&'static Simulated], settings: &Settings) -> Result<Self> {
         let mut running = Vec::new();
-        for provider in providers {
-            running.push((*provider, Server::start(*provider, base(*provider), 0, settings).await?));
+        for whom in simulated.iter().copied() {
+            running.push((whom, Server::start(whom, 0, settings).await?));
         }
         Ok(Self { running })
     }
@@ -91,17 +73,17 @@ impl Simulators {
     ///
     /// # Errors
     /// The port is taken.
-    pub async fn start_on(provider: Provider, port: u16, settings: &Settings) -> Result<Self> {
-        let server = Server::start(provider, base(provider), port, settings).await?;
-        Ok(Self { running: vec![(provider, server)] })
+    pub async fn start_on(whom: &'static Simulated, port: u16, settings: &Settings) -> Result<Self> {
+        let server = Server::start(whom, port, settings).await?;
+        Ok(Self { running: vec![(whom, server)] })
     }
 
-    /// All four at real speed, holding the seed documents' data.
+    /// All of them at real speed, holding the seed documents' data.
     ///
     /// # Errors
     /// No port is free.
     pub async fn with_the_seeds() -> Result<Self> {
-        let simulators = Self::start(&Provider::ALL, &Settings::default()).await?;
+        let simulators = Self::start(SIMULATED, &Settings::default()).await?;
         simulators.hold_the_seeds()?;
         Ok(simulators)
     }
@@ -109,8 +91,8 @@ impl Simulators {
     /// Lets the stack ask these for every source, whatever its configuration says.
     pub fn answer_for(&self, options: &mut UpOptions) {
         for source in options.config.sources.values_mut() {
-            if let Some((_, server)) = self.running.iter().find(|(provider, _)| *provider == source.provider) {
-                let variable = if source.provider == Provider::Nvgrid { LOGIN_VARIABLE } else { KEY_VARIABLE };
+            if let Some((whom, server)) = self.running.iter().find(|(whom, _)| whom.name == source.provider.name()) {
+                let variable = if whom.proto.is_some() { LOGIN_VARIABLE } else { KEY_VARIABLE };
                 source.api_url = Some(server.url.clone());
                 source.api_key = Some(Reference::Env(variable.to_owned()));
                 // They list more than is ever announced, and what starts in ten minutes does so in every list.
@@ -123,28 +105,33 @@ impl Simulators {
 
     /// The bases that sources' `api_url` is to name.
     pub fn urls(&self) -> ProviderUrls {
-        self.running.iter().map(|(provider, server)| (*provider, server.url.clone())).collect()
+        self.running.iter().map(|(whom, server)| (whom.name, server.url.clone())).collect()
+    }
+
+    /// The names of the providers that are simulated.
+    pub fn providers(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.running.iter().map(|(whom, _)| whom.name)
     }
 
     /// Holds a resource from now on, in place of the one with its id: Voltus' dispatch, Leap's notification with its time slots,
     /// one reading of Openvolt's.
-    pub fn hold(&self, provider: Provider, content: &Value) {
+    pub fn hold(&self, provider: &str, content: &Value) {
         self.with(provider, |simulator| simulator.hold(content));
     }
 
     /// Answers for `about` get this status: `times` of them, or, with none, every one from now on.
-    pub fn fail(&self, provider: Provider, about: &str, status: u16, times: Option<u32>) {
+    pub fn fail(&self, provider: &str, about: &str, status: u16, times: Option<u32>) {
         let fault = Fault { what: Misbehaviour::Status(status), about: Some(about.to_owned()), times };
         self.with(provider, |simulator| simulator.misbehave(fault));
     }
 
     /// Misbehaves from now on.
-    pub fn misbehave(&self, provider: Provider, faults: &[Fault]) {
+    pub fn misbehave(&self, provider: &str, faults: &[Fault]) {
         self.with(provider, |simulator| faults.iter().for_each(|fault| simulator.misbehave(fault.clone())));
     }
 
     /// Behaves again.
-    pub fn mend(&self, provider: Provider) {
+    pub fn mend(&self, provider: &str) {
         self.with(provider, provider_sims::Simulator::mend);
     }
 
@@ -163,7 +150,7 @@ impl Simulators {
     }
 
     /// Publishes something once its time has come.
-    pub fn announce(&self, provider: Provider, publication: Publication) {
+    pub fn announce(&self, provider: &str, publication: Publication) {
         self.with(provider, |simulator| simulator.announce(publication));
     }
 
@@ -173,27 +160,27 @@ impl Simulators {
     }
 
     /// What happened after the entry of that number.
-    pub fn log(&self, provider: Provider, after: u64) -> Vec<LogEntry> {
+    pub fn log(&self, provider: &str, after: u64) -> Vec<LogEntry> {
         self.with(provider, |simulator| simulator.log(after)).unwrap_or_default()
     }
 
     /// Registers a hook as the provider's dashboard or operator does.
-    pub fn register(&self, provider: Provider, hook: &Hook) {
+    pub fn register(&self, provider: &str, hook: &Hook) {
         self.with(provider, |simulator| simulator.register(hook.clone()));
     }
 
     /// The requests so far, the oldest first.
-    pub fn seen(&self, provider: Provider) -> Vec<Seen> {
+    pub fn seen(&self, provider: &str) -> Vec<Seen> {
         self.with(provider, |simulator| simulator.seen().cloned().collect()).unwrap_or_default()
     }
 
     /// How many requests asked for `about`.
-    pub fn requests(&self, provider: Provider, about: &str) -> usize {
+    pub fn requests(&self, provider: &str, about: &str) -> usize {
         self.seen(provider).iter().filter(|seen| seen.about.iter().any(|one| one == about)).count()
     }
 
-    fn with<T>(&self, provider: Provider, act: impl FnOnce(&mut provider_sims::Simulator) -> T) -> Option<T> {
-        let (_, server) = self.running.iter().find(|(running, _)| *running == provider)?;
+    fn with<T>(&self, provider: &str, act: impl FnOnce(&mut provider_sims::Simulator) -> T) -> Option<T> {
+        let (_, server) = self.running.iter().find(|(whom, _)| whom.name == provider)?;
         Some(server.with(act))
     }
 
@@ -202,11 +189,11 @@ impl Simulators {
     fn hold_the_seeds(&self) -> Result<()> {
         let listed = fixtures::json("voltus/answer_list.json")?;
         for dispatch in listed["dispatches"].as_array().into_iter().flatten() {
-            self.hold(Provider::Voltus, dispatch);
+            self.hold("voltus", dispatch);
         }
         let site = |name: &str, id: &str, location: &str, commitment: u32| json!({"name": name, "id": id, "customer_location_id": location, "commitment": commitment});
         self.hold(
-            Provider::Voltus,
+            "voltus",
             &json!({
                 "id": "asdf", "authorized": true, "test": false, "start_time": "now+10m", "end_time": "now+70m",
                 "program": {"name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity"},
@@ -214,7 +201,7 @@ impl Simulators {
             }),
         );
         for notification in ["leap/notification_meter.json", "leap/notification_group.json"] {
-            self.hold(Provider::Leap, &fixtures::json(notification)?);
+            self.hold("leap", &fixtures::json(notification)?);
         }
         Ok(())
     }

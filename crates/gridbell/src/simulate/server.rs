@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use prost_reflect::DescriptorPool;
-use provider_sims::{PostId, Reply, Request, Simulator};
+use provider_sims::{PostId, Reply, Request, Simulated, Simulator};
 use tokio::{
     net::TcpListener,
     sync::{Notify, oneshot},
@@ -22,8 +22,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{HOST, Settings, admin, grpc, post, run_number, simulated, times};
-use config::Provider;
+use super::{HOST, Settings, admin, grpc, post, run_number, times};
 
 /// Larger requests than this are none of ours.
 const MAX_REQUEST_BYTES: usize = 4 * 1_048_576;
@@ -40,9 +39,8 @@ pub(super) struct Server {
 /// A simulator and those who wait for it.
 #[derive(Debug)]
 pub(super) struct Served {
-    pub(super) provider: Provider,
+    pub(super) whom: &'static Simulated,
     pub(super) speed: u32,
-    base: &'static str,
     state: Mutex<Inner>,
     /// The description by which it is asked over gRPC, where it is.
     described: Option<DescriptorPool>,
@@ -58,26 +56,25 @@ struct Inner {
 }
 
 impl Server {
-    /// Serves on `port` (0: a free one), below the path `base` (`""` or such as `/v2`).
-    pub(super) async fn start(provider: Provider, base: &'static str, port: u16, settings: &Settings) -> Result<Self> {
+    /// Serves on `port` (0: a free one), below the path of the provider's base.
+    pub(super) async fn start(whom: &'static Simulated, port: u16, settings: &Settings) -> Result<Self> {
         let listener = TcpListener::bind((HOST, port)).await;
         let listener = listener.with_context(|| match port {
             0 => "no port is free for a simulator".to_owned(),
             port => format!("port {port} is taken; name another with --port, or leave it out"),
         })?;
-        let url = Url::parse(&format!("http://{}{base}", listener.local_addr()?))?;
+        let url = Url::parse(&format!("http://{}{}", listener.local_addr()?, whom.base))?;
         let run = run_number(times::now());
-        let simulator = Simulator::new(simulated(provider), settings.keys.clone(), settings.speed, run);
+        let simulator = Simulator::new(whom, settings.keys.clone(), settings.speed, run);
         let mut router = Router::new().nest("/_simulator", admin::routes());
         let mut described = None;
-        if provider == Provider::Nvgrid {
-            let (with_reflection, pool) = grpc::serve(router)?;
+        if let Some(proto) = whom.proto {
+            let (with_reflection, pool) = grpc::serve(router, proto)?;
             (router, described) = (with_reflection, Some(pool));
         }
         let served = Arc::new(Served {
-            provider,
+            whom,
             speed: settings.speed,
-            base,
             state: Mutex::new(Inner { simulator, waiting: HashMap::new() }),
             described,
             changed: Notify::new(),
@@ -165,7 +162,7 @@ async fn over_http(served: &Served, request: HttpRequest) -> Response {
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let headers: BTreeMap<String, String> =
         parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    let path = parts.uri.path().strip_prefix(served.base).unwrap_or_default().to_owned();
+    let path = parts.uri.path().strip_prefix(served.whom.base).unwrap_or_default().to_owned();
     let request = Request { method: parts.method.to_string(), path, query, headers, body: body.to_vec() };
     let Some(response) = served.respond(&request).await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     tokio::time::sleep(response.delay.try_into().unwrap_or_default()).await;

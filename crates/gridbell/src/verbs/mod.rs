@@ -11,6 +11,8 @@ pub(crate) mod epoch;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod listing;
+#[cfg(test)]
+mod new_provider;
 pub(crate) mod providers;
 pub(crate) mod site;
 pub(crate) mod trigger;

@@ -3,15 +3,14 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::{Result, bail};
-use provider_sims::{Fault, Hook, Keys, Misbehaviour};
+use provider_sims::{Fault, Hook, Keys, Misbehaviour, NVGRID, SIMULATED, Simulated, simulated};
 use serde_json::json;
 
 use super::up::Ending;
 use crate::{
     show::{self, Paint},
-    simulate::{KEY, Settings, Simulators, login, simulated},
+    simulate::{KEY, Settings, Simulators, login},
 };
-use config::Provider;
 
 /// How `providers` is called.
 ///
@@ -24,8 +23,8 @@ use config::Provider;
 )]
 pub(crate) struct Providers {
     /// Whom to simulate; may stand several times [default: all]
-    #[arg(long, value_name = "PROVIDER", value_parser = provider)]
-    pub(crate) provider: Vec<Provider>,
+    #[arg(long, value_name = "PROVIDER", value_parser = simulated_provider)]
+    pub(crate) provider: Vec<&'static Simulated>,
     /// How many times as fast the clock runs: redelivery, scenarios and the instants in them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) speed: u32,
@@ -50,10 +49,10 @@ pub(crate) struct Providers {
     pub(crate) json: bool,
 }
 
-/// A provider by its name.
-pub(super) fn provider(name: &str) -> Result<Provider, String> {
-    let known = || format!("known: {}", Provider::ALL.map(Provider::name).join(", "));
-    Provider::from_name(name).ok_or_else(known)
+/// A simulator by its provider's name.
+fn simulated_provider(name: &str) -> Result<&'static Simulated, String> {
+    let known = || SIMULATED.iter().map(|known| known.name).collect::<Vec<&str>>().join(", ");
+    simulated(name).ok_or_else(|| format!("known: {}", known()))
 }
 
 /// A fault.
@@ -71,44 +70,45 @@ pub(super) fn faults() -> String {
 pub(crate) async fn run(args: Providers) -> Result<()> {
     let mut ending = Ending::listen()?;
     let settings = Settings { keys: Keys::Only(BTreeSet::from([args.key.clone()])), speed: args.speed };
-    let providers = if args.provider.is_empty() { Provider::ALL.to_vec() } else { args.provider.clone() };
+    let providers = if args.provider.is_empty() { SIMULATED.to_vec() } else { args.provider.clone() };
     let simulators = match (args.port, providers.as_slice()) {
         (None, providers) => Simulators::start(providers, &settings).await?,
-        (Some(port), [one]) => Simulators::start_on(*one, port, &settings).await?,
+        (Some(port), [one]) => Simulators::start_on(one, port, &settings).await?,
         (Some(_), _) => bail!("--port is for one provider; name it with --provider"),
     };
     for provider in &providers {
-        simulators.misbehave(*provider, &args.misbehave);
+        simulators.misbehave(provider.name, &args.misbehave);
         if let Some(url) = &args.hook {
-            simulators.register(*provider, &Hook { url: url.to_string(), headers: Vec::new() });
+            simulators.register(provider.name, &Hook { url: url.to_string(), headers: Vec::new() });
         }
     }
     if !args.whitelist.is_empty() {
-        simulators.hold(Provider::Nvgrid, &json!({"whitelist": args.whitelist}));
+        simulators.hold(NVGRID.name, &json!({"whitelist": args.whitelist}));
     }
-    show(&args, &simulators)?;
+    show(&args, &providers, &simulators)?;
     show::while_read()?;
     ending.asked().await;
     Ok(())
 }
 
-fn show(args: &Providers, simulators: &Simulators) -> Result<()> {
+fn show(args: &Providers, providers: &[&'static Simulated], simulators: &Simulators) -> Result<()> {
     let urls = simulators.urls();
     if args.json {
-        let urls: serde_json::Map<_, _> = urls
-            .iter()
-            .map(|(provider, url)| (provider.to_string(), json!(url.as_str().trim_end_matches('/'))))
-            .collect();
+        let url = |whom: &&Simulated| {
+            Some((whom.name.to_owned(), json!(urls.get(whom.name)?.as_str().trim_end_matches('/'))))
+        };
+        let urls: serde_json::Map<_, _> = providers.iter().filter_map(url).collect();
         return show::json_line(&json!({"urls": urls, "key": args.key, "speed": args.speed}));
     }
     let paint = Paint::stdout();
     let mut text = format!("\n{} Ctrl-C ends it. API key: {}\n\n", paint.bold("Simulated:"), args.key);
     // Writing into memory does not fail.
-    for (provider, url) in &urls {
-        let scenarios: Vec<&str> = simulated(*provider).exercises().iter().map(|exercise| exercise.name).collect();
-        let (name, url) = (paint.bold(&provider.to_string()), url.as_str().trim_end_matches('/'));
+    for whom in providers {
+        let Some(url) = urls.get(whom.name) else { continue };
+        let scenarios: Vec<&str> = whom.exercises.iter().map(|exercise| exercise.name).collect();
+        let (name, url) = (paint.bold(whom.name), url.as_str().trim_end_matches('/'));
         let _ = writeln!(text, "  {name}  api_url = \"{url}\"\n    scenarios: {}", scenarios.join(", "));
-        if *provider == Provider::Nvgrid {
+        if whom.proto.is_some() {
             let _ = writeln!(text, "    gRPC with server reflection; api_key is a login: {}", login(&args.key));
         }
     }

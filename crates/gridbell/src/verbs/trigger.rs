@@ -1,7 +1,8 @@
 //! `trigger`: a provider's scenario, played at a source by that provider's simulator, and each webhook as it is answered.
 
 use anyhow::{Result, bail};
-use provider_sims::{Exercise, Fault, Hook, LogEntry, What};
+use provider_sims::{Exercise, Fault, Hook, LogEntry, SIMULATED, Simulated, What, simulated};
+use providers::Provider;
 use serde::Serialize;
 use url::Url;
 
@@ -11,9 +12,8 @@ use crate::{
     console::Which,
     endpoint::{Opened, Where, is_loopback},
     show::{self, Paint},
-    simulate::{ClientError, RemoteSimulator, Settings, Simulators, simulated, times},
+    simulate::{ClientError, RemoteSimulator, Settings, Simulators, times},
 };
-use config::Provider;
 use local_stack::http_client;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -60,9 +60,10 @@ pub(crate) async fn run(args: Trigger) -> Result<()> {
         return list(args.json);
     };
     let opened = Opened::open(&args.which, source).await?;
-    let exercise = exercise(opened.provider, scenario)?;
+    let whom = simulator_of(opened.provider)?;
+    let exercise = exercise(whom, scenario)?;
     let endpoint = opened.endpoint(&args.place).await?;
-    let (simulator, _own) = simulator(&args, &opened, exercise).await?;
+    let (simulator, _own) = simulator(&args, &opened, (whom, exercise)).await?;
     let hook = Hook { url: endpoint.address().to_string(), headers: Vec::new() };
     // Once, unless it says how often: what outlives this play would surprise the next.
     let misbehave = args.misbehave.iter().cloned().map(|fault| Fault { times: fault.times.or(Some(1)), ..fault });
@@ -94,11 +95,15 @@ pub(crate) async fn run(args: Trigger) -> Result<()> {
     Ok(())
 }
 
-fn exercise(provider: Provider, name: &str) -> Result<&'static Exercise> {
-    let all = simulated(provider).exercises();
+fn simulator_of(provider: &dyn Provider) -> Result<&'static Simulated> {
+    simulated(provider.name()).ok_or_else(|| cli::usage(format!("{provider} has no simulator")))
+}
+
+fn exercise(whom: &'static Simulated, name: &str) -> Result<&'static Exercise> {
+    let all = whom.exercises;
     all.iter().find(|exercise| exercise.name == name).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|exercise| exercise.name).collect();
-        cli::usage(format!("{provider} has no scenario {name}; it has {}", names.join(", ")))
+        cli::usage(format!("{} has no scenario {name}; it has {}", whom.name, names.join(", ")))
     })
 }
 
@@ -106,7 +111,7 @@ fn exercise(provider: Provider, name: &str) -> Result<&'static Exercise> {
 async fn simulator(
     args: &Trigger,
     opened: &Opened,
-    exercise: &Exercise,
+    (whom, exercise): (&'static Simulated, &Exercise),
 ) -> Result<(RemoteSimulator, Option<Simulators>)> {
     let (provider, name) = (opened.provider, &opened.name);
     let asked = match &args.simulator {
@@ -132,8 +137,8 @@ async fn simulator(
             exercise.name
         );
     }
-    let own = Simulators::start(&[provider], &Settings::default()).await?;
-    let url = own.urls()[&provider].clone();
+    let own = Simulators::start(&[whom], &Settings::default()).await?;
+    let url = own.urls()[whom.name].clone();
     Ok((RemoteSimulator::find(&http, &url).await?, Some(own)))
 }
 
@@ -162,15 +167,15 @@ fn line(entry: &LogEntry, began: jiff::Timestamp) -> String {
 
 #[derive(Serialize)]
 struct Listed {
-    provider: Provider,
+    provider: &'static str,
     scenario: &'static str,
     says: &'static str,
 }
 
 fn list(json: bool) -> Result<()> {
-    let all = Provider::ALL.into_iter().flat_map(|provider| {
-        simulated(provider).exercises().iter().map(move |exercise| Listed {
-            provider,
+    let all = SIMULATED.iter().flat_map(|whom| {
+        whom.exercises.iter().map(|exercise| Listed {
+            provider: whom.name,
             scenario: exercise.name,
             says: exercise.title,
         })

@@ -11,7 +11,7 @@ use pipeline::{
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Lane, Watched},
 };
-use providers::{Delivery, FetchRequest};
+use providers::{Delivery, FetchRequest, Providers};
 use serde_json::{Value, json};
 
 use crate::{
@@ -146,7 +146,7 @@ fn job(attempt: u32, kind: JobKind) -> Job {
 fn fetch() -> FetchRequest {
     let origin = Origin { source: "voltus-demo".to_owned(), provider: "voltus".to_owned(), sandbox: false };
     let delivery = Delivery { id: "d", received_at: AT, origin: &origin };
-    let provider = providers::provider("voltus").expect("Voltus");
+    let provider = Providers::default().named("voltus").expect("Voltus");
     provider.parse(&delivery, CREATE.text()).expect("a body").fetches.remove(0)
 }
 

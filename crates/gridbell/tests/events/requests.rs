@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use config::TokenHash;
+use providers::{Provider, Providers};
 use serde_json::{Value, json};
 
 use crate::bodies::{ALL, Body, CREATE, PING};
@@ -14,15 +15,15 @@ const TOKEN: &str = "token-of-the-events";
 pub(crate) fn configuration() -> String {
     let hash = TokenHash::of(TOKEN);
     let hash = hash.as_str();
-    let source = |provider: &str| {
-        let key = if provider == "nvgrid" {
-            String::new()
-        } else {
+    let source = |provider: &dyn Provider| {
+        let key = if provider.needs_api_key() {
             format!("api_key  = \"ssm:/gridbell/{provider}-demo\"\n")
+        } else {
+            String::new()
         };
         format!("\n[sources.{provider}-demo]\nprovider = \"{provider}\"\n{key}token    = \"sha256:{hash}\"\n")
     };
-    let sources: String = ["voltus", "leap", "nvgrid", "openvolt"].map(source).concat();
+    let sources: String = Providers::default().iter().map(source).collect();
     format!(
         "# The sources of the payloads in this folder; their token is {TOKEN:?}.\n{sources}\n[acks]\ntoken = \"sha256:{hash}\"\n"
     )

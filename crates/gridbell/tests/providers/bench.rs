@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use config::Provider;
 use gridbell::{
     progress::Silent,
     simulate::{Settings, Simulators},
 };
 use local_stack::{Stack, UpOptions, http_client};
+use provider_sims::{SIMULATED, Simulated};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -149,17 +149,14 @@ impl Bench {
 }
 
 async fn copies(options: &mut UpOptions, copies: usize) -> Vec<Simulators> {
-    let providers =
-        Provider::ALL.map(|provider| (provider, options.config.sources[&format!("{provider}-demo")].clone()));
-    // NvGrid is asked by a person alone, and there is only so much room for sources.
-    let asking: Vec<_> = providers.into_iter().filter(|(provider, _)| *provider != Provider::Nvgrid).collect();
+    // What is asked over gRPC is asked by a person alone, and there is only so much room for sources.
+    let whom: Vec<&'static Simulated> = SIMULATED.iter().copied().filter(|whom| whom.proto.is_none()).collect();
     let mut more = Vec::new();
     for number in 1..=copies {
-        let names: Vec<Provider> = asking.iter().map(|(provider, _)| *provider).collect();
-        let simulators = Simulators::start(&names, &Settings::default()).await.expect("simulators");
-        for (provider, source) in &asking {
-            let mut copy = source.clone();
-            copy.api_url = simulators.urls().get(provider).cloned();
+        let simulators = Simulators::start(&whom, &Settings::default()).await.expect("simulators");
+        for (provider, url) in simulators.urls() {
+            let mut copy = options.config.sources[&format!("{provider}-demo")].clone();
+            copy.api_url = Some(url);
             options.config.sources.insert(format!("{provider}-{number}"), copy);
         }
         more.push(simulators);

@@ -9,7 +9,6 @@ mod misbehaviour;
 
 use std::process::Stdio;
 
-use config::Provider;
 use provider_sims::{Fault, Misbehaviour};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -86,7 +85,7 @@ async fn life_cycle_over_grpc(bench: &Bench) {
         (Misbehaviour::NotWhitelisted, "nothing is registered: "),
     ] {
         let about = Some("RegisterWebhook".to_owned());
-        bench.simulators.misbehave(Provider::Nvgrid, &[Fault { what: fault, about, times: Some(1) }]);
+        bench.simulators.misbehave("nvgrid", &[Fault { what: fault, about, times: Some(1) }]);
         let (status, said) = bench.refuses(&["webhook", "register", "nvgrid-demo"]).await;
         let one_line = said.trim_end().lines().count() == 1;
         assert!(status == Some(1) && said.contains(expected) && one_line, "{fault}: {said}");

@@ -1,6 +1,5 @@
 //! The same with misbehaviour switched on: exercises give the same signals, and registration leaves nothing half done untold.
 
-use config::Provider;
 use provider_sims::Fault;
 use serde_json::Value;
 
@@ -88,7 +87,7 @@ async fn listed(bench: &Bench, source: &str) -> Vec<Value> {
     serde_json::from_str::<Value>(&listed).expect("JSON").as_array().expect("a list").clone()
 }
 
-fn misbehave(bench: &Bench, provider: Provider, fault: &str) {
+fn misbehave(bench: &Bench, provider: &str, fault: &str) {
     bench.simulators.misbehave(provider, &[fault.parse::<Fault>().expect("a fault")]);
 }
 
@@ -96,7 +95,7 @@ fn misbehave(bench: &Bench, provider: Provider, fault: &str) {
 async fn voltus(bench: &Bench) {
     let source = "voltus-demo";
     for fault in ANSWERS {
-        misbehave(bench, Provider::Voltus, fault);
+        misbehave(bench, "voltus", fault);
         match bench.tries(&["webhook", "register", source]).await {
             Ok(said) => {
                 assert!(
@@ -106,15 +105,15 @@ async fn voltus(bench: &Bench) {
             }
             Err(said) => {
                 assert!(said.starts_with("error: "), "{fault}: {said}");
-                bench.simulators.mend(Provider::Voltus);
+                bench.simulators.mend("voltus");
                 assert!(listed(bench, source).await.is_empty(), "{fault}: {said}");
                 bench.does(&["webhook", "register", source]).await;
             }
         }
-        bench.simulators.mend(Provider::Voltus);
-        misbehave(bench, Provider::Voltus, fault);
+        bench.simulators.mend("voltus");
+        misbehave(bench, "voltus", fault);
         let went = bench.tries(&["webhook", "unregister", source]).await;
-        bench.simulators.mend(Provider::Voltus);
+        bench.simulators.mend("voltus");
         match went {
             Ok(said) => assert!(listed(bench, source).await.is_empty(), "{fault}: {said}"),
             Err(said) => {
@@ -128,9 +127,9 @@ async fn voltus(bench: &Bench) {
 async fn leap(bench: &Bench) {
     let source = "leap-demo";
     for (level, fault) in ["meter", "group"].into_iter().cycle().zip(ANSWERS) {
-        misbehave(bench, Provider::Leap, fault);
+        misbehave(bench, "leap", fault);
         let came = bench.tries(&["webhook", "register", source, "--level", level]).await;
-        bench.simulators.mend(Provider::Leap);
+        bench.simulators.mend("leap");
         let set = listed(bench, source).await;
         match came {
             Ok(said) => assert!(set.len() == 1 && set[0]["ours"] == true, "{fault}: {said} {set:?}"),
@@ -139,9 +138,9 @@ async fn leap(bench: &Bench) {
                 bench.does(&["webhook", "register", source, "--level", level]).await;
             }
         }
-        misbehave(bench, Provider::Leap, fault);
+        misbehave(bench, "leap", fault);
         let went = bench.tries(&["webhook", "unregister", source, "--level", level]).await;
-        bench.simulators.mend(Provider::Leap);
+        bench.simulators.mend("leap");
         assert_eq!(listed(bench, source).await.is_empty(), went.is_ok(), "{fault}: {went:?}");
         if went.is_err() {
             bench.does(&["webhook", "unregister", source, "--level", level]).await;

@@ -2,11 +2,10 @@
 
 use dispatch::{DispatchTerms, Status};
 use jiff::{SignedDuration, Timestamp};
-use providers::Provider;
 
 use crate::{
     conditions::{Condition, FIRST_STAGE},
-    config::{Audience, Config, Source},
+    config::{Audience, Config},
     incident::{Incident, IncidentStatus},
     mail,
     record::SubjectRecord,
@@ -115,11 +114,7 @@ impl<'a> Rules<'a> {
             dispatch,
             test: mail::is_test(config, source, dispatch),
             may_be_test: false,
-            is_time_critical: config
-                .sources
-                .get(source)
-                .and_then(Source::provider)
-                .is_none_or(Provider::is_time_critical),
+            is_time_critical: config.sources.get(source).is_none_or(|source| source.provider.is_time_critical()),
             deadline_passed: matches!(condition, Condition::NotAcknowledged { .. }) || record.is_some_and(is_due),
         }
     }

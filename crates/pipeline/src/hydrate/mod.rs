@@ -199,7 +199,7 @@ where
 
     fn bind(&self, name: &str) -> Option<Bound> {
         let (source, origin) = self.config.source(name)?;
-        Some(Bound { source: source.clone(), origin, provider: source.provider()? })
+        Some(Bound { source: source.clone(), origin, provider: source.provider })
     }
 
     /// Phase 2: several looks of one delivery become work of their own, so that each is retried alone and none waits for another.
@@ -223,7 +223,7 @@ where
     /// is left to another invocation.
     async fn settle_all(&self, items: &mut [Item], began_at: Timestamp) {
         let mut subjects = gather(items).into_iter().peekable();
-        let overlaps = &Overlaps::new(self.views);
+        let overlaps = &Overlaps::new(self.views, self.config);
         let mut running = FuturesUnordered::new();
         let (mut weight, mut last) = (0, None);
         loop {

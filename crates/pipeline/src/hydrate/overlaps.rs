@@ -7,12 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dispatch::{EffectiveTargets, Rule};
+use dispatch::EffectiveTargets;
 use futures_util::lock::Mutex;
 use jiff::Timestamp;
 
 use super::Hydrate;
 use crate::{
+    config::Config,
     overlap_view::{OverlapView, OverlapViews},
     ports::{Clock, Dispatches, Random, SignalStream, WriteError},
     record::SubjectRecord,
@@ -22,25 +23,34 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Overlaps<'a> {
     views: &'a OverlapViews,
+    config: &'a Config,
     /// The sources that were read for this batch.
     read: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Overlaps<'a> {
-    pub(super) fn new(views: &'a OverlapViews) -> Self {
-        Self { views, read: Mutex::default() }
+    pub(super) fn new(views: &'a OverlapViews, config: &'a Config) -> Self {
+        Self { views, config, read: Mutex::default() }
     }
 
-    /// Looks at what is active in the record's source from an instant on.
+    /// Looks at what is active in the record's source from an instant on; none where its provider does not say which of several
+    /// dispatches governs.
     pub(super) async fn fetch<A>(
         &self,
         table: &impl Dispatches,
         record: &SubjectRecord,
         (at, now): (Timestamp, Timestamp),
         fetch: impl FnOnce(&mut OverlapView) -> A,
-    ) -> A {
+    ) -> Option<A> {
         let source = &record.origin.source;
-        let view = self.views.of(source, Rule::of(&record.origin.provider)).await;
+        let Some(precedence) = self.config.precedence(source) else {
+            tracing::warn!(
+                source.name = source,
+                "signals go out without what overlaps them: nothing says what governs"
+            );
+            return None;
+        };
+        let view = self.views.of(source, precedence).await;
         let mut view = view.lock().await;
         let is_first = self.read.lock().await.insert(source.clone());
         // Once, also where it fails: a table that does not answer must not hold up every signal of the batch.
@@ -49,7 +59,7 @@ impl<'a> Overlaps<'a> {
         {
             tracing::warn!(source.name = source, %error, "signals go out without what overlaps them");
         }
-        fetch(&mut view)
+        Some(fetch(&mut view))
     }
 }
 
@@ -65,7 +75,7 @@ impl<T: Dispatches, S: SignalStream, F, D, O, C: Clock + Random> Hydrate<'_, T, 
             let targets = terms.targets.iter().map(|target| &target.id);
             targets.filter_map(|id| Some((id.clone(), view.effective(id, about, now, &mut known)?))).collect()
         };
-        let effective = overlaps.fetch(self.table, &record, (now, now), shared).await;
+        let effective = overlaps.fetch(self.table, &record, (now, now), shared).await.unwrap_or_default();
         if effective.is_empty() {
             return record;
         }

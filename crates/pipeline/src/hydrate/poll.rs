@@ -221,7 +221,7 @@ where
         let is_view = other_views(list.bound, &candidates);
         let news =
             candidates.iter().zip(is_view).filter(|(candidate, is_view)| !is_view && !self.is_history(candidate));
-        let overlaps = &Overlaps::new(self.views);
+        let overlaps = &Overlaps::new(self.views, self.config);
         let has_time = || self.host.now().duration_since(began_at) < ENOUGH && self.left() > RESERVE;
         let merges = news.map(|(candidate, _)| async move {
             if has_time() { Ok(self.merge(list, candidate, overlaps).await) } else { Err(candidate.facts.clone()) }

@@ -61,7 +61,7 @@ impl<T: Dispatches, S, F, D, O: JobQueue, C: Clock + Random> Hydrate<'_, T, S, F
             }
             rivals
         };
-        overlaps.fetch(self.table, record, (own.start, self.host.now()), fetch).await
+        overlaps.fetch(self.table, record, (own.start, self.host.now()), fetch).await.unwrap_or_default()
     }
 
     /// Notes in another's record that it was replaced.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub use self::exercises::integration_test;
 use self::search::Slots;
 use crate::{
-    Exercise, Hook, Request, WebhookOutcome,
+    Hook, Request, Simulated, WebhookOutcome,
     api::{Api, Asked, Done, Refusal, Waiting},
     ids::Ids,
     plan::Act,
@@ -46,6 +46,10 @@ static GROUP: Level = Level {
     event: "market_group_event_id",
     events: "market_group_event_ids",
 };
+
+/// Its simulator.
+pub static LEAP: Simulated =
+    Simulated { name: "leap", base: "/v2", proto: None, api: || Box::<Leap>::default(), exercises: exercises::ALL };
 
 /// Time slots, and the webhook of each level.
 #[derive(Debug, Default)]
@@ -210,9 +214,5 @@ impl Api for Leap {
 
     fn rules(&self) -> &'static Rules {
         &rules::LEAP
-    }
-
-    fn exercises(&self) -> &'static [Exercise] {
-        exercises::ALL
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::whitelist::Whitelist;
 use crate::{
-    Exercise, Hook, Request,
+    Hook, Request, Simulated,
     api::{Api, Asked, Done, Refusal},
     ids::Ids,
     rules::{self, Rules},
@@ -32,6 +32,15 @@ pub(crate) const SESSION_CALL: &str = "session";
 
 /// The call that registers.
 pub(crate) const REGISTER: &str = "RegisterWebhook";
+
+/// Its simulator.
+pub static NVGRID: Simulated = Simulated {
+    name: "nvgrid",
+    base: "",
+    proto: Some(PROTO),
+    api: || Box::<Nvgrid>::default(),
+    exercises: exercises::ALL,
+};
 
 /// A site.
 #[derive(Debug, Default)]
@@ -202,9 +211,5 @@ impl Api for Nvgrid {
 
     fn rules(&self) -> &'static Rules {
         &rules::NVGRID
-    }
-
-    fn exercises(&self) -> &'static [Exercise] {
-        exercises::ALL
     }
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
 use crate::{
-    Exercise, Hook, Request,
+    Hook, Request, Simulated,
     api::{Api, Asked, Done, Refusal},
     ids::Ids,
     rules::{self, Rules},
@@ -22,6 +22,15 @@ const MAX_ROWS: usize = 20_000;
 
 /// The same as a span, in hours.
 const MAX_SPAN: SignedDuration = SignedDuration::from_hours(10_000);
+
+/// Its simulator.
+pub static OPENVOLT: Simulated = Simulated {
+    name: "openvolt",
+    base: "",
+    proto: None,
+    api: || Box::<Openvolt>::default(),
+    exercises: exercises::ALL,
+};
 
 /// Every meter has the same day: little at night, most in the early evening.
 #[derive(Debug, Default)]
@@ -145,9 +154,5 @@ impl Api for Openvolt {
 
     fn rules(&self) -> &'static Rules {
         &rules::OPENVOLT
-    }
-
-    fn exercises(&self) -> &'static [Exercise] {
-        exercises::ALL
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub use self::exercises::scenario;
 use crate::{
-    Exercise, Hook, Request, WebhookOutcome,
+    Hook, Request, Simulated, WebhookOutcome,
     api::{Api, Asked, Done, Refusal, Waiting},
     ids::Ids,
     plan::Act,
@@ -29,6 +29,10 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(72);
 
 /// Requests a minute, as the sandbox's headers say; that it is a minute is an assumption.
 const LIMIT: u32 = 101;
+
+/// Its simulator.
+pub static VOLTUS: Simulated =
+    Simulated { name: "voltus", base: "", proto: None, api: || Box::<Voltus>::default(), exercises: exercises::ALL };
 
 /// Dispatches by id and registered webhooks by id.
 #[derive(Debug, Default)]
@@ -219,9 +223,5 @@ impl Api for Voltus {
 
     fn rules(&self) -> &'static Rules {
         &rules::VOLTUS
-    }
-
-    fn exercises(&self) -> &'static [Exercise] {
-        exercises::ALL
     }
 }

@@ -1,4 +1,4 @@
-use provider_sims::{Simulated, leap_integration_test};
+use provider_sims::{LEAP, leap_integration_test};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, begin, hook};
@@ -7,7 +7,7 @@ const WEBHOOK: &str = "/dispatch/meter/webhook";
 
 #[test]
 fn a_webhook_is_put_over_another_and_its_headers_come_in_lower_case() {
-    let mut bench = Bench::new(Simulated::Leap);
+    let mut bench = Bench::new(&LEAP);
     assert_eq!(bench.get(WEBHOOK).0, 404);
     for url in ["https://one.example/", "https://two.example/"] {
         let body = json!({"url": url, "headers": [{"name": "X-API-Key", "value": "secret"}]});
@@ -32,7 +32,7 @@ fn a_webhook_is_put_over_another_and_its_headers_come_in_lower_case() {
 
 #[test]
 fn what_is_not_answered_comes_each_minute_for_fifty() {
-    let mut bench = Bench::new(Simulated::Leap);
+    let mut bench = Bench::new(&LEAP);
     bench.simulator.play("basic", Some(&hook()), None, begin()).expect("played");
     let got = bench.run(|number| if number == 4 { 299 } else { 500 });
     assert_eq!(got.iter().map(|got| got.after_s).collect::<Vec<_>>(), [0, 60, 120, 180]);
@@ -42,7 +42,7 @@ fn what_is_not_answered_comes_each_minute_for_fifty() {
 
 #[test]
 fn the_search_filters_by_event_and_hides_five_minute_events_unless_asked() {
-    let mut bench = Bench::new(Simulated::Leap);
+    let mut bench = Bench::new(&LEAP);
     bench.simulator.play("five-minute", Some(&hook()), None, begin()).expect("played");
     let got = bench.run(|_| 200);
     let event = &got[0].body["meter_dispatches"][0]["timeslots"][0]["meter_event_id"];
@@ -63,7 +63,7 @@ fn the_search_filters_by_event_and_hides_five_minute_events_unless_asked() {
 
 #[test]
 fn the_search_comes_in_pages_of_500() {
-    let mut bench = Bench::new(Simulated::Leap);
+    let mut bench = Bench::new(&LEAP);
     bench.simulator.play("huge", Some(&hook()), None, begin()).expect("played");
     assert_eq!(bench.run(|_| 200).len(), 1);
     let mut search = json!({"start_date": "2026-03-01T00:00:00Z", "end_date": "2026-03-02T00:00:00Z"});
@@ -81,7 +81,7 @@ fn the_search_comes_in_pages_of_500() {
 
 #[test]
 fn a_communication_test_goes_to_the_registered_webhook() {
-    let mut bench = Bench::new(Simulated::Leap);
+    let mut bench = Bench::new(&LEAP);
     bench.ask("PUT", WEBHOOK, &json!({"url": "https://one.example/", "headers": []}));
     let test = json!({
         "start_time": "2026-03-01T13:00:00Z", "end_time": "2026-03-01T14:00:00Z", "program": "DRAM",

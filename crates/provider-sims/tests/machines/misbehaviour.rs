@@ -1,9 +1,9 @@
-use provider_sims::{Fault, Reply, Response, Simulated};
+use provider_sims::{Fault, LEAP, Reply, Response, Simulated, VOLTUS};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, begin, hook};
 
-fn misbehaving(whom: Simulated, faults: &[&str]) -> Bench {
+fn misbehaving(whom: &'static Simulated, faults: &[&str]) -> Bench {
     let mut bench = Bench::new(whom);
     for fault in faults {
         bench.simulator.misbehave(fault.parse::<Fault>().expect("a fault"));
@@ -20,7 +20,7 @@ fn response(bench: &mut Bench, path: &str) -> Response {
 
 /// An answer of Voltus under a fault, and the one after it.
 fn voltus(fault: &str) -> (Response, Response) {
-    let mut bench = misbehaving(Simulated::Voltus, &[fault]);
+    let mut bench = misbehaving(&VOLTUS, &[fault]);
     for number in 0..2 {
         bench.simulator.hold(&json!({"id": "d", "modification_number": number}));
     }
@@ -53,7 +53,7 @@ fn answers_go_wrong_as_told_and_then_right() {
 #[test]
 fn webhooks_come_twice_out_of_order_and_again() {
     let kw = |fault: &str| {
-        let mut bench = misbehaving(Simulated::Leap, &[fault]);
+        let mut bench = misbehaving(&LEAP, &[fault]);
         bench.simulator.play("update", Some(&hook()), None, begin()).expect("played");
         let got = bench.run(|_| 200);
         got.iter()
@@ -68,7 +68,7 @@ fn webhooks_come_twice_out_of_order_and_again() {
 
 #[test]
 fn the_last_webhook_is_not_held_back_by_nobody() {
-    let mut bench = misbehaving(Simulated::Leap, &["reorder"]);
+    let mut bench = misbehaving(&LEAP, &["reorder"]);
     bench.simulator.play("replay-of-old", Some(&hook()), None, begin()).expect("played");
     assert_eq!(bench.run(|_| 200).len(), 3);
     assert_eq!(bench.told().last().map(|line| line.ends_with("over")), Some(true));
@@ -76,7 +76,7 @@ fn the_last_webhook_is_not_held_back_by_nobody() {
 
 #[test]
 fn an_answer_that_waited_for_a_webhook_goes_wrong_as_well() {
-    let mut bench = misbehaving(Simulated::Voltus, &["garbage*1"]);
+    let mut bench = misbehaving(&VOLTUS, &["garbage*1"]);
     let events = json!([{"name": "dispatch.create"}]);
     let registration = json!({"url": "https://receiver.example/hook", "events": events});
     let ((status, body), _) = bench.ask_and_answer("/2022-04-15/webhooks", &registration, 200);

@@ -1,4 +1,4 @@
-use provider_sims::{PlayError, Simulated};
+use provider_sims::{NVGRID, PlayError};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, begin, hook};
@@ -6,7 +6,7 @@ use crate::bench::{Bench, begin, hook};
 const SITE: &str = "/nvidia.dcpower.v1.NvGrid";
 
 fn logged_in() -> Bench {
-    let mut bench = Bench::new(Simulated::Nvgrid);
+    let mut bench = Bench::new(&NVGRID);
     anew(&mut bench);
     bench
 }

@@ -1,11 +1,11 @@
-use provider_sims::Simulated;
+use provider_sims::{NVGRID, OPENVOLT};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, begin, hook};
 
 #[test]
 fn half_hours_of_any_meter_the_one_at_the_end_included() {
-    let mut bench = Bench::new(Simulated::Openvolt);
+    let mut bench = Bench::new(&OPENVOLT);
     bench.simulator.hold(&json!({"meter_id": "m", "start_interval": "2024-05-01T00:30:00Z", "consumption": null}));
     let base = "/v1/interval-data?";
     let (status, body) = bench.get(&format!(
@@ -34,7 +34,7 @@ fn half_hours_of_any_meter_the_one_at_the_end_included() {
 #[test]
 fn a_home_is_backfilled_month_by_month_and_a_business_at_once() {
     for (name, webhooks) in [("backfill-residential", 13), ("backfill-commercial", 1), ("daily", 1)] {
-        let mut bench = Bench::new(Simulated::Openvolt);
+        let mut bench = Bench::new(&OPENVOLT);
         bench.simulator.play(name, Some(&hook()), None, begin()).expect("played");
         let got = bench.run(|_| 200);
         assert_eq!(got.len(), webhooks, "{name}");
@@ -49,8 +49,8 @@ fn a_home_is_backfilled_month_by_month_and_a_business_at_once() {
 
 #[test]
 fn what_is_not_answered_is_not_sent_again() {
-    for whom in [Simulated::Openvolt, Simulated::Nvgrid] {
-        for exercise in whom.exercises() {
+    for whom in [&OPENVOLT, &NVGRID] {
+        for exercise in whom.exercises {
             let mut bench = Bench::new(whom);
             bench.simulator.play(exercise.name, Some(&hook()), None, begin()).expect("played");
             let got = bench.run(|_| 500).len();

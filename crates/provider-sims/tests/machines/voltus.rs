@@ -1,4 +1,4 @@
-use provider_sims::{PlayError, Simulated, voltus_scenario};
+use provider_sims::{PlayError, VOLTUS, voltus_scenario};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, begin, hook};
@@ -11,7 +11,7 @@ fn registration() -> Value {
 
 #[test]
 fn a_registration_waits_for_the_handshake_and_wants_exactly_200() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     for refused in [201, 204, 404] {
         let ((status, body), _) = bench.ask_and_answer(WEBHOOKS, &registration(), refused);
         assert_eq!((status, &body["type"]), (400, &json!("bad_request")), "{refused}");
@@ -29,7 +29,7 @@ fn a_registration_waits_for_the_handshake_and_wants_exactly_200() {
 
 #[test]
 fn the_tutorials_scenario_is_published_at_its_time_to_whoever_is_registered() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     bench.ask_and_answer(WEBHOOKS, &registration(), 200);
     let mut scenario = voltus_scenario("basic", begin()).expect("there");
     scenario["notification_time"] = json!("2026-03-01T12:05:00Z");
@@ -51,7 +51,7 @@ fn the_tutorials_scenario_is_published_at_its_time_to_whoever_is_registered() {
 
 #[test]
 fn a_scenario_overwrites_what_the_last_one_had_still_planned() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     bench.ask_and_answer(WEBHOOKS, &registration(), 200);
     for name in ["back-to-back", "cancelled"] {
         let scenario = voltus_scenario(name, begin()).expect("there");
@@ -64,7 +64,7 @@ fn a_scenario_overwrites_what_the_last_one_had_still_planned() {
 
 /// What each exercise publishes: seconds, event, and what the dispatch says then.
 fn published(name: &str) -> Vec<String> {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     bench.simulator.play(name, Some(&hook()), None, begin()).expect("played");
     let mut ids: Vec<String> = Vec::new();
     let mut lines = Vec::new();
@@ -98,14 +98,14 @@ fn published(name: &str) -> Vec<String> {
 
 #[test]
 fn the_exercises_say_what_is_documented() {
-    let names = Simulated::Voltus.exercises().iter().map(|exercise| exercise.name);
+    let names = VOLTUS.exercises.iter().map(|exercise| exercise.name);
     let all: Vec<(&str, Vec<String>)> = names.map(|name| (name, published(name))).collect();
     insta::assert_json_snapshot!(all.into_iter().collect::<std::collections::BTreeMap<_, _>>());
 }
 
 #[test]
 fn five_resends_with_backoff_then_a_mail_to_the_contacts() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     bench.simulator.play("basic", Some(&hook()), None, begin()).expect("played");
     let got = bench.run(|_| 503);
     assert_eq!(got.iter().map(|got| got.after_s).collect::<Vec<_>>(), [0, 1, 3, 7, 15, 31]);
@@ -117,7 +117,7 @@ fn five_resends_with_backoff_then_a_mail_to_the_contacts() {
 #[test]
 fn only_four_statuses_count_as_delivered() {
     for (status, sent) in [(200, 1), (201, 1), (202, 1), (204, 1), (203, 6), (206, 6), (302, 6)] {
-        let mut bench = Bench::new(Simulated::Voltus);
+        let mut bench = Bench::new(&VOLTUS);
         bench.simulator.play("basic", Some(&hook()), None, begin()).expect("played");
         assert_eq!(bench.run(|_| status).len(), sent, "{status}");
     }
@@ -125,7 +125,7 @@ fn only_four_statuses_count_as_delivered() {
 
 #[test]
 fn a_faster_clock_shortens_pauses_and_what_is_told_alike() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     bench.simulator.play("ancillary-services", Some(&hook()), Some(60), begin()).expect("played");
     let got = bench.run(|_| 200);
     assert_eq!(got.iter().map(|got| got.after_s).collect::<Vec<_>>(), [0, 15]);
@@ -135,7 +135,7 @@ fn a_faster_clock_shortens_pauses_and_what_is_told_alike() {
 
 #[test]
 fn a_self_test_lies_in_the_next_72_hours_and_is_a_test() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     bench.ask_and_answer(WEBHOOKS, &registration(), 200);
     let window = |from: &str, to: &str| json!({"start_time": from, "end_time": to});
     for wrong in [
@@ -155,7 +155,7 @@ fn a_self_test_lies_in_the_next_72_hours_and_is_a_test() {
 
 #[test]
 fn keys_paths_and_the_limit() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     for missing in ["/2022-04-15/dispatches/dkmq", "/2022-04-15/dispatches/", "/2022-04-15/dispatchesx", "/"] {
         assert_eq!(bench.get(missing).0, 404, "{missing}");
     }
@@ -175,7 +175,7 @@ fn keys_paths_and_the_limit() {
 
 #[test]
 fn an_exercise_is_not_played_to_nobody() {
-    let mut bench = Bench::new(Simulated::Voltus);
+    let mut bench = Bench::new(&VOLTUS);
     assert_eq!(bench.simulator.play("basic", None, None, begin()), Err(PlayError::NoHook));
     assert_eq!(bench.simulator.play("basik", Some(&hook()), None, begin()), Err(PlayError::Unknown));
 }

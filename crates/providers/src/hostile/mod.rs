@@ -3,11 +3,13 @@
 mod make;
 
 use dispatch::{Fact, FactBody};
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::select};
 use serde_json::Value;
 
 use crate::{
-    Parsed, Provider, fixtures,
+    Parsed, Provider, Providers,
+    example::Example,
+    fixtures,
     laws::{asked, check},
     leap::Leap,
     nvgrid::NvGrid,
@@ -30,48 +32,64 @@ fn all_tests(reading: Result<Parsed, String>) -> bool {
     reading.map_or(true, |reading| reading.facts.iter().all(is_test))
 }
 
-macro_rules! hostile {
-    ($name:ident, $provider:expr) => {
-        mod $name {
-            use super::*;
+fn providers() -> Providers {
+    Providers::default().and(&Example)
+}
 
-            proptest! {
-                #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+fn any_provider() -> impl Strategy<Value = &'static dyn Provider> {
+    select(providers().iter().collect::<Vec<_>>())
+}
 
-                #[test]
-                fn any_json(body in make::value()) {
-                    check($provider, &body.to_string());
-                }
+/// A provider, and one of its fixtures with changes.
+fn changed_fixture() -> impl Strategy<Value = (&'static dyn Provider, Value)> {
+    any_provider().prop_flat_map(|provider| (Just(provider), make::mutated(provider.name())))
+}
 
-                #[test]
-                fn any_text(body in any::<String>()) {
-                    check($provider, &body);
-                }
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_560, failure_persistence: None, ..ProptestConfig::default() })]
 
-                #[test]
-                fn fixtures_with_changes(body in make::mutated($provider.name())) {
-                    check($provider, &body.to_string());
-                }
+    #[test]
+    fn any_json(provider in any_provider(), body in make::value()) {
+        check(provider, &body.to_string());
+    }
 
-                #[test]
-                fn fixtures_cut_short(body in make::mutated($provider.name()), at in any::<prop::sample::Index>()) {
-                    let text = body.to_string();
-                    let cut: String = text.chars().take(at.index(text.len().max(1))).collect();
-                    check($provider, &cut);
-                }
-            }
+    #[test]
+    fn any_text(provider in any_provider(), body in any::<String>()) {
+        check(provider, &body);
+    }
 
-            #[test]
-            fn depth_is_refused_and_not_followed() {
-                for (open, close) in [("[", "]"), ("{\"event\":", "}"), ("{\"payload\":[", "]}")] {
-                    check($provider, &format!("{}{}", open.repeat(100_000), close.repeat(100_000)));
-                }
-                for body in ["", " ", "null", "[]", "{}", "\"x\"", "1e400", "\u{feff}{}", "\"\\ud800\"", "nul"] {
-                    check($provider, body);
-                }
-            }
+    #[test]
+    fn fixtures_with_changes((provider, body) in changed_fixture()) {
+        check(provider, &body.to_string());
+    }
+
+    #[test]
+    fn fixtures_cut_short((provider, body) in changed_fixture(), at in any::<prop::sample::Index>()) {
+        let text = body.to_string();
+        let cut: String = text.chars().take(at.index(text.len().max(1))).collect();
+        check(provider, &cut);
+    }
+}
+
+#[test]
+fn fixtures_of_all_providers_as_they_are() {
+    for provider in providers().iter() {
+        for (_, body) in fixtures::all() {
+            check(provider, body);
         }
-    };
+    }
+}
+
+#[test]
+fn depth_is_refused_and_not_followed() {
+    for provider in providers().iter() {
+        for (open, close) in [("[", "]"), ("{\"event\":", "}"), ("{\"payload\":[", "]}")] {
+            check(provider, &format!("{}{}", open.repeat(100_000), close.repeat(100_000)));
+        }
+        for body in ["", " ", "null", "[]", "{}", "\"x\"", "1e400", "\u{feff}{}", "\"\\ud800\"", "nul"] {
+            check(provider, body);
+        }
+    }
 }
 
 /// What no value of a field may do: lose the fact that it stands in, or any other.
@@ -116,24 +134,23 @@ fn keeps_its_facts(read: impl Fn(&str) -> Result<Parsed, String>, fixture: &str,
     }
 }
 
+fn fixture(name: &str) -> &'static str {
+    fixtures::named(name).expect("a fixture")
+}
+
 #[test]
 fn no_field_but_id_and_start_can_lose_a_dispatch() {
     let fetch = asked(&Voltus, false).expect("a look");
     let answer = |text: &str| decode(&Voltus, &fetch, text);
-    keeps_its_facts(answer, fixtures::voltus::ANSWER_CREATED, &["/id", "/start_time"]);
-    let of_meter = fixtures::leap::NOTIFICATION_METER_CANCELLED;
+    keeps_its_facts(answer, fixture("voltus/answer_created.json"), &["/id", "/start_time"]);
+    let of_meter = fixture("leap/notification_meter_cancelled.json");
     let slot = "/meter_dispatches/0/timeslots/0";
     let needed = [format!("{slot}/meter_event_id"), format!("{slot}/start_time")];
     keeps_its_facts(|text| parse(&Leap, text), of_meter, &needed.each_ref().map(String::as_str));
     let needed = ["/event", "/correlation_id", "/start_time"];
-    keeps_its_facts(|text| parse(&NvGrid, text), fixtures::nvgrid::START_RAMP_DOWN, &needed);
-    keeps_its_facts(|text| parse(&Openvolt, text), fixtures::openvolt::WEBHOOK_CUSTOMER_CREATED, &["/event_id"]);
+    keeps_its_facts(|text| parse(&NvGrid, text), fixture("nvgrid/start_ramp_down.json"), &needed);
+    keeps_its_facts(|text| parse(&Openvolt, text), fixture("openvolt/webhook_customer_created.json"), &["/event_id"]);
 }
-
-hostile!(voltus, &Voltus);
-hostile!(leap, &Leap);
-hostile!(nvgrid, &NvGrid);
-hostile!(openvolt, &Openvolt);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_024, failure_persistence: None, ..ProptestConfig::default() })]

@@ -21,8 +21,8 @@ use self::{
     wire::{Flags, Level},
 };
 use crate::{
-    ApiPath, ApiRequest, ApiResponse, Delivery, FetchRequest, KeyHeader, Method, Parsed, Provider, Unreadable,
-    UnreadableResponse,
+    ApiPath, ApiRequest, ApiResponse, Delivery, FetchRequest, KeyHeader, Method, Parsed, Precedence, Provider,
+    Unreadable, UnreadableResponse,
     diagnostics::Findings,
     field_errors::FieldErrors,
     fields::{Fields, Reason},
@@ -73,6 +73,10 @@ impl Provider for Leap {
 
     fn key_header(&self) -> Option<KeyHeader> {
         Some(KeyHeader { name: "authorization", prefix: "Bearer " })
+    }
+
+    fn governs(&self) -> Option<Precedence> {
+        Some(Precedence::LOWER_PRIORITY)
     }
 
     fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable> {

@@ -10,7 +10,7 @@ use dispatch::{Fact, FactBody, PowerEventKind, Subject};
 use serde_json::Value;
 
 use crate::{
-    ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Parsed, Provider, Unreadable,
+    ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Parsed, Precedence, Provider, Unreadable,
     UnreadableResponse,
     field_errors::FieldErrors,
     fields::{Fields, Reason, brief, has, unwrapped},
@@ -31,6 +31,15 @@ impl Provider for NvGrid {
 
     fn key_header(&self) -> Option<KeyHeader> {
         None
+    }
+
+    /// The target that was scheduled last, taken to be the one that starts last.
+    fn governs(&self) -> Option<Precedence> {
+        Some(Precedence::LATER_START)
+    }
+
+    fn is_grpc(&self) -> bool {
+        true
     }
 
     fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable> {

@@ -12,16 +12,18 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use dispatch::{AccountEvent, Fact, FactBody, Subject};
-use serde_json::Value;
+use dispatch::{AccountEvent, Fact, FactBody, Origin, Subject};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use self::{
     part::{Announced, Part},
     wire::{Envelope, Event, Period},
 };
 use crate::{
-    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Method, Parsed, Provider,
-    Unreadable, UnreadableResponse, diagnostics::Findings, field_errors::FieldErrors, fields::digest, lenient::json,
+    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, KeyHeader, Method, Parsed, Precedence,
+    Provider, Unreadable, UnreadableResponse, diagnostics::Findings, field_errors::FieldErrors, fields::digest,
+    lenient::json,
 };
 
 /// The most looks that one webhook may ask for: every meter of a large account for a day, or a backfill of a thousand.
@@ -46,6 +48,18 @@ impl Provider for Openvolt {
     /// Readings of the past.
     fn is_time_critical(&self) -> bool {
         false
+    }
+
+    fn governs(&self) -> Option<Precedence> {
+        None
+    }
+
+    /// The data of a meter that nobody has, as if a webhook had announced them.
+    fn harmless_fetch(&self, origin: &Origin, now: Timestamp) -> Option<FetchRequest> {
+        let period = json!({ "meter_id": "0".repeat(24), "start_interval": now, "end_interval": now });
+        let body = json!({ "event_id": "meter_data.received", "delivery_id": "harmless", "payload": [period] });
+        let delivery = Delivery { id: "harmless", received_at: now, origin };
+        self.parse(&delivery, &body.to_string()).ok()?.fetches.into_iter().next()
     }
 
     fn parse(&self, delivery: &Delivery<'_>, body: &str) -> Result<Parsed, Unreadable> {

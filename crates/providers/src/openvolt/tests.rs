@@ -1,6 +1,4 @@
 use dispatch::{Interval, MeterData};
-use jiff::Timestamp;
-use serde_json::json;
 
 use super::*;
 use crate::testing::{check_fixtures, decode, fetch, parse, shown};

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use self::{terms::fact, wire::Webhook};
 use crate::{
-    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, Id, KeyHeader, Method, Parsed, Provider,
-    Unreadable, UnreadableResponse,
+    ApiPath, ApiRequest, ApiResponse, Delivery, Diagnostic, FetchRequest, Id, KeyHeader, Method, Parsed, Precedence,
+    Provider, Unreadable, UnreadableResponse,
     diagnostics::Findings,
     field_errors::element,
     fields::{Reason, brief},
@@ -56,6 +56,15 @@ impl Provider for Voltus {
 
     fn key_header(&self) -> Option<KeyHeader> {
         Some(KeyHeader { name: "x-voltus-api-key", prefix: "" })
+    }
+
+    /// The larger request; the sites are curtailed until all are over.
+    fn governs(&self) -> Option<Precedence> {
+        Some(Precedence::LARGER_REQUEST)
+    }
+
+    fn ping(&self) -> Option<&'static str> {
+        Some(r#"{"event":{"name":""},"resource":""}"#)
     }
 
     fn is_ping(&self, body: &str) -> bool {

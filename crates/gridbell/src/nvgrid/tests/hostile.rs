@@ -54,7 +54,7 @@ async fn what_a_description_lacks_is_named_with_what_there_is() {
         told.contains("has no field password_credential in the message nvidia.dcpower.v1.TokenRequest; it has login"),
         "{told}"
     );
-    assert!(site.simulators.seen(Provider::Nvgrid).is_empty(), "nothing is sent that would only be half of it");
+    assert!(site.simulators.seen("nvgrid").is_empty(), "nothing is sent that would only be half of it");
 }
 
 #[tokio::test]

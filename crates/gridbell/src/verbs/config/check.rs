@@ -38,7 +38,7 @@ pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
 }
 
 /// What was read, in words.
-fn sum(file: &Path, config: &Config, bytes: usize) -> String {
+pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> String {
     let paint = Paint::stdout();
     // Writing into memory does not fail.
     let mut out = String::new();

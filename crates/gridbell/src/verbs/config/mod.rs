@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub(crate) use apply::differences;
+#[cfg(test)]
+pub(super) use check::sum;
 pub(crate) use fleet::names;
 
 /// What can be done with gridbell.toml.

@@ -86,7 +86,7 @@ fn read(config: &Config, job: &Job, stored: Option<String>, now: Timestamp) -> R
     let (source, origin) = config
         .source(&job.source)
         .ok_or_else(|| format!("the configuration that runs knows no source {}", job.source))?;
-    let provider = source.provider().ok_or("this gridbell does not know the provider")?;
+    let provider = source.provider;
     let body = match (&job.kind, stored.map(Ok).or_else(|| job.body())) {
         (JobKind::Fetch(fetch), _) => return Ok(Parsed { fetches: vec![fetch.clone()], ..Parsed::default() }),
         (_, Some(body)) => body.map_err(|error| error.to_string())?,

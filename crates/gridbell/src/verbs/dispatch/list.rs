@@ -90,7 +90,7 @@ pub(super) fn ordered(mut views: Vec<DispatchView>) -> Vec<DispatchView> {
     views
 }
 
-pub(super) fn text(views: &[DispatchView], clock: &Clockface, paint: Paint) -> String {
+pub(in super::super) fn text(views: &[DispatchView], clock: &Clockface, paint: Paint) -> String {
     if views.is_empty() {
         return "no dispatches; --all also shows those that ended earlier".to_owned();
     }

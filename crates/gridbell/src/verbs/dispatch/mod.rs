@@ -13,6 +13,8 @@ use anyhow::{Result, bail};
 use dispatch::Subject;
 use pipeline::{ports::Dispatches, record::SubjectRecord};
 
+#[cfg(test)]
+pub(super) use self::list::text as listed;
 use crate::{console::Console, show::name};
 
 pub(crate) use view::{DispatchView, Phase, phase};

@@ -12,21 +12,19 @@ const DOOR: &str = "webhook address";
 /// For one answer: a cold function takes a second or two.
 const ANSWERS: Duration = Duration::from_secs(8);
 
-/// What Voltus sends when a webhook is registered.
-const VOLTUS_PING: &str = r#"{"event":{"name":""},"resource":""}"#;
-
 pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
     let mut checks: Vec<(&'static str, Check<'a>)> = vec![(DOOR, Box::pin(wrong_token(examined)))];
     if let Place::Local { hooks } = &examined.console.place {
-        let pinged =
-            hooks.iter().filter(|(name, url)| is_voltus(examined, name) && !url.ends_with(&format!("/{name}")));
-        checks.extend(pinged.map(|(name, url)| (DOOR, Box::pin(ping(examined, name, url)) as Check<'a>)));
+        let pinged = hooks.iter().filter(|(name, url)| !url.ends_with(&format!("/{name}")));
+        let pinged = pinged.filter_map(|(name, url)| Some((name, url, ping_of(examined, name)?)));
+        checks.extend(pinged.map(|(name, url, body)| (DOOR, Box::pin(ping(examined, name, (url, body))) as Check<'a>)));
     }
     checks
 }
 
-fn is_voltus(examined: &Examined<'_>, name: &str) -> bool {
-    examined.config.sources.get(name).is_some_and(|source| source.provider == "voltus")
+/// What the source's provider sends when a webhook is registered.
+fn ping_of(examined: &Examined<'_>, source: &str) -> Option<&'static str> {
+    examined.config.sources.get(source)?.provider.ping()
 }
 
 /// A wrong token gets the receiver's own 404, and nothing is kept of it.
@@ -47,8 +45,8 @@ async fn wrong_token(examined: &Examined<'_>) -> Vec<CheckResult> {
 }
 
 /// The registration ping is answered with 200 and forgotten.
-async fn ping(examined: &Examined<'_>, name: &str, url: &str) -> Vec<CheckResult> {
-    let result = match post(examined, url, VOLTUS_PING).await {
+async fn ping(examined: &Examined<'_>, name: &str, (url, body): (&str, &'static str)) -> Vec<CheckResult> {
+    let result = match post(examined, url, body).await {
         Ok((200, _)) => CheckResult::good(DOOR, "a ping with its token gets 200"),
         Ok((status, _)) => CheckResult::bad(DOOR, format!("a ping with its token gets {status} instead of 200"))
             .mend("the token in the address is not the one that runs: compare it with gridbell.toml"),

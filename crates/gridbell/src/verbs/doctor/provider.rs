@@ -4,14 +4,10 @@ use aws::{
     http::{HttpApi, Limits},
     secrets::AwsKeys,
 };
-use dispatch::Origin;
-use jiff::Timestamp;
 use pipeline::{
     config::Source,
     ports::{FetchError, ProviderApi},
 };
-use providers::{Delivery, FetchRequest, Provider};
-use serde_json::json;
 
 use super::{Check, CheckResult, Examined, nvgrid};
 
@@ -19,32 +15,26 @@ pub(super) const KEY: &str = "provider key";
 
 pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
     let asked = examined.config.sources.iter().filter(|(_, source)| source.api_key.is_some());
-    let check = |(name, source): (&'a String, &'a Source)| match config::Provider::from_name(&source.provider) {
-        Some(config::Provider::Nvgrid) => (KEY, Box::pin(nvgrid::login(examined, name, source)) as Check<'a>),
-        _ => (KEY, Box::pin(key(examined, name, source)) as Check<'a>),
+    let check = |(name, source): (&'a String, &'a Source)| {
+        if source.provider.is_grpc() {
+            return (KEY, Box::pin(nvgrid::login(examined, name, source)) as Check<'a>);
+        }
+        (KEY, Box::pin(key(examined, name, source)) as Check<'a>)
     };
     asked.map(check).collect()
 }
 
-/// Who lists nothing is asked for the data of a meter that nobody has, as if a webhook had told of it.
-fn of_nobodys_meter(provider: &dyn Provider, origin: &Origin, now: Timestamp) -> Option<FetchRequest> {
-    let period = json!({"meter_id": "0".repeat(24), "start_interval": now, "end_interval": now});
-    let body = json!({"event_id": "meter_data.received", "delivery_id": "doctor", "payload": [period]});
-    let delivery = Delivery { id: "doctor", received_at: now, origin };
-    provider.parse(&delivery, &body.to_string()).ok()?.fetches.into_iter().next()
-}
-
-/// Asks for the list of dispatches, or for a meter that nobody has: neither changes anything.
+/// Asks for the list of dispatches, or for what else changes nothing.
 async fn key(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckResult> {
     let unknown = |why: String| vec![CheckResult::unknown(KEY, why).about(name)];
-    let Some((origin, provider)) = examined.config.source(name).map(|(_, origin)| origin).zip(source.provider()) else {
-        return unknown("this gridbell does not know the provider".to_owned());
+    let Some((_, origin)) = examined.config.source(name) else {
+        return unknown("the configuration has no such source".to_owned());
     };
+    let provider = source.provider;
     let now = examined.clock.now;
-    let listed = provider.listings(&origin, now).into_iter().next();
-    let lists = listed.is_some();
-    let Some(fetch) = listed.or_else(|| of_nobodys_meter(provider, &origin, now)) else {
-        return unknown(format!("{} has nothing that could be asked for harmlessly", source.provider));
+    let lists = provider.lists_dispatches();
+    let Some(fetch) = provider.harmless_fetch(&origin, now) else {
+        return unknown(format!("{provider} has nothing that could be asked for harmlessly"));
     };
     let request = match provider.request(&fetch, None) {
         Ok(request) => request,

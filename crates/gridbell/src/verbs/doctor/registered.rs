@@ -6,9 +6,8 @@ use super::{Check, CheckResult, Examined};
 use crate::{
     console::Place,
     endpoint::{Opened, Standing},
-    verbs::webhook::{self, Registered},
+    verbs::webhook::{self, Listing, Registered},
 };
-use config::Provider;
 
 const REGISTERED: &str = "registered";
 
@@ -27,15 +26,16 @@ async fn source(examined: &Examined<'_>, name: &str) -> Vec<CheckResult> {
 }
 
 async fn of(opened: &Opened, local: bool) -> Result<CheckResult> {
-    match opened.provider {
-        Provider::Voltus | Provider::Leap => Ok(judged(opened, &webhook::registered(opened).await?, local)),
-        Provider::Openvolt => {
-            Ok(CheckResult::unknown(REGISTERED, "Openvolt shows its subscriptions in the dashboard alone").mend(
-                format!("compare it there with what `gridbell webhook register {} --wait 0s` prints", opened.name),
-            ))
+    Ok(match webhook::registered(opened).await? {
+        Listing::Webhooks(registered) => judged(opened, &registered, local),
+        Listing::Unknown { found, mend } => {
+            let result = CheckResult::unknown(REGISTERED, found);
+            match mend {
+                Some(mend) => result.mend(mend),
+                None => result,
+            }
         }
-        Provider::Nvgrid => Ok(CheckResult::unknown(REGISTERED, "NvGrid has no call that lists webhooks")),
-    }
+    })
 }
 
 fn judged(opened: &Opened, registered: &[Registered], local: bool) -> CheckResult {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use dispatch::{Window, text::one_line};
 
-use super::view::{Site, asks, brief, sites};
+use super::view::{Site, asks, brief};
 use crate::{
     argument::Key,
     console::{Console, Which},
@@ -37,8 +37,8 @@ impl Get {
         };
         let clock = Clockface::now(self.output.utc);
         let console = Console::open(&self.which).await?;
-        let records = super::active(&console, Some(source), clock.now).await?;
-        let Some(site) = named(sites(&records, clock.now), &self.site) else {
+        let sites = super::active(&console, Some(source), clock.now).await?;
+        let Some(site) = named(sites, &self.site) else {
             bail!(
                 "no active dispatch names a site {}: `gridbell site list --source {}` shows those that one does",
                 show::name(&self.site),
@@ -103,7 +103,10 @@ fn table(window: &Window, kind: &str, clock: &Clockface) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::view::tests::{at, record},
+        super::view::{
+            sites,
+            tests::{at, config, record},
+        },
         *,
     };
 
@@ -116,7 +119,7 @@ mod tests {
             record("d", "s1", "14:00", None, false),
         ];
         let clock = Clockface::fixed(at("10:45"));
-        let site = sites(&records, clock.now).remove(0);
+        let site = sites(&config(), &records, clock.now).expect("sites").remove(0);
         insta::assert_snapshot!(text(&site, &clock, Paint::none()), @"
         voltus-prod/s1 (Site s1)
         curtailed until 2026-03-01 12:00:00 UTC (in 1 h 15 min)

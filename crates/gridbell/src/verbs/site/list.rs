@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::view::{Site, asks, brief, segment, sites};
+use super::view::{Site, asks, brief, segment};
 use crate::{
     console::Which,
     show::{self, Clockface, Output, Paint},
@@ -35,14 +35,13 @@ impl List {
         let clock = Clockface::now(self.output.utc);
         let listing = Listing::open(self.output, &self.which, clock).await?;
         let Listing { console, clock, .. } = &listing;
-        let records = super::active(console, self.source.as_deref(), clock.now).await?;
-        let mut sites = sites(&records, clock.now);
+        let mut sites = super::active(console, self.source.as_deref(), clock.now).await?;
         sites.retain(|site| site.curtailed || !self.now);
         listing.show(("sites", &sites), &[], self.source.as_deref(), text).await
     }
 }
 
-fn text(sites: &[Site], clock: &Clockface, paint: Paint) -> String {
+pub(in super::super) fn text(sites: &[Site], clock: &Clockface, paint: Paint) -> String {
     if sites.is_empty() {
         return "no site is curtailed, and none will be as far as is known".to_owned();
     }
@@ -83,7 +82,10 @@ fn row(site: &Site, clock: &Clockface, paint: Paint) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::view::tests::{at, record},
+        super::view::{
+            sites,
+            tests::{at, config, record},
+        },
         *,
     };
 
@@ -96,7 +98,8 @@ mod tests {
             record("e", "s2", "10:00", Some("11:00"), true),
         ];
         let clock = Clockface::fixed(at("10:45"));
-        insta::assert_snapshot!(text(&sites(&records, clock.now), &clock, Paint::none()), @"
+        let sites = sites(&config(), &records, clock.now).expect("sites");
+        insta::assert_snapshot!(text(&sites, &clock, Paint::none()), @"
         site            name     now        from, UTC  until                 governed by  asks          with  then
         voltus-prod/s1  Site s1  curtailed  10:00      open   since 45 min   aa           reduce 10 kW  b
         voltus-prod/s2  Site s2  free       12:00      13:00  in 1 h 15 min  c            reduce 5 kW         1 more

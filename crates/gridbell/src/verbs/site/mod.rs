@@ -10,6 +10,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{ports::Dispatches, record::SubjectRecord};
 
+use self::view::Site;
+#[cfg(test)]
+pub(super) use self::{list::text as listed, view::sites};
 use crate::console::Console;
 
 /// Reads under way at once.
@@ -34,8 +37,8 @@ pub(crate) async fn run(verb: SiteVerb) -> Result<()> {
     }
 }
 
-/// The records of a source, or of all, that are on and not over.
-async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Result<Vec<SubjectRecord>> {
+/// The sites of a source, or of all, that are curtailed or will be.
+async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Result<Vec<Site>> {
     let config = console.config().await?;
     let sources: Vec<&str> = config.sources.keys().map(String::as_str).collect();
     let table = console.dispatches();
@@ -48,5 +51,6 @@ async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Resu
     let reads = stream::iter(subjects).map(|subject| async move { table.read(&subject).await });
     let records: Vec<Option<SubjectRecord>> =
         reads.buffered(AT_ONCE).try_collect().await.map_err(|error| console.refusal(error))?;
-    Ok(records.into_iter().flatten().collect())
+    let records: Vec<SubjectRecord> = records.into_iter().flatten().collect();
+    view::sites(&config, &records, now)
 }

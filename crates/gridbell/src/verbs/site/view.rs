@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::{Claim, Request, Rule, Segment, Subject, Target, TargetHash, Window, feed_id, windows};
+use anyhow::{Context as _, Result};
+use dispatch::{Claim, Request, Segment, Subject, Target, TargetHash, Window, feed_id, windows};
 use jiff::Timestamp;
-use pipeline::record::SubjectRecord;
+use pipeline::{config::Config, record::SubjectRecord};
 use serde::Serialize;
 
 /// One site, meter or power feed.
@@ -41,7 +42,10 @@ pub(crate) fn segment(window: &Window, now: Timestamp) -> Option<&Segment> {
 }
 
 /// The sites of those records that are curtailed now or later: curtailed ones first, then the next to be.
-pub(crate) fn sites(records: &[SubjectRecord], now: Timestamp) -> Vec<Site> {
+///
+/// # Errors
+/// The provider of a record's source does not say which of its dispatches governs.
+pub(crate) fn sites(config: &Config, records: &[SubjectRecord], now: Timestamp) -> Result<Vec<Site>> {
     let mut claims: BTreeMap<(String, String), (Named, Vec<Claim>)> = BTreeMap::new();
     for record in records {
         let Some(active) = record.active() else { continue };
@@ -51,7 +55,6 @@ pub(crate) fn sites(records: &[SubjectRecord], now: Timestamp) -> Vec<Site> {
             let claim = active.claim_of(&record.subject, *request);
             let of = (record.origin.source.clone(), target.id);
             let (named, claims) = claims.entry(of).or_default();
-            named.provider.clone_from(&record.origin.provider);
             named.name = named.name.take().or(target.name);
             named.external_id = named.external_id.take().or(target.external_id);
             claims.push(claim);
@@ -60,28 +63,28 @@ pub(crate) fn sites(records: &[SubjectRecord], now: Timestamp) -> Vec<Site> {
     let mut sites: Vec<Site> = claims
         .into_iter()
         .map(|((source, id), (named, claims))| {
-            let rule = Rule::of(&named.provider);
+            let precedence = config.precedence(&source);
+            let precedence = precedence.with_context(|| format!("nothing says which dispatch of {source} governs"))?;
             let ahead = |test: bool| -> Vec<Window> {
-                let windows = windows(rule, test, &claims).into_iter();
+                let windows = windows(precedence, test, &claims).into_iter();
                 windows.filter(|window| window.until.is_none_or(|until| until > now)).collect()
             };
             let (windows, tests) = (ahead(false), ahead(true));
             let curtailed = windows.first().is_some_and(|window| window.from <= now);
             let Named { name, external_id, .. } = named;
-            Site { key: format!("{source}/{id}"), source, id, name, external_id, curtailed, windows, tests }
+            Ok(Site { key: format!("{source}/{id}"), source, id, name, external_id, curtailed, windows, tests })
         })
-        .filter(|site| site.next().is_some())
-        .collect();
+        .filter(|site| site.as_ref().map_or(true, |site| site.next().is_some()))
+        .collect::<Result<_>>()?;
     sites.sort_by_cached_key(|site| {
         let (window, test) = site.next().map_or((None, true), |(window, test)| (Some(window.from), test));
         (test, window.map(|from| from.max(now)), site.key.clone())
     });
-    sites
+    Ok(sites)
 }
 
 #[derive(Default)]
 struct Named {
-    provider: String,
     name: Option<String>,
     external_id: Option<String>,
 }
@@ -113,6 +116,11 @@ pub(crate) mod tests {
 
     pub(crate) fn at(time: &str) -> Timestamp {
         format!("2026-03-01T{time}:00Z").parse().expect("a time of the day")
+    }
+
+    /// The source of [`record`].
+    pub(crate) fn config() -> Config {
+        Config::parse(r#"{"sources":{"voltus-prod":{"provider":"voltus","tokens":[]}}}"#).expect("good")
     }
 
     /// A dispatch of one site as the table holds it; 5 kW for each letter of its id.
@@ -163,7 +171,7 @@ pub(crate) mod tests {
             record("d", "s3", "08:00", Some("09:00"), false),
             record("e", "s2", "10:00", Some("11:00"), true),
         ];
-        let sites = sites(&records, at("10:45"));
+        let sites = sites(&config(), &records, at("10:45")).expect("sites");
         assert_eq!(
             sites.iter().map(|site| site.key.as_str()).collect::<Vec<_>>(),
             ["voltus-prod/s1", "voltus-prod/s2"]

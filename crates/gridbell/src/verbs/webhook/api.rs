@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use aws::secrets::Secret;
 use pipeline::plain;
+use providers::{KeyHeader, Provider};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use url::Url;
-
-use config::Provider;
 
 /// How long an ordinary answer may take.
 const ANSWERS: Duration = Duration::from_secs(30);
@@ -23,7 +22,7 @@ const MAX_BYTES: usize = 4 * 1_048_576;
 #[derive(Debug, Clone)]
 pub(super) struct Api {
     http: Client,
-    provider: Provider,
+    provider: &'static dyn Provider,
     base: Url,
     key: Secret,
 }
@@ -39,7 +38,7 @@ pub(super) enum ApiError {
     Strange { base: String, status: u16, reason: &'static str },
     /// A refusal.
     #[error("{provider} answered {status}{said}: {meaning}")]
-    Refused { provider: Provider, status: u16, said: String, meaning: String },
+    Refused { provider: &'static dyn Provider, status: u16, said: String, meaning: String },
 }
 
 impl ApiError {
@@ -57,7 +56,7 @@ impl ApiError {
 }
 
 impl Api {
-    pub(super) fn new(http: &Client, provider: Provider, base: Url, key: Secret) -> Self {
+    pub(super) fn new(http: &Client, provider: &'static dyn Provider, base: Url, key: Secret) -> Self {
         Self { http: http.clone(), provider, base, key }
     }
 
@@ -83,14 +82,11 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, ApiError> {
-        let (header, prefix) = match self.provider {
-            Provider::Voltus => ("x-voltus-api-key", ""),
-            Provider::Leap => ("authorization", "Bearer "),
-            Provider::Openvolt | Provider::Nvgrid => ("x-api-key", ""),
-        };
         let request = self.http.request(method, format!("{}{path}", self.base())).timeout(span);
-        let mut request =
-            request.header(header, format!("{prefix}{}", self.key.expose())).header("accept", "application/json");
+        let mut request = request.header("accept", "application/json");
+        if let Some(KeyHeader { name, prefix }) = self.provider.key_header() {
+            request = request.header(name, format!("{prefix}{}", self.key.expose()));
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

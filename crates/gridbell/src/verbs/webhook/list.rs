@@ -1,11 +1,13 @@
 //! `webhook list`.
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{AboutHook, api, leap, nvgrid, voltus};
-use crate::{endpoint::HookAddress, show};
-use config::Provider;
+use super::{AboutHook, nvgrid, registrar};
+use crate::{
+    endpoint::{HookAddress, Opened},
+    show,
+};
 
 /// How `webhook list` is called.
 #[derive(Debug, clap::Args)]
@@ -14,32 +16,25 @@ pub(crate) struct List {
     hook: AboutHook,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
-    asking: nvgrid::Asking,
+    pub(super) asking: nvgrid::Asking,
 }
 
 impl List {
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.hook.about.open().await?;
         self.asking.is_for(opened.provider)?;
-        // Without its token a hook can be listed all the same; only which one is ours is not known then.
-        let endpoint = opened.endpoint(&self.hook.place).await.ok();
-        let rows = match opened.provider {
-            Provider::Voltus => of_voltus(&voltus::list(&api(&opened).await?).await?, endpoint.as_ref()),
-            Provider::Leap => {
-                let api = api(&opened).await?;
-                let mut rows = Vec::new();
-                for level in leap::Level::BOTH {
-                    rows.extend(leap::get(&api, level).await?.map(|set| of_leap(level, &set, endpoint.as_ref())));
-                }
-                rows
-            }
-            Provider::Openvolt => anyhow::bail!(
-                "Openvolt lists its subscriptions in the developer dashboard alone, under Event Subscriptions"
-            ),
-            Provider::Nvgrid => return nvgrid::list(&self.asking, &opened, self.json).await,
-        };
+        registrar::of(&opened).list(&self, &opened).await
+    }
+
+    /// The source's own hook, where it is known.
+    pub(super) async fn endpoint(&self, opened: &Opened) -> Option<HookAddress> {
+        opened.endpoint(&self.hook.place).await.ok()
+    }
+
+    /// Shows what is registered.
+    pub(super) fn show(&self, opened: &Opened, rows: &[Value]) -> Result<()> {
         if self.json {
             return show::json(&rows);
         }
@@ -58,27 +53,7 @@ impl List {
     }
 }
 
-fn of_voltus(listed: &[voltus::Webhook], endpoint: Option<&HookAddress>) -> Vec<Value> {
-    let row = |webhook: &voltus::Webhook| {
-        let ours = endpoint.map(|endpoint| voltus::is_ours(webhook, endpoint));
-        let goes_to = match endpoint {
-            Some(endpoint) if ours == Some(true) => endpoint.to_string(),
-            _ => without_end(&webhook.url),
-        };
-        json!({"id": webhook.id, "ours": ours, "goes_to": goes_to, "for": webhook.events.join(", ")})
-    };
-    listed.iter().map(row).collect()
-}
-
-fn of_leap(level: leap::Level, set: &leap::Set, endpoint: Option<&HookAddress>) -> Value {
-    let goes_to = match endpoint {
-        Some(endpoint) if set.goes_to(endpoint) => endpoint.url.to_string(),
-        _ => set.shown(),
-    };
-    json!({"id": level.name(), "ours": endpoint.map(|endpoint| set.goes_to(endpoint)), "goes_to": goes_to, "for": format!("{} dispatches", level.name())})
-}
-
 /// An address without its last segment, which may be a token.
-fn without_end(url: &str) -> String {
+pub(super) fn without_end(url: &str) -> String {
     url.rsplit_once('/').map_or_else(|| url.to_owned(), |(before, _)| format!("{before}/…"))
 }

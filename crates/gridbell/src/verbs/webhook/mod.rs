@@ -1,6 +1,7 @@
 //! `webhook`: the providers' own registration of a source's hook, against their real APIs.
 
 mod api;
+mod by_hand;
 mod follow;
 mod leap;
 mod nvgrid;
@@ -10,7 +11,7 @@ mod voltus;
 
 mod list;
 mod register;
-mod registered;
+mod registrar;
 mod test;
 mod unregister;
 
@@ -20,7 +21,7 @@ mod tests;
 use anyhow::{Context, Result};
 
 use self::api::Api;
-pub(crate) use self::registered::{Registered, registered};
+pub(crate) use self::registrar::{Listing, Registered, registered};
 use crate::{
     console::Which,
     endpoint::{Opened, Where},

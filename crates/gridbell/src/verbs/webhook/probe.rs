@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use providers::Provider;
 use reqwest::Client;
 
 use crate::endpoint::{HookAddress, is_loopback};
-use config::Provider;
 
 /// How long it may take, a cold start included.
 const ANSWERS: Duration = Duration::from_secs(15);
 
-/// Asks the door as this provider will: Voltus pings it. Of the others nothing harmless is known, so it is read, which a hook
+/// Asks the door as this provider will, where it pings it. Of the others nothing harmless is known, so it is read, which a hook
 /// refuses with 405 where the token is right and with 404 where not.
 ///
 /// # Errors
 /// It does not answer as it must.
 pub(super) async fn probe(
     http: &Client,
-    provider: Provider,
+    provider: &dyn Provider,
     endpoint: &HookAddress,
     api: Option<&url::Url>,
 ) -> Result<()> {
@@ -27,9 +27,9 @@ pub(super) async fn probe(
             "{endpoint} is reached from this machine alone, and {provider} calls from outside: give the address that it sees with --url"
         );
     }
-    let (request, wanted) = match provider {
-        Provider::Voltus => (http.post(endpoint.address()).body(r#"{"event":{"name":""},"resource":""}"#), 200),
-        _ => (http.get(endpoint.address()), 405),
+    let (request, wanted) = match provider.ping() {
+        Some(ping) => (http.post(endpoint.address()).body(ping), 200),
+        None => (http.get(endpoint.address()), 405),
     };
     let request = request.header("content-type", "application/json").timeout(ANSWERS);
     match request.send().await {

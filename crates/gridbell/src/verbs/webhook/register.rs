@@ -4,13 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{AboutHook, api, consent, follow, leap, nvgrid, openvolt, probe, span, voltus};
-use crate::{
-    endpoint::{HookAddress, Opened},
-    show,
-    simulate::times,
-};
-use config::Provider;
+use super::{AboutHook, leap, nvgrid, probe, registrar, span};
 use local_stack::http_client;
 
 pub(super) const EXAMPLES: &str = "\
@@ -34,18 +28,18 @@ pub(crate) struct Register {
     hook: AboutHook,
     /// Leap: which notifications; may stand twice [default: meter]
     #[arg(long, value_enum, value_name = "LEVEL")]
-    level: Vec<leap::Level>,
+    pub(super) level: Vec<leap::Level>,
     /// Leap: replace what is set without asking
     #[arg(long)]
-    yes: bool,
+    pub(super) yes: bool,
     /// `NvGrid`: a power event to be told of; may stand several times [default: all]
     #[arg(long, value_name = "EVENT", value_parser = nvgrid::event)]
-    event: Vec<String>,
+    pub(super) event: Vec<String>,
     /// Openvolt: how long to wait for the first delivery; 0s: not at all
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span)]
-    wait: Duration,
+    pub(super) wait: Duration,
     #[command(flatten)]
-    asking: nvgrid::Asking,
+    pub(super) asking: nvgrid::Asking,
 }
 
 impl Register {
@@ -55,58 +49,6 @@ impl Register {
         let endpoint = opened.endpoint(&self.hook.place).await?;
         let asked = self.asking.asked(&opened)?;
         probe::probe(&http_client()?, opened.provider, &endpoint, asked.as_ref()).await?;
-        match opened.provider {
-            Provider::Voltus => voltus(&opened, &endpoint).await,
-            Provider::Leap => self.leap(&opened, &endpoint).await,
-            Provider::Openvolt => self.openvolt(&opened, &endpoint).await,
-            Provider::Nvgrid => nvgrid::register(&self.asking, &opened, &endpoint, &self.event).await,
-        }
+        registrar::of(&opened).register(&self, &opened, &endpoint).await
     }
-
-    async fn leap(&self, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
-        let api = api(opened).await?;
-        let levels = if self.level.is_empty() { &[leap::Level::Meter] } else { self.level.as_slice() };
-        for level in levels {
-            let name = level.name();
-            let replace = |set: &leap::Set| {
-                consent(self.yes, &format!("Leap's {name} webhook goes to {} and would be replaced", set.shown()))
-            };
-            let says = match leap::register(&api, *level, endpoint, replace).await? {
-                leap::Registered::Already => "was set already",
-                leap::Registered::Anew => "is set",
-                leap::Registered::Rotated => "is set with another token than before",
-            };
-            show::line(&format!("Leap's {name} webhook {says}: {}, the token in the header x-api-key", endpoint.url))?;
-        }
-        if opened.rotates() {
-            show::line(
-                "Two tokens open this source. Leave the old one's hash out of gridbell.toml once no notification brings it any more.",
-            )?;
-        }
-        show::line(&format!("Try it: gridbell webhook test {}", opened.name))
-    }
-
-    async fn openvolt(&self, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
-        let since = times::now();
-        show::screen(&openvolt::to_enter(&opened.name, endpoint))?;
-        if self.wait.is_zero() {
-            return Ok(());
-        }
-        follow::to_delivery(opened, since, self.wait).await
-    }
-}
-
-async fn voltus(opened: &Opened, endpoint: &HookAddress) -> Result<()> {
-    let api = api(opened).await?;
-    let says = match voltus::register(&api, endpoint).await? {
-        voltus::Registered::Anew(id) => format!("Registered as {id}: {endpoint}"),
-        voltus::Registered::Already(id) => format!("Registered already as {id}, nothing is changed: {endpoint}"),
-    };
-    show::line(&says)?;
-    if opened.rotates() {
-        show::line(
-            "Two tokens open this source. Once this one works, unregister the old webhook by its id, and leave its hash out of gridbell.toml.",
-        )?;
-    }
-    show::line(&format!("Try it: gridbell webhook test {}", opened.name))
 }

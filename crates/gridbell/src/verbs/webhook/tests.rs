@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::bail;
 use axum::{Router, extract::State, http::StatusCode, routing::any};
-use provider_sims::{Fault, Keys};
+use provider_sims::{Fault, Keys, LEAP, Simulated, VOLTUS};
+use providers::{Provider, Providers};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{api::Api, *};
@@ -18,20 +19,24 @@ use crate::{
     endpoint::{HookAddress, endpoint},
     simulate::{Settings, Simulators, times},
 };
-use config::Provider;
 
 /// A simulator, and a receiver that answers 405 to GET and otherwise what it is told, 200 at first.
 struct Bench {
     simulators: Simulators,
-    provider: Provider,
+    provider: &'static dyn Provider,
     answers: Arc<AtomicU16>,
     endpoint: HookAddress,
     _receiver: JoinSet<()>,
 }
 
-async fn bench(provider: Provider) -> Bench {
+fn known(name: &str) -> &'static dyn Provider {
+    Providers::default().named(name).expect("known")
+}
+
+async fn bench(whom: &'static Simulated) -> Bench {
+    let provider = known(whom.name);
     let settings = Settings { keys: Keys::Only(BTreeSet::from(["key".to_owned()])), speed: 600 };
-    let simulators = Simulators::start(&[provider], &settings).await.expect("started");
+    let simulators = Simulators::start(&[whom], &settings).await.expect("started");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/hooks/s", listener.local_addr().expect("bound"));
     let answers = Arc::new(AtomicU16::new(200));
@@ -48,7 +53,7 @@ async fn bench(provider: Provider) -> Bench {
 
 impl Bench {
     fn api_with(&self, key: &str) -> Api {
-        let url = self.simulators.urls()[&self.provider].clone();
+        let url = self.simulators.urls()[self.provider.name()].clone();
         Api::new(&http_client().expect("a client"), self.provider, url, aws::secrets::Secret::new(key))
     }
 
@@ -57,7 +62,7 @@ impl Bench {
     }
 
     fn misbehave(&self, what: &str) {
-        self.simulators.misbehave(self.provider, &[what.parse::<Fault>().expect("a fault")]);
+        self.simulators.misbehave(self.provider.name(), &[what.parse::<Fault>().expect("a fault")]);
     }
 
     async fn probe(&self, endpoint: &HookAddress) -> Result<()> {
@@ -73,7 +78,7 @@ fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
 
 #[tokio::test]
 async fn voltus_takes_an_address_once_and_lets_it_go() {
-    let bench = bench(Provider::Voltus).await;
+    let bench = bench(&VOLTUS).await;
     let api = bench.api();
     bench.probe(&bench.endpoint).await.expect("there");
     let voltus::Registered::Anew(id) = voltus::register(&api, &bench.endpoint).await.expect("registered") else {
@@ -90,7 +95,7 @@ async fn voltus_takes_an_address_once_and_lets_it_go() {
 
 #[tokio::test]
 async fn nothing_is_registered_before_our_own_receiver_answers_as_it_must() {
-    let bench = bench(Provider::Voltus).await;
+    let bench = bench(&VOLTUS).await;
     assert!(
         said(bench.probe(&endpoint(&bench.endpoint.url.as_str().replace("hooks/s", "hooks/x"), "t0")).await)
             .contains("answers 404")
@@ -100,7 +105,7 @@ async fn nothing_is_registered_before_our_own_receiver_answers_as_it_must() {
     assert!(said(bench.probe(&endpoint("http://127.0.0.1:9/hooks/s", "t0")).await).contains("does not answer"));
     let outside = url::Url::parse("https://api.voltus.co").expect("an address");
     let http = http_client().expect("a client");
-    assert!(said(probe::probe(&http, Provider::Voltus, &bench.endpoint, Some(&outside)).await).contains("with --url"));
+    assert!(said(probe::probe(&http, known("voltus"), &bench.endpoint, Some(&outside)).await).contains("with --url"));
     // What Voltus itself finds out is told as well.
     let told = said(voltus::register(&bench.api(), &bench.endpoint).await);
     assert!(told.starts_with("nothing is registered: voltus answered 400 (the webhook's url did not"), "{told}");
@@ -108,7 +113,7 @@ async fn nothing_is_registered_before_our_own_receiver_answers_as_it_must() {
 
 #[tokio::test]
 async fn what_a_refusal_means_is_said_in_one_line() {
-    let bench = bench(Provider::Voltus).await;
+    let bench = bench(&VOLTUS).await;
     let wrong = said(voltus::list(&bench.api_with("wrong")).await);
     assert!(
         wrong.contains("401 (unknown API key): the API key is not accepted; check that api_key is a key for http"),
@@ -153,7 +158,7 @@ async fn an_answer_is_read_by_its_bytes_and_not_by_its_headers() {
     let mut server = JoinSet::new();
     server.spawn(async move { drop(axum::serve(listener, router).await) });
     let http = http_client().expect("a client");
-    let api = Api::new(&http, Provider::Voltus, base, aws::secrets::Secret::new("key"));
+    let api = Api::new(&http, known("voltus"), base, aws::secrets::Secret::new("key"));
     for (path, .., expected) in answers {
         match (api.call(reqwest::Method::GET, path, None).await, expected) {
             (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{path}"),
@@ -166,7 +171,7 @@ async fn an_answer_is_read_by_its_bytes_and_not_by_its_headers() {
 #[tokio::test]
 async fn a_registration_whose_answer_is_lost_is_found_in_the_list_or_said_to_be_in_doubt() {
     for fault in ["garbage*1", "truncated*1", "500*1"] {
-        let bench = bench(Provider::Voltus).await;
+        let bench = bench(&VOLTUS).await;
         let api = bench.api();
         // The first request is the list, which behaves.
         assert!(voltus::list(&api).await.expect("a list").is_empty());
@@ -183,7 +188,7 @@ async fn a_registration_whose_answer_is_lost_is_found_in_the_list_or_said_to_be_
             ),
         }
     }
-    let bench = bench(Provider::Voltus).await;
+    let bench = bench(&VOLTUS).await;
     bench.misbehave("stale*1");
     bench.misbehave("500*2");
     assert!(said(voltus::register(&bench.api(), &bench.endpoint).await).starts_with("it may be registered or not: "));
@@ -191,7 +196,7 @@ async fn a_registration_whose_answer_is_lost_is_found_in_the_list_or_said_to_be_
 
 #[tokio::test]
 async fn a_scenario_and_a_self_test_are_scheduled() {
-    let bench = bench(Provider::Voltus).await;
+    let bench = bench(&VOLTUS).await;
     let api = bench.api();
     voltus::register(&api, &bench.endpoint).await.expect("registered");
     voltus::post_scenario(&api, "ancillary-services", times::now()).await.expect("taken");
@@ -207,7 +212,7 @@ async fn a_scenario_and_a_self_test_are_scheduled() {
 
 #[tokio::test]
 async fn leaps_webhook_is_read_before_it_is_replaced_and_its_token_rotates() {
-    let bench = bench(Provider::Leap).await;
+    let bench = bench(&LEAP).await;
     let (api, level) = (bench.api(), leap::Level::Meter);
     bench.probe(&bench.endpoint).await.expect("there");
     let never = |_: &leap::Set| -> Result<()> { panic!("nothing foreign is there") };
@@ -228,7 +233,7 @@ async fn leaps_webhook_is_read_before_it_is_replaced_and_its_token_rotates() {
 
 #[tokio::test]
 async fn leaps_put_is_read_back_where_its_answer_says_nothing() {
-    let bench = bench(Provider::Leap).await;
+    let bench = bench(&LEAP).await;
     let set = |_: &leap::Set| Ok(());
     for (level, fault) in [(leap::Level::Meter, "garbage*1"), (leap::Level::Group, "truncated*1")] {
         bench.misbehave("other-shape*1");
@@ -247,7 +252,7 @@ async fn leaps_put_is_read_back_where_its_answer_says_nothing() {
 
 #[tokio::test]
 async fn leaps_test_reports_how_we_answered() {
-    let bench = bench(Provider::Leap).await;
+    let bench = bench(&LEAP).await;
     let (api, level) = (bench.api(), leap::Level::Meter);
     leap::register(&api, level, &bench.endpoint, |_| Ok(())).await.expect("set");
     let report = leap::test(&api, level, "e", times::now()).await.expect("a report");

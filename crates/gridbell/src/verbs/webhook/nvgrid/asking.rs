@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
+use providers::Provider;
 use url::Url;
 
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
     nvgrid::{Client, Endpoint, Login, Origin},
     show,
 };
-use config::Provider;
 
 /// How long a call may take: the site asks nobody meanwhile.
 pub(super) const ANSWERS: Duration = Duration::from_secs(30);
@@ -51,14 +51,14 @@ fn address(text: &str) -> Result<Url, String> {
 
 impl Asking {
     /// Refuses these flags for another provider.
-    pub(in super::super) fn is_for(&self, provider: Provider) -> Result<()> {
+    pub(in super::super) fn is_for(&self, provider: &dyn Provider) -> Result<()> {
         let given = !self.proto.is_empty()
             || self.descriptor_set.is_some()
             || self.ca.is_some()
             || self.tls_name.is_some()
             || self.api_url.is_some()
             || self.login.is_some();
-        if provider != Provider::Nvgrid && given {
+        if !provider.is_grpc() && given {
             return Err(cli::usage(format!(
                 "--proto, --descriptor-set, --ca, --tls-name, --api-url and --login are about NvGrid, and {provider} is none"
             )));

@@ -1,6 +1,7 @@
 //! `NvGrid`: asked over gRPC, by a description that is found at run time. No call of it lists webhooks.
 
 mod asking;
+mod registrar;
 mod site;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_json::json;
 use self::{asking::ANSWERS, site::outline};
 pub(super) use self::{
     asking::Asking,
+    registrar::NvGrid,
     site::{Schedule, Status},
 };
 use super::{AboutHook, follow};
@@ -30,12 +32,7 @@ pub(super) fn event(name: &str) -> Result<String, String> {
 }
 
 /// Registers the door, which has been seen to answer.
-pub(super) async fn register(
-    asking: &Asking,
-    opened: &Opened,
-    endpoint: &HookAddress,
-    events: &[String],
-) -> Result<()> {
+async fn register(asking: &Asking, opened: &Opened, endpoint: &HookAddress, events: &[String]) -> Result<()> {
     let mut client = asking.client(opened).await.context("nothing is registered")?;
     if let Err(error) = client.register(endpoint.address().as_str(), events).await {
         return Err(undone(&opened.name, error, "registered"));
@@ -55,7 +52,7 @@ pub(super) async fn register(
 }
 
 /// Takes the door's address away.
-pub(super) async fn unregister(asking: &Asking, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
+async fn unregister(asking: &Asking, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
     let mut client = asking.client(opened).await.context("it is registered still, if it was")?;
     match client.unregister(endpoint.address().as_str()).await {
         Ok(()) => show::line(&format!("Unregistered {endpoint}. No webhook of NvGrid's comes to it any more.")),
@@ -77,7 +74,7 @@ fn undone(source: &str, error: NvgridError, what: &str) -> anyhow::Error {
 }
 
 /// What can be said instead of a list.
-pub(super) async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result<()> {
+async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result<()> {
     let mut client = asking.client(opened).await?;
     let status = client.status().await?;
     if json {
@@ -93,7 +90,7 @@ pub(super) async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result
 }
 
 /// Lets an event come: a rehearsal's own, or the next that there is.
-pub(super) async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wait: Duration) -> Result<()> {
+async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wait: Duration) -> Result<()> {
     if !opened.is_sandbox() {
         show::line(
             "NvGrid sends no tests, and an event of our own would pass for a real one: its source is production.",

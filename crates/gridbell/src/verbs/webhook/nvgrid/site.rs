@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::{super::About, Asking};
 use crate::{cli, endpoint::Opened, show, simulate::times};
-use config::Provider;
 
 /// How much of a line is shown, in characters.
 const MAX_LINE: usize = 2_000;
@@ -66,7 +65,7 @@ impl Schedule {
 
 async fn site(about: &About, what: &str) -> Result<Opened> {
     let opened = about.open().await?;
-    if opened.provider != Provider::Nvgrid {
+    if !opened.provider.is_grpc() {
         return Err(cli::usage(format!(
             "{what} is told by NvGrid alone, and {} is a source of {}",
             opened.name, opened.provider

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::super::api::Api;
 use crate::endpoint::HookAddress;
 
 /// The header that carries the token.
@@ -21,9 +21,9 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    pub(super) const BOTH: [Self; 2] = [Self::Meter, Self::Group];
+    pub(in super::super) const BOTH: [Self; 2] = [Self::Meter, Self::Group];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(in super::super) fn name(self) -> &'static str {
         match self {
             Self::Meter => "meter",
             Self::Group => "group",
@@ -37,14 +37,14 @@ impl Level {
 
 /// What is set at a level. The headers' values stay inside.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Set {
-    pub(super) url: String,
+pub(in super::super) struct Set {
+    pub(in super::super) url: String,
     headers: Vec<(String, String)>,
 }
 
 impl Set {
     /// Where it goes, and the names of its headers.
-    pub(super) fn shown(&self) -> String {
+    pub(in super::super) fn shown(&self) -> String {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         // A token may stand in the path: of what is not ours, only the host is shown.
         let host = url::Url::parse(&self.url).map_or_else(|_| "?".to_owned(), |url| url.origin().ascii_serialization());
@@ -52,13 +52,13 @@ impl Set {
         format!("{host}/… with {names}")
     }
 
-    pub(super) fn goes_to(&self, endpoint: &HookAddress) -> bool {
+    pub(in super::super) fn goes_to(&self, endpoint: &HookAddress) -> bool {
         self.url.trim_end_matches('/') == endpoint.url.as_str().trim_end_matches('/')
             || self.url == endpoint.address().as_str()
     }
 
     /// The token that it sends in the header.
-    pub(super) fn token(&self) -> Option<&str> {
+    pub(in super::super) fn token(&self) -> Option<&str> {
         self.headers.iter().find(|(name, _)| name == HEADER).map(|(_, value)| value.as_str())
     }
 
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Set {
 
 /// What a registration came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Registered {
+pub(in super::super) enum Registered {
     Anew,
     /// It was so before.
     Already,
@@ -84,7 +84,7 @@ pub(super) enum Registered {
 }
 
 /// What is set now.
-pub(super) async fn get(api: &Api, level: Level) -> Result<Option<Set>> {
+pub(in super::super) async fn get(api: &Api, level: Level) -> Result<Option<Set>> {
     let answer = match api.call(Method::GET, &level.path(), None).await {
         Ok(answer) => answer,
         Err(error) if error.is_missing() => return Ok(None),
@@ -100,7 +100,7 @@ pub(super) async fn get(api: &Api, level: Level) -> Result<Option<Set>> {
 }
 
 /// Sets the door. `replace` is asked with what would be lost, where that is not ours.
-pub(super) async fn register(
+pub(in super::super) async fn register(
     api: &Api,
     level: Level,
     endpoint: &HookAddress,
@@ -143,7 +143,7 @@ pub(super) async fn register(
 }
 
 /// Takes the webhook of a level away. `foreign` is asked where it is not ours.
-pub(super) async fn unregister(
+pub(in super::super) async fn unregister(
     api: &Api,
     level: Level,
     endpoint: &HookAddress,
@@ -164,13 +164,13 @@ pub(super) async fn unregister(
 
 /// Leap's report of how our receiver answered its test notification.
 #[derive(Debug)]
-pub(super) struct Report {
-    pub(super) status: Option<u64>,
-    pub(super) lines: Vec<String>,
+pub(in super::super) struct Report {
+    pub(in super::super) status: Option<u64>,
+    pub(in super::super) lines: Vec<String>,
 }
 
 /// Lets Leap send a test notification with this event, and report.
-pub(super) async fn test(api: &Api, level: Level, event: &str, now: Timestamp) -> Result<Report> {
+pub(in super::super) async fn test(api: &Api, level: Level, event: &str, now: Timestamp) -> Result<Report> {
     let body = provider_sims::leap_integration_test(level == Level::Group, event, now);
     let answer = api.call_that_asks_us(&format!("{}/integration_test", level.path()), &body).await?;
     let line = |name: &str| match &answer[name] {

@@ -5,33 +5,33 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::super::api::Api;
 use crate::endpoint::HookAddress;
 
 const WEBHOOKS: &str = "/2022-04-15/webhooks";
 const DISPATCHES: &str = "/2022-04-15/dispatches";
 
 /// What a webhook is registered for.
-pub(super) const EVENTS: [&str; 2] = ["dispatch.create", "dispatch.update"];
+pub(in super::super) const EVENTS: [&str; 2] = ["dispatch.create", "dispatch.update"];
 
 /// A registered webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Webhook {
-    pub(super) id: String,
-    pub(super) url: String,
-    pub(super) events: Vec<String>,
+pub(in super::super) struct Webhook {
+    pub(in super::super) id: String,
+    pub(in super::super) url: String,
+    pub(in super::super) events: Vec<String>,
 }
 
 /// What a registration came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Registered {
+pub(in super::super) enum Registered {
     Anew(String),
     /// That address was registered before.
     Already(String),
 }
 
 /// The webhooks that the key's account has.
-pub(super) async fn list(api: &Api) -> Result<Vec<Webhook>> {
+pub(in super::super) async fn list(api: &Api) -> Result<Vec<Webhook>> {
     let answer = api.call(Method::GET, WEBHOOKS, None).await?;
     let listed = answer["webhooks"].as_array().ok_or_else(|| api.strange(200, "no list of webhooks"))?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -50,13 +50,13 @@ pub(super) async fn list(api: &Api) -> Result<Vec<Webhook>> {
 }
 
 /// Whether a listed address is the door's. Voltus' samples show one without its scheme.
-pub(super) fn is_ours(webhook: &Webhook, endpoint: &HookAddress) -> bool {
+pub(in super::super) fn is_ours(webhook: &Webhook, endpoint: &HookAddress) -> bool {
     let bare = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/').to_owned();
     bare(&webhook.url) == bare(endpoint.address().as_str())
 }
 
 /// Registers the door, unless it is registered. The receiver must have been seen to answer before.
-pub(super) async fn register(api: &Api, endpoint: &HookAddress) -> Result<Registered> {
+pub(in super::super) async fn register(api: &Api, endpoint: &HookAddress) -> Result<Registered> {
     let ours = |listed: Vec<Webhook>| listed.into_iter().find(|webhook| is_ours(webhook, endpoint));
     if let Some(known) = ours(list(api).await?) {
         return Ok(Registered::Already(known.id));
@@ -83,7 +83,7 @@ pub(super) async fn register(api: &Api, endpoint: &HookAddress) -> Result<Regist
 }
 
 /// Deletes a webhook.
-pub(super) async fn delete(api: &Api, id: &str) -> Result<()> {
+pub(in super::super) async fn delete(api: &Api, id: &str) -> Result<()> {
     let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if !plain {
         return Err(crate::cli::usage(
@@ -103,16 +103,16 @@ pub(super) async fn delete(api: &Api, id: &str) -> Result<()> {
 }
 
 /// The ids of the dispatches of the last 24 hours.
-pub(super) async fn dispatches(api: &Api) -> Result<Vec<String>> {
+pub(in super::super) async fn dispatches(api: &Api) -> Result<Vec<String>> {
     let answer = api.call(Method::GET, DISPATCHES, None).await?;
     let listed = answer["dispatches"].as_array().ok_or_else(|| api.strange(200, "no list of dispatches"))?;
     Ok(listed.iter().filter_map(|dispatch| dispatch["id"].as_str().map(str::to_owned)).collect())
 }
 
 /// Posts a scenario to the sandbox.
-pub(super) async fn post_scenario(api: &Api, name: &str, now: Timestamp) -> Result<()> {
+pub(in super::super) async fn post_scenario(api: &Api, name: &str, now: Timestamp) -> Result<()> {
     let scenario = provider_sims::voltus_scenario(name, now).ok_or_else(|| {
-        let names: Vec<&str> = provider_sims::Simulated::Voltus.exercises().iter().map(|known| known.name).collect();
+        let names: Vec<&str> = provider_sims::VOLTUS.exercises.iter().map(|known| known.name).collect();
         crate::cli::usage(format!("there is no scenario {name}; there are {}", names.join(", ")))
     })?;
     api.call(Method::POST, "/2022-04-15/scenarios", Some(&scenario)).await.context("the scenario was not taken")?;
@@ -120,7 +120,7 @@ pub(super) async fn post_scenario(api: &Api, name: &str, now: Timestamp) -> Resu
 }
 
 /// Asks production for a self-test dispatch of ten minutes, beginning in a quarter of an hour; its id, where the answer names it.
-pub(super) async fn self_test(api: &Api, now: Timestamp) -> Result<Option<String>> {
+pub(in super::super) async fn self_test(api: &Api, now: Timestamp) -> Result<Option<String>> {
     let at = |minutes| now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(now).to_string();
     let body = json!({"start_time": at(15), "end_time": at(25)});
     let answer = api
