@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, collections::BTreeMap};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::alert::{AckPages, Alert, Page};
+use pipeline::alerts::{AckPages, Alert, Page};
 use serde::Serialize;
 
 use crate::{

@@ -2,7 +2,10 @@
 
 use std::cell::OnceCell;
 
-use pipeline::{budget::Shares, hydrate::Hydrate, overlap_view::OverlapViews};
+use pipeline::{
+    hydrate::{Hydrate, overlap_view::OverlapViews},
+    polling::budget::Shares,
+};
 
 use crate::{
     client,

@@ -1,7 +1,7 @@
 //! The receiver function: webhooks from the HTTP API into `deliveries`. It holds no secret and
 //! makes one call; a cold start reads the configuration with another.
 
-use pipeline::receive::{HttpAnswer, Incoming, Receive};
+use pipeline::ingest::receive::{HttpAnswer, Incoming, Receive};
 use tokio::time::Instant;
 
 use crate::{

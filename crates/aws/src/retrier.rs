@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::{acknowledge::Acknowledge, retrier::Retrier};
+use pipeline::{dispatches::acknowledge::Acknowledge, retrier::Retrier};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 

@@ -8,13 +8,17 @@ use futures_util::lock::Mutex;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    conditions::{Condition, QUIET, ends_at},
+    alerts::{
+        conditions::{Condition, QUIET, ends_at},
+        review::OpenIncidents,
+    },
     config::{Config, Deadlines},
+    dispatches::{
+        record::SubjectRecord,
+        timeline::{Closed, Event, TimelineEvent},
+    },
     messages::{Deadline, ToRetry},
     ports::{Backlog, Clock, Depths, Dispatches, DueSubject, JobQueue, PortError, Random, Watched},
-    record::SubjectRecord,
-    review::OpenIncidents,
-    timeline::{Closed, Event, TimelineEvent},
     update::{Change, From, Records, update},
 };
 

@@ -9,8 +9,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    conditions::{Condition, NotedEvent, StageReport},
-    heartbeat::{Heartbeat, HeartbeatCheck},
+    alerts::conditions::{Condition, NotedEvent, StageReport},
+    health::heartbeat::{Heartbeat, HeartbeatCheck},
     job::{FOREIGN, FailedJob, Job},
 };
 

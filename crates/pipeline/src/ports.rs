@@ -1,7 +1,7 @@
 //! What the use cases need of the world, and no more.
 //!
 //! Every implementation (AWS, the simulator) passes the same contract. A call may succeed and its answer be lost: whoever writes
-//! must recognise its own write ([`crate::record::SubjectRecord::write`]).
+//! must recognise its own write ([`crate::dispatches::record::SubjectRecord::write`]).
 
 #![expect(
     async_fn_in_trait,
@@ -19,15 +19,16 @@ use providers::{ApiRequest, Elements};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    budget::Shown,
-    conditions::{Condition, NotedEvent},
+    alerts::{
+        conditions::{Condition, NotedEvent},
+        group::{AckLink, AlertGroup},
+        incident::Incident,
+        mail::Mail,
+    },
     config::Source,
-    group::{AckLink, AlertGroup},
-    incident::Incident,
     job::{BodyPart, Failure, Job, StoredBody},
-    mail::Mail,
     messages::{Hint, ToAlert, ToHydrate, ToRetry},
-    poll::PollState,
+    polling::{budget::Shown, poll::PollState},
     retry::RetryState,
 };
 

@@ -6,19 +6,21 @@ use futures_util::{
 };
 
 use crate::{
+    alerts::review::{OpenIncidents, Review},
     config::Config,
     deadlines::DeadlineMonitor,
-    heartbeat::Heartbeats,
+    health::{
+        heartbeat::Heartbeats,
+        sweep::{Sweep, Swept},
+    },
     in_time::SWEEPS_FOR,
     job::{FailedJob, Failure, FailureKind, Job, Message},
     messages::{self, ReadError, ToRetry},
-    poll::Polls,
+    polling::poll::Polls,
     ports::{
         Clock, Deliveries, Depths, Dispatches, Health, JobQueue, OpenIncidentIndex, PortError, Random, SignalStream,
     },
     retry::{NOTED_S, Retry},
-    review::{OpenIncidents, Review},
-    sweep::{Sweep, Swept},
 };
 
 /// The retrier.

@@ -7,10 +7,12 @@ use providers::Provider;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
+    alerts::{
+        conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
+        incident::IncidentKind,
+    },
     config::{Config, Source},
     deadlines::hop_s,
-    incident::IncidentKind,
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     messages::ToHydrate,
     ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Random, Refusal},

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    budget::Shown,
     conditions::{Condition, NotedEvent},
     job::{BodyPart, Failure, Job, StoredBody},
-    poll::PollState,
+    polling::{budget::Shown, poll::PollState},
     ports::{Answered, Deliveries, Health, PendingRetry, PortError, Refusal, WriteError},
     retry::RetryState,
 };

@@ -2,15 +2,15 @@
 
 use jiff::SignedDuration;
 use pipeline::{
-    acknowledge::Acknowledge,
-    alert::{AckPages, Alert, Page},
+    alerts::{AckPages, Alert, Page},
+    dispatches::acknowledge::Acknowledge,
+    health::sweep::Swept,
     hydrate::Hydrate,
     in_time::SWEEPS_FOR,
+    ingest::receive::{HttpAnswer, Incoming, Receive},
     job::Message,
     ports::Clock,
-    receive::{HttpAnswer, Incoming, Receive},
     retrier::Retrier,
-    sweep::Swept,
 };
 
 use crate::{Inner, Invocation};

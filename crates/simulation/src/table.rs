@@ -7,7 +7,7 @@ use pipeline::{
     group::{AckLink, AlertGroup},
     incident::Incident,
     job::Job,
-    poll::PollState,
+    polling::poll::PollState,
     record::SubjectRecord,
     retry::RetryState,
 };

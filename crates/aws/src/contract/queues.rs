@@ -5,7 +5,7 @@ use dispatch::{Signal, Subject};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
-    heartbeat::{Heartbeat, HeartbeatCheck},
+    health::heartbeat::{Heartbeat, HeartbeatCheck},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     mail::Mail,
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},

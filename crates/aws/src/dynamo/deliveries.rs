@@ -4,10 +4,9 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use pipeline::{
-    budget::Shown,
     conditions::{Condition, NotedEvent},
     job::{BodyPart, Failure, Job, StoredBody, pack, unpack},
-    poll::PollState,
+    polling::{budget::Shown, poll::PollState},
     ports::{Deliveries, PendingRetry, PortError, Refusal, WriteError},
     retry::RetryState,
 };

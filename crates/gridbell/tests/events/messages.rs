@@ -6,7 +6,7 @@ use dispatch::{Origin, Subject};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
-    heartbeat::{Heartbeat, HeartbeatCheck},
+    health::heartbeat::{Heartbeat, HeartbeatCheck},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Lane, Watched},

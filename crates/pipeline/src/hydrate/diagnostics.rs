@@ -7,7 +7,7 @@ use providers::Diagnostic;
 
 use super::{Hydrate, Item};
 use crate::{
-    conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
+    alerts::conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
     job::{FailedJob, Failure, FailureKind, Job, clip},
     messages::{self, ToRetry},
     ports::{Clock, Deliveries, JobQueue, PortError, Random},

@@ -5,8 +5,8 @@ use providers::{ApiResponse, Elements, FetchRequest, Parsed, UnreadableResponse}
 
 use super::{Bound, Hydrate};
 use crate::{
+    ingest::plain,
     job::{Failure, FailureKind},
-    plain,
     ports::{Clock, Deliveries, FetchError, ProviderApi, Random},
 };
 

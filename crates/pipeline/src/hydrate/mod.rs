@@ -8,6 +8,7 @@ mod diagnostics;
 mod fetch;
 mod fetches;
 mod listed;
+pub mod overlap_view;
 mod overlaps;
 mod poll;
 mod publish;
@@ -29,12 +30,12 @@ use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Parsed, Provider};
 
 use crate::{
-    budget::Shares,
-    conditions::Condition,
+    alerts::conditions::Condition,
     config::{Config, Source},
+    hydrate::overlap_view::OverlapViews,
     job::{FOREIGN, FailedJob, Failure, FailureKind, Job, JobKind, Message, Waits},
     messages::{self, ReadError, ToHydrate, ToRetry},
-    overlap_view::OverlapViews,
+    polling::budget::Shares,
     ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
 };
 

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 
 use super::Hydrate;
 use crate::{
-    overlap_view::{OverlapView, OverlapViews},
+    dispatches::record::SubjectRecord,
+    hydrate::overlap_view::{OverlapView, OverlapViews},
     ports::{Clock, Dispatches, Random, SignalStream, WriteError},
-    record::SubjectRecord,
 };
 
 /// What is active in the sources that a batch speaks of, as its process knows it.

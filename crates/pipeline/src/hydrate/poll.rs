@@ -15,12 +15,14 @@ use super::{
     settle::{Brought, By},
 };
 use crate::{
-    budget::{Shown, USUAL_A_MINUTE},
-    conditions::Condition,
+    alerts::conditions::Condition,
+    dispatches::record::SubjectRecord,
     job::{ByList, Failure, FailureKind, Job, clip},
-    poll::{Doubts, PollState, near_from},
+    polling::{
+        budget::{Shown, USUAL_A_MINUTE},
+        poll::{Doubts, PollState, near_from},
+    },
     ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream, fifo_id},
-    record::SubjectRecord,
     update::{Change, From, PollStates, update},
 };
 

@@ -5,11 +5,13 @@ use jiff::Timestamp;
 
 use super::{Hydrate, overlaps::Overlaps, settle::HINT_S};
 use crate::{
-    conditions::Condition,
-    overlap_view::OverlapView,
+    alerts::conditions::Condition,
+    dispatches::{
+        record::SubjectRecord,
+        timeline::{Event, TimelineEvent},
+    },
+    hydrate::overlap_view::OverlapView,
     ports::{Clock, Dispatches, JobQueue, PortError, Random},
-    record::SubjectRecord,
-    timeline::{Event, TimelineEvent},
     update::{Change, From, Records, update},
 };
 

@@ -7,12 +7,12 @@ use providers::{Diagnostic, FetchRequest, Parsed};
 
 use super::{Bound, Hydrate, overlaps::Overlaps, publish};
 use crate::{
-    conditions::Condition,
+    alerts::conditions::Condition,
     deadlines::{ARMED_AHEAD, fires_at, hop_s},
+    dispatches::record::{Step, SubjectRecord},
     job::{ByList, Failure, FailureKind, Job, JobKind},
     messages::{Deadline, ToHydrate, ToRetry},
     ports::{Clock, Deliveries, Dispatches, JobQueue, PortError, ProviderApi, Random, SignalStream},
-    record::{Step, SubjectRecord},
     update::{Change, From, Records, Updated, update},
 };
 
@@ -177,7 +177,7 @@ where
                 known.as_ref().filter(|known| !announces(by, Some(known))).and_then(|known| known.missed.clone());
             if has_news && !by.is_first && by.answers_since.is_none() {
                 // Before the write: a hint at what was not written finds nothing; a change without a hint waits for the sweep.
-                let delay_s = u32::try_from(crate::poll::GRACE.as_secs() + 1).unwrap_or_default();
+                let delay_s = u32::try_from(crate::polling::poll::GRACE.as_secs() + 1).unwrap_or_default();
                 self.job_queue.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, delay_s).await?;
                 next = next.with_missed(known.as_ref(), &changes.join(", "), now);
             }
@@ -328,7 +328,7 @@ pub(super) fn likely(facts: &[Fact]) -> From<SubjectRecord> {
 fn announces(by: ByList, known: Option<&SubjectRecord>) -> bool {
     let Some(since) = by.answers_since else { return false };
     let missed = known.and_then(|known| known.missed.as_deref()).unwrap_or_default();
-    missed.last().is_some_and(|latest| since.duration_since(latest.found_at) < crate::poll::GRACE)
+    missed.last().is_some_and(|latest| since.duration_since(latest.found_at) < crate::polling::poll::GRACE)
 }
 
 /// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.

@@ -7,9 +7,11 @@ use providers::FetchRequest;
 
 use super::{Bound, Hydrate};
 use crate::{
-    budget::{Remembered, UNBOUNDED_A_MINUTE, USUAL_A_MINUTE},
     job::{Failure, FailureKind, Job, JobKind, Waits},
-    poll::PollState,
+    polling::{
+        budget::{Remembered, UNBOUNDED_A_MINUTE, USUAL_A_MINUTE},
+        poll::PollState,
+    },
     ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
     update::{Change, From, PollStates, update},
 };

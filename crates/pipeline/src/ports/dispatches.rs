@@ -4,7 +4,7 @@ use dispatch::{ActiveDispatch, Epoch, Subject};
 use jiff::Timestamp;
 
 use super::{PortError, WriteError};
-use crate::record::SubjectRecord;
+use crate::dispatches::record::SubjectRecord;
 
 /// A subject that is on, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! What a controller answers, and what that begins and ends.
 
-use pipeline::{acknowledge::Acknowledge, incident::IncidentStatus, receive::HttpAnswer, record::AckState};
+use pipeline::{
+    dispatches::acknowledge::Acknowledge, incident::IncidentStatus, ingest::receive::HttpAnswer, record::AckState,
+};
 use serde_json::json;
 use simulation::{Function, Inner, Invocation, Reply, Times, Toxic};
 

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    alert::{AcknowledgeIncident, IncidentAckOutcome},
+    alerts::{AcknowledgeIncident, IncidentAckOutcome},
     config::{Config, SourceContacts},
     incident::IncidentStatus,
     messages::{ToAlert, to_json},

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join;
 use jiff::SignedDuration;
 use pipeline::{
-    alert::{AckPages, Page},
+    alerts::{AckPages, Page},
     incident::IncidentStatus,
 };
 use simulation::{Function, PUBLIC_URL, Simulation, Toxic};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pipeline::{
-    alert::Occasion,
+    alerts::Occasion,
     group::AlertGroup,
     incident::{Incident, IncidentKind, IncidentStatus},
     mail::{Circumstances, Line, Mail, compose_list, line, list_subject},

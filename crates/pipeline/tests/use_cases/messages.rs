@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use pipeline::{
     conditions::{Condition, NotedEvent, StageReport},
     group::{AckLink, AlertGroup},
-    heartbeat::{Heartbeat, HeartbeatCheck},
+    health::heartbeat::{Heartbeat, HeartbeatCheck},
     incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Waiting},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use pipeline::{
-    alert::{AcknowledgeIncident, IncidentAckOutcome},
+    alerts::{AcknowledgeIncident, IncidentAckOutcome},
     incident::IncidentStatus,
 };
 use serde_json::{Value, json};

@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    alerts::review::OpenIncidents,
     config::Config,
     job::{Job, JobKind},
     messages::{ToHydrate, to_json},
-    poll::Polls,
-    review::OpenIncidents,
+    polling::poll::Polls,
 };
 use serde_json::Value;
 use simulation::{Function, Inner, Reply, Simulation, Times, Toxic};

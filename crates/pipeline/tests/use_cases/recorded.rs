@@ -13,11 +13,11 @@ use jiff::SignedDuration;
 use pipeline::{
     conditions::NotedEvent,
     group::{AckLink, AlertGroup},
-    heartbeat::{Heartbeat, HeartbeatCheck},
+    health::heartbeat::{Heartbeat, HeartbeatCheck},
     incident::Incident,
     job::{BodyPart, FailedJob, Failure, FailureKind, Job, JobKind, StoredBody},
     messages::{self, Deadline, FORMAT, Hint, READS, ToAlert, ToHydrate, ToRetry, to_json},
-    poll::PollState,
+    polling::poll::PollState,
     record::SubjectRecord,
     retry::RetryState,
 };

@@ -2,7 +2,7 @@
 
 use futures_util::future::join;
 use pipeline::{
-    alert::{AcknowledgeIncident, IncidentAckOutcome},
+    alerts::{AcknowledgeIncident, IncidentAckOutcome},
     conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
     config::Escalation,
     incident::IncidentStatus,

@@ -4,11 +4,10 @@ use std::cell::Cell;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    budget::Shares,
-    hydrate::Hydrate,
+    hydrate::{Hydrate, overlap_view::OverlapViews},
     job::Message,
     messages::{self, ToHydrate, ToRetry},
-    overlap_view::OverlapViews,
+    polling::budget::Shares,
     ports::{Clock, Random},
 };
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use aws::host::Host;
-use pipeline::alert::{AcknowledgeIncident, IncidentAckOutcome};
+use pipeline::alerts::{AcknowledgeIncident, IncidentAckOutcome};
 use serde_json::json;
 
 use crate::{

@@ -170,7 +170,7 @@ fn source_of(subject: &Subject) -> String {
 #[cfg(test)]
 mod tests {
     use pipeline::{
-        heartbeat::Heartbeat,
+        health::heartbeat::Heartbeat,
         job::{Failure, FailureKind},
         messages::to_json,
     };

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use aws::host::Host;
 use pipeline::{
-    acknowledge::{AckOutcome, Acknowledge, Acknowledgement},
+    dispatches::acknowledge::{AckOutcome, Acknowledge, Acknowledgement},
     record::AckState,
 };
 use serde_json::json;

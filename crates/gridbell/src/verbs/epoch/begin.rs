@@ -10,7 +10,7 @@ use aws::{
 };
 use dispatch::Epoch;
 use futures_util::{StreamExt, stream};
-use pipeline::{hydrate::publish, ports::Clock, sweep::Sweep};
+use pipeline::{health::sweep::Sweep, hydrate::publish, ports::Clock};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 

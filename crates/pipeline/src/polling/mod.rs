@@ -1,0 +1,4 @@
+//! Asking a provider unasked: when its list is due, and how often it may be asked at all.
+
+pub mod budget;
+pub mod poll;
