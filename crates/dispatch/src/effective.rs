@@ -170,10 +170,24 @@ fn segment<'a>(
     })
 }
 
+/// The dispatch that asks what others do at its targets.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// Its key.
+    pub subject: &'a Subject,
+    /// Tests and real dispatches are separate.
+    pub is_test: bool,
+}
+
 /// What a signal about a dispatch has to add for one target, given all claims on the target, the dispatch's own among them while
 /// it is on. What is over by then counts no more. None where the target stands alone, and where the dispatch is off and no other
 /// curtails the target at that instant.
-pub fn effective(rule: Rule, (key, test): (&Subject, bool), claims: &[Claim], now: Timestamp) -> Option<Effective> {
+pub fn effective(
+    rule: Rule,
+    About { subject: key, is_test: test }: About<'_>,
+    claims: &[Claim],
+    now: Timestamp,
+) -> Option<Effective> {
     let windows = windows(rule, test, claims.iter().filter(|claim| claim.end.is_none_or(|end| end > now)));
     let is_on = windows.iter().any(|window| window.keys().contains(key));
     let window = windows.iter().find(|window| if is_on { window.keys().contains(key) } else { window.from <= now })?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
+use stack_client::Description;
 use tokio::time::{Instant, sleep};
 
-use super::{state::Description, token};
+use super::token;
 
 /// What Voltus sends when a webhook is registered.
 const VOLTUS_PING: &str = r#"{"event":{"name":""},"resource":""}"#;

@@ -5,10 +5,12 @@
 
 // What every domain uses.
 pub mod config;
+mod fifo;
 pub mod in_time;
 pub mod job;
 pub mod messages;
 pub mod ports;
+pub mod queues;
 pub mod token;
 mod update;
 pub mod zone;

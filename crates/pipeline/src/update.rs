@@ -9,7 +9,7 @@ use dispatch::Subject;
 use crate::{
     alerts::{group::AlertGroup, incident::Incident},
     dispatches::record::SubjectRecord,
-    polling::poll::PollState,
+    polling::state::PollState,
     ports::{Deliveries, Dispatches, Incidents, PortError, WriteError},
 };
 

@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     conditions::{Condition, NotedEvent},
     job::{BodyPart, Failure, Job, StoredBody},
-    polling::{budget::Shown, poll::PollState},
+    polling::{budget::Shown, state::PollState},
     ports::{Answered, Deliveries, Health, PendingRetry, PortError, Refusal, WriteError},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 
 use crate::{Booking, Invocation, Kept, Noted, query::Entry, sim::State};

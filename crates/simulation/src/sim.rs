@@ -16,7 +16,7 @@ use pipeline::{
     mail::Mail,
     polling::{
         budget::{Shares, Shown},
-        poll::PollState,
+        state::PollState,
     },
     ports::{Answered, Refusal},
     record::SubjectRecord,

@@ -8,7 +8,7 @@ use pipeline::{
     conditions::{Condition, NotedEvent, StageReport},
     job::{BodyPart, Failure, FailureKind, Job, JobKind, MAX_BODY_BYTES, StoredBody},
     messages::{self, ToHydrate},
-    polling::{budget::Shown, poll::PollState},
+    polling::{budget::Shown, state::PollState},
     ports::{Answered, Clock, Deliveries, Health, PendingRetry, Random, Refusal},
 };
 use providers::FetchRequest;

@@ -20,7 +20,7 @@ use crate::{
     simulate::{Simulators, times},
 };
 use config::Provider;
-use local_stack::Description;
+use stack_client::Description;
 
 /// How often the queues are asked whether they are idle.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -7,14 +7,14 @@ use url::Url;
 
 use super::providers::{fault, faults};
 use crate::{
-    cli,
     console::Which,
     endpoint::{Opened, Where, is_loopback},
     show::{self, Paint},
     simulate::{ClientError, RemoteSimulator, Settings, Simulators, simulated, times},
+    usage,
 };
 use config::Provider;
-use local_stack::http_client;
+use stack_client::http_client;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -98,7 +98,7 @@ fn exercise(provider: Provider, name: &str) -> Result<&'static Exercise> {
     let all = simulated(provider).exercises();
     all.iter().find(|exercise| exercise.name == name).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|exercise| exercise.name).collect();
-        cli::usage(format!("{provider} has no scenario {name}; it has {}", names.join(", ")))
+        usage::error(format!("{provider} has no scenario {name}; it has {}", names.join(", ")))
     })
 }
 

@@ -6,7 +6,7 @@ use super::Occasion;
 use crate::{
     alerts::incident::{Acknowledged, Incident, IncidentStatus, Waiting},
     job::clip,
-    ports::{Clock, Incidents, PortError, Random},
+    ports::{Clock, PortError, Ports, Random},
     update::{Change, From, IncidentRows, update},
 };
 
@@ -15,11 +15,11 @@ const MAX_BY: usize = 200;
 
 /// Acknowledging incidents.
 #[derive(Debug)]
-pub struct AcknowledgeIncident<'a, I, C> {
+pub struct AcknowledgeIncident<'a, P: Ports> {
     /// `alerts`.
-    pub incidents: &'a I,
+    pub incidents: &'a P::Incidents,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
 /// What came of it.
@@ -35,7 +35,7 @@ pub enum IncidentAckOutcome {
     Unknown,
 }
 
-impl<I: Incidents, C: Clock + Random> AcknowledgeIncident<'_, I, C> {
+impl<P: Ports> AcknowledgeIncident<'_, P> {
     /// Notes that a person acknowledges an incident, by its key `<kind>/<what it is about>`. Doing it again changes nothing.
     pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<IncidentAckOutcome, PortError> {
         self.note(incident, None, by).await

@@ -8,10 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use dispatch::Status;
 use jiff::{SignedDuration, Timestamp};
 
-use super::stages::{self, Occasion, RESOLVED, Rules};
+use super::{
+    occasion::{Occasion, RESOLVED},
+    stages::{self, Rules},
+};
 use crate::{
     alerts::{
-        conditions::{Condition, Firing, Resolved, StageReport, Verdict},
+        condition::{Condition, StageReport},
+        conditions::{Firing, Resolved, Verdict},
         group::Urgency,
         incident::{Incident, IncidentStatus, Waiting},
     },

@@ -4,17 +4,14 @@ use jiff::Timestamp;
 
 use super::Alert;
 use crate::{
-    alerts::conditions::{Condition, Evidence, QUIET},
-    ports::{Clock, Deliveries, Depths, Dispatches, Health, PortError, Random, Watched},
+    alerts::{
+        condition::Condition,
+        conditions::{Evidence, QUIET},
+    },
+    ports::{Deliveries, Depths, Dispatches, Health, PortError, Ports, Watched},
 };
 
-impl<I, T, D, Q, M, O, C> Alert<'_, I, T, D, Q, M, O, C>
-where
-    T: Dispatches,
-    D: Deliveries + Health,
-    Q: Depths,
-    C: Clock + Random,
-{
+impl<P: Ports> Alert<'_, P> {
     pub(super) async fn evidence(&self, condition: &Condition, now: Timestamp) -> Result<Evidence, PortError> {
         let mut evidence = Evidence::default();
         if let Some(subject) = condition.subject() {

@@ -3,13 +3,16 @@
 //! It is level-triggered: the state decides, a hint only says that it is time to look. It writes nothing but the table `alerts`.
 
 mod acknowledge;
+pub mod condition;
 pub mod conditions;
 mod decide;
 mod evidence;
 pub mod group;
 pub mod incident;
+mod kind;
 pub mod mail;
 mod notify;
+mod occasion;
 mod page;
 pub mod review;
 mod stages;
@@ -21,24 +24,25 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     alerts::{
-        conditions::{Condition, Verdict},
+        condition::Condition,
+        conditions::Verdict,
         group::{AlertGroup, Urgency},
         incident::Incident,
     },
     config::Config,
-    deadlines::hop_s,
     dispatches::record::SubjectRecord,
     job::Message,
-    messages::{self, Hint, ReadError, ToAlert},
-    ports::{Clock, Deliveries, Depths, Dispatches, Health, Incidents, JobQueue, Lane, Mailer, PortError, Random},
+    messages::{self, Hint, ReadError, ToAlert, hop_s},
+    ports::{Clock, Incidents, JobQueue, Lane, PortError, Ports, Random},
     update::{Change, From, Groups, IncidentRows, update},
 };
 
 pub use acknowledge::{AcknowledgeIncident, IncidentAckOutcome};
+pub use occasion::Occasion;
 pub use page::{AckPages, Page};
-pub use stages::Occasion;
 
 use decide::{Decided, decide};
+use notify::JustJudged;
 use stages::{Rules, published};
 
 /// Incidents that are judged at once.
@@ -55,25 +59,25 @@ const UNREAD_ATTEMPTS: u32 = 6;
 
 /// The alerter.
 #[derive(Debug)]
-pub struct Alert<'a, I, T, D, Q, M, O, C> {
+pub struct Alert<'a, P: Ports> {
     /// The contacts.
     pub config: &'a Config,
     /// What `/alerts/{secret}` stands behind, without a slash at the end; none: no mail holds a link.
     pub public_url: Option<&'a str>,
     /// `alerts`.
-    pub incidents: &'a I,
+    pub incidents: &'a P::Incidents,
     /// `dispatches`, to read.
-    pub table: &'a T,
+    pub table: &'a P::Dispatches,
     /// `deliveries`, to read.
-    pub deliveries: &'a D,
+    pub deliveries: &'a P::Deliveries,
     /// The queues' depths.
-    pub queues: &'a Q,
+    pub queues: &'a P::Depths,
     /// SES.
-    pub mailer: &'a M,
+    pub mailer: &'a P::Mailer,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
 /// Why a condition is judged.
@@ -104,16 +108,7 @@ struct Judged {
     flush: Option<String>,
 }
 
-impl<I, T, D, Q, M, O, C> Alert<'_, I, T, D, Q, M, O, C>
-where
-    I: Incidents,
-    T: Dispatches,
-    D: Deliveries + Health,
-    Q: Depths,
-    M: Mailer,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Alert<'_, P> {
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let mut failed = Vec::new();
@@ -166,7 +161,7 @@ where
         let cause = Cause { at: hint.at, hint: Some(hint.attempt), sets_timer: !hint.timer };
         let Judged { incident, record, flush } = self.judge(&hint.condition, cause).await?;
         match (flush, incident) {
-            (Some(group), Some(incident)) => self.flush(&group, Some((incident, record))).await,
+            (Some(group), Some(incident)) => self.flush(&group, Some(JustJudged { incident, record })).await,
             _ => Ok(()),
         }
     }

@@ -9,21 +9,20 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AT_ONCE, Alert, Cause, Judged, Occasion, decide,
-    stages::{self, RESOLVED, Rules, published},
+    AT_ONCE, Alert, Cause, Judged, decide,
+    occasion::{Occasion, RESOLVED},
+    stages::{self, Rules, published},
 };
 use crate::{
     alerts::{
-        conditions::StageReport,
+        condition::StageReport,
         group::{AckLink, AlertGroup, Urgency},
         incident::{Incident, IncidentStatus, Waiting},
-        mail::{self, Circumstances, Line, Mail},
+        mail::{self, Circumstances, Line, ListPage, Mail},
     },
-    deadlines::hop_s,
     dispatches::record::SubjectRecord,
-    ports::{
-        Clock, Deliveries, Depths, Dispatches, Health, Incidents, JobQueue, Mailer, PortError, Random, WriteError,
-    },
+    messages::hop_s,
+    ports::{Clock, Incidents, Mailer, PortError, Ports, Random, WriteError},
     update::{Change, From, Groups, IncidentRows, Updated, update},
 };
 
@@ -66,6 +65,12 @@ enum Ends {
     Saved,
 }
 
+/// An incident as it was just judged.
+pub(super) struct JustJudged {
+    pub(super) incident: Incident,
+    pub(super) record: Option<SubjectRecord>,
+}
+
 /// An incident whose mail is sent now.
 struct Ready {
     incident: Incident,
@@ -74,25 +79,12 @@ struct Ready {
     is_urgent: bool,
 }
 
-impl<I, T, D, Q, M, O, C> Alert<'_, I, T, D, Q, M, O, C>
-where
-    I: Incidents,
-    T: Dispatches,
-    D: Deliveries + Health,
-    Q: Depths,
-    M: Mailer,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Alert<'_, P> {
     /// Sends what waits in a group. `own` was just judged, and the index may not show it yet.
-    pub(super) async fn flush(
-        &self,
-        key: &str,
-        own: Option<(Incident, Option<SubjectRecord>)>,
-    ) -> Result<(), PortError> {
+    pub(super) async fn flush(&self, key: &str, own: Option<JustJudged>) -> Result<(), PortError> {
         let mut waiting = self.incidents.waiting(key, FLUSHED).await?;
         match &own {
-            Some((own, _)) => waiting.retain(|key| *key != own.incident),
+            Some(own) => waiting.retain(|key| *key != own.incident.incident),
             None if waiting.is_empty() => return Ok(()),
             None => {}
         }
@@ -131,15 +123,15 @@ where
         &self,
         group: AlertGroup,
         keys: Vec<String>,
-        own: Option<(Incident, Option<SubjectRecord>)>,
+        own: Option<JustJudged>,
     ) -> Result<(), PortError> {
         let is_full = keys.len() >= FLUSHED;
         let judged = keys.into_iter().map(|key| self.ready(&group, key));
         let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffered(AT_ONCE).collect().await;
         // As it is stored now: another invocation may have sent its mail before this one had the group.
         let own = match own {
-            Some((own, record)) => {
-                let stored = self.incidents.read(&own.incident).await?;
+            Some(JustJudged { incident, record }) => {
+                let stored = self.incidents.read(&incident.incident).await?;
                 stored.and_then(|incident| self.of_group(&group, incident, record))
             }
             None => None,
@@ -168,7 +160,7 @@ where
             for number in 1..=total {
                 let next = rest.split_off(rest.len().min(LISTED));
                 let mails = std::mem::replace(&mut rest, next);
-                if let Err(error) = self.send_mails(&group, mails, &to, (number, total)).await {
+                if let Err(error) = self.send_mails(&group, mails, &to, ListPage { number, of: total }).await {
                     tracing::error!(alert.group = group.group, %error, "not mailed");
                     failure = Some(error);
                 }
@@ -223,11 +215,11 @@ where
         group: &AlertGroup,
         ready: Vec<Ready>,
         to: &[String],
-        page: (usize, usize),
+        page: ListPage,
     ) -> Result<(), PortError> {
         if to.is_empty() {
             tracing::error!("no person to notify: contacts.email is empty");
-        } else if let ([one], (_, 1)) = (&ready[..], page) {
+        } else if let ([one], ListPage { of: 1, .. }) = (&ready[..], page) {
             self.send_one(&one.incident, one.record.as_ref(), to).await?;
         } else {
             self.send_list(group, &ready, to, page).await?;
@@ -262,7 +254,7 @@ where
         group: &AlertGroup,
         ready: &[Ready],
         to: &[String],
-        page: (usize, usize),
+        page: ListPage,
     ) -> Result<(), PortError> {
         let awaited = ready.iter().filter(|one| stages::is_awaited(&one.incident, group.test));
         let awaited: Vec<(String, Timestamp)> =
@@ -272,7 +264,7 @@ where
         let subject = mail::list_subject(group, &lines, page);
         let link = if awaits { self.link(&awaited, &subject, to).await } else { None };
         let circumstances = Circumstances { to: to.to_vec(), now: self.host.now(), link, awaited: awaits };
-        self.send(mail::compose_list(self.config, group, &lines, (subject, circumstances))).await?;
+        self.send(mail::compose_list(self.config, group, &lines, subject, circumstances)).await?;
         tracing::info!(alert.group = group.group, alert.incidents = lines.len(), "mailed as a list");
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::{
         mail::{escape, tame},
     },
     job::clip,
-    ports::{Clock, Incidents, PortError, Random, WriteError},
+    ports::{Clock, Incidents, PortError, Ports, Random, WriteError},
 };
 
 /// A secret is 64 hex digits; nothing longer is looked up.
@@ -28,11 +28,11 @@ const AT_ONCE: usize = 16;
 
 /// The door.
 #[derive(Debug)]
-pub struct AckPages<'a, I, C> {
+pub struct AckPages<'a, P: Ports> {
     /// `alerts`.
-    pub incidents: &'a I,
+    pub incidents: &'a P::Incidents,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
 /// An answer for a browser. Whoever serves it adds that it must not be kept, indexed, framed or told to other sites.
@@ -46,7 +46,7 @@ pub struct Page {
     pub outcome: &'static str,
 }
 
-impl<I: Incidents, C: Clock + Random> AckPages<'_, I, C> {
+impl<P: Ports> AckPages<'_, P> {
     /// Handles a request for `/alerts/{secret}`.
     pub async fn handle(&self, method: &str, secret: &str) -> Page {
         let acts = match method {
@@ -82,7 +82,7 @@ impl<I: Incidents, C: Clock + Random> AckPages<'_, I, C> {
     /// First what it is for, then that it is used: whoever dies in between can press the button again.
     async fn acknowledge(&self, link: AckLink) -> Result<Page, PortError> {
         let by = format!("the link in the mail to {}", link.to.join(", "));
-        let acknowledge = AcknowledgeIncident { incidents: self.incidents, host: self.host };
+        let acknowledge = AcknowledgeIncident::<P> { incidents: self.incidents, host: self.host };
         let noting =
             link.incidents.iter().map(|(incident, opened_at)| acknowledge.note(incident, Some(*opened_at), &by));
         let outcomes: Vec<Result<IncidentAckOutcome, PortError>> =

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    alerts::conditions::Condition,
+    alerts::condition::Condition,
     messages::ToAlert,
-    ports::{Depths, JobQueue, Lane, OpenIncidentIndex, PortError, Watched},
+    ports::{Depths, JobQueue, Lane, OpenIncidentIndex, PortError, Ports, Watched},
 };
 
 /// Fewer messages than this in `reviews` are most likely being read right now.
@@ -40,16 +40,16 @@ impl FromIterator<String> for OpenIncidents {
 
 /// The review.
 #[derive(Debug)]
-pub struct Review<'a, I, Q, O> {
+pub struct Review<'a, P: Ports> {
     /// Which incidents are open.
-    pub incidents: &'a I,
+    pub incidents: &'a P::Incidents,
     /// The depth of `reviews`.
-    pub queues: &'a Q,
+    pub queues: &'a P::Depths,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
 }
 
-impl<I: OpenIncidentIndex, Q: Depths, O: JobQueue> Review<'_, I, Q, O> {
+impl<P: Ports> Review<'_, P> {
     /// Lists what is open, and sends a message for each page of it, unless earlier reviews still wait.
     pub async fn send(&self) -> Result<OpenIncidents, PortError> {
         let (mut open, mut pages, mut after) = (BTreeSet::new(), Vec::new(), None);

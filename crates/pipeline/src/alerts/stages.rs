@@ -4,9 +4,10 @@ use dispatch::{DispatchTerms, Status};
 use jiff::{SignedDuration, Timestamp};
 use providers::Provider;
 
+use super::occasion::{Occasion, START};
 use crate::{
     alerts::{
-        conditions::{Condition, FIRST_STAGE},
+        condition::{Condition, FIRST_STAGE},
         incident::{Incident, IncidentStatus},
         mail,
     },
@@ -14,71 +15,11 @@ use crate::{
     dispatches::record::SubjectRecord,
 };
 
-/// The stage of the mail that says that it is resolved.
-pub(super) const RESOLVED: &str = "resolved";
-
-/// The stage of the mail at a dispatch's start.
-pub(super) const START: &str = "start";
-
 /// Reminders end this long after an incident opened.
 const REMINDED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// No incident is reminded of more often, however short the time between.
 const MAX_REMINDERS: usize = 100;
-
-/// What a mail is written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
-    /// It began, or there is news of it.
-    First,
-    /// The dispatch starts.
-    Start,
-    /// It goes on, and no person has acknowledged it.
-    Reminder(usize),
-    /// The same, and others are notified as well.
-    Escalation(usize),
-    /// It is resolved.
-    Resolved,
-}
-
-impl Occasion {
-    /// By the name of a stage.
-    pub fn of(stage: &str) -> Self {
-        let number = |prefix| stage.strip_prefix(prefix).and_then(|rest: &str| rest.parse().ok());
-        match (number("reminder "), number("escalation ")) {
-            (Some(n), _) => Self::Reminder(n),
-            (_, Some(n)) => Self::Escalation(n),
-            _ if stage == START => Self::Start,
-            _ if stage == RESOLVED => Self::Resolved,
-            // An alert group holds reminders, and steps of the escalation, whatever their number.
-            _ if stage == "reminder" => Self::Reminder(0),
-            _ if stage == "escalation" => Self::Escalation(0),
-            _ => Self::First,
-        }
-    }
-
-    /// Which of several a mail is written for.
-    pub(super) fn weight(self) -> u8 {
-        match self {
-            Self::Reminder(_) => 0,
-            Self::First => 1,
-            Self::Start => 2,
-            Self::Escalation(_) => 3,
-            Self::Resolved => 4,
-        }
-    }
-
-    /// What groups mails of one sort.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Start => "start",
-            Self::Reminder(_) => "reminder",
-            Self::Escalation(_) => "escalation",
-            Self::Resolved => "resolved",
-        }
-    }
-}
 
 /// The name under which news is mailed: nothing that a provider names can pass for one of gridbell's own stages.
 pub(super) fn of_news(stage: &str) -> String {

@@ -1,6 +1,6 @@
-//! A subject's row and what happened to it, and the controller's acknowledgement.
+//! What is stored of a subject: its row, and what happened to it.
 
-pub mod acknowledge;
+mod ack;
 pub(crate) mod open_end;
 pub mod ramping;
 pub mod record;

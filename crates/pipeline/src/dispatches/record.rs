@@ -1,9 +1,10 @@
 //! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
 
-use dispatch::{Absorbed, ActiveDispatch, Origin, Publication, Signal, State, Status, Subject};
+use dispatch::{Absorbed, ActiveDispatch, Origin, Publication, Signal, State, Status, Subject, text::clip};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use super::ack::{Ack, AckState};
 use crate::{
     config::Deadlines,
     dispatches::{
@@ -12,8 +13,6 @@ use crate::{
         timeline::{Event, TimelineEvent, trim},
         unreadable::UnreadableFields,
     },
-    job::clip,
-    ports::Stamp,
 };
 
 /// How many changes that no webhook announced are remembered.
@@ -74,43 +73,6 @@ pub struct MissedChange {
     pub found_at: Timestamp,
     /// Which signals it led to, such as `gridbell.dispatch.updated.v1 #2`.
     pub what: String,
-}
-
-/// A controller's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ack {
-    /// To which version.
-    pub version: u64,
-    /// What it says.
-    pub state: AckState,
-    /// In the controller's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What a controller says of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AckState {
-    /// It will act.
-    Accepted,
-    /// It has acted.
-    Completed,
-    /// It cannot act.
-    Failed,
-}
-
-impl AckState {
-    /// As it stands in the request.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 impl SubjectRecord {
@@ -252,4 +214,13 @@ pub struct Step<'a> {
     pub write: String,
     /// When.
     pub now: Timestamp,
+}
+
+/// Which change of a subject: of two, the greater is the later one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// When it changed.
+    pub changed_at: Timestamp,
+    /// How many versions were published by then.
+    pub version: u64,
 }

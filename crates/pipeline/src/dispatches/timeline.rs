@@ -6,7 +6,7 @@ use dispatch::{Epoch, PowerEventKind, Rank, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::dispatches::record::AckState;
+use crate::dispatches::ack::AckState;
 
 /// How many events of a subject are kept: the first, and the latest.
 const REMEMBERED: usize = 64;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use dispatch::{Fact, FieldError};
+use dispatch::{Fact, FieldError, text::clip};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{alerts::conditions::StageReport, job::clip, ports::fifo_id};
+use crate::{alerts::condition::StageReport, fifo::fifo_id};
 
 /// How many values are remembered. A provider that sends more is reported again, which the grouping of mails bears.
 const REMEMBERED: usize = 64;

@@ -4,13 +4,12 @@
 //! queue, and some seconds after each the retrier checks whether the hydrator answered.
 
 use futures_util::future::join;
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::SignedDuration;
 
 use crate::{
-    alerts::{conditions::Condition, review::OpenIncidents},
-    messages::{ToHydrate, ToRetry},
-    ports::{Clock, Depths, Health, JobQueue, PortError, Random, Watched},
+    alerts::{condition::Condition, review::OpenIncidents},
+    messages::{Heartbeat, HeartbeatCheck, ToHydrate, ToRetry},
+    ports::{Clock, Depths, Health, JobQueue, PortError, Ports, Watched},
 };
 
 /// Heartbeats are sent so many seconds after each sweep: a dispatch that arrives right after the hydrator stopped is known to lie
@@ -33,47 +32,20 @@ const LATE: SignedDuration = SignedDuration::from_secs(60);
 /// While the hydrator does not answer, one heartbeat every so many minutes: more would pile up in front of the deliveries.
 const FRESH_EVERY_MIN: i64 = 5;
 
-/// A question whether the hydrator runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heartbeat {
-    /// When it is visible in the queue.
-    pub at: Timestamp,
-}
-
-/// Whether a heartbeat was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeartbeatCheck {
-    /// The heartbeat's instant.
-    pub sent_at: Timestamp,
-    /// It was made once already, and too late.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub again: bool,
-    /// So many messages lay in the queue at the first look, those in flight included; none: this is the first look.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lay: Option<u64>,
-}
-
-impl HeartbeatCheck {
-    /// The first check of a heartbeat.
-    pub fn of(sent_at: Timestamp) -> Self {
-        Self { sent_at, again: false, lay: None }
-    }
-}
-
 /// The retrier's part.
 #[derive(Debug)]
-pub struct Heartbeats<'a, H, Q, O, C> {
+pub struct Heartbeats<'a, P: Ports> {
     /// The latest answer.
-    pub health: &'a H,
+    pub health: &'a P::Deliveries,
     /// What lies in the queues.
-    pub queues: &'a Q,
+    pub queues: &'a P::Depths,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
-impl<H: Health, Q: Depths, O: JobQueue, C: Clock + Random> Heartbeats<'_, H, Q, O, C> {
+impl<P: Ports> Heartbeats<'_, P> {
     /// Each minute: heartbeats, and hints where a dead-letter queue holds something.
     pub async fn minute(&self, open: &OpenIncidents) -> Result<(), PortError> {
         let (sent, looked) = join(self.send(open), self.dead_letters(open)).await;
@@ -111,7 +83,7 @@ impl<H: Health, Q: Depths, O: JobQueue, C: Clock + Random> Heartbeats<'_, H, Q, 
     }
 
     async fn check_after(&self, check: HeartbeatCheck, delay_s: u32) -> Result<(), PortError> {
-        self.job_queue.retry(&[(ToRetry::HeartbeatCheck(check), delay_s)]).await
+        self.job_queue.retry(&[ToRetry::HeartbeatCheck(check).after(delay_s)]).await
     }
 
     async fn send(&self, open: &OpenIncidents) -> Result<(), PortError> {
@@ -126,7 +98,7 @@ impl<H: Health, Q: Depths, O: JobQueue, C: Clock + Random> Heartbeats<'_, H, Q, 
             let at = now + SignedDuration::from_secs(i64::from(delay_s));
             self.job_queue.deliver(ToHydrate::Heartbeat(Heartbeat { at }), delay_s).await?;
             let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(at));
-            self.job_queue.retry(&[(check, delay_s + ANSWER_WITHIN_S)]).await?;
+            self.job_queue.retry(&[check.after(delay_s + ANSWER_WITHIN_S)]).await?;
         }
         Ok(())
     }

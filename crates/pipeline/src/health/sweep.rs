@@ -7,15 +7,15 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    alerts::{conditions::Condition, review::OpenIncidents},
+    alerts::{condition::Condition, review::OpenIncidents},
     config::Config,
     dispatches::record::SubjectRecord,
     hydrate::{PublishOutcome, publish},
     in_time::each,
     job::FOREIGN,
     messages::ToHydrate,
-    ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Random, SignalStream},
-    retry::RetryState,
+    ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Ports, Random, SignalStream},
+    retry::state::RetryState,
     update::{Change, From, Records, Updated, update},
 };
 
@@ -27,17 +27,17 @@ const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The sweep.
 #[derive(Debug)]
-pub struct Sweep<'a, T, S, O, C> {
+pub struct Sweep<'a, P: Ports> {
     /// The deadlines.
     pub config: &'a Config,
     /// `dispatches`.
-    pub table: &'a T,
+    pub table: &'a P::Dispatches,
     /// `signals`.
-    pub stream: &'a S,
+    pub stream: &'a P::SignalStream,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
 /// What a sweep did.
@@ -51,7 +51,7 @@ pub struct Swept {
     pub failed: usize,
 }
 
-impl<T: Dispatches, S: SignalStream, O: JobQueue, C: Clock + Random> Sweep<'_, T, S, O, C> {
+impl<P: Ports> Sweep<'_, P> {
     /// Sends what is pending in outboxes, as much as is begun before that instant. One subject that fails does not keep the others
     /// waiting.
     pub async fn run(&self, until: Timestamp) -> Result<Swept, PortError> {

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use dispatch::{ActiveDispatch, Claim, Effective, Request, Rule, Subject, TargetClaims, TargetHash, effective};
+use dispatch::{About, ActiveDispatch, Claim, Effective, Request, Rule, Subject, TargetClaims, TargetHash, effective};
 use futures_util::lock::Mutex;
 use jiff::{SignedDuration, Timestamp};
 
@@ -50,6 +50,13 @@ pub struct OverlapView {
     groups: BTreeMap<(TargetHash, Number), Option<Request>>,
     crowds: BTreeMap<TargetHash, TargetClaims>,
     next: Number,
+}
+
+/// From when on something must be active to matter, and when that is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsOf {
+    pub(crate) at: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 /// When a source was read.
@@ -103,8 +110,7 @@ impl OverlapView {
         &mut self,
         table: &impl Dispatches,
         source: &str,
-        at: Timestamp,
-        now: Timestamp,
+        AsOf { at, now }: AsOf,
     ) -> Result<(), PortError> {
         let reads = self.reads.filter(|reads| {
             reads.from <= at && reads.last_at <= now && now.duration_since(reads.whole_at) < WHOLE_EVERY
@@ -217,7 +223,7 @@ impl OverlapView {
     pub(crate) fn effective(
         &self,
         target: &str,
-        about: (&Subject, bool),
+        about: About<'_>,
         now: Timestamp,
         known: &mut BTreeMap<Asked, Option<Arc<Effective>>>,
     ) -> Option<Arc<Effective>> {

@@ -7,7 +7,7 @@ use crate::{
     config::{Config, Source},
     ingest::plain,
     job::{Job, MAX_BODY_BYTES},
-    ports::{Clock, IngestQueue, PortError, Random},
+    ports::{Clock, IngestQueue, PortError, Ports, Random},
     token,
 };
 
@@ -19,13 +19,13 @@ const MAX_PING_BYTES: usize = 4_096;
 
 /// The receiver.
 #[derive(Debug)]
-pub struct Receive<'a, I, C> {
+pub struct Receive<'a, P: Ports> {
     /// The sources and their tokens.
     pub config: &'a Config,
     /// The door into `deliveries`.
-    pub intake: &'a I,
+    pub intake: &'a P::IngestQueue,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
 /// A request as it came in.
@@ -60,7 +60,7 @@ pub struct HttpAnswer {
     pub delivery: Option<String>,
 }
 
-impl<I: IngestQueue, C: Clock + Random> Receive<'_, I, C> {
+impl<P: Ports> Receive<'_, P> {
     /// Takes a webhook, or says why not. A 2xx goes out after the queue has said yes and never before.
     pub async fn handle(&self, request: Incoming<'_>) -> HttpAnswer {
         let Some((source, provider)) = self.admit(&request) else {

@@ -2,3 +2,4 @@
 
 pub mod budget;
 pub mod poll;
+pub mod state;

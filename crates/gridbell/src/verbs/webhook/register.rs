@@ -11,7 +11,7 @@ use crate::{
     simulate::times,
 };
 use config::Provider;
-use local_stack::http_client;
+use stack_client::http_client;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

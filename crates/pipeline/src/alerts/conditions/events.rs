@@ -1,21 +1,9 @@
 //! What happened once, and counts as resolved after a quiet day: quarantined bodies and fields, unknown events, rotated keys.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::{Condition, Firing, QUIET, StageReport, Verdict};
-use crate::{dispatches::record::SubjectRecord, polling::poll::PollState};
-
-/// Something that happened once. It is stored under its condition and stage: a repetition moves its instant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotedEvent {
-    /// What it is part of.
-    pub condition: Condition,
-    /// When it happened last.
-    pub at: Timestamp,
-    /// What to say.
-    pub news: StageReport,
-}
+use super::{Firing, NotedEvent, QUIET, StageReport, Verdict};
+use crate::{dispatches::record::SubjectRecord, polling::state::PollState};
 
 /// Whether anything happened lately that is not replayed.
 pub(super) fn in_window(events: &[NotedEvent], now: Timestamp) -> Verdict {

@@ -10,7 +10,7 @@ use crate::{
         ramping::MARGIN,
         record::SubjectRecord,
     },
-    polling::poll::GRACE,
+    polling::state::GRACE,
 };
 
 /// A version in several parts that is not sent whole after this long is an incident: its consumer can act on none of it.

@@ -6,7 +6,7 @@ use super::{QUIET, Verdict};
 use crate::{
     dispatches::record::SubjectRecord,
     ports::{Backlog, Watched},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 
 /// A job has failed too often, or its next attempt comes too late.

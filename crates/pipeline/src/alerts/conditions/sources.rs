@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Verdict;
-use crate::{job::FailureKind, polling::poll::PollState, ports::Refusal};
+use crate::{job::FailureKind, polling::state::PollState, ports::Refusal};
 
 /// What waits is tried at least this often. A key that was refused longer ago is refused no more, or nothing waits for it.
 const TRIED_WITHIN: SignedDuration = SignedDuration::from_mins(30);

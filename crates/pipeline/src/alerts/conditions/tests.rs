@@ -7,7 +7,7 @@ mod targets;
 
 use dispatch::{
     Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, PowerEvent, PowerEventKind, Publication,
-    Rank, Request, absorb,
+    Rank, Request, Subject, absorb,
 };
 use jiff::SignedDuration;
 
@@ -16,6 +16,7 @@ use crate::{
     config::Deadlines,
     dispatches::record::{Ack, AckState, Step},
     job::{Failure, FailureKind},
+    queues::Watched,
 };
 
 const SOURCE: &str = "voltus-prod";
@@ -150,7 +151,7 @@ fn ack(version: u64, state: AckState, seconds: i64) -> Option<Ack> {
 fn polls(failing: Option<(FailureKind, i64, u32)>, change: impl FnOnce(&mut PollState)) -> PollState {
     let known = PollState::claimed(None, SOURCE, at(0), "w-1".to_owned()).expect("a first poll");
     let mut state = known.good(None, None, "w-2".to_owned());
-    state.failing = failing.map(|(kind, since, count)| crate::polling::poll::Failing {
+    state.failing = failing.map(|(kind, since, count)| crate::polling::state::Failing {
         since: at(since),
         count,
         last: Failure::new(kind, at(since), "the provider answered 500"),

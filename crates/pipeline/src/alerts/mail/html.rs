@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::words::{Row, Shown};
-use crate::alerts::Occasion;
+use crate::alerts::occasion::Occasion;
 
 /// Mid-tones, which stand out from white and from black.
 const RED: &str = "#d64545";

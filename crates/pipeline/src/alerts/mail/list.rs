@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     alerts::{
-        Occasion,
         group::AlertGroup,
         incident::{Incident, IncidentStatus},
+        occasion::Occasion,
     },
     config::Config,
     dispatches::record::SubjectRecord,
@@ -61,8 +61,17 @@ fn asks(terms: &DispatchTerms) -> String {
     format!(", {}{more}, {}, {} to {end} UTC", clip(&site, 60), words::amount(terms.request), minute(terms.start))
 }
 
+/// Which of several mails holds a part of a long list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListPage {
+    /// From 1 on.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
 /// The subject of a list, which is one page of several.
-pub fn list_subject(group: &AlertGroup, lines: &[Line], (page, pages): (usize, usize)) -> String {
+pub fn list_subject(group: &AlertGroup, lines: &[Line], page: ListPage) -> String {
     let happened = happened(Occasion::of(&group.occasion));
     let count = lines.len();
     let what = match (lines.iter().all(|line| line.dispatch), count) {
@@ -71,7 +80,8 @@ pub fn list_subject(group: &AlertGroup, lines: &[Line], (page, pages): (usize, u
         (false, 1) => "incident",
         (false, _) => "incidents",
     };
-    let page = if pages > 1 { format!(" ({page} of {pages})") } else { String::new() };
+    let ListPage { number, of } = page;
+    let page = if of > 1 { format!(" ({number} of {of})") } else { String::new() };
     format!(
         "[gridbell] {}{happened}{} {}: {count} {what}{page}",
         test_mark(group.test),
@@ -85,7 +95,8 @@ pub fn compose_list(
     config: &Config,
     group: &AlertGroup,
     lines: &[Line],
-    (subject, circumstances): (String, Circumstances),
+    subject: String,
+    circumstances: Circumstances,
 ) -> Option<Mail> {
     if circumstances.to.is_empty() {
         return None;

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use crate::{
     alerts::{
-        Occasion,
-        conditions::Condition,
+        condition::Condition,
         incident::{Incident, IncidentKind},
+        occasion::Occasion,
     },
     config::{Config, Environment},
     dispatches::record::SubjectRecord,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) use html::escape;
-pub use list::{Line, compose_list, line, list_subject};
+pub use list::{Line, ListPage, compose_list, line, list_subject};
 pub(crate) use words::tame;
 
 /// How much of what an incident is about stands in a subject, in characters.
@@ -118,7 +118,8 @@ pub fn is_test(config: &Config, source: &str, dispatch: Option<&(Status, Dispatc
 
 fn thread(config: &Config, of: &str) -> String {
     let id = TokenHash::of(of).to_hex();
-    let domain = config.contacts.from.rsplit('@').next().unwrap_or_default();
+    let from = config.contacts.from.as_str();
+    let domain = from.rsplit_once('@').map_or(from, |(_, domain)| domain);
     format!("<{}@{domain}>", &id[..32])
 }
 

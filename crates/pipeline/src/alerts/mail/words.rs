@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::{Circumstances, advice_on};
 use crate::{
     alerts::{
-        Occasion,
         incident::{Incident, IncidentStatus},
+        occasion::Occasion,
     },
     job::clip,
     zone::Zone,

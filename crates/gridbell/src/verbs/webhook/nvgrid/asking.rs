@@ -6,10 +6,9 @@ use anyhow::{Context, Result};
 use url::Url;
 
 use crate::{
-    cli,
     endpoint::{Lies, Opened, is_loopback},
     nvgrid::{Client, Endpoint, Login, Origin},
-    show,
+    show, usage,
 };
 use config::Provider;
 
@@ -59,7 +58,7 @@ impl Asking {
             || self.api_url.is_some()
             || self.login.is_some();
         if provider != Provider::Nvgrid && given {
-            return Err(cli::usage(format!(
+            return Err(usage::error(format!(
                 "--proto, --descriptor-set, --ca, --tls-name, --api-url and --login are about NvGrid, and {provider} is none"
             )));
         }

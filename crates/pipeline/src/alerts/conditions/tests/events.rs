@@ -3,7 +3,7 @@
 use dispatch::{AccountEvent, FieldError};
 
 use super::*;
-use crate::polling::poll::Doubts;
+use crate::polling::state::Doubts;
 
 fn events(of: &Condition, events: &[(i64, &str)]) -> Vec<NotedEvent> {
     let event = |(seconds, stage): &(i64, &str)| NotedEvent {
