@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, collections::BTreeMap};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::alert::{AckPages, Alert, Page};
+use pipeline::alerts::{AckPages, Alert, Page};
 use serde::Serialize;
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     environment::Table,
     host::Host,
     lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, batch, serve_configured},
+    ports::AwsPorts,
     ses::Ses,
     sqs::{InnerQueues, WatchedQueues},
 };
@@ -68,10 +69,10 @@ pub async fn run() -> Result<(), Error> {
     let alert = &OnceCell::new();
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
     let (mailer, job_queue, public_url) = (&mailer, &job_queue, public_url.as_deref());
-    let door = &AckPages { incidents, host: &Host };
+    let door = &AckPages::<AwsPorts> { incidents, host: &Host };
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
-        let alert = alert.get_or_init(|| Alert {
+        let alert = alert.get_or_init(|| Alert::<AwsPorts> {
             config,
             public_url,
             incidents,

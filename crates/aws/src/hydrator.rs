@@ -2,7 +2,10 @@
 
 use std::cell::OnceCell;
 
-use pipeline::{budget::Shares, hydrate::Hydrate, overlap_view::OverlapViews};
+use pipeline::{
+    hydrate::{Hydrate, overlap_view::OverlapViews},
+    polling::budget::Shares,
+};
 
 use crate::{
     client,
@@ -11,6 +14,7 @@ use crate::{
     host::Host,
     http,
     lambda::{self, Configured, Error, batch, serve_configured},
+    ports::AwsPorts,
     sqs::{InnerQueues, SignalsQueue},
 };
 
@@ -34,7 +38,7 @@ pub async fn run() -> Result<(), Error> {
     let (table, stream, api, deliveries, job_queue) = (&table, &stream, &api, &deliveries, &job_queue);
     let (shares, views) = (&shares, &OverlapViews::default());
     serve_configured(&configured, lambda::failed, |config, event| async move {
-        let hydrate = hydrate.get_or_init(|| Hydrate {
+        let hydrate = hydrate.get_or_init(|| Hydrate::<AwsPorts> {
             config,
             table,
             stream,

@@ -3,7 +3,6 @@
 
 pub mod client;
 pub mod configuration;
-pub mod console;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod dynamo;
@@ -11,8 +10,11 @@ pub mod environment;
 pub mod host;
 pub mod http;
 pub mod lambda;
+pub mod ports;
 pub mod secrets;
+pub mod sender;
 pub mod ses;
+pub mod signed;
 pub mod sqs;
 pub mod telemetry;
 
@@ -23,4 +25,3 @@ pub mod retrier;
 
 mod gather;
 mod roots;
-mod signed;

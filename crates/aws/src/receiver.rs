@@ -1,7 +1,7 @@
 //! The receiver function: webhooks from the HTTP API into `deliveries`. It holds no secret and
 //! makes one call; a cold start reads the configuration with another.
 
-use pipeline::receive::{HttpAnswer, Incoming, Receive};
+use pipeline::ingest::receive::{HttpAnswer, Incoming, Receive};
 use tokio::time::Instant;
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     environment::Queue,
     host::Host,
     lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, serve_configured},
+    ports::AwsPorts,
     sqs::DeliveriesQueue,
 };
 
@@ -27,7 +28,7 @@ pub async fn run() -> Result<(), Error> {
         &configured,
         |_| Ok(unconfigured()),
         |config, event| async move {
-            let receive = Receive { config, intake, host: &Host };
+            let receive = Receive::<AwsPorts> { config, intake, host: &Host };
             let Some(request) = GatewayRequest::parse(&event) else {
                 // A header that is none, most likely. Sending it again would not mend it, so it is no 5xx.
                 tracing::error!("the event is no request of an HTTP API");

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::{acknowledge::Acknowledge, retrier::Retrier};
+use pipeline::{ingest::acknowledge::Acknowledge, retrier::Retrier};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -13,6 +13,7 @@ use crate::{
     environment::{Queue, Table},
     host::Host,
     lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, batch, serve_configured},
+    ports::AwsPorts,
     sqs::{InnerQueues, SignalsQueue, WatchedQueues},
 };
 
@@ -78,9 +79,17 @@ pub async fn run() -> Result<(), Error> {
     let (incidents, queues) = (&incidents, &queues);
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
-        let retrier =
-            retrier.get_or_init(|| Retrier { config, table, stream, deliveries, incidents, queues, job_queue, host });
-        let acknowledge = acknowledge.get_or_init(|| Acknowledge { config, table, job_queue, host });
+        let retrier = retrier.get_or_init(|| Retrier::<AwsPorts> {
+            config,
+            table,
+            stream,
+            deliveries,
+            incidents,
+            queues,
+            job_queue,
+            host,
+        });
+        let acknowledge = acknowledge.get_or_init(|| Acknowledge::<AwsPorts> { config, table, job_queue, host });
         match Call::parse(&event).ok_or("the event is neither a batch, a schedule nor a request")? {
             Call::Batch => {
                 batch::handle(&event, async |messages| retrier.batch(messages).await).await.map(Response::Batch)

@@ -22,7 +22,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     client::unavailable,
-    console::{MailQuota, MailSender},
+    sender::{MailQuota, MailSender},
 };
 
 const PORT: &str = "mail";

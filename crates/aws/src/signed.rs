@@ -62,49 +62,49 @@ pub(crate) struct Signer {
 
 /// The service, called over HTTP.
 #[derive(Debug, Clone)]
-pub(crate) struct Service {
+pub struct Service {
     http: reqwest::Client,
     signer: Signer,
 }
 
 /// A call, whose headers are all signed.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub struct Call<'a> {
     /// For errors.
-    pub(crate) action: &'a str,
+    pub action: &'a str,
     /// Beside the signature's.
-    pub(crate) headers: &'a [(&'static str, &'a str)],
+    pub headers: &'a [(&'static str, &'a str)],
     /// As `content-type` says.
-    pub(crate) body: String,
+    pub body: String,
 }
 
 /// What a service answered.
 #[derive(Debug)]
-pub(crate) struct SignedResponse {
+pub struct SignedResponse {
     /// A header of it, where one was asked for and is there.
-    pub(crate) header: Option<String>,
+    pub header: Option<String>,
     /// The body.
-    pub(crate) body: String,
+    pub body: String,
 }
 
 impl Service {
     /// The service of that name.
-    pub(crate) fn new(http: reqwest::Client, aws: &SdkConfig, name: &'static str) -> Self {
+    pub fn new(http: reqwest::Client, aws: &SdkConfig, name: &'static str) -> Self {
         Self { http, signer: Signer::new(aws, name) }
     }
 
     /// Makes a call; returns the answer's body.
-    pub(crate) async fn post(&self, call: &Call<'_>) -> Result<String, CallError> {
+    pub async fn post(&self, call: &Call<'_>) -> Result<String, CallError> {
         self.send("POST", "", call).await
     }
 
     /// Makes a call of a REST API, to a path (and query) that needs no escape.
-    pub(crate) async fn send(&self, method: &str, path: &str, call: &Call<'_>) -> Result<String, CallError> {
+    pub async fn send(&self, method: &str, path: &str, call: &Call<'_>) -> Result<String, CallError> {
         self.exchange(method, path, call, CALL, "").await.map(|answer| answer.body)
     }
 
     /// The same, within that time, with a header of the answer.
-    pub(crate) async fn exchange(
+    pub async fn exchange(
         &self,
         method: &str,
         path: &str,

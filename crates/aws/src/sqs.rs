@@ -10,7 +10,7 @@ use aws_types::SdkConfig;
 use dispatch::{Signal, sendable};
 use futures_util::future::join_all;
 use pipeline::{
-    messages::{ToAlert, ToHydrate, ToRetry, to_json},
+    messages::{Delayed, MAX_DELAY_S, ToAlert, ToHydrate, to_json},
     ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, PortError, SignalStream, Watched, fifo_id},
 };
 use serde::Serialize;
@@ -22,8 +22,6 @@ use crate::{
 
 /// The most that one message carries, its attributes included (1 MiB).
 const MAX_MESSAGE_BYTES: usize = 1_048_576;
-/// The longest that SQS holds a message back.
-const MAX_DELAY_S: u32 = 900;
 
 /// What the body of one signal may be: the rest is room for its attributes' names, types and values.
 pub const SIGNAL_LIMIT_BYTES: usize = MAX_MESSAGE_BYTES - 4_096;
@@ -106,13 +104,8 @@ impl InnerQueues {
         Self { client: Client::new(aws), urls, retries: shared() }
     }
 
-    async fn send(
-        &self,
-        (port, url): (&'static str, Option<&String>),
-        message: &impl Serialize,
-        delay_s: u32,
-    ) -> Result<(), PortError> {
-        send(&self.client, (port, known(port, url)?), &written(port, message)?, delay_s).await
+    async fn send(&self, queue: Queue<'_>, message: &impl Serialize, delay_s: u32) -> Result<(), PortError> {
+        send(&self.client, queue, &written(queue.port, message)?, delay_s).await
     }
 }
 
@@ -132,22 +125,22 @@ impl SignalsQueue {
 
 impl IngestQueue for DeliveriesQueue {
     async fn take(&self, message: &str) -> Result<(), PortError> {
-        send(&self.client, ("deliveries", &self.url), message, 0).await
+        send(&self.client, Queue { port: "deliveries", url: &self.url }, message, 0).await
     }
 }
 
 impl JobQueue for InnerQueues {
     async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError> {
-        self.send(("deliveries", self.urls.deliveries.as_ref()), &message, delay_s).await
+        self.send(Queue::known("deliveries", self.urls.deliveries.as_deref())?, &message, delay_s).await
     }
 
-    async fn retry(&self, messages: &[(ToRetry, u32)]) -> Result<(), PortError> {
+    async fn retry(&self, messages: &[Delayed]) -> Result<(), PortError> {
         const PORT: &str = "retries";
         if messages.is_empty() {
             return Ok(());
         }
-        let url = known(PORT, self.urls.retries.as_ref())?;
-        let sends = messages.iter().map(|(message, delay_s)| async move {
+        let queue = Queue::known(PORT, self.urls.retries.as_deref())?;
+        let sends = messages.iter().map(|Delayed { message, delay_s }| async move {
             let json = written(PORT, message)?;
             let body = sendable(&json);
             let size = body.len();
@@ -157,19 +150,19 @@ impl JobQueue for InnerQueues {
             let entry = SendMessageBatchRequestEntry::builder()
                 .id("0")
                 .message_body(body)
-                .delay_seconds(i32::try_from((*delay_s).min(MAX_DELAY_S)).unwrap_or_default());
+                .delay_seconds(delay_seconds(*delay_s));
             let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
-            send_shared(&self.client, (PORT, url), &self.retries, entry, size).await
+            send_shared(&self.client, queue, &self.retries, entry, size).await
         });
         join_all(sends).await.into_iter().collect()
     }
 
     async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError> {
         let queue = match lane {
-            Lane::Urgent => ("alerts", self.urls.alerts.as_ref()),
-            Lane::CanWait => ("reviews", self.urls.reviews.as_ref()),
+            Lane::Urgent => Queue::known("alerts", self.urls.alerts.as_deref()),
+            Lane::CanWait => Queue::known("reviews", self.urls.reviews.as_deref()),
         };
-        self.send(queue, message, delay_s).await
+        self.send(queue?, message, delay_s).await
     }
 }
 
@@ -197,11 +190,11 @@ impl Depths for WatchedQueues {
             Watched::RetriesDead => &self.urls.retries_dead,
             Watched::AlertsDead => &self.urls.alerts_dead,
         };
-        backlog(&self.client, (queue.as_str(), known(queue.as_str(), url.as_ref())?)).await
+        backlog(&self.client, Queue::known(queue.as_str(), url.as_deref())?).await
     }
 }
 
-async fn backlog(client: &Client, (port, url): (&'static str, &str)) -> Result<Backlog, PortError> {
+async fn backlog(client: &Client, Queue { port, url }: Queue<'_>) -> Result<Backlog, PortError> {
     let names =
         [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
     let request = client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
@@ -240,14 +233,30 @@ impl SignalsQueue {
             entry = entry.message_attributes(name, value.map_err(|error| unavailable(PORT, error))?);
         }
         let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
-        send_shared(&self.client, (PORT, &self.url), &self.signals, entry, size).await
+        send_shared(&self.client, Queue { port: PORT, url: &self.url }, &self.signals, entry, size).await
     }
 }
 
-/// The queue's URL.
-fn known<'u>(port: &'static str, url: Option<&'u String>) -> Result<&'u str, PortError> {
-    let unknown = || PortError::Broken { port, reason: "this function has no URL of the queue".to_owned() };
-    url.map(String::as_str).ok_or_else(unknown)
+/// A queue, by the name that errors give it.
+#[derive(Clone, Copy)]
+struct Queue<'a> {
+    port: &'static str,
+    url: &'a str,
+}
+
+impl<'a> Queue<'a> {
+    /// The queue, where this function has its URL.
+    fn known(port: &'static str, url: Option<&'a str>) -> Result<Self, PortError> {
+        let unknown = || PortError::Broken { port, reason: "this function has no URL of the queue".to_owned() };
+        Ok(Self { port, url: url.ok_or_else(unknown)? })
+    }
+}
+
+/// What is longer than SQS holds a message back is shortened.
+fn delay_seconds(delay_s: u32) -> i32 {
+    #[expect(clippy::cast_possible_wrap, reason = "at most 900")]
+    let delay_s = delay_s.min(MAX_DELAY_S) as i32;
+    delay_s
 }
 
 fn written(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
@@ -260,7 +269,7 @@ fn shared() -> Shared {
 
 async fn send_shared(
     client: &Client,
-    (port, url): (&'static str, &str),
+    Queue { port, url }: Queue<'_>,
     gather: &Shared,
     entry: SendMessageBatchRequestEntry,
     bytes: usize,
@@ -294,14 +303,15 @@ async fn send_batch(
     answers
 }
 
-async fn send(client: &Client, (port, url): (&'static str, &str), json: &str, delay_s: u32) -> Result<(), PortError> {
+async fn send(client: &Client, queue: Queue<'_>, json: &str, delay_s: u32) -> Result<(), PortError> {
+    let Queue { port, url } = queue;
     let body = sendable(json);
     if body.len() > MAX_MESSAGE_BYTES {
         return Err(too_large(port, body.len()));
     }
     let mut request = client.send_message().queue_url(url).message_body(body);
     if delay_s > 0 {
-        request = request.delay_seconds(i32::try_from(delay_s.min(MAX_DELAY_S)).unwrap_or_default());
+        request = request.delay_seconds(delay_seconds(delay_s));
     }
     Box::pin(request.send()).await.map_err(|error| unavailable(port, error))?;
     Ok(())

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use gridbell::cost::{Count, STEPS};
+use cost::{Count, STEPS};
 use local_stack::Workspace;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use signals::{Effective, MAX_NAMED, Subject};
 
-use crate::{Claim, Precedence};
+use crate::{About, Claim, Precedence};
 
 /// The claims on one target. Those over the same time are one group: thousands of dispatches of one event share a handful of times.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl TargetClaims {
     }
 
     /// The same as [`crate::effective`] of all these claims.
-    pub fn effective(&self, (key, test): (&Subject, bool), now: Timestamp) -> Option<Effective> {
+    pub fn effective(&self, About { subject: key, is_test: test }: About<'_>, now: Timestamp) -> Option<Effective> {
         let claims = if test { &self.tests } else { &self.real };
         let own = claims.times_of.get(key).map(|(times, _)| *times).filter(|own| own.end > now);
         let stretch = claims.stretch(own, now)?;

@@ -164,12 +164,21 @@ fn segment<'a>(
     })
 }
 
+/// The dispatch that asks what others do at its targets.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// Its key.
+    pub subject: &'a Subject,
+    /// Tests and real dispatches are separate.
+    pub is_test: bool,
+}
+
 /// What a signal about a dispatch has to add for one target, given all claims on the target, the dispatch's own among them while
 /// it is on. What is over by then counts no more. None where the target stands alone, and where the dispatch is off and no other
 /// curtails the target at that instant.
 pub fn effective(
     precedence: Precedence,
-    (key, test): (&Subject, bool),
+    About { subject: key, is_test: test }: About<'_>,
     claims: &[Claim],
     now: Timestamp,
 ) -> Option<Effective> {

@@ -21,7 +21,7 @@ pub mod text;
 pub use absorb::{Absorbed, Contradiction, State, absorb};
 pub use active::{ActiveDispatch, RampStart, TargetGroup, TargetHash, TargetHashes, feed_id};
 pub use claims::TargetClaims;
-pub use effective::{Claim, EffectiveTargets, Precedence, Segment, Window, effective, windows};
+pub use effective::{About, Claim, EffectiveTargets, Precedence, Segment, Window, effective, windows};
 pub use epoch::Epoch;
 pub use fact::{
     AccountEvent, DispatchFact, DispatchTerms, Fact, FactBody, FieldError, MeterData, Origin, PowerEvent, Rank, Targets,

@@ -102,16 +102,16 @@ impl Signal {
 }
 
 /// A value as JSON text. A tree of a megabyte's values in between would be ten times as large.
+#[expect(clippy::expect_used, reason = "`null` in its place would be published")]
 pub(crate) fn written(value: &impl Serialize) -> Box<RawValue> {
-    // Strings, numbers and instants only: serialising cannot fail.
-    let json = to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned());
+    let json = to_raw_value(value).expect("strings, numbers and instants are JSON");
     match sendable(json.get()) {
         Cow::Borrowed(_) => json,
-        Cow::Owned(escaped) => RawValue::from_string(escaped).unwrap_or(json),
+        Cow::Owned(escaped) => RawValue::from_string(escaped).expect("an escape keeps JSON what it is"),
     }
 }
 
-/// JSON text as SQS takes it: U+FFFE and U+FFFF stand in it only inside of strings, and there an escape means the same. It takes
+/// JSON text as every queue takes it: U+FFFE and U+FFFF stand in it only inside of strings, and there an escape means the same. It takes
 /// twice the room, so what is divided by its size is escaped before.
 pub fn sendable(json: &str) -> Cow<'_, str> {
     if json.contains('\u{fffe}') || json.contains('\u{ffff}') {

@@ -3,8 +3,8 @@
 #![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
 
 use dispatch::{
-    Claim, Effective, PowerEvent, PowerEventKind, Precedence, RampStart, Ramps, Request, Status, Subject, TargetClaims,
-    TargetHash, Window, effective, windows,
+    About, Claim, Effective, PowerEvent, PowerEventKind, Precedence, RampStart, Ramps, Request, Status, Subject,
+    TargetClaims, TargetHash, Window, effective, windows,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -132,7 +132,8 @@ proptest! {
                 kept.remove(&gone.key);
             }
             for minute in 0..12 {
-                let about = (&key(asked), test);
+                let asked = key(asked);
+            let about = About { subject: &asked, is_test: test };
                 prop_assert_eq!(kept.effective(about, at(minute)), effective(rule, about, &all, at(minute)), "{}", minute);
             }
         }
@@ -153,7 +154,7 @@ proptest! {
         prop_assert_eq!(windows(rule, test, &claims), windows(rule, test, &alone));
         for claim in &alone {
             prop_assert_eq!(
-                effective(rule, (&claim.key, test), &claims, at(0)), effective(rule, (&claim.key, test), &alone, at(0)),
+                effective(rule, About { subject: &claim.key, is_test: test }, &claims, at(0)), effective(rule, About { subject: &claim.key, is_test: test }, &alone, at(0)),
             );
         }
     }
@@ -161,7 +162,7 @@ proptest! {
     #[test]
     fn who_stands_alone_has_nothing_to_add(rule in rule(), claims in claims(), minute in 0_i64..12) {
         let own: Vec<Claim> = claims.into_iter().filter(|claim| claim.key == key("a")).collect();
-        prop_assert_eq!(effective(rule, (&key("a"), false), &own, at(minute)), None);
+        prop_assert_eq!(effective(rule, About { subject: &key("a"), is_test: false }, &own, at(minute)), None);
     }
 
     #[test]
@@ -261,7 +262,7 @@ fn a_signal_says_until_when_the_site_stays_curtailed() {
     let both = [a.clone(), b.clone()];
     let check = |name: &str, claims: &[Claim], minute: i64, expected: Option<Effective>| {
         assert_eq!(
-            effective(Precedence::LARGER_REQUEST, (&key(name), false), claims, at(minute)),
+            effective(Precedence::LARGER_REQUEST, About { subject: &key(name), is_test: false }, claims, at(minute)),
             expected,
             "{name} at {minute}"
         );
@@ -286,7 +287,8 @@ fn a_signal_names_twenty_others_and_counts_them_all() {
     for others in [1, 19, 20, 21, 1_000] {
         let mut claims: Vec<Claim> = (0..others).map(|n| claim(&format!("o{n:04}"), 10, 20, 5)).collect();
         claims.push(claim("a", 10, 20, 9));
-        let said = effective(Precedence::LARGER_REQUEST, (&key("a"), false), &claims, at(12)).expect("others");
+        let about = About { subject: &key("a"), is_test: false };
+        let said = effective(Precedence::LARGER_REQUEST, about, &claims, at(12)).expect("others");
         assert_eq!((said.others, said.with.len()), (others, others.min(20)));
         assert!(said.with.is_sorted() && said.with.first() == Some(&key("o0000")));
     }

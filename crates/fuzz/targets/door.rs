@@ -6,7 +6,7 @@
 #![no_main]
 
 use fuzz::{TOKEN, sim, sources};
-use pipeline::receive::Incoming;
+use pipeline::ingest::receive::Incoming;
 use simulation::{Inner, Standard, streams};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

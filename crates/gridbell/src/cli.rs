@@ -1,12 +1,15 @@
 //! The command line: nouns first, exit status 0 where it did what was asked, 1 where not, 2 for a wrong command line.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
-use url::Url;
 
-use crate::{show, verbs};
+use crate::{
+    show,
+    usage::{self, UsageError},
+    verbs,
+};
 
 /// Takes grid operators' webhooks and makes one ordered stream of signals of them.
 #[derive(Debug, Parser)]
@@ -19,9 +22,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Brings the whole system up on this machine, plays every provider's story through it, and checks what comes of it.
-    Demo(Demo),
+    Demo(verbs::demo::Demo),
     /// Brings the whole system up on this machine and keeps it until Ctrl-C.
-    Up(Up),
+    Up(verbs::up::Up),
     /// Serves the providers' APIs on this machine, with their webhooks, until Ctrl-C.
     Providers(verbs::providers::Providers),
     /// Plays a provider's scenario at a source, by that provider's own rules.
@@ -62,63 +65,8 @@ enum Verb {
     },
 }
 
-/// How `demo` is called.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  gridbell demo\n  gridbell demo --keep        and look around afterwards: gridbell dispatch list"
-)]
-pub(crate) struct Demo {
-    /// Leave everything up afterwards, until Ctrl-C
-    #[arg(long)]
-    pub(crate) keep: bool,
-    /// Print all that came of it as one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// How `up` is called.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  gridbell up\n  gridbell up --config gridbell.toml --logs\n  gridbell up --endpoint-url http://127.0.0.1:4566 --keep"
-)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
-pub(crate) struct Up {
-    /// The configuration [default: gridbell.toml where there is one, else one source per provider]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Use an AWS-compatible endpoint that runs already, e.g. a LocalStack
-    #[arg(long, value_name = "URL", value_parser = endpoint)]
-    pub(crate) endpoint_url: Option<Url>,
-    /// Where to write what is up [default: target/gridbell/stack.json]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
-    /// Host the functions in `cargo lambda watch`: a change of their source takes effect at once
-    #[arg(long, conflicts_with = "endpoint_url")]
-    pub(crate) watch: bool,
-    /// Ask simulators of the providers instead of the providers; always so without a configuration
-    #[arg(long)]
-    pub(crate) simulators: bool,
-    /// Show what the functions log
-    #[arg(long)]
-    pub(crate) logs: bool,
-    /// Leave the stack on the endpoint when gridbell ends
-    #[arg(long, requires = "endpoint_url")]
-    pub(crate) keep: bool,
-    /// Print what is up as JSON, the contents of stack.json
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// An endpoint is a scheme, a host and a port.
-fn endpoint(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|_| "write http://HOST:PORT".to_owned())?;
-    let plain =
-        matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none();
-    if plain { Ok(url) } else { Err("write http://HOST:PORT, nothing behind it".to_owned()) }
-}
-
 /// The exit status of what has no end and whose reader has left: what a shell says of a process that SIGPIPE ended.
-pub(crate) const READER_LEFT: u8 = 141;
+const READER_LEFT: u8 = 141;
 
 /// The whole command line, for tests that go through every verb.
 pub fn command() -> clap::Command {
@@ -135,14 +83,14 @@ pub fn run() -> ExitCode {
             act(cli)
         }
         Err(error) if is_help(&error) => error.exit(),
-        Err(error) => Err(usage(in_one_line(&error.render().to_string()))),
+        Err(error) => Err(usage::error(in_one_line(&error.render().to_string()))),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
     if error.is::<show::ReaderLeft>() {
         return ExitCode::from(READER_LEFT);
     }
     show::error(&format!("{error:#}"), ours);
-    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 /// What was asked for, or what answers a command line that stops too early.
@@ -160,16 +108,6 @@ fn in_one_line(said: &str) -> String {
         words.take_while(|word| word.starts_with(char::is_alphabetic)).flat_map(|word| [word, " "]).collect();
     let said = said.join(" ").replace(" tip: ", "; ");
     format!("{}; `{verb}--help` says more", said.trim_start_matches("error: "))
-}
-
-/// A wrong command line that shows only once it is understood: exit status 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
-
-/// What is wrong with the command line.
-pub(crate) fn usage(problem: String) -> anyhow::Error {
-    Usage(problem).into()
 }
 
 fn act(cli: Cli) -> Result<()> {
@@ -249,13 +187,5 @@ mod tests {
             "dispatch list --phase never",
             "invalid value 'never' for '--phase <PHASE>' [possible values: running, upcoming, over, ended, cancelled]; `--help` says more",
         );
-    }
-
-    #[test]
-    fn endpoints() {
-        assert!(endpoint("http://127.0.0.1:4566").is_ok());
-        for wrong in ["127.0.0.1:4566", "http://h/x", "http://h/?a", "ftp://h"] {
-            assert!(endpoint(wrong).is_err(), "{wrong}");
-        }
     }
 }

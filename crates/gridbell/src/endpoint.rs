@@ -12,8 +12,8 @@ use providers::Provider;
 use url::Url;
 
 use crate::{
-    cli,
     console::{Console, Place, Which},
+    usage,
 };
 
 /// Where a webhook goes, where that is not what `stack.json` says.
@@ -44,7 +44,7 @@ impl Lies {
     /// # Errors
     /// It is none (exit status 2).
     pub(crate) fn reference(&self, flag: &str) -> Result<&Reference> {
-        let wrong = || cli::usage(format!("{flag} is env:NAME or ssm:/path/of/parameter, never the secret itself"));
+        let wrong = || usage::error(format!("{flag} is env:NAME or ssm:/path/of/parameter, never the secret itself"));
         self.0.as_ref().ok_or_else(wrong)
     }
 }
@@ -75,7 +75,7 @@ pub(crate) enum Standing {
 pub(crate) fn no_source(config: &Config, name: &str) -> anyhow::Error {
     let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
     let name = crate::show::name(name);
-    cli::usage(format!("there is no source {name} in this stack; it has {}", known.join(", ")))
+    usage::error(format!("there is no source {name} in this stack; it has {}", known.join(", ")))
 }
 
 /// The address and the token of a hook. Shown without the token.
@@ -90,9 +90,9 @@ impl Opened {
     /// Opens the stack and finds the source in what its functions run with.
     ///
     /// # Errors
-    /// In one line: as [`Console::open`], or there is no such source (exit status 2).
+    /// In one line: as [`Which::open`], or there is no such source (exit status 2).
     pub(crate) async fn open(which: &Which, name: &str) -> Result<Self> {
-        let console = Console::open(which).await?;
+        let console = which.open().await?;
         let config = console.config().await?;
         Self::of(&console, &config, name)
     }
@@ -232,7 +232,7 @@ fn split(address: &Url, source: &str) -> Result<(Url, Option<Secret>)> {
     }
     let (before, token) = path.rsplit_once('/').unwrap_or_default();
     if !before.ends_with(&end) {
-        return Err(cli::usage(format!("--url ends in {end}, or in {end}/TOKEN")));
+        return Err(usage::error(format!("--url ends in {end}, or in {end}/TOKEN")));
     }
     url.set_path(before);
     Ok((url, Some(Secret::new(token))))
@@ -254,7 +254,8 @@ pub(crate) fn opened(name: &str, webhook_base: &str, tokens: &[&str]) -> Opened 
     let hashes: Vec<String> = tokens.iter().map(|token| token::TokenHash::of(token).to_hex()).collect();
     let config = serde_json::json!({"sources": {name: {"provider": "voltus", "tokens": hashes}}});
     let config = Config::parse(&config.to_string()).expect("good");
-    Opened::of(&Console::nowhere(webhook_base), &config, name).expect("there")
+    Opened::of(&Console::nowhere(webhook_base, stack_client::http_client().expect("a client")), &config, name)
+        .expect("there")
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! gridbell's binary for people as a library: the configuration and the local stack, for the verbs, the demo and the tests.
 
 mod argument;
-pub mod chaos;
 pub mod cli;
 mod console;
-pub mod cost;
 pub mod demo;
 mod endpoint;
 mod fixtures;
 mod nvgrid;
 pub mod progress;
-mod queue;
+pub mod queue;
 mod show;
 pub mod simulate;
+mod usage;
 mod verbs;

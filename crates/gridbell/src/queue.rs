@@ -10,37 +10,39 @@ use local_stack::REGION;
 
 /// A queue.
 #[derive(Debug, Clone)]
-pub(crate) struct Queue {
-    pub(crate) http: Client,
+pub struct Queue {
+    /// The client that it is called with.
+    pub http: Client,
     /// Of the stack.
-    pub(crate) endpoint: String,
+    pub endpoint: String,
     /// Of the queue.
-    pub(crate) url: String,
+    pub url: String,
 }
 
 /// A message.
 #[derive(Debug)]
-pub(crate) struct Message {
+pub struct Message {
     /// The queue's name for it, the same each time it is handed out.
-    pub(crate) id: String,
-    pub(crate) body: String,
+    pub id: String,
+    /// As it was sent.
+    pub body: String,
     /// Names and values of its message attributes.
-    pub(crate) attributes: Vec<(String, String)>,
+    pub attributes: Vec<(String, String)>,
     /// What the queue itself knows, `MessageGroupId` among it.
-    pub(crate) system: Value,
+    pub system: Value,
     receipt: String,
 }
 
 impl Queue {
     /// Waits up to a second for messages, takes up to ten, and deletes them.
-    pub(crate) async fn take(&self) -> Result<Vec<Message>> {
+    pub async fn take(&self) -> Result<Vec<Message>> {
         let messages = self.receive().await?;
         self.delete(&messages).await?;
         Ok(messages)
     }
 
     /// Waits up to a second for messages and takes up to ten; what is not deleted comes again.
-    pub(crate) async fn receive(&self) -> Result<Vec<Message>> {
+    pub async fn receive(&self) -> Result<Vec<Message>> {
         let ask = json!({
             "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1,
             "MessageAttributeNames": ["All"], "MessageSystemAttributeNames": ["All"],
@@ -50,7 +52,7 @@ impl Queue {
     }
 
     /// Deletes them.
-    pub(crate) async fn delete(&self, messages: &[Message]) -> Result<()> {
+    pub async fn delete(&self, messages: &[Message]) -> Result<()> {
         let entries: Vec<Value> = messages
             .iter()
             .enumerate()
@@ -63,7 +65,7 @@ impl Queue {
     }
 
     /// Whether nothing waits in it now and nobody is at work on what was in it. What is delayed does not count.
-    pub(crate) async fn is_idle(&self) -> Result<bool> {
+    pub async fn is_idle(&self) -> Result<bool> {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let answer = self.call("GetQueueAttributes", &json!({"QueueUrl": self.url, "AttributeNames": names})).await?;
         Ok(names.iter().all(|name| answer["Attributes"][name] == "0"))

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use stack_client::FUNCTIONS;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::{
@@ -15,18 +16,6 @@ use super::{
     workspace::Workspace,
 };
 use crate::progress::{Progress, Step};
-
-/// The functions by the name of their binary, in the order in which a delivery passes them.
-pub const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "alerter"];
-
-/// A function's logical id in the template: `receiver` → `ReceiverFunction`.
-pub fn logical_id(function: &str) -> String {
-    let mut letters = function.chars();
-    letters
-        .next()
-        .map(|first| format!("{}{}Function", first.to_ascii_uppercase(), letters.as_str()))
-        .unwrap_or_default()
-}
 
 /// Lines of cargo's output that are kept for an error message.
 const KEPT_LINES: usize = 60;
@@ -177,11 +166,5 @@ mod tests {
     fn a_cargo_within_is_not_told_of_the_package_outside() {
         assert!(is_of_one_package("CARGO_PKG_NAME") && is_of_one_package("CARGO_MANIFEST_DIR"));
         assert!(!is_of_one_package("CARGO_HOME") && !is_of_one_package("CARGO_TARGET_DIR"));
-    }
-
-    #[test]
-    fn logical_ids() {
-        assert_eq!(logical_id("receiver"), "ReceiverFunction");
-        assert_eq!(logical_id(""), "");
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use stack_client::FUNCTIONS;
 
-use super::{aws_api::AwsApi, functions::FUNCTIONS};
+use super::aws_api::AwsApi;
 
 /// One line of a function's log.
 #[derive(Debug, Clone, PartialEq, Eq)]

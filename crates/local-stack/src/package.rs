@@ -10,9 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use stack_client::FUNCTIONS;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-use super::{files, functions::FUNCTIONS};
+use super::files;
 
 /// Packs `executable` into `zip`, or leaves it where it was packed from that very file before.
 pub(super) fn pack(executable: &Path, zip: &Path) -> Result<()> {

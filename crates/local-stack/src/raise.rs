@@ -9,6 +9,7 @@ use aws::{
     host::Host,
 };
 use pipeline::ports::Clock;
+use stack_client::{Description, SourceDescription};
 use url::Url;
 
 use super::{
@@ -20,7 +21,6 @@ use super::{
     package,
     prepare::Prepared,
     stack::Prerequisites,
-    state::{Description, SourceDescription},
     token,
     tools::{self, Tool},
     watch,

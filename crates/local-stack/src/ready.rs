@@ -6,9 +6,10 @@ use anyhow::{Result, bail};
 use providers::Providers;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
+use stack_client::Description;
 use tokio::time::{Instant, sleep};
 
-use super::{state::Description, token};
+use super::token;
 
 /// Waits until the receiver answers as it should: a provider's ping with 200 where there is a source of one that pings and whose
 /// token is known, else a wrong token with the receiver's own 404.

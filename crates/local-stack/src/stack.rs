@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
+use stack_client::{Description, http_client, logical_id};
 
 use super::{
     aws_api::AwsApi,
     deploy::{Deployment, Outputs},
     emulator::{self, Emulator},
     files,
-    functions::logical_id,
     guard::{Guard, Guarded},
-    http,
     logs::{LogLine, Logs},
     mail,
     options::UpOptions,
@@ -19,7 +18,7 @@ use super::{
     raise::{self, Place},
     ready,
     run_folder::RunFolder,
-    state::{Description, StateFile},
+    state::StateFile,
     tools::Python,
     watch,
     workspace::Workspace,
@@ -74,7 +73,7 @@ impl Prerequisites {
             Some(file) => StateFile::claim(file, &own.join("locks"))?,
             None => StateFile::claim(&folder.path.join("stack.json"), &own.join("locks"))?,
         };
-        Ok(Self { workspace, python, guard, folder, state, http: http::client()? })
+        Ok(Self { workspace, python, guard, folder, state, http: http_client()? })
     }
 }
 

@@ -1,48 +1,15 @@
-//! `stack.json`: what is up and where, for other programs. It holds tokens, so its owner alone may read it.
+//! The file `stack.json`. It holds tokens, so its owner alone may read it.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use stack_client::Description;
 
 use super::files;
-
-/// The contents of `stack.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Description {
-    /// The AWS-compatible endpoint.
-    pub endpoint_url: String,
-    /// The region everything is in.
-    pub region: String,
-    /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
-    pub webhook_base: String,
-    /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
-    pub queues: BTreeMap<String, String>,
-    /// The tables' names: dispatches, deliveries, alerts, config.
-    pub tables: BTreeMap<String, String>,
-    /// The sources by name.
-    pub sources: BTreeMap<String, SourceDescription>,
-    /// Where a controller acknowledges.
-    pub acks: String,
-    /// Where the mail sent can be read as JSON.
-    pub mail: String,
-}
-
-/// A source in `stack.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceDescription {
-    /// Whose webhooks it takes.
-    pub provider: String,
-    /// Ends in the token where `up` made it, else at the source's name.
-    pub url: String,
-    /// Headers that a webhook must carry besides.
-    pub headers: BTreeMap<String, String>,
-}
 
 /// A claim on a state file, and the file once it is written. Dropping it removes the file.
 #[derive(Debug)]
@@ -98,7 +65,7 @@ impl Drop for StateFile {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
 
     use super::*;
 

@@ -5,8 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, path::Path};
 use anyhow::{Context, Result, bail};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
-
-use super::functions::logical_id;
+use stack_client::logical_id;
 
 /// Reads a template, its short forms (`!Ref`, `!Sub`, …) written out.
 ///

@@ -10,12 +10,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use stack_client::{FUNCTIONS, logical_id};
 
 use super::{
     aws_api::{AwsApi, REGION},
     deploy::{Outputs, output},
     emulator::free_port,
-    functions::{self, FUNCTIONS, logical_id},
+    functions,
     guard::{Guard, Guarded},
     workspace::Workspace,
 };

@@ -8,18 +8,20 @@ use futures_util::lock::Mutex;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    conditions::{Condition, QUIET, ends_at},
+    alerts::{
+        condition::Condition,
+        conditions::{QUIET, ends_at},
+        review::OpenIncidents,
+    },
     config::{Config, Deadlines},
-    messages::{Deadline, ToRetry},
-    ports::{Backlog, Clock, Depths, Dispatches, DueSubject, JobQueue, PortError, Random, Watched},
-    record::SubjectRecord,
-    review::OpenIncidents,
-    timeline::{Closed, Event, TimelineEvent},
+    dispatches::{
+        record::SubjectRecord,
+        timeline::{Closed, Event, TimelineEvent},
+    },
+    messages::{Deadline, ToRetry, hop_s},
+    ports::{Backlog, Clock, Depths, Dispatches, DueSubject, JobQueue, PortError, Ports, Random, Watched},
     update::{Change, From, Records, update},
 };
-
-/// SQS delays a message by this many seconds at most.
-const MAX_HOP_S: i64 = 900;
 
 /// What is due sooner than this is armed by the component that learns of it; the rest is found by the sweep of every minute.
 pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
@@ -38,19 +40,19 @@ const ARMED_AT_ONCE: usize = 200;
 
 /// The deadlines.
 #[derive(Debug)]
-pub struct DeadlineMonitor<'a, T, Q, O, C> {
+pub struct DeadlineMonitor<'a, P: Ports> {
     /// The deadlines.
     pub config: &'a Config,
     /// `dispatches`.
-    pub table: &'a T,
+    pub table: &'a P::Dispatches,
     /// The depth of `signals`.
-    pub queues: &'a Q,
+    pub queues: &'a P::Depths,
     /// That depth, which all deadlines of a batch share.
     pub backlog: Mutex<Option<Backlog>>,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
 /// What there is to do for a deadline.
@@ -65,7 +67,7 @@ enum Next {
     Hint(Condition),
 }
 
-impl<T: Dispatches, Q: Depths, O: JobQueue, C: Clock + Random> DeadlineMonitor<'_, T, Q, O, C> {
+impl<P: Ports> DeadlineMonitor<'_, P> {
     /// Arms what the index says is due soon, and what is due and has no open incident, from the index alone: the most urgent first,
     /// until that instant. Returns how many.
     pub async fn arm_due(&self, open: &OpenIncidents, until: Timestamp) -> Result<usize, PortError> {
@@ -96,7 +98,7 @@ impl<T: Dispatches, Q: Depths, O: JobQueue, C: Clock + Random> DeadlineMonitor<'
                 tracing::warn!(sweep.armed = armed, sweep.left = fires.len() - armed, "armed in the next minute");
                 break;
             }
-            let messages = some.iter().map(|(at, deadline)| (ToRetry::Deadline(deadline.clone()), hop_s(*at, now)));
+            let messages = some.iter().map(|(at, deadline)| ToRetry::Deadline(deadline.clone()).after(hop_s(*at, now)));
             match self.job_queue.retry(&messages.collect::<Vec<_>>()).await {
                 Ok(()) => armed += some.len(),
                 // What is not armed now is armed a minute later, still before it is due: all that follows must not wait for it.
@@ -131,7 +133,7 @@ impl<T: Dispatches, Q: Depths, O: JobQueue, C: Clock + Random> DeadlineMonitor<'
     }
 
     async fn again(&self, deadline: Deadline, delay_s: u32) -> Result<(), PortError> {
-        self.job_queue.retry(&[(ToRetry::Deadline(deadline), delay_s)]).await
+        self.job_queue.retry(&[ToRetry::Deadline(deadline).after(delay_s)]).await
     }
 
     async fn decide(
@@ -272,10 +274,4 @@ impl<T: Dispatches, Q: Depths, O: JobQueue, C: Clock + Random> DeadlineMonitor<'
 /// When the deadline message of what is due then must fire. Where reading the signals queue counts, it takes two looks.
 pub(crate) fn fires_at(due: Timestamp, deadlines: Deadlines) -> Timestamp {
     if deadlines.acknowledge { due } else { due.saturating_sub(STILL).unwrap_or(due) }
-}
-
-/// Seconds until then, in one hop.
-pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
-    let whole_s = (at.duration_since(now).as_millis() + 999).div_euclid(1_000);
-    u32::try_from(whole_s.clamp(0, i128::from(MAX_HOP_S))).unwrap_or(0)
 }

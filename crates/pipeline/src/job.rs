@@ -11,7 +11,7 @@ use providers::FetchRequest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    conditions::Condition,
+    alerts::condition::Condition,
     messages::{ToHydrate, to_json},
 };
 

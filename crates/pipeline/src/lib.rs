@@ -1,37 +1,31 @@
-//! The use cases over small ports: receive, hydrate, retry, sweep, alert, acknowledge.
+//! The use cases over small ports: receive, hydrate, retry, sweep, alert, acknowledge. One folder for each domain.
 //!
 //! No AWS, no clock, no randomness, no socket: each comes in through [`ports`], so that the same code runs on Lambda, on the
 //! local stack and in a simulator.
 
-pub mod budget;
-pub mod conditions;
+// What every domain uses.
 pub mod config;
-pub mod group;
+mod fifo;
 pub mod in_time;
-pub mod incident;
 pub mod job;
 pub mod messages;
-pub mod poll;
 pub mod ports;
-pub mod ramping;
-pub mod record;
-pub mod timeline;
+pub mod queues;
 pub mod token;
-pub mod unreadable;
 mod update;
 pub mod zone;
 
-pub mod acknowledge;
-pub mod alert;
+// The domains.
+pub mod alerts;
 pub mod deadlines;
-pub mod heartbeat;
+pub mod dispatches;
+pub mod health;
 pub mod hydrate;
-pub mod mail;
-mod open_end;
-pub mod overlap_view;
-pub mod plain;
-pub mod receive;
+pub mod ingest;
+pub mod polling;
 pub mod retrier;
 pub mod retry;
-pub mod review;
-pub mod sweep;
+
+// What the tables hold and people read, for the adapters.
+pub use alerts::{conditions, group, incident, mail};
+pub use dispatches::{record, timeline};

@@ -9,8 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    conditions::{Condition, NotedEvent, StageReport},
-    heartbeat::{Heartbeat, HeartbeatCheck},
+    alerts::condition::{Condition, NotedEvent, StageReport},
     job::{FOREIGN, FailedJob, Job},
 };
 
@@ -20,6 +19,9 @@ pub const FORMAT: u32 = 1;
 
 /// The latest version that this release reads; it reads all before it, too.
 pub const READS: u32 = 1;
+
+/// A message is delayed by this many seconds at most.
+pub const MAX_DELAY_S: u32 = 900;
 
 /// What says no version is of the first.
 fn first_format() -> u32 {
@@ -51,6 +53,54 @@ pub enum ToRetry {
     Deadline(Deadline),
     /// A heartbeat must have been answered by now.
     HeartbeatCheck(HeartbeatCheck),
+}
+
+/// A question whether the hydrator runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// When it is visible in the queue.
+    pub at: Timestamp,
+}
+
+/// Whether a heartbeat was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatCheck {
+    /// The heartbeat's instant.
+    pub sent_at: Timestamp,
+    /// It was made once already, and too late.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+    /// So many messages lay in the queue at the first look, those in flight included; none: this is the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lay: Option<u64>,
+}
+
+impl HeartbeatCheck {
+    /// The first check of a heartbeat.
+    pub fn of(sent_at: Timestamp) -> Self {
+        Self { sent_at, again: false, lay: None }
+    }
+}
+
+/// A message for the retrier, and how long it is held back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delayed {
+    /// The message.
+    pub message: ToRetry,
+    /// In seconds; what is more than [`MAX_DELAY_S`] counts as that.
+    pub delay_s: u32,
+}
+
+impl ToRetry {
+    /// To be sent after so many seconds.
+    pub fn after(self, delay_s: u32) -> Delayed {
+        Delayed { message: self, delay_s }
+    }
+
+    /// To be sent right now.
+    pub fn at_once(self) -> Delayed {
+        self.after(0)
+    }
 }
 
 /// A message of `alerts` or of `reviews`.
@@ -159,6 +209,12 @@ pub fn read<T: DeserializeOwned>(body: &str) -> Result<T, ReadError> {
     }
     let message = message.ok_or_else(|| serde_json::Error::missing_field("message"))?;
     Ok(serde_json::from_str(message.get())?)
+}
+
+/// Seconds until then, in one hop.
+pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
+    let whole_s = (at.duration_since(now).as_millis() + 999).div_euclid(1_000);
+    u32::try_from(whole_s.clamp(0, i128::from(MAX_DELAY_S))).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,17 +1,15 @@
 //! What the use cases need of the world, and no more.
 //!
 //! Every implementation (AWS, the simulator) passes the same contract. A call may succeed and its answer be lost: whoever writes
-//! must recognise its own write ([`crate::record::SubjectRecord::write`]).
+//! must recognise its own write ([`crate::dispatches::record::SubjectRecord::write`]).
 
 #![expect(
     async_fn_in_trait,
     reason = "the callers are generic: whether a future is Send shows where the types are known"
 )]
 
+mod bundle;
 mod dispatches;
-mod fifo;
-
-use std::fmt;
 
 use dispatch::Signal;
 use jiff::{SignedDuration, Timestamp};
@@ -19,20 +17,25 @@ use providers::{ApiRequest, Elements};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    budget::Shown,
-    conditions::{Condition, NotedEvent},
+    alerts::{
+        condition::{Condition, NotedEvent},
+        group::{AckLink, AlertGroup},
+        incident::Incident,
+        mail::Mail,
+    },
     config::Source,
-    group::{AckLink, AlertGroup},
-    incident::Incident,
     job::{BodyPart, Failure, Job, StoredBody},
-    mail::Mail,
-    messages::{Hint, ToAlert, ToHydrate, ToRetry},
-    poll::PollState,
-    retry::RetryState,
+    messages::{Delayed, Hint, ToAlert, ToHydrate},
+    polling::{budget::Shown, state::PollState},
+    retry::state::RetryState,
 };
 
+pub use crate::{
+    fifo::fifo_id,
+    queues::{Backlog, Watched},
+};
+pub use bundle::Ports;
 pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
-pub use fifo::fifo_id;
 
 /// The time.
 pub trait Clock {
@@ -85,8 +88,8 @@ pub trait IngestQueue {
 pub trait JobQueue {
     /// A message for the hydrator, after a delay of at most 900 s.
     async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError>;
-    /// Messages for the retrier, each after a delay of at most 900 s.
-    async fn retry(&self, messages: &[(ToRetry, u32)]) -> Result<(), PortError>;
+    /// Messages for the retrier.
+    async fn retry(&self, messages: &[Delayed]) -> Result<(), PortError>;
     /// A message for the alerter, after a delay of at most 900 s.
     async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError>;
 
@@ -119,15 +122,6 @@ pub trait SignalStream {
     fn limit_bytes(&self) -> usize;
     /// Sends signals of one subject in order. After an error none, some or all of them are out; sending them again is harmless.
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError>;
-}
-
-/// What lies in a queue, roughly.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Messages that are not read yet.
-    pub waiting: u64,
-    /// Messages that a consumer is reading right now.
-    pub in_hand: u64,
 }
 
 /// A conditional write that did not happen, as far as its answer tells.
@@ -207,41 +201,6 @@ pub trait Deliveries {
     async fn shown(&self, source: &str) -> Result<Option<Shown>, PortError>;
     /// Stores that; the latest counts.
     async fn show(&self, shown: &Shown) -> Result<(), PortError>;
-}
-
-/// A queue that gridbell watches of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Watched {
-    /// `deliveries`: whether the hydrator reads it.
-    Deliveries,
-    /// `signals`: whether a controller reads it.
-    Signals,
-    /// `reviews`: whether the alerter is behind.
-    Reviews,
-    /// The dead letters of `retries`: whether there are any.
-    RetriesDead,
-    /// The dead letters of `alerts` and `reviews`: whether there are any.
-    AlertsDead,
-}
-
-impl Watched {
-    /// The queue's name, as `stack.json` has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deliveries => "deliveries",
-            Self::Signals => "signals",
-            Self::Reviews => "reviews",
-            Self::RetriesDead => "retries_dead",
-            Self::AlertsDead => "alerts_dead",
-        }
-    }
-}
-
-impl fmt::Display for Watched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// A heartbeat that was answered.

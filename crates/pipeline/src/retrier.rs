@@ -6,40 +6,40 @@ use futures_util::{
 };
 
 use crate::{
+    alerts::review::{OpenIncidents, Review},
     config::Config,
     deadlines::DeadlineMonitor,
-    heartbeat::Heartbeats,
+    health::{
+        heartbeat::Heartbeats,
+        sweep::{Sweep, Swept},
+    },
     in_time::SWEEPS_FOR,
     job::{FailedJob, Failure, FailureKind, Job, Message},
     messages::{self, ReadError, ToRetry},
-    poll::Polls,
-    ports::{
-        Clock, Deliveries, Depths, Dispatches, Health, JobQueue, OpenIncidentIndex, PortError, Random, SignalStream,
-    },
+    polling::poll::Polls,
+    ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, Retry},
-    review::{OpenIncidents, Review},
-    sweep::{Sweep, Swept},
 };
 
 /// The retrier.
 #[derive(Debug)]
-pub struct Retrier<'a, T, S, D, I, Q, O, C> {
+pub struct Retrier<'a, P: Ports> {
     /// The sources and the deadlines.
     pub config: &'a Config,
     /// `dispatches`.
-    pub table: &'a T,
+    pub table: &'a P::Dispatches,
     /// `signals`.
-    pub stream: &'a S,
+    pub stream: &'a P::SignalStream,
     /// `deliveries`.
-    pub deliveries: &'a D,
+    pub deliveries: &'a P::Deliveries,
     /// Which incidents are open.
-    pub incidents: &'a I,
+    pub incidents: &'a P::Incidents,
     /// What lies in the queues.
-    pub queues: &'a Q,
+    pub queues: &'a P::Depths,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
 /// What came of a minute's work. No part waits for another that fails.
@@ -74,16 +74,7 @@ impl Minute {
     }
 }
 
-impl<'a, T, S, D, I, Q, O, C> Retrier<'a, T, S, D, I, Q, O, C>
-where
-    T: Dispatches,
-    S: SignalStream,
-    D: Deliveries + Health,
-    I: OpenIncidentIndex,
-    Q: Depths,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<'a, P: Ports> Retrier<'a, P> {
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let watch = &self.watch();
@@ -95,7 +86,7 @@ where
         join_all(handled).await.into_iter().flatten().collect()
     }
 
-    async fn one(&self, message: &Message, watch: &DeadlineMonitor<'a, T, Q, O, C>) -> Result<(), BatchError> {
+    async fn one(&self, message: &Message, watch: &DeadlineMonitor<'a, P>) -> Result<(), BatchError> {
         let now = self.host.now();
         // What comes again could not be booked or passed on before: a person must know in any case.
         let comes_again = message.receives > 1;
@@ -143,7 +134,7 @@ where
 
     /// Has the open incidents reviewed, and lists them. Where that fails, hints are sent even at what they cover.
     pub async fn open(&self) -> OpenIncidents {
-        let review = Review { incidents: self.incidents, queues: self.queues, job_queue: self.job_queue };
+        let review = Review::<P> { incidents: self.incidents, queues: self.queues, job_queue: self.job_queue };
         review.send().await.unwrap_or_else(|error| {
             tracing::error!(%error, "the open incidents are not reviewed in this minute");
             OpenIncidents::default()
@@ -151,31 +142,31 @@ where
     }
 
     /// The failures.
-    pub fn retry(&self) -> Retry<'a, T, D, O, C> {
+    pub fn retry(&self) -> Retry<'a, P> {
         let Self { config, table, deliveries, job_queue, host, .. } = *self;
         Retry { config, table, deliveries, job_queue, host }
     }
 
     /// The deadlines.
-    pub fn watch(&self) -> DeadlineMonitor<'a, T, Q, O, C> {
+    pub fn watch(&self) -> DeadlineMonitor<'a, P> {
         let Self { config, table, queues, job_queue, host, .. } = *self;
         DeadlineMonitor { config, table, queues, backlog: Mutex::new(None), job_queue, host }
     }
 
     /// The hydrator's heartbeat, and the dead letters.
-    pub fn heartbeats(&self) -> Heartbeats<'a, D, Q, O, C> {
+    pub fn heartbeats(&self) -> Heartbeats<'a, P> {
         let Self { deliveries: health, queues, job_queue, host, .. } = *self;
         Heartbeats { health, queues, job_queue, host }
     }
 
     /// The polls.
-    pub fn polls(&self) -> Polls<'a, D, O, C> {
+    pub fn polls(&self) -> Polls<'a, P> {
         let Self { config, deliveries, job_queue, host, .. } = *self;
         Polls { config, deliveries, job_queue, host }
     }
 
     /// What is owed, and what may be firing.
-    pub fn sweeper(&self) -> Sweep<'a, T, S, O, C> {
+    pub fn sweeper(&self) -> Sweep<'a, P> {
         let Self { config, table, stream, job_queue, host, .. } = *self;
         Sweep { config, table, stream, job_queue, host }
     }

@@ -1,25 +1,29 @@
 //! The one path for every failure: when to try again, when to notify a person, when to quarantine. Never silently.
 
+pub mod state;
+
 use dispatch::{DispatchTerms, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
+    alerts::{
+        condition::{Condition, FIRST_STAGE, NotedEvent, StageReport},
+        incident::IncidentKind,
+    },
     config::Config,
-    deadlines::hop_s,
-    incident::IncidentKind,
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
-    messages::ToHydrate,
-    ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Random, Refusal},
+    messages::{MAX_DELAY_S, ToHydrate, hop_s},
+    ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Ports, Random, Refusal},
 };
+
+pub use state::RetryState;
+
+/// No attempt waits for longer, in seconds: it is one message.
+const MOST_S: u64 = MAX_DELAY_S as u64;
 
 /// Failures in quick succession before a person is notified; slow attempts follow.
 pub const QUICK_ATTEMPTS: u32 = 5;
-
-/// SQS delays a message by this many seconds at most.
-const MAX_DELAY_S: u64 = 900;
 
 /// A hint waits for so many seconds until the index shows what it is about.
 pub(crate) const NOTED_S: u32 = 2;
@@ -45,43 +49,22 @@ const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(48);
 /// A dispatch that has been over for this long needs no further look.
 const OVER_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
-/// How the attempts of a job stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetryState {
-    /// The source.
-    pub source: String,
-    /// What it is about, as a person reads it.
-    pub about: String,
-    /// The delivery that its latest attempt is for.
-    pub delivery: String,
-    /// How often it has failed.
-    pub attempt: u32,
-    /// When it failed last.
-    pub failed_at: Timestamp,
-    /// When it is tried again.
-    pub next_at: Timestamp,
-    /// From when on a person must know.
-    pub notify_at: Timestamp,
-    /// The latest failure, in words.
-    pub detail: String,
-}
-
 /// The retrier.
 #[derive(Debug)]
-pub struct Retry<'a, T, D, O, C> {
+pub struct Retry<'a, P: Ports> {
     /// The deadlines.
     pub config: &'a Config,
     /// `dispatches`.
-    pub table: &'a T,
+    pub table: &'a P::Dispatches,
     /// `deliveries`.
-    pub deliveries: &'a D,
+    pub deliveries: &'a P::Deliveries,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
 }
 
-impl<T: Dispatches, D: Deliveries, O: JobQueue, C: Clock + Random> Retry<'_, T, D, O, C> {
+impl<P: Ports> Retry<'_, P> {
     /// Handles a failed job. One that comes again is one of which a person must know at once.
     pub async fn failed(&self, FailedJob { failure, job }: FailedJob, is_again: bool) -> Result<(), PortError> {
         let now = self.host.now();
@@ -222,7 +205,7 @@ impl<T: Dispatches, D: Deliveries, O: JobQueue, C: Clock + Random> Retry<'_, T, 
             1 + self.host.up_to((1 << job.attempt) - 1)
         } else {
             let doublings = (job.attempt - QUICK_ATTEMPTS).min(8);
-            let half_s = (FIRST_SLOW_DELAY_S << doublings).min(MAX_DELAY_S) / 2;
+            let half_s = (FIRST_SLOW_DELAY_S << doublings).min(MOST_S) / 2;
             half_s + self.host.up_to(half_s)
         };
         let needed_in_s = needed_at
@@ -231,10 +214,10 @@ impl<T: Dispatches, D: Deliveries, O: JobQueue, C: Clock + Random> Retry<'_, T, 
             .filter(|seconds| *seconds > 0);
         // Other jobs were refused as well and wait as long: a quarter more at most, so that not all come back together.
         let asked_s = failure.retry_after_s.map_or(0, |asked_s| {
-            let asked_s = u64::from(asked_s).min(MAX_DELAY_S);
+            let asked_s = u64::from(asked_s).min(MOST_S);
             asked_s + self.host.up_to((asked_s / 4).max(2))
         });
-        let delay_s = jittered_s.min(needed_in_s.unwrap_or(MAX_DELAY_S)).max(asked_s).clamp(1, MAX_DELAY_S);
+        let delay_s = jittered_s.min(needed_in_s.unwrap_or(MOST_S)).max(asked_s).clamp(1, MOST_S);
         u32::try_from(delay_s).unwrap_or(1)
     }
 }

@@ -7,11 +7,10 @@ use std::fmt::Display;
 use dispatch::Subject;
 
 use crate::{
-    group::AlertGroup,
-    incident::Incident,
-    poll::PollState,
+    alerts::{group::AlertGroup, incident::Incident},
+    dispatches::record::SubjectRecord,
+    polling::state::PollState,
     ports::{Deliveries, Dispatches, Incidents, PortError, WriteError},
-    record::SubjectRecord,
 };
 
 /// How often a write may lose against others before the whole is left to be done again.

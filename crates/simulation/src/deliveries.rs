@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    budget::Shown,
     conditions::{Condition, NotedEvent},
     job::{BodyPart, Failure, Job, StoredBody},
-    poll::PollState,
+    polling::{budget::Shown, state::PollState},
     ports::{Answered, Deliveries, Health, PendingRetry, PortError, Refusal, WriteError},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 
 use crate::{Booking, Invocation, Kept, Noted, query::Entry, sim::State};

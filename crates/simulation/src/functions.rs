@@ -2,15 +2,17 @@
 
 use jiff::SignedDuration;
 use pipeline::{
-    acknowledge::Acknowledge,
-    alert::{AckPages, Alert, Page},
+    alerts::{AckPages, Alert, Page},
+    health::sweep::Swept,
     hydrate::Hydrate,
     in_time::SWEEPS_FOR,
+    ingest::{
+        acknowledge::Acknowledge,
+        receive::{HttpAnswer, Incoming, Receive},
+    },
     job::Message,
     ports::Clock,
-    receive::{HttpAnswer, Incoming, Receive},
     retrier::Retrier,
-    sweep::Swept,
 };
 
 use crate::{Inner, Invocation};
@@ -76,13 +78,13 @@ impl<'a> From<Webhook<'a>> for Incoming<'a> {
 
 impl Invocation<'_> {
     pub(crate) async fn receive(&self, request: Incoming<'_>) -> HttpAnswer {
-        Receive { config: &self.sim.config, intake: self, host: self }.handle(request).await
+        Receive::<Self> { config: &self.sim.config, intake: self, host: self }.handle(request).await
     }
 
     pub(crate) async fn hydrate(&self, messages: Vec<Message>) -> Vec<String> {
         // A process that waits takes the next batch with all that it knows; one that dies is seen no more.
         let process = self.sim.with(|state| state.idle_hydrators.pop()).unwrap_or_default();
-        let hydrate = Hydrate {
+        let hydrate = Hydrate::<Self> {
             config: &self.sim.config,
             table: self,
             stream: self,
@@ -98,7 +100,7 @@ impl Invocation<'_> {
         left
     }
 
-    fn retrier(&self) -> Retrier<'_, Self, Self, Self, Self, Self, Self, Self> {
+    fn retrier(&self) -> Retrier<'_, Self> {
         Retrier {
             config: &self.sim.config,
             table: self,
@@ -117,7 +119,7 @@ impl Invocation<'_> {
 
     pub(crate) async fn acknowledge(&self, token: &str, body: &[u8]) -> HttpAnswer {
         let config = &self.sim.config;
-        Acknowledge { config, table: self, job_queue: self, host: self }.handle("POST", token, body).await
+        Acknowledge::<Self> { config, table: self, job_queue: self, host: self }.handle("POST", token, body).await
     }
 
     pub(crate) async fn sweep(&self) -> Swept {
@@ -136,7 +138,7 @@ impl Invocation<'_> {
     }
 
     pub(crate) async fn alert(&self, messages: Vec<Message>) -> Vec<String> {
-        let alert = Alert {
+        let alert = Alert::<Self> {
             config: &self.sim.config,
             public_url: Some(PUBLIC_URL),
             incidents: self,
@@ -151,6 +153,6 @@ impl Invocation<'_> {
     }
 
     pub(crate) async fn follow(&self, method: &str, secret: &str) -> Page {
-        AckPages { incidents: self, host: self }.handle(method, secret).await
+        AckPages::<Self> { incidents: self, host: self }.handle(method, secret).await
     }
 }

@@ -8,10 +8,10 @@ use pipeline::{
     incident::Incident,
     job::{StoredBody, unpack},
     mail::Mail,
-    messages::{self, ToAlert, ToHydrate, ToRetry},
+    messages::{self, Delayed, ToAlert, ToHydrate, ToRetry},
     ports::{
         Backlog, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer, OpenIncidentIndex,
-        OpenPage, PortError, ProviderApi, Random, SignalStream, Watched, WriteError, fifo_id,
+        OpenPage, PortError, Ports, ProviderApi, Random, SignalStream, Watched, WriteError, fifo_id,
     },
 };
 use providers::{ApiRequest, Elements};
@@ -23,6 +23,19 @@ use crate::{
 
 /// A list arrives in pieces of so many bytes.
 const CHUNK_BYTES: usize = 1_000;
+
+impl Ports for Invocation<'_> {
+    type Host = Self;
+    type IngestQueue = Self;
+    type JobQueue = Self;
+    type SignalStream = Self;
+    type Depths = Self;
+    type Dispatches = Self;
+    type Deliveries = Self;
+    type Incidents = Self;
+    type ProviderApi = Self;
+    type Mailer = Self;
+}
 
 impl Clock for Invocation<'_> {
     fn now(&self) -> Timestamp {
@@ -89,9 +102,9 @@ impl JobQueue for Invocation<'_> {
         self.send(PORT, Inner::Deliveries, &json(PORT, &message)?, delay_s).await
     }
 
-    async fn retry(&self, messages: &[(ToRetry, u32)]) -> Result<(), PortError> {
+    async fn retry(&self, messages: &[Delayed]) -> Result<(), PortError> {
         const PORT: &str = "outlet.retry";
-        for (message, delay_s) in messages {
+        for Delayed { message, delay_s } in messages {
             if matches!(message, ToRetry::Deadline(_)) && self.sabotaged(Saboteur::DeadlineNeverArmed) {
                 continue;
             }

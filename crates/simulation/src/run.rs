@@ -7,14 +7,14 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    alert::Page,
+    alerts::Page,
     conditions::Condition,
     config::Source,
     deadlines::ARMED_AHEAD,
+    health::sweep::Swept,
+    ingest::receive::{HttpAnswer, Incoming},
     job::Message,
-    receive::{HttpAnswer, Incoming},
     record::SubjectRecord,
-    sweep::Swept,
 };
 
 use crate::{Function, Inner, Invocation, Simulation, Standard, Toxic, fault, sim::State};

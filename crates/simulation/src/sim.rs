@@ -8,14 +8,16 @@ use std::{
 use dispatch::{Epoch, Publication};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    budget::{Shares, Shown},
     config::Config,
     group::{AckLink, AlertGroup},
+    hydrate::overlap_view::OverlapViews,
     incident::Incident,
     job::Message,
     mail::Mail,
-    overlap_view::OverlapViews,
-    poll::PollState,
+    polling::{
+        budget::{Shares, Shown},
+        state::PollState,
+    },
     ports::{Answered, Refusal},
     record::SubjectRecord,
 };

@@ -7,9 +7,9 @@ use pipeline::{
     group::{AckLink, AlertGroup},
     incident::Incident,
     job::Job,
-    poll::PollState,
+    polling::state::PollState,
     record::SubjectRecord,
-    retry::RetryState,
+    retry::state::RetryState,
 };
 use serde::{Serialize, de::DeserializeOwned};
 

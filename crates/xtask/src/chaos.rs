@@ -2,16 +2,21 @@
 
 #![expect(clippy::print_stdout, reason = "a command of developers: the report cleans what a provider wrote")]
 
+mod gather;
+mod harm;
+mod report;
+mod run;
+mod schedule;
+mod watch;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use gridbell::{
-    chaos::{self, Options},
-    progress,
-    simulate::times,
-};
+use gridbell::{progress, simulate::times};
+
+use run::Options;
 
 pub(crate) const EXAMPLES: &str = "\
 Webhooks of every provider come in bursts, twice, late and in another order, with updates and cancels, while processes of the
@@ -48,7 +53,7 @@ pub(crate) async fn run(args: Chaos) -> Result<()> {
     progress.note(&format!("seed {seed}"));
     let options = Options { seed, webhooks: usize::try_from(args.webhooks)? };
     let ran = tokio::select! {
-        ran = chaos::run(options, progress.as_ref()) => ran?,
+        ran = run::run(options, progress.as_ref()) => ran?,
         _ = tokio::signal::ctrl_c() => bail!("stopped before it was over"),
         _ = terminate.recv() => bail!("stopped before it was over"),
     };
@@ -58,7 +63,7 @@ pub(crate) async fn run(args: Chaos) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&ran.report)?);
     } else {
-        ran.report.show()?;
+        ran.report.show();
     }
     if ran.report.holds() {
         return Ok(());

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a command of developers: nothing that it prints comes from a provider")]
 
 use anyhow::{Result, bail};
-use gridbell::cost::{self, AS_OF, PRICES, REGION};
+use cost::{AS_OF, Line, PRICES, REGION, Usage};
 use jiff::SignedDuration;
 use serde_json::json;
 use simulation::storm::{self, Aws, Range, StormReport};
@@ -98,8 +98,23 @@ pub(crate) fn run(args: &Storm) -> Result<()> {
     if outcome.missed.is_empty() { Ok(()) } else { bail!("missed: {}", outcome.missed.join("; ")) }
 }
 
+/// What it consumes of each line of the bill, without what it logs.
+fn consumed(used: &storm::Usage) -> Usage {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let count = |count: u64| count as f64;
+    Usage::default()
+        .with(Line::HttpApi, count(used.http))
+        .with(Line::LambdaRequests, count(used.invocations))
+        .with(Line::LambdaTime, used.gb_s)
+        .with(Line::SqsStandard, count(used.standard))
+        .with(Line::SqsFifo, count(used.fifo))
+        .with(Line::DynamoWrites, count(used.writes))
+        .with(Line::DynamoReads, count(used.reads))
+        .with(Line::Mails, count(used.mails))
+}
+
 fn dollars(outcome: &StormReport) -> f64 {
-    cost::storm(&outcome.usage).dollars().iter().sum()
+    consumed(&outcome.usage).dollars().iter().sum()
 }
 
 fn rows(args: &Storm, outcome: &StormReport) -> Vec<[String; 3]> {
@@ -158,7 +173,7 @@ fn object(outcome: &StormReport) -> serde_json::Value {
     let usage = &outcome.usage;
     let lines: serde_json::Map<_, _> = PRICES
         .iter()
-        .zip(cost::storm(usage).dollars())
+        .zip(consumed(usage).dollars())
         .map(|(price, dollars)| (word(&price.line), json!(dollars)))
         .collect();
     let [p50, p99, most] = outcome.latency_s;

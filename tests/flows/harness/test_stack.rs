@@ -10,9 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use gridbell::progress;
-use local_stack::{Description, LogLine, Stack, http_client};
+use local_stack::{LogLine, Stack};
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
+use stack_client::{Description, http_client};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::{Aws, Looked, MailBox, Signals, config, eventually};

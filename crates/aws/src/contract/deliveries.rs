@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use dispatch::Subject;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    budget::Shown,
     conditions::{Condition, NotedEvent, StageReport},
     job::{BodyPart, Failure, FailureKind, Job, JobKind, MAX_BODY_BYTES, StoredBody},
     messages::{self, ToHydrate},
-    poll::PollState,
+    polling::{budget::Shown, state::PollState},
     ports::{Answered, Clock, Deliveries, Health, PendingRetry, Random, Refusal},
 };
 use providers::FetchRequest;

@@ -5,10 +5,9 @@ use dispatch::{Signal, Subject};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
-    heartbeat::{Heartbeat, HeartbeatCheck},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     mail::Mail,
-    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    messages::{self, Deadline, Delayed, Heartbeat, HeartbeatCheck, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, Mailer, PortError, Random, SignalStream, Watched, fifo_id},
 };
 
@@ -44,7 +43,7 @@ pub async fn messages(door: &impl IngestQueue, job_queue: &impl JobQueue, reader
         ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(now) }),
     ];
     for message in &retries {
-        job_queue.retry(&[(message.clone(), 0)]).await.unwrap();
+        job_queue.retry(&[message.clone().at_once()]).await.unwrap();
         assert_eq!(read::<ToRetry>(&next(reader, Queue::Retries).await), *message);
     }
     job_queue.retry(&[]).await.unwrap();
@@ -56,7 +55,7 @@ pub async fn messages(door: &impl IngestQueue, job_queue: &impl JobQueue, reader
 async fn together(job_queue: &impl JobQueue, reader: &impl Reader) {
     let deadline = |n: usize| ToRetry::Deadline(Deadline::of(Subject::dispatch("contract", &format!("{n:02}"))));
     let deadlines: Vec<ToRetry> = (0..23).map(deadline).collect();
-    let messages: Vec<(ToRetry, u32)> = deadlines.iter().map(|deadline| (deadline.clone(), 0)).collect();
+    let messages: Vec<Delayed> = deadlines.iter().map(|deadline| deadline.clone().at_once()).collect();
     job_queue.retry(&messages).await.unwrap();
     let mut came = Vec::new();
     for _ in &deadlines {
@@ -93,7 +92,7 @@ pub async fn delays(job_queue: &impl JobQueue, reader: &impl Reader) {
     let sent_at = reader.now();
     job_queue.deliver(job.clone(), 4).await.unwrap();
     let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(sent_at));
-    job_queue.retry(&[(check.clone(), 4)]).await.unwrap();
+    job_queue.retry(&[check.clone().after(4)]).await.unwrap();
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "not before its time");
     assert_eq!(reader.receive(Queue::Retries).await, None, "not before its time");
     reader.pass(2).await;
@@ -107,7 +106,7 @@ pub async fn shortened(job_queue: &impl JobQueue, reader: &impl Reader) {
     let job = samples::job("d-4", JobKind::Body("{}".to_owned()), reader.now());
     job_queue.deliver(ToHydrate::Job(job.clone()), 90_000).await.unwrap();
     assert_eq!(reader.receive(Queue::Deliveries).await, None, "it waits for a quarter of an hour");
-    job_queue.retry(&[(ToRetry::Job(job), 90_000)]).await.unwrap();
+    job_queue.retry(&[ToRetry::Job(job).after(90_000)]).await.unwrap();
     assert_eq!(reader.receive(Queue::Retries).await, None, "it waits for a quarter of an hour");
 }
 
@@ -117,7 +116,7 @@ pub async fn visibility<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
     for number in 0..2 {
         let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(number);
         let check = ToRetry::HeartbeatCheck(HeartbeatCheck::of(at));
-        job_queue.retry(&[(check, 0)]).await.unwrap();
+        job_queue.retry(&[check.at_once()]).await.unwrap();
     }
     let mut batch = [taken(reader, Queue::Retries).await, taken(reader, Queue::Retries).await];
     batch.sort_by(|a, b| a.body.cmp(&b.body));

@@ -13,7 +13,7 @@ use pipeline::{
     job::{Job, JobKind},
     ports::{PendingRetry, fifo_id},
     record::{Step, SubjectRecord},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 use serde_json::json;
 

@@ -4,12 +4,11 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use pipeline::{
-    budget::Shown,
     conditions::{Condition, NotedEvent},
     job::{BodyPart, Failure, Job, StoredBody, pack, unpack},
-    poll::PollState,
+    polling::{budget::Shown, state::PollState},
     ports::{Deliveries, PendingRetry, PortError, Refusal, WriteError},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 
 use super::{
@@ -128,7 +127,7 @@ impl Deliveries for DeliveriesTable {
             ("quarantined_at", instant(reason.at)),
             ("failure", text(item::word(&reason.kind))),
             ("reason", text(&reason.detail)),
-            ("parts", number(u64::try_from(split.len()).unwrap_or_default())),
+            ("parts", number(split.len() as u64)),
             ("expires_at", expires_at),
         ]);
         if let Some(gz) = whole {

@@ -11,11 +11,10 @@ use dispatch::{Epoch, Origin, Signal, State, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
+    dispatches::{ramping::Ramping, unreadable::UnreadableFields},
     ports::{ActiveSubject, Changed, Dispatches, DueSubject, PortError, Stamp, WriteError},
-    ramping::Ramping,
     record::{Ack, MissedChange, SubjectRecord},
     timeline::TimelineEvent,
-    unreadable::UnreadableFields,
 };
 use serde::{Deserialize, Serialize};
 

@@ -76,7 +76,8 @@ impl Incidents for IncidentsTable {
 
     async fn write_group(&self, group: &AlertGroup, expected: Option<u64>) -> Result<(), WriteError<AlertGroup>> {
         let body = packed(group).map_err(|error| self.0.broken(error))?;
-        let item = beside(&group.group, group.revision, ("group", body), group.last_at);
+        let item =
+            beside(Beside { key: &group.group, revision: group.revision, name: "group", body, until: group.last_at });
         self.0.write(item, expected, |item| unpacked(item, "group")).await
     }
 
@@ -86,7 +87,8 @@ impl Incidents for IncidentsTable {
 
     async fn write_link(&self, link: &AckLink, expected: Option<u64>) -> Result<(), WriteError<AckLink>> {
         let body = packed(link).map_err(|error| self.0.broken(error))?;
-        let item = beside(&link.link, link.revision, ("link", body), link.expires_at);
+        let item =
+            beside(Beside { key: &link.link, revision: link.revision, name: "link", body, until: link.expires_at });
         self.0.write(item, expected, |item| unpacked(item, "link")).await
     }
 }
@@ -135,7 +137,18 @@ impl IncidentsTable {
     }
 }
 
-fn beside(key: &str, revision: u64, (name, body): (&str, AttributeValue), until: Timestamp) -> Item {
+/// An item of the table that is no incident.
+struct Beside<'a> {
+    key: &'a str,
+    revision: u64,
+    /// The attribute that holds its body.
+    name: &'a str,
+    body: AttributeValue,
+    /// It is kept for some days after this.
+    until: Timestamp,
+}
+
+fn beside(Beside { key, revision, name, body, until }: Beside<'_>) -> Item {
     HashMap::from([
         ("incident".to_owned(), text(key)),
         ("revision".to_owned(), number(revision)),

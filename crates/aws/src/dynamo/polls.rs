@@ -1,6 +1,6 @@
 //! How the polling of a source stands, beside the deliveries.
 
-use pipeline::{budget::Shown, poll::PollState};
+use pipeline::polling::{budget::Shown, state::PollState};
 
 use super::{
     item::{Item, instant, packed, unpacked},

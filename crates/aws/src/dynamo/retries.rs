@@ -6,7 +6,7 @@ use pipeline::{
     conditions::Condition,
     job::{Job, JobKind},
     ports::{PendingRetry, PortError, Refusal},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 
 use super::{

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use pipeline::{
-    plain,
+    ingest::plain,
     ports::{Clock, FetchError, MAX_LIST_BYTES},
 };
 use providers::Elements;

@@ -95,7 +95,7 @@ impl<K: KeySource> HttpApi<K> {
     /// Asks with the key of the source; with a newer one where that is refused. The key's own store has no more time than the answer.
     async fn ask<A>(
         &self,
-        (name, source, request): (&str, &Source, &ApiRequest),
+        ToAsk { name, source, request }: ToAsk<'_>,
         within: Duration,
         read: impl AsyncFn(Result<Response, reqwest::Error>, Limits) -> Result<A, FetchError>,
     ) -> Result<A, FetchError> {
@@ -121,6 +121,14 @@ impl<K: KeySource> HttpApi<K> {
         tokio::time::sleep(BETWEEN).await;
         self.ask_with(asked, &key, left(), &read).await
     }
+}
+
+/// What is asked of which source.
+#[derive(Clone, Copy)]
+struct ToAsk<'a> {
+    name: &'a str,
+    source: &'a Source,
+    request: &'a ApiRequest,
 }
 
 /// One request but for its key.
@@ -157,7 +165,7 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
         within: SignedDuration,
     ) -> Result<String, FetchError> {
         let within = within.unsigned_abs().min(self.limits.total);
-        self.ask((name, source, request), within, answer::read).await
+        self.ask(ToAsk { name, source, request }, within, answer::read).await
     }
 
     async fn fetch_list(
@@ -170,7 +178,7 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
     ) -> Result<Elements, FetchError> {
         let within = within.unsigned_abs();
         // With another key a list begins anew.
-        self.ask((name, source, request), within, async |response, limits| {
+        self.ask(ToAsk { name, source, request }, within, async |response, limits| {
             answer::read_list(response, limits, list.clone()).await
         })
         .await

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequest, http::HeaderMap};
 use percent_encoding::percent_decode_str;
-use pipeline::receive::HttpAnswer;
+use pipeline::ingest::receive::HttpAnswer;
 use serde::Serialize;
 use serde_json::value::RawValue;
 

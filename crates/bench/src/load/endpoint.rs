@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
-use local_stack::{Description, SourceDescription};
 use reqwest::Client;
 use serde_json::json;
+use stack_client::{Description, SourceDescription};
 
 use crate::clock;
 

@@ -14,7 +14,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 use gridbell::progress;
-use local_stack::{Description, ProviderUrls, Stack, UpOptions, http_client};
+use local_stack::{ProviderUrls, Stack, UpOptions};
+use stack_client::{Description, http_client};
 use tokio::net::TcpListener;
 
 use self::{endpoint::Endpoint, signals::Signals};

@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local_stack::Description;
 use reqwest::Client;
 use serde_json::{Value, json};
+use stack_client::Description;
 use tokio::task::AbortHandle;
 
 use super::endpoint::Dispatch;

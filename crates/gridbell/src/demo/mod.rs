@@ -53,7 +53,7 @@ pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress)
     let start = times::now();
     let scenarios = scenario::load(start)?;
     let observations = Arc::new(Observations::new(start));
-    let http = local_stack::http_client()?;
+    let http = stack_client::http_client()?;
     let description = stack.description();
     let queue = |name: &str| {
         let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };

@@ -19,7 +19,7 @@ use crate::{
     queue::Queue,
     simulate::{Simulators, times},
 };
-use local_stack::Description;
+use stack_client::Description;
 
 /// How often the queues are asked whether they are idle.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

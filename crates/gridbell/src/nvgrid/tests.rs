@@ -13,7 +13,7 @@ use url::Url;
 
 use super::*;
 use crate::simulate::{ClientError, RemoteSimulator, Settings, Simulators, tests::receiver, times};
-use local_stack::http_client;
+use stack_client::http_client;
 
 /// The simulator, and its description as files.
 struct Site {

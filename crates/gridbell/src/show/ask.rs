@@ -18,7 +18,7 @@ pub(crate) fn consent(yes: bool, what: &str) -> Result<()> {
         return Ok(());
     }
     if !can_ask() {
-        return Err(crate::cli::usage(format!("{what}; nobody can be asked here, so say --yes to go on")));
+        return Err(crate::usage::error(format!("{what}; nobody can be asked here, so say --yes to go on")));
     }
     super::out::ask(&format!("{what}. Go on? [y/N] "));
     let mut answer = String::new();

@@ -86,7 +86,7 @@ impl Server {
             // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
             drop(axum::serve(listener, router).await);
         });
-        kinds.spawn(post::run(Arc::clone(&served), local_stack::http_client()?));
+        kinds.spawn(post::run(Arc::clone(&served), stack_client::http_client()?));
         Ok(Self { url, served, _tasks: kinds })
     }
 

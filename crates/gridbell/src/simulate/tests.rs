@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use url::Url;
 
 use super::*;
-use local_stack::http_client;
+use stack_client::http_client;
 
 /// The bodies that came, and the statuses that are still to be answered.
 type Book = (Arc<Mutex<Vec<Value>>>, Arc<Mutex<VecDeque<u16>>>);

@@ -1,12 +1,10 @@
 //! `cost`: the bill before it comes.
 
 use anyhow::Result;
+use cost::{AS_OF, Brings, PRICES, REGION, Usage};
 use serde_json::json;
 
-use crate::{
-    cost::{self, AS_OF, Brings, PRICES, REGION, Usage},
-    show,
-};
+use crate::show;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,12 +4,25 @@ use anyhow::{Result, bail};
 
 use super::up::{self, Ending};
 use crate::{
-    cli::Demo,
     demo::{self, Played},
     progress::{self, Progress},
     show,
 };
 use local_stack::{Stack, Workspace};
+
+/// How `demo` is called.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gridbell demo\n  gridbell demo --keep        and look around afterwards: gridbell dispatch list"
+)]
+pub(crate) struct Demo {
+    /// Leave everything up afterwards, until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Print all that came of it as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Plays the demo and says what came of it.
 pub(crate) async fn run(args: Demo) -> Result<()> {

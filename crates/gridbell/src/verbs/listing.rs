@@ -23,7 +23,7 @@ pub(crate) struct Listing {
 impl Listing {
     /// Opens the stack. The clock is the one that the command line was read by.
     pub(crate) async fn open(output: Output, which: &Which, clock: Clockface) -> Result<Self> {
-        Ok(Self { console: Console::open(which).await?, clock, output })
+        Ok(Self { console: which.open().await?, clock, output })
     }
 
     /// Shows what was found under its name. Where that is nothing, of a source that there is not, it says so (exit status 2).

@@ -8,13 +8,13 @@ use url::Url;
 
 use super::providers::{fault, faults};
 use crate::{
-    cli,
     console::Which,
     endpoint::{Opened, Where, is_loopback},
     show::{self, Paint},
     simulate::{ClientError, RemoteSimulator, Settings, Simulators, times},
+    usage,
 };
-use local_stack::http_client;
+use stack_client::http_client;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -96,14 +96,14 @@ pub(crate) async fn run(args: Trigger) -> Result<()> {
 }
 
 fn simulator_of(provider: &dyn Provider) -> Result<&'static Simulated> {
-    simulated(provider.name()).ok_or_else(|| cli::usage(format!("{provider} has no simulator")))
+    simulated(provider.name()).ok_or_else(|| usage::error(format!("{provider} has no simulator")))
 }
 
 fn exercise(whom: &'static Simulated, name: &str) -> Result<&'static Exercise> {
     let all = whom.exercises;
     all.iter().find(|exercise| exercise.name == name).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|exercise| exercise.name).collect();
-        cli::usage(format!("{} has no scenario {name}; it has {}", whom.name, names.join(", ")))
+        usage::error(format!("{} has no scenario {name}; it has {}", whom.name, names.join(", ")))
     })
 }
 

@@ -1,20 +1,66 @@
 //! `up`: the stack until Ctrl-C.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use url::Url;
 
 use crate::{
-    cli::Up,
     progress,
     show::{self, Paint},
     simulate::Simulators,
 };
-use local_stack::{Description, ProviderUrls, Stack, UpOptions, Workspace};
+use local_stack::{ProviderUrls, Stack, UpOptions, Workspace};
+use stack_client::Description;
 
 /// How often `--logs` looks for new lines.
 const LOOK_AT_LOGS: Duration = Duration::from_millis(500);
+
+/// How `up` is called.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gridbell up\n  gridbell up --config gridbell.toml --logs\n  gridbell up --endpoint-url http://127.0.0.1:4566 --keep"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub(crate) struct Up {
+    /// The configuration [default: gridbell.toml where there is one, else one source per provider]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Use an AWS-compatible endpoint that runs already, e.g. a LocalStack
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    pub(crate) endpoint_url: Option<Url>,
+    /// Where to write what is up [default: target/gridbell/stack.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Host the functions in `cargo lambda watch`: a change of their source takes effect at once
+    #[arg(long, conflicts_with = "endpoint_url")]
+    pub(crate) watch: bool,
+    /// Ask simulators of the providers instead of the providers; always so without a configuration
+    #[arg(long)]
+    pub(crate) simulators: bool,
+    /// Show what the functions log
+    #[arg(long)]
+    pub(crate) logs: bool,
+    /// Leave the stack on the endpoint when gridbell ends
+    #[arg(long, requires = "endpoint_url")]
+    pub(crate) keep: bool,
+    /// Print what is up as JSON, the contents of stack.json
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// An endpoint is a scheme, a host and a port.
+fn endpoint(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "write http://HOST:PORT".to_owned())?;
+    let plain =
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none();
+    if plain { Ok(url) } else { Err("write http://HOST:PORT, nothing behind it".to_owned()) }
+}
 
 /// Brings the stack up, says where everything is, and waits.
 pub(crate) async fn run(up: Up) -> Result<()> {
@@ -116,4 +162,17 @@ pub(super) fn show(description: &Description, state: &Path) -> Result<()> {
         text.push_str(&show::field(name, 10, value));
     }
     show::screen(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        assert!(endpoint("http://127.0.0.1:4566").is_ok());
+        for wrong in ["127.0.0.1:4566", "http://h/x", "http://h/?a", "ftp://h"] {
+            assert!(endpoint(wrong).is_err(), "{wrong}");
+        }
+    }
 }

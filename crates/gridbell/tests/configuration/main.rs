@@ -11,12 +11,12 @@ use std::{
 use aws::{
     client::{self, Access},
     configuration::{ConfigTable, Stored},
-    console::Functions,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gridbell::progress;
-use local_stack::{FUNCTIONS, ProviderUrls, REGION, Stack, UpOptions, http_client, logical_id};
+use local_stack::{ProviderUrls, REGION, Stack, UpOptions};
 use serde_json::{Value, json};
+use stack_client::{FUNCTIONS, Functions, http_client, logical_id};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 struct Said {

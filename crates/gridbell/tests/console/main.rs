@@ -67,7 +67,7 @@ fn post(source: &str, body: &str) {
     let url = STACK.1.description().sources[source].url.clone();
     let body = body.to_owned();
     let sent = STACK.0.block_on(async move {
-        let http = local_stack::http_client().expect("a client");
+        let http = stack_client::http_client().expect("a client");
         http.post(url).header("content-type", "application/json").body(body).send().await
     });
     assert_eq!(sent.expect("answered").status(), 200);
@@ -237,7 +237,7 @@ fn a_test_mail_of_the_doctor_is_really_sent() {
     let sent = || {
         let url = STACK.1.description().mail.clone();
         let mails = STACK.0.block_on(async move {
-            let http = local_stack::http_client().expect("a client");
+            let http = stack_client::http_client().expect("a client");
             http.get(url).send().await.expect("answered").json::<Value>().await.expect("JSON")
         });
         let is_test = |mail: &&Value| mail["subject"].as_str().is_some_and(|subject| subject.contains("Test mail"));

@@ -6,9 +6,8 @@ use dispatch::{Origin, Subject};
 use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
-    heartbeat::{Heartbeat, HeartbeatCheck},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
-    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    messages::{self, Deadline, Heartbeat, HeartbeatCheck, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Lane, Watched},
 };
 use providers::{Delivery, FetchRequest, Providers};

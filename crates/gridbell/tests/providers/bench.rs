@@ -11,9 +11,10 @@ use gridbell::{
     progress::Silent,
     simulate::{Settings, Simulators},
 };
-use local_stack::{Stack, UpOptions, http_client};
+use local_stack::{Stack, UpOptions};
 use provider_sims::{SIMULATED, Simulated};
 use serde_json::{Value, json};
+use stack_client::http_client;
 use tokio::task::JoinSet;
 
 /// How long a signal may take.

@@ -10,8 +10,9 @@ use std::{
 };
 
 use gridbell::progress;
-use local_stack::{Description, ProviderUrls, Stack, UpOptions};
+use local_stack::{ProviderUrls, Stack, UpOptions};
 use serde_json::{Value, json};
+use stack_client::Description;
 use tokio::runtime::Runtime;
 
 mod cases;
@@ -127,7 +128,7 @@ impl TestStack {
     pub(crate) fn post(&self, url: &str, body: String) -> u16 {
         let url = url.to_owned();
         self.runtime.block_on(async move {
-            let http = local_stack::http_client().expect("a client");
+            let http = stack_client::http_client().expect("a client");
             let request = http.post(url).header("content-type", "application/json").body(body);
             request.send().await.expect("answered").status().as_u16()
         })

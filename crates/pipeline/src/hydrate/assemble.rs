@@ -4,13 +4,13 @@ use super::Hydrate;
 use crate::{
     job::{BodyPart, Failure, FailureKind, Job, JobKind, StoredBody},
     messages::ToHydrate,
-    ports::{Clock, Deliveries, JobQueue, PortError},
+    ports::{Clock, Deliveries, JobQueue, PortError, Ports},
 };
 
 /// How long the parts of a body may take to come, in seconds: they were sent within one invocation.
 const AWAITED_S: u32 = 60;
 
-impl<T, S, F, D: Deliveries, O: JobQueue, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
+impl<P: Ports> Hydrate<'_, P> {
     /// The body that is to be read, where it does not travel along with the work. None also where a part was only kept, because
     /// others are still to come.
     pub(super) async fn body(&self, job: &mut Job) -> Result<Option<String>, Failure> {

@@ -7,19 +7,14 @@ use providers::Diagnostic;
 
 use super::{Hydrate, Item};
 use crate::{
-    conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
+    alerts::condition::{Condition, FIRST_STAGE, NotedEvent, StageReport},
     job::{FailedJob, Failure, FailureKind, Job, clip},
     messages::{self, ToRetry},
-    ports::{Clock, Deliveries, JobQueue, PortError, Random},
+    ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, unknown_event, unreadable},
 };
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    D: Deliveries,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// What a body itself gave cause to report is reported before the delivery turns into requests; of a body that is whole, only
     /// after its facts are written, since the mail names what they say.
     pub(super) async fn report_all(&self, items: &mut [Item]) {
@@ -47,7 +42,7 @@ where
                 }
                 Diagnostic::UnknownEvent { name } => {
                     let failed = ToRetry::Failed(keep(FailureKind::UnknownEvent, name));
-                    self.job_queue.retry(&[(failed, 0)]).await
+                    self.job_queue.retry(&[failed.at_once()]).await
                 }
                 diagnostic => self.note_diagnostic(diagnostic, &item.job.source, now).await,
             };
@@ -57,7 +52,7 @@ where
             let detail = format!("{} part(s) could not be read: {}", unreadable.len(), unreadable.join("; "));
             let FailedJob { failure, job } = keep(FailureKind::Unreadable, detail);
             let failed = ToRetry::Failed(FailedJob { failure: Failure { about, ..failure }, job });
-            reported = reported.and(self.job_queue.retry(&[(failed, 0)]).await);
+            reported = reported.and(self.job_queue.retry(&[failed.at_once()]).await);
         }
         if let Err(error) = reported {
             item.failure.get_or_insert_with(|| Failure::new(FailureKind::Storage, now, error.to_string()));

@@ -5,9 +5,9 @@ use providers::{ApiResponse, Elements, FetchRequest, Parsed, UnreadableResponse}
 
 use super::{Bound, Hydrate};
 use crate::{
+    ingest::plain,
     job::{Failure, FailureKind},
-    plain,
-    ports::{Clock, Deliveries, FetchError, ProviderApi, Random},
+    ports::{Clock, FetchError, Ports, ProviderApi},
 };
 
 /// No search that we make has more pages; a provider that never ends its pages must not hold an invocation.
@@ -29,12 +29,7 @@ pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(3);
 /// With less than this left, no call of a provider is begun.
 const LEAST: SignedDuration = SignedDuration::from_secs(5);
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    F: ProviderApi,
-    D: Deliveries,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// Whether this invocation has time for another call of a provider.
     pub(super) fn has_time(&self) -> bool {
         self.left() >= LEAST

@@ -5,21 +5,16 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, future::join_all, stream};
 use providers::{FetchRequest, Parsed};
 
-use super::{AT_ONCE, Bound, Hydrate, Item, waiting::FetchDecision};
+use super::{
+    AT_ONCE, Bound, Hydrate, Item,
+    waiting::{FetchDecision, Wanted},
+};
 use crate::{
-    job::{Failure, Job, JobKind},
-    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, ProviderApi, Random, SignalStream},
+    job::{Failure, JobKind},
+    ports::Ports,
 };
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    T: Dispatches,
-    S: SignalStream,
-    F: ProviderApi,
-    D: Deliveries + Health,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// Phase 3: one fetch for each thing that the batch wants to look at.
     pub(super) async fn fetch_all(&self, items: &mut [Item]) {
         let mut by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -70,11 +65,13 @@ where
 
     /// How the looks of one source get their answers. With too little time left they wait for another invocation.
     async fn ways_of_items(&self, items: &[Item], of: Vec<usize>) -> Vec<(usize, FetchDecision)> {
-        let of_item = |index: &usize| Some((*index, items[*index].parsed.fetches.first()?, &items[*index].job));
-        let fetches: Vec<(usize, &FetchRequest, &Job)> = of.iter().filter_map(of_item).collect();
+        let of_item = |index: &usize| {
+            let item = &items[*index];
+            Some((*index, Wanted { fetch: item.parsed.fetches.first()?, job: &item.job }))
+        };
+        let (indexes, wanted): (Vec<usize>, Vec<Wanted<'_>>) = of.iter().filter_map(of_item).unzip();
         let Some(bound) = of.first().and_then(|first| items[*first].source.as_ref()) else { return Vec::new() };
-        let asking: Vec<(&FetchRequest, &Job)> = fetches.iter().map(|(_, fetch, job)| (*fetch, *job)).collect();
-        let ways = self.ways(bound, &asking).await;
-        fetches.into_iter().map(|(index, ..)| index).zip(ways).collect()
+        let ways = self.ways(bound, &wanted).await;
+        indexes.into_iter().zip(ways).collect()
     }
 }

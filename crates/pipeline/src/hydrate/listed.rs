@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::{
     AT_ONCE, Hydrate,
-    poll::{For, Refused},
+    poll::{For, ListedFact, Refused},
 };
 use crate::{
     job::{FailedJob, Failure, FailureKind, Job, JobKind, ListedFacts, MAX_MESSAGE_BYTES},
-    messages::ToHydrate,
-    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
+    messages::{ToHydrate, ToRetry},
+    ports::{Clock, JobQueue, PortError, Ports},
 };
 
 /// So many facts travel in one message …
@@ -20,15 +20,7 @@ const FACTS: usize = 100;
 /// … or fewer that are so many bytes together.
 const BYTES: usize = 128 * 1_024;
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    T: Dispatches,
-    S: SignalStream,
-    F: ProviderApi,
-    D: Deliveries + Health,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// Sends facts of a list to other invocations. `number`: how many messages of that list there are already.
     pub(super) async fn pass_on(&self, list: For<'_>, facts: Vec<Fact>, number: usize) -> Result<PassedOn, PortError> {
         let (groups, too_large) = groups(facts)?;
@@ -60,7 +52,7 @@ where
                     "facts of a list not settled"
                 );
                 let job = Job { kind: JobKind::Listed(listed), ..job };
-                self.job_queue.retry(&[(crate::messages::ToRetry::Failed(FailedJob { failure: failed, job }), 0)]).await
+                self.job_queue.retry(&[ToRetry::Failed(FailedJob { failure: failed, job }).at_once()]).await
             }
         };
         done.err().map(|error| {
@@ -75,7 +67,7 @@ where
             return Err(Failure::new(FailureKind::Config, now, "the configuration does not know the source any more"));
         };
         let list = For { bound: &bound, job, by: listed.by };
-        let facts = listed.facts.iter().map(|fact| (0, fact.clone())).collect();
+        let facts = listed.facts.iter().map(|fact| ListedFact { list: 0, fact: fact.clone() }).collect();
         for refused in self.merge_list(list, facts).await.into_iter().filter_map(Result::err) {
             match refused {
                 Refused::Now(failure) => return Err(failure),

@@ -8,6 +8,7 @@ mod diagnostics;
 mod fetch;
 mod fetches;
 mod listed;
+pub mod overlap_view;
 mod overlaps;
 mod poll;
 mod publish;
@@ -29,13 +30,13 @@ use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Parsed, Provider};
 
 use crate::{
-    budget::Shares,
-    conditions::Condition,
+    alerts::condition::Condition,
     config::{Config, Source},
+    hydrate::overlap_view::OverlapViews,
     job::{FOREIGN, FailedJob, Failure, FailureKind, Job, JobKind, Message, Waits},
     messages::{self, ReadError, ToHydrate, ToRetry},
-    overlap_view::OverlapViews,
-    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
+    polling::budget::Shares,
+    ports::{Clock, Deliveries, Health, JobQueue, PortError, Ports},
 };
 
 use overlaps::Overlaps;
@@ -54,23 +55,23 @@ const ENOUGH: SignedDuration = SignedDuration::from_secs(8);
 
 /// The hydrator.
 #[derive(Debug)]
-pub struct Hydrate<'a, T, S, F, D, O, C> {
+pub struct Hydrate<'a, P: Ports> {
     /// The sources.
     pub config: &'a Config,
     /// `dispatches`.
-    pub table: &'a T,
+    pub table: &'a P::Dispatches,
     /// `signals`.
-    pub stream: &'a S,
+    pub stream: &'a P::SignalStream,
     /// The providers' APIs.
-    pub api: &'a F,
+    pub api: &'a P::ProviderApi,
     /// `deliveries`.
-    pub deliveries: &'a D,
+    pub deliveries: &'a P::Deliveries,
     /// The inner queues.
-    pub job_queue: &'a O,
+    pub job_queue: &'a P::JobQueue,
     /// What this process may ask of each source by itself.
     pub shares: &'a Shares,
     /// Time and chance.
-    pub host: &'a C,
+    pub host: &'a P::Host,
     /// What this process knows of active dispatches.
     pub views: &'a OverlapViews,
 }
@@ -90,9 +91,31 @@ struct Item {
     waits: Option<(Option<Waits>, u32)>,
 }
 
-/// What a batch says of one subject: through which source, first brought by which delivery and when taken, the facts, and the
-/// items that they came with.
-type Gathered = (Bound, (String, Timestamp), Vec<Fact>, Vec<usize>);
+/// A message of the batch that holds a job.
+struct Received {
+    message: Message,
+    job: Job,
+}
+
+/// A message of the batch that holds a heartbeat.
+struct Beat {
+    at: Timestamp,
+    /// The message's id.
+    message: String,
+}
+
+/// What a batch says of one subject.
+struct Gathered {
+    /// Through which source.
+    bound: Bound,
+    /// Which delivery brought it first.
+    delivery: String,
+    /// When that was received.
+    received_at: Timestamp,
+    facts: Vec<Fact>,
+    /// The items that they came with.
+    items: Vec<usize>,
+}
 
 /// The source that a delivery came through, resolved.
 #[derive(Clone)]
@@ -102,22 +125,14 @@ struct Bound {
     provider: &'static dyn Provider,
 }
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    T: Dispatches,
-    S: SignalStream,
-    F: ProviderApi,
-    D: Deliveries + Health,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let (mut jobs, mut polls, mut beats, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut listed = Vec::new();
         for message in messages {
             match messages::read(&message.body) {
-                Ok(ToHydrate::Heartbeat(beat)) => beats.push((beat.at, message.id)),
+                Ok(ToHydrate::Heartbeat(beat)) => beats.push(Beat { at: beat.at, message: message.id }),
                 Ok(ToHydrate::Job(job)) if job.kind == JobKind::Poll => polls.push(job),
                 Ok(ToHydrate::Job(mut job)) if matches!(job.kind, JobKind::Listed(_)) && message.receives == 1 => {
                     // What it fails at is put back where it was.
@@ -125,11 +140,11 @@ where
                         listed.push((message, job, facts));
                     }
                 }
-                Ok(ToHydrate::Job(job)) => jobs.push((message, job)),
+                Ok(ToHydrate::Job(job)) => jobs.push(Received { message, job }),
                 Err(ReadError::Foreign(_)) => {
                     // Nothing that gridbell sent: kept as it is, under the name of no source.
                     let job = Job::foreign(&message, self.host.now());
-                    jobs.push((Message { receives: 1, ..message }, job));
+                    jobs.push(Received { message: Message { receives: 1, ..message }, job });
                 }
                 Err(error @ ReadError::Newer(v)) => {
                     tracing::error!(delivery.message = message.id, %error, "left for a function of that release");
@@ -149,20 +164,20 @@ where
     }
 
     /// Answers heartbeats; returns the ids of those that could not be answered.
-    async fn answer(&self, beats: Vec<(Timestamp, String)>) -> Vec<String> {
-        let Some(latest) = beats.iter().map(|(at, _)| *at).max() else { return Vec::new() };
+    async fn answer(&self, beats: Vec<Beat>) -> Vec<String> {
+        let Some(latest) = beats.iter().map(|beat| beat.at).max() else { return Vec::new() };
         match self.deliveries.answer(latest, self.host.now()).await {
             Ok(()) => Vec::new(),
             Err(error) => {
                 tracing::error!(%error, "a heartbeat is left to be answered later");
-                beats.into_iter().map(|(_, id)| id).collect()
+                beats.into_iter().map(|beat| beat.message).collect()
             }
         }
     }
 
-    async fn hydrated(&self, jobs: Vec<(Message, Job)>) -> Vec<String> {
+    async fn hydrated(&self, jobs: Vec<Received>) -> Vec<String> {
         let began_at = self.host.now();
-        let read = jobs.into_iter().map(|(message, job)| self.read(message, job));
+        let read = jobs.into_iter().map(|received| self.read(received));
         let mut items: Vec<Item> = join_all(read).await;
         self.report_all(&mut items).await;
         self.fan_out(&mut items).await;
@@ -174,7 +189,7 @@ where
 
     /// Phase 1: what the body says. A message that comes a second time is one more failed attempt, and the retrier's: a hydrator died
     /// over it, or could not pass it on, and this time may end no better.
-    async fn read(&self, message: Message, mut job: Job) -> Item {
+    async fn read(&self, Received { message, mut job }: Received) -> Item {
         let now = self.host.now();
         let source = self.bind(&job.source);
         let read = match &source {
@@ -229,10 +244,10 @@ where
         loop {
             let has_time = last.is_none() || self.host.now().duration_since(began_at) < ENOUGH;
             let fits = |weight: usize, (_, gathered): &(Subject, Gathered)| {
-                weight == 0 || weight + weight_of(&gathered.2) <= AT_ONCE
+                weight == 0 || weight + weight_of(&gathered.facts) <= AT_ONCE
             };
             while let Some((subject, gathered)) = subjects.next_if(|next| has_time && fits(weight, next)) {
-                let (bound, (delivery, received_at), facts, of) = gathered;
+                let Gathered { bound, delivery, received_at, facts, items: of } = gathered;
                 let own = weight_of(&facts);
                 weight += own;
                 last = Some(subject.clone());
@@ -251,8 +266,8 @@ where
                 (Err(failure), _) => of.into_iter().for_each(|index| items[index].failure = Some(failure.clone())),
             }
         }
-        for (_, (_, _, _, of)) in subjects {
-            for index in of {
+        for (_, gathered) in subjects {
+            for index in gathered.items {
                 items[index].goes_on_after.clone_from(&last);
             }
         }
@@ -277,7 +292,7 @@ where
                 self.job_queue.deliver(ToHydrate::Job(Job { waits, ..job }), delay_s).await
             }
             (Some(failed), _) => {
-                self.job_queue.retry(&[(ToRetry::Failed(FailedJob { failure: failed, job }), 0)]).await
+                self.job_queue.retry(&[ToRetry::Failed(FailedJob { failure: failed, job }).at_once()]).await
             }
             (None, None) => self.succeeded(&job, began_at).await,
             (None, after) => self.job_queue.deliver(ToHydrate::Job(Job { after, ..job }), 0).await,
@@ -313,15 +328,18 @@ fn gather(items: &mut [Item]) -> BTreeMap<Subject, Gathered> {
     for (index, item) in items.iter_mut().enumerate() {
         let Some(bound) = &item.source else { continue };
         for fact in std::mem::take(&mut item.parsed.facts) {
-            let brought = (item.job.delivery.clone(), item.job.received_at);
-            let (_, _, facts, of) = subjects
-                .entry(fact.subject.clone())
-                .or_insert_with(|| (bound.clone(), brought, Vec::new(), Vec::new()));
-            if !facts.contains(&fact) {
-                facts.push(fact);
+            let gathered = subjects.entry(fact.subject.clone()).or_insert_with(|| Gathered {
+                bound: bound.clone(),
+                delivery: item.job.delivery.clone(),
+                received_at: item.job.received_at,
+                facts: Vec::new(),
+                items: Vec::new(),
+            });
+            if !gathered.facts.contains(&fact) {
+                gathered.facts.push(fact);
             }
-            if of.last() != Some(&index) {
-                of.push(index);
+            if gathered.items.last() != Some(&index) {
+                gathered.items.push(index);
             }
         }
     }

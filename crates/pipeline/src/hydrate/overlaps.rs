@@ -7,16 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dispatch::EffectiveTargets;
+use dispatch::{About, EffectiveTargets};
 use futures_util::lock::Mutex;
-use jiff::Timestamp;
 
 use super::Hydrate;
 use crate::{
     config::Config,
-    overlap_view::{OverlapView, OverlapViews},
-    ports::{Clock, Dispatches, Random, SignalStream, WriteError},
-    record::SubjectRecord,
+    dispatches::record::SubjectRecord,
+    hydrate::overlap_view::{AsOf, OverlapView, OverlapViews},
+    ports::{Clock, Dispatches, Ports, Random, SignalStream, WriteError},
 };
 
 /// What is active in the sources that a batch speaks of, as its process knows it.
@@ -39,7 +38,7 @@ impl<'a> Overlaps<'a> {
         &self,
         table: &impl Dispatches,
         record: &SubjectRecord,
-        (at, now): (Timestamp, Timestamp),
+        as_of: AsOf,
         fetch: impl FnOnce(&mut OverlapView) -> A,
     ) -> Option<A> {
         let source = &record.origin.source;
@@ -54,8 +53,8 @@ impl<'a> Overlaps<'a> {
         let mut view = view.lock().await;
         let is_first = self.read.lock().await.insert(source.clone());
         // Once, also where it fails: a table that does not answer must not hold up every signal of the batch.
-        if (is_first || view.would_miss(at))
-            && let Err(error) = view.refresh(table, source, at, now).await
+        if (is_first || view.would_miss(as_of.at))
+            && let Err(error) = view.refresh(table, source, as_of).await
         {
             tracing::warn!(source.name = source, %error, "signals go out without what overlaps them");
         }
@@ -63,19 +62,19 @@ impl<'a> Overlaps<'a> {
     }
 }
 
-impl<T: Dispatches, S: SignalStream, F, D, O, C: Clock + Random> Hydrate<'_, T, S, F, D, O, C> {
+impl<P: Ports> Hydrate<'_, P> {
     /// A record whose newest signal tells of each target that others keep curtailed too; as it is where there is none.
     pub(super) async fn with_neighbours(&self, record: SubjectRecord, overlaps: &Overlaps<'_>) -> SubjectRecord {
         let Some((_, terms)) = record.state.published() else { return record };
         let now = self.host.now();
-        let about = (&record.subject, terms.test_reason.is_some());
+        let about = About { subject: &record.subject, is_test: terms.test_reason.is_some() };
         let shared = |view: &mut OverlapView| -> EffectiveTargets {
             view.learn_record(&record);
             let mut known = BTreeMap::new();
             let targets = terms.targets.iter().map(|target| &target.id);
             targets.filter_map(|id| Some((id.clone(), view.effective(id, about, now, &mut known)?))).collect()
         };
-        let effective = overlaps.fetch(self.table, &record, (now, now), shared).await.unwrap_or_default();
+        let effective = overlaps.fetch(self.table, &record, AsOf { at: now, now }, shared).await.unwrap_or_default();
         if effective.is_empty() {
             return record;
         }

@@ -15,12 +15,14 @@ use super::{
     settle::{Brought, By},
 };
 use crate::{
-    budget::{Shown, USUAL_A_MINUTE},
-    conditions::Condition,
+    alerts::condition::Condition,
+    dispatches::record::SubjectRecord,
     job::{ByList, Failure, FailureKind, Job, clip},
-    poll::{Doubts, PollState, near_from},
-    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream, fifo_id},
-    record::SubjectRecord,
+    polling::{
+        budget::{Shown, USUAL_A_MINUTE},
+        state::{Doubts, PollState, near_from},
+    },
+    ports::{Clock, Deliveries, Dispatches, JobQueue, PortError, Ports, Random, fifo_id},
     update::{Change, From, PollStates, update},
 };
 
@@ -36,8 +38,8 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(24);
 /// What a source's lists hold.
 #[derive(Default)]
 struct Listed {
-    /// Those that are still to be settled, each with the number of its list.
-    facts: Vec<(usize, Fact)>,
+    /// Those that are still to be settled.
+    facts: Vec<ListedFact>,
     /// How many there were.
     count: usize,
     /// Those that no message carries.
@@ -49,6 +51,12 @@ struct Listed {
     near_from: Option<jiff::Timestamp>,
     diagnostics: Vec<Diagnostic>,
     failure: Option<Failure>,
+}
+
+/// A fact, and the number of the list that holds it.
+pub(super) struct ListedFact {
+    pub(super) list: usize,
+    pub(super) fact: Fact,
 }
 
 /// The facts about one subject, and what is known of it.
@@ -66,15 +74,7 @@ pub(super) struct For<'a> {
     pub(super) by: ByList,
 }
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    T: Dispatches,
-    S: SignalStream,
-    F: ProviderApi,
-    D: Deliveries + Health,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// Polls a source. Whatever goes wrong, the next poll makes up for it.
     pub(super) async fn poll(&self, job: &Job) {
         if let Err(error) = self.polled(job).await {
@@ -164,10 +164,10 @@ where
             listed.failure = listed.failure.or(unused);
         }
         if listed.passed_on > 0 {
-            let rest: Vec<Fact> = std::mem::take(&mut listed.facts).into_iter().map(|(_, fact)| fact).collect();
+            let rest: Vec<Fact> = std::mem::take(&mut listed.facts).into_iter().map(|listed| listed.fact).collect();
             self.pass_on_or_note(list, rest, &mut listed).await;
         }
-        listed.facts.extend(std::mem::take(&mut listed.large).into_iter().map(|fact| (0, fact)));
+        listed.facts.extend(std::mem::take(&mut listed.large).into_iter().map(|fact| ListedFact { list: 0, fact }));
         listed
     }
 
@@ -182,11 +182,11 @@ where
             let current = page.facts.iter().filter(|fact| !self.was_over_for_long(fact));
             listed.shown.extend(current.map(|fact| fact.subject.clone()));
         }
-        listed.facts.extend(page.facts.into_iter().map(|fact| (number, fact)));
+        listed.facts.extend(page.facts.into_iter().map(|fact| ListedFact { list: number, fact }));
         // What two lists show of one call must be settled together.
         let is_only = list.bound.provider.listings(&list.bound.origin, now).len() == 1;
         if is_only && listed.facts.len() > SETTLED_HERE {
-            let facts = std::mem::take(&mut listed.facts).into_iter().map(|(_, fact)| fact).collect();
+            let facts = std::mem::take(&mut listed.facts).into_iter().map(|listed| listed.fact).collect();
             self.pass_on_or_note(list, facts, listed).await;
         }
         Ok(())
@@ -203,11 +203,11 @@ where
     }
 
     /// Merges what was listed. Returns for each subject whether there was news. What there is no time for is passed on.
-    pub(super) async fn merge_list(&self, list: For<'_>, facts: Vec<(usize, Fact)>) -> Vec<Result<bool, Refused>> {
+    pub(super) async fn merge_list(&self, list: For<'_>, facts: Vec<ListedFact>) -> Vec<Result<bool, Refused>> {
         let began_at = self.host.now();
         let mut of: BTreeMap<Subject, (usize, Vec<Fact>)> = BTreeMap::new();
-        for (number, fact) in facts {
-            of.entry(fact.subject.clone()).or_insert_with(|| (number, Vec::new())).1.push(fact);
+        for ListedFact { list, fact } in facts {
+            of.entry(fact.subject.clone()).or_insert_with(|| (list, Vec::new())).1.push(fact);
         }
         let reads = of.into_iter().map(|(subject, (list, facts))| async move {
             let known = self.table.read(&subject).await;

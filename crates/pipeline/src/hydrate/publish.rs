@@ -1,8 +1,8 @@
 //! Sending what a record owes, then taking note that it is sent: in that order, so that a crash repeats rather than loses.
 
 use crate::{
+    dispatches::record::SubjectRecord,
     ports::{Dispatches, PortError, SignalStream},
-    record::SubjectRecord,
 };
 
 /// What came of it.

@@ -5,11 +5,13 @@ use jiff::Timestamp;
 
 use super::{Hydrate, overlaps::Overlaps, settle::HINT_S};
 use crate::{
-    conditions::Condition,
-    overlap_view::OverlapView,
-    ports::{Clock, Dispatches, JobQueue, PortError, Random},
-    record::SubjectRecord,
-    timeline::{Event, TimelineEvent},
+    alerts::condition::Condition,
+    dispatches::{
+        record::SubjectRecord,
+        timeline::{Event, TimelineEvent},
+    },
+    hydrate::overlap_view::{AsOf, OverlapView},
+    ports::{Clock, JobQueue, PortError, Ports, Random},
     update::{Change, From, Records, update},
 };
 
@@ -20,7 +22,7 @@ struct Rivals {
     replaced_by: Option<(Timestamp, Subject)>,
 }
 
-impl<T: Dispatches, S, F, D, O: JobQueue, C: Clock + Random> Hydrate<'_, T, S, F, D, O, C> {
+impl<P: Ports> Hydrate<'_, P> {
     /// A record with what its events mean for the ramps of its feed: what it replaces, what replaced it, which end is awaited
     /// until when. Before it is written the others' records are: a crash in between does it once more.
     pub(super) async fn with_ramps(
@@ -36,7 +38,7 @@ impl<T: Dispatches, S, F, D, O: JobQueue, C: Clock + Random> Hydrate<'_, T, S, F
         if let Some(own) = ramps.ramp_start().filter(|own| own.heard_at == now) {
             let Rivals { replaced, replaced_by } = self.rivals(&record, own, overlaps).await;
             for subject in replaced {
-                self.replace(&subject, (&record.subject, own.start), event).await?;
+                self.replace(&subject, &record.subject, own.start, event).await?;
                 record.history.push(event(Event::Replaces { subject }));
             }
             if let Some((at, by)) = replaced_by {
@@ -61,14 +63,16 @@ impl<T: Dispatches, S, F, D, O: JobQueue, C: Clock + Random> Hydrate<'_, T, S, F
             }
             rivals
         };
-        overlaps.fetch(self.table, record, (own.start, self.host.now()), fetch).await.unwrap_or_default()
+        let as_of = AsOf { at: own.start, now: self.host.now() };
+        overlaps.fetch(self.table, record, as_of, fetch).await.unwrap_or_default()
     }
 
     /// Notes in another's record that it was replaced.
     async fn replace(
         &self,
         subject: &Subject,
-        (by, at): (&Subject, Timestamp),
+        by: &Subject,
+        at: Timestamp,
         event: impl Fn(Event) -> TimelineEvent,
     ) -> Result<(), PortError> {
         let replaced = update(Records(self.table), subject, From::Stored, async |known| {

@@ -1,18 +1,19 @@
 //! Facts about one subject into its row: read what stands there, merge, write on condition, publish. Webhooks and polls take the same
 //! way.
 
-use dispatch::{Contradiction, Fact, FactBody, FieldError, Publication, Rank, Subject, absorb};
+use dispatch::{Contradiction, Epoch, Fact, FactBody, FieldError, Publication, Rank, Subject, absorb};
 use jiff::Timestamp;
 use providers::{Diagnostic, FetchRequest, Parsed};
 
 use super::{Bound, Hydrate, overlaps::Overlaps, publish};
 use crate::{
-    conditions::Condition,
-    deadlines::{ARMED_AHEAD, fires_at, hop_s},
+    alerts::condition::Condition,
+    deadlines::{ARMED_AHEAD, fires_at},
+    dispatches::record::{Step, SubjectRecord},
     job::{ByList, Failure, FailureKind, Job, JobKind},
-    messages::{Deadline, ToHydrate, ToRetry},
-    ports::{Clock, Deliveries, Dispatches, JobQueue, PortError, ProviderApi, Random, SignalStream},
-    record::{Step, SubjectRecord},
+    messages::{Deadline, ToHydrate, ToRetry, hop_s},
+    polling::state::{GRACE, GRACE_S},
+    ports::{Clock, Dispatches, JobQueue, PortError, Ports, Random, SignalStream},
     update::{Change, From, Records, Updated, update},
 };
 
@@ -60,32 +61,22 @@ struct Purpose {
     owes: bool,
 }
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    T: Dispatches,
-    S: SignalStream,
-    F: ProviderApi,
-    D: Deliveries,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// Settles facts, beginning with what is known of the subject.
     pub(super) async fn settle(
         &self,
         brought: Brought<'_>,
-        mut facts: Vec<Fact>,
+        facts: Vec<Fact>,
         from: From<SubjectRecord>,
         overlaps: &Overlaps<'_>,
     ) -> Result<Settled, Failure> {
         let storage = |error: PortError| self.storage(&error);
         let epoch = self.table.epoch(self.host.now()).await.map_err(storage)?;
-        let mut diagnostics = Vec::new();
         let contradiction = if brought.by == By::Webhook { Contradiction::Ask } else { Contradiction::TakeLatest };
-        let mut asking = Asking { contradiction, asked: None };
+        let mut settling = Settling { facts, diagnostics: Vec::new(), contradiction, asked: None };
         let mut unchanged = None;
         let settled = update(Records(self.table), brought.subject, from, async |known| {
-            let change =
-                self.change(brought, (&mut facts, &mut diagnostics), &mut asking, (known, epoch), overlaps).await?;
+            let change = self.change(brought, &mut settling, known, epoch, overlaps).await?;
             Ok::<_, SettleError>(match change {
                 Changed::Nothing => Change::Keep(Purpose::default()),
                 Changed::Repeated(known) => {
@@ -109,20 +100,20 @@ where
             }
             None => {}
         }
-        Ok(Settled { diagnostics, has_news: result.has_news })
+        Ok(Settled { diagnostics: settling.diagnostics, has_news: result.has_news })
     }
 
     /// What the facts make of what is known.
     async fn change(
         &self,
         brought: Brought<'_>,
-        (facts, diagnostics): (&mut Vec<Fact>, &mut Vec<Diagnostic>),
-        asking: &mut Asking,
-        (mut known, epoch): (Option<SubjectRecord>, dispatch::Epoch),
+        settling: &mut Settling,
+        mut known: Option<SubjectRecord>,
+        epoch: Epoch,
         overlaps: &Overlaps<'_>,
     ) -> Result<Changed, SettleError> {
         let Brought { bound, subject, delivery, received_at, by } = brought;
-        if by != By::Webhook && known.as_ref().is_some_and(|known| is_before_the_push(known, facts)) {
+        if by != By::Webhook && known.as_ref().is_some_and(|known| is_before_the_push(known, &settling.facts)) {
             return Ok(Changed::Nothing);
         }
         let (now, is_of_before, absorbed) = loop {
@@ -130,19 +121,19 @@ where
             let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
             let is_of_before = self.begin_epoch(&mut known, publication);
             let state = known.as_ref().map(|record| record.state.clone());
-            let absorbed = absorb(state, subject, facts.clone(), asking.contradiction, publication);
+            let absorbed = absorb(state, subject, settling.facts.clone(), settling.contradiction, publication);
             let Some(absorbed) = absorbed else { return Ok(Changed::Nothing) };
             let Some(push) = absorbed.unsettled.first() else { break (now, is_of_before, absorbed) };
             match self.ask_the_source(bound, push, known.as_ref()).await? {
                 Some((fetch, answer)) => {
-                    asking.asked = Some(fetch);
-                    facts.extend(answer.facts);
-                    diagnostics.extend(answer.diagnostics);
+                    settling.asked = Some(fetch);
+                    settling.facts.extend(answer.facts);
+                    settling.diagnostics.extend(answer.diagnostics);
                 }
-                None => asking.contradiction = Contradiction::TakeLatest,
+                None => settling.contradiction = Contradiction::TakeLatest,
             }
         };
-        let fresh = known.as_ref().map(|record| record.unreadable.clone()).unwrap_or_default().fresh(facts);
+        let fresh = known.as_ref().map(|record| record.unreadable.clone()).unwrap_or_default().fresh(&settling.facts);
         let has_news = !absorbed.signals.is_empty();
         let has_missed = known.as_ref().is_some_and(|record| record.missed.is_some());
         // A list that says the same with a newer instant is no change; a webhook that announces what was missed is one.
@@ -165,8 +156,8 @@ where
         let published = absorbed.state.published();
         let programs = published.as_ref().map_or(&[][..], |(_, terms)| &terms.programs);
         let deadlines = self.config.deadlines_for(&bound.origin.source, programs);
-        if let Some(fetch) = asking.asked.take_if(|_| has_news) {
-            self.look_again(bound, fetch, (delivery, received_at)).await?;
+        if let Some(fetch) = settling.asked.take_if(|_| has_news) {
+            self.look_again(brought, fetch).await?;
         }
         self.report(subject, &fresh).await?;
         let step = Step { subject, delivery, received_at, deadlines, write: self.host.unique(), now };
@@ -177,8 +168,7 @@ where
                 known.as_ref().filter(|known| !announces(by, Some(known))).and_then(|known| known.missed.clone());
             if has_news && !by.is_first && by.answers_since.is_none() {
                 // Before the write: a hint at what was not written finds nothing; a change without a hint waits for the sweep.
-                let delay_s = u32::try_from(crate::poll::GRACE.as_secs() + 1).unwrap_or_default();
-                self.job_queue.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, delay_s).await?;
+                self.job_queue.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, GRACE_S + 1).await?;
                 next = next.with_missed(known.as_ref(), &changes.join(", "), now);
             }
         }
@@ -210,12 +200,8 @@ where
     /// What the search says once more, after a write that changes what stands here. A push that said what stood before came while
     /// the first answer was on its way, and was taken for a repetition: the answer would stand, and what the provider said after
     /// it be lost. Asked for before the write: a crash after it leaves nothing that contradicts.
-    async fn look_again(
-        &self,
-        bound: &Bound,
-        fetch: FetchRequest,
-        (delivery, received_at): (&str, Timestamp),
-    ) -> Result<(), PortError> {
+    async fn look_again(&self, brought: Brought<'_>, fetch: FetchRequest) -> Result<(), PortError> {
+        let Brought { bound, delivery, received_at, .. } = brought;
         let job = Job::fresh(delivery, &bound.origin.source, received_at, JobKind::Fetch(fetch));
         self.job_queue.deliver(ToHydrate::Job(job), WRITTEN_S).await
     }
@@ -258,7 +244,7 @@ where
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
             let deadline = ToRetry::Deadline(Deadline::of(record.subject.clone()));
             let at = fires_at(at, self.config.deadlines_for(&record.origin.source, &[]));
-            self.job_queue.retry(&[(deadline, hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
+            self.job_queue.retry(&[deadline.after(hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
         }
         let record = if has_news { self.with_neighbours(record, overlaps).await } else { record };
         self.publish(&record).await
@@ -269,7 +255,7 @@ where
     }
 }
 
-impl<T, S, F, D, O, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
+impl<P: Ports> Hydrate<'_, P> {
     pub(super) fn storage(&self, error: &PortError) -> Failure {
         let kind = match error {
             PortError::Unavailable { .. } => FailureKind::Storage,
@@ -279,9 +265,12 @@ impl<T, S, F, D, O, C: Clock> Hydrate<'_, T, S, F, D, O, C> {
     }
 }
 
-/// Whether and what the provider's own search was asked.
-struct Asking {
+/// Facts on their way into the record, whatever writes come in between.
+struct Settling {
+    facts: Vec<Fact>,
+    diagnostics: Vec<Diagnostic>,
     contradiction: Contradiction,
+    /// What the provider's own search was asked.
     asked: Option<FetchRequest>,
 }
 
@@ -328,7 +317,7 @@ pub(super) fn likely(facts: &[Fact]) -> From<SubjectRecord> {
 fn announces(by: ByList, known: Option<&SubjectRecord>) -> bool {
     let Some(since) = by.answers_since else { return false };
     let missed = known.and_then(|known| known.missed.as_deref()).unwrap_or_default();
-    missed.last().is_some_and(|latest| since.duration_since(latest.found_at) < crate::poll::GRACE)
+    missed.last().is_some_and(|latest| since.duration_since(latest.found_at) < GRACE)
 }
 
 /// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.

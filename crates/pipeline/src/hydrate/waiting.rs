@@ -7,10 +7,12 @@ use providers::FetchRequest;
 
 use super::{Bound, Hydrate};
 use crate::{
-    budget::{Remembered, UNBOUNDED_A_MINUTE, USUAL_A_MINUTE},
     job::{Failure, FailureKind, Job, JobKind, Waits},
-    poll::PollState,
-    ports::{Clock, Deliveries, Dispatches, Health, JobQueue, PortError, ProviderApi, Random, SignalStream},
+    polling::{
+        budget::{Remembered, UNBOUNDED_A_MINUTE, USUAL_A_MINUTE},
+        state::PollState,
+    },
+    ports::{Clock, Deliveries, PortError, Ports, Random},
     update::{Change, From, PollStates, update},
 };
 
@@ -28,6 +30,13 @@ const TURN_S: u32 = 10;
 
 /// What is left of an invocation that begins to read a list.
 const LIST_TAKES: SignedDuration = SignedDuration::from_secs(14);
+
+/// What a job of the batch wants to fetch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) fetch: &'a FetchRequest,
+    pub(super) job: &'a Job,
+}
 
 /// How a look gets its answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +63,7 @@ struct Asked {
     is_claimed: bool,
 }
 
-impl<T, S, F: ProviderApi, D: Deliveries, O, C: Clock + Random> Hydrate<'_, T, S, F, D, O, C> {
+impl<P: Ports> Hydrate<'_, P> {
     /// Permission for one request that no list replaces.
     pub(super) async fn permit(&self, bound: &Bound) -> Result<(), Failure> {
         let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
@@ -172,31 +181,27 @@ struct Looks {
     is_waiting: bool,
 }
 
-impl<T, S, F, D, O, C> Hydrate<'_, T, S, F, D, O, C>
-where
-    T: Dispatches,
-    S: SignalStream,
-    F: ProviderApi,
-    D: Deliveries + Health,
-    O: JobQueue,
-    C: Clock + Random,
-{
+impl<P: Ports> Hydrate<'_, P> {
     /// How each of a source's looks in this batch gets its answer, in their order.
-    pub(super) async fn ways(&self, bound: &Bound, fetches: &[(&FetchRequest, &Job)]) -> Vec<FetchDecision> {
+    pub(super) async fn ways(&self, bound: &Bound, fetches: &[Wanted<'_>]) -> Vec<FetchDecision> {
         let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
         if !self.has_time() {
-            return fetches.iter().map(|(_, job)| FetchDecision::Wait(job.waits, 0)).collect();
+            return fetches.iter().map(|wanted| FetchDecision::Wait(wanted.job.waits, 0)).collect();
         }
         let count = |is: &dyn Fn(&FetchRequest) -> bool| {
-            let keys: BTreeSet<&str> =
-                fetches.iter().filter(|(fetch, _)| is(fetch)).map(|(fetch, _)| fetch.key.as_str()).collect();
+            let keys: BTreeSet<&str> = fetches
+                .iter()
+                .map(|wanted| wanted.fetch)
+                .filter(|fetch| is(fetch))
+                .map(|fetch| fetch.key.as_str())
+                .collect();
             u32::try_from(keys.len()).unwrap_or(u32::MAX)
         };
         let (all, listable) = (count(&|_| true), count(&|fetch| is_listable(bound, fetch)));
         if self.shares.take(source, all, a_minute, self.host.now()) {
             return vec![FetchDecision::Fetch; fetches.len()];
         }
-        let is_waiting = fetches.iter().any(|(fetch, job)| job.waits.is_some() && is_listable(bound, fetch));
+        let is_waiting = fetches.iter().any(|wanted| wanted.job.waits.is_some() && is_listable(bound, wanted.fetch));
         let waiting = (listable > 0).then_some(Looks { count: listable, is_waiting });
         match self.ways_of(bound, fetches, all - listable, waiting).await {
             Ok(ways) => ways,
@@ -207,7 +212,7 @@ where
     async fn ways_of(
         &self,
         bound: &Bound,
-        fetches: &[(&FetchRequest, &Job)],
+        fetches: &[Wanted<'_>],
         others: u32,
         waiting: Option<Looks>,
     ) -> Result<Vec<FetchDecision>, PortError> {
@@ -225,7 +230,7 @@ where
         let mut permitted = Permitted { keys: BTreeSet::new(), left: asked.granted };
         // None: only a request of its own answers it.
         let mut ways: Vec<Option<FetchDecision>> = Vec::with_capacity(fetches.len());
-        for (fetch, job) in fetches {
+        for Wanted { fetch, job } in fetches {
             ways.push(if asked.is_burst && is_listable(bound, fetch) {
                 self.by_list(&asked, shown.as_deref(), fetch, job)
             } else if permitted.permits(&fetch.key) {
@@ -235,12 +240,12 @@ where
             });
         }
         let unlisted = fetches.iter().zip(&ways).filter(|(_, way)| way.is_none());
-        let unlisted: BTreeSet<&str> = unlisted.map(|((fetch, _), _)| fetch.key.as_str()).collect();
+        let unlisted: BTreeSet<&str> = unlisted.map(|(wanted, _)| wanted.fetch.key.as_str()).collect();
         if !unlisted.is_empty() {
             let wanted = u32::try_from(unlisted.len()).unwrap_or(u32::MAX);
             permitted.left += self.ask_for(bound, wanted, None).await?.granted;
         }
-        let way = |((fetch, job), way): (&(&FetchRequest, &Job), Option<FetchDecision>)| match way {
+        let way = |(Wanted { fetch, job }, way): (&Wanted<'_>, Option<FetchDecision>)| match way {
             Some(way) => way,
             None if permitted.permits(&fetch.key) => FetchDecision::Fetch,
             None => self.without_list(&asked, job),
@@ -309,10 +314,10 @@ where
         &self,
         bound: &Bound,
         asked: &Asked,
-        fetches: &[(&FetchRequest, &Job)],
+        fetches: &[Wanted<'_>],
     ) -> Result<Option<Arc<Remembered>>, PortError> {
         let source = &bound.origin.source;
-        let first = fetches.iter().map(|(_, job)| job.waits.map_or(asked.lists, |waits| waits.list)).min();
+        let first = fetches.iter().map(|wanted| wanted.job.waits.map_or(asked.lists, |waits| waits.list)).min();
         if !asked.is_burst || first.is_none_or(|first| asked.state.budget.listed <= first) {
             return Ok(None);
         }

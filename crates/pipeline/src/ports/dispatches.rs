@@ -4,7 +4,9 @@ use dispatch::{ActiveDispatch, Epoch, Subject};
 use jiff::Timestamp;
 
 use super::{PortError, WriteError};
-use crate::record::SubjectRecord;
+use crate::dispatches::record::SubjectRecord;
+
+pub use crate::dispatches::record::Stamp;
 
 /// A subject that is on, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,15 +15,6 @@ pub struct ActiveSubject {
     pub subject: Subject,
     /// What it wants of whom.
     pub active: ActiveDispatch,
-}
-
-/// Which change of a subject: of two, the greater is the later one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp {
-    /// When it changed.
-    pub changed_at: Timestamp,
-    /// How many versions were published by then.
-    pub version: u64,
 }
 
 /// A subject as a change left it, in short.

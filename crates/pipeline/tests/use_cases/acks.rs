@@ -1,6 +1,10 @@
 //! What a controller answers, and what that begins and ends.
 
-use pipeline::{acknowledge::Acknowledge, incident::IncidentStatus, receive::HttpAnswer, record::AckState};
+use pipeline::{
+    incident::IncidentStatus,
+    ingest::{acknowledge::Acknowledge, receive::HttpAnswer},
+    record::AckState,
+};
 use serde_json::json;
 use simulation::{Function, Inner, Invocation, Reply, Times, Toxic};
 
@@ -152,7 +156,9 @@ fn an_acknowledgement_that_was_not_noted_is_to_be_sent_again() {
 fn an_acknowledgement_is_posted() {
     let config = acknowledged();
     let get = async |ports: &Invocation<'_>| {
-        Acknowledge { config: &config, table: ports, job_queue: ports, host: ports }.handle("GET", ACK_TOKEN, b"").await
+        Acknowledge::<Invocation<'_>> { config: &config, table: ports, job_queue: ports, host: ports }
+            .handle("GET", ACK_TOKEN, b"")
+            .await
     };
     let HttpAnswer { status, header, .. } = acknowledging(27).run(Function::Retrier, get).answer().expect("an answer");
     assert_eq!((status, header), (405, Some(("allow", "POST".to_owned()))));

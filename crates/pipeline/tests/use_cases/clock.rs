@@ -2,13 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    alert::{AcknowledgeIncident, IncidentAckOutcome},
+    alerts::{AcknowledgeIncident, IncidentAckOutcome},
     config::{Config, SourceContacts},
     incident::IncidentStatus,
     messages::{ToAlert, to_json},
 };
 use serde_json::json;
-use simulation::{Ended, Function, Inner, Reply, Simulation, Standard, Toxic};
+use simulation::{Ended, Function, Inner, Invocation, Reply, Simulation, Standard, Toxic};
 
 use crate::{
     common::{self, accepted, config, drain, thin, voltus, worth_a_fault},
@@ -42,7 +42,9 @@ pub(crate) fn check(sim: &Simulation, began: Timestamp, expected: &[(i64, &str, 
 
 pub(crate) fn acknowledge(sim: &Simulation, incident: &str) -> IncidentAckOutcome {
     let run = sim.run(Function::Alerter, async |ports| {
-        AcknowledgeIncident { incidents: ports, host: ports }.acknowledge(incident, "the person on duty").await
+        AcknowledgeIncident::<Invocation<'_>> { incidents: ports, host: ports }
+            .acknowledge(incident, "the person on duty")
+            .await
     });
     run.answer().expect("an answer").expect("noted")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, mail::Mail, receive::HttpAnswer, token::TokenHash};
+use pipeline::{config::Config, ingest::receive::HttpAnswer, mail::Mail, token::TokenHash};
 use serde_json::{Value, json};
 use simulation::{Call, Function, Settled, Simulation, Stream, Webhook, streams};
 

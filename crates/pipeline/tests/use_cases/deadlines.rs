@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
     incident::IncidentStatus,
+    ingest::receive::HttpAnswer,
     messages::{self, Deadline, ToRetry},
-    receive::HttpAnswer,
     record::SubjectRecord,
     token::TokenHash,
 };

@@ -10,7 +10,7 @@ use pipeline::{
     job::{Job, JobKind},
     messages::{Hint, ToAlert, to_json},
     ports::{Deliveries, Lane, PendingRetry, PortError, Refusal},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 use simulation::{Function, Inner, Invocation, Simulation};
 

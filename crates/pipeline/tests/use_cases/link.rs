@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use futures_util::future::join;
 use jiff::SignedDuration;
 use pipeline::{
-    alert::{AckPages, Page},
+    alerts::{AckPages, Page},
     incident::IncidentStatus,
 };
-use simulation::{Function, PUBLIC_URL, Simulation, Toxic};
+use simulation::{Function, Invocation, PUBLIC_URL, Simulation, Toxic};
 
 use crate::{
     common::{mail_subjects, pass, run_for},
@@ -186,7 +186,7 @@ fn a_button_that_is_pressed_twice_at_once_works_once() {
         let link = link(&sim, 0);
         let secret = link.rsplit('/').next().unwrap();
         let pressed = sim.run(Function::Alerter, async |ports| {
-            let door = AckPages { incidents: ports, host: ports };
+            let door = AckPages::<Invocation<'_>> { incidents: ports, host: ports };
             join(door.handle("POST", secret), door.handle("POST", secret)).await
         });
         let (one, other) = pressed.answer().expect("two pages");

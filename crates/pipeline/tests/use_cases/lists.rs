@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use pipeline::{
-    alert::Occasion,
+    alerts::Occasion,
     group::AlertGroup,
     incident::{Incident, IncidentKind, IncidentStatus},
-    mail::{Circumstances, Line, Mail, compose_list, line, list_subject},
+    mail::{Circumstances, Line, ListPage, Mail, compose_list, line, list_subject},
 };
 use serde_json::json;
 
@@ -42,9 +42,15 @@ fn lines() -> Vec<Line> {
     vec![line(&of(1), Some(&record)), line(&acknowledged, Some(&record)), line(&of(3), None)]
 }
 
-pub(crate) fn list(group: &AlertGroup, lines: &[Line], page: (usize, usize), circumstances: Circumstances) -> Mail {
+pub(crate) fn list(
+    group: &AlertGroup,
+    lines: &[Line],
+    (number, of): (usize, usize),
+    circumstances: Circumstances,
+) -> Mail {
+    let page = ListPage { number, of };
     let subject = list_subject(group, lines, page);
-    compose_list(&config(), group, lines, (subject, circumstances)).expect("a person to notify")
+    compose_list(&config(), group, lines, subject, circumstances).expect("a person to notify")
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    alert::Occasion,
+    alerts::Occasion,
     conditions::Condition,
     incident::{Acknowledged, Incident, IncidentKind, IncidentStatus},
     mail::{Circumstances, Mail, compose},

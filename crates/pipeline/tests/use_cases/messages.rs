@@ -10,12 +10,11 @@ use jiff::Timestamp;
 use pipeline::{
     conditions::{Condition, NotedEvent, StageReport},
     group::{AckLink, AlertGroup},
-    heartbeat::{Heartbeat, HeartbeatCheck},
     incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Waiting},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
-    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    messages::{self, Deadline, Heartbeat, HeartbeatCheck, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Refusal, Watched},
-    retry::RetryState,
+    retry::state::RetryState,
 };
 use providers::FetchRequest;
 use serde::{Serialize, de::DeserializeOwned};

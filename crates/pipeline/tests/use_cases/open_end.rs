@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use pipeline::{
-    alert::{AcknowledgeIncident, IncidentAckOutcome},
+    alerts::{AcknowledgeIncident, IncidentAckOutcome},
     incident::IncidentStatus,
 };
 use serde_json::{Value, json};
@@ -187,7 +187,7 @@ fn acknowledging_the_question_does_not_end_it() {
     let sim = acknowledged(6);
     hours(&sim, 25);
     let acknowledge = async |invocation: &Invocation<'_>| {
-        let incidents = AcknowledgeIncident { incidents: invocation, host: invocation };
+        let incidents = AcknowledgeIncident::<Invocation<'_>> { incidents: invocation, host: invocation };
         incidents.acknowledge(INCIDENT, "somebody").await
     };
     let outcome = sim.run(Function::Alerter, acknowledge).answer().expect("an answer").expect("no error");

@@ -2,14 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    alerts::review::OpenIncidents,
     config::Config,
     job::{Job, JobKind},
     messages::{ToHydrate, to_json},
-    poll::Polls,
-    review::OpenIncidents,
+    polling::poll::Polls,
 };
 use serde_json::Value;
-use simulation::{Function, Inner, Reply, Simulation, Times, Toxic};
+use simulation::{Function, Inner, Invocation, Reply, Simulation, Times, Toxic};
 
 use crate::{
     common::{accepted, mail_subjects, published, thin, types, voltus, worth_a_fault},
@@ -216,7 +216,7 @@ fn a_source_whose_state_cannot_be_read_delays_no_other_poll() {
     let sim = Simulation::new(32, polled(&["voltus-prod", "leap-prod"]));
     let send = || {
         let ports = &sim.ports();
-        let polls = Polls { config: &sim.config, deliveries: ports, job_queue: ports, host: ports };
+        let polls = Polls::<Invocation<'_>> { config: &sim.config, deliveries: ports, job_queue: ports, host: ports };
         let sent = sim.run(Function::Sweeper, async |_| polls.send_due(&OpenIncidents::default()).await).answer();
         (sent.unwrap().ok(), sim.take(Inner::Deliveries).len())
     };

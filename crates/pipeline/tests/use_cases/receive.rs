@@ -1,9 +1,9 @@
 //! The door: every row of section 3 of the contract.
 
 use pipeline::{
+    ingest::receive::{HttpAnswer, Incoming},
     job::{Job, MAX_BODY_BYTES},
     messages::{self, ToHydrate},
-    receive::{HttpAnswer, Incoming},
 };
 use serde_json::Value;
 use simulation::{Ended, Inner, Simulation, Times, Toxic};

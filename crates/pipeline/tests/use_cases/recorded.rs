@@ -13,13 +13,12 @@ use jiff::SignedDuration;
 use pipeline::{
     conditions::NotedEvent,
     group::{AckLink, AlertGroup},
-    heartbeat::{Heartbeat, HeartbeatCheck},
     incident::Incident,
     job::{BodyPart, FailedJob, Failure, FailureKind, Job, JobKind, StoredBody},
-    messages::{self, Deadline, FORMAT, Hint, READS, ToAlert, ToHydrate, ToRetry, to_json},
-    poll::PollState,
+    messages::{self, Deadline, FORMAT, Heartbeat, HeartbeatCheck, Hint, READS, ToAlert, ToHydrate, ToRetry, to_json},
+    polling::state::PollState,
     record::SubjectRecord,
-    retry::RetryState,
+    retry::state::RetryState,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use futures_util::future::join;
 use pipeline::{
-    alert::{AcknowledgeIncident, IncidentAckOutcome},
+    alerts::{AcknowledgeIncident, IncidentAckOutcome},
     conditions::{Condition, FIRST_STAGE, NotedEvent, StageReport},
     config::Escalation,
     incident::IncidentStatus,
@@ -10,7 +10,7 @@ use pipeline::{
     ports::Deliveries,
 };
 use serde_json::json;
-use simulation::{Function, Inner, Reply, Simulation, Times, Toxic};
+use simulation::{Function, Inner, Invocation, Reply, Simulation, Times, Toxic};
 
 use crate::{
     clock::{LEAD, acknowledge, check, pass},
@@ -133,7 +133,7 @@ fn of_two_who_acknowledge_at_once_one_learns_of_the_other() {
         fails(&sim, ABOUT);
         pass(&sim, 1);
         let both = sim.run(Function::Alerter, async |ports| {
-            let incidents = AcknowledgeIncident { incidents: ports, host: ports };
+            let incidents = AcknowledgeIncident::<Invocation<'_>> { incidents: ports, host: ports };
             join(incidents.acknowledge(INCIDENT, "one"), incidents.acknowledge(INCIDENT, "the other")).await
         });
         let (one, other) = both.answer().expect("two answers");

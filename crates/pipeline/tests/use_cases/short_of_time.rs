@@ -4,12 +4,11 @@ use std::cell::Cell;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    budget::Shares,
-    hydrate::Hydrate,
+    hydrate::{Hydrate, overlap_view::OverlapViews},
     job::Message,
     messages::{self, ToHydrate, ToRetry},
-    overlap_view::OverlapViews,
-    ports::{Clock, Random},
+    polling::budget::Shares,
+    ports::{Clock, Ports, Random},
 };
 use serde_json::json;
 use simulation::{Function, Inner, Invocation, Simulation};
@@ -37,6 +36,19 @@ impl Clock for Hurried<'_> {
     }
 }
 
+impl<'a> Ports for Hurried<'a> {
+    type Host = Self;
+    type IngestQueue = Invocation<'a>;
+    type JobQueue = Invocation<'a>;
+    type SignalStream = Invocation<'a>;
+    type Depths = Invocation<'a>;
+    type Dispatches = Invocation<'a>;
+    type Deliveries = Invocation<'a>;
+    type Incidents = Invocation<'a>;
+    type ProviderApi = Invocation<'a>;
+    type Mailer = Invocation<'a>;
+}
+
 impl Random for Hurried<'_> {
     fn unique(&self) -> String {
         self.invocation.unique()
@@ -54,7 +66,7 @@ impl Random for Hurried<'_> {
 fn hydrate(sim: &Simulation, messages: Vec<Message>, (step_s, left_ms): (i64, i64)) -> Vec<String> {
     let config = config();
     let ended = sim.run(Function::Hydrator, async |ports| {
-        let hydrate = Hydrate {
+        let hydrate = Hydrate::<Hurried<'_>> {
             config: &config,
             table: ports,
             stream: ports,

@@ -3,7 +3,7 @@
 use dispatch::text::is_hidden;
 use jiff::Timestamp;
 use pipeline::{
-    alert::Occasion,
+    alerts::Occasion,
     group::AckLink,
     incident::{Acknowledged, Incident, IncidentKind, IncidentStatus},
     mail::{Mail, line},

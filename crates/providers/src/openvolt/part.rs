@@ -93,6 +93,8 @@ pub(super) fn fetches<'a>(
             number: part,
             parts,
         };
-        FetchRequest { subject: subject.clone(), key, context: serde_json::to_value(context).unwrap_or_default() }
+        #[expect(clippy::expect_used, reason = "a request without its context would be sent")]
+        let context = serde_json::to_value(context).expect("texts, numbers and instants are JSON");
+        FetchRequest { subject: subject.clone(), key, context }
     })
 }

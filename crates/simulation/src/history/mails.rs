@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pipeline::{
-    alert::Occasion,
+    alerts::Occasion,
     incident::{Incident, IncidentStatus},
 };
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     conditions::Condition,
     incident::{Incident, IncidentStatus},
-    poll::PollState,
+    polling::state::PollState,
     ports::FetchError,
 };
 use providers::ApiRequest;

@@ -1,8 +1,8 @@
 //! `alert ack`.
 
 use anyhow::{Result, bail};
-use aws::host::Host;
-use pipeline::alert::{AcknowledgeIncident, IncidentAckOutcome};
+use aws::{host::Host, ports::AwsPorts};
+use pipeline::alerts::{AcknowledgeIncident, IncidentAckOutcome};
 use serde_json::json;
 
 use crate::{
@@ -35,11 +35,11 @@ pub(crate) struct Ack {
 impl Ack {
     pub(super) async fn run(self) -> Result<()> {
         let Self { incident, by, json, which } = self;
-        let console = Console::open(&which).await?;
+        let console = which.open().await?;
         let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
         let by = by.or_else(user).unwrap_or_else(|| "the command line".to_owned());
         let table = console.incidents();
-        let acknowledge = AcknowledgeIncident { incidents: &table, host: &Host };
+        let acknowledge = AcknowledgeIncident::<AwsPorts> { incidents: &table, host: &Host };
         let clock = Clockface::now(false);
         let done = match acknowledge.acknowledge(&incident, &by).await.map_err(|error| console.refusal(error))? {
             IncidentAckOutcome::Noted => format!("{incident}: acknowledged by {by}"),

@@ -37,7 +37,7 @@ impl List {
     pub(super) async fn run(self) -> Result<()> {
         let clock = Clockface::now(self.output.utc);
         let since = self.since.as_deref().map(|since| instant_or_age(since, clock.now)).transpose();
-        let since = since.map_err(crate::cli::usage)?;
+        let since = since.map_err(crate::usage::error)?;
         let listing = Listing::open(self.output, &self.which, clock).await?;
         let console = &listing.console;
         let listed = console.incidents().all(self.open).await.map_err(|error| console.refusal(error))?;

@@ -56,7 +56,7 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(super) async fn run(self) -> Result<()> {
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
         let before = console.configurations().current().await.map_err(|error| console.refusal(error))?;
         let running = match &before {

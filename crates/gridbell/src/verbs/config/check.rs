@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::show::{self, Paint};
 use config::{CONFIG_LIMIT, Config, Deadlines};
-use local_stack::{FUNCTIONS, elf, logical_id, template};
+use local_stack::{elf, template};
+use stack_client::{FUNCTIONS, logical_id};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aws::{
-    configuration::{ConfigTable, Probed, ReplaceError, Version},
-    console::{CallError, Functions, Update},
-};
+use aws::configuration::{ConfigTable, Probed, ReplaceError, Version};
 use tokio::time::sleep;
 
 use super::rollout::{Fleet, ProbeFailure};
 use crate::console::{Console, Place, StackInfo};
-use local_stack::{FUNCTIONS, logical_id};
+use stack_client::{CallError, FUNCTIONS, Functions, Update, logical_id};
 
 /// Before it is looked again; Lambda needs seconds, an emulator does not.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::{
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output},
 };
 
@@ -20,7 +20,7 @@ pub(crate) struct History {
 impl History {
     pub(super) async fn run(self) -> Result<()> {
         let clock = Clockface::now(self.output.utc);
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let table = console.configurations();
         let current = table.current().await.map_err(|error| console.refusal(error))?;
         let current = current.map(|current| current.number());

@@ -5,7 +5,7 @@ use aws::configuration::{Probed, ReplaceError, Stored, Version, digest};
 use jiff::Timestamp;
 
 use crate::progress::Step;
-use local_stack::FUNCTIONS;
+use stack_client::FUNCTIONS;
 
 /// How often a function is asked before its answer counts: an old process may answer once more, and Lambda may be busy.
 const ASKED: u32 = 10;

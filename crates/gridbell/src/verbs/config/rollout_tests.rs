@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::rollout::{Fleet, ProbeFailure, RolloutError, Wanted, catch_up, roll_out};
 use crate::progress::Silent;
-use local_stack::FUNCTIONS;
+use stack_client::FUNCTIONS;
 
 /// A stack whose functions read the table when they are restarted, unless something is wrong with one.
 #[derive(Debug, Default)]

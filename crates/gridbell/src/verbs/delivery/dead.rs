@@ -1,7 +1,6 @@
 //! Dead letters: messages that a function failed on five times without a word, so that SQS took them out of its way.
 
 use anyhow::{Result, bail};
-use aws::console::DeadLetter;
 use dispatch::{Subject, sendable};
 use jiff::Timestamp;
 use pipeline::{
@@ -10,6 +9,7 @@ use pipeline::{
     messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
     ports::Lane,
 };
+use stack_client::DeadLetter;
 
 use super::view::{DeliveryKind, DeliveryView};
 use crate::console::Console;
@@ -170,9 +170,8 @@ fn source_of(subject: &Subject) -> String {
 #[cfg(test)]
 mod tests {
     use pipeline::{
-        heartbeat::Heartbeat,
         job::{Failure, FailureKind},
-        messages::to_json,
+        messages::{Heartbeat, to_json},
     };
 
     use super::*;

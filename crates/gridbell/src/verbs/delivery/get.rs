@@ -44,7 +44,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(super) async fn run(self) -> Result<()> {
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let Found { view, job, dead } = find(&console, &self.id).await?;
         let body = match (&job, &dead) {
             (Some(job), _) => match stored_body(&console, job).await? {

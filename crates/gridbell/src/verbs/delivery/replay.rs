@@ -62,13 +62,13 @@ impl Replay {
     pub(super) async fn run(self) -> Result<()> {
         let filtered = self.chosen.source.is_some() || self.chosen.kind.is_some() || self.chosen.since.is_some();
         if self.ids.is_empty() && !filtered && !self.all {
-            return Err(crate::cli::usage(
+            return Err(crate::usage::error(
                 "say which: an ID, a filter (--source, --kind, --since), or --all".to_owned(),
             ));
         }
         let clock = Clockface::now(self.output.utc);
         self.chosen.of(Vec::new(), clock.now)?;
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let config = console.config().await?;
         let mut works = Vec::new();
         for id in self.ids(&console, clock.now).await? {

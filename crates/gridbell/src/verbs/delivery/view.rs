@@ -128,7 +128,7 @@ impl Chosen {
 
     fn since(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
         let Some(since) = &self.since else { return Ok(Timestamp::MIN) };
-        crate::show::instant_or_age(since, now).map_err(crate::cli::usage)
+        crate::show::instant_or_age(since, now).map_err(crate::usage::error)
     }
 
     /// Those of them that are chosen, the latest first.

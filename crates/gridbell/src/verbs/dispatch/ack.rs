@@ -1,16 +1,16 @@
 //! `dispatch ack`: what `POST /acks/{token}` does, with the operator's rights instead of a token.
 
 use anyhow::{Result, bail};
-use aws::host::Host;
+use aws::{host::Host, ports::AwsPorts};
 use pipeline::{
-    acknowledge::{AckOutcome, Acknowledge, Acknowledgement},
+    ingest::acknowledge::{AckOutcome, Acknowledge, Acknowledgement},
     record::AckState,
 };
 use serde_json::json;
 
 use crate::{
     argument::Key,
-    console::{Console, Which},
+    console::Which,
     show::{self, Paint, word},
 };
 
@@ -56,7 +56,7 @@ pub(crate) struct Ack {
 impl Ack {
     pub(super) async fn run(self) -> Result<()> {
         let Self { key, answer, version, detail, json, which } = self;
-        let console = Console::open(&which).await?;
+        let console = which.open().await?;
         let version = match version {
             Some(version) => version,
             None => super::record(&console, &key).await?.state.version,
@@ -68,7 +68,8 @@ impl Ack {
         };
         let said = Acknowledgement { dispatch: key.clone(), epoch: None, version, state, detail };
         let (config, table, job_queue) = (console.config().await?, console.dispatches(), console.inner());
-        let acknowledge = Acknowledge { config: &config, table: &table, job_queue: &job_queue, host: &Host };
+        let acknowledge =
+            Acknowledge::<AwsPorts> { config: &config, table: &table, job_queue: &job_queue, host: &Host };
         match acknowledge.note(&said).await.map_err(|error| console.refusal(error))? {
             AckOutcome::Noted if json => {
                 show::json(&json!({"dispatch": key, "version": version, "state": state, "status": "acknowledged"}))

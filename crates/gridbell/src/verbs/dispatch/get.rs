@@ -7,7 +7,7 @@ use pipeline::zone::Zone;
 use super::view::{DispatchView, Phase};
 use crate::{
     argument::Key,
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output, Paint, word},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(super) async fn run(self) -> Result<()> {
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let record = super::record(&console, &self.key).await?;
         let clock = Clockface::now(self.output.utc);
         let Some(view) = DispatchView::whole(&record, clock.now) else {

@@ -53,13 +53,13 @@ impl List {
         let clock = Clockface::now(self.output.utc);
         let since = match (&self.since, self.all) {
             (_, true) => None,
-            (Some(since), false) => Some(instant_or_age(since, clock.now).map_err(crate::cli::usage)?),
+            (Some(since), false) => Some(instant_or_age(since, clock.now).map_err(crate::usage::error)?),
             (None, false) => Some(clock.now - SHOWN_AFTERWARDS),
         };
         if let (Some(_), Some(since), Some(until)) = (&self.since, since, self.until)
             && until <= since
         {
-            return Err(crate::cli::usage(format!(
+            return Err(crate::usage::error(format!(
                 "--until has to lie after --since: {until} does not lie after {since}"
             )));
         }

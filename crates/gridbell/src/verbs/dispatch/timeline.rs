@@ -15,7 +15,7 @@ use serde_json::json;
 use super::step::{Awaited, Event, Known, Step};
 use crate::{
     argument::Key,
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output, Paint},
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct TimelineArgs {
 
 impl TimelineArgs {
     pub(super) async fn run(self) -> Result<()> {
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let clock = Clockface::now(self.output.utc);
         let subject = Subject::from_stored(self.key.as_str());
         let (dispatches, deliveries, incidents) = (console.dispatches(), console.deliveries(), console.incidents());

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aws::console::{Counts, MailQuota, MailState};
 use jiff::{Timestamp, fmt::rfc2822};
 use pipeline::ports::Clock;
+use stack_client::{Counts, MailQuota, MailState};
 
 use super::{Check, CheckResult, Examined};
 use crate::show::countdown;

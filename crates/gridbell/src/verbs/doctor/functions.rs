@@ -1,9 +1,7 @@
 //! Whether each function starts, and with which configuration.
 
-use aws::{
-    configuration::Probed,
-    console::{CallError, ProbeError},
-};
+use aws::configuration::Probed;
+use stack_client::{CallError, ProbeError};
 
 use super::{Check, CheckResult, Examined};
 use crate::verbs::config::names;

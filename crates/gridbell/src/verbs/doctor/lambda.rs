@@ -20,7 +20,7 @@ async fn concurrency(examined: &Examined<'_>) -> Vec<CheckResult> {
     let asked = async {
         let most = functions.mappings(&queues).await?.into_iter().map(|mapping| mapping.scaling_config);
         let most: Option<u64> = most.map(|scaling| scaling?.maximum_concurrency).sum();
-        Ok::<_, aws::console::CallError>((functions.concurrency().await?, most))
+        Ok::<_, stack_client::CallError>((functions.concurrency().await?, most))
     };
     vec![match asked.await {
         Ok((limit, most)) => compared(limit, most),

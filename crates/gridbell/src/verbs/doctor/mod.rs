@@ -138,7 +138,7 @@ pub(super) struct Examined<'a> {
 /// Examines the stack.
 pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     let clock = Clockface::now(doctor.output.utc);
-    let console = Console::open(&doctor.which).await?;
+    let console = doctor.which.open().await?;
     let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
     let version = match console.configurations().current().await.map_err(|error| console.refusal(error))? {
         Some(Stored::Applied(version)) => Some(version),

@@ -3,15 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use aws::{
-    console::{Functions, Mapping, Update},
-    host::Host,
-    sqs::SignalsQueue,
-};
+use aws::{host::Host, ports::AwsPorts};
 use dispatch::Epoch;
 use futures_util::{StreamExt, stream};
-use pipeline::{hydrate::publish, ports::Clock, sweep::Sweep};
+use pipeline::{health::sweep::Sweep, hydrate::publish, ports::Clock};
 use serde_json::json;
+use stack_client::{Functions, Mapping, Update};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -59,7 +56,7 @@ pub(crate) struct Begin {
 
 impl Begin {
     pub(super) async fn run(self) -> Result<()> {
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let table = console.dispatches();
         let before = table.stored_epoch().await.map_err(|error| console.refusal(error))?;
         let what = format!("every active dispatch of {} would be published once more, under a new epoch", console.name);
@@ -118,10 +115,11 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
         until(SWITCHING, async || Ok(functions.update(function).await? != Update::InProgress)).await?;
     }
     let (config, job_queue) = (console.config().await?, console.inner());
-    let signals = SignalsQueue::new(&console.aws, console.queues.get("signals").cloned().unwrap_or_default());
+    let signals = console.signals();
     // A handle of its own, that knows no epoch yet.
     let table = console.dispatches();
-    let sweep = Sweep { config: &config, table: &table, stream: &signals, job_queue: &job_queue, host: &Host };
+    let sweep =
+        Sweep::<AwsPorts> { config: &config, table: &table, stream: &signals, job_queue: &job_queue, host: &Host };
     let records = table.all_records().await.map_err(|error| console.refusal(error))?;
     if let Some(unreadable) = records.unreadable.first() {
         bail!("{} records cannot be read, and belong to no epoch: {unreadable}", records.unreadable.len());

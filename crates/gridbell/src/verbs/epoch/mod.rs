@@ -5,10 +5,7 @@ mod begin;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{
-    console::{Console, Which},
-    show,
-};
+use crate::{console::Which, show};
 
 /// What can be done with the epoch of a stack.
 #[derive(Debug, clap::Subcommand)]
@@ -41,7 +38,7 @@ pub(crate) async fn run(verb: EpochVerb) -> Result<()> {
 
 impl Get {
     async fn run(self) -> Result<()> {
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let epoch = console.dispatches().stored_epoch().await.map_err(|error| console.refusal(error))?;
         let text = epoch.map(|epoch| epoch.to_string());
         if self.json {

@@ -8,7 +8,7 @@ use dispatch::{Window, text::one_line};
 use super::view::{Site, asks, brief};
 use crate::{
     argument::Key,
-    console::{Console, Which},
+    console::Which,
     show::{self, Clockface, Output, Paint},
 };
 
@@ -33,10 +33,10 @@ pub(crate) struct Get {
 impl Get {
     pub(super) async fn run(self) -> Result<()> {
         let Some((source, _)) = self.site.split_once('/') else {
-            return Err(crate::cli::usage(format!("{:?} names no site: write SOURCE/SITE", show::name(&self.site))));
+            return Err(crate::usage::error(format!("{:?} names no site: write SOURCE/SITE", show::name(&self.site))));
         };
         let clock = Clockface::now(self.output.utc);
-        let console = Console::open(&self.which).await?;
+        let console = self.which.open().await?;
         let sites = super::active(&console, Some(source), clock.now).await?;
         let Some(site) = named(sites, &self.site) else {
             bail!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws::secrets::Secret;
-use pipeline::plain;
+use pipeline::ingest::plain;
 use providers::{KeyHeader, Provider};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;

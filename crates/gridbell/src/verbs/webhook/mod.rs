@@ -27,7 +27,7 @@ use crate::{
     endpoint::{Opened, Where},
     show::consent,
 };
-use local_stack::http_client;
+use stack_client::http_client;
 
 /// What can be done with a source's webhook.
 #[derive(Debug, clap::Subcommand)]

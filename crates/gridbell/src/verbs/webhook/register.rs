@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{AboutHook, leap, nvgrid, probe, registrar, span};
-use local_stack::http_client;
+use stack_client::http_client;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

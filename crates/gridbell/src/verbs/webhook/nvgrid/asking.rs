@@ -7,10 +7,9 @@ use providers::Provider;
 use url::Url;
 
 use crate::{
-    cli,
     endpoint::{Lies, Opened, is_loopback},
     nvgrid::{Client, Endpoint, Login, Origin},
-    show,
+    show, usage,
 };
 
 /// How long a call may take: the site asks nobody meanwhile.
@@ -59,7 +58,7 @@ impl Asking {
             || self.api_url.is_some()
             || self.login.is_some();
         if !provider.is_grpc() && given {
-            return Err(cli::usage(format!(
+            return Err(usage::error(format!(
                 "--proto, --descriptor-set, --ca, --tls-name, --api-url and --login are about NvGrid, and {provider} is none"
             )));
         }

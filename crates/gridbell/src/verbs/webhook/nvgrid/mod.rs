@@ -24,7 +24,7 @@ use crate::{
     show,
     simulate::times,
 };
-use local_stack::http_client;
+use stack_client::http_client;
 
 /// A power event by its name.
 pub(super) fn event(name: &str) -> Result<String, String> {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{super::About, Asking};
-use crate::{cli, endpoint::Opened, show, simulate::times};
+use crate::{endpoint::Opened, show, simulate::times, usage};
 
 /// How much of a line is shown, in characters.
 const MAX_LINE: usize = 2_000;
@@ -56,7 +56,9 @@ impl Schedule {
         let from = self.from.unwrap_or_else(times::now);
         let until = self.until.unwrap_or_else(|| from.checked_add(SignedDuration::from_hours(24)).unwrap_or(from));
         if until <= from {
-            return Err(cli::usage(format!("--until has to lie after --from, and {until} does not lie after {from}")));
+            return Err(usage::error(format!(
+                "--until has to lie after --from, and {until} does not lie after {from}"
+            )));
         }
         let opened = site(&self.about, "schedule").await?;
         tell(&self.asking.client(&opened).await?.schedule((from, until), &self.feed).await?, self.json)
@@ -66,7 +68,7 @@ impl Schedule {
 async fn site(about: &About, what: &str) -> Result<Opened> {
     let opened = about.open().await?;
     if !opened.provider.is_grpc() {
-        return Err(cli::usage(format!(
+        return Err(usage::error(format!(
             "{what} is told by NvGrid alone, and {} is a source of {}",
             opened.name, opened.provider
         )));

@@ -86,7 +86,7 @@ pub(in super::super) async fn register(api: &Api, endpoint: &HookAddress) -> Res
 pub(in super::super) async fn delete(api: &Api, id: &str) -> Result<()> {
     let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if !plain {
-        return Err(crate::cli::usage(
+        return Err(crate::usage::error(
             "an id is letters, digits, - and _; `gridbell webhook list` shows them".to_owned(),
         ));
     }
@@ -113,7 +113,7 @@ pub(in super::super) async fn dispatches(api: &Api) -> Result<Vec<String>> {
 pub(in super::super) async fn post_scenario(api: &Api, name: &str, now: Timestamp) -> Result<()> {
     let scenario = provider_sims::voltus_scenario(name, now).ok_or_else(|| {
         let names: Vec<&str> = provider_sims::VOLTUS.exercises.iter().map(|known| known.name).collect();
-        crate::cli::usage(format!("there is no scenario {name}; there are {}", names.join(", ")))
+        crate::usage::error(format!("there is no scenario {name}; there are {}", names.join(", ")))
     })?;
     api.call(Method::POST, "/2022-04-15/scenarios", Some(&scenario)).await.context("the scenario was not taken")?;
     Ok(())

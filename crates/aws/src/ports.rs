@@ -1,0 +1,29 @@
+//! The ports of the pipeline as the functions have them.
+
+use pipeline::ports::Ports;
+
+use crate::{
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
+    host::Host,
+    http::HttpApi,
+    secrets::AwsKeys,
+    ses::Ses,
+    sqs::{DeliveriesQueue, InnerQueues, SignalsQueue, WatchedQueues},
+};
+
+/// AWS: SQS, DynamoDB, SESv2, and HTTPS to the providers.
+#[derive(Debug, Clone, Copy)]
+pub enum AwsPorts {}
+
+impl Ports for AwsPorts {
+    type Host = Host;
+    type IngestQueue = DeliveriesQueue;
+    type JobQueue = InnerQueues;
+    type SignalStream = SignalsQueue;
+    type Depths = WatchedQueues;
+    type Dispatches = DispatchesTable;
+    type Deliveries = DeliveriesTable;
+    type Incidents = IncidentsTable;
+    type ProviderApi = HttpApi<AwsKeys>;
+    type Mailer = Ses;
+}

@@ -1,0 +1,82 @@
+//! A person acknowledges an incident: no reminder and no escalation any more. That it is resolved is still mailed.
+
+use jiff::Timestamp;
+
+use super::Occasion;
+use crate::{
+    alerts::incident::{Acknowledged, Incident, IncidentStatus, Waiting},
+    job::clip,
+    ports::{Clock, PortError, Ports, Random},
+    update::{Change, From, IncidentRows, update},
+};
+
+/// How much of a name is kept, in characters.
+const MAX_BY: usize = 200;
+
+/// Acknowledging incidents.
+#[derive(Debug)]
+pub struct AcknowledgeIncident<'a, P: Ports> {
+    /// `alerts`.
+    pub incidents: &'a P::Incidents,
+    /// Time and chance.
+    pub host: &'a P::Host,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IncidentAckOutcome {
+    /// It is noted.
+    Noted,
+    /// It was acknowledged before.
+    Already(Acknowledged),
+    /// It was resolved before.
+    Resolved,
+    /// No such incident.
+    Unknown,
+}
+
+impl<P: Ports> AcknowledgeIncident<'_, P> {
+    /// Notes that a person acknowledges an incident, by its key `<kind>/<what it is about>`. Doing it again changes nothing.
+    pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<IncidentAckOutcome, PortError> {
+        self.note(incident, None, by).await
+    }
+
+    /// The same for one occurrence alone: what has begun anew since is another matter.
+    pub(super) async fn note(
+        &self,
+        key: &str,
+        opened_at: Option<Timestamp>,
+        by: &str,
+    ) -> Result<IncidentAckOutcome, PortError> {
+        let noted = update(IncidentRows(self.incidents), key, From::Stored, async |known| {
+            let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(IncidentAckOutcome::Unknown)) };
+            if known.status == IncidentStatus::Resolved || opened_at.is_some_and(|at| at != known.opened_at) {
+                return Ok(Change::Keep(IncidentAckOutcome::Resolved));
+            }
+            if let (IncidentStatus::Acknowledged, Some(by)) = (known.status, &known.acknowledged) {
+                return Ok(Change::Keep(IncidentAckOutcome::Already(by.clone())));
+            }
+            let next = Incident {
+                revision: known.revision + 1,
+                write: self.host.unique(),
+                status: IncidentStatus::Acknowledged,
+                acknowledged: Some(Acknowledged { by: clip(by, MAX_BY), at: self.host.now() }),
+                waiting: known.waiting.and_then(without_calls),
+                ..known
+            };
+            Ok(Change::Write(Box::new(next), IncidentAckOutcome::Noted))
+        });
+        let outcome = noted.await?.result;
+        if outcome == IncidentAckOutcome::Noted {
+            tracing::info!(alert.incident = key, "acknowledged");
+        }
+        Ok(outcome)
+    }
+}
+
+/// A mail that waits, without what only calls for a person to acknowledge.
+fn without_calls(mut waiting: Waiting) -> Option<Waiting> {
+    let calls = |stage: &str| matches!(Occasion::of(stage), Occasion::Reminder(_) | Occasion::Escalation(_));
+    waiting.stages.retain(|news| !calls(&news.stage));
+    (!waiting.stages.is_empty()).then_some(waiting)
+}

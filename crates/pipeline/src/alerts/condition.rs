@@ -1,0 +1,250 @@
+//! The conditions that people are notified of, by name, and what is said of one. [`super::conditions`] judges them.
+
+use std::fmt;
+
+use dispatch::Subject;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{alerts::kind::IncidentKind, queues::Watched};
+
+/// The stage of an incident's first mail.
+pub const FIRST_STAGE: &str = "first";
+
+/// What incidents of gridbell's own parts name as their source.
+pub const GRIDBELL: &str = "gridbell";
+
+/// What an incident is about, and what has to be read to judge it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// A job waits for its next attempt (`hydration-failing`).
+    Failing {
+        /// The source.
+        source: String,
+        /// [`crate::job::Job::key`]: a dispatch or another thing to fetch, or a delivery.
+        key: String,
+    },
+    /// A version in several parts is not sent whole (`hydration-failing`).
+    PartsUnsent {
+        /// The dispatch.
+        dispatch: Subject,
+    },
+    /// The hydrator answers no heartbeat (`hydration-failing`).
+    DeliveriesUnread,
+    /// The provider refuses the API key (`credentials`).
+    KeyRefused {
+        /// The source.
+        source: String,
+    },
+    /// The provider says that API keys were rotated (`credentials`).
+    KeysRotated {
+        /// The source.
+        source: String,
+        /// The identity of the provider's event.
+        event: String,
+    },
+    /// A deadline passed, and no controller has acknowledged (`dispatch-at-risk`).
+    NotAcknowledged {
+        /// The dispatch.
+        dispatch: Subject,
+    },
+    /// The controller answered `failed` (`dispatch-at-risk`).
+    ControllerFailed {
+        /// The dispatch.
+        dispatch: Subject,
+    },
+    /// A dispatch has been active for a day, and the provider has stated no end (`dispatch-at-risk`).
+    NoEnd {
+        /// The dispatch.
+        dispatch: Subject,
+    },
+    /// Polling found a change that no webhook announced (`missed-delivery`).
+    MissedDelivery {
+        /// The dispatch.
+        dispatch: Subject,
+    },
+    /// A load target is missed, or the end of its ramp is not reported (`not-compliant`).
+    NotCompliant {
+        /// The load target.
+        subject: Subject,
+    },
+    /// The provider's list cannot be read (`source-down`).
+    SourceDown {
+        /// The source.
+        source: String,
+    },
+    /// Something could not be read, and is kept (`quarantined`).
+    Quarantined {
+        /// The source.
+        source: String,
+        /// The dispatch or meter that it concerns; none: unknown.
+        about: Option<Subject>,
+    },
+    /// Events of a type that gridbell does not know (`unknown-event`).
+    UnknownEvent {
+        /// The source.
+        source: String,
+    },
+    /// A job was given up after days (`dead-letter`).
+    GivenUp {
+        /// The source.
+        source: String,
+        /// The dispatch, or the delivery.
+        about: String,
+    },
+    /// Messages lie in a dead-letter queue (`dead-letter`).
+    DeadLetters {
+        /// The queue.
+        queue: Watched,
+    },
+}
+
+impl Condition {
+    /// The kind of its incident.
+    pub fn kind(&self) -> IncidentKind {
+        match self {
+            Self::Failing { .. } | Self::PartsUnsent { .. } | Self::DeliveriesUnread => IncidentKind::HydrationFailing,
+            Self::KeyRefused { .. } | Self::KeysRotated { .. } => IncidentKind::Credentials,
+            Self::NotAcknowledged { .. } | Self::ControllerFailed { .. } | Self::NoEnd { .. } => {
+                IncidentKind::DispatchAtRisk
+            }
+            Self::MissedDelivery { .. } => IncidentKind::MissedDelivery,
+            Self::NotCompliant { .. } => IncidentKind::NotCompliant,
+            Self::SourceDown { .. } => IncidentKind::SourceDown,
+            Self::Quarantined { .. } => IncidentKind::Quarantined,
+            Self::UnknownEvent { .. } => IncidentKind::UnknownEvent,
+            Self::GivenUp { .. } | Self::DeadLetters { .. } => IncidentKind::DeadLetter,
+        }
+    }
+
+    /// The incident's key: `<kind>/<what it is about>`.
+    pub fn incident(&self) -> String {
+        format!("{}/{}", self.kind(), self.gathered_by())
+    }
+
+    fn gathered_by(&self) -> String {
+        match self {
+            Self::Failing { source, key } if is_of(source, key) => key.clone(),
+            Self::Failing { source, key } => format!("{source}, delivery {key}"),
+            Self::PartsUnsent { dispatch } => format!("{dispatch}/parts"),
+            Self::DeliveriesUnread => Watched::Deliveries.to_string(),
+            Self::KeyRefused { source } | Self::SourceDown { source } | Self::UnknownEvent { source } => source.clone(),
+            Self::KeysRotated { source, event } => format!("{source}/rotated/{event}"),
+            Self::NotAcknowledged { dispatch } | Self::MissedDelivery { dispatch } => dispatch.to_string(),
+            Self::ControllerFailed { dispatch } => format!("{dispatch}/failed"),
+            Self::NoEnd { dispatch } => format!("{dispatch}/open"),
+            Self::NotCompliant { subject } => subject.to_string(),
+            Self::Quarantined { source, about } => about.as_ref().map_or_else(|| source.clone(), ToString::to_string),
+            Self::GivenUp { about, .. } => about.clone(),
+            Self::DeadLetters { queue } => queue.to_string(),
+        }
+    }
+
+    /// The source.
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Failing { source, .. }
+            | Self::KeyRefused { source }
+            | Self::KeysRotated { source, .. }
+            | Self::SourceDown { source }
+            | Self::Quarantined { source, .. }
+            | Self::UnknownEvent { source }
+            | Self::GivenUp { source, .. } => source,
+            Self::PartsUnsent { dispatch }
+            | Self::NotAcknowledged { dispatch }
+            | Self::ControllerFailed { dispatch }
+            | Self::NoEnd { dispatch }
+            | Self::MissedDelivery { dispatch } => dispatch.source(),
+            Self::NotCompliant { subject } => subject.source(),
+            Self::DeliveriesUnread | Self::DeadLetters { .. } => GRIDBELL,
+        }
+    }
+
+    /// The dispatch or load target, where it is about one: its record is part of the evidence.
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::PartsUnsent { dispatch }
+            | Self::NotAcknowledged { dispatch }
+            | Self::ControllerFailed { dispatch }
+            | Self::NoEnd { dispatch }
+            | Self::MissedDelivery { dispatch } => Some(dispatch.clone()),
+            Self::NotCompliant { subject } => Some(subject.clone()),
+            Self::Quarantined { about, .. } => about.clone(),
+            // The part of a meter's interval is no subject, but what it belongs to is.
+            Self::Failing { source, key } | Self::GivenUp { source, about: key } if is_of(source, key) => {
+                Some(Subject::from_stored(key.split('?').next().unwrap_or(key).to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a dispatch may depend on it: its hints wait behind nothing that can wait.
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Self::Failing { .. }
+            | Self::PartsUnsent { .. }
+            | Self::DeliveriesUnread
+            | Self::NotAcknowledged { .. }
+            | Self::ControllerFailed { .. }
+            | Self::NotCompliant { .. } => true,
+            Self::KeyRefused { .. }
+            | Self::KeysRotated { .. }
+            | Self::NoEnd { .. }
+            | Self::MissedDelivery { .. }
+            | Self::SourceDown { .. }
+            | Self::Quarantined { .. }
+            | Self::UnknownEvent { .. }
+            | Self::GivenUp { .. }
+            | Self::DeadLetters { .. } => false,
+        }
+    }
+
+    /// Whether its incident awaits a person: reminders and escalation follow until one acknowledges. The others are events, or ask
+    /// once a day.
+    pub fn awaits_a_person(&self) -> bool {
+        !matches!(
+            self,
+            Self::KeysRotated { .. }
+                | Self::NoEnd { .. }
+                | Self::MissedDelivery { .. }
+                | Self::Quarantined { .. }
+                | Self::UnknownEvent { .. }
+                | Self::GivenUp { .. }
+                | Self::PartsUnsent { .. }
+        )
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.incident())
+    }
+}
+
+/// Whether a key names something of that source, rather than a delivery.
+fn is_of(source: &str, key: &str) -> bool {
+    key.strip_prefix(source).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// One stage of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Its name.
+    pub stage: String,
+    /// What it is about, as a person reads it.
+    pub about: String,
+    /// What failed, in words.
+    pub detail: String,
+}
+
+/// Something that happened once. It is stored under its condition and stage: a repetition moves its instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotedEvent {
+    /// What it is part of.
+    pub condition: Condition,
+    /// When it happened last.
+    pub at: Timestamp,
+    /// What to say.
+    pub news: StageReport,
+}

@@ -1,0 +1,112 @@
+//! Whether the controller has taken on the current version of a dispatch.
+
+use dispatch::Status;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Firing, Resolved, Verdict};
+use crate::{
+    dispatches::record::{AckState, SubjectRecord},
+    ports::Backlog,
+};
+
+/// A dispatch without a known end counts as at risk for this long after its start. Then [`super::Condition::NoEnd`] asks.
+const WITHOUT_END: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is due sooner than this is not called resolved: a version that is published right before or at its start is due after
+/// a minute.
+const MOMENT: SignedDuration = SignedDuration::from_secs(75);
+
+/// A signal younger than this is most likely being sent.
+const SENDING: SignedDuration = SignedDuration::from_secs(5);
+
+/// The deadline has passed, and no controller has acknowledged; where reading counts, the signals queue is not read.
+pub(super) fn not_acknowledged(
+    record: Option<&SubjectRecord>,
+    backlog: Option<Backlog>,
+    has_acknowledgements: bool,
+    now: Timestamp,
+) -> Verdict {
+    let Some(record) = record else { return Verdict::resolved(now, "the dispatch is not known any more") };
+    let Some((Status::Scheduled, terms)) = record.state.published() else {
+        return Verdict::resolved(now, "the dispatch is no longer active");
+    };
+    if let Some(ack) = record.ack.as_ref().filter(|_| record.is_acknowledged()) {
+        return Verdict::resolved(
+            ack.at,
+            format!("the controller answered {} to version {}", ack.state.word(), ack.version),
+        );
+    }
+    if record.has_failed() {
+        return Verdict::resolved(now, "the controller answered that it failed, which is an incident of its own");
+    }
+    let Some(due) = record.due.or(record.lapsed) else {
+        return Verdict::resolved(now, "its signal was read from the queue");
+    };
+    if now < due && due.duration_since(now) <= MOMENT {
+        // A further version of what is at risk is the same incident, unless it leaves more time than that.
+        return Verdict::Undecided;
+    }
+    if now < due {
+        return Verdict::resolved(
+            now,
+            format!("version {} has more time: it is due at {due:.0}", record.state.version),
+        );
+    }
+    let what = match backlog.filter(|_| !has_acknowledgements) {
+        // Its deadline found that before it closed.
+        _ if record.lapsed.is_some() => "no controller acknowledged it in time".to_owned(),
+        _ if !record.outbox.is_empty() && now.duration_since(record.changed_at) < SENDING => return Verdict::Undecided,
+        _ if !record.outbox.is_empty() => "its signal could not be sent to the queue yet".to_owned(),
+        None if has_acknowledgements => "no controller has acknowledged it".to_owned(),
+        None => return Verdict::Undecided,
+        Some(backlog) if backlog.waiting == 0 => {
+            return Verdict::resolved(now, "its signal was read from the queue");
+        }
+        // Somebody is reading: the turn of this dispatch comes.
+        Some(backlog) if backlog.in_hand > 0 => return Verdict::Undecided,
+        Some(backlog) => format!("the queue of signals is not read: {} wait there", backlog.waiting),
+    };
+    let detail =
+        format!("version {}, to start at {:.0}, is not acknowledged: {what}", record.state.version, terms.start);
+    let firing = Firing::new(due, record.subject.as_str(), detail);
+    match ends_at(record) {
+        Some(end) if end <= now => {
+            let why = if terms.end.is_some() {
+                "its time has passed, and no controller acknowledged it"
+            } else {
+                "no controller acknowledged it within a day; a person is asked once a day whether it is still active"
+            };
+            Verdict::Resolved(Resolved { at: now, why: why.to_owned(), lapsed: Some(firing) })
+        }
+        _ => Verdict::Firing(firing),
+    }
+}
+
+/// The controller answered `failed` to the current version.
+pub(super) fn failed(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
+    let Some(record) = record else { return Verdict::resolved(now, "the dispatch is not known any more") };
+    let Some(ack) = record.ack.as_ref() else {
+        return Verdict::resolved(now, "the controller has not answered to the current version");
+    };
+    if ack.version != record.state.version {
+        return Verdict::resolved(now, format!("version {} was published since", record.state.version));
+    }
+    if ack.state != AckState::Failed {
+        return Verdict::resolved(
+            ack.at,
+            format!("the controller answered {} to version {}", ack.state.word(), ack.version),
+        );
+    }
+    if ends_at(record).is_some_and(|end| end <= now && ack.at <= end) {
+        return Verdict::resolved(now, "the time of the dispatch has passed");
+    }
+    let words = ack.detail.as_deref().unwrap_or("it gave no reason");
+    let detail = format!("the controller answered that it failed to carry out version {}: {words}", ack.version);
+    Verdict::firing(ack.at, record.subject.as_str(), detail)
+}
+
+/// When nobody can act on the current version any more.
+pub(crate) fn ends_at(record: &SubjectRecord) -> Option<Timestamp> {
+    let (_, terms) = record.state.published()?;
+    terms.end.or_else(|| terms.start.checked_add(WITHOUT_END).ok())
+}

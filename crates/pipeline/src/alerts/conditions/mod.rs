@@ -1,0 +1,134 @@
+//! What people are notified of. Each incident is a condition: a pure function from what tables and queues hold to firing or resolved.
+//!
+//! A component that sees a change sends a hint, as often as it likes, and remembers nothing. The alerter collects the
+//! [evidence](Evidence) and judges. Success removes the evidence, and with it the incident.
+
+mod controller;
+mod events;
+mod records;
+mod services;
+mod sources;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub(crate) use controller::ends_at;
+
+use crate::{
+    dispatches::record::SubjectRecord, polling::state::PollState, ports::Refusal, queues::Backlog,
+    retry::state::RetryState,
+};
+
+pub use crate::alerts::condition::{Condition, FIRST_STAGE, GRIDBELL, NotedEvent, StageReport};
+
+/// An event counts as resolved after this long without another one. An incident of which nothing more is heard, too.
+pub const QUIET: SignedDuration = SignedDuration::from_hours(24);
+
+impl Condition {
+    /// Judges the evidence. `asked` is the instant that the incident is about where it is open, else the hint's own.
+    pub fn judge(&self, evidence: &Evidence, asked: Timestamp, now: Timestamp) -> Verdict {
+        let record = evidence.record.as_ref();
+        match self {
+            Self::Failing { .. } => services::failing(evidence.retry.as_ref(), record, now),
+            Self::PartsUnsent { .. } => records::parts_unsent(record, now),
+            Self::DeliveriesUnread => services::deliveries_unread(evidence.answered, evidence.backlog, asked, now),
+            Self::KeyRefused { .. } => sources::key_refused(evidence.refusal.as_ref(), evidence.poll.as_ref(), now),
+            Self::NotAcknowledged { .. } => {
+                controller::not_acknowledged(record, evidence.backlog, evidence.has_acknowledgements, now)
+            }
+            Self::ControllerFailed { .. } => controller::failed(record, now),
+            Self::NoEnd { .. } => records::no_end(record, now),
+            Self::MissedDelivery { .. } => records::missed_delivery(record, now),
+            Self::NotCompliant { .. } => records::not_compliant(record, now),
+            Self::SourceDown { .. } => sources::source_down(evidence.poll.as_ref(), now),
+            Self::Quarantined { about: None, .. } => {
+                events::quarantined(&evidence.events, evidence.poll.as_ref(), None, now)
+            }
+            Self::Quarantined { about: Some(_), .. } => events::quarantined(&evidence.events, None, record, now),
+            Self::KeysRotated { .. } | Self::UnknownEvent { .. } | Self::GivenUp { .. } => {
+                events::in_window(&evidence.events, now)
+            }
+            Self::DeadLetters { queue } => services::dead_letters(*queue, evidence.backlog, asked, now),
+        }
+    }
+}
+
+/// What tables and queues hold, as far as a condition needs it.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// Of [`Condition::subject`].
+    pub record: Option<SubjectRecord>,
+    /// The job that waits.
+    pub retry: Option<RetryState>,
+    /// The latest refusal of the source's key.
+    pub refusal: Option<Refusal>,
+    /// How the polling of the source stands.
+    pub poll: Option<PollState>,
+    /// What happened in the last [`QUIET`], oldest first.
+    pub events: Vec<NotedEvent>,
+    /// The queue that the condition is about.
+    pub backlog: Option<Backlog>,
+    /// The latest heartbeat that the hydrator answered.
+    pub answered: Option<Timestamp>,
+    /// A controller acknowledges; else reading the signals queue counts.
+    pub has_acknowledgements: bool,
+}
+
+/// What a condition is right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A person must know.
+    Firing(Firing),
+    /// It is over, or never was.
+    Resolved(Resolved),
+    /// It cannot be said at this moment: what was known of it stands.
+    Undecided,
+}
+
+/// Why a person must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firing {
+    /// Since when.
+    pub since: Timestamp,
+    /// What there is to say, oldest first. Each stage is mailed once.
+    pub news: Vec<StageReport>,
+}
+
+/// Why a person need not know any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why, in words.
+    pub why: String,
+    /// A deadline passed, and the time of the dispatch passed too: where no person was notified, one still is.
+    pub lapsed: Option<Firing>,
+}
+
+impl Verdict {
+    fn firing(since: Timestamp, about: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Firing(Firing::new(since, about, detail))
+    }
+
+    fn resolved(at: Timestamp, why: impl Into<String>) -> Self {
+        Self::Resolved(Resolved { at, why: why.into(), lapsed: None })
+    }
+}
+
+impl Firing {
+    /// With one stage, the first.
+    pub(crate) fn new(since: Timestamp, about: impl Into<String>, detail: impl Into<String>) -> Self {
+        let news = StageReport { stage: FIRST_STAGE.to_owned(), about: about.into(), detail: detail.into() };
+        Self { since, news: vec![news] }
+    }
+
+    fn staged(mut self, stage: impl Into<String>) -> Self {
+        let stage = stage.into();
+        for news in &mut self.news {
+            news.stage.clone_from(&stage);
+        }
+        self
+    }
+}

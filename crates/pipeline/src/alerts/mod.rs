@@ -1,0 +1,358 @@
+//! The alerter: judges conditions, keeps incidents, and sends mails at each incident's stages.
+//!
+//! It is level-triggered: the state decides, a hint only says that it is time to look. It writes nothing but the table `alerts`.
+
+mod acknowledge;
+pub mod condition;
+pub mod conditions;
+mod decide;
+mod evidence;
+pub mod group;
+pub mod incident;
+mod kind;
+pub mod mail;
+mod notify;
+mod occasion;
+mod page;
+pub mod review;
+mod stages;
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    alerts::{
+        condition::Condition,
+        conditions::Verdict,
+        group::{AlertGroup, Urgency},
+        incident::Incident,
+    },
+    config::Config,
+    dispatches::record::SubjectRecord,
+    job::Message,
+    messages::{self, Hint, ReadError, ToAlert, hop_s},
+    ports::{Clock, Incidents, JobQueue, Lane, PortError, Ports, Random},
+    update::{Change, From, Groups, IncidentRows, update},
+};
+
+pub use acknowledge::{AcknowledgeIncident, IncidentAckOutcome};
+pub use occasion::Occasion;
+pub use page::{AckPages, Page};
+
+use decide::{Decided, decide};
+use notify::JustJudged;
+use stages::{Rules, published};
+
+/// Incidents that are judged at once.
+const AT_ONCE: usize = 16;
+
+/// The review finds a stage that is further ahead.
+const REVIEWED: SignedDuration = SignedDuration::from_secs(75);
+
+/// A hint whose evidence cannot be read comes again after so many seconds …
+const UNREAD_S: u32 = 10;
+
+/// … so many times. Then a person is notified of what the hint was about.
+const UNREAD_ATTEMPTS: u32 = 6;
+
+/// The alerter.
+#[derive(Debug)]
+pub struct Alert<'a, P: Ports> {
+    /// The contacts.
+    pub config: &'a Config,
+    /// What `/alerts/{secret}` stands behind, without a slash at the end; none: no mail holds a link.
+    pub public_url: Option<&'a str>,
+    /// `alerts`.
+    pub incidents: &'a P::Incidents,
+    /// `dispatches`, to read.
+    pub table: &'a P::Dispatches,
+    /// `deliveries`, to read.
+    pub deliveries: &'a P::Deliveries,
+    /// The queues' depths.
+    pub queues: &'a P::Depths,
+    /// SES.
+    pub mailer: &'a P::Mailer,
+    /// The inner queues.
+    pub job_queue: &'a P::JobQueue,
+    /// Time and chance.
+    pub host: &'a P::Host,
+}
+
+/// Why a condition is judged.
+#[derive(Debug, Clone, Copy)]
+struct Cause {
+    /// The instant that it is judged as of, where that is later than now.
+    at: Timestamp,
+    /// A hint, and how often its evidence could not be read; none: a review.
+    hint: Option<u32>,
+    /// Whether the next stage gets a timer.
+    sets_timer: bool,
+}
+
+/// What a condition is now.
+struct Seen {
+    verdict: Verdict,
+    /// What it is about.
+    record: Option<SubjectRecord>,
+    /// It is about a dispatch whose record cannot be read.
+    may_be_test: bool,
+}
+
+/// How an incident stands after it was judged.
+struct Judged {
+    incident: Option<Incident>,
+    record: Option<SubjectRecord>,
+    /// Its mail is to be sent right now.
+    flush: Option<String>,
+}
+
+impl<P: Ports> Alert<'_, P> {
+    /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
+    pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
+        let mut failed = Vec::new();
+        // Hints at one condition are one.
+        let mut hints: BTreeMap<Condition, (Hint, Vec<String>)> = BTreeMap::new();
+        let mut reviews = Vec::new();
+        let mut flushes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for Message { id, body, .. } in messages {
+            match messages::read(&body) {
+                Ok(ToAlert::Hint(hint)) => {
+                    let (known, ids) =
+                        hints.entry(hint.condition.clone()).or_insert_with(|| (hint.clone(), Vec::new()));
+                    known.at = known.at.max(hint.at);
+                    ids.push(id);
+                }
+                Ok(ToAlert::Review { incidents }) => reviews.push((incidents, id)),
+                Ok(ToAlert::Flush { group }) => flushes.entry(group).or_default().push(id),
+                Err(error) => {
+                    if matches!(error, ReadError::Foreign(_)) {
+                        tracing::error!(alert.message = id, %error, "it goes to the dead letters");
+                    } else {
+                        tracing::error!(alert.message = id, %error, "left for a function of that release");
+                    }
+                    failed.push(id);
+                }
+            }
+        }
+        let judged =
+            hints.into_values().map(async |(hint, ids)| (self.hinted(&hint).await, hint.condition.incident(), ids));
+        let judged: Vec<_> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
+        for (done, incident, ids) in judged {
+            if let Err(error) = done {
+                tracing::error!(alert.incident = incident, %error, "left to be delivered again");
+                failed.extend(ids);
+            }
+        }
+        for (group, ids) in flushes {
+            if let Err(error) = self.flush(&group, None).await {
+                tracing::error!(alert.group = group, %error, "left to be delivered again");
+                failed.extend(ids);
+            }
+        }
+        for (incidents, _) in reviews {
+            self.review(incidents).await;
+        }
+        failed
+    }
+
+    async fn hinted(&self, hint: &Hint) -> Result<(), PortError> {
+        let cause = Cause { at: hint.at, hint: Some(hint.attempt), sets_timer: !hint.timer };
+        let Judged { incident, record, flush } = self.judge(&hint.condition, cause).await?;
+        match (flush, incident) {
+            (Some(group), Some(incident)) => self.flush(&group, Some(JustJudged { incident, record })).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges incidents anew. One that cannot be judged waits for the next review.
+    async fn review(&self, incidents: Vec<String>) {
+        let judged = incidents.into_iter().map(async |key| {
+            let incident = self.incidents.read(&key).await?;
+            let Some(incident) = incident.filter(Incident::is_reviewed) else { return Ok(None) };
+            let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: true };
+            Ok::<_, PortError>(self.judge(&incident.condition, cause).await?.flush)
+        });
+        let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
+        let mut groups = std::collections::BTreeSet::new();
+        for one in judged {
+            match one {
+                Ok(group) => groups.extend(group),
+                Err(error) => tracing::warn!(%error, "an incident waits for the next review"),
+            }
+        }
+        for group in groups {
+            if let Err(error) = self.flush(&group, None).await {
+                tracing::warn!(alert.group = group, %error, "mails wait for the next review");
+            }
+        }
+    }
+
+    /// Judges a condition, and stores what becomes of its incident.
+    async fn judge(&self, condition: &Condition, cause: Cause) -> Result<Judged, PortError> {
+        let key = condition.incident();
+        let (mut known, mut seen, mut flush, mut timer) = (None, None, None, None);
+        let updated = update(IncidentRows(self.incidents), &key, From::Stored, async |stored| {
+            let now = self.host.now().max(cause.at);
+            (flush, timer) = (None, None);
+            let Some(Seen { verdict, record, may_be_test }) =
+                self.verdict(condition, stored.as_ref(), cause, now).await?
+            else {
+                known = stored;
+                return Ok::<_, PortError>(Change::Keep(()));
+            };
+            let dispatch = published(record.as_ref());
+            let rules = Rules::new(self.config, condition, record.as_ref(), dispatch.as_ref(), now);
+            let rules = Rules { may_be_test, ..rules };
+            let decided = decide(stored.as_ref(), condition, &verdict, rules, now);
+            let incident = decided.as_ref().map(|decided| &decided.next).or(stored.as_ref());
+            timer = incident.and_then(|incident| Self::timer(incident, rules, now));
+            seen.clone_from(&record);
+            let Some(Decided { mut next, occasion, opens }) = decided else {
+                known = stored;
+                return Ok(Change::Keep(()));
+            };
+            if let Some(occasion) = occasion {
+                flush = self.schedule(&mut next, occasion, rules, now).await?;
+            }
+            if opens {
+                tracing::info!(alert.incident = next.incident, "opened");
+            }
+            next.revision = stored.as_ref().map_or(1, |stored| stored.revision + 1);
+            next.write = self.host.unique();
+            Ok(Change::Write(Box::new(next), ()))
+        });
+        let written = updated.await?.written;
+        let is_new = written.as_ref().is_some_and(|written| written.mails.is_empty());
+        if let Some(at) = timer.filter(|_| cause.sets_timer && (cause.hint.is_none() || is_new)) {
+            self.send_timer(condition, at).await?;
+        }
+        Ok(Judged { incident: written.or(known), record: seen, flush })
+    }
+
+    /// What the condition is now; none where it is judged later.
+    async fn verdict(
+        &self,
+        condition: &Condition,
+        known: Option<&Incident>,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<Option<Seen>, PortError> {
+        let open = known.filter(|known| known.status != crate::alerts::incident::IncidentStatus::Resolved);
+        let asked = open.map_or(cause.at, |open| open.opened_at);
+        let error = match self.evidence(condition, now).await {
+            Ok(evidence) => {
+                let verdict = condition.judge(&evidence, asked, now);
+                return Ok(Some(Seen { verdict, record: evidence.record, may_be_test: false }));
+            }
+            Err(error) => error,
+        };
+        let unread = |verdict| Seen { verdict, record: None, may_be_test: condition.subject().is_some() };
+        // An open incident is reviewed each minute: were its hints sent again and again, doubled ones would grow without end.
+        match cause.hint.filter(|attempt| open.is_none() || *attempt == 0) {
+            // What is known stands.
+            None => {
+                tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read");
+                Ok(Some(unread(Verdict::Undecided)))
+            }
+            Some(attempt) if attempt >= UNREAD_ATTEMPTS && condition.is_urgent() => {
+                let about =
+                    condition.subject().map_or_else(|| condition.source().to_owned(), |about| about.to_string());
+                let detail = format!("what is stored of it cannot be read: {error}");
+                let firing = crate::alerts::conditions::Firing::new(cause.at.min(now), about, detail);
+                Ok(Some(unread(Verdict::Firing(firing))))
+            }
+            Some(attempt) if attempt < UNREAD_ATTEMPTS => {
+                tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read; it is judged later");
+                let hint =
+                    Hint { condition: condition.clone(), at: cause.at, attempt: attempt + 1, timer: !cause.sets_timer };
+                self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), UNREAD_S).await?;
+                Ok(None)
+            }
+            Some(_) => Err(error),
+        }
+    }
+
+    /// When the next stage comes, where that is before the next review.
+    fn timer(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Timestamp> {
+        // The mail that was just scheduled counts as sent: the next stage comes after it.
+        let (stages, sent) = (incident.waiting.iter().flat_map(|waiting| &waiting.stages), now);
+        let mails = stages.map(|news| (news.stage.clone(), sent)).chain(incident.mails.clone()).collect();
+        let level = rules.level(incident, now);
+        let mailed = Incident { waiting: None, mails, level, ..incident.clone() };
+        let (_, at) = stages::next(&mailed, rules, now)?;
+        (at > now && at <= now + REVIEWED).then_some(at)
+    }
+
+    async fn send_timer(&self, condition: &Condition, at: Timestamp) -> Result<(), PortError> {
+        let hint = Hint { condition: condition.clone(), at, attempt: 0, timer: true };
+        self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), hop_s(at, self.host.now())).await
+    }
+
+    /// Chooses the group of a mail that waits, and sees to it that a flush is under way before the mail is stored. Returns the group
+    /// where its mail is to be sent right now.
+    async fn schedule(
+        &self,
+        incident: &mut Incident,
+        occasion: Occasion,
+        rules: Rules<'_>,
+        now: Timestamp,
+    ) -> Result<Option<String>, PortError> {
+        let urgency = decide::urgency(incident, occasion, rules, now);
+        let key = group_key(incident, occasion, rules.test);
+        let mut sent_for: Option<Timestamp> = None;
+        let scheduled = update(Groups(self.incidents), &key, From::Stored, async |known| {
+            let is_stored = known.is_some();
+            let group = known.unwrap_or_else(|| fresh_group(&key, incident, occasion, rules.test, now));
+            let send_at = group.sends_at(urgency, &self.config.contacts, now);
+            if group.is_under_way(send_at, now) {
+                return Ok::<_, PortError>(Change::Keep(group.flush_at.unwrap_or(send_at)));
+            }
+            if send_at > now && sent_for.replace(send_at) != Some(send_at) {
+                self.flush_later(&key, urgency, hop_s(send_at, now)).await?;
+            }
+            let flush_at = group.next_flush(send_at, now);
+            // Of many that come at once few write.
+            if is_stored && group.flush_at == Some(flush_at) {
+                return Ok(Change::Keep(send_at));
+            }
+            let (revision, write) = (group.revision + 1, self.host.unique());
+            let next = AlertGroup { revision, write, flush_at: Some(flush_at), last_at: now, ..group };
+            Ok(Change::Write(Box::new(next), send_at))
+        });
+        let send_at = scheduled.await?.result;
+        if let Some(waiting) = &mut incident.waiting {
+            (waiting.group, waiting.send_at) = (key.clone(), send_at);
+        }
+        Ok((send_at <= now).then_some(key))
+    }
+
+    async fn flush_later(&self, group: &str, urgency: Urgency, delay_s: u32) -> Result<(), PortError> {
+        let lane = if urgency == Urgency::CanWait { Lane::CanWait } else { Lane::Urgent };
+        self.job_queue.alert(&ToAlert::Flush { group: group.to_owned() }, lane, delay_s).await
+    }
+}
+
+fn group_key(incident: &Incident, occasion: Occasion, test: bool) -> String {
+    let test = if test { "/test" } else { "" };
+    format!("group/{}/{}/{}{test}", incident.kind(), incident.source(), occasion.word())
+}
+
+fn fresh_group(key: &str, incident: &Incident, occasion: Occasion, test: bool, now: Timestamp) -> AlertGroup {
+    AlertGroup {
+        group: key.to_owned(),
+        revision: 0,
+        write: String::new(),
+        kind: incident.kind(),
+        source: incident.source().to_owned(),
+        occasion: occasion.word().to_owned(),
+        test,
+        flush_at: None,
+        flushed_at: None,
+        storm_since: None,
+        failures: 0,
+        claim: None,
+        last_at: now,
+    }
+}

@@ -1,0 +1,115 @@
+//! An incident's own clock: when people are notified again of what goes on and no person has acknowledged.
+
+use dispatch::{DispatchTerms, Status};
+use jiff::{SignedDuration, Timestamp};
+
+use super::occasion::{Occasion, START};
+use crate::{
+    alerts::{
+        condition::{Condition, FIRST_STAGE},
+        incident::{Incident, IncidentStatus},
+        mail,
+    },
+    config::{Audience, Config},
+    dispatches::record::SubjectRecord,
+};
+
+/// Reminders end this long after an incident opened.
+const REMINDED_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// No incident is reminded of more often, however short the time between.
+const MAX_REMINDERS: usize = 100;
+
+/// The name under which news is mailed: nothing that a provider names can pass for one of gridbell's own stages.
+pub(super) fn of_news(stage: &str) -> String {
+    if stage == FIRST_STAGE { stage.to_owned() } else { format!("about {}", crate::job::clip(stage, 100)) }
+}
+
+/// What the clock goes by.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
+pub(super) struct Rules<'a> {
+    pub(super) audience: Audience<'a>,
+    pub(super) remind_s: u32,
+    pub(super) dispatch: Option<&'a (Status, DispatchTerms)>,
+    pub(super) test: bool,
+    /// Whether it is a test cannot be read at this moment: no stage follows.
+    pub(super) may_be_test: bool,
+    /// What the source announces must be acted on in time; what is not known is.
+    pub(super) is_time_critical: bool,
+    /// The deadline of the dispatch has passed.
+    pub(super) deadline_passed: bool,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        condition: &Condition,
+        record: Option<&SubjectRecord>,
+        dispatch: Option<&'a (Status, DispatchTerms)>,
+        now: Timestamp,
+    ) -> Self {
+        let source = condition.source();
+        let is_due = |record: &SubjectRecord| record.due.or(record.lapsed).is_some_and(|due| due <= now);
+        Self {
+            audience: config.audience(source),
+            remind_s: config.contacts.remind_s,
+            dispatch,
+            test: mail::is_test(config, source, dispatch),
+            may_be_test: false,
+            is_time_critical: config.sources.get(source).is_none_or(|source| source.provider.is_time_critical()),
+            deadline_passed: matches!(condition, Condition::NotAcknowledged { .. }) || record.is_some_and(is_due),
+        }
+    }
+
+    /// How many steps of the escalation are notified of an incident by now. Of a test only the people on duty are.
+    pub(super) fn level(self, incident: &Incident, now: Timestamp) -> usize {
+        let awaited = incident.status == IncidentStatus::Open && !self.test;
+        let due = if awaited { self.audience.level(now.duration_since(incident.opened_at)) } else { 0 };
+        due.max(incident.level)
+    }
+}
+
+/// What the dispatch of a record says.
+pub(super) fn published(record: Option<&SubjectRecord>) -> Option<(Status, DispatchTerms)> {
+    record.and_then(|record| record.state.published())
+}
+
+/// The stage that the clock calls for next, and when. Each comes after the first mail; the next reminder comes its time after
+/// the last mail, whatever that was for. A mail that waits is sent first, unless it is only a reminder.
+pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<(String, Timestamp)> {
+    if !is_awaited(incident, rules.test || rules.may_be_test) {
+        return None;
+    }
+    let mailed_at = incident.mails.values().copied().max()?;
+    let waiting = incident.waiting.iter().flat_map(|waiting| &waiting.stages);
+    let waits = waiting.map(|news| Occasion::of(&news.stage)).max_by_key(|occasion| occasion.weight());
+    if waits.is_some_and(|occasion| !matches!(occasion, Occasion::Reminder(_))) {
+        return None;
+    }
+    let terms = rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, terms)| terms);
+    if rules.dispatch.is_some_and(|(_, terms)| terms.end.is_some_and(|end| end <= now)) {
+        return None; // no person can do anything for it any more
+    }
+    let start = terms
+        .map(|terms| terms.start)
+        .filter(|start| *start > incident.opened_at && !incident.mails.contains_key(START))
+        .map(|start| (START.to_owned(), start));
+    let step = rules.audience.steps().get(incident.level).map(|step| {
+        let at = incident.opened_at + SignedDuration::from_secs(i64::from(step.after_s));
+        (format!("escalation {}", incident.level + 1), at)
+    });
+    let step = step.filter(|(stage, _)| !incident.mails.contains_key(stage));
+    let reminders = incident.mails.keys().filter(|stage| matches!(Occasion::of(stage), Occasion::Reminder(_))).count();
+    let at = mailed_at + SignedDuration::from_secs(i64::from(rules.remind_s));
+    let wanted =
+        rules.remind_s > 0 && reminders < MAX_REMINDERS && waits.is_none() && at <= incident.opened_at + REMINDED_FOR;
+    let reminder = wanted.then(|| (format!("reminder {}", reminders + 1), at));
+    // Of those that are due already the first of them is mailed, to all whose turn has come.
+    [start, step, reminder].into_iter().flatten().min_by_key(|(_, at)| (*at).max(now))
+}
+
+/// Whether a person is awaited to acknowledge an incident, so that acknowledging it changes anything.
+pub(super) fn is_awaited(incident: &Incident, test: bool) -> bool {
+    incident.status == IncidentStatus::Open && incident.condition.awaits_a_person() && !test
+}

@@ -1,0 +1,41 @@
+//! A controller's answer to a version.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A controller's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// To which version.
+    pub version: u64,
+    /// What it says.
+    pub state: AckState,
+    /// In the controller's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a controller says of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckState {
+    /// It will act.
+    Accepted,
+    /// It has acted.
+    Completed,
+    /// It cannot act.
+    Failed,
+}
+
+impl AckState {
+    /// As it stands in the request.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+}

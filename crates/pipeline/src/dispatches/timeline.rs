@@ -1,0 +1,155 @@
+//! What happened to a subject, as typed events. [`std::fmt::Display`] turns one into words, for the command line and for mails.
+
+use std::fmt;
+
+use dispatch::{Epoch, PowerEventKind, Rank, Subject};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::dispatches::ack::AckState;
+
+/// How many events of a subject are kept: the first, and the latest.
+const REMEMBERED: usize = 64;
+
+/// One step of a subject's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Through which delivery, where one brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
+    /// What.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A version was stored, to be published.
+    Published {
+        /// The signal's type.
+        signal: String,
+        /// Its number.
+        sequence: u64,
+        /// How many messages carry it, where that is more than one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parts: Option<u32>,
+        /// What it rests on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grounds: Option<Rank>,
+        /// What else there is to say of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<String>,
+    },
+    /// The tables were restored, and sequences count from 1 again.
+    EpochBegan {
+        /// The new epoch.
+        epoch: Epoch,
+        /// How many signals are to be sent in it.
+        signals: usize,
+    },
+    /// The controller answered.
+    Acknowledged {
+        /// To which version.
+        version: u64,
+        /// What.
+        state: AckState,
+    },
+    /// The deadline is no longer watched.
+    DeadlineClosed {
+        /// Why.
+        why: Closed,
+    },
+    /// Another load target was set over this one.
+    ReplacedBy {
+        /// Which.
+        subject: Subject,
+    },
+    /// This load target was set over another one.
+    Replaces {
+        /// Which.
+        subject: Subject,
+    },
+    /// No end of a ramp is awaited any more.
+    RampSettled,
+    /// The end of a ramp was not reported for a day, and is no longer awaited.
+    RampUnreported {
+        /// The event that started it.
+        ramp: PowerEventKind,
+    },
+}
+
+/// Why a deadline is no longer watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// The controller acknowledged.
+    Acknowledged,
+    /// The signal was read from the queue, which counts where no controller acknowledges.
+    Read,
+    /// The dispatch is no longer active.
+    Inactive,
+    /// The time of the dispatch passed, and no controller acknowledged.
+    Lapsed,
+}
+
+impl TimelineEvent {
+    /// Something that no delivery brought.
+    pub fn new(at: Timestamp, event: Event) -> Self {
+        Self { at, delivery: None, event }
+    }
+
+    /// Something that a delivery brought.
+    pub fn of(delivery: &str, at: Timestamp, event: Event) -> Self {
+        Self { at, delivery: Some(delivery.to_owned()).filter(|delivery| !delivery.is_empty()), event }
+    }
+}
+
+/// Keeps the first event and the latest.
+pub(crate) fn trim(history: &mut Vec<TimelineEvent>) {
+    if let Some(excess) = history.len().checked_sub(REMEMBERED) {
+        history.drain(1..=excess);
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published { signal, sequence, parts, grounds, remark } => {
+                write!(f, "{signal} #{sequence}")?;
+                if let Some(parts) = parts {
+                    write!(f, " in {parts} parts")?;
+                }
+                match grounds {
+                    Some(Rank::Pushed(_)) => f.write_str(", as the webhook stated")?,
+                    Some(Rank::Fetched(at)) => write!(f, ", as fetched at {at:.3}")?,
+                    Some(Rank::Numbered(number, at)) => write!(f, ", modification {number} as fetched at {at:.3}")?,
+                    None => {}
+                }
+                remark.as_ref().map_or(Ok(()), |remark| write!(f, ": {remark}"))
+            }
+            Self::EpochBegan { epoch, signals } => {
+                write!(f, "epoch {epoch} begins: sequences count from 1 again, {signals} signal(s) to send")
+            }
+            Self::Acknowledged { version, state } => write!(f, "version {version} acknowledged: {}", state.word()),
+            Self::DeadlineClosed { why } => write!(f, "its deadline needs no watching any more: {why}"),
+            Self::ReplacedBy { subject } => write!(f, "replaced by {subject}"),
+            Self::Replaces { subject } => write!(f, "replaces {subject}"),
+            Self::RampSettled => f.write_str("no end of a ramp is awaited any more"),
+            Self::RampUnreported { ramp } => write!(f, "{} did not report its end within a day", ramp.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Acknowledged => "the controller acknowledged it",
+            Self::Read => "its signal was read from the queue",
+            Self::Inactive => "the dispatch is no longer active",
+            Self::Lapsed => "its time has passed, and no controller acknowledged it",
+        })
+    }
+}

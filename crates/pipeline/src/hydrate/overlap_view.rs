@@ -1,0 +1,258 @@
+//! What a process knows of the active dispatches of each source, kept between its invocations: what a webhook costs must not
+//! depend on how many dispatches are active elsewhere.
+//!
+//! A source is read whole once, and from then on only what changed. An index may show a change late: what is this young is read
+//! again with each look, and now and then what is older; and every [`WHOLE_EVERY`] all of it is read anew.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use dispatch::{
+    About, ActiveDispatch, Claim, Effective, Precedence, Request, Subject, TargetClaims, TargetHash, effective,
+};
+use futures_util::lock::Mutex;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    dispatches::record::SubjectRecord,
+    ports::{ActiveSubject, Changed, Dispatches, PortError, Stamp},
+};
+
+/// How late a change shows in an index as a rule. AWS says "a fraction of a second"; clocks differ by some of it as well.
+const LAG: SignedDuration = SignedDuration::from_secs(2);
+
+/// How late one may show, or be written after its instant.
+const LONG_LAG: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often so much is read again.
+const LONG_LAG_EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often a source is read whole again: what showed later still is found then, and what is over is let go.
+const WHOLE_EVERY: SignedDuration = SignedDuration::from_mins(10);
+
+/// From so many dispatches on, the claims on a target are kept grouped.
+const CROWD: usize = 64;
+
+/// The views of one process, by source.
+#[derive(Debug, Default)]
+pub struct OverlapViews(Mutex<BTreeMap<String, Arc<Mutex<OverlapView>>>>);
+
+/// What is known to be active in one source.
+#[derive(Debug)]
+pub struct OverlapView {
+    precedence: Precedence,
+    reads: Option<Reads>,
+    /// The latest change that is known of each subject; none where only the index `active` has shown it.
+    stamps: BTreeMap<Subject, Stamp>,
+    actives: BTreeMap<Subject, (Number, ActiveDispatch)>,
+    by_number: BTreeMap<Number, Subject>,
+    /// What each plan asks of each target.
+    groups: BTreeMap<(TargetHash, Number), Option<Request>>,
+    crowds: BTreeMap<TargetHash, TargetClaims>,
+    next: Number,
+}
+
+/// From when on something must be active to matter, and when that is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsOf {
+    pub(crate) at: Timestamp,
+    pub(crate) now: Timestamp,
+}
+
+/// When a source was read.
+#[derive(Debug, Clone, Copy)]
+struct Reads {
+    /// What is over by then may be missing.
+    from: Timestamp,
+    whole_at: Timestamp,
+    long_lag_at: Timestamp,
+    last_at: Timestamp,
+}
+
+/// Stands for a plan: hundreds of thousands of targets cannot each hold the subjects of theirs.
+type Number = u32;
+
+/// Which plans name a target, and what each asks of it.
+pub(crate) type Asked = Vec<(Number, Option<Request>)>;
+
+impl OverlapViews {
+    /// That of a source, with the order of its provider's overlaps.
+    pub(crate) async fn of(&self, source: &str, precedence: Precedence) -> Arc<Mutex<OverlapView>> {
+        let mut views = self.0.lock().await;
+        if let Some(view) = views.get(source) {
+            return Arc::clone(view);
+        }
+        Arc::clone(views.entry(source.to_owned()).or_insert_with(|| Arc::new(Mutex::new(OverlapView::new(precedence)))))
+    }
+}
+
+impl OverlapView {
+    fn new(precedence: Precedence) -> Self {
+        Self {
+            precedence,
+            reads: None,
+            stamps: BTreeMap::new(),
+            actives: BTreeMap::new(),
+            by_number: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            crowds: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Whether it was read for a later instant alone: what was over by then may be missing.
+    pub(crate) fn would_miss(&self, at: Timestamp) -> bool {
+        self.reads.is_some_and(|reads| reads.from > at)
+    }
+
+    /// Reads what it does not know yet of what is active from an instant on.
+    pub(crate) async fn refresh(
+        &mut self,
+        table: &impl Dispatches,
+        source: &str,
+        AsOf { at, now }: AsOf,
+    ) -> Result<(), PortError> {
+        let reads = self.reads.filter(|reads| {
+            reads.from <= at && reads.last_at <= now && now.duration_since(reads.whole_at) < WHOLE_EVERY
+        });
+        let Some(mut reads) = reads else {
+            let active = table.active(source, at).await?;
+            self.learn_whole(active, now);
+            self.reads = Some(Reads { from: at, whole_at: now, long_lag_at: now, last_at: now });
+            return Ok(());
+        };
+        let is_long = now.duration_since(reads.long_lag_at) >= LONG_LAG_EVERY;
+        let lag = if is_long { LONG_LAG } else { LAG };
+        let is_known = |subject: &Subject, stamp| self.stamps.get(subject).is_some_and(|known| *known >= stamp);
+        for change in table.changed(source, reads.last_at - lag, is_known).await? {
+            self.learn(change);
+        }
+        reads.last_at = now;
+        if is_long {
+            reads.long_lag_at = now;
+        }
+        self.reads = Some(reads);
+        Ok(())
+    }
+
+    /// What the record says is known.
+    pub(crate) fn learn_record(&mut self, record: &SubjectRecord) {
+        let (subject, stamp) = (record.subject.clone(), record.stamp());
+        if self.stamps.get(&subject) != Some(&stamp) {
+            self.learn(Changed { subject, stamp, active: record.active() });
+        }
+    }
+
+    fn learn(&mut self, Changed { subject, stamp, active }: Changed) {
+        if self.stamps.get(&subject).is_none_or(|known| *known <= stamp) {
+            self.put(&subject, active);
+            self.stamps.insert(subject, stamp);
+        }
+    }
+
+    /// Takes over what the index of active subjects holds, but for what changed so lately that it may not know.
+    fn learn_whole(&mut self, active: Vec<ActiveSubject>, now: Timestamp) {
+        self.stamps.retain(|_, stamp| now.duration_since(stamp.changed_at) < LONG_LAG);
+        let listed: BTreeSet<&Subject> = active.iter().map(|active| &active.subject).collect();
+        let is_gone = |subject: &&Subject| !listed.contains(subject) && !self.stamps.contains_key(*subject);
+        let gone: Vec<Subject> = self.actives.keys().filter(is_gone).cloned().collect();
+        for subject in gone {
+            self.put(&subject, None);
+        }
+        for ActiveSubject { subject, active } in active {
+            if !self.stamps.contains_key(&subject) {
+                self.put(&subject, Some(active));
+            }
+        }
+    }
+
+    fn put(&mut self, subject: &Subject, active: Option<ActiveDispatch>) {
+        if self.actives.get(subject).map(|(_, known)| known) == active.as_ref() {
+            return;
+        }
+        if let Some((number, active)) = self.actives.remove(subject) {
+            for hash in active.hashes() {
+                self.groups.remove(&(hash, number));
+                if let Some(crowd) = self.crowds.get_mut(&hash) {
+                    crowd.remove(subject);
+                }
+            }
+            self.by_number.remove(&number);
+        }
+        let Some(active) = active else { return };
+        let number = self.next;
+        self.next += 1;
+        let asked = active.asked();
+        self.groups.extend(asked.iter().map(|(hash, request)| ((*hash, number), *request)));
+        self.by_number.insert(number, subject.clone());
+        self.actives.insert(subject.clone(), (number, active));
+        for (hash, request) in asked {
+            self.join_crowd(hash, number, request);
+        }
+    }
+
+    fn join_crowd(&mut self, hash: TargetHash, number: Number, request: Option<Request>) {
+        if let Some(crowd) = self.crowds.get_mut(&hash) {
+            let claim = self.by_number.get(&number).and_then(|subject| Some((subject, self.actives.get(subject)?)));
+            if let Some((subject, (_, active))) = claim {
+                crowd.insert(active.claim_of(subject, request));
+            }
+            return;
+        }
+        let asked = self.asked(hash);
+        if asked.len() > CROWD {
+            let mut crowd = TargetClaims::new(self.precedence);
+            self.claims(&asked).into_iter().for_each(|claim| crowd.insert(claim));
+            self.crowds.insert(hash, crowd);
+        }
+    }
+
+    /// The others on a subject's feed, each with its plan.
+    pub(crate) fn others_on_its_feed<'a>(
+        &'a self,
+        than: &'a Subject,
+    ) -> impl Iterator<Item = (&'a Subject, &'a ActiveDispatch)> {
+        let feed = than.as_str().rsplit_once('/').map_or(than.as_str(), |(feed, _)| feed);
+        let on_it = self.actives.range(Subject::from_stored(format!("{feed}/"))..);
+        let on_it = on_it.take_while(move |(other, _)| other.as_str().starts_with(feed));
+        let others = on_it.filter(move |(other, _)| *other != than && other.feed() == than.feed());
+        others.map(|(subject, (_, active))| (subject, active))
+    }
+
+    /// What is in effect for a target. Most targets of a dispatch share their neighbours: `known` holds what was found for others.
+    pub(crate) fn effective(
+        &self,
+        target: &str,
+        about: About<'_>,
+        now: Timestamp,
+        known: &mut BTreeMap<Asked, Option<Arc<Effective>>>,
+    ) -> Option<Arc<Effective>> {
+        let hash = TargetHash::of(target);
+        if let Some(crowd) = self.crowds.get(&hash) {
+            return crowd.effective(about, now).map(Arc::new);
+        }
+        let asked = self.asked(hash);
+        if let Some(known) = known.get(&asked) {
+            return known.clone();
+        }
+        let found = effective(self.precedence, about, &self.claims(&asked), now).map(Arc::new);
+        known.insert(asked, found.clone());
+        found
+    }
+
+    fn asked(&self, hash: TargetHash) -> Asked {
+        let groups = self.groups.range((hash, Number::MIN)..=(hash, Number::MAX));
+        groups.map(|((_, number), request)| (*number, *request)).collect()
+    }
+
+    fn claims(&self, asked: &Asked) -> Vec<Claim> {
+        let claim = |(number, request): &(Number, Option<Request>)| {
+            let subject = self.by_number.get(number)?;
+            let (_, active) = self.actives.get(subject)?;
+            Some(active.claim_of(subject, *request))
+        };
+        asked.iter().filter_map(claim).collect()
+    }
+}

@@ -1,0 +1,5 @@
+//! What comes in over HTTP: webhooks and acknowledgements.
+
+pub mod acknowledge;
+pub mod plain;
+pub mod receive;

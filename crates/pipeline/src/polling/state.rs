@@ -1,0 +1,263 @@
+//! How the polling of a source stands: one item. A webhook that never came is made up for by reading what the provider lists.
+//!
+//! A poll that fails is not retried: the next minute's is its retry.
+
+use dispatch::{Fact, FactBody};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alerts::condition::Condition,
+    job::{Failure, FailureKind},
+    polling::budget::Budget,
+};
+
+/// While a dispatch runs or is about to start, and after a failure, a source is polled with every sweep.
+const EVERY_SWEEP_S: u32 = 60;
+
+/// So long before its start a dispatch is near.
+const NEAR: SignedDuration = SignedDuration::from_hours(1);
+
+/// While looks wait for it, a list is read so often; half as often where that fails.
+const LISTED_EVERY: SignedDuration = SignedDuration::from_secs(4);
+
+/// A poll that is under way for longer died: a function's time is over by then.
+const DIED_AFTER: SignedDuration = SignedDuration::from_secs(25);
+
+/// The schedule comes a few seconds early or late.
+const SLACK: SignedDuration = SignedDuration::from_secs(15);
+
+/// Failing for this long means that a source is down …
+const DOWN_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// … or so many times in a row, while a dispatch is near.
+const DOWN_AFTER_TIMES: u32 = 3;
+
+/// A provider that asks to be left alone for longer is asked again all the same, in seconds.
+const MAX_RETRY_AFTER_S: u32 = 3_600;
+
+/// So long after polling found a change, a webhook may still announce it: they are often just late.
+pub const GRACE: SignedDuration = SignedDuration::from_secs(GRACE_S as i64);
+
+/// The same in seconds.
+pub(crate) const GRACE_S: u32 = 120;
+
+/// How the polling of one source stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollState {
+    /// The source: the key.
+    pub source: String,
+    /// Goes up by one with every write.
+    pub revision: u64,
+    /// Who wrote it last.
+    pub write: String,
+    /// When the latest poll began.
+    pub began_at: Timestamp,
+    /// It has not ended yet. Still so when the next one begins: it died.
+    pub under_way: bool,
+    /// When the latest good one did; none: what a list holds was there before us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_at: Option<Timestamp>,
+    /// From when on a dispatch of the latest good list is near; none: of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_from: Option<Timestamp>,
+    /// The provider asked to be left alone until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The failures since the latest good poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
+    /// What of the latest list could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubts: Option<Doubts>,
+    /// How often the source is asked.
+    #[serde(default, skip_serializing_if = "Budget::is_unused")]
+    pub budget: Budget,
+}
+
+/// What of a list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubts {
+    /// Since when exactly that could not be read.
+    pub since: Timestamp,
+    /// Its hash.
+    pub digest: String,
+    /// It, in words.
+    pub detail: String,
+}
+
+/// Failures since the latest good poll.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Since when they are like the latest: a refused key, or anything else.
+    pub since: Timestamp,
+    /// How many of those in a row.
+    pub count: u32,
+    /// The latest.
+    pub last: Failure,
+}
+
+impl Failing {
+    /// What fails, since when, and how often, in words.
+    pub(crate) fn detail(&self) -> String {
+        let (since, count) = (self.since, self.count);
+        let detail = format!("the provider's list of dispatches cannot be read: {}", self.last.detail);
+        format!("{detail} (since {since:.0}, {count} time(s) in a row)")
+    }
+}
+
+impl PollState {
+    /// The state with a poll that begins now; none where it is too early for another.
+    pub fn claimed(known: Option<Self>, source: &str, now: Timestamp, write: String) -> Option<Self> {
+        let Some(known) = known else { return Some(Self::unpolled(source, write).begun(now)) };
+        let just_began = now.duration_since(known.began_at) + SLACK < seconds(EVERY_SWEEP_S);
+        if just_began || known.must_wait(now) {
+            return None;
+        }
+        Some(known.next(now, write).begun(now))
+    }
+
+    /// The state with a list that looks wait for and that begins now; none where one is under way, or began a moment ago.
+    #[must_use]
+    pub fn claimed_for_looks(self, now: Timestamp, write: String) -> Option<Self> {
+        let age = now.duration_since(self.began_at);
+        let is_under_way = self.under_way && age < DIED_AFTER;
+        let every = if self.failing.is_some() { LISTED_EVERY * 2 } else { LISTED_EVERY };
+        if is_under_way || age < every || self.must_wait(now) {
+            return None;
+        }
+        Some(self.next(now, write).begun(now))
+    }
+
+    /// The next revision. A poll that is still under way died.
+    fn next(self, now: Timestamp, write: String) -> Self {
+        if self.under_way {
+            let died = Failure::new(FailureKind::Crash, self.began_at, "the hydrator died or ran out of time over it");
+            self.failed(&died, now, write)
+        } else {
+            self.following(write)
+        }
+    }
+
+    fn begun(mut self, now: Timestamp) -> Self {
+        self.budget.lists += 1;
+        Self { began_at: now, under_way: true, ..self }
+    }
+
+    /// Of a source that was never polled.
+    pub(crate) fn unpolled(source: &str, write: String) -> Self {
+        Self {
+            source: source.to_owned(),
+            revision: 1,
+            write,
+            began_at: Timestamp::UNIX_EPOCH,
+            under_way: false,
+            good_at: None,
+            near_from: None,
+            not_before: None,
+            failing: None,
+            doubts: None,
+            budget: Budget::default(),
+        }
+    }
+
+    pub(crate) fn following(self, write: String) -> Self {
+        Self { revision: self.revision + 1, write, ..self }
+    }
+
+    /// Whether a poll is due, where `idle_s` is the source's interval while nothing is near.
+    pub fn is_due(&self, idle_s: u32, now: Timestamp) -> bool {
+        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == FailureKind::Credentials);
+        let often = self.is_near(now) || self.under_way || (self.failing.is_some() && !refused);
+        let interval_s = if often { EVERY_SWEEP_S } else { idle_s.max(EVERY_SWEEP_S) };
+        !self.must_wait(now) && now.duration_since(self.began_at) + SLACK >= seconds(interval_s)
+    }
+
+    pub(crate) fn must_wait(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|not_before| now < not_before)
+    }
+
+    /// The provider refused a request and wants to be left alone for so long, in seconds, or allows less than was thought.
+    pub(crate) fn slowed(&mut self, wait_s: Option<u32>, now: Timestamp) {
+        if let Some(wait_s) = wait_s {
+            let until = now + seconds(wait_s.min(MAX_RETRY_AFTER_S));
+            self.not_before = Some(self.not_before.map_or(until, |known| known.max(until)));
+        }
+    }
+
+    fn is_near(&self, now: Timestamp) -> bool {
+        self.near_from.is_some_and(|from| from <= now)
+    }
+
+    /// Whether the source is down, rather than that one poll failed.
+    pub(crate) fn is_down(&self, now: Timestamp) -> bool {
+        let Some(failing) = &self.failing else { return false };
+        // It stays down at least until the provider may be asked again.
+        let lasts = self.not_before.unwrap_or(now).max(now).duration_since(failing.since);
+        lasts >= DOWN_AFTER || (self.is_near(now) && failing.count >= DOWN_AFTER_TIMES)
+    }
+
+    /// What people may have to be notified of.
+    pub fn conditions(&self, now: Timestamp) -> Vec<Condition> {
+        let source = || self.source.clone();
+        let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == FailureKind::Credentials);
+        let failing = if refused {
+            Some(Condition::KeyRefused { source: source() })
+        } else {
+            self.is_down(now).then(|| Condition::SourceDown { source: source() })
+        };
+        let doubts = self.doubts.as_ref().map(|_| Condition::Quarantined { source: source(), about: None });
+        failing.into_iter().chain(doubts).collect()
+    }
+
+    /// After a good poll.
+    #[must_use]
+    pub fn good(mut self, near_from: Option<Timestamp>, doubts: Option<Doubts>, write: String) -> Self {
+        let known = self.doubts.clone();
+        let doubts = doubts.map(|doubts| match known {
+            Some(known) if known.digest == doubts.digest => known,
+            _ => doubts,
+        });
+        self.budget.listed = self.budget.lists;
+        Self {
+            good_at: Some(self.began_at),
+            near_from,
+            failing: None,
+            doubts,
+            under_way: false,
+            ..self.following(write)
+        }
+    }
+
+    /// After a failed poll.
+    #[must_use]
+    pub fn failed(mut self, failure: &Failure, now: Timestamp, write: String) -> Self {
+        let not_before =
+            failure.retry_after_s.map(|wait_s| now + seconds(wait_s.min(MAX_RETRY_AFTER_S))).or(self.not_before);
+        let refused = failure.kind == FailureKind::Credentials;
+        let known = self.failing.as_ref();
+        let alike = known.filter(|failing| (failing.last.kind == FailureKind::Credentials) == refused);
+        let failing = Failing {
+            since: alike.map_or(self.began_at, |failing| failing.since),
+            count: alike.map_or(1, |failing| failing.count.saturating_add(1)),
+            last: failure.clone(),
+        };
+        self.budget.failed = self.budget.lists;
+        Self { not_before, failing: Some(failing), under_way: false, ..self.following(write) }
+    }
+}
+
+/// From when on a dispatch that is not over is near.
+pub(crate) fn near_from(listed: &[Fact], now: Timestamp) -> Option<Timestamp> {
+    let starts = listed.iter().filter_map(|fact| match &fact.body {
+        FactBody::Dispatch(said) => Some(&said.terms)
+            .filter(|terms| terms.authorized && terms.end.is_none_or(|end| end > now))
+            .map(|terms| terms.start.saturating_sub(NEAR).unwrap_or(Timestamp::MIN)),
+        FactBody::Power(_) | FactBody::Meter(_) | FactBody::Account(_) => None,
+    });
+    starts.min()
+}
+
+fn seconds(seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(seconds))
+}

@@ -1,0 +1,31 @@
+//! All ports of one environment as one type.
+
+use super::{
+    Clock, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, OpenIncidentIndex,
+    ProviderApi, Random, SignalStream,
+};
+
+/// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter. Each use
+/// case holds only the ports that it needs.
+pub trait Ports {
+    /// Time and chance.
+    type Host: Clock + Random;
+    /// The queue `deliveries`, as the receiver sees it.
+    type IngestQueue: IngestQueue;
+    /// The inner queues.
+    type JobQueue: JobQueue;
+    /// The queue `signals`.
+    type SignalStream: SignalStream;
+    /// How much lies in the queues.
+    type Depths: Depths;
+    /// The table `dispatches`.
+    type Dispatches: Dispatches;
+    /// The table `deliveries`.
+    type Deliveries: Deliveries + Health;
+    /// The table `alerts`.
+    type Incidents: Incidents + OpenIncidentIndex;
+    /// The providers' APIs.
+    type ProviderApi: ProviderApi;
+    /// SES.
+    type Mailer: Mailer;
+}

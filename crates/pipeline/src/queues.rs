@@ -1,0 +1,49 @@
+//! The queues that gridbell watches, and what lies in them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A queue that gridbell watches of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watched {
+    /// `deliveries`: whether the hydrator reads it.
+    Deliveries,
+    /// `signals`: whether a controller reads it.
+    Signals,
+    /// `reviews`: whether the alerter is behind.
+    Reviews,
+    /// The dead letters of `retries`: whether there are any.
+    RetriesDead,
+    /// The dead letters of `alerts` and `reviews`: whether there are any.
+    AlertsDead,
+}
+
+impl Watched {
+    /// The queue's name, as `stack.json` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deliveries => "deliveries",
+            Self::Signals => "signals",
+            Self::Reviews => "reviews",
+            Self::RetriesDead => "retries_dead",
+            Self::AlertsDead => "alerts_dead",
+        }
+    }
+}
+
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What lies in a queue, roughly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Messages that are not read yet.
+    pub waiting: u64,
+    /// Messages that a consumer is reading right now.
+    pub in_hand: u64,
+}

@@ -1,0 +1,180 @@
+//! A stack that runs, opened by the operator's verbs: the local one by its `stack.json`, one in AWS by its name and profile.
+
+use std::{collections::BTreeMap, path::Path};
+
+use aws::{
+    configuration::{ConfigTable, Stored},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
+    sqs::{InnerQueues, QueueUrls, SignalsQueue},
+};
+use aws_config::SdkConfig;
+use pipeline::config::Config;
+
+use crate::{CloudFormation, CloudWatch, Functions, MailSender, OpenError, Queues, deployed, local, plainly};
+
+/// Where an opened stack runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine; the URLs of its sources hold the tokens that `up` made.
+    Local {
+        /// Where a webhook of each source goes.
+        hooks: BTreeMap<String, String>,
+    },
+    /// In AWS, through this profile, where one was named.
+    Deployed {
+        /// `--profile` or `AWS_PROFILE`.
+        profile: Option<String>,
+    },
+}
+
+/// An opened stack.
+#[derive(Debug, Clone)]
+pub struct Console {
+    /// Clients are made of it.
+    pub aws: SdkConfig,
+    /// The stack's name.
+    pub name: String,
+    /// Where it runs.
+    pub place: Place,
+    /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
+    pub webhook_base: String,
+    /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
+    pub queues: BTreeMap<String, String>,
+    pub(crate) tables: BTreeMap<String, String>,
+    pub(crate) http: reqwest::Client,
+}
+
+impl Console {
+    /// Opens the local stack that a `stack.json` describes.
+    ///
+    /// # Errors
+    /// In one line, with the way out: the file is not there or describes no stack, or the stack has ended.
+    pub async fn open_local(file: &Path) -> Result<Self, OpenError> {
+        local::open(file).await
+    }
+
+    /// Opens a stack in AWS by its name.
+    ///
+    /// # Errors
+    /// In one line, with the way out: there is no such stack, it does not answer, nobody is signed in, or access is denied.
+    pub async fn open_deployed(name: &str, profile: Option<&str>, region: Option<&str>) -> Result<Self, OpenError> {
+        deployed::open(name, profile, region).await
+    }
+
+    /// The table `dispatches`.
+    pub fn dispatches(&self) -> DispatchesTable {
+        DispatchesTable::new(&self.aws, self.table("dispatches"))
+    }
+
+    /// The table `deliveries`.
+    pub fn deliveries(&self) -> DeliveriesTable {
+        DeliveriesTable::new(&self.aws, self.table("deliveries"))
+    }
+
+    /// The table `alerts`.
+    pub fn incidents(&self) -> IncidentsTable {
+        IncidentsTable::new(&self.aws, self.table("alerts"))
+    }
+
+    /// The inner queues.
+    pub fn inner(&self) -> InnerQueues {
+        let url = |name: &str| Some(named(&self.queues, name).to_owned());
+        let urls = QueueUrls {
+            deliveries: url("deliveries"),
+            retries: url("retries"),
+            alerts: url("alerts"),
+            reviews: url("reviews"),
+        };
+        InnerQueues::new(&self.aws, urls)
+    }
+
+    /// How much lies in the queues.
+    pub fn counting(&self) -> Queues {
+        Queues::new(&self.aws)
+    }
+
+    /// Lambda's side of the functions.
+    pub fn functions(&self) -> Functions {
+        Functions::new(self.http.clone(), &self.aws)
+    }
+
+    /// What SQS calls a queue.
+    pub fn queue_name(&self, name: &str) -> Option<&str> {
+        self.queues.get(name)?.rsplit('/').next()
+    }
+
+    /// SES, asked about itself.
+    pub fn mail_sender(&self) -> MailSender {
+        MailSender::new(&self.aws)
+    }
+
+    /// The stack as `CloudFormation` has it.
+    pub fn cloudformation(&self) -> CloudFormation {
+        CloudFormation::new(self.http.clone(), &self.aws)
+    }
+
+    /// What `CloudWatch` has measured.
+    pub fn cloudwatch(&self) -> CloudWatch {
+        CloudWatch::new(self.http.clone(), &self.aws)
+    }
+
+    /// The table of configurations.
+    pub fn configurations(&self) -> ConfigTable {
+        ConfigTable::new(&self.aws, self.table("config"))
+    }
+
+    /// The configuration that its functions run with.
+    ///
+    /// # Errors
+    /// As [`Console::open_deployed`]; or none was applied yet, or it is of a release that this one cannot read.
+    pub async fn config(&self) -> Result<Config, OpenError> {
+        match self.configurations().current().await.map_err(|error| self.refusal(error))? {
+            Some(Stored::Applied(version)) => Config::parse(&version.json)
+                .map_err(|error| OpenError::Said(format!("version {}: {error}", version.number))),
+            _ => Err(OpenError::NoConfig { name: self.name.clone() }),
+        }
+    }
+
+    /// Something that AWS said to a call, in one line with the way out.
+    pub fn refusal(&self, error: impl std::fmt::Display) -> OpenError {
+        let profile = match &self.place {
+            Place::Local { .. } => None,
+            Place::Deployed { profile } => profile.as_deref(),
+        };
+        OpenError::Said(plainly(&error.to_string(), profile))
+    }
+
+    /// An HTTP client that follows no redirect.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// A deployed stack that is not there, for tests.
+    #[doc(hidden)]
+    pub fn nowhere(webhook_base: &str, http: reqwest::Client) -> Self {
+        Self {
+            aws: SdkConfig::builder().build(),
+            name: "gridbell".to_owned(),
+            place: Place::Deployed { profile: None },
+            webhook_base: webhook_base.to_owned(),
+            queues: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            http,
+        }
+    }
+
+    /// The FIFO queue `signals`.
+    pub fn signals(&self) -> SignalsQueue {
+        SignalsQueue::new(&self.aws, named(&self.queues, "signals"))
+    }
+
+    fn table(&self, name: &str) -> &str {
+        named(&self.tables, name)
+    }
+}
+
+/// The URL of a queue or the name of a table.
+#[expect(clippy::expect_used, reason = "a call with an empty name in its place would be sent")]
+fn named<'a>(names: &'a BTreeMap<String, String>, name: &str) -> &'a str {
+    names.get(name).expect("opening a stack checks that all are named")
+}

@@ -1,0 +1,100 @@
+//! A stack in AWS: the ordinary chain of profile, region and credentials, and the stack's outputs.
+
+use std::collections::BTreeMap;
+
+use aws::{client, environment::Environment};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+
+use crate::{
+    CloudFormation, Console, OpenError, Place, StackInfo, http_client, plainly, proxies::Proxies, through::through,
+};
+
+/// Queues by the name that the verbs use and the output that holds their URL.
+pub(crate) const QUEUES: [(&str, &str); 7] = [
+    ("deliveries", "DeliveriesQueueUrl"),
+    ("retries", "RetriesQueueUrl"),
+    ("alerts", "AlertsQueueUrl"),
+    ("reviews", "ReviewsQueueUrl"),
+    ("signals", "SignalsQueueUrl"),
+    ("retries_dead", "RetriesDeadQueueUrl"),
+    ("alerts_dead", "AlertsDeadQueueUrl"),
+];
+
+/// Tables likewise.
+pub(crate) const TABLES: [(&str, &str); 4] = [
+    ("dispatches", "DispatchesTableName"),
+    ("deliveries", "DeliveriesTableName"),
+    ("alerts", "AlertsTableName"),
+    ("config", "ConfigTableName"),
+];
+
+pub(crate) async fn open(name: &str, profile: Option<&str>, region: Option<&str>) -> Result<Console, OpenError> {
+    let profile = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());
+    let said = |error: String| OpenError::Said(plainly(&error, profile.as_deref()));
+    let http = http_client().map_err(|error| OpenError::Said(error.to_string()))?;
+    if let Some(missing) = profile.as_deref().filter(|profile| !is_set_up(profile)) {
+        return Err(OpenError::NoProfile { profile: missing.to_owned() });
+    }
+    let aws = configuration(profile.as_deref(), region, http.clone()).await?;
+    let region = aws.region().ok_or(OpenError::NoRegion)?.to_string();
+    let cloudformation = CloudFormation::new(http.clone(), &aws);
+    let info = match cloudformation.describe(name).await {
+        Ok(info) => info,
+        Err(error) if error.is_missing() => return Err(OpenError::NoSuchStack { name: name.to_owned(), region }),
+        Err(error) => return Err(said(error.to_string())),
+    };
+    let named = |names: &[(&str, &str)]| -> Result<BTreeMap<String, String>, OpenError> {
+        names.iter().map(|(key, output)| Ok(((*key).to_owned(), self::output(&info, output)?))).collect()
+    };
+    Ok(Console {
+        name: name.to_owned(),
+        webhook_base: output(&info, "WebhookUrl")?.trim_end_matches('/').to_owned(),
+        queues: named(&QUEUES)?,
+        tables: named(&TABLES)?,
+        place: Place::Deployed { profile },
+        aws,
+        http,
+    })
+}
+
+/// Whether a file of AWS's settings names it. The SDK only finds no credentials where none does.
+fn is_set_up(profile: &str) -> bool {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let files =
+        [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")].map(|(variable, name)| {
+            let file = std::env::var(variable).unwrap_or_else(|_| format!("{home}/.aws/{name}"));
+            std::fs::read_to_string(file).unwrap_or_default()
+        });
+    let names_it = |line: &str| {
+        let header = line.trim().strip_prefix('[').and_then(|line| line.split(']').next()).unwrap_or_default();
+        header.trim().strip_prefix("profile").map_or(header, str::trim_start).trim() == profile
+    };
+    profile == "default" || files.iter().flat_map(|file| file.lines()).any(names_it)
+}
+
+async fn configuration(
+    profile: Option<&str>,
+    region: Option<&str>,
+    http: reqwest::Client,
+) -> Result<SdkConfig, OpenError> {
+    // The SDK's own client knows no SOCKS, and would not say which variable is wrong.
+    let client = if Proxies::of_process().are_set() {
+        through(http)
+    } else {
+        client::https(Environment::process().extra_roots().map_err(|error| OpenError::Said(error.to_string()))?)
+    };
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).http_client(client).timeout_config(client::timeouts());
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    Ok(loader.load().await)
+}
+
+fn output(info: &StackInfo, name: &str) -> Result<String, OpenError> {
+    let value = info.outputs.get(name).filter(|value| !value.is_empty()).cloned();
+    value.ok_or_else(|| OpenError::Foreign { name: info.name.clone(), lacks: format!("output {name}") })
+}

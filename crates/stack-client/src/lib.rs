@@ -1,0 +1,29 @@
+//! A stack that runs, as a person's machine reads and changes it: the local one by its `stack.json`, one in AWS by its name and
+//! profile. What the functions never need is here and not in `aws`: profiles, proxies, CloudFormation, Lambda's API, dead letters.
+
+mod cloudformation;
+mod cloudwatch;
+mod console;
+mod deployed;
+mod description;
+mod error;
+mod functions;
+mod http;
+mod local;
+mod proxies;
+mod query;
+mod queues;
+mod through;
+
+pub use aws::{
+    sender::{MailAccount, MailQuota, MailSender, MailState},
+    signed::CallError,
+};
+pub use cloudformation::{CloudFormation, CloudFormationError, StackInfo};
+pub use cloudwatch::CloudWatch;
+pub use console::{Console, Place};
+pub use description::{Description, SourceDescription};
+pub use error::{OpenError, plainly};
+pub use functions::{FUNCTIONS, Functions, Mapping, ProbeError, Scaling, Update, logical_id};
+pub use http::client as http_client;
+pub use queues::{Counts, DeadLetter, Queues};

@@ -1,0 +1,186 @@
+//! The proxies that a person's machine calls through, by the variables that every tool reads. The functions use none.
+//!
+//! A variable that cannot be used stops nothing that does not need it: only a request that would go through it fails, and says which
+//! variable that is. So a client is given a host that there cannot be in its place, and a resolver that knows why.
+
+use std::fmt;
+
+use reqwest::{
+    ClientBuilder, NoProxy, Proxy, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+
+/// What is never asked through a proxy: this machine, and the addresses at which a cloud's machine asks about itself.
+const NEVER: &str = "localhost,127.0.0.0/8,::1,169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23";
+
+/// The end of a host's name that stands for a variable (RFC 6761: it never resolves).
+const NOWHERE: &str = ".unusable-proxy.invalid";
+
+/// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper case or in lower.
+#[derive(Clone, Default)]
+pub(crate) struct Proxies {
+    https: Option<Way>,
+    http: Option<Way>,
+    past: String,
+}
+
+/// What a variable holds.
+#[derive(Clone, PartialEq, Eq)]
+enum Way {
+    Through(Url),
+    Unusable(ProxyError),
+}
+
+/// A variable holds no proxy's address. The value may hold a password, so it is not shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} names no proxy that can be used: write http://HOST:PORT or socks5h://HOST:PORT, or unset it")]
+pub(crate) struct ProxyError(String);
+
+impl ProxyError {
+    /// What every one of them says, so that it is recognised among the causes of another error.
+    pub(crate) const SAYS: &str = " names no proxy that can be used: ";
+}
+
+impl Proxies {
+    /// As the variables say.
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| {
+            let names = [name.to_owned(), name.to_lowercase()];
+            names.into_iter().find_map(|name| Some((variable(&name).filter(|value| !value.trim().is_empty())?, name)))
+        };
+        let way = |name: &str| {
+            set(name).map(|(value, name)| parse(value.trim()).map_or(Way::Unusable(ProxyError(name)), Way::Through))
+        };
+        let all = way("ALL_PROXY");
+        let past = set("NO_PROXY").map_or_else(String::new, |(value, _)| format!("{value},"));
+        Self {
+            https: way("HTTPS_PROXY").or_else(|| all.clone()),
+            http: way("HTTP_PROXY").or(all),
+            past: format!("{past}{NEVER}"),
+        }
+    }
+
+    /// Those of this process's environment.
+    pub(crate) fn of_process() -> Self {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Whether there are any.
+    pub(crate) fn are_set(&self) -> bool {
+        self.https.is_some() || self.http.is_some()
+    }
+
+    /// A client that goes through them.
+    ///
+    /// # Errors
+    /// It does not take one of them.
+    pub(crate) fn of_client(&self, builder: ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
+        let mut builder = builder.no_proxy();
+        let past = || NoProxy::from_string(&self.past);
+        let mut unusable = Vec::new();
+        for (way, proxy) in [(&self.https, Proxy::https::<Url> as fn(Url) -> _), (&self.http, Proxy::http::<Url>)] {
+            let url = match way {
+                None => continue,
+                Some(Way::Through(url)) => url.clone(),
+                Some(Way::Unusable(error)) => {
+                    let host = format!("p{}{NOWHERE}", unusable.len());
+                    let Ok(url) = Url::parse(&format!("http://{host}")) else { continue };
+                    unusable.push((host, error.clone()));
+                    url
+                }
+            };
+            builder = builder.proxy(proxy(url)?.no_proxy(past()));
+        }
+        Ok(if unusable.is_empty() { builder } else { builder.dns_resolver(Knowing(unusable)) })
+    }
+}
+
+/// The addresses may hold passwords.
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = [&self.https, &self.http].map(|way| match way {
+            Some(Way::Through(url)) => url.host_str().unwrap_or_default().to_owned(),
+            Some(Way::Unusable(error)) => error.to_string(),
+            None => String::new(),
+        });
+        f.debug_struct("Proxies").field("ways", &shown).field("past", &self.past).finish()
+    }
+}
+
+/// Finds addresses as the system does, and knows why some hosts are none.
+struct Knowing(Vec<(String, ProxyError)>);
+
+impl Resolve for Knowing {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        let unusable = self.0.iter().find(|(known, _)| *known == host).map(|(_, error)| error.clone());
+        Box::pin(async move {
+            if let Some(error) = unusable {
+                return Err(error.into());
+            }
+            let found: Vec<_> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Without a scheme it is HTTP, as for curl.
+fn parse(value: &str) -> Option<Url> {
+    let value = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    let url = Url::parse(&value).ok()?;
+    let known = matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h");
+    let plain = matches!(url.path(), "" | "/") && url.query().is_none();
+    (known && plain && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Proxies {
+        Proxies::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    fn shown(way: Option<Way>) -> String {
+        match way {
+            None => String::new(),
+            Some(Way::Through(url)) => url.to_string(),
+            Some(Way::Unusable(ProxyError(name))) => format!("not {name}"),
+        }
+    }
+
+    #[test]
+    fn the_usual_variables_in_either_case() {
+        let check = |variables: &[(&str, &str)], https: &str, http: &str, past: &str| {
+            let proxies = read(variables);
+            assert_eq!(
+                (shown(proxies.https), shown(proxies.http), proxies.past.as_str()),
+                (https.into(), http.into(), past)
+            );
+        };
+        check(&[], "", "", NEVER);
+        check(&[("https_proxy", "p:3128"), ("HTTP_PROXY", "")], "http://p:3128/", "", NEVER);
+        let past = format!(".corp.example,{NEVER}");
+        check(
+            &[("ALL_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://b:2"), ("NO_PROXY", ".corp.example")],
+            "http://b:2/",
+            "http://a:1/",
+            &past,
+        );
+        check(&[("all_proxy", "socks5h://u:p@h:1080")], "socks5h://u:p@h:1080", "socks5h://u:p@h:1080", NEVER);
+        check(&[("HTTPS_PROXY", "socks5://h")], "socks5://h", "", NEVER);
+        check(&[("HTTPS_PROXY", "ftp://h"), ("HTTP_PROXY", "p:1")], "not HTTPS_PROXY", "http://p:1/", NEVER);
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_by_its_variables_name_and_never_shown() {
+        for wrong in
+            ["http://", "socks5://", "ftp://u:s3cr3t@h", "http://h:port", "socks6://h:1", "http://h/path", "://"]
+        {
+            assert_eq!(shown(read(&[("https_proxy", wrong)]).https), "not https_proxy", "{wrong}");
+        }
+        let proxies = read(&[("HTTPS_PROXY", "http://u:s3cr3t@h:1"), ("HTTP_PROXY", "ftp://u:s3cr3t@h")]);
+        assert!(!format!("{proxies:?}").contains("s3cr3t") && proxies.are_set());
+        assert!(ProxyError("X".to_owned()).to_string().contains(ProxyError::SAYS));
+    }
+}

@@ -1,0 +1,144 @@
+//! What is done to a stack: its functions' processes are killed, its AWS stands still, its providers misbehave.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use provider_sims::{Fault, Misbehaviour, SIMULATED};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
+use simulation::Seed;
+
+use gridbell::simulate::{Simulators, times};
+use local_stack::Stack;
+
+/// One blow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Blow {
+    /// A process of that function dies: the one at that place, where there are several.
+    Kill(&'static str, usize),
+    /// AWS does nothing for so many milliseconds.
+    Pause(u64),
+    /// That provider misbehaves.
+    Misbehave(&'static str, Fault),
+}
+
+/// Functions, the more often named the more often hit.
+const VICTIMS: [&str; 9] =
+    ["hydrator", "hydrator", "hydrator", "hydrator", "receiver", "receiver", "retrier", "retrier", "alerter"];
+
+/// What providers do wrong. Not among it: older answers than were given before, which polling alone repairs (TESTING.md).
+const MISDEEDS: [Misbehaviour; 14] = [
+    Misbehaviour::Slow,
+    Misbehaviour::TooMany,
+    Misbehaviour::TooManyRetryAfter,
+    Misbehaviour::Status(500),
+    Misbehaviour::Status(503),
+    Misbehaviour::Status(404),
+    Misbehaviour::Status(403),
+    Misbehaviour::Garbage,
+    Misbehaviour::Truncated,
+    Misbehaviour::Huge,
+    Misbehaviour::Redirect,
+    Misbehaviour::Duplicate,
+    Misbehaviour::Reorder,
+    Misbehaviour::LostAcknowledgement,
+];
+
+/// Blows from one instant to another, the earliest first.
+pub(super) fn blows(random: &mut Seed, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Blow)> {
+    let mut blows = Vec::new();
+    let mut every = |least_ms: u64, most_ms: u64, blow: &dyn Fn(&mut Seed) -> Blow| {
+        let mut at = from;
+        loop {
+            let pause_ms = least_ms + random.up_to(most_ms - least_ms);
+            at += SignedDuration::from_millis(i64::try_from(pause_ms).unwrap_or(0));
+            if at >= until {
+                return;
+            }
+            blows.push((at, blow(random)));
+        }
+    };
+    every(500, 2_500, &|random| Blow::Kill(VICTIMS[random.place(VICTIMS.len())], random.place(8)));
+    every(6_000, 30_000, &|random| Blow::Pause(1_000 + random.up_to(3_000)));
+    every(200, 1_000, &|random| {
+        let what = MISDEEDS[random.place(MISDEEDS.len())];
+        let times = u32::try_from(1 + random.up_to(3)).ok();
+        Blow::Misbehave(SIMULATED[random.place(SIMULATED.len())].name, Fault { what, about: None, times })
+    });
+    blows.sort_by_key(|(at, _)| *at);
+    blows
+}
+
+/// How often what was done.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Done {
+    /// Killed processes by function.
+    pub(super) kills: BTreeMap<&'static str, usize>,
+    /// How often AWS stood still.
+    pub(super) pauses: usize,
+    /// For how long in all.
+    pub(super) paused_ms: u64,
+    /// Misbehaviour by its name; each up to four times.
+    pub(super) misbehaviour: BTreeMap<String, usize>,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kills: usize = self.kills.values().sum();
+        let deeds: usize = self.misbehaviour.values().sum();
+        let paused_s = self.paused_ms / 1_000;
+        write!(f, "{kills} processes killed, AWS stopped {} times for {paused_s} s, {deeds} misdeeds", self.pauses)
+    }
+}
+
+/// Holds a process still; dropping it lets it go on.
+struct Suspended(Pid);
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        // It fails where the process has ended, and then nothing is held.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
+}
+
+/// Deals out the blows, each in its time.
+pub(super) async fn deal(
+    blows: &[(Timestamp, Blow)],
+    stack: &Stack,
+    simulators: &Simulators,
+    said: impl Fn(&Done),
+) -> Done {
+    let mut done = Done::default();
+    for (at, blow) in blows {
+        tokio::time::sleep(at.duration_since(times::now()).try_into().unwrap_or_default()).await;
+        match blow {
+            Blow::Kill(function, place) => {
+                let processes = stack.function_processes(function);
+                let victim = processes.get(place % processes.len().max(1)).copied().and_then(pid);
+                // Where none runs just now, or it has just ended, there is nobody to kill.
+                if victim.is_some_and(|victim| kill_process(victim, Signal::KILL).is_ok()) {
+                    *done.kills.entry(function).or_default() += 1;
+                }
+            }
+            Blow::Pause(ms) => {
+                let Some(emulator) = stack.emulator_process().and_then(pid) else { continue };
+                if kill_process(emulator, Signal::STOP).is_ok() {
+                    let held = Suspended(emulator);
+                    tokio::time::sleep(Duration::from_millis(*ms)).await;
+                    drop(held);
+                    (done.pauses, done.paused_ms) = (done.pauses + 1, done.paused_ms + ms);
+                }
+            }
+            Blow::Misbehave(provider, fault) => {
+                simulators.misbehave(provider, std::slice::from_ref(fault));
+                *done.misbehaviour.entry(fault.what.to_string()).or_default() += 1;
+            }
+        }
+        said(&done);
+    }
+    done
+}
