@@ -80,7 +80,7 @@ async fn answer(acceptor: TlsAcceptor, stream: TcpStream) -> std::io::Result<()>
     stream.shutdown().await
 }
 
-fn configured(source: serde_json::Value) -> Source {
+fn configured(source: &serde_json::Value) -> Source {
     let mut config = Config::parse(&serde_json::json!({ "sources": { "s": source } }).to_string()).unwrap();
     config.sources.remove("s").unwrap()
 }
@@ -89,7 +89,7 @@ fn configured(source: serde_json::Value) -> Source {
 async fn a_provider_that_nobody_vouches_for_is_not_asked() {
     let (base, authority) = serve().await;
     let source = serde_json::json!({"provider": "voltus", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
-    let source = configured(source);
+    let source = configured(&source);
     let request =
         ApiRequest { method: Method::Get, path: ApiPath::fixed("/x"), query: Vec::new(), body: None, idempotent: true };
     let fetch = async |roots: Option<&[u8]>| {
@@ -125,7 +125,7 @@ async fn serve_once_each() -> (String, Vec<u8>) {
 async fn a_kept_connection_that_is_cut_without_a_word_costs_a_new_one() {
     let (base, authority) = serve_once_each().await;
     let source = serde_json::json!({"provider": "leap", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
-    let source = configured(source);
+    let source = configured(&source);
     let body = Some(serde_json::json!({"meter_ids": []}));
     let request =
         ApiRequest { method: Method::Post, path: ApiPath::fixed("/x"), query: Vec::new(), body, idempotent: true };

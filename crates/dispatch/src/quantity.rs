@@ -34,10 +34,9 @@ fn sum(one: Request, other: Request) -> Request {
         }
         (Request::ReduceMax, Request::Reduce { .. } | Request::ReduceMax)
         | (Request::Reduce { .. }, Request::ReduceMax) => Request::ReduceMax,
-        (Request::Unspecified, _)
-        | (_, Request::Unspecified)
-        | (Request::Limit { .. }, _)
-        | (_, Request::Limit { .. }) => Request::Unspecified,
+        (Request::Unspecified | Request::Limit { .. }, _) | (_, Request::Unspecified | Request::Limit { .. }) => {
+            Request::Unspecified
+        }
     }
 }
 

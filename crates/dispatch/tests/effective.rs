@@ -207,7 +207,7 @@ fn ramps_of(kind: usize, start: i64, end: Option<i64>, watts: u64, compliant: Op
 #[test]
 fn voltus_curtails_until_all_are_over_and_the_larger_request_governs() {
     let check = |claims: &[Claim], expected: &str| {
-        assert_eq!(short(&windows(Precedence::LARGER_REQUEST, false, claims)), expected)
+        assert_eq!(short(&windows(Precedence::LARGER_REQUEST, false, claims)), expected);
     };
     check(&[claim("a", 10, 20, 5), claim("b", 15, 30, 9)], "10-15 a, 15-20 b+a, 20-30 b");
     check(&[claim("a", 10, 20, 9), claim("b", 15, 30, 5)], "10-15 a, 15-20 a+b, 20-30 b");
@@ -234,7 +234,7 @@ fn back_to_back_does_not_release_in_between() {
 fn the_lower_priority_number_of_leap_goes_first() {
     let of = |priority: Option<u32>, claim: Claim| Claim { priority, ..claim };
     let check = |claims: &[Claim], expected: &str| {
-        assert_eq!(short(&windows(Precedence::LOWER_PRIORITY, false, claims)), expected)
+        assert_eq!(short(&windows(Precedence::LOWER_PRIORITY, false, claims)), expected);
     };
     check(&[of(Some(2), claim("a", 10, 30, 9)), of(Some(1), claim("b", 15, 20, 1))], "10-15 a, 15-20 b+a, 20-30 a");
     check(&[of(None, claim("a", 10, 30, 9)), of(Some(10), claim("b", 10, 30, 1))], "10-30 b+a");

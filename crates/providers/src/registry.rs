@@ -46,7 +46,7 @@ impl Providers {
 
     /// Their names, for people.
     pub fn names(self) -> String {
-        self.iter().map(|provider| provider.name()).collect::<Vec<&str>>().join(", ")
+        self.iter().map(Provider::name).collect::<Vec<&str>>().join(", ")
     }
 }
 

@@ -1,5 +1,7 @@
 //! A provider is one folder: the code of the functions and of the commands does not match on a provider's name.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
+
 use std::{fs, path::Path};
 
 use providers::PROVIDERS;
@@ -45,7 +47,7 @@ fn check(folder: &Path, found: &mut Vec<String>) -> usize {
         }
         if path.is_dir() {
             files += check(&path, found);
-        } else if name.ends_with(".rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             files += 1;
             let text = fs::read_to_string(&path).expect("a file");
             let named = |line: &&str| {

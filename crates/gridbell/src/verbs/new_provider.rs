@@ -129,7 +129,7 @@ fn a_webhook_becomes_a_signal_and_its_overlaps_are_ordered_as_it_says() {
 fn a_poll_finds_what_no_webhook_brought_and_a_withdrawal_cancels_it() {
     let sim = Simulation::new(1, functions(&format!("{KEY}poll = '1m'\n")));
     let called = call("c-1", "17:50", "18:00", 7);
-    answers(&sim, &[called.clone()]);
+    answers(&sim, std::slice::from_ref(&called));
     sim.pass(SignedDuration::from_mins(3));
     assert_eq!(published(&sim, "c-1").len(), 1);
     let mut withdrawn = called;

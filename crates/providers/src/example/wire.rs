@@ -59,7 +59,7 @@ fn targets(sites: &[Value], field_errors: &mut FieldErrors) -> Vec<Target> {
                 targets.push(target(id, Lenient::new(fields, &within, field_errors)));
             }
             Ok((_, id)) => {
-                field_errors.add(element("sites", id), site, "the site stands here twice; the first was taken")
+                field_errors.add(element("sites", id), site, "the site stands here twice; the first was taken");
             }
             Err(reason) => field_errors.add(format!("sites[{index}]"), site, reason),
         }
