@@ -144,7 +144,8 @@ fn a_poll_finds_what_no_webhook_brought_and_a_withdrawal_cancels_it() {
 #[tokio::test]
 async fn its_webhook_is_registered_by_hand() {
     let config = functions(KEY);
-    let opened = Opened::of(&crate::endpoint::tests_console("https://stack.example"), &config, "ex").expect("there");
+    let console = Console::nowhere("https://stack.example", stack_client::http_client().expect("a client"));
+    let opened = Opened::of(&console, &config, "ex").expect("there");
     let listing = webhook::registered(&opened).await.expect("nothing is asked");
     let found = "example lists its webhooks where they were entered".to_owned();
     assert_eq!(listing, webhook::Listing::Unknown { found, mend: None });
