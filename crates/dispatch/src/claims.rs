@@ -1,4 +1,5 @@
-//! What many dispatches want of one target, kept so that neither adding one nor asking what is in effect walks through all of them.
+//! The claims of many dispatches on one target, indexed so that neither an insert nor a query walks through all of
+//! them.
 
 use std::{
     cmp::Reverse,
@@ -11,7 +12,8 @@ use signals::{Effective, MAX_NAMED, Subject};
 
 use crate::{Claim, Rule};
 
-/// The claims on one target. Those over the same time are one group: thousands of dispatches of one event share a handful of times.
+/// The claims on one target. Claims over the same time form one group: thousands of dispatches of one event share a few
+/// times.
 #[derive(Debug)]
 pub struct TargetClaims {
     rule: Rule,
@@ -25,7 +27,7 @@ struct Claims {
     times_of: BTreeMap<Subject, (Times, Rank)>,
 }
 
-/// From when until when; what has no end is over last.
+/// Start and end; no end sorts last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Times {
     start: Timestamp,
@@ -39,7 +41,7 @@ struct Group {
     keys: BTreeSet<Subject>,
 }
 
-/// How claims over the same time are ordered: by priority, where the rule asks for it, then by demand.
+/// The order of claims over the same time: by priority, if the rule uses it, then by demand.
 type Rank = (u32, Reverse<(u8, u64)>, Subject);
 
 /// Groups that follow each other without a gap.
@@ -56,12 +58,12 @@ impl Times {
 }
 
 impl TargetClaims {
-    /// No claims yet.
+    /// Creates it without claims.
     pub fn new(rule: Rule) -> Self {
         Self { rule, real: Claims::default(), tests: Claims::default() }
     }
 
-    /// Adds a claim. One of the same dispatch must have been removed before.
+    /// Adds a claim. Remove an earlier claim of the same dispatch first.
     pub fn insert(&mut self, claim: Claim) {
         if !claim.is_on() {
             return;
@@ -76,7 +78,7 @@ impl TargetClaims {
         group.ranked.insert(rank, claim);
     }
 
-    /// Takes the claim of a dispatch away.
+    /// Removes the claim of a dispatch.
     pub fn remove(&mut self, key: &Subject) {
         for claims in [&mut self.real, &mut self.tests] {
             let Some((times, rank)) = claims.times_of.remove(key) else { continue };
@@ -89,7 +91,7 @@ impl TargetClaims {
         }
     }
 
-    /// The same as [`crate::effective`] of all these claims.
+    /// The result of [`crate::effective`] over all these claims.
     pub fn effective(&self, (key, test): (&Subject, bool), now: Timestamp) -> Option<Effective> {
         let claims = if test { &self.tests } else { &self.real };
         let own = claims.times_of.get(key).map(|(times, _)| *times).filter(|own| own.end > now);
@@ -110,7 +112,7 @@ impl TargetClaims {
 }
 
 impl Claims {
-    /// The time without a gap that a claim's own is part of; where there is none, the one that holds now.
+    /// The time without gaps that contains the dispatch's own claim; without an own claim, the one that contains `now`.
     fn stretch(&self, own: Option<Times>, now: Timestamp) -> Option<Stretch<'_>> {
         let is_it = |stretch: &Stretch<'_>| match own {
             Some(own) => stretch.from <= own.start && own.end <= stretch.until,
@@ -131,7 +133,7 @@ impl Claims {
     }
 }
 
-/// The first keys of all groups, without one.
+/// The first keys of all groups, except one key.
 fn first_keys<'a>(groups: impl Iterator<Item = &'a BTreeSet<Subject>>, without: &Subject) -> Vec<Subject> {
     let mut first: BTreeSet<&Subject> = BTreeSet::new();
     for keys in groups {
