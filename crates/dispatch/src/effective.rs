@@ -5,9 +5,9 @@
 //!
 //! | provider | governs | on a tie |
 //! |---|---|---|
-//! | Voltus | the one that asks for more, and the target is curtailed until all are over | the smaller key |
-//! | Leap | the one of the lower `priority`; one without comes last | the one that asks for more, then the smaller key |
-//! | NvGrid | the one scheduled last, taken to be the one that starts last | the one that asks for more, then the smaller key |
+//! | Voltus | the larger request, and the target is curtailed until all are over | the smaller key |
+//! | Leap | the one of the lower `priority`; one without comes last | the larger request, then the smaller key |
+//! | NvGrid | the one scheduled last, taken to be the one that starts last | the larger request, then the smaller key |
 //!
 //! A dispatch that starts where another ends leaves no gap: both form one window with two segments. Tests and real
 //! dispatches do not affect each other.

@@ -322,31 +322,31 @@ fn a_repeated_push_with_an_impossible_end_contradicts_nothing_and_one_that_calls
     let push = |minute, end: Option<i64>| {
         fact(made::stated(Rank::Pushed(at(minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) }))
     };
-    let ask =
+    let absorb_push =
         |state, push| absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
-    let first = ask(None, push(0, Some(5)));
-    let again = ask(Some(first.state), push(7, Some(5)));
+    let first = absorb_push(None, push(0, Some(5)));
+    let again = absorb_push(Some(first.state), push(7, Some(5)));
     assert!(!again.changed && again.unsettled.is_empty() && again.signals.is_empty());
-    let known = ask(None, push(0, None));
-    assert_eq!(ask(Some(known.state), push(7, Some(5))).unsettled.len(), 1);
+    let known = absorb_push(None, push(0, None));
+    assert_eq!(absorb_push(Some(known.state), push(7, Some(5))).unsettled.len(), 1);
 }
 
 #[test]
 fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
     let push = |watts, minute| made::stated(Rank::Pushed(at(minute)), made::reduce(watts));
     let (state, _) = one_by_one(&[push(5_000, 1)]);
-    let ask = |state: Option<State>, facts: Vec<DispatchFact>| {
+    let absorb_all = |state: Option<State>, facts: Vec<DispatchFact>| {
         let facts = facts.into_iter().map(fact).collect();
         absorb(state, &subject(), facts, Contradiction::Ask, published_at(NOW)).unwrap()
     };
-    let contradicted = ask(state.clone(), vec![push(7_000, 2)]);
+    let contradicted = absorb_all(state.clone(), vec![push(7_000, 2)]);
     assert!(!contradicted.changed && contradicted.signals.is_empty());
     let [unsettled] = contradicted.unsettled.as_slice() else { panic!("{contradicted:?}") };
     let FactBody::Dispatch(stated) = unsettled.body.clone() else { panic!("{unsettled:?}") };
     // The fetched answer decides, whichever of the two pushes it confirms.
     for (watts, signals) in [(7_000, 1), (5_000, 0)] {
         let answer = made::stated(Rank::Fetched(at(3)), made::reduce(watts));
-        let settled = ask(state.clone(), vec![stated.clone(), answer]);
+        let settled = absorb_all(state.clone(), vec![stated.clone(), answer]);
         assert!(settled.unsettled.is_empty() && settled.changed);
         assert_eq!(settled.signals.len(), signals);
         let (_, terms) = settled.state.published().unwrap();

@@ -222,6 +222,6 @@ fn the_contracts_example_field_for_field() {
 #[test]
 fn amounts_are_what_was_stated_in_watts() {
     let (_, signals) = play(group_event());
-    assert!(signals[0].test, "a communication test curtails nobody");
+    assert!(signals[0].test, "a communication test curtails nothing");
     assert_eq!(kilowatts(5), Request::Reduce { watts: 5_000 });
 }

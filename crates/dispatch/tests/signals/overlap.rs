@@ -21,7 +21,7 @@ fn with_effective(state: &State, signals: &[Signal], effective: &EffectiveTarget
 }
 
 #[test]
-fn a_target_that_stands_alone_is_written_as_ever() {
+fn a_target_without_overlaps_is_unchanged() {
     let (state, signals) = play([("16:40:00", fetched(0, "16:40:00", terms()))]);
     assert_eq!(with_effective(&state, &signals, &EffectiveTargets::new()), signals[0], "byte for byte");
 }
