@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_not_released_while_another_dispatch_holds_it() {
+    fn a_target_stays_curtailed_while_another_dispatch_covers_it() {
         // Published before the other one, so it does not mention it.
         let mut active = ActiveDispatches::default();
         active.update(dispatch("a", Status::Scheduled, ("16:00", Some("17:00")), None));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn effective_holds_a_target_for_a_dispatch_that_was_not_seen() {
+    fn effective_curtails_a_target_for_a_dispatch_not_received() {
         for (status, end) in [(Status::Ended, "17:00"), (Status::Cancelled, "17:00"), (Status::Scheduled, "17:00")] {
             let mut active = ActiveDispatches::default();
             active.update(dispatch("a", status, ("16:00", Some(end)), Some(with("b", Some("18:00")))));
