@@ -1,4 +1,4 @@
-//! The last step of coming up: a real webhook gets its real answer.
+//! The last step of the start: a real webhook gets its real answer.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tokio::time::{Instant, sleep};
 
 use super::{state::Description, token};
 
-/// What Voltus sends when a webhook is registered.
+/// The body that Voltus sends when a webhook is registered.
 const VOLTUS_PING: &str = r#"{"event":{"name":""},"resource":""}"#;
 
-/// Waits until the receiver answers as it should: a ping of Voltus with 200 where there is such a source whose token is
-/// known, else a wrong token with the receiver's own 404.
+/// Waits until the receiver answers correctly: 200 to a Voltus ping if there is such a source with a known token, else
+/// the receiver's own 404 to a wrong token.
 pub(super) async fn wait(
     http: &Client,
     description: &Description,
@@ -38,13 +38,13 @@ pub(super) async fn wait(
             Ok(response) => {
                 let status = response.status();
                 let body = response.text().await.unwrap_or_default();
-                // The emulator answers 404 as well where it has no such route, in its own words.
+                // Without such a route the emulator answers 404 too, but with another text.
                 if status == expected && (status == StatusCode::OK || is_receivers(&body)) {
                     return Ok(());
                 }
                 format!("{status} {}", body.chars().take(300).collect::<String>())
             }
-            // The address holds a token, so it is left out.
+            // The URL contains a token, so it is not shown.
             Err(error) => error.without_url().to_string(),
         };
         if Instant::now() > deadline {

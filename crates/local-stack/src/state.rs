@@ -1,4 +1,4 @@
-//! `stack.json`: what is up and where, for other programs. It holds tokens, so its owner alone may read it.
+//! `stack.json`: what is running and where, for other programs. It contains tokens, so only its owner may read it.
 
 use std::{
     collections::BTreeMap,
@@ -17,9 +17,9 @@ use super::files;
 pub struct Description {
     /// The AWS-compatible endpoint.
     pub endpoint_url: String,
-    /// The region everything is in.
+    /// The region.
     pub region: String,
-    /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
+    /// The base URL of `/hooks/…` and `/acks/…`, without a slash at the end.
     pub webhook_base: String,
     /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
     pub queues: BTreeMap<String, String>,
@@ -27,24 +27,24 @@ pub struct Description {
     pub tables: BTreeMap<String, String>,
     /// The sources by name.
     pub sources: BTreeMap<String, SourceDescription>,
-    /// Where a controller acknowledges.
+    /// The URL for acknowledgements.
     pub acks: String,
-    /// Where the mail sent can be read as JSON.
+    /// The URL of the sent mails as JSON.
     pub mail: String,
 }
 
 /// A source in `stack.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceDescription {
-    /// Whose webhooks it takes.
+    /// The provider whose webhooks it receives.
     pub provider: String,
-    /// Ends in the token where `up` made it, else at the source's name.
+    /// Ends in the token if `up` created it, else in the source's name.
     pub url: String,
-    /// Headers that a webhook must carry besides.
+    /// Further headers that a webhook must have.
     pub headers: BTreeMap<String, String>,
 }
 
-/// A claim on a state file, and the file once it is written. Dropping it removes the file.
+/// A claim on a state file, and later the written file. Dropping it removes the file.
 #[derive(Debug)]
 pub(super) struct StateFile {
     file: PathBuf,
@@ -53,7 +53,8 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
-    /// Claims the file for this process, so that two stacks do not write the same one; `locks` is where claims are kept.
+    /// Claims the file for this process, so that two stacks do not write the same one; `locks` is the folder of the
+    /// claims.
     pub(super) fn claim(file: &Path, locks: &Path) -> Result<Self> {
         let absolute = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
         let id = format!("{:.16x}", Sha256::digest(absolute.as_os_str().as_encoded_bytes()));
@@ -64,7 +65,7 @@ impl StateFile {
                 absolute.display()
             );
         };
-        // Left by a gridbell that was killed; its stack is gone.
+        // A killed gridbell left it; its stack has ended.
         if let Err(error) = std::fs::remove_file(&absolute)
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -90,7 +91,7 @@ impl StateFile {
 impl Drop for StateFile {
     fn drop(&mut self) {
         if self.written {
-            // Somebody may have removed it before, which is as good.
+            // It may already have been removed, which is fine.
             drop(std::fs::remove_file(&self.file));
         }
     }
