@@ -23,7 +23,7 @@ use super::{
 /// How long an event is kept after it last happened.
 const KEPT_DAYS: i64 = 14;
 
-/// How many bodies an event lists at most. With more, a replay cannot end it; it ends when it stops happening.
+/// How many bodies an event lists at most. With more, a replay cannot end it; a day without the event does.
 const NAMED_BODIES: u64 = 100;
 
 /// A body with this many events gets no more events that a replay can end.
