@@ -1,4 +1,5 @@
-//! The alerter function: hints from `alerts` and `reviews` into incidents and mails, and the links in those mails from the HTTP API.
+//! The alerter function: turns hints from `alerts` and `reviews` into incidents and mails, and serves the links in
+//! those mails.
 
 use std::{cell::OnceCell, collections::BTreeMap};
 
@@ -17,7 +18,8 @@ use crate::{
     sqs::{InnerQueues, WatchedQueues},
 };
 
-/// What keeps a page to its reader: not stored, not indexed, not framed, its address told to nobody, nothing fetched for it.
+/// Response headers that protect the page of a link: no storing, no indexing, no framing, no referrer, no loaded
+/// resources.
 const GUARDS: [(&str, &str); 6] = [
     ("content-type", "text/html; charset=utf-8"),
     ("cache-control", "no-store"),
@@ -65,7 +67,7 @@ pub async fn run() -> Result<(), Error> {
             ))
         })?;
     let configured = Configured::read("alerter", current, |_| Ok(())).await;
-    // Made with the first event that finds a configuration, and kept.
+    // Created with the first event that finds a configuration, then reused.
     let alert = &OnceCell::new();
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
     let (mailer, job_queue, public_url) = (&mailer, &job_queue, public_url.as_deref());
@@ -91,7 +93,7 @@ pub async fn run() -> Result<(), Error> {
             Some([secret]) => secret.as_str(),
             _ => "",
         };
-        let page = door.handle(&request.method, secret).await;
+        let page = ack_pages.handle(&request.method, secret).await;
         tracing::info!(http.status = page.status, outcome = page.outcome, "link");
         Ok(Response::Request(page.into()))
     })

@@ -1,4 +1,4 @@
-//! One configuration and one HTTP client for all AWS services: each client of its own would build its TLS connector anew.
+//! One configuration and one HTTP client for all AWS services: a client per service would build its own TLS connector.
 
 use std::{fmt, time::Duration};
 
@@ -23,32 +23,33 @@ use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 use pipeline::ports::PortError;
 
-/// Until a connection stands.
+/// Timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(2);
-/// For one attempt.
+/// Timeout for one attempt.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// For a call with all its attempts: the receiver has 10 s to say 503 in, where a queue does not answer.
+/// Timeout for a call with all its attempts. If a queue does not answer, the receiver must still answer 503 within 10
+/// s.
 const CALL: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 3;
-/// A connection that was idle for longer is not used any more: AWS closes idle ones after a minute or more, which a frozen function
-/// notices only with its next call. The SDK repeats a call that met a closed connection, but up to a second later.
+/// Idle connections are dropped after this time. AWS closes them after a minute or more, but a frozen function notices
+/// that only with its next call. The SDK repeats a call that met a closed connection, but up to a second later.
 const IDLE: Duration = Duration::from_secs(45);
 
-/// Where AWS is, and who we are there.
+/// The AWS endpoint and the credentials.
 #[derive(Clone)]
 pub struct Access {
     /// The region.
     pub region: Region,
-    /// Who we are.
+    /// The credentials.
     pub credentials: Credentials,
-    /// Something else than AWS itself: an emulator.
+    /// An emulator's endpoint instead of AWS.
     pub endpoint_url: Option<String>,
     /// Private authorities to trust, as PEM.
     pub extra_roots: Option<Vec<u8>>,
 }
 
 impl Access {
-    /// An emulator, or AWS where there is no endpoint URL, with a static key.
+    /// Access with a static key, to an emulator or, without an endpoint URL, to AWS.
     pub fn new(endpoint_url: Option<&str>, region: &str, key_id: &str, secret: &str) -> Self {
         Self {
             region: Region::new(region.to_owned()),
@@ -68,7 +69,7 @@ impl fmt::Debug for Access {
     }
 }
 
-/// How long a call may take.
+/// The timeouts of every call.
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
@@ -87,16 +88,16 @@ pub fn shared(access: Access) -> SdkConfig {
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-        // What it watches for, an answer that trickles, the limits above end as well.
+        // The timeouts above also end an answer that stalls.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        // The key is that of the environment and never renewed: there is nothing to remember.
+        // The key comes from the environment and is never renewed, so there is nothing to cache.
         .identity_cache(IdentityCache::no_cache())
         .http_client(https(access.extra_roots));
     config.set_endpoint_url(access.endpoint_url);
     config.build()
 }
 
-/// The HTTP client of all of them. It trusts Amazon's authorities and those that are given, as PEM.
+/// The HTTP client of all services. It trusts Amazon's authorities and the given ones (PEM).
 pub fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
     let builder = Builder::new().pool_idle_timeout(IDLE).tls_provider(Provider::Rustls(CryptoMode::Ring));
     let client = match trusting(extra_roots) {
@@ -106,18 +107,18 @@ pub fn https(extra_roots: Option<Vec<u8>>) -> SharedHttpClient {
     SharedHttpClient::new(OnFirstCall(client))
 }
 
-/// Whom TLS trusts: Amazon's authorities and those that are given.
+/// The TLS roots: Amazon's authorities and the given ones.
 fn trusting(extra_roots: Option<Vec<u8>>) -> Option<TlsContext> {
     let mut trusted = TrustStore::empty().with_native_roots(false).with_pem_certificate(crate::roots::AMAZON);
     if let Some(pem) = extra_roots {
         trusted.add_pem_certificate(pem);
     }
-    // An error is reserved by the library: building a context from certificates that were read before does not fail.
+    // The library reserves this error: building a context from certificates that were already parsed does not fail.
     TlsContext::builder().with_trust_store(trusted).build().ok()
 }
 
-/// Sets TLS up with the first call. The library's own client also does in its check of the configuration of each service's
-/// client, and throws the result away: 0.2 M instructions for each at a cold start.
+/// Sets TLS up at the first call. The library's own client also sets TLS up when it validates the configuration of each
+/// service's client, and discards the result: 0.2 M instructions for each client at a cold start.
 #[derive(Debug)]
 struct OnFirstCall(SharedHttpClient);
 
@@ -136,11 +137,11 @@ pub fn unavailable(port: &'static str, error: impl Into<BoxError>) -> PortError 
     PortError::Unavailable { port, reason: said(error) }
 }
 
-/// The error and its causes.
-pub(crate) fn said(error: impl Into<BoxError>) -> String {
+/// The error and its causes, as text.
+pub(crate) fn with_causes(error: impl Into<BoxError>) -> String {
     let error = error.into();
     let causes = std::iter::successors(Some(&*error as &dyn std::error::Error), |error| error.source());
-    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
-    said.dedup();
-    said.join(": ")
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
 }

@@ -1,5 +1,5 @@
-//! All that a function is told through its environment, read once at the cold start: a missing or bad value fails there, by its
-//! name and without its content.
+//! The environment variables of a function, read once at the cold start. A missing or bad value stops the cold start;
+//! the error names the variable and does not show its value.
 
 use std::fmt;
 
@@ -15,39 +15,39 @@ use crate::{
     sqs::{QueueUrls, WatchedUrls},
 };
 
-/// What is logged: a filter such as `info` or `info,aws=debug`.
+/// What to log: a filter such as `info` or `info,aws=debug`.
 pub const LOG: &str = "GRIDBELL_LOG";
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    /// Not set, or empty.
+    /// The variable is not set, or empty.
     #[error("{0} is not set")]
     Missing(&'static str),
-    /// Set to something that cannot be used.
+    /// The value cannot be used.
     #[error("{name}{problem}")]
     Bad {
         /// The variable.
         name: &'static str,
-        /// What is wrong, without the value.
+        /// The reason, without the value.
         problem: String,
     },
-    /// The client for the providers' APIs cannot be made.
+    /// The client for the providers' APIs cannot be created.
     #[error(transparent)]
     Http(#[from] HttpApiError),
-    /// A file that a variable names cannot be used.
+    /// The file that a variable names cannot be used.
     #[error("{name}: {path}: {problem}")]
     File {
         /// The variable.
         name: &'static str,
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
 }
 
-/// Where a queue's URL stands.
+/// The variables with the queues' URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
     /// `deliveries`.
@@ -66,7 +66,7 @@ pub enum Queue {
     AlertsDead,
 }
 
-/// Where a table's name stands.
+/// The variables with the tables' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
     /// `dispatches`.
@@ -91,22 +91,22 @@ impl fmt::Debug for Environment<'_> {
 }
 
 impl<'a> Environment<'a> {
-    /// Those of this process.
+    /// The variables of this process.
     pub fn process() -> Self {
         Self::new(|name| std::env::var(name).ok())
     }
 
-    /// Those that a function knows.
+    /// Reads each variable with `lookup`.
     pub fn new(lookup: impl Fn(&str) -> Option<String> + 'a) -> Self {
         Self(Box::new(lookup))
     }
 
-    /// The configuration, where it is read.
+    /// The reader of the configuration.
     pub fn configuration(&self, aws: &SdkConfig) -> Result<Current, EnvironmentError> {
         Ok(Current::new(aws, self.table(Table::Config)?))
     }
 
-    /// The providers' APIs.
+    /// The client for the providers' APIs.
     pub fn provider_api(&self, aws: &SdkConfig) -> Result<HttpApi<AwsKeys>, EnvironmentError> {
         let limits = Limits::default();
         let connections = http::Connections::new(self.extra_roots()?.as_deref(), limits)?;
@@ -114,7 +114,7 @@ impl<'a> Environment<'a> {
         Ok(HttpApi::new(connections, keys, limits))
     }
 
-    /// The URLs of the inner queues, all of them.
+    /// The URLs of all inner queues.
     pub fn inner_queues(&self) -> Result<QueueUrls, EnvironmentError> {
         Ok(QueueUrls {
             deliveries: Some(self.queue(Queue::Deliveries)?),
@@ -130,13 +130,13 @@ impl<'a> Environment<'a> {
         Ok(QueueUrls { alerts, reviews, ..QueueUrls::default() })
     }
 
-    /// The URLs of the queues that the retrier looks at each minute.
+    /// The URLs of the queues that the retrier checks each minute.
     pub fn swept_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
         let reviews = Some(self.queue(Queue::Reviews)?);
         Ok(WatchedUrls { reviews, ..self.judged_queues()? })
     }
 
-    /// The URLs of the queues whose depths are evidence for the alerter.
+    /// The URLs of the queues whose depths the alerter reads.
     pub fn judged_queues(&self) -> Result<WatchedUrls, EnvironmentError> {
         let deliveries = Some(self.queue(Queue::Deliveries)?);
         Ok(WatchedUrls { deliveries, ..self.evident_queues()? })
@@ -177,14 +177,14 @@ impl<'a> Environment<'a> {
         })
     }
 
-    /// How many processes of the hydrator run at once; none where that is not said.
+    /// How many processes of the hydrator may run at the same time; none if unknown.
     pub fn hydrators(&self) -> Result<Option<u32>, EnvironmentError> {
         const NAME: &str = "GRIDBELL_HYDRATORS";
         let count = self.optional(NAME).map(|text| text.parse().map_err(|_| bad(NAME, "is no number")));
         count.transpose()
     }
 
-    /// What the HTTP API's routes stand behind, without a slash at the end; none: mails hold no link.
+    /// The base URL of the HTTP API's routes, without a slash at the end; without one, mails contain no links.
     pub fn public_url(&self) -> Result<Option<String>, EnvironmentError> {
         const NAME: &str = "GRIDBELL_PUBLIC_URL";
         let Some(url) = self.optional(NAME) else { return Ok(None) };
@@ -192,8 +192,8 @@ impl<'a> Environment<'a> {
         Ok(Some(url.trim_end_matches('/').to_owned()))
     }
 
-    /// What is logged; `info` where nothing is said, and where what is said is no filter. Then a complaint comes along: a
-    /// function that does not log as asked still accepts webhooks.
+    /// The log filter; `info` without a value or with a bad one. A bad value also returns an error, but does not stop
+    /// the function, so that it still accepts webhooks.
     pub fn log(&self) -> (Targets, Option<EnvironmentError>) {
         let usual = || Targets::new().with_default(LevelFilter::INFO);
         match self.optional(LOG).map(|filter| filter.parse::<Targets>()) {
@@ -206,7 +206,7 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Where AWS is and who we are there, as Lambda hands it to every function.
+    /// The AWS region and credentials that Lambda gives every function.
     pub fn access(&self) -> Result<Access, EnvironmentError> {
         let region = match self.optional("AWS_REGION") {
             Some(region) => region,

@@ -1,5 +1,5 @@
-//! Calls that are made at the same time, as few as can be: while one batch is under way, the next one gathers. Nothing waits for
-//! a timer, and what comes alone goes alone.
+//! Groups concurrent calls into as few batches as possible: while one batch is sent, the next one fills. There is no
+//! timer, so a single item is sent at once.
 
 use std::{
     collections::VecDeque,
@@ -8,21 +8,21 @@ use std::{
 
 use tokio::sync::{Mutex as Turn, oneshot};
 
-/// What one batch may hold.
+/// The limits of one batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// So many items.
+    /// The number of items.
     pub(crate) items: usize,
-    /// So many bytes together.
+    /// The bytes of all items.
     pub(crate) bytes: usize,
 }
 
-/// Items on their way, each with an answer of its own.
+/// Queued items, each with its own answer.
 #[derive(Debug)]
 pub(crate) struct Gather<T, A> {
     limits: Limits,
     waiting: Mutex<VecDeque<Waiting<T, A>>>,
-    /// One batch at a time.
+    /// Sends one batch at a time.
     turn: Turn<()>,
 }
 
@@ -38,8 +38,9 @@ impl<T, A> Gather<T, A> {
         Self { limits, waiting: Mutex::new(VecDeque::new()), turn: Turn::new(()) }
     }
 
-    /// Sends an item, with others where there are any; whoever has the turn sends for all. `send` answers its items in order.
-    /// None where the one who sent it was stopped meanwhile: whether it is out is then not known.
+    /// Sends an item, in one batch with others if there are any; the caller that holds the turn sends for all. `send`
+    /// answers its items in order. None if the caller that sent it was cancelled: then it is unknown whether the item
+    /// was sent.
     pub(crate) async fn send(&self, item: T, bytes: usize, send: impl AsyncFn(Vec<T>) -> Vec<A>) -> Option<A> {
         let (answer, mut mine) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(Waiting { item, bytes, answer });
@@ -52,7 +53,7 @@ impl<T, A> Gather<T, A> {
             }
             let (items, answers): (Vec<T>, Vec<oneshot::Sender<A>>) = self.next_batch().into_iter().unzip();
             for (waiting, answer) in answers.into_iter().zip(send(items).await) {
-                // Who is not there any more does not want to know.
+                // The receiver of this answer was cancelled.
                 let _ = waiting.send(answer);
             }
         }
@@ -65,7 +66,7 @@ impl<T, A> Gather<T, A> {
             bytes += next.bytes;
             bytes <= self.limits.bytes
         });
-        // One that is too large by itself goes alone, to be refused.
+        // An item that exceeds the limit is sent alone, and the service refuses it.
         let count = fitting.count().max(1).min(waiting.len());
         waiting.drain(..count).map(|next| (next.item, next.answer)).collect()
     }
@@ -77,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// Sends those items at once; the batches that they went in, and whether each got the answer to itself.
+    /// Sends those items at the same time; returns the batches, and whether each item got its own answer.
     async fn batches(sizes: &[usize]) -> Vec<Vec<usize>> {
         let gather = Gather::new(Limits { items: 3, bytes: 100 });
         let sent = RefCell::new(Vec::new());
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_stopped_while_sending_leaves_no_one_waiting() {
+    async fn a_cancelled_sender_leaves_no_caller_waiting() {
         let gather = Gather::new(Limits { items: 3, bytes: 100 });
         let never = async |_: Vec<u8>| std::future::pending::<Vec<u8>>().await;
         {

@@ -1,4 +1,4 @@
-//! Time and chance as they are.
+//! The real clock and the real random generator.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -6,20 +6,21 @@ use jiff::Timestamp;
 use pipeline::ports::{Clock, Random};
 use uuid::Uuid;
 
-/// The real world.
+/// Time and randomness of the host.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host;
 
-/// When the invocation of this process ends, in Unix milliseconds; a process has one at a time. Outside of Lambda none ends.
+/// When the current invocation ends, in Unix milliseconds; a process has one at a time. Outside of Lambda there is no
+/// end.
 static ENDS_AT_MS: AtomicI64 = AtomicI64::new(i64::MAX);
 
-/// Notes when the invocation that begins ends, in Unix milliseconds.
+/// Sets when the current invocation ends, in Unix milliseconds.
 pub(crate) fn ends_at_ms(ends_at_ms: u64) {
     ENDS_AT_MS.store(i64::try_from(ends_at_ms).unwrap_or(i64::MAX), Ordering::Relaxed);
 }
 
 impl Clock for Host {
-    #[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -30,15 +31,15 @@ impl Clock for Host {
 }
 
 impl Random for Host {
-    #[expect(clippy::disallowed_methods, reason = "this is where chance comes in")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that creates random values")]
     fn unique(&self) -> String {
-        // Ordered by time, so that deliveries are listed as they came.
+        // Ordered by time, so that deliveries sort as they came.
         Uuid::now_v7().to_string()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is where chance comes in")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that creates random values")]
     fn secret(&self) -> String {
-        // Two of 122 random bits each, from the system's generator.
+        // Two UUIDs with 122 random bits each, from the system's generator.
         format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
     }
 

@@ -1,4 +1,4 @@
-//! The hydrator function: `deliveries` into state and signals.
+//! The hydrator function: turns `deliveries` into state and signals.
 
 use std::cell::OnceCell;
 
@@ -33,7 +33,7 @@ pub async fn run() -> Result<(), Error> {
         ))
     })?;
     let configured = Configured::read("hydrator", current, http::check_all).await;
-    // Made with the first event that finds a configuration, and kept.
+    // Created with the first event that finds a configuration, then reused.
     let hydrate = &OnceCell::new();
     let (table, stream, api, deliveries, job_queue) = (&table, &stream, &api, &deliveries, &job_queue);
     let (shares, views) = (&shares, &OverlapViews::default());

@@ -1,5 +1,5 @@
-//! The only crate that names an AWS SDK or the Lambda runtime: the ports of `pipeline` over SQS, DynamoDB, SSM, SES and HTTP,
-//! the configuration from its table, and what the four functions run.
+//! The only crate that uses an AWS SDK or the Lambda runtime: implements the ports of `pipeline` over SQS, DynamoDB,
+//! SSM, SES and HTTP, reads the configuration from its table, and contains the entry points of the four functions.
 
 pub mod client;
 pub mod configuration;

@@ -1,5 +1,5 @@
-//! The receiver function: webhooks from the HTTP API into `deliveries`. It holds no secret and
-//! makes one call; a cold start reads the configuration with another.
+//! The receiver function: puts webhooks from the HTTP API into `deliveries`. It has no secret and makes one call; a
+//! cold start reads the configuration with another.
 
 use pipeline::ingest::receive::{HttpAnswer, Incoming, Receive};
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::{
     sqs::DeliveriesQueue,
 };
 
-/// Seconds after which a provider may send again what came before there was a configuration.
+/// `Retry-After` of a webhook that comes before there is a configuration, in seconds.
 const RETRY_AFTER_S: u32 = 30;
 
 /// Serves until Lambda ends the process.
@@ -30,7 +30,7 @@ pub async fn run() -> Result<(), Error> {
         |config, event| async move {
             let receive = Receive::<AwsPorts> { config, intake, host: &Host };
             let Some(request) = GatewayRequest::parse(&event) else {
-                // A header that is none, most likely. Sending it again would not mend it, so it is no 5xx.
+                // Most likely a bad header. A retry of the provider would not help, so this is not a 5xx.
                 tracing::error!("the event is no request of an HTTP API");
                 let body = r#"{"error":{"code":"unreadable","message":"the request cannot be read"}}"#;
                 return Ok(GatewayResponse::json(400, body.to_owned()));
@@ -45,7 +45,7 @@ pub async fn run() -> Result<(), Error> {
     .await
 }
 
-/// Without a configuration no token can be compared. The provider sends again, so nothing is lost.
+/// Without a configuration no token can be checked. The provider sends the webhook again, so nothing is lost.
 fn unconfigured() -> GatewayResponse {
     let body = r#"{"error":{"code":"unavailable","message":"there is no configuration yet; send it again"}}"#;
     let mut response = GatewayResponse::json(503, body.to_owned());
@@ -53,7 +53,7 @@ fn unconfigured() -> GatewayResponse {
     response
 }
 
-/// A path that is no hook's names no source, and is answered like an unknown one.
+/// A path that is not a hook's gives no source, and gets the answer of an unknown source.
 fn incoming(request: &GatewayRequest) -> Incoming<'_> {
     let (source, path_token) = match request.below("hooks") {
         Some([source]) => (source.as_str(), None),
@@ -74,7 +74,7 @@ fn log(answer: &HttpAnswer, request: &Incoming<'_>, known: bool, began: Instant)
     tracing::info!(
         http.status = answer.status,
         outcome = answer.outcome,
-        // A token in the wrong place of a path would stand here: only names that we gave are logged.
+        // A misplaced token could appear here, so only known names are logged.
         source.name = known.then_some(request.source),
         delivery.id = answer.delivery,
         body.bytes = request.body.len(),

@@ -1,4 +1,5 @@
-//! The retrier function: failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP API.
+//! The retrier function: handles failures from `retries`, the sweep of every minute, and acknowledgements from the HTTP
+//! API.
 
 use std::cell::OnceCell;
 
@@ -17,7 +18,7 @@ use crate::{
     sqs::{InnerQueues, SignalsQueue, WatchedQueues},
 };
 
-/// What the retrier is invoked for.
+/// Why the retrier was invoked.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Call {
     /// Messages of `retries`.
@@ -45,7 +46,7 @@ enum Response {
 }
 
 impl Call {
-    /// Tells an event's kind by its content; none where it is of no known kind.
+    /// Recognises an event's kind by its content; none if unknown.
     pub fn parse(event: &RawValue) -> Option<Self> {
         if batch::is_batch(event) {
             return Some(Self::Batch);
@@ -73,7 +74,7 @@ pub async fn run() -> Result<(), Error> {
         ))
     })?;
     let configured = Configured::read("retrier", current, |_| Ok(())).await;
-    // Made with the first event that finds a configuration, and kept.
+    // Created with the first event that finds a configuration, then reused.
     let (retrier, acknowledge) = (&OnceCell::new(), &OnceCell::new());
     let (table, stream, deliveries, job_queue) = (&table, &stream, &deliveries, &job_queue);
     let (incidents, queues) = (&incidents, &queues);

@@ -1,19 +1,19 @@
-//! Whom TLS trusts. Reading the system's store is 84 % of a plain cold start, so the roots are baked in.
+//! The TLS roots. Reading the system's store is 84 % of a plain cold start, so the roots are compiled in.
 
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-/// The authorities behind AWS endpoints, as PEM: those that Amazon Trust Services names, out of Mozilla's list.
+/// The authorities of AWS endpoints, as PEM: those that Amazon Trust Services names, from Mozilla's list.
 pub(crate) const AMAZON: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// All authorities that Mozilla trusts, and private ones.
+/// All authorities in Mozilla's list, and private ones.
 pub(crate) fn public(extra: Option<&[u8]>) -> RootCertStore {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     roots.add_parsable_certificates(extra.into_iter().flat_map(CertificateDer::pem_slice_iter).filter_map(Result::ok));
     roots
 }
 
-/// Whether a PEM file holds certificates that can be trusted, or what is wrong with it.
+/// Checks that a PEM file contains certificates that can be trusted.
 pub(crate) fn check(pem: &[u8]) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -29,7 +29,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails when Mozilla's list changes; `BLESS=1` writes the file anew.
+    /// Fails when Mozilla's list changes; `BLESS=1` rewrites the file.
     #[test]
     fn amazons_roots_are_those_of_mozillas_list() {
         let listed: String =

@@ -1,4 +1,4 @@
-//! API keys by reference: read when they are needed, kept for five minutes, read anew after a provider refused one.
+//! API keys by reference: read when needed, cached for five minutes, read again after a provider refused one.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
@@ -9,25 +9,25 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::signed::{Call, CallError, Service};
 
-/// How long a key is used without asking whether it is still the same.
-const KEPT: Duration = Duration::from_mins(5);
-/// How often a key is read anew because a provider refuses it.
+/// How long a key is cached.
+const CACHED_FOR: Duration = Duration::from_mins(5);
+/// The minimum time between two reads of a key because a provider refuses it.
 const AT_MOST_EVERY: Duration = Duration::from_secs(30);
 
-/// A store that stumbles is no refused key: it is asked again after these pauses.
+/// The pauses before a failed read is repeated: a temporary failure of the store is not a refused key.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
-/// A value that appears in no log.
+/// A value that is never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Hides a value.
+    /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
 
-    /// The value, for the one place that sends it.
+    /// The value. Only the code that sends it may call this.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a key lies.
+/// Where a key is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// An SSM parameter.
@@ -49,7 +49,7 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// Reads `ssm:/path/of/parameter` or `env:NAME`. What is neither may be a key itself and is not echoed.
+    /// Parses `ssm:/path/of/parameter` or `env:NAME`. Other text may be a key itself, so errors do not show it.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, name) = text.split_once(':')?;
         match kind {
@@ -69,13 +69,10 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Where keys are read.
-#[expect(
-    async_fn_in_trait,
-    reason = "the callers are generic: whether a future is Send shows where the types are known"
-)]
+/// A store of keys.
+#[expect(async_fn_in_trait, reason = "the callers are generic: the compiler checks Send where the types are known")]
 pub trait KeySource {
-    /// The key, or why it cannot be read, in words.
+    /// The key, or the reason why it cannot be read.
     async fn read(&self, reference: &Reference) -> Result<Secret, String>;
 }
 
@@ -83,7 +80,7 @@ pub trait KeySource {
 #[derive(Debug, Clone)]
 pub struct AwsKeys(Service);
 
-/// What SSM answers to `GetParameter`, as far as it matters.
+/// The parts of SSM's answer to `GetParameter` that are used.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct GetParameter {
@@ -97,12 +94,12 @@ struct Parameter {
 }
 
 impl AwsKeys {
-    /// The service, asked with that client.
+    /// A store that reads SSM with that client.
     pub fn new(aws: &SdkConfig, http: reqwest::Client) -> Self {
         Self(Service::new(http, aws, "ssm"))
     }
 
-    /// A parameter's value, decrypted. What SSM says of a refusal holds no value.
+    /// A parameter's value, decrypted. SSM's error texts contain no value.
     async fn parameter(&self, name: &str) -> Result<String, String> {
         let headers = &[("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "AmazonSSM.GetParameter")];
         let body = json!({ "Name": name, "WithDecryption": true }).to_string();
@@ -135,39 +132,39 @@ impl KeySource for AwsKeys {
     }
 }
 
-/// Keys as they were read last.
+/// A cache of keys.
 #[derive(Debug)]
 pub struct Vault<K> {
     source: K,
-    kept: Mutex<HashMap<Reference, Kept>>,
+    cache: Mutex<HashMap<Reference, CachedKey>>,
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct CachedKey {
     secret: Secret,
     read_at: Instant,
 }
 
 impl<K: KeySource> Vault<K> {
-    /// An empty one.
+    /// An empty cache.
     pub fn new(source: K) -> Self {
-        Self { source, kept: Mutex::new(HashMap::new()) }
+        Self { source, cache: Mutex::new(HashMap::new()) }
     }
 
     /// The key.
     pub async fn key(&self, reference: &Reference) -> Result<Secret, String> {
-        // Held while reading: a batch that starts cold asks once.
-        let mut kept = self.kept.lock().await;
-        let known = kept.get(reference).cloned();
-        if let Some(known) = known.as_ref().filter(|known| known.read_at.elapsed() < KEPT) {
+        // Locked while reading, so that a cold batch reads the key once.
+        let mut cache = self.cache.lock().await;
+        let known = cache.get(reference).cloned();
+        if let Some(known) = known.as_ref().filter(|known| known.read_at.elapsed() < CACHED_FOR) {
             return Ok(known.secret.clone());
         }
         match (self.source.read(reference).await, known) {
             (Ok(secret), _) => {
-                kept.insert(reference.clone(), Kept { secret: secret.clone(), read_at: Instant::now() });
+                cache.insert(reference.clone(), CachedKey { secret: secret.clone(), read_at: Instant::now() });
                 Ok(secret)
             }
-            // The key that worked so far beats none.
+            // The last working key is better than none.
             (Err(reason), Some(known)) => {
                 tracing::warn!(key.reference = %reference, reason, "an API key cannot be read anew; the last one is used");
                 Ok(known.secret)
@@ -176,18 +173,18 @@ impl<K: KeySource> Vault<K> {
         }
     }
 
-    /// Another key than the one that was refused, if there is one by now.
+    /// A key that differs from the refused one, if the store has one now.
     pub async fn other_than(&self, refused: &Secret, reference: &Reference) -> Option<Secret> {
-        let mut kept = self.kept.lock().await;
-        let known = kept.get(reference)?;
+        let mut cache = self.cache.lock().await;
+        let known = cache.get(reference)?;
         if known.secret == *refused {
             if known.read_at.elapsed() < AT_MOST_EVERY {
                 return None;
             }
             let secret = self.source.read(reference).await.ok()?;
-            kept.insert(reference.clone(), Kept { secret, read_at: Instant::now() });
+            cache.insert(reference.clone(), CachedKey { secret, read_at: Instant::now() });
         }
-        kept.get(reference).map(|known| known.secret.clone()).filter(|secret| secret != refused)
+        cache.get(reference).map(|known| known.secret.clone()).filter(|secret| secret != refused)
     }
 }
 
@@ -197,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers `key-1`, `key-2` …, changing with every `per` reads.
+    /// Returns `key-1`, `key-2` …, changing with every `per` reads.
     struct Rotating {
         reads: AtomicUsize,
         per: usize,

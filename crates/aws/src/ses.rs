@@ -27,13 +27,13 @@ use crate::{
 
 const PORT: &str = "mail";
 
-/// What the window is called where it is attached.
+/// The file name of the attached calendar event.
 const CALENDAR: &str = "dispatch.ics";
 
-/// How long the account's quota is taken for unchanged.
+/// How long the account's quota is cached.
 const QUOTA_LASTS: Duration = Duration::from_mins(5);
 
-/// While less than this share of the daily quota is left, in percent, mails that can wait leave it to urgent ones.
+/// If less than this share of the daily quota is left, in percent, only urgent mails are sent.
 const RESERVED_PERCENT: u64 = 25;
 
 /// SES.
@@ -41,20 +41,20 @@ const RESERVED_PERCENT: u64 = 25;
 pub struct Ses {
     client: Client,
     account: MailSender,
-    /// Whether few mails were left, and when SES was asked.
+    /// Whether few mails were left, and when the quota was read.
     short: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
-/// What SES did not take.
+/// Why SES did not send a mail.
 enum SendError {
-    /// It may take it later.
+    /// SES may send it later.
     Later(PortError),
-    /// It will never take this one.
+    /// SES will never send it.
     Never(PortError),
 }
 
 impl Ses {
-    /// The service.
+    /// The SES client.
     pub fn new(aws: &SdkConfig) -> Self {
         Self { client: Client::new(aws), account: MailSender::new(aws), short: Arc::default() }
     }
@@ -84,7 +84,7 @@ impl Mailer for Ses {
         if let Some((_, short)) = short.filter(|(at, _)| at.elapsed() < QUOTA_LASTS) {
             return short;
         }
-        // Where SES does not say, mails are sent until it refuses one.
+        // If SES does not answer, mails are sent until it refuses one.
         let quota = self.account.account().await.ok().and_then(|account| account.quota);
         let is_short = quota.is_some_and(|MailQuota { most, sent }| {
             most.saturating_sub(sent).saturating_mul(100) < most.saturating_mul(RESERVED_PERCENT)
@@ -98,7 +98,7 @@ impl Mailer for Ses {
             Ok(()) => Ok(()),
             Err(SendError::Later(error)) => Err(error),
             Err(SendError::Never(error)) => {
-                // Whatever it is that SES will not carry: the words matter more than what they come with.
+                // Whatever SES refuses, the text is more important than the attachment and the headers.
                 tracing::warn!(%error, "the mail is sent without its window and thread");
                 match self.try_send(mail, bare(mail)).await {
                     Ok(()) => Ok(()),
@@ -113,7 +113,7 @@ fn whole(mail: &Mail) -> Result<EmailContent, BuildError> {
     let header = |name: &str, value: &str| MessageHeader::builder().name(name).value(value).build();
     let headers = vec![
         header("Auto-Submitted", "auto-generated")?,
-        // SES names each mail itself; what all mails of an incident refer to makes them one thread.
+        // SES sets each mail's own id. A common reference makes all mails of an incident one thread.
         header("References", &mail.thread)?,
         header("In-Reply-To", &mail.thread)?,
     ];

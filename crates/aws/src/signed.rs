@@ -1,5 +1,5 @@
-//! Calls of AWS services that have no SDK here, signed. An SDK takes minutes to build and a megabyte of a function, for one or two
-//! calls of its hundreds.
+//! Signed calls of AWS services without an SDK. An SDK takes minutes to build and adds a megabyte to a function, for
+//! one or two calls of its hundreds.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,39 +10,39 @@ use aws_sigv4::{
 };
 use aws_types::SdkConfig;
 
-use crate::client::said;
+use crate::client::with_causes;
 
-/// For one call.
+/// Timeout of one call.
 const CALL: Duration = Duration::from_secs(5);
 
-/// Why a call brought nothing.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nobody to call as.
+    /// There are no credentials.
     #[error("no credentials: {0}")]
     Credentials(String),
-    /// The call could not be made or got no answer.
+    /// The call could not be sent or got no answer.
     #[error("{host} does not answer: {reason}")]
     Unreachable {
-        /// Who was called.
+        /// The called host.
         host: String,
-        /// What happened.
+        /// The reason.
         reason: String,
     },
-    /// AWS said no.
+    /// AWS refused the call.
     #[error("{action} was refused ({status}): {body}")]
     Refused {
-        /// What was asked.
+        /// The called action.
         action: String,
         /// The answer's status.
         status: u16,
-        /// The answer, which holds AWS's code and message.
+        /// The answer's body, with AWS's code and message.
         body: String,
     },
 }
 
 impl CallError {
-    /// Whether the same call may work in a moment.
+    /// True if the same call may succeed soon.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Credentials(_) => false,
@@ -78,7 +78,7 @@ pub struct Call<'a> {
     pub body: String,
 }
 
-/// What a service answered.
+/// An answer of a service.
 #[derive(Debug)]
 pub struct SignedResponse {
     /// A header of it, where one was asked for and is there.
@@ -123,10 +123,10 @@ impl Service {
         for (name, value) in signature {
             request = request.header(name, value);
         }
-        let response = request.send().await.map_err(|error| unreachable(said(error.without_url())))?;
+        let response = request.send().await.map_err(|error| unreachable(with_causes(error.without_url())))?;
         let status = response.status();
         let header = response.headers().get(header).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = response.text().await.map_err(|error| unreachable(said(error.without_url())))?;
+        let body = response.text().await.map_err(|error| unreachable(with_causes(error.without_url())))?;
         if status.is_success() {
             return Ok(SignedResponse { header, body });
         }
@@ -135,7 +135,7 @@ impl Service {
 }
 
 impl Signer {
-    /// The service of that name.
+    /// The service with that name.
     pub(crate) fn new(aws: &SdkConfig, name: &'static str) -> Self {
         let region = region(aws);
         let url = if let Some(endpoint) = aws.endpoint_url() {
@@ -147,12 +147,12 @@ impl Signer {
         Self { aws: aws.clone(), name, url }
     }
 
-    /// What its paths stand behind, with a slash at the end.
+    /// The base URL of its paths, with a slash at the end.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The headers that sign a call to that URL, which its own are added to.
+    /// The headers that sign a call to that URL, without the call's own headers.
     pub(crate) async fn signature(
         &self,
         method: &str,
@@ -161,7 +161,7 @@ impl Signer {
     ) -> Result<Vec<(String, String)>, CallError> {
         let refused = |reason: String| CallError::Credentials(reason);
         let provider = self.aws.credentials_provider().ok_or_else(|| refused("none are configured".to_owned()))?;
-        let credentials = provider.provide_credentials().await.map_err(|error| refused(said(error)))?;
+        let credentials = provider.provide_credentials().await.map_err(|error| refused(with_causes(error)))?;
         let identity = credentials.into();
         #[expect(clippy::disallowed_methods, reason = "a signature holds for a few minutes of real time")]
         let now = SystemTime::now();
@@ -172,12 +172,12 @@ impl Signer {
             .time(now)
             .settings(SigningSettings::default())
             .build()
-            .map_err(|error| refused(said(error)))?
+            .map_err(|error| refused(with_causes(error)))?
             .into();
         let headers = call.headers.iter().copied();
         let body = SignableBody::Bytes(call.body.as_bytes());
-        let request = SignableRequest::new(method, url, headers, body).map_err(|error| refused(said(error)))?;
-        let (instructions, _) = sign(request, &parameters).map_err(|error| refused(said(error)))?.into_parts();
+        let request = SignableRequest::new(method, url, headers, body).map_err(|error| refused(with_causes(error)))?;
+        let (instructions, _) = sign(request, &parameters).map_err(|error| refused(with_causes(error)))?.into_parts();
         Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 }

@@ -16,20 +16,20 @@ use pipeline::{
 use serde::Serialize;
 
 use crate::{
-    client::{said, unavailable},
+    client::{unavailable, with_causes},
     gather::{Gather, Limits},
 };
 
-/// The most that one message carries, its attributes included (1 MiB).
+/// The maximum size of a message, including its attributes (1 MiB).
 const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
-/// What the body of one signal may be: the rest is room for its attributes' names, types and values.
+/// The maximum size of a signal's body: the rest is for the names, types and values of its attributes.
 pub const SIGNAL_LIMIT_BYTES: usize = MAX_MESSAGE_BYTES - 4_096;
 
-/// The most entries of one batch call.
+/// The maximum number of entries of a batch call.
 const MAX_BATCH: usize = 10;
 
-/// The door into `deliveries`: all that the receiver can do.
+/// Sends to `deliveries`: the only thing that the receiver can do.
 #[derive(Debug, Clone)]
 pub struct DeliveriesQueue {
     client: Client,
@@ -47,7 +47,7 @@ pub struct InnerQueues {
     retries: Shared,
 }
 
-/// Where the inner queues are. A function that does not send to one has no URL of it.
+/// The URLs of the inner queues. A function that does not send to a queue has no URL of it.
 #[derive(Debug, Clone, Default)]
 pub struct QueueUrls {
     /// `deliveries`.
@@ -60,14 +60,14 @@ pub struct QueueUrls {
     pub reviews: Option<String>,
 }
 
-/// The queues that gridbell watches of its own.
+/// The queues of gridbell whose depths it reads.
 #[derive(Debug, Clone)]
 pub struct WatchedQueues {
     client: Client,
     urls: WatchedUrls,
 }
 
-/// Where the watched queues are. A function that does not look at one has no URL of it.
+/// The URLs of those queues. A function that does not read a queue's depth has no URL of it.
 #[derive(Debug, Clone, Default)]
 pub struct WatchedUrls {
     /// `deliveries`.
@@ -87,7 +87,7 @@ pub struct WatchedUrls {
 pub struct SignalsQueue {
     client: Client,
     url: String,
-    /// Of different subjects only.
+    /// Only signals of different subjects.
     signals: Shared,
 }
 
@@ -172,8 +172,8 @@ impl SignalStream for SignalsQueue {
     }
 
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError> {
-        // One after the other: a batch may succeed in part, and then a later version of a subject would overtake an earlier.
-        // So a batch never holds two of one subject.
+        // One after the other: a batch may succeed in part, and then a later version of a subject would overtake an
+        // earlier one. So a batch never has two signals of one subject.
         for signal in signals {
             self.publish_one(signal).await?;
         }
@@ -203,7 +203,7 @@ async fn backlog(client: &Client, Queue { port, url }: Queue<'_>) -> Result<Back
         let count = answer.attributes().and_then(|attributes| attributes.get(&name));
         count.and_then(|count| count.parse().ok())
     });
-    // Nothing said is not nothing there.
+    // A missing count is not zero.
     match (waiting, in_hand) {
         (Some(waiting), Some(in_hand)) => Ok(Backlog { waiting, in_hand }),
         _ => Err(PortError::Unavailable { port, reason: "the answer holds no counts".to_owned() }),
@@ -279,7 +279,7 @@ async fn send_shared(
     answer.map_err(|reason| PortError::Unavailable { port, reason })
 }
 
-/// What became of each entry, in their order.
+/// The result of each entry, in their order.
 async fn send_batch(
     client: &Client,
     url: &str,
@@ -298,7 +298,7 @@ async fn send_batch(
                 }
             }
         }
-        Err(error) => answers.fill(Err(said(error))),
+        Err(error) => answers.fill(Err(with_causes(error))),
     }
     answers
 }

@@ -1,4 +1,4 @@
-//! Logs: JSON lines on standard output, which Lambda keeps. `level` and `timestamp` are as Lambda reads them.
+//! Logs: JSON lines on standard output, which Lambda stores. Lambda reads `level` and `timestamp`.
 
 use std::{io, str};
 
@@ -11,16 +11,17 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Who opens a span for each invocation.
+/// The module that opens a span for each invocation.
 const RUNTIME: &str = "lambda_runtime";
 
-/// Begins to log. A second call changes nothing.
+/// Starts the log. A second call changes nothing.
 pub fn start(filter: Targets) {
-    // Only a second call fails: the first subscriber goes on.
+    // Only a second call fails: the first subscriber stays active.
     let _ = subscriber(filter, || Escaped(io::stdout())).try_init();
 }
 
-/// Each byte is paid for, so neither module nor span is written: a log stream is one invocation after the other anyway.
+/// Each logged byte costs money, so neither module nor span is written: a log stream has one invocation after the other
+/// anyway.
 fn subscriber<W>(filter: Targets, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -36,7 +37,8 @@ where
     tracing_subscriber::registry().with(without_spans(filter)).with(lines)
 }
 
-/// A log is read at a terminal, too: what would act there is written as `\u001b` is. A line comes whole, in one call.
+/// People read logs at a terminal: characters that affect it are written as escapes, such as `\u001b`. Each line is
+/// written whole, in one call.
 #[derive(Debug)]
 struct Escaped<W>(W);
 
@@ -54,7 +56,7 @@ impl<W: io::Write> io::Write for Escaped<W> {
     }
 }
 
-/// A span that is not written need not be made, unless somebody asks for the runtime's own log.
+/// Omits spans, which are never written, unless the filter includes the runtime's own log.
 fn without_spans(filter: Targets) -> Targets {
     if filter.iter().any(|(target, _)| target.starts_with(RUNTIME)) {
         return filter;
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_json_with_what_lambda_filters_by_and_nothing_that_nobody_reads() {
+    fn a_line_is_json_with_the_fields_that_lambda_reads() {
         let lines = logged("info", || {
             in_an_invocation(|| tracing::warn!(delivery.id = "d", source.name = None::<&str>, "not hydrated"));
         });
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runtime_is_heard_when_something_is_wrong_or_when_it_is_asked_for() {
+    fn the_runtime_logs_only_problems_unless_the_filter_names_it() {
         let check = |filter: &str, expected: &[&str]| {
             let lines = logged(filter, || {
                 tracing::event!(target: "lambda_runtime::runtime", Level::ERROR, "error");

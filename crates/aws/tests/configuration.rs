@@ -1,4 +1,5 @@
-//! What a function asks the table of configurations at its cold start, over HTTP: how it is signed, and what is asked again.
+//! How a function reads the table of configurations at its cold start, over HTTP: the signature, and which failures it
+//! retries.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +18,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// A table that answers what it is given, and remembers what it was asked.
+/// A table with prepared answers, which records the requests.
 type Table = Arc<Mutex<Played>>;
 
 #[derive(Default)]
@@ -39,7 +40,7 @@ async fn answer(State(table): State<Table>, uri: Uri, headers: HeaderMap, body: 
     (StatusCode::from_u16(status).unwrap(), body)
 }
 
-/// Reads from a table that gives these answers; what was read, and what it was asked.
+/// Reads from a table that gives these answers; returns the version and the requests.
 async fn read(answers: &[(u16, Value)]) -> (Result<u64, ReadError>, Vec<Asked>) {
     let table = Table::default();
     table.lock().unwrap().answers = answers.iter().map(|(status, body)| (*status, body.to_string())).collect();
@@ -79,7 +80,7 @@ async fn it_is_one_signed_consistent_read_of_one_item() {
 }
 
 #[tokio::test]
-async fn what_may_work_in_a_moment_is_asked_again_and_a_refusal_is_not() {
+async fn temporary_failures_are_retried_and_refusals_are_not() {
     let throttled = json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"});
     let (answer, asked) = read(&[(500, json!({})), (400, throttled), (200, item())]).await;
     assert_eq!((answer, asked.len()), (Ok(3), 3));

@@ -1,4 +1,5 @@
-//! Kept connections that the provider drops: one new connection, no failed attempt, and never for what was not dropped.
+//! Kept connections that the provider drops: one new connection, no failed attempt, and only for connections that were
+//! dropped.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,32 +31,32 @@ impl KeySource for Keys {
     }
 }
 
-/// What becomes of a request.
+/// How the server treats a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Answer,
-    /// The answer, and right after it the end.
+    /// Answers and closes the connection.
     AnswerAndClose,
-    /// The server closes in good order, having read it.
+    /// Reads the request and closes the connection in good order.
     Close,
     /// The same, after more than half of a request's time.
     CloseLate,
-    /// The connection is reset.
+    /// Resets the connection.
     Reset,
-    /// Half a status line, then the end.
+    /// Sends half a status line, then closes.
     HalfALine,
-    /// No HTTP.
+    /// Sends something that is not HTTP.
     Garbage,
-    /// The head and half a body, then the end.
+    /// Sends the head and half a body, then closes.
     HalfABody,
-    /// Nothing more comes, and the connection stays.
+    /// Sends nothing more, and keeps the connection open.
     Hang,
 }
 
-/// What the server was asked: the connection's number, the method, the body.
+/// The requests at the server: the connection's number, the method, the body.
 type Seen = Arc<Mutex<Vec<(usize, String, String)>>>;
 
-/// Acts by the number of the connection and of the request on it, both from 1.
+/// Chooses an act by the number of the connection and of the request on it, both from 1.
 type Script = fn(usize, usize) -> Act;
 
 async fn serve(script: Script) -> (String, Seen) {
@@ -108,7 +109,7 @@ async fn converse(stream: TcpStream, connection: usize, script: Script, seen: Se
                 ""
             }
             Act::Reset => {
-                // Closed with bytes unread, or with this option, a connection is reset.
+                // Closing with unread bytes, or with this option, resets a connection.
                 stream.get_ref().set_zero_linger()?;
                 ""
             }
@@ -152,7 +153,7 @@ fn search() -> ApiRequest {
     ApiRequest { method: Method::Post, body, ..get() }
 }
 
-/// On which connection each request came.
+/// The connection of each request.
 fn connections(seen: &Seen) -> Vec<usize> {
     seen.lock().unwrap().iter().map(|(connection, ..)| *connection).collect()
 }
@@ -184,7 +185,7 @@ async fn a_dropped_kept_connection_costs_a_new_one_and_no_failure() {
 
 #[tokio::test]
 async fn a_connection_that_was_closed_meanwhile_costs_no_failure() {
-    // Whether the client has seen the end before its next request or only then.
+    // Whether the client notices the end before its next request or with it.
     let (base, seen) = serve(|_, _| Act::AnswerAndClose).await;
     let client = Client::of(&base);
     for _ in 0..20 {
@@ -225,7 +226,7 @@ async fn a_new_connection_that_breaks_is_a_failure_as_ever() {
             }
         }
     }
-    // Known to have answered over another connection, and closed in good order after it: the next one is new.
+    // The client saw an answer on another connection, which then closed in good order: the next one is new.
     let (base, seen) = serve(|connection, _| if connection == 1 { Act::HalfABody } else { Act::Close }).await;
     let client = Client::of(&base);
     for asked in 1..=3 {

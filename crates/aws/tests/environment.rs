@@ -1,4 +1,4 @@
-//! What a function's environment may hold, and what it says when it does not.
+//! Valid and invalid environments of a function, and the error messages.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn variables(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
     variables
 }
 
-/// Reads everything and returns the first complaint.
+/// Reads every variable and returns the first error.
 fn complaint(changes: &[(&str, &str)]) -> Option<String> {
     let variables = variables(changes);
     let environment = Environment::new(|name| variables.get(name).cloned());
@@ -62,7 +62,7 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
 }
 
 #[test]
-fn what_no_provider_can_be_asked_with_is_named_and_not_echoed() {
+fn a_bad_api_key_reference_is_named_and_not_shown() {
     let complaint = |json: &str| aws::http::check_all(&Config::parse(json).unwrap()).unwrap_err();
     let said = complaint(r#"{"sources":{"v":{"provider":"voltus","api_key":"sk-12345","tokens":[]}}}"#);
     assert!(said.contains("source \"v\"") && said.contains("no reference") && !said.contains("sk-12345"), "{said}");

@@ -1,4 +1,4 @@
-//! The client for the providers' APIs against a server that does everything wrong.
+//! The client for the providers' APIs against a server with many kinds of faults.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,7 +30,7 @@ use providers::{ApiPath, ApiRequest, Id, Method, Providers};
 
 const KEY: &str = "sk-very-secret";
 
-/// Longer than any limit of a client here.
+/// Longer than any timeout of a client here.
 const WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(20);
 
 /// A key that changes with every read.
@@ -45,7 +45,7 @@ impl KeySource for Keys {
     }
 }
 
-/// What the server was asked: path with query, and headers.
+/// The requests at the server: path with query, and headers.
 type Seen = Arc<Mutex<Vec<(String, HeaderMap)>>>;
 
 struct Server {
@@ -164,7 +164,7 @@ async fn an_answer_is_json_text_and_the_key_travels_in_the_providers_header() {
 }
 
 #[tokio::test]
-async fn the_bytes_are_the_answer_whatever_status_and_headers_say() {
+async fn the_body_is_the_answer_whatever_status_and_headers() {
     let server = serve().await;
     for status in [200, 201, 202, 203, 206, 207, 299] {
         assert_eq!(fetch(&server, &format!("status-{status}")).await.unwrap(), r#"{"id":"good"}"#, "{status}");
@@ -179,7 +179,7 @@ async fn the_bytes_are_the_answer_whatever_status_and_headers_say() {
 #[tokio::test]
 async fn what_may_not_be_taken_is_refused_in_words_and_without_key_or_query() {
     let server = serve().await;
-    for (scenario, says) in [
+    for (scenario, expected) in [
         ("redirect", "redirects (302)"),
         ("permanent", "redirects (308)"),
         ("large", "larger than 1024 bytes"),
@@ -196,15 +196,15 @@ async fn what_may_not_be_taken_is_refused_in_words_and_without_key_or_query() {
         ("cut", "broke off"),
     ] {
         let error = fetch(&server, scenario).await.unwrap_err();
-        // What no further attempt mends is told from what may be another answer next time.
+        // Failures that a retry cannot solve differ from those that the next answer may solve.
         let lasts = ["large", "endless", "text", "utf16", "gzip", "silent-gzip", "brotli"].contains(&scenario);
         assert_eq!(matches!(error, FetchError::Unreadable(_)), lasts, "{scenario}: {error:?}");
         assert!(lasts || matches!(error, FetchError::Answer(_)), "{scenario}: {error:?}");
-        let said = format!("{error} {error:?}");
-        assert!(said.contains(says), "{scenario}: {said}");
-        assert!(!said.contains(KEY) && !said.contains("window"), "{scenario}: {said}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(expected), "{scenario}: {text}");
+        assert!(!text.contains(KEY) && !text.contains("window"), "{scenario}: {text}");
     }
-    // One request each: no redirect was followed, nothing was tried again.
+    // One request each: no redirect was followed and nothing was tried again.
     assert_eq!(server.seen.lock().unwrap().len(), 14);
 }
 
@@ -247,7 +247,7 @@ async fn a_rotated_key_is_read_anew_once_and_only_when_the_last_read_is_a_while_
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_be_asked_says_why_and_sends_nothing() {
+async fn a_source_without_a_usable_api_gives_an_error_and_no_request() {
     let server = serve().await;
     let api = api(&Arc::default());
     let fetch = async |change: fn(&mut Source, &Server)| {

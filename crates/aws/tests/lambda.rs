@@ -1,4 +1,4 @@
-//! Events as Lambda hands them over.
+//! Events as Lambda delivers them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,7 +29,7 @@ fn a_request_is_read_with_its_raw_body_and_its_path_decoded() {
 
 #[test]
 fn a_header_that_none_can_be_makes_no_request() {
-    // No HTTP API passes one on; the receiver answers 400, since sending it again would not mend it.
+    // No HTTP API sends this; the receiver answers 400, since a retry would not help.
     assert!(GatewayRequest::parse(&event(&BASE64.replace("from the header", "a\\u0007bell"))).is_none());
 }
 
@@ -78,13 +78,13 @@ fn one_bad_record_does_not_take_the_others_with_it() {
         batch.messages.iter().map(|m| (m.id.as_str(), m.body.as_str(), m.receives)).collect();
     assert_eq!(read, [("1", r#"{"a":1}"#, 3), ("4", "not JSON", 1)]);
     assert_eq!(batch.unreadable, ["2", "3"]);
-    // Without a name it could not be reported, and would be deleted.
+    // A record without an id could not be reported as failed, so SQS would delete it.
     assert!(records(&event(r#"{"Records":[{"body":"x"}]}"#)).is_err());
     assert!(records(&event("[]")).is_err());
 }
 
 #[test]
-fn the_retrier_tells_its_calls_apart() {
+fn the_retrier_recognises_each_kind_of_call() {
     let parse = |json: &str| Call::parse(&event(json));
     assert_eq!(parse(SQS), Some(Call::Batch));
     assert_eq!(parse(SCHEDULE), Some(Call::Sweep));

@@ -1,4 +1,4 @@
-//! Long lists are taken apart as they arrive, within a bound; and a call never takes longer than its caller has time.
+//! Long lists are split as they arrive, within a size limit, and a call never takes longer than its caller's time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Mail as it goes to SES, word for word: no emulator keeps an attachment or a header, so a server stands in that does.
+//! The exact mail request to SES. No emulator stores an attachment or a header, so a test server records them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ use pipeline::{
 };
 use serde_json::{Value, json};
 
-/// What came, and how many of the first requests are refused, with which answer.
+/// The received mails, how many of the first requests are refused, and with which answer.
 type Mailbox = Arc<Mutex<(Vec<Value>, usize, (u16, &'static str))>>;
 
 async fn ses(refusals: usize, with: (u16, &'static str)) -> (Ses, Mailbox) {

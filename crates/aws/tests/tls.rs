@@ -1,4 +1,4 @@
-//! Both clients over TLS: who is not vouched for is not talked to, and a private authority can be added.
+//! Both clients over TLS: they refuse a server without a trusted certificate, and a private authority can be added.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -37,7 +37,7 @@ impl KeySource for Keys {
     }
 }
 
-/// A server under an authority of its own: its address, and the authority as PEM.
+/// A server with its own authority: its address, and the authority as PEM.
 async fn serve() -> (String, Vec<u8>) {
     let (listener, acceptor, authority) = listen().await;
     let base = format!("https://{}", listener.local_addr().unwrap());
@@ -69,7 +69,7 @@ async fn listen() -> (TcpListener, TlsAcceptor, Vec<u8>) {
     (listener, acceptor, authority.into_bytes())
 }
 
-/// One answer for each connection, whatever is asked: what SQS says to a message, which is JSON as well.
+/// Sends one answer on each connection, whatever the request: the answer of SQS to a message, which is valid JSON too.
 async fn answer(acceptor: TlsAcceptor, stream: TcpStream) -> std::io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
     let mut request = vec![0; 65_536];
@@ -86,7 +86,7 @@ fn configured(source: &serde_json::Value) -> Source {
 }
 
 #[tokio::test]
-async fn a_provider_that_nobody_vouches_for_is_not_asked() {
+async fn a_provider_without_a_trusted_certificate_gets_no_request() {
     let (base, authority) = serve().await;
     let source = serde_json::json!({"provider": "voltus", "api_url": base, "api_key": "ssm:/gridbell/x", "tokens": []});
     let source = configured(&source);
@@ -102,7 +102,7 @@ async fn a_provider_that_nobody_vouches_for_is_not_asked() {
     assert!(fetch(Some(&authority)).await.unwrap().contains("MessageId"));
 }
 
-/// A server that keeps its connections, and drops each of them at its second request without the end that TLS wants.
+/// A server that keeps its connections, and drops each at its second request without the closing message of TLS.
 async fn serve_once_each() -> (String, Vec<u8>) {
     let (listener, acceptor, authority) = listen().await;
     let base = format!("https://{}", listener.local_addr().unwrap());
@@ -137,7 +137,7 @@ async fn a_kept_connection_that_is_cut_without_a_word_costs_a_new_one() {
 }
 
 #[tokio::test]
-async fn an_aws_endpoint_that_nobody_vouches_for_is_not_told_anything() {
+async fn an_aws_endpoint_without_a_trusted_certificate_gets_no_call() {
     let (base, authority) = serve().await;
     let take = async |extra_roots: Option<Vec<u8>>| {
         let access = Access { extra_roots, ..Access::new(Some(&base), "us-east-1", "key", "secret") };

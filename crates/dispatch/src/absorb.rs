@@ -1,4 +1,4 @@
-//! Facts into a subject's state, and the signals that the change owes.
+//! Merges facts into a subject's state and makes the signals that publish the change.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ use crate::{
     signal::hex,
 };
 
-/// How many events of a stream without versions of its own are remembered to recognise a repetition.
+/// How many events of a stream without own versions are remembered, to recognise repetitions.
 const REMEMBERED: usize = 512;
 
-/// All that is known of one subject.
+/// Everything known about one subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// How many versions have been published in this epoch.
+    /// The number of versions published in this epoch.
     pub version: u64,
-    /// Which numbering the version belongs to.
+    /// The numbering that the version belongs to.
     pub epoch: Epoch,
     stream: Stream,
-    /// What power events add up to.
+    /// The ramps that result from the power events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ramps: Option<Ramps>,
 }
@@ -47,49 +47,49 @@ struct Tracked {
     published: Option<Published>,
 }
 
-/// What the last signal said.
+/// The content of the last signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Published {
     status: Status,
-    /// None where it is what the merge holds: a dispatch over thousands of meters is stored once.
+    /// None if equal to the merged terms, so that a dispatch over thousands of meters is stored once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     terms: Option<DispatchTerms>,
 }
 
-/// What to do with a push that contradicts what is known.
+/// How to treat a push that contradicts the known state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contradiction {
-    /// Leave it unsettled: the provider is asked.
+    /// Return it as unsettled; the caller fetches the dispatch from the provider.
     Ask,
-    /// The provider was asked and does not know the dispatch (a test of its webhook's own making): the later push holds.
+    /// Accept the later push: the provider was asked and does not know the dispatch (its webhook test invented it).
     TakeLatest,
 }
 
-/// What came of absorbing facts.
+/// The result of absorbing facts.
 #[derive(Debug)]
 pub struct Absorbed {
     /// The state to store.
     pub state: State,
-    /// Whether it differs from what was stored.
+    /// True if it differs from the stored state.
     pub changed: bool,
-    /// What is owed to the controller, in order.
+    /// The signals to send, in order.
     pub signals: Vec<Signal>,
-    /// Pushes that contradict what is known: only the provider's search can say which holds. They are not merged.
+    /// Pushes that contradict the known state. They are not merged; a fetch from the provider must decide.
     pub unsettled: Vec<Fact>,
-    /// What people should know of a signal beside its type, by its sequence: how a power event's load compares to its target.
+    /// Remarks for people, by the signal's sequence: how the load of a power event compares to its target.
     pub remarks: BTreeMap<u64, String>,
 }
 
 impl State {
-    /// The dispatch as it was last published: its status and what was asked.
+    /// The dispatch as last published: its status and terms.
     pub fn published(&self) -> Option<(Status, DispatchTerms)> {
         let Stream::Dispatch(tracked) = &self.stream else { return None };
         let last = tracked.published.as_ref()?;
         Some((last.status, tracked.last_terms()?))
     }
 
-    /// Whether `after` is a dispatch that differs in nothing but the instant as of which it holds. A look that is made every minute
-    /// need not be noted then; what is lost is only that a slower answer, begun before it, would be told to be older.
+    /// True if `after` is a dispatch that differs only in the instant of its observation. A fetch that repeats every
+    /// minute is then not stored. The cost: a slower answer whose fetch began earlier is not recognised as older.
     pub fn holds_the_same_as(&self, after: &Self) -> bool {
         self.merged().zip(after.merged()).is_some_and(|(before, after)| before.holds_the_same_as(after))
     }
@@ -102,22 +102,22 @@ impl State {
         }
     }
 
-    /// Where the statement that holds stands among all that was stated; none for streams of events.
+    /// The rank of the current fact; none for streams of events.
     pub fn rank(&self) -> Option<Rank> {
         self.merged()?.view().map(|view| view.rank)
     }
 
-    /// What power events add up to; none for streams of anything else.
+    /// The ramps of a load target; none for other streams.
     pub fn ramps(&self) -> Option<&Ramps> {
         self.ramps.as_ref()
     }
 
-    /// Whether it is a dispatch or a load target: only they are ever on.
+    /// True for a dispatch or a load target: only these can be active.
     pub fn can_be_on(&self) -> bool {
         matches!(self.stream, Stream::Dispatch(_)) || self.ramps.is_some()
     }
 
-    /// What it wants of whom, where it is on.
+    /// What it requests of which targets, if it is active.
     pub fn active(&self, sandbox: bool) -> Option<ActiveDispatch> {
         match self.published() {
             Some((Status::Scheduled, terms)) => Some(ActiveDispatch::of_dispatch(&terms)),
@@ -126,8 +126,8 @@ impl State {
         }
     }
 
-    /// The dispatch's last version with what is to be added for some of its targets: as many signals as that version has parts.
-    /// None where `last` is no signal of that version.
+    /// The dispatch's last version with `effective` added to some targets: as many signals as that version has parts.
+    /// None if `last` is not a signal of that version.
     pub fn with_effective(
         &self,
         origin: &Origin,
@@ -144,9 +144,9 @@ impl State {
         Some(payloads.map(|payload| Signal::new(origin, &last.subject, stamp, last.time, payload)).collect())
     }
 
-    /// The same state in a newer epoch, in which nothing has been published yet: a dispatch that is on is published once more, as
-    /// its first version; what was decided before and never sent is numbered anew. `unsent`: what is pending in the outbox.
-    /// None where the state belongs to that epoch, or to a newer one.
+    /// The same state in a newer epoch, in which nothing has been published yet. An active dispatch is published again
+    /// as its first version. `unsent` are the signals pending in the outbox; they get new numbers. None if the state
+    /// already belongs to that epoch or a newer one.
     pub fn in_epoch(
         &self,
         origin: &Origin,
@@ -177,12 +177,12 @@ impl State {
         Some((absorbing.state?, absorbing.signals))
     }
 
-    /// Whether anything of it was asked for, rather than only pushed.
+    /// True if a fact of it was fetched, not only pushed.
     pub fn was_fetched(&self) -> bool {
         self.merged().is_some_and(Dispatch::was_fetched)
     }
 
-    /// None for streams of events, which learn nothing without a signal.
+    /// None for streams of events: each new event makes a signal, so nothing else can change.
     fn merged(&self) -> Option<&Dispatch> {
         match &self.stream {
             Stream::Dispatch(tracked) => Some(&tracked.merged),
@@ -204,10 +204,10 @@ impl Tracked {
     }
 }
 
-/// Merges facts about one subject into its state, which belongs to the epoch of the publication ([`State::in_epoch`]). Its time
-/// only dates the signals.
+/// Merges facts about one subject into its state. The state must belong to the publication's epoch
+/// ([`State::in_epoch`]). The publication's time only dates the signals.
 ///
-/// Returns none where there is neither a state nor a fact that could make one.
+/// Returns none if there is neither a state nor a fact that makes one.
 pub fn absorb(
     state: Option<State>,
     subject: &Subject,
@@ -217,11 +217,11 @@ pub fn absorb(
 ) -> Option<Absorbed> {
     let before = state.clone();
     let origin = facts.first().map(|fact| fact.origin.clone());
-    // An answer in hand settles a push of the same batch, so answers go first.
+    // A fetched answer settles a push of the same batch, so answers go first.
     let (pushed, fetched): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(is_push);
     let settled = !fetched.is_empty() || contradiction == Contradiction::TakeLatest;
-    // What was published in an earlier epoch may differ from what a restored table remembers of it: the next word of the provider
-    // is published, changed or not.
+    // A restored table may not know the last signals of the earlier epoch, so the provider's next fact is published
+    // even if nothing changed.
     let last = state.as_ref().filter(|state| state.version > 0).and_then(State::published);
     let mut absorbing = Absorbing::new(subject, state, publication);
     for fact in fetched.into_iter().chain(pushed) {
@@ -258,8 +258,8 @@ impl<'a> Absorbing<'a> {
     fn take(&mut self, fact: Fact, settled: bool) {
         let (origin, now) = (&fact.origin, self.publication.now);
         match &fact.body {
-            FactBody::Dispatch(said) => {
-                if self.take_dispatch(said, settled) == Taken::Unsettled {
+            FactBody::Dispatch(stated) => {
+                if self.take_dispatch(stated, settled) == Taken::Unsettled {
                     self.unsettled.push(fact);
                 }
             }
@@ -280,47 +280,48 @@ impl<'a> Absorbing<'a> {
         }
     }
 
-    fn take_dispatch(&mut self, said: &DispatchFact, settled: bool) -> Taken {
+    fn take_dispatch(&mut self, stated: &DispatchFact, settled: bool) -> Taken {
         let epoch = self.publication.epoch;
         let state = self.state.get_or_insert_with(|| State {
             version: 0,
             epoch,
             stream: Stream::Dispatch(Box::new(Tracked {
-                id: said.id.clone(),
+                id: stated.id.clone(),
                 merged: Dispatch::default(),
                 published: None,
             })),
             ramps: None,
         });
         let Stream::Dispatch(tracked) = &mut state.stream else { return Taken::Merged };
-        if let (Rank::Pushed(_), Some(view)) = (said.rank, tracked.merged.view()) {
-            let same = said.terms.end == view.stated_end;
-            if same && said.terms.asks_the_same_but_for_the_end(&view.terms) {
-                // A redelivery: nothing to learn but that a push, too, calls it real (or a test).
-                tracked.merged = std::mem::take(&mut tracked.merged).called_so_by(said);
+        if let (Rank::Pushed(_), Some(view)) = (stated.rank, tracked.merged.view()) {
+            let same = stated.terms.end == view.stated_end;
+            if same && stated.terms.asks_the_same_but_for_the_end(&view.terms) {
+                // A redelivery: it adds only that a push, too, marks it as real (or as a test).
+                tracked.merged = std::mem::take(&mut tracked.merged).marked_by(stated);
                 return Taken::Merged;
             }
             if !settled {
                 return Taken::Unsettled;
             }
         }
-        tracked.merged = std::mem::take(&mut tracked.merged).with(said);
+        tracked.merged = std::mem::take(&mut tracked.merged).with(stated);
         Taken::Merged
     }
 
     fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, DispatchTerms)>) {
         let Publication { now, limit_bytes, .. } = self.publication;
         let Some(State { version, epoch, stream: Stream::Dispatch(tracked), .. }) = &mut self.state else { return };
-        let Some(MergedDispatch { terms: held, status, .. }) = tracked.merged.view() else { return };
+        let Some(MergedDispatch { terms: merged, status, .. }) = tracked.merged.view() else { return };
         let terms = match &last {
-            Some((_, told)) => held.clone().named_as_in(told),
-            None => held.clone(),
+            Some((_, sent)) => merged.clone().with_names_of(sent),
+            None => merged.clone(),
         };
-        // Stored only where it is not what the merge holds anyway.
-        let published = |status, told: DispatchTerms| Some(Published { status, terms: (told != held).then_some(told) });
+        // Stored only if it differs from the merged terms.
+        let published =
+            |status, sent: DispatchTerms| Some(Published { status, terms: (sent != merged).then_some(sent) });
         let Some(change) = change(last.as_ref(), status, &terms) else {
-            // Nothing new to say; what was said last must still be known where the merge has moved on in a detail.
-            tracked.published = last.and_then(|(status, told)| published(status, told));
+            // Nothing to publish. Keep the last published terms, since a detail of the merged terms may have changed.
+            tracked.published = last.and_then(|(status, sent)| published(status, sent));
             return;
         };
         *version += 1;
@@ -331,7 +332,7 @@ impl<'a> Absorbing<'a> {
         tracked.published = published(status, terms);
     }
 
-    /// None where it was published before.
+    /// None if it was published before.
     fn publish_once(
         &mut self,
         origin: &Origin,
@@ -365,7 +366,7 @@ enum Taken {
     Unsettled,
 }
 
-/// What has to be told, given what was told last.
+/// The signal type of the change since the last signal; none if there is nothing to publish.
 fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &DispatchTerms) -> Option<DispatchChange> {
     let as_first = match status {
         Status::Scheduled => DispatchChange::Scheduled,
@@ -373,10 +374,10 @@ fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &Dispat
         Status::Ended => DispatchChange::Ended,
     };
     let Some((last_status, last_terms)) = last else { return Some(as_first) };
-    // What ended before it began has an end that cannot be told: only its status says so.
+    // An impossible end is not published; only the status shows that the dispatch was called off.
     let is_called_off = |status, terms: &DispatchTerms| status == Status::Ended && terms.end.is_none();
     let is_so_still = is_called_off(*last_status, last_terms) == is_called_off(status, terms);
-    // A known end that passes is no news; neither is a repetition, unless it names what had no name.
+    // Not published: a known end passes, or a fact repeats the terms without adding a name.
     if is_so_still && last_terms.asks_the_same(terms) && terms.names() <= last_terms.names() {
         return None;
     }
@@ -389,8 +390,8 @@ fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &Dispat
     }
 }
 
-/// Correlation and feed are the subject's; measured load and compliance change while ramping and are no identity. The target
-/// is in watts by now, so the same fact in another unit is the same fact.
+/// Correlation and feed are part of the subject. Measured load and compliance change during a ramp, so they are not
+/// part of the identity. The target is already in watts, so a fact in another unit has the same identity.
 fn power_identity(event: &PowerEvent) -> String {
     let end = event.end.map_or_else(|| "-".to_owned(), |end| end.to_string());
     let text = format!("{}\n{}\n{end}\n{:?}", event.event.as_str(), event.start, event.target);

@@ -1,4 +1,4 @@
-//! What a subject that is on wants of whom, in short: what lies in the index of active subjects.
+//! What an active subject requests of which targets, in short form, for the index of active subjects.
 
 use std::collections::BTreeMap;
 
@@ -8,64 +8,64 @@ use sha2::{Digest, Sha256};
 
 use crate::{Claim, DispatchTerms, Ramps, Request, Status, Subject, quantity::demand};
 
-/// A dispatch, or a load target, that is on.
+/// An active dispatch or load target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveDispatch {
-    /// From when.
+    /// When it starts.
     pub start: Timestamp,
-    /// Until when; none until told otherwise.
+    /// When it ends; none until a later fact ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
-    /// What is asked of all targets together.
+    /// The request to all targets together.
     pub request: Request,
-    /// Lower goes first.
+    /// The lower number governs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u32>,
-    /// Tests and real dispatches are apart.
+    /// Tests and real dispatches do not affect each other.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
-    /// Who is asked.
+    /// The targets.
     pub groups: Vec<TargetGroup>,
-    /// The ramp that started last, of a load target.
+    /// For a load target: the ramp that started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<RampStart>,
 }
 
-/// Targets of which the same is asked.
+/// Targets with the same request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetGroup {
-    /// The marks of the targets, sorted.
+    /// The hashes of the targets, sorted.
     pub hashes: TargetHashes,
-    /// The share of each of them; none where the provider asks it of the group.
+    /// The request to each of them; none if the provider requests only a total for the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
 }
 
-/// Marks of targets. As text: 16 hexadecimal digits each, one after the other.
+/// Hashes of targets. As text: 16 hexadecimal digits each, concatenated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetHashes(Vec<TargetHash>);
 
-/// Stands for a target's id: the first 64 bits of its SHA-256. Thousands of ids would not fit into an index.
+/// Identifies a target: the first 64 bits of the SHA-256 of its id. Thousands of ids would not fit into an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TargetHash(u64);
 
-/// The beginning of a ramp.
+/// The start of a ramp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RampStart {
-    /// When its target begins to hold.
+    /// When its target begins to apply.
     pub start: Timestamp,
     /// The target's stated end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
-    /// When we heard of it.
+    /// When gridbell received it.
     pub heard_at: Timestamp,
-    /// Its end was not told of yet.
+    /// True until its end is reported.
     pub running: bool,
 }
 
 impl RampStart {
-    /// Whether this target was set over that one, whose ramp had not ended: it starts later (was heard of later, where both
-    /// start at once), and before the other's stated end.
+    /// True if this target replaces the other one, whose ramp had not ended: it starts later (or was received later, if
+    /// both start at once), and before the other's stated end.
     pub fn replaces(&self, other: &Self) -> bool {
         let later = (self.start, self.heard_at) > (other.start, other.heard_at);
         other.running && later && other.end.is_none_or(|end| self.start < end)
@@ -73,7 +73,7 @@ impl RampStart {
 }
 
 impl TargetHash {
-    /// The mark of a target's id.
+    /// The hash of a target's id.
     pub fn of(id: &str) -> Self {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&Sha256::digest(id.as_bytes())[..8]);
@@ -82,7 +82,7 @@ impl TargetHash {
 }
 
 impl TargetHashes {
-    /// Each of them, in order.
+    /// The hashes, in order.
     pub fn iter(&self) -> impl Iterator<Item = TargetHash> + '_ {
         self.0.iter().copied()
     }
@@ -120,7 +120,8 @@ impl<'de> Deserialize<'de> for TargetHashes {
 }
 
 impl ActiveDispatch {
-    /// The same plan in pieces of so many marks at most, for a store whose items are bounded. No marks are one piece.
+    /// Splits it into pieces of at most `most_marks` hashes, since a store limits its items. Without hashes it is one
+    /// piece.
     pub fn pieces(&self, most_marks: usize) -> Vec<Self> {
         let mut pieces: Vec<Vec<TargetGroup>> = vec![Vec::new()];
         let mut room = most_marks;
@@ -143,7 +144,7 @@ impl ActiveDispatch {
         pieces.into_iter().map(|groups| Self { groups, ..head.clone() }).collect()
     }
 
-    /// The plan that was in pieces, in their order; none of no pieces.
+    /// Joins pieces in their order; none if there are no pieces.
     pub fn joined(pieces: impl IntoIterator<Item = Self>) -> Option<Self> {
         pieces.into_iter().reduce(|mut active, piece| {
             for group in piece.groups {
@@ -180,12 +181,12 @@ impl ActiveDispatch {
         }
     }
 
-    /// None where no limit holds and no end of a ramp is awaited.
+    /// None if no limit applies and no end of a ramp is expected.
     pub(crate) fn of_ramps(ramps: &Ramps, test: bool) -> Option<Self> {
         let ramp = ramps.ramp_start();
         let (start, end, request, asked) = match (ramps.limit(), ramp) {
             (Some((start, end, request)), _) => (start, end, request, true),
-            // A ramp up whose end nobody stated is not awaited.
+            // A ramp up without a stated end: its end is not expected.
             (None, Some(RampStart { start, end: Some(end), running: true, .. })) => {
                 (start, Some(end), Request::Unspecified, false)
             }
@@ -196,18 +197,18 @@ impl ActiveDispatch {
         Some(Self { start, end, request, priority: None, test, groups, ramp })
     }
 
-    /// When it is over for whoever looks for what is active; none until told otherwise.
+    /// When it stops being active in the index; none until a later fact ends it.
     pub fn until(&self) -> Option<Timestamp> {
         let ramp = self.ramp.filter(|ramp| ramp.running).map_or(self.end, |ramp| ramp.end);
         self.end.zip(ramp).map(|(end, ramp)| end.max(ramp))
     }
 
-    /// The marks of all targets.
+    /// The hashes of all targets.
     pub fn hashes(&self) -> impl Iterator<Item = TargetHash> + '_ {
         self.groups.iter().flat_map(|group| group.hashes.iter())
     }
 
-    /// What it asks of each target. One that is named several times counts with the most.
+    /// The request to each target. For a target that is listed several times, the largest request counts.
     pub fn asked(&self) -> BTreeMap<TargetHash, Option<Request>> {
         let mut asked = BTreeMap::new();
         for group in &self.groups {
@@ -221,14 +222,15 @@ impl ActiveDispatch {
         asked
     }
 
-    /// What it wants of one target; none where it names it not. A target that is named several times counts with the most.
+    /// Its claim on one target; none if it does not list the target. If it lists the target several times, the largest
+    /// request counts.
     pub fn claim(&self, key: &Subject, hash: TargetHash) -> Option<Claim> {
         let groups = self.groups.iter().filter(|group| group.hashes.holds(hash));
         let request = groups.map(|group| group.request).max_by_key(|request| self.demand(*request))?;
         Some(self.claim_of(key, request))
     }
 
-    /// What it wants of a target whose share that is.
+    /// Its claim on a target with that request.
     pub fn claim_of(&self, key: &Subject, request: Option<Request>) -> Claim {
         Claim {
             key: key.clone(),
@@ -247,7 +249,7 @@ impl ActiveDispatch {
     }
 }
 
-/// What a power feed is called as a target: `-` where none is named, as in the subject.
+/// The id of a power feed as a target: `-` if no feed is named, as in the subject.
 pub fn feed_id(feed: Option<&str>) -> &str {
     match feed {
         None => "-",

@@ -1,4 +1,5 @@
-//! What many dispatches want of one target, kept so that neither adding one nor asking what is in effect walks through all of them.
+//! The claims of many dispatches on one target, indexed so that neither an insert nor a query walks through all of
+//! them.
 
 use std::{
     cmp::Reverse,
@@ -11,7 +12,8 @@ use signals::{Effective, MAX_NAMED, Subject};
 
 use crate::{About, Claim, Precedence};
 
-/// The claims on one target. Those over the same time are one group: thousands of dispatches of one event share a handful of times.
+/// The claims on one target. Claims over the same time form one group: thousands of dispatches of one event share a few
+/// times.
 #[derive(Debug)]
 pub struct TargetClaims {
     precedence: Precedence,
@@ -25,7 +27,7 @@ struct Claims {
     times_of: BTreeMap<Subject, (Times, Rank)>,
 }
 
-/// From when until when; what has no end is over last.
+/// Start and end; no end sorts last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Times {
     start: Timestamp,
@@ -61,7 +63,7 @@ impl TargetClaims {
         Self { precedence, real: Claims::default(), tests: Claims::default() }
     }
 
-    /// Adds a claim. One of the same dispatch must have been removed before.
+    /// Adds a claim. Remove an earlier claim of the same dispatch first.
     pub fn insert(&mut self, claim: Claim) {
         if !claim.is_on() {
             return;
@@ -75,7 +77,7 @@ impl TargetClaims {
         group.ranked.insert(rank, claim);
     }
 
-    /// Takes the claim of a dispatch away.
+    /// Removes the claim of a dispatch.
     pub fn remove(&mut self, key: &Subject) {
         for claims in [&mut self.real, &mut self.tests] {
             let Some((times, rank)) = claims.times_of.remove(key) else { continue };
@@ -109,7 +111,7 @@ impl TargetClaims {
 }
 
 impl Claims {
-    /// The time without a gap that a claim's own is part of; where there is none, the one that holds now.
+    /// The time without gaps that contains the dispatch's own claim; without an own claim, the one that contains `now`.
     fn stretch(&self, own: Option<Times>, now: Timestamp) -> Option<Stretch<'_>> {
         let is_it = |stretch: &Stretch<'_>| match own {
             Some(own) => stretch.from <= own.start && own.end <= stretch.until,
@@ -130,7 +132,7 @@ impl Claims {
     }
 }
 
-/// The first keys of all groups, without one.
+/// The first keys of all groups, except one key.
 fn first_keys<'a>(groups: impl Iterator<Item = &'a BTreeSet<Subject>>, without: &Subject) -> Vec<Subject> {
     let mut first: BTreeSet<&Subject> = BTreeSet::new();
     for keys in groups {

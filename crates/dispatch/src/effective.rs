@@ -1,10 +1,11 @@
-//! One target's view of all dispatches that name it: when it is curtailed, until when, and which dispatch says how much.
+//! The combined effect of all dispatches that name one target: when it is curtailed, until when, and which dispatch
+//! sets the amount.
 //!
 //! Where dispatches overlap, one of them governs: which one, the provider says ([`Precedence`]). On a tie the one that asks for more
 //! governs, then the one with the smaller key.
 //!
-//! A dispatch that starts where another ends leaves no gap: that is one window in two segments. Tests and real dispatches do
-//! not see each other.
+//! A dispatch that starts where another ends leaves no gap: both form one window with two segments. Tests and real
+//! dispatches do not affect each other.
 
 use std::{
     cmp::Ordering,
@@ -43,36 +44,36 @@ impl Precedence {
         (self.0)(claim)
     }
 
-    /// The governing one is the least.
+    /// The governing claim sorts first.
     pub(crate) fn order(self, a: &Claim, b: &Claim) -> Ordering {
         let first = self.number(a).cmp(&self.number(b));
         first.then_with(|| b.demand().cmp(&a.demand())).then_with(|| a.cmp(b))
     }
 }
 
-/// What one dispatch wants of one target.
+/// The request of one dispatch to one target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
     /// The dispatch.
     pub key: Subject,
-    /// Whether it is on: what is cancelled or ended claims nothing.
+    /// Its status: a cancelled or ended dispatch claims nothing.
     pub status: Status,
-    /// Tests and real dispatches are apart.
+    /// Tests and real dispatches do not affect each other.
     pub test: bool,
-    /// From when.
+    /// When it starts.
     pub start: Timestamp,
-    /// Until when; none until known.
+    /// When it ends; none until known.
     pub end: Option<Timestamp>,
-    /// The target's own share; none where the provider asks it of the group.
+    /// The request to this target; none if the provider requests only a total for the group.
     pub request: Option<Request>,
-    /// What is asked of all targets of the dispatch together.
+    /// The request to all targets of the dispatch together.
     pub total: Request,
-    /// Lower goes first.
+    /// The lower number governs.
     pub priority: Option<u32>,
 }
 
 impl Claim {
-    /// Whether the target is to be curtailed for it at that instant; the end is not part of it.
+    /// True if it curtails the target at that instant; the end is exclusive.
     pub fn covers(&self, at: Timestamp) -> bool {
         self.status == Status::Scheduled && self.start <= at && self.end.is_none_or(|end| at < end)
     }
@@ -89,36 +90,36 @@ impl Claim {
 /// A time in which a target is curtailed without a gap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Window {
-    /// From when.
+    /// When it starts.
     pub from: Timestamp,
-    /// Until when; none until told otherwise.
+    /// When it ends; none until a later fact ends it.
     pub until: Option<Timestamp>,
-    /// What it is made of, without gaps, in order of time.
+    /// Its segments, without gaps, ordered by time.
     pub segments: Vec<Segment>,
 }
 
 /// A part of a window in which nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Segment {
-    /// From when.
+    /// When it starts.
     pub from: Timestamp,
-    /// Until when; none until told otherwise.
+    /// When it ends; none until a later fact ends it.
     pub until: Option<Timestamp>,
-    /// The dispatch that says how much.
+    /// The dispatch that sets the amount.
     pub governed_by: Subject,
-    /// What it asks of this target; none where the provider asks it of the group.
+    /// Its request to this target; none if the provider requests only a total for the group.
     pub request: Option<Request>,
-    /// The others that are active meanwhile, sorted.
+    /// The other dispatches that are active in this segment, sorted.
     pub with: Vec<Subject>,
 }
 
 impl Window {
-    /// The dispatches that it is made of.
+    /// The dispatches in the window.
     pub fn keys(&self) -> BTreeSet<&Subject> {
         self.segments.iter().flat_map(|segment| segment.with.iter().chain([&segment.governed_by])).collect()
     }
 
-    /// What holds at an instant of the window; at its beginning where that lies ahead.
+    /// The segment at an instant; the first segment if the window starts later.
     pub fn at(&self, at: Timestamp) -> Option<&Segment> {
         self.segments.iter().rev().find(|segment| segment.from <= at).or_else(|| self.segments.first())
     }
@@ -190,5 +191,5 @@ pub fn effective(
     Some(Effective::new(window.until, governing.governed_by.clone(), with))
 }
 
-/// By the target's id. Thousands of targets share what is said of them.
+/// `effective` by the target's id. Thousands of targets share one value.
 pub type EffectiveTargets = BTreeMap<String, Arc<Effective>>;

@@ -1,12 +1,13 @@
-//! The epoch of a set of tables: which numbering the sequences of its signals belong to.
+//! The epoch of a set of tables: the numbering that the sequences of its signals belong to.
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Unix milliseconds of the instant at which a set of tables began to number its signals. New or restored tables have a newer
-/// epoch, so a consumer that compares the epoch before the sequence never takes a restarted sequence for an old one.
+/// Unix milliseconds of the instant when a set of tables began to number its signals. New or restored tables have a
+/// newer epoch, so a consumer that compares the epoch before the sequence does not mistake a restarted sequence for an
+/// old one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);
@@ -17,7 +18,7 @@ impl Epoch {
         Self(u64::try_from(instant.as_millisecond()).unwrap_or_default())
     }
 
-    /// The epoch that begins at an instant and is newer than another, whatever the clocks say.
+    /// An epoch that begins at an instant and is newer than `self`, even if the clocks disagree.
     #[must_use]
     pub fn after(self, instant: Timestamp) -> Self {
         Self::at(instant).max(Self(self.0.saturating_add(1)))

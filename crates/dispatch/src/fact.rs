@@ -1,4 +1,4 @@
-//! What a provider stated: the input of the merge. Made by the parsers, never changed afterwards.
+//! What a provider stated: the input of the merge. The parsers create facts; nothing changes them later.
 
 use std::{
     collections::BTreeMap,
@@ -12,54 +12,55 @@ use serde_json::{Map, Value};
 
 use signals::{Interval, PowerEventKind, Program, Request, Subject, Target, TestReason};
 
-/// Which configured source a fact came through.
+/// The configured source that a fact came through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The source's name in the configuration, such as `voltus-prod`.
     pub source: String,
     /// The provider's name: `voltus`, `leap`, `nvgrid`, `openvolt`.
     pub provider: String,
-    /// The source is a sandbox: all of its traffic is test traffic, whatever a body says.
+    /// True if the source is a sandbox: all of its traffic is a test, whatever a body says.
     pub sandbox: bool,
 }
 
 /// One statement of a provider about one subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
-    /// Where it came from.
+    /// The source of the fact.
     pub origin: Origin,
-    /// What it is about.
+    /// The subject of the fact.
     pub subject: Subject,
-    /// What was said.
+    /// The statement.
     pub body: FactBody,
-    /// What of it could not be read. It takes no part in the merge: people are notified, the fact is taken without it.
+    /// The fields that could not be read. The merge ignores them: the fact is used without them, and people are
+    /// notified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub field_errors: Vec<FieldError>,
 }
 
-/// A field that could not be read, or that says what cannot be.
+/// A field that could not be read or has an impossible value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
-    /// Which field, by a name that every answer about the same subject has in common, such as `sites[d4z9].commitment`.
+    /// The field's name, equal in all answers about the same subject, such as `sites[d4z9].commitment`.
     pub field: String,
-    /// Why, and what is taken instead.
+    /// The reason, and the value that is used instead.
     pub reason: String,
-    /// Stands for the field and its value: the same value of the same field is reported once.
+    /// Identifies the field and its value: the same value of the same field is reported once.
     pub digest: String,
 }
 
 impl Fact {
-    /// A fact that was read without a doubt.
+    /// A fact without unreadable fields.
     pub fn new(origin: Origin, subject: Subject, body: FactBody) -> Self {
         Self { origin, subject, body, field_errors: Vec::new() }
     }
 }
 
-/// The four things that a provider can speak of.
+/// The four kinds of statements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactBody {
-    /// A dispatch, whole, as of one instant.
+    /// A whole dispatch, as of one instant.
     Dispatch(DispatchFact),
     /// A data centre's power event (NvGrid).
     Power(PowerEvent),
@@ -69,41 +70,41 @@ pub enum FactBody {
     Account(AccountEvent),
 }
 
-/// A dispatch as it was stated, and where that statement stands among others about the same dispatch.
+/// A dispatch as stated, and the rank of that statement among others about the same dispatch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DispatchFact {
     /// The provider's id.
     pub id: String,
-    /// Where it stands in the order of facts.
+    /// Its rank in the order of facts.
     pub rank: Rank,
-    /// What was stated.
+    /// The stated terms.
     pub terms: DispatchTerms,
 }
 
-/// Where a fact stands in the order of facts about one dispatch.
+/// The rank of a fact among the facts about one dispatch.
 ///
-/// A push with neither number nor send time (Leap) ranks below everything that was asked for: only the provider's own answer,
-/// fetched later, can say whether such a push is old or new.
+/// A push with neither number nor send time (Leap) ranks below every fetched fact: only an answer of the provider,
+/// fetched later, can show whether such a push is old or new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rank {
-    /// Pushed by the provider; the instant at which we received it.
+    /// Pushed by the provider; when gridbell received it.
     Pushed(Timestamp),
-    /// Fetched by us; the instant at which the fetch began.
+    /// Fetched by gridbell; when the fetch began.
     Fetched(Timestamp),
-    /// Fetched, and the provider counts its modifications (Voltus `modification_number`).
+    /// Fetched, and the provider numbers its modifications (Voltus `modification_number`).
     Numbered(u64, Timestamp),
 }
 
 impl Rank {
-    /// The instant as of which the statement is known to have held.
+    /// The instant at which the statement is known to have been valid.
     pub fn observed_at(self) -> Timestamp {
         match self {
             Rank::Pushed(at) | Rank::Fetched(at) | Rank::Numbered(_, at) => at,
         }
     }
 
-    /// The provider's own count, where it has one.
+    /// The provider's own number, if it has one.
     pub fn number(self) -> Option<u64> {
         match self {
             Rank::Numbered(number, _) => Some(number),
@@ -115,32 +116,33 @@ impl Rank {
 /// What a provider states about a dispatch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DispatchTerms {
-    /// False once the provider has withdrawn it (Voltus `authorized: false`, Leap `cancelled: true`).
+    /// False after the provider has withdrawn it (Voltus `authorized: false`, Leap `cancelled: true`).
     pub authorized: bool,
-    /// When to curtail.
+    /// When to start to curtail.
     pub start: Timestamp,
-    /// When to stop, as it was stated; none until known: curtail until told otherwise. An end that is not after the start is
-    /// taken for none, or for "over" ([`crate::Dispatch::view`]): no view and no signal holds one.
+    /// The stated end; none until known: curtail until a later fact ends it. An end that is not after the start counts
+    /// as no end or as "over" ([`crate::Dispatch::view`]): it appears in no view and no signal.
     pub end: Option<Timestamp>,
-    /// What is asked of all targets together.
+    /// The request to all targets together.
     pub request: Request,
     /// The sites or meters, in the provider's order.
     pub targets: Targets,
-    /// Why it is only a test, where it is one.
+    /// Why it is a test; none if it is real.
     pub test_reason: Option<TestReason>,
-    /// Taking part is a choice, without penalty (Leap `is_voluntary`).
+    /// Participation is optional, without penalty (Leap `is_voluntary`).
     pub voluntary: bool,
-    /// Lower goes first on overlap (Leap, 1 to 10).
+    /// On overlap, the lower number governs (Leap, 1 to 10).
     pub priority: Option<u32>,
-    /// The programs that call.
+    /// The programs that call the dispatch.
     pub programs: Vec<Program>,
     /// The provider's own further fields, verbatim.
     pub details: Map<String, Value>,
 }
 
 impl DispatchTerms {
-    /// Whether a controller would act the same on both: details and programs aside, a target's name and foreign id
-    /// counting only where both statements give one (Leap's search leaves the partner's reference out), in any order.
+    /// True if a controller would act the same on both. Ignores details, programs and the order of the targets. A
+    /// target's name and external id count only if both statements have one (Leap's search omits the partner's
+    /// reference).
     pub fn asks_the_same(&self, other: &Self) -> bool {
         self.end == other.end && self.asks_the_same_but_for_the_end(other)
     }
@@ -155,14 +157,14 @@ impl DispatchTerms {
             && same_targets(&self.targets, &other.targets)
     }
 
-    /// The end, where it is after the start.
+    /// The end, if it is after the start.
     pub fn possible_end(&self) -> Option<Timestamp> {
         self.end.filter(|end| *end > self.start)
     }
 
-    /// The same with the names and foreign ids that it leaves out and `known` gives: a controller that goes by its own ids
-    /// must not lose them with an answer that does not repeat them.
-    pub(crate) fn named_as_in(mut self, known: &Self) -> Self {
+    /// The same terms with missing names and external ids filled in from `known`: a controller that uses its own ids
+    /// must not lose them when an answer omits them.
+    pub(crate) fn with_names_of(mut self, known: &Self) -> Self {
         if known.names() == 0 {
             return self;
         }
@@ -176,7 +178,7 @@ impl DispatchTerms {
         self
     }
 
-    /// How many names and foreign ids it gives.
+    /// The number of names and external ids.
     pub(crate) fn names(&self) -> usize {
         let given = |target: &Target| usize::from(target.name.is_some()) + usize::from(target.external_id.is_some());
         self.targets.iter().map(given).sum()
@@ -203,8 +205,8 @@ fn same_targets(ours: &Targets, theirs: &Targets) -> bool {
         })
 }
 
-/// Sites or meters, in the provider's order. Copies share them: a statement is copied several times on its way, and over hundreds
-/// of thousands of meters each copy of these would take tens of megabytes.
+/// Sites or meters, in the provider's order. Copies share them: a statement is copied several times, and with hundreds
+/// of thousands of meters each real copy would take tens of megabytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Targets(Arc<Vec<Target>>);
@@ -235,7 +237,7 @@ impl Deref for Targets {
     }
 }
 
-/// A change makes a copy of its own.
+/// A mutation clones the shared list.
 impl DerefMut for Targets {
     fn deref_mut(&mut self) -> &mut Self::Target {
         Arc::make_mut(&mut self.0)
@@ -247,13 +249,13 @@ impl DerefMut for Targets {
 pub struct PowerEvent {
     /// `feed_tag`.
     pub feed: Option<String>,
-    /// `correlation_id`: what ties the events of one load target together.
+    /// `correlation_id`: links the events of one load target.
     pub correlation_id: String,
-    /// Which of the four.
+    /// Which of the four events.
     pub event: PowerEventKind,
     /// `start_time`.
     pub start: Timestamp,
-    /// `end_time`; none: for ever.
+    /// `end_time`; none: no end.
     pub end: Option<Timestamp>,
     /// `strategy`, verbatim.
     pub strategy: Option<String>,
@@ -270,7 +272,7 @@ pub struct PowerEvent {
 /// Readings of one meter over one part of an announced interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeterData {
-    /// What makes this the same data as another: the provider's `delivery_id` and the part, else the content.
+    /// Identifies the same data: the provider's `delivery_id` and the part, else the content.
     pub identity: String,
     /// The provider's meter id.
     pub id: String,
@@ -280,24 +282,24 @@ pub struct MeterData {
     pub start: Timestamp,
     /// Where it ends.
     pub end: Timestamp,
-    /// Openvolt's word for the length of a row: `hh` is half an hour.
+    /// Openvolt's name for the length of a row: `hh` is half an hour.
     pub granularity: String,
     /// Which part of the announced interval, from 1.
     pub part: u32,
     /// How many parts there are.
     pub parts: u32,
-    /// The readings, in order of time.
+    /// The readings, ordered by time.
     pub intervals: Vec<Interval>,
 }
 
-/// An event of the account that the provider told of.
+/// An event of the account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccountEvent {
-    /// What makes this the same event as another.
+    /// Identifies the same event.
     pub identity: String,
     /// The provider's type of event, such as `customer.created`.
     pub event: String,
-    /// The delivery that brought it.
+    /// The id of the delivery that contained it.
     pub delivery: String,
     /// The provider's payload, verbatim.
     pub payload: Value,

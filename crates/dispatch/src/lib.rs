@@ -1,8 +1,8 @@
-//! The canonical model: what a provider stated, the one true state it merges into, and the signals that a change owes.
+//! The canonical model: what a provider stated, the merged state, and the signals that publish a change.
 //!
-//! Data runs one way: [`Fact`] → [`State`] (a commutative, associative, idempotent merge) → [`Signal`], whose body the types of
-//! [`signals`] describe.
-//! Nothing here knows AWS, a clock or I/O: every instant comes in as an argument, so a history can be replayed.
+//! Data flows one way: [`Fact`] → [`State`] (a commutative, associative, idempotent merge) → [`Signal`]. The crate
+//! [`signals`] defines the types of a signal's body. This crate knows no AWS, no clock and no I/O: every instant is an
+//! argument, so a history can be replayed.
 
 mod absorb;
 mod active;
@@ -30,5 +30,5 @@ pub use merge::{Dispatch, MergedDispatch};
 pub use quantity::{MAX_TARGET_W, decimal, together, watt_hours_from_kwh, watts_from_kw};
 pub use ramp::{Measured, Ramp, Ramps};
 pub use signal::{Part, Publication, Signal, sendable};
-// What a fact and its signal have in common: the consumer's crate defines it.
+// Types that facts and signals share. The consumer's crate defines them.
 pub use signals::{Effective, Interval, PowerEventKind, Program, Request, Status, Subject, Target, TestReason};

@@ -1,9 +1,10 @@
-//! The merge of what was stated about one dispatch: commutative, associative, idempotent, so that the order in which facts
-//! arrive does not matter.
+//! The merge of the facts about one dispatch: commutative, associative, idempotent, so the order in which facts arrive
+//! does not matter.
 //!
-//! Two registers, each "the highest rank wins": one for answers that carry the provider's own number, one for all others. A
-//! single order over both would not be transitive (numbers and instants can disagree), so they are joined side by side and
-//! only [`Dispatch::view`] chooses between them. The earliest fact's times are a third register, "the lowest rank wins".
+//! It has two registers, in each of which the highest rank wins: one for answers that carry the provider's own number,
+//! one for all others. A single order over both would not be transitive, since numbers and instants can disagree. So
+//! they are joined separately, and only [`Dispatch::view`] chooses between them. In a third register, for the times of
+//! the earliest fact, the lowest rank wins.
 
 use std::cmp::Ordering;
 
@@ -12,20 +13,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DispatchFact, DispatchTerms, Rank, Status, TestReason};
 
-/// All that matters of the facts about one dispatch.
+/// The merged facts about one dispatch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Dispatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     numbered: Option<Ranked>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plain: Option<Ranked>,
-    /// The times that the fact of the lowest rank stated, where no other register holds that fact.
+    /// The times stated by the fact of the lowest rank, if no other register contains that fact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first: Option<Times>,
-    /// A push called it a test. A fetched answer of the same provider may not repeat that (Leap's search does not).
+    /// A push marked it as a test. A fetched answer of the same provider may not repeat that (Leap's search does not).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pushed_test: Option<TestReason>,
-    /// A push called it real.
+    /// A push marked it as real.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pushed_real: bool,
 }
@@ -36,7 +37,7 @@ struct Ranked {
     terms: DispatchTerms,
 }
 
-/// The times that a fact stated. The lowest rank goes first, then any fixed order.
+/// The times that a fact stated. The lowest rank sorts first, then any fixed order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Times {
     rank: Rank,
@@ -52,44 +53,44 @@ impl From<&Ranked> for Times {
 }
 
 impl Ranked {
-    /// Whether its end is not after its start, and was past when it was observed. Unlike a possible end, such a one may be news
-    /// once it is past.
+    /// True if its end is not after its start and was past when it was observed. Such an end can change the status only
+    /// once it is past, unlike a possible end.
     fn may_be_called_off(&self) -> bool {
         let DispatchTerms { start, end, .. } = self.terms;
         end.is_some_and(|end| end <= start && end <= self.rank.observed_at())
     }
 }
 
-/// The one true state of a dispatch, as far as it is known.
+/// The merged state of a dispatch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergedDispatch {
-    /// What holds, the test reason of the pushes included, and without an end that is not after the start.
+    /// The current terms, with the test reason of the pushes, without an end that is not after the start.
     pub terms: DispatchTerms,
-    /// The end as it was stated, possible or not.
+    /// The end as stated, possible or not.
     pub stated_end: Option<Timestamp>,
-    /// As of when.
+    /// When they were observed.
     pub observed_at: Timestamp,
-    /// Where it stands among all that was stated.
+    /// Its rank among all facts.
     pub rank: Rank,
-    /// Scheduled, cancelled or ended, judged by the fact itself and not by the clock.
+    /// Scheduled, cancelled or ended, decided by the fact itself and not by the clock.
     pub status: Status,
 }
 
 impl Dispatch {
-    /// The merge with one more fact.
+    /// Merges one more fact.
     #[must_use]
     pub fn with(self, fact: &DispatchFact) -> Self {
         self.join(Self::from(fact))
     }
 
-    /// The same, knowing also whether that push called it a test or real.
+    /// Records whether that push marked it as a test or as real.
     #[must_use]
-    pub(crate) fn called_so_by(self, push: &DispatchFact) -> Self {
+    pub(crate) fn marked_by(self, push: &DispatchFact) -> Self {
         let Self { pushed_test, pushed_real, .. } = Self::from(push);
         self.join(Self { pushed_test, pushed_real, ..Self::default() })
     }
 
-    /// The merge of two states.
+    /// Merges two states.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         let first = [self.first(), other.first()].into_iter().flatten().min();
@@ -100,7 +101,7 @@ impl Dispatch {
             pushed_test: self.pushed_test.max(other.pushed_test),
             pushed_real: self.pushed_real || other.pushed_real,
         };
-        // Most dispatches never change, or never need it: it is stored only where the registers do not say it anyway.
+        // Most dispatches never change or never need it, so it is stored only if the registers do not contain it.
         Self { first: first.filter(|first| joined.first() != Some(*first)), ..joined }
     }
 
@@ -110,10 +111,10 @@ impl Dispatch {
         registers.chain(self.first).min()
     }
 
-    /// The fact that holds now.
-    fn held(&self) -> Option<&Ranked> {
+    /// The fact that counts now.
+    fn current(&self) -> Option<&Ranked> {
         match (&self.numbered, &self.plain) {
-            // A provider that counts and one time did not: the later look is the truth; a mere push never is.
+            // A provider usually numbers its answers but once did not: the later fetch wins; a push never does.
             (Some(numbered), Some(plain)) if matches!(plain.rank, Rank::Fetched(at) if at > numbered.rank.observed_at()) => {
                 Some(plain)
             }
@@ -122,27 +123,29 @@ impl Dispatch {
         }
     }
 
-    /// Whether the fact that holds says that the dispatch is over. An end that is not after the start says so only of a
-    /// dispatch that was stated with other times before: there a provider calls it off before it begins. First seen so, it is a
-    /// slip, however often and late it is repeated, and the dispatch stays open: to curtail is the safe mistake.
-    fn is_over(&self, held: &Ranked) -> bool {
-        let DispatchTerms { start, end: Some(end), .. } = held.terms else { return false };
+    /// True if the current fact says that the dispatch is over. An end that is not after the start says so only if the
+    /// dispatch had other times before: then the provider calls it off before it begins. If it was first seen so, the
+    /// end is a typing error, however often and late it is repeated, and the dispatch stays open, because curtailing is
+    /// the safe mistake.
+    fn is_over(&self, fact: &Ranked) -> bool {
+        let DispatchTerms { start, end: Some(end), .. } = fact.terms else { return false };
         let is_known_otherwise = || self.first().is_some_and(|first| (first.start, first.end) != (start, Some(end)));
-        if end > start { end <= held.rank.observed_at() } else { held.may_be_called_off() && is_known_otherwise() }
+        if end > start { end <= fact.rank.observed_at() } else { fact.may_be_called_off() && is_known_otherwise() }
     }
 
-    /// Whether the same holds in both, as of whatever instants.
+    /// True if both have the same current content, ignoring the instants of observation.
     pub(crate) fn holds_the_same_as(&self, other: &Self) -> bool {
-        let held =
-            |one: &Self| one.held().map(|held| (held.rank.number(), held.terms.clone(), held.may_be_called_off()));
-        held(self) == held(other) && (self.pushed_test, self.pushed_real) == (other.pushed_test, other.pushed_real)
+        let current =
+            |one: &Self| one.current().map(|fact| (fact.rank.number(), fact.terms.clone(), fact.may_be_called_off()));
+        current(self) == current(other)
+            && (self.pushed_test, self.pushed_real) == (other.pushed_test, other.pushed_real)
     }
 
-    /// What holds now; none before the first fact.
+    /// The current state; none before the first fact.
     pub fn view(&self) -> Option<MergedDispatch> {
-        let ranked = self.held()?;
+        let ranked = self.current()?;
         let mut terms = ranked.terms.clone();
-        // A real push for the same id, confirmed by a fetch, is no test: a real dispatch must not hide behind one.
+        // A real push for the same id, confirmed by a fetch, makes it real: a test must not hide a real dispatch.
         if terms.test_reason.is_none() && !self.pushed_real {
             terms.test_reason = self.pushed_test;
         }
@@ -156,12 +159,12 @@ impl Dispatch {
         Some(MergedDispatch { terms, stated_end, observed_at: ranked.rank.observed_at(), rank: ranked.rank, status })
     }
 
-    /// Whether an answer is part of it, and not pushes alone.
+    /// True if it contains a fetched answer, not only pushes.
     pub(crate) fn was_fetched(&self) -> bool {
         self.numbered.is_some() || self.plain.as_ref().is_some_and(|plain| matches!(plain.rank, Rank::Fetched(_)))
     }
 
-    /// Whether what is stored would differ: a later sight of the same number with the same content teaches nothing.
+    /// True if the stored state would differ. A later fetch of the same number with the same content changes nothing.
     pub(crate) fn learns_from(&self, merged: &Self) -> bool {
         let same_number = match (&self.numbered, &merged.numbered) {
             (Some(a), Some(b)) => {

@@ -1,7 +1,7 @@
-//! A dispatch as the data of its signal: in one message where it fits, else in parts that hold a share of the targets each.
+//! A dispatch as the data of its signal: one message if it fits, else parts with some of the targets each.
 //!
-//! How the targets are divided depends on the statement alone and never on what others ask of them, so that a set of parts that
-//! is published again, with or without [`Effective`], is divided as it was before.
+//! The division depends only on the statement and not on other dispatches. So a set of parts that is published again,
+//! with or without [`Effective`], is divided as before.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
     signal::written,
 };
 
-/// A version of a dispatch: what is published of it.
+/// The published content of one version of a dispatch.
 #[derive(Clone, Copy)]
 pub(crate) struct Version<'a> {
     pub(crate) origin: &'a Origin,
@@ -30,17 +30,16 @@ pub(crate) struct Version<'a> {
     pub(crate) terms: &'a DispatchTerms,
 }
 
-/// A detail is a word or a number; beyond this many bytes it is a document.
+/// Details are short values; a longer one, in bytes, is a document and can be dropped.
 const LONG_DETAIL_BYTES: usize = 1_024;
 
-/// What the JSON of a group of targets takes beside their ids and their request.
+/// The JSON size of a group of targets without their ids and their request.
 const GROUP_BYTES: usize = 32;
 
-/// One in so many bytes of a part is left free for what other dispatches ask of the same targets ([`Effective`]), which is added to
-/// parts that are divided already.
+/// One byte in this many of a part stays free for [`Effective`], which is added to parts that are already divided.
 const EFFECTIVE_SHARE: usize = 16;
 
-/// The longest that a part's number and count can be.
+/// The longest possible part number and count.
 const LAST_PART: Part = Part { number: u32::MAX, of: u32::MAX };
 
 impl Version<'_> {
@@ -49,7 +48,7 @@ impl Version<'_> {
         self.payloads_of(&SignalType::Dispatch(change), limit_bytes, &EffectiveTargets::new())
     }
 
-    /// The same with what is to be added for some of its targets.
+    /// The payloads with `effective` added to some of the targets.
     pub(crate) fn payloads_of(
         self,
         kind: &SignalType,
@@ -63,7 +62,7 @@ impl Version<'_> {
 
     fn data(self, limit_bytes: usize, effective: &EffectiveTargets) -> Vec<(Option<Part>, Box<RawValue>)> {
         let targets = &self.terms.targets;
-        // Entries of targets whose ids alone do not fit need not be made.
+        // If the ids alone do not fit, skip making the entries.
         if targets.iter().map(|target| target.id.len()).sum::<usize>() > limit_bytes {
             return self.parts(limit_bytes, effective);
         }
@@ -81,7 +80,7 @@ impl Version<'_> {
         vec![(None, self.one(None, targets, limit_bytes, effective))]
     }
 
-    /// One message with these targets, as much said of them as fits.
+    /// One message with these targets and as many of their fields as fit.
     fn one(
         self,
         part: Option<Part>,
@@ -102,7 +101,8 @@ impl Version<'_> {
                 return grouped;
             }
         }
-        // One target whose name alone is larger than a message: the provider's id remains, so the site is curtailed.
+        // A single target with a name larger than a message: the name is dropped and the id remains, so the site is
+        // curtailed.
         let nameless: Vec<Target> =
             targets.iter().map(|target| Target { name: None, external_id: None, ..target.clone() }).collect();
         data_of(&shared(self.signal(part, entries(&nameless, &nothing))))
@@ -113,7 +113,7 @@ impl Version<'_> {
         let head_bytes =
             |terms: &DispatchTerms| data_of(&Version { terms, ..self }.signal(Some(LAST_PART), Vec::new())).get().len();
         if head_bytes(&terms) > limit_bytes / 2 {
-            // No controller acts on details and programs, and what is long among them is what does not fit.
+            // Controllers do not act on details and programs. Drop the long ones first.
             terms.details.retain(|_, detail| detail.to_string().len() <= LONG_DETAIL_BYTES);
             for program in &mut terms.programs {
                 for label in [&mut program.name, &mut program.market, &mut program.kind, &mut program.timezone] {
@@ -159,7 +159,7 @@ impl Version<'_> {
     }
 }
 
-/// What the envelope takes around the data, at most: it holds the subject twice.
+/// The maximum size of the envelope around the data: it contains the subject twice.
 fn envelope_bytes(subject: &Subject) -> usize {
     512 + 2 * subject.as_str().len()
 }
@@ -183,8 +183,8 @@ fn is_nameless(target: &Target) -> bool {
     target.name.is_none() && target.external_id.is_none()
 }
 
-/// The targets in as many runs as it takes so that none needs more room; a target that is larger by itself stands alone.
-/// No targets are one empty run.
+/// Divides the targets into as few runs as fit the room each; a target larger than the room stands alone. Without
+/// targets it returns one empty run.
 fn divided(targets: &[Target], room_bytes: usize) -> Vec<&[Target]> {
     let mut runs = Vec::new();
     let (mut from, mut used_bytes) = (0, 0);
@@ -206,7 +206,7 @@ fn divided(targets: &[Target], room_bytes: usize) -> Vec<&[Target]> {
     runs
 }
 
-/// What a target adds to a message that has groups of these requests already.
+/// The bytes that a target adds to a message that already has groups of these requests.
 fn bytes_of(target: &Target, requests: &BTreeSet<Option<Request>>) -> usize {
     let id_bytes = || json_bytes(&target.id);
     match is_nameless(target) {
@@ -216,12 +216,12 @@ fn bytes_of(target: &Target, requests: &BTreeSet<Option<Request>>) -> usize {
     }
 }
 
-/// What a value takes in a list.
+/// The size of a value in a JSON list.
 fn json_bytes(value: &impl Serialize) -> usize {
     written(value).get().len() + 1
 }
 
-/// Nameless targets of which the same is said written once; the others stay as they are.
+/// Groups nameless targets with the same request and `effective`; other targets stay as they are.
 fn grouped(entries: Vec<TargetEntry>) -> Vec<TargetEntry> {
     let mut shared: Vec<TargetEntry> = Vec::new();
     let mut places: BTreeMap<(Option<Request>, Option<Arc<Effective>>), usize> = BTreeMap::new();
@@ -282,7 +282,7 @@ mod tests {
             { "ids": ["e", "f"], "request": one, "effective": { "until": null, "governed_by": "leap/e-2", "with": ["leap/e-2"], "others": 1 } },
         ]);
         assert_eq!(json!(entries), expected);
-        // Once more changes nothing.
+        // Grouping again changes nothing.
         assert_eq!(json!(grouped(entries)), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! A subject's news before it becomes a numbered signal: its type and its data.
+//! The content of a signal before it is numbered: its type and its data.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) struct Payload {
     pub(crate) data: Box<RawValue>,
 }
 
-/// The `data` of a signal: one member, which says what sort it is.
+/// The `data` of a signal: one member, which names the kind of data.
 pub(crate) fn data_of(name: &str, signal: &impl Serialize) -> Box<RawValue> {
     written(&BTreeMap::from([(name, signal)]))
 }

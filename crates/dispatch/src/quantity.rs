@@ -1,13 +1,13 @@
-//! Power and energy: whole watts and watt-hours, from decimals as they were written, never through a float.
+//! Power and energy in whole watts and watt-hours, computed from decimals as written, without floats.
 
 use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
 use signals::Request;
 
-/// The most that one target can be asked for, in watts (100 MW): beyond it a number is a slip of the unit.
+/// The largest possible request to one target, in watts (100 MW). A larger number is a wrong unit.
 pub const MAX_TARGET_W: u64 = 100_000_000;
 
-/// How much it is, so that requests can be compared: "as much as you can", then reductions, then limits (a lower one is
-/// more), then what names no amount.
+/// The size of a request, for comparison: "as much as possible", then reductions, then limits (a lower one is more),
+/// then unknown amounts.
 pub(crate) fn demand(request: Request) -> (u8, u64) {
     match request {
         Request::ReduceMax => (3, 0),
@@ -40,13 +40,13 @@ fn sum(one: Request, other: Request) -> Request {
     }
 }
 
-/// A decimal as a provider writes it, in plain or scientific notation; `None` where it is none, or far beyond any quantity.
+/// A decimal in plain or scientific notation; `None` if it is not one, or far too large for any quantity.
 pub fn decimal(text: &str) -> Option<Decimal> {
     let text = text.trim();
     if text.contains(['e', 'E']) { Decimal::from_scientific(text).ok() } else { text.parse().ok() }
 }
 
-/// Kilowatts to whole watts, rounded half to even; `None` for what no target can be asked for (negative, over 100 MW).
+/// Kilowatts to whole watts, rounded half to even; `None` for impossible requests (negative, over 100 MW).
 pub fn watts_from_kw(kw: Decimal) -> Option<u64> {
     whole_thousandths(kw)?.to_u64().filter(|watts| *watts <= MAX_TARGET_W)
 }

@@ -1,4 +1,4 @@
-//! The ramps of one load target (NvGrid): what was said to have started, what to have ended, and how well it went.
+//! The ramps of one load target (NvGrid): which ramps started and ended, and whether the load met the target.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{PowerEvent, PowerEventKind, RampStart, Request};
 
-/// What is known of one correlation: of each direction the ramp that starts last. A join: the order of events does not matter.
+/// The ramps of one correlation: for each direction the one that starts last. A join: the order of events does not
+/// matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ramps {
-    /// The power feed, where one is named.
+    /// The power feed, if one is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feed: Option<String>,
     /// Towards the lower limit.
@@ -23,7 +24,7 @@ pub struct Ramps {
 /// One ramp.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ramp {
-    /// When its target begins to hold: what ties its two events together.
+    /// When its target begins to apply. It links the two events of the ramp.
     pub start: Timestamp,
     /// Its `start_*` event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,25 +34,25 @@ pub struct Ramp {
     pub ended: Option<Measured>,
 }
 
-/// What an event said, and when it was heard first. In order: whatever is heard later holds.
+/// The content of an event, and when it was first received. Ordered: the later one counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Measured {
-    /// When we heard it.
+    /// When gridbell received it.
     pub heard_at: Timestamp,
-    /// The stated end of the target; none: for ever.
+    /// The stated end of the target; none: no end.
     pub end: Option<Timestamp>,
     /// The limit.
     pub target: Request,
     /// The load, in watts.
     pub watts: Option<u64>,
-    /// Whether it met the target.
+    /// Whether the load met the target.
     pub compliant: Option<bool>,
 }
 
 impl Ramps {
-    /// What one event says.
+    /// The ramps of a single event.
     pub fn of(event: &PowerEvent, heard_at: Timestamp) -> Self {
-        let said = Measured {
+        let stated = Measured {
             heard_at,
             end: event.end,
             target: event.target,
@@ -60,22 +61,22 @@ impl Ramps {
         };
         let ramp = |started, ended| Some(Ramp { start: event.start, started, ended });
         let one = match event.event {
-            PowerEventKind::StartRampDown => Self { down: ramp(Some(said), None), ..Self::default() },
-            PowerEventKind::EndRampDown => Self { down: ramp(None, Some(said)), ..Self::default() },
-            PowerEventKind::StartRampUp => Self { up: ramp(Some(said), None), ..Self::default() },
-            PowerEventKind::EndRampUp => Self { up: ramp(None, Some(said)), ..Self::default() },
+            PowerEventKind::StartRampDown => Self { down: ramp(Some(stated), None), ..Self::default() },
+            PowerEventKind::EndRampDown => Self { down: ramp(None, Some(stated)), ..Self::default() },
+            PowerEventKind::StartRampUp => Self { up: ramp(Some(stated), None), ..Self::default() },
+            PowerEventKind::EndRampUp => Self { up: ramp(None, Some(stated)), ..Self::default() },
         };
-        // One correlation is on one feed: both are part of the subject.
+        // A correlation has one feed, since both are part of the subject.
         Self { feed: event.feed.clone(), ..one }
     }
 
-    /// The join of two.
+    /// Merges two.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         Self { feed: self.feed.max(other.feed), down: later(self.down, other.down), up: later(self.up, other.up) }
     }
 
-    /// The ramps that have started, each with its start event.
+    /// The started ramps, each with its start event.
     fn started(&self) -> impl Iterator<Item = (PowerEventKind, &Ramp, &Measured)> {
         let down = self.down.as_ref().map(|ramp| (PowerEventKind::StartRampDown, ramp));
         let up = self.up.as_ref().map(|ramp| (PowerEventKind::StartRampUp, ramp));
@@ -89,17 +90,17 @@ impl Ramps {
 
     /// The ramp that starts last.
     pub fn ramp_start(&self) -> Option<RampStart> {
-        let (_, ramp, said) = self.started().max_by_key(|(_, ramp, _)| ramp.start)?;
-        Some(RampStart { start: ramp.start, end: said.end, heard_at: said.heard_at, running: ramp.ended.is_none() })
+        let (_, ramp, stated) = self.started().max_by_key(|(_, ramp, _)| ramp.start)?;
+        Some(RampStart { start: ramp.start, end: stated.end, heard_at: stated.heard_at, running: ramp.ended.is_none() })
     }
 
-    /// The lower limit: from when, until when, how much. It goes from the ramp down to its stated end, or to the ramp up.
+    /// The lower limit: start, end and amount. It lasts from the ramp down to its stated end, or to the ramp up.
     pub fn limit(&self) -> Option<(Timestamp, Option<Timestamp>, Request)> {
         let down = self.down.as_ref()?;
-        let said = down.started.iter().chain(&down.ended).max()?;
+        let stated = down.started.iter().chain(&down.ended).max()?;
         let lifted = self.up.as_ref().map(|up| up.start).filter(|up| *up >= down.start);
-        let end = [said.end, lifted].into_iter().flatten().min();
-        Some((down.start, end, said.target))
+        let end = [stated.end, lifted].into_iter().flatten().min();
+        Some((down.start, end, stated.target))
     }
 }
 
@@ -117,19 +118,19 @@ fn later(a: Option<Ramp>, b: Option<Ramp>) -> Option<Ramp> {
 }
 
 impl Measured {
-    /// Load, limit and whether they agree, in words.
+    /// Load, limit and compliance, as text.
     pub fn in_words(&self) -> String {
         in_words(self.watts, self.target, self.compliant)
     }
 }
 
 impl PowerEvent {
-    /// Load and limit in words.
+    /// Load and limit, as text.
     pub fn loads(&self) -> String {
         loads(self.measured_w, self.target)
     }
 
-    /// Load, limit and whether they agree, in words.
+    /// Load, limit and compliance, as text.
     pub(crate) fn in_words(&self) -> String {
         in_words(self.measured_w, self.target, self.compliant)
     }

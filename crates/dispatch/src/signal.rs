@@ -1,4 +1,4 @@
-//! What goes out: CloudEvents 1.0 in structured JSON, one ordered stream per subject.
+//! The published signals: CloudEvents 1.0 in structured JSON, one ordered stream per subject.
 
 use std::borrow::Cow;
 
@@ -12,23 +12,23 @@ use signals::{Envelope, Subject};
 
 use crate::{Epoch, Origin, payload::Payload};
 
-/// When a version is published, under which numbering, and how large one message may be.
+/// When a version is published, in which epoch, and the maximum size of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Publication {
     /// The epoch of the tables.
     pub epoch: Epoch,
     /// The time of the signal.
     pub now: Timestamp,
-    /// The most that the body of one signal may be, in bytes; what is larger is split into parts.
+    /// The maximum size of a signal's body, in bytes; a larger version is split into parts.
     pub limit_bytes: usize,
 }
 
-/// One of several messages that together are one version of a subject.
+/// The position of one message among several that form one version of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// From 1.
     pub number: u32,
-    /// How many there are.
+    /// The number of parts.
     pub of: u32,
 }
 
@@ -37,11 +37,11 @@ pub struct Part {
 pub struct Signal {
     /// The stream it belongs to.
     pub subject: Subject,
-    /// Which numbering the sequence belongs to.
+    /// The numbering that the sequence belongs to.
     pub epoch: Epoch,
-    /// Counts the published versions of the subject in this epoch from 1, without holes.
+    /// The number of the version within the subject and epoch, from 1, without gaps.
     pub sequence: u64,
-    /// Which part of the version it is; none where it is the whole.
+    /// Which part of the version it is; none if it is the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
     /// The CloudEvents type, such as `gridbell.dispatch.scheduled.v1`.
@@ -49,7 +49,7 @@ pub struct Signal {
     pub kind: String,
     /// The CloudEvents source, `/gridbell/<source>`.
     pub source: String,
-    /// Test traffic: nobody curtails for it.
+    /// True for a test: a controller must not curtail for it.
     pub test: bool,
     /// When it was decided.
     pub time: Timestamp,
@@ -58,12 +58,13 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// `subject#epoch.sequence`, with `.part` where there are parts: the CloudEvents id.
+    /// The CloudEvents id: `subject#epoch.sequence`, plus `.part` if the version has parts.
     pub fn id(&self) -> String {
         id(&self.subject, self.epoch, self.sequence, self.part)
     }
 
-    /// The same event as version `sequence` of another epoch: for what was decided before the epoch and never sent.
+    /// The same event as version `sequence` of another epoch, for events that were decided before the epoch and never
+    /// sent.
     #[must_use]
     pub fn restamped(self, epoch: Epoch, sequence: u64) -> Self {
         let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(&self.body) else { return self };
@@ -126,7 +127,7 @@ fn id(subject: &Subject, epoch: Epoch, sequence: u64, part: Option<Part>) -> Str
     format!("{subject}#{epoch}.{sequence}{part}")
 }
 
-/// An instant with six fractional digits at most, the rest cut off: no consumer has to know nanoseconds.
+/// An instant truncated to six fractional digits, so that consumers need not support nanoseconds.
 fn micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }

@@ -1,38 +1,39 @@
-//! Text that others wrote, made fit for people: the one place where terminal sequences, marks of direction and invisible characters
-//! end. Every output, mail, page and log line of gridbell goes through it.
+//! Makes untrusted text safe for people: the only place that removes terminal sequences, direction marks and invisible
+//! characters. Every output, mail, page and log line of gridbell uses it.
 //!
-//! What is lost must show: a control character or an escape sequence leaves one `U+FFFD` behind. What only steers how text is drawn
-//! (direction, joining, width, variants, tags) is dropped without a trace, so that a name reads in its logical order. That also takes
-//! the joiners from emoji and from Persian or Indic names, which stay readable: no character that nobody sees is worth a forged name.
+//! Removed content must be visible: a control character or an escape sequence leaves one `U+FFFD` behind. Characters
+//! that only affect how text is drawn (direction, joining, width, variants, tags) are dropped without a trace, so that
+//! a name reads in its logical order. This also removes the joiners from emoji and from Persian or Indic names, which
+//! stay readable; invisible characters would allow forged names.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Stands for what was taken out.
+/// Replaces removed content.
 const LOST: char = '\u{fffd}';
 
-/// Combining marks on one letter that are kept: Vietnamese needs two, Biblical Hebrew four.
+/// The maximum number of combining marks on one letter: Vietnamese needs two, Biblical Hebrew four.
 const MAX_MARKS: usize = 4;
 
-/// The longest operating system command, device control string or the like that is taken out as a whole. One that does not end
-/// within this loses its introducer alone, so that it cannot swallow the rest of a text.
+/// The maximum length of an operating system command, device control string or similar that is removed as a whole. If
+/// it does not end within this length, only its introducer is removed, so that it cannot remove the rest of a text.
 const MAX_STRING: usize = 4_096;
 
-/// A text on one line.
+/// The text on one line.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     cleaned(text, false)
 }
 
-/// A text whose line breaks (`\n`, `\r\n`) stay.
+/// The text with its line breaks (`\n`, `\r\n`) preserved.
 pub fn lines(text: &str) -> Cow<'_, str> {
     cleaned(text, true)
 }
 
-/// A text on one line, of at most so many characters and an ellipsis.
+/// The text on one line, cut to at most `most` characters and an ellipsis.
 pub fn brief(text: &str, most: usize) -> String {
     clip(&one_line(text), most)
 }
 
-/// The first so many characters, and an ellipsis where there are more.
+/// The first `most` characters, and an ellipsis if there are more.
 pub fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -40,7 +41,7 @@ pub fn clip(text: &str, most: usize) -> String {
     }
 }
 
-/// JSON whose strings say the same and hold nothing that a terminal or a reader acts on: each such character becomes `\uXXXX`.
+/// JSON in which each character that affects a terminal or a reader becomes `\uXXXX`. The strings keep their value.
 ///
 /// Outside of strings JSON is plain ASCII, so nothing else changes. The line breaks of indented JSON stay.
 pub fn json(text: &str) -> Cow<'_, str> {
@@ -54,20 +55,20 @@ pub fn json(text: &str) -> Cow<'_, str> {
             continue;
         }
         for unit in character.encode_utf16(&mut [0; 2]) {
-            // Writing into memory does not fail.
+            // Writing to memory does not fail.
             let _ = write!(escaped, "\\u{unit:04x}");
         }
     }
     Cow::Owned(escaped)
 }
 
-/// Whether a character does something else than being seen: controls, line separators, marks of direction, and whatever is
-/// invisible. None of them comes out of [`one_line`].
+/// True for a character that is not visible: controls, line separators, direction marks and other invisible characters.
+/// [`one_line`] removes all of them.
 pub fn is_hidden(character: char) -> bool {
     character.is_control() || is_separator(character) || is_unseen(character) || is_noncharacter(character)
 }
 
-/// Most text is this, and needs no second look.
+/// Most text passes this quick check.
 fn is_plain_ascii(byte: u8) -> bool {
     matches!(byte, b'\n' | b' '..=b'~')
 }
@@ -76,7 +77,7 @@ fn is_separator(character: char) -> bool {
     matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// Unicode's `Default_Ignorable_Code_Point`s, the marks of direction, invisible operators, annotations, letters that are blank.
+/// Unicode's `Default_Ignorable_Code_Point`s, direction marks, invisible operators, annotations and blank letters.
 fn is_unseen(character: char) -> bool {
     matches!(
         character,
@@ -91,7 +92,7 @@ fn is_noncharacter(character: char) -> bool {
     matches!(character, '\u{fdd0}'..='\u{fdef}') || u32::from(character) & 0xfffe == 0xfffe
 }
 
-/// Marks that stand on the letter before them. Those of one script alone belong to their letters and are few.
+/// Combining marks on the letter before them. Marks of other single scripts are few and belong to their letters.
 fn is_mark(character: char) -> bool {
     matches!(
         character,
@@ -122,18 +123,19 @@ fn cleaned(text: &str, keeps_lines: bool) -> Cow<'_, str> {
         };
         rest = &rest[taken..];
         hashes = if is_mark(character) { hashes + 1 } else { 0 };
-        // Several in a row are one loss.
+        // Several removals in a row leave one mark.
         let again = shown == Some(LOST) && clean.ends_with(LOST);
         clean.extend(shown.filter(|_| !again && hashes <= MAX_MARKS));
     }
     Cow::Owned(clean)
 }
 
-/// The bytes of the sequence that a text begins with, as a terminal reads it (ECMA-48): its introducer alone where it does not end.
+/// The length in bytes of the sequence at the start of a text, as a terminal reads it (ECMA-48); only the introducer if
+/// it does not end.
 fn sequence(text: &str) -> usize {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let (kind, body) = match text.strip_prefix('\u{1b}') {
-        // The seven-bit form: ESC and what stands for the eight-bit control.
+        // The seven-bit form: ESC and the character for the eight-bit control.
         Some(rest) => match rest.chars().next() {
             Some(byte @ ('[' | ']' | 'P' | 'X' | '^' | '_')) => (byte, first + 1),
             _ => return first + escape(rest),
@@ -161,7 +163,7 @@ fn sequence(text: &str) -> usize {
     rest.char_indices().take(MAX_STRING).find_map(ends).map_or(body, |length| body + length)
 }
 
-/// The bytes that belong to an ESC which introduces no string: intermediates and a final byte.
+/// The bytes after an ESC that introduces no string: intermediates and a final byte.
 fn escape(rest: &str) -> usize {
     let between = rest.bytes().take_while(|byte| matches!(byte, b' '..=b'/')).count();
     let ends = rest.as_bytes().get(between).is_some_and(|byte| matches!(byte, b'0'..=b'~'));
@@ -184,7 +186,7 @@ mod tests {
         check("a\u{1b}P1$r0m\u{9c}b\u{90}q\u{1b}\\c", "a\u{fffd}b\u{fffd}c");
         check("a\u{1b}cb\u{1b}(0c\u{1b}", "a\u{fffd}b\u{fffd}c\u{fffd}");
         check("\u{0}\u{8}\u{7f}x\u{84}", "\u{fffd}x\u{fffd}");
-        // One that does not end takes nothing along.
+        // An unterminated sequence does not remove the text after it.
         check("a\u{1b}]0;the whole rest", "a\u{fffd}0;the whole rest");
         check("a\u{1b}[38;5", "a\u{fffd}38;5");
         check("\u{fdd0}\u{ffff}", "\u{fffd}");
@@ -210,13 +212,13 @@ mod tests {
 
     #[test]
     fn json_says_the_same_without_the_characters_themselves() {
-        let said = "Mill \u{1b}[2J \u{9b}31m \u{202e}x\u{2069} \u{7f} \u{200d} \u{e0041} ü";
-        let text = serde_json::to_string_pretty(&serde_json::json!({ "name": said })).expect("JSON");
+        let input = "Mill \u{1b}[2J \u{9b}31m \u{202e}x\u{2069} \u{7f} \u{200d} \u{e0041} ü";
+        let text = serde_json::to_string_pretty(&serde_json::json!({ "name": input })).expect("JSON");
         let escaped = json(&text);
         assert!(!escaped.chars().any(|c| c != '\n' && is_hidden(c)) && escaped.contains('ü'), "{escaped}");
         assert!(escaped.contains("\\u009b31m \\u202ex\\u2069 \\u007f \\u200d \\udb40\\udc41"), "{escaped}");
         let read: serde_json::Value = serde_json::from_str(&escaped).expect("still JSON");
-        assert_eq!(read["name"], said);
+        assert_eq!(read["name"], input);
     }
 
     proptest! {

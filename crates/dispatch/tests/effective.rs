@@ -9,7 +9,7 @@ use dispatch::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
-/// So many minutes after 2023-12-01T16:40:00Z.
+/// This many minutes after 2023-12-01T16:40:00Z.
 fn at(minutes: i64) -> Timestamp {
     Timestamp::constant(1_701_448_800, 0) + SignedDuration::from_mins(minutes)
 }
@@ -32,7 +32,7 @@ fn claim(name: &str, start: i64, end: impl Into<Option<i64>>, watts: u64) -> Cla
     }
 }
 
-/// A view in short: `10-20 a+b` is ten minutes governed by a, b active with it; windows apart by a slash.
+/// Windows in short form: `10-20 a+b` is ten minutes governed by a, with b active; a slash separates windows.
 fn short(windows: &[Window]) -> String {
     let minute = |at_: Timestamp| at_.duration_since(at(0)).as_mins();
     let window = |window: &Window| {
@@ -116,20 +116,20 @@ proptest! {
     }
 
     #[test]
-    fn claims_that_come_and_go_one_by_one_say_the_same_as_all_of_them_at_once(
+    fn adding_and_removing_claims_gives_the_same_as_all_at_once(
         rule in rule(), came in vec(claims(), 1..4), asked in select(vec!["a", "b", "c", "d"]), test in any::<bool>(),
     ) {
-        let mut kept = TargetClaims::new(rule);
+        let mut indexed = TargetClaims::new(rule);
         let mut all: Vec<Claim> = Vec::new();
         for claims in came {
             for claim in claims {
-                kept.remove(&claim.key);
+                indexed.remove(&claim.key);
                 all.retain(|other| other.key != claim.key);
-                kept.insert(claim.clone());
+                indexed.insert(claim.clone());
                 all.push(claim);
             }
             if let Some(gone) = all.pop() {
-                kept.remove(&gone.key);
+                indexed.remove(&gone.key);
             }
             for minute in 0..12 {
                 let asked = key(asked);
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn who_stands_alone_has_nothing_to_add(rule in rule(), claims in claims(), minute in 0_i64..12) {
+    fn a_dispatch_without_overlaps_adds_nothing(rule in rule(), claims in claims(), minute in 0_i64..12) {
         let own: Vec<Claim> = claims.into_iter().filter(|claim| claim.key == key("a")).collect();
         prop_assert_eq!(effective(rule, About { subject: &key("a"), is_test: false }, &own, at(minute)), None);
     }
@@ -170,7 +170,7 @@ proptest! {
         (some, other) in vec((0_usize..4, 0_i64..3, option::of(3_i64..6), 0_u64..3, option::of(any::<bool>())), 0..7)
             .prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
     ) {
-        let added = |events: &[Said]| {
+        let added = |events: &[Stated]| {
             events.iter().fold(Ramps::default(), |ramps, (kind, start, end, watts, compliant)| {
                 ramps.join(ramps_of(*kind, *start, *end, *watts, *compliant))
             })
@@ -180,7 +180,7 @@ proptest! {
 }
 
 /// Which of the four events, its start and end, the limit, whether it is met.
-type Said = (usize, i64, Option<i64>, u64, Option<bool>);
+type Stated = (usize, i64, Option<i64>, u64, Option<bool>);
 
 fn ramps_of(kind: usize, start: i64, end: Option<i64>, watts: u64, compliant: Option<bool>) -> Ramps {
     let kinds = [
@@ -243,7 +243,7 @@ fn the_lower_priority_number_of_leap_goes_first() {
 }
 
 #[test]
-fn the_target_that_nvgrid_sets_last_wins_and_the_earlier_one_holds_again_after_it() {
+fn the_target_that_nvgrid_sets_last_wins_and_the_earlier_one_applies_again_after_it() {
     let limit = |claim: Claim, watts| Claim { request: Some(Request::Limit { watts }), ..claim };
     let view =
         windows(Precedence::LATER_START, false, &[limit(claim("a", 10, 40, 0), 5), limit(claim("b", 20, 30, 0), 9)]);
@@ -255,7 +255,7 @@ fn the_target_that_nvgrid_sets_last_wins_and_the_earlier_one_holds_again_after_i
 
 #[test]
 fn a_signal_says_until_when_the_site_stays_curtailed() {
-    let said = |until: Option<i64>, by: &str, with: &[&str]| {
+    let stated = |until: Option<i64>, by: &str, with: &[&str]| {
         Some(Effective::new(until.map(at), key(by), with.iter().copied().map(key).collect()))
     };
     let (a, b) = (claim("a", 10, 20, 5), claim("b", 15, 30, 9));
@@ -267,17 +267,17 @@ fn a_signal_says_until_when_the_site_stays_curtailed() {
             "{name} at {minute}"
         );
     };
-    check("b", &both, 0, said(Some(30), "a", &["a"]));
-    check("b", &both, 16, said(Some(30), "b", &["a"]));
-    check("a", &both, 16, said(Some(30), "b", &["b"]));
-    // a has ended, or is withdrawn.
+    check("b", &both, 0, stated(Some(30), "a", &["a"]));
+    check("b", &both, 16, stated(Some(30), "b", &["a"]));
+    check("a", &both, 16, stated(Some(30), "b", &["b"]));
+    // a has ended or is withdrawn.
     let rest = std::slice::from_ref(&b);
-    check("a", rest, 20, said(Some(30), "b", &["b"]));
-    check("a", rest, 5, None); // and b lies ahead: nothing holds the site now
+    check("a", rest, 20, stated(Some(30), "b", &["b"]));
+    check("a", rest, 5, None); // b has not started: nothing curtails the site now
     check("a", rest, 31, None);
-    check("a", &[Claim { end: None, ..b.clone() }], 20, said(None, "b", &["b"]));
-    // Back to back, and apart.
-    check("a", &[a.clone(), claim("c", 20, 25, 1)], 12, said(Some(25), "a", &["c"]));
+    check("a", &[Claim { end: None, ..b.clone() }], 20, stated(None, "b", &["b"]));
+    // Adjacent, and with a gap.
+    check("a", &[a.clone(), claim("c", 20, 25, 1)], 12, stated(Some(25), "a", &["c"]));
     check("a", &[a.clone(), claim("c", 21, 25, 1)], 12, None);
     check("a", &[a, Claim { test: true, ..b }], 12, None);
 }
@@ -303,14 +303,14 @@ fn a_new_target_replaces_the_one_under_way_and_not_the_one_that_is_over() {
         running: true,
     };
     assert!(ramp(20, None, 20).replaces(&ramp(10, Some(30), 10)));
-    assert!(ramp(20, None, 20).replaces(&ramp(10, None, 25)), "heard in the wrong order");
+    assert!(ramp(20, None, 20).replaces(&ramp(10, None, 25)), "received in the wrong order");
     assert!(!ramp(30, None, 30).replaces(&ramp(10, Some(30), 10)), "back to back");
     assert!(!ramp(10, None, 10).replaces(&ramp(20, None, 20)));
     assert!(ramp(10, None, 12).replaces(&ramp(10, None, 10)));
     assert!(!ramp(10, None, 10).replaces(&ramp(10, None, 10)));
     assert!(
         !ramp(20, None, 20).replaces(&RampStart { running: false, ..ramp(10, Some(30), 10) }),
-        "its end was told of"
+        "its end is reported"
     );
 }
 
@@ -329,7 +329,7 @@ fn the_limit_holds_from_the_ramp_down_to_its_stated_end_or_the_ramp_up() {
 }
 
 #[test]
-fn marks_tell_targets_apart() {
+fn hashes_differ_between_targets() {
     assert_eq!(TargetHash::of("d4z9"), TargetHash::of("d4z9"));
     assert_ne!(TargetHash::of("d4z9"), TargetHash::of("d4z8"));
 }

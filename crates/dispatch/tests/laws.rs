@@ -1,4 +1,4 @@
-//! The laws of the merge, over arbitrary facts: what holds does not depend on the order in which facts arrive.
+//! Properties of the merge over arbitrary facts: the result does not depend on the order in which facts arrive.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
 
@@ -17,7 +17,7 @@ fn merged(facts: &[DispatchFact]) -> Dispatch {
     facts.iter().fold(Dispatch::default(), Dispatch::with)
 }
 
-/// Absorbs one batch after the other as the pipeline does: a state that taught nothing is not stored.
+/// Absorbs one batch after the other as the pipeline does: an unchanged state is not stored.
 fn absorbed(batches: &[Vec<Fact>], contradiction: Contradiction) -> (Option<State>, Vec<Signal>) {
     let mut state = None;
     let mut signals = Vec::new();
@@ -25,7 +25,7 @@ fn absorbed(batches: &[Vec<Fact>], contradiction: Contradiction) -> (Option<Stat
         let Some(after) = absorb(state.clone(), &subject(), facts.clone(), contradiction, published_at(NOW)) else {
             continue;
         };
-        assert!(after.changed || after.signals.is_empty(), "signals of a state that nobody stores");
+        assert!(after.changed || after.signals.is_empty(), "signals of a state that is not stored");
         if after.changed {
             state = Some(after.state);
         }
@@ -35,17 +35,17 @@ fn absorbed(batches: &[Vec<Fact>], contradiction: Contradiction) -> (Option<Stat
 }
 
 fn one_by_one(facts: &[DispatchFact]) -> (Option<State>, Vec<Signal>) {
-    let batches: Vec<Vec<Fact>> = facts.iter().map(|said| vec![fact(said.clone())]).collect();
+    let batches: Vec<Vec<Fact>> = facts.iter().map(|stated| vec![fact(stated.clone())]).collect();
     absorbed(&batches, Contradiction::TakeLatest)
 }
 
-/// What the last signal told a controller, as far as it acts on it: nothing but the withdrawal of what is withdrawn.
-fn told(state: &State) -> Option<DispatchTerms> {
+/// The terms of the last signal that a controller acts on; none if the dispatch is withdrawn.
+fn published_terms(state: &State) -> Option<DispatchTerms> {
     let (_, terms) = state.published().expect("published");
     terms.authorized.then(|| DispatchTerms { programs: Vec::new(), details: serde_json::Map::new(), ..terms })
 }
 
-/// A statement as a view shows it.
+/// A statement as a view returns it.
 fn shown(stated: DispatchTerms) -> DispatchTerms {
     DispatchTerms { end: stated.possible_end(), ..stated }
 }
@@ -78,27 +78,27 @@ proptest! {
     }
 
     #[test]
-    fn what_was_told_last_does_not_depend_on_the_order_of_looks((facts, shuffled) in made::looks_twice(8)) {
+    fn the_last_signal_does_not_depend_on_the_order_of_fetches((facts, shuffled) in made::fetches_twice(8)) {
         let (one, _) = one_by_one(&facts);
         let (other, _) = one_by_one(&shuffled);
         let (one, other) = (one.unwrap(), other.unwrap());
-        prop_assert_eq!(told(&one), told(&other));
+        prop_assert_eq!(published_terms(&one), published_terms(&other));
         let is_cancelled = |state: &State| state.published().unwrap().0 == Status::Cancelled;
         prop_assert_eq!(is_cancelled(&one), is_cancelled(&other));
     }
 
     #[test]
-    fn what_was_told_last_does_not_depend_on_how_looks_are_gathered_into_batches(
-        (facts, shuffled) in made::looks_twice(8), size in 1_usize..5,
+    fn the_last_signal_does_not_depend_on_the_batches(
+        (facts, shuffled) in made::fetches_twice(8), size in 1_usize..5,
     ) {
         let batches: Vec<Vec<Fact>> = shuffled.chunks(size).map(|some| some.iter().cloned().map(fact).collect()).collect();
         let (one, _) = one_by_one(&facts);
         let (other, _) = absorbed(&batches, Contradiction::Ask);
-        prop_assert_eq!(told(&one.unwrap()), told(&other.unwrap()));
+        prop_assert_eq!(published_terms(&one.unwrap()), published_terms(&other.unwrap()));
     }
 
     #[test]
-    fn what_was_told_last_is_what_holds(facts in made::fetches(8)) {
+    fn the_last_signal_is_the_merged_state(facts in made::fetches(8)) {
         let (state, _) = one_by_one(&facts);
         let view = merged(&facts).view().unwrap();
         let (status, terms) = state.unwrap().published().unwrap();
@@ -116,14 +116,16 @@ proptest! {
     }
 
     #[test]
-    fn after_a_cancel_nothing_curtails_again_without_a_newer_authorization(facts in made::looks_of_one_sort(10)) {
+    fn after_a_cancel_nothing_curtails_again_without_a_newer_authorization(facts in made::answers_of_one_kind(10)) {
         let mut state = None;
         let mut cancelled_as_of = None;
         let mut newest: Option<&DispatchFact> = None;
-        for said in &facts {
-            let after = absorb(state, &subject(), vec![fact(said.clone())], Contradiction::Ask, published_at(NOW)).unwrap();
-            if newest.is_none_or(|newest| said.rank > newest.rank || (said.rank == newest.rank && !said.terms.authorized)) {
-                newest = Some(said);
+        for stated in &facts {
+            let facts = vec![fact(stated.clone())];
+            let after = absorb(state, &subject(), facts, Contradiction::Ask, published_at(NOW)).unwrap();
+            let rank = stated.rank;
+            if newest.is_none_or(|newest| rank > newest.rank || (rank == newest.rank && !stated.terms.authorized)) {
+                newest = Some(stated);
             }
             let newest = newest.unwrap();
             for signal in &after.signals {
@@ -135,7 +137,7 @@ proptest! {
                         prop_assert!(cancelled_as_of.is_none() || kind(signal) == "scheduled");
                         cancelled_as_of = None;
                     }
-                    // Authorized again, and over: what extends it is an update.
+                    // Authorized again, and over: an extension is an update.
                     _ => cancelled_as_of = None,
                 }
             }
@@ -144,19 +146,19 @@ proptest! {
     }
 
     #[test]
-    fn a_second_absorption_of_the_same_looks_changes_nothing((facts, shuffled) in made::looks_twice(8)) {
+    fn a_second_absorption_of_the_same_fetches_changes_nothing((facts, shuffled) in made::fetches_twice(8)) {
         let (state, _) = one_by_one(&facts);
         let state = state.unwrap();
-        for said in shuffled {
+        for again in shuffled {
             let Absorbed { state: after, changed, signals, unsettled, .. } =
-                absorb(Some(state.clone()), &subject(), vec![fact(said)], Contradiction::Ask, published_at(NOW)).unwrap();
+                absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Ask, published_at(NOW)).unwrap();
             prop_assert!(!changed && signals.is_empty() && unsettled.is_empty());
             prop_assert_eq!(after.published(), state.published());
         }
     }
 
     #[test]
-    fn what_says_again_what_holds_need_not_be_stored(facts in made::facts(6), which in 0_usize..6, minutes in 10_i64..100) {
+    fn a_repetition_need_not_be_stored(facts in made::facts(6), which in 0_usize..6, minutes in 10_i64..100) {
         let (state, _) = one_by_one(&facts);
         let state = state.unwrap();
         let mut again = facts[which % facts.len()].clone();
@@ -172,13 +174,13 @@ proptest! {
     }
 
     #[test]
-    fn a_known_end_that_passes_is_no_news(said in made::fetch(), minutes in 0_i64..100) {
-        let mut later = said.clone();
-        later.rank = match said.rank {
+    fn a_known_end_that_passes_publishes_nothing(stated in made::fetch(), minutes in 0_i64..100) {
+        let mut later = stated.clone();
+        later.rank = match stated.rank {
             Rank::Numbered(number, _) => Rank::Numbered(number, at(100 + minutes)),
             _ => Rank::Fetched(at(100 + minutes)),
         };
-        let (_, signals) = one_by_one(&[said, later]);
+        let (_, signals) = one_by_one(&[stated, later]);
         prop_assert_eq!(signals.len(), 1);
     }
 
@@ -198,22 +200,22 @@ proptest! {
             prop_assert!(instant("end").is_none_or(|end| end > instant("start").unwrap()), "{}", signal.body);
         }
         let terms = [state.unwrap().published().unwrap().1, merged(&facts).view().unwrap().terms];
-        prop_assert!(terms.iter().all(|said| said.end.is_none_or(|end| end > said.start)));
+        prop_assert!(terms.iter().all(|stated| stated.end.is_none_or(|end| end > stated.start)));
     }
 
     #[test]
     fn what_was_first_stated_with_an_impossible_end_stays_open_however_often_it_is_repeated(
-        said in made::fetch(), length in 0_i64..9, minutes in proptest::collection::vec(0_i64..100, 1..5),
+        stated in made::fetch(), length in 0_i64..9, minutes in proptest::collection::vec(0_i64..100, 1..5),
     ) {
-        let mut said = said;
-        said.terms.authorized = true;
-        said.terms.end = Some(said.terms.start - jiff::SignedDuration::from_mins(length));
+        let mut stated = stated;
+        stated.terms.authorized = true;
+        stated.terms.end = Some(stated.terms.start - jiff::SignedDuration::from_mins(length));
         let again = |minutes: i64| {
-            let rank = match said.rank {
+            let rank = match stated.rank {
                 Rank::Numbered(number, _) => Rank::Numbered(number, at(minutes)),
                 _ => Rank::Fetched(at(minutes)),
             };
-            made::said(rank, said.terms.clone())
+            made::stated(rank, stated.terms.clone())
         };
         let (state, signals) = one_by_one(&minutes.into_iter().map(again).collect::<Vec<_>>());
         prop_assert_eq!(signals.iter().map(kind).collect::<Vec<_>>(), ["scheduled"]);
@@ -226,41 +228,41 @@ proptest! {
     ) {
         let number = numbers.0;
         let (low, high) = (
-            made::said(Rank::Numbered(number, at(instants.0)), low),
-            made::said(Rank::Numbered(number + numbers.1, at(instants.1)), high),
+            made::stated(Rank::Numbered(number, at(instants.0)), low),
+            made::stated(Rank::Numbered(number + numbers.1, at(instants.1)), high),
         );
         let view = merged(&[high.clone(), low]).view().unwrap();
         prop_assert_eq!(view.terms, shown(high.terms));
     }
 
     #[test]
-    fn without_a_number_the_later_look_wins(
+    fn without_a_number_the_later_fetch_wins(
         numbered in made::terms(), plain in made::terms(), instants in (0_i64..9, 0_i64..9),
     ) {
-        let numbered = made::said(Rank::Numbered(3, at(instants.0)), numbered);
-        let plain = made::said(Rank::Fetched(at(instants.1)), plain);
+        let numbered = made::stated(Rank::Numbered(3, at(instants.0)), numbered);
+        let plain = made::stated(Rank::Fetched(at(instants.1)), plain);
         let view = merged(&[plain.clone(), numbered.clone()]).view().unwrap();
         let wins = if instants.1 > instants.0 { plain } else { numbered };
         prop_assert_eq!(view.terms, shown(wins.terms));
     }
 
     #[test]
-    fn a_push_never_outranks_a_look(
-        pushed in made::terms(), looked in made::fetch(), minutes in 0_i64..99,
+    fn a_push_never_outranks_a_fetch(
+        pushed in made::terms(), fetched in made::fetch(), minutes in 0_i64..99,
     ) {
-        let view = merged(&[looked.clone(), made::said(Rank::Pushed(at(minutes)), pushed)]).view().unwrap();
-        let looked = DispatchTerms { test_reason: view.terms.test_reason, ..shown(looked.terms) };
-        prop_assert!(view.terms.asks_the_same(&looked));
+        let view = merged(&[fetched.clone(), made::stated(Rank::Pushed(at(minutes)), pushed)]).view().unwrap();
+        let fetched = DispatchTerms { test_reason: view.terms.test_reason, ..shown(fetched.terms) };
+        prop_assert!(view.terms.asks_the_same(&fetched));
     }
 
     #[test]
-    fn a_test_that_only_the_push_calls_one_stays_a_test(facts in made::tests_and_looks(6), by in 0_usize..6) {
-        // Whatever the order: all pushes say test, the provider's own answers forget it.
+    fn a_test_that_only_the_push_calls_one_stays_a_test(facts in made::tests_and_fetches(6), by in 0_usize..6) {
+        // The order does not matter: all pushes say test, the provider's own answers omit it.
         let mut facts = facts;
         let len = facts.len();
         facts.rotate_left(by % len);
         let (state, _) = one_by_one(&facts);
-        let pushed = facts.iter().any(|said| matches!(said.rank, Rank::Pushed(_)));
+        let pushed = facts.iter().any(|stated| matches!(stated.rank, Rank::Pushed(_)));
         let (_, terms) = state.unwrap().published().unwrap();
         prop_assert!(!pushed || !terms.authorized || terms.test_reason.is_some());
     }
@@ -280,18 +282,18 @@ proptest! {
         let state = state.unwrap();
         let text = serde_json::to_string(&state).unwrap();
         prop_assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
-        for said in facts {
-            let said = fact(said);
-            let text = serde_json::to_string(&said).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), said);
+        for stated in facts {
+            let stated = fact(stated);
+            let text = serde_json::to_string(&stated).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), stated);
         }
     }
 }
 
-/// What is published of looks, each begun at that minute and stating that end: `start` is minute 10.
+/// The published types after fetches, each given as its minute and the stated end; `start` is minute 10.
 fn kinds(fetches: &[(i64, Option<i64>)]) -> Vec<String> {
     let fetch = |(number, (minute, end)): (u64, &(i64, Option<i64>))| {
-        made::said(Rank::Numbered(number, at(*minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) })
+        made::stated(Rank::Numbered(number, at(*minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) })
     };
     let (_, signals) = one_by_one(&(0..).zip(fetches).map(fetch).collect::<Vec<_>>());
     signals.iter().map(|signal| kind(signal).to_owned()).collect()
@@ -305,46 +307,46 @@ fn an_end_that_is_not_after_the_start_closes_what_was_published_before_and_opens
     // Not over yet: as if without an end.
     assert_eq!(kinds(&[(0, Some(40)), (5, Some(10))]), ["scheduled", "updated"]);
     assert_eq!(kinds(&[(0, None), (5, Some(10))]), ["scheduled"]);
-    // First seen so: open, and closed by what the provider says next.
+    // First seen so: open; the provider's next statement ends it.
     assert_eq!(kinds(&[(0, Some(5))]), ["scheduled"]);
     assert_eq!(kinds(&[(20, Some(5))]), ["scheduled"]);
     assert_eq!(kinds(&[(0, Some(5)), (5, Some(4))]), ["scheduled", "ended"]);
-    // Called off, and on again.
+    // Called off, then scheduled again.
     assert_eq!(kinds(&[(0, None), (5, Some(5)), (6, None)]), ["scheduled", "ended", "updated"]);
-    // First seen over, but possible.
+    // First seen when over, with a possible end.
     assert_eq!(kinds(&[(20, Some(15))]), ["ended"]);
 }
 
 #[test]
 fn a_repeated_push_with_an_impossible_end_contradicts_nothing_and_one_that_calls_it_off_does() {
     let push = |minute, end: Option<i64>| {
-        fact(made::said(Rank::Pushed(at(minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) }))
+        fact(made::stated(Rank::Pushed(at(minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) }))
     };
-    let ask =
+    let absorb_push =
         |state, push| absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
-    let first = ask(None, push(0, Some(5)));
-    let again = ask(Some(first.state), push(7, Some(5)));
+    let first = absorb_push(None, push(0, Some(5)));
+    let again = absorb_push(Some(first.state), push(7, Some(5)));
     assert!(!again.changed && again.unsettled.is_empty() && again.signals.is_empty());
-    let known = ask(None, push(0, None));
-    assert_eq!(ask(Some(known.state), push(7, Some(5))).unsettled.len(), 1);
+    let known = absorb_push(None, push(0, None));
+    assert_eq!(absorb_push(Some(known.state), push(7, Some(5))).unsettled.len(), 1);
 }
 
 #[test]
 fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
-    let push = |watts, minute| made::said(Rank::Pushed(at(minute)), made::reduce(watts));
+    let push = |watts, minute| made::stated(Rank::Pushed(at(minute)), made::reduce(watts));
     let (state, _) = one_by_one(&[push(5_000, 1)]);
-    let ask = |state: Option<State>, facts: Vec<DispatchFact>| {
+    let absorb_all = |state: Option<State>, facts: Vec<DispatchFact>| {
         let facts = facts.into_iter().map(fact).collect();
         absorb(state, &subject(), facts, Contradiction::Ask, published_at(NOW)).unwrap()
     };
-    let contradicted = ask(state.clone(), vec![push(7_000, 2)]);
+    let contradicted = absorb_all(state.clone(), vec![push(7_000, 2)]);
     assert!(!contradicted.changed && contradicted.signals.is_empty());
     let [unsettled] = contradicted.unsettled.as_slice() else { panic!("{contradicted:?}") };
-    let FactBody::Dispatch(said) = unsettled.body.clone() else { panic!("{unsettled:?}") };
-    // The answer in hand decides, whichever of the two pushes it confirms.
+    let FactBody::Dispatch(stated) = unsettled.body.clone() else { panic!("{unsettled:?}") };
+    // The fetched answer decides, whichever of the two pushes it confirms.
     for (watts, signals) in [(7_000, 1), (5_000, 0)] {
-        let answer = made::said(Rank::Fetched(at(3)), made::reduce(watts));
-        let settled = ask(state.clone(), vec![said.clone(), answer]);
+        let answer = made::stated(Rank::Fetched(at(3)), made::reduce(watts));
+        let settled = absorb_all(state.clone(), vec![stated.clone(), answer]);
         assert!(settled.unsettled.is_empty() && settled.changed);
         assert_eq!(settled.signals.len(), signals);
         let (_, terms) = settled.state.published().unwrap();
@@ -358,8 +360,8 @@ fn a_push_that_names_what_the_answer_leaves_out_does_not_contradict_it() {
     let mut unnamed = named.clone();
     unnamed.targets[0].external_id = None;
     for (known, pushed) in [(&named, &unnamed), (&unnamed, &named)] {
-        let (state, _) = one_by_one(&[made::said(Rank::Fetched(at(1)), known.clone())]);
-        let push = fact(made::said(Rank::Pushed(at(2)), pushed.clone()));
+        let (state, _) = one_by_one(&[made::stated(Rank::Fetched(at(1)), known.clone())]);
+        let push = fact(made::stated(Rank::Pushed(at(2)), pushed.clone()));
         let after = absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
         assert!(after.unsettled.is_empty() && after.signals.is_empty(), "{after:?}");
     }
@@ -368,10 +370,10 @@ fn a_push_that_names_what_the_answer_leaves_out_does_not_contradict_it() {
 #[test]
 fn a_push_that_calls_it_a_test_is_remembered_whether_it_comes_before_or_after_the_answer() {
     let test = DispatchTerms { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
-    let push = made::said(Rank::Pushed(at(2)), test.clone());
-    let answer = made::said(Rank::Fetched(at(2)), test);
+    let push = made::stated(Rank::Pushed(at(2)), test.clone());
+    let answer = made::stated(Rank::Fetched(at(2)), test);
     for facts in [[push.clone(), answer.clone()], [answer, push]] {
-        let later = made::said(Rank::Fetched(at(3)), made::reduce(6_000));
+        let later = made::stated(Rank::Fetched(at(3)), made::reduce(6_000));
         let (state, _) = one_by_one(&[facts.as_slice(), &[later]].concat());
         let (_, terms) = state.expect("a state").published().expect("published");
         assert_eq!(terms.test_reason, Some(TestReason::Integration));
@@ -380,30 +382,30 @@ fn a_push_that_calls_it_a_test_is_remembered_whether_it_comes_before_or_after_th
 
 #[test]
 fn a_push_that_only_repeats_the_answer_is_remembered_to_call_it_real() {
-    let answer = made::said(Rank::Fetched(at(1)), made::reduce(5_000));
-    let repeats = made::said(Rank::Pushed(at(2)), made::reduce(5_000));
+    let answer = made::stated(Rank::Fetched(at(1)), made::reduce(5_000));
+    let repeats = made::stated(Rank::Pushed(at(2)), made::reduce(5_000));
     let test = DispatchTerms { test_reason: Some(TestReason::Integration), ..made::reduce(5_000) };
-    let (state, _) = one_by_one(&[answer, repeats, made::said(Rank::Pushed(at(3)), test)]);
+    let (state, _) = one_by_one(&[answer, repeats, made::stated(Rank::Pushed(at(3)), test)]);
     let (_, terms) = state.expect("a state").published().expect("published");
     assert_eq!(terms.test_reason, None);
 }
 
 #[test]
 fn a_higher_number_that_says_the_same_keeps_the_lower_ones_out() {
-    let fetch = |number, watts| made::said(Rank::Numbered(number, at(1)), made::reduce(watts));
+    let fetch = |number, watts| made::stated(Rank::Numbered(number, at(1)), made::reduce(watts));
     let (state, signals) = one_by_one(&[fetch(1, 5_000), fetch(3, 5_000), fetch(2, 9_000)]);
     assert_eq!(signals.len(), 1);
-    assert!(told(&state.expect("a state")).expect("on").asks_the_same(&made::reduce(5_000)));
+    assert!(published_terms(&state.expect("a state")).expect("on").asks_the_same(&made::reduce(5_000)));
 }
 
 #[test]
 fn a_revert_to_an_older_statement_is_not_taken_for_a_repetition() {
     let fetches =
-        [(0, 5_000), (1, 9_000)].map(|(at, watts)| made::said(Rank::Fetched(made::at(at)), made::reduce(watts)));
+        [(0, 5_000), (1, 9_000)].map(|(at, watts)| made::stated(Rank::Fetched(made::at(at)), made::reduce(watts)));
     let (state, _) = one_by_one(&fetches);
     let repeats = |watts| {
-        let said = made::said(Rank::Fetched(made::at(2)), made::reduce(watts));
-        let after = absorb(state.clone(), &subject(), vec![fact(said)], Contradiction::Ask, published_at(NOW))
+        let stated = made::stated(Rank::Fetched(made::at(2)), made::reduce(watts));
+        let after = absorb(state.clone(), &subject(), vec![fact(stated)], Contradiction::Ask, published_at(NOW))
             .expect("a state");
         state.as_ref().is_some_and(|state| state.holds_the_same_as(&after.state))
     };
@@ -411,14 +413,14 @@ fn a_revert_to_an_older_statement_is_not_taken_for_a_repetition() {
 }
 
 #[test]
-fn of_two_statements_at_one_rank_the_withdrawn_one_holds() {
+fn of_two_statements_at_one_rank_the_withdrawn_one_wins() {
     for rank in [Rank::Numbered(1, at(1)), Rank::Fetched(at(1)), Rank::Pushed(at(1))] {
-        let on = made::said(rank, made::reduce(5_000));
-        let off = made::said(rank, DispatchTerms { authorized: false, ..made::reduce(5_000) });
+        let on = made::stated(rank, made::reduce(5_000));
+        let off = made::stated(rank, DispatchTerms { authorized: false, ..made::reduce(5_000) });
         for facts in [[on.clone(), off.clone()], [off, on.clone()]] {
             assert_eq!(merged(&facts).view().unwrap().status, Status::Cancelled);
         }
-        let more = made::said(rank, made::reduce(6_000));
+        let more = made::stated(rank, made::reduce(6_000));
         assert_eq!(merged(&[on.clone(), more.clone()]), merged(&[more, on]), "and else the same in any order");
     }
 }
@@ -426,14 +428,15 @@ fn of_two_statements_at_one_rank_the_withdrawn_one_holds() {
 #[test]
 fn what_is_withdrawn_and_over_is_cancelled() {
     let end: Option<Timestamp> = Some(at(15));
-    for (authorized, looked_at, expected) in [
+    for (authorized, fetched_at, expected) in [
         (true, 14, Status::Scheduled),
         (true, 15, Status::Ended),
         (true, 16, Status::Ended),
         (false, 14, Status::Cancelled),
         (false, 16, Status::Cancelled),
     ] {
-        let said = made::said(Rank::Fetched(at(looked_at)), DispatchTerms { authorized, end, ..made::reduce(5_000) });
-        assert_eq!(merged(&[said]).view().unwrap().status, expected);
+        let stated =
+            made::stated(Rank::Fetched(at(fetched_at)), DispatchTerms { authorized, end, ..made::reduce(5_000) });
+        assert_eq!(merged(&[stated]).view().unwrap().status, expected);
     }
 }

@@ -1,5 +1,5 @@
-//! The few AWS calls that set a local stack up, as plain HTTP. An emulator reads account and region out of the credential
-//! and verifies no signature, so none is made: against AWS itself every call here fails, which is as it should be.
+//! The few AWS calls that set up a local stack, as plain HTTP. An emulator reads account and region from the credential
+//! and verifies no signature, so requests are not signed. On purpose, every call fails against AWS itself.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use reqwest::{Client, Method, RequestBuilder, Url, header};
 use serde_json::{Value, json};
 
-/// The region that everything local lives in.
+/// The region of the local stack.
 pub const REGION: &str = "us-east-1";
 
-/// The account that an emulator uses for an access key that is not an account's number.
+/// The account that an emulator uses if the access key is not an account number.
 const DEFAULT_ACCOUNT: &str = "000000000000";
 
 /// A call that the endpoint refused.
@@ -19,7 +19,7 @@ const DEFAULT_ACCOUNT: &str = "000000000000";
 pub(super) struct Refused {
     operation: String,
     status: reqwest::StatusCode,
-    /// The body, which names AWS's error code.
+    /// The body, which contains AWS's error code.
     pub(super) answer: String,
 }
 
@@ -32,17 +32,17 @@ pub(super) struct AwsApi {
 }
 
 impl AwsApi {
-    /// `endpoint` without a path; the access key from the environment counts for an endpoint that is not ours.
+    /// `endpoint` has no path. The access key from the environment is used on an endpoint that gridbell did not start.
     pub(super) fn new(http: Client, endpoint: Url, access_key: &str) -> Self {
         Self { http, endpoint, access_key: access_key.to_owned() }
     }
 
-    /// Who calls.
+    /// The access key.
     pub(super) fn access_key(&self) -> &str {
         &self.access_key
     }
 
-    /// The account that the access key stands for.
+    /// The account of the access key.
     pub(super) fn account(&self) -> &str {
         let number = self.access_key.len() == 12 && self.access_key.bytes().all(|byte| byte.is_ascii_digit());
         if number { &self.access_key } else { DEFAULT_ACCOUNT }
@@ -54,7 +54,7 @@ impl AwsApi {
     }
 
     fn request(&self, method: Method, service: &str, path: &str) -> RequestBuilder {
-        // The date in the credential is of no account without a signature.
+        // Without a signature the date in the credential does not matter.
         let credential = format!("{}/20260101/{REGION}/{service}/aws4_request", self.access_key);
         self.http
             .request(method, format!("{}{path}", self.base()))
@@ -120,7 +120,7 @@ impl AwsApi {
         self.send("DeleteBucket", self.request(Method::DELETE, "s3", &format!("/{bucket}"))).await.map(drop)
     }
 
-    /// Puts a `SecureString`; false where one of that name is there already and `overwrite` is not set.
+    /// Puts a `SecureString`; returns false if one with that name exists and `overwrite` is not set.
     pub(super) async fn put_secret(&self, name: &str, value: &str, overwrite: bool) -> Result<bool> {
         let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": overwrite});
         match self.json("ssm", "AmazonSSM.PutParameter", "1.1", &body).await {
@@ -140,7 +140,7 @@ impl AwsApi {
         self.json("ssm", "AmazonSSM.DeleteParameter", "1.1", &json!({"Name": name})).await.map(drop)
     }
 
-    /// Makes `address` a sender that SES takes; one that is there already is as good.
+    /// Makes `address` a sender that SES accepts. It may exist already.
     pub(super) async fn create_email_identity(&self, address: &str) -> Result<()> {
         let body = json!({"EmailIdentity": address}).to_string();
         let request = self

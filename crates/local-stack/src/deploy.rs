@@ -1,4 +1,4 @@
-//! `infra/template.yaml` deployed to an endpoint through its `CloudFormation`, as `sam package` and `sam deploy` would.
+//! Deploys `infra/template.yaml` to an endpoint through its `CloudFormation`, as `sam package` and `sam deploy` do.
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep};
 use super::{aws_api::AwsApi, template};
 use crate::progress::Step;
 
-/// How long a stack may take; the emulator needs about a second.
+/// The timeout of a deployment; the emulator needs about a second.
 const DEPLOYING: Duration = Duration::from_mins(5);
 
-/// What is to be deployed.
+/// The stack to deploy.
 #[derive(Debug)]
 pub(super) struct Deployment {
     pub(super) stack: String,
@@ -24,7 +24,7 @@ pub(super) struct Deployment {
     /// The functions' zips.
     pub(super) packages: BTreeMap<&'static str, PathBuf>,
     pub(super) parameters: BTreeMap<String, String>,
-    /// Where each function is hosted instead, for `--watch`.
+    /// The address of each function that is hosted elsewhere, for `--watch`.
     pub(super) hosted: BTreeMap<&'static str, String>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Deployment {
 pub(super) type Outputs = BTreeMap<String, String>;
 
 impl Deployment {
-    /// Uploads the code, creates the stack, waits for it, and mends what an emulator ignores.
+    /// Uploads the code, creates the stack, waits for it, and sets what an emulator ignores.
     pub(super) async fn create(&self, api: &AwsApi, file: &Path, step: &dyn Step) -> Result<Outputs> {
         let mut template = template::load(file)?;
         if let Some(unknown) = self.parameters.keys().find(|name| !template::has_parameter(&template, name)) {
@@ -54,7 +54,7 @@ impl Deployment {
         for (function, url) in &self.hosted {
             template::set_variable(&mut template, function, "MINISTACK_LAMBDA_PROXY_URL", json!(url))?;
         }
-        // An emulator's API does not stand behind the name that it has in the cloud.
+        // An emulator's API has another address than in the cloud.
         let public_url = json!({ "Fn::Sub": endpoint(api, "${Api}") });
         template::set_variable(&mut template, "alerter", "GRIDBELL_PUBLIC_URL", public_url)?;
         api.put_object(&self.bucket, TEMPLATE_KEY, template.to_string().into_bytes()).await?;
@@ -72,7 +72,7 @@ impl Deployment {
     fn create_parameters(&self, api: &AwsApi) -> Vec<(String, String)> {
         let mut form = vec![
             ("StackName".to_owned(), self.stack.clone()),
-            // By address: in the request itself a template may take 51,200 bytes.
+            // By URL: the request itself may contain a template of at most 51,200 bytes.
             ("TemplateURL".to_owned(), format!("{}/{}/{TEMPLATE_KEY}", api.base(), self.bucket)),
         ];
         for (index, capability) in
@@ -110,7 +110,7 @@ impl Deployment {
         let name = [("StackName".to_owned(), self.stack.clone())];
         api.cloudformation("DeleteStack", &name).await?;
         let deadline = Instant::now() + DEPLOYING;
-        // A stack that is gone is described no more: the call is refused.
+        // A deleted stack cannot be described: the call is refused.
         while let Ok(answer) = api.cloudformation("DescribeStacks", &name).await {
             match Stack::read(&answer)?.status.as_str() {
                 "DELETE_COMPLETE" => break,
@@ -125,7 +125,7 @@ impl Deployment {
     }
 }
 
-/// What the routes of an HTTP API stand behind.
+/// The base URL of an HTTP API's routes.
 pub(super) fn endpoint(api: &AwsApi, id: &str) -> String {
     format!("{}/_aws/execute-api/{id}/$default", api.base())
 }
@@ -139,7 +139,7 @@ struct Stack {
 }
 
 impl Stack {
-    /// Reads the answer to `DescribeStacks` of one stack.
+    /// Parses the answer to `DescribeStacks` of one stack.
     fn read(xml: &str) -> Result<Self> {
         let document = roxmltree::Document::parse(xml).context("the answer to DescribeStacks is not XML")?;
         let text = |parent: roxmltree::Node<'_, '_>, name: &str| {
@@ -169,7 +169,7 @@ impl Stack {
     }
 }
 
-/// What went wrong, resource by resource, the first first.
+/// The failed resources with their reasons, in order of time.
 fn failures(xml: &str) -> String {
     let Ok(document) = roxmltree::Document::parse(xml) else { return String::new() };
     let mut lines: Vec<String> = document
@@ -191,7 +191,7 @@ fn failures(xml: &str) -> String {
     lines.concat()
 }
 
-/// Answers may or may not carry AWS's namespace.
+/// Matches element names with or without AWS's namespace.
 trait LocalName {
     fn has_tag_name_local(&self, name: &str) -> bool;
 }
@@ -202,7 +202,7 @@ impl LocalName for roxmltree::Node<'_, '_> {
     }
 }
 
-/// Puts the keys in, says where only a placeholder stands, and returns the parameters that were not there before.
+/// Puts the keys, reports placeholders, and returns the parameters that did not exist before.
 pub(super) async fn put_secrets(
     api: &AwsApi,
     secrets: &[super::prepare::Secret],
@@ -223,7 +223,7 @@ pub(super) async fn put_secrets(
     Ok(made)
 }
 
-/// A value out of the outputs.
+/// One value of the outputs.
 pub(super) fn output<'o>(outputs: &'o Outputs, name: &str) -> Result<&'o str> {
     outputs
         .get(name)

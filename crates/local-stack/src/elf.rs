@@ -1,26 +1,25 @@
-//! Which processor an executable was built for. On a machine with another one, cargo builds for that machine unless it is given a
-//! target, and Lambda notices at the first event.
+//! The processor that an executable was built for. Without a target, cargo builds for the machine that it runs on; for
+//! another processor Lambda reports that only at the first event.
 
 use std::{fs::File, io::Read, path::Path};
 
 use anyhow::{Context, Result, bail};
 
-/// Up to and with `e_machine`.
+/// The header up to and including `e_machine`.
 const HEADER_BYTES: usize = 20;
 
-/// `e_machine` of the two processors that Lambda has.
+/// `e_machine` of the two processors that Lambda supports.
 const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 
-/// The template's word for this machine's processor.
+/// The template's name for this machine's processor.
 pub fn host() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 
 /// Refuses an executable that a function of that architecture cannot run.
 ///
-/// # Errors
-/// Another processor, or no executable of Linux.
+/// # Errors It is for another processor, or not a Linux executable.
 pub fn check(executable: &Path, architecture: &str) -> Result<()> {
     let mut header = [0; HEADER_BYTES];
     let read = File::open(executable).and_then(|mut file| file.read_exact(&mut header));
@@ -35,7 +34,7 @@ pub fn check(executable: &Path, architecture: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the template calls the processor; none where that is no ELF file of one that Lambda has.
+/// The template's name for the processor; none if it is not an ELF file for a processor of Lambda.
 fn machine(header: &[u8; HEADER_BYTES]) -> Option<&'static str> {
     let [0x7f, b'E', b'L', b'F', _, order, .., low, high] = *header else { return None };
     let machine = if order == 2 { u16::from_be_bytes([low, high]) } else { u16::from_le_bytes([low, high]) };

@@ -1,4 +1,4 @@
-//! ministack on a free port of loopback, in a folder of its own.
+//! Runs ministack on a free port of loopback, in its own folder.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -15,18 +15,19 @@ use tokio::time::{Instant, sleep};
 use super::{aws_api::REGION, files, guard::Guarded, stack::Prerequisites, token};
 use crate::progress::Progress;
 
-/// How long it may take to answer: 0.5 s is usual, a cold disk and a busy machine take more.
+/// The timeout of its start: 0.5 s is usual; a cold disk or a busy machine needs more.
 const STARTING: Duration = Duration::from_mins(1);
 
-/// How often another port is tried, where somebody took the one that was free.
+/// How often another port is tried if another process has taken the free one.
 const PORTS: usize = 5;
 
 /// The log's name in the stack's folder.
 const LOG: &str = "emulator.log";
 
-/// Starts it. Its Lambda runtime API writes an answer's headers and body separately: with Nagle's algorithm on, each invocation waits
-/// 40 ms for an acknowledgement in between. Its DynamoDB parses a query's condition anew for each entry of the index partition: what
-/// depends on the condition's text alone is kept, or a webhook would cost 0.04 ms more for each dispatch that is active.
+/// Starts ministack with two patches. Its Lambda runtime API writes an answer's headers and body separately: with
+/// Nagle's algorithm, each invocation would wait 40 ms for an acknowledgement in between. Its DynamoDB parses a query's
+/// condition again for each entry of the index partition: the parsed condition is cached, or a webhook would cost 0.04
+/// ms more for each active dispatch.
 const START: &str = "\
 import functools, socketserver, sys
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
@@ -39,7 +40,7 @@ dynamodb._condition_syntax_error = functools.lru_cache(1024)(dynamodb._condition
 sys.exit(main())
 ";
 
-/// A running emulator. Dropping it ends it, its functions too.
+/// A running emulator. Dropping it ends it and its functions.
 #[derive(Debug)]
 pub(super) struct Emulator {
     pub(super) endpoint: Url,
@@ -47,14 +48,14 @@ pub(super) struct Emulator {
     pub(super) log: PathBuf,
 }
 
-/// Starts an emulator from the virtual environment `home`; its log and its files go into the stack's folder.
+/// Starts an emulator from the virtual environment `home`, with its log and its files in the stack's folder.
 pub(super) async fn start(prerequisites: &Prerequisites, home: &Path, progress: &dyn Progress) -> Result<Emulator> {
     let step = progress.step("AWS");
     step.at("starts the emulator");
     let log = prerequisites.folder.path.join(LOG);
     for _ in 0..PORTS {
         let port = free_port()?;
-        // The health answer repeats this, so another emulator on the same port is not taken for ours.
+        // The health answer repeats this nonce, so another emulator on the same port is not mistaken for this one.
         let nonce = token::random();
         let mut process = spawn(prerequisites, home, &log, port, &nonce)?;
         let endpoint = Url::parse(&format!("http://127.0.0.1:{port}"))?;
@@ -90,7 +91,7 @@ fn spawn(prerequisites: &Prerequisites, home: &Path, log: &Path, port: u16, nonc
     let endpoint = format!("http://127.0.0.1:{port}");
     let mut command = prerequisites.guard.command_of(prerequisites.state.path(), home.join("bin/python"));
     command.args(["-c", START]);
-    // The functions inherit the emulator's environment: nothing of the user's may get there.
+    // The functions inherit the emulator's environment, so it must not contain the user's variables.
     command.env_clear();
     for name in ["PATH", "HOME", "SSL_CERT_FILE"] {
         if let Some(value) = std::env::var_os(name) {

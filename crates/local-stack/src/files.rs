@@ -1,4 +1,4 @@
-//! Files that other processes may read at the same time: whole or not at all.
+//! Files that other processes may read at the same time: they read a whole file or none.
 
 use std::{
     fs::{File, Permissions, TryLockError},
@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// Writes a file in one step, readable by its owner alone.
+/// Writes a file in one step. Only its owner can read it.
 pub(super) fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -17,7 +17,7 @@ pub(super) fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes a lock that the system gives back when this process ends; none where another process holds it.
+/// Takes a lock that the system releases when this process ends; none if another process has it.
 pub(super) fn try_lock(file: &Path) -> io::Result<Option<File>> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
@@ -30,7 +30,7 @@ pub(super) fn try_lock(file: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// The end of a log, for an error message.
+/// The last lines of a log, for an error message.
 pub(super) fn tail(file: &Path, lines: usize) -> String {
     let bytes = std::fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);

@@ -1,4 +1,4 @@
-//! The four functions: built with cargo in gridbell's own profile, each packed as a `bootstrap`.
+//! The four functions: builds them with cargo in gridbell's own profile, and packs each as a `bootstrap`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,8 +29,8 @@ pub(super) async fn build(
     let step = progress.step("functions");
     step.at("asks cargo");
     let mut cargo = guard.command(&workspace.cargo);
-    // By binary, not by package: cargo then chooses features for the whole workspace, as it did for `cargo run` and `cargo test`,
-    // and builds nothing twice that is built already.
+    // By binary, not by package: cargo then chooses features for the whole workspace, as for `cargo run` and `cargo
+    // test`, and does not build again what is already built.
     cargo.arg("build").args(FUNCTIONS.iter().flat_map(|name| ["--bin", name]));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
@@ -48,10 +48,10 @@ pub(super) async fn build(
     let mut running = Guarded::spawn(&mut cargo).context("cargo cannot be run")?;
     let stdout = running.child.stdout.take().context("cargo's output is not there")?;
     let stderr = running.child.stderr.take().context("cargo's output is not there")?;
-    let (found, kept) = tokio::join!(executables(stdout), follow(stderr, step.as_ref()));
+    let (found, last_lines) = tokio::join!(executables(stdout), follow(stderr, step.as_ref()));
     let status = running.wait().await?;
     if !status.success() {
-        bail!("the functions do not build ({status}):\n{kept}");
+        bail!("the functions do not build ({status}):\n{last_lines}");
     }
     let found = found?;
     if let Some(missing) = FUNCTIONS.iter().find(|name| !found.contains_key(*name)) {
@@ -61,8 +61,8 @@ pub(super) async fn build(
     Ok(found)
 }
 
-/// Takes from a cargo's environment what `cargo run` and `cargo test` tell gridbell of its own package. `ring`'s build script
-/// looks at it: told otherwise than by the cargo outside, it runs again, and everything that stands on it is built again.
+/// Removes the variables that `cargo run` and `cargo test` set for gridbell's own package. `ring`'s build script reads
+/// them: with other values than in the outer cargo, it runs again, and all crates that depend on it are built again.
 pub(super) fn forget_outer_cargo(cargo: &mut tokio::process::Command) {
     for (name, _) in std::env::vars_os() {
         if is_of_one_package(&name.to_string_lossy()) {
@@ -75,7 +75,7 @@ fn is_of_one_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
-/// Reads cargo's messages for the paths of what it built.
+/// Reads the paths of the executables from cargo's messages.
 async fn executables(stdout: impl tokio::io::AsyncRead + Unpin) -> Result<BTreeMap<&'static str, PathBuf>> {
     let mut found = BTreeMap::new();
     let mut lines = BufReader::new(stdout).lines();
@@ -90,9 +90,10 @@ async fn executables(stdout: impl tokio::io::AsyncRead + Unpin) -> Result<BTreeM
     Ok(found)
 }
 
-/// Shows cargo's own progress and keeps its last lines. Its bar ends in a carriage return, everything else in a line feed.
+/// Shows cargo's progress and returns its last lines. Its progress bar ends in a carriage return, other lines in a line
+/// feed.
 async fn follow(mut stderr: impl tokio::io::AsyncRead + Unpin, step: &dyn Step) -> String {
-    let mut kept: VecDeque<String> = VecDeque::new();
+    let mut last_lines: VecDeque<String> = VecDeque::new();
     let (mut line, mut chunk) = (Vec::new(), [0_u8; 4096]);
     while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
         for byte in chunk.get(..read).unwrap_or_default() {
@@ -107,14 +108,14 @@ async fn follow(mut stderr: impl tokio::io::AsyncRead + Unpin, step: &dyn Step) 
                 step.at(what);
             } else if *byte == b'\n' && !text.trim().is_empty() {
                 step.at(text.trim());
-                kept.push_back(text);
-                if kept.len() > KEPT_LINES {
-                    kept.pop_front();
+                last_lines.push_back(text);
+                if last_lines.len() > SHOWN_LINES {
+                    last_lines.pop_front();
                 }
             }
         }
     }
-    kept.iter().flat_map(|text| ["  | ", text, "\n"]).collect()
+    last_lines.iter().flat_map(|text| ["  | ", text, "\n"]).collect()
 }
 
 /// `    Building [====>   ] 45/312: serde, tokio` → 45, 312 and the rest.
@@ -125,13 +126,13 @@ fn bar(line: &str) -> Option<(u64, u64, &str)> {
     Some((done.parse().ok()?, total.parse().ok()?, what.trim()))
 }
 
-/// Where the packages of this gridbell's profile lie.
+/// The folder with the packages of this gridbell's profile.
 pub(super) fn packages_folder(workspace: &Workspace) -> PathBuf {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     workspace.own().join("packages").join(profile)
 }
 
-/// Packs every executable, and returns the zips by function.
+/// Packs every executable; returns the zips by function.
 pub(super) async fn pack(
     executables: &BTreeMap<&'static str, PathBuf>,
     folder: &Path,
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cargo_within_is_not_told_of_the_package_outside() {
+    fn an_inner_cargo_does_not_see_the_outer_package() {
         assert!(is_of_one_package("CARGO_PKG_NAME") && is_of_one_package("CARGO_MANIFEST_DIR"));
         assert!(!is_of_one_package("CARGO_HOME") && !is_of_one_package("CARGO_TARGET_DIR"));
     }

@@ -1,4 +1,5 @@
-//! Child processes that cannot outlive gridbell: `guard.py` holds each by a pipe that closes when gridbell ends, however it ends.
+//! Child processes that cannot outlive gridbell: `guard.py` ends each of them when its pipe to gridbell closes, however
+//! gridbell ends.
 
 use std::{
     ffi::OsStr,
@@ -12,13 +13,13 @@ use tokio::process::{Child, ChildStdin, Command};
 
 const SCRIPT: &str = include_str!("guard.py");
 
-/// How long a guard may take to end everything; it asks for 3 s and then kills.
+/// How long a guard may take to end all processes; it sends SIGTERM, waits 3 s, then kills.
 const ENDING: Duration = Duration::from_secs(8);
 
-/// How often is looked whether it has.
-const LOOKING: Duration = Duration::from_millis(10);
+/// The interval at which gridbell checks whether the guard has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What starts guarded commands: a Python and the script.
+/// Starts guarded commands: a Python and the script.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
     python: PathBuf,
@@ -26,7 +27,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Lays the script into `folder`.
+    /// Writes the script into `folder`.
     pub(super) fn new(python: &Path, folder: &Path) -> Result<Self> {
         let script = folder.join("guard.py");
         if std::fs::read_to_string(&script).ok().as_deref() != Some(SCRIPT) {
@@ -36,12 +37,12 @@ impl Guard {
         Ok(Self { python: python.to_owned(), script })
     }
 
-    /// A command that will run under the guard; arguments, environment and output are the caller's to add.
+    /// A command that runs under the guard; the caller adds arguments, environment and output.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.command_of(Path::new("-"), program)
     }
 
-    /// The same for a command that `file` describes: the guard removes it when the command ends.
+    /// A command that `file` describes: the guard removes the file when the command ends.
     pub(super) fn command_of(&self, file: &Path, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(&self.python);
         command.args(["-I", "-S"]).arg(&self.script).arg(file).arg(program).stdin(Stdio::piped()).process_group(0);
@@ -49,7 +50,7 @@ impl Guard {
     }
 }
 
-/// A running command. Dropping it ends the command and everything that it started.
+/// A running command. Dropping it ends the command and all processes that it started.
 #[derive(Debug)]
 pub(super) struct Guarded {
     pub(super) child: Child,
@@ -64,7 +65,7 @@ impl Guarded {
         Ok(Self { lifeline: child.stdin.take(), pid: child.id(), child })
     }
 
-    /// The guard's own process id, which is also the group of everything under it.
+    /// The guard's own process id, which is also its process group.
     pub(super) fn group(&self) -> Option<u32> {
         self.pid
     }
@@ -74,12 +75,12 @@ impl Guarded {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until the command ends by itself. Unlike `Child::wait`, it keeps the lifeline.
+    /// Waits until the command ends by itself. Unlike `Child::wait`, it leaves the pipe open.
     pub(super) async fn wait(&mut self) -> Result<ExitStatus> {
         self.child.wait().await.context("a process cannot be waited for")
     }
 
-    /// Ends the command and everything under it, and waits until that is so.
+    /// Ends the command and all processes under it, and waits for that.
     pub(super) async fn end(mut self) {
         self.lifeline = None;
         let ended = tokio::time::timeout(ENDING, self.child.wait()).await;
@@ -88,23 +89,23 @@ impl Guarded {
         }
     }
 
-    /// For the case that the guard itself was killed or hangs.
+    /// Needed if the guard itself was killed or hangs.
     fn kill_group(&self) {
         let group = self.pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
         if let Some(group) = group {
-            // It fails where nothing is left in the group, which is what is wanted.
+            // This fails if the group is empty, which is fine.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
 }
 
 impl Drop for Guarded {
-    /// Waits here, so that whoever drops it knows that nothing is left; it takes some hundredths of a second.
+    /// Waits until no process is left; this takes some hundredths of a second.
     fn drop(&mut self) {
         self.lifeline = None;
-        for _ in 0..ENDING.as_millis() / LOOKING.as_millis() {
+        for _ in 0..ENDING.as_millis() / POLL_INTERVAL.as_millis() {
             match self.child.try_wait() {
-                Ok(None) => std::thread::sleep(LOOKING),
+                Ok(None) => std::thread::sleep(POLL_INTERVAL),
                 Ok(Some(status)) if status.code().is_some() => return,
                 _ => break,
             }

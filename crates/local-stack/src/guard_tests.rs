@@ -1,4 +1,4 @@
-//! The guard against everything that ends a process: nothing that it started may be left.
+//! The guard in every case that ends a process: no process that it started may remain.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
@@ -7,7 +7,7 @@ use std::{io::Write, os::unix::process::CommandExt, path::Path, process::Stdio, 
 use super::*;
 use crate::tools::Python;
 
-/// Starts a child in a session of its own, as a daemon does, writes both process ids, and ignores being asked to end.
+/// Starts a child in its own session, as a daemon does, writes both process ids, and ignores SIGTERM.
 const FAMILY: &str = "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ > inner; while :; do sleep 0.1; done' & \
                       echo $$ > outer; while :; do sleep 0.1; done";
 
@@ -15,7 +15,7 @@ fn guard(folder: &Path) -> Guard {
     Guard::new(&Python::find().expect("python3").program, folder).expect("the script is laid")
 }
 
-/// The process ids that the family has written.
+/// The process ids that the script has written.
 fn family(folder: &Path) -> Vec<i32> {
     for _ in 0..500 {
         let ids: Vec<i32> = ["outer", "inner"]
@@ -96,7 +96,7 @@ async fn the_group_goes_even_where_the_guard_itself_was_killed() {
     wait_until_gone(&pids);
 }
 
-/// The parent is a program of its own, which holds the pipe as gridbell does and is killed with SIGKILL.
+/// The parent is a separate program, which holds the pipe as gridbell does and is killed with SIGKILL.
 #[test]
 fn a_killed_parent_leaves_nothing() {
     const PARENT: &str = "import subprocess, sys, time\n\

@@ -1,4 +1,4 @@
-//! What the functions have logged, read back from the endpoint's log groups.
+//! The functions' logs, read from the endpoint's log groups.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use super::aws_api::AwsApi;
 pub struct LogLine {
     /// The function, by the name of its binary.
     pub function: &'static str,
-    /// When, in milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub time_ms: i64,
-    /// The line as it was written.
+    /// The line as written.
     pub text: String,
 }
 
-/// Reads on from where it was: every line once.
+/// Reads every line once, continuing after the last one.
 #[derive(Debug, Default)]
 pub(super) struct Logs {
-    /// By function: the latest time that was read, and the lines of that very millisecond.
+    /// By function: the latest time that was read, and the lines of that millisecond.
     read: BTreeMap<&'static str, (i64, Vec<String>)>,
 }
 
 impl Logs {
-    /// The lines of all functions that are new, the oldest first.
+    /// The new lines of all functions, the oldest first.
     pub(super) async fn next(&mut self, api: &AwsApi, stack: &str) -> Result<Vec<LogLine>> {
         let mut lines = Vec::new();
         for function in FUNCTIONS {
@@ -67,7 +67,7 @@ impl Logs {
 
 fn line(function: &'static str, event: &Value) -> Option<LogLine> {
     let text = event.get("message")?.as_str()?.trim_end();
-    // Lambda's own lines around every invocation say nothing here.
+    // Skip Lambda's own lines around every invocation.
     if text.is_empty() || ["START ", "END ", "REPORT ", "INIT_START "].iter().any(|own| text.starts_with(own)) {
         return None;
     }

@@ -1,4 +1,5 @@
-//! The mail that an emulator has sent, in one shape: a JSON array of objects with subject, from, to, text, html and time.
+//! The mails that an emulator has sent, in one format: a JSON array of objects with subject, from, to, text, html and
+//! time.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::aws_api::AwsApi;
 
-/// The endpoint on loopback; dropping it closes it.
+/// The server on loopback; dropping it closes it.
 #[derive(Debug)]
 pub(super) struct MailBox {
     pub(super) url: String,
@@ -22,14 +23,14 @@ impl Drop for MailBox {
     }
 }
 
-/// Serves what the endpoint's SES has sent.
+/// Serves the mails that the endpoint's SES has sent.
 pub(super) async fn serve(api: AwsApi) -> Result<MailBox> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free for the mail's read-back")?;
     let url = format!("http://{}/", listener.local_addr()?);
     let router = Router::new().route("/", get(list)).with_state(api);
     let server = tokio::spawn(async move {
-        // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
+        // It fails only if the listener is gone; then clients get no connection.
         drop(axum::serve(listener, router).await);
     });
     Ok(MailBox { url, server })
@@ -44,7 +45,7 @@ async fn list(State(api): State<AwsApi>) -> (StatusCode, Json<Value>) {
     }
 }
 
-/// The mail sent, the oldest first.
+/// The sent mails, the oldest first.
 pub(super) async fn sent(api: &AwsApi) -> Result<Vec<Value>> {
     let own = api.http.get(format!("{}/_ministack/ses/messages?account={}", api.base(), api.account())).send().await?;
     if own.status().is_success() {

@@ -1,4 +1,4 @@
-//! What a caller may choose about a local stack.
+//! The options of a local stack.
 
 use std::{
     collections::BTreeMap,
@@ -14,25 +14,25 @@ use config::{Config, ConfigError};
 /// Bases of the providers' APIs by the providers' names, for the built-in configuration: where simulators listen.
 pub type ProviderUrls = BTreeMap<&'static str, Url>;
 
-/// How a stack is brought up.
+/// The options of `up`.
 #[derive(Clone)]
 pub struct UpOptions {
-    /// The configuration, `env:` references still in it.
+    /// The configuration, with its `env:` references.
     pub config: Config,
-    /// An AWS-compatible endpoint that runs already; None starts an emulator.
+    /// An AWS-compatible endpoint that is already running; None starts an emulator.
     pub endpoint_url: Option<Url>,
-    /// Where `stack.json` is written; None keeps it in the stack's own folder.
+    /// The path of `stack.json`; None puts it into the stack's own folder.
     pub state: Option<PathBuf>,
-    /// Host the functions in `cargo lambda watch`, which builds them anew when their source changes.
+    /// Host the functions in `cargo lambda watch`, which rebuilds them when their source changes.
     pub watch: bool,
-    /// Leave the stack on an endpoint that is not ours when this process ends.
+    /// Leave the stack on an endpoint that gridbell did not start when this process ends.
     pub keep: bool,
     /// Further parameters for the template.
     pub parameters: BTreeMap<String, String>,
-    /// Values for `ssm:` references by their path, put into the endpoint before anything starts; a reference that is not
-    /// among them gets a placeholder where nothing stands yet.
+    /// Values for `ssm:` references by their path, put into the endpoint first. A reference without a value here gets a
+    /// placeholder, unless the parameter exists.
     pub secrets: BTreeMap<String, String>,
-    /// Values for `env:` references, looked up before gridbell's own environment.
+    /// Values for `env:` references. They take precedence over gridbell's own environment.
     pub variables: BTreeMap<String, String>,
 }
 
@@ -46,7 +46,7 @@ impl std::fmt::Debug for UpOptions {
 }
 
 impl UpOptions {
-    /// An emulator of its own for this configuration, everything else as usual.
+    /// Options with a new emulator for this configuration and defaults.
     pub fn new(config: Config) -> Self {
         Self {
             config,
@@ -60,30 +60,28 @@ impl UpOptions {
         }
     }
 
-    /// The same with the built-in configuration: one source per provider, `<provider>-demo`, its key [`placeholder_key`].
+    /// Options with the built-in configuration: one source per provider, `<provider>-demo`, with the key
+    /// [`placeholder_key`].
     ///
-    /// # Errors
-    /// An address among `urls` that a configuration may not hold.
+    /// # Errors A configuration may not contain one of the `urls`.
     pub fn built_in(urls: &ProviderUrls) -> Result<Self, ConfigError> {
         let config = built_in(urls)?;
         let secrets = config.sources.keys().map(|name| (format!("/gridbell/{name}"), placeholder_key(name))).collect();
         Ok(Self { secrets, ..Self::new(config) })
     }
 
-    /// The configuration from a file.
+    /// Options with the configuration from a file.
     ///
-    /// # Errors
-    /// As [`Config::load`].
+    /// # Errors As [`Config::load`].
     pub fn from_file(file: &Path) -> Result<Self, ConfigError> {
         Config::load(file).map(Self::new)
     }
 }
 
-/// The configuration that stands in where there is no `gridbell.toml`. A provider that `urls` leaves out is asked at a
-/// port of loopback where nobody listens.
+/// The built-in configuration, used without a `gridbell.toml`. The API of a provider without a URL in `urls` is a port
+/// of loopback on which no server listens.
 ///
-/// # Errors
-/// An address among `urls` that a configuration may not hold.
+/// # Errors A configuration may not contain one of the `urls`.
 pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
     let sources = Providers::default().iter().map(|provider| {
         let asked = if provider.needs_api_key() {

@@ -1,4 +1,4 @@
-//! A function's zip: one file `bootstrap`, the same bytes for the same executable.
+//! A function's zip: one file `bootstrap`, with the same bytes for the same executable.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::files;
 
-/// Packs `executable` into `zip`, or leaves it where it was packed from that very file before.
+/// Packs `executable` into `zip`, unless the zip was already packed from this file.
 pub(super) fn pack(executable: &Path, zip: &Path) -> Result<()> {
     let metadata = executable.metadata().with_context(|| format!("{} is not there", executable.display()))?;
     let identity =
@@ -31,19 +31,19 @@ pub(super) fn pack(executable: &Path, zip: &Path) -> Result<()> {
     let mut bytes = Vec::new();
     File::open(source)?.read_to_end(&mut bytes)?;
     files::write(zip, &archive(&bytes)?)?;
-    // Written last: a note stands only beside a zip that is whole.
+    // Written last: the note exists only beside a complete zip.
     files::write(&note, identity.as_bytes())?;
     Ok(())
 }
 
-/// Packages for functions that are hosted elsewhere: a stack cannot be created without code.
+/// Packages for functions that are hosted elsewhere: CloudFormation cannot create a function without code.
 pub(super) fn stand_ins(folder: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
     let zip = folder.join("hosted-elsewhere.zip");
     files::write(&zip, &archive(b"#!/bin/sh\nexit 1\n")?)?;
     Ok(FUNCTIONS.map(|name| (name, zip.clone())).into())
 }
 
-/// Leaves symbols and debug information out, half of a debug build. Without binutils the function runs as it is.
+/// Removes symbols and debug information, half of a debug build. Without binutils the executable is used unchanged.
 fn strip(from: &Path, to: &Path) -> bool {
     Command::new("strip")
         .arg("-o")
@@ -55,7 +55,7 @@ fn strip(from: &Path, to: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Stored, not compressed: it travels over loopback, and compressing in a debug build takes longer than everything else.
+/// Not compressed: the zip travels over loopback, and compressing in a debug build is the slowest step.
 fn archive(bootstrap: &[u8]) -> Result<Vec<u8>> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::with_capacity(bootstrap.len() + 512)));
     let options = SimpleFileOptions::default()

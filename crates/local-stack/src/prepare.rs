@@ -1,20 +1,20 @@
-//! What a configuration becomes before it is deployed locally: tokens made, keys fetched from gridbell's own environment.
+//! Prepares a configuration for a local deployment: creates tokens, and reads keys from gridbell's own environment.
 
 use std::collections::BTreeMap;
 
 use super::token;
 use config::{Config, ConfigError, Contacts, Place, Problem, Reference, TokenHash};
 
-/// A configuration that is ready to be deployed, and what must be put beside it.
+/// A prepared configuration, with the tokens and parameters that belong to it.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// Every key a `ssm:` reference, every door with a token's hash.
+    /// Each key is a `ssm:` reference, and each endpoint has a token's hash.
     pub(super) config: Config,
-    /// The tokens that were made here, by source.
+    /// The tokens that were created, by source.
     pub(super) tokens: BTreeMap<String, String>,
-    /// The token of `/acks/`, where it was made here.
+    /// The token of `/acks/`, if it was created.
     pub(super) ack_token: Option<String>,
-    /// Parameters that the functions read.
+    /// The parameters that the functions read.
     pub(super) secrets: Vec<Secret>,
 }
 
@@ -35,12 +35,13 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// What stands in an emulator's parameter that nobody has put: no provider's key, but the built-in simulators take one of their own.
+/// The value of an emulator's parameter without a given key. No real provider accepts it, but the built-in simulators
+/// do.
 pub fn placeholder_key(source: &str) -> String {
     format!("placeholder-of-{source}")
 }
 
-/// Prepares a configuration. `known` are values of `ssm:` references; `variables` looks up gridbell's own environment.
+/// Prepares a configuration. `known` has values of `ssm:` references; `variables` reads gridbell's own environment.
 pub(super) fn prepare(
     mut config: Config,
     known: &BTreeMap<String, String>,
@@ -72,7 +73,7 @@ pub(super) fn prepare(
             tokens.insert(name.clone(), made);
         }
     }
-    // A real key goes in before a placeholder of the same name asks whether one is there.
+    // Real keys go first, so that a placeholder of the same name does not replace them.
     secrets.sort_by_key(|secret| secret.placeholder);
     let mut ack_token = None;
     if config.acks.is_empty() {

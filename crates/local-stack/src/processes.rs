@@ -1,6 +1,6 @@
-//! The functions' processes on this machine, for a test that kills one. Linux only: elsewhere none are found.
+//! The functions' processes on this machine, for a test that kills one. Linux only: on other systems it finds none.
 
-/// The processes whose environment names this function and this emulator.
+/// The processes whose environment contains this function's name and this emulator's endpoint.
 pub(super) fn of_function(function: &str, endpoint: &str) -> Vec<u32> {
     let wanted = [format!("AWS_LAMBDA_FUNCTION_NAME={function}"), format!("AWS_ENDPOINT_URL={endpoint}")];
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -8,7 +8,7 @@ pub(super) fn of_function(function: &str, endpoint: &str) -> Vec<u32> {
         .flatten()
         .filter_map(|process| {
             let pid = process.file_name().to_str()?.parse().ok()?;
-            // Another user's process cannot be read and is not ours.
+            // Another user's process cannot be read and does not belong to this stack.
             let environment = std::fs::read(process.path().join("environ")).ok()?;
             let variables: Vec<&[u8]> = environment.split(|byte| *byte == 0).collect();
             wanted.iter().all(|wanted| variables.contains(&wanted.as_bytes())).then_some(pid)

@@ -1,20 +1,20 @@
-//! What a person sees while the stack comes up. The caller decides how it is shown.
+//! The progress that a person sees while the stack starts. The caller decides how to show it.
 
-/// Shows what is going on. Several steps may run at once.
+/// Shows progress. Several steps may run at the same time.
 pub trait Progress: Send + Sync {
     /// Begins a step.
     fn step(&self, title: &str) -> Box<dyn Step>;
-    /// Shows a line that stays.
+    /// Shows a permanent line.
     fn note(&self, line: &str);
 }
 
-/// One step. Dropped without [`Step::done`], it counts as given up.
+/// One step. If dropped without [`Step::done`], it counts as failed.
 pub trait Step: Send + Sync {
-    /// What it is at.
+    /// Shows the current activity.
     fn at(&self, text: &str);
-    /// How far it is.
+    /// Shows how much is done.
     fn count(&self, done: u64, total: u64);
-    /// It has ended well; `text` stays.
+    /// Ends the step successfully; `text` stays visible.
     fn done(&self, text: &str);
 }
 

@@ -1,4 +1,4 @@
-//! The parts of coming up that are not about one process: what is deployed where, and what `stack.json` says of it.
+//! The parts of a start that concern several processes: where things are deployed, and the content of `stack.json`.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -27,12 +27,12 @@ use super::{
 };
 use crate::progress::Progress;
 
-/// The template's parameter that says which processor the functions have.
+/// The template's parameter for the processor of the functions.
 const ARCHITECTURE: &str = "Architecture";
 
 type Packages = BTreeMap<&'static str, PathBuf>;
 
-/// The functions' zips; with `--watch` empty ones, and where cargo-lambda is.
+/// The functions' zips; with `--watch`, empty zips and the path of cargo-lambda.
 pub(super) async fn code(
     options: &UpOptions,
     prerequisites: &Prerequisites,
@@ -54,11 +54,11 @@ pub(super) async fn code(
     Ok((functions::pack(&executables, &folder).await?, None))
 }
 
-/// Where the stack will stand.
+/// Where the stack will run.
 pub(super) enum Place {
-    /// On an endpoint that runs already.
+    /// On an endpoint that is already running.
     Foreign(Url),
-    /// On an emulator of our own, installed here.
+    /// On a new emulator, installed here.
     Own(PathBuf),
 }
 
@@ -68,9 +68,10 @@ pub(super) async fn place(
     progress: &dyn Progress,
 ) -> Result<Place> {
     if let Some(endpoint) = &options.endpoint_url {
-        // Any answer will do: what is there shows when the stack is created. Building for nobody would take minutes.
-        let asked = prerequisites.http.get(endpoint.clone()).timeout(Duration::from_secs(10)).send().await;
-        asked.with_context(|| format!("nothing answers at {endpoint}"))?;
+        // Any answer is enough: creating the stack shows the rest. The check comes before the build, which takes
+        // minutes.
+        let response = prerequisites.http.get(endpoint.clone()).timeout(Duration::from_secs(10)).send().await;
+        response.with_context(|| format!("nothing answers at {endpoint}"))?;
         return Ok(Place::Foreign(endpoint.clone()));
     }
     let tools = prerequisites.workspace.own().join("tools");
@@ -84,12 +85,12 @@ pub(super) fn deployment(
     hosting: Option<&watch::Hosting>,
     foreign: bool,
 ) -> Result<Deployment> {
-    // On an endpoint that is not ours, other stacks of gridbell may stand already.
+    // An endpoint that gridbell did not start may already have other stacks of gridbell.
     let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
     let contacts = prepared.config.contacts.as_ref().context("contacts are missing")?;
     let mut parameters = BTreeMap::from([
         ("MailFrom".to_owned(), contacts.from.clone()),
-        // The emulator's CloudWatch measures neither functions nor queues: there, an alarm would be false or silent.
+        // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent.
         ("Watch".to_owned(), "off".to_owned()),
         (ARCHITECTURE.to_owned(), elf::host().to_owned()),
     ]);
@@ -144,7 +145,7 @@ pub(super) async fn raise(
     Ok((outputs, secrets, watch))
 }
 
-/// Puts the configuration where the functions read it. They do so with their next event: they have none yet.
+/// Puts the configuration where the functions read it. They read it with their first event, which has not come yet.
 async fn apply(api: &AwsApi, table: &str, prepared: &Prepared) -> Result<()> {
     let json = prepared.config.functions_json()?;
     let version = Version { number: 1, digest: digest(&json), json, at: Host.now(), by: "gridbell up".to_owned() };

@@ -1,4 +1,4 @@
-//! The last step of coming up: a real webhook gets its real answer.
+//! The last step of the start: a real webhook gets its real answer.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A folder per running stack under `target/gridbell/run`: the emulator's log and files. The logs of the last few stay.
+//! A folder per running stack under `target/gridbell/run`, for the emulator's log and files. The logs of the last few
+//! stacks stay.
 
 use std::{
     fs::File,
@@ -9,10 +10,10 @@ use anyhow::{Context, Result};
 
 use super::{files, token};
 
-/// How many folders of stacks that have ended are left, for a look at their logs.
+/// The number of folders of ended stacks that stay, so that a person can read their logs.
 const LEFT: usize = 8;
 
-/// The folder; it counts as running while this is held.
+/// The folder; its stack counts as running while this value exists.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     pub(super) path: PathBuf,
@@ -20,7 +21,7 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes one, and clears up after stacks that have ended.
+    /// Creates a folder, and removes old folders of ended stacks.
     pub(super) fn make(parent: &Path) -> Result<Self> {
         let path = parent.join(token::suffix());
         let lock = files::try_lock(&path.join("lock")).with_context(|| format!("{} cannot be made", path.display()))?;
@@ -36,13 +37,13 @@ impl Drop for RunFolder {
     }
 }
 
-/// Clearing up is a courtesy: what cannot be removed stays.
+/// Best effort: a folder that cannot be removed stays.
 fn sweep(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     let mut ended: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())
-        // Only a folder whose lock is there and free: one without is being made right now.
+        // Only a folder whose lock exists and is free: a folder without a lock is being created.
         .filter(|folder| folder.join("lock").is_file() && matches!(files::try_lock(&folder.join("lock")), Ok(Some(_))))
         .collect();
     ended.sort_by_key(|folder| std::cmp::Reverse(folder.metadata().and_then(|metadata| metadata.modified()).ok()));

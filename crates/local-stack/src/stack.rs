@@ -1,4 +1,4 @@
-//! Bringing a stack up, step by step, and down again.
+//! Starts a stack step by step, and stops it.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -25,10 +25,10 @@ use super::{
 };
 use crate::progress::Progress;
 
-/// A stack that is up. Dropping it ends the emulator and all functions and removes `stack.json`.
+/// A running stack. Dropping it ends the emulator and all functions and removes `stack.json`.
 #[derive(Debug)]
 pub struct Stack {
-    // In the order in which they go: whoever reads stack.json must not find it after its stack has gone.
+    // In the order of dropping: `stack.json` must be removed before its stack stops.
     state: StateFile,
     mail: mail::MailBox,
     watch: Option<Guarded>,
@@ -44,7 +44,7 @@ pub struct Stack {
     logs: Logs,
 }
 
-/// What was made on an endpoint that is not ours, and is to be removed from it.
+/// The stack on an endpoint that gridbell did not start, to be removed from it.
 #[derive(Debug)]
 struct Foreign {
     deployment: Deployment,
@@ -52,7 +52,7 @@ struct Foreign {
     keep: bool,
 }
 
-/// The ground that every stack stands on.
+/// What every stack needs.
 pub(super) struct Prerequisites {
     pub(super) workspace: Workspace,
     pub(super) python: Python,
@@ -78,10 +78,9 @@ impl Prerequisites {
 }
 
 impl Stack {
-    /// Brings a stack up and returns once a real webhook has got its answer.
+    /// Starts a stack and returns after a real webhook has got its answer.
     ///
-    /// # Errors
-    /// Whatever stands in the way, with the way out where there is one; nothing that was started is left running.
+    /// # Errors Any failed step, with a remedy if there is one. No started process remains.
     pub async fn up(options: UpOptions, progress: &dyn Progress) -> Result<Self> {
         let lookup = |name: &str| options.variables.get(name).cloned().or_else(|| std::env::var(name).ok());
         let prepared = prepare::prepare(options.config.clone(), &options.secrets, &lookup)?;
@@ -169,12 +168,12 @@ impl Stack {
         Ok(())
     }
 
-    /// Everything that stands in `stack.json`.
+    /// The content of `stack.json`.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// Where `stack.json` is.
+    /// The path of `stack.json`.
     pub fn state_file(&self) -> &Path {
         self.state.path()
     }
@@ -184,54 +183,52 @@ impl Stack {
         &self.folder.path
     }
 
-    /// The deployed stack's outputs, the functions' names (`HydratorFunctionName`) among them.
+    /// The deployed stack's outputs, including the functions' names (`HydratorFunctionName`).
     pub fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
     }
 
-    /// The tokens that were made for this stack, by source.
+    /// The tokens that were created for this stack, by source.
     pub fn tokens(&self) -> &BTreeMap<String, String> {
         &self.tokens
     }
 
-    /// The token of `/acks/`, where it was made for this stack.
+    /// The token of `/acks/`, if it was created for this stack.
     pub fn ack_token(&self) -> Option<&str> {
         self.ack_token.as_deref()
     }
 
-    /// The process group of the emulator and its functions; None on an endpoint that is not ours.
+    /// The process group of the emulator and its functions; None on an endpoint that gridbell did not start.
     pub fn process_group(&self) -> Option<u32> {
         self.emulator.as_ref().and_then(|emulator| emulator.process.group())
     }
 
-    /// The mail sent so far, the oldest first, each an object with id, subject, from, to, text, html and time.
+    /// The sent mails, the oldest first, each an object with id, subject, from, to, text, html and time.
     ///
-    /// # Errors
-    /// The endpoint does not answer, or has no read-back.
+    /// # Errors The endpoint does not answer, or cannot return mails.
     pub async fn mail(&self) -> Result<Vec<serde_json::Value>> {
         mail::sent(&self.api).await
     }
 
-    /// What the functions have logged since this was asked last, the oldest line first.
+    /// The functions' log lines since the last call, the oldest first.
     ///
-    /// # Errors
-    /// The endpoint does not answer.
+    /// # Errors The endpoint does not answer.
     pub async fn logs(&mut self) -> Result<Vec<LogLine>> {
         self.logs.next(&self.api, &self.name).await
     }
 
-    /// The processes of a function (`hydrator`) on an emulator of our own; Linux only.
+    /// The processes of a function (`hydrator`) on gridbell's own emulator; Linux only.
     pub fn function_processes(&self, function: &str) -> Vec<u32> {
         let name = self.outputs.get(&format!("{}Name", logical_id(function)));
         name.map(|name| processes::of_function(name, &self.description.endpoint_url)).unwrap_or_default()
     }
 
-    /// The emulator's own process, where it is ours; Linux only.
+    /// The emulator's process, if gridbell started it; Linux only.
     pub fn emulator_process(&self) -> Option<u32> {
         self.process_group().and_then(processes::emulator)
     }
 
-    /// Returns once the emulator or `cargo lambda watch` has ended by itself; never, where neither was started.
+    /// Returns after the emulator or `cargo lambda watch` has ended by itself; never if neither was started.
     pub async fn failed(&mut self) -> anyhow::Error {
         let emulator_log = self.emulator.as_ref().map(|emulator| emulator.log.clone()).unwrap_or_default();
         let watch_log = self.folder.path.join(watch::LOG);
@@ -245,10 +242,9 @@ impl Stack {
         }
     }
 
-    /// Takes everything down and waits until it is.
+    /// Stops the stack and waits for that.
     ///
-    /// # Errors
-    /// An endpoint that is not ours refuses to delete the stack.
+    /// # Errors An endpoint that gridbell did not start refuses to delete the stack.
     pub async fn shutdown(self) -> Result<()> {
         let Self { state, mail, watch, emulator, folder, foreign, api, .. } = self;
         drop((state, mail));

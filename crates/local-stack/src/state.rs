@@ -20,7 +20,8 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
-    /// Claims the file for this process, so that two stacks do not write the same one; `locks` is where claims are kept.
+    /// Claims the file for this process, so that two stacks do not write the same one; `locks` is the folder of the
+    /// claims.
     pub(super) fn claim(file: &Path, locks: &Path) -> Result<Self> {
         let absolute = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
         let id = format!("{:.16x}", Sha256::digest(absolute.as_os_str().as_encoded_bytes()));
@@ -31,7 +32,7 @@ impl StateFile {
                 absolute.display()
             );
         };
-        // Left by a gridbell that was killed; its stack is gone.
+        // A killed gridbell left it; its stack has ended.
         if let Err(error) = std::fs::remove_file(&absolute)
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -57,7 +58,7 @@ impl StateFile {
 impl Drop for StateFile {
     fn drop(&mut self) {
         if self.written {
-            // Somebody may have removed it before, which is as good.
+            // It may already have been removed, which is fine.
             drop(std::fs::remove_file(&self.file));
         }
     }

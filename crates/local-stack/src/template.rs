@@ -1,4 +1,5 @@
-//! `infra/template.yaml` as JSON, which `CloudFormation` reads as well: so that the functions' code can be put in as `sam package` does.
+//! `infra/template.yaml` as JSON, which `CloudFormation` accepts too, so that the functions' code can be set as `sam
+//! package` does.
 
 use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
@@ -7,19 +8,17 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 use stack_client::logical_id;
 
-/// Reads a template, its short forms (`!Ref`, `!Sub`, …) written out.
+/// Reads a template and expands its short forms (`!Ref`, `!Sub`, …).
 ///
-/// # Errors
-/// Not readable, not YAML, or with a tag that `CloudFormation` does not know.
+/// # Errors It is not readable, not YAML, or has a tag that `CloudFormation` does not know.
 pub fn load(file: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     parse(&text).with_context(|| format!("{} is not a template", file.display()))
 }
 
-/// Reads a template's text, its short forms written out.
+/// Parses a template's text and expands its short forms.
 ///
-/// # Errors
-/// Not YAML, or with a tag that `CloudFormation` does not know.
+/// # Errors It is not YAML, or has a tag that `CloudFormation` does not know.
 pub fn parse(text: &str) -> Result<Value> {
     let documents = Yaml::load_from_str(text)?;
     match documents.as_slice() {
@@ -77,7 +76,7 @@ fn long_form(tag: &str, value: Value) -> Result<Value> {
     Ok(json!({ name: value }))
 }
 
-/// Puts each function's code in, an address in S3.
+/// Sets each function's code to an address in S3.
 pub(super) fn set_code(template: &mut Value, uris: &BTreeMap<&'static str, String>) -> Result<()> {
     for (function, uri) in uris {
         let properties = properties(template, function)?;
@@ -106,8 +105,8 @@ fn properties<'t>(template: &'t mut Value, function: &str) -> Result<&'t mut Map
         .with_context(|| format!("the template has no function {id}"))
 }
 
-/// Writes the concurrency of each mapping out as a number. An emulator may put a parameter in as text, and CloudFormation's own
-/// conversion to a number is missing there.
+/// Writes the concurrency of each mapping as a number. An emulator may insert a parameter as text, and it lacks
+/// CloudFormation's conversion to a number.
 pub(super) fn write_concurrency(template: &mut Value, parameters: &BTreeMap<String, String>) -> Result<()> {
     let defaults = template.get("Parameters").cloned().unwrap_or_default();
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut).into_iter().flatten();
@@ -123,7 +122,7 @@ pub(super) fn write_concurrency(template: &mut Value, parameters: &BTreeMap<Stri
     Ok(())
 }
 
-/// A local stack leaves nothing behind, whatever the cloud keeps when a stack goes.
+/// Makes a deletion remove everything, even what the cloud keeps when a stack is deleted.
 pub(super) fn keep_nothing(template: &mut Value) {
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut).into_iter().flatten();
     for resource in resources.filter_map(|(_, resource)| resource.as_object_mut()) {
@@ -132,7 +131,7 @@ pub(super) fn keep_nothing(template: &mut Value) {
     }
 }
 
-/// The tables' logical ids with the attribute that their TTL is on; an emulator may ignore it.
+/// The tables' logical ids with the attribute of their TTL; an emulator may ignore it.
 pub(super) fn ttl_attributes(template: &Value) -> Vec<(String, String)> {
     let resources = template.get("Resources").and_then(Value::as_object).into_iter().flatten();
     resources
@@ -143,7 +142,7 @@ pub(super) fn ttl_attributes(template: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether the template takes such a parameter.
+/// True if the template has such a parameter.
 pub(super) fn has_parameter(template: &Value, name: &str) -> bool {
     template.pointer(&format!("/Parameters/{name}")).is_some()
 }

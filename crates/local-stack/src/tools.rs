@@ -1,4 +1,4 @@
-//! The tools that come from `PyPI`, each set in a virtual environment under `target/gridbell/tools`, pinned by hash.
+//! The tools from `PyPI`, each installed in a virtual environment under `target/gridbell/tools`, pinned by hash.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,12 +16,12 @@ use super::{
 };
 use crate::progress::{Progress, Step};
 
-/// A set of packages that is installed together.
+/// A set of packages that are installed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tool {
     /// ministack and the SAM transform.
     Emulator,
-    /// cargo-lambda, for `--watch` alone.
+    /// cargo-lambda, only for `--watch`.
     Watch,
 }
 
@@ -48,7 +48,7 @@ impl Tool {
     }
 }
 
-/// The Python that the tools run on.
+/// The Python of the tools.
 #[derive(Debug, Clone)]
 pub(super) struct Python {
     pub(super) program: PathBuf,
@@ -56,7 +56,7 @@ pub(super) struct Python {
 }
 
 impl Python {
-    /// Finds `python3` and checks that it can make virtual environments.
+    /// Finds `python3` and checks that it can create virtual environments.
     pub(super) fn find() -> Result<Self> {
         const ASK: &str = "import sys\nprint(sys.executable)\nprint('.'.join(map(str, sys.version_info[:3])))\nassert sys.version_info >= (3, 10), 'old'\nimport venv, ensurepip";
         let output = Command::new("python3")
@@ -77,7 +77,7 @@ impl Python {
     }
 }
 
-/// Installs a tool where it is not there yet, and returns its virtual environment.
+/// Installs a tool if it is missing, and returns its virtual environment.
 pub(super) async fn install(
     tool: Tool,
     python: &Python,
@@ -146,7 +146,7 @@ async fn make(tool: Tool, python: &Python, guard: &Guard, home: &Path, step: &dy
         .with_context(|| format!("{} was not installed from PyPI; is it within reach from here?", tool.title()))
 }
 
-/// Runs to the end, its output in a log, its last line shown.
+/// Runs a command to its end, writes its output to a log, and shows its last line.
 async fn run(command: &mut tokio::process::Command, log: &Path, step: &dyn Step) -> Result<()> {
     let errors = std::fs::File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
     let mut output = Guarded::spawn(command.stdout(Stdio::piped()).stderr(errors))?;

@@ -1,7 +1,7 @@
-//! `--watch`: the functions hosted by `cargo lambda watch`, which builds one anew when its source changes.
+//! `--watch`: `cargo lambda watch` hosts the functions and rebuilds one when its source changes.
 //!
-//! Its limits: one instance per function, a function is built on its first call, and more than about a hundred calls
-//! that wait at once hang it for good. It is for writing code, not for load.
+//! Limits: one instance per function; a function is built on its first call; more than about a hundred waiting calls
+//! hang it for ever. Use it for writing code, not for load.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ impl Hosting {
         Ok(Self { home, port: free_port()? })
     }
 
-    /// Where `cargo lambda invoke` reaches the functions.
+    /// The port for `cargo lambda invoke`.
     pub(super) fn port(&self) -> u16 {
         self.port
     }

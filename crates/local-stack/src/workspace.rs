@@ -1,4 +1,4 @@
-//! Where everything lies: the checkout, cargo's target folder, gridbell's own folder in it.
+//! The paths of the checkout, of cargo's target folder, and of gridbell's own folder in it.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 pub struct Workspace {
     /// The folder with `Cargo.toml` and `infra/`.
     pub root: PathBuf,
-    /// Cargo's target folder, `CARGO_TARGET_DIR` and cargo's configuration honoured.
+    /// Cargo's target folder, from `CARGO_TARGET_DIR` or cargo's configuration.
     pub target: PathBuf,
     /// The cargo to build with.
     pub cargo: PathBuf,
@@ -21,8 +21,7 @@ pub struct Workspace {
 impl Workspace {
     /// Finds the checkout: where gridbell was compiled, else upwards from the working folder.
     ///
-    /// # Errors
-    /// No checkout, or a cargo that does not answer.
+    /// # Errors There is no checkout, or cargo does not answer.
     pub fn find() -> Result<Self> {
         let compiled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let here = std::env::current_dir().context("the working folder cannot be read")?;
@@ -42,7 +41,7 @@ impl Workspace {
         self.target.join("gridbell")
     }
 
-    /// The template that is deployed, here as in the cloud.
+    /// The template, the same as in the cloud.
     pub fn template(&self) -> PathBuf {
         self.root.join("infra/template.yaml")
     }

@@ -1,9 +1,11 @@
-//! A controller in its smallest form: reads the signals, acts on each change once, acknowledges, and releases its sites by the clock.
+//! A minimal controller: reads the signals, acts on each change once, acknowledges it, and releases its sites by the
+//! clock.
 //!
-//! `cargo run -p signals --example controller -- target/gridbell/stack.json`, while `gridbell up` runs. In AWS a file with the same
-//! members does (no `endpoint_url`; `acks` with its token), and the keys of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+//! Start `gridbell up`, then run `cargo run -p signals --example controller -- target/gridbell/stack.json`. For AWS,
+//! write a file with the same members (no `endpoint_url`; `acks` with its token) and set `AWS_ACCESS_KEY_ID` and
+//! `AWS_SECRET_ACCESS_KEY`.
 
-#![expect(clippy::disallowed_methods, reason = "a controller goes by its own clock")]
+#![expect(clippy::disallowed_methods, reason = "a controller uses its own clock")]
 
 use std::{collections::BTreeSet, env, fs, io, time::Duration};
 
@@ -22,10 +24,10 @@ use signals::{
 
 type BoxError = Box<dyn std::error::Error>;
 
-/// For how long a queue keeps a message, and a day: what is older does not come again.
+/// Longer than a queue keeps a message (14 days), by one day. Older messages are not delivered again.
 const RETENTION: Duration = Duration::from_hours(15 * 24);
 
-/// What must survive a restart.
+/// The state that must survive a restart.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
     filter: VersionFilter,
@@ -47,7 +49,7 @@ async fn main() -> Result<(), BoxError> {
     let file = env::args().nth(1).unwrap_or_else(|| "target/gridbell/stack.json".to_owned());
     let stack: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
     let text = |pointer: &str| stack.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    // It fails where one is installed already, which is as good.
+    // This fails where a provider is already installed; that one works too.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let file = format!("{file}.state");
     let state = fs::read(&file).map_or_else(|_| Ok(State::default()), |bytes| serde_json::from_slice(&bytes))?;
@@ -75,7 +77,7 @@ fn sqs(endpoint_url: Option<String>, region: Option<String>) -> Client {
 }
 
 impl Controller {
-    /// Takes what is in the queue. What fails stays there and comes again.
+    /// Reads the queue once. A message that fails stays in the queue and is delivered again.
     async fn round(&mut self) -> Result<(), BoxError> {
         self.follow_the_clock()?;
         let receive = self.sqs.receive_message().queue_url(&self.queue).max_number_of_messages(10).wait_time_seconds(4);
@@ -84,19 +86,19 @@ impl Controller {
             self.follow_the_clock()?;
             if let Some(acknowledgement) = acknowledgement {
                 match self.acks.send(&acknowledgement).await {
-                    // Sending it again does not help, and the messages behind this one must not wait for it.
+                    // A retry does not help, and the messages behind this one must not wait for it.
                     Err(error) if !error.is_temporary() => say(&format!("pass over: {error}"))?,
                     answer => drop(answer?),
                 }
             }
-            // Last of all: a crash before this brings the same message again.
+            // Delete last: after a crash before this line, the queue delivers the message again.
             let receipt = message.receipt_handle.unwrap_or_default();
             self.sqs.delete_message().queue_url(&self.queue).receipt_handle(receipt).send().await?;
         }
         Ok(())
     }
 
-    /// Acts on a signal, and says how to acknowledge it.
+    /// Acts on a signal and returns its acknowledgement.
     fn take(&mut self, signal: Envelope) -> Result<Option<Acknowledgement>, BoxError> {
         let id = signal.id.clone();
         let signal = match self.state.filter.accept(signal) {
@@ -121,8 +123,8 @@ impl Controller {
         Ok(what(&signal).1.map(|state| Acknowledgement::of(&signal, state)))
     }
 
-    /// Curtails and releases the sites, and stores the state. No signal says that a start or a known end has come, and
-    /// `effective` may hold a site for longer: `curtailed` considers both.
+    /// Curtails and releases the sites, and stores the state. gridbell sends no signal when a start or a known end
+    /// passes, and `effective` may extend the curtailment of a site: `curtailed` considers both.
     fn follow_the_clock(&mut self) -> Result<(), BoxError> {
         let (now, State { filter, active, curtailed }) = (Timestamp::now(), &mut self.state);
         let current: BTreeSet<String> =
@@ -141,13 +143,13 @@ impl Controller {
     }
 }
 
-/// What a signal asks for, here in words, and how to acknowledge it. Each signal states its dispatch whole.
+/// Describes what a signal asks for, and how to acknowledge it. Each signal contains its whole dispatch.
 fn what(signal: &Envelope) -> (String, Option<AckState>) {
     let Data::Dispatch(dispatch) = &signal.data else { return (format!("pass over {:?}", signal.id), None) };
     let end = dispatch.end.map_or_else(|| "further notice".to_owned(), |end| end.to_string());
     let (key, start, request) = (&dispatch.key, dispatch.start, dispatch.request);
     match &signal.kind {
-        // Nobody curtails for a test; that it came all this way is acknowledged.
+        // A test curtails nothing. The acknowledgement confirms that it arrived.
         _ if dispatch.test => (format!("test {key:?}"), Some(AckState::Completed)),
         SignalType::Dispatch(DispatchChange::Scheduled) => {
             (format!("curtail {key:?} by {request:?}, {start} to {end}"), Some(AckState::Accepted))

@@ -28,7 +28,7 @@ pub use client::{AckClient, AckError, AckOutcome};
 pub struct Acknowledgement {
     /// The dispatch's key, which is the signal's subject.
     pub dispatch: String,
-    /// The epoch of the signal that it answers. Without one, gridbell takes its current epoch.
+    /// The epoch of the acknowledged signal. Without one, gridbell uses its current epoch.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -36,11 +36,11 @@ pub struct Acknowledgement {
         deserialize_with = "from_text"
     )]
     pub epoch: Option<u64>,
-    /// The sequence of the signal that it answers.
+    /// The sequence of the acknowledged signal.
     pub version: u64,
-    /// What the controller does.
+    /// What the controller does about the dispatch.
     pub state: AckState,
-    /// In the controller's own words. gridbell keeps the first 500 characters.
+    /// Free text of the controller. gridbell keeps the first 500 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -49,16 +49,16 @@ pub struct Acknowledgement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AckState {
-    /// It has the dispatch and will curtail.
+    /// The controller has the dispatch and will curtail.
     Accepted,
-    /// It has done what was asked.
+    /// The controller has curtailed as requested.
     Completed,
-    /// It cannot do what was asked. gridbell alerts a person.
+    /// The controller cannot curtail as requested. gridbell alerts a person.
     Failed,
 }
 
 impl Acknowledgement {
-    /// The answer to a signal.
+    /// The acknowledgement of a signal.
     pub fn of<D>(signal: &Envelope<D>, state: AckState) -> Self {
         Self {
             dispatch: signal.subject.to_string(),
@@ -92,7 +92,7 @@ mod client {
     use super::Acknowledgement;
     use crate::Version;
 
-    /// How long one acknowledgement may take.
+    /// Timeout of one request.
     const TIMEOUT: Duration = Duration::from_secs(10);
 
     /// Sends acknowledgements.
@@ -116,22 +116,22 @@ mod client {
         url: String,
     }
 
-    /// What gridbell answered.
+    /// The answer of gridbell.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum AckOutcome {
-        /// It is recorded, or was before.
+        /// gridbell recorded the acknowledgement, now or earlier.
         Acknowledged,
-        /// The dispatch has a newer version. The acknowledgement is not recorded.
+        /// The dispatch has a newer version. gridbell did not record the acknowledgement.
         Superseded {
-            /// The current version, where the answer names it.
+            /// The current version, if the answer names it.
             current: Option<Version>,
         },
     }
 
-    /// An acknowledgement was not recorded.
+    /// Why an acknowledgement was not recorded.
     #[derive(Debug, thiserror::Error)]
     pub enum AckError {
-        /// Nobody answered. Send it again.
+        /// No answer came. Send it again.
         #[error("gridbell does not answer")]
         Unreachable(#[source] reqwest::Error),
         /// gridbell could not record it. Send it again.
@@ -140,24 +140,24 @@ mod client {
             /// The HTTP status: 429 or 5xx.
             status: u16,
         },
-        /// To send it again does not help: an unknown dispatch, a wrong token, a body that gridbell cannot read.
+        /// Do not send it again: the dispatch is unknown, the token is wrong, or gridbell cannot read the body.
         #[error("gridbell refuses the acknowledgement (status {status}): {message}")]
         Refused {
             /// The HTTP status.
             status: u16,
-            /// What gridbell said.
+            /// The text of the answer.
             message: String,
         },
     }
 
     impl AckError {
-        /// Whether the same acknowledgement may be accepted later.
+        /// True if gridbell may accept the same acknowledgement later.
         pub fn is_temporary(&self) -> bool {
             !matches!(self, Self::Refused { .. })
         }
     }
 
-    /// The token in the URL stays out of logs.
+    /// Keeps the token in the URL out of logs.
     impl fmt::Debug for AckClient {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("AckClient").finish_non_exhaustive()
@@ -208,7 +208,7 @@ mod client {
     }
 
     fn unreachable(error: reqwest::Error) -> AckError {
-        // The URL holds the token.
+        // The URL contains the token.
         AckError::Unreachable(error.without_url())
     }
 }

@@ -7,18 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DispatchSignal, Effective, Status, Subject, TargetEntry};
 
-/// The newest version of each dispatch, and from it the targets that are curtailed at an instant. Tests curtail nothing.
+/// The newest version of each dispatch. From these it computes the targets that are curtailed at an instant. Tests
+/// curtail nothing.
 ///
-/// gridbell publishes nothing when a known end passes, so a controller asks [`curtailed`](Self::curtailed) by its own clock. A
-/// target stays curtailed as long as one dispatch that was seen covers the instant, or `effective` says that a dispatch
-/// which was not seen does. It is plain data: store it beside the [`VersionFilter`](crate::VersionFilter).
+/// gridbell publishes nothing when a known end passes, so a controller calls [`curtailed`](Self::curtailed) by its own
+/// clock. A target stays curtailed while a received dispatch covers the instant, or while `effective` says that a
+/// dispatch which was not received does. This is plain data: store it with the [`VersionFilter`](crate::VersionFilter).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ActiveDispatches {
     dispatches: BTreeMap<String, DispatchSignal>,
 }
 
 impl ActiveDispatches {
-    /// Takes a whole version that is newer than what is known of its dispatch.
+    /// Stores a whole version if it is newer than the known version of its dispatch.
     pub fn update(&mut self, dispatch: DispatchSignal) {
         self.dispatches.insert(dispatch.key.clone(), dispatch);
     }
@@ -27,18 +28,18 @@ impl ActiveDispatches {
     pub fn curtailed(&self, now: Timestamp) -> BTreeSet<(&str, &str)> {
         let mut targets = BTreeSet::new();
         for dispatch in self.dispatches.values().filter(|dispatch| !dispatch.test) {
-            for entry in dispatch.targets.iter().filter(|entry| self.holds(dispatch, entry, now)) {
+            for entry in dispatch.targets.iter().filter(|entry| self.curtails(dispatch, entry, now)) {
                 targets.extend(entry.ids().map(|id| (dispatch.source.as_str(), id)));
             }
         }
         targets
     }
 
-    /// Forgets the dispatches that curtail nothing from an instant on.
+    /// Removes the dispatches that curtail nothing from an instant on.
     pub fn forget_before(&mut self, instant: Timestamp) {
-        let is_needed = |dispatch: &&DispatchSignal| !dispatch.test && self.may_hold(dispatch, instant);
+        let is_needed = |dispatch: &&DispatchSignal| !dispatch.test && self.may_curtail(dispatch, instant);
         let needed: Vec<&DispatchSignal> = self.dispatches.values().filter(is_needed).collect();
-        // One that a needed one names must stay known as over.
+        // Keep a dispatch that a needed one names, to remember that it is over.
         let others =
             needed.iter().flat_map(|dispatch| &dispatch.targets).filter_map(TargetEntry::effective).flat_map(named);
         let keys: BTreeSet<String> = needed
@@ -50,14 +51,14 @@ impl ActiveDispatches {
         self.dispatches.retain(|key, _| keys.contains(key));
     }
 
-    /// Whether it curtails one of its targets at that instant or later.
-    fn may_hold(&self, dispatch: &DispatchSignal, instant: Timestamp) -> bool {
+    /// True if the dispatch curtails one of its targets at that instant or later.
+    fn may_curtail(&self, dispatch: &DispatchSignal, instant: Timestamp) -> bool {
         let is_ahead = |end: Option<Timestamp>| end.is_none_or(|end| end > instant);
         (dispatch.status == Status::Scheduled && is_ahead(dispatch.end))
             || dispatch.targets.iter().any(|entry| self.unseen(entry).is_some_and(|others| is_ahead(others.until)))
     }
 
-    fn holds(&self, dispatch: &DispatchSignal, entry: &TargetEntry, now: Timestamp) -> bool {
+    fn curtails(&self, dispatch: &DispatchSignal, entry: &TargetEntry, now: Timestamp) -> bool {
         let is_ahead = |end: Option<Timestamp>| end.is_none_or(|end| now < end);
         if dispatch.status == Status::Scheduled {
             if now < dispatch.start {
@@ -70,8 +71,8 @@ impl ActiveDispatches {
         self.unseen(entry).is_some_and(|others| is_ahead(others.until))
     }
 
-    /// What is said of other dispatches, where one of them was not seen. Of those that were seen, their own newest version
-    /// says more.
+    /// The entry's `effective`, if it names a dispatch that was not received. For received dispatches their own newest
+    /// version is more accurate.
     fn unseen<'a>(&self, entry: &'a TargetEntry) -> Option<&'a Effective> {
         entry.effective().filter(|effective| named(effective).any(|key| !self.dispatches.contains_key(key.as_str())))
     }
@@ -144,24 +145,24 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_not_released_while_another_dispatch_holds_it() {
-        // Published before the other one: it says nothing of it.
+    fn a_target_stays_curtailed_while_another_dispatch_covers_it() {
+        // Published before the other one, so it does not mention it.
         let mut active = ActiveDispatches::default();
         active.update(dispatch("a", Status::Scheduled, ("16:00", Some("17:00")), None));
         active.update(dispatch("b", Status::Scheduled, ("16:30", Some("18:00")), Some(with("a", Some("18:00")))));
         assert!(is_curtailed(&active, "17:30") && !is_curtailed(&active, "18:00"));
-        // One that begins tomorrow holds nothing today.
+        // A dispatch that begins tomorrow curtails nothing today.
         active.update(dispatch("c", Status::Scheduled, ("20:00", Some("21:00")), None));
         assert!(!is_curtailed(&active, "18:00"));
     }
 
     #[test]
-    fn effective_holds_a_target_for_a_dispatch_that_was_not_seen() {
+    fn effective_curtails_a_target_for_a_dispatch_not_received() {
         for (status, end) in [(Status::Ended, "17:00"), (Status::Cancelled, "17:00"), (Status::Scheduled, "17:00")] {
             let mut active = ActiveDispatches::default();
             active.update(dispatch("a", status, ("16:00", Some(end)), Some(with("b", Some("18:00")))));
             assert!(is_curtailed(&active, "17:30") && !is_curtailed(&active, "18:00"), "{status:?}");
-            // Once it is seen, it decides.
+            // After it is received, its own version decides.
             active.update(dispatch("b", Status::Cancelled, ("16:00", Some("18:00")), None));
             assert!(!is_curtailed(&active, "17:30"), "{status:?}");
         }

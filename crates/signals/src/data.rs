@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{Request, Subject};
 
-/// The `data` of a signal: an object with one member, which says what it is about.
+/// The `data` of a signal: an object with one member, which names the kind of data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Data {
@@ -20,21 +20,21 @@ pub enum Data {
     Meter(MeterSignal),
     /// Of `gridbell.account.<event>.v1`.
     Account(AccountSignal),
-    /// Of a type that this version of the crate does not know, as it came.
+    /// The unchanged data of a type that this version of the crate does not know.
     #[serde(untagged)]
     Other(Value),
 }
 
-/// Whether a dispatch is on.
+/// Whether a dispatch is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Ahead or running: curtail from `start` until `end`, or until told otherwise.
+    /// Scheduled or running: curtail from `start` until `end`; without an end, until a later signal ends it.
     Scheduled,
     /// Withdrawn by the provider.
     Cancelled,
-    /// Closed by a fact whose end is now or past.
+    /// Ended by the provider: a fact states an end that is now or past.
     Ended,
 }
 
@@ -52,57 +52,57 @@ pub struct DispatchSignal {
     pub id: String,
     /// The sequence, as a number.
     pub version: u64,
-    /// Which part of the version this is, from 1; only where one message does not carry the whole.
+    /// Which part of the version this is, from 1. Only present where one message cannot carry the whole version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// How many parts the version has; each holds a share of the targets, and all else that the whole says.
+    /// How many parts the version has. Each part has some of the targets and all other fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
-    /// Whether it is on.
+    /// Scheduled, cancelled or ended.
     pub status: Status,
-    /// True whenever `test_reason` is not null: nobody curtails for it.
+    /// True whenever `test_reason` is not null: do not curtail.
     pub test: bool,
     /// Why it is a test.
     pub test_reason: Option<TestReason>,
-    /// Taking part is a choice.
+    /// Participation is optional.
     pub voluntary: bool,
-    /// Lower goes first on overlap.
+    /// On overlap, the lower number governs.
     pub priority: Option<u32>,
     /// RFC 3339, UTC.
     pub start: Timestamp,
-    /// RFC 3339, UTC; null until known: curtail until told otherwise.
+    /// RFC 3339, UTC; null until known: curtail until a later signal ends it.
     pub end: Option<Timestamp>,
-    /// What is asked of all targets together.
+    /// The request to all targets together.
     pub request: Request,
     /// The sites or meters.
     pub targets: Vec<TargetEntry>,
-    /// The programs that call.
+    /// The programs that call the dispatch.
     pub programs: Vec<Program>,
     /// The provider's own further fields, verbatim.
     pub details: Map<String, Value>,
 }
 
-/// One target, or, where the plain form would not fit into a message, many that share one request.
+/// One target, or many that share one request where separate entries would not fit into a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum TargetEntry {
     /// A site or a meter.
     One {
-        /// It.
+        /// The target.
         #[serde(flatten)]
         target: Target,
-        /// Only where other active dispatches of the source name it too.
+        /// Only present where other active dispatches of the source name this target too.
         #[serde(skip_serializing_if = "Option::is_none")]
         effective: Option<Arc<Effective>>,
     },
-    /// Nameless targets of the same request.
+    /// Targets without names that share one request.
     Many {
         /// The provider's ids.
         ids: Vec<String>,
-        /// The share of each of them.
+        /// The request to each of them.
         request: Option<Request>,
-        /// Only where the same other active dispatches of the source name each of them too.
+        /// Only present where the same other active dispatches of the source name each of these targets.
         #[serde(skip_serializing_if = "Option::is_none")]
         effective: Option<Arc<Effective>>,
     },
@@ -118,7 +118,7 @@ impl TargetEntry {
         ids.iter().map(String::as_str)
     }
 
-    /// What is asked of each of them; none where the provider asks it of the group.
+    /// The request to each target; none if the provider requests only a total for the group.
     pub fn request(&self) -> Option<Request> {
         match self {
             Self::One { target, .. } => target.request,
@@ -126,7 +126,7 @@ impl TargetEntry {
         }
     }
 
-    /// What other active dispatches of the source ask of them meanwhile.
+    /// How other active dispatches of the source affect these targets.
     pub fn effective(&self) -> Option<&Effective> {
         match self {
             Self::One { effective, .. } | Self::Many { effective, .. } => effective.as_deref(),
@@ -134,7 +134,7 @@ impl TargetEntry {
     }
 }
 
-/// An entry as it is written: `id` or `ids`. Read by name, for the reason that [`Request`] is.
+/// The JSON form of an entry: `id` or `ids`. Fields are read by name, for the same reason as in [`Request`].
 #[derive(Deserialize)]
 struct TargetText {
     id: Option<String>,
@@ -157,40 +157,42 @@ impl<'de> Deserialize<'de> for TargetEntry {
     }
 }
 
-/// A site or a meter that has to curtail.
+/// A site or a meter that must curtail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Target {
     /// The provider's id of the site (Voltus `sites[].id`) or meter (Leap `meter_id`).
     pub id: String,
-    /// The provider's name of it.
+    /// The provider's name of the target.
     pub name: Option<String>,
-    /// The operator's own id of it (Voltus `customer_location_id`, Leap `partner_reference`).
+    /// The operator's own id of the target (Voltus `customer_location_id`, Leap `partner_reference`).
     pub external_id: Option<String>,
-    /// Its own share; none where the provider asks it of the group.
+    /// The request to this target; null if the provider requests only a total for the group.
     pub request: Option<Request>,
 }
 
-/// What a signal adds for a target that other active dispatches of the source name too, as of its publication.
+/// The combined curtailment of a target that other active dispatches of the source name too, when this signal was
+/// published.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Effective {
-    /// Until when the target stays curtailed without a gap, this dispatch and the others taken together; null until told otherwise.
+    /// Until when this dispatch and the others together curtail the target without a gap; null until a later signal
+    /// ends it.
     pub until: Option<Timestamp>,
-    /// The dispatch that says how much, now or, where the curtailment lies ahead, at its beginning.
+    /// The dispatch that sets the amount, now or, if the curtailment is still ahead, at its beginning.
     pub governed_by: Subject,
-    /// The other active dispatches of that time: those that overlap or adjoin this one, or one another. At most 20 are named, the
-    /// first by their keys.
+    /// The other active dispatches of that time: those that overlap or adjoin this one or each other. At most 20 are
+    /// listed, sorted by key.
     pub with: Vec<Subject>,
-    /// How many other dispatches there are, named or not.
+    /// The number of other dispatches, listed or not.
     pub others: usize,
 }
 
-/// How many other dispatches [`Effective::with`] names: with thousands of targets, a message would hold little else.
+/// The maximum length of [`Effective::with`], so that it does not fill a message with thousands of targets.
 pub const MAX_NAMED: usize = 20;
 
 impl Effective {
-    /// With all other dispatches, sorted.
+    /// Creates it from all other dispatches; sorts them.
     pub fn new(until: Option<Timestamp>, governed_by: Subject, mut with: Vec<Subject>) -> Self {
         let others = with.len();
         with.truncate(MAX_NAMED);
@@ -209,7 +211,7 @@ pub struct Program {
     /// Voltus `program_type`, verbatim.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// The zone people there live in, verbatim; it may be no valid zone ("PST") and never decides an instant.
+    /// The time zone of the program, verbatim. It may be invalid ("PST"), and gridbell computes no instant from it.
     pub timezone: Option<String>,
 }
 
@@ -239,21 +241,21 @@ pub struct PowerSignal {
     pub provider: String,
     /// The source's name.
     pub source: String,
-    /// The power feed, where one is named.
+    /// The power feed, if one is named.
     pub feed: Option<String>,
-    /// What ties the events of one load target together.
+    /// The id that links the events of one load target.
     pub correlation_id: String,
-    /// Which of the four.
+    /// Which of the four events.
     pub event: PowerEventKind,
     /// RFC 3339, UTC.
     pub start: Timestamp,
-    /// RFC 3339, UTC; null: for ever.
+    /// RFC 3339, UTC; null: no end.
     pub end: Option<Timestamp>,
     /// Such as `best_effort`.
     pub strategy: Option<String>,
-    /// The limit that holds from `start`.
+    /// The limit that applies from `start`.
     pub target: Request,
-    /// The limit before.
+    /// The previous limit.
     pub previous: Option<Request>,
     /// The load as the provider measured it, in watts.
     pub measured_watts: Option<u64>,
@@ -279,7 +281,7 @@ pub enum PowerEventKind {
 impl PowerEventKind {
     pub(crate) const ALL: [Self; 4] = [Self::StartRampDown, Self::EndRampDown, Self::StartRampUp, Self::EndRampUp];
 
-    /// As it stands on the wire and in the signal's type.
+    /// The name on the wire and in the signal's type.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StartRampDown => "start_ramp_down",
@@ -306,7 +308,7 @@ pub struct MeterSignal {
     pub delivery: String,
     /// Where this part begins.
     pub start: Timestamp,
-    /// Where this part ends; a row that starts here is included in the last part.
+    /// Where this part ends; the last part includes a row that starts at this instant.
     pub end: Timestamp,
     /// The length of a row: `hh` is half an hour.
     pub granularity: String,
@@ -314,7 +316,7 @@ pub struct MeterSignal {
     pub part: u32,
     /// How many parts there are.
     pub parts: u32,
-    /// The readings, in order of time.
+    /// The readings, ordered by time.
     pub intervals: Vec<Interval>,
 }
 
@@ -324,7 +326,7 @@ pub struct MeterSignal {
 pub struct Interval {
     /// When the interval begins.
     pub start: Timestamp,
-    /// Energy used in it, in watt-hours; null where the provider has no reading.
+    /// Energy used in it, in watt-hours; null if the provider has no reading.
     pub watt_hours: Option<i64>,
 }
 
@@ -338,7 +340,7 @@ pub struct AccountSignal {
     pub source: String,
     /// The provider's type of event.
     pub event: String,
-    /// The delivery that brought it.
+    /// The id of the delivery that contained it.
     pub delivery: String,
     /// The provider's payload, verbatim.
     pub payload: Value,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{Data, SignalType, Subject};
 
-/// One signal: a CloudEvents 1.0 event in structured JSON. Fields that it does not know are ignored.
+/// One signal: a CloudEvents 1.0 event in structured JSON. Unknown fields are ignored.
 ///
 /// ```
 /// use signals::{Data, Envelope, SignalType};
@@ -28,57 +28,59 @@ use crate::{Data, SignalType, Subject};
 pub struct Envelope<D = Data> {
     /// The version of CloudEvents: `1.0`.
     pub specversion: String,
-    /// `subject#epoch.sequence`, with `.part` where there are parts.
+    /// `subject#epoch.sequence`, plus `.part` if the version has parts.
     pub id: String,
     /// `/gridbell/<source>`.
     pub source: String,
-    /// What the signal says.
+    /// The CloudEvents type.
     #[serde(rename = "type")]
     pub kind: SignalType,
     /// The stream that it belongs to, and the FIFO message group.
     pub subject: Subject,
     /// When it was published.
     pub time: Timestamp,
-    /// Unix milliseconds at which the stack's tables began to count. JSON text on the wire.
+    /// Unix milliseconds of the instant when the stack's tables began to number signals. A JSON string on the wire.
     #[serde(serialize_with = "as_text")]
     pub epoch: u64,
-    /// Counts the versions of the subject in this epoch from 1. JSON text on the wire.
+    /// The number of the version within the subject and epoch, from 1. A JSON string on the wire.
     #[serde(serialize_with = "as_text")]
     pub sequence: u64,
     /// `application/json`.
     pub datacontenttype: String,
-    /// What happened.
+    /// The content of the signal.
     pub data: D,
 }
 
-/// A version of a subject. A higher epoch is newer, whatever the sequence; within an epoch, a higher sequence.
+/// A version of a subject. A higher epoch is newer, whatever the sequence; within one epoch, a higher sequence is
+/// newer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
-    /// Which numbering the sequence belongs to.
+    /// The numbering that the sequence belongs to.
     pub epoch: u64,
-    /// From 1, without holes.
+    /// From 1, without gaps.
     pub sequence: u64,
 }
 
-/// A text is no signal that this crate can read.
+/// The text is not a signal that this crate can read.
 #[derive(Debug, thiserror::Error)]
 #[error("this is no signal: {0}")]
 pub struct InvalidSignal(#[from] serde_json::Error);
 
 impl<D> Envelope<D> {
-    /// Its place among the versions of its subject.
+    /// The epoch and sequence of the signal.
     pub fn version(&self) -> Version {
         Version { epoch: self.epoch, sequence: self.sequence }
     }
 }
 
 impl Envelope {
-    /// Reads the body of a message.
+    /// Parses the body of a message.
     pub fn parse(body: &str) -> Result<Self, InvalidSignal> {
         Ok(serde_json::from_str(body)?)
     }
 
-    /// Whether nobody curtails for it. Signals that are about no dispatch say so in the message attribute `test` alone.
+    /// True if a controller must not curtail for it. Signals that are not about a dispatch have only the message
+    /// attribute `test`.
     pub fn is_test(&self) -> bool {
         matches!(&self.data, Data::Dispatch(dispatch) if dispatch.test)
     }
@@ -90,7 +92,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// An envelope before its type says what its data is.
+/// An envelope before `data` is parsed by its type.
 #[derive(Deserialize)]
 struct EnvelopeText {
     specversion: String,

@@ -1,4 +1,4 @@
-//! Which deliveries a consumer acts on.
+//! Finds the deliveries that a consumer must act on.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Data, Envelope, Subject, TargetEntry, Version};
 
-/// Keeps the newest version of each subject, so that a consumer acts on each version once, whatever is delivered twice or late.
+/// Remembers the newest version of each subject, so that a consumer acts on each version once even if messages arrive
+/// twice or late.
 ///
-/// For each message: [`accept`](Self::accept) it, act where it says [`Delivery::New`], then [`mark_done`](Self::mark_done),
-/// store the filter, acknowledge, and delete the message from the queue. The filter is plain data: store it as JSON, and load it
-/// after a restart. A consumer that stops between acting and storing acts on that version once more.
+/// For each message: call [`accept`](Self::accept), act on [`Delivery::New`], then call [`mark_done`](Self::mark_done),
+/// store the filter, acknowledge, and delete the message from the queue. The filter is plain data: store it as JSON,
+/// and load it after a restart. A consumer that stops between acting and storing acts on that version once more.
 ///
 /// ```
 /// use signals::{Delivery, Envelope, VersionFilter};
@@ -35,25 +36,25 @@ pub struct VersionFilter {
     subjects: BTreeMap<String, Newest>,
 }
 
-/// What a delivery means to a consumer.
+/// How a consumer must treat a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivery {
     /// A version to act on, with the targets of all its parts.
     New {
         /// The whole version.
         signal: Box<Envelope>,
-        /// How many versions before it never came, as far as the filter can know.
+        /// How many earlier versions never arrived, as far as the filter knows.
         missed: u64,
     },
-    /// A version that was acted on before, as it came: do not act again. Acknowledge it again, since the first
-    /// acknowledgement may be lost.
+    /// The consumer already acted on this version: do not act again. Acknowledge again, since the first acknowledgement
+    /// may be lost.
     Duplicate(Box<Envelope>),
-    /// One part of a version whose other parts are still to come: store the filter, delete the message, and wait.
+    /// One part of a version; other parts are missing. Store the filter, delete the message, and wait.
     Incomplete {
-        /// How many parts are missing.
+        /// The number of missing parts.
         missing: u32,
     },
-    /// A version older than the newest one that came: delete the message.
+    /// A version older than the newest one: delete the message.
     Outdated {
         /// The newest version.
         newest: Version,
@@ -65,18 +66,18 @@ pub enum Delivery {
 struct Newest {
     version: Version,
     time: Timestamp,
-    /// The consumer acted on it.
+    /// True if the consumer acted on it.
     done: bool,
     missed: u64,
-    /// How many parts it has, where it has parts.
+    /// The number of parts, if it has parts.
     of: u32,
-    /// The targets of the parts that came, until the consumer has acted on the whole.
+    /// The targets of the received parts, until the consumer has acted on the whole version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     parts: BTreeMap<u32, Vec<TargetEntry>>,
 }
 
 impl VersionFilter {
-    /// Says what a delivery means, and remembers its part where it is one.
+    /// Classifies a delivery, and stores it if it is a part.
     pub fn accept(&mut self, signal: Envelope) -> Delivery {
         let version = signal.version();
         let known = self.subjects.get(signal.subject.as_str());
@@ -84,7 +85,7 @@ impl VersionFilter {
             return Delivery::Outdated { newest: known.version };
         }
         if known.is_none_or(|known| known.version < version) {
-            // The parts of an older version do not matter any more.
+            // The parts of an older version are not needed any more.
             let missed = known.map_or(0, |known| between(known.version, version));
             let newest = Newest { version, time: signal.time, missed, ..Newest::default() };
             self.subjects.insert(signal.subject.to_string(), newest);
@@ -93,7 +94,7 @@ impl VersionFilter {
         if newest.done { Delivery::Duplicate(Box::new(signal)) } else { newest.join(signal) }
     }
 
-    /// The consumer acted on this version. From now on its deliveries are duplicates.
+    /// Records that the consumer acted on this version. Later deliveries of it are duplicates.
     pub fn mark_done<D>(&mut self, signal: &Envelope<D>) {
         let newest = self.subjects.get_mut(signal.subject.as_str());
         if let Some(newest) = newest.filter(|newest| newest.version == signal.version()) {
@@ -102,27 +103,27 @@ impl VersionFilter {
         }
     }
 
-    /// The newest version of a subject of which anything came.
+    /// The newest received version of a subject, complete or not.
     pub fn newest(&self, subject: &Subject) -> Option<Version> {
         Some(self.subjects.get(subject.as_str())?.version)
     }
 
-    /// Forgets the subjects whose newest signal was published before an instant, so that the filter does not grow for ever.
-    /// Keep at least the time for which the queue retains messages (SQS: up to 14 days): a forgotten version that is
-    /// delivered again counts as new.
+    /// Removes the subjects whose newest signal was published before an instant, so that the filter does not grow for
+    /// ever. Keep at least the retention time of the queue (SQS: up to 14 days): a removed version that is delivered
+    /// again counts as new.
     pub fn forget_before(&mut self, instant: Timestamp) {
         self.subjects.retain(|_, newest| newest.time >= instant);
     }
 }
 
-/// How many versions lie between two. A newer epoch counts from 1.
+/// The number of versions between two. A newer epoch counts from 1.
 fn between(known: Version, new: Version) -> u64 {
     let before = if known.epoch == new.epoch { known.sequence } else { 0 };
     new.sequence.saturating_sub(before).saturating_sub(1)
 }
 
 impl Newest {
-    /// The whole version, as soon as all parts are there.
+    /// The whole version, once all parts have arrived.
     fn join(&mut self, mut signal: Envelope) -> Delivery {
         let missed = self.missed;
         let Data::Dispatch(dispatch) = &mut signal.data else {

@@ -1,30 +1,30 @@
-//! How much is asked.
+//! The requested amount.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// What is asked of a target, or of all targets of a dispatch together.
+/// The request to one target, or to all targets of a dispatch together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Request {
-    /// Use this much less than the baseline (Voltus `commitment`, Leap `energy_kw`).
+    /// Reduce by this amount below the baseline (Voltus `commitment`, Leap `energy_kw`).
     Reduce {
         /// Watts below the baseline.
         watts: u64,
     },
-    /// Draw at most this much (NvGrid `target_load`).
+    /// Draw at most this power (NvGrid `target_load`).
     Limit {
         /// Watts, absolute.
         watts: u64,
     },
-    /// As much as you can (Leap's null `energy_kw`).
+    /// Reduce as much as possible (Leap's null `energy_kw`).
     ReduceMax,
-    /// The provider names no amount (Voltus' null `commitment`), or one that cannot be.
+    /// The provider states no amount (Voltus' null `commitment`) or an impossible one.
     Unspecified,
 }
 
-/// A request as it is written. Read by name: serde's tagged enums buffer their content, and with the feature
-/// `arbitrary_precision` of `serde_json` a buffered number is no number any more.
+/// The JSON form of a request. Fields are read by name, because serde's tagged enums buffer their content, and a
+/// buffered number is no longer a number if the feature `arbitrary_precision` of `serde_json` is on.
 #[derive(Deserialize)]
 struct RequestText {
     kind: String,

@@ -1,4 +1,4 @@
-//! The JSON Schemas of what goes out, generated from the types that are sent.
+//! The JSON Schemas of the published data, generated from the published types.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
@@ -36,7 +36,7 @@ struct Account {
     account: AccountSignal,
 }
 
-/// The schema of each `data`, by the name of its one member.
+/// The schema of each kind of `data`, by the name of its one member.
 pub fn schemas() -> [(&'static str, Schema); 4] {
     [
         ("dispatch", schema::<Dispatch>()),

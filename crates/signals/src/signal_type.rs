@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::PowerEventKind;
 
-/// What a signal says, such as `gridbell.dispatch.scheduled.v1`.
+/// The CloudEvents type of a signal, such as `gridbell.dispatch.scheduled.v1`.
 ///
 /// ```
 /// use signals::{DispatchChange, SignalType};
@@ -33,13 +33,13 @@ pub enum SignalType {
 /// How a dispatch changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DispatchChange {
-    /// It is new, or authorized again after a cancel.
+    /// The dispatch is new, or authorized again after a cancel.
     Scheduled,
-    /// Something that a controller acts on changed.
+    /// A field that a controller acts on changed.
     Updated,
     /// The provider withdrew it.
     Cancelled,
-    /// The provider says that it is over. Not sent when a known end simply passes.
+    /// The provider says that it is over. Not sent when a known end passes.
     Ended,
 }
 

@@ -1,11 +1,11 @@
-//! The name of one ordered stream: a dispatch, a power correlation, a meter, an account.
+//! The name of one ordered stream: a dispatch, a load target, a meter or an account.
 
 use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-/// The key of one ordered stream of signals, such as `voltus-prod/dkmq`: the source's name, then segments percent-encoded
-/// where they hold anything but unreserved characters. It is the table's key and the FIFO message group.
+/// The key of one ordered stream of signals, such as `voltus-prod/dkmq`: the source's name, then segments,
+/// percent-encoded except for unreserved characters. It is the table's key and the FIFO message group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -17,7 +17,8 @@ impl Subject {
         Self(format!("{source}/{}", segment(id)))
     }
 
-    /// `<source>/<feed_tag or ->/<correlation_id>`; a feed whose tag is a lone `-` is written `%2D`, so that it is not "no feed".
+    /// `<source>/<feed_tag or ->/<correlation_id>`. A feed with the tag `-` is written `%2D`, because `-` means "no
+    /// feed".
     pub fn power(source: &str, feed: Option<&str>, correlation_id: &str) -> Self {
         let feed = match feed {
             None => "-".to_owned(),
@@ -27,7 +28,7 @@ impl Subject {
         Self(format!("{source}/{feed}/{}", segment(correlation_id)))
     }
 
-    /// `<source>/<meter_id>`; a meter that is called `account` is written `%61ccount`.
+    /// `<source>/<meter_id>`; a meter with the id `account` is written `%61ccount`.
     pub fn meter(source: &str, id: &str) -> Self {
         let id = if id == "account" { "%61ccount".to_owned() } else { segment(id) };
         Self(format!("{source}/{id}"))
@@ -38,7 +39,7 @@ impl Subject {
         Self(format!("{source}/account"))
     }
 
-    /// A subject as it was written earlier (a table's key, a command line).
+    /// A subject from its stored text (a table's key, a command line).
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -48,7 +49,7 @@ impl Subject {
         self.0.split_once('/').map_or(self.0.as_str(), |(source, _)| source)
     }
 
-    /// What stands for the power feed, in the subject of a load target.
+    /// The segment of the power feed, in the subject of a load target.
     pub fn feed(&self) -> Option<&str> {
         let mut parts = self.0.split('/').skip(1);
         parts.next().filter(|_| parts.next().is_some())
@@ -66,7 +67,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Percent-encoded but for RFC 3986's unreserved characters.
+/// Percent-encodes everything but RFC 3986's unreserved characters.
 fn segment(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

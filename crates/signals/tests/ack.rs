@@ -1,4 +1,4 @@
-//! The acknowledgement client against a server that answers once.
+//! The acknowledgement client against a server that answers one request.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
@@ -20,7 +20,7 @@ fn acknowledgement() -> Acknowledgement {
     }
 }
 
-/// What the client makes of an answer, and what the server got.
+/// What the client returns for an answer, and the body that the server received.
 async fn answered(status: &str, body: &str) -> (Result<AckOutcome, AckError>, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! The committed JSON Schemas are those of the code.
+//! The committed JSON Schemas match the code.
 
 use std::{fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! What a consumer reads, and what it tolerates.
+//! Which signals a consumer can read, and which deviations it tolerates.
 
 use serde_json::{Value, json};
 use signals::{Data, DispatchChange, Envelope, SignalType, Status, TargetEntry};

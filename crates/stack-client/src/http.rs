@@ -1,20 +1,19 @@
-//! The one HTTP client: ring for TLS, no redirects; through the person's proxy, which nothing on this machine is asked through.
+//! The only HTTP client: ring for TLS, no redirects. It uses the user's proxies, except for requests to this machine.
 
 use anyhow::{Context, Result};
 use reqwest::{Client, redirect::Policy};
 
 use crate::proxies::Proxies;
 
-/// Makes the client.
+/// Creates the client.
 ///
-/// # Errors
-/// The system's certificates cannot be read.
+/// # Errors The system's certificates cannot be read.
 pub fn client() -> Result<Client> {
     through(&Proxies::of_process())
 }
 
 fn through(proxies: &Proxies) -> Result<Client> {
-    // Err means that another part of the process has chosen a provider before, which serves as well.
+    // It fails if another part of the process has already chosen a provider, which works too.
     drop(rustls::crypto::ring::default_provider().install_default());
     proxies.of_client(Client::builder().redirect(Policy::none()))?.build().context("no HTTP client can be made")
 }
@@ -28,7 +27,7 @@ mod tests {
 
     use super::*;
 
-    /// What arrives at a listener first, which answers 502 to it.
+    /// The first line that a listener receives; it answers 502.
     async fn first_line(listener: &TcpListener) -> String {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut bytes = vec![0; 1_024];
@@ -39,7 +38,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_outside_is_asked_through_the_proxy_and_this_machine_is_not() {
+    async fn only_outside_requests_use_the_proxy() {
         let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let here = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = proxy.local_addr().expect("bound").to_string();
@@ -48,28 +47,28 @@ mod tests {
         let known =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let http = through(&Proxies::read(known)).expect("a client");
-        let ask = |url: String| {
+        let get = |url: String| {
             let request = http.get(url);
             tokio::spawn(async move { request.send().await.map(|answer| answer.status().as_u16()).ok() })
         };
 
-        let asked = ask("https://api.voltus.invalid/x".to_owned());
+        let response = get("https://api.voltus.invalid/x".to_owned());
         assert_eq!(first_line(&proxy).await, "CONNECT api.voltus.invalid:443 HTTP/1.1");
-        assert_eq!(asked.await.expect("asked"), None);
-        let asked = ask("http://outside.invalid/x".to_owned());
+        assert_eq!(response.await.expect("joined"), None);
+        let response = get("http://outside.invalid/x".to_owned());
         assert_eq!(first_line(&proxy).await, "GET http://outside.invalid/x HTTP/1.1");
-        assert_eq!(asked.await.expect("asked"), Some(502));
+        assert_eq!(response.await.expect("joined"), Some(502));
         let port = here.local_addr().expect("bound").port();
         for host in ["127.0.0.1", "localhost"] {
-            let asked = ask(format!("http://{host}:{port}/x"));
+            let response = get(format!("http://{host}:{port}/x"));
             assert_eq!(first_line(&here).await, "GET /x HTTP/1.1");
-            assert_eq!(asked.await.expect("asked"), Some(502));
+            assert_eq!(response.await.expect("joined"), Some(502));
         }
-        // Nobody answers there, and the proxy is not asked to.
-        assert_eq!(ask("http://x.corp.example/x".to_owned()).await.expect("asked"), None);
+        // No server listens there, and the request does not go to the proxy.
+        assert_eq!(get("http://x.corp.example/x".to_owned()).await.expect("joined"), None);
     }
 
-    /// What a SOCKS proxy is asked to connect to, and that request's answer: an HTTP server of its own behind it.
+    /// Serves one connection as a SOCKS proxy and as the HTTP server behind it; returns the requested address.
     async fn socks(listener: &TcpListener, answer: &str) -> String {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut head = [0; 2];
@@ -102,7 +101,7 @@ mod tests {
         through(&Proxies::read(known)).expect("a client")
     }
 
-    fn ask(http: &Client, url: &str) -> tokio::task::JoinHandle<Result<u16, String>> {
+    fn get(http: &Client, url: &str) -> tokio::task::JoinHandle<Result<u16, String>> {
         let request = http.get(url).send();
         tokio::spawn(async move {
             let answer = request.await.map_err(|error| format!("{:#}", anyhow::Error::from(error.without_url())));
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn socks_proxies_are_asked_for_names_or_for_addresses() {
+    async fn socks_proxies_get_names_or_addresses() {
         let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = proxy.local_addr().expect("bound");
         for (variable, scheme, url, expected) in [
@@ -121,21 +120,21 @@ mod tests {
             ("HTTP_PROXY", "socks4a", "http://outside.invalid/x", ""),
         ] {
             let http = reading(&[(variable, &format!("{scheme}://{address}"))]);
-            let asked = ask(&http, url);
+            let response = get(&http, url);
             if expected.is_empty() {
-                // Of the older protocol it is enough that it is spoken.
+                // For the older protocol, this only checks that the client uses it.
                 let (mut stream, _) = proxy.accept().await.expect("a connection");
                 assert_eq!(stream.read_u8().await.expect("a version"), 4);
                 drop(stream);
-                assert!(asked.await.expect("asked").is_err());
+                assert!(response.await.expect("joined").is_err());
                 continue;
             }
             assert_eq!(socks(&proxy, NO_CONTENT).await, expected, "{scheme}");
-            assert_eq!(asked.await.expect("asked"), Ok(204), "{scheme}");
+            assert_eq!(response.await.expect("joined"), Ok(204), "{scheme}");
         }
-        let asked = ask(&reading(&[("ALL_PROXY", &format!("socks5h://{address}"))]), "https://api.voltus.invalid/x");
+        let response = get(&reading(&[("ALL_PROXY", &format!("socks5h://{address}"))]), "https://api.voltus.invalid/x");
         assert_eq!(socks(&proxy, "no TLS").await, "api.voltus.invalid:443");
-        assert!(asked.await.expect("asked").is_err());
+        assert!(response.await.expect("joined").is_err());
     }
 
     #[tokio::test]
@@ -149,7 +148,7 @@ mod tests {
         let read = tokio::spawn(async move { table.read(&dispatch::Subject::from_stored("s/d")).await });
         let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}";
         assert_eq!(socks(&proxy, answer).await, "dynamodb.invalid:80");
-        assert_eq!(read.await.expect("asked").map_err(|error| error.to_string()), Ok(None));
+        assert_eq!(read.await.expect("joined").map_err(|error| error.to_string()), Ok(None));
     }
 
     #[tokio::test]
@@ -159,14 +158,14 @@ mod tests {
         for wrong in ["ftp://u:s3cr3t@h", "http://h:port", "::"] {
             let http = reading(&[("HTTPS_PROXY", wrong), ("HTTP_PROXY", wrong), ("NO_PROXY", "127.0.0.2")]);
             for host in ["127.0.0.1", "localhost"] {
-                let asked = ask(&http, &format!("http://{host}:{port}/x"));
+                let response = get(&http, &format!("http://{host}:{port}/x"));
                 assert_eq!(first_line(&here).await, "GET /x HTTP/1.1");
-                assert_eq!(asked.await.expect("asked"), Ok(502));
+                assert_eq!(response.await.expect("joined"), Ok(502));
             }
             for (url, variable) in
                 [("https://outside.invalid/x", "HTTPS_PROXY"), ("http://outside.invalid/x", "HTTP_PROXY")]
             {
-                let error = ask(&http, url).await.expect("asked").expect_err("refused");
+                let error = get(&http, url).await.expect("joined").expect_err("refused");
                 assert!(error.contains(&format!("{variable} names no proxy that can be used")), "{error}");
                 assert!(!error.contains("s3cr3t"), "{error}");
             }

@@ -1,7 +1,7 @@
-//! The proxies that a person's machine calls through, by the variables that every tool reads. The functions use none.
+//! The user's proxies, from the usual environment variables. The functions use none.
 //!
-//! A variable that cannot be used stops nothing that does not need it: only a request that would go through it fails, and says which
-//! variable that is. So a client is given a host that there cannot be in its place, and a resolver that knows why.
+//! A bad variable affects only requests that would use it: such a request fails and names the variable. To do that, the
+//! client gets an impossible host as the proxy, and a resolver that knows the error of that host.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
-/// What is never asked through a proxy: this machine, and the addresses at which a cloud's machine asks about itself.
+/// Never use a proxy for these: this machine, and the metadata addresses of cloud machines.
 const NEVER: &str = "localhost,127.0.0.0/8,::1,169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23";
 
-/// The end of a host's name that stands for a variable (RFC 6761: it never resolves).
+/// The suffix of a host name that stands for a bad variable (RFC 6761: it never resolves).
 const NOWHERE: &str = ".unusable-proxy.invalid";
 
 /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper case or in lower.
@@ -24,14 +24,14 @@ pub(crate) struct Proxies {
     past: String,
 }
 
-/// What a variable holds.
+/// The value of a variable.
 #[derive(Clone, PartialEq, Eq)]
 enum Way {
     Through(Url),
     Unusable(ProxyError),
 }
 
-/// A variable holds no proxy's address. The value may hold a password, so it is not shown.
+/// A variable does not contain a proxy's address. The value may contain a password, so it is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} names no proxy that can be used: write http://HOST:PORT or socks5h://HOST:PORT, or unset it")]
 pub(crate) struct ProxyError(String);
@@ -70,7 +70,7 @@ impl Proxies {
         self.https.is_some() || self.http.is_some()
     }
 
-    /// A client that goes through them.
+    /// Configures a client to use the proxies.
     ///
     /// # Errors
     /// It does not take one of them.
@@ -95,7 +95,7 @@ impl Proxies {
     }
 }
 
-/// The addresses may hold passwords.
+/// The addresses may contain passwords.
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = [&self.https, &self.http].map(|way| match way {
@@ -107,7 +107,7 @@ impl fmt::Debug for Proxies {
     }
 }
 
-/// Finds addresses as the system does, and knows why some hosts are none.
+/// Resolves addresses as the system does, but returns the error for the host of a bad variable.
 struct Knowing(Vec<(String, ProxyError)>);
 
 impl Resolve for Knowing {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_by_its_variables_name_and_never_shown() {
+    fn a_bad_proxy_is_named_by_its_variable_and_never_shown() {
         for wrong in
             ["http://", "socks5://", "ftp://u:s3cr3t@h", "http://h:port", "socks6://h:1", "http://h/path", "://"]
         {

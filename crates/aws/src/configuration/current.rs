@@ -1,5 +1,6 @@
-//! What a function reads at its cold start: one signed `GetItem`. The receiver has no client of DynamoDB, which would be a third of
-//! its package, and the others read the same way. The connection is the SDK's own, so a later call of the SDK finds it open.
+//! Reads the configuration at the cold start with one signed `GetItem`. The receiver has no DynamoDB client, which
+//! would be a third of its package; the other functions read the same way. The connection belongs to the SDK, so its
+//! later calls reuse it.
 
 use std::time::Duration;
 
@@ -25,27 +26,27 @@ use super::{
     stored::{FORMAT, unpacked},
 };
 use crate::{
-    client::{said, timeouts},
+    client::{timeouts, with_causes},
     signed::{Call, CallError, Signer},
 };
 
-/// How often the table is asked before a function goes on without an answer.
+/// How many attempts a function makes before it continues without a configuration.
 const ATTEMPTS: u32 = 3;
-/// For one attempt: the receiver must say 503 within its 10 s.
+/// Timeout of one attempt: the receiver must answer 503 within 10 s.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// Before the next attempt.
+/// The pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a function has no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// Nothing was applied yet.
+    /// No configuration has been applied yet.
     #[error("no configuration is applied: run `gridbell config apply`")]
     Nothing,
     /// The table does not answer.
     #[error("the configuration cannot be read: {0}")]
     Unavailable(String),
-    /// What stands there cannot be used.
+    /// The stored configuration cannot be used.
     #[error("version {number} of the configuration cannot be used: {reason}")]
     Unusable {
         /// The version.
@@ -66,7 +67,7 @@ pub struct Running {
     pub config: Config,
 }
 
-/// The current version in its table, to be read.
+/// Reads the current version from the table.
 #[derive(Debug)]
 pub struct Current {
     signer: Signer,
@@ -74,14 +75,14 @@ pub struct Current {
     operation: Operation<Signed, Answered, CallError>,
 }
 
-/// A request whose headers are signed.
+/// A request with signed headers.
 #[derive(Debug)]
 struct Signed {
     headers: Vec<(String, String)>,
     body: String,
 }
 
-/// An answer, good or bad.
+/// An answer with any status.
 #[derive(Debug)]
 struct Answered {
     status: u16,
@@ -121,7 +122,7 @@ struct Bytes {
 }
 
 impl Current {
-    /// The current version in that table.
+    /// Reads from that table.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
         let signer = Signer::new(aws, "dynamodb");
         let url = signer.url().to_owned();
@@ -133,7 +134,7 @@ impl Current {
             .no_auth()
             .no_retry()
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            // The same times for a connection as everywhere: they are what a connection is shared by.
+            // The same timeouts as for all other calls, because connections are shared by timeouts.
             .timeout_config(
                 timeouts().to_builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ATTEMPT).build(),
             )
@@ -141,20 +142,19 @@ impl Current {
         if let Some(client) = aws.http_client() {
             operation = operation.http_client(client);
         }
-        // A refusal is an answer as well: what it means is decided with its body at hand.
+        // A refusal also counts as an answer here: its body decides what it means.
         let answer = |response: &HttpResponse| Ok::<_, OrchestratorError<CallError>>(answered(response));
         let operation = operation.serializer(request).deserializer(answer).build();
         Self { signer, table: table.into(), operation }
     }
 
-    /// Reads it.
+    /// Reads the current version.
     ///
-    /// # Errors
-    /// See [`ReadError`]. What may work in a moment was tried three times.
+    /// # Errors See [`ReadError`]. Temporary failures are tried three times.
     pub async fn read(&self) -> Result<Running, ReadError> {
         let mut attempt = 1;
         let body = loop {
-            match self.ask().await {
+            match self.get_item().await {
                 Err(error) if error.is_passing() && attempt < ATTEMPTS => {
                     attempt += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -165,7 +165,7 @@ impl Current {
         running(&body)
     }
 
-    async fn ask(&self) -> Result<String, CallError> {
+    async fn get_item(&self) -> Result<String, CallError> {
         let unreachable = |reason: String| CallError::Unreachable { host: self.signer.url().to_owned(), reason };
         let key = json!({ KEY: { "S": CURRENT } });
         let body = json!({ "TableName": self.table, "Key": key, "ConsistentRead": true }).to_string();
@@ -175,7 +175,7 @@ impl Current {
         signed.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let signed = Signed { headers: signed, body: call.body };
         let Answered { status, body } =
-            Box::pin(self.operation.invoke(signed)).await.map_err(|error| unreachable(said(error)))?;
+            Box::pin(self.operation.invoke(signed)).await.map_err(|error| unreachable(with_causes(error)))?;
         if status == 200 {
             return Ok(body);
         }
@@ -196,7 +196,7 @@ fn answered(response: &HttpResponse) -> Answered {
     Answered { status: response.status().as_u16(), body: String::from_utf8_lossy(bytes).into_owned() }
 }
 
-/// What the answer holds.
+/// Parses the configuration in the answer.
 fn running(body: &str) -> Result<Running, ReadError> {
     let unreadable = |error: serde_json::Error| ReadError::Unavailable(format!("the answer is none: {error}"));
     let Some(item) = serde_json::from_str::<Found>(body).map_err(unreadable)?.item else {
@@ -208,7 +208,7 @@ fn running(body: &str) -> Result<Running, ReadError> {
     if count(&item.format) > FORMAT {
         return Err(unusable("it was written by a newer release of gridbell".to_owned()));
     }
-    // A first version that was withdrawn leaves its number alone.
+    // After a first version was withdrawn, only its number remains.
     let (Some(json), Some(digest)) = (item.json, item.digest) else { return Err(ReadError::Nothing) };
     let packed = BASE64_STANDARD.decode(json.value).map_err(|error| unusable(error.to_string()))?;
     let json = unpacked(&packed).map_err(unusable)?;
@@ -235,18 +235,18 @@ mod tests {
             r#"{"sources":{"v":{"provider":"voltus","tokens":[],"color":"red"}},"outputs":{"a":{"kind":"http"}}}"#;
         assert_eq!(running(&item("1", later)).unwrap().config.sources["v"].provider.name(), "voltus");
         assert_eq!(Config::parse_known(later).unwrap().1, ["sources.v.color", "outputs"]);
-        // The CLI is strict: there a person mends it.
+        // The CLI is strict, because a person can fix the file.
         let strict = Config::parse(later).expect_err("unknown").to_string();
         assert!(strict.contains("sources.v.color"), "{strict}");
     }
 
     #[test]
-    fn what_stands_in_the_table_is_read_or_refused_by_its_version() {
+    fn an_item_is_read_or_refused_by_its_format_version() {
         let read = running(&item("1", r#"{"sources":{}}"#)).unwrap();
         assert_eq!((read.number, read.digest.as_str(), read.config.sources.len()), (7, "d", 0));
         let refused = |body: &str, expected: &str| {
-            let said = running(body).unwrap_err().to_string();
-            assert!(said.contains(expected), "{said}");
+            let error = running(body).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         };
         refused(&item("1", "{"), "version 7 of the configuration cannot be used");
         refused(&item("2", r#"{"sources":{}}"#), "newer release");

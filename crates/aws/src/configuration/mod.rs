@@ -1,5 +1,5 @@
-//! The configuration in the table `config`, its one source of truth: each version under its own key, and a copy of the current one
-//! under `current`, which the functions read at their cold start in one call.
+//! The configuration in the table `config`, the single source of truth: each version under its own key, and a copy of
+//! the current one under `current`, which the functions read at their cold start with one call.
 
 mod current;
 mod probe;

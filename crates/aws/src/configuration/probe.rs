@@ -1,29 +1,29 @@
-//! The event by which `config apply` and `doctor` ask a function which configuration it runs with.
+//! The event with which `config apply` and `doctor` query the configuration that a function runs with.
 
 use serde::{Deserialize, Serialize};
 
-/// The event. Neither a queue nor the HTTP API can send it: both wrap what they carry.
+/// The event. Neither a queue nor the HTTP API can send it, because both wrap their content.
 pub const PROBE: &str = r#"{"probe":true}"#;
 
-/// What a function answers.
+/// The answer of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
-    /// Such as `receiver`.
+    /// The function's name, such as `receiver`.
     pub function: String,
-    /// The release that it was built from.
+    /// The release that the function was built from.
     pub release: String,
-    /// The version of the configuration that it runs with; none where it has none.
+    /// The version of its configuration; none if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
     /// SHA-256 of that configuration, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Why it runs with none.
+    /// Why it has no configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// The longest that the probe may be, however it is spaced: what hands it on may write it anew. Other events are longer, and cost one
+/// The maximum length of the probe with any spacing, since a service may reformat it. A longer event costs only this
 /// comparison.
 const LONGEST: usize = 32;
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_probe_is_known_however_it_is_spaced_and_nothing_else_is() {
+    fn only_the_probe_is_recognised_with_any_spacing() {
         for probe in [PROBE, r#"{"probe": true}"#, "{\n  \"probe\" : true\n}\n"] {
             assert!(is_probe(probe), "{probe}");
         }

@@ -1,4 +1,4 @@
-//! A version as it is stored: compressed JSON with a checksum, and what a person at the AWS console wants to know of it.
+//! A stored version: compressed JSON with a checksum, plus readable attributes for people at the AWS console.
 
 use std::io::{self, Read, Write};
 
@@ -6,24 +6,24 @@ use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// What the items of this release look like. A function refuses a newer format instead of misreading it.
+/// The item format of this release. A function refuses a newer format, so it cannot misread it.
 pub(super) const FORMAT: u64 = 1;
 
-/// The most that a configuration may be as JSON, in bytes: some 4,000 sources. Compressed it fits into an item of 400 KB with room
-/// to spare, since hardly anything but the hashes of tokens resists compression.
+/// The maximum JSON size of a configuration, in bytes: some 4,000 sources. Compressed it fits into an item of 400 KB
+/// with room to spare, since almost only the hashes of tokens do not compress.
 pub const MAX_JSON_BYTES: usize = 1_024 * 1_024;
 
-/// The most that it may be compressed, in bytes.
+/// The maximum compressed size, in bytes.
 pub(super) const MAX_PACKED_BYTES: usize = 380 * 1_024;
 
 /// One version of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
-    /// Counted from 1; a version that was restored has a number of its own.
+    /// Counted from 1; restoring a version creates a new number.
     pub number: u64,
     /// SHA-256 of the JSON, in hex.
     pub digest: String,
-    /// What the functions read. It holds hashes and references, no secret.
+    /// The JSON that the functions read. It contains hashes and references, no secrets.
     pub json: String,
     /// When it was applied.
     pub at: Timestamp,
@@ -31,12 +31,12 @@ pub struct Version {
     pub by: String,
 }
 
-/// What `current` holds.
+/// The content of `current`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
     /// The version that every function reads.
     Applied(Version),
-    /// The first version did not work and was withdrawn: its number is used up.
+    /// The first version did not work and was withdrawn: its number is not used again.
     Withdrawn {
         /// The number.
         number: u64,
@@ -44,7 +44,7 @@ pub enum Stored {
 }
 
 impl Stored {
-    /// The number that `current` has.
+    /// The number in `current`.
     pub fn number(&self) -> u64 {
         match self {
             Self::Applied(version) => version.number,
@@ -53,19 +53,19 @@ impl Stored {
     }
 }
 
-/// What a configuration is known by.
+/// SHA-256 of the JSON, in hex.
 pub fn digest(json: &str) -> String {
     format!("{:x}", Sha256::digest(json))
 }
 
-/// Compresses JSON. The checksum in it tells a damaged item from a configuration.
+/// Compresses JSON and adds a checksum, which detects a damaged item.
 pub(super) fn packed(json: &str) -> io::Result<Vec<u8>> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(json.as_bytes())?;
     encoder.finish()
 }
 
-/// The inverse of [`packed`], bounded.
+/// The inverse of [`packed`], with a size limit.
 pub(super) fn unpacked(packed: &[u8]) -> Result<String, String> {
     let mut json = String::new();
     let limit = MAX_JSON_BYTES as u64 + 1;
@@ -76,7 +76,7 @@ pub(super) fn unpacked(packed: &[u8]) -> Result<String, String> {
     Ok(json)
 }
 
-/// The key of a version, which sorts as its number does.
+/// The key of a version. Keys sort as numbers do.
 pub(super) fn key(number: u64) -> String {
     format!("v{number:010}")
 }

@@ -1,4 +1,4 @@
-//! The table `config` as the CLI sees it: it alone writes there.
+//! The table `config` as the CLI uses it. Only the CLI writes to it.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::{
     CURRENT, KEY,
     stored::{FORMAT, MAX_PACKED_BYTES, Stored, Version, key, packed, unpacked},
 };
-use crate::client::said;
+use crate::client::with_causes;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -26,7 +26,7 @@ pub struct ConfigTable {
     table: String,
 }
 
-/// What is known of a version without its content.
+/// A version without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// Its number.
@@ -39,13 +39,13 @@ pub struct Head {
     pub by: String,
 }
 
-/// Why the table said nothing that can be used.
+/// Why the table could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The table does not answer, or refuses.
+    /// The table does not answer, or refuses the call.
     #[error("the table of configurations: {0}")]
     Unavailable(String),
-    /// What stands there cannot be read.
+    /// The item cannot be read.
     #[error("{key} in the table of configurations cannot be read: {reason}")]
     Unreadable {
         /// Its key.
@@ -53,10 +53,10 @@ pub enum TableError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It does not fit into an item.
+    /// The configuration does not fit into an item.
     #[error("the configuration takes {bytes} bytes compressed, and an item holds {MAX_PACKED_BYTES}")]
     TooLarge {
-        /// The bytes.
+        /// Its size in bytes.
         bytes: usize,
     },
 }
@@ -64,33 +64,31 @@ pub enum TableError {
 /// Why the current version was not replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplaceError {
-    /// Another apply came first.
+    /// Another apply was faster.
     #[error("another `config apply` came first; nothing was changed")]
     Overtaken,
-    /// The table.
+    /// The table failed.
     #[error(transparent)]
     Table(#[from] TableError),
 }
 
 impl ConfigTable {
-    /// The table of that name.
+    /// The table with that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
         Self { client: Client::new(aws), table: table.into() }
     }
 
-    /// What `current` holds; none where nothing was ever applied.
+    /// The content of `current`; none if nothing was ever applied.
     ///
-    /// # Errors
-    /// The table does not answer, or holds what this release cannot read.
+    /// # Errors The table does not answer, or this release cannot read the item.
     pub async fn current(&self) -> Result<Option<Stored>, TableError> {
         let Some(item) = self.item(CURRENT).await? else { return Ok(None) };
         stored(&item).map(Some).map_err(|reason| TableError::Unreadable { key: CURRENT.to_owned(), reason })
     }
 
-    /// A version by its number.
+    /// Reads a version by its number.
     ///
-    /// # Errors
-    /// As [`ConfigTable::current`].
+    /// # Errors As [`ConfigTable::current`].
     pub async fn version(&self, number: u64) -> Result<Option<Version>, TableError> {
         let key = key(number);
         let Some(item) = self.item(&key).await? else { return Ok(None) };
@@ -101,15 +99,14 @@ impl ConfigTable {
         }
     }
 
-    /// Every version that was ever applied, the latest first.
+    /// All applied versions, the latest first.
     ///
-    /// # Errors
-    /// As [`ConfigTable::current`].
+    /// # Errors As [`ConfigTable::current`].
     pub async fn history(&self) -> Result<Vec<Head>, TableError> {
         let mut heads = Vec::new();
         let mut pages = self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| TableError::Unavailable(said(error)))?;
+            let page = page.map_err(|error| TableError::Unavailable(with_causes(error)))?;
             for item in page.items.unwrap_or_default() {
                 let key = string(&item, KEY).unwrap_or_default().to_owned();
                 if key != CURRENT {
@@ -121,20 +118,19 @@ impl ConfigTable {
         Ok(heads)
     }
 
-    /// Stores a version and makes it the current one, both or neither, provided that `current` has still that number.
+    /// Stores a version and makes it the current one, in one transaction, if `current` still has the number `expected`.
     ///
-    /// # Errors
-    /// [`ReplaceError::Overtaken`] where it has another.
+    /// # Errors [`ReplaceError::Overtaken`] if it has another number.
     pub async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError> {
         let item = item(version)?;
-        let kept = self.put(item.clone(), key(version.number), None);
-        self.write(vec![kept, self.put(item, CURRENT.to_owned(), expected)]).await
+        let numbered = self.put(item.clone(), key(version.number), None);
+        self.write(vec![numbered, self.put(item, CURRENT.to_owned(), expected)]).await
     }
 
-    /// Withdraws a first version, which has none before it to go back to: the functions have no configuration again.
+    /// Withdraws the first version, which has no earlier version to return to: the functions have no configuration
+    /// again.
     ///
-    /// # Errors
-    /// As [`ConfigTable::replace`].
+    /// # Errors As [`ConfigTable::replace`].
     pub async fn withdraw(&self, number: u64) -> Result<(), ReplaceError> {
         let item = HashMap::from([("number".to_owned(), count(number)), ("format".to_owned(), count(FORMAT))]);
         self.write(vec![self.put(item, CURRENT.to_owned(), Some(number))]).await
@@ -142,11 +138,11 @@ impl ConfigTable {
 
     async fn item(&self, key: &str) -> Result<Option<Item>, TableError> {
         let request = self.client.get_item().table_name(&self.table).key(KEY, text(key)).consistent_read(true);
-        let answer = Box::pin(request.send()).await.map_err(|error| TableError::Unavailable(said(error)))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| TableError::Unavailable(with_causes(error)))?;
         Ok(answer.item)
     }
 
-    /// A put on the condition that nothing stands there, or a version of that number.
+    /// A put that succeeds only if the key is free, or has the version `expected`.
     fn put(&self, mut item: Item, key: String, expected: Option<u64>) -> TransactWriteItem {
         item.insert(KEY.to_owned(), text(key));
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
@@ -157,7 +153,7 @@ impl ConfigTable {
                 .expression_attribute_names("#number", "number")
                 .expression_attribute_values(":expected", count(number)),
         };
-        // The table's name and the item are set, so it is whole.
+        // Table name and item are set, so this cannot fail.
         let put = put.build().ok();
         TransactWriteItem::builder().set_put(put).build()
     }
@@ -172,9 +168,9 @@ impl ConfigTable {
                 if codes.into_iter().any(|code| lost.contains(&code)) {
                     return Err(ReplaceError::Overtaken);
                 }
-                Err(TableError::Unavailable(said(error)).into())
+                Err(TableError::Unavailable(with_causes(error)).into())
             }
-            _ => Err(TableError::Unavailable(said(error)).into()),
+            _ => Err(TableError::Unavailable(with_causes(error)).into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The table of configurations: what the CLI writes is what the functions read, whole or not at all.
+//! The table of configurations: the functions read exactly what the CLI writes, completely or not at all.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -27,10 +27,7 @@ fn version(number: u64, json: &str) -> Version {
     Version { number, digest: digest(json), json: json.to_owned(), at, by: "Ada Lovelace".to_owned() }
 }
 
-/// Versions follow each other without one being lost, and a function reads the current one.
-///
-/// # Panics
-/// Where it is otherwise.
+/// Versions follow each other without a gap, and a function reads the current one.
 pub async fn configurations(table: &ConfigTable, current: &Current) {
     assert_eq!(table.current().await.unwrap(), None);
     assert_eq!(current.read().await, Err(ReadError::Nothing));

@@ -1,4 +1,4 @@
-//! The table of deliveries: what waits, what is quarantined, and how each source stands.
+//! The table of deliveries: waiting jobs, quarantined jobs, and the state of each source.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ use pipeline::{
 use providers::FetchRequest;
 
 use super::{
-    asking::{lost, noise, soon},
+    helpers::{lost, noise, soon},
     samples,
 };
 use crate::host::Host;
 
-/// A body that came in parts, in any order and twice, is there once all of them are.
+/// A body that arrives in parts, in any order and twice, is readable once all parts have arrived.
 pub async fn bodies(table: &impl Deliveries) {
     let now = Host.now();
     let (delivery, body) = (Host.unique(), format!("\"{}\"", noise(MAX_BODY_BYTES - 2)));
@@ -38,7 +38,7 @@ pub async fn bodies(table: &impl Deliveries) {
         table.keep_part(&delivery, part, now).await.unwrap();
     }
     table.keep_part(&delivery, &parts[1], now).await.unwrap();
-    assert!(table.body(&stored).await.unwrap().as_ref() == Some(&body), "it comes back as it was");
+    assert!(table.body(&stored).await.unwrap().as_ref() == Some(&body), "it is read back unchanged");
     let other = StoredBody { delivery: Host.unique(), ..stored };
     assert_eq!(table.body(&other).await.unwrap(), None);
 }
@@ -50,14 +50,14 @@ fn read(message: &str) -> Job {
     }
 }
 
-/// A job that looks at a dispatch.
+/// A job that fetches a dispatch.
 fn fetch(delivery: &str, source: &str, id: &str, now: Timestamp) -> Job {
     let subject = Subject::dispatch(source, id);
     let fetch = FetchRequest { key: subject.to_string(), subject, context: serde_json::Value::Null };
     Job { source: source.to_owned(), ..samples::job(delivery, JobKind::Fetch(fetch), now) }
 }
 
-/// Bookings: of several deliveries that fail over one resource, one goes on.
+/// Bookings: of several deliveries that fail on one resource, one continues.
 pub async fn bookings(table: &impl Deliveries) {
     let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
@@ -66,29 +66,29 @@ pub async fn bookings(table: &impl Deliveries) {
     let key = pending("a", 10).job.key().to_owned();
     assert_eq!(table.retry_state(&key).await.unwrap(), None);
     assert!(table.book(&pending("a", 10), now).await.unwrap());
-    assert!(table.book(&pending("a", 10), now).await.unwrap(), "its own write, sent again");
-    assert!(!table.book(&pending("a", 20), now).await.unwrap(), "a doubled message joins its twin");
+    assert!(table.book(&pending("a", 10), now).await.unwrap(), "a repetition of its own write");
+    assert!(!table.book(&pending("a", 20), now).await.unwrap(), "a duplicate message does not move the booking");
     let mut later = pending("a", 20);
     later.job.attempt += 1;
     later.state.attempt += 1;
-    assert!(table.book(&later, now).await.unwrap(), "the same delivery's next attempt moves its booking");
+    assert!(table.book(&later, now).await.unwrap(), "the next attempt of the same delivery moves its booking");
     assert_eq!(table.retry_state(&key).await.unwrap().as_ref(), Some(&later.state));
-    assert!(!table.book(&pending("b", 15), now).await.unwrap(), "another's attempt lies ahead");
+    assert!(!table.book(&pending("b", 15), now).await.unwrap(), "another delivery's attempt is still ahead");
     table.settled(&pending("b", 15).job, Timestamp::MIN).await.unwrap();
     table.settled(&pending("b", 15).job, now).await.unwrap();
-    assert!(!table.book(&pending("b", 15), now).await.unwrap(), "settling another's booking changes nothing");
-    assert!(table.book(&pending("b", 40), at(20)).await.unwrap(), "another's attempt was due and may be lost");
+    assert!(!table.book(&pending("b", 15), now).await.unwrap(), "settling another delivery's booking changes nothing");
+    assert!(table.book(&pending("b", 40), at(20)).await.unwrap(), "another delivery's attempt was due and may be lost");
     table.settled(&pending("a", 20).job, Timestamp::MIN).await.unwrap();
     assert!(!table.book(&pending("c", 50), at(20)).await.unwrap());
     table.settled(&pending("b", 40).job, Timestamp::MIN).await.unwrap();
     assert!(table.book(&pending("c", 50), at(20)).await.unwrap());
     table.settled(&pending("a", 20).job, at(1)).await.unwrap();
-    assert_eq!(table.retry_state(&key).await.unwrap(), None, "what failed before a success began is settled by it");
+    assert_eq!(table.retry_state(&key).await.unwrap(), None, "a success settles failures from before it began");
     table.settled(&pending("c", 50).job, Timestamp::MIN).await.unwrap();
     notified(table, now).await;
     overdue(table, now).await;
 
-    // A body of any size can fail, and a key of any length.
+    // A body of any size can fail, with a key of any length.
     let body = samples::job(&Host.unique(), JobKind::Body(noise(900_000)), now);
     for job in [body, fetch("long", &source, &"ü".repeat(500), now)] {
         let pending = samples::pending(job, at(1), now);
@@ -98,7 +98,7 @@ pub async fn bookings(table: &impl Deliveries) {
     }
 }
 
-/// What a person must know of is found by its source and time; a time is moved forward, and never back.
+/// Conditions that a person must know about are found by source and time; a time moves forward, never back.
 async fn notified(table: &impl Deliveries, now: Timestamp) {
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
     let (source, other) = (Host.unique(), Host.unique());
@@ -107,7 +107,7 @@ async fn notified(table: &impl Deliveries, now: Timestamp) {
         pending.state.notify_at = at(notify_s);
         pending
     };
-    // One is too long for a key.
+    // This one is too long for a key.
     let long = "ü".repeat(400);
     let [first, second, third] = [pending(&source, "first", 60), pending(&source, &long, 90), pending(&other, "o", 30)];
     for pending in [&first, &second, &third] {
@@ -118,7 +118,7 @@ async fn notified(table: &impl Deliveries, now: Timestamp) {
         soon(async || BTreeSet::from_iter(table.firing(&source, at).await.unwrap()) == expected).await
     };
     assert!(fires(at(90), &[&first, &second]).await);
-    assert!(fires(at(60), &[&first]).await, "as of the very instant");
+    assert!(fires(at(60), &[&first]).await, "at the exact instant");
     assert!(fires(at(59), &[]).await);
     table.hasten(second.job.key(), at(100)).await.unwrap();
     assert_eq!(table.retry_state(second.job.key()).await.unwrap().as_ref(), Some(&second.state));
@@ -134,7 +134,7 @@ async fn notified(table: &impl Deliveries, now: Timestamp) {
     assert!(fires(at(90), &[]).await);
 }
 
-/// What should have been tried again by then is found by its source, whenever a person must know of it.
+/// Overdue retries are found by their source, whenever a person must be notified of them.
 async fn overdue(table: &impl Deliveries, now: Timestamp) {
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
     let (source, other) = (Host.unique(), Host.unique());
@@ -155,7 +155,7 @@ async fn overdue(table: &impl Deliveries, now: Timestamp) {
         .await
     };
     assert!(finds(at(21), &[&first, &second]).await);
-    assert!(finds(at(20), &[&first]).await, "only what is earlier than asked for");
+    assert!(finds(at(20), &[&first]).await, "only earlier ones");
     assert!(finds(at(10), &[]).await);
     for pending in [&first, &second, &third] {
         table.settled(&pending.job, Timestamp::MIN).await.unwrap();
@@ -163,7 +163,7 @@ async fn overdue(table: &impl Deliveries, now: Timestamp) {
     assert!(finds(at(60), &[]).await);
 }
 
-/// What a provider says of a key stands until a request that began later succeeded.
+/// A refusal of a key stays until a request that began later succeeds.
 pub async fn refusals(table: &impl Deliveries) {
     let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
@@ -184,9 +184,9 @@ pub async fn refusals(table: &impl Deliveries) {
     assert_eq!(table.refusal(&source).await.unwrap(), None);
 }
 
-/// What was quarantined comes back whole, whatever its size, and a look leaves the body that it began with alone.
-/// `kept` reads back what stands under a name.
-pub async fn quarantine(table: &impl Deliveries, kept: impl AsyncFn(&str) -> Option<(Job, String)>) {
+/// A quarantined job is read back whole, whatever its size, and quarantining a fetch does not overwrite the body of its
+/// delivery. `quarantined` reads what is quarantined under an id.
+pub async fn quarantine(table: &impl Deliveries, quarantined: impl AsyncFn(&str) -> Option<(Job, String)>) {
     let now = Host.now();
     let delivery = Host.unique();
     let reason = Failure::new(FailureKind::Unreadable, now, "not a known shape");
@@ -197,17 +197,17 @@ pub async fn quarantine(table: &impl Deliveries, kept: impl AsyncFn(&str) -> Opt
         table.quarantine(job, &reason, &[]).await.unwrap();
     }
     for job in [&small, &large] {
-        let (known, reason) = kept(&job.delivery).await.expect("it was quarantined");
+        let (known, reason) = quarantined(&job.delivery).await.expect("it was quarantined");
         assert!(known == *job, "{}", job.delivery);
         assert_eq!(reason, "not a known shape");
     }
-    assert!(kept(&Host.unique()).await.is_none());
-    assert!(kept(&format!("{delivery}#1")).await.is_none(), "a part is not the whole");
-    assert!(kept(&format!("{delivery}#events")).await.is_none());
+    assert!(quarantined(&Host.unique()).await.is_none());
+    assert!(quarantined(&format!("{delivery}#1")).await.is_none(), "a part is not a job");
+    assert!(quarantined(&format!("{delivery}#events")).await.is_none());
 }
 
-/// Events count until each body that was quarantined with them is replayed; those that came without one count on.
-/// `replayed` says that what was quarantined under a name is replayed.
+/// Events count until each body quarantined with them is replayed; events without a body keep counting. `replayed`
+/// marks the body quarantined under an id as replayed.
 pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
@@ -239,9 +239,9 @@ pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     table.quarantine(&a, &reason, std::slice::from_ref(&second)).await.unwrap();
     table.quarantine(&b, &reason, &[again.clone(), other.clone()]).await.unwrap();
     assert!(are(&unknown, at(-1), &[&second, &again]).await, "a repetition moves its instant");
-    assert!(are(&unknown, at(4), &[&again]).await, "only what is later");
+    assert!(are(&unknown, at(4), &[&again]).await, "only later ones");
     assert!(are(&lost, at(-1), &[&other]).await);
-    assert!(are(&Condition::UnknownEvent { source: Host.unique() }, at(-1), &[]).await, "of its own incident alone");
+    assert!(are(&Condition::UnknownEvent { source: Host.unique() }, at(-1), &[]).await, "only of its own incident");
     assert!(fire(at(10), &[&unknown, &lost]).await);
     assert!(fire(at(2 * 3_600), &[]).await, "within the hour");
 
@@ -252,19 +252,19 @@ pub async fn events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     replayed(&b.quarantined_as()).await;
     assert!(are(&unknown, at(-1), &[]).await && are(&lost, at(-1), &[]).await && fire(at(10), &[]).await);
     table.quarantine(&b, &reason, std::slice::from_ref(&again)).await.unwrap();
-    assert!(are(&unknown, at(-1), &[&again]).await, "it comes anew");
+    assert!(are(&unknown, at(-1), &[&again]).await, "it happens again");
 
     let bare = event(&lost, "lost", at(7));
     table.note(&event(&lost, "lost", at(6))).await.unwrap();
     table.note(&bare).await.unwrap();
     table.quarantine(&a, &reason, std::slice::from_ref(&bare)).await.unwrap();
     replayed(&a.quarantined_as()).await;
-    assert!(are(&lost, at(-1), &[&bare]).await, "one without a body is no matter of a replay");
+    assert!(are(&lost, at(-1), &[&bare]).await, "a replay does not affect an event without a body");
     assert!(fire(at(10), &[&unknown, &lost]).await);
     replayed("nothing of that name").await;
 }
 
-/// Of very many events the latest are read, and none of them is lost for a replay that cannot name all bodies.
+/// Of very many events only the latest are read. None is lost for a replay, though an event cannot name all its bodies.
 pub async fn many_events(table: &impl Deliveries, replayed: impl AsyncFn(&str)) {
     const BODIES: usize = 103;
     let now = Host.now();
@@ -310,7 +310,7 @@ pub async fn health(table: &impl Health) {
     }
 }
 
-/// How a source's polling stands: one conditional write, one's own recognised. The source that it was tried with.
+/// The polling state of a source: one conditional write, which recognises its own repetition. Returns the source used.
 pub async fn polls(table: &impl Deliveries) -> String {
     let now = Host.now();
     let source = Host.unique();
@@ -329,7 +329,7 @@ pub async fn polls(table: &impl Deliveries) -> String {
     source
 }
 
-/// What a list showed: the latest, however long it was.
+/// What a list showed: the latest state, whatever its length.
 async fn shown(table: &impl Deliveries, source: &str) {
     assert_eq!(table.shown(source).await.unwrap(), None);
     for (list, count) in [(1, 30_000), (2, 3), (3, 0)] {

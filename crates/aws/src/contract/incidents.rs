@@ -10,12 +10,12 @@ use pipeline::{
 };
 
 use super::{
-    asking::{lost, soon},
+    helpers::{lost, soon},
     samples,
 };
 use crate::host::Host;
 
-/// Incidents: one conditional write, one's own recognised.
+/// Incidents: one conditional write, which recognises its own repetition.
 pub async fn incidents(table: &impl Incidents) {
     let now = Host.now();
     let first = samples::incident(&Host.unique(), now);
@@ -39,7 +39,7 @@ pub async fn waiting(table: &impl Incidents) {
         let waiting = Waiting { group: group.clone(), since: now, send_at: now, sorts_by, stages: Vec::new() };
         Incident { waiting: Some(waiting), ..samples::incident(id, now) }
     };
-    // One is too long for a key, and its dispatch starts first.
+    // This one is too long for a key, and its dispatch starts first.
     let long = format!("{}{}", "ü".repeat(400), Host.unique());
     let all = [
         waits(&Host.unique(), Timestamp::MAX),
@@ -60,7 +60,7 @@ pub async fn waiting(table: &impl Incidents) {
     assert!(soon(async || found(10).await == in_order[1..]).await);
 }
 
-/// What is open, or has a mail to send, is listed page by page.
+/// Incidents that are open or have a mail to send are listed page by page.
 pub async fn open_pages(table: &(impl Incidents + OpenIncidentIndex)) {
     const COUNT: usize = 130;
     let now = Host.now();
@@ -97,7 +97,7 @@ pub async fn open_pages(table: &(impl Incidents + OpenIncidentIndex)) {
     assert!(soon(async || listed().await.is_empty()).await);
 }
 
-/// What lies beside the incidents: the same conditions, and neither is taken for the other or for an incident.
+/// Alert groups and links follow the same conditions as incidents, and none is mistaken for another or for an incident.
 pub async fn groups_and_links(table: &impl Incidents) {
     let now = Host.now();
     let name = Host.unique();

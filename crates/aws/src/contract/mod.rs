@@ -1,11 +1,11 @@
-//! What the use cases rely on, asked of every implementation of a port: the simulator's, and the adapters over an emulator or over
-//! AWS itself (`tests/contract.rs`). A check panics where the answer is another.
+//! Checks of what the use cases rely on, for every implementation of a port: the simulator's, and the adapters over an
+//! emulator or AWS itself (`tests/contract.rs`). A check panics if the answer differs.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a check fails by panicking")]
 
-mod asking;
 mod configuration;
 mod deliveries;
+mod helpers;
 mod incidents;
 mod queues;
 mod reader;

@@ -1,4 +1,4 @@
-//! The queues, and mail.
+//! The queues and the mail service.
 
 use aws_types::SdkConfig;
 use dispatch::{Signal, Subject};
@@ -17,17 +17,17 @@ use super::{
 };
 use crate::host::Host;
 
-/// What goes into a queue comes out as it was, up to what SQS carries.
-pub async fn messages(door: &impl IngestQueue, job_queue: &impl JobQueue, reader: &impl Reader) {
+/// A queue returns a message unchanged, up to the size limit of SQS.
+pub async fn messages(ingest_queue: &impl IngestQueue, job_queue: &impl JobQueue, reader: &impl Reader) {
     let now = reader.now();
     let message = Job::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").remove(0);
-    door.take(&message).await.unwrap();
+    ingest_queue.take(&message).await.unwrap();
     let came = next(reader, Queue::Deliveries).await;
     assert_eq!(read::<ToHydrate>(&came), messages::read(&message).unwrap());
     let largest = format!("\"{}\"", "x".repeat(1_048_574));
-    door.take(&largest).await.unwrap();
+    ingest_queue.take(&largest).await.unwrap();
     assert_eq!(next(reader, Queue::Deliveries).await.body, largest);
-    let error = door.take(&format!("{largest} ")).await.expect_err("SQS has a limit");
+    let error = ingest_queue.take(&format!("{largest} ")).await.expect_err("SQS has a limit");
     assert!(matches!(error, PortError::Broken { .. }), "{error}");
 
     let job = samples::job("d-2", JobKind::Body("{}".to_owned()), now);
@@ -51,7 +51,7 @@ pub async fn messages(door: &impl IngestQueue, job_queue: &impl JobQueue, reader
     alerts(job_queue, reader).await;
 }
 
-/// More messages than one call takes.
+/// Sends more messages than one call takes.
 async fn together(job_queue: &impl JobQueue, reader: &impl Reader) {
     let deadline = |n: usize| ToRetry::Deadline(Deadline::of(Subject::dispatch("contract", &format!("{n:02}"))));
     let deadlines: Vec<ToRetry> = (0..23).map(deadline).collect();
@@ -66,7 +66,7 @@ async fn together(job_queue: &impl JobQueue, reader: &impl Reader) {
     assert_eq!(came, sent);
 }
 
-/// What can wait is in the way of nothing urgent: it has a queue of its own.
+/// Messages that can wait have their own queue, so that urgent ones do not wait behind them.
 async fn alerts(job_queue: &impl JobQueue, reader: &impl Reader) {
     let urgent = Condition::NotAcknowledged { dispatch: Subject::dispatch("contract", "dkmq") };
     let can_wait = Condition::SourceDown { source: "contract".to_owned() };
@@ -86,7 +86,7 @@ async fn alerts(job_queue: &impl JobQueue, reader: &impl Reader) {
     }
 }
 
-/// A delay is kept.
+/// A queue respects a delay.
 pub async fn delays(job_queue: &impl JobQueue, reader: &impl Reader) {
     let job = ToHydrate::Job(samples::job("d-3", JobKind::Body("{}".to_owned()), reader.now()));
     let sent_at = reader.now();
@@ -101,7 +101,7 @@ pub async fn delays(job_queue: &impl JobQueue, reader: &impl Reader) {
     assert!(reader.now().duration_since(sent_at).as_millis() >= 3_900);
 }
 
-/// A delay beyond what SQS takes is shortened instead of refused.
+/// A delay beyond the limit of SQS is shortened instead of refused.
 pub async fn shortened(job_queue: &impl JobQueue, reader: &impl Reader) {
     let job = samples::job("d-4", JobKind::Body("{}".to_owned()), reader.now());
     job_queue.deliver(ToHydrate::Job(job.clone()), 90_000).await.unwrap();
@@ -110,8 +110,8 @@ pub async fn shortened(job_queue: &impl JobQueue, reader: &impl Reader) {
     assert_eq!(reader.receive(Queue::Retries).await, None, "it waits for a quarter of an hour");
 }
 
-/// Whoever has a message in hand has it alone for a while; what he does not delete comes again, and he is told how often it
-/// came. So a batch that failed in part is that part once more and nothing else.
+/// A received message is hidden from other readers for a while. If the reader does not delete it, it is delivered
+/// again, with its receive count. So after a partly failed batch exactly the failed part is delivered again.
 pub async fn visibility<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
     for number in 0..2 {
         let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(number);
@@ -121,7 +121,7 @@ pub async fn visibility<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
     let mut batch = [taken(reader, Queue::Retries).await, taken(reader, Queue::Retries).await];
     batch.sort_by(|a, b| a.body.cmp(&b.body));
     let [done, failed] = batch;
-    assert_ne!(done.body, failed.body, "each is in one hand");
+    assert_ne!(done.body, failed.body, "each is received once");
     assert_eq!((done.receives, failed.receives), (1, 1));
     assert_eq!(reader.receive(Queue::Retries).await, None, "both are hidden");
     reader.delete(Queue::Retries, &done).await;
@@ -133,8 +133,8 @@ pub async fn visibility<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
     assert_eq!(reader.receive(Queue::Retries).await, None, "both are gone");
 }
 
-/// What was received too often goes over into the queue behind, as it is. Whether it still counts as received as often as before is
-/// not promised: either is accepted, and no use case may depend on it.
+/// A message that was received too often moves to the next queue, unchanged. Whether its receive count continues there
+/// is not promised: the check accepts both, and no use case may depend on it.
 pub async fn redrive<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
     let beat = Heartbeat { at: Timestamp::UNIX_EPOCH };
     job_queue.deliver(ToHydrate::Heartbeat(beat), 0).await.unwrap();
@@ -143,7 +143,7 @@ pub async fn redrive<R: Reader>(job_queue: &impl JobQueue, reader: &R) {
         assert_eq!((read::<ToHydrate>(&came), came.receives), (ToHydrate::Heartbeat(beat), receives));
         reader.pass(R::VISIBILITY_S).await;
     }
-    assert_eq!(reader.receive(Queue::Deliveries).await, None, "it has gone over");
+    assert_eq!(reader.receive(Queue::Deliveries).await, None, "it has moved");
     let came = taken(reader, Queue::Retries).await;
     assert_eq!(read::<ToRetry>(&came), ToRetry::Heartbeat(beat));
     assert!(came.receives == 1 || came.receives > R::MAX_RECEIVES, "{} receives", came.receives);
@@ -159,7 +159,7 @@ async fn taken(reader: &impl Reader, queue: Queue) -> Taken {
     panic!("nothing is visible in {queue:?}");
 }
 
-/// How much waits and how much is in hand, the delayed not counted. In fresh queues.
+/// The numbers of waiting and in-flight messages, without delayed ones. Needs fresh queues.
 pub async fn depths(queues: &impl Depths, job_queue: &impl JobQueue, reader: &impl Reader) {
     let all = [Watched::Deliveries, Watched::Signals, Watched::Reviews, Watched::RetriesDead, Watched::AlertsDead];
     for queue in all {
@@ -173,13 +173,14 @@ pub async fn depths(queues: &impl Depths, job_queue: &impl JobQueue, reader: &im
     assert_eq!(queues.depth(Watched::Reviews).await.unwrap(), Backlog { waiting: 1, in_hand: 0 });
     assert_eq!(queues.depth(Watched::Deliveries).await.unwrap(), Backlog { waiting: 2, in_hand: 0 });
     taken(reader, Queue::Deliveries).await;
-    // A reader may be handed both at once.
+    // One call may already return both messages.
     let Backlog { waiting, in_hand } = queues.depth(Watched::Deliveries).await.unwrap();
-    assert!(waiting + in_hand == 2 && in_hand > 0, "{waiting} wait, {in_hand} are in hand");
+    assert!(waiting + in_hand == 2 && in_hand > 0, "{waiting} wait, {in_hand} are in flight");
     assert_eq!(queues.depth(Watched::RetriesDead).await.unwrap(), Backlog::default());
 }
 
-/// Signals of one subject come out in order and once, with what a consumer filters by; other subjects do not wait for them.
+/// Signals of one subject arrive in order and once, with the attributes for filters; other subjects do not wait for
+/// them.
 pub async fn fifo(stream: &impl SignalStream, reader: &impl Reader) {
     let now = reader.now();
     let long = "x".repeat(200);
@@ -196,7 +197,7 @@ pub async fn fifo(stream: &impl SignalStream, reader: &impl Reader) {
             same(message, signal);
         }
     }
-    assert_eq!(reader.receive(Queue::Signals).await, None, "each came once");
+    assert_eq!(reader.receive(Queue::Signals).await, None, "each is delivered once");
     held_back(stream, reader, now).await;
 
     let [signal] = &samples::signals(&subjects[0], 1, now)[..] else { panic!("one signal") };
@@ -205,7 +206,7 @@ pub async fn fifo(stream: &impl SignalStream, reader: &impl Reader) {
     assert!(matches!(error, PortError::Broken { .. }), "{error}");
 }
 
-/// While one signal of a subject is in hand, the next one waits and another subject's does not.
+/// While one signal of a subject is in flight, the next one of the subject waits, and another subject's does not.
 async fn held_back(stream: &impl SignalStream, reader: &impl Reader, now: Timestamp) {
     let subjects = [(); 2].map(|()| Subject::dispatch("contract", &Host.unique()));
     let [first, other] = subjects.each_ref().map(|subject| samples::signals(subject, 2, now));
@@ -230,14 +231,14 @@ fn same(message: &Taken, signal: &Signal) {
     assert_eq!(message.deduplication, Some(fifo_id(&signal.id())));
 }
 
-/// Sends a mail from a verified sender; whoever can read mail looks for the subject that comes back.
+/// Sends a mail from a verified sender. Returns its subject, so that a caller who can read mail can find it.
 pub async fn mail(mailer: &impl Mailer, from: &str, to: &str) -> String {
     let sent = a_mail(from, to);
     mailer.send(&sent).await.unwrap();
     sent.subject
 }
 
-/// Nobody sends in the name of somebody who has not confirmed it.
+/// The service refuses a sender that is not verified.
 pub async fn unverified(mailer: &impl Mailer, to: &str) {
     mailer.send(&a_mail("nobody@unverified.invalid", to)).await.expect_err("a sender that is not verified");
 }
@@ -254,7 +255,7 @@ fn a_mail(from: &str, to: &str) -> Mail {
     }
 }
 
-/// Makes an address a verified sender, where the endpoint lets anybody do that: an emulator.
+/// Verifies a sender address, on an emulator that allows it without confirmation.
 pub async fn verify_sender(aws: &SdkConfig, address: &str) {
     let client = aws_sdk_sesv2::Client::new(aws);
     Box::pin(client.create_email_identity().email_identity(address).send()).await.expect("an identity");

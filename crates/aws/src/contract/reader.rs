@@ -1,9 +1,6 @@
-//! The other end of the queues, which the ports do not show: whoever reads them, and the time that passes there.
+//! The reading side of the queues, which the ports do not have, and the passing of time.
 
-#![expect(
-    async_fn_in_trait,
-    reason = "the callers are generic: whether a future is Send shows where the types are known"
-)]
+#![expect(async_fn_in_trait, reason = "the callers are generic: the compiler checks Send where the types are known")]
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,26 +15,26 @@ use crate::host::Host;
 /// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// What is received too often goes to `retries`.
+    /// Messages that are received too often move to `retries`.
     Deliveries,
-    /// What comes after a failure.
+    /// Jobs that failed.
     Retries,
-    /// What is urgent for the alerter.
+    /// Urgent hints for the alerter.
     Alerts,
-    /// What can wait for a minute.
+    /// Hints that can wait for a minute.
     Reviews,
-    /// The FIFO queue out.
+    /// The outgoing FIFO queue.
     Signals,
 }
 
-/// A message that a reader has in hand.
+/// A received message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// By what it is deleted.
+    /// The handle with which it is deleted.
     pub handle: String,
     /// The body.
     pub body: String,
-    /// How often it was received, this time included.
+    /// How often it was received, including this time.
     pub receives: u32,
     /// The message group, in the FIFO queue.
     pub group: Option<String>,
@@ -47,26 +44,25 @@ pub struct Taken {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Whoever reads the queues.
+/// A reader of the queues.
 pub trait Reader {
-    /// How long a message that was received is hidden, in seconds.
+    /// How long a received message stays hidden, in seconds.
     const VISIBILITY_S: u64;
     /// How often a message of `deliveries` is received before it is redriven.
     const MAX_RECEIVES: u32;
-    /// The time of that world.
+    /// The current time.
     fn now(&self) -> Timestamp;
     /// Lets time pass.
     async fn pass(&self, seconds: u64);
-    /// A message that is visible within a second, hidden from then on.
+    /// Receives a message that becomes visible within a second; it is hidden from then on.
     async fn receive(&self, queue: Queue) -> Option<Taken>;
-    /// Takes it out for good.
+    /// Deletes a message.
     async fn delete(&self, queue: Queue, taken: &Taken);
 }
 
-/// The next message, deleted.
+/// Receives and deletes the next message.
 ///
-/// # Panics
-/// None comes within some seconds.
+/// # Panics None arrives within some seconds.
 pub(super) async fn next<R: Reader>(reader: &R, queue: Queue) -> Taken {
     for _ in 0..5 {
         if let Some(taken) = reader.receive(queue).await {
@@ -85,7 +81,7 @@ pub struct SqsReader<'r> {
 }
 
 impl<'r> SqsReader<'r> {
-    /// Of those queues.
+    /// A reader of those queues.
     pub fn new(aws: &SdkConfig, resources: &'r Resources) -> Self {
         Self { client: Client::new(aws), resources }
     }

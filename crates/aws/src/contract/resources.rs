@@ -1,4 +1,4 @@
-//! Queues and tables of the checks' own, so that no function drains them.
+//! Queues and tables that only the checks use, so that no function drains them.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use aws_types::SdkConfig;
 
 use crate::sqs::QueueUrls;
 
-/// A sparse index: its name, its hash and range keys, and what of an item it holds beside keys.
+/// A sparse index: its name, its hash and range keys, and the projected attributes besides keys.
 type Index = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const DISPATCHES: [Index; 4] = [
@@ -24,7 +24,7 @@ const DELIVERIES: [Index; 2] =
     [("watched", "watched", "watched_at", &["condition", "next_at"]), ("events", "incident", "watched_at", &["news"])];
 const ALERTS: [Index; 2] = [("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])];
 
-/// Where the checks work.
+/// The queues and tables of the checks.
 #[derive(Debug)]
 pub struct Resources {
     /// The inner queues.
@@ -42,20 +42,20 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// How long a message is hidden, in seconds: short, since the checks wait for it.
+    /// How long a message stays hidden, in seconds: short, since the checks wait for it.
     pub const VISIBILITY_S: u64 = 3;
 
-    /// How often a message of `deliveries` is received.
+    /// How often a message of `deliveries` is received before it is redriven.
     pub const MAX_RECEIVES: u32 = 3;
 
-    /// The number of the account that the credentials belong to: a queue's URL tells, and the queue goes again.
+    /// The account number of the credentials: creates a queue, reads the number from its URL, and deletes the queue.
     pub async fn account(aws: &SdkConfig, name: &str) -> String {
         let url = queue(aws, name, None).await;
         Box::pin(aws_sdk_sqs::Client::new(aws).delete_queue().queue_url(&url).send()).await.expect("deleted");
         url.rsplit('/').nth(1).unwrap_or_default().to_owned()
     }
 
-    /// Takes them away again; says what is left where that fails.
+    /// Deletes all of them; returns what could not be deleted.
     pub async fn delete(&self, aws: &SdkConfig) -> Vec<String> {
         let (sqs, dynamo) = (aws_sdk_sqs::Client::new(aws), aws_sdk_dynamodb::Client::new(aws));
         let mut left = Vec::new();
@@ -73,7 +73,7 @@ impl Resources {
         left
     }
 
-    /// Makes them, with names that begin with the given one.
+    /// Creates them, with the given prefix in their names.
     pub async fn create(aws: &SdkConfig, name: &str) -> Self {
         let retries = queue(aws, &format!("{name}-retries"), None).await;
         let inner = QueueUrls {
@@ -121,7 +121,7 @@ async fn fifo(aws: &SdkConfig, name: &str) -> String {
     Box::pin(request.send()).await.expect("a queue").queue_url.expect("its URL")
 }
 
-/// AWS makes a table a while after it has said so.
+/// Waits until AWS has created a table.
 async fn made(client: &aws_sdk_dynamodb::Client, name: &str) {
     for _ in 0..120 {
         let answer = Box::pin(client.describe_table().table_name(name).send()).await.expect("a description");

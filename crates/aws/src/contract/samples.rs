@@ -1,4 +1,4 @@
-//! Things to store and to send.
+//! Samples to store and to send.
 
 use dispatch::{
     AccountEvent, Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Publication, Rank,
@@ -17,15 +17,15 @@ use pipeline::{
 };
 use serde_json::json;
 
-/// The origin of what is about it.
+/// The origin of facts about a subject.
 fn origin(subject: &Subject) -> Origin {
     Origin { source: subject.source().to_owned(), provider: "voltus".to_owned(), sandbox: false }
 }
 
-/// A dispatch over so many meters, which owes its first signal.
+/// A dispatch over this many meters, with its first signal in the outbox.
 pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timestamp) -> SubjectRecord {
     let target = |n: usize| Target {
-        // As unlike one another as real ids are.
+        // As random as real ids.
         id: fifo_id(&format!("{n} ").repeat(2)),
         name: None,
         external_id: None,
@@ -47,7 +47,7 @@ pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timesta
     following(None, subject, write, FactBody::Dispatch(fact), now)
 }
 
-/// The same dispatch, stated to end then.
+/// The same dispatch with a stated end.
 pub(super) fn ending(known: &SubjectRecord, write: &str, end: Timestamp, now: Timestamp) -> SubjectRecord {
     let (_, terms) = known.state.published().expect("a dispatch");
     let rank = Rank::Numbered(known.state.version + 1, now);
@@ -55,7 +55,7 @@ pub(super) fn ending(known: &SubjectRecord, write: &str, end: Timestamp, now: Ti
     following(Some(known), &known.subject, write, FactBody::Dispatch(fact), now)
 }
 
-/// So many signals of one stream.
+/// This many signals of one stream.
 pub(super) fn signals(subject: &Subject, count: usize, now: Timestamp) -> Vec<Signal> {
     let event = |n: usize| AccountEvent {
         identity: n.to_string(),
@@ -95,7 +95,7 @@ pub(super) fn job(delivery: &str, kind: JobKind, now: Timestamp) -> Job {
     Job::fresh(delivery, "contract", now, kind)
 }
 
-/// A job that has failed and is tried again then.
+/// A failed job with its next attempt at that time.
 pub(super) fn pending(job: Job, next_at: Timestamp, now: Timestamp) -> PendingRetry {
     let state = RetryState {
         source: job.source.clone(),
@@ -110,7 +110,7 @@ pub(super) fn pending(job: Job, next_at: Timestamp, now: Timestamp) -> PendingRe
     PendingRetry { job, state }
 }
 
-/// An open incident about a dispatch of that id.
+/// An open incident about the dispatch with that id.
 pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
     let dispatch = Subject::dispatch("contract", id);
     let condition = Condition::Failing { source: "contract".to_owned(), key: dispatch.to_string() };
@@ -152,7 +152,7 @@ pub(super) fn group(key: &str, now: Timestamp) -> AlertGroup {
     }
 }
 
-/// A link that takes so many incidents on.
+/// A link that acknowledges this many incidents.
 pub(super) fn link(key: &str, incidents: usize, now: Timestamp) -> AckLink {
     let incidents = (0..incidents).map(|n| (format!("hydration-failing/contract/{n}"), now)).collect();
     AckLink {

@@ -11,12 +11,12 @@ use pipeline::{
 };
 
 use super::{
-    asking::{lost, soon},
+    helpers::{lost, soon},
     samples,
 };
 use crate::host::Host;
 
-/// State and outbox: one conditional write, one's own recognised, what is owed found.
+/// State and outbox: one conditional write, which recognises its own repetition; pending signals are found.
 pub async fn records(table: &impl Dispatches) {
     let now = Host.now();
     let subject = Subject::dispatch("contract", &Host.unique());
@@ -25,7 +25,7 @@ pub async fn records(table: &impl Dispatches) {
     let first = samples::record(&subject, "write-1", 1, now);
     table.write(&first, None).await.unwrap();
     assert_eq!(table.read(&subject).await.unwrap().as_ref(), Some(&first));
-    // The answer to a write was lost and the write is repeated: what stands there is one's own.
+    // The answer to a write was lost and the write is repeated: the stored record is its own.
     assert_eq!(lost(table.write(&first, None).await), first);
 
     let missed = MissedChange { found_at: now, what: "gridbell.dispatch.scheduled.v1 #1".to_owned() };
@@ -43,16 +43,16 @@ pub async fn records(table: &impl Dispatches) {
     let stray = SubjectRecord { subject: nowhere, ..second.clone() };
     assert!(matches!(table.write(&stray, Some(1)).await, Err(WriteError::Lost(None))));
 
-    owed(table, &second, now).await;
+    pending_signals(table, &second, now).await;
     grows(table, now).await;
     active(table, now).await;
-    looked_at(table, now).await;
+    to_review(table, now).await;
 }
 
-/// What is on is found with its plan until it is over, the last to be over first.
+/// Active dispatches are found with their targets until they end, the last to end first.
 async fn active(table: &impl Dispatches, now: Timestamp) {
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    // One is too long for a key: its identifier of 512 bytes is percent-encoded.
+    // This one is too long for a key: its identifier of 512 bytes is percent-encoded.
     let long = format!("{}{}", "ü".repeat(230), Host.unique());
     let subjects = [long, Host.unique()].map(|id| Subject::dispatch("contract", &id));
     let [open, ending] = subjects.each_ref().map(|subject| samples::record(subject, "write-1", 3, now));
@@ -80,7 +80,8 @@ async fn active(table: &impl Dispatches, now: Timestamp) {
     changes(table, [&ended, &ending], now).await;
 }
 
-/// What changed since an instant is found as its last change left it, on or off, unless that is known.
+/// Subjects changed since an instant are found in their latest state, active or not, except those that the caller
+/// knows.
 async fn changes(table: &impl Dispatches, [off, on]: [&SubjectRecord; 2], now: Timestamp) {
     let as_left = |record: &SubjectRecord| Changed {
         subject: record.subject.clone(),
@@ -102,8 +103,9 @@ async fn changes(table: &impl Dispatches, [off, on]: [&SubjectRecord; 2], now: T
     assert_eq!(table.changed("another-source", now, |_, _| false).await.unwrap(), []);
 }
 
-/// What has no end is found when a person is to be asked about it, whether or not it still has a deadline; the most urgent first.
-async fn looked_at(table: &impl Dispatches, now: Timestamp) {
+/// Dispatches without an end are found when a person must be asked about them, with or without a deadline; the most
+/// urgent first.
+async fn to_review(table: &impl Dispatches, now: Timestamp) {
     let later = |at: Timestamp| at + SignedDuration::from_secs(1);
     let [subject, other] = [(); 2].map(|()| Subject::dispatch("contract", &Host.unique()));
     let record = SubjectRecord { due: None, ..samples::record(&subject, "write-1", 1, now) };
@@ -121,13 +123,13 @@ async fn looked_at(table: &impl Dispatches, now: Timestamp) {
     };
     assert!(urgent.look_at() < Some(ask_at));
     assert!(soon(async || found(later(ask_at)).await == [due(&urgent), due(&record)]).await);
-    assert_eq!(found(ask_at).await, [due(&urgent)], "only what is earlier than asked for");
+    assert_eq!(found(ask_at).await, [due(&urgent)], "only earlier ones");
     let done = SubjectRecord { revision: 2, open_end: None, ..record };
     table.write(&done, Some(1)).await.unwrap();
     assert!(soon(async || found(later(ask_at)).await == [due(&urgent)]).await);
 }
 
-/// What is due, and what has signals pending, is found to the end of the index, however many pages that is.
+/// All due subjects and all subjects with pending signals are found, however many pages that takes.
 pub async fn pages(table: &impl Dispatches) {
     const MANY: usize = 1_100;
     let now = Host.now();
@@ -149,15 +151,15 @@ pub async fn pages(table: &impl Dispatches) {
     assert!(soon(async || ours(table.unsent(later).await.unwrap()) == subjects).await, "pending");
 }
 
-async fn owed(table: &impl Dispatches, record: &SubjectRecord, now: Timestamp) {
+async fn pending_signals(table: &impl Dispatches, record: &SubjectRecord, now: Timestamp) {
     let subject = &record.subject;
     let later = now + SignedDuration::from_secs(1);
-    let owes = async |before| table.unsent(before).await.unwrap().contains(subject);
-    assert!(soon(async || owes(later).await).await);
-    assert!(!table.unsent(now).await.unwrap().contains(subject), "only what is older than asked for");
-    assert!(!table.sent(subject, 1).await.unwrap(), "another write came first");
+    let is_pending = async |before| table.unsent(before).await.unwrap().contains(subject);
+    assert!(soon(async || is_pending(later).await).await);
+    assert!(!table.unsent(now).await.unwrap().contains(subject), "only older ones");
+    assert!(!table.sent(subject, 1).await.unwrap(), "another write was faster");
     assert!(table.sent(subject, 2).await.unwrap());
-    assert!(soon(async || !owes(later).await).await);
+    assert!(soon(async || !is_pending(later).await).await);
     let cleared = SubjectRecord { revision: 3, outbox: Vec::new(), ..record.clone() };
     assert_eq!(table.read(subject).await.unwrap(), Some(cleared));
     assert!(!table.sent(subject, 2).await.unwrap(), "once");
@@ -166,7 +168,7 @@ async fn owed(table: &impl Dispatches, record: &SubjectRecord, now: Timestamp) {
 async fn grows(table: &impl Dispatches, now: Timestamp) {
     let subject = Subject::dispatch("contract", &Host.unique());
     let mut record = samples::record(&subject, "write-1", 5_000, now);
-    // The queue did not take signals for a while, and three are owed.
+    // The queue refused signals for a while, and three are pending.
     for _ in 0..2 {
         record.outbox.extend(record.outbox.first().cloned());
     }
@@ -174,7 +176,8 @@ async fn grows(table: &impl Dispatches, now: Timestamp) {
     assert_eq!(table.read(&subject).await.unwrap().as_ref(), Some(&record));
 }
 
-/// A record of any size is one record: it is found whole with its plan, replaced whole, and brought along whole by a refused write.
+/// A record of any size acts as one record: it is read whole with its targets, replaced whole, and returned whole by a
+/// refused write.
 pub async fn large(table: &impl Dispatches) {
     const METERS: usize = 50_000;
     let now = Host.now();
@@ -183,9 +186,9 @@ pub async fn large(table: &impl Dispatches) {
     assert!(first.outbox.len() > 1, "its signal comes in parts");
     table.write(&first, None).await.unwrap();
     assert!(table.read(&subject).await.unwrap().as_ref() == Some(&first), "it is read as it was written");
-    // Its own answer was lost: what was put with it is still in use.
+    // The answer to its first attempt was lost: the items that it put are still in use.
     assert!(lost(table.write(&first, None).await) == first, "a refused write brings it along");
-    assert!(table.read(&subject).await.unwrap().as_ref() == Some(&first), "a write sent again took it away");
+    assert!(table.read(&subject).await.unwrap().as_ref() == Some(&first), "a repeated write deleted it");
     let active = async || {
         let active = table.active("contract-large", now).await.unwrap();
         active.into_iter().find(|active| active.subject == subject).map(|active| active.active)
@@ -201,7 +204,7 @@ pub async fn large(table: &impl Dispatches) {
     let late = first.clone().noting(None, "write-3".to_owned());
     assert!(lost(table.write(&late, Some(1)).await).write == "write-2");
     let stored = table.read(&subject).await.unwrap().unwrap();
-    assert!(stored == SubjectRecord { follows: None, ..second }, "a write that lost took something away");
+    assert!(stored == SubjectRecord { follows: None, ..second }, "a failed write deleted something");
     assert!(soon(async || active().await == first.active()).await);
     assert!(table.sent(&subject, 2).await.unwrap());
     assert!(table.read(&subject).await.unwrap().unwrap().outbox.is_empty());
@@ -210,7 +213,7 @@ pub async fn large(table: &impl Dispatches) {
     assert!(soon(async || active().await.is_none()).await);
 }
 
-/// The first who asks gives the table its epoch, and everybody is told the same.
+/// The first caller gives the table its epoch, and every caller gets the same one.
 pub async fn epoch(table: &impl Dispatches, other: &impl Dispatches) {
     let now = Host.now();
     let epoch = table.epoch(now).await.unwrap();

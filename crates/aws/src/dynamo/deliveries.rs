@@ -1,4 +1,4 @@
-//! The table `deliveries`: what fails and when it is tried again, what was quarantined, how each source stands.
+//! The table `deliveries`: failed jobs with their next attempt, quarantined jobs, and the state of each source.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use aws_types::SdkConfig;
@@ -17,34 +17,34 @@ use super::{
     named, number, parts, polls, text,
 };
 
-/// How long what was quarantined waits for a mend.
+/// How long a quarantined job is kept.
 const QUARANTINED_DAYS: i64 = 90;
-/// How long the chunks of a body are kept: longer than what was quarantined waits.
+/// How long the chunks of a body are kept: longer than a quarantined job.
 const CHUNKS_DAYS: i64 = QUARANTINED_DAYS + 14;
 /// The table `deliveries`.
 #[derive(Debug, Clone)]
 pub struct DeliveriesTable(pub(super) Store);
 
-/// Work that was quarantined.
+/// A quarantined job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quarantined {
-    /// The key that it stands under.
+    /// Its key in the table.
     pub id: String,
-    /// The work, with its raw body.
+    /// The job, with its raw body.
     pub job: Job,
-    /// Why.
+    /// Why it was quarantined.
     pub reason: String,
-    /// Since when.
+    /// When it was quarantined.
     pub at: Timestamp,
 }
 
 impl DeliveriesTable {
-    /// The table of that name.
+    /// The table with that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
         Self(Store::new(aws, table, "deliveries", "delivery"))
     }
 
-    /// What was quarantined under an id; none where nothing was.
+    /// The job quarantined under an id; none if there is none.
     pub async fn quarantined(&self, id: &str) -> Result<Option<Quarantined>, PortError> {
         let Some(head) = self.0.get(id).await? else { return Ok(None) };
         if item::str(&head, "kind") != Ok("quarantined") {
@@ -108,7 +108,7 @@ impl Deliveries for DeliveriesTable {
         let expires_at = days_after(reason.at, QUARANTINED_DAYS);
         let (whole, split) = parts::split(&gz);
         let is_listed = self.list_events(&id, events).await?;
-        // The head comes last: whoever finds it finds all of it.
+        // The head is written last, so a reader that finds it finds all parts.
         for (index, part) in split.iter().enumerate() {
             let key = text(parts::key(&id, index + 1));
             let part = [

@@ -1,4 +1,4 @@
-//! The table `dispatches`: a subject's state and the signals it still owes, in one item.
+//! The table `dispatches`: a subject's state and its pending signals, in one item.
 
 use std::{
     collections::HashMap,
@@ -25,32 +25,33 @@ use super::{
 };
 use crate::client::unavailable;
 
-/// How long a dispatch that no longer changes is kept: a year's settlement, and a month more.
+/// How long an unchanged dispatch is kept: a year for the settlement, and a month more.
 const KEPT_DAYS: i64 = 400;
-/// Over how many partitions the indexes `unsent` and `due` are spread: one takes a thousand writes a second.
+/// The number of partitions of the indexes `unsent` and `due`: one partition takes a thousand writes a second.
 const SHARDS: u32 = 16;
 
-/// How many pages of a source's index, a megabyte each, are read at most: of hundreds of thousands of dispatches, those that are over
-/// last.
+/// The maximum number of pages, a megabyte each, that are read of a source's index: of hundreds of thousands of
+/// dispatches, those that end last.
 const PAGES: usize = 64;
-/// How many shards are asked at once.
+/// How many shards are queried at the same time.
 const AT_ONCE: usize = 8;
-/// Sorts after every instant: what has no end is over last.
+/// Sorts after every instant, since a dispatch without an end ends last.
 const OPEN: &str = "9999-12-31T23:59:59Z";
 
-/// The key of the item that holds the epoch: no subject, since every subject holds a slash.
+/// The key of the epoch's item. It is no subject, since every subject contains a slash.
 const EPOCH: &str = "epoch";
 
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
 pub struct DispatchesTable(pub(super) Store, Arc<OnceLock<Epoch>>);
 
-/// What people at the console need not read, compressed as one: state and signals say the same about thousands of meters.
+/// The part that people at the console need not read, compressed together: state and signals repeat thousands of
+/// meters.
 #[derive(Deserialize)]
 struct Body {
     origin: Origin,
     state: State,
-    /// Owed while the item is in the index `unsent`; what stands here afterwards is a memory.
+    /// Pending while the item is in the index `unsent`; afterwards only a record of what was sent.
     outbox: Vec<Signal>,
     history: Vec<TimelineEvent>,
     #[serde(default)]
@@ -88,12 +89,12 @@ struct BodyRef<'a> {
 }
 
 impl DispatchesTable {
-    /// The table of that name.
+    /// The table with that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
         Self(Store::new(aws, table, "dispatches", "subject"), Arc::default())
     }
 
-    /// The epoch as it is stored; none before anybody has published anything.
+    /// The stored epoch; none before the first publication.
     pub async fn stored_epoch(&self) -> Result<Option<Epoch>, PortError> {
         let Some(item) = self.0.get(EPOCH).await? else { return Ok(None) };
         item::integer(&item, "epoch")
@@ -101,7 +102,7 @@ impl DispatchesTable {
             .map_err(|reason| self.0.unreadable(&item, &reason))
     }
 
-    /// Begins a new epoch: after a restore, while no function runs. Processes that run keep the one that they know.
+    /// Begins a new epoch: after a restore, while no function runs. Running processes keep the epoch that they know.
     pub async fn begin_epoch(&self, now: Timestamp) -> Result<Epoch, PortError> {
         let epoch = self.stored_epoch().await?.unwrap_or_default().after(now);
         match self.0.put(epoch_item(epoch), None).await {
@@ -149,7 +150,8 @@ impl Dispatches for DispatchesTable {
                     Some(head) => self.record(head).await?,
                     None => None,
                 };
-                // This write's own answer may have been lost: then what it put is in use.
+                // The answer to an earlier attempt of this write may have been lost: then the items that it put are in
+                // use.
                 if is_divided && old.as_ref().is_none_or(|old| old.write != record.write) {
                     self.0.forget_others(subject, &record.write).await;
                 }
@@ -186,7 +188,7 @@ impl Dispatches for DispatchesTable {
             .key_condition_expression("due = :shard AND due_at < :before")
             .expression_attribute_values(":before", instant(before));
         let due = |item: &Item| -> Result<DueSubject, String> {
-            // Of a long subject it is the hash, under which its record is found as well.
+            // For a long subject this is the hash, under which its record is found too.
             let subject = Subject::from_stored(item::str(item, "subject")?);
             Ok(DueSubject { at: item::timestamp(item, "due_at")?, subject })
         };
@@ -194,7 +196,7 @@ impl Dispatches for DispatchesTable {
         let read = |item: &Item| match due(item) {
             Ok(due) => Some(due),
             Err(reason) => {
-                // One that this release cannot read must not hide the others.
+                // An item that this release cannot read must not hide the others.
                 tracing::warn!(error = %self.0.unreadable(item, &reason), "left out of the sweep");
                 None
             }
@@ -236,7 +238,7 @@ impl Dispatches for DispatchesTable {
 }
 
 impl DispatchesTable {
-    /// Stores the epoch of new tables, unless another process was faster: then its one holds.
+    /// Stores the epoch of new tables; if another process was faster, returns that one's epoch.
     async fn first_epoch(&self, epoch: Epoch) -> Result<Epoch, PortError> {
         let condition = Condition { expression: "attribute_not_exists(subject)".to_owned(), values: HashMap::new() };
         match self.0.put(epoch_item(epoch), Some(condition)).await {
@@ -249,7 +251,7 @@ impl DispatchesTable {
         }
     }
 
-    /// What a query finds in all shards of its index; several are asked at once.
+    /// The items that a query finds in all shards of its index; several shards are queried at the same time.
     async fn in_shards(&self, query: &QueryFluentBuilder) -> Result<Vec<Item>, PortError> {
         let asked = (0..SHARDS).map(|shard| {
             let query = query.clone().expression_attribute_values(":shard", text(shard.to_string()));
@@ -275,7 +277,7 @@ impl DispatchesTable {
         Ok(items)
     }
 
-    /// Reads a record's item, with what it names.
+    /// Reads a record from its item and the items that it names.
     pub(super) async fn record(&self, head: Item) -> Result<Option<SubjectRecord>, PortError> {
         let Some(item) = self.0.whole(head).await? else { return Ok(None) };
         from_item(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
@@ -286,7 +288,7 @@ fn epoch_item(epoch: Epoch) -> Item {
     Item::from([("subject".to_owned(), text(EPOCH)), ("epoch".to_owned(), number(epoch.as_millisecond()))])
 }
 
-/// Its place in an index that is spread.
+/// Its partition in a sharded index.
 fn shard(subject: &Subject) -> String {
     let sum = subject.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     (sum % SHARDS).to_string()

@@ -1,7 +1,7 @@
-//! What happened once, as items of the table `deliveries`: one for each incident and stage.
+//! Events that happened once, as items of the table `deliveries`: one for each incident and stage.
 //!
-//! An item is in the indexes while it counts: until the last body that was quarantined with it is replayed. It names those bodies, and
-//! beside each body stands which events it is.
+//! An item stays in the indexes while it counts: until the last body that was quarantined with it is replayed. It lists
+//! those bodies, and beside each body an item lists its events.
 
 use std::collections::BTreeSet;
 
@@ -20,29 +20,29 @@ use super::{
     number, retries, text,
 };
 
-/// How long an event is kept after it happened last.
+/// How long an event is kept after it last happened.
 const KEPT_DAYS: i64 = 14;
 
-/// So many bodies of one event are named. With more, no replay ends it: a quiet day does.
+/// How many bodies an event lists at most. With more, a replay cannot end it; a day without the event does.
 const NAMED_BODIES: u64 = 100;
 
-/// A body that is already so many events becomes no further ones of which a replay is the end.
+/// A body with this many events gets no more events that a replay can end.
 const LISTED_EVENTS: usize = 1_000;
 
-/// Of the events of an incident, the latest are read.
+/// How many of the latest events of an incident are read.
 const READ: usize = 50;
 
-/// For how long the sweep looks after an event.
+/// For how long the sweep finds an event.
 const SWEPT: SignedDuration = SignedDuration::from_hours(1);
 
-/// Updates under way at once.
+/// How many updates run at the same time.
 const AT_ONCE: usize = 16;
 
 const SET: &str = "SET kind = :kind, #source = :source, incident = :incident, #condition = :condition, news = :news, \
     #at = :at, watched = :watched, watched_at = :at, expires_at = :expires_at, v = :v";
 
 impl DeliveriesTable {
-    /// Stores an event; `body` is what was quarantined with it.
+    /// Stores an event; `body` was quarantined with it.
     pub(super) async fn put_event(&self, event: &NotedEvent, body: Option<&str>) -> Result<(), PortError> {
         let broken = |error| self.0.broken(error);
         let (condition, news) = (packed(&event.condition).map_err(broken)?, packed(&event.news).map_err(broken)?);
@@ -81,13 +81,13 @@ impl DeliveriesTable {
         self.0.updated(lasting).await.map(drop)
     }
 
-    /// Stores events that a quarantined body is.
+    /// Stores the events of a quarantined body.
     pub(super) async fn put_events(&self, events: &[NotedEvent], body: Option<&str>) -> Result<(), PortError> {
         let puts = stream::iter(events).map(|event| self.put_event(event, body)).buffer_unordered(AT_ONCE);
         puts.collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Notes beside a quarantined body which events it is; false where it is too many.
+    /// Lists the events of a quarantined body beside it; false if there are too many.
     pub(super) async fn list_events(&self, body: &str, events: &[NotedEvent]) -> Result<bool, PortError> {
         if events.is_empty() || events.len() > LISTED_EVENTS {
             return Ok(false);
@@ -108,7 +108,7 @@ impl DeliveriesTable {
         self.0.updated(update).await
     }
 
-    /// The events of a quarantined body that was replayed count no more, unless other bodies wait for a replay.
+    /// Ends the events of a replayed body, unless other bodies of them wait for a replay.
     pub(super) async fn replayed_events(&self, body: &str) -> Result<(), PortError> {
         let Some(item) = self.0.get(&list_key(body)).await? else { return Ok(()) };
         let Some(AttributeValue::Ss(keys)) = item.get("events") else { return Ok(()) };
@@ -158,7 +158,7 @@ impl DeliveriesTable {
         items.iter().rev().map(read).collect()
     }
 
-    /// What a source has in the index `watched`, the latest first.
+    /// The conditions of a source in the index `watched`, the latest first.
     pub(super) async fn watched(&self, source: &str, now: Timestamp) -> Result<Vec<Condition>, PortError> {
         let query = |of: String, condition: &str, at: Timestamp| {
             let query = self
@@ -176,7 +176,7 @@ impl DeliveriesTable {
         let condition = |item: Item| match unpacked(&item, "condition") {
             Ok(condition) => Some(condition),
             Err(reason) => {
-                // One that this release cannot read must not hide the others.
+                // An item that this release cannot read must not hide the others.
                 tracing::warn!(error = %self.0.unreadable(&item, &reason), "left out of the sweep");
                 None
             }
@@ -185,7 +185,7 @@ impl DeliveriesTable {
     }
 }
 
-/// Under what an event is stored: its incident and stage, or their hash.
+/// The key of an event: its incident and stage, or their hash.
 fn key(event: &NotedEvent) -> String {
     format!("event#{}", fifo_id(&format!("{}#{}", event.condition.incident(), event.news.stage)))
 }
@@ -194,12 +194,12 @@ fn list_key(body: &str) -> String {
     format!("{body}#events")
 }
 
-/// The incident as the index knows it.
+/// The incident's key in the index.
 fn incident(condition: &Condition) -> AttributeValue {
     text(item::key(&condition.incident()))
 }
 
-/// Where the index `watched` has the events of a source, by when they happened.
+/// The key of a source's events in the index `watched`, which sorts them by time.
 pub(super) fn of_source(source: &str) -> String {
     format!("event/{source}")
 }

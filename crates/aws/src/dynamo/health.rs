@@ -12,7 +12,7 @@ use super::{
     number, text,
 };
 
-/// No delivery is called so: their ids hold no `#`.
+/// No delivery has this id: delivery ids contain no `#`.
 const KEY: &str = "heartbeat#hydrator";
 
 impl Health for DeliveriesTable {
@@ -26,7 +26,7 @@ impl Health for DeliveriesTable {
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":kind", text("heartbeat"))
             .expression_attribute_values(":v", number(FORMAT.into()));
-        // Refused: a newer one has been answered.
+        // If refused, a newer heartbeat has been answered.
         self.0.updated(update).await.map(drop)
     }
 
@@ -34,7 +34,7 @@ impl Health for DeliveriesTable {
         let Some(item) = self.0.get(KEY).await? else { return Ok(None) };
         let read = || -> Result<Answered, String> {
             let sent_at = item::timestamp(&item, "answered")?;
-            // An earlier release did not say when it answered.
+            // An earlier release did not store when it answered.
             let at = if item.contains_key("answered_at") { item::timestamp(&item, "answered_at")? } else { sent_at };
             Ok(Answered { sent_at, at })
         };

@@ -1,4 +1,4 @@
-//! The table `alerts`: one item per incident, and beside them alert groups and links, which carry no `status`.
+//! The table `alerts`: one item per incident, and alert groups and links, which have no `status`.
 
 use std::collections::HashMap;
 
@@ -19,16 +19,16 @@ use super::{
 };
 use crate::client::unavailable;
 
-/// How long an incident is kept after it was last written with news.
+/// How long an incident is kept after its last change.
 const KEPT_DAYS: i64 = 400;
 
-/// How long an alert group is kept after it was last used, and a link after it has expired.
+/// How long an alert group is kept after its last use, and a link after it has expired.
 const KEPT_BESIDE_DAYS: i64 = 30;
 
-/// How many open incidents are listed at once.
+/// How many open incidents a page lists.
 const PAGE: i32 = 100;
 
-/// The value of the attribute `open`: the index's one partition.
+/// The value of the attribute `open`: the index has one partition.
 const OPEN: &str = "open";
 
 /// The table `alerts`.
@@ -36,7 +36,7 @@ const OPEN: &str = "open";
 pub struct IncidentsTable(pub(super) Store);
 
 impl IncidentsTable {
-    /// The table of that name.
+    /// The table with that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
         Self(Store::new(aws, table, "alerts", "incident"))
     }
@@ -62,7 +62,7 @@ impl Incidents for IncidentsTable {
         let mut incidents = Vec::new();
         for item in self.0.found(query, limit).await? {
             let key = self.key(&item)?;
-            // The index holds the key, which of a long incident is the hash.
+            // The index contains the key; for a long incident that is the hash.
             let full = if key.contains('/') { None } else { self.0.get(&key).await? };
             incidents
                 .push(full.and_then(|item| Some(item::full_key(&item, "incident").ok()?.to_owned())).unwrap_or(key));

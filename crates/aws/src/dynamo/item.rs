@@ -1,5 +1,5 @@
-//! Items: a few readable attributes for people at the console, the rest as JSON, compressed unless it is short. Each KB of an item
-//! is paid for with every write, so compression knows beforehand what records look like.
+//! Items: a few readable attributes for people at the console, the rest as JSON, compressed unless it is short. Each KB
+//! of an item costs money with every write, so the compression uses a dictionary of typical records.
 
 use std::{borrow::Cow, cell::RefCell, collections::HashMap, io, sync::LazyLock};
 
@@ -16,17 +16,19 @@ use super::{number, text};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// Up to here JSON stays readable in the console.
+/// Up to this size JSON stays readable in the console.
 const PLAIN_BYTES: usize = 192;
 
-/// The default: its window of 2 MB finds in the signals what the state says already; more buys nothing.
+/// The default level: its window of 2 MB finds the repetition of the state in the signals; a higher level gains
+/// nothing.
 const LEVEL: i32 = 3;
 
-/// Records as they are stored, of each provider: a small dispatch is a sixth of its JSON with it, and two fifths without. What
-/// was compressed with it is read with it, so **this file never changes**: a better one would be another file, and tried first.
+/// Stored records of each provider. With it a small dispatch takes a sixth of its JSON, without it two fifths. Data
+/// compressed with it can only be read with it, so **this file never changes**: a better one must be another file,
+/// tried first.
 const DICTIONARY: &[u8] = include_bytes!("dictionary-1.jsonl");
 
-/// The dictionary as zstd wants it, and the memory that it works in: made with the first record, and not anew for each.
+/// The prepared dictionary and its memory: created with the first record and reused.
 static TO_PACK: LazyLock<EncoderDictionary<'_>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LEVEL));
 static TO_UNPACK: LazyLock<DecoderDictionary<'_>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY));
 thread_local! {
@@ -34,20 +36,20 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Decompressor<'static>> = RefCell::default();
 }
 
-/// Up to here a dictionary helps. With one, zstd looks for repetitions in a window made for small texts, and the record of thousands
-/// of meters would be larger than an item may be.
+/// Up to this size the dictionary helps. With a dictionary, zstd uses a window for small texts, and the record of
+/// thousands of meters would exceed the size of an item.
 const SMALL_BYTES: usize = 64 * 1_024;
 
 /// How far back repetitions are found: 32 MiB.
 const WINDOW_LOG: u32 = 25;
 
-/// Nothing that we packed is larger.
+/// The maximum unpacked size of what gridbell packs.
 const MAX_UNPACKED_BYTES: usize = 64 * 1_024 * 1_024;
 
-/// Where an item says the version of its format. Not in an index: what is found there is read from the table.
+/// The attribute with the format version. Indexes do not have it: items found there are read from the table.
 pub(super) const VERSION: &str = "v";
 
-/// The version of an item's format; what says none is of the first.
+/// The format version of an item; without the attribute it is 1.
 pub(super) fn version(item: &Item) -> Result<u64, String> {
     if item.contains_key(VERSION) { integer(item, VERSION) } else { Ok(1) }
 }
@@ -79,7 +81,7 @@ pub(super) fn unpacked<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T
 fn pack(json: &[u8]) -> io::Result<Vec<u8>> {
     if json.len() > SMALL_BYTES {
         let mut compressor = Compressor::new(LEVEL)?;
-        // Of tens of thousands of meters, the signals repeat what the state says megabytes earlier.
+        // With tens of thousands of meters, the signals repeat the state from megabytes earlier.
         compressor.long_distance_matching(true)?;
         compressor.window_log(WINDOW_LOG)?;
         return compressor.compress(json);
@@ -90,7 +92,7 @@ fn pack(json: &[u8]) -> io::Result<Vec<u8>> {
     })
 }
 
-/// Reads also what was packed without the dictionary.
+/// Also reads data that was packed without the dictionary.
 fn unpack(packed: &[u8]) -> io::Result<String> {
     let json = DECOMPRESSOR.with_borrow_mut(|decompressor| {
         decompressor.set_prepared_dictionary(&TO_UNPACK)?;
@@ -99,18 +101,19 @@ fn unpack(packed: &[u8]) -> io::Result<String> {
     String::from_utf8(json?).map_err(io::Error::other)
 }
 
-/// Up to here a key stands as it is, in bytes: DynamoDB takes 2,048, and two identifiers of 512 bytes may be percent-encoded.
+/// The maximum length of a readable key, in bytes: DynamoDB allows 2,048, and two identifiers of 512 bytes may be
+/// percent-encoded.
 const MAX_KEY_BYTES: usize = 1_024;
 
-/// Where the text stands of which the key is only the hash.
+/// The attribute with the full text if the key is only its hash.
 const FULL_KEY: &str = "full_key";
 
-/// The key under which that text stands in a table: itself, or where it is too long its SHA-256 in hex.
+/// The key of a text in a table: the text itself, or its SHA-256 in hex if it is too long.
 pub(super) fn key(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_KEY_BYTES { Cow::Borrowed(text) } else { Cow::Owned(fifo_id(text)) }
 }
 
-/// The item under its key, beside which a text that is too long for one is kept.
+/// Adds the key to an item, and the full text if it is too long for a key.
 pub(super) fn keyed(mut item: Item, name: &str) -> Item {
     let long = str(&item, name).ok().filter(|text| text.len() > MAX_KEY_BYTES).map(str::to_owned);
     if let Some(long) = long {
@@ -120,17 +123,17 @@ pub(super) fn keyed(mut item: Item, name: &str) -> Item {
     item
 }
 
-/// The text that the item stands under, however long.
+/// The full text of the item's key.
 pub(super) fn full_key<'a>(item: &'a Item, name: &str) -> Result<&'a str, String> {
     str(item, FULL_KEY).or_else(|_| str(item, name))
 }
 
-/// An instant that sorts as text: RFC 3339 in UTC, always nine digits of a second.
+/// An instant that sorts as text: RFC 3339 in UTC, always with nine digits of a second.
 pub(super) fn instant(at: Timestamp) -> AttributeValue {
     text(format!("{at:.9}"))
 }
 
-/// When DynamoDB may delete the item, in seconds since 1970.
+/// The instant after which DynamoDB may delete the item, in seconds since 1970.
 pub(super) fn days_after(at: Timestamp, days: i64) -> AttributeValue {
     let end = at.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX);
     number(u64::try_from(end.as_second()).unwrap_or_default())
@@ -161,7 +164,7 @@ pub(super) fn word(value: &impl Serialize) -> String {
     value.and_then(|value| value.as_str().map(str::to_owned)).expect("only unit variants are passed")
 }
 
-/// How DynamoDB counts: names and values, a number as half its digits and one byte (rounded up here).
+/// The size as DynamoDB counts it: names and values; a number is half its digits plus one byte (rounded up here).
 pub(super) fn size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
@@ -171,7 +174,7 @@ fn value_size(value: &AttributeValue) -> usize {
         AttributeValue::S(text) => text.len(),
         AttributeValue::N(digits) => digits.len() / 2 + 2,
         AttributeValue::B(blob) => blob.as_ref().len(),
-        // No other type is written.
+        // gridbell writes no other type.
         _ => 1,
     }
 }
@@ -218,11 +221,7 @@ mod tests {
             unpacked::<serde_json::Value>(&item, "body").unwrap()
         };
         let expected = serde_json::json!({"origin": {"source": "voltus", "provider": "voltus", "sandbox": true}});
-        assert_eq!(
-            read(WITH_DICTIONARY),
-            expected,
-            "the dictionary has changed: what is stored cannot be read any more"
-        );
+        assert_eq!(read(WITH_DICTIONARY), expected, "the dictionary has changed: stored items can no longer be read");
         assert_eq!(read(WITHOUT), expected);
     }
 
@@ -235,21 +234,21 @@ mod tests {
             assert_eq!(unpack(&packed).unwrap(), json);
         }
         assert_eq!(pack(json.as_bytes()).unwrap(), packed);
-        // As it was packed and read before contexts were kept.
+        // The format from before contexts were reused.
         assert_eq!(Compressor::with_dictionary(LEVEL, DICTIONARY).unwrap().compress(json.as_bytes()).unwrap(), packed);
         let before = zstd::stream::read::Decoder::with_dictionary(&*packed, DICTIONARY).unwrap();
         assert_eq!(io::read_to_string(before).unwrap(), json);
     }
 
     #[test]
-    fn a_key_that_is_too_long_stands_as_its_hash_beside_the_text() {
+    fn a_long_key_is_stored_as_its_hash_with_the_text() {
         let item = |bytes: usize| keyed(Item::from([("subject".to_owned(), text("s".repeat(bytes)))]), "subject");
         for (bytes, hashed) in [(1_024, false), (1_025, true), (3_200, true)] {
             let (item, subject) = (item(bytes), "s".repeat(bytes));
             assert_eq!(str(&item, "subject").unwrap(), key(&subject));
             assert_eq!(full_key(&item, "subject").unwrap(), subject);
             assert_eq!((key(&subject).len() == 64, item.len()), (hashed, 1 + usize::from(hashed)));
-            assert_eq!(key(&key(&subject)), key(&subject), "what an index knows it by is a key as well");
+            assert_eq!(key(&key(&subject)), key(&subject), "the hash in an index is a key too");
         }
     }
 

@@ -1,8 +1,8 @@
-//! A record that is larger than an item may be, in several: its body in chunks, its plan in pieces.
+//! A record that exceeds the size of an item, stored as several items: its body in chunks, its targets in pieces.
 //!
-//! All of one write bear its name. They are put before the record's own item, which names them: a reader that finds it finds
-//! all of it, and a write that dies half way leaves the record as it was. What an earlier write left is deleted afterwards; where
-//! that does not happen, it is deleted with the record's expiry.
+//! All items of one write carry its name. They are put before the record's own item, which names them. So a reader that
+//! finds the record's item finds all of them, and a write that stops half way leaves the record unchanged. The items of
+//! an earlier write are deleted afterwards; if that fails, they expire with the record.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -20,25 +20,25 @@ use super::{
     number, text,
 };
 
-/// How much of a plan one item holds: 8 bytes a mark, hardly compressible.
+/// How many target hashes one item has: 8 bytes each, hardly compressible.
 const PIECE_MARKS: usize = 40_000;
 
-/// Up to here a plan stays in the record's own item.
+/// Up to this size the targets stay in the record's own item.
 const SMALL_PLAN_BYTES: usize = 64 * 1_024;
 
-/// How often a record is read anew whose chunks another write replaces meanwhile.
+/// How often a record is read again while another write replaces its chunks.
 const MAX_READS: usize = 5;
 
-/// Puts and gets under way at once.
+/// How many puts and gets run at the same time.
 const AT_ONCE: usize = 8;
 
-/// A record as it is stored: its own item, and what it names.
+/// The stored form of a record: its own item, and the items that it names.
 pub(super) struct Layout {
     pub(super) head: Item,
     others: Vec<Item>,
 }
 
-/// Divides a record's item where it is too large. `write` names the write.
+/// Divides a record's item if it is too large. `write` names the write.
 pub(super) fn layout(mut head: Item, write: &str, active: Option<&ActiveDispatch>) -> Result<Layout, String> {
     if item::size(&head) <= MAX_ITEM_BYTES {
         return Ok(Layout { head, others: Vec::new() });
@@ -90,7 +90,7 @@ fn key(subject: &str, write: &str, kind: &str, number: usize) -> String {
 }
 
 impl Store {
-    /// Puts what the record's own item will name.
+    /// Puts the items that the record's own item will name.
     pub(super) async fn put_others(&self, layout: &Layout) -> Result<(), PortError> {
         let puts = layout.others.iter().map(|item| async {
             match self.put(item.clone(), None).await {
@@ -103,7 +103,7 @@ impl Store {
         answers.into_iter().collect()
     }
 
-    /// Deletes what a write left beside the record's own item. What fails here goes with the record's expiry.
+    /// Deletes the other items of a write. Items that are not deleted expire with the record.
     pub(super) async fn forget_others(&self, subject: &str, write: &str) {
         for kind in ["summary", "body"] {
             for number in 0.. {
@@ -114,7 +114,7 @@ impl Store {
         }
     }
 
-    /// A record's item with the body that it only names.
+    /// A record's item, with the body joined from its chunks.
     pub(super) async fn whole(&self, mut head: Item) -> Result<Option<Item>, PortError> {
         for _ in 0..MAX_READS {
             let Ok(chunks) = item::integer(&head, "chunks") else { return Ok(Some(head)) };
@@ -145,7 +145,7 @@ impl Store {
     }
 }
 
-/// What the index `active` holds. A plan in pieces of which some do not show yet is left out.
+/// The active subjects in the index `active`. A subject with a missing piece is omitted.
 pub(super) fn active(items: &[Item]) -> Result<Vec<ActiveSubject>, (&Item, String)> {
     let pieces = pieces(items);
     let mut all = Vec::new();
@@ -157,7 +157,8 @@ pub(super) fn active(items: &[Item]) -> Result<Vec<ActiveSubject>, (&Item, Strin
     Ok(all)
 }
 
-/// What the index `changes` holds and is not known. A plan in pieces of which some do not show yet is left out as well.
+/// The changed subjects in the index `changes` that the caller does not know. A subject with a missing piece is
+/// omitted.
 pub(super) fn changed(
     items: &[Item],
     is_known: impl Fn(&Subject, Stamp) -> bool,
@@ -178,7 +179,7 @@ pub(super) fn changed(
     Ok(changed)
 }
 
-/// The pieces of plans, by the record's key and the write, in their order.
+/// The pieces by the record's key and the write, in their order.
 type Pieces<'a> = BTreeMap<(Cow<'a, str>, &'a str), BTreeMap<&'a str, &'a Item>>;
 
 fn pieces(items: &[Item]) -> Pieces<'_> {
@@ -205,7 +206,7 @@ fn stamped(item: &Item) -> Result<(Subject, Stamp), String> {
     Ok((subject(item)?, stamp))
 }
 
-/// The plan of a record's entry; none where pieces of it are missing. Those of a write that another has replaced count for nothing.
+/// The active dispatch of a record's entry; none if pieces are missing. Pieces of a replaced write are ignored.
 fn one_active(item: &Item, pieces: &Pieces<'_>) -> Result<Option<ActiveDispatch>, String> {
     let Ok(set) = item::str(item, "summary_set") else { return unpacked(item, "summary").map(Some) };
     let (write, count) = set.rsplit_once('*').ok_or("summary_set does not say how many pieces there are")?;

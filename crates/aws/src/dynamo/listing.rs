@@ -1,4 +1,4 @@
-//! The tables as a person looks through them: whole scans, filtered where the items lie. No function does this.
+//! Listings for people: whole table scans, filtered by DynamoDB. The functions do not use them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,27 +18,27 @@ use super::{
 };
 use crate::client::unavailable;
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
-    /// In no order.
+    /// The items, unordered.
     pub found: Vec<T>,
-    /// Keys of items that could not be read, each with the reason: they are said rather than left out.
+    /// Keys of items that could not be read, each with the reason.
     pub unreadable: Vec<String>,
 }
 
-/// Which dispatches.
+/// Which dispatches to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Of this source alone.
+    /// Only of this source.
     pub source: Option<String>,
-    /// Of this status alone, as it is stored: `scheduled`, `cancelled`, `ended`.
+    /// Only of this status, as stored: `scheduled`, `cancelled`, `ended`.
     pub status: Option<String>,
-    /// Those alone that last beyond this instant, have no end, or changed after it.
+    /// Only those that last beyond this instant, have no end, or changed after it.
     pub since: Option<Timestamp>,
 }
 
-/// A unit of work that fails and has its next attempt booked.
+/// A failing job that has its next attempt booked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failing {
     /// Its key in the table.
@@ -47,43 +47,43 @@ pub struct Failing {
     pub delivery: String,
     /// The source that it came through.
     pub source: String,
-    /// When it was taken.
+    /// When it was received.
     pub received_at: Timestamp,
-    /// When it is tried again.
+    /// When its next attempt is.
     pub next_at: Timestamp,
     /// How often it has failed.
     pub attempt: u64,
-    /// What went wrong, oldest first.
+    /// The failures, oldest first.
     pub failures: Vec<Failure>,
-    /// What is to be done; none where a long body travels in the queue alone.
+    /// The kind of the job; none if the queue has a long body and the table does not.
     pub kind: Option<JobKind>,
 }
 
-/// Work that was put aside, without its body.
+/// A quarantined job, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutAside {
     /// Its key in the table.
     pub id: String,
     /// The source that it came through.
     pub source: String,
-    /// When it was taken.
+    /// When it was received.
     pub received_at: Timestamp,
-    /// When it was put aside.
+    /// When it was quarantined.
     pub at: Timestamp,
-    /// The sort of trouble, as it is stored.
+    /// The kind of failure, as stored.
     pub kind: String,
-    /// Why.
+    /// Why it was quarantined.
     pub reason: String,
-    /// The delivery as which it was replayed last.
+    /// The delivery of its last replay.
     pub replayed_as: Option<String>,
 }
 
-/// What the table `deliveries` keeps for people.
+/// The jobs in the table `deliveries`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kept {
     /// It is being retried.
     Failing(Box<Failing>),
-    /// It waits for a mend.
+    /// It is quarantined until a person replays it.
     PutAside(PutAside),
 }
 
@@ -93,7 +93,7 @@ impl DispatchesTable {
         self.records(Filter::new("attribute_exists(revision)")).await
     }
 
-    /// The dispatches that are wanted.
+    /// The dispatches that match.
     pub async fn all(&self, wanted: &Wanted) -> Result<Listed<SubjectRecord>, PortError> {
         let mut filter = Filter::new("attribute_exists(#start)").named("#start", "start");
         if let Some(source) = &wanted.source {
@@ -125,7 +125,7 @@ impl DispatchesTable {
         Ok(listed)
     }
 
-    /// When something last changed, by source.
+    /// The time of the last change, by source.
     pub async fn last_changes(&self) -> Result<BTreeMap<String, Timestamp>, PortError> {
         let filter = Filter { projection: Some("#source, changed_at"), ..Filter::default() };
         let mut last = BTreeMap::<String, Timestamp>::new();
@@ -141,7 +141,7 @@ impl DispatchesTable {
 }
 
 impl IncidentsTable {
-    /// All incidents, or the open ones.
+    /// All incidents, or only the open ones.
     pub async fn all(&self, open: bool) -> Result<Listed<Incident>, PortError> {
         let mut filter = Filter::new("attribute_exists(opened_at)");
         if open {
@@ -153,7 +153,7 @@ impl IncidentsTable {
 }
 
 impl DeliveriesTable {
-    /// What fails and what was put aside, of one source or of all; the bodies are left where they are.
+    /// The failing and quarantined jobs of one source or of all, without their bodies.
     pub async fn all(&self, source: Option<&str>) -> Result<Listed<Kept>, PortError> {
         let mut filter = Filter::new("kind IN (:retry, :quarantined)")
             .valued(":retry", text("retry"))
@@ -168,7 +168,7 @@ impl DeliveriesTable {
         Ok(self.0.read_all(self.0.scan(filter).await?, kept))
     }
 
-    /// One of them by its key; none where nothing of that key is kept.
+    /// One job by its key; none if there is none.
     pub async fn kept(&self, id: &str) -> Result<Option<Kept>, PortError> {
         let Some(item) = self.0.get(id).await? else { return Ok(None) };
         if !matches!(item::str(&item, "kind"), Ok("retry" | "quarantined")) {
@@ -177,7 +177,7 @@ impl DeliveriesTable {
         kept(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
 
-    /// Notes that what was quarantined went in again as another delivery: the events that it was count no more.
+    /// Records that a quarantined job was replayed as another delivery, and ends its events.
     pub async fn replayed(&self, id: &str, delivery: &str, at: Timestamp) -> Result<(), PortError> {
         let request = self
             .0
@@ -218,7 +218,7 @@ fn kept(item: &Item) -> Result<Kept, String> {
     })))
 }
 
-/// What a scan lets through.
+/// A filter of a scan.
 #[derive(Default)]
 struct Filter {
     expression: Option<String>,

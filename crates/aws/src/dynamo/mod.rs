@@ -43,7 +43,7 @@ use item::Item;
 /// The most that an item may be (400 KB).
 const MAX_ITEM_BYTES: usize = 400 * 1_024;
 
-/// So many items of an index one sweep lists at most, however many pages that takes.
+/// How many items of an index one sweep lists at most, over all pages.
 const MOST_LISTED: usize = 100_000;
 
 /// One table.
@@ -51,23 +51,23 @@ const MOST_LISTED: usize = 100_000;
 struct Store {
     client: Client,
     table: String,
-    /// What the table is called in errors.
+    /// The table's name in errors.
     port: &'static str,
     /// The name of its key.
     key: &'static str,
 }
 
-/// What must hold for a write to happen.
+/// The condition of a write.
 struct Condition {
     expression: String,
     values: HashMap<String, AttributeValue>,
 }
 
-/// A put that did not happen.
+/// Why a put failed.
 enum PutError {
-    /// The condition did not hold: what stands there.
+    /// The condition was false; the stored item.
     Refused(Option<Item>),
-    /// The table did not answer, or cannot take it.
+    /// The table did not answer, or cannot store the item.
     Port(PortError),
 }
 
@@ -77,7 +77,7 @@ impl Store {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Item>, PortError> {
-        // DynamoDB answers to an empty key with an exception; nothing can stand under it.
+        // DynamoDB answers an empty key with an exception, and no item can have one.
         if key.is_empty() {
             return Ok(None);
         }
@@ -87,8 +87,8 @@ impl Store {
         answer.item.map(|item| self.known(item)).transpose()
     }
 
-    /// An item, unless a later release wrote it in a format that this one does not read: then its function takes it up once that release is
-    /// deployed again, and until then it is tried again like all that a table does not answer.
+    /// Returns the item, or an error if a later release wrote it in a format that this release cannot read. The job is
+    /// then retried, as after a table failure, until that release is deployed again.
     fn known(&self, item: Item) -> Result<Item, PortError> {
         let v = item::version(&item).map_err(|reason| self.unreadable(&item, &reason))?;
         if v <= u64::from(READS) {
@@ -126,7 +126,7 @@ impl Store {
         })
     }
 
-    /// Puts an item whose `revision` follows the expected one. Where another write came first: what stands there.
+    /// Puts an item whose `revision` follows the expected one. If another write was faster, returns the stored item.
     async fn put_after(&self, item: Item, expected: Option<u64>) -> Result<(), PutError> {
         let condition = match expected {
             None => Condition { expression: format!("attribute_not_exists({})", self.key), values: HashMap::new() },
@@ -142,7 +142,7 @@ impl Store {
         self.client.update_item().table_name(&self.table).key(self.key, text(item::key(key)))
     }
 
-    /// Whether an update happened: not where its condition does not hold.
+    /// True if an update happened; false if its condition was false.
     async fn updated(&self, update: UpdateItemFluentBuilder) -> Result<bool, PortError> {
         let Err(error) = Box::pin(update.send()).await else { return Ok(true) };
         match error.as_service_error() {
@@ -155,8 +155,8 @@ impl Store {
         self.client.query().table_name(&self.table).index_name(index)
     }
 
-    /// All items that a query of the sweep finds. What is beyond the limit, which bounds the memory, is found once some of these are
-    /// done with.
+    /// All items that a query of the sweep finds, up to a limit that bounds the memory. Later sweeps find the rest once
+    /// these are processed.
     async fn listed(&self, query: QueryFluentBuilder) -> Result<Vec<Item>, PortError> {
         let items = self.found(query, MOST_LISTED).await?;
         if items.len() >= MOST_LISTED {
@@ -169,7 +169,7 @@ impl Store {
         Ok(items)
     }
 
-    /// The first `most` items that a query finds, however many pages that takes.
+    /// The first `most` items that a query finds, over all pages.
     async fn found(&self, query: QueryFluentBuilder, most: usize) -> Result<Vec<Item>, PortError> {
         let (mut items, mut from) = (Vec::new(), None);
         while items.len() < most {
@@ -189,7 +189,7 @@ impl Store {
         self.client.delete_item().table_name(&self.table).key(self.key, text(item::key(key)))
     }
 
-    /// Deletes where the condition holds; where it does not, that is as well.
+    /// Deletes the item if the condition is true; otherwise does nothing.
     async fn delete_if(&self, deletion: DeleteItemFluentBuilder) -> Result<(), PortError> {
         let Err(error) = Box::pin(deletion.send()).await else { return Ok(()) };
         match error.as_service_error() {
@@ -204,7 +204,7 @@ impl Store {
         Ok(answer.attributes.is_some_and(|old| !old.is_empty()))
     }
 
-    /// Puts an item whose `revision` follows the expected one, or says what stands there.
+    /// Puts an item whose `revision` follows the expected one, or returns the stored item.
     async fn write<T>(
         &self,
         item: Item,

@@ -1,8 +1,8 @@
-//! Quarantined work over as many items as it takes: an item holds 400 KB, a webhook's body may be 2 MiB.
+//! Splits a quarantined job over several items: an item holds 400 KB, a webhook's body may be 2 MiB.
 
 use pipeline::job::CHUNK_BYTES;
 
-/// What the head holds, and what goes before it into items of its own.
+/// The content of the head, and the parts that are stored before it in their own items.
 pub(super) fn split(gz: &[u8]) -> (Option<&[u8]>, Vec<&[u8]>) {
     if gz.len() <= CHUNK_BYTES { (Some(gz), Vec::new()) } else { (None, gz.chunks(CHUNK_BYTES).collect()) }
 }

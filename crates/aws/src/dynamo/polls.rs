@@ -1,4 +1,4 @@
-//! How the polling of a source stands, beside the deliveries.
+//! The polling state of a source, in the table `deliveries`.
 
 use pipeline::polling::{budget::Shown, state::PollState};
 
@@ -7,12 +7,12 @@ use super::{
     number, text,
 };
 
-/// The key of a source's item; no delivery's id holds a `#`.
+/// The key of a source's item; no delivery's id contains a `#`.
 pub(super) fn key(source: &str) -> String {
     format!("poll#{source}")
 }
 
-/// The key of what a source's list showed.
+/// The key of the item with what a source's list showed.
 pub(super) fn shown_key(source: &str) -> String {
     format!("shown#{source}")
 }
@@ -31,7 +31,7 @@ pub(super) fn shown_from_item(item: &Item) -> Result<Shown, String> {
     unpacked(item, "shown")
 }
 
-/// It expires never: a source has one, and it is as good as the last poll.
+/// It never expires: each source has one, and the next poll needs it.
 pub(super) fn to_item(state: &PollState) -> Result<Item, String> {
     let attributes = [
         ("delivery", text(key(&state.source))),

@@ -15,22 +15,22 @@ use super::{
     named, number, text,
 };
 
-/// How long a booking that nobody settled is kept after its attempt, and a refusal: as long as the queue keeps a message.
+/// How long an unsettled booking is kept after its attempt, and a refusal: as long as the queue keeps a message.
 const BOOKED_DAYS: i64 = 14;
-/// The most of a booked task that is kept beside the booking; the message itself travels in the queue.
+/// The maximum size of a job that is stored with its booking; the queue has the message itself.
 const BOOKED_TASK_BYTES: usize = 64 * 1_024;
 
-/// So many overdue jobs of a source are sent once more in a minute: each brings its body along.
+/// How many overdue jobs of a source are sent again in a minute at most: each is read with its body.
 const MOST_OVERDUE: usize = 500;
 
-/// Reads under way at once.
+/// How many reads run at the same time.
 const AT_ONCE: usize = 16;
 
 impl DeliveriesTable {
     pub(super) async fn put_booking(&self, pending: &PendingRetry, now: Timestamp) -> Result<bool, PortError> {
         let item = booking(pending).map_err(|error| self.0.broken(error))?;
         let condition = super::Condition {
-            // With its own instant it is the same write, sent again because its answer was lost.
+            // With the same instant it is the same write, sent again because its answer was lost.
             expression: "attribute_not_exists(delivery) OR next_at <= :now \
                 OR (chain = :me AND (attempt < :attempt OR next_at = :next))"
                 .to_owned(),
@@ -53,7 +53,7 @@ impl DeliveriesTable {
         state(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
 
-    /// What the index shows as overdue is read from the table itself.
+    /// Reads the jobs that the index shows as overdue from the table itself.
     pub(super) async fn overdue_bookings(
         &self,
         source: &str,
@@ -68,12 +68,12 @@ impl DeliveriesTable {
             .expression_attribute_values(":before", instant(before));
         let found = self.0.listed(query).await?;
         let pending = stream::iter(&found).map(|found| self.overdue_booking(found, before)).buffered(AT_ONCE);
-        // What is left out, since it cannot be read or its body is too large, takes none of the places.
+        // Jobs that cannot be read or have a body that is too large do not count towards the limit.
         let usable = pending.filter_map(async |pending| pending).take(MOST_OVERDUE);
         Ok(Box::pin(usable).collect().await)
     }
 
-    /// None where it is booked no more, or where no component can send it once more.
+    /// None if it is no longer booked, or if it cannot be sent again.
     async fn overdue_booking(&self, found: &Item, before: Timestamp) -> Option<PendingRetry> {
         let read = async || -> Result<Option<PendingRetry>, PortError> {
             let key = item::str(found, "delivery").map_err(|reason| self.0.broken(reason))?;
@@ -82,7 +82,7 @@ impl DeliveriesTable {
         };
         match read().await {
             Ok(pending) => pending.filter(|pending| pending.state.next_at < before),
-            // One that cannot be read now, or by this release, must not hide the others.
+            // A job that cannot be read now, or by this release, must not hide the others.
             Err(error) => {
                 tracing::warn!(%error, "left out of the sweep");
                 None
@@ -97,12 +97,12 @@ impl DeliveriesTable {
             .update_expression("SET notify_at = :at, watched_at = :at")
             .condition_expression("notify_at > :at")
             .expression_attribute_values(":at", instant(notify_at));
-        // Refused: a person is notified by then anyway, or nothing is booked any more.
+        // If refused, a person will be notified before that anyway, or nothing is booked any more.
         self.0.updated(update).await.map(drop)
     }
 
     pub(super) async fn forget_booking(&self, job: &Job, as_of: Timestamp) -> Result<(), PortError> {
-        // What else stands there was booked by another delivery, and later.
+        // A booking with other values was made later, by another delivery.
         let deletion = self
             .0
             .deletion(&booking_key(job.key()))
@@ -155,7 +155,7 @@ impl DeliveriesTable {
     }
 }
 
-/// What people and the alerter need to see of a failing job; its message, with the body, travels in the queue.
+/// The booking for people and the alerter; the queue has the message with the body.
 fn booking(pending: &PendingRetry) -> Result<Item, String> {
     let PendingRetry { job, state } = pending;
     let mut item = named([
@@ -198,7 +198,7 @@ fn state(item: &Item) -> Result<RetryState, String> {
     })
 }
 
-/// A booked job; none where its body travels in the queue alone.
+/// A booked job; none if only the queue has its body.
 fn pending(item: &Item) -> Result<Option<PendingRetry>, String> {
     if !item.contains_key("job") {
         return Ok(None);
@@ -225,7 +225,7 @@ fn refusal_key(source: &str) -> String {
     format!("key#{source}")
 }
 
-/// Where the index `watched` has the jobs of a source that wait, by when a person must know of them.
+/// The key of a source's waiting jobs in the index `watched`, which sorts them by when a person must be notified.
 pub(super) fn of_source(source: &str) -> String {
     format!("retry/{source}")
 }

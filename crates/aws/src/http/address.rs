@@ -1,4 +1,4 @@
-//! Where a request goes: the configured base and the documented path, nothing else.
+//! Builds the URL of a request: only the configured base and the documented path.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use pipeline::config::{Environment, Source};
 use providers::ApiRequest;
 use reqwest::Url;
 
-/// The whole address.
+/// The whole URL.
 pub(super) fn build(source: &Source, request: &ApiRequest) -> Result<Url, String> {
     let sandbox = source.environment == Environment::Sandbox;
     let own = source.provider.api_url(sandbox);
@@ -14,7 +14,7 @@ pub(super) fn build(source: &Source, request: &ApiRequest) -> Result<Url, String
     let mut url = base(text)?;
     let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
     url.set_path(&path);
-    // Dot segments and the like would have been resolved: what was asked for is what is sent, or nothing is.
+    // If `Url` changed the path (dot segments, for example), refuse it rather than send another path.
     if url.path() != path {
         return Err("the path is none of the documented ones".to_owned());
     }
@@ -24,7 +24,7 @@ pub(super) fn build(source: &Source, request: &ApiRequest) -> Result<Url, String
     Ok(url)
 }
 
-/// The base that a source is configured with.
+/// The configured base of a source.
 pub(super) fn base(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("api_url: {error}"))?;
     let host = url.host_str().ok_or("api_url names no host")?;

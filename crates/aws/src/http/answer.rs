@@ -1,4 +1,4 @@
-//! What comes back, taken only as far as it is safe to.
+//! Reads answers of providers within safe limits.
 
 use std::borrow::Cow;
 
@@ -17,18 +17,18 @@ use serde::de::IgnoredAny;
 use super::Limits;
 use crate::host::Host;
 
-/// So many bytes tell whether an answer is JSON.
+/// How many bytes are enough to recognise JSON.
 const BEGINNING_BYTES: usize = 512;
 
 /// HTTP dates are RFC 2822 dates in GMT.
 static HTTP_DATE: DateTimeParser = DateTimeParser::new();
 
-/// The answer's body: JSON text that came with any 2xx, or why there is none.
+/// The answer's body: JSON text of any 2xx answer, or why there is none.
 pub(super) async fn read(answer: Result<Response, reqwest::Error>, limits: Limits) -> Result<String, FetchError> {
     body(good(answer, limits)?, limits).await
 }
 
-/// The same for a list, taken apart as it arrives.
+/// Reads a list and splits it as it arrives.
 pub(super) async fn read_list(
     answer: Result<Response, reqwest::Error>,
     limits: Limits,
@@ -49,11 +49,11 @@ pub(super) async fn read_list(
     json(&begins, coding.as_deref()).map(|_| list)
 }
 
-/// An answer with any 2xx.
+/// Accepts any 2xx answer.
 fn good(answer: Result<Response, reqwest::Error>, limits: Limits) -> Result<Response, FetchError> {
     let response = answer.map_err(|error| unanswered(&error, limits))?;
     match response.status() {
-        // They say themselves that nothing comes with them. It may later.
+        // These statuses have no body. A later answer may have one.
         status @ (StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) => Err(refused(status, &response)),
         status if status.is_success() => Ok(response),
         StatusCode::NOT_FOUND => Err(FetchError::Missing),
@@ -70,7 +70,7 @@ fn good(answer: Result<Response, reqwest::Error>, limits: Limits) -> Result<Resp
 fn refused(status: StatusCode, response: &Response) -> FetchError {
     let number = |name: &str| response.headers().get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
     let is_too_many = status == StatusCode::TOO_MANY_REQUESTS;
-    // Both in seconds and of a minute, as Voltus has them; an instant of reset is no number of seconds.
+    // In seconds within a minute, as Voltus sends them; a larger value is an instant, not a number of seconds.
     let reset_s = || number("x-ratelimit-reset").filter(|seconds| is_too_many && *seconds <= 3_600);
     FetchError::Status {
         status: status.as_u16(),
@@ -97,12 +97,12 @@ async fn body(mut response: Response, limits: Limits) -> Result<String, FetchErr
     json(&bytes, coding.as_deref()).map(Cow::into_owned)
 }
 
-/// The JSON text in an answer's body, or what stands there instead. Neither `content-type` nor `content-encoding` decides, since
-/// both are often wrong. Nothing here decompresses, so that a small answer cannot become a large one.
+/// The JSON text in an answer's body, or what the body contains instead. `content-type` and `content-encoding` are
+/// ignored, since both are often wrong. Nothing is decompressed, so a small answer cannot become a large one.
 fn json<'a>(bytes: &'a [u8], coding: Option<&str>) -> Result<Cow<'a, str>, FetchError> {
     let text = plain::text(bytes);
     let begins = text.trim_start();
-    // The parsers say what is wrong with an object or a list, and read what can be read of it.
+    // The parsers report errors within an object or a list, and read the rest of it.
     if begins.starts_with(['{', '[']) || serde_json::from_str::<IgnoredAny>(begins).is_ok() {
         return Ok(text);
     }
@@ -111,14 +111,14 @@ fn json<'a>(bytes: &'a [u8], coding: Option<&str>) -> Result<Cow<'a, str>, Fetch
     } else if begins.is_empty() {
         FetchError::Answer("the answer is empty".to_owned())
     } else if begins.starts_with('<') {
-        // A proxy's, most likely, as long as what is behind it is down.
+        // Most likely from a proxy, while the server behind it is down.
         FetchError::Answer("the answer is not JSON but a page of HTML or XML".to_owned())
     } else {
         FetchError::Unreadable("the answer is not JSON".to_owned())
     })
 }
 
-/// Without the address, whose query may say more than a log should.
+/// Without the URL, whose query may not be logged.
 fn unanswered(error: &reqwest::Error, limits: Limits) -> FetchError {
     FetchError::Answer(if error.is_connect() && error.is_timeout() {
         format!("no connection within {} ms", limits.connect.as_millis())
@@ -136,7 +136,7 @@ fn retry_after(response: &Response) -> Option<u32> {
     seconds(value, Host.now())
 }
 
-/// Seconds, or a date; a date in the past is no time at all.
+/// Seconds, or a date; a date in the past returns none.
 fn seconds(value: &str, now: Timestamp) -> Option<u32> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -156,7 +156,7 @@ mod tests {
             let read = json(bytes, coding);
             match (&read, expected) {
                 (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{coding:?}"),
-                (Err(said), Err(expected)) => assert!(said.to_string().contains(expected), "{said}"),
+                (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
                 _ => panic!("{bytes:?} {coding:?}: {read:?}, not {expected:?}"),
             }
         };

@@ -1,4 +1,4 @@
-//! Kept connections, and what it costs where the other side has dropped one meanwhile: a new connection and nothing else.
+//! Kept connections. If the server has dropped one, the only cost is a new connection.
 
 use std::{
     collections::HashMap,
@@ -16,19 +16,19 @@ use tokio::time::Instant;
 use super::{HttpApiError, Limits};
 use crate::roots;
 
-/// A connection that was idle for longer is not used any more. Servers close theirs after 5 s (Node.js) to 75 s (nginx), and a
-/// frozen function notices only when it runs again. The pool asks the clock when it takes a connection out, so what lay there
-/// over a freeze is thrown away, provided that the monotonic clock went on meanwhile, as it does on Lambda. Where it did not,
-/// and where a server is quicker than this, the request that meets the dropped connection is repeated.
+/// Idle connections are dropped after this time. Servers close theirs after 5 s (Node.js) to 75 s (nginx), and a frozen
+/// function notices only when it runs again. The pool checks the clock when it takes a connection out, so after a
+/// freeze it discards old ones, if the monotonic clock continued meanwhile, as it does on Lambda. Otherwise, and if a
+/// server closes sooner, the request that meets the dropped connection is repeated.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The connections to the providers.
 #[derive(Debug)]
 pub struct Connections {
     client: Mutex<Client>,
-    /// What another client is made of; none where a dropped connection is an error like any other.
+    /// Creates another client; none if a dropped connection counts as any other error.
     recipe: Option<Recipe>,
-    /// Over which connections, by their local address, answers came, and when the last one did.
+    /// The last answer on each connection, by the connection's local address.
     answered: Mutex<HashMap<SocketAddr, Instant>>,
 }
 
@@ -53,7 +53,7 @@ impl Recipe {
     }
 }
 
-/// For a process that asks once: it keeps no connection for long enough to lose it.
+/// For a process that sends few requests: it does not keep a connection long enough to lose it.
 impl From<Client> for Connections {
     fn from(client: Client) -> Self {
         Self { client: Mutex::new(client), recipe: None, answered: Mutex::default() }
@@ -61,7 +61,7 @@ impl From<Client> for Connections {
 }
 
 impl Connections {
-    /// Connections that trust the public authorities and, beside them, those in `extra_roots` (PEM).
+    /// Connections that trust the public authorities and those in `extra_roots` (PEM).
     pub fn new(extra_roots: Option<&[u8]>, limits: Limits) -> Result<Self, HttpApiError> {
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
@@ -71,14 +71,14 @@ impl Connections {
         Ok(Self { client: Mutex::new(recipe.client()?), recipe: Some(recipe), answered: Mutex::default() })
     }
 
-    /// The client that keeps them.
+    /// The client that keeps the connections.
     pub fn client(&self) -> Client {
         lock(&self.client).clone()
     }
 
-    /// Sends a request. An idempotent one that met a dropped connection is sent once more at once, within what is left of the
-    /// total time. The client for it is a new one, so that it cannot meet the next dropped connection of the same pool; what is
-    /// asked afterwards uses the new one too.
+    /// Sends a request. If an idempotent one meets a dropped connection, sends it once more at once, within what is
+    /// left of the total time. The repeat uses a new client, so that it cannot meet the next dropped connection of the
+    /// same pool; later requests use the new client too.
     pub(super) async fn send(
         &self,
         request: Request,
@@ -112,14 +112,14 @@ impl Connections {
         let Some(info) = response.extensions().get::<HttpInfo>() else { return };
         let now = Instant::now();
         let mut answered = lock(&self.answered);
-        // What has answered nothing for this long is not in the pool any more; its port may belong to another connection soon.
+        // A connection without an answer for this long has left the pool; another connection may soon get its port.
         answered.retain(|_, at| now.duration_since(*at) < 2 * IDLE);
         answered.insert(info.local_addr(), now);
     }
 
-    /// Whether the connection had answered before and then broke without a whole head of an answer. A new connection that breaks is
-    /// the provider's failure; one that was kept is most likely older than the provider's patience. Half a status line counts as no
-    /// answer: nothing was said in it.
+    /// True if the connection had answered before and then broke before a whole head of an answer arrived. If a new
+    /// connection breaks, the provider failed; if a kept one breaks, most likely the server's idle timeout has passed.
+    /// A partial status line counts as no answer.
     fn was_dropped(&self, error: &reqwest::Error) -> bool {
         let (mut was_kept, mut broke) = (false, false);
         let mut cause = error.source();
@@ -148,7 +148,7 @@ fn is_broken(kind: ErrorKind) -> bool {
     )
 }
 
-/// The local address of the connection that a request broke on, where there was one.
+/// The local address of the connection that a request failed on, if there was one.
 fn local_address(error: &hyper_util::client::legacy::Error) -> Option<SocketAddr> {
     let mut extras = http::Extensions::new();
     error.connect_info()?.get_extras(&mut extras);
@@ -156,6 +156,6 @@ fn local_address(error: &hyper_util::client::legacy::Error) -> Option<SocketAddr
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is done under it that could leave it half done.
+    // No code panics with half-done changes under this lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

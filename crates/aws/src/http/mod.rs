@@ -1,4 +1,4 @@
-//! The providers' APIs over HTTPS: nobody but the configured host, no redirect, no proxy, bounded in time and size.
+//! The providers' APIs over HTTPS: only the configured host, no redirects, no proxy, limited time and size.
 
 mod address;
 mod answer;
@@ -22,18 +22,18 @@ use tokio::time::Instant;
 
 use crate::secrets::{KeySource, Reference, Secret, Vault};
 
-/// What one request may take.
+/// The limits of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Until a connection stands.
+    /// Timeout for connecting.
     pub connect: Duration,
-    /// Until the answer is whole.
+    /// Timeout until the answer is complete.
     pub total: Duration,
-    /// The answer's body.
+    /// The maximum size of the answer's body.
     pub bytes: usize,
 }
 
-/// Twice a webhook: what a webhook names must be readable when its update or its cancel is looked up.
+/// Twice a webhook: if a webhook fits, the answer about its dispatch must fit too.
 const MAX_ANSWER_BYTES: usize = 2 * pipeline::job::MAX_BODY_BYTES;
 
 impl Default for Limits {
@@ -42,11 +42,11 @@ impl Default for Limits {
     }
 }
 
-/// However little time is left, a request gets so much.
+/// The minimum timeout of a request, however little time is left.
 const LEAST: Duration = Duration::from_millis(100);
 
-/// A provider is never asked twice within this time, not even with another key. Asked means answered: a request that met a dropped
-/// connection was most likely never read, and is repeated at once ([`Connections`]).
+/// The minimum time between two requests to a provider that answered, even with another key. A request that met a
+/// dropped connection was most likely never read, so it is repeated at once ([`Connections`]).
 const BETWEEN: Duration = Duration::from_millis(60);
 
 /// The providers' APIs.
@@ -57,7 +57,7 @@ pub struct HttpApi<K> {
     limits: Limits,
 }
 
-/// The client for the providers' APIs cannot be made.
+/// The client for the providers' APIs cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpApiError {
     /// TLS cannot be set up.
@@ -69,19 +69,19 @@ pub enum HttpApiError {
 }
 
 impl<K: KeySource> HttpApi<K> {
-    /// The APIs, asked over these connections.
+    /// A client over these connections.
     pub fn new(connections: impl Into<Connections>, keys: K, limits: Limits) -> Self {
         Self { connections: connections.into(), vault: Vault::new(keys), limits }
     }
 
-    async fn ask_with<A>(
+    async fn send_with_key<A>(
         &self,
-        asked: &Asked<'_>,
+        keyless: &KeylessRequest<'_>,
         key: &Secret,
         left: Duration,
         read: impl AsyncFnOnce(Result<Response, reqwest::Error>, Limits) -> Result<A, FetchError>,
     ) -> Result<A, FetchError> {
-        let Asked { url, api_request, header, within } = asked;
+        let KeylessRequest { url, api_request, header, within } = keyless;
         let mut value = HeaderValue::try_from(format!("{}{}", header.prefix, key.expose()))
             .map_err(|_| FetchError::Key("the key holds characters that no header carries".to_owned()))?;
         value.set_sensitive(true);
@@ -92,8 +92,9 @@ impl<K: KeySource> HttpApi<K> {
         read(response, Limits { total: *within, ..self.limits }).await
     }
 
-    /// Asks with the key of the source; with a newer one where that is refused. The key's own store has no more time than the answer.
-    async fn ask<A>(
+    /// Sends the request with the key of the source; if the provider refuses the key, sends it with a newer one.
+    /// Reading the key has the same time limit as the answer.
+    async fn send<A>(
         &self,
         ToAsk { name, source, request }: ToAsk<'_>,
         within: Duration,
@@ -110,8 +111,8 @@ impl<K: KeySource> HttpApi<K> {
         let key = tokio::time::timeout(within, self.vault.key(&reference)).await;
         let key = key.map_err(|_| FetchError::Answer(format!("no API key within {} ms", within.as_millis())))?;
         let key = key.map_err(FetchError::Key)?;
-        let asked = &Asked { url, api_request: request, header, within };
-        let refused = match self.ask_with(asked, &key, left(), &read).await {
+        let keyless = &KeylessRequest { url, api_request: request, header, within };
+        let refused = match self.send_with_key(keyless, &key, left(), &read).await {
             Err(refused @ FetchError::Refused { .. }) => refused,
             other => return other,
         };
@@ -119,7 +120,7 @@ impl<K: KeySource> HttpApi<K> {
         let Ok(Some(key)) = other else { return Err(refused) };
         tracing::info!(source.name = name, "the API key was refused; there is a new one");
         tokio::time::sleep(BETWEEN).await;
-        self.ask_with(asked, &key, left(), &read).await
+        self.send_with_key(keyless, &key, left(), &read).await
     }
 }
 
@@ -136,7 +137,7 @@ struct Asked<'a> {
     url: &'a Url,
     api_request: &'a ApiRequest,
     header: KeyHeader,
-    /// What all of it may take, the key included.
+    /// The time limit of the whole call, including the key.
     within: Duration,
 }
 
@@ -185,7 +186,7 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
     }
 }
 
-/// Whether every source can be asked at all, as far as the configuration tells: said before it is applied, and at the cold start.
+/// Checks each source's API settings, as far as the configuration shows: before an apply, and at the cold start.
 pub fn check_all(config: &Config) -> Result<(), String> {
     for (name, source) in &config.sources {
         check(source).map_err(|problem| format!("source {name:?}: {problem}"))?;
@@ -193,7 +194,7 @@ pub fn check_all(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a source can be asked at all, as far as its configuration tells.
+/// Checks a source's API settings, as far as the configuration shows.
 fn check(source: &Source) -> Result<(), String> {
     if let Some(base) = &source.api_url {
         address::base(base)?;

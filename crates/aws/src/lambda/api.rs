@@ -1,5 +1,5 @@
-//! Requests of an HTTP API (payload format 2.0). The event is taken as `lambda_http` types it, without the `http::Request` that
-//! it would be made into: that needs a well-formed URI, and a stranger's path must not fail the invocation with a 500.
+//! Requests of an HTTP API (payload format 2.0). Uses the event type of `lambda_http`, but not its `http::Request`:
+//! that needs a well-formed URI, and a request with a bad path must not fail the invocation with a 500.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub struct GatewayRequest {
     /// In upper case.
     pub method: String,
-    /// The path's segments, decoded. One slash at the end is nothing; after a second one, an empty segment follows.
+    /// The path's segments, decoded. One trailing slash is ignored; a second one adds an empty segment.
     pub segments: Vec<String>,
     headers: HeaderMap,
     /// The raw body.
@@ -45,11 +45,12 @@ impl From<HttpAnswer> for GatewayResponse {
 }
 
 impl GatewayRequest {
-    /// Reads an event; none where it is no request.
+    /// Parses an event; none if it is not a request.
     pub fn parse(event: &RawValue) -> Option<Self> {
         let event: ApiGatewayV2httpRequest = serde_json::from_str(event.get()).ok()?;
         let body = event.body.unwrap_or_default();
-        // What does not decode cannot come from an HTTP API; it is no JSON either, so an empty body gets the same answer.
+        // An HTTP API sends only valid base64. Invalid base64 is treated as an empty body: neither is JSON, so the
+        // answer is the same.
         let body =
             if event.is_base64_encoded { BASE64_STANDARD.decode(body).unwrap_or_default() } else { body.into_bytes() };
         let path = event.raw_path.unwrap_or_default();
@@ -66,7 +67,7 @@ impl GatewayRequest {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The segments after the given one: a stage's or an emulator's prefix does not matter.
+    /// The segments after `root`: the prefix of a stage or an emulator is ignored.
     pub fn below(&self, root: &str) -> Option<&[String]> {
         let root = self.segments.iter().position(|segment| segment == root)?;
         self.segments.get(root + 1..)

@@ -1,4 +1,4 @@
-//! Batches of SQS messages. Records are read one by one: a typed batch fails whole over one bad record.
+//! Batches of SQS messages. Records are parsed one by one, since one bad record would fail a typed batch.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use pipeline::job::Message;
@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use super::Error;
 
-/// A batch as it came in.
+/// A received batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The messages that could be read.
     pub messages: Vec<Message>,
-    /// Ids of those that could not.
+    /// Ids of the messages that could not be read.
     pub unreadable: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ struct Bodied {
 }
 
 impl Bodied {
-    /// As often as SQS says; the first time where it does not say.
+    /// The receive count of SQS; 1 if it is missing.
     fn receives(&self) -> u32 {
         self.attributes["ApproximateReceiveCount"].as_str().and_then(|count| count.parse().ok()).unwrap_or(1)
     }
@@ -53,7 +53,8 @@ pub fn records(event: &RawValue) -> Result<Batch, Error> {
     let event: Event<'_> = serde_json::from_str(event.get()).map_err(|_| "the event is no batch of messages")?;
     let mut batch = Batch::default();
     for record in event.records {
-        // Without its name a message cannot be reported: only failing the batch keeps it from being deleted.
+        // A record without a message id cannot be reported as failed, so the whole batch must fail, or SQS would delete
+        // the message.
         let Named { message_id } = serde_json::from_str(record.get()).map_err(|_| "a record has no messageId")?;
         match serde_json::from_str::<Bodied>(record.get()) {
             Ok(bodied) => {
@@ -66,7 +67,7 @@ pub fn records(event: &RawValue) -> Result<Batch, Error> {
     Ok(batch)
 }
 
-/// Handles a batch and reports what failed.
+/// Handles a batch and reports the failed messages.
 pub(crate) async fn handle(
     event: &RawValue,
     job: impl AsyncFnOnce(Vec<Message>) -> Vec<String>,
@@ -82,8 +83,8 @@ pub(crate) async fn handle(
     answer(total, failed)
 }
 
-/// The answer to a batch of `total` messages of which those failed. Lambda does not slow down on partial failures, so where
-/// all failed the invocation does.
+/// The answer to a batch of `total` messages with these failures. Lambda does not slow down on partial failures, so if
+/// all messages failed, the invocation fails.
 fn answer(total: usize, failed: Vec<String>) -> Result<SqsBatchResponse, Error> {
     if total > 0 && failed.len() >= total {
         return Err(format!("all {total} messages of the batch failed").into());
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_that_failed_whole_fails_the_invocation_and_one_that_failed_in_part_does_not() {
+    fn a_wholly_failed_batch_fails_the_invocation() {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
         assert!(answer(2, ids(&["a", "b"])).is_err());
         let response = serde_json::to_value(answer(2, ids(&["b"])).unwrap()).unwrap();

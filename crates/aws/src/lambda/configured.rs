@@ -1,4 +1,4 @@
-//! A function that reads its configuration at the cold start, and says which one it runs with when it is asked.
+//! A function that reads its configuration at the cold start and answers the configuration probe.
 
 use std::future::Future;
 
@@ -10,10 +10,10 @@ use tokio::sync::OnceCell;
 use super::{Error, serve};
 use crate::configuration::{Current, Probed, ReadError, Running, is_probe};
 
-/// What a function asks of a configuration beside its shape.
+/// A function's further check of a configuration.
 type Demand = fn(&Config) -> Result<(), String>;
 
-/// A function's configuration: read once, or with each event for as long as there is none.
+/// A function's configuration: read once; without one, read again with each event.
 #[derive(Debug)]
 pub(crate) struct Configured {
     function: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Configured {
     running: OnceCell<Running>,
 }
 
-/// What a function answers: to the probe, or what it is for.
+/// A function's answer to the probe or to an event.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ProbeOrResponse<R> {
@@ -31,10 +31,10 @@ enum ProbeOrResponse<R> {
 }
 
 impl Configured {
-    /// Reads it. Without one the function starts nevertheless, so that it can say what is missing.
+    /// Reads the configuration. Without one the function still starts, so that it can report the problem.
     pub(crate) async fn read(function: &'static str, current: Current, demand: Demand) -> Self {
         let configured = Self { function, current, demand, running: OnceCell::new() };
-        // Said once here; an event that finds none says it again.
+        // Logs the problem once here; each event without a configuration logs it again.
         let _ = configured.running().await;
         configured
     }
@@ -67,7 +67,7 @@ impl Configured {
     }
 }
 
-/// Hands every event to the function with its configuration. What it answers without one, `without` says.
+/// Passes every event to the function with its configuration. Without one, `without` makes the answer.
 pub(crate) async fn serve_configured<'c, F, Fut, R>(
     configured: &'c Configured,
     without: impl Fn(&ReadError) -> Result<R, Error>,

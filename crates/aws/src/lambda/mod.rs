@@ -1,4 +1,4 @@
-//! The Lambda runtime: what every function shares.
+//! The Lambda runtime code that all functions share.
 
 mod api;
 pub(crate) mod batch;
@@ -21,10 +21,10 @@ use crate::{
     host, telemetry,
 };
 
-/// Why a function stops, or an invocation fails.
+/// Why a function stops or an invocation fails.
 pub type Error = lambda_runtime::Error;
 
-/// Begins to log and reads the environment: what fails here stops the cold start, with the variable's name.
+/// Starts the log and reads the environment. A failure stops the cold start; the error names the variable.
 pub(crate) fn cold_start<T>(set_up: impl FnOnce(&Environment<'_>) -> Result<T, EnvironmentError>) -> Result<T, Error> {
     let environment = Environment::process();
     let (filter, complaint) = environment.log();
@@ -32,18 +32,18 @@ pub(crate) fn cold_start<T>(set_up: impl FnOnce(&Environment<'_>) -> Result<T, E
     if let Some(complaint) = complaint {
         tracing::warn!(%complaint, "the log filter is not used");
     }
-    // As text: `main` prints its error's debug form, and this is for people.
+    // As text: `main` prints its error's debug form, and people read it.
     set_up(&environment).map_err(|error| error.to_string().into())
 }
 
-/// Hands every event to the function, as the JSON it came in: an event that does not parse is the function's to answer.
+/// Passes every event to the function as raw JSON, so that the function itself answers an event that does not parse.
 pub(crate) async fn serve<F, Fut, R>(handle: F) -> Result<(), Error>
 where
     F: Fn(Box<RawValue>) -> Fut,
     Fut: Future<Output = Result<R, Error>>,
     R: Serialize,
 {
-    // Boxed: the SDK's futures inside of the runtime's are nested too deeply for the compiler to lay out as one.
+    // Boxed: the compiler cannot lay out the deeply nested futures of the SDK and the runtime as one.
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         host::ends_at_ms(event.context.deadline);
         Box::pin(handle(event.payload))
@@ -51,12 +51,12 @@ where
     .await
 }
 
-/// An event that finds no configuration fails, and is delivered again.
+/// An event without a configuration fails, and is delivered again.
 pub(crate) fn failed<R>(error: &ReadError) -> Result<R, Error> {
     Err(error.to_string().into())
 }
 
-/// For a log line: Lambda's own, which say how long an invocation took, are switched off in the template.
+/// For a log line: the template switches off Lambda's own lines with the duration.
 pub(crate) fn ms_since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

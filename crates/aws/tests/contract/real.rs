@@ -1,5 +1,5 @@
-//! The adapters. Over AWS itself only where the variable names the very account that the credentials belong to; what the checks
-//! make there they take away again, whatever comes of them.
+//! Checks the adapters. They run over AWS itself only if the variable names the account of the credentials. The checks
+//! delete what they create there, even if they fail.
 
 use std::{io::Write, panic::AssertUnwindSafe};
 
@@ -17,13 +17,13 @@ use aws_types::SdkConfig;
 use futures_util::FutureExt;
 use pipeline::ports::{Clock, Random};
 
-/// Where the checks run, and what they may do there.
+/// The endpoint of the checks, and what is allowed there.
 struct Place {
     access: Access,
-    /// On an emulator anybody is a verified sender; in AWS the operator names one.
+    /// On an emulator every address can be a verified sender; in AWS the operator names one.
     sender: Option<String>,
     is_emulator: bool,
-    /// The account that everything has to be made in.
+    /// The account in which everything must be created.
     account: Option<String>,
 }
 
@@ -47,7 +47,7 @@ fn place() -> Option<Place> {
     Some(Place { access, sender: variable("GRIDBELL_TEST_MAIL_FROM"), is_emulator: false, account: Some(account) })
 }
 
-/// Past the test runner, which would swallow it.
+/// Prints directly, since the test runner would hide the line.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -55,9 +55,7 @@ fn say(line: &str) {
 #[tokio::test]
 async fn the_adapters_keep_the_contract_of_the_ports() {
     let Some(place) = place() else {
-        return say(
-            "SKIPPED: neither GRIDBELL_TEST_ENDPOINT_URL nor GRIDBELL_TEST_AWS_ACCOUNT says where the adapters are to be checked",
-        );
+        return say("SKIPPED: set GRIDBELL_TEST_ENDPOINT_URL or GRIDBELL_TEST_AWS_ACCOUNT to check the adapters");
     };
     let aws = client::shared(place.access.clone());
     let name = || format!("gridbell-contract-{}", Host.unique());
@@ -66,7 +64,7 @@ async fn the_adapters_keep_the_contract_of_the_ports() {
         place.account.as_ref().is_none_or(|named| *named == account),
         "the credentials are of another account than GRIDBELL_TEST_AWS_ACCOUNT: nothing was left there"
     );
-    // Queues of their own for what counts messages: what the others delayed lies in theirs.
+    // Checks that count messages need their own queues: the others contain delayed messages of other checks.
     let (resources, fresh) = (Resources::create(&aws, &name()).await, Resources::create(&aws, &name()).await);
     let checked = AssertUnwindSafe(check(&aws, &resources, &fresh, &place)).catch_unwind().await;
     let mut left = resources.delete(&aws).await;
@@ -88,15 +86,15 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     contract::bookings(&deliveries).await;
     contract::refusals(&deliveries).await;
     contract::bodies(&deliveries).await;
-    let kept = async |id: &str| {
-        let kept = deliveries.quarantined(id).await.unwrap()?;
-        Some((kept.job, kept.reason))
+    let quarantined = async |id: &str| {
+        let job = deliveries.quarantined(id).await.unwrap()?;
+        Some((job.job, job.reason))
     };
-    contract::quarantine(&deliveries, kept).await;
+    contract::quarantine(&deliveries, quarantined).await;
     let replayed = async |id: &str| {
-        let is_kept = deliveries.quarantined(id).await.unwrap().is_some();
+        let is_quarantined = deliveries.quarantined(id).await.unwrap().is_some();
         let marked = deliveries.replayed(id, "d-again", Host.now()).await;
-        assert_eq!(marked.is_ok(), is_kept, "{marked:?}");
+        assert_eq!(marked.is_ok(), is_quarantined, "{marked:?}");
     };
     contract::events(&deliveries, replayed).await;
     contract::many_events(&deliveries, replayed).await;

@@ -1,4 +1,4 @@
-//! The simulator's ports, by the same checks.
+//! The simulator's ports, with the same checks.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -8,7 +8,7 @@ use pipeline::{config::Config, job::Message, ports::Clock};
 use serde_json::json;
 use simulation::{Inner, Simulation, Standard};
 
-/// Whoever reads its queues. It hands out batches of any size, of which the rest waits here.
+/// Reads the simulator's queues. It hands out batches of any size; the rest waits here.
 struct SimReader<'w> {
     sim: &'w Simulation,
     handed_out: RefCell<BTreeMap<Inner, Vec<Message>>>,
@@ -87,8 +87,8 @@ async fn the_simulators_tables_keep_the_contract_of_the_ports() {
     contract::bodies(&ports).await;
     contract::bookings(&ports).await;
     contract::refusals(&ports).await;
-    let kept = async |id: &str| sim.kept().remove(id).map(|kept| (kept.job, kept.reason));
-    contract::quarantine(&ports, kept).await;
+    let quarantined = async |id: &str| sim.kept().remove(id).map(|job| (job.job, job.reason));
+    contract::quarantine(&ports, quarantined).await;
     let replayed = async |id: &str| sim.replayed(id);
     contract::events(&ports, replayed).await;
     contract::many_events(&ports, replayed).await;

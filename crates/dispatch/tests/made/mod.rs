@@ -1,4 +1,4 @@
-//! Facts made up within a small space, so that they collide.
+//! Generated facts from a small space, so that they collide.
 
 use dispatch::{
     DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request, Subject, Target,
@@ -8,15 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 
-/// When everything is absorbed: 2023-12-01T16:40:00Z.
+/// The time of all absorptions: 2023-12-01T16:40:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_701_448_800, 0);
 
-/// So many minutes later.
+/// This many minutes later.
 pub(crate) fn at(minutes: i64) -> Timestamp {
     NOW + SignedDuration::from_mins(minutes)
 }
 
-/// At that instant, in one epoch, within what SQS carries.
+/// A publication at that instant, in one epoch, with the size limit of SQS.
 pub(crate) fn published_at(now: Timestamp) -> Publication {
     Publication { epoch: Epoch::at(NOW), now, limit_bytes: 1_048_576 - 4_096 }
 }
@@ -25,16 +25,16 @@ pub(crate) fn subject() -> Subject {
     Subject::dispatch("leap-prod", "e-1")
 }
 
-pub(crate) fn fact(said: DispatchFact) -> Fact {
+pub(crate) fn fact(stated: DispatchFact) -> Fact {
     let origin = Origin { source: "leap-prod".to_owned(), provider: "leap".to_owned(), sandbox: false };
-    Fact::new(origin, subject(), FactBody::Dispatch(said))
+    Fact::new(origin, subject(), FactBody::Dispatch(stated))
 }
 
-pub(crate) fn said(rank: Rank, terms: DispatchTerms) -> DispatchFact {
+pub(crate) fn stated(rank: Rank, terms: DispatchTerms) -> DispatchFact {
     DispatchFact { id: "e-1".to_owned(), rank, terms }
 }
 
-/// A plain statement: one site, from minute 10 on, no end.
+/// A simple statement: one site, from minute 10 on, no end.
 pub(crate) fn reduce(watts: u64) -> DispatchTerms {
     let request = Request::Reduce { watts };
     DispatchTerms {
@@ -80,7 +80,7 @@ fn programs() -> impl Strategy<Value = Vec<Program>> {
     vec(name.prop_map(|name| Program { name, market: None, kind: None, timezone: Some("PST".to_owned()) }), 0..2)
 }
 
-/// Numbers that a float would not bring back among them.
+/// Details that include numbers which a float would change.
 fn details() -> impl Strategy<Value = Map<String, Value>> {
     let number = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
     let value = select(vec![
@@ -130,7 +130,7 @@ fn rank() -> impl Strategy<Value = Rank> {
 
 /// One to `most` facts of every rank.
 pub(crate) fn facts(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
-    vec((rank(), terms()).prop_map(|(rank, terms)| said(rank, terms)), 1..=most)
+    vec((rank(), terms()).prop_map(|(rank, terms)| stated(rank, terms)), 1..=most)
 }
 
 fn twice(
@@ -144,9 +144,9 @@ pub(crate) fn facts_twice(most: usize) -> impl Strategy<Value = (Vec<DispatchFac
     twice(facts(most))
 }
 
-/// Answers of a provider that either counts or does not. What it counts, it does not change under the same number, and two
-/// looks do not begin in the same instant.
-pub(crate) fn looks_of_one_sort(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
+/// Answers of a provider that either numbers all its modifications or none. It does not change the content under one
+/// number, and no two fetches begin at the same instant.
+pub(crate) fn answers_of_one_kind(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
     let modifications = vec(terms(), 4);
     let fetches = vec((0_usize..4, 0_u64..4), 1..=most);
     (any::<bool>(), modifications, fetches).prop_flat_map(|(counts, modifications, fetches)| {
@@ -154,9 +154,9 @@ pub(crate) fn looks_of_one_sort(most: usize) -> impl Strategy<Value = Vec<Dispat
             let at = at(i64::try_from(index).unwrap_or_default());
             let number_as_index = usize::try_from(number).unwrap_or_default();
             if counts {
-                said(Rank::Numbered(number, at), modifications[number_as_index].clone())
+                stated(Rank::Numbered(number, at), modifications[number_as_index].clone())
             } else {
-                said(Rank::Fetched(at), modifications[which].clone())
+                stated(Rank::Fetched(at), modifications[which].clone())
             }
         };
         Just(fetches.into_iter().enumerate().map(fetch).collect::<Vec<_>>()).prop_shuffle()
@@ -164,10 +164,10 @@ pub(crate) fn looks_of_one_sort(most: usize) -> impl Strategy<Value = Vec<Dispat
 }
 
 pub(crate) fn fetches(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
-    looks_of_one_sort(most)
+    answers_of_one_kind(most)
 }
 
-pub(crate) fn looks_twice(most: usize) -> impl Strategy<Value = (Vec<DispatchFact>, Vec<DispatchFact>)> {
+pub(crate) fn fetches_twice(most: usize) -> impl Strategy<Value = (Vec<DispatchFact>, Vec<DispatchFact>)> {
     twice(fetches(most))
 }
 
@@ -175,8 +175,8 @@ pub(crate) fn fetch() -> impl Strategy<Value = DispatchFact> {
     fetches(1).prop_map(|mut fetches| fetches.remove(0))
 }
 
-/// One event as the provider's search tells it (never a test) and as pushes tell it.
-fn pushes_and_looks(
+/// One event as the provider's search returns it (never a test) and as pushes state it.
+fn pushes_and_fetches(
     most: usize,
     reason: impl Fn(usize) -> Option<TestReason>,
 ) -> impl Strategy<Value = Vec<DispatchFact>> {
@@ -184,25 +184,25 @@ fn pushes_and_looks(
         let part = |(index, (pushed, watts)): (usize, (bool, u64))| {
             let at = at(i64::try_from(index).unwrap_or_default());
             if pushed {
-                said(Rank::Pushed(at), DispatchTerms { test_reason: reason(index), ..reduce(watts) })
+                stated(Rank::Pushed(at), DispatchTerms { test_reason: reason(index), ..reduce(watts) })
             } else {
-                said(Rank::Fetched(at), reduce(watts))
+                stated(Rank::Fetched(at), reduce(watts))
             }
         };
         parts.into_iter().enumerate().map(part).collect()
     })
 }
 
-pub(crate) fn tests_and_looks(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
-    pushes_and_looks(most, |_| Some(TestReason::Integration))
+pub(crate) fn tests_and_fetches(most: usize) -> impl Strategy<Value = Vec<DispatchFact>> {
+    pushes_and_fetches(most, |_| Some(TestReason::Integration))
 }
 
-/// At least one real push and one look among pushes that say test.
+/// Pushes that include tests, with at least one real push and one fetch.
 pub(crate) fn real_and_test_pushes_twice(most: usize) -> impl Strategy<Value = (Vec<DispatchFact>, Vec<DispatchFact>)> {
-    let mixed = pushes_and_looks(most, |index| (index % 2 == 1).then_some(TestReason::Communication));
+    let mixed = pushes_and_fetches(most, |index| (index % 2 == 1).then_some(TestReason::Communication));
     twice(mixed.prop_map(|mut facts| {
-        facts.push(said(Rank::Fetched(at(50)), reduce(5_000)));
-        facts.push(said(Rank::Pushed(at(51)), reduce(5_000)));
+        facts.push(stated(Rank::Fetched(at(50)), reduce(5_000)));
+        facts.push(stated(Rank::Pushed(at(51)), reduce(5_000)));
         facts
     }))
 }

@@ -1,11 +1,11 @@
-//! A newer epoch: sequences begin anew, what is on is published once more, what was never sent is numbered anew.
+//! A newer epoch: sequences restart, active dispatches are published again, unsent signals get new numbers.
 
 use dispatch::{
     AccountEvent, Contradiction, DispatchTerms, Epoch, Fact, FactBody, Publication, Signal, State, Subject, absorb,
 };
 use serde_json::{Value, json};
 
-use crate::made::{at, epoch, kilowatts, looked, origin, play, published_at, terms};
+use crate::made::{at, epoch, fetched, kilowatts, origin, play, published_at, terms};
 
 fn newer(time: &str) -> Publication {
     Publication { epoch: epoch().after(at("12:00:00")), ..published_at(at(time)) }
@@ -17,7 +17,7 @@ fn anew(state: &State, subject: &str, unsent: &[Signal], time: &str) -> (State, 
     state.in_epoch(&origin(source, provider), &Subject::from_stored(subject), unsent, newer(time)).unwrap()
 }
 
-fn said(signal: &Signal) -> (String, Value) {
+fn stated(signal: &Signal) -> (String, Value) {
     let event: Value = serde_json::from_str(&signal.body).unwrap();
     assert_eq!(event["id"], signal.id());
     assert_eq!(event["epoch"], signal.epoch.to_string());
@@ -29,21 +29,24 @@ fn said(signal: &Signal) -> (String, Value) {
 fn a_dispatch_that_is_on_is_published_once_as_the_first_version() {
     let later = DispatchTerms { request: kilowatts(9), ..terms() };
     let (state, _) =
-        play([("16:40:00", looked(0, "16:40:00", terms())), ("16:41:00", looked(1, "16:41:00", later.clone()))]);
+        play([("16:40:00", fetched(0, "16:40:00", terms())), ("16:41:00", fetched(1, "16:41:00", later.clone()))]);
     let (state, signals) = anew(&state, "voltus-prod/dkmq", &[], "16:45:00");
     let [signal] = &signals[..] else { panic!("{signals:?}") };
-    assert_eq!(said(signal), ("voltus-prod/dkmq#1701432000000.1".to_owned(), json!("gridbell.dispatch.scheduled.v1")));
+    assert_eq!(
+        stated(signal),
+        ("voltus-prod/dkmq#1701432000000.1".to_owned(), json!("gridbell.dispatch.scheduled.v1"))
+    );
     assert_eq!((state.version, state.published().unwrap().1), (1, later));
-    // The next change follows it, and once more changes nothing.
+    // The next change gets the next number, and a repetition changes nothing.
     let cancelled = DispatchTerms { authorized: false, ..terms() };
     let after = absorb(
         Some(state.clone()),
         &Subject::from_stored("voltus-prod/dkmq"),
-        vec![looked(2, "16:46:00", cancelled)],
+        vec![fetched(2, "16:46:00", cancelled)],
         Contradiction::Ask,
         newer("16:46:00"),
     );
-    assert_eq!(said(&after.unwrap().signals[0]).0, "voltus-prod/dkmq#1701432000000.2");
+    assert_eq!(stated(&after.unwrap().signals[0]).0, "voltus-prod/dkmq#1701432000000.2");
     let subject = Subject::from_stored("voltus-prod/dkmq");
     assert_eq!(state.in_epoch(&origin("voltus-prod", "voltus"), &subject, &[], newer("16:47:00")), None);
 }
@@ -53,17 +56,18 @@ fn what_is_over_or_withdrawn_is_not_published_again_unless_it_was_never_sent() {
     let withdrawn = DispatchTerms { authorized: false, ..terms() };
     for (time, last) in [("16:45:00", withdrawn), ("17:00:00", terms())] {
         let open = DispatchTerms { end: None, ..terms() };
-        let (state, signals) = play([("16:40:00", looked(0, "16:40:00", open)), (time, looked(1, time, last))]);
+        let (state, signals) = play([("16:40:00", fetched(0, "16:40:00", open)), (time, fetched(1, time, last))]);
         let (after, none) = anew(&state, "voltus-prod/dkmq", &[], "17:30:00");
         assert_eq!((after.version, none.len()), (0, 0));
         assert_eq!(after.published(), state.published());
         let (after, again) = anew(&state, "voltus-prod/dkmq", &signals[1..], "17:30:00");
-        assert_eq!((after.version, said(&again[0]).0), (1, "voltus-prod/dkmq#1701432000000.1".to_owned()));
-        assert_eq!(said(&again[0]).1, said(&signals[1]).1);
-        // A consumer of the newer epoch knows nothing of it yet: the provider's next word is published, though it says nothing new.
-        let (_, held) = state.published().unwrap();
+        assert_eq!((after.version, stated(&again[0]).0), (1, "voltus-prod/dkmq#1701432000000.1".to_owned()));
+        assert_eq!(stated(&again[0]).1, stated(&signals[1]).1);
+        // A consumer of the newer epoch has no signal of it yet: the provider's next statement is published, even if
+        // unchanged.
+        let (_, published) = state.published().unwrap();
         let subject = Subject::from_stored("voltus-prod/dkmq");
-        let repeated = vec![looked(1, "17:31:00", held)];
+        let repeated = vec![fetched(1, "17:31:00", published)];
         let next = absorb(
             Some(anew(&state, "voltus-prod/dkmq", &[], "17:30:00").0),
             &subject,
@@ -73,21 +77,21 @@ fn what_is_over_or_withdrawn_is_not_published_again_unless_it_was_never_sent() {
         );
         let next = next.unwrap();
         assert_eq!(
-            next.signals.iter().map(said).collect::<Vec<_>>(),
-            [("voltus-prod/dkmq#1701432000000.1".to_owned(), said(&signals[1]).1)]
+            next.signals.iter().map(stated).collect::<Vec<_>>(),
+            [("voltus-prod/dkmq#1701432000000.1".to_owned(), stated(&signals[1]).1)]
         );
     }
 }
 
 #[test]
 fn a_known_end_that_has_passed_is_not_on_any_more() {
-    let (state, _) = play([("16:40:00", looked(0, "16:40:00", terms()))]);
+    let (state, _) = play([("16:40:00", fetched(0, "16:40:00", terms()))]);
     assert_eq!(anew(&state, "voltus-prod/dkmq", &[], "16:59:59").1.len(), 1);
     assert_eq!(anew(&state, "voltus-prod/dkmq", &[], "17:00:00").1.len(), 0);
 }
 
 #[test]
-fn events_that_were_never_sent_keep_their_order_and_their_words() {
+fn events_that_were_never_sent_keep_their_order_and_their_text() {
     let event = |number: u32| {
         let event = AccountEvent {
             identity: number.to_string(),
@@ -100,14 +104,14 @@ fn events_that_were_never_sent_keep_their_order_and_their_words() {
     };
     let (state, signals) = play([("16:40:00", event(1)), ("16:41:00", event(2)), ("16:42:00", event(3))]);
     let (after, again) = anew(&state, "openvolt-prod/account", &signals[1..], "16:45:00");
-    let ids: Vec<String> = again.iter().map(|signal| said(signal).0).collect();
+    let ids: Vec<String> = again.iter().map(|signal| stated(signal).0).collect();
     assert_eq!(ids, ["openvolt-prod/account#1701432000000.1", "openvolt-prod/account#1701432000000.2"]);
     for (before, after) in signals[1..].iter().zip(&again) {
         let data = |signal: &Signal| signal.body[signal.body.find("\"data\"").unwrap()..].to_owned();
         assert_eq!(data(before), data(after), "byte for byte");
     }
     assert_eq!((after.version, after.epoch), (2, Epoch::from(1_701_432_000_000)));
-    // What was seen before is still known.
+    // Events seen before are still known.
     let again =
         absorb(Some(after), &Subject::account("openvolt-prod"), vec![event(1)], Contradiction::Ask, newer("16:46:00"));
     assert_eq!(again.unwrap().signals, []);

@@ -1,4 +1,4 @@
-//! Complete signals, as they go out.
+//! Complete signals, as published.
 
 use dispatch::{
     AccountEvent, DispatchTerms, Fact, FactBody, Interval, MeterData, PowerEvent, PowerEventKind, Rank, Request,
@@ -6,7 +6,7 @@ use dispatch::{
 };
 use serde_json::{Value, json};
 
-use crate::made::{at, details, kilowatts, looked, origin, play, said, terms};
+use crate::made::{at, details, fetched, kilowatts, origin, play, stated, terms};
 
 /// Every golden history, by name.
 pub(crate) fn all() -> Vec<(&'static str, Vec<Signal>)> {
@@ -27,19 +27,19 @@ type History = Vec<(&'static str, Fact)>;
 fn example() -> History {
     let first = DispatchTerms { details: details(r#"{"modification_number":0}"#), ..terms() };
     vec![
-        ("16:40:01.5", looked(0, "16:40:01", first)),
-        ("16:40:03.120", looked(1, "16:40:02", DispatchTerms { end: None, ..terms() })),
+        ("16:40:01.5", fetched(0, "16:40:01", first)),
+        ("16:40:03.120", fetched(1, "16:40:02", DispatchTerms { end: None, ..terms() })),
     ]
 }
 
 fn cancelled() -> History {
     let withdrawn = DispatchTerms { authorized: false, ..terms() };
-    vec![("16:40:01", looked(0, "16:40:00", terms())), ("16:45:01", looked(1, "16:45:00", withdrawn))]
+    vec![("16:40:01", fetched(0, "16:40:00", terms())), ("16:45:01", fetched(1, "16:45:00", withdrawn))]
 }
 
 fn ended() -> History {
     let open = DispatchTerms { end: None, ..terms() };
-    vec![("16:50:01", looked(0, "16:50:00", open)), ("17:00:03.000001", looked(1, "17:00:03", terms()))]
+    vec![("16:50:01", fetched(0, "16:50:00", open)), ("17:00:03.000001", fetched(1, "17:00:03", terms()))]
 }
 
 fn group_event() -> History {
@@ -59,13 +59,13 @@ fn group_event() -> History {
         details: details(r#"{"market_group_id":"g-1","dispatch_event_types":["day-ahead"],"nomination_kw":[10.000]}"#),
         ..terms()
     };
-    vec![("16:40:00", said("leap-prod", "leap", "11cfced0-16f4", Rank::Pushed(at("16:40:00")), terms))]
+    vec![("16:40:00", stated("leap-prod", "leap", "11cfced0-16f4", Rank::Pushed(at("16:40:00")), terms))]
 }
 
 fn sandbox() -> History {
     let mut terms = DispatchTerms { test_reason: Some(TestReason::Sandbox), request: Request::Unspecified, ..terms() };
     terms.targets[0].request = Some(Request::Unspecified);
-    vec![("16:40:00", said("voltus-sandbox", "voltus", "a/b ü", Rank::Fetched(at("16:40:00")), terms))]
+    vec![("16:40:00", stated("voltus-sandbox", "voltus", "a/b ü", Rank::Fetched(at("16:40:00")), terms))]
 }
 
 fn power() -> History {
@@ -145,7 +145,7 @@ fn facts_and_states_of_every_sort_read_back_equal() {
     }
 }
 
-/// Every kind of request, and numbers that neither a float nor a buffer brings back.
+/// Every kind of request, and numbers that a float or a buffer would change.
 fn unusual_numbers() -> History {
     let requests = [
         Some(Request::Reduce { watts: u64::MAX }),
@@ -166,7 +166,7 @@ fn unusual_numbers() -> History {
         ..terms()
     };
     let rank = Rank::Numbered(u64::MAX, at("16:40:00.123456789"));
-    vec![("16:40:00", said("voltus-prod", "voltus", "x", rank, terms))]
+    vec![("16:40:00", stated("voltus-prod", "voltus", "x", rank, terms))]
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn the_contracts_example_field_for_field() {
         "details":{"modification_number":1}}}}"#;
     let expected: Value = serde_json::from_str(expected).unwrap();
     let (_, signals) = play(example());
-    // As text: the order of the fields is the contract's.
+    // Compared as text: the contract fixes the order of the fields.
     assert_eq!(signals[1].body, expected.to_string());
     assert_eq!(signals[1].id(), "voltus-prod/dkmq#1701388800000.2");
     assert_eq!((signals[1].sequence, signals[1].test), (2, false));
@@ -222,6 +222,6 @@ fn the_contracts_example_field_for_field() {
 #[test]
 fn amounts_are_what_was_stated_in_watts() {
     let (_, signals) = play(group_event());
-    assert!(signals[0].test, "a communication test curtails nobody");
+    assert!(signals[0].test, "a communication test curtails nothing");
     assert_eq!(kilowatts(5), Request::Reduce { watts: 5_000 });
 }

@@ -1,4 +1,4 @@
-//! Facts as the providers' own samples would make them.
+//! Facts as the parsers make them from the providers' samples.
 
 use dispatch::{
     Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request,
@@ -7,7 +7,7 @@ use dispatch::{
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// An instant of the day of the samples, such as `16:40:03.12`.
+/// An instant on the day of the samples, such as `16:40:03.12`.
 pub(crate) fn at(time: &str) -> Timestamp {
     format!("2023-12-01T{time}Z").parse().expect("a time of day")
 }
@@ -51,12 +51,12 @@ pub(crate) fn details(json: &str) -> Map<String, Value> {
     serde_json::from_str(json).expect("a JSON object")
 }
 
-/// What a look at `dkmq` found, begun at that time.
-pub(crate) fn looked(number: u64, time: &str, terms: DispatchTerms) -> Fact {
-    said("voltus-prod", "voltus", "dkmq", Rank::Numbered(number, at(time)), terms)
+/// A fetched fact about `dkmq`; the fetch began at that time.
+pub(crate) fn fetched(number: u64, time: &str, terms: DispatchTerms) -> Fact {
+    stated("voltus-prod", "voltus", "dkmq", Rank::Numbered(number, at(time)), terms)
 }
 
-pub(crate) fn said(source: &str, provider: &str, id: &str, rank: Rank, terms: DispatchTerms) -> Fact {
+pub(crate) fn stated(source: &str, provider: &str, id: &str, rank: Rank, terms: DispatchTerms) -> Fact {
     Fact::new(
         origin(source, provider),
         Subject::dispatch(source, id),
@@ -64,7 +64,7 @@ pub(crate) fn said(source: &str, provider: &str, id: &str, rank: Rank, terms: Di
     )
 }
 
-/// What the body of one signal may be: what SQS carries, less room for the attributes.
+/// The maximum size of a signal's body: the limit of SQS minus room for the attributes.
 pub(crate) const LIMIT_BYTES: usize = 1_048_576 - 4_096;
 
 /// The epoch of all signals here.
@@ -76,7 +76,7 @@ pub(crate) fn published_at(now: Timestamp) -> Publication {
     Publication { epoch: epoch(), now, limit_bytes: LIMIT_BYTES }
 }
 
-/// Absorbs facts one after the other, each at the instant given with it.
+/// Absorbs facts one after the other, each at the given instant.
 pub(crate) fn play(facts: impl IntoIterator<Item = (&'static str, Fact)>) -> (State, Vec<Signal>) {
     let mut state = None;
     let mut signals = Vec::new();

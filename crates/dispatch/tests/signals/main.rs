@@ -1,4 +1,4 @@
-//! What goes out: every row of the contract's table, complete signals, their schemas, their size.
+//! The published signals: every row of the contract's table, complete signals, their schemas, their size.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test fails the test")]
 

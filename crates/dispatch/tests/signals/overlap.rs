@@ -6,14 +6,14 @@ use dispatch::{DispatchTerms, Effective, EffectiveTargets, Rank, Signal, State, 
 use serde_json::{Value, json};
 use signals::schemas;
 
-use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, looked, origin, play, said, terms};
+use crate::made::{LIMIT_BYTES, at, data, details, fetched, kilowatts, origin, play, stated, terms};
 
 fn effective(other: &str) -> Arc<Effective> {
     let other = Subject::dispatch("voltus-prod", other);
     Arc::new(Effective::new(Some(at("18:00:00")), other.clone(), vec![other]))
 }
 
-fn told(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Signal {
+fn with_effective(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Signal {
     let last = signals.last().unwrap();
     let mut signals = state.with_effective(&origin("voltus-prod", "voltus"), last, effective, LIMIT_BYTES).unwrap();
     assert_eq!(signals.len(), 1);
@@ -21,15 +21,15 @@ fn told(state: &State, signals: &[Signal], effective: &EffectiveTargets) -> Sign
 }
 
 #[test]
-fn a_target_that_stands_alone_is_written_as_ever() {
-    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", terms()))]);
-    assert_eq!(told(&state, &signals, &EffectiveTargets::new()), signals[0], "byte for byte");
+fn a_target_without_overlaps_is_unchanged() {
+    let (state, signals) = play([("16:40:00", fetched(0, "16:40:00", terms()))]);
+    assert_eq!(with_effective(&state, &signals, &EffectiveTargets::new()), signals[0], "byte for byte");
 }
 
 #[test]
-fn an_overlap_is_told_with_its_target_and_keeps_to_the_schema() {
-    let (state, signals) = play([("16:40:00", looked(0, "16:40:00", terms()))]);
-    let signal = told(&state, &signals, &EffectiveTargets::from([("d4z9".to_owned(), effective("asdf"))]));
+fn an_overlap_is_published_and_matches_the_schema() {
+    let (state, signals) = play([("16:40:00", fetched(0, "16:40:00", terms()))]);
+    let signal = with_effective(&state, &signals, &EffectiveTargets::from([("d4z9".to_owned(), effective("asdf"))]));
     assert_eq!(Signal { body: signals[0].body.clone(), ..signal.clone() }, signals[0], "only the body differs");
     let expected = json!({
         "id": "d4z9", "name": "My Site", "external_id": "democustomerlocationid",
@@ -43,30 +43,30 @@ fn an_overlap_is_told_with_its_target_and_keeps_to_the_schema() {
 }
 
 #[test]
-fn only_the_current_version_can_be_told_anew() {
+fn only_the_current_version_can_be_sent_again() {
     let later = DispatchTerms { request: kilowatts(9), ..terms() };
     let (state, signals) =
-        play([("16:40:00", looked(0, "16:40:00", terms())), ("16:41:00", looked(1, "16:41:00", later))]);
+        play([("16:40:00", fetched(0, "16:40:00", terms())), ("16:41:00", fetched(1, "16:41:00", later))]);
     let origin = origin("voltus-prod", "voltus");
     assert_eq!(state.with_effective(&origin, &signals[0], &EffectiveTargets::new(), LIMIT_BYTES), None);
     assert!(state.with_effective(&origin, &signals[1], &EffectiveTargets::new(), LIMIT_BYTES).is_some());
 }
 
-/// So many meters, the overlap of each as `which` says.
+/// The targets of a signal over this many meters; `which` names the overlapping dispatch of each.
 fn huge(meters: usize, which: impl Fn(usize) -> String) -> Value {
     let meter = |index: usize| format!("dd21c76c-7126-4ef7-b0a6-{index:012x}");
     let target = |index| Target { id: meter(index), name: None, external_id: None, request: Some(kilowatts(5)) };
     let terms = DispatchTerms { targets: (0..meters).map(target).collect(), details: details("{}"), ..terms() };
-    let fact = said("voltus-prod", "voltus", "dkmq", Rank::Pushed(at("16:40:00")), terms);
+    let fact = stated("voltus-prod", "voltus", "dkmq", Rank::Pushed(at("16:40:00")), terms);
     let (state, signals) = play([("16:40:00", fact)]);
     let all = (0..meters).map(|index| (meter(index), effective(&which(index)))).collect();
-    let signal = told(&state, &signals, &all);
+    let signal = with_effective(&state, &signals, &all);
     assert!(signal.body.len() <= LIMIT_BYTES, "{} bytes", signal.body.len());
     data(&signal)["dispatch"]["targets"].take()
 }
 
 #[test]
-fn thousands_of_meters_with_one_overlap_share_an_entry_that_tells_of_it() {
+fn thousands_of_meters_with_one_overlap_share_one_entry() {
     let targets = huge(5_000, |_| "asdf".to_owned());
     assert_eq!(targets.as_array().unwrap().len(), 1);
     assert_eq!(targets[0]["ids"].as_array().unwrap().len(), 5_000);

@@ -1,4 +1,4 @@
-//! The golden signals keep to the JSON Schemas.
+//! The golden signals match the JSON Schemas.
 
 use serde_json::Value;
 use signals::schemas;

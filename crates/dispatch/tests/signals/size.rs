@@ -1,13 +1,13 @@
-//! A dispatch over thousands of meters is one message, one over tens of thousands comes in parts.
+//! A dispatch over thousands of meters is one message; one over tens of thousands has parts.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use dispatch::{DispatchTerms, Effective, EffectiveTargets, Part, Rank, Signal, State, Subject, Target, sendable};
 use serde_json::Value;
 
-use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, origin, play, said, terms};
+use crate::made::{LIMIT_BYTES, at, data, details, kilowatts, origin, play, stated, terms};
 
-/// What SQS carries: 1 MiB, attributes included.
+/// The limit of SQS: 1 MiB, attributes included.
 const MESSAGE_BYTES: usize = 1_048_576;
 
 fn meter(index: usize) -> String {
@@ -15,7 +15,7 @@ fn meter(index: usize) -> String {
 }
 
 fn signals(terms: DispatchTerms) -> (State, Vec<Signal>) {
-    let fact = said("leap-prod", "leap", "11cfced0-16f4-4fb7-b72e-5ff939ae541e", Rank::Pushed(at("16:40:00")), terms);
+    let fact = stated("leap-prod", "leap", "11cfced0-16f4-4fb7-b72e-5ff939ae541e", Rank::Pushed(at("16:40:00")), terms);
     play([("16:40:00", fact)])
 }
 
@@ -42,7 +42,7 @@ fn ids(signal: &Signal) -> BTreeSet<String> {
         .collect()
 }
 
-/// One message that keeps every meter.
+/// Makes one message and checks that it has every meter.
 fn check(meters: usize, target: impl Fn(usize) -> Target) -> Signal {
     let signal = signal(over(meters, target));
     let bytes = signal.body.len();
@@ -83,7 +83,8 @@ fn thousands_of_different_shares_keep_theirs() {
     check(10_000, |index| Target { request: Some(kilowatts(u64::try_from(index).unwrap())), ..plain(index) });
 }
 
-/// Parts of one version that hold each target once, in order, and all else each; what is left when the parts are joined.
+/// Checks that the parts of one version have each target once, in order, and all other fields each, and that joining
+/// them gives `targets`.
 fn check_parts(signals: &[Signal], targets: &[Target]) {
     let of = u32::try_from(signals.len()).unwrap();
     assert!(of > 1, "one message");
@@ -131,7 +132,7 @@ fn a_quarter_of_a_million_short_ids_come_in_parts() {
     check_parts(&signals(terms.clone()).1, &terms.targets);
 }
 
-/// SQS takes neither character as it is, and their escapes are twice as long.
+/// SQS accepts neither character, and their escapes are twice as long.
 #[test]
 fn noncharacters_count_as_what_is_sent() {
     let noise = "\u{ffff}\u{fffe}".repeat(40);
@@ -164,11 +165,11 @@ fn overlaps_change_nothing_about_which_part_holds_which_target() {
     let overlap = Arc::new(Effective::new(None, other.clone(), vec![other]));
     let effective: EffectiveTargets = (0..50_000).step_by(7).map(|index| (meter(index), overlap.clone())).collect();
     let origin = origin("leap-prod", "leap");
-    let told = state.with_effective(&origin, &plain_signals[0], &effective, LIMIT_BYTES).unwrap();
+    let sent = state.with_effective(&origin, &plain_signals[0], &effective, LIMIT_BYTES).unwrap();
     let all = |signals: &[Signal]| signals.iter().map(ids).collect::<Vec<_>>();
-    assert!(all(&told) == all(&plain_signals));
-    assert!(told.iter().zip(&plain_signals).all(|(told, plain)| told.id() == plain.id()));
-    assert!(told.iter().any(|signal| signal.body.contains("governed_by")));
+    assert!(all(&sent) == all(&plain_signals));
+    assert!(sent.iter().zip(&plain_signals).all(|(sent, plain)| sent.id() == plain.id()));
+    assert!(sent.iter().any(|signal| signal.body.contains("governed_by")));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use super::*;
 use crate::{DispatchChange, DispatchSignal, Request, SignalType, Status, Target};
 
-/// A part of a version, or all of it. Its targets name the version and the part.
+/// A version or one part of it. Its target ids contain the version and the part.
 fn signal((epoch, sequence): (u64, u64), part: Option<(u32, u32)>) -> Envelope {
     let target = |id: String| TargetEntry::One {
         target: Target { id, name: None, external_id: None, request: None },
@@ -51,7 +51,7 @@ fn target_ids(signal: &Envelope) -> Vec<&str> {
     dispatch.targets.iter().flat_map(TargetEntry::ids).collect()
 }
 
-/// What a consumer that acts on everything new is told.
+/// Accepts a signal as a consumer that acts on every new version: returns the version and the number of missed ones.
 fn acts(filter: &mut VersionFilter, signal: Envelope) -> Option<(Version, u64)> {
     let Delivery::New { signal, missed } = filter.accept(signal) else { return None };
     filter.mark_done(&signal);
@@ -95,7 +95,7 @@ fn a_newer_version_discards_the_parts_of_an_older_one() {
 fn a_gap_in_the_sequence_is_reported_with_the_whole_version() {
     let mut filter = VersionFilter::default();
     let mut missed = |version, part| acts(&mut filter, signal(version, part)).map(|(_, missed)| missed);
-    // What came before the first signal is unknown.
+    // Versions before the first signal are unknown.
     assert_eq!(missed((1, 5), None), Some(0));
     assert_eq!(missed((1, 6), None), Some(0));
     assert_eq!(missed((1, 9), Some((1, 2))), None);
@@ -125,7 +125,7 @@ fn old_subjects_can_be_forgotten() {
     assert_eq!(filter, VersionFilter::default());
 }
 
-/// The parts of some versions: of each its version, and how many parts it has.
+/// Versions, each with its number of parts.
 fn versions() -> impl Strategy<Value = Vec<((u64, u64), u32)>> {
     vec(((1..4_u64, 1..12_u64), 1..4_u32), 1..8).prop_map(|mut versions| {
         versions.sort_unstable();
@@ -139,7 +139,7 @@ fn parts(version: (u64, u64), of: u32) -> impl Iterator<Item = Envelope> {
 }
 
 proptest! {
-    /// Every message comes at least once, in any order; some come again; the consumer restarts between them.
+    /// Every message comes at least once, in any order; some come twice; the consumer restarts between messages.
     #[test]
     fn any_order_of_deliveries_ends_in_the_newest_whole_version(
         versions in versions(),
@@ -172,7 +172,7 @@ proptest! {
         prop_assert_eq!(acted.last(), Some(&Version { epoch, sequence }));
     }
 
-    /// In order, as a FIFO queue delivers, each version is acted on once and none is missed.
+    /// A FIFO queue delivers in order: the consumer acts on each version once and misses none.
     #[test]
     fn in_order_every_version_is_acted_on_once(of in vec(1..4_u32, 1..8), times in 1..3_usize) {
         let mut filter = VersionFilter::default();

@@ -1,6 +1,7 @@
-//! Items as the first format stored them: what lies in a table for a year is read by every later release.
+//! Items as the first format stored them. Items stay in a table for a year, so every later release must read them.
 //!
-//! `format-1.jsonl` never changes. A new format gets a file of its own: `RECORD_FORMATS=1 cargo test -p aws --lib -- recorded`.
+//! `format-1.jsonl` never changes. A new format gets its own file: `RECORD_FORMATS=1 cargo test -p aws --lib --
+//! recorded`.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::client::{self, Access};
 
-/// The rows that are stored, as the pipeline's own files have them.
+/// The stored rows, from the pipeline's own files.
 const ROWS: &str = include_str!("../../../../pipeline/tests/recorded/format-1/rows.jsonl");
 
 const ITEMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/dynamo/recorded/format-1.jsonl");
@@ -92,7 +93,7 @@ fn an_item_of_a_later_release_is_tried_again_and_not_given_up() {
         item.extend(v.map(|v| (item::VERSION.to_owned(), number(v))));
         item
     };
-    assert!(store.known(versioned(None)).is_ok(), "what says no version is of the first");
+    assert!(store.known(versioned(None)).is_ok(), "an item without a version has format 1");
     assert!(store.known(versioned(Some(FORMAT.into()))).is_ok());
     let error = store.known(versioned(Some(2))).expect_err("a later format");
     assert!(matches!(error, pipeline::ports::PortError::Unavailable { .. }), "{error}");

@@ -1,10 +1,10 @@
-//! What the checks have in common.
+//! Helpers of the checks.
 
 use std::time::Duration;
 
 use pipeline::ports::{WriteError, fifo_id};
 
-/// Whether it becomes so within some seconds: an index follows its table, in AWS a moment later.
+/// True if the condition becomes true within some seconds: in AWS an index follows its table with a delay.
 pub(super) async fn soon(is_so: impl AsyncFn() -> bool) -> bool {
     for _ in 0..50 {
         if is_so().await {
@@ -15,11 +15,11 @@ pub(super) async fn soon(is_so: impl AsyncFn() -> bool) -> bool {
     false
 }
 
-/// What stood there when a write did not happen.
+/// The stored value that made a write fail.
 pub(super) fn lost<T: std::fmt::Debug>(written: Result<(), WriteError<T>>) -> T {
     match written {
         Err(WriteError::Lost(Some(old))) => *old,
-        other => panic!("a write that must lose, and say to what: {other:?}"),
+        other => panic!("the write must fail and return the stored value: {other:?}"),
     }
 }
 
