@@ -31,7 +31,7 @@ fn a_webhook_is_put_over_another_and_its_headers_come_in_lower_case() {
 }
 
 #[test]
-fn what_is_not_answered_comes_each_minute_for_fifty() {
+fn an_unanswered_webhook_is_repeated_fifty_times() {
     let mut bench = Bench::new(Simulated::Leap);
     bench.simulator.play("basic", Some(&hook()), None, begin()).expect("played");
     let got = bench.run(|number| if number == 4 { 299 } else { 500 });

@@ -1,4 +1,4 @@
-//! Every provider's machine, moved by a hand clock.
+//! Tests of every provider's state machine, with a manual clock.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 

@@ -48,13 +48,13 @@ fn a_home_is_backfilled_month_by_month_and_a_business_at_once() {
 }
 
 #[test]
-fn what_is_not_answered_is_not_sent_again() {
+fn an_unanswered_webhook_is_not_sent_again() {
     for whom in [Simulated::Openvolt, Simulated::Nvgrid] {
         for exercise in whom.exercises() {
             let mut bench = Bench::new(whom);
             bench.simulator.play(exercise.name, Some(&hook()), None, begin()).expect("played");
             let got = bench.run(|_| 500).len();
-            let gave_up = bench.told().iter().filter(|line| line.contains("gave up")).count();
+            let gave_up = bench.log_lines().iter().filter(|line| line.contains("gave up")).count();
             assert_eq!(got, gave_up, "{}", exercise.name);
         }
     }

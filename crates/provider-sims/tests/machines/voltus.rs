@@ -28,7 +28,7 @@ fn a_registration_waits_for_the_handshake_and_wants_exactly_200() {
 }
 
 #[test]
-fn the_tutorials_scenario_is_published_at_its_time_to_whoever_is_registered() {
+fn the_tutorials_scenario_is_published_at_its_time_to_registered_webhooks() {
     let mut bench = Bench::new(Simulated::Voltus);
     bench.ask_and_answer(WEBHOOKS, &registration(), 200);
     let mut scenario = voltus_scenario("basic", begin()).expect("there");
@@ -62,7 +62,7 @@ fn a_scenario_overwrites_what_the_last_one_had_still_planned() {
     assert_eq!(bench.ask("POST", "/2022-04-15/scenarios", &json!({"scenario_type": "other"})).0, 400);
 }
 
-/// What each exercise publishes: seconds, event, and what the dispatch says then.
+/// What each exercise publishes: seconds, event, and the state of the dispatch then.
 fn published(name: &str) -> Vec<String> {
     let mut bench = Bench::new(Simulated::Voltus);
     bench.simulator.play(name, Some(&hook()), None, begin()).expect("played");
@@ -109,9 +109,9 @@ fn five_resends_with_backoff_then_a_mail_to_the_contacts() {
     bench.simulator.play("basic", Some(&hook()), None, begin()).expect("played");
     let got = bench.run(|_| 503);
     assert_eq!(got.iter().map(|got| got.after_s).collect::<Vec<_>>(), [0, 1, 3, 7, 15, 31]);
-    let told = bench.told();
-    assert!(told[told.len() - 2].starts_with("31 gave up: e-mails the dispatch contacts"), "{told:?}");
-    assert_eq!(told.last().map(String::as_str), Some("31 over"));
+    let log = bench.log_lines();
+    assert!(log[log.len() - 2].starts_with("31 gave up: e-mails the dispatch contacts"), "{log:?}");
+    assert_eq!(log.last().map(String::as_str), Some("31 over"));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn only_four_statuses_count_as_delivered() {
 }
 
 #[test]
-fn a_faster_clock_shortens_pauses_and_what_is_told_alike() {
+fn a_faster_clock_shortens_pauses_and_published_times() {
     let mut bench = Bench::new(Simulated::Voltus);
     bench.simulator.play("ancillary-services", Some(&hook()), Some(60), begin()).expect("played");
     let got = bench.run(|_| 200);
@@ -174,7 +174,7 @@ fn keys_paths_and_the_limit() {
 }
 
 #[test]
-fn an_exercise_is_not_played_to_nobody() {
+fn an_exercise_without_a_hook_is_not_played() {
     let mut bench = Bench::new(Simulated::Voltus);
     assert_eq!(bench.simulator.play("basic", None, None, begin()), Err(PlayError::NoHook));
     assert_eq!(bench.simulator.play("basik", Some(&hook()), None, begin()), Err(PlayError::Unknown));
