@@ -1,4 +1,4 @@
-//! Any bytes as a controller's acknowledgement: an answer that is no 5xx, and a dispatch that stays readable.
+//! Posts any bytes as a controller's acknowledgement: the answer is never 5xx, and the dispatch stays readable.
 
 #![no_main]
 

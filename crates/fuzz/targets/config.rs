@@ -1,4 +1,5 @@
-//! Any text as the configuration that the functions read: an error or a configuration that says the same when written again.
+//! Reads any text as the functions' configuration: the result is an error, or a configuration that is the same after it
+//! is written and read again.
 
 #![no_main]
 

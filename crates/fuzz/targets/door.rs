@@ -1,7 +1,7 @@
-//! Any bytes at the door of any source, and through everything behind it: never a 5xx, nothing lost, nothing stuck.
+//! Posts any bytes to any source's endpoint and runs the whole pipeline: never a 5xx, nothing lost, nothing stuck.
 //!
-//! The first byte chooses the source, the rest is the body. The providers know nothing of what is asked, so a look that a body
-//! leads to goes on until it is given up; time is the simulator's.
+//! The first byte selects the source, the rest is the body. The simulated providers know no dispatch, so a fetch is
+//! retried until it is given up, in virtual time.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any text as NvGrid's webhook and as its answer.
+//! Reads any text as NvGrid's webhook and as its answer.
 
 #![no_main]
 

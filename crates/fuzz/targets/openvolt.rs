@@ -1,4 +1,4 @@
-//! Any text as Openvolt's webhook and as its answer.
+//! Reads any text as Openvolt's webhook and as its answer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any text as Voltus's webhook and as its answer.
+//! Reads any text as Voltus's webhook and as its answer.
 
 #![no_main]
 
