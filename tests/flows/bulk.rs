@@ -1,4 +1,4 @@
-//! Notifications for thousands of meters: megabytes in, one signal per event out.
+//! Notifications for thousands of meters: megabytes of input, one signal for each event.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ cases!("bulk":
 
 const SOURCE: &str = "leap";
 
-/// The ids of all targets, whichever form they are written in, and how many there are with repetition.
+/// The ids of all targets, in either form, and their count with repetitions.
 fn targets(dispatch: &Value) -> Result<(BTreeSet<String>, usize)> {
     let (mut ids, mut count) = (BTreeSet::new(), 0);
     for target in dispatch["targets"].as_array().context("no targets")? {
@@ -36,7 +36,7 @@ fn meter(index: usize) -> String {
     format!("{index:08x}-7126-4ef7-b0a6-{:012x}", index * 7_919)
 }
 
-/// Of a dispatch that shares no meter with others: they would say so, each group of them in an entry of its own.
+/// The meter of a dispatch that shares no meter with others: shared meters would add `effective` and split the entries.
 fn meter_alone(index: usize) -> String {
     meter(1_000_000 + index)
 }
@@ -71,7 +71,7 @@ async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
     Ok(())
 }
 
-/// The ids alone are more than a message carries, and the record is more than an item holds.
+/// The ids alone exceed a message, and the record exceeds an item.
 async fn fifty_thousand_meters_come_in_parts_that_name_each_once() -> Result<()> {
     const METERS: usize = 50_000;
     let world = world().await?;
@@ -89,12 +89,12 @@ async fn fifty_thousand_meters_come_in_parts_that_name_each_once() -> Result<()>
     }
     ensure!(ids == (0..METERS).map(meter_far).collect(), "{} meters are there", ids.len());
     ensure!(count == METERS, "{count} targets");
-    // Once more is nothing new.
+    // Sent again, it changes nothing.
     world.accepted("lbox", &body).await?;
     Ok(())
 }
 
-/// Of a dispatch that shares no meter with any other.
+/// The meter of a dispatch that shares no meter with any other.
 fn meter_far(index: usize) -> String {
     meter(2_000_000 + index)
 }
@@ -105,7 +105,7 @@ async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
     let dispatch = all_of(&world, "leap/many-grouped", 5_000, meter).await?;
     holds("the group's", &dispatch, &json!({"request": {"kind": "reduce", "watts": 10_000}, "status": "scheduled"}))?;
 
-    // Each meter with its own slot of the event: megabytes, and a share for everyone.
+    // Each meter has its own slot of the event: megabytes, and a share for each.
     let item = |index: usize| json!({"meter_id": meter(index), "timeslots": [slot_of(index, "many-metered")]});
     let body = json!({
         "integration_test_notification": false, "communication_test": false,
@@ -117,7 +117,7 @@ async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
     holds("the meters'", &dispatch, &json!({"request": {"kind": "reduce", "watts": shares}}))
 }
 
-/// A lean slot, with one of three shares.
+/// A minimal slot, with one of three shares.
 fn slot_of(index: usize, event: &str) -> Value {
     json!({
         "meter_event_id": event, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
@@ -127,7 +127,7 @@ fn slot_of(index: usize, event: &str) -> Value {
 
 async fn megabytes_travel_compressed() -> Result<()> {
     let world = world().await?;
-    // 1.5 MB of many events; in a message of its own it would be half as much again.
+    // 1.5 MB of many events; escaped in a message it would be half as much again.
     let item = |index: usize| {
         let mut slot = slot(&format!("bulk-{}", index / 2_000));
         slot["note"] = json!("\"quoted\"");

@@ -1,6 +1,7 @@
-//! Killed functions, a suspended AWS, webhooks that come five times: every accepted delivery in exactly one sequence of signals.
+//! Killed functions, a suspended AWS, webhooks sent five times: every accepted delivery leads to exactly one sequence
+//! of signals.
 //!
-//! These run on a stack of their own, and one after the other, so that each knows what it has done to whom.
+//! These cases run on a stack of their own, one after the other, so that each knows what it has damaged.
 
 use std::{
     sync::{
@@ -33,29 +34,30 @@ cases!("chaos":
 
 const SOURCE: &str = "voltus-prod";
 
-/// What died in a function's hands comes back after the queue's visibility time-out of 120 s.
+/// Messages of a killed function come back after the queue's visibility time-out of 120 s.
 const REDELIVERED: Duration = Duration::from_mins(4);
 
-/// How many hydrators die at least, over and over.
+/// How many hydrators are killed at least.
 const DEATHS: usize = 4;
 
-/// One at a time hurts the stack.
+/// Only one case at a time damages the stack.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// Waits until nobody hurts the stack, and keeps it so. Who kills goes first, since what died takes two minutes to come back.
+/// Waits until no case damages the stack, and prevents it until dropped. The killing cases go first, because their
+/// messages take two minutes to come back.
 pub(crate) async fn calm() -> MutexGuard<'static, ()> {
     tokio::time::sleep(Duration::from_millis(300)).await;
     TURN.lock().await
 }
 
-/// The dispatch in its `version`th form: another number of kilowatts each time.
+/// The dispatch in that version: each has a different number of kilowatts.
 fn version(id: &str, version: u64) -> Value {
     let mut dispatch = dispatch(id, version);
     dispatch["sites"][0]["commitment"] = json!(10 + version);
     dispatch
 }
 
-/// The subject's signals tell the last version, in one sequence that began with the first.
+/// Checks that the subject's signals are one sequence from the first version to the last.
 async fn ends_with(world: &TestStack, within: Duration, id: &str, signals: usize, last: u64) -> Result<()> {
     let signals = world.signals.within(within, &format!("{SOURCE}/{id}"), signals).await?;
     ensure!(signals[0].kind() == "dispatch.scheduled", "{id} begins with {}", signals[0].kind());
@@ -90,7 +92,7 @@ async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Deaths at any point: before and after the fetch, the write, the sending, the note that it is sent.
+/// Kills hydrators at any point: before and after the fetch, the write, the send, and the write that records the send.
 async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
     let world = hurt_sim().await?;
     let ids: Vec<String> = (0..60).map(|index| format!("dying-{index}")).collect();
@@ -111,7 +113,7 @@ async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
             for pause in [40, 70, 110, 20, 90, 30, 130, 50, 60, 80, 10, 100, 45, 75, 120, 25].into_iter().cycle() {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
                 for pid in processes::of_function(world.process_group, &world.hydrator)? {
-                    // It may have been taken down in between.
+                    // Lambda may have stopped it in between.
                     killed += usize::from(kill_process(pid, Unix::KILL).is_ok());
                 }
                 let enough = killed >= DEATHS && posted.load(Ordering::Relaxed);
@@ -130,7 +132,7 @@ async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Holds a process still; dropping it lets it go on.
+/// Suspends a process; dropping it resumes the process.
 struct Suspended(Pid);
 
 impl Suspended {
@@ -142,12 +144,12 @@ impl Suspended {
 
 impl Drop for Suspended {
     fn drop(&mut self) {
-        // It fails where the emulator has ended, and then nothing is held.
+        // It fails if the emulator has ended; then nothing is suspended.
         let _ = kill_process(self.0, Unix::CONT);
     }
 }
 
-/// Sends as a provider does: until it gets an answer in time.
+/// Sends a webhook as a provider does: until it is answered in time.
 async fn until_accepted(world: &TestStack, body: &Value) -> Result<()> {
     let patience = Duration::from_millis(1_500);
     eventually(SOON, "an accepted webhook", || async {
@@ -169,7 +171,7 @@ async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
     let posts = ids.iter().enumerate().map(|(index, id)| {
         let world = world.clone();
         async move {
-            // Some before it stops, most while it stands still.
+            // Some arrive before it stops, most while it is suspended.
             tokio::time::sleep(Duration::from_millis(60 * index as u64)).await;
             until_accepted(&world, &webhook("create", id)).await
         }
@@ -186,7 +188,7 @@ async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
     };
     tokio::try_join!(try_join_all(posts), stop)?;
     for id in &ids {
-        // What a suspended AWS had taken may have died of its time-out.
+        // A function that was running in the suspended AWS may have timed out.
         ends_with(&world, REDELIVERED, id, 1, 0).await?;
     }
     Ok(())
@@ -211,7 +213,7 @@ async fn five_copies_at_once_are_one_sequence() -> Result<()> {
     Ok(())
 }
 
-/// Checked last, since nothing works on this stack afterwards.
+/// Checked last, because nothing works on this stack afterwards.
 async fn a_queue_that_is_gone_is_the_providers_to_know() -> Result<()> {
     let world = hurt_sim().await?;
     world.at_the_very_end(|world| async move {

@@ -1,4 +1,5 @@
-//! The example of a controller, `crates/signals/examples/controller.rs`, on a queue of its own that holds what the stack published.
+//! The example controller, `crates/signals/examples/controller.rs`, on a queue of its own with the signals that the
+//! stack published.
 
 use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
@@ -21,10 +22,10 @@ cases!("controller": the_example_acts_once_on_each_change_and_acknowledges);
 
 const SOURCE: &str = "voltus-prod";
 
-/// How long the example may take over one signal.
+/// The time-out of the example for one signal.
 const ACTING: Duration = Duration::from_mins(2);
 
-/// Beside this test, where `cargo test` of the workspace has built it.
+/// Next to this test, where `cargo test` of the workspace has built it.
 fn example() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.ancestors().nth(2).context("the test lies nowhere")?;
@@ -33,7 +34,7 @@ fn example() -> Result<PathBuf> {
     Ok(example)
 }
 
-/// What the example says next. It may have to try again where somebody suspends its AWS.
+/// The example's next line. It may have to retry while another case suspends its AWS.
 async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
     loop {
         let line = timeout(ACTING, lines.next_line()).await.context("in time")??;
@@ -44,7 +45,7 @@ async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
     }
 }
 
-/// A rebuilt stack counts from 1 under a newer epoch: that is newer than anything of before, and comes in parts.
+/// A rebuilt stack counts from 1 in a newer epoch, which is newer than anything before; its version comes in parts.
 async fn follows_a_rebuilt_stack(
     world: &TestStack,
     queue: &str,
@@ -70,9 +71,9 @@ async fn follows_a_rebuilt_stack(
     };
     let all = [
         event(epoch(0)?, 9, 1),
-        // Discards what is incomplete of the version before.
+        // Discards the incomplete version before it.
         event(epoch(1)?, 1, 2),
-        // Of before: passed over, and not acknowledged, though its number is higher.
+        // From the old epoch: ignored and not acknowledged, although its number is higher.
         event(epoch(0)?, 10, 1),
         event(epoch(0)?, 10, 2),
         event(epoch(1)?, 1, 1),
@@ -85,7 +86,8 @@ async fn follows_a_rebuilt_stack(
     Ok(())
 }
 
-/// A dispatch ends, and `effective` names another one that the example has not seen: the site stays curtailed until that is over.
+/// A dispatch ends, and `effective` names another one that the example has not seen: the site stays curtailed until
+/// that one ends.
 async fn holds_a_site_for_another_dispatch(
     world: &TestStack,
     queue: &str,
@@ -160,7 +162,7 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
         let told = instant();
         tell(&world, SOURCE, event, state).await?;
         let signals = world.signals.of("voltus-prod/controlled", place + 1).await?;
-        // The newest, the newest again, and the oldest after it.
+        // The newest, the newest again, and then the oldest.
         for signal in [&signals[place], &signals[place], &signals[0]] {
             world.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
         }

@@ -1,4 +1,4 @@
-//! Every webhook five times at once, from every provider.
+//! Every webhook five times at once, for every provider.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;

@@ -1,5 +1,5 @@
-//! A part is taken away for a while: the hydrator, SES, the reader of the signals, a provider. People are notified in time, once, of
-//! what is true, and nothing is lost. On a stack of their own, one after the other.
+//! One part fails for a while: the hydrator, SES, the reader of the signals, a provider. People are notified in time,
+//! once, and correctly; nothing is lost. These cases run on a stack of their own, one after the other.
 
 use std::time::Duration;
 
@@ -24,17 +24,17 @@ cases!("cut":
 
 const SOURCE: &str = "voltus-prod";
 
-/// A source that is marked as a sandbox.
+/// A source marked as a sandbox.
 const SANDBOX: &str = "vbox";
 
-/// The dispatches of these cases start in ten minutes. A stopped hydrator misses a heartbeat twice a minute, which is reported 22 s
-/// later, as unread signals are after 30 s; the rest is for a busy machine.
+/// The dispatches of these cases start in ten minutes. A stopped hydrator misses a heartbeat twice a minute, which is
+/// reported 22 s later; unread signals are reported after 30 s. The rest is for a busy machine.
 const BEFORE_THE_START: Duration = Duration::from_mins(5);
 
-/// One part at a time.
+/// Only one case at a time stops a part.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// The dispatches that are well, and the words of every mail that this stack is to send.
+/// The name of the dispatches that meet no fault, and words of every mail that this stack sends.
 const WELL: &str = "all-is-well";
 const EXPECTED: [&str; 6] = [
     "hydration-failing: deliveries",
@@ -48,13 +48,13 @@ const EXPECTED: [&str; 6] = [
 /// Dispatches that cannot be fetched, one after the other.
 const STORM: [&str; 4] = ["storm-1", "storm-2", "storm-3", "storm-4"];
 
-/// The immediate deadline, and what a busy machine adds.
+/// The immediate deadline, plus time for a busy machine.
 const FAILING: Duration = Duration::from_mins(3);
 
-/// An urgent mail is sent within 10 s of its due moment; the rest is for a busy machine.
+/// An urgent mail is sent within 10 s of its due time; the rest is for a busy machine.
 const AT_ONCE: SignedDuration = SignedDuration::from_secs(15);
 
-/// Starts in ten minutes: too soon for the usual deadline, so that the immediate one of 30 s counts.
+/// Starts in ten minutes: less than the lead time, so the immediate deadline of 30 s applies.
 fn soon(id: &str) -> Value {
     with(dispatch(id, 0), json!({"start_time": from_now(600), "end_time": from_now(4_200)}))
 }
@@ -120,7 +120,7 @@ async fn mail_that_was_refused_arrives_once_it_is_taken() -> Result<()> {
     world.aws.verify_sender(config::SENDER, false).await?;
     world.accepted("nv", &json!({"event": "refused-mail", "correlation_id": "refused"})).await?;
     world.accepted("nbox", &json!({"event": "refused-test", "correlation_id": "refused"})).await?;
-    // The pattern that infra/template.yaml counts by, on the lines that the alerter really writes.
+    // The pattern of the metric filter in infra/template.yaml, on the alerter's real log lines.
     let refused = eventually(SOON, "two refusals of each in the alerter's log", || async {
         let lines = world.aws.logged("/gridbell/alerter", "{ $.level = \"ERROR\" }").await?;
         let of = |group: &str| lines.iter().filter(|line| line.contains(group)).count();
@@ -148,8 +148,8 @@ async fn mail_that_was_refused_arrives_once_it_is_taken() -> Result<()> {
     Ok(())
 }
 
-/// Each is announced once the mail about the one before was sent: grouping must not delay the later ones. Of the last, SES refuses
-/// the mail for a while.
+/// Each dispatch is announced after the mail about the previous one: grouping must not delay the later mails. For the
+/// last one, SES refuses the mail for a while.
 async fn the_fourth_failing_dispatch_is_mailed_as_soon_as_the_first() -> Result<()> {
     let world = cut_sim().await?;
     let _turn = TURN.lock().await;
@@ -183,13 +183,14 @@ async fn the_fourth_failing_dispatch_is_mailed_as_soon_as_the_first() -> Result<
     .await
 }
 
-/// A webhook about a dispatch that the provider answers 500 about: when it starts is not known.
+/// Sends a webhook about a dispatch for which the provider answers 500: its start is unknown.
 async fn announce_failing(world: &TestStack, id: &str) -> Result<()> {
     world.stub.answer(id, Reply::Fail(500, None));
     world.accepted(SOURCE, &webhook("create", id)).await.map(drop)
 }
 
-/// How long after its incident opened SES accepted the first mail about a dispatch; until then its timeline must not say so.
+/// The time from the opening of the incident to SES accepting the first mail about a dispatch; its timeline must not
+/// show the mail before that.
 async fn mailed_after(world: &TestStack, key: &str) -> Result<SignedDuration> {
     let name = format!("hydration-failing/{key}");
     let incident = eventually(SOON, "an incident that was mailed", || async {
@@ -204,7 +205,7 @@ async fn mailed_after(world: &TestStack, key: &str) -> Result<SignedDuration> {
     Ok(at(&incident["mails"]["first"])?.duration_since(at(&incident["opened_at"])?))
 }
 
-/// What a dispatch's timeline says of the mails about it.
+/// The mails in a dispatch's timeline.
 async fn mail_events(world: &TestStack, key: &str) -> Result<Vec<String>> {
     let timeline = world.timeline(key).await?;
     let names = timeline.into_iter().map(|(name, _)| name);
@@ -220,7 +221,7 @@ async fn nothing_is_sent_when_all_is_well() -> Result<()> {
             let signals = world.signals.of(&format!("{source}/{WELL}"), 1).await?;
             ensure!(signals[0].test == json!(test), "{source}: {}", signals[0].test);
         }
-        // No other case keeps the signals from being read until their deadlines have passed.
+        // No other case stops the reading of signals until their deadlines have passed.
         let table = world.description.tables.get("dispatches").context("no table of dispatches")?;
         for source in [SOURCE, SANDBOX] {
             let subject = format!("{source}/{WELL}");

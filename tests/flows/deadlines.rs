@@ -1,5 +1,5 @@
-//! A dispatch that no controller acknowledges: people are notified in time, and again when it is resolved. On a stack where a
-//! controller must acknowledge.
+//! Dispatches that no controller acknowledges: people are notified in time, and again when it is resolved. On a stack
+//! where a controller must acknowledge.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,13 +27,14 @@ cases!("deadlines":
 
 const SOURCE: &str = "voltus-prod";
 
-/// Mailed at the latest: the immediate deadline of 10 s, and what a busy machine adds; in any case before the start.
+/// The latest time of the mail: the immediate deadline of 10 s, plus time for a busy machine; in any case before the
+/// start.
 const IN_TIME: Duration = Duration::from_mins(5);
 
-/// A controller that acknowledges within this was in time, by any clock.
+/// A controller that acknowledges within this time is in time by any clock.
 pub(crate) const WELL_IN_TIME: Duration = Duration::from_secs(8);
 
-/// Starts too soon for the usual deadline, so that the immediate one counts.
+/// Starts in less than the lead time, so the immediate deadline applies.
 fn in_ten_minutes(id: &str, modification: u64) -> Value {
     with(dispatch(id, modification), json!({"start_time": from_now(600), "end_time": from_now(4_200)}))
 }
@@ -47,7 +48,7 @@ async fn published(id: &str) -> Result<Arc<TestStack>> {
     Ok(world)
 }
 
-/// Acknowledges as a controller does: once more where the answer was "not now". Another case may have suspended AWS.
+/// Acknowledges as a controller does: it retries after 503, because another case may have suspended AWS.
 async fn acknowledge(world: &TestStack, token: &str, body: impl ToString) -> Result<Answer> {
     let (url, body) = (format!("{}/{token}", world.description.acks), body.to_string());
     eventually(SOON, "an answer to an acknowledgement", || async {
@@ -81,7 +82,7 @@ async fn a_silent_controller_is_reported() -> Result<()> {
     Ok(())
 }
 
-/// Whether the controller is silent or cannot act: marked, mailed once, and no more.
+/// The controller is silent, or cannot act: one mail, marked as a test.
 async fn a_sandbox_that_is_not_acknowledged_is_reported_once_as_a_test() -> Result<()> {
     let world = hurt_sim().await?;
     let [silent, unable] = ["vbox/test-silent", "vbox/test-unable"];
@@ -108,7 +109,7 @@ async fn a_sandbox_that_is_not_acknowledged_is_reported_once_as_a_test() -> Resu
     world.at_the_end(move |world| async move {
         let mail = world.mail.about(&["dispatch-at-risk", "vbox"]).await?;
         ensure!(mail.iter().all(|mail| mail.subject.contains("[TEST]")), "unmarked:{}", listed(&mail));
-        // On a busy machine the controller fails after its deadline, which is an incident of its own.
+        // On a busy machine the controller fails after its deadline, which is another incident.
         for (subject, most) in [(silent, 1), (unable, 2)] {
             let mail = world.mail.naming(&["dispatch-at-risk"], subject).await?;
             ensure!((1..=most).contains(&mail.len()), "mailed again about a test:{}", listed(&mail));
@@ -128,7 +129,7 @@ async fn a_controller_that_acknowledges_in_time_is_not_reported() -> Result<()> 
             in_time |= began.elapsed() < WELL_IN_TIME;
             ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
         }
-        // A busy machine may be too slow for a deadline of ten seconds; then people are notified, and rightly.
+        // A busy machine may miss a deadline of ten seconds; then the mail is correct.
         if in_time {
             world.at_the_end(move |world| async move {
                 let mail = world.mail.naming(&[], &format!("{SOURCE}/{id}")).await?;
@@ -148,7 +149,7 @@ async fn a_controller_that_cannot_act_is_reported_at_once() -> Result<()> {
     let taken = acknowledge(&world, config::ACK_TOKEN, failed).await?;
     ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
     eventually(SOON, "mail with what the controller said", || async {
-        // On a busy machine it says so too late, and that it is not acknowledged was mailed before.
+        // On a busy machine it reports this too late, after the mail about the missing acknowledgement.
         let mail = world.mail.naming(&["dispatch-at-risk"], "voltus-prod/unable").await?;
         let said = mail.iter().any(|mail| mail.text.contains("the breaker is stuck"));
         Ok(if said { Looked::There(()) } else { Looked::NotYet(listed(&mail)) })

@@ -1,4 +1,4 @@
-//! The contract's section 3, row by row, through the API.
+//! Section 3 of the contract, row by row, through the API.
 
 use anyhow::{Result, ensure};
 use reqwest::Method;
@@ -19,7 +19,7 @@ cases!("endpoint":
     a_token_may_come_in_a_header_and_the_paths_counts,
 );
 
-/// A power event that nothing else is about.
+/// A power event with that correlation id.
 fn event(correlation_id: &str) -> Value {
     json!({
         "event": "start_ramp_down", "correlation_id": correlation_id, "start_time": from_now(600),
@@ -27,7 +27,7 @@ fn event(correlation_id: &str) -> Value {
     })
 }
 
-/// An error in the contract's shape, with this status.
+/// Checks that the answer is an error in the contract's shape, with this status.
 fn refused(what: &str, answer: &Answer, status: u16) -> Result<()> {
     ensure!(answer.status == status, "{what}: {} {}, expected {status}", answer.status, answer.text);
     let error = &answer.json()["error"];
@@ -200,7 +200,7 @@ async fn two_mebibytes_are_taken_and_a_byte_more_is_not() -> Result<()> {
     ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
     world.signals.of("nv/-/door-large", 1).await?;
 
-    // Escaped in a message of its own, this is four times as long.
+    // Escaped in a message, this is four times as long.
     let mut quotes = event("door-quotes");
     quotes["strategy"] = json!("\"".repeat(900_000));
     let taken = world.post("nv", quotes.to_string()).await?;

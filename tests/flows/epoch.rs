@@ -1,4 +1,4 @@
-//! A table that is restored to an earlier point, and the command after it. On a stack of its own.
+//! A table is restored to an earlier point, and the operator begins a new epoch. On a stack of its own.
 
 use std::time::Duration;
 
@@ -40,19 +40,19 @@ async fn after_a_restore_consumers_follow_a_newer_epoch() -> Result<()> {
     ensure!(world.gridbell(&["epoch", "get"]).await?["epoch"] == before, "the restored table has its old epoch");
     let begun = world.gridbell(&["epoch", "begin", "--yes"]).await?;
     ensure!(begun["before"] == before && begun["published_again"] == 1 && begun["unsent"] == 0, "{begun}");
-    // The command itself has sent it: a sweep would send a hundred a minute.
+    // The command itself has sent it: the sweep would send only a hundred a minute.
     let signals = world.signals.within(Duration::from_secs(5), SUBJECT, 3).await?;
     let again = &signals[2].event;
     ensure!(again["epoch"] == begun["epoch"], "{} is not of the epoch {begun}", again["id"]);
     holds("what is published once more", again, &json!({"sequence": "1", "type": "gridbell.dispatch.scheduled.v1"}))?;
-    // An acknowledgement of before confirms nothing, whatever version it names.
+    // An acknowledgement from before the restore confirms nothing, whatever version it names.
     for version in [1, 2] {
         let mut says = says.clone();
         says["version"] = json!(version);
         let (status, body) = acknowledge(&world, says).await?;
         ensure!(status == 409 && body["epoch"] == begun["epoch"], "{status} {body}");
     }
-    // What was lost with the restore is learned again, under the new epoch.
+    // The lost update is read again and published in the new epoch.
     tell(&world, SOURCE, "update", &later).await?;
     let signals = world.signals.of(SUBJECT, 4).await?;
     let version = json!({"epoch": begun["epoch"], "sequence": "2", "type": "gridbell.dispatch.updated.v1"});

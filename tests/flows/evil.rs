@@ -1,4 +1,4 @@
-//! What a webhook says about where to look is trusted with nothing.
+//! gridbell never fetches a URL from a webhook.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -61,7 +61,7 @@ async fn a_forged_resource_is_never_fetched() -> Result<()> {
     world.at_the_end(|world| async move {
         ensure!(foreign.came() == 0, "a forged resource led to a foreign server {} times", foreign.came());
         let key = crate::harness::config::api_key("vevil");
-        // Another case announces a real one.
+        // Another case announces a real dispatch.
         let with_key = world.stub.seen().into_iter().filter(|seen| seen.key == key && seen.about != DOWN);
         let with_key: Vec<_> = with_key.collect();
         ensure!(with_key.is_empty(), "a forged resource was fetched: {with_key:?}");

@@ -1,4 +1,4 @@
-//! Providers that do not answer, or not well: tried again with patience, reported once, never silently given up.
+//! Providers that fail: gridbell retries with backoff, reports once, and never gives up silently.
 
 use std::time::{Duration, Instant};
 
@@ -29,16 +29,16 @@ cases!("failing":
 
 const SOURCE: &str = "voltus-prod";
 
-/// What the slow attempts may take until a mended provider is asked again: a minute, and what a busy machine adds.
+/// The longest time until a slow retry reaches a recovered provider: a minute, plus time for a busy machine.
 const SLOWLY: Duration = Duration::from_mins(5);
 
-/// A failing provider is never asked twice within this.
+/// The shortest time between two requests to a failing provider.
 const APART: Duration = Duration::from_millis(50);
 
-/// The most requests about one dispatch that a minute may see: "a handful".
+/// The most requests about one dispatch in a minute.
 const HANDFUL: usize = 7;
 
-/// Announces a dispatch whose answers are these, the last one staying.
+/// Announces a dispatch with these answers; the last one repeats.
 async fn announce(world: &TestStack, source: &str, id: &str, replies: Vec<Reply>) -> Result<()> {
     world.stub.answers(id, replies);
     world.accepted(source, &webhook("create", id)).await.map(drop)
@@ -49,7 +49,7 @@ fn well(id: &str) -> Reply {
     Reply::listed(&dispatch(id, 0))
 }
 
-/// Announces a dispatch that is first answered badly, and waits for its one signal.
+/// Announces a dispatch with bad answers first, and waits for its one signal.
 async fn comes_through(id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
     comes_through_of(SOURCE, id, bad).await
 }
@@ -60,13 +60,13 @@ async fn comes_through_of(source: &str, id: &str, bad: Vec<Reply>) -> Result<Vec
     announce(&world, source, id, bad.into_iter().chain([well(id)]).collect()).await?;
     world.signals.within(SLOWLY, &format!("{source}/{id}"), 1).await?;
     let asked = world.stub.asked(id);
-    // More often where a busy machine took too long over one.
+    // There are more requests if a busy machine was too slow with one.
     ensure!(asked.len() >= times, "{id} was asked for {} times, expected {times}", asked.len());
     patient(&asked)?;
     Ok(asked)
 }
 
-/// Never two requests at once, and at most a handful in any minute.
+/// Checks that requests never overlap, with at most `HANDFUL` in any minute.
 fn patient(asked: &[Seen]) -> Result<()> {
     let at: Vec<Instant> = asked.iter().map(|seen| seen.at).collect();
     for pair in at.windows(2) {
@@ -80,7 +80,7 @@ fn patient(asked: &[Seen]) -> Result<()> {
     Ok(())
 }
 
-/// In milliseconds after the first.
+/// Milliseconds after the first.
 fn offsets(at: &[Instant]) -> Vec<u128> {
     at.iter().map(|instant| instant.duration_since(at[0]).as_millis()).collect()
 }
@@ -106,7 +106,7 @@ async fn one_that_never_answers_well_is_reported_once_and_then_resolved() -> Res
         ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
     }
     ensure!(mail.html.contains("voltus-prod/never"), "{}", mail.html);
-    // A minute and a half of it: the slow attempts go on, and no mail comes with them.
+    // After a minute and a half, the slow retries continue without further mails.
     eventually(Duration::from_mins(3), "one more attempt after the mail", || async {
         let asked = world.stub.asked("never");
         let late = asked.last().is_some_and(|last| last.at.duration_since(began) > Duration::from_secs(40));
@@ -120,7 +120,7 @@ async fn one_that_never_answers_well_is_reported_once_and_then_resolved() -> Res
     patient(&world.stub.asked("never"))?;
     world.mail.one_naming(SOON, &["hydration-failing"], "voltus-prod/never").await?;
 
-    // Mended; the provider itself announces it again, so that this case need not wait for the slow attempt.
+    // The provider recovers and sends an update, so that this case need not wait for the slow retry.
     tell(&world, SOURCE, "update", &dispatch("never", 1)).await?;
     world.signals.within(SLOWLY, "voltus-prod/never", 1).await?;
     resolved(&world, "hydration-failing", "voltus-prod/never").await?;
@@ -130,14 +130,14 @@ async fn one_that_never_answers_well_is_reported_once_and_then_resolved() -> Res
 /// The dispatch of a provider that is down.
 pub(crate) const DOWN: &str = "down";
 
-/// Down from before the delivery until after the start: people know before the start that something was announced, and the stream
-/// states it once the provider is back. The same of a sandbox, marked.
+/// The provider is down from before the delivery until after the start. People are notified before the start, and the
+/// signal follows once the provider is back. The same for a sandbox, marked as a test.
 async fn a_provider_that_is_down_until_after_the_start_is_reported_before_it() -> Result<()> {
     let world = world().await?;
     let start_in = Duration::from_mins(2);
     let began = instant();
     let late = with(dispatch(DOWN, 0), json!({"start_time": from_now(120), "end_time": from_now(7_200)}));
-    // The one source fails at nothing else, so that its mails are not grouped with others; the other is a sandbox.
+    // No other case fails on the first source, so its mails are not grouped with others; the second is a sandbox.
     let sources = [("vevil", "REAL", "false"), ("vbox", "TEST", "true")];
     world.stub.answer(DOWN, Reply::Fail(503, None));
     for (source, ..) in sources {
@@ -170,12 +170,12 @@ async fn a_provider_that_is_down_until_after_the_start_is_reported_before_it() -
     Ok(())
 }
 
-/// Waits for the mail that says that it is resolved.
+/// Waits for the mail about the resolved incident.
 async fn resolved(world: &TestStack, kind: &str, about: &str) -> Result<()> {
     world.mail.one_naming(Duration::from_mins(3), &[kind, RESOLVED], about).await.map(drop)
 }
 
-/// In the end there is one mail, and one that says that it is resolved.
+/// At the end there is one mail about the incident, and one about its resolution.
 async fn mailed_once_and_resolved(kind: &'static str, about: &str) -> Result<()> {
     let about = about.to_owned();
     world().await?.at_the_end(move |world| async move {
@@ -227,7 +227,7 @@ async fn an_answer_that_takes_too_long_is_left() -> Result<()> {
     let slow = Reply::Slow(Duration::from_secs(40), Box::new(well("slow")));
     let asked = comes_through("slow", vec![slow]).await?;
     let apart = asked[1].at.duration_since(asked[0].at);
-    // Five seconds, the delay, and what a busy machine adds: less than the answer takes.
+    // Five seconds, the delay, and time for a busy machine: less than the answer takes.
     ensure!(apart < Duration::from_secs(38), "the slow answer was waited for: {apart:?}");
     Ok(())
 }
@@ -272,7 +272,7 @@ async fn an_answer_about_another_dispatch_publishes_nothing() -> Result<()> {
     let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/asked").await?;
     ensure!(mail.text.contains("answered"), "the mail does not say what came instead: {}", mail.text);
     patient(&world.stub.asked("asked"))?;
-    // That neither of the two was published is seen after all cases.
+    // After all cases, the stack checks that neither was published.
     Ok(())
 }
 
@@ -294,7 +294,7 @@ async fn many_webhooks_about_one_failing_dispatch_join() -> Result<()> {
     futures_util::future::try_join_all(posts).await?;
     let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/stormy").await?;
     ensure!(mail.text.contains("500"), "{}", mail.text);
-    // Each of them may have asked once before it learnt of the failure; every further attempt is made for all of them.
+    // Each webhook may lead to one request before the failure is known; every later retry is shared by all of them.
     let at: Vec<Instant> = world.stub.asked("stormy").iter().map(|seen| seen.at).collect();
     ensure!(at.len() <= 12 + HANDFUL, "12 webhooks led to {} requests: {:?}", at.len(), offsets(&at));
     world.stub.answer("stormy", well("stormy"));

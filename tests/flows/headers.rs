@@ -1,4 +1,5 @@
-//! Headers, marks, slashes and connections that decide nothing: what can be read is published.
+//! Headers, byte order marks, slashes and connections that must not matter: gridbell publishes everything that it can
+//! read.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ cases!("headers":
 
 const SOURCE: &str = "voltus-prod";
 
-/// A power event that nothing else is about.
+/// A power event with that correlation id.
 fn event(correlation_id: &str) -> Value {
     json!({
         "event": "start_ramp_down", "correlation_id": correlation_id, "start_time": from_now(600),
@@ -40,7 +41,7 @@ async fn plain_json_is_taken_whatever_its_coding_is_called() -> Result<()> {
         ensure!(answer.status == 200, "{coding:?}: {} {}", answer.status, answer.text);
         world.signals.of(&format!("nv/-/{id}"), 1).await?;
     }
-    // A thin webhook under the header that today's providers get wrong.
+    // A thin webhook with the header that some providers set wrongly.
     world.stub.answer("headers-thin", Reply::listed(&dispatch("headers-thin", 0)));
     let thin =
         world.webhook(SOURCE).header("content-encoding", "UTF-8").body(webhook("create", "headers-thin").to_string());
@@ -156,7 +157,7 @@ async fn an_answer_is_read_whatever_its_status_and_headers_say() -> Result<()> {
     Ok(())
 }
 
-/// Announces dispatches one after the other until the hydrator has used one of its kept connections, which the provider then drops.
+/// Announces dispatches one after the other until the hydrator reuses a connection, which the provider then drops.
 async fn a_dropped_connection_costs_a_new_one_and_no_backoff() -> Result<()> {
     let world = world().await?;
     for number in 0..40 {

@@ -1,4 +1,5 @@
-//! Incidents: acknowledged from the mail, escalated where no person does, and few mails for many of one cause.
+//! Incidents: acknowledged from the mail, escalated if not acknowledged, and few mails for many failures with one
+//! cause.
 
 use std::time::Duration;
 
@@ -16,19 +17,19 @@ cases!("incidents":
     an_outage_is_a_handful_of_mails,
 );
 
-/// Other people are notified of its incidents soon.
+/// The source whose incidents escalate soon.
 const ESCALATING: &str = "vesc";
 
-/// Twenty of its dispatches cannot be fetched.
+/// The source of which twenty dispatches cannot be fetched.
 const DOWN: &str = config::POLLED;
 
-/// Five quick failures, and what a busy machine adds.
+/// Five quick failures, plus time for a busy machine.
 const FAILING: Duration = Duration::from_mins(3);
 
-/// All of them are due within half a minute, and lists follow each other by seven seconds or more; the rest is for a busy machine.
+/// All are due within half a minute, and lists are at least seven seconds apart; the rest is for a busy machine.
 const HANDFUL: usize = 8;
 
-/// The step of the escalation, and what a busy machine adds.
+/// The escalation step, plus time for a busy machine.
 const ESCALATED: Duration = Duration::from_mins(5);
 
 async fn fail(world: &TestStack, source: &str, id: &str) -> Result<()> {
@@ -36,7 +37,7 @@ async fn fail(world: &TestStack, source: &str, id: &str) -> Result<()> {
     world.accepted(source, &webhook("create", id)).await.map(drop)
 }
 
-/// The first address of our own in a text.
+/// The first of gridbell's links in a text.
 fn link(text: &str) -> Result<String> {
     let at = text.find("http://").context("no link in the mail")?;
     Ok(text[at..].chars().take_while(|c| !c.is_whitespace()).collect())
@@ -67,7 +68,7 @@ async fn an_acknowledged_incident_sends_no_more_mails() -> Result<()> {
 
     let get = || answer(world.http.get(&link));
     for _ in 0..2 {
-        // A scanner reads it, and reads it again.
+        // A mail scanner opens the link twice.
         let page = get().await?;
         is_page(&page, 200)?;
         ensure!(page.text.contains("hydration-failing/vesc/taken") && page.text.contains("<button>"), "{}", page.text);

@@ -1,4 +1,4 @@
-//! Leap: whole dispatches in one notification, of meters or of groups, without number and without send time.
+//! Leap: complete dispatches in one notification, for meters or groups, without a number and without a send time.
 
 use std::slice::from_ref;
 
@@ -140,7 +140,7 @@ async fn a_redelivery_publishes_nothing() -> Result<()> {
     for _ in 0..5 {
         world.accepted(SOURCE, &body).await?;
     }
-    // The same said otherwise: the number as text, the reference left out, an unknown field.
+    // The same content in another form: the number as text, the reference omitted, an unknown field.
     let mut other = with(slot("again"), "energy_kw", json!("10"));
     other["something_new"] = json!({"a": 1});
     world.accepted(SOURCE, &notification(&[other])).await?;
@@ -206,10 +206,10 @@ async fn an_old_notification_that_lands_late_changes_nothing() -> Result<()> {
     world.stub.answer("overtaken", found(from_ref(&newer)));
     world.accepted(SOURCE, &notification(&[newer])).await?;
     world.signals.of(subject, 2).await?;
-    // Leap sends the first one again: the search still says 20 kW.
+    // Leap sends the first one again: the search still returns 20 kW.
     world.accepted(SOURCE, &notification(&[slot("overtaken")])).await?;
     world.stub.asked_times("overtaken", 2, SOON).await?;
-    // A genuine revert is the same body, and the search says so.
+    // A genuine revert has the same body, and the search confirms it.
     world.stub.answer("overtaken", found(&[slot("overtaken")]));
     world.accepted(SOURCE, &notification(&[slot("overtaken")])).await?;
     let signals = world.signals.of(subject, 3).await?;
@@ -231,7 +231,7 @@ async fn a_cancel_is_settled_by_the_search() -> Result<()> {
     let signals = world.signals.of(subject, 2).await?;
     ensure!(signals[1].kind() == "dispatch.cancelled", "{}", signals[1].event);
     holds("the cancel", signals[1].dispatch(), &json!({"status": "cancelled", "version": 2}))?;
-    // The notification from before the cancel, redelivered.
+    // The notification from before the cancel, sent again.
     world.accepted(SOURCE, &notification(&[slot("called-off")])).await?;
     world.at_the_end(|world| async move { world.signals.of("leap/called-off", 2).await.map(drop) });
     Ok(())

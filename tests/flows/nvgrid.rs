@@ -1,4 +1,4 @@
-//! NvGrid: four events around a load target, each whole in its webhook.
+//! NvGrid: four events about a load target, each complete in its webhook.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn the_four_events_of_one_correlation() -> Result<()> {
             body["prev_target_load"] = json!({"value": 6.5, "unit": "mw"});
             body["end_time"] = Value::Null;
         }
-        // Each twice: the second says nothing new.
+        // Each twice: the second changes nothing.
         world.accepted(SOURCE, &body).await?;
         world.accepted(SOURCE, &body).await?;
         world.signals.of(subject, index + 1).await?;
@@ -85,7 +85,7 @@ async fn the_same_fact_in_another_unit_is_the_same_fact() -> Result<()> {
     for load in loads {
         let mut event = about("units");
         event["target_load"] = load;
-        // Measured load and compliance change while ramping, and are no identity.
+        // The measured load and the compliance change during a ramp; they do not identify the event.
         event["calculated_load"] = json!({"value": 8000, "unit": "kw"});
         event["compliant"] = json!(true);
         world.accepted(SOURCE, &event).await?;
@@ -123,20 +123,20 @@ async fn subjects_are_percent_encoded() -> Result<()> {
     let signals = world.signals.of("nv/feed%2F2/a%20b%2F%C3%BC%231", 1).await?;
     let expected = json!({"feed": "feed/2", "correlation_id": "a b/ü#1"});
     holds("the signal", &signals[0].event["data"]["power"], &expected)?;
-    // What SQS does not allow as a group's name is hashed; the reader checks it.
+    // A group name that SQS does not allow is hashed; the reader checks that.
     let long = "long-".repeat(25);
     world.accepted(SOURCE, &about(&long)).await?;
     world.signals.of(&format!("nv/main_power_feed/{long}"), 1).await?;
     Ok(())
 }
 
-/// While the load target still holds: afterwards no person can act on it.
+/// Reported while the load target still applies: later, no person can act on it.
 async fn a_ramp_that_did_not_comply_is_reported_at_its_end() -> Result<()> {
     let world = world().await?;
     let (start, end) = (from_now(-600), from_now(3_600));
     for event in ["start_ramp_down", "end_ramp_down"] {
         let mut body = about("idle");
-        // A feed of its own: on a shared one it would replace the targets of other cases, which stay unreported.
+        // A feed of its own: on a shared feed it would replace the targets of other cases, which then stay unreported.
         for (field, value) in [("event", event), ("feed_tag", "idle"), ("start_time", &start), ("end_time", &end)] {
             body[field] = json!(value);
         }

@@ -1,4 +1,5 @@
-//! Inputs as public bug reports have them: an odd field, end, identifier or delivery costs itself and no dispatch.
+//! Odd inputs from public bug reports: an odd field, end, identifier or delivery affects itself only, and no dispatch
+//! is lost.
 
 use std::time::Duration;
 
@@ -24,14 +25,14 @@ cases!("odd inputs":
     identifiers_of_512_bytes,
 );
 
-/// No other case sends odd inputs of it.
+/// The source of this module's odd inputs; no other case sends such inputs on it.
 const SOURCE: &str = "vbox";
 
-/// What stands around an answer.
+/// Wraps an answer.
 type Wrap = fn(Value) -> Value;
 
-/// Waits until some mail says that of one of these. Most of a source's mails are grouped: which field of which dispatch is reported
-/// is for the tests of the use cases to say.
+/// Waits until a mail reports the field of one of these. Most of a source's mails are grouped; the use cases test which
+/// field of which dispatch is reported.
 async fn reported(world: &TestStack, subjects: &str, field: &str) -> Result<()> {
     let what = format!("a mail about {field} of {subjects}");
     eventually(SOON, &what, || async {
@@ -42,7 +43,7 @@ async fn reported(world: &TestStack, subjects: &str, field: &str) -> Result<()> 
     .await
 }
 
-/// The dispatch as text in which a field, by its JSON pointer, is what no JSON value can hold.
+/// The dispatch as text, with a field, given by its JSON pointer, that no JSON value can represent.
 fn text_with(id: &str, pointer: &str, value: &str) -> Result<String> {
     let mut body = dispatch(id, 0);
     *body.pointer_mut(pointer).with_context(|| format!("no {pointer}"))? = json!("<here>");
@@ -68,7 +69,7 @@ async fn fields_that_cannot_be_read_cost_themselves() -> Result<()> {
     ];
     for (id, pointer, value) in odd {
         let text = text_with(id, pointer, value)?;
-        // Each twice: what was reported is not reported again.
+        // Each twice: a reported fault is not reported again.
         tell_raw(&world, id, text.clone()).await?;
         tell_raw(&world, id, text).await?;
     }
@@ -124,7 +125,7 @@ async fn nesting_without_end_costs_a_detail() -> Result<()> {
 
 async fn ends_that_cannot_be_are_none() -> Result<()> {
     let world = world().await?;
-    // Both ahead: the start is in 2099.
+    // Both ends are after the start, which is in 2099.
     let ends = [
         ("end-9999", "9999-12-31T23:59:59Z"),
         ("end-go", "0001-01-01T00:00:00Z"),
@@ -176,7 +177,7 @@ async fn a_load_target_that_cannot_be_read_is_unspecified() -> Result<()> {
         ("odd-load-end", json!({"end_time": "2001-01-01T00:00:00Z"}), "end_time"),
     ];
     for (id, fields, field) in odd {
-        // A feed of its own: on a shared one it would replace the targets of other cases.
+        // A feed of its own: on a shared feed it would replace the targets of other cases.
         let body = with(with(nvgrid::about(id), json!({ "feed_tag": id })), fields);
         world.accepted("nv", &body).await?;
         let subject = format!("nv/{id}/{id}");

@@ -1,4 +1,5 @@
-//! Openvolt: new data for a meter is announced, then fetched in parts; events of the account are passed on.
+//! Openvolt: a webhook announces new data of a meter, which is fetched in parts; account events are published
+//! unchanged.
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -22,13 +23,13 @@ cases!("openvolt":
 
 const SOURCE: &str = "ov";
 
-/// The most that a part may span.
+/// The longest span of a part.
 const MOST_DAYS: i64 = 31;
 
-/// The most that a signal about a meter may take, in bytes.
+/// The maximum size of a signal about a meter, in bytes.
 const MOST_BYTES: usize = 262_144;
 
-/// Tells of new data.
+/// The webhook about new data.
 pub(crate) fn webhook(delivery: &str, payload: &Value) -> Value {
     json!({
         "subscription_id": "0318df2f-7b9c-4b2e-bf8d-113919ab1e78", "event_id": "meter_data.received",
@@ -44,7 +45,7 @@ fn instant(text: &Value) -> Result<Timestamp> {
     text.as_str().with_context(|| format!("{text} is no instant"))?.parse().context("no instant")
 }
 
-/// Half-hours of 0.25 kWh from the asked start to the asked end, that one included.
+/// Half-hours of 0.25 kWh from the requested start to the requested end, inclusive.
 pub(crate) fn readings(seen: &Seen) -> Value {
     let asked = |name: &str| seen.query.get(name).and_then(|text| text.parse::<Timestamp>().ok());
     let (Some(start), Some(end)) = (asked("start_date"), asked("end_date")) else { return Value::Null };
@@ -82,7 +83,7 @@ async fn a_delivery_becomes_intervals() -> Result<()> {
         ensure!(seen.path == "/v1/interval-data" && seen.key == config::api_key(SOURCE), "{seen:?}");
         ensure!(seen.query.get("granularity").map(String::as_str) == Some("hh"), "{seen:?}");
     }
-    // The same interval under another delivery is news.
+    // The same interval in another delivery is a new event.
     world.accepted(SOURCE, &webhook("delivery-day-2", &json!([period("meter-day", start, end)]))).await?;
     let signals = world.signals.of("ov/meter-day", 2).await?;
     holds("the second", &signals[1].event["data"]["meter"], &json!({"delivery": "delivery-day-2"}))
@@ -127,7 +128,7 @@ async fn thirteen_months_come_in_parts() -> Result<()> {
     starts.sort_unstable();
     let rows = starts.len();
     starts.dedup();
-    // Every half-hour once, and the row that starts at the stated end.
+    // Every half-hour once, including the row that starts at the stated end.
     ensure!(rows == 396 * 48 + 1 && starts.len() == rows, "{rows} rows, {} different ones", starts.len());
     for seen in world.stub.asked("meter-year") {
         let asked = |name: &str| -> Result<Timestamp> {
@@ -185,7 +186,7 @@ async fn what_is_not_read_is_null_and_what_is_written_is_rounded() -> Result<()>
     world.accepted(SOURCE, &webhook("delivery-gaps", &payload)).await?;
     let signals = world.signals.of("ov/meter-gaps", 1).await?;
     let interval = |minute: &str, watt_hours: Value| json!({"start": format!("2024-05-01T00:{minute}:00Z"), "watt_hours": watt_hours});
-    // Half to even: 12.5 Wh are 12, 1013.5 Wh are 1014. What cannot be read is no reading.
+    // Half to even: 12.5 Wh become 12, 1013.5 Wh become 1014. An unreadable value is no reading.
     let expected = json!([
         interval("00", Value::Null),
         interval("30", json!(12)),
@@ -204,7 +205,7 @@ async fn account(world: &TestStack, source: &str, event: &str, delivery: &str, p
 
 async fn an_event_of_the_account_is_passed_on() -> Result<()> {
     let world = world().await?;
-    // `""` is a payload as well.
+    // `""` is a payload too.
     let payload = json!("");
     for _ in 0..3 {
         account(&world, SOURCE, "customer.created", "delivery-customer", &payload).await?;
@@ -230,14 +231,14 @@ async fn rotated_keys_and_unknown_events_are_reported() -> Result<()> {
     let mail = world.mail.one(SOON, &["credentials", "obox"]).await?;
     ensure!(mail.text.contains("rotated"), "{}", mail.text);
 
-    // What is unknown is passed on under its own name, and people are notified.
+    // An unknown event is published under its own name and reported.
     account(&world, "obox", "tariff.changed", "delivery-tariff", &json!([1])).await?;
     let signals = world.signals.of("obox/account", 2).await?;
     ensure!(signals[1].event["type"] == "gridbell.account.tariff.changed.v1", "{}", signals[1].event);
     let mail = world.mail.one(SOON, &["unknown-event", "tariff.changed"]).await?;
     ensure!(mail.text.contains("obox"), "{}", mail.text);
 
-    // A known delivery with another type or payload is another event, and a repetition is none.
+    // A known delivery with another type or payload is another event; a repetition is not.
     let others = [("user.created", json!({"user_id": "u1"})), ("user.created", json!({"user_id": "u2"}))];
     for (index, (event, payload)) in others.iter().enumerate() {
         for _ in 0..2 {

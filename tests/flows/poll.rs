@@ -1,4 +1,4 @@
-//! A provider lists what no webhook brought: it is published, and people are notified unless the webhook was only late.
+//! A dispatch without a webhook: polling finds and publishes it, and reports it unless the webhook was only late.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ cases!("poll":
     what_no_webhook_brought_is_published_and_reported,
 );
 
-/// The schedule comes every minute; a busy machine adds to that.
+/// The schedule runs every minute; the rest is for a busy machine.
 const A_POLL: Duration = Duration::from_mins(5);
 
-/// The grace for late webhooks, and the mail.
+/// The grace period for late webhooks, plus the time of a mail.
 const GRACE: Duration = Duration::from_mins(6);
 
 fn in_two_hours(id: &str) -> Value {
@@ -27,7 +27,7 @@ fn in_two_hours(id: &str) -> Value {
 
 async fn what_no_webhook_brought_is_published_and_reported() -> Result<()> {
     let world = world().await?;
-    // What the first list holds was there before us.
+    // The dispatches in the first list are older than the stack.
     world.stub.asked_times(LIST, 1, A_POLL).await?;
     let dispatches = ["unannounced", "late"].map(in_two_hours);
     world.stub.answer(LIST, Reply::Json(json!({"dispatches": dispatches, "page": 0, "perPage": 0})));
@@ -46,7 +46,7 @@ async fn what_no_webhook_brought_is_published_and_reported() -> Result<()> {
     Ok(())
 }
 
-/// No person is notified of a webhook that was only late, nor of the lists that were read.
+/// Neither a late webhook nor a list that was read causes a mail.
 fn left_alone(world: &TestStack) {
     world.at_the_end(|world| async move {
         let mut mail = world.mail.naming(&[], "vpoll/late").await?;

@@ -1,4 +1,4 @@
-//! A source that is marked as a sandbox: everything that comes through it is a test, whatever a body says.
+//! A source marked as a sandbox: everything from it is a test, whatever a body says.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};

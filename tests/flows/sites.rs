@@ -1,4 +1,4 @@
-//! Several dispatches of one site: each signal says until when the site stays curtailed.
+//! Several dispatches of one site: each signal states until when the site stays curtailed.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ cases!("sites":
 
 const SOURCE: &str = "voltus-prod";
 
-/// A dispatch of the one site that these share.
+/// A dispatch of the site that these share.
 fn of_the_site(id: &str, modification: u64, start: &str, end: Option<&str>) -> Value {
     let mut dispatch = with(dispatch(id, modification), json!({"start_time": start, "end_time": end}));
     dispatch["sites"][0]["id"] = json!("shared-site");

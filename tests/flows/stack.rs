@@ -1,4 +1,4 @@
-//! What the stack says of itself.
+//! The stack's own description.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ async fn stack_json_is_the_contracts() -> Result<()> {
     for table in ["dispatches", "deliveries", "alerts"] {
         text(&format!("/tables/{table}"))?;
     }
-    // The configuration gives hashes, so the addresses end at the names.
+    // The configuration has only hashes of the tokens, so the URLs end with the names.
     ensure!(text("/acks")? == format!("{base}/acks"), "the acks are {state}");
     let expected = json!({"provider": "voltus", "url": format!("{base}/hooks/voltus-prod"), "headers": {}});
     same("a source", &state["sources"]["voltus-prod"], &expected)

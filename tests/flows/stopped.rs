@@ -1,4 +1,4 @@
-//! A function that does not run cannot say so. On the stack that may be hurt.
+//! A stopped function cannot report itself. On the stack that cases may damage.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ cases!("stopped": a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is
 
 const SOURCE: &str = "voltus-prod";
 
-/// Half a minute to the next heartbeat, 22 s for its answer, and what a busy machine adds.
+/// Half a minute to the next heartbeat, 22 s for its answer, plus time for a busy machine.
 const IN_TIME: Duration = Duration::from_mins(5);
 
-/// Waits for one more mail about the silence of the hydrator than there were.
+/// Waits for one more mail about the silent hydrator than before.
 async fn one_more(world: &TestStack, within: Duration, before: usize) -> Result<String> {
     eventually(within, "mail about the queue of deliveries", || async {
         let mut mail = world.mail.about(&["hydration-failing: deliveries"]).await?;
@@ -37,7 +37,7 @@ async fn a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is_back() -
     let before = world.mail.about(&["hydration-failing: deliveries"]).await?.len();
     world.aws.read_queue_of(&world.hydrator, false).await?;
     let reported = reported(&world, before).await;
-    // Whatever came of it, the others need a hydrator.
+    // Whatever the result, other cases need a hydrator.
     world.aws.read_queue_of(&world.hydrator, true).await?;
     reported?;
     let resolved = one_more(&world, SOON, before + 1).await?;

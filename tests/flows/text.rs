@@ -1,5 +1,5 @@
-//! Text that others wrote: names that act on a terminal are data in signals and harmless in mails, and zones have many names. On the
-//! stack where a controller must acknowledge, so that each dispatch is mailed soon.
+//! Text from outside: names with terminal control characters stay data in signals and are harmless in mails; zones have
+//! many names. On the stack where a controller must acknowledge, so that each dispatch is mailed soon.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ cases!("text":
     an_empty_or_oversized_key_is_no_dispatch_to_acknowledge,
 );
 
-/// The immediate deadline of 10 s, and what a busy machine adds.
+/// The immediate deadline of 10 s, plus time for a busy machine.
 const IN_TIME: Duration = Duration::from_mins(5);
 
-/// A site's name that does something each.
+/// Site names, each with another kind of control character.
 fn names() -> [(&'static str, String); 3] {
     [
         ("name-escapes", "Mill \u{1b}[2J\u{1b}]0;pwn\u{7}\u{1b}[31mGONE".to_owned()),
@@ -34,7 +34,7 @@ fn names() -> [(&'static str, String); 3] {
     ]
 }
 
-/// Publishes a dispatch that starts soon while no case kills hydrators. No controller acknowledges it.
+/// Publishes a dispatch that starts soon, while no case kills hydrators. No controller acknowledges it.
 async fn published(source: &str, dispatch: Value) -> Result<Arc<TestStack>> {
     let world = hurt_sim().await?;
     let _turn = calm().await;

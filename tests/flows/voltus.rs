@@ -1,4 +1,4 @@
-//! Voltus: thin webhooks, each of which means "look again".
+//! Voltus: thin webhooks, each of which leads to a fetch.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ cases!("voltus":
 
 const SOURCE: &str = "voltus-prod";
 
-/// What Voltus sends.
+/// Voltus' webhook.
 pub(crate) fn webhook(event: &str, id: &str) -> Value {
     json!({"event": {"name": format!("dispatch.{event}")}, "resource": format!("/2022-04-15/dispatches/{id}")})
 }
 
-/// A dispatch of a site of its own, for an hour: whatever shares a site is told so.
+/// A dispatch of a site of its own, for an hour: on a shared site, the signals would have `effective`.
 pub(crate) fn dispatch(id: &str, modification: u64) -> Value {
     json!({
         "id": id, "authorized": true, "test": false, "modification_number": modification,
@@ -49,7 +49,7 @@ pub(crate) fn with(mut dispatch: Value, fields: Value) -> Value {
     dispatch
 }
 
-/// Has Voltus hold the dispatch and tell of it.
+/// Stores the dispatch at Voltus and sends its webhook.
 pub(crate) async fn tell(world: &TestStack, source: &str, event: &str, dispatch: &Value) -> Result<String> {
     let id = dispatch["id"].as_str().context("a dispatch without an id")?;
     world.stub.answer(id, Reply::listed(dispatch));
@@ -104,7 +104,8 @@ async fn a_create_and_an_update_as_in_the_contract() -> Result<()> {
     Ok(())
 }
 
-/// The answer of the seed document, its id aside: long over, two sites, without number and times of its own.
+/// The answer in the seed document with another id: long past, two sites, without a number and without times of its
+/// own.
 async fn the_seeds_answer_is_published_once_and_ended() -> Result<()> {
     let world = world().await?;
     let site = |name: &str, id: &str, location: &str, kw: u32| json!({"name": name, "id": id, "customer_location_id": location, "drop_by": kw, "commitment": kw});
@@ -143,7 +144,7 @@ async fn a_cancel_stays_until_a_newer_authorization() -> Result<()> {
     world.signals.of(subject, 1).await?;
     tell(&world, SOURCE, "update", &authorized(1, false)).await?;
     world.signals.of(subject, 2).await?;
-    // An answer out of an old cache, and the cancel once more: nothing.
+    // A stale answer, and the cancel again: nothing changes.
     tell(&world, SOURCE, "update", &authorized(0, true)).await?;
     world.stub.asked_times("cancel", 3, SOON).await?;
     tell(&world, SOURCE, "update", &authorized(1, false)).await?;
@@ -198,7 +199,7 @@ async fn a_known_end_that_passes_is_no_news() -> Result<()> {
     tokio::time::sleep(length.saturating_sub(began.elapsed()) + Duration::from_secs(1)).await;
     tell(&world, SOURCE, "update", &soon).await?;
     world.stub.asked_times("passing", 2, SOON).await?;
-    // That nothing more was published is seen after all cases.
+    // After all cases, the stack checks that nothing more was published.
     Ok(())
 }
 
@@ -209,7 +210,7 @@ async fn both_shapes_of_an_answer_are_read() -> Result<()> {
     let other = dispatch("shape-other", 0);
     let many = json!({"dispatches": [other, dispatch("shape-list", 0)], "page": 0, "perPage": 0});
     world.stub.answer("shape-list", Reply::Json(many));
-    // The older samples have neither number nor end, and fractions of nine digits.
+    // The older samples have neither number nor end, and nine fractional digits.
     let old = json!({
         "id": "shape-old", "authorized": true, "start_time": "2099-12-01T16:50:00.123456789+01:00",
         "program": {}, "sites": [{"id": "8bis", "commitment": "5.5", "name": "", "customer_location_id": ""}],
@@ -237,7 +238,7 @@ async fn what_cannot_be_asked_is_unspecified() -> Result<()> {
         with(dispatch(id, 0), json!({"sites": commitments.iter().enumerate().map(site).collect::<Vec<_>>()}))
     };
     let unspecified = json!({"kind": "unspecified"});
-    // Null is a word of the provider's: no person is notified. Of numbers that cannot be people are.
+    // The provider uses null, so no person is notified. Impossible numbers are reported.
     tell(&world, SOURCE, "create", &sites("null-kw", &[Value::Null])).await?;
     tell(&world, SOURCE, "create", &sites("odd-kw", &[json!(-5), json!(100_000.5), json!(0.0125)])).await?;
     let signals = world.signals.of("voltus-prod/null-kw", 1).await?;
@@ -262,7 +263,7 @@ async fn an_update_alone_is_first_seen() -> Result<()> {
     let world = world().await?;
     tell(&world, SOURCE, "update", &dispatch("late", 3)).await?;
     tell(&world, SOURCE, "update", &with(dispatch("gone", 1), json!({"authorized": false}))).await?;
-    // Withdrawn and over: cancelled.
+    // Withdrawn and ended: cancelled.
     let both = json!({"authorized": false, "start_time": from_now(-600), "end_time": from_now(-60)});
     tell(&world, SOURCE, "update", &with(dispatch("gone-by", 1), both)).await?;
     let expected = [("late", "dispatch.scheduled"), ("gone", "dispatch.cancelled"), ("gone-by", "dispatch.cancelled")];
@@ -298,7 +299,7 @@ async fn an_unknown_event_is_fetched_and_reported() -> Result<()> {
     Ok(())
 }
 
-/// A provider's further fields are passed on verbatim; that they change is no news by itself.
+/// A provider's additional fields are published verbatim; a change of them alone is not published.
 async fn details_are_no_news() -> Result<()> {
     let world = world().await?;
     let metadata = |number: u64, metadata: &str| -> Result<Value> {

@@ -1,4 +1,4 @@
-//! What the cases stand on.
+//! Helpers of the cases.
 
 mod aws;
 mod case;

@@ -1,4 +1,4 @@
-//! Who watches the watcher: that an alarm exists for whatever can fall silent, reaches a person, and says what to do.
+//! Checks of the alarms: one exists for everything that can fall silent, notifies a person, and says what to do.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use super::model::{Template, listed, strings, target};
 use super::{Check, Findings, must, remove, set};
 
-/// What runs every minute, by the alarm that notices when it does not: the metric's namespace and what is measured.
+/// What runs every minute: the alarm that notices its silence, the metric's namespace and the measured resource.
 const HEARTBEATS: [(&str, &str, &str); 3] = [
     ("SweepSilentAlarm", "AWS/Events", "SweepRule"),
     ("RetrierSilentAlarm", "AWS/Lambda", "RetrierFunction"),
     ("HydratorSilentAlarm", "AWS/Lambda", "HydratorFunction"),
 ];
 
-/// Silence for longer than this is told, seconds: three runs of a schedule of one minute.
+/// The silence after which an alarm fires, in seconds: three runs of a schedule of one minute.
 const SILENCE: u64 = 180;
 
-/// `CloudWatch` takes an alarm's description of so many characters.
+/// `CloudWatch`'s limit of an alarm's description, in characters.
 const LONGEST_DESCRIPTION: usize = 1024;
 
-/// The longest that anything may wait for a function, seconds; the signals have the usual lead of a deadline.
+/// The longest time that a message may wait for a function, in seconds; signals have a deadline's usual lead.
 const LONGEST_WAIT: u64 = 300;
 const LONGEST_UNREAD: u64 = 600;
 
@@ -164,7 +164,7 @@ fn alarms(template: &Template) -> Vec<&str> {
     template.resources(Some("AWS::CloudWatch::Alarm"))
 }
 
-/// What an alarm looks at: each metric with its statistic, its own or those of its expression.
+/// The metrics of an alarm, each with its statistic; its own or those of its expression.
 fn metrics<'t>(template: &'t Template, alarm: &str) -> Vec<(&'t Value, &'t Value)> {
     let own = template.at(&format!("/Resources/{alarm}/Properties"));
     match listed(&own["Metrics"]) {
@@ -176,7 +176,7 @@ fn metrics<'t>(template: &'t Template, alarm: &str) -> Vec<(&'t Value, &'t Value
     }
 }
 
-/// The alarms that look at this metric of this resource.
+/// The alarms on this metric of this resource.
 fn alarms_on<'t>(template: &'t Template, metric: &str, resource: &str) -> Vec<&'t str> {
     let fetches = |alarm: &&str| {
         metrics(template, alarm).iter().any(|(found, _)| {
@@ -248,7 +248,7 @@ fn queues(template: &Template) -> Findings {
         let age = alarms_on(template, "ApproximateAgeOfOldestMessage", queue);
         let depth = alarms_on(template, "ApproximateNumberOfMessagesVisible", queue);
         let most = if mapped.contains(&queue) { LONGEST_WAIT } else { LONGEST_UNREAD };
-        // What was received twice and failed is no backlog.
+        // A message that was received twice and failed is no backlog.
         let least = 2 * template.property(queue, "VisibilityTimeout").as_u64().unwrap_or(0);
         match (age.as_slice(), depth.as_slice()) {
             ([old], [deep]) if old == deep && mapped.contains(&queue) => {

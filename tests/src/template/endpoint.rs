@@ -1,11 +1,11 @@
-//! The API, the schedule and the outputs: what reaches a function from outside, and what others read of the stack.
+//! The API, the schedule and the outputs: how callers outside reach a function, and what they read of the stack.
 
 use serde_json::{Value, json};
 
 use super::model::{Template, target};
 use super::{Check, Findings, must, remove, set};
 
-/// The longest that an HTTP API waits for a function, milliseconds.
+/// The longest time that an HTTP API waits for a function, in milliseconds.
 const LONGEST_INTEGRATION: u64 = 30_000;
 
 const ROUTES: [(&str, &str); 3] = [
@@ -22,7 +22,7 @@ const PERMISSIONS: [(&str, &str, &str); 4] = [
     ("RetrierFunction", "events.amazonaws.com", "SweepRule"),
 ];
 
-/// What the command line and the local stack read back.
+/// The outputs that the command line and the local stack read.
 const OUTPUTS: [&str; 19] = [
     "WebhookUrl",
     "ApiId",
@@ -200,7 +200,7 @@ fn outputs(template: &Template) -> Findings {
     let names: Vec<_> = found.keys().collect();
     must(&mut diagnostics, names == OUTPUTS, || format!("the outputs are {names:?}"));
     for (name, output) in found {
-        // An output named after what it is: `SignalsQueueUrl` says where `SignalsQueue` is.
+        // Such an output is named after its resource: `SignalsQueueUrl` is the URL of `SignalsQueue`.
         let Some(resource) = ["Url", "Name", "Arn"].iter().find_map(|end| name.strip_suffix(end)) else { continue };
         let holds = name == "WebhookUrl" || target(&output["Value"]) == Some(resource);
         must(&mut diagnostics, holds, || format!("{name} is {}", output["Value"]));

@@ -1,4 +1,4 @@
-//! Tables: what they are keyed by, and what keeps their contents.
+//! Tables: their keys, and what protects their contents.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ pub(super) const CHECKS: &[Check] = &[
                         format!("{table}: {pointer} is {found}, not {expected}")
                     });
                 };
-                // A version of the configuration never expires: it may be gone back to.
+                // A version of the configuration never expires: an operator may return to it.
                 let expires = if table == "ConfigTable" {
                     Value::Null
                 } else {
