@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{TestStack, cases, holds, world},
+    harness::{TestStack, cases, holds, shared_stack},
     leap::{only, slot},
 };
 
@@ -41,8 +41,8 @@ fn meter_alone(index: usize) -> String {
     meter(1_000_000 + index)
 }
 
-async fn all_of(world: &TestStack, subject: &str, count: usize, meter: fn(usize) -> String) -> Result<Value> {
-    let signals = world.signals.of(subject, 1).await?;
+async fn all_of(stack: &TestStack, subject: &str, count: usize, meter: fn(usize) -> String) -> Result<Value> {
+    let signals = stack.signals.of(subject, 1).await?;
     let dispatch = only(&signals)?;
     let (ids, with_repetition) = targets(dispatch)?;
     let expected: BTreeSet<String> = (0..count).map(meter).collect();
@@ -63,9 +63,9 @@ fn group(event: &str, meters: usize, meter: fn(usize) -> String) -> Value {
 }
 
 async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
-    let world = world().await?;
-    world.accepted(SOURCE, &group("very-many", 15_000, meter_alone)).await?;
-    let dispatch = all_of(&world, "leap/very-many", 15_000, meter_alone).await?;
+    let stack = shared_stack().await?;
+    stack.accepted(SOURCE, &group("very-many", 15_000, meter_alone)).await?;
+    let dispatch = all_of(&stack, "leap/very-many", 15_000, meter_alone).await?;
     let lists = dispatch["targets"].as_array().context("no targets")?;
     ensure!(lists.len() == 1 && lists[0]["request"].is_null(), "{} targets", lists.len());
     Ok(())
@@ -74,11 +74,11 @@ async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
 /// The ids alone exceed a message, and the record exceeds an item.
 async fn fifty_thousand_meters_come_in_parts_that_name_each_once() -> Result<()> {
     const METERS: usize = 50_000;
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let body = group("too-many", METERS, meter_far);
     ensure!(body.to_string().len() > 1_900_000, "the body is {} bytes long", body.to_string().len());
-    world.accepted("lbox", &body).await?;
-    let signals = world.signals.of("lbox/too-many", 2).await?;
+    stack.accepted("lbox", &body).await?;
+    let signals = stack.signals.of("lbox/too-many", 2).await?;
     let (mut ids, mut count) = (BTreeSet::new(), 0);
     for (number, signal) in (1..).zip(&signals) {
         let head = json!({"part": number, "parts": 2, "version": 1, "request": {"kind": "reduce", "watts": 10_000}});
@@ -90,7 +90,7 @@ async fn fifty_thousand_meters_come_in_parts_that_name_each_once() -> Result<()>
     ensure!(ids == (0..METERS).map(meter_far).collect(), "{} meters are there", ids.len());
     ensure!(count == METERS, "{count} targets");
     // Sent again, it changes nothing.
-    world.accepted("lbox", &body).await?;
+    stack.accepted("lbox", &body).await?;
     Ok(())
 }
 
@@ -100,9 +100,9 @@ fn meter_far(index: usize) -> String {
 }
 
 async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
-    let world = world().await?;
-    world.accepted(SOURCE, &group("many-grouped", 5_000, meter)).await?;
-    let dispatch = all_of(&world, "leap/many-grouped", 5_000, meter).await?;
+    let stack = shared_stack().await?;
+    stack.accepted(SOURCE, &group("many-grouped", 5_000, meter)).await?;
+    let dispatch = all_of(&stack, "leap/many-grouped", 5_000, meter).await?;
     holds("the group's", &dispatch, &json!({"request": {"kind": "reduce", "watts": 10_000}, "status": "scheduled"}))?;
 
     // Each meter has its own slot of the event: megabytes, and a share for each.
@@ -111,8 +111,8 @@ async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
         "integration_test_notification": false, "communication_test": false,
         "meter_dispatches": (0..5_000).map(item).collect::<Vec<_>>(),
     });
-    world.accepted(SOURCE, &body).await?;
-    let dispatch = all_of(&world, "leap/many-metered", 5_000, meter).await?;
+    stack.accepted(SOURCE, &body).await?;
+    let dispatch = all_of(&stack, "leap/many-metered", 5_000, meter).await?;
     let shares: u64 = (0..5_000).map(|index| 1_000 * (1 + index % 3)).sum();
     holds("the meters'", &dispatch, &json!({"request": {"kind": "reduce", "watts": shares}}))
 }
@@ -126,7 +126,7 @@ fn slot_of(index: usize, event: &str) -> Value {
 }
 
 async fn megabytes_travel_compressed() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     // 1.5 MB of many events; escaped in a message it would be half as much again.
     let item = |index: usize| {
         let mut slot = slot(&format!("bulk-{}", index / 2_000));
@@ -139,9 +139,9 @@ async fn megabytes_travel_compressed() -> Result<()> {
     });
     let length = body.to_string().len();
     ensure!((1_200_000..2_097_152).contains(&length), "the body is {length} bytes long");
-    world.accepted(SOURCE, &body).await?;
+    stack.accepted(SOURCE, &body).await?;
     for event in ["bulk-0", "bulk-1"] {
-        let signals = world.signals.of(&format!("leap/{event}"), 1).await?;
+        let signals = stack.signals.of(&format!("leap/{event}"), 1).await?;
         let (ids, _) = targets(only(&signals)?)?;
         ensure!(ids.len() == 2_000, "{event}: {} meters", ids.len());
         let request = json!({"kind": "reduce", "watts": 20_000_000});

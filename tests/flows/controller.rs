@@ -14,8 +14,8 @@ use tokio::{
 use crate::{
     chaos::calm,
     deadlines::WELL_IN_TIME,
-    harness::{TestStack, cases, config, from_now, hurt_sim, instant, listed},
-    voltus::{dispatch, tell, with},
+    harness::{TestStack, cases, config, damaged_stack, from_now, instant, listed},
+    voltus::{dispatch, publish, with},
 };
 
 cases!("controller": the_example_acts_once_on_each_change_and_acknowledges);
@@ -47,7 +47,7 @@ async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
 
 /// A rebuilt stack counts from 1 in a newer epoch, which is newer than anything before; its version comes in parts.
 async fn follows_a_rebuilt_stack(
-    world: &TestStack,
+    stack: &TestStack,
     queue: &str,
     lines: &mut Lines<BufReader<ChildStdout>>,
     test: &serde_json::Value,
@@ -79,7 +79,7 @@ async fn follows_a_rebuilt_stack(
         event(epoch(1)?, 1, 1),
     ];
     for (copy, event) in (1_000..).zip(&all) {
-        world.aws.send_signal(queue, event, copy).await?;
+        stack.aws.send_signal(queue, event, copy).await?;
     }
     let line = said(lines).await.context("nothing said of the rebuilt stack")?;
     ensure!(line.starts_with("curtail \"rebuilt-1\""), "{line:?}");
@@ -89,7 +89,7 @@ async fn follows_a_rebuilt_stack(
 /// A dispatch ends, and `effective` names another one that the example has not seen: the site stays curtailed until
 /// that one ends.
 async fn holds_a_site_for_another_dispatch(
-    world: &TestStack,
+    stack: &TestStack,
     queue: &str,
     lines: &mut Lines<BufReader<ChildStdout>>,
     signal: &serde_json::Value,
@@ -123,7 +123,7 @@ async fn holds_a_site_for_another_dispatch(
         ),
     ];
     for (copy, (event, expected)) in (2_000..).zip(steps) {
-        world.aws.send_signal(queue, &event, copy).await?;
+        stack.aws.send_signal(queue, &event, copy).await?;
         for expected in expected {
             let line = said(lines).await.with_context(|| format!("nothing said: {expected}"))?;
             ensure!(line.starts_with(expected), "{line:?}, not {expected:?}");
@@ -133,13 +133,13 @@ async fn holds_a_site_for_another_dispatch(
 }
 
 async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
-    let world = hurt_sim().await?;
-    let queue = world.aws.make_fifo("controller.fifo").await?;
-    let folder = world.state_file.with_file_name(format!("controller-{}", std::process::id()));
+    let stack = damaged_stack().await?;
+    let queue = stack.aws.make_fifo("controller.fifo").await?;
+    let folder = stack.state_file.with_file_name(format!("controller-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let mut described: serde_json::Value = serde_json::from_str(&fs::read_to_string(&world.state_file)?)?;
+    let mut described: serde_json::Value = serde_json::from_str(&fs::read_to_string(&stack.state_file)?)?;
     described["queues"]["signals"] = json!(queue);
-    described["acks"] = json!(format!("{}/{}", world.description.acks, config::ACK_TOKEN));
+    described["acks"] = json!(format!("{}/{}", stack.description.acks, config::ACK_TOKEN));
     fs::write(folder.join("stack.json"), described.to_string())?;
     let mut running = Command::new(example()?)
         .arg(folder.join("stack.json"))
@@ -159,32 +159,32 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     let (mut expected, mut in_time) = (Vec::new(), true);
     for (place, (event, state)) in changes.iter().enumerate() {
         let _turn = calm().await;
-        let told = instant();
-        tell(&world, SOURCE, event, state).await?;
-        let signals = world.signals.of("voltus-prod/controlled", place + 1).await?;
+        let published_at = instant();
+        publish(&stack, SOURCE, event, state).await?;
+        let signals = stack.signals.of("voltus-prod/controlled", place + 1).await?;
         // The newest, the newest again, and then the oldest.
         for signal in [&signals[place], &signals[place], &signals[0]] {
-            world.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
+            stack.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
         }
         let verb = ["curtail", "instead", "leave"][place];
         let line = said(&mut lines).await.with_context(|| format!("nothing said of {verb}"))?;
         ensure!(line.starts_with(&format!("{verb} \"voltus-prod/controlled\"")), "{line}");
-        in_time &= told.elapsed() < WELL_IN_TIME;
+        in_time &= published_at.elapsed() < WELL_IN_TIME;
         expected.push(line);
     }
-    let mut test = world.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
+    let mut test = stack.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
     test["subject"] = json!("voltus-prod/nobody");
     test["data"]["dispatch"] =
         with(test["data"]["dispatch"].clone(), json!({"key": "voltus-prod/controlled", "version": 1, "test": true}));
-    world.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
+    stack.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
     let line = said(&mut lines).await.context("nothing said of the test")?;
     ensure!(line == "test \"voltus-prod/controlled\"", "after {expected:?}: {line:?}");
-    follows_a_rebuilt_stack(&world, &queue, &mut lines, &test).await?;
-    holds_a_site_for_another_dispatch(&world, &queue, &mut lines, &test).await?;
+    follows_a_rebuilt_stack(&stack, &queue, &mut lines, &test).await?;
+    holds_a_site_for_another_dispatch(&stack, &queue, &mut lines, &test).await?;
     running.kill().await?;
     fs::remove_dir_all(folder)?;
-    world.at_the_end(move |world| async move {
-        let mail = world.mail.naming(&[], "voltus-prod/controlled").await?;
+    stack.at_the_end(move |stack| async move {
+        let mail = stack.mail.naming(&[], "voltus-prod/controlled").await?;
         ensure!(mail.is_empty() || !in_time, "it was acknowledged in time, and yet:{}", listed(&mail));
         Ok(())
     });

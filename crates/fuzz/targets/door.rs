@@ -20,10 +20,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         content_encoding: None,
         body,
     };
-    let answer = sim.post(request).answer().expect("nothing goes wrong here");
+    let answer = sim.post(request).answer().expect("no fault is on");
     assert!(matches!(answer.status, 200 | 400 | 413), "{answer:?}");
     if answer.outcome != "accepted" {
-        assert!(sim.queued(Inner::Deliveries).is_empty(), "kept without being accepted");
+        assert!(sim.queued(Inner::Deliveries).is_empty(), "queued without being accepted");
         return;
     }
     sim.settle(fuzz::LONG);

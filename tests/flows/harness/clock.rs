@@ -13,7 +13,7 @@ use jiff::Timestamp;
 pub(crate) const SOON: Duration = Duration::from_mins(3);
 
 /// The polling interval.
-const LOOKING: Duration = Duration::from_millis(100);
+const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
@@ -37,25 +37,25 @@ pub(crate) fn from_now(seconds: i64) -> String {
 pub(crate) async fn eventually<T, F, Fut>(within: Duration, what: &str, mut fetch: F) -> Result<T>
 where
     F: FnMut() -> Fut,
-    Fut: Future<Output = Result<Looked<T>>>,
+    Fut: Future<Output = Result<Checked<T>>>,
 {
     let began = instant();
     loop {
         let last = match fetch().await? {
-            Looked::There(it) => return Ok(it),
-            Looked::NotYet(last) => last,
+            Checked::Found(it) => return Ok(it),
+            Checked::NotYet(last) => last,
         };
         if began.elapsed() > within {
             bail!("{what}: not after {} s; the last: {last}", within.as_secs());
         }
-        tokio::time::sleep(LOOKING).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
 /// The result of a check.
-pub(crate) enum Looked<T> {
+pub(crate) enum Checked<T> {
     /// The expected value.
-    There(T),
+    Found(T),
     /// Something else, described in words.
     NotYet(String),
 }

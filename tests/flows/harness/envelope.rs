@@ -46,9 +46,9 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
         .map(|(what, actual, expected)| format!("{id}: {what} is {actual}, expected {expected}"))
         .collect();
     if let Some(test) = data.get("test") {
-        let (told, reason) = (attribute("test"), &data["test_reason"]);
-        if told != json!(test.to_string()) || test != &json!(!reason.is_null()) {
-            faults.push(format!("{id}: test is {test}, its reason {reason}, the attribute {told}"));
+        let (marked, reason) = (attribute("test"), &data["test_reason"]);
+        if marked != json!(test.to_string()) || test != &json!(!reason.is_null()) {
+            faults.push(format!("{id}: test is {test}, its reason {reason}, the attribute {marked}"));
         }
     }
     if is_sandbox(source) && attribute("test") != "true" {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Client;
 use serde_json::Value;
 
-use super::{Looked, eventually};
+use super::{Checked, eventually};
 
 /// The words in the subject of a mail about a resolved incident.
 pub(crate) const RESOLVED: &str = "over: ";
@@ -83,8 +83,8 @@ async fn only<F: Future<Output = Result<Vec<Mail>>>>(
         let mut mail = find().await?;
         ensure!(mail.len() <= 1, "more than one {what}:{}", listed(&mail));
         Ok(match mail.pop() {
-            Some(mail) => Looked::There(mail),
-            None => Looked::NotYet("none".to_owned()),
+            Some(mail) => Checked::Found(mail),
+            None => Checked::NotYet("none".to_owned()),
         })
     });
     let mail = mail.await?;

@@ -80,7 +80,7 @@ impl Signals {
     /// Starts reading.
     pub(crate) fn read(aws: Aws, queue: String) -> Self {
         let filed = Arc::new(Mutex::new(Filed::default()));
-        let (tell, changed) = watch::channel(0);
+        let (notify, changed) = watch::channel(0);
         let into = filed.clone();
         let turn = Arc::new(AsyncMutex::new(()));
         let reads = turn.clone();
@@ -97,7 +97,7 @@ impl Signals {
                     // A case may suspend the emulator, and it ends at some time.
                     Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
                 }
-                tell.send_modify(|count| *count += 1);
+                notify.send_modify(|count| *count += 1);
             }
         });
         Self { filed, changed, reader, turn }

@@ -15,7 +15,7 @@ use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-use super::{Aws, Looked, MailBox, Signals, config, eventually};
+use super::{Aws, Checked, MailBox, Signals, config, eventually};
 use crate::stub::Stub;
 
 /// How long a queue may take to drain after the last case; a retried request waits up to a minute.
@@ -58,44 +58,44 @@ impl Answer {
 
 /// The stacks of this process: the first is for most cases, the second for those that kill and suspend, the third for
 /// those that stop a part for a while, the fourth for those that restore its tables.
-static WORLDS: [OnceCell<Result<Arc<TestStack>, String>>; 4] = [const { OnceCell::const_new() }; 4];
+static STACKS: [OnceCell<Result<Arc<TestStack>, String>>; 4] = [const { OnceCell::const_new() }; 4];
 
 /// The stack that most cases share; the first caller starts it.
-pub(crate) async fn world() -> Result<Arc<TestStack>> {
-    raised(0).await
+pub(crate) async fn shared_stack() -> Result<Arc<TestStack>> {
+    started(0).await
 }
 
 /// The stack that cases may damage. A controller must acknowledge on it.
-pub(crate) async fn hurt_sim() -> Result<Arc<TestStack>> {
+pub(crate) async fn damaged_stack() -> Result<Arc<TestStack>> {
     // One after the other, because both build the functions.
-    world().await?;
-    raised(1).await
+    shared_stack().await?;
+    started(1).await
 }
 
 /// The stack of which cases stop a part for a while.
-pub(crate) async fn cut_sim() -> Result<Arc<TestStack>> {
-    hurt_sim().await?;
-    raised(2).await
+pub(crate) async fn cut_stack() -> Result<Arc<TestStack>> {
+    damaged_stack().await?;
+    started(2).await
 }
 
 /// The stack whose tables are restored.
-pub(crate) async fn restored_sim() -> Result<Arc<TestStack>> {
-    cut_sim().await?;
-    raised(3).await
+pub(crate) async fn restored_stack() -> Result<Arc<TestStack>> {
+    cut_stack().await?;
+    started(3).await
 }
 
-async fn raised(which: usize) -> Result<Arc<TestStack>> {
-    let world = WORLDS[which]
+async fn started(which: usize) -> Result<Arc<TestStack>> {
+    let stack = STACKS[which]
         .get_or_init(|| async { TestStack::up(which == 1).await.map(Arc::new).map_err(|error| format!("{error:#}")) })
         .await;
-    world.clone().map_err(|error| anyhow::anyhow!("the stack did not come up: {error}"))
+    stack.clone().map_err(|error| anyhow::anyhow!("the stack did not come up: {error}"))
 }
 
 /// Runs the final checks and stops every stack. Returns the failures, in words.
 pub(crate) async fn end() -> Vec<String> {
     let mut wrong = Vec::new();
-    for world in WORLDS.iter().filter_map(|cell| cell.get()?.as_ref().ok()) {
-        wrong.extend(world.clone().end().await);
+    for stack in STACKS.iter().filter_map(|cell| cell.get()?.as_ref().ok()) {
+        wrong.extend(stack.clone().end().await);
     }
     wrong
 }
@@ -162,7 +162,7 @@ impl TestStack {
         F: FnOnce(Arc<TestStack>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<()>> + 'static,
     {
-        push(&self.at_the_end, Box::new(move |world| Box::pin(check(world))));
+        push(&self.at_the_end, Box::new(move |stack| Box::pin(check(stack))));
     }
 
     /// Registers a check that runs after all others: the stack need not work afterwards.
@@ -171,7 +171,7 @@ impl TestStack {
         F: FnOnce(Arc<TestStack>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<()>> + 'static,
     {
-        push(&self.at_the_very_end, Box::new(move |world| Box::pin(check(world))));
+        push(&self.at_the_very_end, Box::new(move |stack| Box::pin(check(stack))));
     }
 
     async fn check(self: &Arc<Self>, checks: &Mutex<Vec<Check>>, wrong: &mut Vec<String>) {
@@ -185,16 +185,16 @@ impl TestStack {
 
     /// Waits until the internal queues have no message to process now; delayed retries may remain.
     async fn drained(&self) -> Result<()> {
-        eventually(DRAINING, "empty inner queues", || async {
-            let mut held = Vec::new();
+        eventually(DRAINING, "empty internal queues", || async {
+            let mut busy = Vec::new();
             for name in ["deliveries", "retries", "alerts", "reviews"] {
                 let queue = self.description.queues.get(name).context("no such queue")?;
                 let [visible, worked_on, _delayed] = self.aws.depth(queue).await?;
                 if visible + worked_on > 0 {
-                    held.push(format!("{name} holds {visible} and {worked_on} being worked on"));
+                    busy.push(format!("{name}: {visible} visible and {worked_on} in flight"));
                 }
             }
-            Ok(if held.is_empty() { Looked::There(()) } else { Looked::NotYet(held.join(", ")) })
+            Ok(if busy.is_empty() { Checked::Found(()) } else { Checked::NotYet(busy.join(", ")) })
         })
         .await
     }

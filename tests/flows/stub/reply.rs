@@ -29,7 +29,7 @@ pub(crate) enum Reply {
     /// The inner answer, later.
     Slow(Duration, Box<Reply>),
     /// The inner answer, once the gate is open.
-    Held(Gate, Box<Reply>),
+    Gated(Gate, Box<Reply>),
     /// An answer computed from the request.
     With(Arc<dyn Fn(&Seen) -> Reply + Send + Sync>),
 }
@@ -77,7 +77,7 @@ impl Reply {
                     tokio::time::sleep(delay).await;
                     *inner
                 }
-                Self::Held(gate, inner) => {
+                Self::Gated(gate, inner) => {
                     gate.passed().await;
                     *inner
                 }
@@ -128,7 +128,7 @@ impl Reply {
                 response
             }
             // `response` has already unwrapped these.
-            Self::Slow(..) | Self::Held(..) | Self::DropsKept(_) | Self::With(_) => json(500, &Value::Null),
+            Self::Slow(..) | Self::Gated(..) | Self::DropsKept(_) | Self::With(_) => json(500, &Value::Null),
         }
     }
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::Reply;
-use crate::harness::{Looked, eventually, instant};
+use crate::harness::{Checked, eventually, instant};
 
 /// The id of requests for Voltus' list of dispatches, which is empty unless a case changes it.
 pub(crate) const LIST: &str = "the list of dispatches";
@@ -114,9 +114,9 @@ impl Stub {
         eventually(within, &format!("{times} requests about {about}"), || async {
             let asked = self.asked(about);
             Ok(if asked.len() >= times {
-                Looked::There(asked)
+                Checked::Found(asked)
             } else {
-                Looked::NotYet(format!("{} requests", asked.len()))
+                Checked::NotYet(format!("{} requests", asked.len()))
             })
         })
         .await

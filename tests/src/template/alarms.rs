@@ -33,7 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
                 remove("no action", "/Resources/AlerterFailingAlarm/Properties/AlarmActions"),
                 set("another action", "/Resources/DoorFailingAlarm/Properties/AlarmActions", json!([{ "Ref": "Api" }])),
                 set("switched off", "/Resources/SweepSilentAlarm/Properties/ActionsEnabled", json!(false)),
-                remove("on where nobody watches", "/Resources/AlertsDeadAlarm/Condition"),
+                remove("on without a watcher", "/Resources/AlertsDeadAlarm/Condition"),
             ]
         },
     },
@@ -48,7 +48,7 @@ pub(super) const CHECKS: &[Check] = &[
                     json!("alias/aws/sns"),
                 ),
                 remove("in the clear", "/Resources/WatchTopic/Properties/KmsMasterKeyId"),
-                remove("a key for nobody", "/Resources/WatchKey/Properties/KeyPolicy/Statement/1"),
+                remove("a key without users", "/Resources/WatchKey/Properties/KeyPolicy/Statement/1"),
                 set("to a function", "/Resources/WatchSubscription/Properties/Protocol", json!("lambda")),
                 set("to an empty address", "/Resources/WatchSubscription/Condition", json!("Watching")),
             ]
@@ -77,9 +77,9 @@ pub(super) const CHECKS: &[Check] = &[
         run: queues,
         saboteurs: || {
             vec![
-                remove("signals that nobody reads", "/Resources/SignalsWaitingAlarm"),
+                remove("signals without a reader", "/Resources/SignalsWaitingAlarm"),
                 remove("dead letters", "/Resources/RetriesDeadAlarm"),
-                remove("reviews that nobody takes", "/Resources/ReviewsWaitingAlarm"),
+                remove("reviews without a consumer", "/Resources/ReviewsWaitingAlarm"),
                 set("an hour", "/Resources/AlertsWaitingAlarm/Properties/Threshold", json!(3600)),
                 set("within a redelivery", "/Resources/DeliveriesWaitingAlarm/Properties/Threshold", json!(120)),
                 set(
@@ -92,7 +92,7 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "three silent minutes of what runs every minute are told, and no other silence",
+        name: "an alarm fires after three silent minutes of what runs every minute, and for no other silence",
         run: heartbeats,
         saboteurs: || {
             vec![
@@ -281,7 +281,7 @@ fn heartbeats(template: &Template) -> Findings {
         let fetches = alarms_on(template, "Invocations", runs);
         must(&mut diagnostics, fetches == [alarm], || format!("{runs}: alarms on its invocations: {fetches:?}"));
         let silence = number("Period") * number("EvaluationPeriods");
-        must(&mut diagnostics, silence == SILENCE, || format!("{alarm}: told after {silence} s of silence"));
+        must(&mut diagnostics, silence == SILENCE, || format!("{alarm}: fires after {silence} s of silence"));
         let below = template.property(alarm, "ComparisonOperator") == "LessThanThreshold" && number("Threshold") == 1;
         must(&mut diagnostics, below, || format!("{alarm}: not raised below one"));
     }
@@ -305,12 +305,12 @@ fn descriptions(template: &Template) -> Findings {
         names.insert(name);
         let text = template.property(alarm, "AlarmDescription").as_str().unwrap_or_default();
         let points = text.ends_with(&format!(" Runbook: infra/README.md#alarm-{name}"));
-        must(&mut diagnostics, points && !name.is_empty(), || format!("{alarm}: {name:?} is told as {text:?}"));
+        must(&mut diagnostics, points && !name.is_empty(), || format!("{alarm}: {name:?} is described as {text:?}"));
         must(&mut diagnostics, text.len() <= LONGEST_DESCRIPTION, || format!("{alarm}: {} characters", text.len()));
     }
     must(&mut diagnostics, names == known, || format!("the alarms are {names:?}, the runbook knows {known:?}"));
-    let looked_at: usize = alarms(template).into_iter().map(|alarm| metrics(template, alarm).len()).sum();
-    let counted = format!("{} alarms on {looked_at} metrics", names.len());
+    let watched: usize = alarms(template).into_iter().map(|alarm| metrics(template, alarm).len()).sum();
+    let counted = format!("{} alarms on {watched} metrics", names.len());
     must(&mut diagnostics, readme.contains(&counted), || format!("the cost is not that of {counted}"));
     diagnostics
 }

@@ -70,7 +70,7 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "nobody else may invoke a function",
+        name: "no other service may invoke a function",
         run: permissions,
         saboteurs: || {
             vec![
@@ -132,7 +132,7 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("an output less", "/Outputs/SignalsQueueUrl"),
                 set("a wrong one", "/Outputs/AlertsQueueUrl/Value", json!({ "Ref": "AlertsDeadQueue" })),
-                set("one that nobody knows", "/Outputs/Other", json!({ "Value": "x" })),
+                set("one that is not read", "/Outputs/Other", json!({ "Value": "x" })),
             ]
         },
     },
@@ -185,8 +185,8 @@ fn stage(template: &Template) -> Findings {
     must(&mut diagnostics, group == Some("ApiLogGroup"), || format!("Stage: logs into {group:?}"));
     let format = template.property("Stage", "AccessLogSettings/Format").as_str().unwrap_or_default();
     let secret = ["$context.path", "$context.customDomain", "$context.authorizer", "$context.identity.apiKey"];
-    let told = secret.into_iter().find(|variable| format.contains(variable));
-    must(&mut diagnostics, told.is_none(), || format!("Stage: logs {told:?}, which can hold a token"));
+    let logged = secret.into_iter().find(|variable| format.contains(variable));
+    must(&mut diagnostics, logged.is_none(), || format!("Stage: logs {logged:?}, which can contain a token"));
     let parsed = serde_json::from_str::<Value>(format);
     must(&mut diagnostics, parsed.is_ok_and(|line| line["route"] == "$context.routeKey"), || {
         "Stage: logs no JSON".to_owned()

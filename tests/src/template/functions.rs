@@ -17,7 +17,7 @@ const LONGEST_LOG_FILTER: usize = 64;
 const LONGEST_API_URL: usize = 80;
 
 /// A variable, and the resource that it names.
-type Told = (&'static str, &'static str);
+type Variable = (&'static str, &'static str);
 
 /// The URL before the links in mails, and the number of processes that share a provider's rate limit.
 const SUBSTITUTED: [(&str, &str, &str); 2] = [
@@ -26,21 +26,21 @@ const SUBSTITUTED: [(&str, &str, &str); 2] = [
 ];
 
 /// The variables that every function reads.
-const SHARED: [Told; 2] = [("GRIDBELL_CONFIG_TABLE", "ConfigTable"), ("GRIDBELL_LOG", "LogFilter")];
+const SHARED: [Variable; 2] = [("GRIDBELL_CONFIG_TABLE", "ConfigTable"), ("GRIDBELL_LOG", "LogFilter")];
 
-const DELIVERIES_QUEUE: Told = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
-const RETRIES_QUEUE: Told = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
-const ALERTS_QUEUE: Told = ("GRIDBELL_ALERTS_QUEUE_URL", "AlertsQueue");
-const REVIEWS_QUEUE: Told = ("GRIDBELL_REVIEWS_QUEUE_URL", "ReviewsQueue");
-const SIGNALS_QUEUE: Told = ("GRIDBELL_SIGNALS_QUEUE_URL", "SignalsQueue");
-const RETRIES_DEAD_QUEUE: Told = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "RetriesDeadQueue");
-const ALERTS_DEAD_QUEUE: Told = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
-const DISPATCHES_TABLE: Told = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
-const DELIVERIES_TABLE: Told = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
-const ALERTS_TABLE: Told = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
+const DELIVERIES_QUEUE: Variable = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
+const RETRIES_QUEUE: Variable = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
+const ALERTS_QUEUE: Variable = ("GRIDBELL_ALERTS_QUEUE_URL", "AlertsQueue");
+const REVIEWS_QUEUE: Variable = ("GRIDBELL_REVIEWS_QUEUE_URL", "ReviewsQueue");
+const SIGNALS_QUEUE: Variable = ("GRIDBELL_SIGNALS_QUEUE_URL", "SignalsQueue");
+const RETRIES_DEAD_QUEUE: Variable = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "RetriesDeadQueue");
+const ALERTS_DEAD_QUEUE: Variable = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
+const DISPATCHES_TABLE: Variable = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
+const DELIVERIES_TABLE: Variable = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
+const ALERTS_TABLE: Variable = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
 
 /// Each function, its crate, and the queues and tables in its variables.
-const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
+const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
     ("ReceiverFunction", "receiver", &[DELIVERIES_QUEUE]),
     (
         "HydratorFunction",
@@ -90,7 +90,7 @@ const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        name: "each function is told what it reads, and nothing else",
+        name: "each function has the variables that it reads, and no others",
         run: environment,
         saboteurs: || {
             vec![
@@ -145,8 +145,8 @@ pub(super) const CHECKS: &[Check] = &[
         run: known_variables,
         saboteurs: || {
             vec![
-                remove("one that nobody sets", "/Globals/Function/Environment/Variables/GRIDBELL_LOG"),
-                set("one that nobody reads", "/Globals/Function/Environment/Variables/GRIDBELL_LOGS", json!("info")),
+                remove("one that is not set", "/Globals/Function/Environment/Variables/GRIDBELL_LOG"),
+                set("one that is not read", "/Globals/Function/Environment/Variables/GRIDBELL_LOGS", json!("info")),
             ]
         },
     },
@@ -163,7 +163,7 @@ pub(super) const CHECKS: &[Check] = &[
             for function in template.functions() {
                 let value = |name: &str, value: &Value| value.as_str().map_or_else(|| longest(name), str::len);
                 let variables = template.environment(function);
-                let size: usize = variables.iter().map(|(name, held)| name.len() + value(name, held)).sum();
+                let size: usize = variables.iter().map(|(name, content)| name.len() + value(name, content)).sum();
                 must(&mut diagnostics, size <= ENVIRONMENT_LIMIT, || {
                     format!("{function}: up to {size} bytes of variables")
                 });
@@ -261,9 +261,9 @@ fn environment(template: &Template) -> Findings {
     let ids = template.functions();
     let expected = FUNCTIONS.map(|(id, ..)| id);
     must(&mut diagnostics, ids == expected, || format!("the functions are {ids:?}"));
-    for (function, _, told) in FUNCTIONS {
+    for (function, _, own) in FUNCTIONS {
         let mut variables = template.environment(function);
-        for (name, resource) in SHARED.iter().chain(told) {
+        for (name, resource) in SHARED.iter().chain(own) {
             let found = variables.remove(*name).unwrap_or_default();
             let holds = found == json!({ "Ref": resource });
             must(&mut diagnostics, holds, || format!("{function}: {name} is {found}, not {resource}"));
@@ -273,7 +273,9 @@ fn environment(template: &Template) -> Findings {
             must(&mut diagnostics, found == json!({ "Fn::Sub": text }), || format!("{function}: {name} is {found}"));
         }
         let rest: Vec<_> = variables.keys().collect();
-        must(&mut diagnostics, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));
+        must(&mut diagnostics, rest.is_empty(), || {
+            format!("{function}: has the variables {rest:?} and reads none of them")
+        });
     }
     diagnostics
 }

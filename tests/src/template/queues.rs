@@ -106,7 +106,7 @@ pub(super) const CHECKS: &[Check] = &[
                     "/Resources/SignalsQueue/Properties/RedrivePolicy",
                     json!({ "deadLetterTargetArn": { "Fn::GetAtt": ["AlertsDeadQueue", "Arn"] }, "maxReceiveCount": 5 }),
                 ),
-                set("a queue that nobody thought of", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
+                set("an unknown queue", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
             ]
         },
     },
@@ -152,7 +152,7 @@ pub(super) const CHECKS: &[Check] = &[
                     json!({ "Ref": "Api" }),
                 ),
                 remove("a mapping less", "/Resources/AlerterMapping"),
-                remove("reviews that nobody takes", "/Resources/ReviewsMapping"),
+                remove("reviews without a consumer", "/Resources/ReviewsMapping"),
             ]
         },
     },
@@ -245,8 +245,8 @@ pub(super) const CHECKS: &[Check] = &[
         },
         saboteurs: || {
             vec![
-                remove("alerts that nobody reads", "/Resources/AlerterMapping"),
-                remove("signals that nobody may read", "/Resources/SignalsReaderPolicy"),
+                remove("alerts without a consumer", "/Resources/AlerterMapping"),
+                remove("signals that no one may read", "/Resources/SignalsReaderPolicy"),
                 set("a queue more", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
             ]
         },
@@ -279,7 +279,7 @@ fn redrives(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
     for queue in template.queues() {
         let Some((_, expected)) = REDRIVES.iter().find(|(id, _)| *id == queue) else {
-            diagnostics.push(format!("{queue}: nobody said where its failures go"));
+            diagnostics.push(format!("{queue}: the destination of its failures is not decided"));
             continue;
         };
         let found = target(template.property(queue, "RedrivePolicy/deadLetterTargetArn"));

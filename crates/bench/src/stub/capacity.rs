@@ -91,18 +91,18 @@ mod tests {
 
     #[test]
     fn a_write_costs_its_size_and_an_entry_in_each_index_that_changes() {
-        let owed = item(
+        let pending = item(
             &json!({"subject": {"S": "s"}, "body": {"S": "x".repeat(1_100)}, "unsent": {"S": "1"}, "changed_at": {"S": "2"}}),
         );
-        let mut sent = owed.clone();
+        let mut sent = pending.clone();
         sent.remove("unsent");
         let check = |before: Option<&Item>, after: Option<&Item>, happened, expected| {
             assert_eq!(writes(before, after, happened), expected);
         };
-        check(None, Some(&owed), true, 3);
-        check(Some(&owed), Some(&sent), true, 3);
+        check(None, Some(&pending), true, 3);
+        check(Some(&pending), Some(&sent), true, 3);
         check(Some(&sent), Some(&sent), true, 2);
-        check(Some(&owed), Some(&sent), false, 2);
+        check(Some(&pending), Some(&sent), false, 2);
         check(None, None, false, 1);
     }
 

@@ -52,7 +52,7 @@ pub(crate) const CONFIG_TABLE: &str = "config";
 /// The AWS services that the functions call.
 #[derive(Debug, Clone)]
 pub(crate) struct Aws {
-    world: Arc<Mutex<StubState>>,
+    state: Arc<Mutex<StubState>>,
     /// The answer to a read of the configuration.
     configuration: Arc<Value>,
     sessions: Arc<Sessions>,
@@ -78,7 +78,7 @@ impl Aws {
             "json": { "B": BASE64_STANDARD.encode(packed.finish()?) },
             "at": { "S": "2026-01-01T00:00:00Z" }, "by": { "S": "bench" },
         });
-        Ok(Self { world: Arc::default(), configuration: Arc::new(json!({ "Item": item })), sessions })
+        Ok(Self { state: Arc::default(), configuration: Arc::new(json!({ "Item": item })), sessions })
     }
 
     /// The HTTP routes.
@@ -88,26 +88,26 @@ impl Aws {
 
     /// Removes the recorded calls and returns them.
     pub(crate) fn take_calls(&self) -> Vec<Call> {
-        std::mem::take(&mut self.world().calls)
+        std::mem::take(&mut self.state().calls)
     }
 
     /// Removes all messages from a queue and returns them.
     pub(crate) fn take_messages(&self, queue_url: &str) -> Vec<String> {
-        self.world().queues.remove(queue_url).unwrap_or_default()
+        self.state().queues.remove(queue_url).unwrap_or_default()
     }
 
     /// Stores so many past dispatches.
     pub(crate) fn store_past(&self, count: usize) {
-        self.world().tables.store_past(count);
+        self.state().tables.store_past(count);
     }
 
     /// Deletes all state.
     pub(crate) fn reset(&self) {
-        *self.world() = StubState::default();
+        *self.state() = StubState::default();
     }
 
-    fn world(&self) -> MutexGuard<'_, StubState> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, StubState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,8 +125,8 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
         let headers = [("content-type", "application/x-amz-json-1.0"), ("connection", "close")];
         return (headers, aws.configuration.to_string()).into_response();
     }
-    let mut world = aws.world();
-    let answer = world.answer(operation, &request);
+    let mut state = aws.state();
+    let answer = state.answer(operation, &request);
     let name = match operation.0 {
         "AmazonSQS" => "sqs",
         "DynamoDB_20120810" => "dynamodb",
@@ -134,7 +134,7 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
         "SESv2" => "ses",
         _ => "unknown",
     };
-    let capacity = world.tables.take_consumed();
+    let capacity = state.tables.take_consumed();
     let fifo =
         request.get("QueueUrl").and_then(Value::as_str).is_some_and(|url| url.rsplit('.').next() == Some("fifo"));
     let (status, answer, refused) = match answer {
@@ -156,8 +156,8 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
     };
     let (operation_name, answer) = (format!("{name}:{}", operation.1), answer.to_string());
     let bytes = body.len() + answer.len();
-    world.calls.push(Call { operation: operation_name, refused, fifo, capacity, bytes });
-    drop(world);
+    state.calls.push(Call { operation: operation_name, refused, fifo, capacity, bytes });
+    drop(state);
     let kind = if operation.0 == "AmazonSSM" { "application/x-amz-json-1.1" } else { "application/x-amz-json-1.0" };
     (status, [("content-type", kind)], answer).into_response()
 }
