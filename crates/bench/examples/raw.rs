@@ -91,7 +91,7 @@ impl Queue {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a signature holds the time")]
+    #[expect(clippy::disallowed_methods, reason = "a signature contains the time")]
     fn signed(&self, body: &Bytes) -> Result<Request<Full<Bytes>>, Error> {
         let host = self.endpoint.authority().ok_or("AWS_ENDPOINT_URL names no host")?.as_str();
         let mut request = Request::post("/")

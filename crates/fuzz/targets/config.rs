@@ -8,5 +8,5 @@ use pipeline::config::Config;
 libfuzzer_sys::fuzz_target!(|json: &str| {
     let Ok(config) = Config::parse(json) else { return };
     let written = serde_json::to_string(&config).expect("JSON");
-    assert_eq!(Config::parse(&written).expect("its own words"), config);
+    assert_eq!(Config::parse(&written).expect("a written configuration parses"), config);
 });

@@ -34,7 +34,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let stuck = sim.queued(queue).iter().any(|message| message.receives >= Standard::MAX_RECEIVES);
         assert!(!stuck, "{queue:?}: {:?}", sim.queued(queue));
     }
-    let published = streams(&sim.signals()).expect("sound streams");
+    let published = streams(&sim.signals()).expect("valid streams");
     for event in published.values().flat_map(|stream| &stream.events) {
         let dispatch = &event["data"]["dispatch"];
         assert!(

@@ -1,6 +1,6 @@
 //! `cargo xtask chaos`: starts a stack, damages it, checks the result, stops it.
 
-#![expect(clippy::print_stdout, reason = "a command of developers: the report cleans what a provider wrote")]
+#![expect(clippy::print_stdout, reason = "a command for developers: the report cleans the text of providers")]
 
 use std::path::PathBuf;
 

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 /// The arguments of `cargo xtask`.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "Commands for those who develop gridbell")]
+#[command(name = "cargo xtask", about = "Commands for developers of gridbell")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

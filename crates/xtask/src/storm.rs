@@ -1,6 +1,6 @@
 //! `cargo xtask swarm storm`: thousands of dispatches announced within a minute, in virtual time.
 
-#![expect(clippy::print_stdout, reason = "a command of developers: nothing that it prints comes from a provider")]
+#![expect(clippy::print_stdout, reason = "a command for developers: it prints no text of providers")]
 
 use anyhow::{Result, bail};
 use gridbell::cost::{self, AS_OF, PRICES, REGION};

@@ -1,6 +1,6 @@
 //! `cargo xtask swarm`: whole histories from seeds, each checked at every step.
 
-#![expect(clippy::print_stdout, reason = "a command of developers: nothing that it prints comes from a provider")]
+#![expect(clippy::print_stdout, reason = "a command for developers: it prints no text of providers")]
 
 use std::{
     fs,

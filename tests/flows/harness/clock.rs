@@ -16,13 +16,13 @@ pub(crate) const SOON: Duration = Duration::from_mins(3);
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// The current time.
-#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+#[expect(clippy::disallowed_methods, reason = "these tests run in real time")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
 
 /// The current instant, for durations.
-#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+#[expect(clippy::disallowed_methods, reason = "these tests run in real time")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
 }

@@ -33,7 +33,7 @@ pub(super) fn table(before: &Seconds, after: &Seconds, webhooks: usize) -> Table
     let mut table = Table::new(["process", "CPU, s", "per webhook, ms"]);
     for (name, seconds) in after {
         let used = seconds - before.get(name).copied().unwrap_or_default();
-        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
         let each_ms = used * 1_000.0 / webhooks.max(1) as f64;
         table.row([name.clone(), format!("{used:.2}"), format!("{each_ms:.2}")]);
     }

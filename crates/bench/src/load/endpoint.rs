@@ -81,7 +81,7 @@ impl Endpoint {
             let bar = bar.clone();
             async move {
                 if let Some(rate) = rate {
-                    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+                    #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
                     let due = begun + Duration::from_secs_f64(index as f64 / rate);
                     tokio::time::sleep_until(due.into()).await;
                 }

@@ -113,7 +113,7 @@ async fn row(name: &str, sent: &endpoint::Sent, signals: &Signals) -> Vec<String
     let at = |values: &mut Vec<Duration>, group: f64| {
         percentile(values, group).map_or("–".to_owned(), |d| format!("{:.1}", ms(d)))
     };
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
     let rate = acks.len() as f64 / sent.took.as_secs_f64();
     vec![
         name.to_owned(),

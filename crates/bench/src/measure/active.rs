@@ -109,7 +109,7 @@ async fn beside(
             scene.aws.take_calls().into_iter().filter(|call| call.capacity.writes + call.capacity.half_reads > 0),
         );
     }
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
     let each = |of: fn(&Call) -> usize| calls.iter().map(of).sum::<usize>() as f64 / webhooks as f64;
     Ok(Cost {
         active,

@@ -132,7 +132,7 @@ impl<'w> Driver<'w> {
         self.agenda.insert((at, self.order), event);
     }
 
-    #[expect(clippy::expect_used, reason = "the driver put it there before it began")]
+    #[expect(clippy::expect_used, reason = "the driver sets it before it starts")]
     fn storming<T>(&self, act: impl FnOnce(&mut Storming) -> T) -> T {
         self.sim.with(|state| act(state.storm.as_mut().expect("a storm drives this simulation")))
     }

@@ -234,7 +234,7 @@ impl<'w> Driver<'w> {
     }
 
     /// Reads or changes the state that the ports use.
-    #[expect(clippy::expect_used, reason = "the driver put it there before it began")]
+    #[expect(clippy::expect_used, reason = "the driver sets it before it starts")]
     pub(super) fn live<T>(&self, act: impl FnOnce(&mut Live) -> T) -> T {
         self.sim.with(|state| act(state.swarm.as_mut().expect("a swarm drives this simulation")))
     }

@@ -148,7 +148,7 @@ pub(crate) struct Release {
 
 /// The circumstances of one seed's history, besides the providers' state.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are independent")]
 pub(crate) struct Scenario {
     /// Kind → how many of a thousand chances cause the fault.
     rates: BTreeMap<FaultKind, u64>,
