@@ -19,11 +19,11 @@ pub struct Stream {
 }
 
 /// Sorts the messages in the queue by subject.
+///
+/// # Errors
+///
 /// Describes what is wrong: a sequence that goes back, repeats or leaves a gap; an envelope that contradicts itself,
 /// its group or its attributes.
-///
-/// Says in words what is wrong: a sequence that goes back, repeats or leaves a hole, an envelope that contradicts itself, its
-/// group or its attributes.
 pub fn streams(sent: &[Sent]) -> Result<BTreeMap<String, Stream>, String> {
     let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
     for message in sent {
