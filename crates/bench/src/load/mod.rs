@@ -42,7 +42,7 @@ pub(crate) struct Load {
     /// Use the running stack with this `stack.json` instead of a new one. Its Voltus source must call `--provider`.
     #[arg(long, value_name = "FILE", requires = "provider")]
     state: Option<PathBuf>,
-    /// Address of the provider's stand-in [default: a free port].
+    /// Address of the provider's stand-in; port 0 selects a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     provider: SocketAddr,
 }
