@@ -1,6 +1,7 @@
-//! Killed functions, a suspended AWS, webhooks that come five times: every accepted delivery in exactly one sequence of signals.
+//! Killed functions, a suspended AWS, webhooks sent five times: every accepted delivery leads to exactly one sequence
+//! of signals.
 //!
-//! These run on a stack of their own, and one after the other, so that each knows what it has done to whom.
+//! These cases run on a stack of their own, one after the other, so that each knows what it has damaged.
 
 use std::{
     sync::{
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    harness::{Looked, SOON, TestStack, answer, cases, eventually, holds, hurt_sim, instant},
+    harness::{Checked, SOON, TestStack, answer, cases, damaged_stack, eventually, holds, instant},
     processes,
     stub::{Gate, Reply},
     voltus::{dispatch, webhook},
@@ -33,74 +34,75 @@ cases!("chaos":
 
 const SOURCE: &str = "voltus-prod";
 
-/// What died in a function's hands comes back after the queue's visibility time-out of 120 s.
+/// Messages of a killed function come back after the queue's visibility time-out of 120 s.
 const REDELIVERED: Duration = Duration::from_mins(4);
 
-/// How many hydrators die at least, over and over.
+/// How many hydrators are killed at least.
 const DEATHS: usize = 4;
 
-/// One at a time hurts the stack.
+/// Only one case at a time damages the stack.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// Waits until nobody hurts the stack, and keeps it so. Who kills goes first, since what died takes two minutes to come back.
+/// Waits until no case damages the stack, and prevents it until dropped. The killing cases go first, because their
+/// messages take two minutes to come back.
 pub(crate) async fn calm() -> MutexGuard<'static, ()> {
     tokio::time::sleep(Duration::from_millis(300)).await;
     TURN.lock().await
 }
 
-/// The dispatch in its `version`th form: another number of kilowatts each time.
+/// The dispatch in that version: each has a different number of kilowatts.
 fn version(id: &str, version: u64) -> Value {
     let mut dispatch = dispatch(id, version);
     dispatch["sites"][0]["commitment"] = json!(10 + version);
     dispatch
 }
 
-/// The subject's signals tell the last version, in one sequence that began with the first.
-async fn ends_with(world: &TestStack, within: Duration, id: &str, signals: usize, last: u64) -> Result<()> {
-    let signals = world.signals.within(within, &format!("{SOURCE}/{id}"), signals).await?;
+/// Checks that the subject's signals are one sequence from the first version to the last.
+async fn ends_with(stack: &TestStack, within: Duration, id: &str, signals: usize, last: u64) -> Result<()> {
+    let signals = stack.signals.within(within, &format!("{SOURCE}/{id}"), signals).await?;
     ensure!(signals[0].kind() == "dispatch.scheduled", "{id} begins with {}", signals[0].kind());
-    let told = signals.last().context("no signal")?.dispatch();
-    holds(id, told, &json!({"request": {"kind": "reduce", "watts": 1_000 * (10 + last)}}))
+    let published = signals.last().context("no signal")?.dispatch();
+    holds(id, published, &json!({"request": {"kind": "reduce", "watts": 1_000 * (10 + last)}}))
 }
 
 async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
-    let world = hurt_sim().await?;
+    let stack = damaged_stack().await?;
     let ids: Vec<String> = (0..12).map(|index| format!("killed-{index}")).collect();
     {
         let _turn = TURN.lock().await;
         let gate = Gate::closed();
-        world.stub.answer_each(&ids, |id| Reply::Held(gate.clone(), Box::new(Reply::listed(&version(id, 0)))));
-        try_join_all(ids.iter().map(|id| world.accepted_json(SOURCE, webhook("create", id)))).await?;
+        stack.stub.answer_each(&ids, |id| Reply::Gated(gate.clone(), Box::new(Reply::listed(&version(id, 0)))));
+        try_join_all(ids.iter().map(|id| stack.accepted_json(SOURCE, webhook("create", id)))).await?;
         eventually(SOON, "fetches under way", || async {
-            let asked = ids.iter().filter(|id| !world.stub.asked(id).is_empty()).count();
-            Ok(if asked >= 6 { Looked::There(()) } else { Looked::NotYet(format!("{asked} fetches")) })
+            let asked = ids.iter().filter(|id| !stack.stub.asked(id).is_empty()).count();
+            Ok(if asked >= 6 { Checked::Found(()) } else { Checked::NotYet(format!("{asked} fetches")) })
         })
         .await?;
-        let killed = processes::of_function(world.process_group, &world.hydrator)?;
+        let killed = processes::of_function(stack.process_group, &stack.hydrator)?;
         ensure!(!killed.is_empty(), "no process of the hydrator was found");
         for pid in killed {
             kill_process(pid, Unix::KILL).context("a hydrator cannot be killed")?;
         }
-        world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
+        stack.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
         gate.open();
     }
     for id in &ids {
-        ends_with(&world, REDELIVERED, id, 1, 0).await?;
+        ends_with(&stack, REDELIVERED, id, 1, 0).await?;
     }
     Ok(())
 }
 
-/// Deaths at any point: before and after the fetch, the write, the sending, the note that it is sent.
+/// Kills hydrators at any point: before and after the fetch, the write, the send, and the write that records the send.
 async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
-    let world = hurt_sim().await?;
+    let stack = damaged_stack().await?;
     let ids: Vec<String> = (0..60).map(|index| format!("dying-{index}")).collect();
     {
         let _turn = TURN.lock().await;
-        world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
+        stack.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
         let posted = AtomicBool::new(false);
         let posts = async {
             for ids in ids.chunks(5) {
-                try_join_all(ids.iter().map(|id| world.accepted_json(SOURCE, webhook("create", id)))).await?;
+                try_join_all(ids.iter().map(|id| stack.accepted_json(SOURCE, webhook("create", id)))).await?;
                 tokio::time::sleep(Duration::from_millis(150)).await;
             }
             posted.store(true, Ordering::Relaxed);
@@ -110,8 +112,8 @@ async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
             let (began, mut killed) = (instant(), 0);
             for pause in [40, 70, 110, 20, 90, 30, 130, 50, 60, 80, 10, 100, 45, 75, 120, 25].into_iter().cycle() {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
-                for pid in processes::of_function(world.process_group, &world.hydrator)? {
-                    // It may have been taken down in between.
+                for pid in processes::of_function(stack.process_group, &stack.hydrator)? {
+                    // Lambda may have stopped it in between.
                     killed += usize::from(kill_process(pid, Unix::KILL).is_ok());
                 }
                 let enough = killed >= DEATHS && posted.load(Ordering::Relaxed);
@@ -125,12 +127,12 @@ async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
         ensure!(killed >= DEATHS, "only {killed} hydrators were killed");
     }
     for id in &ids {
-        ends_with(&world, REDELIVERED, id, 1, 0).await?;
+        ends_with(&stack, REDELIVERED, id, 1, 0).await?;
     }
     Ok(())
 }
 
-/// Holds a process still; dropping it lets it go on.
+/// Suspends a process; dropping it resumes the process.
 struct Suspended(Pid);
 
 impl Suspended {
@@ -142,88 +144,88 @@ impl Suspended {
 
 impl Drop for Suspended {
     fn drop(&mut self) {
-        // It fails where the emulator has ended, and then nothing is held.
+        // It fails if the emulator has ended; then nothing is suspended.
         let _ = kill_process(self.0, Unix::CONT);
     }
 }
 
-/// Sends as a provider does: until it gets an answer in time.
-async fn until_accepted(world: &TestStack, body: &Value) -> Result<()> {
+/// Sends a webhook as a provider does: until it is answered in time.
+async fn until_accepted(stack: &TestStack, body: &Value) -> Result<()> {
     let patience = Duration::from_millis(1_500);
     eventually(SOON, "an accepted webhook", || async {
-        Ok(match answer(world.webhook(SOURCE).timeout(patience).body(body.to_string())).await {
-            Ok(answer) if answer.status == 200 => Looked::There(()),
-            Ok(answer) => Looked::NotYet(format!("{} {}", answer.status, answer.text)),
-            Err(error) => Looked::NotYet(format!("{error:#}")),
+        Ok(match answer(stack.webhook(SOURCE).timeout(patience).body(body.to_string())).await {
+            Ok(answer) if answer.status == 200 => Checked::Found(()),
+            Ok(answer) => Checked::NotYet(format!("{} {}", answer.status, answer.text)),
+            Err(error) => Checked::NotYet(format!("{error:#}")),
         })
     })
     .await
 }
 
 async fn a_queue_that_stops_for_a_while_loses_nothing() -> Result<()> {
-    let world = hurt_sim().await?;
+    let stack = damaged_stack().await?;
     let _turn = calm().await;
     let ids: Vec<String> = (0..20).map(|index| format!("stopped-{index}")).collect();
-    world.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
-    let emulator = processes::emulator(world.process_group)?;
+    stack.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
+    let emulator = processes::emulator(stack.process_group)?;
     let posts = ids.iter().enumerate().map(|(index, id)| {
-        let world = world.clone();
+        let stack = stack.clone();
         async move {
-            // Some before it stops, most while it stands still.
+            // Some arrive before it stops, most while it is suspended.
             tokio::time::sleep(Duration::from_millis(60 * index as u64)).await;
-            until_accepted(&world, &webhook("create", id)).await
+            until_accepted(&stack, &webhook("create", id)).await
         }
     });
     let stop = async {
         tokio::time::sleep(Duration::from_millis(250)).await;
         for _ in 0..2 {
-            let held = Suspended::hold(emulator)?;
+            let suspended = Suspended::hold(emulator)?;
             tokio::time::sleep(Duration::from_secs(4)).await;
-            drop(held);
+            drop(suspended);
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
         Ok(())
     };
     tokio::try_join!(try_join_all(posts), stop)?;
     for id in &ids {
-        // What a suspended AWS had taken may have died of its time-out.
-        ends_with(&world, REDELIVERED, id, 1, 0).await?;
+        // A function that was running in the suspended AWS may have timed out.
+        ends_with(&stack, REDELIVERED, id, 1, 0).await?;
     }
     Ok(())
 }
 
 async fn five_copies_at_once_are_one_sequence() -> Result<()> {
-    let world = hurt_sim().await?;
+    let stack = damaged_stack().await?;
     let _turn = calm().await;
     let ids: Vec<String> = (0..12).map(|index| format!("copied-{index}")).collect();
     for round in 0..4_u64 {
-        world.stub.answer_each(&ids, |id| Reply::listed(&version(id, round)));
+        stack.stub.answer_each(&ids, |id| Reply::listed(&version(id, round)));
         let event = if round == 0 { "create" } else { "update" };
         let copies = ids.iter().flat_map(|id| std::iter::repeat_n(webhook(event, id), 5));
-        let world: &Arc<TestStack> = &world;
-        let answers = join_all(copies.map(|body| world.accepted_json(SOURCE, body))).await;
+        let stack: &Arc<TestStack> = &stack;
+        let answers = join_all(copies.map(|body| stack.accepted_json(SOURCE, body))).await;
         answers.into_iter().collect::<Result<Vec<_>>>()?;
         let published = usize::try_from(round)? + 1;
         for id in &ids {
-            ends_with(world, SOON, id, published, round).await?;
+            ends_with(stack, SOON, id, published, round).await?;
         }
     }
     Ok(())
 }
 
-/// Checked last, since nothing works on this stack afterwards.
+/// Checked last, because nothing works on this stack afterwards.
 async fn a_queue_that_is_gone_is_the_providers_to_know() -> Result<()> {
-    let world = hurt_sim().await?;
-    world.at_the_very_end(|world| async move {
-        let queue = world.description.queues.get("deliveries").context("no deliveries")?;
-        world.aws.delete_queue(queue).await?;
-        let answer = world.post(SOURCE, webhook("create", "lost").to_string()).await?;
+    let stack = damaged_stack().await?;
+    stack.at_the_very_end(|stack| async move {
+        let queue = stack.description.queues.get("deliveries").context("no deliveries")?;
+        stack.aws.delete_queue(queue).await?;
+        let answer = stack.post(SOURCE, webhook("create", "lost").to_string()).await?;
         ensure!(answer.status == 503, "{} {}", answer.status, answer.text);
         let seconds = answer.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
         ensure!(seconds.is_some_and(|seconds| seconds > 0), "the answer has no Retry-After: {:?}", answer.headers);
         let error = answer.json();
         ensure!(error["error"]["code"].is_string() && error["error"]["message"].is_string(), "{error}");
-        let ping = world.post(SOURCE, r#"{"event":{"name":""},"resource":""}"#).await?;
+        let ping = stack.post(SOURCE, r#"{"event":{"name":""},"resource":""}"#).await?;
         ensure!(ping.status == 200, "a ping needs no queue: {} {}", ping.status, ping.text);
         Ok(())
     });

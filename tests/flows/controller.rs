@@ -1,4 +1,5 @@
-//! The example of a controller, `crates/signals/examples/controller.rs`, on a queue of its own that holds what the stack published.
+//! The example controller, `crates/signals/examples/controller.rs`, on a queue of its own with the signals that the
+//! stack published.
 
 use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
@@ -13,18 +14,18 @@ use tokio::{
 use crate::{
     chaos::calm,
     deadlines::WELL_IN_TIME,
-    harness::{TestStack, cases, config, from_now, hurt_sim, instant, listed},
-    voltus::{dispatch, tell, with},
+    harness::{TestStack, cases, config, damaged_stack, from_now, instant, listed},
+    voltus::{dispatch, publish, with},
 };
 
 cases!("controller": the_example_acts_once_on_each_change_and_acknowledges);
 
 const SOURCE: &str = "voltus-prod";
 
-/// How long the example may take over one signal.
+/// The time-out of the example for one signal.
 const ACTING: Duration = Duration::from_mins(2);
 
-/// Beside this test, where `cargo test` of the workspace has built it.
+/// Next to this test, where `cargo test` of the workspace has built it.
 fn example() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.ancestors().nth(2).context("the test lies nowhere")?;
@@ -33,7 +34,7 @@ fn example() -> Result<PathBuf> {
     Ok(example)
 }
 
-/// What the example says next. It may have to try again where somebody suspends its AWS.
+/// The example's next line. It may have to retry while another case suspends its AWS.
 async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
     loop {
         let line = timeout(ACTING, lines.next_line()).await.context("in time")??;
@@ -44,9 +45,9 @@ async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
     }
 }
 
-/// A rebuilt stack counts from 1 under a newer epoch: that is newer than anything of before, and comes in parts.
+/// A rebuilt stack counts from 1 in a newer epoch, which is newer than anything before; its version comes in parts.
 async fn follows_a_rebuilt_stack(
-    world: &TestStack,
+    stack: &TestStack,
     queue: &str,
     lines: &mut Lines<BufReader<ChildStdout>>,
     test: &serde_json::Value,
@@ -70,24 +71,25 @@ async fn follows_a_rebuilt_stack(
     };
     let all = [
         event(epoch(0)?, 9, 1),
-        // Discards what is incomplete of the version before.
+        // Discards the incomplete version before it.
         event(epoch(1)?, 1, 2),
-        // Of before: passed over, and not acknowledged, though its number is higher.
+        // From the old epoch: ignored and not acknowledged, although its number is higher.
         event(epoch(0)?, 10, 1),
         event(epoch(0)?, 10, 2),
         event(epoch(1)?, 1, 1),
     ];
     for (copy, event) in (1_000..).zip(&all) {
-        world.aws.send_signal(queue, event, copy).await?;
+        stack.aws.send_signal(queue, event, copy).await?;
     }
     let line = said(lines).await.context("nothing said of the rebuilt stack")?;
     ensure!(line.starts_with("curtail \"rebuilt-1\""), "{line:?}");
     Ok(())
 }
 
-/// A dispatch ends, and `effective` names another one that the example has not seen: the site stays curtailed until that is over.
+/// A dispatch ends, and `effective` names another one that the example has not seen: the site stays curtailed until
+/// that one ends.
 async fn holds_a_site_for_another_dispatch(
-    world: &TestStack,
+    stack: &TestStack,
     queue: &str,
     lines: &mut Lines<BufReader<ChildStdout>>,
     signal: &serde_json::Value,
@@ -121,7 +123,7 @@ async fn holds_a_site_for_another_dispatch(
         ),
     ];
     for (copy, (event, expected)) in (2_000..).zip(steps) {
-        world.aws.send_signal(queue, &event, copy).await?;
+        stack.aws.send_signal(queue, &event, copy).await?;
         for expected in expected {
             let line = said(lines).await.with_context(|| format!("nothing said: {expected}"))?;
             ensure!(line.starts_with(expected), "{line:?}, not {expected:?}");
@@ -131,13 +133,13 @@ async fn holds_a_site_for_another_dispatch(
 }
 
 async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
-    let world = hurt_sim().await?;
-    let queue = world.aws.make_fifo("controller.fifo").await?;
-    let folder = world.state_file.with_file_name(format!("controller-{}", std::process::id()));
+    let stack = damaged_stack().await?;
+    let queue = stack.aws.make_fifo("controller.fifo").await?;
+    let folder = stack.state_file.with_file_name(format!("controller-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let mut described: serde_json::Value = serde_json::from_str(&fs::read_to_string(&world.state_file)?)?;
+    let mut described: serde_json::Value = serde_json::from_str(&fs::read_to_string(&stack.state_file)?)?;
     described["queues"]["signals"] = json!(queue);
-    described["acks"] = json!(format!("{}/{}", world.description.acks, config::ACK_TOKEN));
+    described["acks"] = json!(format!("{}/{}", stack.description.acks, config::ACK_TOKEN));
     fs::write(folder.join("stack.json"), described.to_string())?;
     let mut running = Command::new(example()?)
         .arg(folder.join("stack.json"))
@@ -157,32 +159,32 @@ async fn the_example_acts_once_on_each_change_and_acknowledges() -> Result<()> {
     let (mut expected, mut in_time) = (Vec::new(), true);
     for (place, (event, state)) in changes.iter().enumerate() {
         let _turn = calm().await;
-        let told = instant();
-        tell(&world, SOURCE, event, state).await?;
-        let signals = world.signals.of("voltus-prod/controlled", place + 1).await?;
-        // The newest, the newest again, and the oldest after it.
+        let published_at = instant();
+        publish(&stack, SOURCE, event, state).await?;
+        let signals = stack.signals.of("voltus-prod/controlled", place + 1).await?;
+        // The newest, the newest again, and then the oldest.
         for signal in [&signals[place], &signals[place], &signals[0]] {
-            world.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
+            stack.aws.send_signal(&queue, &signal.event, copies.next().unwrap_or_default()).await?;
         }
         let verb = ["curtail", "instead", "leave"][place];
         let line = said(&mut lines).await.with_context(|| format!("nothing said of {verb}"))?;
         ensure!(line.starts_with(&format!("{verb} \"voltus-prod/controlled\"")), "{line}");
-        in_time &= told.elapsed() < WELL_IN_TIME;
+        in_time &= published_at.elapsed() < WELL_IN_TIME;
         expected.push(line);
     }
-    let mut test = world.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
+    let mut test = stack.signals.of("voltus-prod/controlled", 3).await?[0].event.clone();
     test["subject"] = json!("voltus-prod/nobody");
     test["data"]["dispatch"] =
         with(test["data"]["dispatch"].clone(), json!({"key": "voltus-prod/controlled", "version": 1, "test": true}));
-    world.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
+    stack.aws.send_signal(&queue, &test, copies.next().unwrap_or_default()).await?;
     let line = said(&mut lines).await.context("nothing said of the test")?;
     ensure!(line == "test \"voltus-prod/controlled\"", "after {expected:?}: {line:?}");
-    follows_a_rebuilt_stack(&world, &queue, &mut lines, &test).await?;
-    holds_a_site_for_another_dispatch(&world, &queue, &mut lines, &test).await?;
+    follows_a_rebuilt_stack(&stack, &queue, &mut lines, &test).await?;
+    holds_a_site_for_another_dispatch(&stack, &queue, &mut lines, &test).await?;
     running.kill().await?;
     fs::remove_dir_all(folder)?;
-    world.at_the_end(move |world| async move {
-        let mail = world.mail.naming(&[], "voltus-prod/controlled").await?;
+    stack.at_the_end(move |stack| async move {
+        let mail = stack.mail.naming(&[], "voltus-prod/controlled").await?;
         ensure!(mail.is_empty() || !in_time, "it was acknowledged in time, and yet:{}", listed(&mail));
         Ok(())
     });

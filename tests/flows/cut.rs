@@ -1,5 +1,5 @@
-//! A part is taken away for a while: the hydrator, SES, the reader of the signals, a provider. People are notified in time, once, of
-//! what is true, and nothing is lost. On a stack of their own, one after the other.
+//! One part fails for a while: the hydrator, SES, the reader of the signals, a provider. People are notified in time,
+//! once, and correctly; nothing is lost. These cases run on a stack of their own, one after the other.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
-    harness::{Looked, RESOLVED, SOON, TestStack, cases, config, cut_sim, eventually, from_now, listed},
+    harness::{Checked, RESOLVED, SOON, TestStack, cases, config, cut_stack, eventually, from_now, listed},
     stub::Reply,
-    voltus::{dispatch, tell, webhook, with},
+    voltus::{dispatch, publish, webhook, with},
 };
 
 cases!("cut":
@@ -24,17 +24,17 @@ cases!("cut":
 
 const SOURCE: &str = "voltus-prod";
 
-/// A source that is marked as a sandbox.
+/// A source marked as a sandbox.
 const SANDBOX: &str = "vbox";
 
-/// The dispatches of these cases start in ten minutes. A stopped hydrator misses a heartbeat twice a minute, which is reported 22 s
-/// later, as unread signals are after 30 s; the rest is for a busy machine.
+/// The dispatches of these cases start in ten minutes. A stopped hydrator misses a heartbeat twice a minute, which is
+/// reported 22 s later; unread signals are reported after 30 s. The rest is for a busy machine.
 const BEFORE_THE_START: Duration = Duration::from_mins(5);
 
-/// One part at a time.
+/// Only one case at a time stops a part.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// The dispatches that are well, and the words of every mail that this stack is to send.
+/// The name of the dispatches that meet no fault, and words of every mail that this stack sends.
 const WELL: &str = "all-is-well";
 const EXPECTED: [&str; 6] = [
     "hydration-failing: deliveries",
@@ -48,37 +48,37 @@ const EXPECTED: [&str; 6] = [
 /// Dispatches that cannot be fetched, one after the other.
 const STORM: [&str; 4] = ["storm-1", "storm-2", "storm-3", "storm-4"];
 
-/// The immediate deadline, and what a busy machine adds.
+/// The immediate deadline, plus time for a busy machine.
 const FAILING: Duration = Duration::from_mins(3);
 
-/// An urgent mail is sent within 10 s of its due moment; the rest is for a busy machine.
+/// An urgent mail is sent within 10 s of its due time; the rest is for a busy machine.
 const AT_ONCE: SignedDuration = SignedDuration::from_secs(15);
 
-/// Starts in ten minutes: too soon for the usual deadline, so that the immediate one of 30 s counts.
+/// Starts in ten minutes: less than the lead time, so the immediate deadline of 30 s applies.
 fn soon(id: &str) -> Value {
     with(dispatch(id, 0), json!({"start_time": from_now(600), "end_time": from_now(4_200)}))
 }
 
 async fn a_stopped_hydrator_is_reported_and_what_waited_comes_through() -> Result<()> {
-    let world = cut_sim().await?;
+    let stack = cut_stack().await?;
     let _turn = TURN.lock().await;
-    world.aws.enable_mapping(&world.hydrator, false).await?;
-    tell(&world, SOURCE, "create", &soon("unheard-of")).await?;
-    tell(&world, SANDBOX, "create", &soon("unheard-of-test")).await?;
+    stack.aws.enable_mapping(&stack.hydrator, false).await?;
+    publish(&stack, SOURCE, "create", &soon("unheard-of")).await?;
+    publish(&stack, SANDBOX, "create", &soon("unheard-of-test")).await?;
     let words = ["hydration-failing", "deliveries"];
-    let mail = world.mail.one(BEFORE_THE_START, &words).await;
-    world.aws.enable_mapping(&world.hydrator, true).await?;
+    let mail = stack.mail.one(BEFORE_THE_START, &words).await;
+    stack.aws.enable_mapping(&stack.hydrator, true).await?;
     let mail = mail?;
     for word in ["hydrator", "portal"] {
         ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
     }
-    let real = world.signals.of("voltus-prod/unheard-of", 1).await?;
+    let real = stack.signals.of("voltus-prod/unheard-of", 1).await?;
     ensure!(real[0].test == json!("false"), "{:?}", real[0].test);
-    let test = world.signals.of("vbox/unheard-of-test", 1).await?;
+    let test = stack.signals.of("vbox/unheard-of-test", 1).await?;
     ensure!(test[0].test == json!("true"), "{:?}", test[0].test);
-    world.mail.one(SOON, &["hydration-failing", "deliveries", RESOLVED]).await?;
-    world.at_the_end(move |world| async move {
-        let mail = world.mail.about(&words).await?;
+    stack.mail.one(SOON, &["hydration-failing", "deliveries", RESOLVED]).await?;
+    stack.at_the_end(move |stack| async move {
+        let mail = stack.mail.about(&words).await?;
         ensure!(mail.len() == 2, "one mail, and that it is resolved:{}", listed(&mail));
         Ok(())
     });
@@ -86,27 +86,27 @@ async fn a_stopped_hydrator_is_reported_and_what_waited_comes_through() -> Resul
 }
 
 async fn unread_signals_are_reported_before_the_start() -> Result<()> {
-    let world = cut_sim().await?;
+    let stack = cut_stack().await?;
     let _turn = TURN.lock().await;
-    let unread = world.signals.unread().await;
-    tell(&world, SOURCE, "create", &soon("unread-real")).await?;
-    tell(&world, SANDBOX, "create", &soon("unread-test")).await?;
-    let real = world.mail.one(BEFORE_THE_START, &["dispatch-at-risk", "voltus-prod/unread-real"]).await?;
+    let unread = stack.signals.unread().await;
+    publish(&stack, SOURCE, "create", &soon("unread-real")).await?;
+    publish(&stack, SANDBOX, "create", &soon("unread-test")).await?;
+    let real = stack.mail.one(BEFORE_THE_START, &["dispatch-at-risk", "voltus-prod/unread-real"]).await?;
     for word in ["is not read", "My Site", "5 kW", "UTC", "REAL"] {
         ensure!(real.text.contains(word), "the mail does not say {word}: {}", real.text);
     }
     ensure!(!real.subject.contains("TEST"), "{}", real.subject);
-    let test = world.mail.one(BEFORE_THE_START, &["dispatch-at-risk", "vbox/unread-test"]).await?;
+    let test = stack.mail.one(BEFORE_THE_START, &["dispatch-at-risk", "vbox/unread-test"]).await?;
     ensure!(test.subject.contains("[TEST]"), "{}", test.subject);
     drop(unread);
     for (subject, marked) in [("voltus-prod/unread-real", "false"), ("vbox/unread-test", "true")] {
-        let signals = world.signals.of(subject, 1).await?;
+        let signals = stack.signals.of(subject, 1).await?;
         ensure!(signals[0].test == json!(marked), "{subject}: {}", signals[0].test);
         if marked == "false" {
-            world.mail.one(SOON, &["dispatch-at-risk", subject, RESOLVED]).await?;
+            stack.mail.one(SOON, &["dispatch-at-risk", subject, RESOLVED]).await?;
         }
-        world.at_the_end(move |world| async move {
-            let mail = world.mail.about(&["dispatch-at-risk", subject]).await?;
+        stack.at_the_end(move |stack| async move {
+            let mail = stack.mail.about(&["dispatch-at-risk", subject]).await?;
             ensure!(mail.len() <= 2, "one mail, and that it is resolved:{}", listed(&mail));
             Ok(())
         });
@@ -115,32 +115,32 @@ async fn unread_signals_are_reported_before_the_start() -> Result<()> {
 }
 
 async fn mail_that_was_refused_arrives_once_it_is_taken() -> Result<()> {
-    let world = cut_sim().await?;
+    let stack = cut_stack().await?;
     let _turn = TURN.lock().await;
-    world.aws.verify_sender(config::SENDER, false).await?;
-    world.accepted("nv", &json!({"event": "refused-mail", "correlation_id": "refused"})).await?;
-    world.accepted("nbox", &json!({"event": "refused-test", "correlation_id": "refused"})).await?;
-    // The pattern that infra/template.yaml counts by, on the lines that the alerter really writes.
+    stack.aws.verify_sender(config::SENDER, false).await?;
+    stack.accepted("nv", &json!({"event": "refused-mail", "correlation_id": "refused"})).await?;
+    stack.accepted("nbox", &json!({"event": "refused-test", "correlation_id": "refused"})).await?;
+    // The pattern of the metric filter in infra/template.yaml, on the alerter's real log lines.
     let refused = eventually(SOON, "two refusals of each in the alerter's log", || async {
-        let lines = world.aws.logged("/gridbell/alerter", "{ $.level = \"ERROR\" }").await?;
+        let lines = stack.aws.logged("/gridbell/alerter", "{ $.level = \"ERROR\" }").await?;
         let of = |group: &str| lines.iter().filter(|line| line.contains(group)).count();
         let counted = [of("group/unknown-event/nv/first"), of("group/unknown-event/nbox/first/test")];
         Ok(if counted.iter().all(|count| *count >= 2) {
-            Looked::There(())
+            Checked::Found(())
         } else {
-            Looked::NotYet(format!("{counted:?} of {} lines", lines.len()))
+            Checked::NotYet(format!("{counted:?} of {} lines", lines.len()))
         })
     })
     .await;
-    world.aws.verify_sender(config::SENDER, true).await?;
+    stack.aws.verify_sender(config::SENDER, true).await?;
     refused?;
-    let real = world.mail.one(SOON, &["unknown-event", "refused-mail"]).await?;
+    let real = stack.mail.one(SOON, &["unknown-event", "refused-mail"]).await?;
     ensure!(!real.subject.contains("TEST") && real.text.contains("refused-mail"), "{} {}", real.subject, real.text);
-    let test = world.mail.one(SOON, &["unknown-event", "refused-test"]).await?;
+    let test = stack.mail.one(SOON, &["unknown-event", "refused-test"]).await?;
     ensure!(test.subject.contains("[TEST]"), "{}", test.subject);
-    world.at_the_end(|world| async move {
+    stack.at_the_end(|stack| async move {
         for event in ["refused-mail", "refused-test"] {
-            let mail = world.mail.about(&[event]).await?;
+            let mail = stack.mail.about(&[event]).await?;
             ensure!(mail.len() == 1, "refused and then accepted, so once:{}", listed(&mail));
         }
         Ok(())
@@ -148,91 +148,92 @@ async fn mail_that_was_refused_arrives_once_it_is_taken() -> Result<()> {
     Ok(())
 }
 
-/// Each is announced once the mail about the one before was sent: grouping must not delay the later ones. Of the last, SES refuses
-/// the mail for a while.
+/// Each dispatch is announced after the mail about the previous one: grouping must not delay the later mails. For the
+/// last one, SES refuses the mail for a while.
 async fn the_fourth_failing_dispatch_is_mailed_as_soon_as_the_first() -> Result<()> {
-    let world = cut_sim().await?;
+    let stack = cut_stack().await?;
     let _turn = TURN.lock().await;
     for id in STORM {
-        announce_failing(&world, id).await?;
+        announce_failing(&stack, id).await?;
         let key = format!("{SOURCE}/{id}");
-        world.mail.one_naming(FAILING, &["hydration-failing"], &key).await?;
-        let waited = mailed_after(&world, &key).await?;
+        stack.mail.one_naming(FAILING, &["hydration-failing"], &key).await?;
+        let waited = mailed_after(&stack, &key).await?;
         ensure!(waited <= AT_ONCE, "{key} was mailed {waited:#} after it had to be");
     }
 
     let key = format!("{SOURCE}/storm-refused");
-    world.aws.verify_sender(config::SENDER, false).await?;
+    stack.aws.verify_sender(config::SENDER, false).await?;
     let waits = async {
-        announce_failing(&world, "storm-refused").await?;
+        announce_failing(&stack, "storm-refused").await?;
         eventually(FAILING, "a mail that waits", || async {
-            let names = mail_events(&world, &key).await?;
+            let names = mail_events(&stack, &key).await?;
             ensure!(!names.contains(&"mailed".to_owned()), "SES refuses the mail, and the timeline says {names:?}");
-            Ok(if names == ["waiting"] { Looked::There(()) } else { Looked::NotYet(format!("{names:?}")) })
+            Ok(if names == ["waiting"] { Checked::Found(()) } else { Checked::NotYet(format!("{names:?}")) })
         })
         .await
     };
     let waits = waits.await;
-    world.aws.verify_sender(config::SENDER, true).await?;
+    stack.aws.verify_sender(config::SENDER, true).await?;
     waits?;
-    world.mail.one_naming(FAILING, &["hydration-failing"], &key).await?;
+    stack.mail.one_naming(FAILING, &["hydration-failing"], &key).await?;
     eventually(SOON, "a timeline that says that it was mailed", || async {
-        let names = mail_events(&world, &key).await?;
-        Ok(if names == ["mailed"] { Looked::There(()) } else { Looked::NotYet(format!("{names:?}")) })
+        let names = mail_events(&stack, &key).await?;
+        Ok(if names == ["mailed"] { Checked::Found(()) } else { Checked::NotYet(format!("{names:?}")) })
     })
     .await
 }
 
-/// A webhook about a dispatch that the provider answers 500 about: when it starts is not known.
-async fn announce_failing(world: &TestStack, id: &str) -> Result<()> {
-    world.stub.answer(id, Reply::Fail(500, None));
-    world.accepted(SOURCE, &webhook("create", id)).await.map(drop)
+/// Sends a webhook about a dispatch for which the provider answers 500: its start is unknown.
+async fn announce_failing(stack: &TestStack, id: &str) -> Result<()> {
+    stack.stub.answer(id, Reply::Fail(500, None));
+    stack.accepted(SOURCE, &webhook("create", id)).await.map(drop)
 }
 
-/// How long after its incident opened SES accepted the first mail about a dispatch; until then its timeline must not say so.
-async fn mailed_after(world: &TestStack, key: &str) -> Result<SignedDuration> {
+/// The time from the opening of the incident to SES accepting the first mail about a dispatch; its timeline must not
+/// show the mail before that.
+async fn mailed_after(stack: &TestStack, key: &str) -> Result<SignedDuration> {
     let name = format!("hydration-failing/{key}");
     let incident = eventually(SOON, "an incident that was mailed", || async {
-        let listed = world.gridbell(&["alert", "list", "--open"]).await?;
+        let listed = stack.gridbell(&["alert", "list", "--open"]).await?;
         let all = listed["incidents"].as_array().context("no incidents")?;
         let incident = all.iter().find(|incident| incident["incident"] == name.as_str()).cloned().unwrap_or_default();
         let is_mailed = incident["mails"]["first"].is_string();
-        Ok(if is_mailed { Looked::There(incident) } else { Looked::NotYet(incident.to_string()) })
+        Ok(if is_mailed { Checked::Found(incident) } else { Checked::NotYet(incident.to_string()) })
     });
     let incident = incident.await?;
     let at = |field: &Value| -> Result<Timestamp> { Ok(field.as_str().context("no instant")?.parse()?) };
     Ok(at(&incident["mails"]["first"])?.duration_since(at(&incident["opened_at"])?))
 }
 
-/// What a dispatch's timeline says of the mails about it.
-async fn mail_events(world: &TestStack, key: &str) -> Result<Vec<String>> {
-    let timeline = world.timeline(key).await?;
+/// The mails in a dispatch's timeline.
+async fn mail_events(stack: &TestStack, key: &str) -> Result<Vec<String>> {
+    let timeline = stack.timeline(key).await?;
     let names = timeline.into_iter().map(|(name, _)| name);
     Ok(names.filter(|name| matches!(name.as_str(), "waiting" | "mailed")).collect())
 }
 
 async fn nothing_is_sent_when_all_is_well() -> Result<()> {
-    let world = cut_sim().await?;
+    let stack = cut_stack().await?;
     {
         let _turn = TURN.lock().await;
         for (source, test) in [(SOURCE, "false"), (SANDBOX, "true")] {
-            tell(&world, source, "create", &soon(WELL)).await?;
-            let signals = world.signals.of(&format!("{source}/{WELL}"), 1).await?;
+            publish(&stack, source, "create", &soon(WELL)).await?;
+            let signals = stack.signals.of(&format!("{source}/{WELL}"), 1).await?;
             ensure!(signals[0].test == json!(test), "{source}: {}", signals[0].test);
         }
-        // No other case keeps the signals from being read until their deadlines have passed.
-        let table = world.description.tables.get("dispatches").context("no table of dispatches")?;
+        // No other case stops the reading of signals until their deadlines have passed.
+        let table = stack.description.tables.get("dispatches").context("no table of dispatches")?;
         for source in [SOURCE, SANDBOX] {
             let subject = format!("{source}/{WELL}");
             eventually(SOON, "a deadline that has passed", || async {
-                let ahead = world.aws.has_a_deadline(table, &subject).await?;
-                Ok(if ahead { Looked::NotYet(format!("{subject} awaits it")) } else { Looked::There(()) })
+                let ahead = stack.aws.has_a_deadline(table, &subject).await?;
+                Ok(if ahead { Checked::NotYet(format!("{subject} awaits it")) } else { Checked::Found(()) })
             })
             .await?;
         }
     }
-    world.at_the_end(|world| async move {
-        let mut mail = world.mail.about(&[]).await?;
+    stack.at_the_end(|stack| async move {
+        let mut mail = stack.mail.about(&[]).await?;
         mail.retain(|mail| !EXPECTED.iter().any(|words| mail.subject.contains(words)));
         ensure!(mail.is_empty(), "mail that no case asked for:{}", listed(&mail));
         Ok(())

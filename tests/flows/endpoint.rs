@@ -1,10 +1,10 @@
-//! The contract's section 3, row by row, through the API.
+//! Section 3 of the contract, row by row, through the API.
 
 use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, SOON, answer, cases, config, from_now, listed, world};
+use crate::harness::{Answer, SOON, answer, cases, config, from_now, listed, shared_stack};
 
 cases!("endpoint":
     an_accepted_webhook_is_named,
@@ -19,7 +19,7 @@ cases!("endpoint":
     a_token_may_come_in_a_header_and_the_paths_counts,
 );
 
-/// A power event that nothing else is about.
+/// A power event with that correlation id.
 fn event(correlation_id: &str) -> Value {
     json!({
         "event": "start_ramp_down", "correlation_id": correlation_id, "start_time": from_now(600),
@@ -27,7 +27,7 @@ fn event(correlation_id: &str) -> Value {
     })
 }
 
-/// An error in the contract's shape, with this status.
+/// Checks that the answer is an error in the contract's shape, with this status.
 fn refused(what: &str, answer: &Answer, status: u16) -> Result<()> {
     ensure!(answer.status == status, "{what}: {} {}, expected {status}", answer.status, answer.text);
     let error = &answer.json()["error"];
@@ -37,43 +37,43 @@ fn refused(what: &str, answer: &Answer, status: u16) -> Result<()> {
 }
 
 async fn an_accepted_webhook_is_named() -> Result<()> {
-    let world = world().await?;
-    let first = world.accepted("nv", &event("door-named-1")).await?;
-    let second = world.accepted("nv", &event("door-named-2")).await?;
+    let stack = shared_stack().await?;
+    let first = stack.accepted("nv", &event("door-named-1")).await?;
+    let second = stack.accepted("nv", &event("door-named-2")).await?;
     ensure!(!first.is_empty() && first != second, "{first:?} and {second:?}");
-    world.signals.of("nv/-/door-named-1", 1).await?;
-    world.signals.of("nv/-/door-named-2", 1).await?;
+    stack.signals.of("nv/-/door-named-1", 1).await?;
+    stack.signals.of("nv/-/door-named-2", 1).await?;
     Ok(())
 }
 
 async fn a_content_type_decides_nothing() -> Result<()> {
-    let world = world().await?;
-    let url = format!("{}/{}", world.hook("nv"), config::token("nv"));
+    let stack = shared_stack().await?;
+    let url = format!("{}/{}", stack.hook("nv"), config::token("nv"));
     let kinds =
         [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/json; charset=UTF-8")];
     for (index, kind) in kinds.into_iter().enumerate() {
         let id = format!("door-kind-{index}");
-        let mut request = world.http.post(&url).body(event(&id).to_string());
+        let mut request = stack.http.post(&url).body(event(&id).to_string());
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
         let answer = answer(request).await?;
         ensure!(answer.status == 200, "{kind:?}: {} {}", answer.status, answer.text);
-        world.signals.of(&format!("nv/-/{id}"), 1).await?;
+        stack.signals.of(&format!("nv/-/{id}"), 1).await?;
     }
     Ok(())
 }
 
 async fn a_ping_of_voltus_is_answered_and_forgotten() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     for ping in [r#"{"event":{"name":""},"resource":""}"#, "{\n \"resource\": \"\",\n \"event\": {\"name\": \"\"}\n}\n"]
     {
-        let answer = world.post("voltus-prod", ping).await?;
+        let answer = stack.post("voltus-prod", ping).await?;
         ensure!(answer.status == 200, "{ping}: {} {}", answer.status, answer.text);
         ensure!(answer.json().get("delivery").is_none(), "a ping became a delivery: {}", answer.text);
     }
-    world.at_the_end(|world| async move {
-        let mail = world.mail.naming(&["quarantined"], "voltus-prod").await?;
+    stack.at_the_end(|stack| async move {
+        let mail = stack.mail.naming(&["quarantined"], "voltus-prod").await?;
         ensure!(mail.is_empty(), "a ping was quarantined:{}", listed(&mail));
         Ok(())
     });
@@ -81,19 +81,19 @@ async fn a_ping_of_voltus_is_answered_and_forgotten() -> Result<()> {
 }
 
 async fn json_that_no_parser_knows_is_accepted_and_reported() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     for source in ["vkey", "lbox", "nbox", "obox"] {
         for body in ["null", "[]", "{}", "\"x\"", "0", "true", "[{}]", r#"{"event":null}"#] {
-            let answer = world.post(source, body).await?;
+            let answer = stack.post(source, body).await?;
             ensure!(answer.status == 200, "{source} answered {body} with {} {}", answer.status, answer.text);
             ensure!(answer.json()["delivery"].is_string(), "{source} did not keep {body}: {}", answer.text);
         }
-        let mail = world.mail.one_naming(SOON, &["quarantined"], source).await?;
+        let mail = stack.mail.one_naming(SOON, &["quarantined"], source).await?;
         ensure!(mail.text.contains(source) && mail.text.contains("quarantined"), "{}", mail.text);
     }
-    world.at_the_end(|world| async move {
+    stack.at_the_end(|stack| async move {
         for source in ["vkey", "lbox", "nbox", "obox"] {
-            let mail = world.mail.naming(&["quarantined"], source).await?;
+            let mail = stack.mail.naming(&["quarantined"], source).await?;
             ensure!(mail.len() == 1, "{source}: bad bodies were not gathered into one mail:{}", listed(&mail));
         }
         Ok(())
@@ -102,7 +102,7 @@ async fn json_that_no_parser_knows_is_accepted_and_reported() -> Result<()> {
 }
 
 async fn json_that_common_parsers_refuse_is_never_our_fault() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let deep_object = format!("{}1{}", r#"{"a":"#.repeat(10_000), "}".repeat(10_000));
     let bodies: [(&str, Vec<u8>); 12] = [
@@ -121,7 +121,7 @@ async fn json_that_common_parsers_refuse_is_never_our_fault() -> Result<()> {
     ];
     for (what, body) in bodies {
         for content_type in ["application/json", "application/octet-stream"] {
-            let request = world.http.post(format!("{}/{}", world.hook("vkey"), config::token("vkey")));
+            let request = stack.http.post(format!("{}/{}", stack.hook("vkey"), config::token("vkey")));
             let answer = answer(request.header("content-type", content_type).timeout(SOON).body(body.clone())).await?;
             match answer.status {
                 200 => ensure!(answer.json()["delivery"].is_string(), "{what}: taken and not kept: {}", answer.text),
@@ -133,22 +133,22 @@ async fn json_that_common_parsers_refuse_is_never_our_fault() -> Result<()> {
 }
 
 async fn a_wrong_token_and_an_unknown_source_look_alike() -> Result<()> {
-    let world = world().await?;
-    let hook = world.hook("nv");
+    let stack = shared_stack().await?;
+    let hook = stack.hook("nv");
     let paths = [
         ("a wrong token", format!("{hook}/{}", config::token("ov"))),
-        ("an unknown source", format!("{}/{}", world.hook("nobody"), config::token("nv"))),
+        ("an unknown source", format!("{}/{}", stack.hook("nobody"), config::token("nv"))),
         ("no token", hook.clone()),
         ("the token in another case", format!("{hook}/{}", config::token("nv").to_uppercase())),
         ("a longer token", format!("{hook}/{}x", config::token("nv"))),
         ("a shorter token", format!("{hook}/{}", &config::token("nv")[1..])),
         ("the token's hash", format!("{hook}/{}", "0".repeat(64))),
-        ("a source in another case", format!("{}/{}", world.hook("NV"), config::token("nv"))),
+        ("a source in another case", format!("{}/{}", stack.hook("NV"), config::token("nv"))),
     ];
     let mut bodies = Vec::new();
     for (what, path) in paths {
         for body in ["{}", "no JSON"] {
-            let answer = answer(world.http.post(&path).header("content-type", "application/json").body(body)).await?;
+            let answer = answer(stack.http.post(&path).header("content-type", "application/json").body(body)).await?;
             ensure!(answer.status == 404, "{what}: {} {}", answer.status, answer.text);
             let kind = answer.headers.get("content-type").cloned();
             bodies.push((what, answer.text, kind));
@@ -162,25 +162,25 @@ async fn a_wrong_token_and_an_unknown_source_look_alike() -> Result<()> {
 }
 
 async fn what_is_not_plain_json_is_refused() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     for body in ["", " ", "no JSON", "{", "{}{}", "{'a':1}", "{\"a\":1,}", "NaN", "event=x"] {
-        refused(body, &world.post("nv", body).await?, 400)?;
+        refused(body, &stack.post("nv", body).await?, 400)?;
     }
     // gzip of `{}`
     let gzip: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
     for encoding in ["gzip", "GZIP", "br", "deflate, gzip"] {
-        let request = world.webhook("nv").header("content-encoding", encoding).body(gzip);
+        let request = stack.webhook("nv").header("content-encoding", encoding).body(gzip);
         refused(encoding, &answer(request).await?, 400)?;
     }
     Ok(())
 }
 
 async fn a_wrong_method_is_refused() -> Result<()> {
-    let world = world().await?;
-    let url = format!("{}/{}", world.hook("nv"), config::token("nv"));
+    let stack = shared_stack().await?;
+    let url = format!("{}/{}", stack.hook("nv"), config::token("nv"));
     for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE] {
-        refused(method.as_str(), &answer(world.http.request(method.clone(), &url)).await?, 405)?;
-        let with_header = world.http.request(method.clone(), world.hook("nv")).header("x-api-key", config::token("nv"));
+        refused(method.as_str(), &answer(stack.http.request(method.clone(), &url)).await?, 405)?;
+        let with_header = stack.http.request(method.clone(), stack.hook("nv")).header("x-api-key", config::token("nv"));
         refused(method.as_str(), &answer(with_header.body(event("door-method").to_string())).await?, 405)?;
     }
     Ok(())
@@ -188,32 +188,32 @@ async fn a_wrong_method_is_refused() -> Result<()> {
 
 async fn two_mebibytes_are_taken_and_a_byte_more_is_not() -> Result<()> {
     const LIMIT: usize = 2_097_152;
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let padded = |length: usize| {
         let mut body = event("door-large").to_string();
         body.push_str(&" ".repeat(length - body.len()));
         body
     };
-    refused("a byte too much", &world.post("nv", padded(LIMIT + 1)).await?, 413)?;
-    refused("far too much", &world.post("nv", padded(3 * LIMIT)).await?, 413)?;
-    let taken = world.post("nv", padded(LIMIT)).await?;
+    refused("a byte too much", &stack.post("nv", padded(LIMIT + 1)).await?, 413)?;
+    refused("far too much", &stack.post("nv", padded(3 * LIMIT)).await?, 413)?;
+    let taken = stack.post("nv", padded(LIMIT)).await?;
     ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
-    world.signals.of("nv/-/door-large", 1).await?;
+    stack.signals.of("nv/-/door-large", 1).await?;
 
-    // Escaped in a message of its own, this is four times as long.
+    // Escaped in a message, this is four times as long.
     let mut quotes = event("door-quotes");
     quotes["strategy"] = json!("\"".repeat(900_000));
-    let taken = world.post("nv", quotes.to_string()).await?;
+    let taken = stack.post("nv", quotes.to_string()).await?;
     ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
     Ok(())
 }
 
 async fn a_token_may_come_in_a_header_and_the_paths_counts() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let (old, new) = (config::token(config::ROTATING), config::new_token(config::ROTATING));
-    let hook = world.hook(config::ROTATING);
+    let hook = stack.hook(config::ROTATING);
     let send = async |path: &str, header: Option<&str>, id: &str| -> Result<u16> {
-        let mut request = world.http.post(path).header("content-type", "application/json");
+        let mut request = stack.http.post(path).header("content-type", "application/json");
         if let Some(header) = header {
             request = request.header("X-Api-Key", header);
         }
@@ -227,7 +227,7 @@ async fn a_token_may_come_in_a_header_and_the_paths_counts() -> Result<()> {
     ensure!(send(&path("wrong"), Some(&old), "door-header-5").await? == 404, "the path's token counts, and is wrong");
     ensure!(send(&hook, Some("wrong"), "door-header-6").await? == 404, "a wrong token in the header");
     for id in 1..=4 {
-        world.signals.of(&format!("nv/-/door-header-{id}"), 1).await?;
+        stack.signals.of(&format!("nv/-/door-header-{id}"), 1).await?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! What a webhook says about where to look is trusted with nothing.
+//! gridbell never fetches a URL from a webhook.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::{
     failing::DOWN,
-    harness::{SOON, cases, listed, world},
+    harness::{SOON, cases, listed, shared_stack},
     stub::{Foreign, Reply},
     voltus::dispatch,
 };
@@ -13,12 +13,12 @@ use crate::{
 cases!("evil": a_forged_resource_is_never_fetched);
 
 async fn a_forged_resource_is_never_fetched() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let foreign = Foreign::start().await?;
     let host = foreign.host.clone();
-    let own = world.stub.base.clone();
+    let own = stack.stub.base.clone();
     let id = "forged";
-    world.stub.answer(id, Reply::listed(&dispatch(id, 0)));
+    stack.stub.answer(id, Reply::listed(&dispatch(id, 0)));
     let path = format!("/2022-04-15/dispatches/{id}");
     let resources = [
         format!("http://{host}{path}"),
@@ -47,25 +47,25 @@ async fn a_forged_resource_is_never_fetched() -> Result<()> {
         "/2022-04-15/dispatches".to_owned(),
     ];
     for resource in &resources {
-        world.accepted("vevil", &json!({"event": {"name": "dispatch.create"}, "resource": resource})).await?;
+        stack.accepted("vevil", &json!({"event": {"name": "dispatch.create"}, "resource": resource})).await?;
     }
     for resource in [json!(null), json!(7), json!([path]), json!({"path": path})] {
-        world.accepted("vevil", &json!({"event": {"name": "dispatch.create"}, "resource": resource})).await?;
+        stack.accepted("vevil", &json!({"event": {"name": "dispatch.create"}, "resource": resource})).await?;
     }
-    let mail = world.mail.one(SOON, &["quarantined", "vevil"]).await?;
+    let mail = stack.mail.one(SOON, &["quarantined", "vevil"]).await?;
     ensure!(
         !mail.text.contains(&host) && !mail.html.contains(&host),
         "the mail repeats the forged host: {}",
         mail.text
     );
-    world.at_the_end(|world| async move {
+    stack.at_the_end(|stack| async move {
         ensure!(foreign.came() == 0, "a forged resource led to a foreign server {} times", foreign.came());
         let key = crate::harness::config::api_key("vevil");
-        // Another case announces a real one.
-        let with_key = world.stub.seen().into_iter().filter(|seen| seen.key == key && seen.about != DOWN);
+        // Another case announces a real dispatch.
+        let with_key = stack.stub.seen().into_iter().filter(|seen| seen.key == key && seen.about != DOWN);
         let with_key: Vec<_> = with_key.collect();
         ensure!(with_key.is_empty(), "a forged resource was fetched: {with_key:?}");
-        let mail = world.mail.about(&["quarantined", "vevil"]).await?;
+        let mail = stack.mail.about(&["quarantined", "vevil"]).await?;
         ensure!(mail.len() == 1, "forged resources are not one mail:{}", listed(&mail));
         Ok(())
     });

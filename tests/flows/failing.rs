@@ -1,4 +1,4 @@
-//! Providers that do not answer, or not well: tried again with patience, reported once, never silently given up.
+//! Providers that fail: gridbell retries with backoff, reports once, and never gives up silently.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,11 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Looked, RESOLVED, SOON, TestStack, cases, config, eventually, from_now, holds, instant, listed, world},
+    harness::{
+        Checked, RESOLVED, SOON, TestStack, cases, config, eventually, from_now, holds, instant, listed, shared_stack,
+    },
     stub::{Foreign, Reply, Seen},
-    voltus::{dispatch, tell, webhook, with},
+    voltus::{dispatch, publish, webhook, with},
 };
 
 cases!("failing":
@@ -29,19 +31,19 @@ cases!("failing":
 
 const SOURCE: &str = "voltus-prod";
 
-/// What the slow attempts may take until a mended provider is asked again: a minute, and what a busy machine adds.
+/// The longest time until a slow retry reaches a recovered provider: a minute, plus time for a busy machine.
 const SLOWLY: Duration = Duration::from_mins(5);
 
-/// A failing provider is never asked twice within this.
+/// The shortest time between two requests to a failing provider.
 const APART: Duration = Duration::from_millis(50);
 
-/// The most requests about one dispatch that a minute may see: "a handful".
+/// The most requests about one dispatch in a minute.
 const HANDFUL: usize = 7;
 
-/// Announces a dispatch whose answers are these, the last one staying.
-async fn announce(world: &TestStack, source: &str, id: &str, replies: Vec<Reply>) -> Result<()> {
-    world.stub.answers(id, replies);
-    world.accepted(source, &webhook("create", id)).await.map(drop)
+/// Announces a dispatch with these answers; the last one repeats.
+async fn announce(stack: &TestStack, source: &str, id: &str, replies: Vec<Reply>) -> Result<()> {
+    stack.stub.answers(id, replies);
+    stack.accepted(source, &webhook("create", id)).await.map(drop)
 }
 
 /// The good answer.
@@ -49,24 +51,24 @@ fn well(id: &str) -> Reply {
     Reply::listed(&dispatch(id, 0))
 }
 
-/// Announces a dispatch that is first answered badly, and waits for its one signal.
+/// Announces a dispatch with bad answers first, and waits for its one signal.
 async fn comes_through(id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
     comes_through_of(SOURCE, id, bad).await
 }
 
 async fn comes_through_of(source: &str, id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let times = bad.len() + 1;
-    announce(&world, source, id, bad.into_iter().chain([well(id)]).collect()).await?;
-    world.signals.within(SLOWLY, &format!("{source}/{id}"), 1).await?;
-    let asked = world.stub.asked(id);
-    // More often where a busy machine took too long over one.
+    announce(&stack, source, id, bad.into_iter().chain([well(id)]).collect()).await?;
+    stack.signals.within(SLOWLY, &format!("{source}/{id}"), 1).await?;
+    let asked = stack.stub.asked(id);
+    // There are more requests if a busy machine was too slow with one.
     ensure!(asked.len() >= times, "{id} was asked for {} times, expected {times}", asked.len());
     patient(&asked)?;
     Ok(asked)
 }
 
-/// Never two requests at once, and at most a handful in any minute.
+/// Checks that requests never overlap, with at most `HANDFUL` in any minute.
 fn patient(asked: &[Seen]) -> Result<()> {
     let at: Vec<Instant> = asked.iter().map(|seen| seen.at).collect();
     for pair in at.windows(2) {
@@ -80,7 +82,7 @@ fn patient(asked: &[Seen]) -> Result<()> {
     Ok(())
 }
 
-/// In milliseconds after the first.
+/// Milliseconds after the first.
 fn offsets(at: &[Instant]) -> Vec<u128> {
     at.iter().map(|instant| instant.duration_since(at[0]).as_millis()).collect()
 }
@@ -88,9 +90,9 @@ fn offsets(at: &[Instant]) -> Vec<u128> {
 async fn three_failures_and_then_well() -> Result<()> {
     let failures = [500, 502, 503].map(|status| Reply::Fail(status, None));
     comes_through("thrice", failures.to_vec()).await?;
-    let world = world().await?;
-    world.at_the_end(|world| async move {
-        let mail = world.mail.naming(&[], "voltus-prod/thrice").await?;
+    let stack = shared_stack().await?;
+    stack.at_the_end(|stack| async move {
+        let mail = stack.mail.naming(&[], "voltus-prod/thrice").await?;
         ensure!(mail.is_empty(), "mail about what mends itself soon:{}", listed(&mail));
         Ok(())
     });
@@ -98,71 +100,71 @@ async fn three_failures_and_then_well() -> Result<()> {
 }
 
 async fn one_that_never_answers_well_is_reported_once_and_then_resolved() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let began = instant();
-    announce(&world, SOURCE, "never", vec![Reply::Fail(500, None)]).await?;
-    let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/never").await?;
+    announce(&stack, SOURCE, "never", vec![Reply::Fail(500, None)]).await?;
+    let mail = stack.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/never").await?;
     for word in ["hydration-failing", "voltus-prod/never", "500", "voltus-prod"] {
         ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
     }
     ensure!(mail.html.contains("voltus-prod/never"), "{}", mail.html);
-    // A minute and a half of it: the slow attempts go on, and no mail comes with them.
+    // After a minute and a half, the slow retries continue without further mails.
     eventually(Duration::from_mins(3), "one more attempt after the mail", || async {
-        let asked = world.stub.asked("never");
+        let asked = stack.stub.asked("never");
         let late = asked.last().is_some_and(|last| last.at.duration_since(began) > Duration::from_secs(40));
         Ok(if late && asked.len() >= 6 {
-            Looked::There(())
+            Checked::Found(())
         } else {
-            Looked::NotYet(format!("{} requests", asked.len()))
+            Checked::NotYet(format!("{} requests", asked.len()))
         })
     })
     .await?;
-    patient(&world.stub.asked("never"))?;
-    world.mail.one_naming(SOON, &["hydration-failing"], "voltus-prod/never").await?;
+    patient(&stack.stub.asked("never"))?;
+    stack.mail.one_naming(SOON, &["hydration-failing"], "voltus-prod/never").await?;
 
-    // Mended; the provider itself announces it again, so that this case need not wait for the slow attempt.
-    tell(&world, SOURCE, "update", &dispatch("never", 1)).await?;
-    world.signals.within(SLOWLY, "voltus-prod/never", 1).await?;
-    resolved(&world, "hydration-failing", "voltus-prod/never").await?;
+    // The provider recovers and sends an update, so that this case need not wait for the slow retry.
+    publish(&stack, SOURCE, "update", &dispatch("never", 1)).await?;
+    stack.signals.within(SLOWLY, "voltus-prod/never", 1).await?;
+    resolved(&stack, "hydration-failing", "voltus-prod/never").await?;
     mailed_once_and_resolved("hydration-failing", "voltus-prod/never").await
 }
 
 /// The dispatch of a provider that is down.
 pub(crate) const DOWN: &str = "down";
 
-/// Down from before the delivery until after the start: people know before the start that something was announced, and the stream
-/// states it once the provider is back. The same of a sandbox, marked.
+/// The provider is down from before the delivery until after the start. People are notified before the start, and the
+/// signal follows once the provider is back. The same for a sandbox, marked as a test.
 async fn a_provider_that_is_down_until_after_the_start_is_reported_before_it() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let start_in = Duration::from_mins(2);
     let began = instant();
     let late = with(dispatch(DOWN, 0), json!({"start_time": from_now(120), "end_time": from_now(7_200)}));
-    // The one source fails at nothing else, so that its mails are not grouped with others; the other is a sandbox.
+    // No other case fails on the first source, so its mails are not grouped with others; the second is a sandbox.
     let sources = [("vevil", "REAL", "false"), ("vbox", "TEST", "true")];
-    world.stub.answer(DOWN, Reply::Fail(503, None));
+    stack.stub.answer(DOWN, Reply::Fail(503, None));
     for (source, ..) in sources {
-        world.accepted(source, &webhook("create", DOWN)).await?;
+        stack.accepted(source, &webhook("create", DOWN)).await?;
     }
     for (source, mark, _) in sources {
         let about = format!("{source}/down");
-        let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], &about).await?;
+        let mail = stack.mail.one_naming(SLOWLY, &["hydration-failing"], &about).await?;
         ensure!(began.elapsed() < start_in, "mailed after {:?}, when it had started", began.elapsed());
         ensure!(mail.text.contains(mark) && mail.text.contains("503"), "{}", mail.text);
         ensure!(mail.subject.contains("[TEST]") == (mark == "TEST"), "{}", mail.subject);
     }
     tokio::time::sleep(start_in.saturating_sub(began.elapsed())).await;
     for (source, ..) in sources {
-        tell(&world, source, "update", &late).await?;
+        publish(&stack, source, "update", &late).await?;
     }
     for (source, _, test) in sources {
         let subject = format!("{source}/down");
-        let signals = world.signals.within(SLOWLY, &subject, 1).await?;
+        let signals = stack.signals.within(SLOWLY, &subject, 1).await?;
         ensure!(signals[0].kind() == "dispatch.scheduled" && signals[0].test == json!(test), "{}", signals[0].event);
-        resolved(&world, "hydration-failing", &subject).await?;
+        resolved(&stack, "hydration-failing", &subject).await?;
         let of_source = subject.clone();
         mailed_once_and_resolved("hydration-failing", &of_source).await?;
-        world.at_the_end(move |world| async move {
-            let mail = world.mail.naming(&[], &subject).await?;
+        stack.at_the_end(move |stack| async move {
+            let mail = stack.mail.naming(&[], &subject).await?;
             ensure!(mail.len() == 1, "mail about something else of it:{}", listed(&mail));
             Ok(())
         });
@@ -170,16 +172,16 @@ async fn a_provider_that_is_down_until_after_the_start_is_reported_before_it() -
     Ok(())
 }
 
-/// Waits for the mail that says that it is resolved.
-async fn resolved(world: &TestStack, kind: &str, about: &str) -> Result<()> {
-    world.mail.one_naming(Duration::from_mins(3), &[kind, RESOLVED], about).await.map(drop)
+/// Waits for the mail about the resolved incident.
+async fn resolved(stack: &TestStack, kind: &str, about: &str) -> Result<()> {
+    stack.mail.one_naming(Duration::from_mins(3), &[kind, RESOLVED], about).await.map(drop)
 }
 
-/// In the end there is one mail, and one that says that it is resolved.
+/// At the end there is one mail about the incident, and one about its resolution.
 async fn mailed_once_and_resolved(kind: &'static str, about: &str) -> Result<()> {
     let about = about.to_owned();
-    world().await?.at_the_end(move |world| async move {
-        let mails = [world.mail.naming(&[kind], &about).await?, world.mail.naming(&[kind, RESOLVED], &about).await?];
+    shared_stack().await?.at_the_end(move |stack| async move {
+        let mails = [stack.mail.naming(&[kind], &about).await?, stack.mail.naming(&[kind, RESOLVED], &about).await?];
         ensure!(mails.iter().all(|mail| mail.len() == 1), "not one mail and its end:{}", listed(&mails.concat()));
         Ok(())
     });
@@ -187,34 +189,34 @@ async fn mailed_once_and_resolved(kind: &'static str, about: &str) -> Result<()>
 }
 
 async fn a_refused_key_is_reported_and_resolved_when_it_works() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let ids = ["refused-1", "refused-2", "refused-3"];
     for (id, status) in ids.into_iter().zip([401, 403, 401]) {
-        world.stub.answer(id, Reply::Fail(status, None));
-        world.accepted("vkey", &webhook("create", id)).await?;
+        stack.stub.answer(id, Reply::Fail(status, None));
+        stack.accepted("vkey", &webhook("create", id)).await?;
     }
-    let mail = world.mail.one(SOON, &["credentials", "vkey"]).await?;
+    let mail = stack.mail.one(SOON, &["credentials", "vkey"]).await?;
     ensure!(mail.text.contains("401") || mail.text.contains("403"), "{}", mail.text);
     for id in ids {
-        world.stub.answer(id, well(id));
+        stack.stub.answer(id, well(id));
     }
     for id in ids {
-        world.signals.within(SLOWLY, &format!("vkey/{id}"), 1).await?;
+        stack.signals.within(SLOWLY, &format!("vkey/{id}"), 1).await?;
     }
-    resolved(&world, "credentials", "vkey").await?;
+    resolved(&stack, "credentials", "vkey").await?;
     mailed_once_and_resolved("credentials", "vkey").await
 }
 
 async fn a_new_key_is_taken_without_a_restart() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let new_key = format!("new-{}", config::api_key("vbox"));
-    world.stub.answer("rotated", Reply::only_for(new_key.clone(), well("rotated")));
-    world.accepted("vbox", &webhook("create", "rotated")).await?;
-    let mail = world.mail.one(SOON, &["credentials", "vbox"]).await?;
+    stack.stub.answer("rotated", Reply::only_for(new_key.clone(), well("rotated")));
+    stack.accepted("vbox", &webhook("create", "rotated")).await?;
+    let mail = stack.mail.one(SOON, &["credentials", "vbox"]).await?;
     ensure!(!mail.text.contains("key-of-") && !mail.html.contains("key-of-"), "the mail holds the key");
-    world.aws.put_parameter("/gridbell/vbox", &new_key).await?;
-    world.signals.within(SLOWLY, "vbox/rotated", 1).await?;
-    resolved(&world, "credentials", "vbox").await?;
+    stack.aws.put_parameter("/gridbell/vbox", &new_key).await?;
+    stack.signals.within(SLOWLY, "vbox/rotated", 1).await?;
+    resolved(&stack, "credentials", "vbox").await?;
     mailed_once_and_resolved("credentials", "vbox").await
 }
 
@@ -227,22 +229,22 @@ async fn an_answer_that_takes_too_long_is_left() -> Result<()> {
     let slow = Reply::Slow(Duration::from_secs(40), Box::new(well("slow")));
     let asked = comes_through("slow", vec![slow]).await?;
     let apart = asked[1].at.duration_since(asked[0].at);
-    // Five seconds, the delay, and what a busy machine adds: less than the answer takes.
+    // Five seconds, the delay, and time for a busy machine: less than the answer takes.
     ensure!(apart < Duration::from_secs(38), "the slow answer was waited for: {apart:?}");
     Ok(())
 }
 
 async fn a_redirect_is_not_followed() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let foreign = Foreign::start().await?;
     let elsewhere = format!("http://{}/2022-04-15/dispatches/redirected", foreign.host);
-    let own = format!("{}/2022-04-15/dispatches/redirected-here", world.stub.base);
-    world.stub.answer("redirected-here", Reply::listed(&dispatch("redirected", 9)));
+    let own = format!("{}/2022-04-15/dispatches/redirected-here", stack.stub.base);
+    stack.stub.answer("redirected-here", Reply::listed(&dispatch("redirected", 9)));
     let redirects =
         [Reply::Redirect(302, elsewhere.clone()), Reply::Redirect(308, elsewhere), Reply::Redirect(307, own)];
     comes_through("redirected", redirects.to_vec()).await?;
     ensure!(foreign.came() == 0, "a redirect led to a foreign server {} times", foreign.came());
-    ensure!(world.stub.asked("redirected-here").is_empty(), "a redirect was followed");
+    ensure!(stack.stub.asked("redirected-here").is_empty(), "a redirect was followed");
     Ok(())
 }
 
@@ -267,12 +269,12 @@ async fn an_answer_that_is_none_is_left() -> Result<()> {
 }
 
 async fn an_answer_about_another_dispatch_publishes_nothing() -> Result<()> {
-    let world = world().await?;
-    announce(&world, SOURCE, "asked", vec![Reply::listed(&dispatch("answered", 0))]).await?;
-    let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/asked").await?;
+    let stack = shared_stack().await?;
+    announce(&stack, SOURCE, "asked", vec![Reply::listed(&dispatch("answered", 0))]).await?;
+    let mail = stack.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/asked").await?;
     ensure!(mail.text.contains("answered"), "the mail does not say what came instead: {}", mail.text);
-    patient(&world.stub.asked("asked"))?;
-    // That neither of the two was published is seen after all cases.
+    patient(&stack.stub.asked("asked"))?;
+    // After all cases, the stack checks that neither was published.
     Ok(())
 }
 
@@ -287,17 +289,17 @@ async fn a_provider_that_asks_for_time_gets_it() -> Result<()> {
 }
 
 async fn many_webhooks_about_one_failing_dispatch_join() -> Result<()> {
-    let world = world().await?;
-    world.stub.answer("stormy", Reply::Fail(500, None));
+    let stack = shared_stack().await?;
+    stack.stub.answer("stormy", Reply::Fail(500, None));
     let body = webhook("update", "stormy");
-    let posts = (0..12).map(|_| world.accepted(SOURCE, &body));
+    let posts = (0..12).map(|_| stack.accepted(SOURCE, &body));
     futures_util::future::try_join_all(posts).await?;
-    let mail = world.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/stormy").await?;
+    let mail = stack.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/stormy").await?;
     ensure!(mail.text.contains("500"), "{}", mail.text);
-    // Each of them may have asked once before it learnt of the failure; every further attempt is made for all of them.
-    let at: Vec<Instant> = world.stub.asked("stormy").iter().map(|seen| seen.at).collect();
+    // Each webhook may lead to one request before the failure is known; every later retry is shared by all of them.
+    let at: Vec<Instant> = stack.stub.asked("stormy").iter().map(|seen| seen.at).collect();
     ensure!(at.len() <= 12 + HANDFUL, "12 webhooks led to {} requests: {:?}", at.len(), offsets(&at));
-    world.stub.answer("stormy", well("stormy"));
-    let signals = world.signals.within(SLOWLY, "voltus-prod/stormy", 1).await?;
+    stack.stub.answer("stormy", well("stormy"));
+    let signals = stack.signals.within(SLOWLY, "voltus-prod/stormy", 1).await?;
     holds("the signal", signals[0].dispatch(), &json!({"version": 1}))
 }

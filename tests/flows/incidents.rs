@@ -1,4 +1,5 @@
-//! Incidents: acknowledged from the mail, escalated where no person does, and few mails for many of one cause.
+//! Incidents: acknowledged from the mail, escalated if not acknowledged, and few mails for many failures with one
+//! cause.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 
 use crate::{
-    harness::{Answer, Looked, TestStack, answer, cases, config, eventually, listed, world},
+    harness::{Answer, Checked, TestStack, answer, cases, config, eventually, listed, shared_stack},
     stub::Reply,
     voltus::webhook,
 };
@@ -16,27 +17,27 @@ cases!("incidents":
     an_outage_is_a_handful_of_mails,
 );
 
-/// Other people are notified of its incidents soon.
+/// The source whose incidents escalate soon.
 const ESCALATING: &str = "vesc";
 
-/// Twenty of its dispatches cannot be fetched.
+/// The source of which twenty dispatches cannot be fetched.
 const DOWN: &str = config::POLLED;
 
-/// Five quick failures, and what a busy machine adds.
+/// Five quick failures, plus time for a busy machine.
 const FAILING: Duration = Duration::from_mins(3);
 
-/// All of them are due within half a minute, and lists follow each other by seven seconds or more; the rest is for a busy machine.
+/// All are due within half a minute, and lists are at least seven seconds apart; the rest is for a busy machine.
 const HANDFUL: usize = 8;
 
-/// The step of the escalation, and what a busy machine adds.
+/// The escalation step, plus time for a busy machine.
 const ESCALATED: Duration = Duration::from_mins(5);
 
-async fn fail(world: &TestStack, source: &str, id: &str) -> Result<()> {
-    world.stub.answer(id, Reply::Fail(500, None));
-    world.accepted(source, &webhook("create", id)).await.map(drop)
+async fn fail(stack: &TestStack, source: &str, id: &str) -> Result<()> {
+    stack.stub.answer(id, Reply::Fail(500, None));
+    stack.accepted(source, &webhook("create", id)).await.map(drop)
 }
 
-/// The first address of our own in a text.
+/// The first of gridbell's links in a text.
 fn link(text: &str) -> Result<String> {
     let at = text.find("http://").context("no link in the mail")?;
     Ok(text[at..].chars().take_while(|c| !c.is_whitespace()).collect())
@@ -57,36 +58,36 @@ fn is_page(page: &Answer, status: u16) -> Result<()> {
 }
 
 async fn an_acknowledged_incident_sends_no_more_mails() -> Result<()> {
-    let world = world().await?;
-    fail(&world, ESCALATING, "taken").await?;
-    let mail = world.mail.one(FAILING, &["hydration-failing", "vesc/taken"]).await?;
+    let stack = shared_stack().await?;
+    fail(&stack, ESCALATING, "taken").await?;
+    let mail = stack.mail.one(FAILING, &["hydration-failing", "vesc/taken"]).await?;
     ensure!(mail.text.contains("gridbell dispatch timeline vesc/taken"), "{}", mail.text);
     let link = link(&mail.text)?;
-    ensure!(link.starts_with(&world.description.webhook_base), "{link}");
+    ensure!(link.starts_with(&stack.description.webhook_base), "{link}");
     ensure!(mail.html.contains(&format!("href=\"{link}\"")), "{}", mail.html);
 
-    let get = || answer(world.http.get(&link));
+    let get = || answer(stack.http.get(&link));
     for _ in 0..2 {
-        // A scanner reads it, and reads it again.
+        // A mail scanner opens the link twice.
         let page = get().await?;
         is_page(&page, 200)?;
         ensure!(page.text.contains("hydration-failing/vesc/taken") && page.text.contains("<button>"), "{}", page.text);
     }
-    is_page(&answer(world.http.put(&link)).await?, 405)?;
-    is_page(&answer(world.http.post(&link)).await?, 200)?;
-    for used in [get().await?, answer(world.http.post(&link)).await?] {
+    is_page(&answer(stack.http.put(&link)).await?, 405)?;
+    is_page(&answer(stack.http.post(&link)).await?, 200)?;
+    for used in [get().await?, answer(stack.http.post(&link)).await?] {
         is_page(&used, 410)?;
         ensure!(!used.text.contains("vesc"), "{}", used.text);
     }
-    let unknown = format!("{}/alerts/nobody-knows", world.description.webhook_base);
-    is_page(&answer(world.http.post(&unknown)).await?, 404)?;
+    let unknown = format!("{}/alerts/nobody-knows", stack.description.webhook_base);
+    is_page(&answer(stack.http.post(&unknown)).await?, 404)?;
 
     // Only now, so that no mail lists both.
-    fail(&world, ESCALATING, "untaken").await?;
+    fail(&stack, ESCALATING, "untaken").await?;
     let words = ["nobody has taken it on", "hydration-failing", "vesc/untaken"];
-    world.mail.one(ESCALATED, &words).await?;
-    world.at_the_end(|world| async move {
-        let mail = world.mail.naming(&[], "vesc/taken").await?;
+    stack.mail.one(ESCALATED, &words).await?;
+    stack.at_the_end(|stack| async move {
+        let mail = stack.mail.naming(&[], "vesc/taken").await?;
         ensure!(mail.len() == 1, "the first mail and no more:{}", listed(&mail));
         Ok(())
     });
@@ -94,19 +95,19 @@ async fn an_acknowledged_incident_sends_no_more_mails() -> Result<()> {
 }
 
 async fn an_outage_is_a_handful_of_mails() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let ids: Vec<String> = (0..20).map(|n| format!("outage-{n:02}")).collect();
-    try_join_all(ids.iter().map(|id| fail(&world, DOWN, id))).await?;
+    try_join_all(ids.iter().map(|id| fail(&stack, DOWN, id))).await?;
     eventually(FAILING + ESCALATED, "mail about each of 20 dispatches", || async {
-        let mail = world.mail.about(&["hydration-failing", DOWN]).await?;
+        let mail = stack.mail.about(&["hydration-failing", DOWN]).await?;
         let unnamed = ids.iter().filter(|id| !mail.iter().any(|mail| mail.text.contains(*id))).count();
-        Ok(if unnamed == 0 { Looked::There(()) } else { Looked::NotYet(format!("{unnamed} are not named")) })
+        Ok(if unnamed == 0 { Checked::Found(()) } else { Checked::NotYet(format!("{unnamed} are not named")) })
     })
     .await?;
-    let mail = world.mail.about(&["hydration-failing", DOWN]).await?;
+    let mail = stack.mail.about(&["hydration-failing", DOWN]).await?;
     ensure!(mail.len() <= HANDFUL, "{} mails about one outage:{}", mail.len(), listed(&mail));
     for id in &ids {
-        let naming = world.mail.naming(&["hydration-failing"], &format!("{DOWN}/{id}")).await?;
+        let naming = stack.mail.naming(&["hydration-failing"], &format!("{DOWN}/{id}")).await?;
         ensure!(naming.len() == 1, "{id} is named by {} mails:{}", naming.len(), listed(&naming));
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! Flows on the local stack: the real functions behind the real template, black box over HTTP, SQS and mail.
+//! Flows on the local stack: the real functions and the real template, tested as a black box over HTTP, SQS and mail.
 //!
-//! Every case runs on a stack that the first one brings up: tools are installed and functions built as needed. Cases share it and
-//! tell themselves apart by sources and ids, so all of them run at once. `cargo test --test flows -- leap` runs some.
+//! The first case starts the stack: it installs tools and builds functions as needed. The cases share the stack and use
+//! different sources and ids, so all of them run at once. `cargo test --test flows -- leap` runs some.
 
 mod bulk;
 mod chaos;
@@ -35,7 +35,7 @@ use std::{process::ExitCode, sync::Arc};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
 
-/// Cases wait far more than they work.
+/// Cases wait far more than they compute.
 const AT_ONCE: usize = 64;
 
 fn main() -> anyhow::Result<ExitCode> {

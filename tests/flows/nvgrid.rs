@@ -1,9 +1,9 @@
-//! NvGrid: four events around a load target, each whole in its webhook.
+//! NvGrid: four events about a load target, each complete in its webhook.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::harness::{SOON, cases, from_now, holds, listed, same, world};
+use crate::harness::{SOON, cases, from_now, holds, listed, same, shared_stack};
 
 cases!("nvgrid":
     the_four_events_of_one_correlation,
@@ -34,7 +34,7 @@ pub(crate) fn about(correlation_id: &str) -> Value {
 }
 
 async fn the_four_events_of_one_correlation() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let subject = "nv/main_power_feed/curtailment-20251024-170000";
     let limit = |watts: u64| json!({"kind": "limit", "watts": watts});
     let events = ["start_ramp_down", "end_ramp_down", "start_ramp_up", "end_ramp_up"];
@@ -50,12 +50,12 @@ async fn the_four_events_of_one_correlation() -> Result<()> {
             body["prev_target_load"] = json!({"value": 6.5, "unit": "mw"});
             body["end_time"] = Value::Null;
         }
-        // Each twice: the second says nothing new.
-        world.accepted(SOURCE, &body).await?;
-        world.accepted(SOURCE, &body).await?;
-        world.signals.of(subject, index + 1).await?;
+        // Each twice: the second changes nothing.
+        stack.accepted(SOURCE, &body).await?;
+        stack.accepted(SOURCE, &body).await?;
+        stack.signals.of(subject, index + 1).await?;
     }
-    let signals = world.signals.of(subject, 4).await?;
+    let signals = stack.signals.of(subject, 4).await?;
     for (signal, event) in signals.iter().zip(events) {
         ensure!(signal.event["type"] == json!(format!("gridbell.power.{event}.v1")), "{}", signal.event);
     }
@@ -72,10 +72,10 @@ async fn the_four_events_of_one_correlation() -> Result<()> {
 }
 
 async fn the_same_fact_in_another_unit_is_the_same_fact() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let subject = "nv/main_power_feed/units";
-    world.accepted(SOURCE, &about("units")).await?;
-    world.signals.of(subject, 1).await?;
+    stack.accepted(SOURCE, &about("units")).await?;
+    stack.signals.of(subject, 1).await?;
     let loads = [
         json!({"value": 6500, "unit": "kw"}),
         json!({"value": "6500000", "unit": "W"}),
@@ -85,22 +85,22 @@ async fn the_same_fact_in_another_unit_is_the_same_fact() -> Result<()> {
     for load in loads {
         let mut event = about("units");
         event["target_load"] = load;
-        // Measured load and compliance change while ramping, and are no identity.
+        // The measured load and the compliance change during a ramp; they do not identify the event.
         event["calculated_load"] = json!({"value": 8000, "unit": "kw"});
         event["compliant"] = json!(true);
-        world.accepted(SOURCE, &event).await?;
+        stack.accepted(SOURCE, &event).await?;
     }
     let mut other = about("units");
     other["target_load"] = json!({"value": 6501, "unit": "kw"});
-    world.accepted(SOURCE, &other).await?;
-    let signals = world.signals.of(subject, 2).await?;
+    stack.accepted(SOURCE, &other).await?;
+    let signals = stack.signals.of(subject, 2).await?;
     let watts = &signals[1].event["data"]["power"]["target"]["watts"];
     ensure!(watts == &json!(6_501_000), "the second limit is {watts}");
     Ok(())
 }
 
 async fn a_feed_may_be_missing() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let mut event = about("no-feed");
     if let Some(fields) = event.as_object_mut() {
         fields.remove("feed_tag");
@@ -109,44 +109,44 @@ async fn a_feed_may_be_missing() -> Result<()> {
         fields.remove("compliant");
         fields.remove("prev_target_load");
     }
-    world.accepted(SOURCE, &event).await?;
-    let signals = world.signals.of("nv/-/no-feed", 1).await?;
+    stack.accepted(SOURCE, &event).await?;
+    let signals = stack.signals.of("nv/-/no-feed", 1).await?;
     let expected = json!({"feed": null, "end": null, "measured_watts": null, "compliant": null, "previous": null, "key": "nv/-/no-feed"});
     holds("the signal", &signals[0].event["data"]["power"], &expected)
 }
 
 async fn subjects_are_percent_encoded() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let mut event = about("a b/ü#1");
     event["feed_tag"] = json!("feed/2");
-    world.accepted(SOURCE, &event).await?;
-    let signals = world.signals.of("nv/feed%2F2/a%20b%2F%C3%BC%231", 1).await?;
+    stack.accepted(SOURCE, &event).await?;
+    let signals = stack.signals.of("nv/feed%2F2/a%20b%2F%C3%BC%231", 1).await?;
     let expected = json!({"feed": "feed/2", "correlation_id": "a b/ü#1"});
     holds("the signal", &signals[0].event["data"]["power"], &expected)?;
-    // What SQS does not allow as a group's name is hashed; the reader checks it.
+    // A group name that SQS does not allow is hashed; the reader checks that.
     let long = "long-".repeat(25);
-    world.accepted(SOURCE, &about(&long)).await?;
-    world.signals.of(&format!("nv/main_power_feed/{long}"), 1).await?;
+    stack.accepted(SOURCE, &about(&long)).await?;
+    stack.signals.of(&format!("nv/main_power_feed/{long}"), 1).await?;
     Ok(())
 }
 
-/// While the load target still holds: afterwards no person can act on it.
+/// Reported while the load target still applies: later, no person can act on it.
 async fn a_ramp_that_did_not_comply_is_reported_at_its_end() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let (start, end) = (from_now(-600), from_now(3_600));
     for event in ["start_ramp_down", "end_ramp_down"] {
         let mut body = about("idle");
-        // A feed of its own: on a shared one it would replace the targets of other cases, which stay unreported.
+        // A feed of its own: on a shared feed it would replace the targets of other cases, which then stay unreported.
         for (field, value) in [("event", event), ("feed_tag", "idle"), ("start_time", &start), ("end_time", &end)] {
             body[field] = json!(value);
         }
-        world.accepted(SOURCE, &body).await?;
+        stack.accepted(SOURCE, &body).await?;
     }
-    world.signals.of("nv/idle/idle", 2).await?;
-    let mail = world.mail.one(SOON, &["not-compliant", "nv/idle/idle"]).await?;
+    stack.signals.of("nv/idle/idle", 2).await?;
+    let mail = stack.mail.one(SOON, &["not-compliant", "nv/idle/idle"]).await?;
     ensure!(mail.text.contains("9200 kW") && mail.text.contains("6500 kW"), "{}", mail.text);
-    world.at_the_end(|world| async move {
-        let mail = world.mail.about(&["not-compliant"]).await?;
+    stack.at_the_end(|stack| async move {
+        let mail = stack.mail.about(&["not-compliant"]).await?;
         ensure!(mail.len() == 1, "not to comply while ramping is normal:{}", listed(&mail));
         Ok(())
     });
@@ -154,15 +154,15 @@ async fn a_ramp_that_did_not_comply_is_reported_at_its_end() -> Result<()> {
 }
 
 async fn an_unknown_event_is_reported_and_not_guessed() -> Result<()> {
-    let world = world().await?;
+    let stack = shared_stack().await?;
     let mut event = about("unknown");
     event["event"] = json!("emergency_stop");
     for _ in 0..3 {
-        world.accepted(SOURCE, &event).await?;
+        stack.accepted(SOURCE, &event).await?;
     }
-    world.mail.one(SOON, &["unknown-event", "emergency_stop"]).await?;
-    world.at_the_end(|world| async move {
-        let mail = world.mail.about(&["unknown-event", "emergency_stop"]).await?;
+    stack.mail.one(SOON, &["unknown-event", "emergency_stop"]).await?;
+    stack.at_the_end(|stack| async move {
+        let mail = stack.mail.about(&["unknown-event", "emergency_stop"]).await?;
         ensure!(mail.len() == 1, "one name, one mail:{}", listed(&mail));
         Ok(())
     });

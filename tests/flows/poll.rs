@@ -1,4 +1,4 @@
-//! A provider lists what no webhook brought: it is published, and people are notified unless the webhook was only late.
+//! A dispatch without a webhook: polling finds and publishes it, and reports it unless the webhook was only late.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{SOON, TestStack, cases, config::POLLED, from_now, listed, world},
+    harness::{SOON, TestStack, cases, config::POLLED, from_now, listed, shared_stack},
     stub::{LIST, Reply},
-    voltus::{dispatch, tell, with},
+    voltus::{dispatch, publish, with},
 };
 
 cases!("poll":
     what_no_webhook_brought_is_published_and_reported,
 );
 
-/// The schedule comes every minute; a busy machine adds to that.
+/// The schedule runs every minute; the rest is for a busy machine.
 const A_POLL: Duration = Duration::from_mins(5);
 
-/// The grace for late webhooks, and the mail.
+/// The grace period for late webhooks, plus the time of a mail.
 const GRACE: Duration = Duration::from_mins(6);
 
 fn in_two_hours(id: &str) -> Value {
@@ -26,33 +26,33 @@ fn in_two_hours(id: &str) -> Value {
 }
 
 async fn what_no_webhook_brought_is_published_and_reported() -> Result<()> {
-    let world = world().await?;
-    // What the first list holds was there before us.
-    world.stub.asked_times(LIST, 1, A_POLL).await?;
+    let stack = shared_stack().await?;
+    // The dispatches in the first list are older than the stack.
+    stack.stub.asked_times(LIST, 1, A_POLL).await?;
     let dispatches = ["unannounced", "late"].map(in_two_hours);
-    world.stub.answer(LIST, Reply::Json(json!({"dispatches": dispatches, "page": 0, "perPage": 0})));
+    stack.stub.answer(LIST, Reply::Json(json!({"dispatches": dispatches, "page": 0, "perPage": 0})));
     for id in ["unannounced", "late"] {
-        let signals = world.signals.within(A_POLL, &format!("{POLLED}/{id}"), 1).await?;
+        let signals = stack.signals.within(A_POLL, &format!("{POLLED}/{id}"), 1).await?;
         ensure!(signals[0].event["type"] == "gridbell.dispatch.scheduled.v1", "{}", signals[0].event);
     }
-    tell(&world, POLLED, "create", &dispatches[1]).await?;
-    let mail = world.mail.one(GRACE, &["missed-delivery", "unannounced"]).await?;
+    publish(&stack, POLLED, "create", &dispatches[1]).await?;
+    let mail = stack.mail.one(GRACE, &["missed-delivery", "unannounced"]).await?;
     for word in ["My Site", "5 kW", "UTC", "REAL", "gridbell.dispatch.scheduled.v1 #1"] {
         ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
     }
-    left_alone(&world);
-    let again = world.signals.within(SOON, &format!("{POLLED}/unannounced"), 1).await?;
+    left_alone(&stack);
+    let again = stack.signals.within(SOON, &format!("{POLLED}/unannounced"), 1).await?;
     ensure!(again.len() == 1, "polled once more, published once more");
     Ok(())
 }
 
-/// No person is notified of a webhook that was only late, nor of the lists that were read.
-fn left_alone(world: &TestStack) {
-    world.at_the_end(|world| async move {
-        let mut mail = world.mail.naming(&[], "vpoll/late").await?;
-        mail.extend(world.mail.about(&["source-down"]).await?);
+/// Neither a late webhook nor a list that was read causes a mail.
+fn left_alone(stack: &TestStack) {
+    stack.at_the_end(|stack| async move {
+        let mut mail = stack.mail.naming(&[], "vpoll/late").await?;
+        mail.extend(stack.mail.about(&["source-down"]).await?);
         ensure!(mail.is_empty(), "mail about what is well:{}", listed(&mail));
-        let asked = world.stub.asked(LIST);
+        let asked = stack.stub.asked(LIST);
         let hurried = asked.windows(2).filter(|pair| pair[1].at.duration_since(pair[0].at) < Duration::from_secs(30));
         ensure!(hurried.count() == 0, "a source was polled twice within a minute");
         Ok(())

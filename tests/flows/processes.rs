@@ -1,4 +1,4 @@
-//! The stack's processes, as the system shows them.
+//! The stack's processes.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ struct Process {
     environment: Vec<u8>,
 }
 
-/// Everything alive in a process group; the functions are in their emulator's.
+/// The live processes in a process group; the functions are in their emulator's group.
 fn of_group(group: u32) -> Result<Vec<Process>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").context("processes are listed in /proc")?.flatten() {
@@ -32,7 +32,7 @@ fn of_group(group: u32) -> Result<Vec<Process>> {
     Ok(found)
 }
 
-/// The processes that serve a function right now.
+/// The processes that run a function now.
 pub(crate) fn of_function(group: u32, function: &str) -> Result<Vec<Pid>> {
     let wanted = format!("AWS_LAMBDA_FUNCTION_NAME={function}");
     let serves = |process: &Process| process.environment.split(|byte| *byte == 0).any(|line| line == wanted.as_bytes());

@@ -1,5 +1,5 @@
-//! Text that others wrote: names that act on a terminal are data in signals and harmless in mails, and zones have many names. On the
-//! stack where a controller must acknowledge, so that each dispatch is mailed soon.
+//! Text from outside: names with terminal control characters stay data in signals and are harmless in mails; zones have
+//! many names. On the stack where a controller must acknowledge, so that each dispatch is mailed soon.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::{
     chaos::calm,
-    harness::{TestStack, answer, cases, config, from_now, hurt_sim, same},
-    voltus::{dispatch, tell, with},
+    harness::{TestStack, answer, cases, config, damaged_stack, from_now, same},
+    voltus::{dispatch, publish, with},
 };
 
 cases!("text":
@@ -19,10 +19,10 @@ cases!("text":
     an_empty_or_oversized_key_is_no_dispatch_to_acknowledge,
 );
 
-/// The immediate deadline of 10 s, and what a busy machine adds.
+/// The immediate deadline of 10 s, plus time for a busy machine.
 const IN_TIME: Duration = Duration::from_mins(5);
 
-/// A site's name that does something each.
+/// Site names, each with another kind of control character.
 fn names() -> [(&'static str, String); 3] {
     [
         ("name-escapes", "Mill \u{1b}[2J\u{1b}]0;pwn\u{7}\u{1b}[31mGONE".to_owned()),
@@ -34,14 +34,14 @@ fn names() -> [(&'static str, String); 3] {
     ]
 }
 
-/// Publishes a dispatch that starts soon while no case kills hydrators. No controller acknowledges it.
+/// Publishes a dispatch that starts soon, while no case kills hydrators. No controller acknowledges it.
 async fn published(source: &str, dispatch: Value) -> Result<Arc<TestStack>> {
-    let world = hurt_sim().await?;
+    let stack = damaged_stack().await?;
     let _turn = calm().await;
-    tell(&world, source, "create", &dispatch).await?;
+    publish(&stack, source, "create", &dispatch).await?;
     let id = dispatch["id"].as_str().unwrap_or_default();
-    world.signals.of(&format!("{source}/{id}"), 1).await?;
-    Ok(world)
+    stack.signals.of(&format!("{source}/{id}"), 1).await?;
+    Ok(stack)
 }
 
 fn soon(id: &str) -> Value {
@@ -54,11 +54,11 @@ async fn names_that_act_on_a_terminal_are_data_in_signals_and_harmless_in_mails(
         dispatch["sites"][0]["name"] = json!(name);
         dispatch["sites"][0]["customer_location_id"] = json!(name);
         dispatch["program"]["name"] = json!(name);
-        let world = published("vevil", dispatch).await?;
+        let stack = published("vevil", dispatch).await?;
         let subject = format!("vevil/{id}");
-        let signals = world.signals.of(&subject, 1).await?;
+        let signals = stack.signals.of(&subject, 1).await?;
         same(id, &signals[0].dispatch()["targets"][0]["name"], &json!(name))?;
-        let mail = world.mail.one(IN_TIME, &["dispatch-at-risk", &subject]).await?;
+        let mail = stack.mail.one(IN_TIME, &["dispatch-at-risk", &subject]).await?;
         for (part, text) in [("subject", &mail.subject), ("text", &mail.text), ("HTML", &mail.html)] {
             let hidden = text.chars().find(|c| *c != '\n' && is_hidden(*c));
             ensure!(hidden.is_none(), "the {part} of {id} holds {hidden:?}");
@@ -78,23 +78,23 @@ async fn zones_are_understood_by_the_names_that_providers_give_them() -> Result<
     ] {
         let mut dispatch = soon(id);
         (dispatch["program"]["timezone"], dispatch["program"]["market"]) = (json!(zone), json!(market));
-        let world = published("vesc", dispatch).await?;
+        let stack = published("vesc", dispatch).await?;
         let subject = format!("vesc/{id}");
-        let mail = world.mail.one(IN_TIME, &["dispatch-at-risk", &subject]).await?;
+        let mail = stack.mail.one(IN_TIME, &["dispatch-at-risk", &subject]).await?;
         ensure!(expected.iter().any(|line| mail.text.contains(line)), "{zone} of {market}: {}", mail.text);
-        let signals = world.signals.of(&subject, 1).await?;
+        let signals = stack.signals.of(&subject, 1).await?;
         same(id, &signals[0].dispatch()["programs"][0]["timezone"], &json!(zone))?;
     }
     Ok(())
 }
 
 async fn an_empty_or_oversized_key_is_no_dispatch_to_acknowledge() -> Result<()> {
-    let world = hurt_sim().await?;
-    let url = format!("{}/{}", world.description.acks, config::ACK_TOKEN);
+    let stack = damaged_stack().await?;
+    let url = format!("{}/{}", stack.description.acks, config::ACK_TOKEN);
     for key in [String::new(), "k".repeat(3_000), "k".repeat(40_000), "vevil/\u{0}\u{1b}[2J".to_owned()] {
         let body = json!({"dispatch": key, "version": 1, "state": "accepted"}).to_string();
         let _turn = calm().await;
-        let request = world.http.post(&url).header("content-type", "application/json").body(body);
+        let request = stack.http.post(&url).header("content-type", "application/json").body(body);
         let refused = answer(request).await?;
         ensure!(matches!(refused.status, 400 | 404), "{} bytes: {} {}", key.len(), refused.status, refused.text);
     }

@@ -1,4 +1,4 @@
-//! The least that a Rust function can be: the runtime and nothing else. What starts are compared with.
+//! The smallest Rust function: the runtime and nothing else. The starts of the others are compared with it.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};

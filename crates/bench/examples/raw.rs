@@ -1,5 +1,5 @@
-//! The floor under the receiver: one SQS `SendMessage` for each event, signed and sent by hand over one connection, with no SDK.
-//! What a TLS call and a warm invocation are compared with.
+//! The lower bound of the receiver: one SQS `SendMessage` for each event, signed and sent without an SDK over one
+//! connection. The TLS calls and warm invocations of the others are compared with it.
 
 use std::{env, sync::Arc, time::SystemTime};
 
@@ -26,7 +26,7 @@ struct Queue {
     region: String,
     credentials: Credentials,
     tls: TlsConnector,
-    /// Kept from one invocation to the next, as every SDK does.
+    /// Kept between invocations, as every SDK does.
     connection: Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
 
@@ -91,7 +91,7 @@ impl Queue {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a signature holds the time")]
+    #[expect(clippy::disallowed_methods, reason = "a signature contains the time")]
     fn signed(&self, body: &Bytes) -> Result<Request<Full<Bytes>>, Error> {
         let host = self.endpoint.authority().ok_or("AWS_ENDPOINT_URL names no host")?.as_str();
         let mut request = Request::post("/")

@@ -1,4 +1,4 @@
-//! The binaries: built as they are deployed, and how large they are.
+//! The binaries, built as for deployment, and their sizes.
 
 use std::{
     io::{Cursor, Write},
@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 use local_stack::Workspace;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// What is compared, in the order of the table.
+/// The compared binaries, in the order of the table.
 pub(crate) const NAMES: [&str; 6] = ["hello", "raw", "receiver", "hydrator", "retrier", "alerter"];
 
-/// Those of them that are ours.
+/// gridbell's own binaries.
 pub(crate) const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "alerter"];
 
 /// One binary.
@@ -21,26 +21,27 @@ pub(crate) const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "ale
 pub(crate) struct Artifact {
     /// Its name.
     pub(crate) name: &'static str,
-    /// Where it lies.
+    /// Where it is.
     pub(crate) path: PathBuf,
     /// Its size, in bytes.
     pub(crate) bytes: u64,
-    /// The size of a zip that holds it as `bootstrap`, in bytes.
+    /// The size of a zip with it as `bootstrap`, in bytes.
     pub(crate) zip_bytes: u64,
 }
 
-/// Builds all in that profile; cargo's own progress goes to standard error.
+/// Builds every binary in that profile. cargo prints its progress on standard error.
 pub(crate) fn build(profile: &str) -> Result<Vec<Artifact>> {
     let workspace = Workspace::find()?;
     let packages = FUNCTIONS.iter().flat_map(|name| ["--package", name]);
     cargo(&workspace, profile, &packages.collect::<Vec<_>>())?;
-    // Without the driver's dependencies: their features would find their way into the references.
+    // Without the driver's dependencies, whose features would change the reference binaries.
     let references = ["--package", "bench", "--no-default-features", "--example", "hello", "--example", "raw"];
     cargo(&workspace, profile, &references)?;
     find(&workspace.target.join(if profile == "dev" { "debug" } else { profile }))
 }
 
-/// Takes binaries that were built before, from one folder; the references may lie in `examples` below it, where cargo puts them.
+/// Finds binaries that were built before, in one folder. The references may be in `examples` below it, where cargo puts
+/// them.
 pub(crate) fn find(folder: &Path) -> Result<Vec<Artifact>> {
     let place = |name: &'static str| {
         let place = folder.join(name);
@@ -54,7 +55,7 @@ fn cargo(workspace: &Workspace, profile: &str, arguments: &[&str]) -> Result<()>
     let mut command = Command::new(&workspace.cargo);
     command.args(&build).current_dir(&workspace.root).env("CARGO_TARGET_DIR", &workspace.target);
     for (name, _) in std::env::vars_os() {
-        // What `cargo run` says of this package: build scripts look at it, and would have everything built again.
+        // Variables that `cargo run` sets for this package. Build scripts read them, so cargo would rebuild everything.
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|of| name.to_string_lossy().starts_with(of)) {
             command.env_remove(name);
         }

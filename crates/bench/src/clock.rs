@@ -1,15 +1,15 @@
-//! Time, for those who measure it.
+//! The clock of the measurements.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Now, for durations.
-#[expect(clippy::disallowed_methods, reason = "measuring time is what this crate is for")]
+/// The current instant, for durations.
+#[expect(clippy::disallowed_methods, reason = "this crate measures time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Now, as queues stamp their messages: since 1970.
-#[expect(clippy::disallowed_methods, reason = "compared with the stamps of a queue")]
+/// The time since 1970, to compare with a queue's timestamps.
+#[expect(clippy::disallowed_methods, reason = "compared with a queue's timestamps")]
 pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

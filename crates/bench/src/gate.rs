@@ -1,4 +1,5 @@
-//! What is kept: instructions against a committed baseline, and AWS calls against the table that `gridbell cost` multiplies.
+//! The regression checks: instructions against a committed baseline, and AWS calls against the table of `gridbell
+//! cost`.
 
 use std::{
     collections::BTreeMap,
@@ -26,17 +27,18 @@ use crate::{
 
 /// The share by which a figure may differ from its baseline.
 const TOLERANCE: f64 = 0.02;
-/// The share by which what is logged may differ: ids and numbers in it are not always as long.
+/// The share by which the logged bytes may differ: the ids and numbers in logs vary in length.
 const LOG_TOLERANCE: f64 = 0.05;
-/// How many calls signals of one batch go in depends on how fast the answers come.
+/// The number of calls that may differ: how many calls the signals of a batch share depends on the speed of the
+/// answers.
 const SHARED_CALLS: u32 = 2;
 
-/// Fails where a function has become dearer, or cheaper and nobody has said so.
+/// Fail if a function costs more, or less, than its committed baseline.
 #[derive(Debug, Args)]
 pub(crate) struct Gate {
     #[command(flatten)]
     binaries: Binaries,
-    /// Write the baseline of this compiler anew.
+    /// Write a new baseline for this compiler.
     #[arg(long)]
     bless: bool,
 }
@@ -73,7 +75,7 @@ fn baseline_file() -> Result<PathBuf> {
     Ok(Workspace::find()?.root.join("crates/bench/baseline.json"))
 }
 
-/// Such as `rustc 1.95.0 x86_64`: other compilers and processors make other figures.
+/// The compiler and CPU, such as `rustc 1.95.0 x86_64`: others give other figures.
 fn compiler() -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("--version").current_dir(Workspace::find()?.root).output()?;
@@ -90,7 +92,7 @@ fn as_json(count: Instructions) -> Value {
     figures(count).into_iter().map(|(what, instructions)| (what.to_owned(), json!(instructions))).collect()
 }
 
-/// What differs from the baseline by more than is tolerated.
+/// The figures that differ from the baseline by more than the tolerance.
 fn against(name: &str, count: Instructions, baseline: &Value) -> Result<Vec<String>> {
     let mut moved = Vec::new();
     for (what, now) in figures(count) {
@@ -106,7 +108,7 @@ fn against(name: &str, count: Instructions, baseline: &Value) -> Result<Vec<Stri
     Ok(moved)
 }
 
-/// Steps that consume something else than the cost table says.
+/// The steps that consume something other than the cost table states.
 fn differing(counted: &[Counted]) -> Result<Vec<String>> {
     let mut moved = Vec::new();
     for step in STEPS {

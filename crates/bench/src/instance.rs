@@ -1,4 +1,4 @@
-//! A function's process, on the stand-in Runtime API.
+//! A function's process, connected to the stand-in Runtime API.
 
 use std::{
     fs::{File, OpenOptions},
@@ -19,23 +19,23 @@ use crate::{
     scene::Variables,
 };
 
-/// The longest that a step may take: under valgrind a cold start is a matter of seconds.
+/// The time-out of a step: under valgrind a cold start takes seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running function. Dropping it kills it.
+/// A running function. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct Instance {
     child: Child,
     api: RuntimeApi,
     started_at: Instant,
     ready_at: Option<Instant>,
-    /// Whether it waits for an event right now.
+    /// Whether it is waiting for an event.
     idle: bool,
     output: tempfile::NamedTempFile,
 }
 
 impl Instance {
-    /// Starts it. `early` are events that lie there before it asks, as they do at a cold start.
+    /// Starts the function. `early` events are available before its first request, as at a cold start.
     pub(crate) async fn start(mut command: Command, variables: &Variables, early: &[Bytes]) -> Result<Self> {
         let api = RuntimeApi::start().await?;
         for event in early {
@@ -56,7 +56,7 @@ impl Instance {
         Ok(Self { child, api, started_at, ready_at: None, idle: false, output })
     }
 
-    /// From exec until it first asked for an event.
+    /// The time from exec to its first request for an event.
     pub(crate) async fn ready(&mut self) -> Result<Duration> {
         while self.ready_at.is_none() {
             self.step().await?;
@@ -64,7 +64,7 @@ impl Instance {
         Ok(self.since_start(self.ready_at))
     }
 
-    /// Waits for the answer to the oldest event that was given; from exec until then, and the answer.
+    /// Waits for the answer to the oldest event. Returns the time from exec, and the answer.
     pub(crate) async fn answer(&mut self) -> Result<(Duration, Bytes)> {
         loop {
             if let Some((at, body)) = self.step().await? {
@@ -73,7 +73,7 @@ impl Instance {
         }
     }
 
-    /// Has one event handled and waits until it asks for the next.
+    /// Sends one event and waits until the function requests the next.
     pub(crate) async fn invoke(&mut self, event: Bytes) -> Result<Bytes> {
         self.api.give(event);
         let (_, body) = self.answer().await?;
@@ -81,7 +81,7 @@ impl Instance {
         Ok(body)
     }
 
-    /// Waits until it waits.
+    /// Waits until the function is idle.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         while !self.idle {
             self.step().await?;
@@ -89,7 +89,7 @@ impl Instance {
         Ok(())
     }
 
-    /// The most memory that it has had so far, in KiB.
+    /// Its peak memory so far, in KiB.
     pub(crate) fn peak_rss_kib(&self) -> Result<u64> {
         let id = self.child.id().context("the function has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("memory is read from /proc")?;
@@ -97,17 +97,17 @@ impl Instance {
         line.trim().trim_end_matches("kB").trim().parse().context("VmHWM is no number")
     }
 
-    /// The CPU time that it has used so far.
+    /// Its CPU time so far.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         active::cpu_of(self.child.id().context("the function has ended")?)
     }
 
-    /// How much it has logged so far, in bytes.
+    /// The size of its log so far, in bytes.
     pub(crate) fn logged_bytes(&self) -> Result<u64> {
         Ok(self.output.as_file().metadata()?.len())
     }
 
-    /// Ends it with a signal that valgrind writes its figures on.
+    /// Ends it with SIGTERM, on which valgrind writes its figures.
     pub(crate) async fn end(mut self) -> Result<()> {
         if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
             kill_process(id, Signal::TERM)?;
@@ -142,7 +142,7 @@ impl Instance {
         at.map(|at| at.duration_since(self.started_at)).unwrap_or_default()
     }
 
-    /// The last of what it wrote.
+    /// The end of its output.
     fn tail(&self) -> String {
         let mut text = String::new();
         let read = File::open(self.output.path()).and_then(|mut file| file.read_to_string(&mut text));

@@ -1,4 +1,5 @@
-//! What a start, an invocation and a delivery cost. `cargo run --release -p bench` prints it; BENCHMARKS.md says what it means.
+//! Measures the cost of a start, an invocation and a delivery. `cargo run --release -p bench` prints the results;
+//! BENCHMARKS.md explains them.
 
 mod artifacts;
 mod clock;
@@ -30,7 +31,7 @@ use crate::{
     scene::Scene,
 };
 
-/// Measures the functions against the least that a function can be.
+/// Measure the functions and compare them with the smallest possible function.
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -41,21 +42,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// What a webhook costs beside so many other active dispatches.
+    /// Measure the cost of a webhook at a given number of other active dispatches.
     Active(Active),
-    /// AWS calls and what they consume: the same in every profile.
+    /// Count AWS calls and what they consume: the same in every profile.
     Calls(Calls),
-    /// Instructions and calls against what was committed.
+    /// Compare instructions and calls with the committed figures.
     Gate(gate::Gate),
-    /// Latency and throughput on the local stack.
+    /// Measure latency and throughput on the local stack.
     Load(load::Load),
-    /// Where warm invocations spend their instructions.
+    /// Show where warm invocations spend their instructions.
     Top(top::Top),
 }
 
 #[derive(Debug, Args)]
 struct Compare {
-    /// Cold starts of each binary.
+    /// Number of cold starts of each binary.
     #[arg(long, default_value_t = 30)]
     runs: usize,
     #[command(flatten)]
@@ -65,10 +66,10 @@ struct Compare {
     keep: Option<PathBuf>,
 }
 
-/// What is measured.
+/// The binaries to measure.
 #[derive(Debug, Args)]
 struct Binaries {
-    /// Take binaries from this folder instead of building them.
+    /// Use the binaries in this folder instead of building them.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
     /// Build them in this profile of `Cargo.toml`.
@@ -80,7 +81,7 @@ struct Binaries {
 struct Calls {
     #[command(flatten)]
     binaries: Binaries,
-    /// Beside so many dispatches of the past.
+    /// Number of past dispatches in the table.
     #[arg(long, default_value_t = 0)]
     stored: usize,
 }
@@ -89,13 +90,13 @@ struct Calls {
 struct Active {
     #[command(flatten)]
     binaries: Binaries,
-    /// How many are active, from ten on and rising.
+    /// Numbers of active dispatches: at least ten, rising.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000])]
     counts: Vec<usize>,
-    /// How many webhooks are measured beside each.
+    /// Number of webhooks measured at each number.
     #[arg(long, default_value_t = 300)]
     webhooks: usize,
-    /// How they lie.
+    /// Whether the active dispatches share their sites.
     #[arg(long, value_delimiter = ',', default_values = ["separate", "same"])]
     sites: Vec<active::Sites>,
 }
@@ -109,7 +110,7 @@ impl Binaries {
     }
 }
 
-/// What a shell says of a process that SIGPIPE ended.
+/// The exit status that a shell reports for a process ended by SIGPIPE.
 const READER_LEFT: u8 = 141;
 
 #[tokio::main]
@@ -120,13 +121,13 @@ async fn main() -> Result<ExitCode> {
     }
 }
 
-/// `cargo xtask bench | head -1`: the reader has seen enough.
+/// Whether the reader closed the pipe, as in `cargo xtask bench | head -1`.
 fn reader_left(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 async fn run() -> Result<()> {
-    // Err: a provider was chosen before, which serves as well.
+    // An error means that a provider is already installed, which is fine too.
     drop(rustls::crypto::ring::default_provider().install_default());
     let cli = Cli::parse();
     match cli.verb {

@@ -1,4 +1,4 @@
-//! What was measured, as tables.
+//! The results as tables.
 
 use crate::{
     artifacts::Artifact,
@@ -12,10 +12,10 @@ use crate::{
     table::Table,
 };
 
-/// Nothing was measured, or there is nothing to measure.
+/// Not measured, or not applicable.
 const NONE: &str = "–";
 
-/// Starts, memory and sizes, each beside `hello`'s.
+/// Starts, memory and sizes, each compared with `hello`'s.
 pub(crate) fn starts(subjects: &[Subject], starts: &[Start]) -> Table {
     let mut table = Table::new([
         "binary",
@@ -47,13 +47,13 @@ pub(crate) fn starts(subjects: &[Subject], starts: &[Start]) -> Table {
     table
 }
 
-/// Instructions: starts beside `hello`'s, calls beside `raw`'s.
+/// Instructions: starts compared with `hello`'s, calls with `raw`'s.
 pub(crate) fn instructions(artifacts: &[&Artifact], counts: &[Instructions]) -> Table {
     let mut table =
         Table::new(["binary", "init, M", "/ hello", "first invocation, M", "/ raw", "warm invocation, M", "/ raw"]);
     let [hello, raw, ..] = counts else { return table };
     for (artifact, count) in artifacts.iter().zip(counts) {
-        // `hello` calls nobody: its invocations compare with nothing.
+        // `hello` makes no calls, so its invocations are not compared.
         let ratio = |own: u64, raw: u64| {
             if artifact.name == "hello" { NONE.to_owned() } else { format!("{:.2}", whole(own) / whole(raw)) }
         };

@@ -1,4 +1,4 @@
-//! A stand-in for the Lambda Runtime API: hands out the events it is given and notes when what was asked for and answered.
+//! A stand-in for the Lambda Runtime API: serves the queued events and records the times of requests and answers.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -24,24 +24,24 @@ use tokio::{
 
 use crate::clock;
 
-/// The version of the API that stands in its paths.
+/// The API version in its paths.
 const VERSION: &str = "2018-06-01";
 
-/// What a function did.
+/// A step of a function.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// It asked for an event.
+    /// It requested an event.
     Asked(Instant),
-    /// It answered one.
+    /// It answered an event.
     Answered(Instant, Bytes),
-    /// It said that it failed.
+    /// It reported an error.
     Failed(Bytes),
 }
 
-/// One function's API. Dropping it ends it.
+/// The Runtime API of one function. Dropping it stops the server.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
-    /// What `AWS_LAMBDA_RUNTIME_API` is set to.
+    /// The value of `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) address: SocketAddr,
     events: mpsc::UnboundedSender<Bytes>,
     steps: mpsc::UnboundedReceiver<Step>,
@@ -66,7 +66,7 @@ impl RuntimeApi {
             .route(&format!("/{VERSION}/runtime/init/error"), post(error))
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::new(Shared { events: Mutex::new(queue), steps: noted }));
-        // Without it Nagle's algorithm and delayed acknowledgements add 40 ms of nobody's making.
+        // Otherwise Nagle's algorithm and delayed acknowledgements add 40 ms.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
         Ok(Self { address, events, steps, server })
@@ -74,11 +74,11 @@ impl RuntimeApi {
 
     /// Queues an event.
     pub(crate) fn give(&self, event: Bytes) {
-        // The server holds the other end and lives as long as `self`.
+        // The server holds the receiver and lives as long as `self`.
         let _ = self.events.send(event);
     }
 
-    /// What the function does next.
+    /// Waits for the function's next step.
     pub(crate) async fn step(&mut self) -> Result<Step> {
         self.steps.recv().await.context("the stand-in Runtime API has ended")
     }
@@ -95,7 +95,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let event = shared.events.lock().await.recv().await;
     let headers = [
         ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
-        // Far ahead: nothing here is to run into its deadline, least of all under valgrind.
+        // Far ahead, so that no function reaches its deadline, even under valgrind.
         ("lambda-runtime-deadline-ms", "4102444800000"),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:bench"),
         ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"),

@@ -1,4 +1,4 @@
-//! The world that the functions are put into: stand-ins on loopback, an environment of its own, and fixed events.
+//! The environment of the functions: stand-ins on loopback, variables, and fixed events.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -13,21 +13,21 @@ use crate::{
     tls::Authority,
 };
 
-/// A function's environment.
+/// The environment variables of a function.
 pub(crate) type Variables = BTreeMap<String, String>;
 
-/// The source that all webhooks come through.
+/// The source of all webhooks.
 const SOURCE: &str = "voltus-prod";
 const TOKEN: &str = "b0d9f4a2c8e14f6fa37c1d52e86b9077";
 
-/// Stand-ins for AWS and a provider, and what leads functions to them.
+/// The stand-ins for AWS and a provider, and the variables that point to them.
 #[derive(Debug)]
 pub(crate) struct Scene {
-    /// AWS.
+    /// The stand-in for AWS.
     pub(crate) aws: Aws,
-    /// The provider.
+    /// The stand-in for the provider.
     pub(crate) voltus: Voltus,
-    /// The environment of every function.
+    /// The environment variables of every function.
     pub(crate) variables: Variables,
     folder: TempDir,
 }
@@ -44,12 +44,12 @@ impl Scene {
         Ok(Self { aws, voltus, variables, folder })
     }
 
-    /// A file of that name, which goes with the scene.
+    /// The path of a file that is deleted with the scene.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Takes all messages out of a queue.
+    /// Removes all messages from a queue and returns them.
     pub(crate) fn take(&self, queue: &str) -> Vec<String> {
         self.aws.take_messages(&queue_url(queue))
     }
@@ -59,10 +59,10 @@ fn queue_url(name: &str) -> String {
     format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}")
 }
 
-/// What the functions read of the table. One source of four is polled.
+/// The configuration in the table. One of four sources is polled.
 fn configuration(provider: &str) -> Value {
     let hash = format!("{:x}", Sha256::digest(TOKEN));
-    // Each webhook is to be fetched by itself: what is measured in one minute must not count as a burst.
+    // The limit is high so that every webhook leads to a fetch: webhooks within a minute must not count as a burst.
     let source = |provider: &str, url: &str| json!({"provider": provider, "environment": "production", "api_url": url, "api_key": format!("ssm:/gridbell/{provider}-prod"), "tokens": [hash], "requests_a_minute": 60_000});
     let mut config = json!({
         "sources": {
@@ -72,16 +72,16 @@ fn configuration(provider: &str) -> Value {
             "nvgrid-prod": {"provider": "nvgrid", "environment": "production", "tokens": [hash]},
         },
         "deadlines": {"lead_s": 600, "immediate_s": 60, "acknowledge": false},
-        // A flush may come two seconds early: the mail is sent without a pause.
+        // A flush may come two seconds early, so the mail is sent without a pause.
         "contacts": {"email": ["grid-duty@example.com"], "from": "gridbell@example.com", "group_wait_s": 1},
         "acks": {"tokens": [hash]},
     });
-    // No stand-in answers for it here: one source is polled.
+    // Not polled: it has no stand-in here.
     config["sources"]["leap-prod"]["poll_s"] = json!(0);
     config
 }
 
-/// What Lambda and the template set. The credentials are of the length that a role's have.
+/// The variables that Lambda and the template set. The credentials have the length of a role's.
 fn variables(endpoint: &str, authority: &str) -> Variables {
     let mut variables: Variables = [
         ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
@@ -112,7 +112,7 @@ fn variables(endpoint: &str, authority: &str) -> Variables {
     variables
 }
 
-/// What happened to a dispatch, as the provider's webhook says it.
+/// The provider's webhook about a dispatch.
 pub(crate) fn webhook(event: &str, dispatch: &str) -> Bytes {
     post(
         SOURCE,
@@ -120,7 +120,7 @@ pub(crate) fn webhook(event: &str, dispatch: &str) -> Bytes {
     )
 }
 
-/// A market group of so many meters is called, as Leap's webhook says it.
+/// Leap's webhook about a market group with so many meters.
 pub(crate) fn group(event: &str, meters: usize) -> Bytes {
     let meter = |index: usize| {
         let hash = format!("{:x}", Sha256::digest(index.to_string()));
@@ -139,7 +139,7 @@ pub(crate) fn group(event: &str, meters: usize) -> Bytes {
     post("leap-prod", &body.to_string())
 }
 
-/// A webhook as the HTTP API hands it over.
+/// A webhook as the HTTP API passes it to the function.
 fn post(source: &str, body: &str) -> Bytes {
     let path = format!("/hooks/{source}/{TOKEN}");
     let event = json!({
@@ -167,7 +167,7 @@ fn post(source: &str, body: &str) -> Bytes {
     Bytes::from(event.to_string())
 }
 
-/// Messages as a mapping hands them over.
+/// Messages as an event source mapping passes them to the function.
 pub(crate) fn batch(queue: &str, bodies: &[String]) -> Bytes {
     let records: Vec<Value> = bodies
         .iter()
@@ -192,7 +192,7 @@ pub(crate) fn batch(queue: &str, bodies: &[String]) -> Bytes {
     Bytes::from(json!({ "Records": records }).to_string())
 }
 
-/// What the schedule sends, every minute.
+/// The event of the schedule, every minute.
 pub(crate) fn sweep() -> Bytes {
     Bytes::from_static(br#"{"sweep":true}"#)
 }

@@ -1,8 +1,8 @@
-//! Tables in Markdown, aligned, so that they read the same on a terminal and in BENCHMARKS.md.
+//! Aligned Markdown tables, readable on a terminal and in BENCHMARKS.md.
 
 use std::fmt;
 
-/// A table; columns of numbers are aligned to the right, the first is a name.
+/// A table. The first column is a name; columns of numbers are right-aligned.
 #[derive(Debug)]
 pub(crate) struct Table {
     header: Vec<String>,

@@ -1,4 +1,4 @@
-//! TLS on loopback, under an authority made for this one run.
+//! TLS on loopback, with a certificate authority for this run.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// A private authority, whose certificate is what `SSL_CERT_FILE` names.
+/// A private certificate authority. `SSL_CERT_FILE` names its certificate.
 #[derive(Debug)]
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -29,12 +29,12 @@ pub(crate) struct Authority {
     sessions: Arc<Sessions>,
 }
 
-/// TLS sessions that a client may resume until they are forgotten. One address stands for several hosts in AWS, and no session of one
-/// is resumed with another.
+/// TLS sessions that a client may resume until [`Sessions::forget`]. The one address stands for several AWS hosts, and
+/// a session of one host cannot be resumed with another.
 #[derive(Debug)]
 pub(crate) struct Sessions(Mutex<Arc<ServerSessionMemoryCache>>);
 
-/// So many are remembered at once.
+/// The most sessions stored at once.
 const MOST_SESSIONS: usize = 256;
 
 impl Sessions {
@@ -42,7 +42,7 @@ impl Sessions {
         Self(Mutex::new(ServerSessionMemoryCache::new(MOST_SESSIONS)))
     }
 
-    /// Has the next connection shake hands in full.
+    /// Makes the next connection perform a full handshake.
     pub(crate) fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ServerSessionMemoryCache::new(MOST_SESSIONS);
     }
@@ -71,7 +71,7 @@ impl StoresServerSessions for Sessions {
 }
 
 impl Authority {
-    /// Makes one and writes its certificate into `folder`.
+    /// Creates an authority and writes its certificate into `folder`.
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::new())?;
@@ -82,17 +82,17 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), file, sessions: Arc::new(Sessions::new()) })
     }
 
-    /// The sessions with everything that it serves.
+    /// The sessions of every server of this authority.
     pub(crate) fn sessions(&self) -> Arc<Sessions> {
         self.sessions.clone()
     }
 
-    /// The file with its certificate.
+    /// The path of its certificate.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Serves on a free port of loopback for as long as this process runs.
+    /// Serves on a free loopback port until this process ends.
     pub(crate) async fn serve(&self, routes: Router) -> Result<SocketAddr> {
         let key = KeyPair::generate()?;
         let leaf = CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()])?.signed_by(&key, &self.issuer)?;
@@ -113,13 +113,13 @@ impl Authority {
 
 type Accepted = (TlsStream<TcpStream>, SocketAddr);
 
-/// Shakes hands with each client on its own: one that is slow keeps no other waiting.
+/// Performs each client's handshake in a task of its own, so that a slow client delays no other.
 async fn accept(listener: TcpListener, tls: TlsAcceptor, accepted: mpsc::Sender<Accepted>) {
     while let Ok((stream, peer)) = listener.accept().await {
         let (tls, accepted) = (tls.clone(), accepted.clone());
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            // A client that does not shake hands sees that by itself.
+            // A client whose handshake fails gets an error itself.
             if let Ok(stream) = tls.accept(stream).await {
                 let _ = accepted.send((stream, peer)).await;
             }

@@ -1,4 +1,4 @@
-//! Which functions a warm invocation spends its instructions in, from what `--keep` has kept.
+//! Shows in which functions a warm invocation spends its instructions, from the files of `--keep`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,19 +11,19 @@ use clap::Args;
 
 use crate::{measure::instructions::WARM, table::Table};
 
-/// How many of the largest of each kind are shown.
+/// How many of the largest functions are shown, by own cost and by total cost.
 const SHOWN: (usize, usize) = (10, 40);
 
-/// Shows where warm invocations spend their instructions.
+/// Show where warm invocations spend their instructions.
 #[derive(Debug, Args)]
 pub(crate) struct Top {
-    /// What `--keep` was given.
+    /// The folder given to `--keep`.
     folder: PathBuf,
     /// The function.
     function: String,
 }
 
-/// Instructions in a function itself, and in it and all that it calls.
+/// Instructions of a function alone, and with all functions that it calls.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Cost {
     own: u64,
@@ -60,7 +60,8 @@ pub(crate) fn run(top: &Top) -> Result<()> {
     Ok(())
 }
 
-/// Reads a file of callgrind's. Names stand in full once and then as their number; what follows `calls=` is what the call cost.
+/// Reads a callgrind file. A name is written in full once and then as its number; the line after `calls=` is the cost
+/// of the call.
 fn costs(file: &str) -> BTreeMap<String, Cost> {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let mut costs: BTreeMap<&str, Cost> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The world that the targets play in.
+//! The simulation for the fuzz targets.
 
 use jiff::SignedDuration;
 use pipeline::{config::Config, token::TokenHash};
@@ -22,15 +22,15 @@ pub fn sources() -> impl Iterator<Item = (String, &'static dyn Provider)> {
 /// The dispatch that can be acknowledged.
 pub const KEY: &str = "leap-sandbox/e-1";
 
-/// Longer than anything that fails is tried.
+/// Longer than any job is retried.
 pub const LONG: SignedDuration = SignedDuration::from_hours(72);
 
-/// A fresh world.
+/// A new simulation.
 pub fn sim() -> Simulation {
     Simulation::new(1, Config::parse(&config().to_string()).expect("a configuration"))
 }
 
-/// The configuration of that world.
+/// The configuration of the simulation.
 pub fn config() -> Value {
     // Not polled: no list is known here, and days of polls would leave few executions to what is sent.
     let source = |(name, provider): (String, &'static dyn Provider)| {
@@ -50,7 +50,7 @@ pub fn config() -> Value {
     })
 }
 
-/// A world in which [`KEY`] waits to be acknowledged.
+/// A simulation in which [`KEY`] waits for its acknowledgement.
 pub fn sim_with_a_dispatch() -> Simulation {
     let sim = sim();
     sim.post(Webhook { source: "leap-sandbox", token: TOKEN, body: &dispatch() });

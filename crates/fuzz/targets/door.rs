@@ -1,7 +1,7 @@
-//! Any bytes at the door of any source, and through everything behind it: never a 5xx, nothing lost, nothing stuck.
+//! Posts any bytes to any source's endpoint and runs the whole pipeline: never a 5xx, nothing lost, nothing stuck.
 //!
-//! The first byte chooses the source, the rest is the body. The providers know nothing of what is asked, so a look that a body
-//! leads to goes on until it is given up; time is the simulator's.
+//! The first byte selects the source, the rest is the body. The simulated providers know no dispatch, so a fetch is
+//! retried until it is given up, in virtual time.
 
 #![no_main]
 
@@ -20,10 +20,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         content_encoding: None,
         body,
     };
-    let answer = sim.post(request).answer().expect("nothing goes wrong here");
+    let answer = sim.post(request).answer().expect("no fault is on");
     assert!(matches!(answer.status, 200 | 400 | 413), "{answer:?}");
     if answer.outcome != "accepted" {
-        assert!(sim.queued(Inner::Deliveries).is_empty(), "kept without being accepted");
+        assert!(sim.queued(Inner::Deliveries).is_empty(), "queued without being accepted");
         return;
     }
     sim.settle(fuzz::LONG);
@@ -34,7 +34,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let stuck = sim.queued(queue).iter().any(|message| message.receives >= Standard::MAX_RECEIVES);
         assert!(!stuck, "{queue:?}: {:?}", sim.queued(queue));
     }
-    let published = streams(&sim.signals()).expect("sound streams");
+    let published = streams(&sim.signals()).expect("valid streams");
     for event in published.values().flat_map(|stream| &stream.events) {
         let dispatch = &event["data"]["dispatch"];
         assert!(

@@ -1,4 +1,4 @@
-//! What each provider is, behind the parts that all share.
+//! The trait that each simulated provider implements.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,26 +6,26 @@ use serde_json::Value;
 
 use crate::{Request, WebhookOutcome, ids::Ids, plan::Act, rules::Rules, script::Script};
 
-/// Where webhooks go.
+/// Where webhooks are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
-    /// The address.
+    /// The URL.
     pub url: String,
-    /// Headers by their names in lower case.
+    /// Headers, with names in lower case.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
 }
 
-/// How an answer is to look; ordinary unless something misbehaves.
+/// How to change an answer; the default changes nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ResponseStyle {
     pub(crate) other_shape: bool,
     pub(crate) stale: bool,
-    /// An address is refused, whatever it is.
+    /// Refuse the webhook's URL, whatever it is.
     pub(crate) unlisted: bool,
 }
 
-/// A request with a good key.
+/// A request with a valid key.
 #[derive(Debug)]
 pub(crate) struct Asked<'r> {
     pub(crate) request: &'r Request,
@@ -48,7 +48,7 @@ impl Asked<'_> {
     }
 }
 
-/// What a request does.
+/// The effect of a request.
 #[derive(Debug)]
 pub(crate) enum Done {
     Answer(u16, Value),
@@ -60,7 +60,7 @@ pub(crate) enum Done {
         says: &'static str,
         waiting: Waiting,
     },
-    /// It is answered, and this is what follows. `anew` drops what an earlier one had still planned.
+    /// It is answered, and these acts follow. `anew` cancels the planned acts of an earlier request.
     Plays {
         acts: Vec<Act>,
         answer: Value,
@@ -68,30 +68,30 @@ pub(crate) enum Done {
     },
 }
 
-/// An answer that is none.
+/// An error answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal(pub(crate) u16, pub(crate) &'static str);
 
-/// What waits for a webhook's answer.
+/// What is done when the webhook is answered.
 #[derive(Debug, Clone)]
 pub(crate) enum Waiting {
     /// A registration.
     Registration { url: String, events: Value },
-    /// A test that reports.
+    /// A test that returns a report.
     Report { sent_at: Timestamp },
 }
 
 /// A provider.
 pub(crate) trait Api: Send {
-    /// The key that a request carries; none: it carries none.
+    /// The key in the request, if any.
     fn key<'r>(&self, request: &'r Request) -> Option<&'r str>;
 
-    /// The status for a request without a key.
+    /// The status of the answer to a request without a key.
     fn without_key(&self) -> u16 {
         401
     }
 
-    /// Whether a request may come in.
+    /// Checks the request's key.
     fn admits(&self, request: &Request, script: &mut Script, _: Timestamp) -> Result<(), Refusal> {
         match self.key(request) {
             None => Err(Refusal(self.without_key(), "no API key")),
@@ -100,32 +100,32 @@ pub(crate) trait Api: Send {
         }
     }
 
-    /// How many requests a minute may have.
+    /// The limit of requests a minute.
     fn limit(&self) -> Option<u32> {
         None
     }
 
-    /// What a request asks for: a dispatch, events, a meter.
+    /// The ids in the request: a dispatch, events, a meter.
     fn about(&self, request: &Request) -> Vec<String>;
 
-    /// What a request with a good key does.
+    /// Handles a request with a valid key.
     fn answer(&mut self, asked: &Asked<'_>, ids: &mut Ids) -> Result<Done, Refusal>;
 
-    /// What the request that waited gets, once the webhook has been answered.
+    /// Answers the waiting request after the webhook has been answered.
     fn concludes(&mut self, _: Waiting, _: &WebhookOutcome, _: Timestamp, _: &mut Ids) -> Result<Done, Refusal> {
         Err(Refusal(500, "nothing waits"))
     }
 
-    /// The provider's envelope of an error.
+    /// The provider's error body.
     fn error(&self, status: u16, message: &str) -> Value;
 
-    /// Holds this from now on.
+    /// Stores a resource.
     fn hold(&mut self, content: &Value);
 
-    /// The registered hooks that this webhook goes to.
+    /// The registered hooks for this webhook.
     fn hooks(&self, webhook: &Value) -> Vec<Hook>;
 
-    /// Registers a hook as a provider's dashboard or operator does.
+    /// Registers a hook as the provider's dashboard or operator does.
     fn register(&mut self, hook: Hook);
 
     fn rules(&self) -> &'static Rules;

@@ -1,4 +1,4 @@
-//! Webhooks on their way: sent, answered, sent again by the provider's rules, given up.
+//! Sends webhooks, and repeats them or gives up by the provider's rules.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,64 +10,64 @@ use crate::{
     times,
 };
 
-/// One webhook, however often it is sent.
+/// A webhook. All attempts to send it have the same id.
 pub type PostId = u64;
 
-/// A webhook to be sent now.
+/// A webhook to send now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// For [`crate::Simulator::answered`].
+    /// The id for [`crate::Simulator::answered`].
     pub id: PostId,
-    /// Where to.
+    /// The URL.
     pub url: String,
-    /// With `content-type`.
+    /// The headers, including `content-type`.
     pub headers: Vec<(String, String)>,
-    /// JSON.
+    /// The body, as JSON.
     pub body: String,
-    /// How long its answer may take, in milliseconds.
+    /// The time-out for its answer, in milliseconds.
     pub patience_ms: u64,
 }
 
-/// How a webhook was answered.
+/// The answer to a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WebhookOutcome {
-    /// The status; none where no answer came.
+    /// The status; none without an answer.
     pub status: Option<u16>,
     /// The answer's headers.
     pub headers: Vec<(String, String)>,
-    /// The answer's body, or the beginning of it.
+    /// The answer's body, or its beginning.
     pub body: String,
-    /// Why no answer came.
+    /// Why there was no answer.
     pub problem: Option<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }
 
-/// What a webhook is sent for.
+/// Why a webhook is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Errand {
     pub(crate) play: PlayId,
     pub(crate) says: String,
-    /// How many times as fast its clock runs.
+    /// The speed factor of its clock.
     pub(crate) speed: u32,
 }
 
-/// A webhook that is not settled.
+/// A webhook not yet delivered or given up.
 #[derive(Debug)]
 pub(crate) struct Letter {
     pub(crate) id: PostId,
     pub(crate) errand: Errand,
     hook: Hook,
     body: Value,
-    /// Times sent.
+    /// How often it was sent.
     pub(crate) sent: u32,
-    /// When to send it; none while an answer is awaited.
+    /// When to send it; none while waiting for an answer.
     due: Option<Timestamp>,
-    /// The request that waits for its answer. It is sent once.
+    /// The request that waits for its answer. Such a webhook is sent once.
     pub(crate) waiting: Option<Waiting>,
 }
 
-/// What becomes of a webhook after an answer.
+/// What happens to a webhook after an answer.
 #[derive(Debug)]
 pub(crate) enum Next {
     Delivered(Letter),
@@ -75,7 +75,7 @@ pub(crate) enum Next {
     GivenUp(Letter),
 }
 
-/// All webhooks of a provider that are not settled.
+/// The pending webhooks of a provider.
 #[derive(Debug)]
 pub(crate) struct Courier {
     rules: &'static Rules,
@@ -88,7 +88,7 @@ impl Courier {
         Self { rules, letters: Vec::new(), made: 0 }
     }
 
-    /// Takes a webhook on, to be sent at `at`.
+    /// Queues a webhook to be sent at `at`.
     pub(crate) fn take(
         &mut self,
         errand: Errand,
@@ -101,7 +101,7 @@ impl Courier {
         self.made
     }
 
-    /// What is to be sent by now, the oldest first.
+    /// The webhooks to send by now, oldest first.
     pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Post> {
         let patience_ms = u64::try_from(self.rules.patience.as_millis()).unwrap_or(u64::MAX);
         let mut due: Vec<&mut Letter> =
@@ -116,17 +116,17 @@ impl Courier {
         due.into_iter().map(post).collect()
     }
 
-    /// When the next one is to be sent.
+    /// When the next webhook is due.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.letters.iter().filter_map(|letter| letter.due).min()
     }
 
-    /// Whether nothing is on its way.
+    /// Whether no webhook is pending.
     pub(crate) fn is_idle(&self) -> bool {
         self.letters.is_empty()
     }
 
-    /// Whether a play has webhooks that are not settled.
+    /// Whether a play has pending webhooks.
     pub(crate) fn carries_for(&self, play: PlayId) -> bool {
         self.letters.iter().any(|letter| letter.errand.play == play)
     }
@@ -135,7 +135,7 @@ impl Courier {
         self.letters.iter().find(|letter| letter.id == id)
     }
 
-    /// Settles an answer; none for a webhook that is not known.
+    /// Handles an answer; none for an unknown webhook.
     pub(crate) fn settle(&mut self, id: PostId, status: Option<u16>, now: Timestamp) -> Option<Next> {
         let place = self.letters.iter().position(|letter| letter.id == id)?;
         if status.is_some_and(self.rules.delivered) {

@@ -1,4 +1,4 @@
-//! Misbehaviour on demand.
+//! Faults on request.
 
 use std::{fmt, str::FromStr};
 
@@ -7,46 +7,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Response, nvgrid};
 
-/// What a slow answer takes.
+/// How long a slow answer takes.
 const SLOW: SignedDuration = SignedDuration::from_secs(7);
 
-/// What a provider may do wrong. Its name is what `FromStr` reads and `Display` writes.
+/// A fault of a provider. `FromStr` reads its name and `Display` writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Misbehaviour {
-    /// The answer takes 7 s: longer than anyone waits.
+    /// The answer takes 7 s: longer than any client waits.
     Slow,
-    /// 429 that says nothing of when to come back.
+    /// 429 without `Retry-After`.
     TooMany,
     /// 429 with `Retry-After: 2`.
     TooManyRetryAfter,
-    /// A status, such as 500, 403, or 404 for what is not readable yet.
+    /// That status, such as 500, 403, or 404 for a resource that is not readable yet.
     Status(u16),
-    /// 200 with what is no JSON.
+    /// 200 with a body that is not JSON.
     Garbage,
-    /// 200 with JSON that breaks off.
+    /// 200 with truncated JSON.
     Truncated,
     /// 200 with more than a mebibyte.
     Huge,
     /// 302 to another host.
     Redirect,
-    /// The other shape in which the same answer occurs.
+    /// The same answer in its alternative shape.
     OtherShape,
-    /// The answer as it was one change ago.
+    /// The answer from before the latest change.
     Stale,
-    /// `NvGrid`: a login has expired. The next one holds.
+    /// `NvGrid`: the session has expired. The next login works.
     SessionExpired,
-    /// `NvGrid`: an address is refused at its registration.
+    /// `NvGrid`: the registration of a URL is refused.
     NotWhitelisted,
     /// A webhook is sent twice.
     Duplicate,
     /// A webhook is sent after the next one.
     Reorder,
-    /// A webhook's acknowledgement does not arrive, so that it is sent again.
+    /// A webhook's acknowledgement is lost, so the webhook is sent again.
     LostAcknowledgement,
 }
 
-/// All but the statuses, with their names and what they do.
+/// The names and descriptions of all faults but the statuses.
 const NAMES: [(&str, Misbehaviour, &str); 14] = [
     ("slow", Misbehaviour::Slow, "answers after 7 s"),
     ("429", Misbehaviour::TooMany, "answers 429"),
@@ -65,12 +65,12 @@ const NAMES: [(&str, Misbehaviour, &str); 14] = [
 ];
 
 impl Misbehaviour {
-    /// Names and what they do, for people.
+    /// The names and their descriptions, for people.
     pub fn named() -> impl Iterator<Item = (&'static str, &'static str)> {
         NAMES.iter().map(|(name, _, says)| (*name, *says)).chain([("STATUS", "answers with it: 401, 403, 404, 500, …")])
     }
 
-    /// Whether it is something that goes wrong with the answer to a request for that; else it is none, or about webhooks.
+    /// Whether the fault affects the answer to a request with those ids, and not only webhooks.
     pub(crate) fn is_of_answers_about(self, about: &[String]) -> bool {
         let asks = |name: &str| about.iter().any(|one| one == name);
         match self {
@@ -81,7 +81,7 @@ impl Misbehaviour {
         }
     }
 
-    /// What it makes of an answer.
+    /// Applies the fault to an answer.
     pub(crate) fn spoil(self, mut response: Response) -> Response {
         match self {
             Self::Slow => response.delay = SLOW,
@@ -138,12 +138,12 @@ impl TryFrom<String> for Misbehaviour {
     }
 }
 
-/// Misbehaviour that is still to happen.
+/// A fault to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What goes wrong.
+    /// Which fault.
     pub what: Misbehaviour,
-    /// The dispatch, event or meter that it concerns; none: all.
+    /// The id of the dispatch, event or meter that it affects; none: all.
     #[serde(default)]
     pub about: Option<String>,
     /// How often; none: always.

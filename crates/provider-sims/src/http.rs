@@ -1,4 +1,4 @@
-//! Requests and answers, as far as a simulator looks at them.
+//! The simulator's requests and answers.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,38 @@ use serde_json::Value;
 
 use crate::PostId;
 
-/// A request that came in.
+/// A request.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// In upper case.
+    /// The method, in upper case.
     pub method: String,
-    /// Below the provider's base, without the query.
+    /// The path below the provider's base, without the query.
     pub path: String,
-    /// The query's parameters, decoded.
+    /// The decoded query parameters.
     pub query: BTreeMap<String, String>,
-    /// By their names in lower case.
+    /// The headers, with names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body as it came.
+    /// The raw body.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 }
 
-/// An answer to be sent.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status.
     pub status: u16,
-    /// Headers by their names in lower case, `content-type` among them where there is a body.
+    /// Headers, with names in lower case; with a body, they include `content-type`.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// How long to wait before it is sent.
+    /// How long to wait before sending it.
     pub delay: SignedDuration,
 }
 
@@ -57,11 +57,11 @@ impl Response {
     }
 }
 
-/// What becomes of a request.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// It is answered.
     Now(Response),
-    /// It waits until this webhook, due now, has been answered: [`crate::Simulator::answered`] has the answer then.
+    /// It waits until this webhook, due now, is answered: [`crate::Simulator::answered`] then returns the answer.
     After(PostId),
 }

@@ -1,6 +1,6 @@
-//! Identifiers that no other run of a simulator has given: a stack remembers what it has seen.
+//! Identifiers that differ between the runs of a simulator, because a stack remembers earlier ids.
 
-/// Makes identifiers out of one seed.
+/// Generates identifiers from a seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Ids {
     seed: u64,
@@ -12,7 +12,7 @@ impl Ids {
         Self { seed, made: 0 }
     }
 
-    /// `SplitMix64`: well spread, and the same for the same seed.
+    /// `SplitMix64`: well distributed, and the same for the same seed.
     fn next(&mut self) -> u64 {
         self.made += 1;
         let mut bits = self.seed.wrapping_add(self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -21,7 +21,7 @@ impl Ids {
         bits ^ (bits >> 31)
     }
 
-    /// A short one of lower-case letters and digits, as Voltus' are.
+    /// A short id of lower-case letters and digits, like those of Voltus.
     pub(crate) fn short(&mut self) -> String {
         let mut bits = self.next();
         let letter = |digit: u64| char::from_digit(u32::try_from(digit).unwrap_or_default(), 36).unwrap_or('0');
@@ -34,7 +34,7 @@ impl Ids {
             .collect()
     }
 
-    /// A UUID of version 4.
+    /// A version 4 UUID.
     pub(crate) fn uuid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
         let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | (0b10 << 62));

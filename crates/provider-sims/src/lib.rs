@@ -1,10 +1,11 @@
-//! The providers, simulated: each one's documented API, its webhooks and its own rules of redelivery, as a state machine.
+//! Simulated providers: the documented API, the webhooks and the redelivery rules of each, as a state machine.
 //!
-//! Nothing in here waits, reads a clock or opens a socket. A [`Simulator`] takes requests ([`Simulator::handle`]), says which
-//! webhooks are to be sent now ([`Simulator::due`]) and when to look again ([`Simulator::next`]), and is told how they were
-//! answered ([`Simulator::answered`]). Whoever runs it owns the time: the CLI serves it over HTTP, tests move a hand clock.
+//! The state machine does not wait, read a clock or open a socket. A [`Simulator`] handles requests
+//! ([`Simulator::handle`]), returns the webhooks to send now ([`Simulator::due`]) and the time of its next step
+//! ([`Simulator::next`]), and receives their answers ([`Simulator::answered`]). The caller supplies the time: the CLI
+//! serves it over HTTP, tests set the clock.
 //!
-//! What a provider does not document is an assumption, and said where it is made.
+//! Where a provider's documentation is silent, a comment states the assumption.
 
 mod api;
 mod courier;

@@ -1,20 +1,20 @@
-//! The rate limit, and the headers that say where a caller stands with it.
+//! The rate limit, and its headers.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Reply;
 
-/// What a window takes; not documented.
+/// The length of a window; an assumption.
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
-/// Requests of the window that runs.
+/// The requests in the current window.
 #[derive(Debug)]
 pub(crate) struct Window {
     began: Timestamp,
     used: u32,
 }
 
-/// Where a caller stands.
+/// The caller's rate-limit state.
 pub(crate) struct Standing {
     most: u32,
     remaining: u32,
@@ -27,7 +27,7 @@ impl Window {
         Self { began: Timestamp::MIN, used: 0 }
     }
 
-    /// Counts one more request of at most so many.
+    /// Counts a request; `most` is the limit.
     pub(crate) fn count(&mut self, most: u32, now: Timestamp) -> Standing {
         if now.duration_since(self.began) >= WINDOW {
             (self.began, self.used) = (now, 0);
@@ -38,8 +38,8 @@ impl Window {
     }
 }
 
-/// The reply with the headers.
-pub(crate) fn told(mut reply: Reply, standing: Option<&Standing>) -> Reply {
+/// Adds the rate-limit headers to the reply.
+pub(crate) fn with_headers(mut reply: Reply, standing: Option<&Standing>) -> Reply {
     if let (Reply::Now(response), Some(standing)) = (&mut reply, standing) {
         response.headers.extend([
             ("x-ratelimit-limit", standing.most.to_string()),

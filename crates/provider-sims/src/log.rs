@@ -1,56 +1,56 @@
-//! What happened, in order, for whoever follows a play.
+//! The log of a play, in order.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A play of an exercise, or a scenario that was posted.
+/// A play of an exercise, or a posted scenario.
 pub type PlayId = u64;
 
-/// One thing that happened.
+/// A log entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Counts up from 1.
     pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// Whose it is.
+    /// The play.
     pub play: PlayId,
     /// What.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What can happen.
+/// The kinds of log entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum What {
-    /// A state was published.
+    /// The provider published a state.
     Published {
-        /// In words.
+        /// A description.
         says: String,
     },
-    /// A webhook was answered, or not.
+    /// A webhook was answered, or failed.
     Webhook {
-        /// In words.
+        /// A description.
         says: String,
         /// From 1.
         attempt: u32,
-        /// The status of the answer; none where there was none.
+        /// The status of the answer, if any.
         status: Option<u16>,
         /// What was wrong with it.
         problem: Option<String>,
         /// How long the answer took, in milliseconds.
         took_ms: u64,
-        /// When it is sent again; none: delivered, or given up.
+        /// When it is sent again; none: it was delivered or given up.
         again: Option<Timestamp>,
     },
-    /// A webhook was given up.
+    /// The provider gave up a webhook.
     GaveUp {
-        /// In words.
+        /// A description.
         says: String,
         /// What the provider does then.
         then: String,
     },
-    /// Nothing more comes of this play.
+    /// The play has ended.
     Over,
 }

@@ -1,19 +1,19 @@
-//! Exercises by name, and what they are made of.
+//! Exercises and their acts.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{ids::Ids, times};
 
-/// One step of a story: the state that is published then, and the webhook that tells of it.
+/// A step of an exercise: the state published then, and its webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Act {
     pub(crate) at: Timestamp,
-    /// For people.
+    /// A description for people.
     pub(crate) says: String,
-    /// What the provider holds from then on.
+    /// The state that the provider stores.
     pub(crate) holds: Option<Value>,
-    /// What it sends.
+    /// The webhook that it sends.
     pub(crate) sends: Option<Value>,
 }
 
@@ -22,14 +22,14 @@ pub(crate) struct Act {
 pub struct Exercise {
     /// Its name on the command line.
     pub name: &'static str,
-    /// One line for people: what happens, and what must come of it.
+    /// One line for people: what happens, and the expected result.
     pub title: &'static str,
-    /// Whether it can only be understood by asking the provider's API.
+    /// Whether gridbell must call the provider's API to understand the webhook.
     pub asks: bool,
     pub(crate) acts: fn(&mut ExerciseSetup<'_>) -> Vec<Act>,
 }
 
-/// What an exercise is made with. It is written at real speed.
+/// The inputs of an exercise, at real speed.
 #[derive(Debug)]
 pub(crate) struct ExerciseSetup<'i> {
     pub(crate) now: Timestamp,
@@ -37,7 +37,7 @@ pub(crate) struct ExerciseSetup<'i> {
 }
 
 impl ExerciseSetup<'_> {
-    /// The instant so many minutes from now; where time ends, now.
+    /// The instant so many minutes from now; now, if that is out of range.
     pub(crate) fn at(&self, minutes: i64) -> Timestamp {
         self.now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(self.now)
     }
@@ -47,13 +47,13 @@ impl ExerciseSetup<'_> {
         self.at(minutes).to_string()
     }
 
-    /// A step that holds and sends the same, so many minutes from now.
-    pub(crate) fn tells(&self, minutes: i64, says: impl Into<String>, body: Value) -> Act {
+    /// A step that stores and sends the same body, so many minutes from now.
+    pub(crate) fn publishes(&self, minutes: i64, says: impl Into<String>, body: Value) -> Act {
         Act { at: self.at(minutes), says: says.into(), holds: Some(body.clone()), sends: Some(body) }
     }
 }
 
-/// Lets acts happen `speed` times sooner, with the instants that they tell of.
+/// Divides the times of the acts, and the times in them, by `speed`.
 pub(crate) fn bring_nearer(acts: &mut [Act], now: Timestamp, speed: u32) {
     for act in acts {
         act.at = times::sooner(act.at, now, speed);

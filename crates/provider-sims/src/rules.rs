@@ -1,21 +1,21 @@
-//! When a provider counts a webhook as delivered, and what it does when it is not.
+//! When a provider counts a webhook as delivered, and what it does otherwise.
 
 use jiff::SignedDuration;
 
 /// One provider's rules.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// The statuses that count.
+    /// The statuses that count as delivered.
     pub(crate) delivered: fn(u16) -> bool,
-    /// How long an answer may take.
+    /// The time-out for an answer.
     pub(crate) patience: SignedDuration,
-    /// The pause before the given resend, from 1; none: no more.
+    /// The pause before the given resend, from 1; none: no more resends.
     pub(crate) pause: fn(u32) -> Option<SignedDuration>,
     /// What it does when it gives up.
     pub(crate) then: &'static str,
 }
 
-/// Five resends with an exponential backoff. The first pause is not documented; a second is assumed.
+/// Five resends with exponential backoff. The first pause is not documented; one second is assumed.
 pub(crate) const VOLTUS: Rules = Rules {
     delivered: |status| matches!(status, 200 | 201 | 202 | 204),
     patience: SignedDuration::from_secs(10),
@@ -23,7 +23,7 @@ pub(crate) const VOLTUS: Rules = Rules {
     then: "e-mails the dispatch contacts: the webhook automation has failed, curtail manually",
 };
 
-/// Every minute, for up to fifty.
+/// Every minute, up to fifty times.
 pub(crate) const LEAP: Rules = Rules {
     delivered: |status| matches!(status, 200..=299),
     patience: SignedDuration::from_secs(10),
@@ -31,7 +31,8 @@ pub(crate) const LEAP: Rules = Rules {
     then: "stops sending this notification",
 };
 
-/// Redelivery is unknown, so there is none: a receiver must not count on it. The patience is that of the sample settings.
+/// Redelivery is not documented, so there is none, and a receiver must not rely on it. The time-out is that of the
+/// sample settings.
 pub(crate) const NVGRID: Rules = Rules {
     delivered: |status| status == 200,
     patience: SignedDuration::from_mins(1),
@@ -39,7 +40,7 @@ pub(crate) const NVGRID: Rules = Rules {
     then: "does not send it again, as far as is known",
 };
 
-/// Redelivery is unknown, so there is none: a receiver must not count on it.
+/// Redelivery is not documented, so there is none, and a receiver must not rely on it.
 pub(crate) const OPENVOLT: Rules = Rules {
     delivered: |status| matches!(status, 200..=299),
     patience: SignedDuration::from_secs(30),

@@ -1,4 +1,4 @@
-//! What a simulator is told to do, and what it has seen.
+//! The faults to come, and the requests so far.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -10,34 +10,34 @@ use serde::Serialize;
 
 use crate::{Fault, Misbehaviour};
 
-/// How many requests are remembered.
+/// How many requests are stored.
 const REMEMBERED: usize = 10_000;
 
-/// Whose keys a simulator takes.
+/// The keys that a simulator accepts.
 #[derive(Clone)]
 pub enum Keys {
-    /// Everybody's.
+    /// Every key.
     Any,
-    /// These alone; another is refused with 401.
+    /// Only these; another gets 401.
     Only(BTreeSet<String>),
 }
 
-/// A request that came in, and what it got.
+/// A request and the status of its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Seen {
     /// When.
     pub at: Timestamp,
-    /// In upper case.
+    /// The method, in upper case.
     pub method: String,
-    /// Below the provider's base.
+    /// The path below the provider's base.
     pub path: String,
-    /// What it asked for: a dispatch, events, a meter.
+    /// The ids in it: a dispatch, events, a meter.
     pub about: Vec<String>,
-    /// The status of the answer; none while it waits for a webhook.
+    /// The status of the answer; none while the request waits for a webhook.
     pub status: Option<u16>,
 }
 
-/// Faults to come and requests that came.
+/// The faults to come, the requests so far, and the keys.
 pub(crate) struct Script {
     keys: Keys,
     pub(crate) keys_seen: BTreeSet<String>,
@@ -59,7 +59,7 @@ impl Script {
         self.faults.clear();
     }
 
-    /// Whether that key opens the door; it is remembered either way.
+    /// Whether the key is valid. It is stored either way.
     pub(crate) fn takes(&mut self, key: &str) -> bool {
         self.keys_seen.insert(key.to_owned());
         match &self.keys {
@@ -68,7 +68,7 @@ impl Script {
         }
     }
 
-    /// The first fault of that sort that concerns it, if any; one more of its times is used up.
+    /// The first matching fault for those ids, if any. Uses up one of its times.
     pub(crate) fn meets(&mut self, about: &[String], sort: impl Fn(Misbehaviour) -> bool) -> Option<Misbehaviour> {
         let met = self.faults.iter_mut().find(|fault| {
             sort(fault.what)
@@ -87,7 +87,7 @@ impl Script {
     }
 }
 
-/// Keys stay out of it.
+/// Leaves out the keys.
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Script").field("faults", &self.faults).field("seen", &self.seen.len()).finish_non_exhaustive()

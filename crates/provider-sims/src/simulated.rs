@@ -1,4 +1,4 @@
-//! Whom to simulate.
+//! The simulated providers.
 
 use crate::{Exercise, api::Api, leap::LEAP, nvgrid::NVGRID, openvolt::OPENVOLT, voltus::VOLTUS};
 

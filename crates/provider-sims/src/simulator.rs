@@ -1,4 +1,4 @@
-//! One provider, simulated: keys, faults, answers, plays, webhooks.
+//! One simulated provider: keys, faults, answers, plays, webhooks.
 
 use std::collections::VecDeque;
 
@@ -17,35 +17,35 @@ use crate::{
     simulated::Simulated,
 };
 
-/// How many log entries are kept.
+/// How many log entries are stored.
 const KEPT: usize = 10_000;
 
-/// How long after the webhook that overtook it one is sent.
+/// How long after the webhook that overtook it an overtaken one is sent.
 const OVERTAKEN_BY: SignedDuration = SignedDuration::from_secs(1);
 
-/// The play that everything posted through the provider's own API belongs to.
+/// The play of everything posted through the provider's own API.
 const POSTED: PlayId = 0;
 
-/// Why an exercise is not played.
+/// Why an exercise cannot be played.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PlayError {
-    /// It is none of this provider's.
+    /// The provider has no such exercise.
     Unknown,
-    /// There is no hook to send to: neither registered nor named.
+    /// No hook is registered or given.
     NoHook,
 }
 
-/// A step that is still to come.
+/// A step to come.
 #[derive(Debug)]
 struct Planned {
     play: PlayId,
     speed: u32,
     act: Act,
-    /// None: to those that are registered.
+    /// None: the registered hooks.
     hook: Option<Hook>,
 }
 
-/// The machine.
+/// The simulator of one provider.
 pub struct Simulator {
     exercises: &'static [Exercise],
     api: Box<dyn Api>,
@@ -55,11 +55,11 @@ pub struct Simulator {
     ids: Ids,
     planned: Vec<Planned>,
     plays: PlayId,
-    /// Plays that are not over.
+    /// Plays that have not ended.
     open: Vec<PlayId>,
-    /// Webhooks that the next one overtakes.
+    /// Webhooks to be overtaken by the next one.
     overtaken: Vec<(Errand, Hook, Value)>,
-    /// What is to be made of answers that wait for a webhook.
+    /// Faults of answers that wait for a webhook.
     spoils: Vec<(PostId, Misbehaviour)>,
     log: VecDeque<LogEntry>,
     entries: u64,
@@ -67,20 +67,20 @@ pub struct Simulator {
     is_limited: bool,
 }
 
-/// Something that a provider states at an instant.
+/// A state that a provider publishes at a given time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     /// When.
     pub at: Timestamp,
-    /// What the log calls it.
+    /// Its description in the log.
     pub says: String,
-    /// What it holds from then on.
+    /// The state that the provider stores.
     pub holds: Option<Value>,
-    /// The webhook, sent again by the provider's own rules.
+    /// The webhook, sent again by the provider's rules.
     pub sends: Value,
-    /// Where that goes.
+    /// Where the webhook is sent.
     pub hook: Hook,
-    /// How many times as fast the rules' clock runs.
+    /// The speed factor of the rules' clock.
     pub speed: u32,
 }
 
@@ -107,23 +107,23 @@ impl Simulator {
         }
     }
 
-    /// Holds a resource from now on: a dispatch, a notification's time slots, a reading.
+    /// Stores a resource: a dispatch, a notification's time slots, a reading.
     pub fn hold(&mut self, content: &Value) {
         self.api.hold(content);
     }
 
-    /// Publishes something once its time has come.
+    /// Publishes a state at its time.
     pub fn announce(&mut self, Publication { at, says, holds, sends, hook, speed }: Publication) {
         let act = Act { at, says, holds, sends: Some(sends) };
         self.planned.push(Planned { play: POSTED, speed, act, hook: Some(hook) });
     }
 
-    /// Takes any number of requests in a minute from now on, as from a customer with a limit of its own.
+    /// Removes the rate limit, as for a customer with a higher limit.
     pub fn lift_limit(&mut self) {
         self.is_limited = false;
     }
 
-    /// Whether everything was published, and every webhook delivered or given up.
+    /// Whether everything is published, and every webhook delivered or given up.
     pub fn is_idle(&self) -> bool {
         self.planned.is_empty() && self.overtaken.is_empty() && self.courier.is_idle()
     }
@@ -133,32 +133,32 @@ impl Simulator {
         self.api.register(hook);
     }
 
-    /// Misbehaves from now on.
+    /// Adds a fault.
     pub fn misbehave(&mut self, fault: Fault) {
         self.script.add(fault);
     }
 
-    /// Behaves again.
+    /// Ends all faults.
     pub fn mend(&mut self) {
         self.script.mend();
     }
 
-    /// The requests so far, the oldest first.
+    /// The requests so far, oldest first.
     pub fn seen(&self) -> impl Iterator<Item = &Seen> {
         self.script.seen.iter()
     }
 
-    /// The keys that requests carried.
+    /// The keys in the requests.
     pub fn keys_seen(&self) -> &std::collections::BTreeSet<String> {
         &self.script.keys_seen
     }
 
-    /// What happened after the entry of that number.
+    /// The log entries after that number.
     pub fn log(&self, after: u64) -> Vec<LogEntry> {
         self.log.iter().filter(|entry| entry.number > after).cloned().collect()
     }
 
-    /// Begins an exercise. `hook` takes its webhooks; none: those that are registered. `speed`: another than the simulator's.
+    /// Starts an exercise. `hook` receives its webhooks; none: the registered hooks. `speed` replaces the simulator's.
     ///
     /// # Errors
     /// See [`PlayError`].
@@ -171,8 +171,8 @@ impl Simulator {
     ) -> Result<PlayId, PlayError> {
         let exercise = self.exercises.iter().find(|known| known.name == exercise).ok_or(PlayError::Unknown)?;
         let mut acts = (exercise.acts)(&mut ExerciseSetup { now, ids: &mut self.ids });
-        let nobody = || acts.iter().filter_map(|act| act.sends.as_ref()).all(|body| self.api.hooks(body).is_empty());
-        if hook.is_none() && nobody() {
+        let no_hook = || acts.iter().filter_map(|act| act.sends.as_ref()).all(|body| self.api.hooks(body).is_empty());
+        if hook.is_none() && no_hook() {
             return Err(PlayError::NoHook);
         }
         let speed = speed.unwrap_or(self.speed);
@@ -184,7 +184,7 @@ impl Simulator {
         Ok(play)
     }
 
-    /// The webhooks to be sent now; what was to be published by now has been.
+    /// Publishes what is due, and returns the webhooks to send now.
     pub fn due(&mut self, now: Timestamp) -> Vec<Post> {
         let mut due: Vec<Planned> = self.planned.extract_if(.., |planned| planned.act.at <= now).collect();
         due.sort_by_key(|planned| planned.act.at);
@@ -196,12 +196,12 @@ impl Simulator {
         posts
     }
 
-    /// When there is something to do next.
+    /// When the next step is due.
     pub fn next(&self) -> Option<Timestamp> {
         self.planned.iter().map(|planned| planned.act.at).chain(self.courier.next()).min()
     }
 
-    /// Takes a webhook's answer. Some: the answer for the request that waited for it.
+    /// Handles the answer to a webhook. Returns the answer for the request that waited for it, if any.
     pub fn answered(&mut self, id: PostId, outcome: &WebhookOutcome, now: Timestamp) -> Option<Response> {
         let letter = self.courier.letter(id)?;
         let (Errand { play, says, .. }, attempt) = (letter.errand.clone(), letter.sent);
@@ -235,7 +235,7 @@ impl Simulator {
         }
     }
 
-    /// Takes a request.
+    /// Handles a request.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Reply {
         let about = self.api.about(request);
         let reply = self.reply(request, &about, now);
@@ -252,18 +252,18 @@ impl Simulator {
             return self.refuse(&refusal);
         }
         let standing = self.api.limit().filter(|_| self.is_limited).map(|most| self.window.count(most, now));
-        let told = |reply| limit::told(reply, standing.as_ref());
+        let with_headers = |reply| limit::with_headers(reply, standing.as_ref());
         if standing.as_ref().is_some_and(|standing| standing.is_over) {
-            return told(self.refuse(&Refusal(429, "too many requests")));
+            return with_headers(self.refuse(&Refusal(429, "too many requests")));
         }
         let fault = self.script.meets(about, |what| what.is_of_answers_about(about));
         match fault {
             Some(Misbehaviour::Status(status)) => {
-                return told(self.refuse(&Refusal(status, "as it was told to")));
+                return with_headers(self.refuse(&Refusal(status, "as it was told to")));
             }
             Some(Misbehaviour::SessionExpired) => return self.refuse(&Refusal(401, "the token is expired")),
             Some(Misbehaviour::TooMany | Misbehaviour::TooManyRetryAfter) => {
-                let mut reply = told(self.refuse(&Refusal(429, "too many requests")));
+                let mut reply = with_headers(self.refuse(&Refusal(429, "too many requests")));
                 if let (Reply::Now(response), Some(Misbehaviour::TooManyRetryAfter)) = (&mut reply, fault) {
                     response.headers.push(("retry-after", "2".to_owned()));
                 }
@@ -278,7 +278,7 @@ impl Simulator {
             unlisted: is(Misbehaviour::NotWhitelisted),
         };
         let done = self.api.answer(&Asked { request, body: request.json(), view, now }, &mut self.ids);
-        let reply = told(self.finish(done, now));
+        let reply = with_headers(self.finish(done, now));
         match (reply, fault) {
             (Reply::Now(response), Some(fault)) => Reply::Now(fault.spoil(response)),
             (Reply::After(id), Some(fault)) => {
@@ -348,7 +348,7 @@ impl Simulator {
         }
     }
 
-    /// Notes the plays of which nothing more comes.
+    /// Logs the plays that have ended.
     fn close(&mut self, now: Timestamp) {
         let over = |play: &mut PlayId| {
             !self.courier.carries_for(*play) && !self.planned.iter().any(|planned| planned.play == *play)
@@ -368,7 +368,7 @@ impl Simulator {
     }
 }
 
-/// Keys stay out of it.
+/// Leaves out the keys.
 impl std::fmt::Debug for Simulator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Simulator").field("speed", &self.speed).field("script", &self.script).finish_non_exhaustive()

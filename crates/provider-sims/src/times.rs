@@ -1,12 +1,13 @@
-//! Instants in JSON: those told relative to now (`now`, `now+90s`, `now-5m`, `now+2h`), and those that a faster clock brings nearer.
+//! Instants in JSON: those relative to now (`now`, `now+90s`, `now-5m`, `now+2h`), and those that a faster clock moves
+//! closer to now.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-/// What lies further away than this is history, and no faster clock brings it nearer.
+/// Instants further away than this are history: a faster clock does not move them.
 const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The instant that the text names, in whole seconds; none where it is no such text.
+/// The instant of a relative text, in whole seconds; none for any other text.
 pub fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
     let offset = text.strip_prefix("now")?;
     let now = Timestamp::from_second(now.as_second()).ok()?;
@@ -25,7 +26,7 @@ pub fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
     now.checked_add(SignedDuration::from_secs(number.checked_mul(seconds)?)).ok()
 }
 
-/// Writes every such text in the value out as RFC 3339.
+/// Replaces every relative text in the value by RFC 3339.
 pub fn resolve(value: &mut Value, now: Timestamp) {
     match value {
         Value::String(text) => {
@@ -39,13 +40,13 @@ pub fn resolve(value: &mut Value, now: Timestamp) {
     }
 }
 
-/// A span on a clock that runs `speed` times as fast.
+/// The span on a clock with that speed factor.
 pub(crate) fn sooner_span(span: SignedDuration, speed: u32) -> SignedDuration {
     let ms = span.as_millis() / i128::from(speed.max(1));
     SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
-/// The instant that lies `speed` times nearer to now.
+/// The instant moved `speed` times closer to now.
 pub(crate) fn sooner(instant: Timestamp, now: Timestamp, speed: u32) -> Timestamp {
     let span = instant.duration_since(now);
     if speed <= 1 || span.abs() > NEAR {
@@ -54,7 +55,7 @@ pub(crate) fn sooner(instant: Timestamp, now: Timestamp, speed: u32) -> Timestam
     now.checked_add(sooner_span(span, speed)).unwrap_or(instant)
 }
 
-/// Brings every instant under a name that ends in `_time` nearer.
+/// Moves every instant whose name ends in `_time` closer to now.
 pub(crate) fn bring_nearer(value: &mut Value, now: Timestamp, speed: u32) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| bring_nearer(item, now, speed)),

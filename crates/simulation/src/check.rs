@@ -1,4 +1,4 @@
-//! What must hold of the signals, whatever happened.
+//! Checks the sequence and the envelope of the published signals.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use serde_json::Value;
 
 use crate::Sent;
 
-/// The signals of one subject, in order; the parts of one version are one event.
+/// The signals of one subject, in order. The parts of one version are joined into one event.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stream {
-    /// What comes after `gridbell.` and before `.v1` in each type, such as `dispatch.scheduled`.
+    /// The middle of each type, between `gridbell.` and `.v1`, such as `dispatch.scheduled`.
     pub types: Vec<String>,
-    /// The events, whole.
+    /// The complete events.
     pub events: Vec<Value>,
     /// Epoch, sequence, part and parts of the last message.
     last: (u64, u64, u64, u64),
 }
 
-/// Sorts what the queue took by subject.
+/// Sorts the messages in the queue by subject.
 ///
 /// # Errors
 ///
-/// Says in words what is wrong: a sequence that goes back, repeats or leaves a hole, an envelope that contradicts itself, its
-/// group or its attributes.
+/// Describes what is wrong: a sequence that goes back, repeats or leaves a gap; an envelope that contradicts itself,
+/// its group or its attributes.
 pub fn streams(sent: &[Sent]) -> Result<BTreeMap<String, Stream>, String> {
     let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
     for message in sent {
@@ -38,7 +38,7 @@ pub fn streams(sent: &[Sent]) -> Result<BTreeMap<String, Stream>, String> {
         let expected = format!("{subject}#{epoch}.{sequence}{suffix}");
         let attribute = |name: &str| message.attributes.get(name).map(String::as_str);
         let numbers = (parts > 1).then(|| (part.to_string(), parts.to_string()));
-        let held = [
+        let checks = [
             ("id", text("id") == expected),
             ("sequence", text("sequence") == sequence.to_string()),
             ("part", dispatch["part"].as_u64().unwrap_or(1) == part),
@@ -50,12 +50,12 @@ pub fn streams(sent: &[Sent]) -> Result<BTreeMap<String, Stream>, String> {
             ("attribute parts", attribute("parts") == numbers.as_ref().map(|(_, parts)| parts.as_str())),
             ("specversion", text("specversion") == "1.0"),
         ];
-        if let Some((what, _)) = held.iter().find(|(_, holds)| !holds) {
+        if let Some((what, _)) = checks.iter().find(|(_, ok)| !ok) {
             return Err(format!("the {what} of {} is not what {expected} asks for", text("id")));
         }
         stream.last = (epoch, sequence, part, parts);
         let kind = kind.strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1"));
-        let kind = kind.ok_or_else(|| format!("the type of {expected} is none of ours"))?.to_owned();
+        let kind = kind.ok_or_else(|| format!("the type of {expected} is not gridbell's"))?.to_owned();
         match stream.events.last_mut() {
             Some(whole) if part > 1 => join(whole, dispatch),
             _ => {
@@ -68,7 +68,7 @@ pub fn streams(sent: &[Sent]) -> Result<BTreeMap<String, Stream>, String> {
 }
 
 impl Stream {
-    /// Epoch, sequence and part of the message that follows, where it bears that epoch.
+    /// Epoch, sequence and part of the next message, if it has that epoch.
     fn next(&self, epoch: u64) -> (u64, u64, u64) {
         match self.last {
             (last, ..) if epoch > last => (epoch, 1, 1),
@@ -78,7 +78,7 @@ impl Stream {
     }
 }
 
-/// Adds the targets of a further part.
+/// Adds the targets of another part.
 fn join(whole: &mut Value, part: &Value) {
     let targets = whole["data"]["dispatch"]["targets"].as_array_mut();
     if let (Some(targets), Some(more)) = (targets, part["targets"].as_array()) {

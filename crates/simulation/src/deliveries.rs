@@ -1,4 +1,4 @@
-//! The port of the table `deliveries` over the world, and the heartbeat, which lies in it.
+//! The port of the table `deliveries`, and the heartbeat, which is stored in it.
 
 use std::collections::BTreeSet;
 
@@ -182,7 +182,7 @@ impl Deliveries for Invocation<'_> {
 }
 
 impl State {
-    /// An item as large as what it shows is read or written.
+    /// Counts a read or a write of an item as large as the list that it stores.
     fn moves(&mut self, shown: Option<&Shown>, is_write: bool) {
         let now = self.now;
         if let (Some(storm), Some(shown)) = (&mut self.storm, shown) {

@@ -10,7 +10,7 @@ use pipeline::{
 use crate::{Invocation, query::Entry, swarm::Saboteur};
 
 impl Dispatches for Invocation<'_> {
-    /// A process asks once in its life, which is as good as never where many share one.
+    /// A process reads it only once, so the simulation does not count it as a call.
     async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError> {
         Ok(self.sim.with(|state| *state.epoch.get_or_insert_with(|| Epoch::at(now))))
     }
@@ -26,7 +26,7 @@ impl Dispatches for Invocation<'_> {
         if self.sabotaged(Saboteur::SendThenWrite) {
             self.publish(&record.outbox).await?;
         }
-        // What a write follows is said to the store and not stored, as in the real table.
+        // `follows` is passed to the store and not stored, as in the real table.
         let record = SubjectRecord { follows: None, ..record.clone() };
         let written = self.write(PORT, |state| {
             if state.sabotaged(Saboteur::NoVersionCheck) {
@@ -59,12 +59,12 @@ impl Dispatches for Invocation<'_> {
 
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {
         self.query("dispatches.unsent", |state| {
-            let owes = |record: &&SubjectRecord| !record.outbox.is_empty() && record.changed_at < before;
+            let is_unsent = |record: &&SubjectRecord| !record.outbox.is_empty() && record.changed_at < before;
             let entry = |record: &SubjectRecord| Entry {
                 key: (record.changed_at, record.subject.to_string()),
                 brings: record.subject.clone(),
             };
-            state.indexed().filter(owes).map(entry).collect()
+            state.indexed().filter(is_unsent).map(entry).collect()
         })
         .await
     }

@@ -1,4 +1,4 @@
-//! What goes wrong, and where: faults are switched on per port call.
+//! Faults, switched on per port call.
 
 use jiff::Timestamp;
 
@@ -7,11 +7,11 @@ use crate::Function;
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Toxic {
-    /// The service refuses it: an error, and no effect.
+    /// The service refuses it: it returns an error and has no effect.
     Refuse,
-    /// It takes effect and its answer is lost: an error all the same.
+    /// It takes effect, but its answer is lost: the caller sees an error.
     LoseAnswer,
-    /// It takes effect, its answer is lost and the client sends it again, as the SDK does: the second answer counts.
+    /// It takes effect, its answer is lost and the SDK sends it again: the caller sees the second answer.
     Repeat,
     /// The process dies before it.
     CrashBefore,
@@ -20,32 +20,32 @@ pub enum Toxic {
 }
 
 impl Toxic {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Toxic; 5] =
         [Toxic::Refuse, Toxic::LoseAnswer, Toxic::Repeat, Toxic::CrashBefore, Toxic::CrashAfter];
 }
 
-/// How often a fault strikes.
+/// How often a fault occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Times {
-    /// The first so many matching calls.
+    /// On the first N matching calls.
     First(u32),
-    /// Every matching call until the world is healed.
+    /// On every matching call until the faults are healed.
     Always,
 }
 
-/// One call that a function made of a port.
+/// One port call of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// When it began.
+    /// When it started.
     pub at: Timestamp,
     /// Which function made it.
     pub function: Function,
-    /// Which run of it, counted over all functions.
+    /// The number of the invocation, counted over all functions.
     pub invocation: u64,
-    /// The port and what was asked of it, such as `dispatches.write`.
+    /// The port and its method, such as `dispatches.write`.
     pub port: &'static str,
-    /// What went wrong with it.
+    /// The fault that it met.
     pub toxic: Option<Toxic>,
 }
 
@@ -65,7 +65,7 @@ struct Planned {
 
 #[derive(Debug)]
 enum Match {
-    /// The call of that number, from 0.
+    /// The call with that number, from 0.
     Number(usize),
     /// Any call of that port.
     Port(&'static str),
@@ -88,7 +88,7 @@ impl Faults {
         self.planned.clear();
     }
 
-    /// Notes a call and says what goes wrong with it.
+    /// Records a call and returns the fault that it meets.
     pub(crate) fn strike(&mut self, call: Call) -> Option<Toxic> {
         let number = self.calls.len();
         let planned = self.planned.iter_mut().find(|planned| {

@@ -1,11 +1,11 @@
-//! The FIFO queue `signals`: groups in order, five minutes of deduplication.
+//! The FIFO queue `signals`: order within each group, five minutes of deduplication.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::ports::Backlog;
 
-/// A message that the queue took.
+/// A message that the queue accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// When.
@@ -20,12 +20,12 @@ pub struct Sent {
     pub body: String,
 }
 
-/// What the controller does at the other end of the queue.
+/// What the controller does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controller {
-    /// It reads whatever comes, at once.
+    /// It reads every message at once.
     Reads,
-    /// It reads nothing but what a test reads in its place.
+    /// It reads nothing. A test reads in its place.
     IsSilent,
 }
 
@@ -34,30 +34,30 @@ pub enum Controller {
 pub struct Fifo {
     sent: Vec<Sent>,
     taken: BTreeMap<(String, String), Timestamp>,
-    /// Where a consumer stands in each group, and which groups it holds.
+    /// By group: the position of the consumer, and whether it has the group's message in flight.
     read: BTreeMap<String, (usize, bool)>,
 }
 
 impl Fifo {
-    /// How long the queue remembers a deduplication id.
+    /// How long the queue deduplicates an id.
     pub const REMEMBERS: SignedDuration = SignedDuration::from_mins(5);
 
-    /// All that it ever took, in order.
+    /// Every message that it accepted, in order.
     pub fn sent(&self) -> &[Sent] {
         &self.sent
     }
 
-    /// What nobody has deleted yet: waiting, or held by a consumer.
+    /// The messages not yet deleted: waiting or in flight.
     pub(crate) fn backlog(&self) -> Backlog {
         let (mut read, mut in_hand) = (0, 0);
-        for (done, held) in self.read.values() {
+        for (done, in_flight) in self.read.values() {
             read += *done as u64;
-            in_hand += u64::from(*held);
+            in_hand += u64::from(*in_flight);
         }
         Backlog { waiting: (self.sent.len() as u64).saturating_sub(read + in_hand), in_hand }
     }
 
-    /// Takes a message; one whose deduplication id it still remembers is accepted and dropped.
+    /// Accepts a message. Drops it if its deduplication id was sent within the last five minutes.
     pub(crate) fn send(&mut self, message: Sent) {
         let key = (message.group.clone(), message.deduplication.clone());
         let known = self.taken.get(&key).is_some_and(|at| message.at.duration_since(*at) < Self::REMEMBERS);
@@ -67,14 +67,14 @@ impl Fifo {
         }
     }
 
-    /// The next message of the first group that no consumer holds; that group is then held until [`Fifo::done`] or
+    /// The next message of the first group without a message in flight. The group then waits until [`Fifo::done`] or
     /// [`Fifo::put_back`].
     pub fn receive(&mut self) -> Option<Sent> {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for message in &self.sent {
             let place = seen.entry(&message.group).or_default();
-            let (next, held) = self.read.get(&message.group).copied().unwrap_or_default();
-            if *place == next && !held {
+            let (next, in_flight) = self.read.get(&message.group).copied().unwrap_or_default();
+            if *place == next && !in_flight {
                 self.read.insert(message.group.clone(), (next, true));
                 return Some(message.clone());
             }
@@ -83,18 +83,18 @@ impl Fifo {
         None
     }
 
-    /// The consumer deletes the message that it holds of a group.
+    /// The consumer deletes its message of a group.
     pub fn done(&mut self, group: &str) {
-        if let Some((next, held)) = self.read.get_mut(group) {
-            *next += usize::from(*held);
-            *held = false;
+        if let Some((next, in_flight)) = self.read.get_mut(group) {
+            *next += usize::from(*in_flight);
+            *in_flight = false;
         }
     }
 
-    /// The consumer lets go of a message without deleting it: it comes again.
+    /// The consumer returns a message without deleting it: the queue delivers it again.
     pub fn put_back(&mut self, group: &str) {
-        if let Some((_, held)) = self.read.get_mut(group) {
-            *held = false;
+        if let Some((_, in_flight)) = self.read.get_mut(group) {
+            *in_flight = false;
         }
     }
 }

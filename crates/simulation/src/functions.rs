@@ -1,4 +1,4 @@
-//! The functions as the world runs them: the pipeline's own code, wired to the ports of one invocation.
+//! The functions of the stack: the pipeline's own code with the ports of one invocation.
 
 use jiff::SignedDuration;
 use pipeline::{
@@ -17,31 +17,31 @@ use pipeline::{
 
 use crate::{Inner, Invocation};
 
-/// What the links in mails stand behind.
+/// The public URL, at the start of each link in a mail.
 pub const PUBLIC_URL: &str = "https://gridbell.example";
 
 /// A function of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
-    /// Takes webhooks.
+    /// Accepts webhooks.
     Receiver,
     /// Reads `deliveries`.
     Hydrator,
     /// Reads `retries`.
     Retrier,
-    /// The retrier, run by the schedule of every minute.
+    /// The retrier, run by the schedule every minute.
     Sweeper,
     /// Reads `alerts` and `reviews`.
     Alerter,
 }
 
 impl Function {
-    /// How long an invocation may take, as the template has it.
+    /// The function's time-out in the template.
     pub(crate) fn timeout(self) -> SignedDuration {
         SignedDuration::from_secs(if self == Self::Receiver { 10 } else { 20 })
     }
 
-    /// The function that reads an inner queue.
+    /// The function that reads an internal queue.
     pub(crate) fn of(queue: Inner) -> Option<Self> {
         match queue {
             Inner::Deliveries => Some(Self::Hydrator),
@@ -82,7 +82,7 @@ impl Invocation<'_> {
     }
 
     pub(crate) async fn hydrate(&self, messages: Vec<Message>) -> Vec<String> {
-        // A process that waits takes the next batch with all that it knows; one that dies is seen no more.
+        // An idle process takes the next batch and keeps its cache. A process that dies never comes back.
         let process = self.sim.with(|state| state.idle_hydrators.pop()).unwrap_or_default();
         let hydrate = Hydrate::<Self> {
             config: &self.sim.config,
@@ -126,7 +126,7 @@ impl Invocation<'_> {
         if self.sim.with(|state| state.has_heartbeat) {
             return Box::pin(self.retrier().sweep()).await.swept.unwrap_or_default();
         }
-        // A world without heartbeats settles.
+        // Without heartbeats, the simulation settles.
         let retrier = self.retrier();
         let until = self.now() + SWEEPS_FOR;
         let open = retrier.open().await;

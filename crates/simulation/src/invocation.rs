@@ -1,4 +1,4 @@
-//! One run of a function: the ports as it sees them, and the point where it dies.
+//! One invocation of a function: its ports, and the point at which it dies.
 
 use std::{
     cell::Cell,
@@ -11,21 +11,21 @@ use pipeline::ports::PortError;
 
 use crate::{Call, Function, Simulation, Toxic, sim::State, swarm::live::Side, timers::Sleep};
 
-/// One run of a function. It implements every port; each call waits for its turn before and after its effect, so that runs at
-/// the same time interleave as the seed decides, and a crash can fall on either side.
+/// One invocation of a function. It implements every port. Each call waits for its turn before and after its effect, so
+/// that the seed decides how concurrent invocations interleave, and a crash can come before or after the effect.
 #[derive(Debug)]
 pub struct Invocation<'w> {
     pub(crate) sim: &'w Simulation,
     pub(crate) function: Function,
     number: u64,
-    /// How many invocations led to this one by messages.
+    /// How many invocations led to this one through messages.
     pub(crate) chain: u32,
-    /// When it is ended, finished or not.
+    /// When Lambda ends it, finished or not.
     pub(crate) ends_at: Timestamp,
     dead: Cell<bool>,
 }
 
-/// The most turns that a call leaves to others, each before and after its effect.
+/// How many turns, at most, a call gives to others before and after its effect.
 const MOST_TURNS: u64 = 2;
 
 impl<'w> Invocation<'w> {
@@ -33,7 +33,7 @@ impl<'w> Invocation<'w> {
         Self::following(sim, function, 0)
     }
 
-    /// A run that messages led to, at the end of a chain of so many.
+    /// An invocation started by messages, with the length of their chain.
     pub(crate) fn following(sim: &'w Simulation, function: Function, chain: u32) -> Self {
         let (number, now) = sim.with(|state| {
             state.invocations += 1;
@@ -51,7 +51,7 @@ impl<'w> Invocation<'w> {
         self.dead.get()
     }
 
-    /// Makes a call of a port, with whatever goes wrong.
+    /// Calls a port, with the fault that applies.
     pub(crate) async fn call<T>(&self, port: &'static str, effect: impl Fn(&mut State) -> T) -> Result<T, PortError> {
         self.wait(port, Side::Before).await;
         let toxic = self.strike(port);
@@ -85,7 +85,7 @@ impl<'w> Invocation<'w> {
         })
     }
 
-    /// Nothing of a dead process goes on, whatever it was doing at the same time.
+    /// Stops the whole process, with everything that it does concurrently.
     async fn die(&self) {
         self.dead.set(true);
         pending::<()>().await;

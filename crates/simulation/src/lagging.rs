@@ -1,4 +1,4 @@
-//! Indexes of the table `dispatches` that show a write some time after it, as DynamoDB's do.
+//! Indexes of the table `dispatches` that show a write late, as DynamoDB's do.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,31 +7,31 @@ use pipeline::record::SubjectRecord;
 
 use crate::{Simulation, sim::State};
 
-/// What the indexes do not show yet.
+/// The writes that the indexes do not show yet.
 #[derive(Debug, Default)]
 pub(crate) struct Lagging {
-    /// How late they show a write at most.
+    /// The longest delay.
     most_ms: u64,
-    /// By key: until when they show what stood there before a write, oldest first; none where nothing did.
+    /// By key: until when the indexes show the previous row, oldest first; none if there was no row.
     before: BTreeMap<String, VecDeque<(Timestamp, Option<SubjectRecord>)>>,
 }
 
 impl Lagging {
-    /// The table is another one.
+    /// The table was replaced.
     pub(crate) fn forget(&mut self) {
         self.before.clear();
     }
 }
 
 impl Simulation {
-    /// From now on the indexes show each write up to so much later.
+    /// The indexes show each write up to this many milliseconds late.
     pub fn lag_indexes(&self, most_ms: u64) {
         self.with(|state| state.lagging.most_ms = most_ms);
     }
 }
 
 impl State {
-    /// A write of that key is about to happen.
+    /// Records that the row of that key is about to be written.
     pub(crate) fn lag(&mut self, key: &str) {
         if self.lagging.most_ms == 0 {
             return;

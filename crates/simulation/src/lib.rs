@@ -1,12 +1,14 @@
-//! The world in memory: every port of the pipeline with the semantics of the real service, driven by one seed.
+//! A deterministic simulation in memory: every port of the pipeline with the semantics of the real service, driven by
+//! one seed.
 //!
-//! A [`Simulation`] holds the queues, the tables, the outbox, the providers and the clock. A function's run is an [`Invocation`]: the
-//! pipeline's own code over the ports of that world, a future that is polled until it is ready or dropped where a fault says
-//! that the process dies. No thread, no socket, no sleep: the seed decides every choice that the real services leave open
-//! (which message comes first, how a batch is cut, whose turn it is), so a history can be replayed.
+//! A [`Simulation`] contains the queues, the tables, the outbox, the providers and the clock. An [`Invocation`] runs a
+//! function: the pipeline's own code over the simulated ports, as a future that is polled until it is ready, or dropped
+//! where a fault lets the process die. There are no threads, sockets or sleeps: the seed decides everything that the
+//! real services leave open (the order of messages, the size of batches, whose turn it is), so a history can be
+//! replayed.
 //!
-//! Time passes only by the milliseconds that a call takes, by [`Simulation::advance`], and while [`Simulation::settle`] waits for what is
-//! delayed.
+//! Time passes only through the milliseconds of a call, [`Simulation::advance`], and the waits of
+//! [`Simulation::settle`].
 
 mod check;
 mod deliveries;

@@ -1,4 +1,4 @@
-//! The ports of the pipeline over the world.
+//! The pipeline's ports on the simulation.
 
 use dispatch::Signal;
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ use crate::{
     Controller, Inner, Invocation, Sent, Standard, queue::MAX_MESSAGE_BYTES, sim::State, swarm::Saboteur, table::Row,
 };
 
-/// A list arrives in pieces of so many bytes.
+/// The size of the pieces in which a list arrives, in bytes.
 const CHUNK_BYTES: usize = 1_000;
 
 impl Ports for Invocation<'_> {
@@ -124,7 +124,7 @@ impl JobQueue for Invocation<'_> {
 }
 
 impl State {
-    /// A body that came in parts; none where one is missing.
+    /// A body stored in parts; none if a part is missing.
     pub(crate) fn body(&self, stored: &StoredBody) -> Option<String> {
         let chunk = |number| self.chunks.get(&(stored.delivery.clone(), number));
         let chunks: Option<Vec<&Vec<u8>>> = (0..stored.chunks).map(chunk).collect();
@@ -146,7 +146,7 @@ fn sent(signal: &Signal, at: Timestamp) -> Sent {
     }
 }
 
-/// What SQS counts of a message: its attributes' names, types and values as well.
+/// The size by which SQS limits a message: the body and the attributes' names, types and values.
 fn bytes(sent: &Sent) -> usize {
     let attributes = sent.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
     sent.body.len() + attributes.sum::<usize>()

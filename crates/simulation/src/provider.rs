@@ -1,4 +1,4 @@
-//! Scripted providers: what a source's API answers, in order; the last answer holds.
+//! Scripted providers: the answers of a source's API, in order; the last one repeats.
 
 use std::collections::VecDeque;
 
@@ -11,15 +11,15 @@ use providers::{ApiRequest, Method};
 pub enum Reply {
     /// 200 with this body.
     Json(String),
-    /// The same after so many seconds.
+    /// 200 with this body after so many seconds.
     Slow(u32, String),
-    /// That status, and `Retry-After` in seconds.
+    /// This status, with `Retry-After` in seconds.
     Status(u16, Option<u32>),
     /// 401.
     Refused,
     /// 404.
     Missing,
-    /// No answer that may be taken.
+    /// No usable answer.
     Nothing,
 }
 
@@ -41,7 +41,7 @@ impl Reply {
     }
 }
 
-/// A request that a provider was asked.
+/// A request to a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetch {
     /// When.
@@ -50,11 +50,11 @@ pub struct Fetch {
     pub source: String,
     /// The request on one line, such as `GET /2022-04-15/dispatches/dkmq`.
     pub request: String,
-    /// What it may take.
+    /// Its time-out.
     pub within: SignedDuration,
 }
 
-/// What the providers answer, and what they were asked.
+/// The scripted answers, and the requests so far.
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
     scripts: Vec<Script>,
@@ -69,13 +69,13 @@ struct Script {
 }
 
 impl Scripts {
-    /// Requests of that source that hold `about` are answered so; an earlier script of the same is replaced.
+    /// Sets the answers to requests of that source that contain `about`. Replaces an earlier script for the same.
     pub(crate) fn put(&mut self, source: &str, about: &str, replies: Vec<Reply>) {
         self.scripts.retain(|script| script.source != source || script.about != about);
         self.scripts.push(Script { source: source.to_owned(), about: about.to_owned(), replies: replies.into() });
     }
 
-    /// Answers a request, and says how long that takes; what nobody scripted is not known to the provider.
+    /// Answers a request, and returns how long that takes. A request without a script gets "not found".
     pub(crate) fn answer(
         &mut self,
         at: Timestamp,
@@ -85,7 +85,7 @@ impl Scripts {
     ) -> (SignedDuration, Result<String, FetchError>) {
         let request = line(request);
         self.fetches.push(Fetch { at, source: source.to_owned(), request: request.clone(), within });
-        // A list's path stands in the paths of all that it lists: the script that says more about the request is meant.
+        // A list's path is part of the paths of the dispatches in it: the script with the longest match applies.
         let scripts =
             self.scripts.iter_mut().filter(|script| script.source == source && request.contains(&script.about));
         let script = scripts.max_by_key(|script| script.about.len());

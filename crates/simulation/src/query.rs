@@ -1,19 +1,19 @@
-//! Queries of an index: page by page, each a call of its own, between which anything may change.
+//! Queries of an index, page by page. Each page is a call of its own; the data may change between pages.
 
 use pipeline::ports::PortError;
 
 use crate::{Invocation, sim::State, swarm::Saboteur};
 
-/// The most that a page holds, in bytes: what DynamoDB reads before it stops.
+/// The maximum size of a page, in bytes: DynamoDB stops reading there.
 const PAGE_BYTES: usize = 1_048_576;
 
-/// What an entry of an index takes beside its keys, in bytes.
+/// The size of an index entry without its keys, in bytes.
 const ENTRY_BYTES: usize = 100;
 
-/// What a page holds in a test that does not say otherwise, in entries.
+/// The default number of entries in a page.
 pub(crate) const PAGE: usize = 100;
 
-/// An entry of an index: what it sorts by, with what makes it one of its kind, and what it brings.
+/// An index entry: its sort key, made unique by a text, and its content.
 #[derive(Debug)]
 pub(crate) struct Entry<K, T> {
     pub(crate) key: (K, String),
@@ -21,7 +21,7 @@ pub(crate) struct Entry<K, T> {
 }
 
 impl Invocation<'_> {
-    /// All that a query finds, in the order of the index.
+    /// All results of a query, in index order.
     pub(crate) async fn query<K: Ord + Clone, T>(
         &self,
         port: &'static str,
@@ -40,7 +40,7 @@ impl Invocation<'_> {
     }
 }
 
-/// What a page brings, and where the next one begins.
+/// One page, and where the next one starts.
 fn page<K: Ord + Clone, T>(
     mut entries: Vec<Entry<K, T>>,
     after: Option<&(K, String)>,

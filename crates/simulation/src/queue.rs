@@ -1,50 +1,50 @@
-//! A standard queue: delay, visibility, receive counts and redrive, in no order that anybody may rely on.
+//! A standard queue: delay, visibility, receive counts and redrive, without a guaranteed order.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{job::Message, ports::Backlog};
 
 use crate::Seed;
 
-/// The most that one message carries, in bytes.
+/// The maximum size of a message, in bytes.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
-/// The longest that SQS holds a message back.
+/// The longest delay that SQS allows.
 const MAX_DELAY_S: u32 = 900;
 
-/// So many invocations in one chain Lambda runs, where a function does not allow recursive loops.
+/// Lambda stops a chain of this many invocations, unless the function allows recursive loops.
 const LONGEST_CHAIN: u32 = 16;
 
-/// The most that a function is handed at once.
+/// The most messages in one batch.
 const MAX_BATCH: u64 = 10;
 
-/// The inner queues, as `infra/template.yaml` names them.
+/// The internal queues, as `infra/template.yaml` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Inner {
-    /// Work for the hydrator; what is received too often goes to the retrier.
+    /// Jobs for the hydrator. A message received too often goes to the retrier.
     Deliveries,
     /// Failures for the retrier.
     Retries,
     /// Urgent messages for the alerter.
     Alerts,
-    /// What the alerter is told that can wait.
+    /// Messages for the alerter that can wait.
     Reviews,
-    /// What the retrier died over.
+    /// Messages that the retrier failed to process.
     RetriesDead,
-    /// What the alerter died over, and what it cannot read.
+    /// Messages that the alerter failed to process or cannot read.
     AlertsDead,
 }
 
 impl Inner {
-    /// Those that a function reads.
+    /// The queues that a function reads.
     pub const READ: [Inner; 4] = [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::Reviews];
 
-    /// How often a message is received before it is redriven. Far more often from `retries`: a message that comes there by redrive
-    /// may still count as received as often as `deliveries` allows.
+    /// How often a message is received before it is redriven. The limit of `retries` is higher: a message redriven to
+    /// it may still have the receive count of `deliveries`.
     pub fn max_receives(self) -> u32 {
         if self == Inner::Retries { 2 * Standard::MAX_RECEIVES } else { Standard::MAX_RECEIVES }
     }
 
-    /// Where a message goes that was received too often.
+    /// The destination of a message received too often.
     pub(crate) fn redrives_into(self) -> Option<Inner> {
         match self {
             Inner::Deliveries => Some(Inner::Retries),
@@ -58,7 +58,7 @@ impl Inner {
 /// A message in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
-    /// What the queue calls it.
+    /// The queue's id for it.
     pub id: String,
     /// Its body.
     pub body: String,
@@ -66,7 +66,7 @@ pub struct Queued {
     pub visible_at: Timestamp,
     /// How often it was received.
     pub receives: u32,
-    /// How many invocations led to it, each by a message of the one before: what Lambda counts to stop endless loops.
+    /// How many invocations led to it through messages. Lambda counts this to stop endless loops.
     pub chain: u32,
 }
 
@@ -83,33 +83,34 @@ impl Standard {
     /// How often a message is received before it is redriven, from most queues.
     pub const MAX_RECEIVES: u32 = 5;
 
-    /// What is in it, visible or not.
+    /// Every message, visible or not.
     pub fn messages(&self) -> &[Queued] {
         &self.messages
     }
 
-    /// Whether it takes such a message; SQS refuses what is too large.
+    /// Whether the queue accepts the body; SQS refuses one that is too large.
     pub(crate) fn takes(body: &str) -> bool {
         body.len() <= MAX_MESSAGE_BYTES
     }
 
-    /// Puts a message in.
+    /// Adds a message.
     ///
     /// # Panics
     ///
-    /// Where the delay is more than SQS allows: that is a mistake of whoever asks for it.
+    /// If the delay is longer than SQS allows: that is a bug of the caller.
     pub(crate) fn send(&mut self, id: String, body: &str, now: Timestamp, delay_s: u32, chain: u32) {
         assert!(delay_s <= MAX_DELAY_S, "a message cannot be delayed by {delay_s} s");
         let visible_at = now + SignedDuration::from_secs(i64::from(delay_s));
         self.messages.push(Queued { id, body: body.to_owned(), visible_at, receives: 0, chain });
     }
 
-    /// When the next message can be received, be it now or later.
+    /// When the next message becomes visible, now or later.
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
         self.messages.iter().map(|message| message.visible_at).min()
     }
 
-    /// What waits, and what somebody has in hand; what was never handed out and is not visible yet is neither.
+    /// The waiting and the in-flight messages. A message that was never received and is not visible yet counts as
+    /// neither.
     pub(crate) fn backlog(&self, now: Timestamp) -> Backlog {
         let count =
             |is: fn(&Queued, Timestamp) -> bool| self.messages.iter().filter(|message| is(message, now)).count() as u64;
@@ -119,7 +120,7 @@ impl Standard {
         }
     }
 
-    /// Hands out a batch of what is visible, in the seed's order, and the messages that were received too often.
+    /// Returns a batch of visible messages, in the seed's order, and the messages that were received too often.
     pub(crate) fn receive(
         &mut self,
         now: Timestamp,
@@ -145,31 +146,32 @@ impl Standard {
         (batch, worn_out)
     }
 
-    /// Takes out everything that is visible, oldest first.
+    /// Removes every visible message and returns them, oldest first.
     pub(crate) fn take(&mut self, now: Timestamp) -> Vec<Message> {
         let visible = self.messages.extract_if(.., |message| message.visible_at <= now);
         visible.map(|Queued { id, body, receives, .. }| Message { id, body, receives: receives + 1 }).collect()
     }
 
-    /// Puts in what another queue redrives: it keeps its id. AWS does not say whether it keeps how often it was received.
+    /// Adds a message redriven from another queue, with the same id. AWS does not document whether its receive count
+    /// stays.
     pub(crate) fn redriven(&mut self, message: Queued, now: Timestamp, receives: u32) {
         self.messages.push(Queued { visible_at: now, receives, ..message });
     }
 
-    /// Shows a message that somebody has in hand to others, from then on: SQS promises to deliver at least once.
+    /// Makes a message in flight visible again at that time: SQS promises at-least-once delivery.
     pub(crate) fn again(&mut self, id: &str, at: Timestamp) {
         for message in self.messages.iter_mut().filter(|message| message.id == id) {
             message.visible_at = at;
         }
     }
 
-    /// The longest chain that led to one of those messages.
+    /// The longest chain that led to one of the messages.
     pub(crate) fn chain_of(&self, batch: &[Message]) -> u32 {
         let of = self.messages.iter().filter(|message| batch.iter().any(|handed| handed.id == message.id));
         of.map(|message| message.chain).max().unwrap_or(0)
     }
 
-    /// Takes out what Lambda refuses to run a function with, because too long a chain of invocations led to it.
+    /// Removes the messages that Lambda refuses because the chain of invocations is too long.
     pub(crate) fn take_loops(&mut self, batch: &mut Vec<Message>) -> Vec<Queued> {
         let is_loop =
             |message: &mut Queued| message.chain >= LONGEST_CHAIN && batch.iter().any(|handed| handed.id == message.id);
@@ -178,7 +180,7 @@ impl Standard {
         loops
     }
 
-    /// Takes a message out for good.
+    /// Deletes a message.
     pub(crate) fn delete(&mut self, id: &str) {
         self.messages.retain(|message| message.id != id);
     }
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_received_too_often_is_handed_over() {
+    fn a_message_received_too_often_is_redriven() {
         let mut queue = Standard::default();
         queue.send("m-1".to_owned(), "body", NOW, 0, 0);
         let mut seed = Seed::new(1);

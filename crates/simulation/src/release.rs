@@ -1,5 +1,6 @@
-//! Two releases side by side, with a synthetic later one: its hydrator writes messages and records in a format that this release
-//! does not read. Between two deployments, and after a rollback, functions of both meet what the other wrote.
+//! Two releases side by side. The later one is synthetic: its hydrator writes messages and records in a format that
+//! this release does not read. During a deployment, and after a rollback, functions of each release read what the other
+//! wrote.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +10,14 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{Function, Invocation, Simulation, sim::State};
 
-/// The format that the later release writes.
+/// The format of the later release.
 const LATER: u32 = READS + 1;
 
-/// Who runs the later release, and what it has written.
+/// The functions of the later release, and what it wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Releases {
     later: BTreeSet<Function>,
-    /// Subjects whose record is of the later format.
+    /// Subjects with a record in the later format.
     records: BTreeSet<String>,
 }
 
@@ -26,7 +27,7 @@ struct Ours<'m> {
     message: &'m RawValue,
 }
 
-/// The later format: nothing but the version is where it was.
+/// The later format: only the version is in the same place.
 #[derive(serde::Deserialize)]
 struct Theirs<'m> {
     v: u32,
@@ -36,18 +37,18 @@ struct Theirs<'m> {
 
 impl Releases {
     fn is_later(&self, function: Function) -> bool {
-        // The sweep is a call of the retrier.
+        // The sweep runs in the retrier.
         self.later.contains(&if function == Function::Sweeper { Function::Retrier } else { function })
     }
 }
 
-/// A message of this release as the later one writes it.
+/// Translates a message into the later format.
 fn later(body: &str) -> String {
     let Ok(Ours { message }) = serde_json::from_str(body) else { return body.to_owned() };
     json!({ "v": LATER, "content": serde_json::from_str::<Value>(message.get()).unwrap_or_default() }).to_string()
 }
 
-/// A message of the later release as this one writes it; as it is where it is none.
+/// Translates a message of the later format into this release's. Leaves any other as it is.
 fn ours(body: String) -> String {
     match serde_json::from_str::<Theirs<'_>>(&body) {
         Ok(Theirs { v: LATER, content }) => format!(r#"{{"v":1,"message":{content}}}"#),
@@ -56,12 +57,12 @@ fn ours(body: String) -> String {
 }
 
 impl State {
-    /// Whether what a function writes is of the later format: the later release's hydrator begins with it.
+    /// Whether the function writes the later format: only the later release's hydrator does.
     fn writes_later(&self, function: Function) -> bool {
         function == Function::Hydrator && self.releases.is_later(function)
     }
 
-    /// The record of a subject was written by that function.
+    /// Records that the function wrote a subject's record.
     pub(crate) fn noted_release(&mut self, function: Function, subject: &Subject) {
         if self.writes_later(function) {
             self.releases.records.insert(subject.to_string());
@@ -70,7 +71,7 @@ impl State {
 }
 
 impl Invocation<'_> {
-    /// A message as this function's release writes it.
+    /// A message in the format of this function's release.
     pub(crate) fn in_its_format(&self, body: &str) -> String {
         if self.sim.with(|state| state.writes_later(self.function)) { later(body) } else { body.to_owned() }
     }
@@ -83,7 +84,7 @@ impl Invocation<'_> {
         messages.into_iter().map(|message| Message { body: ours(message.body), ..message }).collect()
     }
 
-    /// Whether this function reads the record of a subject, or it is of a format that only the later release reads.
+    /// Whether this function can read a subject's record: only the later release reads the later format.
     pub(crate) fn can_read(&self, port: &'static str, subject: &Subject) -> Result<(), PortError> {
         let is_later = self
             .sim
@@ -94,12 +95,12 @@ impl Invocation<'_> {
 }
 
 impl Simulation {
-    /// From here on that function is the later release's.
+    /// Deploys the later release of that function.
     pub fn deploy_later(&self, function: Function) {
         self.with(|state| state.releases.later.insert(function));
     }
 
-    /// From here on all functions are this release's.
+    /// Deploys this release of all functions.
     pub fn roll_back(&self) {
         self.with(|state| state.releases.later.clear());
     }

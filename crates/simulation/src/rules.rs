@@ -1,4 +1,4 @@
-//! What AWS leaves open, and what only the template decides: switches of a world.
+//! Switches for what AWS leaves open and what only the template decides.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use jiff::SignedDuration;
 
 use crate::{Simulation, query::PAGE};
 
-/// The rules of one world.
+/// The rules of one simulation.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// Message groups of which the queue `signals` takes nothing.
+    /// Message groups that the queue `signals` refuses.
     pub(crate) refused_groups: Vec<String>,
-    /// How long calls of a port take besides.
+    /// By port: additional time of each call.
     pub(crate) slow: BTreeMap<&'static str, SignedDuration>,
-    /// The most entries that one page of a query holds.
+    /// The most entries in one page of a query.
     pub(crate) page_items: usize,
-    /// Whether a redrive keeps how often a message was received.
+    /// Whether a redriven message keeps its receive count.
     pub(crate) keeps_receives: bool,
-    /// Whether Lambda lets chains of invocations be as long as they like: `RecursiveLoop` in the template.
+    /// Whether Lambda allows chains of any length: `RecursiveLoop` in the template.
     pub(crate) allows_loops: bool,
 }
 
@@ -34,27 +34,27 @@ impl Default for Rules {
 }
 
 impl Simulation {
-    /// The queue `signals` takes nothing of those groups.
+    /// Makes the queue `signals` refuse those groups.
     pub fn refuse_signals_of(&self, groups: Vec<String>) {
         self.with(|state| state.rules.refused_groups = groups);
     }
 
-    /// Each call of that port takes so much longer.
+    /// Makes each call of that port slower.
     pub fn slow(&self, port: &'static str, by: SignedDuration) {
         self.with(|state| state.rules.slow.insert(port, by));
     }
 
-    /// A page of a query holds so many entries at most.
+    /// Limits a page of a query to so many entries.
     pub fn pages_of(&self, entries: usize) {
         self.with(|state| state.rules.page_items = entries);
     }
 
-    /// A message that is redriven still counts as received as often as before, which SQS may do.
+    /// Redriven messages keep their receive count, as SQS may do.
     pub fn keep_receives(&self) {
         self.with(|state| state.rules.keeps_receives = true);
     }
 
-    /// Lambda stops chains of invocations, as it does where `RecursiveLoop: Allow` is missing in the template.
+    /// Lambda stops long chains of invocations, as it does without `RecursiveLoop: Allow` in the template.
     pub fn stop_loops(&self) {
         self.with(|state| state.rules.allows_loops = false);
     }

@@ -1,4 +1,4 @@
-//! Running: one invocation to its end, several at once, and all that there is until nothing is left to do.
+//! Running one invocation, several at once, or everything until nothing is left to do.
 
 use std::{
     pin::{Pin, pin},
@@ -29,7 +29,7 @@ pub enum Ended<T> {
 }
 
 impl<T> Ended<T> {
-    /// The answer, where there is one.
+    /// The answer, if there is one.
     pub fn answer(self) -> Option<T> {
         match self {
             Self::Answered(answer) => Some(answer),
@@ -38,65 +38,65 @@ impl<T> Ended<T> {
     }
 }
 
-/// How things stood when nothing more was done.
+/// The state at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// The inner queues are empty and nothing is owed.
+    /// The internal queues are empty and no signal is pending in the outbox.
     Drained,
-    /// Something was still to be done when the time was up.
+    /// Work was left when the time was up.
     TimeUp,
 }
 
-/// Batches that run at the same time.
+/// The most batches that run at the same time.
 const MOST_AT_ONCE: u64 = 3;
 
-/// No invocation takes more turns; one that does waits for what nobody will do.
+/// The most turns of an invocation. One that takes more waits for something that never happens.
 const MOST_TURNS: usize = 10_000_000;
 
-/// The schedule of the sweep.
+/// The interval of the sweep.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
-/// A batch at work: an invocation's future.
+/// The future of a running batch.
 type Task<'a> = Pin<Box<dyn Future<Output = Vec<String>> + 'a>>;
 
 impl Simulation {
-    /// Takes a webhook.
+    /// Posts a webhook.
     pub fn post<'a>(&self, request: impl Into<Incoming<'a>>) -> Ended<HttpAnswer> {
         self.run(Function::Receiver, async |invocation| invocation.receive(request.into()).await)
     }
 
-    /// Takes a controller's acknowledgement.
+    /// Posts a controller's acknowledgement.
     pub fn acknowledge(&self, token: &str, body: &str) -> Ended<HttpAnswer> {
         self.run(Function::Retrier, async |invocation| invocation.acknowledge(token, body.as_bytes()).await)
     }
 
-    /// Hands a batch to the hydrator.
+    /// Passes a batch to the hydrator.
     pub fn hydrate(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
         self.run(Function::Hydrator, async |invocation| invocation.hydrate(messages).await)
     }
 
-    /// Hands a batch to the retrier.
+    /// Passes a batch to the retrier.
     pub fn retry(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
         self.run(Function::Retrier, async |invocation| invocation.retry(messages).await)
     }
 
-    /// Hands a batch to the alerter.
+    /// Passes a batch to the alerter.
     pub fn alert(&self, messages: Vec<Message>) -> Ended<Vec<String>> {
         self.run(Function::Alerter, async |invocation| invocation.alert(messages).await)
     }
 
-    /// Somebody follows the link of a mail.
+    /// Opens the link of a mail.
     pub fn follow(&self, method: &str, url: &str) -> Ended<Page> {
         let secret = url.rsplit('/').next().unwrap_or_default();
         self.run(Function::Alerter, async |invocation| invocation.follow(method, secret).await)
     }
 
-    /// The schedule comes round.
+    /// Runs the scheduled sweep.
     pub fn sweep(&self) -> Ended<Swept> {
         self.run(Function::Sweeper, async |invocation| Box::pin(invocation.sweep()).await)
     }
 
-    /// Runs whatever needs ports, by itself, to its end.
+    /// Runs any task that needs ports, alone, to its end.
     pub fn run<T>(&self, function: Function, task: impl AsyncFnOnce(&Invocation<'_>) -> T) -> Ended<T> {
         let invocation = Invocation::new(self, function);
         let mut future = pin!(task(&invocation));
@@ -111,12 +111,13 @@ impl Simulation {
         stuck(function)
     }
 
-    /// The longest chain of invocations that led to one of these messages.
+    /// The longest chain of invocations that led to one of the messages.
     pub(crate) fn chain_of(&self, messages: &[Message]) -> u32 {
         self.with(|state| state.queues.values().map(|queue| queue.chain_of(messages)).max().unwrap_or(0))
     }
 
-    /// Runs batches at the same time; the seed decides whose turn it is. One answer for each, in the same order.
+    /// Runs batches at the same time; the seed decides whose turn it is. Returns one answer for each, in the same
+    /// order.
     pub fn at_once(&self, batches: Vec<(Function, Vec<Message>)>) -> Vec<Ended<Vec<String>>> {
         let functions: Vec<Function> = batches.iter().map(|(function, _)| *function).collect();
         let invocations: Vec<Invocation<'_>> = batches
@@ -146,13 +147,13 @@ impl Simulation {
         stuck(functions.first().copied().unwrap_or(Function::Hydrator))
     }
 
-    /// Runs whatever there is to do, waiting where all is delayed, until nothing is left or that much time has passed. An incident
-    /// that is open is nothing to do by itself: see [`Simulation::pass`].
+    /// Runs everything, waiting for delayed messages, until nothing is left or the time is up. An open incident alone
+    /// is nothing to do: see [`Simulation::pass`].
     pub fn settle(&self, within: SignedDuration) -> Settled {
         self.go_on(within, false)
     }
 
-    /// Lets that much time pass, with a sweep every minute.
+    /// Lets time pass, with a sweep every minute.
     pub fn pass(&self, within: SignedDuration) {
         let until = self.now() + within;
         self.go_on(within, true);
@@ -181,7 +182,7 @@ impl Simulation {
         Settled::TimeUp
     }
 
-    /// Batches of what is visible, from queues as the seed picks them.
+    /// Batches of visible messages, from queues that the seed picks.
     fn batches(&self) -> Vec<(Inner, Vec<Message>)> {
         self.with(|state| {
             let mut batches = Vec::new();
@@ -190,7 +191,7 @@ impl Simulation {
                 batches.extend(state.receive(queue).map(|batch| (queue, batch)));
             }
             if batches.is_empty() {
-                // The seed picked empty ones only: whichever has something comes next.
+                // The seed picked only empty queues: take the first that has a message.
                 let any = Inner::READ.into_iter().find_map(|queue| Some((queue, state.receive(queue)?)));
                 batches.extend(any);
             }
@@ -198,7 +199,7 @@ impl Simulation {
         })
     }
 
-    /// Runs batches at the same time and deletes what they took care of.
+    /// Runs batches at the same time and deletes the processed messages.
     fn work_off(&self, batches: Vec<(Inner, Vec<Message>)>) {
         let runs = batches.iter().filter_map(|(queue, messages)| Some((Function::of(*queue)?, messages.clone())));
         let ended = self.at_once(runs.collect());
@@ -227,7 +228,7 @@ fn task<'a>(invocation: &'a Invocation<'_>, function: Function, messages: Vec<Me
 
 #[expect(clippy::panic, reason = "a test that would wait for ever must end")]
 fn stuck(function: Function) -> ! {
-    panic!("{function:?} waits for what nobody will do")
+    panic!("{function:?} waits for something that never happens")
 }
 
 impl State {
@@ -252,21 +253,21 @@ impl State {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Whether somebody reads the queue; dead letters a person may read.
+    /// Whether a running function reads the queue. A dead-letter queue counts as read.
     fn reads(&self, queue: Inner) -> bool {
         Function::of(queue).is_none_or(|function| !self.stopped.contains(&function))
     }
 
-    pub(crate) fn owes(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         self.dispatches.rows().any(|record| !record.outbox.is_empty())
     }
 
-    /// Whether a mail waits to be sent.
+    /// Whether a mail is waiting to be sent.
     pub(crate) fn has_mail_waiting(&self) -> bool {
         self.incidents.rows().any(|incident| incident.waiting.is_some())
     }
 
-    /// Whether an open incident says already what the deadline of a record would.
+    /// Whether an open incident already reports what the record's deadline would report.
     pub(crate) fn is_covered(&self, record: &SubjectRecord) -> bool {
         let dispatch = || record.subject.clone();
         let conditions = [
@@ -288,18 +289,19 @@ impl State {
         due
     }
 
-    /// When the next thing is to be done: a message becomes visible, or a sweep pays what is owed, arms a deadline or polls.
+    /// When the next step is due: a message becomes visible, or a sweep publishes, monitors deadlines or polls.
     fn next_at(&mut self, polls: bool) -> Option<Timestamp> {
-        let owing = (polls || self.owes() || self.has_heartbeat || self.has_mail_waiting()).then_some(self.next_sweep);
+        let sweep =
+            (polls || self.has_unsent() || self.has_heartbeat || self.has_mail_waiting()).then_some(self.next_sweep);
         let due =
             self.dispatches.rows().filter(|record| !self.is_covered(record)).filter_map(SubjectRecord::look_at).min();
-        let arming = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
+        let deadline = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
         let queues =
             Inner::READ.map(|queue| self.queues.get(&queue).filter(|_| self.reads(queue)).and_then(Standard::next_at));
-        queues.into_iter().chain([owing, arming]).flatten().min()
+        queues.into_iter().chain([sweep, deadline]).flatten().min()
     }
 
-    /// The mapping deletes what was taken care of; where that goes wrong, all of it comes again.
+    /// Whether the mapping fails to delete processed messages; then all of them come again.
     fn deletion_fails(&mut self, queue: Inner) -> bool {
         let function = Function::of(queue).unwrap_or(Function::Hydrator);
         let call = fault::Call { at: self.now, function, invocation: 0, port: "mapping.delete", toxic: None };

@@ -1,11 +1,11 @@
-//! Chance from one number: the same seed, the same history.
+//! Random numbers from one seed: the same seed gives the same history.
 
-/// A generator of pseudo-random numbers (SplitMix64): short, and good enough to choose among messages.
+/// A pseudo-random number generator (SplitMix64): short, and good enough to choose among messages.
 #[derive(Debug, Clone)]
 pub struct Seed(u64);
 
 impl Seed {
-    /// The generator that starts from that number.
+    /// The generator with that seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -26,7 +26,7 @@ impl Seed {
         }
     }
 
-    /// A place in a list of that length; 0 where it is empty.
+    /// An index into a list of that length; 0 if it is empty.
     pub fn place(&mut self, length: usize) -> usize {
         let last = u64::try_from(length.saturating_sub(1)).unwrap_or(u64::MAX);
         usize::try_from(self.up_to(last)).unwrap_or(0)

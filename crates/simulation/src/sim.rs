@@ -1,4 +1,4 @@
-//! Everything that is not the pipeline.
+//! The simulation: all that is outside the pipeline.
 
 use std::{
     cell::{Ref, RefCell},
@@ -28,28 +28,28 @@ use crate::{
     storm::Storming, swarm::live::Live, timers::Timers,
 };
 
-/// When a world begins, unless the test says otherwise: 2023-12-01T16:40:00Z, the providers' own samples' day.
+/// The default start of a simulation: 2023-12-01T16:40:00Z, the day of the providers' samples.
 pub(crate) const BEGINNING: Timestamp = Timestamp::constant(1_701_448_800, 0);
 
-/// What the body of one signal may be, unless the test says otherwise: what SQS carries, less room for the attributes.
+/// The default limit of a signal's body: the SQS limit less space for the attributes.
 pub(crate) const SIGNAL_LIMIT_BYTES: usize = 1_048_576 - 4_096;
 
-/// The world of one test or one seed.
+/// The simulation of one test or one seed.
 #[derive(Debug)]
 pub struct Simulation {
-    /// What the operator configured.
+    /// The operator's configuration.
     pub config: Config,
     state: RefCell<State>,
 }
 
-/// What a process of the hydrator knows from one invocation to the next.
+/// What a process of the hydrator remembers between invocations.
 #[derive(Debug, Default)]
 pub struct Process {
     pub(crate) views: OverlapViews,
     pub(crate) shares: Shares,
 }
 
-/// All that changes.
+/// The mutable state.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) now: Timestamp,
@@ -62,17 +62,17 @@ pub(crate) struct State {
     pub(crate) controller: Controller,
     pub(crate) dispatches: Table<SubjectRecord>,
     pub(crate) lagging: Lagging,
-    /// The hydrator's processes that wait for work.
+    /// The idle processes of the hydrator.
     pub(crate) idle_hydrators: Vec<Process>,
-    /// The epoch of the table `dispatches`; none until somebody asks.
+    /// The epoch of the table `dispatches`; none before the first read.
     pub(crate) epoch: Option<Epoch>,
-    /// The most that the body of one signal may be.
+    /// The maximum size of a signal's body.
     pub(crate) signal_limit_bytes: usize,
-    /// Chunks of bodies that came in parts, by delivery and number.
+    /// Chunks of bodies stored in parts, by delivery and number.
     pub(crate) chunks: BTreeMap<(String, u32), Vec<u8>>,
     pub(crate) incidents: Table<Incident>,
     pub(crate) polls: Table<PollState>,
-    /// What the latest list that looks waited for showed, by source.
+    /// The content of the latest list that a fetch waited for, by source.
     pub(crate) shown_lists: BTreeMap<String, Shown>,
     pub(crate) groups: Table<AlertGroup>,
     pub(crate) links: Table<AckLink>,
@@ -86,27 +86,27 @@ pub(crate) struct State {
     pub(crate) providers: Scripts,
     /// The latest heartbeat that the hydrator answered.
     pub(crate) answered: Option<Answered>,
-    /// Few mails are left of the daily quota.
+    /// Whether the rest of the daily mail quota is small.
     pub(crate) is_short_of_mails: bool,
     /// What AWS leaves open, or only the template decides.
     pub(crate) rules: Rules,
-    /// Which release each function runs.
+    /// The release of each function.
     pub(crate) releases: Releases,
-    /// Functions that do not run.
+    /// The functions that do not run.
     pub(crate) stopped: Vec<Function>,
     /// Whether each sweep sends heartbeats.
     pub(crate) has_heartbeat: bool,
     pub(crate) next_sweep: Timestamp,
-    /// What sleeps by the clock.
+    /// The sleeping futures.
     pub(crate) timers: Timers,
-    /// Where a swarm drives the world.
+    /// The state of the swarm, if one drives the simulation.
     pub(crate) swarm: Option<Box<Live>>,
-    /// Where a storm does.
+    /// The state of the storm, if one drives the simulation.
     pub(crate) storm: Option<Box<Storming>>,
 }
 
 impl State {
-    /// A name that nothing else bears.
+    /// A unique name.
     pub(crate) fn name(&mut self, of: &str) -> String {
         self.names += 1;
         format!("{of}-{}", self.names)
@@ -127,7 +127,7 @@ impl State {
         self.queue(queue).send(id, body, now, delay_s, chain);
     }
 
-    /// A call takes a few milliseconds.
+    /// Adds the few milliseconds of a call.
     pub(crate) fn pass_some_time(&mut self) {
         if self.swarm.is_some() || self.storm.is_some() {
             return; // their calls sleep
@@ -138,7 +138,7 @@ impl State {
 }
 
 impl Simulation {
-    /// A world that begins at the day of the providers' samples.
+    /// A simulation that starts on the day of the providers' samples.
     pub fn new(seed: u64, config: Config) -> Self {
         let state = State {
             now: BEGINNING,
@@ -180,12 +180,12 @@ impl Simulation {
         Self { config, state: RefCell::new(state) }
     }
 
-    /// Looks at or changes what there is. Never held across a wait, so it is never borrowed twice.
+    /// Reads or changes the state. The borrow is never kept across an await, so it never overlaps another.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.borrow_mut())
     }
 
-    /// Now.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         self.state.borrow().now
     }
@@ -195,47 +195,47 @@ impl Simulation {
         self.with(|state| state.now += by);
     }
 
-    /// Requests of that source that hold `about` are answered so, in order; the last answer holds.
+    /// Sets the answers to requests of that source that contain `about`, in order; the last one repeats.
     pub fn answers(&self, source: &str, about: &str, replies: impl IntoIterator<Item = Reply>) {
         self.with(|state| state.providers.put(source, about, replies.into_iter().collect()));
     }
 
-    /// What the providers were asked.
+    /// The requests to the providers.
     pub fn fetches(&self) -> Vec<Fetch> {
         self.state.borrow().providers.fetches.clone()
     }
 
-    /// Whether few mails are left of the daily quota.
+    /// Sets whether the rest of the daily mail quota is small.
     pub fn short_of_mails(&self, short: bool) {
         self.with(|state| state.is_short_of_mails = short);
     }
 
-    /// Calls of that port go wrong, such as `signals.send`; [`Simulation::calls`] shows their names.
+    /// Lets calls of a port fail, such as `signals.send`; [`Simulation::calls`] shows the names.
     pub fn fault(&self, port: &'static str, toxic: Toxic, times: Times) {
         self.with(|state| state.faults.on_port(port, toxic, times));
     }
 
-    /// The call of that number goes wrong, counted over all functions from 0.
+    /// Lets the call with that number fail, counted over all functions from 0.
     pub fn fault_at(&self, call: usize, toxic: Toxic) {
         self.with(|state| state.faults.at_call(call, toxic));
     }
 
-    /// From here on nothing goes wrong.
+    /// Ends all faults.
     pub fn heal(&self) {
         self.with(|state| state.faults.heal());
     }
 
-    /// From here on the body of one signal may be so large.
+    /// Limits a signal's body.
     pub fn limit_signals(&self, bytes: usize) {
         self.with(|state| state.signal_limit_bytes = bytes);
     }
 
-    /// The table `dispatches` as it stands, to be restored later.
+    /// A backup of the table `dispatches`.
     pub fn backup(&self) -> Table<SubjectRecord> {
         self.with(|state| state.dispatches.clone())
     }
 
-    /// Brings the table `dispatches` back to what it was.
+    /// Restores the table `dispatches` from a backup.
     pub fn restore(&self, backup: Table<SubjectRecord>) {
         self.with(|state| {
             state.dispatches = backup;
@@ -244,12 +244,13 @@ impl Simulation {
         });
     }
 
-    /// The epoch of the table `dispatches`; 0 before anybody has published anything.
+    /// The epoch of the table `dispatches`; 0 before the first publication.
     pub fn epoch(&self) -> Epoch {
         self.with(|state| state.epoch.unwrap_or_default())
     }
 
-    /// What an operator does after a restore, while no function runs: a new epoch, and every record brought into it. The epoch.
+    /// Starts a new epoch, as an operator does after a restore while no function runs, and moves every record into it.
+    /// Returns it.
     pub fn begin_epoch(&self) -> Epoch {
         self.with(|state| {
             let epoch = state.epoch.unwrap_or_default().after(state.now);
@@ -261,7 +262,7 @@ impl Simulation {
                 let deadlines = self.config.deadlines_for(&record.origin.source, programs);
                 if let Some(next) = record.in_epoch(publication, deadlines) {
                     let write = state.name("epoch");
-                    // Nothing else runs.
+                    // Nothing else runs, so the write cannot fail.
                     let _ = state.dispatches.write(&next.noting(None, write), Some(record.revision));
                 }
             }
@@ -269,23 +270,23 @@ impl Simulation {
         })
     }
 
-    /// Puts these processes of the hydrator in the place of those that wait for work, which are returned: none is a restart.
+    /// Replaces the idle processes of the hydrator and returns them. An empty list is a restart.
     pub fn swap_hydrators(&self, processes: Vec<Process>) -> Vec<Process> {
         self.with(|state| std::mem::replace(&mut state.idle_hydrators, processes))
     }
 
-    /// Nobody runs that function any more: its queue is not read, its schedule does not come round.
+    /// Stops a function: its queue is not read and its schedule does not run.
     pub fn stop(&self, function: Function) {
         self.with(|state| state.stopped.push(function));
     }
 
-    /// The function runs again.
+    /// Starts the function again.
     pub fn start(&self, function: Function) {
         self.with(|state| state.stopped.retain(|stopped| *stopped != function));
     }
 
-    /// From here on each sweep sends heartbeats to the hydrator and looks for dead letters. Then there is always something to do,
-    /// and nothing ever settles.
+    /// Each sweep sends heartbeats to the hydrator and checks for dead letters. There is then always something to do,
+    /// so the simulation never settles.
     pub fn send_heartbeats(&self) {
         self.with(|state| state.has_heartbeat = true);
     }
@@ -295,42 +296,42 @@ impl Simulation {
         self.state.borrow().faults.calls().to_vec()
     }
 
-    /// What the queue `signals` took.
+    /// Every message in the queue `signals`.
     pub fn signals(&self) -> Vec<Sent> {
         self.state.borrow().signals.sent().to_vec()
     }
 
-    /// Whether somebody reads the queue `signals`.
+    /// Sets whether the controller reads the queue `signals`.
     pub fn controller(&self, controller: Controller) {
         self.with(|state| state.controller = controller);
     }
 
-    /// The queue `signals`, to be read as a controller reads it.
+    /// Reads the queue `signals` as a controller does.
     pub fn signals_queue<T>(&self, read: impl FnOnce(&mut Fifo) -> T) -> T {
         self.with(|state| read(&mut state.signals))
     }
 
-    /// What is in an inner queue, visible or not.
+    /// Every message in an internal queue, visible or not.
     pub fn queued(&self, queue: Inner) -> Vec<Queued> {
         self.with(|state| state.queue(queue).messages().to_vec())
     }
 
-    /// The ports as a function of this world sees them, outside of any batch.
+    /// The ports of a function, outside any batch.
     pub fn ports(&self) -> Invocation<'_> {
         Invocation::new(self, Function::Retrier)
     }
 
-    /// A batch of what is visible in an inner queue, hidden from then on; empty where nothing is.
+    /// Receives a batch of visible messages from an internal queue and hides them; empty if there are none.
     pub fn receive(&self, queue: Inner) -> Vec<Message> {
         self.with(|state| state.receive(queue)).unwrap_or_default()
     }
 
-    /// Takes a message out of an inner queue for good.
+    /// Deletes a message from an internal queue.
     pub fn delete(&self, queue: Inner, id: &str) {
         self.with(|state| state.queue(queue).delete(id));
     }
 
-    /// Takes out what is visible in an inner queue, to be handed over by hand, oldest first.
+    /// Removes the visible messages from an internal queue, oldest first, for the test to pass on.
     pub fn take(&self, queue: Inner) -> Vec<Message> {
         self.with(|state| {
             let now = state.now;
@@ -338,7 +339,7 @@ impl Simulation {
         })
     }
 
-    /// Puts a message into an inner queue as somebody else would.
+    /// Puts a message into an internal queue, as another sender would.
     pub fn put(&self, queue: Inner, body: &str) {
         self.with(|state| state.send(queue, body, 0, 0));
     }
@@ -353,7 +354,7 @@ impl Simulation {
         Ref::map(self.state.borrow(), |state| &state.incidents)
     }
 
-    /// How the polling of each source stands.
+    /// The polling state of each source.
     pub fn polls(&self) -> Ref<'_, Table<PollState>> {
         Ref::map(self.state.borrow(), |state| &state.polls)
     }
@@ -363,7 +364,7 @@ impl Simulation {
         Ref::map(self.state.borrow(), |state| &state.links)
     }
 
-    /// The booked attempts, by what they look at.
+    /// The scheduled retries, by what they fetch.
     pub fn bookings(&self) -> BTreeMap<String, Booking> {
         self.state.borrow().bookings.clone()
     }
@@ -378,7 +379,7 @@ impl Simulation {
         self.state.borrow().events.clone()
     }
 
-    /// A person has replayed what is kept under that name.
+    /// A person has replayed the quarantined job of that name.
     pub fn replayed(&self, name: &str) {
         self.with(|state| {
             for noted in state.events.values_mut() {
@@ -387,12 +388,12 @@ impl Simulation {
         });
     }
 
-    /// What is quarantined, by its name.
+    /// The quarantined jobs, by name.
     pub fn kept(&self) -> BTreeMap<String, Kept> {
         self.state.borrow().kept.clone()
     }
 
-    /// The mails, and when each was sent.
+    /// The mails and when each was sent.
     pub fn mails(&self) -> Vec<(Timestamp, Mail)> {
         self.state.borrow().mails.clone()
     }

@@ -1,4 +1,4 @@
-//! Tables: conditional writes that bring the old record along, kept as text so that whatever is stored must read back.
+//! Tables with conditional writes that return the old record. Each row passes through JSON, so that it must read back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use pipeline::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A table of one sort of row, whose revision goes up by one with each write.
+/// A table of one type of row. Each write increases the row's revision by one.
 #[derive(Debug, Clone)]
 pub struct Table<T> {
     rows: BTreeMap<String, T>,
-    /// The keys written since somebody last asked.
+    /// The keys written since the last [`Table::take_written`].
     written: Vec<String>,
 }
 
@@ -77,32 +77,33 @@ impl Row for AckLink {
 
 #[expect(clippy::expect_used, reason = "a row that does not read back is a bug of the pipeline, to be shown at once")]
 impl<T: Row> Table<T> {
-    /// What stands under a key.
+    /// The row with that key.
     pub fn get(&self, key: &str) -> Option<T> {
         self.rows.get(key).cloned()
     }
 
-    /// All rows, in the order of their keys.
+    /// All rows, in key order.
     pub fn all(&self) -> Vec<T> {
         self.rows.values().cloned().collect()
     }
 
-    /// All rows, in the order of their keys.
+    /// All rows, in key order.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &T> {
         self.rows.values()
     }
 
-    /// The keys written since this was last asked.
+    /// The keys written since the last call.
     pub(crate) fn take_written(&mut self) -> Vec<String> {
         std::mem::take(&mut self.written)
     }
 
-    /// Writes where the stored revision is the expected one (none: where nothing is stored), else says what stands there.
+    /// Writes the row if the stored revision is the expected one (none: if nothing is stored); otherwise returns the
+    /// stored row.
     ///
     /// # Panics
     ///
-    /// Where the new revision does not follow the expected one (a later condition could then hold by accident), or where the row
-    /// does not read back.
+    /// If the new revision does not follow the expected one (a later condition could then hold by accident), or if the
+    /// row does not read back.
     pub(crate) fn write(&mut self, row: &T, expected: Option<u64>) -> Result<(), Option<Box<T>>> {
         let stored = self.rows.get(row.key());
         if stored.map(Row::revision) != expected {
@@ -113,7 +114,7 @@ impl<T: Row> Table<T> {
         Ok(())
     }
 
-    /// Puts a row, whatever stands there.
+    /// Writes a row without a condition.
     pub(crate) fn put(&mut self, row: &T) {
         let text = serde_json::to_string(row).expect("a row is JSON");
         let stored: T = serde_json::from_str(&text).expect("a row reads back");
@@ -132,33 +133,33 @@ impl Row for PollState {
     }
 }
 
-/// A booked attempt.
+/// A scheduled retry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Booking {
-    /// The delivery whose attempt it is.
+    /// The delivery that is retried.
     pub chain: String,
-    /// How the attempts stand.
+    /// The state of its retries.
     pub state: RetryState,
-    /// What will be done.
+    /// The job to run.
     pub job: Job,
 }
 
 /// An event that people are notified of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Noted {
-    /// It.
+    /// The event.
     pub event: NotedEvent,
-    /// What is kept for a replay of it; without any left, it counts no more.
+    /// The quarantined jobs of the event. When all are replayed, it no longer counts.
     pub kept: BTreeSet<String>,
-    /// Nothing was kept for it: it counts for a day.
+    /// The event has no quarantined job: it counts for one day.
     pub alone: bool,
 }
 
-/// Work that is quarantined.
+/// A quarantined job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
-    /// The work, with its body.
+    /// The job, with its body.
     pub job: Job,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! What sleeps by the world's clock, and until when.
+//! The sleeping invocations, by wake-up time.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::Invocation;
 
-/// Timers, each with the invocation that sleeps by it.
+/// Timers, each with the invocation that waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     set: BTreeMap<(Timestamp, u64), (u64, Waker)>,
@@ -23,14 +23,14 @@ impl Timers {
         self.set.keys().next().map(|(at, _)| *at)
     }
 
-    /// Takes the earliest timer out, where it is due; the invocation that slept by it.
+    /// Removes the earliest timer if it is due, and returns its invocation.
     pub(crate) fn ring(&mut self, now: Timestamp) -> Option<(u64, Waker)> {
         let first = self.set.first_entry().filter(|first| first.key().0 <= now)?;
         Some(first.remove())
     }
 }
 
-/// Sleeping by the world's clock.
+/// Sleeps in virtual time.
 pub(crate) struct Sleep<'a> {
     pub(crate) invocation: &'a Invocation<'a>,
     pub(crate) until: Timestamp,

@@ -1,5 +1,5 @@
-//! The checker on what a real stack went through (`cargo xtask chaos`, a few of its dispatches): as it was it holds, and as a broken
-//! system would have left it, it does not.
+//! Checks a recorded history of a real stack (`cargo xtask chaos`, a few of its dispatches): unchanged, it passes;
+//! changed as a broken system would leave it, it fails.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use simulation::history::{About, Circumstances, Event, Line, judge};
 
 const SECRET: &str = "a-token-that-nobody-guesses";
 
-/// The epoch of the stack that was recorded.
+/// The epoch of the recorded stack.
 const EPOCH: u64 = 1_763_787_147_000;
 
 fn recorded() -> Vec<Line> {
@@ -15,7 +15,7 @@ fn recorded() -> Vec<Line> {
     lines.map(|line| Line::read(&serde_json::from_str(line).expect("JSON")).expect("a line of a history")).collect()
 }
 
-/// The invariants that do not hold, each once.
+/// The violated invariants, each once.
 fn broken(lines: &[Line]) -> Vec<&'static str> {
     let heals_at = lines.last().map(|line| line.at).unwrap_or_default();
     let circumstances = Circumstances { ours_fail: true, heals_at, ..Circumstances::default() };
@@ -26,7 +26,7 @@ fn broken(lines: &[Line]) -> Vec<&'static str> {
     names
 }
 
-/// Where the signals about a subject are, in order.
+/// The indices of the signals about a subject, in order.
 fn signals(lines: &[Line], subject: &str) -> Vec<usize> {
     let is_of = |line: &Line| matches!(&line.event, Event::Signal { group, .. } if group == subject);
     (0..lines.len()).filter(|place| is_of(&lines[*place])).collect()
@@ -40,7 +40,7 @@ fn change(line: &mut Line, change: impl FnOnce(&mut Value)) {
     *body = event.to_string();
 }
 
-/// Sends a signal once more under the next number.
+/// Repeats a signal with the next number.
 fn again(lines: &mut Vec<Line>, place: usize, sequence: u64) {
     let mut line = lines[place].clone();
     let Event::Signal { group, deduplication, .. } = &mut line.event else { panic!("no signal") };
@@ -53,7 +53,7 @@ fn again(lines: &mut Vec<Line>, place: usize, sequence: u64) {
 }
 
 #[test]
-fn what_a_stack_went_through_holds_as_it_was() {
+fn a_recorded_history_passes() {
     let lines = recorded();
     assert_eq!(broken(&lines), [""; 0]);
     assert!(signals(&lines, "voltus-prod/v36").len() > 4, "a dispatch that was cancelled and called anew");
@@ -61,7 +61,7 @@ fn what_a_stack_went_through_holds_as_it_was() {
 
 type Sabotage = (&'static str, &'static str, fn(&mut Vec<Line>));
 
-/// What it does to the order of signals, the invariant that it breaks, and how.
+/// Sabotages of the order of signals: name, violated invariant, change.
 fn of_order() -> [Sabotage; 8] {
     [
         ("the last signal is lost", "truth-arrives", |lines| {
@@ -97,7 +97,7 @@ fn of_order() -> [Sabotage; 8] {
                 (event["data"]["dispatch"]["part"], event["data"]["dispatch"]["parts"]) = (json!(2), json!(2));
             });
         }),
-        ("what is unchanged is told under a new number", "unchanged-is-silent", |lines| {
+        ("an unchanged dispatch is published under a new number", "unchanged-is-silent", |lines| {
             let last = *signals(lines, "voltus-prod/v21").last().expect("a signal");
             again(lines, last, 3);
         }),
@@ -108,18 +108,18 @@ fn of_order() -> [Sabotage; 8] {
     ]
 }
 
-/// The same for what signals say, and for everything else.
+/// Sabotages of the content of signals, and others.
 fn of_content() -> [Sabotage; 6] {
     [
         ("a test appears as real", "test-is-test", |lines| {
             let last = *signals(lines, "voltus-sandbox/v37").last().expect("a signal");
             change(&mut lines[last], |event| event["data"]["dispatch"]["test"] = json!(false));
         }),
-        ("a signal says what nobody stated", "traces-to-a-fact", |lines| {
+        ("a signal matches no version", "traces-to-a-fact", |lines| {
             let last = *signals(lines, "voltus-prod/v21").last().expect("a signal");
             change(&mut lines[last], |event| event["data"]["dispatch"]["request"]["watts"] = json!(1));
         }),
-        ("what nobody can read is thrown away", "poison-is-kept", |lines| {
+        ("an unreadable body is dropped", "poison-is-kept", |lines| {
             lines.retain(|line| !matches!(line.event, Event::Kept { .. }));
         }),
         ("a message is given up", "nothing-is-dropped", |lines| {
@@ -145,7 +145,7 @@ fn of_content() -> [Sabotage; 6] {
 }
 
 #[test]
-fn what_a_broken_system_would_have_left_is_refused() {
+fn each_sabotage_is_found() {
     for (what, expected, sabotage) in of_order().into_iter().chain(of_content()) {
         let mut lines = recorded();
         sabotage(&mut lines);

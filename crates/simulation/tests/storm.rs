@@ -7,7 +7,7 @@ fn small() -> Storm {
     Storm { dispatches: 400, window: SignedDuration::from_secs(20), allowance: 60, ..Storm::default() }
 }
 
-#[expect(clippy::print_stdout, reason = "of the ignored ones, for BENCHMARKS.md")]
+#[expect(clippy::print_stdout, reason = "the ignored tests print the report for BENCHMARKS.md")]
 fn goals_are_met(storm: &Storm) -> StormReport {
     let outcome = run(storm);
     println!("{outcome:#?}");
@@ -30,7 +30,7 @@ fn a_storm_is_the_same_twice() {
 }
 
 #[test]
-fn what_an_outage_holds_up_is_mailed_in_time_and_published_soon_after() {
+fn an_outage_is_mailed_in_time_and_published_soon_after() {
     let outage = Some(SignedDuration::from_mins(4));
     let outcome = goals_are_met(&Storm { outage, notice: SignedDuration::from_mins(30), ..small() });
     assert!(outcome.mailed.0 > 100, "{outcome:?}");

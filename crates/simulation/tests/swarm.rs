@@ -1,9 +1,9 @@
-//! Whole histories from seeds. Determinism comes first: without it nothing else means anything. Then the seeds that once found
-//! something, the saboteurs, and as many others as fit into the time.
+//! Whole histories from seeds. Every test first checks determinism: without it, no other result means anything. Then
+//! come the seeds that once found a bug, the saboteurs, and as many other seeds as there is time for.
 //!
-//! `GRIDBELL_SEEDS` sets how many others are played: half from 0 on, half from `GRIDBELL_SEED_BASE`, a number or a commit's hash;
-//! without it those are the same each time as well.
-#![expect(clippy::disallowed_methods, reason = "tests say how many seeds a second they played")]
+//! `GRIDBELL_SEEDS` sets the number of other seeds: half from 0 on, half from `GRIDBELL_SEED_BASE`, a number or a
+//! commit's hash; without it the second half is the same each time too.
+#![expect(clippy::disallowed_methods, reason = "the tests print how many seeds a second they run")]
 
 use std::{
     fmt::Write as _,
@@ -18,17 +18,18 @@ use std::{
 
 use simulation::swarm::{self, Options, Report, Saboteur};
 
-/// Seeds where nobody says how many.
+/// The number of seeds without `GRIDBELL_SEEDS`.
 const FEW: u64 = 100;
 
-/// A saboteur that survives this many seeds was not caught.
+/// A saboteur must be caught within this many seeds.
 const BUDGET: u64 = 300;
 
-/// How often each saboteur is caught where somebody asks for many seeds: how many it takes is a distribution, of which the median
-/// says something.
+/// How often each saboteur must be caught if `GRIDBELL_SEEDS` is set: the number of seeds varies, so the test reports a
+/// median.
 const CATCHES: usize = 5;
 
-/// Whether the same seed gives the same history, byte for byte, faults and all. Every other test begins with it.
+/// Checks that the same seed gives the same history, byte for byte, with all faults. Every other test starts with this
+/// check.
 fn deterministic() {
     static DETERMINISTIC: OnceLock<()> = OnceLock::new();
     DETERMINISTIC.get_or_init(|| {
@@ -46,7 +47,7 @@ fn recorded() -> Options {
     Options { record: true, ..Options::default() }
 }
 
-/// Shows what a person needs to see of a failed seed, and the one command that shows it again.
+/// Prints the end of a failed seed's history, and the command that replays it.
 fn assert_holds(report: &Report) {
     let Some(violation) = &report.violation else { return };
     let seed = report.seed;
@@ -57,12 +58,12 @@ fn assert_holds(report: &Report) {
     panic!("{end}\n\nseed {seed}: {violation}\nfaults: {faults:?}\nreplay: cargo xtask swarm run --seed {seed}");
 }
 
-/// The seeds of a file, one at the beginning of a line.
+/// The seeds in a file, each at the start of a line.
 fn listed(file: &str) -> Vec<u64> {
     file.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
 }
 
-/// Plays seeds on all cores.
+/// Runs seeds on all cores.
 fn play<T: Send>(seeds: &[u64], one: impl Fn(u64) -> T + Sync) -> Vec<(u64, T)> {
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);
@@ -88,7 +89,7 @@ fn a_seed_is_the_same_history_byte_for_byte() {
 }
 
 #[test]
-fn what_was_found_once_stays_mended() {
+fn seeds_that_once_failed_pass() {
     deterministic();
     let seeds = listed(include_str!("../regressions.txt"));
     assert!(!seeds.is_empty());
@@ -97,12 +98,12 @@ fn what_was_found_once_stays_mended() {
     }
 }
 
-/// How many seeds somebody asks for.
+/// The number of seeds in `GRIDBELL_SEEDS`.
 fn asked() -> Option<u64> {
     std::env::var("GRIDBELL_SEEDS").ok()?.parse().ok()
 }
 
-/// In how many seeds each catch came, and by which invariant first.
+/// How many seeds each catch took, and the invariant of the first catch.
 fn caught(saboteur: Saboteur, catches: usize) -> (Vec<u64>, &'static str) {
     let options = Options { saboteur: Some(saboteur), ..Options::default() };
     let (mut takes, mut by, mut began) = (Vec::new(), "", 0);
@@ -154,8 +155,8 @@ fn fresh_seeds_hold() {
     }));
 }
 
-/// Plays half as many as are asked for, from that one on.
-#[expect(clippy::print_stdout, reason = "of two tests")]
+/// Runs half of the requested seeds, from that one on.
+#[expect(clippy::print_stdout, reason = "two tests print their results")]
 fn all_hold(from: u64) {
     let open = listed(include_str!("../open.txt"));
     let all = (0..asked().unwrap_or(FEW) / 2).map(|n| from.wrapping_add(n));

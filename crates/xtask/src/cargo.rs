@@ -1,4 +1,4 @@
-//! Commands that cargo runs.
+//! Commands that run cargo.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,7 +13,7 @@ Examples:
   cargo xtask bench load --single 50 --burst 2000    latency and throughput on a local stack of its own
   cargo xtask bench -- --help                        the driver's own help, once it is built";
 
-/// Builds the driver in the release profile, as what it measures, and runs it.
+/// Builds the driver in the release profile, like the binaries that it measures, and runs it.
 pub(crate) fn bench(arguments: &[OsString]) -> Result<()> {
     let fixed = ["run", "--release", "--package", "bench", "--"].map(OsStr::new);
     cargo(fixed.into_iter().chain(arguments.iter().map(OsString::as_os_str)), None)

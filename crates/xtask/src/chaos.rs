@@ -1,6 +1,6 @@
-//! `cargo xtask chaos`: up, hurt, judge, down.
+//! `cargo xtask chaos`: starts a stack, damages it, checks the result, stops it.
 
-#![expect(clippy::print_stdout, reason = "a command of developers: the report cleans what a provider wrote")]
+#![expect(clippy::print_stdout, reason = "a command for developers: the report cleans the text of providers")]
 
 mod gather;
 mod harm;
@@ -28,24 +28,24 @@ Examples:
   cargo xtask chaos --webhooks 200 --seed 7 --history chaos.jsonl
   cargo xtask chaos --json | jq .losses";
 
-/// How `chaos` is called.
+/// The arguments of `chaos`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Chaos {
-    /// How many webhooks, repetitions included
+    /// Number of webhooks, including repetitions
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(10..=20_000))]
     webhooks: u32,
-    /// Decides every choice: who is hit by it is up to the machine [default: the time]
+    /// Seed of every choice; which process a fault hits also depends on the machine [default: the time]
     #[arg(long)]
     seed: Option<u64>,
-    /// Write all that was seen as JSON lines
+    /// Write every observed event as JSON lines
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// Print all that came of it as one JSON object
+    /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// Hurts a stack of its own and says what came of it.
+/// Starts a stack, damages it and prints the result.
 pub(crate) async fn run(args: Chaos) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let progress = progress::for_people();

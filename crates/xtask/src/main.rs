@@ -1,4 +1,4 @@
-//! Commands for those who develop gridbell. `cargo xtask --help` lists them.
+//! Commands for gridbell's developers. `cargo xtask --help` lists them.
 
 mod cargo;
 mod chaos;
@@ -11,9 +11,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-/// How `cargo xtask` is called.
+/// The arguments of `cargo xtask`.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "Commands for those who develop gridbell")]
+#[command(name = "cargo xtask", about = "Commands for developers of gridbell")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -21,20 +21,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Plays simulated histories: single seeds, many seeds, or a storm
+    /// Run simulated histories: one seed, many seeds, or a storm
     #[command(subcommand)]
     Swarm(swarm::Swarm),
-    /// Measures starts, instructions, AWS calls and load: builds the driver in the release profile and runs it
+    /// Measure starts, instructions, AWS calls and load: build the driver in the release profile and run it
     #[command(after_help = cargo::BENCH_EXAMPLES)]
     Bench {
         /// Arguments of the driver; `cargo xtask bench -- --help` shows its own help
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },
-    /// Brings the system up on this machine, damages it while webhooks come, and checks that each is accounted for
+    /// Start the system on this machine, damage it while webhooks arrive, and check that each is accounted for
     #[command(after_help = chaos::EXAMPLES)]
     Chaos(chaos::Chaos),
-    /// Writes the ready payloads in `events/` anew
+    /// Write the payloads in `events/` again
     Fixtures,
 }
 

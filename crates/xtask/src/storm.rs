@@ -1,6 +1,6 @@
 //! `cargo xtask swarm storm`: thousands of dispatches announced within a minute, in virtual time.
 
-#![expect(clippy::print_stdout, reason = "a command of developers: nothing that it prints comes from a provider")]
+#![expect(clippy::print_stdout, reason = "a command for developers: it prints no text of providers")]
 
 use anyhow::{Result, bail};
 use cost::{AS_OF, Line, PRICES, REGION, Usage};
@@ -14,44 +14,44 @@ Examples:
   cargo xtask swarm storm --outage 10m --notice 40m
   cargo xtask swarm storm --dispatches 1000 --active 10000 --sites 5 --json";
 
-/// How `cargo xtask swarm storm` is called.
+/// The arguments of `cargo xtask swarm storm`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Storm {
-    /// How many dispatches are announced
+    /// Number of announced dispatches
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     dispatches: usize,
-    /// Within this time
+    /// Time within which they are announced
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     window: SignedDuration,
-    /// How many dispatches are active before
+    /// Number of dispatches that are already active
     #[arg(long, value_name = "N", default_value_t = 0)]
     active: usize,
-    /// Sites of each dispatch
+    /// Number of sites of each dispatch
     #[arg(long, value_name = "N", default_value_t = 1)]
     sites: usize,
-    /// Requests a minute that the provider allows
+    /// The provider's rate limit, in requests a minute
     #[arg(long, value_name = "N", default_value_t = 300)]
     allowance: u32,
-    /// What an answer of the provider takes
+    /// Time of a provider's answer
     #[arg(long, value_name = "FROM..TO", default_value = "50ms..500ms", value_parser = range)]
     latency: Range,
-    /// From the middle of the window on the provider is down for so long
+    /// How long the provider is down, from the middle of the window
     #[arg(long, value_name = "TIME", value_parser = time)]
     outage: Option<SignedDuration>,
-    /// How long after its announcement a dispatch starts
+    /// Time from a dispatch's announcement to its start
     #[arg(long, value_name = "TIME", default_value = "700s", value_parser = time)]
     notice: SignedDuration,
-    /// All of them start at one instant, so long after the last announcement
+    /// Start all dispatches at one instant, `--notice` after the last announcement
     #[arg(long)]
     same_start: bool,
-    /// Hydrators, and retriers, at the same time
+    /// Number of concurrent hydrators, and of concurrent retriers
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     concurrency: u64,
-    /// Which choices are made where AWS leaves them open
+    /// Seed of the choices that AWS leaves open
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Print what came of it as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -68,7 +68,7 @@ fn range(text: &str) -> Result<Range, String> {
     if from <= to { Ok((from, to)) } else { Err("it ends before it begins".to_owned()) }
 }
 
-/// Plays it, and fails where a goal is missed.
+/// Simulates the storm, and fails if it misses a goal.
 pub(crate) fn run(args: &Storm) -> Result<()> {
     let usual = Aws::default();
     let [_, _, alerts, reviews] = usual.most;
@@ -163,7 +163,7 @@ fn rows(args: &Storm, outcome: &StormReport) -> Vec<[String; 3]> {
     ]
 }
 
-/// A unit variant as it is serialised.
+/// A unit variant's serialised name.
 #[expect(clippy::expect_used, reason = "lines of the bill are unit variants")]
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).expect("a unit variant")

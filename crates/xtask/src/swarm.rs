@@ -1,6 +1,6 @@
 //! `cargo xtask swarm`: whole histories from seeds, each checked at every step.
 
-#![expect(clippy::print_stdout, reason = "a command of developers: nothing that it prints comes from a provider")]
+#![expect(clippy::print_stdout, reason = "a command for developers: it prints no text of providers")]
 
 use std::{
     fs,
@@ -17,31 +17,31 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use simulation::swarm::{self, FaultKind, Options, Report};
 
-/// What is played.
+/// The swarm commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Swarm {
-    /// Plays seeds until one of them shows that something does not hold.
+    /// Run seeds until one violates an invariant.
     Run(Run),
-    /// Plays a storm: thousands of dispatches announced in a minute, with AWS's service times, against goals.
+    /// Run a storm: thousands of dispatches announced in a minute, with AWS's service times, checked against goals.
     Storm(crate::storm::Storm),
 }
 
-/// How `cargo xtask swarm run` is called.
+/// The arguments of `cargo xtask swarm run`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask swarm run --seeds 100000\n  cargo xtask swarm run --seed 4711\n  cargo xtask swarm run --seed 4711 --without crash --history 4711.jsonl"
 )]
 pub(crate) struct Run {
-    /// How many seeds
+    /// Number of seeds
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
-    /// The first of them
+    /// The first seed
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Play this one and show its timeline
+    /// Run this seed and show its timeline
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
-    /// Leave a kind of fault out, to see which of them matter
+    /// Leave out a kind of fault, to see which of them matter
     #[arg(long, value_name = "KIND", value_parser = kind)]
     without: Vec<FaultKind>,
     /// Write the seed's history as JSON lines
@@ -54,7 +54,7 @@ fn kind(name: &str) -> Result<FaultKind, String> {
     FaultKind::parse(name).ok_or_else(|| format!("known are {}", known()))
 }
 
-/// Plays what was asked for.
+/// Runs a swarm command.
 pub(crate) fn run(verb: Swarm) -> Result<()> {
     let args = match verb {
         Swarm::Run(args) => args,
@@ -77,7 +77,7 @@ fn replay(seed: u64, args: &Run) -> Result<()> {
     Ok(())
 }
 
-/// All cores; stops at the first seed that fails.
+/// Runs seeds on all cores and stops at the first that fails.
 fn play(args: &Run) -> Result<()> {
     let bar = ProgressBar::new(args.seeds);
     let style = "{bar:40} {human_pos}/{human_len} seeds, {per_sec}, {eta} left";

@@ -1,4 +1,5 @@
-//! SQS, SSM and Lambda as an outsider asks for them: plain JSON over HTTP. The emulator verifies no signature, so none is made.
+//! An independent client of SQS, SSM and Lambda: plain JSON over HTTP. The emulator verifies no signature, so the
+//! client makes none.
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{Client, Method, RequestBuilder};
@@ -40,7 +41,7 @@ impl Aws {
             .header("x-amz-date", "20260101T000000Z")
     }
 
-    /// A call of a service that speaks REST; null where the answer is empty.
+    /// Calls a REST service. Returns null for an empty answer.
     pub(crate) async fn rest(&self, method: Method, service: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let what = format!("{method} {path}");
         let mut request = Self::signed(self.http.request(method, format!("{}{path}", self.endpoint)), service);
@@ -50,7 +51,7 @@ impl Aws {
         read(&what, request).await
     }
 
-    /// Lets a function take from its queue, or keeps it from that. What is in flight it finishes.
+    /// Enables or disables a function's event source mapping. Messages in flight are still processed.
     pub(crate) async fn enable_mapping(&self, function: &str, enabled: bool) -> Result<()> {
         let path = format!("/2015-03-31/event-source-mappings/?FunctionName={function}");
         let listed = self.rest(Method::GET, "lambda", &path, None).await?;
@@ -59,7 +60,7 @@ impl Aws {
         self.rest(Method::PUT, "lambda", &path, Some(&json!({"Enabled": enabled}))).await.map(drop)
     }
 
-    /// Makes an address one that SES sends from, or takes that away: then SES refuses every mail from it.
+    /// Verifies an address as a sender in SES, or removes it: then SES refuses every mail from it.
     pub(crate) async fn verify_sender(&self, address: &str, verified: bool) -> Result<()> {
         let path = "/v2/email/identities";
         let made = if verified {
@@ -87,7 +88,7 @@ impl Aws {
         }
     }
 
-    /// Brings a table back to those items, as a restore would.
+    /// Restores a table to those items.
     pub(crate) async fn restore(&self, table: &str, key: &str, items: &[Value]) -> Result<()> {
         for item in self.items(table).await? {
             let asked = json!({"TableName": table, "Key": {key: item[key]}});
@@ -100,7 +101,7 @@ impl Aws {
         Ok(())
     }
 
-    /// What a function has logged that its log's filter pattern finds.
+    /// The log lines of a function that match a filter pattern.
     pub(crate) async fn logged(&self, group: &str, pattern: &str) -> Result<Vec<String>> {
         let asked = json!({"logGroupName": group, "filterPattern": pattern});
         let answer = self.call("logs", "Logs_20140328.FilterLogEvents", "1.1", &asked).await?;
@@ -114,7 +115,7 @@ impl Aws {
         self.call("ssm", "AmazonSSM.PutParameter", "1.1", &body).await.map(drop)
     }
 
-    /// Receives and deletes up to ten messages, with all of their attributes.
+    /// Receives and deletes up to ten messages, with all their attributes.
     pub(crate) async fn take(&self, queue: &str) -> Result<Vec<Value>> {
         let asked = json!({
             "QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 2,
@@ -133,14 +134,14 @@ impl Aws {
         Ok(messages)
     }
 
-    /// Makes a FIFO queue and returns its URL.
+    /// Creates a FIFO queue and returns its URL.
     pub(crate) async fn make_fifo(&self, name: &str) -> Result<String> {
         let asked = json!({"QueueName": name, "Attributes": {"FifoQueue": "true"}});
         let answer = self.sqs("CreateQueue", &asked).await?;
         Ok(answer["QueueUrl"].as_str().context("the queue has no URL")?.to_owned())
     }
 
-    /// Sends a signal as it stands; `copy` tells equal ones apart, which SQS would leave out.
+    /// Sends a signal unchanged. `copy` makes equal ones differ, because SQS would deduplicate them.
     pub(crate) async fn send_signal(&self, queue: &str, event: &Value, copy: usize) -> Result<()> {
         let group = event["subject"].as_str().context("a signal without a subject")?;
         let id = format!("{copy}-{}", event["sequence"].as_str().unwrap_or_default());
@@ -150,12 +151,12 @@ impl Aws {
         self.sqs("SendMessage", &asked).await.map(drop)
     }
 
-    /// Takes a queue away.
+    /// Deletes a queue.
     pub(crate) async fn delete_queue(&self, queue: &str) -> Result<()> {
         self.sqs("DeleteQueue", &json!({"QueueUrl": queue})).await.map(drop)
     }
 
-    /// Has a function's queue read, or no more.
+    /// Starts or stops the reading of a function's queue.
     pub(crate) async fn read_queue_of(&self, function: &str, read: bool) -> Result<()> {
         let mappings = format!("{}/2015-03-31/event-source-mappings", self.endpoint);
         let credential = "Credential=test/20260101/us-east-1/lambda/aws4_request";
@@ -172,7 +173,7 @@ impl Aws {
         Ok(())
     }
 
-    /// How many messages a queue holds: visible, being worked on, and delayed.
+    /// How many messages a queue has: visible, in flight, and delayed.
     pub(crate) async fn depth(&self, queue: &str) -> Result<[u64; 3]> {
         let answer = self.sqs("GetQueueAttributes", &json!({"QueueUrl": queue, "AttributeNames": ["All"]})).await?;
         let read = |name: &str| -> Result<u64> {
@@ -186,7 +187,7 @@ impl Aws {
         ])
     }
 
-    /// Whether a dispatch's deadline still lies ahead, as its item says.
+    /// Whether a dispatch's item has a deadline to come.
     pub(crate) async fn has_a_deadline(&self, table: &str, subject: &str) -> Result<bool> {
         let asked = json!({"TableName": table, "Key": {"subject": {"S": subject}}, "ConsistentRead": true});
         let item = self.call("dynamodb", "DynamoDB_20120810.GetItem", "1.0", &asked).await?;

@@ -1,13 +1,13 @@
-//! A test case: an async function with a name.
+//! A test case: a named async function.
 
 use std::{future::Future, pin::Pin};
 
 use anyhow::Result;
 
-/// What a case does once it runs.
+/// The future of a running case.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
 
-/// One test.
+/// A test case.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) run: Box<dyn FnOnce() -> Running + Send>,
@@ -23,7 +23,7 @@ impl Case {
     }
 }
 
-/// A module's cases, named `<module>::<function>`.
+/// Lists a module's cases, named `<module>::<function>`.
 macro_rules! cases {
     ($module:literal: $($function:ident),+ $(,)?) => {
         /// The cases of this module.

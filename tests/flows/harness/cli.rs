@@ -1,4 +1,4 @@
-//! The command line, as an operator calls it.
+//! The command line, as an operator uses it.
 
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::TestStack;
 
 impl TestStack {
-    /// Runs a verb on this stack with `--json`, and reads what it prints.
+    /// Runs a command on this stack with `--json`, and reads its output.
     pub(crate) async fn gridbell(&self, arguments: &[&str]) -> Result<Value> {
         let own = std::env::current_exe()?;
         let binary = own.ancestors().nth(2).context("the test lies nowhere")?.join("gridbell");
@@ -26,7 +26,7 @@ impl TestStack {
         serde_json::from_slice(&run.stdout).context("no JSON")
     }
 
-    /// The events of a dispatch's timeline, each with its name and its fields.
+    /// The events of a dispatch's timeline, each with its name and fields.
     pub(crate) async fn timeline(&self, key: &str) -> Result<Vec<(String, Value)>> {
         let timeline = self.gridbell(&["dispatch", "timeline", key]).await?;
         let steps = timeline["steps"].as_array().context("no steps")?;

@@ -1,4 +1,4 @@
-//! The time, and waiting for things to become true.
+//! The time, and waiting for conditions.
 
 use std::{
     future::Future,
@@ -8,21 +8,21 @@ use std::{
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 
-/// How long anything may take that nothing holds up. On a machine that builds at the same time a function can run out of its
-/// time, and what it had in hand comes back after the queue's two minutes.
+/// The time-out of anything that nothing delays. While the machine also builds, a function can time out; its messages
+/// come back after the queue's two minutes.
 pub(crate) const SOON: Duration = Duration::from_mins(3);
 
-/// How often is looked.
-const LOOKING: Duration = Duration::from_millis(100);
+/// The polling interval.
+const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// Now.
-#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+/// The current time.
+#[expect(clippy::disallowed_methods, reason = "these tests run in real time")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Now, for measuring.
-#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+/// The current instant, for durations.
+#[expect(clippy::disallowed_methods, reason = "these tests run in real time")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
 }
@@ -33,29 +33,29 @@ pub(crate) fn from_now(seconds: i64) -> String {
     whole.to_string()
 }
 
-/// Looks again and again until something is there; fails with `what` and the last thing seen.
+/// Calls `fetch` until it returns a value. Fails with `what` and its last message.
 pub(crate) async fn eventually<T, F, Fut>(within: Duration, what: &str, mut fetch: F) -> Result<T>
 where
     F: FnMut() -> Fut,
-    Fut: Future<Output = Result<Looked<T>>>,
+    Fut: Future<Output = Result<Checked<T>>>,
 {
     let began = instant();
     loop {
         let last = match fetch().await? {
-            Looked::There(it) => return Ok(it),
-            Looked::NotYet(last) => last,
+            Checked::Found(it) => return Ok(it),
+            Checked::NotYet(last) => last,
         };
         if began.elapsed() > within {
             bail!("{what}: not after {} s; the last: {last}", within.as_secs());
         }
-        tokio::time::sleep(LOOKING).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
-/// What a look has seen.
-pub(crate) enum Looked<T> {
-    /// What was waited for.
-    There(T),
-    /// Something else, in words.
+/// The result of a check.
+pub(crate) enum Checked<T> {
+    /// The expected value.
+    Found(T),
+    /// Something else, described in words.
     NotYet(String),
 }

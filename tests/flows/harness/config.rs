@@ -1,4 +1,4 @@
-//! The configuration that the flows run with.
+//! The configuration of the flows.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -14,19 +14,20 @@ use super::hex;
 /// A source: its name, its provider, whether it is a sandbox.
 type Source = (&'static str, &'static str, bool);
 
-/// The sources. Tests of one source tell themselves apart by ids; those of a whole source's incidents have one of their own.
+/// The sources. Cases on the same source use different ids; cases about a whole source's incidents have a source of
+/// their own.
 const SOURCES: &[Source] = &[
     ("voltus-prod", "voltus", false),
     ("vbox", "voltus", true),
-    // The provider refuses its key, and its bodies are not understood.
+    // The provider refuses its key, and its bodies cannot be parsed.
     ("vkey", "voltus", false),
-    // The provider refuses its requests for being too many: all of the source wait then.
+    // The provider answers 429; then every request of the source waits.
     ("vbusy", "voltus", false),
     // Its webhooks name other hosts.
     ("vevil", "voltus", false),
-    // It is polled, and some of what its webhooks announce cannot be fetched.
+    // It is polled, and some dispatches of its webhooks cannot be fetched.
     (POLLED, "voltus", false),
-    // Other people are notified of its incidents as well.
+    // Its incidents escalate to other people.
     ("vesc", "voltus", false),
     ("leap", "leap", false),
     ("lbox", "leap", true),
@@ -36,7 +37,7 @@ const SOURCES: &[Source] = &[
     ("obox", "openvolt", true),
 ];
 
-/// The one source that is polled. People would be notified of what the others list.
+/// The one polled source. On other sources, dispatches in a list would cause alerts.
 pub(crate) const POLLED: &str = "vpoll";
 
 /// Whether a source is marked as a sandbox.
@@ -44,36 +45,37 @@ pub(crate) fn is_sandbox(source: &str) -> bool {
     SOURCES.iter().any(|(name, _, sandbox)| *name == source && *sandbox)
 }
 
-/// Who sends the mail.
+/// The sender of the mails.
 pub(crate) const SENDER: &str = "gridbell@example.com";
 
-/// A source of which two tokens are valid.
+/// A source with two valid tokens.
 pub(crate) const ROTATING: &str = "nv";
 
-/// The token that guards a source's hook.
+/// The token of a source's webhook URL.
 pub(crate) fn token(source: &str) -> String {
     format!("token-of-{source}")
 }
 
-/// The second token of the source that is rotating.
+/// The second token of the rotating source.
 pub(crate) fn new_token(source: &str) -> String {
     format!("new-token-of-{source}")
 }
 
-/// The API key that a source asks its provider with.
+/// The API key of a source.
 pub(crate) fn api_key(source: &str) -> String {
     format!("key-of-{source}")
 }
 
-/// Everything that nobody may read in a log.
+/// The secrets that must not appear in a log.
 pub(crate) fn secrets() -> impl Iterator<Item = String> {
     SOURCES.iter().flat_map(|(name, ..)| [token(name), api_key(name)])
 }
 
-/// The token that guards `/acks/`.
+/// The token of `/acks/`.
 pub(crate) const ACK_TOKEN: &str = "token-of-acks";
 
-/// Everything on one stub. With `acknowledge`, a controller must acknowledge each dispatch soon after it is published.
+/// Points every source to one stub. With `acknowledge`, a controller must acknowledge each dispatch soon after its
+/// publication.
 pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     let mut text = String::new();
     let mut secrets = BTreeMap::new();
@@ -97,10 +99,10 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
             secrets.insert(format!("/gridbell/{name}"), api_key(name));
         }
     }
-    // No person is notified of what mends itself within a few attempts, so the limit leaves time for them.
+    // A failure that recovers within a few retries must not be reported, so the limit leaves time for them.
     let immediate = if acknowledge { "10s" } else { "30s" };
     writeln!(text, "[deadlines]\nlead = \"60m\"\nimmediate = \"{immediate}\"\nacknowledge = {acknowledge}")?;
-    // Mails that can wait come soon.
+    // Mails that can wait are sent soon.
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"{SENDER}\"")?;
     writeln!(text, "group_wait = \"1s\"\ngroup_interval = \"3s\"")?;
     writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;

@@ -1,9 +1,9 @@
-//! Comparing JSON, with words for what differs.
+//! Compares JSON and describes the differences.
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-/// Fails unless both are the same; says where they are not.
+/// Fails unless both are equal, and describes where they differ.
 pub(crate) fn same(what: &str, actual: &Value, expected: &Value) -> Result<()> {
     let mut differences = Vec::new();
     compare("", actual, expected, &mut differences);
@@ -11,7 +11,7 @@ pub(crate) fn same(what: &str, actual: &Value, expected: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The same where `actual` may hold more fields than are expected.
+/// The same, but `actual` may have additional fields.
 pub(crate) fn holds(what: &str, actual: &Value, expected: &Value) -> Result<()> {
     let Value::Object(fields) = expected else { return same(what, actual, expected) };
     for (name, value) in fields {
@@ -42,7 +42,7 @@ fn compare(at: &str, actual: &Value, expected: &Value, differences: &mut Vec<Str
     }
 }
 
-/// A value in a line of an error.
+/// A shortened value for an error line.
 pub(crate) fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(300) {

@@ -1,4 +1,4 @@
-//! What holds for every signal, whatever it says: the envelope of the contract's section 4.
+//! Checks of every signal: the envelope in section 4 of the contract.
 
 use std::sync::LazyLock;
 
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Signal, config::is_sandbox};
 
-/// The most that one message may carry, in bytes.
+/// The maximum size of a message, in bytes.
 const SQS_LIMIT: usize = 1_048_576;
 
-/// What is wrong with a message of the queue that is the `place`th of its subject.
+/// The faults of a message that is the `place`th of its subject.
 pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<String> {
     let event = &signal.event;
     let subject = event["subject"].as_str().unwrap_or_default();
@@ -46,9 +46,9 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
         .map(|(what, actual, expected)| format!("{id}: {what} is {actual}, expected {expected}"))
         .collect();
     if let Some(test) = data.get("test") {
-        let (told, reason) = (attribute("test"), &data["test_reason"]);
-        if told != json!(test.to_string()) || test != &json!(!reason.is_null()) {
-            faults.push(format!("{id}: test is {test}, its reason {reason}, the attribute {told}"));
+        let (marked, reason) = (attribute("test"), &data["test_reason"]);
+        if marked != json!(test.to_string()) || test != &json!(!reason.is_null()) {
+            faults.push(format!("{id}: test is {test}, its reason {reason}, the attribute {marked}"));
         }
     }
     if is_sandbox(source) && attribute("test") != "true" {
@@ -69,7 +69,7 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
     faults
 }
 
-/// The schemas of `data` that are part of the project, by its one member.
+/// The project's schemas of `data`, by its one member.
 static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new(|| {
     let read = |text: &str| {
         let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -83,7 +83,7 @@ static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new
     ]
 });
 
-/// As SQS allows it: up to 128 letters, digits and punctuation, else SHA-256 in hex.
+/// An id that SQS allows: up to 128 letters, digits and punctuation, otherwise SHA-256 in hex.
 fn fifo_id(text: &str) -> String {
     if text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return text.to_owned();

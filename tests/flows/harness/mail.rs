@@ -1,4 +1,4 @@
-//! The mail sent, as the read-back shows it.
+//! The sent mails, as the emulator returns them.
 
 use std::{future::Future, time::Duration};
 
@@ -6,15 +6,15 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Client;
 use serde_json::Value;
 
-use super::{Looked, eventually};
+use super::{Checked, eventually};
 
-/// What the subject of a mail holds that says that an incident is resolved.
+/// The words in the subject of a mail about a resolved incident.
 pub(crate) const RESOLVED: &str = "over: ";
 
-/// What the first line of a list stands behind.
+/// The labels before the first line of a list.
 const LABELS: [&str; 2] = ["What failed:", "Over:"];
 
-/// One mail.
+/// A mail.
 #[derive(Debug, Clone)]
 pub(crate) struct Mail {
     pub(crate) subject: String,
@@ -22,7 +22,7 @@ pub(crate) struct Mail {
     pub(crate) html: String,
 }
 
-/// Several mails in an error message.
+/// Several mails, for an error message.
 pub(crate) fn listed(mail: &[Mail]) -> String {
     mail.iter().fold(String::new(), |text, mail| format!("{text}\n\n{}\n{}", mail.subject, mail.text))
 }
@@ -39,7 +39,7 @@ impl MailBox {
         Self { http, url: url.to_owned() }
     }
 
-    /// All mail whose subject holds each of the words, the oldest first.
+    /// All mails with each of the words in their subject, oldest first.
     pub(crate) async fn about(&self, words: &[&str]) -> Result<Vec<Mail>> {
         let answer: Value =
             self.http.get(&self.url).timeout(super::SOON).send().await?.error_for_status()?.json().await?;
@@ -53,8 +53,8 @@ impl MailBox {
         Ok(mail.filter(|mail| words.iter().all(|word| mail.subject.contains(word))).collect())
     }
 
-    /// All mail whose subject holds each of the words and that names this: a dispatch's key, a source, a source and an event. A mail
-    /// that says that an incident is resolved counts only where the words ask for it.
+    /// All mails with each of the words in their subject that name `about`: a dispatch's key, a source, or a source and
+    /// an event. Mails about a resolved incident count only if the words include [`RESOLVED`].
     pub(crate) async fn naming(&self, words: &[&str], about: &str) -> Result<Vec<Mail>> {
         let mut mail = self.about(words).await?;
         let resolved = words.contains(&RESOLVED);
@@ -62,13 +62,13 @@ impl MailBox {
         Ok(mail)
     }
 
-    /// Waits for one of those, and fails where there are more.
+    /// Waits for one such mail, and fails if there are more.
     pub(crate) async fn one_naming(&self, within: Duration, words: &[&str], about: &str) -> Result<Mail> {
         let what = format!("mail about {words:?} that names {about}");
         only(within, &what, || self.naming(words, about)).await
     }
 
-    /// Waits for the one mail whose subject holds each of the words, and fails where there are more.
+    /// Waits for the one mail with each of the words in its subject, and fails if there are more.
     pub(crate) async fn one(&self, within: Duration, words: &[&str]) -> Result<Mail> {
         only(within, &format!("mail about {words:?}"), || self.about(words)).await
     }
@@ -83,8 +83,8 @@ async fn only<F: Future<Output = Result<Vec<Mail>>>>(
         let mut mail = find().await?;
         ensure!(mail.len() <= 1, "more than one {what}:{}", listed(&mail));
         Ok(match mail.pop() {
-            Some(mail) => Looked::There(mail),
-            None => Looked::NotYet("none".to_owned()),
+            Some(mail) => Checked::Found(mail),
+            None => Checked::NotYet("none".to_owned()),
         })
     });
     let mail = mail.await?;
@@ -94,7 +94,7 @@ async fn only<F: Future<Output = Result<Vec<Mail>>>>(
 }
 
 impl Mail {
-    /// Whether it is about this: alone, at the end of its subject, or as a line of a list.
+    /// Whether the mail is about this: at the end of its subject, or in a line of a list.
     fn names(&self, about: &str) -> bool {
         let alone = format!(": {about}");
         let with_more = format!(": {about} (and ");

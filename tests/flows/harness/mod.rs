@@ -1,4 +1,4 @@
-//! What the cases stand on.
+//! Helpers of the cases.
 
 mod aws;
 mod case;
@@ -16,11 +16,11 @@ use std::fmt::Write as _;
 pub(crate) use self::{
     aws::Aws,
     case::{Case, cases},
-    clock::{Looked, SOON, eventually, from_now, instant},
+    clock::{Checked, SOON, eventually, from_now, instant},
     differs::{holds, same, short},
     mail::{MailBox, RESOLVED, listed},
     signals::{Signal, Signals},
-    test_stack::{Answer, TestStack, answer, cut_sim, end, hurt_sim, restored_sim, world},
+    test_stack::{Answer, TestStack, answer, cut_stack, damaged_stack, end, restored_stack, shared_stack},
 };
 
 /// Lower-case hex.

@@ -1,4 +1,4 @@
-//! The stream out: one reader takes everything off the FIFO queue and files it by subject.
+//! The published signals: one reader receives everything from the FIFO queue and sorts it by subject.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,19 +19,19 @@ use super::{Aws, SOON, envelope};
 /// The most signals that an error message lists.
 const LISTED: usize = 12;
 
-/// One message of the queue.
+/// A message of the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Signal {
     /// The `CloudEvents` object.
     pub(crate) event: Value,
-    /// The length of its text.
+    /// The length of its text, in bytes.
     pub(crate) bytes: usize,
-    /// The message's attribute `test`, a text.
+    /// The message attribute `test`, as text.
     pub(crate) test: Value,
 }
 
 impl Signal {
-    /// The last segment but one of its type: `scheduled`, `start_ramp_down`, `data`.
+    /// The second-to-last segment of its type: `scheduled`, `start_ramp_down`, `data`.
     pub(crate) fn kind(&self) -> &str {
         let kind = self.event["type"].as_str().unwrap_or_default();
         kind.strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or(kind)
@@ -43,25 +43,25 @@ impl Signal {
     }
 }
 
-/// What has come so far.
+/// The signals received so far.
 #[derive(Debug, Default)]
 struct Filed {
     by_subject: BTreeMap<String, Vec<Signal>>,
-    /// The queue's names of messages that are filed: one that could not be deleted comes again.
+    /// The ids of the stored messages: a message that could not be deleted comes again.
     messages: BTreeSet<String>,
-    /// What is wrong with signals that came, whoever waits for them.
+    /// The faults of received signals.
     faults: Vec<String>,
-    /// How many signals the tests have accounted for.
+    /// By subject: the number of signals that the cases expect.
     expected: BTreeMap<String, usize>,
 }
 
-/// The signals, as they come in.
+/// The signals, received continuously.
 #[derive(Debug)]
 pub(crate) struct Signals {
     filed: Arc<Mutex<Filed>>,
     changed: watch::Receiver<u64>,
     reader: JoinHandle<()>,
-    /// Who has it reads.
+    /// The holder of this lock reads.
     turn: Arc<AsyncMutex<()>>,
 }
 
@@ -72,15 +72,15 @@ impl Drop for Signals {
 }
 
 fn lock(filed: &Mutex<Filed>) -> MutexGuard<'_, Filed> {
-    // Nothing is left half done by a panic elsewhere.
+    // A panic elsewhere leaves nothing half done.
     filed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Signals {
-    /// Begins to read.
+    /// Starts reading.
     pub(crate) fn read(aws: Aws, queue: String) -> Self {
         let filed = Arc::new(Mutex::new(Filed::default()));
-        let (tell, changed) = watch::channel(0);
+        let (notify, changed) = watch::channel(0);
         let into = filed.clone();
         let turn = Arc::new(AsyncMutex::new(()));
         let reads = turn.clone();
@@ -94,16 +94,16 @@ impl Signals {
                             file(&mut filed, message);
                         }
                     }
-                    // The emulator is suspended at times, and ends at some time.
+                    // A case may suspend the emulator, and it ends at some time.
                     Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
                 }
-                tell.send_modify(|count| *count += 1);
+                notify.send_modify(|count| *count += 1);
             }
         });
         Self { filed, changed, reader, turn }
     }
 
-    /// Nobody reads until this is dropped.
+    /// Stops the reading until the guard is dropped.
     pub(crate) async fn unread(&self) -> OwnedMutexGuard<()> {
         self.turn.clone().lock_owned().await
     }
@@ -113,7 +113,7 @@ impl Signals {
         self.within(SOON, subject, count).await
     }
 
-    /// The same with another patience.
+    /// The same with another time-out.
     pub(crate) async fn within(&self, patience: Duration, subject: &str, count: usize) -> Result<Vec<Signal>> {
         {
             let mut filed = lock(&self.filed);
@@ -134,7 +134,7 @@ impl Signals {
         lock(&self.filed).by_subject.get(subject).map_or(0, Vec::len)
     }
 
-    /// What nobody accounted for: signals that no test waited for, and signals that are wrong in themselves.
+    /// The signals that no case expects, and the faults of signals.
     pub(crate) fn unaccounted(&self) -> Vec<String> {
         let filed = lock(&self.filed);
         let surplus = filed.by_subject.iter().filter_map(|(subject, came)| {
@@ -170,7 +170,8 @@ fn file(filed: &mut Filed, message: &Value) {
     filed.faults.extend(faults);
 }
 
-/// The sequence that a signal must bear: they count from 1 in each epoch, and the parts of a version share one.
+/// The sequence that a signal must have: versions count from 1 in each epoch, and the parts of a version share a
+/// sequence.
 fn place(before: &[Signal], signal: &Signal) -> usize {
     let of_epoch = before.iter().filter(|other| other.event["epoch"] == signal.event["epoch"]);
     let versions = of_epoch.filter(|other| other.dispatch()["part"].as_u64().is_none_or(|part| part == 1)).count();

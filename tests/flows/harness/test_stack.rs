@@ -1,4 +1,4 @@
-//! A stack, the provider that it asks, and what comes out of it.
+//! A stack, its provider stub, and its output.
 
 use std::{
     future::Future,
@@ -16,13 +16,13 @@ use serde_json::Value;
 use stack_client::{Description, http_client};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-use super::{Aws, Looked, MailBox, Signals, config, eventually};
+use super::{Aws, Checked, MailBox, Signals, config, eventually};
 use crate::stub::Stub;
 
-/// How long a queue may take to become empty once no test sends any more; a retried request waits up to a minute.
+/// How long a queue may take to drain after the last case; a retried request waits up to a minute.
 const DRAINING: Duration = Duration::from_mins(4);
 
-/// A stack that is up, shared by many cases.
+/// A running stack, shared by many cases.
 pub(crate) struct TestStack {
     pub(crate) stub: Stub,
     pub(crate) signals: Signals,
@@ -51,52 +51,52 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 }
 
-/// The stacks of this process. The second one is for the cases that kill and suspend, the third for those that take a part away
-/// for a while, which nobody else may feel, the fourth for those that restore its tables.
-static WORLDS: [OnceCell<Result<Arc<TestStack>, String>>; 4] = [const { OnceCell::const_new() }; 4];
+/// The stacks of this process: the first is for most cases, the second for those that kill and suspend, the third for
+/// those that stop a part for a while, the fourth for those that restore its tables.
+static STACKS: [OnceCell<Result<Arc<TestStack>, String>>; 4] = [const { OnceCell::const_new() }; 4];
 
-/// The stack that most cases share; the first who asks brings it up.
-pub(crate) async fn world() -> Result<Arc<TestStack>> {
-    raised(0).await
+/// The stack that most cases share; the first caller starts it.
+pub(crate) async fn shared_stack() -> Result<Arc<TestStack>> {
+    started(0).await
 }
 
-/// The stack that may be hurt. On it a controller has to acknowledge.
-pub(crate) async fn hurt_sim() -> Result<Arc<TestStack>> {
-    // One after the other: both build the functions.
-    world().await?;
-    raised(1).await
+/// The stack that cases may damage. A controller must acknowledge on it.
+pub(crate) async fn damaged_stack() -> Result<Arc<TestStack>> {
+    // One after the other, because both build the functions.
+    shared_stack().await?;
+    started(1).await
 }
 
-/// The stack of which parts are taken away for a while.
-pub(crate) async fn cut_sim() -> Result<Arc<TestStack>> {
-    hurt_sim().await?;
-    raised(2).await
+/// The stack of which cases stop a part for a while.
+pub(crate) async fn cut_stack() -> Result<Arc<TestStack>> {
+    damaged_stack().await?;
+    started(2).await
 }
 
 /// The stack whose tables are restored.
-pub(crate) async fn restored_sim() -> Result<Arc<TestStack>> {
-    cut_sim().await?;
-    raised(3).await
+pub(crate) async fn restored_stack() -> Result<Arc<TestStack>> {
+    cut_stack().await?;
+    started(3).await
 }
 
-async fn raised(which: usize) -> Result<Arc<TestStack>> {
-    let world = WORLDS[which]
+async fn started(which: usize) -> Result<Arc<TestStack>> {
+    let stack = STACKS[which]
         .get_or_init(|| async { TestStack::up(which == 1).await.map(Arc::new).map_err(|error| format!("{error:#}")) })
         .await;
-    world.clone().map_err(|error| anyhow::anyhow!("the stack did not come up: {error}"))
+    stack.clone().map_err(|error| anyhow::anyhow!("the stack did not come up: {error}"))
 }
 
-/// Checks what can be known only now, and takes everything down. Returns what is wrong, in words.
+/// Runs the final checks and stops every stack. Returns the failures, in words.
 pub(crate) async fn end() -> Vec<String> {
     let mut wrong = Vec::new();
-    for world in WORLDS.iter().filter_map(|cell| cell.get()?.as_ref().ok()) {
-        wrong.extend(world.clone().end().await);
+    for stack in STACKS.iter().filter_map(|cell| cell.get()?.as_ref().ok()) {
+        wrong.extend(stack.clone().end().await);
     }
     wrong
 }
@@ -126,12 +126,12 @@ impl TestStack {
         })
     }
 
-    /// The hook of a source, without a token.
+    /// The webhook URL of a source, without a token.
     pub(crate) fn hook(&self, source: &str) -> String {
         format!("{}/hooks/{source}", self.description.webhook_base)
     }
 
-    /// A webhook of a source, ready to be sent.
+    /// A webhook request for a source, ready to be sent.
     pub(crate) fn webhook(&self, source: &str) -> RequestBuilder {
         let url = format!("{}/{}", self.hook(source), config::token(source));
         self.http.post(url).header("content-type", "application/json").timeout(super::SOON)
@@ -142,7 +142,7 @@ impl TestStack {
         answer(self.webhook(source).body(body)).await
     }
 
-    /// As [`Self::accepted`], for a body that is made on the spot.
+    /// Like [`Self::accepted`], for an owned body.
     pub(crate) async fn accepted_json(&self, source: &str, body: Value) -> Result<String> {
         self.accepted(source, &body).await
     }
@@ -156,22 +156,23 @@ impl TestStack {
         Ok(json["delivery"].as_str().context("the answer names no delivery")?.to_owned())
     }
 
-    /// Checks something once all cases are over and the queues are empty: what must not happen cannot be waited for.
+    /// Registers a check that runs after all cases, when the queues are empty: a case cannot wait for what must not
+    /// happen.
     pub(crate) fn at_the_end<F, Fut>(&self, check: F)
     where
         F: FnOnce(Arc<TestStack>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<()>> + 'static,
     {
-        push(&self.at_the_end, Box::new(move |world| Box::pin(check(world))));
+        push(&self.at_the_end, Box::new(move |stack| Box::pin(check(stack))));
     }
 
-    /// The same, after everything else was checked: the stack need not work any more afterwards.
+    /// Registers a check that runs after all others: the stack need not work afterwards.
     pub(crate) fn at_the_very_end<F, Fut>(&self, check: F)
     where
         F: FnOnce(Arc<TestStack>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<()>> + 'static,
     {
-        push(&self.at_the_very_end, Box::new(move |world| Box::pin(check(world))));
+        push(&self.at_the_very_end, Box::new(move |stack| Box::pin(check(stack))));
     }
 
     async fn check(self: &Arc<Self>, checks: &Mutex<Vec<Check>>, wrong: &mut Vec<String>) {
@@ -183,18 +184,18 @@ impl TestStack {
         }
     }
 
-    /// Waits until the inner queues hold nothing that could be worked on now; delayed attempts may still lie there.
+    /// Waits until the internal queues have no message to process now; delayed retries may remain.
     async fn drained(&self) -> Result<()> {
-        eventually(DRAINING, "empty inner queues", || async {
-            let mut held = Vec::new();
+        eventually(DRAINING, "empty internal queues", || async {
+            let mut busy = Vec::new();
             for name in ["deliveries", "retries", "alerts", "reviews"] {
                 let queue = self.description.queues.get(name).context("no such queue")?;
                 let [visible, worked_on, _delayed] = self.aws.depth(queue).await?;
                 if visible + worked_on > 0 {
-                    held.push(format!("{name} holds {visible} and {worked_on} being worked on"));
+                    busy.push(format!("{name}: {visible} visible and {worked_on} in flight"));
                 }
             }
-            Ok(if held.is_empty() { Looked::There(()) } else { Looked::NotYet(held.join(", ")) })
+            Ok(if busy.is_empty() { Checked::Found(()) } else { Checked::NotYet(busy.join(", ")) })
         })
         .await
     }
@@ -226,7 +227,7 @@ impl TestStack {
     }
 }
 
-/// What a log line must not hold: a secret, a panic.
+/// Returns what must not be in a log line: a secret or a panic.
 fn indiscreet(line: &LogLine) -> Option<String> {
     let known = config::secrets().find(|secret| line.text.contains(secret.as_str()));
     let panicked = line.text.contains("panicked at").then(|| "a panic".to_owned());

@@ -1,4 +1,4 @@
-//! A server that nobody has any business with.
+//! A server that gridbell must never contact.
 
 use std::{
     net::Ipv4Addr,
@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// Counts who comes. Dropping it ends it.
+/// Counts connections. Dropping it stops the server.
 pub(crate) struct Foreign {
     /// `host:port`.
     pub(crate) host: String,
@@ -39,7 +39,7 @@ impl Foreign {
         Ok(Self { host, came, kind })
     }
 
-    /// How many connections there were.
+    /// The number of connections.
     pub(crate) fn came(&self) -> usize {
         self.came.load(Ordering::SeqCst)
     }

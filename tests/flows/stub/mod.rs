@@ -1,4 +1,4 @@
-//! The providers' APIs as a test wants them: scripted by what a request is about, every request remembered.
+//! The providers' APIs, scripted by the id in a request; every request is recorded.
 
 mod foreign;
 mod reply;

@@ -1,4 +1,4 @@
-//! What the stub answers.
+//! The stub's answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use super::Seen;
 /// An answer.
 #[derive(Clone)]
 pub(crate) enum Reply {
-    /// 200 with this.
+    /// 200 with this JSON.
     Json(Value),
     /// An error status, with `Retry-After` in seconds.
     Fail(u16, Option<u32>),
@@ -22,19 +22,19 @@ pub(crate) enum Reply {
     Raw(&'static str, Vec<u8>),
     /// This status with these headers and bytes.
     Odd { status: u16, headers: &'static [(&'static str, &'static str)], bytes: Vec<u8> },
-    /// The same on a connection's first request; on a later one the connection is dropped without a byte.
+    /// The inner answer on a connection's first request; on a later one the connection is dropped without an answer.
     DropsKept(Box<Reply>),
     /// A redirect, with its status.
     Redirect(u16, String),
-    /// The same, later.
+    /// The inner answer, later.
     Slow(Duration, Box<Reply>),
-    /// The same, once the gate is open.
-    Held(Gate, Box<Reply>),
-    /// What follows from the request.
+    /// The inner answer, once the gate is open.
+    Gated(Gate, Box<Reply>),
+    /// An answer computed from the request.
     With(Arc<dyn Fn(&Seen) -> Reply + Send + Sync>),
 }
 
-/// Holds requests until it is opened; it stays open.
+/// Delays requests until it is opened; it stays open.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate(Arc<Semaphore>);
 
@@ -48,13 +48,13 @@ impl Gate {
     }
 
     async fn passed(&self) {
-        // An error says that it is closed for ever as a semaphore, which is open as a gate.
+        // An error means that the semaphore is closed, so the gate is open.
         drop(self.0.acquire().await);
     }
 }
 
 impl Reply {
-    /// 200 with what a function makes of the request.
+    /// 200 with JSON computed from the request.
     pub(crate) fn with(make: impl Fn(&Seen) -> Value + Send + Sync + 'static) -> Self {
         Self::With(Arc::new(move |seen| Self::Json(make(seen))))
     }
@@ -77,11 +77,11 @@ impl Reply {
                     tokio::time::sleep(delay).await;
                     *inner
                 }
-                Self::Held(gate, inner) => {
+                Self::Gated(gate, inner) => {
                     gate.passed().await;
                     *inner
                 }
-                // Unwinding ends the connection's task, and with it the connection; the panic hook is not told.
+                // Unwinding ends the connection's task, and with it the connection, without running the panic hook.
                 Self::DropsKept(_) if seen.nth > 1 => std::panic::resume_unwind(Box::new("the stub drops it")),
                 Self::DropsKept(inner) => *inner,
                 Self::With(make) => make(seen),
@@ -127,8 +127,8 @@ impl Reply {
                 }
                 response
             }
-            // `response` has unwrapped these.
-            Self::Slow(..) | Self::Held(..) | Self::DropsKept(_) | Self::With(_) => json(500, &Value::Null),
+            // `response` has already unwrapped these.
+            Self::Slow(..) | Self::Gated(..) | Self::DropsKept(_) | Self::With(_) => json(500, &Value::Null),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The stub's server: one port for all providers, whose paths tell them apart.
+//! The stub's server: one port for all providers, distinguished by their paths.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,9 +18,9 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::Reply;
-use crate::harness::{Looked, eventually, instant};
+use crate::harness::{Checked, eventually, instant};
 
-/// What Voltus' list of dispatches is about; empty unless a case says otherwise.
+/// The id of requests for Voltus' list of dispatches, which is empty unless a case changes it.
 pub(crate) const LIST: &str = "the list of dispatches";
 
 /// A request.
@@ -30,13 +30,13 @@ pub(crate) struct Seen {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: BTreeMap<String, String>,
-    /// Null where there is none.
+    /// The body; null if there is none.
     pub(crate) body: Value,
-    /// The API key, wherever it stood.
+    /// The API key, from whichever header.
     pub(crate) key: String,
-    /// A dispatch, an event, a meter.
+    /// The id in it: a dispatch, an event, a meter.
     pub(crate) about: String,
-    /// Which request of its connection it is, from 1.
+    /// The number of the request on its connection, from 1.
     pub(crate) nth: usize,
 }
 
@@ -44,13 +44,13 @@ pub(crate) struct Seen {
 struct Script {
     replies: BTreeMap<String, VecDeque<Reply>>,
     seen: Vec<Seen>,
-    /// How many requests came over each connection, by the address at its other end.
+    /// By client address: the number of requests on the connection.
     came: BTreeMap<SocketAddr, usize>,
 }
 
-/// The server. Dropping it ends it.
+/// The server. Dropping it stops it.
 pub(crate) struct Stub {
-    /// Without a path and without a slash at the end.
+    /// The URL, without a path and without a slash at the end.
     pub(crate) base: String,
     script: Arc<Mutex<Script>>,
     kind: JoinHandle<()>,
@@ -63,7 +63,7 @@ impl Drop for Stub {
 }
 
 fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
-    // A panic elsewhere leaves nothing half done in here.
+    // A panic elsewhere leaves nothing half done.
     script.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -76,30 +76,30 @@ impl Stub {
         let script = Arc::new(Mutex::new(Script { replies, ..Script::default() }));
         let router = Router::new().fallback(handle).with_state(script.clone());
         let kind = tokio::spawn(async move {
-            // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
+            // It fails only if the listener is gone; then a client's connection fails.
             drop(axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await);
         });
         Ok(Self { base, script, kind })
     }
 
-    /// Answers requests about it with these, in order; the last one stays. Before anything is said, it is not known (404).
+    /// Sets the answers to requests about `about`, in order; the last one repeats. Without a script, the answer is 404.
     pub(crate) fn answers(&self, about: &str, replies: impl IntoIterator<Item = Reply>) {
         lock(&self.script).replies.insert(about.to_owned(), replies.into_iter().collect());
     }
 
-    /// Answers all requests about it with this.
+    /// Sets the answer to all requests about `about`.
     pub(crate) fn answer(&self, about: &str, reply: Reply) {
         self.answers(about, [reply]);
     }
 
-    /// Answers requests about each of these with what it is given.
+    /// Sets an answer for each id.
     pub(crate) fn answer_each(&self, ids: &[String], reply: impl Fn(&str) -> Reply) {
         for id in ids {
             self.answer(id, reply(id));
         }
     }
 
-    /// The requests about it so far.
+    /// The requests about `about` so far.
     pub(crate) fn asked(&self, about: &str) -> Vec<Seen> {
         lock(&self.script).seen.iter().filter(|seen| seen.about == about).cloned().collect()
     }
@@ -109,14 +109,14 @@ impl Stub {
         lock(&self.script).seen.clone()
     }
 
-    /// Waits until it was asked about so often.
+    /// Waits for that many requests about `about`.
     pub(crate) async fn asked_times(&self, about: &str, times: usize, within: Duration) -> Result<Vec<Seen>> {
         eventually(within, &format!("{times} requests about {about}"), || async {
             let asked = self.asked(about);
             Ok(if asked.len() >= times {
-                Looked::There(asked)
+                Checked::Found(asked)
             } else {
-                Looked::NotYet(format!("{} requests", asked.len()))
+                Checked::NotYet(format!("{} requests", asked.len()))
             })
         })
         .await

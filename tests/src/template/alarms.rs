@@ -1,4 +1,4 @@
-//! Who watches the watcher: that an alarm exists for whatever can fall silent, reaches a person, and says what to do.
+//! Checks of the alarms: one exists for everything that can fall silent, notifies a person, and says what to do.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use super::model::{Template, listed, strings, target};
 use super::{Check, Findings, must, remove, set};
 
-/// What runs every minute, by the alarm that notices when it does not: the metric's namespace and what is measured.
+/// What runs every minute: the alarm that notices its silence, the metric's namespace and the measured resource.
 const HEARTBEATS: [(&str, &str, &str); 3] = [
     ("SweepSilentAlarm", "AWS/Events", "SweepRule"),
     ("RetrierSilentAlarm", "AWS/Lambda", "RetrierFunction"),
     ("HydratorSilentAlarm", "AWS/Lambda", "HydratorFunction"),
 ];
 
-/// Silence for longer than this is told, seconds: three runs of a schedule of one minute.
+/// The silence after which an alarm fires, in seconds: three runs of a schedule of one minute.
 const SILENCE: u64 = 180;
 
-/// `CloudWatch` takes an alarm's description of so many characters.
+/// `CloudWatch`'s limit of an alarm's description, in characters.
 const LONGEST_DESCRIPTION: usize = 1024;
 
-/// The longest that anything may wait for a function, seconds; the signals have the usual lead of a deadline.
+/// The longest time that a message may wait for a function, in seconds; signals have a deadline's usual lead.
 const LONGEST_WAIT: u64 = 300;
 const LONGEST_UNREAD: u64 = 600;
 
@@ -33,7 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
                 remove("no action", "/Resources/AlerterFailingAlarm/Properties/AlarmActions"),
                 set("another action", "/Resources/DoorFailingAlarm/Properties/AlarmActions", json!([{ "Ref": "Api" }])),
                 set("switched off", "/Resources/SweepSilentAlarm/Properties/ActionsEnabled", json!(false)),
-                remove("on where nobody watches", "/Resources/AlertsDeadAlarm/Condition"),
+                remove("on without a watcher", "/Resources/AlertsDeadAlarm/Condition"),
             ]
         },
     },
@@ -48,7 +48,7 @@ pub(super) const CHECKS: &[Check] = &[
                     json!("alias/aws/sns"),
                 ),
                 remove("in the clear", "/Resources/WatchTopic/Properties/KmsMasterKeyId"),
-                remove("a key for nobody", "/Resources/WatchKey/Properties/KeyPolicy/Statement/1"),
+                remove("a key without users", "/Resources/WatchKey/Properties/KeyPolicy/Statement/1"),
                 set("to a function", "/Resources/WatchSubscription/Properties/Protocol", json!("lambda")),
                 set("to an empty address", "/Resources/WatchSubscription/Condition", json!("Watching")),
             ]
@@ -77,9 +77,9 @@ pub(super) const CHECKS: &[Check] = &[
         run: queues,
         saboteurs: || {
             vec![
-                remove("signals that nobody reads", "/Resources/SignalsWaitingAlarm"),
+                remove("signals without a reader", "/Resources/SignalsWaitingAlarm"),
                 remove("dead letters", "/Resources/RetriesDeadAlarm"),
-                remove("reviews that nobody takes", "/Resources/ReviewsWaitingAlarm"),
+                remove("reviews without a consumer", "/Resources/ReviewsWaitingAlarm"),
                 set("an hour", "/Resources/AlertsWaitingAlarm/Properties/Threshold", json!(3600)),
                 set("within a redelivery", "/Resources/DeliveriesWaitingAlarm/Properties/Threshold", json!(120)),
                 set(
@@ -92,7 +92,7 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "three silent minutes of what runs every minute are told, and no other silence",
+        name: "an alarm fires after three silent minutes of what runs every minute, and for no other silence",
         run: heartbeats,
         saboteurs: || {
             vec![
@@ -164,7 +164,7 @@ fn alarms(template: &Template) -> Vec<&str> {
     template.resources(Some("AWS::CloudWatch::Alarm"))
 }
 
-/// What an alarm looks at: each metric with its statistic, its own or those of its expression.
+/// The metrics of an alarm, each with its statistic; its own or those of its expression.
 fn metrics<'t>(template: &'t Template, alarm: &str) -> Vec<(&'t Value, &'t Value)> {
     let own = template.at(&format!("/Resources/{alarm}/Properties"));
     match listed(&own["Metrics"]) {
@@ -176,7 +176,7 @@ fn metrics<'t>(template: &'t Template, alarm: &str) -> Vec<(&'t Value, &'t Value
     }
 }
 
-/// The alarms that look at this metric of this resource.
+/// The alarms on this metric of this resource.
 fn alarms_on<'t>(template: &'t Template, metric: &str, resource: &str) -> Vec<&'t str> {
     let fetches = |alarm: &&str| {
         metrics(template, alarm).iter().any(|(found, _)| {
@@ -248,7 +248,7 @@ fn queues(template: &Template) -> Findings {
         let age = alarms_on(template, "ApproximateAgeOfOldestMessage", queue);
         let depth = alarms_on(template, "ApproximateNumberOfMessagesVisible", queue);
         let most = if mapped.contains(&queue) { LONGEST_WAIT } else { LONGEST_UNREAD };
-        // What was received twice and failed is no backlog.
+        // A message that was received twice and failed is no backlog.
         let least = 2 * template.property(queue, "VisibilityTimeout").as_u64().unwrap_or(0);
         match (age.as_slice(), depth.as_slice()) {
             ([old], [deep]) if old == deep && mapped.contains(&queue) => {
@@ -281,7 +281,7 @@ fn heartbeats(template: &Template) -> Findings {
         let fetches = alarms_on(template, "Invocations", runs);
         must(&mut diagnostics, fetches == [alarm], || format!("{runs}: alarms on its invocations: {fetches:?}"));
         let silence = number("Period") * number("EvaluationPeriods");
-        must(&mut diagnostics, silence == SILENCE, || format!("{alarm}: told after {silence} s of silence"));
+        must(&mut diagnostics, silence == SILENCE, || format!("{alarm}: fires after {silence} s of silence"));
         let below = template.property(alarm, "ComparisonOperator") == "LessThanThreshold" && number("Threshold") == 1;
         must(&mut diagnostics, below, || format!("{alarm}: not raised below one"));
     }
@@ -305,12 +305,12 @@ fn descriptions(template: &Template) -> Findings {
         names.insert(name);
         let text = template.property(alarm, "AlarmDescription").as_str().unwrap_or_default();
         let points = text.ends_with(&format!(" Runbook: infra/README.md#alarm-{name}"));
-        must(&mut diagnostics, points && !name.is_empty(), || format!("{alarm}: {name:?} is told as {text:?}"));
+        must(&mut diagnostics, points && !name.is_empty(), || format!("{alarm}: {name:?} is described as {text:?}"));
         must(&mut diagnostics, text.len() <= LONGEST_DESCRIPTION, || format!("{alarm}: {} characters", text.len()));
     }
     must(&mut diagnostics, names == known, || format!("the alarms are {names:?}, the runbook knows {known:?}"));
-    let looked_at: usize = alarms(template).into_iter().map(|alarm| metrics(template, alarm).len()).sum();
-    let counted = format!("{} alarms on {looked_at} metrics", names.len());
+    let watched: usize = alarms(template).into_iter().map(|alarm| metrics(template, alarm).len()).sum();
+    let counted = format!("{} alarms on {watched} metrics", names.len());
     must(&mut diagnostics, readme.contains(&counted), || format!("the cost is not that of {counted}"));
     diagnostics
 }

@@ -1,11 +1,11 @@
-//! The API, the schedule and the outputs: what reaches a function from outside, and what others read of the stack.
+//! The API, the schedule and the outputs: how callers outside reach a function, and what they read of the stack.
 
 use serde_json::{Value, json};
 
 use super::model::{Template, target};
 use super::{Check, Findings, must, remove, set};
 
-/// The longest that an HTTP API waits for a function, milliseconds.
+/// The longest time that an HTTP API waits for a function, in milliseconds.
 const LONGEST_INTEGRATION: u64 = 30_000;
 
 const ROUTES: [(&str, &str); 3] = [
@@ -22,7 +22,7 @@ const PERMISSIONS: [(&str, &str, &str); 4] = [
     ("RetrierFunction", "events.amazonaws.com", "SweepRule"),
 ];
 
-/// What the command line and the local stack read back.
+/// The outputs that the command line and the local stack read.
 const OUTPUTS: [&str; 19] = [
     "WebhookUrl",
     "ApiId",
@@ -70,7 +70,7 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "nobody else may invoke a function",
+        name: "no other service may invoke a function",
         run: permissions,
         saboteurs: || {
             vec![
@@ -132,7 +132,7 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("an output less", "/Outputs/SignalsQueueUrl"),
                 set("a wrong one", "/Outputs/AlertsQueueUrl/Value", json!({ "Ref": "AlertsDeadQueue" })),
-                set("one that nobody knows", "/Outputs/Other", json!({ "Value": "x" })),
+                set("one that is not read", "/Outputs/Other", json!({ "Value": "x" })),
             ]
         },
     },
@@ -185,8 +185,8 @@ fn stage(template: &Template) -> Findings {
     must(&mut diagnostics, group == Some("ApiLogGroup"), || format!("Stage: logs into {group:?}"));
     let format = template.property("Stage", "AccessLogSettings/Format").as_str().unwrap_or_default();
     let secret = ["$context.path", "$context.customDomain", "$context.authorizer", "$context.identity.apiKey"];
-    let told = secret.into_iter().find(|variable| format.contains(variable));
-    must(&mut diagnostics, told.is_none(), || format!("Stage: logs {told:?}, which can hold a token"));
+    let logged = secret.into_iter().find(|variable| format.contains(variable));
+    must(&mut diagnostics, logged.is_none(), || format!("Stage: logs {logged:?}, which can contain a token"));
     let parsed = serde_json::from_str::<Value>(format);
     must(&mut diagnostics, parsed.is_ok_and(|line| line["route"] == "$context.routeKey"), || {
         "Stage: logs no JSON".to_owned()
@@ -200,7 +200,7 @@ fn outputs(template: &Template) -> Findings {
     let names: Vec<_> = found.keys().collect();
     must(&mut diagnostics, names == OUTPUTS, || format!("the outputs are {names:?}"));
     for (name, output) in found {
-        // An output named after what it is: `SignalsQueueUrl` says where `SignalsQueue` is.
+        // Such an output is named after its resource: `SignalsQueueUrl` is the URL of `SignalsQueue`.
         let Some(resource) = ["Url", "Name", "Arn"].iter().find_map(|end| name.strip_suffix(end)) else { continue };
         let holds = name == "WebhookUrl" || target(&output["Value"]) == Some(resource);
         must(&mut diagnostics, holds, || format!("{name} is {}", output["Value"]));

@@ -1,4 +1,4 @@
-//! Functions: what they run, what they are told, where they log.
+//! Functions: their code, their variables, their logs.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,40 +7,40 @@ use serde_json::{Value, json};
 use super::model::{Template, listed, target};
 use super::{Check, Findings, must, remove, set};
 
-/// What Lambda takes for all variables of a function together, names and values, bytes.
+/// Lambda's limit of all variables of a function, names and values, in bytes.
 const ENVIRONMENT_LIMIT: usize = 4096;
-/// The longest queue URL, table name and log filter to reckon with, for a stack name of up to 32 letters in a
-/// region of 14, bytes.
+/// The longest queue URL, table name, log filter and API URL, for a stack name of up to 32 letters in a region of 14,
+/// in bytes.
 const LONGEST_QUEUE_URL: usize = 122;
 const LONGEST_TABLE_NAME: usize = 64;
 const LONGEST_LOG_FILTER: usize = 64;
 const LONGEST_API_URL: usize = 80;
 
-/// A variable, and the resource that it tells.
-type Told = (&'static str, &'static str);
+/// A variable, and the resource that it names.
+type Variable = (&'static str, &'static str);
 
-/// What the links in mails stand behind, and how many processes share what a provider allows.
+/// The URL before the links in mails, and the number of processes that share a provider's rate limit.
 const SUBSTITUTED: [(&str, &str, &str); 2] = [
     ("AlerterFunction", "GRIDBELL_PUBLIC_URL", "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"),
     ("HydratorFunction", "GRIDBELL_HYDRATORS", "${HydratorConcurrency}"),
 ];
 
-/// What every function reads.
-const SHARED: [Told; 2] = [("GRIDBELL_CONFIG_TABLE", "ConfigTable"), ("GRIDBELL_LOG", "LogFilter")];
+/// The variables that every function reads.
+const SHARED: [Variable; 2] = [("GRIDBELL_CONFIG_TABLE", "ConfigTable"), ("GRIDBELL_LOG", "LogFilter")];
 
-const DELIVERIES_QUEUE: Told = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
-const RETRIES_QUEUE: Told = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
-const ALERTS_QUEUE: Told = ("GRIDBELL_ALERTS_QUEUE_URL", "AlertsQueue");
-const REVIEWS_QUEUE: Told = ("GRIDBELL_REVIEWS_QUEUE_URL", "ReviewsQueue");
-const SIGNALS_QUEUE: Told = ("GRIDBELL_SIGNALS_QUEUE_URL", "SignalsQueue");
-const RETRIES_DEAD_QUEUE: Told = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "RetriesDeadQueue");
-const ALERTS_DEAD_QUEUE: Told = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
-const DISPATCHES_TABLE: Told = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
-const DELIVERIES_TABLE: Told = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
-const ALERTS_TABLE: Told = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
+const DELIVERIES_QUEUE: Variable = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
+const RETRIES_QUEUE: Variable = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
+const ALERTS_QUEUE: Variable = ("GRIDBELL_ALERTS_QUEUE_URL", "AlertsQueue");
+const REVIEWS_QUEUE: Variable = ("GRIDBELL_REVIEWS_QUEUE_URL", "ReviewsQueue");
+const SIGNALS_QUEUE: Variable = ("GRIDBELL_SIGNALS_QUEUE_URL", "SignalsQueue");
+const RETRIES_DEAD_QUEUE: Variable = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "RetriesDeadQueue");
+const ALERTS_DEAD_QUEUE: Variable = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
+const DISPATCHES_TABLE: Variable = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
+const DELIVERIES_TABLE: Variable = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
+const ALERTS_TABLE: Variable = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
 
-/// Each function, the crate that it is built from, and the queues and tables that it is told.
-const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
+/// Each function, its crate, and the queues and tables in its variables.
+const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
     ("ReceiverFunction", "receiver", &[DELIVERIES_QUEUE]),
     (
         "HydratorFunction",
@@ -90,7 +90,7 @@ const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        name: "each function is told what it reads, and nothing else",
+        name: "each function has the variables that it reads, and no others",
         run: environment,
         saboteurs: || {
             vec![
@@ -145,8 +145,8 @@ pub(super) const CHECKS: &[Check] = &[
         run: known_variables,
         saboteurs: || {
             vec![
-                remove("one that nobody sets", "/Globals/Function/Environment/Variables/GRIDBELL_LOG"),
-                set("one that nobody reads", "/Globals/Function/Environment/Variables/GRIDBELL_LOGS", json!("info")),
+                remove("one that is not set", "/Globals/Function/Environment/Variables/GRIDBELL_LOG"),
+                set("one that is not read", "/Globals/Function/Environment/Variables/GRIDBELL_LOGS", json!("info")),
             ]
         },
     },
@@ -163,7 +163,7 @@ pub(super) const CHECKS: &[Check] = &[
             for function in template.functions() {
                 let value = |name: &str, value: &Value| value.as_str().map_or_else(|| longest(name), str::len);
                 let variables = template.environment(function);
-                let size: usize = variables.iter().map(|(name, held)| name.len() + value(name, held)).sum();
+                let size: usize = variables.iter().map(|(name, content)| name.len() + value(name, content)).sum();
                 must(&mut diagnostics, size <= ENVIRONMENT_LIMIT, || {
                     format!("{function}: up to {size} bytes of variables")
                 });
@@ -191,7 +191,8 @@ pub(super) const CHECKS: &[Check] = &[
                     let is_second = name.contains("CONFIG") && name != "GRIDBELL_CONFIG_TABLE";
                     must(&mut diagnostics, !is_second, || format!("{function}: {name} is a second one"));
                 }
-                // `config apply` restarts a function by its description: what the template sets, a deployment would set back.
+                // `config apply` restarts a function by changing its description; a deployment would reset one that the
+                // template sets.
                 let described = template.property(function, "Description");
                 must(&mut diagnostics, described.is_null(), || format!("{function}: described as {described}"));
             }
@@ -260,9 +261,9 @@ fn environment(template: &Template) -> Findings {
     let ids = template.functions();
     let expected = FUNCTIONS.map(|(id, ..)| id);
     must(&mut diagnostics, ids == expected, || format!("the functions are {ids:?}"));
-    for (function, _, told) in FUNCTIONS {
+    for (function, _, own) in FUNCTIONS {
         let mut variables = template.environment(function);
-        for (name, resource) in SHARED.iter().chain(told) {
+        for (name, resource) in SHARED.iter().chain(own) {
             let found = variables.remove(*name).unwrap_or_default();
             let holds = found == json!({ "Ref": resource });
             must(&mut diagnostics, holds, || format!("{function}: {name} is {found}, not {resource}"));
@@ -272,7 +273,9 @@ fn environment(template: &Template) -> Findings {
             must(&mut diagnostics, found == json!({ "Fn::Sub": text }), || format!("{function}: {name} is {found}"));
         }
         let rest: Vec<_> = variables.keys().collect();
-        must(&mut diagnostics, rest.is_empty(), || format!("{function}: is told {rest:?} and reads none of it"));
+        must(&mut diagnostics, rest.is_empty(), || {
+            format!("{function}: has the variables {rest:?} and reads none of them")
+        });
     }
     diagnostics
 }
@@ -287,7 +290,7 @@ fn known_variables(template: &Template) -> Findings {
     unset.chain(unread).collect()
 }
 
-/// Every string literal in the Rust files below a folder that is the name of one of our variables.
+/// The string literals in the Rust files below a folder that are names of gridbell's variables.
 fn variables_in(folder: &Path) -> BTreeSet<String> {
     let is_ours = |text: &&str| {
         text.starts_with("GRIDBELL_") && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
@@ -336,7 +339,8 @@ fn logs(template: &Template) -> Findings {
         let own = function.replace("Function", "LogGroup");
         let holds = group == own && template.is(group, "AWS::Logs::LogGroup");
         must(&mut diagnostics, holds, || format!("{function}: logs into {group:?}, not {own}"));
-        // `gridbell cost` counts on it, and no filter of Lambda's may stand behind ours: it would swallow `LogFilter: debug`.
+        // `gridbell cost` relies on it, and a filter of Lambda's must not apply after ours: it would drop `LogFilter:
+        // debug`.
         for (key, expected) in [("LogFormat", "JSON"), ("ApplicationLogLevel", "TRACE"), ("SystemLogLevel", "WARN")] {
             let found = template.function(function, &format!("LoggingConfig/{key}"));
             must(&mut diagnostics, found == expected, || format!("{function}: {key} is {found}, not {expected}"));

@@ -1,8 +1,8 @@
-//! Checks of `infra/template.yaml`: the relations between its numbers, names and permissions that no linter knows.
+//! Checks of `infra/template.yaml`: relations between its numbers, names and permissions that no linter knows.
 //!
-//! A check is a function from the template to its findings, in words; a good template has none. Each check stands
-//! beside the saboteurs that it must catch: an edit of the template that breaks what the check guards. A check that
-//! no saboteur tries, or a saboteur that its check misses, fails the tests.
+//! A check is a function from the template to its findings, in words; a good template has none. Each check has
+//! saboteurs that it must catch: edits of the template that break the checked relation. A check without a saboteur, or
+//! a saboteur that its check misses, fails the tests.
 
 mod alarms;
 mod endpoint;
@@ -15,21 +15,21 @@ mod tables;
 use model::Template;
 use serde_json::Value;
 
-/// What a check found, one sentence each.
+/// The findings of a check, one sentence each.
 type Findings = Vec<String>;
 
-/// One relation, and the edits that must trip it.
+/// A relation, and the edits that must violate it.
 struct Check {
     name: &'static str,
     run: fn(&Template) -> Findings,
     saboteurs: fn() -> Vec<Saboteur>,
 }
 
-/// One edit of the template.
+/// An edit of the template.
 struct Saboteur {
     what: &'static str,
     at: &'static str,
-    /// `None` takes the value away.
+    /// `None` removes the value.
     to: Option<Value>,
 }
 
@@ -38,12 +38,12 @@ fn set(what: &'static str, at: &'static str, to: Value) -> Saboteur {
     Saboteur { what, at, to: Some(to) }
 }
 
-/// Takes away what stands at the JSON pointer `at`.
+/// Removes the value at the JSON pointer `at`.
 fn remove(what: &'static str, at: &'static str) -> Saboteur {
     Saboteur { what, at, to: None }
 }
 
-/// Notes `message` unless `holds`.
+/// Adds `message` unless `holds`.
 fn must(diagnostics: &mut Findings, holds: bool, message: impl FnOnce() -> String) {
     if !holds {
         diagnostics.push(message());

@@ -1,4 +1,4 @@
-//! The template as JSON, with CloudFormation's short tags written out in their long form.
+//! The template as JSON, with CloudFormation's short tags in their long form.
 
 use std::path::Path;
 
@@ -46,12 +46,12 @@ impl Template {
         Self(copy)
     }
 
-    /// What stands at a JSON pointer; null where there is nothing.
+    /// The value at a JSON pointer; null if there is none.
     pub(super) fn at(&self, pointer: &str) -> &Value {
         self.0.pointer(pointer).unwrap_or(&NULL)
     }
 
-    /// A property of a resource by its pointer below `Properties`; null where there is none.
+    /// A property of a resource, by its pointer below `Properties`; null if there is none.
     pub(super) fn property(&self, resource: &str, pointer: &str) -> &Value {
         self.at(&format!("/Resources/{resource}/Properties/{pointer}"))
     }
@@ -74,7 +74,7 @@ impl Template {
         self.resources(Some("AWS::SQS::Queue"))
     }
 
-    /// A function's own property, else the one of `Globals`.
+    /// A function's own property, or the one in `Globals`.
     pub(super) fn function(&self, function: &str, pointer: &str) -> &Value {
         match self.property(function, pointer) {
             Value::Null => self.at(&format!("/Globals/Function/{pointer}")),
@@ -89,7 +89,7 @@ impl Template {
         [shared, own].into_iter().filter_map(Value::as_object).flat_map(Clone::clone).collect()
     }
 
-    /// Every queue that a function consumes through a mapping: (mapping, queue, function).
+    /// Every event source mapping: (mapping, queue, function).
     pub(super) fn mappings(&self) -> Vec<(&str, &str, &str)> {
         let ids = self.resources(Some("AWS::Lambda::EventSourceMapping"));
         ids.into_iter()
@@ -101,7 +101,7 @@ impl Template {
     }
 }
 
-/// The logical id that a `Ref` or `Fn::GetAtt` points at.
+/// The logical id in a `Ref` or `Fn::GetAtt`.
 pub(super) fn target(value: &Value) -> Option<&str> {
     value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str())
 }
@@ -115,7 +115,7 @@ pub(super) fn strings(value: &Value) -> Vec<&str> {
     }
 }
 
-/// A list, or one value where the template's grammar takes both.
+/// A list, or one value if the template allows both.
 pub(super) fn listed(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],

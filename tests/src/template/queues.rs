@@ -1,4 +1,4 @@
-//! Queues and what consumes them: design decisions about redrive, visibility and order.
+//! Queues and their consumers: decisions about redrive, visibility and order.
 
 use pipeline::{hydrate::WRITTEN_S, in_time::SWEEPS_FOR};
 use serde_json::{Value, json};
@@ -6,29 +6,29 @@ use serde_json::{Value, json};
 use super::model::{Template, strings, target};
 use super::{Check, Findings, must, remove, set};
 
-/// SQS deduplicates a FIFO message for this long, seconds.
+/// How long SQS deduplicates a FIFO message, in seconds.
 const DEDUPLICATION_WINDOW: u64 = 300;
-/// The longest that SQS keeps a message, seconds: 14 days.
+/// The longest retention in SQS, in seconds: 14 days.
 const LONGEST_RETENTION: u64 = 1_209_600;
-/// The largest message that SQS carries, bytes: 1 MiB.
+/// The largest SQS message, in bytes: 1 MiB.
 const LARGEST_MESSAGE: u64 = 1_048_576;
-/// Throttling eats receives, so that a healthy message may be received this often.
+/// The smallest receive limit: throttling also counts as a receive, so a healthy message may be received this often.
 const FEWEST_RECEIVES: u64 = 5;
-/// The fewest invocations at once that AWS takes for a mapping.
+/// The smallest concurrency that AWS accepts for a mapping.
 const FEWEST_AT_ONCE: u64 = 2;
-/// What a new account runs at once, of all functions; of that the receiver and the sweep need one each.
+/// The concurrency limit of a new account, for all functions; the receiver and the sweep need one each.
 const NEW_ACCOUNT: u64 = 10;
 const UNMAPPED: u64 = 2;
-/// SQS may go on counting the receives of a message that it redrives: where another function takes it from there, so many times what
-/// the first queue allows.
+/// SQS may keep the receive count of a redriven message. If another function receives it then, its queue must allow
+/// this multiple of the first queue's limit.
 const RECEIVES_AFTER_REDRIVE: u64 = 2;
-/// What is begun last may take so long, with the SDK's own second try, seconds.
+/// The longest duration of the last call, including the SDK's own retry, in seconds.
 const LONGEST_CALL: u64 = 8;
-/// What AWS asks for between a queue's visibility and its consumer's timeout.
+/// AWS's recommended factor between a queue's visibility time-out and its consumer's timeout.
 const VISIBILITY_OVER_TIMEOUT: u64 = 6;
 
-/// Where a message goes that was received too often. A delivery that crashed its consumer is one more failure for
-/// the retrier; the signals have no such queue, because taking one message out of a group breaks its order.
+/// The destination of messages received too often. A delivery that crashed its consumer is one more failure for the
+/// retrier. The signals have no such queue, because removing a message from a group breaks its order.
 const REDRIVES: [(&str, Option<&str>); 7] = [
     ("DeliveriesQueue", Some("RetriesQueue")),
     ("RetriesQueue", Some("RetriesDeadQueue")),
@@ -39,14 +39,14 @@ const REDRIVES: [(&str, Option<&str>); 7] = [
     ("AlertsDeadQueue", None),
 ];
 
-/// The queues that no function consumes, and who does.
+/// The queues that no function consumes, and their consumers.
 const READ_BY_OTHERS: [(&str, &str); 3] = [
     ("SignalsQueue", "the operator's controller, through SignalsReaderPolicy"),
     ("RetriesDeadQueue", "a person, by the runbook in infra/README.md"),
     ("AlertsDeadQueue", "a person, by the runbook in infra/README.md"),
 ];
 
-/// What is urgent for the alerter waits behind nothing that can wait: each has a queue and a concurrency of its own.
+/// Urgent messages for the alerter have a queue and a concurrency of their own, so they never wait behind others.
 const MAPPED: [(&str, &str); 4] = [
     ("DeliveriesQueue", "HydratorFunction"),
     ("RetriesQueue", "RetrierFunction"),
@@ -106,7 +106,7 @@ pub(super) const CHECKS: &[Check] = &[
                     "/Resources/SignalsQueue/Properties/RedrivePolicy",
                     json!({ "deadLetterTargetArn": { "Fn::GetAtt": ["AlertsDeadQueue", "Arn"] }, "maxReceiveCount": 5 }),
                 ),
-                set("a queue that nobody thought of", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
+                set("an unknown queue", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
             ]
         },
     },
@@ -152,7 +152,7 @@ pub(super) const CHECKS: &[Check] = &[
                     json!({ "Ref": "Api" }),
                 ),
                 remove("a mapping less", "/Resources/AlerterMapping"),
-                remove("reviews that nobody takes", "/Resources/ReviewsMapping"),
+                remove("reviews without a consumer", "/Resources/ReviewsMapping"),
             ]
         },
     },
@@ -245,8 +245,8 @@ pub(super) const CHECKS: &[Check] = &[
         },
         saboteurs: || {
             vec![
-                remove("alerts that nobody reads", "/Resources/AlerterMapping"),
-                remove("signals that nobody may read", "/Resources/SignalsReaderPolicy"),
+                remove("alerts without a consumer", "/Resources/AlerterMapping"),
+                remove("signals that no one may read", "/Resources/SignalsReaderPolicy"),
                 set("a queue more", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
             ]
         },
@@ -279,7 +279,7 @@ fn redrives(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
     for queue in template.queues() {
         let Some((_, expected)) = REDRIVES.iter().find(|(id, _)| *id == queue) else {
-            diagnostics.push(format!("{queue}: nobody said where its failures go"));
+            diagnostics.push(format!("{queue}: the destination of its failures is not decided"));
             continue;
         };
         let found = target(template.property(queue, "RedrivePolicy/deadLetterTargetArn"));
@@ -327,12 +327,12 @@ fn mappings(template: &Template) -> Findings {
     diagnostics
 }
 
-/// Seconds that a queue keeps a message; SQS's own default is 4 days.
+/// How long a queue keeps a message, in seconds; SQS's default is 4 days.
 fn retention(template: &Template, queue: &str) -> u64 {
     template.property(queue, "MessageRetentionPeriod").as_u64().unwrap_or(345_600)
 }
 
-/// A number, or 0 where there is none.
+/// The number, or 0 if there is none.
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Roles: one per function, each statement written out, nothing that the function does not do.
+//! Roles: one for each function, with every statement written out and nothing that the function does not need.
 
 use serde_json::{Value, json};
 
@@ -8,18 +8,19 @@ use super::{Check, Findings, must, remove, set};
 const CONSUME: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 const LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 
-/// Where the providers' API keys lie.
+/// The path of the providers' API keys.
 const API_KEYS: &str = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${SecretsPrefix}*";
 
-/// What SES may check of a mail: the identities of the sender and, in the sandbox, of the recipients, and their configuration sets.
+/// The resources that SES may check for a mail: the identities of the sender and, in the sandbox, of the recipients,
+/// and their configuration sets.
 const IDENTITIES: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*";
 const CONFIGURATION_SETS: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/*";
 
-/// Which of them an account has, the template cannot know.
+/// The template cannot know which of them an account has.
 const SES_CHECKS: &str =
     "SES checks identities and configuration sets that the account chooses; the sender's address bounds it";
 
-/// The actions on resources that end in a wildcard, and why they must.
+/// The actions on resources with a wildcard at the end, and the reason.
 const WILDCARDS: [(&str, &str, &str); 6] = [
     ("ses:SendEmail", IDENTITIES, SES_CHECKS),
     ("ses:SendRawEmail", IDENTITIES, SES_CHECKS),
@@ -29,13 +30,13 @@ const WILDCARDS: [(&str, &str, &str); 6] = [
     ("ses:GetAccount", "*", "the account's quota of mails belongs to no resource"),
 ];
 
-/// One thing that a role may do: actions, and the resources by logical id or, for what has none, by ARN.
+/// A permission: actions, and resources by logical id or, without one, by ARN.
 type Grant = (&'static [&'static str], &'static [&'static str]);
 
-/// What every function reads at its cold start.
+/// Every function reads this at its cold start.
 const CONFIGURATION: Grant = (&["dynamodb:GetItem"], &["ConfigTable"]);
 
-/// Every role, in full. The receiver can read its configuration alone.
+/// Every role, in full. The receiver can read only the configuration.
 const ROLES: [(&str, &[Grant]); 4] = [
     ("ReceiverRole", &[(&LOG, &["ReceiverLogGroup"]), CONFIGURATION, (&["sqs:SendMessage"], &["DeliveriesQueue"])]),
     (
@@ -304,7 +305,7 @@ fn terms(policy: &Value) -> &[Value] {
     listed(&policy["PolicyDocument"]["Statement"])
 }
 
-/// A statement as its actions and its resources: logical ids, or ARNs as they are written.
+/// A statement's actions and resources: logical ids, or literal ARNs.
 fn grant(terms: &Value) -> (Vec<&str>, Vec<&str>) {
     let resources = listed(&terms["Resource"]).iter();
     let named = |resource| target(resource).or_else(|| resource["Fn::Sub"].as_str()).or_else(|| resource.as_str());

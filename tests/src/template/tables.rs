@@ -1,4 +1,4 @@
-//! Tables: what they are keyed by, and what keeps their contents.
+//! Tables: their keys, and what protects their contents.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ const TABLES: [Table; 4] = [
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        name: "tables are encrypted, recoverable, kept, and forget by themselves",
+        name: "tables are encrypted, recoverable and retained, and their items expire",
         run: |template| {
             let mut diagnostics = Findings::new();
             for table in template.resources(Some("AWS::DynamoDB::Table")) {
@@ -56,7 +56,7 @@ pub(super) const CHECKS: &[Check] = &[
                         format!("{table}: {pointer} is {found}, not {expected}")
                     });
                 };
-                // A version of the configuration never expires: it may be gone back to.
+                // A version of the configuration never expires: an operator may return to it.
                 let expires = if table == "ConfigTable" {
                     Value::Null
                 } else {
@@ -109,10 +109,7 @@ pub(super) const CHECKS: &[Check] = &[
                     "active without a plan",
                     "/Resources/DispatchesTable/Properties/GlobalSecondaryIndexes/2/Projection/NonKeyAttributes",
                 ),
-                remove(
-                    "open incidents that nobody lists",
-                    "/Resources/AlertsTable/Properties/GlobalSecondaryIndexes/0",
-                ),
+                remove("open incidents without an index", "/Resources/AlertsTable/Properties/GlobalSecondaryIndexes/0"),
                 set(
                     "waiting mails in no order",
                     "/Resources/AlertsTable/Properties/GlobalSecondaryIndexes/1/KeySchema/1/AttributeName",

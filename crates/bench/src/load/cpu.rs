@@ -1,16 +1,16 @@
-//! CPU time of the emulator and of each function, from /proc. A function that ended meanwhile is not seen any more.
+//! CPU time of the emulator and of each function, from /proc. A function that has ended is not included.
 
 use std::collections::BTreeMap;
 
 use crate::table::Table;
 
-/// Clock ticks per second, as /proc counts: 100 on every Linux that Rust supports in practice.
+/// Clock ticks per second in /proc: 100 on practically every Linux that Rust supports.
 const TICKS: f64 = 100.0;
 
-/// Seconds of CPU so far, by function.
+/// CPU time so far in seconds, by function.
 pub(super) type Seconds = BTreeMap<String, f64>;
 
-/// Of all processes in a group.
+/// The CPU time of all processes in a group.
 pub(super) fn seconds(group: u32) -> Seconds {
     let mut seconds = Seconds::new();
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -28,19 +28,19 @@ pub(super) fn seconds(group: u32) -> Seconds {
     seconds
 }
 
-/// What was used between two readings.
+/// The CPU time used between two readings.
 pub(super) fn table(before: &Seconds, after: &Seconds, webhooks: usize) -> Table {
     let mut table = Table::new(["process", "CPU, s", "per webhook, ms"]);
     for (name, seconds) in after {
         let used = seconds - before.get(name).copied().unwrap_or_default();
-        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
         let each_ms = used * 1_000.0 / webhooks.max(1) as f64;
         table.row([name.clone(), format!("{used:.2}"), format!("{each_ms:.2}")]);
     }
     table
 }
 
-/// The process group, and user and system time in ticks. The name in parentheses may hold anything.
+/// Reads the process group, and user plus system time in ticks. The name in parentheses may contain anything.
 fn parse(stat: &str) -> Option<(u32, f64)> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(2);
     let group = fields.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Webhooks of Voltus, each of a new dispatch, through the stack's door.
+//! Sends Voltus webhooks, each of a new dispatch, to the stack's endpoint.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,19 +11,19 @@ use stack_client::{Description, SourceDescription};
 
 use crate::clock;
 
-/// The door, seen from a provider.
+/// The endpoint, as a provider uses it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     http: Client,
     source: SourceDescription,
 }
 
-/// What was sent.
+/// The webhooks sent.
 #[derive(Debug)]
 pub(super) struct Sent {
-    /// By id.
+    /// By dispatch id.
     pub(super) dispatches: BTreeMap<String, Dispatch>,
-    /// From the first webhook to the last acknowledgement.
+    /// From the first webhook to the last answer.
     pub(super) took: Duration,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Sent {
 pub(super) struct Dispatch {
     /// When it was sent, since 1970.
     pub(super) sent_at: Duration,
-    /// How long its answer took.
+    /// The time until its answer.
     pub(super) acknowledged_after: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Endpoint {
         Ok(Dispatch { sent_at, acknowledged_after: begun.elapsed() })
     }
 
-    /// One at a time, with a pause after each.
+    /// Sends webhooks one at a time, with a pause after each.
     pub(super) async fn one_at_a_time(&self, count: usize, pause: Duration) -> Result<Sent> {
         let bar = ProgressBar::new(count as u64);
         let (mut dispatches, mut took) = (BTreeMap::new(), Duration::ZERO);
@@ -73,7 +73,7 @@ impl Endpoint {
         Ok(Sent { dispatches, took })
     }
 
-    /// Many at once, at most so many per second where a rate is given.
+    /// Sends webhooks concurrently, at most `rate` per second if given.
     pub(super) async fn burst(&self, count: usize, concurrency: usize, rate: Option<f64>) -> Result<Sent> {
         let bar = ProgressBar::new(count as u64);
         let begun = clock::now();
@@ -81,7 +81,7 @@ impl Endpoint {
             let bar = bar.clone();
             async move {
                 if let Some(rate) = rate {
-                    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+                    #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
                     let due = begun + Duration::from_secs_f64(index as f64 / rate);
                     tokio::time::sleep_until(due.into()).await;
                 }

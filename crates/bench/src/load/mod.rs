@@ -1,4 +1,4 @@
-//! Latency and throughput of the whole, on the local stack: webhooks in, signals out.
+//! Latency and throughput of the local stack, from webhooks to signals.
 
 mod cpu;
 mod endpoint;
@@ -21,28 +21,28 @@ use tokio::net::TcpListener;
 use self::{endpoint::Endpoint, signals::Signals};
 use crate::{measure::ms, stub::Voltus, table::Table};
 
-/// How long the pause is between webhooks that are sent one at a time: nothing of the last one is under way any more.
+/// The pause between webhooks sent one at a time: long enough for the previous one to finish.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// Sends thin webhooks and waits for their signals.
+/// Send thin webhooks and wait for their signals.
 #[derive(Debug, Args)]
 pub(crate) struct Load {
-    /// Webhooks that are sent one at a time, for latency.
+    /// Number of webhooks sent one at a time, for latency.
     #[arg(long, default_value_t = 50)]
     single: usize,
-    /// Webhooks that are sent at once, for throughput.
+    /// Number of webhooks sent in a burst, for throughput.
     #[arg(long, default_value_t = 2_000)]
     burst: usize,
-    /// How many of the burst are under way at once.
+    /// Number of concurrent webhooks in the burst.
     #[arg(long, default_value_t = 32)]
     concurrency: usize,
-    /// At most so many of the burst per second; without it as many as are answered.
+    /// Limit the burst to so many webhooks per second [default: as many as are answered].
     #[arg(long)]
     rate: Option<f64>,
-    /// The `stack.json` of a stack that is up, in place of one of our own. Its Voltus source must ask `--provider`.
+    /// Use the running stack with this `stack.json` instead of a new one. Its Voltus source must call `--provider`.
     #[arg(long, value_name = "FILE", requires = "provider")]
     state: Option<PathBuf>,
-    /// Where the provider's stand-in listens; without it on a free port.
+    /// Address of the provider's stand-in; port 0 selects a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     provider: SocketAddr,
 }
@@ -113,7 +113,7 @@ async fn row(name: &str, sent: &endpoint::Sent, signals: &Signals) -> Vec<String
     let at = |values: &mut Vec<Duration>, group: f64| {
         percentile(values, group).map_or("–".to_owned(), |d| format!("{:.1}", ms(d)))
     };
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
     let rate = acks.len() as f64 / sent.took.as_secs_f64();
     vec![
         name.to_owned(),
@@ -129,7 +129,7 @@ async fn row(name: &str, sent: &endpoint::Sent, signals: &Signals) -> Vec<String
     ]
 }
 
-/// The value that this share of all values does not exceed.
+/// The value that this share of the values does not exceed.
 fn percentile(values: &mut [Duration], group: f64) -> Option<Duration> {
     values.sort_unstable();
     #[expect(

@@ -1,4 +1,4 @@
-//! The signals queue, read as a controller reads it.
+//! Reads the signals queue as a controller does.
 
 use std::{
     collections::BTreeMap,
@@ -14,30 +14,30 @@ use tokio::task::AbortHandle;
 
 use super::endpoint::Dispatch;
 
-/// After this long without another signal, what is missing counts as missing.
+/// After this long without another signal, the missing ones count as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A signal as it came.
+/// A received signal.
 #[derive(Debug, Clone)]
 struct Signal {
     dispatch: String,
     sequence: u64,
-    /// When the queue took it, since 1970.
+    /// When the queue accepted it, since 1970.
     sent_at: Duration,
 }
 
-/// What came of some dispatches.
+/// The signals of some dispatches.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// Dispatch → when its first signal was sent.
     pub(super) first_sent: BTreeMap<String, Duration>,
-    /// Signals that came again.
+    /// Signals received twice.
     pub(super) twice: usize,
-    /// Signals that came after a later one of their dispatch.
+    /// Signals received after a later one of the same dispatch.
     pub(super) out_of_order: usize,
 }
 
-/// Everything that came. Dropping it ends the reading.
+/// Every received signal. Dropping it stops the reading.
 #[derive(Debug)]
 pub(super) struct Signals {
     came: Arc<Mutex<Vec<Signal>>>,
@@ -45,7 +45,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to read.
+    /// Starts reading.
     pub(super) fn read(http: Client, stack: &Description) -> Result<Self> {
         let queue = Queue {
             http,
@@ -59,7 +59,7 @@ impl Signals {
             loop {
                 match queue.take().await {
                     Ok(signals) => into.lock().unwrap_or_else(PoisonError::into_inner).extend(signals),
-                    // What stays away is counted as missing in the end.
+                    // A signal that is not received counts as missing at the end.
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
                 }
             }
@@ -67,7 +67,7 @@ impl Signals {
         Ok(Self { came, reader: reader.abort_handle() })
     }
 
-    /// Waits until so many came, or none for a while.
+    /// Waits until `count` signals were received, or no new one for some time.
     pub(super) async fn wait_for(&self, count: usize) {
         let (mut known, mut quiet) = (0, Duration::ZERO);
         let step = Duration::from_millis(50);
@@ -79,7 +79,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the signals of those dispatches and says what came.
+    /// Waits for the signals of those dispatches and returns them.
     pub(super) async fn of(&self, dispatches: &BTreeMap<String, Dispatch>) -> Seen {
         let (mut seen, mut quiet) = (Seen::default(), Duration::ZERO);
         let step = Duration::from_millis(50);
@@ -128,7 +128,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Up to ten signals, taken out of the queue.
+    /// Receives and deletes up to ten signals.
     async fn take(&self) -> Result<Vec<Signal>> {
         let wanted = json!({
             "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1, "MessageSystemAttributeNames": ["SentTimestamp"],

@@ -1,4 +1,4 @@
-//! What a webhook costs beside so many other dispatches that are active in its source: CPU time, calls, units and bytes.
+//! The cost of a webhook at a number of other active dispatches in its source: CPU time, calls, units and bytes.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -14,32 +14,33 @@ use crate::{
     table::Table,
 };
 
-/// Over how many dispatches the webhooks that are measured go, the latest: fewer than the least that can be active.
+/// How many dispatches the measured webhooks are about: the latest ones; no more than the smallest number of active
+/// dispatches.
 const TURNS: usize = 10;
 
-/// How many webhooks the two processes handle whose instructions are compared. A new process reads all that is active first.
+/// How many webhooks each of the two compared processes handles. A new process first reads every active dispatch.
 const COUNTED: [usize; 2] = [10, 60];
 
-/// For how long nothing changes before: what changed lately is read once more for a while.
+/// How long nothing changes before the measurement: recent changes are read again for some time.
 const QUIET: Duration = Duration::from_secs(35);
 
-/// How the active dispatches lie.
+/// Whether the active dispatches share their sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Sites {
-    /// Each over two sites of its own.
+    /// Each has two sites of its own.
     Separate,
-    /// All over the same two.
+    /// All have the same two sites.
     Same,
 }
 
-/// What one webhook, an update that is published, costs the hydrator.
+/// What a webhook costs the hydrator: an update that is published.
 #[derive(Debug)]
 pub(crate) struct Cost {
-    /// So many dispatches are active.
+    /// The number of active dispatches.
     active: usize,
     cpu: Duration,
-    /// User-space instructions, where valgrind is installed. CPU time also depends on what else uses the machine's caches, such as
-    /// the stand-in's tables.
+    /// User-space instructions, if valgrind is installed. CPU time also depends on other users of the machine's caches,
+    /// such as the stand-in's tables.
     instructions: Option<u64>,
     calls: f64,
     read_units: f64,
@@ -47,7 +48,7 @@ pub(crate) struct Cost {
     bytes: f64,
 }
 
-/// Measures beside each number of active dispatches, in rising order, so many webhooks, one after the other.
+/// Measures `webhooks` webhooks, one after the other, at each number of active dispatches, in rising order.
 pub(crate) async fn measure(
     scene: &Scene,
     artifacts: &[Artifact],
@@ -92,7 +93,7 @@ async fn beside(
     id: &impl Fn(usize) -> String,
 ) -> Result<Cost> {
     tokio::time::sleep(QUIET).await;
-    // Reads what changed before.
+    // The hydrator reads the earlier changes.
     scene.voltus.modify(&id(active - TURNS));
     deliver(scene, (receiver, hydrator), "dispatch.update", &[id(active - TURNS)]).await?;
     let (mut calls, mut cpu) = (Vec::new(), Duration::ZERO);
@@ -103,12 +104,12 @@ async fn beside(
         scene.aws.take_calls();
         deliver(scene, (receiver, hydrator), "dispatch.update", &[dispatch]).await?;
         cpu += hydrator.cpu()?.saturating_sub(before);
-        // The receiver's one call is among them.
+        // Includes the receiver's one call.
         calls.extend(
             scene.aws.take_calls().into_iter().filter(|call| call.capacity.writes + call.capacity.half_reads > 0),
         );
     }
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
     let each = |of: fn(&Call) -> usize| calls.iter().map(of).sum::<usize>() as f64 / webhooks as f64;
     Ok(Cost {
         active,
@@ -121,7 +122,7 @@ async fn beside(
     })
 }
 
-/// Counts the instructions of one webhook: a process handles some, another one some more.
+/// Counts the instructions of one webhook, from two processes that handle different numbers of webhooks.
 async fn instructions_of(
     scene: &Scene,
     (receiver, hydrator): (&mut Instance, &Artifact),
@@ -142,7 +143,7 @@ async fn instructions_of(
     Ok(totals[1].saturating_sub(totals[0]) / (COUNTED[1] - COUNTED[0]) as u64)
 }
 
-/// Takes a webhook for each dispatch through both functions; each must lead to one signal.
+/// Sends a webhook for each dispatch through both functions. Each must lead to one signal.
 async fn deliver(
     scene: &Scene,
     (receiver, hydrator): (&mut Instance, &mut Instance),
@@ -158,7 +159,7 @@ async fn deliver(
     Ok(())
 }
 
-/// The costs, each beside that of the fewest.
+/// The costs, each compared with the smallest number of active dispatches.
 pub(crate) fn table(costs: &[Cost]) -> Table {
     let mut table = Table::new([
         "active",
@@ -200,7 +201,7 @@ fn millions(count: u64) -> f64 {
     count as f64 / 1_000_000.0
 }
 
-/// CPU time of all threads of a process, from the scheduler's own accounts.
+/// CPU time of all threads of a process, from the scheduler's statistics.
 pub(crate) fn cpu_of(process: u32) -> Result<Duration> {
     let mut threads = BTreeMap::new();
     for thread in std::fs::read_dir(format!("/proc/{process}/task")).context("/proc tells CPU time")? {

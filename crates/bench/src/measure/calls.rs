@@ -1,4 +1,4 @@
-//! AWS calls per delivery, counted by the stand-in that answers them, with warm functions: connections stand, keys are read.
+//! AWS calls per delivery, counted by the stand-in. The functions are warm: connections are open, keys are read.
 
 use std::collections::BTreeMap;
 
@@ -13,36 +13,36 @@ use crate::{
     stub::{Call, Capacity},
 };
 
-/// The meters of the largest notification: 1.95 MB of JSON.
+/// The number of meters in the largest notification: 1.95 MB of JSON.
 const METERS: usize = 50_000;
 
-/// How many deliveries a full batch holds.
+/// The number of deliveries in a full batch.
 pub(crate) const BATCH: usize = 10;
 
-/// What one step of a delivery's way costs.
+/// The cost of one step of a delivery.
 #[derive(Debug)]
 pub(crate) struct Counted {
     /// The step.
     pub(crate) what: &'static str,
     /// The function that makes the calls.
     pub(crate) function: &'static str,
-    /// For one delivery alone; none where only many of them are one step.
+    /// For a single delivery; none if the step only exists for many.
     pub(crate) alone: Option<Did>,
-    /// For ten in one batch; none where there are no batches.
+    /// For ten in one batch; none if the step has no batches.
     pub(crate) batch: Option<Did>,
 }
 
-/// What one invocation did.
+/// The result of one invocation.
 #[derive(Debug, Clone)]
 pub(crate) struct Did {
     /// Its AWS calls.
     pub(crate) calls: Vec<Call>,
-    /// How much it logged, in bytes.
+    /// The size of its log, in bytes.
     pub(crate) logged: u64,
 }
 
 impl Did {
-    /// What was consumed of tables.
+    /// The consumed table capacity.
     pub(crate) fn capacity(&self) -> Capacity {
         let mut sum = Capacity::default();
         self.calls.iter().for_each(|call| sum += call.capacity);
@@ -50,7 +50,7 @@ impl Did {
     }
 }
 
-/// Plays everything that a delivery can meet, and what is done while there is none, beside so many dispatches of the past.
+/// Runs every case of a delivery, and the idle minute, with `stored` past dispatches in the table.
 pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact], stored: usize) -> Result<Vec<Counted>> {
     scene.aws.reset();
     let mut play = Play::begin(scene, artifacts).await?;
@@ -59,12 +59,12 @@ pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact], stored: usize) 
     counted.extend(play.idle().await?);
     counted.extend(play.alerts().await?);
     counted.extend(play.large().await?);
-    // Last: the deadlines that these leave would turn up in the sweep.
+    // Last: the sweep would find the deadlines of these dispatches.
     counted.extend(play.storm().await?);
     Ok(counted)
 }
 
-/// Which of the provider's events, and how many signals it must lead to, for each dispatch.
+/// The provider's event, and how many signals it must lead to, for each dispatch.
 type Plot = (&'static str, usize);
 
 const NEW: Plot = ("dispatch.create", 1);
@@ -138,7 +138,7 @@ impl<'a> Play<'a> {
         ])
     }
 
-    /// A minute in which nothing happens: a sweep, its heartbeats and the checks after them, now and then a poll.
+    /// A minute without deliveries: a sweep, its heartbeats and the checks after them, sometimes a poll.
     async fn idle(&mut self) -> Result<Vec<Counted>> {
         let due = Self::done(self.scene, &mut self.retrier, scene::sweep()).await?;
         let (beats, polls): (Vec<_>, Vec<_>) =
@@ -175,7 +175,7 @@ impl<'a> Play<'a> {
         let again = Self::done(self.scene, &mut self.alerter, scene::batch("reviews", &hints)).await?;
         let ten: Vec<String> = hints.iter().cycle().take(BATCH).cloned().collect();
         let ten = Self::done(self.scene, &mut self.alerter, scene::batch("reviews", &ten)).await?;
-        // Open incidents are judged anew each minute.
+        // Open incidents are reviewed each minute.
         Self::done(self.scene, &mut self.retrier, scene::sweep()).await?;
         let reviews = self.scene.take("reviews");
         ensure!(reviews.len() == 1 && is_a(&reviews[0], "review"), "a sweep sent {reviews:?}");
@@ -198,14 +198,14 @@ impl<'a> Play<'a> {
         ])
     }
 
-    /// The largest notification that the endpoint accepts, or nearly: its body, its record and its signal come in parts.
+    /// Nearly the largest notification that the endpoint accepts: its body, its record and its signal come in parts.
     async fn large(&mut self) -> Result<Vec<Counted>> {
         let accepted = Self::done(self.scene, &mut self.receiver, scene::group("large", METERS)).await?;
         let messages = self.scene.take("deliveries");
         let hydrated = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &messages)).await?;
         let (failed, sent) = (self.scene.take("retries"), self.scene.take("signals.fifo"));
         ensure!(failed.is_empty() && sent.len() > 1, "{} meters led to {} signals, {failed:?}", METERS, sent.len());
-        // What was to be looked at a minute later is not worked off here.
+        // The jobs scheduled for a minute later are not run here.
         self.scene.take("deliveries");
         Ok(vec![
             Counted::alone("a notification of 50,000 meters is accepted", "receiver", accepted),
@@ -221,7 +221,8 @@ impl<'a> Play<'a> {
         Ok(did)
     }
 
-    /// Takes a webhook for each dispatch through both functions, the deliveries in one batch; what the hydrator did.
+    /// Sends a webhook for each dispatch through both functions, with the deliveries in one batch. Returns the
+    /// hydrator's calls.
     async fn hydrate(&mut self, (event, signals): Plot, dispatches: &[&str]) -> Result<Did> {
         for dispatch in dispatches {
             self.receiver.invoke(scene::webhook(event, dispatch)).await?;
@@ -229,7 +230,7 @@ impl<'a> Play<'a> {
         let messages = self.scene.take("deliveries");
         let did = Self::done(self.scene, &mut self.hydrator, scene::batch("deliveries", &messages)).await?;
         let mut failed = self.scene.take("retries");
-        // Deadlines that fire through the same queue are no failures.
+        // A deadline check in the same queue is not a failure.
         failed.retain(|message| !is_a(message, "deadline"));
         let sent = self.scene.take("signals.fifo");
         let distinct = dispatches.iter().collect::<std::collections::BTreeSet<_>>().len();
@@ -255,13 +256,13 @@ impl Counted {
     }
 }
 
-/// Whether a queue's message is of that sort.
+/// Whether a queue's message is of that type.
 fn is_a(message: &str, sort: &str) -> bool {
     let message: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
     message["message"].get(sort).is_some()
 }
 
-/// The calls in words: `GetItem, 2 × PutItem (1 refused)`.
+/// The calls as text: `GetItem, 2 × PutItem (1 refused)`.
 pub(crate) fn in_words(calls: &[Call]) -> String {
     let mut by_name: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for call in calls {

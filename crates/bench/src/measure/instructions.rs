@@ -1,4 +1,4 @@
-//! User-space instructions by callgrind: the same from run to run to a part in a thousand, whatever else the machine does.
+//! User-space instructions, counted by callgrind: runs differ by a thousandth at most, whatever else the machine does.
 
 use std::path::{Path, PathBuf};
 
@@ -9,30 +9,30 @@ use tokio::process::Command;
 use super::{EVENTS, Subject};
 use crate::{artifacts::Artifact, instance::Instance, scene::Scene};
 
-/// What one function executes.
+/// The instructions of one function.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instructions {
-    /// From exec until it asks for its first event.
+    /// From exec to its first request for an event.
     pub(crate) init: u64,
-    /// For the first event: the connection and its TLS handshake are in it.
+    /// For the first event, including the connection and its TLS handshake.
     pub(crate) first: u64,
     /// For each later event.
     pub(crate) warm: u64,
 }
 
-/// How many events before and at the end of the stretch that counts as warm.
+/// The event numbers between which invocations count as warm.
 pub(crate) const WARM: (usize, usize) = (11, EVENTS);
 
-/// How often a run may fail before that says something about the function.
+/// How many runs may fail before the function counts as faulty.
 const TRIES: usize = 4;
 
-/// Where valgrind is, if it is installed.
+/// The path of valgrind, if it is installed.
 pub(crate) fn valgrind() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join("valgrind")).find(|file| file.is_file())
 }
 
-/// Counts for each function.
+/// Counts the instructions of each function.
 pub(crate) async fn measure(
     scene: &Scene,
     subjects: &[Subject],
@@ -66,7 +66,7 @@ pub(crate) async fn measure(
     Ok(all)
 }
 
-/// Runs it again where it failed: on a busy machine a call under valgrind can take longer than its time limit.
+/// Repeats a failed run: on a busy machine a call under valgrind can exceed its time-out.
 async fn patiently(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -> Result<PathBuf> {
     for _ in 1..TRIES {
         if let Ok(file) = run(scene, subject, valgrind, events).await {
@@ -76,7 +76,7 @@ async fn patiently(scene: &Scene, subject: &Subject, valgrind: &Path, events: us
     run(scene, subject, valgrind, events).await
 }
 
-/// The file that callgrind writes over so many events.
+/// Runs so many events under callgrind and returns its file.
 async fn run(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -> Result<PathBuf> {
     scene.aws.reset();
     let (mut instance, file) = start(scene, &subject.artifact, valgrind).await?;
@@ -87,7 +87,7 @@ async fn run(scene: &Scene, subject: &Subject, valgrind: &Path, events: usize) -
     Ok(file)
 }
 
-/// Starts a function under callgrind. The file is written when it ends.
+/// Starts a function under callgrind, which writes the file when the function ends.
 pub(crate) async fn start(scene: &Scene, artifact: &Artifact, valgrind: &Path) -> Result<(Instance, PathBuf)> {
     let file = scene.file("callgrind.out");
     let mut command = Command::new(valgrind);
@@ -98,7 +98,7 @@ pub(crate) async fn start(scene: &Scene, artifact: &Artifact, valgrind: &Path) -
     Ok((instance, file))
 }
 
-/// The instructions that a file of callgrind sums up.
+/// The total instructions in a callgrind file.
 pub(crate) fn total_of(file: &Path) -> Result<u64> {
     let written = std::fs::read_to_string(file).context("callgrind wrote no figures")?;
     in_total(&written).context("callgrind's figures hold no totals")

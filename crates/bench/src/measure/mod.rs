@@ -1,4 +1,4 @@
-//! What is measured, each in a file of its own.
+//! The measurements, each in its own file.
 
 pub(crate) mod active;
 pub(crate) mod calls;
@@ -20,16 +20,16 @@ use crate::{
 /// How many events are prepared for each function.
 pub(crate) const EVENTS: usize = 61;
 
-/// A function and what it is given.
+/// A function and its events.
 #[derive(Debug)]
 pub(crate) struct Subject {
     /// The binary.
     pub(crate) artifact: Artifact,
-    /// One event after the other.
+    /// The events, in order.
     pub(crate) events: Vec<Bytes>,
 }
 
-/// Gives each function the events that the functions before it left for it.
+/// Prepares for each function the events that the functions before it produce.
 pub(crate) async fn subjects(scene: &Scene, artifacts: Vec<Artifact>) -> Result<Vec<Subject>> {
     let find = |name: &str| artifacts.iter().find(|artifact| artifact.name == name).context("a binary is missing");
     let mut receiver = start(find("receiver")?, scene).await?;
@@ -56,7 +56,7 @@ pub(crate) async fn subjects(scene: &Scene, artifacts: Vec<Artifact>) -> Result<
         .collect())
 }
 
-/// An unknown event ends as a hint for the alerter.
+/// The hint for the alerter that an unknown event leads to.
 async fn hint(scene: &Scene, hydrator: &Artifact, retrier: &Artifact) -> Result<String> {
     for (artifact, from) in [(hydrator, "deliveries"), (retrier, "retries")] {
         let messages = scene.take(from);
@@ -67,20 +67,20 @@ async fn hint(scene: &Scene, hydrator: &Artifact, retrier: &Artifact) -> Result<
     scene.take("reviews").pop().context("an unknown event led to no hint")
 }
 
-/// Starts a function with nothing to do yet.
+/// Starts a function without an event.
 pub(crate) async fn start(artifact: &Artifact, scene: &Scene) -> Result<Instance> {
     let mut instance = Instance::start(Command::new(&artifact.path), &scene.variables, &[]).await?;
     instance.ready().await.with_context(|| format!("{} does not start", artifact.name))?;
     Ok(instance)
 }
 
-/// The middle one.
+/// The median.
 pub(crate) fn median<T: Copy + Ord>(values: &mut [T]) -> Option<T> {
     values.sort_unstable();
     values.get(values.len() / 2).copied()
 }
 
-/// As milliseconds.
+/// The duration in milliseconds.
 pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }

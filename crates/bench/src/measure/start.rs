@@ -1,4 +1,4 @@
-//! Cold starts by the wall clock, interleaved, so that whatever else the machine does meets all of them alike; and peak memory.
+//! Cold starts in wall-clock time, interleaved so that other load affects all functions alike; and peak memory.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use tokio::process::Command;
 use super::{Subject, median};
 use crate::{instance::Instance, scene::Scene};
 
-/// Medians of one function's starts.
+/// The medians of one function's starts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    /// From exec until it asked for its first event.
+    /// From exec to its first request for an event.
     pub(crate) ready: Duration,
-    /// From exec until it had answered its first event, which lay there from the beginning.
+    /// From exec to the answer to its first event, which was available from the beginning.
     pub(crate) answered: Duration,
-    /// The most memory until then, in KiB.
+    /// Peak memory until then, in KiB.
     pub(crate) peak_rss_kib: u64,
 }
 
-/// Starts each function that many times.
+/// Starts each function `runs` times.
 pub(crate) async fn measure(scene: &Scene, subjects: &[Subject], runs: usize) -> Result<Vec<Start>> {
     let bar = ProgressBar::new((runs * subjects.len()) as u64);
     let mut all: Vec<Vec<Start>> = subjects.iter().map(|_| Vec::with_capacity(runs)).collect();

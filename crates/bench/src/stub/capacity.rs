@@ -1,5 +1,5 @@
-//! What a call on a table consumes, as DynamoDB bills it on demand: a write unit for each KB, half a read unit for each 4 KB that
-//! need not be read consistently, and the writes of the indexes on top.
+//! The capacity that a table call consumes, as DynamoDB bills it on demand: a write unit for each KB, half a read unit
+//! for each 4 KB of an eventually consistent read, and the writes of the indexes.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
 
 use std::ops::AddAssign;
@@ -11,12 +11,12 @@ use super::{expression::Item, tables::Index};
 const WRITE_UNIT_BYTES: usize = 1_024;
 const READ_UNIT_BYTES: usize = 4_096;
 
-/// What was consumed.
+/// Consumed capacity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Capacity {
     /// Write units.
     pub(crate) writes: usize,
-    /// Halves of read units.
+    /// Half read units.
     pub(crate) half_reads: usize,
 }
 
@@ -28,13 +28,13 @@ impl AddAssign for Capacity {
 }
 
 impl Capacity {
-    /// Of reading so many bytes at once.
+    /// The capacity of reading so many bytes at once.
     pub(super) fn of_read(bytes: usize, consistent: bool) -> Self {
         let units = bytes.div_ceil(READ_UNIT_BYTES).max(1);
         Self { writes: 0, half_reads: if consistent { 2 * units } else { units } }
     }
 
-    /// Of a write that happened, or was refused: then nothing of the indexes changed, and the larger of both items counts all the same.
+    /// The capacity of a write. A refused write costs the larger of both items, but no index writes.
     pub(super) fn of_write(indexes: &[&Index], before: Option<&Item>, after: Option<&Item>, happened: bool) -> Self {
         let larger = before.map(size).max(after.map(size)).unwrap_or_default();
         let of_indexes = indexes.iter().filter(|_| happened).map(|index| index_writes(index, before, after));
@@ -42,7 +42,7 @@ impl Capacity {
     }
 }
 
-/// Taking an entry out, putting one in, or both where it moves.
+/// Removing an entry and adding one; both if it moves.
 fn index_writes(index: &Index, before: Option<&Item>, after: Option<&Item>) -> usize {
     let (before, after) = (before.and_then(|item| index.entry(item)), after.and_then(|item| index.entry(item)));
     match (before, after) {
@@ -58,7 +58,7 @@ fn units(bytes: usize) -> usize {
     bytes.div_ceil(WRITE_UNIT_BYTES).max(1)
 }
 
-/// An item's size: names and values, binary ones decoded, a number as half its digits and one byte.
+/// An item's size: names and values, binary values decoded, a number as half its digits plus one byte.
 pub(super) fn size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
@@ -69,7 +69,7 @@ fn value_size(value: &Value) -> usize {
         (Some(text), ..) => text.len(),
         (_, Some(digits), _) => digits.len().div_ceil(2) + 1,
         (.., Some(base64)) => base64.trim_end_matches('=').len() * 3 / 4,
-        // Lists, maps and flags: three bytes and what is in them; no index holds one.
+        // Lists, maps and flags: three bytes plus their content. No index contains one.
         _ => 3 + value.to_string().len(),
     }
 }
@@ -91,18 +91,18 @@ mod tests {
 
     #[test]
     fn a_write_costs_its_size_and_an_entry_in_each_index_that_changes() {
-        let owed = item(
+        let pending = item(
             &json!({"subject": {"S": "s"}, "body": {"S": "x".repeat(1_100)}, "unsent": {"S": "1"}, "changed_at": {"S": "2"}}),
         );
-        let mut sent = owed.clone();
+        let mut sent = pending.clone();
         sent.remove("unsent");
         let check = |before: Option<&Item>, after: Option<&Item>, happened, expected| {
             assert_eq!(writes(before, after, happened), expected);
         };
-        check(None, Some(&owed), true, 3);
-        check(Some(&owed), Some(&sent), true, 3);
+        check(None, Some(&pending), true, 3);
+        check(Some(&pending), Some(&sent), true, 3);
         check(Some(&sent), Some(&sent), true, 2);
-        check(Some(&owed), Some(&sent), false, 2);
+        check(Some(&pending), Some(&sent), false, 2);
         check(None, None, false, 1);
     }
 

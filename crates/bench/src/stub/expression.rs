@@ -1,4 +1,5 @@
-//! DynamoDB's expressions, as far as functions use them: conditions, key conditions and updates over top-level and nested names.
+//! The DynamoDB expressions that the functions use: conditions, key conditions and updates, with top-level and nested
+//! names.
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// An item: attribute → typed value, such as `{"S": "…"}`.
 pub(crate) type Item = Map<String, Value>;
 
-/// Whether an item meets a condition, with the names and values of a request.
+/// Whether an item meets a condition, with the request's names and values.
 pub(crate) fn holds(condition: &str, request: &Value, item: &Item) -> Result<bool> {
     let mut reader = Reader { tokens: tokens(condition), at: 0, request, item };
     let verdict = reader.any()?;
@@ -45,7 +46,7 @@ pub(crate) fn updated(update: &str, request: &Value, item: &Item) -> Result<Item
                     let (by, known) =
                         (reader.value()?, get(item, &path).as_ref().and_then(strings).unwrap_or_default());
                     let left: BTreeSet<String> = &known - &strings(&by).unwrap_or_default();
-                    // There is no empty set.
+                    // An empty set does not exist.
                     if left.is_empty() { remove(&mut next, &path) } else { set(&mut next, &path, of_strings(left))? }
                 }
                 other => bail!("the clause {other} is not played here"),
@@ -150,7 +151,7 @@ impl<'a> Reader<'a> {
         let order = compare(left.as_ref(), right.as_ref());
         Ok(match sign {
             "=" => left.is_some() && left == right,
-            // What is missing differs from everything.
+            // A missing value differs from every value.
             "<>" => left != right,
             "<" => order == Some(Ordering::Less),
             "<=" => matches!(order, Some(Ordering::Less | Ordering::Equal)),

@@ -1,5 +1,5 @@
-//! Stand-ins for AWS and for a provider. They keep state, so that what a function does next follows from what it did, and every
-//! call is written down.
+//! Stand-ins for AWS and for a provider. They have state, so that a function's call affects the next, and they record
+//! every call.
 
 mod capacity;
 mod expression;
@@ -31,29 +31,29 @@ use tables::{Refusal, Tables};
 
 use crate::tls::Sessions;
 
-/// A call that a function made.
+/// A recorded call of a function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Call {
-    /// Such as `dynamodb:PutItem`.
+    /// The operation, such as `dynamodb:PutItem`.
     pub(crate) operation: String,
-    /// Whether it was refused: a conditional write that lost.
+    /// Whether it was refused: its write condition failed.
     pub(crate) refused: bool,
-    /// Whether it was made to a FIFO queue, which costs more.
+    /// Whether it was a call to a FIFO queue, which costs more.
     pub(crate) fifo: bool,
-    /// What it consumed of a table.
+    /// The consumed table capacity.
     pub(crate) capacity: Capacity,
-    /// The bodies of request and answer, in bytes.
+    /// The size of the request's and the answer's bodies, in bytes.
     pub(crate) bytes: usize,
 }
 
 /// The table that the functions read at their cold start and never write.
 pub(crate) const CONFIG_TABLE: &str = "config";
 
-/// AWS, as far as the functions call it.
+/// The AWS services that the functions call.
 #[derive(Debug, Clone)]
 pub(crate) struct Aws {
-    world: Arc<Mutex<StubState>>,
-    /// The answer to a function that reads its configuration.
+    state: Arc<Mutex<StubState>>,
+    /// The answer to a read of the configuration.
     configuration: Arc<Value>,
     sessions: Arc<Sessions>,
 }
@@ -61,14 +61,14 @@ pub(crate) struct Aws {
 #[derive(Debug, Default)]
 struct StubState {
     calls: Vec<Call>,
-    /// Queue URL → bodies of the messages that nobody took yet.
+    /// Queue URL → bodies of the waiting messages.
     queues: BTreeMap<String, Vec<String>>,
     tables: Tables,
     next_id: u64,
 }
 
 impl Aws {
-    /// AWS with that configuration as its first version.
+    /// Creates the stand-in, with that configuration as the first version.
     pub(crate) fn new(configuration: &str, sessions: Arc<Sessions>) -> Result<Self> {
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
         packed.write_all(configuration.as_bytes())?;
@@ -78,36 +78,36 @@ impl Aws {
             "json": { "B": BASE64_STANDARD.encode(packed.finish()?) },
             "at": { "S": "2026-01-01T00:00:00Z" }, "by": { "S": "bench" },
         });
-        Ok(Self { world: Arc::default(), configuration: Arc::new(json!({ "Item": item })), sessions })
+        Ok(Self { state: Arc::default(), configuration: Arc::new(json!({ "Item": item })), sessions })
     }
 
-    /// What serves it.
+    /// The HTTP routes.
     pub(crate) fn routes(&self) -> Router {
         Router::new().fallback(call).layer(DefaultBodyLimit::disable()).with_state(self.clone())
     }
 
-    /// The calls since the last time.
+    /// Removes the recorded calls and returns them.
     pub(crate) fn take_calls(&self) -> Vec<Call> {
-        std::mem::take(&mut self.world().calls)
+        std::mem::take(&mut self.state().calls)
     }
 
-    /// Takes all messages out of a queue.
+    /// Removes all messages from a queue and returns them.
     pub(crate) fn take_messages(&self, queue_url: &str) -> Vec<String> {
-        self.world().queues.remove(queue_url).unwrap_or_default()
+        self.state().queues.remove(queue_url).unwrap_or_default()
     }
 
-    /// Stores so many dispatches that are over.
+    /// Stores so many past dispatches.
     pub(crate) fn store_past(&self, count: usize) {
-        self.world().tables.store_past(count);
+        self.state().tables.store_past(count);
     }
 
-    /// Forgets everything.
+    /// Deletes all state.
     pub(crate) fn reset(&self) {
-        *self.world() = StubState::default();
+        *self.state() = StubState::default();
     }
 
-    fn world(&self) -> MutexGuard<'_, StubState> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, StubState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,13 +120,13 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
     };
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     if operation.1 == "GetItem" && request.get("TableName").and_then(Value::as_str) == Some(CONFIG_TABLE) {
-        // In AWS the next call goes to another host: it finds neither this connection open nor a session to resume.
+        // In AWS the next call goes to another host, without an open connection or a session to resume.
         aws.sessions.forget();
         let headers = [("content-type", "application/x-amz-json-1.0"), ("connection", "close")];
         return (headers, aws.configuration.to_string()).into_response();
     }
-    let mut world = aws.world();
-    let answer = world.answer(operation, &request);
+    let mut state = aws.state();
+    let answer = state.answer(operation, &request);
     let name = match operation.0 {
         "AmazonSQS" => "sqs",
         "DynamoDB_20120810" => "dynamodb",
@@ -134,7 +134,7 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
         "SESv2" => "ses",
         _ => "unknown",
     };
-    let capacity = world.tables.take_consumed();
+    let capacity = state.tables.take_consumed();
     let fifo =
         request.get("QueueUrl").and_then(Value::as_str).is_some_and(|url| url.rsplit('.').next() == Some("fifo"));
     let (status, answer, refused) = match answer {
@@ -156,8 +156,8 @@ async fn call(State(aws): State<Aws>, method: Method, uri: Uri, headers: HeaderM
     };
     let (operation_name, answer) = (format!("{name}:{}", operation.1), answer.to_string());
     let bytes = body.len() + answer.len();
-    world.calls.push(Call { operation: operation_name, refused, fifo, capacity, bytes });
-    drop(world);
+    state.calls.push(Call { operation: operation_name, refused, fifo, capacity, bytes });
+    drop(state);
     let kind = if operation.0 == "AmazonSSM" { "application/x-amz-json-1.1" } else { "application/x-amz-json-1.0" };
     (status, [("content-type", kind)], answer).into_response()
 }

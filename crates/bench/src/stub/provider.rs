@@ -1,5 +1,5 @@
-//! A stand-in for Voltus: it knows every dispatch that it is asked for, and each as often modified as it was told. What is called
-//! `soon…` starts in ten minutes, everything else in a year that is still to come. Its list is empty.
+//! A stand-in for Voltus. It knows every dispatch, with the modification number that the test set. A dispatch named
+//! `soon…` starts in ten minutes, any other in the year 2099. Its list is empty.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use crate::clock;
 #[derive(Debug, Clone)]
 pub(crate) struct Voltus {
     numbers: Arc<Mutex<BTreeMap<String, u32>>>,
-    /// The same for every answer: an unchanged dispatch is unchanged.
+    /// The start of `soon…` dispatches; constant, so that an unchanged dispatch stays unchanged.
     soon: Timestamp,
 }
 
@@ -30,7 +30,7 @@ impl Voltus {
         Self { numbers: Arc::default(), soon }
     }
 
-    /// What serves it.
+    /// The HTTP routes.
     pub(crate) fn routes(&self) -> Router {
         let nothing = async || Json(json!({ "dispatches": [], "page": 0, "perPage": 0 }));
         Router::new()
@@ -39,7 +39,7 @@ impl Voltus {
             .with_state(self.clone())
     }
 
-    /// Modifies a dispatch: its end moves, and its number goes up.
+    /// Modifies a dispatch: moves its end and increments its number.
     pub(crate) fn modify(&self, id: &str) {
         *self.numbers.lock().unwrap_or_else(PoisonError::into_inner).entry(id.to_owned()).or_default() += 1;
     }
@@ -49,7 +49,7 @@ impl Voltus {
     }
 }
 
-/// A dispatch of two sites of its own: none overlaps another, but for those that are called `same…`.
+/// A dispatch with two sites of its own. Only dispatches named `same…` share their sites.
 async fn dispatch(State(voltus): State<Voltus>, Path(id): Path<String>) -> Json<Value> {
     let number = voltus.number(&id);
     let later: Timestamp = Timestamp::from_second(4_099_913_400).unwrap_or(Timestamp::MAX);

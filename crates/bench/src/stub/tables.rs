@@ -1,4 +1,5 @@
-//! The three tables, in memory: conditional writes with the old item in a refusal, and queries of the sparse indexes.
+//! The three tables, in memory: conditional writes that return the old item on a refusal, and queries of the sparse
+//! indexes.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +14,9 @@ use super::{
 /// A call that DynamoDB would refuse.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The condition does not hold; with the old item, where the request asks for it.
+    /// The condition failed; with the old item if the request wants it.
     Condition(Option<Item>),
-    /// Nothing that is played here.
+    /// The stand-in does not support the call.
     Invalid(anyhow::Error),
 }
 
@@ -25,18 +26,18 @@ impl From<anyhow::Error> for Refusal {
     }
 }
 
-/// A sparse index: what carries its hash key is in it.
+/// A sparse index: it contains the items that have its hash key.
 #[derive(Debug)]
 pub(super) struct Index {
     table: &'static str,
     name: &'static str,
     hash: &'static str,
     range: &'static str,
-    /// What it holds beside the keys.
+    /// The attributes besides the keys.
     included: &'static [&'static str],
 }
 
-/// The indexes, as `infra/template.yaml` has them.
+/// The indexes in `infra/template.yaml`.
 pub(super) const INDEXES: [Index; 8] = [
     Index { table: "dispatches", name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
     Index { table: "dispatches", name: "due", hash: "due", range: "due_at", included: &[] },
@@ -61,15 +62,15 @@ pub(super) const INDEXES: [Index; 8] = [
 ];
 
 impl Index {
-    /// What it holds of an item; none where that is not in it.
+    /// The index entry of an item; none if the item is not in the index.
     pub(super) fn entry(&self, item: &Item) -> Option<Item> {
-        // Both keys must be there.
+        // The item must have both keys.
         item.get(self.hash).and(item.get(self.range))?;
         let names = [primary(self.table).ok()?, self.hash, self.range].into_iter().chain(self.included.iter().copied());
         Some(names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
     }
 
-    /// Whether two entries of one item stand in different places.
+    /// Whether the two entries of one item have different keys.
     pub(super) fn is_moved(&self, before: &Item, after: &Item) -> bool {
         [self.hash, self.range].into_iter().any(|key| before.get(key) != after.get(key))
     }
@@ -79,7 +80,7 @@ fn of_table(table: &str) -> impl Iterator<Item = &'static Index> {
     INDEXES.iter().filter(move |index| index.table == table)
 }
 
-/// By name, then by key.
+/// Items by table, then by key.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     items: BTreeMap<String, BTreeMap<String, Item>>,
@@ -87,12 +88,12 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// What was consumed since the last time.
+    /// Returns the capacity consumed since the last call.
     pub(super) fn take_consumed(&mut self) -> Capacity {
         std::mem::take(&mut self.consumed)
     }
 
-    /// Stores so many dispatches that are over, each like one that is there.
+    /// Stores so many past dispatches, each a copy of an existing one.
     pub(super) fn store_past(&mut self, count: usize) {
         let Some(items) = self.items.get_mut("dispatches") else { return };
         let Some(mut past) = items.values().next().cloned() else { return };
@@ -134,7 +135,7 @@ impl Tables {
         Ok(answer(request, known.as_ref(), after.as_ref()))
     }
 
-    /// The item before and after, if what the request demands of it holds.
+    /// Writes an item if its condition holds. Returns the item before and after.
     fn write(
         &mut self,
         request: &Value,
@@ -155,7 +156,7 @@ impl Tables {
         Ok((known, after))
     }
 
-    /// A query of an index.
+    /// Queries an index.
     pub(super) fn query(&mut self, request: &Value) -> Result<Value> {
         let table = name(request)?;
         let name = request.get("IndexName").and_then(Value::as_str).context("only indexes are queried here")?;
@@ -163,7 +164,7 @@ impl Tables {
         let condition = request.get("KeyConditionExpression").and_then(Value::as_str).context("no key condition")?;
         let mut found: Vec<(String, Item)> = Vec::new();
         for item in self.items.get(table).into_iter().flat_map(BTreeMap::values) {
-            // Asked of the item as it is: most of thousands are not wanted, and each entry is a copy.
+            // Checks the item before it copies the entry: most of the thousands do not match.
             let is_in = item.contains_key(index.hash) && item.contains_key(index.range);
             if is_in
                 && holds(condition, request, item)?
@@ -182,7 +183,7 @@ impl Tables {
     }
 }
 
-/// Whether what the request demands of the item holds.
+/// Checks the request's condition on the item.
 fn permitted(request: &Value, known: Option<&Item>) -> Result<(), Refusal> {
     let Some(condition) = request.get("ConditionExpression").and_then(Value::as_str) else { return Ok(()) };
     if holds(condition, request, known.unwrap_or(&Item::new()))? {
@@ -211,7 +212,7 @@ fn name(request: &Value) -> Result<&str> {
     request.get("TableName").and_then(Value::as_str).context("no TableName")
 }
 
-/// The tables' keys, as `infra/template.yaml` has them.
+/// The primary keys in `infra/template.yaml`.
 fn primary(table: &str) -> Result<&'static str> {
     match table {
         "dispatches" => Ok("subject"),

@@ -8,7 +8,7 @@ use crate::{
     plan::{Act, ExerciseSetup},
 };
 
-/// Meters of the huge notification: half a megabyte.
+/// The number of meters in the huge notification: half a megabyte.
 const MANY: usize = 1_500;
 
 pub(super) const ALL: &[Exercise] = &[
@@ -50,7 +50,7 @@ pub(super) const ALL: &[Exercise] = &[
     },
     Exercise {
         name: "priority-overlap",
-        title: "one meter twice in one body, overlapping events of priority 1 and 3: both are told, 1 wins",
+        title: "one meter twice in one body, overlapping events of priority 1 and 3: both are published, 1 wins",
         asks: false,
         acts: overlap,
     },
@@ -76,7 +76,7 @@ pub(super) const ALL: &[Exercise] = &[
             let event = stage.ids.uuid();
             let first = meter(stage, 0, "10 kW in two hours", vec![made(stage, &event, &json!(10), (120, 180))]);
             let second = meter(stage, 10, "the same event, 20 kW", vec![made(stage, &event, &json!(20), (120, 180))]);
-            // A late redelivery changes nothing of what the search says.
+            // A late redelivery does not change the search's answer.
             let late =
                 Act { at: stage.at(15), says: "the first one again, late".to_owned(), holds: None, ..first.clone() };
             vec![first, second, late]
@@ -97,7 +97,7 @@ pub(super) const ALL: &[Exercise] = &[
     },
 ];
 
-/// A time slot's unchanging part. A null power means as much as can be.
+/// The constant part of a time slot. A null power means the maximum.
 pub(super) fn slot<const N: usize>(event: &str, kw: &Value, types: [&str; N]) -> Value {
     json!({
         "meter_event_id": event, "start_time": null, "end_time": null, "cancelled": false,
@@ -116,7 +116,7 @@ const METER_ID: &str = "dd21c76c-7126-4ef7-b0a6-f190fad300b2";
 
 fn meter(stage: &ExerciseSetup<'_>, minutes: i64, says: &str, slots: Vec<Value>) -> Act {
     let items: Vec<Value> = slots.into_iter().map(|slot| json!({"meter_id": METER_ID, "timeslots": [slot]})).collect();
-    stage.tells(minutes, says, notification("meter_dispatches", &items))
+    stage.publishes(minutes, says, notification("meter_dispatches", &items))
 }
 
 fn notification(list: &str, items: &[Value]) -> Value {
@@ -135,7 +135,7 @@ fn group(stage: &mut ExerciseSetup<'_>) -> Vec<Act> {
         "meter_ids": ["abae2779-e392-4f00-b0cf-32e716204f78", "bbae2779-e392-4f00-b0cf-32e716204f78"],
         "timeslots": [slot],
     });
-    vec![stage.tells(0, "8 kW of a group in an hour", notification("group_dispatches", &[item]))]
+    vec![stage.publishes(0, "8 kW of a group in an hour", notification("group_dispatches", &[item]))]
 }
 
 fn overlap(stage: &mut ExerciseSetup<'_>) -> Vec<Act> {
@@ -154,10 +154,10 @@ fn huge(stage: &mut ExerciseSetup<'_>) -> Vec<Act> {
         json!({"meter_id": meter, "timeslots": [made(stage, &event, &json!(5), (120, 180))]})
     };
     let items: Vec<Value> = (0..MANY).map(|_| item(stage)).collect();
-    vec![stage.tells(0, format!("{MANY} meters, 5 kW each"), notification("meter_dispatches", &items))]
+    vec![stage.publishes(0, format!("{MANY} meters, 5 kW each"), notification("meter_dispatches", &items))]
 }
 
-/// The body of `POST /dispatch/{meter|group}/webhook/integration_test`: one slot of 10 kW in an hour, under these ids.
+/// The body of `POST /dispatch/{meter|group}/webhook/integration_test`: one slot of 10 kW in an hour, with these ids.
 pub fn integration_test(group: bool, event: &str, now: Timestamp) -> Value {
     let at = |hours| now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(now).to_string();
     let mut slot = slot(event, &json!(10), ["day-ahead"]);

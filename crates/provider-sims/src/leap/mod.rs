@@ -16,12 +16,12 @@ use crate::{
     rules::{self, Rules},
 };
 
-/// What a notification is about.
+/// The level of a notification.
 #[derive(Debug, PartialEq, Eq)]
 struct Level {
-    /// In paths.
+    /// Its name in paths.
     name: &'static str,
-    /// The notification's list.
+    /// The name of the notification's list.
     list: &'static str,
     holder: &'static str,
     holders: &'static str,
@@ -85,7 +85,7 @@ impl Leap {
         }
     }
 
-    /// A notification of the caller's own making, sent now; the caller gets the report of how it was answered.
+    /// Sends the caller's own notification now. The answer reports the receiver's answer.
     fn integration_test(&mut self, level: &Level, asked: &Asked<'_>) -> Result<Done, Refusal> {
         let hook = self.hook(level).clone().ok_or(Refusal(400, "no webhook is set"))?;
         let list = asked.body[level.list].as_array().filter(|list| !list.is_empty());
@@ -122,7 +122,7 @@ impl Leap {
     }
 }
 
-/// A webhook as a body says it. Leap sends every header by its name in lower case.
+/// Reads a webhook from a body. Leap sends every header name in lower case.
 fn read(body: &Value) -> Result<Hook, Refusal> {
     let url = body["url"].as_str().filter(|url| url.starts_with("http")).ok_or(Refusal(400, "url is no address"))?;
     let header = |header: &Value| {

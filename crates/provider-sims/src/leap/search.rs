@@ -1,4 +1,4 @@
-//! The search, with its pages, its defaults and its trap.
+//! The search: pages, defaults, and the hidden five-minute events.
 
 use std::collections::HashMap;
 
@@ -8,34 +8,34 @@ use serde_json::{Value, json};
 use super::{GROUP, Level, METER};
 use crate::api::{Asked, Refusal, ResponseStyle};
 
-/// Items on one page.
+/// The number of items on a page.
 const PAGE: usize = 500;
 
-/// The most that a search may span.
+/// The longest span of a search.
 const MAX_SPAN: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// A page's number stands at the end of a UUID, which Leap's tokens are.
+/// The prefix of a page token. Leap's tokens are UUIDs; the page number is at the end.
 const TOKEN: &str = "00000000-0000-4000-8000-";
 
-/// All time slots as they are now.
+/// The current time slots.
 #[derive(Debug, Default)]
 pub(super) struct Slots(Vec<StoredSlot>);
 
-/// One time slot of one meter or group.
+/// A time slot of one meter or group.
 #[derive(Debug)]
 struct StoredSlot {
     level: &'static Level,
-    /// The meter's or group's id, and the event's.
+    /// The id of the meter or group, and of the event.
     ids: [String; 2],
     /// The item without its time slots.
     holder: Value,
     slot: Value,
-    /// As it was before it changed.
+    /// The slot before its last change.
     before: Option<Value>,
 }
 
 impl Slots {
-    /// Holds every time slot of a notification, each in place of the one with its event and meter or group.
+    /// Stores every time slot of a notification. Replaces the one with the same event and meter or group.
     pub(super) fn hold(&mut self, notification: &Value) {
         for level in [&METER, &GROUP] {
             for item in notification.get(level.list).and_then(Value::as_array).into_iter().flatten() {
@@ -46,12 +46,13 @@ impl Slots {
                 for slot in item.get("timeslots").and_then(Value::as_array).into_iter().flatten() {
                     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                     let ids = [text(&holder[level.holder]), text(&slot[level.event])];
-                    let mut held = StoredSlot { level, ids, holder: holder.clone(), slot: slot.clone(), before: None };
-                    let same = |other: &StoredSlot| other.ids == held.ids && other.level == held.level;
+                    let mut stored =
+                        StoredSlot { level, ids, holder: holder.clone(), slot: slot.clone(), before: None };
+                    let same = |other: &StoredSlot| other.ids == stored.ids && other.level == stored.level;
                     if let Some(place) = self.0.iter().position(same) {
-                        held.before = Some(self.0.remove(place).slot);
+                        stored.before = Some(self.0.remove(place).slot);
                     }
-                    self.0.push(held);
+                    self.0.push(stored);
                 }
             }
         }
@@ -68,20 +69,20 @@ impl Slots {
         Ok(json!({name: found, "next_page_token": token}))
     }
 
-    /// The items that match, each with the slots that match.
+    /// The matching items, each with its matching slots.
     fn find(&self, level: &Level, search: &Search, view: ResponseStyle) -> Vec<Value> {
         let mut items: Vec<Value> = Vec::new();
         let mut places = HashMap::new();
-        for held in self.0.iter().filter(|held| held.level == level && search.finds(held)) {
-            let place = *places.entry(&held.ids[0]).or_insert_with(|| {
-                let mut item = held.holder.clone();
+        for stored in self.0.iter().filter(|stored| stored.level == level && search.finds(stored)) {
+            let place = *places.entry(&stored.ids[0]).or_insert_with(|| {
+                let mut item = stored.holder.clone();
                 item["timeslots"] = json!([]);
                 items.push(item);
                 items.len() - 1
             });
             if let Some(slots) = items[place]["timeslots"].as_array_mut() {
-                let told = if view.stale { held.before.as_ref() } else { None };
-                slots.push(told.unwrap_or(&held.slot).clone());
+                let shown = if view.stale { stored.before.as_ref() } else { None };
+                slots.push(shown.unwrap_or(&stored.slot).clone());
             }
         }
         items
@@ -119,7 +120,7 @@ impl Search {
             holders: ids(level.holders),
             from,
             to,
-            // The trap: left out, CAISO's five-minute events are hidden.
+            // By default, the search hides CAISO's five-minute events.
             without_real_time: flag("exclude_real_time_events", true),
             without_voluntary: flag("exclude_voluntary_events", false),
             page,

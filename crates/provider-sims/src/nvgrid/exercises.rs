@@ -1,4 +1,4 @@
-//! Ramps of a data centre, each webhook as `NvGrid` sends it.
+//! Ramps of a data centre, with the webhooks that `NvGrid` sends.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ pub(super) const ALL: &[Exercise] = &[
     },
     Exercise {
         name: "ramp-missed",
-        title: "a data centre ramps down and misses its target: a person is told",
+        title: "a data centre ramps down and misses its target: gridbell sends an alert",
         asks: false,
         acts: |stage| {
             let id = correlation(stage);
@@ -70,7 +70,7 @@ fn correlation(stage: &mut ExerciseSetup<'_>) -> String {
 
 type Ramp = (&'static str, Option<(i64, i64)>, [f64; 3], bool);
 
-/// One webhook: the event, its window in minutes, target, previous target and measured load in megawatts.
+/// One webhook: the event, its window in minutes; target, previous target and measured load in megawatts.
 fn ramp(
     stage: &ExerciseSetup<'_>,
     minutes: i64,
@@ -87,5 +87,5 @@ fn ramp(
         (body["start_time"], body["end_time"]) = (json!(stage.text(from)), json!(stage.text(to)));
     }
     let met = if compliant { "" } else { ", not compliant" };
-    stage.tells(minutes, format!("{event} to {target} MW, {load} MW measured{met}"), body)
+    stage.publishes(minutes, format!("{event} to {target} MW, {load} MW measured{met}"), body)
 }

@@ -1,8 +1,10 @@
-//! `NvGrid`: a login whose sessions end, registration against a whitelist, status and schedule, and the webhooks of ramps.
+//! `NvGrid`: logins with expiring sessions, registration against a whitelist, status and schedule, and the webhooks of
+//! ramps.
 //!
-//! It is asked over gRPC. Whoever serves it translates: a call's path stands for itself, its messages come and go as JSON with the
-//! names of [`PROTO`], an HTTP status stands for the gRPC code that means the same. What is not documented is assumed here: how long
-//! a session lasts, that a second registration of one address replaces the first, and everything that [`PROTO`] says is ours.
+//! Its real API is gRPC. The server translates: the path is the call's, messages are JSON with the names in [`PROTO`],
+//! and an HTTP status stands for the gRPC code of the same meaning. Assumptions, because it is not documented: the
+//! length of a session, that a second registration of a URL replaces the first, and everything that [`PROTO`] marks as
+//! ours.
 
 mod exercises;
 mod whitelist;
@@ -21,16 +23,16 @@ use crate::{
     script::Script,
 };
 
-/// The simulated service's description: an assumption, as its first lines say.
+/// The description of the simulated service: an assumption, as its first lines state.
 pub const PROTO: &str = include_str!("nvgrid.proto");
 
-/// How long a login holds; not documented.
+/// How long a session lasts; an assumption.
 const SESSION: SignedDuration = SignedDuration::from_mins(10);
 
-/// What a call other than the login is about, besides itself.
+/// The id of every call other than the login, besides the call's own.
 pub(crate) const SESSION_CALL: &str = "session";
 
-/// The call that registers.
+/// The call that registers a webhook.
 pub(crate) const REGISTER: &str = "RegisterWebhook";
 
 /// Its simulator.
@@ -47,9 +49,9 @@ pub static NVGRID: Simulated = Simulated {
 pub(crate) struct Nvgrid {
     whitelist: Whitelist,
     hooks: Vec<Registered>,
-    /// Until when each token holds.
+    /// When each token expires.
     sessions: BTreeMap<String, Timestamp>,
-    /// The targets so far, each as the last webhook told of it, by feed, correlation and start.
+    /// The targets so far, each from its latest webhook, by feed, correlation and start.
     targets: BTreeMap<[String; 3], Value>,
     /// The last webhook of each feed.
     now: BTreeMap<String, Value>,
@@ -58,7 +60,7 @@ pub(crate) struct Nvgrid {
 #[derive(Debug)]
 struct Registered {
     hook: Hook,
-    /// Names as in a webhook's body; none: all.
+    /// Event names as in a webhook's body; none: all.
     events: BTreeSet<String>,
 }
 
@@ -70,13 +72,13 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_default()
 }
 
-/// The answer of the webhook calls: a refusal is an answer as well.
+/// The answer of the webhook calls: a refusal also has status 200.
 fn answered(refused: Option<&str>) -> Done {
     let code = if refused.is_some() { "STATUS_CODE_ERROR" } else { "STATUS_CODE_SUCCESS" };
     Done::Answer(200, json!({"code": code, "diag_msg": refused.unwrap_or_default()}))
 }
 
-/// A load as a webhook writes it (`mw`), as the messages do.
+/// Translates a load from the webhook's unit (`mw`) to the messages'.
 fn load(value: &Value) -> Value {
     json!({"value": value["value"], "unit": "UNIT_MEGAWATT"})
 }
@@ -132,7 +134,7 @@ impl Nvgrid {
         json!({"statuses": self.now.iter().map(feed).collect::<serde_json::Map<_, _>>()})
     }
 
-    /// The targets of those feeds that hold at some instant of the interval.
+    /// The targets of those feeds that apply at any time in the interval.
     fn schedule(&self, body: &Value) -> Value {
         let instant = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let (from, to) = (instant(&body["interval"]["start_time"]), instant(&body["interval"]["end_time"]));
@@ -152,7 +154,7 @@ impl Api for Nvgrid {
         request.headers.get("authorization")?.strip_prefix("Bearer ")
     }
 
-    /// The password opens the login, and what the login gave everything else.
+    /// The login needs the password; every other call needs a token from the login.
     fn admits(&self, request: &Request, script: &mut Script, now: Timestamp) -> Result<(), Refusal> {
         if call(request) == "Token" {
             let body = request.json();
@@ -188,7 +190,7 @@ impl Api for Nvgrid {
         json!({"message": message})
     }
 
-    /// A webhook that is sent says how things stand; `{"whitelist": ["<address>", …]}` is the operator's.
+    /// Stores the state in a webhook to be sent, or adds the operator's `{"whitelist": ["<address>", …]}`.
     fn hold(&mut self, content: &Value) {
         for entry in content["whitelist"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             self.whitelist.add(entry);

@@ -1,6 +1,6 @@
-//! The addresses that a site's operator lets webhooks go to.
+//! The URLs to which a site's operator allows webhooks.
 
-/// Addresses that are let in. Those on loopback always are: a rehearsal on one machine has no operator.
+/// The allowed URLs. Loopback is always allowed: a local rehearsal has no operator.
 #[derive(Debug, Default)]
 pub(super) struct Whitelist {
     entries: Vec<String>,
@@ -17,7 +17,7 @@ impl Whitelist {
     }
 }
 
-/// Scheme, host and port; and the path.
+/// Scheme, host, port and path.
 #[derive(Debug, PartialEq, Eq)]
 struct Parts<'u> {
     scheme: &'u str,
@@ -44,7 +44,7 @@ impl<'u> Parts<'u> {
         matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
     }
 
-    /// Scheme, host and port must be the same; a path that ends in a slash, or none, stands for all below it.
+    /// Scheme, host and port must be equal. An empty path, or one that ends in a slash, covers everything below it.
     fn covers(&self, wanted: &Parts<'_>) -> bool {
         let same = (self.scheme, &self.host, self.port) == (wanted.scheme, &wanted.host, wanted.port);
         let below = self.path.is_empty() || self.path.ends_with('/') && wanted.path.starts_with(self.path);

@@ -1,4 +1,4 @@
-//! Openvolt's exercises, over meters of their own.
+//! Openvolt's exercises, each with its own meters.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ pub(super) const ALL: &[Exercise] = &[
     },
     Exercise {
         name: "backwards",
-        title: "an interval that ends before it starts, as in the documentation: put aside, and a person is told",
+        title: "an interval that ends before it starts, as in the documentation: quarantined, and gridbell sends an alert",
         asks: true,
         acts: |stage| {
             let meter = meter(stage);
@@ -84,7 +84,7 @@ fn meter(stage: &mut ExerciseSetup<'_>) -> String {
     stage.ids.uuid().replace('-', "").chars().take(24).collect()
 }
 
-/// A period between two midnights, so many days ago.
+/// A period between two midnights, given in days ago.
 fn period(stage: &ExerciseSetup<'_>, meter: &str, (from, to): (i64, i64)) -> Value {
     let midnight = stage.now.as_second().div_euclid(86_400) * 86_400;
     let ago = |days: i64| {

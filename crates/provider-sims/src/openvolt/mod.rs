@@ -1,4 +1,4 @@
-//! Openvolt: half-hourly readings of any meter over any interval, and events to hooks that its dashboard registers.
+//! Openvolt: half-hourly readings of any meter over any interval, and events to hooks registered on its dashboard.
 
 mod exercises;
 
@@ -17,10 +17,10 @@ use crate::{
 /// Seconds in half an hour.
 const HALF_HOUR_S: i64 = 1_800;
 
-/// The most rows of one answer: more than 13 months of half-hours.
+/// The most rows in one answer: more than 13 months of half-hours.
 const MAX_ROWS: usize = 20_000;
 
-/// The same as a span, in hours.
+/// `MAX_ROWS` as a time span.
 const MAX_SPAN: SignedDuration = SignedDuration::from_hours(10_000);
 
 /// Its simulator.
@@ -35,13 +35,13 @@ pub static OPENVOLT: Simulated = Simulated {
 /// Every meter has the same day: little at night, most in the early evening.
 #[derive(Debug, Default)]
 pub(crate) struct Openvolt {
-    /// What is to be told instead, by meter and start.
+    /// Readings that differ from the usual ones, by meter and start.
     readings: BTreeMap<(String, Timestamp), Value>,
     hooks: Vec<Hook>,
 }
 
 impl Openvolt {
-    /// The rows from `from` to `to`: as the real one does, the one that starts at the end is among them.
+    /// The rows from `from` to `to`, including the one that starts at the end, as the real API does.
     fn rows(&self, meter: &str, from: Timestamp, to: Timestamp) -> Vec<Value> {
         let first = from.as_second() + (-from.as_second()).rem_euclid(HALF_HOUR_S);
         let starts = (0..).map(|index: i64| first + index * HALF_HOUR_S).take_while(|start| *start <= to.as_second());
@@ -63,20 +63,20 @@ impl Openvolt {
     }
 }
 
-/// Kilowatt-hours of the half-hour of the day that begins then, as text.
+/// The usual kilowatt-hours of the half-hour that starts then, as text.
 fn usual_kwh(start: Timestamp) -> String {
     let slot = start.as_second().rem_euclid(86_400) / HALF_HOUR_S;
     let watt_hours = 180 + slot * 3 + if (34..44).contains(&slot) { 600 } else { 0 };
     format!("{}.{:03}", watt_hours / 1_000, watt_hours % 1_000)
 }
 
-/// An instant, or a day as its midnight in UTC.
+/// Reads an instant, or a date as its midnight in UTC.
 fn instant(text: &str) -> Option<Timestamp> {
     let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
     text.parse().ok().or_else(day)
 }
 
-/// The other shape: names in camel case.
+/// The alternative shape: names in camel case.
 fn camel_case(value: Value) -> Value {
     let name = |name: String| {
         let mut words = name.split('_');
@@ -121,7 +121,7 @@ impl Api for Openvolt {
         if to < from || to.duration_since(from) > MAX_SPAN {
             return Err(Refusal(400, "end_date is at most 13 months after start_date"));
         }
-        // One change ago, the newest readings were not there.
+        // Before the latest change, the newest readings did not exist.
         let rows = if asked.view.stale { Vec::new() } else { self.rows(meter, from, to) };
         let answer = json!({
             "start_interval": format!("{from:.3}"),
@@ -136,7 +136,7 @@ impl Api for Openvolt {
         json!({"statusCode": status, "message": message})
     }
 
-    /// A reading: `meter_id`, `start_interval`, and `consumption` in kWh as text or number, or null.
+    /// Stores a reading: `meter_id`, `start_interval`, and `consumption` in kWh as text, number or null.
     fn hold(&mut self, content: &Value) {
         let start = content["start_interval"].as_str().and_then(|text| text.parse().ok());
         if let (Some(meter), Some(start)) = (content["meter_id"].as_str(), start) {

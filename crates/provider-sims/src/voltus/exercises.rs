@@ -1,4 +1,4 @@
-//! The documented exercises, written as scenarios that the real sandbox takes as well.
+//! The documented exercises, as scenarios that the real sandbox also accepts.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -49,7 +49,8 @@ pub(super) const ALL: &[Exercise] = &[
     },
 ];
 
-/// The scenario of that name as `POST /2022-04-15/scenarios` takes it, with instants from now on; none where there is no such one.
+/// The scenario of that name, as `POST /2022-04-15/scenarios` accepts it, with times from now on; none for an unknown
+/// name.
 pub fn scenario(name: &str, now: Timestamp) -> Option<Value> {
     let at = |minutes: i64| now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(now).to_string();
     let window = |from: i64, to: i64| json!({"start_time": at(from), "end_time": at(to)});

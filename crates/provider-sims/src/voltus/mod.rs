@@ -1,4 +1,4 @@
-//! Voltus: dispatches by id and listed, webhooks with their handshake, the sandbox's scenarios, self-tests.
+//! Voltus: dispatches by id and in a list, webhooks with their handshake, the sandbox's scenarios, self-tests.
 
 mod exercises;
 mod scenario;
@@ -18,16 +18,16 @@ use crate::{
     times,
 };
 
-/// The version of the API that stands in every path.
+/// The API version in every path.
 const BASE: &str = "/2022-04-15/";
 
-/// How long a dispatch is listed after it was published.
+/// How long a dispatch stays in the list after its publication.
 const LISTED: SignedDuration = SignedDuration::from_hours(24);
 
-/// How far ahead a self-test may lie.
+/// How far ahead a self-test may be.
 const AHEAD: SignedDuration = SignedDuration::from_hours(72);
 
-/// Requests a minute, as the sandbox's headers say; that it is a minute is an assumption.
+/// The limit in the sandbox's headers; that it is per minute is an assumption.
 const LIMIT: u32 = 101;
 
 /// Its simulator.
@@ -55,8 +55,9 @@ struct Webhook {
 
 impl Voltus {
     fn dispatches(&self, asked: &Asked<'_>, id: Option<&str>) -> Result<Done, Refusal> {
-        let pick = |held: &StoredDispatch| {
-            let mut dispatch = if asked.view.stale { held.before.as_ref() } else { None }.unwrap_or(&held.now).clone();
+        let pick = |stored: &StoredDispatch| {
+            let mut dispatch =
+                if asked.view.stale { stored.before.as_ref() } else { None }.unwrap_or(&stored.now).clone();
             times::resolve(&mut dispatch, asked.now);
             dispatch
         };
@@ -74,7 +75,7 @@ impl Voltus {
         Ok(Done::Answer(200, json!({"dispatches": dispatches, "page": 0, "perPage": 0})))
     }
 
-    /// A self-test: a dispatch with `test: true` over all sites.
+    /// A self-test: a dispatch with `test: true` for all sites.
     fn self_test(asked: &Asked<'_>, ids: &mut Ids) -> Result<Done, Refusal> {
         let instant = |name: &str| asked.body[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let (start, end) = instant("start_time")
@@ -181,7 +182,7 @@ impl Api for Voltus {
         ids: &mut Ids,
     ) -> Result<Done, Refusal> {
         let Waiting::Registration { url, events } = waiting else { return Err(Refusal(500, "nothing waits")) };
-        // Exactly 200, though later webhooks may be answered with others.
+        // The handshake needs 200; later webhooks may get other statuses.
         if outcome.status != Some(200) {
             return Err(Refusal(400, "the webhook's url did not answer the test request with 200"));
         }
@@ -204,7 +205,7 @@ impl Api for Voltus {
 
     fn hold(&mut self, content: &Value) {
         let id = content["id"].as_str().unwrap_or_default().to_owned();
-        let before = self.dispatches.remove(&id).map(|held| held.now);
+        let before = self.dispatches.remove(&id).map(|stored| stored.now);
         self.dispatches.insert(id, StoredDispatch { now: content.clone(), before });
     }
 

@@ -1,4 +1,4 @@
-//! The sandbox's scenarios, in the tutorial's form and in the custom one: states, and when each is published.
+//! The sandbox's scenarios, in the tutorial's and the custom form: states and their times of publication.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::webhook;
 use crate::{ids::Ids, plan::Act};
 
-/// What follows of a scenario, in the order in which it is published.
+/// The acts of a scenario, in order of publication.
 pub(super) fn acts(scenario: &Value, now: Timestamp, ids: &mut Ids) -> Result<Vec<Act>, &'static str> {
     let mut acts = match scenario["scenario_type"].as_str() {
         Some("basic") => tutorial(scenario, ids)?,
@@ -14,7 +14,7 @@ pub(super) fn acts(scenario: &Value, now: Timestamp, ids: &mut Ids) -> Result<Ve
         _ => return Err("scenario_type is \"basic\" or \"custom\""),
     };
     acts.sort_by_key(|act| act.at);
-    // What was to be published before it was posted is published now.
+    // A state due before the scenario was posted is published now.
     for act in &mut acts {
         act.at = act.at.max(now);
     }
@@ -57,7 +57,7 @@ fn custom(scenario: &Value, ids: &mut Ids) -> Result<Vec<Act>, &'static str> {
     Ok(acts)
 }
 
-/// One dispatch's states: created with the first, updated with the others. Sites keep their ids.
+/// The states of one dispatch: the first creates it, the others update it. Sites keep their ids.
 fn states(states: &[(Timestamp, Value)], label: &str, ids: &mut Ids) -> Vec<Act> {
     let id = ids.short();
     let mut site_ids: Option<Value> = None;
@@ -89,7 +89,7 @@ fn states(states: &[(Timestamp, Value)], label: &str, ids: &mut Ids) -> Vec<Act>
     acts
 }
 
-/// A state for people, without its instants, which move with the clock's speed.
+/// Describes a state without its times, which depend on the clock's speed.
 fn in_words(dispatch: &Value) -> String {
     let id = dispatch["id"].as_str().unwrap_or_default();
     let what = match (&dispatch["authorized"], &dispatch["end_time"]) {
@@ -100,7 +100,7 @@ fn in_words(dispatch: &Value) -> String {
     format!("{id} {what}")
 }
 
-/// Gives what is left out: a program, sites, the sites' ids and the deprecated `drop_by`.
+/// Adds what is missing: a program, sites, the sites' ids and the deprecated `drop_by`.
 pub(super) fn complete(dispatch: &mut Value, ids: &mut Ids) {
     if dispatch["program"].is_null() {
         dispatch["program"] =

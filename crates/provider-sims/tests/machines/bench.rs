@@ -1,4 +1,4 @@
-//! A simulator, a clock that is moved by hand, and a receiver that answers as the test says.
+//! A simulator with a manual clock, and a receiver that answers as the test decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 pub(crate) struct Bench {
     pub(crate) simulator: Simulator,
     pub(crate) now: Timestamp,
-    /// What `NvGrid`'s login gave.
+    /// The token from `NvGrid`'s login.
     pub(crate) session: Option<String>,
     whom: &'static Simulated,
 }
 
-/// A webhook that the receiver got, and when: seconds since the beginning.
+/// A received webhook, and its time in seconds since the start.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Got {
     pub(crate) after_s: i64,
@@ -58,7 +58,7 @@ impl Bench {
         self.simulator.handle(&request, self.now)
     }
 
-    /// A request that is answered at once.
+    /// Sends a request that is answered at once.
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         match self.handle(method, path, body) {
             Reply::Now(response) => read(&response),
@@ -70,7 +70,8 @@ impl Bench {
         self.ask("GET", path, &Value::Null)
     }
 
-    /// A request that waits for a webhook, which is answered with this status; and the webhook.
+    /// Sends a request that waits for a webhook, and answers that webhook with `status`. Returns the answer and the
+    /// webhook.
     pub(crate) fn ask_and_answer(&mut self, path: &str, body: &Value, status: u16) -> ((u16, Value), Post) {
         let Reply::After(id) = self.handle("POST", path, body) else { panic!("it does not wait") };
         let post = self.simulator.due(self.now).pop().expect("a webhook");
@@ -87,7 +88,7 @@ impl Bench {
         (read(&response), post)
     }
 
-    /// Moves the clock until nothing is left to do; the receiver answers each webhook with what `answers` says of its number.
+    /// Moves the clock until nothing is left to do. `answers` gives the receiver's status for each webhook by number.
     pub(crate) fn run(&mut self, mut answers: impl FnMut(usize) -> u16) -> Vec<Got> {
         let mut got = Vec::new();
         while let Some(at) = self.simulator.next() {
@@ -102,8 +103,8 @@ impl Bench {
         got
     }
 
-    /// The log in short.
-    pub(crate) fn told(&self) -> Vec<String> {
+    /// The log in short form.
+    pub(crate) fn log_lines(&self) -> Vec<String> {
         self.simulator.log(0).iter().map(line).collect()
     }
 

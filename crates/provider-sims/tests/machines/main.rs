@@ -1,6 +1,6 @@
-//! Every provider's machine, moved by a hand clock.
+//! Tests of every provider's state machine, with a manual clock.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
+#![expect(clippy::expect_used, reason = "a failed helper fails the test")]
 
 mod bench;
 mod leap;

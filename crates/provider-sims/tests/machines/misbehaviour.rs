@@ -18,7 +18,7 @@ fn response(bench: &mut Bench, path: &str) -> Response {
     }
 }
 
-/// An answer of Voltus under a fault, and the one after it.
+/// An answer of Voltus with a fault, and the next answer.
 fn voltus(fault: &str) -> (Response, Response) {
     let mut bench = misbehaving(&VOLTUS, &[fault]);
     for number in 0..2 {
@@ -29,7 +29,7 @@ fn voltus(fault: &str) -> (Response, Response) {
 }
 
 #[test]
-fn answers_go_wrong_as_told_and_then_right() {
+fn answers_fail_as_requested_and_then_recover() {
     let header = |response: &Response, name: &str| {
         response.headers.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone())
     };
@@ -71,7 +71,7 @@ fn the_last_webhook_is_not_held_back_by_nobody() {
     let mut bench = misbehaving(&LEAP, &["reorder"]);
     bench.simulator.play("replay-of-old", Some(&hook()), None, begin()).expect("played");
     assert_eq!(bench.run(|_| 200).len(), 3);
-    assert_eq!(bench.told().last().map(|line| line.ends_with("over")), Some(true));
+    assert_eq!(bench.log_lines().last().map(|line| line.ends_with("over")), Some(true));
 }
 
 #[test]

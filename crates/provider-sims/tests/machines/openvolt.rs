@@ -54,7 +54,7 @@ fn what_is_not_answered_is_not_sent_again() {
             let mut bench = Bench::new(whom);
             bench.simulator.play(exercise.name, Some(&hook()), None, begin()).expect("played");
             let got = bench.run(|_| 500).len();
-            let gave_up = bench.told().iter().filter(|line| line.contains("gave up")).count();
+            let gave_up = bench.log_lines().iter().filter(|line| line.contains("gave up")).count();
             assert_eq!(got, gave_up, "{}", exercise.name);
         }
     }

@@ -62,7 +62,7 @@ fn a_scenario_overwrites_what_the_last_one_had_still_planned() {
     assert_eq!(bench.ask("POST", "/2022-04-15/scenarios", &json!({"scenario_type": "other"})).0, 400);
 }
 
-/// What each exercise publishes: seconds, event, and what the dispatch says then.
+/// What each exercise publishes: seconds, event, and the state of the dispatch then.
 fn published(name: &str) -> Vec<String> {
     let mut bench = Bench::new(&VOLTUS);
     bench.simulator.play(name, Some(&hook()), None, begin()).expect("played");
@@ -109,9 +109,9 @@ fn five_resends_with_backoff_then_a_mail_to_the_contacts() {
     bench.simulator.play("basic", Some(&hook()), None, begin()).expect("played");
     let got = bench.run(|_| 503);
     assert_eq!(got.iter().map(|got| got.after_s).collect::<Vec<_>>(), [0, 1, 3, 7, 15, 31]);
-    let told = bench.told();
-    assert!(told[told.len() - 2].starts_with("31 gave up: e-mails the dispatch contacts"), "{told:?}");
-    assert_eq!(told.last().map(String::as_str), Some("31 over"));
+    let log = bench.log_lines();
+    assert!(log[log.len() - 2].starts_with("31 gave up: e-mails the dispatch contacts"), "{log:?}");
+    assert_eq!(log.last().map(String::as_str), Some("31 over"));
 }
 
 #[test]

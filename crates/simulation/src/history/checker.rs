@@ -1,4 +1,4 @@
-//! Whoever looks: every line as it comes, then once more in the end.
+//! The checker: checks each line as it comes, and the whole history at the end.
 
 use std::collections::BTreeMap;
 
@@ -9,31 +9,32 @@ use super::{
     About, Event, Line, Name, Numbered, ProviderTimeline, StreamStory, deadlines, end, mails::Mails, signals::Signals,
 };
 
-/// What is known of a history beforehand, and what excuses it.
+/// The known circumstances of a history, which excuse some violations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Circumstances {
-    /// A controller acknowledges, rather than only read.
+    /// A controller acknowledges and does not only read.
     pub acknowledges: bool,
-    /// The controller says and reads nothing until all is well.
+    /// The controller neither reads nor acknowledges until the faults are healed.
     pub is_silent: bool,
-    /// Our own services fail, processes die: until they work again, time is not promised.
+    /// Our own services fail or processes die: until they work again, no time limit applies.
     pub ours_fail: bool,
-    /// From here on nothing goes wrong.
+    /// When the faults end.
     pub heals_at: Timestamp,
-    /// How much longer than the contract's ten seconds a mail may take, in seconds: where queues wait for batches, and calls are slow.
+    /// How many seconds more than the contract's ten a mail may take, because queues wait for batches and calls are
+    /// slow.
     #[serde(default)]
     pub slack_s: u32,
 }
 
-/// Something that does not hold.
+/// A violated invariant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{invariant} does not hold of {subject}: {detail}")]
 pub struct Broken {
-    /// Which invariant.
+    /// The invariant.
     pub invariant: &'static str,
-    /// Of what: a subject, an incident, a queue.
+    /// The subject, incident or queue that violates it.
     pub subject: String,
-    /// What was seen.
+    /// What was observed.
     pub detail: String,
 }
 
@@ -43,7 +44,7 @@ impl Broken {
     }
 }
 
-/// A webhook that was answered 2xx.
+/// A webhook that the receiver answered with 2xx.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) at: Timestamp,
@@ -52,7 +53,7 @@ pub(super) struct Accepted {
     pub(super) body: String,
 }
 
-/// What was seen so far.
+/// The observations so far.
 #[derive(Debug)]
 pub struct Checker {
     pub(super) circumstances: Circumstances,
@@ -62,23 +63,23 @@ pub struct Checker {
     pub(super) accepted: Vec<Accepted>,
     pub(super) signals: Signals,
     pub(super) mails: Mails,
-    /// Subject and version → when its acceptance was noted.
+    /// Subject and version → when its acknowledgement was noted.
     pub(super) noted: BTreeMap<(String, Numbered), Timestamp>,
     /// Source and body.
     pub(super) kept: Vec<(String, String)>,
     /// Queue and body.
     pub(super) dead: Vec<(String, String)>,
     pub(super) left: Vec<String>,
-    /// Invocations whose time was up.
+    /// How many invocations timed out.
     pub(super) timed_out: i32,
-    /// The providers' lists are read.
+    /// gridbell polls the providers' lists.
     pub(super) polls: bool,
-    /// Nothing is hidden from it.
+    /// The history is complete; see [`Checker::complete`].
     pub(super) is_complete: bool,
 }
 
 impl Checker {
-    /// Nothing was seen yet. `secrets` may stand in no signal and no mail.
+    /// A checker without observations. `secrets` must not appear in any signal or mail.
     pub fn new(circumstances: Circumstances, secrets: Vec<String>) -> Self {
         Self {
             circumstances,
@@ -98,20 +99,20 @@ impl Checker {
         }
     }
 
-    /// The providers' lists are read now and then: what they say must arrive without any webhook.
+    /// gridbell polls the providers' lists: a dispatch must arrive even without a webhook.
     #[must_use]
     pub fn polling(self, polls: bool) -> Self {
         Self { polls, ..self }
     }
 
-    /// Nothing is hidden: whatever makes a mail go out twice is told of, and the history goes on until every incident can be
-    /// over. Then it is no excuse that our own services fail.
+    /// The history is complete: it has everything that can send a mail twice, and goes on until every incident can be
+    /// resolved. Then a failure of our own services is no excuse.
     #[must_use]
     pub fn complete(self) -> Self {
         Self { is_complete: true, ..self }
     }
 
-    /// Takes the next line; says what does not hold from there on.
+    /// Checks the next line and returns the invariant that it violates.
     pub fn takes(&mut self, Line { at, event }: &Line) -> Option<Broken> {
         let at = *at;
         match event {
@@ -161,26 +162,26 @@ impl Checker {
         None
     }
 
-    /// Says what does not hold of a text that stands somewhere else: a message, a line of a log.
+    /// Checks a text from elsewhere, such as a message or a log line, for secrets.
     pub fn no_secret(&self, place: &str, text: &str) -> Option<Broken> {
-        let held = self.secrets.iter().any(|secret| text.contains(secret.as_str()));
-        held.then(|| Broken::new("no-secret", place, "it holds a token or a key"))
+        let found = self.secrets.iter().any(|secret| text.contains(secret.as_str()));
+        found.then(|| Broken::new("no-secret", place, "it contains a token or a key"))
     }
 
-    /// When nothing more is to be done: all that does not hold.
+    /// Checks the finished history and returns every violation.
     pub fn ends(&self) -> Vec<Broken> {
-        let mut found = end::fetch(self);
-        found.extend(deadlines::fetch(self));
+        let mut found = end::check(self);
+        found.extend(deadlines::check(self));
         found
     }
 
-    /// How many webhooks were answered 2xx.
+    /// How many webhooks were answered with 2xx.
     pub fn accepted(&self) -> usize {
         self.accepted.len()
     }
 }
 
-/// Judges a whole history.
+/// Checks a whole history.
 pub fn judge<'l>(
     lines: impl IntoIterator<Item = &'l Line>,
     circumstances: Circumstances,

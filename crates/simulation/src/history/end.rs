@@ -1,4 +1,4 @@
-//! Once faults have stopped: everything is reflected, told, drained and closed.
+//! After the faults: everything is published, notified, drained and resolved.
 
 use pipeline::{
     conditions::Condition,
@@ -7,7 +7,7 @@ use pipeline::{
 
 use super::{About, Broken, Checker, Provider, ProviderTimeline, mails::names};
 
-pub(super) fn fetch(seen: &Checker) -> Vec<Broken> {
+pub(super) fn check(seen: &Checker) -> Vec<Broken> {
     let stories = seen.dispatches.iter().enumerate();
     let mut found: Vec<Broken> = stories.filter_map(|(number, story)| dispatch(seen, (number, story))).collect();
     found.extend(streams(seen));
@@ -20,7 +20,7 @@ pub(super) fn fetch(seen: &Checker) -> Vec<Broken> {
     found
 }
 
-/// The last signal says what the provider says, as of the last webhook that was answered 2xx; or a person was told why not.
+/// The last signal matches the provider's state as of the last webhook answered with 2xx, or a mail reported why not.
 fn dispatch(seen: &Checker, (number, story): (usize, &ProviderTimeline)) -> Option<Broken> {
     let accepted = seen.accepted.iter().filter_map(|accepted| {
         if let About::Dispatch(of, version) = accepted.about { (of == number).then_some(version) } else { None }
@@ -39,7 +39,7 @@ fn dispatch(seen: &Checker, (number, story): (usize, &ProviderTimeline)) -> Opti
     Some(Broken::new("truth-arrives", &story.subject, what))
 }
 
-/// Whether a person was notified that nothing more is attempted: of what failed for days, or of answers that nobody can read.
+/// Whether a mail reported that gridbell gave up: after days of failures, or on unreadable answers.
 fn given_up(seen: &Checker, subject: &str) -> bool {
     let is_sent = |row: &Incident| row.mails.contains_key("about given up");
     let unreadable =
@@ -48,39 +48,39 @@ fn given_up(seen: &Checker, subject: &str) -> bool {
         || seen.mails.subjects().any(|mail| mail.contains("dead-letter") && names(mail, subject))
 }
 
-/// What was accepted of streams was told.
+/// Every accepted event of a stream was published.
 fn streams(seen: &Checker) -> Vec<Broken> {
     let mut found = Vec::new();
     for accepted in &seen.accepted {
         let About::Stream(number, place) = accepted.about else { continue };
         let Some(happening) = seen.streams.get(number).and_then(|story| story.happenings.get(place)) else { continue };
         for (which, (subject, kind, _)) in happening.signals.iter().enumerate() {
-            if !seen.signals.told.contains_key(&(number, place, which)) && !given_up(seen, subject) {
-                found.push(Broken::new("truth-arrives", subject, format!("{kind} was accepted and never told")));
+            if !seen.signals.happenings.contains_key(&(number, place, which)) && !given_up(seen, subject) {
+                found.push(Broken::new("truth-arrives", subject, format!("{kind} was accepted and never published")));
             }
         }
     }
     found
 }
 
-/// What nobody can read is kept, and a person knows.
+/// Every unreadable body is quarantined and reported by mail.
 fn poison(seen: &Checker) -> Vec<Broken> {
     let mut found = Vec::new();
     for accepted in seen.accepted.iter().filter(|accepted| accepted.about == About::Poison) {
-        let kept = seen.kept.iter().any(|(source, body)| *source == accepted.source && *body == accepted.body);
-        let told = seen.mails.subjects().any(|mail| {
+        let quarantined = seen.kept.iter().any(|(source, body)| *source == accepted.source && *body == accepted.body);
+        let mailed = seen.mails.subjects().any(|mail| {
             (mail.contains("quarantined") || mail.contains("unknown-event")) && mail.contains(&*accepted.source)
         });
         let excused = seen.circumstances.ours_fail && !seen.is_complete;
-        if !kept || !(told || excused) {
-            let what = format!("{} was kept: {kept}, told: {told}", accepted.body);
+        if !quarantined || !(mailed || excused) {
+            let what = format!("{} was quarantined: {quarantined}, mailed: {mailed}", accepted.body);
             found.push(Broken::new("poison-is-kept", &accepted.source, what));
         }
     }
     found
 }
 
-/// Every incident was mailed, and is resolved. Events count for a day.
+/// Every incident was mailed and is resolved. Events count for one day.
 fn incidents(seen: &Checker) -> Vec<Broken> {
     let mut found = Vec::new();
     for row in seen.mails.rows() {
@@ -92,7 +92,7 @@ fn incidents(seen: &Checker) -> Vec<Broken> {
             }
             continue;
         }
-        // What was resolved before its mail could go out needs none.
+        // An incident that was resolved before its first mail needs no mail.
         if !row.mails.is_empty() && !row.mails.contains_key("resolved") {
             found.push(Broken::new("incident-closes", &row.incident, "no mail said that it is resolved"));
         }
@@ -100,7 +100,7 @@ fn incidents(seen: &Checker) -> Vec<Broken> {
     found
 }
 
-/// Nothing was given up but what is none of ours.
+/// The dead-letter queues contain only foreign messages.
 fn dead_letters(seen: &Checker) -> Vec<Broken> {
     let lost = seen.dead.iter().filter(|(_, body)| !body.contains("foreign"));
     lost.map(|(queue, body)| Broken::new("nothing-is-dropped", queue, body.clone())).collect()

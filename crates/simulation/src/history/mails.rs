@@ -1,4 +1,4 @@
-//! Mails: one for each incident and stage, tests marked as such.
+//! Mails: one for each incident and stage; mails about tests are marked.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use pipeline::{
 
 use super::{Broken, ProviderTimeline};
 
-/// A mail that went out.
+/// A sent mail.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) at: Timestamp,
@@ -18,13 +18,13 @@ pub(super) struct Sent {
     text: String,
 }
 
-/// What was mailed so far.
+/// The mails so far.
 #[derive(Debug, Default)]
 pub(super) struct Mails {
     pub(super) sent: Vec<Sent>,
     rows: BTreeMap<String, Incident>,
     claims: usize,
-    /// What may have sent a mail twice.
+    /// How many events may have caused a mail to be sent twice.
     pub(super) repeats: usize,
 }
 
@@ -37,9 +37,9 @@ impl Mails {
         self.rows.values()
     }
 
-    /// Whether a person was told by then that the dispatch is at risk, by a mail of its own or in a list.
+    /// Whether a mail reported the dispatch as at risk by then, alone or in a list.
     pub(super) fn at_risk_by(&self, limit: Timestamp, key: &str) -> bool {
-        // A list names what the dispatch asks for, unless its record could not be read.
+        // A list states the dispatch's terms, unless its record could not be read.
         let listed = [format!(" {key}, "), format!(" {key}: ")];
         self.sent.iter().filter(|mail| mail.at <= limit).any(|Sent { subject, text, .. }| {
             let happens = subject.contains("dispatch-at-risk") && !subject.contains("over: ");
@@ -47,7 +47,7 @@ impl Mails {
         })
     }
 
-    /// A mail went out.
+    /// Checks a sent mail.
     pub(super) fn takes(
         &mut self,
         at: Timestamp,
@@ -57,7 +57,7 @@ impl Mails {
     ) -> Option<Broken> {
         self.sent.push(Sent { at, subject: subject.to_owned(), text: text.to_owned() });
         let sent = self.sent.len();
-        // A mail goes out again where the alerter died, or could not write, between sending and storing that: rather twice than
+        // The alerter sends a mail twice if it dies, or cannot write, between sending and recording: better twice than
         // never.
         if sent > self.claims + self.repeats && !excused {
             let what = format!("{sent} mails for {} stages and {} troubles of the alerter", self.claims, self.repeats);
@@ -65,7 +65,7 @@ impl Mails {
         }
         let story = stories.iter().find(|story| names(subject, &story.subject))?;
         let marked = subject.contains("[TEST]");
-        // Where the table could not be read, the mail says so, and that it may be a test.
+        // If the table could not be read, the mail says so, and that it may be a test.
         let at_risk = subject.contains("dispatch-at-risk") && !text.contains("Sites, amount, times");
         if (marked && story.test.is_none()) || (at_risk && !marked && story.test.is_some()) {
             return Some(Broken::new(
@@ -77,7 +77,7 @@ impl Mails {
         None
     }
 
-    /// A stage whose mail is sent does not wait once more, as long as it is the same incident.
+    /// A stage whose mail was sent does not wait again within the same incident.
     pub(super) fn written(&mut self, row: &Incident) -> Option<Broken> {
         let before = self.rows.get(&row.incident).filter(|before| before.opened_at == row.opened_at);
         let waited = before.and_then(|before| before.waiting.as_ref());
@@ -102,7 +102,7 @@ impl Mails {
     }
 }
 
-/// Whether a mail's subject ends with that dispatch's key.
+/// Whether the mail's subject ends with the dispatch's key.
 pub(super) fn names(subject: &str, key: &str) -> bool {
     subject.ends_with(key)
 }

@@ -1,8 +1,8 @@
-//! What happened, one line after the other, and whether it may have. The checker knows nothing of who tells it: the swarm, or a
-//! stack with real queues and processes.
+//! A history, one event per line, and its checker. The history comes from the swarm, or from a stack with real queues
+//! and processes.
 //!
-//! A [`Checker`] takes the [`Line`]s in the order of their instants. First come the dispatches and streams that the providers speak
-//! of, then whatever was seen; what can be known only in the end comes last.
+//! A [`Checker`] takes the [`Line`]s in order of time: first the dispatches and streams of the providers, then the
+//! observations, at the end the final states.
 
 mod checker;
 mod deadlines;
@@ -26,24 +26,25 @@ pub use self::{
 
 pub(crate) use self::provider_timeline::wire;
 
-/// A source's name, and whatever else a story mostly has from a constant.
+/// A source's name, or another text that is mostly a constant.
 pub type Name = Cow<'static, str>;
 
-/// What a webhook is about; numbers count from 0 in the order in which the history introduces them.
+/// What a webhook is about. Numbers count from 0, in the order in which the history introduces the dispatches and
+/// streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
-    /// That version of that dispatch.
+    /// Version (second number) of a dispatch (first number).
     Dispatch(usize, usize),
-    /// That happening of that stream.
+    /// Happening (second number) of a stream (first number).
     Stream(usize, usize),
-    /// A body that nobody can read.
+    /// An unreadable body.
     Poison,
-    /// Nothing: a stranger made it up.
+    /// Nothing: it is forged.
     Forged,
 }
 
-/// A version of a subject: its epoch, and its sequence in it. In order.
+/// A version of a subject: its epoch and its sequence in the epoch, ordered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Numbered {
     /// The epoch.
@@ -64,42 +65,42 @@ impl fmt::Display for Numbered {
     }
 }
 
-/// One thing that was seen, and when.
+/// One event and its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// When; for a signal, when the queue took it.
+    /// When; for a signal, when the queue accepted it.
     pub at: Timestamp,
     /// What.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What can be seen.
+/// An event of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Event {
-    /// A dispatch, with every version that its provider states of it, and from when on each holds.
+    /// A dispatch, with every version that its provider states and from when each applies.
     Dispatch {
-        /// The next number.
+        /// Its timeline. Numbered in order, from 0.
         story: ProviderTimeline,
     },
-    /// Things that happen once through one source.
+    /// Events that happen once, through one source.
     Stream {
-        /// The next number.
+        /// Its timeline. Numbered in order, from 0.
         story: StreamStory,
     },
-    /// A webhook was answered, or its sender hung up.
+    /// The receiver answered a webhook, or its sender hung up.
     Answered {
-        /// To whom it was sent.
+        /// The source that received it.
         source: Name,
-        /// What it told of.
+        /// What it was about.
         about: About,
         /// The body.
         body: String,
-        /// The receiver's answer; none: the sender never saw one of it.
+        /// The receiver's status; none if the sender saw no answer.
         status: Option<u16>,
     },
-    /// The queue `signals` took a message.
+    /// The queue `signals` accepted a message.
     Signal {
         /// Its message group.
         group: String,
@@ -107,15 +108,15 @@ pub enum Event {
         deduplication: String,
         /// The event as text.
         body: String,
-        /// The version that was stored just then, where somebody could look.
+        /// The version stored at that time, if it could be read.
         stored: Option<Numbered>,
     },
-    /// A row of the table `alerts` was written; where nobody sees the writing, the row as it stands in the end.
+    /// A row of the table `alerts` was written. If writes cannot be observed: the row at the end.
     Incident {
         /// The row.
         row: Box<Incident>,
     },
-    /// A mail went out.
+    /// A mail was sent.
     Mail {
         /// Its subject.
         subject: String,
@@ -124,47 +125,47 @@ pub enum Event {
         /// The same as HTML.
         html: String,
     },
-    /// A mail may go out twice: the alerter died, or a call that it made failed or was repeated.
+    /// A mail may be sent twice: the alerter died, or one of its calls failed or was repeated.
     MailRepeats,
-    /// An invocation's time was up: its messages come again when they are visible again.
+    /// An invocation timed out: its messages come again after their visibility timeout.
     TimeOut,
     /// A controller's acknowledgement was noted.
     Noted {
-        /// Of which dispatch.
+        /// Which dispatch.
         subject: String,
-        /// Of which version.
+        /// Which version.
         version: Numbered,
     },
-    /// In the end: the version that is stored of a dispatch.
+    /// At the end: the stored version of a dispatch.
     Stored {
         /// Which dispatch.
         subject: String,
         /// The version.
         version: Numbered,
     },
-    /// In the end: a body is kept aside.
+    /// At the end: a body is quarantined.
     Kept {
-        /// Whose.
+        /// Its source.
         source: String,
         /// The body.
         body: String,
     },
-    /// In the end: a message lies in a dead-letter queue.
+    /// At the end: a message is in a dead-letter queue.
     Dead {
-        /// Which.
+        /// Which queue.
         queue: String,
         /// Its body.
         body: String,
     },
-    /// In the end: something is still to be done.
+    /// At the end: something is still to be done.
     Left {
-        /// It, in words.
+        /// What it is, in words.
         still: String,
     },
 }
 
 impl Line {
-    /// Reads a line of a recorded history; none where it tells of something that the checker does not look at.
+    /// Reads a line of a recorded history; none if the checker does not use that event.
     pub fn read(line: &Value) -> Option<Self> {
         Self::deserialize(line).ok()
     }

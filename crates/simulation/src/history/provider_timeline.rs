@@ -1,4 +1,4 @@
-//! What the providers state: dispatches, versions over time, how each is written on the wire; and what happens once.
+//! What the providers state: dispatches with their versions over time, their wire format, and events that happen once.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use super::Name;
 
-/// Whose dispatch it is, and what is particular to it.
+/// The provider of a dispatch, and its peculiarity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
-    /// Thin webhooks; with or without `modification_number`.
+    /// Thin webhooks, with or without `modification_number`.
     Voltus {
         /// Whether answers carry `modification_number`.
         numbered: bool,
     },
-    /// Fat notifications; an integration test is not known to the search.
+    /// Fat notifications. The search does not know integration tests.
     Leap {
         /// Whether the search knows it.
         searched: bool,
@@ -25,39 +25,39 @@ pub enum Provider {
 /// One version of a dispatch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Said {
-    /// Since when it holds.
+    /// When the version starts to apply.
     pub at: Timestamp,
-    /// Not withdrawn.
+    /// Whether it is not cancelled.
     pub authorized: bool,
     /// When it starts.
     pub start: Timestamp,
-    /// When it ends, where that is known.
+    /// When it ends, if that is known.
     pub end: Option<Timestamp>,
     /// Site or meter → kilowatts.
     pub targets: Vec<(String, u64)>,
-    /// What changes and concerns no controller.
+    /// A detail that changes and does not concern a controller.
     pub note: u64,
 }
 
 impl Said {
-    /// What is asked of all targets together.
+    /// The sum over all targets.
     pub fn watts(&self) -> u64 {
         self.targets.iter().map(|(_, kw)| kw * 1_000).sum()
     }
 
-    /// The end, where it is after the start: what is called off before it begins has none that can be told.
+    /// The end, if it is after the start. A dispatch cancelled before its start has no end that can be published.
     pub fn possible_end(&self) -> Option<Timestamp> {
         self.end.filter(|end| *end > self.start)
     }
 
-    /// Whether a controller would act the same on both, as long as neither is called off.
+    /// Whether a controller would act the same on both, as long as neither is cancelled.
     pub fn asks_the_same(&self, other: &Self) -> bool {
         let acts = |said: &Self| (said.authorized, said.start, said.possible_end(), said.targets.clone());
         acts(self) == acts(other)
     }
 }
 
-/// What is odd about the way in which a provider writes a dispatch. It concerns no controller: what is published is the same.
+/// An oddity in how a provider writes a dispatch. It does not change the published signal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Oddity {
@@ -66,18 +66,18 @@ pub enum Oddity {
     None,
     /// Half of a surrogate pair in a name.
     HalfPair,
-    /// A number where a text belongs, or neither true nor false where one of them does.
+    /// A number instead of a text, or a value that is neither true nor false instead of a Boolean.
     OtherType,
-    /// A detail that is nested without end.
+    /// A detail that is nested very deeply.
     Deep,
-    /// An end that is not known is a time that was never set.
+    /// An unknown end is written as an unset time.
     UnsetEnd,
-    /// An end that is not known is the year 9999.
+    /// An unknown end is written as the year 9999.
     EndIn9999,
 }
 
 impl Oddity {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 6] =
         [Self::None, Self::HalfPair, Self::OtherType, Self::Deep, Self::UnsetEnd, Self::EndIn9999];
 
@@ -108,11 +108,11 @@ impl Oddity {
     }
 }
 
-/// Stand for what no JSON value can hold.
+/// Placeholders for what a JSON value cannot contain.
 const HALF: &str = "<half>";
 const NESTED: &str = "<nested>";
 
-/// What a provider's server writes.
+/// The body as the provider's server writes it.
 pub(crate) fn wire(body: &Value) -> String {
     let (open, close) = ("[".repeat(300), "]".repeat(300));
     let text = body.to_string().replace(HALF, "\\ud83d");
@@ -122,17 +122,17 @@ pub(crate) fn wire(body: &Value) -> String {
 /// A dispatch, from its creation to its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderTimeline {
-    /// The source that its webhooks come to.
+    /// The source that receives its webhooks.
     pub source: Name,
-    /// Whose it is.
+    /// The provider.
     pub provider: Provider,
     /// The provider's own id.
     pub id: String,
-    /// What its signals are about: `<source>/<id>`.
+    /// The subject of its signals: `<source>/<id>`.
     pub subject: String,
-    /// `test_reason`, where it is a test.
+    /// `test_reason`, if it is a test.
     pub test: Option<Name>,
-    /// The first tells of it, each later one changes it.
+    /// The first announces it, each later one changes it.
     pub versions: Vec<Said>,
     /// How its provider writes it.
     #[serde(default)]
@@ -140,23 +140,23 @@ pub struct ProviderTimeline {
 }
 
 impl ProviderTimeline {
-    /// Gives it another id.
+    /// Changes its id.
     pub fn rename(&mut self, id: &str) {
         id.clone_into(&mut self.id);
         self.subject = format!("{}/{id}", self.source);
     }
 
-    /// Whether its provider's list shows it.
+    /// Whether the provider's list contains it.
     pub(crate) fn is_listed(&self) -> bool {
         self.provider != (Provider::Leap { searched: false })
     }
 
-    /// The version that holds at that instant.
+    /// The version that applies at that time.
     pub fn current(&self, at: Timestamp) -> Option<usize> {
         self.versions.iter().rposition(|said| said.at <= at)
     }
 
-    /// The webhook that tells of a version.
+    /// The webhook about a version.
     pub fn webhook(&self, version: usize) -> String {
         match self.provider {
             Provider::Voltus { .. } => {
@@ -172,7 +172,7 @@ impl ProviderTimeline {
         }
     }
 
-    /// What the API says of a version.
+    /// The API's answer about a version.
     pub fn answer(&self, version: usize, id: &str) -> Value {
         match self.provider {
             Provider::Voltus { numbered } => {
@@ -215,23 +215,23 @@ impl ProviderTimeline {
     }
 }
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Happening {
     /// When.
     pub at: Timestamp,
     /// The webhook.
     pub body: String,
-    /// The signals that it stands for: subject, type, and what its `data` must hold.
+    /// The expected signals: subject, type, and what its `data` must contain.
     pub signals: Vec<(String, String, Value)>,
-    /// Openvolt: meter → what the API answers.
+    /// Openvolt: meter → the API's answer.
     pub readings: Vec<(String, Value)>,
 }
 
-/// Things that happened through one source.
+/// Events of one source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamStory {
-    /// The source that its webhooks come to.
+    /// The source that receives its webhooks.
     pub source: Name,
     /// In the order in which they happen.
     pub happenings: Vec<Happening>,

@@ -1,4 +1,4 @@
-//! Signals: numbered without holes, true to what the provider stated, stored before they are sent, each told once.
+//! Signals: numbered without gaps, true to the provider's statements, stored before they are sent, each published once.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,32 @@ use serde_json::Value;
 use super::{Broken, Event, Numbered, Provider, ProviderTimeline, Said, StreamStory};
 use crate::Fifo;
 
-/// What the providers speak of.
+/// The dispatches and streams of the providers.
 type Stories<'s> = (&'s [ProviderTimeline], &'s [StreamStory]);
 
-/// A signal about a dispatch as it was published.
+/// A published signal about a dispatch.
 #[derive(Debug, Clone)]
 pub(super) struct Published {
     pub(super) at: Timestamp,
     pub(super) number: Numbered,
     pub(super) status: String,
-    /// The model's versions that say so.
+    /// The versions in the model that match it.
     pub(super) versions: Vec<usize>,
     text: String,
 }
 
-/// What was published so far.
+/// The signals published so far.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
     highest: BTreeMap<String, Numbered>,
     /// By subject, version and part.
     bodies: BTreeMap<(String, Numbered, u64), (Timestamp, Value)>,
-    /// The parts of a version of which more are to come, by subject.
+    /// The parts of each incomplete version, by subject.
     begun: BTreeMap<String, Vec<Value>>,
     /// Dispatches, by subject.
     pub(super) published: BTreeMap<String, Vec<Published>>,
-    /// Happenings that were told, and in which epoch: story, place, which of its signals.
-    pub(super) told: BTreeMap<(usize, usize, usize), u64>,
+    /// Published happenings and their epoch, by stream, happening, and signal of the happening.
+    pub(super) happenings: BTreeMap<(usize, usize, usize), u64>,
 }
 
 fn broken<T>(invariant: &'static str, subject: &str, detail: impl Into<String>) -> Result<T, Broken> {
@@ -42,7 +42,7 @@ fn broken<T>(invariant: &'static str, subject: &str, detail: impl Into<String>) 
 }
 
 impl Signals {
-    /// The queue took a signal.
+    /// Checks a signal that the queue accepted.
     pub(super) fn takes(&mut self, now: Timestamp, signal: &Event, stories: Stories<'_>) -> Result<(), Broken> {
         let Event::Signal { group, deduplication, body, stored } = signal else { return Ok(()) };
         let Ok(event) = serde_json::from_str::<Value>(body) else {
@@ -66,7 +66,8 @@ impl Signals {
         let begun = self.begun.get(subject).map_or(0, Vec::len) as u64;
         let is_known = number < *highest || (number == *highest && (begun == 0 || part <= begun));
         if is_known {
-            // Beyond the five minutes that the queue remembers, a repetition comes through; the consumer knows it by its number.
+            // After the queue's five minutes of deduplication, a repetition passes; the consumer recognizes it by its
+            // number.
             let (at, before) = self.bodies.get(&(subject.to_owned(), number, part)).cloned().unwrap_or_default();
             if before != without_neighbours(event.clone()) {
                 return broken("one-meaning", subject, format!("{id} was published with two meanings"));
@@ -82,7 +83,7 @@ impl Signals {
         } else {
             begun == 0 && part == 1 && number.sequence == first
         };
-        // A version that was half sent before the epoch is never completed.
+        // A version that was sent in part before the epoch is never completed.
         let begins_epoch = number.epoch > highest.epoch && (number.sequence, part) == (1, 1);
         if !follows && !begins_epoch {
             return broken("sequence", subject, format!("{id} follows {highest}, of which {begun} part(s) were sent"));
@@ -103,7 +104,7 @@ impl Signals {
         self.dispatch(subject, number, kind, &whole, stories.0, now)
     }
 
-    /// A dispatch with the targets of all its parts, once the last one has come.
+    /// The dispatch with the targets of all parts; none before the last part.
     fn joined(&mut self, subject: &str, dispatch: &Value, is_last: bool) -> Option<Value> {
         let begun = self.begun.entry(subject.to_owned()).or_default();
         begun.push(dispatch.clone());
@@ -146,7 +147,7 @@ impl Signals {
             return broken("traces-to-a-fact", subject, format!("{number} says what was never stated: {data}"));
         };
         let before = self.published.entry(subject.to_owned()).or_default();
-        // A restored table knows nothing of what was published before its epoch.
+        // A restored table has no record of what was published before its epoch.
         if let Some(last) = before.last().filter(|last| last.number.epoch == number.epoch) {
             let text = meaning(data);
             if last.text == text {
@@ -154,7 +155,7 @@ impl Signals {
             }
             let oldest = last.versions.first().copied().unwrap_or(0);
             let numbered = story.provider == Provider::Voltus { numbered: true };
-            // A test that its own search does not know has no order but that of arrival.
+            // A test that the provider's search does not know is ordered only by arrival.
             let searched = story.provider != (Provider::Leap { searched: false });
             if searched && last.status == "cancelled" && status == "scheduled" && newest <= oldest {
                 return broken(
@@ -163,7 +164,8 @@ impl Signals {
                     format!("{number} ({kind}) undoes a cancel without a newer authorization"),
                 );
             }
-            // What was first seen with an end before its start is called off once an earlier version shows that it was on.
+            // A dispatch first seen with an end before its start gets the status `ended` once an earlier version shows
+            // that it was active.
             let called_off = status == "ended" && story.versions[newest].possible_end() != story.versions[newest].end;
             if numbered && newest <= oldest && !(called_off && newest == oldest) {
                 return broken(
@@ -187,10 +189,10 @@ impl Signals {
     ) -> Result<(), Broken> {
         for (number, story) in stories.iter().enumerate() {
             for (place, happening) in story.happenings.iter().enumerate().filter(|(_, one)| one.at <= now) {
-                for (which, (its_subject, its_kind, held)) in happening.signals.iter().enumerate() {
-                    if its_subject == subject && its_kind == kind && holds(held, data) {
-                        return if self.told.insert((number, place, which), epoch) == Some(epoch) {
-                            broken("told-once", subject, format!("{kind} is told twice"))
+                for (which, (its_subject, its_kind, expected)) in happening.signals.iter().enumerate() {
+                    if its_subject == subject && its_kind == kind && holds(expected, data) {
+                        return if self.happenings.insert((number, place, which), epoch) == Some(epoch) {
+                            broken("told-once", subject, format!("{kind} is published twice"))
                         } else {
                             Ok(())
                         };
@@ -202,7 +204,8 @@ impl Signals {
     }
 }
 
-/// A signal but for what others ask of its targets, which is as of each publication and decides which of them share an entry.
+/// A signal without the overlaps of its targets: they are as of each publication and decide which targets share an
+/// entry.
 fn without_neighbours(mut event: Value) -> Value {
     let Some(targets) = event.pointer_mut("/data/dispatch/targets").and_then(Value::as_array_mut) else { return event };
     let entries = std::mem::take(targets);
@@ -229,17 +232,17 @@ fn without_neighbours(mut event: Value) -> Value {
     event
 }
 
-/// What a controller acts on.
+/// The fields that a controller acts on.
 fn meaning(data: &Value) -> String {
     ["status", "start", "end", "request", "targets", "test"].map(|name| data[name].to_string()).join(" ")
 }
 
-/// Whether a signal says what that version says.
+/// Whether a signal matches that version.
 fn body(data: &Value, status: &str, said: &Said, now: Timestamp) -> bool {
     let instant = |name: &str| data[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
     let of_entry = |entry: &Value| -> Vec<(String, u64)> {
         let watts = entry["request"]["watts"].as_u64().unwrap_or(0);
-        // Where room is short, those of which the same is said share an entry.
+        // If space is short, targets with the same terms share an entry.
         let ids = entry["ids"].as_array().cloned().unwrap_or_else(|| vec![entry["id"].clone()]);
         ids.iter().map(|id| (id.as_str().unwrap_or_default().to_owned(), watts / 1_000)).collect()
     };
@@ -247,7 +250,8 @@ fn body(data: &Value, status: &str, said: &Said, now: Timestamp) -> bool {
     let mut spoken = said.targets.clone();
     targets.sort_unstable();
     spoken.sort_unstable();
-    // Withdrawn and over is withdrawn; over needs an end that has come, give or take a clock's error.
+    // A cancelled dispatch that has ended is `cancelled`. `ended` needs an end that has passed, within the error of a
+    // clock.
     let over = said.end.is_some_and(|end| end.duration_since(now).as_secs() <= 61);
     let status_holds = match status {
         "cancelled" => !said.authorized,
@@ -261,7 +265,7 @@ fn body(data: &Value, status: &str, said: &Said, now: Timestamp) -> bool {
         && targets == spoken
 }
 
-/// Whether `actual` holds all that `expected` does.
+/// Whether `actual` contains everything in `expected`.
 fn holds(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
         (Value::Object(expected), Value::Object(actual)) => {
@@ -275,7 +279,7 @@ fn holds(expected: &Value, actual: &Value) -> bool {
 }
 
 impl Published {
-    /// Whether that version, or a later one, asks for what this says.
+    /// Whether that version or a later one has the terms of this signal.
     pub(super) fn reflects(&self, story: &ProviderTimeline, version: usize) -> bool {
         story.versions[version..].iter().any(|truth| {
             let is_over = self.status != "ended" || truth.end.is_some();
@@ -286,16 +290,16 @@ impl Published {
 }
 
 impl Signals {
-    /// In the end all that is stored has been published, and nothing else.
+    /// At the end, every stored version is published, and nothing else.
     pub(super) fn stored(&self, subject: &str, version: Numbered) -> Option<Broken> {
         let sent = self.highest.get(subject).copied().unwrap_or_default();
         let what = || format!("version {version} is stored, {sent} was published last");
-        // What is over is not published again in a newer epoch.
+        // An ended dispatch is not published again in a newer epoch.
         let is_of_before = version.sequence == 0 && version.epoch > sent.epoch;
         (sent != version && !is_of_before).then(|| Broken::new("stored-is-sent", subject, what()))
     }
 
-    /// Of a story, what was published last.
+    /// The last published signal of a dispatch.
     pub(super) fn last(&self, story: &ProviderTimeline) -> Option<&Published> {
         self.published.get(&story.subject)?.last()
     }

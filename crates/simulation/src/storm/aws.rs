@@ -1,39 +1,39 @@
-//! How long AWS takes and how far it scales, as its own documents and public measurements have it. Nothing here was measured by us on
-//! AWS: each figure is a parameter.
+//! AWS's service times and scaling, from its documentation and public measurements. We measured none of them on AWS:
+//! each figure is a parameter.
 
 use crate::Function;
 
-/// What a call takes, in milliseconds: from, to, evenly.
+/// The duration of a call in milliseconds, evenly distributed: minimum, maximum.
 pub type Range = (u64, u64);
 
 /// AWS's service times and limits.
 #[derive(Debug, Clone)]
 pub struct Aws {
-    /// `SendMessage` of a standard or FIFO queue: "tens of milliseconds in most cases", of which FIFO takes a little more.
+    /// `SendMessage` of a standard or FIFO queue: "tens of milliseconds in most cases"; FIFO takes a little more.
     /// <https://aws.amazon.com/sqs/faqs/>, <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-types.html>
     pub sqs_ms: Range,
     /// A read or a write of one item: "single-digit milliseconds".
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Introduction.html>
     pub dynamo_ms: Range,
-    /// A page of an index, up to 1 MB: more bytes to move than one item.
+    /// A page of an index, up to 1 MB: it moves more bytes than one item.
     pub query_ms: Range,
-    /// `SendEmail`; no figure is published, some hundred milliseconds are usual.
+    /// `SendEmail`: AWS publishes no figure; some hundred milliseconds are usual.
     pub ses_ms: Range,
     /// A cold start of a Rust function on `provided.al2023` with 256 MB: 50 to 200 ms by <https://maxday.github.io/lambda-perf/>.
     pub cold_ms: Range,
     /// From the queue to a warm function: the mapping's poller and the invocation.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
     pub warm_ms: Range,
-    /// CPU that a function of 256 MB (0.145 of a vCPU: 1,769 MB are one) spends on a call, one after the other, in microseconds:
-    /// BENCHMARKS.md has some 0.2 ms of a whole vCPU for each.
+    /// CPU time of one call in a function of 256 MB (0.145 of a vCPU: 1,769 MB are one), in microseconds; calls do not
+    /// overlap. BENCHMARKS.md measures some 0.2 ms of a whole vCPU for each.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
     pub cpu_us: u64,
-    /// Concurrent invocations with which a mapping begins, and by how many it grows in a second: 5, and 300 a minute.
+    /// The initial concurrency of a mapping, and its growth in a second: 5, and 300 a minute.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
     pub begins_with: u64,
     /// See `begins_with`.
     pub grows_by: u64,
-    /// The mappings' `MaximumConcurrency`: of `deliveries`, `retries`, `alerts`, `reviews`.
+    /// The `MaximumConcurrency` of the mappings of `deliveries`, `retries`, `alerts`, `reviews`.
     pub most: [u64; 4],
 }
 
@@ -55,7 +55,7 @@ impl Default for Aws {
 }
 
 impl Aws {
-    /// What a call of that port takes.
+    /// The duration of a call of that port.
     pub(super) fn range(&self, port: &str) -> Range {
         match port {
             "outlet.deliver" | "outlet.retry" | "outlet.alert" | "deliveries.take" | "signals.send"
@@ -68,8 +68,8 @@ impl Aws {
     }
 }
 
-/// Write units of a call. A record has its item and three indexes, and the note that it is sent an item and an index: what the bench
-/// counts with the real functions (`gridbell cost`).
+/// Write units of a call. A record has its item and three indexes; marking it as sent writes an item and an index. The
+/// bench counts the same with the real functions (`gridbell cost`).
 pub(super) fn write_units(port: &str) -> u64 {
     match port {
         "dispatches.write" | "alerts.write" => 4,
@@ -85,7 +85,7 @@ pub(super) fn write_units(port: &str) -> u64 {
     }
 }
 
-/// Halves of read units of a call, but for what depends on how much is read.
+/// Half read units of a call, without those that depend on the size read.
 pub(super) fn half_reads(port: &str) -> u64 {
     match port {
         "dispatches.read"
@@ -102,7 +102,7 @@ pub(super) fn half_reads(port: &str) -> u64 {
     }
 }
 
-/// The place of a function's queue among the mappings.
+/// Whether the function is called over HTTP.
 pub(super) fn has_http(function: Function) -> bool {
     function == Function::Receiver
 }

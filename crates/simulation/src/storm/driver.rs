@@ -1,4 +1,4 @@
-//! The loop of a storm: the next thing in virtual time happens.
+//! The loop of a storm: runs the next event in virtual time.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,13 +24,13 @@ pub(super) const SOURCE: &str = "voltus-prod";
 const TOKEN: &str = "a-token-that-nobody-guesses";
 const ACK_TOKEN: &str = "another-token-that-nobody-guesses";
 
-/// The source is polled once before anything is announced: what it listed first would not be missed.
+/// The source is polled once before the first announcement: dispatches in its first list would not count as missed.
 const WARM_UP: SignedDuration = SignedDuration::from_secs(200);
 
-/// After the last thing that is awaited, people hear of the end.
+/// The time after the last expected event in which mails about the end are sent.
 const AFTERWARDS: SignedDuration = SignedDuration::from_mins(4);
 
-/// What is handed to a function at once.
+/// The batch size.
 const BATCH: usize = 10;
 
 enum Event {
@@ -67,7 +67,7 @@ struct Driver<'w> {
     agenda: BTreeMap<(Timestamp, u64), Event>,
     order: u64,
     running: BTreeMap<u64, Running<'w>>,
-    /// Environments that are warm and idle, by function.
+    /// Idle warm environments, by function.
     warm: HashMap<&'static str, u64>,
     random: Seed,
     read: usize,
@@ -113,7 +113,7 @@ pub(super) fn run(storm: &Storm) -> StormReport {
     driver.outcome(outage)
 }
 
-/// Voltus alone, polled as usual.
+/// A configuration with Voltus alone, polled as usual.
 fn config(storm: &Storm) -> Config {
     let config = json!({
         "sources": { SOURCE: { "provider": "voltus", "api_key": "env:KEY", "tokens": [TokenHash::of(TOKEN)], "poll_s": 300,
@@ -132,9 +132,9 @@ impl<'w> Driver<'w> {
         self.agenda.insert((at, self.order), event);
     }
 
-    #[expect(clippy::expect_used, reason = "the driver put it there before it began")]
+    #[expect(clippy::expect_used, reason = "the driver sets it before it starts")]
     fn storming<T>(&self, act: impl FnOnce(&mut Storming) -> T) -> T {
-        self.sim.with(|state| act(state.storm.as_mut().expect("a storm drives this world")))
+        self.sim.with(|state| act(state.storm.as_mut().expect("a storm drives this simulation")))
     }
 
     fn go(&mut self, back_at: Option<Timestamp>) {
@@ -202,7 +202,7 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// Starts an invocation, in a warm environment where one is idle.
+    /// Starts an invocation, in an idle warm environment if there is one.
     fn start(&mut self, function: Function, purpose: Purpose, task: impl FnOnce(Rc<Invocation<'w>>) -> Task<'w>) {
         let now = self.sim.now();
         let idle = self.warm.entry(pool(function)).or_default();
@@ -245,7 +245,7 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// Starts batches of what is visible, as far as each mapping scales.
+    /// Starts batches of visible messages, as far as each mapping's concurrency allows.
     fn take_up(&mut self) {
         let now = self.sim.now();
         for queue in Inner::READ {
@@ -276,7 +276,7 @@ impl<'w> Driver<'w> {
         let running = self.running.values().filter(of).count() as u64;
         let place = Inner::READ.iter().position(|read| *read == queue)?;
         let aws = &self.storm.aws;
-        // A mapping that is asked more of grows from the storm's beginning on.
+        // A mapping's concurrency grows from the start of the storm.
         let since_s = self.sim.now().duration_since(begins()).as_secs().max(0).unsigned_abs();
         let most = (aws.begins_with + aws.grows_by * since_s).min(*aws.most.get(place)?);
         (running < most).then(|| self.storming(|storming| storming.line(queue).next_at())).flatten()
@@ -314,7 +314,7 @@ impl<'w> Driver<'w> {
     }
 }
 
-/// Functions that share environments: acknowledgements and the sweep run in the retrier.
+/// The pool of environments: acknowledgements and the sweep run in the retrier's.
 fn pool(function: Function) -> &'static str {
     match function {
         Function::Receiver => "receiver",

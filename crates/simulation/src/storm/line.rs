@@ -1,4 +1,4 @@
-//! A standard queue for very many messages: the earliest first.
+//! A standard queue for very many messages; it delivers the earliest first.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,16 +8,16 @@ use pipeline::{job::Message, ports::Backlog};
 use crate::Standard;
 
 #[derive(Debug)]
-struct BusyPoller {
+struct Stored {
     message: Message,
     place: (Timestamp, u64),
 }
 
-/// What lies in a queue.
+/// A queue.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     places: BTreeMap<(Timestamp, u64), String>,
-    held: HashMap<String, BusyPoller>,
+    messages: HashMap<String, Stored>,
     order: u64,
 }
 
@@ -26,7 +26,7 @@ impl Line {
         let message = Message { id: id.clone(), body: body.to_owned(), receives: 0 };
         let place = self.place(visible_at);
         self.places.insert(place, id.clone());
-        self.held.insert(id, BusyPoller { message, place });
+        self.messages.insert(id, Stored { message, place });
     }
 
     fn place(&mut self, at: Timestamp) -> (Timestamp, u64) {
@@ -39,7 +39,7 @@ impl Line {
         self.places.keys().next().map(|(at, _)| *at)
     }
 
-    /// A batch of what is visible, hidden from then on.
+    /// Receives a batch of visible messages and hides them.
     pub(crate) fn receive(&mut self, now: Timestamp, most: usize) -> Vec<Message> {
         let mut batch = Vec::new();
         while batch.len() < most
@@ -47,29 +47,30 @@ impl Line {
         {
             let id = first.remove();
             let place = self.place(now + Standard::VISIBILITY);
-            let Some(held) = self.held.get_mut(&id) else { continue };
-            held.message.receives += 1;
-            held.place = place;
-            batch.push(held.message.clone());
+            let Some(stored) = self.messages.get_mut(&id) else { continue };
+            stored.message.receives += 1;
+            stored.place = place;
+            batch.push(stored.message.clone());
             self.places.insert(place, id);
         }
         batch
     }
 
     pub(crate) fn delete(&mut self, id: &str) {
-        if let Some(held) = self.held.remove(id) {
-            self.places.remove(&held.place);
+        if let Some(stored) = self.messages.remove(id) {
+            self.places.remove(&stored.place);
         }
     }
 
-    /// What waits, and what is in hand.
+    /// The waiting and the in-flight messages.
     pub(crate) fn backlog(&self, now: Timestamp) -> Backlog {
         let waiting = self.places.range(..=(now, u64::MAX)).count() as u64;
-        let in_hand = self.held.values().filter(|held| held.message.receives > 0 && held.place.0 > now).count() as u64;
+        let in_hand =
+            self.messages.values().filter(|stored| stored.message.receives > 0 && stored.place.0 > now).count() as u64;
         Backlog { waiting, in_hand }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.messages.len()
     }
 }

@@ -1,7 +1,7 @@
-//! A storm: thousands of dispatches announced within a minute, in virtual time, with AWS's service times and concurrency. The functions
-//! are the pipeline's own code; the provider refuses what is more than it allows.
+//! A storm: thousands of dispatches announced within a minute, in virtual time, with AWS's service times and
+//! concurrency. The functions are the pipeline's own code. The provider refuses requests beyond its rate limit.
 //!
-//! [`run`] plays it and says what came of it; [`StormReport::missed`] says which goals it missed.
+//! [`run`] simulates it; [`StormReport::missed`] lists the goals that it missed.
 
 mod aws;
 mod driver;
@@ -22,30 +22,30 @@ pub use self::{
 use self::{line::Line, provider::Voltus};
 use crate::{Call, Inner, Seed, swarm::live::Side};
 
-/// What is played.
+/// The parameters of a storm.
 #[derive(Debug, Clone)]
 pub struct Storm {
-    /// Which choices are made where the services leave them open.
+    /// The seed of the choices that the services leave open.
     pub seed: u64,
-    /// So many dispatches are announced …
+    /// The number of announced dispatches.
     pub dispatches: usize,
-    /// … within this time.
+    /// The time within which they are announced.
     pub window: SignedDuration,
-    /// So many are active before, and known.
+    /// The number of dispatches that are already active and known.
     pub active: usize,
-    /// Sites of each dispatch.
+    /// The sites of each dispatch.
     pub sites: usize,
-    /// Requests a minute that the provider allows.
+    /// The provider's rate limit, in requests a minute.
     pub allowance: u32,
-    /// What an answer of the provider takes, in milliseconds.
+    /// The time of a provider's answer, in milliseconds.
     pub latency_ms: Range,
-    /// From the middle of the window on the provider is down for so long.
+    /// How long the provider is down, from the middle of the window.
     pub outage: Option<SignedDuration>,
-    /// How long after its announcement a dispatch starts.
+    /// The time from a dispatch's announcement to its start.
     pub notice: SignedDuration,
-    /// All of them start at one instant: so long after the last announcement.
+    /// All of them start at one instant: `notice` after the last announcement.
     pub same_start: bool,
-    /// AWS.
+    /// AWS's service times and limits.
     pub aws: Aws,
 }
 
@@ -68,18 +68,18 @@ impl Default for Storm {
 }
 
 impl Storm {
-    /// When a dispatch starts that is announced at that instant, where the last one is announced at `last`.
+    /// The start of a dispatch announced at `announced`, if the last one is announced at `last`.
     fn start(&self, announced: Timestamp, last: Timestamp) -> Timestamp {
         (if self.same_start { last } else { announced }) + self.notice
     }
 }
 
-/// Plays a storm.
+/// Simulates a storm.
 pub fn run(storm: &Storm) -> StormReport {
     driver::run(storm)
 }
 
-/// The part of a storm that the ports reach.
+/// The part of a storm that the ports use.
 #[derive(Debug)]
 pub(crate) struct Storming {
     aws: Aws,
@@ -87,17 +87,17 @@ pub(crate) struct Storming {
     random: Seed,
     pub(crate) voltus: Voltus,
     lines: BTreeMap<Inner, Line>,
-    /// By port.
+    /// The number of calls, by port.
     calls: BTreeMap<&'static str, u64>,
-    /// Write units of each second since 1970.
+    /// Write units, by second since 1970.
     writes: BTreeMap<i64, u64>,
     half_reads: u64,
     standard: u64,
-    /// Until when each invocation's processor is busy.
+    /// Until when each invocation's CPU is busy.
     busy_until: HashMap<u64, Timestamp>,
 }
 
-/// SQS bills each 64 KB of a message.
+/// SQS bills a request for each 64 KB of a message.
 const BILLED_BYTES: usize = 64 * 1_024;
 
 impl Storming {
@@ -120,7 +120,8 @@ impl Storming {
         from + self.random.up_to(to.saturating_sub(from))
     }
 
-    /// Until when a call rests on that side of its effect, which falls into its middle. The processor does one thing after the other.
+    /// Until when a call waits on that side of its effect, which is in the middle of the call. The CPU does one thing
+    /// at a time.
     pub(crate) fn rests_until(&mut self, now: Timestamp, invocation: u64, port: &str, side: Side) -> Timestamp {
         let range = if port == "api.fetch" { self.latency_ms } else { self.aws.range(port) };
         let half_us = self.within((range.0 * 500, range.1 * 500));
@@ -145,12 +146,12 @@ impl Storming {
         *self.writes.entry(at.as_second()).or_default() += units;
     }
 
-    /// An index was read whole, eventually consistently: half a unit for each 4 KB.
+    /// Counts an eventually consistent read of a whole index: half a unit for each 4 KB.
     pub(crate) fn read_index(&mut self, bytes: usize) {
         self.half_reads += bytes.div_ceil(4_096) as u64;
     }
 
-    /// One item of so many bytes was read or written.
+    /// Counts a read or a write of one item.
     pub(crate) fn moved(&mut self, at: Timestamp, bytes: usize, is_write: bool) {
         if is_write {
             self.wrote(at, bytes.div_ceil(1_024) as u64);

@@ -1,4 +1,4 @@
-//! Voltus in a storm: so many dispatches, an allowance, latency, and an outage.
+//! Voltus in a storm: its dispatches, rate limit, latency and outage.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ use pipeline::ports::FetchError;
 use providers::ApiRequest;
 use serde_json::json;
 
-/// A dispatch that the provider knows from an instant on.
+/// A dispatch, and since when the provider knows it.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) from: Timestamp,
@@ -21,11 +21,11 @@ pub(crate) struct Voltus {
     by_id: HashMap<String, usize>,
     allowance: u32,
     pub(crate) outage: Option<(Timestamp, Timestamp)>,
-    /// When it was asked, and whether it refused that as too much.
+    /// The time of each request, and whether it exceeded the rate limit.
     pub(crate) asked: Vec<(Timestamp, bool)>,
     lately: VecDeque<Timestamp>,
     pub(crate) lists: usize,
-    /// Of the longest list, in bytes.
+    /// The size of the longest list, in bytes.
     pub(crate) list_bytes: usize,
 }
 
@@ -45,7 +45,7 @@ impl Voltus {
         }
     }
 
-    /// One more dispatch, at sites that no other names.
+    /// Adds a dispatch at sites that no other dispatch has.
     pub(crate) fn adds(&mut self, from: Timestamp, start: Timestamp, sites: usize) -> String {
         let number = self.dispatches.len();
         let id = format!("d{number:05}");
@@ -89,7 +89,7 @@ impl Voltus {
         known.map(|known| known.text.clone()).ok_or(FetchError::Missing)
     }
 
-    /// The most requests of any sixty seconds, one after the other.
+    /// The most requests in any sixty seconds.
     pub(crate) fn most_in_a_minute(&self) -> usize {
         let (mut most, mut first) = (0, 0);
         for (place, (at, _)) in self.asked.iter().enumerate() {

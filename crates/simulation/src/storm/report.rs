@@ -1,4 +1,4 @@
-//! What came of a storm, and whether that is good enough.
+//! The result of a storm, and whether it meets the goals.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,23 +9,23 @@ use pipeline::mail::Mail;
 use super::{Storm, Storming, driver::SOURCE};
 use crate::{Function, Inner};
 
-/// The last signal comes so long after the last webhook, at most.
+/// The longest time from the last webhook to the last signal.
 const LAST_SIGNAL: SignedDuration = SignedDuration::from_secs(90);
 
-/// After an outage everything is published within this time.
+/// The longest time from the end of an outage to the last signal.
 const RECOVERED: SignedDuration = SignedDuration::from_secs(120);
 
-/// A deadline is checked within this time.
+/// The longest delay of a deadline check.
 const CHECKED: SignedDuration = SignedDuration::from_secs(5);
 
-/// A mail that is due is sent within this time.
+/// The longest delay of a mail.
 const MAILED: SignedDuration = SignedDuration::from_secs(10);
 
-/// The storm's deadlines, as its configuration has them.
+/// The deadlines in the storm's configuration.
 const IMMEDIATE: SignedDuration = SignedDuration::from_secs(60);
 const LEAD: SignedDuration = SignedDuration::from_secs(600);
 
-/// What AWS bills.
+/// The usage that AWS bills.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     /// Requests of the HTTP API.
@@ -46,42 +46,42 @@ pub struct Usage {
     pub mails: u64,
 }
 
-/// What came of a storm. Times are seconds.
+/// The result of a storm. Times are in seconds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StormReport {
-    /// Webhooks, and those that were accepted.
+    /// Webhooks sent, and webhooks accepted.
     pub webhooks: (usize, usize),
-    /// Dispatches of the storm that were published.
+    /// Published dispatches of the storm.
     pub signals: usize,
-    /// From a webhook to its signal: half of them, 99 of 100, all of them.
+    /// The time from a webhook to its signal: median, 99th percentile, maximum.
     pub latency_s: [f64; 3],
-    /// From the last webhook, or the provider's return, to the last signal.
+    /// The time from the last webhook, or from the end of the outage, to the last signal.
     pub last_signal_s: f64,
-    /// Requests to the provider, of those for its list, the most of any minute, and those that it refused as too many.
+    /// Requests to the provider: all, those for its list, the most in a minute, and those refused by the rate limit.
     pub requests: [usize; 4],
-    /// The longest list, in bytes.
+    /// The size of the longest list, in bytes.
     pub list_bytes: usize,
-    /// Incidents, and those that are open in the end.
+    /// Incidents: all, and those open at the end.
     pub incidents: (usize, usize),
-    /// The keys of the first of them.
+    /// The keys of the first incidents.
     pub first_incidents: Vec<String>,
-    /// Dispatches that were not published when they were due, and how late the last mail about one was; none where one has no mail.
+    /// Dispatches not published by their deadline, and how late the last mail about one was; none if one has no mail.
     pub mailed: (usize, Option<f64>),
-    /// Deadlines that were checked, and how late the last of them was.
+    /// Deadlines checked, and how late the last check was.
     pub deadlines: (usize, f64),
-    /// The most write units of a second.
+    /// The most write units in a second.
     pub most_writes: u64,
-    /// Invocations that took longer than they may.
+    /// Invocations that exceeded their time-out.
     pub too_long: usize,
-    /// Messages that are left in the queues.
+    /// Messages left in the queues.
     pub left: usize,
-    /// What is billed, from the first webhook's minute on and before.
+    /// The billed usage, including the time before the first webhook.
     pub usage: Usage,
-    /// Which goals were missed, in words.
+    /// The missed goals, in words.
     pub missed: Vec<String>,
 }
 
-/// A webhook, and what came of it.
+/// A webhook and its result.
 #[derive(Debug)]
 pub(super) struct Post {
     pub(super) at: Timestamp,
@@ -91,7 +91,7 @@ pub(super) struct Post {
     checked_at: Option<Timestamp>,
 }
 
-/// What was seen.
+/// The observations.
 pub(super) struct Seen {
     pub(super) posts: Vec<Post>,
     of: HashMap<String, usize>,
@@ -152,14 +152,14 @@ impl Seen {
         let last_announced = super::driver::begins() + storm.window;
         let late = self.posts.iter().filter_map(|post| {
             let published = post.signal_at?;
-            // One that was due when it was published has no time left to be checked in.
+            // A dispatch published after its deadline was due cannot be checked in time.
             let due = (storm.start(post.at, last_announced) - LEAD).max(post.at + IMMEDIATE);
             (due > published).then_some(post.checked_at?.duration_since(due).as_secs_f64())
         });
         let late: Vec<f64> = late.collect();
         let left = Inner::READ.iter().filter_map(|queue| storming.lines.get(queue)).map(super::line::Line::len).sum();
         let usage = Usage {
-            // An acknowledgement comes through the HTTP API as well.
+            // Each acknowledgement also comes through the HTTP API.
             http: self.usage.http + u64::try_from(fifo).unwrap_or(0),
             standard: storming.standard + 2 * self.batches,
             fifo: storming.calls.get("signals.send").copied().unwrap_or(0),
@@ -194,7 +194,7 @@ impl Seen {
         outcome
     }
 
-    /// Dispatches that were not published when people had to know of them, and how late the last mail was.
+    /// Dispatches not published by their deadline, and how late the last mail was.
     fn mailed(&self, mails: &[(Timestamp, Mail)]) -> (usize, Option<f64>) {
         let mut named: HashMap<&str, Timestamp> = HashMap::new();
         for (at, mail) in mails {
@@ -216,7 +216,7 @@ impl Seen {
     }
 }
 
-/// The keys of dispatches in a text.
+/// The keys of the dispatches in a text.
 fn keys(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(SOURCE).filter_map(|(at, _)| {
         let rest = &text[at..];

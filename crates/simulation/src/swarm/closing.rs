@@ -1,4 +1,5 @@
-//! Incidents close within two minutes of the truth. What is true is judged from the world as it is, which no fault can hide.
+//! Incidents resolve within two minutes of the end of their condition. The condition is judged from the simulation's
+//! state, which no fault can hide.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +14,15 @@ use pipeline::{
 use super::driver::Driver;
 use crate::{Controller, Inner, sim::State};
 
-/// An incident may stay open for this long after its condition is resolved.
+/// How long an incident may stay open after the end of its condition.
 const CLOSES_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
-/// After the faults, things settle before time counts.
+/// The time after the faults in which incidents may still be open.
 const SETTLES: SignedDuration = SignedDuration::from_mins(5);
 
 impl Driver<'_> {
-    /// Looks at every open incident, once a minute.
-    pub(super) fn look_at_incidents(&mut self, now: Timestamp) {
+    /// Checks every open incident, once a minute.
+    pub(super) fn check_incidents(&mut self, now: Timestamp) {
         let counts = self.live(|live| {
             let works = !live.scenario.kinds().any(super::FaultKind::is_ours) && !live.scenario.by_priority;
             works || now > live.scenario.heals_at + SETTLES
@@ -33,7 +34,7 @@ impl Driver<'_> {
         let config = &self.sim.config;
         let resolved: Vec<String> = self.sim.with(|state| {
             let open = state.incidents.all().into_iter().filter(|row| row.status != IncidentStatus::Resolved);
-            // In the quiet at the end, no sweep looks at dead letters.
+            // In the quiet phase at the end, no sweep checks dead letters.
             let resolved = open.filter(|row| !matches!(row.condition, Condition::DeadLetters { .. })).filter(|row| {
                 let evidence = evidence(state, config, &row.condition, now);
                 matches!(row.condition.judge(&evidence, row.opened_at, now), Verdict::Resolved(_))
@@ -51,10 +52,10 @@ impl Driver<'_> {
     }
 }
 
-/// Since when the condition of an open incident is resolved, by incident.
+/// By incident: since when the condition of an open incident is resolved.
 pub(super) type ResolvedSince = BTreeMap<String, Timestamp>;
 
-/// What the alerter would read, if nothing failed.
+/// What the alerter would read without faults.
 fn evidence(state: &mut State, config: &Config, condition: &Condition, now: Timestamp) -> Evidence {
     let record = condition.subject().and_then(|subject| state.dispatches.get(subject.as_str()));
     let source = condition.source().to_owned();

@@ -1,4 +1,4 @@
-//! The controller at the other end: it keeps the highest sequence of each subject and acknowledges, or does not.
+//! The controller: keeps the highest sequence of each subject, and acknowledges or not.
 
 use std::collections::BTreeMap;
 
@@ -21,16 +21,16 @@ pub(crate) struct Said {
     pub(crate) subject: String,
     pub(crate) version: Numbered,
     pub(crate) state: &'static str,
-    /// A stranger's, with a wrong token.
+    /// It is a stranger's, with a wrong token.
     pub(crate) forged: bool,
     attempt: u32,
 }
 
-/// What the controller knows of a subject.
+/// The controller's state of a subject.
 #[derive(Debug, Clone)]
 struct Known {
     version: Numbered,
-    /// Something is awaited of it.
+    /// Whether the dispatch is scheduled.
     scheduled: bool,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct Consumer {
     known: BTreeMap<String, Known>,
 }
 
-/// How often an acknowledgement is sent again.
+/// How often an acknowledgement is retried.
 const MOST_ATTEMPTS: u32 = 40;
 
 impl Driver<'_> {
-    /// The controller reads what is new.
+    /// The controller reads the new signals.
     pub(super) fn consume(&mut self, now: Timestamp) {
         let new = self.sim.with(|state| {
             let sent = state.signals.sent();
@@ -59,7 +59,7 @@ impl Driver<'_> {
             let decimal = |name: &str| event[name].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
             let version = Numbered { epoch: decimal("epoch"), sequence: decimal("sequence") };
             let dispatch = &event["data"]["dispatch"];
-            // The parts of a version come in order: with the last one, all are there.
+            // The parts of a version arrive in order: the last one completes it.
             if dispatch["part"] != dispatch["parts"] {
                 continue;
             }
@@ -103,12 +103,12 @@ impl Driver<'_> {
         }
     }
 
-    /// A controller that was silent speaks once all is well.
-    pub(super) fn owe_acknowledgements(&mut self, now: Timestamp) {
+    /// Schedules the acknowledgements of a silent controller after the faults.
+    pub(super) fn acknowledge_late(&mut self, now: Timestamp) {
         if !self.live(|live| live.scenario.acknowledge) {
             return;
         }
-        // Long enough after the faults that a person should have been told first.
+        // This long after the faults, a mail has reported each dispatch first.
         let at = now + SignedDuration::from_mins(20);
         let awaited = self.consumer.known.iter().filter(|(_, known)| known.scheduled);
         let all: Vec<Said> = awaited

@@ -1,4 +1,4 @@
-//! The loop of one seed: the next thing in virtual time happens, then everything is checked.
+//! The loop of one seed: runs the next event in virtual time, then checks everything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,47 +28,47 @@ use crate::{
     sim::BEGINNING,
 };
 
-/// After this long without faults everything must be done.
+/// After this long without faults, everything must be done.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(5);
 
-/// After this long without news an incident is over whose end nobody told.
+/// After this long without events, an incident resolves whose end is not reported.
 const LAPSED: SignedDuration = SignedDuration::from_hours(26);
 
-/// What lies in a queue and is none of ours.
+/// The body of a foreign message in a queue.
 pub(super) const FOREIGN: &str = "foreign";
 
-/// No history takes more steps; one that does goes round in circles.
+/// The most steps of a history; one with more is in an endless loop.
 const MOST_STEPS: u64 = 200_000;
 
-/// What happens at an instant.
+/// An event in virtual time.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A webhook is sent (again).
+    /// A webhook is sent, or sent again.
     Post(usize),
     /// The controller acknowledges.
     Ack(Said),
-    /// A person follows a link.
+    /// A person opens a link.
     Follow(Follows),
-    /// The schedule of every minute comes round.
+    /// The scheduled sweep.
     Sweep,
-    /// An invocation's time is up.
+    /// An invocation times out.
     TimeOut(u64),
-    /// From here on nothing goes wrong.
+    /// The faults end.
     Heal,
     /// A later release's hydrator is deployed.
     Deploy,
-    /// The other functions follow, or all are rolled back.
+    /// The other functions are deployed too, or all are rolled back.
     Deployed {
-        /// They follow.
+        /// The later release stays.
         stays: bool,
     },
-    /// The table of dispatches is backed up.
+    /// The table `dispatches` is backed up.
     Backup,
-    /// It is brought back to that, while nothing runs, and a new epoch begins.
+    /// The table is restored while nothing runs, and a new epoch begins.
     Restore,
 }
 
-/// What an invocation was started for.
+/// The reason for an invocation.
 #[derive(Debug)]
 pub(super) enum Purpose {
     Batch(Inner, Vec<Message>),
@@ -78,17 +78,17 @@ pub(super) enum Purpose {
     Sweep,
 }
 
-/// How it ended, where it did not die.
+/// The result of an invocation that did not die.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// Messages that nobody took care of.
+    /// The ids of the messages that failed.
     Batch(Vec<String>),
-    /// The status of an answer.
+    /// The status of an HTTP answer.
     Status(u16),
     Swept,
 }
 
-/// An invocation's future.
+/// The future of an invocation.
 pub(super) type Task<'w> = Pin<Box<dyn Future<Output = Done> + 'w>>;
 
 pub(super) struct Running<'w> {
@@ -102,27 +102,28 @@ pub(super) struct Driver<'w> {
     agenda: BTreeMap<(Timestamp, u64), Event>,
     order: u64,
     pub(super) running: BTreeMap<u64, Running<'w>>,
-    /// When a queue's mapping asks for messages again.
+    /// When a queue's mapping polls again.
     pub(super) asks_at: BTreeMap<Inner, Timestamp>,
     pub(super) consumer: Consumer,
     monitor: Monitor,
-    /// Bodies that a saboteur remembers.
+    /// The bodies that a saboteur remembers.
     pub(super) remembered: BTreeSet<(Name, String)>,
-    /// Mails that the person on duty has read.
+    /// The number of mails that the on-call person has read.
     pub(super) mails_read: usize,
-    /// What became of links' buttons.
+    /// By link: how its button was used.
     pub(super) pressed: BTreeMap<String, Pressed>,
     backup: Option<(Timestamp, Table<SubjectRecord>)>,
     pub(super) resolved_since: ResolvedSince,
 }
 
-/// Plays a seed.
+/// Runs a seed.
 pub(super) fn run(seed: u64, options: &Options) -> Report {
-    // Of their own, so that leaving a kind of fault out changes no provider's story.
+    // Generators of their own, so that the provider timelines stay the same when a kind of fault is left out.
     let mut scenario = Scenario::new(&mut Seed::new(seed ^ 0x0070_6c61_6e00), BEGINNING, &options.without);
     let model = Model::new(&mut Seed::new(seed ^ 0x006d_6f64_656c), BEGINNING, &scenario);
     if model.dispatches.iter().any(|story| story.provider != (Provider::Voltus { numbered: true })) {
-        // What carries no number is ordered by our own clocks, and two fetches may lie any time apart. AWS keeps clocks within milliseconds.
+        // Versions without a number are ordered by our own clocks, and two fetches can be arbitrarily far apart. AWS
+        // keeps clocks within milliseconds.
         scenario.skew_ms = scenario.skew_ms.min(5);
     }
     let sim = Simulation::new(seed, config(&scenario));
@@ -135,7 +136,7 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     });
     let live = Live::new(scenario, model, Seed::new(seed ^ 0x006c_6976_6500), journal, options.saboteur);
     sim.with(|state| {
-        state.has_heartbeat = live.scenario.pulse;
+        state.has_heartbeat = live.scenario.heartbeat;
         state.rules.keeps_receives = live.scenario.keeps_receives;
         state.rules.page_items = live.scenario.page_items;
         state.swarm = Some(Box::new(live));
@@ -159,13 +160,13 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     report
 }
 
-/// Every provider, in production and sandbox.
+/// A configuration with every provider, in production and sandbox.
 fn config(scenario: &Scenario) -> Config {
     let tokens = [TokenHash::of("the-token-of-yesterday"), TokenHash::of(TOKEN)];
     let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens, "poll_s": scenario.poll_s });
     let mut voltus = source("voltus", "production");
     if scenario.storm > 0 && scenario.poll_s > 0 {
-        // Far fewer requests than the storm announces: its list has to answer.
+        // Far fewer requests than dispatches in the storm, so the list is needed.
         voltus["requests_a_minute"] = json!(100);
     }
     let config = json!({
@@ -232,10 +233,10 @@ impl<'w> Driver<'w> {
         driver
     }
 
-    /// Looks at or changes what the ports reach.
-    #[expect(clippy::expect_used, reason = "the driver put it there before it began")]
+    /// Reads or changes the state that the ports use.
+    #[expect(clippy::expect_used, reason = "the driver sets it before it starts")]
     pub(super) fn live<T>(&self, act: impl FnOnce(&mut Live) -> T) -> T {
-        self.sim.with(|state| act(state.swarm.as_mut().expect("a swarm drives this world")))
+        self.sim.with(|state| act(state.swarm.as_mut().expect("a swarm drives this simulation")))
     }
 
     pub(super) fn at(&mut self, at: Timestamp, event: Event) {
@@ -286,7 +287,7 @@ impl<'w> Driver<'w> {
         agenda.into_iter().chain(timer).chain(self.next_batch_at()).min()
     }
 
-    /// Returns true once everything is over.
+    /// Runs an event. Returns true at the end of the history.
     fn happens(&mut self, event: Event, now: Timestamp) -> bool {
         match event {
             Event::Post(post) => self.post(post, now),
@@ -300,7 +301,7 @@ impl<'w> Driver<'w> {
             Event::Backup => self.backup = Some((now, self.sim.backup())),
             Event::Restore => self.restore(now),
             Event::Sweep => {
-                self.look_at_incidents(now);
+                self.check_incidents(now);
                 if self.live(|live| live.healed) {
                     self.redrive();
                 }
@@ -324,8 +325,8 @@ impl<'w> Driver<'w> {
         false
     }
 
-    /// The operator's way: nothing runs, the table is restored, a new epoch begins. What the providers said since the backup they say
-    /// again, as somebody asks them to.
+    /// Restores the table as an operator does: nothing runs, the table is restored, a new epoch begins. The providers
+    /// repeat their webhooks since the backup, as the operator requests.
     fn restore(&mut self, now: Timestamp) {
         let Some((backed_up_at, backup)) = self.backup.take() else { return };
         for number in self.running.keys().copied().collect::<Vec<u64>>() {
@@ -336,7 +337,7 @@ impl<'w> Driver<'w> {
             self.sim.begin_epoch();
         }
         let lost: Vec<usize> = self.live(|live| {
-            // What a webhook announced may have been learned much later, after retries.
+            // A webhook's dispatch may have been read much later, after retries.
             let since = backed_up_at - SignedDuration::from_hours(1);
             let posts = live.model.posts.iter().enumerate();
             posts.filter(|(_, post)| post.taken_at.is_some_and(|at| at >= since)).map(|(number, _)| number).collect()
@@ -347,13 +348,13 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// In the quiet after all faults, hours pass in which there is nothing to sweep.
+    /// Whether a sweep has work: after the faults, hours pass without any.
     fn sweep_matters(&self, now: Timestamp) -> bool {
         self.sim.with(|state| {
             let quiet = state.swarm.as_ref().is_some_and(|live| live.healed && now >= live.polled_until);
             let soon = now + SignedDuration::from_mins(4);
             let due = |record: &SubjectRecord| !state.is_covered(record) && record.due.is_some_and(|due| due < soon);
-            !quiet || state.owes() || !state.is_well() || state.dispatches.rows().any(due)
+            !quiet || state.has_unsent() || !state.is_well() || state.dispatches.rows().any(due)
         }) || !self.resolved_since.is_empty()
     }
 
@@ -363,10 +364,10 @@ impl<'w> Driver<'w> {
         polled && !self.agenda.values().any(is_pending) && self.running.is_empty() && self.left().is_empty()
     }
 
-    /// Whether nothing is left but incidents whose end nobody told.
+    /// Whether only incidents are left whose end is not reported.
     fn only_incidents(&self) -> bool {
         self.sim.with(|state| {
-            let is_done = !state.owes()
+            let is_done = !state.has_unsent()
                 && state.is_well()
                 && state.dispatches.rows().all(|record| record.due.is_none() || state.is_covered(record));
             is_done
@@ -379,14 +380,14 @@ impl<'w> Driver<'w> {
         self.sim.with(|state| {
             let mut left = Vec::new();
             for queue in Inner::READ {
-                // Of heartbeats something is always under way.
+                // A heartbeat is always on its way.
                 let is_heartbeat = |body: &str| body.starts_with(r#"{"v":1,"message":{"heartbeat"#);
                 let count = state.queue(queue).messages().iter().filter(|message| !is_heartbeat(&message.body)).count();
                 if count > 0 {
                     left.push(format!("{count} in {queue:?}"));
                 }
             }
-            left.extend(state.owes().then(|| "signals are owed".to_owned()));
+            left.extend(state.has_unsent().then(|| "signals are pending in the outbox".to_owned()));
             let due =
                 state.dispatches.rows().filter(|record| record.due.is_some() && !state.is_covered(record)).count();
             left.extend((due > 0).then(|| format!("{due} deadlines")));

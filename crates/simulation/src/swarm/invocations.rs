@@ -1,4 +1,4 @@
-//! The life of an invocation in a seed's history: it begins, or does not, goes on by turns, and ends or dies.
+//! The life of an invocation: it starts or not, takes its turns, and ends or dies.
 
 use std::{
     rc::Rc,
@@ -17,13 +17,13 @@ use crate::{
     history::{self, Line},
 };
 
-/// Clocks that differ by more make an alerter repeat a mail: rather twice than never.
+/// With a larger clock difference, an alerter may repeat a mail: better twice than never.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(5);
 
-/// A mapping asks no more for a moment after its function was throttled.
+/// How long a mapping waits after its function was throttled.
 const BACKS_OFF: SignedDuration = SignedDuration::from_secs(1);
 
-/// Why an invocation died whose time was up.
+/// The reason recorded when an invocation times out.
 pub(super) const TIME_OUT: &str = "time-out";
 
 impl<'w> Driver<'w> {
@@ -50,7 +50,7 @@ impl<'w> Driver<'w> {
                 "start",
                 || json!({ "function": format!("{function:?}"), "invocation": number, "for": format!("{purpose:?}") }),
             );
-            // By a clock that is that wrong, another invocation's claim has expired, and its mail is overdue.
+            // With a clock this wrong, another invocation's claim seems expired and its mail overdue.
             if function == Function::Alerter && live.skew(number).abs() > CLOCKS_DIFFER {
                 live.seen.push(Line { at: now, event: history::Event::MailRepeats });
             }
@@ -65,13 +65,13 @@ impl<'w> Driver<'w> {
         self.turn(number);
     }
 
-    /// Whether the account runs all that it may.
+    /// Whether the account has reached its concurrency limit.
     fn is_throttled(&self) -> bool {
         let most = self.live(|live| live.scenario.account.filter(|_| !live.healed));
         most.is_some_and(|most| self.running.len() >= most)
     }
 
-    /// Lambda runs nothing. What a mapping had taken out stays hidden as if a function had it in hand, and counts as received.
+    /// Lambda throttles an invocation. The messages that the mapping received stay hidden and count as received.
     fn throttled(&mut self, purpose: Purpose, now: Timestamp) {
         self.live(|live| live.journal.note(now, "throttled", || json!({ "for": format!("{purpose:?}") })));
         if let Purpose::Batch(queue, _) = purpose {
@@ -80,13 +80,13 @@ impl<'w> Driver<'w> {
         self.ended(purpose, None, now);
     }
 
-    /// Batches of a queue that are being worked off.
+    /// The number of running batches of a queue.
     pub(super) fn batches_of(&self, queue: Inner) -> usize {
         let of = |running: &&Running<'_>| matches!(running.purpose, Purpose::Batch(its, _) if its == queue);
         self.running.values().filter(of).count()
     }
 
-    /// An invocation goes on as far as it can.
+    /// Polls an invocation once.
     pub(super) fn turn(&mut self, number: u64) {
         let Some(running) = self.running.get_mut(&number) else { return };
         let polled = running.task.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::history::Line;
 
-/// What happened, oldest first. Nothing is written where nobody will read it: most seeds pass.
+/// The events, oldest first. Most seeds pass, so nothing is written unless recording is on.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     on: bool,
@@ -20,7 +20,7 @@ impl Journal {
         Self { on, ..Self::default() }
     }
 
-    /// The driver takes its next step.
+    /// Counts the driver's next step.
     pub(crate) fn next_step(&mut self) {
         self.step += 1;
     }
@@ -29,7 +29,7 @@ impl Journal {
         self.step
     }
 
-    /// Notes what happened; `fields` is an object.
+    /// Records an event; `fields` is an object.
     pub(crate) fn note(&mut self, at: Timestamp, what: &str, fields: impl FnOnce() -> Value) {
         if !self.on {
             return;
@@ -44,14 +44,14 @@ impl Journal {
         self.lines.push(Value::Object(line));
     }
 
-    /// Notes what the checker is told.
+    /// Records a line that the checker checks.
     pub(crate) fn line(&mut self, line: &Line) {
         if !self.on {
             return;
         }
         let mut fields = Map::from_iter([("step".to_owned(), json!(self.step))]);
-        if let Ok(Value::Object(told)) = serde_json::to_value(line) {
-            fields.extend(told);
+        if let Ok(Value::Object(event)) = serde_json::to_value(line) {
+            fields.extend(event);
         }
         self.lines.push(Value::Object(fields));
     }
@@ -61,7 +61,7 @@ impl Journal {
     }
 }
 
-/// A history as people read it: one line for each step, bodies shortened.
+/// A history for people: one line for each step, with shortened bodies.
 pub fn timeline(history: &[Value]) -> String {
     let mut text = String::new();
     for line in history {

@@ -1,4 +1,4 @@
-//! What lives in the world while a seed runs: pace, faults and clocks of invocations, and the timers that they sleep by.
+//! The simulation's state while a seed runs: pace, faults and clocks of invocations, and their timers.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ use crate::{
     sim::State,
 };
 
-/// The part of a seed's run that the ports can reach.
+/// The part of a seed's run that the ports use.
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) scenario: Scenario,
@@ -34,28 +34,28 @@ pub(crate) struct Live {
     pub(crate) random: Seed,
     pub(crate) journal: Journal,
     pub(crate) saboteur: Option<Saboteur>,
-    /// Nothing goes wrong any more.
+    /// The faults have ended.
     pub(crate) healed: bool,
-    /// Until then there is something to be learned from polling.
+    /// Until when polling can find something new.
     pub(crate) polled_until: Timestamp,
     pub(crate) violations: Vec<Violation>,
-    /// What the checker is to hear of next.
+    /// The lines that the checker gets next.
     pub(crate) seen: Vec<Line>,
     paces: BTreeMap<u64, Pace>,
 }
 
-/// From the schedule over the queue to the end of a poll, where one that a `Retry-After` put off comes first.
+/// The time from the schedule through the queue to the end of a poll, including one delayed by `Retry-After`.
 const POLL_TAKES: SignedDuration = SignedDuration::from_mins(4);
 
-/// How fast an invocation is, and how wrong its clock.
+/// The speed of an invocation and the error of its clock.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
-    /// Calls take this many milliseconds at most, before and after their effect.
+    /// The longest time that a call waits, before and after its effect, in milliseconds.
     slowest_ms: u64,
     skew: SignedDuration,
 }
 
-/// On which side of its effect a call is.
+/// Before or after a call's effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Before,
@@ -86,12 +86,12 @@ impl Live {
         }
     }
 
-    /// The plan, while it still holds.
+    /// The scenario, until the faults end.
     fn hurting(&self) -> Option<&Scenario> {
         (!self.healed).then_some(&self.scenario)
     }
 
-    /// Whether a fault of that kind strikes now.
+    /// Whether a fault of that kind occurs now.
     pub(crate) fn strikes(&mut self, kind: FaultKind) -> bool {
         let rate = self.hurting().map_or(0, |scenario| scenario.rate(kind));
         rate > 0 && self.random.up_to(999) < rate
@@ -108,16 +108,16 @@ impl Live {
         })
     }
 
-    /// How wrong that invocation's clock is.
+    /// The error of that invocation's clock.
     pub(crate) fn skew(&mut self, invocation: u64) -> SignedDuration {
         self.pace(invocation).skew
     }
 
-    /// Until when a call rests on that side of its effect.
+    /// Until when a call waits on that side of its effect.
     fn rests_until(&mut self, now: Timestamp, invocation: u64, port: &str, side: Side) -> Timestamp {
         let mut slowest_ms = self.pace(invocation).slowest_ms;
         if self.scenario.by_priority && !self.healed && self.random.up_to(30) == 0 {
-            // A change of priority in the middle of a run is what PCT finds races by.
+            // PCT finds races by a change of priority during a run.
             slowest_ms = by_priority(&mut self.random);
             self.paces.entry(invocation).and_modify(|pace| pace.slowest_ms = slowest_ms);
         }
@@ -132,7 +132,7 @@ impl Live {
         now + SignedDuration::from_millis(i64::try_from(rest_ms).unwrap_or(1))
     }
 
-    /// What goes wrong with a call.
+    /// The fault of a call.
     pub(crate) fn strike(&mut self, call: &Call) -> Option<Toxic> {
         let toxic = self.toxic(call);
         if toxic.is_some() && call.function == Function::Alerter {
@@ -143,7 +143,7 @@ impl Live {
 
     fn toxic(&mut self, call: &Call) -> Option<Toxic> {
         let scenario = self.hurting()?;
-        // What gridbell knows of itself lies in the table of deliveries.
+        // The heartbeat is stored in the table `deliveries`.
         let table = |port: &'static str| if port.starts_with("health") { "deliveries" } else { port };
         let out =
             scenario.outages.iter().any(|outage| table(call.port).starts_with(outage.of) && outage.covers(call.at));
@@ -151,7 +151,7 @@ impl Live {
             return Some(Toxic::Refuse);
         }
         if let Some((index, writes)) = scenario.hot_index.as_ref().filter(|(index, _)| index.covers(call.at)) {
-            // AWS: a write that an index cannot follow is throttled with it.
+            // AWS throttles a write to the table if the index cannot keep up.
             if call.port == index.of || (writes.contains(&call.port) && self.random.up_to(1) == 0) {
                 return Some(Toxic::Refuse);
             }
@@ -163,14 +163,14 @@ impl Live {
             (FaultKind::Repeat, Toxic::Repeat),
             (FaultKind::Throttle, Toxic::Refuse),
         ];
-        // Several calls make an invocation, so each is hit more rarely than an invocation would be.
+        // An invocation makes several calls, so each call fails less often.
         let hits = toxics.into_iter().find(|(kind, _)| self.strikes(*kind) && self.random.up_to(2) == 0);
         hits.map(|(_, toxic)| toxic)
     }
 
-    /// Notes a message of an inner queue.
+    /// Records a message of an internal queue.
     pub(crate) fn message(&mut self, at: Timestamp, queue: Inner, id: &str, body: &str, delay_s: u32) {
-        self.no_secret(at, "a message of an inner queue", body);
+        self.no_secret(at, "a message of an internal queue", body);
         self.journal.note(
             at,
             "message",
@@ -178,14 +178,14 @@ impl Live {
         );
     }
 
-    /// No secret may stand there.
+    /// Checks that a text contains no secret.
     pub(crate) fn no_secret(&mut self, at: Timestamp, place: &str, text: &str) {
         if SECRETS.iter().any(|secret| text.contains(secret)) {
-            self.violated(at, "no-secret", place, "it holds a token or a key".to_owned());
+            self.violated(at, "no-secret", place, "it contains a token or a key".to_owned());
         }
     }
 
-    /// Notes that something does not hold.
+    /// Records a violated invariant.
     pub(crate) fn violated(&mut self, at: Timestamp, invariant: &'static str, subject: &str, detail: String) {
         self.journal.note(at, "VIOLATION", || json!({ "invariant": invariant, "subject": subject, "detail": detail }));
         let (step, subject) = (self.journal.step(), subject.to_owned());
@@ -193,25 +193,25 @@ impl Live {
     }
 }
 
-/// Whether it is resolved once all is well, rather than after a day or by a person.
+/// Whether the incident resolves once the faults have ended, and not after a day or by a person.
 fn resolves(condition: &Condition) -> bool {
     condition.awaits_a_person() && !matches!(condition, Condition::NotCompliant { .. } | Condition::DeadLetters { .. })
 }
 
-/// A good poll of each source after everything has been said.
+/// When each source has been polled successfully after the last change.
 fn polled_until(scenario: &Scenario, model: &Model) -> Timestamp {
     let said = model.dispatches.iter().flat_map(|story| &story.versions).map(|said| said.at);
     let last = said.chain([scenario.heals_at]).max().filter(|_| scenario.poll_s > 0);
     last.map_or(Timestamp::MIN, |last| last + SignedDuration::from_secs(i64::from(scenario.poll_s)) + POLL_TAKES)
 }
 
-/// The pace that a priority means: the lowest hardly gets a turn.
+/// The pace of a priority: the lowest gets a turn very rarely.
 fn by_priority(random: &mut Seed) -> u64 {
     [1, 2, 4, 20, 100, 500, 2_500][random.place(7)]
 }
 
 impl State {
-    /// Notes a call and says what goes wrong with it.
+    /// Records a call and returns the fault that it meets.
     pub(crate) fn strike(&mut self, call: Call) -> Option<Toxic> {
         if let Some(storm) = &mut self.storm {
             storm.counts(&call);
@@ -226,12 +226,12 @@ impl State {
         toxic
     }
 
-    /// Whether no poll fails, no mail waits, and no incident is open that its condition resolves soon.
+    /// Whether no poll fails, no mail waits, and no open incident is about to resolve.
     pub(crate) fn is_well(&self) -> bool {
         self.ails().is_none()
     }
 
-    /// Which poll fails, or which incident has a mail to send or is open though all is well.
+    /// The failing poll, or the incident that waits for a mail or is open although its condition should resolve.
     pub(crate) fn ails(&self) -> Option<String> {
         let fails = |poll: &&PollState| poll.under_way || poll.failing.is_some();
         let is_open = |row: &&Incident| {
@@ -241,12 +241,12 @@ impl State {
         poll.or_else(|| self.incidents.rows().find(is_open).map(|row| row.incident.clone()))
     }
 
-    /// How wrong that invocation's clock is.
+    /// The error of that invocation's clock.
     pub(crate) fn skew(&mut self, invocation: u64) -> SignedDuration {
         self.swarm.as_mut().map_or(SignedDuration::ZERO, |live| live.skew(invocation))
     }
 
-    /// Until when a call rests, where a swarm decides; none: turns decide.
+    /// Until when a call waits, if a swarm decides; none: turns decide.
     pub(crate) fn rests_until(&mut self, invocation: u64, port: &str, side: Side) -> Option<Timestamp> {
         let now = self.now;
         if let Some(storm) = &mut self.storm {
@@ -255,7 +255,7 @@ impl State {
         Some(self.swarm.as_mut()?.rests_until(now, invocation, port, side))
     }
 
-    /// What a provider of the swarm answers; none where tests script the providers.
+    /// The answer of a provider of the swarm; none if a test scripts the providers.
     pub(crate) fn swarm_answers(&mut self, source: &str, request: &ApiRequest) -> Option<Result<String, FetchError>> {
         let Self { swarm, dispatches, now, .. } = self;
         let live = swarm.as_mut()?;

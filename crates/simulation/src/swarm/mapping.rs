@@ -1,4 +1,4 @@
-//! Between the inner queues and the functions: batches in the seed's order and size, handed out at least once.
+//! The event source mappings: batches in the seed's order and size, delivered at least once.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::job::Message;
@@ -12,7 +12,7 @@ use super::{
 use crate::{Function, Inner, Queued};
 
 impl Driver<'_> {
-    /// What lies in the inner queues and is none of ours.
+    /// Adds foreign messages to the internal queues.
     pub(super) fn foreign(&mut self) {
         if !self.live(|live| live.scenario.has(FaultKind::Foreign)) {
             return;
@@ -27,7 +27,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Starts batches for whatever is visible, as far as the concurrency limit lets.
+    /// Starts batches of visible messages, within the concurrency limit.
     pub(super) fn take_up(&mut self) {
         for queue in Inner::READ {
             while let Some(at) = self.batch_at(queue)
@@ -39,7 +39,7 @@ impl Driver<'_> {
         }
     }
 
-    /// When the next batch of any queue can be handed out.
+    /// When the next batch of any queue can start.
     pub(super) fn next_batch_at(&self) -> Option<Timestamp> {
         Inner::READ.into_iter().filter_map(|queue| self.batch_at(queue)).min()
     }
@@ -77,7 +77,7 @@ impl Driver<'_> {
         });
     }
 
-    /// The mapping deletes what was taken care of.
+    /// The mapping deletes the processed messages.
     pub(super) fn worked_off(&mut self, queue: Inner, messages: &[Message], failed: &[String], now: Timestamp) {
         let blind = self.live(|live| live.saboteur) == Some(Saboteur::BlindAcknowledgement);
         if self.live(|live| live.strikes(FaultKind::BatchError)) {

@@ -1,8 +1,8 @@
-//! Whole histories from one number: providers with a truth of their own, a controller, the pipeline, and everything that can go
-//! wrong between them; the invariants are checked after every step.
+//! Whole histories from one number: providers, a controller, the pipeline, and every fault between them. The invariants
+//! are checked after every step.
 //!
-//! [`run`] plays a seed. A history in which something does not hold ends there, with a [`Violation`]; played again with
-//! [`Options::record`] it is written down.
+//! [`run`] runs a seed. A history that violates an invariant ends there, with a [`Violation`]; run again with
+//! [`Options::record`], it is recorded.
 
 mod closing;
 mod consumer;
@@ -31,37 +31,37 @@ pub use self::{
     scenario::FaultKind,
 };
 
-/// How a seed is played.
+/// How to run a seed.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Write the history down.
+    /// Record the history.
     pub record: bool,
-    /// Kinds of faults that are left out, to see which of them matter.
+    /// Kinds of faults to leave out, to see which of them matter.
     pub without: Vec<FaultKind>,
-    /// A broken variant.
+    /// The broken variant to run.
     pub saboteur: Option<Saboteur>,
 }
 
-/// What came of a seed.
+/// The result of a seed.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
-    /// What did not hold; none where all is well.
+    /// The violation; none if every invariant held.
     pub violation: Option<Violation>,
-    /// The kinds of faults that were switched on.
+    /// The kinds of faults that were on.
     pub kinds: Vec<FaultKind>,
-    /// Steps of the driver.
+    /// The driver's steps.
     pub steps: u64,
-    /// Signals that the controller could read.
+    /// Published signals.
     pub signals: usize,
     /// Mails sent.
     pub mails: usize,
-    /// Webhooks that the receiver answered 2xx.
+    /// Webhooks answered with 2xx.
     pub accepted: usize,
-    /// When the last thing was done, in virtual time.
+    /// The virtual time of the last step.
     pub ended_at: Timestamp,
-    /// The history, where it was to be recorded: one JSON object for each thing that happened.
+    /// The history, if recorded: one JSON object for each event.
     pub history: Vec<Value>,
 }
 
@@ -75,23 +75,23 @@ impl Report {
     }
 }
 
-/// An invariant that did not hold.
+/// A violated invariant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{invariant} does not hold at step {step}, {at}, of {subject}: {detail}")]
 pub struct Violation {
-    /// Which.
+    /// The invariant.
     pub invariant: &'static str,
     /// The driver's step.
     pub step: u64,
     /// The virtual time.
     pub at: Timestamp,
-    /// Of what: a subject, an incident, a queue.
+    /// The subject, incident or queue that violates it.
     pub subject: String,
-    /// What was seen.
+    /// What was observed.
     pub detail: String,
 }
 
-/// Plays a seed to its end, or to the first thing that does not hold.
+/// Runs a seed to its end, or to the first violation.
 pub fn run(seed: u64, options: &Options) -> Report {
     driver::run(seed, options)
 }

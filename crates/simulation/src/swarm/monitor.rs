@@ -1,4 +1,4 @@
-//! Tells the checker what each step changed.
+//! Passes the changes of each step to the checker.
 
 use dispatch::Epoch;
 use pipeline::job::JobKind;
@@ -14,7 +14,7 @@ use crate::{
     sim::State,
 };
 
-/// Who looks, and how far it has looked.
+/// The checker, and how far it has read.
 #[derive(Debug)]
 pub(super) struct Monitor {
     checker: Checker,
@@ -23,7 +23,7 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    /// Begins with what the providers will state.
+    /// Starts with the providers' timelines.
     pub(super) fn new(live: Option<&mut Live>) -> Self {
         let Some(live) = live else { return Self::of(Circumstances::default()) };
         let scenario = &live.scenario;
@@ -40,7 +40,7 @@ impl Monitor {
         let streams = live.model.streams.iter().cloned().map(|story| Event::Stream { story });
         let stories: Vec<Event> = dispatches.chain(streams).collect();
         for event in stories {
-            monitor.tell(&Line { at: crate::sim::BEGINNING, event }, live);
+            monitor.check(&Line { at: crate::sim::BEGINNING, event }, live);
         }
         monitor
     }
@@ -50,17 +50,17 @@ impl Monitor {
         Self { checker: Checker::new(circumstances, secrets), signals: 0, mails: 0 }
     }
 
-    fn tell(&mut self, told: &Line, live: &mut Live) -> Option<Broken> {
-        live.journal.line(told);
-        self.checker.takes(told)
+    fn check(&mut self, line: &Line, live: &mut Live) -> Option<Broken> {
+        live.journal.line(line);
+        self.checker.takes(line)
     }
 
-    /// Looks at what the last step changed.
+    /// Checks what the last step changed.
     pub(super) fn step(&mut self, sim: &Simulation) {
         sim.with(|state| {
             let Some(mut live) = state.swarm.take() else { return };
             let lines = self.news(state, &mut live);
-            let broken = lines.iter().find_map(|line| self.tell(line, &mut live));
+            let broken = lines.iter().find_map(|line| self.check(line, &mut live));
             report(state, &mut live, broken);
             state.swarm = Some(live);
         });
@@ -84,12 +84,12 @@ impl Monitor {
         lines
     }
 
-    /// Looks at what is left when nothing more is to be done.
+    /// Checks what is left at the end.
     pub(super) fn at_the_end(&mut self, sim: &Simulation) {
         sim.with(|state| {
             let Some(mut live) = state.swarm.take() else { return };
             for line in left(state) {
-                self.tell(&line, &mut live);
+                self.check(&line, &mut live);
             }
             let broken = self.checker.ends().into_iter().next();
             report(state, &mut live, broken);
@@ -98,7 +98,8 @@ impl Monitor {
     }
 }
 
-/// How much longer than ten seconds a mail may take: a deadline passes two queues, one of them twice, and each may wait for a batch.
+/// How much longer than ten seconds a mail may take: a deadline passes two queues, one of them twice, and each may wait
+/// for a batch.
 fn slack_s(scenario: &Scenario) -> u32 {
     let batches_s = u32::try_from(4 * scenario.window_ms / 1_000).unwrap_or(0);
     // Calls of up to 2.5 s each are slower than any of AWS's.
@@ -118,7 +119,7 @@ fn dispatch_subject(body: &str) -> Option<String> {
     event["subject"].as_str().map(str::to_owned)
 }
 
-/// What can be known only in the end.
+/// The lines that are known only at the end.
 fn left(state: &mut State) -> Vec<Line> {
     let kept = state.kept.values().filter_map(|kept| {
         let body = match &kept.job.kind {

@@ -1,4 +1,4 @@
-//! What people do: an operator hands in again what was given up.
+//! The operator: redrives dead letters.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::driver::{Driver, FOREIGN};
 use crate::{Controller, Function, Inner};
 
 impl Driver<'_> {
-    /// From here on nothing goes wrong, and what was given up by dying over it is handed in again, as an operator would.
+    /// Ends the faults and redrives the dead letters.
     pub(super) fn heal(&mut self, now: Timestamp) {
         self.live(|live| {
             live.healed = true;
@@ -18,17 +18,17 @@ impl Driver<'_> {
             self.deploy_all();
         }
         self.redrive();
-        self.owe_acknowledgements(now);
+        self.acknowledge_late(now);
     }
 
-    /// Every function is the later release's, which reads what both wrote.
+    /// Deploys the later release, which reads both formats, of every function.
     pub(super) fn deploy_all(&self) {
         for function in [Function::Receiver, Function::Hydrator, Function::Retrier, Function::Alerter] {
             self.sim.deploy_later(function);
         }
     }
 
-    /// An operator hands in again what was given up by dying over it, and throws away what is none of ours.
+    /// Redrives the dead letters and deletes foreign messages.
     pub(super) fn redrive(&mut self) {
         for (dead, queue) in [(Inner::RetriesDead, Inner::Retries), (Inner::AlertsDead, Inner::Alerts)] {
             for message in self.sim.take(dead).iter().filter(|message| message.body != FOREIGN) {

@@ -1,4 +1,4 @@
-//! The person on duty: reads the mails, follows their links, and takes on what they tell of.
+//! The on-call person: reads the mails, opens their links, and acknowledges.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -6,20 +6,20 @@ use serde_json::json;
 use super::driver::{Done, Driver, Event, Purpose};
 use crate::{Function, functions::PUBLIC_URL};
 
-/// Somebody follows a link.
+/// A person opens a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Follows {
     secret: String,
-    /// The button, and not only the page: mail scanners read links too.
-    is_time_critical: bool,
+    /// Whether the person presses the button. If not, only the page is opened, as mail scanners do.
+    presses: bool,
     attempt: u32,
 }
 
-/// How often a person who is told "not now" tries again.
+/// How often a person retries after the answer 503.
 const MOST_ATTEMPTS: u32 = 40;
 
 impl Driver<'_> {
-    /// Whoever reads the new mails decides what to do about their links.
+    /// The person reads the new mails and decides what to do about their links.
     pub(super) fn read_mails(&mut self, now: Timestamp) {
         let links: Vec<String> = self.sim.with(|state| {
             let new = state.mails.get(self.mails_read..).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Driver<'_> {
         for secret in links {
             let (scanned, takes_on, after_s) =
                 self.live(|live| (live.random.up_to(3) == 0, live.random.up_to(2) > 0, live.random.up_to(900)));
-            let follows = |is_time_critical| Follows { secret: secret.clone(), is_time_critical, attempt: 0 };
+            let follows = |presses| Follows { secret: secret.clone(), presses, attempt: 0 };
             if scanned {
                 self.at(now, Event::Follow(follows(false)));
             }
@@ -43,8 +43,8 @@ impl Driver<'_> {
     }
 
     pub(super) fn follow(&mut self, follows: Follows, now: Timestamp) {
-        let (secret, method) = (follows.secret.clone(), if follows.is_time_critical { "POST" } else { "GET" });
-        if follows.is_time_critical {
+        let (secret, method) = (follows.secret.clone(), if follows.presses { "POST" } else { "GET" });
+        if follows.presses {
             self.pressed.entry(secret.clone()).or_default().tried = true;
         }
         self.live(|live| live.journal.note(now, "follow", || json!({ "method": method, "link": secret })));
@@ -53,20 +53,21 @@ impl Driver<'_> {
         });
     }
 
-    /// A link leads somewhere, and works once: for whoever presses its button, and for nobody who only looks.
+    /// Checks a link's answer: a link works once, for the person who presses its button; opening the page does not use
+    /// it up.
     pub(super) fn followed(&mut self, follows: Follows, status: Option<u16>, now: Timestamp) {
         let known = self.pressed.get(&follows.secret).copied().unwrap_or_default();
         let broken = match status {
             Some(404) => Some("a mail's link leads nowhere".to_owned()),
-            Some(410) if !known.tried => Some("a link is used up that nobody used".to_owned()),
-            Some(200) if follows.is_time_critical && known.worked => Some("a link worked twice".to_owned()),
+            Some(410) if !known.tried => Some("a link is used up before its first use".to_owned()),
+            Some(200) if follows.presses && known.worked => Some("a link worked twice".to_owned()),
             _ => None,
         };
         if let Some(what) = broken {
             return self.live(|live| live.violated(now, "a-link-works-once", &follows.secret, what));
         }
         match status {
-            Some(200) if follows.is_time_critical => {
+            Some(200) if follows.presses => {
                 self.pressed.insert(follows.secret.clone(), Pressed { tried: true, worked: true });
                 if self.live(|live| live.random.up_to(2) == 0) {
                     self.at(now + seconds(1), Event::Follow(follows)); // a double click
@@ -80,7 +81,7 @@ impl Driver<'_> {
     }
 }
 
-/// What became of a link's button.
+/// How a link's button was used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pressed {
     tried: bool,

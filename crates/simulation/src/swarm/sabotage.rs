@@ -1,5 +1,5 @@
-//! Known ways to get it wrong. Each is a small change of what a port or the driver does; the pipeline itself knows none of them.
-//! A checker that does not catch every one of them is worth nothing.
+//! Known bugs. Each is a small change in a port or in the driver; the pipeline does not know of them. The checker must
+//! catch every one.
 
 use dispatch::Signal;
 use jiff::SignedDuration;
@@ -38,65 +38,65 @@ macro_rules! saboteurs {
 }
 
 saboteurs! {
-    /// The receiver remembers a body before the queue has it, and takes its repetition for done.
+    /// The receiver remembers a body before the queue accepts it, and drops its repetition.
     DeduplicateBeforeEnqueue "deduplicate-before-enqueue",
-    /// A thin webhook that repeats another byte for byte is dropped.
+    /// A thin webhook with the same bytes as another is dropped.
     DeduplicateThinByBody "deduplicate-thin-by-body",
-    /// A write overwrites whatever stands there.
+    /// A write does not check the stored revision.
     NoVersionCheck "no-version-check",
-    /// Signals go out before their state is stored.
+    /// Signals are sent before their state is stored.
     SendThenWrite "send-then-write",
-    /// A batch reports that nothing failed, whatever failed.
+    /// A batch reports no failure, whatever failed.
     BlindAcknowledgement "blind-acknowledgement",
-    /// A batch is deleted before it is worked off.
+    /// A batch is deleted before it is processed.
     DeleteBeforeWork "delete-before-work",
-    /// Whoever claims something does so in nobody's name, and takes another's write for its own.
+    /// Every claim has the same owner, so an invocation takes another's write for its own.
     ClaimWithoutOwner "claim-without-owner",
-    /// What fails is tried again for ever as if for the first time.
+    /// A failed job is retried for ever as if for the first time.
     RetryWithoutCap "retry-without-cap",
-    /// What is owed is struck off before it is sent.
+    /// The outbox is cleared before the signal is sent.
     OutboxClearedBeforeSend "outbox-cleared-before-send",
     /// The last answer wins, whatever its number or time.
     LastAnswerWins "last-answer-wins",
-    /// No deadline is armed.
+    /// No deadline is monitored.
     DeadlineNeverArmed "deadline-never-armed",
-    /// A deadline is armed only once the dispatch could be read: that it cannot be is told of no dispatch that is not stored.
+    /// A deadline is monitored only after the dispatch was read: a dispatch that cannot be read is never reported.
     DeadlineAfterHydration "deadline-after-hydration",
-    /// No list of a provider is ever read.
+    /// No provider's list is ever read.
     ListNeverRead "list-never-read",
-    /// The link in a mail is never used up.
+    /// The link in a mail works more than once.
     LinkNeverUsedUp "link-never-used-up",
-    /// A test looks like the real thing.
+    /// A test is published as real.
     TestFlagDropped "test-flag-dropped",
-    /// Each hint is a mail.
+    /// Each hint sends a mail.
     AlertPerRetry "alert-per-retry",
-    /// A signal is sent under a new name each time.
+    /// A signal gets a new deduplication id each time.
     FreshDeduplicationId "fresh-deduplication-id",
-    /// An error's text holds the key.
+    /// An error's text contains the key.
     KeyInTrouble "key-in-trouble",
-    /// A restored table goes on counting in the epoch of before.
+    /// A restored table continues in the old epoch.
     RestoreWithoutEpoch "restore-without-epoch",
-    /// Any token opens the hook.
+    /// The receiver accepts any token.
     AnyTokenAdmits "any-token-admits",
-    /// Hints get lost, and incidents are not reviewed every minute.
+    /// Hints are lost, and incidents are not reviewed every minute.
     LostHintWithoutReview "lost-hint-without-review",
     /// Mails are grouped without regard to deadlines.
     GroupingIgnoresDeadlines "grouping-ignores-deadlines",
-    /// A dispatch with a field that cannot be read is not published, though nobody acts on that field.
+    /// A dispatch with an unreadable field is not published, although no controller acts on that field.
     OddFieldDropsDispatch "odd-field-drops-dispatch",
-    /// Of an index only the first page is read.
+    /// Only the first page of an index is read.
     OnePageOnly "one-page-only",
 }
 
 impl Saboteur {
-    /// The saboteur of that name.
+    /// The saboteur with that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|saboteur| saboteur.name() == name)
     }
 }
 
 impl State {
-    /// A name that nothing else bears, as that function asks for it.
+    /// A unique name for that function.
     pub(crate) fn unique(&mut self, function: Function) -> String {
         if function != Function::Receiver && self.sabotaged(Saboteur::ClaimWithoutOwner) {
             return "nobody".to_owned();
@@ -108,12 +108,12 @@ impl State {
         self.swarm.as_ref().is_some_and(|live| live.saboteur == Some(by))
     }
 
-    /// A stored record as the pipeline gets to see it.
+    /// A stored record as the pipeline reads it.
     pub(crate) fn shown(&self, record: Option<SubjectRecord>) -> Option<SubjectRecord> {
         if self.sabotaged(Saboteur::LastAnswerWins) { record.map(forgetful) } else { record }
     }
 
-    /// A stored incident as the pipeline gets to see it.
+    /// A stored incident as the pipeline reads it.
     pub(crate) fn shown_incident(&self, incident: Option<Incident>) -> Option<Incident> {
         if self.sabotaged(Saboteur::AlertPerRetry) {
             return incident.map(|incident| Incident { mails: std::collections::BTreeMap::new(), ..incident });
@@ -121,7 +121,7 @@ impl State {
         incident
     }
 
-    /// A stored alert group as the pipeline gets to see it.
+    /// A stored alert group as the pipeline reads it.
     pub(crate) fn shown_group(&self, group: Option<AlertGroup>) -> Option<AlertGroup> {
         if self.sabotaged(Saboteur::GroupingIgnoresDeadlines) {
             let flushed_at = Some(self.now + SignedDuration::from_mins(2));
@@ -130,7 +130,7 @@ impl State {
         group
     }
 
-    /// Work as the queue gets to see it.
+    /// A job as the queue receives it.
     pub(crate) fn retried(&self, mut job: Job) -> Job {
         if self.sabotaged(Saboteur::RetryWithoutCap) {
             (job.attempt, job.failures) = (0, Vec::new());
@@ -138,13 +138,14 @@ impl State {
         job
     }
 
-    /// Whether the hydrator never gets a message.
+    /// Whether the message never reaches the hydrator.
     pub(crate) fn swallows_delivery(&self, message: &ToHydrate) -> bool {
         let is_poll = matches!(message, ToHydrate::Job(job) if job.kind == JobKind::Poll);
         is_poll && self.sabotaged(Saboteur::ListNeverRead)
     }
 
-    /// Whether the alerter never gets a message: a hint at what could not be read yet, any hint, or the minute's review.
+    /// Whether the message never reaches the alerter: a hint about a failing read, any hint, or the review of every
+    /// minute.
     pub(crate) fn swallows_alert(&mut self, message: &ToAlert) -> bool {
         match message {
             ToAlert::Hint(hint) if matches!(hint.condition, Condition::Failing { .. }) => {
@@ -160,7 +161,7 @@ impl State {
         }
     }
 
-    /// A signal as the queue gets to see it.
+    /// A signal as the queue receives it.
     pub(crate) fn sent_as(&mut self, mut sent: Sent) -> Sent {
         if self.sabotaged(Saboteur::TestFlagDropped) {
             sent.body = sent.body.replace("\"test\":true", "\"test\":false");
@@ -171,18 +172,18 @@ impl State {
         sent
     }
 
-    /// Whether the queue never gets to see the signal.
+    /// Whether the signal never reaches the queue.
     pub(crate) fn drops(&self, signal: &Signal) -> bool {
         self.sabotaged(Saboteur::OddFieldDropsDispatch)
             && self.dispatches.get(signal.subject.as_str()).is_some_and(|record| !record.unreadable.is_empty())
     }
 
-    /// Clears what a signal's subject owes.
+    /// Clears the outbox of a signal's subject.
     pub(crate) fn clear_outbox(&mut self, signal: &Signal) {
         if let Some(record) = self.dispatches.get(signal.subject.as_str()) {
             let expected = record.revision;
             let next = SubjectRecord { revision: expected + 1, outbox: Vec::new(), ..record };
-            // Its own revision was just read: nobody else writes in between.
+            // The revision was just read, and nothing else writes in between.
             let _ = self.dispatches.write(&next, Some(expected));
         }
     }
@@ -194,7 +195,7 @@ impl Invocation<'_> {
     }
 }
 
-/// The same record with every fact ranked lowest, so that whatever comes next holds.
+/// The record with every fact at the lowest rank, so that the next one wins.
 fn forgetful(record: SubjectRecord) -> SubjectRecord {
     let ancient = "1970-01-01T00:00:00Z";
     let Ok(mut row) = serde_json::to_value(&record) else { return record };

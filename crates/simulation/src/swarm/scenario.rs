@@ -1,6 +1,6 @@
-//! What goes wrong in one seed's history: a random subset of all kinds, each with a rate of its own.
+//! The faults in one seed's history: a random subset of all kinds, each with its own rate.
 //!
-//! A subset, because faults hide each other: where everything fails at once, little ever gets far enough to break.
+//! A subset, because faults hide each other: if everything fails at once, little gets far enough to break.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ macro_rules! kinds {
             /// All of them.
             pub const ALL: &[FaultKind] = &[$(FaultKind::$kind,)*];
 
-            /// As it stands in a history and on a command line.
+            /// The name in a history and on the command line.
             pub fn name(self) -> &'static str {
                 match self {
                     $(FaultKind::$kind => $name,)*
@@ -41,19 +41,19 @@ kinds! {
     Throttle "throttle",
     /// A service refuses every call for minutes.
     Outage "outage",
-    /// An invocation hangs before or after a call's effect, up to its time-out and beyond.
+    /// An invocation hangs before or after a call's effect, until its time-out or longer.
     Stall "stall",
     /// An invocation's clock is wrong.
     Skew "skew",
     /// An invocation dies before it begins.
     ColdStart "cold-start",
-    /// An invocation does its work, then fails as a whole: all of its batch comes again.
+    /// An invocation does its work, then fails as a whole: the whole batch comes again.
     BatchError "batch-error",
-    /// A message is handed out twice, or once more after it was deleted.
+    /// A message is delivered twice, or once more after its deletion.
     Duplicate "duplicate",
-    /// A booked attempt expires long before its time; without it none ever does.
+    /// A scheduled retry's record expires long before its time; without this fault none expires.
     Expiry "expiry",
-    /// The provider answers 5xx, redirects, or does not answer at all.
+    /// The provider answers 5xx, redirects, or does not answer.
     Failing "failing",
     /// The provider is down for minutes.
     Down "down",
@@ -61,11 +61,11 @@ kinds! {
     RateLimit "rate-limit",
     /// The provider takes seconds.
     Slow "slow",
-    /// The provider shows an older version than it has shown before.
+    /// The provider returns an older version than before.
     Stale "stale",
-    /// The provider does not know yet what its webhook announced.
+    /// The provider's API does not know yet what its webhook announced.
     NotYet "not-yet",
-    /// The provider answers with something that cannot be read, or only its first half.
+    /// The provider's answer is unreadable or cut in half.
     Garbage "garbage",
     /// The provider answers about another id.
     OtherId "other-id",
@@ -75,15 +75,15 @@ kinds! {
     Doubled "doubled",
     /// Webhooks come minutes late and in any order.
     Late "late",
-    /// The provider never sees our answer and sends again.
+    /// The provider does not receive our answer and sends again.
     LostAck "lost-ack",
-    /// Strangers post plausible bodies and acknowledgements with wrong tokens.
+    /// Strangers post plausible bodies, and acknowledgements with wrong tokens.
     Forged "forged",
-    /// Authentic bodies that nobody can read.
+    /// The provider posts unreadable bodies.
     Poison "poison",
-    /// Messages that are none of ours lie in the inner queues.
+    /// Foreign messages are in the internal queues.
     Foreign "foreign",
-    /// The provider never sends a webhook, where polling makes up for it.
+    /// The provider never sends a webhook; polling finds the change.
     NeverSent "never-sent",
     /// The controller acknowledges minutes late.
     LateAck "late-ack",
@@ -91,37 +91,37 @@ kinds! {
     DoubledAck "doubled-ack",
     /// The controller acknowledges versions that are long superseded.
     OldAck "old-ack",
-    /// The controller says that it cannot act.
+    /// The controller reports that it cannot act.
     FailedAck "failed-ack",
-    /// The controller says nothing at all.
+    /// The controller never acknowledges.
     Silent "silent",
-    /// The table of dispatches is restored to an earlier point, and a new epoch begins.
+    /// The table `dispatches` is restored to an earlier point, and a new epoch begins.
     Restore "restore",
-    /// A later release is deployed one function after the other, or rolled back again, and the hydrator writes its format first.
+    /// A later release is deployed function by function, or rolled back; the hydrator writes its format first.
     Release "release",
-    /// An index is throttled for minutes: its queries are refused, and half of the writes that it would have to follow.
+    /// An index is throttled for minutes: its queries are refused, and half of the writes to its table.
     HotIndex "hot-index",
-    /// The account runs ten invocations at once, and Lambda throttles the next.
+    /// The account's limit is ten concurrent invocations, and Lambda throttles the next.
     Account "account",
-    /// Many dispatches of one source are announced within a minute, and its API is down.
+    /// Many dispatches of one source are announced within a minute while its API is down.
     Storm "storm",
-    /// The indexes of the table of dispatches show what is written some time later.
+    /// The indexes of the table `dispatches` show a write late.
     IndexLag "index-lag",
 }
 
 impl FaultKind {
-    /// The kind of that name.
+    /// The kind with that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
-    /// Whether it lies with our own services; the others are the world's, and hold no excuse for telling a person late.
+    /// Whether it is a fault of our own services. The others are outside faults and do not excuse a late mail.
     pub(crate) fn is_ours(self) -> bool {
         self < Self::Failing || matches!(self, Self::Restore | Self::Release | Self::HotIndex | Self::Account)
     }
 }
 
-/// A service, or a provider's source, that fails from one instant to another.
+/// The failure of a service, or of a provider's source, for some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outage {
     pub(crate) of: &'static str,
@@ -135,42 +135,42 @@ impl Outage {
     }
 }
 
-/// A deployment that takes its time.
+/// A deployment over some time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Release {
-    /// When the hydrator is replaced.
+    /// When the hydrator is deployed.
     pub(crate) from: Timestamp,
-    /// When the other functions are, or the hydrator is rolled back.
+    /// When the other functions are deployed, or the hydrator is rolled back.
     pub(crate) until: Timestamp,
-    /// Whether it is not rolled back; what is, is deployed again in the end.
+    /// Whether it is not rolled back. After a rollback it is deployed again at the end.
     pub(crate) stays: bool,
 }
 
-/// What one seed's history is made of, beside the providers' truth.
+/// The circumstances of one seed's history, besides the providers' state.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are independent")]
 pub(crate) struct Scenario {
-    /// Kind → how many of a thousand chances strike.
+    /// Kind → how many of a thousand chances cause the fault.
     rates: BTreeMap<FaultKind, u64>,
-    /// Turns go by priority (as in PCT) rather than evenly: uniform chance hides stale writes.
+    /// Turns go by priority (as in PCT) and not evenly: uniform turns hide stale writes.
     pub(crate) by_priority: bool,
-    /// A controller acknowledges, rather than only read.
+    /// The controller acknowledges and does not only read.
     pub(crate) acknowledge: bool,
-    /// Sources are listed this often while nothing is near, in seconds; 0: never.
+    /// How often a source is polled while no dispatch is near, in seconds; 0: never.
     pub(crate) poll_s: u32,
-    /// Each sweep takes the pulse of the hydrator and looks for dead letters.
-    pub(crate) pulse: bool,
-    /// A person follows the links in mails.
+    /// Each sweep sends a heartbeat to the hydrator and checks for dead letters.
+    pub(crate) heartbeat: bool,
+    /// A person opens the links in mails.
     pub(crate) reads_mail: bool,
-    /// Invocations of one queue at the same time, at most.
+    /// The most concurrent invocations of one queue.
     pub(crate) concurrency: usize,
-    /// How long a mapping waits for more messages, at most, in milliseconds.
+    /// How long a mapping waits for more messages, in milliseconds.
     pub(crate) window_ms: u64,
     /// The largest error of a clock, in milliseconds.
     pub(crate) skew_ms: u64,
-    /// From here on nothing goes wrong.
+    /// When the faults end.
     pub(crate) heals_at: Timestamp,
-    /// Services that are down for a while, by the beginning of their ports' names.
+    /// Services that are down for some time, by the start of their ports' names.
     pub(crate) outages: Vec<Outage>,
     /// Sources whose API is down.
     pub(crate) down: Vec<Outage>,
@@ -178,31 +178,31 @@ pub(crate) struct Scenario {
     pub(crate) refused: Vec<Outage>,
     /// When the table of dispatches is backed up, and when it is restored to that.
     pub(crate) restore: Option<(Timestamp, Timestamp)>,
-    /// The most that the body of one signal may be: small, so that signals come in parts.
+    /// The maximum size of a signal's body: small, so that signals come in parts.
     pub(crate) signal_limit_bytes: Option<usize>,
-    /// Invocations of all functions at the same time, at most; none: as many as there are.
+    /// The account's limit of concurrent invocations; none: unlimited.
     pub(crate) account: Option<usize>,
-    /// When the hydrator becomes a later release's, and until when the other functions are not.
+    /// When a later release is deployed.
     pub(crate) release: Option<Release>,
-    /// An index that is throttled: when, its queries, and the writes to its table.
+    /// A throttled index: when, its queries, and the writes to its table.
     pub(crate) hot_index: Option<(Outage, &'static [&'static str])>,
-    /// The most entries that one page of a query holds.
+    /// The most entries in one page of a query.
     pub(crate) page_items: usize,
-    /// A message that is redriven is still counted as often received as before.
+    /// Redriven messages keep their receive count.
     pub(crate) keeps_receives: bool,
-    /// So many more dispatches are announced while their source's API is down.
+    /// The number of additional dispatches announced while their source's API is down.
     pub(crate) storm: usize,
-    /// How late an index shows a write at most, in milliseconds.
+    /// The longest delay of an index, in milliseconds.
     pub(crate) index_lag_ms: u64,
 }
 
-/// What an outage strikes: the beginning of ports' names.
+/// The services that an outage can affect, by the start of their ports' names.
 const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals", "alerts", "mailer", "deliveries"];
 
-/// A signal of two sites or so: a dispatch over more comes in parts.
+/// The size of a signal with about two sites: a dispatch over more comes in parts.
 const SMALL_SIGNAL_BYTES: usize = 1_500;
 
-/// Queries of an index, and the writes that it follows.
+/// Queries of an index, and the writes that update it.
 const INDEXES: [(&str, &[&str]); 7] = [
     ("dispatches.due", &["dispatches.write", "dispatches.sent"]),
     ("dispatches.unsent", &["dispatches.write", "dispatches.sent"]),
@@ -213,11 +213,11 @@ const INDEXES: [(&str, &[&str]); 7] = [
     ("alerts.waiting", &["alerts.write"]),
 ];
 
-/// What a new account runs at once, and what the template's defaults give each mapping of it.
+/// The concurrency limit of a new account, and each mapping's limit in it by the template's defaults.
 const NEW_ACCOUNT: usize = 10;
 const OF_EACH_MAPPING: usize = 2;
 
-/// Kinds that are drawn after all others, so that a new one changes no other seed's draw.
+/// Kinds drawn after all others, so that a new kind leaves the other draws unchanged.
 const DRAWN_LAST: [FaultKind; 6] = [
     FaultKind::Restore,
     FaultKind::Release,
@@ -237,7 +237,7 @@ impl Scenario {
     pub(crate) fn new(random: &mut Seed, begins_at: Timestamp, without: &[FaultKind]) -> Self {
         let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
         let share = [100, 300, 600][random.place(3)];
-        // Only where our own services work is time promised.
+        // Time limits apply only while our own services work.
         let ours_work = random.place(3) == 0;
         let mut rates = BTreeMap::new();
         for kind in FaultKind::ALL.iter().filter(|kind| !DRAWN_LAST.contains(kind)) {
@@ -265,7 +265,7 @@ impl Scenario {
             by_priority: random.up_to(1) == 1,
             acknowledge: random.up_to(9) < 7,
             poll_s: [0, 0, 60, 300][random.place(4)],
-            pulse: random.up_to(3) == 0,
+            heartbeat: random.up_to(3) == 0,
             reads_mail: random.up_to(1) == 0,
             concurrency: 1 + random.place(3),
             window_ms: [0, 0, 300, 2_000][random.place(4)],
@@ -285,7 +285,7 @@ impl Scenario {
             storm: 0,
             index_lag_ms: 0,
         };
-        // Drawn last: what was found before these existed is found by the same seeds.
+        // Drawn last, so that the seeds from before these kinds still find the same.
         scenario.signal_limit_bytes = (random.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
         let restored_at = begins_at + minutes(4 + random.up_to(9));
         let backup_at = restored_at - minutes(1 + random.up_to(2));
@@ -295,7 +295,7 @@ impl Scenario {
         }
         if random.up_to(29) == 0 && !without.contains(&FaultKind::Storm) {
             scenario.storm = 10 + random.place(30);
-            // As the template has it: no mapping waits for more messages, and each runs several invocations.
+            // As in the template: no mapping waits for more messages, and each runs several invocations.
             (scenario.window_ms, scenario.concurrency) = (0, 3);
             scenario.rates.insert(FaultKind::Storm, 1);
             let until = (begins_at + minutes(11 + random.up_to(8))).min(scenario.heals_at);
@@ -316,15 +316,15 @@ impl Scenario {
         }
     }
 
-    /// What is AWS's to choose, and a deployment on it.
+    /// Draws what AWS decides, and a deployment.
     fn follow_aws(&mut self, random: &mut Seed, begins_at: Timestamp, is_on: impl Fn(FaultKind, &mut Seed) -> bool) {
         let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
         self.keeps_receives = random.up_to(1) == 0;
         let (from, takes) = (begins_at + minutes(1 + random.up_to(10)), minutes(1 + random.up_to(4)));
         let stays = random.up_to(1) == 0;
-        // A backup may hold what a release wrote that was rolled back since: then only that release reads it.
+        // A backup may contain records of a release that was rolled back since, which only that release reads.
         if is_on(FaultKind::Release, random) && self.restore.is_none() {
-            // Then every function is the later one: a rollback after that would leave what it wrote unread.
+            // Every function becomes the later release: a rollback after that would leave unreadable records.
             let until = (from + takes).min(self.heals_at);
             self.release = Some(Release { from, until, stays });
             self.rates.insert(FaultKind::Release, 1);

@@ -1,4 +1,4 @@
-//! The providers' side: a webhook goes out, and its answer decides whether it goes out again.
+//! The providers' side: sends a webhook, and repeats it depending on the answer.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -47,7 +47,7 @@ impl Driver<'_> {
         });
     }
 
-    /// The receiver's answer decides whether the provider sends it again, by its own rules.
+    /// Decides by the receiver's answer and the provider's rules whether the webhook is sent again.
     pub(super) fn answered(&mut self, number: usize, status: Option<u16>, now: Timestamp) {
         let again = self.live(|live| {
             let lost = status == Some(200) && live.strikes(FaultKind::LostAck);

@@ -1,4 +1,4 @@
-//! The providers' APIs: the truth as of the request, and all the ways in which an answer is none.
+//! The providers' APIs: the true answer at the time of the request, or a faulty one.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::ports::FetchError;
@@ -12,15 +12,15 @@ use crate::{
     swarm::scenario::{FaultKind, Outage, Scenario},
 };
 
-/// What a provider answered, and why it was no good answer where it was none.
+/// A provider's answer, and the fault that spoiled it.
 pub(crate) type Reply = (Result<String, FetchError>, Option<FaultKind>);
 
-/// How long a fresh dispatch may not be readable.
+/// How long a new dispatch may be missing.
 const NOT_YET: SignedDuration = SignedDuration::from_secs(20);
 
 impl Model {
-    /// Answers a request. `shown`: whether the current version of that dispatch is stored already, so that an older answer is a
-    /// step back and not the first look at a lagging replica.
+    /// Answers a request. `shown`: whether the current version of that dispatch is already stored. Then an older answer
+    /// is a step back, and not the first read of a lagging replica.
     pub(crate) fn answer(
         &self,
         (scenario, random): (Option<&Scenario>, &mut Seed),
@@ -62,7 +62,7 @@ impl Model {
         let about = self.asked(source, request);
         if let Some((story, current)) = about.and_then(|story| Some((story, story.current(now)?))) {
             let age = now.duration_since(story.versions[0].at);
-            // Of a test that the search does not know, the later push holds: that is no replica that lags.
+            // A test that the search does not know is decided by its latest push, so no replica can lag.
             let pushed = matches!(story.provider, Provider::Leap { .. }) && story.test.is_some();
             if scenario.has(FaultKind::NotYet) && age < NOT_YET && !pushed {
                 return (Err(FetchError::Missing), Some(FaultKind::NotYet));
@@ -97,7 +97,7 @@ impl Model {
         self.dispatches.iter().find(|story| story.source == source && story.id == id)
     }
 
-    /// What a well-behaved provider answers.
+    /// The answer of a provider without faults.
     fn truth(&self, now: Timestamp, source: &str, request: &ApiRequest) -> Result<String, FetchError> {
         let path = request.path.as_str();
         if path == "/v1/interval-data" {
@@ -121,7 +121,7 @@ impl Model {
         self.listed(now, source, path)
     }
 
-    /// All that a source would list now.
+    /// The list of a source as of now.
     fn listed(&self, now: Timestamp, source: &str, path: &str) -> Result<String, FetchError> {
         let stories = || self.dispatches.iter().filter(|story| story.source == source);
         let shown = stories().filter_map(|story| Some((story, story.current(now)?)));

@@ -1,4 +1,4 @@
-//! Dispatches that a seed makes up: versions over time.
+//! Random dispatches: versions over time.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,7 +12,7 @@ fn seconds(seconds: u64) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0))
 }
 
-/// A dispatch that the seed makes up.
+/// A random dispatch.
 pub fn dispatch_story(random: &mut Seed, number: usize, begins_at: Timestamp, pace: &Pace) -> ProviderTimeline {
     let (source, provider, test) = match random.up_to(9) {
         0..=2 => ("voltus-prod", Provider::Voltus { numbered: true }, None),
@@ -47,7 +47,7 @@ pub fn dispatch_story(random: &mut Seed, number: usize, begins_at: Timestamp, pa
     story
 }
 
-/// One of many that are announced together.
+/// One of many dispatches that are announced together.
 pub(super) fn storm_story(number: usize, at: Timestamp) -> ProviderTimeline {
     let start = at + seconds(1_200);
     let id = format!("w{number}");
@@ -64,22 +64,22 @@ pub(super) fn storm_story(number: usize, at: Timestamp) -> ProviderTimeline {
     }
 }
 
-/// Every other dispatch is odd, one way as often as another.
+/// Every other dispatch is odd; each oddity is equally frequent.
 fn oddity(at: Timestamp) -> Oddity {
     let draw = usize::try_from(at.as_second().unsigned_abs() % 10).unwrap_or(0);
     Oddity::ALL.get(draw + 1).copied().unwrap_or_default()
 }
 
-/// The end of what is called off before it starts: past by any clock.
+/// The end of a dispatch that is cancelled before its start: in the past by any clock.
 fn called_off(said: &Said) -> Timestamp {
     said.at - SignedDuration::from_secs(300)
 }
 
-/// What a provider does to a dispatch next.
+/// The provider's next change of a dispatch.
 fn changed(random: &mut Seed, before: &[Said], mut next: Said) -> Said {
     next.note += 1;
     if !next.authorized {
-        // A cancelled one is left alone, or called anew.
+        // A cancelled dispatch stays cancelled or is scheduled again.
         next.authorized = random.up_to(1) == 1;
         return next;
     }
@@ -90,7 +90,7 @@ fn changed(random: &mut Seed, before: &[Said], mut next: Said) -> Said {
         4 => next.end = Some(if next.start < next.at { next.at } else { called_off(&next) }),
         5..=6 => next.authorized = false,
         7..=8 if before.len() > 1 => {
-            // A genuine revert: it asks for what it asked for before.
+            // It returns to the terms of an earlier version.
             let earlier = &before[random.place(before.len() - 1)];
             next = Said { at: next.at, note: next.note, ..earlier.clone() };
         }

@@ -1,4 +1,4 @@
-//! What the providers know and say: the truth that every signal must trace back to, made from the seed.
+//! The providers' state, made from the seed. Every signal must match it.
 
 mod api;
 mod dispatches;
@@ -17,19 +17,20 @@ use crate::{
     history::{About, Name, Provider, ProviderTimeline, StreamStory},
 };
 
-/// How fast things happen, in seconds.
+/// How fast things change, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Within how long dispatches are first told of.
+    /// The time within which the dispatches are announced.
     pub within_s: u64,
-    /// Gaps between a dispatch's versions, one as likely as another. A second at least: what carries no number is ordered by clocks.
+    /// The gaps between a dispatch's versions, equally frequent. At least a second: versions without a number are
+    /// ordered by clocks.
     pub gaps_s: [u64; 5],
-    /// How long after one happening the next comes, at most.
+    /// The longest time from one happening to the next.
     pub later_s: u64,
 }
 
 impl Pace {
-    /// The swarm's, which has hours.
+    /// The swarm's pace, over hours.
     const SWARM: Self = Self { within_s: 600, gaps_s: [1, 3, 20, 120, 400], later_s: 240 };
 }
 
@@ -39,27 +40,27 @@ pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
 /// The token for acknowledgements.
 pub(crate) const ACK_TOKEN: &str = "another-token-that-nobody-guesses";
 
-/// What no message, mail or line of a history may hold. The key stands in what a provider may say of it.
+/// The texts that no message, mail or history line may contain. A provider's error may quote the key.
 pub(crate) const SECRETS: [&str; 3] = [TOKEN, ACK_TOKEN, API_KEY];
 
-/// The key that the providers take.
+/// The key that the providers accept.
 pub(crate) const API_KEY: &str = "sk-live-that-nobody-reads";
 
-/// How often and when a provider sends again what was not answered 2xx.
+/// How often, and when, a provider repeats a webhook that was not answered with 2xx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Redelivery {
-    /// Twice as long each time, five times (Voltus).
+    /// After twice as long each time, five times (Voltus).
     Doubling,
     /// Every minute, fifty times (Leap).
     EveryMinute,
-    /// Every half minute, ten times (nothing public says; others do so).
+    /// Every half minute, ten times (undocumented; other providers do so).
     EveryHalfMinute,
-    /// Never: strangers.
+    /// Never: it is a stranger's.
     Never,
 }
 
 impl Redelivery {
-    /// How long after attempt number `attempt` (from 1) the next is made.
+    /// The time from attempt `attempt` (from 1) to the next.
     pub(crate) fn after(self, attempt: u32) -> Option<SignedDuration> {
         let (seconds, most) = match self {
             Self::Doubling => (10 << attempt.min(6), 5),
@@ -82,13 +83,13 @@ pub(crate) struct Post {
     pub(crate) redelivery: Redelivery,
     /// How often it was sent.
     pub(crate) attempts: u32,
-    /// When the receiver first queued it, as its answer told or would have told.
+    /// When the receiver first queued it, whether or not the answer arrived.
     pub(crate) taken_at: Option<Timestamp>,
-    /// When the provider first saw a 2xx.
+    /// When the provider first received a 2xx.
     pub(crate) accepted_at: Option<Timestamp>,
 }
 
-/// The providers' truth, and what they send.
+/// The providers' state, and the webhooks that they send.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) dispatches: Vec<ProviderTimeline>,
@@ -149,7 +150,7 @@ impl Model {
         self.strangers(random, scenario);
     }
 
-    /// Forged and poisoned bodies, among the others.
+    /// Adds forged and unreadable bodies.
     fn strangers(&mut self, random: &mut Seed, scenario: &Scenario) {
         let span_s = 900;
         let begins_at = self.posts.iter().map(|post| post.at).min().unwrap_or_default();
@@ -183,7 +184,7 @@ impl Model {
     }
 }
 
-/// Dispatches that are all announced in the fifth minute.
+/// The dispatches of a storm, all announced in the fifth minute.
 fn storm(scenario: &Scenario, begins_at: Timestamp) -> impl Iterator<Item = ProviderTimeline> {
     let count = scenario.storm;
     (0..count).map(move |number| {

@@ -1,4 +1,4 @@
-//! What happens once and is told once: power events, meter data, events of the account.
+//! Streams, whose events are each published once: power events, meter data, account events.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn later(random: &mut Seed, at: Timestamp, pace: &Pace) -> Timestamp {
     at + SignedDuration::from_secs(i64::try_from(1 + random.up_to(pace.later_s)).unwrap_or(1))
 }
 
-/// A load target of a data centre: down, held, up again.
+/// A load target of a data centre: down, hold, up again.
 pub fn power_story(random: &mut Seed, number: usize, begins_at: Timestamp, pace: &Pace) -> StreamStory {
     let mut at = begins_at;
     let start = begins_at + SignedDuration::from_mins(10);
@@ -37,14 +37,14 @@ pub fn power_story(random: &mut Seed, number: usize, begins_at: Timestamp, pace:
             "prev_target_load": { "value": 10, "unit": "mw" }, "calculated_load": { "value": 6, "unit": "mw" },
             "compliant": true,
         });
-        let held = json!({ "correlation_id": id, "event": event, "start": start, "target": { "kind": "limit", "watts": 6_500_000 } });
-        let signal = (format!("dc-1/main/{id}"), format!("power.{event}"), json!({ "power": held }));
+        let data = json!({ "correlation_id": id, "event": event, "start": start, "target": { "kind": "limit", "watts": 6_500_000 } });
+        let signal = (format!("dc-1/main/{id}"), format!("power.{event}"), json!({ "power": data }));
         happenings.push(Happening { at, body: body.to_string(), signals: vec![signal], readings: Vec::new() });
     }
     StreamStory { source: "dc-1".into(), happenings }
 }
 
-/// Data of some meters, twice, then an event of the account; its deliveries are named after `name`.
+/// Data of some meters, twice, then an account event. `name` is in the ids of its deliveries.
 pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &Pace) -> StreamStory {
     let mut happenings = Vec::new();
     let mut at = begins_at;
@@ -66,8 +66,8 @@ pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &P
                 .map(|meter| {
                     let intervals =
                         [from, to].map(|start| json!({ "start": start, "watt_hours": reading * 1_000 }));
-                    let held = json!({ "meter": { "id": meter, "delivery": delivery, "intervals": intervals } });
-                    (format!("openvolt-prod/{meter}"), "meter.data".to_owned(), held)
+                    let data = json!({ "meter": { "id": meter, "delivery": delivery, "intervals": intervals } });
+                    (format!("openvolt-prod/{meter}"), "meter.data".to_owned(), data)
                 })
                 .collect(),
             readings: meters
@@ -80,11 +80,11 @@ pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &P
         });
     }
     let (at, delivery) = (later(random, at, pace), format!("{name}-3"));
-    let held = json!({ "account": { "event": "customer.created", "delivery": delivery, "payload": { "id": "c-9" } } });
+    let data = json!({ "account": { "event": "customer.created", "delivery": delivery, "payload": { "id": "c-9" } } });
     happenings.push(Happening {
         at,
         body: envelope("customer.created", &delivery, at, &json!({ "id": "c-9" })),
-        signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), held)],
+        signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), data)],
         readings: Vec::new(),
     });
     StreamStory { source: "openvolt-prod".into(), happenings }
