@@ -33,7 +33,7 @@ type Wrap = fn(Value) -> Value;
 
 /// Waits until a mail reports the field of one of these. Most of a source's mails are grouped; the use cases test which
 /// field of which dispatch is reported.
-async fn reported(shared_stack: &TestStack, subjects: &str, field: &str) -> Result<()> {
+async fn reported(stack: &TestStack, subjects: &str, field: &str) -> Result<()> {
     let what = format!("a mail about {field} of {subjects}");
     eventually(SOON, &what, || async {
         let mails = stack.mail.about(&["quarantined"]).await?;

@@ -71,7 +71,7 @@ pub async fn run() -> Result<(), Error> {
     let alert = &OnceCell::new();
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
     let (mailer, job_queue, public_url) = (&mailer, &job_queue, public_url.as_deref());
-    let door = &AckPages::<AwsPorts> { incidents, host: &Host };
+    let ack_pages = &AckPages::<AwsPorts> { incidents, host: &Host };
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let alert = alert.get_or_init(|| Alert::<AwsPorts> {

@@ -134,7 +134,7 @@ impl HttpClient for OnFirstCall {
 
 /// What an AWS call said, as a port says it: the error and its causes. Nothing that was sent stands in it.
 pub fn unavailable(port: &'static str, error: impl Into<BoxError>) -> PortError {
-    PortError::Unavailable { port, reason: said(error) }
+    PortError::Unavailable { port, reason: with_causes(error) }
 }
 
 /// The error and its causes, as text.

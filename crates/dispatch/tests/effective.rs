@@ -134,7 +134,7 @@ proptest! {
             for minute in 0..12 {
                 let asked = key(asked);
             let about = About { subject: &asked, is_test: test };
-                prop_assert_eq!(kept.effective(about, at(minute)), effective(rule, about, &all, at(minute)), "{}", minute);
+                prop_assert_eq!(indexed.effective(about, at(minute)), effective(rule, about, &all, at(minute)), "{}", minute);
             }
         }
     }

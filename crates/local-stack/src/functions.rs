@@ -18,7 +18,7 @@ use super::{
 use crate::progress::{Progress, Step};
 
 /// Lines of cargo's output that are kept for an error message.
-const KEPT_LINES: usize = 60;
+const SHOWN_LINES: usize = 60;
 
 /// Builds the functions and returns their executables by name.
 pub(super) async fn build(

@@ -133,7 +133,7 @@ struct ToAsk<'a> {
 }
 
 /// One request but for its key.
-struct Asked<'a> {
+struct KeylessRequest<'a> {
     url: &'a Url,
     api_request: &'a ApiRequest,
     header: KeyHeader,
@@ -166,7 +166,7 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
         within: SignedDuration,
     ) -> Result<String, FetchError> {
         let within = within.unsigned_abs().min(self.limits.total);
-        self.ask(ToAsk { name, source, request }, within, answer::read).await
+        self.send(ToAsk { name, source, request }, within, answer::read).await
     }
 
     async fn fetch_list(
@@ -179,7 +179,7 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
     ) -> Result<Elements, FetchError> {
         let within = within.unsigned_abs();
         // With another key a list begins anew.
-        self.ask(ToAsk { name, source, request }, within, async |response, limits| {
+        self.send(ToAsk { name, source, request }, within, async |response, limits| {
             answer::read_list(response, limits, list.clone()).await
         })
         .await

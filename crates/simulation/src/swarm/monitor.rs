@@ -50,9 +50,9 @@ impl Monitor {
         Self { checker: Checker::new(circumstances, secrets), signals: 0, mails: 0 }
     }
 
-    fn check(&mut self, line: &Line, live: &mut Live) -> Option<Broken> {
-        live.journal.line(line);
-        self.checker.takes(line)
+    fn check(&mut self, entry: &Line, live: &mut Live) -> Option<Broken> {
+        live.journal.line(entry);
+        self.checker.takes(entry)
     }
 
     /// Checks what the last step changed.
