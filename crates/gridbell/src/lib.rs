@@ -14,3 +14,4 @@ mod queue;
 mod show;
 pub mod simulate;
 mod verbs;
+pub mod web;

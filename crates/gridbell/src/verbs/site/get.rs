@@ -37,7 +37,7 @@ impl Get {
         };
         let clock = Clockface::now(self.output.utc);
         let console = Console::open(&self.which).await?;
-        let records = super::active(&console, Some(source), clock.now).await?;
+        let records = super::active(&console, Some(source), |_| false, clock.now).await?;
         let Some(site) = named(sites(&records, clock.now), &self.site) else {
             bail!(
                 "no active dispatch names a site {}: `gridbell site list --source {}` shows those that one does",

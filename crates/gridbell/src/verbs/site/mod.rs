@@ -12,6 +12,8 @@ use pipeline::{ports::Dispatches, record::SubjectRecord};
 
 use crate::console::Console;
 
+pub(crate) use view::{Site, asks, brief, segment, sites};
+
 /// Reads under way at once.
 const AT_ONCE: usize = 16;
 
@@ -34,15 +36,20 @@ pub(crate) async fn run(verb: SiteVerb) -> Result<()> {
     }
 }
 
-/// The records of a source, or of all, that are on and not over.
-async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Result<Vec<SubjectRecord>> {
+/// The records of a source, or of all, that are on and not over, but for those that are known already.
+pub(crate) async fn active(
+    console: &Console,
+    source: Option<&str>,
+    is_known: impl Fn(&Subject) -> bool,
+    now: Timestamp,
+) -> Result<Vec<SubjectRecord>> {
     let config = console.config().await?;
     let sources: Vec<&str> = config.sources.keys().map(String::as_str).collect();
     let table = console.dispatches();
     let mut subjects: Vec<Subject> = Vec::new();
     for name in sources.into_iter().filter(|name| source.is_none_or(|source| source == *name)) {
         let active = table.active(name, now).await.map_err(|error| console.refusal(error))?;
-        subjects.extend(active.into_iter().map(|active| active.subject));
+        subjects.extend(active.into_iter().map(|active| active.subject).filter(|subject| !is_known(subject)));
     }
     let table = &table;
     let reads = stream::iter(subjects).map(|subject| async move { table.read(&subject).await });

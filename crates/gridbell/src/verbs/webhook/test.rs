@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use clap::Parser as _;
 use dispatch::Subject;
 
 use super::{AboutHook, Api, api, consent, follow, leap, nvgrid, span, voltus};
-use crate::{endpoint::Opened, show, simulate::times};
+use crate::{console::Which, endpoint::Opened, show, simulate::times};
 use config::Provider;
 
 pub(super) const EXAMPLES: &str = "\
@@ -42,7 +43,24 @@ pub(crate) struct Test {
     asking: nvgrid::Asking,
 }
 
+/// A command line of it.
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    test: Test,
+}
+
 impl Test {
+    /// The test of a source, all else as it is by default.
+    ///
+    /// # Errors
+    /// The source's name is no argument.
+    pub(super) fn of(which: &Which, source: &str, agreed: bool) -> Result<Self> {
+        let Line { mut test } = Line::try_parse_from(["webhook test", "--", source])?;
+        (test.hook.about.which, test.yes) = (which.clone(), agreed);
+        Ok(test)
+    }
+
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.hook.about.open().await?;
         self.asking.is_for(opened.provider)?;
