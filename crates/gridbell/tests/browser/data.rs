@@ -79,9 +79,9 @@ struct Wanted<'w> {
 fn terms(wanted: &Wanted<'_>, names: &Names) -> DispatchTerms {
     let (start, end) = wanted.times;
     let count = u64::try_from(wanted.sites.len()).expect("few").max(1);
-    let target = |id: &&str| Target {
+    let target = |(number, id): (usize, &&str)| Target {
         id: (*id).to_owned(),
-        name: Some(if names.site.is_empty() { format!("Site {id}") } else { names.site.clone() }),
+        name: Some(if number == 0 { names.site.clone() } else { format!("{} {}", names.site, number + 1) }),
         external_id: Some(names.external.clone()),
         request: Some(Request::Reduce { watts: wanted.watts / count }),
     };
@@ -90,7 +90,7 @@ fn terms(wanted: &Wanted<'_>, names: &Names) -> DispatchTerms {
         start: at(start),
         end: end.map(at),
         request: Request::Reduce { watts: wanted.watts },
-        targets: wanted.sites.iter().map(target).collect::<Vec<_>>().into(),
+        targets: wanted.sites.iter().enumerate().map(target).collect::<Vec<_>>().into(),
         test_reason: None,
         voluntary: false,
         priority: None,

@@ -110,7 +110,7 @@ fn now_says_what_is_at_risk_and_draws_overlaps() {
     assert_eq!(tab.eval("document.querySelectorAll('.timeline g.risk rect.governs').length > 0"), true);
     assert!(tab.text(".timeline").contains("P1 "), "priorities are shown: {}", tab.text(".timeline"));
     tab.goto("/site?key=leap-prod/meter-7");
-    assert!(tab.text("main").contains("with") && tab.text("main").contains("leap-prod/77c0"), "{}", tab.text("main"));
+    assert!(tab.text("main").contains("With") && tab.text("main").contains("leap-prod/77c0"), "{}", tab.text("main"));
     tab.goto("/dispatch?key=voltus-prod/dkmq");
     assert!(tab.text("#versions + table").contains("2 (current)"), "{}", tab.text("main"));
     assert!(tab.text("#signal-json pre").contains("\"sequence\": \"2\""), "{}", tab.text("#signal-json"));

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use crate::{
     show::{Clockface, power, request},
-    verbs::site::brief,
+    verbs::{dispatch::DispatchView, site::brief},
     web::parts::name,
 };
 
@@ -32,6 +32,14 @@ pub(super) struct Axis {
 pub(super) struct Marks {
     pub(super) at_risk: bool,
     pub(super) priority: Option<u32>,
+}
+
+impl Marks {
+    /// Of dispatches, by their keys.
+    pub(super) fn of(views: &[DispatchView]) -> BTreeMap<String, Self> {
+        let marks = |view: &DispatchView| Self { at_risk: view.at_risk.is_some(), priority: view.priority };
+        views.iter().map(|view| (view.key.clone(), marks(view))).collect()
+    }
 }
 
 /// A dispatch of a site: from its first segment to its last.
@@ -135,18 +143,20 @@ impl Axis {
 
 fn lanes(windows: &[Window], test: bool) -> Vec<Lane<'_>> {
     let mut lanes: Vec<Lane<'_>> = Vec::new();
+    let mut numbers: BTreeMap<&Subject, usize> = BTreeMap::new();
     for segment in windows.iter().flat_map(|window| &window.segments) {
         for key in [&segment.governed_by].into_iter().chain(&segment.with) {
-            let known = lanes.iter().position(|lane| lane.key == key);
-            let number = known.unwrap_or_else(|| {
+            let number = *numbers.entry(key).or_insert_with(|| {
                 lanes.push(Lane { key, test, from: segment.from, until: segment.until, governs: Vec::new() });
                 lanes.len() - 1
             });
             lanes[number].until = segment.until;
-            if *key == segment.governed_by {
-                let asks = segment.request.as_ref().map_or_else(String::new, short);
-                lanes[number].governs.push((segment.from, segment.until, asks));
-            }
+        }
+        let governing = &mut lanes[numbers[&segment.governed_by]].governs;
+        let asks = segment.request.as_ref().map_or_else(String::new, short);
+        match governing.last_mut().filter(|last| last.1 == Some(segment.from) && last.2 == asks) {
+            Some(last) => last.1 = segment.until,
+            None => governing.push((segment.from, segment.until, asks)),
         }
     }
     lanes

@@ -10,7 +10,7 @@ use pipeline::{incident::IncidentStatus, record::SubjectRecord};
 
 use super::{
     axis::{Axis, Marks},
-    sites::{axis_table, filtered},
+    sites::{axis_table, filtered, is_at_risk},
 };
 use crate::{
     show::{self, Clockface, word},
@@ -32,6 +32,9 @@ use crate::{
 /// What is over stays in the list this long, as in `dispatch list`.
 const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(24);
 
+/// Sites that are named of a dispatch at risk.
+const NAMED_SITES: usize = 3;
+
 /// Rows of one page of each list.
 const PAGE: usize = 50;
 
@@ -51,13 +54,13 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     listed.found.extend(app.access.active_others(fields.get("source"), &listed.found).await?);
     let all: Vec<DispatchView> = listed.found.iter().filter_map(|record| DispatchView::of(record, clock.now)).collect();
     let open = incidents.found.iter().filter(|incident| incident.status != IncidentStatus::Resolved).count();
-    let counts = Counts::of(&all, open);
+    let (counts, marks) = (Counts::of(&all, open), Marks::of(&all));
     let views: Vec<DispatchView> = ordered(all.into_iter().filter(|view| takes(view, fields)).collect());
     let main = html! {
         (counts.shown())
-        (at_risk(&views, &clock))
+        (at_risk(&views, &listed.found, &clock))
         (filters("/now", &controls(&sources, fields)))
-        (sites_section(&listed.found, &views, fields, &clock))
+        (sites_section(&listed.found, &marks, fields, &clock))
         (dispatches(&views, fields, &clock))
         (unreadable(&listed.unreadable))
     };
@@ -91,7 +94,7 @@ impl Counts {
     fn shown(&self) -> Markup {
         let one = |count: usize, words: &str, kind: &str, to: &str| {
             html! {
-                li { a.count class=[(count > 0).then_some(kind)] href=(to) { strong { (count) } " " (words) } }
+                li { a class={ "count " (if count > 0 { kind } else { "" }) } href=(to) { strong { (count) } " " (words) } }
             }
         };
         html! {
@@ -136,8 +139,12 @@ fn controls(sources: &[String], fields: &Fields) -> Markup {
 }
 
 /// What a person must look at first.
-fn at_risk(views: &[DispatchView], clock: &Clockface) -> Markup {
+fn at_risk(views: &[DispatchView], records: &[SubjectRecord], clock: &Clockface) -> Markup {
     let risky: Vec<&DispatchView> = views.iter().filter(|view| view.at_risk.is_some()).collect();
+    let places = |view: &DispatchView| {
+        let record = records.iter().find(|record| record.subject.as_str() == view.key);
+        record.map(places).unwrap_or_default()
+    };
     html! {
         @if !risky.is_empty() {
             section.risks aria-labelledby="risks" {
@@ -145,11 +152,12 @@ fn at_risk(views: &[DispatchView], clock: &Clockface) -> Markup {
                 ul {
                     @for view in risky.iter().take(AT_RISK) {
                         li {
-                            p { strong { (show::request(&view.request)) } " at " (view.sites) " site(s), "
+                            p { strong { (show::request(&view.request)) " at " (places(view)) } ", "
                                 @if view.start > clock.now { "starts " } @else { "began " }
                                 (minute(clock, view.start)) " (" (off(clock, view.start)) ")"
                                 @if view.test { " " (badge("test", "test")) } }
-                            p { (dispatch_link(&view.key)) ": " (line(view.at_risk.as_deref().unwrap_or_default())) }
+                            p { (dispatch_link(&view.key)) ": " (line(view.at_risk.as_deref().unwrap_or_default()))
+                                @if let Some(due) = view.due { "; due " (minute(clock, due)) " (" (off(clock, due)) ")" } }
                         }
                     }
                 }
@@ -159,23 +167,33 @@ fn at_risk(views: &[DispatchView], clock: &Clockface) -> Markup {
     }
 }
 
-fn sites_section(records: &[SubjectRecord], views: &[DispatchView], fields: &Fields, clock: &Clockface) -> Markup {
+/// The sites of a dispatch by name, as many as a person reads.
+fn places(record: &SubjectRecord) -> String {
+    let Some((_, terms)) = record.state.published() else { return String::new() };
+    let named = terms.targets.iter().take(NAMED_SITES);
+    let named: Vec<String> = named.map(|target| name(target.name.as_deref().unwrap_or(&target.id))).collect();
+    match terms.targets.len().saturating_sub(NAMED_SITES) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+type AllMarks = BTreeMap<String, Marks>;
+
+fn sites_section(records: &[SubjectRecord], marks: &AllMarks, fields: &Fields, clock: &Clockface) -> Markup {
     let hours = match fields.number("hours") {
         0 => 12,
         hours => i64::try_from(hours.min(24 * 7)).unwrap_or(12),
     };
     let axis = Axis::of(clock.now, hours);
-    let marks: BTreeMap<String, Marks> = views
-        .iter()
-        .map(|view| (view.key.clone(), Marks { at_risk: view.at_risk.is_some(), priority: view.priority }))
-        .collect();
-    let shown = filtered(sites(records, clock.now), fields);
+    let mut shown = filtered(sites(records, clock.now), fields);
+    shown.retain(|site| fields.get("risk").is_none() || is_at_risk(site, marks));
     let list = paged(&shown, PAGE, "/now", fields, "sites");
     html! {
         section aria-labelledby="sites" {
             h2 #sites { "Sites" }
             @if shown.is_empty() { p { "No site is curtailed, and none will be as far as is known." } }
-            @else { (axis_table(list.shown, &axis, &marks, clock)) (list.links) }
+            @else { (axis_table(list.shown, &axis, marks, clock)) (list.links) }
         }
     }
 }

@@ -117,8 +117,15 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
 }
 
 fn marks(records: &[SubjectRecord], clock: &Clockface) -> BTreeMap<String, Marks> {
-    let views = records.iter().filter_map(|record| DispatchView::of(record, clock.now));
-    views.map(|view| (view.key, Marks { at_risk: view.at_risk.is_some(), priority: view.priority })).collect()
+    let views: Vec<_> = records.iter().filter_map(|record| DispatchView::of(record, clock.now)).collect();
+    Marks::of(&views)
+}
+
+/// Whether any dispatch that names the site is at risk.
+pub(super) fn is_at_risk(site: &Site, marks: &BTreeMap<String, Marks>) -> bool {
+    let segments = site.windows.iter().chain(&site.tests).flat_map(|window| &window.segments);
+    let mut keys = segments.flat_map(|at| [&at.governed_by].into_iter().chain(&at.with));
+    keys.any(|key| marks.get(key.as_str()).is_some_and(|marks| marks.at_risk))
 }
 
 /// Sites on a time axis: one row each.
@@ -135,7 +142,10 @@ pub(super) fn axis_table(sites: &[Site], axis: &Axis, marks: &BTreeMap<String, M
                             @if site.name.is_some() { small { (line(&site.key)) } }
                         }
                         td.drawn { (axis.track([&site.windows, &site.tests], marks, &words(site, clock))) }
-                        td data-label="Now and next" { (state(site, clock)) (governs(site, clock)) }
+                        td data-label="Now and next" {
+                            @if is_at_risk(site, marks) { (badge("bad", "at risk")) " " }
+                            (state(site, clock)) (governs(site, clock))
+                        }
                     }
                 }
             }

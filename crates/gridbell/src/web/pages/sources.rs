@@ -63,7 +63,7 @@ impl Health {
     fn latency(&self) -> String {
         let Some(most) = self.latencies_ms.last() else { return "–".to_owned() };
         let median = self.latencies_ms[self.latencies_ms.len() / 2];
-        format!("{median} ms, at most {most} ms, of {}", self.latencies_ms.len())
+        format!("median {median} ms, longest {most} ms ({} versions)", self.latencies_ms.len())
     }
 
     fn saw(&mut self, at: Timestamp) {
