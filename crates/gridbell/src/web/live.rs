@@ -67,7 +67,8 @@ pub(super) fn digest(content: &str) -> String {
         let rest = if number == 0 { part } else { part.split_once('<').map_or(part, |(_, rest)| rest) };
         hash.update(rest);
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let first = hash.finalize().first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    format!("{first:016x}")
 }
 
 #[cfg(test)]

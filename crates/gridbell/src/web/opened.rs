@@ -139,12 +139,14 @@ impl StackAccess for OpenedStack {
 
     fn test<'a>(&'a self, source: &'a str, agreed: bool, lines: Lines) -> Answer<'a, Tested> {
         let (which, source) = (self.which.clone(), source.to_owned());
-        Box::pin(on_one_thread(async move || match captured(lines, webhook::test(&which, &source, agreed)).await {
-            Ok(()) => Ok(Tested::Done),
-            Err(error) => match error.downcast::<Unasked>() {
-                Ok(Unasked(what)) => Ok(Tested::Asks(what)),
-                Err(error) => Err(error),
-            },
+        Box::pin(on_one_thread(async move || {
+            match captured(lines, Box::pin(webhook::test(&which, &source, agreed))).await {
+                Ok(()) => Ok(Tested::Done),
+                Err(error) => match error.downcast::<Unasked>() {
+                    Ok(Unasked(what)) => Ok(Tested::Asks(what)),
+                    Err(error) => Err(error),
+                },
+            }
         }))
     }
 }

@@ -50,6 +50,11 @@ pub(super) fn full(clock: &Clockface, at: Timestamp) -> Markup {
     html! { time datetime=(at) { (clock.full(at)) } " (" (off(clock, at)) ")" }
 }
 
+/// The same, or other words where there is none.
+pub(super) fn full_or(clock: &Clockface, at: Option<Timestamp>, none: &str) -> Markup {
+    at.map_or_else(|| html! { (none) }, |at| full(clock, at))
+}
+
 /// A link to the page of what has that key; its text alone where no browser would take the address.
 pub(super) fn link(path: &str, field: &str, key: &str, shown: &str) -> Markup {
     let to = address(path, &[(field, key)]);

@@ -36,14 +36,14 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/doctor", get(shown).post(acts::check))
         .fallback(get(shown))
         .layer(from_fn_with_state(Arc::clone(&app), admitted))
-        .route("/console.css", get(|| asset("text/css; charset=utf-8", include_str!("assets/console.css"))))
-        .route("/console.js", get(|| asset("text/javascript; charset=utf-8", include_str!("assets/console.js"))))
-        .route("/icon.svg", get(|| asset("image/svg+xml", include_str!("assets/icon.svg"))))
+        .route("/console.css", get(async || asset("text/css; charset=utf-8", include_str!("assets/console.css"))))
+        .route("/console.js", get(async || asset("text/javascript; charset=utf-8", include_str!("assets/console.js"))))
+        .route("/icon.svg", get(async || asset("image/svg+xml", include_str!("assets/icon.svg"))))
         .layer(from_fn_with_state(Arc::clone(&app), to_this_machine))
         .with_state(app)
 }
 
-async fn asset(kind: &'static str, text: &'static str) -> Response {
+fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 

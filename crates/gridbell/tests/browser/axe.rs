@@ -37,7 +37,7 @@ fn fetched() -> Result<String, String> {
         }
     }
     let script = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
-    let digest: String = Sha256::digest(&script).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("{:x}", Sha256::digest(&script));
     // Another script than the one that was chosen is no reason to go on.
     assert_eq!(digest, SHA256, "{} is not the axe-core that is expected", file.display());
     Ok(script)

@@ -1,4 +1,4 @@
-//! Chromium without a screen, driven through its DevTools protocol over two pipes: messages are JSON, each ended by a zero byte.
+//! Chromium without a screen, driven through its `DevTools` protocol over two pipes: messages are JSON, each ended by a zero byte.
 //! <https://chromedevtools.github.io/devtools-protocol/>
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 
 /// Longest wait for an answer.
-const ANSWERS: Duration = Duration::from_secs(60);
+const ANSWERS: Duration = Duration::from_mins(1);
 
 /// One browser for all tests of this file; it ends when the pipes close.
 static BROWSER: LazyLock<Option<Browser>> = LazyLock::new(Browser::start);

@@ -33,6 +33,7 @@ pub(crate) struct Data {
 }
 
 pub(crate) struct FixedStack {
+    name: String,
     now: Timestamp,
     config: Config,
     data: Mutex<Data>,
@@ -40,7 +41,7 @@ pub(crate) struct FixedStack {
 
 impl FixedStack {
     pub(crate) fn new(now: Timestamp, config: Config, data: Data) -> Self {
-        Self { now, config, data: Mutex::new(data) }
+        Self { name: "gridbell".to_owned(), now, config, data: Mutex::new(data) }
     }
 
     pub(crate) fn data(&self) -> MutexGuard<'_, Data> {
@@ -62,7 +63,7 @@ fn answer<'a, T: Send + 'a>(answer: Result<T>) -> Answer<'a, T> {
 
 impl StackAccess for FixedStack {
     fn name(&self) -> &str {
-        "gridbell-fixed"
+        &self.name
     }
 
     fn is_deployed(&self) -> bool {

@@ -53,6 +53,17 @@ fn every_page_is_fit_for_everybody() {
     tab.was_good();
 }
 
+/// Otherwise no finding would say nothing.
+#[test]
+#[should_panic(expected = "image-alt")]
+fn a_fault_that_is_planted_is_found() {
+    let Some(console) = open(data::ordinary()).filter(|_| super::axe::script().is_some()) else {
+        panic!("image-alt cannot be tested: there is no browser, or no axe-core")
+    };
+    console.tab.eval("document.querySelector('main').append(new Image())");
+    console.tab.is_for_everybody("a page with an image that says nothing");
+}
+
 #[test]
 fn evil_names_are_text_on_every_page() {
     let Some(console) = open(data::evil()) else { return };

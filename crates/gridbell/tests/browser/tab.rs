@@ -9,7 +9,7 @@ use super::{axe, chromium::Browser};
 
 /// How often a condition of a page is looked at, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const LOOKS: usize = 600;
+const LOOKS: u32 = 600;
 
 pub(crate) struct Tab {
     browser: &'static Browser,
@@ -96,7 +96,7 @@ impl Tab {
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        panic!("{what}: not within {} s; the page says {}", LOOK_EVERY.as_secs_f64() * LOOKS as f64, self.text("main"));
+        panic!("{what}: not within {} s; the page says {}", (LOOK_EVERY * LOOKS).as_secs(), self.text("main"));
     }
 
     /// Clicks the first element, and waits for the page that comes of it.
@@ -140,7 +140,7 @@ impl Tab {
                 }
                 "Runtime.exceptionThrown" => panic!("{parameters}"),
                 "Runtime.consoleAPICalled" => {
-                    assert!(parameters["type"] != "error" && parameters["type"] != "warning", "{parameters}")
+                    assert!(parameters["type"] != "error" && parameters["type"] != "warning", "{parameters}");
                 }
                 "Log.entryAdded" => assert!(parameters["entry"]["level"] != "error", "{parameters}"),
                 "Page.javascriptDialogOpening" => panic!("a script of others ran: {parameters}"),

@@ -15,7 +15,7 @@ use crate::{
         app::App,
         fields::Fields,
         page::{Page, Section},
-        parts::{badge, csrf, field, full, head, line, link, name, paged, second, unreadable},
+        parts::{badge, csrf, field, full, full_or, head, line, link, name, paged, second, unreadable},
     },
 };
 
@@ -32,7 +32,7 @@ const ANSWERS: [(&str, &str); 3] = [
 pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let (clock, key) = (app.clock(), fields.text("key"));
     if key.is_empty() {
-        return not_there("The address names no dispatch.");
+        return Ok(not_there("The address names no dispatch."));
     }
     let subject = Subject::from_stored(key);
     let (record, kept, incidents) = futures_util::try_join!(
@@ -42,7 +42,7 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     )?;
     let steps = steps(&subject, record.as_ref(), &kept.found, &incidents.found);
     if steps.is_empty() {
-        return not_there(&format!("Nothing is known of {}.", show::name(key)));
+        return Ok(not_there(&format!("Nothing is known of {}.", show::name(key))));
     }
     let view = record.as_ref().and_then(|record| DispatchView::whole(record, clock.now));
     let broken: Vec<String> = [kept.unreadable, incidents.unreadable].concat();
@@ -72,17 +72,14 @@ fn of_dispatch(app: &App, record: &SubjectRecord, view: &DispatchView, fields: &
 }
 
 fn facts(view: &DispatchView, clock: &Clockface) -> Markup {
-    let real = match view.test_reason {
-        Some(reason) => html! { (badge("test", "test")) " " (word(&reason)) },
-        None => html! { "yes" },
-    };
+    let test = view.test_reason.map(|reason| html! { (badge("test", "test")) " " (word(&reason)) });
     html! {
         dl.fields {
             (field("Phase", now::phase(view)))
             (field("Asks", html! { strong { (show::request(&view.request)) } " of " (view.sites) " site(s)" @if view.voluntary { ", voluntary" } }))
             (field("Starts", full(clock, view.start)))
-            (field("Ends", match view.end { Some(end) => full(clock, end), None => html! { "open: until told otherwise" } }))
-            (field("Real", real))
+            (field("Ends", full_or(clock, view.end, "open: until told otherwise")))
+            (field("Real", test.unwrap_or_else(|| html! { "yes" })))
             (field("Version", html! { (view.version) ", changed " (full(clock, view.changed_at)) }))
             (field("Controller", controller(view, clock)))
             (field("Signals", match view.unsent { 0 => "all sent".to_owned(), pending => format!("{pending} still to be sent") }))

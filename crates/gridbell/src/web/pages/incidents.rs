@@ -84,7 +84,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let (clock, wanted) = (app.clock(), fields.text("name"));
     let listed = app.access.incidents().await?;
     let Some(incident) = listed.found.into_iter().find(|incident| incident.incident == wanted) else {
-        return not_there(&format!("There is no incident {}.", show::name(wanted)));
+        return Ok(not_there(&format!("There is no incident {}.", show::name(wanted))));
     };
     let main = html! {
         p.lead { (status(&incident)) " " (line(&incident.detail)) }

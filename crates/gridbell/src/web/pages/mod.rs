@@ -14,7 +14,6 @@ mod versions;
 
 use std::sync::Arc;
 
-use anyhow::Result;
 use axum::http::StatusCode;
 
 use super::{app::App, fields::Fields, page::Page};
@@ -41,6 +40,6 @@ pub(super) async fn page(app: &Arc<App>, path: &str, fields: &Fields) -> Page {
 }
 
 /// What is asked for is not there.
-fn not_there(what: &str) -> Result<Page> {
-    Ok(Page::failed(StatusCode::NOT_FOUND, what))
+fn not_there(what: &str) -> Page {
+    Page::failed(StatusCode::NOT_FOUND, what)
 }

@@ -16,7 +16,7 @@ use crate::web::{
 pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let ids = fields.all("id");
     if ids.is_empty() {
-        return not_there("Tick the deliveries to replay, then press the button below the list.");
+        return Ok(not_there("Tick the deliveries to replay, then press the button below the list."));
     }
     let previews = app.access.previews(&ids).await?;
     let possible = previews.iter().filter(|preview| preview.possible).count();

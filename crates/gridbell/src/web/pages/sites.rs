@@ -93,7 +93,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let source = key.split_once('/').map(|(source, _)| source);
     let (records, broken) = active(app, source, &clock).await?;
     let Some(site) = sites(&records, clock.now).into_iter().find(|site| site.key == key) else {
-        return not_there(&format!("No active dispatch names a site {}.", show::name(key)));
+        return Ok(not_there(&format!("No active dispatch names a site {}.", show::name(key))));
     };
     let state = state(&site, &clock);
     let axis = Axis::of(clock.now, HOURS);

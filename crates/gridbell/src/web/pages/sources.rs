@@ -22,7 +22,7 @@ use crate::{
         app::{App, TestRun, lock},
         fields::{Fields, address},
         page::{Page, Section},
-        parts::{badge, csrf, field, full, head, line, link, name, off},
+        parts::{badge, csrf, field, full, full_or, head, line, link, name, off},
     },
 };
 
@@ -120,7 +120,9 @@ async fn healths(app: &App, names: &[String], clock: &Clockface) -> Result<BTree
             health.incidents += 1;
         }
     }
-    healths.values_mut().for_each(|health| health.latencies_ms.sort_unstable());
+    for health in healths.values_mut() {
+        health.latencies_ms.sort_unstable();
+    }
     Ok(healths)
 }
 
@@ -166,10 +168,10 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let (clock, source) = (app.clock(), fields.text("name"));
     let config = app.access.config().await?;
     let Some(configured) = config.sources.get(source) else {
-        return not_there(&format!("There is no source {} in this stack.", show::name(source)));
+        return Ok(not_there(&format!("There is no source {} in this stack.", show::name(source))));
     };
     let healths = healths(app, &[source.to_owned()], &clock).await?;
-    let Some(health) = healths.get(source) else { return not_there("There is no such source.") };
+    let Some(health) = healths.get(source) else { return Ok(not_there("There is no such source.")) };
     let (kind, words) = health.words();
     let run = lock(&app.tests).get(source).cloned();
     let main = html! {
@@ -178,7 +180,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
             (field("Provider", name(&configured.provider)))
             (field("Environment", if configured.environment == Environment::Sandbox { "sandbox: all of it is marked test" } else { "production" }))
             @if let Some(url) = &configured.api_url { (field("API", line(url))) }
-            (field("Last delivery", match health.last_delivery { Some(at) => full(&clock, at), None => html! { "none is known" } }))
+            (field("Last delivery", full_or(&clock, health.last_delivery, "none is known")))
             (field("Accepted to published, last day", health.latency()))
             (polling(health.poll.as_ref(), &clock))
             (field("Dispatches", html! { a href=(now::of_source(source)) { "Now" } }))
