@@ -70,7 +70,7 @@ pub(super) fn whole(page: &Page, app: &App, clock: &Clockface, said: Option<&Sai
     let body = html! {
         a.skip href="#main" { "Skip to content" }
         header.top {
-            p.brand { strong { "gridbell" } " " span { (stack) " " (place) } }
+            p.brand { strong { "gridbell" } " " span { "stack " (stack) ", " (place) } }
             nav aria-label="Pages" { ul {
                 @for (section, path, words) in SECTIONS {
                     li { a href=(path) aria-current=[(section == page.section).then_some("page")] { (words) } }
