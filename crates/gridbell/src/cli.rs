@@ -50,6 +50,9 @@ enum Verb {
     /// Looks after gridbell.toml.
     #[command(subcommand)]
     Config(verbs::config::ConfigVerb),
+    /// Serves a web page on this machine: dispatches, sites, deliveries, incidents, sources; until Ctrl-C.
+    #[command(after_help = verbs::console::EXAMPLES)]
+    Console(verbs::console::WebConsole),
     /// Says in one screen what would stop a dispatch from getting through, with the mend beside it.
     #[command(after_help = verbs::doctor::EXAMPLES)]
     Doctor(verbs::doctor::Doctor),
@@ -127,6 +130,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
         Verb::Site(verb) => runtime.block_on(verbs::site::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
+        Verb::Console(console) => runtime.block_on(verbs::console::run(console)),
         Verb::Completions { .. } => Ok(()),
         Verb::Cost(cost) => verbs::cost::run(&cost),
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),

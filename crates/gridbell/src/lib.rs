@@ -13,3 +13,4 @@ mod show;
 pub mod simulate;
 mod usage;
 mod verbs;
+pub mod web;

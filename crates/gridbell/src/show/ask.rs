@@ -6,8 +6,13 @@ use anyhow::{Result, bail};
 
 /// Whether there is a person to ask: one who can answer, and sees what is asked.
 pub(crate) fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && super::aside_is_seen()
+    !super::out::is_captured() && std::io::stdin().is_terminal() && super::aside_is_seen()
 }
+
+/// The web console runs the verb, and must ask a person first: what would be done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unasked(pub(crate) String);
 
 /// Asks whether to go on with `what`; `yes`, which is `--yes`, answers beforehand.
 ///
@@ -16,6 +21,9 @@ pub(crate) fn can_ask() -> bool {
 pub(crate) fn consent(yes: bool, what: &str) -> Result<()> {
     if yes {
         return Ok(());
+    }
+    if super::out::is_captured() {
+        return Err(Unasked(what.to_owned()).into());
     }
     if !can_ask() {
         return Err(crate::usage::error(format!("{what}; nobody can be asked here, so say --yes to go on")));

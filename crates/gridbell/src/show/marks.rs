@@ -66,6 +66,17 @@ pub(super) fn cleaned(text: &str, most: usize) -> String {
         .collect()
 }
 
+/// The text on one line and clean, without colours.
+pub(super) fn plain(text: &str) -> String {
+    pieces(text)
+        .map(|piece| match piece {
+            Piece::Text(text) => text::one_line(text).into_owned(),
+            Piece::Colour(_) => String::new(),
+            Piece::Break => " ".to_owned(),
+        })
+        .collect()
+}
+
 /// As it goes out: clean, its line breaks kept, its marks turned into what they stand for.
 pub(super) fn rendered(text: &str) -> String {
     pieces(text)
@@ -86,6 +97,7 @@ mod tests {
         let text = format!("{} and \u{1b}[31mtheirs\u{1b}[0m", coloured("1", "b\u{1b}[2Jold\nline"));
         assert_eq!(rendered(&text), "\u{1b}[1mb\u{fffd}old line\u{1b}[0m and \u{fffd}theirs\u{fffd}");
         assert_eq!(rendered("a\u{1b}0123456789abcdef31mb"), "a\u{fffd}123456789abcdef31mb");
+        assert_eq!(plain(&text), "b\u{fffd}old line and \u{fffd}theirs\u{fffd}");
         assert_eq!(rendered(&stacked(["a\nb", "c"])), "a b\nc");
         assert_eq!(rendered(&cleaned(&coloured("31", &"x".repeat(20_000)), 3)), "\u{1b}[31mxxx…\u{1b}[0m");
     }

@@ -10,10 +10,10 @@ mod time;
 mod wrap;
 
 pub(crate) use amount::{power, request};
-pub(crate) use ask::{can_ask, consent};
+pub(crate) use ask::{Unasked, can_ask, consent};
 pub(crate) use marks::stacked;
 pub(crate) use out::{
-    ReaderLeft, aside, aside_is_seen, error, is_seen, json, json_line, line, raw, screen, while_read,
+    Lines, ReaderLeft, aside, aside_is_seen, captured, error, is_seen, json, json_line, line, raw, screen, while_read,
 };
 pub(crate) use paint::Paint;
 pub(crate) use table::table;

@@ -6,14 +6,17 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::{Context, Result};
 use dispatch::text;
 use serde::Serialize;
 
-use super::marks::{cleaned, rendered};
+use super::marks::{cleaned, plain, rendered};
 
 /// How much of a line of an error is shown, in characters.
 const MAX_ERROR: usize = 2_000;
@@ -26,8 +29,28 @@ static READER_LEFT: AtomicBool = AtomicBool::new(false);
 #[error("standard output is closed")]
 pub(crate) struct ReaderLeft;
 
+/// Takes the lines of a verb that the web console runs.
+pub(crate) type Lines = Arc<dyn Fn(String) + Send + Sync>;
+
+tokio::task_local! {
+    static CAPTURED: Lines;
+}
+
+/// Does that work; each line that it prints goes to `lines` instead of the terminal, and it can ask nobody.
+pub(crate) async fn captured<F: Future>(lines: Lines, work: F) -> F::Output {
+    CAPTURED.scope(lines, work).await
+}
+
+/// Whether the lines of this task go elsewhere than to the terminal.
+pub(super) fn is_captured() -> bool {
+    CAPTURED.try_with(|_| ()).is_ok()
+}
+
 /// Prints one line.
 pub(crate) fn line(text: &str) -> Result<()> {
+    if CAPTURED.try_with(|lines| lines(plain(text.trim_end()))).is_ok() {
+        return Ok(());
+    }
     raw(format!("{}\n", rendered(&cleaned(text.trim_end(), usize::MAX))).as_bytes())
 }
 
@@ -66,6 +89,9 @@ pub(crate) fn while_read() -> Result<(), ReaderLeft> {
 
 /// Says something beside the result, on standard error.
 pub(crate) fn aside(text: &str) {
+    if CAPTURED.try_with(|lines| lines(plain(text))).is_ok() {
+        return;
+    }
     say(&format!("{}\n", rendered(text)));
 }
 

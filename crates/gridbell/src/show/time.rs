@@ -14,8 +14,13 @@ pub(crate) struct Clockface {
 impl Clockface {
     /// The machine's zone, or UTC.
     pub(crate) fn now(utc: bool) -> Self {
+        Self::at(aws::host::Host.now(), utc)
+    }
+
+    /// The machine's zone, or UTC, at a given instant.
+    pub(crate) fn at(now: Timestamp, utc: bool) -> Self {
         let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-        Self { zone, now: aws::host::Host.now() }
+        Self { zone, now }
     }
 
     /// UTC at a given instant.

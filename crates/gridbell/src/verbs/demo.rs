@@ -2,11 +2,15 @@
 
 use anyhow::{Result, bail};
 
-use super::up::{self, Ending};
+use super::{
+    console,
+    up::{self, Ending},
+};
 use crate::{
     demo::{self, Played},
     progress::{self, Progress},
     show,
+    web::Serving,
 };
 use local_stack::{Stack, Workspace};
 
@@ -28,7 +32,7 @@ pub(crate) struct Demo {
 pub(crate) async fn run(args: Demo) -> Result<()> {
     let mut ending = Ending::listen()?;
     let progress = progress::for_people();
-    let played = tokio::select! {
+    let (played, console) = tokio::select! {
         played = play(args.keep, progress.as_ref()) => played?,
         () = ending.asked() => bail!("stopped before the demo was over"),
     };
@@ -44,13 +48,14 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
     }
     if args.keep {
         if !args.json {
-            up::show(stack.description(), stack.state_file())?;
+            up::show(stack.description(), stack.state_file(), console.as_ref())?;
         }
         if show::while_read().is_ok() {
             ending.asked().await;
         }
     }
     progress.note("taking everything down");
+    drop(console);
     let folder = stack.folder().to_owned();
     stack.shutdown().await?;
     drop(simulators);
@@ -67,11 +72,15 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
     )
 }
 
-async fn play(keep: bool, progress: &dyn Progress) -> Result<Played> {
+async fn play(keep: bool, progress: &dyn Progress) -> Result<(Played, Option<Serving>)> {
     let (mut options, simulators) = demo::prepare().await?;
     if keep {
         options.state = Some(Workspace::find()?.own().join("stack.json"));
     }
     let stack = Stack::up(options, progress).await?;
-    demo::play(stack, simulators, progress).await
+    let console = console::beside(&stack, progress).await;
+    if let Some(Serving { url, .. }) = &console {
+        progress.note(&format!("watch it in the web console: {url}"));
+    }
+    Ok((demo::play(stack, simulators, progress).await?, console))
 }

@@ -13,17 +13,17 @@ use pipeline::{
 };
 
 /// When it is now.
-pub(super) const NOW: &str = "2026-03-01T12:00:00Z";
+pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
-pub(super) fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
 }
 
 /// Our id of the delivery that brings everything, taken at 11:40:00.
-pub(super) const DELIVERY: &str = "019ca932-ba80-7000-8000-000000000001";
+pub(crate) const DELIVERY: &str = "019ca932-ba80-7000-8000-000000000001";
 
 /// What a provider stated: two sites, 55 kW, real.
-pub(super) fn terms(start: &str, end: Option<&str>) -> DispatchTerms {
+pub(crate) fn terms(start: &str, end: Option<&str>) -> DispatchTerms {
     let target = |id: &str, name: &str, watts| Target {
         id: id.to_owned(),
         name: Some(name.to_owned()),
@@ -50,12 +50,12 @@ pub(super) fn terms(start: &str, end: Option<&str>) -> DispatchTerms {
 }
 
 /// The same as a test.
-pub(super) fn test(terms: DispatchTerms) -> DispatchTerms {
+pub(crate) fn test(terms: DispatchTerms) -> DispatchTerms {
     DispatchTerms { test_reason: Some(TestReason::SelfTest), ..terms }
 }
 
 /// The record after those statements, each a modification of the one before, all signals sent.
-pub(super) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -> SubjectRecord {
+pub(crate) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -> SubjectRecord {
     let origin = Origin { source: "voltus-prod".to_owned(), provider: "voltus".to_owned(), sandbox: false };
     let subject = Subject::dispatch("voltus-prod", id);
     let mut record: Option<SubjectRecord> = None;
@@ -87,7 +87,7 @@ pub(super) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -
 }
 
 /// An incident of which one mail was sent and another waits.
-pub(super) fn incident(dispatch: &Subject) -> Incident {
+pub(crate) fn incident(dispatch: &Subject) -> Incident {
     let news = |stage: &str| StageReport {
         stage: stage.to_owned(),
         about: dispatch.to_string(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod config;
+pub(crate) mod console;
 pub(crate) mod cost;
 pub(crate) mod delivery;
 pub(crate) mod demo;
@@ -9,7 +10,7 @@ pub(crate) mod dispatch;
 pub(crate) mod doctor;
 pub(crate) mod epoch;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub(crate) mod listing;
 #[cfg(test)]
 mod new_provider;

@@ -10,10 +10,12 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use url::Url;
 
+use super::console;
 use crate::{
     progress,
     show::{self, Paint},
     simulate::Simulators,
+    web::Serving,
 };
 use local_stack::{ProviderUrls, Stack, UpOptions, Workspace};
 use stack_client::Description;
@@ -79,10 +81,11 @@ pub(crate) async fn run(up: Up) -> Result<()> {
             return Ok(());
         }
     };
+    let console = if up.json { None } else { console::beside(&stack, progress.as_ref()).await };
     if up.json {
         show::json(stack.description())?;
     } else {
-        show(stack.description(), stack.state_file())?;
+        show(stack.description(), stack.state_file(), console.as_ref())?;
     }
     if let Err(left) = show::while_read() {
         stack.shutdown().await?;
@@ -103,6 +106,7 @@ pub(crate) async fn run(up: Up) -> Result<()> {
         return Err(failure);
     }
     progress.note("taking everything down");
+    drop(console);
     let down = stack.shutdown().await;
     drop(simulators);
     down
@@ -144,7 +148,7 @@ impl Ending {
     }
 }
 
-pub(super) fn show(description: &Description, state: &Path) -> Result<()> {
+pub(super) fn show(description: &Description, state: &Path, console: Option<&Serving>) -> Result<()> {
     let paint = Paint::stdout();
     let mut text = format!("\n{} Ctrl-C takes it down.\n\n", paint.bold("gridbell is up."));
     for (name, source) in &description.sources {
@@ -153,12 +157,16 @@ pub(super) fn show(description: &Description, state: &Path) -> Result<()> {
     }
     text.push('\n');
     for (name, value) in [
+        ("console", console.map_or("", |console| &console.url)),
         ("signals", description.queues.get("signals").map_or("", String::as_str)),
         ("acks", &description.acks),
         ("mail", &description.mail),
         ("AWS", &format!("{} ({})", description.endpoint_url, description.region)),
         ("all of it", &state.display().to_string()),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    {
         text.push_str(&show::field(name, 10, value));
     }
     show::screen(&text)

@@ -82,6 +82,8 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
             vec![Case::Endless(vec!["--provider".to_owned(), "leap".to_owned(), "--key".to_owned(), evil.clone()])],
         ),
         ("up", vec![Case::Endless(Vec::new())]),
+        // What it serves is tried in a browser: `tests/browser`.
+        ("console", vec![Case::Endless(vec!["--state".to_owned(), world.state()])]),
         (
             "demo",
             vec![Case::Not("it plays for a minute, and shows its own providers through what `dispatch` and `up` show")],

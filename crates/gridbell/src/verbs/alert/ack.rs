@@ -38,23 +38,31 @@ impl Ack {
         let console = which.open().await?;
         let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
         let by = by.or_else(user).unwrap_or_else(|| "the command line".to_owned());
-        let table = console.incidents();
-        let acknowledge = AcknowledgeIncident::<AwsPorts> { incidents: &table, host: &Host };
-        let clock = Clockface::now(false);
-        let done = match acknowledge.acknowledge(&incident, &by).await.map_err(|error| console.refusal(error))? {
-            IncidentAckOutcome::Noted => format!("{incident}: acknowledged by {by}"),
-            IncidentAckOutcome::Already(before) => {
-                format!("{incident}: {} acknowledged it before, at {}", before.by, clock.full(before.at))
-            }
-            IncidentAckOutcome::Resolved => bail!("{incident} is resolved: there is nothing to acknowledge"),
-            IncidentAckOutcome::Unknown => {
-                bail!("there is no incident {}: {}", show::name(&incident), others(&console, &incident).await)
-            }
-        };
+        let done = acknowledge(&console, &incident, &by).await?;
         if json {
             return show::json(&json!({"incident": incident, "status": "acknowledged", "said": done}));
         }
         show::line(&Paint::stdout().good(&done))
+    }
+}
+
+/// Acknowledges an incident in that name, and says what was noted.
+///
+/// # Errors
+/// In one line: there is no such incident, it is resolved, or AWS refused.
+pub(crate) async fn acknowledge(console: &Console, incident: &str, by: &str) -> Result<String> {
+    let table = console.incidents();
+    let acknowledge = AcknowledgeIncident::<AwsPorts> { incidents: &table, host: &Host };
+    match acknowledge.acknowledge(incident, by).await.map_err(|error| console.refusal(error))? {
+        IncidentAckOutcome::Noted => Ok(format!("{incident}: acknowledged by {by}")),
+        IncidentAckOutcome::Already(before) => {
+            let at = Clockface::now(false).full(before.at);
+            Ok(format!("{incident}: {} acknowledged it before, at {at}", before.by))
+        }
+        IncidentAckOutcome::Resolved => bail!("{incident} is resolved: there is nothing to acknowledge"),
+        IncidentAckOutcome::Unknown => {
+            bail!("there is no incident {}: {}", show::name(incident), others(console, incident).await)
+        }
     }
 }
 

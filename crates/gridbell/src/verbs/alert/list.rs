@@ -46,9 +46,15 @@ impl List {
             self.source.as_ref().is_none_or(|source| source == incident.source())
                 && since.is_none_or(|since| incident.last_at >= since)
         });
-        incidents.sort_by_key(|incident| (incident.status == IncidentStatus::Resolved, -incident.last_at.as_second()));
+        let incidents = ordered(incidents);
         listing.show(("incidents", &incidents), &listed.unreadable, self.source.as_deref(), text).await
     }
+}
+
+/// What goes on first, the latest news first.
+pub(crate) fn ordered(mut incidents: Vec<Incident>) -> Vec<Incident> {
+    incidents.sort_by_key(|incident| (incident.status == IncidentStatus::Resolved, -incident.last_at.as_second()));
+    incidents
 }
 
 pub(super) fn text(incidents: &[Incident], clock: &Clockface, paint: Paint) -> String {

@@ -5,6 +5,9 @@ mod list;
 
 use anyhow::Result;
 
+pub(crate) use ack::acknowledge;
+pub(crate) use list::ordered;
+
 /// What can be done with incidents.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum AlertVerb {

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use aws::dynamo::Kept;
 use dispatch::text::clip;
 use pipeline::{
-    job::{Job, JobKind},
+    job::{Failure, Job, JobKind},
     ports::Deliveries,
 };
 use serde_json::{Value, json};
@@ -45,15 +45,7 @@ pub(crate) struct Get {
 impl Get {
     pub(super) async fn run(self) -> Result<()> {
         let console = self.which.open().await?;
-        let Found { view, job, dead } = find(&console, &self.id).await?;
-        let body = match (&job, &dead) {
-            (Some(job), _) => match stored_body(&console, job).await? {
-                None => job.body().transpose()?,
-                stored => stored,
-            },
-            (None, Some(dead)) => Some(dead.body().to_owned()),
-            (None, None) => None,
-        };
+        let Contents { view, body, fetch, failures } = contents(&console, &self.id).await?;
         if self.raw {
             let Some(body) = body else {
                 bail!("{} is no body but a request to the provider; leave out --raw", self.id)
@@ -61,20 +53,50 @@ impl Get {
             // Byte for byte into a file or a pipe; at a terminal nothing in it is to act.
             return if show::is_seen() { show::screen(&body) } else { show::raw(body.as_bytes()) };
         }
-        let fetch = job.as_ref().and_then(|job| match &job.kind {
-            JobKind::Fetch(fetch) => serde_json::to_value(fetch).ok(),
-            _ => None,
-        });
         if self.output.json {
             let mut value = serde_json::to_value(&view)?;
             value["body"] = json!(body);
             value["look"] = json!(fetch);
-            value["failures"] = json!(job.map(|job| job.failures).unwrap_or_default());
+            value["failures"] = json!(failures);
             return show::json(&value);
         }
         let clock = Clockface::now(self.output.utc);
         show::screen(&text(&view, (body.as_deref(), fetch.as_ref()), &clock, Paint::stdout()))
     }
+}
+
+/// What is kept under an id, with its body.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// The delivery.
+    pub view: DeliveryView,
+    /// The provider's body, or the message of a dead letter; none of a request, and of a body that travels in the queue alone.
+    pub body: Option<String>,
+    /// The request to the provider, where it is one.
+    pub fetch: Option<Value>,
+    /// What went wrong, oldest first.
+    pub failures: Vec<Failure>,
+}
+
+/// What is kept under an id, with its body.
+///
+/// # Errors
+/// In one line: nothing is kept under it, its body cannot be read, or AWS refused.
+pub(crate) async fn contents(console: &Console, id: &str) -> Result<Contents> {
+    let Found { view, job, dead } = find(console, id).await?;
+    let body = match (&job, &dead) {
+        (Some(job), _) => match stored_body(console, job).await? {
+            None => job.body().transpose()?,
+            stored => stored,
+        },
+        (None, Some(dead)) => Some(dead.body().to_owned()),
+        (None, None) => None,
+    };
+    let fetch = job.as_ref().and_then(|job| match &job.kind {
+        JobKind::Fetch(fetch) => serde_json::to_value(fetch).ok(),
+        _ => None,
+    });
+    Ok(Contents { view, body, fetch, failures: job.map(|job| job.failures).unwrap_or_default() })
 }
 
 /// The body of work whose body came in parts; none of other work, and none where a part is missing.

@@ -9,6 +9,16 @@ mod view;
 
 use anyhow::Result;
 
+use crate::console::Console;
+
+pub use get::Contents;
+pub(crate) use get::contents;
+pub use preview::Preview;
+pub use replay::Replayed;
+pub(crate) use replay::{previews, replay};
+pub(crate) use view::Chosen;
+pub use view::{DeliveryKind, DeliveryView};
+
 /// What can be done with deliveries.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DeliveryVerb {
@@ -30,4 +40,9 @@ pub(crate) async fn run(verb: DeliveryVerb) -> Result<()> {
         DeliveryVerb::Get(get) => get.run().await,
         DeliveryVerb::Replay(replay) => replay.run().await,
     }
+}
+
+/// What lies in the dead-letter queues.
+pub(crate) async fn dead_letters(console: &Console) -> Result<Vec<DeliveryView>> {
+    Ok(dead::all(console).await?.iter().map(DeliveryView::from).collect())
 }

@@ -27,13 +27,15 @@ use crate::{
 
 /// What a replay would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Preview {
-    pub(super) id: String,
-    pub(super) source: String,
+pub struct Preview {
+    /// The delivery.
+    pub id: String,
+    /// Its source.
+    pub source: String,
     /// Whether there is anything to put in.
-    pub(super) possible: bool,
+    pub possible: bool,
     /// What would come of it, a line for each thing that it is about.
-    pub(super) outcome: Vec<String>,
+    pub outcome: Vec<String>,
 }
 
 /// Works it out.

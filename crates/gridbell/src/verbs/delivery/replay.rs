@@ -1,5 +1,7 @@
 //! `delivery replay`.
 
+use std::fmt;
+
 use anyhow::{Result, bail};
 use aws::host::Host;
 use jiff::Timestamp;
@@ -8,6 +10,7 @@ use pipeline::{
     messages::ToHydrate,
     ports::{JobQueue, Random},
 };
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -69,12 +72,7 @@ impl Replay {
         let clock = Clockface::now(self.output.utc);
         self.chosen.of(Vec::new(), clock.now)?;
         let console = self.which.open().await?;
-        let config = console.config().await?;
-        let mut works = Vec::new();
-        for id in self.ids(&console, clock.now).await? {
-            let found = find(&console, &id).await?;
-            works.push((preview(&console, &config, &found, &clock).await?, found));
-        }
+        let works = planned(&console, &self.ids(&console, clock.now).await?, &clock).await?;
         let possible = works.iter().filter(|(preview, _)| preview.possible).count();
         if !self.output.json {
             show::screen(&text(&works, Paint::stdout()))?;
@@ -83,12 +81,7 @@ impl Replay {
         if goes {
             show::consent(self.yes, &format!("{possible} would go in once more"))?;
         }
-        let mut replayed = Vec::new();
-        if goes {
-            for (preview, found) in works.iter().filter(|(preview, _)| preview.possible) {
-                replayed.push((preview.id.clone(), put_in(&console, &preview.id, found, clock.now).await?));
-            }
-        }
+        let replayed = if goes { put_all_in(&console, &works, clock.now).await? } else { Vec::new() };
         self.tell(&works, &replayed, goes)?;
         if possible < works.len() && !self.ids.is_empty() {
             bail!("{} of {} cannot be replayed", works.len() - possible, works.len());
@@ -107,10 +100,9 @@ impl Replay {
         Ok(views.into_iter().filter(|view| view.replayed_as.is_none()).map(|view| view.id).collect())
     }
 
-    fn tell(&self, works: &[(Preview, Found)], replayed: &[(String, String)], went: bool) -> Result<()> {
+    fn tell(&self, works: &[(Preview, Found)], replayed: &[Replayed], went: bool) -> Result<()> {
         if self.output.json {
             let previews: Vec<&Preview> = works.iter().map(|(preview, _)| preview).collect();
-            let replayed: Vec<_> = replayed.iter().map(|(id, new)| json!({"id": id, "delivery": new})).collect();
             return show::json(&json!({"dry_run": !went, "plans": previews, "replayed": replayed}));
         }
         if works.is_empty() {
@@ -119,12 +111,67 @@ impl Replay {
         if !went {
             return show::line("nothing was done; --yes does it");
         }
-        for (id, new) in replayed {
-            let how = if id == new { "went back into its queue".to_owned() } else { format!("went in again as {new}") };
-            show::line(&format!("{} {id} {how}", Paint::stdout().good("✓")))?;
+        for one in replayed {
+            show::line(&format!("{} {one}", Paint::stdout().good("✓")))?;
         }
         Ok(())
     }
+}
+
+/// What went in once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    /// The id that was replayed.
+    pub id: String,
+    /// The delivery that it is now; the same where it went back into its queue as it was.
+    pub delivery: String,
+}
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, delivery } = self;
+        if id == delivery {
+            write!(f, "{id} went back into its queue")
+        } else {
+            write!(f, "{id} went in again as {delivery}")
+        }
+    }
+}
+
+/// What would come of a replay of each.
+///
+/// # Errors
+/// In one line: nothing is kept under one of the ids, or AWS refused.
+pub(crate) async fn previews(console: &Console, ids: &[String], clock: &Clockface) -> Result<Vec<Preview>> {
+    Ok(planned(console, ids, clock).await?.into_iter().map(|(preview, _)| preview).collect())
+}
+
+/// Replays those of them that can be replayed.
+///
+/// # Errors
+/// As [`previews`].
+pub(crate) async fn replay(console: &Console, ids: &[String], clock: &Clockface) -> Result<Vec<Replayed>> {
+    let works = planned(console, ids, clock).await?;
+    put_all_in(console, &works, clock.now).await
+}
+
+async fn planned(console: &Console, ids: &[String], clock: &Clockface) -> Result<Vec<(Preview, Found)>> {
+    let config = console.config().await?;
+    let mut works = Vec::with_capacity(ids.len());
+    for id in ids {
+        let found = find(console, id).await?;
+        works.push((preview(console, &config, &found, clock).await?, found));
+    }
+    Ok(works)
+}
+
+async fn put_all_in(console: &Console, works: &[(Preview, Found)], now: Timestamp) -> Result<Vec<Replayed>> {
+    let mut replayed = Vec::new();
+    for (preview, found) in works.iter().filter(|(preview, _)| preview.possible) {
+        let id = preview.id.clone();
+        replayed.push(Replayed { delivery: put_in(console, &id, found, now).await?, id });
+    }
+    Ok(replayed)
 }
 
 /// A delivery of its own: taken now, under a new id, with no failures behind it. What is no delivery goes back as it is.

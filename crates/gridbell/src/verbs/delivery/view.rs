@@ -11,7 +11,7 @@ use crate::console::Console;
 /// Whether it is still tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum DeliveryKind {
+pub enum DeliveryKind {
     /// It fails, and its next attempt is booked.
     Failing,
     /// It waits for a mend.
@@ -22,29 +22,33 @@ pub(crate) enum DeliveryKind {
 
 /// One of them.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct DeliveryView {
-    pub(crate) id: String,
-    pub(crate) kind: DeliveryKind,
-    pub(crate) source: String,
-    pub(crate) received_at: Timestamp,
+pub struct DeliveryView {
+    /// Its id, which every verb takes.
+    pub id: String,
+    /// Whether it is still tried.
+    pub kind: DeliveryKind,
+    /// The source that it came through.
+    pub source: String,
+    /// When it was taken.
+    pub received_at: Timestamp,
     /// Since when it is quarantined, or when it failed last.
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// The sort of trouble.
-    pub(crate) failure: String,
+    pub failure: String,
     /// Why.
-    pub(crate) reason: String,
+    pub reason: String,
     /// What it would fetch, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) about: Option<String>,
+    pub about: Option<String>,
     /// How often it has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) attempt: Option<u64>,
+    pub attempt: Option<u64>,
     /// When it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next_at: Option<Timestamp>,
+    pub next_at: Option<Timestamp>,
     /// As which delivery it was replayed last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) replayed_as: Option<String>,
+    pub replayed_as: Option<String>,
 }
 
 impl From<&Kept> for DeliveryView {

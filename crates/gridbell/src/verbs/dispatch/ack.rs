@@ -67,26 +67,29 @@ impl Ack {
             AckAnswer::Failed => AckState::Failed,
         };
         let said = Acknowledgement { dispatch: key.clone(), epoch: None, version, state, detail };
-        let (config, table, job_queue) = (console.config().await?, console.dispatches(), console.inner());
-        let acknowledge =
-            Acknowledge::<AwsPorts> { config: &config, table: &table, job_queue: &job_queue, host: &Host };
-        match acknowledge.note(&said).await.map_err(|error| console.refusal(error))? {
-            AckOutcome::Noted if json => {
-                show::json(&json!({"dispatch": key, "version": version, "state": state, "status": "acknowledged"}))
-            }
-            AckOutcome::Noted => {
-                let done = format!("{key} version {version}: {}", word(&state));
-                show::line(&Paint::stdout().good(&done))
-            }
-            AckOutcome::Unknown => {
-                bail!(
-                    "there is no dispatch {}: `gridbell dispatch list --all` names those that there are",
-                    show::name(&key)
-                )
-            }
-            AckOutcome::Superseded { current, .. } => bail!(
-                "version {version} of {key} is not the current one, which is {current}: look at it with `gridbell dispatch get {key}` and answer that"
-            ),
+        let done = acknowledge(&console, &said).await?;
+        if json {
+            return show::json(&json!({"dispatch": key, "version": version, "state": state, "status": "acknowledged"}));
         }
+        show::line(&Paint::stdout().good(&done))
+    }
+}
+
+/// Notes the answer of a controller, and says what was noted.
+///
+/// # Errors
+/// In one line: there is no such dispatch, its current version is another one, or AWS refused.
+pub(crate) async fn acknowledge(console: &Console, said: &Acknowledgement) -> Result<String> {
+    let Acknowledgement { dispatch: key, version, state, .. } = said;
+    let (config, table, job_queue) = (console.config().await?, console.dispatches(), console.inner());
+    let acknowledge = Acknowledge::<AwsPorts> { config: &config, table: &table, job_queue: &job_queue, host: &Host };
+    match acknowledge.note(said).await.map_err(|error| console.refusal(error))? {
+        AckOutcome::Noted => Ok(format!("{key} version {version}: {}", word(state))),
+        AckOutcome::Unknown => {
+            bail!("there is no dispatch {}: `gridbell dispatch list --all` names those that there are", show::name(key))
+        }
+        AckOutcome::Superseded { current, .. } => bail!(
+            "version {version} of {key} is not the current one, which is {current}: look at it with `gridbell dispatch get {key}` and answer that"
+        ),
     }
 }

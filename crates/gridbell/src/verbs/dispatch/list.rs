@@ -80,7 +80,7 @@ impl List {
 }
 
 /// Running first, then what comes next, then what is over, the latest first.
-pub(super) fn ordered(mut views: Vec<DispatchView>) -> Vec<DispatchView> {
+pub(crate) fn ordered(mut views: Vec<DispatchView>) -> Vec<DispatchView> {
     let rank = |view: &DispatchView| match view.phase {
         Phase::Running => (0, view.start.as_second()),
         Phase::Upcoming => (1, view.start.as_second()),

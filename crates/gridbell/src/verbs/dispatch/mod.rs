@@ -17,6 +17,10 @@ use pipeline::{ports::Dispatches, record::SubjectRecord};
 pub(super) use self::list::text as listed;
 use crate::{console::Console, show::name};
 
+pub(crate) use ack::acknowledge;
+pub(crate) use list::ordered;
+pub(crate) use step::{Event, Known, Step};
+pub(crate) use timeline::steps;
 pub(crate) use view::{DispatchView, Phase, phase};
 
 /// What can be done with dispatches.

@@ -12,17 +12,17 @@ use crate::show;
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Step {
-    pub(super) at: Timestamp,
+pub(crate) struct Step {
+    pub(crate) at: Timestamp,
     /// The delivery that brought it, where one did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delivery: Option<String>,
-    pub(super) event: Event,
+    pub(crate) delivery: Option<String>,
+    pub(crate) event: Event,
 }
 
 /// What happened, or is to happen. Serialised like the stored events: one member, its name, and below it the fields.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// As the record has it.
     Recorded(timeline::Event),
     /// What else the stack knows.
@@ -32,7 +32,7 @@ pub(super) enum Event {
 /// What tables other than `dispatches` know, and what lies ahead.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Known {
+pub(crate) enum Known {
     /// A webhook was accepted.
     Received {},
     /// An attempt to read or to fetch failed.
@@ -76,21 +76,21 @@ pub(super) enum Known {
 /// What a deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Awaited {
+pub(crate) enum Awaited {
     Acknowledgement,
     RampEnd,
 }
 
 impl Event {
     /// Its name, as it is serialised, with spaces.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         let name = value.as_object().and_then(|event| event.keys().next()).cloned();
         name.unwrap_or_default().replace('_', " ")
     }
 
     /// Of several at one instant, which comes first.
-    pub(super) fn rank(&self) -> u8 {
+    pub(crate) fn rank(&self) -> u8 {
         match self {
             Self::Known(Known::Received {}) => 0,
             Self::Known(Known::Failed { .. }) => 1,

@@ -67,7 +67,7 @@ impl TimelineArgs {
 }
 
 /// All steps, oldest first; what lies ahead comes last.
-pub(super) fn steps(
+pub(crate) fn steps(
     subject: &Subject,
     record: Option<&SubjectRecord>,
     kept: &[Kept],

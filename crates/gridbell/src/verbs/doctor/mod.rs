@@ -59,7 +59,7 @@ pub(crate) struct Doctor {
 /// What came of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// All is well.
     Good,
     /// Worth a look; it blocks no dispatch.
@@ -72,18 +72,19 @@ pub(super) enum Verdict {
 
 /// One line on the screen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct CheckResult {
+pub struct CheckResult {
     /// What was checked, such as `secret`.
-    pub(super) check: &'static str,
+    pub check: &'static str,
     /// The source or queue, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) about: Option<String>,
-    pub(super) verdict: Verdict,
+    pub about: Option<String>,
+    /// What came of it.
+    pub verdict: Verdict,
     /// What was found.
-    pub(super) found: String,
+    pub found: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) mend: Option<String>,
+    pub mend: Option<String>,
 }
 
 impl CheckResult {
@@ -139,17 +140,7 @@ pub(super) struct Examined<'a> {
 pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     let clock = Clockface::now(doctor.output.utc);
     let console = doctor.which.open().await?;
-    let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
-    let version = match console.configurations().current().await.map_err(|error| console.refusal(error))? {
-        Some(Stored::Applied(version)) => Some(version),
-        _ => None,
-    };
-    let config = Config::parse(version.as_ref().map_or(r#"{"sources":{}}"#, |version| &version.json))?;
-    let usual = PathBuf::from("gridbell.toml");
-    let file = doctor.config.as_deref().or_else(|| usual.is_file().then_some(usual.as_path()));
-    let examined =
-        Examined { console: &console, config: &config, version: version.as_ref(), file, stack: &stack, clock: &clock };
-    let results = examine(&examined, doctor.mail).await;
+    let results = checked(&console, doctor.config.as_deref(), doctor.mail, &clock).await?;
     let bad = results.iter().filter(|result| result.verdict == Verdict::Bad).count();
     if doctor.output.json {
         show::json(&json!({"stack": console.name, "healthy": bad == 0, "checks": results}))?;
@@ -160,6 +151,28 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
         bail!("{bad} of {} checks failed", results.len());
     }
     Ok(())
+}
+
+/// Every check of an opened stack. `config`: the file to compare what runs with, where that is not `gridbell.toml`.
+///
+/// # Errors
+/// In one line: the stack or its configuration cannot be read.
+pub(crate) async fn checked(
+    console: &Console,
+    config: Option<&Path>,
+    sends_mail: bool,
+    clock: &Clockface,
+) -> Result<Vec<CheckResult>> {
+    let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
+    let version = match console.configurations().current().await.map_err(|error| console.refusal(error))? {
+        Some(Stored::Applied(version)) => Some(version),
+        _ => None,
+    };
+    let parsed = Config::parse(version.as_ref().map_or(r#"{"sources":{}}"#, |version| &version.json))?;
+    let usual = PathBuf::from("gridbell.toml");
+    let file = config.or_else(|| usual.is_file().then_some(usual.as_path()));
+    let examined = Examined { console, config: &parsed, version: version.as_ref(), file, stack: &stack, clock };
+    Ok(examine(&examined, sends_mail).await)
 }
 
 /// All checks at once, each within its time.

@@ -37,8 +37,9 @@ impl Get {
         };
         let clock = Clockface::now(self.output.utc);
         let console = self.which.open().await?;
-        let sites = super::active(&console, Some(source), clock.now).await?;
-        let Some(site) = named(sites, &self.site) else {
+        let (config, records) =
+            (console.config().await?, super::active(&console, Some(source), |_| false, clock.now).await?);
+        let Some(site) = named(sites(&config, &records, clock.now)?, &self.site) else {
             bail!(
                 "no active dispatch names a site {}: `gridbell site list --source {}` shows those that one does",
                 show::name(&self.site),

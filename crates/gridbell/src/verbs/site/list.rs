@@ -35,7 +35,8 @@ impl List {
         let clock = Clockface::now(self.output.utc);
         let listing = Listing::open(self.output, &self.which, clock).await?;
         let Listing { console, clock, .. } = &listing;
-        let mut sites = super::active(console, self.source.as_deref(), clock.now).await?;
+        let records = super::active(console, self.source.as_deref(), |_| false, clock.now).await?;
+        let mut sites = sites(&console.config().await?, &records, clock.now)?;
         sites.retain(|site| site.curtailed || !self.now);
         listing.show(("sites", &sites), &[], self.source.as_deref(), text).await
     }

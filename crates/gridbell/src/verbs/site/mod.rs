@@ -15,6 +15,8 @@ use self::view::Site;
 pub(super) use self::{list::text as listed, view::sites};
 use crate::console::Console;
 
+pub(crate) use view::{Site, asks, brief, segment, sites};
+
 /// Reads under way at once.
 const AT_ONCE: usize = 16;
 
@@ -37,20 +39,25 @@ pub(crate) async fn run(verb: SiteVerb) -> Result<()> {
     }
 }
 
-/// The sites of a source, or of all, that are curtailed or will be.
-async fn active(console: &Console, source: Option<&str>, now: Timestamp) -> Result<Vec<Site>> {
+/// The records of a source, or of all, that are on and not over, but for those that are known already.
+pub(crate) async fn active(
+    console: &Console,
+    source: Option<&str>,
+    is_known: impl Fn(&Subject) -> bool,
+    now: Timestamp,
+) -> Result<Vec<SubjectRecord>> {
     let config = console.config().await?;
     let sources: Vec<&str> = config.sources.keys().map(String::as_str).collect();
     let table = console.dispatches();
     let mut subjects: Vec<Subject> = Vec::new();
     for name in sources.into_iter().filter(|name| source.is_none_or(|source| source == *name)) {
         let active = table.active(name, now).await.map_err(|error| console.refusal(error))?;
-        subjects.extend(active.into_iter().map(|active| active.subject));
+        subjects.extend(active.into_iter().map(|active| active.subject).filter(|subject| !is_known(subject)));
     }
     let table = &table;
     let reads = stream::iter(subjects).map(|subject| async move { table.read(&subject).await });
     let records: Vec<Option<SubjectRecord>> =
         reads.buffered(AT_ONCE).try_collect().await.map_err(|error| console.refusal(error))?;
     let records: Vec<SubjectRecord> = records.into_iter().flatten().collect();
-    view::sites(&config, &records, now)
+    Ok(records)
 }

@@ -68,6 +68,14 @@ pub(crate) async fn run(verb: WebhookVerb) -> Result<()> {
     }
 }
 
+/// Lets a source's provider send a test, as `webhook test` does without further options.
+///
+/// # Errors
+/// As the verb; [`show::Unasked`] where a person must agree first, unless `agreed`.
+pub(crate) async fn test(which: &Which, source: &str, agreed: bool) -> Result<()> {
+    test::Test::of(which, source, agreed)?.run().await
+}
+
 /// What every one of them is told.
 #[derive(Debug, clap::Args)]
 struct About {

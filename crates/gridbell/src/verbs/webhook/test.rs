@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::Parser as _;
 
 use super::{AboutHook, leap, nvgrid, registrar, span};
+use crate::console::Which;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +35,24 @@ pub(crate) struct Test {
     pub(super) asking: nvgrid::Asking,
 }
 
+/// A command line of it.
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    test: Test,
+}
+
 impl Test {
+    /// The test of a source, all else as it is by default.
+    ///
+    /// # Errors
+    /// The source's name is no argument.
+    pub(super) fn of(which: &Which, source: &str, agreed: bool) -> Result<Self> {
+        let Line { mut test } = Line::try_parse_from(["webhook test", "--", source])?;
+        (test.hook.about.which, test.yes) = (which.clone(), agreed);
+        Ok(test)
+    }
+
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.hook.about.open().await?;
         self.asking.is_for(opened.provider)?;

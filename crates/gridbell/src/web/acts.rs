@@ -1,0 +1,144 @@
+//! What the forms do. Each ends at a page that says what came of it.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Redirect, Response},
+};
+use pipeline::{ingest::acknowledge::Acknowledgement, record::AckState};
+use serde_json::Value;
+
+use super::{
+    access::Lines,
+    app::{App, DoctorRun, Said, TestRun, lock},
+    fields::{Fields, address},
+    guard::Refusal,
+    server::refused,
+};
+
+/// A form of this console, or why it is refused.
+fn form(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Fields, Refusal> {
+    let form = Fields::parse(body);
+    if app.guard.is_own_form(headers, &form) { Ok(form) } else { Err(Refusal::Form) }
+}
+
+/// Leads to a page that says what came of it.
+fn lead(app: &App, to: &str, result: anyhow::Result<Vec<String>>) -> Response {
+    let said = match result {
+        Ok(lines) => Said { done: true, lines },
+        Err(error) => Said { done: false, lines: vec![format!("{error:#}")] },
+    };
+    let number = app.say(said).to_string();
+    let (path, query) = to.split_once('?').unwrap_or((to, ""));
+    Redirect::to(&Fields::parse(query.as_bytes()).with("said", &number).address(path)).into_response()
+}
+
+/// `dispatch ack`.
+pub(super) async fn acknowledge(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form = match form(&app, &headers, &body) {
+        Ok(form) => form,
+        Err(why) => return refused(why),
+    };
+    let key = form.text("key");
+    let noted = async {
+        let state: AckState = serde_json::from_value(Value::from(form.text("state")))
+            .map_err(|_| anyhow::anyhow!("Choose an answer: accepted, completed or failed."))?;
+        let version =
+            form.text("version").parse().map_err(|_| anyhow::anyhow!("The form names no version: reload the page."))?;
+        let detail = form.get("detail").map(str::to_owned);
+        let said = Acknowledgement { dispatch: key.to_owned(), epoch: None, version, state, detail };
+        anyhow::Ok(vec![format!("✓ {}", app.access.acknowledge(&said).await?)])
+    };
+    let noted = noted.await;
+    lead(&app, &address("/dispatch", &[("key", key)]), noted)
+}
+
+/// `alert ack`.
+pub(super) async fn acknowledge_incident(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form = match form(&app, &headers, &body) {
+        Ok(form) => form,
+        Err(why) => return refused(why),
+    };
+    let incident = form.text("incident");
+    let by = form.get("by").unwrap_or("the web console");
+    let noted = app.access.acknowledge_incident(incident, by).await.map(|done| vec![format!("✓ {done}")]);
+    lead(&app, &address("/incident", &[("name", incident)]), noted)
+}
+
+/// `delivery replay --yes`, after the page that shows what would come of it.
+pub(super) async fn replay(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form = match form(&app, &headers, &body) {
+        Ok(form) => form,
+        Err(why) => return refused(why),
+    };
+    let replayed = async {
+        let replayed = app.access.replay(&form.all("id")).await?;
+        anyhow::ensure!(!replayed.is_empty(), "Nothing was replayed: none of these deliveries can be.");
+        anyhow::Ok(replayed.iter().map(|one| format!("✓ {one}")).collect())
+    };
+    let replayed = replayed.await;
+    lead(&app, "/deliveries", replayed)
+}
+
+/// `webhook test`: begins it; the source's page shows how it goes.
+pub(super) async fn test(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form = match form(&app, &headers, &body) {
+        Ok(form) => form,
+        Err(why) => return refused(why),
+    };
+    let source = form.text("source").to_owned();
+    let to = address("/source", &[("name", &source)]);
+    {
+        let mut tests = lock(&app.tests);
+        if tests.get(&source).is_some_and(|run| run.ended.is_none()) {
+            drop(tests);
+            return lead(&app, &to, Err(anyhow::anyhow!("A test of {source} is under way.")));
+        }
+        tests.insert(source.clone(), TestRun::began(app.access.now()));
+    }
+    let agreed = form.get("agreed").is_some();
+    tokio::spawn(run_test(Arc::clone(&app), source, agreed));
+    Redirect::to(&to).into_response()
+}
+
+async fn run_test(app: Arc<App>, source: String, agreed: bool) {
+    let (at, of) = (Arc::clone(&app), source.clone());
+    let lines: Lines = Arc::new(move |line| {
+        if let Some(run) = lock(&at.tests).get_mut(&of) {
+            run.line(line);
+        }
+    });
+    let ended = app.access.test(&source, agreed, lines).await.map_err(|error| format!("{error:#}"));
+    if let Some(run) = lock(&app.tests).get_mut(&source) {
+        run.ended = Some(ended);
+    }
+}
+
+/// `doctor`: begins the checks anew.
+pub(super) async fn check(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(why) = form(&app, &headers, &body) {
+        return refused(why);
+    }
+    begin_checks(&app, true);
+    Redirect::to("/doctor").into_response()
+}
+
+/// Begins the checks, unless they are under way, or were made before and are not to be made `again`.
+pub(super) fn begin_checks(app: &Arc<App>, again: bool) {
+    let mut doctor = lock(&app.doctor);
+    if doctor.as_ref().is_some_and(|run| run.ended.is_none() || !again) {
+        return;
+    }
+    *doctor = Some(DoctorRun { began_at: app.access.now(), ended: None });
+    drop(doctor);
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        let ended = app.access.doctor().await.map_err(|error| format!("{error:#}"));
+        if let Some(run) = lock(&app.doctor).as_mut() {
+            run.ended = Some(ended);
+        }
+    });
+}

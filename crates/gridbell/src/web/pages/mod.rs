@@ -1,0 +1,45 @@
+//! The pages, each made of what the stack says now.
+
+mod axis;
+mod deliveries;
+mod dispatch;
+mod doctor;
+mod incidents;
+mod now;
+mod replay;
+mod sites;
+mod sources;
+mod timeline;
+mod versions;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+
+use super::{app::App, fields::Fields, page::Page};
+
+/// The page at a path.
+pub(super) async fn page(app: &Arc<App>, path: &str, fields: &Fields) -> Page {
+    let page = match path {
+        "/now" => now::page(app, fields).await,
+        "/dispatch" => dispatch::page(app, fields).await,
+        "/sites" => sites::list(app, fields).await,
+        "/site" => sites::one(app, fields).await,
+        "/deliveries" => deliveries::list(app, fields).await,
+        "/delivery" => deliveries::one(app, fields).await,
+        "/replay" => replay::page(app, fields).await,
+        "/incidents" => incidents::list(app, fields).await,
+        "/incident" => incidents::one(app, fields).await,
+        "/sources" => sources::list(app).await,
+        "/source" => sources::one(app, fields).await,
+        "/doctor" => Ok(doctor::page(app)),
+        _ => Ok(Page::failed(StatusCode::NOT_FOUND, "There is no such page.")),
+    };
+    // What the stack did not answer may come with the next look.
+    page.unwrap_or_else(|error| Page::failed(StatusCode::BAD_GATEWAY, &format!("{error:#}")))
+}
+
+/// What is asked for is not there.
+fn not_there(what: &str) -> Page {
+    Page::failed(StatusCode::NOT_FOUND, what)
+}

@@ -1,0 +1,107 @@
+//! Every action: it does what the verb does, asks what the verb asks, and says what the verb says.
+
+use super::{Opened, data, open};
+
+fn done(console: &Opened) -> Vec<String> {
+    console.stack.data().done.iter().filter(|one| *one != "doctor").cloned().collect()
+}
+
+#[test]
+fn a_dispatch_is_acknowledged_for_the_version_that_was_seen() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    tab.goto("/now");
+    tab.click(".risks a");
+    assert_eq!(tab.text("h1"), data::DISPATCH);
+    tab.eval("document.querySelector('input[value=accepted]').checked = true; document.querySelector('input[name=detail]').value = 'shift <lead> informed'");
+    tab.click("form[action='/dispatch/ack'] button");
+    assert!(tab.text(".said.good").contains("✓ voltus-prod/dkmq version 2: accepted"), "{}", tab.text("main"));
+    assert_eq!(done(&console), ["ack voltus-prod/dkmq 2 accepted shift <lead> informed"]);
+    tab.wait("the number of what was said to leave the address", "!location.search.includes('said')");
+
+    // Meanwhile a newer version came: the answer was meant for the one that was seen.
+    tab.eval("document.querySelector('input[value=failed]').checked = true; document.querySelector('input[name=version]').value = '1'");
+    tab.click("form[action='/dispatch/ack'] button");
+    assert!(
+        tab.text(".said.bad").contains("version 1 of voltus-prod/dkmq is not the current one"),
+        "{}",
+        tab.text("main")
+    );
+    assert_eq!(done(&console).len(), 1, "nothing was noted");
+    tab.goto("/dispatch?key=voltus-prod/dkmq");
+    assert_eq!(tab.text(".said"), "", "what came of an action is shown once");
+    tab.is_for_everybody("a dispatch after an answer");
+    tab.was_good();
+}
+
+#[test]
+fn an_incident_is_acknowledged_in_a_name() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    tab.goto("/incidents?open=1");
+    assert!(!tab.text("main").contains("voltus-prod/early"), "it is resolved: {}", tab.text("main"));
+    tab.click("tbody a");
+    tab.eval("document.querySelector('input[name=by]').value = 'Ada on duty'");
+    tab.click("form[action='/incident/ack'] button");
+    assert!(tab.text(".said.good").contains("acknowledged by Ada on duty"), "{}", tab.text("main"));
+    assert_eq!(done(&console), [format!("incident {} Ada on duty", data::INCIDENT)]);
+    assert!(tab.text("dl").contains("by Ada on duty"));
+    assert_eq!(tab.eval("document.querySelector('form[action=\"/incident/ack\"]')"), serde_json::Value::Null, "once");
+    tab.was_good();
+}
+
+#[test]
+fn a_replay_shows_what_would_come_of_it_first() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    tab.goto("/deliveries");
+    tab.eval(&format!("document.querySelector('input[value=\"{}\"]').click(); document.querySelector('input[value=\"dead#m-1\"]').click()", data::QUARANTINED));
+    tab.click("form[action='/replay'] button");
+    assert!(tab.text("main").contains("2 of 2") || tab.text("#summary").contains("2 of 2"), "{}", tab.text("main"));
+    assert_eq!(done(&console), [""; 0], "a preview does nothing");
+    tab.click("form[method=post] button");
+    assert!(
+        tab.text(".said.good").contains(&format!("{0} went in again as new-{0}", data::QUARANTINED)),
+        "{}",
+        tab.text("main")
+    );
+    let replayed = done(&console);
+    assert_eq!(replayed.len(), 1);
+    assert!(replayed[0].contains(data::QUARANTINED) && replayed[0].contains("dead#m-1"), "{replayed:?}");
+    tab.goto("/replay?id=nobody");
+    assert!(tab.text("main").contains("nothing is kept under nobody"), "{}", tab.text("main"));
+}
+
+#[test]
+fn a_test_of_a_source_asks_before_others_feel_it() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    tab.goto("/sources");
+    tab.click("a[href='/source?name=voltus-prod']");
+    tab.click("form[action='/source/test'] button");
+    tab.wait("the question", "document.querySelector('.alarm') !== null");
+    assert!(tab.text(".alarm").contains("a real self-test in production"), "{}", tab.text("main"));
+    assert_eq!(done(&console), ["test voltus-prod false"]);
+    tab.is_for_everybody("the question before a test");
+    tab.click("form[action='/source/test'] button.primary");
+    tab.wait("the end of the test", "document.querySelector('#test ~ ul')?.textContent.includes('Published for')");
+    assert_eq!(done(&console), ["test voltus-prod false", "test voltus-prod true"]);
+    tab.was_good();
+}
+
+#[test]
+fn the_doctor_checks_again_when_asked() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    let checked = || console.stack.data().done.iter().filter(|one| *one == "doctor").count();
+    tab.goto("/doctor");
+    tab.wait("the checks", "document.querySelector('table') !== null");
+    assert!(tab.text(".lead").contains("1 check failed"), "{}", tab.text("main"));
+    tab.goto("/doctor");
+    assert_eq!(checked(), 1, "to look is not to check again");
+    tab.wait("the checks", "document.querySelector('table') !== null");
+    tab.click("form[action='/doctor'] button");
+    tab.wait("the checks", "document.querySelector('table') !== null");
+    assert_eq!(checked(), 2);
+    tab.was_good();
+}

@@ -1,0 +1,386 @@
+//! The fixed data: an ordinary day, a day on which everything is named by somebody evil, a day of a thousand dispatches.
+
+use std::sync::Arc;
+
+use aws::dynamo::{Failing, Kept, PutAside};
+use dispatch::{
+    Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request,
+    Subject, Target, TestReason, absorb,
+};
+use gridbell::web::{CheckResult, Contents, DeliveryKind, DeliveryView, Verdict};
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    conditions::{Condition, StageReport},
+    config::{Config, Deadlines},
+    incident::{Acknowledged, Incident, IncidentStatus, Waiting},
+    job::{Failure, FailureKind},
+    poll::{self, PollState},
+    record::{Ack, AckState, Step, SubjectRecord},
+    timeline::{Event, TimelineEvent},
+};
+use serde_json::json;
+
+use super::fixed::{Data, FixedStack};
+
+pub(crate) const DISPATCH: &str = "voltus-prod/dkmq";
+pub(crate) const INCIDENT: &str = "dispatch-at-risk/voltus-prod/dkmq";
+pub(crate) const QUARANTINED: &str = "019ca932-ba80-7000-8000-00000000000a";
+const DELIVERY: &str = "019ca932-ba80-7000-8000-000000000001";
+
+/// A name as nobody should give it: markup, escape sequences, marks of direction.
+pub(crate) const EVIL: &str = "<script>window.evil=1</script>\"'><img src=//evil.example/x onerror=window.evil=1>\u{1b}[2J\u{1b}]0;pwn\u{7}\u{9b}8m\u{202e}\u{200b}\u{feff}\u{0}\u{2028}&amp;END";
+
+/// The same, 20 KB long.
+pub(crate) fn long() -> String {
+    format!("{EVIL}{}", "<b>\u{1b}[31mlong\u{202e}".repeat(1_300))
+}
+
+pub(crate) fn at(time: &str) -> Timestamp {
+    format!("2026-03-01T{time}Z").parse().expect("an instant")
+}
+
+pub(crate) fn now() -> Timestamp {
+    at("12:00:00")
+}
+
+/// What the people of a dispatch call things.
+struct Names {
+    site: String,
+    external: String,
+    program: String,
+    detail: String,
+}
+
+impl Names {
+    fn plain(site: &str) -> Self {
+        Self {
+            site: site.to_owned(),
+            external: "line-2".to_owned(),
+            program: "Capacity Bidding".to_owned(),
+            detail: "No controller has confirmed this dispatch.".to_owned(),
+        }
+    }
+
+    fn evil() -> Self {
+        Self { site: long(), external: EVIL.to_owned(), program: long(), detail: long() }
+    }
+}
+
+/// A dispatch as it is to be.
+struct Wanted<'w> {
+    source: &'w str,
+    provider: &'w str,
+    id: &'w str,
+    sites: &'w [&'w str],
+    times: (&'w str, Option<&'w str>),
+    watts: u64,
+}
+
+fn terms(wanted: &Wanted<'_>, names: &Names) -> DispatchTerms {
+    let (start, end) = wanted.times;
+    let count = u64::try_from(wanted.sites.len()).expect("few").max(1);
+    let target = |(number, id): (usize, &&str)| Target {
+        id: (*id).to_owned(),
+        name: Some(if number == 0 { names.site.clone() } else { format!("{} {}", names.site, number + 1) }),
+        external_id: Some(names.external.clone()),
+        request: Some(Request::Reduce { watts: wanted.watts / count }),
+    };
+    DispatchTerms {
+        authorized: true,
+        start: at(start),
+        end: end.map(at),
+        request: Request::Reduce { watts: wanted.watts },
+        targets: wanted.sites.iter().enumerate().map(target).collect::<Vec<_>>().into(),
+        test_reason: None,
+        voluntary: false,
+        priority: None,
+        programs: vec![Program {
+            name: Some(names.program.clone()),
+            market: Some("CAISO".to_owned()),
+            kind: Some("ancillary_services".to_owned()),
+            timezone: Some("PST".to_owned()),
+        }],
+        details: serde_json::Map::new(),
+    }
+}
+
+/// The record after those statements, each a modification of the one before.
+fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) -> SubjectRecord {
+    let origin = Origin { source: wanted.source.to_owned(), provider: wanted.provider.to_owned(), sandbox: false };
+    let subject = Subject::dispatch(wanted.source, wanted.id);
+    let mut record: Option<SubjectRecord> = None;
+    for (number, terms) in (0_u64..).zip(stated) {
+        let now = at("11:40:01") + SignedDuration::from_mins(i64::try_from(number).expect("few"));
+        let said = DispatchFact { id: wanted.id.to_owned(), rank: Rank::Numbered(number, now), terms };
+        let fact = Fact::new(origin.clone(), subject.clone(), FactBody::Dispatch(said));
+        let state = record.as_ref().map(|record| record.state.clone());
+        let publication = Publication { epoch: Epoch::at(at("00:00:00")), now, limit_bytes: usize::MAX };
+        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
+        let deadlines = Deadlines { acknowledge: true, ..Deadlines::default() };
+        let step = Step {
+            subject: &subject,
+            delivery: DELIVERY,
+            received_at: at("11:40:00"),
+            deadlines,
+            write: format!("w{number}"),
+            now,
+        };
+        let mut next = SubjectRecord::following(record.as_ref(), &origin, absorbed, step);
+        next.outbox.clear();
+        record = Some(next);
+    }
+    record.expect("a statement at least")
+}
+
+fn acknowledged(mut record: SubjectRecord, state: AckState, detail: Option<String>) -> SubjectRecord {
+    let (version, at) = (record.state.version, at("11:45:00"));
+    record.ack = Some(Ack { version, state, detail, at });
+    record.history.push(TimelineEvent::new(at, Event::Acknowledged { version, state }));
+    record
+}
+
+fn records(names: impl Fn(&str) -> Names) -> Vec<SubjectRecord> {
+    let voltus =
+        |id, sites, times, watts| Wanted { source: "voltus-prod", provider: "voltus", id, sites, times, watts };
+    let leap =
+        |id, times, watts| Wanted { source: "leap-prod", provider: "leap", id, sites: &["meter-7"], times, watts };
+    let silent = voltus("dkmq", &["d4z9", "9jeq"], ("12:05:00", None), 55_000);
+    let later = voltus("p80m", &["d4z9"], ("12:40:00", Some("15:00:00")), 20_000);
+    let test = voltus("test-1", &["b2x1"], ("13:00:00", Some("13:10:00")), 5_000);
+    let (urgent, usual) =
+        (leap("5d1f", ("11:30:00", Some("14:00:00")), 12_500), leap("77c0", ("13:00:00", Some("17:00:00")), 8_000));
+    let over = voltus("early", &["d4z9"], ("08:00:00", Some("09:00:00")), 10_000);
+    let (mill, shed, meter, cold) = (names("Mill"), names("Pump house"), names("Cold store"), names("Workshop"));
+    let earlier = DispatchTerms { start: at("12:15:00"), ..terms(&silent, &mill) };
+    vec![
+        record(&silent, [earlier, terms(&silent, &mill)]),
+        acknowledged(record(&later, [terms(&later, &mill)]), AckState::Accepted, Some(shed.detail.clone())),
+        record(&test, [DispatchTerms { test_reason: Some(TestReason::SelfTest), ..terms(&test, &cold) }]),
+        acknowledged(
+            record(&urgent, [DispatchTerms { priority: Some(1), ..terms(&urgent, &meter) }]),
+            AckState::Completed,
+            None,
+        ),
+        acknowledged(
+            record(&usual, [DispatchTerms { priority: Some(2), ..terms(&usual, &meter) }]),
+            AckState::Accepted,
+            None,
+        ),
+        record(&over, [terms(&over, &mill)]),
+    ]
+}
+
+fn incidents(detail: &str, who: &str) -> Vec<Incident> {
+    let dispatch = Subject::dispatch("voltus-prod", "dkmq");
+    let stage = StageReport { stage: "start".to_owned(), about: dispatch.to_string(), detail: detail.to_owned() };
+    let open = Incident {
+        incident: INCIDENT.to_owned(),
+        revision: 3,
+        write: "w".to_owned(),
+        condition: Condition::NotAcknowledged { dispatch: dispatch.clone() },
+        about: dispatch.to_string(),
+        status: IncidentStatus::Open,
+        opened_at: at("11:55:00"),
+        last_at: at("11:59:58"),
+        resolved_at: None,
+        acknowledged: None,
+        level: 0,
+        detail: detail.to_owned(),
+        mails: [("first".to_owned(), at("11:55:02"))].into(),
+        notified: ["duty@example.com".to_owned()].into(),
+        waiting: Some(Waiting {
+            group: "group".to_owned(),
+            since: at("11:59:58"),
+            send_at: at("12:00:05"),
+            sorts_by: at("12:05:00"),
+            stages: vec![stage],
+        }),
+    };
+    let quarantined = Condition::Quarantined { source: "leap-prod".to_owned(), about: None };
+    let taken = Acknowledged { by: who.to_owned(), at: at("11:50:00") };
+    let known = Incident {
+        incident: "quarantined/leap-prod".to_owned(),
+        condition: quarantined,
+        about: "leap-prod".to_owned(),
+        status: IncidentStatus::Acknowledged,
+        acknowledged: Some(taken),
+        waiting: None,
+        ..open.clone()
+    };
+    let over = Incident {
+        incident: "dispatch-at-risk/voltus-prod/early".to_owned(),
+        condition: Condition::NotAcknowledged { dispatch: Subject::dispatch("voltus-prod", "early") },
+        status: IncidentStatus::Resolved,
+        resolved_at: Some(at("09:00:00")),
+        waiting: None,
+        ..open.clone()
+    };
+    vec![open, known, over]
+}
+
+fn kept(reason: &str) -> Vec<Kept> {
+    let failure = |time: &str| Failure::new(FailureKind::Provider, at(time), reason);
+    let failing = Failing {
+        id: "retry#voltus-prod/new".to_owned(),
+        delivery: DELIVERY.to_owned(),
+        source: "voltus-prod".to_owned(),
+        received_at: at("11:58:00"),
+        next_at: at("12:00:40"),
+        attempt: 3,
+        failures: vec![failure("11:58:01"), failure("11:58:20"), failure("11:59:20")],
+        kind: None,
+    };
+    let aside = PutAside {
+        id: QUARANTINED.to_owned(),
+        source: "leap-prod".to_owned(),
+        received_at: at("11:30:00"),
+        at: at("11:30:01"),
+        kind: "unreadable".to_owned(),
+        reason: reason.to_owned(),
+        replayed_as: None,
+    };
+    vec![Kept::Failing(Box::new(failing)), Kept::PutAside(aside)]
+}
+
+fn contents(kept: &[Kept], body: &str) -> Vec<Contents> {
+    kept.iter()
+        .map(|kept| {
+            let view = DeliveryView::from(kept);
+            let failures = if let Kept::Failing(failing) = kept { failing.failures.clone() } else { Vec::new() };
+            let body = matches!(kept, Kept::PutAside(_)).then(|| body.to_owned());
+            let fetch = body.is_none().then(|| json!({"subject": "voltus-prod/new", "why": body}));
+            Contents { view, body, fetch, failures }
+        })
+        .collect()
+}
+
+fn checks(found: &str) -> Vec<CheckResult> {
+    let check = |check, verdict, about: Option<&str>, mend: Option<&str>| CheckResult {
+        check,
+        about: about.map(str::to_owned),
+        verdict,
+        found: found.to_owned(),
+        mend: mend.map(str::to_owned),
+    };
+    vec![
+        check("configuration", Verdict::Good, None, None),
+        check(
+            "provider key",
+            Verdict::Bad,
+            Some("leap-prod"),
+            Some("put the provider's current key into ssm:/gridbell/leap-prod"),
+        ),
+        check("clock", Verdict::Notice, None, Some("timedatectl set-ntp true")),
+        check("secret", Verdict::Unknown, Some("voltus-prod"), None),
+    ]
+}
+
+fn config() -> Config {
+    let sources = json!({
+        "voltus-prod": {"provider": "voltus", "api_url": "https://api.voltus.co", "api_key": "ssm:/gridbell/voltus-prod", "tokens": []},
+        "leap-prod": {"provider": "leap", "api_url": "https://api.leap.energy/v2", "api_key": "ssm:/gridbell/leap-prod", "tokens": []},
+        "voltus-sandbox": {"provider": "voltus", "environment": "sandbox", "tokens": []},
+    });
+    Config::parse(&json!({"sources": sources}).to_string()).expect("good")
+}
+
+fn polls(detail: &str) -> Vec<PollState> {
+    let state = |source: &str, failing: Option<poll::Failing>| PollState {
+        source: source.to_owned(),
+        revision: 1,
+        write: "w".to_owned(),
+        began_at: at("11:59:00"),
+        under_way: false,
+        good_at: Some(at("11:59:00")),
+        near_from: None,
+        not_before: None,
+        failing,
+        doubts: None,
+        budget: pipeline::polling::budget::Budget::default(),
+    };
+    let failing = poll::Failing {
+        since: at("11:50:00"),
+        count: 9,
+        last: Failure::new(FailureKind::Credentials, at("11:59:00"), detail),
+    };
+    vec![state("voltus-prod", None), state("leap-prod", Some(failing))]
+}
+
+fn stack(data: Data) -> Arc<FixedStack> {
+    Arc::new(FixedStack::new(now(), config(), data))
+}
+
+fn dead(reason: &str) -> DeliveryView {
+    DeliveryView {
+        id: "dead#m-1".to_owned(),
+        kind: DeliveryKind::DeadLetter,
+        source: "voltus-prod".to_owned(),
+        received_at: at("10:00:00"),
+        at: at("10:10:00"),
+        failure: "retries_dead".to_owned(),
+        reason: reason.to_owned(),
+        about: Some(DISPATCH.to_owned()),
+        attempt: None,
+        next_at: None,
+        replayed_as: None,
+    }
+}
+
+/// An ordinary day with a bit of everything.
+pub(crate) fn ordinary() -> Arc<FixedStack> {
+    let kept = kept("Voltus does not answer (connection refused)");
+    stack(Data {
+        records: records(Names::plain),
+        incidents: incidents("No controller has confirmed this dispatch.", "Ada"),
+        contents: contents(&kept, "{\"meter_dispatches\": \"what is this\"}"),
+        kept,
+        dead: vec![dead("the retrier failed five times on its work")],
+        polls: polls("Leap refuses the key (401)"),
+        checks: checks("3 sources, an acknowledgement is awaited"),
+        says: vec![
+            "The dispatch is s3lf.".to_owned(),
+            "Published for voltus-prod/s3lf: gridbell.dispatch.scheduled.v1 #1".to_owned(),
+        ],
+        ..Data::default()
+    })
+}
+
+/// The same, everything in it named by somebody evil.
+pub(crate) fn evil() -> Arc<FixedStack> {
+    let kept = kept(&long());
+    let mut records = records(|_| Names::evil());
+    let (id, site) = (EVIL, long());
+    let wanted =
+        Wanted { source: "voltus-prod", provider: "voltus", id, sites: &[&site], times: ("12:30:00", None), watts: 1 };
+    records.push(record(&wanted, [terms(&wanted, &Names::evil())]));
+    stack(Data {
+        records,
+        incidents: incidents(&long(), EVIL),
+        contents: contents(&kept, &long()),
+        kept,
+        dead: vec![dead(&long())],
+        polls: polls(&long()),
+        checks: checks(&long()),
+        unreadable: vec![long()],
+        says: vec![long()],
+        done: Vec::new(),
+    })
+}
+
+/// A thousand dispatches, each of a site of its own.
+pub(crate) fn many() -> Arc<FixedStack> {
+    let record = |number: usize| {
+        let (id, site) = (format!("d{number:04}"), format!("s{number:04}"));
+        let start = format!("{:02}:{:02}:00", 12 + number % 8, number % 60);
+        let wanted = Wanted {
+            source: "voltus-prod",
+            provider: "voltus",
+            id: &id,
+            sites: &[&site],
+            times: (&start, Some("22:00:00")),
+            watts: 5_000,
+        };
+        self::record(&wanted, [terms(&wanted, &Names::plain(&format!("Site {number}")))])
+    };
+    stack(Data { records: (0..1_000).map(record).collect(), ..Data::default() })
+}

@@ -1,0 +1,131 @@
+//! `gridbell console` on a local stack that runs: a dispatch from its webhook to its end, in a browser.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use gridbell::progress;
+use local_stack::{ProviderUrls, Stack, UpOptions};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::{chromium, tab::Tab};
+
+/// `gridbell console` as a person starts it.
+struct Console {
+    process: Child,
+    url: String,
+}
+
+impl Console {
+    fn start(state: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_gridbell"))
+            .args(["console", "--json", "--utc", "--state"])
+            .arg(state)
+            .env("USER", "ada")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("gridbell starts");
+        let mut said = String::new();
+        let mut out = BufReader::new(process.stdout.take().expect("piped"));
+        while serde_json::from_str::<Value>(&said).is_err() {
+            assert!(out.read_line(&mut said).expect("readable") > 0, "gridbell ended: {said}");
+        }
+        let said: Value = serde_json::from_str(&said).expect("JSON");
+        Self { process, url: said["url"].as_str().expect("an address").to_owned() }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+const EVENT: &str = "11cfced0-16f4-4fb7-b72e-0000000000c0";
+
+fn leap() -> String {
+    let slot = json!({"meter_event_id": EVENT, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
+        "cancelled": false, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
+        "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"], "energy_kw": 12.5});
+    let meter =
+        json!({"meter_id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "partner_reference": "site-1", "timeslots": [slot]});
+    json!({"integration_test_notification": false, "communication_test": false, "meter_dispatches": [meter]})
+        .to_string()
+}
+
+fn nvgrid() -> String {
+    json!({"event": "start_ramp_down", "feed_tag": "main", "correlation_id": "c-7", "start_time": "2026-03-01T12:00:00Z",
+        "end_time": null, "strategy": "even", "target_load": {"value": 6.5, "unit": "mw"}, "compliant": null})
+    .to_string()
+}
+
+fn post(runtime: &Runtime, stack: &Stack, source: &str, body: String) {
+    let url = stack.description().sources[source].url.clone();
+    let sent = runtime.block_on(async move {
+        let http = local_stack::http_client().expect("a client");
+        http.post(url).header("content-type", "application/json").body(body).send().await
+    });
+    assert_eq!(sent.expect("answered").status(), 200);
+}
+
+#[test]
+fn a_dispatch_from_its_webhook_to_its_incident() {
+    let Some(browser) = chromium::browser() else { return };
+    let runtime = Runtime::new().expect("threads");
+    let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
+    let stack = runtime.block_on(Stack::up(options, progress::for_people().as_ref())).expect("up");
+    let console = Console::start(stack.state_file());
+    let tab = Tab::open(browser, &console.url);
+    tab.wait("the live connection", "document.getElementById('live').textContent === 'Live.'");
+
+    // It appears by itself, on an open page.
+    post(&runtime, &stack, "leap-demo", leap());
+    post(&runtime, &stack, "nvgrid-demo", nvgrid());
+    post(&runtime, &stack, "openvolt-demo", r#"{"what":"is this"}"#.to_owned());
+    tab.wait("the dispatch", &format!("document.querySelector('main').textContent.includes('{EVENT}')"));
+    tab.wait("the power feed", "document.querySelector('main').textContent.includes('nvgrid-demo/main')");
+    tab.goto("/sites?source=leap-demo");
+    tab.click("tbody a");
+    assert!(tab.text("main").contains("site-1") && tab.text("main").contains("reduce 12.5 kW"), "{}", tab.text("main"));
+    tab.click("tbody a");
+    assert!(tab.text("#signal-json pre").contains("gridbell.dispatch.scheduled.v1"), "{}", tab.text("main"));
+
+    // The controller cannot act, says a person: an incident, which the person acknowledges.
+    tab.eval("document.querySelector('input[value=failed]').checked = true; document.querySelector('input[name=detail]').value = 'chiller 2 is down'");
+    tab.click("form[action='/dispatch/ack'] button");
+    assert!(tab.text(".said.good").contains("version 1: failed"), "{}", tab.text("main"));
+    tab.wait("the incident in the timeline", "document.querySelector('a[href*=\"incident?name=\"]') !== null");
+    tab.click("a[href*='incident?name=']");
+    tab.click("form[action='/incident/ack'] button");
+    assert!(tab.text(".said.good").contains("acknowledged by ada"), "{}", tab.text("main"));
+
+    // What is quarantined goes in again.
+    tab.goto("/deliveries?source=openvolt-demo&kind=quarantined");
+    tab.wait("the quarantined delivery", "document.querySelector('tbody a') !== null");
+    tab.click("tbody a");
+    assert!(tab.text("pre").contains("is this"), "{}", tab.text("main"));
+    tab.click("a.button");
+    tab.click("form[method=post] button");
+    assert!(tab.text(".said.good").contains("went in again as"), "{}", tab.text("main"));
+
+    tab.goto("/sources");
+    assert!(tab.text("tbody").contains("leap-demo") && tab.text("tbody").contains(" ms"), "{}", tab.text("main"));
+    tab.goto("/source?name=leap-demo");
+    tab.click("form[action='/source/test'] button");
+    tab.wait("the end of the test, with which no provider helps", "document.querySelector('.alarm') !== null");
+    tab.goto("/doctor");
+    tab.wait("the checks", "document.querySelector('table') !== null");
+    assert!(
+        tab.text("tbody").contains("heartbeat") && tab.text("tbody").contains("configuration"),
+        "{}",
+        tab.text("main")
+    );
+    tab.was_good();
+    drop(console);
+    runtime.block_on(stack.shutdown()).expect("down");
+}

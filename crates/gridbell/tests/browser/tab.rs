@@ -1,0 +1,163 @@
+//! One tab of the browser, and what a person does in it.
+
+use std::{path::Path, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use super::{axe, chromium::Browser};
+
+/// How often a condition of a page is looked at, and how often at most.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 600;
+
+pub(crate) struct Tab {
+    browser: &'static Browser,
+    session: String,
+    /// Of the console; every request must be to it.
+    origin: String,
+    began: usize,
+}
+
+impl Tab {
+    /// A tab of its own cookies that has opened the console by the address that it printed.
+    pub(crate) fn open(browser: &'static Browser, url: &str) -> Self {
+        let began = browser.events_so_far();
+        let context = browser.call(None, "Target.createBrowserContext", &json!({"disposeOnDetach": true}));
+        let target = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
+        let target = browser.call(None, "Target.createTarget", &target);
+        let attach = json!({"targetId": target["targetId"], "flatten": true});
+        let session =
+            browser.call(None, "Target.attachToTarget", &attach)["sessionId"].as_str().expect("a session").to_owned();
+        let origin = url.split_once("/?").expect("an address with a token").0.to_owned();
+        let tab = Self { browser, session, origin, began };
+        for domain in ["Page", "Runtime", "Network", "Log"] {
+            tab.call(&format!("{domain}.enable"), &json!({}));
+        }
+        tab.size(1440, 900);
+        tab.goto(url);
+        tab.wait("the console", "location.pathname === '/now' && document.readyState === 'complete'");
+        tab
+    }
+
+    fn call(&self, method: &str, parameters: &Value) -> Value {
+        self.browser.call(Some(&self.session), method, parameters)
+    }
+
+    pub(crate) fn size(&self, width: u32, height: u32) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    pub(crate) fn dark(&self, dark: bool) {
+        let value = if dark { "dark" } else { "light" };
+        self.call(
+            "Emulation.setEmulatedMedia",
+            &json!({"features": [{"name": "prefers-color-scheme", "value": value}]}),
+        );
+    }
+
+    /// Without scripts of pages; what tests evaluate still runs.
+    pub(crate) fn scripts(&self, run: bool) {
+        self.call("Emulation.setScriptExecutionDisabled", &json!({"value": !run}));
+    }
+
+    /// Opens a path of the console, or a whole address.
+    pub(crate) fn goto(&self, to: &str) {
+        let url = if to.starts_with("http") { to.to_owned() } else { format!("{}{to}", self.origin) };
+        let after = self.browser.events_so_far();
+        let went = self.call("Page.navigate", &json!({"url": url}));
+        assert!(went["errorText"].is_null(), "{url}: {}", went["errorText"]);
+        self.browser.wait_for(&self.session, "Page.loadEventFired", after);
+    }
+
+    /// The value of an expression, which may be a promise.
+    pub(crate) fn eval(&self, expression: &str) -> Value {
+        let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
+        let answer = self.call("Runtime.evaluate", &asked);
+        assert!(answer["exceptionDetails"].is_null(), "{expression}: {}", answer["exceptionDetails"]);
+        answer["result"]["value"].clone()
+    }
+
+    pub(crate) fn text(&self, selector: &str) -> String {
+        self.eval(&format!("document.querySelector({})?.textContent ?? ''", json!(selector)))
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Waits until an expression is true; `what` is what it stands for.
+    pub(crate) fn wait(&self, what: &str, expression: &str) {
+        for _ in 0..LOOKS {
+            // While a page gives way to another there may be none to ask.
+            let asked = json!({"expression": expression, "returnByValue": true});
+            if self.call("Runtime.evaluate", &asked)["result"]["value"] == true {
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        panic!("{what}: not within {} s; the page says {}", (LOOK_EVERY * LOOKS).as_secs(), self.text("main"));
+    }
+
+    /// Clicks the first element, and waits for the page that comes of it.
+    pub(crate) fn click(&self, selector: &str) {
+        let after = self.browser.events_so_far();
+        let found = self.eval(&format!(
+            "(() => {{ const one = document.querySelector({}); one?.click(); return !!one; }})()",
+            json!(selector)
+        ));
+        assert_eq!(found, true, "{selector}: {}", self.text("main"));
+        self.browser.wait_for(&self.session, "Page.loadEventFired", after);
+    }
+
+    /// Presses a key: `Tab`, `Enter`, or one that writes itself.
+    pub(crate) fn press(&self, key: &str) {
+        let (code, text) = match key {
+            "Tab" => (9, ""),
+            "Enter" => (13, "\r"),
+            other => (i32::from(other.as_bytes()[0].to_ascii_uppercase()), other),
+        };
+        let event =
+            |kind: &str| json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
+        self.call("Input.dispatchKeyEvent", &event(if text.is_empty() { "rawKeyDown" } else { "keyDown" }));
+        self.call("Input.dispatchKeyEvent", &event("keyUp"));
+    }
+
+    pub(crate) fn screenshot(&self, file: &Path) {
+        let shot = self.call("Page.captureScreenshot", &json!({"format": "png", "captureBeyondViewport": false}));
+        let png = STANDARD.decode(shot["data"].as_str().expect("a picture")).expect("base64");
+        std::fs::write(file, png).expect("written");
+    }
+
+    /// What nothing may ever do: a request to elsewhere, an error on the console, a breach of the policy.
+    pub(crate) fn was_good(&self) {
+        for event in self.browser.events(&self.session, self.began) {
+            let parameters = &event["params"];
+            match event["method"].as_str().unwrap_or_default() {
+                "Network.requestWillBeSent" => {
+                    let url = parameters["request"]["url"].as_str().unwrap_or_default();
+                    assert!(url.starts_with(&format!("{}/", self.origin)), "a request leaves the console: {url}");
+                }
+                "Runtime.exceptionThrown" => panic!("{parameters}"),
+                "Runtime.consoleAPICalled" => {
+                    assert!(parameters["type"] != "error" && parameters["type"] != "warning", "{parameters}");
+                }
+                "Log.entryAdded" => assert!(parameters["entry"]["level"] != "error", "{parameters}"),
+                "Page.javascriptDialogOpening" => panic!("a script of others ran: {parameters}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// A page that fits, has one heading and is fit for all.
+    pub(crate) fn is_for_everybody(&self, what: &str) {
+        let wide = self.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert_eq!(wide, 0, "{what}: it is wider than the window");
+        assert_eq!(self.eval("document.querySelectorAll('h1').length"), 1, "{what}");
+        if let Some(axe) = axe::script() {
+            self.eval(&format!("{axe}; true"));
+            let found = self.eval("axe.run(document, {resultTypes: ['violations']}).then((all) => all.violations.filter((one) => ['serious', 'critical'].includes(one.impact)).map((one) => ({id: one.id, help: one.help, at: one.nodes.slice(0, 3).map((node) => node.html)})))");
+            assert_eq!(found, json!([]), "{what}");
+        }
+    }
+}
