@@ -54,6 +54,8 @@ const GRIDBELL: Order = Order(&[
     &["endpoint"],
     &["demo"],
     &["verbs"],
+    &["web"],
+    &["verbs::console", "verbs::demo", "verbs::up"],
     &["cli"],
 ]);
 

@@ -14,7 +14,7 @@ use pipeline::{
     config::{Config, Deadlines},
     incident::{Acknowledged, Incident, IncidentStatus, Waiting},
     job::{Failure, FailureKind},
-    poll::{self, PollState},
+    polling::state::{Failing as PollFailing, PollState},
     record::{Ack, AckState, Step, SubjectRecord},
     timeline::{Event, TimelineEvent},
 };
@@ -285,7 +285,7 @@ fn config() -> Config {
 }
 
 fn polls(detail: &str) -> Vec<PollState> {
-    let state = |source: &str, failing: Option<poll::Failing>| PollState {
+    let state = |source: &str, failing: Option<PollFailing>| PollState {
         source: source.to_owned(),
         revision: 1,
         write: "w".to_owned(),
@@ -298,7 +298,7 @@ fn polls(detail: &str) -> Vec<PollState> {
         doubts: None,
         budget: pipeline::polling::budget::Budget::default(),
     };
-    let failing = poll::Failing {
+    let failing = PollFailing {
         since: at("11:50:00"),
         count: 9,
         last: Failure::new(FailureKind::Credentials, at("11:59:00"), detail),

@@ -24,7 +24,7 @@ fn with_console<F: Future<Output = ()>>(test: impl FnOnce(Asked, String) -> F) {
     let stack = data::ordinary();
     let (runtime, serving) = serve(&stack);
     let (base, token) = serving.url.split_once("/?token=").expect("an address with a token");
-    let asked = Asked { base: base.to_owned(), http: local_stack::http_client().expect("a client") };
+    let asked = Asked { base: base.to_owned(), http: stack_client::http_client().expect("a client") };
     runtime.block_on(test(asked, token.to_owned()));
     assert!(stack.data().done.is_empty(), "{:?}", stack.data().done);
 }

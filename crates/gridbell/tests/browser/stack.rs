@@ -67,7 +67,7 @@ fn nvgrid() -> String {
 fn post(runtime: &Runtime, stack: &Stack, source: &str, body: String) {
     let url = stack.description().sources[source].url.clone();
     let sent = runtime.block_on(async move {
-        let http = local_stack::http_client().expect("a client");
+        let http = stack_client::http_client().expect("a client");
         http.post(url).header("content-type", "application/json").body(body).send().await
     });
     assert_eq!(sent.expect("answered").status(), 200);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     argument::Key,
-    console::Which,
+    console::{Console, Which},
     show::{self, Paint, word},
 };
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use dispatch::{Window, text::one_line};
 
-use super::view::{Site, asks, brief};
+use super::view::{Site, asks, brief, sites};
 use crate::{
     argument::Key,
     console::Which,

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::view::{Site, asks, brief, segment};
+use super::view::{Site, asks, brief, segment, sites};
 use crate::{
     console::Which,
     show::{self, Clockface, Output, Paint},

@@ -10,9 +10,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{ports::Dispatches, record::SubjectRecord};
 
-use self::view::Site;
 #[cfg(test)]
-pub(super) use self::{list::text as listed, view::sites};
+pub(super) use self::list::text as listed;
 use crate::console::Console;
 
 pub(crate) use view::{Site, asks, brief, segment, sites};

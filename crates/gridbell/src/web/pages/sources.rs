@@ -153,7 +153,7 @@ fn row(source: &str, configured: &Source, health: &Health, clock: &Clockface) ->
     html! {
         tr.risky[kind == "bad"] {
             th scope="row" { (link("/source", "name", source, &name(source))) }
-            td data-label="Provider" { (name(&configured.provider)) @if configured.environment == Environment::Sandbox { " " (badge("test", "sandbox")) } }
+            td data-label="Provider" { (name(configured.provider.name())) @if configured.environment == Environment::Sandbox { " " (badge("test", "sandbox")) } }
             td data-label="Health" { (badge(kind, words)) }
             td data-label="Last delivery" { @match health.last_delivery { Some(at) => { (off(clock, at)) } None => { "none" } } }
             td data-label="Accepted to published" { (health.latency()) }
@@ -177,7 +177,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let main = html! {
         p.lead { (badge(kind, words)) }
         dl.fields {
-            (field("Provider", name(&configured.provider)))
+            (field("Provider", name(configured.provider.name())))
             (field("Environment", if configured.environment == Environment::Sandbox { "sandbox: all of it is marked test" } else { "production" }))
             @if let Some(url) = &configured.api_url { (field("API", line(url))) }
             (field("Last delivery", full_or(&clock, health.last_delivery, "none is known")))
