@@ -83,7 +83,7 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ),
         ("up", vec![Case::Endless(Vec::new())]),
         // What it serves is tried in a browser: `tests/browser`.
-        ("console", vec![Case::Endless(vec!["--state".to_owned(), world.state()])]),
+        ("console", vec![Case::Endless(Vec::new())]),
         (
             "demo",
             vec![Case::Not("it plays for a minute, and shows its own providers through what `dispatch` and `up` show")],
