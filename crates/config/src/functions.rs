@@ -6,8 +6,8 @@ use aws::configuration::MAX_JSON_BYTES;
 use serde::Serialize;
 
 use super::{
-    Config, ConfigError, Contacts, Deadlines, Environment, Place, Problem, Provider, Source, SourceContacts, TokenHash,
-    USUAL_POLL_S,
+    Config, ConfigError, Contacts, Deadlines, Environment, Place, Problem, Provider, Site, Source, SourceContacts,
+    TokenHash, USUAL_POLL_S,
 };
 
 /// Bytes that it may take.
@@ -23,6 +23,8 @@ struct Functions<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     contacts: Option<&'c Contacts>,
     acks: FunctionAcks<'c>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sites: &'c BTreeMap<String, Site>,
 }
 
 #[derive(Serialize)]
@@ -77,6 +79,7 @@ impl Config {
             deadlines: self.deadlines.into(),
             contacts: self.contacts.as_ref(),
             acks: FunctionAcks { tokens: &self.acks },
+            sites: &self.sites,
         })
     }
 
@@ -111,8 +114,9 @@ impl Config {
             place: Place { file: file.to_owned(), line: 1, column: 1 },
             key: "sources".to_owned(),
             text: format!(
-                "too large: {bytes} bytes, and the functions read {CONFIG_LIMIT}; spread the {} sources over several stacks",
-                self.sources.len()
+                "too large: {bytes} bytes, and the functions read {CONFIG_LIMIT}; spread the {} sources and {} sites over several stacks",
+                self.sources.len(),
+                self.sites.len()
             ),
         })))
     }

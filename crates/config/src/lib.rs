@@ -8,6 +8,7 @@ mod functions;
 mod provider;
 mod read;
 mod scalar;
+mod sites;
 mod table;
 
 use std::{collections::BTreeMap, path::Path};
@@ -17,6 +18,7 @@ pub use error::{ConfigError, Problem};
 pub use functions::CONFIG_LIMIT;
 pub use provider::{Environment, Provider};
 pub use scalar::{Reference, TokenHash};
+pub use sites::{Site, SiteContacts};
 use url::Url;
 
 /// A checked `gridbell.toml`.
@@ -30,6 +32,8 @@ pub struct Config {
     pub contacts: Option<Contacts>,
     /// Hashes of the tokens that guard `/acks/{token}`; empty where the file has no `[acks]`.
     pub acks: Vec<TokenHash>,
+    /// What the operator says of sites, by `<source>/<site>`.
+    pub sites: BTreeMap<String, Site>,
 }
 
 /// One `[sources.<name>]`.
