@@ -21,7 +21,7 @@ const IN_TIME: Duration = Duration::from_mins(5);
 /// Waits for one more mail about the silence of the hydrator than there were.
 async fn one_more(world: &TestStack, within: Duration, before: usize) -> Result<String> {
     eventually(within, "mail about the queue of deliveries", || async {
-        let mut mail = world.mail.about(&["hydration-failing: deliveries"]).await?;
+        let mut mail = world.mail.about(&["(hydration-failing, deliveries)"]).await?;
         ensure!(mail.len() <= before + 1, "{} mails instead of {}", mail.len(), before + 1);
         Ok(match mail.split_off(before.min(mail.len())).pop() {
             Some(mail) => Looked::There(format!("{}\n{}", mail.subject, mail.text)),
@@ -34,7 +34,7 @@ async fn one_more(world: &TestStack, within: Duration, before: usize) -> Result<
 async fn a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is_back() -> Result<()> {
     let world = hurt_sim().await?;
     let _turn = calm().await;
-    let before = world.mail.about(&["hydration-failing: deliveries"]).await?.len();
+    let before = world.mail.about(&["(hydration-failing, deliveries)"]).await?.len();
     world.aws.read_queue_of(&world.hydrator, false).await?;
     let reported = reported(&world, before).await;
     // Whatever came of it, the others need a hydrator.

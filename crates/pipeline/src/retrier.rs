@@ -6,6 +6,7 @@ use futures_util::{
 };
 
 use crate::{
+    acknowledge::Acknowledge,
     config::Config,
     deadlines::DeadlineMonitor,
     heartbeat::Heartbeats,
@@ -105,7 +106,12 @@ where
             Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
             // The check of each heartbeat sees that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
-            Ok(ToRetry::Deadline(deadline)) => return Ok(watch.fired(deadline).await?),
+            Ok(ToRetry::Deadline(deadline)) => {
+                if let Some(by_hand) = &deadline.by_hand {
+                    self.acknowledge().by_hand(&deadline.subject, by_hand).await?;
+                }
+                return Ok(watch.fired(deadline).await?);
+            }
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
             Err(ReadError::Foreign(_)) => {
                 let failed = Failure::new(FailureKind::Unreadable, now, "the message is none of gridbell's");
@@ -148,6 +154,12 @@ where
             tracing::error!(%error, "the open incidents are not reviewed in this minute");
             OpenIncidents::default()
         })
+    }
+
+    /// What people answer instead of a controller.
+    pub fn acknowledge(&self) -> Acknowledge<'a, T, O, C> {
+        let Self { config, table, job_queue, host, .. } = *self;
+        Acknowledge { config, table, job_queue, host }
     }
 
     /// The failures.

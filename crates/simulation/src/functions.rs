@@ -139,6 +139,7 @@ impl Invocation<'_> {
         let alert = Alert {
             config: &self.sim.config,
             public_url: Some(PUBLIC_URL),
+            stack: None,
             incidents: self,
             table: self,
             deliveries: self,
@@ -150,7 +151,8 @@ impl Invocation<'_> {
         alert.batch(self.as_it_reads(messages)).await
     }
 
-    pub(crate) async fn follow(&self, method: &str, secret: &str) -> Page {
-        AckPages { incidents: self, host: self }.handle(method, secret).await
+    pub(crate) async fn follow(&self, method: &str, secret: &str, form: &str) -> Page {
+        let pages = AckPages { config: &self.sim.config, incidents: self, table: self, job_queue: self, host: self };
+        pages.handle(method, secret, form.as_bytes()).await
     }
 }

@@ -37,6 +37,7 @@ const RETRIES_DEAD_QUEUE: Told = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "RetriesDea
 const ALERTS_DEAD_QUEUE: Told = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
 const DISPATCHES_TABLE: Told = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
 const DELIVERIES_TABLE: Told = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
+const STACK: Told = ("GRIDBELL_STACK", "AWS::StackName");
 const ALERTS_TABLE: Told = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
 
 /// Each function, the crate that it is built from, and the queues and tables that it is told.
@@ -81,6 +82,8 @@ const FUNCTIONS: [(&str, &str, &[Told]); 4] = [
             SIGNALS_QUEUE,
             RETRIES_DEAD_QUEUE,
             ALERTS_DEAD_QUEUE,
+            RETRIES_QUEUE,
+            STACK,
             ALERTS_TABLE,
             DISPATCHES_TABLE,
             DELIVERIES_TABLE,

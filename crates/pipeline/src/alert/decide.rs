@@ -32,6 +32,9 @@ const OVERDUE: SignedDuration = SignedDuration::from_secs(20);
 /// A mail that comes this long after its deadline says why.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
 
+/// What it says then.
+pub(crate) const LATE_WORDS: &str = ": gridbell could not send this mail before";
+
 /// What starts sooner is urgent.
 const SOON: SignedDuration = SignedDuration::from_mins(15);
 
@@ -93,6 +96,7 @@ fn opens(
         last_at: now,
         resolved_at: None,
         acknowledged: None,
+        snoozed: None,
         level: 0,
         detail: String::new(),
         mails: BTreeMap::new(),
@@ -184,7 +188,7 @@ fn lapses(
     let is_late = now.duration_since(lapsed.since) > LATE;
     for news in &mut firing.news {
         let why = capital(&resolved.why);
-        let late = if is_late { ": gridbell could not send this mail before" } else { "" };
+        let late = if is_late { LATE_WORDS } else { "" };
         news.detail = format!("{}. {why}{late}", news.detail);
     }
     let mut decided = opens(known, condition, &firing, rules, now);

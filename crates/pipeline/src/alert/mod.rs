@@ -7,6 +7,7 @@ mod decide;
 mod evidence;
 mod notify;
 mod page;
+mod recipients;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use acknowledge::{AcknowledgeIncident, IncidentAckOutcome};
 pub use page::{AckPages, Page};
 pub use stages::Occasion;
 
+pub(crate) use decide::LATE_WORDS;
 use decide::{Decided, decide};
 use stages::{Rules, published};
 
@@ -53,6 +55,8 @@ pub struct Alert<'a, I, T, D, Q, M, O, C> {
     pub config: &'a Config,
     /// What `/alerts/{secret}` stands behind, without a slash at the end; none: no mail holds a link.
     pub public_url: Option<&'a str>,
+    /// The stack that commands in mails name; none: the local one, which needs no name.
+    pub stack: Option<&'a str>,
     /// `alerts`.
     pub incidents: &'a I,
     /// `dispatches`, to read.

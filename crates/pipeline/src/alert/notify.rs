@@ -17,7 +17,7 @@ use crate::{
     deadlines::hop_s,
     group::{AckLink, AlertGroup, Urgency},
     incident::{Incident, IncidentStatus, Waiting},
-    mail::{self, Circumstances, Line, Mail},
+    mail::{self, Case, Circumstances, List, ListPage, Mail},
     ports::{
         Clock, Deliveries, Depths, Dispatches, Health, Incidents, JobQueue, Mailer, PortError, Random, WriteError,
     },
@@ -65,10 +65,11 @@ enum Ends {
 }
 
 /// An incident whose mail is sent now.
-struct Ready {
-    incident: Incident,
-    record: Option<SubjectRecord>,
-    level: usize,
+pub(super) struct Ready {
+    pub(super) incident: Incident,
+    pub(super) record: Option<SubjectRecord>,
+    /// Steps of the escalation that are notified.
+    pub(super) level: usize,
     is_urgent: bool,
 }
 
@@ -166,7 +167,7 @@ where
             for number in 1..=total {
                 let next = rest.split_off(rest.len().min(LISTED));
                 let mails = std::mem::replace(&mut rest, next);
-                if let Err(error) = self.send_mails(&group, mails, &to, (number, total)).await {
+                if let Err(error) = self.send_mails(&group, mails, &to, ListPage { number, of: total }).await {
                     tracing::error!(alert.group = group.group, %error, "not mailed");
                     failure = Some(error);
                 }
@@ -207,25 +208,16 @@ where
         Some(Ready { level: rules.level(&incident, now), is_urgent, incident, record })
     }
 
-    /// A resolved mail goes to those who got any other, and to no others.
-    fn recipients(&self, ready: &Ready) -> Vec<String> {
-        let is_resolved = ready.incident.waiting.as_ref().map(decide::occasion_of) == Some(Occasion::Resolved);
-        if is_resolved {
-            return ready.incident.notified.iter().cloned().collect();
-        }
-        self.config.audience(ready.incident.source()).addresses(ready.level)
-    }
-
     async fn send_mails(
         &self,
         group: &AlertGroup,
         ready: Vec<Ready>,
         to: &[String],
-        page: (usize, usize),
+        page: ListPage,
     ) -> Result<(), PortError> {
         if to.is_empty() {
             tracing::error!("no person to notify: contacts.email is empty");
-        } else if let ([one], (_, 1)) = (&ready[..], page) {
+        } else if let ([one], 1) = (&ready[..], page.of) {
             self.send_one(&one.incident, one.record.as_ref(), to).await?;
         } else {
             self.send_list(group, &ready, to, page).await?;
@@ -246,13 +238,19 @@ where
         let dispatch = published(record);
         let test = mail::is_test(self.config, incident.source(), dispatch.as_ref());
         let awaited = stages::is_awaited(incident, test) && occasion != Occasion::Resolved;
-        let subject = mail::subject(incident, occasion, test);
+        let case = Case { config: self.config, incident, record, now: self.host.now() };
         let of = [(incident.incident.clone(), incident.opened_at)];
-        let link = if awaited { self.link(&of, &subject, to).await } else { None };
-        let circumstances = Circumstances { to: to.to_vec(), now: self.host.now(), link, awaited };
-        self.send(mail::compose(self.config, incident, occasion, record, circumstances)).await?;
+        let link = if awaited { self.link(&of, &mail::subject(&case, occasion), to).await } else { None };
+        let still_open = if occasion == Occasion::Resolved { self.still_open(incident).await } else { Vec::new() };
+        let circumstances = self.circumstances(to, link, awaited);
+        self.send(mail::compose(&case, occasion, Circumstances { still_open, ..circumstances })).await?;
         tracing::info!(alert.incident = incident.incident, alert.occasion = occasion.word(), "mailed");
         Ok(())
+    }
+
+    fn circumstances(&self, to: &[String], link: Option<String>, awaited: bool) -> Circumstances {
+        let stack = self.stack.map(str::to_owned);
+        Circumstances { to: to.to_vec(), link, awaited, stack, still_open: Vec::new() }
     }
 
     async fn send_list(
@@ -260,18 +258,19 @@ where
         group: &AlertGroup,
         ready: &[Ready],
         to: &[String],
-        page: (usize, usize),
+        page: ListPage,
     ) -> Result<(), PortError> {
         let awaited = ready.iter().filter(|one| stages::is_awaited(&one.incident, group.test));
         let awaited: Vec<(String, Timestamp)> =
             awaited.map(|one| (one.incident.incident.clone(), one.incident.opened_at)).collect();
         let awaits = !awaited.is_empty() && Occasion::of(&group.occasion) != Occasion::Resolved;
-        let lines: Vec<Line> = ready.iter().map(|one| mail::line(&one.incident, one.record.as_ref())).collect();
-        let subject = mail::list_subject(group, &lines, page);
-        let link = if awaits { self.link(&awaited, &subject, to).await } else { None };
-        let circumstances = Circumstances { to: to.to_vec(), now: self.host.now(), link, awaited: awaits };
-        self.send(mail::compose_list(self.config, group, &lines, (subject, circumstances))).await?;
-        tracing::info!(alert.group = group.group, alert.incidents = lines.len(), "mailed as a list");
+        let (config, now) = (self.config, self.host.now());
+        let cases = ready.iter().map(|one| Case { config, incident: &one.incident, record: one.record.as_ref(), now });
+        let cases: Vec<Case<'_>> = cases.collect();
+        let list = List::of(group, &cases, page);
+        let link = if awaits { self.link(&awaited, &list.subject(), to).await } else { None };
+        self.send(list.compose(config, self.circumstances(to, link, awaits))).await?;
+        tracing::info!(alert.group = group.group, alert.incidents = ready.len(), "mailed as a list");
         Ok(())
     }
 
@@ -295,6 +294,7 @@ where
             to: to.to_vec(),
             expires_at: self.host.now() + LINK_LASTS,
             used_at: None,
+            curtailed_at: None,
         };
         match self.incidents.write_link(&link, None).await {
             Ok(()) => return Some(format!("{base}/alerts/{secret}")),
