@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dispatch::{Claim, Request, Rule, Segment, Subject, Target, TargetHash, Window, feed_id, windows};
+use dispatch::{Claim, Request, Rule, Segment, Target, TargetHash, Window, feed_id, windows};
 use jiff::Timestamp;
 use pipeline::record::SubjectRecord;
 use serde::Serialize;
@@ -94,11 +94,6 @@ fn targets(record: &SubjectRecord) -> Vec<Target> {
     feed.into_iter().map(|id| Target { id, name: None, external_id: None, request: None }).collect()
 }
 
-/// A dispatch without the source that the site names already.
-pub(crate) fn brief(key: &Subject) -> &str {
-    key.as_str().split_once('/').map_or(key.as_str(), |(_, rest)| rest)
-}
-
 /// What is asked of the site, in a few words.
 pub(crate) fn asks(request: Option<Request>) -> String {
     request.as_ref().map_or_else(|| "its part of the whole".to_owned(), crate::show::request)
@@ -106,7 +101,7 @@ pub(crate) fn asks(request: Option<Request>) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use dispatch::{Contradiction, DispatchFact, DispatchTerms, Fact, FactBody, Origin, Rank, absorb};
+    use dispatch::{Contradiction, DispatchFact, DispatchTerms, Fact, FactBody, Origin, Rank, Subject, absorb};
     use pipeline::{config::Deadlines, record::Step};
 
     use super::*;
@@ -171,7 +166,7 @@ pub(crate) mod tests {
         assert!(sites[0].curtailed && !sites[1].curtailed, "a test curtails nobody");
         assert_eq!((sites[0].windows.len(), sites[0].windows[0].until), (1, None));
         let now = segment(&sites[0].windows[0], at("10:45")).expect("a segment");
-        assert_eq!((brief(&now.governed_by), now.with.len()), ("aa", 1));
+        assert_eq!((now.governed_by.as_str(), now.with.len()), ("voltus-prod/aa", 1));
         assert_eq!((sites[1].windows.len(), sites[1].tests.len()), (1, 1));
         assert_eq!(sites[0].name.as_deref(), Some("Site s1"));
     }

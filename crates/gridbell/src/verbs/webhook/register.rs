@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{AboutHook, api, consent, follow, leap, nvgrid, openvolt, probe, span, voltus};
+use super::{AboutHook, api, consent, follow, leap, nvgrid, openvolt, probe, span, try_it, voltus};
 use crate::{
     endpoint::{HookAddress, Opened},
     show,
@@ -83,7 +83,8 @@ impl Register {
                 "Two tokens open this source. Leave the old one's hash out of gridbell.toml once no notification brings it any more.",
             )?;
         }
-        show::line(&format!("Try it: gridbell webhook test {}", opened.name))
+        // Without a flag the test is of a meter notification.
+        try_it(opened, if levels.contains(&leap::Level::Meter) { "" } else { " --level group" })
     }
 
     async fn openvolt(&self, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
@@ -108,5 +109,5 @@ async fn voltus(opened: &Opened, endpoint: &HookAddress) -> Result<()> {
             "Two tokens open this source. Once this one works, unregister the old webhook by its id, and leave its hash out of gridbell.toml.",
         )?;
     }
-    show::line(&format!("Try it: gridbell webhook test {}", opened.name))
+    try_it(opened, "")
 }
