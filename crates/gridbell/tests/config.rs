@@ -497,5 +497,8 @@ fn hundreds_of_sources_fit() {
 fn what_the_functions_would_refuse_is_refused_here() {
     let error = refused(&sources(10_000));
     assert!(error.starts_with("gridbell.toml:1:1: sources: too large: "), "{error}");
-    assert!(error.contains("the functions read 1048576; spread the 10000 sources and 0 sites over several stacks"), "{error}");
+    assert!(
+        error.contains("the functions read 1048576; spread the 10000 sources and 0 sites over several stacks"),
+        "{error}"
+    );
 }
