@@ -151,7 +151,7 @@ fn where_the_controller_has_answered_there_is_nothing_to_press() {
     assert_eq!(acknowledge(&sim, 1, "completed").status, 200);
     run_for(&sim, 30);
     let page = get(&sim);
-    assert!(!page.body.contains("<button") && page.body.contains("over already"), "{}", page.body);
+    assert!(!page.body.contains("<button") && page.body.contains("The incident is resolved"), "{}", page.body);
     assert_eq!(press(&sim, &seen).status, 409);
     run_for(&sim, 30);
     assert_eq!(record(&sim).ack.expect("an answer").state, AckState::Completed);

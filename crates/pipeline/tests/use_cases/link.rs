@@ -114,7 +114,7 @@ fn a_link_ends_after_a_week_and_with_its_occurrence() {
     fails(&sim, &about(0));
     run_for(&sim, 5);
     let page = follow(&sim, "POST", &first);
-    assert!(page.body.contains("over already"), "{}", page.body);
+    assert!(page.body.contains("resolved already"), "{}", page.body);
     assert_eq!(status(&sim), IncidentStatus::Open, "what has begun anew is another matter");
     let second = link(&sim, 2);
     sim.advance(SignedDuration::from_hours(7 * 24));

@@ -134,10 +134,10 @@ impl View<'_, '_> {
 
     fn nothing_to_press(&self, is_open: bool) -> &'static str {
         match (self.known.is_empty(), is_open) {
-            (true, _) => "This is over already. What began anew since has a mail of its own.",
+            (true, _) => "This incident is resolved. What began anew since has a mail of its own.",
             (false, true) => "The buttons of this page were used.",
             (false, false) if self.known.iter().all(|known| known.incident.status == IncidentStatus::Resolved) => {
-                "It is over already: there is nothing to acknowledge."
+                "The incident is resolved: there is nothing to acknowledge."
             }
             (false, false) => "No reminder and no escalation follows.",
         }
@@ -149,7 +149,7 @@ impl View<'_, '_> {
         for (key, opened_at) in shown {
             let known = self.known.iter().find(|known| known.incident.incident == *key);
             let line = known.map(|known| format!("{}; {}", mail::listed(&self.case(known)), state(&known.incident)));
-            let line = line.unwrap_or_else(|| "over already".to_owned());
+            let line = line.unwrap_or_else(|| "resolved already".to_owned());
             let key = clip(&tame(key), 200);
             let _ = writeln!(html, "<li>{}<br>{}, since {}</li>", escape(&line), escape(&key), minute(*opened_at));
         }
@@ -174,8 +174,8 @@ pub(super) fn acknowledged(outcomes: &[IncidentAckOutcome]) -> String {
     let noted = outcomes.iter().filter(|outcome| **outcome == IncidentAckOutcome::Noted).count();
     match (noted, outcomes) {
         (0, [IncidentAckOutcome::Already(before)]) => format!("Nothing was changed. {}", acknowledged_by(before)),
-        (0, [_]) => "It is over already.".to_owned(),
-        (0, _) => "All of it is over or was acknowledged before.".to_owned(),
+        (0, [_]) => "The incident is resolved already.".to_owned(),
+        (0, _) => "All of it is resolved or was acknowledged before.".to_owned(),
         (_, [_]) => "Acknowledged. No reminder and no escalation follows.".to_owned(),
         (noted, all) => {
             format!("{noted} of {} are acknowledged. No reminder and no escalation follows.", all.len())
@@ -197,7 +197,7 @@ fn mood(case: &Case<'_>, occasion: Occasion) -> Mood {
 
 fn state(incident: &Incident) -> String {
     match (&incident.acknowledged, incident.status) {
-        (_, IncidentStatus::Resolved) => "over already".to_owned(),
+        (_, IncidentStatus::Resolved) => "resolved already".to_owned(),
         (Some(by), IncidentStatus::Acknowledged) => format!("acknowledged by {}", tame(&by.by)),
         _ => "no person has acknowledged it".to_owned(),
     }
