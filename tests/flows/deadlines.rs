@@ -101,7 +101,7 @@ async fn a_sandbox_that_is_not_acknowledged_is_reported_once_as_a_test() -> Resu
     for subject in [silent, unable] {
         let what = format!("mail about {subject}");
         eventually(IN_TIME, &what, || async {
-            let mail = stack.mail.naming(&["[TEST] dispatch-at-risk"], subject).await?;
+            let mail = stack.mail.naming(&["[TEST]", "dispatch-at-risk"], subject).await?;
             Ok(if mail.is_empty() { Checked::NotYet("none".to_owned()) } else { Checked::Found(()) })
         })
         .await?;

@@ -21,7 +21,7 @@ const IN_TIME: Duration = Duration::from_mins(5);
 /// Waits for one more mail about the silent hydrator than before.
 async fn one_more(stack: &TestStack, within: Duration, before: usize) -> Result<String> {
     eventually(within, "mail about the queue of deliveries", || async {
-        let mut mail = stack.mail.about(&["hydration-failing: deliveries"]).await?;
+        let mut mail = stack.mail.about(&["(hydration-failing, deliveries)"]).await?;
         ensure!(mail.len() <= before + 1, "{} mails instead of {}", mail.len(), before + 1);
         Ok(match mail.split_off(before.min(mail.len())).pop() {
             Some(mail) => Checked::Found(format!("{}\n{}", mail.subject, mail.text)),
@@ -34,7 +34,7 @@ async fn one_more(stack: &TestStack, within: Duration, before: usize) -> Result<
 async fn a_stopped_hydrator_is_reported_in_time_and_resolved_when_it_is_back() -> Result<()> {
     let stack = damaged_stack().await?;
     let _turn = calm().await;
-    let before = stack.mail.about(&["hydration-failing: deliveries"]).await?.len();
+    let before = stack.mail.about(&["(hydration-failing, deliveries)"]).await?.len();
     stack.aws.read_queue_of(&stack.hydrator, false).await?;
     let reported = reported(&stack, before).await;
     // Whatever the result, other cases need a hydrator.

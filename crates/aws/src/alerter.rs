@@ -52,12 +52,12 @@ impl From<Page> for GatewayResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, public_url, incidents, table, deliveries, queues, mailer, job_queue) =
+    let (current, (public_url, stack), incidents, table, deliveries, queues, mailer, job_queue) =
         lambda::cold_start(|environment| {
             let aws = client::shared(environment.access()?);
             Ok((
                 environment.configuration(&aws)?,
-                environment.public_url()?,
+                (environment.public_url()?, environment.stack()),
                 IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
                 DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
                 DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
@@ -70,13 +70,13 @@ pub async fn run() -> Result<(), Error> {
     // Created with the first event that finds a configuration, then reused.
     let alert = &OnceCell::new();
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
-    let (mailer, job_queue, public_url) = (&mailer, &job_queue, public_url.as_deref());
-    let ack_pages = &AckPages::<AwsPorts> { incidents, host: &Host };
+    let (mailer, job_queue, public_url, stack) = (&mailer, &job_queue, public_url.as_deref(), stack.as_deref());
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let alert = alert.get_or_init(|| Alert::<AwsPorts> {
             config,
             public_url,
+            stack,
             incidents,
             table,
             deliveries,
@@ -93,7 +93,8 @@ pub async fn run() -> Result<(), Error> {
             Some([secret]) => secret.as_str(),
             _ => "",
         };
-        let page = ack_pages.handle(&request.method, secret).await;
+        let pages = AckPages::<AwsPorts> { config, incidents, table, job_queue, host };
+        let page = pages.handle(&request.method, secret, &request.body).await;
         tracing::info!(http.status = page.status, outcome = page.outcome, "link");
         Ok(Response::Request(page.into()))
     })

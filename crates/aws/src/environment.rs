@@ -124,10 +124,10 @@ impl<'a> Environment<'a> {
         })
     }
 
-    /// The URLs of the queues that the alerter sends to: its own.
+    /// The URLs of the queues that the alerter sends to: its own, and `retries`, for what people answer.
     pub fn alerters_queues(&self) -> Result<QueueUrls, EnvironmentError> {
         let (alerts, reviews) = (Some(self.queue(Queue::Alerts)?), Some(self.queue(Queue::Reviews)?));
-        Ok(QueueUrls { alerts, reviews, ..QueueUrls::default() })
+        Ok(QueueUrls { alerts, reviews, retries: Some(self.queue(Queue::Retries)?), ..QueueUrls::default() })
     }
 
     /// The URLs of the queues that the retrier checks each minute.
@@ -190,6 +190,11 @@ impl<'a> Environment<'a> {
         let Some(url) = self.optional(NAME) else { return Ok(None) };
         http_url(NAME, &url)?;
         Ok(Some(url.trim_end_matches('/').to_owned()))
+    }
+
+    /// The stack that commands in mails name; none: the local one, which needs no name.
+    pub fn stack(&self) -> Option<String> {
+        self.optional("GRIDBELL_STACK")
     }
 
     /// The log filter; `info` without a value or with a bad one. A bad value also returns an error, but does not stop

@@ -45,7 +45,7 @@ fn mail() -> Mail {
     Mail {
         from: "gridbell@example.com".to_owned(),
         to: vec!["a@example.com".to_owned(), "b@example.com".to_owned()],
-        subject: "[gridbell] dispatch-at-risk: voltus-prod/dkmq".to_owned(),
+        subject: "[gridbell] CURTAIL 5 kW at My Site (dispatch-at-risk, voltus-prod/dkmq)".to_owned(),
         text: "Straße 1\n".to_owned(),
         html: "<p>Straße 1</p>".to_owned(),
         calendar: Some("BEGIN:VCALENDAR\r\nSUMMARY:Straße 1\r\nEND:VCALENDAR\r\n".to_owned()),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{ConfigError, scalar, table::Table};
 
 /// Most addresses that one mail goes to: SES takes 50.
-const MOST_ADDRESSES: usize = 50;
+pub(super) const MOST_ADDRESSES: usize = 50;
 
 /// Between reminders where the file does not say, in seconds.
 const USUAL_REMIND_S: u32 = 900;
@@ -130,7 +130,7 @@ fn bounded(table: &Table<'_>, email: &[String], escalate: &[Escalation]) -> Resu
     Err(table.problem(text))
 }
 
-fn addresses(table: &Table<'_>) -> Result<Option<Vec<String>>, ConfigError> {
+pub(super) fn addresses(table: &Table<'_>) -> Result<Option<Vec<String>>, ConfigError> {
     let document = table.document;
     let Some(email) = table.strings("email", "a list of mail addresses")? else { return Ok(None) };
     if email.is_empty() || email.len() > MOST_ADDRESSES {

@@ -7,7 +7,7 @@ use providers::Provider;
 use serde::Serialize;
 
 use super::{
-    Config, ConfigError, Contacts, Deadlines, Environment, Place, Problem, Source, SourceContacts, TokenHash,
+    Config, ConfigError, Contacts, Deadlines, Environment, Place, Problem, Site, Source, SourceContacts, TokenHash,
     USUAL_POLL_S,
 };
 
@@ -24,6 +24,8 @@ struct Functions<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     contacts: Option<&'c Contacts>,
     acks: FunctionAcks<'c>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sites: &'c BTreeMap<String, Site>,
 }
 
 #[derive(Serialize)]
@@ -78,6 +80,7 @@ impl Config {
             deadlines: self.deadlines.into(),
             contacts: self.contacts.as_ref(),
             acks: FunctionAcks { tokens: &self.acks },
+            sites: &self.sites,
         })
     }
 
@@ -112,8 +115,9 @@ impl Config {
             place: Place { file: file.to_owned(), line: 1, column: 1 },
             key: "sources".to_owned(),
             text: format!(
-                "too large: {bytes} bytes, and the functions read {CONFIG_LIMIT}; spread the {} sources over several stacks",
-                self.sources.len()
+                "too large: {bytes} bytes, and the functions read {CONFIG_LIMIT}; spread the {} sources and {} sites over several stacks",
+                self.sources.len(),
+                self.sites.len()
             ),
         })))
     }

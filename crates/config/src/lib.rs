@@ -7,6 +7,7 @@ mod error;
 mod functions;
 mod read;
 mod scalar;
+mod sites;
 mod table;
 
 use std::{collections::BTreeMap, path::Path};
@@ -17,6 +18,7 @@ pub use functions::CONFIG_LIMIT;
 use providers::{Provider, Providers};
 pub use scalar::{Reference, TokenHash};
 use serde::Serialize;
+pub use sites::{Site, SiteContacts};
 use url::Url;
 
 /// A checked `gridbell.toml`.
@@ -30,6 +32,8 @@ pub struct Config {
     pub contacts: Option<Contacts>,
     /// Hashes of the tokens that guard `/acks/{token}`; empty where the file has no `[acks]`.
     pub acks: Vec<TokenHash>,
+    /// What the operator says of sites, by `<source>/<site>`.
+    pub sites: BTreeMap<String, Site>,
 }
 
 /// One `[sources.<name>]`.

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use super::{
     Config, ConfigError, Deadlines, Environment, Overrides, Source, USUAL_POLL_S, contacts, scalar,
     scalar::{Reference, TokenHash},
+    sites,
     table::{At, Document, Table},
 };
 
@@ -17,7 +18,7 @@ pub(super) fn config(file: &str, text: &str, providers: Providers) -> Result<Con
         document.problem(error.span().map_or(0, |span| span.start), "", format!("not TOML: {}", error.message()))
     })?;
     let root = Table::root(document, parsed.get_ref());
-    root.only(&["sources", "deadlines", "contacts", "acks"])?;
+    root.only(&["sources", "deadlines", "contacts", "acks", "sites"])?;
     let mut sources = BTreeMap::new();
     if let Some(table) = root.table("sources")? {
         for (name, offset, entry) in table.tables()? {
@@ -40,7 +41,9 @@ pub(super) fn config(file: &str, text: &str, providers: Providers) -> Result<Con
             contacts::fits(&table, contacts.as_ref(), own)?;
         }
     }
-    Ok(Config { sources, deadlines, contacts, acks: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? })
+    let acks = root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))?;
+    let sites = root.table("sites")?.map_or(Ok(BTreeMap::new()), |table| sites::read(&table, &sources))?;
+    Ok(Config { sources, deadlines, contacts, acks, sites })
 }
 
 fn source(name: &str, table: &Table<'_>, providers: Providers) -> Result<Source, ConfigError> {

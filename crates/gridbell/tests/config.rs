@@ -27,6 +27,9 @@ fn a_whole_file_is_read() {
     assert_eq!(voltus.api_key, Some(Reference::Ssm("/gridbell/voltus-prod".to_owned())));
     assert_eq!(config.sources["leap-staging"].tokens.len(), 2);
     assert_eq!(config.deadlines.lead_s, 600);
+    let mill = &config.sites["voltus-prod/d4z9"];
+    assert_eq!((mill.name.as_deref(), mill.timezone.as_deref()), (Some("Mill"), Some("America/Los_Angeles")));
+    assert_eq!(mill.contacts.as_ref().expect("contacts").email, ["mill-duty@example.com"]);
     let own = config.deadlines.but(voltus.deadlines);
     assert_eq!((own.lead_s, own.immediate_s, own.acknowledge), (1_800, 60, false));
     let fast = own.but(voltus.programs["Fast Response"]);
@@ -73,7 +76,10 @@ fn the_file_as_a_whole() {
             "gridbell.toml:1:1: sources: no source; write at least one [sources.<name>] with its provider (gridbell.example.toml shows all)",
         ),
         ("[sources", "gridbell.toml:1:9: not TOML: unclosed table, expected `]`"),
-        ("[sorces.x]\n", "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks"),
+        (
+            "[sorces.x]\n",
+            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, sites",
+        ),
         ("sources = 1", "gridbell.toml:1:11: sources: a number where a table belongs"),
         ("[sources]\nx = 'y'", "gridbell.toml:2:5: sources.x: a string where a table belongs"),
     ]);
@@ -113,6 +119,60 @@ fn a_source() {
     ]);
     let twice = refused("[sources.x]\nprovider='nvgrid'\n[sources.x]\nprovider='nvgrid'");
     assert!(twice.starts_with("gridbell.toml:3:"), "{twice}");
+}
+
+#[test]
+fn sites() {
+    let good = format!("{NVGRID}[sites.'n/-']\nname = 'Hall 1'\ntimezone = 'europe/berlin'\nphone = '+49 30 1234'\n");
+    let config = Config::parse("f", &good).expect("good");
+    assert_eq!(config.sites["n/-"].timezone.as_deref(), Some("Europe/Berlin"));
+    let json = config.functions_json().expect("json");
+    let expected = r#""sites":{"n/-":{"name":"Hall 1","timezone":"Europe/Berlin","phone":"+49 30 1234"}}"#;
+    assert!(json.contains(expected), "{json}");
+    let site = |line: &str| format!("{NVGRID}[sites.'n/f']\n{line}");
+    let many: Vec<String> = (0..50).map(|n| format!("'a{n}@b.c'")).collect();
+    check(&[
+        (
+            &format!("{NVGRID}[sites.'other/f']\n"),
+            "gridbell.toml:3:8: sites.other/f: names no source of this file before the slash; there are: n",
+        ),
+        (
+            &format!("{NVGRID}[sites.f]\n"),
+            "gridbell.toml:3:8: sites.f: not the key of a site; write \"SOURCE/SITE\", as `gridbell site list` shows it",
+        ),
+        (
+            &site("timezone = 'Mars/Olympus'"),
+            "gridbell.toml:4:12: sites.n/f.timezone: no time zone; write an IANA name: \"America/Los_Angeles\"",
+        ),
+        (
+            &site("phone = 'call me'"),
+            "gridbell.toml:4:9: sites.n/f.phone: not a telephone number; write \"+1 555 0100\"",
+        ),
+        (
+            &site("runbook_url = 'javascript:alert(1)'"),
+            "gridbell.toml:4:15: sites.n/f.runbook_url: not a web address; write \"https://wiki.example.com/mill\"",
+        ),
+        (
+            &site("runbook_url = 'https://u:p@wiki.example.com'"),
+            "gridbell.toml:4:15: sites.n/f.runbook_url: holds a user or a password, and stands in mails; write the address alone",
+        ),
+        (
+            &site("name = \"a\\tb\""),
+            "gridbell.toml:4:8: sites.n/f.name: no good as a name: 1 to 200 characters, none of them a control character",
+        ),
+        (
+            &site("contacts = {}"),
+            "gridbell.toml:4:12: sites.n/f.contacts: email is missing; write email = [\"mill-duty@example.com\"]",
+        ),
+        (
+            &site(&format!("contacts = {{ email = [{}] }}", many.join(", "))),
+            "gridbell.toml:4:12: sites.n/f.contacts: 50 addresses; with those of the source a mail goes to 50 at most",
+        ),
+        (
+            &site("nmae = 'x'"),
+            "gridbell.toml:4:1: sites.n/f.nmae: unknown key; known here: name, timezone, phone, instructions, runbook_url, contacts",
+        ),
+    ]);
 }
 
 #[test]
@@ -437,5 +497,8 @@ fn hundreds_of_sources_fit() {
 fn what_the_functions_would_refuse_is_refused_here() {
     let error = refused(&sources(10_000));
     assert!(error.starts_with("gridbell.toml:1:1: sources: too large: "), "{error}");
-    assert!(error.contains("the functions read 1048576; spread the 10000 sources over several stacks"), "{error}");
+    assert!(
+        error.contains("the functions read 1048576; spread the 10000 sources and 0 sites over several stacks"),
+        "{error}"
+    );
 }

@@ -57,6 +57,8 @@ impl Deployment {
         // An emulator's API has another address than in the cloud.
         let public_url = json!({ "Fn::Sub": endpoint(api, "${Api}") });
         template::set_variable(&mut template, "alerter", "GRIDBELL_PUBLIC_URL", public_url)?;
+        // Here commands find the stack by themselves.
+        template::set_variable(&mut template, "alerter", "GRIDBELL_STACK", json!(""))?;
         api.put_object(&self.bucket, TEMPLATE_KEY, template.to_string().into_bytes()).await?;
         step.at("creates the stack");
         api.cloudformation("CreateStack", &self.create_parameters(api)).await?;

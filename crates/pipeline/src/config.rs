@@ -23,6 +23,39 @@ pub struct Config<P = &'static dyn Provider> {
     /// Who may acknowledge.
     #[serde(default)]
     pub acks: Acks,
+    /// What the operator says of sites, by `<source>/<site>`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sites: BTreeMap<String, Site>,
+}
+
+/// What the operator says of a site, meter or power feed: for people, never for a controller.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The IANA name of its time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// Whom to call there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// How to curtail by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// Where that is described at length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook_url: Option<String>,
+    /// Who is notified of its dispatches besides the source's contacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<SiteContacts>,
+}
+
+/// Who is notified of a site's dispatches besides the source's contacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteContacts {
+    /// Addresses.
+    pub email: Vec<String>,
 }
 
 /// A provider that is only named so far.
@@ -299,6 +332,12 @@ impl Config {
         }
     }
 
+    /// What the operator says of a source's site, by the provider's id of it; of a power feed by its tag, or `-`.
+    pub fn site(&self, source: &str, id: &str) -> Option<&Site> {
+        // Most configurations describe few sites, and a dispatch may name thousands of meters.
+        if self.sites.is_empty() { None } else { self.sites.get(&format!("{source}/{id}")) }
+    }
+
     /// A source with what the domain calls it.
     pub fn source(&self, name: &str) -> Option<(&Source, Origin)> {
         let source = self.sources.get(name)?;
@@ -314,7 +353,7 @@ impl Config {
 
 impl Config<ProviderName> {
     fn with(self, providers: Providers) -> Result<Config, ConfigError> {
-        let Self { sources, deadlines, contacts, acks } = self;
+        let Self { sources, deadlines, contacts, acks, sites } = self;
         let known = sources.into_iter().map(|(name, source)| {
             let provider = providers.named(&source.provider).map_err(|error| ConfigError::Provider {
                 source_name: name.clone(),
@@ -323,7 +362,7 @@ impl Config<ProviderName> {
             })?;
             Ok((name, source.of(provider)))
         });
-        Ok(Config { sources: known.collect::<Result<_, ConfigError>>()?, deadlines, contacts, acks })
+        Ok(Config { sources: known.collect::<Result<_, ConfigError>>()?, deadlines, contacts, acks, sites })
     }
 }
 

@@ -109,7 +109,7 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
     }
 
     /// A deadline fired.
-    pub async fn fired(&self, Deadline { subject, unread }: Deadline) -> Result<(), PortError> {
+    pub async fn fired(&self, Deadline { subject, unread, .. }: Deadline) -> Result<(), PortError> {
         let checked = update(Records(self.table), &subject, From::Stored, async |record| {
             let Some(record) = record else { return Ok(Change::Keep(vec![Next::Nothing])) };
             self.decide(record, unread).await

@@ -1,6 +1,6 @@
 //! What travels in the inner queues: one enum for each queue, with the version of its format. Each is read in one place.
 
-use dispatch::Subject;
+use dispatch::{Epoch, Subject};
 use jiff::Timestamp;
 use serde::{
     Deserialize, Serialize,
@@ -149,13 +149,27 @@ pub struct Deadline {
     /// So many signals lay unread at an earlier look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<u64>,
+    /// A person has curtailed by hand, which is noted first. An earlier release ignores this and looks at the deadline, as ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<ByHand>,
 }
 
 impl Deadline {
     /// Of a subject.
     pub fn of(subject: Subject) -> Self {
-        Self { subject, unread: None }
+        Self { subject, unread: None, by_hand: None }
     }
+}
+
+/// A person has curtailed a version of a dispatch by hand: it counts as accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    /// Who, as far as is known.
+    pub by: String,
+    /// The epoch of the version.
+    pub epoch: Epoch,
+    /// The version that the person saw.
+    pub version: u64,
 }
 
 /// Why a message cannot be read.

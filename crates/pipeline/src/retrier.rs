@@ -14,6 +14,7 @@ use crate::{
         sweep::{Sweep, Swept},
     },
     in_time::SWEEPS_FOR,
+    ingest::acknowledge::Acknowledge,
     job::{FailedJob, Failure, FailureKind, Job, Message},
     messages::{self, ReadError, ToRetry},
     polling::poll::Polls,
@@ -96,7 +97,12 @@ impl<'a, P: Ports> Retrier<'a, P> {
             Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
             // The check of each heartbeat sees that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
-            Ok(ToRetry::Deadline(deadline)) => return Ok(watch.fired(deadline).await?),
+            Ok(ToRetry::Deadline(deadline)) => {
+                if let Some(by_hand) = &deadline.by_hand {
+                    self.acknowledge().by_hand(&deadline.subject, by_hand).await?;
+                }
+                return Ok(watch.fired(deadline).await?);
+            }
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
             Err(ReadError::Foreign(_)) => {
                 let failed = Failure::new(FailureKind::Unreadable, now, "the message is none of gridbell's");
@@ -139,6 +145,12 @@ impl<'a, P: Ports> Retrier<'a, P> {
             tracing::error!(%error, "the open incidents are not reviewed in this minute");
             OpenIncidents::default()
         })
+    }
+
+    /// What people answer instead of a controller.
+    pub fn acknowledge(&self) -> Acknowledge<'a, P> {
+        let Self { config, table, job_queue, host, .. } = *self;
+        Acknowledge { config, table, job_queue, host }
     }
 
     /// The failures.

@@ -223,11 +223,14 @@ impl<P: Ports> Retry<'_, P> {
 }
 
 /// How the attempts of a job stand after one more failure. A person must know of what failed too often, of what would be tried again
-/// only when the dispatch is due, and of what a component died over; of the rest when the dispatch is due.
+/// only when the dispatch is due, and of what a component died over; of the rest when the dispatch is due. A refused key is an
+/// incident of its source: what waits for the key has one of its own only when its dispatch is due.
 fn state(job: &Job, failure: &Failure, next_at: Timestamp, due_at: Option<Timestamp>) -> RetryState {
     let died = matches!(failure.kind, FailureKind::Crash | FailureKind::Incomplete);
     let too_late = due_at.is_some_and(|due_at| next_at > due_at);
-    let notify_at = if job.attempt >= QUICK_ATTEMPTS || died || too_late {
+    let notify_at = if failure.kind == FailureKind::Credentials {
+        due_at.unwrap_or(job.received_at + GIVE_UP_AFTER)
+    } else if job.attempt >= QUICK_ATTEMPTS || died || too_late {
         failure.at
     } else {
         // Without a deadline: when the quick attempts must be used up.

@@ -48,6 +48,16 @@ impl Zone {
             .contains(&self.name.as_str())
     }
 
+    /// The day that an instant falls on there.
+    pub fn day(&self, at: Timestamp) -> jiff::civil::Date {
+        at.to_zoned(self.zone.clone()).date()
+    }
+
+    /// UTC itself.
+    pub fn utc() -> Self {
+        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
+    }
+
     /// An IANA name, in whatever case.
     fn named(name: &str) -> Option<Self> {
         let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())?;
@@ -58,7 +68,7 @@ impl Zone {
     fn fixed(offset_s: i32) -> Option<Self> {
         let offset = Offset::from_seconds(offset_s).ok()?;
         if offset_s == 0 {
-            return Some(Self { name: "UTC".to_owned(), zone: TimeZone::UTC });
+            return Some(Self::utc());
         }
         let (sign, minutes) = (if offset_s < 0 { '-' } else { '+' }, offset_s.unsigned_abs() / 60);
         let name = format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60);

@@ -48,6 +48,11 @@ pub trait Provider: Sync {
     /// Its name in the configuration, in signals and in subjects' data: lower case.
     fn name(&self) -> &'static str;
 
+    /// Its name as people write it.
+    fn title(&self) -> &'static str {
+        self.name()
+    }
+
     /// The base of its own API for production and sandbox, before the documented path; none where nothing is fetched.
     fn api_url(&self, sandbox: bool) -> Option<&'static str>;
 

@@ -141,6 +141,7 @@ impl Invocation<'_> {
         let alert = Alert::<Self> {
             config: &self.sim.config,
             public_url: Some(PUBLIC_URL),
+            stack: None,
             incidents: self,
             table: self,
             deliveries: self,
@@ -152,7 +153,9 @@ impl Invocation<'_> {
         alert.batch(self.as_it_reads(messages)).await
     }
 
-    pub(crate) async fn follow(&self, method: &str, secret: &str) -> Page {
-        AckPages::<Self> { incidents: self, host: self }.handle(method, secret).await
+    pub(crate) async fn follow(&self, method: &str, secret: &str, form: &str) -> Page {
+        let config = &self.sim.config;
+        let pages = AckPages::<Self> { config, incidents: self, table: self, job_queue: self, host: self };
+        pages.handle(method, secret, form.as_bytes()).await
     }
 }

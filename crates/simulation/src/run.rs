@@ -87,8 +87,13 @@ impl Simulation {
 
     /// Opens the link of a mail.
     pub fn follow(&self, method: &str, url: &str) -> Ended<Page> {
+        self.press(method, url, "")
+    }
+
+    /// The same with a form, as a browser sends it.
+    pub fn press(&self, method: &str, url: &str, form: &str) -> Ended<Page> {
         let secret = url.rsplit('/').next().unwrap_or_default();
-        self.run(Function::Alerter, async |invocation| invocation.follow(method, secret).await)
+        self.run(Function::Alerter, async |invocation| invocation.follow(method, secret, form).await)
     }
 
     /// Runs the scheduled sweep.

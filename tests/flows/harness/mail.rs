@@ -9,10 +9,7 @@ use serde_json::Value;
 use super::{Checked, eventually};
 
 /// The words in the subject of a mail about a resolved incident.
-pub(crate) const RESOLVED: &str = "over: ";
-
-/// The labels before the first line of a list.
-const LABELS: [&str; 2] = ["What failed:", "Over:"];
+pub(crate) const RESOLVED: &str = "Resolved: ";
 
 /// A mail.
 #[derive(Debug, Clone)]
@@ -94,14 +91,12 @@ async fn only<F: Future<Output = Result<Vec<Mail>>>>(
 }
 
 impl Mail {
-    /// Whether the mail is about this: at the end of its subject, or in a line of a list.
+    /// Whether the mail is about this: in the bracket that ends its subject, or in a line of a list.
     fn names(&self, about: &str) -> bool {
-        let alone = format!(": {about}");
-        let with_more = format!(": {about} (and ");
-        let is_line = |line: &str| {
-            let line = LABELS.iter().find_map(|label| line.strip_prefix(label)).unwrap_or(line).trim_start();
-            line.strip_prefix(about).is_some_and(|rest| rest.starts_with([',', ':', ' ']))
-        };
+        let alone = format!(", {about})");
+        let with_more = format!(", {about} (and ");
+        let listed = [format!(" ({about})"), format!(" ({about}, acknowledged meanwhile)")];
+        let is_line = |line: &str| line.starts_with("- ") && listed.iter().any(|listed| line.ends_with(listed));
         self.subject.ends_with(&alone) || self.subject.contains(&with_more) || self.text.lines().any(is_line)
     }
 }

@@ -37,6 +37,7 @@ const RETRIES_DEAD_QUEUE: Variable = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "Retrie
 const ALERTS_DEAD_QUEUE: Variable = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
 const DISPATCHES_TABLE: Variable = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
 const DELIVERIES_TABLE: Variable = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
+const STACK: Variable = ("GRIDBELL_STACK", "AWS::StackName");
 const ALERTS_TABLE: Variable = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
 
 /// Each function, its crate, and the queues and tables in its variables.
@@ -81,6 +82,8 @@ const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
             SIGNALS_QUEUE,
             RETRIES_DEAD_QUEUE,
             ALERTS_DEAD_QUEUE,
+            RETRIES_QUEUE,
+            STACK,
             ALERTS_TABLE,
             DISPATCHES_TABLE,
             DELIVERIES_TABLE,

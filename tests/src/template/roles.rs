@@ -95,7 +95,7 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&LOG, &["AlerterLogGroup"]),
             CONFIGURATION,
             (&CONSUME, &["AlertsQueue", "ReviewsQueue"]),
-            (&["sqs:SendMessage"], &["AlertsQueue", "ReviewsQueue"]),
+            (&["sqs:SendMessage"], &["AlertsQueue", "ReviewsQueue", "RetriesQueue"]),
             (&["sqs:GetQueueAttributes"], &["DeliveriesQueue", "SignalsQueue", "RetriesDeadQueue", "AlertsDeadQueue"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem"], &["AlertsTable"]),
             (&["dynamodb:GetItem"], &["DispatchesTable", "DeliveriesTable"]),

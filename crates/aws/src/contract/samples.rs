@@ -125,6 +125,7 @@ pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
         last_at: now,
         resolved_at: None,
         acknowledged: None,
+        snoozed: None,
         level: 1,
         detail: "the provider answered 500".to_owned(),
         mails: [("first".to_owned(), now)].into(),
@@ -164,5 +165,6 @@ pub(super) fn link(key: &str, incidents: usize, now: Timestamp) -> AckLink {
         to: vec!["grid-duty@example.com".to_owned()],
         expires_at: now,
         used_at: None,
+        curtailed_at: None,
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::{Instant, interval};
 
 use super::{
-    check::holds,
+    check::{self, holds},
     observations::{Line, Observations, Observed, What},
     scenario::{Content, EndpointKind, Fails, Names, Scenario, Step},
 };
@@ -150,9 +150,9 @@ impl DemoStack<'_> {
             }
         }
         for mail in &step.mails {
-            let subject = format!("[gridbell] {mail}");
-            if !self.observations.wait(within, |seen| seen.mails.iter().any(|mail| mail.subject == subject)).await {
-                bail!("waited {} s for the mail {subject:?}", step.within_s);
+            let came = |seen: &Observed| seen.mails.iter().any(|one| check::is_about(&one.subject, mail));
+            if !self.observations.wait(within, came).await {
+                bail!("waited {} s for a mail about ({mail})", step.within_s);
             }
         }
         if step.worked_off && !self.is_worked_off(within).await {

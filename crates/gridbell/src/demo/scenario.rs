@@ -43,7 +43,7 @@ pub(super) struct Step {
     /// Exactly these signals, in this order for each subject.
     #[serde(default)]
     pub(super) signals: Vec<Expected>,
-    /// Subjects of mails, what stands after `[gridbell] `.
+    /// Mails: the kind and the key, as they stand in brackets at the end of a subject.
     #[serde(default)]
     pub(super) mails: Vec<String>,
     /// Wait until all that was sent is worked off: what was not published by then never is.

@@ -104,6 +104,7 @@ pub(crate) fn incident(dispatch: &Subject) -> Incident {
         last_at: at("2026-03-01T11:59:58Z"),
         resolved_at: None,
         acknowledged: Some(Acknowledged { by: "Ada".to_owned(), at: at("2026-03-01T11:58:00Z") }),
+        snoozed: None,
         level: 0,
         detail: "no controller has acknowledged it".to_owned(),
         mails: [("first".to_owned(), at("2026-03-01T11:55:02Z"))].into(),

@@ -49,7 +49,7 @@ pub(super) async fn acknowledge(State(app): State<Arc<App>>, headers: HeaderMap,
         let version =
             form.text("version").parse().map_err(|_| anyhow::anyhow!("The form names no version: reload the page."))?;
         let detail = form.get("detail").map(str::to_owned);
-        let said = Acknowledgement { dispatch: key.to_owned(), epoch: None, version, state, detail };
+        let said = Acknowledgement { dispatch: key.to_owned(), epoch: None, version, state, detail, by: None };
         anyhow::Ok(vec![format!("✓ {}", app.access.acknowledge(&said).await?)])
     };
     let noted = noted.await;

@@ -134,8 +134,8 @@ fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) 
 
 fn acknowledged(mut record: SubjectRecord, state: AckState, detail: Option<String>) -> SubjectRecord {
     let (version, at) = (record.state.version, at("11:45:00"));
-    record.ack = Some(Ack { version, state, detail, at });
-    record.history.push(TimelineEvent::new(at, Event::Acknowledged { version, state }));
+    record.ack = Some(Ack { version, state, detail, by: None, at });
+    record.history.push(TimelineEvent::new(at, Event::Acknowledged { version, state, by: None }));
     record
 }
 
@@ -184,6 +184,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
         last_at: at("11:59:58"),
         resolved_at: None,
         acknowledged: None,
+        snoozed: None,
         level: 0,
         detail: detail.to_owned(),
         mails: [("first".to_owned(), at("11:55:02"))].into(),

@@ -60,6 +60,8 @@ fn what_is_not_there_is_one_line() {
         ("delivery get nobody", 1, "nothing is quarantined under nobody"),
         ("delivery get dead#nobody", 1, "there is no dead letter dead#nobody"),
         ("delivery replay dead#nobody --yes", 1, "there is no dead letter dead#nobody"),
+        ("alert snooze nobody 30m", 1, "there is no incident nobody: `gridbell alert list` names"),
+        ("alert snooze nobody 30s", 2, "write 30m or 2h: from 1m to 24h"),
         ("alert ack nobody", 1, "there is no incident nobody: `gridbell alert list` names"),
         // Its provider is not there, and its key is nobody's.
         ("webhook list voltus-demo", 1, "did not answer: "),

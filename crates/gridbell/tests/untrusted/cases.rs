@@ -57,6 +57,7 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ("delivery get", vec![runs(&[&world.delivery]), runs(&[&evil])]),
         ("delivery replay", vec![runs(&[&world.delivery, "--dry-run"]), runs(&[&evil])]),
         ("alert list", vec![runs(&[])]),
+        ("alert snooze", vec![runs(&[&world.incident, "30m", "--as", &evil]), runs(&[&evil, "30m"])]),
         ("alert ack", vec![runs(&[&world.incident, "--by", &evil]), runs(&[&evil])]),
         ("epoch get", vec![runs(&[])]),
         // There is no terminal to ask at, so it does nothing; the flows run it.

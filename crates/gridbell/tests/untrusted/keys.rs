@@ -32,6 +32,7 @@ fn what_cannot_be_a_key_is_refused_and_what_could_be_one_is_not_found() {
         (&["delivery", "get"], &[], "<ID>", "gridbell delivery list"),
         (&["delivery", "replay"], &["--yes"], "ID", "gridbell delivery list"),
         (&["alert", "ack"], &[], "<INCIDENT>", "gridbell alert list"),
+        (&["alert", "snooze"], &["30m"], "<INCIDENT>", "gridbell alert list"),
     ] {
         let line = |key: &str| {
             before.iter().copied().chain([key]).chain(after.iter().copied()).map(str::to_owned).collect::<Vec<_>>()

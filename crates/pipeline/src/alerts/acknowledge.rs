@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Occasion;
 use crate::{
-    alerts::incident::{Acknowledged, Incident, IncidentStatus, Waiting},
+    alerts::incident::{Acknowledged, Incident, IncidentStatus, Snoozed, Waiting},
     job::clip,
     ports::{Clock, PortError, Ports, Random},
     update::{Change, From, IncidentRows, update},
@@ -69,6 +69,33 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
         let outcome = noted.await?.result;
         if outcome == IncidentAckOutcome::Noted {
             tracing::info!(alert.incident = key, "acknowledged");
+        }
+        Ok(outcome)
+    }
+
+    /// Has an incident wait: no reminder and no escalation until then. It stays open, and news of it is still mailed.
+    pub async fn snooze(&self, key: &str, until: Timestamp, by: &str) -> Result<IncidentAckOutcome, PortError> {
+        let noted = update(IncidentRows(self.incidents), key, From::Stored, async |known| {
+            let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(IncidentAckOutcome::Unknown)) };
+            match (known.status, &known.acknowledged) {
+                (IncidentStatus::Resolved, _) => return Ok(Change::Keep(IncidentAckOutcome::Resolved)),
+                (IncidentStatus::Acknowledged, Some(by)) => {
+                    return Ok(Change::Keep(IncidentAckOutcome::Already(by.clone())));
+                }
+                _ => {}
+            }
+            let next = Incident {
+                revision: known.revision + 1,
+                write: self.host.unique(),
+                snoozed: Some(Snoozed { by: clip(by, MAX_BY), at: self.host.now(), until }),
+                waiting: known.waiting.and_then(without_calls),
+                ..known
+            };
+            Ok(Change::Write(Box::new(next), IncidentAckOutcome::Noted))
+        });
+        let outcome = noted.await?.result;
+        if outcome == IncidentAckOutcome::Noted {
+            tracing::info!(alert.incident = key, snoozed.until = %until, "snoozed");
         }
         Ok(outcome)
     }

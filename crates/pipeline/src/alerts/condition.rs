@@ -118,6 +118,21 @@ impl Condition {
         }
     }
 
+    /// All that can be about one dispatch or load target.
+    pub fn all_about(subject: &Subject) -> [Self; 8] {
+        let (source, dispatch) = (subject.source().to_owned(), subject.clone());
+        [
+            Self::NotAcknowledged { dispatch: dispatch.clone() },
+            Self::ControllerFailed { dispatch: dispatch.clone() },
+            Self::Failing { source: source.clone(), key: subject.to_string() },
+            Self::PartsUnsent { dispatch: dispatch.clone() },
+            Self::NoEnd { dispatch: dispatch.clone() },
+            Self::MissedDelivery { dispatch: dispatch.clone() },
+            Self::NotCompliant { subject: dispatch.clone() },
+            Self::Quarantined { source, about: Some(dispatch) },
+        ]
+    }
+
     /// The incident's key: `<kind>/<what it is about>`.
     pub fn incident(&self) -> String {
         format!("{}/{}", self.kind(), self.gathered_by())

@@ -9,7 +9,7 @@ use dispatch::Status;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    occasion::{Occasion, RESOLVED},
+    occasion::{LATE_WORDS, Occasion, RESOLVED},
     stages::{self, Rules},
 };
 use crate::{
@@ -99,6 +99,7 @@ fn opens(
         last_at: now,
         resolved_at: None,
         acknowledged: None,
+        snoozed: None,
         level: 0,
         detail: String::new(),
         mails: BTreeMap::new(),
@@ -190,7 +191,7 @@ fn lapses(
     let is_late = now.duration_since(lapsed.since) > LATE;
     for news in &mut firing.news {
         let why = capital(&resolved.why);
-        let late = if is_late { ": gridbell could not send this mail before" } else { "" };
+        let late = if is_late { LATE_WORDS } else { "" };
         news.detail = format!("{}. {why}{late}", news.detail);
     }
     let mut decided = opens(known, condition, &firing, rules, now);

@@ -118,7 +118,8 @@ fn seconds(seconds: u32) -> SignedDuration {
     SignedDuration::from_secs(i64::from(seconds))
 }
 
-/// A link that acknowledges, once: whoever holds the mail may. What is stored is the secret's hash, never the secret.
+/// The link of a mail to the page of its incidents. Each of the page's buttons works once, for anybody who has the mail. What is
+/// stored is the secret's hash, never the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AckLink {
     /// `link/<SHA-256 of the secret>`.
@@ -133,11 +134,14 @@ pub struct AckLink {
     pub subject: String,
     /// The mail's recipients.
     pub to: Vec<String>,
-    /// Until when it can be used.
+    /// Until when the page can be read, and its buttons used.
     pub expires_at: Timestamp,
-    /// When it was used.
+    /// When its button *Acknowledge* was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_at: Option<Timestamp>,
+    /// When its button *I have curtailed by hand* was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curtailed_at: Option<Timestamp>,
 }
 
 impl AckLink {

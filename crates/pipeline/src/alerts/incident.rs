@@ -35,6 +35,9 @@ pub struct Incident {
     /// Who acknowledged it, where a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
+    /// Until when no reminder and no escalation follows, where a person asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snoozed: Option<Snoozed>,
     /// How many steps of the escalation were notified of it.
     #[serde(default)]
     pub level: usize,
@@ -82,6 +85,11 @@ impl Incident {
         self.condition.subject()
     }
 
+    /// Whether a person has it wait, as of then.
+    pub fn is_snoozed(&self, now: Timestamp) -> bool {
+        self.snoozed.as_ref().is_some_and(|snoozed| snoozed.until > now)
+    }
+
     /// Whether it is judged anew each minute: it is open, or has a mail to send.
     pub fn is_reviewed(&self) -> bool {
         self.status != IncidentStatus::Resolved || self.waiting.is_some()
@@ -95,6 +103,17 @@ pub struct Acknowledged {
     pub by: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// A person has an incident wait: it is open, and calls again later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snoozed {
+    /// Who, as far as is known.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// Whether an incident goes on.

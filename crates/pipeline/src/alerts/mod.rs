@@ -14,6 +14,7 @@ pub mod mail;
 mod notify;
 mod occasion;
 mod page;
+mod recipients;
 pub mod review;
 mod stages;
 
@@ -64,6 +65,8 @@ pub struct Alert<'a, P: Ports> {
     pub config: &'a Config,
     /// What `/alerts/{secret}` stands behind, without a slash at the end; none: no mail holds a link.
     pub public_url: Option<&'a str>,
+    /// The stack that commands in mails name; none: the local one, which needs no name.
+    pub stack: Option<&'a str>,
     /// `alerts`.
     pub incidents: &'a P::Incidents,
     /// `dispatches`, to read.

@@ -18,7 +18,7 @@ use crate::{
         condition::StageReport,
         group::{AckLink, AlertGroup, Urgency},
         incident::{Incident, IncidentStatus, Waiting},
-        mail::{self, Circumstances, Line, ListPage, Mail},
+        mail::{self, Case, Circumstances, List, ListPage, Mail},
     },
     dispatches::record::SubjectRecord,
     messages::hop_s,
@@ -72,10 +72,11 @@ pub(super) struct JustJudged {
 }
 
 /// An incident whose mail is sent now.
-struct Ready {
-    incident: Incident,
-    record: Option<SubjectRecord>,
-    level: usize,
+pub(super) struct Ready {
+    pub(super) incident: Incident,
+    pub(super) record: Option<SubjectRecord>,
+    /// Steps of the escalation that are notified.
+    pub(super) level: usize,
     is_urgent: bool,
 }
 
@@ -201,15 +202,6 @@ impl<P: Ports> Alert<'_, P> {
         Some(Ready { level: rules.level(&incident, now), is_urgent, incident, record })
     }
 
-    /// A resolved mail goes to those who got any other, and to no others.
-    fn recipients(&self, ready: &Ready) -> Vec<String> {
-        let is_resolved = ready.incident.waiting.as_ref().map(decide::occasion_of) == Some(Occasion::Resolved);
-        if is_resolved {
-            return ready.incident.notified.iter().cloned().collect();
-        }
-        self.config.audience(ready.incident.source()).addresses(ready.level)
-    }
-
     async fn send_mails(
         &self,
         group: &AlertGroup,
@@ -240,13 +232,19 @@ impl<P: Ports> Alert<'_, P> {
         let dispatch = published(record);
         let test = mail::is_test(self.config, incident.source(), dispatch.as_ref());
         let awaited = stages::is_awaited(incident, test) && occasion != Occasion::Resolved;
-        let subject = mail::subject(incident, occasion, test);
+        let case = Case { config: self.config, incident, record, now: self.host.now() };
         let of = [(incident.incident.clone(), incident.opened_at)];
-        let link = if awaited { self.link(&of, &subject, to).await } else { None };
-        let circumstances = Circumstances { to: to.to_vec(), now: self.host.now(), link, awaited };
-        self.send(mail::compose(self.config, incident, occasion, record, circumstances)).await?;
+        let link = if awaited { self.link(&of, &mail::subject(&case, occasion), to).await } else { None };
+        let still_open = if occasion == Occasion::Resolved { self.still_open(incident).await } else { Vec::new() };
+        let circumstances = self.circumstances(to, link, awaited);
+        self.send(mail::compose(&case, occasion, Circumstances { still_open, ..circumstances })).await?;
         tracing::info!(alert.incident = incident.incident, alert.occasion = occasion.word(), "mailed");
         Ok(())
+    }
+
+    fn circumstances(&self, to: &[String], link: Option<String>, awaited: bool) -> Circumstances {
+        let stack = self.stack.map(str::to_owned);
+        Circumstances { to: to.to_vec(), link, awaited, stack, still_open: Vec::new() }
     }
 
     async fn send_list(
@@ -260,12 +258,13 @@ impl<P: Ports> Alert<'_, P> {
         let awaited: Vec<(String, Timestamp)> =
             awaited.map(|one| (one.incident.incident.clone(), one.incident.opened_at)).collect();
         let awaits = !awaited.is_empty() && Occasion::of(&group.occasion) != Occasion::Resolved;
-        let lines: Vec<Line> = ready.iter().map(|one| mail::line(&one.incident, one.record.as_ref())).collect();
-        let subject = mail::list_subject(group, &lines, page);
-        let link = if awaits { self.link(&awaited, &subject, to).await } else { None };
-        let circumstances = Circumstances { to: to.to_vec(), now: self.host.now(), link, awaited: awaits };
-        self.send(mail::compose_list(self.config, group, &lines, subject, circumstances)).await?;
-        tracing::info!(alert.group = group.group, alert.incidents = lines.len(), "mailed as a list");
+        let (config, now) = (self.config, self.host.now());
+        let cases = ready.iter().map(|one| Case { config, incident: &one.incident, record: one.record.as_ref(), now });
+        let cases: Vec<Case<'_>> = cases.collect();
+        let list = List::of(group, &cases, page);
+        let link = if awaits { self.link(&awaited, &list.subject(), to).await } else { None };
+        self.send(list.compose(config, self.circumstances(to, link, awaits))).await?;
+        tracing::info!(alert.group = group.group, alert.incidents = ready.len(), "mailed as a list");
         Ok(())
     }
 
@@ -289,6 +288,7 @@ impl<P: Ports> Alert<'_, P> {
             to: to.to_vec(),
             expires_at: self.host.now() + LINK_LASTS,
             used_at: None,
+            curtailed_at: None,
         };
         match self.incidents.write_link(&link, None).await {
             Ok(()) => return Some(format!("{base}/alerts/{secret}")),

@@ -6,6 +6,9 @@ pub(super) const RESOLVED: &str = "resolved";
 /// The stage of the mail at a dispatch's start.
 pub(super) const START: &str = "start";
 
+/// The end of a mail's detail when it is sent long after its deadline.
+pub(super) const LATE_WORDS: &str = ": gridbell could not send this mail before";
+
 /// What a mail is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {

@@ -1,36 +1,52 @@
-//! The door behind the link in a mail: reading it shows a page, only its button acknowledges.
+//! The page behind the link in a mail: the incident, and two buttons. Reading it changes nothing.
 //!
 //! Mail scanners and previews read links, so a GET changes nothing. The secret is 244 random bits that stand in the mail alone;
 //! the table knows its hash. That is as good as a signature: neither can be guessed, both end with their date, and there is no
 //! key to keep, to leak or to rotate. Looking a hash up tells nobody by its timing how near a guess was.
 
+mod form;
+mod view;
+
 use futures_util::{StreamExt, stream};
-use jiff::Timestamp;
 
 use super::{AcknowledgeIncident, IncidentAckOutcome};
 use crate::{
     alerts::{
         group::AckLink,
-        mail::{escape, tame},
+        incident::{Incident, IncidentStatus},
     },
-    job::clip,
-    ports::{Clock, Incidents, PortError, Ports, Random, WriteError},
+    config::Config,
+    dispatches::record::SubjectRecord,
+    messages::{ByHand, Deadline, ToRetry},
+    ports::{Clock, Dispatches, Incidents, JobQueue, PortError, Ports, Random, WriteError},
 };
+
+use form::{Action, Form};
+use view::View;
 
 /// A secret is 64 hex digits; nothing longer is looked up.
 const MAX_SECRET: usize = 100;
 
-/// Incidents named on the page before the rest is counted.
+/// Incidents that are looked up for the page of a list; the rest is named.
 const SHOWN: usize = 20;
 
-/// Writes under way at once.
+/// Reads and writes under way at once.
 const AT_ONCE: usize = 16;
 
-/// The door.
+/// How often a button is noted again where the other one was pressed at the same time.
+const ATTEMPTS: usize = 4;
+
+/// The pages.
 #[derive(Debug)]
 pub struct AckPages<'a, P: Ports> {
+    /// The sites.
+    pub config: &'a Config,
     /// `alerts`.
     pub incidents: &'a P::Incidents,
+    /// `dispatches`, to read.
+    pub table: &'a P::Dispatches,
+    /// The inner queues: the retrier notes that a person has curtailed.
+    pub job_queue: &'a P::JobQueue,
     /// Time and chance.
     pub host: &'a P::Host,
 }
@@ -46,111 +62,167 @@ pub struct Page {
     pub outcome: &'static str,
 }
 
+/// An incident of a link, with what it is about, as the tables hold them now.
+struct Known {
+    incident: Incident,
+    record: Option<SubjectRecord>,
+}
+
 impl<P: Ports> AckPages<'_, P> {
     /// Handles a request for `/alerts/{secret}`.
-    pub async fn handle(&self, method: &str, secret: &str) -> Page {
-        let acts = match method {
-            "GET" | "HEAD" => false,
-            "POST" => true,
-            _ => return page(405, "method_not_allowed", "Not this way", "Open the link in a browser.", ""),
+    pub async fn handle(&self, method: &str, secret: &str, body: &[u8]) -> Page {
+        let form = match method {
+            "GET" | "HEAD" => None,
+            "POST" => match Form::parse(body) {
+                Ok(form) => Some(form),
+                Err(reason) => return view::notice(400, "unreadable", "Not understood", &reason),
+            },
+            _ => return view::notice(405, "method_not_allowed", "Not this way", "Open the link in a browser."),
         };
-        self.open(secret, acts).await.unwrap_or_else(|error| {
+        self.open(secret, form).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a link could not be followed");
-            page(503, "unavailable", "Not now", "It was not noted. Please try again in a moment.", "")
+            view::notice(503, "unavailable", "Not now", "Nothing was noted. Please try again in a moment.")
         })
     }
 
-    async fn open(&self, secret: &str, acts: bool) -> Result<Page, PortError> {
+    async fn open(&self, secret: &str, form: Option<Form>) -> Result<Page, PortError> {
         let link = if secret.is_empty() || secret.len() > MAX_SECRET {
             None
         } else {
             self.incidents.link(&AckLink::key(secret)).await?
         };
         let Some(link) = link else {
-            return Ok(page(404, "unknown", "Nothing here", "This link leads nowhere.", ""));
+            return Ok(view::notice(404, "unknown", "Nothing here", "This link leads nowhere."));
         };
-        let now = self.host.now();
-        if link.used_at.is_some() {
-            return Ok(used_before());
+        if link.expires_at <= self.host.now() {
+            return Ok(view::notice(410, "expired", "Too old", "This link has expired."));
         }
-        if link.expires_at <= now {
-            return Ok(page(410, "expired", "Too old", "This link has expired.", ""));
+        match form {
+            None => Ok(self.view(&link).await?.page(200, "shown", None)),
+            Some(form) if form.action == Action::Curtailed => self.curtailed(link, &form).await,
+            Some(form) => self.acknowledge(link, &form).await,
         }
-        if acts { self.acknowledge(link).await } else { Ok(ask(&link)) }
     }
 
     /// First what it is for, then that it is used: whoever dies in between can press the button again.
-    async fn acknowledge(&self, link: AckLink) -> Result<Page, PortError> {
-        let by = format!("the link in the mail to {}", link.to.join(", "));
+    async fn acknowledge(&self, link: AckLink, form: &Form) -> Result<Page, PortError> {
+        if link.used_at.is_some() {
+            return self.used(&link, "This was acknowledged with this button before. It works once.").await;
+        }
+        let by = form.by(&link);
         let acknowledge = AcknowledgeIncident::<P> { incidents: self.incidents, host: self.host };
         let noting =
             link.incidents.iter().map(|(incident, opened_at)| acknowledge.note(incident, Some(*opened_at), &by));
         let outcomes: Vec<Result<IncidentAckOutcome, PortError>> =
             stream::iter(noting).buffered(AT_ONCE).collect().await;
         let outcomes: Vec<IncidentAckOutcome> = outcomes.into_iter().collect::<Result<_, _>>()?;
-        let expected = link.revision;
-        let used = AckLink {
-            revision: expected + 1,
-            write: self.host.unique(),
-            used_at: Some(self.host.now()),
-            ..link.clone()
-        };
-        match self.incidents.write_link(&used, Some(expected)).await {
-            Ok(()) => Ok(done(&link, &outcomes)),
-            Err(WriteError::Lost(Some(stored))) if stored.write == used.write => Ok(done(&link, &outcomes)),
-            Err(WriteError::Lost(_)) => Ok(used_before()),
-            Err(WriteError::Port(error)) => Err(error),
+        let now = self.host.now();
+        match self.mark(link, |link| link.used_at.replace(now).is_some()).await? {
+            Marked::Ours(link) => {
+                Ok(self.after(&link).await.page(200, "acknowledged", Some(&view::acknowledged(&outcomes))))
+            }
+            Marked::Before(link) => {
+                self.used(&link, "This was acknowledged with this button before. It works once.").await
+            }
         }
+    }
+
+    /// A person has curtailed by hand: the retrier notes it as `accepted` for the version that the page showed.
+    async fn curtailed(&self, link: AckLink, form: &Form) -> Result<Page, PortError> {
+        const BEFORE: &str = "This was reported with this button before. It works once.";
+        if link.curtailed_at.is_some() {
+            return self.used(&link, BEFORE).await;
+        }
+        let view = self.view(&link).await?;
+        let Some((record, by_hand)) = view.known().and_then(|known| Some((known.record.as_ref()?, form.seen?))) else {
+            return Ok(view.page(409, "no_dispatch", Some("Nothing was noted: no dispatch stands here any more.")));
+        };
+        let (epoch, version) = by_hand;
+        if (record.state.epoch, record.state.version) != (epoch, version) || !view.is_curtailable() {
+            let changed =
+                "Nothing was noted: the dispatch has changed since you opened this page. Please read it again.";
+            return Ok(view.page(409, "changed", Some(changed)));
+        }
+        let by = form.by(&link);
+        let by_hand = Some(ByHand { by: by.clone(), epoch, version });
+        let deadline = Deadline { by_hand, ..Deadline::of(record.subject.clone()) };
+        self.job_queue.retry(&[ToRetry::Deadline(deadline).at_once()]).await?;
+        let acknowledge = AcknowledgeIncident::<P> { incidents: self.incidents, host: self.host };
+        for (incident, opened_at) in &link.incidents {
+            acknowledge.note(incident, Some(*opened_at), &format!("{by}, who has curtailed by hand")).await?;
+        }
+        let now = self.host.now();
+        match self.mark(link, |link| link.curtailed_at.replace(now).is_some()).await? {
+            Marked::Ours(link) => {
+                let done = format!(
+                    "Thank you. Version {version} counts as accepted, by hand. The mail that it is resolved follows."
+                );
+                Ok(self.after(&link).await.page(200, "curtailed", Some(&done)))
+            }
+            Marked::Before(link) => self.used(&link, BEFORE).await,
+        }
+    }
+
+    async fn used(&self, link: &AckLink, words: &str) -> Result<Page, PortError> {
+        Ok(self.view(link).await?.page(410, "used", Some(words)))
+    }
+
+    /// Stores that a button was used. The other one may be pressed at the same time.
+    async fn mark(&self, mut link: AckLink, set: impl Fn(&mut AckLink) -> bool) -> Result<Marked, PortError> {
+        for _ in 0..ATTEMPTS {
+            let expected = link.revision;
+            let mut next = AckLink { revision: expected + 1, write: self.host.unique(), ..link };
+            if set(&mut next) {
+                return Ok(Marked::Before(next));
+            }
+            link = match self.incidents.write_link(&next, Some(expected)).await {
+                Ok(()) => return Ok(Marked::Ours(next)),
+                Err(WriteError::Lost(Some(stored))) if stored.write == next.write => return Ok(Marked::Ours(next)),
+                Err(WriteError::Lost(Some(stored))) => *stored,
+                Err(WriteError::Lost(None)) => return Ok(Marked::Before(next)),
+                Err(WriteError::Port(error)) => return Err(error),
+            };
+        }
+        Err(PortError::Unavailable { port: "alerts", reason: "the link was written again and again".to_owned() })
+    }
+
+    /// What the page shows after something was noted: where the tables do not answer then, it shows less.
+    async fn after<'l>(&self, link: &'l AckLink) -> View<'_, 'l> {
+        match self.view(link).await {
+            Ok(view) => view,
+            Err(error) => {
+                tracing::warn!(%error, "the page shows no incident");
+                View { config: self.config, link, known: Vec::new(), now: self.host.now() }
+            }
+        }
+    }
+
+    /// The incidents of a link as they stand now.
+    async fn view<'l>(&self, link: &'l AckLink) -> Result<View<'_, 'l>, PortError> {
+        let reading = link.incidents.iter().take(SHOWN).map(async |(key, opened_at)| {
+            // What began anew since is another matter, and has a mail of its own.
+            let incident = self.incidents.read(key).await?.filter(|incident| incident.opened_at == *opened_at);
+            let Some(incident) = incident else { return Ok(None) };
+            let record = match incident.subject() {
+                Some(subject) => self.table.read(&subject).await?,
+                None => None,
+            };
+            Ok::<_, PortError>(Some(Known { incident, record }))
+        });
+        let known: Vec<Result<Option<Known>, PortError>> = stream::iter(reading).buffered(AT_ONCE).collect().await;
+        let known = known.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        Ok(View { config: self.config, link, known, now: self.host.now() })
     }
 }
 
-fn used_before() -> Page {
-    page(410, "used", "Used", "This link was used before. It works once.", "")
+/// Whether a button was used by this request, or by one before.
+enum Marked {
+    Ours(AckLink),
+    Before(AckLink),
 }
 
-fn ask(link: &AckLink) -> Page {
-    let button = "<form method=\"post\" action=\"\"><button>I take this on</button></form>\
-                  <p>Nobody is reminded of it any more then. That it is over will still be mailed.</p>";
-    let until = format!("The link works once, until {}.", minute(link.expires_at));
-    page(200, "shown", &link.subject, &until, &format!("{}{button}", list(link)))
-}
-
-fn done(link: &AckLink, outcomes: &[IncidentAckOutcome]) -> Page {
-    let noted = outcomes.iter().filter(|outcome| **outcome == IncidentAckOutcome::Noted).count();
-    let words = match (noted, outcomes) {
-        (0, [IncidentAckOutcome::Already(before)]) => {
-            format!("Taken on before, at {} by {}.", minute(before.at), tame(&before.by))
-        }
-        (0, [_]) => "It is over already.".to_owned(),
-        (0, _) => "All of it is over or was taken on before.".to_owned(),
-        (_, [_]) => "It is yours. Nobody is reminded of it any more.".to_owned(),
-        (noted, all) => format!("{noted} of {} are yours. Nobody is reminded of them any more.", all.len()),
-    };
-    page(200, "acknowledged", &link.subject, &words, &list(link))
-}
-
-fn list(link: &AckLink) -> String {
-    let shown = link.incidents.iter().take(SHOWN).map(|(incident, opened_at)| {
-        format!("<li>{}, since {}</li>", escape(&clip(&tame(incident), 200)), minute(*opened_at))
-    });
-    let more = link.incidents.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!("<li>and {more} more</li>") } else { String::new() };
-    format!("<ul>{}{more}</ul>", shown.collect::<String>())
-}
-
-fn minute(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-fn page(status: u16, outcome: &'static str, title: &str, words: &str, rest: &str) -> Page {
-    let (title, words) = (escape(&tame(title)), escape(&tame(words)));
-    let body = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <style>body{{font:1.1em sans-serif;max-width:40em;margin:2em auto;padding:0 1em;overflow-wrap:anywhere}}\
-         button{{font:inherit;padding:.6em 1.2em}}</style></head>\
-         <body><h1>{title}</h1><p>{words}</p>{rest}</body></html>\n"
-    );
-    Page { status, body, outcome }
+impl Known {
+    fn is_open(&self) -> bool {
+        self.incident.status == IncidentStatus::Open
+    }
 }

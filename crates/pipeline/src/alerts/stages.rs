@@ -64,7 +64,7 @@ impl<'a> Rules<'a> {
 
     /// How many steps of the escalation are notified of an incident by now. Of a test only the people on duty are.
     pub(super) fn level(self, incident: &Incident, now: Timestamp) -> usize {
-        let awaited = incident.status == IncidentStatus::Open && !self.test;
+        let awaited = incident.status == IncidentStatus::Open && !self.test && !incident.is_snoozed(now);
         let due = if awaited { self.audience.level(now.duration_since(incident.opened_at)) } else { 0 };
         due.max(incident.level)
     }
@@ -106,7 +106,9 @@ pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Opt
         rules.remind_s > 0 && reminders < MAX_REMINDERS && waits.is_none() && at <= incident.opened_at + REMINDED_FOR;
     let reminder = wanted.then(|| (format!("reminder {}", reminders + 1), at));
     // Of those that are due already the first of them is mailed, to all whose turn has come.
-    [start, step, reminder].into_iter().flatten().min_by_key(|(_, at)| (*at).max(now))
+    let (stage, at) = [start, step, reminder].into_iter().flatten().min_by_key(|(_, at)| (*at).max(now))?;
+    let waits_until = incident.snoozed.as_ref().map_or(at, |snoozed| snoozed.until);
+    Some((stage, at.max(waits_until)))
 }
 
 /// Whether a person is awaited to acknowledge an incident, so that acknowledging it changes anything.

@@ -13,6 +13,9 @@ pub struct Ack {
     /// In the controller's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The person who answered instead of a controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// When.
     pub at: Timestamp,
 }

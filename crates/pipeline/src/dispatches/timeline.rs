@@ -56,6 +56,9 @@ pub enum Event {
         version: u64,
         /// What.
         state: AckState,
+        /// The person who answered instead of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// The deadline is no longer watched.
     DeadlineClosed {
@@ -133,7 +136,10 @@ impl fmt::Display for Event {
             Self::EpochBegan { epoch, signals } => {
                 write!(f, "epoch {epoch} begins: sequences count from 1 again, {signals} signal(s) to send")
             }
-            Self::Acknowledged { version, state } => write!(f, "version {version} acknowledged: {}", state.word()),
+            Self::Acknowledged { version, state, by } => {
+                write!(f, "version {version} acknowledged: {}", state.word())?;
+                by.as_ref().map_or(Ok(()), |by| write!(f, ", by hand, by {by}"))
+            }
             Self::DeadlineClosed { why } => write!(f, "its deadline needs no watching any more: {why}"),
             Self::ReplacedBy { subject } => write!(f, "replaced by {subject}"),
             Self::Replaces { subject } => write!(f, "replaces {subject}"),

@@ -13,6 +13,7 @@ use crate::{
     },
     ingest::{plain, receive::HttpAnswer},
     job::clip,
+    messages::ByHand,
     ports::{Clock, Dispatches, JobQueue, PortError, Ports, Random},
     token,
     update::{Change, From, Records, update},
@@ -56,6 +57,8 @@ pub struct Acknowledgement {
     pub state: AckState,
     /// In its own words.
     pub detail: Option<String>,
+    /// The person who answers instead of a controller.
+    pub by: Option<String>,
 }
 
 /// What came of an acknowledgement.
@@ -106,6 +109,7 @@ impl Acknowledgement {
             version: said.get("version").and_then(whole).ok_or("`version` is not a whole number from 0")?,
             state,
             detail,
+            by: None,
         })
     }
 }
@@ -152,6 +156,21 @@ impl<P: Ports> Acknowledge<'_, P> {
         }
     }
 
+    /// Notes that a person has curtailed by hand, where the dispatch still has the version that the person saw.
+    pub async fn by_hand(&self, subject: &Subject, ByHand { by, epoch, version }: &ByHand) -> Result<(), PortError> {
+        let said = Acknowledgement {
+            dispatch: subject.to_string(),
+            epoch: Some(*epoch),
+            version: *version,
+            state: AckState::Accepted,
+            detail: Some("curtailed by hand".to_owned()),
+            by: Some(by.clone()),
+        };
+        let outcome = self.note(&said).await?;
+        tracing::info!(dispatch.subject = %subject, dispatch.version = version, outcome = ?outcome, "curtailed by hand");
+        Ok(())
+    }
+
     /// Notes what a controller says. Saying it again changes nothing.
     pub async fn note(&self, said: &Acknowledgement) -> Result<AckOutcome, PortError> {
         if !(1..=MAX_KEY_BYTES).contains(&said.dispatch.len()) {
@@ -195,8 +214,10 @@ impl<P: Ports> Acknowledge<'_, P> {
     fn following(&self, record: SubjectRecord, said: &Acknowledgement) -> SubjectRecord {
         let now = self.host.now();
         let detail = said.detail.as_deref().map(|detail| clip(detail, MAX_DETAIL));
-        let event = TimelineEvent::new(now, Event::Acknowledged { version: said.version, state: said.state });
-        let ack = Some(Ack { version: said.version, state: said.state, detail, at: now });
+        let by = said.by.as_deref().map(|by| clip(by, MAX_DETAIL));
+        let event =
+            TimelineEvent::new(now, Event::Acknowledged { version: said.version, state: said.state, by: by.clone() });
+        let ack = Some(Ack { version: said.version, state: said.state, detail, by, at: now });
         // What is acknowledged needs no watching any more.
         let due = record.due.filter(|_| said.state == AckState::Failed);
         SubjectRecord { due, ack, ..record.noting(event, self.host.unique()) }

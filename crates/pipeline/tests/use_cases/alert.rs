@@ -14,7 +14,7 @@ use crate::{
 
 /// The stages that were mailed, oldest first: `first` or `resolved`.
 pub(crate) fn mailed(sim: &Simulation) -> Vec<&'static str> {
-    let stage = |subject: String| if subject.contains("over: ") { "resolved" } else { "first" };
+    let stage = |subject: String| if subject.contains("Resolved: ") { "resolved" } else { "first" };
     mail_subjects(sim).into_iter().map(stage).collect()
 }
 
@@ -320,7 +320,7 @@ fn test_traffic_is_marked() {
     accepted(&sim, "leap-prod", "[]");
     drain(&sim);
     let mut subjects = mail_subjects(&sim);
-    subjects.retain(|subject| !subject.contains("over: "));
+    subjects.retain(|subject| !subject.contains("Resolved: "));
     subjects.sort();
     assert_eq!(
         subjects[..2],

@@ -147,7 +147,8 @@ fn what_a_later_hydrator_wrote_waits_for_the_others_to_follow() {
         // The retrier of before cannot read the failure, does not take it for a stranger's, and says so at once.
         run_for(&sim, 300);
         assert!(sim.signals().is_empty() && sim.kept().is_empty());
-        let mails: Vec<String> = sim.mails().into_iter().map(|(_, mail)| mail.subject).collect();
+        let mails: Vec<String> =
+            sim.mails().into_iter().map(|(_, mail)| crate::common::digest(&mail.subject)).collect();
         assert!(mails.iter().any(|subject| subject.contains("messages of a later release in retries")), "{mails:?}");
         sim.deploy_later(Function::Hydrator);
         sim.deploy_later(Function::Retrier);

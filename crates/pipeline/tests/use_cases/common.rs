@@ -76,15 +76,59 @@ pub(crate) fn last(sim: &Simulation, subject: &str) -> Value {
     published(sim).remove(subject).and_then(|mut stream| stream.events.pop()).expect("a signal")["data"].take()
 }
 
-/// The subjects of the mails so far, in order.
+/// What the mails so far are about, in order, each by its [`digest`].
 pub(crate) fn mail_subjects(sim: &Simulation) -> Vec<String> {
-    sim.mails().into_iter().map(|(_, mail)| mail.subject).collect()
+    sim.mails().iter().map(|(_, mail)| digest(&mail.subject)).collect()
 }
+
+/// What a subject says for filters: whether it is a test, why the mail was sent, the kind, and what it is about; of a list, how much
+/// it lists. What it says for people stands in the snapshots.
+pub(crate) fn digest(subject: &str) -> String {
+    let said = subject.strip_prefix("[gridbell] ").expect("ours");
+    let (test, said) = said.strip_prefix("[TEST] ").map_or(("", said), |said| ("[TEST] ", said));
+    let at = KINDS.iter().filter_map(|kind| said.find(&format!(" ({kind}, "))).max().expect("a kind in brackets");
+    let (said, filter) = said.split_at(at);
+    let (kind, about) = filter[2..].strip_suffix(')').expect("a bracket").split_once(", ").expect("a kind and a key");
+    let remark = said.rsplit_once("; ").map_or("", |(_, remark)| remark.split(", ").next().unwrap_or_default());
+    let occasion = match remark {
+        _ if said.starts_with("ASK ") => "asks: ".to_owned(),
+        _ if said.starts_with("Resolved: question ") => "Resolved: asks: ".to_owned(),
+        _ if said.starts_with("Resolved: ") => "Resolved: ".to_owned(),
+        remark if ["starts now", "reminder", "escalated"].iter().any(|word| remark.starts_with(word)) => {
+            format!("{remark}: ")
+        }
+        _ => String::new(),
+    };
+    let words: Vec<&str> = said.split([' ', ',', ':', ';']).collect();
+    let listed = words.windows(2).find(|pair| {
+        pair[0].parse::<usize>().is_ok() && (pair[1].starts_with("dispatch") || pair[1].starts_with("incident"))
+    });
+    match listed {
+        Some(pair) if !about.contains('/') => {
+            let page = said.split_once(", list ").map(|(_, page)| format!(" ({page})")).unwrap_or_default();
+            format!("[gridbell] {test}{occasion}{kind} {about}: {} {}{page}", pair[0], pair[1])
+        }
+        _ => format!("[gridbell] {test}{occasion}{kind}: {about}"),
+    }
+}
+
+const KINDS: [&str; 9] = [
+    "dispatch-at-risk",
+    "hydration-failing",
+    "quarantined",
+    "unknown-event",
+    "not-compliant",
+    "credentials",
+    "missed-delivery",
+    "dead-letter",
+    "source-down",
+];
 
 /// Whether a mail, alone or in a list, says that something is wrong with that dispatch.
 pub(crate) fn is_about(mail: &Mail, key: &str) -> bool {
-    let alone = mail.subject.ends_with(&format!(": {key}"));
-    !mail.subject.contains("over: ") && (alone || mail.text.contains(&format!("{key},")))
+    let alone = mail.subject.ends_with(&format!(", {key})"));
+    let listed = [format!(" ({key})"), format!(" ({key}, acknowledged meanwhile)")];
+    !mail.subject.contains("Resolved: ") && (alone || listed.iter().any(|listed| mail.text.contains(listed)))
 }
 
 /// When each mail left, in seconds since then.

@@ -16,7 +16,7 @@ use crate::common::{self, accepted, config, mail_subjects, thin, types, voltus};
 
 pub(crate) const VOLTUS: &str = "voltus-prod/dkmq";
 pub(crate) const AT_RISK: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq";
-pub(crate) const OVER: &str = "[gridbell] over: dispatch-at-risk: voltus-prod/dkmq";
+pub(crate) const OVER: &str = "[gridbell] Resolved: dispatch-at-risk: voltus-prod/dkmq";
 pub(crate) const ACK_TOKEN: &str = "a-token-for-controllers";
 
 /// A controller must acknowledge.
@@ -90,7 +90,7 @@ fn a_silent_controller_is_mailed_in_time_and_at_the_start() {
     run_for(&sim, 9 * 60);
     assert_eq!(risks(&sim), [AT_RISK, "[gridbell] starts now: dispatch-at-risk: voltus-prod/dkmq"]);
     let (_, mail) = sim.mails().pop().expect("a mail");
-    assert!(mail.text.starts_with("Sites:"), "{}", mail.text);
+    assert!(mail.text.starts_with("WHAT MUST HAPPEN"), "{}", mail.text);
     assert!(mail.text.contains("no controller has acknowledged it"), "{}", mail.text);
 }
 
@@ -269,7 +269,7 @@ fn a_test_is_mailed_once_until_it_is_resolved() {
     accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&sim, 3_600);
     let about = "dispatch-at-risk: voltus-prod/dkmq";
-    assert_eq!(risks(&sim), [format!("[gridbell] [TEST] {about}"), format!("[gridbell] [TEST] over: {about}")]);
+    assert_eq!(risks(&sim), [format!("[gridbell] [TEST] {about}"), format!("[gridbell] [TEST] Resolved: {about}")]);
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn what_has_no_end_is_watched_for_a_day() {
     run_for(&sim, 15 * 60);
     let risks = risks(&sim);
     assert_eq!(risks.iter().filter(|subject| *subject == OVER).count(), 1, "{risks:?}");
-    let question = "[gridbell] dispatch-at-risk: voltus-prod/dkmq has no end: is it still on?";
+    let question = "[gridbell] asks: dispatch-at-risk: voltus-prod/dkmq";
     assert_eq!(risks.iter().filter(|subject| *subject == question).count(), 1, "{risks:?}");
 }
 

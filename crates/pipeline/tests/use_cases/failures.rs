@@ -17,7 +17,7 @@ use crate::{
 
 const VOLTUS: &str = "voltus-prod/dkmq";
 const FAILING: &str = "[gridbell] hydration-failing: voltus-prod, delivery d-1";
-const RESOLVED: &str = "[gridbell] over: hydration-failing: voltus-prod, delivery d-1";
+const RESOLVED: &str = "[gridbell] Resolved: hydration-failing: voltus-prod, delivery d-1";
 
 fn found(answer: &Value) -> Reply {
     Reply::Json(answer.to_string())
@@ -116,7 +116,7 @@ fn what_is_quarantined_after_it_failed_fails_no_more() {
     run_for(&sim, 300);
     let mut mails = mail_subjects(&sim);
     mails.sort();
-    assert_eq!(mails, [FAILING, RESOLVED, "[gridbell] quarantined: voltus-prod"]);
+    assert_eq!(mails, [RESOLVED, FAILING, "[gridbell] quarantined: voltus-prod"]);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn an_account_of_many_meters_fails_as_one_delivery() {
         }
         drain(&sim);
         let about = "hydration-failing: openvolt-prod, delivery d-1";
-        let expected = [format!("[gridbell] {about}"), format!("[gridbell] over: {about}")];
+        let expected = [format!("[gridbell] {about}"), format!("[gridbell] Resolved: {about}")];
         assert_eq!(mail_subjects(&sim), expected[..if mailed { 2 } else { 0 }], "{crashes}");
         assert_eq!((types(&sim, "openvolt-prod/m1").len(), types(&sim, "openvolt-prod/m2").len()), (1, 1));
         assert_eq!(sim.incidents().all().len(), 1);
@@ -186,7 +186,7 @@ fn a_provider_that_asks_to_wait_for_too_long_is_mailed_at_once() {
         assert_eq!(!sim.mails().is_empty(), mailed, "{retry_after_s} s");
         drain(&sim);
         let failing = format!("[gridbell] hydration-failing: {VOLTUS}");
-        let resolved = format!("[gridbell] over: hydration-failing: {VOLTUS}");
+        let resolved = format!("[gridbell] Resolved: hydration-failing: {VOLTUS}");
         assert_eq!(mail_subjects(&sim), if mailed { vec![failing, resolved] } else { Vec::new() });
     };
     check(50, false);
@@ -233,7 +233,7 @@ fn readings_that_fail_five_times_are_mailed_in_half_a_minute() {
     accepted(&sim, "openvolt-prod", &announced("dlv-1", &["m1"]).to_string());
     drain(&sim);
     let about = "hydration-failing: openvolt-prod/m1";
-    assert_eq!(mail_subjects(&sim), [format!("[gridbell] {about}"), format!("[gridbell] over: {about}")]);
+    assert_eq!(mail_subjects(&sim), [format!("[gridbell] {about}"), format!("[gridbell] Resolved: {about}")]);
     let fifth = sim.fetches()[usize::try_from(QUICK_ATTEMPTS).unwrap() - 1].at;
     let waited = sim.mails()[0].0.duration_since(fifth).as_secs();
     assert!((30..34).contains(&waited), "{waited} s");
@@ -329,10 +329,10 @@ fn a_dispatch_that_is_over_is_given_up_and_mailed() {
     let mut mails = mail_subjects(&sim);
     mails.sort();
     let expected = [
+        "Resolved: dead-letter",
+        "Resolved: hydration-failing",
         "dead-letter",
         "hydration-failing",
-        "over: dead-letter",
-        "over: hydration-failing",
         "starts now: hydration-failing",
     ];
     assert_eq!(mails, expected.map(|kind| format!("[gridbell] {kind}: {VOLTUS}")));

@@ -39,7 +39,7 @@ fn a_dispatch_that_is_never_acknowledged_stays_at_risk_for_ever() {
         run_for(&sim, 60);
         let status: Vec<IncidentStatus> = sim.incidents().all().iter().map(|incident| incident.status).collect();
         assert_eq!(status, [IncidentStatus::Resolved], "test: {test}");
-        assert!(mail_subjects(&sim).last().is_some_and(|subject| subject.contains("over: ")), "test: {test}");
+        assert!(mail_subjects(&sim).last().is_some_and(|subject| subject.contains("Resolved: ")), "test: {test}");
     }
 }
 
@@ -56,7 +56,7 @@ fn an_acknowledgement_hours_late_does_not_end_the_incident() {
     run_for(&sim, 5);
     assert_eq!(
         mail_subjects(&sim).last().map(String::as_str),
-        Some("[gridbell] over: dispatch-at-risk: voltus-prod/dkmq")
+        Some("[gridbell] Resolved: dispatch-at-risk: voltus-prod/dkmq")
     );
 }
 

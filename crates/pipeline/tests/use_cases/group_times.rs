@@ -73,7 +73,9 @@ fn a_list_is_sent_although_more_comes_and_comes() {
         }
         let first_s = |source: &str| {
             let mut mails = sim.mails().into_iter();
-            let (at, _) = mails.find(|(_, mail)| mail.subject.contains(&format!("{source}:"))).expect("a list");
+            let (at, _) = mails
+                .find(|(_, mail)| crate::common::digest(&mail.subject).contains(&format!("{source}:")))
+                .expect("a list");
             at.duration_since(began).as_secs()
         };
         let (urgent_s, other_s) = (first_s("voltus-prod"), first_s("openvolt-prod"));
@@ -144,7 +146,7 @@ fn in_a_storm_what_people_know_goes_out_once_a_minute() {
         pass(&sim, SignedDuration::from_secs(1));
     }
     pass(&sim, minutes(5));
-    let escalations = sim.mails().into_iter().filter(|(_, mail)| mail.subject.contains("nobody has taken it on"));
+    let escalations = sim.mails().into_iter().filter(|(_, mail)| mail.subject.contains("; escalated"));
     let at: Vec<jiff::Timestamp> = escalations.map(|(at, _)| at).collect();
     let apart_s: Vec<i64> = at.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs()).collect();
     assert!(apart_s.iter().skip(12).all(|apart_s| *apart_s >= 58), "{apart_s:?}");
@@ -164,7 +166,7 @@ fn what_starts_soon_waits_for_no_list_that_can_wait() {
     assert_eq!(mail_subjects(&sim), ["[gridbell] hydration-failing voltus-prod: 11 dispatches"]);
     assert!(sim.mails()[0].0 <= before + SignedDuration::from_secs(1));
     let text = &sim.mails()[0].1.text;
-    assert!(text.lines().next().unwrap().contains(&about(20)), "the most urgent first: {text}");
+    assert!(text.lines().nth(1).unwrap().contains(&about(20)), "the most urgent first: {text}");
 }
 
 #[test]

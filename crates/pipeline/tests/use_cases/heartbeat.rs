@@ -14,9 +14,9 @@ use crate::{
 };
 
 const SILENT: &str = "[gridbell] hydration-failing: deliveries";
-const RESOLVED: &str = "[gridbell] over: hydration-failing: deliveries";
+const RESOLVED: &str = "[gridbell] Resolved: hydration-failing: deliveries";
 const DEAD: &str = "[gridbell] dead-letter: retries_dead";
-const NO_MORE_DEAD: &str = "[gridbell] over: dead-letter: retries_dead";
+const NO_MORE_DEAD: &str = "[gridbell] Resolved: dead-letter: retries_dead";
 
 fn beating(seed: u64) -> Simulation {
     let sim = sim(seed);

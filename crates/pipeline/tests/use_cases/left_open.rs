@@ -48,7 +48,7 @@ fn its_end_is_not_mailed_where_the_alerter_dies_over_a_refusal() {
     works(&sim, ABOUT);
     run_for(&sim, 120);
     let subjects = mail_subjects(&sim);
-    assert_eq!(subjects, ["", "over: "].map(|what| format!("[gridbell] {what}hydration-failing: {ABOUT}")));
+    assert_eq!(subjects, ["", "Resolved: "].map(|what| format!("[gridbell] {what}hydration-failing: {ABOUT}")));
     all_is_resolved(&sim);
 }
 

@@ -1,17 +1,20 @@
 //! One mail for many incidents of one cause, word for word.
 
+use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
     alerts::Occasion,
+    conditions::Condition,
     group::AlertGroup,
     incident::{Incident, IncidentKind, IncidentStatus},
-    mail::{Circumstances, Line, ListPage, Mail, compose_list, line, list_subject},
+    mail::{Case, Circumstances, List, ListPage, Mail},
+    record::SubjectRecord,
 };
 use serde_json::json;
 
 use crate::{
     common::{config, voltus},
-    mail::{check, circumstances, incident, known, mail, stored},
+    mail::{check, circumstances, incident, known, mail, now, stored},
 };
 
 pub(crate) fn group(kind: IncidentKind, occasion: &str, test: bool) -> AlertGroup {
@@ -33,41 +36,49 @@ pub(crate) fn group(kind: IncidentKind, occasion: &str, test: bool) -> AlertGrou
     }
 }
 
-/// The lines of a list of three: one known, one acknowledged by now, one that could not be fetched yet.
-fn lines() -> Vec<Line> {
-    let record = known("America/Los_Angeles");
-    let of =
-        |n: usize| incident(IncidentKind::HydrationFailing, &format!("voltus-prod/d{n}"), "the provider answered 500");
-    let acknowledged = Incident { status: IncidentStatus::Acknowledged, ..of(2) };
-    vec![line(&of(1), Some(&record)), line(&acknowledged, Some(&record)), line(&of(3), None)]
-}
-
+/// A list of incidents, each with its record.
 pub(crate) fn list(
     group: &AlertGroup,
-    lines: &[Line],
-    (number, of): (usize, usize),
+    incidents: &[(Incident, Option<SubjectRecord>)],
+    page: ListPage,
     circumstances: Circumstances,
 ) -> Mail {
-    let page = ListPage { number, of };
-    let subject = list_subject(group, lines, page);
-    compose_list(&config(), group, lines, subject, circumstances).expect("a person to notify")
+    let config = config();
+    let cases: Vec<Case<'_>> = incidents
+        .iter()
+        .map(|(incident, record)| Case { config: &config, incident, record: record.as_ref(), now: now() })
+        .collect();
+    List::of(group, &cases, page).compose(&config, circumstances).expect("a person to notify")
+}
+
+pub(crate) const WHOLE: ListPage = ListPage { number: 1, of: 1 };
+
+fn failing(n: usize) -> Incident {
+    incident(IncidentKind::HydrationFailing, &format!("voltus-prod/d{n}"), "the provider answered 500")
+}
+
+/// Three: one known, one acknowledged by now, one that could not be fetched yet.
+fn three() -> Vec<(Incident, Option<SubjectRecord>)> {
+    let record = known("America/Los_Angeles");
+    let acknowledged = Incident { status: IncidentStatus::Acknowledged, ..failing(2) };
+    vec![(failing(1), Some(record.clone())), (acknowledged, Some(record)), (failing(3), None)]
 }
 
 #[test]
 fn one_mail_for_many() {
     for (name, occasion, test, page) in [
-        ("first", "first", false, (1, 1)),
-        ("first-test", "first", true, (1, 1)),
-        ("first-many", "first", false, (2, 3)),
-        ("reminder", "reminder", false, (1, 1)),
-        ("escalation", "escalation", false, (1, 1)),
-        ("resolved", "resolved", false, (1, 1)),
+        ("first", "first", false, WHOLE),
+        ("first-test", "first", true, WHOLE),
+        ("first-many", "first", false, ListPage { number: 2, of: 3 }),
+        ("reminder", "reminder", false, WHOLE),
+        ("escalation", "escalation", false, WHOLE),
+        ("resolved", "resolved", false, WHOLE),
     ] {
         let group = group(IncidentKind::HydrationFailing, occasion, test);
         let awaited = !test && occasion != "resolved";
         let link = circumstances().link.filter(|_| awaited);
         let circumstances = Circumstances { awaited, link, ..circumstances() };
-        check(&format!("list-{name}"), &list(&group, &lines(), page, circumstances));
+        check(&format!("list-{name}"), &list(&group, &three(), page, circumstances));
     }
 }
 
@@ -80,7 +91,7 @@ fn what_a_provider_wrote_forges_nothing_in_a_list_or_a_calendar() {
     let known = incident(IncidentKind::HydrationFailing, "voltus-prod/dkmq", &hostile);
     let named = Incident { about: hostile, ..known.clone() };
     let group = group(IncidentKind::HydrationFailing, "first", false);
-    let list = list(&group, &[line(&named, Some(&record))], (1, 1), circumstances());
+    let list = list(&group, &[(named, Some(record.clone()))], WHOLE, circumstances());
     let single = mail(&known, Occasion::First, Some(&record));
     for mail in [&list, &single] {
         assert!(!mail.subject.contains(|c: char| c.is_control()), "{:?}", mail.subject);
@@ -94,4 +105,40 @@ fn what_a_provider_wrote_forges_nothing_in_a_list_or_a_calendar() {
     assert_eq!(calendar.matches("END:VEVENT\r\n").count(), 1, "{calendar}");
     assert!(!calendar.contains("\r\nBEGIN:VALARM"), "{calendar}");
     assert!(calendar.replace("\r\n ", "").contains("VALARM\\;a\\,b\\\\c"), "{calendar}");
+}
+
+#[test]
+fn a_list_names_each_dispatch_once_and_apart_what_is_over() {
+    let at_risk = |n: usize| incident(IncidentKind::DispatchAtRisk, &format!("voltus-prod/d{n}"), "silent");
+    let failed = Condition::ControllerFailed { dispatch: Subject::from_stored("voltus-prod/d1") };
+    let failed = Incident { condition: failed, detail: "it has failed".to_owned(), ..at_risk(1) };
+    let mut answer = voltus("dkmq", 0, 55);
+    let ahead = stored(&answer);
+    (answer["start_time"], answer["end_time"]) = (json!("2023-12-01T14:00:00Z"), json!("2023-12-01T16:40:30Z"));
+    let over = stored(&answer);
+    let cases = [
+        (at_risk(1), Some(ahead.clone())),
+        (failed, Some(ahead.clone())),
+        (at_risk(2), Some(ahead)),
+        (at_risk(3), Some(over)),
+    ];
+    let group = group(IncidentKind::DispatchAtRisk, "first", false);
+    let mail = list(&group, &cases, WHOLE, circumstances());
+    check("list-at-risk", &mail);
+    let subject = "[gridbell] CURTAIL 110 kW for 2 dispatches, first My Site by 08:50 PST (in 9 min): signals not read \
+                   (dispatch-at-risk, voltus-prod)";
+    assert_eq!(mail.subject, subject);
+    for n in 1..=3 {
+        assert_eq!(mail.text.matches(&format!("(voltus-prod/d{n})")).count(), 1, "{}", mail.text);
+    }
+    let place = |words: &str| mail.text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {}", mail.text));
+    let order = [
+        "WHAT MUST HAPPEN",
+        "silent; it has failed (voltus-prod/d1)",
+        "(voltus-prod/d2)",
+        "OVER ALREADY",
+        "(voltus-prod/d3)",
+        "WHAT FAILED",
+    ];
+    assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{}", mail.text);
 }

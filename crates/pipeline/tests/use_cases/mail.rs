@@ -10,14 +10,15 @@ use jiff::Timestamp;
 use pipeline::{
     alerts::Occasion,
     conditions::Condition,
+    config::{Config, Site},
     incident::{Acknowledged, Incident, IncidentKind, IncidentStatus},
-    mail::{Circumstances, Mail, compose},
+    mail::{Case, Circumstances, Mail, compose},
     record::SubjectRecord,
 };
 use serde_json::{Value, json};
 use simulation::{Reply, Simulation};
 
-use crate::common::{accepted, config, drain, leap, run_for, sim, thin, voltus};
+use crate::common::{accepted, config, digest, drain, leap, power, run_for, sim, thin, voltus};
 
 /// The kinds that can be about a dispatch.
 const KINDS: [IncidentKind; 6] = [
@@ -77,6 +78,7 @@ pub(crate) fn incident(kind: IncidentKind, about: &str, detail: &str) -> Inciden
         last_at: at,
         resolved_at: None,
         acknowledged: None,
+        snoozed: None,
         level: 0,
         detail: detail.to_owned(),
         mails: BTreeMap::new(),
@@ -88,14 +90,27 @@ pub(crate) fn incident(kind: IncidentKind, about: &str, detail: &str) -> Inciden
 pub(crate) fn circumstances() -> Circumstances {
     Circumstances {
         to: vec!["grid-duty@example.com".to_owned()],
-        now: "2023-12-01T16:41:09Z".parse().unwrap(),
         link: Some("https://gridbell.example/alerts/5ec4e7".to_owned()),
         awaited: true,
+        stack: None,
+        still_open: Vec::new(),
     }
 }
 
+/// Nine minutes before the dispatches of [`voltus`] start.
+pub(crate) fn now() -> Timestamp {
+    "2023-12-01T16:41:00Z".parse().unwrap()
+}
+
 pub(crate) fn mail(incident: &Incident, occasion: Occasion, record: Option<&SubjectRecord>) -> Mail {
-    compose(&config(), incident, occasion, record, circumstances()).expect("a person to notify")
+    composed(&config(), incident, occasion, record)
+}
+
+fn composed(config: &Config, incident: &Incident, occasion: Occasion, record: Option<&SubjectRecord>) -> Mail {
+    let awaited = occasion != Occasion::Resolved;
+    let link = circumstances().link.filter(|_| awaited);
+    let circumstances = Circumstances { awaited, link, ..circumstances() };
+    compose(&Case { config, incident, record, now: now() }, occasion, circumstances).expect("a person to notify")
 }
 
 fn shown(mail: &Mail) -> String {
@@ -153,30 +168,124 @@ fn a_zone_that_is_none_is_said_to_be_none() {
     check("zone-pst", &mail(&incident, Occasion::First, Some(&known("PST"))));
     for none in ["", "UTC", "../../etc/passwd", "\u{0}", "Mars/Olympus"] {
         let mail = mail(&incident, Occasion::First, Some(&known(none)));
-        assert!(mail.text.contains("2023-12-01 16:50:00 UTC"), "{}", mail.text);
+        assert!(mail.text.contains("From:         2023-12-01 16:50:00 UTC, in 9 min"), "{none:?}: {}", mail.text);
+        assert!(mail.subject.contains(" by 16:50 UTC (in 9 min)"), "{}", mail.subject);
+        let says_so = mail.text.contains("which is no time zone");
+        assert_eq!(says_so, !["", "UTC"].contains(&none), "{none:?}: {}", mail.text);
     }
-    for (zone, lines) in [("", 1), ("UTC", 1), ("Mars/Olympus", 2), ("America/Los_Angeles", 2)] {
-        let text = mail(&incident, Occasion::First, Some(&known(zone))).text;
-        let from: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("From:")).collect();
-        assert!(from[lines].starts_with("To:"), "{zone:?}: {text}");
+    let text = mail(&incident, Occasion::First, Some(&known("America/Los_Angeles"))).text;
+    assert!(text.contains("Fri 2023-12-01 08:50:00 PST (2023-12-01 16:50:00 UTC), in 9 min"), "{text}");
+}
+
+#[test]
+fn a_subject_says_what_where_by_when_at_a_glance() {
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    let mut answer = voltus("dkmq", 0, 55);
+    let site = |id: &str, name: &str| json!({ "id": id, "name": name, "commitment": 55 });
+    for (name, test) in [("My Site", false), ("My Site", true), (&*"A very long name of a mill ".repeat(9), true)] {
+        answer["sites"] = json!([site("d4z9", name), site("9jeq", "Another Site")]);
+        answer["test"] = json!(test);
+        let subject = mail(&incident, Occasion::First, Some(&stored(&answer))).subject;
+        let glance: String = subject.chars().take(80).collect();
+        assert!(glance.contains("CURTAIL 110 kW at ") && glance.contains(" +1 by 08:50 PST (in 9 min)"), "{subject}");
+        assert!(subject.ends_with(": signals not read (dispatch-at-risk, voltus-prod/dkmq)"), "{subject}");
     }
+    answer["sites"] = json!([site("d4z9", "My Site"), site("9jeq", "Another Site")]);
+    answer["test"] = json!(false);
+    let mut config = config();
+    config.deadlines.acknowledge = true;
+    let subject = composed(&config, &incident, Occasion::First, Some(&stored(&answer))).subject;
+    assert_eq!(
+        subject,
+        "[gridbell] CURTAIL 110 kW at My Site +1 by 08:50 PST (in 9 min): controller silent (dispatch-at-risk, voltus-prod/dkmq)"
+    );
+    let failing = mail_of(IncidentKind::HydrationFailing, None).subject;
+    let expected =
+        "[gridbell] UNKNOWN DISPATCH of voltus-prod: look in its portal now (hydration-failing, voltus-prod/dkmq)";
+    assert_eq!(failing, expected);
+}
+
+fn mail_of(kind: IncidentKind, record: Option<&SubjectRecord>) -> Mail {
+    mail(&incident(kind, "voltus-prod/dkmq", "the provider answered 500"), Occasion::First, record)
+}
+
+#[test]
+fn what_the_operator_says_of_a_site_stands_in_its_mails() {
+    let mut config = config();
+    let site = Site {
+        name: Some("Mill".to_owned()),
+        timezone: Some("Europe/Berlin".to_owned()),
+        phone: Some("+1 555 0100".to_owned()),
+        instructions: Some("Stop line 2,\nthen call the shift lead.".to_owned()),
+        runbook_url: Some("https://wiki.example.com/mill?a=1&b=2".to_owned()),
+        contacts: None,
+    };
+    config.sites.insert("voltus-prod/d4z9".to_owned(), site.clone());
+    config.sites.insert("leap-prod/9jeq".to_owned(), Site { name: Some("of another source".to_owned()), ..site });
+    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
+    let mail = composed(&config, &incident, Occasion::First, Some(&known("America/Los_Angeles")));
+    check("site", &mail);
+    assert!(mail.subject.contains("at Mill +1 by 17:50 CET (in 9 min)"), "{}", mail.subject);
+    for said in [
+        "Fri 2023-12-01 17:50:00 CET (2023-12-01 16:50:00 UTC)",
+        "Fri 2023-12-01 08:50:00 PST",
+        "Mill: Stop line 2,",
+        "Mill: then call the shift lead.",
+        "Mill, phone: +1 555 0100",
+        "Mill, runbook: https://wiki.example.com/mill?a=1&b=2",
+    ] {
+        assert!(mail.text.contains(said), "{said} is not in {}", mail.text);
+    }
+    assert!(mail.html.contains("href=\"tel:+15550100\""), "{}", mail.html);
+    assert!(mail.html.contains("href=\"https://wiki.example.com/mill?a=1&amp;b=2\""), "{}", mail.html);
+    assert!(!mail.text.contains("of another source"), "{}", mail.text);
 }
 
 #[test]
 fn a_dispatch_is_named_first_and_in_the_sites_own_words() {
-    let incident = incident(IncidentKind::HydrationFailing, "voltus-prod/dkmq", "the provider answered 500");
-    let text = mail(&incident, Occasion::First, Some(&known("America/Los_Angeles"))).text;
+    let text = mail_of(IncidentKind::HydrationFailing, Some(&known("America/Los_Angeles"))).text;
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {text}"));
     let order = [
+        "WHAT MUST HAPPEN",
         "My Site (democustomerlocationid): reduce by 5 kW",
-        "2023-12-01 16:50:00 UTC",
-        "2023-12-01 08:50:00 PST",
-        "2023-12-01 17:00:00 UTC",
-        "REAL",
-        "the provider answered 500",
+        "2023-12-01 08:50:00 PST (2023-12-01 16:50:00 UTC)",
+        "2023-12-01 09:00:00 PST (2023-12-01 17:00:00 UTC)",
+        "REAL: production, no test",
+        "WHAT FAILED",
+        "gridbell could not fetch it.",
+        "WHAT TO DO NOW",
+        "1. ",
         "curtail by hand",
+        "WHO IS NOTIFIED",
+        "grid-duty@example.com",
+        "TECHNICAL DETAILS",
+        "the provider answered 500",
     ];
     assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{text}");
+}
+
+#[test]
+fn advice_fits_the_case() {
+    let record = known("America/Los_Angeles");
+    let of = |record: &SubjectRecord, occasion| {
+        let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "detail");
+        let failed = Condition::ControllerFailed { dispatch: Subject::from_stored("voltus-prod/dkmq") };
+        let incident = Incident { condition: failed, ..incident };
+        mail(&incident, occasion, Some(record)).text
+    };
+    let text = of(&record, Occasion::First);
+    assert!(text.contains("Mend what the controller reported"), "{text}");
+    assert!(!text.contains("does not answer") && !text.contains("does not read"), "it is not silent: {text}");
+    let mut answer = voltus("dkmq", 0, 5);
+    (answer["start_time"], answer["end_time"]) = (json!("2023-12-01T14:00:00Z"), json!("2023-12-01T16:40:30Z"));
+    let over = stored(&answer);
+    let text = of(&over, Occasion::First);
+    assert!(text.contains("Find out whether My Site curtailed") && !text.contains("by hand, by"), "{text}");
+    let subject = mail_of(IncidentKind::DispatchAtRisk, Some(&over)).subject;
+    assert!(subject.starts_with("[gridbell] TOO LATE for 5 kW at My Site, 06:00–08:40 PST"), "{subject}");
+    answer["end_time"] = json!("2023-12-01T17:10:00Z");
+    let subject = mail_of(IncidentKind::DispatchAtRisk, Some(&stored(&answer))).subject;
+    assert!(subject.contains("CURTAIL 5 kW at My Site NOW until 09:10 PST (29 min left)"), "{subject}");
 }
 
 #[test]
@@ -191,10 +300,10 @@ fn an_open_end_and_many_sites() {
         (mail.text, mail.calendar.unwrap().replace("\r\n ", ""))
     };
     let (text, calendar) = of(30);
-    assert!(text.contains("not known yet") && text.contains("and 10 more"), "{text}");
+    assert!(text.contains("not stated yet") && text.contains("and 10 more"), "{text}");
     assert!(text.contains("Site 19") && !text.contains("Site 20"), "{text}");
     assert!(calendar.contains("Site 2 and 27 more") && !calendar.contains("Site 3"), "{calendar}");
-    assert!(!of(20).0.contains(" more") && !of(3).1.contains(" more"));
+    assert!(!of(20).0.contains("  and ") && !of(3).1.contains(" more"));
 }
 
 #[test]
@@ -217,16 +326,18 @@ fn a_command_can_be_copied_whatever_the_incident_is_called() {
         ("unknown-event/$(reboot)'", r"'unknown-event/$(reboot)'\'''"),
     ] {
         let incident = Incident { incident: called.to_owned(), ..known.clone() };
-        let circumstances = Circumstances { link: None, ..circumstances() };
-        let text = compose(&config(), &incident, Occasion::First, None, circumstances).unwrap().text;
-        assert!(text.contains(&format!("gridbell alert ack {argument}\n")), "{text}");
+        let circumstances = Circumstances { link: None, stack: Some("grid".to_owned()), ..circumstances() };
+        let config = config();
+        let case = Case { config: &config, incident: &incident, record: None, now: now() };
+        let text = compose(&case, Occasion::First, circumstances).unwrap().text;
+        assert!(text.contains(&format!("gridbell alert ack {argument} --stack grid\n")), "{text}");
     }
 }
 
 #[test]
 fn what_a_provider_wrote_forges_no_header_no_row_and_no_html() {
     let mut answer = voltus("dkmq", 0, 5);
-    answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: nobody curtails for it");
+    answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: no site has to curtail");
     let mut incident = incident(IncidentKind::Quarantined, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
     incident.about = "voltus-prod: x\r\nBcc: evil@example.com".to_owned();
     let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
@@ -234,7 +345,7 @@ fn what_a_provider_wrote_forges_no_header_no_row_and_no_html() {
     assert_eq!(mail.text.lines().filter(|line| line.starts_with("Test or real:")).count(), 1, "{}", mail.text);
     assert!(!mail.text.lines().any(|line| line.starts_with("Bcc")), "{}", mail.text);
     assert!(!mail.html.contains("<script") && !mail.html.contains("<evil"), "{}", mail.html);
-    assert!(mail.text.contains("REAL"));
+    assert!(mail.text.contains("REAL: production, no test"));
 }
 
 #[test]
@@ -242,7 +353,7 @@ fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
     let mut incident = incident(IncidentKind::UnknownEvent, "voltus-prod", "d");
     incident.about = "é".repeat(5_000);
     let mail = mail(&incident, Occasion::First, None);
-    assert!(mail.subject.chars().count() < 220, "{}", mail.subject);
+    assert!(mail.subject.chars().count() < 280, "{}", mail.subject);
 }
 
 #[test]
@@ -253,12 +364,13 @@ fn a_test_is_marked_in_the_subject_and_in_the_words() {
         assert_eq!(incident.source(), source);
         let record = sim.dispatches().get(about);
         let mail = mail(&incident, Occasion::First, record.as_ref());
-        assert_eq!(mail.subject, format!("[gridbell] [TEST] hydration-failing: {about}"));
-        assert!(mail.text.contains("TEST: nobody curtails for it"), "{}", mail.text);
+        assert_eq!(digest(&mail.subject), format!("[gridbell] [TEST] hydration-failing: {about}"));
+        assert!(mail.text.contains("TEST: no site has to curtail"), "{}", mail.text);
+        assert!(!mail.text.contains("curtail by hand"), "{}", mail.text);
     }
     // Nothing is known of it yet, and the source is a sandbox all the same.
     let incident = incident(IncidentKind::HydrationFailing, "voltus-sandbox/other", "500");
-    assert!(mail(&incident, Occasion::Resolved, None).subject.starts_with("[gridbell] [TEST] over: "));
+    assert!(mail(&incident, Occasion::Resolved, None).subject.starts_with("[gridbell] [TEST] Resolved: "));
 }
 
 fn test_sim() -> Simulation {
@@ -279,9 +391,9 @@ fn amounts_are_words() {
         mail(&incident, Occasion::First, Some(&stored(&answer))).text
     };
     assert!(words(json!(5)).contains("reduce by 5 kW"));
-    assert!(words(json!(0.5)).contains("reduce by 0.500 kW"));
-    assert!(words(json!(1.25)).contains("reduce by 1.250 kW"));
-    assert!(words(Value::Null).contains("an amount that the provider does not name"));
+    assert!(words(json!(0.5)).contains("reduce by 0.5 kW"));
+    assert!(words(json!(1.25)).contains("reduce by 1.25 kW"));
+    assert!(words(Value::Null).contains("The provider states no amount"));
 }
 
 #[test]
@@ -293,6 +405,50 @@ fn every_occasion() {
     {
         check(&format!("occasion-{name}"), &mail(&incident, occasion, Some(&record)));
     }
+}
+
+#[test]
+fn a_load_target_is_mailed_with_feed_times_and_rounded_power() {
+    let sim = sim(1);
+    let mut event = power("start_ramp_down", false);
+    event["target_load"]["value"] = json!(6.512_345);
+    accepted(&sim, "dc-1", &event.to_string());
+    run_for(&sim, 5);
+    let record = sim.dispatches().get("dc-1/main_power_feed/c-1").expect("a record");
+    let detail = "start_ramp_down of 2023-12-01T16:50:00Z did not report its end";
+    let incident = incident(IncidentKind::NotCompliant, "dc-1/main_power_feed/c-1", detail);
+    for (name, occasion) in
+        [("first", Occasion::First), ("reminder", Occasion::Reminder(1)), ("resolved", Occasion::Resolved)]
+    {
+        let mail = mail(&incident, occasion, Some(&record));
+        check(&format!("load-target-{name}"), &mail);
+        assert!(mail.text.contains("main_power_feed") && mail.text.contains("6.51 MW"), "{}", mail.text);
+        assert!(mail.text.contains("2023-12-01 16:50:00 UTC") && mail.text.contains("9.2 MW"), "{}", mail.text);
+    }
+}
+
+#[test]
+fn resolved_says_what_is_true_now() {
+    let known =
+        incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "the controller answered accepted to version 1");
+    let incident = Incident { status: IncidentStatus::Resolved, ..known };
+    let config = config();
+    let record = stored(&voltus("dkmq", 0, 5));
+    let case = Case { config: &config, incident: &incident, record: Some(&record), now: now() };
+    let still_open = vec!["quarantined/voltus-prod/dkmq".to_owned()];
+    let circumstances = Circumstances { awaited: false, link: None, still_open, ..circumstances() };
+    let mail = compose(&case, Occasion::Resolved, circumstances).unwrap();
+    check("resolved-at-risk", &mail);
+    for said in [
+        "The controller answered accepted to version 1.",
+        "It is on: 08:50–09:00 PST, in 9 min.",
+        "Still open about this dispatch: quarantined/voltus-prod/dkmq.",
+    ] {
+        assert!(mail.text.contains(said), "{said} is not in {}", mail.text);
+    }
+    let subject = "[gridbell] Resolved: 5 kW at My Site starts 08:50–09:00 PST: the controller answered accepted to version 1 \
+                   (dispatch-at-risk, voltus-prod/dkmq)";
+    assert_eq!(mail.subject, subject);
 }
 
 #[test]

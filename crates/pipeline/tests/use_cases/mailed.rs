@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
-use pipeline::{config::SourceContacts, incident::IncidentStatus};
+use pipeline::{
+    config::{Site, SiteContacts, SourceContacts},
+    incident::IncidentStatus,
+};
 use simulation::{Function, Simulation, Times, Toxic};
 
 use crate::{
@@ -55,7 +58,7 @@ fn its_end_goes_to_those_who_got_any_stage_and_to_no_others() {
     sim.config.contacts.escalate = vec![step(0, "another@example.com")];
     works(&sim, ABOUT);
     drain(&sim);
-    assert_eq!(recipients(&sim, "over: "), [set(&[DUTY, LEAD])]);
+    assert_eq!(recipients(&sim, "Resolved: "), [set(&[DUTY, LEAD])]);
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn ends_that_concern_different_people_are_different_mails() {
         works(&sim, key);
     }
     drain(&sim);
-    let mut ends = recipients(&sim, "over: ");
+    let mut ends = recipients(&sim, "Resolved: ");
     ends.sort();
     assert_eq!(ends, [set(&[DUTY, LEAD]), set(&["voltus@example.com"])]);
     assert!(mail_subjects(&sim).iter().all(|subject| !subject.contains("2 ")), "{:?}", mail_subjects(&sim));
@@ -122,11 +125,11 @@ fn a_mail_after_an_outage_past_a_dispatchs_end_says_so() {
         }
         let back_at = sim.now();
         pass(&sim, minutes(4));
-        assert_eq!(risks(&sim), [AT_RISK], "one mail, which says that it is over: {stopped:?}");
+        assert_eq!(risks(&sim), [AT_RISK], "one mail, which says that it is Resolved: {stopped:?}");
         let (at, mail) = sim.mails().remove(0);
         assert!(at <= back_at + minutes(2), "{at}, back at {back_at}");
         assert!(mail.text.contains("gridbell could not send this mail before"), "{}", mail.text);
-        assert!(mail.text.starts_with("Sites:"), "{}", mail.text);
+        assert!(mail.text.starts_with("WHAT MUST HAPPEN"), "{}", mail.text);
         pass(&sim, minutes(60));
         assert_eq!(risks(&sim).len(), 1, "once");
     }
@@ -190,4 +193,28 @@ fn a_contact_without_an_address_is_nobody() {
     works(&sim, ABOUT);
     drain(&sim);
     assert_eq!(recipients(&sim, "hydration-failing"), [set(&[LEAD]), set(&[LEAD])]);
+}
+
+#[test]
+fn a_sites_contacts_get_the_mails_about_its_dispatches_and_no_others() {
+    let mut config = crate::deadlines::acknowledged();
+    let contacts = SiteContacts { email: vec!["mill@example.com".to_owned(), DUTY.to_owned()] };
+    config.sites.insert("voltus-prod/d4z9".to_owned(), Site { contacts: Some(contacts), ..Site::default() });
+    let sim = Simulation::new(1, config);
+    sim.answers(
+        "voltus-prod",
+        "/dispatches/dkmq",
+        [simulation::Reply::Json(crate::common::voltus("dkmq", 0, 5).to_string())],
+    );
+    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    pass(&sim, SignedDuration::from_secs(90));
+    fails(&sim, "voltus-prod/other");
+    pass(&sim, minutes(1));
+    assert_eq!(acknowledge(&sim, 1, "accepted").status, 200);
+    pass(&sim, minutes(2));
+    assert_eq!(
+        recipients(&sim, "dispatch-at-risk"),
+        [set(&[DUTY, "mill@example.com"]), set(&[DUTY, "mill@example.com"])]
+    );
+    assert_eq!(recipients(&sim, "voltus-prod/other"), [set(&[DUTY])]);
 }

@@ -5,6 +5,7 @@
 mod acks;
 mod alert;
 mod aws_rules;
+mod by_hand;
 mod clock;
 mod common;
 mod deadlines;

@@ -5,14 +5,14 @@ use std::{
     fmt::Debug,
 };
 
-use dispatch::Subject;
+use dispatch::{Epoch, Subject};
 use jiff::Timestamp;
 use pipeline::{
     conditions::{Condition, NotedEvent, StageReport},
     group::{AckLink, AlertGroup},
-    incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Waiting},
+    incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Snoozed, Waiting},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
-    messages::{self, Deadline, Heartbeat, HeartbeatCheck, Hint, ToAlert, ToHydrate, ToRetry},
+    messages::{self, ByHand, Deadline, Heartbeat, HeartbeatCheck, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Refusal, Watched},
     retry::state::RetryState,
 };
@@ -103,7 +103,8 @@ fn work_of_every_sort() {
 
 #[test]
 fn deadlines_and_heartbeats() {
-    check_message(&ToRetry::Deadline(Deadline { subject: fetch().subject, unread: Some(7) }));
+    let by_hand = ByHand { by: "Ada".to_owned(), epoch: Epoch::from(1_700_000_000_000), version: 3 };
+    check_message(&ToRetry::Deadline(Deadline { subject: fetch().subject, unread: Some(7), by_hand: Some(by_hand) }));
     check_message(&ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }));
     check_message(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
     let redriven = messages::to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap();
@@ -147,6 +148,7 @@ fn incidents_groups_and_links() {
             last_at: AT,
             resolved_at: Some(AT),
             acknowledged: Some(Acknowledged { by: "somebody".to_owned(), at: AT }),
+            snoozed: Some(Snoozed { by: "somebody".to_owned(), at: AT, until: AT }),
             level: 2,
             detail: "d".to_owned(),
             mails: BTreeMap::from([("first".to_owned(), AT)]),
@@ -178,6 +180,7 @@ fn incidents_groups_and_links() {
         to: vec!["grid-duty@example.com".to_owned()],
         expires_at: AT,
         used_at: Some(AT),
+        curtailed_at: Some(AT),
     });
 }
 

@@ -13,8 +13,8 @@ use crate::{
     deadlines::{AT_RISK, VOLTUS, acknowledge, acknowledging, deadline, record, run_for},
 };
 
-const QUESTION: &str = "[gridbell] dispatch-at-risk: voltus-prod/dkmq has no end: is it still on?";
-const RESOLVED: &str = "[gridbell] over: dispatch-at-risk: voltus-prod/dkmq has no end: is it still on?";
+const QUESTION: &str = "[gridbell] asks: dispatch-at-risk: voltus-prod/dkmq";
+const RESOLVED: &str = "[gridbell] Resolved: asks: dispatch-at-risk: voltus-prod/dkmq";
 const INCIDENT: &str = "dispatch-at-risk/voltus-prod/dkmq/open";
 
 /// Voltus' answer without an end.
@@ -59,7 +59,7 @@ fn an_acknowledged_dispatch_without_an_end_is_asked_about_daily() {
     run_for(&sim, 120);
     assert_eq!(asked(&sim), 1);
     let (_, mail) = sim.mails().pop().expect("a mail");
-    for words in ["active since 2023-12-01T16:50:00Z", "for 24 hours", "never stated an end", "Ask the provider"] {
+    for words in ["active since 2023-12-01T16:50:00Z", "for 24 hours", "never stated an end", "Ask Voltus whether"] {
         assert!(mail.text.contains(words), "{words}: {}", mail.text);
     }
     hours(&sim, 12);
@@ -94,7 +94,12 @@ fn an_end_a_cancel_or_a_closing_resolves_the_question_once() {
         run_for(&sim, 120);
         let subjects = mail_subjects(&sim);
         assert_eq!(subjects.iter().filter(|subject| *subject == RESOLVED).count(), 1, "{why}: {subjects:?}");
-        assert!(sim.mails().iter().any(|(_, mail)| mail.subject == RESOLVED && mail.text.contains(why)), "{why}");
+        assert!(
+            sim.mails()
+                .iter()
+                .any(|(_, mail)| crate::common::digest(&mail.subject) == RESOLVED && mail.text.contains(why)),
+            "{why}"
+        );
         assert_eq!(record(&sim).open_end, None);
         hours(&sim, 72);
         assert_eq!(asked(&sim), 1);
@@ -177,7 +182,7 @@ fn a_new_version_of_what_is_asked_about_is_watched_as_any() {
         let due = record(&sim).due.expect("a deadline");
         run_for(&sim, 75);
         let mut mails = sim.mails().into_iter();
-        let (at, _) = mails.find(|(_, mail)| mail.subject == AT_RISK).expect("a mail");
+        let (at, _) = mails.find(|(_, mail)| crate::common::digest(&mail.subject) == AT_RISK).expect("a mail");
         assert!((due..due + SignedDuration::from_secs(10)).contains(&at), "{at}, due at {due}");
     }
 }

@@ -73,7 +73,7 @@ fn a_body_of_which_a_part_is_lost_is_an_incident() {
     run_for(&sim, 1_800);
     assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 30_000);
     let mails = mail_subjects(&sim);
-    assert!(mails.last().is_some_and(|mail| mail.contains("over: hydration-failing")), "{mails:?}");
+    assert!(mails.last().is_some_and(|mail| mail.contains("Resolved: hydration-failing")), "{mails:?}");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_set_of_parts_that_stays_incomplete_is_an_incident() {
     pass(&sim, SignedDuration::from_mins(10));
     assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 300);
     let mails = mail_subjects(&sim);
-    assert!(mails.iter().any(|mail| mail.contains("over: hydration-failing")), "{mails:?}");
+    assert!(mails.iter().any(|mail| mail.contains("Resolved: hydration-failing")), "{mails:?}");
     assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Resolved));
 }
 

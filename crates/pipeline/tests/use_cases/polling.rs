@@ -66,7 +66,7 @@ fn a_provider_that_asks_to_be_left_alone_is() {
     run_for(&sim, 400);
     assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"]);
     run_for(&sim, 3_600);
-    assert_eq!(mail_subjects(&sim).pop().as_deref(), Some("[gridbell] over: source-down: voltus-prod"));
+    assert_eq!(mail_subjects(&sim).pop().as_deref(), Some("[gridbell] Resolved: source-down: voltus-prod"));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_refused_key_is_mailed_and_resolved_once_it_is_accepted() {
     assert!(asked(&sim, "voltus-prod", LIST).len() < 15, "a refused key is not hammered with");
     lists(&sim, &[]);
     run_for(&sim, 400);
-    assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] over: credentials: voltus-prod"]);
+    assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] Resolved: credentials: voltus-prod"]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_provider_that_is_down_is_mailed_after_five_minutes_once() {
     assert_eq!(mail_subjects(&sim).len(), 1);
     lists(&sim, &[]);
     run_for(&sim, 95);
-    assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+    assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] Resolved: source-down: voltus-prod"]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_provider_that_is_down_again_is_mailed_again() {
         run_for(&sim, 400);
     }
     let [down, over] =
-        ["source-down: voltus-prod", "over: source-down: voltus-prod"].map(|it| format!("[gridbell] {it}"));
+        ["source-down: voltus-prod", "Resolved: source-down: voltus-prod"].map(|it| format!("[gridbell] {it}"));
     assert_eq!(mail_subjects(&sim), [down.clone(), over.clone(), down, over]);
 }
 
@@ -148,7 +148,7 @@ fn a_provider_down_before_and_after_a_start_is_mailed() {
     run_for(&sim, 1_800);
     let mails = mail_subjects(&sim);
     for kind in ["hydration-failing: voltus-prod/dkmq", "source-down: voltus-prod"] {
-        assert!(mails.contains(&format!("[gridbell] over: {kind}")), "{mails:?}");
+        assert!(mails.contains(&format!("[gridbell] Resolved: {kind}")), "{mails:?}");
     }
     assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"]);
 }
@@ -237,7 +237,7 @@ fn a_list_that_kills_the_hydrator_is_mailed() {
         assert!(sim.kept().is_empty() && sim.queued(Inner::RetriesDead).is_empty());
         sim.heal();
         run_for(&sim, 400);
-        assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] over: source-down: voltus-prod"]);
+        assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] Resolved: source-down: voltus-prod"]);
     }
 }
 

@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use pipeline::{conditions::Condition, record::SubjectRecord};
 use serde_json::{Value, json};
-use simulation::{Ended, Inner, Simulation, Times, Toxic, Webhook};
+use simulation::{Ended, Inner, PUBLIC_URL, Simulation, Times, Toxic, Webhook};
 
 use crate::{
-    common::{TOKEN, accepted, mail_subjects, pass, power, run_for, sim, types, worth_a_fault},
+    common::{TOKEN, accepted, config, mail_subjects, pass, power, run_for, sim, types, worth_a_fault},
     incidents::hint,
 };
 
@@ -55,7 +55,7 @@ pub(crate) fn overdue(about: &str) -> String {
 }
 
 pub(crate) fn resolved(about: &str) -> String {
-    format!("[gridbell] over: not-compliant: {about}")
+    format!("[gridbell] Resolved: not-compliant: {about}")
 }
 
 #[test]
@@ -242,4 +242,25 @@ fn whatever_call_fails_an_overdue_target_is_mailed_once() {
             play(Some((call, toxic)));
         }
     }
+}
+
+#[test]
+fn a_missed_target_has_a_button_and_reminders() {
+    let mut config = config();
+    config.contacts.remind_s = 900;
+    let sim = Simulation::new(1, config);
+    heard(&sim, &event("start_ramp_down", "c-1", ("16:50", Some("18:50")), false));
+    heard(&sim, &event("end_ramp_down", "c-1", ("16:50", Some("18:50")), false));
+    until(&sim, "17:30:00");
+    let subjects = mail_subjects(&sim);
+    assert_eq!(subjects[..2], [overdue(FIRST), format!("[gridbell] reminder 1: not-compliant: {FIRST}")]);
+    let (_, first) = sim.mails().remove(0);
+    let at = first.text.find(PUBLIC_URL).expect("a link");
+    let link: String = first.text[at..].chars().take_while(|c| !c.is_whitespace()).collect();
+    let page = sim.follow("GET", &link).answer().expect("a page");
+    assert!(page.body.contains("main_power_feed") && page.body.contains("6.5 MW"), "{}", page.body);
+    assert!(page.body.contains("value=\"acknowledge\"") && !page.body.contains("value=\"curtailed\""), "{}", page.body);
+    assert_eq!(sim.follow("POST", &link).answer().expect("a page").outcome, "acknowledged");
+    until(&sim, "18:40:00");
+    assert_eq!(mail_subjects(&sim).len(), subjects.len(), "no reminder follows");
 }

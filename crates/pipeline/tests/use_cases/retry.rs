@@ -110,7 +110,10 @@ fn five_quick_failures_open_an_incident_a_success_resolves_it() {
     drain(&sim);
     assert_eq!(
         mail_subjects(&sim),
-        [format!("[gridbell] hydration-failing: {VOLTUS}"), format!("[gridbell] over: hydration-failing: {VOLTUS}"),]
+        [
+            format!("[gridbell] hydration-failing: {VOLTUS}"),
+            format!("[gridbell] Resolved: hydration-failing: {VOLTUS}"),
+        ]
     );
     let (mailed_at, mail) = sim.mails().remove(0);
     let fifth = sim.fetches()[usize::try_from(QUICK_ATTEMPTS).unwrap() - 1].at;
@@ -125,8 +128,8 @@ fn a_refused_key_is_mailed_and_resolved_once_it_is_accepted() {
     drain(&sim);
     let credentials: Vec<_> =
         sim.mails().into_iter().filter(|(_, mail)| mail.subject.contains("credentials")).collect();
-    let subjects: Vec<&str> = credentials.iter().map(|(_, mail)| mail.subject.as_str()).collect();
-    assert_eq!(subjects, ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"]);
+    let subjects: Vec<String> = credentials.iter().map(|(_, mail)| crate::common::digest(&mail.subject)).collect();
+    assert_eq!(subjects, ["[gridbell] credentials: voltus-prod", "[gridbell] Resolved: credentials: voltus-prod"]);
     let waited = credentials[0].0.duration_since(sim.fetches()[0].at).as_secs();
     assert!((30..33).contains(&waited), "{waited} s");
 }
@@ -144,7 +147,7 @@ fn a_refused_key_is_resolved_although_other_failures_followed() {
     let other = vec![Reply::Status(500, None); 12];
     let sim = failing(1, [vec![Reply::Status(500, None), Reply::Refused], other, vec![well()]].concat());
     pass(&sim, hours(3));
-    assert!(mail_subjects(&sim).contains(&"[gridbell] over: credentials: voltus-prod".to_owned()));
+    assert!(mail_subjects(&sim).contains(&"[gridbell] Resolved: credentials: voltus-prod".to_owned()));
 }
 
 #[test]
@@ -189,7 +192,7 @@ fn attempts_for_the_same_dispatch_join() {
         sim.answers("voltus-prod", "/dispatches/dkmq", [well()]);
         drain(&sim);
         assert_eq!(types(&sim, VOLTUS).len(), 1);
-        assert_eq!(mail_subjects(&sim)[1..], [format!("[gridbell] over: hydration-failing: {VOLTUS}")]);
+        assert_eq!(mail_subjects(&sim)[1..], [format!("[gridbell] Resolved: hydration-failing: {VOLTUS}")]);
     }
 }
 
@@ -248,10 +251,10 @@ fn an_incident_is_resolved_although_another_delivery_went_first() {
     };
     let sim = overtaken_by_a_fresh_delivery(Reply::Status(500, None), 300);
     let failing = format!("hydration-failing: {VOLTUS}");
-    let both = [format!("[gridbell] {failing}"), format!("[gridbell] over: {failing}")];
+    let both = [format!("[gridbell] {failing}"), format!("[gridbell] Resolved: {failing}")];
     assert_eq!(about(&sim, "hydration-failing"), both);
     let sim = overtaken_by_a_fresh_delivery(Reply::Refused, 300);
-    let both = ["[gridbell] credentials: voltus-prod", "[gridbell] over: credentials: voltus-prod"];
+    let both = ["[gridbell] credentials: voltus-prod", "[gridbell] Resolved: credentials: voltus-prod"];
     assert_eq!(about(&sim, "credentials"), both);
 }
 

@@ -150,7 +150,7 @@ fn a_job_that_fails_for_longer_than_a_day_goes_on() {
     let began = sim.now();
     fails(&sim, ABOUT);
     pass(&sim, 40 * 60);
-    check(&sim, began, &[(0, "", "grid-duty"), (30 * 60, "nobody has taken it on", "grid-duty lead")]);
+    check(&sim, began, &[(0, "", "grid-duty"), (30 * 60, "escalated", "grid-duty lead")]);
     assert_eq!(incident(&sim, INCIDENT).status, IncidentStatus::Open);
 }
 

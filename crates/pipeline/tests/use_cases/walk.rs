@@ -148,8 +148,9 @@ fn outcome(sim: &Simulation) -> Outcome {
     for kind in ["hydration-failing", "dispatch-at-risk"] {
         let first = format!("[gridbell] {kind}: ");
         let failed: Vec<String> = mails.extract_if(.., |mail| mail.starts_with(&first)).collect();
-        let resolved = failed.iter().map(|mail| mail.replace("[gridbell] ", "[gridbell] over: ")).collect::<Vec<_>>();
-        let over = format!("over: {kind}");
+        let resolved =
+            failed.iter().map(|mail| mail.replace("[gridbell] ", "[gridbell] Resolved: ")).collect::<Vec<_>>();
+        let over = format!("Resolved: {kind}");
         assert_eq!(mails.extract_if(.., |mail| mail.contains(&over)).collect::<Vec<_>>(), resolved);
     }
     (types, kept, mails)

@@ -67,6 +67,10 @@ impl Provider for Leap {
         "leap"
     }
 
+    fn title(&self) -> &'static str {
+        "Leap"
+    }
+
     fn api_url(&self, sandbox: bool) -> Option<&'static str> {
         Some(if sandbox { "https://api.staging.leap.energy/v2" } else { "https://api.leap.energy/v2" })
     }

@@ -25,6 +25,10 @@ impl Provider for NvGrid {
         "nvgrid"
     }
 
+    fn title(&self) -> &'static str {
+        "NvGrid"
+    }
+
     fn api_url(&self, _sandbox: bool) -> Option<&'static str> {
         None
     }

@@ -37,6 +37,10 @@ impl Provider for Openvolt {
         "openvolt"
     }
 
+    fn title(&self) -> &'static str {
+        "Openvolt"
+    }
+
     fn api_url(&self, _sandbox: bool) -> Option<&'static str> {
         Some("https://api.openvolt.com")
     }

@@ -50,6 +50,10 @@ impl Provider for Voltus {
         "voltus"
     }
 
+    fn title(&self) -> &'static str {
+        "Voltus"
+    }
+
     fn api_url(&self, sandbox: bool) -> Option<&'static str> {
         Some(if sandbox { "https://sandbox.voltus.co" } else { "https://api.voltus.co" })
     }

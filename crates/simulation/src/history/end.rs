@@ -43,7 +43,7 @@ fn dispatch(seen: &Checker, (number, story): (usize, &ProviderTimeline)) -> Opti
 fn given_up(seen: &Checker, subject: &str) -> bool {
     let is_sent = |row: &Incident| row.mails.contains_key("about given up");
     let unreadable =
-        |row: &Incident| row.kind() == IncidentKind::Quarantined && names(&row.incident, subject) && is_sent(row);
+        |row: &Incident| row.kind() == IncidentKind::Quarantined && row.incident.ends_with(subject) && is_sent(row);
     seen.mails.rows().any(unreadable)
         || seen.mails.subjects().any(|mail| mail.contains("dead-letter") && names(mail, subject))
 }

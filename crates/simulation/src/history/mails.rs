@@ -39,10 +39,9 @@ impl Mails {
 
     /// Whether a mail reported the dispatch as at risk by then, alone or in a list.
     pub(super) fn at_risk_by(&self, limit: Timestamp, key: &str) -> bool {
-        // A list states the dispatch's terms, unless its record could not be read.
-        let listed = [format!(" {key}, "), format!(" {key}: ")];
+        let listed = [format!(" ({key})"), format!(" ({key}, acknowledged meanwhile)")];
         self.sent.iter().filter(|mail| mail.at <= limit).any(|Sent { subject, text, .. }| {
-            let happens = subject.contains("dispatch-at-risk") && !subject.contains("over: ");
+            let happens = subject.contains("dispatch-at-risk") && !subject.contains("Resolved: ");
             happens && (names(subject, key) || listed.iter().any(|listed| text.contains(listed)))
         })
     }
@@ -66,7 +65,8 @@ impl Mails {
         let story = stories.iter().find(|story| names(subject, &story.subject))?;
         let marked = subject.contains("[TEST]");
         // If the table could not be read, the mail says so, and that it may be a test.
-        let at_risk = subject.contains("dispatch-at-risk") && !text.contains("Sites, amount, times");
+        let at_risk =
+            subject.contains("dispatch-at-risk") && !text.contains("Its sites, amount and times are not known");
         if (marked && story.test.is_none()) || (at_risk && !marked && story.test.is_some()) {
             return Some(Broken::new(
                 "test-is-test",
@@ -104,5 +104,5 @@ impl Mails {
 
 /// Whether the mail's subject ends with the dispatch's key.
 pub(super) fn names(subject: &str, key: &str) -> bool {
-    subject.ends_with(key)
+    subject.strip_suffix(')').is_some_and(|subject| subject.ends_with(&format!(", {key}")))
 }

@@ -58,7 +58,7 @@ async fn failures(name: &str, spoil: impl FnOnce(&mut Observed)) -> Vec<String> 
             let before = seen.signals.iter().filter(|signal| signal.text("subject") == subject).count();
             seen.signals.push(wanted(expected, &scenario.source, before + 1));
         }
-        seen.mails.extend(step.mails.iter().map(|subject| mail(&format!("[gridbell] {subject}"))));
+        seen.mails.extend(step.mails.iter().map(|subject| mail(&format!("[gridbell] LOOK ({subject})"))));
         assert!(step.send.as_ref().is_none_or(|send| send.body(&Names::new()).is_ok()));
     }
     spoil(&mut seen);
@@ -108,7 +108,7 @@ async fn wrong_data_and_a_wrong_envelope_are_named() {
 #[tokio::test]
 async fn a_mail_that_is_missing_or_too_much_is_named() {
     let missing = failures("forged", |seen| seen.mails.clear()).await;
-    assert_eq!(missing, [r#"the mail "[gridbell] quarantined: voltus-demo" is sent: it was not sent"#]);
+    assert_eq!(missing, ["a mail about (quarantined, voltus-demo) is sent: it was not sent"]);
     let twice = failures("forged", |seen| seen.mails.push(seen.mails[0].clone())).await;
-    assert_eq!(twice, ["no other mail is sent: also sent: [gridbell] quarantined: voltus-demo"]);
+    assert_eq!(twice, ["no other mail is sent: also sent: [gridbell] LOOK (quarantined, voltus-demo)"]);
 }

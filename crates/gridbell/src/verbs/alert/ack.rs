@@ -14,7 +14,7 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   gridbell alert ack dispatch-at-risk/voltus-prod/dkmq
-  gridbell alert ack credentials/leap-prod --by 'Ada on duty' --stack gridbell";
+  gridbell alert ack credentials/leap-prod --as 'Ada on duty' --stack gridbell";
 
 /// How `alert ack` is called.
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Ack {
     #[arg(value_name = "INCIDENT", value_parser = Key::shown_by("gridbell alert list"))]
     incident: String,
     /// Who acknowledges it [default: the user of this machine]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long = "as", visible_alias = "by", value_name = "NAME")]
     by: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -36,8 +36,7 @@ impl Ack {
     pub(super) async fn run(self) -> Result<()> {
         let Self { incident, by, json, which } = self;
         let console = which.open().await?;
-        let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
-        let by = by.or_else(user).unwrap_or_else(|| "the command line".to_owned());
+        let by = by.unwrap_or_else(user);
         let done = acknowledge(&console, &incident, &by).await?;
         if json {
             return show::json(&json!({"incident": incident, "status": "acknowledged", "said": done}));
@@ -66,8 +65,14 @@ pub(crate) async fn acknowledge(console: &Console, incident: &str, by: &str) -> 
     }
 }
 
+/// Who sits at this machine, as far as it says.
+pub(super) fn user() -> String {
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+    user.unwrap_or_else(|| "the command line".to_owned())
+}
+
 /// What may have been meant: open incidents that hold these words, such as a dispatch's key.
-async fn others(console: &Console, words: &str) -> String {
+pub(super) async fn others(console: &Console, words: &str) -> String {
     let open = console.incidents().all(true).await.map(|listed| listed.found).unwrap_or_default();
     let names = open.into_iter().map(|incident| incident.incident).filter(|name| name.contains(words));
     match names.collect::<Vec<_>>().as_slice() {

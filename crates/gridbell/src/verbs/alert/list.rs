@@ -1,8 +1,9 @@
 //! `alert list`.
 
 use anyhow::Result;
-use pipeline::incident::{Incident, IncidentStatus};
+use pipeline::incident::{Incident, IncidentKind, IncidentStatus};
 
+use super::view::IncidentView;
 use crate::{
     console::Which,
     show::{self, Clockface, Output, Paint, instant_or_age, word},
@@ -18,7 +19,7 @@ Examples:
 /// How `alert list` is called.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// Those alone that are not resolved
+    /// Those alone that are open and that no person has acknowledged, the most urgent first
     #[arg(long)]
     open: bool,
     /// Of this source alone
@@ -43,30 +44,54 @@ impl List {
         let listed = console.incidents().all(self.open).await.map_err(|error| console.refusal(error))?;
         let mut incidents = listed.found;
         incidents.retain(|incident| {
-            self.source.as_ref().is_none_or(|source| source == incident.source())
+            (!self.open || incident.status == IncidentStatus::Open)
+                && self.source.as_ref().is_none_or(|source| source == incident.source())
                 && since.is_none_or(|since| incident.last_at >= since)
         });
-        let incidents = ordered(incidents);
-        listing.show(("incidents", &incidents), &listed.unreadable, self.source.as_deref(), text).await
+        let views: Vec<IncidentView> = ordered(incidents).iter().map(IncidentView::of).collect();
+        listing.show(("incidents", &views), &listed.unreadable, self.source.as_deref(), text).await
     }
 }
 
-/// What goes on first, the latest news first.
+/// Open ones first, then acknowledged ones, each the most urgent first; then what is resolved, the latest first.
 pub(crate) fn ordered(mut incidents: Vec<Incident>) -> Vec<Incident> {
-    incidents.sort_by_key(|incident| (incident.status == IncidentStatus::Resolved, -incident.last_at.as_second()));
+    let rank = |incident: &Incident| match incident.status {
+        IncidentStatus::Open => (0, urgency(incident), incident.opened_at.as_second()),
+        IncidentStatus::Acknowledged => (1, urgency(incident), incident.opened_at.as_second()),
+        IncidentStatus::Resolved => (2, 0, -incident.last_at.as_second()),
+    };
+    incidents.sort_by_cached_key(rank);
     incidents
 }
 
-pub(super) fn text(incidents: &[Incident], clock: &Clockface, paint: Paint) -> String {
+/// The lower, the sooner sites may miss a dispatch.
+fn urgency(incident: &Incident) -> usize {
+    const ORDER: [IncidentKind; 9] = [
+        IncidentKind::DispatchAtRisk,
+        IncidentKind::NotCompliant,
+        IncidentKind::HydrationFailing,
+        IncidentKind::Credentials,
+        IncidentKind::SourceDown,
+        IncidentKind::Quarantined,
+        IncidentKind::UnknownEvent,
+        IncidentKind::DeadLetter,
+        IncidentKind::MissedDelivery,
+    ];
+    ORDER.iter().position(|kind| *kind == incident.kind()).unwrap_or(ORDER.len())
+}
+
+pub(super) fn text(incidents: &[IncidentView], clock: &Clockface, paint: Paint) -> String {
     if incidents.is_empty() {
         return "no incidents".to_owned();
     }
     let since = format!("since, {}", clock.zone());
     let rows = incidents.iter().map(|incident| {
         let status = word(&incident.status);
-        let status = match status.as_str() {
-            "open" => paint.bad(&status),
-            "resolved" => paint.dim(&status),
+        let snoozed = incident.snoozed.as_ref().filter(|snoozed| snoozed.until > clock.now);
+        let status = match (status.as_str(), snoozed) {
+            ("open", Some(snoozed)) => paint.warn(&format!("open, snoozed until {}", clock.minute(snoozed.until))),
+            ("open", None) => paint.bad(&status),
+            ("resolved", _) => paint.dim(&status),
             _ => paint.warn(&status),
         };
         vec![
@@ -82,11 +107,11 @@ pub(super) fn text(incidents: &[Incident], clock: &Clockface, paint: Paint) -> S
 }
 
 /// How many were sent, and when the one that waits is sent.
-fn mails(incident: &Incident, clock: &Clockface) -> String {
+fn mails(incident: &IncidentView, clock: &Clockface) -> String {
     let sent = incident.mails.len();
-    match &incident.waiting {
+    match incident.next_mail_at {
         None => sent.to_string(),
-        Some(waiting) => format!("{sent}, next {}", clock.off(waiting.send_at)),
+        Some(at) => format!("{sent}, next {}", clock.off(at)),
     }
 }
 
@@ -108,6 +133,33 @@ mod tests {
             ..incident(&Subject::dispatch("voltus-prod", "late"))
         };
         let clock = Clockface::fixed(at(NOW));
-        insta::assert_snapshot!(text(&[waiting, resolved], &clock, Paint::none()));
+        let views = [waiting, resolved].map(|incident| IncidentView::of(&incident));
+        insta::assert_snapshot!(text(&views, &clock, Paint::none()));
+    }
+
+    #[test]
+    fn the_most_urgent_stands_first() {
+        let of = |id: &str, status, opened_at: &str| Incident {
+            status,
+            opened_at: at(opened_at),
+            last_at: at(opened_at),
+            ..incident(&Subject::dispatch("voltus-prod", id))
+        };
+        let [first, second] = ["2026-03-01T11:00:00Z", "2026-03-01T11:30:00Z"];
+        let later_key = pipeline::conditions::Condition::KeyRefused { source: "voltus-prod".to_owned() };
+        let key =
+            Incident { incident: later_key.incident(), condition: later_key, ..of("k", IncidentStatus::Open, first) };
+        let incidents = vec![
+            of("resolved", IncidentStatus::Resolved, second),
+            of("acknowledged", IncidentStatus::Acknowledged, first),
+            key,
+            of("late", IncidentStatus::Open, second),
+            of("early", IncidentStatus::Open, first),
+        ];
+        let order: Vec<String> = ordered(incidents).into_iter().map(|incident| incident.incident).collect();
+        let expected = ["early", "late"].map(|id| format!("dispatch-at-risk/voltus-prod/{id}"));
+        assert_eq!(order[..2], expected);
+        assert_eq!(order[2], "credentials/voltus-prod");
+        assert!(order[3].ends_with("acknowledged") && order[4].ends_with("resolved"), "{order:?}");
     }
 }

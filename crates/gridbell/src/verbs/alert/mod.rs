@@ -2,6 +2,8 @@
 
 mod ack;
 mod list;
+mod snooze;
+mod view;
 
 use anyhow::Result;
 
@@ -17,6 +19,9 @@ pub(crate) enum AlertVerb {
     /// Acknowledges an incident: no more reminders of it, and no escalation.
     #[command(after_help = ack::EXAMPLES)]
     Ack(ack::Ack),
+    /// Has an incident wait: no reminders and no escalation for a while, then again.
+    #[command(after_help = snooze::EXAMPLES)]
+    Snooze(snooze::Snooze),
 }
 
 /// Does what is asked.
@@ -24,5 +29,6 @@ pub(crate) async fn run(verb: AlertVerb) -> Result<()> {
     match verb {
         AlertVerb::List(list) => list.run().await,
         AlertVerb::Ack(ack) => ack.run().await,
+        AlertVerb::Snooze(snooze) => snooze.run().await,
     }
 }

@@ -71,6 +71,9 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
             let _ = writeln!(out, "    of {name}, program {program:?}: {}", words(own.but(*said)));
         }
     }
+    if !config.sites.is_empty() {
+        let _ = writeln!(out, "  {} sites described: {}", config.sites.len(), brief(config.sites.keys()));
+    }
     match &config.contacts {
         Some(contacts) => {
             let reminded = match contacts.remind_s {
@@ -88,6 +91,14 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
         None => out.push_str("  alerts: no [contacts], so no person is notified; a deployment needs them"),
     }
     out
+}
+
+/// The first few of a list.
+fn brief<'k>(keys: impl ExactSizeIterator<Item = &'k String>) -> String {
+    const SHOWN: usize = 5;
+    let more = keys.len().saturating_sub(SHOWN);
+    let shown = keys.take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> String {

@@ -49,7 +49,7 @@ pub(crate) struct Replay {
     /// Everything that is quarantined
     #[arg(long)]
     all: bool,
-    /// Show what would come of it, and do nothing; so it is anyway without a terminal to ask at
+    /// Show what would come of it, and do nothing; without a terminal to ask at, only this and --yes succeed
     #[arg(long)]
     dry_run: bool,
     /// Do it without asking
@@ -86,6 +86,9 @@ impl Replay {
         if possible < works.len() && !self.ids.is_empty() {
             bail!("{} of {} cannot be replayed", works.len() - possible, works.len());
         }
+        if replayed.is_empty() && !self.dry_run {
+            bail!(if possible == 0 { "nothing was replayed" } else { "nothing was replayed; --yes does it" });
+        }
         Ok(())
     }
 
@@ -109,7 +112,7 @@ impl Replay {
             return show::line("nothing to replay");
         }
         if !went {
-            return show::line("nothing was done; --yes does it");
+            return if self.dry_run { show::line("a dry run: nothing was replayed; --yes does it") } else { Ok(()) };
         }
         for one in replayed {
             show::line(&format!("{} {one}", Paint::stdout().good("✓")))?;

@@ -18,6 +18,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   gridbell dispatch ack voltus-prod/dkmq accepted
   gridbell dispatch ack voltus-prod/dkmq failed --detail 'chiller 2 is down'    opens an incident at once
+  gridbell dispatch ack voltus-prod/dkmq accepted --as Ada                      Ada has curtailed by hand
   gridbell dispatch ack voltus-prod/dkmq completed --version 3 --stack gridbell";
 
 /// What is answered.
@@ -46,6 +47,9 @@ pub(crate) struct Ack {
     /// In your own words
     #[arg(long, value_name = "TEXT")]
     detail: Option<String>,
+    /// A person who has curtailed by hand; left out: the controller is answered for
+    #[arg(long = "as", value_name = "NAME")]
+    by: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -55,7 +59,7 @@ pub(crate) struct Ack {
 
 impl Ack {
     pub(super) async fn run(self) -> Result<()> {
-        let Self { key, answer, version, detail, json, which } = self;
+        let Self { key, answer, version, detail, by, json, which } = self;
         let console = which.open().await?;
         let version = match version {
             Some(version) => version,
@@ -66,7 +70,7 @@ impl Ack {
             AckAnswer::Completed => AckState::Completed,
             AckAnswer::Failed => AckState::Failed,
         };
-        let said = Acknowledgement { dispatch: key.clone(), epoch: None, version, state, detail };
+        let said = Acknowledgement { dispatch: key.clone(), epoch: None, version, state, detail, by };
         let done = acknowledge(&console, &said).await?;
         if json {
             return show::json(&json!({"dispatch": key, "version": version, "state": state, "status": "acknowledged"}));

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use dispatch::Program;
 use pipeline::zone::Zone;
 
-use super::view::{DispatchView, Phase};
+use super::view::{DispatchView, Phase, by_hand};
 use crate::{
     argument::Key,
     console::Which,
@@ -39,6 +39,8 @@ impl Get {
         let Some(view) = DispatchView::whole(&record, clock.now) else {
             bail!("{0} is no dispatch; `gridbell dispatch timeline {0}` shows its timeline", self.key);
         };
+        let incidents = console.incidents().all(true).await.map_err(|error| console.refusal(error))?.found;
+        let view = view.with_person(&incidents);
         if self.output.json {
             return show::json(&view);
         }
@@ -68,6 +70,9 @@ pub(super) fn text(view: &DispatchView, clock: &Clockface, paint: Paint) -> Stri
     );
     row("version", format!("{}, changed {}", view.version, clock.full(view.changed_at)));
     row("controller", controller(view, clock));
+    if let Some(person) = &view.acknowledged_by_person {
+        row("person", format!("{} acknowledged the incident at {}", show::name(&person.by), clock.full(person.at)));
+    }
     row(
         "signals",
         match view.unsent {
@@ -85,7 +90,7 @@ pub(super) fn text(view: &DispatchView, clock: &Clockface, paint: Paint) -> Stri
             row("", there);
         }
     }
-    let risk = view.at_risk.as_ref().map(|risk| format!("\n{}", paint.bad(&format!("AT RISK: {risk}"))));
+    let risk = view.risk_words().map(|risk| format!("\n{}", paint.bad(&format!("AT RISK: {risk}"))));
     let title = paint.bold(&format!("{} ({} of {})", view.key, view.provider, view.source));
     format!("{title}{}\n{text}\n{}", risk.unwrap_or_default(), sites(view))
 }
@@ -112,7 +117,7 @@ fn controller(view: &DispatchView, clock: &Clockface) -> String {
     match (&view.acknowledgement, view.due) {
         (Some(ack), _) => {
             let detail = ack.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-            format!("{} version {} at {}{detail}", word(&ack.state), ack.version, clock.full(ack.at))
+            format!("{}{} version {} at {}{detail}", word(&ack.state), by_hand(ack), ack.version, clock.full(ack.at))
         }
         (None, Some(at)) if at <= clock.now => format!("silent; it had to acknowledge by {}", due(at)),
         (None, Some(at)) => format!("must acknowledge by {}", due(at)),

@@ -68,6 +68,8 @@ impl List {
         let wanted = Wanted { source: self.source.clone(), status: None, since };
         let listed = console.dispatches().all(&wanted).await.map_err(|error| console.refusal(error))?;
         let views = listed.found.iter().filter_map(|record| DispatchView::of(record, clock.now));
+        let incidents = console.incidents().all(true).await.map_err(|error| console.refusal(error))?.found;
+        let views = views.map(|view| view.with_person(&incidents));
         let views = ordered(views.filter(|view| self.takes(view)).collect());
         listing.show(("dispatches", &views), &listed.unreadable, self.source.as_deref(), text).await
     }
@@ -112,7 +114,7 @@ pub(in super::super) fn text(views: &[DispatchView], clock: &Clockface, paint: P
             view.sites.to_string(),
             view.version.to_string(),
             view.ack_words(),
-            view.at_risk.as_deref().map(|risk| paint.bad(risk)).unwrap_or_default(),
+            view.risk_words().map(|risk| paint.bad(&risk)).unwrap_or_default(),
         ]
     });
     let table = show::table(&header, &["risk"], rows);

@@ -69,6 +69,8 @@ pub(crate) enum Known {
     Mailed { incident: String, stage: String },
     /// A person acknowledged an incident.
     AcknowledgedBy { incident: String, by: String },
+    /// A person has an incident about it wait.
+    SnoozedBy { incident: String, by: String, until: Timestamp },
     /// An incident was resolved.
     Resolved { incident: String, detail: String },
 }
@@ -100,7 +102,7 @@ impl Event {
             Self::Known(Known::Opened { .. }) => 5,
             Self::Known(Known::Waiting { .. }) => 6,
             Self::Known(Known::Mailed { .. }) => 7,
-            Self::Known(Known::AcknowledgedBy { .. }) => 8,
+            Self::Known(Known::AcknowledgedBy { .. } | Known::SnoozedBy { .. }) => 8,
             Self::Known(Known::Resolved { .. }) => 9,
             Self::Known(Known::Retry { .. }) => 10,
             Self::Known(Known::Due { .. }) => 11,
@@ -163,6 +165,7 @@ impl fmt::Display for Known {
             }
             Self::Mailed { incident, stage } => write!(f, "SES accepted a mail about {incident} ({stage})"),
             Self::AcknowledgedBy { incident, by } => write!(f, "{by} acknowledged {incident}"),
+            Self::SnoozedBy { incident, by, until } => write!(f, "{by} has {incident} wait until {until:.0}"),
             Self::Resolved { incident, detail } => write!(f, "{incident} resolved: {detail}"),
         }
     }

@@ -19,7 +19,7 @@ fn clock() -> Clockface {
 }
 
 fn ack(version: u64, state: AckState) -> Ack {
-    Ack { version, state, detail: Some("chiller 2 is down".to_owned()), at: at("2026-03-01T11:50:00Z") }
+    Ack { version, state, detail: Some("chiller 2 is down".to_owned()), by: None, at: at("2026-03-01T11:50:00Z") }
 }
 
 /// One in each phase, and one at each risk.
@@ -51,6 +51,20 @@ fn views(records: &[SubjectRecord]) -> Vec<DispatchView> {
 #[test]
 fn the_list() {
     insta::assert_snapshot!(list::text(&views(&records()), &clock(), Paint::none()));
+}
+
+#[test]
+fn a_person_is_told_from_a_controller() {
+    let all = records();
+    let silent = all.last().expect("one").subject.clone();
+    let view =
+        DispatchView::of(all.last().expect("one"), at(NOW)).expect("a dispatch").with_person(&[incident(&silent)]);
+    assert_eq!(view.ack_words(), "-", "no controller has answered");
+    assert_eq!(view.risk_words().as_deref(), Some("no controller acknowledged it in time; Ada takes care"));
+    let by_hand = Ack { by: Some("Ada".to_owned()), ..ack(1, AckState::Accepted) };
+    let record = SubjectRecord { ack: Some(by_hand), due: None, ..all.last().expect("one").clone() };
+    let view = DispatchView::of(&record, at(NOW)).expect("a dispatch");
+    assert_eq!((view.ack_words().as_str(), view.at_risk), ("accepted by hand, Ada", None));
 }
 
 #[test]

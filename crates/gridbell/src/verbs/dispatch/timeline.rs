@@ -111,7 +111,7 @@ fn of_record(record: &SubjectRecord) -> Vec<Step> {
         .map(|entry| {
             let ack = record.ack.as_ref().filter(|ack| ack.at == entry.at);
             let event = match (&entry.event, ack.and_then(|ack| ack.detail.clone())) {
-                (Recorded::Acknowledged { version, state }, Some(detail)) => {
+                (Recorded::Acknowledged { version, state, by: None }, Some(detail)) => {
                     Event::Known(Known::Acknowledged { version: *version, state: *state, detail })
                 }
                 (event, _) => Event::Recorded(event.clone()),
@@ -181,6 +181,9 @@ fn of_incident(incident: &Incident) -> Vec<Step> {
     if let Some(by) = &incident.acknowledged {
         steps.push(step(by.at, Known::AcknowledgedBy { incident: name(), by: by.by.clone() }));
     }
+    if let Some(by) = &incident.snoozed {
+        steps.push(step(by.at, Known::SnoozedBy { incident: name(), by: by.by.clone(), until: by.until }));
+    }
     if let Some(at) = incident.resolved_at {
         steps.push(step(at, Known::Resolved { incident: name(), detail: incident.detail.clone() }));
     }
@@ -194,9 +197,11 @@ pub(super) fn text(steps: &[Step], clock: &Clockface, paint: Paint) -> String {
             Event::Recorded(_) => paint.good(&name),
             Event::Known(event) => match event {
                 Known::Failed { .. } | Known::Quarantined { .. } | Known::Opened { .. } => paint.bad(&name),
-                Known::Unsent { .. } | Known::Due { .. } | Known::Waiting { .. } | Known::Mailed { .. } => {
-                    paint.warn(&name)
-                }
+                Known::Unsent { .. }
+                | Known::Due { .. }
+                | Known::Waiting { .. }
+                | Known::Mailed { .. }
+                | Known::SnoozedBy { .. } => paint.warn(&name),
                 Known::Acknowledged { .. } | Known::AcknowledgedBy { .. } | Known::Resolved { .. } => paint.good(&name),
                 Known::Received {} | Known::Retry { .. } | Known::Starts { .. } | Known::Ends {} => name,
             },

@@ -2,10 +2,13 @@
 
 use dispatch::{DispatchTerms, Origin, Program, Request, Status, Target, TestReason};
 use jiff::{SignedDuration, Timestamp};
-use pipeline::record::{Ack, SubjectRecord};
+use pipeline::{
+    incident::{Acknowledged, Incident, IncidentStatus},
+    record::{Ack, SubjectRecord},
+};
 use serde::Serialize;
 
-use crate::show::word;
+use crate::show::{self, word};
 
 /// A signal that is pending in the outbox for longer than this is stuck: it is sent within a second as a rule, and by the next sweep at the latest.
 const UNSENT_AFTER: SignedDuration = SignedDuration::from_secs(90);
@@ -64,6 +67,8 @@ pub(crate) struct DispatchView {
     pub(crate) acknowledgement: Option<Ack>,
     /// Whether that answer acknowledges the current version.
     pub(crate) acknowledged: bool,
+    /// The person who acknowledged the incident about it, where one did: nothing about its controller.
+    pub(crate) acknowledged_by_person: Option<Acknowledged>,
     /// By when it must be, or had to be; none where nothing is awaited.
     pub(crate) due: Option<Timestamp>,
     /// Signals that are decided and not known to be sent.
@@ -106,6 +111,7 @@ impl DispatchView {
             changed_at: record.changed_at,
             acknowledgement: record.ack.clone(),
             acknowledged: record.is_acknowledged(),
+            acknowledged_by_person: None,
             due: record.due.or(record.lapsed),
             unsent: record.outbox.len(),
             at_risk: at_risk(record, phase, now),
@@ -122,14 +128,39 @@ impl DispatchView {
         Some(Self { targets: Some(targets.to_vec()), programs: Some(programs), details: Some(details), ..view })
     }
 
-    /// A controller's answer in a few words.
+    /// The same with the person who acknowledged an incident about it, of those that are not resolved.
+    pub(crate) fn with_person(self, incidents: &[Incident]) -> Self {
+        let about = |incident: &&Incident| {
+            incident.status == IncidentStatus::Acknowledged
+                && incident.subject().is_some_and(|subject| subject.as_str() == self.key)
+        };
+        let by = incidents.iter().filter(about).filter_map(|incident| incident.acknowledged.clone());
+        let acknowledged_by_person = by.max_by_key(|by| by.at);
+        Self { acknowledged_by_person, ..self }
+    }
+
+    /// A controller's answer, or a person's instead of it, in a few words.
     pub(crate) fn ack_words(&self) -> String {
         match &self.acknowledgement {
             None => "-".to_owned(),
-            Some(ack) if ack.version == self.version => word(&ack.state),
-            Some(ack) => format!("{} #{} only", word(&ack.state), ack.version),
+            Some(ack) if ack.version == self.version => format!("{}{}", word(&ack.state), by_hand(ack)),
+            Some(ack) => format!("{}{} #{} only", word(&ack.state), by_hand(ack), ack.version),
         }
     }
+
+    /// What stands between it and its site, and who takes care of that.
+    pub(crate) fn risk_words(&self) -> Option<String> {
+        let risk = self.at_risk.as_ref()?;
+        Some(match &self.acknowledged_by_person {
+            Some(person) => format!("{risk}; {} takes care", show::name(&person.by)),
+            None => risk.clone(),
+        })
+    }
+}
+
+/// A person who answered instead of a controller.
+pub(super) fn by_hand(ack: &Ack) -> String {
+    ack.by.as_ref().map(|by| format!(" by hand, {}", show::name(by))).unwrap_or_default()
 }
 
 fn at_risk(record: &SubjectRecord, phase: Phase, now: Timestamp) -> Option<String> {
@@ -141,7 +172,7 @@ fn at_risk(record: &SubjectRecord, phase: Phase, now: Timestamp) -> Option<Strin
     }
     match record.due.or(record.lapsed) {
         _ if record.has_failed() => Some("the controller answered that it cannot act".to_owned()),
-        Some(due) if due <= now => Some("not acknowledged in time".to_owned()),
+        Some(due) if due <= now => Some("no controller acknowledged it in time".to_owned()),
         _ => None,
     }
 }

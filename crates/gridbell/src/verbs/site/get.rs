@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use dispatch::{Window, text::one_line};
 
-use super::view::{Site, asks, brief, sites};
+use super::view::{Site, asks, sites};
 use crate::{
     argument::Key,
     console::Which,
@@ -93,12 +93,12 @@ fn table(window: &Window, kind: &str, clock: &Clockface) -> String {
         vec![
             clock.minute(segment.from),
             until(segment.until),
-            brief(&segment.governed_by).to_owned(),
+            segment.governed_by.to_string(),
             asks(segment.request),
-            segment.with.iter().map(brief).collect::<Vec<_>>().join(", "),
+            show::stacked(segment.with.iter().map(dispatch::Subject::as_str)),
         ]
     });
-    format!("{title}\n{}\n", show::table(&["from", "until", "governed by", "asks", "with"], &["with"], rows))
+    format!("{title}\n{}\n", show::table(&["from", "until", "governed by", "asks", "with"], &[], rows))
 }
 
 #[cfg(test)]

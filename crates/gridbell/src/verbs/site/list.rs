@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::view::{Site, asks, brief, segment, sites};
+use super::view::{Site, asks, segment, sites};
 use crate::{
     console::Which,
     show::{self, Clockface, Output, Paint},
@@ -49,7 +49,7 @@ pub(in super::super) fn text(sites: &[Site], clock: &Clockface, paint: Paint) ->
     let from = format!("from, {}", clock.zone());
     let header = ["site", "name", "now", from.as_str(), "until", "", "governed by", "asks", "with", "then"];
     let rows = sites.iter().filter_map(|site| row(site, clock, paint));
-    show::table(&header, &["name", "governed by", "with"], rows)
+    show::table(&header, &["name"], rows)
 }
 
 fn row(site: &Site, clock: &Clockface, paint: Paint) -> Option<Vec<String>> {
@@ -73,9 +73,9 @@ fn row(site: &Site, clock: &Clockface, paint: Paint) -> Option<Vec<String>> {
         clock.minute(window.from),
         window.until.map_or_else(|| "open".to_owned(), |until| clock.minute(until)),
         next,
-        brief(&segment.governed_by).to_owned(),
+        segment.governed_by.to_string(),
         asks(segment.request),
-        segment.with.iter().map(brief).collect::<Vec<_>>().join(", "),
+        show::stacked(segment.with.iter().map(dispatch::Subject::as_str)),
         if later == 0 { String::new() } else { format!("{later} more") },
     ])
 }

@@ -179,7 +179,7 @@ pub(crate) mod tests {
         assert!(sites[0].curtailed && !sites[1].curtailed, "a test curtails nobody");
         assert_eq!((sites[0].windows.len(), sites[0].windows[0].until), (1, None));
         let now = segment(&sites[0].windows[0], at("10:45")).expect("a segment");
-        assert_eq!((brief(&now.governed_by), now.with.len()), ("aa", 1));
+        assert_eq!((now.governed_by.as_str(), now.with.len()), ("voltus-prod/aa", 1));
         assert_eq!((sites[1].windows.len(), sites[1].tests.len()), (1, 1));
         assert_eq!(sites[0].name.as_deref(), Some("Site s1"));
     }

@@ -23,9 +23,9 @@ use anyhow::{Context, Result};
 use self::api::Api;
 pub(crate) use self::registrar::{Listing, Registered, registered};
 use crate::{
-    console::Which,
+    console::{Place, Which},
     endpoint::{Opened, Where},
-    show::consent,
+    show::{self, consent},
 };
 use stack_client::http_client;
 
@@ -104,6 +104,15 @@ impl About {
 async fn api(opened: &Opened) -> Result<Api> {
     let base = opened.api_url()?.with_context(|| format!("{} has no api_url", opened.name))?;
     Ok(Api::new(&http_client()?, opened.provider, base, opened.key().await?))
+}
+
+/// Names the command that makes the provider send a test, where it has one.
+fn try_it(opened: &Opened, flags: &str) -> Result<()> {
+    let stack = match &opened.console.place {
+        Place::Local { .. } => String::new(),
+        Place::Deployed { .. } => format!(" --stack {}", opened.console.name),
+    };
+    show::line(&format!("Try it: gridbell webhook test {}{flags}{stack}", opened.name))
 }
 
 /// A span as it is written: `90s`, `10m`.

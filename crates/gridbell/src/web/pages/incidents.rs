@@ -98,6 +98,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
             (field("Last news", full(&clock, incident.last_at)))
             @if let Some(at) = incident.resolved_at { (field("Resolved", full(&clock, at))) }
             @if let Some(by) = &incident.acknowledged { (field("Acknowledged", html! { "by " (name(&by.by)) " at " (second(&clock, by.at)) })) }
+            @if let Some(by) = &incident.snoozed { (field("Snoozed", html! { "by " (name(&by.by)) " until " (second(&clock, by.until)) })) }
             @if !incident.notified.is_empty() { (field("Notified", incident.notified.iter().map(|to| name(to)).collect::<Vec<_>>().join(", "))) }
         }
         (mails(&incident, &clock))

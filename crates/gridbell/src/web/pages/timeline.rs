@@ -41,7 +41,11 @@ fn kind(event: &Event) -> &'static str {
         Event::Recorded(_) => "good",
         Event::Known(event) => match event {
             Known::Failed { .. } | Known::Quarantined { .. } | Known::Opened { .. } => "bad",
-            Known::Unsent { .. } | Known::Due { .. } | Known::Waiting { .. } | Known::Mailed { .. } => "warn",
+            Known::Unsent { .. }
+            | Known::Due { .. }
+            | Known::Waiting { .. }
+            | Known::Mailed { .. }
+            | Known::SnoozedBy { .. } => "warn",
             Known::Acknowledged { .. } | Known::AcknowledgedBy { .. } | Known::Resolved { .. } => "good",
             Known::Received {} | Known::Retry { .. } | Known::Starts { .. } | Known::Ends {} => "past",
         },

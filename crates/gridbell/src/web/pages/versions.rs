@@ -6,7 +6,7 @@ use pipeline::{record::SubjectRecord, timeline::Event};
 use crate::{
     show::Clockface,
     web::{
-        parts::{head, line, off, second},
+        parts::{head, line, name, off, second},
         signals,
     },
 };
@@ -29,7 +29,7 @@ pub(super) fn section(record: &SubjectRecord, clock: &Clockface) -> Markup {
         .collect();
     let answered = |version: u64| {
         record.history.iter().rev().find_map(|event| match &event.event {
-            Event::Acknowledged { version: of, state } if *of == version => Some((event.at, state.word())),
+            Event::Acknowledged { version: of, state, by } if *of == version => Some((event.at, state.word(), by)),
             _ => None,
         })
     };
@@ -48,7 +48,12 @@ pub(super) fn section(record: &SubjectRecord, clock: &Clockface) -> Markup {
                             td data-label="Rests on" { (rests_on(grounds.as_ref(), clock)) }
                             td data-label="Remark" { (line(remark.as_deref().unwrap_or("–"))) }
                             td data-label="Controller" {
-                                @match answered(sequence) { Some((at, word)) => { (word) " " (second(clock, at)) } None => { "–" } }
+                                @match answered(sequence) {
+                                    Some((at, word, by)) => {
+                                        (word) @if let Some(by) = by { " by hand, " (name(by)) } " " (second(clock, at))
+                                    }
+                                    None => { "–" }
+                                }
                             }
                         }
                     }

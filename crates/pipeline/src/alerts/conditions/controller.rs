@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Firing, Resolved, Verdict};
 use crate::{
-    dispatches::record::{AckState, SubjectRecord},
+    dispatches::record::{Ack, AckState, SubjectRecord},
     ports::Backlog,
 };
 
@@ -31,10 +31,7 @@ pub(super) fn not_acknowledged(
         return Verdict::resolved(now, "the dispatch is no longer active");
     };
     if let Some(ack) = record.ack.as_ref().filter(|_| record.is_acknowledged()) {
-        return Verdict::resolved(
-            ack.at,
-            format!("the controller answered {} to version {}", ack.state.word(), ack.version),
-        );
+        return Verdict::resolved(ack.at, answered(ack));
     }
     if record.has_failed() {
         return Verdict::resolved(now, "the controller answered that it failed, which is an incident of its own");
@@ -92,10 +89,7 @@ pub(super) fn failed(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict 
         return Verdict::resolved(now, format!("version {} was published since", record.state.version));
     }
     if ack.state != AckState::Failed {
-        return Verdict::resolved(
-            ack.at,
-            format!("the controller answered {} to version {}", ack.state.word(), ack.version),
-        );
+        return Verdict::resolved(ack.at, answered(ack));
     }
     if ends_at(record).is_some_and(|end| end <= now && ack.at <= end) {
         return Verdict::resolved(now, "the time of the dispatch has passed");
@@ -103,6 +97,14 @@ pub(super) fn failed(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict 
     let words = ack.detail.as_deref().unwrap_or("it gave no reason");
     let detail = format!("the controller answered that it failed to carry out version {}: {words}", ack.version);
     Verdict::firing(ack.at, record.subject.as_str(), detail)
+}
+
+/// What a controller answered, or a person instead of it.
+fn answered(ack: &Ack) -> String {
+    match &ack.by {
+        Some(by) => format!("{by} answered {} to version {}, by hand", ack.state.word(), ack.version),
+        None => format!("the controller answered {} to version {}", ack.state.word(), ack.version),
+    }
 }
 
 /// When nobody can act on the current version any more.

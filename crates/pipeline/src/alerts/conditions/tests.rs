@@ -144,7 +144,7 @@ fn of_record(record: impl Into<Option<SubjectRecord>>) -> Evidence {
 
 #[expect(clippy::unnecessary_wraps, reason = "a record holds it so")]
 fn ack(version: u64, state: AckState, seconds: i64) -> Option<Ack> {
-    Some(Ack { version, state, detail: None, at: at(seconds) })
+    Some(Ack { version, state, detail: None, by: None, at: at(seconds) })
 }
 
 /// How the polls of a source stand that failed so, since then, so many times in a row.

@@ -4,7 +4,10 @@
 use dispatch::{DispatchTerms, Status};
 use jiff::Timestamp;
 
-use super::words::{amount, name, tame};
+use super::{
+    amount::asked,
+    words::{name_of, tame},
+};
 use crate::{dispatches::record::SubjectRecord, job::clip};
 
 /// Octets of a line before it is folded, RFC 5545, 3.1.
@@ -16,7 +19,7 @@ const NAMED_SITES: usize = 3;
 /// One event.
 pub(super) fn window(record: &SubjectRecord, status: Status, terms: &DispatchTerms, now: Timestamp) -> String {
     let test = if terms.test_reason.is_some() || record.origin.sandbox { "[TEST] " } else { "" };
-    let what = clip(&format!("{test}{}: {}", capital(&amount(terms.request)), sites(terms)), 200);
+    let what = clip(&format!("{test}{}: {}", capital(&asked(terms.request)), sites(terms)), 200);
     let key = tame(record.subject.as_str());
     let open = if terms.end.is_none() { " The end is not known yet." } else { "" };
     let status = if status == Status::Cancelled { "CANCELLED" } else { "CONFIRMED" };
@@ -45,7 +48,7 @@ pub(super) fn window(record: &SubjectRecord, status: Status, terms: &DispatchTer
 }
 
 fn sites(terms: &DispatchTerms) -> String {
-    let names: Vec<String> = terms.targets.iter().take(NAMED_SITES).map(name).collect();
+    let names: Vec<String> = terms.targets.iter().take(NAMED_SITES).map(name_of).collect();
     let more = terms.targets.len().saturating_sub(NAMED_SITES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     if names.is_empty() { "no site named".to_owned() } else { format!("{}{more}", names.join(", ")) }

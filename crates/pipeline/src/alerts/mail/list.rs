@@ -1,122 +1,233 @@
 //! One mail for many incidents of one cause.
 
-use dispatch::DispatchTerms;
+use dispatch::{Request, Subject};
 use jiff::Timestamp;
 
 use super::{
-    Circumstances, Mail, advice, happened, html, test_mark, thread,
-    words::{self, Row, Shown, row, tame},
+    Circumstances, Mail, advice, amount, as_html,
+    case::{Case, Need, Phase},
+    content::{self, Body, Section, row},
+    failed, mood,
+    subject::{happens, key, mark, remark, why},
+    thread, times,
+    words::{sentence, tame},
 };
 use crate::{
-    alerts::{
-        group::AlertGroup,
-        incident::{Incident, IncidentStatus},
-        occasion::Occasion,
-    },
+    alerts::{group::AlertGroup, incident::IncidentStatus, occasion::Occasion},
     config::Config,
-    dispatches::record::SubjectRecord,
     job::clip,
+    zone::Zone,
 };
 
 /// How much of a line is shown, in characters.
 const MAX_LINE: usize = 300;
 
-/// How much of a detail is shown, in characters.
+/// How much of a detail or a key is shown, in characters.
 const MAX_DETAIL: usize = 160;
 
-/// One incident of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// What it is about, what its dispatch asks for, what failed.
-    pub text: String,
-    /// Whether it is about a dispatch.
-    pub dispatch: bool,
+/// A list, or a page of a longer one. It names each dispatch once, and apart what is over already.
+#[derive(Debug)]
+pub struct List<'a> {
+    group: &'a AlertGroup,
+    occasion: Occasion,
+    /// The case that stands first: the most urgent.
+    first: Option<Case<'a>>,
+    lines: Vec<Line>,
+    page: ListPage,
 }
 
-/// An incident whose mail is due.
-pub fn line(incident: &Incident, record: Option<&SubjectRecord>) -> Line {
-    let terms = record.and_then(|record| record.state.published()).map(|(_, terms)| terms);
-    let by_now = match incident.status {
-        IncidentStatus::Acknowledged => " (taken on meanwhile)",
-        IncidentStatus::Open | IncidentStatus::Resolved => "",
-    };
-    let asks = terms.as_ref().map(asks).unwrap_or_default();
-    let detail = clip(&tame(&incident.detail), MAX_DETAIL);
-    Line {
-        text: clip(&format!("{}{asks}: {detail}{by_now}", clip(&tame(&incident.about), MAX_DETAIL)), MAX_LINE),
-        dispatch: incident.subject().is_some(),
-    }
-}
-
-fn asks(terms: &DispatchTerms) -> String {
-    let site = terms.targets.first().map_or_else(|| "no site named".to_owned(), words::name);
-    let more = terms.targets.len().saturating_sub(1);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let minute = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M").to_string();
-    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
-    let end = terms.end.map_or_else(
-        || "open".to_owned(),
-        |end| if day(end) == day(terms.start) { end.strftime("%H:%M").to_string() } else { minute(end) },
-    );
-    format!(", {}{more}, {}, {} to {end} UTC", clip(&site, 60), words::amount(terms.request), minute(terms.start))
-}
-
-/// Which of several mails holds a part of a long list.
+/// Which page of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListPage {
-    /// From 1 on.
+    /// From 1.
     pub number: usize,
-    /// How many there are.
+    /// All of them.
     pub of: usize,
 }
 
-/// The subject of a list, which is one page of several.
-pub fn list_subject(group: &AlertGroup, lines: &[Line], page: ListPage) -> String {
-    let happened = happened(Occasion::of(&group.occasion));
-    let count = lines.len();
-    let what = match (lines.iter().all(|line| line.dispatch), count) {
+#[derive(Debug)]
+struct Line {
+    subject: Option<Subject>,
+    key: String,
+    what: String,
+    why: Vec<String>,
+    is_known: bool,
+    is_over: bool,
+    is_acknowledged: bool,
+    /// What is to be reduced, in watts, where that is an amount.
+    watts: Option<u64>,
+}
+
+impl<'a> List<'a> {
+    /// Of incidents whose mail is due, the most urgent first.
+    pub fn of(group: &'a AlertGroup, cases: &[Case<'a>], page: ListPage) -> Self {
+        let occasion = Occasion::of(&group.occasion);
+        let mut lines: Vec<Line> = Vec::new();
+        for case in cases {
+            let line = line(case, occasion);
+            match lines.iter_mut().find(|known| known.subject.is_some() && known.subject == line.subject) {
+                Some(known) => {
+                    known.is_acknowledged &= line.is_acknowledged;
+                    known.why.extend(line.why.into_iter().filter(|why| !known.why.contains(why)).collect::<Vec<_>>());
+                }
+                None => lines.push(line),
+            }
+        }
+        let is_live = |case: &&Case<'_>| case.need().is_none_or(|need| need.is_active());
+        let first = cases.iter().find(is_live).or(cases.first()).copied();
+        Self { group, occasion, first, lines, page }
+    }
+
+    /// How many are not over.
+    fn live(&self) -> usize {
+        self.lines.iter().filter(|line| !line.is_over).count()
+    }
+
+    /// What the mail's subject is.
+    pub fn subject(&self) -> String {
+        let Self { group, page, .. } = self;
+        let mark = mark(group.test);
+        let source = tame(&group.source);
+        let page = if page.of > 1 { format!(", list {} of {}", page.number, page.of) } else { String::new() };
+        format!("{mark}{}{}{page} ({}, {source})", self.happens(&source), remark(self.occasion), group.kind)
+    }
+
+    fn happens(&self, source: &str) -> String {
+        let all = counted(self.lines.len(), self.lines.iter().all(|line| line.subject.is_some()));
+        let Some(first) = self.first.as_ref().filter(|_| self.occasion != Occasion::Resolved) else {
+            return format!("Resolved: {all} of {source}");
+        };
+        let live = self.live();
+        if live == 0 {
+            return format!("TOO LATE for {all} of {source}: {}", why(first));
+        }
+        let live = counted(live, self.lines.iter().filter(|line| !line.is_over).all(|line| line.subject.is_some()));
+        match first.need() {
+            Some(need) if first.must_curtail() => {
+                format!("CURTAIL{} for {live}, first {} {}: {}", self.amount(), need.place(18), need.when(), why(first))
+            }
+            Some(need) => format!("CHECK {live} of {source}, first {} {}: {}", need.place(18), need.when(), why(first)),
+            None if self.lines.iter().all(|line| line.subject.is_some() && !line.is_known)
+                && first.announces_dispatches() =>
+            {
+                format!("UNKNOWN: {live} of {source}, look in its portal now")
+            }
+            None => format!("{live}: {}", happens(first, "")),
+        }
+    }
+
+    /// All that is to be reduced, where each states an amount.
+    fn amount(&self) -> String {
+        let live = self.lines.iter().filter(|line| !line.is_over);
+        let watts = live.map(|line| line.watts).try_fold(0_u64, |sum, watts| sum.checked_add(watts?));
+        watts.map(|watts| format!(" {}", amount::rounded(watts))).unwrap_or_default()
+    }
+
+    /// The mail; none where it has no recipient.
+    pub fn compose(&self, config: &Config, circumstances: Circumstances) -> Option<Mail> {
+        if circumstances.to.is_empty() {
+            return None;
+        }
+        let (subject, sections) = (self.subject(), self.sections(&circumstances));
+        Some(Mail {
+            from: config.contacts.from.clone(),
+            to: circumstances.to,
+            text: content::text(&sections),
+            html: as_html(&subject, mood(self.group.test, self.occasion), &sections),
+            calendar: None,
+            thread: thread(config, &self.group.group),
+            subject,
+        })
+    }
+
+    fn sections(&self, circumstances: &Circumstances) -> Vec<Section> {
+        let resolved = self.occasion == Occasion::Resolved;
+        let mut sections = Vec::new();
+        let shown = |title, over: bool| {
+            let items: Vec<String> =
+                self.lines.iter().filter(|line| resolved || line.is_over == over).map(Line::shown).collect();
+            (!items.is_empty()).then_some(Section { title, body: Body::Items(items) })
+        };
+        sections.extend(shown(if resolved { "What is true now" } else { "What must happen" }, false));
+        if !resolved {
+            sections.extend(shown("Over already", true));
+            let failed = self.first.map(|first| failed::failed(&first, self.occasion));
+            let of_all = |line: String| line.replace("this dispatch", "these dispatches");
+            sections.extend(failed.map(|lines| Section::lines("What failed", lines.into_iter().map(of_all).collect())));
+        }
+        let steps = advice::of_list(self.first.as_ref(), self.occasion, circumstances);
+        sections.push(Section { title: "What to do now", body: Body::Steps(steps) });
+        let notified = vec![format!("This mail goes to {}.", circumstances.to.join(", "))];
+        sections.push(Section::lines("Who is notified", notified));
+        let test = if self.group.test { "TEST: no site has to curtail" } else { "REAL: production, no test" };
+        let rows = vec![
+            row("Test or real", [test.to_owned()]),
+            row("Kind", [format!("{}, source {}", self.group.kind, tame(&self.group.source))]),
+        ];
+        sections.push(Section { title: "Technical details", body: Body::Rows(rows) });
+        sections
+    }
+}
+
+impl Line {
+    /// What must happen, why, and the key in brackets.
+    fn shown(&self) -> String {
+        let acknowledged = if self.is_acknowledged { ", acknowledged meanwhile" } else { "" };
+        let said = clip(&format!("{}: {}", self.what, self.why.join("; ")), MAX_LINE);
+        format!("{said} ({}{acknowledged})", self.key)
+    }
+}
+
+/// A line of the page behind a list's link.
+pub(crate) fn listed(case: &Case<'_>) -> String {
+    line(case, Occasion::First).shown()
+}
+
+fn line(case: &Case<'_>, occasion: Occasion) -> Line {
+    let incident = case.incident;
+    let need = case.need();
+    let what = match &need {
+        Some(need) => asks(need, case.now),
+        None if incident.subject().is_some() && case.announces_dispatches() => "Unknown dispatch".to_owned(),
+        None => sentence(&tame(incident.source())).trim_end_matches('.').to_owned(),
+    };
+    Line {
+        subject: incident.subject(),
+        key: clip(&key(case), MAX_DETAIL),
+        what,
+        why: vec![clip(&tame(&incident.detail), MAX_DETAIL)],
+        is_known: need.is_some(),
+        is_over: occasion != Occasion::Resolved && need.as_ref().is_some_and(|need| !need.is_active()),
+        is_acknowledged: incident.status == IncidentStatus::Acknowledged,
+        watts: need.and_then(|need| match need.request {
+            Request::Reduce { watts } => Some(watts),
+            Request::Limit { .. } | Request::ReduceMax | Request::Unspecified => None,
+        }),
+    }
+}
+
+/// `5 kW at My Site +1, 08:50–09:00 PST (16:50–17:00 UTC), in 9 min`.
+fn asks(need: &Need<'_>, now: Timestamp) -> String {
+    let utc = if need.zone.is_utc() {
+        String::new()
+    } else {
+        format!(" ({})", times::window(need.start, need.end, &Zone::utc(), now))
+    };
+    let state = match need.phase {
+        Phase::Ahead => times::countdown(need.start, now),
+        Phase::Running => "runs now".to_owned(),
+        Phase::Over => "over".to_owned(),
+        Phase::Withdrawn => "withdrawn".to_owned(),
+    };
+    format!("{}, {}{utc}, {state}", need.asks(60), need.window())
+}
+
+fn counted(count: usize, dispatches: bool) -> String {
+    let what = match (dispatches, count) {
         (true, 1) => "dispatch",
         (true, _) => "dispatches",
         (false, 1) => "incident",
         (false, _) => "incidents",
     };
-    let ListPage { number, of } = page;
-    let page = if of > 1 { format!(" ({number} of {of})") } else { String::new() };
-    format!(
-        "[gridbell] {}{happened}{} {}: {count} {what}{page}",
-        test_mark(group.test),
-        group.kind,
-        tame(&group.source)
-    )
-}
-
-/// The mail for what an alert group has collected; none where it has no recipient.
-pub fn compose_list(
-    config: &Config,
-    group: &AlertGroup,
-    lines: &[Line],
-    subject: String,
-    circumstances: Circumstances,
-) -> Option<Mail> {
-    if circumstances.to.is_empty() {
-        return None;
-    }
-    let occasion = Occasion::of(&group.occasion);
-    let over = occasion == Occasion::Resolved;
-    let listed: Vec<String> = lines.iter().map(|line| line.text.clone()).collect();
-    let what = Row { label: if over { "Over" } else { "What failed" }, lines: listed, shown: Shown::Items };
-    let mut rows = vec![what, words::test_or_real(group.test)];
-    let now = if over { &["Nothing: this is over."][..] } else { advice(group.kind) };
-    rows.push(row("What to do now", now.iter().map(|line| (*line).to_owned()).collect()));
-    rows.extend(words::take_all_on(&circumstances));
-    rows.push(row("Kind", vec![format!("{}, source {}", group.kind, tame(&group.source))]));
-    Some(Mail {
-        from: config.contacts.from.clone(),
-        to: circumstances.to,
-        text: words::text(&rows),
-        html: html::page(&subject, group.test, occasion, &rows, circumstances.link.as_deref()),
-        calendar: None,
-        thread: thread(config, &group.group),
-        subject,
-    })
+    format!("{count} {what}")
 }

@@ -14,6 +14,7 @@ use super::{
     register::Register,
     registrar::{self, Doing, Listing, Registrar},
     test::Test,
+    try_it,
     unregister::Unregister,
 };
 use crate::{
@@ -93,7 +94,8 @@ async fn registers(args: &Register, opened: &Opened, endpoint: &HookAddress) -> 
             "Two tokens open this source. Leave the old one's hash out of gridbell.toml once no notification brings it any more.",
         )?;
     }
-    show::line(&format!("Try it: gridbell webhook test {}", opened.name))
+    // Without a flag the test is of a meter notification.
+    try_it(opened, if levels(&args.level).contains(&Level::Meter) { "" } else { " --level group" })
 }
 
 async fn unregisters(args: &Unregister, opened: &Opened) -> Result<()> {

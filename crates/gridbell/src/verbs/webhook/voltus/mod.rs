@@ -15,6 +15,7 @@ use super::{
     register::Register,
     registrar::{self, Doing, Listing, Registrar},
     test::Test,
+    try_it,
     unregister::Unregister,
 };
 use crate::{
@@ -75,7 +76,7 @@ async fn registers(opened: &Opened, endpoint: &HookAddress) -> Result<()> {
             "Two tokens open this source. Once this one works, unregister the old webhook by its id, and leave its hash out of gridbell.toml.",
         )?;
     }
-    show::line(&format!("Try it: gridbell webhook test {}", opened.name))
+    try_it(opened, "")
 }
 
 async fn unregisters(args: &Unregister, opened: &Opened) -> Result<()> {
