@@ -95,7 +95,7 @@ fn urls(names: &[&str]) -> BTreeMap<String, String> {
 #[test]
 fn a_function_needs_the_queues_that_it_uses_and_no_others() {
     let retriers = ["DELIVERIES", "RETRIES", "ALERTS", "REVIEWS", "SIGNALS", "RETRIES_DEAD", "ALERTS_DEAD"];
-    let alerters = ["ALERTS", "REVIEWS", "DELIVERIES", "SIGNALS", "RETRIES_DEAD", "ALERTS_DEAD"];
+    let alerters = ["ALERTS", "REVIEWS", "DELIVERIES", "RETRIES", "SIGNALS", "RETRIES_DEAD", "ALERTS_DEAD"];
     let check = |names: &[&str], read: fn(&Environment<'_>) -> Result<(), String>| {
         let all = urls(names);
         assert_eq!(read(&Environment::new(|name| all.get(name).cloned())), Ok(()));
