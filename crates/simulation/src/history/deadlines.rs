@@ -84,7 +84,7 @@ fn acknowledgement(seen: &Checker, story: &ProviderTimeline) -> Option<Broken> {
 
 /// Whether a mail reports that the dispatch, its source or one of its source's deliveries cannot be read.
 fn reports(mail: &str, story: &ProviderTimeline) -> bool {
-    let gathered = format!("hydration-failing {}:", story.source);
+    let gathered = format!("(hydration-failing, {})", story.source);
     let of_source = ["credentials", "source-down", "quarantined", "unknown-event", ", delivery ", &gathered];
     names(mail, &story.subject) || (mail.contains(&*story.source) && of_source.iter().any(|kind| mail.contains(kind)))
 }

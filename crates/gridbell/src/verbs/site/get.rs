@@ -126,15 +126,15 @@ mod tests {
         curtailed until 2026-03-01 12:00:00 UTC (in 1 h 15 min)
 
         window 10:00 to 12:00, UTC
-        from   until  governed by  asks          with
-        10:00  10:30  aa           reduce 10 kW
-        10:30  11:00  aa           reduce 10 kW  b
-        11:00  11:30  b            reduce 5 kW
-        11:30  12:00  c            reduce 5 kW
+        from   until  governed by     asks          with
+        10:00  10:30  voltus-prod/aa  reduce 10 kW
+        10:30  11:00  voltus-prod/aa  reduce 10 kW  voltus-prod/b
+        11:00  11:30  voltus-prod/b   reduce 5 kW
+        11:30  12:00  voltus-prod/c   reduce 5 kW
 
         window 14:00 to open, UTC
-        from   until  governed by  asks         with
-        14:00  open   d            reduce 5 kW
+        from   until  governed by    asks         with
+        14:00  open   voltus-prod/d  reduce 5 kW
         ");
     }
 }

@@ -101,9 +101,9 @@ mod tests {
         let clock = Clockface::fixed(at("10:45"));
         let sites = sites(&config(), &records, clock.now).expect("sites");
         insta::assert_snapshot!(text(&sites, &clock, Paint::none()), @"
-        site            name     now        from, UTC  until                 governed by  asks          with  then
-        voltus-prod/s1  Site s1  curtailed  10:00      open   since 45 min   aa           reduce 10 kW  b
-        voltus-prod/s2  Site s2  free       12:00      13:00  in 1 h 15 min  c            reduce 5 kW         1 more
+        site            name     now        from, UTC  until                 governed by     asks          with           then
+        voltus-prod/s1  Site s1  curtailed  10:00      open   since 45 min   voltus-prod/aa  reduce 10 kW  voltus-prod/b
+        voltus-prod/s2  Site s2  free       12:00      13:00  in 1 h 15 min  voltus-prod/c   reduce 5 kW                  1 more
         ");
         assert!(text(&[], &clock, Paint::none()).starts_with("no site is curtailed"));
     }
