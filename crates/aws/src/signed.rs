@@ -163,7 +163,7 @@ impl Signer {
         let provider = self.aws.credentials_provider().ok_or_else(|| refused("none are configured".to_owned()))?;
         let credentials = provider.provide_credentials().await.map_err(|error| refused(with_causes(error)))?;
         let identity = credentials.into();
-        #[expect(clippy::disallowed_methods, reason = "a signature holds for a few minutes of real time")]
+        #[expect(clippy::disallowed_methods, reason = "a signature is valid for a few minutes of real time")]
         let now = SystemTime::now();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)

@@ -58,17 +58,17 @@ pub struct SourceContacts {
     pub escalate: Option<Vec<Escalation>>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_usual_remind(remind_s: &u32) -> bool {
     *remind_s == USUAL_REMIND_S
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_usual_group_wait(wait_s: &u32) -> bool {
     *wait_s == USUAL_GROUP_WAIT_S
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_usual_group_interval(interval_s: &u32) -> bool {
     *interval_s == USUAL_GROUP_INTERVAL_S
 }

@@ -1,7 +1,7 @@
 //! Properties of every body and response: no parser panics, all results can be stored and read again, they stay within
 //! their source and limits, and a sandbox's dispatch is a test. For property tests and fuzzing.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that is broken must fail")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a violated property must fail")]
 
 use std::{
     collections::BTreeMap,

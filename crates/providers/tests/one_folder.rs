@@ -1,6 +1,6 @@
 //! A provider is one folder: the code of the functions and of the commands does not match on a provider's name.
 
-#![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::expect_used, reason = "a test helper fails the test")]
 
 use std::{fs, path::Path};
 

@@ -177,7 +177,7 @@ impl Console {
 }
 
 /// The URL of a queue or the name of a table.
-#[expect(clippy::expect_used, reason = "a call with an empty name in its place would be sent")]
+#[expect(clippy::expect_used, reason = "a default would send a call with an empty name")]
 fn named<'a>(names: &'a BTreeMap<String, String>, name: &str) -> &'a str {
     names.get(name).expect("opening a stack checks that all are named")
 }

@@ -93,7 +93,7 @@ pub(super) fn fetches<'a>(
             number: part,
             parts,
         };
-        #[expect(clippy::expect_used, reason = "a request without its context would be sent")]
+        #[expect(clippy::expect_used, reason = "a default would send a request without its context")]
         let context = serde_json::to_value(context).expect("texts, numbers and instants are JSON");
         FetchRequest { subject: subject.clone(), key, context }
     })

@@ -158,7 +158,7 @@ impl Schedule {
     }
 }
 
-#[expect(clippy::expect_used, reason = "an empty webhook in its place would be sent")]
+#[expect(clippy::expect_used, reason = "a default would send an empty webhook")]
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("the stories hold JSON")
 }
