@@ -132,7 +132,7 @@ impl HttpClient for OnFirstCall {
     }
 }
 
-/// What an AWS call said, as a port says it: the error and its causes. Nothing that was sent stands in it.
+/// The error of an AWS call and its causes, as a port error. It contains no sent data.
 pub fn unavailable(port: &'static str, error: impl Into<BoxError>) -> PortError {
     PortError::Unavailable { port, reason: with_causes(error) }
 }

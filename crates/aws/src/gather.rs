@@ -38,7 +38,7 @@ impl<T, A> Gather<T, A> {
         Self { limits, waiting: Mutex::new(VecDeque::new()), turn: Turn::new(()) }
     }
 
-    /// Sends an item, in one batch with others if there are any; the caller that holds the turn sends for all. `send`
+    /// Sends an item, in one batch with others if there are any; the caller that has the turn sends for all. `send`
     /// answers its items in order. None if the caller that sent it was cancelled: then it is unknown whether the item
     /// was sent.
     pub(crate) async fn send(&self, item: T, bytes: usize, send: impl AsyncFn(Vec<T>) -> Vec<A>) -> Option<A> {

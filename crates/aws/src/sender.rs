@@ -1,4 +1,4 @@
-//! Whether SES would send in somebody's name.
+//! Whether SES may send from an address.
 
 use aws_sdk_sesv2::{Client, operation::get_email_identity::GetEmailIdentityError};
 use aws_types::SdkConfig;
@@ -8,46 +8,46 @@ use crate::client::unavailable;
 
 const PORT: &str = "mail";
 
-/// SES, asked about itself.
+/// Reads the settings of SES.
 #[derive(Debug, Clone)]
 pub struct MailSender(Client);
 
-/// What SES says of a sender.
+/// The state of a sender in SES.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailState {
-    /// It may send in this name.
+    /// SES may send from this address.
     Verified,
-    /// The name is known, and nobody has confirmed it yet.
+    /// The address is registered, but not yet confirmed.
     Unverified,
-    /// Neither the address nor its domain is known.
+    /// Neither the address nor its domain is registered.
     Unknown,
 }
 
-/// What SES lets the account do.
+/// What SES allows the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailAccount {
-    /// It may write to every address, not only to those that are verified themselves.
+    /// The account may send to all addresses, not only to verified ones.
     pub production: bool,
-    /// How many mails it may send; none: no limit is known.
+    /// The sending quota; none: no limit is known.
     pub quota: Option<MailQuota>,
 }
 
 /// Mails within 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailQuota {
-    /// So many may be sent.
+    /// The limit.
     pub most: u64,
-    /// So many were.
+    /// The number of sent mails.
     pub sent: u64,
 }
 
 impl MailSender {
-    /// The service.
+    /// A client for SES.
     pub fn new(aws: &SdkConfig) -> Self {
         Self(Client::new(aws))
     }
 
-    /// The state of an address: its own, or that of its domain where that is verified.
+    /// The state of an address, or of its domain if that is verified.
     pub async fn state(&self, address: &str) -> Result<MailState, PortError> {
         let own = self.identity(address).await?;
         let Some((_, domain)) = address.rsplit_once('@') else { return Ok(own) };
@@ -72,13 +72,13 @@ impl MailSender {
         }
     }
 
-    /// The account's rights and quota.
+    /// The account's permissions and quota.
     pub async fn account(&self) -> Result<MailAccount, PortError> {
         let answer = Box::pin(self.0.get_account().send()).await.map_err(|error| unavailable(PORT, error))?;
         let quota = answer
             .send_quota()
             .map(|quota| MailQuota { most: whole(quota.max24_hour_send()), sent: whole(quota.sent_last24_hours()) });
-        // -1 stands for no limit.
+        // -1 means no limit.
         let limited = answer.send_quota().is_some_and(|quota| quota.max24_hour_send() > 0.0);
         Ok(MailAccount { production: answer.production_access_enabled(), quota: quota.filter(|_| limited) })
     }

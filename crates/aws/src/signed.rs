@@ -67,21 +67,21 @@ pub struct Service {
     signer: Signer,
 }
 
-/// A call, whose headers are all signed.
+/// A call. The signature covers all its headers.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// For errors.
+    /// The action's name, for errors.
     pub action: &'a str,
-    /// Beside the signature's.
+    /// Headers in addition to the signature's.
     pub headers: &'a [(&'static str, &'a str)],
-    /// As `content-type` says.
+    /// The body, of the type in the `content-type` header.
     pub body: String,
 }
 
 /// An answer of a service.
 #[derive(Debug)]
 pub struct SignedResponse {
-    /// A header of it, where one was asked for and is there.
+    /// The requested response header, if present.
     pub header: Option<String>,
     /// The body.
     pub body: String,
@@ -103,7 +103,7 @@ impl Service {
         self.exchange(method, path, call, CALL, "").await.map(|answer| answer.body)
     }
 
-    /// The same, within that time, with a header of the answer.
+    /// Like [`Service::send`], with a timeout, and returns a header of the answer.
     pub async fn exchange(
         &self,
         method: &str,
@@ -163,7 +163,7 @@ impl Signer {
         let provider = self.aws.credentials_provider().ok_or_else(|| refused("none are configured".to_owned()))?;
         let credentials = provider.provide_credentials().await.map_err(|error| refused(with_causes(error)))?;
         let identity = credentials.into();
-        #[expect(clippy::disallowed_methods, reason = "a signature holds for a few minutes of real time")]
+        #[expect(clippy::disallowed_methods, reason = "a signature is valid for a few minutes of real time")]
         let now = SystemTime::now();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)

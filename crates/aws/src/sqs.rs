@@ -60,14 +60,14 @@ pub struct QueueUrls {
     pub reviews: Option<String>,
 }
 
-/// The queues of gridbell whose depths it reads.
+/// Reads the depths of queues.
 #[derive(Debug, Clone)]
 pub struct WatchedQueues {
     client: Client,
     urls: WatchedUrls,
 }
 
-/// The URLs of those queues. A function that does not read a queue's depth has no URL of it.
+/// The URLs of those queues. A function has no URL of a queue whose depth it does not read.
 #[derive(Debug, Clone, Default)]
 pub struct WatchedUrls {
     /// `deliveries`.
@@ -237,7 +237,7 @@ impl SignalsQueue {
     }
 }
 
-/// A queue, by the name that errors give it.
+/// A queue, and its name in errors.
 #[derive(Clone, Copy)]
 struct Queue<'a> {
     port: &'static str,
@@ -245,14 +245,14 @@ struct Queue<'a> {
 }
 
 impl<'a> Queue<'a> {
-    /// The queue, where this function has its URL.
+    /// The queue, if this function has its URL.
     fn known(port: &'static str, url: Option<&'a str>) -> Result<Self, PortError> {
         let unknown = || PortError::Broken { port, reason: "this function has no URL of the queue".to_owned() };
         Ok(Self { port, url: url.ok_or_else(unknown)? })
     }
 }
 
-/// What is longer than SQS holds a message back is shortened.
+/// Limits a delay to the longest that SQS supports.
 fn delay_seconds(delay_s: u32) -> i32 {
     #[expect(clippy::cast_possible_wrap, reason = "at most 900")]
     let delay_s = delay_s.min(MAX_DELAY_S) as i32;

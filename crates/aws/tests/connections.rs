@@ -1,5 +1,5 @@
-//! Kept connections that the provider drops: one new connection, no failed attempt, and only for connections that were
-//! dropped.
+//! Reused connections that the provider drops: one new connection and no failed attempt, and only for connections that
+//! were dropped.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

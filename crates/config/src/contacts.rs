@@ -1,19 +1,20 @@
-//! `[contacts]`, and `[sources.<name>.contacts]` instead of it: who is notified, how often, and who else is notified later.
+//! `[contacts]`, and `[sources.<name>.contacts]`, which overrides it: who is notified, how often, and who is notified
+//! later.
 
 use serde::Serialize;
 
 use super::{ConfigError, scalar, table::Table};
 
-/// Most addresses that one mail goes to: SES takes 50.
+/// Most addresses of one mail: the limit of SES is 50.
 pub(super) const MOST_ADDRESSES: usize = 50;
 
-/// Between reminders where the file does not say, in seconds.
+/// Default time between reminders, in seconds.
 const USUAL_REMIND_S: u32 = 900;
 
-/// `group_wait` where the file does not say, in seconds.
+/// Default of `group_wait`, in seconds.
 const USUAL_GROUP_WAIT_S: u32 = 30;
 
-/// `group_interval` where the file does not say, in seconds.
+/// Default of `group_interval`, in seconds.
 const USUAL_GROUP_INTERVAL_S: u32 = 300;
 
 /// `[contacts]`.
@@ -23,16 +24,16 @@ pub struct Contacts {
     pub email: Vec<String>,
     /// The sender, an identity that SES has verified.
     pub from: String,
-    /// Between reminders of what no person has acknowledged, in seconds; 0: never.
+    /// Time between reminders of an unacknowledged incident, in seconds; 0: never.
     #[serde(skip_serializing_if = "is_usual_remind")]
     pub remind_s: u32,
     /// Who else is notified, and when.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalate: Vec<Escalation>,
-    /// How long the first mail of a group waits for others, in seconds, unless it is urgent.
+    /// How long the first mail of an alert group waits for others, in seconds, unless it is urgent.
     #[serde(skip_serializing_if = "is_usual_group_wait")]
     pub group_wait_s: u32,
-    /// How long the next mail of a group waits after the one before, in seconds, unless it is urgent.
+    /// How long the next mail of an alert group waits after the previous one, in seconds, unless it is urgent.
     #[serde(skip_serializing_if = "is_usual_group_interval")]
     pub group_interval_s: u32,
 }
@@ -40,40 +41,40 @@ pub struct Contacts {
 /// One step of `escalate`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Escalation {
-    /// This long after an incident opened, in seconds.
+    /// Time after the incident opened, in seconds.
     pub after_s: u32,
     /// Who else is notified.
     pub email: Vec<String>,
 }
 
-/// `[sources.<name>.contacts]`: what it leaves out is as in general.
+/// `[sources.<name>.contacts]`: missing keys have the general values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceContacts {
-    /// Instead of the general addresses.
+    /// Replaces the general addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Vec<String>>,
-    /// Instead of the general steps.
+    /// Replaces the general steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub escalate: Option<Vec<Escalation>>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_usual_remind(remind_s: &u32) -> bool {
     *remind_s == USUAL_REMIND_S
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_usual_group_wait(wait_s: &u32) -> bool {
     *wait_s == USUAL_GROUP_WAIT_S
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_usual_group_interval(interval_s: &u32) -> bool {
     *interval_s == USUAL_GROUP_INTERVAL_S
 }
 
 impl Contacts {
-    /// Those addresses, notified in the usual way.
+    /// These addresses with the default settings.
     pub fn usual(email: Vec<String>, from: String) -> Self {
         Self {
             email,
@@ -114,7 +115,7 @@ pub(super) fn of_source(table: &Table<'_>) -> Result<SourceContacts, ConfigError
     Ok(SourceContacts { email: addresses(table)?, escalate: escalate(table)? })
 }
 
-/// Whether all who can be notified about a source fit into one mail.
+/// Checks that all people who can be notified about a source fit into one mail.
 pub(super) fn fits(table: &Table<'_>, general: Option<&Contacts>, own: &SourceContacts) -> Result<(), ConfigError> {
     let email = own.email.as_deref().or(general.map(|general| general.email.as_slice())).unwrap_or_default();
     let escalate = own.escalate.as_deref().or(general.map(|general| general.escalate.as_slice())).unwrap_or_default();

@@ -1,29 +1,29 @@
-//! What is wrong with a `gridbell.toml`, where, and the way out.
+//! Mistakes in a `gridbell.toml`: what, where, and how to correct it.
 
 use super::Place;
 
-/// Why a configuration was refused.
+/// Why a configuration was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file is missing or not readable text.
+    /// The file is missing or is not readable text.
     #[error("{file} cannot be read")]
     Read {
         /// The file as the caller named it.
         file: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The file says something that cannot be.
+    /// The file contains a mistake.
     #[error(transparent)]
     Invalid(#[from] Box<Problem>),
 }
 
-/// One mistake: `file:line:column: key: what and the way out`.
+/// One mistake: `file:line:column: key: the mistake and its correction`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{}:{}: {}{text}", place.file, place.line, place.column, prefix(key))]
 pub struct Problem {
-    /// Where it stands.
+    /// Its position.
     pub place: Place,
     /// The key's full name (`sources.voltus-prod.api_key`); empty for a syntax error.
     pub key: String,

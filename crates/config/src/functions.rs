@@ -1,4 +1,4 @@
-//! The same configuration as the functions read it: one line of JSON, a version in the table `config`.
+//! The configuration as the functions read it: one line of JSON, stored as a version in the table `config`.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::{
     USUAL_POLL_S,
 };
 
-/// Bytes that it may take.
+/// Most bytes of that JSON.
 pub const CONFIG_LIMIT: usize = MAX_JSON_BYTES;
 
-/// A hash that is still to be made: what a token takes once `up` or `config apply` has made it.
+/// Bytes of a token's hash that `up` or `config apply` will add.
 const TOKEN_BYTES: usize = 67;
 
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ struct Functions<'c> {
 #[derive(Serialize)]
 struct FunctionSource<'c> {
     provider: &'static dyn Provider,
-    /// Production goes without saying.
+    /// None means production.
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<Environment>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,10 +70,10 @@ struct FunctionAcks<'c> {
 }
 
 impl Config {
-    /// What the functions read. Holds hashes and references, no secret.
+    /// The JSON that the functions read. It contains hashes and references, no secrets.
     ///
     /// # Errors
-    /// None that can be named: every part of it serializes.
+    /// None in practice: every part of it serializes.
     pub fn functions_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&Functions {
             sources: self.sources.iter().map(|(name, source)| (name.as_str(), self.function_source(source))).collect(),
@@ -84,7 +84,7 @@ impl Config {
         })
     }
 
-    /// The functions are handed every deadline whole, so that they need not know what it falls back to.
+    /// The functions get every deadline complete, so that they need no defaults.
     fn function_source<'c>(&self, source: &'c Source) -> FunctionSource<'c> {
         let own = self.deadlines.but(source.deadlines);
         let programs = source.programs.iter().map(|(name, said)| (name.as_str(), own.but(*said).into()));
@@ -102,7 +102,7 @@ impl Config {
         }
     }
 
-    /// Refuses what the functions would: a limit on everything.
+    /// Rejects a configuration that is too large for the functions.
     pub(super) fn check_size(&self, file: &str) -> Result<(), ConfigError> {
         let to_be_made =
             self.sources.values().filter(|source| source.tokens.is_empty()).count() + usize::from(self.acks.is_empty());

@@ -1,6 +1,6 @@
-//! `gridbell.toml`: read, checked, and turned into what the functions read.
+//! `gridbell.toml`: reads it, checks it, and converts it into what the functions read.
 //!
-//! Nothing here ever prints a value out of the file: a misplaced key could stand in any of them.
+//! This crate never prints a value from the file: a secret could be under the wrong key.
 
 mod contacts;
 mod error;
@@ -24,46 +24,46 @@ use url::Url;
 /// A checked `gridbell.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The sources by name, each a provider's account with a webhook of its own.
+    /// The sources by name. Each is a provider's account with its own webhook.
     pub sources: BTreeMap<String, Source>,
     /// How long a dispatch may stay unacknowledged.
     pub deadlines: Deadlines,
-    /// Who is notified, and who sends the mails. None where the file has no `[contacts]`.
+    /// Who is notified, and who sends the mails. None if the file has no `[contacts]`.
     pub contacts: Option<Contacts>,
-    /// Hashes of the tokens that guard `/acks/{token}`; empty where the file has no `[acks]`.
+    /// Hashes of the tokens for `/acks/{token}`; empty if the file has no `[acks]`.
     pub acks: Vec<TokenHash>,
-    /// What the operator says of sites, by `<source>/<site>`.
+    /// The operator's notes on sites, by `<source>/<site>`.
     pub sites: BTreeMap<String, Site>,
 }
 
 /// One `[sources.<name>]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Whose webhooks arrive here.
+    /// The provider that sends webhooks to this source.
     pub provider: &'static dyn Provider,
     /// Sandbox traffic is marked as a test, whatever its body says.
     pub environment: Environment,
-    /// Base before the documented path, without a trailing slash. None where the provider has none to ask.
+    /// The base URL before the documented path, without a trailing slash. None if the provider has no API to query.
     pub api_url: Option<Url>,
-    /// Where the provider's API key is kept.
+    /// Where the provider's API key is stored.
     pub api_key: Option<Reference>,
-    /// SHA-256 of the tokens that guard the hook; empty where the file names none.
+    /// SHA-256 of the webhook's tokens; empty if the file has none.
     pub tokens: Vec<TokenHash>,
-    /// What its deadlines are otherwise.
+    /// Its overrides of the general deadlines.
     pub deadlines: Overrides,
-    /// The same for one of its programs, by the program's name.
+    /// Overrides for single programs, by the program's name.
     pub programs: BTreeMap<String, Overrides>,
     /// How often its dispatches are listed while none is near, in seconds; 0: never.
     pub poll_s: u32,
-    /// How many requests a minute the provider allows; none where that is not known.
+    /// How many requests per minute the provider allows; none if unknown.
     pub requests_a_minute: Option<u32>,
     /// Who is notified about it instead of the general contacts.
     pub contacts: Option<SourceContacts>,
-    /// Where `api_key` stands in the file, for an error that is found later.
+    /// The position of `api_key` in the file, for a later error.
     pub api_key_at: Option<Place>,
 }
 
-/// Which of the provider's worlds a source belongs to.
+/// The provider's environment that a source belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
@@ -74,7 +74,7 @@ pub enum Environment {
     Sandbox,
 }
 
-/// Where `poll` is not said: every five minutes.
+/// Default of `poll`: every five minutes.
 pub const USUAL_POLL_S: u32 = 300;
 
 /// `[deadlines]`, in whole seconds.
@@ -82,9 +82,9 @@ pub const USUAL_POLL_S: u32 = 300;
 pub struct Deadlines {
     /// A dispatch must be acknowledged this long before its start …
     pub lead_s: u32,
-    /// … or this soon after its first delivery, where it starts sooner than that.
+    /// … or this soon after its first delivery, if it starts sooner than that.
     pub immediate_s: u32,
-    /// True where a controller acknowledges; else being read from the signals queue counts.
+    /// True if a controller acknowledges; otherwise a read from the signals queue counts.
     pub acknowledge: bool,
 }
 
@@ -94,7 +94,7 @@ impl Default for Deadlines {
     }
 }
 
-/// `[sources.<name>.deadlines]`, or one of its `programs`: what is not said is as it is further out.
+/// `[sources.<name>.deadlines]`, or those of one of its `programs`: missing keys have the values of the outer level.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// See [`Deadlines::lead_s`].
@@ -106,7 +106,7 @@ pub struct Overrides {
 }
 
 impl Deadlines {
-    /// These, but for what is said otherwise.
+    /// These deadlines with the overrides applied.
     #[must_use]
     pub fn but(self, said: Overrides) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Deadlines {
     }
 }
 
-/// A place in the file: line and column from 1.
+/// A position in the file: line and column from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file as the caller named it.
@@ -132,25 +132,26 @@ impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// [`ConfigError::Read`] where it cannot be read, [`ConfigError::Invalid`] with the place and the way out otherwise.
+    /// [`ConfigError::Read`] if the file cannot be read, otherwise [`ConfigError::Invalid`] with the position and the
+    /// correction.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: name.clone(), source })?;
         Self::parse(&name, &text)
     }
 
-    /// Checks a text; `file` is the name that errors carry.
+    /// Checks a text; `file` is the file name in errors.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] for the first thing that is wrong, in the file's order of sections.
+    /// [`ConfigError::Invalid`] for the first mistake, in the order of the file's sections.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         Self::parse_with(file, text, Providers::default())
     }
 
-    /// The same where these are the providers that a source can name.
+    /// Like [`Self::parse`], with these providers.
     ///
     /// # Errors
-    /// As [`Self::parse`].
+    /// Like [`Self::parse`].
     pub fn parse_with(file: &str, text: &str, providers: Providers) -> Result<Self, ConfigError> {
         let config = read::config(file, text, providers)?;
         config.check_size(file)?;

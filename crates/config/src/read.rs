@@ -1,4 +1,4 @@
-//! The file's sections, one function each.
+//! Reads the file's sections, one function each.
 
 use std::collections::BTreeMap;
 
@@ -118,10 +118,10 @@ fn poll(table: &Table<'_>, provider: &dyn Provider) -> Result<u32, ConfigError> 
     })
 }
 
-/// The sweep runs every minute, and no source is polled more often.
+/// The sweep runs every minute, so no source is polled more often.
 const LEAST_POLL_S: u32 = 60;
 
-/// `token`: one hash, or two while rotating; none where the key is missing.
+/// `token`: one hash, or two during a rotation; none if the key is missing.
 fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
     let Some(list) = table.strings("token", "\"sha256:…\" or a list of two")? else { return Ok(Vec::new()) };
     let offset = table.offset_of("token");
@@ -149,7 +149,7 @@ fn deadlines(table: &Table<'_>) -> Result<Deadlines, ConfigError> {
     Ok(Deadlines::default().but(overrides(table)?))
 }
 
-/// A source's own, and those of its programs by name.
+/// A source's own deadlines, and those of its programs by name.
 fn source_deadlines(table: &Table<'_>) -> Result<(Overrides, BTreeMap<String, Overrides>), ConfigError> {
     let [lead, immediate, acknowledge] = DEADLINES;
     table.only(&[lead, immediate, acknowledge, "programs"])?;

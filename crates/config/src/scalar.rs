@@ -1,4 +1,4 @@
-//! The values that a key may hold, each parsed at the edge. An error is the text after the key's name and never echoes the value.
+//! Parses the values of keys. An error is the text after the key's name and never contains the value.
 
 use serde::Serialize;
 use url::{Host, Url};
@@ -9,7 +9,7 @@ use url::{Host, Url};
 pub struct TokenHash(String);
 
 impl TokenHash {
-    /// Of a token itself.
+    /// The hash of a token.
     pub fn of(token: &str) -> Self {
         use sha2::{Digest, Sha256};
         Self(format!("{:x}", Sha256::digest(token.as_bytes())))
@@ -29,12 +29,12 @@ impl TokenHash {
     }
 }
 
-/// Where a secret is kept.
+/// Where a secret is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// An SSM `SecureString` parameter, by its path.
+    /// The path of an SSM `SecureString` parameter.
     Ssm(String),
-    /// A variable in gridbell's own environment.
+    /// The name of a variable in gridbell's own environment.
     Env(String),
 }
 
@@ -82,7 +82,7 @@ impl Reference {
     }
 }
 
-/// Longest deadline that is taken, in seconds: a day.
+/// Longest deadline, in seconds: one day.
 const LONGEST: i64 = 24 * 60 * 60;
 
 pub(super) fn duration(value: &str) -> Result<u32, String> {
@@ -95,12 +95,12 @@ pub(super) fn duration(value: &str) -> Result<u32, String> {
         })
 }
 
-/// A duration, or none at all: "off" or "0".
+/// A duration, or none: "off" or "0".
 pub(super) fn duration_or_off(value: &str) -> Result<u32, String> {
     if value == "off" { Ok(0) } else { duration_or_none(value) }
 }
 
-/// A duration, or at once: "0" or "0s".
+/// A duration, or zero: "0" or "0s".
 pub(super) fn duration_or_none(value: &str) -> Result<u32, String> {
     if matches!(value, "0" | "0s") { Ok(0) } else { duration(value) }
 }

@@ -1,4 +1,4 @@
-//! `[sites."SOURCE/SITE"]`: what people need to know of a site at 3 a.m.
+//! `[sites."SOURCE/SITE"]`: what people need to know about a site at 3 a.m.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +16,29 @@ use super::{
 const MOST_NAME: usize = 200;
 const MOST_PHONE: usize = 40;
 
-/// Longest instructions and address, in characters.
+/// Longest instructions and URL, in characters.
 const MOST_INSTRUCTIONS: usize = 2_000;
 const MOST_URL: usize = 2_000;
 
-/// One site, meter or power feed. All of it is for people; no controller reads it.
+/// One site, meter or power feed. It is all for people; no controller reads it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Site {
-    /// What people call it.
+    /// Its name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The IANA name of its time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// Whom to call there.
+    /// The telephone number to call there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
     /// How to curtail by hand; may have several lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
-    /// Where that is described at length.
+    /// The URL of the full instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook_url: Option<String>,
-    /// Who is notified of its dispatches besides the source's contacts.
+    /// Who is notified of its dispatches in addition to the source's contacts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<SiteContacts>,
 }
@@ -46,11 +46,11 @@ pub struct Site {
 /// `[sites."SOURCE/SITE".contacts]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SiteContacts {
-    /// Addresses.
+    /// Mail addresses.
     pub email: Vec<String>,
 }
 
-/// All of them. Each key names a source of the file.
+/// Reads all sites. Each key names a source of the file.
 pub(super) fn read(
     table: &Table<'_>,
     sources: &BTreeMap<String, Source>,

@@ -1,4 +1,4 @@
-//! A table of the file with its place: typed look-ups that fail with file, line, column and the key's name.
+//! A table of the file with its position: typed getters whose errors contain file, line, column and the key's name.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -9,7 +9,7 @@ use toml::{
 
 use super::{ConfigError, Place, Problem};
 
-/// The whole text, for turning offsets into places.
+/// The whole text, to convert offsets into positions.
 #[derive(Clone, Copy)]
 pub(super) struct Document<'d> {
     pub(super) file: &'d str,
@@ -32,14 +32,14 @@ impl Document<'_> {
     }
 }
 
-/// A value and where it stands.
+/// A value and its position.
 pub(super) struct At<T> {
     pub(super) value: T,
     pub(super) offset: usize,
     pub(super) key: String,
 }
 
-/// One table: its entries, its full name, where it begins.
+/// One table: its entries, its full name, its start.
 #[derive(Clone)]
 pub(super) struct Table<'d> {
     pub(super) document: Document<'d>,
@@ -54,7 +54,7 @@ impl<'d> Table<'d> {
     }
 
     fn full(&self, key: &str) -> String {
-        // A key is the file's own text: nothing of it may move the cursor or run on for pages.
+        // A key is text from the file: it must not contain terminal control characters or be very long.
         let key: String = key.chars().take(80).flat_map(char::escape_debug).collect();
         if self.name.is_empty() { key } else { format!("{}.{key}", self.name) }
     }
@@ -64,7 +64,7 @@ impl<'d> Table<'d> {
         self.document.problem(self.span.start, self.name.clone(), text)
     }
 
-    /// Refuses every key but these.
+    /// Rejects all other keys.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), ConfigError> {
         for key in self.entries.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
@@ -97,7 +97,7 @@ impl<'d> Table<'d> {
         value.get_ref().as_bool().map(Some).ok_or_else(|| self.wrong(key, value, "true or false"))
     }
 
-    /// A whole number within bounds.
+    /// A whole number within limits.
     pub(super) fn count(&self, key: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, ConfigError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let number = value.get_ref().as_integer();
@@ -127,7 +127,7 @@ impl<'d> Table<'d> {
         Ok(Some(Self { document: self.document, entries, name: self.full(key), span: value.span() }))
     }
 
-    /// A list of tables, written in line or as `[[…]]`.
+    /// A list of tables, written inline or as `[[…]]`.
     pub(super) fn table_list(&self, key: &str, wanted: &str) -> Result<Option<Vec<Self>>, ConfigError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let list = value.get_ref().as_array().ok_or_else(|| self.wrong(key, value, wanted))?;
@@ -152,14 +152,14 @@ impl<'d> Table<'d> {
             .collect()
     }
 
-    /// Where the value of a key begins, or the table where the key is missing.
+    /// The start of a key's value, or of the table if the key is missing.
     pub(super) fn offset_of(&self, key: &str) -> usize {
         self.entries.get(key).map_or(self.span.start, |value| value.span().start)
     }
 }
 
 impl<T> At<T> {
-    /// Parses the value; the parser's words become the problem's text.
+    /// Parses the value; the parser's error becomes the problem's text.
     pub(super) fn parse<V>(
         self,
         document: Document<'_>,

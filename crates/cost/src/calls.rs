@@ -1,15 +1,16 @@
-//! What each step consumes, as `cargo run -p bench` counts it with the real functions: its `gate` fails where the two differ.
+//! What each step consumes. `cargo run -p bench` counts it with the real functions; its `gate` fails if the numbers
+//! differ.
 
-/// What AWS bills of one invocation, beside the invocation.
+/// What AWS bills for one invocation, besides the invocation itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
-    /// Requests to standard queues; what a mapping receives and deletes is not in it.
+    /// Requests to standard queues, without those that a mapping makes to receive and delete.
     pub standard: u32,
     /// Requests to the FIFO queue.
     pub fifo: u32,
     /// Write units.
     pub writes: u32,
-    /// Halves of read units.
+    /// Half read units.
     pub half_reads: u32,
     /// Mails.
     pub mails: u32,
@@ -17,20 +18,20 @@ pub struct Count {
     pub logged: u32,
 }
 
-/// One step of a delivery's way, or of an idle minute.
+/// One step of a delivery, or of an idle minute.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// The step, as the bench names it.
+    /// The step's name in the bench.
     pub what: &'static str,
-    /// For one delivery alone.
+    /// For a single delivery.
     pub alone: Count,
-    /// For ten in one batch; none where there are no batches.
+    /// For a batch of ten; none if there are no batches.
     pub ten: Option<Count>,
 }
 
 const NOTHING: Count = Count { standard: 0, fifo: 0, writes: 0, half_reads: 0, mails: 0, logged: 0 };
 
-/// All that is billed.
+/// All billed steps.
 pub const STEPS: [Step; 13] = [
     Step { what: "a webhook is accepted", alone: Count { standard: 1, logged: 231, ..NOTHING }, ten: None },
     Step {

@@ -1,4 +1,4 @@
-//! What gridbell costs at AWS: what each step consumes times the list price.
+//! What gridbell costs in AWS: the consumption of each step times the list price.
 
 mod calls;
 mod prices;
@@ -10,21 +10,21 @@ use serde::Serialize;
 pub use calls::{Count, STEPS, Step};
 pub use prices::{AS_OF, Line, PRICES, Price, REGION};
 
-/// The functions' memory, as `infra/template.yaml` has it.
+/// The functions' memory, as in `infra/template.yaml`.
 const MEMORY_GB: f64 = 0.25;
-/// What the HTTP API logs of a request.
+/// Bytes that the HTTP API logs per request.
 const ACCESS_BYTES: f64 = 300.0;
-/// Minutes of a month, at 730 hours.
+/// Minutes per month, at 730 hours.
 const MINUTES: f64 = 43_800.0;
-/// How often an idle queue with a mapping is asked in a minute: five pollers, each waiting for 20 s.
+/// How often Lambda polls an idle queue per minute: five pollers, each waits for 20 s.
 const POLLS_PER_MINUTE: f64 = 15.0;
 /// `deliveries`, `retries`, `alerts`, `reviews`.
 const MAPPINGS: f64 = 4.0;
-/// How often a source is polled while nothing is near: each five minutes, one source.
+/// How often one source is polled while no dispatch is near: every five minutes.
 const SOURCE_POLLS_PER_MINUTE: f64 = 0.2;
 
-/// Seconds that an invocation lasts. Nothing here measures AWS: these are assumptions, a few milliseconds for each AWS call and
-/// 150 for a provider's answer.
+/// Seconds per invocation. They are assumptions, not measured at AWS: a few milliseconds for each AWS call and 150 for
+/// a provider's response.
 mod seconds {
     pub(super) const RECEIVER: f64 = 0.010;
     pub(super) const HYDRATOR: f64 = 0.200;
@@ -32,20 +32,20 @@ mod seconds {
     pub(super) const OTHER: f64 = 0.030;
 }
 
-/// What a webhook brings.
+/// What a webhook contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Brings {
-    /// A dispatch that was not known: the dearest.
+    /// A dispatch that was unknown: the most expensive case
     New,
-    /// A change of one.
+    /// A change of a known dispatch
     Update,
-    /// Nothing: it came before.
+    /// Nothing new: a repetition
     Unchanged,
 }
 
 impl Brings {
-    /// The step of the hydrator, as the bench names it.
+    /// The hydrator's step, as the bench names it.
     fn step(self) -> &'static str {
         match self {
             Self::New => "a new thin dispatch",
@@ -55,29 +55,29 @@ impl Brings {
     }
 }
 
-/// How much of each line is used.
+/// The usage of each line of the bill.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage([f64; PRICES.len()]);
 
 impl Usage {
-    /// And so much of that line.
+    /// Adds usage to a line.
     #[must_use]
     pub fn with(mut self, line: Line, amount: f64) -> Self {
         self.0[line as usize] += amount;
         self
     }
 
-    /// Dollars, line by line in the order of [`PRICES`].
+    /// Dollars per line, in the order of [`PRICES`].
     pub fn dollars(self) -> [f64; PRICES.len()] {
         PRICES.map(|price| self.0[price.line as usize] * price.dollars / price.per)
     }
 
-    /// The same where each month's free tier is used by nothing else.
+    /// Dollars per line if nothing else uses each month's free tier.
     pub fn dollars_beyond_free(self) -> f64 {
         PRICES.iter().map(|price| (self.0[price.line as usize] - price.free).max(0.0) * price.dollars / price.per).sum()
     }
 
-    /// Without the HTTP API and its log: what a Function URL leaves.
+    /// Without the HTTP API and its log, as with a Function URL.
     #[must_use]
     pub fn without_api(self) -> Self {
         let requests = self.0[Line::HttpApi as usize];
@@ -102,7 +102,7 @@ impl Mul<f64> for Usage {
     }
 }
 
-/// One webhook with all that follows from it, alone or as one of ten in a batch.
+/// One webhook and all that follows from it, alone or as one of ten in a batch.
 pub fn webhook(brings: Brings, in_tens: bool) -> Usage {
     let accepted = counted("a webhook is accepted");
     let received =
@@ -115,7 +115,7 @@ pub fn webhook(brings: Brings, in_tens: bool) -> Usage {
     received + hydrated
 }
 
-/// A month in which no webhook comes: the sweeps, the heartbeats, one polled source, and Lambda's polling of four queues.
+/// A month without webhooks: the sweeps, the heartbeats, one polled source, and Lambda's polling of four queues.
 pub fn idle_month() -> Usage {
     let at_work = |what: &str, seconds| invocation(counted(what).alone, seconds);
     let heartbeats = (at_work("a heartbeat is answered", seconds::OTHER) + at_work("… and checked", seconds::OTHER))
@@ -129,7 +129,7 @@ pub fn idle_month() -> Usage {
     minute * MINUTES
 }
 
-/// An incident's first mail, from an unknown event on.
+/// The first mail of an incident, from an unknown event on.
 pub fn incident() -> Usage {
     let steps = ["an unknown event", "… is quarantined", "… becomes an incident", "… and is mailed"];
     steps
@@ -151,7 +151,7 @@ fn invocation(count: Count, lasts_s: f64) -> Usage {
         .with(Line::DynamoWrites, f64::from(count.writes))
         .with(Line::DynamoReads, f64::from(count.half_reads) / 2.0)
         .with(Line::Mails, f64::from(count.mails))
-        // Lambda itself logs nothing of an invocation that went well: the template's `SystemLogLevel`.
+        // Lambda logs nothing for a successful invocation: the template's `SystemLogLevel`.
         .with(Line::Logs, f64::from(count.logged))
 }
 

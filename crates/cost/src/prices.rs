@@ -1,17 +1,17 @@
-//! What AWS asks for: list prices of us-east-1, the first tier of each, and the free tier that does not end after a year.
+//! AWS's list prices in us-east-1: the first tier of each, and the free tier that does not expire after a year.
 
 use serde::Serialize;
 
-/// When these prices were read.
+/// The date of these prices.
 pub const AS_OF: &str = "2026-11-22";
-/// Where they hold.
+/// The region of these prices.
 pub const REGION: &str = "us-east-1";
 
 /// A line of the bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
-    /// Requests of an HTTP API; a Function URL has no price of its own.
+    /// Requests to an HTTP API; a Function URL has no price of its own.
     HttpApi,
     /// Invocations.
     LambdaRequests,
@@ -21,30 +21,30 @@ pub enum Line {
     SqsStandard,
     /// Requests to FIFO queues, of up to 64 KB each.
     SqsFifo,
-    /// Write units of tables on demand.
+    /// Write units of on-demand tables.
     DynamoWrites,
-    /// Read units of tables on demand.
+    /// Read units of on-demand tables.
     DynamoReads,
     /// Mails.
     Mails,
-    /// Bytes of logs taken in.
+    /// Bytes of ingested logs.
     Logs,
 }
 
-/// What one line costs.
+/// The price of one line.
 #[derive(Debug, Clone, Copy)]
 pub struct Price {
     /// The line.
     pub line: Line,
-    /// What people call it.
+    /// Its name for people.
     pub name: &'static str,
     /// Dollars …
     pub dollars: f64,
-    /// … for so many.
+    /// … for this amount.
     pub per: f64,
-    /// So many of each month cost nothing, without an end to that.
+    /// The amount that is free each month, for ever.
     pub free: f64,
-    /// Where it stands.
+    /// The source of the price.
     pub source: &'static str,
 }
 

@@ -1,23 +1,23 @@
-//! Kilowatts that a provider asks for.
+//! Amounts of power, in kilowatts, in provider data.
 
 use dispatch::{Request, decimal, watts_from_kw};
 use serde_json::Value;
 
 use crate::fields::{brief, written};
 
-/// A number of kilowatts as a provider gives it.
+/// A provider's number of kilowatts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kilowatts {
-    /// Null or missing: what that means is the provider's own affair.
+    /// Null or missing. Each provider decides what that means.
     Absent,
-    /// To be reduced.
+    /// The reduction to request.
     Reduce(Request),
-    /// What no target can be asked for, in the provider's own writing.
+    /// A value that cannot be a reduction, as the provider wrote it.
     Impossible(String),
 }
 
 impl Kilowatts {
-    /// A number or a numeric text.
+    /// Reads a JSON number or a numeric string.
     pub(crate) fn read(value: Option<&Value>) -> Self {
         let Some(value) = value else { return Self::Absent };
         match written(value) {

@@ -1,4 +1,4 @@
-//! What a person has to be told about one body, gathered within bounds.
+//! The diagnostics of one body, up to a limit.
 
 use std::fmt::Display;
 
@@ -6,10 +6,10 @@ use dispatch::Subject;
 
 use crate::Diagnostic;
 
-/// The most findings of one body: ten thousand bad slots are one trouble, not ten thousand.
+/// Most diagnostics of one body: ten thousand bad slots are one problem, not ten thousand.
 const MAX_FINDINGS: usize = 32;
 
-/// Findings in the order in which they turned up; what is beyond the bound is counted.
+/// Diagnostics in order of appearance; those beyond the limit are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     list: Vec<Diagnostic>,
@@ -17,12 +17,12 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// A part that could not be read; the rest was taken.
+    /// Adds an unreadable part; the rest was parsed.
     pub(crate) fn unreadable(&mut self, part: impl Into<String>, reason: impl Display) {
         self.push(Diagnostic::Unreadable { part: part.into(), reason: reason.to_string(), about: None });
     }
 
-    /// A dispatch that cannot be published; its id is known.
+    /// Adds a dispatch that cannot be published but has a known id.
     pub(crate) fn lost(&mut self, about: Subject, part: impl Into<String>, reason: impl Display) {
         self.push(Diagnostic::Unreadable { part: part.into(), reason: reason.to_string(), about: Some(about) });
     }

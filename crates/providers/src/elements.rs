@@ -1,34 +1,35 @@
-//! A long list in pages: its text is divided between elements while it arrives, so that nothing makes one tree of all of it.
+//! Splits a long list into pages. It splits the text between elements as it arrives, so the whole list is never one
+//! JSON tree.
 
-/// A page is full with so many bytes …
+/// A page is full at this many bytes …
 const PAGE_BYTES: usize = 64 * 1_024;
 
-/// … or so many elements.
+/// … or this many elements.
 const PAGE_ELEMENTS: usize = 100;
 
-/// Deeper than this, a list of that name belongs to something else.
+/// A list of that name at a deeper level belongs to something else.
 const MAX_LEVEL: usize = 2;
 
-/// The text of a list as it arrives. The first page is the text with the elements of all other pages left out, so that a short list is
-/// one page and is what was sent, byte for byte; each other page is an object with nothing but its share of the list.
+/// The text of a list as it arrives. The first page is the text without the elements of the other pages, so a short
+/// list is one page, identical byte for byte. Each other page is an object with only its share of the list.
 #[derive(Debug, Clone)]
 pub struct Elements {
     name: &'static str,
     first: Vec<u8>,
     pages: Vec<Vec<u8>>,
-    /// Where in the text the next byte stands.
+    /// The position of the next byte in the text.
     place: Place,
-    /// How many elements of the page that is being filled are whole.
+    /// The number of complete elements in the current page.
     whole: usize,
     bytes: usize,
 }
 
-/// Where the list is.
+/// The position relative to the list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum List {
     #[default]
     Ahead,
-    /// With this level inside of it.
+    /// Inside the list, which has this level.
     Around(usize),
     Behind,
 }
@@ -39,18 +40,18 @@ struct Place {
     list: List,
     in_text: bool,
     is_escaped: bool,
-    /// The latest text, and whether a colon made it a name.
+    /// The latest string; `is_name`: a colon follows it.
     text: Vec<u8>,
     is_name: bool,
 }
 
 impl Elements {
-    /// The list of that name, or the bare list that the whole text is.
+    /// The list of that name, or the bare list if the whole text is a list.
     pub fn of(name: &'static str) -> Self {
         Self { name, first: Vec::new(), pages: Vec::new(), place: Place::default(), whole: 0, bytes: 0 }
     }
 
-    /// The next bytes of the text.
+    /// Adds the next bytes of the text.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
         for byte in bytes {
@@ -69,7 +70,7 @@ impl Elements {
         }
     }
 
-    /// How many bytes have arrived.
+    /// The number of bytes that arrived.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -100,7 +101,7 @@ impl Place {
                 b'"' => return self.in_text = false,
                 _ => {}
             }
-            // One byte more than the name is enough to tell that it is another.
+            // One byte more than the name is enough to see that the string differs.
             if self.text.len() <= name.len() {
                 self.text.push(byte);
             }

@@ -1,4 +1,4 @@
-//! What could not be read of one fact, gathered within bounds.
+//! The unreadable fields of one fact, up to a limit.
 
 use std::{fmt::Display, mem};
 
@@ -10,13 +10,13 @@ use crate::{
     lenient::{self, LOST_CHARACTERS},
 };
 
-/// The most that is said of one fact: of thousands of odd fields people need to see a few, and the number of the rest.
+/// Most field errors of one fact: of thousands, people need to see a few and the number of the rest.
 const MAX_DIAGNOSTICS: usize = 16;
 
-/// The longest name of a field, in characters: ids of the provider stand in it.
+/// The longest field name, in characters: it can contain a provider's ids.
 const MAX_FIELD: usize = 120;
 
-/// Diagnostics in the order in which they turned up; what is beyond the bound is counted.
+/// Field errors in order of appearance; those beyond the limit are counted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FieldErrors {
     list: Vec<FieldError>,
@@ -25,12 +25,12 @@ pub(crate) struct FieldErrors {
 }
 
 impl FieldErrors {
-    /// A field whose value could not be taken as it is.
+    /// Adds a field whose value could not be used unchanged.
     pub(crate) fn add(&mut self, field: impl Into<String>, value: &Value, reason: impl Display) {
         self.push(field_error(&field.into(), &value.to_string(), reason.to_string()));
     }
 
-    /// The value that was read, or none of it and a diagnostic.
+    /// Returns the value, or the default and adds a field error.
     pub(crate) fn unless<T: Default>(&mut self, field: &str, value: Option<&Value>, read: Result<T, Reason>) -> T {
         read.unwrap_or_else(|reason| {
             self.add(field, value.unwrap_or(&Value::Null), reason);
@@ -38,7 +38,7 @@ impl FieldErrors {
         })
     }
 
-    /// A provider's own value as it goes on, and a diagnostic where that is not verbatim.
+    /// Returns a copy of a provider's value, and adds a field error if the copy differs.
     pub(crate) fn verbatim(&mut self, field: &str, value: &Value) -> Value {
         let (copy, losses) = lenient::verbatim(value);
         let reasons: Vec<&str> = losses.reasons().collect();
@@ -48,14 +48,14 @@ impl FieldErrors {
         copy
     }
 
-    /// Says that characters of a text were lost, where any were.
+    /// Adds a field error if the text lost characters.
     pub(crate) fn characters(&mut self, field: &str, text: &str) {
         if lenient::has_lost_characters(text) {
             self.add(field, &Value::from(text), LOST_CHARACTERS);
         }
     }
 
-    /// Takes over what another gathered.
+    /// Adds the field errors of another list.
     pub(crate) fn extend(&mut self, other: &Self) {
         other.list.iter().cloned().for_each(|one| self.push(one));
         self.more += other.more;
@@ -94,7 +94,7 @@ fn field_error(field: &str, value: &str, reason: String) -> FieldError {
     FieldError { field, reason, digest }
 }
 
-/// The field of one of a list, named after its id: its place may be another in the next answer.
+/// The name of a list element's field, by id: the element's index may differ in the next response.
 pub(crate) fn element(list: &str, id: &str) -> String {
     format!("{list}[{}]", brief(id))
 }

@@ -1,5 +1,5 @@
-//! A provider's JSON read field by field, each of which fails alone: the error names the field and never echoes its value.
-//! Everywhere a null is the same as a missing field.
+//! Reads a provider's JSON field by field. Each field fails alone: the error names the field and never contains its
+//! value. Null is everywhere the same as a missing field.
 
 use std::fmt::{self, Write as _};
 
@@ -15,10 +15,10 @@ use crate::{
     instant::{end, start},
 };
 
-/// The longest identifier that is taken, in bytes.
+/// The longest accepted identifier, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 512;
 
-/// Why something could not be read: names fields, never their values.
+/// Why something is unreadable: names fields, never their values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason(String);
 
@@ -55,17 +55,17 @@ impl<'a> Fields<'a> {
         value.as_object().map(Self).ok_or_else(|| Reason::new("not an object"))
     }
 
-    /// The value, where there is one.
+    /// The value, if there is one.
     pub(crate) fn get(self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// The first of several spellings that is present.
+    /// The first of several names that is present.
     pub(crate) fn first(self, names: &[&'static str]) -> Option<(&'static str, &'a Value)> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 
-    /// A list; a missing one is empty.
+    /// A list; if missing, an empty one.
     pub(crate) fn list(self, name: &str) -> Result<&'a [Value], Reason> {
         match self.get(name) {
             None => Ok(&[]),
@@ -74,19 +74,19 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An identifier: some text of up to 512 bytes, or a number as it is written.
+    /// An identifier: a text of up to 512 bytes, or a number as written.
     pub(crate) fn id(self, name: &str) -> Result<&'a str, Reason> {
         let value = self.get(name).ok_or_else(|| Reason(format!("`{name}` is missing")))?;
         id_of(value).ok_or_else(|| Reason(format!("`{name}` is no identifier of 1 to {MAX_ID_BYTES} bytes")))
     }
 
-    /// The RFC 3339 time at which something begins: without it nothing can be done.
+    /// The required RFC 3339 start time.
     pub(crate) fn start(self, name: &str) -> Result<Timestamp, Reason> {
         let value = self.get(name).ok_or_else(|| Reason(format!("`{name}` is missing")))?;
         start_of(name, value)
     }
 
-    /// True or false, as such or as a word.
+    /// A boolean, or "true" or "false" as text.
     pub(crate) fn flag(self, name: &str) -> Result<Option<bool>, Reason> {
         match self.get(name) {
             None => Ok(None),
@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number from 0, as such or as text.
+    /// A whole number from 0, as a number or as text.
     pub(crate) fn whole(self, name: &str) -> Result<Option<u64>, Reason> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let number = written(value).and_then(dispatch::decimal).map(|number| number.normalize());
@@ -108,10 +108,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// One object of which nothing is needed: a field that cannot be read is none, and a diagnostic.
+/// An object with optional fields only: an unreadable field is none and adds a field error.
 pub(crate) struct Lenient<'a, 'd> {
     fields: Fields<'a>,
-    /// What stands before the names of its fields.
+    /// The prefix of its field names.
     within: String,
     field_errors: &'d mut FieldErrors,
 }
@@ -121,7 +121,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
         Self { fields, within: within.to_owned(), field_errors }
     }
 
-    /// Says that a field could not be taken as it is.
+    /// Adds a field error for a field that could not be used unchanged.
     pub(crate) fn doubt(&mut self, name: &str, reason: impl fmt::Display) {
         let value = self.fields.get(name).unwrap_or(&Value::Null);
         self.field_errors.add(format!("{}{name}", self.within), value, reason);
@@ -143,7 +143,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
         self.or_none(name, self.fields.whole(name))
     }
 
-    /// An identifier that may be missing, such as a feed's.
+    /// An optional identifier, such as a feed's.
     pub(crate) fn id(&mut self, name: &str) -> Option<&'a str> {
         let is_empty = |value: &Value| matches!(value, Value::String(text) if text.is_empty());
         self.fields.get(name).filter(|value| !is_empty(value))?;
@@ -152,14 +152,14 @@ impl<'a, 'd> Lenient<'a, 'd> {
         id
     }
 
-    /// Says that characters of a text were lost, where any were.
+    /// Adds a field error if the text lost characters.
     pub(crate) fn doubt_characters(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.field_errors.characters(&format!("{}{name}", self.within), text);
         }
     }
 
-    /// A name that people read; none where it is empty.
+    /// A name for people; none if empty.
     pub(crate) fn label(&mut self, name: &str) -> Option<String> {
         let read = match self.fields.get(name) {
             None => Ok(None),
@@ -171,7 +171,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
         label
     }
 
-    /// A reference of the operator's own: a text, or a number as it is written; none where it is empty.
+    /// The operator's own reference: a text, or a number as written; none if empty.
     pub(crate) fn reference(&mut self, name: &str) -> Option<String> {
         let read = self.fields.get(name).map_or(Ok(None), reference_of);
         let reference = self.or_none(name, read.map_err(|reason| Reason(format!("`{name}` is {reason}"))));
@@ -179,7 +179,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
         reference
     }
 
-    /// An object below this one; its fields are named after it.
+    /// A nested object; its field names get this one's name as a prefix.
     pub(crate) fn object(&mut self, name: &str) -> Option<Lenient<'a, '_>> {
         let value = self.fields.get(name)?;
         match Fields::of(value) {
@@ -193,8 +193,8 @@ impl<'a, 'd> Lenient<'a, 'd> {
         }
     }
 
-    /// The end of what begins then; none: until told otherwise. One that is not after the start is doubted, and left to the merge,
-    /// which knows whether it calls off what was published.
+    /// The end; none: open-ended. An end that is not after the start adds a field error and is returned: the merge
+    /// decides whether it cancels what was published.
     pub(crate) fn end(&mut self, name: &str, start: Timestamp) -> Option<Timestamp> {
         let read = self.fields.get(name).map_or(Ok(None), |value| end_of(name, value));
         let end = self.or_none(name, read);
@@ -204,7 +204,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
         end
     }
 
-    /// The kilowatts that are asked of somebody; none: no number is given.
+    /// The requested kilowatts; none: no number is given.
     pub(crate) fn kilowatts(&mut self, name: &str) -> Option<Request> {
         match Kilowatts::read(self.fields.get(name)) {
             Kilowatts::Absent => None,
@@ -216,7 +216,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
         }
     }
 
-    /// All fields but the known ones, verbatim and in their order, as far as that can be.
+    /// All fields except the known ones, in order and verbatim as far as possible.
     pub(crate) fn others(&mut self, known: &[&str]) -> Map<String, Value> {
         let unknown = self.fields.0.iter().filter(|(name, _)| !known.contains(&name.as_str()));
         let mut others = Map::new();
@@ -229,7 +229,7 @@ impl<'a, 'd> Lenient<'a, 'd> {
     }
 }
 
-/// Text, or a number as it is written.
+/// A text, or a number as written.
 pub(crate) fn written(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.as_number().map(Number::as_str))
 }
@@ -239,7 +239,7 @@ pub(crate) fn id_of(value: &Value) -> Option<&str> {
     written(value).filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
 }
 
-/// A reference of the operator's own: none where it is empty or null.
+/// The operator's own reference: none if empty or null.
 pub(crate) fn reference_of(value: &Value) -> Result<Option<String>, Reason> {
     match (value, written(value)) {
         (Value::Null, _) | (_, Some("")) => Ok(None),
@@ -248,18 +248,18 @@ pub(crate) fn reference_of(value: &Value) -> Result<Option<String>, Reason> {
     }
 }
 
-/// The time at which something begins.
+/// Parses a start time.
 pub(crate) fn start_of(name: &str, value: &Value) -> Result<Timestamp, Reason> {
     value.as_str().ok_or("is not an RFC 3339 time").and_then(start).map_err(|why| Reason(format!("`{name}` {why}")))
 }
 
-/// The time at which something ends; none: never, or it is not known.
+/// Parses an end time; none: never, or unknown.
 pub(crate) fn end_of(name: &str, value: &Value) -> Result<Option<Timestamp>, Reason> {
     value.as_str().ok_or("is not an RFC 3339 time").and_then(end).map_err(|why| Reason(format!("`{name}` {why}")))
 }
 
-/// The one value that is meant: the body itself, or what is wrapped in it once, as the one element of a list or the one field
-/// of an object that can be meant.
+/// Unwraps a value: returns the body itself, or the value that it wraps once, as the only element of a list or as the
+/// only field of an object that `is_meant` accepts.
 pub(crate) fn unwrapped(body: &Value, is_meant: impl Fn(&Value) -> bool) -> &Value {
     if is_meant(body) {
         return body;
@@ -272,7 +272,7 @@ pub(crate) fn unwrapped(body: &Value, is_meant: impl Fn(&Value) -> bool) -> &Val
     if wrapped.len() == 1 { wrapped.remove(0) } else { body }
 }
 
-/// A list of objects without anything around it. An empty one says nothing of what it is a list of.
+/// A list of objects without a wrapper. An empty list is rejected: it does not show what it lists.
 pub(crate) fn bare(value: &Value) -> Option<&[Value]> {
     value.as_array().map(Vec::as_slice).filter(|items| items.first().is_some_and(Value::is_object))
 }
@@ -282,7 +282,8 @@ pub(crate) fn has(value: &Value, names: &[&str]) -> bool {
     names.iter().all(|name| value.get(*name).is_some_and(|field| !field.is_null()))
 }
 
-/// SHA-256 in hex over texts, each closed by a byte that UTF-8 never holds, so that no two lists run into one.
+/// SHA-256 in hex of several texts. A byte that UTF-8 never contains ends each text, so that different lists differ in
+/// the hash.
 pub(crate) fn digest(texts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for text in texts {
@@ -295,7 +296,7 @@ pub(crate) fn digest(texts: &[&str]) -> String {
     })
 }
 
-/// A provider's text, short and plain enough to stand in a message to people.
+/// A provider's text, shortened and cleaned for a message to people.
 pub(crate) fn brief(text: &str) -> String {
     dispatch::text::brief(text, 64)
 }

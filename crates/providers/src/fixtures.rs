@@ -1,5 +1,5 @@
-//! Bodies and answers as the providers send them, and every trap that is known: for tests, for ready-made events and for
-//! simulators of the providers. They are the files of the folders `<provider>/fixtures`; `build.rs` finds them.
+//! The providers' webhook bodies and responses, including all known edge cases: for tests, sample events and simulated
+//! providers. They are the files in the folders `<provider>/fixtures`; `build.rs` finds them.
 
 /// Each with its name, such as `voltus/webhook_create.json`.
 const ALL: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"));
@@ -14,7 +14,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     ALL.iter().copied()
 }
 
-/// The fixtures of one provider with the names of their files.
+/// The fixtures of one provider with their file names.
 pub fn of(provider: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     all().filter_map(move |(name, text)| Some((name.strip_prefix(provider)?.strip_prefix('/')?, text)))
 }

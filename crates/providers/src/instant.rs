@@ -1,20 +1,19 @@
-//! Instants as providers write them.
+//! Parses the times in provider data.
 
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The longest text that can be a time: a fraction of any sensible length included.
+/// The longest text of a time, including a fraction of reasonable length.
 const MAX_BYTES: usize = 64;
 
-/// The first instant of the year 2000. What lies before is a time that somebody never set.
+/// The first instant of the year 2000. An earlier time means that the sender never set it.
 const SENSIBLE_FROM: Timestamp = Timestamp::constant(946_684_800, 0);
 
 /// The first instant of the year 9999, which stands for "never".
 const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
 
-/// When something begins: an RFC 3339 date-time, with an offset, from the year 2000 on and before 9999. The error says what it
-/// is.
+/// Parses a start: an RFC 3339 date-time with an offset, from 2000 on and before 9999. The error says what is wrong.
 pub(crate) fn start(text: &str) -> Result<Timestamp, &'static str> {
     match end(text)? {
         Some(at) => Ok(at),
@@ -22,7 +21,7 @@ pub(crate) fn start(text: &str) -> Result<Timestamp, &'static str> {
     }
 }
 
-/// When something ends; none in the year 9999 or later.
+/// Parses an end; none in the year 9999 or later.
 pub(crate) fn end(text: &str) -> Result<Option<Timestamp>, &'static str> {
     let text = text.trim();
     if text.is_empty() {
@@ -38,20 +37,20 @@ pub(crate) fn end(text: &str) -> Result<Option<Timestamp>, &'static str> {
     }
 }
 
-/// The library's last instant lies in the year 9999, and the offset may carry it beyond: the text is asked first.
+/// The library's last instant is in the year 9999, and an offset can exceed it, so the text is checked first.
 fn is_beyond_9998(text: &str) -> bool {
     let year = text.strip_prefix('+').unwrap_or(text).split('-').next().unwrap_or_default();
     year.len() >= 4 && year.len() < text.len() && year.len() < 20 && year.parse::<u64>().is_ok_and(|year| year >= 9_999)
 }
 
-/// An RFC 3339 date-time, with an offset. Fractions beyond microseconds are cut off.
+/// Parses an RFC 3339 date-time with an offset. Fractions beyond microseconds are cut off.
 fn instant(text: &str) -> Option<Timestamp> {
-    // Years beyond four digits cannot be written back in RFC 3339.
+    // RFC 3339 cannot represent years of more than four digits.
     let four_digit_year = text.len() <= MAX_BYTES && text.bytes().take(4).all(|byte| byte.is_ascii_digit());
     four_digit_year.then(|| microseconds(text))?.parse().ok().map(in_microseconds)
 }
 
-/// The instant without what is finer than a microsecond, as all times go out.
+/// Cuts off fractions of a microsecond, as in all published times.
 pub(crate) fn in_microseconds(at: Timestamp) -> Timestamp {
     let nanoseconds = at.as_nanosecond();
     Timestamp::from_nanosecond(nanoseconds - nanoseconds.rem_euclid(1_000)).unwrap_or(at)
@@ -60,15 +59,15 @@ pub(crate) fn in_microseconds(at: Timestamp) -> Timestamp {
 /// The first instant of the year 1.
 const FIRST: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
-/// The instant that much later or earlier, or the last or first one that can be written.
+/// The instant that much later or earlier, limited to the first and last that can be written.
 pub(crate) fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
     let bound = if by.is_negative() { FIRST } else { Timestamp::MAX };
     at.checked_add(by).unwrap_or(bound).max(FIRST)
 }
 
-/// The same text with no more than six digits of a second.
+/// The same text with at most six fractional digits.
 fn microseconds(text: &str) -> Cow<'_, str> {
-    // ISO 8601 knows the comma as well.
+    // ISO 8601 also allows a comma.
     let Some((whole, rest)) = text.split_once(['.', ',']) else { return Cow::Borrowed(text) };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (fraction, offset) = rest.split_at(digits);
@@ -96,7 +95,7 @@ mod tests {
         check(" 2023-12-01T16:50:00.12345Z\n", Some("2023-12-01T16:50:00.12345Z"));
         check("2024-02-29T00:00:00.000Z", Some("2024-02-29T00:00:00Z"));
         check("2023-02-29T00:00:00Z", None);
-        // Without an offset it is no instant: nobody says whose midnight.
+        // Without an offset it is not an instant: the time zone is unknown.
         check("2023-12-01T16:50:00", None);
         check("2023-12-01", None);
         check("+012023-12-01T16:50:00Z", None);

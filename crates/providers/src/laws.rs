@@ -1,7 +1,7 @@
-//! What holds whatever a body or an answer says: no parser panics, all that comes out can be stored and read again, stays
-//! within its source and its bounds, and a sandbox's dispatch is a test. For property tests and fuzzing.
+//! Properties of every body and response: no parser panics, all results can be stored and read again, they stay within
+//! their source and limits, and a sandbox's dispatch is a test. For property tests and fuzzing.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that is broken must fail")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a violated property must fail")]
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::{ApiResponse, Delivery, Diagnostic, FetchRequest, Parsed, Provider, fixtures};
 
-/// When every webhook of the tests was received and every fetch began: 2023-12-01T16:45:00Z.
+/// When each test webhook was received and each fetch began: 2023-12-01T16:45:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_701_449_100, 0);
 
 pub(crate) fn origin(provider: &dyn Provider, sandbox: bool) -> Origin {
@@ -27,7 +27,7 @@ pub(crate) fn parse_from(provider: &dyn Provider, origin: &Origin, body: &str) -
     provider.parse(&delivery, body).map_err(|unreadable| unreadable.to_string())
 }
 
-/// An answer of one page to the production source.
+/// Decodes a one-page response.
 pub(crate) fn decode(provider: &dyn Provider, fetch: &FetchRequest, page: &str) -> Result<Parsed, String> {
     decode_pages(provider, fetch, &[page])
 }
@@ -39,10 +39,10 @@ pub(crate) fn decode_pages(provider: &dyn Provider, fetch: &FetchRequest, pages:
     provider.decode(&answer).map_err(|error| error.to_string())
 }
 
-/// No text for people is longer than this.
+/// Longest text for people.
 const MAX_TEXT: usize = 400;
 
-/// A field's name holds ids of the provider, in whatever script.
+/// Longest field name: it can contain a provider's ids, in any script.
 const MAX_FIELD: usize = 600;
 
 fn check_webhook(provider: &dyn Provider, body: &str) {
@@ -69,7 +69,7 @@ fn check_answer(provider: &dyn Provider, fetch: &FetchRequest, page: &str) {
     }
 }
 
-/// A list may hold any dispatch, of its own source alone.
+/// A list may contain any dispatch of its own source.
 fn check_list(provider: &dyn Provider, fetch: &FetchRequest, page: &str) {
     check_fetch(provider, fetch);
     let _ = provider.next_page(fetch, page);
@@ -148,7 +148,7 @@ fn check_fact(fact: &Fact) {
     assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "one share a target: {ids:?}");
 }
 
-/// Times lie between the years 2000 and 9999 and have microseconds at most.
+/// Times are between the years 2000 and 9999 and have at most microseconds.
 fn check_times(start: Timestamp, end: Option<Timestamp>) {
     let sensible = Timestamp::constant(946_684_800, 0)..Timestamp::constant(253_370_764_800, 0);
     for at in std::iter::once(start).chain(end) {
@@ -170,7 +170,8 @@ fn check_fetch(provider: &dyn Provider, fetch: &FetchRequest) {
 /// By the provider's name, and whether the source is a sandbox.
 type AskedOf = BTreeMap<(String, bool), Option<FetchRequest>>;
 
-/// The fetch of one of its webhooks about which the provider's fixtures say most; none where its webhooks ask for nothing.
+/// Of the requests that the provider's webhooks cause, the one that the fixtures answer with most data; none if there
+/// is no such request.
 pub(crate) fn asked(provider: &dyn Provider, sandbox: bool) -> Option<FetchRequest> {
     static ASKED: Mutex<AskedOf> = Mutex::new(AskedOf::new());
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,11 +192,11 @@ fn most_answered(provider: &dyn Provider, sandbox: bool) -> Option<FetchRequest>
     bodies().filter_map(of_webhook).max_by_key(said)
 }
 
-/// Reads a text as the provider's webhook, as its answer and as its list, and checks all that comes of it.
+/// Parses a text as the provider's webhook, response and list, and checks the results.
 ///
 /// # Panics
 ///
-/// Where a law is broken.
+/// If a property is violated.
 pub fn check(provider: &dyn Provider, body: &str) {
     check_webhook(provider, body);
     for fetch in [false, true].into_iter().filter_map(|sandbox| asked(provider, sandbox)) {

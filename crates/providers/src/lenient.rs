@@ -1,7 +1,7 @@
-//! A provider's text as a JSON tree, so that one odd value costs itself and not the rest: half a surrogate pair, a control
-//! character, nesting without end, a number that is none in JSON, a byte order mark.
+//! Parses a provider's text into a JSON tree, so that one odd value does not affect the others: half a surrogate pair,
+//! a control character, unlimited nesting, a number such as `NaN`, a byte order mark.
 //!
-//! What JSON parsers refuse is mended in the text first, in one pass that follows no nesting; then it is parsed as ever.
+//! One pass without recursion first repairs the text where JSON parsers would reject it. Then it is parsed as usual.
 
 use std::borrow::Cow;
 
@@ -9,28 +9,28 @@ use serde_json::{Map, Value};
 
 use crate::fields::Reason;
 
-/// How deep a value may stand in a body. Whatever holds a provider's own fields adds a few levels around them, and common
-/// parsers (ours among them) follow 128.
+/// Deepest value in a body. Signals add a few levels around a provider's fields, and common parsers (also ours) accept
+/// 128 levels.
 const MAX_DEPTH: usize = 100;
 
-/// Begins the one text of a list that stands in the tree for what JSON has no value for. Where a body holds this noncharacter
-/// itself, it becomes U+FFFD; and a list is neither a text, a number, a flag nor an object, so that every field refuses it.
+/// Starts the single string of a list that replaces a value that JSON cannot represent. In a body, this noncharacter is
+/// replaced by U+FFFD. A list is not a string, number, flag or object, so every field rejects it.
 const MARK: char = '\u{fdd0}';
 
-/// What stands there for what was nested deeper.
+/// Replaces a value that was nested too deep.
 const TOO_DEEP: &str = "nested too deep";
 
-/// What the parser makes a number of, whatever it holds.
+/// The key that the parser turns into a number, whatever its value.
 const PARSERS_OWN: &str = "$serde_json::private::Number";
 
-/// A body as JSON.
+/// Parses a body as JSON.
 pub(crate) fn json(body: &str) -> Result<Value, Reason> {
     let body = body.strip_prefix('\u{feff}').unwrap_or(body);
-    // The parser's own message tells line and column and quotes nothing.
+    // The parser's message contains line and column and never the text.
     serde_json::from_str(&mended(body)).map_err(|error| Reason::new(format!("not JSON: {error}")))
 }
 
-/// What kept a value from being taken as it stands.
+/// Why a copy differs from the value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Losses {
     deep: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Losses {
 }
 
 impl Losses {
-    /// Each in words.
+    /// Each reason in words.
     pub(crate) fn reasons(self) -> impl Iterator<Item = &'static str> {
         let all = [
             (self.deep, "it is nested more than 100 levels deep; what lies below is null"),
@@ -50,16 +50,16 @@ impl Losses {
     }
 }
 
-/// Why a text is not taken as it is.
+/// Why a text is not used unchanged.
 pub(crate) const LOST_CHARACTERS: &str = "it holds characters that cannot be read; they are U+FFFD";
 
-/// Whether characters of the text were lost, here or on the way to us.
+/// Whether the text lost characters, here or earlier.
 pub(crate) fn has_lost_characters(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// A value as it stands in the tree, with null for what was nested too deep and for numbers that common parsers refuse: one of
-/// them would cost the whole signal there.
+/// A copy of a value, with null for values nested too deep and for numbers that common parsers reject: one such number
+/// would make them reject the whole signal.
 pub(crate) fn verbatim(value: &Value) -> (Value, Losses) {
     let mut losses = Losses::default();
     let copy = copied(value, &mut losses);
@@ -122,7 +122,7 @@ fn mended(text: &str) -> Cow<'_, str> {
     Cow::Owned(mend.mended)
 }
 
-/// A text that is copied where something of it is replaced.
+/// A text that is copied only if part of it is replaced.
 struct Mend<'a> {
     text: &'a str,
     mended: String,
@@ -136,7 +136,7 @@ impl Mend<'_> {
         self.copied = to;
     }
 
-    /// Mends the string that begins there; returns where it ends.
+    /// Repairs the string that begins there; returns its end.
     fn string(&mut self, begin: usize) -> usize {
         let bytes = self.text.as_bytes();
         let mut at = begin + 1;
@@ -163,7 +163,7 @@ impl Mend<'_> {
         at + 1
     }
 
-    /// Mends `\uXXXX`, or a pair of them.
+    /// Repairs `\uXXXX`, or a pair of them.
     fn escape(&mut self, at: usize) -> usize {
         let unit = |at: usize| {
             let hex = self.text.as_bytes().get(at..at + 6)?.strip_prefix(b"\\u")?;
@@ -179,7 +179,7 @@ impl Mend<'_> {
         }
     }
 
-    /// What other languages write for a number that is none becomes what no field is read from.
+    /// Replaces what other languages write for "not a number" with a value that no field accepts.
     fn no_number(&mut self, at: usize) -> usize {
         let rest = &self.text[at..];
         let Some(word) = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word)) else {
@@ -190,7 +190,7 @@ impl Mend<'_> {
     }
 }
 
-/// Where the list or object that begins there ends.
+/// The end of the list or object that begins there.
 fn skipped(bytes: &[u8], begin: usize) -> usize {
     let (mut at, mut open) = (begin, 0_usize);
     while let Some(byte) = bytes.get(at) {

@@ -1,116 +1,116 @@
-//! What comes of reading a body or an answer: facts, places to look, and what a person has to be told.
+//! The result of parsing a webhook body or an API response: facts, requests to fetch, and diagnostics for people.
 
 use dispatch::{Fact, Origin, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A webhook as it was accepted.
+/// An accepted webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
-    /// Our id of it.
+    /// gridbell's id of the delivery.
     pub id: &'a str,
-    /// When we took it.
+    /// When the receiver accepted it.
     pub received_at: Timestamp,
-    /// The source that it came through.
+    /// The source that received it.
     pub origin: &'a Origin,
 }
 
-/// What was read. Nothing at all is a handshake or an empty list; findings alone mean that only a person can make sense of it.
+/// The parsed content. Empty: a handshake or an empty list. Only diagnostics: a person must interpret the body.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Parsed {
     /// What the provider stated.
     pub facts: Vec<Fact>,
-    /// What has to be fetched before anything is known.
+    /// What must be fetched first.
     pub fetches: Vec<FetchRequest>,
-    /// What a person has to be told.
+    /// What is reported to a person.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Something to be fetched. It travels through queues, so it holds all that [`crate::Provider::request`] needs.
+/// One API request to make. It travels through queues, so it contains all that [`crate::Provider::request`] needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRequest {
-    /// What it is about.
+    /// The subject of the request.
     pub subject: Subject,
-    /// Two looks with one key are one: the later fetch sees all that the earlier would have seen.
+    /// Requests with the same key are duplicates: the later fetch returns all that the earlier one would have returned.
     pub key: String,
-    /// The provider's own context: ids, windows.
+    /// The provider's own context: ids, time windows.
     pub context: Value,
 }
 
-/// What a person has to be told, beside or instead of a fact.
+/// A problem that is reported to a person, in addition to a fact or instead of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Diagnostic {
-    /// Part of a body or an answer could not be read and is part of no fact; the rest was taken. What of a fact could not be read
-    /// stands in its diagnostics.
+    /// A part of a body or a response is unreadable and is in no fact; the rest was parsed. Unreadable fields of a fact
+    /// are in the fact's own field errors.
     Unreadable {
-        /// Where, such as `meter_dispatches[0].timeslots[1]`.
+        /// The part, such as `meter_dispatches[0].timeslots[1]`.
         part: String,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// The dispatch that is lost with it, where its id can be read.
+        /// The dispatch that is lost with it, if its id is readable.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<Subject>,
     },
-    /// A type of event that we do not know. What it means is not guessed.
+    /// An unknown event type. The parser does not guess its meaning.
     UnknownEvent {
-        /// The provider's name of it.
+        /// The provider's name for it.
         name: String,
     },
     /// A data centre did not reach its target by the end of the ramp.
     NotCompliant {
-        /// The power correlation.
+        /// The subject of the power events.
         subject: Subject,
-        /// Measured and wanted load in words.
+        /// The measured load and the target, in words.
         what: String,
     },
-    /// The provider says that API keys were rotated: ours may stop working.
+    /// The provider reports that it rotated API keys: the configured key may stop working.
     KeysRotated {
-        /// The identity of the event: of each a person is told.
+        /// The event's identity: each event is reported to a person.
         event: String,
     },
 }
 
-/// The pages of an answer to a look.
+/// The pages of the response to a fetch.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiResponse<'a> {
-    /// The source that was asked.
+    /// The source that was queried.
     pub origin: &'a Origin,
-    /// What was asked.
+    /// The request.
     pub fetch: &'a FetchRequest,
-    /// When the fetch began: the answer holds as of then.
+    /// When the fetch began: the response describes the state at this time.
     pub began_at: Timestamp,
     /// The bodies, in order; at least one.
     pub pages: &'a [String],
 }
 
-/// An authentic body that the parser does not know.
+/// An authentic body that the parser cannot interpret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(
-    /// Where and why, without echoing the value.
+    /// Where and why. It never contains the value.
     pub String,
 );
 
-/// An answer that cannot be taken.
+/// A response that is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableResponse {
-    /// Not the documented shape.
+    /// Not the documented structure.
     #[error("the answer cannot be read: {0}")]
     Shape(String),
-    /// It speaks of something else than was asked for.
+    /// The response is about another id.
     #[error("asked for {asked:?}, the answer is about {answered:?}")]
     OtherId {
-        /// The id that was asked for.
+        /// The requested id.
         asked: String,
-        /// The id that came.
+        /// The id in the response.
         answered: String,
     },
-    /// It does not hold what was asked for.
+    /// The requested item is not in the response.
     #[error("the answer does not hold {0:?}")]
     Missing(String),
-    /// The look itself is none of this provider's.
+    /// The request was not made by this provider.
     #[error("not a look of this provider: {0}")]
     Foreign(String),
 }

@@ -1,4 +1,4 @@
-//! A set of providers, found by their names, and what makes a provider a value that configurations can hold.
+//! A set of providers, found by name, and the traits that let configurations contain a provider.
 
 use std::{cmp::Ordering, fmt};
 
@@ -8,11 +8,11 @@ use serde::{Serialize, Serializer};
 
 use crate::{PROVIDERS, Provider};
 
-/// The providers that a source can name. gridbell's own are [`Providers::default`]; a test may add others.
+/// The providers that a source can name. [`Providers::default`] contains gridbell's own; a test may add others.
 #[derive(Debug, Clone, Copy)]
 pub struct Providers(&'static [&'static dyn Provider]);
 
-/// Those that gridbell ships.
+/// The providers that gridbell ships.
 impl Default for Providers {
     fn default() -> Self {
         Self(PROVIDERS)
@@ -20,18 +20,18 @@ impl Default for Providers {
 }
 
 impl Providers {
-    /// These.
+    /// A set of these providers.
     pub const fn of(providers: &'static [&'static dyn Provider]) -> Self {
         Self(providers)
     }
 
-    /// These and one more. For tests: what holds them is never freed.
+    /// Adds one provider. For tests: the memory is never freed.
     #[must_use]
     pub fn and(self, provider: &'static dyn Provider) -> Self {
         Self(self.iter().chain([provider]).collect::<Vec<_>>().leak())
     }
 
-    /// In the order in which they are listed to people.
+    /// In the order in which people see them.
     pub fn iter(self) -> impl Iterator<Item = &'static dyn Provider> {
         self.0.iter().copied()
     }
@@ -39,12 +39,12 @@ impl Providers {
     /// The provider of that name.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such provider.
     pub fn named(self, name: &str) -> Result<&'static dyn Provider, UnknownProvider> {
         self.iter().find(|provider| provider.name() == name).ok_or_else(|| UnknownProvider { known: self.names() })
     }
 
-    /// Their names, for people.
+    /// The names, for people.
     pub fn names(self) -> String {
         self.iter().map(Provider::name).collect::<Vec<&str>>().join(", ")
     }
@@ -54,24 +54,24 @@ impl Providers {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown provider; known: {known}")]
 pub struct UnknownProvider {
-    /// The names that there are.
+    /// The known names.
     pub known: String,
 }
 
 impl dyn Provider + '_ {
-    /// Whether it is asked with an API key.
+    /// Whether its API needs an API key.
     pub fn needs_api_key(&self) -> bool {
         self.key_header().is_some()
     }
 
-    /// Whether it lists its dispatches, so that they can be polled.
+    /// Whether it lists its dispatches, so that gridbell can poll them.
     pub fn lists_dispatches(&self) -> bool {
         let origin = Origin { source: String::new(), provider: self.name().to_owned(), sandbox: false };
         !self.listings(&origin, Timestamp::UNIX_EPOCH).is_empty()
     }
 }
 
-/// A provider is its name.
+/// Shown as its name.
 impl fmt::Display for dyn Provider + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -1,4 +1,4 @@
-//! What to ask of a provider's API: typed, so that nothing a webhook says can lead a request elsewhere.
+//! Requests to a provider's API. They are typed, so that no webhook can redirect a request.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use serde_json::Value;
 
 use crate::fields::MAX_ID_BYTES;
 
-/// A request to the configured API, before host and key.
+/// A request to the configured API, without host and key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiRequest {
     /// GET or POST.
     pub method: Method,
-    /// The documented path, to be put after the source's `api_url`.
+    /// The documented path, relative to the source's `api_url`.
     pub path: ApiPath,
     /// Query parameters, not yet encoded.
     pub query: Vec<(&'static str, String)>,
     /// The JSON body.
     pub body: Option<Value>,
-    /// Whether asking twice is as good as asking once, whatever the method: a search only reads. Such a request may be repeated where
-    /// its connection breaks before anything is answered.
+    /// Whether a repetition has no effect, whatever the method: a search only reads. Such a request may be repeated if
+    /// the connection breaks before a response arrives.
     pub idempotent: bool,
 }
 
-/// The methods that reading takes.
+/// The methods of read requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// GET.
@@ -32,21 +32,21 @@ pub enum Method {
     Post,
 }
 
-/// How a provider takes the API key.
+/// How the API key is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyHeader {
     /// The header's name, in lower case.
     pub name: &'static str,
-    /// What stands before the key, such as `Bearer `.
+    /// The prefix of the key, such as `Bearer `.
     pub prefix: &'static str,
 }
 
-/// An identifier that may stand in a path: 1 to 512 ASCII letters, digits, `-` and `_`.
+/// An identifier that is allowed in a path: 1 to 512 ASCII letters, digits, `-` and `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Id(String);
 
 impl Id {
-    /// The identifier, where the text is one.
+    /// The identifier, if the text is valid.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (!text.is_empty() && text.len() <= MAX_ID_BYTES && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
@@ -58,22 +58,22 @@ impl Id {
     }
 }
 
-/// A path below the configured base: constant segments, an API version that is a date, and identifiers, nothing else.
+/// A path relative to the configured base URL: only constant segments, an API version that is a date, and identifiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiPath(String);
 
 impl ApiPath {
-    /// A path that the program spells out.
+    /// A constant path.
     pub fn fixed(path: &'static str) -> Self {
         Self(path.to_owned())
     }
 
-    /// A path below an API version that is a date, such as `/2022-04-15/dispatches`.
+    /// A path that begins with an API version that is a date, such as `/2022-04-15/dispatches`.
     pub fn versioned(version: Date, path: &'static str) -> Self {
         Self(format!("/{version}{path}"))
     }
 
-    /// One more segment.
+    /// Adds a segment.
     #[must_use]
     pub fn join(mut self, id: &Id) -> Self {
         self.0.push('/');
@@ -81,7 +81,7 @@ impl ApiPath {
         self
     }
 
-    /// The path, beginning with a slash.
+    /// The path, with a leading slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }

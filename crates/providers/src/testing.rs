@@ -1,23 +1,23 @@
-//! What the tests of all providers share.
+//! Helpers for the tests of all providers.
 
 use serde_json::{Value, json};
 
 pub(crate) use crate::laws::{NOW, decode, decode_pages, origin, parse_from};
 use crate::{ApiRequest, FetchRequest, Method, Parsed, Provider};
 
-/// A webhook to the production source.
+/// Parses a webhook of the production source.
 pub(crate) fn parse(provider: &dyn Provider, body: &str) -> Result<Parsed, String> {
     parse_from(provider, &origin(provider, false), body)
 }
 
-/// The single look of a webhook.
+/// The only fetch request of a webhook.
 pub(crate) fn fetch(provider: &dyn Provider, body: &str) -> FetchRequest {
     let mut fetches = parse(provider, body).expect("a webhook").fetches;
     assert_eq!(fetches.len(), 1, "{fetches:?}");
     fetches.remove(0)
 }
 
-/// A reading as text for a snapshot, its looks as the requests that they become.
+/// A result as text for a snapshot; fetch requests are shown as the API requests that they become.
 pub(crate) fn shown(provider: &dyn Provider, parsed: &Result<Parsed, String>) -> String {
     let shown = match parsed {
         Err(reason) => json!({ "unreadable": reason }),
@@ -39,7 +39,7 @@ fn shown_ask(provider: &dyn Provider, fetch: &FetchRequest) -> Value {
     json!({ "key": fetch.key, "context": fetch.context, "ask": format!("{method} {path} {}", query.join("&")), "body": body })
 }
 
-/// One snapshot per fixture whose name matches, beside the provider.
+/// One snapshot per matching fixture, in the provider's folder.
 macro_rules! check_fixtures {
     ($glob:literal, $name:literal, $become:expr) => {
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {

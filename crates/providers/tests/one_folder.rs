@@ -1,12 +1,12 @@
 //! A provider is one folder: the code of the functions and of the commands does not match on a provider's name.
 
-#![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::expect_used, reason = "a test helper fails the test")]
 
 use std::{fs, path::Path};
 
 use providers::PROVIDERS;
 
-/// Crates whose code knows providers by their trait alone.
+/// Crates that use providers only through the trait.
 const CRATES: &[&str] = &[
     "dispatch",
     "signals",
@@ -21,17 +21,17 @@ const CRATES: &[&str] = &[
     "gridbell",
 ];
 
-/// Parts that are about particular providers, or hold what only tests use.
+/// Parts about particular providers, or used only by tests.
 const BUT: &[&str] = &[
     "/tests",
     "_tests.rs",
     "aws/src/contract/",
     "aws/src/dynamo/recorded/",
-    // Scenarios of particular providers, and of their data.
+    // Scenarios with particular providers and their data.
     "gridbell/src/chaos/",
     "gridbell/src/demo/",
     "gridbell/src/simulate/mod.rs",
-    // The registry of registrations, fixed records and the test of a new provider.
+    // The registrations, fixed records and the test of a new provider.
     "gridbell/src/verbs/webhook/registrar.rs",
     "gridbell/src/verbs/fixtures.rs",
     "gridbell/src/verbs/new_provider.rs",
@@ -60,7 +60,7 @@ fn check(folder: &Path, found: &mut Vec<String>) -> usize {
     files
 }
 
-/// Tests stand at the end of a file.
+/// Tests are at the end of a file.
 fn before_tests(text: &str) -> impl Iterator<Item = &str> {
     let next = text.lines().skip(1).chain([""]);
     let code = text.lines().zip(next).take_while(|(line, next)| *line != "#[cfg(test)]" || !next.ends_with('{'));

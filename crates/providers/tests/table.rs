@@ -1,4 +1,4 @@
-//! The table of providers, as whoever configures a source and whoever sends a request see it.
+//! The table of providers, as seen when a source is configured and when a request is sent.
 
 use dispatch::{Origin, Subject};
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! The few calls of `CloudFormation` that the verbs make, and its XML.
+//! The `CloudFormation` calls of the commands, and their XML.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,21 @@ use crate::query::Query;
 #[derive(Debug, Clone)]
 pub struct CloudFormation(Query);
 
-/// Why a call brought nothing.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudFormationError {
-    /// It could not be made, or was refused.
+    /// The call could not be made, or was rejected.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// It was refused, in AWS's words.
+    /// AWS rejected the call with this error.
     #[error("{code}: {message}")]
     Refused {
-        /// AWS's code.
+        /// AWS's error code.
         code: String,
-        /// AWS's words.
+        /// AWS's message.
         message: String,
     },
-    /// An answer that says nothing.
+    /// The response is unreadable.
     #[error("CloudFormation's answer cannot be read: {0}")]
     SignedResponse(String),
 }
@@ -38,18 +38,18 @@ impl CloudFormationError {
     }
 }
 
-/// A stack as it stands.
+/// A stack's current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackInfo {
     /// Its name.
     pub name: String,
     /// Such as `UPDATE_COMPLETE`.
     pub status: String,
-    /// Why, where it failed.
+    /// The reason of a failure.
     pub reason: String,
-    /// What the template was given.
+    /// The template's parameters.
     pub parameters: BTreeMap<String, String>,
-    /// What it gave.
+    /// The template's outputs.
     pub outputs: BTreeMap<String, String>,
 }
 
@@ -97,7 +97,7 @@ fn stack(xml: &str) -> Result<StackInfo, CloudFormationError> {
     })
 }
 
-/// The `member`s of a list. Answers may or may not carry AWS's namespace.
+/// The `member`s of a list. The XML may or may not have AWS's namespace.
 fn members<'a, 'i: 'a>(parent: Node<'a, 'i>, list: &'a str) -> impl Iterator<Item = Node<'a, 'i>> {
     let of_list = parent.descendants().find(move |node| node.tag_name().name() == list);
     of_list.into_iter().flat_map(|list| list.children().filter(|node| node.tag_name().name() == "member"))

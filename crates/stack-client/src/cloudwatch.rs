@@ -1,4 +1,4 @@
-//! The one thing that `CloudWatch` alone knows of a queue: how long its oldest message has been there.
+//! The one value about a queue that only `CloudWatch` has: the age of its oldest message.
 
 use aws::signed::CallError;
 use aws_config::SdkConfig;
@@ -7,7 +7,7 @@ use roxmltree::Document;
 
 use crate::query::Query;
 
-/// How far back is looked: SQS measures once a minute, and shows it a few minutes later.
+/// How far back to search: SQS measures once a minute, and the value appears a few minutes later.
 const LOOKED_BACK: SignedDuration = SignedDuration::from_mins(10);
 
 /// `CloudWatch` in one region.
@@ -19,7 +19,7 @@ impl CloudWatch {
         Self(Query::new(http, aws, "monitoring", "2010-08-01"))
     }
 
-    /// The age of the oldest message, in seconds, as it was measured last; none where nothing was.
+    /// The latest measured age of the oldest message, in seconds; none if there is no measurement.
     pub async fn oldest_s(&self, queue: &str, now: Timestamp) -> Result<Option<i64>, CallError> {
         let form = [
             ("Namespace", "AWS/SQS".to_owned()),
@@ -36,7 +36,7 @@ impl CloudWatch {
     }
 }
 
-/// The latest of the points, which come in no order.
+/// The latest point; the points are unordered.
 fn latest(xml: &str) -> Option<i64> {
     let document = Document::parse(xml).ok()?;
     let points = document.descendants().filter(|node| node.tag_name().name() == "member");

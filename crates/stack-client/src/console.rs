@@ -1,4 +1,5 @@
-//! A stack that runs, opened by the operator's verbs: the local one by its `stack.json`, one in AWS by its name and profile.
+//! A running stack, opened by the operator's commands: a local one by its `stack.json`, one in AWS by its name and
+//! profile.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -15,12 +16,12 @@ use crate::{CloudFormation, CloudWatch, Functions, MailSender, OpenError, Queues
 /// Where an opened stack runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// On this machine; the URLs of its sources hold the tokens that `up` made.
+    /// On this machine; its sources' URLs contain the tokens that `up` made.
     Local {
-        /// Where a webhook of each source goes.
+        /// The webhook URL of each source.
         hooks: BTreeMap<String, String>,
     },
-    /// In AWS, through this profile, where one was named.
+    /// In AWS, with this profile if one was named.
     Deployed {
         /// `--profile` or `AWS_PROFILE`.
         profile: Option<String>,
@@ -30,13 +31,13 @@ pub enum Place {
 /// An opened stack.
 #[derive(Debug, Clone)]
 pub struct Console {
-    /// Clients are made of it.
+    /// Creates the clients.
     pub aws: SdkConfig,
     /// The stack's name.
     pub name: String,
     /// Where it runs.
     pub place: Place,
-    /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
+    /// The base URL of `/hooks/…` and `/acks/…`, without a slash at the end.
     pub webhook_base: String,
     /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
     pub queues: BTreeMap<String, String>,
@@ -48,7 +49,7 @@ impl Console {
     /// Opens the local stack that a `stack.json` describes.
     ///
     /// # Errors
-    /// In one line, with the way out: the file is not there or describes no stack, or the stack has ended.
+    /// One line with the remedy: the file is missing or describes no stack, or the stack has ended.
     pub async fn open_local(file: &Path) -> Result<Self, OpenError> {
         local::open(file).await
     }
@@ -56,7 +57,8 @@ impl Console {
     /// Opens a stack in AWS by its name.
     ///
     /// # Errors
-    /// In one line, with the way out: there is no such stack, it does not answer, nobody is signed in, or access is denied.
+    /// One line with the remedy: there is no such stack, it does not respond, the user is not signed in, or access is
+    /// denied.
     pub async fn open_deployed(name: &str, profile: Option<&str>, region: Option<&str>) -> Result<Self, OpenError> {
         deployed::open(name, profile, region).await
     }
@@ -76,7 +78,7 @@ impl Console {
         IncidentsTable::new(&self.aws, self.table("alerts"))
     }
 
-    /// The inner queues.
+    /// The internal queues.
     pub fn inner(&self) -> InnerQueues {
         let url = |name: &str| Some(named(&self.queues, name).to_owned());
         let urls = QueueUrls {
@@ -88,32 +90,32 @@ impl Console {
         InnerQueues::new(&self.aws, urls)
     }
 
-    /// How much lies in the queues.
+    /// Counts the messages in the queues.
     pub fn counting(&self) -> Queues {
         Queues::new(&self.aws)
     }
 
-    /// Lambda's side of the functions.
+    /// The functions in Lambda.
     pub fn functions(&self) -> Functions {
         Functions::new(self.http.clone(), &self.aws)
     }
 
-    /// What SQS calls a queue.
+    /// A queue's name in SQS.
     pub fn queue_name(&self, name: &str) -> Option<&str> {
         self.queues.get(name)?.rsplit('/').next()
     }
 
-    /// SES, asked about itself.
+    /// Reads the settings of SES.
     pub fn mail_sender(&self) -> MailSender {
         MailSender::new(&self.aws)
     }
 
-    /// The stack as `CloudFormation` has it.
+    /// The stack in `CloudFormation`.
     pub fn cloudformation(&self) -> CloudFormation {
         CloudFormation::new(self.http.clone(), &self.aws)
     }
 
-    /// What `CloudWatch` has measured.
+    /// The metrics in `CloudWatch`.
     pub fn cloudwatch(&self) -> CloudWatch {
         CloudWatch::new(self.http.clone(), &self.aws)
     }
@@ -123,10 +125,11 @@ impl Console {
         ConfigTable::new(&self.aws, self.table("config"))
     }
 
-    /// The configuration that its functions run with.
+    /// The configuration that the functions run with.
     ///
     /// # Errors
-    /// As [`Console::open_deployed`]; or none was applied yet, or it is of a release that this one cannot read.
+    /// Like [`Console::open_deployed`]; or no configuration is applied, or it is of a release that this one cannot
+    /// read.
     pub async fn config(&self) -> Result<Config, OpenError> {
         match self.configurations().current().await.map_err(|error| self.refusal(error))? {
             Some(Stored::Applied(version)) => Config::parse(&version.json)
@@ -135,7 +138,7 @@ impl Console {
         }
     }
 
-    /// Something that AWS said to a call, in one line with the way out.
+    /// An AWS error, in one line with the remedy.
     pub fn refusal(&self, error: impl std::fmt::Display) -> OpenError {
         let profile = match &self.place {
             Place::Local { .. } => None,
@@ -149,7 +152,7 @@ impl Console {
         &self.http
     }
 
-    /// A deployed stack that is not there, for tests.
+    /// A deployed stack that does not exist, for tests.
     #[doc(hidden)]
     pub fn nowhere(webhook_base: &str, http: reqwest::Client) -> Self {
         Self {
@@ -174,7 +177,7 @@ impl Console {
 }
 
 /// The URL of a queue or the name of a table.
-#[expect(clippy::expect_used, reason = "a call with an empty name in its place would be sent")]
+#[expect(clippy::expect_used, reason = "a default would send a call with an empty name")]
 fn named<'a>(names: &'a BTreeMap<String, String>, name: &str) -> &'a str {
     names.get(name).expect("opening a stack checks that all are named")
 }

@@ -1,4 +1,4 @@
-//! A stack in AWS: the ordinary chain of profile, region and credentials, and the stack's outputs.
+//! Opens a stack in AWS: the usual chain for profile, region and credentials, and the stack's outputs.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{
     CloudFormation, Console, OpenError, Place, StackInfo, http_client, plainly, proxies::Proxies, through::through,
 };
 
-/// Queues by the name that the verbs use and the output that holds their URL.
+/// Queues: the name in the commands, and the stack output with the URL.
 pub(crate) const QUEUES: [(&str, &str); 7] = [
     ("deliveries", "DeliveriesQueueUrl"),
     ("retries", "RetriesQueueUrl"),
@@ -20,7 +20,7 @@ pub(crate) const QUEUES: [(&str, &str); 7] = [
     ("alerts_dead", "AlertsDeadQueueUrl"),
 ];
 
-/// Tables likewise.
+/// Tables: the name in the commands, and the stack output with the table's name.
 pub(crate) const TABLES: [(&str, &str); 4] = [
     ("dispatches", "DispatchesTableName"),
     ("deliveries", "DeliveriesTableName"),
@@ -57,7 +57,7 @@ pub(crate) async fn open(name: &str, profile: Option<&str>, region: Option<&str>
     })
 }
 
-/// Whether a file of AWS's settings names it. The SDK only finds no credentials where none does.
+/// Whether an AWS settings file contains the profile. If none does, the SDK reports only that it found no credentials.
 fn is_set_up(profile: &str) -> bool {
     let home = std::env::var("HOME").unwrap_or_default();
     let files =
@@ -77,7 +77,7 @@ async fn configuration(
     region: Option<&str>,
     http: reqwest::Client,
 ) -> Result<SdkConfig, OpenError> {
-    // The SDK's own client knows no SOCKS, and would not say which variable is wrong.
+    // The SDK's own client does not support SOCKS and would not name a wrong variable.
     let client = if Proxies::of_process().are_set() {
         through(http)
     } else {

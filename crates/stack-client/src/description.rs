@@ -1,4 +1,4 @@
-//! `stack.json`: what is up on this machine and where, for other programs.
+//! `stack.json`: the running local stack and its addresses, for other programs.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Description {
     /// The AWS-compatible endpoint.
     pub endpoint_url: String,
-    /// The region everything is in.
+    /// The region of all resources.
     pub region: String,
-    /// What `/hooks/…` and `/acks/…` stand behind, without a slash at the end.
+    /// The base URL of `/hooks/…` and `/acks/…`, without a slash at the end.
     pub webhook_base: String,
     /// The queues' URLs: deliveries, retries, alerts, reviews, signals, `retries_dead`, `alerts_dead`.
     pub queues: BTreeMap<String, String>,
@@ -19,19 +19,19 @@ pub struct Description {
     pub tables: BTreeMap<String, String>,
     /// The sources by name.
     pub sources: BTreeMap<String, SourceDescription>,
-    /// Where a controller acknowledges.
+    /// The URL at which a controller acknowledges.
     pub acks: String,
-    /// Where the mail sent can be read as JSON.
+    /// The URL that returns the sent mails as JSON.
     pub mail: String,
 }
 
 /// A source in `stack.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceDescription {
-    /// Whose webhooks it takes.
+    /// The provider that sends its webhooks.
     pub provider: String,
-    /// Ends in the token where `up` made it, else at the source's name.
+    /// Ends in the token if `up` made it, otherwise in the source's name.
     pub url: String,
-    /// Headers that a webhook must carry besides.
+    /// Further headers that a webhook must have.
     pub headers: BTreeMap<String, String>,
 }

@@ -1,19 +1,19 @@
-//! What stands in the way of an opened stack, each in one line that says what to do.
+//! Why a stack cannot be used, each in one line that says what to do.
 
 use crate::proxies::ProxyError;
 
-/// Why a stack cannot be opened, or does not do what it is asked.
+/// Why a stack cannot be opened, or does not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// No local stack is described.
+    /// There is no description of a local stack.
     #[error(
         "no stack is up here ({file} is not there): start one with `gridbell up`, or name a deployed one with --stack NAME"
     )]
     NoneHere {
-        /// Where it would be described.
+        /// The expected description file.
         file: String,
     },
-    /// The description cannot be used.
+    /// The description is invalid.
     #[error("{file} describes no stack: {reason}")]
     Unreadable {
         /// The file.
@@ -21,18 +21,18 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It is described, and nothing answers.
+    /// The described stack does not respond.
     #[error("the stack of {file} does not answer at {endpoint}: it has ended; `gridbell up` starts one")]
     Gone {
         /// The description.
         file: String,
-        /// Where it ran.
+        /// Its endpoint.
         endpoint: String,
     },
-    /// AWS needs a region.
+    /// No AWS region is set.
     #[error("no AWS region is known: say --region NAME, set AWS_REGION, or give the profile one")]
     NoRegion,
-    /// No file of AWS's settings names it.
+    /// No AWS settings file contains the profile.
     #[error("the AWS profile {profile} is not set up: `aws configure list-profiles` names those that are")]
     NoProfile {
         /// The profile.
@@ -45,29 +45,29 @@ pub enum OpenError {
     NoSuchStack {
         /// The name.
         name: String,
-        /// Where it was looked for.
+        /// The region that was searched.
         region: String,
     },
-    /// There is such a stack, and it is none of ours.
+    /// The stack exists, but is not a gridbell stack.
     #[error("the stack {name} is no gridbell: it has no {lacks}")]
     Foreign {
         /// The name.
         name: String,
-        /// What a gridbell would have.
+        /// The output that a gridbell stack has.
         lacks: String,
     },
-    /// Nothing was applied to it.
+    /// No configuration is applied.
     #[error("no configuration is applied to {name}: run `gridbell config apply`")]
     NoConfig {
         /// The name.
         name: String,
     },
-    /// What AWS said, made plain.
+    /// An error of AWS in plain words.
     #[error("{0}")]
     Said(String),
 }
 
-/// The usual refusals of AWS as a person acts on them; anything else as it was said, on one line.
+/// Rewrites AWS's common errors as instructions; other errors stay as they are, on one line.
 pub fn plainly(said: &str, profile: Option<&str>) -> String {
     let login =
         profile.map_or_else(|| "aws sso login".to_owned(), |profile| format!("aws sso login --profile {profile}"));
@@ -120,7 +120,7 @@ pub fn plainly(said: &str, profile: Option<&str>) -> String {
     one_line(said)
 }
 
-/// The word that follows.
+/// The word after `mark`.
 fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     let rest = text.split_once(mark)?.1;
     rest.split([' ', '\n', '<']).next().filter(|word| !word.is_empty())

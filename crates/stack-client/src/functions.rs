@@ -1,5 +1,5 @@
-//! The functions from outside: whether their queues are read, a restart, after which a process knows nothing of before, and the probe,
-//! which says what a process runs with.
+//! The functions from outside: event source mappings, restarts, and the probe. A restart replaces all processes; the
+//! probe returns what a process runs with.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use aws::{
     signed::{Call, CallError, Service},
 };
 
-/// For one probe: a cold start, and what a function reads there.
+/// Timeout of one probe: a cold start, and what the function reads at start.
 const PROBING: Duration = Duration::from_secs(25);
 
-/// Lambda's API, in the one version that it ever had.
+/// The paths of Lambda's API. Each API has only this version.
 const MAPPINGS: &str = "2015-03-31/event-source-mappings/";
 const ON_FUNCTIONS: &str = "2015-03-31/functions";
 const ACCOUNT: &str = "2016-08-19/account-settings/";
 
-/// The four functions by the name of their binary, in the order in which a delivery passes them.
+/// The four functions by binary name, in the order in which a delivery passes them.
 pub const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "alerter"];
 
 /// A function's logical id in the template: `receiver` → `ReceiverFunction`.
@@ -30,34 +30,34 @@ pub fn logical_id(function: &str) -> String {
     first.into_iter().chain(letters).chain("Function".chars()).collect()
 }
 
-/// Lambda in one region.
+/// Lambda's API in one region.
 #[derive(Debug, Clone)]
 pub struct Functions(Service);
 
-/// That a function reads a queue.
+/// An event source mapping: a function reads a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Mapping {
-    /// What Lambda calls it.
+    /// Lambda's id of it.
     #[serde(rename = "UUID")]
     pub id: String,
-    /// The queue.
+    /// The queue's ARN.
     pub event_source_arn: String,
-    /// The function.
+    /// The function's ARN.
     pub function_arn: String,
     /// Such as `Enabled`, `Disabled`, `Disabling`.
     #[serde(default)]
     pub state: String,
-    /// The most invocations at once that it starts.
+    /// Its limit of concurrent invocations.
     #[serde(default)]
     pub scaling_config: Option<Scaling>,
 }
 
-/// How far a mapping scales.
+/// The scaling settings of a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Scaling {
-    /// Invocations at once; none: as many as the account runs.
+    /// Concurrent invocations; none: the account's limit.
     #[serde(default)]
     pub maximum_concurrency: Option<u64>,
 }
@@ -94,21 +94,21 @@ struct Configuration {
     architectures: Vec<String>,
 }
 
-/// How a change of a function stands.
+/// The state of a function's last change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
-    /// Lambda replaces its processes.
+    /// Lambda is replacing its processes.
     InProgress,
-    /// It is in force.
+    /// The change is complete.
     Done,
-    /// Lambda gave it up.
+    /// The change failed.
     Failed(String),
 }
 
-/// Why a probe brought no answer.
+/// Why a probe got no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The call.
+    /// The call failed.
     #[error(transparent)]
     Call(#[from] CallError),
     /// The function's package was built for another processor.
@@ -122,16 +122,16 @@ pub enum ProbeError {
     /// The function failed.
     #[error("it fails: {0}")]
     Failed(String),
-    /// It answers something else: most likely it is of an older release.
+    /// The response is of another form: the function is most likely of an older release.
     #[error("it does not know the probe: deploy this release first")]
     Unknown,
 }
 
 impl ProbeError {
-    /// Whether the same probe may be answered in a moment.
+    /// Whether the same probe may succeed soon.
     pub fn is_passing(&self) -> bool {
         match self {
-            // Lambda is busy with a change of the function.
+            // Lambda is still changing the function.
             Self::Call(CallError::Refused { status: 409, .. }) => true,
             Self::Call(error) => error.is_passing(),
             _ => false,
@@ -139,7 +139,7 @@ impl ProbeError {
     }
 }
 
-/// What Lambda says of a failure.
+/// Lambda's description of a failure.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct InvocationFailure {
@@ -155,12 +155,12 @@ impl Mapping {
 }
 
 impl Functions {
-    /// The service.
+    /// A client for Lambda.
     pub fn new(http: reqwest::Client, aws: &SdkConfig) -> Self {
         Self(Service::new(http, aws, "lambda"))
     }
 
-    /// Who reads the queues of those names.
+    /// The mappings of the queues with these names.
     pub async fn mappings(&self, queues: &[&str]) -> Result<Vec<Mapping>, CallError> {
         let mut found = Vec::new();
         let mut marker = String::new();
@@ -175,20 +175,21 @@ impl Functions {
         }
     }
 
-    /// How many invocations the account runs at once in this region, of all functions that have none reserved.
+    /// How many concurrent invocations the account allows in this region, for all functions without reserved
+    /// concurrency.
     pub async fn concurrency(&self) -> Result<u64, CallError> {
         let account: Account = self.read("GetAccountSettings", "GET", ACCOUNT, String::new()).await?;
         Ok(account.account_limit.unreserved_concurrent_executions)
     }
 
-    /// Has a queue read, or no more.
+    /// Enables or disables a mapping.
     pub async fn enable(&self, mapping: &Mapping, enabled: bool) -> Result<(), CallError> {
         let path = format!("{MAPPINGS}{}", mapping.id);
         let body = json!({ "Enabled": enabled }).to_string();
         self.call("UpdateEventSourceMapping", "PUT", &path, body).await.map(drop)
     }
 
-    /// Has all processes of a function replaced: a change of its configuration does that.
+    /// Replaces all processes of a function by changing its configuration.
     pub async fn restart(&self, function: &str, why: &str) -> Result<(), CallError> {
         let path = format!("{ON_FUNCTIONS}/{function}/configuration");
         let Configuration { memory_size, .. } = self.configuration(function).await?;
@@ -196,7 +197,7 @@ impl Functions {
         self.call("UpdateFunctionConfiguration", "PUT", &path, body).await.map(drop)
     }
 
-    /// How the last change of a function stands.
+    /// The state of a function's last change.
     pub async fn update(&self, function: &str) -> Result<Update, CallError> {
         let configuration = self.configuration(function).await?;
         let reason = configuration.last_update_status_reason.unwrap_or_default();
@@ -207,7 +208,7 @@ impl Functions {
         })
     }
 
-    /// Asks a function what it runs with.
+    /// Probes a function: returns what it runs with.
     pub async fn probe(&self, function: &str) -> Result<Probed, ProbeError> {
         let path = format!("{ON_FUNCTIONS}/{function}/invocations");
         let headers = &[("content-type", "application/json")];
@@ -250,14 +251,14 @@ impl Functions {
     }
 }
 
-/// Lambda cannot run the package's `bootstrap`. It names no processor, but there are only two.
+/// Lambda cannot run the package's `bootstrap`. The error names no processor, but there are only two.
 fn is_of_another_processor(body: &str) -> bool {
     body.to_ascii_lowercase().contains("exec format error")
 }
 
 fn failed(body: &str) -> ProbeError {
     let InvocationFailure { error_type, error_message } = serde_json::from_str(body).unwrap_or_default();
-    // An event that an older release does not know is an error of its own.
+    // An older release rejects the probe as an unknown event.
     if error_message.starts_with("the event is ") {
         return ProbeError::Unknown;
     }

@@ -27,7 +27,7 @@ mod tests {
 
     use super::*;
 
-    /// The first line that a listener receives; it answers 502.
+    /// Returns the first line that a listener receives, and responds with 502.
     async fn first_line(listener: &TcpListener) -> String {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut bytes = vec![0; 1_024];

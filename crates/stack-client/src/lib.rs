@@ -1,5 +1,6 @@
-//! A stack that runs, as a person's machine reads and changes it: the local one by its `stack.json`, one in AWS by its name and
-//! profile. What the functions never need is here and not in `aws`: profiles, proxies, CloudFormation, Lambda's API, dead letters.
+//! Reads and changes a running stack from the operator's machine: a local one by its `stack.json`, one in AWS by its
+//! name and profile. What the functions never need is here and not in `aws`: profiles, proxies, CloudFormation,
+//! Lambda's API, dead letters.
 
 mod cloudformation;
 mod cloudwatch;

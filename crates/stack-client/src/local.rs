@@ -1,4 +1,4 @@
-//! The local stack, by the `stack.json` that `up` writes.
+//! Opens the local stack, described by the `stack.json` that `up` writes.
 
 use std::{path::Path, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     http_client,
 };
 
-/// How long something on this machine may take to answer.
+/// Timeout of a response from this machine.
 const ANSWERS: Duration = Duration::from_secs(3);
 
 pub(crate) async fn open(file: &Path) -> Result<Console, OpenError> {
@@ -54,12 +54,12 @@ fn console(description: Description, http: reqwest::Client) -> Result<Console, S
     })
 }
 
-/// `CloudFormation` names what a stack holds after it: `gridbell-DispatchesTable-1A2B`.
+/// `CloudFormation` puts the stack's name before a resource's name: `gridbell-DispatchesTable-1A2B`.
 fn stack_name(table: &str) -> Option<&str> {
     table.split_once("-DispatchesTable").map(|(stack, _)| stack)
 }
 
-/// An emulator tells accounts apart by the access key, which may be an account's number: the one in the queues' URLs.
+/// The access key for an emulator, which takes the account from it: the account number in the queues' URLs.
 fn key_id(queue: &str) -> &str {
     let account = queue.rsplit('/').nth(1).unwrap_or_default();
     let number = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());

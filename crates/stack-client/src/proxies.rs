@@ -24,7 +24,7 @@ pub(crate) struct Proxies {
     past: String,
 }
 
-/// The value of a variable.
+/// The value of a proxy variable.
 #[derive(Clone, PartialEq, Eq)]
 enum Way {
     Through(Url),
@@ -37,12 +37,12 @@ enum Way {
 pub(crate) struct ProxyError(String);
 
 impl ProxyError {
-    /// What every one of them says, so that it is recognised among the causes of another error.
+    /// A part of every such error's text, by which it is found among the causes of another error.
     pub(crate) const SAYS: &str = " names no proxy that can be used: ";
 }
 
 impl Proxies {
-    /// As the variables say.
+    /// Reads the variables.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| {
             let names = [name.to_owned(), name.to_lowercase()];
@@ -60,12 +60,12 @@ impl Proxies {
         }
     }
 
-    /// Those of this process's environment.
+    /// The proxies in this process's environment.
     pub(crate) fn of_process() -> Self {
         Self::read(|name| std::env::var(name).ok())
     }
 
-    /// Whether there are any.
+    /// Whether any are set.
     pub(crate) fn are_set(&self) -> bool {
         self.https.is_some() || self.http.is_some()
     }
@@ -73,7 +73,7 @@ impl Proxies {
     /// Configures a client to use the proxies.
     ///
     /// # Errors
-    /// It does not take one of them.
+    /// The client rejects one of them.
     pub(crate) fn of_client(&self, builder: ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
         let mut builder = builder.no_proxy();
         let past = || NoProxy::from_string(&self.past);
@@ -95,7 +95,7 @@ impl Proxies {
     }
 }
 
-/// The addresses may contain passwords.
+/// The addresses may contain passwords, so only hosts are shown.
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = [&self.https, &self.http].map(|way| match way {
@@ -124,7 +124,7 @@ impl Resolve for Knowing {
     }
 }
 
-/// Without a scheme it is HTTP, as for curl.
+/// Without a scheme the proxy is HTTP, as in curl.
 fn parse(value: &str) -> Option<Url> {
     let value = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let url = Url::parse(&value).ok()?;

@@ -1,10 +1,10 @@
-//! AWS's query protocol: a form out, XML back.
+//! AWS's query protocol: a form in the request, XML in the response.
 
 use aws_config::SdkConfig;
 
 use aws::signed::{Call, CallError, Service};
 
-/// A service that speaks it.
+/// A service with this protocol.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     service: Service,
@@ -12,12 +12,12 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// The service of that name, its API of that version.
+    /// The service with that name and API version.
     pub(crate) fn new(http: reqwest::Client, aws: &SdkConfig, service: &'static str, version: &'static str) -> Self {
         Self { service: Service::new(http, aws, service), version }
     }
 
-    /// Calls an action; the answer is XML.
+    /// Calls an action; returns XML.
     pub(crate) async fn call(&self, action: &str, parameters: &[(String, String)]) -> Result<String, CallError> {
         let body = form(action, self.version, parameters);
         let headers = &[("content-type", "application/x-www-form-urlencoded")];

@@ -1,4 +1,4 @@
-//! The queues from outside: how much lies in them, and the dead letters, looked at and put back.
+//! The queues from outside: message counts, and dead letters, which can be read and sent again.
 
 use std::collections::BTreeMap;
 
@@ -14,41 +14,41 @@ use aws::client::unavailable;
 
 const PORT: &str = "queues";
 
-/// What lies in a queue; all of it roughly, as SQS counts.
+/// The number of messages in a queue; all counts of SQS are approximate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Waiting to be taken.
+    /// Visible messages.
     pub waiting: u64,
-    /// In somebody's hands.
+    /// Messages in flight.
     pub in_hand: u64,
-    /// Held back until their time.
+    /// Delayed messages.
     pub delayed: u64,
 }
 
-/// A message that a function failed on until SQS put it into a dead-letter queue.
+/// A message that a function failed on until SQS moved it to a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// As SQS calls it.
+    /// SQS's message id.
     pub id: String,
-    /// As it was sent.
+    /// The body as it was sent.
     pub body: String,
-    /// When.
+    /// When it was sent.
     pub sent_at: Timestamp,
     receipt: String,
 }
 
 impl DeadLetter {
-    /// One that nobody holds.
+    /// A dead letter that was not received from SQS.
     pub fn of(id: &str, body: &str, sent_at: Timestamp) -> Self {
         Self { id: id.to_owned(), body: body.to_owned(), sent_at, receipt: String::new() }
     }
 }
 
-/// How long dead letters are held while they are looked at, in seconds; they are let go before.
+/// Visibility timeout of dead letters while they are read, in seconds; afterwards they are made visible at once.
 const HELD_S: i32 = 30;
-/// How many of one queue are looked at.
+/// Most dead letters that are read from one queue.
 const LOOKED_AT: usize = 500;
-/// SQS hands out, and takes, so many at once.
+/// Most messages in one SQS request.
 const BATCH: usize = 10;
 
 /// The queues.
@@ -56,12 +56,12 @@ const BATCH: usize = 10;
 pub struct Queues(Client);
 
 impl Queues {
-    /// The service.
+    /// A client for SQS.
     pub fn new(aws: &SdkConfig) -> Self {
         Self(Client::new(aws))
     }
 
-    /// What lies in the queue of that URL.
+    /// The message counts of the queue with that URL.
     pub async fn counts(&self, url: &str) -> Result<Counts, PortError> {
         let request = self
             .0
@@ -82,7 +82,7 @@ impl Queues {
         })
     }
 
-    /// The dead letters of that queue, up to 500. Looking does no harm: nothing is counted of them there.
+    /// The dead letters of that queue, up to 500. Reading is safe: that queue does not limit the receive count.
     pub async fn dead_letters(&self, url: &str) -> Result<Vec<DeadLetter>, PortError> {
         let held = self.hold(url).await;
         if let Ok(letters) = &held {
@@ -91,8 +91,8 @@ impl Queues {
         held
     }
 
-    /// Sends a dead letter's work, in this form, to the queue `to`, and takes the letter away then: whoever dies in between leaves
-    /// it twice rather than not at all. False where it is not there any more.
+    /// Sends `body` to the queue `to`, then deletes the dead letter: a crash in between leaves the work twice rather
+    /// than not at all. False if the dead letter is gone.
     pub async fn put_back(&self, url: &str, id: &str, body: &str, to: &str) -> Result<bool, PortError> {
         let held = self.hold(url).await?;
         let (found, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|letter| letter.id == id);
@@ -107,12 +107,12 @@ impl Queues {
         Box::pin(delete).await.map(|_| true).map_err(|error| unavailable(PORT, error))
     }
 
-    /// Takes them in hand until the queue hands out no more.
+    /// Receives dead letters until the queue returns no more.
     async fn hold(&self, url: &str) -> Result<Vec<DeadLetter>, PortError> {
         let mut held: BTreeMap<String, DeadLetter> = BTreeMap::new();
         while held.len() < LOOKED_AT {
             let request = self.0.receive_message().queue_url(url).max_number_of_messages(10).visibility_timeout(HELD_S);
-            // Waiting asks all of SQS' machines, so that an empty answer says that there are no more.
+            // With a wait time SQS queries all its servers, so an empty response means that no messages are left.
             let request =
                 request.wait_time_seconds(1).message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
             let answer = Box::pin(request.send()).await.map_err(|error| unavailable(PORT, error))?;
@@ -133,7 +133,7 @@ impl Queues {
                 let entry = entry.receipt_handle(&letter.receipt).visibility_timeout(0).build();
                 request = request.entries(entry.map_err(|error| unavailable(PORT, error))?);
             }
-            // One that is not let go comes back by itself after half a minute.
+            // If this fails, the message becomes visible by itself after half a minute.
             Box::pin(request.send()).await.map_err(|error| unavailable(PORT, error))?;
         }
         Ok(())

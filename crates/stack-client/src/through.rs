@@ -1,4 +1,4 @@
-//! AWS's SDK over the HTTP client of a person's machine, which goes through proxies that the SDK's own client does not know: SOCKS.
+//! AWS's SDK over the operator's HTTP client, which supports proxies that the SDK's own client does not: SOCKS.
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 
-/// The SDK's HTTP client: that one. Attempts and operations are timed by the SDK itself.
+/// That client as the SDK's HTTP client. The SDK itself applies the timeouts of attempts and operations.
 pub(crate) fn through(http: reqwest::Client) -> SharedHttpClient {
     http_client_fn(move |_settings, _components| SharedHttpConnector::new(Through(http.clone())))
 }

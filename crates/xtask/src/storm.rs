@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Storm) -> Result<()> {
     if outcome.missed.is_empty() { Ok(()) } else { bail!("missed: {}", outcome.missed.join("; ")) }
 }
 
-/// What it consumes of each line of the bill, without what it logs.
+/// What the run uses of each line of the bill, without logs.
 fn consumed(used: &storm::Usage) -> Usage {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     let count = |count: u64| count as f64;
@@ -163,7 +163,7 @@ fn rows(args: &Storm, outcome: &StormReport) -> Vec<[String; 3]> {
     ]
 }
 
-/// A unit variant's serialised name.
+/// The serialized name of a unit variant.
 #[expect(clippy::expect_used, reason = "lines of the bill are unit variants")]
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).expect("a unit variant")

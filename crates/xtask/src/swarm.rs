@@ -1,4 +1,4 @@
-//! `cargo xtask swarm`: whole histories from seeds, each checked at every step.
+//! `cargo xtask swarm`: simulated histories from seeds; every step is checked.
 
 #![expect(clippy::print_stdout, reason = "a command for developers: it prints no text of providers")]
 

@@ -57,7 +57,7 @@ fn fetch(delivery: &str, source: &str, id: &str, now: Timestamp) -> Job {
     Job { source: source.to_owned(), ..samples::job(delivery, JobKind::Fetch(fetch), now) }
 }
 
-/// Bookings: of several deliveries that fail on one resource, one continues.
+/// Retries: of several deliveries that fail on one resource, one continues.
 pub async fn bookings(table: &impl Deliveries) {
     let now = Host.now();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);

@@ -103,8 +103,8 @@ async fn changes(table: &impl Dispatches, [off, on]: [&SubjectRecord; 2], now: T
     assert_eq!(table.changed("another-source", now, |_, _| false).await.unwrap(), []);
 }
 
-/// Dispatches without an end are found when a person must be asked about them, with or without a deadline; the most
-/// urgent first.
+/// Dispatches without an end are found when they are due for a review, with or without a deadline; the most urgent
+/// first.
 async fn to_review(table: &impl Dispatches, now: Timestamp) {
     let later = |at: Timestamp| at + SignedDuration::from_secs(1);
     let [subject, other] = [(); 2].map(|()| Subject::dispatch("contract", &Host.unique()));

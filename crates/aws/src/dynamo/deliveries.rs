@@ -17,9 +17,9 @@ use super::{
     named, number, parts, polls, text,
 };
 
-/// How long a quarantined job is kept.
+/// How long a quarantined job is stored.
 const QUARANTINED_DAYS: i64 = 90;
-/// How long the chunks of a body are kept: longer than a quarantined job.
+/// How long the chunks of a body are stored: longer than a quarantined job.
 const CHUNKS_DAYS: i64 = QUARANTINED_DAYS + 14;
 /// The table `deliveries`.
 #[derive(Debug, Clone)]

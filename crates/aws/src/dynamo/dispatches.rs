@@ -25,7 +25,7 @@ use super::{
 };
 use crate::client::unavailable;
 
-/// How long an unchanged dispatch is kept: a year for the settlement, and a month more.
+/// How long an unchanged dispatch is stored: a year for the settlement, and a month more.
 const KEPT_DAYS: i64 = 400;
 /// The number of partitions of the indexes `unsent` and `due`: one partition takes a thousand writes a second.
 const SHARDS: u32 = 16;

@@ -20,7 +20,7 @@ use super::{
     number, retries, text,
 };
 
-/// How long an event is kept after it last happened.
+/// How long an event is stored after it last happened.
 const KEPT_DAYS: i64 = 14;
 
 /// How many bodies an event lists at most. With more, a replay cannot end it; a day without the event does.

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::client::unavailable;
 
-/// How long an incident is kept after its last change.
+/// How long an incident is stored after its last change.
 const KEPT_DAYS: i64 = 400;
 
-/// How long an alert group is kept after its last use, and a link after it has expired.
+/// How long an alert group is stored after its last use, and a link after it has expired.
 const KEPT_BESIDE_DAYS: i64 = 30;
 
 /// How many open incidents a page lists.
@@ -137,14 +137,14 @@ impl IncidentsTable {
     }
 }
 
-/// An item of the table that is no incident.
+/// An item of the table that is not an incident.
 struct Beside<'a> {
     key: &'a str,
     revision: u64,
-    /// The attribute that holds its body.
+    /// The attribute with its body.
     name: &'a str,
     body: AttributeValue,
-    /// It is kept for some days after this.
+    /// It expires some days after this.
     until: Timestamp,
 }
 

@@ -38,14 +38,14 @@ pub struct Wanted {
     pub since: Option<Timestamp>,
 }
 
-/// A failing job that has its next attempt booked.
+/// A failing job with a scheduled next attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failing {
     /// Its key in the table.
     pub id: String,
-    /// The delivery that it began with.
+    /// Its first delivery.
     pub delivery: String,
-    /// The source that it came through.
+    /// The source that received it.
     pub source: String,
     /// When it was received.
     pub received_at: Timestamp,
@@ -64,7 +64,7 @@ pub struct Failing {
 pub struct PutAside {
     /// Its key in the table.
     pub id: String,
-    /// The source that it came through.
+    /// The source that received it.
     pub source: String,
     /// When it was received.
     pub received_at: Timestamp,

@@ -40,7 +40,7 @@ pub use listing::{Failing, Kept, Listed, PutAside, Wanted};
 use crate::client::unavailable;
 use item::Item;
 
-/// The most that an item may be (400 KB).
+/// The size limit of an item (400 KB).
 const MAX_ITEM_BYTES: usize = 400 * 1_024;
 
 /// How many items of an index one sweep lists at most, over all pages.

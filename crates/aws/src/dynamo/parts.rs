@@ -1,4 +1,4 @@
-//! Splits a quarantined job over several items: an item holds 400 KB, a webhook's body may be 2 MiB.
+//! Splits a quarantined job over several items: the limit of an item is 400 KB, and a webhook's body may be 2 MiB.
 
 use pipeline::job::CHUNK_BYTES;
 

@@ -15,9 +15,9 @@ use super::{
     named, number, text,
 };
 
-/// How long an unsettled booking is kept after its attempt, and a refusal: as long as the queue keeps a message.
+/// How long an unsettled retry is stored after its attempt, and a refused key: as long as the queue stores a message.
 const BOOKED_DAYS: i64 = 14;
-/// The maximum size of a job that is stored with its booking; the queue has the message itself.
+/// The maximum size of a job that is stored with its retry; the queue has the message itself.
 const BOOKED_TASK_BYTES: usize = 64 * 1_024;
 
 /// How many overdue jobs of a source are sent again in a minute at most: each is read with its body.
@@ -53,7 +53,7 @@ impl DeliveriesTable {
         state(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
 
-    /// Reads the jobs that the index shows as overdue from the table itself.
+    /// Reads the retries that the index shows as overdue from the table itself.
     pub(super) async fn overdue_bookings(
         &self,
         source: &str,
@@ -97,12 +97,12 @@ impl DeliveriesTable {
             .update_expression("SET notify_at = :at, watched_at = :at")
             .condition_expression("notify_at > :at")
             .expression_attribute_values(":at", instant(notify_at));
-        // If refused, a person will be notified before that anyway, or nothing is booked any more.
+        // If refused, a person will be notified before that anyway, or the retry is gone.
         self.0.updated(update).await.map(drop)
     }
 
     pub(super) async fn forget_booking(&self, job: &Job, as_of: Timestamp) -> Result<(), PortError> {
-        // A booking with other values was made later, by another delivery.
+        // A retry with other values was stored later, by another delivery.
         let deletion = self
             .0
             .deletion(&booking_key(job.key()))
@@ -155,7 +155,7 @@ impl DeliveriesTable {
     }
 }
 
-/// The booking for people and the alerter; the queue has the message with the body.
+/// The item of a retry, for people and the alerter; the queue has the message with the body.
 fn booking(pending: &PendingRetry) -> Result<Item, String> {
     let PendingRetry { job, state } = pending;
     let mut item = named([
@@ -198,7 +198,7 @@ fn state(item: &Item) -> Result<RetryState, String> {
     })
 }
 
-/// A booked job; none if only the queue has its body.
+/// The job of a retry; none if only the queue has its body.
 fn pending(item: &Item) -> Result<Option<PendingRetry>, String> {
     if !item.contains_key("job") {
         return Ok(None);

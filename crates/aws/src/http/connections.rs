@@ -1,4 +1,4 @@
-//! Kept connections. If the server has dropped one, the only cost is a new connection.
+//! Reuses connections. If the server has dropped one, the only cost is a new connection.
 
 use std::{
     collections::HashMap,
@@ -118,8 +118,8 @@ impl Connections {
     }
 
     /// True if the connection had answered before and then broke before a whole head of an answer arrived. If a new
-    /// connection breaks, the provider failed; if a kept one breaks, most likely the server's idle timeout has passed.
-    /// A partial status line counts as no answer.
+    /// connection breaks, the provider failed; if a reused one breaks, most likely the server's idle timeout has
+    /// passed. A partial status line counts as no answer.
     fn was_dropped(&self, error: &reqwest::Error) -> bool {
         let (mut was_kept, mut broke) = (false, false);
         let mut cause = error.source();

@@ -124,7 +124,7 @@ impl<K: KeySource> HttpApi<K> {
     }
 }
 
-/// What is asked of which source.
+/// A request and its source.
 #[derive(Clone, Copy)]
 struct ToAsk<'a> {
     name: &'a str,
@@ -132,7 +132,7 @@ struct ToAsk<'a> {
     request: &'a ApiRequest,
 }
 
-/// One request but for its key.
+/// A request without its key.
 struct KeylessRequest<'a> {
     url: &'a Url,
     api_request: &'a ApiRequest,
@@ -178,7 +178,7 @@ impl<K: KeySource> ProviderApi for HttpApi<K> {
         list: Elements,
     ) -> Result<Elements, FetchError> {
         let within = within.unsigned_abs();
-        // With another key a list begins anew.
+        // After a change of the key, the list starts from the beginning.
         self.send(ToAsk { name, source, request }, within, async |response, limits| {
             answer::read_list(response, limits, list.clone()).await
         })

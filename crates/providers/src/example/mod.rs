@@ -1,8 +1,8 @@
-//! A provider that does not exist: the shortest that has dispatches, as a pattern for new ones and to test that a provider is one
-//! folder. gridbell does not ship it.
+//! A provider that does not exist: the shortest one with dispatches. It is a template for new providers and tests that
+//! a provider needs only one folder. gridbell does not ship it.
 //!
-//! Its thin webhook names a call, which is then fetched. A call limits the power of sites. Where calls overlap, the one that starts
-//! first governs.
+//! Its thin webhook names a call, which is then fetched. A call limits the power of sites. If calls overlap, the one
+//! that starts first governs.
 
 mod wire;
 
@@ -87,7 +87,7 @@ impl Provider for Example {
     }
 }
 
-/// The call that is fetched; none: all of them.
+/// The call to fetch; none: all calls.
 fn asked(fetch: &FetchRequest) -> Result<Option<Id>, UnreadableResponse> {
     let Some(id) = fetch.context.get("call") else { return Ok(None) };
     let id = id.as_str().and_then(Id::parse);

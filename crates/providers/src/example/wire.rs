@@ -1,4 +1,4 @@
-//! A call as the API shows it. Of all its fields only id and start are needed.
+//! Parses a call from the API. Only id and start are required.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{
     fields::{Fields, Lenient, Reason},
 };
 
-/// What the terms say otherwise than as a detail.
+/// Fields that are not details because the terms contain them.
 const KNOWN: &[&str] = &["call", "from", "to", "withdrawn", "sites"];
 
 pub(super) fn call(
@@ -29,7 +29,7 @@ pub(super) fn call(
     let sites = lenient.list("sites");
     let details = lenient.others(KNOWN);
     let targets = targets(sites, field_errors);
-    // A site that cannot be read has a share that nobody knows.
+    // The share of an unreadable site is unknown.
     let request = if targets.len() == sites.len() {
         together(targets.iter().filter_map(|target| target.request))
     } else {
@@ -67,7 +67,7 @@ fn targets(sites: &[Value], field_errors: &mut FieldErrors) -> Vec<Target> {
     targets
 }
 
-/// The field is in kilowatts, and what it says is a limit.
+/// The field is a limit in kilowatts.
 fn target(id: &str, mut site: Lenient<'_, '_>) -> Target {
     let request = match site.kilowatts("limit_kw") {
         Some(Request::Reduce { watts }) => Request::Limit { watts },

@@ -1,11 +1,12 @@
-//! Hostile bodies: arbitrary JSON in the words of the providers, and fixtures with fields dropped, swapped and repeated.
+//! Makes hostile bodies: arbitrary JSON with the providers' words, and fixtures with fields dropped, swapped and
+//! repeated.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Map, Value};
 
 use crate::fixtures;
 
-/// Words that mean something to one of the parsers, or to the JSON library underneath.
+/// Words with a meaning for one of the parsers or for the JSON library.
 const WORDS: &[&str] = &[
     "event",
     "name",
@@ -49,7 +50,7 @@ const WORDS: &[&str] = &[
     "",
 ];
 
-/// Texts that are nearly right.
+/// Almost valid texts.
 const TEXTS: &[&str] = &[
     "",
     "true",
@@ -77,7 +78,7 @@ const TEXTS: &[&str] = &[
     "\u{0}\u{feff}",
 ];
 
-/// Numbers at and beyond the bounds.
+/// Numbers at and beyond the limits.
 const NUMBERS: &[&str] = &[
     "0",
     "-0.0",
@@ -114,13 +115,13 @@ pub(super) fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A fixture of the provider, changed in a few places.
+/// A provider's fixture with a few changes.
 pub(super) fn mutated(provider: &str) -> impl Strategy<Value = Value> + use<> {
     let prefix = format!("{provider}/");
     let fixtures: Vec<&str> =
         fixtures::all().filter(|(name, _)| name.starts_with(&prefix)).map(|(_, text)| text).collect();
     (select(fixtures), vec((any::<usize>(), change()), 1..5)).prop_map(|(text, changes)| {
-        // Without the marks that reading leaves in its tree: no provider sends those.
+        // Without the parser's own marks in the tree: no provider sends those.
         let (mut body, _) = crate::lenient::verbatim(&crate::lenient::json(text).expect("a fixture"));
         for (place, change) in changes {
             let pointers = pointers(&body);
@@ -141,7 +142,7 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![2 => Just(Change::Drop), 4 => value().prop_map(Change::Replace), 2 => Just(Change::Repeat)]
 }
 
-/// A pointer to every value below and including this one.
+/// A pointer to this value and to every value below it.
 pub(super) fn pointers(value: &Value) -> Vec<String> {
     let mut pointers = vec![String::new()];
     let below = |key: &str, child: &Value| -> Vec<String> {

@@ -1,4 +1,5 @@
-//! Hostile bodies and answers against the [`laws`](crate::laws), and test traffic that must never pass for real.
+//! Checks hostile bodies and responses against the [`laws`](crate::laws), and that test traffic is never treated as
+//! real.
 
 mod make;
 
@@ -18,7 +19,7 @@ use crate::{
     voltus::Voltus,
 };
 
-/// Of a flag as Leap and Voltus write it.
+/// Whether a flag is true, as Leap and Voltus write it.
 fn is_true(body: &Value, flag: &str) -> bool {
     match body.get(flag) {
         Some(Value::Bool(set)) => *set,
@@ -92,7 +93,7 @@ fn depth_is_refused_and_not_followed() {
     }
 }
 
-/// What no value of a field may do: lose the fact that it stands in, or any other.
+/// Checks that no value of a field loses the fact that contains it, or another fact.
 fn keeps_its_facts(read: impl Fn(&str) -> Result<Parsed, String>, fixture: &str, needed: &[&str]) {
     let body: Value = serde_json::from_str(fixture).expect("JSON");
     let facts = read(fixture).expect("a fixture").facts.len();

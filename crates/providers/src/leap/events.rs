@@ -1,4 +1,4 @@
-//! Time slots, which Leap lists by meter or group, gathered into dispatches, which are events.
+//! Groups Leap's time slots, which it lists by meter or by group, into events. Each event is a dispatch.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,22 +19,22 @@ use crate::{
     fields::{MAX_ID_BYTES, id_of},
 };
 
-/// The most that the meters of all events of one body may take, in bytes. An event that several groups have in common repeats the
-/// meters of all of them, so a body of 2 MiB could otherwise grow without end.
+/// Most bytes that the meters of all events of one body may use. Each event repeats the meters of all its groups, so a
+/// body of 2 MiB could otherwise grow without limit.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// What a slot takes beside its meters.
+/// Bytes of a slot without its meters.
 const SLOT_BYTES: usize = 512;
 
-/// The events of one level, in the order in which they turn up.
+/// The events of one level, in order of appearance.
 pub(super) struct Events<'a> {
     level: Level,
     origin: &'a Origin,
-    /// Of a search: the one event that was asked for.
+    /// For a search: the requested event.
     only: Option<&'a str>,
     list: Vec<Event>,
     place_of: BTreeMap<String, usize>,
-    /// Events of which a share could not be read.
+    /// Events with an unreadable share.
     partial: BTreeSet<String>,
     bytes_left: usize,
 }
@@ -61,7 +61,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Takes the items of a list; what of it has no event or no start becomes a finding.
+    /// Adds the items of a list. A slot without an event or a start becomes a diagnostic.
     pub(super) fn take(&mut self, list: &str, items: &[Value], diagnostics: &mut Findings) {
         for (index, value) in items.iter().enumerate() {
             let part = format!("{list}[{index}]");
@@ -83,7 +83,7 @@ impl<'a> Events<'a> {
             if self.only.is_some_and(|only| only != id) {
                 continue;
             }
-            // What decides comes first: of many diagnostics people see the first few.
+            // Important fields first: people see only the first few diagnostics.
             let mut field_errors = FieldErrors::default();
             field_errors.characters(self.level.event_id(), id);
             let slot = match Slot::read(value, &shared.within, &mut field_errors) {
@@ -105,7 +105,7 @@ impl<'a> Events<'a> {
             };
             self.bytes_left = left;
             if shared.holder.is_none() && self.level == Level::Meter {
-                // A share of nobody: the sum is unknown.
+                // A share without a meter: the sum is unknown.
                 self.partial.insert(id.to_owned());
             }
             let event = self.event(id, || shared.details(value, &mut field_errors));
@@ -132,7 +132,7 @@ impl<'a> Events<'a> {
         &mut self.list[place]
     }
 
-    /// A fact per event. `of_all`: what could not be read of what concerns all of them.
+    /// Makes one fact per event. `of_all`: field errors that concern all events.
     pub(super) fn into_facts(self, rank: Rank, flags: Flags, of_all: &FieldErrors) -> Vec<Fact> {
         let Self { level, origin, list, partial, .. } = self;
         let mut made = None;
@@ -155,7 +155,7 @@ impl<'a> Events<'a> {
 }
 
 impl Event {
-    /// Adds a slot of a meter or group; false where it contradicts one that is known of the same.
+    /// Adds a slot of a meter or group. Returns false if it contradicts a known slot of the same meter or group.
     fn add(&mut self, holder: &str, slot: Slot, meters: &Arc<Vec<Meter>>) -> bool {
         let place = *self.place_of.entry(holder.to_owned()).or_insert(self.holders.len());
         if let Some(known) = self.holders.get_mut(place) {
@@ -165,7 +165,7 @@ impl Event {
         true
     }
 
-    /// The times of what is not cancelled, in order, where there are several.
+    /// The times of the slots that are not cancelled, in order, if they differ.
     fn differing_windows(&self) -> Option<Value> {
         let standing = self.holders.iter().filter(|holder| !holder.slot.cancelled);
         let windows: BTreeSet<_> = standing.map(|holder| (holder.slot.start, holder.slot.end)).collect();

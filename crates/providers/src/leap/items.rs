@@ -1,4 +1,4 @@
-//! What an item says of all its time slots: who holds them, and which meters that is.
+//! The fields of an item that apply to all its time slots: its meter or group, and the meters.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use crate::{
     fields::{Fields, Lenient, MAX_ID_BYTES, id_of, reference_of},
 };
 
-/// Of one item, the same for each of its slots.
+/// Fields of one item, the same for each of its slots.
 pub(super) struct Shared<'a> {
     /// `meter_id` or `market_group_id`.
     pub(super) holder: Option<&'a str>,
     pub(super) meters: Arc<Vec<Meter>>,
-    /// Of a group: its id, and references that are no meter's.
+    /// For a group: its id, and references that belong to no meter.
     details: Map<String, Value>,
-    /// What stands before the names of its fields, and of its slots'.
+    /// The prefix of the names of its fields and of its slots' fields.
     pub(super) within: String,
     pub(super) field_errors: FieldErrors,
-    /// How much its meters take, in bytes.
+    /// Size of its meters, in bytes.
     pub(super) meters_bytes: usize,
-    /// How much its details take, in bytes.
+    /// Size of its details, in bytes.
     pub(super) details_bytes: usize,
 }
 
-/// What a meter costs beside its id.
+/// Bytes of a meter without its id.
 const METER_BYTES: usize = 128;
 
 impl<'a> Shared<'a> {
@@ -63,7 +63,7 @@ impl<'a> Shared<'a> {
         Self { holder, meters: Arc::new(meters), details, within, field_errors, meters_bytes, details_bytes }
     }
 
-    /// A slot's further fields and those of its item.
+    /// The other fields of a slot and of its item.
     pub(super) fn details(&self, slot: &Value, field_errors: &mut FieldErrors) -> Map<String, Value> {
         let fields = Fields::of(slot).map(|fields| Lenient::new(fields, &self.within, field_errors).others(TOLD));
         let mut details = fields.unwrap_or_default();
@@ -72,7 +72,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// The meters of a group. The partner's references are theirs where there is one for each.
+/// The meters of a group. The partner's references belong to the meters if there is one for each.
 fn group(within: &str, ids: &[Value], references: &[Value], field_errors: &mut FieldErrors) -> Vec<Meter> {
     let mut meters = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {

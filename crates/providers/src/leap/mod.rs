@@ -1,7 +1,7 @@
-//! Leap: notifications that hold whole dispatches, of meters or of market groups.
+//! Leap: its notifications contain whole dispatches, of meters or of market groups.
 //!
-//! Leap sends neither a number nor a send time and redelivers for 50 minutes, so an old notification can land after a newer
-//! one. A notification that contradicts what is known is settled by asking the search.
+//! Leap sends neither a sequence number nor a send time, and it redelivers for 50 minutes, so an old notification can
+//! arrive after a newer one. If a notification contradicts what is known, gridbell searches for the current state.
 
 mod events;
 mod items;
@@ -30,11 +30,11 @@ use crate::{
     lenient::json,
 };
 
-/// The most that one search may span.
+/// Longest time span of one search.
 const MAX_SEARCH: SignedDuration = SignedDuration::from_hours(31 * 24);
-/// How far a search reaches beyond the times that are known.
+/// How far a search extends beyond the known times.
 const MARGIN: SignedDuration = SignedDuration::from_hours(24);
-/// How far back a list reaches: an outage of a day is made up for. The rest of [`MAX_SEARCH`] lies ahead.
+/// How far back a list extends: it covers an outage of one day. The rest of [`MAX_SEARCH`] is in the future.
 const LISTED_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// The longest page token that is sent back.
 const MAX_TOKEN_BYTES: usize = 1_024;
@@ -42,7 +42,7 @@ const MAX_TOKEN_BYTES: usize = 1_024;
 /// The provider.
 pub(crate) struct Leap;
 
-/// The context of a look.
+/// The context of a request.
 #[derive(Serialize, Deserialize)]
 struct Search {
     level: String,
@@ -114,7 +114,8 @@ impl Provider for Leap {
         Some(FetchRequest { subject: push.subject.clone(), key: push.subject.to_string(), context })
     }
 
-    /// Both levels: which of them an account uses, only its answers tell. Meters come first, since they say more.
+    /// Lists both levels, since only the responses show which of them an account uses. Meters first: they have more
+    /// detail.
     fn listings(&self, origin: &Origin, now: Timestamp) -> Vec<FetchRequest> {
         let start_date = shift(now, -LISTED_BACK);
         let end_date = shift(start_date, MAX_SEARCH);
@@ -129,7 +130,7 @@ impl Provider for Leap {
         Level::ALL.into_iter().filter_map(fetch).collect()
     }
 
-    /// A call shows up at either level under ids of its own. The times are the same, and so are the meters.
+    /// The same call appears at both levels under different ids, but with the same times and meters.
     fn is_same_call(&self, one: &Fact, other: &Fact) -> bool {
         let (FactBody::Dispatch(one), FactBody::Dispatch(other)) = (&one.body, &other.body) else { return false };
         let (one, other) = (&one.terms, &other.terms);
@@ -143,7 +144,7 @@ impl Provider for Leap {
         let mut body = json!({
             "start_date": search.start_date,
             "end_date": search.end_date,
-            // The default hides CAISO's 5-minute events.
+            // The default omits CAISO's 5-minute events.
             "exclude_real_time_events": false,
             "exclude_voluntary_events": false,
         });
@@ -198,13 +199,13 @@ impl Provider for Leap {
     }
 }
 
-/// Only a group's statement names its group.
+/// Only dispatches of a group name the group.
 fn is_group(terms: &DispatchTerms) -> bool {
     terms.details.contains_key("market_group_id")
 }
 
-/// What to search: the times of the push and of what is known, with a day on either side. Where that is more than a search may
-/// span, the push's own surroundings, since its start is the one that has to be found.
+/// The time window to search: the times of the push and of the known dispatch, with a day on either side. If that
+/// exceeds the longest search, only the push's own times: the search must find its start.
 fn window(push: &DispatchTerms, known: Option<&DispatchTerms>) -> (Timestamp, Timestamp) {
     let terms = || std::iter::once(push).chain(known);
     let first = terms().map(|said| said.start).min().unwrap_or(push.start);

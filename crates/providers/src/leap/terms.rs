@@ -1,4 +1,4 @@
-//! An event's shares become one statement.
+//! Combines the shares of an event into the terms of one dispatch.
 
 use std::{cmp::Ordering, collections::HashSet, sync::Arc};
 
@@ -13,11 +13,11 @@ use super::{
 /// A meter or a group in one event.
 pub(super) struct Holder {
     pub(super) slot: Slot,
-    /// Id and partner's reference; a group that is listed twice may hold a meter twice.
+    /// Ids and partner's references. If a group is listed twice, a meter can appear twice.
     meters: Arc<Vec<Meter>>,
 }
 
-/// A meter's id, and the partner's reference of it.
+/// A meter's id and the partner's reference to it.
 pub(super) type Meter = (String, Option<String>);
 
 impl Holder {
@@ -25,9 +25,9 @@ impl Holder {
         Self { slot, meters: Arc::clone(meters) }
     }
 
-    /// Adds another slot of the same event: said twice it counts once. Where the two differ, a cancel goes before all, then the
-    /// lower priority number, then the larger share, and the times span both: one meter has one share, never the sum.
-    /// False where they differ.
+    /// Adds another slot of the same event. A repeated slot counts once. If two slots differ, a cancelled slot wins,
+    /// then the lower priority number, then the larger share, and the times span both: one meter has one share, never
+    /// the sum. Returns false if the slots differ.
     pub(super) fn add(&mut self, slot: Slot, meters: &Arc<Vec<Meter>>) -> bool {
         let Self { slot: known, meters: all } = self;
         if !Arc::ptr_eq(all, meters) {
@@ -54,7 +54,7 @@ fn goes_before(a: &Slot, b: &Slot) -> Ordering {
     by_cancel.then(number(a).cmp(&number(b))).then_with(|| size(b.request).cmp(&size(a.request)))
 }
 
-/// How much is asked: an unknown amount is less than any.
+/// Orders requests by size: an unknown amount is less than any other.
 fn size(request: Request) -> (u8, u64) {
     match request {
         Request::Unspecified => (0, 0),
@@ -63,11 +63,11 @@ fn size(request: Request) -> (u8, u64) {
     }
 }
 
-/// From when until when.
+/// Start and end.
 type Times = (Timestamp, Option<Timestamp>);
 
-/// From the earlier start to the later end; an end that is not known is later than any. Slots that end before they begin span
-/// what ends before it begins, and one among others leaves the end unknown.
+/// From the earlier start to the later end; an unknown end is later than any. An end before the start makes the end
+/// unknown, except that two slots with such ends give an end before the start.
 fn spanned(a: Times, b: Times) -> Times {
     let is_impossible = |(start, end): Times| end.is_some_and(|end| end <= start);
     let start = a.0.min(b.0);
@@ -80,8 +80,8 @@ fn spanned(a: Times, b: Times) -> Times {
     (start, end)
 }
 
-/// What an event asks. Meters or groups that are cancelled drop out; it is withdrawn when all of them are. `whole`: no share of
-/// it was unreadable, so that the sum is the sum.
+/// The terms of an event. Cancelled meters or groups are left out; the event is withdrawn when all are cancelled.
+/// `whole`: all shares are readable, so the sum is correct.
 pub(super) fn terms(
     event: Event,
     (level, made): (Level, &mut Option<Made>),
@@ -92,7 +92,7 @@ pub(super) fn terms(
     let Event { holders, details, .. } = event;
     let communication = flags.communication || holders.iter().any(|holder| holder.slot.communication);
     let authorized = holders.iter().any(|holder| !holder.slot.cancelled);
-    // Those that stand; of a withdrawn event those that stood.
+    // The holders that are not cancelled; for a withdrawn event, the cancelled ones.
     let counted: Vec<Holder> = holders.into_iter().filter(|holder| holder.slot.cancelled != authorized).collect();
     let slots = || counted.iter().map(|holder| &holder.slot);
     let (start, end) = slots().map(|slot| (slot.start, slot.end)).reduce(spanned).unwrap_or_default();
@@ -102,7 +102,7 @@ pub(super) fn terms(
         end,
         request: if whole { dispatch::together(slots().map(|slot| slot.request)) } else { Request::Unspecified },
         test_reason: test_reason(origin, Flags { communication, ..flags }),
-        // One binding share makes the whole binding, and the strictest priority counts.
+        // One binding share makes the whole dispatch binding. The lowest priority number counts.
         voluntary: slots().all(|slot| slot.voluntary),
         priority: slots().filter_map(|slot| slot.priority).min(),
         programs: programs(slots()),
@@ -126,7 +126,8 @@ fn programs<'a>(slots: impl Iterator<Item = &'a Slot>) -> Vec<Program> {
     names.map(|name| Program { name: Some(name.clone()), market: None, kind: None, timezone: None }).collect()
 }
 
-/// A meter has its own share; of a group the kilowatts are asked once, so its meters have none. The events of one group share them.
+/// Each meter has its own share. A group's kilowatts are requested once, so its meters have none. Events of one group
+/// share the meters.
 fn targets(holders: &[Holder], level: Level, made: &mut Option<Made>) -> Targets {
     let only = holders.first().filter(|_| level == Level::Group && holders.len() == 1);
     let Some(meters) = only.map(|holder| Arc::clone(&holder.meters)) else { return distinct(holders, level).into() };

@@ -16,7 +16,7 @@ fn said(fact: &Fact) -> &DispatchTerms {
     &said.terms
 }
 
-/// The look that settles the first event of a notification.
+/// The request that settles the first event of a notification.
 fn settle(body: &str) -> FetchRequest {
     Leap.settle(&facts(body)[0], None).expect("a look")
 }

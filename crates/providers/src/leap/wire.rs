@@ -1,4 +1,4 @@
-//! Leap's formats: the notification, and the search that shows the same items page by page.
+//! Leap's formats: the notification, and the search, which returns the same items page by page.
 
 use dispatch::Request;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::{
     lenient::has_lost_characters,
 };
 
-/// Leap dispatches meters or market groups; the two differ in names, and in whom the kilowatts are asked of.
+/// Leap dispatches meters or market groups. Field names differ, and so does the level at which it requests kilowatts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Meter,
@@ -31,7 +31,7 @@ impl Level {
         Self::ALL.into_iter().find(|level| level.as_str() == text)
     }
 
-    /// The notification's list of items.
+    /// The list of items in a notification.
     pub(super) fn list(self) -> &'static str {
         match self {
             Self::Meter => "meter_dispatches",
@@ -39,7 +39,7 @@ impl Level {
         }
     }
 
-    /// The path of its search, below the base.
+    /// The path of the search, relative to the base URL.
     pub(super) fn search(self) -> &'static str {
         match self {
             Self::Meter => "/dispatch/meter/search",
@@ -47,7 +47,7 @@ impl Level {
         }
     }
 
-    /// The search's filter by event.
+    /// The search filter for one event.
     pub(super) fn filter(self) -> &'static str {
         match self {
             Self::Meter => "meter_event_ids",
@@ -55,7 +55,7 @@ impl Level {
         }
     }
 
-    /// The name of a slot's event.
+    /// The field with the event id of a slot.
     pub(super) fn event_id(self) -> &'static str {
         match self {
             Self::Meter => "meter_event_id",
@@ -81,7 +81,7 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// One that cannot be read means real: no dispatch hides behind it.
+    /// An unreadable flag means real, so that no real dispatch is treated as a test.
     pub(super) fn read(notification: Fields<'_>, field_errors: &mut FieldErrors) -> Self {
         let mut fields = Lenient::new(notification, "", field_errors);
         Self {
@@ -91,15 +91,15 @@ impl Flags {
     }
 }
 
-/// A notification writes `communication_test`, a slot of the search either spelling.
+/// Notifications use `communication_test`; slots of a search use either name.
 fn communication_test(fields: &mut Lenient<'_, '_>) -> bool {
     ["communication_test", "is_communication_test"].map(|name| fields.flag(name).unwrap_or(false)).contains(&true)
 }
 
-/// The fields that mark all of a body as a test.
+/// The fields that mark a whole body as a test.
 const FLAGS: [&str; 3] = ["integration_test_notification", "communication_test", "is_communication_test"];
 
-/// A notification, wrapped once or not. What calls itself a test around another is no mere wrapping.
+/// The notification, unwrapped if it is wrapped once. An object with a test flag is not treated as a wrapper.
 pub(super) fn notification(body: &Value) -> &Value {
     if FLAGS.iter().any(|flag| has(body, &[flag])) {
         return body;
@@ -107,7 +107,7 @@ pub(super) fn notification(body: &Value) -> &Value {
     unwrapped(body, |body| Level::ALL.iter().any(|level| has(body, &[level.list()])))
 }
 
-/// A page of a search, wrapped once or not.
+/// A page of a search, unwrapped if it is wrapped once.
 pub(super) fn page(page: &Value, level: Level) -> &Value {
     let is_whole = page.is_array() || FLAGS.iter().any(|flag| has(page, &[flag]));
     if is_whole { page } else { unwrapped(page, |page| list_of(page, level).is_some()) }
@@ -117,7 +117,7 @@ fn list_of(page: &Value, level: Level) -> Option<&'static str> {
     ["results", level.list()].into_iter().find(|name| page.get(*name).is_some())
 }
 
-/// The items of one page of a search: under `results`, under the notification's name, or bare.
+/// The items of a search page: under `results`, under the notification's list name, or a bare list.
 pub(super) fn results(page: &Value, level: Level) -> Result<(&'static str, &[Value]), Reason> {
     if let Some(items) = bare(page) {
         return Ok(("results", items));
@@ -127,12 +127,13 @@ pub(super) fn results(page: &Value, level: Level) -> Result<(&'static str, &[Val
     Ok((name, fields.list(name)?))
 }
 
-/// One of `meter_dispatches[]` or `group_dispatches[]`: who holds the time slots. Only the slots are needed of it.
+/// One of `meter_dispatches[]` or `group_dispatches[]`: a meter or group and its time slots. Only the slots are
+/// required.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item<'a> {
-    /// All of it.
+    /// All fields.
     pub fields: Fields<'a>,
-    /// `timeslots`, each still to be read on its own.
+    /// `timeslots`, each parsed separately.
     pub timeslots: &'a [Value],
 }
 
@@ -156,13 +157,13 @@ impl<'a> Item<'a> {
 pub(super) struct Slot {
     /// `start_time`
     pub start: Timestamp,
-    /// `end_time`, as it was stated.
+    /// `end_time`, as stated.
     pub end: Option<Timestamp>,
     /// `cancelled`
     pub cancelled: bool,
-    /// `energy_kw`: null or absent means as much as you can.
+    /// `energy_kw`: null or missing means "as much as possible".
     pub request: Request,
-    /// `priority`: 1 goes first.
+    /// `priority`: 1 is the highest.
     pub priority: Option<u32>,
     /// `is_voluntary`
     pub voluntary: bool,
@@ -173,7 +174,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Only the start is needed. `within` stands before the names of its fields.
+    /// Only the start is required. `within` is the prefix of the slot's field names.
     pub(super) fn read(slot: &Value, within: &str, field_errors: &mut FieldErrors) -> Result<Self, Reason> {
         let fields = Fields::of(slot)?;
         let start = fields.start("start_time")?;
@@ -191,8 +192,8 @@ impl Slot {
     }
 }
 
-/// 1 to 10, as documented; none where it cannot be. A number that is cut off would be another one, and one out of the range would
-/// go before those that count.
+/// 1 to 10, as documented; none if invalid. The value is not clamped: a clamped number is a different priority, and a
+/// number outside the range would go before valid ones.
 fn priority(slot: &mut Lenient<'_, '_>) -> Option<u32> {
     let priority = slot.whole("priority")?;
     let possible = u32::try_from(priority).ok().filter(|priority| (1..=10).contains(priority));
@@ -213,9 +214,9 @@ fn programs(slot: &mut Lenient<'_, '_>) -> Vec<String> {
     names
 }
 
-/// What is told otherwise than as a detail. What a group's statement is told by (`market_group_id`) can only come from the item.
-/// All other fields of a slot are details: `performance_compensation_cap`, `dispatch_event_types`, `nomination_kw`, and what Leap
-/// adds without notice.
+/// Fields that gridbell reads, so that they are not details. `market_group_id` identifies a group's dispatch and comes
+/// only from the item. All other fields of a slot are details: `performance_compensation_cap`, `dispatch_event_types`,
+/// `nomination_kw`, and fields that Leap adds without notice.
 pub(super) const TOLD: &[&str] = &[
     "meter_event_id",
     "market_group_event_id",

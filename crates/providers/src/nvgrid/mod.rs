@@ -1,5 +1,5 @@
-//! NVIDIA DPS NvGrid: four events around a load target, each whole in its webhook. Nothing is ever fetched, nor polled: its
-//! status and its schedule are gRPC calls whose field numbers are not public.
+//! NVIDIA DPS NvGrid: four events around a load target, each complete in its webhook. Nothing is fetched or polled: its
+//! status and schedule are gRPC calls whose field numbers are not public.
 
 mod wire;
 
@@ -37,7 +37,7 @@ impl Provider for NvGrid {
         None
     }
 
-    /// The target that was scheduled last, taken to be the one that starts last.
+    /// The target that was scheduled last. gridbell assumes that it is the one with the latest start.
     fn governs(&self) -> Option<Precedence> {
         Some(Precedence::LATER_START)
     }
@@ -61,7 +61,7 @@ impl Provider for NvGrid {
         let subject = Subject::power(&delivery.origin.source, feed, correlation_id);
         let said = match wire::power_event(event, (feed, correlation_id), fields, &mut field_errors) {
             Ok(said) => said,
-            // People look for what is lost by its name.
+            // The diagnostic contains the event's name, by which people search for it.
             Err(reason) => {
                 let diagnostics = vec![Diagnostic::Unreadable {
                     part: brief(name),
@@ -72,7 +72,7 @@ impl Provider for NvGrid {
             }
         };
         let mut diagnostics = Vec::new();
-        // While a ramp lasts, not to comply is normal.
+        // During a ramp, `compliant: false` is normal.
         if event == PowerEventKind::EndRampDown && said.compliant == Some(false) {
             diagnostics.push(Diagnostic::NotCompliant { subject: subject.clone(), what: said.loads() });
         }

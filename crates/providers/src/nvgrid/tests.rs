@@ -37,7 +37,7 @@ fn what_it_is_about_and_when_it_starts_have_to_be_readable() {
     check("event", json!(3), "`event` is no text");
     check("correlation_id", json!(""), "`correlation_id` is no identifier of 1 to 512 bytes");
     check("correlation_id", json!(null), "`correlation_id` is missing");
-    // What it is about is known: it is lost by that name.
+    // The subject is known, so the diagnostic names it.
     let check = |field: &str, value: Value, expected: &str| {
         let parsed = with(field, value).unwrap();
         let [Diagnostic::Unreadable { reason, about: Some(subject), .. }] = parsed.diagnostics.as_slice() else {

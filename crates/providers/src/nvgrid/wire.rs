@@ -1,4 +1,4 @@
-//! NVIDIA DPS NvGrid's payload: what a data centre's power does after a load target.
+//! NVIDIA DPS NvGrid's payload: the power of a data centre after a load target.
 
 use dispatch::{PowerEvent, PowerEventKind, Request, decimal};
 use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
@@ -9,10 +9,10 @@ use crate::{
     fields::{Fields, Lenient, Reason, brief, written},
 };
 
-/// Beyond this (10 GW) a load is a slip of the unit: no data centre is near it.
+/// Largest load (10 GW). No data centre comes near it: a larger number has the wrong unit.
 const MAX_W: u64 = 10_000_000_000;
 
-/// `event`, in lower snake case or as the enum of the `.proto` spells it.
+/// Parses `event`, in lower snake case or as in the enum of the `.proto` file.
 pub(super) fn event(name: &str) -> Option<PowerEventKind> {
     let name = name.trim().to_ascii_lowercase();
     match name.strip_prefix("power_event_").unwrap_or(&name) {
@@ -29,7 +29,7 @@ pub(super) fn feed<'a>(fields: Fields<'a>, field_errors: &mut FieldErrors) -> Op
     Lenient::new(fields, "", field_errors).id("feed_tag")
 }
 
-/// The payload of one of the four events, of a feed and a correlation. Beside those only its start is needed.
+/// Parses one of the four events. Besides feed and correlation, only the start is required.
 pub(super) fn power_event(
     event: PowerEventKind,
     (feed, correlation_id): (Option<&str>, &str),
@@ -49,7 +49,7 @@ pub(super) fn power_event(
         correlation_id: correlation_id.to_owned(),
         event,
         start,
-        // Each event is told of once, so there is nothing that an end before the start could call off.
+        // Each event is sent once, so an end before the start cannot cancel an earlier version.
         end: lenient.end("end_time", start).filter(|end| *end > start),
         strategy: lenient.label("strategy"),
         target: target_w.map_or(Request::Unspecified, |watts| Request::Limit { watts }),
@@ -59,7 +59,7 @@ pub(super) fn power_event(
     })
 }
 
-/// A load `{"value": 6.5, "unit": "mw"}` in whole watts, rounded half to even at the last step.
+/// Converts a load `{"value": 6.5, "unit": "mw"}` to whole watts. The last step rounds half to even.
 fn load(fields: Fields<'_>, name: &str) -> Result<Option<u64>, Reason> {
     let Some(load) = fields.get(name) else { return Ok(None) };
     let load = Fields::of(load).map_err(|reason| Reason::new(format!("`{name}` is {reason}")))?;

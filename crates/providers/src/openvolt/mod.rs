@@ -1,7 +1,8 @@
-//! Openvolt: a webhook tells that a meter has new data for a period, which is then fetched in parts; other events concern the
-//! account and are passed on as they are.
+//! Openvolt: a webhook announces new data of a meter for a period, which gridbell fetches in parts. Other events
+//! concern the account and are passed on unchanged.
 //!
-//! Nothing is listed: readings are fetched for the meter and the period that a webhook names, and no call says what is new.
+//! Openvolt has no list: readings are fetched for the meter and the period that a webhook names, and no call returns
+//! what is new.
 
 mod part;
 mod readings;
@@ -26,7 +27,7 @@ use crate::{
     lenient::json,
 };
 
-/// The most looks that one webhook may ask for: every meter of a large account for a day, or a backfill of a thousand.
+/// Most requests of one webhook: every meter of a large account for a day, or a backfill of a thousand meters.
 const MAX_LOOKS: usize = 20_000;
 
 /// The provider.
@@ -49,7 +50,7 @@ impl Provider for Openvolt {
         Some(KeyHeader { name: "x-api-key", prefix: "" })
     }
 
-    /// Readings of the past.
+    /// Readings are past data.
     fn is_time_critical(&self) -> bool {
         false
     }
@@ -58,7 +59,7 @@ impl Provider for Openvolt {
         None
     }
 
-    /// The data of a meter that nobody has, as if a webhook had announced them.
+    /// Requests data of a meter that does not exist, as if a webhook had announced it.
     fn harmless_fetch(&self, origin: &Origin, now: Timestamp) -> Option<FetchRequest> {
         let period = json!({ "meter_id": "0".repeat(24), "start_interval": now, "end_interval": now });
         let body = json!({ "event_id": "meter_data.received", "delivery_id": "harmless", "payload": [period] });
@@ -77,7 +78,7 @@ impl Provider for Openvolt {
                     (event == wire::API_KEYS_ROTATED).then(|| rotated(identity))
                 }))
             }
-            // What it means is not guessed: it is passed on under its own name, and a person is told.
+            // The meaning is unknown: the event is passed on under its own name, and a diagnostic reports it.
             Event::Unknown(event) => {
                 Ok(account(delivery, envelope, event, |_| Some(Diagnostic::UnknownEvent { name: event.to_owned() })))
             }
@@ -113,7 +114,7 @@ impl Provider for Openvolt {
     }
 }
 
-/// The looks of `meter_data.received`: a list of periods, or a single one.
+/// The requests for `meter_data.received`: a list of periods, or a single one.
 fn meter_data(delivery: &Delivery<'_>, envelope: &Envelope<'_>) -> Result<Parsed, Unreadable> {
     let elements = match envelope.payload {
         Value::Array(elements) if elements.is_empty() => return Err(Unreadable("`payload` names no meter".to_owned())),
@@ -148,8 +149,8 @@ fn meter_data(delivery: &Delivery<'_>, envelope: &Envelope<'_>) -> Result<Parsed
     Ok(Parsed { fetches, diagnostics: diagnostics.into_list(), ..Parsed::default() })
 }
 
-/// An event of the account, passed on verbatim. A delivery's id alone is no identity: another type or payload under a known one is
-/// another event.
+/// An account event, passed on verbatim. Its identity includes type and payload: another type or payload under a known
+/// delivery id is another event.
 fn account(
     delivery: &Delivery<'_>,
     envelope: Envelope<'_>,

@@ -1,4 +1,4 @@
-//! The rows of an answer become the readings of a part.
+//! Converts the rows of a response into the readings of a part.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,11 @@ use crate::{
     lenient::json,
 };
 
-/// Half-hours of the longest part, and a little: clocks change.
+/// Half-hours of the longest part, and a few more for clock changes.
 const MAX_ROWS: usize = 31 * 48 + 8;
 
-/// Reads the rows of all pages, each on its own, and keeps those of the part. The same start twice: the later row counts.
+/// Reads the rows of all pages separately and keeps those of the part. If two rows have the same start, the later row
+/// counts.
 pub(super) fn read(
     part: &Part,
     pages: &[String],
@@ -61,7 +62,7 @@ pub(super) fn read(
     Ok(meter_data(part, granularity, intervals))
 }
 
-/// The energy of a row; what cannot be read or cannot be is no reading.
+/// The energy of a row; none if unreadable or impossible.
 fn watt_hours(start: Timestamp, row: Row<'_>, most: u64, field_errors: &mut FieldErrors) -> Option<i64> {
     row.watt_hours(most).unwrap_or_else(|reason: Reason| {
         field_errors.add(format!("data[{start}].consumption"), row.consumption(), reason);
@@ -75,7 +76,7 @@ fn meter_data(part: &Part, granularity: String, intervals: Vec<Interval>) -> Met
     MeterData { identity, id: meter_id, delivery, start, end, granularity, part: number, parts, intervals }
 }
 
-/// Without a `delivery_id` the same readings for the same time are the same data, whatever brought them.
+/// Without a `delivery_id`, equal readings for equal times are the same data, whichever webhook announced them.
 fn content(start: Timestamp, end: Timestamp, intervals: &[Interval]) -> String {
     let mut texts = vec![start.to_string(), end.to_string()];
     for Interval { start, watt_hours } in intervals {

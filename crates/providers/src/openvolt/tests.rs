@@ -145,7 +145,7 @@ fn a_webhook_asks_for_no_more_than_its_bound() {
     };
     assert_eq!(asked(MAX_LOOKS, "2019-05-02T00:00:00Z"), (20_000, 0));
     assert_eq!(asked(MAX_LOOKS + 1, "2019-05-02T00:00:00Z"), (20_000, 1));
-    // A period of 59 parts is asked for as a whole, or not at all.
+    // A period of 59 parts is fetched as a whole, or not at all.
     assert_eq!(asked(339, "2024-05-01T00:00:00Z"), (338 * 59, 1));
 }
 

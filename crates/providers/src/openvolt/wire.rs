@@ -1,4 +1,5 @@
-//! Openvolt's formats: the envelope of every event, the periods of `meter_data.received`, and the rows of interval data.
+//! Openvolt's formats: the envelope of every event, the periods of `meter_data.received`, and the rows of interval
+//! data.
 
 use dispatch::{decimal, watt_hours_from_kwh};
 use jiff::{SignedDuration, Timestamp};
@@ -12,10 +13,10 @@ use crate::{
     instant::in_microseconds,
 };
 
-/// The one event whose payload is documented.
+/// The only event with a documented payload.
 pub(super) const METER_DATA: &str = "meter_data.received";
 
-/// The events of the account. Their payloads are arbitrary JSON.
+/// Account events. Their payloads are arbitrary JSON.
 const ACCOUNT: &[&str] = &[
     "hosted_consent.approved",
     "hosted_consent.revoked",
@@ -27,21 +28,21 @@ const ACCOUNT: &[&str] = &[
 
 pub(super) const API_KEYS_ROTATED: &str = "api_keys.rotated";
 
-/// The longest period that is fetched. A backfill is 13 months; a longer one is a slip of the year.
+/// The longest period that is fetched. A backfill has 13 months; a longer period has a wrong year.
 const MAX_PERIOD: SignedDuration = SignedDuration::from_hours(5 * 366 * 24);
 
-/// What stands around every payload.
+/// The envelope of every payload.
 #[derive(Debug)]
 pub(super) struct Envelope<'a> {
-    /// `event_id`, which is the type of the event.
+    /// `event_id`: the type of the event.
     pub event: Event<'a>,
     /// `delivery_id`: the identifier of the delivery.
     pub delivery_id: Option<&'a str>,
-    /// `event_timestamp`, as it is written.
+    /// `event_timestamp`, as written.
     pub timestamp: Option<&'a Value>,
     /// `payload`
     pub payload: &'a Value,
-    /// What of it could not be read.
+    /// Its unreadable fields.
     pub field_errors: FieldErrors,
 }
 
@@ -49,7 +50,7 @@ pub(super) struct Envelope<'a> {
 pub(super) enum Event<'a> {
     MeterData,
     Account(&'static str),
-    /// Looks like a type, but of what is not known.
+    /// Has the form of an event type, but is unknown.
     Unknown(&'a str),
 }
 
@@ -84,7 +85,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// One element of `meter_data.received`: a meter and the period that there is new data for.
+/// One element of `meter_data.received`: a meter and the period with new data.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Period {
     /// `meter_id`
@@ -93,12 +94,12 @@ pub(super) struct Period {
     pub start: Timestamp,
     /// `end_interval`
     pub end: Timestamp,
-    /// It could not be read, and the announcement's instant stands for it.
+    /// The end was unreadable; the time of the announcement replaces it.
     pub is_end_assumed: bool,
 }
 
 impl Period {
-    /// A period without an end lasts until its announcement, which is told of as a doubt.
+    /// A period without an end lasts until its announcement. This adds a field error.
     pub(super) fn read(
         element: &Value,
         announced_at: Timestamp,
@@ -134,12 +135,12 @@ impl Period {
     }
 }
 
-/// A page of an answer, wrapped once or not.
+/// A page of a response, unwrapped if it is wrapped once.
 pub(super) fn page(answer: &Value) -> &Value {
     if answer.is_array() { answer } else { unwrapped(answer, |answer| answer.get("data").is_some_and(Value::is_array)) }
 }
 
-/// The rows of a page: `data`, or the bare list.
+/// The rows of a page: `data`, or a bare list.
 pub(super) fn rows(page: &Value) -> Result<&[Value], Reason> {
     if let Some(rows) = bare(page) {
         return Ok(rows);
@@ -151,14 +152,14 @@ pub(super) fn rows(page: &Value) -> Result<&[Value], Reason> {
     fields.list("data")
 }
 
-/// `granularity` of an answer; `hh` is what was asked for.
+/// `granularity` of a response; the request asked for `hh`.
 pub(super) fn granularity(page: &Value, field_errors: &mut FieldErrors) -> String {
     let told = Fields::of(page).ok().and_then(|fields| Lenient::new(fields, "", field_errors).label("granularity"));
     told.unwrap_or_else(|| "hh".to_owned())
 }
 
-/// The most that a row of that length can hold, in watt-hours either way: 10 GW for as long as it lasts. Beyond is a slip of the
-/// unit.
+/// Most watt-hours of a row of that length, in either direction: 10 GW for the whole interval. A larger number has the
+/// wrong unit.
 pub(super) fn most_watt_hours(granularity: &str) -> u64 {
     const HALF_HOUR_WH: u64 = 5_000_000_000;
     let half_hours = match granularity {
@@ -171,7 +172,7 @@ pub(super) fn most_watt_hours(granularity: &str) -> u64 {
     half_hours * HALF_HOUR_WH
 }
 
-/// One row of `data`, of which so much is read as is needed.
+/// One row of `data`. Only the required fields are read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a>(Fields<'a>);
 
@@ -180,7 +181,7 @@ impl<'a> Row<'a> {
         Fields::of(row).map(Self)
     }
 
-    /// `meter_id`, where the row has one.
+    /// `meter_id`, if the row has one.
     pub(super) fn meter_id(self) -> Option<&'a str> {
         self.0.first(&["meter_id", "meterId"]).and_then(|(_, id)| id_of(id))
     }
@@ -191,16 +192,16 @@ impl<'a> Row<'a> {
         start.ok_or_else(|| Reason::new("`start_interval` is missing")).and_then(|(name, value)| start_of(name, value))
     }
 
-    /// `consumption` as it is written, for a diagnostic.
+    /// `consumption` as written, for a field error.
     pub(super) fn consumption(self) -> &'a Value {
         self.0.get("consumption").unwrap_or(&Value::Null)
     }
 
-    /// `consumption` in whole watt-hours, rounded half to even; none where there is no reading.
+    /// `consumption` in whole watt-hours, rounded half to even; none if there is no reading.
     pub(super) fn watt_hours(self, most: u64) -> Result<Option<i64>, Reason> {
         let unit = self.0.first(&["consumption_units", "consumptionUnits"]).map(|(_, unit)| unit.as_str());
         let kwh_per_unit = match unit {
-            // Nothing else is documented than kWh.
+            // Only kWh is documented.
             None => Decimal::ONE,
             Some(Some(unit)) if unit.eq_ignore_ascii_case("kwh") => Decimal::ONE,
             Some(Some(unit)) if unit.eq_ignore_ascii_case("wh") => Decimal::new(1, 3),

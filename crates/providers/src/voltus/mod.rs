@@ -1,7 +1,7 @@
 //! Voltus: a thin webhook names a dispatch, which is then fetched.
 //!
-//! Two successive updates of one dispatch are byte-identical and both matter, so a webhook is never more than "look again".
-//! The list of dispatches reaches back a day.
+//! Two successive updates of one dispatch are byte-identical, and both matter, so a webhook only ever triggers a fetch.
+//! The list of dispatches goes back one day.
 
 mod terms;
 mod wire;
@@ -23,13 +23,13 @@ use crate::{
     lenient::json,
 };
 
-/// The version of the API whose list is polled. A webhook names its own.
+/// The API version of the polled list. A webhook names its own version.
 const LISTED_VERSION: Date = jiff::civil::date(2022, 4, 15);
 
 /// The provider.
 pub(crate) struct Voltus;
 
-/// What a look is for.
+/// The purpose of a request.
 enum Asked {
     One(Id),
     All,
@@ -62,7 +62,7 @@ impl Provider for Voltus {
         Some(KeyHeader { name: "x-voltus-api-key", prefix: "" })
     }
 
-    /// The larger request; the sites are curtailed until all are over.
+    /// The larger request governs; the sites are curtailed until all dispatches have ended.
     fn governs(&self) -> Option<Precedence> {
         Some(Precedence::LARGER_REQUEST)
     }
@@ -87,7 +87,7 @@ impl Provider for Voltus {
             context: json!({ "date": resource.version, "id": resource.id.as_str() }),
             subject,
         };
-        // Whatever an unknown event may mean, looking does no harm.
+        // A fetch does no harm, whatever an unknown event means.
         let diagnostics = match event {
             Some("dispatch.create" | "dispatch.update") => Vec::new(),
             other => vec![Diagnostic::UnknownEvent { name: brief(other.unwrap_or("(none)")) }],
@@ -108,7 +108,7 @@ impl Provider for Voltus {
     }
 
     fn is_answered_by_list(&self, fetch: &FetchRequest) -> bool {
-        // The list is of one version of the API; another version may show other fields.
+        // The list has one API version; another version may have other fields.
         let is_listed_version = fetch.context.get("date").and_then(Value::as_str) == Some(&LISTED_VERSION.to_string());
         is_listed_version && matches!(Asked::of(fetch), Ok(Asked::One(_)))
     }
@@ -141,7 +141,7 @@ impl Provider for Voltus {
     }
 }
 
-/// The dispatch that was asked for. Without a start it costs the answer.
+/// The requested dispatch. Without a start, the whole response is rejected.
 fn one(answer: &ApiResponse<'_>, listed: &[&Value], id: &Id) -> Result<Parsed, UnreadableResponse> {
     let mut facts: Vec<Fact> = Vec::new();
     for dispatch in listed.iter().filter(|dispatch| wire::id(dispatch) == Some(id.as_str())) {
@@ -153,7 +153,7 @@ fn one(answer: &ApiResponse<'_>, listed: &[&Value], id: &Id) -> Result<Parsed, U
     Ok(Parsed { facts, ..Parsed::default() })
 }
 
-/// Whatever the list holds. What has neither id nor start costs only itself.
+/// All dispatches of a list. One without id or start affects only itself.
 fn all(answer: &ApiResponse<'_>, listed: &[&Value]) -> Parsed {
     let mut diagnostics = Findings::default();
     let mut facts = Vec::new();
@@ -173,7 +173,7 @@ fn all(answer: &ApiResponse<'_>, listed: &[&Value]) -> Parsed {
     Parsed { facts, diagnostics: diagnostics.into_list(), ..Parsed::default() }
 }
 
-/// Why an answer without the asked dispatch cannot be taken.
+/// Why a response without the requested dispatch is rejected.
 fn not_among(listed: &[&Value], asked: &Id) -> UnreadableResponse {
     match listed.first().map(|dispatch| wire::id(dispatch)) {
         None => UnreadableResponse::Missing(asked.as_str().to_owned()),

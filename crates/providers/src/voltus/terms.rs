@@ -1,4 +1,4 @@
-//! A dispatch of Voltus becomes a fact. Of all its fields only id and start are needed.
+//! Converts a dispatch of Voltus into a fact. Only id and start are required.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
     fields::{Fields, Lenient},
 };
 
-/// What is told otherwise than as a detail.
+/// Fields that are not details because gridbell reads them.
 const TOLD: &[&str] = &["id", "authorized", "test", "start_time", "end_time", "program", "sites"];
 
 pub(super) fn fact(answer: &ApiResponse<'_>, id: &Id, Dispatch { fields, start }: Dispatch<'_>) -> Fact {
@@ -26,7 +26,7 @@ pub(super) fn fact(answer: &ApiResponse<'_>, id: &Id, Dispatch { fields, start }
         None => Rank::Fetched(answer.began_at),
     };
     let mut terms = DispatchTerms {
-        // A cancel is stated as false. An answer that leaves the field out must not release a site that was called.
+        // A cancel is an explicit false. A response without the field must not release a site that was called.
         authorized: lenient.flag("authorized").unwrap_or(true),
         start,
         end: lenient.end("end_time", start),
@@ -41,7 +41,7 @@ pub(super) fn fact(answer: &ApiResponse<'_>, id: &Id, Dispatch { fields, start }
     let sites = lenient.list("sites");
     let (targets, request) = targets(sites, &mut field_errors);
     (terms.targets, terms.request) = (targets.into(), request);
-    // Last, since nobody acts on them: of many diagnostics people see the first few.
+    // Last, since details do not change the curtailment: people see only the first few field errors.
     terms.details = Lenient::new(fields, "", &mut field_errors).others(TOLD);
     if let Some(id) = fields.get("program").and_then(|program| program.get("id")).filter(|id| !id.is_null()) {
         let details = &mut terms.details;
@@ -52,7 +52,7 @@ pub(super) fn fact(answer: &ApiResponse<'_>, id: &Id, Dispatch { fields, start }
     Fact { field_errors: field_errors.into_list(), ..Fact::new(origin.clone(), subject, FactBody::Dispatch(said)) }
 }
 
-/// Sandbox dispatches carry `test: false`, so the source counts before the body.
+/// Sandbox dispatches contain `test: false`, so the source has priority over the body.
 fn test_reason(origin: &Origin, test: bool) -> Option<TestReason> {
     if origin.sandbox { Some(TestReason::Sandbox) } else { test.then_some(TestReason::SelfTest) }
 }
@@ -66,8 +66,8 @@ fn program(mut program: Lenient<'_, '_>) -> Program {
     }
 }
 
-/// The sites that have an id, and what is asked of all together. A site without one has a share that belongs to nobody, so the
-/// sum is then unknown.
+/// The sites with an id, and the total request. A site without an id has a share that belongs to no target, so the sum
+/// is then unknown.
 fn targets(sites: &[Value], field_errors: &mut FieldErrors) -> (Vec<Target>, Request) {
     let mut targets: Vec<Target> = Vec::with_capacity(sites.len());
     let mut place_of: BTreeMap<String, usize> = BTreeMap::new();
@@ -88,7 +88,7 @@ fn targets(sites: &[Value], field_errors: &mut FieldErrors) -> (Vec<Target>, Req
         match targets.get(place) {
             None => targets.push(target),
             Some(known) if *known == target => {}
-            // Two different shares for one site: neither can be trusted to be the whole.
+            // Two different shares for one site: the total is unknown.
             Some(_) => {
                 let reason = "the site stands here twice and differs; the first was taken";
                 field_errors.add(element("sites", id), site, reason);
@@ -104,7 +104,7 @@ fn targets(sites: &[Value], field_errors: &mut FieldErrors) -> (Vec<Target>, Req
     (targets, request)
 }
 
-/// `drop_by` is deprecated and says nothing that `commitment` does not.
+/// `drop_by` is deprecated and adds nothing to `commitment`.
 fn target(id: &str, mut site: Lenient<'_, '_>) -> Target {
     Target {
         id: id.to_owned(),

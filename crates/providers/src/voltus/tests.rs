@@ -61,7 +61,7 @@ fn only_the_handshake_is_a_ping() {
     check("{}", false);
     check("null", false);
     check("", false);
-    // Said twice, it is no handshake: another parser may have read the other one.
+    // With a duplicate field it is not a handshake: another parser may use the other value.
     check(r#"{"event":{"name":""},"resource":"","resource":"/2022-04-15/dispatches/dkmq"}"#, false);
 }
 

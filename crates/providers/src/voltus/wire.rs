@@ -1,4 +1,4 @@
-//! Voltus' formats: the thin webhook and the dispatch that it points to.
+//! Voltus' formats: the thin webhook and the dispatch that it names.
 
 use jiff::{Timestamp, civil::Date};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::{
     fields::{Fields, Reason, bare, has, id_of, unwrapped},
 };
 
-/// What Voltus posts while a registration waits: `{"event":{"name":""},"resource":""}`.
+/// What Voltus posts while a registration is pending: `{"event":{"name":""},"resource":""}`.
 #[derive(Deserialize)]
 struct Handshake {
     event: HandshakeEvent,
@@ -29,7 +29,7 @@ pub(super) fn is_handshake(body: &str) -> bool {
 /// `{"event":{"name":"dispatch.update"},"resource":"/2022-04-15/dispatches/dkmq"}`
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Webhook<'a> {
-    /// `event.name`; none where there is no such text.
+    /// `event.name`; none if it is not a text.
     pub event: Option<&'a str>,
     /// `resource`.
     pub resource: Resource,
@@ -46,12 +46,12 @@ impl<'a> Webhook<'a> {
     }
 }
 
-/// Where the webhook points: `/YYYY-MM-DD/dispatches/<id>` and nothing else, since the request to it carries the API key.
+/// The webhook's target: only `/YYYY-MM-DD/dispatches/<id>`, since the request contains the API key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Resource {
-    /// The version of the API.
+    /// The API version.
     pub version: Date,
-    /// The dispatch.
+    /// The dispatch's id.
     pub id: Id,
 }
 
@@ -70,17 +70,17 @@ impl Resource {
     }
 }
 
-/// A date as Voltus writes the API's version: exactly `YYYY-MM-DD`.
+/// Parses Voltus' API version: exactly `YYYY-MM-DD`.
 pub(super) fn parse_version(text: &str) -> Option<Date> {
     let written_so = |date: &Date| text.len() == 10 && date.to_string() == text;
     text.parse().ok().filter(written_so)
 }
 
-/// The dispatches of an answer about one: `{"dispatches":[…],"page":0,"perPage":0}` and the bare object both occur, and either
-/// may be wrapped once more.
+/// The dispatches of a single-dispatch response. Both `{"dispatches":[…],"page":0,"perPage":0}` and the bare object
+/// occur, and either may be wrapped once more.
 pub(super) fn dispatches(answer: &Value) -> Result<&[Value], Reason> {
     let is_one = |value: &Value| has(value, &["id", "start_time"]);
-    // What calls itself a test, or withdrawn, around another is no mere wrapping.
+    // An outer object with `test` or `authorized` is not treated as a wrapper.
     let is_whole = has(answer, &["test"]) || has(answer, &["authorized"]);
     let is_meant = |value: &Value| is_whole || value.get("dispatches").is_some() || is_one(value);
     let answer = unwrapped(answer, is_meant);
@@ -93,8 +93,8 @@ pub(super) fn dispatches(answer: &Value) -> Result<&[Value], Reason> {
     Fields::of(answer).map(|_| std::slice::from_ref(answer))
 }
 
-/// The dispatches of a list, bare or wrapped; null is an empty one. An object without it is an error's, and an empty bare list may
-/// be anything's.
+/// The dispatches of a list, bare or wrapped; null is an empty list. An object without `dispatches` is an error
+/// response, and an empty bare list may be anything.
 pub(super) fn list(answer: &Value) -> Result<&[Value], Reason> {
     if let Some(items) = bare(answer) {
         return Ok(items);
@@ -110,10 +110,10 @@ pub(super) fn id(dispatch: &Value) -> Option<&str> {
     dispatch.get("id").and_then(id_of)
 }
 
-/// What is needed of a dispatch as `GET /2022-04-15/dispatches/{id}` shows it: all else may be unreadable.
+/// The required fields of a dispatch in `GET /2022-04-15/dispatches/{id}`; all others may be unreadable.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dispatch<'a> {
-    /// All of it.
+    /// All fields.
     pub fields: Fields<'a>,
     /// `start_time`.
     pub start: Timestamp,

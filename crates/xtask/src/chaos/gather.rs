@@ -1,4 +1,4 @@
-//! What a stack shows once it has come to rest: tables, mail, dead letters, logs.
+//! Collects what a stack contains at the end: tables, mail, dead letters, logs.
 
 use std::time::Duration;
 
@@ -17,25 +17,25 @@ use gridbell::simulate::times;
 use local_stack::{Stack, progress::Progress};
 use stack_client::Console;
 
-/// After this long everything must be done: a message whose function died comes back after two minutes, and may be tried again.
+/// Longest wait for all work to end: a message whose function died comes back after two minutes, and may be retried.
 const PATIENCE: Duration = Duration::from_mins(6);
 
-/// How often is looked.
+/// Interval between checks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// So often in a row nothing may be left.
+/// Number of successive checks that must find no work.
 const CALM: usize = 3;
 
-/// A deadline is looked at soon after it has passed.
+/// A deadline is checked soon after it has passed.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(90);
 
-/// Waits until nothing more is to be done; returns what is still to be done where that takes too long.
+/// Waits until no work is left; after the longest wait, returns the work that is left.
 pub(super) async fn settle(console: &Console, progress: &dyn Progress) -> Result<Vec<String>> {
     let step = progress.step("rest");
     let began = Instant::now();
     let mut calm = 0;
     loop {
-        // A call may fail on a machine that does too much; in the end it must not.
+        // A call may fail on an overloaded machine, but not at the end.
         let left = left(console).await.unwrap_or_else(|error| vec![format!("{error:#}")]);
         calm = if left.is_empty() { calm + 1 } else { 0 };
         if calm >= CALM {
@@ -50,8 +50,8 @@ pub(super) async fn settle(console: &Console, progress: &dyn Progress) -> Result
     }
 }
 
-/// What is still to be done, in words. What a queue holds back does not count: heartbeats are always under way; what is tried again
-/// later is booked.
+/// The work that is left, in words. Delayed messages do not count: a heartbeat is always delayed, and a table records
+/// each retry.
 async fn left(console: &Console) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for name in ["deliveries", "retries", "alerts", "reviews", "signals"] {
@@ -76,7 +76,7 @@ async fn left(console: &Console) -> Result<Vec<String>> {
     Ok(left)
 }
 
-/// The signals, and all that can be known only in the end.
+/// The signals, and all that is known only at the end.
 pub(super) async fn in_the_end(
     console: &Console,
     stack: &Stack,
@@ -121,7 +121,7 @@ pub(super) async fn in_the_end(
     Ok(lines)
 }
 
-/// Secrets and panics in what the functions have logged.
+/// Secrets and panics in the functions' logs.
 pub(super) async fn indiscreet(stack: &mut Stack, secrets: &[String]) -> Result<Vec<Broken>> {
     let checker = Checker::new(Circumstances::default(), secrets.to_vec());
     let lines = stack.logs().await?;

@@ -1,4 +1,4 @@
-//! What is done to a stack: its functions' processes are killed, its AWS stands still, its providers misbehave.
+//! The faults of a chaos run: it kills the functions' processes, pauses AWS and makes providers misbehave.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -11,22 +11,22 @@ use simulation::Seed;
 use gridbell::simulate::{Simulators, times};
 use local_stack::Stack;
 
-/// One blow.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Blow {
-    /// A process of that function dies: the one at that place, where there are several.
+    /// Kill one of the processes of that function: the index chooses it.
     Kill(&'static str, usize),
-    /// AWS does nothing for so many milliseconds.
+    /// Pause AWS for this many milliseconds.
     Pause(u64),
-    /// That provider misbehaves.
+    /// Make that provider misbehave.
     Misbehave(&'static str, Fault),
 }
 
-/// Functions, the more often named the more often hit.
+/// The functions to kill. A function is hit more often if it is in the list more often.
 const VICTIMS: [&str; 9] =
     ["hydrator", "hydrator", "hydrator", "hydrator", "receiver", "receiver", "retrier", "retrier", "alerter"];
 
-/// What providers do wrong. Not among it: older answers than were given before, which polling alone repairs (TESTING.md).
+/// Misbehaviour of providers. Older responses after newer ones are missing: only polling repairs those (TESTING.md).
 const MISDEEDS: [Misbehaviour; 14] = [
     Misbehaviour::Slow,
     Misbehaviour::TooMany,
@@ -44,7 +44,7 @@ const MISDEEDS: [Misbehaviour; 14] = [
     Misbehaviour::LostAcknowledgement,
 ];
 
-/// Blows from one instant to another, the earliest first.
+/// The faults between two instants, the earliest first.
 pub(super) fn blows(random: &mut Seed, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Blow)> {
     let mut blows = Vec::new();
     let mut every = |least_ms: u64, most_ms: u64, blow: &dyn Fn(&mut Seed) -> Blow| {
@@ -69,16 +69,16 @@ pub(super) fn blows(random: &mut Seed, from: Timestamp, until: Timestamp) -> Vec
     blows
 }
 
-/// How often what was done.
+/// How often each fault happened.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Done {
-    /// Killed processes by function.
+    /// Killed processes per function.
     pub(super) kills: BTreeMap<&'static str, usize>,
-    /// How often AWS stood still.
+    /// Number of pauses of AWS.
     pub(super) pauses: usize,
-    /// For how long in all.
+    /// Their total time.
     pub(super) paused_ms: u64,
-    /// Misbehaviour by its name; each up to four times.
+    /// Misbehaviour by name; each affects up to four requests.
     pub(super) misbehaviour: BTreeMap<String, usize>,
 }
 
@@ -91,12 +91,12 @@ impl fmt::Display for Done {
     }
 }
 
-/// Holds a process still; dropping it lets it go on.
+/// A suspended process; dropping the value resumes it.
 struct Suspended(Pid);
 
 impl Drop for Suspended {
     fn drop(&mut self) {
-        // It fails where the process has ended, and then nothing is held.
+        // This fails only if the process has ended; then nothing is suspended.
         let _ = kill_process(self.0, Signal::CONT);
     }
 }
@@ -105,7 +105,7 @@ fn pid(number: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(number).ok()?)
 }
 
-/// Deals out the blows, each in its time.
+/// Applies each fault at its time.
 pub(super) async fn deal(
     blows: &[(Timestamp, Blow)],
     stack: &Stack,
@@ -119,7 +119,7 @@ pub(super) async fn deal(
             Blow::Kill(function, place) => {
                 let processes = stack.function_processes(function);
                 let victim = processes.get(place % processes.len().max(1)).copied().and_then(pid);
-                // Where none runs just now, or it has just ended, there is nobody to kill.
+                // If no process runs now, or it has just ended, the fault has no effect.
                 if victim.is_some_and(|victim| kill_process(victim, Signal::KILL).is_ok()) {
                     *done.kills.entry(function).or_default() += 1;
                 }

@@ -1,4 +1,4 @@
-//! What came of it, for people and for programs.
+//! The result of a chaos run, for people and for programs.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,41 +7,41 @@ use simulation::history::{About, Broken, Event, Line};
 
 use super::{harm::Done, run::Options, schedule::Schedule, watch::Mailroom};
 
-/// Invariants of which a breach means that something accepted was lost.
+/// Invariants whose violation means that an accepted webhook was lost.
 const LOSSES: [&str; 4] = ["truth-arrives", "poison-is-kept", "nothing-is-dropped", "drains"];
 
-/// How much was done, and what does not hold.
+/// The numbers of the run, and the violations.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Report {
-    /// Plays the same choices again; who is hit by them is up to the machine.
+    /// Repeats the same choices; which process a fault hits also depends on the machine.
     pub(super) seed: u64,
-    /// Webhooks, repetitions included.
+    /// Webhooks, including repetitions.
     pub(super) webhooks: usize,
-    /// Those that were answered 2xx, once each.
+    /// Webhooks with a 2xx response, each counted once.
     pub(super) accepted: usize,
-    /// All 2xx: a lost acknowledgement, a repetition and a doubled webhook each bring one more.
+    /// All 2xx responses: a lost acknowledgement, a repetition and a duplicated webhook each add one.
     pub(super) acknowledged: usize,
-    /// 2xx for what had been accepted before.
+    /// 2xx responses to webhooks that had been accepted before.
     pub(super) duplicates: usize,
     /// Webhooks that a provider sent again.
     pub(super) resent: usize,
-    /// Acknowledgements that a provider never saw.
+    /// Acknowledgements that a provider never received.
     pub(super) lost_acknowledgements: usize,
-    /// Webhooks that a provider gave up without a 2xx: it knows, and they count for nothing.
+    /// Webhooks that a provider gave up without a 2xx: the provider knows, so they do not count.
     pub(super) given_up: usize,
-    /// What was done to the stack.
+    /// The faults of the stack.
     pub(super) done: Done,
-    /// Dispatches, and streams of what happens once.
+    /// Dispatches, and streams of single events.
     pub(super) subjects: usize,
     /// Signals that the controller read.
     pub(super) signals: usize,
     /// Mails sent.
     pub(super) mails: usize,
-    /// What was accepted and is not accounted for.
+    /// Accepted webhooks that are lost.
     pub(super) losses: usize,
-    /// All that does not hold.
+    /// All violations.
     pub(super) broken: Vec<Broken>,
-    /// From the first webhook to the verdict.
+    /// From the first webhook to the result.
     pub(super) seconds: u64,
 }
 
@@ -81,12 +81,12 @@ impl Report {
         }
     }
 
-    /// Whether everything holds.
+    /// Whether there are no violations.
     pub(super) fn holds(&self) -> bool {
         self.broken.is_empty()
     }
 
-    /// Prints it for people.
+    /// Prints the report for people.
     pub(super) fn show(&self) {
         let line = |name: &str, text: String| println!("{name:<12}{text}");
         line("seed", self.seed.to_string());

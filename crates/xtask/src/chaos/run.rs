@@ -1,5 +1,5 @@
-//! The real system on this machine, hurt in every way that one seed can think of while thousands of webhooks come; then
-//! everything that was accepted is accounted for, by the checker that reads the simulator's histories.
+//! Runs the real system on this machine, with all faults that one seed chooses, while thousands of webhooks arrive.
+//! Then the checker of the simulator's histories checks that nothing accepted was lost.
 
 use std::{
     fmt::Write as _,
@@ -32,13 +32,13 @@ use stack_client::Console;
 /// How often the providers' logs are read.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// Long enough to get everything ready before the first webhook goes out.
+/// Enough time to get everything ready before the first webhook.
 const BEFORE: SignedDuration = SignedDuration::from_secs(2);
 
-/// The pauses between a provider's attempts are so many times shorter than they really are, or Leap's alone would take minutes.
+/// Divides the pauses between a provider's attempts: Leap's alone would take minutes.
 const SPEED: u32 = 4;
 
-/// Every source that the stories know.
+/// Every source in the timelines.
 const SOURCES: &str = "[sources.voltus-prod]
 provider = \"voltus\"
 [sources.voltus-sandbox]
@@ -60,21 +60,21 @@ group_wait = \"1s\"
 group_interval = \"3s\"
 ";
 
-/// How much of it.
+/// The options of a chaos run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Options {
-    /// Decides every choice.
+    /// Determines every choice.
     pub(super) seed: u64,
-    /// How many webhooks, repetitions included.
+    /// Number of webhooks, including repetitions.
     pub(super) webhooks: usize,
 }
 
-/// What came of it. The stack has gone.
+/// The result. The stack is stopped.
 #[derive(Debug)]
 pub(super) struct Ran {
-    /// The figures, and what does not hold.
+    /// The numbers and the violations.
     pub(super) report: Report,
-    /// All that was seen, in the order of its instants.
+    /// All observed events, in time order.
     pub(super) history: Vec<Line>,
 }
 
@@ -82,7 +82,7 @@ impl Ran {
     /// The history as JSON lines.
     ///
     /// # Errors
-    /// None that could happen: every line is an object of texts and numbers.
+    /// None in practice: every line is an object of texts and numbers.
     pub(super) fn jsonl(&self) -> Result<String> {
         self.history.iter().try_fold(String::new(), |mut text, line| {
             writeln!(text, "{}", serde_json::to_string(line)?)?;
@@ -91,10 +91,10 @@ impl Ran {
     }
 }
 
-/// Brings a stack up, hurts it, waits until nothing more is to be done, and takes it down.
+/// Starts a stack, damages it, waits until no work is left, and stops it.
 ///
 /// # Errors
-/// The stack does not come up or cannot be asked. What does not hold stands in the report.
+/// The stack does not start or cannot be queried. Violations are in the report.
 pub(super) async fn run(options: Options, progress: &dyn Progress) -> Result<Ran> {
     let simulators = Simulators::start(provider_sims::SIMULATED, &Settings::default()).await?;
     simulators.lift_limits();
@@ -136,7 +136,7 @@ async fn hurt(options: Options, stack: &mut Stack, simulators: &Simulators, prog
     Ok(Ran { report, history })
 }
 
-/// Until the last webhook is answered or given up: what was done, and from when on nothing goes wrong.
+/// Runs until the last webhook is answered or given up; returns the faults and the time after which there are none.
 async fn blows_fall(
     schedule: &mut Schedule,
     mailroom: &mut Mailroom,
@@ -174,7 +174,7 @@ fn lock(text: &Mutex<String>) -> MutexGuard<'_, String> {
     text.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What may stand nowhere but in the request that carries it.
+/// Texts that may appear only in the request that carries them.
 fn secrets(stack: &Stack) -> Vec<String> {
     let tokens = stack.tokens().values().map(String::as_str).chain(stack.ack_token());
     tokens.chain([KEY]).map(str::to_owned).collect()
@@ -187,7 +187,7 @@ pub(super) fn queue(stack: &Stack, name: &str) -> Result<Queue> {
     Ok(Queue { http, endpoint: description.endpoint_url.clone(), url: url.clone() })
 }
 
-/// Lets the simulators send everything in its time.
+/// Schedules everything that the simulated providers send.
 fn announce(schedule: &Schedule, stack: &Stack, simulators: &Simulators) -> Result<()> {
     for reading in schedule.readings() {
         simulators.hold(provider_sims::OPENVOLT.name, reading);
@@ -204,7 +204,7 @@ fn announce(schedule: &Schedule, stack: &Stack, simulators: &Simulators) -> Resu
     Ok(())
 }
 
-/// The stories first, then everything by its instant.
+/// The timelines first, then all other events in time order.
 fn in_order(schedule: &Schedule, mailroom: &Mailroom, lines: Vec<Line>) -> Vec<Line> {
     let mut seen = mailroom.answered.clone();
     seen.extend(lines);

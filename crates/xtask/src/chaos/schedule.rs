@@ -1,4 +1,4 @@
-//! What one seed makes of it: which webhooks come when, and what goes wrong in between.
+//! The schedule of one seed: when each webhook is sent, and which faults happen in between.
 
 use jiff::{SignedDuration, Timestamp};
 use provider_sims::{LEAP, NVGRID, OPENVOLT, VOLTUS};
@@ -11,13 +11,13 @@ use simulation::{
 
 use super::harm::{Blow, blows};
 
-/// Webhooks of one second, on average; they come in bursts.
+/// Average webhooks per second; they are sent in bursts.
 const EACH_SECOND: usize = 20;
 
-/// Bursts are so far apart, in seconds.
+/// Time between bursts, in seconds.
 const BURSTS_S: u64 = 5;
 
-/// Dispatches so many to a site, which then has to tell which of them governs.
+/// Dispatches per site; one of them governs the site.
 const TO_A_SITE: usize = 4;
 
 /// A webhook.
@@ -27,12 +27,12 @@ pub(super) struct Post {
     pub(super) source: Name,
     pub(super) about: About,
     pub(super) body: Value,
-    /// What its provider holds from then on.
+    /// The provider's data from then on.
     pub(super) holds: Option<Value>,
 }
 
 impl Post {
-    /// Whose simulator sends it. A stranger's goes through one that sends nothing again.
+    /// The simulated provider that sends it. A forged webhook goes through one that does not retry.
     pub(super) fn sender(&self) -> &'static str {
         match (self.about, self.source.split('-').next()) {
             (About::Forged, _) | (_, Some("dc")) => NVGRID.name,
@@ -43,12 +43,12 @@ impl Post {
     }
 }
 
-/// All of it.
+/// Everything in one run.
 #[derive(Debug)]
 pub(super) struct Schedule {
     pub(super) dispatches: Vec<ProviderTimeline>,
     pub(super) streams: Vec<StreamStory>,
-    /// Their order is their number.
+    /// Numbered by their order.
     pub(super) posts: Vec<Post>,
     /// The earliest first.
     pub(super) blows: Vec<(Timestamp, Blow)>,
@@ -71,7 +71,7 @@ impl Schedule {
         schedule
     }
 
-    /// One more story, with its repetitions.
+    /// Adds a timeline with its repetitions.
     fn more(&mut self, random: &mut Seed, begins_at: Timestamp, pace: &Pace) {
         let before = self.posts.len();
         let late = begins_at + seconds(random.up_to(pace.within_s));
@@ -100,7 +100,7 @@ impl Schedule {
     }
 
     fn dispatch(&mut self, mut story: ProviderTimeline) {
-        // The simulated providers are given JSON, which no odd text is.
+        // The simulated providers accept only JSON; a malformed text is not JSON.
         story.oddity = Oddity::None;
         let number = self.dispatches.len();
         for (version, said) in story.versions.iter().enumerate() {
@@ -143,14 +143,14 @@ impl Schedule {
         self.posts.push(Post { at, source, about: About::Poison, body, holds: None });
     }
 
-    /// What the providers state, as a history begins with it.
+    /// What the providers state, at the start of the history.
     pub(super) fn stories(&self, at: Timestamp) -> Vec<Line> {
         let dispatches = self.dispatches.iter().cloned().map(|story| Event::Dispatch { story });
         let streams = self.streams.iter().cloned().map(|story| Event::Stream { story });
         dispatches.chain(streams).map(|event| Line { at, event }).collect()
     }
 
-    /// What Openvolt answers of the meters.
+    /// Openvolt's responses about the meters.
     pub(super) fn readings(&self) -> impl Iterator<Item = &Value> {
         let happenings = self.streams.iter().flat_map(|story| &story.happenings);
         let answers = happenings.flat_map(|happening| &happening.readings);
@@ -158,7 +158,7 @@ impl Schedule {
     }
 }
 
-#[expect(clippy::expect_used, reason = "an empty webhook in its place would be sent")]
+#[expect(clippy::expect_used, reason = "a default would send an empty webhook")]
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("the stories hold JSON")
 }
@@ -167,7 +167,7 @@ fn seconds(seconds: u64) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0))
 }
 
-/// Moves a story so that it begins with many others.
+/// Moves a timeline to the start of a burst.
 fn into_burst(story: &mut ProviderTimeline, begins_at: Timestamp) {
     let Some(first) = story.versions.first() else { return };
     let since_s = u64::try_from(first.at.duration_since(begins_at).as_secs()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The controller at the other end, and what the providers saw of their webhooks.
+//! The controller that reads the signals, and what the providers recorded about their webhooks.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -38,7 +38,7 @@ impl Controller {
         let reader = tokio::spawn(async move {
             let mut known = HashSet::new();
             loop {
-                // While AWS stands still nobody answers; what was not deleted comes again.
+                // While AWS is paused, no response arrives; messages that were not deleted come again.
                 let Ok(messages) = queue.receive().await else {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     continue;
@@ -67,7 +67,7 @@ fn signal(message: &Message) -> Line {
     Line { at: sent_at.unwrap_or_default(), event }
 }
 
-/// What the log calls a webhook.
+/// The webhook's name in the log.
 pub(super) fn called(number: usize) -> String {
     format!("webhook {number}")
 }
@@ -76,24 +76,24 @@ fn number(says: &str) -> Option<usize> {
     says.strip_prefix("webhook ")?.parse().ok()
 }
 
-/// What the providers' logs say, as far as they were read.
+/// The providers' logs, as far as they were read.
 #[derive(Debug, Default)]
 pub(super) struct Mailroom {
     read: BTreeMap<&'static str, u64>,
-    /// Webhooks that were answered, or not, in the order of the logs.
+    /// Webhooks with or without a response, in the order of the logs.
     pub(super) answered: Vec<Line>,
-    /// The numbers of those that were answered 2xx once.
+    /// The numbers of the webhooks that got at least one 2xx.
     pub(super) accepted: HashSet<usize>,
-    /// How often one was sent again.
+    /// Number of repeated sends.
     pub(super) resent: usize,
-    /// How often its acknowledgement was lost.
+    /// Number of lost acknowledgements.
     pub(super) lost: usize,
-    /// Those that the provider has given up.
+    /// Webhooks that the provider gave up.
     pub(super) given_up: usize,
 }
 
 impl Mailroom {
-    /// Reads on; notes since when each version holds.
+    /// Reads the new log entries; notes from when each version is valid.
     pub(super) fn read(&mut self, simulators: &Simulators, posts: &[Post], stories: &mut [ProviderTimeline]) {
         for provider in simulators.providers() {
             let read = self.read.entry(provider).or_default();
@@ -125,7 +125,7 @@ fn take(entry: &LogEntry, posts: &[Post], stories: &mut [ProviderTimeline]) -> O
     match &entry.what {
         What::Published { says } => {
             let post = posts.get(number(says)?)?;
-            // A repetition publishes nothing; a test that is not searched holds as of its first webhook.
+            // A repetition publishes nothing; a test that is not searched is valid from its first webhook.
             if let About::Dispatch(story, version) = post.about {
                 let said = stories.get_mut(story)?.versions.get_mut(version)?;
                 if post.at == said.at {
@@ -136,7 +136,7 @@ fn take(entry: &LogEntry, posts: &[Post], stories: &mut [ProviderTimeline]) -> O
         }
         What::Webhook { says, status, .. } => {
             let post = posts.get(number(says)?)?;
-            // What dies in the middle is answered by the gateway, which knows no source and no token.
+            // If the function dies, the gateway responds, and it knows neither sources nor tokens.
             let status = status.filter(|status| post.about != About::Forged || *status < 500);
             let (source, about, body) = (post.source.clone(), post.about, post.body.to_string());
             Some(Line { at: entry.at, event: Event::Answered { source, about, body, status } })
