@@ -77,7 +77,7 @@ pub(crate) async fn all(bench: &Bench) {
     let lanes = here.map(|(provider, exercises)| lane(bench, format!("{provider}-demo"), exercises));
     let [voltus, leap, nvgrid, openvolt] = lanes;
     tokio::join!(voltus, leap, nvgrid, openvolt, huge(bench));
-    for about in ["quarantined: openvolt-demo", "not-compliant: nvgrid-demo", "credentials: openvolt-demo"] {
+    for about in ["(quarantined, openvolt-demo", "(not-compliant, nvgrid-demo", "(credentials, openvolt-demo"] {
         mail(bench, about).await;
     }
 }
