@@ -37,12 +37,12 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// The name of the dispatches that meet no fault, and words of every mail that this stack sends.
 const WELL: &str = "all-is-well";
 const EXPECTED: [&str; 6] = [
-    "hydration-failing: deliveries",
+    "(hydration-failing, deliveries",
     "unread-",
     "refused-mail",
     "refused-test",
-    "hydration-failing: voltus-prod/storm-",
-    "hydration-failing voltus-prod: ",
+    "(hydration-failing, voltus-prod/storm-",
+    "(hydration-failing, voltus-prod)",
 ];
 
 /// Dispatches that cannot be fetched, one after the other.
