@@ -55,7 +55,7 @@ const GRIDBELL: Order = Order(&[
     &["demo"],
     &["verbs"],
     &["web"],
-    &["verbs::console", "verbs::demo", "verbs::providers", "verbs::up"],
+    &["verbs::console", "verbs::demo", "verbs::providers", "verbs::trigger", "verbs::up"],
     &["cli"],
 ]);
 
