@@ -51,7 +51,7 @@ pub struct DeadlineMonitor<'a, P: Ports> {
     pub backlog: Mutex<Option<Backlog>>,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 

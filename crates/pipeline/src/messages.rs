@@ -164,7 +164,7 @@ impl Deadline {
 /// A person has curtailed a version of a dispatch by hand: it counts as accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByHand {
-    /// Who, as far as is known.
+    /// Who, if known.
     pub by: String,
     /// The epoch of the version.
     pub epoch: Epoch,

@@ -39,7 +39,7 @@ pub struct Retrier<'a, P: Ports> {
     pub queues: &'a P::Depths,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 

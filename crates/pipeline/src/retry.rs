@@ -60,7 +60,7 @@ pub struct Retry<'a, P: Ports> {
     pub deliveries: &'a P::Deliveries,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 

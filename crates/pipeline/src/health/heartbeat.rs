@@ -41,7 +41,7 @@ pub struct Heartbeats<'a, P: Ports> {
     pub queues: &'a P::Depths,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 

@@ -36,7 +36,7 @@ pub struct Sweep<'a, P: Ports> {
     pub stream: &'a P::SignalStream,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 

@@ -70,7 +70,7 @@ pub struct Hydrate<'a, P: Ports> {
     pub job_queue: &'a P::JobQueue,
     /// What this process may ask of each source by itself.
     pub shares: &'a Shares,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
     /// What this process knows of active dispatches.
     pub views: &'a OverlapViews,

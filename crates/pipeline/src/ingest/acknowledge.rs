@@ -40,7 +40,7 @@ pub struct Acknowledge<'a, P: Ports> {
     pub table: &'a P::Dispatches,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 

@@ -24,7 +24,7 @@ pub struct Receive<'a, P: Ports> {
     pub config: &'a Config,
     /// The door into `deliveries`.
     pub intake: &'a P::IngestQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 

@@ -47,9 +47,9 @@ pub(crate) const GRACE_S: u32 = 120;
 pub struct PollState {
     /// The source: the key.
     pub source: String,
-    /// Goes up by one with every write.
+    /// Incremented by every write.
     pub revision: u64,
-    /// Who wrote it last.
+    /// The id of the latest write.
     pub write: String,
     /// When the latest poll began.
     pub began_at: Timestamp,

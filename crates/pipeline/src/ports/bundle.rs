@@ -8,7 +8,7 @@ use super::{
 /// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter. Each use
 /// case holds only the ports that it needs.
 pub trait Ports {
-    /// Time and chance.
+    /// Clock and random numbers.
     type Host: Clock + Random;
     /// The queue `deliveries`, as the receiver sees it.
     type IngestQueue: IngestQueue;

@@ -20,10 +20,10 @@ use crate::{
     job::clip,
 };
 
-/// How much of a detail is shown, in characters.
+/// The longest detail that is shown, in characters.
 const MAX_DETAIL: usize = 2_000;
 
-/// All of them.
+/// All sections.
 pub(super) fn sections(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) -> Vec<Section> {
     let mut sections = vec![must_happen(case, occasion)];
     if occasion == Occasion::Resolved {
@@ -154,7 +154,7 @@ pub(crate) fn true_now(case: &Case<'_>, still_open: &[String]) -> Section {
     Section::lines("What is true now", lines)
 }
 
-/// Who else knows, and who will.
+/// Which other people were notified, and who will be.
 fn notified(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) -> Section {
     let incident = case.incident;
     let mut lines = vec![format!("This mail goes to {}.", circumstances.to.join(", "))];
