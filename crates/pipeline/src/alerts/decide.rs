@@ -22,7 +22,7 @@ use crate::{
     job::clip,
 };
 
-/// The most mails of news for one incident, however many acknowledgements and events arrive.
+/// The most mails of news for one incident, whatever arrives over HTTP.
 const MAX_MAILS: usize = 6;
 
 /// The same for the daily question: it covers the whole retention time of a dispatch.
