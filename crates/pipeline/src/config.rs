@@ -115,7 +115,7 @@ pub enum Environment {
 pub struct Deadlines {
     /// This long before its start …
     pub lead_s: u32,
-    /// … or this soon after its first delivery, where it starts sooner than that.
+    /// … or this soon after its first delivery, if it starts sooner than that.
     pub immediate_s: u32,
     /// Whether a controller acknowledges; otherwise a signal counts once it is read from the queue.
     pub acknowledge: bool,

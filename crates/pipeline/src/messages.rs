@@ -32,7 +32,7 @@ fn first_format() -> u32 {
 /// A message of `deliveries`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "nearly every message is the large one, and is moved a few times")]
+#[expect(clippy::large_enum_variant, reason = "nearly every message is of the large variant, moved a few times")]
 pub enum ToHydrate {
     /// A job: a webhook to read, a resource to fetch, a source to poll.
     Job(Job),
@@ -137,7 +137,7 @@ pub struct Hint {
     pub timer: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(attempt: &u32) -> bool {
     *attempt == 0
 }

@@ -5,7 +5,7 @@
 
 #![expect(
     async_fn_in_trait,
-    reason = "the callers are generic: whether a future is Send shows where the types are known"
+    reason = "the callers are generic: whether a future is Send is checked where the types are known"
 )]
 
 mod bundle;

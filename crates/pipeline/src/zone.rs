@@ -76,8 +76,7 @@ impl Zone {
         Some(Self { name, zone: TimeZone::fixed(offset) })
     }
 
-    /// An instant in local time, in a `strftime` format, followed by the zone's usual name at that time: `… PST`, `…
-    /// UTC-08:00`.
+    /// An instant in local time, in a `strftime` format, with the usual name of the zone then: `… PST`, `… UTC-08:00`.
     pub fn show(&self, at: Timestamp, format: &str) -> String {
         let there = at.to_zoned(self.zone.clone());
         let abbreviation = there.strftime("%Z").to_string();

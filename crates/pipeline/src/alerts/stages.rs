@@ -27,7 +27,7 @@ pub(super) fn of_news(stage: &str) -> String {
 
 /// The inputs of the clock.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent input")]
 pub(super) struct Rules<'a> {
     pub(super) audience: Audience<'a>,
     pub(super) remind_s: u32,

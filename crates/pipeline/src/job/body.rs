@@ -62,7 +62,7 @@ pub enum UnpackError {
 }
 
 /// Gzip, for messages and table items.
-#[expect(clippy::expect_used, reason = "an empty body in its place would be sent or stored")]
+#[expect(clippy::expect_used, reason = "otherwise an empty body would be sent or stored")]
 pub fn pack(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(text.as_bytes()).expect("writing into memory does not fail");

@@ -107,7 +107,7 @@ fn settled(terms: Vec<(i64, DispatchTerms)>) -> SubjectRecord {
     record.expect("a statement")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "each row makes its own")]
+#[expect(clippy::needless_pass_by_value, reason = "each row creates its own value")]
 fn absorbed(known: Option<SubjectRecord>, fact: Fact, now: Timestamp) -> SubjectRecord {
     let publication = Publication { epoch: Epoch::at(at(0)), now, limit_bytes: LIMIT_BYTES };
     let (subject, origin) = (fact.subject.clone(), fact.origin.clone());
@@ -142,7 +142,7 @@ fn of_record(record: impl Into<Option<SubjectRecord>>) -> Evidence {
     Evidence { record: record.into(), ..Evidence::default() }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a record holds it so")]
+#[expect(clippy::unnecessary_wraps, reason = "the field of the record is an Option")]
 fn ack(version: u64, state: AckState, seconds: i64) -> Option<Ack> {
     Some(Ack { version, state, detail: None, by: None, at: at(seconds) })
 }

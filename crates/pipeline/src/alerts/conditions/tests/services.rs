@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[expect(clippy::unnecessary_wraps, reason = "evidence holds it so")]
+#[expect(clippy::unnecessary_wraps, reason = "the field of the evidence is an Option")]
 fn job(change: impl FnOnce(&mut RetryState)) -> Option<RetryState> {
     let mut state = RetryState {
         source: SOURCE.to_owned(),
