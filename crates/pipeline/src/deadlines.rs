@@ -56,9 +56,7 @@ pub struct DeadlineMonitor<'a, P: Ports> {
     pub host: &'a P::Host,
 }
 
-/// The next step for a deadline.
 enum Next {
-    /// Nothing.
     Nothing,
     /// Fire again at this instant: it is not due yet.
     Early(Timestamp),

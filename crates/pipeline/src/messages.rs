@@ -125,7 +125,7 @@ pub enum ToAlert {
 /// A condition may have changed. A component sends it as often as it likes; the alerter judges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hint {
-    /// Which.
+    /// The condition.
     pub condition: Condition,
     /// When the sender saw it. It is judged as of then, or of now if that is later: clocks differ.
     pub at: Timestamp,
@@ -145,7 +145,7 @@ fn is_zero(attempt: &u32) -> bool {
 /// A dispatch, or the ramp of a load target, may be due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deadline {
-    /// Which.
+    /// The dispatch or load target.
     pub subject: Subject,
     /// How many unread signals an earlier check found.
     #[serde(default, skip_serializing_if = "Option::is_none")]

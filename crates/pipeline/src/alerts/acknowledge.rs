@@ -10,7 +10,6 @@ use crate::{
     update::{Change, From, IncidentRows, update},
 };
 
-/// The longest name that is stored, in characters.
 const MAX_BY: usize = 200;
 
 /// Acknowledges and snoozes incidents.
@@ -101,7 +100,6 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
     }
 }
 
-/// A pending mail without reminders and escalation steps.
 fn without_calls(mut waiting: Waiting) -> Option<Waiting> {
     let calls = |stage: &str| matches!(Occasion::of(stage), Occasion::Reminder(_) | Occasion::Escalation(_));
     waiting.stages.retain(|news| !calls(&news.stage));

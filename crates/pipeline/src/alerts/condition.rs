@@ -93,7 +93,7 @@ pub enum Condition {
         /// The dispatch, or the delivery.
         about: String,
     },
-    /// Messages lie in a dead-letter queue (`dead-letter`).
+    /// Messages are in a dead-letter queue (`dead-letter`).
     DeadLetters {
         /// The queue.
         queue: Watched,

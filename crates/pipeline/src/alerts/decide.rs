@@ -41,14 +41,12 @@ const LATE: SignedDuration = SignedDuration::from_secs(60);
 /// A dispatch that starts sooner is urgent.
 const SOON: SignedDuration = SignedDuration::from_mins(15);
 
-/// A changed incident.
 #[derive(Debug)]
 pub(super) struct Decided {
     /// The incident. It contains the pending mail, whose group is not chosen yet.
     pub(super) next: Incident,
     /// The occasion of the mail, if one must be scheduled.
     pub(super) occasion: Option<Occasion>,
-    /// This change opens the incident.
     pub(super) opens: bool,
 }
 
@@ -73,7 +71,6 @@ pub(super) fn decide(
     }
 }
 
-/// Opens or reopens the incident.
 fn opens(
     known: Option<&Incident>,
     condition: &Condition,
@@ -205,14 +202,12 @@ fn lapses(
     Some(decided)
 }
 
-/// Schedules an overdue mail again.
 fn overdue(known: &Incident, now: Timestamp) -> Option<Decided> {
     let waiting = known.waiting.as_ref().filter(|waiting| waiting.send_at + OVERDUE < now)?;
     Some(Decided { next: known.clone(), occasion: Some(occasion_of(waiting)), opens: false })
 }
 
 impl Decided {
-    /// Adds these reports to the pending mail.
     fn say(&mut self, news: Vec<StageReport>, occasion: Occasion, rules: Rules<'_>, now: Timestamp) {
         let next = &mut self.next;
         let mut stages: Vec<StageReport> = next.waiting.take().map(|waiting| waiting.stages).unwrap_or_default();

@@ -83,7 +83,6 @@ pub struct Alert<'a, P: Ports> {
     pub host: &'a P::Host,
 }
 
-/// Why a condition is judged.
 #[derive(Debug, Clone, Copy)]
 struct Cause {
     /// The instant as of which it is judged, if later than now.
@@ -94,7 +93,6 @@ struct Cause {
     sets_timer: bool,
 }
 
-/// The current state of a condition.
 struct Seen {
     verdict: Verdict,
     /// The record that it is about.
@@ -192,7 +190,6 @@ impl<P: Ports> Alert<'_, P> {
         }
     }
 
-    /// Judges a condition, and stores the changed incident.
     async fn judge(&self, condition: &Condition, cause: Cause) -> Result<Judged, PortError> {
         let key = condition.incident();
         let (mut known, mut seen, mut flush, mut timer) = (None, None, None, None);

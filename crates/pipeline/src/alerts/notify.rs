@@ -41,21 +41,17 @@ const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(30);
 /// Mails that arrive while another invocation sends are sent after this long.
 const BUSY: SignedDuration = SignedDuration::from_secs(3);
 
-/// How long the link in a mail works.
 const LINK_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What to do with a group.
 enum Claim {
     /// Nothing is pending or due, or another invocation is sending.
     Nothing,
-    /// This invocation sends.
     Ours,
 }
 
-/// The result of a flush.
 #[derive(Clone, Copy)]
 enum Ends {
-    /// Mails were sent.
     Sent,
     /// No mail was pending.
     Nothing,

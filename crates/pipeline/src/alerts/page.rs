@@ -30,7 +30,6 @@ const MAX_SECRET: usize = 100;
 /// Incidents that the page of a list reads; the others are only named.
 const SHOWN: usize = 20;
 
-/// Concurrent reads and writes.
 const AT_ONCE: usize = 16;
 
 /// How often a button is stored again if the other one was pressed at the same time.

@@ -63,17 +63,17 @@ pub enum Event {
     },
     /// The deadline is closed.
     DeadlineClosed {
-        /// Why.
+        /// The reason.
         why: Closed,
     },
     /// Another load target replaced this one.
     ReplacedBy {
-        /// Which.
+        /// The new target.
         subject: Subject,
     },
     /// This load target replaced another one.
     Replaces {
-        /// Which.
+        /// The earlier target.
         subject: Subject,
     },
     /// The end of a ramp is no longer awaited.

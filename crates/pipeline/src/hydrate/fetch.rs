@@ -35,7 +35,6 @@ impl<P: Ports> Hydrate<'_, P> {
         self.left() >= LEAST
     }
 
-    /// The time left in this invocation.
     pub(super) fn left(&self) -> SignedDuration {
         self.host.ends_at().duration_since(self.host.now())
     }

@@ -83,7 +83,6 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 }
 
-/// The result of passing facts on.
 pub(super) struct PassedOn {
     /// How many messages carry them.
     pub(super) messages: usize,

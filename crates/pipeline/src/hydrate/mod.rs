@@ -91,16 +91,13 @@ struct Item {
     waits: Option<(Option<Waits>, u32)>,
 }
 
-/// A message of the batch with a job.
 struct Received {
     message: Message,
     job: Job,
 }
 
-/// A message of the batch with a heartbeat.
 struct Beat {
     at: Timestamp,
-    /// The message's id.
     message: String,
 }
 
@@ -117,7 +114,6 @@ struct Gathered {
     items: Vec<usize>,
 }
 
-/// The source of a delivery, resolved.
 #[derive(Clone)]
 struct Bound {
     source: Source,

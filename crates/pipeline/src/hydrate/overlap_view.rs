@@ -61,7 +61,6 @@ pub(crate) struct AsOf {
     pub(crate) now: Timestamp,
 }
 
-/// When a source was read.
 #[derive(Debug, Clone, Copy)]
 struct Reads {
     /// Dispatches that ended by then may be missing.

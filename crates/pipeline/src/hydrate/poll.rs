@@ -36,7 +36,6 @@ const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(4);
 /// A dispatch that had ended this long before it was first seen is history, and is not published.
 const HISTORY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The content of a source's lists.
 #[derive(Default)]
 struct Listed {
     /// The facts still to settle.

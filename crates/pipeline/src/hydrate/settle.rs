@@ -23,7 +23,6 @@ pub const WRITTEN_S: u32 = 30;
 /// How long a hint is delayed, in seconds: it is sent before the write that it is about.
 pub(super) const HINT_S: u32 = 5;
 
-/// Facts about one subject, and how they came.
 #[derive(Clone, Copy)]
 pub(super) struct Brought<'a> {
     pub(super) bound: &'a Bound,
@@ -44,7 +43,6 @@ pub(super) enum By {
     List(ByList),
 }
 
-/// The result of settling facts.
 #[derive(Default)]
 pub(super) struct Settled {
     /// The diagnostics of the provider's own search.
@@ -53,7 +51,6 @@ pub(super) struct Settled {
     pub(super) has_news: bool,
 }
 
-/// The purpose of a write.
 #[derive(Clone, Copy, Default)]
 struct Purpose {
     has_news: bool,
@@ -103,7 +100,6 @@ impl<P: Ports> Hydrate<'_, P> {
         Ok(Settled { diagnostics: settling.diagnostics, has_news: result.has_news })
     }
 
-    /// Merges the facts into the known record.
     async fn change(
         &self,
         brought: Brought<'_>,
@@ -275,7 +271,6 @@ struct Settling {
     asked: Option<FetchRequest>,
 }
 
-/// The change that facts cause.
 enum Changed {
     Nothing,
     /// The stored record has the same terms already.

@@ -42,7 +42,6 @@ pub(super) struct Wanted<'a> {
 /// How a fetch request is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum FetchDecision {
-    /// It is fetched now.
     Fetch,
     /// A list has answered it: its facts are settled or passed on.
     Answered,
@@ -52,7 +51,6 @@ pub(super) enum FetchDecision {
     Fail(Failure),
 }
 
-/// The result of requesting permission.
 struct Asked {
     state: PollState,
     /// How many single requests are permitted.

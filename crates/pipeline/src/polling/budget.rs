@@ -81,7 +81,6 @@ pub struct Budget {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Granted {
-    /// The start of the slot.
     at: Timestamp,
     count: u32,
 }
@@ -228,7 +227,6 @@ impl Remembered {
 /// A process's own share of each source's allowance during its life, and its cached data of the source.
 #[derive(Debug)]
 pub struct Shares {
-    /// How many processes run at once.
     processes: u32,
     by_source: Mutex<BTreeMap<String, Share>>,
 }

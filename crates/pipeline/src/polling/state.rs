@@ -39,7 +39,6 @@ const MAX_RETRY_AFTER_S: u32 = 3_600;
 /// How long after polling found a change a webhook may still announce it: webhooks are often just late.
 pub const GRACE: SignedDuration = SignedDuration::from_secs(GRACE_S as i64);
 
-/// The same in seconds.
 pub(crate) const GRACE_S: u32 = 120;
 
 /// The state of one source's polling.
@@ -145,7 +144,6 @@ impl PollState {
         Self { began_at: now, under_way: true, ..self }
     }
 
-    /// The state of a source that was never polled.
     pub(crate) fn unpolled(source: &str, write: String) -> Self {
         Self {
             source: source.to_owned(),

@@ -60,7 +60,6 @@ fn resolved(lapsed: bool) -> Verdict {
     Verdict::Resolved(Resolved { at: at(60), why: "it works".to_owned(), lapsed })
 }
 
-/// The circumstances of a test.
 #[derive(Default)]
 struct Given {
     condition: Option<Condition>,

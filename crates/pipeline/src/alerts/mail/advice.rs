@@ -42,7 +42,6 @@ pub(super) fn steps(case: &Case<'_>, occasion: Occasion, circumstances: &Circums
     steps
 }
 
-/// The steps for all incidents of a list.
 pub(super) fn of_list(first: Option<&Case<'_>>, occasion: Occasion, circumstances: &Circumstances) -> Vec<Step> {
     let Some(case) = first.filter(|_| occasion != Occasion::Resolved) else { return vec![Step::new("Nothing.")] };
     let mut steps = Vec::new();
@@ -90,7 +89,6 @@ pub(super) fn button(address: &str) -> Link {
     Link { label: "Open and acknowledge", address: address.to_owned(), is_button: true }
 }
 
-/// Curtail, with the operator's instructions for each site.
 fn by_hand(case: &Case<'_>, need: &Need<'_>) -> Step {
     let provider = case.provider();
     let sites = need.names();
@@ -104,7 +102,6 @@ fn by_hand(case: &Case<'_>, need: &Need<'_>) -> Step {
     Step::new(text).noting(if need.is_active() { instructions(need) } else { Vec::new() })
 }
 
-/// The operator's instructions for the sites, a line each.
 fn instructions(need: &Need<'_>) -> Vec<String> {
     let said = need.sites.iter().filter_map(|place| Some((place, place.site?))).take(INSTRUCTED);
     said.flat_map(|(Place { name, .. }, site)| {
@@ -205,7 +202,6 @@ fn failing(case: &Case<'_>, need: Option<&Need<'_>>, provider: &str, deliveries:
     vec![Step::new(format!("{}{hand}.", what.replacen("the portal", &format!("{provider}'s portal"), 1))), goes_on]
 }
 
-/// What is left to do after it is resolved.
 fn resolved(case: &Case<'_>, need: Option<&Need<'_>>) -> Vec<Step> {
     if case.is_test() {
         return vec![Step::new("Nothing: it was a test.")];

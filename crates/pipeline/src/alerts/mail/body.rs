@@ -23,7 +23,6 @@ use crate::{
 /// The longest detail that is shown, in characters.
 const MAX_DETAIL: usize = 2_000;
 
-/// All sections.
 pub(super) fn sections(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) -> Vec<Section> {
     let mut sections = vec![must_happen(case, occasion)];
     if occasion == Occasion::Resolved {
@@ -38,7 +37,6 @@ pub(super) fn sections(case: &Case<'_>, occasion: Occasion, circumstances: &Circ
     sections
 }
 
-/// What must happen, where and when.
 pub(crate) fn must_happen(case: &Case<'_>, occasion: Occasion) -> Section {
     let title = if occasion == Occasion::Resolved { "The dispatch" } else { "What must happen" };
     let Some(need) = case.need() else { return unknown(case, occasion) };
@@ -130,7 +128,6 @@ fn real_or_test(test: bool) -> Row {
     row("Test or real", [words.to_owned()])
 }
 
-/// What failed, in one plain sentence.
 pub(crate) fn what_failed(case: &Case<'_>, occasion: Occasion) -> Section {
     Section::lines("What failed", failed::failed(case, occasion))
 }

@@ -13,10 +13,8 @@ use crate::{dispatches::record::SubjectRecord, job::clip};
 /// Octets of a line before it is folded (RFC 5545, 3.1).
 const MAX_LINE: usize = 75;
 
-/// Sites named in the entry.
 const NAMED_SITES: usize = 3;
 
-/// One event.
 pub(super) fn window(record: &SubjectRecord, status: Status, terms: &DispatchTerms, now: Timestamp) -> String {
     let test = if terms.test_reason.is_some() || record.origin.sandbox { "[TEST] " } else { "" };
     let what = clip(&format!("{test}{}: {}", capital(&asked(terms.request)), sites(terms)), 200);

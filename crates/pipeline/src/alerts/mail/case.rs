@@ -46,9 +46,7 @@ pub(super) struct Need<'a> {
     pub(super) request: Request,
     pub(super) start: Timestamp,
     pub(super) end: Option<Timestamp>,
-    /// The first sites.
     pub(super) sites: Vec<Place<'a>>,
-    /// How many sites there are.
     pub(super) total: usize,
     /// The time zone of the people at the sites.
     pub(super) zone: Zone,
@@ -61,7 +59,6 @@ pub(super) struct Need<'a> {
     now: Timestamp,
 }
 
-/// A site, meter or power feed.
 pub(super) struct Place<'a> {
     /// Its display name.
     pub(super) name: String,
@@ -162,7 +159,6 @@ impl<'a> Case<'a> {
         self.need().is_some_and(|need| need.is_active())
     }
 
-    /// Whether it is about test traffic.
     pub(crate) fn is_test(&self) -> bool {
         let dispatch = self.record.and_then(|record| record.state.published());
         super::is_test(self.config, self.incident.source(), dispatch.as_ref())

@@ -12,11 +12,9 @@ pub(crate) struct Section {
 /// The content below a heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// Sentences, a line each.
     Lines(Vec<String>),
     /// A list of items.
     Items(Vec<String>),
-    /// Names and values.
     Rows(Vec<Row>),
     /// Steps to take, in order.
     Steps(Vec<Step>),
@@ -27,11 +25,10 @@ pub(crate) enum Body {
 pub(crate) struct Row {
     pub(crate) label: &'static str,
     pub(crate) lines: Vec<String>,
-    /// A command to copy.
+    /// The values are commands to copy.
     pub(crate) verbatim: bool,
 }
 
-/// One step to take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) text: String,
@@ -88,7 +85,6 @@ impl Step {
     }
 }
 
-/// The plain text.
 pub(super) fn text(sections: &[Section]) -> String {
     let mut text = String::new();
     for section in sections {

@@ -33,7 +33,6 @@ background:#c43434;color:#fff;text-decoration:none";
 /// The colour of the edge of a mail or page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// Something is wrong.
     Bad,
     /// It is resolved.
     Good,
@@ -58,7 +57,6 @@ pub(crate) fn page(title: &str, heading: &str, mood: Mood, head: &str, body: &st
     )
 }
 
-/// Sections, one below the other.
 pub(crate) fn sections(sections: &[Section]) -> String {
     let mut html = String::new();
     for section in sections {

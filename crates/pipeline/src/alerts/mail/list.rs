@@ -78,7 +78,6 @@ impl<'a> List<'a> {
         Self { group, occasion, first, lines, page }
     }
 
-    /// How many are not resolved.
     fn live(&self) -> usize {
         self.lines.iter().filter(|line| !line.is_over).count()
     }

@@ -53,7 +53,6 @@ pub(super) fn remark(occasion: Occasion) -> String {
     }
 }
 
-/// What must be done.
 pub(super) fn happens(case: &Case<'_>, mark: &str) -> String {
     let source = tame(case.incident.source());
     match (&case.incident.condition, case.need()) {

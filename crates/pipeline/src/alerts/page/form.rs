@@ -20,7 +20,6 @@ pub(super) enum Action {
     Curtailed,
 }
 
-/// A pressed button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) action: Action,

@@ -28,7 +28,6 @@ const HEAD: &str = "<meta name=\"robots\" content=\"noindex\">\
 .note{border:2px solid #3a9a5b;border-radius:8px;padding:10px 12px;margin:12px 0;font-weight:600}\
 label{font-weight:600}button.second{background:transparent;color:inherit}</style>";
 
-/// The content of the page behind a link.
 pub(super) struct View<'c, 'l> {
     pub(super) config: &'c Config,
     pub(super) link: &'l AckLink,
@@ -58,7 +57,6 @@ impl View<'_, '_> {
         })
     }
 
-    /// The page.
     pub(super) fn page(&self, status: u16, outcome: &'static str, note: Option<&str>) -> Page {
         let mut body = String::new();
         if let Some(note) = note {
