@@ -1,4 +1,5 @@
-//! What the operator configured, as the functions see it: parsed once at the start, so that a bad value fails there, by name.
+//! The operator's configuration, as the functions read it: parsed once at the start, where a bad value fails with its
+//! name.
 
 use std::collections::BTreeMap;
 
@@ -12,26 +13,26 @@ use crate::token::TokenHash;
 /// The whole configuration, made by the CLI from `gridbell.toml`. As JSON it names its providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config<P = &'static dyn Provider> {
-    /// By name.
+    /// The sources, by name.
     pub sources: BTreeMap<String, Source<P>>,
     /// When a dispatch must be acknowledged.
     #[serde(default)]
     pub deadlines: Deadlines,
-    /// Who is told.
+    /// The people who are notified.
     #[serde(default)]
     pub contacts: Contacts,
     /// Who may acknowledge.
     #[serde(default)]
     pub acks: Acks,
-    /// What the operator says of sites, by `<source>/<site>`.
+    /// The operator's data about sites, by `<source>/<site>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sites: BTreeMap<String, Site>,
 }
 
-/// What the operator says of a site, meter or power feed: for people, never for a controller.
+/// The operator's data about a site, meter or power feed: for people, not for controllers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
-    /// What people call it.
+    /// Its display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The IANA name of its time zone.
@@ -43,28 +44,28 @@ pub struct Site {
     /// How to curtail by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
-    /// Where that is described at length.
+    /// A page with the full description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook_url: Option<String>,
-    /// Who is notified of its dispatches besides the source's contacts.
+    /// Further people who are notified of its dispatches, besides the source's contacts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<SiteContacts>,
 }
 
-/// Who is notified of a site's dispatches besides the source's contacts.
+/// Further people who are notified of a site's dispatches, besides the source's contacts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteContacts {
     /// Addresses.
     pub email: Vec<String>,
 }
 
-/// A provider that is only named so far.
+/// A provider by name, not yet resolved.
 type ProviderName = String;
 
-/// One door that a provider's webhooks come through.
+/// One account at a provider, with its webhook endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source<P = &'static dyn Provider> {
-    /// Whose webhooks it takes.
+    /// The provider.
     pub provider: P,
     /// Production or sandbox.
     #[serde(default)]
@@ -72,12 +73,12 @@ pub struct Source<P = &'static dyn Provider> {
     /// The base of the provider's API, without a slash at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_url: Option<String>,
-    /// Where the API key lies: `ssm:/…` or `env:…`, never the key.
+    /// Where the API key is stored: `ssm:/…` or `env:…`, never the key itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,
     /// Hashes of the tokens that are valid now.
     pub tokens: Vec<TokenHash>,
-    /// By when its dispatches must be acknowledged, where that is not as everywhere.
+    /// By when its dispatches must be acknowledged, if different from the general deadlines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadlines: Option<Deadlines>,
     /// The same for dispatches of a program, by its name.
@@ -86,10 +87,10 @@ pub struct Source<P = &'static dyn Provider> {
     /// How often its dispatches are listed while none is near, in seconds; 0: never.
     #[serde(default = "usual_poll_s")]
     pub poll_s: u32,
-    /// How many requests a minute the provider allows; none where that is not known.
+    /// How many requests a minute the provider allows; none: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_a_minute: Option<u32>,
-    /// Who is told of it instead of the general contacts.
+    /// People who are notified of it, in place of the general contacts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<SourceContacts>,
 }
@@ -102,10 +103,10 @@ fn usual_poll_s() -> u32 {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
-    /// Real, unless a body says otherwise.
+    /// Real, unless a body is marked as a test.
     #[default]
     Production,
-    /// Tests, whatever a body says.
+    /// Tests, whatever a body states.
     Sandbox,
 }
 
@@ -114,31 +115,31 @@ pub enum Environment {
 pub struct Deadlines {
     /// This long before its start …
     pub lead_s: u32,
-    /// … or this soon after its first delivery, where it starts sooner than that.
+    /// … or this soon after its first delivery, if it starts sooner than that.
     pub immediate_s: u32,
-    /// Whether a controller acknowledges; else reaching the signals queue counts.
+    /// Whether a controller acknowledges; otherwise a signal counts once it is read from the queue.
     pub acknowledge: bool,
 }
 
 impl Deadlines {
-    /// By when a dispatch that was first heard of at that instant must be acknowledged.
+    /// By when a dispatch first received at that instant must be acknowledged.
     pub fn due_at(self, start: Timestamp, received_at: Timestamp) -> Timestamp {
         self.before(start).max(self.soon_after(received_at))
     }
 
-    /// By when a dispatch that starts at that instant must be acknowledged, whenever it was heard of.
+    /// By when a dispatch that starts at that instant must be acknowledged, regardless of when it was received.
     pub fn before(self, start: Timestamp) -> Timestamp {
         start.saturating_sub(SignedDuration::from_secs(i64::from(self.lead_s))).unwrap_or(Timestamp::MIN)
     }
 
-    /// By when a dispatch that was first heard of at that instant, and of which no more is known, must be acknowledged.
+    /// By when a dispatch first received at that instant must be acknowledged while its start is unknown.
     pub fn soon_after(self, received_at: Timestamp) -> Timestamp {
         received_at.saturating_add(SignedDuration::from_secs(i64::from(self.immediate_s))).unwrap_or(Timestamp::MAX)
     }
 }
 
 impl Deadlines {
-    /// What satisfies both.
+    /// The stricter of both.
     #[must_use]
     pub fn strictest(self, other: Self) -> Self {
         Self {
@@ -155,28 +156,28 @@ impl Default for Deadlines {
     }
 }
 
-/// Who is told, by whom, and how often.
+/// Who is notified, by which sender, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contacts {
     /// Addresses of the people on duty.
     pub email: Vec<String>,
     /// The verified sender.
     pub from: String,
-    /// Between reminders of what nobody has taken on, in seconds; 0: never.
+    /// The interval between reminders of an incident that no person has acknowledged, in seconds; 0: never.
     #[serde(default = "usual_remind_s")]
     pub remind_s: u32,
-    /// Who is told besides, and when.
+    /// The steps of the escalation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escalate: Vec<Escalation>,
     /// How long the first mail of a group waits for others, in seconds, unless it is urgent.
     #[serde(default = "usual_group_wait_s")]
     pub group_wait_s: u32,
-    /// How long the next mail of a group waits after the one before, in seconds, unless it is urgent.
+    /// How long the next mail of a group waits after the previous one, in seconds, unless it is urgent.
     #[serde(default = "usual_group_interval_s")]
     pub group_interval_s: u32,
 }
 
-/// Who is told besides of an incident that nobody has taken on after a while.
+/// Further people who are notified of an incident that no person has acknowledged after some time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalation {
     /// This long after it opened, in seconds.
@@ -185,13 +186,13 @@ pub struct Escalation {
     pub email: Vec<String>,
 }
 
-/// Who is told of one source; what is not said here is as in general.
+/// People who are notified of one source; anything left out is as in the general contacts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceContacts {
-    /// Instead of the general addresses.
+    /// In place of the general addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<Vec<String>>,
-    /// Instead of the general escalation.
+    /// In place of the general escalation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalate: Option<Vec<Escalation>>,
 }
@@ -221,7 +222,7 @@ impl Default for Contacts {
     }
 }
 
-/// Who is told of one source's incidents, step by step.
+/// The people who are notified of one source's incidents, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Audience<'c> {
     email: &'c [String],
@@ -234,12 +235,12 @@ impl<'c> Audience<'c> {
         self.escalate
     }
 
-    /// How many steps are due once an incident has been open for so long.
+    /// How many steps are due when an incident has been open for so long.
     pub fn level(self, age: SignedDuration) -> usize {
         self.escalate.iter().take_while(|step| SignedDuration::from_secs(i64::from(step.after_s)) <= age).count()
     }
 
-    /// Everybody up to that step, each address once.
+    /// All addresses up to that step, each once.
     pub fn addresses(self, level: usize) -> Vec<String> {
         let steps = self.escalate.iter().take(level).flat_map(|step| &step.email);
         let mut addresses: Vec<String> = Vec::new();
@@ -262,7 +263,7 @@ pub struct Acks {
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not the shape.
+    /// It is not JSON of the expected form.
     #[error("the configuration cannot be read: {0}")]
     Shape(#[from] serde_json::Error),
     /// A key that this release does not know.
@@ -273,27 +274,27 @@ pub enum ConfigError {
     Provider {
         /// The source.
         source_name: String,
-        /// What it says.
+        /// The provider that it names.
         provider: String,
-        /// Which there are.
+        /// The providers that exist.
         error: UnknownProvider,
     },
 }
 
 impl Config {
-    /// Reads the JSON that the CLI ships, strictly.
+    /// Parses the JSON that the CLI stores, strictly.
     pub fn parse(json: &str) -> Result<Self, ConfigError> {
         Self::parse_with(json, Providers::default())
     }
 
-    /// The same where these are the providers.
+    /// The same with the given providers.
     pub fn parse_with(json: &str, providers: Providers) -> Result<Self, ConfigError> {
         let (config, unknown) = Self::read(json, providers)?;
         unknown.into_iter().next().map_or(Ok(config), |key| Err(ConfigError::UnknownKey(key)))
     }
 
-    /// The same for a function: a key that this release does not know is left out, and named. It may be one of a release that was
-    /// rolled back, or that the function is about to be replaced by, and to stop all functions over it would lose webhooks.
+    /// The same for a function: a key that this release does not know is ignored and returned by name. It may belong to
+    /// a release that was rolled back or is about to be deployed; stopping all functions over it would lose webhooks.
     pub fn parse_known(json: &str) -> Result<(Self, Vec<String>), ConfigError> {
         Self::read(json, Providers::default())
     }
@@ -313,8 +314,8 @@ impl Config {
         Ok((config, unknown))
     }
 
-    /// By when a dispatch of that source must be acknowledged. One of several programs must satisfy each of them; programs that
-    /// are not named, and none, are as the source has it.
+    /// By when a dispatch of that source must be acknowledged. A dispatch of several programs must satisfy each of
+    /// them. A program that is not named, and a dispatch without programs, have the source's deadlines.
     pub fn deadlines_for(&self, source: &str, programs: &[Program]) -> Deadlines {
         let source = self.sources.get(source);
         let usual = source.and_then(|source| source.deadlines).unwrap_or(self.deadlines);
@@ -323,7 +324,7 @@ impl Config {
         each.reduce(Deadlines::strictest).unwrap_or(usual)
     }
 
-    /// Who is told of a source's incidents.
+    /// The people who are notified of a source's incidents.
     pub fn audience(&self, source: &str) -> Audience<'_> {
         let own = self.sources.get(source).and_then(|source| source.contacts.as_ref());
         Audience {
@@ -332,20 +333,21 @@ impl Config {
         }
     }
 
-    /// What the operator says of a source's site, by the provider's id of it; of a power feed by its tag, or `-`.
+    /// The operator's data about a source's site, by the provider's id of it; about a power feed by its tag, or `-`.
     pub fn site(&self, source: &str, id: &str) -> Option<&Site> {
         // Most configurations describe few sites, and a dispatch may name thousands of meters.
         if self.sites.is_empty() { None } else { self.sites.get(&format!("{source}/{id}")) }
     }
 
-    /// A source with what the domain calls it.
+    /// A source with the origin that its facts carry.
     pub fn source(&self, name: &str) -> Option<(&Source, Origin)> {
         let source = self.sources.get(name)?;
         let sandbox = source.environment == Environment::Sandbox;
         Some((source, Origin { source: name.to_owned(), provider: source.provider.name().to_owned(), sandbox }))
     }
 
-    /// Which of a source's overlapping dispatches governs; none where its provider announces none, or there is no such source.
+    /// Which of a source's overlapping dispatches governs; none if its provider states no order, or if there is no such
+    /// source.
     pub fn precedence(&self, source: &str) -> Option<Precedence> {
         self.sources.get(source)?.provider.governs()
     }
@@ -396,7 +398,7 @@ impl Source<ProviderName> {
 }
 
 impl Source {
-    /// Whether its dispatches are listed now and then: where the provider has a list, and we a key to it.
+    /// Whether its dispatches are polled: the provider has a list, and the source has a key.
     pub fn is_polled(&self) -> bool {
         self.poll_s > 0 && self.api_key.is_some() && self.provider.lists_dispatches()
     }

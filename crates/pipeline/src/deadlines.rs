@@ -1,7 +1,7 @@
 //! Deadlines: a person is notified in time of every dispatch that no controller has acknowledged.
 //!
-//! A deadline is a delayed message that fires to the second; the sweep sends one for each that the index says is due soon, so a
-//! lost message costs a minute at most. Firing twice is harmless: the table decides.
+//! A deadline is a delayed message that fires to the second. The sweep sends one for each subject that the index shows
+//! as due soon, so a lost message costs a minute at most. Firing twice is harmless: the table decides.
 
 use dispatch::{Status, Subject};
 use futures_util::lock::Mutex;
@@ -23,22 +23,23 @@ use crate::{
     update::{Change, From, Records, update},
 };
 
-/// What is due sooner than this is armed by the component that learns of it; the rest is found by the sweep of every minute.
+/// The component that learns of a nearer deadline arms it; the sweep of each minute finds the others.
 pub const ARMED_AHEAD: SignedDuration = SignedDuration::from_secs(120);
 
 /// A deadline that fires early by less than this was sent in time, by another clock.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
 
-/// How long the queue of signals must lie still to count as unread. The first look at it comes so long before the deadline.
+/// How long the signals queue must remain unread to count as unread. The first check of its depth is this long before
+/// the deadline.
 const STILL: SignedDuration = SignedDuration::from_secs(3);
 
-/// A signal younger than this is most likely being sent.
+/// A signal younger than this is probably being sent.
 const SENDING: SignedDuration = SignedDuration::from_secs(5);
 
-/// So many deadlines are armed between two looks at the clock.
+/// How many deadlines are armed between two readings of the clock.
 const ARMED_AT_ONCE: usize = 200;
 
-/// The deadlines.
+/// Arms and checks the deadlines.
 #[derive(Debug)]
 pub struct DeadlineMonitor<'a, P: Ports> {
     /// The deadlines.
@@ -47,29 +48,27 @@ pub struct DeadlineMonitor<'a, P: Ports> {
     pub table: &'a P::Dispatches,
     /// The depth of `signals`.
     pub queues: &'a P::Depths,
-    /// That depth, which all deadlines of a batch share.
+    /// That depth, read once for all deadlines of a batch.
     pub backlog: Mutex<Option<Backlog>>,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
-/// What there is to do for a deadline.
 enum Next {
-    /// Nothing.
     Nothing,
     /// Fire again at this instant: it is not due yet.
     Early(Timestamp),
-    /// Fire again at this instant: so many signals lie there, and perhaps they lie still.
+    /// Fire again at this instant, to compare the depth of the signals queue with this one.
     Again(Timestamp, u64),
-    /// Have the alerter judge this.
+    /// Send the alerter a hint at this condition.
     Hint(Condition),
 }
 
 impl<P: Ports> DeadlineMonitor<'_, P> {
-    /// Arms what the index says is due soon, and what is due and has no open incident, from the index alone: the most urgent first,
-    /// until that instant. Returns how many.
+    /// Arms the deadlines that the index shows as due soon, and those that are due without an open incident, the most
+    /// urgent first, until that instant. Reads only the index. Returns how many.
     pub async fn arm_due(&self, open: &OpenIncidents, until: Timestamp) -> Result<usize, PortError> {
         let now = self.host.now();
         let due = self.table.due(now + ARMED_AHEAD).await?;
@@ -80,7 +79,7 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
                 Condition::ControllerFailed { dispatch: dispatch() },
                 Condition::NotCompliant { subject: dispatch() },
             ];
-            // The daily question goes on for days, and says nothing of the deadline of a new version.
+            // The incident of the daily question stays open for days; it does not cover the deadline of a new version.
             let is_asked =
                 now.duration_since(*at) > ARMED_AHEAD && open.covers(&Condition::NoEnd { dispatch: dispatch() });
             is_asked || conditions.iter().any(|condition| open.covers(condition))
@@ -92,7 +91,7 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
         let fires: Vec<(Timestamp, Deadline)> = fires.collect();
         let (mut armed, mut failed) = (0, None);
         for some in fires.chunks(ARMED_AT_ONCE) {
-            // Thousands take seconds: a delay counts from the sending on.
+            // Arming thousands takes seconds, and a delay counts from its sending.
             let now = self.host.now();
             if now >= until {
                 tracing::warn!(sweep.armed = armed, sweep.left = fires.len() - armed, "armed in the next minute");
@@ -101,7 +100,7 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
             let messages = some.iter().map(|(at, deadline)| ToRetry::Deadline(deadline.clone()).after(hop_s(*at, now)));
             match self.job_queue.retry(&messages.collect::<Vec<_>>()).await {
                 Ok(()) => armed += some.len(),
-                // What is not armed now is armed a minute later, still before it is due: all that follows must not wait for it.
+                // The next sweep arms it, still before it is due. The rest of the sweep must not wait for it.
                 Err(error) => failed = Some(error),
             }
         }
@@ -120,7 +119,8 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
             match next {
                 Next::Nothing => {}
                 Next::Hint(condition) => self.job_queue.hint(condition, now, 0).await?,
-                // The sweep arms what is due later; were each early message sent on as well, a doubled one would never die.
+                // The sweep arms what is due later. Sending each early message again would keep a duplicated one alive
+                // for ever.
                 Next::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => {}
                 Next::Early(at) => self.again(Deadline::of(subject.clone()), hop_s(at, now)).await?,
                 Next::Again(at, unread) => {
@@ -165,8 +165,8 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
                 return Ok(Change::Keep(next));
             }
         };
-        // An incident resolves with it, and where time has passed unnoticed one opens. Before the deadline there is none of this version,
-        // and that of an earlier one is reviewed each minute.
+        // The acknowledgement resolves an incident, and a deadline that passed unnoticed opens one. Before the
+        // deadline, this version has no incident, and that of an earlier version is reviewed each minute.
         if now >= due {
             next.push(hint());
         }
@@ -184,7 +184,7 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
         }
     }
 
-    /// Why the deadline of a dispatch needs no watching any more, or what there is to do.
+    /// Why the deadline of a dispatch can be closed, or the next step.
     async fn judge(
         &self,
         record: &SubjectRecord,
@@ -218,14 +218,14 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
         };
         Ok(match (backlog.filter(|_| is_sent), unread) {
             (None, _) => overdue,
-            // A consumer is reading: the turn of this dispatch comes, or the next sweep looks again.
+            // A consumer is reading the queue and will reach this dispatch, or the next sweep checks again.
             (Some(backlog), _) if backlog.in_hand > 0 => Err(Next::Nothing),
             (Some(backlog), Some(before)) if backlog.waiting >= before => overdue,
             (Some(backlog), _) => Err(Next::Again(now + STILL, backlog.waiting)),
         })
     }
 
-    /// The deadline of a load target: the end of a ramp is overdue, unless another target took its place meanwhile.
+    /// The deadline of a load target: the end of a ramp is overdue, unless another target has replaced it.
     async fn ramp(
         &self,
         mut record: SubjectRecord,
@@ -252,13 +252,13 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
         Change::Write(Box::new(record), next)
     }
 
-    /// Which target took its place, where the index did not show that yet when either was heard of.
+    /// Which target replaced it, if the index did not show that yet when either was received.
     async fn replaced(&self, record: &SubjectRecord) -> Option<(Subject, Timestamp)> {
         let own = record.state.ramps()?.ramp_start()?;
         let active = match self.table.active(&record.origin.source, own.start).await {
             Ok(active) => active,
             Err(error) => {
-                // Rather an alert about a target that was replaced than none.
+                // A needless alert about a replaced target is better than none.
                 tracing::warn!(dispatch.subject = %record.subject, %error, "not known whether it was replaced");
                 return None;
             }
@@ -271,7 +271,8 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
     }
 }
 
-/// When the deadline message of what is due then must fire. Where reading the signals queue counts, it takes two looks.
+/// When the deadline message for that instant must fire. If reading the signals queue counts, it checks the depth
+/// twice.
 pub(crate) fn fires_at(due: Timestamp, deadlines: Deadlines) -> Timestamp {
     if deadlines.acknowledge { due } else { due.saturating_sub(STILL).unwrap_or(due) }
 }

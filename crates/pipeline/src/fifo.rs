@@ -1,4 +1,4 @@
-//! Ids as a FIFO queue takes them.
+//! Ids for a FIFO queue.
 
 use sha2::{Digest, Sha256};
 

@@ -1,18 +1,18 @@
-//! What a sweep does for many items: as much as its time allows, and what is left in the next minute.
+//! The sweep's work on many items: as much as its time allows; the next minute does the rest.
 
 use futures_util::{StreamExt, future::ready, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{Clock, Random};
 
-/// So long a sweep begins something new, of the 20 s that its invocation has.
+/// How long a sweep begins new work, of the 20 s of its invocation.
 pub const SWEEPS_FOR: SignedDuration = SignedDuration::from_secs(10);
 
-/// Items under way at once.
+/// Items processed at the same time.
 pub(crate) const AT_ONCE: usize = 16;
 
-/// Does `one` for each item, several at once, until that instant. It begins at any of them, so that items which fail slowly, minute by
-/// minute, keep no other waiting for ever. What came of those that were begun.
+/// Calls `one` for each item, several at once, until that instant. It begins at a random item, so that items which fail
+/// slowly every minute do not block others for ever. Returns the results of those that were begun.
 pub(crate) async fn each<T, R>(
     mut items: Vec<T>,
     until: Timestamp,

@@ -1,4 +1,4 @@
-//! Jobs: what is to be done, and what went wrong with it so far.
+//! Jobs, and their failures so far.
 
 mod body;
 mod listed;
@@ -18,131 +18,132 @@ use crate::{
 pub use body::{BodyPart, CHUNK_BYTES, StoredBody, UnpackError, pack, unpack};
 pub use listed::{ByList, ListedFacts, Waits};
 
-/// The most that a webhook's body may be, in bytes (2 MiB).
+/// The size limit of a webhook's body, in bytes (2 MiB).
 pub const MAX_BODY_BYTES: usize = 2 * 1_024 * 1_024;
 
-/// The most that one message may be, in bytes: SQS carries 1 MiB; the rest is room for the troubles of later attempts.
+/// The size limit of a message, in bytes: SQS carries 1 MiB; the difference is room for the failures of later attempts.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576 - 64 * 1_024;
 
-/// The source of what gridbell did not send.
+/// The source of messages that gridbell did not send.
 pub const FOREIGN: &str = "unknown";
 
-/// How many troubles travel along: the first, and the latest.
+/// How many failures a job carries: the first, and the latest.
 const REMEMBERED_FAILURES: usize = 8;
 
-/// One job: a webhook to be read, or something to be fetched.
+/// One job: a webhook to read, or a resource to fetch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Our id of the delivery that it began with.
+    /// gridbell's id of the delivery that it began with.
     pub delivery: String,
     /// The source that it came through.
     pub source: String,
-    /// When that delivery was taken.
+    /// When that delivery was received.
     pub received_at: Timestamp,
     /// How often it has failed.
     #[serde(default)]
     pub attempt: u32,
-    /// What went wrong, oldest first.
+    /// Its failures, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
-    /// An earlier invocation settled every subject of the body up to this one, in their order, and ran short of time.
+    /// An earlier invocation settled every subject of the body up to this one, in order, and ran short of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Subject>,
     /// It waits for the source's list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
-    /// What is to be done.
+    /// What to do.
     pub kind: JobKind,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     /// Read this body.
     Body(String),
-    /// The same, gzip in base64: what does not fit into a message as it is.
+    /// The same, as gzip in base64: for a body that does not fit into a message as it is.
     Packed(String),
-    /// Keep this share of a body that no single message carries; the invocation that keeps the last one reads the body.
+    /// Store this part of a body that no single message can carry; the invocation that stores the last part reads the
+    /// body.
     Part(BodyPart),
-    /// Read the body whose parts are kept.
+    /// Read the body whose parts are stored.
     Stored(StoredBody),
-    /// A while after a part came: see whether the others did.
+    /// Some time after a part arrived: check whether the others did.
     Awaited(StoredBody),
-    /// Ask the provider.
+    /// Fetch this from the provider.
     Fetch(FetchRequest),
-    /// Ask the provider for all that it lists.
+    /// Fetch the provider's lists.
     Poll,
     /// Settle these facts of a list.
     Listed(ListedFacts),
 }
 
-/// A message of an inner queue as a function is handed it.
+/// A message of an inner queue, as a function receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What the queue calls it.
+    /// The queue's id of it.
     pub id: String,
-    /// JSON, if it is ours.
+    /// JSON, if gridbell sent it.
     pub body: String,
-    /// How often it was handed out, this time included: more than once where whoever had it before died over it, or could not
-    /// pass it on.
+    /// How often it was received, including now: more than once if an earlier receiver died over it or could not pass
+    /// it on.
     pub receives: u32,
 }
 
 /// A handled failure on its way to the retrier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailedJob {
-    /// What went wrong this time.
+    /// The failure.
     pub failure: Failure,
-    /// What is still to be done.
+    /// The job to do.
     pub job: Job,
 }
 
-/// One thing that went wrong.
+/// One failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// When.
     pub at: Timestamp,
-    /// What sort.
+    /// Its kind.
     pub kind: FailureKind,
-    /// In words, without a secret and without echoing a body.
+    /// In words, without secrets and without text of a body.
     pub detail: String,
-    /// The provider asked to be left alone this long, in seconds.
+    /// The provider's `Retry-After`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
-    /// The dispatches that are lost with what cannot be read; a none among them stands for what has no known id. Empty: nothing is
-    /// known but the source.
+    /// The dispatches that are lost with unreadable content; none among them stands for an unknown id. Empty: only the
+    /// source is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub about: Vec<Option<Subject>>,
 }
 
-/// What sort of trouble, as far as the way on depends on it.
+/// The kind of a failure, as far as the next step depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The body, or part of it, cannot be read: trying again is no use.
+    /// The body, or part of it, is unreadable: another attempt is useless.
     Unreadable,
-    /// A type of event that we do not know: trying again is no use.
+    /// gridbell does not know this type of event: another attempt is useless.
     UnknownEvent,
-    /// The provider did not answer, or not well.
+    /// The provider did not answer, or answered with an error.
     Provider,
-    /// The provider refused our key, or the key could not be read.
+    /// The provider refused the API key, or the key could not be read.
     Credentials,
-    /// The provider answered with something else than was asked for.
+    /// The provider answered with something other than requested.
     Answer,
-    /// The provider's answer is none that we can read.
+    /// The provider's answer is unreadable.
     UnreadableResponse,
     /// The provider does not know what its own webhook announced; it may not be readable yet.
     Missing,
-    /// A table or a queue did not take it.
+    /// A table or a queue did not accept it.
     Storage,
-    /// Of a body that came in parts, some parts did not come.
+    /// Some parts of a body in parts did not arrive.
     Incomplete,
-    /// A table or a queue cannot take it, or holds what cannot be read.
+    /// A table or a queue can never accept it, or contains something unreadable.
     Broken,
     /// The function died or ran out of time.
     Crash,
-    /// The configuration does not know the source any more.
+    /// The configuration no longer has the source.
     Config,
 }
 
@@ -152,15 +153,15 @@ impl FailureKind {
         !matches!(self, Self::Unreadable | Self::UnknownEvent)
     }
 
-    /// Whether further attempts are of no use once a few have ended so. A few it may take: a proxy on the way may have answered,
-    /// and another version of our own program may have stored what this one cannot read.
+    /// Whether further attempts are useless after a few such failures. The first few may be wrong: a proxy on the way
+    /// may have answered, and another version of gridbell may have stored what this one cannot read.
     pub fn is_lasting(self) -> bool {
         matches!(self, Self::UnreadableResponse | Self::Broken)
     }
 }
 
 impl Job {
-    /// Work that was never tried.
+    /// A job that was never tried.
     pub fn fresh(delivery: &str, source: &str, received_at: Timestamp, kind: JobKind) -> Self {
         Self {
             delivery: delivery.to_owned(),
@@ -174,10 +175,11 @@ impl Job {
         }
     }
 
-    /// Fresh work for a webhook's body, as the messages that it travels in: one, unless it does not fit even compressed.
+    /// A new job for a webhook's body, as messages: one, unless the body does not fit even compressed.
     pub fn messages(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Vec<String> {
         let message = |kind| to_message(Self::fresh(delivery, source, received_at, kind));
-        // Escaping can double a body; compressing one that fits would only make it unreadable in the console.
+        // Escaping can double a body. A body that fits is not compressed, which would make it unreadable in the
+        // console.
         let plain = message(JobKind::Body(body.to_owned()));
         if plain.len() <= MAX_MESSAGE_BYTES {
             return vec![plain];
@@ -190,12 +192,12 @@ impl Job {
         BodyPart::all(&gz).map(|part| message(JobKind::Part(part))).collect()
     }
 
-    /// What is none of our messages, as work that can only be quarantined.
+    /// A message that is not gridbell's, as a job that can only be quarantined.
     pub fn foreign(message: &Message, now: Timestamp) -> Self {
         Self::fresh(&message.id, FOREIGN, now, JobKind::Body(message.body.clone()))
     }
 
-    /// What it is about, as far as that is known before it succeeds: the dispatch or meter to look at, else the delivery.
+    /// What it is about, as far as known before it succeeds: the dispatch or meter to fetch, else the delivery.
     pub fn about(&self) -> String {
         match &self.kind {
             JobKind::Fetch(fetch) => fetch.subject.to_string(),
@@ -204,7 +206,7 @@ impl Job {
         }
     }
 
-    /// The dispatch or meter that it is about, where that is known.
+    /// The dispatch or meter that it is about, if known.
     pub fn subject(&self) -> Option<&Subject> {
         match &self.kind {
             JobKind::Fetch(fetch) => Some(&fetch.subject),
@@ -212,12 +214,12 @@ impl Job {
         }
     }
 
-    /// What its failures are an incident of.
+    /// The condition of its failures.
     pub fn condition(&self) -> Condition {
         Condition::Failing { source: self.source.clone(), key: self.key().to_owned() }
     }
 
-    /// Under which name it is put aside: a delivery may end in several looks.
+    /// The key under which it is quarantined: a delivery may turn into several fetch requests.
     pub fn quarantined_as(&self) -> String {
         match &self.kind {
             JobKind::Fetch(fetch) => format!("{}/{}", self.delivery, fetch.key),
@@ -225,7 +227,7 @@ impl Job {
         }
     }
 
-    /// The body to be read, unpacked; none where it does not travel along.
+    /// The body to read, unpacked; none if the job does not carry it.
     pub fn body(&self) -> Option<Result<String, UnpackError>> {
         match &self.kind {
             JobKind::Body(body) => Some(Ok(body.clone())),
@@ -236,7 +238,7 @@ impl Job {
         }
     }
 
-    /// What makes two failing units one: looks at the same thing are, bodies never are.
+    /// The key by which failing jobs join: fetch requests for the same resource do, bodies never do.
     pub fn key(&self) -> &str {
         match &self.kind {
             JobKind::Fetch(fetch) => &fetch.key,
@@ -244,11 +246,11 @@ impl Job {
         }
     }
 
-    /// The same work after one more failure.
+    /// The same job after one more failure.
     #[must_use]
     pub fn after(mut self, failure: Failure) -> Self {
         self.attempt = self.attempt.saturating_add(1);
-        // Meanwhile other deliveries may join this one; only what is asked after that answers them.
+        // Other deliveries may join this one meanwhile; only a later request answers them.
         self.waits = None;
         if self.failures.len() >= REMEMBERED_FAILURES {
             self.failures.remove(1);
@@ -259,7 +261,7 @@ impl Job {
 }
 
 impl Failure {
-    /// A trouble of that kind.
+    /// A failure of that kind.
     pub fn new(kind: FailureKind, at: Timestamp, detail: impl Into<String>) -> Self {
         Self { at, kind, detail: clip(&detail.into(), 600), retry_after_s: None, about: Vec::new() }
     }
@@ -270,7 +272,7 @@ impl Failure {
         Self { about: vec![Some(subject.clone())], ..self }
     }
 
-    /// The hydrator had a message before, and no component heard of it.
+    /// The hydrator received the message before, and reported nothing.
     pub fn crash(at: Timestamp) -> Self {
         Self::new(FailureKind::Crash, at, "the hydrator died, ran out of time or was throttled over this message")
     }
@@ -279,7 +281,7 @@ impl Failure {
 #[expect(clippy::expect_used, reason = "an empty message would lose the webhook")]
 fn to_message(job: Job) -> String {
     let json = to_json(&ToHydrate::Job(job)).expect("strings, numbers and instants serialise");
-    // Escapes take room: what is divided by its size is escaped before.
+    // Escaping takes room: escape before splitting by size.
     sendable(&json).into_owned()
 }
 
@@ -318,7 +320,7 @@ mod tests {
 
     #[test]
     fn noncharacters_count_as_what_is_sent() {
-        // As they are they fit into a message; SQS wants them escaped, and then they do not.
+        // Unescaped they fit into a message; SQS requires escapes, with which they do not.
         for noise in ["\u{ffff}", "\u{fffe}"] {
             let body = format!("\"{}\"", noise.repeat(300_000));
             let text = message(&body);

@@ -1,9 +1,9 @@
 //! The use cases over small ports: receive, hydrate, retry, sweep, alert, acknowledge. One folder for each domain.
 //!
-//! No AWS, no clock, no randomness, no socket: each comes in through [`ports`], so that the same code runs on Lambda, on the
-//! local stack and in a simulator.
+//! No AWS, no clock, no randomness, no socket: each comes in through [`ports`], so that the same code runs on Lambda,
+//! on the local stack and in the simulation.
 
-// What every domain uses.
+// Modules that every domain uses.
 pub mod config;
 mod fifo;
 pub mod in_time;
@@ -26,6 +26,6 @@ pub mod polling;
 pub mod retrier;
 pub mod retry;
 
-// What the tables hold and people read, for the adapters.
+// Stored types and texts for people, for the adapters.
 pub use alerts::{conditions, group, incident, mail};
 pub use dispatches::{record, timeline};

@@ -1,4 +1,5 @@
-//! What travels in the inner queues: one enum for each queue, with the version of its format. Each is read in one place.
+//! The messages of the inner queues: one enum for each queue, with the version of its format. Each is parsed in one
+//! place.
 
 use dispatch::{Epoch, Subject};
 use jiff::Timestamp;
@@ -13,17 +14,17 @@ use crate::{
     job::{FOREIGN, FailedJob, Job},
 };
 
-/// The version of every message and stored item that this release writes. A release writes only what the one before it reads: a new
-/// format is first read ([`READS`]), and written from the next release on.
+/// The format version of every message and stored item that this release writes. A release writes only what the
+/// previous one reads: it first reads a new format ([`READS`]), and the next release writes it.
 pub const FORMAT: u32 = 1;
 
-/// The latest version that this release reads; it reads all before it, too.
+/// The latest version that this release reads; it reads all earlier ones, too.
 pub const READS: u32 = 1;
 
-/// A message is delayed by this many seconds at most.
+/// The longest delay of a message, in seconds.
 pub const MAX_DELAY_S: u32 = 900;
 
-/// What says no version is of the first.
+/// A message without a version has the first.
 fn first_format() -> u32 {
     1
 }
@@ -31,21 +32,21 @@ fn first_format() -> u32 {
 /// A message of `deliveries`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "nearly every message is the large one, and is moved a few times")]
+#[expect(clippy::large_enum_variant, reason = "nearly every message is of the large variant, moved a few times")]
 pub enum ToHydrate {
-    /// A job: a webhook to be read, something to be fetched, a source to be polled.
+    /// A job: a webhook to read, a resource to fetch, a source to poll.
     Job(Job),
-    /// A question whether the hydrator runs.
+    /// A check whether the hydrator runs.
     Heartbeat(Heartbeat),
 }
 
-/// A message of `retries`. A redrive brings messages of `deliveries` as they are.
+/// A message of `retries`. A redrive brings messages of `deliveries` unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToRetry {
-    /// A job failed, and says why.
+    /// A job failed; includes the reason.
     Failed(FailedJob),
-    /// Redriven: the hydrator died over a job again and again.
+    /// Redriven: the hydrator died over a job repeatedly.
     Job(Job),
     /// Redriven: a heartbeat that was never answered.
     Heartbeat(Heartbeat),
@@ -55,22 +56,22 @@ pub enum ToRetry {
     HeartbeatCheck(HeartbeatCheck),
 }
 
-/// A question whether the hydrator runs.
+/// A check whether the hydrator runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// When it is visible in the queue.
+    /// When it becomes visible in the queue.
     pub at: Timestamp,
 }
 
-/// Whether a heartbeat was answered.
+/// Check whether a heartbeat was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatCheck {
-    /// The heartbeat's instant.
+    /// When the heartbeat was sent.
     pub sent_at: Timestamp,
-    /// It was made once already, and too late.
+    /// An earlier check came too late.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
-    /// So many messages lay in the queue at the first look, those in flight included; none: this is the first look.
+    /// The messages in the queue at the first check, including those in flight; none: this is the first check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lay: Option<u64>,
 }
@@ -82,22 +83,22 @@ impl HeartbeatCheck {
     }
 }
 
-/// A message for the retrier, and how long it is held back.
+/// A message for the retrier, and its delay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delayed {
     /// The message.
     pub message: ToRetry,
-    /// In seconds; what is more than [`MAX_DELAY_S`] counts as that.
+    /// In seconds; [`MAX_DELAY_S`] at most.
     pub delay_s: u32,
 }
 
 impl ToRetry {
-    /// To be sent after so many seconds.
+    /// The message with a delay of so many seconds.
     pub fn after(self, delay_s: u32) -> Delayed {
         Delayed { message: self, delay_s }
     }
 
-    /// To be sent right now.
+    /// The message without a delay.
     pub fn at_once(self) -> Delayed {
         self.after(0)
     }
@@ -121,22 +122,22 @@ pub enum ToAlert {
     },
 }
 
-/// A condition may have changed. Sent as often as a component likes; the alerter judges.
+/// A condition may have changed. A component sends it as often as it likes; the alerter judges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hint {
-    /// Which.
+    /// The condition.
     pub condition: Condition,
     /// When the sender saw it. It is judged as of then, or of now if that is later: clocks differ.
     pub at: Timestamp,
     /// How often its evidence could not be read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
-    /// The alerter sent it, for the time of a stage.
+    /// The alerter sent it as the timer of a stage.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timer: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(attempt: &u32) -> bool {
     *attempt == 0
 }
@@ -144,18 +145,19 @@ fn is_zero(attempt: &u32) -> bool {
 /// A dispatch, or the ramp of a load target, may be due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deadline {
-    /// Which.
+    /// The dispatch or load target.
     pub subject: Subject,
-    /// So many signals lay unread at an earlier look.
+    /// How many unread signals an earlier check found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<u64>,
-    /// A person has curtailed by hand, which is noted first. An earlier release ignores this and looks at the deadline, as ever.
+    /// A person has curtailed by hand; this is stored first. An earlier release ignores this field and checks the
+    /// deadline as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_hand: Option<ByHand>,
 }
 
 impl Deadline {
-    /// Of a subject.
+    /// The deadline of a subject.
     pub fn of(subject: Subject) -> Self {
         Self { subject, unread: None, by_hand: None }
     }
@@ -164,7 +166,7 @@ impl Deadline {
 /// A person has curtailed a version of a dispatch by hand: it counts as accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByHand {
-    /// Who, as far as is known.
+    /// Who, if known.
     pub by: String,
     /// The epoch of the version.
     pub epoch: Epoch,
@@ -175,7 +177,7 @@ pub struct ByHand {
 /// Why a message cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is none of ours.
+    /// gridbell did not send it.
     #[error("the message is none of gridbell's: {0}")]
     Foreign(#[from] serde_json::Error),
     /// A later release wrote it.
@@ -183,8 +185,8 @@ pub enum ReadError {
     Newer(u32),
 }
 
-/// What people are notified of where a queue holds messages of a later release: a webhook may be among them, and the dead letters, where
-/// they end, would say so half an hour later.
+/// Notifies people if a queue contains messages of a later release: a webhook may be among them, and the dead-letter
+/// queue, where they end, would show it half an hour later.
 pub(crate) fn newer_in(queue: &str, v: u32, now: Timestamp) -> NotedEvent {
     let about = format!("messages of a later release in {queue}");
     let detail = format!(
@@ -201,7 +203,7 @@ struct Writing<'m, T> {
     message: &'m T,
 }
 
-/// The version is all that later ones have in common with this.
+/// Later formats share only the version with this one.
 #[derive(Deserialize)]
 struct Envelope<'m> {
     #[serde(default = "first_format")]
@@ -225,7 +227,7 @@ pub fn read<T: DeserializeOwned>(body: &str) -> Result<T, ReadError> {
     Ok(serde_json::from_str(message.get())?)
 }
 
-/// Seconds until then, in one hop.
+/// The delay until then in seconds, limited to one message.
 pub fn hop_s(at: Timestamp, now: Timestamp) -> u32 {
     let whole_s = (at.duration_since(now).as_millis() + 999).div_euclid(1_000);
     u32::try_from(whole_s.clamp(0, i128::from(MAX_DELAY_S))).unwrap_or(0)
@@ -248,7 +250,7 @@ mod tests {
     fn what_a_later_release_wrote_is_told_from_what_is_foreign() {
         let newer = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(":1,", ":2,", 1);
         assert!(matches!(read::<ToAlert>(&newer), Err(ReadError::Newer(2))));
-        // Nothing but the version need be as it is today.
+        // Only the version must stay as it is today.
         assert!(matches!(read::<ToAlert>(r#"{"v":3,"jobs":[]}"#), Err(ReadError::Newer(3))));
         let unsaid = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(r#""v":1,"#, "", 1);
         assert_eq!(read::<ToAlert>(&unsaid).unwrap(), ToAlert::Flush { group: "g".to_owned() });

@@ -1,11 +1,11 @@
-//! What the use cases need of the world, and no more.
+//! The traits that the use cases need, and no more.
 //!
-//! Every implementation (AWS, the simulator) passes the same contract. A call may succeed and its answer be lost: whoever writes
-//! must recognise its own write ([`crate::dispatches::record::SubjectRecord::write`]).
+//! Every implementation (AWS, the simulation) passes the same contract tests. A call may succeed and its answer be
+//! lost: a writer must recognise its own write ([`crate::dispatches::record::SubjectRecord::write`]).
 
 #![expect(
     async_fn_in_trait,
-    reason = "the callers are generic: whether a future is Send shows where the types are known"
+    reason = "the callers are generic: whether a future is Send is checked where the types are known"
 )]
 
 mod bundle;
@@ -37,7 +37,7 @@ pub use crate::{
 pub use bundle::Ports;
 pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
 
-/// The time.
+/// The clock.
 pub trait Clock {
     /// Now.
     fn now(&self) -> Timestamp;
@@ -47,60 +47,60 @@ pub trait Clock {
     }
 }
 
-/// Chance.
+/// Random numbers.
 pub trait Random {
-    /// A name that nothing else bears.
+    /// A unique name.
     fn unique(&self) -> String;
-    /// A name that nobody guesses: at least 128 random bits, as letters and digits that need no escape in a URL.
+    /// A name that cannot be guessed: at least 128 random bits, as letters and digits that need no escape in a URL.
     fn secret(&self) -> String;
-    /// A number from 0 to `most`, both included, evenly.
+    /// A uniformly distributed number from 0 to `most`, both included.
     fn up_to(&self, most: u64) -> u64;
 }
 
-/// A port that did not do what it was asked, or whose answer was lost.
+/// A port failed, or its answer was lost.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// It may work later.
+    /// A later call may succeed.
     #[error("{port}: {reason}")]
     Unavailable {
-        /// Which.
+        /// The port.
         port: &'static str,
-        /// What it said, in words.
+        /// The reason, in words.
         reason: String,
     },
-    /// It will never work: what is stored there cannot be read, or what is sent is too large.
+    /// No later call will succeed: the stored data is unreadable, or the sent data is too large.
     #[error("{port}: {reason}")]
     Broken {
-        /// Which.
+        /// The port.
         port: &'static str,
-        /// What is wrong with it.
+        /// The reason, in words.
         reason: String,
     },
 }
 
-/// The door into `deliveries`.
+/// The queue `deliveries`, as the receiver uses it.
 pub trait IngestQueue {
-    /// Queues a message as it is, durably.
+    /// Queues a message unchanged, durably.
     async fn take(&self, message: &str) -> Result<(), PortError>;
 }
 
-/// The inner queues, for those who work behind the endpoint.
+/// The inner queues, for the functions behind the endpoints.
 pub trait JobQueue {
-    /// A message for the hydrator, after a delay of at most 900 s.
+    /// Sends the hydrator a message after a delay of at most 900 s.
     async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError>;
-    /// Messages for the retrier.
+    /// Sends messages to the retrier.
     async fn retry(&self, messages: &[Delayed]) -> Result<(), PortError>;
-    /// A message for the alerter, after a delay of at most 900 s.
+    /// Sends the alerter a message after a delay of at most 900 s.
     async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError>;
 
-    /// A hint that a condition may have changed, after a delay of at most 900 s.
+    /// Sends a hint that a condition may have changed, after a delay of at most 900 s.
     async fn hint(&self, condition: Condition, at: Timestamp, delay_s: u32) -> Result<(), PortError> {
         let lane = Lane::of(&condition);
         self.alert(&ToAlert::Hint(Hint { condition, at, attempt: 0, timer: false }), lane, delay_s).await
     }
 }
 
-/// Which of the alerter's queues carries a message.
+/// The queue of a message for the alerter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// `alerts`: a dispatch may depend on it.
@@ -110,7 +110,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// That of a condition's hints.
+    /// The lane of a condition's hints.
     pub fn of(condition: &Condition) -> Self {
         if condition.is_urgent() { Self::Urgent } else { Self::CanWait }
     }
@@ -118,16 +118,17 @@ impl Lane {
 
 /// The FIFO queue `signals`.
 pub trait SignalStream {
-    /// The most that the body of one signal may be, in bytes.
+    /// The size limit of one signal's body, in bytes.
     fn limit_bytes(&self) -> usize;
-    /// Sends signals of one subject in order. After an error none, some or all of them are out; sending them again is harmless.
+    /// Sends signals of one subject in order. After an error none, some or all of them are sent; sending them again is
+    /// harmless.
     async fn publish(&self, signals: &[Signal]) -> Result<(), PortError>;
 }
 
-/// A conditional write that did not happen, as far as its answer tells.
+/// A conditional write that failed, or whose answer was lost.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError<T> {
-    /// Somebody else wrote (or this write's own answer was lost): what stands there now.
+    /// Another write came first (or this write's own answer was lost): the stored row.
     #[error("another write came first")]
     Lost(Option<Box<T>>),
     /// The table did not answer.
@@ -138,9 +139,9 @@ pub enum WriteError<T> {
 /// A job that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingRetry {
-    /// What fails.
+    /// The job.
     pub job: Job,
-    /// How its attempts stand.
+    /// The state of its attempts.
     pub state: RetryState,
 }
 
@@ -153,80 +154,80 @@ pub struct Refusal {
     pub since: Timestamp,
     /// The latest refusal.
     pub at: Timestamp,
-    /// What the provider said, in words.
+    /// The provider's reason, in words.
     pub detail: String,
 }
 
-/// The table `deliveries`: jobs that wait, what is quarantined, and how each source stands.
+/// The table `deliveries`: waiting jobs, quarantined jobs, and the state of each source.
 pub trait Deliveries {
-    /// Books the next attempt under [`Job::key`], unless one for the same key still lies ahead of `now`: then false, and this
-    /// one need not go on, since that later request will see all that this one would. Of its own deliveries' bookings only a later
-    /// attempt replaces one that lies ahead: a message that a queue doubled joins its twin.
+    /// Books the next attempt under [`Job::key`], unless another booking for the same key is later than `now`: then
+    /// returns false, and this job can end, since the later request will see everything that this one would. A booking
+    /// of the same delivery is only replaced by a later attempt: a message that a queue duplicated joins its twin.
     async fn book(&self, pending: &PendingRetry, now: Timestamp) -> Result<bool, PortError>;
-    /// What is booked under a key, read consistently.
+    /// The booking under a key, read consistently.
     async fn retry_state(&self, key: &str) -> Result<Option<RetryState>, PortError>;
-    /// Has a person notified of what is booked under a key by that instant, if it was to be later.
+    /// Makes the notification time of a booking this instant, if it was later.
     async fn hasten(&self, key: &str, notify_at: Timestamp) -> Result<(), PortError>;
-    /// Forgets what is booked under the key of the work: its own booking, and one that was made before `as_of`.
+    /// Deletes the booking under the job's key if it is the job's own or was made before `as_of`.
     async fn settled(&self, job: &Job, as_of: Timestamp) -> Result<(), PortError>;
-    /// Jobs of a source whose attempt was due before that instant, and which still are booked: their messages are lost, or they
-    /// succeeded before they were booked. A job whose body is too large to be stored with its booking is left out.
+    /// Booked jobs of a source whose attempt was due before that instant: their messages are lost, or they succeeded
+    /// before they were booked. Leaves out jobs whose body is too large to be stored with the booking.
     async fn overdue(&self, source: &str, before: Timestamp) -> Result<Vec<PendingRetry>, PortError>;
     /// Stores that a source's key is refused.
     async fn refuse(&self, refusal: &Refusal) -> Result<(), PortError>;
-    /// Forgets that, where it was refused before `as_of`.
+    /// Deletes a refusal made before `as_of`.
     async fn accept(&self, source: &str, as_of: Timestamp) -> Result<(), PortError>;
     /// The latest refusal, read consistently.
     async fn refusal(&self, source: &str) -> Result<Option<Refusal>, PortError>;
-    /// Quarantines work under [`Job::quarantined_as`] with its raw body, whatever its size, to be replayed after a mend; and the events that
-    /// it is, which count until it is replayed.
+    /// Quarantines a job under [`Job::quarantined_as`] with its raw body, whatever its size, for a replay after a fix;
+    /// and stores its events, which count until it is replayed.
     async fn quarantine(&self, job: &Job, reason: &Failure, events: &[NotedEvent]) -> Result<(), PortError>;
-    /// Stores an event under its condition and stage. Storing it again moves its instant.
+    /// Stores an event under its condition and stage. Storing it again updates its instant.
     async fn note(&self, event: &NotedEvent) -> Result<(), PortError>;
-    /// The events of a condition since an instant that are not replayed, oldest first; of very many the latest. What was stored a
-    /// moment ago may be missing.
+    /// The events of a condition since an instant that were not replayed, oldest first; of very many the latest. Events
+    /// stored a moment ago may be missing.
     async fn events(&self, condition: &Condition, since: Timestamp) -> Result<Vec<NotedEvent>, PortError>;
-    /// What may be firing in a source as of now: jobs of which a person must know, and events of the last hour. What was stored a
-    /// moment ago may be missing.
+    /// Conditions that may be firing in a source now: jobs that a person must know of, and events of the last hour.
+    /// Data stored a moment ago may be missing.
     async fn firing(&self, source: &str, now: Timestamp) -> Result<Vec<Condition>, PortError>;
-    /// Keeps a share of the delivery's body. Keeping it again changes nothing.
+    /// Stores a part of the delivery's body. Idempotent.
     async fn keep_part(&self, delivery: &str, part: &BodyPart, at: Timestamp) -> Result<(), PortError>;
-    /// A body that came in parts, read consistently; none where one of its chunks is not there.
+    /// A body that arrived in parts, read consistently; none if one of its chunks is missing.
     async fn body(&self, stored: &StoredBody) -> Result<Option<String>, PortError>;
-    /// How the polling of a source stands, read consistently; none before its first poll.
+    /// The poll state of a source, read consistently; none before its first poll.
     async fn poll_state(&self, source: &str) -> Result<Option<PollState>, PortError>;
-    /// Writes that where `expected` is the stored revision (none: where nothing is stored).
+    /// Writes a poll state if `expected` is the stored revision (none: if nothing is stored).
     async fn write_poll_state(&self, state: &PollState, expected: Option<u64>) -> Result<(), WriteError<PollState>>;
-    /// What the latest list that looks waited for showed, read consistently.
+    /// The dispatches of the latest list that fetch requests waited for, read consistently.
     async fn shown(&self, source: &str) -> Result<Option<Shown>, PortError>;
-    /// Stores that; the latest counts.
+    /// Stores them; the latest list counts.
     async fn show(&self, shown: &Shown) -> Result<(), PortError>;
 }
 
 /// A heartbeat that was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answered {
-    /// The instant that it bears.
+    /// When it was sent.
     pub sent_at: Timestamp,
     /// When it was answered.
     pub at: Timestamp,
 }
 
-/// The hydrator's heartbeat, in the table `deliveries` under a key that no delivery bears.
+/// The hydrator's heartbeat, in the table `deliveries` under a key that no delivery has.
 pub trait Health {
-    /// Notes a heartbeat, by the instant that it bears, that was answered now. An older one never replaces a newer one.
+    /// Stores that the heartbeat sent at `sent_at` was answered now. An older one never replaces a newer one.
     async fn answer(&self, sent_at: Timestamp, now: Timestamp) -> Result<(), PortError>;
     /// The latest heartbeat that was answered; read consistently.
     async fn answered(&self) -> Result<Option<Answered>, PortError>;
 }
 
-/// How much lies in the queues.
+/// The depth of the queues.
 pub trait Depths {
-    /// How many messages wait, and how many a consumer has in hand; both roughly, the delayed ones not counted.
+    /// How many messages wait, and how many are in flight; both approximate, without delayed ones.
     async fn depth(&self, queue: Watched) -> Result<Backlog, PortError>;
 }
 
-/// A request to a provider that brought nothing.
+/// A failed request to a provider.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// 401 or 403.
@@ -248,23 +249,24 @@ pub enum FetchError {
         status: u16,
         /// `Retry-After`, in seconds.
         retry_after_s: Option<u32>,
-        /// How many requests a minute it allows, where it says so.
+        /// How many requests a minute it allows, if stated.
         a_minute: Option<u32>,
     },
-    /// No answer, or none that may be taken: redirect, too slow, empty, the page of a proxy on the way.
+    /// No answer, or no acceptable one: a redirect, too slow, empty, or a proxy's page.
     #[error("{0}")]
     Answer(String),
-    /// An answer that no further attempt makes readable: compressed, too large, or something else than JSON.
+    /// An answer that no further attempt makes readable: compressed, too large, or not JSON.
     #[error("{0}")]
     Unreadable(String),
 }
 
-/// The most that is taken of a list, in bytes: some 90,000 dispatches.
+/// The size limit of a list, in bytes: about 90,000 dispatches.
 pub const MAX_LIST_BYTES: usize = 64 * 1_024 * 1_024;
 
-/// A provider's API, bounded in time and size, following no redirect.
+/// A provider's API, limited in time and size, without redirects.
 pub trait ProviderApi {
-    /// Asks the source's configured host and nobody else. All of it, the key included, takes `within` at most.
+    /// Sends a request to the source's configured host and to no other. The call, including reading the key, takes
+    /// `within` at most.
     async fn fetch(
         &self,
         name: &str,
@@ -273,7 +275,7 @@ pub trait ProviderApi {
         within: SignedDuration,
     ) -> Result<String, FetchError>;
 
-    /// The same for a list, which is taken apart as it arrives and may be far longer, up to [`MAX_LIST_BYTES`].
+    /// The same for a list, which is split while it arrives and may be far longer, up to [`MAX_LIST_BYTES`].
     async fn fetch_list(
         &self,
         name: &str,
@@ -284,14 +286,14 @@ pub trait ProviderApi {
     ) -> Result<Elements, FetchError>;
 }
 
-/// The table `alerts`: incidents, and beside them alert groups and links.
+/// The table `alerts`: incidents, alert groups and links.
 pub trait Incidents {
-    /// What stands there, read consistently.
+    /// The stored incident, read consistently.
     async fn read(&self, incident: &str) -> Result<Option<Incident>, PortError>;
-    /// Writes where `expected` is the stored revision (none: where nothing is stored).
+    /// Writes an incident if `expected` is the stored revision (none: if nothing is stored).
     async fn write(&self, incident: &Incident, expected: Option<u64>) -> Result<(), WriteError<Incident>>;
-    /// The keys of incidents with a mail that waits in a group, the most urgent first, `limit` at most. What was written a moment ago
-    /// may be missing.
+    /// The keys of incidents with a pending mail in a group, the most urgent first, `limit` at most. Incidents written
+    /// a moment ago may be missing.
     async fn waiting(&self, group: &str, limit: usize) -> Result<Vec<String>, PortError>;
     /// An alert group, read consistently.
     async fn group(&self, group: &str) -> Result<Option<AlertGroup>, PortError>;
@@ -303,10 +305,10 @@ pub trait Incidents {
     async fn write_link(&self, link: &AckLink, expected: Option<u64>) -> Result<(), WriteError<AckLink>>;
 }
 
-/// Which incidents are open, for whoever has them reviewed.
+/// The index of open incidents, for the review.
 pub trait OpenIncidentIndex {
-    /// A page of the keys of incidents that are open or have a mail to send, after what an earlier page ended with. What was written
-    /// a moment ago may be missing.
+    /// A page of the keys of incidents that are open or have a mail to send, after the end of an earlier page.
+    /// Incidents written a moment ago may be missing.
     async fn open(&self, after: Option<&str>) -> Result<OpenPage, PortError>;
 }
 
@@ -315,7 +317,7 @@ pub trait OpenIncidentIndex {
 pub struct OpenPage {
     /// Their keys, a hundred at most.
     pub incidents: Vec<String>,
-    /// What the next page begins after; none: this is the last.
+    /// Where the next page begins; none: this is the last.
     pub next: Option<String>,
 }
 
@@ -324,7 +326,7 @@ pub trait Mailer {
     /// Sends a mail.
     async fn send(&self, mail: &Mail) -> Result<(), PortError>;
 
-    /// Whether few mails are left of the daily quota, so that those which can wait must leave them to urgent ones.
+    /// Whether few mails are left of the daily quota, so that mails which can wait must leave them to urgent ones.
     async fn is_short(&self) -> bool {
         false
     }

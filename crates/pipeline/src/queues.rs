@@ -1,10 +1,10 @@
-//! The queues that gridbell watches, and what lies in them.
+//! The queues that gridbell monitors, and their depth.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A queue that gridbell watches of its own.
+/// A queue that gridbell monitors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Watched {
@@ -21,7 +21,7 @@ pub enum Watched {
 }
 
 impl Watched {
-    /// The queue's name, as `stack.json` has it.
+    /// The queue's name, as in `stack.json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deliveries => "deliveries",
@@ -39,11 +39,11 @@ impl fmt::Display for Watched {
     }
 }
 
-/// What lies in a queue, roughly.
+/// The approximate depth of a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Messages that are not read yet.
+    /// Messages that wait.
     pub waiting: u64,
-    /// Messages that a consumer is reading right now.
+    /// Messages in flight: a consumer is processing them.
     pub in_hand: u64,
 }

@@ -1,4 +1,4 @@
-//! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and what is done each minute.
+//! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and the sweep of each minute.
 
 use futures_util::{
     future::{join, join_all, join5},
@@ -35,15 +35,15 @@ pub struct Retrier<'a, P: Ports> {
     pub deliveries: &'a P::Deliveries,
     /// Which incidents are open.
     pub incidents: &'a P::Incidents,
-    /// What lies in the queues.
+    /// The depth of the queues.
     pub queues: &'a P::Depths,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
-/// What came of a minute's work. No part waits for another that fails.
+/// The results of a minute's sweep. No part waits for another that fails.
 #[derive(Debug)]
 pub struct Minute {
     /// How many incidents are open or have a mail to send.
@@ -52,18 +52,18 @@ pub struct Minute {
     pub armed: Result<usize, PortError>,
     /// How many polls were sent.
     pub polls: Result<usize, PortError>,
-    /// Heartbeats, and a look at the dead letters.
+    /// The heartbeats and the check of the dead-letter queues.
     pub heartbeats: Result<(), PortError>,
-    /// How many hints were sent at what no open incident covers.
+    /// How many hints were sent for conditions without an open incident.
     pub hinted: Result<usize, PortError>,
-    /// How many overdue jobs were sent once more.
+    /// How many overdue jobs were sent again.
     pub resent: Result<usize, PortError>,
-    /// What was paid off.
+    /// The signals sent from outboxes.
     pub swept: Result<Swept, PortError>,
 }
 
 impl Minute {
-    /// What the sweep did, where all parts of the minute worked; else why one did not.
+    /// The signals sent from outboxes if all parts worked; otherwise the error of one part.
     pub fn outcome(self) -> Result<Swept, PortError> {
         let swept = self.swept?;
         self.armed?;
@@ -76,7 +76,7 @@ impl Minute {
 }
 
 impl<'a, P: Ports> Retrier<'a, P> {
-    /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
+    /// Handles a batch; returns the ids of the messages to deliver again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let watch = &self.watch();
         let handled = messages.into_iter().map(|message| async move {
@@ -89,13 +89,14 @@ impl<'a, P: Ports> Retrier<'a, P> {
 
     async fn one(&self, message: &Message, watch: &DeadlineMonitor<'a, P>) -> Result<(), BatchError> {
         let now = self.host.now();
-        // What comes again could not be booked or passed on before: a person must know in any case.
+        // A message that is delivered again could not be booked or passed on before: a person must be notified in any
+        // case.
         let comes_again = message.receives > 1;
         let (failed, is_again) = match messages::read(&message.body) {
             Ok(ToRetry::Failed(failed)) => (failed, comes_again),
-            // Redriven. SQS may or may not go on counting its receives, so they say nothing: it counts as coming again each time.
+            // Redriven. SQS may or may not continue its receive count, so the job always counts as delivered again.
             Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
-            // The check of each heartbeat sees that it was not answered.
+            // The check of each heartbeat finds that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
             Ok(ToRetry::Deadline(deadline)) => {
                 if let Some(by_hand) = &deadline.by_hand {
@@ -108,7 +109,7 @@ impl<'a, P: Ports> Retrier<'a, P> {
                 let failed = Failure::new(FailureKind::Unreadable, now, "the message is none of gridbell's");
                 (FailedJob { failure: failed, job: Job::foreign(message, now) }, comes_again)
             }
-            // A function of that release takes it.
+            // A function of that release will process it.
             Err(error @ ReadError::Newer(v)) => {
                 let event = messages::newer_in("retries", v, now);
                 self.deliveries.note(&event).await?;
@@ -122,7 +123,7 @@ impl<'a, P: Ports> Retrier<'a, P> {
         Ok(self.retry().failed(failed, is_again).await?)
     }
 
-    /// What is done each minute.
+    /// The work of each minute.
     pub async fn sweep(&self) -> Minute {
         let until = self.host.now() + SWEEPS_FOR;
         let open = &self.open().await;
@@ -138,7 +139,7 @@ impl<'a, P: Ports> Retrier<'a, P> {
         Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, swept }
     }
 
-    /// Has the open incidents reviewed, and lists them. Where that fails, hints are sent even at what they cover.
+    /// Requests the review of open incidents, and lists them. If that fails, hints are sent for their conditions, too.
     pub async fn open(&self) -> OpenIncidents {
         let review = Review::<P> { incidents: self.incidents, queues: self.queues, job_queue: self.job_queue };
         review.send().await.unwrap_or_else(|error| {
@@ -147,44 +148,44 @@ impl<'a, P: Ports> Retrier<'a, P> {
         })
     }
 
-    /// What people answer instead of a controller.
+    /// Stores acknowledgements by people in place of a controller.
     pub fn acknowledge(&self) -> Acknowledge<'a, P> {
         let Self { config, table, job_queue, host, .. } = *self;
         Acknowledge { config, table, job_queue, host }
     }
 
-    /// The failures.
+    /// Handles failures.
     pub fn retry(&self) -> Retry<'a, P> {
         let Self { config, table, deliveries, job_queue, host, .. } = *self;
         Retry { config, table, deliveries, job_queue, host }
     }
 
-    /// The deadlines.
+    /// Handles deadlines.
     pub fn watch(&self) -> DeadlineMonitor<'a, P> {
         let Self { config, table, queues, job_queue, host, .. } = *self;
         DeadlineMonitor { config, table, queues, backlog: Mutex::new(None), job_queue, host }
     }
 
-    /// The hydrator's heartbeat, and the dead letters.
+    /// Handles the hydrator's heartbeat and the dead-letter queues.
     pub fn heartbeats(&self) -> Heartbeats<'a, P> {
         let Self { deliveries: health, queues, job_queue, host, .. } = *self;
         Heartbeats { health, queues, job_queue, host }
     }
 
-    /// The polls.
+    /// Sends the polls.
     pub fn polls(&self) -> Polls<'a, P> {
         let Self { config, deliveries, job_queue, host, .. } = *self;
         Polls { config, deliveries, job_queue, host }
     }
 
-    /// What is owed, and what may be firing.
+    /// Sends pending signals, and hints at conditions that may be firing.
     pub fn sweeper(&self) -> Sweep<'a, P> {
         let Self { config, table, stream, job_queue, host, .. } = *self;
         Sweep { config, table, stream, job_queue, host }
     }
 }
 
-/// Why a message is left to be delivered again.
+/// Why a message must be delivered again.
 #[derive(Debug, thiserror::Error)]
 enum BatchError {
     #[error(transparent)]

@@ -1,4 +1,5 @@
-//! The one path for every failure: when to try again, when to notify a person, when to quarantine. Never silently.
+//! The one path for every failure: when to try again, when to notify a person, when to quarantine. No failure is
+//! silent.
 
 pub mod state;
 
@@ -19,34 +20,34 @@ use crate::{
 
 pub use state::RetryState;
 
-/// No attempt waits for longer, in seconds: it is one message.
+/// The longest wait between attempts, in seconds: the longest delay of one message.
 const MOST_S: u64 = MAX_DELAY_S as u64;
 
-/// Failures in quick succession before a person is notified; slow attempts follow.
+/// How many quick attempts fail before a person is notified; slow attempts follow.
 pub const QUICK_ATTEMPTS: u32 = 5;
 
-/// A hint waits for so many seconds until the index shows what it is about.
+/// A hint is delayed by so many seconds, until the index shows its evidence.
 pub(crate) const NOTED_S: u32 = 2;
 
-/// Hints on their way at once: a body may hold thousands of dispatches that cannot be read.
+/// Hints sent at the same time: a body may contain thousands of unreadable dispatches.
 const AT_ONCE: usize = 16;
 
-/// The sweep finds what is due later.
+/// A notification due later is left to the sweep.
 const SWEPT: SignedDuration = SignedDuration::from_secs(120);
 
 /// A job that no dispatch depends on may fail for this long before a person is notified.
 const UNHURRIED: SignedDuration = SignedDuration::from_mins(5);
 
-/// A key that was refused within this time is still refused.
+/// A key refused within this time still counts as refused.
 const REFUSED_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 
 /// A slow attempt waits at least half of this, in seconds, and twice as long each time.
 const FIRST_SLOW_DELAY_S: u64 = 60;
 
-/// After this long, work that never succeeded is quarantined: whatever it was about is over. Voltus lists the last day.
+/// After this long, a job that never succeeded is quarantined: its dispatch has ended. Voltus lists the last day.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(48);
 
-/// A dispatch that has been over for this long needs no further look.
+/// A dispatch that ended this long ago need not be fetched any more.
 const OVER_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The retrier.
@@ -60,16 +61,16 @@ pub struct Retry<'a, P: Ports> {
     pub deliveries: &'a P::Deliveries,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
 impl<P: Ports> Retry<'_, P> {
-    /// Handles a failed job. One that comes again is one of which a person must know at once.
+    /// Handles a failed job. If it was delivered again, a person must be notified at once.
     pub async fn failed(&self, FailedJob { failure, job }: FailedJob, is_again: bool) -> Result<(), PortError> {
         let now = self.host.now();
         if job.kind == JobKind::Poll {
-            // The hydrator died over it. The next poll sees that, counts it, and is its retry.
+            // The hydrator died over the poll. The next poll notices and counts that, and is the retry.
             return Ok(());
         }
         match failure.kind {
@@ -85,11 +86,11 @@ impl<P: Ports> Retry<'_, P> {
             }
             _ => return self.again(job.after(failure), is_again, now).await,
         }?;
-        // Nothing of it waits any more, whatever failure before.
+        // No earlier failure of it waits any more.
         self.settled(&job).await
     }
 
-    /// First stored, then notified: a mail never speaks of what is not there.
+    /// First stores, then notifies: a mail names only what is stored.
     async fn quarantine(&self, job: &Job, failure: &Failure, events: Vec<NotedEvent>) -> Result<(), PortError> {
         self.deliveries.quarantine(job, failure, &events).await?;
         tracing::warn!(delivery.id = job.delivery, source.name = job.source, reason = failure.detail, "quarantined");
@@ -106,13 +107,13 @@ impl<P: Ports> Retry<'_, P> {
         self.job_queue.hint(job.condition(), self.host.now(), 0).await
     }
 
-    /// No further attempt: what was to be done is kept for a replay, and a person is notified once.
+    /// No further attempt: the job is quarantined for a replay, and a person is notified once.
     async fn give_up(&self, job: &Job, failure: &Failure, kind: IncidentKind, now: Timestamp) -> Result<(), PortError> {
         let detail = format!("given up after {} attempts; the last: {}", job.attempt, failure.detail);
         let subject = concerned(job, failure);
         let source = job.source.clone();
         let about = subject.map_or_else(|| job.about(), Subject::to_string);
-        // Each an incident of its own: of many that are given up together none is kept from a person.
+        // One incident for each, so that no job given up among many is hidden from people.
         let condition = match (kind, subject) {
             (IncidentKind::Quarantined, Some(subject)) => {
                 Condition::Quarantined { source, about: Some(subject.clone()) }
@@ -152,15 +153,16 @@ impl<P: Ports> Retry<'_, P> {
         let booked = self.deliveries.retry_state(job.key()).await?;
         let is_own = booked.as_ref().is_some_and(|of| of.delivery == job.delivery && of.attempt == job.attempt);
         let booked = booked.map(|booked| booked.notify_at);
-        // What a person must know of the job before this one holds of both.
+        // The notification time of an earlier booking applies to both jobs.
         state.notify_at = booked.map_or(state.notify_at, |booked| booked.min(state.notify_at));
         let pending = PendingRetry { job, state };
-        // What is booked may be the next attempt of this very message, by an invocation that died before it sent it. A later attempt
-        // was sent: were an old message that comes again sent on as well, the chains of one job would multiply.
+        // The booking may be this very message's next attempt, made by an invocation that died before it sent the
+        // attempt. If a later attempt is booked, it was sent: sending an old message again as well would multiply the
+        // attempts of one job.
         let goes_on = self.deliveries.book(&pending, now).await? || (is_again && is_own);
         let PendingRetry { job, state } = pending;
         if !goes_on {
-            // A later request for the same thing is booked already and will see all that this one would.
+            // A later request for the same resource is booked already, and will see everything that this one would.
             self.deliveries.hasten(job.key(), state.notify_at).await?;
             tracing::info!(delivery.id = job.delivery, fetch.key = job.key(), "joined a pending attempt");
         }
@@ -192,14 +194,14 @@ impl<P: Ports> Retry<'_, P> {
         self.job_queue.hint(Condition::KeyRefused { source }, failure.at, 0).await
     }
 
-    /// Whether it may be a dispatch that must be acted on in time; what is not known is.
+    /// Whether it may concern a dispatch that must be acted on in time; an unknown source counts as such.
     fn is_time_critical(&self, job: &Job) -> bool {
         let source = self.config.sources.get(&job.source);
         source.is_none_or(|source| source.provider.is_time_critical())
     }
 
-    /// Full jitter, doubling: a herd that failed together does not come back together. Never past the point where the dispatch
-    /// needs it, and never before the provider said.
+    /// Full jitter with doubling: jobs that failed together are not retried together. Never later than the dispatch
+    /// needs it, and never before `Retry-After`.
     fn delay_s(&self, job: &Job, failure: &Failure, needed_at: Option<Timestamp>, now: Timestamp) -> u32 {
         let jittered_s = if job.attempt < QUICK_ATTEMPTS {
             1 + self.host.up_to((1 << job.attempt) - 1)
@@ -212,7 +214,8 @@ impl<P: Ports> Retry<'_, P> {
             .map(|needed_at| needed_at.duration_since(now).as_secs())
             .and_then(|seconds| u64::try_from(seconds).ok())
             .filter(|seconds| *seconds > 0);
-        // Other jobs were refused as well and wait as long: a quarter more at most, so that not all come back together.
+        // Other jobs were refused as well and wait as long: a quarter more at most, so that not all are retried
+        // together.
         let asked_s = failure.retry_after_s.map_or(0, |asked_s| {
             let asked_s = u64::from(asked_s).min(MOST_S);
             asked_s + self.host.up_to((asked_s / 4).max(2))
@@ -222,9 +225,10 @@ impl<P: Ports> Retry<'_, P> {
     }
 }
 
-/// How the attempts of a job stand after one more failure. A person must know of what failed too often, of what would be tried again
-/// only when the dispatch is due, and of what a component died over; of the rest when the dispatch is due. A refused key is an
-/// incident of its source: what waits for the key has one of its own only when its dispatch is due.
+/// The state of a job's attempts after one more failure. A person is notified at once of a job that failed too often,
+/// whose next attempt would come only when the dispatch is due, or over which a component died; of any other when the
+/// dispatch is due. A refused key is an incident of its source: a job that waits for the key has an incident of its own
+/// only when its dispatch is due.
 fn state(job: &Job, failure: &Failure, next_at: Timestamp, due_at: Option<Timestamp>) -> RetryState {
     let died = matches!(failure.kind, FailureKind::Crash | FailureKind::Incomplete);
     let too_late = due_at.is_some_and(|due_at| next_at > due_at);
@@ -248,8 +252,8 @@ fn state(job: &Job, failure: &Failure, next_at: Timestamp, due_at: Option<Timest
     }
 }
 
-/// Something that cannot be read. A dispatch that is lost with it has an incident of its own: what else of its source cannot be
-/// read must not hide it.
+/// Something unreadable. A dispatch that is lost with it has an incident of its own, so that other unreadable content
+/// of the source does not hide it.
 pub(crate) fn unreadable(about: Option<&Subject>, source: &str, at: Timestamp, detail: String) -> NotedEvent {
     let condition = Condition::Quarantined { source: source.to_owned(), about: about.cloned() };
     let stage = if about.is_some() { "lost" } else { FIRST_STAGE }.to_owned();
@@ -257,7 +261,7 @@ pub(crate) fn unreadable(about: Option<&Subject>, source: &str, at: Timestamp, d
     NotedEvent { condition, at, news: StageReport { stage, about, detail } }
 }
 
-/// An event whose name gridbell does not know: all of one source are one incident, each new name one stage of it.
+/// An event whose name gridbell does not know: all of one source are one incident, with a stage for each new name.
 pub(crate) fn unknown_event(source: &str, name: &str, at: Timestamp) -> NotedEvent {
     let detail = format!(
         "the source sent an event of the unknown type {name:?}; what it means is not guessed, its body is kept"
@@ -270,19 +274,19 @@ pub(crate) fn unknown_event(source: &str, name: &str, at: Timestamp) -> NotedEve
     }
 }
 
-/// The dispatch or meter that people look for, where it is known.
+/// The dispatch or meter that people must be notified of, if known.
 fn concerned<'a>(job: &'a Job, failure: &'a Failure) -> Option<&'a Subject> {
     job.subject().or_else(|| failure.about.iter().flatten().next())
 }
 
-/// Whether the latest attempts all ended in what no attempt mends.
+/// Whether the latest attempts all ended in failures that no attempt can fix.
 fn is_lasting(job: &Job) -> bool {
     let quick = usize::try_from(QUICK_ATTEMPTS).unwrap_or(usize::MAX);
     let lasting = job.failures.iter().rev().take_while(|failure| failure.kind.is_lasting());
     job.attempt >= QUICK_ATTEMPTS && lasting.count() >= quick
 }
 
-/// Whether nothing that another attempt could bring matters any more.
+/// Whether no result of another attempt can matter any more.
 fn is_pointless(job: &Job, known: Option<&DispatchTerms>, now: Timestamp) -> bool {
     let over = known.and_then(|known| known.end).is_some_and(|end| now.duration_since(end) > OVER_MARGIN);
     let old = now.duration_since(job.received_at) > GIVE_UP_AFTER;

@@ -1,4 +1,5 @@
-//! Tokens that guard a hook: only their hashes are known here, and comparing takes the same time whatever is wrong.
+//! Tokens of webhook URLs and of the acknowledgement endpoint: gridbell stores only their hashes, and comparing takes
+//! the same time for every token.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use subtle::{Choice, ConstantTimeEq};
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenHash([u8; 32]);
 
-/// How many tokens may be valid at once, so that one can be rotated without a gap.
+/// How many tokens may be valid at once, for a rotation without a gap.
 pub const MAX_TOKENS: usize = 2;
 
 impl TokenHash {
@@ -43,7 +44,7 @@ impl TokenHash {
     }
 }
 
-/// Whether the token is one of those; an unknown source has none, and that costs the same.
+/// Whether the token is one of those. An unknown source has none, and the check takes the same time.
 pub fn admits(known: &[TokenHash], token: &str) -> bool {
     let presented = TokenHash::of(token);
     let nobody = TokenHash([0; 32]);

@@ -1,6 +1,7 @@
-//! One way to change a stored row: read it, decide, write on the condition that it is still the one that was read.
+//! One way to change a stored row: read it, decide, write on the condition that it has not changed since.
 //!
-//! An answer that was lost looks as if another write had come first. What stands there under this write's own name is this write.
+//! A lost answer is handled like a write that came second. If the stored row has this write's own id, the write
+//! succeeded.
 
 use std::fmt::Display;
 
@@ -13,10 +14,10 @@ use crate::{
     ports::{Deliveries, Dispatches, Incidents, PortError, WriteError},
 };
 
-/// How often a write may lose against others before the whole is left to be done again.
+/// How often a write may lose against others before the update fails.
 const MAX_TRIES: usize = 16;
 
-/// A row of which every write has a revision and a name of its own.
+/// A row with a revision and a unique id for each write.
 pub(crate) trait Row {
     fn revision(&self) -> u64;
     fn write(&self) -> &str;
@@ -81,21 +82,21 @@ store!(
     Groups over Incidents, str => AlertGroup, "alerts", group, write_group
 );
 store!(
-    /// How the polling of each source stands.
+    /// The poll state of each source.
     PollStates over Deliveries, str => PollState, "deliveries", poll_state, write_poll_state
 );
 
-/// What becomes of a row.
+/// The change of a row.
 pub(crate) enum Change<Row, R> {
-    /// It stays as it is.
+    /// No change.
     Keep(R),
-    /// This takes its place. Its revision follows that of the row.
+    /// This row replaces it. Its revision follows that of the stored row.
     Write(Box<Row>, R),
 }
 
-/// What came of an update.
+/// The result of an update.
 pub(crate) struct Updated<Row, R> {
-    /// What was written; none where the row stays as it was.
+    /// The written row; none if it was not changed.
     pub(crate) written: Option<Row>,
     /// What the decision returned.
     pub(crate) result: R,
@@ -105,11 +106,11 @@ pub(crate) struct Updated<Row, R> {
 pub(crate) enum From<Row> {
     /// Reads the row first.
     Stored,
-    /// With this row, or with none: what another write stored instead comes with the refusal.
+    /// With this row, or with none: if another row is stored, the refused write returns it.
     Known(Option<Row>),
 }
 
-/// Changes a row. `decide` may run several times, each time with the row as it is then.
+/// Changes a row. `decide` may run several times, each time with the current row.
 pub(crate) async fn update<S: Store, R, E: std::convert::From<PortError>>(
     store: S,
     key: &S::Key,
@@ -132,7 +133,7 @@ pub(crate) async fn update<S: Store, R, E: std::convert::From<PortError>>(
                 return Ok(Updated { written: Some(*next), result });
             }
             Err(WriteError::Lost(Some(stored))) => Some(*stored),
-            // Nothing stands there any more, or the answer does not say what.
+            // The row is gone, or the answer does not contain it.
             Err(WriteError::Lost(None)) => store.read(key).await?,
             Err(WriteError::Port(error)) => return Err(error.into()),
         };

@@ -1,8 +1,9 @@
-//! The zone that a program's people live in, by whatever name a provider gives it. For showing times only: it never decides an instant.
+//! The time zone of a program's people, from any name that a provider uses. Only for showing times: it never decides an
+//! instant.
 //!
-//! Providers write `PST`, `US/Pacific`, `Pacific Prevailing Time` or `GMT+1` where an IANA name belongs. An abbreviation names the
-//! zone and not its offset: a Californian's `PST` in July is the time on his wall. Where one has several homes, the market tells
-//! which is meant; where that does not help either, nothing is understood, and times are shown in UTC alone.
+//! Providers write `PST`, `US/Pacific`, `Pacific Prevailing Time` or `GMT+1` where an IANA name belongs. An
+//! abbreviation names the zone, not its offset: `PST` in July means local time in California. If several zones share a
+//! name, the market decides; if that does not help either, the zone is unknown, and times are shown in UTC only.
 
 mod names;
 
@@ -13,13 +14,13 @@ use jiff::{
 
 use names::{ABBREVIATIONS, Abbreviation, MARKETS};
 
-/// No name of a zone is longer.
+/// The longest name of a zone, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
-/// No place is further from UTC.
+/// The largest offset from UTC, in seconds.
 const MAX_OFFSET_S: i32 = 14 * 3_600;
 
-/// A zone that was understood.
+/// A known zone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone {
     /// Its IANA name, or its offset: `America/Los_Angeles`, `UTC-08:00`.
@@ -28,7 +29,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// What a provider calls a zone, read with the market that its program belongs to; none where that cannot be understood.
+    /// The zone for a provider's name of it and the market of its program; none if unknown.
     pub fn of(timezone: &str, market: Option<&str>) -> Option<Self> {
         let words = timezone.split_whitespace().collect::<Vec<_>>().join(" ");
         let plain = |c: char| c.is_ascii_alphanumeric() || " _-+/:.,()".contains(c);
@@ -42,29 +43,29 @@ impl Zone {
         offset(&words).map_or_else(|| Self::named(&words.replace(' ', "_")), Self::fixed)
     }
 
-    /// Whether it is UTC itself, which is shown anyway.
+    /// Whether it is UTC, which is shown anyway.
     pub fn is_utc(&self) -> bool {
         ["UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"]
             .contains(&self.name.as_str())
     }
 
-    /// The day that an instant falls on there.
+    /// The local day of an instant.
     pub fn day(&self, at: Timestamp) -> jiff::civil::Date {
         at.to_zoned(self.zone.clone()).date()
     }
 
-    /// UTC itself.
+    /// UTC.
     pub fn utc() -> Self {
         Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
     }
 
-    /// An IANA name, in whatever case.
+    /// The zone of an IANA name, in any case.
     fn named(name: &str) -> Option<Self> {
         let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())?;
         Some(Self { name: zone.iana_name()?.to_owned(), zone })
     }
 
-    /// A bare offset.
+    /// The zone of a bare offset.
     fn fixed(offset_s: i32) -> Option<Self> {
         let offset = Offset::from_seconds(offset_s).ok()?;
         if offset_s == 0 {
@@ -75,11 +76,11 @@ impl Zone {
         Some(Self { name, zone: TimeZone::fixed(offset) })
     }
 
-    /// An instant there, by a format of `strftime`, with the zone as people call it then: `… PST`, `… UTC-08:00`.
+    /// An instant in local time, in a `strftime` format, with the usual name of the zone then: `… PST`, `… UTC-08:00`.
     pub fn show(&self, at: Timestamp, format: &str) -> String {
         let there = at.to_zoned(self.zone.clone());
         let abbreviation = there.strftime("%Z").to_string();
-        // Some places have digits instead of an abbreviation, and an offset alone has none at all.
+        // Some zones have digits in place of an abbreviation, and an offset has none.
         let called = if abbreviation.starts_with(char::is_alphabetic) {
             abbreviation
         } else {
@@ -89,7 +90,7 @@ impl Zone {
     }
 }
 
-/// A name without its decoration: `US/Pacific`, `Pacific Standard Time (PST)`, `pacific time` and `PPT` are all found.
+/// Finds a name without its additions: `US/Pacific`, `Pacific Standard Time (PST)`, `pacific time` and `PPT`.
 fn abbreviation(words: &str) -> Option<&'static Abbreviation> {
     let upper = words.to_ascii_uppercase();
     let bare = upper.split(" (").next().unwrap_or_default();
@@ -101,14 +102,14 @@ fn abbreviation(words: &str) -> Option<&'static Abbreviation> {
     find(bare).or_else(|| find(without_time)).or_else(|| find(without_season?))
 }
 
-/// The zone of a market, and whose it is.
+/// The zone of a market.
 fn market(market: &str) -> Option<&'static str> {
     let plain: String = market.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
     MARKETS.iter().find(|(names, _)| names.contains(&plain.as_str())).map(|(_, zone)| *zone)
 }
 
 impl Abbreviation {
-    /// The zone that is meant in a market of that zone.
+    /// The zone that the abbreviation means in a market of that zone.
     fn in_market(&self, market: Option<&str>) -> Option<&'static str> {
         let of_market = self.homes.iter().find(|home| Some(**home) == market).copied();
         of_market.or(if self.only_by_market { None } else { self.homes.first().copied() })
@@ -142,7 +143,7 @@ fn offset(words: &str) -> Option<i32> {
 mod tests {
     use super::*;
 
-    /// What an instant in July is there, and one in December.
+    /// The local time of an instant in July, and of one in December.
     fn shown(timezone: &str, market: Option<&str>) -> String {
         let zone = Zone::of(timezone, market);
         let Some(zone) = zone.filter(|zone| !zone.is_utc()) else { return "UTC alone".to_owned() };
@@ -277,7 +278,7 @@ mod tests {
                 ("utc -8", "UTC-08:00: 10:00 UTC-08:00, 10:00 UTC-08:00"),
                 ("+05:30", "UTC+05:30: 23:30 UTC+05:30, 23:30 UTC+05:30"),
                 ("-0330", "UTC-03:30: 14:30 UTC-03:30, 14:30 UTC-03:30"),
-                // As IANA has it, with the sign the other way round.
+                // As in IANA's names, with the sign reversed.
                 ("Etc/GMT+8", "Etc/GMT+8: 10:00 UTC-08:00, 10:00 UTC-08:00"),
             ],
         );

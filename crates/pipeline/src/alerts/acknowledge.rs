@@ -1,4 +1,4 @@
-//! A person acknowledges an incident: no reminder and no escalation any more. That it is resolved is still mailed.
+//! A person acknowledges an incident: reminders and escalation stop. The resolved mail is still sent.
 
 use jiff::Timestamp;
 
@@ -10,22 +10,21 @@ use crate::{
     update::{Change, From, IncidentRows, update},
 };
 
-/// How much of a name is kept, in characters.
 const MAX_BY: usize = 200;
 
-/// Acknowledging incidents.
+/// Acknowledges and snoozes incidents.
 #[derive(Debug)]
 pub struct AcknowledgeIncident<'a, P: Ports> {
     /// `alerts`.
     pub incidents: &'a P::Incidents,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
-/// What came of it.
+/// The result of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncidentAckOutcome {
-    /// It is noted.
+    /// It is stored.
     Noted,
     /// It was acknowledged before.
     Already(Acknowledged),
@@ -36,12 +35,12 @@ pub enum IncidentAckOutcome {
 }
 
 impl<P: Ports> AcknowledgeIncident<'_, P> {
-    /// Notes that a person acknowledges an incident, by its key `<kind>/<what it is about>`. Doing it again changes nothing.
+    /// Stores that a person acknowledges an incident, by its key `<kind>/<what it is about>`. Idempotent.
     pub async fn acknowledge(&self, incident: &str, by: &str) -> Result<IncidentAckOutcome, PortError> {
         self.note(incident, None, by).await
     }
 
-    /// The same for one occurrence alone: what has begun anew since is another matter.
+    /// The same for one occurrence: a later occurrence of the incident is not acknowledged.
     pub(super) async fn note(
         &self,
         key: &str,
@@ -73,7 +72,7 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
         Ok(outcome)
     }
 
-    /// Has an incident wait: no reminder and no escalation until then. It stays open, and news of it is still mailed.
+    /// Snoozes an incident: no reminder and no escalation until then. It stays open, and its news is still mailed.
     pub async fn snooze(&self, key: &str, until: Timestamp, by: &str) -> Result<IncidentAckOutcome, PortError> {
         let noted = update(IncidentRows(self.incidents), key, From::Stored, async |known| {
             let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(IncidentAckOutcome::Unknown)) };
@@ -101,7 +100,6 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
     }
 }
 
-/// A mail that waits, without what only calls for a person to acknowledge.
 fn without_calls(mut waiting: Waiting) -> Option<Waiting> {
     let calls = |stage: &str| matches!(Occasion::of(stage), Occasion::Reminder(_) | Occasion::Escalation(_));
     waiting.stages.retain(|news| !calls(&news.stage));

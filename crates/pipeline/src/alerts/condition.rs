@@ -1,4 +1,4 @@
-//! The conditions that people are notified of, by name, and what is said of one. [`super::conditions`] judges them.
+//! The conditions that people are notified of, by name, and the reports about them. [`super::conditions`] judges them.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use crate::{alerts::kind::IncidentKind, queues::Watched};
 /// The stage of an incident's first mail.
 pub const FIRST_STAGE: &str = "first";
 
-/// What incidents of gridbell's own parts name as their source.
+/// The source name of incidents about gridbell's own components.
 pub const GRIDBELL: &str = "gridbell";
 
-/// What an incident is about, and what has to be read to judge it.
+/// What an incident is about; it determines the evidence to read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -22,10 +22,10 @@ pub enum Condition {
     Failing {
         /// The source.
         source: String,
-        /// [`crate::job::Job::key`]: a dispatch or another thing to fetch, or a delivery.
+        /// [`crate::job::Job::key`]: a dispatch or another resource to fetch, or a delivery.
         key: String,
     },
-    /// A version in several parts is not sent whole (`hydration-failing`).
+    /// Not all parts of a version are sent (`hydration-failing`).
     PartsUnsent {
         /// The dispatch.
         dispatch: Subject,
@@ -37,11 +37,11 @@ pub enum Condition {
         /// The source.
         source: String,
     },
-    /// The provider says that API keys were rotated (`credentials`).
+    /// The provider reports that API keys were rotated (`credentials`).
     KeysRotated {
         /// The source.
         source: String,
-        /// The identity of the provider's event.
+        /// The id of the provider's event.
         event: String,
     },
     /// A deadline passed, and no controller has acknowledged (`dispatch-at-risk`).
@@ -74,7 +74,7 @@ pub enum Condition {
         /// The source.
         source: String,
     },
-    /// Something could not be read, and is kept (`quarantined`).
+    /// A body or a field cannot be read and is quarantined (`quarantined`).
     Quarantined {
         /// The source.
         source: String,
@@ -93,7 +93,7 @@ pub enum Condition {
         /// The dispatch, or the delivery.
         about: String,
     },
-    /// Messages lie in a dead-letter queue (`dead-letter`).
+    /// Messages are in a dead-letter queue (`dead-letter`).
     DeadLetters {
         /// The queue.
         queue: Watched,
@@ -118,7 +118,7 @@ impl Condition {
         }
     }
 
-    /// All that can be about one dispatch or load target.
+    /// All conditions that can be about one dispatch or load target.
     pub fn all_about(subject: &Subject) -> [Self; 8] {
         let (source, dispatch) = (subject.source().to_owned(), subject.clone());
         [
@@ -176,7 +176,7 @@ impl Condition {
         }
     }
 
-    /// The dispatch or load target, where it is about one: its record is part of the evidence.
+    /// The dispatch or load target, if it is about one: its record is part of the evidence.
     pub fn subject(&self) -> Option<Subject> {
         match self {
             Self::PartsUnsent { dispatch }
@@ -186,7 +186,7 @@ impl Condition {
             | Self::MissedDelivery { dispatch } => Some(dispatch.clone()),
             Self::NotCompliant { subject } => Some(subject.clone()),
             Self::Quarantined { about, .. } => about.clone(),
-            // The part of a meter's interval is no subject, but what it belongs to is.
+            // An interval of a meter is no subject, but the meter is.
             Self::Failing { source, key } | Self::GivenUp { source, about: key } if is_of(source, key) => {
                 Some(Subject::from_stored(key.split('?').next().unwrap_or(key).to_owned()))
             }
@@ -194,7 +194,7 @@ impl Condition {
         }
     }
 
-    /// Whether a dispatch may depend on it: its hints wait behind nothing that can wait.
+    /// Whether a dispatch may depend on it: its hints go through the urgent queue.
     pub fn is_urgent(&self) -> bool {
         match self {
             Self::Failing { .. }
@@ -215,8 +215,8 @@ impl Condition {
         }
     }
 
-    /// Whether its incident awaits a person: reminders and escalation follow until one acknowledges. The others are events, or ask
-    /// once a day.
+    /// Whether a person must acknowledge its incident: reminders and escalation follow until then. The other conditions
+    /// are events, or a question once a day.
     pub fn awaits_a_person(&self) -> bool {
         !matches!(
             self,
@@ -237,7 +237,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Whether a key names something of that source, rather than a delivery.
+/// Whether a key names a resource of that source, not a delivery.
 fn is_of(source: &str, key: &str) -> bool {
     key.strip_prefix(source).is_some_and(|rest| rest.starts_with('/'))
 }
@@ -247,19 +247,19 @@ fn is_of(source: &str, key: &str) -> bool {
 pub struct StageReport {
     /// Its name.
     pub stage: String,
-    /// What it is about, as a person reads it.
+    /// What it is about, for people.
     pub about: String,
     /// What failed, in words.
     pub detail: String,
 }
 
-/// Something that happened once. It is stored under its condition and stage: a repetition moves its instant.
+/// Something that happened once, stored under its condition and stage. A repetition updates its instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotedEvent {
-    /// What it is part of.
+    /// The condition that it belongs to.
     pub condition: Condition,
-    /// When it happened last.
+    /// When it last happened.
     pub at: Timestamp,
-    /// What to say.
+    /// The report to mail.
     pub news: StageReport,
 }

@@ -1,4 +1,4 @@
-//! What a verdict makes of an incident: pure, so that a lost write is simply decided again.
+//! Applies a verdict to an incident. Pure: after a lost write, the alerter decides again.
 
 #[cfg(test)]
 mod tests;
@@ -22,37 +22,35 @@ use crate::{
     job::clip,
 };
 
-/// No incident sends more mails of news than this, whatever comes in through the endpoint.
+/// The most mails of news for one incident, whatever arrives over HTTP.
 const MAX_MAILS: usize = 6;
 
-/// The same for what is asked once a day: for as long as a dispatch is kept.
+/// The same for the daily question: it covers the whole retention time of a dispatch.
 const MAX_DAYS: usize = 400;
 
-/// How much of a detail and of a name is stored, in characters.
+/// The longest detail or name that is stored, in characters.
 const MAX_DETAIL: usize = 2_000;
 const MAX_ABOUT: usize = 500;
 
-/// A mail that waits for longer than this after its time is scheduled once more: its flush was lost.
+/// A pending mail that is overdue by this is scheduled again: its flush was lost.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(20);
 
-/// A mail that comes this long after its deadline says why.
+/// A mail that is sent this long after its deadline states why.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
 
-/// What starts sooner is urgent.
+/// A dispatch that starts sooner is urgent.
 const SOON: SignedDuration = SignedDuration::from_mins(15);
 
-/// What becomes of an incident.
 #[derive(Debug)]
 pub(super) struct Decided {
-    /// The incident. A mail that is to be sent waits in it, and its group is not chosen yet.
+    /// The incident. It contains the pending mail, whose group is not chosen yet.
     pub(super) next: Incident,
-    /// What a mail is to be sent for, where one has to be scheduled.
+    /// The occasion of the mail, if one must be scheduled.
     pub(super) occasion: Option<Occasion>,
-    /// It begins with this.
     pub(super) opens: bool,
 }
 
-/// None: it stays as it is.
+/// Decides the next state of an incident; none: no change.
 pub(super) fn decide(
     known: Option<&Incident>,
     condition: &Condition,
@@ -73,7 +71,6 @@ pub(super) fn decide(
     }
 }
 
-/// It begins, or begins anew.
 fn opens(
     known: Option<&Incident>,
     condition: &Condition,
@@ -81,12 +78,12 @@ fn opens(
     rules: Rules<'_>,
     now: Timestamp,
 ) -> Decided {
-    // Its instant tells an occurrence from an earlier one, and this clock may be behind the one that opened that.
+    // The instant distinguishes occurrences, and this clock may be behind the clock that opened the earlier one.
     let opened_at = match known.map(|known| known.opened_at).filter(|earlier| *earlier >= firing.since) {
         Some(earlier) => now.max(earlier + SignedDuration::from_millis(1)),
         None => firing.since,
     };
-    // People who were notified of the one before and have not heard that it is resolved.
+    // People who were notified of the earlier occurrence and not yet of its end.
     let notified = known.filter(|known| !known.mails.contains_key(RESOLVED));
     let next = Incident {
         incident: condition.incident(),
@@ -111,7 +108,7 @@ fn opens(
     decided
 }
 
-/// It goes on.
+/// The condition still fires.
 fn fires(open: &Incident, firing: &Firing, rules: Rules<'_>, now: Timestamp) -> Option<Decided> {
     let of_news = |stage: &&String| Occasion::of(stage) == Occasion::First;
     let waiting = open.waiting.iter().flat_map(|waiting| &waiting.stages).map(|news| &news.stage);
@@ -136,7 +133,7 @@ fn fires(open: &Incident, firing: &Firing, rules: Rules<'_>, now: Timestamp) -> 
     }
 }
 
-/// Its own clock: the start of its dispatch, a step of the escalation, a reminder.
+/// The incident's own clock: the start of its dispatch, an escalation step, a reminder.
 fn ticks(open: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Decided> {
     let (stage, _) = stages::next(open, rules, now).filter(|(_, at)| *at <= now)?;
     let occasion = Occasion::of(&stage);
@@ -155,7 +152,7 @@ fn resolves(open: &Incident, resolved: &Resolved, rules: Rules<'_>, now: Timesta
     };
     let mut occasion = None;
     if open.mails.is_empty() {
-        // A first mail that still waits is not sent, unless a deadline passed in the meantime: then people must know that it did.
+        // A pending first mail is dropped, unless a deadline has passed meanwhile: people must know that.
         if rules.deadline_passed {
             occasion = next.waiting.as_ref().filter(|waiting| waiting.send_at + OVERDUE < now).map(occasion_of);
         } else {
@@ -173,7 +170,7 @@ fn resolves(open: &Incident, resolved: &Resolved, rules: Rules<'_>, now: Timesta
     decided
 }
 
-/// A deadline passed, the time of the dispatch passed, and no person was notified: one still is.
+/// The deadline and the dispatch passed and no person was notified: one still is.
 fn lapses(
     known: Option<&Incident>,
     condition: &Condition,
@@ -197,7 +194,7 @@ fn lapses(
     let mut decided = opens(known, condition, &firing, rules, now);
     decided.next.status = IncidentStatus::Resolved;
     if let Some(waiting) = &mut decided.next.waiting {
-        // The one mail says both.
+        // One mail reports both.
         let over = waiting.stages.last().map(|news| StageReport { stage: RESOLVED.to_owned(), ..news.clone() });
         waiting.stages.extend(over);
     }
@@ -205,18 +202,16 @@ fn lapses(
     Some(decided)
 }
 
-/// A mail that waits past its time is scheduled once more.
 fn overdue(known: &Incident, now: Timestamp) -> Option<Decided> {
     let waiting = known.waiting.as_ref().filter(|waiting| waiting.send_at + OVERDUE < now)?;
     Some(Decided { next: known.clone(), occasion: Some(occasion_of(waiting)), opens: false })
 }
 
 impl Decided {
-    /// Has a mail wait that says this.
     fn say(&mut self, news: Vec<StageReport>, occasion: Occasion, rules: Rules<'_>, now: Timestamp) {
         let next = &mut self.next;
         let mut stages: Vec<StageReport> = next.waiting.take().map(|waiting| waiting.stages).unwrap_or_default();
-        // A reminder has nothing to add to what is said now.
+        // A reminder adds nothing to these reports.
         stages.retain(|news| !matches!(Occasion::of(&news.stage), Occasion::Reminder(_)));
         stages.extend(news.into_iter().map(|news| StageReport {
             stage: if occasion == Occasion::First { stages::of_news(&news.stage) } else { news.stage },
@@ -239,22 +234,22 @@ impl Decided {
     }
 }
 
-/// What a mail that waits is written for: the weightiest of its stages.
+/// The occasion of a pending mail: the one of its stages with the greatest weight.
 pub(super) fn occasion_of(waiting: &Waiting) -> Occasion {
     let occasions = || waiting.stages.iter().map(|news| Occasion::of(&news.stage));
-    // One that also says that all is over is written for what happened.
+    // A mail that also reports the end has the occasion of the event.
     let happened = occasions().filter(|occasion| *occasion != Occasion::Resolved);
     happened.max_by_key(|occasion| occasion.weight()).or_else(|| occasions().next()).unwrap_or(Occasion::First)
 }
 
-/// How soon a mail must be sent. Reminders and what is resolved can wait.
+/// How soon a mail must be sent. Reminders and resolved mails can wait.
 pub(super) fn urgency(incident: &Incident, occasion: Occasion, rules: Rules<'_>, now: Timestamp) -> Urgency {
     let is_urgent = match (&incident.condition, rules.dispatch) {
         (Condition::NoEnd { .. }, _) => false,
         (Condition::NotAcknowledged { .. } | Condition::ControllerFailed { .. } | Condition::DeliveriesUnread, _) => {
             true
         }
-        // What a webhook announced and could not be fetched may call a dispatch again that was withdrawn or is over.
+        // The change that could not be fetched may reschedule a dispatch that was withdrawn or has ended.
         (Condition::Failing { .. }, Some((Status::Scheduled, terms))) => terms.start <= now + SOON,
         (Condition::Failing { .. }, _) => rules.is_time_critical,
         (_, Some((status, terms))) => {

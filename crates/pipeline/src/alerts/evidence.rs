@@ -1,4 +1,4 @@
-//! What a condition is judged by, read from tables and queues.
+//! Reads the evidence of a condition from tables and queues.
 
 use jiff::Timestamp;
 

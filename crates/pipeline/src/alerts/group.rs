@@ -1,34 +1,34 @@
-//! What the table `alerts` holds beside the incidents: alert groups, and the links in mails.
+//! The other contents of the table `alerts`: alert groups, and the links in mails.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{alerts::incident::IncidentKind, config::Contacts, token::TokenHash};
 
-/// How long an urgent mail may wait for others, in seconds: with its message's way it is out within ten.
+/// How long an urgent mail may wait for others, in seconds: including the time in the queue it is sent within ten.
 const URGENT: SignedDuration = SignedDuration::from_secs(7);
 
-/// After a minute of urgent mails, one about what people know already waits for this long after the one before.
+/// After a minute of urgent mails, a mail about a known dispatch waits for this long after the previous mail.
 const STORM_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
-/// Urgent mails further apart are no storm.
+/// Urgent mails further apart than this are no storm.
 const CALM: SignedDuration = SignedDuration::from_mins(2);
 
-/// A flush that lies closer ahead may have begun by another clock.
+/// A flush that is due within this time may have begun by another clock.
 const AHEAD: SignedDuration = SignedDuration::from_secs(2);
 
-/// A flush that should have begun longer ago was lost.
+/// A flush that is overdue by more than this was lost.
 const LOST: SignedDuration = SignedDuration::from_secs(20);
 
-/// A flush that was due so lately is beginning in another invocation.
+/// A flush that is overdue by less than this is starting in another invocation.
 const BEGINS: SignedDuration = SignedDuration::from_secs(5);
 
 /// How soon a mail must be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// A dispatch is due, starts within a quarter of an hour, has begun, or has no known start, and no mail said so.
+    /// A dispatch is due, starts within 15 minutes, has begun, or has no known start, and it was not mailed yet.
     New,
-    /// Such a dispatch, of which people know already.
+    /// Such a dispatch that was mailed already.
     Known,
     /// Everything else.
     CanWait,
@@ -39,19 +39,19 @@ pub enum Urgency {
 pub struct AlertGroup {
     /// `group/<kind>/<source>/<occasion>`, with `/test` for tests: production and test never share a mail.
     pub group: String,
-    /// Goes up by one with every write.
+    /// Incremented by every write.
     pub revision: u64,
-    /// Who wrote it last.
+    /// The id of the latest write.
     pub write: String,
     /// The kind of its incidents.
     pub kind: IncidentKind,
     /// The source.
     pub source: String,
-    /// What its mails are written for: `first`, `start`, `reminder`, `escalation`, `resolved`.
+    /// The occasion of its mails: `first`, `start`, `reminder`, `escalation`, `resolved`.
     pub occasion: String,
     /// Whether all of it is test traffic.
     pub test: bool,
-    /// When what waits is sent.
+    /// When the pending mails are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flush_at: Option<Timestamp>,
     /// When mails were last sent.
@@ -60,10 +60,10 @@ pub struct AlertGroup {
     /// Since when urgent mails follow each other closely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storm_since: Option<Timestamp>,
-    /// How often in a row the mails were refused.
+    /// How often in a row SES refused the mails.
     #[serde(default)]
     pub failures: u32,
-    /// Which invocation sends what waits, since when.
+    /// The invocation that sends the pending mails, and since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<(String, Timestamp)>,
     /// When it was last used.
@@ -71,7 +71,7 @@ pub struct AlertGroup {
 }
 
 impl AlertGroup {
-    /// When a mail that comes to the group now is sent.
+    /// When a mail that joins the group now is sent.
     pub fn sends_at(&self, urgency: Urgency, contacts: &Contacts, now: Timestamp) -> Timestamp {
         let after = |wait: SignedDuration| self.last_flush(now).map_or(now, |at| (at + wait).max(now));
         let is_storm = self.storm_since.is_some_and(|since| now.duration_since(since) > STORM_INTERVAL);
@@ -88,19 +88,19 @@ impl AlertGroup {
         }
     }
 
-    /// When its mails were last sent, or are being sent right now by another invocation.
+    /// When its mails were last sent, or since when another invocation is sending them.
     fn last_flush(&self, now: Timestamp) -> Option<Timestamp> {
         let claimed = self.claim.as_ref().map(|(_, at)| *at);
         let begins = self.flush_at.filter(|at| *at <= now && now.duration_since(*at) < BEGINS);
         [self.flushed_at, claimed, begins].into_iter().flatten().max()
     }
 
-    /// Whether a flush by then is under way.
+    /// Whether a flush due by then is under way.
     pub fn is_under_way(&self, by: Timestamp, now: Timestamp) -> bool {
         self.flush_at.is_some_and(|at| at <= by && at >= now + AHEAD)
     }
 
-    /// The group's next flush, where a mail that comes now is to be sent by then. What is about to be flushed is not put off.
+    /// The group's next flush if a mail must be sent by then. An earlier flush is not postponed.
     pub fn next_flush(&self, send_at: Timestamp, now: Timestamp) -> Timestamp {
         self.flush_at.filter(|at| *at <= send_at && now < *at + LOST).unwrap_or(send_at)
     }
@@ -118,34 +118,34 @@ fn seconds(seconds: u32) -> SignedDuration {
     SignedDuration::from_secs(i64::from(seconds))
 }
 
-/// The link of a mail to the page of its incidents. Each of the page's buttons works once, for anybody who has the mail. What is
-/// stored is the secret's hash, never the secret.
+/// The link of a mail to the page of its incidents. Each button of the page works once, for every reader of the mail.
+/// The table stores the secret's hash, never the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AckLink {
     /// `link/<SHA-256 of the secret>`.
     pub link: String,
-    /// Goes up by one with every write.
+    /// Incremented by every write.
     pub revision: u64,
-    /// Who wrote it last.
+    /// The id of the latest write.
     pub write: String,
-    /// What it acknowledges: incidents, and which occurrence of each.
+    /// What it acknowledges: incidents, each with its occurrence.
     pub incidents: Vec<(String, Timestamp)>,
     /// The mail's subject.
     pub subject: String,
     /// The mail's recipients.
     pub to: Vec<String>,
-    /// Until when the page can be read, and its buttons used.
+    /// Until when the page and its buttons work.
     pub expires_at: Timestamp,
-    /// When its button *Acknowledge* was used.
+    /// When the button *Acknowledge* was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_at: Option<Timestamp>,
-    /// When its button *I have curtailed by hand* was used.
+    /// When the button *I have curtailed by hand* was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curtailed_at: Option<Timestamp>,
 }
 
 impl AckLink {
-    /// Where the link with that secret is stored.
+    /// The key under which the link with that secret is stored.
     pub fn key(secret: &str) -> String {
         format!("link/{}", TokenHash::of(secret).to_hex())
     }

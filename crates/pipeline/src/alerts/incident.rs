@@ -1,4 +1,4 @@
-//! Incidents as they are stored: what people are, were, or are about to be notified of.
+//! Stored incidents: what people are, were, or will be notified of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,51 +10,51 @@ use crate::alerts::condition::{Condition, StageReport};
 
 pub use crate::alerts::kind::IncidentKind;
 
-/// What is stored of one incident.
+/// The stored state of one incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// `<kind>/<what it is about>`.
     pub incident: String,
-    /// Goes up by one with every write.
+    /// Incremented by every write.
     pub revision: u64,
-    /// Who wrote it last.
+    /// The id of the latest write.
     pub write: String,
-    /// What it is about, and what is read to judge it.
+    /// What it is about; it determines the evidence to read.
     pub condition: Condition,
-    /// What it is about, as a person reads it.
+    /// What it is about, for people.
     pub about: String,
     /// Open, acknowledged or resolved.
     pub status: IncidentStatus,
-    /// Since when it lasts: the instant that its condition states.
+    /// Since when it lasts, as its condition states.
     pub opened_at: Timestamp,
-    /// When it was last written with news.
+    /// When news was last written.
     pub last_at: Timestamp,
     /// When it was resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
-    /// Who acknowledged it, where a person did.
+    /// The person who acknowledged it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
-    /// Until when no reminder and no escalation follows, where a person asked for that.
+    /// Until when a person snoozed it: no reminder and no escalation before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snoozed: Option<Snoozed>,
-    /// How many steps of the escalation were notified of it.
+    /// How many escalation steps were notified of it.
     #[serde(default)]
     pub level: usize,
     /// The latest detail.
     pub detail: String,
-    /// What was mailed: stage → when SES accepted the mail.
+    /// The mailed stages: stage → when SES accepted the mail.
     #[serde(default)]
     pub mails: BTreeMap<String, Timestamp>,
-    /// Who got any of these mails.
+    /// The recipients of these mails.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub notified: BTreeSet<String>,
-    /// The mail that waits to be sent.
+    /// The pending mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
 }
 
-/// A mail that waits to be sent.
+/// A pending mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     /// The alert group that sends it.
@@ -63,9 +63,9 @@ pub struct Waiting {
     pub since: Timestamp,
     /// When it is to be sent.
     pub send_at: Timestamp,
-    /// What sorts it among others: when the dispatch starts, else the far future.
+    /// The sort key among pending mails: when the dispatch starts, else the far future.
     pub sorts_by: Timestamp,
-    /// The stages that it stands for.
+    /// The stages that it reports.
     pub stages: Vec<StageReport>,
 }
 
@@ -80,17 +80,17 @@ impl Incident {
         self.condition.source()
     }
 
-    /// The dispatch or load target, where it is about one.
+    /// The dispatch or load target, if it is about one.
     pub fn subject(&self) -> Option<Subject> {
         self.condition.subject()
     }
 
-    /// Whether a person has it wait, as of then.
+    /// Whether it is snoozed at that instant.
     pub fn is_snoozed(&self, now: Timestamp) -> bool {
         self.snoozed.as_ref().is_some_and(|snoozed| snoozed.until > now)
     }
 
-    /// Whether it is judged anew each minute: it is open, or has a mail to send.
+    /// Whether it is reviewed each minute: it is open, or has a mail to send.
     pub fn is_reviewed(&self) -> bool {
         self.status != IncidentStatus::Resolved || self.waiting.is_some()
     }
@@ -99,16 +99,16 @@ impl Incident {
 /// A person acknowledged an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
-    /// Who, as far as is known.
+    /// Who, if known.
     pub by: String,
     /// When.
     pub at: Timestamp,
 }
 
-/// A person has an incident wait: it is open, and calls again later.
+/// A person snoozed an incident: it is open, and reminds again later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snoozed {
-    /// Who, as far as is known.
+    /// Who, if known.
     pub by: String,
     /// When.
     pub at: Timestamp,
@@ -116,20 +116,20 @@ pub struct Snoozed {
     pub until: Timestamp,
 }
 
-/// Whether an incident goes on.
+/// Whether an incident is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentStatus {
-    /// It goes on.
+    /// It is open.
     Open,
-    /// It goes on, and a person has acknowledged it: no reminder and no escalation any more.
+    /// It is open and acknowledged: no reminder and no escalation.
     Acknowledged,
-    /// It is over.
+    /// It has ended.
     Resolved,
 }
 
 impl IncidentStatus {
-    /// As it stands in the table and on the command line.
+    /// The name in the table and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",

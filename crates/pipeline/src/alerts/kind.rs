@@ -1,35 +1,35 @@
-//! What sort of thing people are notified of.
+//! The kinds of incidents.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What sort of thing people are notified of.
+/// The kind of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IncidentKind {
     /// A deadline is near, and no controller has acknowledged.
     DispatchAtRisk,
-    /// What a webhook announced cannot be fetched.
+    /// A change that a webhook announced cannot be fetched.
     HydrationFailing,
-    /// A body could not be read; it is kept.
+    /// A body could not be read and is quarantined.
     Quarantined,
     /// A type of event that gridbell does not know.
     UnknownEvent,
-    /// A data centre did not reach its target.
+    /// A data centre did not reach its load target.
     NotCompliant,
-    /// A provider refuses the API key, or says that keys were rotated.
+    /// A provider refuses the API key, or reports that keys were rotated.
     Credentials,
-    /// Polling found what no webhook brought.
+    /// Polling found a change that no webhook announced.
     MissedDelivery,
-    /// Something was given up; it is kept.
+    /// A job was given up and is quarantined.
     DeadLetter,
-    /// A provider's list cannot be read: what its webhooks do not bring is not seen.
+    /// A provider's list cannot be read: gridbell does not see changes that no webhook announces.
     SourceDown,
 }
 
 impl IncidentKind {
-    /// As it stands in subjects and on the command line.
+    /// The name in subjects and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DispatchAtRisk => "dispatch-at-risk",

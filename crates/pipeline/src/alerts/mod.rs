@@ -1,6 +1,6 @@
-//! The alerter: judges conditions, keeps incidents, and sends mails at each incident's stages.
+//! The alerter: judges conditions, stores incidents, and sends mails at each incident's stages.
 //!
-//! It is level-triggered: the state decides, a hint only says that it is time to look. It writes nothing but the table `alerts`.
+//! It is level-triggered: the state decides, and a hint only triggers the judgement. It writes only the table `alerts`.
 
 mod acknowledge;
 pub mod condition;
@@ -46,16 +46,16 @@ use decide::{Decided, decide};
 use notify::JustJudged;
 use stages::{Rules, published};
 
-/// Incidents that are judged at once.
+/// Incidents judged at the same time.
 const AT_ONCE: usize = 16;
 
-/// The review finds a stage that is further ahead.
+/// A later stage needs no timer: the next review finds it.
 const REVIEWED: SignedDuration = SignedDuration::from_secs(75);
 
-/// A hint whose evidence cannot be read comes again after so many seconds …
+/// A hint whose evidence cannot be read is sent again after so many seconds …
 const UNREAD_S: u32 = 10;
 
-/// … so many times. Then a person is notified of what the hint was about.
+/// … at most so many times. Then a person is notified of the hint's subject.
 const UNREAD_ATTEMPTS: u32 = 6;
 
 /// The alerter.
@@ -63,15 +63,15 @@ const UNREAD_ATTEMPTS: u32 = 6;
 pub struct Alert<'a, P: Ports> {
     /// The contacts.
     pub config: &'a Config,
-    /// What `/alerts/{secret}` stands behind, without a slash at the end; none: no mail holds a link.
+    /// The base URL of `/alerts/{secret}`, without a slash at the end; none: mails contain no link.
     pub public_url: Option<&'a str>,
-    /// The stack that commands in mails name; none: the local one, which needs no name.
+    /// The stack name for commands in mails; none: the local stack, which needs no name.
     pub stack: Option<&'a str>,
     /// `alerts`.
     pub incidents: &'a P::Incidents,
-    /// `dispatches`, to read.
+    /// `dispatches`, read only.
     pub table: &'a P::Dispatches,
-    /// `deliveries`, to read.
+    /// `deliveries`, read only.
     pub deliveries: &'a P::Deliveries,
     /// The queues' depths.
     pub queues: &'a P::Depths,
@@ -79,43 +79,41 @@ pub struct Alert<'a, P: Ports> {
     pub mailer: &'a P::Mailer,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
-/// Why a condition is judged.
 #[derive(Debug, Clone, Copy)]
 struct Cause {
-    /// The instant that it is judged as of, where that is later than now.
+    /// The instant as of which it is judged, if later than now.
     at: Timestamp,
-    /// A hint, and how often its evidence could not be read; none: a review.
+    /// How often the hint's evidence could not be read; none: a review.
     hint: Option<u32>,
     /// Whether the next stage gets a timer.
     sets_timer: bool,
 }
 
-/// What a condition is now.
 struct Seen {
     verdict: Verdict,
-    /// What it is about.
+    /// The record that it is about.
     record: Option<SubjectRecord>,
     /// It is about a dispatch whose record cannot be read.
     may_be_test: bool,
 }
 
-/// How an incident stands after it was judged.
+/// The state of an incident after it was judged.
 struct Judged {
     incident: Option<Incident>,
     record: Option<SubjectRecord>,
-    /// Its mail is to be sent right now.
+    /// The group whose mail must be sent now.
     flush: Option<String>,
 }
 
 impl<P: Ports> Alert<'_, P> {
-    /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
+    /// Handles a batch; returns the ids of the messages to deliver again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let mut failed = Vec::new();
-        // Hints at one condition are one.
+        // Hints at the same condition are judged once.
         let mut hints: BTreeMap<Condition, (Hint, Vec<String>)> = BTreeMap::new();
         let mut reviews = Vec::new();
         let mut flushes: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -169,7 +167,7 @@ impl<P: Ports> Alert<'_, P> {
         }
     }
 
-    /// Judges incidents anew. One that cannot be judged waits for the next review.
+    /// Judges incidents again. If that fails, the next review retries.
     async fn review(&self, incidents: Vec<String>) {
         let judged = incidents.into_iter().map(async |key| {
             let incident = self.incidents.read(&key).await?;
@@ -192,7 +190,6 @@ impl<P: Ports> Alert<'_, P> {
         }
     }
 
-    /// Judges a condition, and stores what becomes of its incident.
     async fn judge(&self, condition: &Condition, cause: Cause) -> Result<Judged, PortError> {
         let key = condition.incident();
         let (mut known, mut seen, mut flush, mut timer) = (None, None, None, None);
@@ -234,7 +231,7 @@ impl<P: Ports> Alert<'_, P> {
         Ok(Judged { incident: written.or(known), record: seen, flush })
     }
 
-    /// What the condition is now; none where it is judged later.
+    /// The condition's current state; none if it is judged later.
     async fn verdict(
         &self,
         condition: &Condition,
@@ -252,9 +249,10 @@ impl<P: Ports> Alert<'_, P> {
             Err(error) => error,
         };
         let unread = |verdict| Seen { verdict, record: None, may_be_test: condition.subject().is_some() };
-        // An open incident is reviewed each minute: were its hints sent again and again, doubled ones would grow without end.
+        // An open incident is reviewed each minute. Sending its hints again would multiply duplicated messages without
+        // limit.
         match cause.hint.filter(|attempt| open.is_none() || *attempt == 0) {
-            // What is known stands.
+            // The incident stays as it is.
             None => {
                 tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read");
                 Ok(Some(unread(Verdict::Undecided)))
@@ -277,9 +275,9 @@ impl<P: Ports> Alert<'_, P> {
         }
     }
 
-    /// When the next stage comes, where that is before the next review.
+    /// When the next stage is due, if before the next review.
     fn timer(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<Timestamp> {
-        // The mail that was just scheduled counts as sent: the next stage comes after it.
+        // The mail just scheduled counts as sent: the next stage comes after it.
         let (stages, sent) = (incident.waiting.iter().flat_map(|waiting| &waiting.stages), now);
         let mails = stages.map(|news| (news.stage.clone(), sent)).chain(incident.mails.clone()).collect();
         let level = rules.level(incident, now);
@@ -293,8 +291,8 @@ impl<P: Ports> Alert<'_, P> {
         self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), hop_s(at, self.host.now())).await
     }
 
-    /// Chooses the group of a mail that waits, and sees to it that a flush is under way before the mail is stored. Returns the group
-    /// where its mail is to be sent right now.
+    /// Chooses the group of a pending mail, and ensures that a flush is under way before it stores the mail. Returns
+    /// the group if its mail must be sent now.
     async fn schedule(
         &self,
         incident: &mut Incident,
@@ -316,7 +314,7 @@ impl<P: Ports> Alert<'_, P> {
                 self.flush_later(&key, urgency, hop_s(send_at, now)).await?;
             }
             let flush_at = group.next_flush(send_at, now);
-            // Of many that come at once few write.
+            // Of many concurrent mails, few write the group.
             if is_stored && group.flush_at == Some(flush_at) {
                 return Ok(Change::Keep(send_at));
             }

@@ -1,7 +1,7 @@
-//! Sends the mails that wait in an alert group: one alone, several as lists.
+//! Sends the pending mails of an alert group: one mail alone, several as lists.
 //!
-//! Sent first and marked afterwards: a crash in between repeats a mail and loses none. A stage counts as mailed when SES has
-//! accepted the mail.
+//! It sends first and marks afterwards: a crash in between repeats a mail and loses none. A stage counts as mailed when
+//! SES has accepted the mail.
 
 use std::collections::BTreeMap;
 
@@ -26,46 +26,42 @@ use crate::{
     update::{Change, From, Groups, IncidentRows, Updated, update},
 };
 
-/// Incidents that one mail lists; the rest is in the next mail.
+/// The most incidents in one mail; the others are in the next mail.
 const LISTED: usize = 200;
 
-/// Incidents that one flush sends; the rest is left to another one.
+/// The most incidents in one flush; another flush sends the others.
 const FLUSHED: usize = 600;
 
-/// A flush that comes this much too early is on time: clocks differ.
+/// A flush that is early by less than this is on time: clocks differ.
 const EARLY: SignedDuration = SignedDuration::from_secs(2);
 
-/// A claim older than this is of an invocation that died.
+/// The invocation of an older claim has died.
 const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(30);
 
-/// What came while another invocation sent is sent after this long.
+/// Mails that arrive while another invocation sends are sent after this long.
 const BUSY: SignedDuration = SignedDuration::from_secs(3);
 
-/// How long the link in a mail can be used.
 const LINK_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What to do with a group.
 enum Claim {
-    /// Nothing waits, not yet, or another invocation is sending.
+    /// Nothing is pending or due, or another invocation is sending.
     Nothing,
-    /// This one sends.
     Ours,
 }
 
-/// How a flush ended.
 #[derive(Clone, Copy)]
 enum Ends {
-    /// Mails were sent.
     Sent,
-    /// There was none to send.
+    /// No mail was pending.
     Nothing,
-    /// Mails were refused, or something could not be read.
+    /// SES refused mails, or something could not be read.
     Refused,
-    /// The daily quota is left to urgent mails.
+    /// The rest of the daily quota is reserved for urgent mails.
     Saved,
 }
 
-/// An incident as it was just judged.
+/// An incident that was just judged.
 pub(super) struct JustJudged {
     pub(super) incident: Incident,
     pub(super) record: Option<SubjectRecord>,
@@ -75,13 +71,13 @@ pub(super) struct JustJudged {
 pub(super) struct Ready {
     pub(super) incident: Incident,
     pub(super) record: Option<SubjectRecord>,
-    /// Steps of the escalation that are notified.
+    /// How many escalation steps are notified.
     pub(super) level: usize,
     is_urgent: bool,
 }
 
 impl<P: Ports> Alert<'_, P> {
-    /// Sends what waits in a group. `own` was just judged, and the index may not show it yet.
+    /// Sends the pending mails of a group. `own` was just judged; the index may not show it yet.
     pub(super) async fn flush(&self, key: &str, own: Option<JustJudged>) -> Result<(), PortError> {
         let mut waiting = self.incidents.waiting(key, FLUSHED).await?;
         match &own {
@@ -96,8 +92,8 @@ impl<P: Ports> Alert<'_, P> {
             let (revision, write) = (group.revision + 1, self.host.unique());
             if group.claim.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < CLAIM_LASTS) {
                 let again_at = now + BUSY;
-                // The invocation that sends sees to what else waits. Were each flush that meets it sent again, doubled ones would grow
-                // without end.
+                // The sending invocation schedules the next flush. If each concurrent flush were sent again, duplicates
+                // would multiply without limit.
                 if own.is_none() || group.flush_at.is_some_and(|at| at > now && at <= again_at) {
                     return Ok(Change::Keep(Claim::Nothing));
                 }
@@ -107,7 +103,7 @@ impl<P: Ports> Alert<'_, P> {
                 let next = AlertGroup { revision, write, flush_at: Some(again_at), ..group };
                 return Ok(Change::Write(Box::new(next), Claim::Nothing));
             }
-            // One that comes early belongs to mails that are sent; the present ones have a flush of their own on its way.
+            // An early flush belongs to mails that were sent already; the pending ones have their own flush.
             if own.is_none() && group.flush_at.is_some_and(|at| at > now + EARLY) {
                 return Ok(Change::Keep(Claim::Nothing));
             }
@@ -129,7 +125,7 @@ impl<P: Ports> Alert<'_, P> {
         let is_full = keys.len() >= FLUSHED;
         let judged = keys.into_iter().map(|key| self.ready(&group, key));
         let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffered(AT_ONCE).collect().await;
-        // As it is stored now: another invocation may have sent its mail before this one had the group.
+        // Read it again: another invocation may have sent its mail before this one claimed the group.
         let own = match own {
             Some(JustJudged { incident, record }) => {
                 let stored = self.incidents.read(&incident.incident).await?;
@@ -181,7 +177,7 @@ impl<P: Ports> Alert<'_, P> {
         Ok(())
     }
 
-    /// Judges a waiting incident anew: a mail says what is true when it is sent.
+    /// Judges a pending incident again: a mail states what is true when it is sent.
     async fn ready(&self, group: &AlertGroup, key: String) -> Result<Option<Ready>, PortError> {
         let Some(incident) = self.incidents.read(&key).await? else { return Ok(None) };
         if incident.waiting.as_ref().is_none_or(|waiting| waiting.group != group.group) {
@@ -275,7 +271,7 @@ impl<P: Ports> Alert<'_, P> {
         }
     }
 
-    /// Makes the link of a mail. A mail goes out without one rather than not at all.
+    /// Creates the link of a mail. If that fails, the mail is sent without a link.
     async fn link(&self, incidents: &[(String, Timestamp)], subject: &str, to: &[String]) -> Option<String> {
         let base = self.public_url?;
         let secret = self.host.secret();
@@ -326,7 +322,7 @@ impl<P: Ports> Alert<'_, P> {
         marked.await.map(drop)
     }
 
-    /// An incident was resolved before its first mail was sent: that it is resolved is mailed as well.
+    /// Schedules the resolved mail of an incident that was resolved before its first mail was sent.
     async fn resolve_after(
         &self,
         next: &mut Incident,
@@ -340,11 +336,11 @@ impl<P: Ports> Alert<'_, P> {
         next.detail.clone_from(&news.detail);
         let (group, sorts_by) = (String::new(), Timestamp::MAX);
         next.waiting = Some(Waiting { group, since: now, send_at: now, sorts_by, stages: vec![news] });
-        // Nothing that is resolved is urgent: its group sends it later.
+        // A resolved mail is not urgent: its group sends it later.
         self.schedule(next, Occasion::Resolved, rules, now).await.map(drop)
     }
 
-    /// Gives the group back. Where mails were refused they are tried again later.
+    /// Releases the group. Refused mails are tried again later.
     async fn finish(&self, key: &str, claim: &str, ends: Ends) -> Result<(), PortError> {
         let more_waits = !self.incidents.waiting(key, 1).await?.is_empty();
         let mut is_planned = false;

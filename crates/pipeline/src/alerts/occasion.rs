@@ -1,31 +1,31 @@
-//! What a mail is written for.
+//! The occasion of a mail.
 
-/// The stage of the mail that says that it is resolved.
+/// The stage of the mail that reports the end.
 pub(super) const RESOLVED: &str = "resolved";
 
 /// The stage of the mail at a dispatch's start.
 pub(super) const START: &str = "start";
 
-/// The end of a mail's detail when it is sent long after its deadline.
+/// The end of a mail's detail if it is sent long after its deadline.
 pub(super) const LATE_WORDS: &str = ": gridbell could not send this mail before";
 
-/// What a mail is written for.
+/// The occasion of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// It began, or there is news of it.
+    /// The incident opened, or there is news of it.
     First,
     /// The dispatch starts.
     Start,
-    /// It goes on, and no person has acknowledged it.
+    /// It is still open, and no person has acknowledged it.
     Reminder(usize),
-    /// The same, and others are notified as well.
+    /// The same, and further people are notified.
     Escalation(usize),
     /// It is resolved.
     Resolved,
 }
 
 impl Occasion {
-    /// By the name of a stage.
+    /// The occasion of a stage, by its name.
     pub fn of(stage: &str) -> Self {
         let number = |prefix| stage.strip_prefix(prefix).and_then(|rest: &str| rest.parse().ok());
         match (number("reminder "), number("escalation ")) {
@@ -33,14 +33,14 @@ impl Occasion {
             (_, Some(n)) => Self::Escalation(n),
             _ if stage == START => Self::Start,
             _ if stage == RESOLVED => Self::Resolved,
-            // An alert group holds reminders, and steps of the escalation, whatever their number.
+            // An alert group contains reminders or escalation steps without their number.
             _ if stage == "reminder" => Self::Reminder(0),
             _ if stage == "escalation" => Self::Escalation(0),
             _ => Self::First,
         }
     }
 
-    /// Which of several a mail is written for.
+    /// If a mail has several occasions, the greatest weight decides.
     pub(super) fn weight(self) -> u8 {
         match self {
             Self::Reminder(_) => 0,
@@ -51,7 +51,7 @@ impl Occasion {
         }
     }
 
-    /// What groups mails of one sort.
+    /// The word by which mails are grouped.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::First => "first",

@@ -1,8 +1,8 @@
-//! The page behind the link in a mail: the incident, and two buttons. Reading it changes nothing.
+//! The page behind the link in a mail: the incident and two buttons. Reading it changes nothing.
 //!
-//! Mail scanners and previews read links, so a GET changes nothing. The secret is 244 random bits that stand in the mail alone;
-//! the table knows its hash. That is as good as a signature: neither can be guessed, both end with their date, and there is no
-//! key to keep, to leak or to rotate. Looking a hash up tells nobody by its timing how near a guess was.
+//! Mail scanners and previews open links, so a GET changes nothing. The secret is 244 random bits that only the mail
+//! contains; the table stores its hash. That is as safe as a signature: neither can be guessed, both expire, and there
+//! is no key to store, leak or rotate. The time of a lookup by hash reveals nothing about the secret.
 
 mod form;
 mod view;
@@ -24,16 +24,15 @@ use crate::{
 use form::{Action, Form};
 use view::View;
 
-/// A secret is 64 hex digits; nothing longer is looked up.
+/// A secret is 64 hex digits; anything longer is not looked up.
 const MAX_SECRET: usize = 100;
 
-/// Incidents that are looked up for the page of a list; the rest is named.
+/// Incidents that the page of a list reads; the others are only named.
 const SHOWN: usize = 20;
 
-/// Reads and writes under way at once.
 const AT_ONCE: usize = 16;
 
-/// How often a button is noted again where the other one was pressed at the same time.
+/// How often a button is stored again if the other one was pressed at the same time.
 const ATTEMPTS: usize = 4;
 
 /// The pages.
@@ -45,13 +44,13 @@ pub struct AckPages<'a, P: Ports> {
     pub incidents: &'a P::Incidents,
     /// `dispatches`, to read.
     pub table: &'a P::Dispatches,
-    /// The inner queues: the retrier notes that a person has curtailed.
+    /// The inner queues: the retrier stores that a person has curtailed.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
-/// An answer for a browser. Whoever serves it adds that it must not be kept, indexed, framed or told to other sites.
+/// An answer for a browser. The HTTP layer adds headers against caching, indexing, framing and referrers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The status.
@@ -62,7 +61,7 @@ pub struct Page {
     pub outcome: &'static str,
 }
 
-/// An incident of a link, with what it is about, as the tables hold them now.
+/// An incident of a link and its record, as stored now.
 struct Known {
     incident: Incident,
     record: Option<SubjectRecord>,
@@ -104,7 +103,7 @@ impl<P: Ports> AckPages<'_, P> {
         }
     }
 
-    /// First what it is for, then that it is used: whoever dies in between can press the button again.
+    /// First acknowledges, then marks the button as used: after a crash in between the person can press it again.
     async fn acknowledge(&self, link: AckLink, form: &Form) -> Result<Page, PortError> {
         if link.used_at.is_some() {
             return self.used(&link, "This was acknowledged with this button before. It works once.").await;
@@ -127,7 +126,7 @@ impl<P: Ports> AckPages<'_, P> {
         }
     }
 
-    /// A person has curtailed by hand: the retrier notes it as `accepted` for the version that the page showed.
+    /// A person has curtailed by hand: the retrier stores it as `accepted` for the version that the page showed.
     async fn curtailed(&self, link: AckLink, form: &Form) -> Result<Page, PortError> {
         const BEFORE: &str = "This was reported with this button before. It works once.";
         if link.curtailed_at.is_some() {
@@ -186,7 +185,7 @@ impl<P: Ports> AckPages<'_, P> {
         Err(PortError::Unavailable { port: "alerts", reason: "the link was written again and again".to_owned() })
     }
 
-    /// What the page shows after something was noted: where the tables do not answer then, it shows less.
+    /// The page after a button was used. If the tables do not answer, it shows less.
     async fn after<'l>(&self, link: &'l AckLink) -> View<'_, 'l> {
         match self.view(link).await {
             Ok(view) => view,
@@ -197,10 +196,10 @@ impl<P: Ports> AckPages<'_, P> {
         }
     }
 
-    /// The incidents of a link as they stand now.
+    /// The incidents of a link as stored now.
     async fn view<'l>(&self, link: &'l AckLink) -> Result<View<'_, 'l>, PortError> {
         let reading = link.incidents.iter().take(SHOWN).map(async |(key, opened_at)| {
-            // What began anew since is another matter, and has a mail of its own.
+            // A later occurrence has a mail of its own.
             let incident = self.incidents.read(key).await?.filter(|incident| incident.opened_at == *opened_at);
             let Some(incident) = incident else { return Ok(None) };
             let record = match incident.subject() {
@@ -215,7 +214,7 @@ impl<P: Ports> AckPages<'_, P> {
     }
 }
 
-/// Whether a button was used by this request, or by one before.
+/// Whether this request used a button, or an earlier one did.
 enum Marked {
     Ours(AckLink),
     Before(AckLink),

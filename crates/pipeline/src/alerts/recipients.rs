@@ -1,4 +1,4 @@
-//! Whom a mail goes to, and what else of the same dispatch it mentions.
+//! The recipients of a mail, and the other incidents of the same dispatch that it names.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use crate::{
     ports::{Incidents, Ports},
 };
 
-/// SES takes no more recipients of one mail.
+/// SES accepts at most so many recipients of one mail.
 const MOST_RECIPIENTS: usize = 50;
 
 impl<P: Ports> Alert<'_, P> {
-    /// A resolved mail goes to those who got any other, and to no others.
+    /// A resolved mail goes to exactly the people who received an earlier one.
     pub(super) fn recipients(&self, ready: &Ready) -> Vec<String> {
         let is_resolved = ready.incident.waiting.as_ref().map(decide::occasion_of) == Some(Occasion::Resolved);
         if is_resolved {
@@ -37,7 +37,7 @@ impl<P: Ports> Alert<'_, P> {
         to
     }
 
-    /// Who is notified of the sites that a dispatch names, besides the source's contacts.
+    /// The contacts of the sites that a dispatch names, besides the source's contacts.
     fn site_contacts(&self, ready: &Ready) -> Vec<String> {
         let Some(record) = ready.record.as_ref().filter(|_| !self.config.sites.is_empty()) else { return Vec::new() };
         let source = &record.origin.source;
@@ -49,7 +49,7 @@ impl<P: Ports> Alert<'_, P> {
         addresses.into_iter().collect()
     }
 
-    /// Which other incidents about the same dispatch are open. What cannot be read is left out.
+    /// Other open incidents about the same dispatch. Unreadable ones are left out.
     pub(super) async fn still_open(&self, resolved: &Incident) -> Vec<String> {
         let Some(subject) = resolved.subject() else { return Vec::new() };
         let keys = Condition::all_about(&subject).map(|condition| condition.incident());

@@ -1,4 +1,4 @@
-//! The minute's review: every open incident is judged anew, so that a lost hint costs a minute.
+//! The review of each minute judges every open incident again, so that a lost hint delays a mail by a minute at most.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,15 @@ use crate::{
     ports::{Depths, JobQueue, Lane, OpenIncidentIndex, PortError, Ports, Watched},
 };
 
-/// Fewer messages than this in `reviews` are most likely being read right now.
+/// Fewer messages than this in `reviews` are probably being read now.
 const FEW: u64 = 10;
 
-/// The incidents that are open, or have a mail to send, by their keys.
+/// The keys of incidents that are open or have a mail to send.
 #[derive(Debug, Clone, Default)]
 pub struct OpenIncidents(BTreeSet<String>);
 
 impl OpenIncidents {
-    /// Whether the condition has an open incident, which is judged anew each minute.
+    /// Whether the condition has an open incident, which is reviewed each minute.
     pub fn covers(&self, condition: &Condition) -> bool {
         self.0.contains(&condition.incident())
     }
@@ -50,7 +50,7 @@ pub struct Review<'a, P: Ports> {
 }
 
 impl<P: Ports> Review<'_, P> {
-    /// Lists what is open, and sends a message for each page of it, unless earlier reviews still wait.
+    /// Lists the open incidents and sends a message for each page of them, unless earlier reviews are still waiting.
     pub async fn send(&self) -> Result<OpenIncidents, PortError> {
         let (mut open, mut pages, mut after) = (BTreeSet::new(), Vec::new(), None);
         loop {

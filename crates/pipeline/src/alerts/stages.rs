@@ -1,4 +1,4 @@
-//! An incident's own clock: when people are notified again of what goes on and no person has acknowledged.
+//! An incident's own clock: when people are notified again of an open incident that no person has acknowledged.
 
 use dispatch::{DispatchTerms, Status};
 use jiff::{SignedDuration, Timestamp};
@@ -17,17 +17,17 @@ use crate::{
 /// Reminders end this long after an incident opened.
 const REMINDED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// No incident is reminded of more often, however short the time between.
+/// The most reminders of one incident, however short the interval.
 const MAX_REMINDERS: usize = 100;
 
-/// The name under which news is mailed: nothing that a provider names can pass for one of gridbell's own stages.
+/// The stage name of news: a provider's name cannot collide with one of gridbell's own stages.
 pub(super) fn of_news(stage: &str) -> String {
     if stage == FIRST_STAGE { stage.to_owned() } else { format!("about {}", crate::job::clip(stage, 100)) }
 }
 
-/// What the clock goes by.
+/// The inputs of the clock.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent input")]
 pub(super) struct Rules<'a> {
     pub(super) audience: Audience<'a>,
     pub(super) remind_s: u32,
@@ -35,7 +35,7 @@ pub(super) struct Rules<'a> {
     pub(super) test: bool,
     /// Whether it is a test cannot be read at this moment: no stage follows.
     pub(super) may_be_test: bool,
-    /// What the source announces must be acted on in time; what is not known is.
+    /// The source announces dispatches that must be acted on in time, or is unknown.
     pub(super) is_time_critical: bool,
     /// The deadline of the dispatch has passed.
     pub(super) deadline_passed: bool,
@@ -62,7 +62,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// How many steps of the escalation are notified of an incident by now. Of a test only the people on duty are.
+    /// How many escalation steps are notified by now. Of a test only the people on duty are.
     pub(super) fn level(self, incident: &Incident, now: Timestamp) -> usize {
         let awaited = incident.status == IncidentStatus::Open && !self.test && !incident.is_snoozed(now);
         let due = if awaited { self.audience.level(now.duration_since(incident.opened_at)) } else { 0 };
@@ -70,13 +70,13 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// What the dispatch of a record says.
+/// The published terms of a record.
 pub(super) fn published(record: Option<&SubjectRecord>) -> Option<(Status, DispatchTerms)> {
     record.and_then(|record| record.state.published())
 }
 
-/// The stage that the clock calls for next, and when. Each comes after the first mail; the next reminder comes its time after
-/// the last mail, whatever that was for. A mail that waits is sent first, unless it is only a reminder.
+/// The next stage, and when it is due. Each comes after the first mail; a reminder comes its interval after the latest
+/// mail of any occasion. A pending mail is sent first, unless it is only a reminder.
 pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<(String, Timestamp)> {
     if !is_awaited(incident, rules.test || rules.may_be_test) {
         return None;
@@ -105,13 +105,13 @@ pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Opt
     let wanted =
         rules.remind_s > 0 && reminders < MAX_REMINDERS && waits.is_none() && at <= incident.opened_at + REMINDED_FOR;
     let reminder = wanted.then(|| (format!("reminder {}", reminders + 1), at));
-    // Of those that are due already the first of them is mailed, to all whose turn has come.
+    // If several are due already, the first is mailed to everyone whose step is due.
     let (stage, at) = [start, step, reminder].into_iter().flatten().min_by_key(|(_, at)| (*at).max(now))?;
     let waits_until = incident.snoozed.as_ref().map_or(at, |snoozed| snoozed.until);
     Some((stage, at.max(waits_until)))
 }
 
-/// Whether a person is awaited to acknowledge an incident, so that acknowledging it changes anything.
+/// Whether a person must acknowledge an incident, so that acknowledging has an effect.
 pub(super) fn is_awaited(incident: &Incident, test: bool) -> bool {
     incident.status == IncidentStatus::Open && incident.condition.awaits_a_person() && !test
 }

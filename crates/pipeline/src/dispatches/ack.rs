@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 pub struct Ack {
     /// To which version.
     pub version: u64,
-    /// What it says.
+    /// The state that it reports.
     pub state: AckState,
-    /// In the controller's words.
+    /// The controller's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The person who answered instead of a controller.
+    /// The person who answered in place of a controller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// When.
     pub at: Timestamp,
 }
 
-/// What a controller says of a version.
+/// The state of a version at the controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AckState {
@@ -33,7 +33,7 @@ pub enum AckState {
 }
 
 impl AckState {
-    /// As it stands in the request.
+    /// The word in the request.
     pub fn word(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",

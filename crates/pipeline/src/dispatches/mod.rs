@@ -1,4 +1,4 @@
-//! What is stored of a subject: its row, and what happened to it.
+//! The stored data of a subject: its row and its timeline.
 
 mod ack;
 pub(crate) mod open_end;

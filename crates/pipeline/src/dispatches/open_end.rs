@@ -1,4 +1,4 @@
-//! A dispatch whose end the provider has not stated stays active. Once a day a person is asked whether it still is.
+//! A dispatch without a stated end stays active. Once a day a mail asks a person whether it still is.
 
 use dispatch::{DispatchTerms, Status};
 use jiff::{SignedDuration, Timestamp};
@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 /// From a dispatch's start to the first question, and from each question to the next.
 pub(crate) const EVERY: SignedDuration = SignedDuration::from_hours(24);
 
-/// When a person is asked first: a day after the start, or after the dispatch was seen first. None where there is nothing to ask.
+/// When the first mail asks: a day after the start, or after the dispatch was first seen. None if it needs no question.
 pub(crate) fn asks_from(published: Option<&(Status, DispatchTerms)>, first_seen_at: Timestamp) -> Option<Timestamp> {
     let (status, terms) = published?;
     let from = terms.start.max(first_seen_at);

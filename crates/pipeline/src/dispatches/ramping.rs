@@ -1,4 +1,4 @@
-//! Load targets (NvGrid): whether the end of a ramp is reported in time, and whether another target was set over it.
+//! Load targets (NvGrid): whether the end of a ramp is reported in time, and whether another target replaced it.
 
 use dispatch::{Measured, PowerEventKind, Ramp, Subject};
 use jiff::{SignedDuration, Timestamp};
@@ -9,31 +9,32 @@ use crate::dispatches::{
     timeline::{Event, TimelineEvent},
 };
 
-/// How long after its target's stated end a ramp may take to be told of as ended, or after its start was heard of, whichever is
-/// later. Not to comply for this long while ramping is normal, too.
+/// How long after its target's stated end, or after its start was received, whichever is later, the end of a ramp may
+/// be reported. Also how long a ramping load target may be not compliant.
 pub const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// A start that is heard of so long after its stated end is history: nobody can act on it any more, and its end is not awaited.
+/// A start that is received this long after its stated end is history: no action is possible, and its end is not
+/// awaited.
 const HISTORY: SignedDuration = SignedDuration::from_hours(1);
 
-/// What became of a load target beside what its events say.
+/// What happened to a load target besides its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ramping {
-    /// Another target was set over it before its ramp was reported as ended.
+    /// Another target replaced it before its ramp was reported as ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
 }
 
-/// A target that another took the place of.
+/// How a target was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
-    /// When its ramp started; a later ramp of the same correlation is another matter.
+    /// When its ramp started; a later ramp of the same correlation is not replaced.
     pub start: Timestamp,
-    /// Which target took its place.
+    /// The target that replaced it.
     pub by: Subject,
-    /// When that one starts.
+    /// When that target starts.
     pub at: Timestamp,
-    /// When that was noted.
+    /// When this was stored.
     pub noted_at: Timestamp,
 }
 
@@ -42,16 +43,16 @@ pub struct Replaced {
 pub struct Awaited<'a> {
     /// Its start event.
     pub kind: PowerEventKind,
-    /// It.
+    /// The ramp.
     pub ramp: &'a Ramp,
-    /// What its start event said.
+    /// The content of its start event.
     pub said: &'a Measured,
     /// When it is overdue.
     pub at: Timestamp,
 }
 
 impl SubjectRecord {
-    /// The ramp whose end is overdue next; none where none is awaited.
+    /// The ramp whose end is overdue next; none if no end is awaited.
     pub fn awaited(&self) -> Option<Awaited<'_>> {
         let replaced = self.ramping.replaced.as_ref().map(|replaced| replaced.start);
         let running =
@@ -63,7 +64,8 @@ impl SubjectRecord {
         awaited.min_by_key(|awaited| awaited.at)
     }
 
-    /// Notes that another target took this one's place, where its ramp was not reported as ended; nothing is awaited of it then.
+    /// Stores that another target replaced this one, unless its ramp was reported as ended. Its end is then no longer
+    /// awaited.
     pub(crate) fn replace(&mut self, by: &Subject, at: Timestamp, event: impl FnOnce(Event) -> TimelineEvent) {
         let Some(own) = self.state.ramps().and_then(dispatch::Ramps::ramp_start).filter(|own| own.running) else {
             return;
@@ -80,7 +82,7 @@ impl SubjectRecord {
 }
 
 impl Awaited<'_> {
-    /// That its end is not reported in time, in words.
+    /// Describes that its end is not reported in time.
     pub(crate) fn detail(&self) -> String {
         format!(
             "{} of {:.0} did not report its end by {:.0}; at its start {}",

@@ -1,4 +1,4 @@
-//! A subject's row: its state and the signals that it still owes, in one item, written in one conditional write.
+//! A subject's row: its state and its outbox in one item, written in one conditional write.
 
 use dispatch::{Absorbed, ActiveDispatch, Origin, Publication, Signal, State, Status, Subject, text::clip};
 use jiff::Timestamp;
@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// How many changes that no webhook announced are remembered.
+/// How many changes that no webhook announced are stored.
 const REMEMBERED_CHANGES: usize = 16;
 
-/// How much is said of one such change, in characters.
+/// The longest description of one such change, in characters.
 const MAX_CHANGE: usize = 300;
 
 /// All that is stored of one subject.
@@ -26,39 +26,39 @@ const MAX_CHANGE: usize = 300;
 pub struct SubjectRecord {
     /// The key.
     pub subject: Subject,
-    /// Goes up by one with every write: what a conditional write asks for.
+    /// Incremented by every write; a conditional write compares it.
     pub revision: u64,
-    /// Who wrote it last: a lost acknowledgement is recognised by it as one's own success.
+    /// The id of the latest write: a writer whose acknowledgement was lost recognises its own write by it.
     pub write: String,
-    /// The write that this one follows, where it is known: a store that keeps a record in several items tidies up after it.
+    /// The write before this one, if known: a store that splits a record into several items cleans up after it.
     #[serde(skip)]
     pub follows: Option<String>,
-    /// Where it comes from.
+    /// The source and provider that it comes from.
     pub origin: Origin,
-    /// What is known.
+    /// The merged state.
     pub state: State,
-    /// Signals that are decided and not yet known to be sent, in order.
+    /// Signals that are stored and not yet known to be sent, in order.
     pub outbox: Vec<Signal>,
-    /// When the state, or what became of it as a load target, last changed.
+    /// When the state, or the load target's replacement, last changed.
     pub changed_at: Timestamp,
-    /// What happened, oldest first.
+    /// The timeline, oldest first.
     pub history: Vec<TimelineEvent>,
-    /// By when it must be acknowledged, or the end of a ramp be reported; none where nothing is awaited.
+    /// By when it must be acknowledged, or the end of a ramp be reported; none if neither is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
-    /// By when it had to be acknowledged, where its time passed and no controller did.
+    /// By when it had to be acknowledged, if the dispatch ended and no controller acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lapsed: Option<Timestamp>,
-    /// When a person is asked first whether it is still active; none where it has an end, or is not active.
+    /// When a mail first asks a person whether it is still active; none if it has an end or is not active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_end: Option<Timestamp>,
-    /// What the controller answered last.
+    /// The controller's latest answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
-    /// What polling found and no webhook has announced since, oldest first.
+    /// Changes that polling found and no webhook has announced since, oldest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<Vec<MissedChange>>,
-    /// What became of a load target.
+    /// What happened to a load target.
     #[serde(default)]
     pub ramping: Ramping,
     /// Fields that could not be read.
@@ -66,24 +66,25 @@ pub struct SubjectRecord {
     pub unreadable: UnreadableFields,
 }
 
-/// A change that polling found, and no webhook announced.
+/// A change that polling found and no webhook announced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissedChange {
     /// When.
     pub found_at: Timestamp,
-    /// Which signals it led to, such as `gridbell.dispatch.updated.v1 #2`.
+    /// The signals that it caused, such as `gridbell.dispatch.updated.v1 #2`.
     pub what: String,
 }
 
 impl SubjectRecord {
-    /// What follows from absorbing facts that a delivery brought: the next revision, owing what was owed plus what is new.
+    /// The next revision after the facts of a delivery were absorbed: its outbox has the pending signals and the new
+    /// ones.
     pub fn following(known: Option<&SubjectRecord>, origin: &Origin, absorbed: Absorbed, step: Step<'_>) -> Self {
         let Absorbed { state, signals, remarks, .. } = absorbed;
         let (revision, mut outbox, mut history) = match known {
             Some(record) => (record.revision + 1, record.outbox.clone(), record.history.clone()),
             None => (1, Vec::new(), Vec::new()),
         };
-        // The parts of one version are one step of its history.
+        // The parts of one version are one event of its timeline.
         for signal in signals.iter().filter(|signal| signal.part.is_none_or(|part| part.number == 1)) {
             let event = Event::Published {
                 signal: signal.kind.clone(),
@@ -126,8 +127,8 @@ impl SubjectRecord {
         }
     }
 
-    /// The same in a newer epoch, in which nothing is published and nothing acknowledged yet ([`State::in_epoch`]). None where it
-    /// belongs to that epoch, or to a newer one.
+    /// The same in a newer epoch, in which no version is published or acknowledged yet ([`State::in_epoch`]). None if
+    /// it belongs to that epoch or to a newer one.
     #[must_use]
     pub fn in_epoch(&self, publication: Publication, deadlines: Deadlines) -> Option<Self> {
         let (state, outbox) = self.state.in_epoch(&self.origin, &self.subject, &self.outbox, publication)?;
@@ -144,7 +145,8 @@ impl SubjectRecord {
         Some(Self { state, outbox, due, lapsed: None, ack: None, history, changed_at: now, ..self.clone() })
     }
 
-    /// From when on a person may have to know of it: what the index `due` holds. That it has no end can wait for its deadline.
+    /// From when on a person may have to be notified of it: the sort key of the index `due`. A missing end can wait
+    /// until the deadline.
     pub fn look_at(&self) -> Option<Timestamp> {
         self.due.or(self.open_end)
     }
@@ -160,12 +162,12 @@ impl SubjectRecord {
         self
     }
 
-    /// Which change left it as it is.
+    /// The stamp of its latest change.
     pub fn stamp(&self) -> Stamp {
         Stamp { changed_at: self.changed_at, version: self.state.version }
     }
 
-    /// What it wants of whom, where it is on.
+    /// What it requests of which targets, while it is active.
     pub fn active(&self) -> Option<ActiveDispatch> {
         let mut active = self.state.active(self.origin.sandbox)?;
         if let (Some(ramp), Some(replaced)) = (&mut active.ramp, &self.ramping.replaced) {
@@ -184,7 +186,7 @@ impl SubjectRecord {
         self
     }
 
-    /// Whether the controller has taken on the current version.
+    /// Whether the controller has acknowledged the current version.
     pub fn is_acknowledged(&self) -> bool {
         self.answered(|state| state != AckState::Failed)
     }
@@ -206,17 +208,17 @@ pub struct Step<'a> {
     pub subject: &'a Subject,
     /// The delivery that brought it.
     pub delivery: &'a str,
-    /// When that delivery was taken.
+    /// When that delivery was received.
     pub received_at: Timestamp,
-    /// By when a person must be told.
+    /// By when a person must be notified.
     pub deadlines: Deadlines,
-    /// A name for this one write that no other write bears.
+    /// A unique name of this write.
     pub write: String,
     /// When.
     pub now: Timestamp,
 }
 
-/// Which change of a subject: of two, the greater is the later one.
+/// Identifies a change of a subject; the greater of two is the later one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     /// When it changed.

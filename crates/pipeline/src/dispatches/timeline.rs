@@ -1,4 +1,5 @@
-//! What happened to a subject, as typed events. [`std::fmt::Display`] turns one into words, for the command line and for mails.
+//! The timeline of a subject, as typed events. [`std::fmt::Display`] puts an event into words, for the command line and
+//! for mails.
 
 use std::fmt;
 
@@ -8,15 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::dispatches::ack::AckState;
 
-/// How many events of a subject are kept: the first, and the latest.
+/// How many events of a subject are stored: the first, and the latest.
 const REMEMBERED: usize = 64;
 
-/// One step of a subject's history.
+/// One event of a subject's timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineEvent {
     /// When.
     pub at: Timestamp,
-    /// Through which delivery, where one brought it.
+    /// The delivery that caused it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
     /// What.
@@ -33,13 +34,13 @@ pub enum Event {
         signal: String,
         /// Its number.
         sequence: u64,
-        /// How many messages carry it, where that is more than one.
+        /// How many messages carry it, if more than one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parts: Option<u32>,
-        /// What it rests on.
+        /// The grounds for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grounds: Option<Rank>,
-        /// What else there is to say of it.
+        /// Further remarks.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remark: Option<String>,
     },
@@ -47,35 +48,35 @@ pub enum Event {
     EpochBegan {
         /// The new epoch.
         epoch: Epoch,
-        /// How many signals are to be sent in it.
+        /// How many signals must be sent in it.
         signals: usize,
     },
     /// The controller answered.
     Acknowledged {
         /// To which version.
         version: u64,
-        /// What.
+        /// Its answer.
         state: AckState,
-        /// The person who answered instead of it.
+        /// The person who answered in place of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
-    /// The deadline is no longer watched.
+    /// The deadline is closed.
     DeadlineClosed {
-        /// Why.
+        /// The reason.
         why: Closed,
     },
-    /// Another load target was set over this one.
+    /// Another load target replaced this one.
     ReplacedBy {
-        /// Which.
+        /// The new target.
         subject: Subject,
     },
-    /// This load target was set over another one.
+    /// This load target replaced another one.
     Replaces {
-        /// Which.
+        /// The earlier target.
         subject: Subject,
     },
-    /// No end of a ramp is awaited any more.
+    /// The end of a ramp is no longer awaited.
     RampSettled,
     /// The end of a ramp was not reported for a day, and is no longer awaited.
     RampUnreported {
@@ -84,33 +85,33 @@ pub enum Event {
     },
 }
 
-/// Why a deadline is no longer watched.
+/// Why a deadline is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closed {
     /// The controller acknowledged.
     Acknowledged,
-    /// The signal was read from the queue, which counts where no controller acknowledges.
+    /// The signal was read from the queue, which counts if no controller acknowledges.
     Read,
     /// The dispatch is no longer active.
     Inactive,
-    /// The time of the dispatch passed, and no controller acknowledged.
+    /// The dispatch ended, and no controller acknowledged.
     Lapsed,
 }
 
 impl TimelineEvent {
-    /// Something that no delivery brought.
+    /// An event without a delivery.
     pub fn new(at: Timestamp, event: Event) -> Self {
         Self { at, delivery: None, event }
     }
 
-    /// Something that a delivery brought.
+    /// An event that a delivery caused.
     pub fn of(delivery: &str, at: Timestamp, event: Event) -> Self {
         Self { at, delivery: Some(delivery.to_owned()).filter(|delivery| !delivery.is_empty()), event }
     }
 }
 
-/// Keeps the first event and the latest.
+/// Drops all events but the first and the latest.
 pub(crate) fn trim(history: &mut Vec<TimelineEvent>) {
     if let Some(excess) = history.len().checked_sub(REMEMBERED) {
         history.drain(1..=excess);

@@ -1,5 +1,5 @@
-//! Fields of a subject that could not be read: each value of a field is stored once, however often it is delivered, fetched or
-//! listed. People are notified of what is stored here.
+//! Unreadable fields of a subject: each value of a field is stored once, however often it is delivered, fetched or
+//! listed. People are notified of the stored values.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{alerts::condition::StageReport, fifo::fifo_id};
 
-/// How many values are remembered. A provider that sends more is reported again, which the grouping of mails bears.
+/// How many values are stored. If a provider sends more, they are reported again; the grouping of mails limits the
+/// mails.
 const REMEMBERED: usize = 64;
 
-/// The longest text of one report, in characters.
+/// The longest report, in characters.
 const MAX_DETAIL: usize = 1_500;
 
-/// How much of the reason for one field is stored, in characters.
+/// The longest stored reason for one field, in characters.
 const MAX_REASON: usize = 300;
 
-/// What could not be read of one subject, oldest first.
+/// The unreadable values of one subject, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnreadableFields(Vec<Unreadable>);
@@ -33,19 +34,19 @@ struct Unreadable {
 }
 
 impl UnreadableFields {
-    /// Whether all could be read.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What of the facts could not be read and is not stored yet.
+    /// The unreadable values in the facts that are not stored yet.
     pub(crate) fn fresh(&self, facts: &[Fact]) -> Vec<FieldError> {
         let mut seen: BTreeSet<&str> = self.0.iter().map(|one| one.digest.as_str()).collect();
         let all = facts.iter().flat_map(|fact| &fact.field_errors);
         all.filter(|field_error| seen.insert(&field_error.digest)).cloned().collect()
     }
 
-    /// The same with these as well.
+    /// The same with further values.
     #[must_use]
     pub(crate) fn with(mut self, fresh: Vec<FieldError>, at: Timestamp) -> Self {
         self.0.extend(fresh.into_iter().map(|FieldError { field, reason, digest }| Unreadable {
@@ -59,7 +60,7 @@ impl UnreadableFields {
         self
     }
 
-    /// What was found from an instant on, a stage for each write that found something.
+    /// The values found from an instant on; each write that found some is one stage.
     pub(crate) fn since(&self, from: Timestamp, about: &str) -> Vec<(Timestamp, StageReport)> {
         let recent: Vec<&Unreadable> = self.0.iter().filter(|one| one.at > from).collect();
         let batches = recent.chunk_by(|one, next| one.at == next.at);

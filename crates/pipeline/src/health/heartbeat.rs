@@ -1,7 +1,7 @@
 //! The hydrator's heartbeat, and the dead-letter queues.
 //!
-//! A hydrator that is stopped, throttled or dies at its start says nothing. So the sweep sends heartbeats through the hydrator's own
-//! queue, and some seconds after each the retrier checks whether the hydrator answered.
+//! A hydrator that is stopped, throttled or dies at its start reports nothing. So the sweep sends heartbeats through
+//! the hydrator's own queue, and some seconds after each the retrier checks whether the hydrator answered.
 
 use futures_util::future::join;
 use jiff::SignedDuration;
@@ -12,47 +12,48 @@ use crate::{
     ports::{Clock, Depths, Health, JobQueue, PortError, Ports, Watched},
 };
 
-/// Heartbeats are sent so many seconds after each sweep: a dispatch that arrives right after the hydrator stopped is known to lie
-/// there within [`ANSWER_WITHIN_S`] and half a minute, which the usual limit of 60 s allows.
+/// When heartbeats are sent, in seconds after each sweep. If the hydrator stops right before a dispatch arrives, that
+/// is noticed within [`ANSWER_WITHIN_S`] and half a minute, which fits the usual limit of 60 s.
 const BEATS_S: [u32; 2] = [0, 30];
 
-/// A heartbeat must be answered within so many seconds: longer than any invocation that it may have to wait for.
+/// A heartbeat must be answered within so many seconds: longer than any invocation that it may wait for.
 const ANSWER_WITHIN_S: u32 = 22;
 
-/// Where a heartbeat is not answered, the check looks a second time after so many seconds.
+/// If a heartbeat is not answered, the retrier checks again after so many seconds.
 const LOOKS_AGAIN_S: u32 = 5;
 
-/// A hydrator that does other work meanwhile has so many seconds for a heartbeat: what waits longer in its queue than a dispatch may is
-/// worth an alarm, whatever it waits for.
+/// A hydrator that does other work must answer a heartbeat within so many seconds. A longer wait in its queue is too
+/// long for a dispatch and deserves an alert, whatever the cause.
 const BEHIND_S: i64 = 120;
 
-/// A check that comes this long after its heartbeat was held up itself, perhaps together with it: it is made once more.
+/// A check that is this late was delayed itself, perhaps together with its heartbeat: it is made once more.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
 
-/// While the hydrator does not answer, one heartbeat every so many minutes: more would pile up in front of the deliveries.
+/// While the hydrator does not answer, one heartbeat is sent every so many minutes: more would pile up in front of the
+/// deliveries.
 const FRESH_EVERY_MIN: i64 = 5;
 
-/// The retrier's part.
+/// The retrier's part of the heartbeat.
 #[derive(Debug)]
 pub struct Heartbeats<'a, P: Ports> {
     /// The latest answer.
     pub health: &'a P::Deliveries,
-    /// What lies in the queues.
+    /// The depth of the queues.
     pub queues: &'a P::Depths,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
 impl<P: Ports> Heartbeats<'_, P> {
-    /// Each minute: heartbeats, and hints where a dead-letter queue holds something.
+    /// Each minute: sends heartbeats, and hints if a dead-letter queue is not empty.
     pub async fn minute(&self, open: &OpenIncidents) -> Result<(), PortError> {
         let (sent, looked) = join(self.send(open), self.dead_letters(open)).await;
         sent.and(looked)
     }
 
-    /// Hints where the hydrator has not answered, and does no other work either.
+    /// Sends a hint if the hydrator has not answered and does no other work either.
     pub async fn check(&self, check: HeartbeatCheck) -> Result<(), PortError> {
         let HeartbeatCheck { sent_at, again, lay } = check;
         let answered = self.health.answered().await?;
@@ -64,7 +65,7 @@ impl<P: Ports> Heartbeats<'_, P> {
             return self.check_after(HeartbeatCheck { again: true, ..check }, ANSWER_WITHIN_S).await;
         }
         if waited_s < BEHIND_S {
-            // Where the queue cannot be asked, nothing shows that the hydrator works.
+            // If the depth cannot be read, nothing shows that the hydrator works.
             let lies = self.queues.depth(Watched::Deliveries).await.ok().map(|depth| depth.waiting + depth.in_hand);
             match (lay, lies) {
                 (None, Some(lies)) => {

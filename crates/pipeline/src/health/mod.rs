@@ -1,4 +1,4 @@
-//! Whether gridbell itself works: the hydrator's heartbeat, the dead-letter queues, and what the sweep makes up for.
+//! Whether gridbell itself works: the hydrator's heartbeat, the dead-letter queues, and the repairs of the sweep.
 
 pub mod heartbeat;
 pub mod sweep;

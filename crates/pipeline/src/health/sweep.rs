@@ -1,4 +1,4 @@
-//! Every minute: send what is pending in the outbox and was not sent, because a function died between its write and its send.
+//! Every minute: sends the signals still pending in outboxes because a function died between its write and its send.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,11 @@ use crate::{
     update::{Change, From, Records, Updated, update},
 };
 
-/// Younger debts are most likely being paid right now.
+/// Younger signals are probably being sent.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
 
-/// An attempt that is overdue for longer is not under way any more: longer than a message is hidden, twice.
+/// An attempt that is overdue for longer is not under way any more: this is more than twice a message's visibility
+/// timeout.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The sweep.
@@ -36,24 +37,24 @@ pub struct Sweep<'a, P: Ports> {
     pub stream: &'a P::SignalStream,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Subjects that owed signals.
+    /// Subjects with pending signals.
     pub owing: usize,
-    /// Of those, how many were paid off here.
+    /// How many of those were sent here.
     pub sent: usize,
-    /// Of those, how many could not be.
+    /// How many of those could not be sent.
     pub failed: usize,
 }
 
 impl<P: Ports> Sweep<'_, P> {
-    /// Sends what is pending in outboxes, as much as is begun before that instant. One subject that fails does not keep the others
-    /// waiting.
+    /// Sends the pending signals of outboxes, as many as it can begin before that instant. A subject that fails does
+    /// not delay the others.
     pub async fn run(&self, until: Timestamp) -> Result<Swept, PortError> {
         let subjects = self.table.unsent(self.host.now() - PATIENCE).await?;
         let mut swept = Swept { owing: subjects.len(), ..Swept::default() };
@@ -75,14 +76,14 @@ impl<P: Ports> Sweep<'_, P> {
     }
 
     async fn pay(&self, subject: &Subject) -> Result<PublishOutcome, PortError> {
-        // The index lags behind the table: what stands there now counts.
+        // The index lags behind the table: the stored record counts.
         match self.table.read(subject).await? {
             Some(record) => self.send(record).await,
             None => Ok(PublishOutcome::Nothing),
         }
     }
 
-    /// Sends what a record has pending, numbered in the current epoch.
+    /// Sends a record's pending signals, numbered in the current epoch.
     async fn send(&self, record: SubjectRecord) -> Result<PublishOutcome, PortError> {
         let record = self.in_current_epoch(record).await?;
         let in_parts = record.outbox.iter().any(|signal| signal.part.is_some());
@@ -94,8 +95,8 @@ impl<P: Ports> Sweep<'_, P> {
         sent
     }
 
-    /// The record as it is in the current epoch, stored so in one conditional write: sequences begin anew, a dispatch that is active
-    /// is published once more, and what was never sent is numbered anew.
+    /// The record in the current epoch, stored in one conditional write: sequences begin again at 1, an active dispatch
+    /// is published once more, and unsent signals are renumbered.
     pub async fn in_current_epoch(&self, record: SubjectRecord) -> Result<SubjectRecord, PortError> {
         let subject = record.subject.clone();
         let changed = update(Records(self.table), &subject, From::Known(Some(record)), async |record| {
@@ -119,12 +120,13 @@ impl<P: Ports> Sweep<'_, P> {
             .ok_or_else(|| PortError::Unavailable { port: "dispatches", reason: format!("{subject} is gone") })
     }
 
-    /// Sends once more the jobs whose attempt is long overdue, as many as are begun before that instant. Returns how many.
+    /// Sends jobs again whose attempt is long overdue, as many as it can begin before that instant. Returns how many.
     pub async fn resend(&self, deliveries: &impl Deliveries, until: Timestamp) -> Result<usize, PortError> {
         let now = self.host.now();
         let before = now - OVERDUE;
         let overdue = join_all(self.config.sources.keys().map(|source| deliveries.overdue(source, before))).await;
-        // A source whose jobs cannot be listed keeps those of no other waiting, and no job that fails another one.
+        // A source whose jobs cannot be listed does not delay other sources, and a job that fails does not delay other
+        // jobs.
         let (mut jobs, mut failed) = (Vec::new(), None);
         for found in overdue {
             match found {
@@ -133,7 +135,7 @@ impl<P: Ports> Sweep<'_, P> {
             }
         }
         let sent = each(jobs, until, self.host, async |PendingRetry { job, state }| {
-            // Booked first: what is sent now is not overdue in the next minute.
+            // Book first, so that the next sweep does not find the same job overdue.
             let pending = PendingRetry { job, state: RetryState { next_at: now + OVERDUE, ..state } };
             if !deliveries.book(&pending, now).await? {
                 return Ok(0);
@@ -144,7 +146,8 @@ impl<P: Ports> Sweep<'_, P> {
         failed.map_or(count, Err)
     }
 
-    /// Hints at what may be firing in a source and has no open incident, as much as is begun before that instant. Returns how many.
+    /// Sends hints at conditions that may be firing in a source without an open incident, as many as it can begin
+    /// before that instant. Returns how many.
     pub async fn hint(
         &self,
         deliveries: &impl Deliveries,
@@ -152,7 +155,7 @@ impl<P: Ports> Sweep<'_, P> {
         until: Timestamp,
     ) -> Result<usize, PortError> {
         let now = self.host.now();
-        // What no source sent is quarantined as well.
+        // Messages that no source sent are quarantined as well.
         let sources = self.config.sources.keys().map(String::as_str).chain([FOREIGN]);
         let firing = join_all(sources.map(|source| deliveries.firing(source, now))).await;
         let (mut conditions, mut failed) = (BTreeSet::new(), None);

@@ -1,4 +1,5 @@
-//! A body that no single message carries comes in parts: each is kept, and the invocation that keeps the last one reads the body.
+//! A body too large for one message arrives in parts. Each part is stored, and the invocation that stores the last one
+//! reads the body.
 
 use super::Hydrate;
 use crate::{
@@ -7,17 +8,16 @@ use crate::{
     ports::{Clock, Deliveries, JobQueue, PortError, Ports},
 };
 
-/// How long the parts of a body may take to come, in seconds: they were sent within one invocation.
+/// How long to wait for the parts of a body, in seconds: they were sent within one invocation.
 const AWAITED_S: u32 = 60;
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// The body that is to be read, where it does not travel along with the work. None also where a part was only kept, because
-    /// others are still to come.
+    /// The body to read, if the job does not carry it. None also if only a part was stored and others are missing.
     pub(super) async fn body(&self, job: &mut Job) -> Result<Option<String>, Failure> {
         match job.kind.clone() {
             JobKind::Part(part) => self.keep(job, part).await,
             JobKind::Stored(stored) => self.whole(&stored).await?.ok_or_else(|| self.incomplete(&stored)).map(Some),
-            // The invocation that kept the last part has it in hand.
+            // The invocation that stored the last part reads the body.
             JobKind::Awaited(stored) => {
                 job.kind = JobKind::Stored(stored.clone());
                 match self.whole(&stored).await? {
@@ -38,7 +38,7 @@ impl<P: Ports> Hydrate<'_, P> {
         self.deliveries.keep_part(&job.delivery, &part, now).await.map_err(storage)?;
         let stored = StoredBody { delivery: job.delivery.clone(), chunks: part.of };
         if let Some(body) = self.whole(&stored).await? {
-            // What fails from here on is retried from the table.
+            // From here on a failed job is retried from the table.
             job.kind = JobKind::Stored(stored);
             return Ok(Some(body));
         }

@@ -1,4 +1,4 @@
-//! What parsing found beside facts: what could not be read goes to the retrier, the rest is noted as events.
+//! Diagnostics of parsing: unreadable content goes to the retrier, the rest is stored as events.
 
 use dispatch::Subject;
 use futures_util::future::join_all;
@@ -15,18 +15,18 @@ use crate::{
 };
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// What a body itself gave cause to report is reported before the delivery turns into requests; of a body that is whole, only
-    /// after its facts are written, since the mail names what they say.
+    /// A body's own diagnostics are reported before the delivery turns into fetch requests. Those of a readable body
+    /// are reported after its facts are written, since the mail names them.
     pub(super) async fn report_all(&self, items: &mut [Item]) {
         let turning = items.iter_mut().filter(|item| !item.parsed.fetches.is_empty());
         join_all(turning.map(|item| self.report_diagnostics(item))).await;
     }
 
-    /// Reports the findings so far; what could not be read goes to the retrier, which keeps it.
+    /// Reports the diagnostics so far; the retrier quarantines the unreadable content.
     pub(super) async fn report_diagnostics(&self, item: &mut Item) {
         let now = self.host.now();
         let diagnostics = std::mem::take(&mut item.parsed.diagnostics);
-        // A copy of the work is kept for what it could not read. What else becomes of the work is not the copy's matter.
+        // The retrier quarantines a copy of the job. The copy has no failures of the job itself.
         let job = Job { attempt: 0, failures: Vec::new(), ..item.job.clone() };
         let keep = |kind, detail: String| FailedJob { failure: Failure::new(kind, now, detail), job: job.clone() };
         let (mut unreadable, mut about): (Vec<String>, Vec<Option<Subject>>) = (Vec::new(), Vec::new());
@@ -59,7 +59,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// Has people notified of messages that only a later release reads. Where that fails, the dead letters are an incident.
+    /// Notifies people of messages that only a later release can read. If that fails, the dead letters are an incident.
     pub(super) async fn report_newer(&self, v: u32) {
         let now = self.host.now();
         let event = messages::newer_in("deliveries", v, now);
@@ -72,7 +72,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// A finding that leaves nothing to be kept.
+    /// Stores a diagnostic that needs no quarantine.
     pub(super) async fn note_diagnostic(
         &self,
         diagnostic: Diagnostic,
@@ -80,7 +80,7 @@ impl<P: Ports> Hydrate<'_, P> {
         now: Timestamp,
     ) -> Result<(), PortError> {
         let event = match diagnostic {
-            // The record holds what was measured.
+            // The record contains the measurement.
             Diagnostic::NotCompliant { subject, .. } => {
                 return self.job_queue.hint(Condition::NotCompliant { subject }, now, 0).await;
             }
@@ -88,7 +88,7 @@ impl<P: Ports> Hydrate<'_, P> {
                 unreadable(about.as_ref(), source, now, format!("{part}: {reason}"))
             }
             Diagnostic::UnknownEvent { name } => unknown_event(source, &name, now),
-            // An incident for each event, whatever else is known of keys and whatever its delivery is called.
+            // One incident for each event, independent of refused keys and of the delivery's id.
             Diagnostic::KeysRotated { event } => {
                 let condition = Condition::KeysRotated { source: source.to_owned(), event: clip(&event, 16) };
                 let detail = "the provider says that API keys were rotated: the configured key may stop working";

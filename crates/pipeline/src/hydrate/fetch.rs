@@ -1,4 +1,4 @@
-//! Asking a provider: all pages of an answer, read into facts.
+//! Requests to a provider: all pages of an answer, parsed into facts.
 
 use jiff::SignedDuration;
 use providers::{ApiResponse, Elements, FetchRequest, Parsed, UnreadableResponse};
@@ -10,23 +10,23 @@ use crate::{
     ports::{Clock, FetchError, Ports, ProviderApi},
 };
 
-/// No search that we make has more pages; a provider that never ends its pages must not hold an invocation.
+/// No search of gridbell has more pages; a provider with endless pages must not block an invocation.
 const MAX_PAGES: usize = 60;
 
-/// All pages together are no larger, in bytes: they are in memory at once.
+/// The size limit of all pages together, in bytes: they are in memory at the same time.
 const MAX_PAGES_BYTES: usize = 16 * 1_024 * 1_024;
 
-/// No further page is asked for after this long: with the last fetch it stays well below the function's timeout.
+/// No further page is requested after this long: with the last request, it stays well below the function's timeout.
 const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(8);
 
-/// What one answer, its key included, and what a whole list may take at most.
+/// The time limit of one answer, including reading the key, and of a whole list.
 const ANSWER: SignedDuration = SignedDuration::from_secs(5);
 const LIST: SignedDuration = SignedDuration::from_secs(10);
 
-/// What is left of an invocation after a call of a provider: an answer is settled, or a failure passed on.
+/// The time reserved after a call of a provider, to settle the answer or pass on a failure.
 pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(3);
 
-/// With less than this left, no call of a provider is begun.
+/// With less time than this left, no call of a provider begins.
 const LEAST: SignedDuration = SignedDuration::from_secs(5);
 
 impl<P: Ports> Hydrate<'_, P> {
@@ -35,7 +35,6 @@ impl<P: Ports> Hydrate<'_, P> {
         self.left() >= LEAST
     }
 
-    /// What is left of this invocation.
     pub(super) fn left(&self) -> SignedDuration {
         self.host.ends_at().duration_since(self.host.now())
     }
@@ -44,7 +43,8 @@ impl<P: Ports> Hydrate<'_, P> {
         most.min(self.left() - RESERVE).max(SignedDuration::from_secs(1))
     }
 
-    /// Asks for a list, and reads it page by page; the pages of a long one hold different elements. What it holds is as of `began_at`.
+    /// Requests a list and reads it page by page; the pages of a long one contain different elements. Its facts are as
+    /// of `began_at`.
     pub(super) async fn read_list(
         &self,
         bound: &Bound,
@@ -70,7 +70,8 @@ impl<P: Ports> Hydrate<'_, P> {
         Ok(())
     }
 
-    /// A request failed. Where the provider is asked too much (429), all processes are to know; another refusal is about this look.
+    /// Handles a failed request. After a 429, all processes must slow down; any other refusal concerns this request
+    /// alone.
     async fn failed(&self, bound: &Bound, error: &FetchError) -> Failure {
         if let FetchError::Status { status: 429, retry_after_s, a_minute } = error {
             self.slow_down(bound, *retry_after_s, *a_minute).await;
@@ -78,7 +79,7 @@ impl<P: Ports> Hydrate<'_, P> {
         self.fetch_failure(error)
     }
 
-    /// Asks, and reads the answer. It holds as of the instant before the first request.
+    /// Sends the request and parses the answer, which is as of the instant before the first request.
     pub(super) async fn fetch(&self, bound: &Bound, fetch: &FetchRequest) -> Result<Parsed, Failure> {
         let began_at = self.host.now();
         let mut pages: Vec<String> = Vec::new();
@@ -115,7 +116,7 @@ impl<P: Ports> Hydrate<'_, P> {
 
     fn response_failure(&self, error: &UnreadableResponse) -> Failure {
         let kind = match error {
-            // Not there yet, most likely: a fresh dispatch may not be readable at once.
+            // Probably not there yet: a new dispatch may not be readable at once.
             UnreadableResponse::Missing(_) => FailureKind::Missing,
             UnreadableResponse::Shape(_) => FailureKind::UnreadableResponse,
             UnreadableResponse::OtherId { .. } => FailureKind::Answer,

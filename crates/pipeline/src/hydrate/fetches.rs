@@ -1,4 +1,4 @@
-//! Phase 3 of a batch: what its deliveries want to look at is fetched once each, or answered by a list, or waits.
+//! Phase 3 of a batch: each resource that its deliveries need is fetched once, answered by a list, or fetched later.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use crate::{
 };
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// Phase 3: one fetch for each thing that the batch wants to look at.
+    /// Phase 3: one fetch for each resource that the batch needs.
     pub(super) async fn fetch_all(&self, items: &mut [Item]) {
         let mut by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, item) in items.iter_mut().enumerate() {
             let (Some(bound), Some(fetch)) = (&item.source, item.parsed.fetches.first()) else { continue };
-            // From here on the delivery is this request, and a failure is retried as such; a body whose report failed is
-            // read once more.
+            // From here on the job is this fetch request, and a failure is retried as such; a body whose report failed
+            // is read once more.
             if item.failure.is_none() && !matches!(item.job.kind, JobKind::Fetch(_)) {
                 item.turned = Some(item.job.clone()).filter(|job| job.attempt > 0);
                 item.job.kind = JobKind::Fetch(fetch.clone());
@@ -48,7 +48,7 @@ impl<P: Ports> Hydrate<'_, P> {
             stream::iter(fetches).buffer_unordered(AT_ONCE).collect().await;
         for (index, item) in items.iter_mut().enumerate() {
             let Some(fetch) = item.parsed.fetches.pop() else { continue };
-            // What another message of the batch has fetched is as good as a request of its own.
+            // The fetch for another message of the batch answers this one, too.
             match found.get(&fetch.key) {
                 Some(Ok(parsed)) => {
                     item.waits = None;
@@ -63,7 +63,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// How the looks of one source get their answers. With too little time left they wait for another invocation.
+    /// How the fetch requests of one source are answered. With too little time left they wait for another invocation.
     async fn ways_of_items(&self, items: &[Item], of: Vec<usize>) -> Vec<(usize, FetchDecision)> {
         let of_item = |index: &usize| {
             let item = &items[*index];

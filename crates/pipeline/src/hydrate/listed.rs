@@ -1,4 +1,5 @@
-//! Facts of a long list, passed on in messages of bounded size, so that many invocations settle them at the same time.
+//! Passes the facts of a long list on in messages of bounded size, so that many invocations settle them at the same
+//! time.
 
 use dispatch::Fact;
 use futures_util::{StreamExt, stream};
@@ -14,20 +15,20 @@ use crate::{
     ports::{Clock, JobQueue, PortError, Ports},
 };
 
-/// So many facts travel in one message …
+/// The most facts in one message …
 const FACTS: usize = 100;
 
-/// … or fewer that are so many bytes together.
+/// … and their most bytes.
 const BYTES: usize = 128 * 1_024;
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// Sends facts of a list to other invocations. `number`: how many messages of that list there are already.
+    /// Sends facts of a list to other invocations. `number`: how many messages of that list were sent before.
     pub(super) async fn pass_on(&self, list: For<'_>, facts: Vec<Fact>, number: usize) -> Result<PassedOn, PortError> {
         let (groups, too_large) = groups(facts)?;
         let messages = groups.len();
         let sent = groups.into_iter().enumerate().map(|(place, facts)| async move {
             let job = list.job;
-            // A key of its own: each fails and is tried again alone.
+            // A key of its own: each message is retried alone.
             let delivery = format!("{}.{}", job.delivery, number + place + 1);
             let kind = JobKind::Listed(ListedFacts { facts, by: list.by });
             let job = Job::fresh(&delivery, &job.source, job.received_at, kind);
@@ -37,7 +38,7 @@ impl<P: Ports> Hydrate<'_, P> {
         sent.into_iter().collect::<Result<(), PortError>>().map(|()| PassedOn { messages, too_large })
     }
 
-    /// Settles facts that another invocation read. Returns the message's id where it must come again.
+    /// Settles facts that another invocation read. Returns the message's id if it must be delivered again.
     pub(super) async fn listed(&self, message: String, job: Job, listed: ListedFacts) -> Option<String> {
         let began_at = self.host.now();
         let failed = self.settle_listed(&job, &listed).await.err();
@@ -82,15 +83,14 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 }
 
-/// What became of facts that were to be passed on.
 pub(super) struct PassedOn {
-    /// So many messages carry them.
+    /// How many messages carry them.
     pub(super) messages: usize,
-    /// No message carries these.
+    /// Facts too large for a message.
     pub(super) too_large: Vec<Fact>,
 }
 
-/// Facts in shares that a message carries, and those that none carries.
+/// Groups facts for messages; also returns the facts too large for a message.
 fn groups(facts: Vec<Fact>) -> Result<(Vec<Vec<Fact>>, Vec<Fact>), PortError> {
     let (mut groups, mut too_large, mut bytes): (Vec<Vec<Fact>>, _, _) = (Vec::new(), Vec::new(), 0);
     for fact in facts {

@@ -1,7 +1,7 @@
 //! From a delivery to signals: read, fetch what is missing, merge, write once, publish.
 //!
-//! A batch goes through in phases, so that looks at one resource are one fetch and facts about one subject are one write.
-//! A failure concerns only the deliveries that it touches: they go to the retrier, with the reason.
+//! A batch is processed in phases, so that requests for one resource are fetched once and facts about one subject are
+//! written once. A failure concerns only the deliveries that depend on it: they go to the retrier, with the reason.
 
 mod assemble;
 mod diagnostics;
@@ -43,14 +43,14 @@ use overlaps::Overlaps;
 pub use publish::{PublishOutcome, publish};
 use settle::{Brought, By};
 
-/// Writes and fetches under way at once: a large notification must end within one invocation, a table not be stormed.
+/// Concurrent writes and fetches: a large notification must finish within one invocation without overloading a table.
 const AT_ONCE: usize = 16;
 
-/// So many targets of a dispatch take one of the places at once.
+/// So many targets of a dispatch count as one of these writes.
 const TARGETS_A_PLACE: usize = 125;
 
-/// After this long nothing is begun any more, so that what is under way ends within the function's time (its `Timeout` in the
-/// template is 20 s). A body may hold thousands of dispatches, or a few over tens of thousands of meters each.
+/// No work begins after this long, so that running work ends within the function's timeout (`Timeout` in the template:
+/// 20 s). A body may contain thousands of dispatches, or a few with tens of thousands of meters each.
 const ENOUGH: SignedDuration = SignedDuration::from_secs(8);
 
 /// The hydrator.
@@ -68,11 +68,11 @@ pub struct Hydrate<'a, P: Ports> {
     pub deliveries: &'a P::Deliveries,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// What this process may ask of each source by itself.
+    /// This process's own share of each source's allowance.
     pub shares: &'a Shares,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
-    /// What this process knows of active dispatches.
+    /// What this process has stored about active dispatches.
     pub views: &'a OverlapViews,
 }
 
@@ -83,41 +83,37 @@ struct Item {
     source: Option<Bound>,
     parsed: Parsed,
     failure: Option<Failure>,
-    /// There was no time for the subjects behind this one.
+    /// The last subject that was settled; no time was left for the later ones.
     goes_on_after: Option<Subject>,
-    /// The delivery that failed before and has become a request: what is booked of it counts no more.
+    /// The failed delivery that has turned into a fetch request: its booking no longer counts.
     turned: Option<Job>,
-    /// It waits: since when, and so many seconds longer.
+    /// It waits: since when, and for how many more seconds.
     waits: Option<(Option<Waits>, u32)>,
 }
 
-/// A message of the batch that holds a job.
 struct Received {
     message: Message,
     job: Job,
 }
 
-/// A message of the batch that holds a heartbeat.
 struct Beat {
     at: Timestamp,
-    /// The message's id.
     message: String,
 }
 
-/// What a batch says of one subject.
+/// The facts of a batch about one subject.
 struct Gathered {
-    /// Through which source.
+    /// The source that they came through.
     bound: Bound,
-    /// Which delivery brought it first.
+    /// The delivery that brought the first of them.
     delivery: String,
-    /// When that was received.
+    /// When that delivery was received.
     received_at: Timestamp,
     facts: Vec<Fact>,
     /// The items that they came with.
     items: Vec<usize>,
 }
 
-/// The source that a delivery came through, resolved.
 #[derive(Clone)]
 struct Bound {
     source: Source,
@@ -126,7 +122,7 @@ struct Bound {
 }
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// Handles a batch; returns the ids of the messages that were not taken care of, to be delivered again.
+    /// Handles a batch; returns the ids of the messages to deliver again.
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let (mut jobs, mut polls, mut beats, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut listed = Vec::new();
@@ -135,14 +131,14 @@ impl<P: Ports> Hydrate<'_, P> {
                 Ok(ToHydrate::Heartbeat(beat)) => beats.push(Beat { at: beat.at, message: message.id }),
                 Ok(ToHydrate::Job(job)) if job.kind == JobKind::Poll => polls.push(job),
                 Ok(ToHydrate::Job(mut job)) if matches!(job.kind, JobKind::Listed(_)) && message.receives == 1 => {
-                    // What it fails at is put back where it was.
+                    // Facts that fail are put back into the job.
                     if let JobKind::Listed(facts) = std::mem::replace(&mut job.kind, JobKind::Poll) {
                         listed.push((message, job, facts));
                     }
                 }
                 Ok(ToHydrate::Job(job)) => jobs.push(Received { message, job }),
                 Err(ReadError::Foreign(_)) => {
-                    // Nothing that gridbell sent: kept as it is, under the name of no source.
+                    // A message that gridbell did not send: quarantined unchanged, under no source's name.
                     let job = Job::foreign(&message, self.host.now());
                     jobs.push(Received { message: Message { receives: 1, ..message }, job });
                 }
@@ -153,7 +149,7 @@ impl<P: Ports> Hydrate<'_, P> {
                 }
             }
         }
-        // Before anything of the batch can fail.
+        // Heartbeats first: before anything of the batch can fail.
         left.extend(self.answer(beats).await);
         let polled = join_all(polls.iter().map(|job| self.poll(job)));
         let listed = join_all(listed.into_iter().map(|(message, job, facts)| self.listed(message.id, job, facts)));
@@ -163,7 +159,7 @@ impl<P: Ports> Hydrate<'_, P> {
         left
     }
 
-    /// Answers heartbeats; returns the ids of those that could not be answered.
+    /// Answers heartbeats; returns the ids of those that it could not answer.
     async fn answer(&self, beats: Vec<Beat>) -> Vec<String> {
         let Some(latest) = beats.iter().map(|beat| beat.at).max() else { return Vec::new() };
         match self.deliveries.answer(latest, self.host.now()).await {
@@ -187,8 +183,8 @@ impl<P: Ports> Hydrate<'_, P> {
         ends.into_iter().flatten().collect()
     }
 
-    /// Phase 1: what the body says. A message that comes a second time is one more failed attempt, and the retrier's: a hydrator died
-    /// over it, or could not pass it on, and this time may end no better.
+    /// Phase 1: parse the body. A message that is delivered again counts as a failed attempt and goes to the retrier:
+    /// an earlier hydrator died over it or could not pass it on, and that may happen again.
     async fn read(&self, Received { message, mut job }: Received) -> Item {
         let now = self.host.now();
         let source = self.bind(&job.source);
@@ -217,13 +213,14 @@ impl<P: Ports> Hydrate<'_, P> {
         Some(Bound { source: source.clone(), origin, provider: source.provider })
     }
 
-    /// Phase 2: several looks of one delivery become work of their own, so that each is retried alone and none waits for another.
+    /// Phase 2: several fetch requests of one delivery become separate jobs, so that each is retried alone and none
+    /// waits for another.
     async fn fan_out(&self, items: &mut [Item]) {
         for item in items.iter_mut().filter(|item| item.parsed.fetches.len() > 1) {
             let fetches = std::mem::take(&mut item.parsed.fetches);
             let job = &item.job;
             let sent = fetches.into_iter().map(|fetch| async move {
-                // With a retry of its own: what the delivery failed at ends once all of them are passed on.
+                // Each has a retry of its own; the delivery's failures end once all jobs are passed on.
                 let job = Job { kind: JobKind::Fetch(fetch), attempt: 0, failures: Vec::new(), ..job.clone() };
                 self.job_queue.deliver(ToHydrate::Job(job), 0).await
             });
@@ -234,8 +231,8 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// Phase 4: one merge, one write and one publication for each subject of the batch, in their order. What there is no time for
-    /// is left to another invocation.
+    /// Phase 4: one merge, one write and one publication for each subject of the batch, in order. Another invocation
+    /// settles the subjects for which no time is left.
     async fn settle_all(&self, items: &mut [Item], began_at: Timestamp) {
         let mut subjects = gather(items).into_iter().peekable();
         let overlaps = &Overlaps::new(self.views, self.config);
@@ -273,7 +270,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// Phase 5: pass on what failed. Returns the message's id where not even that worked.
+    /// Phase 5: pass on failures. Returns the message's id if even that failed.
     async fn finish(&self, mut item: Item, began_at: Timestamp) -> Option<String> {
         self.report_diagnostics(&mut item).await;
         let Item { message, job, failure, goes_on_after, turned, waits, .. } = item;
@@ -288,7 +285,7 @@ impl<P: Ports> Hydrate<'_, P> {
         };
         let done = match (failure, goes_on_after) {
             (None, _) if let Some((waits, delay_s)) = waits => {
-                // No attempt: nothing has failed.
+                // Not an attempt: nothing has failed.
                 self.job_queue.deliver(ToHydrate::Job(Job { waits, ..job }), delay_s).await
             }
             (Some(failed), _) => {
@@ -306,7 +303,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// A success after failures removes what the failures left.
+    /// A success after failures removes their booking.
     async fn succeeded(&self, job: &Job, began_at: Timestamp) -> Result<(), PortError> {
         if job.attempt == 0 {
             return Ok(());
@@ -322,7 +319,7 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 }
 
-/// What a batch says of each subject.
+/// The facts of a batch, by subject.
 fn gather(items: &mut [Item]) -> BTreeMap<Subject, Gathered> {
     let mut subjects: BTreeMap<Subject, Gathered> = BTreeMap::new();
     for (index, item) in items.iter_mut().enumerate() {
@@ -346,14 +343,14 @@ fn gather(items: &mut [Item]) -> BTreeMap<Subject, Gathered> {
     subjects
 }
 
-/// How many of the [`AT_ONCE`] places facts about one subject take: thousands of targets take all of them, since each that is under
-/// way holds its signals and its record in memory.
+/// How many of the [`AT_ONCE`] places the facts about one subject take. Thousands of targets take all, since each
+/// subject being settled has its signals and its record in memory.
 fn weight_of(facts: &[Fact]) -> usize {
     let targets = |fact: &Fact| if let FactBody::Dispatch(said) = &fact.body { said.terms.targets.len() } else { 0 };
     (1 + facts.iter().map(targets).sum::<usize>() / TARGETS_A_PLACE).min(AT_ONCE)
 }
 
-/// What an earlier invocation had no time for; what else there was to say of the body, it said.
+/// The facts for which an earlier invocation had no time. That invocation reported the diagnostics.
 fn remaining(parsed: Parsed, after: Option<&Subject>) -> Parsed {
     let Some(after) = after else { return parsed };
     let facts = parsed.facts.into_iter().filter(|fact| fact.subject > *after).collect();
@@ -373,7 +370,7 @@ fn read(job: &Job, bound: &Bound, stored: Option<String>) -> Result<Parsed, Stri
     bound.provider.parse(&delivery, &body).map_err(|unreadable| unreadable.to_string())
 }
 
-/// One line for each delivery: it is a failure's only line here, since the retrier logs what becomes of it.
+/// One line for each delivery. A failure has no other line here: the retrier logs the rest.
 fn log(job: &Job, failure: Option<&Failure>) {
     let (delivery, source, attempt) = (&job.delivery, &job.source, job.attempt + 1);
     let fetch = if let JobKind::Fetch(fetch) = &job.kind { Some(&fetch.key) } else { None };

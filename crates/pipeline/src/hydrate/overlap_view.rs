@@ -1,8 +1,8 @@
-//! What a process knows of the active dispatches of each source, kept between its invocations: what a webhook costs must not
-//! depend on how many dispatches are active elsewhere.
+//! What a process knows of the active dispatches of each source, stored between its invocations: the cost of a webhook
+//! must not depend on the number of active dispatches elsewhere.
 //!
-//! A source is read whole once, and from then on only what changed. An index may show a change late: what is this young is read
-//! again with each look, and now and then what is older; and every [`WHOLE_EVERY`] all of it is read anew.
+//! A source is read completely once, and from then on only its changes. An index may show a change late. So recent
+//! changes are read again with each refresh, older ones now and then, and every [`WHOLE_EVERY`] the whole source.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,65 +20,64 @@ use crate::{
     ports::{ActiveSubject, Changed, Dispatches, PortError, Stamp},
 };
 
-/// How late a change shows in an index as a rule. AWS says "a fraction of a second"; clocks differ by some of it as well.
+/// The usual lag of an index. AWS documents "a fraction of a second"; clocks differ by some of it, too.
 const LAG: SignedDuration = SignedDuration::from_secs(2);
 
-/// How late one may show, or be written after its instant.
+/// The longest lag of an index, or of a write after its instant.
 const LONG_LAG: SignedDuration = SignedDuration::from_secs(30);
 
-/// How often so much is read again.
+/// How often changes of that age are read again.
 const LONG_LAG_EVERY: SignedDuration = SignedDuration::from_secs(10);
 
-/// How often a source is read whole again: what showed later still is found then, and what is over is let go.
+/// How often a source is read completely again: that finds changes that showed even later, and drops what has ended.
 const WHOLE_EVERY: SignedDuration = SignedDuration::from_mins(10);
 
-/// From so many dispatches on, the claims on a target are kept grouped.
+/// From so many dispatches on, the claims on a target are grouped.
 const CROWD: usize = 64;
 
 /// The views of one process, by source.
 #[derive(Debug, Default)]
 pub struct OverlapViews(Mutex<BTreeMap<String, Arc<Mutex<OverlapView>>>>);
 
-/// What is known to be active in one source.
+/// The known active dispatches of one source.
 #[derive(Debug)]
 pub struct OverlapView {
     precedence: Precedence,
     reads: Option<Reads>,
-    /// The latest change that is known of each subject; none where only the index `active` has shown it.
+    /// The latest known change of each subject; none if only the index `active` has shown it.
     stamps: BTreeMap<Subject, Stamp>,
     actives: BTreeMap<Subject, (Number, ActiveDispatch)>,
     by_number: BTreeMap<Number, Subject>,
-    /// What each plan asks of each target.
+    /// What each dispatch requests of each target.
     groups: BTreeMap<(TargetHash, Number), Option<Request>>,
     crowds: BTreeMap<TargetHash, TargetClaims>,
     next: Number,
 }
 
-/// From when on something must be active to matter, and when that is asked.
+/// The instant from which on a dispatch must be active to matter, and the instant of the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AsOf {
     pub(crate) at: Timestamp,
     pub(crate) now: Timestamp,
 }
 
-/// When a source was read.
 #[derive(Debug, Clone, Copy)]
 struct Reads {
-    /// What is over by then may be missing.
+    /// Dispatches that ended by then may be missing.
     from: Timestamp,
     whole_at: Timestamp,
     long_lag_at: Timestamp,
     last_at: Timestamp,
 }
 
-/// Stands for a plan: hundreds of thousands of targets cannot each hold the subjects of theirs.
+/// Stands for a dispatch: hundreds of thousands of targets cannot each store the subjects of their dispatches.
 type Number = u32;
 
-/// Which plans name a target, and what each asks of it.
+/// The dispatches that name a target, and what each requests of it.
 pub(crate) type Asked = Vec<(Number, Option<Request>)>;
 
 impl OverlapViews {
-    /// That of a source, with the order of its provider's overlaps.
+    /// The view of a source, with its provider's order of overlapping dispatches.
     pub(crate) async fn of(&self, source: &str, precedence: Precedence) -> Arc<Mutex<OverlapView>> {
         let mut views = self.0.lock().await;
         if let Some(view) = views.get(source) {
@@ -102,12 +101,12 @@ impl OverlapView {
         }
     }
 
-    /// Whether it was read for a later instant alone: what was over by then may be missing.
+    /// Whether it was only read for a later instant: dispatches that ended by then may be missing.
     pub(crate) fn would_miss(&self, at: Timestamp) -> bool {
         self.reads.is_some_and(|reads| reads.from > at)
     }
 
-    /// Reads what it does not know yet of what is active from an instant on.
+    /// Reads the unknown changes of dispatches active from an instant on.
     pub(crate) async fn refresh(
         &mut self,
         table: &impl Dispatches,
@@ -137,7 +136,7 @@ impl OverlapView {
         Ok(())
     }
 
-    /// What the record says is known.
+    /// Adds the content of the record.
     pub(crate) fn learn_record(&mut self, record: &SubjectRecord) {
         let (subject, stamp) = (record.subject.clone(), record.stamp());
         if self.stamps.get(&subject) != Some(&stamp) {
@@ -152,7 +151,7 @@ impl OverlapView {
         }
     }
 
-    /// Takes over what the index of active subjects holds, but for what changed so lately that it may not know.
+    /// Adds the content of the index of active subjects, except for changes so recent that the index may not show them.
     fn learn_whole(&mut self, active: Vec<ActiveSubject>, now: Timestamp) {
         self.stamps.retain(|_, stamp| now.duration_since(stamp.changed_at) < LONG_LAG);
         let listed: BTreeSet<&Subject> = active.iter().map(|active| &active.subject).collect();
@@ -209,7 +208,7 @@ impl OverlapView {
         }
     }
 
-    /// The others on a subject's feed, each with its plan.
+    /// The other dispatches on a subject's feed.
     pub(crate) fn others_on_its_feed<'a>(
         &'a self,
         than: &'a Subject,
@@ -221,7 +220,7 @@ impl OverlapView {
         others.map(|(subject, (_, active))| (subject, active))
     }
 
-    /// What is in effect for a target. Most targets of a dispatch share their neighbours: `known` holds what was found for others.
+    /// What is in effect for a target. Most targets of a dispatch have the same overlaps: `known` caches the results.
     pub(crate) fn effective(
         &self,
         target: &str,

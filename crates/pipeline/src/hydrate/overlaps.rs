@@ -1,9 +1,10 @@
-//! The other active dispatches of a source: looked for once for a batch, and only where a signal is about to go out.
+//! The other active dispatches of a source: read once for a batch, and only if a signal is about to be sent.
 //!
-//! The hydrator writes a version first and reads the others afterwards, since only the write shows whether it is a new version:
-//! it reads nothing for an unchanged redelivery. Where a target is shared, it adds that to the signal that it is about to send.
-//! The stored signal stays without it: what others ask is as of each publication. Only a signal in parts is stored again, since
-//! all of its parts must be stored before the first is sent. If any of this fails, the signal is sent as it was written first.
+//! The hydrator writes a version first and reads the others afterwards, since only the write shows whether it is a new
+//! version: it reads nothing for an unchanged redelivery. If a target is shared, it adds that to the signal that it is
+//! about to send. The stored signal stays without it: the overlaps are as of each publication. Only a signal in parts
+//! is stored again, since all of its parts must be stored before the first is sent. If any of this fails, the signal is
+//! sent as first written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::{
     ports::{Clock, Dispatches, Ports, Random, SignalStream, WriteError},
 };
 
-/// What is active in the sources that a batch speaks of, as its process knows it.
+/// The active dispatches of a batch's sources, as its process knows them.
 #[derive(Debug)]
 pub(super) struct Overlaps<'a> {
     views: &'a OverlapViews,
@@ -32,8 +33,8 @@ impl<'a> Overlaps<'a> {
         Self { views, config, read: Mutex::default() }
     }
 
-    /// Looks at what is active in the record's source from an instant on; none where its provider does not say which of several
-    /// dispatches governs.
+    /// Reads the dispatches of the record's source that are active from an instant on; none if its provider does not
+    /// state which of several dispatches governs.
     pub(super) async fn fetch<A>(
         &self,
         table: &impl Dispatches,
@@ -52,7 +53,7 @@ impl<'a> Overlaps<'a> {
         let view = self.views.of(source, precedence).await;
         let mut view = view.lock().await;
         let is_first = self.read.lock().await.insert(source.clone());
-        // Once, also where it fails: a table that does not answer must not hold up every signal of the batch.
+        // Once per batch, even if it fails: a table that does not answer must not delay every signal of the batch.
         if (is_first || view.would_miss(as_of.at))
             && let Err(error) = view.refresh(table, source, as_of).await
         {
@@ -63,7 +64,8 @@ impl<'a> Overlaps<'a> {
 }
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// A record whose newest signal tells of each target that others keep curtailed too; as it is where there is none.
+    /// A record whose newest signal states for each target that other dispatches curtail it too; unchanged if there are
+    /// none.
     pub(super) async fn with_neighbours(&self, record: SubjectRecord, overlaps: &Overlaps<'_>) -> SubjectRecord {
         let Some((_, terms)) = record.state.published() else { return record };
         let now = self.host.now();

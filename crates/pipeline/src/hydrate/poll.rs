@@ -1,4 +1,5 @@
-//! A provider's list into state and signals: what no webhook has brought is merged like any other fact, and noted as missed.
+//! A provider's list into state and signals: changes that no webhook announced are merged like any other fact and
+//! stored as missed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,47 +27,46 @@ use crate::{
     update::{Change, From, PollStates, update},
 };
 
-/// So many facts of a list are settled where it is read; of more, each message carries a share to another invocation.
+/// So many facts of a list are settled by the invocation that reads it; messages carry the others to other invocations.
 const SETTLED_HERE: usize = 100;
 
-/// No further list is asked for after this long: with it the poll stays below the function's timeout.
+/// No further list is requested after this long, so that the poll stays below the function's timeout.
 const MAX_PATIENCE: SignedDuration = SignedDuration::from_secs(4);
 
-/// What was over for longer when it was first seen is history, and no news to anybody.
+/// A dispatch that had ended this long before it was first seen is history, and is not published.
 const HISTORY: SignedDuration = SignedDuration::from_hours(24);
 
-/// What a source's lists hold.
 #[derive(Default)]
 struct Listed {
-    /// Those that are still to be settled.
+    /// The facts still to settle.
     facts: Vec<ListedFact>,
-    /// How many there were.
+    /// How many facts there were.
     count: usize,
-    /// Those that no message carries.
+    /// Facts too large for a message.
     large: Vec<Fact>,
-    /// How many messages carry a share of them.
+    /// How many messages carry facts to other invocations.
     passed_on: usize,
-    /// What is no history, and so settled or passed on, where looks wait for it.
+    /// The subjects that are no history, and so are settled or passed on, if fetch requests wait for the list.
     shown: Vec<Subject>,
     near_from: Option<jiff::Timestamp>,
     diagnostics: Vec<Diagnostic>,
     failure: Option<Failure>,
 }
 
-/// A fact, and the number of the list that holds it.
+/// A fact, and the number of the list that contains it.
 pub(super) struct ListedFact {
     pub(super) list: usize,
     pub(super) fact: Fact,
 }
 
-/// The facts about one subject, and what is known of it.
+/// The facts about one subject, and its known record.
 struct Candidate {
     list: usize,
     facts: Vec<Fact>,
     known: Option<SubjectRecord>,
 }
 
-/// What was listed for what.
+/// The job and source of a list.
 #[derive(Clone, Copy)]
 pub(super) struct For<'a> {
     pub(super) bound: &'a Bound,
@@ -75,7 +75,7 @@ pub(super) struct For<'a> {
 }
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// Polls a source. Whatever goes wrong, the next poll makes up for it.
+    /// Polls a source. The next poll repairs any failure.
     pub(super) async fn poll(&self, job: &Job) {
         if let Err(error) = self.polled(job).await {
             tracing::error!(source.name = job.source, %error, "a poll could not be noted; the next one makes up for it");
@@ -91,7 +91,7 @@ impl<P: Ports> Hydrate<'_, P> {
         self.list_and_note(&bound, job, state).await.map(|_| ())
     }
 
-    /// Reads a source's lists, has settled what they hold, and notes how that went. What is stored of it then.
+    /// Reads a source's lists, settles their facts, and stores the result. Returns the poll state stored then.
     pub(super) async fn list_and_note(
         &self,
         bound: &Bound,
@@ -115,18 +115,19 @@ impl<P: Ports> Hydrate<'_, P> {
             && listed.failure.is_none()
             && let Some(shown) = Shown::of(&state.source, state.budget.lists, &listed.shown)
         {
-            // Before the state says that there is such a list.
+            // Before the state shows that there is such a list.
             self.deliveries.show(&shown).await?;
         }
         self.note_poll(state, listed).await
     }
 
-    /// Books this poll as the source's latest; none where another began just now, or the provider wants to be left alone.
+    /// Books this poll as the source's latest; none if another poll has just begun, or if the provider refuses requests
+    /// for now.
     async fn claim(&self, source: &str) -> Result<Option<PollState>, PortError> {
         let claimed = update(PollStates(self.deliveries), source, From::Stored, async |known| {
             let claimed = PollState::claimed(known, source, self.host.now(), self.host.unique());
             let claimed = claimed.map(|mut state| {
-                // Counted; that it is polled once in a minute no allowance forbids.
+                // It is counted, but no allowance forbids one poll a minute.
                 state.budget.take(1, USUAL_A_MINUTE, self.host.now());
                 Box::new(state)
             });
@@ -135,8 +136,8 @@ impl<P: Ports> Hydrate<'_, P> {
         Ok(claimed.await?.written)
     }
 
-    /// Asks for all lists. One that does not exist for us (404) or that our key does not open (401, 403) is none that we use, as
-    /// long as another answers.
+    /// Requests all lists. A list that does not exist for the source (404) or that its key cannot read (401, 403) is
+    /// not used, as long as another list answers.
     async fn list(&self, list: For<'_>) -> Listed {
         let For { bound, .. } = list;
         let began_at = self.host.now();
@@ -171,8 +172,8 @@ impl<P: Ports> Hydrate<'_, P> {
         listed
     }
 
-    /// A page of a list. Once there are more facts than one invocation should settle, they are passed on, so that no more than a page
-    /// of them is held.
+    /// Reads a page of a list. Once there are more facts than one invocation should settle, they are passed on, so that
+    /// at most one page of them is in memory.
     async fn take_page(&self, list: For<'_>, number: usize, page: Parsed, listed: &mut Listed) -> Result<(), Failure> {
         let now = self.host.now();
         listed.count += page.facts.len();
@@ -183,7 +184,7 @@ impl<P: Ports> Hydrate<'_, P> {
             listed.shown.extend(current.map(|fact| fact.subject.clone()));
         }
         listed.facts.extend(page.facts.into_iter().map(|fact| ListedFact { list: number, fact }));
-        // What two lists show of one call must be settled together.
+        // If two lists show the same dispatch, both facts must be settled together.
         let is_only = list.bound.provider.listings(&list.bound.origin, now).len() == 1;
         if is_only && listed.facts.len() > SETTLED_HERE {
             let facts = std::mem::take(&mut listed.facts).into_iter().map(|listed| listed.fact).collect();
@@ -202,7 +203,8 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// Merges what was listed. Returns for each subject whether there was news. What there is no time for is passed on.
+    /// Merges listed facts. Returns for each subject whether there was news. Facts for which no time is left are passed
+    /// on.
     pub(super) async fn merge_list(&self, list: For<'_>, facts: Vec<ListedFact>) -> Vec<Result<bool, Refused>> {
         let began_at = self.host.now();
         let mut of: BTreeMap<Subject, (usize, Vec<Fact>)> = BTreeMap::new();
@@ -246,7 +248,7 @@ impl<P: Ports> Hydrate<'_, P> {
         results
     }
 
-    /// Merges what was listed of one subject; whether there was news.
+    /// Merges the listed facts of one subject; returns whether there was news.
     async fn merge(&self, list: For<'_>, candidate: &Candidate, overlaps: &Overlaps<'_>) -> Result<bool, Refused> {
         let For { bound, job, by } = list;
         let Some(Fact { subject, .. }) = candidate.facts.first() else { return Ok(false) };
@@ -264,7 +266,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// Never seen, and over for long.
+    /// Never seen before, and ended long ago.
     fn is_history(&self, candidate: &Candidate) -> bool {
         candidate.known.is_none() && candidate.facts.iter().all(|fact| self.was_over_for_long(fact))
     }
@@ -295,7 +297,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         let latest = state.clone();
         let noted = update(PollStates(self.deliveries), source.as_str(), From::Known(Some(state)), async |known| {
-            // Requests were permitted meanwhile; another poll that has begun means that this one took too long.
+            // Requests may have been permitted meanwhile. If another poll has begun, this one took too long.
             let Some(known) = known.filter(|known| known.began_at == began_at && known.under_way) else {
                 return Ok::<_, PortError>(Change::Keep(()));
             };
@@ -317,13 +319,14 @@ impl<P: Ports> Hydrate<'_, P> {
 
 /// Why a listed dispatch was not merged.
 pub(super) enum Refused {
-    /// The next poll may have better luck.
+    /// The next poll may succeed.
     Now(Failure),
-    /// No poll ever will.
+    /// No poll will succeed.
     Never(Diagnostic),
 }
 
-/// Of two views of one call the one counts that a webhook has brought, else that of the earlier list. Of a single list there are none.
+/// If two lists show one dispatch differently, the one that a webhook brought counts, else the one of the earlier list.
+/// A single list has no second view.
 fn other_views(bound: &Bound, all: &[Candidate]) -> Vec<bool> {
     let is_single = all.first().is_none_or(|first| all.iter().all(|other| other.list == first.list));
     let is_view = |candidate: &Candidate| {
@@ -336,7 +339,7 @@ fn other_views(bound: &Bound, all: &[Candidate]) -> Vec<bool> {
     all.iter().map(|candidate| !is_single && is_view(candidate)).collect()
 }
 
-/// What of a list could not be read, beside what is known of dispatches.
+/// The unreadable parts of a list, other than those of known dispatches.
 fn doubts(unreadable: &[String], now: jiff::Timestamp) -> Option<Doubts> {
     let parts = unreadable.len();
     let said = unreadable.join("; ");

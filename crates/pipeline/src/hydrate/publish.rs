@@ -1,22 +1,22 @@
-//! Sending what a record owes, then taking note that it is sent: in that order, so that a crash repeats rather than loses.
+//! Sends a record's outbox, then stores that it is sent: in that order, so that a crash repeats signals and loses none.
 
 use crate::{
     dispatches::record::SubjectRecord,
     ports::{Dispatches, PortError, SignalStream},
 };
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishOutcome {
-    /// Nothing was owed.
+    /// The outbox was empty.
     Nothing,
-    /// All is sent, and noted.
+    /// All is sent, and stored as sent.
     Sent,
-    /// All is sent; somebody else wrote meanwhile and owes the note.
+    /// All is sent. Another write came first, and its writer must store that.
     Overtaken,
 }
 
-/// Publishes the outbox of a record as it is stored.
+/// Publishes the outbox of a stored record.
 pub async fn publish(
     table: &impl Dispatches,
     stream: &impl SignalStream,

@@ -1,4 +1,4 @@
-//! Load targets on one feed: whichever is set over another takes its place.
+//! Load targets on one feed: a later target replaces the earlier one.
 
 use dispatch::{RampStart, Subject};
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use crate::{
     update::{Change, From, Records, update},
 };
 
-/// The targets of the same feed that matter to one.
+/// The other targets of the same feed that matter to a target.
 #[derive(Debug, Default)]
 struct Rivals {
     replaced: Vec<Subject>,
@@ -23,8 +23,8 @@ struct Rivals {
 }
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// A record with what its events mean for the ramps of its feed: what it replaces, what replaced it, which end is awaited
-    /// until when. Before it is written the others' records are: a crash in between does it once more.
+    /// A record updated for the ramps of its feed: what it replaces, what replaced it, which end is awaited until when.
+    /// The others' records are written before it; a crash in between repeats that.
     pub(super) async fn with_ramps(
         &self,
         mut record: SubjectRecord,
@@ -34,7 +34,7 @@ impl<P: Ports> Hydrate<'_, P> {
         let Some(ramps) = record.state.ramps() else { return Ok(record) };
         let now = record.changed_at;
         let event = |event: Event| TimelineEvent::of(delivery, now, event);
-        // Only a start that is heard of right now can take another's place.
+        // Only a start that was received just now can replace another target.
         if let Some(own) = ramps.ramp_start().filter(|own| own.heard_at == now) {
             let Rivals { replaced, replaced_by } = self.rivals(&record, own, overlaps).await;
             for subject in replaced {
@@ -67,7 +67,7 @@ impl<P: Ports> Hydrate<'_, P> {
         overlaps.fetch(self.table, record, as_of, fetch).await.unwrap_or_default()
     }
 
-    /// Notes in another's record that it was replaced.
+    /// Stores in another record that it was replaced.
     async fn replace(
         &self,
         subject: &Subject,

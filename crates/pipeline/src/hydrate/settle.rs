@@ -1,5 +1,5 @@
-//! Facts about one subject into its row: read what stands there, merge, write on condition, publish. Webhooks and polls take the same
-//! way.
+//! Facts about one subject into its row: read the stored record, merge, write conditionally, publish. Webhooks and
+//! polls use the same code.
 
 use dispatch::{Contradiction, Epoch, Fact, FactBody, FieldError, Publication, Rank, Subject, absorb};
 use jiff::Timestamp;
@@ -17,13 +17,12 @@ use crate::{
     update::{Change, From, Records, Updated, update},
 };
 
-/// Longer than a hydrator may run (its `Timeout` in the template): by then its write is done, or never will be. In seconds.
+/// Longer than a hydrator may run (`Timeout` in the template): by then its write is done, or never will be. In seconds.
 pub const WRITTEN_S: u32 = 30;
 
-/// How long a hint waits, in seconds: it is sent before what it is about is written.
+/// How long a hint is delayed, in seconds: it is sent before the write that it is about.
 pub(super) const HINT_S: u32 = 5;
 
-/// Facts about one subject, and how they came.
 #[derive(Clone, Copy)]
 pub(super) struct Brought<'a> {
     pub(super) bound: &'a Bound,
@@ -35,34 +34,32 @@ pub(super) struct Brought<'a> {
     pub(super) by: By,
 }
 
-/// What brought facts.
+/// The origin of facts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// A webhook, or what was fetched for one.
+    /// A webhook, or a fetch for one.
     Webhook,
     /// The provider's list.
     List(ByList),
 }
 
-/// What came of facts.
 #[derive(Default)]
 pub(super) struct Settled {
-    /// What the provider's own search gave cause to report.
+    /// The diagnostics of the provider's own search.
     pub(super) diagnostics: Vec<Diagnostic>,
     /// A version was published.
     pub(super) has_news: bool,
 }
 
-/// What a write is for.
 #[derive(Clone, Copy, Default)]
 struct Purpose {
     has_news: bool,
-    /// It is not written, but what it owes still has to be sent.
+    /// Nothing changes, but its outbox must still be sent.
     owes: bool,
 }
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// Settles facts, beginning with what is known of the subject.
+    /// Settles facts, beginning with the known record of the subject.
     pub(super) async fn settle(
         &self,
         brought: Brought<'_>,
@@ -93,7 +90,7 @@ impl<P: Ports> Hydrate<'_, P> {
         match written {
             Some(record) => self.watched(record, result.has_news, overlaps).await?,
             None if result.owes => {
-                // Unchanged, but what an earlier attempt owes may still lie there.
+                // Unchanged, but the outbox of an earlier attempt may still be pending.
                 if let Some(record) = &unchanged {
                     self.publish(record).await?;
                 }
@@ -103,7 +100,6 @@ impl<P: Ports> Hydrate<'_, P> {
         Ok(Settled { diagnostics: settling.diagnostics, has_news: result.has_news })
     }
 
-    /// What the facts make of what is known.
     async fn change(
         &self,
         brought: Brought<'_>,
@@ -136,7 +132,7 @@ impl<P: Ports> Hydrate<'_, P> {
         let fresh = known.as_ref().map(|record| record.unreadable.clone()).unwrap_or_default().fresh(&settling.facts);
         let has_news = !absorbed.signals.is_empty();
         let has_missed = known.as_ref().is_some_and(|record| record.missed.is_some());
-        // A list that says the same with a newer instant is no change; a webhook that announces what was missed is one.
+        // The same terms in a list with a newer instant are no change; a webhook that announces a missed change is one.
         let repeats = || known.as_ref().is_some_and(|record| record.state.holds_the_same_as(&absorbed.state));
         let is_changed = match by {
             By::Webhook => absorbed.changed || has_missed,
@@ -147,7 +143,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         let limit_bytes = self.stream.limit_bytes();
         if let Some(signal) = absorbed.signals.iter().find(|signal| signal.body.len() > limit_bytes) {
-            // Once it is owed, everything after it waits for ever.
+            // Once it is in the outbox, it blocks all later signals for ever.
             let detail = format!("its signal of {} bytes is more than a message carries", signal.body.len());
             return Err(Failure::new(FailureKind::Unreadable, now, detail).about(subject).into());
         }
@@ -167,7 +163,7 @@ impl<P: Ports> Hydrate<'_, P> {
             next.missed =
                 known.as_ref().filter(|known| !announces(by, Some(known))).and_then(|known| known.missed.clone());
             if has_news && !by.is_first && by.answers_since.is_none() {
-                // Before the write: a hint at what was not written finds nothing; a change without a hint waits for the sweep.
+                // Before the write: a hint without a write finds nothing; a write without a hint waits for the sweep.
                 self.job_queue.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, GRACE_S + 1).await?;
                 next = next.with_missed(known.as_ref(), &changes.join(", "), now);
             }
@@ -176,7 +172,7 @@ impl<P: Ports> Hydrate<'_, P> {
         Ok(Changed::Next(Box::new(next), has_news))
     }
 
-    /// A record of an earlier epoch as it is in this one; whether it was of an earlier one.
+    /// Converts a record of an earlier epoch to this one; returns whether it was of an earlier one.
     fn begin_epoch(&self, known: &mut Option<SubjectRecord>, publication: Publication) -> bool {
         let anew = known.as_ref().and_then(|record| {
             let published = record.state.published();
@@ -188,7 +184,7 @@ impl<P: Ports> Hydrate<'_, P> {
         is_of_before
     }
 
-    /// People are notified of fields that could not be read.
+    /// Sends a hint so that people are notified of unreadable fields.
     async fn report(&self, subject: &Subject, fresh: &[FieldError]) -> Result<(), PortError> {
         if fresh.is_empty() {
             return Ok(());
@@ -197,17 +193,18 @@ impl<P: Ports> Hydrate<'_, P> {
         self.job_queue.hint(condition, self.host.now(), HINT_S).await
     }
 
-    /// What the search says once more, after a write that changes what stands here. A push that said what stood before came while
-    /// the first answer was on its way, and was taken for a repetition: the answer would stand, and what the provider said after
-    /// it be lost. Asked for before the write: a crash after it leaves nothing that contradicts.
+    /// Schedules the search again after a write that changes the stored terms. A push with the earlier terms may have
+    /// arrived while the first answer was on its way, and have been taken for a repetition: the answer would stay, and
+    /// the provider's later statement be lost. Sent before the write, since after a crash behind it no contradiction
+    /// would remain.
     async fn look_again(&self, brought: Brought<'_>, fetch: FetchRequest) -> Result<(), PortError> {
         let Brought { bound, delivery, received_at, .. } = brought;
         let job = Job::fresh(delivery, &bound.origin.source, received_at, JobKind::Fetch(fetch));
         self.job_queue.deliver(ToHydrate::Job(job), WRITTEN_S).await
     }
 
-    /// A push contradicts what is known: the provider's own search decides. None: the provider has nothing to say about it, and
-    /// only because both were tests of a webhook's own making does the later push hold.
+    /// A push contradicts the stored terms: the provider's own search decides. None: the search does not know the event
+    /// and both statements are a webhook's own tests; only then does the later push win.
     async fn ask_the_source(
         &self,
         bound: &Bound,
@@ -217,7 +214,7 @@ impl<P: Ports> Hydrate<'_, P> {
         let published = known.and_then(|record| record.state.published()).map(|(_, terms)| terms);
         let Some(fetch) = bound.provider.settle(push, published.as_ref()) else { return Ok(None) };
         let is_test = |terms: &dispatch::DispatchTerms| terms.test_reason.is_some();
-        // What the search has shown once is no test of a webhook's own making.
+        // An event that the search has shown once is not a webhook's own test.
         let searched = known.is_some_and(|record| record.state.was_fetched());
         let both_tests = !searched
             && published.as_ref().is_some_and(is_test)
@@ -233,12 +230,12 @@ impl<P: Ports> Hydrate<'_, P> {
                 Ok(Some((fetch, answer)))
             }
             Err(failure) if failure.kind == FailureKind::Missing && both_tests => Ok(None),
-            // The delivery may hold other dispatches as well: people look for this one.
+            // The delivery may contain other dispatches as well: the failure names this one.
             Err(failure) => Err(failure.about(&push.subject)),
         }
     }
 
-    /// Publishes what was just written, its deadline armed before the send can fail.
+    /// Publishes a written record. Arms its deadline first, before the send can fail.
     async fn watched(&self, record: SubjectRecord, has_news: bool, overlaps: &Overlaps<'_>) -> Result<(), Failure> {
         let now = self.host.now();
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
@@ -265,19 +262,18 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 }
 
-/// Facts on their way into the record, whatever writes come in between.
+/// Facts on their way into the record, across repeated writes.
 struct Settling {
     facts: Vec<Fact>,
     diagnostics: Vec<Diagnostic>,
     contradiction: Contradiction,
-    /// What the provider's own search was asked.
+    /// The request to the provider's own search.
     asked: Option<FetchRequest>,
 }
 
-/// What facts change.
 enum Changed {
     Nothing,
-    /// What stands there says the same.
+    /// The stored record has the same terms already.
     Repeated(Option<Box<SubjectRecord>>),
     /// The next revision, and whether it publishes a version.
     Next(Box<SubjectRecord>, bool),
@@ -301,9 +297,9 @@ impl std::convert::From<Failure> for SettleError {
     }
 }
 
-/// Where to begin with a webhook's facts. What is likely new is written at once on the condition that nothing stands there: the
-/// refusal brings the stored record along. What is likely known is read, since a refused write costs more than a read, and so is
-/// what may have been reported.
+/// Where to begin with a webhook's facts. If they are probably new, write at once on the condition that no record is
+/// stored: a refusal returns the stored record. If they are probably known or may have been reported, read first: a
+/// refused write costs more than a read.
 pub(super) fn likely(facts: &[Fact]) -> From<SubjectRecord> {
     let is_new = facts.iter().all(|fact| match &fact.body {
         _ if !fact.field_errors.is_empty() => false,
@@ -313,15 +309,16 @@ pub(super) fn likely(facts: &[Fact]) -> From<SubjectRecord> {
     if is_new { From::Known(None) } else { From::Stored }
 }
 
-/// Whether webhooks that wait for the list announce what an earlier list found. Their looks are not settled one by one.
+/// Whether webhooks that wait for the list announce a change that an earlier list found. Their fetch requests are not
+/// settled one by one.
 fn announces(by: ByList, known: Option<&SubjectRecord>) -> bool {
     let Some(since) = by.answers_since else { return false };
     let missed = known.and_then(|known| known.missed.as_deref()).unwrap_or_default();
     missed.last().is_some_and(|latest| since.duration_since(latest.found_at) < GRACE)
 }
 
-/// Whether the list was asked for before a push that nothing fetched has confirmed yet: it may not know of it, and would undo it.
-/// The next poll knows.
+/// Whether the list was requested before a push that no fetch has confirmed yet: the list may not contain it, and would
+/// undo it. The next poll decides.
 fn is_before_the_push(known: &SubjectRecord, listed: &[Fact]) -> bool {
     let Some(Rank::Pushed(received_at)) = known.state.rank() else { return false };
     listed.iter().all(|fact| match &fact.body {

@@ -1,4 +1,4 @@
-//! How a look gets its answer: by a request of its own while those are few, by the source's list in a burst.
+//! How a fetch request is answered: by a request of its own while there are few, by the source's list in a burst.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -16,47 +16,46 @@ use crate::{
     update::{Change, From, PollStates, update},
 };
 
-/// A look that waits for longer is a failure, so that it is booked and a person is notified in time.
+/// A fetch request that waits for longer is a failure, so that it is booked and a person is notified in time.
 const MAX_WAIT: SignedDuration = SignedDuration::from_secs(40);
 
-/// The same where it waits for a list, which comes every few seconds or not at all: each hop through a queue may double a message.
+/// The same for one that waits for a list, which comes every few seconds or not at all: each pass through a queue may
+/// duplicate a message.
 const MAX_LIST_WAIT: SignedDuration = SignedDuration::from_secs(15);
 
-/// So many seconds later a look that waits for a list looks again, and as many more at most.
+/// A fetch request that waits for a list is tried again after so many seconds, plus at most as many again.
 const AGAIN_S: u32 = 3;
 
-/// The same where the allowance is used up.
+/// The same if the allowance is used up.
 const TURN_S: u32 = 10;
 
-/// What is left of an invocation that begins to read a list.
+/// The time that an invocation needs to read a list.
 const LIST_TAKES: SignedDuration = SignedDuration::from_secs(14);
 
-/// What a job of the batch wants to fetch.
+/// A resource that a job of the batch wants to fetch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) fetch: &'a FetchRequest,
     pub(super) job: &'a Job,
 }
 
-/// How a look gets its answer.
+/// How a fetch request is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum FetchDecision {
-    /// It is fetched now.
     Fetch,
-    /// A list has answered it: what that showed is settled, or passed on.
+    /// A list has answered it: its facts are settled or passed on.
     Answered,
-    /// It is looked at again after so many seconds.
+    /// It is tried again after so many seconds.
     Wait(Option<Waits>, u32),
-    /// No answer can be had.
+    /// It cannot be answered.
     Fail(Failure),
 }
 
-/// What came of asking for permission.
 struct Asked {
     state: PollState,
-    /// Single requests that are permitted.
+    /// How many single requests are permitted.
     granted: u32,
-    /// Reads of the list that had begun before.
+    /// How many reads of the list had begun before.
     lists: u64,
     is_burst: bool,
     /// This invocation reads the list now.
@@ -64,7 +63,7 @@ struct Asked {
 }
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// Permission for one request that no list replaces.
+    /// Permission for one request that no list can replace.
     pub(super) async fn permit(&self, bound: &Bound) -> Result<(), Failure> {
         let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
         if self.shares.take(source, 1, a_minute, self.host.now()) {
@@ -74,7 +73,8 @@ impl<P: Ports> Hydrate<'_, P> {
         if asked.granted > 0 { Ok(()) } else { Err(self.too_much(&asked.state)) }
     }
 
-    /// The provider allows no more requests: the state says so, for all processes. What cannot be stored the next refusal says again.
+    /// The provider allows no more requests: stores that for all processes. If the write fails, the next refusal
+    /// repeats it.
     pub(super) async fn slow_down(&self, bound: &Bound, wait_s: Option<u32>, said: Option<u32>) {
         let (source, now) = (&bound.origin.source, self.host.now());
         let a_minute = bound.source.requests_a_minute.unwrap_or(USUAL_A_MINUTE);
@@ -90,7 +90,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// Asks for so many single requests, or for those and a list where `fetches` wait for one.
+    /// Requests permission for so many single requests, or for those and a list if `fetches` wait for one.
     async fn ask_for(&self, bound: &Bound, others: u32, fetches: Option<Looks>) -> Result<Asked, PortError> {
         let source = &bound.origin.source;
         let can_list = self.left() >= LIST_TAKES;
@@ -120,7 +120,7 @@ impl<P: Ports> Hydrate<'_, P> {
                     if let Some(mut claimed) = claimed
                         && claimed.budget.take(1, a_minute, now) > 0
                     {
-                        // One step from what is stored, whatever led to it.
+                        // One revision after the stored one, however many changes it has.
                         next = PollState { revision: next.revision, ..claimed };
                         (is_changed, is_claimed) = (true, true);
                     }
@@ -144,7 +144,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// There are more requests than the provider allows.
+    /// The failure that more requests are needed than the provider allows.
     fn too_much(&self, state: &PollState) -> Failure {
         let now = self.host.now();
         let (detail, wait_s) = match state.not_before.filter(|until| *until > now) {
@@ -161,8 +161,8 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 }
 
-/// How many requests a minute a source may be asked, as far as its state tells. Where its list answers what single requests cannot,
-/// they are bounded from the start; where it has none (its list is not found), by the provider's refusal alone.
+/// How many requests a minute the source allows, as far as its state shows. If its list can answer single requests,
+/// they are limited from the start; if it has no list (404), only by the provider's refusal.
 fn allowance(bound: &Bound, known: Option<&PollState>) -> u32 {
     let has_no_list =
         known.and_then(|known| known.failing.as_ref()).is_some_and(|failing| failing.last.kind == FailureKind::Missing);
@@ -173,16 +173,16 @@ fn allowance(bound: &Bound, known: Option<&PollState>) -> u32 {
     }
 }
 
-/// Looks of a batch that a list can answer.
+/// Fetch requests of a batch that a list can answer.
 #[derive(Debug, Clone, Copy)]
 struct Looks {
     count: u32,
-    /// One of them waits already.
+    /// One of them is waiting already.
     is_waiting: bool,
 }
 
 impl<P: Ports> Hydrate<'_, P> {
-    /// How each of a source's looks in this batch gets its answer, in their order.
+    /// How each of a source's fetch requests in this batch is answered, in order.
     pub(super) async fn ways(&self, bound: &Bound, fetches: &[Wanted<'_>]) -> Vec<FetchDecision> {
         let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
         if !self.has_time() {
@@ -253,7 +253,7 @@ impl<P: Ports> Hydrate<'_, P> {
         Ok(fetches.iter().zip(ways).map(way).collect())
     }
 
-    /// What the list says of a look; none where it says nothing.
+    /// The list's answer to a fetch request; none if it has none.
     fn by_list(
         &self,
         asked: &Asked,
@@ -267,14 +267,15 @@ impl<P: Ports> Hydrate<'_, P> {
         if shown.is_some_and(|shown| shown.list > waits.list && shown.shows(&fetch.subject)) {
             return Some(FetchDecision::Answered);
         }
-        // While the list fails, nothing waits for it: what fails is booked, and its attempts come ever more rarely.
+        // While the list fails, no fetch request waits for it: failures are booked, and retried ever more rarely.
         if budget.listed > waits.list || asked.state.failing.is_some() {
             return None;
         }
         if asked.state.must_wait(now) {
             return Some(FetchDecision::Fail(self.too_much(&asked.state)));
         }
-        // A later attempt waits once: what fails is booked, and its copies join, where each hop through a queue may double a message.
+        // A later attempt waits once. It is booked, so that its duplicates join, while each pass through a queue may
+        // duplicate a message.
         let is_booked = job.attempt > 0 && job.waits.is_some();
         if is_booked || now.duration_since(waits.since) > MAX_LIST_WAIT {
             let detail = "the provider's list, for which it waits in a burst, did not come";
@@ -283,8 +284,8 @@ impl<P: Ports> Hydrate<'_, P> {
         Some(FetchDecision::Wait(Some(waits), AGAIN_S + self.up_to_s(AGAIN_S)))
     }
 
-    /// The allowance is used up: a fresh look waits a little, then it is a failure. A later attempt is one at once: it is booked, and
-    /// its copies join, where each hop through a queue may double a message.
+    /// The allowance is used up. A new fetch request waits a little before it fails. A later attempt fails at once: it
+    /// is booked, so that its duplicates join, while each pass through a queue may duplicate a message.
     fn waits_for_its_turn(&self, asked: &Asked, job: &Job) -> FetchDecision {
         let now = self.host.now();
         let waits = job.waits.unwrap_or(Waits { list: asked.lists, since: now });
@@ -298,10 +299,10 @@ impl<P: Ports> Hydrate<'_, P> {
         u32::try_from(self.host.up_to(most_s.into())).unwrap_or(most_s)
     }
 
-    /// The list does not show a look's dispatch, or failed, and the allowance is used up.
+    /// The list does not show the dispatch, or failed, and the allowance is used up.
     fn without_list(&self, asked: &Asked, job: &Job) -> FetchDecision {
         match &asked.state.failing {
-            // As its own request would fail, most likely.
+            // Its own request would probably fail in the same way.
             Some(failing) if failing.last.kind == FailureKind::Provider => {
                 FetchDecision::Fail(Failure { at: self.host.now(), ..failing.last.clone() })
             }
@@ -309,7 +310,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    /// What the latest list showed, where it may answer one of the looks.
+    /// The content of the latest list, if it may answer one of the fetch requests.
     async fn shown(
         &self,
         bound: &Bound,
@@ -332,12 +333,13 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 }
 
-/// Whether a list can answer the look. A source that is not polled has none to wait for: what fails at it, no poll would find well again.
+/// Whether a list can answer the fetch request. A source that is not polled has no list to wait for: no poll would
+/// notice its recovery.
 fn is_listable(bound: &Bound, fetch: &FetchRequest) -> bool {
     bound.source.is_polled() && bound.provider.is_answered_by_list(fetch)
 }
 
-/// Single requests that are permitted; each resource needs one.
+/// How many single requests are permitted; each resource needs one.
 struct Permitted {
     keys: BTreeSet<String>,
     left: u32,

@@ -19,66 +19,66 @@ use crate::{
     update::{Change, From, Records, update},
 };
 
-/// An acknowledgement is a few hundred bytes.
+/// The size limit of a body, in bytes: an acknowledgement has a few hundred.
 const MAX_BODY_BYTES: usize = 64 * 1_024;
 
-/// No key of a dispatch is longer, in bytes; what is longer, or empty, need not be looked for, and the table would not take it.
+/// No key of a dispatch is longer, in bytes. A longer or empty key is not looked up: the table would refuse it.
 const MAX_KEY_BYTES: usize = 4_096;
 
-/// What is due so soon may be overdue by another clock.
+/// A deadline this near may have passed by another clock.
 const SOON: SignedDuration = SignedDuration::from_secs(10);
 
-/// How much of a controller's words is kept, in characters.
+/// The longest text of a controller that is stored, in characters.
 const MAX_DETAIL: usize = 500;
 
-/// Acknowledgement.
+/// The endpoint for acknowledgements.
 #[derive(Debug)]
 pub struct Acknowledge<'a, P: Ports> {
-    /// Who may.
+    /// The tokens that may acknowledge.
     pub config: &'a Config,
     /// `dispatches`.
     pub table: &'a P::Dispatches,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
-/// What a controller sends.
+/// A controller's acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// The dispatch's key, which is the signal's subject.
     pub dispatch: String,
-    /// The epoch of the signal that it answers; none: that of today.
+    /// The epoch of the signal that it answers; none: the current one.
     pub epoch: Option<Epoch>,
     /// The version that it answers.
     pub version: u64,
-    /// What it says.
+    /// The state that it reports.
     pub state: AckState,
-    /// In its own words.
+    /// The controller's own words.
     pub detail: Option<String>,
-    /// The person who answers instead of a controller.
+    /// The person who answers in place of a controller.
     pub by: Option<String>,
 }
 
-/// What came of an acknowledgement.
+/// The result of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AckOutcome {
-    /// It is noted, or was before.
+    /// It is stored, now or earlier.
     Noted,
     /// No such dispatch.
     Unknown,
-    /// The dispatch has another version by now.
+    /// The dispatch has another version now.
     Superseded {
-        /// Which.
+        /// The current version.
         current: u64,
-        /// In which epoch.
+        /// Its epoch.
         epoch: Epoch,
     },
 }
 
 impl Acknowledgement {
-    /// Reads a controller's JSON. An error names the field and says what belongs there.
+    /// Parses a controller's JSON. An error names the field and the expected value.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let said: Value = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
         if !said.is_object() {
@@ -122,7 +122,7 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 impl<P: Ports> Acknowledge<'_, P> {
-    /// A request at the door for acknowledgements.
+    /// Handles a request to the acknowledgement endpoint.
     pub async fn handle(&self, method: &str, token: &str, body: &[u8]) -> HttpAnswer {
         if !token::admits(&self.config.acks.tokens, token) {
             return refusal(404, "not_found", "no such hook");
@@ -156,7 +156,7 @@ impl<P: Ports> Acknowledge<'_, P> {
         }
     }
 
-    /// Notes that a person has curtailed by hand, where the dispatch still has the version that the person saw.
+    /// Stores that a person has curtailed by hand, if the dispatch still has the version that the person saw.
     pub async fn by_hand(&self, subject: &Subject, ByHand { by, epoch, version }: &ByHand) -> Result<(), PortError> {
         let said = Acknowledgement {
             dispatch: subject.to_string(),
@@ -171,7 +171,7 @@ impl<P: Ports> Acknowledge<'_, P> {
         Ok(())
     }
 
-    /// Notes what a controller says. Saying it again changes nothing.
+    /// Stores a controller's acknowledgement. Idempotent.
     pub async fn note(&self, said: &Acknowledgement) -> Result<AckOutcome, PortError> {
         if !(1..=MAX_KEY_BYTES).contains(&said.dispatch.len()) {
             return Ok(AckOutcome::Unknown);
@@ -182,7 +182,7 @@ impl<P: Ports> Acknowledge<'_, P> {
             let Some(record) = record.filter(|record| record.state.dispatch_id().is_some()) else {
                 return Ok(Change::Keep(AckOutcome::Unknown));
             };
-            // A record that no signal has come from in this epoch has no version yet that anybody could answer.
+            // A record without a signal in this epoch has no version to answer yet.
             let epoch = self.table.epoch(self.host.now()).await?.max(record.state.epoch);
             let of_today = record.state.epoch == epoch && said.epoch.is_none_or(|said| said == epoch);
             if !of_today || record.state.version != said.version {
@@ -202,7 +202,8 @@ impl<P: Ports> Acknowledge<'_, P> {
         Ok(outcome)
     }
 
-    /// What may change with it: a controller that cannot act is an incident at once; one that acts resolves what may be open.
+    /// The conditions that may change: a controller that cannot act is an incident at once; one that acts may resolve
+    /// incidents.
     fn hints(&self, record: &SubjectRecord, said: &Acknowledgement) -> Vec<Condition> {
         let failed = said.state == AckState::Failed || record.has_failed();
         let failed = failed.then(|| Condition::ControllerFailed { dispatch: record.subject.clone() });
@@ -218,13 +219,13 @@ impl<P: Ports> Acknowledge<'_, P> {
         let event =
             TimelineEvent::new(now, Event::Acknowledged { version: said.version, state: said.state, by: by.clone() });
         let ack = Some(Ack { version: said.version, state: said.state, detail, by, at: now });
-        // What is acknowledged needs no watching any more.
+        // An acknowledged version needs no deadline.
         let due = record.due.filter(|_| said.state == AckState::Failed);
         SubjectRecord { due, ack, ..record.noting(event, self.host.unique()) }
     }
 }
 
-/// A late "accepted" does not undo a "completed"; everything else that differs is news.
+/// A late "accepted" does not replace a "completed"; any other difference is news.
 fn is_news(known: Option<&Ack>, said: &Acknowledgement) -> bool {
     known.filter(|known| known.version == said.version).is_none_or(|known| {
         known.state != said.state && !(known.state == AckState::Completed && said.state == AckState::Accepted)

@@ -1,4 +1,4 @@
-//! What comes in over HTTP: webhooks and acknowledgements.
+//! HTTP requests from outside: webhooks and acknowledgements.
 
 pub mod acknowledge;
 pub mod plain;

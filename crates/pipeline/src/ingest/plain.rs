@@ -1,12 +1,12 @@
-//! Plain JSON as it comes over HTTP: the bytes decide what a body is, not the headers that came with it.
+//! Plain JSON over HTTP: the bytes decide what a body is, not its headers.
 
 use std::borrow::Cow;
 
-/// Some writers put it before UTF-8. It is no part of JSON.
+/// Some writers put it before UTF-8. It is not part of the JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What compressed bytes begin with. Brotli and raw deflate begin with nothing of their own. An HTTP API hands on what it takes for
-/// text as UTF-8, its other bytes replaced; so gzip and zstd stand here a second time.
+/// The first bytes of compressed bodies. Brotli and raw deflate have no fixed ones. An HTTP API may treat a body as
+/// text and replace bytes that are not UTF-8, so gzip and zstd are listed in that form as well.
 const COMPRESSED: [(&[u8], &str); 10] = [
     (b"\x1f\x8b", "gzip"),
     (b"\x1f\x9d", "compress"),
@@ -20,7 +20,7 @@ const COMPRESSED: [(&[u8], &str); 10] = [
     (b"\x28\xef\xbf\xbd\x2f\xef\xbf\xbd", "zstd"),
 ];
 
-/// The codings that IANA registers, as a `content-encoding` may name them.
+/// The codings registered at IANA that `content-encoding` may name.
 const CODINGS: [&str; 13] = [
     "aes128gcm",
     "br",
@@ -46,12 +46,14 @@ pub fn unmarked(bytes: &[u8]) -> &[u8] {
     rest
 }
 
-/// The text without a byte order mark. What is not UTF-8 becomes U+FFFD: most likely it stands in a name, and the rest can be read.
+/// The text without a byte order mark. Bytes that are not UTF-8 become U+FFFD: they are probably in a name, and the
+/// rest is readable.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(unmarked(bytes))
 }
 
-/// How a body that is no plain JSON is compressed: by its first bytes, or else by its `content-encoding`. None: it is not.
+/// How a body that is not plain JSON is compressed: by its first bytes, else by its `content-encoding`. None: it is not
+/// compressed.
 pub fn compression(body: &[u8], content_encoding: Option<&str>) -> Option<&'static str> {
     if body.is_empty() {
         return None;

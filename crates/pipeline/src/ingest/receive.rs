@@ -1,4 +1,4 @@
-//! A webhook at the door: admit, check that it is JSON, queue it durably, answer. Contract, section 3.
+//! The webhook endpoint: admit, check that the body is JSON, queue it durably, answer. Contract, section 3.
 
 use providers::Provider;
 use serde::de::IgnoredAny;
@@ -11,10 +11,10 @@ use crate::{
     token,
 };
 
-/// Seconds after which a provider may send again what the queue did not take.
+/// After how many seconds a provider may send again if the queue did not accept the message.
 const RETRY_AFTER_S: u32 = 5;
 
-/// A registration handshake is a few dozen bytes; nothing larger is looked at for one.
+/// The largest body that is checked for a registration handshake, in bytes; a handshake has a few dozen.
 const MAX_PING_BYTES: usize = 4_096;
 
 /// The receiver.
@@ -22,24 +22,24 @@ const MAX_PING_BYTES: usize = 4_096;
 pub struct Receive<'a, P: Ports> {
     /// The sources and their tokens.
     pub config: &'a Config,
-    /// The door into `deliveries`.
+    /// The queue `deliveries`.
     pub intake: &'a P::IngestQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
-/// A request as it came in.
+/// A received HTTP request.
 #[derive(Debug, Clone, Copy)]
 pub struct Incoming<'a> {
-    /// In upper case.
+    /// The method in upper case.
     pub method: &'a str,
-    /// The name in the path.
+    /// The source in the path.
     pub source: &'a str,
-    /// The token in the path: it counts where both are given.
+    /// The token in the path: it counts if both are given.
     pub path_token: Option<&'a str>,
     /// The header `x-api-key`.
     pub header_token: Option<&'a str>,
-    /// The header `content-encoding`: it only explains a body that is no plain JSON.
+    /// The header `content-encoding`: it only serves to explain a body that is not plain JSON.
     pub content_encoding: Option<&'a str>,
     /// The raw body.
     pub body: &'a [u8],
@@ -56,12 +56,12 @@ pub struct HttpAnswer {
     pub body: String,
     /// What happened, for the log: one word.
     pub outcome: &'static str,
-    /// The delivery's id, where one was taken.
+    /// The delivery's id, if one was queued.
     pub delivery: Option<String>,
 }
 
 impl<P: Ports> Receive<'_, P> {
-    /// Takes a webhook, or says why not. A 2xx goes out after the queue has said yes and never before.
+    /// Queues a webhook's body, or answers why not. A 2xx is sent only after the queue has accepted the message.
     pub async fn handle(&self, request: Incoming<'_>) -> HttpAnswer {
         let Some((source, provider)) = self.admit(&request) else {
             return refusal(404, "not_found", "no such hook");
@@ -81,7 +81,7 @@ impl<P: Ports> Receive<'_, P> {
         self.queue(source, body).await
     }
 
-    /// The source, where the token opens it. An unknown source costs the same comparison as a wrong token.
+    /// The source, if the token is valid for it. An unknown source costs the same comparison as a wrong token.
     fn admit(&self, request: &Incoming<'_>) -> Option<(&str, &'static dyn Provider)> {
         let token = request.path_token.or(request.header_token).unwrap_or_default();
         let known: Option<(&String, &Source)> = self.config.sources.get_key_value(request.source);
@@ -115,7 +115,7 @@ impl<P: Ports> Receive<'_, P> {
     }
 }
 
-/// The body, where it is plain JSON text of a size that can be carried.
+/// The body, if it is plain JSON text within the size limit.
 fn plain_json<'a>(request: &Incoming<'a>) -> Result<&'a str, HttpAnswer> {
     if request.body.len() > MAX_BODY_BYTES {
         return Err(refusal(413, "too_large", "a body may be 2 MiB (2097152 bytes)"));
@@ -124,11 +124,11 @@ fn plain_json<'a>(request: &Incoming<'a>) -> Result<&'a str, HttpAnswer> {
         Some(coding) => refusal(400, "encoded", &format!("the body is compressed ({coding}): send it as plain JSON")),
         None => refusal(400, code, message),
     };
-    // A byte order mark is no part of the JSON, and is not kept.
+    // A byte order mark is not part of the JSON, and is not stored.
     let body = plain::unmarked(request.body);
     let body = std::str::from_utf8(body).map_err(|_| unreadable("not_utf8", "the body is not UTF-8"))?;
-    // Skips values without building them: no depth, no number and no escape in it can exhaust anything. What a parser then
-    // refuses is quarantined with its raw body instead of being lost here.
+    // Skips values without building them: no depth, number or escape can exhaust memory. If a parser later refuses the
+    // body, it is quarantined raw and not lost here.
     serde_json::from_str::<IgnoredAny>(body).map_err(|_| unreadable("not_json", "the body is not JSON"))?;
     Ok(body)
 }

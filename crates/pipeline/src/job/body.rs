@@ -1,4 +1,4 @@
-//! A webhook's body on its way: compressed, and in parts where no single message carries it.
+//! The transport of a webhook's body: compressed, and in parts if no single message can carry it.
 
 use std::io::{Read, Write};
 
@@ -6,20 +6,20 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 
-/// How much of a compressed body one item of a table holds, in bytes: a body of 2 MiB travels and is stored in pieces of it.
+/// The compressed bytes of a body in one table item: a body of 2 MiB is sent and stored in chunks of this size.
 pub const CHUNK_BYTES: usize = 350 * 1_024;
 
-/// How many pieces one message carries: in base64 they leave room for the envelope.
+/// The chunks in one message: in base64 they leave room for the envelope.
 const CHUNKS_A_MESSAGE: usize = 2;
 
-/// A share of a webhook's body that is too large for one message, even compressed.
+/// A part of a webhook's body that is too large for one message, even compressed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyPart {
     /// The number of its first chunk, from 0.
     pub first: u32,
     /// How many chunks the whole body has.
     pub of: u32,
-    /// Its chunks one after the other, of [`CHUNK_BYTES`] each but for the body's last: gzip in base64.
+    /// Its consecutive chunks, of [`CHUNK_BYTES`] each except for the body's last: gzip in base64.
     pub data: String,
 }
 
@@ -41,16 +41,16 @@ impl BodyPart {
     }
 }
 
-/// Where a body lies that came in parts: chunks in the table `deliveries`.
+/// The location of a body that arrived in parts: chunks in the table `deliveries`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredBody {
-    /// The delivery that it came with.
+    /// The delivery that brought it.
     pub delivery: String,
     /// How many chunks it has.
     pub chunks: u32,
 }
 
-/// A packed body that does not unpack.
+/// A packed body that cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// Not base64.
@@ -62,14 +62,14 @@ pub enum UnpackError {
 }
 
 /// Gzip, for messages and table items.
-#[expect(clippy::expect_used, reason = "an empty body in its place would be sent or stored")]
+#[expect(clippy::expect_used, reason = "otherwise an empty body would be sent or stored")]
 pub fn pack(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(text.as_bytes()).expect("writing into memory does not fail");
     encoder.finish().expect("writing into memory does not fail")
 }
 
-/// The inverse of [`pack`], bounded: nothing that we packed is larger.
+/// The inverse of [`pack`], with a size limit: gridbell packs nothing larger.
 pub fn unpack(gz: &[u8]) -> Result<String, UnpackError> {
     let mut text = String::new();
     GzDecoder::new(gz).take(32 * 1_024 * 1_024).read_to_string(&mut text)?;

@@ -1,5 +1,5 @@
-//! How often a source may be asked. Most requests are a process's own; what is beyond that comes out of one budget that all
-//! processes share, and in a burst the source's list answers instead of thousands of single requests.
+//! How many requests a source gets. Each process has its own share of the allowance; requests beyond it come out of one
+//! budget that all processes share. In a burst the source's list answers in place of thousands of single requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,73 +12,75 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// So many processes of the hydrator run at once where nothing else is said.
+/// How many processes of the hydrator run at once, unless configured.
 const PROCESSES: u32 = 10;
 
-/// What a provider allows in a minute, where neither it nor the configuration says anything else and its list can answer the rest.
+/// How many requests a minute a provider is assumed to allow if neither it nor the configuration states a number and
+/// its list can answer the rest.
 pub const USUAL_A_MINUTE: u32 = 300;
 
-/// As much as no process asks: what only single requests can answer is held back by the provider's refusal alone.
+/// More than any process sends: if only single requests can answer, the provider's refusal alone limits them.
 pub const UNBOUNDED_A_MINUTE: u32 = 600_000;
 
-/// A provider that refuses requests without saying how many it allows is asked this often all the same.
+/// The minimum for a provider that refuses requests and does not state how many it allows.
 const LEAST_A_MINUTE: u32 = 30;
 
-/// Of the allowance, the tenths that processes use without asking: with the shared ones a little less than all of it.
+/// The tenths of the allowance that processes use without permission. With the shared ones that is a little less than
+/// the whole allowance.
 const OWN_TENTHS: u32 = 6;
 const SHARED_TENTHS: u32 = 3;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Requests are counted by so many seconds.
+/// Requests are counted in slots of so many seconds.
 const SLOT_S: i64 = 10;
 
-/// A request that is still counted may be so old: a minute, its slot, and the time between its permission and itself.
+/// How long a request is counted: a minute, its slot, and the time between its permission and the request.
 const COUNTED: SignedDuration = SignedDuration::from_secs(80);
 
-/// So many tenths of the shared requests within [`LATELY`] are a burst: the rest is for what the list does not show.
+/// So many tenths of the shared requests within [`LATELY`] are a burst: the others are for dispatches that the list
+/// does not show.
 const BURST_TENTHS: u32 = 4;
 const LATELY: SignedDuration = SignedDuration::from_secs(20);
 
-/// A burst lasts so long after the latest request that would have exceeded it.
+/// A burst ends this long after the latest request that would have exceeded it.
 const BURST_LASTS: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long a refusal for too many requests lowers the allowance.
 const LOWERED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// More than these are not noted: the item of a table holds 400 KB.
+/// More dispatches are not stored: a table item has at most 400 KB.
 const MAX_NOTED: usize = 50_000;
 
-/// So many bytes of a subject's hash stand for it.
+/// How many bytes of a subject's hash stand for it.
 const MARK_BYTES: usize = 6;
 
-/// What of a source's budget is stored, beside how its polling stands.
+/// The stored part of a source's budget, in its poll state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// Requests that were permitted lately.
+    /// Recently permitted requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     granted: Vec<Granted>,
-    /// The provider allows less than usual.
+    /// The provider currently allows less than usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lowered: Option<Lowered>,
-    /// More is asked for than single requests can answer.
+    /// More requests are needed than single requests can answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     burst: Option<Burst>,
-    /// How many reads of the source's list have begun. A look that waits since number n is answered by a later one, whatever the
-    /// clocks of two processes say.
+    /// How many reads of the source's list have begun. A fetch request that waits since number n is answered by a later
+    /// one, whatever the clocks of two processes show.
     #[serde(default)]
     pub lists: u64,
-    /// The number of the latest good one; 0: none.
+    /// The number of the latest good list; 0: none.
     #[serde(default)]
     pub listed: u64,
-    /// The number of the latest that failed; 0: none.
+    /// The number of the latest failed list; 0: none.
     #[serde(default)]
     pub failed: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Granted {
-    /// The beginning of the slot.
     at: Timestamp,
     count: u32,
 }
@@ -94,12 +96,12 @@ struct Lowered {
 pub struct Burst {
     /// Since when.
     pub since: Timestamp,
-    /// Until when, unless it goes on.
+    /// Until when, unless it is extended.
     pub until: Timestamp,
 }
 
 impl Budget {
-    /// Whether nothing was ever asked.
+    /// Whether no request was ever counted.
     pub fn is_unused(&self) -> bool {
         *self == Self::default()
     }
@@ -108,7 +110,7 @@ impl Budget {
     pub fn take(&mut self, wanted: u32, a_minute: u32, now: Timestamp) -> u32 {
         let slot = now.as_second() - now.as_second().rem_euclid(SLOT_S);
         let at = Timestamp::from_second(slot).unwrap_or(now);
-        // By a clock that went wrong, a slot lies ahead for ever.
+        // A slot from a wrong clock may lie far in the future.
         self.granted.retain(|granted| now.duration_since(granted.at).abs() < COUNTED);
         let used: u32 = self.granted.iter().map(|granted| granted.count).sum();
         let count = wanted.min(self.shared(a_minute, now).saturating_sub(used));
@@ -120,7 +122,7 @@ impl Budget {
         count
     }
 
-    /// The shared part of the allowance. Where the provider has refused requests, all of it is.
+    /// The shared part of the allowance. After a refusal the whole allowance is shared.
     fn shared(&self, a_minute: u32, now: Timestamp) -> u32 {
         match self.lowered(now) {
             Some(lowered) => lowered.min(a_minute),
@@ -128,20 +130,20 @@ impl Budget {
         }
     }
 
-    /// The lowered allowance, while it is.
+    /// The lowered allowance, while it is lowered.
     pub fn lowered(&self, now: Timestamp) -> Option<u32> {
         let lowered = self.lowered.as_ref();
         lowered.filter(|lowered| now.duration_since(lowered.at) < LOWERED_FOR).map(|lowered| lowered.a_minute)
     }
 
-    /// The provider refused a request because there were too many. `said`: how many it allows in a minute, where it says so.
+    /// The provider refused a request because there were too many. `said`: how many it allows in a minute, if stated.
     pub fn lower(&mut self, said: Option<u32>, a_minute: u32, now: Timestamp) {
         let known = self.lowered(now).unwrap_or(a_minute);
         let lowered = said.unwrap_or(known / 2).clamp(LEAST_A_MINUTE.min(a_minute), a_minute.max(1));
         self.lowered = Some(Lowered { at: now, a_minute: lowered });
     }
 
-    /// Whether so many more requests are more than single requests should answer.
+    /// Whether so many further requests are more than single requests should answer.
     pub fn is_too_much(&self, more: u32, a_minute: u32, now: Timestamp) -> bool {
         let recent = self.granted.iter().filter(|granted| now.duration_since(granted.at).abs() < LATELY);
         recent.map(|granted| granted.count).sum::<u32>() + more > self.shared(a_minute, now) * BURST_TENTHS / 10
@@ -152,7 +154,7 @@ impl Budget {
         self.burst.filter(|burst| now < burst.until)
     }
 
-    /// The burst begins, or goes on; whether that has to be stored.
+    /// Begins or extends the burst; returns whether that must be stored.
     pub fn bursts(&mut self, now: Timestamp) -> bool {
         let known = self.burst(now);
         if known.is_some_and(|known| known.until.duration_since(now) > BURST_LASTS / 2) {
@@ -163,7 +165,8 @@ impl Budget {
     }
 }
 
-/// What a good list of a burst showed, and settled or passed on. A look that waited for it needs no request of its own.
+/// The dispatches of a good list in a burst that are settled or passed on. A fetch request that waited for the list
+/// needs no request of its own for them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     /// The source: the key.
@@ -175,7 +178,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// What that list showed. None where it is more than an item holds.
+    /// The dispatches of that list. None if there are more than an item can store.
     pub fn of<'a>(source: &str, list: u64, subjects: impl IntoIterator<Item = &'a Subject>) -> Option<Self> {
         let mut marks: Vec<[u8; MARK_BYTES]> = subjects.into_iter().map(mark).collect();
         marks.sort_unstable();
@@ -187,7 +190,7 @@ impl Shown {
         })
     }
 
-    /// How large it is where it is stored, in bytes.
+    /// Its stored size in bytes.
     pub fn bytes(&self) -> usize {
         self.marks.len() * 3 / 4
     }
@@ -204,7 +207,7 @@ fn mark(subject: &Subject) -> [u8; MARK_BYTES] {
     mark
 }
 
-/// What a list showed, as a process remembers it.
+/// The dispatches of a list, in a process's memory.
 #[derive(Debug)]
 pub(crate) struct Remembered {
     pub(crate) list: u64,
@@ -221,10 +224,9 @@ impl Remembered {
     }
 }
 
-/// A process's own share of each source's allowance, for as long as it lives, and what it remembers of the source.
+/// A process's own share of each source's allowance during its life, and its cached data of the source.
 #[derive(Debug)]
 pub struct Shares {
-    /// How many processes there are at once.
     processes: u32,
     by_source: Mutex<BTreeMap<String, Share>>,
 }
@@ -238,20 +240,20 @@ impl Default for Shares {
 #[derive(Debug, Default)]
 struct Share {
     asked: VecDeque<Timestamp>,
-    /// The provider has refused requests: until then none is the process's own.
+    /// The provider has refused requests: until then the process has no share of its own.
     none_until: Option<Timestamp>,
-    /// Nothing bounds the source: until then all requests are the process's own.
+    /// The source has no limit: until then the process sends all requests without permission.
     unbounded_until: Option<Timestamp>,
     shown: Option<Arc<Remembered>>,
 }
 
 impl Shares {
-    /// Those of one of so many processes.
+    /// The shares of one of so many processes.
     pub fn among(processes: u32) -> Self {
         Self { processes: processes.max(1), by_source: Mutex::default() }
     }
 
-    /// Whether so many more requests are within the process's own share. They are counted then.
+    /// Whether so many further requests are within the process's own share. If so, they are counted.
     pub(crate) fn take(&self, source: &str, wanted: u32, a_minute: u32, now: Timestamp) -> bool {
         self.with(source, |share| {
             share.asked.retain(|at| now.duration_since(*at).abs() < MINUTE);
@@ -267,12 +269,12 @@ impl Shares {
         })
     }
 
-    /// The provider refuses requests: none is the process's own for as long as that lowers the allowance.
+    /// The provider refuses requests: the process has no share of its own while the allowance is lowered.
     pub(crate) fn none(&self, source: &str, now: Timestamp) {
         self.with(source, |share| share.none_until = Some(now + LOWERED_FOR));
     }
 
-    /// Nothing bounds the source: for a minute no permission is asked for.
+    /// The source has no limit: for a minute no permission is needed.
     pub(crate) fn unbound(&self, source: &str, now: Timestamp) {
         self.with(source, |share| share.unbounded_until = Some(now + MINUTE));
     }
@@ -286,7 +288,7 @@ impl Shares {
     }
 
     fn with<T>(&self, source: &str, act: impl FnOnce(&mut Share) -> T) -> T {
-        // Nothing is done under it that could leave it half done.
+        // No code under this lock can leave the data half changed.
         let mut shares = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         act(shares.entry(source.to_owned()).or_default())
     }

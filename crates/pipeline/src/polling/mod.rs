@@ -1,4 +1,4 @@
-//! Asking a provider unasked: when its list is due, and how often it may be asked at all.
+//! Requests to a provider without a webhook: when its list is due, and how many requests are allowed.
 
 pub mod budget;
 pub mod poll;

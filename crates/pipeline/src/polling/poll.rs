@@ -1,4 +1,5 @@
-//! The minute's sweep decides which source's poll is due and sends it to the hydrator, which alone holds the providers' keys.
+//! The sweep of each minute decides which source's poll is due and sends it to the hydrator: only the hydrator has the
+//! providers' keys.
 
 use futures_util::future::join_all;
 
@@ -10,7 +11,7 @@ use crate::{
     ports::{Clock, Deliveries, JobQueue, PortError, Ports, Random},
 };
 
-/// What the schedule does for polling.
+/// The polling part of the sweep.
 #[derive(Debug)]
 pub struct Polls<'a, P: Ports> {
     /// The sources.
@@ -19,13 +20,13 @@ pub struct Polls<'a, P: Ports> {
     pub deliveries: &'a P::Deliveries,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub host: &'a P::Host,
 }
 
 impl<P: Ports> Polls<'_, P> {
-    /// Sends the polls that are due, and hints for what no open incident covers. Returns how many polls; one source that fails
-    /// does not keep the others waiting.
+    /// Sends the polls that are due, and hints for conditions without an open incident. Returns how many polls; a
+    /// source that fails does not delay the others.
     pub async fn send_due(&self, open: &OpenIncidents) -> Result<usize, PortError> {
         let polled = self.config.sources.iter().filter(|(_, source)| source.is_polled());
         let sent = join_all(polled.map(|(name, source)| self.send(name, source, open))).await;

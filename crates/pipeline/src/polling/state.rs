@@ -1,6 +1,6 @@
-//! How the polling of a source stands: one item. A webhook that never came is made up for by reading what the provider lists.
+//! The state of a source's polling, in one item. Reading the provider's list makes up for a lost webhook.
 //!
-//! A poll that fails is not retried: the next minute's is its retry.
+//! A failed poll is not retried: the poll of the next minute is its retry.
 
 use dispatch::{Fact, FactBody};
 use jiff::{SignedDuration, Timestamp};
@@ -15,90 +15,89 @@ use crate::{
 /// While a dispatch runs or is about to start, and after a failure, a source is polled with every sweep.
 const EVERY_SWEEP_S: u32 = 60;
 
-/// So long before its start a dispatch is near.
+/// A dispatch is near this long before its start.
 const NEAR: SignedDuration = SignedDuration::from_hours(1);
 
-/// While looks wait for it, a list is read so often; half as often where that fails.
+/// How often a list is read while fetch requests wait for it; half as often while that fails.
 const LISTED_EVERY: SignedDuration = SignedDuration::from_secs(4);
 
-/// A poll that is under way for longer died: a function's time is over by then.
+/// A poll that is under way for longer died: the function's timeout has passed.
 const DIED_AFTER: SignedDuration = SignedDuration::from_secs(25);
 
-/// The schedule comes a few seconds early or late.
+/// The schedule runs a few seconds early or late.
 const SLACK: SignedDuration = SignedDuration::from_secs(15);
 
-/// Failing for this long means that a source is down …
+/// A source is down after failing for this long …
 const DOWN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
-/// … or so many times in a row, while a dispatch is near.
+/// … or so many times in a row while a dispatch is near.
 const DOWN_AFTER_TIMES: u32 = 3;
 
-/// A provider that asks to be left alone for longer is asked again all the same, in seconds.
+/// The longest `Retry-After` that gridbell obeys, in seconds.
 const MAX_RETRY_AFTER_S: u32 = 3_600;
 
-/// So long after polling found a change, a webhook may still announce it: they are often just late.
+/// How long after polling found a change a webhook may still announce it: webhooks are often just late.
 pub const GRACE: SignedDuration = SignedDuration::from_secs(GRACE_S as i64);
 
-/// The same in seconds.
 pub(crate) const GRACE_S: u32 = 120;
 
-/// How the polling of one source stands.
+/// The state of one source's polling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PollState {
     /// The source: the key.
     pub source: String,
-    /// Goes up by one with every write.
+    /// Incremented by every write.
     pub revision: u64,
-    /// Who wrote it last.
+    /// The id of the latest write.
     pub write: String,
     /// When the latest poll began.
     pub began_at: Timestamp,
-    /// It has not ended yet. Still so when the next one begins: it died.
+    /// It has not ended yet. If so when the next one begins, it died.
     pub under_way: bool,
-    /// When the latest good one did; none: what a list holds was there before us.
+    /// When the latest good poll began; none: the dispatches of a list are older than gridbell's polling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good_at: Option<Timestamp>,
-    /// From when on a dispatch of the latest good list is near; none: of none.
+    /// From when on a dispatch of the latest good list is near; none: no dispatch is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_from: Option<Timestamp>,
-    /// The provider asked to be left alone until then.
+    /// The provider allows no request before then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
     /// The failures since the latest good poll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Failing>,
-    /// What of the latest list could not be read.
+    /// The unreadable parts of the latest list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubts: Option<Doubts>,
-    /// How often the source is asked.
+    /// The source's request budget.
     #[serde(default, skip_serializing_if = "Budget::is_unused")]
     pub budget: Budget,
 }
 
-/// What of a list could not be read.
+/// Unreadable parts of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubts {
-    /// Since when exactly that could not be read.
+    /// Since when exactly these parts have been unreadable.
     pub since: Timestamp,
-    /// Its hash.
+    /// The hash of the detail.
     pub digest: String,
-    /// It, in words.
+    /// The parts, in words.
     pub detail: String,
 }
 
 /// Failures since the latest good poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failing {
-    /// Since when they are like the latest: a refused key, or anything else.
+    /// Since when they are of the latest one's sort: a refused key, or anything else.
     pub since: Timestamp,
-    /// How many of those in a row.
+    /// How many of that sort in a row.
     pub count: u32,
-    /// The latest.
+    /// The latest failure.
     pub last: Failure,
 }
 
 impl Failing {
-    /// What fails, since when, and how often, in words.
+    /// The failure, since when, and how often, in words.
     pub(crate) fn detail(&self) -> String {
         let (since, count) = (self.since, self.count);
         let detail = format!("the provider's list of dispatches cannot be read: {}", self.last.detail);
@@ -107,7 +106,7 @@ impl Failing {
 }
 
 impl PollState {
-    /// The state with a poll that begins now; none where it is too early for another.
+    /// The state with a poll that begins now; none if it is too early for another.
     pub fn claimed(known: Option<Self>, source: &str, now: Timestamp, write: String) -> Option<Self> {
         let Some(known) = known else { return Some(Self::unpolled(source, write).begun(now)) };
         let just_began = now.duration_since(known.began_at) + SLACK < seconds(EVERY_SWEEP_S);
@@ -117,7 +116,8 @@ impl PollState {
         Some(known.next(now, write).begun(now))
     }
 
-    /// The state with a list that looks wait for and that begins now; none where one is under way, or began a moment ago.
+    /// The state with a list read that begins now for waiting fetch requests; none if one is under way or has just
+    /// begun.
     #[must_use]
     pub fn claimed_for_looks(self, now: Timestamp, write: String) -> Option<Self> {
         let age = now.duration_since(self.began_at);
@@ -144,7 +144,6 @@ impl PollState {
         Self { began_at: now, under_way: true, ..self }
     }
 
-    /// Of a source that was never polled.
     pub(crate) fn unpolled(source: &str, write: String) -> Self {
         Self {
             source: source.to_owned(),
@@ -165,7 +164,7 @@ impl PollState {
         Self { revision: self.revision + 1, write, ..self }
     }
 
-    /// Whether a poll is due, where `idle_s` is the source's interval while nothing is near.
+    /// Whether a poll is due; `idle_s` is the source's interval while no dispatch is near.
     pub fn is_due(&self, idle_s: u32, now: Timestamp) -> bool {
         let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == FailureKind::Credentials);
         let often = self.is_near(now) || self.under_way || (self.failing.is_some() && !refused);
@@ -177,7 +176,7 @@ impl PollState {
         self.not_before.is_some_and(|not_before| now < not_before)
     }
 
-    /// The provider refused a request and wants to be left alone for so long, in seconds, or allows less than was thought.
+    /// The provider refused a request, and allows none for so long, in seconds, or fewer than assumed.
     pub(crate) fn slowed(&mut self, wait_s: Option<u32>, now: Timestamp) {
         if let Some(wait_s) = wait_s {
             let until = now + seconds(wait_s.min(MAX_RETRY_AFTER_S));
@@ -189,15 +188,15 @@ impl PollState {
         self.near_from.is_some_and(|from| from <= now)
     }
 
-    /// Whether the source is down, rather than that one poll failed.
+    /// Whether the source is down, not only one poll failed.
     pub(crate) fn is_down(&self, now: Timestamp) -> bool {
         let Some(failing) = &self.failing else { return false };
-        // It stays down at least until the provider may be asked again.
+        // It stays down at least until the provider allows the next request.
         let lasts = self.not_before.unwrap_or(now).max(now).duration_since(failing.since);
         lasts >= DOWN_AFTER || (self.is_near(now) && failing.count >= DOWN_AFTER_TIMES)
     }
 
-    /// What people may have to be notified of.
+    /// The conditions that people may have to be notified of.
     pub fn conditions(&self, now: Timestamp) -> Vec<Condition> {
         let source = || self.source.clone();
         let refused = self.failing.as_ref().is_some_and(|failing| failing.last.kind == FailureKind::Credentials);
@@ -210,7 +209,7 @@ impl PollState {
         failing.into_iter().chain(doubts).collect()
     }
 
-    /// After a good poll.
+    /// The state after a good poll.
     #[must_use]
     pub fn good(mut self, near_from: Option<Timestamp>, doubts: Option<Doubts>, write: String) -> Self {
         let known = self.doubts.clone();
@@ -229,7 +228,7 @@ impl PollState {
         }
     }
 
-    /// After a failed poll.
+    /// The state after a failed poll.
     #[must_use]
     pub fn failed(mut self, failure: &Failure, now: Timestamp, write: String) -> Self {
         let not_before =
@@ -247,7 +246,7 @@ impl PollState {
     }
 }
 
-/// From when on a dispatch that is not over is near.
+/// From when on a dispatch that has not ended is near.
 pub(crate) fn near_from(listed: &[Fact], now: Timestamp) -> Option<Timestamp> {
     let starts = listed.iter().filter_map(|fact| match &fact.body {
         FactBody::Dispatch(said) => Some(&said.terms)

@@ -5,18 +5,18 @@ use super::{
     ProviderApi, Random, SignalStream,
 };
 
-/// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter. Each use
-/// case holds only the ports that it needs.
+/// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter.
+/// Each use case has only the ports that it needs.
 pub trait Ports {
-    /// Time and chance.
+    /// Clock and random numbers.
     type Host: Clock + Random;
-    /// The queue `deliveries`, as the receiver sees it.
+    /// The queue `deliveries`, as the receiver uses it.
     type IngestQueue: IngestQueue;
     /// The inner queues.
     type JobQueue: JobQueue;
     /// The queue `signals`.
     type SignalStream: SignalStream;
-    /// How much lies in the queues.
+    /// The depth of the queues.
     type Depths: Depths;
     /// The table `dispatches`.
     type Dispatches: Dispatches;

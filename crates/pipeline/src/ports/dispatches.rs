@@ -1,4 +1,4 @@
-//! The table `dispatches`: a subject's state, and what its indexes tell of many.
+//! The table `dispatches`: the state of each subject, and indexes over many subjects.
 
 use dispatch::{ActiveDispatch, Epoch, Subject};
 use jiff::Timestamp;
@@ -8,55 +8,56 @@ use crate::dispatches::record::SubjectRecord;
 
 pub use crate::dispatches::record::Stamp;
 
-/// A subject that is on, in short.
+/// An active subject, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveSubject {
     /// The key.
     pub subject: Subject,
-    /// What it wants of whom.
+    /// What it requests of which targets.
     pub active: ActiveDispatch,
 }
 
-/// A subject as a change left it, in short.
+/// A subject after a change, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// The key.
     pub subject: Subject,
-    /// Which change.
+    /// The change.
     pub stamp: Stamp,
-    /// What it wants of whom; none where it is off.
+    /// What it requests of which targets; none if it is not active.
     pub active: Option<ActiveDispatch>,
 }
 
-/// A subject of which a person may have to know.
+/// A subject that a person may have to know of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueSubject {
     /// From when on.
     pub at: Timestamp,
-    /// Which.
+    /// The subject.
     pub subject: Subject,
 }
 
 /// The table `dispatches`.
 pub trait Dispatches {
-    /// The epoch of the table. The first caller stores `now` as it, on the condition that none is stored; it is read once in the
-    /// life of a process.
+    /// The epoch of the table. The first caller stores `now` as the epoch, on the condition that none is stored; each
+    /// process reads it once.
     async fn epoch(&self, now: Timestamp) -> Result<Epoch, PortError>;
-    /// What stands there, read consistently.
+    /// The stored record, read consistently.
     async fn read(&self, subject: &Subject) -> Result<Option<SubjectRecord>, PortError>;
-    /// Writes a record where `expected` is the stored revision (none: where nothing is stored).
+    /// Writes a record if `expected` is the stored revision (none: if nothing is stored).
     async fn write(&self, record: &SubjectRecord, expected: Option<u64>) -> Result<(), WriteError<SubjectRecord>>;
-    /// Empties the outbox of that revision and moves on to the next; false where another write came first.
+    /// Empties the outbox of that revision and increments the revision; false if another write came first.
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError>;
     /// Subjects whose signals have been pending since before that instant.
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError>;
-    /// Subjects of which a person may have to know before that instant ([`SubjectRecord::look_at`]), the most urgent first.
+    /// Subjects that a person may have to know of before that instant ([`SubjectRecord::look_at`]), the most urgent
+    /// first.
     async fn due(&self, before: Timestamp) -> Result<Vec<DueSubject>, PortError>;
-    /// A source's subjects that are on and not over at that instant, the last to be over first. What was written a moment ago
-    /// may be missing; of thousands, those that are over soonest may be.
+    /// A source's subjects that are active and have not ended at that instant, the last to end first. Subjects written
+    /// a moment ago may be missing; of thousands, so may those that end soonest.
     async fn active(&self, source: &str, at: Timestamp) -> Result<Vec<ActiveSubject>, PortError>;
-    /// A source's dispatches and load targets that changed since an instant, each as its last change left it, without those that the
-    /// caller knows already. What was written a moment ago may be missing.
+    /// A source's dispatches and load targets changed since an instant, each after its latest change, without those
+    /// that the caller knows already. Subjects written a moment ago may be missing.
     async fn changed(
         &self,
         source: &str,

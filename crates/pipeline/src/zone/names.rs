@@ -1,12 +1,12 @@
-//! What zones are called, and whose markets lie where.
+//! The names of zones, and the zones of markets.
 
-/// Names of one zone, or of several that are called the same.
+/// Names of one zone, or of several zones with the same names.
 pub(super) struct Abbreviation {
-    /// In upper case; without "Time" behind it, and without a season before that.
+    /// In upper case, without "Time" and without the season before it.
     pub(super) spellings: &'static [&'static str],
-    /// The zones that are called so. The market chooses; else it is the first.
+    /// The zones with these names. The market chooses one; without a market it is the first.
     pub(super) homes: &'static [&'static str],
-    /// No home is likelier than the others, so that nothing but the market can tell.
+    /// No zone is likelier than the others: only the market can decide.
     pub(super) only_by_market: bool,
 }
 
@@ -16,7 +16,7 @@ const fn names(spellings: &'static [&'static str], homes: &'static [&'static str
 
 pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     names(&["UTC", "UCT", "UT", "Z", "ZULU", "COORDINATED UNIVERSAL"], &["UTC"]),
-    // North America. "Prevailing" is how its markets call what the clock on the wall shows.
+    // North America. Its markets call local time "Prevailing".
     names(
         &["PST", "PDT", "PT", "PPT", "PACIFIC", "US/PACIFIC", "US PACIFIC", "PST8PDT"],
         &["America/Los_Angeles", "America/Vancouver", "America/Tijuana"],
@@ -25,13 +25,13 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
         &["MST", "MDT", "MT", "MPT", "MOUNTAIN", "US/MOUNTAIN", "US MOUNTAIN", "MST7MDT"],
         &["America/Denver", "America/Edmonton", "America/Phoenix"],
     ),
-    // As Windows calls it.
+    // The Windows name.
     names(&["US MOUNTAIN STANDARD", "ARIZONA", "US/ARIZONA"], &["America/Phoenix"]),
     names(
         &["CST", "CDT", "CT", "CPT", "CENTRAL", "US/CENTRAL", "US CENTRAL", "CST6CDT"],
         &["America/Chicago", "America/Winnipeg", "America/Regina", "America/Mexico_City", "Asia/Shanghai"],
     ),
-    // `EST` is the zone of that name, without a summer time, which MISO's market runs on.
+    // `EST` is the IANA zone of that name, without daylight saving time, in which MISO's market runs.
     names(&["EST"], &["America/New_York", "America/Toronto", "EST"]),
     names(
         &["EDT", "ET", "EPT", "EASTERN", "US/EASTERN", "US EASTERN", "EST5EDT"],
@@ -41,7 +41,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     names(&["NST", "NDT", "NEWFOUNDLAND"], &["America/St_Johns"]),
     names(&["AKST", "AKDT", "AKT", "ALASKA", "ALASKAN", "US/ALASKA"], &["America/Anchorage"]),
     names(&["HST", "HDT", "HAST", "HADT", "HAWAII", "HAWAIIAN", "US/HAWAII"], &["Pacific/Honolulu"]),
-    // Europe. GMT is also what software calls UTC, so only a market makes it a place with a summer time.
+    // Europe. Software also calls UTC GMT, so GMT means a place with daylight saving time only with a market.
     names(&["GMT", "GREENWICH MEAN"], &["GMT", "Europe/London", "Europe/Dublin"]),
     names(&["BST", "BRITISH", "UK"], &["Europe/London"]),
     names(
@@ -71,7 +71,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
         homes: &["Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"],
         only_by_market: true,
     },
-    // Asia, Africa and the Pacific. The market on Australia's east coast knows no summer time.
+    // Asia, Africa and the Pacific. The market on Australia's east coast has no daylight saving time.
     names(&["INDIA", "INDIAN", "INDIA STANDARD"], &["Asia/Kolkata"]),
     names(&["JST", "JAPAN", "TOKYO"], &["Asia/Tokyo"]),
     names(&["KST", "KOREA"], &["Asia/Seoul"]),
@@ -85,7 +85,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     names(&["NZST", "NZDT", "NEW ZEALAND"], &["Pacific/Auckland"]),
 ];
 
-/// Markets and system operators, in upper case and without punctuation, and the zone that they speak of.
+/// Markets and system operators, in upper case and without punctuation, with the zone that they use.
 pub(super) const MARKETS: &[(&[&str], &str)] = &[
     (&["CAISO", "CALIFORNIAISO", "PGE", "SCE", "SDGE", "LADWP", "BPA"], "America/Los_Angeles"),
     (&["BCHYDRO", "POWEREX"], "America/Vancouver"),

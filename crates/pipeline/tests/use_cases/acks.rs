@@ -1,4 +1,4 @@
-//! What a controller answers, and what that begins and ends.
+//! A controller's answers, and their effects on incidents.
 
 use pipeline::{
     incident::IncidentStatus,

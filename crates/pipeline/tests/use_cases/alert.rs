@@ -1,4 +1,4 @@
-//! Incidents: one mail for each and each stage of it, whatever is delivered twice, fails or dies on the way.
+//! Incidents: one mail for each incident and stage, whatever is delivered twice, fails or dies.
 
 use jiff::SignedDuration;
 use pipeline::incident::IncidentStatus;

@@ -1,11 +1,11 @@
-//! Rules of AWS that only AWS has, as the simulator plays them.
+//! Rules that only AWS has, as the simulation implements them.
 
 use jiff::SignedDuration;
 use simulation::{Function, Inner, Reply, Simulation, Standard, Times, Toxic};
 
 use crate::common::{accepted, run_for, sim, thin, types, voltus};
 
-/// Three hours of a provider that answers nothing but errors: so many attempts, and what the retrier's dead letters hold.
+/// Three hours of a provider that answers only errors: how many attempts, and how many dead letters of the retrier.
 fn attempts_in_three_hours(sim: &Simulation) -> (usize, usize) {
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
     accepted(sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -40,7 +40,7 @@ fn a_redriven_delivery_is_tried_again_though_its_receives_are_kept() {
         }
         let well = Reply::Json(voltus("dkmq", 0, 5).to_string());
         sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None), well]);
-        // The hydrator dies each time that it passes the delivery on, and the retrier each time but the last that it takes it.
+        // The hydrator dies each time it passes the delivery on, and so does the retrier each time but the last.
         sim.fault("outlet.retry", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES));
         sim.fault("deliveries.book", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES - 1));
         accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -68,7 +68,7 @@ fn a_sweep_sends_what_is_pending_on_every_page() {
     run_for(&sim, 5);
     assert!(sim.signals().is_empty());
     sim.heal();
-    // Nothing but the sweep, once what is pending is old enough.
+    // Only the sweep runs, once the pending signals are old enough.
     sim.advance(SignedDuration::from_secs(60));
     let swept = sim.sweep().answer().expect("it ends");
     assert_eq!((swept.owing, swept.sent, swept.failed), (60, 60, 0));
@@ -94,7 +94,7 @@ fn what_always_fails_keeps_nothing_else_waiting() {
     run_for(&sim, 45);
     assert_eq!(sim.dispatches().all().len(), 150);
     sim.advance(SignedDuration::from_secs(60));
-    // The hundred that wait longest fail from now on, each after a second; the rest would go out.
+    // The hundred that have waited longest fail from now on, each after a second; the others could be sent.
     let mut waiting = sim.dispatches().all();
     waiting.sort_by_key(|record| record.changed_at);
     let stuck: Vec<String> = waiting.iter().take(100).map(|record| record.subject.to_string()).collect();
@@ -144,7 +144,7 @@ fn what_a_later_hydrator_wrote_waits_for_the_others_to_follow() {
         if rolled_back {
             sim.roll_back();
         }
-        // The retrier of before cannot read the failure, does not take it for a stranger's, and says so at once.
+        // The previous retrier cannot read the failure, recognises it as gridbell's, and reports it at once.
         run_for(&sim, 300);
         assert!(sim.signals().is_empty() && sim.kept().is_empty());
         let mails: Vec<String> =

@@ -1,4 +1,4 @@
-//! *I have curtailed by hand*: the version that the page showed counts as accepted, and the alerter writes nothing but `alerts`.
+//! *I have curtailed by hand*: the version on the page counts as accepted, and the alerter writes only `alerts`.
 
 use jiff::SignedDuration;
 use pipeline::{alerts::Page, incident::IncidentStatus, record::AckState};
@@ -44,7 +44,7 @@ fn shown(name: &str, page: &Page) {
     });
 }
 
-/// The form that the page holds.
+/// The form on the page.
 fn form(sim: &Simulation) -> String {
     let page = get(sim).body;
     let value = |name: &str| {

@@ -1,4 +1,4 @@
-//! An incident's own clock: who is notified again, when, and when that ends.
+//! An incident's own clock: who is notified again, when, and until when.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
@@ -24,7 +24,7 @@ pub(crate) fn pass(sim: &Simulation, minutes: i64) {
     common::pass(sim, SignedDuration::from_mins(minutes));
 }
 
-/// What was mailed: how many minutes after the beginning, what had happened, and to whom.
+/// The mails: how many minutes after the beginning, for which occasion, and to whom.
 fn mailed(sim: &Simulation, began: Timestamp) -> Vec<(i64, String, String)> {
     let mails = sim.mails().into_iter().map(|(at, mail)| {
         let happened = common::digest(&mail.subject);
@@ -107,7 +107,7 @@ fn reminders_are_bounded_however_short_the_time_between() {
     let sim = Simulation::new(1, notified_by(1, Vec::new()));
     fails(&sim, ABOUT);
     common::pass(&sim, hours(48));
-    // They wait for others of their sort, and here there are none.
+    // They wait for other mails of their group; here there are none.
     assert!(sim.mails().len() < 110, "{}", sim.mails().len());
     let stages = incident(&sim, INCIDENT).mails;
     assert_eq!(stages.keys().filter(|stage| stage.starts_with("reminder ")).count(), 100);

@@ -1,4 +1,4 @@
-//! A configured world, and the providers' words.
+//! A configured simulation, and the providers' bodies.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use simulation::{Call, Function, Settled, Simulation, Stream, Webhook, streams};
 /// The token of every source.
 pub(crate) const TOKEN: &str = "a-token-that-nobody-guesses";
 
-/// The token that is being rotated out.
+/// The old token during a rotation.
 pub(crate) const OLD_TOKEN: &str = "the-token-of-yesterday";
 
 /// All sources, none of them polled.
@@ -34,7 +34,7 @@ pub(crate) fn sim(seed: u64) -> Simulation {
     Simulation::new(seed, config())
 }
 
-/// Posts a webhook with the right token.
+/// Posts a webhook with a valid token.
 pub(crate) fn post(sim: &Simulation, source: &str, body: &str) -> HttpAnswer {
     sim.post(Webhook { source, token: TOKEN, body }).answer().expect("an answer")
 }
@@ -46,17 +46,17 @@ pub(crate) fn accepted(sim: &Simulation, source: &str, body: &str) -> String {
     answer.delivery.expect("an id")
 }
 
-/// Runs everything until nothing is left to do, for a day at most.
+/// Runs everything until no work is left, for a day at most.
 pub(crate) fn drain(sim: &Simulation) {
     assert_eq!(sim.settle(SignedDuration::from_hours(24)), Settled::Drained);
 }
 
-/// Runs what there is to do within so many seconds.
+/// Runs the work of so many seconds.
 pub(crate) fn run_for(sim: &Simulation, seconds: i64) {
     sim.settle(SignedDuration::from_secs(seconds));
 }
 
-/// Lets all of that time pass, with a sweep every minute.
+/// Lets that time pass, with a sweep every minute.
 pub(crate) fn pass(sim: &Simulation, time: SignedDuration) {
     sim.pass(time);
 }
@@ -76,13 +76,13 @@ pub(crate) fn last(sim: &Simulation, subject: &str) -> Value {
     published(sim).remove(subject).and_then(|mut stream| stream.events.pop()).expect("a signal")["data"].take()
 }
 
-/// What the mails so far are about, in order, each by its [`digest`].
+/// The subjects of the mails so far, in order, each as its [`digest`].
 pub(crate) fn mail_subjects(sim: &Simulation) -> Vec<String> {
     sim.mails().iter().map(|(_, mail)| digest(&mail.subject)).collect()
 }
 
-/// What a subject says for filters: whether it is a test, why the mail was sent, the kind, and what it is about; of a list, how much
-/// it lists. What it says for people stands in the snapshots.
+/// The part of a mail's subject for filters: whether it is a test, the occasion, the kind, and what it is about; for a
+/// list, how much it lists. The snapshots contain the part for people.
 pub(crate) fn digest(subject: &str) -> String {
     let said = subject.strip_prefix("[gridbell] ").expect("ours");
     let (test, said) = said.strip_prefix("[TEST] ").map_or(("", said), |said| ("[TEST] ", said));
@@ -124,14 +124,14 @@ const KINDS: [&str; 9] = [
     "source-down",
 ];
 
-/// Whether a mail, alone or in a list, says that something is wrong with that dispatch.
+/// Whether a mail, alone or in a list, reports a failure of that dispatch.
 pub(crate) fn is_about(mail: &Mail, key: &str) -> bool {
     let alone = mail.subject.ends_with(&format!(", {key})"));
     let listed = [format!(" ({key})"), format!(" ({key}, acknowledged meanwhile)")];
     !mail.subject.contains("Resolved: ") && (alone || listed.iter().any(|listed| mail.text.contains(listed)))
 }
 
-/// When each mail left, in seconds since then.
+/// When each mail was sent, in seconds since then.
 pub(crate) fn mailed_s(sim: &Simulation, since: Timestamp) -> Vec<i64> {
     sim.mails().iter().map(|(at, _)| at.duration_since(since).as_secs()).collect()
 }
@@ -170,7 +170,7 @@ fn slot(event: &str, energy_kw: u64) -> Value {
     })
 }
 
-/// What Leap's search says of that event.
+/// Leap's search result for that event.
 pub(crate) fn leap_found(event: &str, energy_kw: u64) -> Value {
     json!({ "meter_dispatches": leap(event, energy_kw)["meter_dispatches"], "next_page_token": null })
 }
@@ -205,8 +205,8 @@ pub(crate) fn readings(meter: &str) -> Value {
     })
 }
 
-/// The numbers of the calls from that one on that are worth a fault each: all but those by hand, and of the sweep, of which one is
-/// like the other, the first two of each sort.
+/// The numbers of the calls, from that one on, that need a fault each: all but those of incidents made by hand, and of
+/// the sweep's similar calls only the first two of each sort.
 pub(crate) fn worth_a_fault(calls: &[Call], from: usize) -> Vec<(usize, Call)> {
     let mut swept: BTreeMap<&str, u32> = BTreeMap::new();
     let mut is_worth = |call: &Call| {

@@ -1,4 +1,4 @@
-//! Nothing stands between a dispatch and its acknowledgement without a person being notified in time, and once.
+//! If a dispatch is not acknowledged, a person is notified in time and once, whatever the cause.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
@@ -27,14 +27,14 @@ pub(crate) fn acknowledged() -> Config {
     config
 }
 
-/// A world in which a controller must acknowledge, and Voltus answers so about `dkmq`.
+/// A simulation in which a controller must acknowledge, and Voltus answers so about `dkmq`.
 pub(crate) fn acknowledging(seed: u64) -> Simulation {
     let sim = Simulation::new(seed, acknowledged());
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     sim
 }
 
-/// Runs everything and lets that much time pass, whether or not something happens in it.
+/// Runs everything and lets that much time pass, with or without events.
 pub(crate) fn run_for(sim: &Simulation, seconds: i64) {
     common::pass(sim, SignedDuration::from_secs(seconds));
 }
@@ -52,13 +52,13 @@ fn due(sim: &Simulation) -> Timestamp {
     record(sim).due.expect("a deadline")
 }
 
-/// The message that says that the deadline may have passed.
+/// The message that the deadline may have passed.
 pub(crate) fn deadline(sim: &Simulation, unread: Option<u64>) -> String {
     let deadline = Deadline { unread, ..Deadline::of(record(sim).subject) };
     messages::to_json(&ToRetry::Deadline(deadline)).expect("JSON")
 }
 
-/// A deadline fires; returns how many unread signals each message remembers that is to follow seconds later.
+/// A deadline fires; returns the unread count of each follow-up message.
 fn fired(sim: &Simulation, unread: Option<u64>) -> Vec<Option<u64>> {
     sim.take(Inner::Retries);
     sim.put(Inner::Retries, &deadline(sim, unread));
@@ -73,7 +73,7 @@ fn fired(sim: &Simulation, unread: Option<u64>) -> Vec<Option<u64>> {
     following.map(|message| unread(&message.body)).collect()
 }
 
-/// The mails about this dispatch's risk, over or not.
+/// The mails that this dispatch is at risk, or no longer is.
 pub(crate) fn risks(sim: &Simulation) -> Vec<String> {
     mail_subjects(sim).into_iter().filter(|subject| subject.contains("dispatch-at-risk")).collect()
 }
@@ -313,7 +313,7 @@ fn a_dispatch_that_ends_before_it_is_due_is_mailed() {
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(dispatch.to_string())]);
     accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&sim, 300);
-    // It is over before it is due: its one mail says so.
+    // It ends before its deadline: its one mail states so.
     assert_eq!(risks(&sim), [AT_RISK]);
     let (_, mail) = sim.mails().remove(0);
     assert!(mail.text.contains("Its time has passed") && !mail.text.contains("could not send"), "{}", mail.text);
@@ -322,7 +322,7 @@ fn a_dispatch_that_ends_before_it_is_due_is_mailed() {
 
 #[test]
 fn a_version_right_after_a_late_acknowledgement_is_mailed_too() {
-    // The alerter judges the acknowledgement before that version comes, or only after it.
+    // The alerter judges the acknowledgement before that version arrives, or only after it.
     for (judged, expected) in [(true, &[AT_RISK, OVER, AT_RISK][..]), (false, &[AT_RISK])] {
         let sim = acknowledging(15);
         accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
@@ -357,7 +357,7 @@ fn a_further_version_of_what_is_at_risk_is_the_same_incident() {
 
 #[test]
 fn an_answer_that_says_nothing_new_leaves_the_deadline_alone() {
-    // Ten minutes before its start, or a minute after it was heard of first.
+    // Ten minutes before its start, or a minute after it was first received.
     for (start, due_after_s) in [("18:40", 110 * 60), ("16:50", 60)] {
         let sim = acknowledging(17);
         let mut answer = voltus("dkmq", 0, 5);

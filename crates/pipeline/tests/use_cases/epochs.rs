@@ -1,4 +1,5 @@
-//! Tables that were restored or made anew: sequences begin anew under a newer epoch, and nothing of before is taken for it.
+//! Tables that were restored or created again: sequences begin at 1 under a newer epoch, and earlier ones are not
+//! confused with them.
 
 use serde_json::{Value, json};
 use simulation::{Function, Reply, Simulation, streams};
@@ -51,10 +52,10 @@ fn a_restored_table_publishes_what_is_on_under_a_newer_epoch() {
     run_for(&sim, 60);
     assert_eq!(numbers(&sim, DKMQ), [(first, 1), (first, 2), (second, 1)]);
     assert_eq!(record(&sim).ack, None, "what was acknowledged was another epoch's version");
-    // What happened since the backup is learned again.
+    // Changes since the backup are read again.
     says(&sim, 1, 7);
     assert_eq!(numbers(&sim, DKMQ)[2..], [(second, 1), (second, 2)]);
-    // Once more changes nothing.
+    // A repetition changes nothing.
     sim.begin_epoch();
     run_for(&sim, 60);
     assert_eq!(numbers(&sim, DKMQ).len(), 5, "each epoch publishes it once");
@@ -84,7 +85,7 @@ fn a_record_left_out_begins_its_epoch_with_its_next_change() {
     run_for(&sim, 5);
     let backup = sim.backup();
     sim.begin_epoch();
-    // The command died before it brought any record along.
+    // The command died before it converted any record.
     sim.restore(backup);
     let second = sim.epoch().as_millisecond();
     assert_eq!(says_to(&sim, None, 1).0, 409, "no version of this epoch is out");

@@ -1,4 +1,4 @@
-//! A function that works on a dispatch may die or fail over it: a person is notified in time, once, and when it is resolved.
+//! A function that processes a dispatch may die or fail: a person is notified in time, once, and when it is resolved.
 
 use jiff::SignedDuration;
 use pipeline::{
@@ -34,7 +34,7 @@ fn announcing(seed: u64, replies: Vec<Reply>) -> Simulation {
     sim
 }
 
-/// When the first mail left, in seconds after the beginning of the world.
+/// When the first mail was sent, in seconds after the start of the simulation.
 fn mailed_after_s(sim: &Simulation, began: jiff::Timestamp) -> Option<i64> {
     sim.mails().first().map(|(at, _)| at.duration_since(began).as_secs())
 }
@@ -57,7 +57,7 @@ fn a_message_that_comes_a_second_time_is_a_failed_attempt() {
 fn what_crashes_the_hydrator_arrives_at_the_retrier_by_redrive() {
     let sim = announcing(1, vec![well()]);
     sim.fault("api.fetch", Toxic::CrashBefore, Times::First(1));
-    // It dies over passing the message on as well.
+    // It also dies while it passes the message on.
     sim.fault("outlet.retry", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES - 1));
     sim.stop(Function::Sweeper);
     run_for(&sim, 599);
@@ -96,7 +96,7 @@ fn a_delivery_that_became_a_request_is_resolved_as_a_delivery() {
     let sim = announcing(1, [bad, vec![well()]].concat());
     sim.fault("api.fetch", Toxic::CrashBefore, Times::First(1));
     run_for(&sim, 180);
-    // What fails from then on is the request, which knows the dispatch's name.
+    // From then on the fetch request fails, which names the dispatch.
     let (delivery, request) = ("hydration-failing/voltus-prod, delivery d-1", "hydration-failing/voltus-prod/dkmq");
     assert_eq!(incident(&sim, delivery).status, IncidentStatus::Resolved);
     assert_eq!(incident(&sim, request).status, IncidentStatus::Open);
@@ -121,7 +121,7 @@ fn what_is_quarantined_after_it_failed_fails_no_more() {
 
 #[test]
 fn an_account_of_many_meters_fails_as_one_delivery() {
-    // Readings of the past can wait: what works again within half a minute is mailed to nobody.
+    // Past readings can wait: a failure that ends within half a minute is not mailed.
     for (crashes, mailed) in [(1, false), (2, true)] {
         let sim = sim(1);
         for meter in ["m1", "m2"] {
@@ -131,7 +131,7 @@ fn an_account_of_many_meters_fails_as_one_delivery() {
         accepted(&sim, "openvolt-prod", &announced("dlv-1", &["m1", "m2"]).to_string());
         if crashes > 1 {
             run_for(&sim, 119);
-            // And once more, at the attempt that follows.
+            // And once more at the next attempt.
             sim.fault("outlet.deliver", Toxic::CrashAfter, Times::First(2));
         }
         drain(&sim);
@@ -179,7 +179,7 @@ fn what_is_kept_of_a_failing_delivery_does_not_end_it() {
 
 #[test]
 fn a_provider_that_asks_to_wait_for_too_long_is_mailed_at_once() {
-    // Nothing is known of it yet, so it may start right away.
+    // Its start is unknown, so it may start right away.
     let check = |retry_after_s: u32, mailed: bool| {
         let sim = announcing(1, vec![Reply::Status(429, Some(retry_after_s)), well()]);
         run_for(&sim, 10);
@@ -201,7 +201,7 @@ fn an_update_of_what_starts_later_may_wait_until_it_is_due() {
         config.deadlines.lead_s = lead_s;
         let sim = Simulation::new(1, config);
         sim.answers("voltus-prod", "/dispatches/dkmq", [well(), Reply::Status(429, Some(300)), well()]);
-        // Known, and to start at 16:50, ten minutes later.
+        // Known, and starting at 16:50, ten minutes later.
         accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
         run_for(&sim, 10);
         accepted(&sim, "voltus-prod", &thin("dispatch.update", "dkmq"));
@@ -239,10 +239,10 @@ fn readings_that_fail_five_times_are_mailed_in_half_a_minute() {
     assert!((30..34).contains(&waited), "{waited} s");
 }
 
-/// Brings something upon a world.
+/// Injects a failure into a simulation.
 type Hazard = Box<dyn Fn(&Simulation)>;
 
-/// What can stand in a dispatch's way, one thing at a time.
+/// Everything that can delay a dispatch, one failure at a time.
 fn hazards() -> Vec<(String, Hazard)> {
     let answers = |reply: Reply| -> Hazard {
         Box::new(move |sim| sim.answers("voltus-prod", "/dispatches/dkmq", [reply.clone()]))
@@ -267,15 +267,15 @@ fn hazards() -> Vec<(String, Hazard)> {
         "signals.send",
     ];
     for port in ports {
-        // The alerter reads dispatches as well; where it dies over that, CloudWatch has to notify.
+        // The alerter reads dispatches as well; if it dies then, a CloudWatch alarm must notify.
         let toxics = [Toxic::Refuse, Toxic::CrashBefore, Toxic::CrashAfter];
         for toxic in toxics.into_iter().take(if port == "dispatches.read" { 1 } else { 3 }) {
             let hazard = move |sim: &Simulation| {
-                // Whatever it is that fails then has something to do.
+                // The fetch fails, so that the failing port is called.
                 if ["outlet.retry", "outlet.deliver", "deliveries.book", "dispatches.read"].contains(&port) {
                     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
                 }
-                // Where no failure can be handed over or stored at all, dead letters are an incident after ten minutes.
+                // If failures can neither be passed on nor stored, dead letters are an incident after ten minutes.
                 let once = ["outlet.retry", "deliveries.book"].contains(&port);
                 sim.fault(port, toxic, if once { Times::First(1) } else { Times::Always });
             };
@@ -287,8 +287,8 @@ fn hazards() -> Vec<(String, Hazard)> {
 
 #[test]
 fn whatever_stands_in_its_way_it_is_published_or_mailed() {
-    // A message over which a function died comes again once it is visible, and then the alerter takes its time. What it judges by may
-    // be unreadable for a minute.
+    // A message over which a function died is delivered again after its visibility timeout, and then the alerter needs
+    // its time. Its evidence may be unreadable for a minute.
     let within_s =
         |name: &str| Standard::VISIBILITY.as_secs() + if name.starts_with("dispatches.read") { 75 } else { 15 };
     for (name, hazard) in hazards() {

@@ -1,4 +1,4 @@
-//! What the swarm of `simulation` found, each by its symptom and without its luck.
+//! Failures that the swarm of `simulation` found, each by its symptom and without random faults.
 
 use std::iter;
 
@@ -16,7 +16,7 @@ use crate::{
     retry::{failed_once, failure, tired},
 };
 
-/// A world in which a controller must acknowledge.
+/// A simulation in which a controller must acknowledge.
 fn acknowledging() -> Simulation {
     let mut config = config();
     config.deadlines.acknowledge = true;
@@ -74,8 +74,8 @@ fn a_delivery_is_lost_where_a_retrier_dies_after_its_booking() {
     assert_eq!(types(&sim, "voltus-prod/dkmq"), ["dispatch.scheduled"]);
 }
 
-/// Leap says 10, 20, and 10 again, whose webhook came while the search about the 20 was being settled: it said what stood there,
-/// and was taken for a repetition.
+/// Leap states 10, 20, and 10 again. The webhook of the last arrived while the search about the 20 was being settled:
+/// it repeated the stored terms, and was taken for a repetition.
 fn taken_back(again: impl IntoIterator<Item = Reply>, hurt: impl FnOnce(&Simulation)) {
     let sim = Simulation::new(1, config());
     let found = |energy_kw| Reply::Json(leap_found("e-1", energy_kw).to_string());
@@ -141,7 +141,7 @@ fn an_old_message_that_comes_again_starts_no_second_chain() {
         sim.queued(Inner::Deliveries).len()
     };
     assert_eq!(sent(&first, 1), 1);
-    // Its attempt is booked, and perhaps not sent.
+    // The attempt is booked, and perhaps not sent.
     assert_eq!(sent(&first, 2), 2);
     assert_eq!(sent(&second, 1), 3);
     // That attempt was made.

@@ -1,4 +1,4 @@
-//! How long mails wait for others, and who sends them: one at a time, once, at the time that was set.
+//! How long mails wait for others, and which invocation sends them: one at a time, once, at the scheduled time.
 
 use jiff::SignedDuration;
 use pipeline::{
@@ -16,7 +16,7 @@ use crate::{
 
 const GROUP: &str = "group/hydration-failing/voltus-prod/first";
 
-/// The messages that will send what waits.
+/// The messages that will send the pending mails.
 fn flushes(sim: &Simulation) -> Vec<(Inner, Queued)> {
     let is_flush = |body: &str| matches!(messages::read(body), Ok(ToAlert::Flush { .. }));
     let queued =
@@ -29,12 +29,12 @@ fn group(sim: &Simulation) -> AlertGroup {
     sim.groups().get(GROUP).expect("a group")
 }
 
-/// How many mails wait.
+/// How many mails are pending.
 fn waiting(sim: &Simulation) -> usize {
     sim.incidents().all().iter().filter(|incident| incident.waiting.is_some()).count()
 }
 
-/// Ten incidents whose mails can wait: their dispatches start in hours.
+/// Ten incidents whose mails can wait: their dispatches start in some hours.
 fn ten(seed: u64) -> Simulation {
     let sim = sim(seed);
     (0..12).for_each(|n| is_announced(&sim, n, starting("19:00:00")));
@@ -50,7 +50,7 @@ fn what_can_wait_goes_out_every_five_minutes() {
     let sim = sim(1);
     let began = sim.now();
     for n in 0..240 {
-        // Readings of the past press nobody.
+        // Past readings are not urgent.
         fails(&sim, &format!("openvolt-prod/m{n}"));
         pass(&sim, SignedDuration::from_secs(10));
     }
@@ -85,7 +85,7 @@ fn a_list_is_sent_although_more_comes_and_comes() {
 
 #[test]
 fn an_urgent_mail_takes_ten_seconds_however_lately_others_went() {
-    // Of four failing dispatches of a source the start is not known.
+    // Four failing dispatches of a source whose start is unknown.
     for apart_ms in [0, 100, 1_000, 2_500, 3_000, 5_000, 6_900, 8_000, 20_000, 45_000] {
         let sim = sim(1);
         let mut failed_at = Vec::new();
@@ -105,7 +105,8 @@ fn an_urgent_mail_takes_ten_seconds_however_lately_others_went() {
 
 #[test]
 fn an_urgent_mail_is_not_put_off_by_one_that_can_wait() {
-    // The dispatch of the second starts in hours, and comes whenever the first, urgent one is about to be sent.
+    // The dispatch of the second starts in some hours; its incident opens at various times around the first, urgent
+    // mail.
     for apart_ms in (0..8_000).step_by(500) {
         let sim = sim(1);
         is_announced(&sim, 1, starting("19:00:00"));
@@ -162,7 +163,7 @@ fn what_starts_soon_waits_for_no_list_that_can_wait() {
     let before = sim.now();
     all_fail(&sim, 20..21);
     run_for(&sim, 10);
-    // It takes along what has been collected by then.
+    // The mail includes all incidents collected by then.
     assert_eq!(mail_subjects(&sim), ["[gridbell] hydration-failing voltus-prod: 11 dispatches"]);
     assert!(sim.mails()[0].0 <= before + SignedDuration::from_secs(1));
     let text = &sim.mails()[0].1.text;
@@ -173,7 +174,7 @@ fn what_starts_soon_waits_for_no_list_that_can_wait() {
 fn a_list_is_sent_by_one_message_and_not_by_one_for_each() {
     for seed in 0..10 {
         let sim = ten(seed);
-        // Of those that come at the same instant each may have sent one.
+        // Concurrent invocations may each have sent one.
         let sent = flushes(&sim).len();
         assert!((1..=10).contains(&sent), "seed {seed}: {sent}");
         all_fail(&sim, 10..12);
@@ -198,7 +199,7 @@ fn a_message_that_comes_too_early_or_once_more_sends_nothing() {
     assert_eq!(mail_subjects(&sim).len(), 1, "{:?}", mail_subjects(&sim));
 }
 
-/// Takes the messages out of the queues that will send the list, so much before its time.
+/// Removes the messages that will send the list from the queues, that long before its time.
 fn flush_before(sim: &Simulation, seconds: i64) -> Vec<Message> {
     let at = group(sim).flush_at.expect("a time");
     sim.advance(at.duration_since(sim.now()) - SignedDuration::from_secs(seconds));

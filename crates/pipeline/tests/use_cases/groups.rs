@@ -1,4 +1,4 @@
-//! Many incidents of one cause are few mails, whatever fails or dies on the way; and none of them is missing.
+//! Many incidents of one cause make few mails, whatever fails or dies, and no incident is missing.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ pub(crate) fn all_fail(sim: &Simulation, range: Range<usize>) {
     range.for_each(|n| fails(sim, &about(n)));
 }
 
-/// Whether each of so many is named in a mail whose subject holds that.
+/// Checks that a mail whose subject contains `occasion` names each of so many dispatches.
 pub(crate) fn all_are_named(sim: &Simulation, occasion: &str, count: usize) {
     let texts: String = (sim.mails().into_iter())
         .filter(|(_, mail)| mail.subject.contains("Resolved: ") == (occasion == "Resolved: "))
@@ -34,7 +34,7 @@ pub(crate) fn all_are_named(sim: &Simulation, occasion: &str, count: usize) {
     }
 }
 
-/// A dispatch that starts then, in the evening.
+/// Changes a dispatch to start at that time, in the evening.
 pub(crate) fn starting(start: &str) -> impl FnOnce(&mut Value) {
     move |dispatch| {
         dispatch["start_time"] = json!(format!("2023-12-01T{start}Z"));
@@ -42,7 +42,7 @@ pub(crate) fn starting(start: &str) -> impl FnOnce(&mut Value) {
     }
 }
 
-/// Has Voltus announce `d…` as that.
+/// Voltus announces `d…` with that change.
 pub(crate) fn is_announced(sim: &Simulation, n: usize, change: impl FnOnce(&mut Value)) {
     let id = format!("d{n:03}");
     let mut dispatch = voltus(&id, 0, 5);
@@ -109,7 +109,7 @@ fn what_starts_soon_is_mailed_in_ten_seconds_whatever_waits() {
     }
 }
 
-/// A provider that is down, as its webhooks go on announcing dispatches that nobody can fetch.
+/// A provider is down while its webhooks still announce dispatches, which cannot be fetched.
 #[test]
 fn the_fourth_failing_dispatch_of_a_source_is_mailed_in_time() {
     let sim = sim(2);
@@ -236,8 +236,8 @@ fn hundreds_of_urgent_ones_at_once_are_a_few_lists() {
     let sim = sim(1);
     all_fail(&sim, 0..650);
     let began = sim.now();
-    // Here each call takes its time after the other, which in the cloud they do at once; so a sweep does in its ten seconds what there
-    // takes one, and the next one does the rest.
+    // The simulation makes calls one after the other that the cloud makes concurrently. So a sweep of ten seconds does
+    // what takes one second there, and the next sweep does the rest.
     run_for(&sim, 160);
     let failed: Vec<Queued> = sim.queued(Inner::Alerts).into_iter().filter(|message| message.receives > 0).collect();
     assert_eq!(failed, [], "an invocation failed over it");
@@ -294,7 +294,7 @@ fn every_fault_at_every_call_names_each_and_repeats_little() {
             let sim = sim(1);
             sim.fault_at(number, toxic);
             assert_eq!(play(&sim), Settled::Drained, "{number} {toxic:?}");
-            // Those of a batch that died come later than the rest, and then by themselves or as one more list.
+            // The incidents of a batch whose invocation died come later, alone or as one more list.
             let mails = mail_subjects(&sim);
             assert!(mails.len() <= usual + 3, "{number} {:?} {toxic:?}: {mails:?}", call.port);
             all_are_named(&sim, "", 6);
@@ -314,7 +314,7 @@ fn what_works_again_before_its_list_is_sent_is_mailed_to_nobody() {
     run_for(&sim, 5);
     all_fail(&sim, 0..3);
     run_for(&sim, 5);
-    // Nobody hints at it: a mail says what is true when it is sent.
+    // Without a hint: a mail states what is true when it is sent.
     (0..3).for_each(|n| settles(&sim, &about(n)));
     pass(&sim, minutes(10));
     assert_eq!(mail_subjects(&sim), [""; 0]);

@@ -1,4 +1,4 @@
-//! A hydrator that does not run cannot say so: its heartbeats do. And the dead-letter queues are looked into.
+//! A hydrator that does not run cannot report it; its missing heartbeats do. And the dead-letter queues are checked.
 
 use jiff::SignedDuration;
 use pipeline::{
@@ -25,7 +25,7 @@ fn beating(seed: u64) -> Simulation {
     sim
 }
 
-/// How many heartbeats lie in the queue of deliveries, visible or not.
+/// How many heartbeats are in the queue of deliveries, visible or not.
 fn beats(sim: &Simulation) -> usize {
     let queued = sim.queued(Inner::Deliveries);
     queued.iter().filter(|message| matches!(messages::read(&message.body), Ok(ToHydrate::Heartbeat(_)))).count()
@@ -47,7 +47,7 @@ fn all_is_quiet_while_the_hydrator_answers() {
 #[test]
 fn a_stopped_hydrator_is_mailed_before_a_dispatchs_limit() {
     let limit_s = i64::from(Deadlines::default().immediate_s);
-    // Wherever between two sweeps it stops.
+    // It stops at any time between two sweeps.
     for lag_s in [0, 1, 7, 15, 22, 29, 30, 31, 44, 52, 59] {
         let sim = beating(1);
         pass(&sim, SignedDuration::from_secs(120 + lag_s));
@@ -97,7 +97,7 @@ fn a_hydrator_that_dies_over_everything_is_mailed() {
     sim.fault("health.answer", Toxic::CrashBefore, Times::Always);
     run_for(&sim, 90);
     assert_eq!(mail_subjects(&sim), [SILENT]);
-    // Heartbeats wear out like any message; what the queue hands over is no failure of a delivery.
+    // Heartbeats use up their receives like any message; a redriven heartbeat is not a failed delivery.
     run_for(&sim, 3_600);
     sim.heal();
     run_for(&sim, 600);
@@ -138,14 +138,14 @@ fn whatever_fails_once_a_stopped_hydrator_is_mailed() {
 
 #[test]
 fn a_check_that_was_held_up_with_its_heartbeat_alarms_nobody() {
-    // Everything slept, as a laptop does, and wakes up with the retrier first.
+    // Everything was suspended, like a laptop, and the retrier resumes first.
     let sim = beating(1);
     sim.sweep();
     sim.advance(SignedDuration::from_hours(8));
     assert_eq!(sim.retry(sim.take(Inner::Retries)), Ended::Answered(Vec::new()));
     run_for(&sim, 300);
     assert_eq!(mail_subjects(&sim), [""; 0]);
-    // And where none is answered although there was time, it is mailed after all.
+    // If no heartbeat is answered although there was time, it is mailed.
     let sim = beating(1);
     sim.stop(Function::Hydrator);
     sim.sweep();
@@ -187,8 +187,8 @@ fn dead_letters_are_mailed_once_and_resolved_when_they_are_gone() {
     assert_eq!(mail_subjects(&sim)[2..], ["[gridbell] dead-letter: alerts_dead"]);
 }
 
-/// A heartbeat that is not answered within 22 s; `meanwhile` happens before the check's second look. Whether a person is to be notified
-/// after 27 s, and after two minutes.
+/// A heartbeat that is not answered within 22 s; `meanwhile` runs before the second check. Returns whether a person
+/// must be notified after 27 s, and after two minutes.
 fn unanswered(meanwhile: impl FnOnce(&Simulation)) -> (bool, bool) {
     let sim = beating(1);
     run_for(&sim, 50);

@@ -1,4 +1,4 @@
-//! Hints that come twice, late, early, in another order than they were sent, or not at all: what is stored decides.
+//! Hints that are duplicated, late, early, reordered or lost: the stored state decides.
 
 use jiff::SignedDuration;
 use pipeline::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What is hinted at, in the queue `alerts`.
+/// The hints in the queue `alerts`.
 fn hints(sim: &Simulation) -> Vec<String> {
     sim.take(Inner::Alerts).into_iter().map(|message| message.body).collect()
 }
@@ -83,7 +83,7 @@ fn a_message_delivered_twice_is_mailed_where_one_reader_dies() {
         fails(sim, ABOUT);
         run_for(sim, 60);
         works(sim, ABOUT);
-        // The hint is judged, and the mail waits for others.
+        // The hint is judged, and the mail is pending in its group.
         let hints = sim.take(Inner::Alerts);
         assert_eq!(sim.alert(hints), Ended::Answered(Vec::new()));
         sim.advance(SignedDuration::from_secs(32));
@@ -128,7 +128,7 @@ fn what_begins_anew_while_its_end_waits_is_mailed_as_begun() {
 fn a_hint_by_a_clock_that_is_ahead_is_judged_as_of_its_instant() {
     let sim = sim(1);
     books(&sim, ABOUT);
-    // A person must know of it from the next minute on, by the clock of the retrier.
+    // A person must know from the next minute on, by the retrier's clock.
     let at = sim.now() + SignedDuration::from_secs(3);
     let early = Hint { condition: failing(ABOUT), at, attempt: 0, timer: false };
     let booked = |seconds| {
@@ -145,7 +145,7 @@ fn a_hint_by_a_clock_that_is_ahead_is_judged_as_of_its_instant() {
     assert_eq!((booked(0), booked(1)), (1, 0));
 }
 
-/// How long after its hints were lost the first mail comes, in seconds.
+/// After all hints are lost: when the first mail is sent, in seconds.
 fn mailed_without_hints(sim: &Simulation, happens: impl FnOnce(&Simulation)) -> i64 {
     sim.stop(Function::Alerter);
     happens(sim);
@@ -200,7 +200,7 @@ fn a_lost_hint_at_an_overdue_job_costs_a_minute() {
 
 #[test]
 fn a_lost_hint_at_what_is_quarantined_costs_a_minute() {
-    // Those can wait for others of their sort, for half a minute.
+    // These can wait for others of their group, for half a minute.
     for (source, body, about) in [
         ("voltus-prod", "[]".to_owned(), "quarantined: voltus-prod"),
         ("voltus-prod", thin("dispatch.paused", "dkmq"), "unknown-event: voltus-prod: dispatch.paused"),
@@ -259,7 +259,7 @@ fn what_is_replayed_is_resolved_within_a_minute() {
     sim.replayed(&delivery);
     pass(&sim, SignedDuration::from_secs(100));
     assert_eq!(mailed(&sim), ["first", "resolved"]);
-    // What was only noted has nothing to be replayed.
+    // A stored event without a job has nothing to replay.
     is_noted(&sim, "voltus-prod/dkmq", "odd");
     hint(&sim, quarantined("voltus-prod/dkmq"));
     sim.replayed(&delivery);
@@ -269,7 +269,7 @@ fn what_is_replayed_is_resolved_within_a_minute() {
 
 #[test]
 fn a_hint_that_is_refused_comes_again_with_its_failure() {
-    // The key of a source is refused, and the hint at that could not be sent.
+    // A source's key is refused, and the hint could not be sent.
     let sim = sim(1);
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Refused]);
     sim.fault("outlet.alert", Toxic::Refuse, Times::First(1));

@@ -1,4 +1,4 @@
-//! From a delivery to signals, per provider, and what becomes of every failure on the way.
+//! From a delivery to signals, per provider, and the result of every failure on the way.
 
 use serde_json::{Value, json};
 use simulation::{Ended, Function, Inner, Reply, Simulation, Times, Toxic};
@@ -16,7 +16,7 @@ fn json(value: &Value) -> Reply {
     Reply::Json(value.to_string())
 }
 
-/// A world in which Voltus answers so about `dkmq`.
+/// A simulation in which Voltus answers so about `dkmq`.
 fn voltus_sim(seed: u64, answers: &[Value]) -> Simulation {
     let sim = sim(seed);
     sim.answers("voltus-prod", "/dispatches/dkmq", answers.iter().map(json).collect::<Vec<_>>());
@@ -116,7 +116,7 @@ fn duplicates_in_one_batch_are_one_fetch_and_one_write() {
     assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"]);
 }
 
-/// `dkmq`, far enough ahead that the sweep will see its deadline in time.
+/// `dkmq`, late enough for the sweep to find its deadline in time.
 fn far() -> Value {
     let mut dispatch = voltus("dkmq", 0, 5);
     dispatch["start_time"] = json!("2023-12-01T20:50:00Z");
@@ -190,7 +190,7 @@ fn a_crash_between_write_and_send_is_mended_by_the_sweep() {
     sim.fault("dispatches.write", Toxic::CrashAfter, Times::First(1));
     assert_eq!(sim.hydrate(sim.take(Inner::Deliveries)), Ended::Crashed);
     assert!(sim.signals().is_empty());
-    // Too young: whoever wrote may be about to send.
+    // Too young: its writer may be about to send it.
     assert_eq!(sim.sweep().answer().unwrap().owing, 0);
     sim.advance(jiff::SignedDuration::from_secs(21));
     let swept = sim.sweep().answer().unwrap();
@@ -247,7 +247,7 @@ fn runs_at_the_same_time_merge_into_one_stream() {
 
 #[test]
 fn a_contradicting_push_of_leap_is_settled_by_the_search() {
-    // Late, a genuine update, a genuine revert: the push alone cannot tell.
+    // A late push, a genuine update, a genuine revert: the push alone cannot show which.
     for (known_kw, pushed_kw, found_kw, expected) in [
         (10, 20, 20, vec!["dispatch.scheduled", "dispatch.updated"]),
         (10, 20, 10, vec!["dispatch.scheduled"]),
@@ -262,7 +262,7 @@ fn a_contradicting_push_of_leap_is_settled_by_the_search() {
         assert_eq!(types(&sim, LEAP), expected);
         let watts = last(&sim, LEAP)["dispatch"]["request"]["watts"].as_u64();
         assert_eq!(watts, Some(found_kw * 1_000));
-        // Before it is written, and where that changed anything once more after it.
+        // Once before the write, and after a change once more after it.
         assert_eq!(sim.fetches().len(), expected.len());
         assert!(sim.fetches()[0].request.contains(r#""exclude_real_time_events":false"#));
     }
@@ -311,7 +311,7 @@ fn two_contradicting_pushes_of_one_batch_are_settled_too() {
     assert_eq!(last(&sim, LEAP)["dispatch"]["request"]["watts"], 20_000);
 }
 
-/// A test notification of Leap's webhook API: the search has never heard of it.
+/// A test notification of Leap's webhook API: the search does not know its event.
 fn test_push(energy_kw: u64) -> String {
     let mut push = leap(EVENT, energy_kw);
     push["integration_test_notification"] = json!(true);

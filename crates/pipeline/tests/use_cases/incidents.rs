@@ -1,5 +1,5 @@
-//! Incidents made by hand: what is stored that an incident is judged by, and hints at it. Their calls
-//! are the receiver's, which makes none of these otherwise: [`crate::common::worth_a_fault`] leaves them out.
+//! Incidents made by hand: their stored evidence, and hints. These calls count as the receiver's, which makes no such
+//! calls otherwise: [`crate::common::worth_a_fault`] leaves them out.
 
 use dispatch::Subject;
 use jiff::SignedDuration;
@@ -25,7 +25,7 @@ pub(crate) const INCIDENT: &str = "hydration-failing/voltus-prod/dkmq";
 /// The person on duty, in [`config`].
 pub(crate) const DUTY: &str = "grid-duty@example.com";
 
-/// A configuration with these reminders and steps.
+/// A configuration with these reminders and escalation steps.
 pub(crate) fn notified_by(remind_s: u32, escalate: Vec<Escalation>) -> Config {
     let mut config = config();
     config.contacts = Contacts { remind_s, escalate, ..config.contacts };
@@ -40,7 +40,7 @@ fn by_hand(sim: &Simulation, act: impl AsyncFnOnce(&Invocation<'_>) -> Result<()
     sim.run(Function::Receiver, act).answer().expect("an answer").expect("stored");
 }
 
-/// A hint at a condition, as its producer sends it.
+/// Sends a hint at a condition, as its producer does.
 pub(crate) fn hint(sim: &Simulation, condition: Condition) {
     let queue = if Lane::of(&condition) == Lane::Urgent { Inner::Alerts } else { Inner::Reviews };
     let hint = Hint { condition, at: sim.now(), attempt: 0, timer: false };
@@ -51,12 +51,12 @@ fn source_of(key: &str) -> String {
     key.split('/').next().expect("a source").to_owned()
 }
 
-/// That a job fails whose key names something of a source.
+/// The condition that a job with this key fails.
 pub(crate) fn failing(key: &str) -> Condition {
     Condition::Failing { source: source_of(key), key: key.to_owned() }
 }
 
-/// Has a job of that key wait for its next attempt, and a person know of it from now on. It never comes to that attempt.
+/// Books a job with that key for its next attempt, with a person to be notified from now on. The attempt never runs.
 pub(crate) fn books(sim: &Simulation, key: &str) {
     let now = sim.now();
     let job = Job::fresh(key, &source_of(key), now, JobKind::Body("{}".to_owned()));
@@ -79,7 +79,7 @@ pub(crate) fn fails(sim: &Simulation, key: &str) {
     hint(sim, failing(key));
 }
 
-/// The job succeeds: nothing of it is left to be tried again.
+/// The job succeeds: its booking is deleted.
 pub(crate) fn settles(sim: &Simulation, key: &str) {
     let job = Job::fresh(key, &source_of(key), sim.now(), JobKind::Body("{}".to_owned()));
     by_hand(sim, async |ports| ports.settled(&job, job.received_at).await);
@@ -91,7 +91,7 @@ pub(crate) fn works(sim: &Simulation, key: &str) {
     hint(sim, failing(key));
 }
 
-/// The provider refuses the key of Voltus, for half an hour. With a hint.
+/// The provider refuses the key of Voltus for half an hour. With a hint.
 pub(crate) fn is_refused(sim: &Simulation) {
     let (source, now) = ("voltus-prod".to_owned(), sim.now());
     let refusal = Refusal { source: source.clone(), since: now, at: now, detail: "401".to_owned() };
@@ -106,13 +106,13 @@ pub(crate) fn is_accepted(sim: &Simulation) {
     hint(sim, Condition::KeyRefused { source });
 }
 
-/// That something of a source, or of one of its dispatches, could not be read.
+/// The condition that a source, or one of its dispatches, has unreadable content.
 pub(crate) fn quarantined(about: &str) -> Condition {
     let subject = about.contains('/').then(|| Subject::from_stored(about));
     Condition::Quarantined { source: source_of(about), about: subject }
 }
 
-/// Something of it could not be read. Without a hint.
+/// Stores an unreadable-content event. Without a hint.
 pub(crate) fn is_noted(sim: &Simulation, about: &str, detail: &str) {
     let news = StageReport { stage: FIRST_STAGE.to_owned(), about: about.to_owned(), detail: detail.to_owned() };
     let event = NotedEvent { condition: quarantined(about), at: sim.now(), news };

@@ -1,4 +1,5 @@
-//! Incidents that stayed open for ever, or whose end was not mailed, as the swarm of `simulation` found them: each by its symptom.
+//! Incidents that stayed open for ever, or whose end was not mailed, found by the swarm of `simulation`: each by its
+//! symptom.
 
 use jiff::SignedDuration;
 use pipeline::{incident::IncidentStatus, token::TokenHash};
@@ -14,7 +15,7 @@ fn run_for(sim: &Simulation, minutes: i64) {
     common::pass(sim, SignedDuration::from_mins(minutes));
 }
 
-/// Every incident that a person was notified of is resolved, and a person knows.
+/// Every incident that was mailed is resolved, and that was mailed, too.
 fn all_is_resolved(sim: &Simulation) {
     for incident in sim.incidents().all() {
         assert_eq!(incident.status, IncidentStatus::Resolved, "{incident:?}");
@@ -146,7 +147,7 @@ fn a_ramp_whose_end_never_comes_is_an_incident_for_ever() {
     all_is_resolved(&sim);
 }
 
-/// The end of that day, whichever call of it fails.
+/// The end of that day, with each call failing once.
 #[test]
 fn what_is_not_heard_of_for_a_day_is_resolved_once() {
     let history = |fault: Option<(usize, Toxic)>| {

@@ -1,4 +1,4 @@
-//! The link in a mail: reading it changes nothing, its button acknowledges, once.
+//! The link in a mail: reading it changes nothing; its button acknowledges, once.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ fn reminded() -> Simulation {
     Simulation::new(1, notified_by(900, Vec::new()))
 }
 
-/// The link in a mail, which its text and its HTML both hold.
+/// The link in a mail, present in its text and its HTML.
 fn link(sim: &Simulation, mail: usize) -> String {
     let mail = sim.mails()[mail].1.clone();
     let at = mail.text.find(PUBLIC_URL).expect("a link");
@@ -123,7 +123,7 @@ fn a_link_ends_after_a_week_and_with_its_occurrence() {
     assert_eq!(status(&sim), IncidentStatus::Open);
 }
 
-/// The mails of an outage, the last of which is a list; how many it lists.
+/// The mails of an outage, the last of which is a list; returns how many incidents it lists.
 fn outage(sim: &Simulation, count: usize) -> (usize, usize) {
     all_fail(sim, 0..count);
     run_for(sim, 60);

@@ -57,7 +57,7 @@ fn failing(n: usize) -> Incident {
     incident(IncidentKind::HydrationFailing, &format!("voltus-prod/d{n}"), "the provider answered 500")
 }
 
-/// Three: one known, one acknowledged by now, one that could not be fetched yet.
+/// Three: one known, one acknowledged, one not fetched yet.
 fn three() -> Vec<(Incident, Option<SubjectRecord>)> {
     let record = known("America/Los_Angeles");
     let acknowledged = Incident { status: IncidentStatus::Acknowledged, ..failing(2) };

@@ -1,4 +1,4 @@
-//! What a person reads at 3 a.m., word for word.
+//! The mails that a person reads at 3 a.m., word for word.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ const KINDS: [IncidentKind; 6] = [
     IncidentKind::DeadLetter,
 ];
 
-/// A dispatch of Voltus as it stands in the table, its program in that zone.
+/// A stored dispatch of Voltus, its program in that zone.
 pub(crate) fn known(timezone: &str) -> SubjectRecord {
     let mut answer = voltus("dkmq", 0, 5);
     answer["program"]["timezone"] = json!(timezone);
@@ -368,7 +368,7 @@ fn a_test_is_marked_in_the_subject_and_in_the_words() {
         assert!(mail.text.contains("TEST: no site has to curtail"), "{}", mail.text);
         assert!(!mail.text.contains("curtail by hand"), "{}", mail.text);
     }
-    // Nothing is known of it yet, and the source is a sandbox all the same.
+    // The dispatch is unknown, but the source is a sandbox.
     let incident = incident(IncidentKind::HydrationFailing, "voltus-sandbox/other", "500");
     assert!(mail(&incident, Occasion::Resolved, None).subject.starts_with("[gridbell] [TEST] Resolved: "));
 }

@@ -1,4 +1,4 @@
-//! What counts as mailed, to whom its end is mailed, and what is mailed after an outage of the alerter.
+//! What counts as mailed, who receives the resolved mail, and what is mailed after an outage of the alerter.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ fn a_stage_is_mailed_once_ses_has_accepted_its_mail() {
     assert_eq!(mailed.notified, BTreeSet::from([DUTY.to_owned()]));
 }
 
-/// The recipients of the mails whose subject holds that.
+/// The recipients of the mails whose subject contains `occasion`.
 fn recipients(sim: &Simulation, occasion: &str) -> Vec<BTreeSet<String>> {
     let mails = sim.mails().into_iter().filter(|(_, mail)| mail.subject.contains(occasion));
     mails.map(|(_, mail)| mail.to.into_iter().collect()).collect()
@@ -53,7 +53,7 @@ fn its_end_goes_to_those_who_got_any_stage_and_to_no_others() {
     fails(&sim, ABOUT);
     pass(&sim, minutes(3));
     assert_eq!(recipients(&sim, "hydration-failing"), [set(&[DUTY]), set(&[DUTY, LEAD])]);
-    // Somebody comes on duty, somebody goes, and the escalation is another one.
+    // One person joins the duty, another leaves, and the escalation changes.
     sim.config.contacts.email = vec!["newcomer@example.com".to_owned()];
     sim.config.contacts.escalate = vec![step(0, "another@example.com")];
     works(&sim, ABOUT);
@@ -110,7 +110,7 @@ fn a_deadline_that_passed_is_mailed_although_it_is_resolved() {
 
 #[test]
 fn a_mail_after_an_outage_past_a_dispatchs_end_says_so() {
-    // The alerter, or all that works behind the hydrator, does not run from before the deadline until after the end.
+    // The alerter, or every function behind the hydrator, is stopped from before the deadline until after the end.
     for stopped in [&[Function::Alerter][..], &[Function::Alerter, Function::Retrier, Function::Sweeper]] {
         let sim = acknowledging(1);
         accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));

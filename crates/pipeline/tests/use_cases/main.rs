@@ -1,6 +1,6 @@
-//! The use cases over the simulated world.
+//! The use cases over the simulation.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a failing test helper must fail the test")]
 
 mod acks;
 mod alert;

@@ -1,4 +1,4 @@
-//! What travels between the queues and lies in the tables reads back as it was written.
+//! Messages in queues and rows in tables read back as they were written.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
     assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), value);
 }
 
-/// As a queue carries it.
+/// Through the JSON of a queue.
 fn check_message<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T) {
     let text = messages::to_json(message).unwrap();
     assert_eq!(&messages::read::<T>(&text).unwrap(), message);
@@ -48,7 +48,7 @@ pub(crate) fn job(kind: JobKind) -> Job {
     job.after(failure)
 }
 
-/// A look whose context holds what neither a float nor a buffer brings back.
+/// A fetch request whose context has numbers that a float or a buffering parser would change.
 pub(crate) fn fetch() -> FetchRequest {
     FetchRequest {
         subject: Subject::dispatch("voltus-prod", "a/b ü"),
@@ -93,7 +93,7 @@ fn work_of_every_sort() {
         check_message(&ToHydrate::Job(job.clone()));
         let failed = FailedJob { failure: Failure::new(FailureKind::Credentials, AT, "401"), job: job.clone() };
         check_message(&ToRetry::Failed(failed.clone()));
-        // What a redrive brings is not taken for what was handed over.
+        // A redriven message is not confused with a passed-on failure.
         let redriven = messages::to_json(&ToHydrate::Job(job.clone())).unwrap();
         assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Job(job));
         let handed = messages::to_json(&ToRetry::Failed(failed)).unwrap();
@@ -109,7 +109,7 @@ fn deadlines_and_heartbeats() {
     check_message(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
     let redriven = messages::to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap();
     assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Heartbeat(Heartbeat { at: AT }));
-    // A body that looks like one is none.
+    // A body that looks like a message is not one.
     let body = Job::messages("d-1", "voltus-prod", AT, &redriven).remove(0);
     assert!(matches!(messages::read::<ToHydrate>(&body), Ok(ToHydrate::Job(_))), "{body}");
 }

@@ -1,4 +1,5 @@
-//! Bodies and answers that are broken, forged, unknown or half readable: nothing is guessed, nothing lost, a person notified.
+//! Bodies and answers that are broken, forged, unknown or partly readable: nothing is guessed or lost, and a person is
+//! notified.
 
 use pipeline::job::{Job, JobKind};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ fn json(value: &Value) -> Reply {
     Reply::Json(value.to_string())
 }
 
-/// A world in which Voltus answers so about `dkmq`.
+/// A simulation in which Voltus answers so about `dkmq`.
 fn voltus_sim(answer: &Value) -> Simulation {
     let sim = sim(1);
     sim.answers("voltus-prod", "/dispatches/dkmq", [json(answer)]);
@@ -170,7 +171,7 @@ fn rotated_keys_are_mailed() {
 
 #[test]
 fn what_a_failing_queue_did_not_let_us_report_is_mailed_later() {
-    // The finding belongs to the body; the look that follows from it must not take its place.
+    // The diagnostic belongs to the body; the fetch request of the same delivery must not replace it.
     for port in ["outlet.retry", "outlet.alert"] {
         for toxic in [Toxic::Refuse, Toxic::LoseAnswer] {
             let sim = voltus_sim(&voltus("dkmq", 0, 5));
@@ -233,7 +234,7 @@ fn what_a_search_answer_gives_cause_to_report_is_mailed() {
     assert!(mail_subjects(&sim).iter().any(|subject| subject.contains("quarantined")), "{:?}", mail_subjects(&sim));
 }
 
-/// What the body of a signal may be: what SQS carries, less room for the attributes.
+/// The size limit of a signal's body: SQS's limit, less room for the attributes.
 const LIMIT_BYTES: usize = 1_048_576 - 4_096;
 
 #[test]

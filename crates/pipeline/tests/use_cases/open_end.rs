@@ -1,4 +1,4 @@
-//! A dispatch without an end stays active, and once a day a person is asked whether it still is.
+//! A dispatch without an end stays active, and a mail asks a person once a day whether it still is.
 
 use jiff::SignedDuration;
 use pipeline::{
@@ -30,7 +30,7 @@ fn says(sim: &Simulation, answer: &Value) {
     run_for(sim, 5);
 }
 
-/// A dispatch from 16:50 on, without an end, which the controller has acknowledged by 16:41.
+/// A dispatch from 16:50 on, without an end, acknowledged by the controller by 16:41.
 fn acknowledged(seed: u64) -> Simulation {
     let sim = acknowledging(seed);
     says(&sim, &open(0));
@@ -39,7 +39,7 @@ fn acknowledged(seed: u64) -> Simulation {
     sim
 }
 
-/// Most of that time passes, and then what there is to do is done until its end.
+/// Lets most of that time pass, then runs the work until its end.
 fn hours(sim: &Simulation, hours: i64) {
     sim.advance(SignedDuration::from_hours(hours) - SignedDuration::from_secs(600));
     run_for(sim, 600);
@@ -122,7 +122,7 @@ fn no_person_is_asked_about_an_end_a_cancel_or_a_test() {
     accepted(&sim, "voltus-sandbox", &thin("dispatch.create", "dkmq"));
     run_for(&sim, 5);
     assert_eq!(sim.dispatches().get("voltus-sandbox/dkmq").expect("a record").open_end, None);
-    // What was never asked about before it got its end is not resolved either.
+    // If no mail asked before it got its end, no resolved mail is sent either.
     let sim = acknowledged(3);
     says(&sim, &voltus("dkmq", 1, 5));
     assert_eq!(record(&sim).open_end, None);
@@ -156,7 +156,7 @@ fn a_change_does_not_move_the_next_question() {
     assert_eq!(asked(&sim), 1);
     hours(&sim, 2);
     assert_eq!(asked(&sim), 2);
-    // An end is stated and taken back: the next question opens the incident anew.
+    // An end is stated and withdrawn: the next question reopens the incident.
     says(&sim, &{
         let mut ends = open(2);
         ends["end_time"] = json!("2023-12-09T12:00:00Z");

@@ -1,4 +1,4 @@
-//! Deadlines that a source, or one of its programs, has otherwise.
+//! A source, or one of its programs, with deadlines of its own.
 
 use dispatch::Program;
 use jiff::SignedDuration;
@@ -11,7 +11,7 @@ use crate::common::{accepted, config, mail_subjects, run_for, thin, voltus};
 const USUAL: Deadlines = Deadlines { lead_s: 600, immediate_s: 60, acknowledge: false };
 const OWN: Deadlines = Deadlines { lead_s: 300, immediate_s: 90, acknowledge: false };
 
-/// `voltus-prod` has its own, and two programs of it have theirs.
+/// `voltus-prod` has its own deadlines, and two of its programs have theirs.
 fn configured() -> Config {
     let mut config = config();
     let source = config.sources.get_mut("voltus-prod").expect("the source");
@@ -43,7 +43,7 @@ fn the_nearest_counts_and_of_several_programs_the_strictest() {
         &[Some("A Program"), Some("Fast")],
         Deadlines { lead_s: 300, immediate_s: 10, acknowledge: true },
     );
-    // What is not named is as the source has it, and that must hold as well.
+    // A program that is not named has the source's deadlines, which must be met as well.
     check(
         "voltus-prod",
         &[Some("Fast"), Some("Another")],

@@ -1,4 +1,4 @@
-//! What is too large for one message or one item: bodies and signals in parts, each set whole or not at all.
+//! Bodies and signals too large for one message or item: in parts, each used completely or not at all.
 
 use jiff::SignedDuration;
 use pipeline::incident::IncidentStatus;
@@ -7,7 +7,7 @@ use simulation::{Inner, Simulation, Times, Toxic};
 
 use crate::common::{accepted, last, leap, mail_subjects, pass, published, run_for, sim};
 
-/// A group of so many meters, called from 16:50 to 17:50.
+/// A group of so many meters, dispatched from 16:50 to 17:50.
 fn group(event: &str, meters: usize) -> String {
     let meter = |index: usize| pipeline::ports::fifo_id(&format!("meter {index} ").repeat(3));
     json!({
@@ -28,7 +28,7 @@ fn meters(dispatch: &Value) -> usize {
     dispatch["targets"].as_array().into_iter().flatten().map(of).sum()
 }
 
-/// A world whose messages carry a hundred meters or so.
+/// A simulation whose messages carry about a hundred meters.
 fn small_signals(seed: u64) -> Simulation {
     let sim = sim(seed);
     sim.limit_signals(8_000);
@@ -46,7 +46,7 @@ fn thirty_thousand_meters_reach_the_controller() {
     assert_eq!(meters(&last(&sim, "leap-prod/e-1")["dispatch"]), 30_000);
     assert!(sim.signals().len() > 1);
     assert_eq!(mail_subjects(&sim), [""; 0]);
-    // Once more is nothing new.
+    // A repetition publishes nothing.
     let sent = sim.signals().len();
     accepted(&sim, "leap-prod", &body);
     run_for(&sim, 120);
@@ -104,7 +104,7 @@ fn a_receiver_that_cannot_queue_a_part_asks_for_all_again() {
 #[test]
 fn a_half_sent_set_of_parts_is_completed_by_the_sweep() {
     let sim = small_signals(5);
-    // The hydrator dies after the first part is out.
+    // The hydrator dies after it sent the first part.
     sim.fault("signals.send", Toxic::CrashAfter, Times::First(1));
     accepted(&sim, "leap-prod", &group("e-1", 300));
     run_for(&sim, 100);

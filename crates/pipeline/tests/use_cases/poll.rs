@@ -1,4 +1,4 @@
-//! What no webhook brought is found, merged like anything else, and a person is notified of it.
+//! A change that no webhook announced is found by polling and merged like any other, and a person is notified.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{conditions::Condition, config::Config, incident::IncidentStatus};
@@ -10,7 +10,7 @@ use crate::{
     incidents::{hint, incident},
 };
 
-/// What requests for Voltus' list hold.
+/// The path of requests for Voltus' list.
 pub(crate) const LIST: &str = "/dispatches";
 pub(crate) const VOLTUS: &str = "voltus-prod/dkmq";
 const MISSED: &str = "[gridbell] missed-delivery: voltus-prod/dkmq";
@@ -24,7 +24,7 @@ pub(crate) fn polled(sources: &[&str]) -> Config {
     config
 }
 
-/// A world in which Voltus is polled and lists nothing yet.
+/// A simulation in which Voltus is polled and its list is empty.
 pub(crate) fn polling(seed: u64) -> Simulation {
     let sim = Simulation::new(seed, polled(&["voltus-prod"]));
     lists(&sim, &[]);
@@ -51,7 +51,7 @@ pub(crate) fn between(id: &str, number: u64, start: &str, end: Option<&str>) -> 
     dispatch
 }
 
-/// When the source was asked for its list.
+/// When the source's list was requested.
 pub(crate) fn asked(sim: &Simulation, source: &str, about: &str) -> Vec<Timestamp> {
     let fetches = sim.fetches().into_iter();
     let lists = |ask: &str| ask.ends_with(about) || ask.contains(&format!("{about} {{\"start_date"));
@@ -186,7 +186,7 @@ fn an_unchanged_list_writes_and_publishes_nothing() {
     unnumbered.as_object_mut().unwrap().remove("modification_number");
     let soon_over = between("over", 0, "2023-12-01T16:30:00Z", Some("2023-12-01T16:50:00Z"));
     let sim = Simulation::new(6, polled(&["voltus-prod", "leap-prod"]));
-    // The same dispatch twice, and not alike: which of both holds does not change from minute to minute.
+    // The same dispatch twice with different terms: which of them counts does not change from minute to minute.
     lists(&sim, &[unnumbered.clone(), voltus_like(&unnumbered, 7), soon_over]);
     let found = json!({ "results": leap("e-1", 10)["meter_dispatches"], "next_page_token": null });
     sim.answers("leap-prod", "/dispatch/meter/search", [Reply::Json(found.to_string())]);

@@ -90,7 +90,7 @@ fn a_list_does_not_undo_a_push_that_came_after_its_request() {
     let sim = Simulation::new(30, polled(&["leap-prod"]));
     sim.answers("leap-prod", METERS, [leap_lists("e-1")]);
     sim.answers("leap-prod", GROUPS, [Reply::Missing]);
-    // Of the next poll, in a minute, or by a clock that is ahead.
+    // The next poll, in a minute or by a fast clock.
     let received_at = sim.now() + SignedDuration::from_secs(90);
     let push = Job::messages("d-7", "leap-prod", received_at, &leap("e-1", 20).to_string()).remove(0);
     sim.put(Inner::Deliveries, &push);

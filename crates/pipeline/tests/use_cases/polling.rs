@@ -1,4 +1,4 @@
-//! When a source is polled, and when a person is notified where it cannot be.
+//! When a source is polled, and when a person is notified of failing polls.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
@@ -61,7 +61,7 @@ fn a_provider_that_asks_to_be_left_alone_is() {
     let first = asked[1].duration_since(asked[0]).as_secs();
     assert!((200..262).contains(&first), "{asked:?}");
     assert_eq!(mail_subjects(&sim), [""; 0]);
-    // For longer than a source may fail: then it is down already.
+    // For longer than a source may fail, so that it counts as down.
     sim.answers("voltus-prod", LIST, [Reply::Status(429, Some(90_000)), list(&[])]);
     run_for(&sim, 400);
     assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"]);
@@ -227,7 +227,7 @@ fn a_source_whose_state_cannot_be_read_delays_no_other_poll() {
 
 #[test]
 fn a_list_that_kills_the_hydrator_is_mailed() {
-    // Where it dies over the hint as well, the next poll sends one.
+    // If it dies while sending the hint, too, the next poll sends one.
     for dies_over_hints in [0, 1] {
         let sim = polling(23);
         sim.fault("api.fetch", Toxic::CrashBefore, Times::Always);
@@ -241,7 +241,8 @@ fn a_list_that_kills_the_hydrator_is_mailed() {
     }
 }
 
-/// A dispatch that no webhook announced, then a key that is refused for a while, in calm and with each call failing once.
+/// A dispatch that no webhook announced, then a key that is refused for a while: without faults, and with each call
+/// failing once.
 fn history(sim: &Simulation) {
     run_for(sim, 150);
     lists(sim, &[between("dkmq", 0, "2023-12-02T17:00:00Z", None)]);
@@ -266,7 +267,7 @@ fn whichever_call_of_a_poll_fails() {
     let expected = outcome(&calm);
     assert_eq!(expected.0, ["dispatch.scheduled"]);
     assert_eq!(expected.1.len(), 3, "{:?}", expected.1);
-    // Of the many that find nothing new, one is like the other.
+    // Many polls find nothing new and make similar calls: a few are enough.
     let mut of: std::collections::BTreeMap<(String, &str), u32> = std::collections::BTreeMap::new();
     for (number, call) in worth_a_fault(&calm.calls(), 0) {
         let seen = of.entry((format!("{:?}", call.function), call.port)).or_default();

@@ -1,4 +1,5 @@
-//! Load targets: of an end that is not reported in time a person is notified once; a target that another replaces is another matter.
+//! Load targets: a person is notified once of an end that is not reported in time; a replaced target needs no
+//! notification.
 
 use jiff::SignedDuration;
 use pipeline::{conditions::Condition, record::SubjectRecord};
@@ -13,7 +14,7 @@ use crate::{
 pub(crate) const FIRST: &str = "dc-1/main_power_feed/c-1";
 pub(crate) const SECOND: &str = "dc-1/main_power_feed/c-2";
 
-/// An event of a correlation whose target holds from one time of the day to another; it is 16:40 now.
+/// An event of a correlation whose target lasts from one time of the day to another; it is 16:40 now.
 pub(crate) fn event(name: &str, correlation: &str, (start, end): (&str, Option<&str>), compliant: bool) -> Value {
     let mut event = power(name, compliant);
     event["correlation_id"] = json!(correlation);
@@ -22,13 +23,13 @@ pub(crate) fn event(name: &str, correlation: &str, (start, end): (&str, Option<&
     event
 }
 
-/// Takes an event in and works it off.
+/// Receives an event and processes it.
 pub(crate) fn heard(sim: &Simulation, event: &Value) {
     accepted(sim, "dc-1", &event.to_string());
     run_for(sim, 5);
 }
 
-/// Takes an event in, however often that goes wrong.
+/// Receives an event again and again until that succeeds.
 fn insisted(sim: &Simulation, event: &Value) {
     let webhook = || sim.post(Webhook { source: "dc-1", token: TOKEN, body: &event.to_string() }).answer();
     while webhook().is_none_or(|answer| answer.status != 200) {
@@ -36,7 +37,7 @@ fn insisted(sim: &Simulation, event: &Value) {
     }
 }
 
-/// Lets things happen until that time of the day.
+/// Runs the simulation until that time of the day.
 pub(crate) fn until(sim: &Simulation, time: &str) {
     let then = format!("2023-12-01T{time}Z").parse().unwrap();
     pass(sim, sim.now().duration_until(then));
@@ -102,7 +103,7 @@ fn what_has_no_stated_end_and_what_is_history_is_not_awaited() {
     heard(&sim, &event("start_ramp_down", "c-1", ("16:30", None), false));
     heard(&sim, &event("start_ramp_down", "c-2", ("14:30", Some("15:30")), false));
     assert_eq!((record(&sim, FIRST).due, record(&sim, SECOND).due), (None, None));
-    // Its end passed a while ago, and may be on its way as well.
+    // Its end passed a while ago, and the report may be on its way.
     let mut late = event("start_ramp_down", "c-3", ("15:30", Some("16:00")), false);
     late["feed_tag"] = json!("another_feed");
     heard(&sim, &late);

@@ -1,4 +1,4 @@
-//! Load targets that follow one another on a feed: which is replaced by which, which ramp is awaited, and what is resolved with that.
+//! Consecutive load targets on a feed: which one replaces which, which ramp end is awaited, and what that resolves.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -90,7 +90,7 @@ fn two_targets_of_one_batch_replace_a_third_once() {
 
 #[test]
 fn starts_of_one_batch_read_what_was_active_once_for_an_instant() {
-    // Whichever of the two is worked off first.
+    // Whichever of the two is processed first.
     for feed in ["another_feed", "one_more_feed"] {
         for elsewhere in ["16:39", "17:30"] {
             let sim = sim(5);

@@ -1,4 +1,4 @@
-//! The door: every row of section 3 of the contract.
+//! The webhook endpoint: every row of section 3 of the contract.
 
 use pipeline::{
     ingest::receive::{HttpAnswer, Incoming},
@@ -30,7 +30,7 @@ fn code(answer: &HttpAnswer) -> Value {
     serde_json::from_str::<Value>(&answer.body).expect("JSON")["error"]["code"].take()
 }
 
-/// Posts to a fresh world: the status, and how many messages were queued.
+/// Posts to a new simulation; returns the answer and the queued jobs.
 fn posted(request: Incoming<'_>) -> (HttpAnswer, Vec<Job>) {
     let sim = sim(1);
     let answer = answer(&sim, request);
@@ -41,7 +41,7 @@ fn posted(request: Incoming<'_>) -> (HttpAnswer, Vec<Job>) {
     (answer, sim.queued(Inner::Deliveries).into_iter().map(read).collect())
 }
 
-/// Nothing is kept of a refused request.
+/// A refused request stores nothing.
 fn refused(request: Incoming<'_>, status: u16, error: &str) {
     let (answer, queued) = posted(request);
     assert_eq!((answer.status, code(&answer).as_str()), (status, Some(error)), "{answer:?}");
@@ -125,7 +125,7 @@ fn plain_json_is_taken_whatever_its_coding_is_called() {
 
 #[test]
 fn a_compressed_body_is_refused_whatever_its_coding_is_called() {
-    // `{}` by gzip, zlib, brotli; zstd by our own hand.
+    // `{}` by gzip, zlib, brotli; zstd written by hand.
     let gzip: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
     let zlib: &[u8] = &[0x78, 0x9c, 0xab, 0xae, 0x05, 0x00, 0x01, 0x75, 0x00, 0xf9];
     let zstd = pipeline::job::pack("{}");
@@ -150,7 +150,7 @@ fn two_mebibytes_are_taken_and_one_byte_more_is_not() {
     taken(&padded(2_097_152));
     assert_eq!(MAX_BODY_BYTES, 2_097_152);
     refused(request(padded(2_097_153).as_bytes()), 413, "too_large");
-    // The size is looked at before anything else of the body.
+    // The size is checked before anything else of the body.
     refused(request(&vec![0xff; 2_097_153]), 413, "too_large");
 }
 
@@ -188,13 +188,13 @@ fn an_unknown_source_and_a_wrong_token_are_answered_the_same() {
         Incoming { path_token: None, ..request(b"{}") },
         Incoming { path_token: None, header_token: Some("wrong"), ..request(b"{}") },
         Incoming { path_token: None, header_token: Some(""), ..request(b"{}") },
-        // Neither the method nor the body of a stranger is looked at.
+        // Neither the method nor the body is checked without a valid token.
         Incoming { path_token: Some("wrong"), method: "GET", ..request(b"{}") },
         Incoming { path_token: Some("wrong"), ..request(b"not json") },
         Incoming { path_token: Some("wrong"), content_encoding: Some("gzip"), ..request(b"\xff") },
         Incoming { path_token: Some("wrong"), ..request(&large) },
         Incoming { source: "nobody", method: "GET", ..request(b"\xff") },
-        // The hash is no token.
+        // The hash is not a token.
         Incoming { path_token: Some(&hash), ..request(b"{}") },
     ];
     for stranger in strangers {
@@ -227,7 +227,7 @@ fn the_registration_ping_is_answered_and_forgotten() {
     assert!(queued.is_empty() && answer.delivery.is_none());
     let stranger = Incoming { path_token: Some("wrong"), ..request(ping.as_bytes()) };
     assert_eq!(posted(stranger).0.status, 404);
-    // Only Voltus pings so; to the others it is a body like any other.
+    // Only Voltus sends such a ping; for other providers it is an ordinary body.
     let (answer, queued) = posted(Incoming { source: "leap-prod", ..request(ping.as_bytes()) });
     assert_eq!((answer.status, queued.len()), (200, 1));
 }

@@ -1,7 +1,8 @@
-//! Messages and rows as each format was first written: what lies in a queue or a table for weeks is read by every later release.
+//! Messages and rows as each format was first written: every later release can read what stayed in a queue or table for
+//! weeks.
 //!
-//! The files of a format never change. A new format gets files of its own, written by [`record`] before its first release:
-//! `RECORD_FORMATS=1 cargo test -p pipeline --test use_cases -- recorded`.
+//! The files of a format never change. A new format gets files of its own, written by [`record`] before its first
+//! release: `RECORD_FORMATS=1 cargo test -p pipeline --test use_cases -- recorded`.
 
 use std::{
     collections::BTreeSet,
@@ -33,7 +34,7 @@ fn folder(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/recorded/format-{format}"))
 }
 
-/// The lines of a recorded file: what each is of, and it.
+/// The lines of a recorded file: the type of each, and its value.
 fn lines(format: u32, file: &str) -> Vec<(String, Value)> {
     let text = fs::read_to_string(folder(format).join(file)).expect("recorded");
     let line = |line: &str| {
@@ -43,7 +44,7 @@ fn lines(format: u32, file: &str) -> Vec<(String, Value)> {
     text.lines().map(line).collect()
 }
 
-/// Every sort of message, by the queue that it lies in.
+/// Every kind of message, with its queue.
 fn messages_now() -> Vec<(&'static str, String)> {
     let stored = StoredBody { delivery: "d-1".to_owned(), chunks: 3 };
     let part = BodyPart { first: 2, of: 3, data: "H4sI".to_owned() };
@@ -78,7 +79,7 @@ fn messages_now() -> Vec<(&'static str, String)> {
     all
 }
 
-/// Rows of every sort as a world of all providers leaves them.
+/// Rows of every kind, from a simulation of all providers.
 fn rows_now() -> Vec<(&'static str, Value)> {
     let mut config = config();
     config.sources.get_mut("voltus-prod").expect("a source").poll_s = 60;
@@ -103,7 +104,7 @@ fn rows_now() -> Vec<(&'static str, Value)> {
     rows
 }
 
-/// Writes the files of the format that this release writes, unless they are there.
+/// Writes the files of the format that this release writes, unless they exist.
 fn record() {
     let write = |file: &str, lines: Vec<(&'static str, Value)>| {
         let path = folder(FORMAT).join(file);
@@ -117,7 +118,7 @@ fn record() {
     write("rows.jsonl", rows_now());
 }
 
-/// It reads, and nothing of it is lost.
+/// Checks that it is readable, and that nothing of it is lost.
 fn reads<T: Serialize + DeserializeOwned>(is: &Value) {
     let row: T = serde_json::from_value(is.clone()).unwrap_or_else(|error| panic!("{error}: {is}"));
     let again = serde_json::to_value(&row).unwrap();
@@ -141,7 +142,7 @@ fn messages_of_every_format_are_read_for_ever() {
             };
             let sort = sort.unwrap_or_else(|error| panic!("format {format}: {error}: {body}"));
             sorts.extend(sort.as_object().expect("a tag").keys().cloned());
-            // Without its version it is of the first format.
+            // A message without a version has the first format.
             if format == 1 && queue == "deliveries" {
                 messages::read::<ToHydrate>(&body.replacen(r#""v":1,"#, "", 1)).expect("the first format");
             }

@@ -32,7 +32,7 @@ fn well() -> Reply {
     found(&voltus("dkmq", 0, 5))
 }
 
-/// When the provider was asked, in milliseconds after the first time.
+/// When the provider received requests, in milliseconds after the first.
 fn asked_ms(sim: &Simulation) -> Vec<i128> {
     let fetches = sim.fetches();
     fetches.iter().map(|fetch| fetch.at.duration_since(fetches[0].at).as_millis()).collect()
@@ -196,7 +196,7 @@ fn attempts_for_the_same_dispatch_join() {
     }
 }
 
-/// The work of `dkmq`'s look after so many failures.
+/// The job that fetches `dkmq`, after so many failures.
 pub(crate) fn tired(sim: &Simulation, delivery: &str, attempts: u32) -> Job {
     let bodies: Vec<String> = sim.queued(Inner::Retries).into_iter().map(|message| message.body).collect();
     let ToRetry::Failed(failed) = messages::read(bodies.first().expect("a failure")).expect("a message") else {
@@ -209,7 +209,7 @@ pub(crate) fn tired(sim: &Simulation, delivery: &str, attempts: u32) -> Job {
     job
 }
 
-/// A world in which the look at `dkmq` has just failed for the first time, and nothing else is queued.
+/// A simulation in which the fetch of `dkmq` has just failed for the first time, and nothing else is queued.
 pub(crate) fn failed_once(seed: u64) -> Simulation {
     let sim = failing(seed, vec![Reply::Status(500, None)]);
     sim.hydrate(sim.take(Inner::Deliveries));
@@ -221,7 +221,8 @@ pub(crate) fn failure(job: Job, kind: FailureKind, at: Timestamp) -> Message {
     Message { id: "r-1".to_owned(), body: to_json(&failed).expect("JSON"), receives: 1 }
 }
 
-/// A dispatch that fails so for a while, and then otherwise: an older attempt, and a fresh one that books the next one first.
+/// A dispatch whose fetch fails with one reply for a while, then with another: an older attempt, and a new delivery
+/// that books the next attempt first.
 fn overtaken_by_a_fresh_delivery(first: Reply, for_s: i64) -> Simulation {
     let sim = failing(1, vec![first]);
     run_for(&sim, for_s);
@@ -237,7 +238,7 @@ fn overtaken_by_a_fresh_delivery(first: Reply, for_s: i64) -> Simulation {
     }
     sim.answers("voltus-prod", "/dispatches/dkmq", [well()]);
     drain(&sim);
-    // Where nothing that waits was refused, a refusal counts for half an hour.
+    // If no waiting job was refused, a refusal counts for half an hour.
     pass(&sim, hours(1));
     sim
 }
@@ -277,7 +278,7 @@ fn the_first_attempts_are_quick_and_their_delays_within_bounds() {
     assert_eq!(longest, [2, 4, 8, 16, 60], "the whole range is used");
 }
 
-/// The same look under another key, so that bookings do not join.
+/// The same fetch request under another key, so that bookings do not join.
 fn look_at(job: &Job, number: u32) -> pipeline::job::JobKind {
     let pipeline::job::JobKind::Fetch(fetch) = job.kind.clone() else { panic!("a look") };
     pipeline::job::JobKind::Fetch(providers::FetchRequest { key: format!("{}-{number}", fetch.key), ..fetch })

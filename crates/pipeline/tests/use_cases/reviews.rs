@@ -1,4 +1,4 @@
-//! The minute's review: what it costs, what it waits for, and that it goes on whatever dies or is refused.
+//! The review of each minute: its cost, what it waits for, and that it continues whatever dies or is refused.
 
 use futures_util::future::join;
 use pipeline::{
@@ -18,12 +18,12 @@ use crate::{
     incidents::{ABOUT, INCIDENT, fails, hint, incident, is_refused, notified_by, step},
 };
 
-/// Reminded of after a quarter of an hour each, and nobody else is notified.
+/// Reminders every 15 minutes, without escalation.
 fn reminded(seed: u64) -> Simulation {
     Simulation::new(seed, notified_by(900, Vec::new()))
 }
 
-/// The reviews that wait.
+/// The waiting reviews.
 fn reviews(sim: &Simulation) -> Vec<Vec<String>> {
     let read = |body: &str| match messages::read(body) {
         Ok(ToAlert::Review { incidents }) => Some(incidents),
@@ -46,7 +46,7 @@ fn a_mail_that_is_to_come_costs_a_few_messages_and_none_hops() {
         fails(&sim, ABOUT);
         pass(&sim, 40);
         assert_eq!(sim.mails().len(), mails, "{name}");
-        // Beside the review of each minute: timers and flushes.
+        // Besides the review of each minute: timers and flushes.
         let by_alerter = |call: &&simulation::Call| call.port == "outlet.alert" && call.function == Function::Alerter;
         let sent = sim.calls().iter().filter(by_alerter).count();
         assert!(sent <= 3 * (mails - 1), "{name}: {sent}");
@@ -168,7 +168,7 @@ fn a_key_refused_after_it_was_rotated_is_its_own_incident() {
     pass(&sim, 20);
     assert_eq!(mail_subjects(&sim), ["[gridbell] credentials: voltus-prod"; 2]);
     assert!(sim.incidents().all().iter().all(|incident| incident.status == IncidentStatus::Open));
-    // Nothing waits for the key any more; that it was rotated counts for a day.
+    // No job waits for the key any more; its rotation counts for a day.
     pass(&sim, 20);
     let open = |key: &str| incident(&sim, key).status == IncidentStatus::Open;
     assert!(!open("credentials/voltus-prod") && open("credentials/voltus-prod/rotated/e-1"));

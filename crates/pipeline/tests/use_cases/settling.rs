@@ -1,4 +1,4 @@
-//! A push that contradicts what is known: who is asked, how long, and when the push holds without an answer.
+//! A push that contradicts the stored terms: who is queried, how long, and when the push counts without an answer.
 
 use serde_json::{Value, json};
 use simulation::{Ended, Inner, Reply, Simulation};
@@ -45,7 +45,7 @@ fn only_a_test_over_an_unknown_test_holds_by_itself() {
     }
 }
 
-/// A contradiction about which the search has one page after the other; how often it was asked within one invocation.
+/// A contradiction for which the search returns page after page; how many pages one invocation requests.
 fn pages_asked_for(page: impl Fn(String) -> Reply) -> usize {
     let sim = sim(1);
     let mut endless = leap_found("e-1", 20);
@@ -66,6 +66,6 @@ fn pages_asked_for(page: impl Fn(String) -> Reply) -> usize {
 #[test]
 fn a_search_that_never_ends_its_pages_holds_no_invocation() {
     assert_eq!(pages_asked_for(Reply::Json), 60);
-    // Eight seconds are granted.
+    // The limit is eight seconds.
     assert_eq!(pages_asked_for(|page| Reply::Slow(3, page)), 3);
 }

@@ -1,4 +1,4 @@
-//! A body that holds more than one invocation has time for: what is left goes on in the next one.
+//! A body with more work than one invocation has time for: the next invocation continues it.
 
 use std::cell::Cell;
 
@@ -18,9 +18,9 @@ use crate::common::{accepted, config, mail_subjects, published, run_for, sim};
 /// A hydrator's invocation in a hurry.
 struct Hurried<'a> {
     invocation: &'a Invocation<'a>,
-    /// Each look at the clock finds it so many seconds further.
+    /// Each reading of the clock advances it by so many seconds.
     step_s: i64,
-    /// What is left of the invocation, in milliseconds.
+    /// The time left in the invocation, in milliseconds.
     left_ms: i64,
     fetches: Cell<i64>,
 }
@@ -82,7 +82,7 @@ fn hydrate(sim: &Simulation, messages: Vec<Message>, (step_s, left_ms): (i64, i6
     ended.answer().expect("an answer")
 }
 
-/// The clock is five seconds further each time it is read, and the invocation goes on.
+/// Each reading of the clock advances it by five seconds; the invocation continues.
 fn hydrate_slowly(sim: &Simulation, messages: Vec<Message>) -> Vec<String> {
     hydrate(sim, messages, (5, 3_600_000))
 }
@@ -97,7 +97,7 @@ fn with_too_little_time_left_nothing_is_asked_and_no_attempt_counted() {
         let messages = sim.take(Inner::Deliveries);
         assert_eq!(hydrate(&sim, messages, (0, left_ms)), [""; 0]);
         assert_eq!(sim.fetches().len(), asks, "{left_ms} ms left");
-        // What comes of an answer takes time as well.
+        // Processing an answer takes time, too.
         let most = SignedDuration::from_millis(left_ms - 2_000);
         assert!(sim.fetches().iter().all(|fetch| fetch.within < most), "{:?}", sim.fetches());
         run_for(&sim, 60);
@@ -106,7 +106,7 @@ fn with_too_little_time_left_nothing_is_asked_and_no_attempt_counted() {
     }
 }
 
-/// A group of so many meters that is called in so many hours.
+/// A group of so many meters that is dispatched in so many hours.
 fn hours(meters: usize, hours: usize) -> String {
     let slot = |hour: usize| {
         json!({

@@ -1,4 +1,4 @@
-//! One effective view of a site: a signal says until when other dispatches keep it curtailed.
+//! One effective view of a site: a signal states until when other dispatches curtail it as well.
 
 use serde_json::{Value, json};
 use simulation::{Ended, Inner, Reply, Simulation, Times, Toxic};
@@ -14,7 +14,7 @@ fn dispatch(id: &str, site: &str, (start, end): (&str, Option<&str>), number: u6
     dispatch
 }
 
-/// Has Voltus state it and announce it, and works that off.
+/// Voltus states and announces it; processes that.
 fn stated(sim: &Simulation, dispatch: &Value) {
     announced(sim, dispatch);
     assert_eq!(sim.hydrate(sim.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
@@ -46,11 +46,11 @@ fn overlapping_dispatches_say_until_when_a_site_stays_curtailed() {
     assert_eq!(effective(&sim, "two"), Some(until(None, "one", &["one"])));
     stated(&sim, &dispatch("two", "d4z9", ("16:35", Some("17:20")), 1));
     assert_eq!(effective(&sim, "two"), Some(until(Some("17:20"), "one", &["one"])));
-    // The first ends now; the second keeps the site.
+    // The first ends now; the second still curtails the site.
     stated(&sim, &dispatch("one", "d4z9", ("16:30", Some("16:40")), 1));
     assert_eq!(types(&sim, "voltus-prod/one"), ["dispatch.scheduled", "dispatch.ended"]);
     assert_eq!(effective(&sim, "one"), Some(until(Some("17:20"), "two", &["two"])));
-    // Nobody is left that could hold it.
+    // No dispatch curtails the site any more.
     stated(&sim, &dispatch("two", "d4z9", ("16:35", Some("16:40")), 2));
     assert_eq!(effective(&sim, "two"), None);
 }

@@ -1,4 +1,5 @@
-//! More webhooks than the provider allows requests: its list answers them, and nothing is lost, missed or asked too often.
+//! More webhooks than the provider allows requests: its list answers them; nothing is lost or missed, and the limit is
+//! respected.
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::messages::{self, ToHydrate};
@@ -10,7 +11,7 @@ use crate::{
     poll::{LIST, list, lists, polled, polling, run_for},
 };
 
-/// Voltus allows so few requests in a minute, and is polled.
+/// Voltus allows so few requests a minute, and is polled.
 fn allowing(seed: u64, a_minute: u32) -> Simulation {
     let mut config = polled(&["voltus-prod"]);
     config.sources.get_mut("voltus-prod").expect("a source").requests_a_minute = Some(a_minute);
@@ -20,7 +21,7 @@ fn allowing(seed: u64, a_minute: u32) -> Simulation {
     sim
 }
 
-/// A dispatch that starts in an hour and more.
+/// A dispatch that starts in an hour or later.
 fn later(n: usize, number: u64, kw: u64) -> Value {
     let mut dispatch = voltus(&format!("d{n:03}"), number, kw);
     dispatch["start_time"] = json!("2023-12-01T19:00:00Z");
@@ -51,7 +52,7 @@ fn asked(sim: &Simulation) -> Vec<Timestamp> {
     sim.fetches().iter().map(|fetch| fetch.at).collect()
 }
 
-/// The most requests of any minute.
+/// The most requests in any minute.
 fn most_in_a_minute(asked: &[Timestamp]) -> usize {
     let within = |from: &Timestamp| {
         asked
@@ -75,7 +76,7 @@ fn a_burst_of_webhooks_is_answered_by_a_few_lists() {
         assert_eq!(mail_subjects(&sim), [""; 0], "seed {seed}: what webhooks announced was not missed");
         let asked = asked(&sim).split_off(before);
         assert!(asked.len() < 120 && most_in_a_minute(&asked) <= 300, "seed {seed}: {} requests", asked.len());
-        // Updates are no repetitions: each shows in a list that began after it came.
+        // Updates are no repetitions: each appears in a list that began after its arrival.
         knows(&sim, &all(150, 1, 9));
         announced(&sim, "dispatch.update", 150);
         run_for(&sim, 240);
@@ -150,7 +151,7 @@ fn what_was_announced_before_a_list_began_is_not_answered_by_it() {
     knows(&sim, &all(80, 0, 5));
     announced(&sim, "dispatch.create", 80);
     run_for(&sim, 6);
-    // The list that is read next shows another version than the one before.
+    // The next list shows another version than the previous one.
     knows(&sim, &all(80, 3, 7));
     announced(&sim, "dispatch.update", 80);
     run_for(&sim, 120);

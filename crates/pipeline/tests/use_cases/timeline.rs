@@ -1,4 +1,4 @@
-//! What is remembered of a dispatch: on what grounds each version was published, and how much of a long timeline is kept.
+//! The stored timeline of a dispatch: the grounds of each published version, and how much of a long timeline is stored.
 
 use serde_json::json;
 use simulation::{Reply, Simulation};

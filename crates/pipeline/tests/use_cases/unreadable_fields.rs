@@ -1,4 +1,4 @@
-//! An odd field, end or identifier costs itself: the dispatch is published, and a person notified of it once.
+//! An unreadable field, end or identifier is dropped alone: the dispatch is published, and a person is notified once.
 
 use serde_json::{Value, json};
 use simulation::{Reply, Simulation, Times, Toxic};
@@ -161,7 +161,7 @@ fn a_hydrator_that_dies_between_hint_and_write_makes_one_mail() {
 
 #[test]
 fn an_end_that_cannot_be_is_none_and_notified() {
-    // When it is observed: 16:40 and some seconds.
+    // When the provider observed it: 16:40 and some seconds.
     for (end, mails) in [
         ("9999-12-31T23:59:59Z", 0),
         ("0001-01-01T00:00:00Z", 1),

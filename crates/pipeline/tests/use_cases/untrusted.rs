@@ -1,4 +1,4 @@
-//! Text that others wrote, in everything that a person reads: mails, their calendars, lists, the page behind a link.
+//! Text from others in everything that a person reads: mails, their calendars, lists, the page behind a link.
 
 use dispatch::text::is_hidden;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::{
     mail::{check, circumstances, incident, mail, stored},
 };
 
-/// Names as nobody should give them: each is to be harmless wherever it stands.
+/// Malicious names: each must be harmless wherever it appears.
 pub(crate) fn names() -> Vec<String> {
     [
         "Mill \u{1b}[2J\u{1b}]0;pwn\u{7}\u{1b}[31mGONE",
@@ -57,7 +57,7 @@ fn all_of(mail: &Mail) {
     assert!(starts("WHAT FAILED") <= 1 && starts("What failed:") == 0 && starts("Bcc") == 0, "{}", mail.text);
 }
 
-/// A dispatch of Voltus that bears a name wherever it can bear one.
+/// A dispatch of Voltus with that name in every field that can have one.
 fn named(name: &str) -> Value {
     let mut answer = voltus("dkmq", 0, 5);
     for field in ["name", "market", "program_type", "timezone"] {

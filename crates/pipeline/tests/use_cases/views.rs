@@ -1,4 +1,4 @@
-//! What a process of the hydrator knows of active dispatches from one invocation to the next.
+//! A hydrator process's view of active dispatches, across its invocations.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use simulation::{Ended, Inner, Reply, Simulation};
 
 use crate::common::{accepted, last, sim, thin, voltus};
 
-/// Has Voltus state and announce a dispatch of the site `d4z9` from 17:00 to that time of the day, and works that off.
+/// Voltus states and announces a dispatch of the site `d4z9` from 17:00 to that time of the day; processes that.
 fn stated(sim: &Simulation, id: &str, number: u64, end: &str) {
     let mut dispatch = voltus(id, number, 5);
     dispatch["start_time"] = json!("2023-12-01T17:00:00Z");
@@ -16,7 +16,7 @@ fn stated(sim: &Simulation, id: &str, number: u64, end: &str) {
     assert_eq!(sim.hydrate(sim.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
 }
 
-/// The dispatches that the last signal about one names as others on its site, and how many there are.
+/// The other dispatches on its site that the last signal about one names, and their number.
 fn others(sim: &Simulation, id: &str) -> (Vec<String>, u64) {
     let effective = &last(sim, &format!("voltus-prod/{id}"))["dispatch"]["targets"][0]["effective"];
     let named = effective["with"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -69,7 +69,7 @@ fn what_the_index_showed_late_is_seen_after_all() {
         let first = sim.swap_hydrators(Vec::new());
         stated(&sim, "two", 0, "19:00");
         let _ = sim.swap_hydrators(first);
-        // The first process looks while the index does not show the second dispatch yet, and often after that.
+        // The first process reads while the index does not show the second dispatch yet, and often after that.
         for number in 0..12 {
             stated(&sim, &format!("elsewhere-{number}"), 0, "19:00");
             sim.advance(SignedDuration::from_secs(3));

@@ -1,4 +1,4 @@
-//! From the webhook to the signals, through every function, and the same again with each call of a port failing or dying once.
+//! From the webhook to the signals, through every function; then again with each call of a port failing or dying once.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::common::{
     TOKEN, announced, leap, leap_found, mail_subjects, power, published, readings, sim, thin, voltus, worth_a_fault,
 };
 
-/// What a provider does in one step: what its API answers from now on, and the webhook that it sends. No story repeats one, so
-/// that nothing that is lost is made up for by the next.
+/// One step of a provider: the answers of its API from now on, and the webhook that it sends. No scenario repeats a
+/// webhook, so that a later step cannot make up for a lost one.
 struct Step {
     answers: Vec<(&'static str, Value)>,
     source: &'static str,
     body: String,
-    /// The next step comes so long after this one, whatever is still open; none: once all of it is over.
+    /// The next step begins this long after this one, whatever is still open; none: once all incidents are resolved.
     next_after: Option<SignedDuration>,
 }
 
@@ -45,12 +45,12 @@ fn post(sim: &Simulation, Step { answers, source, body, .. }: &Step) {
 
 fn settled(sim: &Simulation) {
     assert_eq!(sim.settle(SignedDuration::from_hours(30)), Settled::Drained);
-    // What a lost hint has left open the next reviews see, and a mail that it is resolved waits for others.
+    // The next reviews find what a lost hint left open, and a resolved mail waits for others.
     sim.pass(SignedDuration::from_mins(3));
     assert_eq!(sim.settle(SignedDuration::from_hours(30)), Settled::Drained);
 }
 
-/// One step after the other, each worked off before the next.
+/// One step after the other, each processed before the next.
 fn play(sim: &Simulation, steps: &[Step]) {
     for step in steps {
         let began_at = sim.now();
@@ -63,7 +63,7 @@ fn play(sim: &Simulation, steps: &[Step]) {
     }
 }
 
-/// Created, changed, withdrawn, and called anew; the end lies beyond all delays.
+/// Created, changed, withdrawn, and rescheduled; the end is later than all delays.
 fn voltus_story() -> Vec<Step> {
     let step = |event: &str, number: u64, commitment_kw: u64, authorized: bool| {
         let mut answer = voltus("dkmq", number, commitment_kw);
@@ -100,7 +100,7 @@ fn leap_story() -> Vec<Step> {
     ]
 }
 
-/// A ramp whose end is overdue, and comes after that. That an end never comes is played in `left_open.rs`.
+/// A ramp whose end is overdue, and is reported later. `left_open.rs` tests an end that is never reported.
 fn nvgrid_story() -> Vec<Step> {
     let step = |event, compliant| {
         let mut body = power(event, compliant);
@@ -122,7 +122,7 @@ fn openvolt_story() -> Vec<Step> {
     vec![data, Step::new("openvolt-prod", event.to_string(), Vec::new())]
 }
 
-/// Broken, unknown and half-readable bodies.
+/// Broken, unknown and partly readable bodies.
 fn odd_story() -> Vec<Step> {
     let step = |source, body| Step::new(source, body, Vec::new());
     let mut half = leap("e-9", 10);
@@ -133,8 +133,8 @@ fn odd_story() -> Vec<Step> {
     vec![step("leap-prod", "[]".to_owned()), step("leap-prod", half.to_string()), unknown]
 }
 
-/// What came of it: the types by subject, what was kept, the mails without repetitions. What stood in the way and is resolved is no
-/// part of it: a function that dies is mailed in one history and not in the other.
+/// The result: the types by subject, the quarantined jobs, the mails without repetitions. Failures that are resolved do
+/// not count: a function that dies is mailed in one history and not in another.
 type Outcome = (BTreeMap<String, Vec<String>>, Vec<String>, Vec<String>);
 
 fn outcome(sim: &Simulation) -> Outcome {
@@ -165,7 +165,7 @@ fn nothing_is_left(sim: &Simulation) {
     assert!(sim.dispatches().all().iter().all(|record| record.outbox.is_empty()), "something is owed");
 }
 
-/// Plays a story in calm, then once for each call of a port and each thing that can go wrong with it.
+/// Plays a scenario without faults, then once for each call of a port and each fault.
 fn every_call_fails_once(steps: &[Step], expected: &[(&str, &[&str])]) {
     let calm = sim(1);
     play(&calm, steps);

@@ -1,4 +1,4 @@
-//! Whether the controller has taken on the current version of a dispatch.
+//! Whether the controller has acknowledged the current version of a dispatch.
 
 use dispatch::Status;
 use jiff::{SignedDuration, Timestamp};
@@ -9,17 +9,19 @@ use crate::{
     ports::Backlog,
 };
 
-/// A dispatch without a known end counts as at risk for this long after its start. Then [`super::Condition::NoEnd`] asks.
+/// A dispatch without a known end counts as at risk for this long after its start. [`super::Condition::NoEnd`] covers
+/// the time after.
 const WITHOUT_END: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is due sooner than this is not called resolved: a version that is published right before or at its start is due after
-/// a minute.
+/// An incident is not resolved while the next deadline is nearer than this: a version that is published right before
+/// its start, or later, is due after a minute.
 const MOMENT: SignedDuration = SignedDuration::from_secs(75);
 
-/// A signal younger than this is most likely being sent.
+/// A signal younger than this is probably being sent.
 const SENDING: SignedDuration = SignedDuration::from_secs(5);
 
-/// The deadline has passed, and no controller has acknowledged; where reading counts, the signals queue is not read.
+/// The deadline has passed, and no controller has acknowledged. Without acknowledgements: the signals queue is not
+/// read.
 pub(super) fn not_acknowledged(
     record: Option<&SubjectRecord>,
     backlog: Option<Backlog>,
@@ -40,7 +42,7 @@ pub(super) fn not_acknowledged(
         return Verdict::resolved(now, "its signal was read from the queue");
     };
     if now < due && due.duration_since(now) <= MOMENT {
-        // A further version of what is at risk is the same incident, unless it leaves more time than that.
+        // A further version of a dispatch at risk belongs to the same incident, unless its deadline is later than that.
         return Verdict::Undecided;
     }
     if now < due {
@@ -50,7 +52,7 @@ pub(super) fn not_acknowledged(
         );
     }
     let what = match backlog.filter(|_| !has_acknowledgements) {
-        // Its deadline found that before it closed.
+        // The deadline monitor found that before it closed the deadline.
         _ if record.lapsed.is_some() => "no controller acknowledged it in time".to_owned(),
         _ if !record.outbox.is_empty() && now.duration_since(record.changed_at) < SENDING => return Verdict::Undecided,
         _ if !record.outbox.is_empty() => "its signal could not be sent to the queue yet".to_owned(),
@@ -59,7 +61,7 @@ pub(super) fn not_acknowledged(
         Some(backlog) if backlog.waiting == 0 => {
             return Verdict::resolved(now, "its signal was read from the queue");
         }
-        // Somebody is reading: the turn of this dispatch comes.
+        // A consumer is reading the queue and will reach this dispatch.
         Some(backlog) if backlog.in_hand > 0 => return Verdict::Undecided,
         Some(backlog) => format!("the queue of signals is not read: {} wait there", backlog.waiting),
     };
@@ -99,7 +101,7 @@ pub(super) fn failed(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict 
     Verdict::firing(ack.at, record.subject.as_str(), detail)
 }
 
-/// What a controller answered, or a person instead of it.
+/// The controller's answer, or that of a person in its place.
 fn answered(ack: &Ack) -> String {
     match &ack.by {
         Some(by) => format!("{by} answered {} to version {}, by hand", ack.state.word(), ack.version),
@@ -107,7 +109,7 @@ fn answered(ack: &Ack) -> String {
     }
 }
 
-/// When nobody can act on the current version any more.
+/// The instant from which no action on the current version is possible.
 pub(crate) fn ends_at(record: &SubjectRecord) -> Option<Timestamp> {
     let (_, terms) = record.state.published()?;
     terms.end.or_else(|| terms.start.checked_add(WITHOUT_END).ok())

@@ -1,11 +1,11 @@
-//! What happened once, and counts as resolved after a quiet day: quarantined bodies and fields, unknown events, rotated keys.
+//! Single events, resolved after a quiet day: quarantined bodies and fields, unknown events, rotated keys.
 
 use jiff::Timestamp;
 
 use super::{Firing, NotedEvent, QUIET, StageReport, Verdict};
 use crate::{dispatches::record::SubjectRecord, polling::state::PollState};
 
-/// Whether anything happened lately that is not replayed.
+/// Whether there are recent events that were not replayed.
 pub(super) fn in_window(events: &[NotedEvent], now: Timestamp) -> Verdict {
     let recent: Vec<&NotedEvent> = events.iter().filter(|event| now.duration_since(event.at) < QUIET).collect();
     let Some(first) = recent.first() else {
@@ -14,7 +14,7 @@ pub(super) fn in_window(events: &[NotedEvent], now: Timestamp) -> Verdict {
     Verdict::Firing(Firing { since: first.at, news: recent.iter().map(|event| event.news.clone()).collect() })
 }
 
-/// The same, with what of the latest list and what of a dispatch's own fields could not be read.
+/// The same, and also unreadable parts of the latest list and unreadable fields of the dispatch.
 pub(super) fn quarantined(
     events: &[NotedEvent],
     poll: Option<&PollState>,

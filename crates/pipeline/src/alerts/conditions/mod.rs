@@ -1,7 +1,8 @@
-//! What people are notified of. Each incident is a condition: a pure function from what tables and queues hold to firing or resolved.
+//! What people are notified of. Each incident has a condition: a pure function from the contents of tables and queues
+//! to firing or resolved.
 //!
-//! A component that sees a change sends a hint, as often as it likes, and remembers nothing. The alerter collects the
-//! [evidence](Evidence) and judges. Success removes the evidence, and with it the incident.
+//! A component that sees a change sends a hint, as often as it likes, and stores nothing. The alerter collects the
+//! [evidence](Evidence) and judges it. A success removes the evidence, which resolves the incident.
 
 mod controller;
 mod events;
@@ -23,11 +24,12 @@ use crate::{
 
 pub use crate::alerts::condition::{Condition, FIRST_STAGE, GRIDBELL, NotedEvent, StageReport};
 
-/// An event counts as resolved after this long without another one. An incident of which nothing more is heard, too.
+/// An event counts as resolved this long after its last occurrence. So does an incident without news.
 pub const QUIET: SignedDuration = SignedDuration::from_hours(24);
 
 impl Condition {
-    /// Judges the evidence. `asked` is the instant that the incident is about where it is open, else the hint's own.
+    /// Judges the evidence. `asked` is the instant that the open incident is about; without an open incident, the
+    /// hint's own.
     pub fn judge(&self, evidence: &Evidence, asked: Timestamp, now: Timestamp) -> Verdict {
         let record = evidence.record.as_ref();
         match self {
@@ -55,35 +57,35 @@ impl Condition {
     }
 }
 
-/// What tables and queues hold, as far as a condition needs it.
+/// The contents of tables and queues that a condition needs.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// Of [`Condition::subject`].
+    /// The record of [`Condition::subject`].
     pub record: Option<SubjectRecord>,
-    /// The job that waits.
+    /// The job that waits for its next attempt.
     pub retry: Option<RetryState>,
     /// The latest refusal of the source's key.
     pub refusal: Option<Refusal>,
-    /// How the polling of the source stands.
+    /// The state of the source's polling.
     pub poll: Option<PollState>,
-    /// What happened in the last [`QUIET`], oldest first.
+    /// The events of the last [`QUIET`], oldest first.
     pub events: Vec<NotedEvent>,
     /// The queue that the condition is about.
     pub backlog: Option<Backlog>,
     /// The latest heartbeat that the hydrator answered.
     pub answered: Option<Timestamp>,
-    /// A controller acknowledges; else reading the signals queue counts.
+    /// A controller acknowledges; otherwise reading the signals queue counts.
     pub has_acknowledgements: bool,
 }
 
-/// What a condition is right now.
+/// The current state of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// A person must know.
     Firing(Firing),
-    /// It is over, or never was.
+    /// It has ended, or never fired.
     Resolved(Resolved),
-    /// It cannot be said at this moment: what was known of it stands.
+    /// Not known at this moment: the incident stays as it is.
     Undecided,
 }
 
@@ -92,18 +94,18 @@ pub enum Verdict {
 pub struct Firing {
     /// Since when.
     pub since: Timestamp,
-    /// What there is to say, oldest first. Each stage is mailed once.
+    /// The reports, oldest first. Each stage is mailed once.
     pub news: Vec<StageReport>,
 }
 
-/// Why a person need not know any more.
+/// Why a person need not know any longer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// Since when.
     pub at: Timestamp,
     /// Why, in words.
     pub why: String,
-    /// A deadline passed, and the time of the dispatch passed too: where no person was notified, one still is.
+    /// The deadline passed, then the dispatch ended: if no person was notified yet, one still is.
     pub lapsed: Option<Firing>,
 }
 

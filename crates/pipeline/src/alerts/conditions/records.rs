@@ -1,4 +1,4 @@
-//! What a subject's record says by itself.
+//! Conditions that depend on the subject's record alone.
 
 use dispatch::{Measured, Status};
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use crate::{
     polling::state::GRACE,
 };
 
-/// A version in several parts that is not sent whole after this long is an incident: its consumer can act on none of it.
+/// A version whose parts are not all sent after this long is an incident: its consumer cannot act on any of it.
 const INCOMPLETE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Not all parts of a version could be sent.
@@ -29,7 +29,7 @@ pub(super) fn parts_unsent(record: Option<&SubjectRecord>, now: Timestamp) -> Ve
     Verdict::firing(since, record.subject.as_str(), detail)
 }
 
-/// The provider has not stated an end for a day. Each further day is a stage of its own.
+/// The provider has stated no end for a day. Each further day is another stage.
 pub(super) fn no_end(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let published = record.and_then(|record| record.state.published());
     let (Some(record), Some((status, terms))) = (record, published) else {
@@ -56,7 +56,7 @@ pub(super) fn no_end(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict 
     Verdict::Firing(Firing::new(ask_from, about, detail).staged(format!("day {day}")))
 }
 
-/// A poll found changes, and no webhook has announced them since.
+/// A poll found changes that no webhook has announced since.
 pub(super) fn missed_delivery(record: Option<&SubjectRecord>, now: Timestamp) -> Verdict {
     let Some((record, missed)) = record.and_then(|record| Some((record, record.missed.as_ref()?))) else {
         return Verdict::resolved(now, "a webhook of this dispatch came after all");
@@ -123,7 +123,7 @@ pub(super) fn not_compliant(record: Option<&SubjectRecord>, now: Timestamp) -> V
     }
 }
 
-/// Why nothing is awaited of a load target any more.
+/// Why the load target is no longer monitored.
 fn why_compliant(record: &SubjectRecord) -> String {
     let Some(ramps) = record.state.ramps() else { return String::new() };
     let ended = [&ramps.down, &ramps.up].into_iter().flatten().filter_map(|ramp| ramp.ended.as_ref());

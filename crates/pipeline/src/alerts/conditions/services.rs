@@ -1,4 +1,4 @@
-//! How gridbell's own work stands: jobs that wait, the hydrator's heartbeat, the dead-letter queues.
+//! The state of gridbell's own components: waiting jobs, the hydrator's heartbeat, the dead-letter queues.
 
 use jiff::Timestamp;
 
@@ -33,7 +33,7 @@ pub(super) fn failing(retry: Option<&RetryState>, record: Option<&SubjectRecord>
     Verdict::firing(retry.notify_at, retry.about.clone(), format!("{} ({next})", retry.detail))
 }
 
-/// A heartbeat, sent at `asked`, was not answered, and no later one was.
+/// The hydrator answered neither the heartbeat sent at `asked` nor a later one.
 pub(super) fn deliveries_unread(
     answered: Option<Timestamp>,
     backlog: Option<Backlog>,
@@ -43,7 +43,7 @@ pub(super) fn deliveries_unread(
     if answered.is_some_and(|answered| answered >= asked) {
         return Verdict::resolved(now, "the hydrator reads from the queue again");
     }
-    // A person must know even where the queue cannot be asked.
+    // A person must be notified even if the depth of the queue cannot be read.
     let waits = backlog.map_or_else(
         || "how much waits is not known".to_owned(),
         |Backlog { waiting, in_hand }| {
@@ -58,7 +58,7 @@ pub(super) fn deliveries_unread(
     Verdict::firing(asked, Watched::Deliveries.as_str(), detail)
 }
 
-/// A function failed on messages five times without a word.
+/// A function failed on messages five times and reported no failure.
 pub(super) fn dead_letters(queue: Watched, backlog: Option<Backlog>, asked: Timestamp, now: Timestamp) -> Verdict {
     let Some(Backlog { waiting, in_hand }) = backlog else { return Verdict::Undecided };
     let dead = waiting + in_hand;

@@ -1,14 +1,14 @@
-//! How a source stands: its key, and its list of dispatches.
+//! The state of a source: its key, and its list of dispatches.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Verdict;
 use crate::{job::FailureKind, polling::state::PollState, ports::Refusal};
 
-/// What waits is tried at least this often. A key that was refused longer ago is refused no more, or nothing waits for it.
+/// Waiting jobs are tried at least this often. If the last refusal is older, the key works again or no job needs it.
 const TRIED_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 
-/// The provider refuses the source's key: to a job that waits, or to the polls.
+/// The provider refuses the source's key to a waiting job or to the polls.
 pub(super) fn key_refused(refusal: Option<&Refusal>, poll: Option<&PollState>, now: Timestamp) -> Verdict {
     let refusal = refusal.filter(|refusal| now.duration_since(refusal.at) < TRIED_WITHIN);
     if let Some(refusal) = refusal {
@@ -21,7 +21,7 @@ pub(super) fn key_refused(refusal: Option<&Refusal>, poll: Option<&PollState>, n
     }
 }
 
-/// The provider's list of dispatches cannot be read for a while, for another reason than the key.
+/// The provider's list of dispatches has been unreadable for a while, for another reason than the key.
 pub(super) fn source_down(poll: Option<&PollState>, now: Timestamp) -> Verdict {
     let failing = poll.and_then(|poll| Some((poll, poll.failing.as_ref()?)));
     let Some((poll, failing)) = failing.filter(|(_, failing)| failing.last.kind != FailureKind::Credentials) else {

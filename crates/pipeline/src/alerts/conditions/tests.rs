@@ -21,10 +21,10 @@ use crate::{
 
 const SOURCE: &str = "voltus-prod";
 
-/// What a signal's body may be, in bytes.
+/// The size limit of a signal's body, in bytes.
 const LIMIT_BYTES: usize = 1_000_000;
 
-/// When all of it begins. Instants are seconds after it.
+/// The start of each test. Instants are seconds after it.
 fn at(seconds: i64) -> Timestamp {
     Timestamp::constant(1_701_448_800, 0) + SignedDuration::from_secs(seconds)
 }
@@ -64,7 +64,7 @@ fn words(verdict: &Verdict) -> String {
     }
 }
 
-/// Judges what was hinted at `asked` and is judged at `now`. The verdict's words hold `said`.
+/// Judges at `now` what a hint reported at `asked`. The verdict's words contain `said`.
 #[track_caller]
 fn check_asked(condition: &Condition, evidence: &Evidence, (asked, now): (i64, i64), expected: &str, said: &str) {
     let verdict = condition.judge(evidence, at(asked), at(now));
@@ -72,13 +72,13 @@ fn check_asked(condition: &Condition, evidence: &Evidence, (asked, now): (i64, i
     assert!(words(&verdict).contains(said), "{said:?} is not in {:?}", words(&verdict));
 }
 
-/// The same where the instant of the hint does not matter.
+/// The same for tests in which the hint's instant does not matter.
 #[track_caller]
 fn check(condition: &Condition, evidence: &Evidence, now: i64, expected: &str, said: &str) {
     check_asked(condition, evidence, (now, now), expected, said);
 }
 
-/// What a provider says of `dkmq`: from 600 to 1200, withdrawn or changed as the test wants it.
+/// A provider's terms of `dkmq`: from 600 to 1200, changed by the test.
 fn terms(change: impl FnOnce(&mut DispatchTerms)) -> DispatchTerms {
     let mut terms = DispatchTerms {
         authorized: true,
@@ -96,7 +96,7 @@ fn terms(change: impl FnOnce(&mut DispatchTerms)) -> DispatchTerms {
     terms
 }
 
-/// The record of `dkmq` after statements that were fetched and settled at those seconds. All signals are sent.
+/// The record of `dkmq` after terms that were fetched and settled at those seconds. All signals are sent.
 fn settled(terms: Vec<(i64, DispatchTerms)>) -> SubjectRecord {
     let origin = Origin { source: SOURCE.to_owned(), provider: "voltus".to_owned(), sandbox: false };
     let record = terms.into_iter().zip(0..).fold(None, |known, ((seconds, terms), number)| {
@@ -107,7 +107,7 @@ fn settled(terms: Vec<(i64, DispatchTerms)>) -> SubjectRecord {
     record.expect("a statement")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "each row makes its own")]
+#[expect(clippy::needless_pass_by_value, reason = "each row creates its own value")]
 fn absorbed(known: Option<SubjectRecord>, fact: Fact, now: Timestamp) -> SubjectRecord {
     let publication = Publication { epoch: Epoch::at(at(0)), now, limit_bytes: LIMIT_BYTES };
     let (subject, origin) = (fact.subject.clone(), fact.origin.clone());
@@ -118,7 +118,7 @@ fn absorbed(known: Option<SubjectRecord>, fact: Fact, now: Timestamp) -> Subject
     SubjectRecord { outbox: Vec::new(), ..SubjectRecord::following(known.as_ref(), &origin, absorbed, step) }
 }
 
-/// `dkmq` from 600 to 1200, heard of at 0 and due at 60.
+/// `dkmq` from 600 to 1200, received at 0 and due at 60.
 fn dispatch(change: impl FnOnce(&mut SubjectRecord)) -> SubjectRecord {
     changed(settled(vec![(0, terms(|_| {}))]), change)
 }
@@ -142,12 +142,12 @@ fn of_record(record: impl Into<Option<SubjectRecord>>) -> Evidence {
     Evidence { record: record.into(), ..Evidence::default() }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a record holds it so")]
+#[expect(clippy::unnecessary_wraps, reason = "the field of the record is an Option")]
 fn ack(version: u64, state: AckState, seconds: i64) -> Option<Ack> {
     Some(Ack { version, state, detail: None, by: None, at: at(seconds) })
 }
 
-/// How the polls of a source stand that failed so, since then, so many times in a row.
+/// The poll state of a source that has failed so since then, so many times in a row.
 fn polls(failing: Option<(FailureKind, i64, u32)>, change: impl FnOnce(&mut PollState)) -> PollState {
     let known = PollState::claimed(None, SOURCE, at(0), "w-1".to_owned()).expect("a first poll");
     let mut state = known.good(None, None, "w-2".to_owned());
@@ -160,7 +160,7 @@ fn polls(failing: Option<(FailureKind, i64, u32)>, change: impl FnOnce(&mut Poll
     state
 }
 
-/// A load target from 600 to 1200, its ramp down heard of at 590 and not compliant.
+/// A load target from 600 to 1200; its ramp down was received at 590 and is not compliant.
 fn power(event: PowerEventKind, (start, end): (i64, Option<i64>), compliant: Option<bool>) -> PowerEvent {
     PowerEvent {
         feed: None,
@@ -176,7 +176,7 @@ fn power(event: PowerEventKind, (start, end): (i64, Option<i64>), compliant: Opt
     }
 }
 
-/// The record of that target after events that were heard of at those seconds.
+/// The record of that target after events received at those seconds.
 fn heard(events: Vec<(i64, PowerEvent)>) -> SubjectRecord {
     let origin = Origin { source: "dc-1".to_owned(), provider: "nvgrid".to_owned(), sandbox: false };
     let record = events.into_iter().fold(None, |known, (seconds, event)| {
@@ -199,7 +199,7 @@ fn each_condition_names_its_incident_its_source_and_its_subject() {
     check(failing(key), "hydration-failing/voltus-prod/dkmq", SOURCE, key);
     check(failing("voltus-prod/m1?2023-12"), "hydration-failing/voltus-prod/m1?2023-12", SOURCE, "voltus-prod/m1");
     check(failing("d-1"), "hydration-failing/voltus-prod, delivery d-1", SOURCE, "");
-    // A delivery that is called like the beginning of a source is no dispatch.
+    // A delivery whose name begins like a source's is no dispatch.
     check(failing("voltus-production/x"), "hydration-failing/voltus-prod, delivery voltus-production/x", SOURCE, "");
     check(Condition::PartsUnsent { dispatch: subject() }, "hydration-failing/voltus-prod/dkmq/parts", SOURCE, key);
     check(Condition::DeliveriesUnread, "hydration-failing/deliveries", GRIDBELL, "");

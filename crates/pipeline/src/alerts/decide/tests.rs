@@ -60,7 +60,6 @@ fn resolved(lapsed: bool) -> Verdict {
     Verdict::Resolved(Resolved { at: at(60), why: "it works".to_owned(), lapsed })
 }
 
-/// What a test says of the circumstances.
 #[derive(Default)]
 struct Given {
     condition: Option<Condition>,
@@ -81,7 +80,7 @@ impl Given {
         decide(known, &condition, verdict, rules, at(seconds))
     }
 
-    /// The incident that opened at 0 for one stage, whose mail SES accepted at that second; none: it waits.
+    /// An incident opened at 0 with one stage, whose mail SES accepted at that second; none: the mail is pending.
     fn open(&self, mailed_at: Option<i64>) -> Incident {
         let opened = self.decided(None, &firing(&["first"]), 0).expect("it opens").next;
         match mailed_at {
@@ -91,7 +90,7 @@ impl Given {
     }
 }
 
-/// The same once what waits was mailed.
+/// The same after its pending mail was sent.
 fn mailed(mut incident: Incident, seconds: i64) -> Incident {
     for news in incident.waiting.take().expect("a mail that waits").stages {
         incident.mails.insert(news.stage, at(seconds));
@@ -105,7 +104,7 @@ fn change(mut incident: Incident, change: impl FnOnce(&mut Incident)) -> Inciden
     incident
 }
 
-/// In short: the status, then the stages that wait, then what their mail is for.
+/// In short: the status, the pending stages, the occasion of their mail.
 fn shown(decided: Option<&Decided>) -> String {
     let Some(Decided { next, occasion, .. }) = decided else { return "as it is".to_owned() };
     let stages = next.waiting.iter().flat_map(|waiting| &waiting.stages).map(|news| news.stage.as_str());
@@ -132,7 +131,7 @@ fn what_fires_opens_once_and_says_each_stage_once() {
     let open = given.open(Some(1));
     check(&given, Some(&open), &firing(&["first"]), 5, "as it is");
     check(&given, Some(&open), &firing(&["first", "x"]), 5, "open: about x for first");
-    // A provider's event cannot pass for a stage of gridbell's own.
+    // The name of a provider's event cannot collide with one of gridbell's own stages.
     check(&given, Some(&open), &firing(&["first", "resolved"]), 5, "open: about resolved for first");
     check(&given, Some(&open), &firing(&["first", "reminder 1"]), 5, "open: about reminder 1 for first");
 }
@@ -162,7 +161,7 @@ fn a_newer_detail_is_stored_without_a_mail() {
     let newer = Verdict::Firing(Firing::new(at(0), "voltus-prod/dkmq", "it failed again"));
     let decided = check(&given, Some(&open), &newer, 30, "open:  for nothing").expect("a change");
     assert_eq!((decided.next.detail.as_str(), decided.next.last_at), ("it failed again", at(30)));
-    // What is about to be mailed says what it was mailed for.
+    // The pending mail states what it was scheduled for.
     check(&given, Some(&given.open(None)), &newer, 5, "as it is");
 }
 
@@ -172,7 +171,7 @@ fn its_end_is_mailed_where_any_stage_was() {
     let decided = check(&given, Some(&given.open(Some(1))), &resolved(false), 65, "resolved: resolved for resolved");
     let next = decided.expect("it resolves").next;
     assert_eq!((next.resolved_at, next.detail.as_str()), (Some(at(60)), "it works"));
-    // A reminder that waits is dropped with it.
+    // A pending reminder is dropped, too.
     let reminded = given.decided(Some(&given.open(Some(1))), &firing(&["first"]), 901).expect("a reminder").next;
     check(&given, Some(&reminded), &resolved(false), 905, "resolved: resolved for resolved");
     let resolved_before = mailed(given.decided(Some(&given.open(Some(1))), &resolved(false), 65).unwrap().next, 95);
@@ -202,7 +201,7 @@ fn what_passed_without_a_mail_is_mailed_once() {
     check(&given, Some(&mailed(decided.next, 62)), &resolved(true), 70, "as it is");
     let in_time = given.decided(None, &resolved(true), 60).expect("a mail");
     assert_eq!(in_time.next.detail, "not acknowledged. It works");
-    // Of an earlier occurrence people may know; of this one they do not.
+    // People may know of an earlier occurrence; they do not know of this one.
     let earlier = change(given.open(Some(1)), |known| {
         (known.status, known.opened_at) = (IncidentStatus::Resolved, at(-60));
     });
@@ -238,7 +237,7 @@ fn its_own_clock_goes_on_while_no_person_acknowledges() {
     for verdict in [firing(&["first"]), Verdict::Undecided] {
         check(&soon, Some(&open), &verdict, 299, "as it is");
         check(&soon, Some(&open), &verdict, 300, "open: start for start");
-        // After its end no person can do anything for it any more.
+        // No action is possible after its end.
         check(&soon, Some(&open), &verdict, 900, "as it is");
         let given = Given::default();
         let open = given.open(Some(1));
@@ -252,7 +251,7 @@ fn its_own_clock_goes_on_while_no_person_acknowledges() {
         check(&given, Some(&acknowledged), &verdict, 1_501, "as it is");
         let unread = Given { may_be_test: true, ..Given::default() };
         check(&unread, Some(&open), &verdict, 1_501, "as it is");
-        // The first mail comes before all of it.
+        // The first mail precedes all others.
         check(&given, Some(&given.open(None)), &verdict, 15, "as it is");
     }
 }

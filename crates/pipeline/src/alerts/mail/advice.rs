@@ -1,4 +1,4 @@
-//! What a person does now, step by step, as the case is.
+//! What a person must do now, step by step.
 
 use super::{
     Circumstances,
@@ -12,13 +12,13 @@ use crate::{
     job::clip,
 };
 
-/// Sites whose instructions are shown; the configuration has the rest.
+/// The number of sites whose instructions are shown; the configuration has the others.
 const INSTRUCTED: usize = 5;
 
-/// How much of a site's instructions is shown, in characters.
+/// The longest instructions of a site that are shown, in characters.
 const MAX_INSTRUCTIONS: usize = 2_000;
 
-/// What to do. Of what is resolved there is mostly nothing left.
+/// The steps to take. For a resolved incident there are mostly none.
 pub(super) fn steps(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) -> Vec<Step> {
     let need = case.need();
     if occasion == Occasion::Resolved {
@@ -42,7 +42,6 @@ pub(super) fn steps(case: &Case<'_>, occasion: Occasion, circumstances: &Circums
     steps
 }
 
-/// What to do about all that a list names.
 pub(super) fn of_list(first: Option<&Case<'_>>, occasion: Occasion, circumstances: &Circumstances) -> Vec<Step> {
     let Some(case) = first.filter(|_| occasion != Occasion::Resolved) else { return vec![Step::new("Nothing.")] };
     let mut steps = Vec::new();
@@ -73,7 +72,7 @@ pub(super) fn of_list(first: Option<&Case<'_>>, occasion: Occasion, circumstance
     steps
 }
 
-/// How the incident is acknowledged, where a person is awaited.
+/// How to acknowledge the incident, if a person must.
 pub(super) fn acknowledging(circumstances: &Circumstances, incident: &str) -> Option<Step> {
     if !circumstances.awaited {
         return None;
@@ -90,7 +89,6 @@ pub(super) fn button(address: &str) -> Link {
     Link { label: "Open and acknowledge", address: address.to_owned(), is_button: true }
 }
 
-/// Curtail, with what the operator says of each site.
 fn by_hand(case: &Case<'_>, need: &Need<'_>) -> Step {
     let provider = case.provider();
     let sites = need.names();
@@ -104,7 +102,6 @@ fn by_hand(case: &Case<'_>, need: &Need<'_>) -> Step {
     Step::new(text).noting(if need.is_active() { instructions(need) } else { Vec::new() })
 }
 
-/// What the operator says of the sites, a line each.
 fn instructions(need: &Need<'_>) -> Vec<String> {
     let said = need.sites.iter().filter_map(|place| Some((place, place.site?))).take(INSTRUCTED);
     said.flat_map(|(Place { name, .. }, site)| {
@@ -121,7 +118,7 @@ fn lines_of(text: &str) -> Vec<String> {
     clip(text, MAX_INSTRUCTIONS).lines().map(tame).filter(|line| !line.trim().is_empty()).collect()
 }
 
-/// What ends the cause.
+/// How to remove the cause.
 fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<Step> {
     let (provider, source) = (case.provider(), tame(case.incident.source()));
     let is_unsent = case.record.is_some_and(|record| !record.outbox.is_empty());
@@ -189,7 +186,7 @@ fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<S
     }
 }
 
-/// What was announced and is not known.
+/// The steps if an announced change could not be fetched.
 fn failing(case: &Case<'_>, need: Option<&Need<'_>>, provider: &str, deliveries: String) -> Vec<Step> {
     let what = match need {
         Some(need) if need.is_active() => "Look in the portal whether the dispatch is still as it stands above",
@@ -205,7 +202,6 @@ fn failing(case: &Case<'_>, need: Option<&Need<'_>>, provider: &str, deliveries:
     vec![Step::new(format!("{}{hand}.", what.replacen("the portal", &format!("{provider}'s portal"), 1))), goes_on]
 }
 
-/// What is left to do once it is resolved.
 fn resolved(case: &Case<'_>, need: Option<&Need<'_>>) -> Vec<Step> {
     if case.is_test() {
         return vec![Step::new("Nothing: it was a test.")];

@@ -1,8 +1,8 @@
-//! Power in words: rounded where a person decides at a glance, exact where he acts.
+//! Power in words: rounded for a quick decision, exact for the action.
 
 use dispatch::Request;
 
-/// Digits of a rounded amount.
+/// Significant digits of a rounded amount.
 const SIGNIFICANT: u32 = 3;
 
 /// In kW, from 1 MW on in MW, with three digits.
@@ -22,7 +22,7 @@ pub(super) fn exact(watts: u64) -> String {
     }
 }
 
-/// What is asked, as a sentence goes on after "please".
+/// The request, as the sentence continues after "please".
 pub(super) fn asked(request: Request) -> String {
     match request {
         Request::Reduce { watts } => format!("reduce by {}", exact(watts)),
@@ -32,7 +32,7 @@ pub(super) fn asked(request: Request) -> String {
     }
 }
 
-/// What is asked, as it stands after `CURTAIL` in a subject; nothing where no amount is stated.
+/// The request after `CURTAIL` in a subject; none if no amount is stated.
 pub(super) fn brief(request: Request) -> Option<String> {
     match request {
         Request::Reduce { watts } => Some(rounded(watts)),
@@ -42,7 +42,7 @@ pub(super) fn brief(request: Request) -> Option<String> {
     }
 }
 
-/// What is asked, as it stands among other words: `5 kW`, `limit 6.5 MW`; nothing where no amount is stated.
+/// The request within a sentence: `5 kW`, `limit 6.5 MW`; none if no amount is stated.
 pub(super) fn noun(request: Request) -> Option<String> {
     match request {
         Request::Limit { watts } => Some(format!("limit {}", rounded(watts))),

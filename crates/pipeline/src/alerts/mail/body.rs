@@ -20,10 +20,9 @@ use crate::{
     job::clip,
 };
 
-/// How much of a detail is shown, in characters.
+/// The longest detail that is shown, in characters.
 const MAX_DETAIL: usize = 2_000;
 
-/// All of them.
 pub(super) fn sections(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) -> Vec<Section> {
     let mut sections = vec![must_happen(case, occasion)];
     if occasion == Occasion::Resolved {
@@ -38,7 +37,6 @@ pub(super) fn sections(case: &Case<'_>, occasion: Occasion, circumstances: &Circ
     sections
 }
 
-/// What must happen, where and when.
 pub(crate) fn must_happen(case: &Case<'_>, occasion: Occasion) -> Section {
     let title = if occasion == Occasion::Resolved { "The dispatch" } else { "What must happen" };
     let Some(need) = case.need() else { return unknown(case, occasion) };
@@ -130,7 +128,6 @@ fn real_or_test(test: bool) -> Row {
     row("Test or real", [words.to_owned()])
 }
 
-/// What failed, in one plain sentence.
 pub(crate) fn what_failed(case: &Case<'_>, occasion: Occasion) -> Section {
     Section::lines("What failed", failed::failed(case, occasion))
 }
@@ -154,7 +151,7 @@ pub(crate) fn true_now(case: &Case<'_>, still_open: &[String]) -> Section {
     Section::lines("What is true now", lines)
 }
 
-/// Who else knows, and who will.
+/// Which other people were notified, and who will be.
 fn notified(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) -> Section {
     let incident = case.incident;
     let mut lines = vec![format!("This mail goes to {}.", circumstances.to.join(", "))];

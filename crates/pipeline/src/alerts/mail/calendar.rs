@@ -1,5 +1,5 @@
-//! A dispatch's window for a calendar: RFC 5545, the sixty lines of it that one event needs. The version is the sequence, so that
-//! a later mail moves the entry that an earlier one made.
+//! A dispatch's window as a calendar entry: the part of RFC 5545 that one event needs, in 60 lines. The version is the
+//! `SEQUENCE`, so that a later mail moves the entry of an earlier one.
 
 use dispatch::{DispatchTerms, Status};
 use jiff::Timestamp;
@@ -10,13 +10,11 @@ use super::{
 };
 use crate::{dispatches::record::SubjectRecord, job::clip};
 
-/// Octets of a line before it is folded, RFC 5545, 3.1.
+/// Octets of a line before it is folded (RFC 5545, 3.1).
 const MAX_LINE: usize = 75;
 
-/// Sites named in the entry.
 const NAMED_SITES: usize = 3;
 
-/// One event.
 pub(super) fn window(record: &SubjectRecord, status: Status, terms: &DispatchTerms, now: Timestamp) -> String {
     let test = if terms.test_reason.is_some() || record.origin.sandbox { "[TEST] " } else { "" };
     let what = clip(&format!("{test}{}: {}", capital(&asked(terms.request)), sites(terms)), 200);
@@ -34,7 +32,7 @@ pub(super) fn window(record: &SubjectRecord, status: Status, terms: &DispatchTer
         format!("DTSTAMP:{}", instant(now)),
         format!("DTSTART:{}", instant(terms.start)),
     ];
-    // Without an end an event takes no time; whoever reads it is told so.
+    // Without an end the event has no duration; the description states that.
     lines.extend(terms.end.filter(|end| *end > terms.start).map(|end| format!("DTEND:{}", instant(end))));
     lines.extend([
         format!("STATUS:{status}"),
@@ -59,17 +57,17 @@ fn capital(text: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// RFC 5545, 3.3.5, in UTC. It knows no fraction of a second.
+/// RFC 5545, 3.3.5, in UTC, without fractions of a second.
 fn instant(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// RFC 5545, 3.3.11. Whatever comes here is on one line already.
+/// RFC 5545, 3.3.11. The text has no line breaks.
 fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,")
 }
 
-/// Lines of at most 75 octets, cut between characters; a continuation begins with a space.
+/// Lines of at most 75 octets, cut between characters; a continuation line begins with a space.
 fn folded(line: &str) -> String {
     let mut out = String::with_capacity(line.len() + 8);
     let mut octets = 0;

@@ -1,4 +1,4 @@
-//! What a mail or a page is about, judged at one instant: what must happen, where, and when.
+//! The subject of a mail or page, judged at one instant: what must happen, where, and when.
 
 use dispatch::{DispatchTerms, Request, Status, Target, feed_id};
 use jiff::Timestamp;
@@ -15,23 +15,23 @@ use crate::{
     zone::Zone,
 };
 
-/// Sites listed by name before the rest is counted.
+/// Sites listed by name; the others are counted.
 pub(super) const LISTED_SITES: usize = 20;
 
-/// An incident with all that is known of what it is about.
+/// An incident and everything known of what it is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
     /// The sites, and which sources are real.
     pub config: &'a Config,
     /// What people are notified of.
     pub incident: &'a Incident,
-    /// The dispatch or load target, where it is about one that is known.
+    /// The dispatch or load target, if it is about a known one.
     pub record: Option<&'a SubjectRecord>,
     /// Now.
     pub now: Timestamp,
 }
 
-/// Where a dispatch stands at an instant.
+/// The phase of a dispatch at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Ahead,
@@ -40,41 +40,38 @@ pub(super) enum Phase {
     Withdrawn,
 }
 
-/// What a provider asks of sites.
+/// What a provider requests of sites.
 pub(super) struct Need<'a> {
     pub(super) phase: Phase,
     pub(super) request: Request,
     pub(super) start: Timestamp,
     pub(super) end: Option<Timestamp>,
-    /// The first of them.
     pub(super) sites: Vec<Place<'a>>,
-    /// How many there are.
     pub(super) total: usize,
-    /// The zone that people there live in.
+    /// The time zone of the people at the sites.
     pub(super) zone: Zone,
-    /// Further zones, where its sites are far apart.
+    /// Further zones, if its sites are far apart.
     pub(super) other_zones: Vec<Zone>,
     /// A load target's latest measurement, in watts.
     pub(super) measured_w: Option<u64>,
-    /// What the provider calls a zone, and is none.
+    /// The provider's zone name, if it is not understood.
     pub(super) strange_zone: Option<String>,
     now: Timestamp,
 }
 
-/// A site, meter or power feed.
 pub(super) struct Place<'a> {
-    /// What people call it.
+    /// Its display name.
     pub(super) name: String,
     /// The operator's own id of it.
     pub(super) external_id: Option<String>,
-    /// Its own share.
+    /// Its own part of the request.
     pub(super) request: Option<Request>,
-    /// What the operator says of it.
+    /// The operator's configuration of it.
     pub(super) site: Option<&'a Site>,
 }
 
 impl<'a> Case<'a> {
-    /// What the dispatch, or the load target, asks for; none where that is not known, or there is none.
+    /// What the dispatch or load target requests; none if unknown.
     pub(super) fn need(&self) -> Option<Need<'a>> {
         let record = self.record?;
         match record.state.published() {
@@ -157,24 +154,23 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether somebody can still act on what it is about.
+    /// Whether action on it is still possible.
     pub(crate) fn is_active(&self) -> bool {
         self.need().is_some_and(|need| need.is_active())
     }
 
-    /// Whether it is about test traffic.
     pub(crate) fn is_test(&self) -> bool {
         let dispatch = self.record.and_then(|record| record.state.published());
         super::is_test(self.config, self.incident.source(), dispatch.as_ref())
     }
 
-    /// Whether its source announces dispatches, rather than meter data.
+    /// Whether its source announces dispatches, not meter data.
     pub(super) fn announces_dispatches(&self) -> bool {
         let source = self.config.sources.get(self.incident.source());
         source.is_none_or(|source| source.provider.is_time_critical())
     }
 
-    /// The provider's name as people write it; of an unknown source, that of the source.
+    /// The provider's display name; for an unknown source, the source's name.
     pub(super) fn provider(&self) -> String {
         let source = self.config.sources.get(self.incident.source());
         match source {
@@ -183,13 +179,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether a controller acknowledges; else reading the signals queue counts.
+    /// Whether a controller acknowledges; otherwise reading the signals queue counts.
     pub(super) fn has_acknowledgements(&self) -> bool {
         let programs = self.record.and_then(|record| record.state.published()).map(|(_, terms)| terms.programs);
         self.config.deadlines_for(self.incident.source(), &programs.unwrap_or_default()).acknowledge
     }
 
-    /// Whether what is at stake is that sites curtail, rather than what gridbell knows of the dispatch.
+    /// Whether curtailment at sites is at risk, not only gridbell's knowledge of the dispatch.
     pub(super) fn must_curtail(&self) -> bool {
         matches!(
             self.incident.condition,
@@ -202,7 +198,7 @@ impl<'a> Case<'a> {
 }
 
 impl Need<'_> {
-    /// `55 kW`, `TO 6.5 MW`; nothing where no amount is stated.
+    /// `55 kW`, `TO 6.5 MW`; empty if no amount is stated.
     pub(super) fn amount(&self) -> String {
         amount::brief(self.request).map(|amount| format!(" {amount}")).unwrap_or_default()
     }
@@ -223,7 +219,7 @@ impl Need<'_> {
         }
     }
 
-    /// `My Site +1`, at most so many characters and an ellipsis.
+    /// `My Site +1`, at most so many characters, then an ellipsis.
     pub(super) fn place(&self, most: usize) -> String {
         let Some(first) = self.sites.first() else { return "no named site".to_owned() };
         let more = if self.total > 1 { format!(" +{}", self.total - 1) } else { String::new() };
@@ -254,7 +250,7 @@ impl Need<'_> {
         times::window(self.start, self.end, &self.zone, self.now)
     }
 
-    /// Whether somebody can still act on it.
+    /// Whether action on it is still possible.
     pub(super) fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Ahead | Phase::Running)
     }

@@ -1,24 +1,22 @@
-//! What a mail says, before it becomes text or HTML.
+//! The content of a mail, before it becomes text or HTML.
 
 use std::fmt::Write as _;
 
-/// A heading and what stands below it.
+/// A heading and the content below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
     pub(crate) title: &'static str,
     pub(crate) body: Body,
 }
 
-/// What stands below a heading.
+/// The content below a heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// Sentences, a line each.
     Lines(Vec<String>),
-    /// Things, each by itself.
+    /// A list of items.
     Items(Vec<String>),
-    /// Names and values.
     Rows(Vec<Row>),
-    /// What to do, one after the other.
+    /// Steps to take, in order.
     Steps(Vec<Step>),
 }
 
@@ -27,28 +25,27 @@ pub(crate) enum Body {
 pub(crate) struct Row {
     pub(crate) label: &'static str,
     pub(crate) lines: Vec<String>,
-    /// A command, to be copied.
+    /// The values are commands to copy.
     pub(crate) verbatim: bool,
 }
 
-/// One thing to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) text: String,
-    /// What helps with it, a line each.
+    /// Notes about the step, a line each.
     pub(crate) notes: Vec<String>,
-    /// A command, to be copied.
+    /// A command to copy.
     pub(crate) command: Option<String>,
-    /// Where it is done.
+    /// The page on which to do it.
     pub(crate) link: Option<Link>,
 }
 
-/// An address and what it is for.
+/// An address and its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) label: &'static str,
     pub(crate) address: String,
-    /// It is what most people open the mail for.
+    /// The main action of the mail.
     pub(crate) is_button: bool,
 }
 
@@ -88,7 +85,6 @@ impl Step {
     }
 }
 
-/// The plain text.
 pub(super) fn text(sections: &[Section]) -> String {
     let mut text = String::new();
     for section in sections {

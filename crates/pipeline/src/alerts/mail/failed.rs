@@ -10,10 +10,10 @@ use crate::{
     job::clip,
 };
 
-/// How much of a controller's own words is shown, in characters.
+/// The longest text of a controller that is shown, in characters.
 const MAX_WORDS: usize = 300;
 
-/// What failed; of what is late, that too.
+/// What failed, and whether the mail is late.
 pub(super) fn failed(case: &Case<'_>, occasion: Occasion) -> Vec<String> {
     let mut lines = vec![what(case)];
     if is_late(case, occasion) {

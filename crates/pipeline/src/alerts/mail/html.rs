@@ -1,15 +1,16 @@
-//! The HTML of a mail and of the page behind its link: nothing in it is fetched, and it reads on a phone, by day and by night.
+//! The HTML of a mail and of the page behind its link: it loads nothing, and is readable on a phone, in light and dark
+//! mode.
 
 use std::fmt::Write as _;
 
 use super::content::{Body, Link, Row, Section, Step};
 
-/// Mid-tones, which stand out from white and from black.
+/// Mid-tones, visible on white and on black.
 const RED: &str = "#d64545";
 const GREEN: &str = "#3a9a5b";
 const GREY: &str = "#808890";
 
-/// One sheet for mails and pages. A reader that drops it shows the same in its own colours.
+/// One style sheet for mails and pages. A mail reader that drops it shows the same content in its own colours.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:16px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif;margin:0;padding:16px;background:#fff;color:#1b1f23}\
@@ -25,22 +26,21 @@ a{color:#0b62c4}.big{font-size:17px;font-weight:600}.dim{color:#5c6670}\
 border-radius:8px;background:#c43434;color:#fff;text-decoration:none}\
 @media (prefers-color-scheme:dark){body{background:#121518;color:#e8eaed}a{color:#7fb4ff}.dim{color:#a3acb5}.button{color:#fff}}";
 
-/// A button, for readers of mail that drop the sheet.
+/// The style of a button, for mail readers that drop the style sheet.
 const BUTTON: &str = "display:inline-block;font-weight:600;padding:12px 18px;margin:6px 0;border:2px solid #c43434;border-radius:8px;\
 background:#c43434;color:#fff;text-decoration:none";
 
-/// What colours the edge of a mail or a page.
+/// The colour of the edge of a mail or page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// Something is wrong.
     Bad,
-    /// It is over.
+    /// It is resolved.
     Good,
-    /// Nobody has to act.
+    /// A test: no action is needed.
     Test,
 }
 
-/// A mail or a page. What `head` and `body` hold is HTML already.
+/// A mail or a page. `head` and `body` are HTML already.
 pub(crate) fn page(title: &str, heading: &str, mood: Mood, head: &str, body: &str) -> String {
     let colour = match mood {
         Mood::Bad => RED,
@@ -57,7 +57,6 @@ pub(crate) fn page(title: &str, heading: &str, mood: Mood, head: &str, body: &st
     )
 }
 
-/// Sections, one below the other.
 pub(crate) fn sections(sections: &[Section]) -> String {
     let mut html = String::new();
     for section in sections {
@@ -109,7 +108,7 @@ fn step(step: &Step) -> String {
     html
 }
 
-/// A note, whose telephone number or address can be tapped.
+/// A note with links for its telephone number or address.
 fn linked(note: &str) -> String {
     let Some((before, last)) = note.rsplit_once(": ") else { return escape(note) };
     let is_number = last.starts_with('+') && last.chars().all(|c| c.is_ascii_digit() || "+ ()-./".contains(c));
@@ -127,7 +126,7 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", escape(text))
 }
 
-/// A slash stays a slash, so that a key can be searched for in the source of a mail.
+/// Slashes are not escaped, so that a key can be found in the source of a mail.
 pub(crate) fn escape(text: &str) -> String {
     html_escape::encode_text(text).into_owned()
 }

@@ -1,4 +1,4 @@
-//! One mail for many incidents of one cause.
+//! One mail for many incidents of one kind and source.
 
 use dispatch::{Request, Subject};
 use jiff::Timestamp;
@@ -19,29 +19,29 @@ use crate::{
     zone::Zone,
 };
 
-/// How much of a line is shown, in characters.
+/// The longest line that is shown, in characters.
 const MAX_LINE: usize = 300;
 
-/// How much of a detail or a key is shown, in characters.
+/// The longest detail or key that is shown, in characters.
 const MAX_DETAIL: usize = 160;
 
-/// A list, or a page of a longer one. It names each dispatch once, and apart what is over already.
+/// A list, or one mail of a longer list. It names each dispatch once, resolved ones separately.
 #[derive(Debug)]
 pub struct List<'a> {
     group: &'a AlertGroup,
     occasion: Occasion,
-    /// The case that stands first: the most urgent.
+    /// The first and most urgent case.
     first: Option<Case<'a>>,
     lines: Vec<Line>,
     page: ListPage,
 }
 
-/// Which page of how many.
+/// The number of a page, and of all pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListPage {
     /// From 1.
     pub number: usize,
-    /// All of them.
+    /// The number of pages.
     pub of: usize,
 }
 
@@ -54,12 +54,12 @@ struct Line {
     is_known: bool,
     is_over: bool,
     is_acknowledged: bool,
-    /// What is to be reduced, in watts, where that is an amount.
+    /// The requested reduction in watts, if it is an amount.
     watts: Option<u64>,
 }
 
 impl<'a> List<'a> {
-    /// Of incidents whose mail is due, the most urgent first.
+    /// The list of incidents whose mail is due, most urgent first.
     pub fn of(group: &'a AlertGroup, cases: &[Case<'a>], page: ListPage) -> Self {
         let occasion = Occasion::of(&group.occasion);
         let mut lines: Vec<Line> = Vec::new();
@@ -78,12 +78,11 @@ impl<'a> List<'a> {
         Self { group, occasion, first, lines, page }
     }
 
-    /// How many are not over.
     fn live(&self) -> usize {
         self.lines.iter().filter(|line| !line.is_over).count()
     }
 
-    /// What the mail's subject is.
+    /// The mail's subject.
     pub fn subject(&self) -> String {
         let Self { group, page, .. } = self;
         let mark = mark(group.test);
@@ -116,14 +115,14 @@ impl<'a> List<'a> {
         }
     }
 
-    /// All that is to be reduced, where each states an amount.
+    /// The sum of the reductions, if each states an amount.
     fn amount(&self) -> String {
         let live = self.lines.iter().filter(|line| !line.is_over);
         let watts = live.map(|line| line.watts).try_fold(0_u64, |sum, watts| sum.checked_add(watts?));
         watts.map(|watts| format!(" {}", amount::rounded(watts))).unwrap_or_default()
     }
 
-    /// The mail; none where it has no recipient.
+    /// The mail; none if it has no recipient.
     pub fn compose(&self, config: &Config, circumstances: Circumstances) -> Option<Mail> {
         if circumstances.to.is_empty() {
             return None;

@@ -1,4 +1,5 @@
-//! What a person reads at 3 a.m.: what must happen where and when, what failed, what to do now, who else knows, and the details.
+//! What a person reads at 3 a.m.: what must happen, where and when; what failed; what to do now; who else was notified;
+//! the details.
 
 mod advice;
 mod amount;
@@ -44,28 +45,28 @@ pub struct Mail {
     pub text: String,
     /// The same as HTML.
     pub html: String,
-    /// The dispatch's window as iCalendar, where there is one.
+    /// The dispatch's window as iCalendar, if known.
     pub calendar: Option<String>,
-    /// What the mails of one incident share, so that a reader shows them as one thread: an id in angle brackets.
+    /// The thread id that all mails of one incident share, in angle brackets.
     pub thread: String,
 }
 
-/// What a mail depends on beside its incident.
+/// The inputs of a mail besides its incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
     /// The recipients.
     pub to: Vec<String>,
-    /// Where it can be acknowledged.
+    /// The link to acknowledge it.
     pub link: Option<String>,
-    /// Whether a person is awaited to acknowledge it.
+    /// Whether a person must acknowledge it.
     pub awaited: bool,
-    /// The stack that commands name; none: the local one.
+    /// The stack name for commands; none: the local stack.
     pub stack: Option<String>,
-    /// Other incidents about the same dispatch that are open.
+    /// Other open incidents about the same dispatch.
     pub still_open: Vec<String>,
 }
 
-/// The mail for one incident and occasion; none where it has no recipient.
+/// The mail for one incident and occasion; none if it has no recipient.
 pub fn compose(case: &Case<'_>, occasion: Occasion, circumstances: Circumstances) -> Option<Mail> {
     if circumstances.to.is_empty() {
         return None;
@@ -99,7 +100,7 @@ pub(crate) fn mood(test: bool, occasion: Occasion) -> Mood {
     }
 }
 
-/// Whether what people are notified of is a test.
+/// Whether it is test traffic.
 pub fn is_test(config: &Config, source: &str, dispatch: Option<&(Status, DispatchTerms)>) -> bool {
     let sandbox = config.sources.get(source).is_some_and(|source| source.environment == Environment::Sandbox);
     sandbox || dispatch.is_some_and(|(_, terms)| terms.test_reason.is_some())

@@ -13,13 +13,13 @@ use crate::{
     job::clip,
 };
 
-/// What stands within this many characters is seen on a locked phone: up to the time that is left.
+/// A locked phone shows this many characters: the subject up to the time left.
 const AT_A_GLANCE: usize = 80;
 
-/// How much of a reason stands in a subject, in characters.
+/// The longest reason in a subject, in characters.
 const MAX_WHY: usize = 70;
 
-/// How much of what an incident is about stands in a subject, in characters.
+/// The longest key in a subject, in characters.
 const MAX_KEY: usize = 160;
 
 /// The subject of a mail about one incident.
@@ -32,12 +32,12 @@ pub fn subject(case: &Case<'_>, occasion: Occasion) -> String {
     format!("{mark}{said} ({}, {})", case.incident.kind(), clip(&key(case), MAX_KEY))
 }
 
-/// What all subjects begin with.
+/// The beginning of every subject.
 pub(super) fn mark(test: bool) -> &'static str {
     if test { "[gridbell] [TEST] " } else { "[gridbell] " }
 }
 
-/// What an incident is about: the dispatch's key, else what people call it.
+/// What an incident is about: the dispatch's key, else its display name.
 pub(super) fn key(case: &Case<'_>) -> String {
     tame(&case.incident.subject().map_or_else(|| case.incident.about.clone(), |subject| subject.to_string()))
 }
@@ -53,7 +53,6 @@ pub(super) fn remark(occasion: Occasion) -> String {
     }
 }
 
-/// What must be done.
 pub(super) fn happens(case: &Case<'_>, mark: &str) -> String {
     let source = tame(case.incident.source());
     match (&case.incident.condition, case.need()) {
@@ -82,7 +81,7 @@ pub(super) fn happens(case: &Case<'_>, mark: &str) -> String {
     }
 }
 
-/// What must be done about a source, or about what could not be fetched.
+/// What must be done about a source, or about a change that could not be fetched.
 fn of_source(case: &Case<'_>, source: &str) -> String {
     match &case.incident.condition {
         Condition::DeliveriesUnread => "LOOK IN ALL PORTALS now: gridbell reads no webhooks".to_owned(),
@@ -100,7 +99,7 @@ fn of_source(case: &Case<'_>, source: &str) -> String {
     }
 }
 
-/// `CURTAIL 55 kW at My Site +1 by 12:18 PST (in 9 min)`: the name is cut so that the time left is seen at a glance.
+/// `CURTAIL 55 kW at My Site +1 by 12:18 PST (in 9 min)`: the name is cut so that a phone shows the time left.
 fn within(mark: &str, what: &str, need: &Need<'_>) -> String {
     let when = need.when();
     let taken = [mark, what, " at  ", when.as_str()].iter().map(|text| text.chars().count()).sum::<usize>();
@@ -132,7 +131,7 @@ pub(super) fn why(case: &Case<'_>) -> &'static str {
     }
 }
 
-/// Whether a load target was measured as missed.
+/// Whether the provider measured that a load target was missed.
 pub(super) fn is_missed(record: Option<&SubjectRecord>) -> bool {
     let ramps = record.and_then(|record| record.state.ramps());
     let down = ramps.and_then(|ramps| ramps.down.as_ref());

@@ -1,14 +1,15 @@
-//! Instants and spans in words: the site's own clock first, UTC beside it.
+//! Instants and durations in words: the site's local time first, then UTC.
 
 use dispatch::{Program, Target};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{config::Config, zone::Zone};
 
-/// Zones that an instant is shown in, beside UTC.
+/// The most zones in which an instant is shown, besides UTC.
 const MAX_ZONES: usize = 3;
 
-/// The zone that people of a dispatch live in, which a subject shows; and further ones, where its sites are far apart.
+/// The zone of the people at a dispatch's sites, which the subject shows; and further zones, if the sites are far
+/// apart.
 pub(super) fn zones(config: &Config, source: &str, targets: &[Target], programs: &[Program]) -> (Zone, Vec<Zone>) {
     let of_sites = targets.iter().filter_map(|target| {
         let site = config.site(source, &target.id)?;
@@ -25,7 +26,7 @@ pub(super) fn zones(config: &Config, source: &str, targets: &[Target], programs:
     if zones.is_empty() { (Zone::utc(), zones) } else { (zones.remove(0), zones) }
 }
 
-/// `12:18 PST`, with the day where it is not today's.
+/// `12:18 PST`, with the day unless it is today.
 pub(super) fn brief(at: Timestamp, zone: &Zone, now: Timestamp) -> String {
     zone.show(at, format(at, zone, now))
 }
@@ -51,7 +52,7 @@ fn format(at: Timestamp, zone: &Zone, now: Timestamp) -> &'static str {
     }
 }
 
-/// To the second, with the day: in UTC where that is the only zone, else there with UTC in brackets.
+/// To the second, with the day: in UTC if that is the only zone, else local with UTC in brackets.
 pub(super) fn full(at: Timestamp, zone: &Zone) -> String {
     if zone.is_utc() {
         return second(at);
@@ -73,7 +74,7 @@ pub(super) fn countdown(at: Timestamp, now: Timestamp) -> String {
     if ahead.is_negative() { format!("{} ago", span(-ahead)) } else { format!("in {}", span(ahead)) }
 }
 
-/// `45 s`, `9 min`, `3 h 5 min`, `3 d`. Rounded down: nobody is promised time that he does not have.
+/// `45 s`, `9 min`, `3 h 5 min`, `3 d`. Rounded down: the text never states more time than there is.
 pub(super) fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     let (minutes, hours) = (seconds / 60, seconds / 3_600);

@@ -1,24 +1,24 @@
-//! Words that mails, lists and the page behind a link have in common.
+//! Words that mails, lists and the page behind a link share.
 
 use dispatch::{Target, text::one_line};
 
 use crate::job::clip;
 
-/// How much of a name is shown, in characters.
+/// The longest name that is shown, in characters.
 pub(super) const MAX_NAME: usize = 200;
 
-/// What others wrote, on one line and as it reads: a line break must forge no row and no header, and no invisible mark must
-/// turn what stands beside it around.
+/// Text from others, made safe on one line: no line break can forge a row or a header, and no invisible character can
+/// reorder the text beside it.
 pub(crate) fn tame(text: &str) -> String {
     one_line(text).into_owned()
 }
 
-/// What a site calls itself.
+/// A site's display name.
 pub(super) fn name_of(target: &Target) -> String {
     clip(&tame(target.name.as_deref().unwrap_or(&target.id)), MAX_NAME)
 }
 
-/// A command line of gridbell, with the stack that it needs.
+/// A gridbell command with the stack that it needs.
 pub(super) fn command(words: &[&str], argument: &str, stack: Option<&str>) -> String {
     let mut line = vec!["gridbell".to_owned()];
     line.extend(words.iter().map(|word| (*word).to_owned()));
@@ -31,7 +31,7 @@ pub(super) fn command(words: &[&str], argument: &str, stack: Option<&str>) -> St
     line.join(" ")
 }
 
-/// A word of a shell command, whatever a provider has named so.
+/// The text quoted as one shell word, whatever it contains.
 fn quoted(text: &str) -> String {
     let text = tame(text);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./%:@,+~".contains(c);

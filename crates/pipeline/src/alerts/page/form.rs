@@ -1,4 +1,4 @@
-//! What a browser sends when a button is pressed.
+//! The form that a browser sends when a button is pressed.
 
 use dispatch::Epoch;
 
@@ -7,10 +7,10 @@ use crate::{
     job::clip,
 };
 
-/// How much of a name is kept, in characters.
+/// The longest name that is stored, in characters.
 const MAX_NAME: usize = 80;
 
-/// No form of ours is longer.
+/// The forms of the page are never longer.
 const MAX_BODY_BYTES: usize = 8 * 1_024;
 
 /// Which button.
@@ -20,18 +20,17 @@ pub(super) enum Action {
     Curtailed,
 }
 
-/// A pressed button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) action: Action,
-    /// Empty where none was written.
+    /// Empty if the person entered none.
     pub(super) name: String,
     /// The version that the page showed, in its epoch.
     pub(super) seen: Option<(Epoch, u64)>,
 }
 
 impl Form {
-    /// Reads it. Links of an earlier release have one button, whose form is empty.
+    /// Parses a form. Links of an earlier release have one button, whose form is empty.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
         if body.len() > MAX_BODY_BYTES {
             return Err("The form is too long.".to_owned());
@@ -53,7 +52,7 @@ impl Form {
         Ok(form)
     }
 
-    /// Who pressed it, as far as is known.
+    /// Who pressed it, if known.
     pub(super) fn by(&self, link: &AckLink) -> String {
         let link = format!("the link in the mail to {}", link.to.join(", "));
         if self.name.is_empty() { link } else { format!("{} ({link})", self.name) }

@@ -1,4 +1,4 @@
-//! The page as HTML: no script, nothing fetched, readable on a small phone by day and by night.
+//! The page as HTML: no script, nothing to load, readable on a small phone, in light and dark mode.
 
 use std::fmt::Write as _;
 
@@ -17,10 +17,10 @@ use crate::{
     job::clip,
 };
 
-/// Steps of the timeline that are shown, the latest.
+/// The latest timeline events that are shown.
 const STEPS: usize = 30;
 
-/// How much of a step is shown, in characters.
+/// The longest timeline event that is shown, in characters.
 const MAX_STEP: usize = 300;
 
 const HEAD: &str = "<meta name=\"robots\" content=\"noindex\">\
@@ -28,7 +28,6 @@ const HEAD: &str = "<meta name=\"robots\" content=\"noindex\">\
 .note{border:2px solid #3a9a5b;border-radius:8px;padding:10px 12px;margin:12px 0;font-weight:600}\
 label{font-weight:600}button.second{background:transparent;color:inherit}</style>";
 
-/// What a link leads to.
 pub(super) struct View<'c, 'l> {
     pub(super) config: &'c Config,
     pub(super) link: &'l AckLink,
@@ -37,7 +36,7 @@ pub(super) struct View<'c, 'l> {
 }
 
 impl View<'_, '_> {
-    /// The one incident; none where the link is of a list, or where it is another occurrence by now.
+    /// The single incident; none if the link is of a list, or if the incident has a later occurrence.
     pub(super) fn known(&self) -> Option<&Known> {
         match (&self.known[..], self.link.incidents.len()) {
             ([known], 1) => Some(known),
@@ -49,7 +48,7 @@ impl View<'_, '_> {
         Case { config: self.config, incident: &known.incident, record: known.record.as_ref(), now: self.now }
     }
 
-    /// Whether it would change anything that a person has curtailed by hand.
+    /// Whether the button *I have curtailed by hand* would change anything.
     pub(super) fn is_curtailable(&self) -> bool {
         self.known().is_some_and(|known| {
             let record = known.record.as_ref().filter(|record| !record.is_acknowledged());
@@ -58,7 +57,6 @@ impl View<'_, '_> {
         })
     }
 
-    /// The page.
     pub(super) fn page(&self, status: u16, outcome: &'static str, note: Option<&str>) -> Page {
         let mut body = String::new();
         if let Some(note) = note {
@@ -96,7 +94,7 @@ impl View<'_, '_> {
         html
     }
 
-    /// What can be done, each with its effect; and who has acknowledged.
+    /// The buttons with their effects, and who has acknowledged.
     fn buttons(&self, record: Option<&SubjectRecord>) -> String {
         let is_open = self.known.iter().any(Known::is_open) || self.link.incidents.len() > SHOWN;
         let mut html = String::from("<h2>Acknowledge</h2>\n");
@@ -163,13 +161,13 @@ impl View<'_, '_> {
     }
 }
 
-/// A page with nothing on it but a sentence.
+/// A page with only one sentence.
 pub(super) fn notice(status: u16, outcome: &'static str, title: &str, words: &str) -> Page {
     let body = format!("<p>{}</p>\n", escape(&tame(words)));
     Page { status, body: mail::page(title, title, Mood::Test, HEAD, &body), outcome }
 }
 
-/// What came of pressing *Acknowledge*.
+/// The result of pressing *Acknowledge*.
 pub(super) fn acknowledged(outcomes: &[IncidentAckOutcome]) -> String {
     let noted = outcomes.iter().filter(|outcome| **outcome == IncidentAckOutcome::Noted).count();
     match (noted, outcomes) {
@@ -203,7 +201,7 @@ fn state(incident: &Incident) -> String {
     }
 }
 
-/// What happened to the dispatch and to the incident, the earliest first.
+/// The events of the dispatch and the incident, the earliest first.
 fn timeline(incident: &Incident, record: Option<&SubjectRecord>) -> Vec<String> {
     let mut steps: Vec<(Timestamp, String)> = Vec::new();
     let history = record.map(|record| record.history.as_slice()).unwrap_or_default();

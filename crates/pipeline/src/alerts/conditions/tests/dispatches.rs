@@ -1,4 +1,4 @@
-//! What the record of a dispatch says: not acknowledged, failed, without an end, not sent whole, missed.
+//! The record of a dispatch: not acknowledged, failed, without an end, not all parts sent, missed.
 
 use super::*;
 use crate::dispatches::record::MissedChange;
@@ -7,12 +7,12 @@ fn not_acknowledged() -> Condition {
     Condition::NotAcknowledged { dispatch: subject() }
 }
 
-/// Evidence where a controller acknowledges.
+/// Evidence when a controller acknowledges.
 fn awaited(record: impl Into<Option<SubjectRecord>>) -> Evidence {
     Evidence { has_acknowledgements: true, ..of_record(record) }
 }
 
-/// Evidence where reading the queue of signals counts.
+/// Evidence when reading the signals queue counts.
 fn read(record: SubjectRecord, backlog: Option<(u64, u64)>) -> Evidence {
     let backlog = backlog.map(|(waiting, in_hand)| Backlog { waiting, in_hand });
     Evidence { backlog, ..of_record(record) }
@@ -97,7 +97,7 @@ fn where_no_controller_acknowledges_reading_the_queue_counts() {
     check(&condition, &read(silent(), None), 60, "undecided", "");
     let read_before = dispatch(|record| record.due = None);
     check(&condition, &read(read_before, Some((3, 0))), 70, "resolved at 70", "read from the queue");
-    // What lies in the queue says nothing where a controller must acknowledge.
+    // The depth of the queue does not count when a controller must acknowledge.
     let evidence = Evidence { backlog: Some(Backlog::default()), ..awaited(silent()) };
     check(&condition, &evidence, 60, "firing since 60: first", "no controller has acknowledged it");
 }
@@ -131,7 +131,7 @@ fn a_failed_answer_fires_until_the_controller_answers_otherwise() {
     check(&condition, &of_record(None), 100, "resolved at 100", "not known");
     check(&condition, &answered(1, AckState::Failed), 1_199, "firing since 90: first", "version 1");
     check(&condition, &answered(1, AckState::Failed), 1_200, "resolved at 1200", "has passed");
-    // It answered only after the end: that is news as well.
+    // It answered only after the end: that is reported, too.
     let late = dispatch(|record| record.ack = ack(1, AckState::Failed, 1_300));
     check(&condition, &of_record(late), 1_400, "firing since 1300: first", "version 1");
 }
@@ -184,7 +184,7 @@ fn a_change_that_no_webhook_announces_within_two_minutes_fires() {
     };
     check(&condition, &missed(&[(30, "#1")]), 149, "undecided", "");
     check(&condition, &missed(&[(30, "#1")]), 150, "firing since 150: #1", "no webhook has announced since: #1");
-    // A webhook may still announce the later one.
+    // A webhook may still announce the later change.
     check(&condition, &missed(&[(30, "#1"), (90, "#2")]), 150, "firing since 150: #1", "");
     check(&condition, &missed(&[(30, "#1"), (90, "#2")]), 210, "firing since 150: #1, #2", "");
     let day = 30 + hours(24);

@@ -1,4 +1,4 @@
-//! What happened once: quarantined bodies and fields, unknown events, rotated keys, what was given up.
+//! Single events: quarantined bodies and fields, unknown events, rotated keys, jobs that were given up.
 
 use dispatch::{AccountEvent, FieldError};
 
@@ -54,7 +54,7 @@ fn what_of_the_latest_list_cannot_be_read_fires_while_it_cannot() {
     check(None, &listed, "firing since 30: abc", "1 part(s) could not be read");
     let good = Evidence { poll: Some(polls(None, |_| {})), ..Evidence::default() };
     check(None, &good, &format!("resolved at {}", hours(60)), "");
-    // A list says nothing of one dispatch.
+    // Unreadable parts of a list do not concern a single dispatch.
     check(Some(subject()), &listed, &format!("resolved at {}", hours(60)), "");
     let both = Evidence { events: noted, ..listed };
     super::check(&quarantined(None), &both, 100, "firing since 20: y, abc, x", "");

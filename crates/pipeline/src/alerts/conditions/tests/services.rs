@@ -1,8 +1,8 @@
-//! Jobs that wait, keys, polls, the hydrator's heartbeat, dead letters.
+//! Waiting jobs, keys, polls, the hydrator's heartbeat, dead letters.
 
 use super::*;
 
-#[expect(clippy::unnecessary_wraps, reason = "evidence holds it so")]
+#[expect(clippy::unnecessary_wraps, reason = "the field of the evidence is an Option")]
 fn job(change: impl FnOnce(&mut RetryState)) -> Option<RetryState> {
     let mut state = RetryState {
         source: SOURCE.to_owned(),
@@ -29,14 +29,14 @@ fn a_waiting_job_fires_once_a_person_must_know() {
     check(job(|_| {}), None, 60, "firing since 60: first", detail);
     check(None, None, 60, "resolved at 60", "nothing of it is left");
     check(None, Some(dispatch(|_| {})), 60, "resolved at 60", "it worked: version 1 is published");
-    // Only an answer that began after the failure makes up for it.
+    // Only an answer requested after the failure resolves it.
     let fetched_at = |seconds| Some(settled(vec![(seconds, terms(|_| {}))]));
     check(job(|_| {}), fetched_at(20), 60, "firing since 60: first", detail);
     check(job(|_| {}), fetched_at(21), 60, "resolved at 60", "the answer to a later request");
     let day = 90 + hours(24);
     check(job(|_| {}), None, day, "firing since 60: first", detail);
     check(job(|_| {}), None, day + 1, &format!("resolved at {}", day + 1), "nothing was heard of it for a day");
-    // A version of an earlier epoch is none of this one.
+    // A version of an earlier epoch does not count in this one.
     let unpublished = dispatch(|record| record.state.version = 0);
     check(None, Some(unpublished), 60, "resolved at 60", "nothing of it is left");
 }
@@ -78,7 +78,7 @@ fn a_source_is_down_after_five_minutes_or_three_failures() {
     check(failing(2, |poll| poll.near_from = Some(at(0))), 400, "undecided", "");
     check(failing(3, |poll| poll.near_from = Some(at(0))), 400, "firing since 300: first", "3 time(s) in a row");
     check(failing(3, |poll| poll.near_from = Some(at(401))), 400, "undecided", "");
-    // It stays down at least until the provider may be asked again.
+    // The source stays down at least until the provider allows the next request.
     check(failing(1, |poll| poll.not_before = Some(at(600))), 400, "firing since 300: first", "");
     let refused = Some(polls(Some((FailureKind::Credentials, 300, 9)), |_| {}));
     check(refused, hours(1), &format!("resolved at {}", hours(1)), "can be read again");

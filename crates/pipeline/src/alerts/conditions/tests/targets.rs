@@ -17,7 +17,7 @@ fn reached(compliant: Option<bool>) -> Vec<(i64, PowerEvent)> {
     vec![(590, power(DOWN, times, Some(false))), (900, power(REACHED, times, compliant))]
 }
 
-/// The target from 600 to 1200, which another replaced from that second on.
+/// The target from 600 to 1200, replaced by another from that second on.
 fn replaced(at_second: i64, compliant: Option<bool>) -> SubjectRecord {
     let mut record = heard(vec![(590, power(DOWN, (600, Some(1_200)), compliant))]);
     let by = Subject::power("dc-1", None, "c-2");
@@ -36,7 +36,7 @@ fn a_target_missed_at_its_ramps_end_fires_until_its_own_end() {
     }
     let lifted = [reached(Some(false)), vec![(1_000, power(UP, (1_000, None), None))]].concat();
     check(&condition(), &of_record(heard(lifted)), 1_000, "resolved at 1000", "");
-    // A report from the future of another clock says nothing yet.
+    // A report dated in the future, by another clock, does not count yet.
     check(&condition(), &missed(), 899, "resolved at 899", "");
     check(&condition(), &of_record(None), 900, "resolved at 900", "not known");
     check(&condition(), &of_record(dispatch(|_| {})), 900, "resolved at 900", "not known");
@@ -68,7 +68,7 @@ fn a_ramp_whose_end_is_not_reported_in_time_fires_for_a_day() {
     let over = format!("resolved at {lasts}");
     check(&condition(), &running(Some(1_200)), lasts, &over, "nothing more was heard of it for a day");
     check(&condition(), &running(None), hours(20), &format!("resolved at {}", hours(20)), "");
-    // A start that is heard of late has five minutes from then on.
+    // A start that is received late has five minutes from then on.
     let late = of_record(heard(vec![(1_300, power(DOWN, (600, Some(1_200)), Some(true)))]));
     check(&condition(), &late, 1_599, "resolved at 1599", "");
     check(&condition(), &late, 1_600, "firing since 1600: first", "");
@@ -88,9 +88,9 @@ fn a_target_missed_for_five_minutes_when_replaced_fires() {
     check(replaced(899, Some(false)), 1_000, "resolved at 1000", "it was replaced by dc-1/-/c-2");
     check(replaced(900, Some(true)), 1_000, "resolved at 1000", "it was replaced by dc-1/-/c-2");
     check(replaced(900, None), 1_000, "resolved at 1000", "it was replaced by dc-1/-/c-2");
-    // Its end is not awaited any more.
+    // Its end is no longer awaited.
     check(replaced(899, Some(false)), 1_500, "resolved at 1500", "it was replaced by dc-1/-/c-2");
-    // Another target that begins later has not taken its place yet.
+    // Another target that begins later has not replaced it yet.
     check(replaced(1_100, Some(false)), 1_050, "firing since 1000: replaced", "");
     let day = 1_000 + hours(24);
     check(replaced(900, Some(false)), day, &format!("resolved at {day}"), "");
@@ -99,7 +99,7 @@ fn a_target_missed_for_five_minutes_when_replaced_fires() {
 #[test]
 fn each_reason_is_a_stage_of_its_own() {
     let mut events = reached(Some(false));
-    // The way back is overdue before the first target is over, and begins after it was lifted.
+    // The ramp back is overdue before the first target ends, and begins after the target was lifted.
     events.push((950, power(UP, (500, Some(1_000)), Some(true))));
     let record = heard(events);
     let expected = "firing since 900: target missed, first";
