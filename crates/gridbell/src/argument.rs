@@ -1,27 +1,27 @@
-//! Keys and ids on the command line: what cannot be one is said before anything is asked, and never handed to a table.
+//! Keys and ids on the command line. An impossible value is refused before any request, so it never reaches a table.
 
 use std::ffi::OsStr;
 
 use clap::{Arg, Command, Error, builder::TypedValueParser, error::ErrorKind};
 
-/// No key is longer, in bytes: a source, and identifiers of 512 bytes each, percent-encoded.
+/// Longest key in bytes: a source, and identifiers of 512 bytes each, percent-encoded.
 const MAX_KEY_BYTES: usize = 4_096;
 
-/// Reads a key; `shown_by` is the command that shows those that there are.
+/// Parses a key. An error names `shown_by`, the command that lists the existing keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
-    /// Such as `gridbell dispatch list`.
+    /// The command that lists the keys, such as `gridbell dispatch list`.
     pub(crate) shown_by: &'static str,
 }
 
 impl Key {
-    /// Shown by that command.
+    /// A parser whose errors name that command.
     pub(crate) const fn shown_by(shown_by: &'static str) -> Self {
         Self { shown_by }
     }
 }
 
-/// The key; else what is wrong with it.
+/// Returns the key, or what is wrong with it.
 fn check(value: &OsStr) -> Result<String, String> {
     let Some(text) = value.to_str() else { return Err("is no UTF-8".to_owned()) };
     match text.len() {
@@ -36,7 +36,7 @@ impl TypedValueParser for Key {
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<String, Error> {
         check(value).map_err(|wrong| {
-            // Clap would repeat the value, of whatever length.
+            // Clap would repeat the value, however long it is.
             let name = argument.map_or_else(|| "the key".to_owned(), ToString::to_string);
             let said = format!("{name} {wrong}; `{}` shows those that there are\n", self.shown_by);
             Error::raw(ErrorKind::ValueValidation, said).with_cmd(command)

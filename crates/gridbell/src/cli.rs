@@ -1,4 +1,4 @@
-//! The command line: nouns first, exit status 0 where it did what was asked, 1 where not, 2 for a wrong command line.
+//! The command line: nouns first. Exit status 0: done; 1: failed; 2: wrong command line.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::{
     verbs,
 };
 
-/// Takes grid operators' webhooks and makes one ordered stream of signals of them.
+/// Turn the webhooks of grid operators into one ordered stream of signals.
 #[derive(Debug, Parser)]
 #[command(name = "gridbell", version, arg_required_else_help = true)]
 struct Cli {
@@ -21,67 +21,67 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Brings the whole system up on this machine, plays every provider's story through it, and checks what comes of it.
+    /// Start the whole system on this machine, play every provider's scenarios and check the results.
     Demo(verbs::demo::Demo),
-    /// Brings the whole system up on this machine and keeps it until Ctrl-C.
+    /// Run the whole system on this machine until Ctrl-C.
     Up(verbs::up::Up),
-    /// Serves the providers' APIs on this machine, with their webhooks, until Ctrl-C.
+    /// Simulate the providers' APIs and their webhooks on this machine until Ctrl-C.
     Providers(verbs::providers::Providers),
-    /// Plays a provider's scenario at a source, by that provider's own rules.
+    /// Play a provider's scenario against a source, by that provider's own rules.
     Trigger(verbs::trigger::Trigger),
-    /// Registers a source's webhook with its provider, lists it, takes it away, tests it.
+    /// Register, list, test and remove a source's webhook at its provider.
     #[command(subcommand)]
     Webhook(verbs::webhook::WebhookVerb),
-    /// Looks at dispatches, and answers for a controller.
+    /// Show dispatches, and acknowledge one for its controller.
     #[command(subcommand)]
     Dispatch(verbs::dispatch::DispatchVerb),
-    /// Looks at sites: who is curtailed, until when, and which of the dispatches that overlap there says how much.
+    /// Show sites: which are curtailed, until when, and which of the overlapping dispatches governs.
     #[command(subcommand)]
     Site(verbs::site::SiteVerb),
-    /// Looks at deliveries that did not go through, and puts them in once more.
+    /// Show deliveries that did not go through, and replay them.
     #[command(subcommand)]
     Delivery(verbs::delivery::DeliveryVerb),
-    /// Shows under which epoch signals are published, and begins a new one after a restore.
+    /// Show the epoch of the published signals, and begin a new one after a restore.
     #[command(subcommand)]
     Epoch(verbs::epoch::EpochVerb),
-    /// Looks at incidents, and takes them on.
+    /// Show incidents, acknowledge and snooze them.
     #[command(subcommand)]
     Alert(verbs::alert::AlertVerb),
-    /// Looks after gridbell.toml.
+    /// Check and apply gridbell.toml, and list the applied versions.
     #[command(subcommand)]
     Config(verbs::config::ConfigVerb),
-    /// Serves a web page on this machine: dispatches, sites, deliveries, incidents, sources; until Ctrl-C.
+    /// Serve the web console on this machine until Ctrl-C: dispatches, sites, deliveries, incidents, sources.
     #[command(after_help = verbs::console::EXAMPLES)]
     Console(verbs::console::WebConsole),
-    /// Says in one screen what would stop a dispatch from getting through, with the mend beside it.
+    /// Check on one screen what would block a dispatch, and show how to fix it.
     #[command(after_help = verbs::doctor::EXAMPLES)]
     Doctor(verbs::doctor::Doctor),
-    /// Says what it costs at AWS, line by line, before the bill does.
+    /// Estimate what gridbell costs at AWS, line by line.
     Cost(verbs::cost::Cost),
-    /// Prints the completions for a shell.
+    /// Print the completions for a shell.
     #[command(
         after_help = "Example:\n  gridbell completions bash > ~/.local/share/bash-completion/completions/gridbell"
     )]
     Completions {
-        /// The shell
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
 }
 
-/// The exit status of what has no end and whose reader has left: what a shell says of a process that SIGPIPE ended.
+/// Exit status of an endless verb whose reader has closed the pipe: the one that shells report for SIGPIPE.
 const READER_LEFT: u8 = 141;
 
-/// The whole command line, for tests that go through every verb.
+/// The whole command line, for tests that run every verb.
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Reads the command line and does what it says.
+/// Parses the command line and runs the verb.
 pub fn run() -> ExitCode {
     let mut ours = false;
     let done = match Cli::try_parse() {
         Ok(cli) => {
-            // These fail with the last words of a compiler, the emulator or a checker. Everywhere else an error is one line.
+            // These errors end with several lines of a compiler, emulator or checker. All other errors are one line.
             ours = matches!(cli.verb, Verb::Up(_) | Verb::Demo(_));
             act(cli)
         }
@@ -96,12 +96,12 @@ pub fn run() -> ExitCode {
     if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// What was asked for, or what answers a command line that stops too early.
+/// Whether clap answers with help: because of `--help` or `--version`, or because the subcommand is missing.
 fn is_help(error: &clap::Error) -> bool {
     !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-/// What is wrong and what would be right, without the usage, which `--help` shows.
+/// Clap's error on one line: the problem and the tip, without the usage, which `--help` shows.
 fn in_one_line(said: &str) -> String {
     let lines = said.lines().map(str::trim).take_while(|line| !line.starts_with("For more information"));
     let (usage, said): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("Usage:"));

@@ -1,24 +1,24 @@
-//! Which stack a verb is about, and its client.
+//! The stack that a verb works on, and its client.
 
 use std::path::PathBuf;
 
 use local_stack::Workspace;
 pub(crate) use stack_client::{Console, OpenError, Place, StackInfo};
 
-/// Which stack a verb is about.
+/// The stack that a verb works on.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Which stack")]
 pub(crate) struct Which {
-    /// The local stack that `gridbell up` described there [default: target/gridbell/stack.json]
+    /// Local stack: its description, written by `gridbell up` [default: target/gridbell/stack.json]
     #[arg(long, value_name = "FILE", conflicts_with = "stack")]
     pub(crate) state: Option<PathBuf>,
-    /// A stack deployed in AWS, by the name that CloudFormation knows it by
+    /// Stack deployed in AWS: its CloudFormation name
     #[arg(long, value_name = "NAME")]
     pub(crate) stack: Option<String>,
-    /// The AWS profile to use [default: `AWS_PROFILE`, else `default`]
+    /// AWS profile [default: `AWS_PROFILE`, else `default`]
     #[arg(long, value_name = "NAME", requires = "stack")]
     pub(crate) profile: Option<String>,
-    /// The AWS region [default: `AWS_REGION`, else the profile's]
+    /// AWS region [default: `AWS_REGION`, else the profile's]
     #[arg(long, value_name = "NAME", requires = "stack")]
     pub(crate) region: Option<String>,
 }
@@ -27,7 +27,7 @@ impl Which {
     /// Opens the stack.
     ///
     /// # Errors
-    /// In one line, with the way out: none is there, it does not answer, nobody is signed in, or access is denied.
+    /// One line with the way out: there is no stack, it does not answer, there are no credentials, or access is denied.
     pub(crate) async fn open(&self) -> Result<Console, OpenError> {
         match (&self.stack, &self.state) {
             (Some(name), _) => Console::open_deployed(name, self.profile.as_deref(), self.region.as_deref()).await,
@@ -37,9 +37,9 @@ impl Which {
     }
 }
 
-/// Where `up` describes the stack unless it is told otherwise.
+/// The file in which `up` describes the stack by default.
 fn usual() -> Result<PathBuf, OpenError> {
-    // Installed without a checkout there is no usual place.
+    // A binary installed without a checkout has no default file.
     let own = Workspace::find().map(|workspace| workspace.own());
     own.map(|own| own.join("stack.json")).map_err(|_| OpenError::NoneHere { file: "stack.json".to_owned() })
 }

@@ -1,4 +1,4 @@
-//! A source of a stack that runs: whom it asks, with which key, and the door that its webhooks come through.
+//! A source of a running stack: its provider's API, its key, and its webhook endpoint.
 
 use std::fmt;
 
@@ -16,19 +16,19 @@ use crate::{
     usage,
 };
 
-/// Where a webhook goes, where that is not what `stack.json` says.
+/// Where a source's webhooks go, if not to the address in `stack.json`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Where webhooks go")]
 pub(crate) struct Where {
-    /// The hook's address from outside, with or without its token; a tunnel's address alone stands for the local stack behind it
+    /// The hook's public address, with or without its token; a tunnel's bare address stands for the stack behind it
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<Url>,
-    /// Where the hook's token lies: `env:NAME` or `ssm:/path` [default: the one in the address]
+    /// Where the hook's token is stored: `env:NAME` or `ssm:/path` [default: the one in the address]
     #[arg(long, value_name = "REFERENCE")]
     pub(crate) token: Option<Lies>,
 }
 
-/// Where a secret lies, as it was written. A secret that was written instead must not be told, which clap would do.
+/// A reference to a secret, as typed. If a person types the secret itself, it must not be printed; clap would print it.
 #[derive(Debug, Clone)]
 pub(crate) struct Lies(Option<Reference>);
 
@@ -39,10 +39,10 @@ impl From<&str> for Lies {
 }
 
 impl Lies {
-    /// The reference.
+    /// The reference, if the text is one.
     ///
     /// # Errors
-    /// It is none (exit status 2).
+    /// It is no reference (exit status 2).
     pub(crate) fn reference(&self, flag: &str) -> Result<&Reference> {
         let wrong = || usage::error(format!("{flag} is env:NAME or ssm:/path/of/parameter, never the secret itself"));
         self.0.as_ref().ok_or_else(wrong)
@@ -58,39 +58,39 @@ pub(crate) struct Opened {
     source: Source,
 }
 
-/// How an address that a provider has registered stands to a source.
+/// How a registered address relates to a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// The source's own address, with a token that opens it.
+    /// The source's own address, with a valid token.
     Here,
-    /// The source's own address, without one.
+    /// The source's own address, without a valid token.
     Locked,
-    /// Another host, with a token that opens the source: a tunnel or a domain in front of the stack.
+    /// Another host, with a valid token of the source: a tunnel or a domain in front of the stack.
     InFront,
-    /// None of ours.
+    /// Not an address of this source.
     Foreign,
 }
 
-/// There is no such source: a wrong command line.
+/// The error for an unknown source: a wrong command line.
 pub(crate) fn no_source(config: &Config, name: &str) -> anyhow::Error {
     let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
     let name = crate::show::name(name);
     usage::error(format!("there is no source {name} in this stack; it has {}", known.join(", ")))
 }
 
-/// The address and the token of a hook. Shown without the token.
+/// The address and the token of a hook. `Display` leaves the token out.
 #[derive(Clone)]
 pub(crate) struct HookAddress {
-    /// Ends at the source's name.
+    /// Ends with the source's name.
     pub(crate) url: Url,
     pub(crate) token: Secret,
 }
 
 impl Opened {
-    /// Opens the stack and finds the source in what its functions run with.
+    /// Opens the stack and finds the source in the configuration that its functions run with.
     ///
     /// # Errors
-    /// In one line: as [`Which::open`], or there is no such source (exit status 2).
+    /// In one line: as [`Which::open`], or the source is unknown (exit status 2).
     pub(crate) async fn open(which: &Which, name: &str) -> Result<Self> {
         let console = which.open().await?;
         let config = console.config().await?;
@@ -100,23 +100,23 @@ impl Opened {
     /// The source in the configuration of an opened stack.
     ///
     /// # Errors
-    /// In one line: there is no such source (exit status 2).
+    /// In one line: the source is unknown (exit status 2).
     pub(crate) fn of(console: &Console, config: &Config, name: &str) -> Result<Self> {
         let source = config.sources.get(name).ok_or_else(|| no_source(config, name))?.clone();
         Ok(Self { console: console.clone(), name: name.to_owned(), provider: source.provider, source })
     }
 
-    /// Whether everything that comes through it is a test.
+    /// Whether every dispatch of the source is a test.
     pub(crate) fn is_sandbox(&self) -> bool {
         self.source.environment == Environment::Sandbox
     }
 
-    /// Whether two tokens open it.
+    /// Whether two tokens are valid.
     pub(crate) fn rotates(&self) -> bool {
         self.source.tokens.len() > 1
     }
 
-    /// The base of the provider's API; none where it is never asked.
+    /// The base of the provider's API; none where gridbell never calls it.
     pub(crate) fn api_url(&self) -> Result<Option<Url>> {
         let parse =
             |text: &String| Url::parse(text).with_context(|| format!("the api_url of {} is no address", self.name));
@@ -131,7 +131,7 @@ impl Opened {
         self.read(&reference).await
     }
 
-    /// The address of the hook as the stack has it, with its token where that is known here.
+    /// The hook's address in the stack, with its token where this machine knows it.
     fn own(&self) -> Result<Url> {
         let hook = match &self.console.place {
             Place::Local { hooks } => hooks.get(&self.name).cloned(),
@@ -141,9 +141,9 @@ impl Opened {
         Url::parse(&own).context("the stack's address cannot be read")
     }
 
-    /// How an address that a provider has registered, or its header's token, stands to this source; and the address' host.
+    /// The host of a registered address, and how the address, or the token in its header, relates to this source.
     pub(crate) fn standing(&self, address: &str, header: Option<&str>) -> (String, Standing) {
-        // Voltus' samples show one without its scheme.
+        // Voltus' samples show an address without its scheme.
         let whole = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
         let Ok(url) = Url::parse(&whole) else { return ("?".to_owned(), Standing::Foreign) };
         let bare = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default(), url.path().to_owned());
@@ -162,13 +162,13 @@ impl Opened {
         (url.origin().ascii_serialization(), standing)
     }
 
-    /// What lies at a reference.
+    /// The secret behind a reference.
     pub(crate) async fn read(&self, reference: &Reference) -> Result<Secret> {
         let read = AwsKeys::new(&self.console.aws, self.console.http().clone()).read(reference).await;
         read.map_err(|reason| self.console.refusal(format!("{reference} cannot be read: {reason}")).into())
     }
 
-    /// The door, its token checked against what the stack knows of it.
+    /// The hook's address, its token checked against the stack's configuration.
     pub(crate) async fn endpoint(&self, place: &Where) -> Result<HookAddress> {
         let own = self.own()?;
         let address = place.url.as_ref().map_or_else(|| own.clone(), |given| seen_from(given, &own));
@@ -191,7 +191,7 @@ impl Opened {
 }
 
 impl HookAddress {
-    /// With the token as the last segment.
+    /// The address with the token as the last segment.
     pub(crate) fn address(&self) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/{}", self.url.path(), self.token.expose()));
@@ -211,7 +211,7 @@ impl fmt::Debug for HookAddress {
     }
 }
 
-/// The address as given; a tunnel's, which has no path, in front of the stack's own path.
+/// The given address; a tunnel's, which has no path, is followed by the stack's own path.
 fn seen_from(given: &Url, own: &Url) -> Url {
     let mut url = given.clone();
     if given.path() == "/" {
@@ -220,10 +220,10 @@ fn seen_from(given: &Url, own: &Url) -> Url {
     url
 }
 
-/// The part up to the source's name, and the token behind it.
+/// The part up to the source's name, and the token after it.
 fn split(address: &Url, source: &str) -> Result<(Url, Option<Secret>)> {
     let mut url = address.clone();
-    // The receiver overlooks one slash at the end, and not two.
+    // The receiver ignores one slash at the end, but not two.
     let path = url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
     let end = format!("/hooks/{source}");
     if path.ends_with(&end) {
@@ -238,7 +238,7 @@ fn split(address: &Url, source: &str) -> Result<(Url, Option<Secret>)> {
     Ok((url, Some(Secret::new(token))))
 }
 
-/// Whether only this machine reaches it.
+/// Whether only this machine can reach it.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
@@ -248,7 +248,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A source of Voltus' in a deployed stack, opened by these tokens.
+/// A Voltus source in a deployed stack, with these tokens.
 #[cfg(test)]
 pub(crate) fn opened(name: &str, webhook_base: &str, tokens: &[&str]) -> Opened {
     let hashes: Vec<String> = tokens.iter().map(|token| token::TokenHash::of(token).to_hex()).collect();

@@ -1,4 +1,4 @@
-//! The providers' fixtures by name, such as `voltus/webhook_create.json`: what simulators and demo are made of.
+//! The providers' fixtures by name, such as `voltus/webhook_create.json`; simulators and demo use them.
 
 use anyhow::{Context, Result};
 use serde_json::Value;

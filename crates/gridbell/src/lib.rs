@@ -1,4 +1,4 @@
-//! gridbell's binary for people as a library: the configuration and the local stack, for the verbs, the demo and the tests.
+//! The `gridbell` command line as a library, for its binary and the tests.
 
 mod argument;
 pub mod cli;

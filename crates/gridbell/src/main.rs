@@ -1,4 +1,4 @@
-//! gridbell, the binary for people.
+//! The `gridbell` command line.
 
 fn main() -> std::process::ExitCode {
     gridbell::cli::run()

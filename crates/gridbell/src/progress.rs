@@ -1,4 +1,4 @@
-//! What a person sees while the stack comes up: bars on a terminal, plain lines in a pipe, nothing in a test.
+//! The progress display while the stack starts: bars on a terminal, plain lines in a pipe, nothing in a test.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ pub use local_stack::progress::{Progress, Silent, Step};
 
 use crate::show;
 
-/// Bars where standard error is a terminal, else plain lines.
+/// Bars if standard error is a terminal, else plain lines.
 pub fn for_people() -> Arc<dyn Progress> {
     let shown: Arc<dyn Progress> = if show::aside_is_seen() { Arc::new(Terminal::default()) } else { Arc::new(Plain) };
     Arc::new(Clean(shown))
@@ -29,19 +29,19 @@ struct PlainStep {
     shown: Mutex<Shown>,
 }
 
-/// What a line in a pipe says once in a while, so that minutes of building are not silent.
+/// Prints a line to a pipe at intervals, so that minutes of building are not silent.
 struct Shown {
     next: Instant,
     count: String,
 }
 
-/// How often that is.
+/// The interval of these lines.
 const ONCE_IN_A_WHILE: Duration = Duration::from_secs(15);
 
-/// How much of a line is shown, in characters: a function's log line may hold a name of any length.
+/// Longest line shown, in characters: a function's log line may contain a name of any length.
 const MAX_LINE: usize = 4_000;
 
-/// What others wrote may stand in every line (a function's log, an error), so each is cleaned, whoever shows it.
+/// Cleans each line, because any of them may contain foreign text (a function's log, an error).
 struct Clean<T: ?Sized>(T);
 
 fn clean(line: &str) -> String {
@@ -96,7 +96,7 @@ impl Step for PlainStep {
     }
 }
 
-/// The bars that are being drawn. Once all have ended they are let go, so that what is printed below them stays.
+/// The bars on the screen. It forgets them when all have ended, so that later output below does not overwrite them.
 #[derive(Default)]
 struct Screen {
     bars: MultiProgress,

@@ -1,4 +1,4 @@
-//! SQS as a reader needs it, in its JSON protocol over plain HTTP: the emulator asks for no signature.
+//! A minimal SQS reader: the JSON protocol over plain HTTP. The emulator needs no signature.
 
 use std::time::Duration;
 
@@ -11,37 +11,37 @@ use local_stack::REGION;
 /// A queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    /// The client that it is called with.
+    /// The HTTP client.
     pub http: Client,
-    /// Of the stack.
+    /// The stack's endpoint.
     pub endpoint: String,
-    /// Of the queue.
+    /// The queue's URL.
     pub url: String,
 }
 
 /// A message.
 #[derive(Debug)]
 pub struct Message {
-    /// The queue's name for it, the same each time it is handed out.
+    /// The message id, the same at each delivery.
     pub id: String,
-    /// As it was sent.
+    /// The body as sent.
     pub body: String,
     /// Names and values of its message attributes.
     pub attributes: Vec<(String, String)>,
-    /// What the queue itself knows, `MessageGroupId` among it.
+    /// System attributes, such as `MessageGroupId`.
     pub system: Value,
     receipt: String,
 }
 
 impl Queue {
-    /// Waits up to a second for messages, takes up to ten, and deletes them.
+    /// Waits up to a second for messages; receives up to ten and deletes them.
     pub async fn take(&self) -> Result<Vec<Message>> {
         let messages = self.receive().await?;
         self.delete(&messages).await?;
         Ok(messages)
     }
 
-    /// Waits up to a second for messages and takes up to ten; what is not deleted comes again.
+    /// Waits up to a second for messages and receives up to ten. A message that is not deleted comes again.
     pub async fn receive(&self) -> Result<Vec<Message>> {
         let ask = json!({
             "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1,
@@ -51,7 +51,7 @@ impl Queue {
         Ok(answer["Messages"].as_array().into_iter().flatten().filter_map(message).collect())
     }
 
-    /// Deletes them.
+    /// Deletes these messages.
     pub async fn delete(&self, messages: &[Message]) -> Result<()> {
         let entries: Vec<Value> = messages
             .iter()
@@ -64,7 +64,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether nothing waits in it now and nobody is at work on what was in it. What is delayed does not count.
+    /// Whether no message is visible or in flight. Delayed messages do not count.
     pub async fn is_idle(&self) -> Result<bool> {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let answer = self.call("GetQueueAttributes", &json!({"QueueUrl": self.url, "AttributeNames": names})).await?;

@@ -1,4 +1,4 @@
-//! Every mistake in a `gridbell.toml` is named with its place and the way out, and no value is ever echoed.
+//! Every error in a `gridbell.toml` is reported with its position and the way out; no value is ever printed.
 
 use config::{Config, Environment, Reference};
 
@@ -383,7 +383,7 @@ fn a_sources_own_deadlines() {
     assert!(json(NVGRID).get("deadlines").is_none(), "what is as everywhere takes no room");
 }
 
-/// A configuration with further keys of `[contacts]`.
+/// A configuration with further keys in `[contacts]`.
 fn contacts(rest: &str) -> String {
     format!("{NVGRID}[contacts]\nemail = ['a@b.c']\nfrom = 'a@b.c'\n{rest}")
 }
@@ -479,7 +479,7 @@ fn who_is_notified_how_often_and_who_else() {
     assert_eq!(read.audience("n").steps(), []);
 }
 
-/// So many sources, each with a token.
+/// A configuration with `count` sources, each with a token.
 fn sources(count: usize) -> String {
     let source = |n| format!("[sources.nv-{n}]\nprovider = 'nvgrid'\ntoken = '{HASH}'\n");
     (0..count).map(source).collect::<Vec<_>>().concat()

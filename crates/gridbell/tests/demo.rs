@@ -1,4 +1,4 @@
-//! `gridbell demo` as a person starts it: every provider's scenarios, on the real system, with nothing left behind.
+//! `gridbell demo` as a person runs it: every provider's scenarios on the real system, with no process left behind.
 
 use std::process::{Command, Stdio};
 

@@ -1,9 +1,9 @@
-//! `gridbell up` as a person starts it: it answers, it cleans up, and it leaves nothing behind when it is killed.
+//! `gridbell up` as a person runs it: it serves, cleans up, and leaves nothing behind when it is killed.
 
 #![expect(
     clippy::expect_used,
     clippy::print_stderr,
-    reason = "helpers of tests fail the test, and show what gridbell said"
+    reason = "helpers of tests fail the test, and print the output of gridbell"
 )]
 
 use std::{
@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Cold, the emulator is installed and the functions are built first.
+/// The first run installs the emulator and builds the functions.
 const UP: Duration = Duration::from_mins(20);
 
 struct Up {
@@ -78,7 +78,7 @@ fn up(config: &str) -> Up {
     Up { gridbell, folder, stack }
 }
 
-/// A POST without a library: the answer's status and body.
+/// A POST without a library; returns the answer's status and body.
 fn post(url: &str, body: &str) -> (u16, String) {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an address");
     let mut stream = std::net::TcpStream::connect(host).expect("connected");
@@ -153,7 +153,7 @@ fn killed_it_leaves_nothing_running() {
     assert!(!up.state().exists(), "it would describe what is gone");
 }
 
-/// The processes that talk to this emulator: its functions carry its address in their environment.
+/// The functions' processes: their environment contains the emulator's address.
 fn functions_of(endpoint: &str) -> Vec<u32> {
     let wanted = format!("AWS_ENDPOINT_URL={endpoint}");
     let processes = std::fs::read_dir("/proc").expect("Linux").flatten();

@@ -1,4 +1,4 @@
-//! The last look: what came is exactly what the scenarios say, nothing less and nothing more.
+//! The final check: the observed signals, mails and requests are exactly those that the scenarios expect.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::simulate::Simulators;
 
-/// The name under which checks that concern no one scenario stand.
+/// The scenario name of checks that concern all scenarios.
 const ALL: &str = "all";
 
-/// Whether a value holds what is expected, objects among other fields; where not, what is wrong.
+/// Checks that a value contains the expected one; objects may have further fields. Returns the mismatch, if any.
 pub(super) fn holds(expected: &Value, found: &Value) -> Option<String> {
     match (expected, found) {
         (Value::Object(expected), Value::Object(found)) => expected.iter().find_map(|(name, value)| {
@@ -29,7 +29,7 @@ pub(super) fn holds(expected: &Value, found: &Value) -> Option<String> {
     }
 }
 
-/// Compares all that was observed with all that was expected.
+/// Compares everything observed with everything expected.
 pub(super) fn everything(
     observations: &Observations,
     scenarios: &[Scenario],
@@ -113,13 +113,13 @@ fn envelope(signal: &Signal) -> Option<String> {
     Some(format!("{id}: {name} is {found:?} where {wanted:?} belongs"))
 }
 
-/// The epoch where it is Unix milliseconds of our time, else what no epoch is.
+/// The epoch if it is a plausible Unix time in milliseconds, else a text that is no epoch.
 fn epoch_of(signal: &Signal) -> &str {
     let epoch = signal.text("epoch");
     if epoch.len() == 13 && epoch.bytes().all(|byte| byte.is_ascii_digit()) { epoch } else { "Unix milliseconds" }
 }
 
-/// Sequences count from 1 without a hole, in the order of arrival.
+/// Checks that sequences count from 1 without a gap, in the order of arrival.
 fn out_of_order(seen: &Observed) -> Option<String> {
     let mut last: BTreeMap<&str, u64> = BTreeMap::new();
     seen.signals.iter().find_map(|signal| {
@@ -145,7 +145,7 @@ fn mails(observations: &Observations, scenarios: &[Scenario], seen: &Observed) {
     observations.check(ALL, "no other mail is sent", problem);
 }
 
-/// Whether a mail says that something is wrong, of that kind and about that: `quarantined, voltus-demo`.
+/// Whether a mail's subject names this problem, such as `quarantined, voltus-demo`.
 pub(super) fn is_about(subject: &str, mail: &str) -> bool {
     subject.ends_with(&format!(" ({mail})")) && !subject.contains("] Resolved: ")
 }

@@ -1,4 +1,4 @@
-//! `demo`: the real system on this machine, every provider's scenario played through it, and a look at all that comes of it.
+//! `demo`: starts the real system on this machine, plays every provider's scenarios and checks the results.
 
 mod check;
 mod observations;
@@ -20,21 +20,21 @@ use crate::{
 };
 use local_stack::{ProviderUrls, Stack, UpOptions};
 
-/// How long what is still under way in the end may take.
+/// How long the last pending work may take.
 const LAST_WAIT: Duration = Duration::from_secs(45);
 
-/// A demo that has been played; its stack is still up.
+/// A finished demo; its stack is still up.
 #[derive(Debug)]
 pub struct Played {
-    /// What came of it.
+    /// The results.
     pub report: Report,
-    /// The stack, to be shut down.
+    /// The stack; the caller shuts it down.
     pub stack: Stack,
-    /// What the stack asks.
+    /// The providers that the stack sends requests to.
     pub simulators: Simulators,
 }
 
-/// The options of the demo's stack: the built-in configuration, asking the simulators.
+/// The options of the demo's stack: the built-in configuration, with simulators as providers.
 ///
 /// # Errors
 /// No port is free.
@@ -45,10 +45,10 @@ pub async fn prepare() -> Result<(UpOptions, Simulators)> {
     Ok((options, simulators))
 }
 
-/// Plays everything on a stack that is up, and looks at all that came of it.
+/// Plays everything on a running stack, and checks the results.
 ///
 /// # Errors
-/// The scenarios cannot be read. What does not come as expected stands in the report.
+/// The scenarios cannot be read. Failed expectations are in the report.
 pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress) -> Result<Played> {
     let start = times::now();
     let scenarios = scenario::load(start)?;

@@ -1,4 +1,4 @@
-//! What has been observed so far, and waiting for it.
+//! What the demo has observed so far, and waiting for it.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,19 +10,19 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
-/// Everything that the demo has seen, shared by those who watch and those who wait.
+/// Everything observed, shared by the tasks that record and those that wait.
 #[derive(Debug)]
 pub(super) struct Observations {
-    /// When the play began: all times are told relative to it.
+    /// When the demo began; all times are relative to it.
     pub(super) start: Timestamp,
     seen: Mutex<Observed>,
     changed: watch::Sender<u64>,
 }
 
-/// What was seen.
+/// What was observed.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Observed {
-    /// In the order of their arrival.
+    /// In the order of arrival.
     pub(super) signals: Vec<Signal>,
     pub(super) mails: Vec<Mail>,
     pub(super) timeline: Vec<Line>,
@@ -33,7 +33,7 @@ pub(super) struct Observed {
 #[derive(Debug, Clone)]
 pub(super) struct Signal {
     pub(super) arrived_at: Timestamp,
-    /// The event; null where the message is no JSON.
+    /// The event; null if the message is not JSON.
     pub(super) event: Value,
     pub(super) attributes: Vec<(String, String)>,
     /// Message group and deduplication id.
@@ -49,7 +49,7 @@ pub(super) struct Mail {
     pub(super) text: String,
 }
 
-/// Something that happened to a subject.
+/// An event of a subject.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Line {
     pub(super) at: Timestamp,
@@ -58,7 +58,7 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// What sort of thing happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum What {
@@ -68,7 +68,7 @@ pub(super) enum What {
     Mail,
 }
 
-/// An expectation, and what is wrong with it.
+/// An expectation, and what is wrong with it, if anything.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Check {
     pub(super) scenario: String,
@@ -77,7 +77,7 @@ pub(super) struct Check {
 }
 
 impl Signal {
-    /// A text of the envelope.
+    /// A text field of the envelope.
     pub(super) fn text(&self, name: &str) -> &str {
         self.event.get(name).and_then(Value::as_str).unwrap_or_default()
     }
@@ -88,7 +88,7 @@ impl Observations {
         Self { start, seen: Mutex::default(), changed: watch::Sender::new(0) }
     }
 
-    /// Notes something.
+    /// Records an observation.
     pub(super) fn note(&self, change: impl FnOnce(&mut Observed)) {
         change(&mut self.lock());
         self.changed.send_modify(|version| *version += 1);
@@ -99,17 +99,17 @@ impl Observations {
         self.note(|seen| seen.checks.push(check));
     }
 
-    /// All of it as it is now.
+    /// A copy of everything observed so far.
     pub(super) fn observed(&self) -> Observed {
         self.lock().clone()
     }
 
-    /// Waits until it is so; false where it is not within that time.
+    /// Waits until the condition is true; returns false after `within`.
     pub(super) async fn wait(&self, within: Duration, is_so: impl Fn(&Observed) -> bool) -> bool {
         let mut changed = self.changed.subscribe();
         let waiting = async {
             while !is_so(&self.lock()) {
-                // The sender lives in self, so this fails never.
+                // The sender lives in self, so this never fails.
                 if changed.changed().await.is_err() {
                     return;
                 }

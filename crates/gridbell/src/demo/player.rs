@@ -1,4 +1,4 @@
-//! Plays the scenarios: all at once, each step by step. A step is over when what it must produce is there.
+//! Plays the scenarios in parallel, each step by step. A step ends when its expected results have arrived.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,22 +21,22 @@ use crate::{
 };
 use stack_client::Description;
 
-/// How often the queues are asked whether they are idle.
+/// How often the player checks whether the queues are idle.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The stage that everything is played on.
+/// The stack that the scenarios run on.
 pub(super) struct DemoStack<'a> {
     pub(super) observations: &'a Observations,
     pub(super) description: &'a Description,
     pub(super) simulators: &'a Simulators,
     pub(super) http: Client,
     pub(super) names: Names,
-    /// The queues that are idle once everything is worked off, in the order in which work goes through them.
+    /// The queues that must be idle at the end, in the order in which work passes through them.
     pub(super) inner: Vec<Queue>,
 }
 
 impl DemoStack<'_> {
-    /// Plays all scenarios at once; what goes wrong is noted on the board.
+    /// Plays all scenarios in parallel; failures are recorded as observations.
     pub(super) async fn play(&self, scenarios: &[Scenario], progress: &dyn Progress) {
         let plays = scenarios.iter().map(|scenario| async move {
             let shown = progress.step(&scenario.title);
@@ -92,7 +92,7 @@ impl DemoStack<'_> {
         Ok(())
     }
 
-    /// Posts a webhook as the provider does, and compares the answer.
+    /// Posts a webhook as the provider does, and checks the answer.
     async fn send(&self, scenario: &Scenario, step: &Step, body: &str) -> Result<Sent> {
         let source = &self.description.sources[&scenario.source];
         let url = match step.endpoint {
@@ -106,7 +106,7 @@ impl DemoStack<'_> {
         };
         let (at, began) = (times::now(), Instant::now());
         let request = self.http.post(url).timeout(Duration::from_secs(30)).header("content-type", "application/json");
-        // The address holds a token, so an error is told without it.
+        // The address contains a token, so the error must not show it.
         let response = request.body(body.to_owned()).send().await.map_err(reqwest::Error::without_url)?;
         let status = response.status().as_u16();
         let answer = response.text().await.map_err(reqwest::Error::without_url)?;
@@ -120,7 +120,7 @@ impl DemoStack<'_> {
         Ok(Sent { at, status, took, problem })
     }
 
-    /// One check and one line of the timeline for the sends of a step.
+    /// Records one check and one timeline line for the webhooks of a step.
     fn note_sent(&self, scenario: &Scenario, index: usize, sent: &[Sent]) {
         let step = &scenario.steps[index];
         let problem = sent.iter().find_map(|sent| sent.problem.clone());
@@ -161,7 +161,7 @@ impl DemoStack<'_> {
         Ok(())
     }
 
-    /// Waits until every inner queue is idle, each looked at after those that feed it.
+    /// Waits until every inner queue is idle, checking each queue after those that feed it.
     pub(super) async fn is_worked_off(&self, within: Duration) -> bool {
         let looking = async {
             let mut clock = interval(LOOK_EVERY);
@@ -179,15 +179,15 @@ impl DemoStack<'_> {
     }
 }
 
-/// What a scenario remembers from step to step.
+/// What a scenario carries from step to step.
 #[derive(Default)]
 struct Memory {
     body: String,
-    /// Signals expected so far, by subject.
+    /// Number of signals expected so far, by subject.
     due: BTreeMap<String, usize>,
 }
 
-/// A webhook that was answered.
+/// A webhook and its answer.
 struct Sent {
     at: Timestamp,
     status: u16,

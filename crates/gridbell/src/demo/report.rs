@@ -1,4 +1,4 @@
-//! What came of the demo, for people and for programs.
+//! The results of the demo, for people and for programs.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,14 +9,14 @@ use super::{
 };
 use crate::simulate::{Simulators, times};
 
-/// Everything that was observed, and every check.
+/// Everything observed, and every check.
 #[derive(Debug)]
 pub struct Report {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     pub(super) signals: Vec<Signal>,
     pub(super) mails: Vec<Mail>,
-    /// By subject, and by time within one.
+    /// By subject, then by time.
     pub(super) timeline: Vec<(String, Vec<Line>)>,
     pub(super) checks: Vec<Check>,
 }
@@ -50,7 +50,7 @@ impl Report {
         }
     }
 
-    /// The checks that failed, each as one line.
+    /// The failed checks, one line each.
     pub fn failures(&self) -> Vec<String> {
         let failed = |check: &Check| {
             check.problem.as_ref().map(|problem| format!("{}: {}: {problem}", check.scenario, check.what))
@@ -58,17 +58,17 @@ impl Report {
         self.checks.iter().filter_map(failed).collect()
     }
 
-    /// How many checks there were.
+    /// The number of checks.
     pub fn checks(&self) -> usize {
         self.checks.len()
     }
 
-    /// Seconds since the play began.
+    /// Seconds since the demo began.
     pub(super) fn since_start_s(&self, at: Timestamp) -> f64 {
         at.duration_since(self.start).as_secs_f64()
     }
 
-    /// The whole as one object.
+    /// The whole report as one object.
     pub fn to_json(&self) -> Value {
         let failures = self.failures();
         let events: Vec<&Value> = self.signals.iter().map(|signal| &signal.event).collect();
@@ -104,7 +104,7 @@ fn signal(signal: &Signal) -> Line {
     Line { at: signal.arrived_at, subject: signal.text("subject").to_owned(), what: What::Signal, text }
 }
 
-/// A mail belongs to the longest subject that its own subject names.
+/// Files a mail under the longest subject that the mail's own subject line names.
 fn mail(mail: &Mail, subjects: &[String]) -> Line {
     let subject =
         subjects.iter().filter(|subject| mail.subject.contains(subject.as_str())).max_by_key(|subject| subject.len());

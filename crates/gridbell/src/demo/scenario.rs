@@ -1,4 +1,4 @@
-//! The scenarios as data: what is sent, what the provider holds, what must come of it.
+//! The scenarios as data: what is sent, what the provider answers, what gridbell must produce.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{fixtures, simulate::times};
 use local_stack::template;
 
-/// A story of one source.
+/// A scenario of one source.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scenario {
@@ -19,37 +19,37 @@ pub(super) struct Scenario {
     pub(super) title: String,
     pub(super) source: String,
     pub(super) steps: Vec<Step>,
-    /// How often the source's provider must have been asked about each of these by the end; none: as often as it likes.
+    /// How often each of these must have been requested from the provider by the end; none: any number.
     #[serde(default)]
     pub(super) asked: BTreeMap<String, Option<usize>>,
 }
 
-/// One step: prepare, send, then wait until what it must produce is there.
+/// One step: prepare, send, then wait for the expected results.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
     /// What happens, for people.
     pub(super) says: String,
-    /// What the simulator holds from now on.
+    /// What the simulator stores from now on.
     pub(super) holds: Option<Content>,
     pub(super) fails: Option<Fails>,
     pub(super) send: Option<Content>,
-    /// The body of the step before, this many times at once.
+    /// Sends the body of the step before, this many times in parallel.
     pub(super) again: Option<usize>,
-    /// Another token than the source's, or another source.
+    /// A wrong token, or an unknown source.
     pub(super) endpoint: Option<EndpointKind>,
     #[serde(default)]
     pub(super) answer: Reply,
-    /// Exactly these signals, in this order for each subject.
+    /// Exactly these signals, in this order within each subject.
     #[serde(default)]
     pub(super) signals: Vec<Expected>,
-    /// Mails: the kind and the key, as they stand in brackets at the end of a subject.
+    /// Mails: the kind and the key, as in the brackets at the end of their subject lines.
     #[serde(default)]
     pub(super) mails: Vec<String>,
-    /// Wait until all that was sent is worked off: what was not published by then never is.
+    /// Wait until all work is done: a signal that is not published by then never is.
     #[serde(default)]
     pub(super) worked_off: bool,
-    /// How long to wait for any of it, in seconds.
+    /// How long to wait for the results, in seconds.
     #[serde(default = "usual_wait_s")]
     pub(super) within_s: u64,
 }
@@ -68,10 +68,10 @@ pub(super) struct Content {
     /// What the same step sends.
     #[serde(default)]
     pub(super) sent: bool,
-    /// Texts for texts, wherever they stand; each must stand somewhere.
+    /// Texts to replace everywhere; each must occur at least once.
     #[serde(default)]
     replace: BTreeMap<String, String>,
-    /// Values by JSON pointer.
+    /// Values to set, by JSON pointer.
     #[serde(default)]
     set: BTreeMap<String, Value>,
 }
@@ -86,7 +86,7 @@ pub(super) struct Fails {
     pub(super) times: Option<u32>,
 }
 
-/// A door that is not the source's.
+/// An endpoint that is not the source's own.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum EndpointKind {
@@ -99,7 +99,7 @@ pub(super) enum EndpointKind {
 #[serde(deny_unknown_fields)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// What its body holds, among other things.
+    /// Part of its body; it may have further fields.
     pub(super) body: Value,
 }
 
@@ -109,16 +109,16 @@ impl Default for Reply {
     }
 }
 
-/// A signal.
+/// An expected signal.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expected {
     /// The subject without the source.
     about: String,
-    /// Without `gridbell.` and `.v1`.
+    /// The type without `gridbell.` and `.v1`.
     #[serde(rename = "type")]
     kind: String,
-    /// What `data`'s one member holds, among other things.
+    /// Part of `data`'s only member; it may have further fields.
     pub(super) data: Value,
 }
 
@@ -132,10 +132,10 @@ impl Expected {
     }
 }
 
-/// Names in contents that are known once everything runs, such as `{elsewhere}`.
+/// Placeholders in contents, such as `{elsewhere}`; their values are known once everything runs.
 pub(super) type Names = BTreeMap<&'static str, String>;
 
-/// Reads the scenarios; instants relative to now become those relative to `start`.
+/// Reads the scenarios; makes instants relative to `start`.
 pub(super) fn load(start: Timestamp) -> Result<Vec<Scenario>> {
     let mut file = template::parse(include_str!("scenarios.yaml")).context("scenarios.yaml cannot be read")?;
     times::resolve(&mut file, start);
@@ -148,12 +148,12 @@ pub(super) fn load(start: Timestamp) -> Result<Vec<Scenario>> {
 }
 
 impl Scenario {
-    /// The subjects that it must produce signals of.
+    /// The subjects that must have signals.
     pub(super) fn subjects(&self) -> Vec<String> {
         self.subjects_of(&self.steps)
     }
 
-    /// The subjects that a step is about: those of its signals, else of the steps before, else of all, else the source.
+    /// The subjects of a step: those of its signals, else of the steps before, else of all steps, else the source.
     pub(super) fn concerned(&self, index: usize) -> Vec<String> {
         let of = |steps: Option<&[Step]>| self.subjects_of(steps.unwrap_or_default());
         let asked = self.asked.keys().map(|about| format!("{}/{about}", self.source)).collect();
@@ -181,7 +181,7 @@ impl Scenario {
 }
 
 impl Content {
-    /// The body as it goes over the wire.
+    /// The body as it is sent.
     pub(super) fn body(&self, names: &Names) -> Result<String> {
         let mut body = match (&self.fixture, &self.json, &self.text) {
             (Some(fixture), None, None) => fixtures::text(fixture)?.to_owned(),

@@ -1,4 +1,4 @@
-//! The report on a terminal: the timeline, the table of the signals, the mail, and what failed.
+//! The report on a terminal: the timelines, the table of signals, the mails, and the failures.
 
 use dispatch::text::clip;
 use jiff::Timestamp;
@@ -10,11 +10,11 @@ use super::{
 };
 use crate::show::{self, Paint, power};
 
-/// Lines of a mail that are shown.
+/// How many lines of a mail are shown.
 const MAIL_LINES: usize = 14;
 
 impl Report {
-    /// Writes it for people.
+    /// Prints the report for people.
     ///
     /// # Errors
     /// Standard output cannot be written.
@@ -92,18 +92,18 @@ impl Report {
     }
 }
 
-/// `gridbell.dispatch.scheduled.v1` → `scheduled`: the subject shows of what.
+/// `gridbell.dispatch.scheduled.v1` → `scheduled`; the subject shows the rest.
 pub(super) fn short_kind(kind: &str) -> &str {
     let kind = kind.trim_start_matches("gridbell.").trim_end_matches(".v1");
     ["dispatch.", "power.", "account."].iter().find_map(|prefix| kind.strip_prefix(prefix)).unwrap_or(kind)
 }
 
-/// `data`'s one member.
+/// `data`'s only member.
 fn data(event: &Value) -> &Value {
     event["data"].as_object().and_then(|data| data.values().next()).unwrap_or(&Value::Null)
 }
 
-/// What a signal asks or tells, in a few words.
+/// The content of a signal in a few words.
 pub(super) fn gist(event: &Value) -> String {
     let data = data(event);
     if let Some(intervals) = data["intervals"].as_array() {
@@ -116,7 +116,7 @@ pub(super) fn gist(event: &Value) -> String {
     asked["watts"].as_u64().map_or(kind.clone(), |watts| format!("{kind} {}", power(watts)))
 }
 
-/// From when to when, to the minute; the year and the second day only where they are needed.
+/// Start and end to the minute; the year and the end's day only where needed.
 fn span(data: &Value, now: Timestamp) -> String {
     let instant = |name: &str| data[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
     let Some(start) = instant("start") else { return String::new() };

@@ -1,4 +1,4 @@
-//! The controller and the person on duty: tasks that read the queue `signals` and the mail, and note what comes.
+//! The demo's controller and on-call person: tasks that read the queue `signals` and the mail, and record what arrives.
 
 use std::{
     collections::HashSet,
@@ -21,10 +21,10 @@ use crate::{
     simulate::times,
 };
 
-/// How often the mail is looked at.
+/// How often the mail is read.
 const MAIL_EVERY: Duration = Duration::from_millis(300);
 
-/// Watches until it is dropped.
+/// Background tasks that run until this is dropped.
 #[derive(Debug)]
 pub(super) struct Watchers {
     _tasks: JoinSet<()>,
@@ -47,7 +47,7 @@ impl Watchers {
         tasks.spawn(read_mail(Arc::clone(observations), mail));
         let calls = Arc::clone(&calls_elsewhere);
         tasks.spawn(async move {
-            // Whoever connects is counted and hung up on.
+            // Each connection is counted and closed.
             while listener.accept().await.is_ok() {
                 calls.fetch_add(1, Ordering::Relaxed);
             }
@@ -55,7 +55,7 @@ impl Watchers {
         Ok(Self { _tasks: tasks, elsewhere, calls_elsewhere })
     }
 
-    /// How many connections there were to the host that nobody may ask.
+    /// Connections to the host that gridbell must never call.
     pub(super) fn calls_elsewhere(&self) -> usize {
         self.calls_elsewhere.load(Ordering::Relaxed)
     }
@@ -69,7 +69,7 @@ async fn read_signals(observations: Arc<Observations>, queue: Queue) {
                 let at = times::now();
                 observations.note(|seen| seen.signals.extend(messages.into_iter().map(|message| signal(message, at))));
             }
-            // The stack may be on its way down; what is missing in the end is reported then.
+            // The stack may be shutting down; the final checks report what is missing.
             Err(_) => drop(pause.tick().await),
         }
     }

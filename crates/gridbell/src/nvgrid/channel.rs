@@ -1,4 +1,4 @@
-//! The connection: TLS, with a private CA where one is given; in the clear only where the address says so.
+//! The connection: TLS, optionally with a private CA; plain text only for `http` addresses.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,24 +7,24 @@ use url::Url;
 
 use super::NvgridError;
 
-/// How long the connection may take.
+/// How long connecting may take.
 const CONNECTS: Duration = Duration::from_secs(10);
 
-/// Where DPS answers, and how it is known.
+/// The DPS server: its address, and how to verify it.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
     /// Scheme, host and port.
     pub(crate) url: Url,
-    /// A file with the certificates of the CA that signed its own, in PEM. None: those that browsers trust.
+    /// PEM file with the certificates of the CA that signed the server's. None: the CAs that browsers trust.
     pub(crate) ca: Option<PathBuf>,
-    /// The name that its certificate is made out to. None: the address's host.
+    /// The name in the server's certificate. None: the address's host.
     pub(crate) tls_name: Option<String>,
     /// How long a call may take.
     pub(crate) answers: Duration,
 }
 
 impl Endpoint {
-    /// How it is named to people.
+    /// The address for people.
     pub(crate) fn shown(&self) -> String {
         self.url.origin().ascii_serialization()
     }
@@ -32,7 +32,8 @@ impl Endpoint {
     /// Connects.
     ///
     /// # Errors
-    /// [`NvgridError::Setting`] for what cannot be used, [`NvgridError::Unreachable`] or [`NvgridError::Tls`] for what does not answer.
+    /// [`NvgridError::Setting`] for an unusable setting; [`NvgridError::Unreachable`] or [`NvgridError::Tls`] for a
+    /// failed connection.
     pub(super) async fn connect(&self) -> Result<Channel, NvgridError> {
         let setting = |problem: String| NvgridError::Setting { problem };
         if !matches!(self.url.path(), "" | "/") {
@@ -41,7 +42,7 @@ impl Endpoint {
         let endpoint = Channel::from_shared(self.shown()).map_err(|error| setting(error.to_string()))?;
         let mut endpoint = endpoint.connect_timeout(CONNECTS);
         if self.url.scheme() == "https" {
-            // Err means that another part of the process has chosen a provider before, which serves as well.
+            // Err means that the process has already chosen a provider, which serves as well.
             drop(rustls::crypto::ring::default_provider().install_default());
             endpoint = endpoint.tls_config(self.tls()?).map_err(|error| setting(in_words(&error)))?;
         }
@@ -70,7 +71,7 @@ impl Endpoint {
 
     fn failed(&self, reason: &str) -> NvgridError {
         let (base, reason) = (self.shown(), reason.to_owned());
-        // rustls names its errors in words alone once they have passed through the transport.
+        // After rustls errors have passed through the transport, only their text identifies them.
         let way = if ["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"].iter().any(|one| reason.contains(one)) {
             match &self.ca {
                 None => "a private CA signed it: give that CA's certificate with --ca FILE".to_owned(),
@@ -91,13 +92,13 @@ impl Endpoint {
     }
 }
 
-/// An error with its reasons behind it, on one line.
+/// An error and its causes on one line.
 pub(super) fn in_words(error: &dyn std::error::Error) -> String {
     let mut words = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let said = error.to_string();
-        // Some say their source's words as their own.
+        // Some errors repeat their cause's text.
         if !words.iter().any(|known: &String| known.contains(&said)) {
             words.push(said);
         }

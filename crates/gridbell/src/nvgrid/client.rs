@@ -15,17 +15,17 @@ const SITE: &str = "NvGrid";
 /// The power events, as webhooks name them.
 pub(crate) const EVENTS: [&str; 4] = ["start_ramp_up", "end_ramp_up", "start_ramp_down", "end_ramp_down"];
 
-/// A site's `NvGrid`.
+/// A client of a site's `NvGrid`.
 #[derive(Debug)]
 pub(crate) struct Client {
     session: Session,
 }
 
 impl Client {
-    /// Connects and finds out how the service looks.
+    /// Connects and reads the service's description.
     ///
     /// # Errors
-    /// It is not reached, or not described.
+    /// The site is unreachable, or there is no description.
     pub(crate) async fn connect(endpoint: &Endpoint, origin: &Origin, login: Login) -> Result<Self, NvgridError> {
         Ok(Self { session: Session::connect(endpoint, origin, login).await? })
     }
@@ -42,7 +42,7 @@ impl Client {
     /// Registers an address for these events; none: for all.
     ///
     /// # Errors
-    /// [`NvgridError::is_in_doubt`] says whether it may be registered all the same.
+    /// [`NvgridError::is_in_doubt`] says whether it may be registered despite the error.
     pub(crate) async fn register(&mut self, url: &str, events: &[String]) -> Result<(), NvgridError> {
         let method = self.description().method(SITE, "RegisterWebhook")?;
         self.description().text(&method.input(), "url")?;
@@ -56,29 +56,29 @@ impl Client {
         self.agreed(&method, request).await
     }
 
-    /// Takes an address away.
+    /// Unregisters an address.
     ///
     /// # Errors
-    /// As [`Self::register`].
+    /// As for [`Self::register`].
     pub(crate) async fn unregister(&mut self, url: &str) -> Result<(), NvgridError> {
         let method = self.description().method(SITE, "UnregisterWebhook")?;
         self.description().text(&method.input(), "url")?;
         self.agreed(&method, json!({"url": url})).await
     }
 
-    /// How the feeds stand, as the site tells it.
+    /// The status of the feeds, as the site reports it.
     ///
     /// # Errors
-    /// As every call.
+    /// As for every call.
     pub(crate) async fn status(&mut self) -> Result<Value, NvgridError> {
         let method = self.description().method(SITE, "GetStatus")?;
         self.session.call(&method, json!({})).await
     }
 
-    /// The targets of an interval, as the site tells them; of these feeds, or of all.
+    /// The targets of an interval, as the site reports them, for these feeds or for all.
     ///
     /// # Errors
-    /// As every call.
+    /// As for every call.
     pub(crate) async fn schedule(
         &mut self,
         (from, until): (Timestamp, Timestamp),
@@ -87,7 +87,7 @@ impl Client {
         let method = self.description().method(SITE, "GetLoadSchedule")?;
         let input = method.input();
         let interval = json!({"start_time": from.to_string(), "end_time": until.to_string()});
-        // Which message holds the two instants is not documented.
+        // It is not documented which message contains the two instants.
         let mut request = match self.holder_of_interval(&input)? {
             None => interval,
             Some(field) => json!({field: interval}),
@@ -99,7 +99,7 @@ impl Client {
         self.session.call(&method, request).await
     }
 
-    /// The field of a request that holds `start_time` and `end_time`; none: the request itself.
+    /// The request's field that contains `start_time` and `end_time`; none: the request itself.
     fn holder_of_interval(&self, input: &MessageDescriptor) -> Result<Option<String>, NvgridError> {
         let holds = |message: &MessageDescriptor| {
             ["start_time", "end_time"].iter().all(|name| message.get_field_by_name(name).is_some())
@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    /// A call that answers with a code and a word about it.
+    /// Makes a call that answers with a status code and a message.
     async fn agreed(&mut self, method: &MethodDescriptor, request: Value) -> Result<(), NvgridError> {
         self.description().field(&method.output(), "code")?;
         let answer = self.session.call(method, request).await?;

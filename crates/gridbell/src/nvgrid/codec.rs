@@ -1,4 +1,4 @@
-//! Messages as bytes. They are read beside the call, where it is known which they must be, and what cannot be read is told as such.
+//! Messages as bytes. The caller decodes them, because it knows their types and can report a decoding error as such.
 
 use prost::bytes::{Buf, BufMut, Bytes};
 use tonic::{

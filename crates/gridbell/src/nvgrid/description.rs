@@ -1,4 +1,4 @@
-//! What the service looks like: read from the site's own `.proto` files, from a descriptor set, or by server reflection.
+//! The description of the service: from the site's own `.proto` files, a descriptor set, or server reflection.
 
 use std::path::{Path, PathBuf};
 
@@ -16,16 +16,16 @@ const PACKAGE: &str = "nvidia.dcpower.v1";
 /// Where a description comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
-    /// `.proto` files, and the folders that they import from.
+    /// `.proto` files, and the folders of their imports.
     Proto {
         /// The files.
         files: Vec<PathBuf>,
-        /// The folders; none: the files' own.
+        /// The import folders; none: the files' own folders.
         folders: Vec<PathBuf>,
     },
     /// A descriptor set as `protoc` writes it.
     DescriptorSet(PathBuf),
-    /// The server itself.
+    /// The server's reflection.
     Reflection,
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct Description {
     pub(super) pool: DescriptorPool,
-    /// How it is named to people.
+    /// Its origin, for people.
     pub(super) from: String,
 }
 
@@ -41,7 +41,7 @@ impl Description {
     /// Compiles `.proto` files.
     ///
     /// # Errors
-    /// [`NvgridError::Description`], with the place.
+    /// [`NvgridError::Description`], with the position.
     pub(crate) fn of_proto(files: &[PathBuf], folders: &[PathBuf]) -> Result<Self, NvgridError> {
         let own = |file: &PathBuf| match file.parent() {
             Some(folder) if folder != Path::new("") => folder.to_path_buf(),
@@ -49,13 +49,13 @@ impl Description {
         };
         let from = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
         let folders = if folders.is_empty() { files.iter().map(own).collect() } else { folders.to_vec() };
-        // Its `Debug` is its words with the place.
+        // The error's `Debug` output is its message with the position.
         let compiled = protox::compile(files, folders).map_err(|error| unreadable(&from, &format!("{error:?}")))?;
         let pool = DescriptorPool::from_file_descriptor_set(compiled);
         Ok(Self { pool: pool.map_err(|error| unreadable(&from, &format!("{error:?}")))?, from })
     }
 
-    /// Reads a descriptor set. Google's own types need not be in it.
+    /// Reads a descriptor set, which may lack Google's own types.
     ///
     /// # Errors
     /// [`NvgridError::Description`].
@@ -69,7 +69,7 @@ impl Description {
         Ok(Self { pool, from })
     }
 
-    /// A method by the documented names; the service in whichever package.
+    /// A method by its documented name; the service may be in any package.
     ///
     /// # Errors
     /// [`NvgridError::Lacks`].
@@ -96,7 +96,8 @@ impl Description {
             .ok_or_else(|| self.lacks(&format!("field {name} in the message {}", message.full_name()), &there()))
     }
 
-    /// A field of text by its documented name. What goes into it may be a secret, so it must fit: whoever refuses it tells it.
+    /// Checks that a documented field is a single string.
+    /// Its value may be a secret, and an error about the type would print it.
     ///
     /// # Errors
     /// [`NvgridError::Lacks`].
@@ -108,7 +109,7 @@ impl Description {
         }
     }
 
-    /// The message that a field holds.
+    /// The message type of a field.
     ///
     /// # Errors
     /// [`NvgridError::Lacks`].
@@ -119,7 +120,7 @@ impl Description {
         }
     }
 
-    /// The values that a field may have, checked to be among them.
+    /// Checks that these values are among an enum field's values.
     ///
     /// # Errors
     /// [`NvgridError::Lacks`].

@@ -1,4 +1,4 @@
-//! Why `NvGrid` did not do what it was asked, in one line that says what to do.
+//! Why a call to `NvGrid` failed, in one line that says what to do.
 
 use std::error::Error;
 
@@ -6,21 +6,21 @@ use tonic::{Code, Status};
 
 use super::channel::in_words;
 
-/// What stands in the way.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NvgridError {
-    /// Something that the caller gave cannot be used.
+    /// A given setting is unusable.
     #[error("{problem}")]
     Setting {
-        /// What is wrong with it.
+        /// What is wrong.
         problem: String,
     },
-    /// The description cannot be read.
+    /// The description is unreadable.
     #[error("{from} does not describe the service: {reason}")]
     Description {
         /// The file, or the reflection.
         from: String,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
     /// The description lacks a documented name.
@@ -30,43 +30,43 @@ pub(crate) enum NvgridError {
         from: String,
         /// The name.
         what: String,
-        /// Names of its kind that are there.
+        /// The names of that kind which exist.
         there: String,
     },
-    /// The server does not describe itself.
+    /// The server offers no reflection.
     #[error(
         "{base} does not describe itself ({reason}): give the .proto files that came with the DPS install with --proto, or their descriptor set with --descriptor-set"
     )]
     NoReflection {
-        /// Where.
+        /// The server's address.
         base: String,
-        /// Its words.
+        /// Its message.
         reason: String,
     },
-    /// Nobody answers.
+    /// The server does not answer.
     #[error("{base} cannot be reached: {reason}; check the network and the address: https or http, host, port")]
     Unreachable {
-        /// Where.
+        /// The server's address.
         base: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Whoever answers is not known.
+    /// The server's certificate is not trusted.
     #[error("no TLS with {base}: {reason}; {way}")]
     Tls {
-        /// Where.
+        /// The server's address.
         base: String,
-        /// Why.
+        /// The reason.
         reason: String,
         /// What to do.
         way: String,
     },
-    /// The login is not taken.
+    /// The server refused the login.
     #[error("{base} does not take the login ({said}): {way}")]
     Login {
-        /// Where.
+        /// The server's address.
         base: String,
-        /// Its words.
+        /// Its message.
         said: String,
         /// What to do.
         way: &'static str,
@@ -74,45 +74,45 @@ pub(crate) enum NvgridError {
     /// A call failed.
     #[error("{method} of {base} failed ({said}): {meaning}")]
     Failed {
-        /// Where.
+        /// The server's address.
         base: String,
         /// The call.
         method: String,
-        /// The code and its words.
+        /// The status code and its message.
         said: String,
         /// What to do.
         meaning: &'static str,
-        /// Whether what was asked may have been done all the same.
+        /// Whether the call may have taken effect nevertheless.
         in_doubt: bool,
     },
-    /// An answer that cannot be understood: what was asked may have been done.
+    /// An answer that cannot be decoded: the call may have taken effect.
     #[error(
         "{base} answered {method} with what cannot be understood ({reason}): the description may be of another release"
     )]
     Strange {
-        /// Where.
+        /// The server's address.
         base: String,
         /// The call.
         method: String,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
-        /// Whether what was asked may have been done all the same.
+        /// Whether the call may have taken effect nevertheless.
         in_doubt: bool,
     },
-    /// A refusal as an answer.
+    /// The server answered with a refusal.
     #[error("{base} refuses ({said}){meaning}")]
     Refused {
-        /// Where.
+        /// The server's address.
         base: String,
-        /// Its words.
+        /// Its message.
         said: String,
-        /// What to do, where it is known.
+        /// What to do, if known.
         meaning: String,
     },
 }
 
 impl NvgridError {
-    /// A call's failure.
+    /// The error of a failed call.
     pub(super) fn failed(base: &str, method: &str, status: &Status) -> Self {
         let (meaning, in_doubt) = match status.code() {
             Code::PermissionDenied => ("this login may not do that; ask the site's operator for the right", false),
@@ -127,12 +127,12 @@ impl NvgridError {
         Self::Failed { base: base.to_owned(), method: method.to_owned(), said: said(status), meaning, in_doubt }
     }
 
-    /// Whether what was asked may have been done all the same.
+    /// Whether the call may have taken effect nevertheless.
     pub(crate) fn is_in_doubt(&self) -> bool {
         matches!(self, Self::Strange { in_doubt: true, .. } | Self::Failed { in_doubt: true, .. })
     }
 
-    /// The same of a call that does nothing of what was asked: the login before it.
+    /// The same error for the login before a call: the call had no effect.
     pub(super) fn before(mut self) -> Self {
         if let Self::Strange { in_doubt, .. } | Self::Failed { in_doubt, .. } = &mut self {
             *in_doubt = false;
@@ -141,10 +141,10 @@ impl NvgridError {
     }
 }
 
-/// A status in short: its code's name and its words, on one line.
+/// A status on one line: its code's name and its message.
 pub(super) fn said(status: &Status) -> String {
     let words = match status.source() {
-        // The transport's own words say nothing; what lies behind them does.
+        // The transport's own message says nothing; its cause does.
         Some(source) => one_line(&in_words(source)),
         None => one_line(status.message()),
     };
@@ -159,7 +159,7 @@ pub(super) fn said(status: &Status) -> String {
     if words.is_empty() { name } else { format!("{name}: {words}") }
 }
 
-/// What somebody else wrote, as far as it fits on one line.
+/// A foreign text, cleaned and shortened to one line.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace()
         .collect::<Vec<_>>()

@@ -1,7 +1,7 @@
-//! `NvGrid`, asked over gRPC: login, registration, status and schedule.
+//! A gRPC client of `NvGrid`: login, registration, status and schedule.
 //!
-//! The field numbers of its messages are not public. They are read at run time, from what came with the DPS install or from the
-//! server's own reflection; in here there are the documented names alone.
+//! The field numbers of its messages are not public. They are read at run time, from the files of the DPS install or
+//! from the server's reflection; this code contains only the documented names.
 
 mod channel;
 mod client;

@@ -1,4 +1,4 @@
-//! Server reflection: v1, and where a server does not know that, v1alpha, whose messages are the same on the wire.
+//! Server reflection: v1, else v1alpha, whose messages are the same on the wire.
 
 use std::{collections::BTreeSet, error::Error};
 
@@ -29,10 +29,10 @@ const PATHS: [&str; 2] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// The services that are looked for, in whichever package.
+/// The required services, in any package.
 const SERVICES: [&str; 2] = ["NvGrid", "AuthService"];
 
-/// A description has fewer files than this.
+/// Most files that a description may have.
 const MOST_FILES: usize = 200;
 
 /// One server's reflection.
@@ -42,10 +42,10 @@ struct Reflection<'c> {
     path: &'static str,
 }
 
-/// Lets the server describe itself.
+/// Reads a server's description from its reflection.
 ///
 /// # Errors
-/// [`NvgridError::NoReflection`] where it does not, [`NvgridError::Lacks`] where there is no `NvGrid`.
+/// [`NvgridError::NoReflection`] if the server offers none, [`NvgridError::Lacks`] if it describes no `NvGrid`.
 pub(super) async fn describe(
     base: &str,
     channel: &Channel,
@@ -96,7 +96,7 @@ impl Reflection<'_> {
         }
     }
 
-    /// The files of these services, and whatever they import. Google's own types are known.
+    /// The files of these services and all their imports. Google's own types are built in.
     async fn files(&self, services: impl Iterator<Item = &String>) -> Result<DescriptorPool, String> {
         let mut pool = DescriptorPool::global();
         let mut files: Vec<FileDescriptorProto> = Vec::new();
@@ -128,7 +128,7 @@ impl Reflection<'_> {
         Ok(pool)
     }
 
-    /// One question, on a stream of its own.
+    /// One reflection request, on a stream of its own.
     async fn ask(&self, request: MessageRequest) -> Result<MessageResponse, Status> {
         let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
         let mut request = Request::new(stream::iter([Bytes::from(request.encode_to_vec())]));

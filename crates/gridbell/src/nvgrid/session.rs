@@ -1,4 +1,4 @@
-//! A session: the connection, the description, the login, and a call by them.
+//! A session with a site: the connection, the description, the login, and the calls.
 
 use std::{fmt, time::Duration};
 
@@ -23,16 +23,16 @@ use super::{
 
 const LOGIN: &str = "AuthService";
 
-/// How a session is opened.
+/// How a session authenticates.
 pub(crate) enum Login {
-    /// By the user's name and password.
+    /// User name and password.
     Password(String, Secret),
-    /// It is open: a token of the site's identity provider.
+    /// A token of the site's identity provider; needs no login.
     Token(Secret),
 }
 
 impl Login {
-    /// Reads `username:password`; what has no colon is a token.
+    /// Parses `username:password`; a text without a colon is a token.
     pub(crate) fn parse(key: &Secret) -> Self {
         match key.expose().trim_end_matches(['\r', '\n']).split_once(':') {
             Some((user, password)) => Self::Password(user.to_owned(), Secret::new(password)),
@@ -41,7 +41,7 @@ impl Login {
     }
 }
 
-/// A session with a site. It logs in when it is first asked, and once more where a session has expired.
+/// A session with a site. It logs in at the first call, and again when the session has expired.
 pub(super) struct Session {
     pub(super) base: String,
     answers: Duration,
@@ -52,12 +52,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and finds out how the service looks.
+    /// Connects and reads the service's description.
     ///
     /// # Errors
-    /// It is not reached, or not described.
+    /// The site is unreachable, or there is no description.
     pub(super) async fn connect(endpoint: &Endpoint, origin: &Origin, login: Login) -> Result<Self, NvgridError> {
-        // A file that cannot be read is told before anybody is called.
+        // Report an unreadable file before connecting.
         let read = match origin {
             Origin::Proto { files, folders } => Some(Description::of_proto(files, folders)?),
             Origin::DescriptorSet(file) => Some(Description::of_set(file)?),
@@ -83,7 +83,7 @@ impl Session {
         Ok(Self { base, answers: endpoint.answers, channel, description, login, authorization })
     }
 
-    /// A call within a session.
+    /// Makes a call within the session.
     pub(super) async fn call(&mut self, method: &MethodDescriptor, request: Value) -> Result<Value, NvgridError> {
         if self.authorization.is_none() {
             self.log_in().await?;
@@ -156,7 +156,7 @@ impl Session {
         let path = PathAndQuery::try_from(path).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let mut client = Grpc::new(self.channel.clone());
         client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        // A server may leave the deadline that it is told unkept.
+        // A server may ignore the deadline in the request.
         match tokio::time::timeout(self.answers, client.unary(request, path, Raw)).await {
             Ok(answer) => answer.map(tonic::Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded("")),
@@ -175,7 +175,7 @@ impl Session {
     }
 }
 
-/// The login and the session stay out of it.
+/// Leaves the login and the session out.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("base", &self.base).finish_non_exhaustive()
@@ -190,7 +190,7 @@ fn bearer(token: &str) -> Result<MetadataValue<Ascii>, NvgridError> {
     Ok(value)
 }
 
-/// What a refusal means, where it is known.
+/// What a refusal means, if known.
 pub(super) fn meaning(said: &str) -> String {
     if said.contains("whitelist") {
         return ": the site's operator must put the address on the DPS whitelist (scheme, host and port as they are, the path exactly or as a prefix ending in /), \

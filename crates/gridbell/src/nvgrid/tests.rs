@@ -15,7 +15,7 @@ use super::*;
 use crate::simulate::{ClientError, RemoteSimulator, Settings, Simulators, tests::receiver, times};
 use stack_client::http_client;
 
-/// The simulator, and its description as files.
+/// A site's simulator, and its description as files.
 struct Site {
     simulators: Simulators,
     folder: TempDir,
@@ -58,7 +58,7 @@ impl Site {
         self.simulators.misbehave("nvgrid", &[what.parse::<Fault>().expect("a fault")]);
     }
 
-    /// Plays an exercise to those that are registered, to its end: how many webhooks were taken.
+    /// Plays an exercise to the registered webhooks; returns how many webhooks were accepted.
     async fn play(&self, exercise: &str) -> Result<usize, ClientError> {
         let found = RemoteSimulator::find(&http_client().expect("a client"), &self.url()).await?;
         let mut following = found.play(exercise, None, 3600, Vec::new()).await?;
@@ -73,7 +73,7 @@ impl Site {
     }
 }
 
-/// Its words: one line, and no secret in it.
+/// The error's text; fails unless it is one line without a secret.
 fn said<T: std::fmt::Debug>(result: Result<T, NvgridError>) -> String {
     let said = result.expect_err("refused").to_string();
     assert!(!said.contains('\n') && !said.contains("pa:ss") && !said.contains("Bearer"), "{said}");

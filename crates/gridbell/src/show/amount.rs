@@ -1,8 +1,8 @@
-//! Power as people write it.
+//! Power in the units that people write.
 
 use dispatch::Request;
 
-/// Watts in the unit that fits, nothing lost.
+/// Watts in the unit that fits, without rounding.
 pub(crate) fn power(watts: u64) -> String {
     let (unit, size) = match watts {
         1_000_000.. => ("MW", 1_000_000),
@@ -18,7 +18,7 @@ pub(crate) fn power(watts: u64) -> String {
     }
 }
 
-/// What is asked, in a few words.
+/// What the dispatch requests, in a few words.
 pub(crate) fn request(request: &Request) -> String {
     match request {
         Request::Reduce { watts } => format!("reduce {}", power(*watts)),

@@ -1,23 +1,23 @@
-//! Asking a person before something that others feel.
+//! Asks a person before an action with outside effects.
 
 use std::io::{BufRead, IsTerminal};
 
 use anyhow::{Result, bail};
 
-/// Whether there is a person to ask: one who can answer, and sees what is asked.
+/// Whether a person at a terminal can see a question and answer it.
 pub(crate) fn can_ask() -> bool {
     !super::out::is_captured() && std::io::stdin().is_terminal() && super::aside_is_seen()
 }
 
-/// The web console runs the verb, and must ask a person first: what would be done.
+/// The web console runs the verb, and must first ask a person about this action.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unasked(pub(crate) String);
 
-/// Asks whether to go on with `what`; `yes`, which is `--yes`, answers beforehand.
+/// Asks whether to go on with `what`; `yes` (`--yes`) skips the question.
 ///
 /// # Errors
-/// The answer is no; or nobody can be asked, which is a wrong command line (exit status 2).
+/// The answer is no; or there is no terminal, which is a wrong command line (exit status 2).
 pub(crate) fn consent(yes: bool, what: &str) -> Result<()> {
     if yes {
         return Ok(());

@@ -1,7 +1,8 @@
-//! Colours and line breaks inside a text, told apart from everything that others wrote.
+//! Colours and line breaks inside a text, kept apart from foreign text.
 //!
-//! An escape sequence in a provider's text must not reach a terminal, and ours must. So ours are written as a mark that begins with
-//! random digits of this process: nobody outside can forge it, and the way out turns it into the sequence that it stands for.
+//! An escape sequence in a provider's text must not reach a terminal, but gridbell's own must. So gridbell writes its
+//! own as a mark that begins with random digits of this process, which no one else can forge. On output, marks become
+//! escape sequences.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -10,20 +11,20 @@ use std::{
 
 use dispatch::text;
 
-/// What every mark begins with.
+/// The beginning of every mark.
 static MARK: LazyLock<String> = LazyLock::new(|| format!("\u{1b}{:016x}", RandomState::new().build_hasher().finish()));
 
-/// The mark's end where it stands for a line break in a cell.
+/// The end of a mark for a line break in a cell.
 const BREAK: char = 'n';
 
-/// What a text is made of.
+/// A piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'t> {
-    /// Text, whoever wrote it.
+    /// Text, own or foreign.
     Text(&'t str),
-    /// A colour begins or ends: the parameters of the sequence.
+    /// The start or end of a colour: the parameters of the escape sequence.
     Colour(&'t str),
-    /// A line of a cell ends.
+    /// The end of a line in a cell.
     Break,
 }
 
@@ -44,7 +45,7 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
         .filter(|piece| *piece != Piece::Text(""))
 }
 
-/// The text in that colour, on one line and clean.
+/// The text, cleaned, on one line and in that colour.
 pub(super) fn coloured(code: &str, text: &str) -> String {
     format!("{0}{code}m{1}{0}0m", *MARK, cleaned(text, usize::MAX))
 }
@@ -55,7 +56,7 @@ pub(crate) fn stacked<'t>(lines: impl IntoIterator<Item = &'t str>) -> String {
     lines.join(&format!("{}{BREAK}", *MARK))
 }
 
-/// A text on one line but for its marks, each piece clean and no longer than so many characters.
+/// The text on one line with its marks; each piece is cleaned and cut to `most` characters.
 pub(super) fn cleaned(text: &str, most: usize) -> String {
     pieces(text)
         .map(|piece| match piece {
@@ -66,7 +67,7 @@ pub(super) fn cleaned(text: &str, most: usize) -> String {
         .collect()
 }
 
-/// The text on one line and clean, without colours.
+/// The text, cleaned, on one line and without colours.
 pub(super) fn plain(text: &str) -> String {
     pieces(text)
         .map(|piece| match piece {
@@ -77,7 +78,7 @@ pub(super) fn plain(text: &str) -> String {
         .collect()
 }
 
-/// As it goes out: clean, its line breaks kept, its marks turned into what they stand for.
+/// The output: cleaned, with line breaks, the marks replaced by escape sequences.
 pub(super) fn rendered(text: &str) -> String {
     pieces(text)
         .map(|piece| match piece {

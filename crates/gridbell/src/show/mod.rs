@@ -1,4 +1,4 @@
-//! How the verbs show things: tables that fit the terminal, times that a person reads, colours where they help.
+//! Output of the verbs: tables that fit the terminal, readable times, colours.
 
 mod amount;
 mod ask;
@@ -19,17 +19,17 @@ pub(crate) use paint::Paint;
 pub(crate) use table::table;
 pub(crate) use time::{Clockface, countdown, instant, instant_or_age};
 
-/// How much of a name is shown, in characters.
+/// Longest name shown, in characters.
 const MAX_NAME: usize = 200;
 
-/// How much of a field is shown, in characters: a key may be 4,096 bytes long.
+/// Longest field shown, in characters: a key may be 4,096 bytes long.
 const MAX_FIELD: usize = 4_200;
 
-/// How a verb that shows something is asked to.
+/// The output options of a verb.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 #[command(next_help_heading = "How to show it")]
 pub(crate) struct Output {
-    /// Print JSON: nothing cut, instants in UTC
+    /// Print JSON: nothing is cut, instants are in UTC
     #[arg(long)]
     pub(crate) json: bool,
     /// Show times in UTC instead of the local zone
@@ -37,18 +37,18 @@ pub(crate) struct Output {
     pub(crate) utc: bool,
 }
 
-/// A name that somebody gave: it may be of any length.
+/// A foreign name, which may have any length.
 pub(crate) fn name(text: &str) -> String {
     dispatch::text::brief(text, MAX_NAME)
 }
 
-/// A line of a list of fields: a name, and what it holds on one line.
+/// One line of a list of fields: name and value.
 pub(crate) fn field(name: &str, width: usize, value: &str) -> String {
     format!("  {name:<width$}{}\n", marks::cleaned(value, MAX_FIELD))
 }
 
-/// A unit variant as it is serialised.
-#[expect(clippy::expect_used, reason = "an empty word in its place would be printed for programs too")]
+/// A unit variant in its serialized form.
+#[expect(clippy::expect_used, reason = "programs must not read an empty word instead")]
 pub(crate) fn word(value: &impl serde::Serialize) -> String {
     let value = serde_json::to_value(value).ok();
     value.and_then(|value| value.as_str().map(str::to_owned)).expect("only unit variants are passed")

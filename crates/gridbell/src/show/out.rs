@@ -1,8 +1,8 @@
-//! The one way out. Nothing else in the CLI writes to standard output or standard error (a test sees to it), so that a new verb can
-//! neither let a provider's escape sequences through nor trip over a reader that has left.
+//! All output of the CLI. A test checks that nothing else writes to standard output or standard error, so a new verb
+//! can neither print a provider's escape sequences nor fail when its reader closes the pipe.
 //!
-//! A closed pipe (`| head -1`) is no error: the reader has seen enough. SIGPIPE stays ignored, since `up` and `demo` have children to
-//! end. A verb that has an end goes on to it and its exit status says what came of it; one that would go on for ever stops.
+//! A closed pipe (`| head -1`) is no error: the reader has seen enough. SIGPIPE stays ignored, because `up` and `demo`
+//! must end their child processes. A finite verb runs to its end and exits with its usual status; an endless one stops.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -18,30 +18,30 @@ use serde::Serialize;
 
 use super::marks::{cleaned, plain, rendered};
 
-/// How much of a line of an error is shown, in characters.
+/// Longest line of an error, in characters.
 const MAX_ERROR: usize = 2_000;
 
-/// Whether somebody has closed the other end of standard output.
+/// Whether the reader of standard output has closed it.
 static READER_LEFT: AtomicBool = AtomicBool::new(false);
 
-/// Standard output's reader has left, and what goes on for ever need not.
+/// The reader of standard output has closed it, so an endless verb stops.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output is closed")]
 pub(crate) struct ReaderLeft;
 
-/// Takes the lines of a verb that the web console runs.
+/// Receives the lines of a verb that the web console runs.
 pub(crate) type Lines = Arc<dyn Fn(String) + Send + Sync>;
 
 tokio::task_local! {
     static CAPTURED: Lines;
 }
 
-/// Does that work; each line that it prints goes to `lines` instead of the terminal, and it can ask nobody.
+/// Runs `work`; its output goes to `lines` instead of the terminal, and it cannot ask questions.
 pub(crate) async fn captured<F: Future>(lines: Lines, work: F) -> F::Output {
     CAPTURED.scope(lines, work).await
 }
 
-/// Whether the lines of this task go elsewhere than to the terminal.
+/// Whether this task's output is captured.
 pub(super) fn is_captured() -> bool {
     CAPTURED.try_with(|_| ()).is_ok()
 }
@@ -69,7 +69,7 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<()> {
     raw(format!("{}\n", text::json(&serde_json::to_string(value)?)).as_bytes())
 }
 
-/// Writes bytes as they are: gridbell's own, or what was asked for byte for byte.
+/// Writes bytes unchanged: gridbell's own, or content requested byte for byte.
 pub(crate) fn raw(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -82,12 +82,12 @@ pub(crate) fn raw(bytes: &[u8]) -> Result<()> {
 }
 
 /// # Errors
-/// [`ReaderLeft`], once it has.
+/// [`ReaderLeft`], if the reader has closed standard output.
 pub(crate) fn while_read() -> Result<(), ReaderLeft> {
     if READER_LEFT.load(Ordering::Relaxed) { Err(ReaderLeft) } else { Ok(()) }
 }
 
-/// Says something beside the result, on standard error.
+/// Prints a message beside the result, on standard error.
 pub(crate) fn aside(text: &str) {
     if CAPTURED.try_with(|lines| lines(plain(text))).is_ok() {
         return;
@@ -95,29 +95,29 @@ pub(crate) fn aside(text: &str) {
     say(&format!("{}\n", rendered(text)));
 }
 
-/// Says why it did not work: in one line, since others may have written a part of it; or in several, where that is all our own.
+/// Prints an error: on one line, because parts of it may be foreign; or on several, if all of it is ours.
 pub(crate) fn error(text: &str, ours: bool) {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<String> = lines.map(|line| cleaned(line, MAX_ERROR)).collect();
     say(&format!("error: {}\n", rendered(&lines.join(if ours { "\n  " } else { " " }))));
 }
 
-/// Asks something; the answer is typed behind it.
+/// Prints a question; the person types the answer after it.
 pub(super) fn ask(question: &str) {
     say(&rendered(&cleaned(question, usize::MAX)));
 }
 
-/// Where standard error is closed, there is nobody to tell.
+/// A closed standard error is ignored.
 fn say(text: &str) {
     drop(io::stderr().write_all(text.as_bytes()));
 }
 
-/// Whether a person sees what is printed.
+/// Whether standard output is a terminal.
 pub(crate) fn is_seen() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether a person sees what is said beside it.
+/// Whether standard error is a terminal.
 pub(crate) fn aside_is_seen() -> bool {
     io::stderr().is_terminal()
 }
@@ -126,7 +126,7 @@ pub(crate) fn aside_is_seen() -> bool {
 mod tests {
     use std::path::Path;
 
-    /// Every file of the CLI.
+    /// Every source file of the CLI.
     fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
             match entry.path() {

@@ -1,23 +1,23 @@
-//! Colours, or none.
+//! Optional colours.
 
-/// Colours for what is shown, or none of them. What is painted is one line, and clean.
+/// Paints text if colours are on. A painted text is cleaned and on one line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint(bool);
 
 impl Paint {
-    /// Colours are for people at a terminal who did not ask for none.
+    /// Colours on if standard output is a terminal, unless the user turned them off.
     pub(crate) fn stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self(super::is_seen() && !refused)
     }
 
-    /// None, as in a pipe.
+    /// Colours off, as in a pipe.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
         Self(false)
     }
 
-    /// All of them, as at a terminal.
+    /// Colours on, as at a terminal.
     #[cfg(test)]
     pub(crate) fn all() -> Self {
         Self(true)

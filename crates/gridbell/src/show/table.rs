@@ -1,5 +1,5 @@
-//! Tables without lines that fit the terminal: in rows; where that is too wide, each row's first cell above the others; where that
-//! is too wide as well, one cell a line. In a pipe they are as wide as they are.
+//! Tables without borders that fit the terminal: one line per row; if that is too wide, each row's first cell above the
+//! others; if that is too wide as well, one cell per line. In a pipe, tables keep their full width.
 
 use super::{
     is_seen,
@@ -10,22 +10,22 @@ use super::{
 /// Blanks between two columns.
 const GAP: usize = 2;
 
-/// What is below a row's first cell stands this far in.
+/// Indentation of what is below a row's first cell.
 const INDENT: usize = 2;
 
-/// A column that is broken is not made narrower than this.
+/// Smallest width of a column whose cells are wrapped.
 const NARROWEST: usize = 24;
 
-/// How much of a cell is shown, in characters: of the first, which is what a row is about and is copied from here, of one that may
-/// be broken, and of any other.
+/// Longest cell shown, in characters: the first cell (the row's key, which people copy), a cell that may be wrapped,
+/// any other cell.
 const MAX_CELL: [usize; 3] = [4_200, 2_000, 400];
 
-/// A table of those columns, which has any rows. The ones that are named in `giving` may be broken.
+/// A table with these columns and any number of rows. Cells in the columns named in `giving` may be wrapped.
 pub(crate) fn table(header: &[&str], giving: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     fitted(&Table::new(header, giving, rows), columns())
 }
 
-/// The terminal's width; none where there is none.
+/// The terminal's width; none if there is no terminal.
 fn columns() -> Option<usize> {
     let size = is_seen().then(terminal_size::terminal_size).flatten();
     size.map(|(width, _)| usize::from(width.0)).filter(|columns| *columns > 0)
@@ -33,10 +33,10 @@ fn columns() -> Option<usize> {
 
 struct Table<'h> {
     header: &'h [&'h str],
-    /// By column: whether it may be broken.
+    /// By column: whether its cells may be wrapped.
     gives: Vec<bool>,
     rows: Vec<Vec<String>>,
-    /// By column: its widest line, its header included.
+    /// By column: its widest line, header included.
     widths: Vec<usize>,
 }
 
@@ -60,12 +60,12 @@ impl<'h> Table<'h> {
         columns.iter().map(|column| self.widths[*column] + GAP).sum::<usize>().saturating_sub(GAP)
     }
 
-    /// The columns for which that is so.
+    /// The columns for which the condition is true.
     fn columns(&self, is_so: impl Fn(usize) -> bool) -> Vec<usize> {
         (0..self.header.len()).filter(|column| is_so(*column)).collect()
     }
 
-    /// One cell side by side with the next: each as wide as its column is to be.
+    /// Cells side by side, each padded to its column's width.
     fn line(cells: &[&str], columns: &[usize], widths: &[usize]) -> Vec<String> {
         let broken: Vec<Vec<String>> = columns.iter().map(|column| wrapped(cells[*column], widths[*column])).collect();
         let height = broken.iter().map(Vec::len).max().unwrap_or(0);
@@ -100,7 +100,7 @@ fn fitted(table: &Table<'_>, columns: Option<usize>) -> String {
     in_pairs(table, columns)
 }
 
-/// The widths where the giving columns share what is left; what one does not need goes to the others.
+/// Column widths when the columns in `giving` share the rest; what one does not need goes to the others.
 fn shared(table: &Table<'_>, giving: &[usize], left: usize, share: usize) -> Vec<usize> {
     let mut widths = table.widths.clone();
     let unused: usize = giving.iter().map(|column| share.saturating_sub(widths[*column])).sum();
@@ -122,7 +122,7 @@ fn in_rows(table: &Table<'_>, widths: &[usize]) -> String {
     lines.join("\n")
 }
 
-/// The first cell of a row on a line of its own, the firm ones side by side below it, then each that may be broken.
+/// A row's first cell on its own line, the unwrapped cells side by side below it, then each cell that may be wrapped.
 fn stacked(table: &Table<'_>, below: &[usize], columns: usize) -> String {
     let inner = columns.saturating_sub(INDENT).max(1);
     let several = table.gives.iter().filter(|gives| **gives).count() > 1;
@@ -142,7 +142,7 @@ fn stacked(table: &Table<'_>, below: &[usize], columns: usize) -> String {
     lines.join("\n")
 }
 
-/// One cell a line, behind its column's name; one without a name belongs to the one before it.
+/// One cell per line, after its column's name; a cell without a name is appended to the cell before it.
 fn in_pairs(table: &Table<'_>, columns: usize) -> String {
     let names = table.header.iter().skip(1).map(|name| width(name)).max().unwrap_or(0);
     let inner = columns.saturating_sub(INDENT + names + GAP).max(1);

@@ -1,9 +1,9 @@
-//! Instants as a person reads them: in the local zone or in UTC, and how far off they are.
+//! Instants for people: in the local zone or in UTC, absolute or relative to now.
 
 use jiff::{Timestamp, tz::TimeZone};
 use pipeline::ports::Clock;
 
-/// The zone that times are shown in, and the instant that they are shown at.
+/// The zone for times, and the current instant.
 #[derive(Debug, Clone)]
 pub(crate) struct Clockface {
     zone: TimeZone,
@@ -29,12 +29,12 @@ impl Clockface {
         Self { zone: TimeZone::UTC, now }
     }
 
-    /// The zone as it is called now: `UTC`, `CET`.
+    /// The zone's current abbreviation: `UTC`, `CET`.
     pub(crate) fn zone(&self) -> String {
         self.now.to_zoned(self.zone.clone()).strftime("%Z").to_string()
     }
 
-    /// To the minute, the day only where it is another one, the year likewise.
+    /// To the minute; with the day if it is not today, with the year if it is not this year.
     pub(crate) fn minute(&self, at: Timestamp) -> String {
         self.written(at, "%H:%M")
     }
@@ -44,7 +44,7 @@ impl Clockface {
         self.written(at, "%H:%M:%S")
     }
 
-    /// With its day and zone, to stand alone.
+    /// With day and zone, to stand alone.
     pub(crate) fn full(&self, at: Timestamp) -> String {
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
@@ -88,16 +88,16 @@ pub(crate) fn countdown(seconds: i64) -> String {
     }
 }
 
-/// Reads `2026-03-01T14:00:00Z`, from the year 2000 to 9998: what lies beyond was never set, or stands for "never".
+/// Reads `2026-03-01T14:00:00Z`, from the year 2000 to 9998: an instant outside was never set, or means "never".
 pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
     let years = Timestamp::constant(946_684_800, 0)..Timestamp::constant(253_370_764_800, 0);
     let at = text.parse::<Timestamp>().ok().filter(|at| years.contains(at));
     at.ok_or_else(|| format!("{text:?} is no instant of the years 2000 to 9998, such as 2026-03-01T14:00:00Z"))
 }
 
-/// Reads an instant as it stands, and `90m`, `24h`, `7d` as that long before `now`.
+/// Reads an instant, or `90m`, `24h`, `7d` as that long before `now`.
 pub(crate) fn instant_or_age(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    // A `T` that follows a digit: "yesterday" has one too, and is neither.
+    // Only a `T` after a digit marks a time: "yesterday" has a `t` too.
     let has_time =
         text.split_once(['T', 't']).is_some_and(|(day, _)| day.ends_with(|last: char| last.is_ascii_digit()));
     let is_instant = has_time || text.contains(':') || text.matches('-').count() > 1;

@@ -1,15 +1,15 @@
-//! Texts broken into lines, as they are seen: escape sequences take no room.
+//! Wraps text into lines by its visible width: escape sequences take no room.
 
 use unicode_width::UnicodeWidthStr;
 
 use super::marks::{Piece, coloured, pieces};
 
-/// The columns that a cell takes: its widest line.
+/// The width of a cell: that of its widest line.
 pub(super) fn width(text: &str) -> usize {
     lines(text).iter().map(|(_, line)| line.width()).max().unwrap_or(0)
 }
 
-/// The cell in lines of at most so many columns, broken between words where that can be. A painted one stays so on each line.
+/// The cell in lines of at most `columns`, broken between words if possible. Each line of a painted cell is painted.
 pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let painted = |(colour, line): (Option<&str>, String)| {
         let lines = broken(&line, columns).into_iter();
@@ -48,7 +48,7 @@ fn broken(line: &str, columns: usize) -> Vec<String> {
         if !last.is_empty() {
             lines.push(std::mem::take(&mut last));
         }
-        // A word that is longer than a line is broken where the line ends.
+        // A word longer than a line is broken at the line's end.
         for character in word.chars() {
             if !last.is_empty() && format!("{last}{character}").width() > columns {
                 lines.push(std::mem::take(&mut last));

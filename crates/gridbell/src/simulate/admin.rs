@@ -1,4 +1,4 @@
-//! What directs a simulator that runs: `/_simulator`. JSON alone is taken, so that no page in a browser can post to it unasked.
+//! Controls a running simulator: `/_simulator`. Accepts only JSON, so that a page in a browser cannot post to it.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use serde_json::{Value, json};
 
 use super::{server::Served, times};
 
-/// Begins an exercise.
+/// A request to begin an exercise.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Play {
     pub(super) exercise: String,
-    /// None: to those that are registered.
+    /// None: the registered hooks.
     pub(super) hook: Option<Hook>,
-    /// None: the simulator's.
+    /// None: the simulator's own.
     pub(super) speed: Option<u32>,
     #[serde(default)]
     pub(super) misbehave: Vec<Fault>,
 }
 
-/// An exercise that has begun.
+/// A running exercise.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Playing {
     pub(super) play: PlayId,
 }
 
-/// What a simulator says of itself.
+/// A simulator's description of itself.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct About {
     pub(super) simulates: String,

@@ -1,4 +1,4 @@
-//! Directs a simulator that runs elsewhere: in `gridbell providers`, or in a `gridbell up`.
+//! Controls a simulator that runs elsewhere: in `gridbell providers` or in `gridbell up`.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -15,36 +15,36 @@ use super::{
 /// How long a simulator may take to answer.
 const ANSWERS: Duration = Duration::from_secs(5);
 
-/// How often its log is looked at.
+/// How often its log is read.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Why a simulator does not do what it is asked.
+/// Why a request to a simulator failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers there.
+    /// The server does not answer.
     #[error("nothing answers at {url}: {reason}")]
     Gone {
-        /// Where.
+        /// The simulator's address.
         url: Url,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Whoever answers there is no simulator.
+    /// The server is no simulator.
     #[error("what answers at {url} is no simulator")]
     Real {
-        /// Where.
+        /// The server's address.
         url: Url,
     },
-    /// It refuses.
+    /// The simulator refuses the request.
     #[error("{0}")]
     Refused(String),
 }
 
-/// A simulator.
+/// A client of a simulator.
 #[derive(Debug, Clone)]
 pub struct RemoteSimulator {
     http: Client,
-    /// Below it lies `/_simulator`.
+    /// The base of `/_simulator`.
     url: Url,
     provider: String,
 }
@@ -53,7 +53,7 @@ impl RemoteSimulator {
     /// Finds the simulator behind a source's `api_url`.
     ///
     /// # Errors
-    /// Nobody answers there, or no simulator.
+    /// The server does not answer, or is no simulator.
     pub async fn find(http: &Client, api_url: &Url) -> Result<Self, ClientError> {
         let mut url = api_url.clone();
         url.set_path("/");
@@ -68,15 +68,15 @@ impl RemoteSimulator {
         }
     }
 
-    /// Whom it simulates.
+    /// The simulated provider.
     pub fn provider(&self) -> &str {
         &self.provider
     }
 
-    /// Begins an exercise. No hook: its webhooks go to those that are registered.
+    /// Begins an exercise. Without a hook, its webhooks go to the registered ones.
     ///
     /// # Errors
-    /// It does not know it, or does not answer.
+    /// The simulator does not know the exercise, or does not answer.
     pub async fn play(
         &self,
         exercise: &str,
@@ -113,7 +113,7 @@ impl RemoteSimulator {
     }
 }
 
-/// A play that goes on.
+/// A running exercise.
 #[derive(Debug)]
 pub struct Following {
     simulator: RemoteSimulator,
@@ -123,10 +123,10 @@ pub struct Following {
 }
 
 impl Following {
-    /// What happens next; it waits for it.
+    /// Waits for the next log entry.
     ///
     /// # Errors
-    /// The simulator does not answer any more.
+    /// The simulator no longer answers.
     pub async fn next(&mut self) -> Result<LogEntry, ClientError> {
         loop {
             if let Some(entry) = self.come.pop_front() {

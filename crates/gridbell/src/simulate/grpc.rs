@@ -1,5 +1,5 @@
-//! A simulator over gRPC, with server reflection: calls become the machine's requests, and its answers messages, by the simulator's
-//! own description (`provider_sims::Simulated::proto`).
+//! A simulator over gRPC, with server reflection. It maps calls to the simulator's requests and answers to messages, by
+//! the simulator's own description (`provider_sims::Simulated::proto`).
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ use crate::nvgrid::{Raw, from_json, to_json};
 
 const FILE: &str = "simulated.proto";
 
-/// Finds the description in this binary.
+/// Finds the built-in description.
 struct BuiltIn(&'static str);
 
 impl FileResolver for BuiltIn {
@@ -38,7 +38,7 @@ impl FileResolver for BuiltIn {
     }
 }
 
-/// What is served: the description, and the reflection that tells of it.
+/// Adds server reflection to the router; returns it with the description.
 pub(super) fn serve(router: Router<Arc<Served>>, proto: &'static str) -> Result<(Router<Arc<Served>>, DescriptorPool)> {
     let mut compiler = Compiler::with_file_resolver(BuiltIn(proto));
     compiler.include_imports(true).open_file(FILE).context("the simulator's description")?;
@@ -50,7 +50,7 @@ pub(super) fn serve(router: Router<Arc<Served>>, proto: &'static str) -> Result<
     Ok((router, compiler.descriptor_pool()))
 }
 
-/// Whether a request is a call.
+/// Whether a request is a gRPC call.
 pub(super) fn is_call(request: &Request) -> bool {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_some_and(|kind| kind.starts_with("application/grpc"))
@@ -113,14 +113,14 @@ impl Call {
             let said = answer.as_ref().and_then(|answer| answer["message"].as_str()).unwrap_or_default();
             return Err(Status::new(code(response.status), said));
         }
-        // What is no JSON is an answer that was spoilt, and goes out as it is.
+        // An answer that is not JSON was corrupted on purpose, and is sent unchanged.
         let message = answer.and_then(|answer| from_json(self.method.output(), answer).ok());
         let bytes = message.map_or(response.body, |message| message.encode_to_vec());
         Ok(tonic::Response::new(Bytes::from(bytes)))
     }
 }
 
-/// The code that means the same as an HTTP status.
+/// The gRPC code for an HTTP status.
 fn code(status: u16) -> Code {
     match status {
         400 => Code::InvalidArgument,

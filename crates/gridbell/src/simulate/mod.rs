@@ -1,4 +1,4 @@
-//! The providers' simulators, running: each over HTTP on loopback, in real time, inside this process.
+//! The running simulators: each over HTTP on loopback, in real time, inside this process.
 
 mod admin;
 mod client;
@@ -23,24 +23,24 @@ use crate::fixtures;
 use config::Reference;
 use local_stack::{ProviderUrls, UpOptions};
 
-/// The key that simulators take unless told otherwise; the real sandbox of Voltus has a public one as well.
+/// The simulators' default API key; Voltus' real sandbox has a public key as well.
 pub const KEY: &str = "key-of-the-simulators";
 
-/// The variables that it, and a login with it, are looked up under, in the options alone.
+/// The variables of the key, and of a login with it; they exist only in the local stack's options.
 const KEY_VARIABLE: &str = "GRIDBELL_SIMULATOR_KEY";
 const LOGIN_VARIABLE: &str = "GRIDBELL_SIMULATOR_LOGIN";
 
-/// The login that a simulator takes over gRPC, with a key for its password; any name will do.
+/// The gRPC login of a simulator: any user name, with the key as password.
 pub(crate) fn login(key: &str) -> String {
     format!("operator:{key}")
 }
 
-/// What every simulator is started with.
+/// The settings of every simulator.
 #[derive(Clone)]
 pub struct Settings {
-    /// Whose keys are taken.
+    /// The accepted keys.
     pub keys: Keys,
-    /// How many times as fast their clocks run.
+    /// How many times as fast the clock runs.
     pub speed: u32,
 }
 
@@ -50,14 +50,14 @@ impl Default for Settings {
     }
 }
 
-/// Some of them, running. Dropping it ends them.
+/// Running simulators. Dropping this ends them.
 #[derive(Debug)]
 pub struct Simulators {
     running: Vec<(&'static Simulated, Server)>,
 }
 
 impl Simulators {
-    /// Starts each of these on a free port.
+    /// Starts each on a free port.
     ///
     /// # Errors
     /// No port is free.
@@ -69,7 +69,7 @@ impl Simulators {
         Ok(Self { running })
     }
 
-    /// Starts one on that port.
+    /// Starts one on the given port.
     ///
     /// # Errors
     /// The port is taken.
@@ -78,7 +78,7 @@ impl Simulators {
         Ok(Self { running: vec![(whom, server)] })
     }
 
-    /// All of them at real speed, holding the seed documents' data.
+    /// Starts all at real speed, with the data of the seed documents.
     ///
     /// # Errors
     /// No port is free.
@@ -88,14 +88,14 @@ impl Simulators {
         Ok(simulators)
     }
 
-    /// Lets the stack ask these for every source, whatever its configuration says.
+    /// Makes the stack use these simulators for every source, whatever its configuration says.
     pub fn answer_for(&self, options: &mut UpOptions) {
         for source in options.config.sources.values_mut() {
             if let Some((whom, server)) = self.running.iter().find(|(whom, _)| whom.name == source.provider.name()) {
                 let variable = if whom.proto.is_some() { LOGIN_VARIABLE } else { KEY_VARIABLE };
                 source.api_url = Some(server.url.clone());
                 source.api_key = Some(Reference::Env(variable.to_owned()));
-                // They list more than is ever announced, and what starts in ten minutes does so in every list.
+                // The lists contain dispatches that are never announced, and one that always starts in ten minutes.
                 source.poll_s = 0;
             }
         }
@@ -103,63 +103,63 @@ impl Simulators {
         options.variables.insert(LOGIN_VARIABLE.to_owned(), login(KEY));
     }
 
-    /// The bases that sources' `api_url` is to name.
+    /// The values for the sources' `api_url`.
     pub fn urls(&self) -> ProviderUrls {
         self.running.iter().map(|(whom, server)| (whom.name, server.url.clone())).collect()
     }
 
-    /// The names of the providers that are simulated.
+    /// The names of the simulated providers.
     pub fn providers(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.running.iter().map(|(whom, _)| whom.name)
     }
 
-    /// Holds a resource from now on, in place of the one with its id: Voltus' dispatch, Leap's notification with its time slots,
-    /// one reading of Openvolt's.
+    /// Stores a resource, replacing the one with its id: Voltus' dispatch, Leap's notification with its time slots, one
+    /// reading of Openvolt's.
     pub fn hold(&self, provider: &str, content: &Value) {
         self.with(provider, |simulator| simulator.hold(content));
     }
 
-    /// Answers for `about` get this status: `times` of them, or, with none, every one from now on.
+    /// Answers requests for `about` with this status: `times` of them, or all if none.
     pub fn fail(&self, provider: &str, about: &str, status: u16, times: Option<u32>) {
         let fault = Fault { what: Misbehaviour::Status(status), about: Some(about.to_owned()), times };
         self.with(provider, |simulator| simulator.misbehave(fault));
     }
 
-    /// Misbehaves from now on.
+    /// Turns these faults on.
     pub fn misbehave(&self, provider: &str, faults: &[Fault]) {
         self.with(provider, |simulator| faults.iter().for_each(|fault| simulator.misbehave(fault.clone())));
     }
 
-    /// Behaves again.
+    /// Turns the faults off.
     pub fn mend(&self, provider: &str) {
         self.with(provider, provider_sims::Simulator::mend);
     }
 
-    /// All behave again.
+    /// Turns all simulators' faults off.
     pub fn mend_all(&self) {
         for (_, server) in &self.running {
             server.with(provider_sims::Simulator::mend);
         }
     }
 
-    /// Takes any number of requests.
+    /// Lifts the rate limits.
     pub fn lift_limits(&self) {
         for (_, server) in &self.running {
             server.with(provider_sims::Simulator::lift_limit);
         }
     }
 
-    /// Publishes something once its time has come.
+    /// Publishes something at its due time.
     pub fn announce(&self, provider: &str, publication: Publication) {
         self.with(provider, |simulator| simulator.announce(publication));
     }
 
-    /// Whether everything was published, and every webhook delivered or given up.
+    /// Whether everything is published, and every webhook is delivered or given up.
     pub fn are_idle(&self) -> bool {
         self.running.iter().all(|(_, server)| server.with(|simulator| simulator.is_idle()))
     }
 
-    /// What happened after the entry of that number.
+    /// The log entries after the given number.
     pub fn log(&self, provider: &str, after: u64) -> Vec<LogEntry> {
         self.with(provider, |simulator| simulator.log(after)).unwrap_or_default()
     }
@@ -169,12 +169,12 @@ impl Simulators {
         self.with(provider, |simulator| simulator.register(hook.clone()));
     }
 
-    /// The requests so far, the oldest first.
+    /// The requests so far, oldest first.
     pub fn seen(&self, provider: &str) -> Vec<Seen> {
         self.with(provider, |simulator| simulator.seen().cloned().collect()).unwrap_or_default()
     }
 
-    /// How many requests asked for `about`.
+    /// The number of requests for `about`.
     pub fn requests(&self, provider: &str, about: &str) -> usize {
         self.seen(provider).iter().filter(|seen| seen.about.iter().any(|one| one == about)).count()
     }
@@ -184,8 +184,8 @@ impl Simulators {
         Some(server.with(act))
     }
 
-    /// The dispatches of the seed documents: Voltus' `dkmq` as it was, and `asdf`, which is always in the near future and a little
-    /// later with each look; Leap's events as they were.
+    /// Stores the dispatches of the seed documents: Voltus' `dkmq` as documented, and `asdf`, which starts ten minutes
+    /// after each request for it; Leap's events as documented.
     fn hold_the_seeds(&self) -> Result<()> {
         let listed = fixtures::json("voltus/answer_list.json")?;
         for dispatch in listed["dispatches"].as_array().into_iter().flatten() {
@@ -207,11 +207,11 @@ impl Simulators {
     }
 }
 
-/// What tells this run's identifiers from those of every other.
+/// A number that makes this run's identifiers unique.
 fn run_number(now: Timestamp) -> u64 {
     let nanoseconds = now.as_nanosecond().unsigned_abs() ^ u128::from(std::process::id()) << 64;
     u64::try_from(nanoseconds % u128::from(u64::MAX)).unwrap_or_default()
 }
 
-/// Where simulators listen.
+/// The address that simulators listen on.
 const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;

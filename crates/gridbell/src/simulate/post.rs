@@ -8,13 +8,13 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{server::Served, times};
 
-/// How much of an answer is kept.
+/// How much of an answer is stored.
 const KEPT_BYTES: usize = 4_096;
 
-/// How long to sleep where nothing is known to come: a change wakes up.
+/// Longest sleep if nothing is scheduled; a change ends it.
 const IDLE: Duration = Duration::from_hours(1);
 
-/// Runs until it is dropped, with everything that is on its way.
+/// Runs until it is dropped, with all its pending webhooks.
 pub(super) async fn run(served: Arc<Served>, http: Client) {
     let mut sending = JoinSet::new();
     loop {
@@ -39,7 +39,7 @@ async fn send(served: Arc<Served>, http: Client, post: Post) {
 }
 
 async fn deliver(http: &Client, post: &Post) -> WebhookOutcome {
-    // The address holds a token, so an error is told without it.
+    // The address contains a token, so the error must not show it.
     let failed = |error: reqwest::Error| {
         let text = if error.is_timeout() { "no answer in time".to_owned() } else { in_words(error.without_url()) };
         WebhookOutcome { problem: Some(text), ..WebhookOutcome::default() }
@@ -64,7 +64,7 @@ async fn deliver(http: &Client, post: &Post) -> WebhookOutcome {
     }
 }
 
-/// An error with its reason behind it.
+/// An error and its cause.
 pub(super) fn in_words(error: reqwest::Error) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }

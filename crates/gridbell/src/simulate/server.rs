@@ -1,4 +1,4 @@
-//! One HTTP server on loopback for each simulator: the provider's API, and below `/_simulator` what directs it.
+//! One HTTP server on loopback for each simulator: the provider's API, and below `/_simulator` its controls.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,27 +24,27 @@ use url::Url;
 
 use super::{HOST, Settings, admin, grpc, post, run_number, times};
 
-/// Larger requests than this are none of ours.
+/// Largest accepted request.
 const MAX_REQUEST_BYTES: usize = 4 * 1_048_576;
 
 /// A server; dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Server {
-    /// What a source's `api_url` is to be.
+    /// The value for a source's `api_url`.
     pub(super) url: Url,
     served: Arc<Served>,
     _tasks: JoinSet<()>,
 }
 
-/// A simulator and those who wait for it.
+/// A simulator, and the requests that wait for it.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) whom: &'static Simulated,
     pub(super) speed: u32,
     state: Mutex<Inner>,
-    /// The description by which it is asked over gRPC, where it is.
+    /// The gRPC description, if the provider uses gRPC.
     described: Option<DescriptorPool>,
-    /// Something is to be done sooner than was known.
+    /// Signals that something may be due earlier than expected.
     pub(super) changed: Notify,
 }
 
@@ -56,7 +56,7 @@ struct Inner {
 }
 
 impl Server {
-    /// Serves on `port` (0: a free one), below the path of the provider's base.
+    /// Serves on `port` (0: a free one), below the provider's base path.
     pub(super) async fn start(whom: &'static Simulated, port: u16, settings: &Settings) -> Result<Self> {
         let listener = TcpListener::bind((HOST, port)).await;
         let listener = listener.with_context(|| match port {
@@ -83,7 +83,7 @@ impl Server {
             router.fallback(handle).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(Arc::clone(&served));
         let mut kinds = JoinSet::new();
         kinds.spawn(async move {
-            // It ends with an error only where the listener is gone; whoever asks then is told by the connection.
+            // It fails only if the listener is gone; clients then see a connection error.
             drop(axum::serve(listener, router).await);
         });
         kinds.spawn(post::run(Arc::clone(&served), stack_client::http_client()?));
@@ -96,25 +96,25 @@ impl Server {
 }
 
 impl Served {
-    /// Does something with the simulator, which may have more to do then.
+    /// Changes the simulator, and wakes the task that sends its webhooks.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Simulator) -> T) -> T {
         let result = act(&mut self.lock().simulator);
         self.changed.notify_one();
         result
     }
 
-    /// The same for whoever acts on what it says next.
+    /// The same without waking that task, for the task itself.
     pub(super) fn look<T>(&self, act: impl FnOnce(&mut Simulator) -> T) -> T {
         act(&mut self.lock().simulator)
     }
 
-    /// Tells how a webhook was answered, and whoever waited for it.
+    /// Reports the answer to a webhook, also to the request that waits for it.
     pub(super) fn answered(&self, id: PostId, outcome: &provider_sims::WebhookOutcome) {
         let mut inner = self.lock();
         if let Some(response) = inner.simulator.answered(id, outcome, times::now())
             && let Some(waiting) = inner.waiting.remove(&id)
         {
-            // Whoever waited may have hung up.
+            // The waiting client may have hung up.
             drop(waiting.send(response));
         }
         drop(inner);
@@ -140,7 +140,7 @@ impl Served {
         }
     }
 
-    /// A panic elsewhere leaves nothing half done in here.
+    /// A panic elsewhere leaves no half-done change here.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

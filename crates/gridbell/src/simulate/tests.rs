@@ -12,7 +12,7 @@ use url::Url;
 use super::*;
 use stack_client::http_client;
 
-/// The bodies that came, and the statuses that are still to be answered.
+/// The received bodies, and the statuses of the next answers.
 type Book = (Arc<Mutex<Vec<Value>>>, Arc<Mutex<VecDeque<u16>>>);
 
 /// A receiver that answers with these statuses in turn, then with 200.

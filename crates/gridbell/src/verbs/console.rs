@@ -1,4 +1,4 @@
-//! `console`: the web console of a stack, until Ctrl-C.
+//! `console`: serves a stack's web console until Ctrl-C.
 
 use std::{
     io::Write as _,
@@ -25,10 +25,10 @@ Examples:
   gridbell console --stack gridbell --profile duty    one in AWS
   gridbell console --port 8080 --json | jq -r .url";
 
-/// How `console` is called.
+/// Arguments of `console`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WebConsole {
-    /// The port on 127.0.0.1 [default: a free one]
+    /// Port on 127.0.0.1 [default: a free one]
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     port: u16,
     /// Print the address as JSON
@@ -37,14 +37,14 @@ pub(crate) struct WebConsole {
     /// Show times in UTC instead of the local zone
     #[arg(long)]
     utc: bool,
-    /// Open no browser
+    /// Do not open a browser
     #[arg(long)]
     no_open: bool,
     #[command(flatten)]
     which: Which,
 }
 
-/// Serves the console, says where, and waits.
+/// Serves the console, prints its address, and waits.
 pub(crate) async fn run(verb: WebConsole) -> Result<()> {
     let mut ending = Ending::listen()?;
     let WebConsole { port, json, utc, no_open, which } = verb;
@@ -56,7 +56,7 @@ pub(crate) async fn run(verb: WebConsole) -> Result<()> {
         show::line(&format!("The console is at {}", Paint::stdout().bold(&serving.url)))?;
         show::line("Whoever has this address can acknowledge and replay. Ctrl-C ends it.")?;
     }
-    // It holds the file that the browser reads, for as long as the console runs.
+    // This keeps the file that the browser reads for as long as the console runs.
     let opened = if no_open || json || !show::is_seen() { None } else { open(&serving.url) };
     show::while_read()?;
     ending.asked().await;
@@ -64,8 +64,8 @@ pub(crate) async fn run(verb: WebConsole) -> Result<()> {
     Ok(())
 }
 
-/// Opens a browser where there is a desktop. It is given a file that leads to the address: other users of this machine see the
-/// arguments of its processes, and must not see the token.
+/// Opens a browser if there is a desktop. The browser gets a file that leads to the address: other users of this
+/// machine can see command lines, and must not see the token.
 fn open(url: &str) -> Option<NamedTempFile> {
     let is_desktop = ["DISPLAY", "WAYLAND_DISPLAY"].into_iter().any(|name| std::env::var_os(name).is_some());
     let opener = match std::env::consts::OS {
@@ -80,7 +80,7 @@ fn open(url: &str) -> Option<NamedTempFile> {
     command.spawn().ok().map(|_| file)
 }
 
-/// Serves the console of a local stack for as long as the stack is up. That it cannot be served is no reason to end the stack.
+/// Serves a local stack's console while the stack is up. If that fails, the stack goes on.
 pub(crate) async fn beside(stack: &Stack, progress: &dyn Progress) -> Option<Serving> {
     let which = Which { state: Some(stack.state_file().to_owned()), ..Which::default() };
     let serving = async {

@@ -1,4 +1,4 @@
-//! `cost`: the bill before it comes.
+//! `cost`: estimates the bill.
 
 use anyhow::Result;
 use cost::{AS_OF, Brings, PRICES, REGION, Usage};
@@ -11,17 +11,17 @@ Examples:
   gridbell cost --per-month 100000
   gridbell cost --per-month 20000 --brings update --incidents 30 --json";
 
-/// How `cost` is called.
+/// Arguments of `cost`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Cost {
-    /// Thin webhooks in a month
+    /// Webhooks in a month
     #[arg(long, value_name = "N")]
     per_month: u32,
-    /// What each of them brings
+    /// What each webhook leads to
     #[arg(long, value_enum, default_value_t = Brings::New)]
     brings: Brings,
-    /// Incidents in a month, a mail each
+    /// Incidents in a month, one mail each
     #[arg(long, value_name = "N", default_value_t = 0)]
     incidents: u32,
     /// Print JSON: all lines, in dollars
@@ -29,10 +29,10 @@ pub(crate) struct Cost {
     json: bool,
 }
 
-/// A column: what it is called, and what it uses.
+/// A column: its title, and its usage.
 type Column = (String, Usage);
 
-/// Shows what it costs, and what of it the most.
+/// Prints the costs, and the largest of them.
 pub(crate) fn run(args: &Cost) -> Result<()> {
     let idle = cost::idle_month();
     let (alone, in_tens) = (cost::webhook(args.brings, false), cost::webhook(args.brings, true));
@@ -103,7 +103,7 @@ fn total(usage: Usage) -> f64 {
     usage.dollars().iter().sum()
 }
 
-/// The two dearest lines, each with its share.
+/// The two most expensive lines, each with its share.
 fn most(usage: Usage) -> String {
     let mut lines: Vec<(&str, f64)> =
         PRICES.iter().zip(usage.dollars()).map(|(price, dollars)| (price.name, dollars)).collect();

@@ -1,4 +1,4 @@
-//! `demo`: up, play, tell, down.
+//! `demo`: starts the stack, plays the scenarios, prints the results, stops the stack.
 
 use anyhow::{Result, bail};
 
@@ -14,21 +14,21 @@ use crate::{
 };
 use local_stack::{Stack, Workspace};
 
-/// How `demo` is called.
+/// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  gridbell demo\n  gridbell demo --keep        and look around afterwards: gridbell dispatch list"
 )]
 pub(crate) struct Demo {
-    /// Leave everything up afterwards, until Ctrl-C
+    /// Leave everything running afterwards, until Ctrl-C
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Print all that came of it as one JSON object
+    /// Print all results as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Plays the demo and says what came of it.
+/// Runs the demo and prints its results.
 pub(crate) async fn run(args: Demo) -> Result<()> {
     let mut ending = Ending::listen()?;
     let progress = progress::for_people();

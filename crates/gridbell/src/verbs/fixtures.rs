@@ -1,4 +1,4 @@
-//! Fixed records for the golden tests of what the verbs show.
+//! Fixed records for snapshots of the verbs' output.
 
 use dispatch::{
     Contradiction, DispatchFact, DispatchTerms, Fact, FactBody, Origin, Program, Rank, Request, Subject, Target,
@@ -12,17 +12,17 @@ use pipeline::{
     record::{Step, SubjectRecord},
 };
 
-/// When it is now.
+/// The current instant.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
 }
 
-/// Our id of the delivery that brings everything, taken at 11:40:00.
+/// The id of the delivery of everything; received at 11:40:00.
 pub(crate) const DELIVERY: &str = "019ca932-ba80-7000-8000-000000000001";
 
-/// What a provider stated: two sites, 55 kW, real.
+/// A provider's statement: two sites, 55 kW, real.
 pub(crate) fn terms(start: &str, end: Option<&str>) -> DispatchTerms {
     let target = |id: &str, name: &str, watts| Target {
         id: id.to_owned(),
@@ -49,12 +49,12 @@ pub(crate) fn terms(start: &str, end: Option<&str>) -> DispatchTerms {
     }
 }
 
-/// The same as a test.
+/// The same terms as a test.
 pub(crate) fn test(terms: DispatchTerms) -> DispatchTerms {
     DispatchTerms { test_reason: Some(TestReason::SelfTest), ..terms }
 }
 
-/// The record after those statements, each a modification of the one before, all signals sent.
+/// The record after those statements, each a modification of the previous one, with all signals sent.
 pub(crate) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -> SubjectRecord {
     let origin = Origin { source: "voltus-prod".to_owned(), provider: "voltus".to_owned(), sandbox: false };
     let subject = Subject::dispatch("voltus-prod", id);
@@ -86,7 +86,7 @@ pub(crate) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -
     record.expect("a statement at least")
 }
 
-/// An incident of which one mail was sent and another waits.
+/// An incident with one mail sent and another pending.
 pub(crate) fn incident(dispatch: &Subject) -> Incident {
     let news = |stage: &str| StageReport {
         stage: stage.to_owned(),

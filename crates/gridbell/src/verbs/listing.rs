@@ -1,4 +1,4 @@
-//! What every `list` does: opens the stack, says what could not be read, and shows the rest.
+//! What every `list` shares: opens the stack, reports unreadable items, prints the others.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -10,10 +10,10 @@ use crate::{
     show::{self, Clockface, Output, Paint},
 };
 
-/// Incidents of gridbell itself stand under this source.
+/// The source of gridbell's own incidents.
 const ITSELF: &str = "gridbell";
 
-/// A list that was asked for.
+/// A `list` in progress.
 pub(crate) struct Listing {
     pub(crate) console: Console,
     pub(crate) clock: Clockface,
@@ -21,12 +21,12 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Opens the stack. The clock is the one that the command line was read by.
+    /// Opens the stack. `clock` is the one that parsed the command line.
     pub(crate) async fn open(output: Output, which: &Which, clock: Clockface) -> Result<Self> {
         Ok(Self { console: which.open().await?, clock, output })
     }
 
-    /// Shows what was found under its name. Where that is nothing, of a source that there is not, it says so (exit status 2).
+    /// Prints the items under their name. If there are none and the source is unknown, fails (exit status 2).
     pub(crate) async fn show<T: Serialize>(
         &self,
         (name, found): (&str, &[T]),

@@ -1,5 +1,5 @@
-//! A provider is one folder: [`Example`] is known to nothing but the registry of these tests, and goes all the way from
-//! `gridbell.toml` and the webhook endpoint to its signals, their overlaps and what the commands show.
+//! A provider is one folder: only the registry of these tests contains [`Example`], and it goes all the way from
+//! `gridbell.toml` and the webhook endpoint to its signals, their overlaps and the output of the commands.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn providers() -> Providers {
     Providers::default().and(&Example)
 }
 
-/// `gridbell.toml` with one source of it.
+/// `gridbell.toml` with one source of this provider.
 fn toml(more: &str) -> String {
     let token = ::config::TokenHash::of(TOKEN);
     format!("[sources.ex]\nprovider = 'example'\ntoken = 'sha256:{}'\n{more}", token.as_str())
@@ -40,7 +40,7 @@ fn functions(more: &str) -> Config {
 
 const KEY: &str = "api_key = 'ssm:/gridbell/ex'\n";
 
-/// A call of one site.
+/// A dispatch of one site.
 fn call(id: &str, from: &str, to: &str, limit_kw: u64) -> Value {
     json!({
         "call": id, "from": format!("2023-12-01T{from}:00Z"), "to": format!("2023-12-01T{to}:00Z"),
@@ -48,7 +48,7 @@ fn call(id: &str, from: &str, to: &str, limit_kw: u64) -> Value {
     })
 }
 
-/// Answers about these calls, and the list of them.
+/// Makes the provider answer with these dispatches, one by one and as a list.
 fn answers(sim: &Simulation, calls: &[Value]) {
     for call in calls {
         let about = format!("/calls/{}", call["call"].as_str().expect("an id"));
@@ -61,7 +61,7 @@ fn post(sim: &Simulation, token: &str, body: &str) -> u16 {
     sim.post(Webhook { source: "ex", token, body }).answer().expect("an answer").status
 }
 
-/// The bodies of the signals about a call.
+/// The bodies of the signals about a dispatch.
 fn published(sim: &Simulation, id: &str) -> Vec<Value> {
     streams(&sim.signals()).expect("sound").remove(&format!("ex/{id}")).unwrap_or_default().events
 }
@@ -96,7 +96,7 @@ fn the_configuration_takes_it_and_says_what_it_lacks() {
 #[test]
 fn a_webhook_becomes_a_signal_and_its_overlaps_are_ordered_as_it_says() {
     let sim = Simulation::new(1, functions(&format!("{KEY}poll = 'off'\n")));
-    // The first to start governs, though the other starts later, asks for more and has the smaller id.
+    // The first to start governs, although the other starts later, requests more and has the smaller id.
     let (first, other) = (call("c-2", "16:50", "17:00", 7), call("c-1", "16:55", "17:10", 2));
     answers(&sim, &[first, other]);
     assert_eq!(post(&sim, "wrong", r#"{"call":"c-2"}"#), 404);

@@ -1,4 +1,4 @@
-//! `providers`: the providers' APIs on loopback until Ctrl-C.
+//! `providers`: simulates the providers' APIs on loopback until Ctrl-C.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -12,61 +12,61 @@ use crate::{
     simulate::{KEY, Settings, Simulators, login},
 };
 
-/// How `providers` is called.
+/// Arguments of `providers`.
 ///
-/// Point a source's `api_url` at a printed address and its `api_key` at the printed key (`NvGrid`: at any name, a colon and the key);
-/// then register webhooks, post scenarios, or let `gridbell trigger` play one. `NvGrid` is served over gRPC with server reflection,
-/// by a description whose field numbers are gridbell's own: the real ones are not public.
+/// Set a source's `api_url` to a printed address and its `api_key` to the printed key (`NvGrid`: any name, a colon, the
+/// key); then register webhooks, post scenarios, or run `gridbell trigger`. `NvGrid` is served over gRPC with server
+/// reflection; its field numbers are gridbell's own, because the real ones are not public.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  gridbell providers --provider voltus --port 8100 --speed 60\n  gridbell providers --provider nvgrid --port 8200 --whitelist https://abc.tunnel.example"
 )]
 pub(crate) struct Providers {
-    /// Whom to simulate; may stand several times [default: all]
+    /// Provider to simulate; may be repeated [default: all]
     #[arg(long, value_name = "PROVIDER", value_parser = simulated_provider)]
     pub(crate) provider: Vec<&'static Simulated>,
-    /// How many times as fast the clock runs: redelivery, scenarios and the instants in them
+    /// How many times as fast the clock runs: for redelivery, scenarios and the instants in them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) speed: u32,
-    /// Where to listen; for one provider alone [default: a free port each]
+    /// Port to listen on; for a single provider only [default: a free port each]
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
-    /// The API key that is taken
+    /// Accepted API key
     #[arg(long, value_name = "KEY", default_value = KEY)]
     pub(crate) key: String,
-    /// Misbehave from the beginning: a name, or NAME*TIMES; `--help` lists the names
+    /// Misbehave from the start: a name, or NAME*TIMES; `--help` lists the names
     #[arg(long, value_name = "WHAT", value_parser = fault, long_help = faults())]
     pub(crate) misbehave: Vec<Fault>,
-    /// Send webhooks there, as if registered by the provider's dashboard (Openvolt) or operator (`NvGrid`)
+    /// Send webhooks to this address, as if registered by the provider's dashboard (Openvolt) or operator (`NvGrid`)
     #[arg(long, value_name = "URL")]
     pub(crate) hook: Option<url::Url>,
-    /// `NvGrid`: an address that webhooks may be registered for, exactly or as a prefix that ends in a slash; may stand several times
-    /// [default: those on loopback, which always are]
+    /// `NvGrid`: an address that webhooks may be registered for, exact or as a prefix that ends with a slash; may be
+    /// repeated [default: loopback addresses, which are always allowed]
     #[arg(long, value_name = "URL")]
     pub(crate) whitelist: Vec<url::Url>,
-    /// Print what is served as JSON
+    /// Print the addresses and keys as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// A simulator by its provider's name.
+/// The simulator of a provider.
 fn simulated_provider(name: &str) -> Result<&'static Simulated, String> {
     let known = || SIMULATED.iter().map(|known| known.name).collect::<Vec<&str>>().join(", ");
     simulated(name).ok_or_else(|| format!("known: {}", known()))
 }
 
-/// A fault.
+/// Parses a fault.
 pub(super) fn fault(text: &str) -> Result<Fault, String> {
     text.parse()
 }
 
-/// What a fault may be, for `--help`.
+/// The possible faults, for `--help`.
 pub(super) fn faults() -> String {
     let names = Misbehaviour::named().map(|(name, says)| format!("  {name:22} {says}"));
     ["A name, or NAME*TIMES:".to_owned()].into_iter().chain(names).collect::<Vec<_>>().join("\n")
 }
 
-/// Serves until it is asked to end.
+/// Serves until the process is asked to end.
 pub(crate) async fn run(args: Providers) -> Result<()> {
     let mut ending = Ending::listen()?;
     let settings = Settings { keys: Keys::Only(BTreeSet::from([args.key.clone()])), speed: args.speed };
@@ -102,7 +102,7 @@ fn show(args: &Providers, providers: &[&'static Simulated], simulators: &Simulat
     }
     let paint = Paint::stdout();
     let mut text = format!("\n{} Ctrl-C ends it. API key: {}\n\n", paint.bold("Simulated:"), args.key);
-    // Writing into memory does not fail.
+    // Writing to memory does not fail.
     for whom in providers {
         let Some(url) = urls.get(whom.name) else { continue };
         let scenarios: Vec<&str> = whom.exercises.iter().map(|exercise| exercise.name).collect();

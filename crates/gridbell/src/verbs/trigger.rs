@@ -1,4 +1,4 @@
-//! `trigger`: a provider's scenario, played at a source by that provider's simulator, and each webhook as it is answered.
+//! `trigger`: lets a simulator play its provider's scenario against a source, and prints each webhook's answer.
 
 use anyhow::{Result, bail};
 use provider_sims::{Exercise, Fault, Hook, LogEntry, SIMULATED, Simulated, What, simulated};
@@ -23,26 +23,26 @@ Examples:
   gridbell trigger leap-demo update --speed 600 --misbehave duplicate
   gridbell trigger leap-prod basic --stack gridbell --token env:LEAP_TOKEN";
 
-/// How `trigger` is called.
+/// Arguments of `trigger`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Trigger {
-    /// The source that gets the webhooks
+    /// Source that gets the webhooks
     #[arg(required_unless_present = "list")]
     source: Option<String>,
-    /// What happens; --list names them
+    /// Scenario to play; --list names them
     #[arg(required_unless_present = "list")]
     scenario: Option<String>,
-    /// Name every provider's scenarios
+    /// List every provider's scenarios
     #[arg(long)]
     list: bool,
-    /// How many times as fast it happens: at 60, minutes are seconds
+    /// How many times as fast to play: at 60, a minute takes a second
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     speed: u32,
-    /// Misbehave meanwhile, once or NAME*TIMES; `--help` lists the names
+    /// Misbehave during the scenario, once or NAME*TIMES; `--help` lists the names
     #[arg(long, value_name = "WHAT", value_parser = fault, long_help = faults())]
     misbehave: Vec<Fault>,
-    /// The simulator that the source asks [default: its `api_url`]
+    /// Simulator that the source uses [default: its `api_url`]
     #[arg(long, value_name = "URL")]
     simulator: Option<Url>,
     /// Print one JSON object per line
@@ -54,7 +54,7 @@ pub(crate) struct Trigger {
     which: Which,
 }
 
-/// Plays it, or lists what can be played.
+/// Plays the scenario, or lists the scenarios.
 pub(crate) async fn run(args: Trigger) -> Result<()> {
     let (Some(source), Some(scenario), false) = (&args.source, &args.scenario, args.list) else {
         return list(args.json);
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Trigger) -> Result<()> {
     let endpoint = opened.endpoint(&args.place).await?;
     let (simulator, _own) = simulator(&args, &opened, (whom, exercise)).await?;
     let hook = Hook { url: endpoint.address().to_string(), headers: Vec::new() };
-    // Once, unless it says how often: what outlives this play would surprise the next.
+    // By default once: a fault that outlives this scenario would disturb the next one.
     let misbehave = args.misbehave.iter().cloned().map(|fault| Fault { times: fault.times.or(Some(1)), ..fault });
     let mut following = simulator.play(exercise.name, Some(hook), args.speed, misbehave.collect()).await?;
     let began = times::now();
@@ -107,7 +107,7 @@ fn exercise(whom: &'static Simulated, name: &str) -> Result<&'static Exercise> {
     })
 }
 
-/// The simulator that the source asks; one of our own where the webhooks say it all, and nobody needs to be asked.
+/// The simulator that the source uses; a new one if the webhooks contain everything and the source fetches nothing.
 async fn simulator(
     args: &Trigger,
     opened: &Opened,

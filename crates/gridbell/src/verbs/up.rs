@@ -1,4 +1,4 @@
-//! `up`: the stack until Ctrl-C.
+//! `up`: runs the local stack until Ctrl-C.
 
 use std::{
     fmt::Write as _,
@@ -20,29 +20,29 @@ use crate::{
 use local_stack::{ProviderUrls, Stack, UpOptions, Workspace};
 use stack_client::Description;
 
-/// How often `--logs` looks for new lines.
+/// How often `--logs` reads new lines.
 const LOOK_AT_LOGS: Duration = Duration::from_millis(500);
 
-/// How `up` is called.
+/// Arguments of `up`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  gridbell up\n  gridbell up --config gridbell.toml --logs\n  gridbell up --endpoint-url http://127.0.0.1:4566 --keep"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct Up {
-    /// The configuration [default: gridbell.toml where there is one, else one source per provider]
+    /// Configuration file [default: gridbell.toml where there is one, else one source per provider]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Use an AWS-compatible endpoint that runs already, e.g. a LocalStack
+    /// Use an existing AWS-compatible endpoint, e.g. a LocalStack
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub(crate) endpoint_url: Option<Url>,
-    /// Where to write what is up [default: target/gridbell/stack.json]
+    /// File to write the stack's description to [default: target/gridbell/stack.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// Host the functions in `cargo lambda watch`: a change of their source takes effect at once
+    /// Run the functions with `cargo lambda watch`: a source change takes effect at once
     #[arg(long, conflicts_with = "endpoint_url")]
     pub(crate) watch: bool,
-    /// Ask simulators of the providers instead of the providers; always so without a configuration
+    /// Use simulators instead of the providers; always on without a configuration
     #[arg(long)]
     pub(crate) simulators: bool,
     /// Show what the functions log
@@ -51,12 +51,12 @@ pub(crate) struct Up {
     /// Leave the stack on the endpoint when gridbell ends
     #[arg(long, requires = "endpoint_url")]
     pub(crate) keep: bool,
-    /// Print what is up as JSON, the contents of stack.json
+    /// Print the stack's description (the contents of stack.json) as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// An endpoint is a scheme, a host and a port.
+/// Parses an endpoint: scheme, host and port.
 fn endpoint(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "write http://HOST:PORT".to_owned())?;
     let plain =
@@ -64,7 +64,7 @@ fn endpoint(text: &str) -> Result<Url, String> {
     if plain { Ok(url) } else { Err("write http://HOST:PORT, nothing behind it".to_owned()) }
 }
 
-/// Brings the stack up, says where everything is, and waits.
+/// Starts the stack, prints all addresses, and waits.
 pub(crate) async fn run(up: Up) -> Result<()> {
     let mut ending = Ending::listen()?;
     let progress = progress::for_people();
@@ -112,7 +112,7 @@ pub(crate) async fn run(up: Up) -> Result<()> {
     down
 }
 
-/// The options, and the simulators that must live as long as the stack does.
+/// The stack's options, and the simulators, which must live as long as the stack.
 async fn options(up: &Up) -> Result<(UpOptions, Option<Simulators>)> {
     let usual = Path::new("gridbell.toml");
     let (mut options, built_in) = match &up.config {
@@ -120,7 +120,7 @@ async fn options(up: &Up) -> Result<(UpOptions, Option<Simulators>)> {
         None if usual.exists() => (UpOptions::from_file(usual)?, false),
         None => (UpOptions::built_in(&ProviderUrls::new())?, true),
     };
-    // The built-in configuration names no provider that could answer.
+    // The built-in configuration names no real provider.
     if !(built_in || up.simulators) {
         return Ok((options, None));
     }
@@ -129,7 +129,7 @@ async fn options(up: &Up) -> Result<(UpOptions, Option<Simulators>)> {
     Ok((options, Some(simulators)))
 }
 
-/// Being asked to end: Ctrl-C, a service manager, a terminal that closes.
+/// Requests to end: Ctrl-C, a service manager, a closed terminal.
 pub(super) struct Ending([Signal; 3]);
 
 impl Ending {
@@ -152,7 +152,7 @@ pub(super) fn show(description: &Description, state: &Path, console: Option<&Ser
     let paint = Paint::stdout();
     let mut text = format!("\n{} Ctrl-C takes it down.\n\n", paint.bold("gridbell is up."));
     for (name, source) in &description.sources {
-        // Writing into memory does not fail.
+        // Writing to memory does not fail.
         let _ = writeln!(text, "  {} ({})\n    {}", paint.bold(name), source.provider, source.url);
     }
     text.push('\n');

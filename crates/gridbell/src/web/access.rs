@@ -1,5 +1,5 @@
-//! What the console reads of a stack, and what it does there. The opened stack implements it as the verbs do; tests implement it with
-//! fixed data.
+//! What the console reads and does in a stack. The opened stack implements it with the verbs' functions; tests
+//! implement it with fixed data.
 
 use anyhow::Result;
 use aws::dynamo::{Kept, Listed, Wanted};
@@ -15,18 +15,18 @@ pub use crate::verbs::{
     doctor::{CheckResult, Verdict},
 };
 
-/// An answer of the stack. An error is one line for a person.
+/// A result of the stack. An error is one line for a person.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T>>;
 
-/// Takes each line that a test of a source says.
+/// Receives each line that a source's test prints.
 pub type Lines = crate::show::Lines;
 
-/// What came of asking a provider for a test.
+/// The result of requesting a test from a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tested {
     /// The test was sent and followed to its end.
     Done,
-    /// A person must agree first: what would be done.
+    /// A person must first agree to this action.
     Asks(String),
 }
 
@@ -34,21 +34,21 @@ pub enum Tested {
 pub trait StackAccess: Send + Sync + 'static {
     /// The stack's name.
     fn name(&self) -> &str;
-    /// Whether it runs in AWS.
+    /// Whether it is deployed in AWS.
     fn is_deployed(&self) -> bool;
-    /// The time.
+    /// The current time.
     fn now(&self) -> Timestamp;
     /// The configuration that its functions run with.
     fn config(&self) -> Answer<'_, Config>;
-    /// The dispatches that are wanted.
+    /// The matching dispatches.
     fn dispatches(&self, wanted: Wanted) -> Answer<'_, Listed<SubjectRecord>>;
-    /// What is on and not over, of one source or of all, and is none of those that are known.
+    /// The records that are active and not over, of one source or of all, without those already known.
     fn active_others<'a>(
         &'a self,
         source: Option<&'a str>,
         known: &'a [SubjectRecord],
     ) -> Answer<'a, Vec<SubjectRecord>>;
-    /// What is stored under a key: a dispatch or another subject.
+    /// The record of a subject.
     fn record<'a>(&'a self, key: &'a str) -> Answer<'a, Option<SubjectRecord>>;
     /// All incidents.
     fn incidents(&self) -> Answer<'_, Listed<Incident>>;
@@ -58,18 +58,18 @@ pub trait StackAccess: Send + Sync + 'static {
     fn dead_letters(&self) -> Answer<'_, Vec<DeliveryView>>;
     /// A delivery with its body.
     fn delivery<'a>(&'a self, id: &'a str) -> Answer<'a, Contents>;
-    /// How the polling of a source stands.
+    /// The polling state of a source.
     fn poll_state<'a>(&'a self, source: &'a str) -> Answer<'a, Option<PollState>>;
     /// All checks of `doctor`.
     fn doctor(&self) -> Answer<'_, Vec<CheckResult>>;
-    /// `dispatch ack`: what was noted.
+    /// `dispatch ack`; returns a confirmation.
     fn acknowledge<'a>(&'a self, said: &'a Acknowledgement) -> Answer<'a, String>;
-    /// `alert ack`: what was noted.
+    /// `alert ack`; returns a confirmation.
     fn acknowledge_incident<'a>(&'a self, incident: &'a str, by: &'a str) -> Answer<'a, String>;
     /// `delivery replay --dry-run`.
     fn previews<'a>(&'a self, ids: &'a [String]) -> Answer<'a, Vec<Preview>>;
     /// `delivery replay --yes`.
     fn replay<'a>(&'a self, ids: &'a [String]) -> Answer<'a, Vec<Replayed>>;
-    /// `webhook test`; `agreed`: a person has agreed to what it asks.
+    /// `webhook test`; `agreed`: a person has agreed to the action.
     fn test<'a>(&'a self, source: &'a str, agreed: bool, lines: Lines) -> Answer<'a, Tested>;
 }

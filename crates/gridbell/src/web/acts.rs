@@ -1,4 +1,4 @@
-//! What the forms do. Each ends at a page that says what came of it.
+//! The forms' actions. Each redirects to a page that shows the result.
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use super::{
     server::refused,
 };
 
-/// A form of this console, or why it is refused.
+/// The fields of this console's own form, or why the request is refused.
 fn form(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Fields, Refusal> {
     let form = Fields::parse(body);
     if app.guard.is_own_form(headers, &form) { Ok(form) } else { Err(Refusal::Form) }
 }
 
-/// Leads to a page that says what came of it.
+/// Redirects to a page that shows the result.
 fn lead(app: &App, to: &str, result: anyhow::Result<Vec<String>>) -> Response {
     let said = match result {
         Ok(lines) => Said { done: true, lines },
@@ -68,7 +68,7 @@ pub(super) async fn acknowledge_incident(State(app): State<Arc<App>>, headers: H
     lead(&app, &address("/incident", &[("name", incident)]), noted)
 }
 
-/// `delivery replay --yes`, after the page that shows what would come of it.
+/// `delivery replay --yes`, after the preview page.
 pub(super) async fn replay(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
     let form = match form(&app, &headers, &body) {
         Ok(form) => form,
@@ -83,7 +83,7 @@ pub(super) async fn replay(State(app): State<Arc<App>>, headers: HeaderMap, body
     lead(&app, "/deliveries", replayed)
 }
 
-/// `webhook test`: begins it; the source's page shows how it goes.
+/// `webhook test`: starts it; the source's page shows its progress.
 pub(super) async fn test(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
     let form = match form(&app, &headers, &body) {
         Ok(form) => form,
@@ -117,7 +117,7 @@ async fn run_test(app: Arc<App>, source: String, agreed: bool) {
     }
 }
 
-/// `doctor`: begins the checks anew.
+/// `doctor`: starts the checks again.
 pub(super) async fn check(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
     if let Err(why) = form(&app, &headers, &body) {
         return refused(why);
@@ -126,7 +126,7 @@ pub(super) async fn check(State(app): State<Arc<App>>, headers: HeaderMap, body:
     Redirect::to("/doctor").into_response()
 }
 
-/// Begins the checks, unless they are under way, or were made before and are not to be made `again`.
+/// Starts the checks, unless they are running, or have already run and `again` is false.
 pub(super) fn begin_checks(app: &Arc<App>, again: bool) {
     let mut doctor = lock(&app.doctor);
     if doctor.as_ref().is_some_and(|run| run.ended.is_none() || !again) {

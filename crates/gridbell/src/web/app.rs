@@ -1,4 +1,4 @@
-//! What the console holds while it runs.
+//! The console's state.
 
 use std::{
     collections::BTreeMap,
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::show::Clockface;
 
-/// What came of actions is kept for so many of them: each is shown once, on the page behind it.
+/// How many results of actions are stored; the page after the action shows each once.
 const KEPT_SAID: u64 = 64;
 
-/// How many lines of a test are kept.
+/// How many lines of a test are stored.
 const KEPT_LINES: usize = 200;
 
-/// The console while it runs.
+/// The console's state.
 pub(super) struct App {
     pub(super) access: Arc<dyn StackAccess>,
     pub(super) guard: Guard,
@@ -29,27 +29,27 @@ pub(super) struct App {
     pub(super) doctor: Mutex<Option<DoctorRun>>,
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Debug, Clone)]
 pub(super) struct Said {
     pub(super) done: bool,
     pub(super) lines: Vec<String>,
 }
 
-/// A test of a source that was begun here.
+/// A test of a source, started in the console.
 #[derive(Debug, Clone)]
 pub(super) struct TestRun {
     pub(super) began_at: Timestamp,
     pub(super) lines: Vec<String>,
-    /// How it ended; none while it runs.
+    /// Its result; none while it runs.
     pub(super) ended: Option<Result<Tested, String>>,
 }
 
-/// The checks of `doctor` that were begun here.
+/// A run of `doctor`'s checks, started in the console.
 #[derive(Debug, Clone)]
 pub(super) struct DoctorRun {
     pub(super) began_at: Timestamp,
-    /// What was found; none while it runs.
+    /// Its results; none while it runs.
     pub(super) ended: Option<Result<Vec<CheckResult>, String>>,
 }
 
@@ -58,17 +58,17 @@ impl App {
         Self { access, guard, utc, said: Mutex::default(), tests: Mutex::default(), doctor: Mutex::default() }
     }
 
-    /// The zone that times are shown in, and the time.
+    /// The zone for times, and the current time.
     pub(super) fn clock(&self) -> Clockface {
         Clockface::at(self.access.now(), self.utc)
     }
 
-    /// The names of the sources; none where no configuration can be read.
+    /// The names of the sources; none if the configuration cannot be read.
     pub(super) async fn sources(&self) -> Vec<String> {
         self.access.config().await.map(|config| config.sources.into_keys().collect()).unwrap_or_default()
     }
 
-    /// Keeps what came of an action; the number under which the next page finds it.
+    /// Stores the result of an action; returns its number for the next page.
     pub(super) fn say(&self, said: Said) -> u64 {
         let mut kept = lock(&self.said);
         kept.0 += 1;
@@ -78,7 +78,7 @@ impl App {
         number
     }
 
-    /// What came of an action, once.
+    /// Removes and returns the result of an action.
     pub(super) fn take_said(&self, number: u64) -> Option<Said> {
         lock(&self.said).1.remove(&number)
     }
@@ -96,7 +96,7 @@ impl TestRun {
     }
 }
 
-/// What is locked here is whole after each statement, so a panic elsewhere does not matter.
+/// Ignores a panic in another thread: the locked data is consistent after each statement.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

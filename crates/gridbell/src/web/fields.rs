@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-/// Fields in the order in which they came. A name may come several times; an empty field counts as none.
+/// The fields in their original order. A name may occur several times; an empty field counts as missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Fields(Vec<(String, String)>);
 
@@ -13,33 +13,33 @@ impl Fields {
         Self(fields.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
-    /// The first of that name.
+    /// The first field of that name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first of that name, or nothing.
+    /// The first field of that name, or an empty text.
     pub(super) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 
-    /// All of that name.
+    /// All fields of that name.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
         self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect()
     }
 
-    /// The first of that name as a number; 0 where it is none.
+    /// The first field of that name as a number; 0 if it is none.
     pub(super) fn number(&self, name: &str) -> usize {
         self.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
     }
 
-    /// The same without fields of that name.
+    /// The fields without those of that name.
     #[must_use]
     pub(super) fn without(&self, name: &str) -> Self {
         Self(self.0.iter().filter(|(known, _)| known != name).cloned().collect())
     }
 
-    /// The same with that value alone of a field.
+    /// The fields with a single field of that name and this value.
     #[must_use]
     pub(super) fn with(&self, name: &str, value: &str) -> Self {
         let Self(mut fields) = self.without(name);

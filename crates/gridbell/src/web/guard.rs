@@ -1,4 +1,4 @@
-//! Who may use the console: requests to this machine's own address, from a browser that was given the token.
+//! Access control: only requests to this machine's own address, from a browser that opened the address with the token.
 
 use axum::http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -9,21 +9,21 @@ use sha2::{Digest, Sha256};
 
 use super::fields::Fields;
 
-/// Scripts, styles and connections of the console's own alone; no frame, no plugin, no form to elsewhere.
+/// Allows scripts, styles and connections of the console only; no frames, no plugins, no forms to other sites.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The name of the field of a form that holds [`Guard::csrf`].
+/// The form field that contains [`Guard::csrf`].
 pub(super) const CSRF: &str = "csrf";
 
 /// The secrets of one run of the console.
 pub(super) struct Guard {
     port: u16,
-    /// What stands in the address that is printed.
+    /// The token in the printed address.
     pub(super) token: String,
-    /// What the cookie holds.
+    /// The cookie's value.
     session: String,
-    /// What each form holds.
+    /// The value of the hidden field in each form.
     pub(super) csrf: String,
 }
 
@@ -31,12 +31,13 @@ impl Guard {
     /// New secrets for a console on that port.
     ///
     /// # Errors
-    /// The system gives no randomness.
+    /// The system provides no randomness.
     pub(super) fn new(port: u16) -> Result<Self, getrandom::Error> {
         Ok(Self { port, token: secret()?, session: secret()?, csrf: secret()? })
     }
 
-    /// Whether the request is to this machine by name: a page of another site that has its name point here says another host.
+    /// Whether the request names this machine as its host. A foreign site whose name resolves to this machine (DNS
+    /// rebinding) sends its own name.
     pub(super) fn is_own_host(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         host.is_some_and(|host| self.hosts().iter().any(|own| own == host))
@@ -46,12 +47,12 @@ impl Guard {
         ["127.0.0.1", "localhost"].map(|name| format!("{name}:{}", self.port))
     }
 
-    /// Whether the token stands in the address.
+    /// Whether the address contains the token.
     pub(super) fn has_token(&self, fields: &Fields) -> bool {
         fields.get("token").is_some_and(|token| is_same(token, &self.token))
     }
 
-    /// Whether the browser was given the token before.
+    /// Whether the cookie is valid: the browser has presented the token before.
     pub(super) fn has_session(&self, headers: &HeaderMap) -> bool {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
         let mut cookies =
@@ -60,7 +61,7 @@ impl Guard {
         cookies.any(|(known, value)| known == name && is_same(value, &self.session))
     }
 
-    /// Whether a form was sent by a page of this console.
+    /// Whether a page of this console sent the form.
     pub(super) fn is_own_form(&self, headers: &HeaderMap, form: &Fields) -> bool {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let origin = text(header::ORIGIN);
@@ -70,7 +71,7 @@ impl Guard {
         own_origin && own_site && is_same(form.text(CSRF), &self.csrf)
     }
 
-    /// The cookie. Ports share cookies, so its name says which console it is of.
+    /// The cookie. Ports share cookies, so its name contains the port.
     pub(super) fn cookie(&self) -> String {
         format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie_name(), self.session)
     }
@@ -80,7 +81,7 @@ impl Guard {
     }
 }
 
-/// What every answer says beside its content.
+/// Adds the headers of every answer.
 pub(super) fn headers(answer: &mut HeaderMap) {
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -100,11 +101,11 @@ pub(super) fn headers(answer: &mut HeaderMap) {
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// To another host.
+    /// The request names another host.
     Host,
-    /// Without the token.
+    /// The token is missing.
     Token,
-    /// A form of another page, or of an earlier run of the console.
+    /// The form comes from another page, or from an earlier run of the console.
     Form,
 }
 
@@ -117,7 +118,7 @@ impl Refusal {
         }
     }
 
-    /// What a person does about it.
+    /// What the person has to do.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Host => "Open the console by the address that it printed, with 127.0.0.1 or localhost.",
@@ -129,7 +130,7 @@ impl Refusal {
     }
 }
 
-/// Compares in a time that does not depend on how much is the same.
+/// Compares digests, so that the time reveals nothing about the secret.
 fn is_same(given: &str, secret: &str) -> bool {
     Sha256::digest(given) == Sha256::digest(secret)
 }

@@ -1,4 +1,4 @@
-//! Live updates: while a page is open, its content is made again every few seconds and sent when it says something else.
+//! Live updates: while a page is open, the server renders it again every few seconds and sends it if it has changed.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 
 use super::{app::App, fields::Fields, page, pages};
 
-/// How often the local stack is looked at.
+/// How often a page of the local stack is rendered.
 const LOCAL: Duration = Duration::from_secs(3);
 
-/// How often a stack in AWS is: each look reads its tables.
+/// How often a page of a stack in AWS is rendered: each rendering reads its tables.
 const DEPLOYED: Duration = Duration::from_secs(20);
 
-/// What an instant's distance begins with in the content.
+/// The attribute of an instant's distance from now.
 const OFF: &str = "data-off=";
 
 /// An open page.
@@ -29,14 +29,14 @@ struct Watched {
     known: String,
 }
 
-/// The contents of a page from now on, each when it differs from the one before.
+/// The page's contents from now on, whenever they change.
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes());
-    // A browser that connects again names the last content that it got.
+    // A browser that reconnects names the last content that it received.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let known = last.unwrap_or(fields.text("known")).to_owned();
     let path = fields.text("path").to_owned();
@@ -60,7 +60,7 @@ async fn next(mut watched: Watched) -> (Result<Event, Infallible>, Watched) {
     }
 }
 
-/// What tells one content from another. How far off an instant is does not count: the script counts by itself.
+/// A digest of the content. It ignores how far off the instants are, because the script updates that itself.
 pub(super) fn digest(content: &str) -> String {
     let mut hash = Sha256::new();
     for (number, part) in content.split(OFF).enumerate() {

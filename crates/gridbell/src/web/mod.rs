@@ -1,4 +1,4 @@
-//! The web console: a page on this machine for the people on duty, over the same functions as the verbs.
+//! The web console: a page on this machine for the on-call people, with the same functions as the verbs.
 
 mod access;
 mod acts;
@@ -28,10 +28,10 @@ pub(crate) use opened::OpenedStack;
 
 use self::{app::App, guard::Guard};
 
-/// A console that answers. It ends when this is dropped.
+/// A running console. Dropping this ends it.
 #[derive(Debug)]
 pub struct Serving {
-    /// Where a browser opens it, with the token.
+    /// The address for a browser, with the token.
     pub url: String,
     task: JoinHandle<()>,
 }
@@ -42,10 +42,10 @@ impl Drop for Serving {
     }
 }
 
-/// Serves the console of a stack on this machine's own address; port 0 stands for a free one. `utc`: times are shown in UTC.
+/// Serves a stack's console on 127.0.0.1; port 0: a free port. `utc`: show times in UTC.
 ///
 /// # Errors
-/// The port is taken, or the system gives no randomness.
+/// The port is taken, or the system provides no randomness.
 pub async fn serve(access: Arc<dyn StackAccess>, port: u16, utc: bool) -> Result<Serving> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
@@ -53,7 +53,7 @@ pub async fn serve(access: Arc<dyn StackAccess>, port: u16, utc: bool) -> Result
     let guard = Guard::new(port).context("the system gives no randomness")?;
     let url = format!("http://127.0.0.1:{port}/?token={}", guard.token);
     let app = server::router(Arc::new(App::new(access, guard, utc)));
-    // Accepting goes on for ever: it reports no error that a person could act on.
+    // The server never returns, and reports no error that a person could act on.
     let task = tokio::spawn(async move { drop(axum::serve(listener, app).await) });
     Ok(Serving { url, task })
 }

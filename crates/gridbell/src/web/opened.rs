@@ -1,4 +1,4 @@
-//! The opened stack, read and changed through the functions of the verbs.
+//! The opened stack, read and changed with the verbs' functions.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use crate::{
     verbs::{alert, delivery, dispatch as verbs_dispatch, doctor, site, webhook},
 };
 
-/// A stack that runs, local or in AWS.
+/// A running stack, local or in AWS.
 pub(crate) struct OpenedStack {
     stack: Console,
     which: Which,
@@ -37,7 +37,7 @@ impl OpenedStack {
     /// Opens the stack.
     ///
     /// # Errors
-    /// In one line, with the way out, as every verb.
+    /// In one line, with the way out, as for every verb.
     pub(crate) async fn open(which: Which, utc: bool) -> Result<Self> {
         Ok(Self { stack: which.open().await?, which, utc })
     }
@@ -51,7 +51,7 @@ impl OpenedStack {
     }
 }
 
-/// Does work whose future the compiler does not know to be able to move between threads.
+/// Runs work whose future is not known to be `Send`.
 async fn on_one_thread<T: Send + 'static>(work: impl AsyncFnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || runtime.block_on(work())).await?

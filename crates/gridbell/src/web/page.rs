@@ -1,4 +1,4 @@
-//! A whole page: its head, the links to the others, what it shows.
+//! A whole page: head, navigation, content.
 
 use axum::http::StatusCode;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::show::Clockface;
 
-/// The pages that the console leads to.
+/// The pages in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Now,
@@ -32,36 +32,36 @@ const SECTIONS: [(Section, &str, &str); 6] = [
     (Section::Doctor, "/doctor", "Doctor"),
 ];
 
-/// What one page shows.
+/// The content of a page.
 pub(super) struct Page {
     pub(super) section: Section,
     pub(super) title: String,
     /// Below the heading.
     pub(super) main: Markup,
-    /// What a screen reader says when it has changed.
+    /// What a screen reader announces when the page has changed.
     pub(super) summary: String,
     pub(super) status: StatusCode,
 }
 
 impl Page {
-    /// A page that was found.
+    /// A page with status 200.
     pub(super) fn new(section: Section, title: impl Into<String>, summary: impl Into<String>, main: Markup) -> Self {
         Self { section, title: title.into(), main, summary: summary.into(), status: StatusCode::OK }
     }
 
-    /// Why there is no page.
+    /// A page that only shows an error.
     pub(super) fn failed(status: StatusCode, why: &str) -> Self {
         let main = html! { p.notice { (line(why)) } };
         Self { status, ..Self::new(Section::Elsewhere, "This did not work", "", main) }
     }
 
-    /// What the script puts in place of what was shown before.
+    /// What the script replaces in an update.
     pub(super) fn content(&self) -> Markup {
         html! { h1 { (name(&self.title)) } p #summary .visually-hidden { (line(&self.summary)) } (self.main) }
     }
 }
 
-/// The page as it goes out. `said`: what came of the action before it.
+/// The page's HTML. `said`: the result of the action before it.
 pub(super) fn whole(page: &Page, app: &App, clock: &Clockface, said: Option<&Said>) -> String {
     let place = if app.access.is_deployed() { "in AWS" } else { "on this machine" };
     let stack = name(app.access.name());
@@ -93,14 +93,14 @@ pub(super) fn whole(page: &Page, app: &App, clock: &Clockface, said: Option<&Sai
     document(&format!("{} · gridbell {stack}", name(&page.title)), &body, clock.now.as_millisecond())
 }
 
-/// A page without anything of the stack: for whoever did not come with the token.
+/// A page without data of the stack, for a browser without the token.
 pub(super) fn refused(why: &str) -> String {
     let body = html! { main #main tabindex="-1" { h1 { "gridbell console" } p.notice { (why) } } };
     document("gridbell console", &body, 0)
 }
 
-/// Leads a browser to the console's own address, without the token. A redirect would be a part of the visit from elsewhere, to
-/// which the browser shows no cookie.
+/// Leads a browser to the console's own address, without the token. A redirect would count as part of the visit from
+/// another site, and the browser would not send the cookie.
 pub(super) fn entered(to: &str) -> String {
     let head = html! { meta http-equiv="refresh" content={ "0;url=" (to) }; };
     let body =
@@ -131,8 +131,8 @@ fn with_head(title: &str, more: &Markup, body: &Markup, now_ms: i64) -> String {
     clean(page.into_string())
 }
 
-/// Every text of others is clean before it gets here; should one not be, no browser sees its controls. One character stands for
-/// another, so no markup changes.
+/// Replaces control characters, in case a foreign text was not cleaned before. It replaces one character by one, so the
+/// markup stays the same.
 pub(super) fn clean(html: String) -> String {
     let hidden = |c: char| c != '\n' && dispatch::text::is_hidden(c);
     if html.contains(hidden) { html.replace(hidden, "\u{fffd}") } else { html }

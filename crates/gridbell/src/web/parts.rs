@@ -1,4 +1,4 @@
-//! What pages are made of: text made clean, instants, links, tables, filters.
+//! Parts of pages: cleaned text, instants, links, tables, filters.
 
 use dispatch::text;
 use jiff::Timestamp;
@@ -11,16 +11,16 @@ use super::{
 };
 use crate::show::Clockface;
 
-/// How much of a name is shown, in characters.
+/// Longest name shown, in characters.
 const MAX_NAME: usize = 200;
 
-/// How much of a key or a sentence is shown, in characters.
+/// Longest key or sentence shown, in characters.
 const MAX_LINE: usize = 4_200;
 
-/// The longest address that a browser and the console take without doubt, in bytes.
+/// Longest address that browsers and the console accept without doubt, in bytes.
 const MAX_ADDRESS: usize = 16_000;
 
-/// A name that somebody gave, on one line.
+/// A foreign name, on one line.
 pub(super) fn name(given: &str) -> String {
     text::brief(given, MAX_NAME)
 }
@@ -30,12 +30,12 @@ pub(super) fn line(given: &str) -> String {
     text::brief(given, MAX_LINE)
 }
 
-/// How far off an instant is. The script counts on from there.
+/// How far off an instant is. The script keeps it up to date.
 pub(super) fn off(clock: &Clockface, at: Timestamp) -> Markup {
     html! { span data-off=(at.as_millisecond()) { (clock.off(at)) } }
 }
 
-/// An instant to the minute, the day only where it is another one.
+/// An instant to the minute; with the day if it is not today.
 pub(super) fn minute(clock: &Clockface, at: Timestamp) -> Markup {
     html! { time datetime=(at) title=(clock.full(at)) { (clock.minute(at)) } }
 }
@@ -50,12 +50,12 @@ pub(super) fn full(clock: &Clockface, at: Timestamp) -> Markup {
     html! { time datetime=(at) { (clock.full(at)) } " (" (off(clock, at)) ")" }
 }
 
-/// The same, or other words where there is none.
+/// The same, or the text `none` if there is no instant.
 pub(super) fn full_or(clock: &Clockface, at: Option<Timestamp>, none: &str) -> Markup {
     at.map_or_else(|| html! { (none) }, |at| full(clock, at))
 }
 
-/// A link to the page of what has that key; its text alone where no browser would take the address.
+/// A link to the page of that key; only text if the address is too long for a browser.
 pub(super) fn link(path: &str, field: &str, key: &str, shown: &str) -> Markup {
     let to = address(path, &[(field, key)]);
     html! {
@@ -68,12 +68,12 @@ pub(super) fn dispatch_link(key: &str) -> Markup {
     link("/dispatch", "key", key, &line(key))
 }
 
-/// How something stands: a word, its colour a second hint.
+/// A state: a word, with its colour as a second hint.
 pub(super) fn badge(kind: &str, word: &str) -> Markup {
     html! { span class={ "badge " (kind) } { (word) } }
 }
 
-/// A table's head.
+/// A table head.
 pub(super) fn head(columns: &[&str]) -> Markup {
     html! { thead { tr { @for column in columns { th scope="col" { (column) } } } } }
 }
@@ -83,7 +83,7 @@ pub(super) fn field(term: &str, value: impl maud::Render) -> Markup {
     html! { div { dt { (term) } dd { (value) } } }
 }
 
-/// The form that narrows a list. Its fields are the address.
+/// The form that filters a list. The address contains its fields.
 pub(super) fn filters(path: &str, controls: &Markup) -> Markup {
     html! {
         form.filters method="get" action=(path) role="search" aria-label="Filter" {
@@ -94,7 +94,7 @@ pub(super) fn filters(path: &str, controls: &Markup) -> Markup {
     }
 }
 
-/// A choice in a form; each option is a value and its words.
+/// A choice in a form; each option is a value and its label.
 pub(super) fn select(field: &str, label: &str, options: &[(String, String)], chosen: &str) -> Markup {
     html! {
         label { span { (label) }
@@ -113,17 +113,17 @@ pub(super) fn source_select(sources: &[String], fields: &Fields) -> Markup {
     select("source", "Source", &options, fields.text("source"))
 }
 
-/// Words to look for.
+/// A search field.
 pub(super) fn search(fields: &Fields, hint: &str) -> Markup {
     html! { label { span { "Contains" } input type="search" name="q" value=(line(fields.text("q"))) placeholder=(hint); } }
 }
 
-/// A condition that a list may be narrowed by.
+/// A checkbox that filters a list.
 pub(super) fn only(fields: &Fields, field: &str, label: &str) -> Markup {
     html! { label.only { input type="checkbox" name=(field) value="1" checked[fields.get(field).is_some()]; span { (label) } } }
 }
 
-/// Whether any of those texts holds the words that are looked for.
+/// Whether any of those texts contains the searched words.
 pub(super) fn holds<'t>(fields: &Fields, texts: impl IntoIterator<Item = &'t str>) -> bool {
     let Some(wanted) = fields.get("q").map(str::to_lowercase) else { return true };
     texts.into_iter().any(|text| text.to_lowercase().contains(&wanted))
@@ -135,7 +135,7 @@ pub(super) struct Paged<'l, T> {
     pub(super) links: Markup,
 }
 
-/// The page of a list that the fields name; `field` is the name of its number.
+/// The page of a list that the fields select; `field` is the name of its page number.
 pub(super) fn paged<'l, T>(all: &'l [T], size: usize, path: &str, fields: &Fields, field: &str) -> Paged<'l, T> {
     let pages = all.len().div_ceil(size).max(1);
     let page = fields.number(field).clamp(1, pages);
@@ -154,12 +154,12 @@ pub(super) fn paged<'l, T>(all: &'l [T], size: usize, path: &str, fields: &Field
     Paged { shown: &all[from..until], links }
 }
 
-/// The hidden field that shows a form to be the console's own.
+/// The hidden field that proves that the form is the console's own.
 pub(super) fn csrf(app: &App) -> Markup {
     html! { input type="hidden" name=(guard::CSRF) value=(app.guard.csrf); }
 }
 
-/// Items of the tables that could not be read: said rather than left out.
+/// A message about table items that could not be read.
 pub(super) fn unreadable(reasons: &[String]) -> Markup {
     html! {
         @if !reasons.is_empty() {

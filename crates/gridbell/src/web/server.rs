@@ -1,4 +1,4 @@
-//! The routes, and what every request goes through.
+//! The routes, and the checks of every request.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::{
     pages,
 };
 
-/// All of the console.
+/// The console's router.
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(|| async { Redirect::to("/now") }))
@@ -47,7 +47,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// Refuses what is sent to another host's name, and adds the headers of every answer.
+/// Refuses requests to another host name, and adds the headers of every answer.
 async fn to_this_machine(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut answer =
         if app.guard.is_own_host(request.headers()) { next.run(request).await } else { refused(Refusal::Host) };
@@ -55,7 +55,7 @@ async fn to_this_machine(State(app): State<Arc<App>>, request: Request, next: Ne
     answer
 }
 
-/// Lets in who comes with the token, and who came with it before.
+/// Admits requests with the token, or with the cookie of an earlier one.
 async fn admitted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let fields = Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
     if request.method() == Method::GET && app.guard.has_token(&fields) {
@@ -67,12 +67,12 @@ async fn admitted(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     if app.guard.has_session(request.headers()) { next.run(request).await } else { refused(Refusal::Token) }
 }
 
-/// Why a request is refused, as a page.
+/// A page with the reason of a refusal.
 pub(super) fn refused(why: Refusal) -> Response {
     (why.status(), Html(page::refused(why.words()))).into_response()
 }
 
-/// A page, with what came of the action before it.
+/// A page, with the result of the action before it.
 async fn shown(State(app): State<Arc<App>>, uri: Uri) -> Response {
     let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes());
     let said = fields.get("said").and_then(|number| app.take_said(number.parse().ok()?));
@@ -84,7 +84,7 @@ fn whole(app: &App, page: &Page, said: Option<&super::app::Said>) -> Response {
     (page.status, Html(page::whole(page, app, &app.clock(), said))).into_response()
 }
 
-/// The provider's body, byte for byte, as a file: no browser is to read it as a page.
+/// The provider's body, byte for byte, as a download, so that no browser renders it.
 async fn raw_body(State(app): State<Arc<App>>, uri: Uri) -> Response {
     let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes());
     match app.access.delivery(fields.text("id")).await {

@@ -1,4 +1,4 @@
-//! The signals of a dispatch's current version, as the queue got them.
+//! The signals of a dispatch's current version, as the queue received them.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use aws::sqs::SIGNAL_LIMIT_BYTES;
 use dispatch::Signal;
 use pipeline::{record::SubjectRecord, timeline::Event};
 
-/// The signals of the current version, one for each of its parts: those that are still to be sent, else the same made anew from what
-/// is stored, without `effective`. None of what is no dispatch.
+/// The signals of the current version, one for each of its parts: those pending in the outbox, else the same rebuilt
+/// from the record, without `effective`. Empty if the record is of no dispatch.
 pub(super) fn of(record: &SubjectRecord) -> Vec<String> {
     let state = &record.state;
     let unsent = record.outbox.iter().filter(|signal| (signal.epoch, signal.sequence) == (state.epoch, state.version));

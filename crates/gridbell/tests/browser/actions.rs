@@ -1,4 +1,4 @@
-//! Every action: it does what the verb does, asks what the verb asks, and says what the verb says.
+//! Every action does what the verb does, asks what the verb asks, and shows what the verb prints.
 
 use super::{Opened, data, open};
 
@@ -19,7 +19,7 @@ fn a_dispatch_is_acknowledged_for_the_version_that_was_seen() {
     assert_eq!(done(&console), ["ack voltus-prod/dkmq 2 accepted shift <lead> informed"]);
     tab.wait("the number of what was said to leave the address", "!location.search.includes('said')");
 
-    // Meanwhile a newer version came: the answer was meant for the one that was seen.
+    // A newer version was published meanwhile: the answer was meant for the one on the screen.
     tab.eval("document.querySelector('input[value=failed]').checked = true; document.querySelector('input[name=version]').value = '1'");
     tab.click("form[action='/dispatch/ack'] button");
     assert!(

@@ -1,11 +1,11 @@
-//! axe-core, which finds what keeps people from using a page. It comes from its npm package and is no part of gridbell.
+//! axe-core, an accessibility checker. It comes from its npm package and is not part of gridbell.
 
 use std::{path::Path, process::Command, sync::LazyLock};
 
 use sha2::{Digest, Sha256};
 
 const VERSION: &str = "4.14.1";
-/// Of `axe.min.js`.
+/// SHA-256 of `axe.min.js`.
 const SHA256: &str = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c";
 
 static SCRIPT: LazyLock<Option<String>> = LazyLock::new(|| {
@@ -16,7 +16,7 @@ static SCRIPT: LazyLock<Option<String>> = LazyLock::new(|| {
     script.ok()
 });
 
-/// Its source; none, said loudly, where it cannot be installed.
+/// Its source; none, with a warning, if it cannot be installed.
 pub(crate) fn script() -> Option<&'static str> {
     SCRIPT.as_deref()
 }
@@ -38,7 +38,7 @@ fn fetched() -> Result<String, String> {
     }
     let script = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
     let digest = format!("{:x}", Sha256::digest(&script));
-    // Another script than the one that was chosen is no reason to go on.
+    // Refuse any other script than the chosen one.
     assert_eq!(digest, SHA256, "{} is not the axe-core that is expected", file.display());
     Ok(script)
 }

@@ -1,4 +1,5 @@
-//! Chromium without a screen, driven through its `DevTools` protocol over two pipes: messages are JSON, each ended by a zero byte.
+//! Headless Chromium, controlled through its `DevTools` protocol over two pipes: JSON messages, each ended by a zero
+//! byte.
 //! <https://chromedevtools.github.io/devtools-protocol/>
 
 use std::{
@@ -18,7 +19,7 @@ const ANSWERS: Duration = Duration::from_mins(1);
 /// One browser for all tests of this file; it ends when the pipes close.
 static BROWSER: LazyLock<Option<Browser>> = LazyLock::new(Browser::start);
 
-/// The browser; none, said loudly, where Chromium is not installed.
+/// The browser; none, with a warning, if Chromium is not installed.
 pub(crate) fn browser() -> Option<&'static Browser> {
     BROWSER.as_ref()
 }
@@ -29,7 +30,7 @@ pub(crate) struct Browser {
     _process: Child,
 }
 
-/// What the browser has said.
+/// The browser's messages.
 #[derive(Default)]
 struct Heard {
     state: Mutex<Messages>,
@@ -47,7 +48,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where Chromium is: `CHROMIUM`, else on the path.
+/// The Chromium binary: `CHROMIUM`, else from `PATH`.
 fn program() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("CHROMIUM") {
         return Some(named.into());
@@ -66,7 +67,7 @@ impl Browser {
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chromium");
         drop(std::fs::remove_dir_all(&profile));
         let data = format!("--user-data-dir={}", profile.display());
-        // The browser reads from the third and writes to the fourth descriptor.
+        // The browser reads from descriptor 3 and writes to descriptor 4.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
             .arg(program)
@@ -94,7 +95,7 @@ impl Browser {
         Some(Self { to: Mutex::new((to, 0)), heard, _process: process })
     }
 
-    /// A method of the protocol, of the browser or of a session.
+    /// Calls a method of the protocol, on the browser or on a session.
     pub(crate) fn call(&self, session: Option<&str>, method: &str, parameters: &Value) -> Value {
         let id = {
             let mut to = lock(&self.to);
@@ -111,18 +112,18 @@ impl Browser {
         answer["result"].clone()
     }
 
-    /// How many events there were.
+    /// The number of events so far.
     pub(crate) fn events_so_far(&self) -> usize {
         lock(&self.heard.state).events.len()
     }
 
-    /// The events of a session after so many of all.
+    /// A session's events after the first `after` of all events.
     pub(crate) fn events(&self, session: &str, after: usize) -> Vec<Value> {
         let state = lock(&self.heard.state);
         state.events[after..].iter().filter(|event| event["sessionId"] == session).cloned().collect()
     }
 
-    /// Waits for an event of a session after so many of all.
+    /// Waits for a session's event after the first `after` of all events.
     pub(crate) fn wait_for(&self, session: &str, method: &str, after: usize) {
         let is_it = |event: &&Value| event["sessionId"] == session && event["method"] == method;
         self.heard.wait(method, |messages| messages.events[after..].iter().find(is_it).map(|_| ()));

@@ -1,4 +1,4 @@
-//! The fixed data: an ordinary day, a day on which everything is named by somebody evil, a day of a thousand dispatches.
+//! The fixed data: an ordinary day, a day on which every name is malicious, and a day with a thousand dispatches.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) const INCIDENT: &str = "dispatch-at-risk/voltus-prod/dkmq";
 pub(crate) const QUARANTINED: &str = "019ca932-ba80-7000-8000-00000000000a";
 const DELIVERY: &str = "019ca932-ba80-7000-8000-000000000001";
 
-/// A name as nobody should give it: markup, escape sequences, marks of direction.
+/// A malicious name: markup, escape sequences, direction marks.
 pub(crate) const EVIL: &str = "<script>window.evil=1</script>\"'><img src=//evil.example/x onerror=window.evil=1>\u{1b}[2J\u{1b}]0;pwn\u{7}\u{9b}8m\u{202e}\u{200b}\u{feff}\u{0}\u{2028}&amp;END";
 
 /// The same, 20 KB long.
@@ -43,7 +43,7 @@ pub(crate) fn now() -> Timestamp {
     at("12:00:00")
 }
 
-/// What the people of a dispatch call things.
+/// The names in a dispatch.
 struct Names {
     site: String,
     external: String,
@@ -66,7 +66,7 @@ impl Names {
     }
 }
 
-/// A dispatch as it is to be.
+/// A dispatch to make.
 struct Wanted<'w> {
     source: &'w str,
     provider: &'w str,
@@ -104,7 +104,7 @@ fn terms(wanted: &Wanted<'_>, names: &Names) -> DispatchTerms {
     }
 }
 
-/// The record after those statements, each a modification of the one before.
+/// The record after those statements, each a modification of the previous one.
 fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) -> SubjectRecord {
     let origin = Origin { source: wanted.source.to_owned(), provider: wanted.provider.to_owned(), sandbox: false };
     let subject = Subject::dispatch(wanted.source, wanted.id);
@@ -346,7 +346,7 @@ pub(crate) fn ordinary() -> Arc<FixedStack> {
     })
 }
 
-/// The same, everything in it named by somebody evil.
+/// The same, with malicious names everywhere.
 pub(crate) fn evil() -> Arc<FixedStack> {
     let kept = kept(&long());
     let mut records = records(|_| Names::evil());
@@ -368,7 +368,7 @@ pub(crate) fn evil() -> Arc<FixedStack> {
     })
 }
 
-/// A thousand dispatches, each of a site of its own.
+/// A thousand dispatches, each of its own site.
 pub(crate) fn many() -> Arc<FixedStack> {
     let record = |number: usize| {
         let (id, site) = (format!("d{number:04}"), format!("s{number:04}"));

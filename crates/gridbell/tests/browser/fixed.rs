@@ -1,4 +1,4 @@
-//! A stack that is not there: fixed data, and a note of everything that is done to it.
+//! A fake stack: fixed data, and a record of every action.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,7 @@ use pipeline::{
     record::SubjectRecord,
 };
 
-/// What is there.
+/// The data of the stack.
 #[derive(Default)]
 pub(crate) struct Data {
     pub(crate) records: Vec<SubjectRecord>,
@@ -26,9 +26,9 @@ pub(crate) struct Data {
     pub(crate) polls: Vec<PollState>,
     pub(crate) checks: Vec<CheckResult>,
     pub(crate) unreadable: Vec<String>,
-    /// What a provider says to a test.
+    /// The lines that a test prints.
     pub(crate) says: Vec<String>,
-    /// Everything that was done, in order.
+    /// Every action, in order.
     pub(crate) done: Vec<String>,
 }
 

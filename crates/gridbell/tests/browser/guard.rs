@@ -1,4 +1,4 @@
-//! Who is let in: asked over HTTP, as a browser would not.
+//! Access control, tested over HTTP with requests that no browser sends.
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 
@@ -19,7 +19,7 @@ impl Asked {
     }
 }
 
-/// Runs with a console, its address and its token.
+/// Runs `test` with a console, its address and its token.
 fn with_console<F: Future<Output = ()>>(test: impl FnOnce(Asked, String) -> F) {
     let stack = data::ordinary();
     let (runtime, serving) = serve(&stack);

@@ -1,4 +1,4 @@
-//! The console by keyboard alone, and as a screen reader hears it.
+//! The console with the keyboard only, and as a screen reader reads it.
 
 use serde_json::json;
 

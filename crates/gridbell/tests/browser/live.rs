@@ -1,4 +1,4 @@
-//! What happens on a page that stays open.
+//! Updates of a page that stays open.
 
 use super::{data, open};
 

@@ -1,11 +1,11 @@
-//! The web console in a real browser: every page and every action, on fixed data and on a stack that runs.
+//! The web console in a real browser: every page and every action, on fixed data and on a running stack.
 //!
-//! `GRIDBELL_SCREENSHOTS=FOLDER` leaves a picture of each page there, in both modes and two widths.
+//! `GRIDBELL_SCREENSHOTS=FOLDER` stores a screenshot of each page there, in light and dark mode and two widths.
 
 #![expect(
     clippy::expect_used,
     clippy::print_stderr,
-    reason = "helpers of tests fail the test, and say what was not tested"
+    reason = "helpers of tests fail the test, and print what was not tested"
 )]
 
 use std::{path::PathBuf, sync::Arc};
@@ -27,7 +27,7 @@ mod tab;
 
 use self::{fixed::FixedStack, tab::Tab};
 
-/// A console over fixed data, and a tab that has opened it.
+/// A console over fixed data, open in a tab.
 pub(crate) struct Opened {
     pub(crate) tab: Tab,
     pub(crate) stack: Arc<FixedStack>,
@@ -43,7 +43,7 @@ pub(crate) fn serve(stack: &Arc<FixedStack>) -> (Runtime, Serving) {
     (runtime, serving)
 }
 
-/// Opens the console of that stack; none where there is no browser.
+/// Opens the console of that stack; none if there is no browser.
 pub(crate) fn open(stack: Arc<FixedStack>) -> Option<Opened> {
     let browser = chromium::browser()?;
     let (runtime, serving) = serve(&stack);
@@ -51,7 +51,7 @@ pub(crate) fn open(stack: Arc<FixedStack>) -> Option<Opened> {
     Some(Opened { tab, stack, _serving: serving, _runtime: runtime })
 }
 
-/// Where pictures are wanted.
+/// The folder for screenshots, if wanted.
 pub(crate) fn pictures() -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os("GRIDBELL_SCREENSHOTS")?);
     std::fs::create_dir_all(&folder).expect("a folder");

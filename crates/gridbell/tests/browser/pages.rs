@@ -1,10 +1,10 @@
-//! Every page: it is fit for everybody, in both modes and at every width, whatever is named in it; it asks nobody else.
+//! Every page is accessible in both modes, at every width and with every name, and requests nothing from elsewhere.
 
 use serde_json::json;
 
 use super::{data, open, pictures};
 
-/// Every page that there is.
+/// The paths of all pages.
 pub(crate) fn paths() -> Vec<(&'static str, String)> {
     let quarantined = data::QUARANTINED;
     vec![
@@ -53,7 +53,7 @@ fn every_page_is_fit_for_everybody() {
     tab.was_good();
 }
 
-/// Otherwise no finding would say nothing.
+/// Proves that the accessibility check can fail.
 #[test]
 #[should_panic(expected = "image-alt")]
 fn a_fault_that_is_planted_is_found() {
@@ -86,7 +86,7 @@ fn evil_names_are_text_on_every_page() {
             tab.is_for_everybody(&format!("{path} at {width} px, evil"));
             assert_eq!(tab.eval("typeof window.evil"), "undefined", "{path}");
             assert_eq!(tab.eval("document.querySelectorAll('main img, main b, main script').length"), 0, "{path}");
-            // Anything that is not seen, but for line breaks.
+            // Any invisible character except line breaks.
             let hidden = tab.eval(r"[...document.documentElement.outerHTML].filter((c) => /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/.test(c)).length");
             assert_eq!(hidden, 0, "{path}");
             let longest = tab.eval("Math.max(...[...document.querySelectorAll('main th, main dd, main li, h1')].map((one) => one.textContent.length))");
@@ -146,7 +146,7 @@ fn a_thousand_dispatches_stay_fast() {
     tab.was_good();
 }
 
-/// What BENCHMARKS.md says is printed here.
+/// Prints the numbers in BENCHMARKS.md.
 #[test]
 fn what_a_page_weighs() {
     let Some(console) = open(data::ordinary()) else { return };

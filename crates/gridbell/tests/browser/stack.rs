@@ -1,4 +1,4 @@
-//! `gridbell console` on a local stack that runs: a dispatch from its webhook to its end, in a browser.
+//! `gridbell console` on a running local stack: a dispatch from its webhook to its end, in a browser.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::{chromium, tab::Tab};
 
-/// `gridbell console` as a person starts it.
+/// `gridbell console` as a person runs it.
 struct Console {
     process: Child,
     url: String,
@@ -83,7 +83,7 @@ fn a_dispatch_from_its_webhook_to_its_incident() {
     let tab = Tab::open(browser, &console.url);
     tab.wait("the live connection", "document.getElementById('live').textContent === 'Live.'");
 
-    // It appears by itself, on an open page.
+    // The dispatch appears on the open page without a reload.
     post(&runtime, &stack, "leap-demo", leap());
     post(&runtime, &stack, "nvgrid-demo", nvgrid());
     post(&runtime, &stack, "openvolt-demo", r#"{"what":"is this"}"#.to_owned());
@@ -95,7 +95,7 @@ fn a_dispatch_from_its_webhook_to_its_incident() {
     tab.click("tbody a");
     assert!(tab.text("#signal-json pre").contains("gridbell.dispatch.scheduled.v1"), "{}", tab.text("main"));
 
-    // The controller cannot act, says a person: an incident, which the person acknowledges.
+    // A person answers that the controller cannot act; this opens an incident, which the person acknowledges.
     tab.eval("document.querySelector('input[value=failed]').checked = true; document.querySelector('input[name=detail]').value = 'chiller 2 is down'");
     tab.click("form[action='/dispatch/ack'] button");
     assert!(tab.text(".said.good").contains("version 1: failed"), "{}", tab.text("main"));
@@ -104,7 +104,7 @@ fn a_dispatch_from_its_webhook_to_its_incident() {
     tab.click("form[action='/incident/ack'] button");
     assert!(tab.text(".said.good").contains("acknowledged by ada"), "{}", tab.text("main"));
 
-    // What is quarantined goes in again.
+    // Replay the quarantined delivery.
     tab.goto("/deliveries?source=openvolt-demo&kind=quarantined");
     tab.wait("the quarantined delivery", "document.querySelector('tbody a') !== null");
     tab.click("tbody a");

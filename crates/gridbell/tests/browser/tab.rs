@@ -1,4 +1,4 @@
-//! One tab of the browser, and what a person does in it.
+//! One browser tab, and a person's actions in it.
 
 use std::{path::Path, time::Duration};
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 
 use super::{axe, chromium::Browser};
 
-/// How often a condition of a page is looked at, and how often at most.
+/// How often a condition of a page is checked, and the most checks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 600;
 
 pub(crate) struct Tab {
     browser: &'static Browser,
     session: String,
-    /// Of the console; every request must be to it.
+    /// The console's origin; every request must go to it.
     origin: String,
     began: usize,
 }
 
 impl Tab {
-    /// A tab of its own cookies that has opened the console by the address that it printed.
+    /// A tab with its own cookies that has opened the console at its printed address.
     pub(crate) fn open(browser: &'static Browser, url: &str) -> Self {
         let began = browser.events_so_far();
         let context = browser.call(None, "Target.createBrowserContext", &json!({"disposeOnDetach": true}));
@@ -57,7 +57,7 @@ impl Tab {
         );
     }
 
-    /// Without scripts of pages; what tests evaluate still runs.
+    /// Turns the pages' scripts on or off; scripts evaluated by tests still run.
     pub(crate) fn scripts(&self, run: bool) {
         self.call("Emulation.setScriptExecutionDisabled", &json!({"value": !run}));
     }
@@ -71,7 +71,7 @@ impl Tab {
         self.browser.wait_for(&self.session, "Page.loadEventFired", after);
     }
 
-    /// The value of an expression, which may be a promise.
+    /// The value of an expression; a promise is awaited.
     pub(crate) fn eval(&self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
         let answer = self.call("Runtime.evaluate", &asked);
@@ -86,10 +86,10 @@ impl Tab {
             .to_owned()
     }
 
-    /// Waits until an expression is true; `what` is what it stands for.
+    /// Waits until an expression is true; `what` names it in the error.
     pub(crate) fn wait(&self, what: &str, expression: &str) {
         for _ in 0..LOOKS {
-            // While a page gives way to another there may be none to ask.
+            // Between two pages there may be no document.
             let asked = json!({"expression": expression, "returnByValue": true});
             if self.call("Runtime.evaluate", &asked)["result"]["value"] == true {
                 return;
@@ -99,7 +99,7 @@ impl Tab {
         panic!("{what}: not within {} s; the page says {}", (LOOK_EVERY * LOOKS).as_secs(), self.text("main"));
     }
 
-    /// Clicks the first element, and waits for the page that comes of it.
+    /// Clicks the first matching element, and waits for the next page.
     pub(crate) fn click(&self, selector: &str) {
         let after = self.browser.events_so_far();
         let found = self.eval(&format!(
@@ -110,7 +110,7 @@ impl Tab {
         self.browser.wait_for(&self.session, "Page.loadEventFired", after);
     }
 
-    /// Presses a key: `Tab`, `Enter`, or one that writes itself.
+    /// Presses a key: `Tab`, `Enter`, or a character.
     pub(crate) fn press(&self, key: &str) {
         let (code, text) = match key {
             "Tab" => (9, ""),
@@ -129,7 +129,7 @@ impl Tab {
         std::fs::write(file, png).expect("written");
     }
 
-    /// What nothing may ever do: a request to elsewhere, an error on the console, a breach of the policy.
+    /// Fails after a request to another origin, an error on the browser's console, or a policy violation.
     pub(crate) fn was_good(&self) {
         for event in self.browser.events(&self.session, self.began) {
             let parameters = &event["params"];
@@ -149,7 +149,7 @@ impl Tab {
         }
     }
 
-    /// A page that fits, has one heading and is fit for all.
+    /// Fails unless the page fits its width, has one heading and is accessible.
     pub(crate) fn is_for_everybody(&self, what: &str) {
         let wide = self.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(wide, 0, "{what}: it is wider than the window");

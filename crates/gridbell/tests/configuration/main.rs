@@ -1,4 +1,4 @@
-//! The configuration of a stack that runs, from none at all to a later version: what the functions, `config` and `doctor` say to it.
+//! The configuration of a running stack, from none to a later version: the effect on functions, `config` and `doctor`.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
@@ -31,7 +31,7 @@ impl Said {
     }
 }
 
-/// `gridbell …` on the stack of that file.
+/// Runs `gridbell …` on the stack described in that file.
 fn gridbell(state: &Path, arguments: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_gridbell"))
         .args(arguments)
@@ -44,7 +44,7 @@ fn gridbell(state: &Path, arguments: &[&str]) -> Said {
     Said { code: output.status.code().expect("ended"), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// What `doctor` found of each function, in the order in which a delivery passes them.
+/// `doctor`'s result for each function, in the order in which a delivery passes them.
 fn functions(doctor: &Value) -> Vec<(String, String)> {
     let checks = doctor["checks"].as_array().expect("checks").iter().filter(|check| check["check"] == "function");
     let text = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
@@ -61,7 +61,7 @@ fn everywhere(found: &str) -> Vec<(String, String)> {
     all.into()
 }
 
-/// Takes the configuration away and restarts every function, as in a stack that was just created.
+/// Removes the configuration and restarts every function, as in a newly created stack.
 async fn withdraw(stack: &Stack) {
     let description = stack.description();
     let aws = client::shared(Access::new(Some(&description.endpoint_url), REGION, "test", "test"));
@@ -110,7 +110,7 @@ async fn a_stack_without_a_configuration_loses_nothing_and_runs_with_the_next() 
         listed.err
     );
 
-    // A file that is not good is refused before anything is touched; so is a sender that the functions may not send as.
+    // A faulty file is refused before any change; so is a sender that the functions may not use.
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("gridbell.toml");
     let file_text = file.to_str().expect("a path");
@@ -135,7 +135,7 @@ async fn a_stack_without_a_configuration_loses_nothing_and_runs_with_the_next() 
     assert_eq!(functions(&doctor), everywhere("good: release 0.1.0 runs with version 2 of the configuration"));
     assert_eq!(ping(&stack).await.0, 404, "voltus-demo is gone");
 
-    // The same once more changes nothing; an earlier version comes back under a number of its own.
+    // The same file again changes nothing; an earlier version returns under a new number.
     let again = apply(good).json();
     assert_eq!((&again["applied"], &again["changes"]), (&json!(false), &json!([])));
     let back = gridbell(&state, &["config", "apply", "--version", "1", "--yes", "--json"]);

@@ -1,4 +1,4 @@
-//! The operator's verbs as a person calls them, on one local stack: what they show, what they do, and how they refuse.
+//! The operator's verbs as a person runs them, on one local stack: their output, their effects and their errors.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 mod refusals;
 mod terminal;
 
-/// All tests of this file share it; it ends with the process. No provider answers there.
+/// All tests of this file share it; it ends with the process. No provider answers its requests.
 static STACK: LazyLock<(Runtime, Stack)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("threads");
     let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
@@ -35,7 +35,7 @@ impl Said {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
     }
 
-    /// Refused with that status, in one line that holds those words.
+    /// Fails unless the command was refused with that status, on one line with those words.
     fn refuses(&self, code: i32, words: &str) {
         let lines: Vec<&str> = self.err.lines().filter(|line| line.starts_with("error: ")).collect();
         assert!(self.code == code && lines.len() == 1 && self.err.contains(words), "{} {}", self.code, self.err);
@@ -43,7 +43,7 @@ impl Said {
     }
 }
 
-/// `gridbell …` without a stack of its own.
+/// Runs `gridbell …` without a stack.
 fn plain(arguments: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_gridbell"))
         .args(arguments)
@@ -57,7 +57,7 @@ fn plain(arguments: &[&str]) -> Said {
     Said { code: output.status.code().expect("ended"), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// `gridbell …` on the stack.
+/// Runs `gridbell …` on the stack.
 fn gridbell(arguments: &[&str]) -> Said {
     let state = STACK.1.state_file().to_str().expect("a path");
     plain(&[arguments, &["--state", state]].concat())
@@ -73,7 +73,7 @@ fn post(source: &str, body: &str) {
     assert_eq!(sent.expect("answered").status(), 200);
 }
 
-/// Asks until it is so.
+/// Repeats `ask` until it returns something.
 fn wait_for<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
     for _ in 0..1_800 {
         if let Some(found) = ask() {
@@ -84,7 +84,7 @@ fn wait_for<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
     panic!("after three minutes there is no {what}")
 }
 
-/// A real dispatch of Leap for one meter, far ahead; a webhook tells all of it.
+/// A real Leap dispatch for one meter, far in the future; its webhook contains everything.
 fn dispatch(id: &str) -> String {
     let slot = json!({"meter_event_id": id, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
         "cancelled": false, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
@@ -137,7 +137,7 @@ fn a_dispatch_is_listed_and_shown_with_its_timeline() {
     let timeline = gridbell(&["dispatch", "timeline", &key, "--json"]).json();
     let events =
         timeline["steps"].as_array().expect("steps").iter().map(|step| step["event"].as_object().expect("one"));
-    // On a busy machine the first function's start may take too long, which is an incident.
+    // On a busy machine the first start of a function may take too long, which opens an incident.
     let of_incidents = ["opened", "waiting", "mailed", "resolved"];
     let names = events.flat_map(|event| event.keys()).filter(|name| !of_incidents.contains(&name.as_str()));
     assert_eq!(names.collect::<Vec<_>>(), ["received", "published", "due", "starts", "ends"]);
@@ -201,7 +201,7 @@ fn what_is_quarantined_is_shown_and_goes_in_again_as_another() {
     assert_eq!(gridbell(&["delivery", "get", &id, "--raw"]).out, body);
     assert_eq!(gridbell(&["delivery", "get", &id, "--json"]).json()["body"], body);
 
-    // There is no terminal to ask at, so nothing is done unless it is said.
+    // Without a terminal nothing can be asked, so nothing is done without --yes.
     gridbell(&["delivery", "replay", "--all"]).refuses(1, "nothing was replayed; --yes does it");
     let shown = gridbell(&["delivery", "replay", &id, "--dry-run"]);
     assert!(shown.code == 0 && shown.out.contains(&id) && shown.out.contains("nothing was replayed"), "{}", shown.out);

@@ -1,5 +1,5 @@
-//! Every way to call it wrongly, and everything that may not be there: one line that says what to do, 2 for the command line
-//! and 1 for what failed.
+//! Every wrong call, and everything that may be missing: one line that says what to do, with status 2 for the command
+//! line and 1 for a failure.
 
 use super::{STACK, Said, gridbell, plain};
 use std::process::{Command, Stdio};
@@ -63,7 +63,7 @@ fn what_is_not_there_is_one_line() {
         ("alert snooze nobody 30m", 1, "there is no incident nobody: `gridbell alert list` names"),
         ("alert snooze nobody 30s", 2, "write 30m or 2h: from 1m to 24h"),
         ("alert ack nobody", 1, "there is no incident nobody: `gridbell alert list` names"),
-        // Its provider is not there, and its key is nobody's.
+        // Its provider does not answer, and its key is not valid.
         ("webhook list voltus-demo", 1, "did not answer: "),
         ("webhook register voltus-demo", 1, "did not answer: "),
         ("webhook register leap-demo", 1, "nothing is changed: what is set now cannot be read"),
@@ -86,7 +86,7 @@ fn what_is_not_there_is_one_line() {
     }
 }
 
-/// `gridbell … --stack gridbell` with these settings of AWS alone.
+/// Runs `gridbell … --stack gridbell` with only these AWS settings.
 fn deployed(arguments: &str, settings: &[(&str, &str)], config: &str) -> Said {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("config");

@@ -1,9 +1,9 @@
-//! What a person at a terminal sees and is asked, through Python's pseudo-terminals.
+//! Output and questions at a terminal, through Python's pseudo-terminals.
 
 use super::{STACK, Said, gridbell, post, wait_for};
 use std::process::{Command, Stdio};
 
-/// Runs a command on a terminal of so many columns, and answers the first question.
+/// Runs a command on a terminal with the given columns, and answers the first question.
 const ON_A_TERMINAL: &str = "
 import fcntl, os, pty, struct, sys, termios
 columns, answer, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -30,7 +30,7 @@ sys.stdout.buffer.write(seen.replace(b'\\r\\n', b'\\n'))
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 ";
 
-/// `gridbell …` on the stack, at a terminal that is so wide; `answer` is typed once it asks.
+/// Runs `gridbell …` on the stack, at a terminal with `columns`; types `answer` at the first question.
 fn at_a_terminal(columns: u32, answer: &str, arguments: &[&str]) -> Said {
     let output = Command::new("python3")
         .args(["-c", ON_A_TERMINAL, &columns.to_string(), answer, env!("CARGO_BIN_EXE_gridbell")])

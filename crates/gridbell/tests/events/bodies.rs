@@ -1,4 +1,4 @@
-//! What a provider posts, as it is: for curl, and inside the events for the functions.
+//! The bodies that providers post: for curl, and inside the functions' events.
 
 use providers::fixtures;
 
@@ -14,7 +14,7 @@ impl Body {
         fixtures::named(self.fixture).expect("a fixture")
     }
 
-    /// The name of the source in `events/gridbell.toml` and in the demo.
+    /// The source's name in `events/gridbell.toml` and in the demo.
     pub(crate) fn source(&self) -> String {
         format!("{}-demo", self.provider)
     }

@@ -1,4 +1,5 @@
-//! `events/`: ready payloads, made from the providers' fixtures with fixed ids and instants. A stale file fails here.
+//! `events/`: sample payloads, made from the providers' fixtures with fixed ids and instants. A test fails if a file
+//! is stale.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
 
@@ -17,10 +18,10 @@ use serde_json::Value;
 
 const REWRITE: &str = "UPDATE_EVENTS=1 cargo test -p gridbell --test events";
 
-/// What is written by hand.
+/// Files written by hand.
 const BY_HAND: &[&str] = &["README.md"];
 
-/// Every file by its path below `events/`.
+/// Every file, by its path below `events/`.
 fn all() -> BTreeMap<String, String> {
     let mut files = BTreeMap::from([("gridbell.toml".to_owned(), requests::configuration())]);
     for body in bodies::ALL {
@@ -44,7 +45,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events")
 }
 
-/// The files below a folder, by their paths below it.
+/// The files below a folder, by their relative paths.
 fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {

@@ -1,4 +1,4 @@
-//! Batches as SQS hands them to the functions behind the endpoint.
+//! Batches as SQS delivers them to the functions behind the receiver.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +18,14 @@ use crate::{
     requests::acknowledgement,
 };
 
-/// When everything in these events happened: 2026-03-01T12:00:00Z.
+/// The instant of all these events: 2026-03-01T12:00:00Z.
 const AT: Timestamp = Timestamp::constant(1_772_366_400, 0);
 
-/// The dispatch that retries and hints are about.
+/// The dispatch of the retries and hints.
 const DISPATCH: &str = "voltus-demo/dkmq";
 
-/// The hydrator's events by name: each provider's bodies, one message each; all of them in one batch; a request that failed before; a
-/// heartbeat.
+/// The hydrator's events by name: each provider's bodies, one message each; all of them in one batch; a request that
+/// has failed before; a heartbeat.
 pub(crate) fn hydrator() -> BTreeMap<String, Value> {
     let bodies = || ALL.iter().filter(|body| body.name != PING.name).enumerate();
     let message =
@@ -57,7 +57,7 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
     let check = HeartbeatCheck::of(AT);
     [
         ("failed-look", unanswered(0)),
-        // The fifth failure: people are notified.
+        // After the fifth failure people are notified.
         ("failed-look-often", unanswered(4)),
         (
             "refused-key",
@@ -65,7 +65,7 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
         ),
         ("unreadable-body", failed(FailureKind::Unreadable, unreadable, job(0, body()))),
         ("unknown-event", failed(FailureKind::UnknownEvent, "dispatch.paused", job(0, body()))),
-        // What a crash redrives is the message as the hydrator had it.
+        // After a crash, SQS moves the hydrator's own message to the retrier.
         ("crash-redrive", batch("retries", &[text(&ToHydrate::Job(job(0, body())))])),
         ("deadline", batch("retries", &[text(&ToRetry::Deadline(Deadline::of(Subject::from_stored(DISPATCH))))])),
         ("heartbeat-check", batch("retries", &[text(&ToRetry::HeartbeatCheck(check))])),
@@ -76,7 +76,7 @@ pub(crate) fn retrier() -> BTreeMap<String, Value> {
     .into()
 }
 
-/// The alerter's events by name: a hint at each condition, a review, a flush.
+/// The alerter's events by name: a hint for each condition, a review, a flush.
 pub(crate) fn alerter() -> BTreeMap<String, Value> {
     let mut events: BTreeMap<String, Value> = conditions()
         .into_iter()
@@ -96,7 +96,7 @@ pub(crate) fn alerter() -> BTreeMap<String, Value> {
     events
 }
 
-/// One of each.
+/// One of each condition.
 fn conditions() -> Vec<Condition> {
     let dispatch = || Subject::from_stored(DISPATCH);
     let source = || "voltus-demo".to_owned();
@@ -120,7 +120,7 @@ fn conditions() -> Vec<Condition> {
     ]
 }
 
-/// As it is serialised, in the way of file names.
+/// The serialized name, in the style of file names.
 fn name(condition: &Condition) -> String {
     let value = serde_json::to_value(condition).expect("JSON");
     let name = value.as_object().and_then(|condition| condition.keys().next()).cloned();
@@ -141,7 +141,7 @@ fn job(attempt: u32, kind: JobKind) -> Job {
     }
 }
 
-/// The look that the body of `voltus/create.json` leads to.
+/// The fetch request that results from the body `voltus/create.json`.
 fn fetch() -> FetchRequest {
     let origin = Origin { source: "voltus-demo".to_owned(), provider: "voltus".to_owned(), sandbox: false };
     let delivery = Delivery { id: "d", received_at: AT, origin: &origin };
@@ -149,7 +149,7 @@ fn fetch() -> FetchRequest {
     provider.parse(&delivery, CREATE.text()).expect("a body").fetches.remove(0)
 }
 
-/// A delivery's id: a UUID of version 7, as the receiver makes them.
+/// A delivery's id: a UUID of version 7, as from the receiver.
 fn delivery(index: usize) -> String {
     format!("019ca95e-6400-7000-8000-{index:012x}")
 }
@@ -180,7 +180,7 @@ fn batch(queue: &str, bodies: &[String]) -> Value {
     json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() })
 }
 
-/// Everything in a batch is what the functions read.
+/// The functions can read every message.
 #[test]
 fn the_messages_are_those_that_the_functions_read() {
     let bodies = |event: &Value| -> Vec<String> {

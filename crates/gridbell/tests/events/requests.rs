@@ -1,4 +1,4 @@
-//! Requests as the HTTP API hands them to the receiver (payload format 2.0), and the configuration that lets them in.
+//! Requests as the HTTP API passes them to the receiver (payload format 2.0), and a configuration that accepts them.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::bodies::{ALL, Body, CREATE, PING};
 
-/// The token of every source in `events/gridbell.toml`. It guards nothing but samples.
+/// The token of every source in `events/gridbell.toml`. It protects only samples.
 const TOKEN: &str = "token-of-the-events";
 
-/// A configuration for these events: every source admits the one token.
+/// A configuration for these events: every source accepts this token.
 pub(crate) fn configuration() -> String {
     let hash = TokenHash::of(TOKEN);
     let hash = hash.as_str();

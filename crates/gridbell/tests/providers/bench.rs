@@ -1,4 +1,4 @@
-//! A local stack whose sources ask simulators, a queue that is read all along, and the binary.
+//! A local stack whose sources use simulators, a reader of the queue `signals`, and the binary.
 
 use std::{
     collections::BTreeMap,
@@ -20,24 +20,24 @@ use tokio::task::JoinSet;
 /// How long a signal may take.
 const COMES: Duration = Duration::from_mins(3);
 
-/// How long nothing more may come before it counts as nothing.
+/// How long no further signal must arrive.
 const QUIET: Duration = Duration::from_secs(4);
 
-/// How often it is looked whether something came.
+/// How often the test checks for signals.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) struct Bench {
     pub(crate) stack: Stack,
-    /// The ones that the built-in sources ask, and those of `more`.
+    /// The simulators of the built-in sources and of the copies.
     pub(crate) simulators: Simulators,
-    /// By source, in the order in which they were read.
+    /// By source, in the order of arrival.
     came: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
     _more: Vec<Simulators>,
     _reads: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
 
-/// How many signals of a source had come.
+/// A position in a source's signals: how many had arrived.
 pub(crate) struct Mark<'s> {
     source: &'s str,
     had: usize,
@@ -50,7 +50,8 @@ impl Mark<'_> {
 }
 
 impl Bench {
-    /// Brings it up. `more` copies of each source that asks somebody for what a webhook tells of, `<provider>-1` and so on, have a simulator of their own.
+    /// Starts the stack, with `more` copies (`<provider>-1` and so on) of each source whose provider must be called for
+    /// details. Each copy has a simulator of its own.
     pub(crate) async fn up(more: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (mut options, simulators) = gridbell::demo::prepare().await.expect("simulators");
@@ -64,7 +65,7 @@ impl Bench {
         Self { stack, simulators, came, _more: more, _reads: reads, _folder: folder }
     }
 
-    /// `gridbell …` on the stack.
+    /// Runs `gridbell …` on the stack.
     pub(crate) fn command(&self, args: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gridbell"));
         command.args(args).arg("--state").arg(self.stack.state_file()).stdin(Stdio::null());
@@ -75,7 +76,7 @@ impl Bench {
         self.command(args).output().await.expect("gridbell starts")
     }
 
-    /// What it printed; it must have done what was asked.
+    /// Runs a command that must succeed; returns its output.
     pub(crate) async fn does(&self, args: &[&str]) -> String {
         let output = self.gridbell(args).await;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -83,7 +84,7 @@ impl Bench {
         out.into_owned()
     }
 
-    /// What it printed; or else the one line in which it said why not.
+    /// Runs a command; returns its output, or its error of one line.
     pub(crate) async fn tries(&self, args: &[&str]) -> Result<String, String> {
         let output = self.gridbell(args).await;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -94,7 +95,7 @@ impl Bench {
         Err(err.into_owned())
     }
 
-    /// What it said in refusing, one line, and its exit status.
+    /// Runs a command that must fail; returns its exit status and its error of one line.
     pub(crate) async fn refuses(&self, args: &[&str]) -> (Option<i32>, String) {
         let output = self.gridbell(args).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -102,17 +103,17 @@ impl Bench {
         (output.status.code(), said)
     }
 
-    /// The signals of a source from here on.
+    /// The current position in a source's signals.
     pub(crate) fn mark<'s>(&self, source: &'s str) -> Mark<'s> {
         Mark { source, had: self.all(source).len() }
     }
 
-    /// So many signals since then, as soon as they have come.
+    /// Waits for `count` signals since then.
     pub(crate) async fn signals(&self, mark: &Mark<'_>, count: usize) -> Vec<Value> {
         self.signals_within(COMES, mark, count).await
     }
 
-    /// The same with another patience.
+    /// The same with another timeout.
     pub(crate) async fn signals_within(&self, patience: Duration, mark: &Mark<'_>, count: usize) -> Vec<Value> {
         let waiting = async {
             while self.all(mark.source).len() < mark.had + count {
@@ -131,7 +132,7 @@ impl Bench {
         came
     }
 
-    /// After a while in which more could have come: all signals of a source.
+    /// Waits for further signals, then returns all signals of a source.
     pub(crate) async fn quiet(&self, source: &str) -> Vec<Value> {
         let mut had = self.all(source).len();
         loop {
@@ -150,7 +151,7 @@ impl Bench {
 }
 
 async fn copies(options: &mut UpOptions, copies: usize) -> Vec<Simulators> {
-    // What is asked over gRPC is asked by a person alone, and there is only so much room for sources.
+    // Only the CLI calls providers over gRPC, so these need no copies; the room for sources is limited.
     let whom: Vec<&'static Simulated> = SIMULATED.iter().copied().filter(|whom| whom.proto.is_none()).collect();
     let mut more = Vec::new();
     for number in 1..=copies {
@@ -190,7 +191,7 @@ async fn read((endpoint, queue): (String, String), came: Arc<Mutex<BTreeMap<Stri
     }
 }
 
-/// A signal in short: which subject by the order of their appearance, its number, what it is, and whether its end is known.
+/// A signal in short: the subject's number by order of appearance, the sequence, the type, whether its end is known.
 pub(crate) fn short(signals: &[Value]) -> Vec<String> {
     let mut subjects: Vec<&str> = Vec::new();
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! Every exercise by its name, triggered at a stack, gives the signals that its description asks for: no more, no fewer.
+//! Every exercise, triggered at a stack, produces exactly the signals in its description.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use crate::bench::{Bench, short};
 
-/// An exercise, how fast it is played, and what must come of it.
+/// An exercise, its speed, and the expected signals.
 type Expected = (&'static str, &'static str, &'static [&'static str]);
 
-// Changes lie ten seconds apart at these speeds: a busy machine publishes one before the next comes. Closer ones may become one signal.
+// At these speeds changes are ten seconds apart, so a busy machine publishes one before the next arrives.
+// Closer ones may become one signal.
 const VOLTUS: &[Expected] = &[
-    // Curtail at its start, ramp up at its end: both are known from the first signal, and the passing end is no news.
+    // Curtails at its start, ramps up at its end. The first signal contains both, so the passing end causes no signal.
     ("basic", "120", &["0 #1 scheduled"]),
-    // Curtail now, with no end; release on the update.
+    // Curtails now, without an end; an update releases it.
     ("ancillary-services", "120", &["0 #1 scheduled, no end", "0 #2 ended"]),
     ("back-to-back", "120", &["0 #1 scheduled", "1 #1 scheduled"]),
     ("minutes-apart", "120", &["0 #1 scheduled", "1 #1 scheduled"]),
@@ -33,7 +34,7 @@ const LEAP: &[Expected] = &[
     ("communication-test", "60", &["0 #1 scheduled"]),
 ];
 
-// Each event is told as it comes, and the queue inside keeps no order: at this speed two may change places.
+// The queue keeps no order between these events: at this speed two may change places.
 const NVGRID: &[Expected] = &[
     (
         "ramp-compliant",
@@ -58,13 +59,13 @@ const OPENVOLT: &[Expected] = &[
     ("account", "300", &["0 account.customer.created", "0 account.api_keys.rotated"]),
 ];
 
-/// Meters of Leap's huge notification, each an event of its own.
+/// Meters in Leap's huge notification, each an event of its own.
 const HUGE: usize = 1_500;
 
-/// A machine that is busy with other things does not write them in one invocation; the next one comes after three minutes.
+/// A busy machine does not write them all in one invocation; the next one follows after three minutes.
 const HUGE_COMES: Duration = Duration::from_mins(12);
 
-/// Plays all of them, the providers side by side.
+/// Plays all exercises, the providers in parallel.
 pub(crate) async fn all(bench: &Bench) {
     let listed: Value = serde_json::from_str(&bench.does(&["trigger", "--list", "--json"]).await).expect("JSON");
     let listed =
@@ -97,11 +98,11 @@ async fn lane(bench: &Bench, source: String, exercises: &[Expected]) {
         }
         played.extend(signals);
     }
-    // What comes later belongs to one of them, and must not have come.
+    // Further signals would belong to one of them, and must not arrive.
     assert_eq!(short(&bench.quiet(&source).await), short(&played), "{source}");
 }
 
-/// Where the order is open, no number is expected.
+/// If the order is undefined, the expected lines have no number.
 pub(crate) fn agree(came: &[String], expected: &[&str]) -> bool {
     if expected.iter().all(|line| line.contains('#')) {
         return came == expected;
@@ -114,7 +115,7 @@ pub(crate) fn agree(came: &[String], expected: &[&str]) -> bool {
     sorted(came.iter().map(|line| words(line)).collect()) == sorted(expected.iter().map(|line| words(line)).collect())
 }
 
-/// Voltus' own description of the expected result: the times, at so many times the speed.
+/// Voltus' own description of the expected result: the times, scaled by the speed.
 fn as_voltus_describes_it(name: &str, speed: i128, signals: &[Value]) {
     let at = |index: usize, name: &str| -> jiff::Timestamp {
         let value = signals[index]["data"]["dispatch"][name].as_str().or_else(|| signals[index][name].as_str());
@@ -123,7 +124,7 @@ fn as_voltus_describes_it(name: &str, speed: i128, signals: &[Value]) {
     let scaled_ms = |from: jiff::Timestamp, to: jiff::Timestamp| to.duration_since(from).as_millis() * speed;
     let of = |minutes: i128| minutes * 60_000;
     match name {
-        // Ten minutes of curtailment that nothing else shortens.
+        // Ten minutes of curtailment, shortened by nothing else.
         "basic" => assert_eq!(scaled_ms(at(0, "start"), at(0, "end")), of(10)),
         // It started then, and ends with the update.
         "ancillary-services" => {

@@ -1,5 +1,5 @@
-//! The providers' side, as a person works it: exercises triggered at a local stack give exactly the signals that the provider's
-//! description asks for, and webhooks are registered, tested and taken away with the binary.
+//! The providers' side with the binary: exercises triggered at a local stack produce exactly the signals in the
+//! providers' descriptions, and webhooks are registered, tested and removed.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::bench::Bench;
 
-/// Each test alone is as much as a small machine does in time.
+/// One test alone already uses a small machine fully.
 static ONE_AFTER_THE_OTHER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn life_cycle(bench: &Bench) {
@@ -48,7 +48,7 @@ async fn life_cycle(bench: &Bench) {
     }
     let entered = bench.does(&["webhook", "register", "openvolt-demo", "--wait", "0s"]).await;
     assert!(entered.contains("Subscription type   Webhook") && entered.contains("/hooks/openvolt-demo/"), "{entered}");
-    // A person enters it, and the first delivery shows that it was entered well.
+    // A person enters the webhook, and the first delivery shows that it was entered correctly.
     let mut register = bench.command(&["webhook", "register", "openvolt-demo", "--wait", "2m"]);
     let mut register = register.stdout(Stdio::piped()).spawn().expect("gridbell starts");
     let mut said = BufReader::new(register.stdout.take().expect("piped")).lines();
@@ -60,7 +60,7 @@ async fn life_cycle(bench: &Bench) {
     assert!(register.wait().await.expect("ended").success());
 }
 
-/// `NvGrid`, by gRPC: the site is a simulator, and describes itself or is described by its file.
+/// `NvGrid`, over gRPC: the site is a simulator, described by reflection or by its file.
 async fn life_cycle_over_grpc(bench: &Bench) {
     let proto = tempfile::Builder::new().suffix(".proto").tempfile().expect("a file");
     std::fs::write(proto.path(), provider_sims::NVGRID_PROTO).expect("written");

@@ -1,4 +1,4 @@
-//! The same with misbehaviour switched on: exercises give the same signals, and registration leaves nothing half done untold.
+//! The same with faults turned on: exercises produce the same signals, and every half-done registration is reported.
 
 use provider_sims::Fault;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::{
     exercises::agree,
 };
 
-/// What an answer may be; the next ones are good.
+/// Faults of answers; the next answers are good.
 const ANSWERS: [&str; 11] = [
     "slow*1",
     "429*1",
@@ -23,13 +23,13 @@ const ANSWERS: [&str; 11] = [
     "other-shape*1",
 ];
 
-/// What may become of webhooks.
+/// Faults of webhooks.
 const WEBHOOKS: [&str; 3] = ["duplicate*2", "reorder*1", "lost-acknowledgement*1"];
 
-/// How many copies of each source there are to play at.
+/// The number of copies of each source.
 pub(crate) const COPIES: usize = 2;
 
-/// Every fault at every provider, several side by side.
+/// Every fault at every provider, several in parallel.
 pub(crate) async fn all(bench: &Bench) {
     let sources = (1..=COPIES).flat_map(|number| [("voltus", number), ("leap", number), ("openvolt", number)]);
     let lanes: Vec<_> = sources.map(|(provider, number)| lane(bench, provider, number)).collect();
@@ -38,19 +38,19 @@ pub(crate) async fn all(bench: &Bench) {
     drop(lanes);
 }
 
-/// A copy's share of all faults, one after the other.
+/// One copy's share of all faults, one after the other.
 async fn lane(bench: &Bench, provider: &str, number: usize) {
     let source = format!("{provider}-{number}");
     for fault in ANSWERS.into_iter().chain(WEBHOOKS).skip(number - 1).step_by(COPIES) {
         let of_webhooks = WEBHOOKS.contains(&fault);
         let (exercise, speed, expected): (_, _, &[&str]) = match (provider, of_webhooks) {
             ("voltus", false) => ("basic", "1", &["0 #1 scheduled"]),
-            // The later state is found with the first look already.
+            // The first fetch already returns the later state.
             ("voltus", true) if fault == "reorder*1" => ("cancelled", "50", &["0 #1 cancelled"]),
             ("voltus", true) => ("cancelled", "50", &["0 #1 scheduled", "0 #2 cancelled"]),
-            // The second notification alone is asked about; the first, overtaken, is told by the search as the second is.
+            // Only the second notification leads to a fetch; its search also answers the first, which was overtaken.
             ("leap", _) if fault == "reorder*1" => ("cancel", "50", &["0 #1 cancelled"]),
-            // So far apart that a busy machine has dealt with the one before the other comes.
+            // Far enough apart for a busy machine to process the first before the second arrives.
             ("leap", _) => ("cancel", "50", &["0 #1 scheduled", "0 #2 cancelled"]),
             (_, false) => ("daily", "60", &["0 #1 meter.data"]),
             (_, true) => ("gap-filled", "300", &["0 #1 meter.data", "0 #2 meter.data"]),
@@ -64,14 +64,14 @@ async fn lane(bench: &Bench, provider: &str, number: usize) {
     assert_eq!(bench.quiet(&source).await.len(), had, "{source}: no more than that");
 }
 
-/// Where no redelivery is documented, what is not acknowledged counts as given up, and is told so.
+/// Without documented redelivery, an unacknowledged webhook counts as given up, and the command reports it.
 async fn trigger(bench: &Bench, source: &str, (exercise, speed): (&str, &str), fault: &str, sends_again: bool) {
     let went = bench.gridbell(&["trigger", source, exercise, "--speed", speed, "--misbehave", fault]).await;
     let expected = sends_again || fault != "lost-acknowledgement*1";
     assert_eq!(went.status.success(), expected, "{source} {fault}: {}", String::from_utf8_lossy(&went.stderr));
 }
 
-/// Its webhooks say it all, so that they alone can go wrong.
+/// Its webhooks contain everything, so only webhook faults apply.
 async fn nvgrid(bench: &Bench) {
     let source = "nvgrid-demo";
     for fault in WEBHOOKS {
@@ -91,7 +91,7 @@ fn misbehave(bench: &Bench, provider: &str, fault: &str) {
     bench.simulators.misbehave(provider, &[fault.parse::<Fault>().expect("a fault")]);
 }
 
-/// Whatever the provider answers first: what is said is what is so.
+/// Whatever the provider answers first, the reported result is the real one.
 async fn voltus(bench: &Bench) {
     let source = "voltus-demo";
     for fault in ANSWERS {

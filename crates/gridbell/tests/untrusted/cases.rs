@@ -1,21 +1,21 @@
-//! What each verb is tried with.
+//! The test cases of each verb.
 
 use std::collections::BTreeMap;
 
 use super::{DISPATCH, EVIL, without_nul, world};
 
-/// How one verb is tried.
+/// A test case of a verb.
 pub(crate) enum Case {
-    /// It is run with these arguments behind its name; on the stack where it knows `--state`.
+    /// Runs with these arguments after its name; on the stack if it accepts `--state`.
     Runs(Vec<String>),
-    /// It goes on until it is ended.
+    /// Runs until it is ended.
     Endless(Vec<String>),
-    /// It is not run here, for that reason.
-    #[expect(dead_code, reason = "people read it")]
+    /// Not run here, for this reason.
+    #[expect(dead_code, reason = "for readers of the code")]
     Not(&'static str),
 }
 
-/// The verbs of the command line, as `dispatch list`.
+/// The verbs of the command line, such as `dispatch list`.
 pub(crate) fn leaves() -> Vec<(String, clap::Command)> {
     fn walk(path: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
         for one in command.get_subcommands().filter(|one| one.get_name() != "help") {
@@ -28,7 +28,7 @@ pub(crate) fn leaves() -> Vec<(String, clap::Command)> {
     found
 }
 
-/// The cases of each verb. Whoever adds a verb says here how it is tried.
+/// The cases of each verb. A new verb needs an entry here.
 pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
     let world = world();
     let evil = without_nul(EVIL);
@@ -60,7 +60,7 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ("alert snooze", vec![runs(&[&world.incident, "30m", "--as", &evil]), runs(&[&evil, "30m"])]),
         ("alert ack", vec![runs(&[&world.incident, "--by", &evil]), runs(&[&evil])]),
         ("epoch get", vec![runs(&[])]),
-        // There is no terminal to ask at, so it does nothing; the flows run it.
+        // Without a terminal it does nothing; the flow tests run it.
         ("epoch begin", vec![runs(&[])]),
         ("webhook list", vec![runs(&["voltus-demo"]), runs(&["leap-demo"])]),
         ("webhook register", vec![runs(&["voltus-demo"]), runs(&["leap-demo"]), runs(&[&evil])]),
@@ -83,7 +83,7 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
             vec![Case::Endless(vec!["--provider".to_owned(), "leap".to_owned(), "--key".to_owned(), evil.clone()])],
         ),
         ("up", vec![Case::Endless(Vec::new())]),
-        // What it serves is tried in a browser: `tests/browser`.
+        // The browser tests (`tests/browser`) test what it serves.
         ("console", vec![Case::Endless(Vec::new())]),
         (
             "demo",

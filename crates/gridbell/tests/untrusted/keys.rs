@@ -1,4 +1,4 @@
-//! An empty or oversized key is one helpful line, and never the store's exception.
+//! An empty or oversized key leads to one helpful line, never to DynamoDB's exception.
 
 use serde_json::json;
 

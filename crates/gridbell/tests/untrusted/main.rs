@@ -1,5 +1,5 @@
-//! Every verb over data that nobody should trust: escape sequences, marks of direction, names of 20 KB; into a pipe, at a terminal,
-//! and into a pipe that nobody reads. A verb that stands in no list of cases fails the tests.
+//! Every verb over untrusted data: escape sequences, direction marks, names of 20 KB; into a pipe, at a terminal, and
+//! into a closed pipe. A verb without test cases fails the tests.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
@@ -21,7 +21,7 @@ mod pipes;
 mod provider;
 mod verbs;
 
-/// A name as nobody should give it: it clears the screen, sets a title, hides what follows, turns it around, forges a line.
+/// A malicious name: it clears the screen, sets a title, hides what follows, reverses it, and forges a line.
 pub(crate) const EVIL: &str = "Mill\u{1b}[2J\u{1b}]0;pwn\u{7}\u{1b}[8m\u{9b}35m\u{202e}\u{2066}\u{200b}\u{feff}\u{e0041}\u{7f}\u{0}\n  phase        FORGED\u{2028}END";
 
 /// The same, 20 KB long.
@@ -29,7 +29,7 @@ pub(crate) fn long() -> String {
     format!("{EVIL}{}", "\u{1b}[31mlong\u{202e}".repeat(1_600))
 }
 
-/// The stack that all of it runs on, its provider, and what of it is named where.
+/// The stack of all tests, its provider, and the keys of its data.
 pub(crate) struct TestStack {
     runtime: Runtime,
     stack: Mutex<Stack>,
@@ -37,15 +37,15 @@ pub(crate) struct TestStack {
     state: String,
     /// The provider's address.
     pub(crate) provider: String,
-    /// A delivery that is quarantined.
+    /// A quarantined delivery.
     pub(crate) delivery: String,
     /// An incident.
     pub(crate) incident: String,
-    /// A site with an evil id.
+    /// A site with a malicious id.
     pub(crate) site: String,
 }
 
-/// A dispatch with evil names.
+/// A dispatch with malicious names.
 pub(crate) const DISPATCH: &str = "voltus-demo/evil-1";
 
 static STACK: LazyLock<TestStack> = LazyLock::new(TestStack::up);
@@ -60,7 +60,7 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
-/// `gridbell …`, its output going where `to` says.
+/// The command `gridbell …` without standard input.
 pub(crate) fn command(arguments: &[String]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gridbell"));
     command
@@ -118,13 +118,13 @@ impl TestStack {
         self.runtime.block_on(self.stack.lock().expect("no panic").mail()).expect("mails")
     }
 
-    /// What the functions have logged, as `up --logs` shows it.
+    /// The functions' logs, as `up --logs` shows them.
     pub(crate) fn logs(&self) -> Vec<String> {
         let lines = self.runtime.block_on(self.stack.lock().expect("no panic").logs()).expect("logs");
         lines.iter().map(ToString::to_string).collect()
     }
 
-    /// Posts a body; the answer's status.
+    /// Posts a body; returns the answer's status.
     pub(crate) fn post(&self, url: &str, body: String) -> u16 {
         let url = url.to_owned();
         self.runtime.block_on(async move {
@@ -140,7 +140,7 @@ impl TestStack {
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", said.out, said.err))
     }
 
-    /// Lets every kind of thing be there that a verb shows.
+    /// Creates every kind of data that a verb shows.
     fn feed(&mut self) {
         let slot = json!({"meter_event_id": format!("event {}", first(12)), "start_time": "2099-06-05T00:00:00Z",
             "end_time": "2099-06-05T01:00:00Z", "cancelled": false, "energy_kw": 12.5, "priority": 1, "programs": [EVIL, long()]});
@@ -154,7 +154,7 @@ impl TestStack {
         let power = json!({"event": "start_ramp_down", "feed_tag": first(30), "correlation_id": format!("c {}", first(30)),
             "start_time": "2026-03-01T12:00:00Z", "end_time": null, "strategy": EVIL, "target_load": target, "compliant": false});
         let voltus = json!({"event": {"name": "dispatch.create"}, "resource": "/2022-04-15/dispatches/evil-1"});
-        // Other characters than controls may stand in JSON as they are.
+        // JSON may contain unescaped invisible characters that are not control characters.
         let nothing = format!("{{\"what\":\"\u{9b}2J\u{202e}\u{200b}{}\"}}", "\u{9b}8m".repeat(6_000));
         for (source, body) in [
             ("voltus-demo", voltus.to_string()),
@@ -187,7 +187,7 @@ impl TestStack {
         });
     }
 
-    /// Asks until it is so.
+    /// Repeats `ask` until it returns something.
     fn wait(&self, what: &str, ask: impl Fn(&Self) -> Option<String>) -> String {
         for _ in 0..1_800 {
             if let Some(found) = ask(self) {
@@ -199,12 +199,12 @@ impl TestStack {
     }
 }
 
-/// So many characters of it.
+/// The first `characters` of it.
 fn first(characters: usize) -> String {
     EVIL.chars().take(characters).collect()
 }
 
-/// A command line holds no NUL.
+/// A command line cannot contain NUL.
 pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "")
 }

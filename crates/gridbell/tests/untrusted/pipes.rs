@@ -1,4 +1,4 @@
-//! Into a pipe that nobody reads, every verb ends quietly.
+//! Every verb ends quietly if its reader has closed the pipe.
 
 use std::{
     io::Read,
@@ -12,10 +12,10 @@ use super::{
     command, gridbell,
 };
 
-/// Cold, `up` installs and builds.
+/// At the first run, `up` installs and builds.
 const MOST: Duration = Duration::from_mins(15);
 
-/// A pipe whose reader has left.
+/// A pipe whose reader has closed it.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -38,7 +38,7 @@ fn ended(mut child: Child) -> Said {
     panic!("it goes on: {err}");
 }
 
-/// What it has to say of itself, without the clock's share in it.
+/// The number of error lines; fails after a panic or a raw pipe error.
 fn errors(said: &Said) -> usize {
     for word in ["panicked", "os error 32", "roken pipe", "RUST_BACKTRACE"] {
         assert!(!said.err.contains(word), "{}", said.err);

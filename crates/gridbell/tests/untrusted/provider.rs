@@ -1,4 +1,4 @@
-//! A provider that names everything as nobody should.
+//! A provider with malicious names everywhere.
 
 use std::net::Ipv4Addr;
 
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::{EVIL, long};
 
-/// Serves until the process ends; its address.
+/// Serves until the process ends; returns its address.
 pub(crate) async fn start() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));

@@ -1,4 +1,4 @@
-//! What comes out of the verbs, in pipes and at terminals.
+//! The output of the verbs, in pipes and at terminals.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ use super::{
     gridbell, long, world,
 };
 
-/// Runs a command on a terminal of 100 columns, and says no to its question.
+/// Runs a command on a terminal of 100 columns, and answers its question with no.
 const ON_A_TERMINAL: &str = "
 import fcntl, os, pty, struct, sys, termios
 ready, go = os.pipe()
@@ -36,7 +36,7 @@ while True:
 sys.stdout.buffer.write(seen.replace(b'\\r\\n', b'\\n'))
 ";
 
-/// Nothing in it acts on a terminal or a reader, no line is forged, and a person can read it.
+/// Fails if the text contains invisible characters or a forged line.
 fn harmless(what: &str, text: &str) {
     let hidden: Vec<char> = text.chars().filter(|c| *c != '\n' && is_hidden(*c)).collect();
     assert!(hidden.is_empty(), "{what} prints {:?}:\n{}", &hidden[..hidden.len().min(9)], text.escape_debug());
@@ -109,7 +109,7 @@ fn at_a_terminal_nothing_comes_but_our_own_colours() {
                 plain = plain.replace(&format!("\u{1b}[{colour}m"), "");
             }
             coloured += usize::from(plain != seen);
-            // Progress draws with sequences of its own, each of them a whole line.
+            // The progress display uses escape sequences of its own, each a whole line.
             if !matches!(verb.as_str(), "config apply") {
                 harmless(&format!("{verb} at a terminal"), &plain);
             }
@@ -131,7 +131,7 @@ fn json_says_exactly_what_the_provider_said() {
         (got["targets"][0]["name"].as_str(), got["targets"][1]["name"].as_str()),
         (Some(EVIL), Some(long().as_str()))
     );
-    // What a list names can be asked for, as it stands there.
+    // A key works as a list shows it.
     let listed = ask(&["dispatch", "list", "--all"]);
     for dispatch in listed["dispatches"].as_array().expect("a list") {
         let key = dispatch["key"].as_str().expect("a key");

@@ -23,7 +23,7 @@ fn a_value_holds_what_is_expected_among_other_fields_and_lists_whole() {
     check(json!({"a": 1}), json!(null), Some(r#": null where {"a":1} belongs"#));
 }
 
-/// The signal that an expectation asks for.
+/// A signal that satisfies the expectation.
 fn wanted(expected: &Expected, source: &str, sequence: usize) -> Signal {
     let subject = expected.subject(source);
     let id = format!("{subject}#1700000000000.{sequence}");
@@ -44,7 +44,7 @@ fn mail(subject: &str) -> Mail {
     Mail { seen_at: times::now(), subject: subject.to_owned(), text: String::new() }
 }
 
-/// What fails where one scenario's signals and mails came, spoilt.
+/// The failed checks after one scenario's signals and mails arrived, altered by `spoil`.
 async fn failures(name: &str, spoil: impl FnOnce(&mut Observed)) -> Vec<String> {
     let start = times::now();
     let scenarios: Vec<Scenario> =

@@ -1,4 +1,4 @@
-//! Descriptions that lack something, servers that answer badly or not at all.
+//! Incomplete descriptions, and servers that answer wrongly or not at all.
 
 use axum::{Router, http::Response};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -7,7 +7,7 @@ use tonic_reflection::server::Builder;
 
 use super::*;
 
-/// The simulator described by its file with that changed in it.
+/// A client whose description is the simulator's file with `from` replaced by `to`.
 async fn changed(site: &Site, from: &str, to: &str) -> Client {
     assert!(NVGRID_PROTO.contains(from), "{from}");
     let file = site.folder.path().join("changed.proto");
@@ -59,7 +59,7 @@ async fn what_a_description_lacks_is_named_with_what_there_is() {
 
 #[tokio::test]
 async fn other_numbers_and_another_package_are_the_descriptions_to_say() {
-    // The names alone are known here: a site whose packages differ is asked as it describes itself.
+    // Only the names are built in: a site with other package names is called as it describes itself.
     let site = site().await;
     let mut client = changed(&site, "package nvidia.dcpower.v1;", "package nvidia.dcpower.v2;").await;
     let told = said(client.status().await);
@@ -159,7 +159,7 @@ async fn who_takes_a_connection_and_says_nothing_is_not_waited_for() {
     }
 }
 
-/// A server that answers by this router.
+/// A server with these routes.
 async fn server(router: Router) -> (Url, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = Url::parse(&format!("http://{}", listener.local_addr().expect("bound"))).expect("an address");

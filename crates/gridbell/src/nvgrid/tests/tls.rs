@@ -1,4 +1,4 @@
-//! TLS in front of the simulator, by a CA of the test's own.
+//! TLS in front of the simulator, with the test's own CA.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn authority() -> Issuer {
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
 }
 
-/// What takes TLS off, made out to `name`, and passes on to that address.
+/// Terminates TLS with a certificate for `name`, and forwards to `behind`.
 async fn in_front_of(behind: &Url, issuer: &Issuer, name: &str) -> (Url, JoinSet<()>) {
     drop(rustls::crypto::ring::default_provider().install_default());
     let key = KeyPair::generate().expect("a key");

@@ -16,13 +16,13 @@ Examples:
   gridbell alert ack dispatch-at-risk/voltus-prod/dkmq
   gridbell alert ack credentials/leap-prod --as 'Ada on duty' --stack gridbell";
 
-/// How `alert ack` is called.
+/// Arguments of `alert ack`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ack {
-    /// The incident, as `alert list` shows it
+    /// Incident, as `alert list` shows it
     #[arg(value_name = "INCIDENT", value_parser = Key::shown_by("gridbell alert list"))]
     incident: String,
-    /// Who acknowledges it [default: the user of this machine]
+    /// Name of the acknowledging person [default: the user of this machine]
     #[arg(long = "as", visible_alias = "by", value_name = "NAME")]
     by: Option<String>,
     /// Print JSON
@@ -45,10 +45,10 @@ impl Ack {
     }
 }
 
-/// Acknowledges an incident in that name, and says what was noted.
+/// Acknowledges an incident in that person's name; returns a confirmation.
 ///
 /// # Errors
-/// In one line: there is no such incident, it is resolved, or AWS refused.
+/// In one line: the incident is unknown or resolved, or AWS refused.
 pub(crate) async fn acknowledge(console: &Console, incident: &str, by: &str) -> Result<String> {
     let table = console.incidents();
     let acknowledge = AcknowledgeIncident::<AwsPorts> { incidents: &table, host: &Host };
@@ -65,13 +65,13 @@ pub(crate) async fn acknowledge(console: &Console, incident: &str, by: &str) -> 
     }
 }
 
-/// Who sits at this machine, as far as it says.
+/// The user of this machine, if known.
 pub(super) fn user() -> String {
     let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
     user.unwrap_or_else(|| "the command line".to_owned())
 }
 
-/// What may have been meant: open incidents that hold these words, such as a dispatch's key.
+/// Suggests open incidents whose id contains these words, such as a dispatch's key.
 pub(super) async fn others(console: &Console, words: &str) -> String {
     let open = console.incidents().all(true).await.map(|listed| listed.found).unwrap_or_default();
     let names = open.into_iter().map(|incident| incident.incident).filter(|name| name.contains(words));

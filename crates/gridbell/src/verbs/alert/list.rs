@@ -16,16 +16,16 @@ Examples:
   gridbell alert list --since 7d --source leap-prod
   gridbell alert list --stack gridbell --open --json | jq -r '.incidents[].incident'";
 
-/// How `alert list` is called.
+/// Arguments of `alert list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// Those alone that are open and that no person has acknowledged, the most urgent first
+    /// Show only open incidents that no person has acknowledged, most urgent first
     #[arg(long)]
     open: bool,
-    /// Of this source alone
+    /// Show only this source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// With news after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d)
+    /// Show only incidents that changed after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d)
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     #[command(flatten)]
@@ -53,7 +53,7 @@ impl List {
     }
 }
 
-/// Open ones first, then acknowledged ones, each the most urgent first; then what is resolved, the latest first.
+/// Open incidents first, then acknowledged ones, most urgent first; then resolved ones, latest first.
 pub(crate) fn ordered(mut incidents: Vec<Incident>) -> Vec<Incident> {
     let rank = |incident: &Incident| match incident.status {
         IncidentStatus::Open => (0, urgency(incident), incident.opened_at.as_second()),
@@ -64,7 +64,7 @@ pub(crate) fn ordered(mut incidents: Vec<Incident>) -> Vec<Incident> {
     incidents
 }
 
-/// The lower, the sooner sites may miss a dispatch.
+/// Rank by how soon sites may miss a dispatch; the most urgent has the lowest.
 fn urgency(incident: &Incident) -> usize {
     const ORDER: [IncidentKind; 9] = [
         IncidentKind::DispatchAtRisk,
@@ -106,7 +106,7 @@ pub(super) fn text(incidents: &[IncidentView], clock: &Clockface, paint: Paint) 
     show::table(&["incident", "status", since.as_str(), "last", "mails", "what"], &["what"], rows)
 }
 
-/// How many were sent, and when the one that waits is sent.
+/// The number of mails sent, and when the pending one is sent.
 fn mails(incident: &IncidentView, clock: &Clockface) -> String {
     let sent = incident.mails.len();
     match incident.next_mail_at {

@@ -1,4 +1,4 @@
-//! `alert`: what people are notified of, and acknowledging it.
+//! `alert`: lists incidents, acknowledges and snoozes them.
 
 mod ack;
 mod list;
@@ -10,21 +10,21 @@ use anyhow::Result;
 pub(crate) use ack::acknowledge;
 pub(crate) use list::ordered;
 
-/// What can be done with incidents.
+/// The verbs of `alert`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum AlertVerb {
-    /// Lists incidents, the open ones first.
+    /// List incidents, open ones first.
     #[command(after_help = list::EXAMPLES)]
     List(list::List),
-    /// Acknowledges an incident: no more reminders of it, and no escalation.
+    /// Acknowledge an incident: stop its reminders and its escalation.
     #[command(after_help = ack::EXAMPLES)]
     Ack(ack::Ack),
-    /// Has an incident wait: no reminders and no escalation for a while, then again.
+    /// Snooze an incident: pause its reminders and its escalation for a while.
     #[command(after_help = snooze::EXAMPLES)]
     Snooze(snooze::Snooze),
 }
 
-/// Does what is asked.
+/// Runs the verb.
 pub(crate) async fn run(verb: AlertVerb) -> Result<()> {
     match verb {
         AlertVerb::List(list) => list.run().await,

@@ -18,20 +18,20 @@ Examples:
   gridbell alert snooze dispatch-at-risk/voltus-prod/dkmq 30m
   gridbell alert snooze credentials/leap-prod 2h --as 'Ada on duty' --stack gridbell";
 
-/// The shortest and the longest that an incident waits.
+/// Shortest and longest snooze.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
-/// How `alert snooze` is called.
+/// Arguments of `alert snooze`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Snooze {
-    /// The incident, as `alert list` shows it
+    /// Incident, as `alert list` shows it
     #[arg(value_name = "INCIDENT", value_parser = Key::shown_by("gridbell alert list"))]
     incident: String,
-    /// For how long: 1m to 24h
+    /// How long to snooze: 1m to 24h
     #[arg(value_name = "SPAN", value_parser = span)]
     span: SignedDuration,
-    /// Who has it wait [default: the user of this machine]
+    /// Name of the snoozing person [default: the user of this machine]
     #[arg(long = "as", value_name = "NAME")]
     by: Option<String>,
     /// Print JSON

@@ -1,4 +1,4 @@
-//! An incident as people and their scripts see it, without what gridbell itself needs to keep it.
+//! An incident as people and scripts see it, without internal fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,27 +9,27 @@ use serde::Serialize;
 /// One incident.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct IncidentView {
-    /// What `alert ack` takes.
+    /// The id that `alert ack` expects.
     pub(crate) incident: String,
     pub(crate) kind: IncidentKind,
     pub(crate) source: String,
-    /// The dispatch or load target, where it is about one.
+    /// The dispatch or load target, if it is about one.
     pub(crate) dispatch: Option<String>,
     pub(crate) about: String,
     pub(crate) status: IncidentStatus,
     pub(crate) opened_at: Timestamp,
     pub(crate) last_at: Timestamp,
     pub(crate) resolved_at: Option<Timestamp>,
-    /// Who acknowledged it, where a person did.
+    /// The person who acknowledged it, if any.
     pub(crate) acknowledged: Option<Acknowledged>,
-    /// Who has it wait, and until when, where a person does.
+    /// The person who snoozed it, and until when, if any.
     pub(crate) snoozed: Option<Snoozed>,
     pub(crate) detail: String,
-    /// What was mailed: stage → when SES accepted the mail.
+    /// Sent mails: stage → when SES accepted the mail.
     pub(crate) mails: BTreeMap<String, Timestamp>,
-    /// Who got any of these mails.
+    /// The recipients of these mails.
     pub(crate) notified: BTreeSet<String>,
-    /// When the mail that waits is sent.
+    /// When the pending mail is sent.
     pub(crate) next_mail_at: Option<Timestamp>,
 }
 

@@ -32,22 +32,22 @@ Examples:
   gridbell config apply --version 7                       what ran as version 7 (`gridbell config history`)
   gridbell config apply                                   to the local stack, which keeps its data";
 
-/// How `config apply` is called.
+/// Arguments of `config apply`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Apply {
-    /// The configuration
+    /// Configuration file
     #[arg(long, value_name = "FILE", default_value = "gridbell.toml")]
     config: PathBuf,
-    /// An earlier version instead of a file
+    /// Apply an earlier version instead of a file
     #[arg(long, value_name = "NUMBER", conflicts_with = "config")]
     version: Option<u64>,
-    /// Show what would change, and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Do it without asking
+    /// Apply without asking
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Print what changes as JSON
+    /// Print the changes as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -83,7 +83,7 @@ impl Apply {
         self.tell(&console, &shipped, &changes, went)
     }
 
-    /// What is to run: the file completed with what runs, or an earlier version as it was.
+    /// The configuration to apply: the file completed from the running one, or an earlier version unchanged.
     async fn wanted(&self, console: &Console, stack: &StackInfo, running: &Running) -> Result<Shipped> {
         let Some(number) = self.version else {
             let local = matches!(console.place, Place::Local { .. });
@@ -116,7 +116,7 @@ impl Apply {
     }
 }
 
-/// Refuses a sender that the functions may not send as: their role names it, and only a deployment changes a role.
+/// Refuses a sender that the functions may not use: their role names the sender, and only a deployment changes a role.
 fn sendable(stack: &StackInfo, from: &str) -> Result<()> {
     if let Some(sender) = stack.parameters.get("MailFrom").filter(|sender| !lies_in(from, sender)) {
         bail!(
@@ -126,12 +126,12 @@ fn sendable(stack: &StackInfo, from: &str) -> Result<()> {
     Ok(())
 }
 
-/// An identity is an address, or a domain with all that lies in it.
+/// Whether an SES identity covers an address; it is an address, or a domain with its subdomains.
 fn lies_in(address: &str, identity: &str) -> bool {
     address == identity || address.rsplit_once('@').is_some_and(|(_, domain)| domain == identity)
 }
 
-/// How many keys of a file differ from what runs, once it is completed as an apply would.
+/// The number of keys that differ between a file, completed as for an apply, and the running configuration.
 pub(crate) fn differences(file: &Path, running: &Running, stack: &StackInfo, local: bool) -> Result<usize> {
     let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
     let shipped = complete(&Config::load(file)?, running, local, secrets)?;
@@ -147,7 +147,7 @@ async fn ship(fleet: &Deployed<'_>, before: Option<&Stored>, json: &str) -> Resu
     Ok(())
 }
 
-/// An apply that was interrupted may have left functions with what ran before.
+/// Restarts functions that an interrupted apply left with the previous configuration.
 async fn catch_up(fleet: &Deployed<'_>, before: Option<&Stored>) -> Result<bool> {
     let Some(Stored::Applied(current)) = before else { return Ok(false) };
     let progress = progress::for_people();

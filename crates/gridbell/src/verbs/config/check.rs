@@ -1,4 +1,4 @@
-//! `config check`: the file read, and what gridbell understood.
+//! `config check`: reads the file and shows how gridbell understands it.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -16,7 +16,7 @@ Examples:
   gridbell config check --build target/sam                          between `sam build` and `sam deploy`
   gridbell config check --build target/sam --architecture arm64     where parameters.yaml says Architecture: arm64";
 
-/// Whether the functions that `sam build` made run where they will be deployed.
+/// Checks that the functions built by `sam build` run on the processor that they are deployed to.
 pub(super) fn built(folder: &Path, architecture: Option<&str>) -> Result<()> {
     let template = template::load(&folder.join("template.yaml"))?;
     let usual = template.pointer("/Parameters/Architecture/Default").and_then(serde_json::Value::as_str);
@@ -27,7 +27,7 @@ pub(super) fn built(folder: &Path, architecture: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Checks `file` and sums it up on standard output.
+/// Checks `file` and prints a summary.
 pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
     let config = Config::load(file)?;
     let functions = config.functions_json()?;
@@ -38,10 +38,10 @@ pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
     show::screen(&sum(file, &config, functions.len()))
 }
 
-/// What was read, in words.
+/// A summary of the configuration.
 pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> String {
     let paint = Paint::stdout();
-    // Writing into memory does not fail.
+    // Writing to memory does not fail.
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -110,7 +110,7 @@ fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> String {
 mod tests {
     use super::*;
 
-    /// What `sam build` leaves: a template, and a folder per function.
+    /// A build folder like that of `sam build`: a template, and a folder per function.
     fn build(machines: [u8; 4]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("folder");
         let template = "Parameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n";

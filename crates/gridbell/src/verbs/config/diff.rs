@@ -1,22 +1,22 @@
-//! What changes between two configurations, key by key.
+//! The differences between two configurations, key by key.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// One key whose value changes.
+/// A key whose value changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Change {
     /// Such as `sources.voltus-prod.api_url`.
     pub(super) key: String,
-    /// What runs; none where the key is new.
+    /// The running value; none if the key is new.
     pub(super) before: Option<String>,
-    /// What is to run; none where the key goes.
+    /// The new value; none if the key is removed.
     pub(super) after: Option<String>,
 }
 
-/// Everything that differs, in the order of the keys.
+/// All differences, ordered by key.
 pub(super) fn changes(before: &Value, after: &Value) -> Vec<Change> {
     let (before, after) = (flat(before), flat(after));
     let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
@@ -44,7 +44,7 @@ fn flat(value: &Value) -> BTreeMap<String, String> {
     into
 }
 
-/// A hash is told by its first digits.
+/// A hash is shown by its first digits.
 fn shown(key: &str, value: &Value) -> String {
     let list = |values: &[Value], short: fn(&str) -> String| {
         values

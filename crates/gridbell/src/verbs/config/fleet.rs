@@ -1,4 +1,4 @@
-//! A stack as a rollout sees it.
+//! The running stack, for a rollout.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,11 +9,11 @@ use super::rollout::{Fleet, ProbeFailure};
 use crate::console::{Console, Place, StackInfo};
 use stack_client::{CallError, FUNCTIONS, Functions, Update, logical_id};
 
-/// Before it is looked again; Lambda needs seconds, an emulator does not.
+/// Pause between two checks; Lambda needs seconds, an emulator does not.
 const PAUSE: Duration = Duration::from_secs(2);
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a restart is asked for while Lambda is busy with another change of the function.
+/// How often a restart is tried while Lambda applies another change to the function.
 const RESTARTS: u32 = 30;
 
 /// The functions and the table of an opened stack.
@@ -26,7 +26,7 @@ pub(super) struct Deployed<'c> {
     pause: Duration,
 }
 
-/// What Lambda calls each function; those that the stack does not name are left out.
+/// The functions' names in Lambda; functions that the stack does not name are left out.
 pub(crate) fn names(stack: &StackInfo) -> BTreeMap<&'static str, String> {
     let name = |function: &'static str| {
         let name = stack.outputs.get(&format!("{}Name", logical_id(function)))?;
@@ -52,7 +52,7 @@ impl<'c> Deployed<'c> {
     }
 }
 
-/// Another change of the function is under way.
+/// Whether Lambda is applying another change to the function.
 fn is_busy(error: &CallError) -> bool {
     matches!(error, CallError::Refused { status: 409, .. }) || error.is_passing()
 }

@@ -1,4 +1,4 @@
-//! `config history`: every version that was applied, and which one runs.
+//! `config history`: lists every applied version, and marks the running one.
 
 use anyhow::Result;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::{
     show::{self, Clockface, Output},
 };
 
-/// How `config history` is called.
+/// Arguments of `config history`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct History {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `config`: gridbell.toml, checked and shipped.
+//! `config`: checks and applies gridbell.toml.
 
 mod apply;
 mod check;
@@ -19,34 +19,34 @@ pub(crate) use apply::differences;
 pub(super) use check::sum;
 pub(crate) use fleet::names;
 
-/// What can be done with gridbell.toml.
+/// The verbs of `config`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ConfigVerb {
-    /// Reads the file, says what is wrong with it, and sums it up without secrets.
+    /// Read the file, show its errors, and summarize it without secrets.
     #[command(after_help = check::EXAMPLES)]
     Check {
-        /// The configuration
+        /// Configuration file
         #[arg(long, value_name = "FILE", default_value = "gridbell.toml")]
         config: PathBuf,
-        /// What `sam build` made: whether its functions run on the processor that they will have
+        /// Folder made by `sam build`: also check that its functions run on the target processor
         #[arg(long, value_name = "FOLDER")]
         build: Option<PathBuf>,
-        /// That processor [default: the template's]
+        /// Target processor [default: the template's]
         #[arg(long, value_name = "NAME", requires = "build", value_parser = ["x86_64", "arm64"])]
         architecture: Option<String>,
         /// Print the summary as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Ships the file to a stack that runs: shows what changes, asks, and waits until every function runs with it.
+    /// Apply the file to a running stack: show the changes, ask, and wait until every function runs with it.
     #[command(after_help = apply::EXAMPLES)]
     Apply(apply::Apply),
-    /// Lists every version that was applied, and which one runs.
+    /// List every applied version, and mark the running one.
     #[command(after_help = "Examples:\n  gridbell config history\n  gridbell config history --json --stack gridbell")]
     History(history::History),
 }
 
-/// Does what is asked.
+/// Runs the verb.
 pub(crate) async fn run(verb: ConfigVerb) -> Result<()> {
     match verb {
         ConfigVerb::Check { config, build, architecture, json } => {

@@ -1,5 +1,5 @@
-//! How a configuration reaches all functions or none: stored and made the current one in one step, every function restarted, and
-//! each asked what it runs with. Where one does not run with it, the configuration before becomes the current one again.
+//! Rolls a configuration out to all functions or to none. One step stores it and makes it current; then every function
+//! is restarted and probed. If a function does not run with it, the previous configuration becomes current again.
 
 use aws::configuration::{Probed, ReplaceError, Stored, Version, digest};
 use jiff::Timestamp;
@@ -7,46 +7,46 @@ use jiff::Timestamp;
 use crate::progress::Step;
 use stack_client::FUNCTIONS;
 
-/// How often a function is asked before its answer counts: an old process may answer once more, and Lambda may be busy.
+/// Most probes of a function: an old process may answer once more, and Lambda may be busy.
 const ASKED: u32 = 10;
 
-/// How often is looked whether a function was restarted.
+/// Most checks whether a function has restarted.
 const LOOKS: u32 = 150;
 
-/// What a rollout does to a stack. Reasons are for people, on one line.
+/// The operations of a rollout on a stack. Errors are one line for people.
 pub(super) trait Fleet {
-    /// Stores a version and makes it the current one, if `current` has still that number.
+    /// Stores a version and makes it current, if the current number is still `expected`.
     async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError>;
-    /// Leaves the stack without a configuration again.
+    /// Removes that version, so that the stack has no configuration again.
     async fn withdraw(&self, number: u64) -> Result<(), ReplaceError>;
-    /// Has all processes of a function replaced.
+    /// Makes Lambda replace all processes of a function.
     async fn restart(&self, function: &str, why: &str) -> Result<(), String>;
-    /// Whether they are.
+    /// Whether they are replaced.
     async fn is_restarted(&self, function: &str) -> Result<bool, String>;
-    /// Asks a function what it runs with.
+    /// Reads which configuration a function runs with.
     async fn probe(&self, function: &str) -> Result<Probed, ProbeFailure>;
-    /// Waits before it looks again.
+    /// Waits before the next check.
     async fn pause(&self);
 }
 
-/// Why a function did not answer the probe.
+/// Why a probe failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ProbeFailure {
     pub(super) reason: String,
-    /// Whether it may answer in a moment.
+    /// Whether a retry may succeed.
     pub(super) is_passing: bool,
 }
 
-/// What is to be rolled out.
+/// The configuration to roll out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// What the functions read.
+    /// The text that the functions read.
     pub(super) json: &'a str,
     pub(super) at: Timestamp,
     pub(super) by: &'a str,
 }
 
-/// A function that does not run with what was rolled out.
+/// A function that does not run with the new configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {function}: {reason}")]
 pub(super) struct Broken {
@@ -54,36 +54,36 @@ pub(super) struct Broken {
     reason: String,
 }
 
-/// Why a configuration was not rolled out.
+/// Why a rollout failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RolloutError {
-    /// A function answers nothing before anything is changed.
+    /// A function did not answer before the rollout.
     #[error("{0}. Nothing was changed")]
     NotReady(Broken),
     /// Nothing was changed.
     #[error(transparent)]
     Unchanged(#[from] ReplaceError),
-    /// The configuration before runs again.
+    /// The previous configuration runs again.
     #[error("{broken}. {restored} again; nothing has changed for the providers")]
     Restored {
-        /// What stopped it.
+        /// The function that stopped the rollout.
         broken: Broken,
         /// What runs now.
         restored: String,
     },
-    /// Part of the functions may run with one configuration and part with the other.
+    /// Some functions may run with one configuration and some with the other.
     #[error(
         "{broken}. Going back failed as well: {back}. Functions may differ now: `gridbell doctor` shows each, and `gridbell config apply` tries again"
     )]
     Torn {
-        /// What stopped it.
+        /// The function that stopped the rollout.
         broken: Broken,
-        /// What stopped the way back.
+        /// Why the rollback failed.
         back: String,
     },
 }
 
-/// Rolls it out; returns the number under which it runs.
+/// Rolls the configuration out; returns its version number.
 pub(super) async fn roll_out(
     fleet: &impl Fleet,
     before: Option<&Stored>,
@@ -103,7 +103,7 @@ pub(super) async fn roll_out(
     }
 }
 
-/// Brings functions to what is current already, as a rollout that was interrupted left them; returns those that ran with something else.
+/// Brings functions to the current configuration after an interrupted rollout; returns those that ran with another one.
 pub(super) async fn catch_up(
     fleet: &impl Fleet,
     current: &Version,
@@ -123,7 +123,7 @@ pub(super) async fn catch_up(
     Ok(behind)
 }
 
-/// Whether every function answers at all: what cannot start with one configuration cannot with another.
+/// Checks that every function answers: one that cannot start now cannot start with a new configuration.
 async fn ready(fleet: &impl Fleet, step: &dyn Step) -> Result<(), Broken> {
     for function in FUNCTIONS {
         step.at(&format!("asks the {function} what it runs with"));
@@ -136,7 +136,7 @@ fn version(number: u64, Wanted { json, at, by }: Wanted<'_>) -> Version {
     Version { number, digest: digest(json), json: json.to_owned(), at, by: by.to_owned() }
 }
 
-/// Makes every function run with the current version, and has each one say so.
+/// Restarts every function, and probes that it runs with the current version.
 async fn bring(fleet: &impl Fleet, version: &Version, step: &dyn Step) -> Result<(), Broken> {
     restart(fleet, &format!("gridbell, configuration {} of {}", version.number, version.at), step).await?;
     for function in FUNCTIONS {
@@ -150,7 +150,7 @@ async fn bring(fleet: &impl Fleet, version: &Version, step: &dyn Step) -> Result
     Ok(())
 }
 
-/// What it runs with instead.
+/// What the function runs with instead.
 fn difference(probed: &Probed) -> String {
     match (&probed.problem, probed.number) {
         (Some(problem), _) => problem.clone(),
@@ -181,12 +181,12 @@ async fn restarted(fleet: &impl Fleet, function: &str) -> Result<(), String> {
     Err("Lambda has not restarted it within five minutes".to_owned())
 }
 
-/// The function's answer, once it runs with what is expected, or there is no better answer to be had.
+/// The function's answer, once it runs with the expected configuration or reports a problem; else its last answer.
 async fn ask(fleet: &impl Fleet, function: &str, expected: Option<&str>) -> Result<Probed, String> {
     answered(fleet, function, |probed| probed.digest.as_deref() == expected || probed.problem.is_some()).await
 }
 
-/// The function's answer, once it will do or was asked for often enough.
+/// The function's answer, once it is accepted; else its last answer.
 async fn answered(fleet: &impl Fleet, function: &str, will_do: impl Fn(&Probed) -> bool) -> Result<Probed, String> {
     let mut asked = 1;
     loop {
@@ -203,7 +203,7 @@ async fn answered(fleet: &impl Fleet, function: &str, will_do: impl Fn(&Probed) 
     }
 }
 
-/// Goes back; says what runs then.
+/// Rolls back; returns what runs then.
 async fn restore(
     fleet: &impl Fleet,
     before: Option<&Stored>,
@@ -224,8 +224,8 @@ async fn restore(
     Ok(format!("Version {} runs (as version {})", before.number, again.number))
 }
 
-/// Brings every function back to that configuration, or to none. What one function refuses is no reason to leave the others alone,
-/// and counts only where that function then runs with something else.
+/// Brings every function back to that configuration, or to none. It continues after one function refuses; a refusal
+/// counts only if that function then runs with something else.
 async fn back(fleet: &impl Fleet, why: &str, digest: Option<&str>, step: &dyn Step) -> Result<(), String> {
     let mut refused = Vec::new();
     for function in FUNCTIONS {

@@ -1,4 +1,4 @@
-//! A rollout over a stack in memory: all functions or none, whatever fails on the way.
+//! A rollout over an in-memory stack: all functions or none, whatever fails.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -9,7 +9,7 @@ use super::rollout::{Fleet, ProbeFailure, RolloutError, Wanted, catch_up, roll_o
 use crate::progress::Silent;
 use stack_client::FUNCTIONS;
 
-/// A stack whose functions read the table when they are restarted, unless something is wrong with one.
+/// A stack whose functions read the table at restart, unless a fault is set.
 #[derive(Debug, Default)]
 struct Stack(RefCell<State>);
 
@@ -19,19 +19,19 @@ struct State {
     current: Option<Stored>,
     /// What each function runs with.
     running: BTreeMap<String, Version>,
-    /// What happened, in order.
+    /// The operations, in order.
     log: Vec<String>,
-    /// A function that refuses configurations with this text in it, in its own words.
+    /// A function that refuses configurations with this text, and its error.
     picky: Option<(&'static str, &'static str)>,
-    /// A function that does not start at all.
+    /// A function that never starts.
     dead: Option<&'static str>,
     /// A function whose restart Lambda refuses from that version on.
     stuck: Option<(&'static str, u64)>,
-    /// Another apply, which comes first.
+    /// A concurrent apply, which wins.
     rival: Option<Version>,
-    /// A function that answers as before so often after a restart.
+    /// A function that still gives its old answer this many times after a restart.
     slow: Option<(&'static str, u32)>,
-    /// How often a probe is throttled.
+    /// How many probes are throttled.
     throttled: u32,
 }
 
@@ -59,7 +59,7 @@ impl Stack {
         roll_out(self, before.as_ref(), Wanted { json, at: now(), by: "bob" }, &Silent).await
     }
 
-    /// What each function runs with, the same for all; else a panic.
+    /// What all functions run with; panics if they differ.
     fn all_run(&self) -> Option<String> {
         let state = self.0.borrow();
         let mut jsons: Vec<Option<&str>> = FUNCTIONS
@@ -88,7 +88,7 @@ fn now() -> Timestamp {
 }
 
 impl State {
-    /// What the function can run with of what is current.
+    /// The current version, if the function can start with it.
     fn starts_with(&self, function: &str) -> Result<Version, String> {
         let Some(Stored::Applied(version)) = &self.current else {
             return Err("no configuration is applied".to_owned());

@@ -1,4 +1,4 @@
-//! From the file to what is shipped: what the file leaves open is taken from what runs, and what cannot run there is refused.
+//! Prepares a file for an apply: takes missing values from the running configuration, refuses values that cannot run.
 
 use anyhow::{Result, bail};
 use pipeline::{config::Config as Running, token::TokenHash};
@@ -6,20 +6,20 @@ use pipeline::{config::Config as Running, token::TokenHash};
 use config::{CONFIG_LIMIT, Config};
 use local_stack::random_token;
 
-/// A configuration ready to be shipped.
+/// A configuration that can be applied.
 #[derive(Debug)]
 pub(super) struct Shipped {
     pub(super) config: Running,
     /// The same as the functions read it.
     pub(super) json: String,
-    /// Tokens that were made for sources which have none, by source.
+    /// Tokens generated for sources without one, by source.
     pub(super) made: Vec<(String, String)>,
 }
 
-/// Completes the file's configuration with what runs.
+/// Completes the file's configuration from the running one.
 ///
 /// # Errors
-/// What could not run: a key in the environment, a path that the functions may not read, too many characters.
+/// A value that cannot run: a key in the environment, a path that the functions may not read, too many characters.
 pub(super) fn complete(file: &Config, running: &Running, local: bool, secrets: Option<&str>) -> Result<Shipped> {
     let mut config = Running::parse(&file.functions_json()?)?;
     let mut made = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn complete(file: &Config, running: &Running, local: bool, secrets: O
             made.push((name.clone(), token));
         }
         match source.api_key.as_deref() {
-            // `up` has put its value where the functions read it.
+            // `up` has stored its value where the functions read it.
             Some(key) if key.starts_with("env:") && local && known.is_some_and(|known| known.api_key.is_some()) => {
                 source.api_key = known.and_then(|known| known.api_key.clone());
             }

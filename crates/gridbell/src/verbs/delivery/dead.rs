@@ -1,4 +1,4 @@
-//! Dead letters: messages that a function failed on five times without a word, so that SQS took them out of its way.
+//! Dead letters: messages that SQS moved away after a function failed on them five times without an error report.
 
 use anyhow::{Result, bail};
 use dispatch::{Subject, sendable};
@@ -14,39 +14,39 @@ use stack_client::DeadLetter;
 use super::view::{DeliveryKind, DeliveryView};
 use crate::console::Console;
 
-/// What their ids begin with.
+/// The prefix of their ids.
 pub(super) const DEAD: &str = "dead#";
 
-/// The dead-letter queues, each with the function that failed on what lies there.
+/// The dead-letter queues, each with the function that failed on its messages.
 const QUEUES: [(&str, &str); 2] = [(RETRIES_DEAD, "retrier"), (ALERTS_DEAD, "alerter")];
 const RETRIES_DEAD: &str = "retries_dead";
 const ALERTS_DEAD: &str = "alerts_dead";
 
-/// One of them.
+/// A dead letter.
 #[derive(Debug)]
 pub(super) struct Dead {
-    /// Where it lies.
+    /// Its queue.
     queue: &'static str,
-    /// Which function failed on it.
+    /// The function that failed on it.
     function: &'static str,
     letter: DeadLetter,
     pub(super) holds: Holds,
 }
 
-/// What it holds.
+/// Its content.
 #[derive(Debug, PartialEq)]
 pub(super) enum Holds {
-    /// A delivery's body to be read, or a request to the provider.
+    /// A delivery's body to read, or a request to the provider.
     Job(Box<Job>),
-    /// A deadline to be checked.
+    /// A deadline to check.
     Deadline(Subject),
-    /// A condition to be judged, of which people may have to be notified.
+    /// A condition to evaluate; people may have to be notified of it.
     Hint(Condition),
-    /// An errand of one minute (a poll, a heartbeat, a review, a flush), which others have done since; or none of gridbell's.
+    /// A message that others have replaced since (a poll, a heartbeat, a review, a flush), or a foreign one.
     Stale,
 }
 
-/// All that lie in the stack's dead-letter queues.
+/// All dead letters of the stack.
 pub(super) async fn all(console: &Console) -> Result<Vec<Dead>> {
     let mut all = Vec::new();
     for (queue, function) in QUEUES {
@@ -83,12 +83,12 @@ impl Dead {
         format!("{DEAD}{}", self.letter.id)
     }
 
-    /// The message as it lies there.
+    /// The message as stored.
     pub(super) fn body(&self) -> &str {
         &self.letter.body
     }
 
-    /// What would come of putting it back, where it is no work; none where nothing would.
+    /// What a replay would do if it is no job; none if a replay would do nothing.
     pub(super) fn outcome(&self) -> Option<String> {
         match &self.holds {
             Holds::Deadline(subject) => Some(format!("the deadline of {subject} is checked once more")),
@@ -99,7 +99,7 @@ impl Dead {
         }
     }
 
-    /// Puts it back: work as the delivery that `fresh` is, anything else as it was.
+    /// Replays it: a job as the new delivery `fresh`, anything else unchanged.
     pub(super) async fn put_back(&self, console: &Console, fresh: Option<&Job>) -> Result<()> {
         let (to, body) = match (fresh, &self.holds) {
             (Some(job), _) => ("deliveries", messages::to_json(&ToHydrate::Job(job.clone()))?),

@@ -27,13 +27,13 @@ Examples:
 /// How much of a body is shown, in characters.
 const MAX_BODY: usize = 8_000;
 
-/// How `delivery get` is called.
+/// Arguments of `delivery get`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Get {
-    /// Its id, as `delivery list` shows it
+    /// Id, as `delivery list` shows it
     #[arg(value_name = "ID", value_parser = Key::shown_by("gridbell delivery list"))]
     id: String,
-    /// Print the raw body and nothing else
+    /// Print only the raw body
     #[arg(long, conflicts_with = "json")]
     raw: bool,
     #[command(flatten)]
@@ -50,7 +50,7 @@ impl Get {
             let Some(body) = body else {
                 bail!("{} is no body but a request to the provider; leave out --raw", self.id)
             };
-            // Byte for byte into a file or a pipe; at a terminal nothing in it is to act.
+            // Byte for byte into a file or a pipe; cleaned at a terminal.
             return if show::is_seen() { show::screen(&body) } else { show::raw(body.as_bytes()) };
         }
         if self.output.json {
@@ -65,23 +65,23 @@ impl Get {
     }
 }
 
-/// What is kept under an id, with its body.
+/// What is stored under an id, with its body.
 #[derive(Debug, Clone)]
 pub struct Contents {
     /// The delivery.
     pub view: DeliveryView,
-    /// The provider's body, or the message of a dead letter; none of a request, and of a body that travels in the queue alone.
+    /// The provider's body, or a dead letter's message; none for a request, and for a body that is only in the queue.
     pub body: Option<String>,
-    /// The request to the provider, where it is one.
+    /// The request to the provider, if it is one.
     pub fetch: Option<Value>,
-    /// What went wrong, oldest first.
+    /// The failures, oldest first.
     pub failures: Vec<Failure>,
 }
 
-/// What is kept under an id, with its body.
+/// What is stored under an id, with its body.
 ///
 /// # Errors
-/// In one line: nothing is kept under it, its body cannot be read, or AWS refused.
+/// In one line: the id is unknown, its body cannot be read, or AWS refused.
 pub(crate) async fn contents(console: &Console, id: &str) -> Result<Contents> {
     let Found { view, job, dead } = find(console, id).await?;
     let body = match (&job, &dead) {
@@ -99,22 +99,22 @@ pub(crate) async fn contents(console: &Console, id: &str) -> Result<Contents> {
     Ok(Contents { view, body, fetch, failures: job.map(|job| job.failures).unwrap_or_default() })
 }
 
-/// The body of work whose body came in parts; none of other work, and none where a part is missing.
+/// The body of a job whose body came in parts; none for other jobs, and if a part is missing.
 pub(super) async fn stored_body(console: &Console, job: &Job) -> Result<Option<String>> {
     let (JobKind::Stored(stored) | JobKind::Awaited(stored)) = &job.kind else { return Ok(None) };
     Ok(console.deliveries().body(stored).await.map_err(|error| console.refusal(error))?)
 }
 
-/// What is kept under an id.
+/// What is stored under an id.
 pub(super) struct Found {
     pub(super) view: DeliveryView,
-    /// The work itself, as far as it is at hand.
+    /// The job, if available.
     pub(super) job: Option<Job>,
-    /// The dead letter, where it is one.
+    /// The dead letter, if it is one.
     pub(super) dead: Option<Dead>,
 }
 
-/// What is kept under an id, in the table or in a dead-letter queue.
+/// Finds what is stored under an id, in the table or in a dead-letter queue.
 pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
     if id.starts_with(DEAD) {
         let Some(dead) = dead::all(console).await?.into_iter().find(|dead| dead.id() == id) else {

@@ -16,7 +16,7 @@ Examples:
   gridbell delivery list --source leap-prod --kind quarantined --since 7d
   gridbell delivery list --stack gridbell --json | jq -r '.deliveries[].id'";
 
-/// How `delivery list` is called.
+/// Arguments of `delivery list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(crate) struct List {
 impl List {
     pub(super) async fn run(self) -> Result<()> {
         let clock = Clockface::now(self.output.utc);
-        // What is wrong with the command line is said before anything is asked.
+        // Report a wrong command line before any request.
         self.chosen.of(Vec::new(), clock.now)?;
         let listing = Listing::open(self.output, &self.which, clock).await?;
         let Listing { console, clock, .. } = &listing;

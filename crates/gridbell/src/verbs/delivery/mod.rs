@@ -1,4 +1,4 @@
-//! `delivery`: what did not go through, and putting it in once more.
+//! `delivery`: shows deliveries that did not go through, and replays them.
 
 mod dead;
 mod get;
@@ -19,21 +19,21 @@ pub(crate) use replay::{previews, replay};
 pub(crate) use view::Chosen;
 pub use view::{DeliveryKind, DeliveryView};
 
-/// What can be done with deliveries.
+/// The verbs of `delivery`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DeliveryVerb {
-    /// Lists what fails and is being retried, what is quarantined, and dead letters, each with its reason.
+    /// List failing deliveries that are retried, quarantined ones, and dead letters, each with its reason.
     #[command(after_help = list::EXAMPLES)]
     List(list::List),
-    /// Shows one of them with its raw body.
+    /// Show one of them with its raw body.
     #[command(after_help = get::EXAMPLES)]
     Get(get::Get),
-    /// Puts deliveries in once more after a mend; shows first what would come of it.
+    /// Replay deliveries after the cause is fixed; first show what each replay would do.
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::Replay),
 }
 
-/// Does what is asked.
+/// Runs the verb.
 pub(crate) async fn run(verb: DeliveryVerb) -> Result<()> {
     match verb {
         DeliveryVerb::List(list) => list.run().await,
@@ -42,7 +42,7 @@ pub(crate) async fn run(verb: DeliveryVerb) -> Result<()> {
     }
 }
 
-/// What lies in the dead-letter queues.
+/// All dead letters.
 pub(crate) async fn dead_letters(console: &Console) -> Result<Vec<DeliveryView>> {
     Ok(dead::all(console).await?.iter().map(DeliveryView::from).collect())
 }

@@ -1,4 +1,4 @@
-//! What would come of a replay, found out without doing it: the body is read and merged here, and nothing is written.
+//! A preview of a replay: it reads and merges the body here, and writes nothing.
 
 use std::collections::BTreeMap;
 
@@ -32,13 +32,13 @@ pub struct Preview {
     pub id: String,
     /// Its source.
     pub source: String,
-    /// Whether there is anything to put in.
+    /// Whether the delivery can be replayed.
     pub possible: bool,
-    /// What would come of it, a line for each thing that it is about.
+    /// What the replay would do, one line for each subject.
     pub outcome: Vec<String>,
 }
 
-/// Works it out.
+/// Computes the preview.
 pub(super) async fn preview(console: &Console, config: &Config, found: &Found, clock: &Clockface) -> Result<Preview> {
     let preview = |source: &str, possible, outcome| Preview {
         id: found.view.id.clone(),

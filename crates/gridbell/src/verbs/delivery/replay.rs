@@ -35,24 +35,24 @@ Examples:
   gridbell delivery replay --kind dead-letter                      what lies in the dead-letter queues
   gridbell delivery replay --all --yes --stack gridbell            after a mend, without asking";
 
-/// What the ids of bookings begin with.
+/// The prefix of the ids of scheduled retries.
 const BOOKING: &str = "retry#";
 
-/// How `delivery replay` is called.
+/// Arguments of `delivery replay`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Replay {
-    /// Its id, as `delivery list` shows it; may be given several times
+    /// Id, as `delivery list` shows it; may be repeated
     #[arg(value_name = "ID", value_parser = Key::shown_by("gridbell delivery list"), conflicts_with_all = ["source", "kind", "since", "all"])]
     ids: Vec<String>,
     #[command(flatten)]
     chosen: Chosen,
-    /// Everything that is quarantined
+    /// Replay everything that is quarantined
     #[arg(long)]
     all: bool,
-    /// Show what would come of it, and do nothing; without a terminal to ask at, only this and --yes succeed
+    /// Show what each replay would do, without doing it; without a terminal, only this and --yes succeed
     #[arg(long)]
     dry_run: bool,
-    /// Do it without asking
+    /// Replay without asking
     #[arg(long, visible_alias = "no-dry-run", conflicts_with = "dry_run")]
     yes: bool,
     #[command(flatten)]
@@ -96,7 +96,7 @@ impl Replay {
         if !self.ids.is_empty() {
             return Ok(self.ids.clone());
         }
-        // What fails is tried again by itself, and a dead letter wants a mend first: each is chosen only where it is asked for.
+        // Failing deliveries are retried automatically, and dead letters need a fix first, so neither is a default.
         let kind = self.chosen.kind.unwrap_or(DeliveryKind::Quarantined);
         let chosen = Chosen { kind: Some(kind), ..self.chosen.clone() };
         let (views, _) = chosen.find(console, now).await?;
@@ -121,12 +121,12 @@ impl Replay {
     }
 }
 
-/// What went in once more.
+/// A replayed delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Replayed {
     /// The id that was replayed.
     pub id: String,
-    /// The delivery that it is now; the same where it went back into its queue as it was.
+    /// The id of the new delivery; the same id if the message was returned to its queue unchanged.
     pub delivery: String,
 }
 
@@ -141,18 +141,18 @@ impl fmt::Display for Replayed {
     }
 }
 
-/// What would come of a replay of each.
+/// What the replay of each would do.
 ///
 /// # Errors
-/// In one line: nothing is kept under one of the ids, or AWS refused.
+/// In one line: one of the ids is unknown, or AWS refused.
 pub(crate) async fn previews(console: &Console, ids: &[String], clock: &Clockface) -> Result<Vec<Preview>> {
     Ok(planned(console, ids, clock).await?.into_iter().map(|(preview, _)| preview).collect())
 }
 
-/// Replays those of them that can be replayed.
+/// Replays those that can be replayed.
 ///
 /// # Errors
-/// As [`previews`].
+/// As for [`previews`].
 pub(crate) async fn replay(console: &Console, ids: &[String], clock: &Clockface) -> Result<Vec<Replayed>> {
     let works = planned(console, ids, clock).await?;
     put_all_in(console, &works, clock.now).await
@@ -177,7 +177,7 @@ async fn put_all_in(console: &Console, works: &[(Preview, Found)], now: Timestam
     Ok(replayed)
 }
 
-/// A delivery of its own: taken now, under a new id, with no failures behind it. What is no delivery goes back as it is.
+/// Replays as a new delivery: received now, under a new id, without failures. Anything else is returned unchanged.
 async fn put_in(console: &Console, id: &str, found: &Found, now: Timestamp) -> Result<String> {
     let Some(job) = &found.job else {
         if let Some(dead) = &found.dead {
@@ -192,7 +192,7 @@ async fn put_in(console: &Console, id: &str, found: &Found, now: Timestamp) -> R
         return Ok(delivery);
     }
     console.inner().deliver(ToHydrate::Job(fresh), 0).await.map_err(|error| console.refusal(error))?;
-    // A booking goes by itself once its own attempt succeeds.
+    // A scheduled retry is removed when its own attempt succeeds.
     if !id.starts_with(BOOKING) {
         console.deliveries().replayed(id, &delivery, now).await.map_err(|error| console.refusal(error))?;
     }

@@ -1,4 +1,4 @@
-//! A delivery that did not go through, as people and their scripts see it.
+//! A delivery that did not go through, as people and scripts see it.
 
 use aws::dynamo::{Failing, Kept, PutAside};
 use jiff::Timestamp;
@@ -8,45 +8,45 @@ use serde::Serialize;
 use super::dead;
 use crate::console::Console;
 
-/// Whether it is still tried.
+/// The state of such a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryKind {
-    /// It fails, and its next attempt is booked.
+    /// It fails, and its next attempt is scheduled.
     Failing,
-    /// It waits for a mend.
+    /// It is quarantined until a person replays it.
     Quarantined,
-    /// A function failed on it five times without a word, and SQS took it out of its way.
+    /// A function failed on it five times without an error report, and SQS moved it away.
     DeadLetter,
 }
 
-/// One of them.
+/// A delivery that did not go through.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryView {
-    /// Its id, which every verb takes.
+    /// Its id, which every verb accepts.
     pub id: String,
-    /// Whether it is still tried.
+    /// Its state.
     pub kind: DeliveryKind,
-    /// The source that it came through.
+    /// Its source.
     pub source: String,
-    /// When it was taken.
+    /// When it was received.
     pub received_at: Timestamp,
-    /// Since when it is quarantined, or when it failed last.
+    /// Since when it is quarantined, or when it last failed.
     pub at: Timestamp,
-    /// The sort of trouble.
+    /// The kind of the failure.
     pub failure: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What it would fetch, where that is known.
+    /// What it would fetch, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// How often it has failed.
+    /// How many times it has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u64>,
-    /// When it is tried again.
+    /// When it is retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Timestamp>,
-    /// As which delivery it was replayed last.
+    /// The id of its latest replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replayed_as: Option<String>,
 }
@@ -100,22 +100,22 @@ impl From<&PutAside> for DeliveryView {
     }
 }
 
-/// What quarantined and failing deliveries are chosen by.
+/// Filters for quarantined and failing deliveries.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Chosen {
-    /// Of this source alone
+    /// Show only this source
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
-    /// Of this kind alone
+    /// Show only this kind
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) kind: Option<DeliveryKind>,
-    /// Taken after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d)
+    /// Show only deliveries received after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d)
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
 }
 
 impl Chosen {
-    /// All that did not go through and is chosen, the latest first; and what of it cannot be read.
+    /// All matching deliveries that did not go through, latest first; and what cannot be read.
     pub(crate) async fn find(
         &self,
         console: &Console,
@@ -135,7 +135,7 @@ impl Chosen {
         crate::show::instant_or_age(since, now).map_err(crate::usage::error)
     }
 
-    /// Those of them that are chosen, the latest first.
+    /// Those of the views that match, latest first.
     pub(crate) fn of(&self, mut views: Vec<DeliveryView>, now: Timestamp) -> anyhow::Result<Vec<DeliveryView>> {
         let since = self.since(now)?;
         let of_source = |view: &DeliveryView| self.source.as_ref().is_none_or(|source| *source == view.source);

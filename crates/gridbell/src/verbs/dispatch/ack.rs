@@ -1,4 +1,4 @@
-//! `dispatch ack`: what `POST /acks/{token}` does, with the operator's rights instead of a token.
+//! `dispatch ack`: does what `POST /acks/{token}` does, with the operator's AWS rights instead of a token.
 
 use anyhow::{Result, bail};
 use aws::{host::Host, ports::AwsPorts};
@@ -21,33 +21,33 @@ Examples:
   gridbell dispatch ack voltus-prod/dkmq accepted --as Ada                      Ada has curtailed by hand
   gridbell dispatch ack voltus-prod/dkmq completed --version 3 --stack gridbell";
 
-/// What is answered.
+/// The answer of a controller.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum AckAnswer {
     /// The sites will act
     Accepted,
     /// The sites have acted
     Completed,
-    /// The sites cannot act: an incident, at once
+    /// The sites cannot act; opens an incident at once
     Failed,
 }
 
-/// How `dispatch ack` is called.
+/// Arguments of `dispatch ack`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ack {
-    /// The dispatch's key
+    /// Key of the dispatch
     #[arg(value_name = "KEY", value_parser = Key::shown_by("gridbell dispatch list --all"))]
     key: String,
-    /// What is answered
+    /// Answer of the controller
     #[arg(value_enum, value_name = "STATE")]
     answer: AckAnswer,
-    /// The version that is answered [default: the current one]
+    /// Answered version [default: the current one]
     #[arg(long, value_name = "N")]
     version: Option<u64>,
-    /// In your own words
+    /// Details in your own words
     #[arg(long, value_name = "TEXT")]
     detail: Option<String>,
-    /// A person who has curtailed by hand; left out: the controller is answered for
+    /// Name of a person who curtailed by hand; without it, the answer counts as the controller's
     #[arg(long = "as", value_name = "NAME")]
     by: Option<String>,
     /// Print JSON
@@ -79,10 +79,10 @@ impl Ack {
     }
 }
 
-/// Notes the answer of a controller, and says what was noted.
+/// Records a controller's answer; returns a confirmation.
 ///
 /// # Errors
-/// In one line: there is no such dispatch, its current version is another one, or AWS refused.
+/// In one line: the dispatch is unknown, its current version is another one, or AWS refused.
 pub(crate) async fn acknowledge(console: &Console, said: &Acknowledgement) -> Result<String> {
     let Acknowledgement { dispatch: key, version, state, .. } = said;
     let (config, table, job_queue) = (console.config().await?, console.dispatches(), console.inner());

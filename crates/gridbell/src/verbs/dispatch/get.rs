@@ -16,13 +16,13 @@ Examples:
   gridbell dispatch get voltus-prod/dkmq
   gridbell dispatch get voltus-prod/dkmq --stack gridbell --json | jq .targets";
 
-/// Sites that are listed before the rest is counted.
+/// The most sites listed by name; the others are only counted.
 const LISTED_SITES: usize = 50;
 
-/// How `dispatch get` is called.
+/// Arguments of `dispatch get`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Get {
-    /// The dispatch's key, as it stands in lists and mails
+    /// Key of the dispatch, as in lists and mails
     #[arg(value_name = "KEY", value_parser = Key::shown_by("gridbell dispatch list --all"))]
     key: String,
     #[command(flatten)]
@@ -95,7 +95,7 @@ pub(super) fn text(view: &DispatchView, clock: &Clockface, paint: Paint) -> Stri
     format!("{title}{}\n{text}\n{}", risk.unwrap_or_default(), sites(view))
 }
 
-/// When it is where the program's people live, as far as their zone is understood.
+/// The dispatch's times in the program's zone, if gridbell knows that zone.
 fn there(program: &Program, view: &DispatchView) -> Option<String> {
     let zone = Zone::of(program.timezone.as_deref()?, program.market.as_deref()).filter(|zone| !zone.is_utc())?;
     let at = |at: jiff::Timestamp| zone.show(at, "%Y-%m-%d %H:%M:%S");

@@ -18,28 +18,29 @@ Examples:
   gridbell dispatch list --source voltus-prod --phase cancelled --since 7d
   gridbell dispatch list --all --json | jq '.dispatches[] | select(.test | not)'";
 
-/// What is over stays in the list this long, unless `--since` or `--all` says otherwise.
+/// How long past dispatches stay in the list without `--since` or `--all`.
 const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(24);
 
-/// How `dispatch list` is called.
+/// Arguments of `dispatch list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// Of this source alone
+    /// Show only this source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// In this phase alone; may be given several times
+    /// Show only this phase; may be repeated
     #[arg(long, value_name = "PHASE", value_enum)]
     phase: Vec<Phase>,
-    /// Those alone that are at risk
+    /// Show only dispatches at risk
     #[arg(long)]
     at_risk: bool,
-    /// With what ended or changed after this instant (2026-03-01T14:00:00Z) or within this time (90m, 24h, 7d) [default: 24h]
+    /// Of the past dispatches, show those that ended or changed after this instant (2026-03-01T14:00:00Z) or within
+    /// this time (90m, 24h, 7d) [default: 24h]
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
-    /// Those alone that start before this instant
+    /// Show only dispatches that start before this instant
     #[arg(long, value_name = "INSTANT", value_parser = show::instant)]
     until: Option<Timestamp>,
-    /// Everything that is kept, however long ago
+    /// Show everything stored, however old
     #[arg(long, conflicts_with = "since")]
     all: bool,
     #[command(flatten)]
@@ -81,7 +82,7 @@ impl List {
     }
 }
 
-/// Running first, then what comes next, then what is over, the latest first.
+/// Running dispatches first, then upcoming ones, then past ones, latest first.
 pub(crate) fn ordered(mut views: Vec<DispatchView>) -> Vec<DispatchView> {
     let rank = |view: &DispatchView| match view.phase {
         Phase::Running => (0, view.start.as_second()),
@@ -125,7 +126,7 @@ pub(in super::super) fn text(views: &[DispatchView], clock: &Clockface, paint: P
     }
 }
 
-/// The countdown to what happens next, or how long ago it was over.
+/// The countdown to the next event, or how long ago the dispatch was over.
 fn next(view: &DispatchView, clock: &Clockface) -> String {
     match (view.phase, view.end) {
         (Phase::Upcoming, _) => clock.off(view.start),

@@ -1,4 +1,4 @@
-//! `dispatch`: what is coming, what is on, what became of it, and answering for a controller.
+//! `dispatch`: shows upcoming, running and past dispatches, and acknowledges one for its controller.
 
 mod ack;
 mod get;
@@ -23,24 +23,24 @@ pub(crate) use step::{Event, Known, Step};
 pub(crate) use timeline::steps;
 pub(crate) use view::{DispatchView, Phase, phase};
 
-/// What can be done with dispatches.
+/// The verbs of `dispatch`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DispatchVerb {
-    /// Lists what is running and coming, the most urgent first, and what is over since yesterday.
+    /// List running and upcoming dispatches, most urgent first, and those that ended since yesterday.
     #[command(after_help = list::EXAMPLES)]
     List(list::List),
-    /// Shows one dispatch: what is asked of which sites, and how far it is.
+    /// Show one dispatch: what it requests of which sites, and its progress.
     #[command(after_help = get::EXAMPLES)]
     Get(get::Get),
-    /// Shows the timeline of a dispatch (or of a meter, a power event): every step, in order, with its reason.
+    /// Show the timeline of a dispatch (or of a meter or a power event): every step, in order, with its reason.
     #[command(after_help = timeline::EXAMPLES)]
     Timeline(timeline::TimelineArgs),
-    /// Acknowledges a dispatch, as its controller would.
+    /// Acknowledge a dispatch as its controller would.
     #[command(after_help = ack::EXAMPLES)]
     Ack(ack::Ack),
 }
 
-/// Does what is asked.
+/// Runs the verb.
 pub(crate) async fn run(verb: DispatchVerb) -> Result<()> {
     match verb {
         DispatchVerb::List(list) => list.run().await,
@@ -50,7 +50,7 @@ pub(crate) async fn run(verb: DispatchVerb) -> Result<()> {
     }
 }
 
-/// The stored record of a key.
+/// The stored record of a subject.
 pub(crate) async fn record(console: &Console, key: &str) -> Result<SubjectRecord> {
     let read = console.dispatches().read(&Subject::from_stored(key)).await;
     match read.map_err(|error| console.refusal(error))? {

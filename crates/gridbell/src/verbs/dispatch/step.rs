@@ -1,4 +1,4 @@
-//! One step of a timeline: an event with its fields, for programs; its words, for people.
+//! One step of a timeline: an event with fields for programs, and its text for people.
 
 use std::fmt;
 
@@ -14,32 +14,32 @@ use crate::show;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Step {
     pub(crate) at: Timestamp,
-    /// The delivery that brought it, where one did.
+    /// The delivery that caused it, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delivery: Option<String>,
     pub(crate) event: Event,
 }
 
-/// What happened, or is to happen. Serialised like the stored events: one member, its name, and below it the fields.
+/// A past or future event. Serialized like the stored events: an object with one member, the event's name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
-    /// As the record has it.
+    /// An event of the stored record.
     Recorded(timeline::Event),
-    /// What else the stack knows.
+    /// An event from elsewhere in the stack.
     Known(Known),
 }
 
-/// What tables other than `dispatches` know, and what lies ahead.
+/// Events from other tables than `dispatches`, and future events.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Known {
-    /// A webhook was accepted.
+    /// The receiver accepted a webhook.
     Received {},
     /// An attempt to read or to fetch failed.
     Failed { kind: FailureKind, detail: String },
-    /// It is tried again.
+    /// A retry is scheduled.
     Retry { failures: u64 },
-    /// It could not be read, and is kept.
+    /// The body was unreadable, and is quarantined.
     Quarantined {
         id: String,
         kind: String,
@@ -47,11 +47,11 @@ pub(crate) enum Known {
         #[serde(skip_serializing_if = "Option::is_none")]
         replayed_as: Option<String>,
     },
-    /// The controller answered, and gave a reason.
+    /// The controller answered and gave a reason.
     Acknowledged { version: u64, state: AckState, detail: String },
-    /// Signals that are not known to be sent.
+    /// Signals not yet known to be sent.
     Unsent { signals: Vec<String> },
-    /// A deadline: of a dispatch for its acknowledgement, of a load target for the end of its ramp.
+    /// A deadline: for a dispatch's acknowledgement, or for the end of a load target's ramp.
     Due { of: Awaited },
     /// The dispatch starts.
     Starts { status: Status, request: Request, sites: usize },
@@ -63,19 +63,19 @@ pub(crate) enum Known {
         #[serde(skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
-    /// A mail waits to be sent.
+    /// A mail is scheduled.
     Waiting { incident: String, stage: String, send_at: Timestamp },
     /// SES accepted a mail.
     Mailed { incident: String, stage: String },
     /// A person acknowledged an incident.
     AcknowledgedBy { incident: String, by: String },
-    /// A person has an incident about it wait.
+    /// A person snoozed an incident.
     SnoozedBy { incident: String, by: String, until: Timestamp },
     /// An incident was resolved.
     Resolved { incident: String, detail: String },
 }
 
-/// What a deadline is for.
+/// What must happen by a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Awaited {
@@ -84,14 +84,14 @@ pub(crate) enum Awaited {
 }
 
 impl Event {
-    /// Its name, as it is serialised, with spaces.
+    /// The serialized name, with spaces.
     pub(crate) fn name(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         let name = value.as_object().and_then(|event| event.keys().next()).cloned();
         name.unwrap_or_default().replace('_', " ")
     }
 
-    /// Of several at one instant, which comes first.
+    /// The order of events at the same instant.
     pub(crate) fn rank(&self) -> u8 {
         match self {
             Self::Known(Known::Received {}) => 0,
@@ -116,7 +116,7 @@ impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Known(event) => event.serialize(serializer),
-            // An event without fields is serialised as its name alone; here every event is an object.
+            // Serde writes an event without fields as its name alone; here every event is an object.
             Self::Recorded(event) => match serde_json::to_value(event).map_err(serde::ser::Error::custom)? {
                 Value::String(name) => json!({name: {}}).serialize(serializer),
                 _ => event.serialize(serializer),

@@ -1,4 +1,4 @@
-//! What `dispatch` shows, golden, from fixed records.
+//! Snapshots of the output of `dispatch`, from fixed records.
 
 use aws::dynamo::{Failing, Kept, PutAside};
 use dispatch::Subject;
@@ -22,7 +22,7 @@ fn ack(version: u64, state: AckState) -> Ack {
     Ack { version, state, detail: Some("chiller 2 is down".to_owned()), by: None, at: at("2026-03-01T11:50:00Z") }
 }
 
-/// One in each phase, and one at each risk.
+/// A dispatch in each phase, and one for each risk.
 fn records() -> Vec<SubjectRecord> {
     let running = || terms("2026-03-01T11:55:00Z", Some("2026-03-01T12:25:00Z"));
     let later = || terms("2026-03-01T14:00:00Z", Some("2026-03-01T15:00:00Z"));
@@ -94,7 +94,7 @@ fn one_dispatch() {
     );
 }
 
-/// What a stack knows of the silent dispatch.
+/// What the stack knows of the dispatch whose controller is silent.
 fn steps_of_the_silent_one() -> Vec<Step> {
     let mut silent = records().pop().expect("some");
     let closed = Event::DeadlineClosed { why: Closed::Lapsed };
@@ -121,7 +121,7 @@ fn steps_of_the_silent_one() -> Vec<Step> {
         replayed_as: Some(other.to_owned()),
     };
     let kept = [Kept::PutAside(aside), Kept::Failing(Box::new(failing))];
-    // The failing delivery is not among those that the record knows, and does not say what it looks at.
+    // The failing delivery is not in the record, and does not say what it fetches.
     let incidents = [incident(&silent.subject), incident(&Subject::dispatch("voltus-prod", "other"))];
     timeline::steps(&silent.subject, Some(&silent), &kept, &incidents)
 }

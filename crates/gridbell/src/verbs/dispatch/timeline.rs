@@ -1,4 +1,4 @@
-//! `dispatch timeline`: what happened to one dispatch, out of everything that is stored about it.
+//! `dispatch timeline`: what happened to one dispatch, from everything stored about it.
 
 use std::collections::BTreeSet;
 
@@ -25,10 +25,10 @@ Examples:
   gridbell dispatch timeline nvgrid-prod/main/c-7 --utc
   gridbell dispatch timeline voltus-prod/dkmq --stack gridbell --json | jq -c '.steps[] | [.at, .event]'";
 
-/// How `dispatch timeline` is called.
+/// Arguments of `dispatch timeline`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TimelineArgs {
-    /// The dispatch's key, or any other subject
+    /// Key of the dispatch, or any other subject
     #[arg(value_name = "KEY", value_parser = Key::shown_by("gridbell dispatch list --all"))]
     key: String,
     #[command(flatten)]
@@ -66,7 +66,7 @@ impl TimelineArgs {
     }
 }
 
-/// All steps, oldest first; what lies ahead comes last.
+/// All steps, oldest first; future ones last.
 pub(crate) fn steps(
     subject: &Subject,
     record: Option<&SubjectRecord>,
@@ -97,7 +97,7 @@ fn step(at: Timestamp, event: Known) -> Step {
     Step { at, delivery: None, event: Event::Known(event) }
 }
 
-/// Our ids of deliveries hold the instant at which they were accepted.
+/// When the delivery was accepted: its id contains the instant.
 fn received(delivery: &str) -> Option<Step> {
     let (seconds, nanoseconds) = uuid::Uuid::parse_str(delivery).ok()?.get_timestamp()?.to_unix();
     let at = Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()?;
@@ -151,7 +151,7 @@ fn of_failing(failing: &Failing) -> Vec<Step> {
     failures.chain([next]).map(|step| Step { delivery: delivery.clone(), ..step }).collect()
 }
 
-/// What was quarantined of a request stands under the delivery and the request's key.
+/// A quarantined request is stored under the delivery and the request's key.
 fn is_of(aside: &PutAside, subject: &Subject, deliveries: &BTreeSet<String>) -> bool {
     let (delivery, fetch) = aside.id.split_once('/').map_or((aside.id.as_str(), None), |(id, fetch)| (id, Some(fetch)));
     fetch == Some(subject.as_str()) || deliveries.contains(delivery)
@@ -163,10 +163,10 @@ fn of_quarantined(aside: &PutAside) -> Step {
     Step { delivery, ..step(aside.at, Known::Quarantined { id, kind, reason, replayed_as }) }
 }
 
-/// A stage counts as mailed once SES has accepted its mail; until then it waits.
+/// A stage counts as mailed once SES has accepted its mail; until then the mail is pending.
 fn of_incident(incident: &Incident) -> Vec<Step> {
     let name = || incident.incident.clone();
-    // The stored detail is the latest: why it was resolved, where it was.
+    // Only the latest detail is stored: of a resolved incident, why it was resolved.
     let detail = incident.resolved_at.is_none().then(|| incident.detail.clone());
     let mut steps = vec![step(incident.opened_at, Known::Opened { incident: name(), detail })];
     let mailed =

@@ -1,4 +1,4 @@
-//! A dispatch as people and their scripts see it: what the table holds, judged at one instant.
+//! A dispatch as people and scripts see it: the stored record, evaluated at one instant.
 
 use dispatch::{DispatchTerms, Origin, Program, Request, Status, Target, TestReason};
 use jiff::{SignedDuration, Timestamp};
@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use crate::show::{self, word};
 
-/// A signal that is pending in the outbox for longer than this is stuck: it is sent within a second as a rule, and by the next sweep at the latest.
+/// A signal pending in the outbox for longer is stuck: signals are usually sent within a second, at the latest by the
+/// next sweep.
 const UNSENT_AFTER: SignedDuration = SignedDuration::from_secs(90);
 
-/// Where a dispatch stands now, the clock taken into account.
+/// The phase of a dispatch at the current time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
@@ -29,7 +30,7 @@ pub(crate) enum Phase {
     Cancelled,
 }
 
-/// Judges by the clock.
+/// The phase at the given instant.
 pub(crate) fn phase(status: Status, terms: &DispatchTerms, now: Timestamp) -> Phase {
     match status {
         Status::Cancelled => Phase::Cancelled,
@@ -47,11 +48,11 @@ pub(crate) struct DispatchView {
     pub(crate) provider: String,
     pub(crate) source: String,
     pub(crate) id: Option<String>,
-    /// How many versions have been published.
+    /// The number of published versions.
     pub(crate) version: u64,
-    /// As it was published last.
+    /// The last published status.
     pub(crate) status: Status,
-    /// As the clock has it.
+    /// The phase at the current time.
     pub(crate) phase: Phase,
     pub(crate) test: bool,
     pub(crate) test_reason: Option<TestReason>,
@@ -60,34 +61,34 @@ pub(crate) struct DispatchView {
     pub(crate) start: Timestamp,
     pub(crate) end: Option<Timestamp>,
     pub(crate) request: Request,
-    /// How many targets.
+    /// The number of targets.
     pub(crate) sites: usize,
     pub(crate) changed_at: Timestamp,
-    /// The last answer of a controller, to whichever version.
+    /// The last answer of a controller, to any version.
     pub(crate) acknowledgement: Option<Ack>,
     /// Whether that answer acknowledges the current version.
     pub(crate) acknowledged: bool,
-    /// The person who acknowledged the incident about it, where one did: nothing about its controller.
+    /// The person who acknowledged the dispatch's incident, if any; says nothing about the controller.
     pub(crate) acknowledged_by_person: Option<Acknowledged>,
-    /// By when it must be, or had to be; none where nothing is awaited.
+    /// The deadline of the acknowledgement; none where none is expected.
     pub(crate) due: Option<Timestamp>,
-    /// Signals that are decided and not known to be sent.
+    /// The number of signals pending in the outbox.
     pub(crate) unsent: usize,
-    /// What stands between it and its site; none where all is well.
+    /// Why the dispatch may not reach its site; none if all is well.
     pub(crate) at_risk: Option<String>,
-    /// The sites or meters; only where one dispatch is asked for.
+    /// The sites or meters; only if a single dispatch is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) targets: Option<Vec<Target>>,
-    /// The programs that call; likewise.
+    /// The calling programs; only if a single dispatch is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) programs: Option<Vec<Program>>,
-    /// The provider's own further fields; likewise.
+    /// The provider's other fields; only if a single dispatch is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) details: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl DispatchView {
-    /// None where the record is of no dispatch, or of one that was never published.
+    /// None if the record is not of a dispatch, or of one that was never published.
     pub(crate) fn of(record: &SubjectRecord, now: Timestamp) -> Option<Self> {
         let (status, terms) = record.state.published()?;
         let Origin { source, provider, .. } = record.origin.clone();
@@ -121,14 +122,14 @@ impl DispatchView {
         })
     }
 
-    /// With all that the provider stated.
+    /// The view with everything the provider stated.
     pub(crate) fn whole(record: &SubjectRecord, now: Timestamp) -> Option<Self> {
         let (_, DispatchTerms { targets, programs, details, .. }) = record.state.published()?;
         let view = Self::of(record, now)?;
         Some(Self { targets: Some(targets.to_vec()), programs: Some(programs), details: Some(details), ..view })
     }
 
-    /// The same with the person who acknowledged an incident about it, of those that are not resolved.
+    /// The view with the person who acknowledged an unresolved incident about it.
     pub(crate) fn with_person(self, incidents: &[Incident]) -> Self {
         let about = |incident: &&Incident| {
             incident.status == IncidentStatus::Acknowledged
@@ -139,7 +140,7 @@ impl DispatchView {
         Self { acknowledged_by_person, ..self }
     }
 
-    /// A controller's answer, or a person's instead of it, in a few words.
+    /// The answer of a controller, or of a person instead, in a few words.
     pub(crate) fn ack_words(&self) -> String {
         match &self.acknowledgement {
             None => "-".to_owned(),
@@ -148,7 +149,7 @@ impl DispatchView {
         }
     }
 
-    /// What stands between it and its site, and who takes care of that.
+    /// Why the dispatch may not reach its site, and who takes care of it.
     pub(crate) fn risk_words(&self) -> Option<String> {
         let risk = self.at_risk.as_ref()?;
         Some(match &self.acknowledged_by_person {
@@ -158,7 +159,7 @@ impl DispatchView {
     }
 }
 
-/// A person who answered instead of a controller.
+/// The person who answered instead of a controller.
 pub(super) fn by_hand(ack: &Ack) -> String {
     ack.by.as_ref().map(|by| format!(" by hand, {}", show::name(by))).unwrap_or_default()
 }

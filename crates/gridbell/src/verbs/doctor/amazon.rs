@@ -1,4 +1,4 @@
-//! What AWS does for us: mail, queues, the time.
+//! Checks of AWS: mail, queues, clock.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ const MAIL: &str = "mail";
 const QUEUE: &str = "queue";
 const TIME: &str = "clock";
 
-/// Fewer mails than these, or than this share of the quota (a fifth), are soon used up in a storm.
+/// Fewer remaining mails than these, or than this share of the quota (a fifth), are soon used up by many incidents.
 const FEW_MAILS: u64 = 50;
 const FEW_MAILS_SHARE: u64 = 5;
 
-/// A signature holds for five minutes either way.
+/// AWS accepts a signature whose time is off by at most five minutes.
 const SIGNATURE_HOLDS_S: i64 = 300;
-/// More than this shows in deadlines.
+/// A larger clock difference affects deadlines.
 const NOTICED_S: i64 = 5;
-/// More than this in a queue of ours is a jam: each is emptied within seconds.
+/// More messages in a queue mean a jam: each queue is emptied within seconds.
 const JAM: u64 = 100;
-/// What lies in one of them for longer than a visibility timeout was handed out and not dealt with, in seconds.
+/// A message older than a visibility timeout, in seconds, was delivered and not processed.
 const STUCK_S: i64 = 300;
 
 pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
@@ -39,7 +39,7 @@ pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check
 async fn sender(examined: &Examined<'_>) -> Vec<CheckResult> {
     let from = &examined.config.contacts.from;
     if from.is_empty() {
-        // Said already: there are no contacts.
+        // Another check already reports that there are no contacts.
         return Vec::new();
     }
     let verify = "aws sesv2 create-email-identity --email-identity";
@@ -53,7 +53,7 @@ async fn sender(examined: &Examined<'_>) -> Vec<CheckResult> {
     }]
 }
 
-/// Whether SES writes to every address, and how many mails it still sends today.
+/// Whether SES sends to any address, and how many mails it may still send today.
 async fn account(examined: &Examined<'_>) -> Vec<CheckResult> {
     let account = match examined.console.mail_sender().account().await {
         Ok(account) => account,
@@ -91,7 +91,7 @@ async fn queue(examined: &Examined<'_>, name: &str, url: &str) -> Vec<CheckResul
     vec![result.about(name)]
 }
 
-/// The age of the oldest message: of a dead letter its own, of others what `CloudWatch` knows, which an emulator does not.
+/// The oldest message's age: of a dead letter from the message, of others from `CloudWatch`, which an emulator lacks.
 async fn oldest_s(examined: &Examined<'_>, name: &str, url: &str) -> Option<i64> {
     if name.ends_with("_dead") {
         let letters = examined.console.counting().dead_letters(url).await.ok()?;
@@ -126,7 +126,7 @@ fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool
     }
 }
 
-/// The time as AWS has it, and ours.
+/// Compares AWS's clock with this machine's.
 async fn time(examined: &Examined<'_>) -> Vec<CheckResult> {
     let region = examined.console.aws.region().map_or("us-east-1", AsRef::as_ref);
     let ping = || format!("https://dynamodb.{region}.amazonaws.com/ping");

@@ -1,4 +1,4 @@
-//! The hooks from outside: whether they answer as they should.
+//! Checks of the hooks from outside: whether they answer as they should.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::console::Place;
 
 const DOOR: &str = "webhook address";
 
-/// For one answer: a cold function takes a second or two.
+/// Timeout of one answer: a cold function takes a second or two.
 const ANSWERS: Duration = Duration::from_secs(8);
 
 pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
@@ -22,12 +22,12 @@ pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check
     checks
 }
 
-/// What the source's provider sends when a webhook is registered.
+/// The body that the source's provider posts when a webhook is registered.
 fn ping_of(examined: &Examined<'_>, source: &str) -> Option<&'static str> {
     examined.config.sources.get(source)?.provider.ping()
 }
 
-/// A wrong token gets the receiver's own 404, and nothing is kept of it.
+/// A wrong token gets the receiver's own 404, and nothing is stored.
 async fn wrong_token(examined: &Examined<'_>) -> Vec<CheckResult> {
     let base = &examined.console.webhook_base;
     let url = format!("{base}/hooks/doctor/not-a-token");
@@ -44,7 +44,7 @@ async fn wrong_token(examined: &Examined<'_>) -> Vec<CheckResult> {
     }]
 }
 
-/// The registration ping is answered with 200 and forgotten.
+/// The registration ping gets 200, and nothing is stored.
 async fn ping(examined: &Examined<'_>, name: &str, (url, body): (&str, &'static str)) -> Vec<CheckResult> {
     let result = match post(examined, url, body).await {
         Ok((200, _)) => CheckResult::good(DOOR, "a ping with its token gets 200"),
@@ -57,7 +57,7 @@ async fn ping(examined: &Examined<'_>, name: &str, (url, body): (&str, &'static 
 
 async fn post(examined: &Examined<'_>, url: &str, body: &'static str) -> Result<(u16, String), String> {
     let request = examined.console.http().post(url).timeout(ANSWERS).header("content-type", "application/json");
-    // The address may hold a token, so it is left out of what is said.
+    // The address may contain a token, so the error must not show it.
     let said = |error: reqwest::Error| error.without_url().to_string();
     let response = request.body(body).send().await.map_err(said)?;
     let status = response.status().as_u16();

@@ -1,4 +1,4 @@
-//! What flows: the heartbeat, the latest change of each source, what fails, open incidents.
+//! Checks of the data flow: the heartbeat, each source's latest change, failures, open incidents.
 
 use aws::dynamo::{Kept, Wanted};
 use pipeline::ports::{Answered, Health};
@@ -12,7 +12,7 @@ const FAILING: &str = "deliveries";
 const RISK: &str = "dispatches";
 const INCIDENTS: &str = "incidents";
 
-/// Heartbeats are sent every minute; when they have not been answered for two of them, the hydrator has stopped.
+/// Heartbeats are sent every minute; without an answer for this long, the hydrator has stopped.
 const STOPPED_S: i64 = 180;
 
 pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {

@@ -1,4 +1,4 @@
-//! Whether each function starts, and with which configuration.
+//! Checks whether each function starts, and with which configuration.
 
 use aws::configuration::Probed;
 use stack_client::{CallError, ProbeError};
@@ -18,7 +18,7 @@ async fn probe(examined: &Examined<'_>, function: &str, name: String) -> Vec<Che
     let result = match examined.console.functions().probe(&name).await {
         Ok(probed) => probed_as(&probed, examined.version.map(|version| (version.number, version.digest.as_str()))),
         Err(ProbeError::Call(error @ (CallError::Credentials(_) | CallError::Refused { status: 403, .. }))) => {
-            // What this identity may not do, the queues and the HTTP API may.
+            // This identity may lack a permission that the queues and the HTTP API have.
             CheckResult::unknown(FUNCTION, examined.console.refusal(error).to_string())
         }
         Err(error) => failing(&error),
@@ -26,7 +26,7 @@ async fn probe(examined: &Examined<'_>, function: &str, name: String) -> Vec<Che
     vec![result.about(function)]
 }
 
-/// What it runs with, against what is applied.
+/// Compares the function's configuration with the applied one.
 fn probed_as(probed: &Probed, applied: Option<(u64, &str)>) -> CheckResult {
     let mend = "`gridbell config apply` restarts it and waits until it runs with what is applied";
     match (&probed.problem, probed.number, applied) {

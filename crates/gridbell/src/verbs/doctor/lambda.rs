@@ -1,4 +1,4 @@
-//! What Lambda lets the functions do: whether the account runs as many invocations at once as the stack may start.
+//! Checks Lambda's limits: whether the account allows as many concurrent invocations as the stack may start.
 
 use super::{Check, CheckResult, Examined};
 
@@ -7,7 +7,7 @@ const CONCURRENCY: &str = "concurrency";
 /// The queues that functions read.
 const READ: [&str; 4] = ["deliveries", "retries", "alerts", "reviews"];
 
-/// The receiver and the sweep run beside the mappings, at least one invocation each.
+/// The receiver and the sweep run beside the event source mappings, with at least one invocation each.
 const BESIDE: u64 = 2;
 
 pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check<'a>)> {
@@ -28,7 +28,7 @@ async fn concurrency(examined: &Examined<'_>) -> Vec<CheckResult> {
     }]
 }
 
-/// `limit` is what the account runs at once, `most` what all mappings start together; none: one of them has no bound.
+/// `limit` is the account's concurrency, `most` that of all mappings together; none: a mapping is unlimited.
 fn compared(limit: u64, most: Option<u64>) -> CheckResult {
     let Some(most) = most else {
         return CheckResult::notice(CONCURRENCY, "a mapping has no bound and may take all that the account runs")

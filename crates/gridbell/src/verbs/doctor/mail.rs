@@ -1,4 +1,4 @@
-//! A mail that is really sent: SES checks more than it says, such as recipients in the sandbox and configuration sets.
+//! Sends a real mail: only then does SES check everything, such as recipients in the sandbox and configuration sets.
 
 use aws::ses::Ses;
 use pipeline::{mail::Mail, ports::Mailer};

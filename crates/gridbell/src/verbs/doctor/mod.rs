@@ -1,4 +1,4 @@
-//! `doctor`: what would stop a dispatch from getting through, on one screen, with the mend beside it.
+//! `doctor`: shows on one screen what would block a dispatch, and how to fix it.
 
 mod amazon;
 mod endpoint;
@@ -38,33 +38,33 @@ Examples:
   gridbell doctor --config other.toml                 compared with that file
   gridbell doctor --json | jq '.checks[] | select(.verdict == \"bad\")'";
 
-/// For one check.
+/// Timeout of one check.
 const CHECK: Duration = Duration::from_secs(12);
 
-/// How `doctor` is called.
+/// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// The configuration to compare what runs with [default: gridbell.toml where there is one]
+    /// Configuration file to compare with the running one [default: gridbell.toml where there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
     which: Which,
-    /// Send a test mail to the general contacts as well
+    /// Also send a test mail to the general contacts
     #[arg(long)]
     mail: bool,
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// All is well.
     Good,
-    /// Worth a look; it blocks no dispatch.
+    /// Worth attention, but it blocks no dispatch.
     Notice,
-    /// It could not be found out.
+    /// The check could not be made.
     Unknown,
     /// It blocks dispatches or alerts.
     Bad,
@@ -75,10 +75,10 @@ pub enum Verdict {
 pub struct CheckResult {
     /// What was checked, such as `secret`.
     pub check: &'static str,
-    /// The source or queue, where it is about one.
+    /// The source or queue, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// What came of it.
+    /// The result.
     pub verdict: Verdict,
     /// What was found.
     pub found: String,
@@ -119,24 +119,24 @@ impl CheckResult {
     }
 }
 
-/// A check under way.
+/// A running check.
 pub(super) type Check<'a> = Pin<Box<dyn Future<Output = Vec<CheckResult>> + 'a>>;
 
-/// What every check may look at.
+/// What the checks may use.
 pub(super) struct Examined<'a> {
     pub(super) console: &'a Console,
-    /// What is applied; empty where nothing is.
+    /// The applied configuration; empty if none is applied.
     pub(super) config: &'a Config,
-    /// What is applied, as it is stored.
+    /// The applied configuration as stored.
     pub(super) version: Option<&'a Version>,
-    /// The file that it should be.
+    /// The file to compare with.
     pub(super) file: Option<&'a Path>,
-    /// The stack as `CloudFormation` has it.
+    /// The stack as `CloudFormation` describes it.
     pub(super) stack: &'a StackInfo,
     pub(super) clock: &'a Clockface,
 }
 
-/// Examines the stack.
+/// Runs the checks and prints the results.
 pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     let clock = Clockface::now(doctor.output.utc);
     let console = doctor.which.open().await?;
@@ -153,7 +153,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<()> {
     Ok(())
 }
 
-/// Every check of an opened stack. `config`: the file to compare what runs with, where that is not `gridbell.toml`.
+/// Runs every check on an opened stack. `config`: the file to compare with, if not `gridbell.toml`.
 ///
 /// # Errors
 /// In one line: the stack or its configuration cannot be read.
@@ -175,7 +175,7 @@ pub(crate) async fn checked(
     Ok(examine(&examined, sends_mail).await)
 }
 
-/// All checks at once, each within its time.
+/// Runs all checks in parallel, each with a timeout.
 async fn examine(examined: &Examined<'_>, sends_mail: bool) -> Vec<CheckResult> {
     let checks: Vec<(&'static str, Check<'_>)> = [
         stack::checks(examined),

@@ -1,4 +1,5 @@
-//! `NvGrid`: whether its site takes our login. It is asked as it describes itself; the site's own files are not known here.
+//! Checks whether the site of an `NvGrid` source accepts the login, by reflection: the site's `.proto` files are not
+//! known here.
 
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use url::Url;
 use super::{CheckResult, Examined, provider::KEY};
 use crate::nvgrid::{Client, Endpoint, Login, NvgridError, Origin};
 
-/// How long a call may take.
+/// Timeout of one call.
 const ANSWERS: Duration = Duration::from_secs(10);
 
-/// Asks for the status, which changes nothing.
+/// Requests the status, which changes nothing.
 pub(super) async fn login(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckResult> {
     let unknown = |why: String| CheckResult::unknown(KEY, why);
     let more = format!("`gridbell webhook status {name}` takes --proto, --ca and the like");

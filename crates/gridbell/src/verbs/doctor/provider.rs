@@ -1,4 +1,4 @@
-//! The providers: whether they take our key.
+//! Checks whether the providers accept the API keys.
 
 use aws::{
     http::{HttpApi, Limits},
@@ -24,7 +24,7 @@ pub(super) fn checks<'a>(examined: &'a Examined<'a>) -> Vec<(&'static str, Check
     asked.map(check).collect()
 }
 
-/// Asks for the list of dispatches, or for what else changes nothing.
+/// Requests the list of dispatches, or something else that changes nothing.
 async fn key(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckResult> {
     let unknown = |why: String| vec![CheckResult::unknown(KEY, why).about(name)];
     let Some((_, origin)) = examined.config.source(name) else {
@@ -40,12 +40,12 @@ async fn key(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckR
         Ok(request) => request,
         Err(error) => return unknown(error.to_string()),
     };
-    // The client follows no redirect, as the functions' own does not; unlike theirs it takes the person's proxy.
+    // Like the functions' client it follows no redirect; unlike theirs it uses the person's proxy.
     let client = examined.console.http().clone();
     let api = HttpApi::new(client.clone(), AwsKeys::new(&examined.console.aws, client), Limits::default());
     let host = source.api_url.as_deref().or_else(|| provider.api_url(origin.sandbox)).unwrap_or("the provider");
     let result = match api.fetch(name, source, &request, jiff::SignedDuration::from_secs(5)).await {
-        // It has looked at the key before it looked for anything else.
+        // The provider checked the key before it searched, so the key is valid.
         Ok(_) | Err(FetchError::Missing | FetchError::Status { status: 400 | 422, .. }) => {
             CheckResult::good(KEY, format!("{host} takes it"))
         }

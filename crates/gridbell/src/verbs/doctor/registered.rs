@@ -1,4 +1,4 @@
-//! The providers' own word on where their webhooks go.
+//! Checks which webhooks the providers have registered.
 
 use anyhow::Result;
 

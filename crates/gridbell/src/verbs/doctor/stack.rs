@@ -1,4 +1,4 @@
-//! The configuration that runs, and the secrets that it names.
+//! Checks the running configuration, and the secrets that it refers to.
 
 use std::path::Path;
 
@@ -54,7 +54,7 @@ fn configuration(examined: &Examined<'_>) -> Vec<CheckResult> {
     results
 }
 
-/// Whether what runs is what the file says; none where it is.
+/// Whether the running configuration differs from the file; none if it does not.
 fn compared(examined: &Examined<'_>, file: &Path) -> Option<CheckResult> {
     let local = matches!(examined.console.place, Place::Local { .. });
     match differences(file, examined.config, examined.stack, local) {
@@ -67,7 +67,7 @@ fn compared(examined: &Examined<'_>, file: &Path) -> Option<CheckResult> {
     }
 }
 
-/// Read, never shown.
+/// Reads a secret, and never shows it.
 async fn secret(examined: &Examined<'_>, name: &str, key: &str) -> Vec<CheckResult> {
     let Some(reference) = Reference::parse(key) else {
         let mend = "write ssm:/… there and ship it with `gridbell config apply`";
@@ -89,7 +89,7 @@ async fn secret(examined: &Examined<'_>, name: &str, key: &str) -> Vec<CheckResu
                 (Place::Local { .. }, true) => "start `gridbell up` anew: it puts the keys in".to_owned(),
                 (_, false) => format!("the functions read {path}; whoever runs doctor needs ssm:GetParameter on it"),
             };
-            // What this identity may not read, the functions may.
+            // This identity may lack a permission that the functions have.
             let found = if said.contains("ParameterNotFound") {
                 CheckResult::bad(SECRET, found)
             } else {

@@ -29,25 +29,25 @@ Examples:
 /// The queues that functions read.
 const READ: [&str; 4] = ["deliveries", "retries", "alerts", "reviews"];
 
-/// Longer than any invocation may take.
+/// Longer than any invocation.
 const IN_FLIGHT: Duration = Duration::from_secs(30);
 
-/// Lambda switches a mapping, and replaces a function's processes, within a minute or so.
+/// Limit for Lambda to switch a mapping or to replace a function's processes; it needs about a minute.
 const SWITCHING: Duration = Duration::from_mins(5);
 
-/// How many records are brought into the epoch at once.
+/// How many records are brought into the new epoch in parallel.
 const AT_ONCE: usize = 8;
 
-/// How often is looked.
+/// How often progress is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How `epoch begin` is called.
+/// Arguments of `epoch begin`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Begin {
-    /// Do it without asking
+    /// Begin without asking
     #[arg(long)]
     yes: bool,
-    /// Print what came of it as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -89,14 +89,14 @@ impl Begin {
     }
 }
 
-/// What came of it.
+/// The result.
 struct Begun {
     epoch: Epoch,
     /// How many records were brought into the epoch.
     records: usize,
-    /// Of how many something is published once more.
+    /// How many subjects are published again.
     sending: usize,
-    /// Of those, how many could not be sent yet.
+    /// How many of those could not be sent yet.
     left: usize,
 }
 
@@ -116,7 +116,7 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
     }
     let (config, job_queue) = (console.config().await?, console.inner());
     let signals = console.signals();
-    // A handle of its own, that knows no epoch yet.
+    // A new handle, which has no epoch yet.
     let table = console.dispatches();
     let sweep =
         Sweep::<AwsPorts> { config: &config, table: &table, stream: &signals, job_queue: &job_queue, host: &Host };
@@ -128,7 +128,7 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
     let bring = records.found.into_iter().map(async |record| {
         let known = record.state.epoch;
         let record = sweep.in_current_epoch(record).await.map_err(|error| console.refusal(error))?;
-        // The sweep sends a hundred a minute: a dispatch that is near must not wait for it. What cannot be sent here is left to it.
+        // The sweep sends only a hundred a minute, too slow for a near dispatch. It sends what cannot be sent here.
         let sent = publish(&table, &signals, &record).await;
         Ok::<_, anyhow::Error>((record.state.epoch > known, !record.outbox.is_empty(), sent.is_err()))
     });
@@ -157,7 +157,7 @@ async fn switch(functions: &Functions, mappings: &[Mapping], enabled: bool) -> R
     .await
 }
 
-/// What was under way ends: no message is in flight, or no invocation can run any more.
+/// Waits until no message is in flight, or no invocation can still run.
 async fn settle(console: &Console) -> Result<()> {
     let began = Instant::now();
     while began.elapsed() < IN_FLIGHT {

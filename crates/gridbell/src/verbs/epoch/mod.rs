@@ -1,4 +1,4 @@
-//! `epoch`: under which numbering signals are published, and a new one after a restore.
+//! `epoch`: shows the epoch of the published signals, and begins a new one after a restore.
 
 mod begin;
 
@@ -7,18 +7,18 @@ use serde_json::json;
 
 use crate::{console::Which, show};
 
-/// What can be done with the epoch of a stack.
+/// The verbs of `epoch`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum EpochVerb {
-    /// Shows the epoch that signals bear.
+    /// Show the epoch of the signals.
     #[command(after_help = "Examples:\n  gridbell epoch get\n  gridbell epoch get --json --stack gridbell")]
     Get(Get),
-    /// Begins a new epoch, after the table of dispatches was restored: every active dispatch is published once more.
+    /// Begin a new epoch after a restore of the dispatches table: publish every active dispatch again.
     #[command(after_help = begin::EXAMPLES)]
     Begin(begin::Begin),
 }
 
-/// How `epoch get` is called.
+/// Arguments of `epoch get`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Get {
     /// Print JSON
@@ -28,7 +28,7 @@ pub(crate) struct Get {
     which: Which,
 }
 
-/// Does what is asked.
+/// Runs the verb.
 pub(crate) async fn run(verb: EpochVerb) -> Result<()> {
     match verb {
         EpochVerb::Get(get) => get.run().await,

@@ -18,10 +18,10 @@ Examples:
   gridbell site get nvgrid-prod/main_power_feed   the limits of a power feed
   gridbell site get voltus-prod/d4z9 --json | jq '.windows[0].until'";
 
-/// How `site get` is called.
+/// Arguments of `site get`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Get {
-    /// The site: its source, a slash, and the provider's id of it
+    /// Site: its source, a slash, and the provider's id of it
     #[arg(value_name = "SOURCE/SITE", value_parser = Key::shown_by("gridbell site list"))]
     site: String,
     #[command(flatten)]
@@ -53,7 +53,7 @@ impl Get {
     }
 }
 
-/// The site of that key; else the only one whose key is shown so, since what is copied from a list is what a list shows.
+/// The site with that key; else the only one whose key is displayed that way, so that a key copied from a list works.
 fn named(sites: Vec<Site>, key: &str) -> Option<Site> {
     if let Some(site) = sites.iter().find(|site| site.key == key) {
         return Some(site.clone());
@@ -66,7 +66,7 @@ fn text(site: &Site, clock: &Clockface, paint: Paint) -> String {
     let mut text = paint.bold(&site.key);
     let names = [&site.name, &site.external_id].into_iter().flatten().map(|name| show::name(name)).collect::<Vec<_>>();
     if !names.is_empty() {
-        // Writing into memory does not fail.
+        // Writing to memory does not fail.
         let _ = write!(text, " ({})", names.join(", "));
     }
     let state = match (site.curtailed, site.windows.first()) {

@@ -15,13 +15,13 @@ Examples:
   gridbell site list --stack gridbell --source leap-prod
   gridbell site list --json | jq -r '.sites[] | select(.curtailed) | .site'";
 
-/// How `site list` is called.
+/// Arguments of `site list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// Of this source alone
+    /// Show only this source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Those alone that are curtailed now
+    /// Show only sites that are curtailed now
     #[arg(long)]
     now: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `site`: what all active dispatches together mean for one site, meter or power feed.
+//! `site`: shows the combined curtailment of one site, meter or power feed by all active dispatches.
 
 mod get;
 mod list;
@@ -16,21 +16,21 @@ use crate::console::Console;
 
 pub(crate) use view::{Site, asks, brief, segment, sites};
 
-/// Reads under way at once.
+/// How many reads run in parallel.
 const AT_ONCE: usize = 16;
 
-/// What can be asked about sites.
+/// The verbs of `site`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum SiteVerb {
-    /// Lists the sites that are curtailed or will be, each in one row, however many dispatches overlap there.
+    /// List sites that are curtailed now or later, one row per site, however many dispatches overlap.
     #[command(after_help = list::EXAMPLES)]
     List(list::List),
-    /// Shows when one site is curtailed, until when, and which dispatch says how much.
+    /// Show when one site is curtailed, until when, and which dispatch governs.
     #[command(after_help = get::EXAMPLES)]
     Get(get::Get),
 }
 
-/// Does what is asked.
+/// Runs the verb.
 pub(crate) async fn run(verb: SiteVerb) -> Result<()> {
     match verb {
         SiteVerb::List(list) => list.run().await,
@@ -38,7 +38,7 @@ pub(crate) async fn run(verb: SiteVerb) -> Result<()> {
     }
 }
 
-/// The records of a source, or of all, that are on and not over, but for those that are known already.
+/// The records of a source, or of all, that are active and not over, without those already known.
 pub(crate) async fn active(
     console: &Console,
     source: Option<&str>,

@@ -1,4 +1,4 @@
-//! A site as people and their scripts see it: the windows in which it is curtailed, judged at one instant.
+//! A site as people and scripts see it: its curtailment windows, evaluated at one instant.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) struct Site {
     #[serde(rename = "site")]
     pub(crate) key: String,
     pub(crate) source: String,
-    /// The provider's id of it; of a power feed its tag, or `-`.
+    /// The provider's id of it; for a power feed its tag, or `-`.
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     /// The operator's own id.
@@ -24,27 +24,27 @@ pub(crate) struct Site {
     pub(crate) curtailed: bool,
     /// When real dispatches curtail it, from now on.
     pub(crate) windows: Vec<Window>,
-    /// When tests would.
+    /// When test dispatches would.
     pub(crate) tests: Vec<Window>,
 }
 
 impl Site {
-    /// The window that matters first, and whether it is one of tests.
+    /// The most important window, and whether it is a test.
     pub(crate) fn next(&self) -> Option<(&Window, bool)> {
         let tests = self.tests.iter().map(|window| (window, true));
         self.windows.iter().map(|window| (window, false)).chain(tests).next()
     }
 }
 
-/// What holds in a window now, or at its beginning.
+/// The window's segment at this instant, or its first.
 pub(crate) fn segment(window: &Window, now: Timestamp) -> Option<&Segment> {
     window.at(now)
 }
 
-/// The sites of those records that are curtailed now or later: curtailed ones first, then the next to be.
+/// The sites of those records that are curtailed now or later: curtailed ones first, then by start.
 ///
 /// # Errors
-/// The provider of a record's source does not say which of its dispatches governs.
+/// The provider of a record's source does not define which of its dispatches governs.
 pub(crate) fn sites(config: &Config, records: &[SubjectRecord], now: Timestamp) -> Result<Vec<Site>> {
     let mut claims: BTreeMap<(String, String), (Named, Vec<Claim>)> = BTreeMap::new();
     for record in records {
@@ -97,12 +97,12 @@ fn targets(record: &SubjectRecord) -> Vec<Target> {
     feed.into_iter().map(|id| Target { id, name: None, external_id: None, request: None }).collect()
 }
 
-/// A dispatch without the source that the site names already.
+/// A dispatch's key without the source, which the site's key already contains.
 pub(crate) fn brief(key: &Subject) -> &str {
     key.as_str().split_once('/').map_or(key.as_str(), |(_, rest)| rest)
 }
 
-/// What is asked of the site, in a few words.
+/// What the dispatch requests of the site, in a few words.
 pub(crate) fn asks(request: Option<Request>) -> String {
     request.as_ref().map_or_else(|| "its part of the whole".to_owned(), crate::show::request)
 }
@@ -123,7 +123,7 @@ pub(crate) mod tests {
         Config::parse(r#"{"sources":{"voltus-prod":{"provider":"voltus","tokens":[]}}}"#).expect("good")
     }
 
-    /// A dispatch of one site as the table holds it; 5 kW for each letter of its id.
+    /// A stored dispatch of one site; 5 kW for each letter of its id.
     pub(crate) fn record(id: &str, site: &str, from: &str, until: Option<&str>, test: bool) -> SubjectRecord {
         let origin = Origin { source: "voltus-prod".to_owned(), provider: "voltus".to_owned(), sandbox: test };
         let request = Request::Reduce { watts: 5_000 * u64::try_from(id.len()).expect("short") };

@@ -1,4 +1,4 @@
-//! A provider's registration API: one request, and what its answer means.
+//! A provider's registration API: sends requests and interprets the answers.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use url::Url;
 
-/// How long an ordinary answer may take.
+/// Timeout of an ordinary answer.
 const ANSWERS: Duration = Duration::from_secs(30);
 
-/// How long one may take that waits for our receiver.
+/// Timeout of an answer for which the provider first calls the receiver.
 const HANDSHAKE: Duration = Duration::from_secs(90);
 
-/// Answers are short; what is longer is none.
+/// Largest answer; real ones are short.
 const MAX_BYTES: usize = 4 * 1_048_576;
 
 /// A provider's API with its key.
@@ -27,22 +27,22 @@ pub(super) struct Api {
     key: Secret,
 }
 
-/// Why it did not do what it was asked, in one line that says what to do.
+/// Why a request failed, in one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
-    /// No answer, or half of one: what was asked may have been done.
+    /// No answer, or half of one: the request may have taken effect.
     #[error("{base} did not answer: {reason}; check the network and api_url")]
     Silent { base: String, reason: String },
-    /// An answer that cannot be understood: what was asked may have been done.
+    /// An unreadable answer: the request may have taken effect.
     #[error("{base} answered {status} with what cannot be understood: {reason}")]
     Strange { base: String, status: u16, reason: &'static str },
-    /// A refusal.
+    /// The provider refused.
     #[error("{provider} answered {status}{said}: {meaning}")]
     Refused { provider: &'static dyn Provider, status: u16, said: String, meaning: String },
 }
 
 impl ApiError {
-    /// Whether what was asked may have been done all the same.
+    /// Whether the request may have taken effect nevertheless.
     pub(super) fn is_in_doubt(&self) -> bool {
         match self {
             Self::Silent { .. } | Self::Strange { .. } => true,
@@ -60,17 +60,17 @@ impl Api {
         Self { http: http.clone(), provider, base, key }
     }
 
-    /// The base without a slash at its end.
+    /// The base without a trailing slash.
     pub(super) fn base(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// One request; the answer's JSON, null where there is none.
+    /// Sends one request; returns the answer's JSON, or null if it has none.
     pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
         self.within(ANSWERS, method, path, body).await
     }
 
-    /// The same for a call during which the provider asks our receiver.
+    /// The same for a request during which the provider calls the receiver.
     pub(super) async fn call_that_asks_us(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
         self.within(HANDSHAKE, Method::POST, path, Some(body)).await
     }
@@ -151,14 +151,14 @@ impl Api {
     }
 }
 
-/// When to come back, as far as the answer says.
+/// When to try again, if the answer says it.
 fn hint(response: &Response) -> String {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let seconds = header("retry-after").or_else(|| header("x-ratelimit-reset"));
     seconds.map_or_else(|| "try again in a minute".to_owned(), |seconds| format!("try again in {seconds} s"))
 }
 
-/// The message of an error's envelope, on one line.
+/// The message of an error answer, on one line.
 fn said(text: &str) -> Option<String> {
     let body: Value = serde_json::from_str(text).ok()?;
     let message = body["message"].as_str()?;

@@ -1,4 +1,4 @@
-//! A provider of which the CLI knows no registration: a person enters the address.
+//! A provider without a registration API known to the CLI: a person enters the address.
 
 use super::{
     follow,
@@ -12,7 +12,7 @@ use crate::{
     simulate::times,
 };
 
-/// Its registrar.
+/// The registrar of providers without one of their own.
 pub(super) struct ByHand;
 
 impl Registrar for ByHand {
@@ -31,7 +31,7 @@ impl Registrar for ByHand {
     }
 }
 
-/// Shows what a person has to enter, and waits for the first delivery.
+/// Shows what the person has to enter, and waits for the first delivery.
 pub(super) fn entered<'a>(to_enter: String, args: &'a Register, opened: &'a Opened) -> Doing<'a> {
     Box::pin(async move {
         let since = times::now();
@@ -43,7 +43,7 @@ pub(super) fn entered<'a>(to_enter: String, args: &'a Register, opened: &'a Open
     })
 }
 
-/// What to enter.
+/// The values to enter.
 fn to_enter(opened: &Opened, endpoint: &HookAddress) -> String {
     format!(
         "gridbell knows no call by which {} registers webhooks. Give it this address for {}, by its dashboard or its support:\n\n\

@@ -1,4 +1,4 @@
-//! From a test to its signal: the stack's own tables say how far it is.
+//! Follows a test to its signal, in the stack's own tables.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use pipeline::ports::Dispatches;
 
 use crate::{endpoint::Opened, show, simulate::times};
 
-/// How often the tables are looked at.
+/// How often the tables are read.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Waits until something of the source's is published about that, and says what was.
+/// Waits until the source publishes a signal about that subject; returns what was published.
 pub(super) async fn to_signal(opened: &Opened, subject: &Subject, within: Duration) -> Result<()> {
     let table = opened.console.dispatches();
     let waiting = async {
@@ -39,7 +39,7 @@ pub(super) async fn to_signal(opened: &Opened, subject: &Subject, within: Durati
     )
 }
 
-/// Waits until a delivery that came after `since` went through, and says how.
+/// Waits until a delivery received after `since` goes through; returns how.
 pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Duration) -> Result<()> {
     let waiting = async {
         loop {
@@ -75,7 +75,7 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
     }
 }
 
-/// The newest failure or quarantine of the source since then, in words.
+/// The source's newest failure or quarantine since then, in words.
 async fn latest_failure(opened: &Opened, since: Timestamp) -> Result<Option<String>> {
     let kept =
         opened.console.deliveries().all(Some(&opened.name)).await.map_err(|error| opened.console.refusal(error))?;

@@ -9,7 +9,7 @@ use crate::{
     show,
 };
 
-/// How `webhook list` is called.
+/// Arguments of `webhook list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
     #[command(flatten)]
@@ -28,7 +28,7 @@ impl List {
         registrar::of(&opened).list(&self, &opened).await
     }
 
-    /// The source's own hook, where it is known.
+    /// The source's own hook, if known.
     pub(super) async fn endpoint(&self, opened: &Opened) -> Option<HookAddress> {
         opened.endpoint(&self.hook.place).await.ok()
     }

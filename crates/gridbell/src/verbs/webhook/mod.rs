@@ -1,4 +1,4 @@
-//! `webhook`: the providers' own registration of a source's hook, against their real APIs.
+//! `webhook`: registers, lists, tests and removes a source's webhook at the real provider.
 
 mod api;
 mod by_hand;
@@ -29,34 +29,34 @@ use crate::{
 };
 use stack_client::http_client;
 
-/// What can be done with a source's webhook.
+/// The verbs of `webhook`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum WebhookVerb {
-    /// Tells the provider where the source's webhooks go, once our own receiver is seen to answer there.
+    /// Register the source's webhook at the provider, after checking that the receiver answers there.
     #[command(after_help = register::EXAMPLES)]
     Register(register::Register),
-    /// Lists what the provider has registered.
+    /// List the webhooks that the provider has registered.
     #[command(after_help = "Example:\n  gridbell webhook list voltus-prod --stack gridbell")]
     List(list::List),
-    /// Takes the source's webhook away again.
+    /// Remove the source's webhook at the provider.
     #[command(after_help = unregister::EXAMPLES)]
     Unregister(unregister::Unregister),
-    /// Lets the provider send a test, and follows it to its signal.
+    /// Make the provider send a test, and follow it to its signal.
     #[command(after_help = test::EXAMPLES)]
     Test(test::Test),
-    /// `NvGrid`: how the site's feeds stand: the targets that hold, the loads that are measured.
+    /// `NvGrid`: show the status of the site's feeds: active targets and measured loads.
     #[command(
         after_help = "Example:\n  gridbell webhook status nvgrid-site --proto dps/nvgrid.proto --proto dps/auth.proto --ca dps-ca.pem"
     )]
     Status(nvgrid::Status),
-    /// `NvGrid`: which targets are scheduled in an interval.
+    /// `NvGrid`: show the targets that are scheduled in an interval.
     #[command(
         after_help = "Example:\n  gridbell webhook schedule nvgrid-site --until 2026-12-01T00:00:00Z --feed main_power_feed --ca dps-ca.pem"
     )]
     Schedule(nvgrid::Schedule),
 }
 
-/// Does what is asked.
+/// Runs the verb.
 pub(crate) async fn run(verb: WebhookVerb) -> Result<()> {
     match verb {
         WebhookVerb::Register(register) => register.run().await,
@@ -68,18 +68,18 @@ pub(crate) async fn run(verb: WebhookVerb) -> Result<()> {
     }
 }
 
-/// Lets a source's provider send a test, as `webhook test` does without further options.
+/// Makes a source's provider send a test, as `webhook test` does without options.
 ///
 /// # Errors
-/// As the verb; [`show::Unasked`] where a person must agree first, unless `agreed`.
+/// As the verb; [`show::Unasked`] if a person must agree first, unless `agreed`.
 pub(crate) async fn test(which: &Which, source: &str, agreed: bool) -> Result<()> {
     test::Test::of(which, source, agreed)?.run().await
 }
 
-/// What every one of them is told.
+/// Arguments of every verb.
 #[derive(Debug, clap::Args)]
 struct About {
-    /// The source
+    /// Source
     source: String,
     #[command(flatten)]
     which: Which,
@@ -106,7 +106,7 @@ async fn api(opened: &Opened) -> Result<Api> {
     Ok(Api::new(&http_client()?, opened.provider, base, opened.key().await?))
 }
 
-/// Names the command that makes the provider send a test, where it has one.
+/// Prints the command that makes the provider send a test, if there is one.
 fn try_it(opened: &Opened, flags: &str) -> Result<()> {
     let stack = match &opened.console.place {
         Place::Local { .. } => String::new(),
@@ -115,7 +115,7 @@ fn try_it(opened: &Opened, flags: &str) -> Result<()> {
     show::line(&format!("Try it: gridbell webhook test {}{flags}{stack}", opened.name))
 }
 
-/// A span as it is written: `90s`, `10m`.
+/// Parses a duration: `90s`, `10m`.
 fn span(text: &str) -> Result<std::time::Duration, String> {
     let parsed: Option<jiff::SignedDuration> = text.parse().ok();
     parsed.and_then(|span| span.try_into().ok()).ok_or_else(|| "write 90s, 10m or 1h".to_owned())

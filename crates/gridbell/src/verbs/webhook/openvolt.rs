@@ -1,4 +1,4 @@
-//! Openvolt: webhooks are entered in its dashboard, by a person.
+//! Openvolt: a person enters the webhook in its dashboard.
 
 use anyhow::bail;
 
@@ -16,7 +16,7 @@ use crate::{
     simulate::times,
 };
 
-/// Its registrar.
+/// Openvolt's registrar.
 pub(super) struct Openvolt;
 
 impl Registrar for Openvolt {
@@ -55,7 +55,7 @@ impl Registrar for Openvolt {
     }
 }
 
-/// Exactly what to enter where.
+/// The values to enter, and where.
 fn to_enter(source: &str, endpoint: &HookAddress) -> String {
     format!(
         "Openvolt takes webhooks by its dashboard alone. In the developer dashboard, under Event Subscriptions, \"Subscribe to an Event\":\n\n\

@@ -1,4 +1,4 @@
-//! Is our own receiver there? Asked from here, before any provider is told of it.
+//! Checks from here that the receiver answers, before registering it at a provider.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use reqwest::Client;
 
 use crate::endpoint::{HookAddress, is_loopback};
 
-/// How long it may take, a cold start included.
+/// Timeout, a cold start included.
 const ANSWERS: Duration = Duration::from_secs(15);
 
-/// Asks the door as this provider will, where it pings it. Of the others nothing harmless is known, so it is read, which a hook
-/// refuses with 405 where the token is right and with 404 where not.
+/// Sends the provider's ping, if the provider has one. For the others no harmless post is known, so it sends a GET,
+/// which a hook answers with 405 if the token is right, and with 404 if not.
 ///
 /// # Errors
-/// It does not answer as it must.
+/// The receiver answers wrongly, or not at all.
 pub(super) async fn probe(
     http: &Client,
     provider: &dyn Provider,

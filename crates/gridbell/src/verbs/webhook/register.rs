@@ -21,21 +21,21 @@ server's own reflection. The site's operator must have put the hook's address on
 Rotating a token without a gap: give the source both hashes in gridbell.toml and deploy; register with the new token
 (with Voltus, unregister the old one then, by its id); leave the old hash out and deploy again.";
 
-/// How `webhook register` is called.
+/// Arguments of `webhook register`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Register {
     #[command(flatten)]
     hook: AboutHook,
-    /// Leap: which notifications; may stand twice [default: meter]
+    /// Leap: level of the notifications; may be repeated [default: meter]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(super) level: Vec<leap::Level>,
-    /// Leap: replace what is set without asking
+    /// Leap: replace an existing webhook without asking
     #[arg(long)]
     pub(super) yes: bool,
-    /// `NvGrid`: a power event to be told of; may stand several times [default: all]
+    /// `NvGrid`: power event to receive; may be repeated [default: all]
     #[arg(long, value_name = "EVENT", value_parser = nvgrid::event)]
     pub(super) event: Vec<String>,
-    /// Openvolt: how long to wait for the first delivery; 0s: not at all
+    /// Openvolt: how long to wait for the first delivery; 0s: do not wait
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span)]
     pub(super) wait: Duration,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! How a provider's webhooks are registered: what differs between the providers is in a file or folder of each one's own.
+//! Registration of webhooks: each provider's part is in a file or folder of its own.
 
 use std::pin::Pin;
 
@@ -10,26 +10,26 @@ use super::{
 };
 use crate::endpoint::{HookAddress, Opened, Standing};
 
-/// The providers whose registration the CLI knows more about than that a person enters the address. Nothing else outside their files
-/// names them.
+/// The providers with a registration known to the CLI; for others, a person enters the address. Only this list and
+/// their own files name them.
 static REGISTRARS: &[(&str, &dyn Registrar)] =
     &[("voltus", &Voltus), ("leap", &Leap), ("nvgrid", &NvGrid), ("openvolt", &Openvolt)];
 
-/// The registrar of a source's provider; a person's hand where there is none of its own.
+/// The registrar of a source's provider, or [`ByHand`] if it has none.
 pub(super) fn of(opened: &Opened) -> &'static dyn Registrar {
     let own = REGISTRARS.iter().find(|(name, _)| *name == opened.provider.name());
     own.map_or(&ByHand, |(_, registrar)| *registrar)
 }
 
-/// What a registrar does, until it is done.
+/// The future of a registrar's method.
 pub(super) type Doing<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
-/// A provider's registration. A method without a default is one that every registrar has.
+/// A provider's registration. Every registrar implements the methods without a default.
 pub(super) trait Registrar: Sync {
-    /// Registers the endpoint, which has been seen to answer.
+    /// Registers the endpoint, after the receiver has answered there.
     fn register<'a>(&'a self, args: &'a Register, opened: &'a Opened, endpoint: &'a HookAddress) -> Doing<'a>;
 
-    /// Takes the source's webhook away.
+    /// Removes the source's webhook.
     fn unregister<'a>(&'a self, args: &'a Unregister, opened: &'a Opened) -> Doing<'a> {
         let _ = args;
         Box::pin(async move {
@@ -47,7 +47,7 @@ pub(super) trait Registrar: Sync {
         Box::pin(async move { bail!("{} lists its webhooks where they were entered", opened.provider) })
     }
 
-    /// Lets a test come, and follows it to its signal.
+    /// Makes the provider send a test, and follows it to its signal.
     fn test<'a>(&'a self, args: &'a Test, opened: &'a Opened) -> Doing<'a>;
 
     /// What the provider has registered, for `doctor`. Changes nothing.
@@ -57,14 +57,14 @@ pub(super) trait Registrar: Sync {
     }
 }
 
-/// What a provider lists.
+/// What a provider has registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Listing {
     /// Its webhooks.
     Webhooks(Vec<Registered>),
-    /// Nothing: it cannot be asked.
+    /// Unknown, because the provider has no list.
     Unknown {
-        /// Why.
+        /// The reason.
         found: String,
         /// What a person can do instead.
         mend: Option<String>,
@@ -76,17 +76,17 @@ pub(crate) enum Listing {
 pub(crate) struct Registered {
     /// The webhook's id, or its level.
     pub(crate) what: String,
-    /// Scheme, host and port: the rest may be a token.
+    /// Scheme, host and port: the rest may contain a token.
     pub(crate) host: String,
     pub(crate) standing: Standing,
-    /// Events that it is not registered for, and should be.
+    /// Missing events.
     pub(crate) lacks: Vec<&'static str>,
 }
 
 /// What the source's provider has registered.
 ///
 /// # Errors
-/// In one line: the key cannot be read, or the provider does not answer as it should.
+/// In one line: the key cannot be read, or the provider does not answer as expected.
 pub(crate) async fn registered(opened: &Opened) -> Result<Listing> {
     of(opened).registered(opened).await
 }

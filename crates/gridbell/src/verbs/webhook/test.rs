@@ -14,15 +14,15 @@ Examples:
   gridbell webhook test voltus-prod --stack gridbell          asks first: a self-test goes to all sites, marked test
   gridbell webhook test leap-prod --level group --stack gridbell";
 
-/// How `webhook test` is called.
+/// Arguments of `webhook test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
     #[command(flatten)]
     pub(super) hook: AboutHook,
-    /// Voltus' sandbox: which scenario; `gridbell trigger --list` names them
+    /// Voltus' sandbox: scenario; `gridbell trigger --list` names them
     #[arg(long, value_name = "NAME", default_value = "basic")]
     pub(super) scenario: String,
-    /// Leap: which notification
+    /// Leap: level of the notification
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "meter")]
     pub(super) level: leap::Level,
     /// Voltus' production: schedule the self-test without asking
@@ -35,7 +35,7 @@ pub(crate) struct Test {
     pub(super) asking: nvgrid::Asking,
 }
 
-/// A command line of it.
+/// A parsed command line.
 #[derive(Debug, clap::Parser)]
 struct Line {
     #[command(flatten)]
@@ -43,10 +43,10 @@ struct Line {
 }
 
 impl Test {
-    /// The test of a source, all else as it is by default.
+    /// The test of a source with all defaults.
     ///
     /// # Errors
-    /// The source's name is no argument.
+    /// The source's name is not a valid argument.
     pub(super) fn of(which: &Which, source: &str, agreed: bool) -> Result<Self> {
         let Line { mut test } = Line::try_parse_from(["webhook test", "--", source])?;
         (test.hook.about.which, test.yes) = (which.clone(), agreed);

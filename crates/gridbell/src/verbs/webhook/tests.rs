@@ -20,7 +20,7 @@ use crate::{
     simulate::{Settings, Simulators, times},
 };
 
-/// A simulator, and a receiver that answers 405 to GET and otherwise what it is told, 200 at first.
+/// A simulator, and a receiver that answers 405 to GET and else the configured status, 200 at first.
 struct Bench {
     simulators: Simulators,
     provider: &'static dyn Provider,
@@ -106,7 +106,7 @@ async fn nothing_is_registered_before_our_own_receiver_answers_as_it_must() {
     let outside = url::Url::parse("https://api.voltus.co").expect("an address");
     let http = http_client().expect("a client");
     assert!(said(probe::probe(&http, known("voltus"), &bench.endpoint, Some(&outside)).await).contains("with --url"));
-    // What Voltus itself finds out is told as well.
+    // Voltus' own findings are reported as well.
     let told = said(voltus::register(&bench.api(), &bench.endpoint).await);
     assert!(told.starts_with("nothing is registered: voltus answered 400 (the webhook's url did not"), "{told}");
 }
@@ -173,7 +173,7 @@ async fn a_registration_whose_answer_is_lost_is_found_in_the_list_or_said_to_be_
     for fault in ["garbage*1", "truncated*1", "500*1"] {
         let bench = bench(&VOLTUS).await;
         let api = bench.api();
-        // The first request is the list, which behaves.
+        // The first request is the list, which has no fault.
         assert!(voltus::list(&api).await.expect("a list").is_empty());
         bench.misbehave("stale*1");
         bench.misbehave(fault);

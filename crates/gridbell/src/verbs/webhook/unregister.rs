@@ -10,18 +10,18 @@ Examples:
   gridbell webhook unregister voltus-prod --id wVcgZeEOXCc --stack gridbell
   gridbell webhook unregister leap-prod --level group --stack gridbell --token env:LEAP_TOKEN";
 
-/// How `webhook unregister` is called.
+/// Arguments of `webhook unregister`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Unregister {
     #[command(flatten)]
     pub(super) hook: AboutHook,
-    /// Voltus: the webhook's id [default: those that go to this source]
+    /// Voltus: id of the webhook [default: those that go to this source]
     #[arg(long, value_name = "ID")]
     pub(super) id: Option<String>,
-    /// Leap: which notifications; may stand twice [default: meter]
+    /// Leap: level of the notifications; may be repeated [default: meter]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(super) level: Vec<leap::Level>,
-    /// Leap: take it away without asking, where it is not this source's
+    /// Leap: remove the webhook without asking, even if it is not this source's
     #[arg(long)]
     pub(super) yes: bool,
     #[command(flatten)]

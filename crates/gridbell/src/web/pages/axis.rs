@@ -1,4 +1,4 @@
-//! A time axis: what curtails a site from when to when, drawn to scale. Its facts stand beside it as text.
+//! A time axis: the curtailments of a site, drawn to scale. The page also shows them as text.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::{
     web::parts::name,
 };
 
-/// Dispatches of one site that get a line of their own.
+/// How many dispatches of one site get a lane of their own.
 const MAX_LANES: usize = 8;
 
-/// Pixels of a lane and of its bar.
+/// Height of a lane and of its bar, in pixels.
 const LANE: usize = 22;
 const BAR: usize = 18;
 
@@ -27,7 +27,7 @@ pub(super) struct Axis {
     until: Timestamp,
 }
 
-/// What is known of a dispatch beside its windows.
+/// Further facts about a dispatch on the axis.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
     pub(super) at_risk: bool,
@@ -35,7 +35,7 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Of dispatches, by their keys.
+    /// The facts of dispatches, by their keys.
     pub(super) fn of(views: &[DispatchView]) -> BTreeMap<String, Self> {
         let marks = |view: &DispatchView| Self { at_risk: view.at_risk.is_some(), priority: view.priority };
         views.iter().map(|view| (view.key.clone(), marks(view))).collect()
@@ -48,19 +48,19 @@ struct Lane<'w> {
     test: bool,
     from: Timestamp,
     until: Option<Timestamp>,
-    /// Where it governs, and what it asks there.
+    /// When it governs, and what it requests then.
     governs: Vec<(Timestamp, Option<Timestamp>, String)>,
 }
 
 impl Axis {
-    /// So many hours from now on, and a tenth of that before. It moves each minute, so that a page does not change all the time.
+    /// An axis of `hours` from now on, and a tenth of that before. It moves once a minute, so the page rarely changes.
     pub(super) fn of(now: Timestamp, hours: i64) -> Self {
         let now = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
         let span = SignedDuration::from_hours(hours);
         Self { now, from: now - span / 10, until: now + span }
     }
 
-    /// Where an instant lies, in percent.
+    /// The position of an instant, in percent.
     fn x(&self, at: Timestamp) -> f64 {
         let share = at.duration_since(self.from).as_secs_f64() / self.until.duration_since(self.from).as_secs_f64();
         (share * 1e4).round().clamp(0.0, 1e4) / 100.0
@@ -76,7 +76,7 @@ impl Axis {
             .collect()
     }
 
-    /// The hours above the sites.
+    /// The hour marks above the sites.
     pub(super) fn hours(&self, clock: &Clockface) -> Markup {
         html! {
             svg.axis width="100%" height="20" aria-hidden="true" {
@@ -87,7 +87,7 @@ impl Axis {
         }
     }
 
-    /// The windows of a site. `says` is the same in words.
+    /// The windows of a site. `says` describes them in words.
     pub(super) fn track(&self, windows: [&[Window]; 2], marks: &BTreeMap<String, Marks>, says: &str) -> Markup {
         let [real, tests] = windows;
         let mut lanes = self::lanes(real, false);
@@ -162,7 +162,7 @@ fn lanes(windows: &[Window], test: bool) -> Vec<Lane<'_>> {
     lanes
 }
 
-/// What is asked, as short as a bar.
+/// What the dispatch requests, short enough for a bar.
 fn short(asked: &dispatch::Request) -> String {
     match asked {
         dispatch::Request::Reduce { watts } => format!("−{}", power(*watts)),

@@ -1,4 +1,4 @@
-//! `Deliveries`: what did not go through, with its reason and its body.
+//! `Deliveries`: the deliveries that did not go through, with reason and body.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// Deliveries on one page.
+/// Deliveries per page.
 const PAGE: usize = 100;
 
-/// How much of a body is shown, in characters, as in `delivery get`.
+/// Longest body shown, in characters, as in `delivery get`.
 const MAX_BODY: usize = 8_000;
 
 pub(super) async fn list(app: &Arc<App>, fields: &Fields) -> Result<Page> {
@@ -72,7 +72,7 @@ fn words(kind: DeliveryKind) -> &'static str {
     }
 }
 
-/// The list is a form: what is ticked is replayed, once the page behind it has shown what would come of that.
+/// The list is a form: the ticked deliveries are replayed, after a page with the previews.
 fn table(views: &[DeliveryView], clock: &Clockface) -> Markup {
     html! {
         form method="get" action="/replay" {

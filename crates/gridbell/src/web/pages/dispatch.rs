@@ -1,4 +1,4 @@
-//! `Dispatch`: what is asked of whom, how far it is, and answering for its controller.
+//! `Dispatch`: what one dispatch requests of which sites, its progress, and a form to answer for its controller.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// Sites on one page.
+/// Sites per page.
 const PAGE: usize = 100;
 
-/// The answers of a controller.
+/// A controller's possible answers.
 const ANSWERS: [(&str, &str); 3] = [
     ("accepted", "accepted: the sites will act"),
     ("completed", "completed: the sites have acted"),
@@ -105,7 +105,7 @@ fn controller(view: &DispatchView, clock: &Clockface) -> Markup {
     }
 }
 
-/// What the controller answers, given by a person. It is for the version that the person sees.
+/// The form for the controller's answer, given by a person. It is for the version that the person sees.
 fn answer(app: &App, view: &DispatchView) -> Markup {
     html! {
         section aria-labelledby="answer" {

@@ -1,4 +1,4 @@
-//! `Doctor`: all checks, with what to do about those that failed.
+//! `Doctor`: all checks, and how to fix those that failed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `Incidents`: what people are, were, or are about to be notified of.
+//! `Incidents`: the problems of which people are notified.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Incidents on one page.
+/// Incidents per page.
 const PAGE: usize = 100;
 
 pub(super) async fn list(app: &Arc<App>, fields: &Fields) -> Result<Page> {

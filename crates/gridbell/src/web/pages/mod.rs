@@ -1,4 +1,4 @@
-//! The pages, each made of what the stack says now.
+//! The pages, each made from the stack's current state.
 
 mod axis;
 mod deliveries;
@@ -35,11 +35,11 @@ pub(super) async fn page(app: &Arc<App>, path: &str, fields: &Fields) -> Page {
         "/doctor" => Ok(doctor::page(app)),
         _ => Ok(Page::failed(StatusCode::NOT_FOUND, "There is no such page.")),
     };
-    // What the stack did not answer may come with the next look.
+    // The stack may answer the next request.
     page.unwrap_or_else(|error| Page::failed(StatusCode::BAD_GATEWAY, &format!("{error:#}")))
 }
 
-/// What is asked for is not there.
+/// The page for something that does not exist.
 fn not_there(what: &str) -> Page {
     Page::failed(StatusCode::NOT_FOUND, what)
 }

@@ -1,4 +1,4 @@
-//! `Now`: what is on and coming, what is at risk, each site on a time axis.
+//! `Now`: running and upcoming dispatches, those at risk, and each site on a time axis.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,16 +29,16 @@ use crate::{
     },
 };
 
-/// What is over stays in the list this long, as in `dispatch list`.
+/// How long past dispatches stay in the list, as in `dispatch list`.
 const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(24);
 
-/// Sites that are named of a dispatch at risk.
+/// How many sites are named for a dispatch at risk.
 const NAMED_SITES: usize = 3;
 
-/// Rows of one page of each list.
+/// Rows per page of each list.
 const PAGE: usize = 50;
 
-/// Dispatches at risk that are shown at the top; the list has them all.
+/// How many dispatches at risk are shown at the top; the list has them all.
 const AT_RISK: usize = 20;
 
 pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
@@ -68,7 +68,7 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     Ok(Page::new(Section::Now, "Now", counts.words(), main))
 }
 
-/// How much there is of what.
+/// The numbers at the top of the page.
 struct Counts {
     at_risk: usize,
     running: usize,
@@ -139,7 +139,7 @@ fn controls(sources: &[String], fields: &Fields) -> Markup {
     }
 }
 
-/// What a person must look at first.
+/// The dispatches at risk, which need a person first.
 fn at_risk(views: &[DispatchView], records: &[SubjectRecord], clock: &Clockface) -> Markup {
     let risky: Vec<&DispatchView> = views.iter().filter(|view| view.at_risk.is_some()).collect();
     let places = |view: &DispatchView| {
@@ -168,7 +168,7 @@ fn at_risk(views: &[DispatchView], records: &[SubjectRecord], clock: &Clockface)
     }
 }
 
-/// The sites of a dispatch by name, as many as a person reads.
+/// The names of a dispatch's sites, as many as a person reads.
 fn places(record: &SubjectRecord) -> String {
     let Some((_, terms)) = record.state.published() else { return String::new() };
     let named = terms.targets.iter().take(NAMED_SITES);
@@ -243,7 +243,7 @@ pub(super) fn phase(view: &DispatchView) -> Markup {
     badge(kind, &word(&view.phase))
 }
 
-/// When something happens next, or when it was over.
+/// When the next event happens, or when the dispatch was over.
 fn next(view: &DispatchView, clock: &Clockface) -> Markup {
     match (view.phase, view.end) {
         (Phase::Upcoming, _) => off(clock, view.start),
@@ -254,7 +254,7 @@ fn next(view: &DispatchView, clock: &Clockface) -> Markup {
     }
 }
 
-/// The address of the page of one source.
+/// The address of a source's page.
 pub(super) fn of_source(source: &str) -> String {
     address("/now", &[("source", source)])
 }

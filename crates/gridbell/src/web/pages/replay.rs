@@ -1,4 +1,4 @@
-//! The page before a replay: what would come of it. Nothing is done until its button is pressed.
+//! The page before a replay: what it would do. Nothing is done until the button is pressed.
 
 use std::sync::Arc;
 

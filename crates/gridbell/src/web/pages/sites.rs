@@ -29,16 +29,16 @@ use crate::{
     },
 };
 
-/// Sites on one page.
+/// Sites per page.
 const PAGE: usize = 100;
 
-/// Dispatches that are named beside the one that governs.
+/// How many dispatches are named beside the one that governs.
 const NAMED: usize = 20;
 
-/// Hours of the axis of these pages.
+/// Hours on the axis of these pages.
 const HOURS: i64 = 24;
 
-/// The active dispatches and load targets, and what of them cannot be read.
+/// The active dispatches and load targets, and which of them cannot be read.
 async fn active(app: &App, source: Option<&str>, clock: &Clockface) -> Result<(Vec<SubjectRecord>, Vec<String>)> {
     let wanted =
         Wanted { source: source.map(str::to_owned), status: Some("scheduled".to_owned()), since: Some(clock.now) };
@@ -47,7 +47,7 @@ async fn active(app: &App, source: Option<&str>, clock: &Clockface) -> Result<(V
     Ok((listed.found, listed.unreadable))
 }
 
-/// The sites that the fields want.
+/// The sites that match the fields.
 pub(super) fn filtered(mut sites: Vec<Site>, fields: &Fields) -> Vec<Site> {
     sites.retain(|site| {
         let names = [Some(&site.key), site.name.as_ref(), site.external_id.as_ref()].into_iter().flatten();
@@ -129,7 +129,7 @@ pub(super) fn is_at_risk(site: &Site, marks: &BTreeMap<String, Marks>) -> bool {
     keys.any(|key| marks.get(key.as_str()).is_some_and(|marks| marks.at_risk))
 }
 
-/// Sites on a time axis: one row each.
+/// A table of sites on a time axis: one row each.
 pub(super) fn axis_table(sites: &[Site], axis: &Axis, marks: &BTreeMap<String, Marks>, clock: &Clockface) -> Markup {
     html! {
         table.timeline {
@@ -155,7 +155,7 @@ pub(super) fn axis_table(sites: &[Site], axis: &Axis, marks: &BTreeMap<String, M
     }
 }
 
-/// How a site stands now, and what is next.
+/// The state of a site now, and what is next.
 fn state(site: &Site, clock: &Clockface) -> Markup {
     html! {
         @match (site.curtailed, site.next()) {
@@ -181,7 +181,7 @@ fn governs(site: &Site, clock: &Clockface) -> Markup {
     }
 }
 
-/// The dispatch that governs, and how many others ask as well.
+/// The dispatch that governs, and the number of overlapping ones.
 fn governing(at: &Segment) -> Markup {
     html! {
         (link("/dispatch", "key", at.governed_by.as_str(), &line(brief(&at.governed_by))))
@@ -189,7 +189,7 @@ fn governing(at: &Segment) -> Markup {
     }
 }
 
-/// The same in words alone, for who does not see the drawing.
+/// The same in words only, for people who do not see the drawing.
 fn words(site: &Site, clock: &Clockface) -> String {
     let each =
         site.windows.iter().map(|window| (window, "curtailed")).chain(site.tests.iter().map(|window| (window, "test")));

@@ -1,4 +1,4 @@
-//! `Sources`: whether each provider's webhooks come and go through, and how fast.
+//! `Sources`: whether each provider's webhooks arrive and go through, and how fast.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,13 +26,13 @@ use crate::{
     },
 };
 
-/// Deliveries and changes of so long ago count.
+/// Period of the counted deliveries and changes.
 const COUNTED: SignedDuration = SignedDuration::from_hours(24);
 
-/// How a source is doing.
+/// The health of a source.
 struct Health {
     poll: Option<PollState>,
-    /// When the latest delivery came that changed something or failed.
+    /// When the latest delivery arrived that changed something or failed.
     last_delivery: Option<Timestamp>,
     /// From a webhook's arrival to its version, in milliseconds, of the last day; sorted.
     latencies_ms: Vec<i64>,
@@ -41,7 +41,7 @@ struct Health {
     incidents: usize,
 }
 
-/// The instant at which a delivery was accepted: our ids hold it.
+/// When a delivery was accepted: its id contains the instant.
 fn accepted_at(delivery: &str) -> Option<Timestamp> {
     let (seconds, nanoseconds) = uuid::Uuid::parse_str(delivery).ok()?.get_timestamp()?.to_unix();
     Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
@@ -70,7 +70,7 @@ impl Health {
         self.last_delivery = self.last_delivery.max(Some(at));
     }
 
-    /// Takes in the deliveries that a record tells of.
+    /// Adds the deliveries in a record.
     fn read(&mut self, record: &SubjectRecord, since: Timestamp) {
         for event in &record.history {
             let Some(accepted) = event.delivery.as_deref().and_then(accepted_at) else { continue };
@@ -83,7 +83,7 @@ impl Health {
     }
 }
 
-/// How each source of the configuration is doing.
+/// The health of each configured source.
 async fn healths(app: &App, names: &[String], clock: &Clockface) -> Result<BTreeMap<String, Health>> {
     let since = clock.now - COUNTED;
     let wanted = Wanted { since: Some(since), ..Wanted::default() };
@@ -208,7 +208,7 @@ fn polling(poll: Option<&PollState>, clock: &Clockface) -> Markup {
     }
 }
 
-/// The test of the source, as `webhook test` does it.
+/// The source's test, as by `webhook test`.
 fn test(app: &App, source: &str, run: Option<&TestRun>, clock: &Clockface) -> Markup {
     let button = |words: &str, agreed: bool| {
         html! {

@@ -1,4 +1,4 @@
-//! The timeline of a subject: what happened to it, and what lies ahead.
+//! The timeline of a subject: past and future events.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::{
     web::parts::{head, line, link, off, second},
 };
 
-/// All steps, oldest first; what lies ahead comes last.
+/// All steps, oldest first; future ones last.
 pub(super) fn section(steps: &[Step], clock: &Clockface) -> Markup {
     html! {
         section aria-labelledby="timeline" {
@@ -52,7 +52,7 @@ fn kind(event: &Event) -> &'static str {
     }
 }
 
-/// A link to the incident that opened, and to what is quarantined.
+/// A link to the opened incident, or to the quarantined delivery.
 fn incident(event: &Event) -> Markup {
     match event {
         Event::Known(Known::Opened { incident, .. }) => html! { " " (link("/incident", "name", incident, "Incident")) },

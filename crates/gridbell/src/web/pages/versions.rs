@@ -1,4 +1,4 @@
-//! The versions of a dispatch side by side, as far as they are stored: what was published when, on what it rests, who answered.
+//! The stored versions of a dispatch side by side: when each was published, its cause, and its acknowledgement.
 
 use maud::{Markup, html};
 use pipeline::{record::SubjectRecord, timeline::Event};
@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-/// How much of the signals is shown, in characters; the file has all of it.
+/// Longest JSON shown, in characters; the download contains everything.
 const MAX_JSON: usize = 20_000;
 
-/// Versions, the latest first; the signals of the current one.
+/// The versions, latest first; the signals of the current one.
 pub(super) fn section(record: &SubjectRecord, clock: &Clockface) -> Markup {
     let versions: Vec<_> = record
         .history
@@ -76,7 +76,7 @@ fn rests_on(grounds: Option<&dispatch::Rank>, clock: &Clockface) -> Markup {
     }
 }
 
-/// The signals as they lie in the queue.
+/// The signals as sent to the queue.
 fn json(record: &SubjectRecord) -> Markup {
     let signals = signals::of(record);
     if signals.is_empty() {

@@ -1,4 +1,4 @@
-//! Leap: one webhook for meters and one for groups. A PUT replaces what is there, so it is read and shown first.
+//! Leap: one webhook for meters and one for groups. A PUT replaces the existing one, so it is read and shown first.
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use super::super::api::Api;
 use crate::endpoint::HookAddress;
 
-/// The header that carries the token.
+/// The header of the token.
 const HEADER: &str = "x-api-key";
 
-/// Which notifications.
+/// The level of the notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Level {
-    /// Of single meters
+    /// Notifications of single meters
     Meter,
-    /// Of market groups
+    /// Notifications of market groups
     Group,
 }
 
@@ -35,7 +35,7 @@ impl Level {
     }
 }
 
-/// What is set at a level. The headers' values stay inside.
+/// The webhook of a level. The headers' values are never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(in super::super) struct Set {
     pub(in super::super) url: String,
@@ -43,10 +43,10 @@ pub(in super::super) struct Set {
 }
 
 impl Set {
-    /// Where it goes, and the names of its headers.
+    /// Its address, and the names of its headers.
     pub(in super::super) fn shown(&self) -> String {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        // A token may stand in the path: of what is not ours, only the host is shown.
+        // The path may contain a token: of a foreign address, only the host is shown.
         let host = url::Url::parse(&self.url).map_or_else(|_| "?".to_owned(), |url| url.origin().ascii_serialization());
         let names = if names.is_empty() { "no headers".to_owned() } else { format!("headers {}", names.join(", ")) };
         format!("{host}/… with {names}")
@@ -57,7 +57,7 @@ impl Set {
             || self.url == endpoint.address().as_str()
     }
 
-    /// The token that it sends in the header.
+    /// The token in its header.
     pub(in super::super) fn token(&self) -> Option<&str> {
         self.headers.iter().find(|(name, _)| name == HEADER).map(|(_, value)| value.as_str())
     }
@@ -73,17 +73,17 @@ impl std::fmt::Debug for Set {
     }
 }
 
-/// What a registration came to.
+/// The result of a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) enum Registered {
     Anew,
-    /// It was so before.
+    /// It was already registered.
     Already,
-    /// The same hook, with another token before.
+    /// The same hook was registered with another token.
     Rotated,
 }
 
-/// What is set now.
+/// The current webhook of a level.
 pub(in super::super) async fn get(api: &Api, level: Level) -> Result<Option<Set>> {
     let answer = match api.call(Method::GET, &level.path(), None).await {
         Ok(answer) => answer,
@@ -99,7 +99,7 @@ pub(in super::super) async fn get(api: &Api, level: Level) -> Result<Option<Set>
     Ok(Some(Set { url: url.to_owned(), headers }))
 }
 
-/// Sets the door. `replace` is asked with what would be lost, where that is not ours.
+/// Sets the webhook. If a foreign one would be lost, `replace` is called with its description.
 pub(in super::super) async fn register(
     api: &Api,
     level: Level,
@@ -123,7 +123,7 @@ pub(in super::super) async fn register(
     {
         bail!("nothing is changed: {error}");
     }
-    // Only reading it back says what counts.
+    // Only reading it back shows whether the change took effect.
     let after = get(api, level).await;
     match (after, put) {
         (Ok(Some(set)), _) if set.goes_to(endpoint) => Ok(came),
@@ -142,7 +142,7 @@ pub(in super::super) async fn register(
     }
 }
 
-/// Takes the webhook of a level away. `foreign` is asked where it is not ours.
+/// Removes the webhook of a level. If it is a foreign one, `foreign` is called first.
 pub(in super::super) async fn unregister(
     api: &Api,
     level: Level,
@@ -162,14 +162,14 @@ pub(in super::super) async fn unregister(
     }
 }
 
-/// Leap's report of how our receiver answered its test notification.
+/// Leap's report of how the receiver answered its test notification.
 #[derive(Debug)]
 pub(in super::super) struct Report {
     pub(in super::super) status: Option<u64>,
     pub(in super::super) lines: Vec<String>,
 }
 
-/// Lets Leap send a test notification with this event, and report.
+/// Makes Leap send a test notification with this event; returns its report.
 pub(in super::super) async fn test(api: &Api, level: Level, event: &str, now: Timestamp) -> Result<Report> {
     let body = provider_sims::leap_integration_test(level == Level::Group, event, now);
     let answer = api.call_that_asks_us(&format!("{}/integration_test", level.path()), &body).await?;

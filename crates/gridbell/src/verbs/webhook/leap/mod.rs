@@ -1,4 +1,4 @@
-//! Leap: its webhooks of both levels are set through its API.
+//! Leap: the webhooks of both levels are registered through its API.
 
 mod client;
 
@@ -23,10 +23,10 @@ use crate::{
     simulate::times,
 };
 
-/// How much of a line of Leap's report is shown, in characters.
+/// Longest line of Leap's report shown, in characters.
 const MAX_REPORTED: usize = 2_000;
 
-/// Its registrar.
+/// Leap's registrar.
 pub(super) struct Leap;
 
 impl Registrar for Leap {
@@ -40,7 +40,7 @@ impl Registrar for Leap {
 
     fn list<'a>(&'a self, args: &'a List, opened: &'a Opened) -> Doing<'a> {
         Box::pin(async move {
-            // Without its token a hook can be listed all the same; only which one is ours is not known then.
+            // Without its token, webhooks can still be listed, but not which one is ours.
             let endpoint = args.endpoint(opened).await;
             let api = api(opened).await?;
             let mut rows = Vec::new();
@@ -70,7 +70,7 @@ impl Registrar for Leap {
     }
 }
 
-/// The levels that were named; meters where none was.
+/// The named levels; meters if none is named.
 fn levels(named: &[Level]) -> &[Level] {
     if named.is_empty() { &[Level::Meter] } else { named }
 }
@@ -94,7 +94,7 @@ async fn registers(args: &Register, opened: &Opened, endpoint: &HookAddress) -> 
             "Two tokens open this source. Leave the old one's hash out of gridbell.toml once no notification brings it any more.",
         )?;
     }
-    // Without a flag the test is of a meter notification.
+    // Without a flag the test is a meter notification.
     try_it(opened, if levels(&args.level).contains(&Level::Meter) { "" } else { " --level group" })
 }
 
@@ -146,10 +146,10 @@ async fn tests(args: &Test, opened: &Opened) -> Result<()> {
     follow::to_signal(opened, &Subject::dispatch(&opened.name, &event), args.wait).await
 }
 
-/// A random UUID of version 4, for an event that is like no other.
+/// A random UUID of version 4, for a new event.
 fn uuid() -> String {
     let mut bytes = [0_u8; 16];
-    // Where the system has no randomness nothing secure can run, and nothing here could mend it.
+    // Without randomness the system is not secure, and this program cannot continue.
     if let Err(error) = getrandom::fill(&mut bytes) {
         panic!("the system gives no randomness: {error}");
     }

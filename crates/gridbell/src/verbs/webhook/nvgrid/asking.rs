@@ -1,4 +1,4 @@
-//! How `NvGrid` is asked: the flags of every verb that does, and the client that they make.
+//! Connects to `NvGrid`: the flags of every verb that does, and the client made from them.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,32 +12,32 @@ use crate::{
     show, usage,
 };
 
-/// How long a call may take: the site asks nobody meanwhile.
+/// Timeout of one call.
 pub(super) const ANSWERS: Duration = Duration::from_secs(30);
 
-/// How `NvGrid` is asked, where that is not what the source's configuration says.
+/// How to connect to `NvGrid`, if not as the source's configuration says.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "How NvGrid is asked (gRPC)")]
 pub(crate) struct Asking {
-    /// A .proto file that came with the DPS install; may stand several times [default: the server's reflection]
+    /// .proto file of the DPS install; may be repeated [default: the server's reflection]
     #[arg(long, value_name = "FILE", conflicts_with = "descriptor_set")]
     proto: Vec<PathBuf>,
-    /// Where those import from; may stand several times [default: their own folders]
+    /// Import folder of those files; may be repeated [default: their own folders]
     #[arg(long, value_name = "FOLDER", requires = "proto")]
     proto_path: Vec<PathBuf>,
-    /// The same compiled, as `protoc --include_imports --descriptor_set_out=FILE` does
+    /// The same files compiled, as by `protoc --include_imports --descriptor_set_out=FILE`
     #[arg(long, value_name = "FILE")]
     descriptor_set: Option<PathBuf>,
-    /// The certificate of the CA that signed the server's, in PEM [default: those that browsers trust]
+    /// Certificate of the CA that signed the server's, in PEM [default: the CAs that browsers trust]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// The name that the server's certificate is made out to [default: the address's host]
+    /// Name in the server's certificate [default: the address's host]
     #[arg(long, value_name = "NAME")]
     tls_name: Option<String>,
-    /// Where DPS answers, such as `https://api.dps:443` [default: the source's `api_url`]
+    /// Address of DPS, such as `https://api.dps:443` [default: the source's `api_url`]
     #[arg(long, value_name = "URL", value_parser = address)]
     api_url: Option<Url>,
-    /// Where username:password lies, or a token alone: `env:NAME` or `ssm:/path` [default: the source's `api_key`]
+    /// Where username:password, or a token, is stored: `env:NAME` or `ssm:/path` [default: the source's `api_key`]
     #[arg(long, value_name = "REFERENCE")]
     login: Option<Lies>,
 }
@@ -73,12 +73,12 @@ impl Asking {
         }
     }
 
-    /// Where a source's provider answers, as far as that is known.
+    /// The address of a source's provider, if known.
     pub(in super::super) fn asked(&self, opened: &Opened) -> Result<Option<Url>> {
         self.api_url.clone().map_or_else(|| opened.api_url(), |url| Ok(Some(url)))
     }
 
-    /// Where the source's site answers.
+    /// The address of the source's site.
     fn url(&self, opened: &Opened) -> Result<Url> {
         self.asked(opened)?.with_context(|| {
             format!("{0} has no api_url: say where its DPS answers with --api-url https://HOST:PORT, or write api_url and api_key for {0} in gridbell.toml", opened.name)

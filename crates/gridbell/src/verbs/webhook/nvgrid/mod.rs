@@ -1,4 +1,4 @@
-//! `NvGrid`: asked over gRPC, by a description that is found at run time. No call of it lists webhooks.
+//! `NvGrid`: registration over gRPC, by a description found at run time. It has no call that lists webhooks.
 
 mod asking;
 mod registrar;
@@ -26,12 +26,12 @@ use crate::{
 };
 use stack_client::http_client;
 
-/// A power event by its name.
+/// Parses the name of a power event.
 pub(super) fn event(name: &str) -> Result<String, String> {
     if EVENTS.contains(&name) { Ok(name.to_owned()) } else { Err(format!("there are {}", EVENTS.join(", "))) }
 }
 
-/// Registers the door, which has been seen to answer.
+/// Registers the hook; the receiver has answered there before.
 async fn register(asking: &Asking, opened: &Opened, endpoint: &HookAddress, events: &[String]) -> Result<()> {
     let mut client = asking.client(opened).await.context("nothing is registered")?;
     if let Err(error) = client.register(endpoint.address().as_str(), events).await {
@@ -48,11 +48,11 @@ async fn register(asking: &Asking, opened: &Opened, endpoint: &HookAddress, even
         "NvGrid has no call that lists webhooks: keep in mind that it is there. It goes away with: gridbell webhook unregister {}",
         opened.name
     ))?;
-    // In production there is no test: an event of our own would pass for a real one.
+    // In production there is no test: a test event would pass for a real one.
     if opened.is_sandbox() { try_it(opened, "") } else { Ok(()) }
 }
 
-/// Takes the door's address away.
+/// Unregisters the hook's address.
 async fn unregister(asking: &Asking, opened: &Opened, endpoint: &HookAddress) -> Result<()> {
     let mut client = asking.client(opened).await.context("it is registered still, if it was")?;
     match client.unregister(endpoint.address().as_str()).await {
@@ -64,7 +64,7 @@ async fn unregister(asking: &Asking, opened: &Opened, endpoint: &HookAddress) ->
     }
 }
 
-/// Why it did not go through, and what holds now.
+/// Why the call failed, and what is registered now.
 fn undone(source: &str, error: NvgridError, what: &str) -> anyhow::Error {
     if error.is_in_doubt() {
         return anyhow::anyhow!(
@@ -74,7 +74,7 @@ fn undone(source: &str, error: NvgridError, what: &str) -> anyhow::Error {
     anyhow::Error::from(error).context(format!("nothing is {what}"))
 }
 
-/// What can be said instead of a list.
+/// Prints what is known, because there is no list.
 async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result<()> {
     let mut client = asking.client(opened).await?;
     let status = client.status().await?;
@@ -90,7 +90,7 @@ async fn list(asking: &Asking, opened: &Opened, json: bool) -> Result<()> {
     )
 }
 
-/// Lets an event come: a rehearsal's own, or the next that there is.
+/// Waits for an event: a rehearsal posts its own, otherwise it is the site's next one.
 async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wait: Duration) -> Result<()> {
     if !opened.is_sandbox() {
         show::line(
@@ -103,7 +103,7 @@ async fn test(asking: &Asking, hook: &AboutHook, opened: &Opened, wait: Duration
     }
     let endpoint = opened.endpoint(&hook.place).await?;
     let now = times::now();
-    // The end of a ramp that went well: of a start, somebody would await the end.
+    // The end of a successful ramp: after a start, gridbell would wait for its end.
     let mut body = fixtures::json("nvgrid/end_ramp_down.json")?;
     let correlation = format!("gridbell-test-{}", now.as_millisecond());
     let hour_later = now.checked_add(SignedDuration::from_hours(1)).unwrap_or(now);

@@ -1,4 +1,4 @@
-//! `NvGrid`'s registration behind the trait of all providers.
+//! `NvGrid`'s registration, behind the trait of all providers.
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::endpoint::{HookAddress, Opened};
 
-/// Its registrar.
+/// `NvGrid`'s registrar.
 pub(in super::super) struct NvGrid;
 
 impl Registrar for NvGrid {

@@ -1,4 +1,4 @@
-//! `webhook status` and `webhook schedule`: what the site tells of itself.
+//! `webhook status` and `webhook schedule`: show what the site reports.
 
 use anyhow::Result;
 use dispatch::text;
@@ -8,36 +8,36 @@ use serde_json::Value;
 use super::{super::About, Asking};
 use crate::{endpoint::Opened, show, simulate::times, usage};
 
-/// How much of a line is shown, in characters.
+/// Longest line shown, in characters.
 const MAX_LINE: usize = 2_000;
 
-/// `webhook status`.
+/// Arguments of `webhook status`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     #[command(flatten)]
     about: About,
-    /// Print JSON: the answer with the names of its description
+    /// Print JSON: the answer with the description's field names
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     asking: Asking,
 }
 
-/// `webhook schedule`.
+/// Arguments of `webhook schedule`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Schedule {
     #[command(flatten)]
     about: About,
-    /// The beginning of the interval, RFC 3339 [default: now]
+    /// Start of the interval, RFC 3339 [default: now]
     #[arg(long, value_name = "INSTANT", value_parser = show::instant)]
     from: Option<Timestamp>,
-    /// Its end [default: a day after its beginning]
+    /// End of the interval [default: a day after its start]
     #[arg(long, value_name = "INSTANT", value_parser = show::instant)]
     until: Option<Timestamp>,
-    /// A feed's tag; may stand several times [default: all]
+    /// Tag of a feed; may be repeated [default: all]
     #[arg(long, value_name = "TAG")]
     feed: Vec<String>,
-    /// Print JSON: the answer with the names of its description
+    /// Print JSON: the answer with the description's field names
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -80,7 +80,7 @@ fn tell(answer: &Value, json: bool) -> Result<()> {
     if json { show::json(answer) } else { show::screen(&outline(answer)) }
 }
 
-/// An answer as people read it: a name a line, what lies in it further to the right. How the messages look is the site's to say.
+/// An answer for people: one name per line, its contents indented. The site's description defines the messages.
 pub(super) fn outline(answer: &Value) -> String {
     let mut lines = Vec::new();
     branch(answer, 0, &mut lines);
@@ -106,7 +106,7 @@ fn branch(value: &Value, depth: usize, lines: &mut Vec<String>) {
     }
 }
 
-/// A value on one line; none: it has several. A load is one, and so is a list of words.
+/// A value that fits on one line, such as a load or a list of words; none for others.
 fn leaf(value: &Value) -> Option<String> {
     match value {
         Value::Null => Some(String::new()),

@@ -11,7 +11,7 @@ use crate::endpoint::HookAddress;
 const WEBHOOKS: &str = "/2022-04-15/webhooks";
 const DISPATCHES: &str = "/2022-04-15/dispatches";
 
-/// What a webhook is registered for.
+/// The events that webhooks are registered for.
 pub(in super::super) const EVENTS: [&str; 2] = ["dispatch.create", "dispatch.update"];
 
 /// A registered webhook.
@@ -22,15 +22,15 @@ pub(in super::super) struct Webhook {
     pub(in super::super) events: Vec<String>,
 }
 
-/// What a registration came to.
+/// The result of a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) enum Registered {
     Anew(String),
-    /// That address was registered before.
+    /// The address was already registered.
     Already(String),
 }
 
-/// The webhooks that the key's account has.
+/// The webhooks of the key's account.
 pub(in super::super) async fn list(api: &Api) -> Result<Vec<Webhook>> {
     let answer = api.call(Method::GET, WEBHOOKS, None).await?;
     let listed = answer["webhooks"].as_array().ok_or_else(|| api.strange(200, "no list of webhooks"))?;
@@ -49,13 +49,13 @@ pub(in super::super) async fn list(api: &Api) -> Result<Vec<Webhook>> {
         .collect()
 }
 
-/// Whether a listed address is the door's. Voltus' samples show one without its scheme.
+/// Whether a listed address is the hook's. Voltus' samples show an address without its scheme.
 pub(in super::super) fn is_ours(webhook: &Webhook, endpoint: &HookAddress) -> bool {
     let bare = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/').to_owned();
     bare(&webhook.url) == bare(endpoint.address().as_str())
 }
 
-/// Registers the door, unless it is registered. The receiver must have been seen to answer before.
+/// Registers the hook, unless it is registered. The receiver must have answered before.
 pub(in super::super) async fn register(api: &Api, endpoint: &HookAddress) -> Result<Registered> {
     let ours = |listed: Vec<Webhook>| listed.into_iter().find(|webhook| is_ours(webhook, endpoint));
     if let Some(known) = ours(list(api).await?) {
@@ -71,7 +71,7 @@ pub(in super::super) async fn register(api: &Api, endpoint: &HookAddress) -> Res
     if let Some(id) = answer["id"].as_str() {
         return Ok(Registered::Anew(id.to_owned()));
     }
-    // Whether it is registered after all shows in the list alone.
+    // Only the list shows whether it is registered after all.
     let why = answer.as_str().unwrap_or("the answer names no id").to_owned();
     match list(api).await.map(ours) {
         Ok(Some(made)) => Ok(Registered::Anew(made.id)),
@@ -119,7 +119,7 @@ pub(in super::super) async fn post_scenario(api: &Api, name: &str, now: Timestam
     Ok(())
 }
 
-/// Asks production for a self-test dispatch of ten minutes, beginning in a quarter of an hour; its id, where the answer names it.
+/// Requests a self-test dispatch in production, of ten minutes, starting in 15 minutes; its id, if the answer has one.
 pub(in super::super) async fn self_test(api: &Api, now: Timestamp) -> Result<Option<String>> {
     let at = |minutes| now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(now).to_string();
     let body = json!({"start_time": at(15), "end_time": at(25)});

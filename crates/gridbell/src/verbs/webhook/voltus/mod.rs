@@ -24,10 +24,10 @@ use crate::{
     simulate::times,
 };
 
-/// How often Voltus is asked which dispatches there are: its limit is some hundred a minute.
+/// How often Voltus' dispatches are listed: its limit is a few hundred requests a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Its registrar.
+/// Voltus' registrar.
 pub(super) struct Voltus;
 
 impl Registrar for Voltus {
@@ -41,7 +41,7 @@ impl Registrar for Voltus {
 
     fn list<'a>(&'a self, args: &'a List, opened: &'a Opened) -> Doing<'a> {
         Box::pin(async move {
-            // Without its token a hook can be listed all the same; only which one is ours is not known then.
+            // Without its token, webhooks can still be listed, but not which one is ours.
             let endpoint = args.endpoint(opened).await;
             args.show(opened, &rows(&list(&api(opened).await?).await?, endpoint.as_ref()))
         })
@@ -136,7 +136,7 @@ async fn tests(args: &Test, opened: &Opened) -> Result<()> {
     follow::to_signal(opened, &Subject::dispatch(&opened.name, &id), args.wait).await
 }
 
-/// The first dispatch that was not there before.
+/// The first new dispatch.
 async fn appears(api: &Api, before: &[String], within: Duration) -> Result<String> {
     let looking = async {
         loop {
