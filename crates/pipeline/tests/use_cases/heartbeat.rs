@@ -73,6 +73,7 @@ fn a_hydrator_that_never_ran_is_mailed() {
     run_for(&sim, 120);
     assert_eq!(mail_subjects(&sim), [SILENT]);
     assert!(sim.mails()[0].1.text.contains("nothing from the queue so far"), "{}", sim.mails()[0].1.text);
+    assert!(sim.mails()[0].1.text.contains("Look in each provider's portal"), "it is about no single provider");
 }
 
 #[test]

@@ -8,7 +8,10 @@ use super::{
     words::{command, tame},
 };
 use crate::{
-    alerts::{condition::Condition, occasion::Occasion},
+    alerts::{
+        condition::{Condition, GRIDBELL},
+        occasion::Occasion,
+    },
     job::clip,
 };
 
@@ -122,7 +125,8 @@ fn lines_of(text: &str) -> Vec<String> {
 fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<Step> {
     let (provider, source) = (case.provider(), tame(case.incident.source()));
     let is_unsent = case.record.is_some_and(|record| !record.outbox.is_empty());
-    let portal = || Step::new(format!("Look in {provider}'s portal for what is on at your sites."));
+    let whose = if case.incident.source() == GRIDBELL { "each provider".to_owned() } else { provider.clone() };
+    let portal = || Step::new(format!("Look in {whose}'s portal for what is on at your sites."));
     let doctor = || command(&["doctor"], "", stack);
     let deliveries = || command(&["delivery", "list"], "", stack);
     match &case.incident.condition {
