@@ -118,10 +118,7 @@ fn differing(counted: &[Counted]) -> Result<Vec<String>> {
             let (Some(did), Some(billed)) = (did, billed) else { continue };
             let counted = count(did)?;
             if !alike(counted, billed) {
-                moved.push(format!(
-                    "{:?} consumes {counted:?}; crates/gridbell/src/cost/calls.rs says {billed:?}",
-                    step.what
-                ));
+                moved.push(format!("{:?} consumes {counted:?}; crates/cost/src/calls.rs says {billed:?}", step.what));
             }
         }
     }

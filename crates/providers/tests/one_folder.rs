@@ -14,6 +14,7 @@ const CRATES: &[&str] = &[
     "aws",
     "config",
     "local-stack",
+    "stack-client",
     "receiver",
     "hydrator",
     "retrier",
@@ -28,7 +29,6 @@ const BUT: &[&str] = &[
     "aws/src/contract/",
     "aws/src/dynamo/recorded/",
     // Scenarios with particular providers and their data.
-    "gridbell/src/chaos/",
     "gridbell/src/demo/",
     "gridbell/src/simulate/mod.rs",
     // The registrations, fixed records and the test of a new provider.
