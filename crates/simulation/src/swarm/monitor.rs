@@ -1,7 +1,10 @@
 //! Passes the changes of each step to the checker.
 
 use dispatch::Epoch;
-use pipeline::job::JobKind;
+use pipeline::{
+    job::JobKind,
+    record::{AckState, SubjectRecord},
+};
 
 use super::{
     live::Live,
@@ -76,6 +79,9 @@ impl Monitor {
             let row = state.incidents.get(&key).map(|row| Event::Incident { row: Box::new(row) });
             lines.extend(row.map(|event| Line { at: now, event }));
         }
+        for key in state.dispatches.take_written() {
+            lines.extend(state.dispatches.get(&key).and_then(by_hand).map(|event| Line { at: now, event }));
+        }
         for (at, mail) in &state.mails[self.mails..] {
             let (subject, text, html) = (mail.subject.clone(), mail.text.clone(), mail.html.clone());
             lines.push(Line { at: *at, event: Event::Mail { subject, text, html } });
@@ -112,6 +118,13 @@ fn signal(sent: &Sent, state: &State) -> Line {
     let stored = record.map_or((Epoch::default(), 0), |record| (record.state.epoch, record.state.version));
     let (group, deduplication, body) = (sent.group.clone(), sent.deduplication.clone(), sent.body.clone());
     Line { at: sent.at, event: Event::Signal { group, deduplication, body, stored: Some(stored.into()) } }
+}
+
+/// The acceptance by a person who has curtailed by hand, as a controller's would be.
+fn by_hand(record: SubjectRecord) -> Option<Event> {
+    let ack = record.ack.filter(|ack| ack.by.is_some() && ack.state != AckState::Failed)?;
+    let version = (record.state.epoch, ack.version).into();
+    Some(Event::Noted { subject: record.subject.as_str().to_owned(), version })
 }
 
 fn dispatch_subject(body: &str) -> Option<String> {
