@@ -370,29 +370,17 @@ impl Config<ProviderName> {
 
 impl Source<ProviderName> {
     fn of(self, provider: &'static dyn Provider) -> Source {
-        let Self {
-            environment,
-            api_url,
-            api_key,
-            tokens,
-            deadlines,
-            programs,
-            poll_s,
-            requests_a_minute,
-            contacts,
-            ..
-        } = self;
         Source {
             provider,
-            environment,
-            api_url,
-            api_key,
-            tokens,
-            deadlines,
-            programs,
-            poll_s,
-            requests_a_minute,
-            contacts,
+            environment: self.environment,
+            api_url: self.api_url,
+            api_key: self.api_key,
+            tokens: self.tokens,
+            deadlines: self.deadlines,
+            programs: self.programs,
+            poll_s: self.poll_s,
+            requests_a_minute: self.requests_a_minute,
+            contacts: self.contacts,
         }
     }
 }
