@@ -26,7 +26,7 @@ pub(crate) fn consent(yes: bool, what: &str) -> Result<()> {
         return Err(Unasked(what.to_owned()).into());
     }
     if !can_ask() {
-        return Err(crate::usage::error(format!("{what}; nobody can be asked here, so say --yes to go on")));
+        return Err(crate::usage::error(format!("{what}; there is no terminal to ask at: say --yes to go on")));
     }
     super::out::ask(&format!("{what}. Go on? [y/N] "));
     let mut answer = String::new();

@@ -54,7 +54,7 @@ pub(crate) async fn run(verb: WebConsole) -> Result<()> {
         show::json(&json!({"url": serving.url}))?;
     } else {
         show::line(&format!("The console is at {}", Paint::stdout().bold(&serving.url)))?;
-        show::line("Whoever has this address can acknowledge and replay. Ctrl-C ends it.")?;
+        show::line("Anyone with this address can acknowledge and replay. Ctrl-C ends it.")?;
     }
     // This keeps the file that the browser reads for as long as the console runs.
     let opened = if no_open || json || !show::is_seen() { None } else { open(&serving.url) };

@@ -52,8 +52,13 @@ async fn life_cycle(bench: &Bench) {
     let mut register = bench.command(&["webhook", "register", "openvolt-demo", "--wait", "2m"]);
     let mut register = register.stdout(Stdio::piped()).spawn().expect("gridbell starts");
     let mut said = BufReader::new(register.stdout.take().expect("piped")).lines();
-    while !said.next_line().await.expect("read").expect("it waits").contains("whoever has it can post to this source") {
-    }
+    while !said
+        .next_line()
+        .await
+        .expect("read")
+        .expect("it waits")
+        .contains("anyone who has it can post to this source")
+    {}
     bench.does(&["trigger", "openvolt-demo", "daily"]).await;
     let last = said.next_line().await.expect("read").expect("said");
     assert!(last.ends_with("went through: the hook works."), "{last}");

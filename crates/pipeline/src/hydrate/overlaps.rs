@@ -82,11 +82,12 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         let limit_bytes = self.stream.limit_bytes();
         let last = record.outbox.last();
-        let told = last.and_then(|last| record.state.with_effective(&record.origin, last, &effective, limit_bytes));
-        let Some(told) = told else { return record };
+        let overlapped =
+            last.and_then(|last| record.state.with_effective(&record.origin, last, &effective, limit_bytes));
+        let Some(overlapped) = overlapped else { return record };
         let (of_version, mut outbox): (Vec<_>, Vec<_>) =
             record.outbox.iter().cloned().partition(|signal| signal.sequence == record.state.version);
-        outbox.extend(told);
+        outbox.extend(overlapped);
         if of_version.len() == 1 && outbox.len() == record.outbox.len() {
             return SubjectRecord { outbox, ..record };
         }

@@ -48,7 +48,7 @@ fn to_enter(opened: &Opened, endpoint: &HookAddress) -> String {
     format!(
         "gridbell knows no call by which {} registers webhooks. Give it this address for {}, by its dashboard or its support:\n\n\
          \x20 {}\n\n\
-         The address holds the token: whoever has it can post to this source.",
+         The address holds the token: anyone who has it can post to this source.",
         opened.provider,
         opened.name,
         endpoint.address()

@@ -64,7 +64,7 @@ fn to_enter(source: &str, endpoint: &HookAddress) -> String {
          \x20 Description         gridbell {source}\n\
          \x20 Events              meter_data.received, hosted_consent.approved, hosted_consent.revoked, api_keys.rotated,\n\
          \x20                     meter.created, customer.created, user.created\n\n\
-         The address holds the token: whoever has it can post to this source.",
+         The address holds the token: anyone who has it can post to this source.",
         endpoint.address()
     )
 }

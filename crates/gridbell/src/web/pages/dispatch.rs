@@ -78,7 +78,7 @@ fn facts(view: &DispatchView, clock: &Clockface) -> Markup {
             (field("Phase", now::phase(view)))
             (field("Asks", html! { strong { (show::request(&view.request)) } " of " (view.sites) " site(s)" @if view.voluntary { ", voluntary" } }))
             (field("Starts", full(clock, view.start)))
-            (field("Ends", full_or(clock, view.end, "open: until told otherwise")))
+            (field("Ends", full_or(clock, view.end, "open: until the provider states an end")))
             (field("Real", test.unwrap_or_else(|| html! { "yes" })))
             (field("Version", html! { (view.version) ", changed " (full(clock, view.changed_at)) }))
             (field("Controller", controller(view, clock)))

@@ -160,7 +160,7 @@ fn state(site: &Site, clock: &Clockface) -> Markup {
     html! {
         @match (site.curtailed, site.next()) {
             (true, Some((Window { until: Some(until), .. }, _))) => { (badge("on", "curtailed")) " until " (minute(clock, *until)) " (" (off(clock, *until)) ")" }
-            (true, _) => { (badge("on", "curtailed")) " until told otherwise" }
+            (true, _) => { (badge("on", "curtailed")) " until the provider states an end" }
             (false, Some((window, false))) => { (badge("past", "free")) " until " (minute(clock, window.from)) " (" (off(clock, window.from)) ")" }
             (false, Some((window, true))) => { (badge("test", "test")) " at " (minute(clock, window.from)) " (" (off(clock, window.from)) ")" }
             (false, None) => { (badge("past", "free")) }
