@@ -97,6 +97,11 @@ impl Browser {
 
     /// Calls a method of the protocol, on the browser or on a session.
     pub(crate) fn call(&self, session: Option<&str>, method: &str, parameters: &Value) -> Value {
+        self.try_call(session, method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The same; an error is Chromium's own, such as a page that has no document yet.
+    pub(crate) fn try_call(&self, session: Option<&str>, method: &str, parameters: &Value) -> Result<Value, Value> {
         let id = {
             let mut to = lock(&self.to);
             to.1 += 1;
@@ -108,8 +113,7 @@ impl Browser {
             to.1
         };
         let answer = self.heard.wait(method, |messages| messages.answers.remove(&id));
-        assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-        answer["result"].clone()
+        if answer["error"].is_null() { Ok(answer["result"].clone()) } else { Err(answer["error"].clone()) }
     }
 
     /// The number of events so far.

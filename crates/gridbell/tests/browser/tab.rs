@@ -74,7 +74,17 @@ impl Tab {
     /// The value of an expression; a promise is awaited.
     pub(crate) fn eval(&self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
-        let answer = self.call("Runtime.evaluate", &asked);
+        // Between two pages there is no execution context: nothing has run, so it is safe to ask again.
+        let has_no_page = |error: &Value| error["message"].as_str().is_some_and(|text| text.contains("context"));
+        let mut answer = self.browser.try_call(Some(&self.session), "Runtime.evaluate", &asked);
+        for _ in 0..LOOKS {
+            if !answer.as_ref().is_err_and(has_no_page) {
+                break;
+            }
+            std::thread::sleep(LOOK_EVERY);
+            answer = self.browser.try_call(Some(&self.session), "Runtime.evaluate", &asked);
+        }
+        let answer = answer.unwrap_or_else(|error| panic!("{expression}: {error}"));
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {}", answer["exceptionDetails"]);
         answer["result"]["value"].clone()
     }
@@ -91,7 +101,8 @@ impl Tab {
         for _ in 0..LOOKS {
             // Between two pages there may be no document.
             let asked = json!({"expression": expression, "returnByValue": true});
-            if self.call("Runtime.evaluate", &asked)["result"]["value"] == true {
+            let answer = self.browser.try_call(Some(&self.session), "Runtime.evaluate", &asked);
+            if answer.is_ok_and(|answer| answer["result"]["value"] == true) {
                 return;
             }
             std::thread::sleep(LOOK_EVERY);
