@@ -22,7 +22,7 @@ use super::{
     upgrade::Upgrade,
     watch::{self, Controller, Mailroom},
 };
-use config::Config;
+use config::{Config, file::File};
 use gridbell::{
     queue::Queue,
     simulate::{KEY, Settings, Simulators, times},
@@ -114,7 +114,7 @@ fn chaos_config() -> Result<Config> {
     for provider in ["voltus", "leap", "openvolt"] {
         text = text.replace(&format!("provider = \"{provider}\"\n"), &keys(provider));
     }
-    Ok(Config::parse("the configuration of chaos", &text)?)
+    Ok(File::parse("the configuration of chaos", &text)?.config)
 }
 
 async fn hurt(
