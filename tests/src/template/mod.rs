@@ -11,6 +11,7 @@ mod domain;
 mod endpoint;
 mod functions;
 mod model;
+mod parameters;
 mod policies;
 mod queues;
 mod roles;
@@ -65,6 +66,7 @@ fn checks() -> impl Iterator<Item = &'static Check> {
         alarms::CHECKS,
         dashboard::CHECKS,
         deployment::CHECKS,
+        parameters::CHECKS,
     ]
     .into_iter()
     .flatten()
