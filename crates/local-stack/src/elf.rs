@@ -101,9 +101,13 @@ mod tests {
         let said = check_package(&package, "x86_64").expect_err("refused").to_string();
         assert!(said.contains("receiver.zip was built for arm64, and the function is x86_64"), "{said}");
         pack("other", &header(AARCH64));
-        assert!(check_package(&package, "arm64").expect_err("refused").to_string().contains("no package of a function"));
+        assert!(
+            check_package(&package, "arm64").expect_err("refused").to_string().contains("no package of a function")
+        );
         std::fs::write(&package, "no zip").expect("written");
-        assert!(check_package(&package, "arm64").expect_err("refused").to_string().contains("no package of a function"));
+        assert!(
+            check_package(&package, "arm64").expect_err("refused").to_string().contains("no package of a function")
+        );
     }
 
     #[test]

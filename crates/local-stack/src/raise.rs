@@ -204,5 +204,5 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
         acks: endpoint("acks", prepared.ack_token.as_ref()),
         mail: mail.to_owned(),
         webhook_base: base,
-    }
+    })
 }

@@ -198,7 +198,8 @@ mod tests {
     fn the_emulator_expands_with_the_given_values() {
         let text = "Parameters:\n  A: { Type: String, Default: x }\n  B: { Type: Number, Default: 1 }\n";
         let mut template = parse(text).expect("a template");
-        let given = [("A", "off"), ("B", "7"), ("C", "unknown")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let given =
+            [("A", "off"), ("B", "7"), ("C", "unknown")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         write_defaults(&mut template, &BTreeMap::from(given));
         assert_eq!(template["Parameters"]["A"]["Default"], json!("off"));
         assert_eq!(template["Parameters"]["B"]["Default"], json!(7));

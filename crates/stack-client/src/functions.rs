@@ -13,8 +13,8 @@ use aws::{
     signed::{Call, CallError, Service},
 };
 
-pub use aliases::{ALIAS, Alias, Published};
 use aliases::unqualified;
+pub use aliases::{ALIAS, Alias, Published};
 
 /// Timeout of one probe: a cold start, and what the function reads at start.
 const PROBING: Duration = Duration::from_secs(25);

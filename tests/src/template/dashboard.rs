@@ -26,22 +26,20 @@ const NAMESPACE: &str = "gridbell";
 /// `CloudWatch` draws this many columns.
 const COLUMNS: u64 = 24;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        name: "the dashboard is drawn, and shows every alarm, queue, function and metric",
-        run: dashboard,
-        saboteurs: || {
-            vec![
-                remove("no dashboard", "/Resources/Dashboard"),
-                set("no JSON", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub", json!("{\"widgets\":[")),
-                set("nothing to see", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub", json!("{\"widgets\":[]}")),
-                set("an alarm more", "/Resources/OtherAlarm", json!({ "Type": "AWS::CloudWatch::Alarm" })),
-                set("a queue more", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
-                set("a function more", "/Resources/OtherFunction", json!({ "Type": "AWS::Serverless::Function" })),
-            ]
-        },
+pub(super) const CHECKS: &[Check] = &[Check {
+    name: "the dashboard is drawn, and shows every alarm, queue, function and metric",
+    run: dashboard,
+    saboteurs: || {
+        vec![
+            remove("no dashboard", "/Resources/Dashboard"),
+            set("no JSON", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub", json!("{\"widgets\":[")),
+            set("nothing to see", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub", json!("{\"widgets\":[]}")),
+            set("an alarm more", "/Resources/OtherAlarm", json!({ "Type": "AWS::CloudWatch::Alarm" })),
+            set("a queue more", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
+            set("a function more", "/Resources/OtherFunction", json!({ "Type": "AWS::Serverless::Function" })),
+        ]
     },
-];
+}];
 
 fn dashboard(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();

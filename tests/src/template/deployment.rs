@@ -59,10 +59,7 @@ pub(super) const CHECKS: &[Check] = &[
         saboteurs: || {
             vec![
                 remove("no alarms", "/Globals/Function/DeploymentPreference/Alarms"),
-                remove(
-                    "a function that fails unseen",
-                    "/Globals/Function/DeploymentPreference/Alarms/Fn::If/1/1",
-                ),
+                remove("a function that fails unseen", "/Globals/Function/DeploymentPreference/Alarms/Fn::If/1/1"),
                 set(
                     "an alarm on what lay there before",
                     "/Globals/Function/DeploymentPreference/Alarms/Fn::If/1/-",

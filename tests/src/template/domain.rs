@@ -26,12 +26,12 @@ pub(super) const CHECKS: &[Check] = &[
                     "/Resources/CustomDomain/Properties/DomainNameConfigurations/0/CertificateArn",
                     json!({ "Ref": "Certificate" }),
                 ),
+                set("a record in the operator's other zones", "/Resources/DomainRecord/Condition", json!("OwnDomain")),
                 set(
-                    "a record in the operator's other zones",
-                    "/Resources/DomainRecord/Condition",
-                    json!("OwnDomain"),
+                    "old TLS",
+                    "/Resources/CustomDomain/Properties/DomainNameConfigurations/0/SecurityPolicy",
+                    json!("TLS_1_0"),
                 ),
-                set("old TLS", "/Resources/CustomDomain/Properties/DomainNameConfigurations/0/SecurityPolicy", json!("TLS_1_0")),
                 set("one that needs a domain", "/Parameters/DomainName/Default", json!("hooks.example.com")),
             ]
         },
@@ -78,7 +78,7 @@ fn domain(template: &Template) -> Findings {
     };
     let own = "DomainNameConfigurations/0";
     is("CustomDomain", &format!("{own}/SecurityPolicy"), json!("TLS_1_2"));
-    let certificate = json!({ "Fn::If": ["MakesCertificate", { "Ref": "Certificate" }, { "Ref": "CertificateArn" }] });
+    let certificate = json!({ "Fn::If": ["OwnCertificate", { "Ref": "CertificateArn" }, { "Ref": "Certificate" }] });
     is("CustomDomain", &format!("{own}/CertificateArn"), certificate);
     is("DomainMapping", "ApiId", json!({ "Ref": "Api" }));
     is("DomainMapping", "DomainName", json!({ "Ref": "CustomDomain" }));

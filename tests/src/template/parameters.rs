@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::model::{Template, listed, strings};
+use super::model::{listed, strings};
 use super::{Check, Findings, must, remove, set};
 
 pub(super) const CHECKS: &[Check] = &[Check {

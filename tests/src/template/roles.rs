@@ -121,10 +121,7 @@ const ROLES: [(&str, &[Grant]); 5] = [
     (
         "DeploymentRole",
         &[
-            (
-                &["lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"],
-                &[OWN_FUNCTIONS],
-            ),
+            (&["lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"], &[OWN_FUNCTIONS]),
             (&["cloudwatch:DescribeAlarms"], &["*"]),
         ],
     ),
@@ -251,15 +248,8 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("traces without the parameter", "/Resources/TracingPolicy/Condition"),
                 remove("a role that cannot read its queue", "/Resources/KeyPolicy/Properties/Roles/3"),
-                set(
-                    "every key",
-                    "/Resources/KeyPolicy/Properties/PolicyDocument/Statement/0/Resource",
-                    json!("*"),
-                ),
-                remove(
-                    "a key for everything",
-                    "/Resources/KeyPolicy/Properties/PolicyDocument/Statement/0/Condition",
-                ),
+                set("every key", "/Resources/KeyPolicy/Properties/PolicyDocument/Statement/0/Resource", json!("*")),
+                remove("a key for everything", "/Resources/KeyPolicy/Properties/PolicyDocument/Statement/0/Condition"),
                 set("a policy more", "/Resources/OtherPolicy", json!({ "Type": "AWS::IAM::Policy" })),
             ]
         },
@@ -270,7 +260,9 @@ pub(super) const CHECKS: &[Check] = &[
             let mut diagnostics = Findings::new();
             let bounded = json!({ "Fn::If": ["Bounded", { "Ref": "PermissionsBoundary" }, { "Ref": "AWS::NoValue" }] });
             for role in template.resources(Some("AWS::IAM::Role")) {
-                for (name, expected) in [("Path", json!({ "Ref": "RolePath" })), ("PermissionsBoundary", bounded.clone())] {
+                for (name, expected) in
+                    [("Path", json!({ "Ref": "RolePath" })), ("PermissionsBoundary", bounded.clone())]
+                {
                     let found = template.property(role, name);
                     must(&mut diagnostics, *found == expected, || format!("{role}: {name} is {found}"));
                 }

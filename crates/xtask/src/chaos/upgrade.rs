@@ -4,13 +4,11 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
-use gridbell::{
-    progress,
-    simulate::times,
-};
+use gridbell::{progress, simulate::times};
 use local_stack::{
     Build, Stack, Workspace,
     progress::{Progress, Silent},
@@ -61,7 +59,7 @@ pub(super) struct Upgrade {
     /// The earlier commit.
     from: String,
     began: Instant,
-    log: Box<dyn Progress>,
+    log: Arc<dyn Progress>,
 }
 
 impl std::fmt::Debug for Upgrade {
@@ -108,7 +106,7 @@ pub(crate) async fn run(args: UpgradeArgs) -> Result<()> {
     };
     let before = before.with_context(|| format!("{from} does not build"))?;
     let after = Build::make(&workspace.root, &folder.join("after"), progress.as_ref()).await?;
-    let upgrade = Upgrade { before, after, from, began: Instant::now(), log: progress::for_people() };
+    let upgrade = Upgrade { before, after, from, began: Instant::now(), log: Arc::clone(&progress) };
     let options = Options { seed, webhooks: usize::try_from(args.webhooks)? };
     let ran = tokio::select! {
         ran = run::run(options, Some(&upgrade), progress.as_ref()) => ran?,

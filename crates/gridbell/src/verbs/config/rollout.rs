@@ -199,11 +199,7 @@ async fn ask(fleet: &impl Fleet, of: Of<'_>, expected: Option<&str>) -> Result<P
 }
 
 /// The function's answer, once it is accepted; else its last answer.
-async fn answered(
-    fleet: &impl Fleet,
-    of: Of<'_>,
-    will_do: impl Fn(&Probed) -> bool,
-) -> Result<Probed, String> {
+async fn answered(fleet: &impl Fleet, of: Of<'_>, will_do: impl Fn(&Probed) -> bool) -> Result<Probed, String> {
     let mut asked = 1;
     loop {
         let answer = fleet.probe(of.function, of.version).await;

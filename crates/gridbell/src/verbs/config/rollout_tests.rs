@@ -84,10 +84,8 @@ impl Stack {
     /// What all functions run with; panics if they differ.
     fn all_run(&self) -> Option<String> {
         let state = self.0.borrow();
-        let mut jsons: Vec<Option<&str>> = FUNCTIONS
-            .iter()
-            .map(|function| state.at(function, ALIAS).map(|version| version.json.as_str()))
-            .collect();
+        let mut jsons: Vec<Option<&str>> =
+            FUNCTIONS.iter().map(|function| state.at(function, ALIAS).map(|version| version.json.as_str())).collect();
         jsons.dedup();
         assert_eq!(jsons.len(), 1, "{jsons:?}");
         jsons[0].map(str::to_owned)
@@ -309,8 +307,7 @@ async fn a_restart_that_is_refused_leaves_no_function_with_the_new_one() {
 #[tokio::test]
 async fn what_cannot_be_restored_is_said_by_its_function() {
     // The receiver's alias moves to the new version and does not go back.
-    let stack =
-        Stack::running("old").with(|state| (state.fixed, state.sticky) = (vec!["hydrator"], Some("receiver")));
+    let stack = Stack::running("old").with(|state| (state.fixed, state.sticky) = (vec!["hydrator"], Some("receiver")));
     let error = stack.apply("new").await.expect_err("refused");
     assert!(matches!(error, RolloutError::Torn { .. }), "{error}");
     let said = error.to_string();
