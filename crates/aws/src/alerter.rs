@@ -62,7 +62,7 @@ pub async fn run() -> Result<(), Error> {
                 DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
                 DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
                 WatchedQueues::new(&aws, environment.judged_queues()?),
-                Ses::new(&aws),
+                Ses::new(&aws).with_configuration_set(environment.mail_configuration_set()),
                 InnerQueues::new(&aws, environment.alerters_queues()?),
             ))
         })?;
