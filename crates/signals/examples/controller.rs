@@ -101,7 +101,7 @@ impl Controller {
     /// Acts on a signal and returns its acknowledgement.
     fn take(&mut self, signal: Envelope) -> Result<Option<Acknowledgement>, BoxError> {
         let id = signal.id.clone();
-        let signal = match self.state.filter.accept(signal) {
+        let signal = match self.state.filter.accept(signal, Timestamp::now()) {
             Delivery::New { signal, missed } => {
                 if missed > 0 {
                     say(&format!("pass over {missed} versions before {id:?} that never came"))?;
