@@ -1,6 +1,6 @@
 //! Reads the file's sections, one function each.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use providers::{Provider, Providers};
 use toml::de::DeTable;
@@ -9,7 +9,7 @@ use super::{
     File, FileError, contacts, scalar, sites,
     table::{At, Document, Table},
 };
-use crate::{Acks, Config, Deadlines, Environment, Source, TokenHash, USUAL_POLL_S};
+use crate::{Acks, Config, Deadlines, Environment, Signals, Source, TokenHash, USUAL_POLL_S};
 
 pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File, FileError> {
     let document = Document { file, text };
@@ -17,7 +17,7 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
         document.problem(error.span().map_or(0, |span| span.start), "", format!("not TOML: {}", error.message()))
     })?;
     let root = Table::root(document, parsed.get_ref());
-    root.only(&["sources", "deadlines", "contacts", "acks", "sites"])?;
+    root.only(&["sources", "deadlines", "contacts", "acks", "signals", "sites"])?;
     let deadlines = root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?;
     let (mut sources, mut api_keys) = (BTreeMap::new(), BTreeMap::new());
     if let Some(table) = root.table("sources")? {
@@ -46,8 +46,9 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
     }
     let contacts = contacts.unwrap_or_default();
     let acks = Acks { tokens: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? };
+    let signals = root.table("signals")?.map_or(Ok(Signals::default()), |table| signals(&table))?;
     let sites = root.table("sites")?.map_or(Ok(BTreeMap::new()), |table| sites::read(&table, &sources))?;
-    Ok(File { config: Config { sources, deadlines, contacts, acks, sites }, api_keys })
+    Ok(File { config: Config { sources, deadlines, contacts, acks, signals, sites }, api_keys })
 }
 
 fn source(name: &str, table: &Table<'_>, general: Deadlines, providers: Providers) -> Result<Source, FileError> {
@@ -105,6 +106,25 @@ fn source(name: &str, table: &Table<'_>, general: Deadlines, providers: Provider
         contacts: table.table("contacts")?.map(|own| contacts::of_source(&own)).transpose()?,
     })
 }
+
+/// `[signals]`.
+fn signals(table: &Table<'_>) -> Result<Signals, FileError> {
+    table.only(&["heartbeat"])?;
+    let Some(at) = table.string("heartbeat", "\"off\" or a duration in quotes (\"5m\")")? else {
+        return Ok(Signals::default());
+    };
+    let heartbeat_s = at.parse(table.document, |value| match value {
+        "off" => Ok(0),
+        value => scalar::duration(value)
+            .ok()
+            .filter(|seconds| HEARTBEAT_S.contains(seconds))
+            .ok_or_else(|| "no interval; write \"off\" or \"5m\": from 1m to 1h".to_owned()),
+    })?;
+    Ok(Signals { heartbeat_s })
+}
+
+/// The sweep, which runs every minute, sends the heartbeats.
+const HEARTBEAT_S: RangeInclusive<u32> = 60..=3_600;
 
 /// `poll`: an interval, or `off`.
 fn poll(table: &Table<'_>, provider: &dyn Provider) -> Result<u32, FileError> {

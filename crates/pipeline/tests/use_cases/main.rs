@@ -15,6 +15,7 @@ mod found_by_swarm;
 mod group_times;
 mod groups;
 mod heartbeat;
+mod heartbeat_signals;
 mod hints;
 mod hydrate;
 mod incidents;
