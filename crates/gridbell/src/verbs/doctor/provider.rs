@@ -45,6 +45,12 @@ async fn key(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckR
     let api = HttpApi::new(client.clone(), AwsKeys::new(&examined.console.aws, client), Limits::default());
     let host = source.api_url.as_deref().or_else(|| provider.api_url(origin.sandbox)).unwrap_or("the provider");
     let result = match api.fetch(name, source, &request, jiff::SignedDuration::from_secs(5)).await {
+        // A list is never missing: the address is not that of this API.
+        Err(FetchError::Missing) if lists => {
+            let usual = provider.api_url(origin.sandbox).unwrap_or("the base before the documented path");
+            CheckResult::bad(KEY, format!("{host} answers 404 to the list of dispatches: api_url is wrong"))
+                .mend(format!("write {usual} and ship it with `gridbell config apply`, or leave api_url out"))
+        }
         // The provider checked the key before it searched, so the key is valid.
         Ok(_) | Err(FetchError::Missing | FetchError::Status { status: 400 | 422, .. }) => {
             CheckResult::good(KEY, format!("{host} takes it"))
