@@ -11,6 +11,7 @@ mod reference;
 mod site;
 mod source;
 pub mod token;
+mod verification;
 
 pub use contacts::{Audience, Contacts, Escalation, SourceContacts};
 pub use model::{Acks, Config, ConfigError, MAX_JSON_BYTES};
@@ -18,3 +19,4 @@ pub use reference::Reference;
 pub use site::{Site, SiteContacts};
 pub use source::{Deadlines, Environment, Source, USUAL_POLL_S};
 pub use token::TokenHash;
+pub use verification::{Permit, VERIFY};

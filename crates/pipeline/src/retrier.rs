@@ -10,13 +10,14 @@ use crate::{
     config::Config,
     deadlines::DeadlineMonitor,
     health::{
+        chain::Chains,
         heartbeat::Heartbeats,
         sweep::{Sweep, Swept},
     },
     in_time::SWEEPS_FOR,
     ingest::acknowledge::Acknowledge,
     job::{FailedJob, Failure, FailureKind, Job, Message},
-    messages::{self, ReadError, ToRetry},
+    messages::{self, Deadline, ReadError, ToRetry},
     polling::poll::Polls,
     ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, Retry},
@@ -98,6 +99,9 @@ impl<'a, P: Ports> Retrier<'a, P> {
             Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
             // The check of each heartbeat finds that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
+            Ok(ToRetry::Deadline(Deadline { subject, chain: Some(chain), .. })) => {
+                return Ok(self.chains().pass(&subject, chain).await?);
+            }
             Ok(ToRetry::Deadline(deadline)) => {
                 if let Some(by_hand) = &deadline.by_hand {
                     self.acknowledge().by_hand(&deadline.subject, by_hand).await?;
@@ -170,6 +174,12 @@ impl<'a, P: Ports> Retrier<'a, P> {
     pub fn heartbeats(&self) -> Heartbeats<'a, P> {
         let Self { deliveries: health, queues, job_queue, host, .. } = *self;
         Heartbeats { health, queues, job_queue, host }
+    }
+
+    /// Passes on the chains of `gridbell verify`.
+    pub fn chains(&self) -> Chains<'a, P> {
+        let Self { table, job_queue, host, .. } = *self;
+        Chains { table, job_queue, host }
     }
 
     /// Sends the polls.

@@ -44,5 +44,6 @@ mod storm;
 mod timeline;
 mod unreadable_fields;
 mod untrusted;
+mod verify;
 mod views;
 mod walk;
