@@ -25,8 +25,14 @@ use crate::{
 const PAGE: usize = 100;
 
 /// How long an incident can be snoozed, and the words for it; `alert snooze` takes any time from 1m to 24h.
-const SPANS: [(&str, &str); 6] =
-    [("15m", "15 minutes"), ("30m", "30 minutes"), ("1h", "an hour"), ("2h", "2 hours"), ("8h", "8 hours"), ("24h", "a day")];
+const SPANS: [(&str, &str); 6] = [
+    ("15m", "15 minutes"),
+    ("30m", "30 minutes"),
+    ("1h", "an hour"),
+    ("2h", "2 hours"),
+    ("8h", "8 hours"),
+    ("24h", "a day"),
+];
 
 pub(super) async fn list(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let clock = app.clock();
