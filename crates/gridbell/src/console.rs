@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use local_stack::Workspace;
-pub(crate) use stack_client::{Console, OpenError, Place, StackInfo};
 use stack_client::DeployedStack;
+pub(crate) use stack_client::{Console, OpenError, Place, StackInfo};
 use url::Url;
 
 /// The stack that a verb works on.

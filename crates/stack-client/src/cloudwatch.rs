@@ -64,7 +64,8 @@ impl CloudWatch {
     pub async fn alarms(&self, names: &[String]) -> Result<Vec<Alarm>, CallError> {
         let mut found = Vec::new();
         for names in names.chunks(ALARMS) {
-            let named = names.iter().zip(1..).map(|(name, number)| (format!("AlarmNames.member.{number}"), name.clone()));
+            let named =
+                names.iter().zip(1..).map(|(name, number)| (format!("AlarmNames.member.{number}"), name.clone()));
             let most = ("MaxRecords".to_owned(), ALARMS.to_string());
             let xml = self.0.call("DescribeAlarms", &named.chain([most]).collect::<Vec<_>>()).await?;
             found.extend(alarms(&xml));
@@ -128,7 +129,9 @@ mod tests {
     #[test]
     fn alarms_are_read_with_their_state() {
         let alarm = |name: &str, state: &str| {
-            format!("<member><AlarmName>{name}</AlarmName><Dimensions><member><Name>a</Name></member></Dimensions><StateValue>{state}</StateValue><StateReason>why</StateReason></member>")
+            format!(
+                "<member><AlarmName>{name}</AlarmName><Dimensions><member><Name>a</Name></member></Dimensions><StateValue>{state}</StateValue><StateReason>why</StateReason></member>"
+            )
         };
         let list = [alarm("a", "OK"), alarm("b", "ALARM"), alarm("c", "INSUFFICIENT_DATA"), alarm("d", "?")].concat();
         let xml = format!(

@@ -6,7 +6,8 @@ use aws::{client, environment::Environment};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use crate::{
-    CloudFormation, Console, DeployedStack, OpenError, Place, StackInfo, http_client, plainly, proxies::Proxies, through::through,
+    CloudFormation, Console, DeployedStack, OpenError, Place, StackInfo, http_client, plainly, proxies::Proxies,
+    through::through,
 };
 
 /// Queues: the name in the commands, and the stack output with the URL.

@@ -344,7 +344,8 @@ fn a_stack_on_an_emulator_is_found_by_its_endpoint() {
     assert!(listed.code == 0 && listed.json()["dispatches"].is_array(), "{}", listed.err);
     // Doctor fails for other reasons here, but reaches the receiver.
     let checks = ask(&["doctor", "--json"]).json();
-    let endpoint = checks["checks"].as_array().expect("checks").iter().find(|check| check["check"] == "webhook address");
+    let endpoint =
+        checks["checks"].as_array().expect("checks").iter().find(|check| check["check"] == "webhook address");
     let endpoint = endpoint.expect("a check of the address");
     assert_eq!(endpoint["verdict"], "good", "{endpoint}");
     assert!(endpoint["found"].as_str().expect("words").starts_with(&description.webhook_base), "{endpoint}");
