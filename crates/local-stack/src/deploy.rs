@@ -157,7 +157,7 @@ impl Deployment {
 
 /// The base URL of an HTTP API's routes.
 pub(super) fn endpoint(api: &AwsApi, id: &str) -> String {
-    format!("{}/_aws/execute-api/{id}/$default", api.base())
+    stack_client::emulated_api(api.base(), id)
 }
 
 const TEMPLATE_KEY: &str = "template.json";

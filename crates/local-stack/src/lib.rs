@@ -15,7 +15,7 @@ mod mail;
 mod options;
 mod package;
 mod prepare;
-mod processes;
+pub mod processes;
 pub mod progress;
 mod raise;
 mod ready;

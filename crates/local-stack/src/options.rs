@@ -83,7 +83,7 @@ impl UpOptions {
     ///
     /// # Errors As [`File::load`].
     pub fn from_file(file: &Path) -> Result<Self, FileError> {
-        let File { config, api_keys } = File::load(file)?;
+        let File { config, api_keys, .. } = File::load(file)?;
         Ok(Self { api_keys, ..Self::new(config) })
     }
 }

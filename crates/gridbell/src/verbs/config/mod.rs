@@ -28,12 +28,15 @@ pub(crate) use fleet::names;
 /// The verbs of `config`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ConfigVerb {
-    /// Read the file, show its errors, and summarize it without secrets.
+    /// Read the file, show all mistakes at once, and summarize it without secrets.
     #[command(after_help = check::EXAMPLES)]
     Check {
         /// Configuration file
         #[arg(long, value_name = "FILE", default_value = "gridbell.toml")]
         config: PathBuf,
+        /// Also report what only a deployment needs: keys in SSM, a token for each source, [acks], [contacts]
+        #[arg(long)]
+        deploy: bool,
         /// Folder made by `sam build`, or template of a release: also check that its functions run on the target processor
         #[arg(long, value_name = "PATH")]
         build: Option<PathBuf>,
@@ -60,11 +63,11 @@ pub(crate) async fn renew(console: &Console, stack: &StackInfo, why: &str, step:
 /// Runs the verb.
 pub(crate) async fn run(verb: ConfigVerb) -> Result<()> {
     match verb {
-        ConfigVerb::Check { config, build, architecture, json } => {
+        ConfigVerb::Check { config, deploy, build, architecture, json } => {
             if let Some(folder) = build {
                 check::built(&folder, architecture.as_deref())?;
             }
-            check::check(&config, json)
+            check::check(&config, deploy, json)
         }
         ConfigVerb::Apply(apply) => apply.run().await,
         ConfigVerb::History(history) => history.run().await,
