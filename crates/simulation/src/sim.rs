@@ -8,6 +8,7 @@ use std::{
 use dispatch::{Epoch, Publication};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    alerts::channels::ChannelHealth,
     config::Config,
     group::{AckLink, AlertGroup},
     hydrate::overlap_view::OverlapViews,
@@ -23,7 +24,7 @@ use pipeline::{
 };
 
 use crate::{
-    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Rung, Seed, Sent,
     Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases, rules::Rules,
     storm::Storming, swarm::live::Live, timers::Timers,
 };
@@ -83,6 +84,9 @@ pub(crate) struct State {
     /// By source.
     pub(crate) refusals: BTreeMap<String, Refusal>,
     pub(crate) mails: Vec<(Timestamp, Mail)>,
+    /// The messages that the other channels accepted.
+    pub(crate) rings: Vec<Rung>,
+    pub(crate) channels: Table<ChannelHealth>,
     pub(crate) providers: Scripts,
     /// The latest heartbeat that the hydrator answered.
     pub(crate) answered: Option<Answered>,
@@ -165,6 +169,8 @@ impl Simulation {
             events: BTreeMap::new(),
             refusals: BTreeMap::new(),
             mails: Vec::new(),
+            rings: Vec::new(),
+            channels: Table::default(),
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
@@ -391,6 +397,11 @@ impl Simulation {
     /// The quarantined jobs, by name.
     pub fn kept(&self) -> BTreeMap<String, Kept> {
         self.state.borrow().kept.clone()
+    }
+
+    /// The messages that the channels besides mail accepted.
+    pub fn rings(&self) -> Vec<Rung> {
+        self.state.borrow().rings.clone()
     }
 
     /// The mails and when each was sent.

@@ -86,6 +86,8 @@ saboteurs! {
     OddFieldDropsDispatch "odd-field-drops-dispatch",
     /// Only the first page of an index is read.
     OnePageOnly "one-page-only",
+    /// A channel accepts a message, and that is taken for a refusal.
+    RingAnswerIgnored "ring-answer-ignored",
 }
 
 impl Saboteur {

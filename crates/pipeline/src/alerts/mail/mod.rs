@@ -24,11 +24,13 @@ use crate::{
 
 pub(crate) use body::{must_happen, true_now, what_failed};
 pub use case::Case;
+pub(crate) use case::Facts;
 pub(crate) use content::{Row, Section, row};
 pub(crate) use html::{Mood, escape, page, sections};
 pub(crate) use list::listed;
 pub use list::{List, ListPage};
 pub use subject::subject;
+pub(crate) use subject::brief;
 pub(crate) use times::second;
 pub(crate) use words::tame;
 
