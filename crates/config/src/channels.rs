@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::token::TokenHash;
+use crate::{Reference, TokenHash};
 
 /// PagerDuty's address for events, unless the file names another (the EU region has its own).
 pub const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -26,9 +26,14 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Channels {
-    /// Whether there are none.
+    /// Whether no channel rings.
     pub fn is_empty(&self) -> bool {
         self.to.is_empty()
+    }
+
+    /// Whether it is the default: no channel, and no word about tests.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.is_empty() && !self.ring_tests
     }
 }
 
@@ -43,8 +48,8 @@ pub enum Channel {
     },
     /// A service of PagerDuty, by its Events API v2.
     PagerDuty {
-        /// Where the routing key is stored: `ssm:/…` or `env:…`.
-        key: String,
+        /// Where the routing key is stored.
+        key: Reference,
         /// The address for events.
         url: String,
     },
@@ -52,20 +57,20 @@ pub enum Channel {
     Webhook {
         /// The address.
         url: String,
-        /// Where the signing secret is stored: `ssm:/…` or `env:…`.
-        secret: String,
+        /// Where the signing secret is stored.
+        secret: Reference,
     },
 }
 
 impl Channel {
     /// Its id: the kind, and eight hex digits that depend on its address.
     pub fn id(&self) -> String {
-        let (kind, address) = match self {
-            Self::Sns { topic } => ("sns", topic.clone()),
-            Self::PagerDuty { key, url } => ("pagerduty", format!("{url} {key}")),
-            Self::Webhook { url, .. } => ("webhook", url.clone()),
+        let address = match self {
+            Self::Sns { topic } => topic.clone(),
+            Self::PagerDuty { key, url } => format!("{url} {key}"),
+            Self::Webhook { url, .. } => url.clone(),
         };
-        format!("{kind}/{}", &TokenHash::of(&address).to_hex()[..8])
+        format!("{}/{}", self.kind(), &TokenHash::of(&address).to_hex()[..8])
     }
 
     /// Whether it is the same address. The place of a webhook's secret may have changed.
@@ -73,6 +78,31 @@ impl Channel {
         match (self, other) {
             (Self::Webhook { url, .. }, Self::Webhook { url: other, .. }) => url == other,
             _ => self == other,
+        }
+    }
+
+    /// Where its secret is stored, if it has one.
+    pub fn secret(&self) -> Option<&Reference> {
+        match self {
+            Self::Sns { .. } => None,
+            Self::PagerDuty { key: secret, .. } | Self::Webhook { secret, .. } => Some(secret),
+        }
+    }
+
+    /// The same, to change it.
+    pub fn secret_mut(&mut self) -> Option<&mut Reference> {
+        match self {
+            Self::Sns { .. } => None,
+            Self::PagerDuty { key: secret, .. } | Self::Webhook { secret, .. } => Some(secret),
+        }
+    }
+
+    /// Its key in the file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sns { .. } => "sns",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Webhook { .. } => "webhook",
         }
     }
 
@@ -104,7 +134,7 @@ mod tests {
     fn a_channel_is_known_by_its_address() {
         let webhook = |secret: &str| Channel::Webhook {
             url: "https://chat.example.com/hooks/confidential?x=1".to_owned(),
-            secret: secret.to_owned(),
+            secret: Reference::parse(secret).expect("a reference"),
         };
         assert!(webhook("ssm:/a").is_same(&webhook("ssm:/b")));
         assert_eq!(webhook("ssm:/a").id(), webhook("ssm:/b").id());
