@@ -8,6 +8,7 @@ use pipeline::alerts::{AckPages, Alert, Page};
 use serde::Serialize;
 
 use crate::{
+    channels::Channels,
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::Table,
@@ -52,7 +53,7 @@ impl From<Page> for GatewayResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, (public_url, stack), incidents, table, deliveries, queues, mailer, job_queue) =
+    let (current, (public_url, stack), incidents, table, deliveries, queues, (mailer, ringer), job_queue) =
         lambda::cold_start(|environment| {
             let aws = client::shared(environment.access()?);
             Ok((
@@ -62,7 +63,7 @@ pub async fn run() -> Result<(), Error> {
                 DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
                 DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
                 WatchedQueues::new(&aws, environment.judged_queues()?),
-                Ses::new(&aws),
+                (Ses::new(&aws), Channels::new(&aws, environment.extra_roots()?)),
                 InnerQueues::new(&aws, environment.alerters_queues()?),
             ))
         })?;
@@ -70,7 +71,8 @@ pub async fn run() -> Result<(), Error> {
     // Created with the first event that finds a configuration, then reused.
     let alert = &OnceCell::new();
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
-    let (mailer, job_queue, public_url, stack) = (&mailer, &job_queue, public_url.as_deref(), stack.as_deref());
+    let (mailer, ringer, job_queue) = (&mailer, &ringer, &job_queue);
+    let (public_url, stack) = (public_url.as_deref(), stack.as_deref());
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let alert = alert.get_or_init(|| Alert::<AwsPorts> {
@@ -82,6 +84,7 @@ pub async fn run() -> Result<(), Error> {
             deliveries,
             queues,
             mailer,
+            ringer,
             job_queue,
             host,
         });

@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod connections;
+mod outgoing;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use reqwest::{
 };
 
 pub use connections::Connections;
+pub use outgoing::{Outgoing, Post, PostAnswer, PostError, allowed, is_public};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
