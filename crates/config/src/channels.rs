@@ -106,6 +106,14 @@ impl Channel {
         }
     }
 
+    /// Its place in the file, for errors: of the general contacts, or of a source's.
+    pub fn place(&self, source: Option<&str>) -> String {
+        match source {
+            None => format!("contacts.{}", self.kind()),
+            Some(source) => format!("sources.{source}.contacts.{}", self.kind()),
+        }
+    }
+
     /// Whether it keeps an incident's state by itself, so that an acknowledgement is passed on.
     pub fn takes_acknowledgements(&self) -> bool {
         matches!(self, Self::PagerDuty { .. })

@@ -136,9 +136,13 @@ impl Config {
     }
 
     /// The same, to change them.
-    pub fn all_channels_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
-        let own = self.sources.values_mut().filter_map(|source| source.contacts.as_mut()?.channels.as_mut());
-        self.contacts.channels.to.iter_mut().chain(own.flat_map(|own| own.to.iter_mut()))
+    pub fn all_channels_mut(&mut self) -> impl Iterator<Item = (Option<&str>, &mut Channel)> {
+        let general = self.contacts.channels.to.iter_mut().map(|channel| (None, channel));
+        let own = self.sources.iter_mut().flat_map(|(name, source)| {
+            let own = source.contacts.as_mut().and_then(|contacts| contacts.channels.as_mut());
+            own.into_iter().flat_map(|own| &mut own.to).map(move |channel| (Some(name.as_str()), channel))
+        });
+        general.chain(own)
     }
 
     /// The operator's data about a source's site, by the provider's id of it; about a power feed by its tag, or `-`.

@@ -131,6 +131,7 @@ pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
         mails: [("first".to_owned(), now)].into(),
         notified: ["grid-duty@example.com".to_owned()].into(),
         waiting: None,
+        channels: Vec::new(),
     }
 }
 

@@ -26,7 +26,8 @@ const TOKEN_BYTES: usize = 67;
 pub struct File {
     /// Its content.
     pub config: Config,
-    /// The position of each source's `api_key`, for a later error.
+    /// The position of each source's `api_key`, by the source's name, and of each channel with a secret, by its full name
+    /// (`contacts.pagerduty`), for a later error.
     pub api_keys: BTreeMap<String, Place>,
 }
 

@@ -6,7 +6,7 @@ use providers::{Provider, Providers};
 use toml::de::DeTable;
 
 use super::{
-    File, FileError, contacts, scalar, sites,
+    File, FileError, Place, contacts, scalar, sites,
     table::{At, Document, Table},
 };
 use crate::{Acks, Config, Deadlines, Environment, Source, TokenHash, USUAL_POLL_S};
@@ -42,12 +42,22 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
         let own = sources.get_mut(name).and_then(|source: &mut Source| source.contacts.as_mut());
         if let (Some(own), Some(table)) = (own, entry.table("contacts")?) {
             contacts::complete(&table, contacts.as_ref(), own)?;
+            api_keys.extend(secrets(&table));
         }
+    }
+    if let Some(table) = root.table("contacts")? {
+        api_keys.extend(secrets(&table));
     }
     let contacts = contacts.unwrap_or_default();
     let acks = Acks { tokens: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? };
     let sites = root.table("sites")?.map_or(Ok(BTreeMap::new()), |table| sites::read(&table, &sources))?;
     Ok(File { config: Config { sources, deadlines, contacts, acks, sites }, api_keys })
+}
+
+/// The positions of the channels that have a secret, by their full name.
+fn secrets(contacts: &Table<'_>) -> Vec<(String, Place)> {
+    let known = ["pagerduty", "webhook"].into_iter().filter(|kind| contacts.has(kind));
+    known.map(|kind| (format!("{}.{kind}", contacts.name), contacts.document.place(contacts.offset_of(kind)))).collect()
 }
 
 fn source(name: &str, table: &Table<'_>, general: Deadlines, providers: Providers) -> Result<Source, FileError> {

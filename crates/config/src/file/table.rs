@@ -127,6 +127,11 @@ impl<'d> Table<'d> {
         Ok(Some(Self { document: self.document, entries, name: self.full(key), span: value.span() }))
     }
 
+    /// Whether the key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.get(key).is_some()
+    }
+
     /// Whether the key's value is a table.
     pub(super) fn is_table(&self, key: &str) -> bool {
         self.entries.get(key).is_some_and(|value| value.get_ref().as_table().is_some())

@@ -206,6 +206,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
         status: IncidentStatus::Acknowledged,
         acknowledged: Some(taken),
         waiting: None,
+        channels: Vec::new(),
         ..open.clone()
     };
     let over = Incident {
@@ -214,6 +215,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
         status: IncidentStatus::Resolved,
         resolved_at: Some(at("09:00:00")),
         waiting: None,
+        channels: Vec::new(),
         ..open.clone()
     };
     vec![open, known, over]

@@ -366,8 +366,8 @@ impl<P: Ports> Alert<'_, P> {
         record: Option<&SubjectRecord>,
         now: Timestamp,
     ) -> Result<(), PortError> {
-        let dispatch = published(record);
-        let rules = Rules::new(self.config, &next.condition, record, dispatch.as_ref(), now);
+        let (dispatch, condition) = (published(record), next.condition.clone());
+        let rules = Rules::new(self.config, &condition, record, dispatch.as_ref(), now);
         let detail = "it was resolved before the first mail about it was sent".to_owned();
         let news = StageReport { stage: RESOLVED.to_owned(), about: next.about.clone(), detail };
         next.detail.clone_from(&news.detail);
