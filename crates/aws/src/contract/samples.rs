@@ -6,6 +6,7 @@ use dispatch::{
 };
 use jiff::Timestamp;
 use pipeline::{
+    alerts::channels::ChannelHealth,
     conditions::Condition,
     config::Deadlines,
     group::{AckLink, AlertGroup},
@@ -111,6 +112,19 @@ pub(super) fn pending(job: Job, next_at: Timestamp, now: Timestamp) -> PendingRe
 }
 
 /// An open incident about the dispatch with that id.
+pub(super) fn channel(name: &str, now: Timestamp) -> ChannelHealth {
+    ChannelHealth {
+        channel: ChannelHealth::key(name),
+        revision: 1,
+        write: "write-1".to_owned(),
+        name: "PagerDuty (ssm:/gridbell/pagerduty)".to_owned(),
+        failing_since: Some(now),
+        failures: 3,
+        error: Some("it answered 500".to_owned()),
+        last_at: now,
+    }
+}
+
 pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
     let dispatch = Subject::dispatch("contract", id);
     let condition = Condition::Failing { source: "contract".to_owned(), key: dispatch.to_string() };

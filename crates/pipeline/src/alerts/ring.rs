@@ -9,12 +9,13 @@ use futures_util::{StreamExt, future::join_all, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AT_ONCE, Alert, fresh_group, group_key,
+    AT_ONCE, Alert,
     channels::{
-        ChannelHealth, Member,
+        ChannelHealth, ChannelLog, ChannelMessage, Member,
         log::{Attempt, pause},
         message,
     },
+    fresh_group, group_key,
     stages::{self, published},
 };
 use crate::{
@@ -33,11 +34,14 @@ use crate::{
 /// The most incidents in one message.
 const LISTED: usize = 50;
 
+/// Of more incidents at the same time, the messages contain no links.
+const LINKED: usize = 20;
+
 /// Events that PagerDuty gets at the same time.
 const EVENTS_AT_ONCE: usize = 8;
 
 /// A channel gets no further message in this invocation after so long: the others are sent later.
-const RINGS_FOR: SignedDuration = SignedDuration::from_secs(6);
+const RINGS_FOR: SignedDuration = SignedDuration::from_secs(2);
 
 /// A failed message whose next attempt is later than this is sent by the review of each minute.
 const REVIEWED_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -46,6 +50,14 @@ const REVIEWED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 pub(super) struct Rung {
     pub(super) incident: Incident,
     pub(super) record: Option<SubjectRecord>,
+}
+
+/// How incidents are claimed.
+struct Claiming {
+    /// The ids of channels that rest after a failure.
+    resting: BTreeSet<String>,
+    /// Whether each gets a link.
+    links: bool,
 }
 
 /// An incident with messages that this invocation sends.
@@ -59,7 +71,7 @@ struct Claimed {
 
 /// A message and the incidents that it is about.
 struct Outgoing<'a> {
-    message: super::channels::ChannelMessage,
+    message: ChannelMessage,
     about: Vec<&'a Claimed>,
 }
 
@@ -75,8 +87,9 @@ impl<P: Ports> Alert<'_, P> {
         let health = join_all(channels.keys().map(async |id| (id.clone(), self.health(id).await))).await;
         let health: BTreeMap<String, Option<ChannelHealth>> = health.into_iter().collect();
         let is_resting = |health: &Option<ChannelHealth>| health.as_ref().is_some_and(|one| one.retry_at() > now);
-        let resting: BTreeSet<&String> = health.iter().filter(|(_, one)| is_resting(one)).map(|(id, _)| id).collect();
-        let claims = due.into_iter().map(|one| self.claim(one, &resting));
+        let resting = health.iter().filter(|(_, one)| is_resting(one)).map(|(id, _)| id.clone());
+        let claiming = Claiming { resting: resting.collect(), links: due.len() <= LINKED };
+        let claims = due.into_iter().map(|one| self.claim(one, &claiming));
         let claimed: Vec<Option<Claimed>> = stream::iter(claims).buffered(AT_ONCE).collect().await;
         let claimed: Vec<Claimed> = claimed.into_iter().flatten().collect();
         let rings = channels.iter().map(async |(id, channel)| {
@@ -87,7 +100,7 @@ impl<P: Ports> Alert<'_, P> {
     }
 
     /// The state of a channel; if it cannot be read, it counts as working.
-    async fn health(&self, id: &str) -> Option<ChannelHealth> {
+    pub(super) async fn health(&self, id: &str) -> Option<ChannelHealth> {
         self.incidents.channel(&ChannelHealth::key(id)).await.unwrap_or_else(|error| {
             tracing::warn!(channel = id, %error, "whether it works is not known");
             None
@@ -95,8 +108,8 @@ impl<P: Ports> Alert<'_, P> {
     }
 
     /// Claims the due messages of an incident, except to channels that rest after a failure.
-    async fn claim(&self, one: Rung, resting: &BTreeSet<&String>) -> Option<Claimed> {
-        let Rung { incident, record } = one;
+    async fn claim(&self, one: Rung, claiming: &Claiming) -> Option<Claimed> {
+        let (Rung { incident, record }, Claiming { resting, links }) = (one, claiming);
         let (key, opened_at, by) = (incident.incident.clone(), incident.opened_at, self.host.unique());
         let claimed = update(IncidentRows(self.incidents), &key, From::Known(Some(incident)), async |known| {
             let Some(mut next) = known.filter(|known| known.opened_at == opened_at) else {
@@ -104,10 +117,14 @@ impl<P: Ports> Alert<'_, P> {
             };
             let now = self.host.now();
             let calls = next.calls(now);
-            let is_ours = |id: String| !resting.contains(&id);
-            let due = next.channels.iter_mut().filter(|log| log.is_due(now) && is_ours(log.channel.id()));
-            let count = due.map(|log| log.claim(&by, calls, now)).count();
-            if count == 0 {
+            let mut is_changed = false;
+            for log in &mut next.channels {
+                if log.is_due(now) && !resting.contains(&log.channel.id()) {
+                    log.claim(&by, calls, now);
+                    is_changed = true;
+                }
+            }
+            if !is_changed {
                 return Ok(Change::Keep(()));
             }
             next.revision += 1;
@@ -117,7 +134,7 @@ impl<P: Ports> Alert<'_, P> {
         match claimed.await {
             Ok(claimed) => {
                 let incident = claimed.written?;
-                let link = self.link_of(&incident, record.as_ref(), &by).await;
+                let link = if *links { self.link_of(&incident, record.as_ref(), &by).await } else { None };
                 Some(Claimed { incident, record, by, link })
             }
             Err(error) => {
@@ -339,7 +356,7 @@ fn due_channels(due: &[Rung], now: Timestamp) -> BTreeMap<String, Channel> {
 
 impl Claimed {
     /// What this invocation sends to a channel.
-    fn log(&self, channel: &Channel) -> Option<&super::channels::ChannelLog> {
+    fn log(&self, channel: &Channel) -> Option<&ChannelLog> {
         self.incident.channels.iter().find(|log| log.channel.is_same(channel) && log.is_claimed_by(&self.by))
     }
 }

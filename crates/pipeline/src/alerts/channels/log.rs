@@ -66,7 +66,7 @@ pub struct Ring {
 
 /// What the incident asks of its channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Calls {
+pub(crate) enum Calls {
     /// It is open: its stages ring.
     Ring,
     /// It is snoozed: nothing rings.
@@ -79,7 +79,7 @@ pub enum Calls {
 
 /// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attempt {
+pub(crate) enum Attempt {
     /// The channel has accepted it.
     Accepted,
     /// The channel has not got it.
@@ -100,13 +100,13 @@ impl ChannelLog {
     }
 
     /// Whether a message is due, and no other invocation sends it.
-    pub fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let is_free = |ring: &Ring| ring.claim.as_ref().is_none_or(|(_, at)| now.duration_since(*at) >= CLAIM_LASTS);
         self.waiting.as_ref().is_some_and(|ring| ring.next_at <= now + EARLY && is_free(ring))
     }
 
     /// Claims the pending message for an invocation. An older claim may have been sent.
-    pub fn claim(&mut self, by: &str, calls: Calls, now: Timestamp) {
+    pub(crate) fn claim(&mut self, by: &str, calls: Calls, now: Timestamp) {
         if let Some(ring) = &mut self.waiting {
             self.notified |= ring.claim.take().is_some();
         }
@@ -117,7 +117,7 @@ impl ChannelLog {
     }
 
     /// Whether that invocation sends the pending message.
-    pub fn is_claimed_by(&self, by: &str) -> bool {
+    pub(crate) fn is_claimed_by(&self, by: &str) -> bool {
         let claim = self.waiting.as_ref().and_then(|ring| ring.claim.as_ref());
         claim.is_some_and(|(owner, _)| owner == by)
     }
@@ -145,7 +145,7 @@ impl ChannelLog {
 
     /// Makes the pending message what the incident asks for now. A message that is being sent stays until its result is
     /// known.
-    pub fn settle(&mut self, calls: Calls, now: Timestamp) {
+    pub(crate) fn settle(&mut self, calls: Calls, now: Timestamp) {
         if self.waiting.as_ref().is_some_and(|ring| ring.claim.is_some()) {
             return;
         }
@@ -167,7 +167,7 @@ impl ChannelLog {
     }
 
     /// Stores the result of an attempt to send those stages.
-    pub fn note(&mut self, stages: &[String], attempt: &Attempt, calls: Calls, now: Timestamp) {
+    pub(crate) fn note(&mut self, stages: &[String], attempt: &Attempt, calls: Calls, now: Timestamp) {
         let Some(ring) = &mut self.waiting else { return };
         ring.claim = None;
         match attempt {
@@ -196,32 +196,32 @@ impl ChannelLog {
 }
 
 /// The time before the next attempt after so many failures: 2 s, doubled up to five minutes.
-pub fn pause(failures: u32) -> SignedDuration {
+pub(crate) fn pause(failures: u32) -> SignedDuration {
     SignedDuration::from_secs((1_i64 << failures.min(9)).min(MOST_PAUSE_S))
 }
 
 /// What an incident asks its channels to report.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The configured channels.
-    pub channels: &'a Channels,
+    pub(crate) channels: &'a Channels,
     /// The id of a channel that is not used: the incident is about its failure.
-    pub without: Option<&'a str>,
+    pub(crate) without: Option<&'a str>,
     /// Whether it is test traffic.
-    pub test: bool,
+    pub(crate) test: bool,
 }
 
 /// When an incident opened, and now.
 #[derive(Debug, Clone, Copy)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// When it opened.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// Now.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 /// Adds the stages that ring to each channel: all but reminders.
-pub fn ring(logs: &mut Vec<ChannelLog>, stages: &[String], wanted: Wanted<'_>, opened: Opened) {
+pub(crate) fn ring(logs: &mut Vec<ChannelLog>, stages: &[String], wanted: Wanted<'_>, opened: Opened) {
     let Opened { at: opened_at, now } = opened;
     let Wanted { channels, without, test } = wanted;
     let rings = |stage: &&String| !matches!(Occasion::of(stage), Occasion::Reminder(_) | Occasion::Resolved);
@@ -241,7 +241,7 @@ pub fn ring(logs: &mut Vec<ChannelLog>, stages: &[String], wanted: Wanted<'_>, o
 }
 
 /// The channels of an earlier occurrence whose people have not heard of its end: the next occurrence continues it.
-pub fn carried(logs: &[ChannelLog]) -> Vec<ChannelLog> {
+pub(crate) fn carried(logs: &[ChannelLog]) -> Vec<ChannelLog> {
     let is_sending = |log: &ChannelLog| log.waiting.as_ref().is_some_and(|ring| ring.claim.is_some());
     let open = logs.iter().filter(|log| (log.notified || is_sending(log)) && !log.sent.contains_key(RESOLVED));
     open.map(|log| ChannelLog { notified: true, sent: BTreeMap::new(), waiting: None, ..log.clone() }).collect()

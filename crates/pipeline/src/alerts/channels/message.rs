@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The most characters of the line for a phone: one SMS.
-pub const MOST_CHARACTERS: usize = 140;
+const MOST_CHARACTERS: usize = 140;
 
 /// The longest detail and key, in characters.
 const MAX_DETAIL: usize = 500;

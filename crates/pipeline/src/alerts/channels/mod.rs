@@ -2,7 +2,7 @@
 
 pub(crate) mod health;
 pub(crate) mod log;
-mod message;
+pub(crate) mod message;
 mod pagerduty;
 mod sns;
 mod webhook;
@@ -17,4 +17,4 @@ pub use pagerduty::{PAGERDUTY_MOST_BYTES, event as pagerduty_event};
 pub use sns::{Publication, publication as sns_publication};
 pub use webhook::body as webhook_body;
 
-pub(crate) use message::{Member, message};
+pub(crate) use message::Member;
