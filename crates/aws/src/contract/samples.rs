@@ -111,7 +111,7 @@ pub(super) fn pending(job: Job, next_at: Timestamp, now: Timestamp) -> PendingRe
     PendingRetry { job, state }
 }
 
-/// An open incident about the dispatch with that id.
+/// A channel that fails.
 pub(super) fn channel(name: &str, now: Timestamp) -> ChannelHealth {
     ChannelHealth {
         channel: ChannelHealth::key(name),
@@ -125,6 +125,7 @@ pub(super) fn channel(name: &str, now: Timestamp) -> ChannelHealth {
     }
 }
 
+/// An open incident about the dispatch with that id.
 pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
     let dispatch = Subject::dispatch("contract", id);
     let condition = Condition::Failing { source: "contract".to_owned(), key: dispatch.to_string() };
