@@ -55,7 +55,8 @@ fn topic(value: &str) -> Result<String, String> {
     let parts: Vec<&str> = value.split(':').collect();
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     match parts[..] {
-        ["arn", _, "sns", _, _, name] if name.ends_with(".fifo") => {
+        // SNS itself knows a FIFO topic by the end of its name.
+        ["arn", _, "sns", _, _, name] if name.strip_suffix(".fifo").is_some() => {
             Err("a FIFO topic, to which no telephone, chat or paging service subscribes; write the ARN of a standard topic".to_owned())
         }
         ["arn", partition, "sns", region, account, name]

@@ -196,6 +196,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
             sorts_by: at("12:05:00"),
             stages: vec![stage],
         }),
+        channels: Vec::new(),
     };
     let quarantined = Condition::Quarantined { source: "leap-prod".to_owned(), about: None };
     let taken = Acknowledged { by: who.to_owned(), at: at("11:50:00") };

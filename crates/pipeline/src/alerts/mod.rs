@@ -154,9 +154,9 @@ impl<P: Ports> Alert<'_, P> {
             }
         }
         // At the same time: a channel that is slow for one group does not hold up the mails of another.
-        let flushed = flushes.into_iter().map(async |(group, ids)| (self.flush(&group, None).await, group, ids));
-        let flushed: Vec<_> = stream::iter(flushed).buffer_unordered(AT_ONCE).collect().await;
-        for (done, group, ids) in flushed {
+        let sends = flushes.into_iter().map(async |(group, ids)| (self.flush(&group, None).await, group, ids));
+        let sends: Vec<_> = stream::iter(sends).buffer_unordered(AT_ONCE).collect().await;
+        for (done, group, ids) in sends {
             if let Err(error) = done {
                 tracing::error!(alert.group = group, %error, "left to be delivered again");
                 failed.extend(ids);

@@ -187,12 +187,11 @@ impl<P: Ports> Alert<'_, P> {
                 }
             }
         }
-        let failures = match failure {
-            Some(error) => self.channel_failed(&channel.id(), &channel.to_string(), &error).await,
-            None => {
-                self.channel_worked(&channel.id(), health).await;
-                1
-            }
+        let failures = if let Some(error) = failure {
+            self.channel_failed(&channel.id(), &channel.to_string(), &error).await
+        } else {
+            self.channel_worked(&channel.id(), health).await;
+            1
         };
         self.again(&failed, pause(failures)).await;
     }
@@ -297,7 +296,8 @@ impl<P: Ports> Alert<'_, P> {
     /// Stores that a channel failed, and has it judged whether a person must know; returns how often it failed.
     pub(super) async fn channel_failed(&self, id: &str, name: &str, error: &str) -> u32 {
         tracing::error!(channel = name, error, "it takes no alerts");
-        let failed = update(ChannelRows(self.incidents), &ChannelHealth::key(id), From::Stored, async |known| {
+        let key = ChannelHealth::key(id);
+        let failed = update(ChannelRows(self.incidents), &key, From::Stored, async |known| {
             let now = self.host.now();
             let known = known.unwrap_or_else(|| ChannelHealth::fresh(id, name, now));
             let (revision, write) = (known.revision + 1, self.host.unique());

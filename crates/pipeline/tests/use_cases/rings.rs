@@ -157,7 +157,7 @@ fn what_can_wait_rings_with_its_mail_and_several_are_one_message() {
     assert_eq!((sim.rings().len(), sim.mails().len()), (3, 1));
 
     let sim = self::sim();
-    all_fail(&sim, 12);
+    all_fail(&sim, 0..12);
     pass(&sim, minutes(2));
     let of = |kind: &str| -> Vec<Rung> { sim.rings().into_iter().filter(|rung| rung.channel.kind() == kind).collect() };
     assert_eq!(of("pagerduty").len(), 12, "PagerDuty keeps an incident for each");

@@ -14,6 +14,7 @@ use super::{
 
 /// The known circumstances of a history, which excuse some violations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent circumstance")]
 pub struct Circumstances {
     /// A controller acknowledges and does not only read.
     pub acknowledges: bool,

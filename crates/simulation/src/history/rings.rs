@@ -61,11 +61,9 @@ impl Rings {
         let (incident, occurrence) = (text("incident"), text("occurrence"));
         let people = ((*channel).to_owned(), incident.clone());
         match report["state"].as_str() {
-            Some("resolved") => {
-                if !self.notified.remove(&people) && self.troubled.is_empty() {
-                    let what = format!("{channel} heard only that it is resolved");
-                    return Some(Broken::new("resolved-to-the-notified", &incident, what));
-                }
+            Some("resolved") if !self.notified.remove(&people) && self.troubled.is_empty() => {
+                let what = format!("{channel} heard only that it is resolved");
+                return Some(Broken::new("resolved-to-the-notified", &incident, what));
             }
             Some("firing") => _ = self.notified.insert(people),
             _ => {}

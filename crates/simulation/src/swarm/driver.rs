@@ -175,8 +175,8 @@ fn channels(scenario: &Scenario) -> serde_json::Value {
         }
         _ => json!({ "kind": kind, "url": "https://chat.example.com/gridbell", "secret": "ssm:/gridbell/chat" }),
     };
-    let to = CHANNELS.into_iter().filter(|_| scenario.rings).map(channel).collect::<Vec<_>>();
-    json!({ "to": to, "ring_tests": scenario.ring_tests })
+    let to = CHANNELS.into_iter().filter(|_| scenario.rings.on).map(channel).collect::<Vec<_>>();
+    json!({ "to": to, "ring_tests": scenario.rings.tests })
 }
 
 /// A configuration with every provider, in production and sandbox.

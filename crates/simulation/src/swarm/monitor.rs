@@ -39,8 +39,8 @@ impl Monitor {
             ours_fail: scenario.kinds().any(FaultKind::is_ours),
             heals_at: scenario.heals_at,
             slack_s: slack_s(scenario),
-            channels: if scenario.rings { CHANNELS.len() } else { 0 },
-            ring_tests: scenario.ring_tests,
+            channels: if scenario.rings.on { CHANNELS.len() } else { 0 },
+            ring_tests: scenario.rings.tests,
         });
         monitor.checker = monitor.checker.polling(polls).complete();
         let dispatches = live.model.dispatches.iter().cloned().map(|story| Event::Dispatch { story });

@@ -13,9 +13,8 @@ use crate::{
         mail::{self, Case, List, ListPage},
         occasion::{Occasion, RESOLVED},
     },
-    config::Channel,
+    config::{Channel, TokenHash},
     job::clip,
-    token::TokenHash,
 };
 
 /// The most characters of the line for a phone: one SMS.
