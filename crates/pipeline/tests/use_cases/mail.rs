@@ -155,7 +155,9 @@ fn about_a_source() {
         (IncidentKind::Quarantined, "delivery d-1 is kept: the body is none that Voltus sends"),
         (IncidentKind::UnknownEvent, "the source sent an event of the unknown type \"dispatch.paused\""),
     ] {
-        check(&format!("source-{kind}"), &mail(&incident(kind, "voltus-prod", detail), Occasion::First, None));
+        let about =
+            if kind == IncidentKind::ChannelFailing { "PagerDuty (ssm:/gridbell/pagerduty)" } else { "voltus-prod" };
+        check(&format!("source-{kind}"), &mail(&incident(kind, about, detail), Occasion::First, None));
     }
 }
 
