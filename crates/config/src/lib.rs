@@ -12,6 +12,7 @@ mod signals;
 mod site;
 mod source;
 pub mod token;
+mod verification;
 
 pub use contacts::{Audience, Contacts, Escalation, SourceContacts};
 pub use model::{Acks, Config, ConfigError, MAX_JSON_BYTES};
@@ -20,3 +21,4 @@ pub use signals::Signals;
 pub use site::{Site, SiteContacts};
 pub use source::{Deadlines, Environment, Source, USUAL_POLL_S};
 pub use token::TokenHash;
+pub use verification::{Permit, VERIFY};

@@ -115,7 +115,7 @@ impl Config {
 
     /// The people who are notified of a source's incidents.
     pub fn audience(&self, source: &str) -> Audience<'_> {
-        self.contacts.audience(self.sources.get(source).and_then(|source| source.contacts.as_ref()))
+        self.contacts.audience(self.named(source).and_then(|source| source.contacts.as_ref()))
     }
 
     /// The operator's data about a source's site, by the provider's id of it; about a power feed by its tag, or `-`.
@@ -126,7 +126,7 @@ impl Config {
 
     /// A source with the origin that its facts carry.
     pub fn source(&self, name: &str) -> Option<(&Source, Origin)> {
-        let source = self.sources.get(name)?;
+        let source = self.named(name)?;
         let sandbox = source.environment == Environment::Sandbox;
         Some((source, Origin { source: name.to_owned(), provider: source.provider.name().to_owned(), sandbox }))
     }
@@ -134,7 +134,7 @@ impl Config {
     /// Which of a source's overlapping dispatches governs; none if its provider states no order, or if there is no such
     /// source.
     pub fn precedence(&self, source: &str) -> Option<Precedence> {
-        self.sources.get(source)?.provider.governs()
+        self.named(source)?.provider.governs()
     }
 }
 

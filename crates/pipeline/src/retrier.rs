@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     deadlines::DeadlineMonitor,
     health::{
+        chain::Chains,
         heartbeat::Heartbeats,
         heartbeat_signal::HeartbeatSignals,
         sweep::{Sweep, Swept},
@@ -17,7 +18,7 @@ use crate::{
     in_time::SWEEPS_FOR,
     ingest::acknowledge::Acknowledge,
     job::{FailedJob, Failure, FailureKind, Job, Message},
-    messages::{self, ReadError, ToRetry},
+    messages::{self, Deadline, ReadError, ToRetry},
     polling::poll::Polls,
     ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, Retry},
@@ -102,6 +103,9 @@ impl<'a, P: Ports> Retrier<'a, P> {
             Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
             // The check of each heartbeat finds that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
+            Ok(ToRetry::Deadline(Deadline { subject, chain: Some(chain), .. })) => {
+                return Ok(self.chains().pass(&subject, chain).await?);
+            }
             Ok(ToRetry::Deadline(deadline)) => {
                 if let Some(by_hand) = &deadline.by_hand {
                     self.acknowledge().by_hand(&deadline.subject, by_hand).await?;
@@ -185,6 +189,12 @@ impl<'a, P: Ports> Retrier<'a, P> {
     pub fn heartbeat_signals(&self) -> HeartbeatSignals<'a, P> {
         let Self { config, table, stream, queues, host, .. } = *self;
         HeartbeatSignals { config, table, stream, queues, host }
+    }
+
+    /// Passes on the chains of `gridbell verify`.
+    pub fn chains(&self) -> Chains<'a, P> {
+        let Self { table, job_queue, host, .. } = *self;
+        Chains { table, job_queue, host }
     }
 
     /// Sends the polls.

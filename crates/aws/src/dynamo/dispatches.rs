@@ -107,6 +107,12 @@ impl DispatchesTable {
             .map_err(|reason| self.0.unreadable(&item, &reason))
     }
 
+    /// Deletes a record of that revision: of a test that is over, when no function changes it any more. False if it was
+    /// changed or is gone.
+    pub async fn remove(&self, record: &SubjectRecord) -> Result<bool, PortError> {
+        self.0.delete_revision(record.subject.as_str(), record.revision).await
+    }
+
     /// Begins a new epoch: after a restore, while no function runs. Running processes keep the epoch that they know.
     pub async fn begin_epoch(&self, now: Timestamp) -> Result<Epoch, PortError> {
         let epoch = self.stored_epoch().await?.unwrap_or_default().after(now);

@@ -45,5 +45,6 @@ mod storm;
 mod timeline;
 mod unreadable_fields;
 mod untrusted;
+mod verify;
 mod views;
 mod walk;
