@@ -399,7 +399,7 @@ fn added(template: &Template) -> Findings {
     for (id, condition, actions) in ADDED {
         let made = template.at(&format!("/Resources/{id}/Condition"));
         must(&mut diagnostics, made == condition, || format!("{id}: made if {made}"));
-        let roles: Vec<_> = listed(template.property(id, "Roles")).iter().filter_map(target).collect();
+        let roles: Vec<_> = listed(template.property(id, "Roles")).iter().filter_map(role).collect();
         must(&mut diagnostics, roles == OF_FUNCTIONS, || format!("{id}: for {roles:?}"));
         let found = strings(template.property(id, "PolicyDocument/Statement/0/Action"));
         must(&mut diagnostics, found == actions, || format!("{id}: allows {found:?}"));
@@ -411,6 +411,11 @@ fn added(template: &Template) -> Findings {
     let via = listed(&key["Condition"]["StringEquals"]["kms:ViaService"]);
     must(&mut diagnostics, via.len() == 3, || format!("KeyPolicy: through {via:?}"));
     diagnostics
+}
+
+/// The role that a policy names, perhaps under a condition.
+fn role(named: &Value) -> Option<&str> {
+    if named["Fn::If"].is_null() { target(named) } else { target(&named["Fn::If"][1]) }
 }
 
 /// The statements of a policy, including those that a condition adds.
