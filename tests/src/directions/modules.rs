@@ -11,6 +11,7 @@ const PIPELINE: Order = Order(&[
     &["token"],
     &["zone"],
     &["fifo"],
+    &["standard_webhooks"],
     &["config"],
     &["queues"],
     // What is stored and what travels.
