@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::token::TokenHash;
 
+pub mod output;
+
+pub use output::{Output, OutputTarget, Routed};
+
 /// The whole configuration, made by the CLI from `gridbell.toml`. As JSON it names its providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config<P = &'static dyn Provider> {
@@ -27,6 +31,9 @@ pub struct Config<P = &'static dyn Provider> {
     /// The operator's data about sites, by `<source>/<site>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sites: BTreeMap<String, Site>,
+    /// Where the courier delivers signals, by name. Without any, a controller reads the queue `signals` itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, Output>,
 }
 
 /// The operator's data about a site, meter or power feed: for people, not for controllers.
@@ -355,7 +362,7 @@ impl Config {
 
 impl Config<ProviderName> {
     fn with(self, providers: Providers) -> Result<Config, ConfigError> {
-        let Self { sources, deadlines, contacts, acks, sites } = self;
+        let Self { sources, deadlines, contacts, acks, sites, outputs } = self;
         let known = sources.into_iter().map(|(name, source)| {
             let provider = providers.named(&source.provider).map_err(|error| ConfigError::Provider {
                 source_name: name.clone(),
@@ -364,7 +371,7 @@ impl Config<ProviderName> {
             })?;
             Ok((name, source.of(provider)))
         });
-        Ok(Config { sources: known.collect::<Result<_, ConfigError>>()?, deadlines, contacts, acks, sites })
+        Ok(Config { sources: known.collect::<Result<_, ConfigError>>()?, deadlines, contacts, acks, sites, outputs })
     }
 }
 

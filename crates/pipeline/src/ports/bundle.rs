@@ -1,8 +1,8 @@
 //! All ports of one environment as one type.
 
 use super::{
-    Clock, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, OpenIncidentIndex,
-    ProviderApi, Random, SignalStream,
+    Clock, CourierQueue, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer,
+    OpenIncidentIndex, OutputTargets, Outputs, ProviderApi, Random, SignalStream,
 };
 
 /// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter.
@@ -28,4 +28,10 @@ pub trait Ports {
     type ProviderApi: ProviderApi;
     /// SES.
     type Mailer: Mailer;
+    /// The table `outputs`.
+    type Outputs: Outputs;
+    /// The queue `outputs`.
+    type CourierQueue: CourierQueue;
+    /// The targets of the outputs.
+    type OutputTargets: OutputTargets;
 }
