@@ -1,7 +1,7 @@
 //! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and the sweep of each minute.
 
 use futures_util::{
-    future::{join, join_all, join5},
+    future::{join_all, join3, join5},
     lock::Mutex,
 };
 
@@ -17,6 +17,7 @@ use crate::{
     ingest::acknowledge::Acknowledge,
     job::{FailedJob, Failure, FailureKind, Job, Message},
     messages::{self, ReadError, ToRetry},
+    outputs::{acknowledged::acknowledged, sweep::OutputSweep},
     polling::poll::Polls,
     ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, Retry},
@@ -37,11 +38,30 @@ pub struct Retrier<'a, P: Ports> {
     pub incidents: &'a P::Incidents,
     /// The depth of the queues.
     pub queues: &'a P::Depths,
+    /// What waits for the outputs; none if the stack has no courier.
+    pub courier: Option<CourierPorts<'a, P>>,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
     /// Clock and random numbers.
     pub host: &'a P::Host,
 }
+
+/// The table and the queue of the courier.
+#[derive(Debug)]
+pub struct CourierPorts<'a, P: Ports> {
+    /// The table `outputs`.
+    pub outputs: &'a P::Outputs,
+    /// The queue `outputs`.
+    pub queue: &'a P::CourierQueue,
+}
+
+impl<P: Ports> Clone for CourierPorts<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Ports> Copy for CourierPorts<'_, P> {}
 
 /// The results of a minute's sweep. No part waits for another that fails.
 #[derive(Debug)]
@@ -58,6 +78,8 @@ pub struct Minute {
     pub hinted: Result<usize, PortError>,
     /// How many overdue jobs were sent again.
     pub resent: Result<usize, PortError>,
+    /// How many lanes of the outputs were found overdue.
+    pub found: Result<usize, PortError>,
     /// The signals sent from outboxes.
     pub swept: Result<Swept, PortError>,
 }
@@ -71,6 +93,7 @@ impl Minute {
         self.polls?;
         self.hinted?;
         self.resent?;
+        self.found?;
         Ok(swept)
     }
 }
@@ -104,6 +127,13 @@ impl<'a, P: Ports> Retrier<'a, P> {
                 }
                 return Ok(watch.fired(deadline).await?);
             }
+            Ok(ToRetry::Acknowledged(ack)) => {
+                let Some(CourierPorts { outputs, .. }) = self.courier else {
+                    tracing::warn!(output.name = ack.output, "the stack has no courier any more");
+                    return Ok(());
+                };
+                return Ok(acknowledged(&self.acknowledge(), outputs, self.config, ack).await?);
+            }
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
             Err(ReadError::Foreign(_)) => {
                 let failed = Failure::new(FailureKind::Unreadable, now, "the message is none of gridbell's");
@@ -128,15 +158,26 @@ impl<'a, P: Ports> Retrier<'a, P> {
         let until = self.host.now() + SWEEPS_FOR;
         let open = &self.open().await;
         let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
-        let (armed, polls, heartbeats, (hinted, resent), swept) = join5(
+        let (armed, polls, heartbeats, (hinted, resent, found), swept) = join5(
             watch.arm_due(open, until),
             polls.send_due(open),
             heartbeats.minute(open),
-            join(sweep.hint(self.deliveries, open, until), sweep.resend(self.deliveries, until)),
+            join3(
+                sweep.hint(self.deliveries, open, until),
+                sweep.resend(self.deliveries, until),
+                self.find_overdue_lanes(open),
+            ),
             sweep.run(until),
         )
         .await;
-        Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, swept }
+        Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, found, swept }
+    }
+
+    /// Sends the courier to the lanes whose message was lost. Returns how many.
+    pub async fn find_overdue_lanes(&self, open: &OpenIncidents) -> Result<usize, PortError> {
+        let Self { config, job_queue, host, courier, .. } = *self;
+        let Some(CourierPorts { outputs, queue }) = courier else { return Ok(0) };
+        OutputSweep::<P> { config, outputs, courier_queue: queue, job_queue, host }.run(open).await
     }
 
     /// Requests the review of open incidents, and lists them. If that fails, hints are sent for their conditions, too.
@@ -163,13 +204,14 @@ impl<'a, P: Ports> Retrier<'a, P> {
     /// Handles deadlines.
     pub fn watch(&self) -> DeadlineMonitor<'a, P> {
         let Self { config, table, queues, job_queue, host, .. } = *self;
-        DeadlineMonitor { config, table, queues, backlog: Mutex::new(None), job_queue, host }
+        let outputs = self.courier.map(|courier| courier.outputs);
+        DeadlineMonitor { config, table, queues, outputs, backlog: Mutex::new(None), job_queue, host }
     }
 
     /// Handles the hydrator's heartbeat and the dead-letter queues.
     pub fn heartbeats(&self) -> Heartbeats<'a, P> {
         let Self { deliveries: health, queues, job_queue, host, .. } = *self;
-        Heartbeats { health, queues, job_queue, host }
+        Heartbeats { health, queues, has_courier: self.courier.is_some(), job_queue, host }
     }
 
     /// Sends the polls.

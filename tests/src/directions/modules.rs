@@ -18,6 +18,7 @@ const PIPELINE: Order = Order(&[
     &["alerts::kind"],
     &["alerts::condition"],
     &["dispatches"],
+    &["outputs::event", "outputs::lane", "outputs::state"],
     &["polling::budget"],
     &["job", "messages"],
     &["alerts::incident"],
@@ -32,8 +33,10 @@ const PIPELINE: Order = Order(&[
     &["in_time"],
     // The use cases.
     &["ingest"],
+    &["outputs::reach"],
     &["alerts::conditions"],
     &["alerts"],
+    &["outputs"],
     &["deadlines"],
     &["polling"],
     &["retry"],

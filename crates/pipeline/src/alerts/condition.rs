@@ -98,6 +98,11 @@ pub enum Condition {
         /// The queue.
         queue: Watched,
     },
+    /// An output takes no signals, or an event is kept that it never took (`output-failing`).
+    OutputFailing {
+        /// The output.
+        output: String,
+    },
 }
 
 impl Condition {
@@ -115,6 +120,7 @@ impl Condition {
             Self::Quarantined { .. } => IncidentKind::Quarantined,
             Self::UnknownEvent { .. } => IncidentKind::UnknownEvent,
             Self::GivenUp { .. } | Self::DeadLetters { .. } => IncidentKind::DeadLetter,
+            Self::OutputFailing { .. } => IncidentKind::OutputFailing,
         }
     }
 
@@ -153,6 +159,7 @@ impl Condition {
             Self::Quarantined { source, about } => about.as_ref().map_or_else(|| source.clone(), ToString::to_string),
             Self::GivenUp { about, .. } => about.clone(),
             Self::DeadLetters { queue } => queue.to_string(),
+            Self::OutputFailing { output } => output.clone(),
         }
     }
 
@@ -172,7 +179,7 @@ impl Condition {
             | Self::NoEnd { dispatch }
             | Self::MissedDelivery { dispatch } => dispatch.source(),
             Self::NotCompliant { subject } => subject.source(),
-            Self::DeliveriesUnread | Self::DeadLetters { .. } => GRIDBELL,
+            Self::DeliveriesUnread | Self::DeadLetters { .. } | Self::OutputFailing { .. } => GRIDBELL,
         }
     }
 
@@ -202,7 +209,8 @@ impl Condition {
             | Self::DeliveriesUnread
             | Self::NotAcknowledged { .. }
             | Self::ControllerFailed { .. }
-            | Self::NotCompliant { .. } => true,
+            | Self::NotCompliant { .. }
+            | Self::OutputFailing { .. } => true,
             Self::KeyRefused { .. }
             | Self::KeysRotated { .. }
             | Self::NoEnd { .. }

@@ -26,6 +26,8 @@ pub enum IncidentKind {
     DeadLetter,
     /// A provider's list cannot be read: gridbell does not see changes that no webhook announces.
     SourceDown,
+    /// An output takes no signals, or an event is kept that it never took.
+    OutputFailing,
 }
 
 impl IncidentKind {
@@ -41,6 +43,7 @@ impl IncidentKind {
             Self::MissedDelivery => "missed-delivery",
             Self::DeadLetter => "dead-letter",
             Self::SourceDown => "source-down",
+            Self::OutputFailing => "output-failing",
         }
     }
 }

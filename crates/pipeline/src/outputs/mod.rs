@@ -4,6 +4,7 @@
 //! the queue `signals`. One claim at a time delivers from a lane. A delayed message of the queue `outputs` tries again;
 //! the sweep finds lanes whose message was lost.
 
+pub(crate) mod acknowledged;
 pub mod answer;
 pub mod courier;
 mod deliver;

@@ -6,6 +6,7 @@
 
 mod controller;
 mod events;
+mod outputs;
 mod records;
 mod services;
 mod sources;
@@ -18,7 +19,11 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) use controller::ends_at;
 
 use crate::{
-    dispatches::record::SubjectRecord, polling::state::PollState, ports::Refusal, queues::Backlog,
+    dispatches::record::SubjectRecord,
+    outputs::{lane::LaneSummary, reach::Reach, state::OutputState},
+    polling::state::PollState,
+    ports::Refusal,
+    queues::Backlog,
     retry::state::RetryState,
 };
 
@@ -38,7 +43,7 @@ impl Condition {
             Self::DeliveriesUnread => services::deliveries_unread(evidence.answered, evidence.backlog, asked, now),
             Self::KeyRefused { .. } => sources::key_refused(evidence.refusal.as_ref(), evidence.poll.as_ref(), now),
             Self::NotAcknowledged { .. } => {
-                controller::not_acknowledged(record, evidence.backlog, evidence.has_acknowledgements, now)
+                controller::not_acknowledged(record, evidence, now)
             }
             Self::ControllerFailed { .. } => controller::failed(record, now),
             Self::NoEnd { .. } => records::no_end(record, now),
@@ -53,6 +58,7 @@ impl Condition {
                 events::in_window(&evidence.events, now)
             }
             Self::DeadLetters { queue } => services::dead_letters(*queue, evidence.backlog, asked, now),
+            Self::OutputFailing { output } => outputs::failing(output, evidence.output.as_ref(), now),
         }
     }
 }
@@ -74,8 +80,23 @@ pub struct Evidence {
     pub backlog: Option<Backlog>,
     /// The latest heartbeat that the hydrator answered.
     pub answered: Option<Timestamp>,
-    /// A controller acknowledges; otherwise reading the signals queue counts.
+    /// A controller acknowledges; otherwise reading the signals queue counts, or the delivery to the outputs.
     pub has_acknowledgements: bool,
+    /// How far the current version has come, if the configuration has outputs.
+    pub reach: Option<Reach>,
+    /// The output that the condition is about.
+    pub output: Option<OutputEvidence>,
+}
+
+/// What is stored of an output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutputEvidence {
+    /// The configuration still has it.
+    pub is_configured: bool,
+    /// Its state; none if it never failed.
+    pub state: Option<OutputState>,
+    /// What waits for it, or is kept.
+    pub lanes: Vec<LaneSummary>,
 }
 
 /// The current state of a condition.

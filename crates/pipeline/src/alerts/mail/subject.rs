@@ -90,6 +90,7 @@ fn of_source(case: &Case<'_>, source: &str) -> String {
         Condition::SourceDown { .. } => format!("WATCH PORTAL of {source}: its list of dispatches cannot be read"),
         Condition::UnknownEvent { .. } => format!("LOOK IN PORTAL of {source}: an event of an unknown type came"),
         Condition::DeadLetters { queue } => format!("READ DEAD LETTERS in {queue}: a function failed on them"),
+        Condition::OutputFailing { output } => format!("MEND OUTPUT {}: it does not take signals", tame(output)),
         Condition::Quarantined { about: None, .. } => {
             format!("LOOK IN PORTAL of {source}: something it sent could not be read")
         }
@@ -128,6 +129,7 @@ pub(super) fn why(case: &Case<'_>) -> &'static str {
         Condition::SourceDown { .. } => "list not read",
         Condition::DeliveriesUnread => "webhooks not read",
         Condition::DeadLetters { .. } => "dead letters",
+        Condition::OutputFailing { .. } => "output failing",
     }
 }
 
