@@ -4,7 +4,7 @@
 //! on the local stack and in the simulation.
 
 // Modules that every domain uses.
-pub mod config;
+pub use config;
 mod fifo;
 pub mod in_time;
 pub mod job;
@@ -12,7 +12,6 @@ pub mod messages;
 pub mod ports;
 pub mod queues;
 pub mod standard_webhooks;
-pub mod token;
 mod update;
 pub mod zone;
 

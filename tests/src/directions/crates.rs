@@ -11,7 +11,8 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("signals", &[]),
     ("dispatch", &["signals"]),
     ("providers", &["dispatch"]),
-    ("pipeline", &["dispatch", "providers"]),
+    ("config", &["dispatch", "providers"]),
+    ("pipeline", &["config", "dispatch", "providers"]),
     ("aws", &["dispatch", "pipeline", "providers"]),
     // The functions are wiring only.
     ("receiver", &["aws"]),
@@ -23,7 +24,6 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("simulation", &["dispatch", "pipeline", "providers"]),
     ("fuzz", &["pipeline", "providers", "simulation"]),
     // A person's machine.
-    ("config", &["aws", "pipeline", "providers"]),
     ("cost", &[]),
     ("stack-client", &["aws", "pipeline"]),
     ("local-stack", &["aws", "config", "pipeline", "providers", "stack-client"]),

@@ -8,11 +8,9 @@ use super::{paths::paths, workspace};
 struct Order(&'static [&'static [&'static str]]);
 
 const PIPELINE: Order = Order(&[
-    &["token"],
     &["zone"],
     &["fifo"],
     &["standard_webhooks"],
-    &["config"],
     &["queues"],
     // What is stored and what travels.
     &["alerts::kind"],

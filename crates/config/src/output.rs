@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Reference;
+
 /// One place that signals are delivered to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
@@ -34,7 +36,7 @@ pub enum OutputTarget {
         /// The URL: https, or http on this machine.
         url: String,
         /// References to the signing secrets: one, or two while rotating.
-        secrets: Vec<String>,
+        secrets: Vec<Reference>,
         /// Whether the host may have a private address.
         #[serde(default)]
         allow_private: bool,
