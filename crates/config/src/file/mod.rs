@@ -4,6 +4,7 @@
 
 mod contacts;
 mod error;
+mod outputs;
 mod read;
 mod scalar;
 mod sites;

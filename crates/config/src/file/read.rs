@@ -6,7 +6,7 @@ use providers::{Provider, Providers};
 use toml::de::DeTable;
 
 use super::{
-    File, FileError, contacts, scalar, sites,
+    File, FileError, contacts, outputs, scalar, sites,
     table::{At, Document, Table},
 };
 use crate::{Acks, Config, Deadlines, Environment, Source, TokenHash, USUAL_POLL_S};
@@ -17,7 +17,7 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
         document.problem(error.span().map_or(0, |span| span.start), "", format!("not TOML: {}", error.message()))
     })?;
     let root = Table::root(document, parsed.get_ref());
-    root.only(&["sources", "deadlines", "contacts", "acks", "sites"])?;
+    root.only(&["sources", "deadlines", "contacts", "acks", "sites", "outputs"])?;
     let deadlines = root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?;
     let (mut sources, mut api_keys) = (BTreeMap::new(), BTreeMap::new());
     if let Some(table) = root.table("sources")? {
@@ -47,7 +47,8 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
     let contacts = contacts.unwrap_or_default();
     let acks = Acks { tokens: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? };
     let sites = root.table("sites")?.map_or(Ok(BTreeMap::new()), |table| sites::read(&table, &sources))?;
-    Ok(File { config: Config { sources, deadlines, contacts, acks, sites }, api_keys })
+    let outputs = root.table("outputs")?.map_or(Ok(BTreeMap::new()), |table| outputs::read(&table, &sources))?;
+    Ok(File { config: Config { sources, deadlines, contacts, acks, sites, outputs }, api_keys })
 }
 
 fn source(name: &str, table: &Table<'_>, general: Deadlines, providers: Providers) -> Result<Source, FileError> {
