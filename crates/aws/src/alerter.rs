@@ -52,7 +52,7 @@ impl From<Page> for GatewayResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, (public_url, stack), incidents, table, deliveries, queues, mailer, job_queue) =
+    let (current, (public_url, stack), incidents, table, deliveries, queues, mailer, job_queue, outputs) =
         lambda::cold_start(|environment| {
             let aws = client::shared(environment.access()?);
             Ok((
@@ -64,6 +64,7 @@ pub async fn run() -> Result<(), Error> {
                 WatchedQueues::new(&aws, environment.judged_queues()?),
                 Ses::new(&aws),
                 InnerQueues::new(&aws, environment.alerters_queues()?),
+                environment.outputs_table(&aws),
             ))
         })?;
     let configured = Configured::read("alerter", current, |_| Ok(())).await;
@@ -71,6 +72,7 @@ pub async fn run() -> Result<(), Error> {
     let alert = &OnceCell::new();
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
     let (mailer, job_queue, public_url, stack) = (&mailer, &job_queue, public_url.as_deref(), stack.as_deref());
+    let outputs = outputs.as_ref();
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let alert = alert.get_or_init(|| Alert::<AwsPorts> {
@@ -81,6 +83,7 @@ pub async fn run() -> Result<(), Error> {
             table,
             deliveries,
             queues,
+            outputs,
             mailer,
             job_queue,
             host,

@@ -4,7 +4,10 @@
 use std::cell::OnceCell;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::{ingest::acknowledge::Acknowledge, retrier::Retrier};
+use pipeline::{
+    ingest::acknowledge::Acknowledge,
+    retrier::{CourierPorts, Retrier},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -61,7 +64,7 @@ impl Call {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, table, stream, deliveries, incidents, job_queue, queues) = lambda::cold_start(|environment| {
+    let (current, table, stream, deliveries, incidents, job_queue, queues, courier) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
             environment.configuration(&aws)?,
@@ -71,6 +74,7 @@ pub async fn run() -> Result<(), Error> {
             IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
             InnerQueues::new(&aws, environment.inner_queues()?),
             WatchedQueues::new(&aws, environment.swept_queues()?),
+            environment.outputs_table(&aws).zip(environment.outputs_queue(&aws)?),
         ))
     })?;
     let configured = Configured::read("retrier", current, |_| Ok(())).await;
@@ -78,6 +82,7 @@ pub async fn run() -> Result<(), Error> {
     let (retrier, acknowledge) = (&OnceCell::new(), &OnceCell::new());
     let (table, stream, deliveries, job_queue) = (&table, &stream, &deliveries, &job_queue);
     let (incidents, queues) = (&incidents, &queues);
+    let courier = courier.as_ref().map(|(outputs, queue)| CourierPorts { outputs, queue });
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let retrier = retrier.get_or_init(|| Retrier::<AwsPorts> {
@@ -87,6 +92,7 @@ pub async fn run() -> Result<(), Error> {
             deliveries,
             incidents,
             queues,
+            courier,
             job_queue,
             host,
         });
@@ -105,6 +111,7 @@ pub async fn run() -> Result<(), Error> {
                     sweep.polls = minute.polls.as_ref().ok(),
                     sweep.open = minute.open,
                     sweep.hinted = minute.hinted.as_ref().ok(),
+                    sweep.lanes = minute.found.as_ref().ok(),
                     "sweep"
                 );
                 let swept = minute.outcome()?;

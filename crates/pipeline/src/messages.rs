@@ -84,6 +84,11 @@ pub struct OutputAck {
 pub enum ToCourier {
     /// Something may wait in a lane.
     Deliver(LaneKey),
+    /// An output fails: a few lanes find out whether it works again.
+    Probe {
+        /// The output.
+        output: String,
+    },
     /// An output works again: what waits for it can be delivered.
     Release {
         /// The output.

@@ -8,6 +8,7 @@ mod incidents;
 mod item;
 mod large;
 mod listing;
+mod outputs;
 mod parts;
 mod polls;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use pipeline::{
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
+pub use outputs::OutputsTable;
 pub use listing::{Failing, Kept, Listed, PutAside, Wanted};
 
 use crate::client::unavailable;

@@ -32,7 +32,7 @@ pub(super) const LEAST_LEFT: SignedDuration = SignedDuration::from_secs(8);
 const LEAST_TO_STORE: SignedDuration = SignedDuration::from_secs(3);
 
 /// A message that is early by less than this was sent in time, by another clock.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
+pub(super) const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(10);
 
 /// The courier.
 #[derive(Debug)]
@@ -59,6 +59,15 @@ pub(super) type States = Mutex<BTreeMap<String, OutputState>>;
 pub(super) struct Named<'a> {
     pub(super) name: &'a str,
     pub(super) output: &'a Output,
+}
+
+/// When a lane is delivered from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// When its next attempt is due.
+    WhenDue,
+    /// Now: to find out whether its output works.
+    Now,
 }
 
 /// What must follow the entry of an event.
@@ -180,7 +189,8 @@ impl<P: Ports> Courier<'_, P> {
 
     async fn one(&self, message: &Message, states: &States) -> Result<(), BatchError> {
         match messages::read(&message.body)? {
-            ToCourier::Deliver(key) => Ok(self.look_at(&key, states).await?),
+            ToCourier::Deliver(key) => Ok(self.look_at(&key, Haste::WhenDue, states).await?),
+            ToCourier::Probe { output } => Ok(self.probe(&output, states).await?),
             ToCourier::Release { output } => Ok(self.release(&output, states).await?),
             ToCourier::Replay { output, subject } => Ok(self.replay(&output, subject).await?),
             ToCourier::Test { output, id } => Ok(self.test(&output, &id, states).await?),
@@ -188,15 +198,15 @@ impl<P: Ports> Courier<'_, P> {
     }
 
     /// Delivers what waits in a lane, if it is due.
-    pub(super) async fn look_at(&self, key: &LaneKey, states: &States) -> Result<(), PortError> {
+    pub(super) async fn look_at(&self, key: &LaneKey, haste: Haste, states: &States) -> Result<(), PortError> {
         let Some(named) = self.named(&key.output) else {
             tracing::warn!(output.name = key.output, "the configuration has no such output any more");
             return Ok(());
         };
         let now = self.host.now();
-        if let Some(until) = self.state(&key.output, states).await?.resting_until(now) {
-            // Else another attempt is under way, or the sweep makes one.
-            return if until.duration_since(now) < CLOCKS_DIFFER { self.come_back(key, until).await } else { Ok(()) };
+        // Few attempts find out whether a failing output works again. This one is not needed.
+        if self.state(&key.output, states).await?.resting_until(now).is_some() {
+            return Ok(());
         }
         if self.left() < LEAST_LEFT {
             return self.come_back(key, now).await;
@@ -204,8 +214,9 @@ impl<P: Ports> Courier<'_, P> {
         let changed = update(Lanes(self.outputs), key, From::Stored, async |lane| {
             let now = self.host.now();
             let Some(mut lane) = lane else { return Ok(Change::Keep(Follows::Nothing)) };
-            Ok::<_, PortError>(match lane.next(now) {
-                Next::Due => {
+            let next = lane.next(now);
+            Ok::<_, PortError>(match next {
+                Next::Due | Next::Later(_) if next == Next::Due || haste == Haste::Now => {
                     let write = self.host.unique();
                     lane.claim(&write, now, self.host.ends_at(), false);
                     Change::Write(Box::new(lane.following(write, now)), Follows::Nothing)
@@ -213,7 +224,7 @@ impl<P: Ports> Courier<'_, P> {
                 Next::Later(at) if at.duration_since(now) < CLOCKS_DIFFER => Change::Keep(Follows::ComeBack(at)),
                 // The sweep finds what is due later. Sending each early message again would keep a duplicated one
                 // alive for ever.
-                Next::Later(_) | Next::Claimed(_) | Next::Nothing => Change::Keep(Follows::Nothing),
+                Next::Due | Next::Later(_) | Next::Claimed(_) | Next::Nothing => Change::Keep(Follows::Nothing),
             })
         });
         let changed = changed.await?;

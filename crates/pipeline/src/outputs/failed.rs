@@ -1,15 +1,16 @@
 //! What follows a failed attempt, and what follows when an output works again.
 
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    courier::{Courier, Named, States},
-    lane::{FAILED_BEFORE_NOTIFY, Lane, LaneFailure},
+    courier::{CLOCKS_DIFFER, Courier, Haste, Named, States},
+    lane::{FAILED_BEFORE_NOTIFY, Lane, LaneFailure, LaneKey},
     state::{self, Attempt, Backoff, NOTIFY_AFTER, OutputState, backoff_s},
 };
 use crate::{
     alerts::condition::Condition,
-    messages::{MAX_DELAY_S, ToCourier},
+    messages::{MAX_DELAY_S, ToCourier, hop_s},
     ports::{Clock, CourierQueue, JobQueue, Outputs, PortError, Ports, Random, SendError, SendFailure},
     update::{Change, From, Lanes, OutputStates, update},
 };
@@ -17,14 +18,22 @@ use crate::{
 /// How many lanes are released in a second when an output works again.
 const RELEASED_A_SECOND: usize = 50;
 
+/// The longest wait of a lane that failed with its output, in seconds.
+const MOST_WITH_OUTPUT_S: u64 = 60;
+
+/// So many lanes find out whether an output that fails works again: several, since one of them may be the cause.
+const PROBES: usize = 3;
+
 /// How many are released at once; the sweep finds the others.
 const MOST_RELEASED: usize = 2_000;
 
-/// When and how often an output is tried again.
+/// When the lane is tried again, and what brings that about.
 struct NextAttempt {
     at: Timestamp,
-    /// This invocation must arrange the attempt.
-    is_ours: bool,
+    /// When the output as a whole is tried again, if it fails.
+    probe_at: Option<Timestamp>,
+    /// The message that brings the attempt; none if another invocation has sent it.
+    message: Option<ToCourier>,
     /// A person may have to know, this long from now.
     hint_after_s: Option<u32>,
 }
@@ -41,15 +50,16 @@ impl<P: Ports> Courier<'_, P> {
     ) -> Result<(), PortError> {
         let is_whole_output = error.kind == SendFailure::Output;
         let attempts = lane.failing.as_ref().map_or(0, |failing| failing.attempts).saturating_add(1);
+        let most_s = if is_whole_output { MOST_WITH_OUTPUT_S } else { u64::from(MAX_DELAY_S) };
+        let backoff = Backoff { attempts, most_s, retry_after_s: error.retry_after_s };
+        let wait_s = backoff_s(backoff, |most| self.host.up_to(most));
+        let at = self.host.now() + SignedDuration::from_secs(i64::from(wait_s));
         let mut next = if is_whole_output {
-            self.output_failed(named.name, error, states).await?
+            let next = self.output_failed(named.name, error, states).await?;
+            NextAttempt { at: next.at.max(at), ..next }
         } else {
-            let backoff =
-                Backoff { attempts, most_s: u64::from(MAX_DELAY_S), retry_after_s: error.retry_after_s };
-            let wait_s = backoff_s(backoff, |most| self.host.up_to(most));
-            let at = self.host.now() + SignedDuration::from_secs(i64::from(wait_s));
             let hint_after_s = (attempts == FAILED_BEFORE_NOTIFY).then_some(0);
-            NextAttempt { at, is_ours: true, hint_after_s }
+            NextAttempt { at, probe_at: None, message: Some(ToCourier::Deliver(lane.key.clone())), hint_after_s }
         };
         tracing::warn!(output.name = named.name, lane.subject = %lane.key.subject, attempts, reason = error.detail, "not delivered");
         let key = lane.key.clone();
@@ -66,8 +76,10 @@ impl<P: Ports> Courier<'_, P> {
         if changed.await?.result > 0 {
             next.hint_after_s = Some(0);
         }
-        if next.is_ours {
-            self.come_back(&key, next.at).await?;
+        if let Some(message) = next.message {
+            let probe_at = next.probe_at.unwrap_or(next.at);
+            let delay_s = hop_s(probe_at, self.host.now());
+            self.courier_queue.courier(&[message.after(delay_s)]).await?;
         }
         if let Some(after_s) = next.hint_after_s {
             let at = self.host.now() + SignedDuration::from_secs(i64::from(after_s));
@@ -97,7 +109,7 @@ impl<P: Ports> Courier<'_, P> {
         let is_ours = changed.written.is_some();
         let now = self.host.now();
         let Some(state) = changed.written.or(changed.result) else {
-            return Ok(NextAttempt { at: now, is_ours: true, hint_after_s: None });
+            return Ok(NextAttempt { at: now, probe_at: None, message: None, hint_after_s: None });
         };
         let attempts = state.failing.as_ref().map_or(0, |failing| failing.attempts);
         let at = state.failing.as_ref().map_or(now, |failing| failing.next_at);
@@ -107,7 +119,8 @@ impl<P: Ports> Courier<'_, P> {
             state::FAILED_BEFORE_NOTIFY if is_ours => Some(0),
             _ => None,
         };
-        Ok(NextAttempt { at, is_ours, hint_after_s })
+        let message = is_ours.then(|| ToCourier::Probe { output: name.to_owned() });
+        Ok(NextAttempt { at, probe_at: Some(at), message, hint_after_s })
     }
 
     /// An attempt worked. If the output failed before, all that waits for it is released.
@@ -139,6 +152,27 @@ impl<P: Ports> Courier<'_, P> {
             self.job_queue.hint(condition, self.host.now(), 0).await?;
         }
         Ok(())
+    }
+
+    /// Finds out whether an output that fails works again, with the lanes that were tried the longest time ago.
+    pub(super) async fn probe(&self, output: &str, states: &States) -> Result<(), PortError> {
+        let state = self.state(output, states).await?;
+        if self.named(output).is_none() || state.failing.is_none() {
+            return Ok(());
+        }
+        let now = self.host.now();
+        if let Some(until) = state.resting_until(now) {
+            if until.duration_since(now) < CLOCKS_DIFFER {
+                let again = ToCourier::Probe { output: output.to_owned() };
+                self.courier_queue.courier(&[again.after(hop_s(until, now))]).await?;
+            }
+            return Ok(());
+        }
+        let lanes = self.outputs.lanes(output, Timestamp::MAX, MOST_RELEASED).await?;
+        let lanes = lanes.into_iter().filter(|lane| lane.waiting > 0).take(PROBES);
+        let keys: Vec<LaneKey> = lanes.map(|lane| lane.key).collect();
+        let probes = keys.iter().map(|key| self.look_at(key, Haste::Now, states));
+        join_all(probes).await.into_iter().collect()
     }
 
     /// Sends a message for each lane of an output in which something waits, over some seconds.

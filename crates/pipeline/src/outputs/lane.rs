@@ -22,7 +22,10 @@ pub const CLAIM_MARGIN: SignedDuration = SignedDuration::from_secs(5);
 /// The longest a claim lasts if the end of its invocation is not known.
 const LONGEST_CLAIM: SignedDuration = SignedDuration::from_secs(30);
 
-/// An event that fails by itself this often is an incident.
+/// So many failures of a lane are put down to its output.
+const MOST_WITH_OUTPUT: u32 = 3;
+
+/// A lane that fails this often is an incident.
 pub const FAILED_BEFORE_NOTIFY: u32 = 5;
 
 /// The key of a lane.
@@ -129,10 +132,18 @@ pub struct LaneFailure {
     pub attempts: u32,
     /// When it is tried again.
     pub next_at: Timestamp,
-    /// The output as a whole fails: its state says when it is tried again.
+    /// The output as a whole failed.
     pub is_whole_output: bool,
     /// The latest failure in words.
     pub detail: String,
+}
+
+impl LaneFailure {
+    /// Whether it waits for its own next attempt. A lane that failed a few times with its output is tried as soon as
+    /// the output works again; one that fails again and again may be the cause.
+    fn is_patient(&self) -> bool {
+        !self.is_whole_output || self.attempts >= MOST_WITH_OUTPUT
+    }
 }
 
 /// An event that the output has taken.
@@ -185,9 +196,9 @@ pub struct LaneSummary {
 }
 
 impl LaneSummary {
-    /// Whether a person must know of it even if the output works: an event fails again and again by itself, or is kept.
+    /// Whether a person must know of it even if the output works: an event fails again and again, or is kept.
     pub fn is_stuck(&self) -> bool {
-        self.kept > 0 || !self.is_whole_output && self.attempts >= FAILED_BEFORE_NOTIFY
+        self.kept > 0 || self.attempts >= FAILED_BEFORE_NOTIFY
     }
 }
 
@@ -268,6 +279,7 @@ impl Lane {
             return Entered::Known;
         }
         self.newest = version;
+        let front = self.waiting.first().map(|front| front.head.version);
         let mut replaced = Vec::new();
         if event.head.is_dispatch() {
             let is_replaced =
@@ -275,10 +287,11 @@ impl Lane {
             replaced.extend(self.waiting.extract_if(.., is_replaced));
             replaced.extend(self.kept.extract_if(.., is_replaced));
         }
-        if self.waiting.is_empty() {
+        self.waiting.push(event);
+        if front != self.waiting.first().map(|front| front.head.version) {
+            // It was another event that failed.
             self.failing = None;
         }
-        self.waiting.push(event);
         Entered::Waits { replaced }
     }
 
@@ -291,7 +304,7 @@ impl Lane {
             return Next::Claimed(claim.until);
         }
         match &self.failing {
-            Some(failing) if !failing.is_whole_output && now < failing.next_at => Next::Later(failing.next_at),
+            Some(failing) if failing.is_patient() && now < failing.next_at => Next::Later(failing.next_at),
             _ => Next::Due,
         }
     }

@@ -17,9 +17,6 @@ const OVERDUE: SignedDuration = SignedDuration::from_secs(30);
 /// How many lanes of one output a sweep finds; the next minute finds the others.
 const MOST_FOUND: usize = 2_000;
 
-/// So many attempts a minute find out whether an output that fails works again.
-const PROBES: usize = 3;
-
 /// The sweep of the outputs.
 #[derive(Debug)]
 pub struct OutputSweep<'a, P: Ports> {
@@ -47,13 +44,15 @@ impl<P: Ports> OutputSweep<'_, P> {
         let now = self.host.now();
         let state = self.outputs.output_state(output).await?.unwrap_or_else(|| OutputState::new(output));
         let lanes = self.outputs.lanes(output, Timestamp::MAX, MOST_FOUND).await?;
-        let most = match (&state.failing, state.resting_until(now)) {
-            (None, _) => MOST_FOUND,
-            (Some(_), None) => PROBES,
-            (Some(_), Some(_)) => 0,
+        let overdue = lanes.iter().filter(|lane| now.duration_since(lane.next_at) > OVERDUE);
+        let messages: Vec<_> = match &state.failing {
+            // Of a failing output, few lanes are tried at a time.
+            Some(failing) if now.duration_since(failing.next_at) > OVERDUE => {
+                vec![ToCourier::Probe { output: output.to_owned() }.after(0)]
+            }
+            Some(_) => Vec::new(),
+            None => overdue.map(|lane| ToCourier::Deliver(lane.key.clone()).after(0)).collect(),
         };
-        let overdue = lanes.iter().filter(|lane| now.duration_since(lane.next_at) > OVERDUE).take(most);
-        let messages: Vec<_> = overdue.map(|lane| ToCourier::Deliver(lane.key.clone()).after(0)).collect();
         self.courier_queue.courier(&messages).await?;
         let condition = Condition::OutputFailing { output: output.to_owned() };
         if !open.covers(&condition) && (state.is_down(now) || lanes.iter().any(LaneSummary::is_stuck)) {

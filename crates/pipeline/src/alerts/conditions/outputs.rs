@@ -142,7 +142,7 @@ mod tests {
         let verdict = judge(&evidence(None, vec![lane("s/a", 1), lane("s/b", 0)]));
         assert_eq!(details(&verdict).len(), 1);
         assert!(details(&verdict)[0].contains("is kept: s/a;"), "{verdict:?}");
-        let refused = LaneSummary { is_whole_output: false, attempts: 9, ..lane("s/c", 0) };
+        let refused = LaneSummary { attempts: 9, ..lane("s/c", 0) };
         let verdict = judge(&evidence(None, vec![lane("s/a", 1), refused]));
         assert_eq!(details(&verdict).len(), 2, "{verdict:?}");
     }
